@@ -1,0 +1,98 @@
+//! The rules that a value can break only together with others, or at its limits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::{ConfigError, Setting, Settings, Size};
+
+/// The most addresses to listen on.
+const MAX_LISTEN: usize = 64;
+/// What fits into `sun_path` of unix(7), with its end.
+const MAX_SOCKET_BYTES: usize = 107;
+const MIN_RECEIVE_BUFFER: Size = Size::from_bytes(4 * 1024);
+const MAX_RECEIVE_BUFFER: Size = Size::from_mib(1024);
+const MIN_INBOX: Size = Size::from_mib(1);
+
+/// Refuses settings that the daemon could not work with.
+pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
+    check_listen(settings)?;
+    check_sizes(settings)?;
+    check_socket(&settings.socket)?;
+    check_fallback(settings)?;
+    check_peers(settings)
+}
+
+fn check_listen(settings: &Settings) -> Result<(), ConfigError> {
+    let listen = &settings.listen;
+    let refuse = |message: String, hint: &str| Err(ConfigError::rejected(&listen.origin, message, hint));
+    if listen.is_empty() {
+        return refuse("no address to listen on".to_owned(), "leave `listen` out for [\"[::]:7788\"]");
+    }
+    if listen.len() > MAX_LISTEN {
+        let message = format!("{} addresses to listen on, at most {MAX_LISTEN} are possible", listen.len());
+        return refuse(message, "\"[::]:7788\" listens on every address of this host");
+    }
+    let mut seen = BTreeSet::new();
+    // Port 0 means another port each time.
+    match listen.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
+        Some(twice) => refuse(format!("address {twice} is given twice"), "leave one of them out"),
+        None => Ok(()),
+    }
+}
+
+fn check_sizes(settings: &Settings) -> Result<(), ConfigError> {
+    let buffer = &settings.receive_buffer;
+    if !(MIN_RECEIVE_BUFFER..=MAX_RECEIVE_BUFFER).contains(&**buffer) {
+        let message = format!(
+            "receive_buffer {} is out of range, {MIN_RECEIVE_BUFFER} to {MAX_RECEIVE_BUFFER}",
+            **buffer
+        );
+        return Err(ConfigError::rejected(
+            &buffer.origin,
+            message,
+            "write for example: receive_buffer = \"8MiB\"",
+        ));
+    }
+    let max_size = &settings.inbox.max_size;
+    if **max_size < MIN_INBOX {
+        let message = format!("inbox.max_size {} is too small, at least {MIN_INBOX} is needed", **max_size);
+        return Err(ConfigError::rejected(
+            &max_size.origin,
+            message,
+            "write for example: max_size = \"4GiB\"",
+        ));
+    }
+    Ok(())
+}
+
+fn check_socket(socket: &Setting<PathBuf>) -> Result<(), ConfigError> {
+    let path: &Path = socket;
+    let bytes = path.as_os_str().len();
+    if bytes <= MAX_SOCKET_BYTES {
+        return Ok(());
+    }
+    let message = format!("socket path {} has {bytes} bytes, at most {MAX_SOCKET_BYTES} fit", path.display());
+    Err(ConfigError::rejected(&socket.origin, message, "name a shorter path with `--socket`"))
+}
+
+fn check_fallback(settings: &Settings) -> Result<(), ConfigError> {
+    let fallback = &settings.text.fallback;
+    if !fallback.is_utf_16() {
+        return Ok(());
+    }
+    let message = format!("text.fallback cannot be {}", **fallback);
+    let hint = "nearly any bytes look like UTF-16; give the peers that write it `encoding = \"utf-16le\"`";
+    Err(ConfigError::rejected(&fallback.origin, message, hint))
+}
+
+fn check_peers(settings: &Settings) -> Result<(), ConfigError> {
+    let mut seen = BTreeMap::new();
+    for (name, peer) in &settings.peers {
+        if let Some(other) = seen.insert(*peer.address, name) {
+            let message = format!("peers `{other}` and `{name}` have the same address {}", *peer.address);
+            let hint = "a message from there would have two names; keep one of them";
+            return Err(ConfigError::rejected(&peer.address.origin, message, hint));
+        }
+    }
+    Ok(())
+}

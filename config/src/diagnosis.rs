@@ -1,0 +1,181 @@
+//! Turns an error of the TOML parser into one that shows the place and says what to write instead.
+
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::ConfigError;
+use crate::keys::{example_for, hint_for_unknown};
+use crate::value::{quoted, split_hint};
+
+/// Explains why a file's text is no configuration.
+pub(crate) fn explain(error: &toml::de::Error, text: &str, path: &Path) -> ConfigError {
+    let span = error.span().unwrap_or(0..0);
+    let (message, hint) = split_hint(error.message());
+    let place = place_of(text, &span);
+    let (message, hint) = match (message.starts_with("unknown field"), &place) {
+        (true, Some(place)) => (unknown_key(place), hint_for_unknown(place)),
+        (_, Some(place)) => {
+            let example = || example_for(place);
+            (plain(message), hint.map(str::to_owned).or_else(example))
+        }
+        (_, None) => (plain(message), Some(hint_for_syntax(message, text, &span))),
+    };
+    ConfigError::Malformed {
+        path: path.to_owned(),
+        line: line_of(text, span.start),
+        column: column_of(text, span.start),
+        message,
+        excerpt: excerpt(text, &span),
+        hint,
+    }
+}
+
+/// Returns the line of a byte, from 1.
+pub(crate) fn line_of(text: &str, offset: usize) -> u32 {
+    let newlines = text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
+    // Files are far smaller than 4 GiB.
+    u32::try_from(newlines).map_or(u32::MAX, |newlines| newlines.saturating_add(1))
+}
+
+fn column_of(text: &str, offset: usize) -> u32 {
+    let before = text.get(line_range(text, offset).start..offset).unwrap_or_default();
+    u32::try_from(before.chars().count()).map_or(u32::MAX, |characters| characters.saturating_add(1))
+}
+
+/// Finds the line around a byte, without its end.
+fn line_range(text: &str, offset: usize) -> Range<usize> {
+    let offset = offset.min(text.len());
+    let bytes = text.as_bytes();
+    let start = bytes[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+    let end =
+        bytes[offset..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |length| offset + length);
+    start..end
+}
+
+/// Shows the line with carets below the part that is meant; of an endless line, what is around that part.
+fn excerpt(text: &str, span: &Range<usize>) -> String {
+    const BEFORE: usize = 80;
+    const SHOWN: usize = 160;
+    let line = line_range(text, span.start);
+    let before = column_of(text, span.start).saturating_sub(1) as usize;
+    let left_out = before.saturating_sub(BEFORE);
+    let characters = text[line.clone()].trim_end_matches('\r').chars();
+    let shown: String = characters.skip(left_out).take(SHOWN).map(visible).collect();
+    let indent = " ".repeat(before - left_out);
+    let marked = text.get(span.start..span.end.min(line.end)).unwrap_or_default();
+    let carets = "^".repeat(marked.chars().take(SHOWN - indent.len()).count().max(1));
+    let number = line_of(text, span.start).to_string();
+    let margin = " ".repeat(number.len());
+    format!("{margin} |\n{number} | {shown}\n{margin} | {indent}{carets}")
+}
+
+/// Replaces what a terminal would obey, by one character each so that the carets stand where they should.
+fn visible(character: char) -> char {
+    match character {
+        '\t' => ' ',
+        '"' | '\'' | '\\' => character,
+        _ if character.escape_debug().len() > 1 => '\u{fffd}',
+        _ => character,
+    }
+}
+
+/// Finds the key that a place in the text belongs to. `None` if the text is no TOML.
+fn place_of(text: &str, span: &Range<usize>) -> Option<Vec<String>> {
+    let document = DeTable::parse(text).ok()?;
+    let mut place = Vec::new();
+    find(document.get_ref(), span, &mut place);
+    Some(place)
+}
+
+fn find(table: &DeTable<'_>, span: &Range<usize>, place: &mut Vec<String>) -> bool {
+    for (key, value) in table {
+        place.push(key.get_ref().to_string());
+        if key.span() == *span || is_or_has(value, span, place) {
+            return true;
+        }
+        place.pop();
+    }
+    false
+}
+
+fn is_or_has(value: &Spanned<DeValue<'_>>, span: &Range<usize>, place: &mut Vec<String>) -> bool {
+    match value.get_ref() {
+        // The span of a table is its header only, so what is in it has to be looked at in any case.
+        DeValue::Table(table) => find(table, span, place) || value.span() == *span,
+        _ => value.span().contains(&span.start),
+    }
+}
+
+fn unknown_key(place: &[String]) -> String {
+    match place {
+        [table @ .., key] if !table.is_empty() => {
+            format!("unknown key {} in [{}]", quoted(key), table.join("."))
+        }
+        _ => format!("unknown key {}", quoted(&place.join("."))),
+    }
+}
+
+/// Says in TOML's words what serde says in its own, and of an endless value only the beginning.
+fn plain(message: &str) -> String {
+    const SHOWN: usize = 300;
+    let message = match message.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
+    };
+    message
+        .replace("invalid type: map", "invalid type: table")
+        .replace("type: sequence", "type: list")
+        .replace("expected a sequence", "expected a list")
+        .replace("` as i128,", "`,")
+}
+
+fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
+    if message.starts_with("duplicate key") {
+        return "a key can be set once in a file; keep one of them".to_owned();
+    }
+    let line = text[line_range(text, span.start)].trim();
+    let name = line.split('=').next().unwrap_or_default();
+    if !name.is_ascii() && !name.contains('"') {
+        return "put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: [peers.\"小明\"]"
+            .to_owned();
+    }
+    "a line is a [table], or a key = value where text stands in quotes: max_size = \"4GiB\"".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_excerpt_marks_the_place() {
+        let text = "a = 1\nbe = 'x'\r\n";
+        assert_eq!(excerpt(text, &(11..14)), "  |\n2 | be = 'x'\n  |      ^^^");
+        assert_eq!(excerpt("", &(0..0)), "  |\n1 | \n  | ^");
+    }
+
+    #[test]
+    fn the_excerpt_counts_characters_and_hides_controls() {
+        let text = "\t张\u{1b} = 3";
+        assert_eq!(excerpt(text, &(8..9)), "  |\n1 |  张\u{fffd} = 3\n  |       ^");
+        assert_eq!(column_of(text, 8), 7);
+    }
+
+    #[test]
+    fn of_an_endless_line_only_a_part_is_shown() {
+        let text = format!("{} 'x' {}", "a".repeat(1000), "b".repeat(1000));
+        let shown = excerpt(&text, &(1001..1004));
+        let expected =
+            format!("  |\n1 | {} 'x' {}\n  | {}^^^", "a".repeat(79), "b".repeat(76), " ".repeat(80));
+        assert_eq!(shown, expected);
+        assert!(excerpt(&text, &(0..2000)).len() < 400);
+        assert_eq!(plain(&text).chars().count(), 301);
+    }
+
+    #[test]
+    fn a_place_that_spans_lines_is_marked_to_the_end_of_its_first() {
+        assert_eq!(excerpt("a = [\n1,\n]", &(4..10)), "  |\n1 | a = [\n  |     ^");
+    }
+}

@@ -1,0 +1,45 @@
+//! The settings of udpchat: their names, values and defaults, the layers they come from, and where files live.
+//!
+//! The layers, weakest first:
+//!
+//! 1. the defaults, which [`DEFAULT_FILE`] lists and explains;
+//! 2. `/etc/udpchat/config.toml`;
+//! 3. `$XDG_CONFIG_HOME/udpchat/config.toml`, but not with `--system`
+//!    (`--config` or `UDPCHAT_CONFIG` names one file that replaces 2 and 3);
+//! 4. `UDPCHAT_LISTEN`, `UDPCHAT_DATA_DIR`, `UDPCHAT_SOCKET`, `UDPCHAT_LOG`;
+//! 5. flags, handed in as [`Overrides`].
+//!
+//! A stronger layer replaces single keys, not whole tables. Every value remembers its [`Origin`].
+//! Nothing here opens a socket or writes a file; the process's environment is read only by
+//! [`Environment::of_process`].
+
+mod check;
+mod diagnosis;
+mod encoding;
+mod error;
+mod file;
+mod keys;
+mod layer;
+mod listing;
+mod paths;
+mod setting;
+mod settings;
+mod value;
+
+pub use encoding::Encoding;
+pub use error::ConfigError;
+pub use paths::{
+    Environment, control_socket_candidates, system_config_file, system_control_socket, system_data_dir,
+    user_config_file, user_data_dir, user_runtime_socket,
+};
+pub use setting::{Origin, Setting};
+pub use settings::{Access, Inbox, Log, Overrides, Peer, Settings, Text};
+pub use value::{
+    ListenAddress, LogFormat, LogLevel, MaxAge, Network, PeerAddress, PeerName, Size, ValueError,
+};
+
+/// The UDP port that is meant where none is given.
+pub const DEFAULT_PORT: u16 = 7788;
+
+/// The annotated configuration file: every key with its default.
+pub const DEFAULT_FILE: &str = include_str!("../udpchat.toml");

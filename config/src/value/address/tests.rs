@@ -1,0 +1,123 @@
+//! What is taken for an address, and what is said about the rest.
+
+use super::*;
+
+#[test]
+fn listen_addresses_are_read_with_and_without_parts() {
+    for (text, expected) in [
+        ("[::]:7788", "[::]:7788"),
+        ("0.0.0.0:7788", "0.0.0.0:7788"),
+        ("127.0.0.1:0", "127.0.0.1:0"),
+        ("127.0.0.1", "127.0.0.1:7788"),
+        ("::1", "[::1]:7788"),
+        ("[::1]", "[::1]:7788"),
+        (":9000", "[::]:9000"),
+        ("9000", "[::]:9000"),
+        ("[fe80::1%2]:9", "[fe80::1%2]:9"),
+        ("fe80::1%2", "[fe80::1%2]:7788"),
+        ("[::ffff:127.0.0.1]:5", "127.0.0.1:5"),
+        (" 1.2.3.4:5 ", "1.2.3.4:5"),
+    ] {
+        let address: ListenAddress = text.parse().unwrap();
+        assert_eq!(address.to_string(), expected, "{text}");
+    }
+    assert_eq!(ListenAddress::DEFAULT.to_string(), "[::]:7788");
+}
+
+#[test]
+fn what_is_no_listen_address_is_refused_with_its_reason() {
+    for (text, reason) in [
+        ("127.0.0.1:70000", "port 70000 is out of range, 0 to 65535"),
+        ("70000", "port 70000 is out of range, 0 to 65535"),
+        (":70000", "port 70000 is out of range, 0 to 65535"),
+        ("127.0.0.1:http", "port `http` is not a number"),
+        ("127.0.0.1:+5", "port `+5` is not a number"),
+        ("127.0.0.1:", "port `` is not a number"),
+        ("localhost:7788", "`localhost:7788` is a host name, not an IP address"),
+        ("example.org", "`example.org` is a host name, not an IP address"),
+        ("[fe80::1%eth0]:7788", "with the number of an interface"),
+        ("1.2.3.4.5:6", "is not an IP address"),
+        ("[::1:7788", "is not an IP address"),
+        ("", "the address is empty"),
+    ] {
+        let error = text.parse::<ListenAddress>().unwrap_err();
+        assert!(error.to_string().contains(reason), "{text}: {error}");
+        assert!(error.hint().unwrap().contains("[::]:7788"));
+    }
+}
+
+#[test]
+fn peer_addresses_are_read_and_shown() {
+    for (text, shown, destination) in [
+        ("192.168.43.159:8080", "192.168.43.159:8080", "192.168.43.159:8080"),
+        ("192.168.43.159", "192.168.43.159", "192.168.43.159:7788"),
+        ("[fe80::1%2]:7788", "[fe80::1%2]:7788", "[fe80::1%2]:7788"),
+        ("fe80::1%2", "fe80::1%2", "[fe80::1%2]:7788"),
+        ("::1", "::1", "[::1]:7788"),
+        ("[::ffff:1.2.3.4]:80", "1.2.3.4:80", "1.2.3.4:80"),
+    ] {
+        let address: PeerAddress = text.parse().unwrap();
+        assert_eq!(address.to_string(), shown);
+        assert_eq!(address.destination().to_string(), destination);
+        assert_eq!(address.to_string().parse::<PeerAddress>().unwrap(), address);
+    }
+}
+
+#[test]
+fn what_is_no_peer_address_is_refused_with_its_reason() {
+    for (text, reason) in [
+        ("1.2.3.4:0", "port 0 is no port"),
+        ("1.2.3.4:65536", "port 65536 is out of range"),
+        ("0.0.0.0:80", "the address of nobody"),
+        ("bob.example:80", "is a host name, not an IP address"),
+        ("", "is not an IP address"),
+        (":80", "is not an IP address"),
+    ] {
+        let error = text.parse::<PeerAddress>().unwrap_err();
+        assert!(error.to_string().contains(reason), "{text}: {error}");
+        assert!(error.hint().unwrap().contains("udpchatctl send"));
+    }
+}
+
+#[test]
+fn a_peer_without_a_port_is_recognised_at_any() {
+    let matches =
+        |peer: &str, source: &str| peer.parse::<PeerAddress>().unwrap().matches(source.parse().unwrap());
+    assert!(matches("1.2.3.4", "1.2.3.4:999"));
+    assert!(matches("1.2.3.4", "[::ffff:1.2.3.4]:999"));
+    assert!(!matches("1.2.3.4", "1.2.3.5:999"));
+    assert!(matches("1.2.3.4:80", "1.2.3.4:80"));
+    assert!(!matches("1.2.3.4:80", "1.2.3.4:81"));
+    assert!(matches("fe80::1", "[fe80::1%3]:80"));
+    assert!(matches("fe80::1%3", "[fe80::1%3]:80"));
+    assert!(!matches("fe80::1%2", "[fe80::1%3]:80"));
+}
+
+#[test]
+fn networks_are_read_and_normalised() {
+    for (text, shown) in [
+        ("192.168.0.0/16", "192.168.0.0/16"),
+        ("192.168.7.9/16", "192.168.0.0/16"),
+        ("10.0.0.1", "10.0.0.1/32"),
+        ("fe80::/10", "fe80::/10"),
+        ("::1", "::1/128"),
+        ("::ffff:10.0.0.1", "10.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("::/0", "::/0"),
+    ] {
+        assert_eq!(text.parse::<Network>().unwrap().to_string(), shown, "{text}");
+    }
+    for text in ["", "10.0.0.0/33", "lan", "10.0.0", "10.0.0.1:80"] {
+        let error = text.parse::<Network>().unwrap_err();
+        assert!(error.to_string().ends_with("is not a network"), "{text}: {error}");
+        assert!(error.hint().unwrap().contains("192.168.0.0/16"));
+    }
+}
+
+#[test]
+fn a_network_knows_ipv4_inside_ipv6() {
+    let network: Network = "10.0.0.0/8".parse().unwrap();
+    assert!(network.contains("10.1.2.3".parse().unwrap()));
+    assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
+    assert!(!network.contains("11.1.2.3".parse().unwrap()));
+}

@@ -1,0 +1,129 @@
+//! The names of peers.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+use super::{ValueError, deserialize_from_text, quoted};
+
+/// Names a peer: 1 to 64 visible characters that cannot be taken for an address, a flag or a list.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerName(String);
+
+impl PeerName {
+    /// The most characters that a name may have.
+    pub const MAX_CHARACTERS: usize = 64;
+    const HINT: &str = "use 1 to 64 letters, digits, `-`, `_` or `.`, of any script, for example `bob`";
+
+    /// Returns the name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for PeerName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match flaw(text) {
+            None => Ok(Self(text.to_owned())),
+            Some(flaw) => Err(ValueError::new(format!("peer name {} {flaw}", quoted(text)), Self::HINT)),
+        }
+    }
+}
+
+/// Tells what keeps a text from being a name.
+fn flaw(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("is empty".to_owned());
+    }
+    if text.chars().count() > PeerName::MAX_CHARACTERS {
+        return Some(format!("is longer than {} characters", PeerName::MAX_CHARACTERS));
+    }
+    // An address comes before its characters: "must not contain `:`" would not tell the reason.
+    if text.parse::<IpAddr>().is_ok() {
+        return Some("is an IP address".to_owned());
+    }
+    if let Some(first) = text.chars().next().filter(|first| matches!(first, '-' | '#')) {
+        return Some(format!("starts with `{first}`"));
+    }
+    text.chars().find_map(character_flaw)
+}
+
+/// Tells why a character cannot be in a name.
+fn character_flaw(character: char) -> Option<String> {
+    if matches!(character, ':' | '[' | ']' | '/' | ',' | '"' | '\'') {
+        return Some(format!("contains `{character}`"));
+    }
+    if character.is_whitespace() {
+        return Some("contains white space".to_owned());
+    }
+    if character.is_control() || character.general_category() == GeneralCategory::Format {
+        return Some(format!("contains the invisible character U+{:04X}", u32::from(character)));
+    }
+    None
+}
+
+impl fmt::Display for PeerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl AsRef<str> for PeerName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for PeerName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+deserialize_from_text!(PeerName, "a peer's name");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_script_are_taken() {
+        for text in ["bob", "小明", "Zoë", "node-7_a.lan", "7", "😀", &"x".repeat(64), &"张".repeat(64)]
+        {
+            assert_eq!(text.parse::<PeerName>().unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn names_that_could_mean_something_else_are_refused() {
+        for (text, reason) in [
+            ("", "is empty"),
+            (&*"张".repeat(65), "longer than 64"),
+            ("192.168.1.1", "is an IP address"),
+            ("fe80::1", "is an IP address"),
+            ("-bob", "starts with `-`"),
+            ("#bob", "starts with `#`"),
+            ("a b", "white space"),
+            ("a\u{3000}b", "white space"),
+            ("a\u{1b}b", "U+001B"),
+            ("a\u{202e}b", "U+202E"),
+            ("a\u{200d}b", "U+200D"),
+            ("bob:80", "contains `:`"),
+            ("[bob]", "contains `[`"),
+            ("bob]", "contains `]`"),
+            ("a/b", "contains `/`"),
+            ("a,b", "contains `,`"),
+            ("a\"b", "contains `\"`"),
+            ("a'b", "contains `'`"),
+        ] {
+            let error = text.parse::<PeerName>().unwrap_err();
+            assert!(error.to_string().contains(reason), "{text:?}: {error}");
+            assert!(error.hint().is_some());
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Amounts: bytes, spans of time, counts.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::{Span, SpanRelativeTo};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+
+use super::{ValueError, deserialize_from_text, quoted};
+
+/// Counts bytes; written `8MiB`, `4GiB` or as a plain number.
+///
+/// At most `i64::MAX` bytes, which is what databases and file systems can count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Size(u64);
+
+impl Size {
+    const HINT: &str = "write a number and a unit, for example \"8MiB\" or \"4GiB\"";
+
+    /// Makes a size of 1024 × 1024 bytes each.
+    pub const fn from_mib(mebibytes: u32) -> Self {
+        Self(mebibytes as u64 * 1024 * 1024)
+    }
+
+    /// Makes a size of single bytes.
+    pub const fn from_bytes(bytes: u32) -> Self {
+        Self(bytes as u64)
+    }
+
+    /// Returns the number of bytes.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+
+    fn checked(bytes: u64, written: &str) -> Result<Self, ValueError> {
+        if i64::try_from(bytes).is_err() {
+            return Err(ValueError::new(format!("size {} is too large", quoted(written)), Self::HINT));
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl FromStr for Size {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let size: ByteSize = text
+            .trim()
+            .parse()
+            .map_err(|_| ValueError::new(format!("{} is not a size", quoted(text)), Self::HINT))?;
+        Self::checked(size.as_u64(), text)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 4] =
+            [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        let exact = UNITS.iter().find(|(unit, _)| self.0 != 0 && self.0.is_multiple_of(*unit));
+        match exact {
+            Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
+            None => write!(f, "{}B", self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SizeVisitor)
+    }
+}
+
+struct SizeVisitor;
+
+impl Visitor<'_> for SizeVisitor {
+    type Value = Size;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a size in bytes")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
+        text.parse().map_err(ValueError::into_serde)
+    }
+
+    fn visit_i64<E: Error>(self, bytes: i64) -> Result<Size, E> {
+        let bytes = u64::try_from(bytes).map_err(|_| E::invalid_value(Unexpected::Signed(bytes), &self))?;
+        self.visit_u64(bytes)
+    }
+
+    fn visit_u64<E: Error>(self, bytes: u64) -> Result<Size, E> {
+        Size::checked(bytes, &bytes.to_string()).map_err(ValueError::into_serde)
+    }
+}
+
+/// Limits how long something is kept; written `90d`, `12h`, or empty for no limit. A day has 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MaxAge(Option<Duration>);
+
+impl MaxAge {
+    /// Keeps everything.
+    pub const UNLIMITED: Self = Self(None);
+    const HINT: &str = "write for example \"90d\", \"12h\" or \"1w 3d\", or \"\" for no limit; \
+                        months and years have no fixed length";
+
+    /// Returns the limit, which is more than zero, or `None` if there is none.
+    pub const fn limit(self) -> Option<Duration> {
+        self.0
+    }
+}
+
+impl FromStr for MaxAge {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let trimmed = text.trim();
+        if trimmed.is_empty() {
+            return Ok(Self::UNLIMITED);
+        }
+        let span = trimmed
+            .parse::<Span>()
+            .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+            .map_err(|_| ValueError::new(format!("{} is not a span of time", quoted(text)), Self::HINT))?;
+        match Duration::try_from(span) {
+            Ok(limit) if !limit.is_zero() => Ok(Self(Some(limit))),
+            _ => Err(ValueError::new(format!("age {} is not more than zero", quoted(text)), Self::HINT)),
+        }
+    }
+}
+
+impl fmt::Display for MaxAge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECOND: u128 = 1_000_000_000;
+        const UNITS: [(u128, &str); 6] = [
+            (86_400 * SECOND, "d"),
+            (3_600 * SECOND, "h"),
+            (60 * SECOND, "m"),
+            (SECOND, "s"),
+            (1_000_000, "ms"),
+            (1_000, "us"),
+        ];
+        let Some(limit) = self.0 else { return Ok(()) };
+        let nanoseconds = limit.as_nanos();
+        match UNITS.iter().find(|(unit, _)| nanoseconds.is_multiple_of(*unit)) {
+            Some((unit, name)) => write!(f, "{}{name}", nanoseconds / unit),
+            None => write!(f, "{nanoseconds}ns"),
+        }
+    }
+}
+
+deserialize_from_text!(MaxAge, "a span of time as text");
+
+/// Counts things in a configuration file; its errors speak of numbers, not of Rust's types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WholeNumber(pub(crate) u32);
+
+impl<'de> Deserialize<'de> for WholeNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(WholeNumberVisitor)
+    }
+}
+
+struct WholeNumberVisitor;
+
+impl Visitor<'_> for WholeNumberVisitor {
+    type Value = WholeNumber;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from 0 to {}", u32::MAX)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<WholeNumber, E> {
+        let checked = u32::try_from(number);
+        checked.map(WholeNumber).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        for (text, bytes) in
+            [("8MiB", 8 << 20), ("4 GiB", 4 << 30), ("512", 512), (" 1kB ", 1000), ("1.5KiB", 1536), ("0", 0)]
+        {
+            assert_eq!(text.parse::<Size>().unwrap().bytes(), bytes, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_refused_with_an_example() {
+        for text in ["", "-1", "8 apples", "nan", "inf", "1e3", "MiB"] {
+            let error = text.parse::<Size>().unwrap_err();
+            assert!(error.to_string().ends_with("is not a size"), "{text}: {error}");
+            assert!(error.hint().unwrap().contains("8MiB"));
+        }
+        let error = "99999999999999GiB".parse::<Size>().unwrap_err();
+        assert!(error.to_string().ends_with("is too large"), "{error}");
+    }
+
+    #[test]
+    fn sizes_are_shown_exactly_and_read_back() {
+        for (bytes, shown) in [
+            (0, "0B"),
+            (1000, "1000B"),
+            (4096, "4KiB"),
+            (8 << 20, "8MiB"),
+            (4 << 30, "4GiB"),
+            (2 << 40, "2TiB"),
+            ((8 << 20) + 1, "8388609B"),
+        ] {
+            assert_eq!(Size(bytes).to_string(), shown);
+            assert_eq!(shown.parse::<Size>().unwrap(), Size(bytes));
+        }
+    }
+
+    #[test]
+    fn ages_are_read_with_days_of_24_hours() {
+        for (text, seconds) in [("90d", 90 * 86400), ("12h", 43200), ("1w 3d", 10 * 86400), ("1h30m", 5400)] {
+            let age: MaxAge = text.parse().unwrap();
+            assert_eq!(age.limit(), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!("".parse::<MaxAge>().unwrap(), MaxAge::UNLIMITED);
+        assert_eq!(MaxAge::UNLIMITED.limit(), None);
+    }
+
+    #[test]
+    fn an_age_of_nothing_or_less_is_refused() {
+        for text in ["0d", "-3d", "3d ago"] {
+            let error = text.parse::<MaxAge>().unwrap_err();
+            assert!(error.to_string().contains("not more than zero"), "{text}: {error}");
+        }
+        for text in ["90", "soon", "1mo", "99999999999d"] {
+            let error = text.parse::<MaxAge>().unwrap_err();
+            assert!(error.to_string().contains("not a span of time"), "{text}: {error}");
+            assert!(error.hint().unwrap().contains("90d"));
+        }
+    }
+
+    #[test]
+    fn ages_are_shown_exactly_and_read_back() {
+        for text in ["", "90d", "36h", "90m", "45s", "1500ms", "7us", "3ns"] {
+            assert_eq!(text.parse::<MaxAge>().unwrap().to_string(), text);
+        }
+    }
+}
