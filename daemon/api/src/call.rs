@@ -1,0 +1,425 @@
+//! The methods: the parameters and the result of each.
+//!
+//! A parameter that the daemon does not know is refused by name. Results may grow new fields; readers pass over
+//! those that they do not know.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::{EncodingBy, Entry, Raw};
+
+/// Ties a method's parameters to its name and its result.
+pub trait Call: Serialize {
+    /// The method's name on the wire.
+    const METHOD: &'static str;
+    /// What the daemon answers.
+    type Answer: DeserializeOwned;
+}
+
+/// Defines a parameter type, its name on the wire and its answer.
+macro_rules! call {
+    ($(#[$doc:meta])* $params:ident, $method:literal -> $answer:ty, { $($fields:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, Deserialize, Serialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $params { $($fields)* }
+
+        impl Call for $params {
+            const METHOD: &'static str = $method;
+            type Answer = $answer;
+        }
+    };
+}
+
+call! {
+    /// Asks for the daemon's version.
+    VersionParams, "version" -> VersionAnswer, {}
+}
+
+/// The versions.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct VersionAnswer {
+    /// The daemon's version.
+    pub version: String,
+    /// The protocol's number, see [`crate::PROTOCOL`].
+    pub protocol: u32,
+}
+
+call! {
+    /// Sends a message. One of `to` and `reply_to`, one of `text` and `raw`.
+    SendParams, "send" -> Sent, {
+        /// A peer's name, `host[:port]` or `[v6]:port`; port 7788 if none is given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub to: Option<String>,
+        /// The id of an entry: sends to where it came from, out of the address it was sent to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reply_to: Option<u64>,
+        /// The message as text, encoded for the peer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub text: Option<String>,
+        /// The message as bytes, sent as they are.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub raw: Option<Raw>,
+        /// The encoding of `text`; otherwise the peer's, otherwise `text.encoding` of the configuration.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub encoding: Option<String>,
+        /// Whether `text` holds escapes: `\n \r \t \0 \\ \xHH \u{H...}`; `\xHH` is a byte.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub escape: bool,
+        /// Cuts a long message into datagrams, between characters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub split: Option<Split>,
+        /// Sends an empty datagram if the message is empty, instead of refusing.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub allow_empty: bool,
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// How to cut a long message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Split {
+    /// `true` cuts at [`crate::DEFAULT_SPLIT_BYTES`], `false` does not cut.
+    Default(bool),
+    /// Cuts at so many bytes.
+    Bytes(usize),
+}
+
+impl Split {
+    /// Returns the most bytes a datagram may have, or none if nothing is to be cut.
+    pub fn bytes(self) -> Option<usize> {
+        match self {
+            Self::Default(false) => None,
+            Self::Default(true) => Some(crate::DEFAULT_SPLIT_BYTES),
+            Self::Bytes(bytes) => Some(bytes),
+        }
+    }
+}
+
+/// What was sent, as stored: one entry, or with `split` a list of entries.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Sent {
+    /// The entry.
+    One(Box<Entry>),
+    /// The entries of the parts, in the order of sending.
+    Parts(Vec<Entry>),
+}
+
+impl Sent {
+    /// Returns the entries as a list.
+    pub fn into_entries(self) -> Vec<Entry> {
+        match self {
+            Self::One(entry) => vec![*entry],
+            Self::Parts(entries) => entries,
+        }
+    }
+}
+
+call! {
+    /// Reads a page of the inbox.
+    InboxParams, "inbox" -> InboxAnswer, {
+        /// Entries above this id; otherwise above the read mark of `consumer`; otherwise all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<u64>,
+        /// Entries below this id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub before: Option<u64>,
+        /// At most so many entries, 1 to 1,000; 200 if not given. A page also ends where its line is full.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+        /// The consumer whose read mark counts; `default` if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub consumer: Option<String>,
+        /// Which entries; not given means all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<String>,
+        /// `in`, `out` or `both`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub direction: Option<DirectionFilter>,
+        /// Entries of this time and later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since: Option<Timestamp>,
+        /// Entries before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until: Option<Timestamp>,
+        /// Messages whose text matches this regular expression.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub grep: Option<String>,
+        /// `asc`, oldest first (if not given), or `desc`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub order: Option<Order>,
+    }
+}
+
+/// Which directions are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectionFilter {
+    /// Received messages, and gaps.
+    In,
+    /// Sent messages.
+    Out,
+    /// Everything.
+    #[default]
+    Both,
+}
+
+/// The order of a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Rising ids.
+    #[default]
+    Asc,
+    /// Falling ids.
+    Desc,
+}
+
+/// A page of the inbox.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct InboxAnswer {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// The cursor to go on from: the next `after`, or with `order` `desc` the next `before`.
+    pub next: u64,
+    /// Whether there may be more now: false once the page reached the end.
+    pub more: bool,
+    /// How many received messages the consumer has not read.
+    pub unread: u64,
+}
+
+call! {
+    /// Counts everything up to an id as read by a consumer.
+    AckParams, "ack" -> AckAnswer, {
+        /// The consumer; `default` if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub consumer: Option<String>,
+        /// The id, at most the newest one. A mark never goes back.
+        pub id: u64,
+    }
+}
+
+/// Where the read mark stands.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AckAnswer {
+    /// Everything up to this id is read.
+    pub read: u64,
+    /// How many received messages are not.
+    pub unread: u64,
+}
+
+call! {
+    /// Asks for a notification `entry` for each entry, until `unsubscribe` or the end of the connection.
+    SubscribeParams, "subscribe" -> SubscribeAnswer, {
+        /// Entries above this id; from now on if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<u64>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub direction: Option<DirectionFilter>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since: Option<Timestamp>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until: Option<Timestamp>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub grep: Option<String>,
+    }
+}
+
+/// The notification's method that carries one entry of a subscription as its parameters.
+pub const ENTRY_NOTIFICATION: &str = "entry";
+
+/// Where the subscription begins.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SubscribeAnswer {
+    /// Entries above this id will come.
+    pub after: u64,
+}
+
+call! {
+    /// Ends the subscription of this connection.
+    UnsubscribeParams, "unsubscribe" -> Empty, {}
+}
+
+/// A result that says no more than that it was done.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Empty {}
+
+call! {
+    /// Asks for the named and the seen peers.
+    PeersParams, "peers" -> PeersAnswer, {}
+}
+
+/// The peers: named ones first by name, then those heard of, newest first.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PeersAnswer {
+    /// The peers.
+    pub peers: Vec<Peer>,
+}
+
+/// A peer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Peer {
+    /// Its name in the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its address; a configured one may have no port.
+    pub address: String,
+    /// The encoding that a message to it would be sent in.
+    pub encoding: String,
+    /// What chose that encoding.
+    pub encoding_by: EncodingBy,
+    /// When it was last heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<Timestamp>,
+    /// The id of its newest message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_id: Option<u64>,
+    /// How many messages it has in the part of the log that was looked at.
+    pub messages: u64,
+    /// How many of those the default consumer has not read.
+    pub unread: u64,
+}
+
+call! {
+    /// Asks for the daemon's state.
+    StatusParams, "status" -> Status, {}
+}
+
+/// The daemon's state. The counters run from the start of the daemon and always balance:
+/// `received.datagrams = stored + dropped + queued`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Status {
+    /// The daemon's version.
+    pub version: String,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// `ok` or `degraded`.
+    pub state: State,
+    /// What is wrong, for people.
+    pub problems: Vec<String>,
+    /// The addresses that are listened on, with their real ports.
+    pub listen: Vec<SocketAddr>,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The data directory.
+    pub data_dir: PathBuf,
+    /// The receive buffer of the kernel.
+    pub receive_buffer: ReceiveBuffer,
+    /// What the kernel handed over.
+    pub received: Traffic,
+    /// How many received datagrams are durable.
+    pub stored: u64,
+    /// How many received datagrams are on their way to the inbox.
+    pub queued: u64,
+    /// How many datagrams the kernel dropped, since nobody fetched them in time.
+    pub kernel_drops: u64,
+    /// How many received datagrams were dropped, by reason.
+    pub dropped: Dropped,
+    /// What was sent.
+    pub sent: SentCounts,
+    /// The inbox.
+    pub inbox: InboxStatus,
+}
+
+/// Whether all is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// All is well.
+    Ok,
+    /// Something is wrong; `problems` says what.
+    Degraded,
+}
+
+/// The receive buffer of each listening socket, in bytes.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+pub struct ReceiveBuffer {
+    /// What the configuration asks for.
+    pub asked: u64,
+    /// What the kernel granted: the least of all listening sockets.
+    pub granted: u64,
+}
+
+/// How much was received.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct Traffic {
+    /// Datagrams.
+    pub datagrams: u64,
+    /// Bytes of payload.
+    pub bytes: u64,
+}
+
+/// Datagrams that were received and not stored, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Dropped {
+    /// The sender is not allowed (`access` in the configuration). Leaves no gap in the log.
+    pub denied: u64,
+    /// The inbox could not take them up fast enough.
+    pub queue_full: u64,
+}
+
+impl Dropped {
+    /// Returns the sum over all reasons.
+    pub fn total(&self) -> u64 {
+        self.denied + self.queue_full
+    }
+}
+
+/// How much was sent.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct SentCounts {
+    /// Datagrams that the kernel took.
+    pub datagrams: u64,
+    /// Datagrams that it refused.
+    pub failed: u64,
+}
+
+/// The inbox in figures.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct InboxStatus {
+    /// How many entries it holds.
+    pub entries: u64,
+    /// The oldest entry's id; 0 where there is none.
+    pub oldest_id: u64,
+    /// The newest entry's id; 0 where there is none.
+    pub newest_id: u64,
+    /// The size of its files, in bytes.
+    pub bytes: u64,
+    /// How many received messages the default consumer has not read.
+    pub unread: u64,
+}
+
+call! {
+    /// Reads the configuration again.
+    ReloadParams, "reload" -> ReloadAnswer, {}
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReloadAnswer {
+    /// The keys that have changed and take effect only at a restart.
+    pub needs_restart: Vec<String>,
+}
+
+call! {
+    /// Stops the daemon, as SIGTERM does.
+    StopParams, "stop" -> Empty, {}
+}
