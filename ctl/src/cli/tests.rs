@@ -1,0 +1,110 @@
+//! What the command line accepts, and what it refuses.
+
+use super::*;
+
+fn parse(line: &[&str]) -> Parsed {
+    Cli::parse(std::iter::once("udpchatctl").chain(line.iter().copied()).map(Into::into).collect())
+}
+
+fn accepted(line: &[&str]) -> Cli {
+    match parse(line) {
+        Parsed::Run(cli) => *cli,
+        Parsed::Wrong(error) => panic!("{line:?}: {error}"),
+        Parsed::Show(_) => panic!("{line:?} shows help"),
+    }
+}
+
+fn is_refused(line: &[&str]) -> bool {
+    matches!(parse(line), Parsed::Wrong(_))
+}
+
+fn message(line: &[&str]) -> MessageArgs {
+    match accepted(line).command {
+        Command::Send(SendArgs { message, .. }) | Command::Reply(ReplyArgs { message, .. }) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn global_flags_stand_before_or_behind_the_command() {
+    for line in [&["--json", "-q", "--socket", "/s", "peers"], &["peers", "--json", "-q", "--socket", "/s"]] {
+        let global = accepted(line).global;
+        assert!(global.json && global.quiet && global.socket.is_some());
+    }
+    assert!(is_refused(&["--color", "pink", "peers"]));
+    assert!(is_refused(&["--socket", "", "peers"]));
+}
+
+#[test]
+fn words_may_look_like_numbers_and_flags_go_behind_two_dashes() {
+    assert_eq!(message(&["send", "bob", "a", "-5", "b"]).text, ["a", "-5", "b"]);
+    assert_eq!(message(&["send", "bob", "-"]).text, ["-"]);
+    assert_eq!(message(&["send", "bob", "--", "--json", "-x"]).text, ["--json", "-x"]);
+    assert!(is_refused(&["send", "bob", "-x"]));
+}
+
+#[test]
+fn split_takes_a_size_only_behind_an_equals_sign() {
+    let default = message(&["send", "bob", "--split", "500"]);
+    assert_eq!((default.split, default.text), (Some(1024), vec!["500".to_owned()]));
+    assert_eq!(message(&["send", "bob", "--split=500", "x"]).split, Some(500));
+    assert!(is_refused(&["send", "bob", "--split=0", "x"]));
+    assert!(is_refused(&["send", "bob", "--split=65508", "x"]));
+}
+
+#[test]
+fn what_makes_no_sense_together_is_refused() {
+    for line in [
+        &["send", "bob", "x", "--file", "f"][..],
+        &["send", "bob", "x", "--lines"],
+        &["send", "bob", "--hex", "--escape", "41"],
+        &["send", "bob", "--hex", "-e", "gbk", "41"],
+        &["send", "bob", "--file", "f", "--hex"],
+        &["send", "bob", "--file", "f", "--escape"],
+        &["send", "bob", "--file", "f", "-e", "gbk"],
+        &["inbox", "-n", "3", "--all"],
+        &["inbox", "--peek", "--from", "bob"],
+        &["inbox", "--consumer", "x", "-n", "3"],
+        &["inbox", "-r", "-f"],
+        &["reply", "x", "y"],
+        &["reply", "-1", "y"],
+    ] {
+        assert!(is_refused(line), "{line:?}");
+    }
+    accepted(&["send", "bob", "--lines", "--file", "f", "-e", "gbk", "--escape"]);
+    accepted(&["send", "bob", "--lines", "--file", "f", "--hex"]);
+    accepted(&["inbox", "--peek", "--consumer", "x", "-f", "--hex"]);
+}
+
+#[test]
+fn an_id_may_be_written_as_it_is_shown() {
+    for id in ["812", "#812"] {
+        let Command::Reply(reply) = accepted(&["reply", id, "x"]).command else { panic!() };
+        assert_eq!(reply.id, 812);
+    }
+}
+
+#[test]
+fn help_is_shown_for_every_command() {
+    for command in ["send", "reply", "inbox", "peers", "status", "reload", "stop", "version"] {
+        assert!(matches!(parse(&[command, "--help"]), Parsed::Show(_)), "{command}");
+    }
+    assert!(matches!(parse(&["-V"]), Parsed::Show(_)));
+}
+
+#[test]
+fn how_a_wrong_line_is_answered_is_read_without_parsing_it() {
+    let peek = |line: &[&str]| {
+        Look::peek(&std::iter::once("x").chain(line.iter().copied()).map(Into::into).collect::<Vec<_>>())
+    };
+    assert!(peek(&["bogus", "--json"]).json);
+    assert!(!peek(&["send", "bob", "--", "--json"]).json);
+    assert_eq!(peek(&["--color=never", "bogus"]).color, ColorChoice::Never);
+    assert_eq!(peek(&["--color", "always", "bogus"]).color, ColorChoice::Always);
+    assert_eq!(peek(&["--color"]).color, ColorChoice::Auto);
+}

@@ -1,0 +1,184 @@
+//! What a run of `inbox` prints: a pure function of its arguments.
+
+use jiff::{Timestamp, Zoned};
+use udpchat_api::call::{DirectionFilter, InboxParams, SubscribeParams};
+
+use crate::cli::InboxArgs;
+use crate::error::Result;
+use crate::time;
+
+/// How many entries history shows if nothing is said.
+const HISTORY_ENTRIES: u64 = 20;
+
+/// What is printed first, which entries at all, and whether it goes on.
+#[derive(Debug, PartialEq)]
+pub(super) struct Plan {
+    pub(super) part: Part,
+    pub(super) filter: Filter,
+    pub(super) follow: bool,
+}
+
+/// What is printed of what is there already.
+#[derive(Debug, PartialEq)]
+pub(super) enum Part {
+    /// What a consumer has not read; with `ack` it counts as read afterwards.
+    Unread { consumer: Option<String>, ack: bool },
+    /// So many of the newest entries.
+    Last { count: u64, newest_first: bool },
+    /// Everything.
+    All { newest_first: bool },
+}
+
+/// Which entries are wanted.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Filter {
+    pub(super) from: Option<String>,
+    pub(super) direction: Option<DirectionFilter>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) grep: Option<String>,
+}
+
+impl Plan {
+    /// Makes the plan; `now` is asked only if a time is given.
+    ///
+    /// # Errors
+    /// A time that is none.
+    pub(super) fn of(arguments: &InboxArgs, now: impl Fn() -> Zoned) -> Result<Self> {
+        let follow = arguments.follow;
+        if !is_history(arguments) {
+            let part = Part::Unread { consumer: arguments.consumer.clone(), ack: !arguments.peek };
+            let filter = Filter { direction: Some(DirectionFilter::In), ..Filter::default() };
+            return Ok(Self { part, filter, follow });
+        }
+        let newest_first = arguments.reverse;
+        let part = match arguments.number {
+            _ if arguments.all => Part::All { newest_first },
+            number => Part::Last { count: number.unwrap_or(HISTORY_ENTRIES), newest_first },
+        };
+        let time = |text: &Option<String>| text.as_ref().map(|text| time::parse(text, &now())).transpose();
+        let filter = Filter {
+            from: arguments.from.clone(),
+            direction: arguments.direction.map(Into::into),
+            since: time(&arguments.since)?,
+            until: time(&arguments.until)?,
+            grep: arguments.grep.clone(),
+        };
+        Ok(Self { part, filter, follow })
+    }
+
+    /// Returns the question for a page.
+    pub(super) fn page(&self) -> InboxParams {
+        let Filter { from, direction, since, until, grep } = &self.filter;
+        InboxParams {
+            from: from.clone(),
+            direction: *direction,
+            since: *since,
+            until: *until,
+            grep: grep.clone(),
+            ..InboxParams::default()
+        }
+    }
+
+    /// Returns the question for what comes behind a cursor.
+    pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
+        let Filter { from, direction, since, until, grep } = &self.filter;
+        SubscribeParams {
+            after: Some(after),
+            from: from.clone(),
+            direction: *direction,
+            since: *since,
+            until: *until,
+            grep: grep.clone(),
+        }
+    }
+}
+
+fn is_history(arguments: &InboxArgs) -> bool {
+    let InboxArgs { number, all, from, direction, since, until, grep, reverse, .. } = arguments;
+    let filters = [from, since, until, grep].into_iter().any(Option::is_some);
+    *all || *reverse || filters || number.is_some() || direction.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Way;
+
+    fn plan(arguments: &InboxArgs) -> Plan {
+        let now = || "2026-11-22T14:00:00Z".parse::<Timestamp>().unwrap().to_zoned(jiff::tz::TimeZone::UTC);
+        Plan::of(arguments, now).unwrap()
+    }
+
+    fn none() -> InboxArgs {
+        InboxArgs::default()
+    }
+
+    #[test]
+    fn nothing_said_means_what_is_new_and_came_in() {
+        let bare = plan(&none());
+        assert_eq!(bare.part, Part::Unread { consumer: None, ack: true });
+        assert_eq!(bare.filter, Filter { direction: Some(DirectionFilter::In), ..Filter::default() });
+        let peeked = plan(&InboxArgs { peek: true, follow: true, hex: true, ..none() });
+        assert_eq!((peeked.part, peeked.follow), (Part::Unread { consumer: None, ack: false }, true));
+        let named = plan(&InboxArgs { consumer: Some("x".to_owned()), ..none() });
+        assert_eq!(named.part, Part::Unread { consumer: Some("x".to_owned()), ack: true });
+    }
+
+    #[test]
+    fn every_history_flag_means_the_last_twenty_of_both_directions() {
+        let text = || Some("2h".to_owned());
+        for arguments in [
+            InboxArgs { from: text(), ..none() },
+            InboxArgs { since: text(), ..none() },
+            InboxArgs { until: text(), ..none() },
+            InboxArgs { grep: text(), ..none() },
+            InboxArgs { direction: Some(Way::Both), ..none() },
+        ] {
+            let plan = plan(&arguments);
+            assert_eq!(plan.part, Part::Last { count: 20, newest_first: false }, "{arguments:?}");
+            assert_ne!(plan.filter.direction, Some(DirectionFilter::In));
+        }
+        let reversed = plan(&InboxArgs { reverse: true, ..none() });
+        assert_eq!(reversed.part, Part::Last { count: 20, newest_first: true });
+    }
+
+    #[test]
+    fn a_number_or_all_says_how_many() {
+        assert_eq!(
+            plan(&InboxArgs { number: Some(3), since: Some("today".to_owned()), ..none() }).part,
+            Part::Last { count: 3, newest_first: false }
+        );
+        assert_eq!(
+            plan(&InboxArgs { all: true, reverse: true, ..none() }).part,
+            Part::All { newest_first: true }
+        );
+    }
+
+    #[test]
+    fn the_filters_reach_both_questions() {
+        let plan = plan(&InboxArgs {
+            from: Some("bob".to_owned()),
+            direction: Some(Way::Out),
+            since: Some("2h".to_owned()),
+            until: Some("now".to_owned()),
+            grep: Some("x".to_owned()),
+            ..none()
+        });
+        let (page, subscription) = (plan.page(), plan.subscription(7));
+        assert_eq!(page.since, Some("2026-11-22T12:00:00Z".parse().unwrap()));
+        assert_eq!(page.until, Some("2026-11-22T14:00:00Z".parse().unwrap()));
+        assert_eq!((page.from.as_deref(), page.grep.as_deref()), (Some("bob"), Some("x")));
+        assert_eq!((page.after, page.consumer), (None, None));
+        assert_eq!(subscription.after, Some(7));
+        assert_eq!(subscription.direction, Some(DirectionFilter::Out));
+        assert_eq!((subscription.from, subscription.grep), (page.from, page.grep));
+        assert_eq!((subscription.since, subscription.until), (page.since, page.until));
+    }
+
+    #[test]
+    fn the_clock_is_asked_only_if_a_time_is_given() {
+        let arguments = InboxArgs { number: Some(1), ..none() };
+        assert!(Plan::of(&arguments, || panic!("the clock was asked")).is_ok());
+    }
+}

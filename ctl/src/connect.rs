@@ -1,0 +1,103 @@
+//! Finding the daemon: the sockets are tried in order, and what stood in the way is told.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use nix::unistd::{Uid, User};
+use udpchat_api::{Client, ClientError};
+use udpchat_config::{Environment, control_socket_candidates};
+
+use crate::error::{CtlError, Exit, Result};
+
+/// Connects to the first daemon that answers: `--socket`, `UDPCHAT_SOCKET`, the user's own, the system's.
+///
+/// # Errors
+/// Ends with 6 if a socket may not be opened and nothing else answers, with 3 if nothing answers at all.
+pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
+    let mut closed_door = None;
+    let mut tried = String::new();
+    for path in control_socket_candidates(&Environment::of_process(), explicit) {
+        match Client::connect(&path).await {
+            Ok(client) => return Ok(client),
+            Err(ClientError::NoDaemon { path, source }) => note_tried(&mut tried, &path, &source),
+            Err(error @ ClientError::NotPermitted { .. }) => {
+                closed_door.get_or_insert(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(closed_door.map_or_else(|| no_daemon(&tried), not_permitted))
+}
+
+fn note_tried(tried: &mut String, path: &Path, source: &io::Error) {
+    let comma = if tried.is_empty() { "" } else { ", " };
+    let why = match source.kind() {
+        io::ErrorKind::NotFound => "no such socket".to_owned(),
+        io::ErrorKind::ConnectionRefused => "nobody listens".to_owned(),
+        _ => source.to_string(),
+    };
+    // Writing to a string does not fail.
+    let _ = write!(tried, "{comma}{} ({why})", path.display());
+}
+
+fn no_daemon(tried: &str) -> CtlError {
+    CtlError::new(Exit::NoDaemon, "no_daemon", "no daemon is running")
+        .hint(format!("start one with `udpchatd`; tried {tried}"))
+}
+
+fn not_permitted(error: ClientError) -> CtlError {
+    let owner = match &error {
+        ClientError::NotPermitted { path, .. } => owner_of_the_door(path),
+        _ => None,
+    };
+    let error = CtlError::from(error);
+    match owner {
+        Some(owner) => {
+            error.hint(format!("it belongs to {owner}: run this as that user, or ask the administrator"))
+        }
+        None => error.hint("run this as the user that the daemon runs as, or ask the administrator"),
+    }
+}
+
+/// Names the owner of the socket, or of the nearest directory above it that can be looked at.
+fn owner_of_the_door(socket: &Path) -> Option<String> {
+    let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
+    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    Some(user.map_or_else(|| format!("user {uid}"), |user| format!("user {} ({uid})", user.name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(path: &Path) -> CtlError {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(connect(Some(path))).expect_err("nobody listens there")
+    }
+
+    #[test]
+    fn without_a_daemon_the_hint_names_what_was_tried() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let CtlError::Failed(failure) = refusal(&path) else { panic!() };
+        assert_eq!(failure.exit, Exit::NoDaemon);
+        assert_eq!(failure.message, "no daemon is running");
+        assert!(failure.hint.unwrap().contains(path.to_str().unwrap()));
+    }
+
+    #[test]
+    fn a_socket_that_nobody_holds_any_more_counts_as_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        assert_eq!(refusal(&path).exit(), Exit::NoDaemon);
+    }
+
+    #[test]
+    fn the_owner_is_found_above_what_cannot_be_seen() {
+        let owner = owner_of_the_door(Path::new("/no/such/socket")).unwrap();
+        assert!(owner.starts_with("user root"), "{owner}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The program `udpchatctl`.
+
+fn main() -> std::process::ExitCode {
+    udpchat_ctl::main()
+}

@@ -1,0 +1,227 @@
+//! Entries as people read them.
+//!
+//! An entry begins with its id in column 1; whatever its text holds, its further lines begin with blanks and a
+//! bar, so that no received text can pass itself off as an entry.
+
+use std::borrow::Cow;
+
+use jiff::tz::TimeZone;
+use udpchat_api::{Direction, Entry, Gap, Message, safe};
+
+use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
+use super::{counted, grouped, hexdump, local_time};
+
+/// What a line of a message begins with, after the first.
+const CONTINUATION: &str = "\n  | ";
+
+/// Renders an entry with its text, line end included.
+pub(super) fn as_text(entry: &Entry, zone: &TimeZone, palette: Palette) -> String {
+    match entry {
+        Entry::Gap(gap) => gap_line(gap, zone, palette),
+        Entry::Message(message) => {
+            let header = header(message, zone, palette);
+            let line = format!("{header}  {}{}", body(message), failure(message, palette));
+            format!("{}\n", line.trim_end_matches(' '))
+        }
+    }
+}
+
+/// Renders an entry with its bytes below a header, line end included.
+pub(super) fn as_dump(entry: &Entry, zone: &TimeZone, palette: Palette) -> String {
+    match entry {
+        Entry::Gap(gap) => gap_line(gap, zone, palette),
+        Entry::Message(message) => {
+            let header = header(message, zone, palette);
+            let size = counted(message.raw.0.len() as u64, "byte");
+            format!("{header}  {size}{}\n{}", failure(message, palette), hexdump::dump(&message.raw.0))
+        }
+    }
+}
+
+/// Renders what became of a message that was sent, line end included.
+pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -> String {
+    let id = palette.paint(DIM, &format!("#{}", entry.id()));
+    match entry {
+        Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap)),
+        Entry::Message(message) => {
+            let peer = peer(message, palette);
+            let size = counted(message.bytes as u64, "byte");
+            let encoding = if with_encoding { format!(", {}", message.encoding) } else { String::new() };
+            let encoding = safe::one_line(&encoding);
+            format!("{id} > {peer}, {size}{encoding}{}\n", failure(message, palette))
+        }
+    }
+}
+
+fn header(message: &Message, zone: &TimeZone, palette: Palette) -> String {
+    let sign = match message.direction {
+        Direction::In => '<',
+        Direction::Out => '>',
+    };
+    let stamp = palette.paint(DIM, &format!("#{}  {}", message.id, local_time(message.at, zone)));
+    format!("{stamp}  {sign} {}", peer(message, palette))
+}
+
+fn peer(message: &Message, palette: Palette) -> String {
+    let shown = match &message.name {
+        Some(name) => format!("{} {}", safe::one_line(name), message.peer),
+        None => message.peer.to_string(),
+    };
+    let style = match message.direction {
+        Direction::In => FROM,
+        Direction::Out => TO,
+    };
+    palette.paint(style, &shown)
+}
+
+fn body(message: &Message) -> Cow<'_, str> {
+    if message.bytes == 0 {
+        return Cow::Borrowed("(empty)");
+    }
+    let text = safe::lines(safe::without_trailer(&message.text));
+    if text.contains('\n') { Cow::Owned(text.replace('\n', CONTINUATION)) } else { text }
+}
+
+fn failure(message: &Message, palette: Palette) -> String {
+    match &message.error {
+        Some(error) => {
+            format!("  {}", palette.paint(ERROR, &format!("[not sent: {}]", safe::one_line(error))))
+        }
+        None => String::new(),
+    }
+}
+
+fn gap_line(gap: &Gap, zone: &TimeZone, palette: Palette) -> String {
+    let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, local_time(gap.at, zone)));
+    format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {}", loss(gap))))
+}
+
+fn loss(gap: &Gap) -> String {
+    let reason = match gap.reason.as_str() {
+        "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
+        "queue_full" => Cow::Borrowed("the inbox could not keep up"),
+        other => safe::one_line(other),
+    };
+    let plural = if gap.lost == 1 { "" } else { "s" };
+    format!("{} datagram{plural} lost here: {reason}", grouped(gap.lost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_api::{EncodingBy, Raw};
+
+    const OFF: fn() -> Palette = || Palette::new(false);
+
+    fn message(text: &str) -> Message {
+        Message {
+            id: 812,
+            at: "2026-11-22T14:03:05.123456Z".parse().unwrap(),
+            direction: Direction::In,
+            peer: "192.168.43.159:8080".parse().unwrap(),
+            name: Some("bob".to_owned()),
+            local: None,
+            text: text.to_owned(),
+            encoding: "gbk".to_owned(),
+            encoding_by: EncodingBy::Remembered,
+            bytes: text.len(),
+            raw: Raw(text.as_bytes().to_vec()),
+            error: None,
+        }
+    }
+
+    fn shown(message: Message) -> String {
+        as_text(&Entry::Message(message), &TimeZone::UTC, OFF())
+    }
+
+    #[test]
+    fn messages_are_shown_with_id_time_direction_peer_and_text() {
+        let head = "#812  2026-11-22 14:03:05  < bob 192.168.43.159:8080";
+        assert_eq!(shown(message("你好\r\n\0")), format!("{head}  你好\n"));
+        assert_eq!(shown(message("a\r\nb\n\nc")), format!("{head}  a\n  | b\n  | \n  | c\n"));
+        assert_eq!(shown(message("")), format!("{head}  (empty)\n"));
+        assert_eq!(shown(message("\n")), format!("{head}\n"));
+        let nameless = Message { name: None, direction: Direction::Out, ..message("x") };
+        assert_eq!(shown(nameless), "#812  2026-11-22 14:03:05  > 192.168.43.159:8080  x\n");
+    }
+
+    #[test]
+    fn a_message_that_was_not_sent_says_why() {
+        let error = Some("network is unreachable".to_owned());
+        let failed = Message { direction: Direction::Out, error, ..message("hello") };
+        assert!(shown(failed.clone()).ends_with("  hello  [not sent: network is unreachable]\n"));
+        let receipt = as_receipt(&Entry::Message(failed), true, OFF());
+        assert_eq!(
+            receipt,
+            "#812 > bob 192.168.43.159:8080, 5 bytes, gbk  [not sent: network is unreachable]\n"
+        );
+    }
+
+    #[test]
+    fn gaps_tell_how_many_and_why() {
+        let gap = |lost, reason: &str| {
+            let at = "2026-11-22T14:03:06Z".parse().unwrap();
+            as_text(&Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned() }), &TimeZone::UTC, OFF())
+        };
+        let head = "#813  2026-11-22 14:03:06  !";
+        assert_eq!(
+            gap(37, "receive_buffer_full"),
+            format!("{head} 37 datagrams lost here: the receive buffer was full\n")
+        );
+        assert_eq!(
+            gap(1, "queue_full"),
+            format!("{head} 1 datagram lost here: the inbox could not keep up\n")
+        );
+        assert_eq!(gap(12_345, "new\n"), format!("{head} 12,345 datagrams lost here: new\\u{{a}}\n"));
+    }
+
+    #[test]
+    fn a_dump_stands_below_a_header() {
+        let dump = as_dump(&Entry::Message(message("hi\n")), &TimeZone::UTC, OFF());
+        let lines: Vec<_> = dump.lines().collect();
+        assert_eq!(lines[0], "#812  2026-11-22 14:03:05  < bob 192.168.43.159:8080  3 bytes");
+        assert!(lines[1].starts_with("00000000  68 69 0a "));
+    }
+
+    #[test]
+    fn colour_changes_nothing_but_colour() {
+        let entry = Entry::Message(message("a\nb"));
+        let painted = as_text(&entry, &TimeZone::UTC, Palette::new(true));
+        assert_ne!(painted, as_text(&entry, &TimeZone::UTC, OFF()));
+        let stripped = anstream::adapter::strip_str(&painted).to_string();
+        assert_eq!(stripped, as_text(&entry, &TimeZone::UTC, OFF()));
+    }
+
+    /// What must hold of a rendered entry, whoever wrote its text.
+    fn check(rendered: &str) {
+        let harmful = |c: char| safe::is_unsafe(c) && !matches!(c, '\n' | '\t');
+        assert!(!rendered.contains(harmful), "{rendered:?}");
+        assert!(rendered.starts_with("#812  ") && rendered.ends_with('\n'));
+        for line in rendered.lines().skip(1) {
+            assert!(line.starts_with("  | "), "{rendered:?}");
+        }
+    }
+
+    #[test]
+    fn no_character_can_do_harm_or_begin_an_entry() {
+        for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            check(&shown(message(&format!("a{character}#999  x{character}"))));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_can_do_harm_or_begin_an_entry(text in r"(\PC|[\x00-\x9f]|\n#1  |\r|\u{202e}|\u{2028}|\u{85}|一)*") {
+            let hostile = Message {
+                name: Some(text.clone()),
+                error: Some(text.clone()),
+                encoding: text.clone(),
+                ..message(&text)
+            };
+            check(&shown(hostile.clone()));
+            let receipt = as_receipt(&Entry::Message(hostile), true, OFF());
+            proptest::prop_assert_eq!(receipt.lines().count(), 1);
+            proptest::prop_assert!(!receipt.trim_end_matches('\n').contains(safe::is_unsafe));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Errors, as text for people and as JSON for programs.
+
+use serde::Serialize;
+use udpchat_api::line::to_line;
+use udpchat_api::safe::one_line;
+
+use super::style::{ERROR, Palette};
+use crate::error::Failure;
+
+/// Renders an error for people: what, caused by what, and what to do next; a line each.
+pub(super) fn as_text(failure: &Failure, palette: Palette) -> String {
+    let line = failure.line.map(|line| format!("line {line}: ")).unwrap_or_default();
+    let mut out = format!("{} {line}{}\n", palette.paint(ERROR, "error:"), one_line(&failure.message));
+    for cause in &failure.causes {
+        out += &format!("  caused by: {}\n", one_line(cause));
+    }
+    if let Some(hint) = &failure.hint {
+        out += &format!("hint: {}\n", one_line(hint));
+    }
+    out
+}
+
+/// The one object of an error.
+#[derive(Serialize)]
+struct Object<'a> {
+    error: Parts<'a>,
+}
+
+#[derive(Serialize)]
+struct Parts<'a> {
+    message: &'a str,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<i64>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    causes: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    exit: u8,
+}
+
+/// Renders an error as one line of JSON.
+pub(super) fn as_json(failure: &Failure) -> Vec<u8> {
+    let error = Parts {
+        message: &failure.message,
+        kind: &failure.kind,
+        code: failure.code,
+        causes: &failure.causes,
+        hint: failure.hint.as_deref(),
+        entry: failure.entry,
+        line: failure.line,
+        exit: failure.exit as u8,
+    };
+    // Texts and numbers always serialise.
+    to_line(&Object { error }).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::CtlError;
+    use udpchat_api::{ErrorKind, ErrorObject};
+
+    fn failure(error: CtlError) -> Failure {
+        match error {
+            CtlError::Failed(failure) => *failure,
+            CtlError::ReaderGone => panic!("no failure"),
+        }
+    }
+
+    #[test]
+    fn errors_are_one_object_with_what_there_is() {
+        let object = ErrorObject::new(ErrorKind::UnknownPeer, "no peer\u{1b} x").hint("name it").entry(7);
+        let line = as_json(&failure(object.into()));
+        let expected = concat!(
+            r#"{"error":{"message":"no peer\u001b x","kind":"unknown_peer","code":-32001,"#,
+            r#""hint":"name it","entry":7,"exit":5}}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
+
+        let line = as_json(&failure(CtlError::usage("x").at_line(3)));
+        let expected = "{\"error\":{\"message\":\"x\",\"kind\":\"usage\",\"line\":3,\"exit\":2}}\n";
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
+    }
+
+    #[test]
+    fn errors_are_lines_with_causes_and_a_hint() {
+        let cause = std::io::Error::other("no\nspace");
+        let error = CtlError::failed("a\u{1b}b").caused_by(&cause).hint("tidy up").at_line(2);
+        let expected = "error: line 2: a\\u{1b}b\n  caused by: no\\u{a}space\nhint: tidy up\n";
+        assert_eq!(as_text(&failure(error), Palette::new(false)), expected);
+    }
+}

@@ -1,0 +1,53 @@
+//! Bytes as a canonical dump, as `hexdump -Cv` writes it.
+
+use std::fmt::Write as _;
+
+/// The bytes of a line.
+const LINE_BYTES: usize = 16;
+
+/// Dumps bytes: offset, sixteen bytes in two groups, their ASCII; at the end the length. Nothing for no bytes.
+pub(super) fn dump(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() * 5 + 16);
+    for (at, line) in bytes.chunks(LINE_BYTES).enumerate() {
+        // Writing to a string does not fail.
+        let _ = write!(out, "{:08x}  ", at * LINE_BYTES);
+        for column in 0..LINE_BYTES {
+            let _ = match line.get(column) {
+                Some(byte) => write!(out, "{byte:02x} "),
+                None => write!(out, "   "),
+            };
+            if column == LINE_BYTES / 2 - 1 {
+                out.push(' ');
+            }
+        }
+        out.push_str(" |");
+        out.extend(line.iter().map(|&byte| shown(byte)));
+        out.push_str("|\n");
+    }
+    if !bytes.is_empty() {
+        let _ = writeln!(out, "{:08x}", bytes.len());
+    }
+    out
+}
+
+fn shown(byte: u8) -> char {
+    if byte == b' ' || byte.is_ascii_graphic() { char::from(byte) } else { '.' }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dump_is_that_of_hexdump() {
+        let bytes: Vec<u8> = b"hello, world!\r\n\0".iter().copied().chain([0x7e, 0x7f, 0xff]).collect();
+        let expected = "\
+00000000  68 65 6c 6c 6f 2c 20 77  6f 72 6c 64 21 0d 0a 00  |hello, world!...|
+00000010  7e 7f ff                                          |~..|
+00000013
+";
+        assert_eq!(dump(&bytes), expected);
+        assert_eq!(dump(b""), "");
+        assert_eq!(dump(&[0; 16]).lines().count(), 2);
+    }
+}

@@ -1,0 +1,150 @@
+//! The daemon's state as people read it.
+
+use bytesize::ByteSize;
+use jiff::tz::TimeZone;
+use jiff::{SpanRound, Timestamp, Unit};
+use udpchat_api::call::{Dropped, InboxStatus, State, Status};
+use udpchat_api::safe;
+
+use super::style::{ALERT, ERROR, Palette};
+use super::{counted, grouped, local_time};
+
+/// The width of the column of keys.
+const KEY_WIDTH: usize = 17;
+
+/// Renders the state as lines of `key: value`, what is wrong first.
+pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette: Palette) -> String {
+    let mut lines = vec![("state", state(status.state, palette))];
+    let problems = status.problems.iter().map(|text| palette.paint(ALERT, &safe::one_line(text)));
+    lines.extend(problems.map(|problem| ("problem", problem)));
+    lines.extend([
+        ("version", safe::one_line(&status.version).into_owned()),
+        ("pid", status.pid.to_string()),
+        ("running since", since(status.started, now, zone)),
+    ]);
+    lines.extend(status.listen.iter().map(|address| ("listening on", address.to_string())));
+    lines.extend([
+        ("control socket", safe::one_line(&status.socket.to_string_lossy()).into_owned()),
+        ("data directory", safe::one_line(&status.data_dir.to_string_lossy()).into_owned()),
+    ]);
+    lines.extend(counters(status, palette));
+    lines.extend(inbox(&status.inbox));
+    lines.iter().map(|(key, value)| format!("{:KEY_WIDTH$}{value}\n", format!("{key}:"))).collect()
+}
+
+fn state(state: State, palette: Palette) -> String {
+    match state {
+        State::Ok => "ok".to_owned(),
+        State::Degraded => palette.paint(ERROR, "degraded"),
+    }
+}
+
+fn since(started: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let at = local_time(started, zone);
+    let largest = SpanRound::new().largest(Unit::Day).smallest(Unit::Minute).days_are_24_hours();
+    match (now - started).round(largest) {
+        Ok(span) if span.is_positive() => format!("{at} ({span:#})"),
+        _ => at,
+    }
+}
+
+fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
+    let buffer = status.receive_buffer;
+    let granted = format!("{} granted", size(buffer.granted));
+    let granted = if buffer.granted < buffer.asked { palette.paint(ALERT, &granted) } else { granted };
+    let drops = match status.kernel_drops {
+        0 => "0".to_owned(),
+        drops => palette.paint(ALERT, &grouped(drops)),
+    };
+    let received = status.received;
+    let sent = status.sent;
+    [
+        ("receive buffer", format!("{} asked, {granted}", size(buffer.asked))),
+        (
+            "received",
+            format!("{}, {}", counted(received.datagrams, "datagram"), counted(received.bytes, "byte")),
+        ),
+        ("stored", grouped(status.stored)),
+        ("queued", grouped(status.queued)),
+        ("kernel drops", drops),
+        ("dropped", dropped(&status.dropped)),
+        ("sent", format!("{}, {} failed", counted(sent.datagrams, "datagram"), grouped(sent.failed))),
+    ]
+}
+
+fn dropped(dropped: &Dropped) -> String {
+    let (denied, full) = (grouped(dropped.denied), grouped(dropped.queue_full));
+    format!("{} (denied {denied}, queue full {full})", grouped(dropped.total()))
+}
+
+fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
+    let entries =
+        if inbox.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(inbox.entries)) };
+    let ids = match inbox.entries {
+        0 => String::new(),
+        _ => format!(", #{} to #{}", inbox.oldest_id, inbox.newest_id),
+    };
+    [("inbox", format!("{entries}{ids}, {}", size(inbox.bytes))), ("unread", grouped(inbox.unread))]
+}
+
+fn size(bytes: u64) -> String {
+    ByteSize::b(bytes).display().iec().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_api::call::{ReceiveBuffer, SentCounts, Traffic};
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0".to_owned(),
+            pid: 4711,
+            started: "2026-11-22T10:00:00Z".parse().unwrap(),
+            state: State::Degraded,
+            problems: vec!["the disk\u{1b} is full".to_owned()],
+            listen: vec!["[::]:7788".parse().unwrap()],
+            socket: "/run/s".into(),
+            data_dir: "/data".into(),
+            receive_buffer: ReceiveBuffer { asked: 8 << 20, granted: 425_984 },
+            received: Traffic { datagrams: 1_234, bytes: 56_789 },
+            stored: 1_230,
+            queued: 0,
+            kernel_drops: 7,
+            dropped: Dropped { denied: 3, queue_full: 1 },
+            sent: SentCounts { datagrams: 1, failed: 0 },
+            inbox: InboxStatus { entries: 1_230, oldest_id: 1, newest_id: 1_230, bytes: 131_072, unread: 5 },
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_comes_first_and_every_counter_is_there() {
+        let now = "2026-11-22T13:02:10Z".parse().unwrap();
+        let expected = "\
+state:           degraded
+problem:         the disk\\u{1b} is full
+version:         0.1.0
+pid:             4711
+running since:   2026-11-22 10:00:00 (3h 2m)
+listening on:    [::]:7788
+control socket:  /run/s
+data directory:  /data
+receive buffer:  8.0 MiB asked, 416.0 KiB granted
+received:        1,234 datagrams, 56,789 bytes
+stored:          1,230
+queued:          0
+kernel drops:    7
+dropped:         4 (denied 3, queue full 1)
+sent:            1 datagram, 0 failed
+inbox:           1,230 entries, #1 to #1230, 128.0 KiB
+unread:          5
+";
+        assert_eq!(as_text(&status(), now, &TimeZone::UTC, Palette::new(false)), expected);
+    }
+
+    #[test]
+    fn an_empty_inbox_has_no_ids() {
+        let [(_, text), _] = inbox(&InboxStatus::default());
+        assert_eq!(text, "0 entries, 0 B");
+    }
+}

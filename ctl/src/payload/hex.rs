@@ -1,0 +1,93 @@
+//! Hex digits as people paste them: `c4 e3`, `c4:e3`, `0xC4, 0xE3`.
+
+use crate::error::{CtlError, Result};
+
+/// Reads bytes from hex digits; blanks, `:`, `-`, `,` and `0x` before a byte do not count.
+///
+/// # Errors
+/// Names the first character that is no digit by its position, counted in characters from 1; and says so if
+/// the last byte is half.
+pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    let mut high = None;
+    // Whether a `0x` may stand here: at the beginning, and after what separates.
+    let mut fresh = true;
+    let mut characters = text.chars().enumerate().peekable();
+    while let Some((at, character)) = characters.next() {
+        if is_separator(character) {
+            fresh = true;
+            continue;
+        }
+        let prefix = fresh && character == '0' && high.is_none();
+        fresh = false;
+        if prefix && characters.next_if(|(_, next)| matches!(next, 'x' | 'X')).is_some() {
+            continue;
+        }
+        let Some(digit) = character.to_digit(16) else { return Err(bad_digit(character, at + 1)) };
+        // A hex digit is below 16.
+        let digit = digit as u8;
+        match high.take() {
+            None => high = Some(digit),
+            Some(high) => bytes.push(high << 4 | digit),
+        }
+    }
+    match high {
+        None => Ok(bytes),
+        Some(_) => Err(CtlError::usage(format!(
+            "the last byte is half: {} hex digits, an odd number",
+            bytes.len() * 2 + 1
+        ))),
+    }
+}
+
+fn is_separator(character: char) -> bool {
+    character.is_whitespace() || matches!(character, ':' | '-' | ',')
+}
+
+fn bad_digit(character: char, position: usize) -> CtlError {
+    CtlError::usage(format!("'{character}' at position {position} is no hex digit"))
+        .hint("hex looks like 'c4 e3 0d 0a', c4e30d0a or '0xc4,0xe3'")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_is_read_however_it_is_written() {
+        for text in [
+            "c4e30d0a",
+            "C4 E3 0D 0A",
+            "c4:e3:0d:0a",
+            "c4-e3-0d-0a",
+            "0xc4, 0xe3, 0x0d, 0x0a",
+            "0XC4E3 0d\n0a\r\n",
+            " c4e 30d0a ",
+        ] {
+            assert_eq!(parse(text).unwrap(), b"\xc4\xe3\x0d\x0a", "{text}");
+        }
+        assert_eq!(parse("00 0x00").unwrap(), b"\0\0");
+        assert_eq!(parse("").unwrap(), b"");
+        assert_eq!(parse(" , ").unwrap(), b"");
+    }
+
+    #[test]
+    fn what_is_no_hex_is_named_with_its_place() {
+        for (text, expected) in [
+            ("c4 g3", "'g' at position 4"),
+            ("你", "'你' at position 1"),
+            ("c40xe3", "'x' at position 4"),
+            ("0x1 0x2", "'x' at position 6"),
+            ("abc", "3 hex digits, an odd number"),
+            ("0x", ""),
+        ] {
+            match parse(text) {
+                Err(CtlError::Failed(failure)) => {
+                    assert!(failure.message.contains(expected), "{text}: {}", failure.message);
+                    assert_eq!(failure.exit as u8, 2);
+                }
+                other => assert!(expected.is_empty(), "{text}: {other:?}"),
+            }
+        }
+    }
+}

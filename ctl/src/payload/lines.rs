@@ -1,0 +1,121 @@
+//! `--lines`: one message a line, read no further than the line that is sent.
+
+use std::io::{BufRead, BufReader, Read};
+
+use super::{MAX_INPUT_BYTES, Payload, unreadable};
+use crate::error::{CtlError, Result};
+
+/// The lines of an input, one after the other.
+pub(crate) struct Lines {
+    input: BufReader<Box<dyn Read>>,
+    name: String,
+    hex: bool,
+    number: u64,
+}
+
+/// One line.
+pub(crate) struct Line {
+    /// Its number, from 1.
+    pub(crate) number: u64,
+    /// The message in it, or why there is none.
+    pub(crate) payload: Result<Payload>,
+}
+
+impl Lines {
+    /// Reads lines from an input; `name` is what errors call it.
+    pub(crate) fn new(input: Box<dyn Read>, name: String, hex: bool) -> Self {
+        Self { input: BufReader::new(input), name, hex, number: 0 }
+    }
+
+    /// Returns the next line, none at the end of the input.
+    ///
+    /// # Errors
+    /// Fails if the input cannot be read; a line that is no message is no error of the input.
+    pub(crate) fn next(&mut self) -> Result<Option<Line>> {
+        let mut line = Vec::new();
+        // One byte for the line end, and one that tells a line of just the limit from a longer one.
+        let limit = MAX_INPUT_BYTES as u64 + 2;
+        let read = (&mut self.input).take(limit).read_until(b'\n', &mut line);
+        read.map_err(|error| unreadable(&self.name, &error))?;
+        if line.is_empty() {
+            return Ok(None);
+        }
+        self.number += 1;
+        let ended = line.ends_with(b"\n");
+        let line = without_line_end(line);
+        if line.len() > MAX_INPUT_BYTES {
+            if !ended {
+                self.input.skip_until(b'\n').map_err(|error| unreadable(&self.name, &error))?;
+            }
+            let payload = Err(CtlError::not_sent("too_long", "the line is longer than 1 MiB"));
+            return Ok(Some(Line { number: self.number, payload }));
+        }
+        Ok(Some(Line { number: self.number, payload: self.payload(line) }))
+    }
+
+    fn payload(&self, line: Vec<u8>) -> Result<Payload> {
+        let text = String::from_utf8(line).map_err(|error| {
+            let at = error.utf8_error().valid_up_to() + 1;
+            CtlError::usage(format!("the line is not UTF-8, from byte {at} on"))
+                .hint("`--hex` sends any bytes, a line of hex digits for each message")
+        })?;
+        Payload::of_text(text, self.hex)
+    }
+}
+
+fn without_line_end(mut line: Vec<u8>) -> Vec<u8> {
+    if line.ends_with(b"\n") {
+        line.pop();
+        if line.ends_with(b"\r") {
+            line.pop();
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(input: &[u8], hex: bool) -> Vec<Line> {
+        let mut lines = Lines::new(Box::new(std::io::Cursor::new(input.to_vec())), "input".to_owned(), hex);
+        std::iter::from_fn(|| lines.next().unwrap()).collect()
+    }
+
+    fn texts(input: &[u8]) -> Vec<String> {
+        lines(input, false)
+            .into_iter()
+            .map(|line| match line.payload {
+                Ok(Payload::Text(text)) => text,
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn line_ends_are_taken_off_and_nothing_else() {
+        assert_eq!(texts(b"a\r\n\n b \nc\r"), ["a", "", " b ", "c\r"]);
+        assert!(texts(b"").is_empty());
+    }
+
+    #[test]
+    fn a_bad_line_does_not_end_the_input() {
+        let found = lines(b"ok\n\xff\nok", false);
+        assert!(found[1].payload.is_err() && found[2].payload.is_ok());
+        let found = lines(b"zz\nc4 e3\n", true);
+        assert!(found[0].payload.is_err());
+        assert_eq!(*found[1].payload.as_ref().unwrap(), Payload::Bytes(b"\xc4\xe3".to_vec()));
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_passed_over_in_constant_memory() {
+        let mut input = vec![b'x'; MAX_INPUT_BYTES];
+        input.extend(b"\r\n");
+        input.extend(vec![b'x'; 3 * MAX_INPUT_BYTES]);
+        input.extend(b"\nlast");
+        let found = lines(&input, false);
+        assert_eq!(found.len(), 3);
+        assert!(found[0].payload.is_ok() && found[1].payload.is_err() && found[2].payload.is_ok());
+        assert_eq!(found[2].number, 3);
+    }
+}

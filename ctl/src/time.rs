@@ -1,0 +1,106 @@
+//! The times that users write: a date, a time, a span back from now, or a word.
+
+use jiff::civil::DateTime;
+use jiff::{Span, Timestamp, Zoned};
+
+use crate::error::{CtlError, Result};
+
+/// What a wrong time is answered with.
+const EXAMPLES: &str =
+    "for example '2026-11-22 14:00', 2026-11-22T14:00:00+08:00, 10m, 2h, 3d, today, yesterday";
+
+/// Reads a time, as seen from `now` in its time zone.
+///
+/// Takes `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a span back from now
+/// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights).
+///
+/// # Errors
+/// Anything else is wrong use, with examples as the hint.
+pub(crate) fn parse(text: &str, now: &Zoned) -> Result<Timestamp> {
+    let text = text.trim();
+    let found = word(text, now).or_else(|| absolute(text, now)).or_else(|| back_from(text, now));
+    found.ok_or_else(|| CtlError::usage(format!("'{text}' is no time")).hint(EXAMPLES))
+}
+
+fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
+    match text {
+        "now" => Some(now.timestamp()),
+        "today" => Some(now.start_of_day().ok()?.timestamp()),
+        "yesterday" => Some(now.yesterday().ok()?.start_of_day().ok()?.timestamp()),
+        _ => None,
+    }
+}
+
+fn absolute(text: &str, now: &Zoned) -> Option<Timestamp> {
+    if let Ok(timestamp) = text.parse() {
+        return Some(timestamp);
+    }
+    if text.contains('[') {
+        return text.parse::<Zoned>().ok().map(|zoned| zoned.timestamp());
+    }
+    let local: DateTime = text.parse().ok()?;
+    Some(local.to_zoned(now.time_zone().clone()).ok()?.timestamp())
+}
+
+fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
+    // `14:00` would be read as fourteen hours.
+    if text.contains(':') {
+        return None;
+    }
+    let span: Span = text.parse().ok()?;
+    Some(now.checked_sub(span.abs()).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rules of Germany written out, so that no time zone database is needed.
+    fn now() -> Zoned {
+        let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        "2026-11-22T14:03:05Z".parse::<Timestamp>().unwrap().to_zoned(zone)
+    }
+
+    #[test]
+    fn times_are_read_as_people_mean_them() {
+        let table = [
+            ("now", "2026-11-22T14:03:05Z"),
+            ("today", "2026-11-21T23:00:00Z"),
+            ("yesterday", "2026-11-20T23:00:00Z"),
+            ("2026-11-22 14:00", "2026-11-22T13:00:00Z"),
+            ("2026-11-22 14:00:05", "2026-11-22T13:00:05Z"),
+            ("2026-11-22T14:00", "2026-11-22T13:00:00Z"),
+            ("2026-07-01", "2026-06-30T22:00:00Z"),
+            ("2026-11-22T14:00:00Z", "2026-11-22T14:00:00Z"),
+            ("2026-11-22T14:00:00.5+08:00", "2026-11-22T06:00:00.5Z"),
+            ("2026-11-22 14:00:00+08:00", "2026-11-22T06:00:00Z"),
+            ("2026-11-22T14:00[UTC]", "2026-11-22T14:00:00Z"),
+            ("90s", "2026-11-22T14:01:35Z"),
+            ("10m", "2026-11-22T13:53:05Z"),
+            ("2h", "2026-11-22T12:03:05Z"),
+            ("1h30m", "2026-11-22T12:33:05Z"),
+            ("1h 30m", "2026-11-22T12:33:05Z"),
+            ("10m ago", "2026-11-22T13:53:05Z"),
+            ("3d", "2026-11-19T14:03:05Z"),
+            ("2w", "2026-11-08T14:03:05Z"),
+            // 35 days ago was summer time: the same time of the day, an hour less of UTC.
+            ("35d", "2026-10-18T13:03:05Z"),
+            (" today ", "2026-11-21T23:00:00Z"),
+        ];
+        for (text, expected) in table {
+            let expected: Timestamp = expected.parse().unwrap();
+            assert_eq!(parse(text, &now()).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_wrong_use_with_examples() {
+        for text in
+            ["", "10", "soon", "2026-13-01", "2026-11-22 25:00", "14:00", "m", "9999999y", "10x", "#5"]
+        {
+            let CtlError::Failed(failure) = parse(text, &now()).unwrap_err() else { panic!() };
+            assert_eq!(failure.exit as u8, 2, "{text}");
+            assert!(failure.hint.unwrap().contains("yesterday"));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The command line of `udpchatd`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use udpchat_config::{ListenAddress, LogFormat, LogLevel, Overrides};
+
+/// Holds a UDP port, keeps every message that arrives in a durable inbox, and takes commands over a local socket.
+///
+/// Without any argument it listens on [::]:7788 for IPv4 and IPv6, and keeps its inbox in
+/// ~/.local/share/udpchat. It stays in the foreground and logs to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "udpchatd", version, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Reads this configuration file, and no other
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Listens on this address, such as [::]:7788 or 192.168.1.5:7788; may be given several times, port 0 takes any
+    #[arg(long, value_name = "ADDR", value_parser = parse::<ListenAddress>)]
+    listen: Vec<ListenAddress>,
+
+    /// Keeps the inbox in this directory
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Takes commands on this socket
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+
+    /// Uses the system's places: /etc/udpchat, /var/lib/udpchat, /run/udpchat
+    #[arg(long)]
+    system: bool,
+
+    /// Checks the configuration, prints every value with where it came from, and ends
+    #[arg(long)]
+    pub(crate) check_config: bool,
+
+    /// Logs from this level on: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", value_parser = parse::<LogLevel>)]
+    log_level: Option<LogLevel>,
+
+    /// Logs lines of text or of JSON
+    #[arg(long, value_name = "FORMAT", value_parser = parse::<LogFormat>)]
+    log_format: Option<LogFormat>,
+}
+
+const AFTER_HELP: &str = "\
+Configuration, weakest first: defaults, /etc/udpchat/config.toml, ~/.config/udpchat/config.toml,
+UDPCHAT_LISTEN, UDPCHAT_DATA_DIR, UDPCHAT_SOCKET, UDPCHAT_LOG, flags. UDPCHAT_CONFIG names another file.
+Signals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
+Exit status: 0 stopped, 1 failed, 2 wrong use or configuration.
+
+Examples:
+  udpchatd                                    with the defaults
+  udpchatd --listen 0.0.0.0:9000              another port, IPv4 only
+  udpchatd --config my.toml --check-config    is the file right?";
+
+impl Cli {
+    /// Returns what the flags say about settings.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides {
+            config: self.config.clone(),
+            listen: self.listen.clone(),
+            data_dir: self.data_dir.clone(),
+            socket: self.socket.clone(),
+            system: self.system,
+            log_level: self.log_level,
+            log_format: self.log_format,
+        }
+    }
+}
+
+/// Parses a value of the configuration; the hint goes into clap's message.
+fn parse<T>(text: &str) -> Result<T, String>
+where
+    T: std::str::FromStr<Err = udpchat_config::ValueError>,
+{
+    text.parse().map_err(|error: udpchat_config::ValueError| match error.hint() {
+        Some(hint) => format!("{error}\nhint: {hint}"),
+        None => error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        <super::Cli as clap::CommandFactory>::command().debug_assert();
+    }
+}

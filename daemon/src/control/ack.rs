@@ -1,0 +1,31 @@
+//! The method `ack`: moves a consumer's read mark.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use udpchat_api::call::{AckAnswer, AckParams};
+use udpchat_api::{ErrorKind, ErrorObject};
+
+use super::query::consumer;
+use crate::daemon::Daemon;
+use crate::inbox::queue::MarkItem;
+
+pub(super) async fn call(daemon: &Arc<Daemon>, params: AckParams) -> Result<AckAnswer, ErrorObject> {
+    let consumer = consumer(params.consumer.as_deref())?;
+    let newest = daemon.progress.borrow().newest_id;
+    if params.id > newest {
+        let text =
+            format!("`id` is {}, the newest entry is {newest}: what has not come cannot be read", params.id);
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
+    }
+    let (stored, marked) = oneshot::channel();
+    let item = MarkItem { consumer, read_id: params.id, stored: Some(stored) };
+    let unavailable = |_| {
+        ErrorObject::new(ErrorKind::InboxUnavailable, "the read mark cannot be stored now")
+            .hint("`udpchatctl status` says what is wrong")
+    };
+    daemon.queue.mark(Box::new(item)).map_err(|_| unavailable(()))?;
+    let read = marked.await.map_err(|_| unavailable(()))?;
+    let unread = daemon.read(move |reader| reader.unread(read)).await?;
+    Ok(AckAnswer { read, unread })
+}

@@ -1,0 +1,59 @@
+//! Entries as they are stored, turned into entries as clients see them.
+
+use std::sync::Arc;
+
+use udpchat_api::{Direction, Entry, Gap, Message, Raw};
+
+use crate::clock::from_ns;
+use crate::daemon::Daemon;
+use crate::inbox::{Body, SentDetail, Stored};
+use crate::peers::Configured;
+use crate::text::Decoded;
+
+/// Sees entries with the names and encodings of one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Viewer {
+    daemon: Arc<Daemon>,
+    configured: Arc<Configured>,
+}
+
+impl Viewer {
+    /// Takes the configuration of now.
+    pub(crate) fn of(daemon: &Arc<Daemon>) -> Self {
+        Self { daemon: Arc::clone(daemon), configured: daemon.peers.configured() }
+    }
+
+    /// Turns a stored entry into what clients see.
+    pub(crate) fn entry(&self, stored: Stored) -> Entry {
+        let (id, at) = (stored.id, from_ns(stored.at_ns));
+        let (direction, peer, local, payload, detail) = match stored.body {
+            Body::Gap(gap) => return Entry::Gap(Gap { id, at, lost: gap.lost, reason: gap.reason }),
+            Body::Received { peer, local, payload } => {
+                (Direction::In, peer, local, payload, SentDetail::default())
+            }
+            Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
+        };
+        let as_sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
+        let Decoded { text, encoding, by } = match as_sent {
+            Some((encoding, by)) => {
+                let (text, _) = encoding.encoding().decode_without_bom_handling(&payload);
+                Decoded { text: text.into_owned(), encoding, by }
+            }
+            None => self.daemon.peers.decode(&self.configured, id, peer, &payload),
+        };
+        Entry::Message(Message {
+            id,
+            at,
+            direction,
+            peer,
+            name: self.configured.of(peer).map(|named| named.name.clone()),
+            local,
+            text,
+            encoding: encoding.to_string(),
+            encoding_by: by,
+            bytes: payload.len(),
+            raw: Raw(payload),
+            error: detail.error,
+        })
+    }
+}

@@ -1,0 +1,24 @@
+//! The method `reload`: reads the configuration again, as SIGHUP does.
+
+use std::sync::Arc;
+
+use udpchat_api::call::ReloadAnswer;
+use udpchat_api::{ErrorKind, ErrorObject};
+
+use crate::daemon::Daemon;
+
+pub(super) async fn call(daemon: &Arc<Daemon>) -> Result<ReloadAnswer, ErrorObject> {
+    let again = Arc::clone(daemon);
+    let reloaded = tokio::task::spawn_blocking(move || again.reload()).await;
+    match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
+        Ok(keys) => Ok(ReloadAnswer { needs_restart: keys.into_iter().map(str::to_owned).collect() }),
+        Err(error) => {
+            let text = format!("the configuration is refused, the running one stays: {error}");
+            let refused = ErrorObject::new(ErrorKind::BadConfiguration, text);
+            Err(match error.hint() {
+                Some(hint) => refused.hint(hint),
+                None => refused,
+            })
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the parts of a running daemon share, and what can be done to all of it: reload, stop.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tracing::{info, warn};
+use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
+
+use crate::health::Health;
+use crate::inbox::Progress;
+use crate::inbox::queue::Queue;
+use crate::inbox::reader::Reader;
+use crate::logging::Logging;
+use crate::peers::Peers;
+use crate::receive::access::Access;
+use crate::receive::listener::Listener;
+
+/// A running daemon.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    pub(crate) started: Timestamp,
+    pub(crate) settings: RwLock<Arc<Settings>>,
+    pub(crate) overrides: Overrides,
+    pub(crate) environment: Environment,
+    pub(crate) socket: PathBuf,
+    pub(crate) listeners: Vec<Arc<Listener>>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) peers: Peers,
+    pub(crate) access: Arc<Access>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) logging: Logging,
+    pub(crate) fallback: watch::Sender<Encoding>,
+    /// Becomes true when the daemon is to stop.
+    pub(crate) stopping: watch::Sender<bool>,
+}
+
+impl Daemon {
+    /// Returns the settings in force.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Asks the daemon to stop.
+    pub(crate) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Reads the configuration again and applies what can change while running; returns the keys that cannot.
+    ///
+    /// A configuration that is refused changes nothing.
+    pub(crate) fn reload(&self) -> Result<Vec<&'static str>, ConfigError> {
+        let new = match Settings::load(&self.overrides, &self.environment) {
+            Ok(new) => new,
+            Err(error) => {
+                warn!("the configuration is refused, the running one stays: {error}");
+                return Err(error);
+            }
+        };
+        let needs_restart = self.settings().changed_needing_restart(&new);
+        self.access.configure(&new);
+        self.peers.configure(&new);
+        self.fallback.send_replace(*new.text.fallback);
+        self.logging.set_level(*new.log.level);
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        match needs_restart.as_slice() {
+            [] => info!("configuration reloaded"),
+            keys => warn!("configuration reloaded; only a restart changes: {}", keys.join(", ")),
+        }
+        Ok(needs_restart)
+    }
+
+    /// Reads from the inbox on a thread that may wait.
+    pub(crate) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, ErrorObject> {
+        let reader = Arc::clone(&self.reader);
+        match tokio::task::spawn_blocking(move || read(&reader)).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                warn!("the inbox cannot be read: {error}");
+                let text = format!("the inbox cannot be read: {error}");
+                Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
+                    .hint("`udpchatctl status` and the daemon's log say more"))
+            }
+            Err(panic) => {
+                Err(ErrorObject::new(ErrorKind::Internal, format!("reading the inbox failed: {panic}")))
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Socket addresses as the database holds them: 6 bytes for IPv4, 18 for IPv6, 22 with a scope.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+/// An address packed without allocating; the hot path packs two for each datagram.
+pub(crate) struct Packed {
+    bytes: [u8; 22],
+    len: usize,
+}
+
+impl Packed {
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+/// Packs an address: the IP in network order, the port, and a scope where there is one.
+pub(crate) fn pack(address: SocketAddr) -> Packed {
+    let mut packed = Packed { bytes: [0; 22], len: 0 };
+    let mut put = |part: &[u8]| {
+        packed.bytes[packed.len..packed.len + part.len()].copy_from_slice(part);
+        packed.len += part.len();
+    };
+    match address {
+        SocketAddr::V4(v4) => put(&v4.ip().octets()),
+        SocketAddr::V6(v6) => put(&v6.ip().octets()),
+    }
+    put(&address.port().to_be_bytes());
+    if let SocketAddr::V6(v6) = address
+        && v6.scope_id() != 0
+    {
+        put(&v6.scope_id().to_be_bytes());
+    }
+    packed
+}
+
+/// Unpacks an address; none if the length is not one of the three.
+pub(crate) fn unpack(bytes: &[u8]) -> Option<SocketAddr> {
+    let port = |bytes: &[u8]| Some(u16::from_be_bytes(bytes.try_into().ok()?));
+    match bytes.len() {
+        6 => {
+            let ip: [u8; 4] = bytes[..4].try_into().ok()?;
+            Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ip)), port(&bytes[4..])?))
+        }
+        18 | 22 => {
+            let ip: [u8; 16] = bytes[..16].try_into().ok()?;
+            let scope = bytes[18..].try_into().map_or(0, u32::from_be_bytes);
+            Some(SocketAddrV6::new(Ipv6Addr::from(ip), port(&bytes[16..18])?, 0, scope).into())
+        }
+        _ => None,
+    }
+}
+
+/// Writes an address the one way it is shown, compared and stored: IPv4 seen through a dual-stack socket is
+/// IPv4, and the flow label is left out.
+pub(crate) fn normal(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(_) => address,
+        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::new(IpAddr::V4(v4), v6.port()),
+            None => SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id()).into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_packing() {
+        for text in ["1.2.3.4:5", "[::1]:65535", "[fe80::1%7]:7788", "0.0.0.0:0", "[::]:0"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(unpack(pack(address).as_slice()), Some(address), "{text}");
+        }
+        assert_eq!(unpack(b"12345"), None);
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        assert_eq!(normal("[::ffff:1.2.3.4]:5".parse().unwrap()), "1.2.3.4:5".parse().unwrap());
+    }
+}

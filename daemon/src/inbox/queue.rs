@@ -1,0 +1,370 @@
+//! The bounded queue before the writer, and the books that it keeps.
+//!
+//! Bytes, not messages: a datagram is copied once, behind the others, and the writer takes the whole heap of
+//! what has gathered. One lock guards heap and books together, so every reading of the books balances:
+//! `received = stored + dropped + queued`. Nobody waits here for a disk: what does not fit is dropped, counted,
+//! and leaves a gap in the log.
+//!
+//! Sending happens under the same lock. An answer can then only be queued behind the message it answers.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use udpchat_api::call::{Dropped, SentCounts, Traffic};
+
+use super::{GapReason, SentDetail};
+
+/// How much may wait for the writer, in bytes, entries' own size included. The writer holds as much again while
+/// it stores what it took.
+pub(crate) const QUEUE_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// The memory an idle queue keeps, in bytes; what a flood needed beyond goes back.
+const KEPT_BYTES: usize = 256 * 1024;
+
+/// What is queued; payloads of received messages lie in the heap's `bytes`, in the same order.
+#[derive(Debug)]
+pub(crate) enum Item {
+    Received { at_ns: i64, peer: SocketAddr, local: Option<SocketAddr>, length: usize },
+    Sent(Box<SentItem>),
+    Gap { at_ns: i64, lost: u64, reason: GapReason },
+    Mark(Box<MarkItem>),
+}
+
+/// A message that was handed to the kernel, on its way into the log.
+#[derive(Debug)]
+pub(crate) struct SentItem {
+    pub(crate) at_ns: i64,
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) detail: SentDetail,
+    /// Gets the entry's id once it is durable; closed without a word if it never will be.
+    pub(crate) stored: Option<oneshot::Sender<u64>>,
+}
+
+/// A read mark on its way into the inbox.
+#[derive(Debug)]
+pub(crate) struct MarkItem {
+    pub(crate) consumer: String,
+    pub(crate) read_id: u64,
+    /// Gets the mark as it stands once it is durable.
+    pub(crate) stored: Option<oneshot::Sender<u64>>,
+}
+
+/// What the writer takes at once.
+#[derive(Debug, Default)]
+pub(crate) struct Heap {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) items: Vec<Item>,
+}
+
+impl Heap {
+    fn size_bytes(&self) -> usize {
+        self.bytes.len() + self.items.len() * size_of::<Item>()
+    }
+
+    /// Empties it for the next round and gives back what only a flood needed.
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.items.clear();
+        self.bytes.shrink_to(KEPT_BYTES);
+        self.items.shrink_to(KEPT_BYTES / size_of::<Item>());
+    }
+}
+
+/// The counters since the start of the daemon.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Books {
+    pub(crate) received: Traffic,
+    pub(crate) stored: u64,
+    pub(crate) dropped: Dropped,
+    pub(crate) kernel_drops: u64,
+    pub(crate) sent: SentCounts,
+}
+
+impl Books {
+    /// Returns how many received datagrams are on their way.
+    pub(crate) fn queued(&self) -> u64 {
+        self.received.datagrams - self.stored - self.dropped.total()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    heap: Heap,
+    books: Books,
+    /// Datagrams lost at the end of the heap, since it was full, and when the first was.
+    lost: Option<(i64, u64)>,
+    closed: bool,
+}
+
+/// The queue. Receivers and senders fill it, the writer empties it.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    filled: Condvar,
+}
+
+/// The queue was closed, or has no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Full;
+
+/// Why a message was neither sent nor recorded.
+#[derive(Debug)]
+pub(crate) enum NotSent {
+    /// The queue was closed, or has no room.
+    Full,
+    /// The kernel has no room for it now; here it is back.
+    NotNow(Box<SentItem>),
+}
+
+impl Queue {
+    /// Takes in a batch of datagrams; the closure tells each. It runs under the queue's lock, and must not wait.
+    pub(crate) fn intake<T>(&self, fill: impl FnOnce(&mut Intake<'_>) -> T) -> T {
+        let mut state = self.lock();
+        let out = fill(&mut Intake { state: &mut state });
+        self.wake(&state);
+        out
+    }
+
+    /// Sends a datagram with `send` and queues the record of it, in one step. `send` must not wait.
+    ///
+    /// Where the kernel refuses for good, the record says why, and the error is returned beside.
+    pub(crate) fn send(
+        &self,
+        mut item: Box<SentItem>,
+        send: impl FnOnce(&SentItem) -> io::Result<()>,
+    ) -> Result<Option<io::Error>, NotSent> {
+        let mut state = self.lock();
+        if !state.has_room() {
+            return Err(NotSent::Full);
+        }
+        let error = match send(&item) {
+            Ok(()) => None,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(NotSent::NotNow(item)),
+            Err(error) => Some(error),
+        };
+        let counts = &mut state.books.sent;
+        match &error {
+            None => counts.datagrams += 1,
+            Some(_) => counts.failed += 1,
+        }
+        item.detail.error = error.as_ref().map(reason);
+        state.flush_gap();
+        state.heap.items.push(Item::Sent(item));
+        self.wake(&state);
+        Ok(error)
+    }
+
+    /// Queues a read mark.
+    pub(crate) fn mark(&self, item: Box<MarkItem>) -> Result<(), Full> {
+        let mut state = self.lock();
+        if !state.has_room() {
+            return Err(Full);
+        }
+        state.heap.items.push(Item::Mark(item));
+        self.wake(&state);
+        Ok(())
+    }
+
+    /// Waits for entries and swaps them into `heap`, which is emptied; false once the queue is closed and empty.
+    pub(crate) fn take(&self, heap: &mut Heap) -> bool {
+        heap.clear();
+        let state = self.lock();
+        let mut state = self
+            .filled
+            .wait_while(state, |state| state.is_empty() && !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.flush_gap();
+        std::mem::swap(&mut state.heap, heap);
+        !heap.items.is_empty()
+    }
+
+    /// Counts received messages as stored: their transaction is durable.
+    pub(crate) fn count_stored(&self, messages: u64) {
+        self.lock().books.stored += messages;
+    }
+
+    /// Returns the counters, which balance.
+    pub(crate) fn books(&self) -> Books {
+        self.lock().books
+    }
+
+    /// Refuses what comes from now on; what is in it can still be taken.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    /// Waits for a while, or until the queue is closed, and tells whether it is.
+    pub(crate) fn closed_within(&self, wait: std::time::Duration) -> bool {
+        let (state, _) = self
+            .filled
+            .wait_timeout_while(self.lock(), wait, |state| !state.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.closed
+    }
+
+    fn wake(&self, state: &State) {
+        if !state.is_empty() {
+            self.filled.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere leaves counters and heap whole: each change is complete before anything can fail.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says why the kernel refused, as a fragment: `network is unreachable`.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = match error.raw_os_error() {
+        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
+        None => error.to_string(),
+    };
+    text.to_lowercase()
+}
+
+impl State {
+    fn has_room(&self) -> bool {
+        !self.closed && self.heap.size_bytes() <= QUEUE_MAX_BYTES
+    }
+
+    fn is_empty(&self) -> bool {
+        self.heap.items.is_empty() && self.lost.is_none()
+    }
+
+    fn flush_gap(&mut self) {
+        if let Some((at_ns, lost)) = self.lost.take() {
+            self.heap.items.push(Item::Gap { at_ns, lost, reason: GapReason::QueueFull });
+        }
+    }
+}
+
+/// The receiving end of the queue, for the length of a batch.
+pub(crate) struct Intake<'a> {
+    state: &'a mut State,
+}
+
+impl Intake<'_> {
+    /// Queues a datagram, or counts it as dropped where there is no room.
+    pub(crate) fn datagram(
+        &mut self,
+        at_ns: i64,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+        parts: &[&[u8]],
+    ) {
+        let length = parts.iter().map(|part| part.len()).sum();
+        let state = &mut *self.state;
+        state.books.received.datagrams += 1;
+        state.books.received.bytes += length as u64;
+        if state.heap.size_bytes() + length > QUEUE_MAX_BYTES {
+            state.books.dropped.queue_full += 1;
+            state.lost.get_or_insert((at_ns, 0)).1 += 1;
+            return;
+        }
+        state.flush_gap();
+        for part in parts {
+            state.heap.bytes.extend_from_slice(part);
+        }
+        state.heap.items.push(Item::Received { at_ns, peer, local, length });
+    }
+
+    /// Counts a datagram whose sender is not allowed; nothing of it is kept.
+    pub(crate) fn denied(&mut self, length: usize) {
+        let books = &mut self.state.books;
+        books.received.datagrams += 1;
+        books.received.bytes += length as u64;
+        books.dropped.denied += 1;
+    }
+
+    /// Counts datagrams that the kernel dropped.
+    pub(crate) fn kernel_drops(&mut self, lost: u64) {
+        self.state.books.kernel_drops += lost;
+    }
+
+    /// Marks the place of the log where datagrams are missing that the kernel dropped.
+    pub(crate) fn kernel_gap(&mut self, at_ns: i64, lost: u64) {
+        self.state.flush_gap();
+        self.state.heap.items.push(Item::Gap { at_ns, lost, reason: GapReason::ReceiveBufferFull });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5);
+
+    fn receive(queue: &Queue, payload: &[u8]) {
+        queue.intake(|intake| intake.datagram(1, PEER, None, &[payload]));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted_and_leaves_a_gap_where_it_is_missing() {
+        let queue = Queue::default();
+        let big = vec![0; 60_000];
+        let mut sent = 0;
+        while queue.books().dropped.queue_full < 3 {
+            receive(&queue, &big);
+            sent += 1;
+        }
+        let mut heap = Heap::default();
+        assert!(queue.take(&mut heap));
+        assert!(matches!(heap.items.last(), Some(Item::Gap { lost: 3, reason: GapReason::QueueFull, .. })));
+        let stored = heap.items.len() as u64 - 1;
+        queue.count_stored(stored);
+        let books = queue.books();
+        assert_eq!(books.received.datagrams, sent);
+        assert_eq!((books.stored, books.dropped.queue_full, books.queued()), (sent - 3, 3, 0));
+    }
+
+    #[test]
+    fn the_gap_comes_before_what_fits_again() {
+        let queue = Queue::default();
+        let big = vec![0; 60_000];
+        while queue.books().dropped.queue_full == 0 {
+            receive(&queue, &big);
+        }
+        receive(&queue, b"");
+        let mut heap = Heap::default();
+        queue.take(&mut heap);
+        let end = &heap.items[heap.items.len() - 2..];
+        assert!(matches!(end, [Item::Gap { lost: 1, .. }, Item::Received { length: 0, .. }]), "{end:?}");
+    }
+
+    #[test]
+    fn the_books_balance_at_every_step() {
+        let queue = Queue::default();
+        receive(&queue, b"one");
+        queue.intake(|intake| intake.denied(3));
+        let books = queue.books();
+        assert_eq!((books.received.datagrams, books.received.bytes, books.queued()), (2, 6, 1));
+        let mut heap = Heap::default();
+        queue.take(&mut heap);
+        assert_eq!(queue.books().queued(), 1, "taken is not stored");
+        queue.count_stored(1);
+        assert_eq!(queue.books().queued(), 0);
+    }
+
+    #[test]
+    fn a_full_queue_refuses_to_send_before_it_sends() {
+        let queue = Queue::default();
+        queue.close();
+        let item = SentItem {
+            at_ns: 0,
+            peer: PEER,
+            local: None,
+            payload: Vec::new(),
+            detail: SentDetail::default(),
+            stored: None,
+        };
+        let refused = queue.send(Box::new(item), |_| panic!("sent"));
+        assert!(matches!(refused, Err(NotSent::Full)), "{refused:?}");
+        assert!(!queue.take(&mut Heap::default()));
+    }
+}

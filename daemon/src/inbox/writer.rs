@@ -1,0 +1,296 @@
+//! The one writer: takes what has gathered in the queue, and makes it durable in as few transactions as it can.
+//!
+//! Group commit: while one transaction is on its way to the disk, the next gathers. Nothing is counted as stored,
+//! shown to a client or acknowledged before its transaction is committed with `synchronous=FULL`. When the disk
+//! refuses, the writer keeps what it has and tries again; the queue fills, and what does not fit is counted.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tokio::sync::watch;
+use udpchat_config::Encoding;
+
+use super::address::pack;
+use super::queue::{Heap, Item, Queue};
+use super::reader::{Reader, bounds, read_mark};
+use super::schema::{self, OpenError};
+use super::speech::{Lessons, Speech};
+use super::{GapDetail, Kind, Progress};
+use crate::health::{Health, Place};
+use crate::text;
+
+/// How many entries one transaction takes at most.
+const MAX_ENTRIES_PER_COMMIT: usize = 4_096;
+
+/// How many bytes of payload one transaction takes at most, one entry more or less.
+const MAX_BYTES_PER_COMMIT: usize = 4 * 1024 * 1024;
+
+/// How long the writer waits after a failed transaction; doubled up to the maximum.
+const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
+
+/// How many transactions may fail once the daemon is stopping, before what is left is given up.
+const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
+
+/// What the writer needs of the rest of the daemon.
+pub(crate) struct Parts {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) speech: Arc<Speech>,
+    pub(crate) health: Arc<Health>,
+    /// What received bytes are taken for that are not UTF-8.
+    pub(crate) fallback: watch::Receiver<Encoding>,
+}
+
+/// The writer, with its file open.
+pub(crate) struct Writer {
+    parts: Parts,
+    connection: Connection,
+    newest_id: u64,
+    stored: u64,
+    progress: watch::Sender<Progress>,
+}
+
+/// What a transaction did, to be told once it is committed.
+#[derive(Default)]
+struct Outcome {
+    received: u64,
+    newest_id: u64,
+    lessons: Lessons,
+    /// The ids of sent messages and the marks, in the order of their items.
+    answers: Vec<u64>,
+}
+
+impl Writer {
+    /// Opens the inbox and tells how far it is durable.
+    pub(crate) fn open(parts: Parts) -> Result<(Self, watch::Receiver<Progress>), OpenError> {
+        let opened = schema::open(&parts.data_dir)?;
+        let (progress, followers) = watch::channel(Progress::default());
+        let mut writer = Self { parts, connection: opened.connection, newest_id: 0, stored: 0, progress };
+        writer.settle(opened.set_aside).map_err(|source| OpenError::Database {
+            path: writer.parts.data_dir.join(schema::FILE_NAME),
+            source,
+        })?;
+        writer.publish();
+        Ok((writer, followers))
+    }
+
+    /// Stores what comes through the queue until that is closed and empty; returns how many entries were given up.
+    pub(crate) fn run(mut self) -> usize {
+        let queue = Arc::clone(&self.parts.queue);
+        let mut heap = Heap::default();
+        let mut given_up = 0;
+        while queue.take(&mut heap) {
+            let (mut first, mut offset) = (0, 0);
+            while first < heap.items.len() {
+                let (items, bytes) = next_commit(&heap, first, offset);
+                (first, offset) = (items.end, bytes.end);
+                if !self.store(&mut heap.items[items.clone()], &heap.bytes[bytes]) {
+                    given_up += items.len();
+                }
+            }
+        }
+        given_up
+    }
+
+    /// Makes a part of the heap durable and tells everybody; false if it was given up, because the daemon stops.
+    fn store(&mut self, items: &mut [Item], bytes: &[u8]) -> bool {
+        let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
+        loop {
+            match self.commit(items, bytes) {
+                Ok(outcome) => {
+                    self.parts.health.clear(Place::InboxWrite);
+                    self.tell(items, outcome);
+                    return true;
+                }
+                Err(error) => self.report(&error),
+            }
+            failures += 1;
+            if self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING {
+                return false;
+            }
+            wait = (wait * 2).min(MAX_RETRY_WAIT);
+            // After an error of the disk, what SQLite holds in memory is not to be trusted.
+            if let Err(error) = self.reopen() {
+                self.parts.health.report(Place::InboxWrite, explain("the inbox cannot be opened", &error));
+            }
+        }
+    }
+
+    fn commit(&mut self, items: &[Item], bytes: &[u8]) -> rusqlite::Result<Outcome> {
+        let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
+        let fallback = *self.parts.fallback.borrow();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        insert(&transaction, items, bytes, &mut outcome, |lessons, id, peer, payload| {
+            if let Some(encoding) = text::strong_evidence(payload, fallback) {
+                lessons.note(&self.parts.speech, peer, encoding, id);
+            }
+        })?;
+        outcome.lessons.write(&self.parts.speech, &transaction)?;
+        transaction.commit()?;
+        Ok(outcome)
+    }
+
+    /// Lets the committed entries be seen, then answers those who wait for them.
+    fn tell(&mut self, items: &mut [Item], outcome: Outcome) {
+        self.newest_id = outcome.newest_id;
+        self.stored += outcome.received;
+        self.parts.speech.adopt(outcome.lessons);
+        self.parts.queue.count_stored(outcome.received);
+        self.publish();
+        let waiting = items.iter_mut().filter_map(|item| match item {
+            Item::Sent(sent) => Some(&mut sent.stored),
+            Item::Mark(mark) => Some(&mut mark.stored),
+            Item::Received { .. } | Item::Gap { .. } => None,
+        });
+        for (waiting, answer) in waiting.zip(outcome.answers) {
+            if let Some(waiting) = waiting.take() {
+                // Whoever asked may have gone away.
+                let _gone = waiting.send(answer);
+            }
+        }
+    }
+
+    fn publish(&self) {
+        self.progress.send_replace(Progress { newest_id: self.newest_id, stored: self.stored });
+    }
+
+    fn report(&self, error: &rusqlite::Error) {
+        let problem = explain("the inbox cannot be written, new messages wait in memory", error);
+        self.parts.health.report(Place::InboxWrite, problem);
+    }
+
+    fn reopen(&mut self) -> Result<(), OpenError> {
+        let opened = schema::open(&self.parts.data_dir)?;
+        self.connection = opened.connection;
+        self.settle(opened.set_aside).map_err(|source| OpenError::Database {
+            path: self.parts.data_dir.join(schema::FILE_NAME),
+            source,
+        })
+    }
+
+    /// Finds out where the log ends. In a file begun anew while running, ids go on from where they were.
+    fn settle(&mut self, set_aside: Option<PathBuf>) -> rusqlite::Result<()> {
+        self.newest_id = self.newest_id.max(bounds(&self.connection)?.newest);
+        self.parts.speech.load(&self.connection)?;
+        if let Some(path) = set_aside {
+            self.parts.reader.reopen();
+            let problem =
+                format!("the inbox was damaged; it is set aside as {}, a new one was begun", path.display());
+            self.parts.health.report(Place::InboxSetAside, problem);
+        }
+        Ok(())
+    }
+}
+
+/// Says what failed, with the causes behind it.
+fn explain(what: &str, error: &dyn std::error::Error) -> String {
+    let mut text = format!("{what}: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Cuts the next transaction off the heap: the items from `first` on, and their bytes from `offset` on.
+fn next_commit(heap: &Heap, first: usize, offset: usize) -> (Range<usize>, Range<usize>) {
+    let (mut items, mut bytes) = (first..first, offset..offset);
+    for item in heap.items[first..].iter().take(MAX_ENTRIES_PER_COMMIT) {
+        if bytes.len() >= MAX_BYTES_PER_COMMIT {
+            break;
+        }
+        items.end += 1;
+        if let Item::Received { length, .. } = item {
+            bytes.end += length;
+        }
+    }
+    (items, bytes)
+}
+
+/// Inserts the items in their order, and lets `learn` look at each received message.
+fn insert(
+    transaction: &Transaction<'_>,
+    items: &[Item],
+    mut bytes: &[u8],
+    outcome: &mut Outcome,
+    mut learn: impl FnMut(&mut Lessons, u64, SocketAddr, &[u8]),
+) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO entry (id, at_ns, kind, peer, local, payload, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let mut next_id = || {
+        outcome.newest_id += 1;
+        outcome.newest_id
+    };
+    const NO_DETAIL: Option<String> = None;
+    for item in items {
+        match item {
+            Item::Received { at_ns, peer, local, length } => {
+                let (payload, rest) = bytes.split_at(*length);
+                bytes = rest;
+                let local = local.map(pack);
+                let id = next_id();
+                insert.execute(params![
+                    id,
+                    at_ns,
+                    Kind::Received as i64,
+                    pack(*peer).as_slice(),
+                    local.as_ref().map(super::address::Packed::as_slice),
+                    payload,
+                    NO_DETAIL
+                ])?;
+                outcome.received += 1;
+                learn(&mut outcome.lessons, id, *peer, payload);
+            }
+            Item::Sent(sent) => {
+                let local = sent.local.map(pack);
+                let id = next_id();
+                insert.execute(params![
+                    id,
+                    sent.at_ns,
+                    Kind::Sent as i64,
+                    pack(sent.peer).as_slice(),
+                    local.as_ref().map(super::address::Packed::as_slice),
+                    sent.payload,
+                    json(&sent.detail)
+                ])?;
+                outcome.answers.push(id);
+            }
+            Item::Gap { at_ns, lost, reason } => {
+                let detail = GapDetail { lost: *lost, reason: reason.name().to_owned() };
+                let nothing: Option<&[u8]> = None;
+                insert.execute(params![
+                    next_id(),
+                    at_ns,
+                    Kind::Gap as i64,
+                    nothing,
+                    nothing,
+                    nothing,
+                    json(&detail)
+                ])?;
+            }
+            Item::Mark(mark) => {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
+                         ON CONFLICT (name) DO UPDATE SET read_id = max(read_id, ?2)",
+                    )?
+                    .execute(params![mark.consumer, mark.read_id])?;
+                outcome.answers.push(read_mark(transaction, &mark.consumer)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn json(detail: &impl serde::Serialize) -> Option<String> {
+    // Plain structs of strings and numbers: serialising them cannot fail.
+    serde_json::to_string(detail).ok()
+}

@@ -1,0 +1,298 @@
+//! `udpchatd`: the daemon that holds a UDP port, keeps what arrives, and serves the control socket.
+//!
+//! This file is the order in which things start and stop. The way of the data: [`receive`] moves datagrams from
+//! the kernel into the queue of the [`inbox`], whose writer makes them durable; [`control`] and [`message_log`] read
+//! them from there; [`send`] puts what goes out on record in the same log.
+
+mod cli;
+mod clock;
+mod control;
+mod daemon;
+mod health;
+mod inbox;
+mod lock;
+mod logging;
+mod message_log;
+mod peers;
+mod receive;
+mod send;
+mod service;
+mod text;
+mod threads;
+
+use std::fs::DirBuilder;
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, RwLock};
+use std::thread::JoinHandle;
+
+use clap::Parser;
+use jiff::Timestamp;
+use nix::sys::stat::{Mode, umask};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tracing::{info, warn};
+use udpchat_config::{ConfigError, Environment, Settings};
+
+use cli::Cli;
+use control::socket::{ControlSocket, SocketError};
+use daemon::Daemon;
+use inbox::queue::Queue;
+use inbox::reader::Reader;
+use inbox::schema::OpenError;
+use inbox::speech::Speech;
+use inbox::writer::{self, Writer};
+use lock::{Lock, LockError};
+use logging::Logging;
+use receive::listener::{self, ListenError};
+
+/// The name of the lock file in the data directory.
+const LOCK_NAME: &str = "lock";
+
+/// Threads for readers of the inbox and for resolving names; more wait their turn.
+const MAX_BLOCKING_THREADS: usize = 8;
+
+/// Exit codes beside 0.
+const FAILED: u8 = 1;
+const WRONG_USE: u8 = 2;
+
+/// Why the daemon does not start, or ends badly.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot use the data directory {path}")]
+    DataDir { path: String, source: io::Error },
+    #[error("the data directory {path} is in use by {holder}")]
+    DataDirHeld { path: String, holder: String },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Inbox(#[from] OpenError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("{0} messages could not be stored and are lost: the inbox could not be written up to the end")]
+    GivenUp(usize),
+    #[error("{what}")]
+    System { what: &'static str, source: io::Error },
+}
+
+impl Failure {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::DataDir { .. } => {
+                Some("`--data-dir` takes another; it must be writable for this user".to_owned())
+            }
+            Self::DataDirHeld { .. } => {
+                Some("stop that one, or give this one its own `--data-dir`".to_owned())
+            }
+            Self::Listen(error) => error.hint(),
+            Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Socket(error) => error.hint().map(str::to_owned),
+            Self::GivenUp(_) | Self::System { .. } => None,
+        }
+    }
+
+    fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Config(_)) { WRONG_USE } else { FAILED }
+    }
+}
+
+/// Runs the daemon until it is told to stop; returns its exit status.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let (overrides, environment) = (cli.overrides(), Environment::of_process());
+    let settings = Settings::load(&overrides, &environment)?;
+    if cli.check_config {
+        return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
+    }
+    let logging = Logging::start(*settings.log.level, *settings.log.format);
+    // Whatever is made from here on is for this user alone.
+    umask(Mode::from_bits_truncate(0o077));
+    let _data_lock = take_data_dir(&settings.data_dir)?;
+    let listeners = listener::open_all(&settings)?;
+    let (control_socket, control_listener) = ControlSocket::bind(&settings.socket)?;
+
+    let queue = Arc::new(Queue::default());
+    let reader = Arc::new(Reader::new(&settings.data_dir));
+    let speech = Arc::new(Speech::default());
+    let health = Arc::new(health::Health::default());
+    let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
+    let (writer, progress) = Writer::open(writer::Parts {
+        data_dir: settings.data_dir.value.clone(),
+        queue: Arc::clone(&queue),
+        reader: Arc::clone(&reader),
+        speech: Arc::clone(&speech),
+        health: Arc::clone(&health),
+        fallback: fallback_now,
+    })?;
+    let daemon = Arc::new(Daemon {
+        started: Timestamp::now(),
+        socket: settings.socket.value.clone(),
+        listeners,
+        queue,
+        reader,
+        progress,
+        peers: peers::Peers::new(&settings, speech),
+        access: Arc::new(receive::access::Access::new(&settings)),
+        health,
+        logging,
+        fallback,
+        stopping: watch::Sender::new(false),
+        settings: RwLock::new(Arc::new(settings)),
+        overrides,
+        environment,
+    });
+    serve(daemon, writer, control_socket, control_listener)
+}
+
+/// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
+/// then the writer, then those who read.
+fn serve(
+    daemon: Arc<Daemon>,
+    writer: Writer,
+    control_socket: ControlSocket,
+    control_listener: std::os::unix::net::UnixListener,
+) -> Result<(), Failure> {
+    let system = |what| move |source| Failure::System { what, source };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()
+        .map_err(system("cannot start"))?;
+    let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
+    let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
+    let receivers = start_receivers(&daemon, &stop).map_err(system("cannot start reception"))?;
+
+    let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
+    let served = runtime.block_on(serve_control(&daemon, control_listener));
+    drop(control_socket);
+
+    stop.stop();
+    let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());
+    daemon.queue.close();
+    let given_up = writer.join().unwrap_or(0);
+    finish(runtime, message_log);
+    served.map_err(system("cannot serve the control socket"))?;
+    if given_up > 0 {
+        return Err(Failure::GivenUp(given_up));
+    }
+    info!(clean = whole, "stopped");
+    Ok(())
+}
+
+async fn serve_control(daemon: &Arc<Daemon>, listener: std::os::unix::net::UnixListener) -> io::Result<()> {
+    service::obey_signals(Arc::clone(daemon))?;
+    let listener = tokio::net::UnixListener::from_std(listener)?;
+    let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
+    announce(daemon);
+    // The sender lives in the daemon itself: this ends only by being told to stop.
+    let mut stopping = daemon.stopping.subscribe();
+    let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
+    control.abort();
+    Ok(())
+}
+
+/// Lets the last messages be logged, and ends the connections.
+fn finish(runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
+    const LAST_LINES_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+    runtime.block_on(async {
+        // If the inbox cannot be read, these lines are not worth waiting for.
+        let _logged = tokio::time::timeout(LAST_LINES_WAIT, message_log).await;
+    });
+    runtime.shutdown_background();
+}
+
+fn start_receivers(daemon: &Arc<Daemon>, stop: &Arc<receive::Stop>) -> io::Result<Vec<JoinHandle<()>>> {
+    let parts = || receive::Parts {
+        queue: Arc::clone(&daemon.queue),
+        access: Arc::clone(&daemon.access),
+        health: Arc::clone(&daemon.health),
+        stop: Arc::clone(stop),
+    };
+    let start = |(number, listener)| receive::start(number, Arc::clone(listener), parts());
+    daemon.listeners.iter().enumerate().map(start).collect()
+}
+
+/// Makes the data directory, for this user alone, and takes it for this process.
+fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
+    let shown = path.display().to_string();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| Failure::DataDir { path: shown.clone(), source })?;
+    Lock::take(&path.join(LOCK_NAME)).map_err(|error| match error {
+        LockError::Held { holder } => Failure::DataDirHeld { path: shown, holder },
+        LockError::Io(source) => Failure::DataDir { path: shown, source },
+    })
+}
+
+/// Logs that the daemon serves, and what its user should know.
+fn announce(daemon: &Daemon) {
+    let settings = daemon.settings();
+    let asked = settings.receive_buffer.bytes();
+    for listener in &daemon.listeners {
+        let granted = listener.granted_bytes;
+        if granted < asked {
+            warn!(
+                asked_bytes = asked,
+                granted_bytes = granted,
+                "the kernel grants a smaller receive buffer on {} than asked for; \
+                 `sysctl net.core.rmem_max` is the limit",
+                listener.local
+            );
+        }
+    }
+    info!("inbox.max_size and inbox.max_age are not enforced yet: the inbox keeps everything");
+    let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
+    info!(
+        listen = listen.join(" "),
+        socket = %udpchat_api::safe::one_line(&daemon.socket.to_string_lossy()),
+        data_dir = %udpchat_api::safe::one_line(&settings.data_dir.to_string_lossy()),
+        pid = std::process::id(),
+        "ready"
+    );
+}
+
+/// Prints every setting, its value and where it came from.
+fn print_settings(settings: &Settings) -> io::Result<()> {
+    let listing = settings.listing();
+    let width = |column: fn(&(String, String, String)) -> &String| {
+        listing.iter().map(|row| column(row).chars().count()).max().unwrap_or(0)
+    };
+    let (keys, values) = (width(|row| &row.0), width(|row| &row.1));
+    let mut out = io::stdout().lock();
+    for (key, value, origin) in &listing {
+        writeln!(out, "{key:keys$} = {value:values$}  # {origin}")?;
+    }
+    writeln!(io::stderr(), "the configuration is right")
+}
+
+/// Writes what went wrong to standard error: what, why, what to do next.
+fn complain(failure: &Failure) {
+    let mut text = format!("error: {failure}\n");
+    let mut source = std::error::Error::source(failure);
+    while let Some(cause) = source {
+        text += &format!("  caused by: {cause}\n");
+        source = cause.source();
+    }
+    if let Some(hint) = failure.hint() {
+        text += &format!("hint: {hint}\n");
+    }
+    // There is nobody left to tell if this fails.
+    let _told = io::stderr().write_all(udpchat_api::safe::lines(&text).as_bytes());
+}

@@ -1,0 +1,5 @@
+//! The `udpchatd` binary.
+
+fn main() -> std::process::ExitCode {
+    udpchat_daemon::main()
+}

@@ -1,0 +1,124 @@
+//! The log line of each received message: a follower of the inbox like any other, with a limit.
+//!
+//! It reads at most as many messages a second as it may log, and jumps over the rest, so that a flood costs it
+//! nothing. How many were left out is known exactly, since the writer tells how many it has stored.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+use tracing::info;
+use udpchat_api::{Entry, Message, safe};
+
+use crate::control::convert::Viewer;
+use crate::daemon::Daemon;
+use crate::inbox::Progress;
+use crate::inbox::reader::Range;
+
+/// The window of the limit.
+const WINDOW: Duration = Duration::from_secs(1);
+
+/// How much of a message's text a line shows, in characters. A line longer than this is of no use in a log, and
+/// strangers choose how long it is.
+const MAX_TEXT_CHARACTERS: usize = 1024;
+
+/// How far the log has come.
+struct State {
+    /// Everything up to this id is logged or left out.
+    cursor: u64,
+    /// How many received messages that is, since the start of the daemon.
+    accounted: u64,
+    window_end: Instant,
+    shown_in_window: u32,
+}
+
+/// Logs the messages until the inbox is closed.
+pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: watch::Receiver<Progress>) {
+    let begin = *progress.borrow_and_update();
+    let mut state = State {
+        cursor: begin.newest_id,
+        accounted: begin.stored,
+        window_end: Instant::now(),
+        shown_in_window: 0,
+    };
+    loop {
+        let open = progress.changed().await.is_ok();
+        let now = Instant::now();
+        if now >= state.window_end {
+            (state.window_end, state.shown_in_window) = (now + WINDOW, 0);
+        }
+        let limit = *daemon.settings().log.messages_per_second;
+        while state.cursor < progress.borrow_and_update().newest_id && state.shown_in_window < limit {
+            if !show(&daemon, &mut state, limit).await {
+                break;
+            }
+        }
+        if state.cursor < progress.borrow().newest_id {
+            // The limit is reached: the window goes on, then one line stands for all that came in it.
+            if open {
+                sleep_until(state.window_end).await;
+            }
+            leave_out(&mut state, *progress.borrow_and_update(), limit);
+        }
+        if !open {
+            return;
+        }
+    }
+}
+
+/// Logs the next messages, as many as the window has room for; false if the inbox cannot be read.
+async fn show(daemon: &Arc<Daemon>, state: &mut State, limit: u32) -> bool {
+    let (cursor, room) = (state.cursor, limit - state.shown_in_window);
+    let viewer = Viewer::of(daemon);
+    let read = daemon.read(move |reader| {
+        let range = Range { after: cursor, received: true, ..Range::default() };
+        let mut messages = Vec::new();
+        let visit = |stored| {
+            messages.push(viewer.entry(stored));
+            if messages.len() < room.min(64) as usize {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        };
+        let scanned = reader.scan(&range, visit, || true)?;
+        Ok((messages, scanned.cursor))
+    });
+    let Ok((messages, cursor)) = read.await else { return false };
+    for entry in &messages {
+        if let Entry::Message(message) = entry {
+            line(message);
+            state.shown_in_window += 1;
+            state.accounted += 1;
+        }
+    }
+    state.cursor = cursor;
+    true
+}
+
+fn line(message: &Message) {
+    let text = safe::without_trailer(&message.text);
+    let cut = text.char_indices().nth(MAX_TEXT_CHARACTERS).map_or(text.len(), |(at, _)| at);
+    let shown = safe::one_line(&text[..cut]);
+    info!(
+        id = message.id,
+        peer = %message.peer,
+        name = message.name.as_deref(),
+        bytes = message.bytes,
+        encoding = message.encoding,
+        text = &*shown,
+        cut = (cut < text.len()).then_some(true),
+        "received"
+    );
+}
+
+/// Jumps to the newest message and tells how many were passed over.
+fn leave_out(state: &mut State, progress: Progress, limit: u32) {
+    let left_out = progress.stored - state.accounted;
+    (state.cursor, state.accounted) = (progress.newest_id, progress.stored);
+    if left_out > 0 && limit > 0 {
+        info!(left_out, "received more messages than are logged (log.messages_per_second = {limit})");
+    }
+}

@@ -1,0 +1,118 @@
+//! Who the peers are: their names and encodings from the configuration, joined with what they are known to speak.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use udpchat_api::EncodingBy;
+use udpchat_config::{Encoding, PeerAddress, Settings};
+
+use crate::inbox::speech::Speech;
+use crate::text::{self, Decoded, Knowledge};
+
+/// The peers. A reload changes the configured part.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    configured: RwLock<Arc<Configured>>,
+    speech: Arc<Speech>,
+}
+
+/// What the configuration says about peers and text.
+#[derive(Debug)]
+pub(crate) struct Configured {
+    named: Vec<Named>,
+    encoding: Encoding,
+    fallback: Encoding,
+}
+
+/// A configured peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) address: PeerAddress,
+    pub(crate) encoding: Option<Encoding>,
+}
+
+impl Peers {
+    pub(crate) fn new(settings: &Settings, speech: Arc<Speech>) -> Self {
+        Self { configured: RwLock::new(Arc::new(Configured::new(settings))), speech }
+    }
+
+    /// Takes over a new configuration.
+    pub(crate) fn configure(&self, settings: &Settings) {
+        let configured = Arc::new(Configured::new(settings));
+        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
+    }
+
+    /// Returns the configuration of now.
+    pub(crate) fn configured(&self) -> Arc<Configured> {
+        Arc::clone(&self.configured.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the peers of which it is known what they speak.
+    pub(crate) fn remembered(&self) -> Vec<SocketAddr> {
+        self.speech.peers()
+    }
+
+    /// Reads the message of entry `id` from a peer as text.
+    pub(crate) fn decode(
+        &self,
+        configured: &Configured,
+        id: u64,
+        peer: SocketAddr,
+        payload: &[u8],
+    ) -> Decoded {
+        let known = self.speech.of(peer);
+        let knowledge = Knowledge {
+            configured: configured.of(peer).and_then(|named| named.encoding),
+            remembered: known.map(|known| known.encoding),
+            known_before: known.is_some_and(|known| known.learned_id < id),
+            fallback: configured.fallback,
+        };
+        text::decode(payload, &knowledge)
+    }
+
+    /// Chooses the encoding for a message to a peer.
+    pub(crate) fn encoding_towards(
+        &self,
+        configured: &Configured,
+        peer: SocketAddr,
+    ) -> (Encoding, EncodingBy) {
+        let own = configured.of(peer).and_then(|named| named.encoding);
+        match (own, self.speech.of(peer)) {
+            (Some(own), _) => (own, EncodingBy::Configured),
+            (None, Some(known)) => (text::for_answering(known.encoding), EncodingBy::Remembered),
+            (None, None) => (configured.encoding, EncodingBy::Configured),
+        }
+    }
+}
+
+impl Configured {
+    fn new(settings: &Settings) -> Self {
+        let named = settings
+            .peers
+            .iter()
+            .map(|(name, peer)| Named {
+                name: name.as_str().to_owned(),
+                address: *peer.address,
+                encoding: peer.encoding.as_ref().map(|encoding| **encoding),
+            })
+            .collect();
+        Self { named, encoding: *settings.text.encoding, fallback: *settings.text.fallback }
+    }
+
+    /// Lists the configured peers, by name.
+    pub(crate) fn named(&self) -> &[Named] {
+        &self.named
+    }
+
+    /// Finds a peer by its name.
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Named> {
+        self.named.iter().find(|peer| peer.name == name)
+    }
+
+    /// Finds the peer that an address belongs to; one with that very port before one with any port.
+    pub(crate) fn of(&self, address: SocketAddr) -> Option<&Named> {
+        let matching = || self.named.iter().filter(|peer| peer.address.matches(address));
+        matching().find(|peer| peer.address.port().is_some()).or_else(|| matching().next())
+    }
+}

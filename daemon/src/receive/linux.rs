@@ -1,0 +1,272 @@
+//! Reception on Linux: `recvmmsg` with the kernel's arrival time and the destination of each datagram.
+//!
+//! Drops are read from the socket (`SO_MEMINFO`), not from a control message of each datagram (`SO_RXQ_OVFL`): it
+//! is the same counter, but it does not lag, costs one call a batch, and nix keeps the length that a control
+//! message once had, so that messages which come and go get truncated.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, GetSockOpt, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage,
+    recvmmsg, sendmsg, setsockopt, sockopt,
+};
+use nix::sys::time::TimeSpec;
+
+use super::listener::Listener;
+use super::{Datagram, MAX_RECEIVED_BYTES, Wake};
+use crate::clock;
+
+/// How many datagrams one system call fetches at most.
+const BATCH_DATAGRAMS: usize = 64;
+
+/// Ends the wait of all receivers, from another thread.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    event: EventFd,
+}
+
+impl Stop {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { event: EventFd::from_value_and_flags(0, EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)? })
+    }
+
+    /// Stops the receivers. Nobody ever reads the event, so it stays raised.
+    pub(crate) fn stop(&self) {
+        if let Err(error) = self.event.write(1) {
+            tracing::error!("cannot stop reception: {error}");
+        }
+    }
+}
+
+/// Has the kernel tell of each datagram when it arrived and where it was sent to.
+pub(crate) fn prepare(listener: &Listener) -> io::Result<()> {
+    let socket = &listener.socket;
+    setsockopt(socket, sockopt::ReceiveTimestampns, &true)?;
+    match listener.local {
+        SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4PacketInfo, &true)?,
+        SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+    }
+    Ok(())
+}
+
+/// Fetches datagrams in batches.
+pub(crate) struct Receiver {
+    listener: Arc<Listener>,
+    stop: Arc<Stop>,
+    headers: MultiHeaders<SockaddrStorage>,
+    /// A buffer for each datagram of a batch; only the pages that were ever written take memory.
+    buffers: Vec<u8>,
+}
+
+impl Receiver {
+    pub(crate) fn new(listener: Arc<Listener>, stop: Arc<Stop>) -> Self {
+        let buffers = vec![0; BATCH_DATAGRAMS * MAX_RECEIVED_BYTES];
+        Self { listener, stop, headers: headers(), buffers }
+    }
+
+    /// Waits until there are datagrams, an error is pending, or everybody is stopped.
+    pub(crate) fn wait(&mut self) -> io::Result<Wake> {
+        let mut watched = [
+            PollFd::new(self.listener.socket.as_fd(), PollFlags::POLLIN),
+            PollFd::new(self.stop.event.as_fd(), PollFlags::POLLIN),
+        ];
+        match poll(&mut watched, PollTimeout::NONE) {
+            Ok(_) if watched[1].any().unwrap_or(true) => Ok(Wake::Stop),
+            Ok(_) | Err(Errno::EINTR) => Ok(Wake::Datagrams),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fetches what is there, one batch at most, and shows it to `deliver`; tells whether there may be more.
+    pub(crate) fn batch(
+        &mut self,
+        deliver: impl FnOnce(&mut dyn Iterator<Item = Datagram<'_>>),
+    ) -> io::Result<bool> {
+        let mut slices: Vec<_> = self
+            .buffers
+            .chunks_exact_mut(MAX_RECEIVED_BYTES)
+            .map(|buffer| [IoSliceMut::new(buffer)])
+            .collect();
+        let socket = self.listener.socket.as_raw_fd();
+        let received = recvmmsg(socket, &mut self.headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None);
+        let received = match received {
+            Ok(received) => received,
+            Err(Errno::EAGAIN) => return Ok(false),
+            // Errors that a peer or a router caused (ICMP) are told once and concern no other datagram.
+            Err(Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
+                return Ok(true);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (mut count, mut truncated) = (0, false);
+        deliver(&mut received.filter_map(|message| {
+            count += 1;
+            truncated |= message.flags.contains(MsgFlags::MSG_CTRUNC);
+            datagram(message)
+        }));
+        if truncated {
+            self.headers = headers();
+        }
+        Ok(count == BATCH_DATAGRAMS)
+    }
+}
+
+fn headers() -> MultiHeaders<SockaddrStorage> {
+    // The larger of the two kinds of packet information; a socket gets one of them.
+    MultiHeaders::preallocate(BATCH_DATAGRAMS, Some(cmsg_space!(TimeSpec, libc::in6_pktinfo)))
+}
+
+/// Reads one fetched datagram; none if it has no usable sender, which the kernel does not do.
+fn datagram<'a>(message: RecvMsg<'_, 'a, SockaddrStorage>) -> Option<Datagram<'a>> {
+    let peer = message.address.as_ref().and_then(socket_address)?;
+    let (mut at_ns, mut local_ip) = (None, None);
+    if let Ok(controls) = message.cmsgs() {
+        for control in controls {
+            match control {
+                ControlMessageOwned::ScmTimestampns(time) => at_ns = Some(nanoseconds(time)),
+                ControlMessageOwned::Ipv4PacketInfo(info) => {
+                    local_ip = Some(IpAddr::from(u32::from_be(info.ipi_addr.s_addr).to_be_bytes()));
+                }
+                ControlMessageOwned::Ipv6PacketInfo(info) => {
+                    local_ip = Some(IpAddr::from(info.ipi6_addr.s6_addr));
+                }
+                _ => {}
+            }
+        }
+    }
+    let payload = message.iovs().next().unwrap_or_default();
+    Some(Datagram { at_ns: at_ns.unwrap_or_else(clock::now_ns), peer, local_ip, payload })
+}
+
+fn nanoseconds(time: TimeSpec) -> i64 {
+    time.tv_sec().saturating_mul(1_000_000_000).saturating_add(time.tv_nsec())
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(std::net::SocketAddrV4::from(*v4).into());
+    }
+    address.as_sockaddr_in6().map(|v6| std::net::SocketAddrV6::from(*v6).into())
+}
+
+/// Sends a datagram without waiting, from the address `source` where one is given.
+pub(crate) fn send(
+    listener: &Listener,
+    payload: &[u8],
+    to: SocketAddr,
+    source: Option<IpAddr>,
+) -> io::Result<()> {
+    let to = match (listener.local, to) {
+        (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
+            SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+        }
+        _ => to,
+    };
+    let (v4_info, v6_info);
+    let control = match (listener.local, source) {
+        (_, None) => None,
+        (SocketAddr::V4(_), Some(IpAddr::V4(ip))) => {
+            let address = libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
+            v4_info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: address };
+            Some(ControlMessage::Ipv4PacketInfo(&v4_info))
+        }
+        (SocketAddr::V4(_), Some(IpAddr::V6(_))) => None,
+        (SocketAddr::V6(_), Some(ip)) => {
+            let octets = match ip {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+                IpAddr::V6(v6) => v6.octets(),
+            };
+            v6_info = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: octets }, ipi6_ifindex: 0 };
+            Some(ControlMessage::Ipv6PacketInfo(&v6_info))
+        }
+    };
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let socket = listener.socket.as_raw_fd();
+    let storage = SockaddrStorage::from(to);
+    sendmsg(socket, &[IoSlice::new(payload)], control.as_slice(), flags, Some(&storage))?;
+    Ok(())
+}
+
+/// `SO_MEMINFO` of a socket: nine counters, of which the last is the number of drops.
+#[derive(Clone, Copy)]
+struct MemInfo;
+nix::getsockopt_impl!(MemInfo, libc::SOL_SOCKET, libc::SO_MEMINFO, [u32; 9], sockopt::GetStruct<[u32; 9]>);
+
+/// The kernel's count of datagrams that a socket had no room for: 32 bits wide, and it wraps.
+#[derive(Debug)]
+pub(crate) struct Drops {
+    socket: UdpSocket,
+    seen: Mutex<u32>,
+}
+
+impl Drops {
+    /// Counts from now on: an inherited socket does not begin at 0.
+    pub(crate) fn from_now_on(socket: &UdpSocket) -> io::Result<Self> {
+        let drops = Self { socket: socket.try_clone()?, seen: Mutex::new(0) };
+        drops.take_new();
+        Ok(drops)
+    }
+
+    /// Returns how many there are since the last time this was asked.
+    pub(crate) fn take_new(&self) -> u64 {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.read().unwrap_or(*seen);
+        let new = now.wrapping_sub(*seen);
+        *seen = now;
+        u64::from(new)
+    }
+
+    /// Returns how many [`Self::take_new`] would return, without taking them.
+    pub(crate) fn new_ones(&self) -> u64 {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        u64::from(self.read().unwrap_or(*seen).wrapping_sub(*seen))
+    }
+
+    fn read(&self) -> Option<u32> {
+        MemInfo.get(&self.socket).ok().map(|counters| counters[8])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_counted_exactly() {
+        let listener = Listener::open("127.0.0.1:0".parse().unwrap(), 4096).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..500 {
+            peer.send_to(&[0; 1000], listener.local).unwrap();
+        }
+        assert!(listener.drops.new_ones() > 0);
+        let dropped = listener.drops.take_new();
+        listener.socket.set_nonblocking(true).unwrap();
+        let mut received = 0;
+        while listener.socket.recv_from(&mut [0; 2000]).is_ok() {
+            received += 1;
+        }
+        assert_eq!(dropped + received, 500);
+        assert_eq!(listener.drops.take_new(), 0);
+    }
+
+    #[test]
+    fn a_reply_leaves_from_the_address_that_was_spoken_to() {
+        let wildcard = ["0.0.0.0:0", "[::]:0"];
+        for local in wildcard {
+            let listener = Listener::open(local.parse().unwrap(), 1 << 16).unwrap();
+            let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let source: IpAddr = "127.0.0.77".parse().unwrap();
+            send(&listener, b"hi", peer.local_addr().unwrap(), Some(source)).unwrap();
+            let (_, from) = peer.recv_from(&mut [0; 10]).unwrap();
+            assert_eq!(from, SocketAddr::new(source, listener.local.port()));
+        }
+    }
+}

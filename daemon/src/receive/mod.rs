@@ -1,0 +1,208 @@
+//! Reception: one thread for each listening socket, which moves datagrams from the kernel into the queue.
+//!
+//! The thread knows bytes, addresses and times; it decodes nothing and waits for nobody but the kernel. How
+//! datagrams are fetched is the platform's matter ([`linux`], [`portable`]), behind one small interface: wait for
+//! some, fetch a batch, tell how many the kernel has dropped.
+
+pub(crate) mod access;
+#[cfg(target_os = "linux")]
+mod linux;
+pub(crate) mod listener;
+#[cfg(any(not(target_os = "linux"), test))]
+mod portable;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{Drops, Receiver, Stop, prepare, send};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use portable::{Drops, Receiver, Stop, prepare, send};
+
+use crate::clock;
+use crate::health::{Health, Place};
+use crate::inbox::address::normal;
+use crate::inbox::queue::Queue;
+use crate::threads;
+use access::Access;
+use listener::Listener;
+
+/// The longest datagram there can be, in bytes: IPv6 carries 65,535 less a header of 8.
+const MAX_RECEIVED_BYTES: usize = 65_527;
+
+/// How long a stopping daemon goes on fetching what has already arrived.
+const DRAIN_AT_STOP: Duration = Duration::from_millis(500);
+
+/// How long reception pauses after an error that is not of a single datagram (out of memory, say).
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// A datagram as the platform hands it over.
+pub(crate) struct Datagram<'a> {
+    /// The kernel's arrival time, in nanoseconds since 1970.
+    pub(crate) at_ns: i64,
+    pub(crate) peer: SocketAddr,
+    /// The address it was sent to, where the platform tells; the port is the socket's.
+    pub(crate) local_ip: Option<std::net::IpAddr>,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Why [`Receiver::wait`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Datagrams,
+    Stop,
+}
+
+/// What a reception thread needs of the rest of the daemon.
+pub(crate) struct Parts {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) stop: Arc<Stop>,
+}
+
+/// Starts the thread that receives on a listener.
+pub(crate) fn start(
+    number: usize,
+    listener: Arc<Listener>,
+    parts: Parts,
+) -> io::Result<thread::JoinHandle<()>> {
+    prepare(&listener)?;
+    threads::spawn(&format!("receive-{number}"), move || {
+        let receiver = Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop));
+        Reception { number, listener, parts, receiver, pending: None }.run();
+    })
+}
+
+struct Reception {
+    number: usize,
+    listener: Arc<Listener>,
+    parts: Parts,
+    receiver: Receiver,
+    /// Drops that have no place in the log yet: when they were first seen, and how many.
+    pending: Option<(i64, u64)>,
+}
+
+impl Reception {
+    fn run(&mut self) {
+        loop {
+            match self.receiver.wait() {
+                Ok(Wake::Datagrams) => self.drain(None),
+                Ok(Wake::Stop) => return self.drain(Some(Instant::now() + DRAIN_AT_STOP)),
+                Err(error) => self.fault(&error),
+            }
+        }
+    }
+
+    /// Fetches until the kernel has no more, or the time is over.
+    fn drain(&mut self, until: Option<Instant>) {
+        loop {
+            match self.batch() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => return self.fault(&error),
+            }
+            if until.is_some_and(|until| Instant::now() > until) {
+                return;
+            }
+        }
+    }
+
+    /// Moves one batch into the queue; tells whether there may be more.
+    fn batch(&mut self) -> io::Result<bool> {
+        let (queue, pending) = (&self.parts.queue, &mut self.pending);
+        let access = self.parts.access.now();
+        let port = self.listener.local.port();
+        let more = self.receiver.batch(|datagrams| {
+            queue.intake(|intake| {
+                for datagram in datagrams {
+                    // What was in the buffer when drops were seen had arrived before them.
+                    if let Some((_, lost)) = pending.take_if(|(seen_ns, _)| datagram.at_ns > *seen_ns) {
+                        intake.kernel_gap(datagram.at_ns, lost);
+                    }
+                    let peer = normal(datagram.peer);
+                    if access.allows(peer.ip()) {
+                        let local = datagram.local_ip.map(|ip| normal(SocketAddr::new(ip, port)));
+                        intake.datagram(datagram.at_ns, peer, local, &[datagram.payload]);
+                    } else {
+                        intake.denied(datagram.payload.len());
+                    }
+                }
+            });
+        })?;
+        self.account_drops(!more);
+        self.parts.health.clear(Place::Receive(self.number));
+        Ok(more)
+    }
+
+    /// Counts what the kernel has dropped since the last time; once the buffer is empty, they have their place.
+    fn account_drops(&mut self, drained: bool) {
+        let lost = self.listener.drops.take_new();
+        if lost == 0 && self.pending.is_none() {
+            return;
+        }
+        let pending = &mut self.pending;
+        self.parts.queue.intake(|intake| {
+            if lost > 0 {
+                intake.kernel_drops(lost);
+                pending.get_or_insert_with(|| (clock::now_ns(), 0)).1 += lost;
+            }
+            if let Some((seen_ns, lost)) = pending.take_if(|_| drained) {
+                intake.kernel_gap(seen_ns, lost);
+            }
+        });
+    }
+
+    /// No error ends reception. Those that concern one datagram or one peer never come here.
+    fn fault(&self, error: &io::Error) {
+        let problem = format!("receiving on {} fails: {error}", self.listener.local);
+        self.parts.health.report(Place::Receive(self.number), problem);
+        thread::sleep(PAUSE_AFTER_ERROR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    /// What both platforms must do alike: every length, empty ones too, in order, with the sender's address.
+    macro_rules! receives_whole_datagrams {
+        ($name:ident, $platform:ident) => {
+            #[test]
+            fn $name() {
+                let listener = Arc::new(Listener::open("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap());
+                let stop = Arc::new($platform::Stop::new().unwrap());
+                $platform::prepare(&listener).unwrap();
+                let mut receiver = $platform::Receiver::new(Arc::clone(&listener), Arc::clone(&stop));
+                let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+                for length in [0, 1, 1472, 65_507] {
+                    peer.send_to(&vec![7; length], listener.local).unwrap();
+                }
+                let mut lengths = Vec::new();
+                while lengths.len() < 4 {
+                    assert_eq!(receiver.wait().unwrap(), Wake::Datagrams);
+                    receiver
+                        .batch(|datagrams| {
+                            for datagram in datagrams {
+                                assert_eq!(datagram.peer, peer.local_addr().unwrap());
+                                assert!(datagram.at_ns.abs_diff(clock::now_ns()) < 60_000_000_000);
+                                lengths.push(datagram.payload.len());
+                            }
+                        })
+                        .unwrap();
+                }
+                assert_eq!(lengths, [0, 1, 1472, 65_507]);
+                stop.stop();
+                assert_eq!(receiver.wait().unwrap(), Wake::Stop);
+            }
+        };
+    }
+
+    #[cfg(target_os = "linux")]
+    receives_whole_datagrams!(linux_receives_whole_datagrams, linux);
+    receives_whole_datagrams!(portable_receives_whole_datagrams, portable);
+}

@@ -1,0 +1,128 @@
+//! Reception on systems other than Linux: one datagram a call, the time of fetching as its arrival time, no
+//! destination, and no count of what the kernel dropped.
+
+use std::io;
+use std::net::SocketAddr;
+#[cfg(not(target_os = "linux"))]
+use std::net::{IpAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::listener::Listener;
+use super::{Datagram, MAX_RECEIVED_BYTES, Wake};
+use crate::clock;
+
+/// How long a wait lasts at most before it looks whether it is to stop.
+const STOP_CHECK: Duration = Duration::from_millis(500);
+
+/// Ends the wait of all receivers, from another thread.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    stopped: AtomicBool,
+}
+
+impl Stop {
+    #[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail, and the callers are the same")]
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self::default())
+    }
+
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Lets a wait end now and then.
+pub(crate) fn prepare(listener: &Listener) -> io::Result<()> {
+    listener.socket.set_read_timeout(Some(STOP_CHECK))
+}
+
+/// Fetches one datagram at a time.
+pub(crate) struct Receiver {
+    listener: Arc<Listener>,
+    stop: Arc<Stop>,
+    buffer: Vec<u8>,
+    fetched: Option<(usize, SocketAddr)>,
+}
+
+impl Receiver {
+    pub(crate) fn new(listener: Arc<Listener>, stop: Arc<Stop>) -> Self {
+        Self { listener, stop, buffer: vec![0; MAX_RECEIVED_BYTES], fetched: None }
+    }
+
+    /// Waits for a datagram and fetches it, or until everybody is stopped.
+    pub(crate) fn wait(&mut self) -> io::Result<Wake> {
+        loop {
+            match self.listener.socket.recv_from(&mut self.buffer) {
+                Ok(fetched) => {
+                    self.fetched = Some(fetched);
+                    return Ok(Wake::Datagrams);
+                }
+                Err(error) if is_timeout(&error) && self.stop.stopped.load(Ordering::Relaxed) => {
+                    return Ok(Wake::Stop);
+                }
+                // On Windows the ICMP answer to an earlier send shows here; it concerns no other datagram.
+                Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::ConnectionReset => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Shows what [`Self::wait`] has fetched; there is never more.
+    #[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail, and the callers are the same")]
+    pub(crate) fn batch(
+        &mut self,
+        deliver: impl FnOnce(&mut dyn Iterator<Item = Datagram<'_>>),
+    ) -> io::Result<bool> {
+        let mut fetched = self.fetched.take().map(|(length, peer)| Datagram {
+            at_ns: clock::now_ns(),
+            peer,
+            local_ip: None,
+            payload: &self.buffer[..length],
+        });
+        deliver(&mut std::iter::from_fn(|| fetched.take()));
+        Ok(false)
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
+/// Sends a datagram; the system chooses the source address.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn send(
+    listener: &Listener,
+    payload: &[u8],
+    to: SocketAddr,
+    _source: Option<IpAddr>,
+) -> io::Result<()> {
+    let to = match (listener.local, to) {
+        (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
+            SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+        }
+        _ => to,
+    };
+    listener.socket.send_to(payload, to).map(|_| ())
+}
+
+/// The count of drops, which these systems do not tell.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub(crate) struct Drops;
+
+#[cfg(not(target_os = "linux"))]
+impl Drops {
+    pub(crate) fn from_now_on(_socket: &UdpSocket) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn take_new(&self) -> u64 {
+        0
+    }
+
+    pub(crate) fn new_ones(&self) -> u64 {
+        0
+    }
+}

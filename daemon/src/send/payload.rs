@@ -1,0 +1,174 @@
+//! What is sent: the bytes of each datagram, made of the text or the bytes of a request.
+
+use std::net::SocketAddr;
+
+use udpchat_api::call::SendParams;
+use udpchat_api::entry::most_entry_bytes;
+use udpchat_api::{EncodingBy, ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
+use udpchat_config::Encoding;
+
+use super::escape::{self, Piece};
+use crate::daemon::Daemon;
+use crate::inbox::SentEncoding;
+use crate::text::{NotEncodable, encode};
+
+/// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
+const MIN_SPLIT_BYTES: usize = 16;
+
+/// The bytes to send.
+pub(super) struct Payload {
+    pub(super) datagrams: Vec<Vec<u8>>,
+    /// The encoding of the text, if it was a text.
+    pub(super) encoding: Option<SentEncoding>,
+}
+
+/// Makes the datagrams of a request.
+pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Result<Payload, ErrorObject> {
+    let split = params.split.and_then(udpchat_api::call::Split::bytes);
+    if split.is_some_and(|bytes| !(MIN_SPLIT_BYTES..=MAX_DATAGRAM_BYTES).contains(&bytes)) {
+        return Err(invalid(format!("`split` must be {MIN_SPLIT_BYTES} to {MAX_DATAGRAM_BYTES} bytes")));
+    }
+    let (units, encoding) = match (&params.text, &params.raw) {
+        (Some(text), None) => {
+            let (encoding, by) = chosen_encoding(daemon, params, peer)?;
+            let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
+            let units =
+                in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
+            (units, Some(SentEncoding { name: encoding.to_string(), by }))
+        }
+        (None, Some(raw)) if params.encoding.is_none() && !params.escape => {
+            let size = split.unwrap_or(usize::MAX);
+            (raw.0.chunks(size).map(<[u8]>::to_vec).collect(), None)
+        }
+        (None, Some(_)) => return Err(invalid("`encoding` and `escape` go with `text` only".to_owned())),
+        _ => return Err(invalid("give one of `text` and `raw`".to_owned())),
+    };
+    let datagrams = pack(units, split);
+    check(&datagrams, params.allow_empty)?;
+    check_answer(&datagrams)?;
+    Ok(Payload { datagrams, encoding })
+}
+
+fn invalid(text: String) -> ErrorObject {
+    ErrorObject::new(ErrorKind::InvalidParams, text)
+}
+
+fn chosen_encoding(
+    daemon: &Daemon,
+    params: &SendParams,
+    peer: SocketAddr,
+) -> Result<(Encoding, EncodingBy), ErrorObject> {
+    let Some(name) = &params.encoding else {
+        return Ok(daemon.peers.encoding_towards(&daemon.peers.configured(), peer));
+    };
+    let encoding = name.parse().map_err(|error: udpchat_config::ValueError| {
+        let refused = invalid(error.to_string());
+        match error.hint() {
+            Some(hint) => refused.hint(hint),
+            None => refused,
+        }
+    })?;
+    Ok((encoding, EncodingBy::Given))
+}
+
+/// Encodes the pieces: as a whole, or a character at a time where it will be cut between them.
+fn in_units(pieces: &[Piece<'_>], encoding: Encoding, to_be_cut: bool) -> Result<Vec<Vec<u8>>, NotEncodable> {
+    let mut units = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Byte(byte) => units.push(vec![*byte]),
+            Piece::Char(character) => units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?),
+            Piece::Text(text) if to_be_cut => {
+                for character in text.chars() {
+                    units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?);
+                }
+            }
+            Piece::Text(text) => units.push(encode(text, encoding)?),
+        }
+    }
+    Ok(units)
+}
+
+/// Packs units into as few datagrams as hold them in their order, or into one where nothing limits it.
+fn pack(units: Vec<Vec<u8>>, split: Option<usize>) -> Vec<Vec<u8>> {
+    let most = split.unwrap_or(usize::MAX);
+    let mut datagrams = vec![Vec::new()];
+    for unit in units {
+        match datagrams.last_mut() {
+            Some(last) if last.len() + unit.len() <= most => last.extend(unit),
+            _ => datagrams.push(unit),
+        }
+    }
+    datagrams
+}
+
+fn check(datagrams: &[Vec<u8>], allow_empty: bool) -> Result<(), ErrorObject> {
+    let longest = datagrams.iter().map(Vec::len).max().unwrap_or(0);
+    if longest == 0 && !allow_empty {
+        return Err(ErrorObject::new(ErrorKind::EmptyMessage, "the message is empty")
+            .hint("`--allow-empty` (`allow_empty` on the socket) sends an empty datagram"));
+    }
+    if longest > MAX_DATAGRAM_BYTES {
+        let text =
+            format!("the message is {longest} bytes long; a datagram holds {MAX_DATAGRAM_BYTES} at most");
+        return Err(ErrorObject::new(ErrorKind::TooLong, text).hint("`--split` cuts it into several"));
+    }
+    Ok(())
+}
+
+/// Refuses, before anything is sent, what could not be answered for: all parts come back in one line.
+fn check_answer(datagrams: &[Vec<u8>]) -> Result<(), ErrorObject> {
+    let most: usize = datagrams.iter().map(|bytes| most_entry_bytes(6 * bytes.len(), bytes.len())).sum();
+    if datagrams.len() == 1 || most <= MAX_LINE_BYTES {
+        return Ok(());
+    }
+    let bytes: usize = datagrams.iter().map(Vec::len).sum();
+    let text = format!("{bytes} bytes in {} datagrams are too much for one message", datagrams.len());
+    Err(ErrorObject::new(ErrorKind::TooLong, text)
+        .hint("send it in several messages, of about 50 KB at most"))
+}
+
+fn not_encodable(refused: &NotEncodable) -> ErrorObject {
+    let NotEncodable { character, encoding } = refused;
+    let text = format!("{encoding} cannot hold `{character}` (U+{:04X})", u32::from(*character));
+    let hint = if *encoding == Encoding::GBK {
+        "`-e gb18030` holds every character, if the peer reads it; so does `-e utf-8`"
+    } else {
+        "`-e utf-8` holds every character, if the peer reads it"
+    };
+    ErrorObject::new(ErrorKind::NotEncodable, text).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(text: &str, encoding: Encoding, most: usize) -> Vec<Vec<u8>> {
+        pack(in_units(&[Piece::Text(text)], encoding, true).unwrap(), Some(most))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn cutting_keeps_every_character_whole_and_every_datagram_small(
+            text in r"[a-z一-龥\n]{0,200}",
+            most in MIN_SPLIT_BYTES..64,
+        ) {
+            for encoding in [Encoding::UTF_8, Encoding::GBK] {
+                let parts = cut(&text, encoding, most);
+                let decode = |part: &Vec<u8>| encoding.encoding().decode_without_bom_handling_and_without_replacement(part).map(String::from);
+                let texts: Option<Vec<String>> = parts.iter().map(decode).collect();
+                proptest::prop_assert_eq!(texts.map(|texts| texts.concat()), Some(text.clone()));
+                proptest::prop_assert!(parts.iter().all(|part| part.len() <= most));
+                // No part could have taken the first character of the next.
+                proptest::prop_assert!(parts.windows(2).all(|pair| pair[0].len() + 3 > most || !pair[1].is_empty()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_cut_is_one_datagram() {
+        let units =
+            in_units(&[Piece::Text("你"), Piece::Byte(0xff), Piece::Text("好")], Encoding::GBK, false);
+        assert_eq!(pack(units.unwrap(), None), [b"\xc4\xe3\xff\xba\xc3"]);
+    }
+}

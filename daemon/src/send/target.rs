@@ -1,0 +1,173 @@
+//! Whom a message goes to: a name of the configuration, an address, a host, or the sender of an entry.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use udpchat_api::call::SendParams;
+use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_config::{DEFAULT_PORT, PeerAddress};
+
+use crate::daemon::Daemon;
+use crate::inbox::Body;
+use crate::inbox::address::normal;
+use crate::receive::listener::Listener;
+
+/// How long a host's name may take to resolve.
+const RESOLVE_WAIT: Duration = Duration::from_secs(5);
+
+/// Where a message goes, and how it leaves.
+pub(super) struct Target {
+    pub(super) peer: SocketAddr,
+    pub(super) listener: Arc<Listener>,
+    /// The address it is to come from, in an answer.
+    pub(super) source: Option<IpAddr>,
+}
+
+impl Target {
+    /// Returns our side of the message, as far as it is known before sending.
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        let bound = self.listener.local;
+        let ip = self.source.or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
+        Some(normal(SocketAddr::new(ip, bound.port())))
+    }
+}
+
+/// Finds the target that the parameters name.
+pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Target, ErrorObject> {
+    match (&params.to, params.reply_to) {
+        (Some(to), None) => {
+            let peers = resolve(daemon, to).await?;
+            let reachable = peers.iter().find_map(|peer| Some((*peer, listener_for(daemon, *peer)?)));
+            let (peer, listener) = reachable.ok_or_else(|| no_socket(&peers))?;
+            Ok(Target { peer, listener, source: None })
+        }
+        (None, Some(id)) => sender_of(daemon, id).await,
+        _ => Err(ErrorObject::new(ErrorKind::InvalidParams, "give one of `to` and `reply_to`")),
+    }
+}
+
+/// Answers an entry: to where it came from, out of the socket and the address that it was sent to.
+async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject> {
+    let missing = |what: &str| {
+        ErrorObject::new(ErrorKind::NoSuchEntry, format!("entry {id} {what}"))
+            .hint("`udpchatctl inbox -n 20` lists entries with their ids")
+    };
+    let entry =
+        daemon.read(move |reader| reader.entry(id)).await?.ok_or_else(|| missing("does not exist"))?;
+    let (peer, local) = match entry.body {
+        Body::Received { peer, local, .. } | Body::Sent { peer, local, .. } => (peer, local),
+        Body::Gap(_) => return Err(missing("is a gap, nobody to reply to")),
+    };
+    let same_port = |listener: &&Arc<Listener>| {
+        listener.reaches(peer) && local.is_some_and(|local| local.port() == listener.local.port())
+    };
+    let listener = daemon.listeners.iter().find(same_port).cloned().or_else(|| listener_for(daemon, peer));
+    let source = local.map(|local| local.ip()).filter(|ip| !ip.is_multicast() && !ip.is_unspecified());
+    Ok(Target { peer, listener: listener.ok_or_else(|| no_socket(&[peer]))?, source })
+}
+
+/// Chooses the socket for a peer: one of its family, and loopback only for loopback.
+fn listener_for(daemon: &Daemon, peer: SocketAddr) -> Option<Arc<Listener>> {
+    let able = || daemon.listeners.iter().filter(|listener| listener.reaches(peer));
+    let fits = |listener: &&Arc<Listener>| {
+        let ip = listener.local.ip();
+        ip.is_unspecified() || ip.is_loopback() == peer.ip().is_loopback()
+    };
+    able().find(fits).or_else(|| able().next()).cloned()
+}
+
+async fn resolve(daemon: &Daemon, to: &str) -> Result<Vec<SocketAddr>, ErrorObject> {
+    if let Some(named) = daemon.peers.configured().by_name(to) {
+        return Ok(vec![named.address.destination()]);
+    }
+    let (host, port) = split_port(to)?;
+    if let Ok(address) = to.parse::<PeerAddress>() {
+        return Ok(vec![address.destination()]);
+    }
+    let plausible = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '%' | ':');
+    if host.is_empty()
+        || host.len() > 255
+        || !host.contains(char::is_alphanumeric)
+        || !host.chars().all(plausible)
+    {
+        let text = format!("`{to}` is no peer, host or address");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(FORMS));
+    }
+    let found = timeout(RESOLVE_WAIT, lookup_host((host, port.unwrap_or(DEFAULT_PORT)))).await;
+    let (addresses, why) = match found {
+        Ok(Ok(addresses)) => (addresses.map(normal).collect(), "it has no address".to_owned()),
+        Ok(Err(error)) => (Vec::new(), error.to_string()),
+        Err(_) => (Vec::new(), format!("no answer within {} s", RESOLVE_WAIT.as_secs())),
+    };
+    if !addresses.is_empty() {
+        return Ok(addresses);
+    }
+    if port.is_none() && !host.contains('.') {
+        let text = format!("no peer is called `{to}`, and no host has that name");
+        let hint = "`udpchatctl peers` lists the names; [peers.NAME] in the configuration gives one";
+        return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
+    }
+    let text = format!("the host `{host}` cannot be resolved: {why}");
+    Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint("check the spelling, or give its IP address"))
+}
+
+const FORMS: &str = "a peer's name, `host[:port]` or `[v6]:port`";
+
+/// Splits `host[:port]`, `[v6][:port]` and a bare IPv6 address, and checks the port's range.
+fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
+    let (host, port) = match to.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, "")) => (host, None),
+            Some((host, rest)) if rest.starts_with(':') => (host, Some(&rest[1..])),
+            _ => {
+                return Err(
+                    ErrorObject::new(ErrorKind::InvalidParams, format!("`{to}` is malformed")).hint(FORMS)
+                );
+            }
+        },
+        None if to.matches(':').count() > 1 => (to, None),
+        None => to.split_once(':').map_or((to, None), |(host, port)| (host, Some(port))),
+    };
+    let Some(port) = port else { return Ok((host, None)) };
+    match port.parse::<u16>() {
+        Ok(port) if port > 0 => Ok((host, Some(port))),
+        _ if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let text = format!("port {port} is out of range, 1 to 65535");
+            Err(ErrorObject::new(ErrorKind::InvalidParams, text))
+        }
+        _ => Err(ErrorObject::new(ErrorKind::InvalidParams, format!("`{port}` is no port")).hint(FORMS)),
+    }
+}
+
+fn no_socket(peers: &[SocketAddr]) -> ErrorObject {
+    let family = if peers.iter().any(SocketAddr::is_ipv4) { "IPv4" } else { "IPv6" };
+    ErrorObject::new(ErrorKind::NoSocket, format!("no listening socket can send over {family}"))
+        .hint("`listen` in the configuration names the addresses; `[::]:7788` serves both families")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_port;
+
+    #[test]
+    fn targets_are_split_as_people_write_them() {
+        let cases = [
+            ("bob", "bob", None),
+            ("host.lan:8080", "host.lan", Some(8080)),
+            ("::1", "::1", None),
+            ("[::1]", "::1", None),
+            ("[fe80::1%eth0]:9", "fe80::1%eth0", Some(9)),
+        ];
+        for (to, host, port) in cases {
+            assert_eq!(split_port(to), Ok((host, port)));
+        }
+        for (to, text) in
+            [("h:0", "out of range"), ("h:70000", "out of range"), ("h:x", "no port"), ("[::1", "malformed")]
+        {
+            assert!(split_port(to).unwrap_err().message.contains(text), "{to}");
+        }
+    }
+}
