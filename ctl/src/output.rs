@@ -191,7 +191,7 @@ struct LocalZone(OnceCell<TimeZone>);
 
 impl LocalZone {
     fn get(&self) -> &TimeZone {
-        self.0.get_or_init(TimeZone::system)
+        self.0.get_or_init(crate::time::local_zone)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The times that users write: a date, a time, a span back from now, or a word.
 
 use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
 use crate::error::{CtlError, Result};
@@ -51,13 +52,32 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
     Some(now.checked_sub(span.abs()).ok()?.timestamp())
 }
 
+/// Returns the time of now, in the time zone of this machine.
+pub(crate) fn now() -> Zoned {
+    Timestamp::now().to_zoned(local_zone())
+}
+
+/// Returns the time zone of this machine.
+///
+/// Reads /etc/localtime itself where TZ says nothing else: to find that zone's name too, jiff walks through the whole
+/// database, which takes as long as all the rest of a short command (0.7 of 1.4 ms).
+pub(crate) fn local_zone() -> TimeZone {
+    if std::env::var_os("TZ").is_none()
+        && let Ok(rules) = std::fs::read("/etc/localtime")
+        && let Ok(zone) = TimeZone::tzif("Local", &rules)
+    {
+        return zone;
+    }
+    TimeZone::system()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The rules of Germany written out, so that no time zone database is needed.
     fn now() -> Zoned {
-        let zone = jiff::tz::TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         "2026-11-22T14:03:05Z".parse::<Timestamp>().unwrap().to_zoned(zone)
     }
 

@@ -1,6 +1,5 @@
 //! What the parts of a running daemon share, and what can be done to all of it: reload, stop.
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -22,10 +21,12 @@ use crate::receive::listener::Listener;
 #[derive(Debug)]
 pub(crate) struct Daemon {
     pub(crate) started: Timestamp,
+    /// The settings that it was started with; those that need a restart are in force for good.
+    pub(crate) boot: Arc<Settings>,
+    /// The settings of the last reload.
     pub(crate) settings: RwLock<Arc<Settings>>,
     pub(crate) overrides: Overrides,
     pub(crate) environment: Environment,
-    pub(crate) socket: PathBuf,
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
@@ -40,7 +41,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Returns the settings in force.
+    /// Returns the settings that a reload can change.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -61,7 +62,7 @@ impl Daemon {
                 return Err(error);
             }
         };
-        let needs_restart = self.settings().changed_needing_restart(&new);
+        let needs_restart = self.boot.changed_needing_restart(&new);
         self.access.configure(&new);
         self.peers.configure(&new);
         self.fallback.send_replace(*new.text.fallback);

@@ -29,7 +29,6 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
 use clap::Parser;
-use jiff::Timestamp;
 use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -126,6 +125,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let listeners = listener::open_all(&settings)?;
     let (control_socket, control_listener) = ControlSocket::bind(&settings.socket)?;
 
+    let settings = Arc::new(settings);
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let speech = Arc::new(Speech::default());
@@ -140,8 +140,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         fallback: fallback_now,
     })?;
     let daemon = Arc::new(Daemon {
-        started: Timestamp::now(),
-        socket: settings.socket.value.clone(),
+        started: clock::from_ns(clock::now_ns()),
         listeners,
         queue,
         reader,
@@ -152,7 +151,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         logging,
         fallback,
         stopping: watch::Sender::new(false),
-        settings: RwLock::new(Arc::new(settings)),
+        settings: RwLock::new(Arc::clone(&settings)),
+        boot: settings,
         overrides,
         environment,
     });
@@ -243,7 +243,7 @@ fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
 
 /// Logs that the daemon serves, and what its user should know.
 fn announce(daemon: &Daemon) {
-    let settings = daemon.settings();
+    let settings = &daemon.boot;
     let asked = settings.receive_buffer.bytes();
     for listener in &daemon.listeners {
         let granted = listener.granted_bytes;
@@ -261,7 +261,7 @@ fn announce(daemon: &Daemon) {
     let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
     info!(
         listen = listen.join(" "),
-        socket = %udpchat_api::safe::one_line(&daemon.socket.to_string_lossy()),
+        socket = %udpchat_api::safe::one_line(&settings.socket.to_string_lossy()),
         data_dir = %udpchat_api::safe::one_line(&settings.data_dir.to_string_lossy()),
         pid = std::process::id(),
         "ready"

@@ -7,7 +7,6 @@ mod plan;
 
 use std::collections::VecDeque;
 
-use jiff::Zoned;
 use udpchat_api::call::{AckParams, InboxAnswer, InboxParams, Order};
 use udpchat_api::{Client, DEFAULT_CONSUMER, Entry};
 
@@ -22,7 +21,7 @@ const PAGE_ENTRIES: u64 = 1_000;
 
 /// Runs `inbox`.
 pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<()> {
-    let plan = Plan::of(arguments, Zoned::now)?;
+    let plan = Plan::of(arguments, crate::time::now)?;
     let client = context.connect().await?;
     let socket = context.socket;
     let mut inbox = Inbox { client, output: context.output, hex: arguments.hex, printed: 0 };

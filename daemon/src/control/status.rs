@@ -25,7 +25,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         problems.push(error.message);
         InboxStatus::default()
     });
-    let settings = daemon.settings();
+    let settings = &daemon.boot;
     // First the counter of the kernel, then the books: what moves between the two is seen at least once.
     let new_drops: u64 = daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
     let books = daemon.queue.books();
@@ -36,7 +36,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         state: if problems.is_empty() { State::Ok } else { State::Degraded },
         problems,
         listen: daemon.listeners.iter().map(|listener| listener.local).collect(),
-        socket: daemon.socket.clone(),
+        socket: settings.socket.value.clone(),
         data_dir: settings.data_dir.value.clone(),
         receive_buffer: ReceiveBuffer {
             asked: settings.receive_buffer.bytes(),
