@@ -294,3 +294,74 @@ fn json(detail: &impl serde::Serialize) -> Option<String> {
     // Plain structs of strings and numbers: serialising them cannot fail.
     serde_json::to_string(detail).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::schema::FILE_NAME;
+
+    fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, watch::Receiver<Progress>) {
+        let queue = Arc::new(Queue::default());
+        let (_sender, fallback) = watch::channel(Encoding::GB18030);
+        let parts = Parts {
+            data_dir: data_dir.to_owned(),
+            queue: Arc::clone(&queue),
+            reader: Arc::new(Reader::new(data_dir)),
+            speech: Arc::default(),
+            health: Arc::default(),
+            fallback,
+        };
+        let (writer, progress) = Writer::open(parts).unwrap();
+        (writer, queue, progress)
+    }
+
+    fn receive(queue: &Queue, payload: &[u8]) {
+        queue.intake(|intake| intake.datagram(1, "127.0.0.1:5".parse().unwrap(), None, &[payload]));
+    }
+
+    fn store_all(writer: &mut Writer, queue: &Queue) {
+        let mut heap = Heap::default();
+        assert!(queue.take(&mut heap));
+        let bytes = std::mem::take(&mut heap.bytes);
+        assert!(writer.store(&mut heap.items, &bytes));
+    }
+
+    #[test]
+    fn an_inbox_found_damaged_while_running_is_set_aside_and_ids_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, queue, progress) = open(folder.path());
+        receive(&queue, b"before");
+        store_all(&mut writer, &queue);
+        std::fs::write(folder.path().join(FILE_NAME), [7; 100_000]).unwrap();
+        writer.reopen().unwrap();
+        receive(&queue, b"after");
+        store_all(&mut writer, &queue);
+        assert_eq!(progress.borrow().newest_id, 2);
+        assert_eq!(
+            writer.parts.reader.bounds().unwrap(),
+            crate::inbox::reader::Bounds { oldest: 2, newest: 2 }
+        );
+        assert!(writer.parts.health.problems()[0].contains("set aside"));
+    }
+
+    #[test]
+    fn transactions_are_bounded_in_entries_and_bytes_and_cover_the_heap() {
+        let queue = Queue::default();
+        for _ in 0..MAX_ENTRIES_PER_COMMIT + 10 {
+            receive(&queue, b"");
+        }
+        for _ in 0..100 {
+            receive(&queue, &[0; 60_000]);
+        }
+        let mut heap = Heap::default();
+        queue.take(&mut heap);
+        let (mut first, mut offset, mut commits) = (0, 0, 0);
+        while first < heap.items.len() {
+            let (items, bytes) = next_commit(&heap, first, offset);
+            assert!(items.len() <= MAX_ENTRIES_PER_COMMIT && bytes.len() < MAX_BYTES_PER_COMMIT + 65_536);
+            assert_eq!((items.start, bytes.start), (first, offset));
+            (first, offset, commits) = (items.end, bytes.end, commits + 1);
+        }
+        assert_eq!((offset, commits), (heap.bytes.len(), 3));
+    }
+}
