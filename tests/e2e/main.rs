@@ -1,1 +1,27 @@
-//! End-to-end tests.
+//! End-to-end tests: the real binaries over real sockets.
+//!
+//! Every daemon listens on port 0 of loopback in a folder of its own, and every wait is for an event. Longer
+//! campaigns run the same tests with larger figures: `UDPCHAT_CAMPAIGN=full cargo test --release --test e2e`.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says why on standard error"
+)]
+
+mod access;
+mod any_datagram;
+mod bad_use;
+mod configuration;
+mod control_socket;
+mod durable;
+mod encodings;
+mod layering;
+mod log;
+mod peers;
+mod protocol;
+mod reading;
+mod readme;
+mod safe_text;
+mod sending;
+mod support;

@@ -1,0 +1,223 @@
+//! Peers that speak UTF-8 and peers that speak GBK are read right and answered right, side by side, without being
+//! told which is which.
+
+use std::net::SocketAddr;
+
+use encoding_rs::{Encoding, GBK, UTF_8, UTF_16BE, UTF_16LE};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Daemon, Peer, scaled, texts};
+
+/// 一 in GBK, and һ in UTF-8.
+const AMBIGUOUS: &[u8] = b"\xd2\xbb";
+
+/// Returns how an entry was read: text, encoding, and what chose it.
+fn reading(entry: &Value) -> (&str, &str, &str) {
+    let field = |name: &str| entry[name].as_str().unwrap();
+    (field("text"), field("encoding"), field("encoding_by"))
+}
+
+/// Has a peer send bytes, and returns the entry.
+fn heard(daemon: &Daemon, peer: &Peer, payload: impl AsRef<[u8]>) -> Value {
+    daemon.hear(peer, [payload]);
+    daemon.entries().pop().unwrap()
+}
+
+/// Makes a peer that is known to speak an encoding.
+fn known(daemon: &Daemon, encoding: &'static Encoding) -> Peer {
+    let peer = Peer::new();
+    heard(daemon, &peer, encoding.encode("你好").0);
+    peer
+}
+
+/// Sends text to a peer as somebody types it, and returns the bytes that arrive.
+fn told(daemon: &Daemon, peer: &Peer, args: &[&str]) -> Vec<u8> {
+    daemon.ctl(&[&["-q", "send", &peer.name()], args].concat()).ok();
+    peer.receive().0
+}
+
+fn gbk(text: &str) -> Vec<u8> {
+    GBK.encode(text).0.into_owned()
+}
+
+#[test]
+fn the_same_bytes_are_read_as_each_peer_means_them() {
+    let daemon = Daemon::start();
+    let (chinese, modern, stranger) = (known(&daemon, GBK), known(&daemon, UTF_8), Peer::new());
+    let expected = [
+        (&chinese, ("一", "gb18030", "remembered")),
+        (&modern, ("һ", "utf-8", "remembered")),
+        (&stranger, ("һ", "utf-8", "detected")),
+    ];
+    for (peer, as_meant) in expected {
+        assert_eq!(reading(&heard(&daemon, peer, AMBIGUOUS)), as_meant);
+    }
+}
+
+#[test]
+fn each_peer_is_answered_in_what_it_speaks() {
+    let daemon = Daemon::start();
+    let (chinese, modern, stranger) = (known(&daemon, GBK), known(&daemon, UTF_8), Peer::new());
+    assert_eq!(told(&daemon, &chinese, &["再见"]), gbk("再见"));
+    assert_eq!(told(&daemon, &modern, &["再见"]), "再见".as_bytes());
+    assert_eq!(told(&daemon, &stranger, &["再见"]), "再见".as_bytes());
+}
+
+#[test]
+fn the_first_telling_message_is_detected_and_the_next_remembered() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    assert_eq!(reading(&heard(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
+    assert_eq!(reading(&heard(&daemon, &peer, gbk("再见"))), ("再见", "gb18030", "remembered"));
+    assert_eq!(texts(&daemon.entries()), ["你好", "再见"]);
+}
+
+/// The daemon is stopped while both messages are sent, so that it finds them at once.
+#[test]
+fn what_one_message_tells_holds_for_the_next_of_the_same_batch() {
+    let daemon = Daemon::start();
+    let mut rpc = daemon.rpc();
+    rpc.call("subscribe", json!({}));
+    for _ in 0..20 {
+        let peer = Peer::new();
+        daemon.signal(Signal::SIGSTOP);
+        peer.say(daemon.address(), "你好", GBK);
+        peer.send(daemon.address(), AMBIGUOUS);
+        daemon.signal(Signal::SIGCONT);
+        assert_eq!(reading(&rpc.entry()), ("你好", "gb18030", "detected"));
+        assert_eq!(reading(&rpc.entry()), ("一", "gb18030", "remembered"));
+    }
+}
+
+#[test]
+fn a_peer_that_changes_its_encoding_is_read_right_at_once() {
+    let daemon = Daemon::start();
+    let peer = known(&daemon, GBK);
+    assert_eq!(reading(&heard(&daemon, &peer, "你好")), ("你好", "utf-8", "detected"));
+    assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
+    assert_eq!(told(&daemon, &peer, &["再见"]), "再见".as_bytes());
+    assert_eq!(reading(&heard(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
+    assert_eq!(told(&daemon, &peer, &["再见"]), gbk("再见"));
+}
+
+#[test]
+fn utf_16_is_never_guessed() {
+    let daemon = Daemon::start();
+    for text in ["hi", "你好", "一", "a longer text, in two bytes a character"] {
+        for big_endian in [false, true] {
+            let units = text.encode_utf16();
+            let bytes = |unit: u16| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() };
+            let payload: Vec<u8> = units.flat_map(bytes).collect();
+            let entry = heard(&daemon, &Peer::new(), payload);
+            assert!(!is_utf_16(&entry), "{entry}");
+        }
+    }
+}
+
+fn is_utf_16(entry: &Value) -> bool {
+    [UTF_16LE, UTF_16BE].iter().any(|encoding| entry["encoding"] == encoding.name().to_lowercase())
+}
+
+#[test]
+fn a_byte_order_mark_of_a_stranger_chooses_nothing() {
+    let daemon = Daemon::start();
+    let peer = known(&daemon, GBK);
+    for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"] {
+        let stranger = heard(&daemon, &Peer::new(), [mark, b"h\0i\0"].concat());
+        assert!(!is_utf_16(&stranger) && stranger["text"].as_str().unwrap().ends_with("i\0"), "{stranger}");
+        let marked = heard(&daemon, &peer, [mark, b" ", &gbk("你好")].concat());
+        assert!(marked["text"].as_str().unwrap().ends_with(" 你好"), "{marked}");
+        assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("一", "gb18030", "remembered"));
+    }
+}
+
+#[test]
+fn what_the_peer_cannot_read_is_refused_and_nothing_is_sent() {
+    let daemon = Daemon::start();
+    let peer = known(&daemon, GBK);
+    let refused = daemon.ctl(&["send", &peer.name(), "好的😀"]);
+    refused.fails(5, &["gbk cannot hold `😀` (U+1F600)", "-e gb18030"]);
+    let status = daemon.status();
+    assert_eq!((&status["sent"], daemon.entries().len()), (&json!({ "datagrams": 0, "failed": 0 }), 1));
+    assert_eq!(told(&daemon, &peer, &["-e", "gb18030", "😀"]), b"\x94\x39\xfc\x36");
+}
+
+/// The 3,755 characters of GB2312's first level, in its bytes.
+fn common_characters() -> Vec<[u8; 2]> {
+    let pairs = (0xb0..=0xd7u8).flat_map(|lead| (0xa1..=0xfeu8).map(move |trail| [lead, trail]));
+    let all: Vec<_> = pairs.filter(|pair| pair[0] != 0xd7 || pair[1] <= 0xf9).collect();
+    assert_eq!(all.len(), 3755);
+    all
+}
+
+#[test]
+fn every_common_character_alone_is_read_right_and_sent_back_as_the_same_bytes() {
+    let daemon = Daemon::start();
+    let peer = known(&daemon, GBK);
+    let characters = common_characters();
+    daemon.hear(&peer, &characters);
+    let entries = daemon.entries();
+    assert_eq!(entries.len(), 1 + characters.len());
+    for (pair, entry) in characters.iter().zip(&entries[1..]) {
+        let (character, _) = GBK.decode_without_bom_handling(pair);
+        assert_eq!(reading(entry), (&*character, "gb18030", "remembered"));
+    }
+    let mut rpc = daemon.rpc();
+    for (pair, entry) in characters.iter().zip(&entries[1..]).step_by(scaled(16, 1)) {
+        rpc.call("send", json!({ "to": peer.name(), "text": entry["text"] }));
+        assert_eq!(peer.receive().0, pair);
+    }
+}
+
+#[test]
+fn what_a_peer_speaks_survives_a_crash() {
+    let daemon = Daemon::start();
+    let (chinese, modern) = (known(&daemon, GBK), known(&daemon, UTF_8));
+    let daemon = daemon.start_again();
+    assert_eq!(told(&daemon, &chinese, &["再见"]), gbk("再见"));
+    assert_eq!(reading(&heard(&daemon, &chinese, AMBIGUOUS)), ("一", "gb18030", "remembered"));
+    assert_eq!(reading(&heard(&daemon, &modern, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
+}
+
+/// Writes the configuration anew, with one peer named and its encoding, and has it read.
+fn configure(daemon: &Daemon, peer: SocketAddr, encoding: &str) {
+    let config = format!("[peers.bob]\naddress = \"{peer}\"\nencoding = \"{encoding}\"\n");
+    std::fs::write(daemon.path("config.toml"), config).unwrap();
+    daemon.ctl(&["-q", "reload"]).ok();
+}
+
+#[test]
+fn the_configured_encoding_of_a_peer_wins_over_what_it_was_heard_to_speak() {
+    let daemon = Daemon::start();
+    let peer = known(&daemon, UTF_8);
+    configure(&daemon, peer.address(), "gbk");
+    assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("一", "gbk", "configured"));
+    let proof_of_utf_8 = heard(&daemon, &peer, "你好");
+    assert_eq!(reading(&proof_of_utf_8), ("浣犲ソ", "gbk", "configured"));
+    assert_eq!(told(&daemon, &peer, &["再见"]), gbk("再见"));
+}
+
+#[test]
+fn the_encoding_that_is_given_wins_over_all_for_sending() {
+    let daemon = Daemon::start();
+    let peer = known(&daemon, UTF_8);
+    assert_eq!(told(&daemon, &peer, &["-e", "gbk", "再见"]), gbk("再见"));
+    configure(&daemon, peer.address(), "gbk");
+    let big5 = told(&daemon, &peer, &["-e", "big5", "你好"]);
+    assert_eq!(big5, b"\xa7A\xa6n");
+    let sent = daemon.entries();
+    assert_eq!(reading(&sent[1]), ("再见", "gbk", "given"));
+    assert_eq!(reading(&sent[2]), ("你好", "big5", "given"));
+}
+
+#[test]
+fn the_configuration_chooses_for_strangers() {
+    let config = "[text]\nencoding = \"gbk\"\nfallback = \"windows-1252\"\n";
+    let daemon = Daemon::start_with(config, &[]);
+    let peer = Peer::new();
+    assert_eq!(told(&daemon, &peer, &["再见"]), gbk("再见"));
+    assert_eq!(reading(&heard(&daemon, &peer, b"caf\xe9")), ("café", "windows-1252", "fallback"));
+    let entries = daemon.entries();
+    assert_eq!(reading(&entries[0]), ("再见", "gbk", "configured"));
+}

@@ -1,0 +1,77 @@
+//! A program in the background whose standard error is read line by line, in whatever format it writes.
+
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::daemon::read_lines;
+use super::{DEADLINE, Rpc, eventually};
+
+/// A running program. Dropping it kills it.
+pub(crate) struct Background {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Background {
+    /// Starts a program.
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
+        let mut child = quiet.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = read_lines(child.stderr.take().unwrap());
+        Self { child, lines, seen: Vec::new() }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for the next line that holds a text.
+    #[track_caller]
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(DEADLINE) else {
+                panic!("no line with `{text}`:\n{}", self.seen.join("\n"));
+            };
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Waits until a daemon answers on a socket, and returns a connection to it.
+    #[track_caller]
+    pub(crate) fn answers_on(&mut self, socket: &Path) -> Rpc {
+        eventually("the daemon's socket", || match self.child.try_wait().unwrap() {
+            None => std::os::unix::net::UnixStream::connect(socket).ok(),
+            Some(ended) => panic!("{ended}:\n{}", self.lines.iter().collect::<Vec<_>>().join("\n")),
+        });
+        Rpc::connect(socket)
+    }
+
+    /// Waits for its end; returns how it ended and all that it wrote.
+    pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>) {
+        let child = &mut self.child;
+        let ended = eventually("the end of the program", || child.try_wait().unwrap());
+        self.seen.extend(self.lines.iter());
+        (ended, std::mem::take(&mut self.seen))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}

@@ -1,0 +1,265 @@
+//! A `udpchatd` in a folder of its own.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{DEADLINE, Peer, Ran, Rpc, Running, ctl, eventually};
+
+/// A running daemon. Dropping it kills it, and prints its log if the test fails.
+pub(crate) struct Daemon {
+    pub(crate) folder: TempDir,
+    flags: Vec<String>,
+    child: Child,
+    lines: Receiver<String>,
+    log: Vec<String>,
+    listen: Vec<SocketAddr>,
+}
+
+/// A daemon that did not start.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) code: Option<i32>,
+    pub(crate) stderr: String,
+}
+
+impl Daemon {
+    /// Starts a daemon on 127.0.0.1, at any port.
+    pub(crate) fn start() -> Self {
+        Self::start_with("", &[])
+    }
+
+    /// Starts a daemon with a configuration file and more flags. Unless one of them is `--listen`, it listens on
+    /// 127.0.0.1 at any port.
+    pub(crate) fn start_with(config: &str, flags: &[&str]) -> Self {
+        let folder = new_folder();
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        let mut flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        if !flags.iter().any(|flag| flag == "--listen") && !config.contains("listen") {
+            flags.extend(["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+        }
+        Self::start_in(folder, flags)
+    }
+
+    /// Starts a daemon in a folder that [`Self::into_folder`] has given back.
+    pub(crate) fn start_in(folder: TempDir, flags: Vec<String>) -> Self {
+        let mut child = command_in(folder.path()).args(&flags).spawn().unwrap();
+        let lines = read_lines(child.stderr.take().unwrap());
+        let mut daemon = Self { folder, flags, child, lines, log: Vec::new(), listen: Vec::new() };
+        let ready = daemon.log_line("ready");
+        let listen = ready["listen"].as_str().unwrap();
+        daemon.listen = listen.split(' ').map(|address| address.parse().unwrap()).collect();
+        daemon
+    }
+
+    /// Runs a daemon that must not start, and returns how it ended.
+    pub(crate) fn refused(folder: &Path, flags: &[&str]) -> Refused {
+        let output = command_in(folder).args(flags).output().unwrap();
+        Refused { code: output.status.code(), stderr: String::from_utf8(output.stderr).unwrap() }
+    }
+
+    /// Starts it again in the same folder; the port is a new one.
+    pub(crate) fn start_again(self) -> Self {
+        let (folder, flags) = self.into_folder();
+        Self::start_in(folder, flags)
+    }
+
+    /// Kills it with SIGKILL if it still runs, and keeps its folder.
+    pub(crate) fn into_folder(mut self) -> (TempDir, Vec<String>) {
+        let _ended = self.child.kill();
+        self.child.wait().unwrap();
+        let folder = std::mem::replace(&mut self.folder, new_folder());
+        (folder, std::mem::take(&mut self.flags))
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for its end and returns how it ended.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let child = &mut self.child;
+        eventually("the end of the daemon", || child.try_wait().unwrap())
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns the address that peers on this machine send to: the first one, with loopback for "any".
+    pub(crate) fn address(&self) -> SocketAddr {
+        let mut address = self.listen[0];
+        if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+            address.set_ip(Ipv6Addr::LOCALHOST.into());
+        } else if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        address
+    }
+
+    /// Returns the addresses it says it listens on.
+    pub(crate) fn listen(&self) -> &[SocketAddr] {
+        &self.listen
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.path("s")
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path("data/inbox.db")
+    }
+
+    /// Waits for the next log line with this message, and returns it.
+    #[track_caller]
+    pub(crate) fn log_line(&mut self, message: &str) -> Value {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(DEADLINE) else {
+                panic!("the log has no line `{message}`:\n{}", self.log.join("\n"));
+            };
+            self.log.push(line.clone());
+            let value: Value = serde_json::from_str(&line).unwrap_or_default();
+            if value["message"] == message {
+                return value;
+            }
+        }
+    }
+
+    /// Returns all log lines up to now, as they were written.
+    pub(crate) fn log(&mut self) -> Vec<String> {
+        self.log.extend(self.lines.try_iter());
+        self.log.clone()
+    }
+
+    /// Runs `udpchatctl` against it.
+    pub(crate) fn ctl(&self, args: &[&str]) -> Ran {
+        ctl::run(&self.socket(), args, b"")
+    }
+
+    /// Runs `udpchatctl` against it, with standard input.
+    pub(crate) fn ctl_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
+        ctl::run(&self.socket(), args, input)
+    }
+
+    /// Starts `udpchatctl` against it, with its output piped.
+    pub(crate) fn ctl_start(&self, args: &[&str]) -> Child {
+        ctl::command(&self.socket())
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Starts `udpchatctl` against it, to be read line by line while it runs.
+    pub(crate) fn ctl_running(&self, args: &[&str]) -> Running {
+        Running::start(ctl::command(&self.socket()).args(args))
+    }
+
+    /// Opens a connection to its control socket.
+    pub(crate) fn rpc(&self) -> Rpc {
+        Rpc::connect(&self.socket())
+    }
+
+    /// Asks for its status.
+    pub(crate) fn status(&self) -> Value {
+        self.rpc().call("status", serde_json::json!({}))
+    }
+
+    /// Waits until so many received messages are stored, and returns the status.
+    #[track_caller]
+    pub(crate) fn stored(&self, messages: u64) -> Value {
+        let mut rpc = self.rpc();
+        eventually("messages to be stored", || {
+            let status = rpc.call("status", serde_json::json!({}));
+            (status["stored"].as_u64() >= Some(messages)).then_some(status)
+        })
+    }
+
+    /// Has a peer send small datagrams while nobody else does, never more at once than the smallest receive buffer
+    /// holds, and waits until they are stored.
+    #[track_caller]
+    pub(crate) fn hear(&self, peer: &Peer, payloads: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+        const AT_ONCE: u64 = 200;
+        let mut all = self.status()["received"]["datagrams"].as_u64().unwrap();
+        for payload in payloads {
+            peer.send(self.address(), payload);
+            all += 1;
+            if all.is_multiple_of(AT_ONCE) {
+                self.stored(all);
+            }
+        }
+        self.stored(all);
+    }
+
+    /// Reads the whole inbox through the control socket.
+    pub(crate) fn entries(&self) -> Vec<Value> {
+        self.rpc().entries(serde_json::json!({ "after": 0 }))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+        if thread::panicking() {
+            let log = self.log();
+            let from = log.len().saturating_sub(50);
+            eprintln!("the daemon's log:\n{}", log[from..].join("\n"));
+        }
+    }
+}
+
+/// Makes a folder whose name is short: the path of a Unix socket has 107 bytes at most.
+pub(crate) fn new_folder() -> TempDir {
+    tempfile::Builder::new().prefix("uc").rand_bytes(5).tempdir().unwrap()
+}
+
+/// Prepares a daemon in a folder, with nothing of this process's environment.
+pub(crate) fn command_in(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+    command
+        .env_clear()
+        .env("HOME", folder)
+        .arg("--config")
+        .arg(folder.join("config.toml"))
+        .arg("--data-dir")
+        .arg(folder.join("data"))
+        .arg("--socket")
+        .arg(folder.join("s"))
+        .args(["--log-format", "json"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Reads lines as they come, in a thread of its own.
+pub(super) fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            // The test may be over.
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}

@@ -1,0 +1,46 @@
+//! What the tests share: a running daemon, the client, peers, and waiting for what must come.
+
+mod background;
+mod ctl;
+mod daemon;
+mod other_user;
+mod peer;
+mod rpc;
+mod running;
+mod view;
+
+pub(crate) use background::Background;
+pub(crate) use ctl::{Ran, ctl_without_daemon};
+pub(crate) use daemon::{Daemon, Refused};
+pub(crate) use daemon::{command_in, new_folder};
+pub(crate) use other_user::OtherUser;
+pub(crate) use peer::Peer;
+pub(crate) use rpc::Rpc;
+pub(crate) use running::{Running, outside_program};
+pub(crate) use view::{id, ids, raw, texts};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that must happen. Far more than it needs: only a failing test waits for it.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until there is an answer, and fails the test if none comes in time.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < DEADLINE, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Chooses between the figure of the everyday test and that of the full campaign.
+pub(crate) fn scaled(everyday: usize, full: usize) -> usize {
+    match std::env::var("UDPCHAT_CAMPAIGN") {
+        Ok(campaign) if campaign == "full" => full,
+        _ => everyday,
+    }
+}

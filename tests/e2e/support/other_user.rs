@@ -1,0 +1,50 @@
+//! Running a program as a second real user, which takes root.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::unistd::geteuid;
+use tempfile::TempDir;
+
+/// Nobody: a user who owns nothing.
+const OTHER_UID: &str = "65534";
+
+/// Another user, with a folder that all users may look into.
+pub(crate) struct OtherUser {
+    folder: TempDir,
+}
+
+impl OtherUser {
+    /// Returns none, and says so, where this test may not become another user; in CI that is a failure.
+    pub(crate) fn get() -> Option<Self> {
+        if !geteuid().is_root() {
+            assert!(std::env::var_os("CI").is_none(), "only root can become another user");
+            eprintln!("skipped: only root can become another user");
+            return None;
+        }
+        if !super::outside_program("setpriv") {
+            return None;
+        }
+        let folder = super::new_folder();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        Some(Self { folder })
+    }
+
+    /// Returns the folder; it belongs to the user who runs the tests.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Prepares one of our programs to be run by the other user, from a copy: the original may be out of reach.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let copy = self.folder().join(Path::new(program).file_name().unwrap());
+        fs::copy(program, &copy).unwrap();
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", OTHER_UID, "--regid", OTHER_UID, "--clear-groups", "--"]);
+        command.arg(copy).current_dir("/").env("HOME", self.folder()).env_remove("XDG_RUNTIME_DIR");
+        command
+    }
+}

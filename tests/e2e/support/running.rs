@@ -1,0 +1,82 @@
+//! A program that runs beside the test.
+
+use std::io::Write;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Receiver;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use super::daemon::read_lines;
+use super::{DEADLINE, eventually};
+
+/// A running program, whose output is read line by line as it comes. Dropping it kills it.
+pub(crate) struct Running {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stdin = child.stdin.take();
+        let lines = read_lines(child.stdout.take().unwrap());
+        Self { child, stdin, lines }
+    }
+
+    /// Writes to its standard input.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Ends its standard input.
+    pub(crate) fn end_input(&mut self) {
+        drop(self.stdin.take());
+    }
+
+    /// Waits for the next line that it prints.
+    #[track_caller]
+    pub(crate) fn line(&mut self) -> String {
+        self.lines.recv_timeout(DEADLINE).expect("a line from the program")
+    }
+
+    /// Waits for the next line that it prints, and reads it as JSON.
+    #[track_caller]
+    pub(crate) fn json(&mut self) -> Value {
+        serde_json::from_str(&self.line()).unwrap()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        eventually("the end of a program", || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+/// Tells whether this machine has a program that is no part of the project. Where it has not, the test is to end
+/// without a result, and this says so; on the machines of CI, where it must be, this fails the test.
+#[track_caller]
+pub(crate) fn outside_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    assert!(found || std::env::var_os("CI").is_none(), "this machine has no `{name}`");
+    if !found {
+        eprintln!("skipped: this machine has no `{name}`");
+    }
+    found
+}
