@@ -227,7 +227,6 @@ fn name_of(kind: ErrorKind) -> String {
 fn flag_of(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::EmptyMessage => Some("`--allow-empty` sends it nevertheless"),
-        ErrorKind::TooLong => Some("`--split` cuts it into datagrams that fit"),
         ErrorKind::UnknownMethod => {
             Some("the daemon is of another version: `udpchatctl version` compares them")
         }

@@ -1,14 +1,14 @@
 //! What the parts of a running daemon share, and what can be done to all of it: reload, stop.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
 
-use crate::health::Health;
+use crate::health::{Health, Place};
 use crate::inbox::Progress;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
@@ -25,6 +25,7 @@ pub(crate) struct Daemon {
     pub(crate) boot: Arc<Settings>,
     /// The settings of the last reload.
     pub(crate) settings: RwLock<Arc<Settings>>,
+    pub(crate) reloading: Mutex<()>,
     pub(crate) overrides: Overrides,
     pub(crate) environment: Environment,
     pub(crate) listeners: Vec<Arc<Listener>>,
@@ -35,6 +36,8 @@ pub(crate) struct Daemon {
     pub(crate) access: Arc<Access>,
     pub(crate) health: Arc<Health>,
     pub(crate) logging: Logging,
+    /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
+    pub(crate) lookups: Arc<Semaphore>,
     pub(crate) fallback: watch::Sender<Encoding>,
     /// Becomes true when the daemon is to stop.
     pub(crate) stopping: watch::Sender<bool>,
@@ -55,6 +58,7 @@ impl Daemon {
     ///
     /// A configuration that is refused changes nothing.
     pub(crate) fn reload(&self) -> Result<Vec<&'static str>, ConfigError> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let new = match Settings::load(&self.overrides, &self.environment) {
             Ok(new) => new,
             Err(error) => {
@@ -82,10 +86,13 @@ impl Daemon {
     ) -> Result<T, ErrorObject> {
         let reader = Arc::clone(&self.reader);
         match tokio::task::spawn_blocking(move || read(&reader)).await {
-            Ok(Ok(value)) => Ok(value),
+            Ok(Ok(value)) => {
+                self.health.clear(Place::InboxRead);
+                Ok(value)
+            }
             Ok(Err(error)) => {
-                warn!("the inbox cannot be read: {error}");
                 let text = format!("the inbox cannot be read: {error}");
+                self.health.report(Place::InboxRead, text.clone());
                 Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` and the daemon's log say more"))
             }

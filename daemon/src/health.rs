@@ -1,7 +1,7 @@
 //! What is wrong at the moment: the `problems` of the status, and the log lines when one comes or goes.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tracing::{info, warn};
 
@@ -10,8 +10,14 @@ use tracing::{info, warn};
 pub(crate) enum Place {
     /// Writing the inbox.
     InboxWrite,
+    /// Reading the inbox.
+    InboxRead,
     /// A damaged inbox was set aside.
     InboxSetAside,
+    /// The inbox's file was removed or replaced.
+    InboxReplaced,
+    /// Accepting connections on the control socket.
+    Control,
     /// A listening socket, by its number.
     Receive(usize),
 }
@@ -25,23 +31,26 @@ pub(crate) struct Health {
 impl Health {
     /// Notes a problem; it is logged when it is new at this place, not at each repetition.
     pub(crate) fn report(&self, place: Place, problem: String) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if problems.get(&place) != Some(&problem) {
+        let before = self.lock().insert(place, problem.clone());
+        if before.as_ref() != Some(&problem) {
             warn!("{problem}");
-            problems.insert(place, problem);
         }
     }
 
     /// Notes that all is well at a place.
     pub(crate) fn clear(&self, place: Place) {
-        let mut problems = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(problem) = problems.remove(&place) {
+        let before = self.lock().remove(&place);
+        if let Some(problem) = before {
             info!("over: {problem}");
         }
     }
 
     /// Lists the problems.
     pub(crate) fn problems(&self) -> Vec<String> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, String>> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,13 +19,14 @@ mod send;
 mod service;
 mod text;
 mod threads;
+mod view;
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
 use clap::Parser;
@@ -53,6 +54,9 @@ const LOCK_NAME: &str = "lock";
 /// Threads for readers of the inbox and for resolving names; more wait their turn.
 const MAX_BLOCKING_THREADS: usize = 8;
 
+/// How many of those threads names may take: readers always have the others.
+const MAX_LOOKUPS: usize = 4;
+
 /// Exit codes beside 0.
 const FAILED: u8 = 1;
 const WRONG_USE: u8 = 2;
@@ -72,7 +76,7 @@ enum Failure {
     Inbox(#[from] OpenError),
     #[error(transparent)]
     Socket(#[from] SocketError),
-    #[error("{0} messages could not be stored and are lost: the inbox could not be written up to the end")]
+    #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
     GivenUp(usize),
     #[error("{what}")]
     System { what: &'static str, source: io::Error },
@@ -118,7 +122,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     if cli.check_config {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
-    let logging = Logging::start(*settings.log.level, *settings.log.format);
+    let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
@@ -149,6 +153,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         access: Arc::new(receive::access::Access::new(&settings)),
         health,
         logging,
+        lookups: Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS)),
+        reloading: Mutex::default(),
         fallback,
         stopping: watch::Sender::new(false),
         settings: RwLock::new(Arc::clone(&settings)),

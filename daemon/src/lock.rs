@@ -3,8 +3,10 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+
+use nix::unistd::geteuid;
 
 /// How much of a lock file is read, in bytes.
 const MAX_HOLDER_BYTES: u64 = 32;
@@ -29,6 +31,7 @@ impl Lock {
     /// could be locked twice.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
         let mut file = open(path).map_err(LockError::Io)?;
+        check(&file).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: holder(&mut file) }),
@@ -50,6 +53,15 @@ fn open(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(nix::libc::O_NOFOLLOW)
         .open(path)
+}
+
+/// Refuses a file that is not plainly a lock of our own: with a hard link, somebody could have us write over another.
+fn check(file: &File) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "the lock file is not a plain file of this user"))
 }
 
 fn note(file: &mut File) -> io::Result<()> {

@@ -1,5 +1,8 @@
 //! The daemon's log: lines on standard error, as text or JSON, at a level that can change while it runs.
 //!
+//! Lines go through a bounded buffer and a thread of its own: where nobody reads standard error, the lines that do not
+//! fit are counted and lost, and the daemon goes on.
+//!
 //! Whatever a stranger sent passes through `udpchat_api::safe` before it gets here, and is given as a plain string
 //! value, which is quoted. A `%` value would be printed raw.
 
@@ -7,23 +10,39 @@ use std::io::IsTerminal;
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 use udpchat_config::{LogFormat, LogLevel};
 
-/// Changes the level of the running log.
+/// How many lines wait for the reader of the log at most.
+const MAX_BUFFERED_LINES: usize = 4096;
+
+/// The running log.
 #[derive(Clone, Debug)]
 pub(crate) struct Logging {
     level: reload::Handle<LevelFilter, Registry>,
+    lost: ErrorCounter,
 }
 
 impl Logging {
-    /// Starts the log of this process.
-    pub(crate) fn start(level: LogLevel, format: LogFormat) -> Self {
+    /// Starts the log of this process. Dropping the guard writes what is buffered.
+    pub(crate) fn start(level: LogLevel, format: LogFormat) -> (Self, WorkerGuard) {
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(MAX_BUFFERED_LINES)
+            .thread_name("log")
+            .finish(std::io::stderr());
+        let lost = writer.error_counter();
         let (filter, handle) = reload::Layer::new(filter(level));
-        tracing_subscriber::registry().with(lines(format).with_filter(filter)).init();
-        Self { level: handle }
+        tracing_subscriber::registry().with(lines(format, writer).with_filter(filter)).init();
+        (Self { level: handle, lost }, guard)
+    }
+
+    /// Returns how many lines were lost because nobody read them.
+    pub(crate) fn lost_lines(&self) -> u64 {
+        self.lost.dropped_lines() as u64
     }
 
     /// Changes the level.
@@ -33,11 +52,11 @@ impl Logging {
     }
 }
 
-fn lines<S>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync>
+fn lines<S>(format: LogFormat, writer: NonBlocking) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'lookup> tracing_subscriber::registry::LookupSpan<'lookup>,
 {
-    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = fmt::layer().with_writer(writer).with_target(false);
     match format {
         LogFormat::Text => lines.with_ansi(wants_colour()).boxed(),
         LogFormat::Json => lines.with_ansi(false).json().flatten_event(true).boxed(),

@@ -12,17 +12,17 @@ use tokio::time::{Instant, sleep_until};
 use tracing::info;
 use udpchat_api::{Entry, Message, safe};
 
-use crate::control::convert::Viewer;
 use crate::daemon::Daemon;
 use crate::inbox::Progress;
 use crate::inbox::reader::Range;
+use crate::view::Viewer;
 
 /// The window of the limit.
 const WINDOW: Duration = Duration::from_secs(1);
 
 /// How much of a message's text a line shows, in characters. A line longer than this is of no use in a log, and
 /// strangers choose how long it is.
-const MAX_TEXT_CHARACTERS: usize = 1024;
+const MAX_TEXT_CHARACTERS: usize = 256;
 
 /// How far the log has come.
 struct State {
@@ -118,7 +118,11 @@ fn line(message: &Message) {
 fn leave_out(state: &mut State, progress: Progress, limit: u32) {
     let left_out = progress.stored - state.accounted;
     (state.cursor, state.accounted) = (progress.newest_id, progress.stored);
-    if left_out > 0 && limit > 0 {
-        info!(left_out, "received more messages than are logged (log.messages_per_second = {limit})");
+    match (left_out, limit) {
+        (0, _) | (_, 0) => {}
+        _ if state.shown_in_window < limit => {
+            info!(left_out, "received messages that could not be read for the log");
+        }
+        _ => info!(left_out, "received more messages than are logged (log.messages_per_second = {limit})"),
     }
 }

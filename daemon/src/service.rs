@@ -20,8 +20,8 @@ pub(crate) fn obey_signals(daemon: Arc<Daemon>) -> io::Result<()> {
                 _ = interrupt.recv() => info!("SIGINT: stopping"),
                 _ = hang_up.recv() => {
                     let daemon = Arc::clone(&daemon);
-                    // The outcome is in the log.
-                    let _logged = tokio::task::spawn_blocking(move || daemon.reload().is_ok()).await;
+                    // The outcome is in the log. Other signals are not kept waiting for it.
+                    drop(tokio::task::spawn_blocking(move || daemon.reload().is_ok()));
                     continue;
                 }
             }

@@ -58,6 +58,10 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, EncodingBy) {
         let known = knowledge.known_before && knowledge.remembered == Some(proven);
         return (proven, if known { EncodingBy::Remembered } else { EncodingBy::Detected });
     }
+    if is_cut_utf8(bytes, knowledge.remembered) {
+        let known = knowledge.remembered == Some(Encoding::UTF_8);
+        return (Encoding::UTF_8, if known { EncodingBy::Remembered } else { EncodingBy::Detected });
+    }
     if let Some(remembered) = knowledge.remembered
         && decodes(bytes, remembered)
     {
@@ -66,7 +70,7 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, EncodingBy) {
     if std::str::from_utf8(bytes).is_ok() {
         return (Encoding::UTF_8, EncodingBy::Detected);
     }
-    match guess(bytes) {
+    match guess(bytes, knowledge.fallback) {
         Some(guessed) => (guessed, EncodingBy::Detected),
         None => (knowledge.fallback, EncodingBy::Fallback),
     }
@@ -77,6 +81,8 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, EncodingBy) {
 /// Cheap for what floods are made of: ASCII and binary data are seen through at once.
 pub(crate) fn strong_evidence(bytes: &[u8], fallback: Encoding) -> Option<Encoding> {
     let bytes = without_trailer(bytes);
+    // A byte-order mark alone proves nothing: any program can put one before anything.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if bytes.is_ascii() || bytes.iter().any(|byte| is_binary(*byte)) {
         return None;
     }
@@ -118,8 +124,30 @@ fn is_plain_chinese(bytes: &[u8]) -> bool {
     characters >= MIN_CHARACTERS_FOR_PROOF && common * 4 >= characters * 3
 }
 
-/// Guesses from letter frequencies, for longer messages; never UTF-16, and only what decodes without a fault.
-fn guess(bytes: &[u8]) -> Option<Encoding> {
+/// Tells whether bytes are UTF-8 that was cut inside a character, as boards and bridges with small buffers do: at the
+/// end, and with a peer that is known to speak UTF-8 also at the beginning.
+fn is_cut_utf8(bytes: &[u8], remembered: Option<Encoding>) -> bool {
+    const MAX_CUT_BYTES: usize = 3;
+    let known = remembered == Some(Encoding::UTF_8);
+    if !known && remembered.is_some() {
+        return false;
+    }
+    let bytes = without_trailer(bytes);
+    let is_continuation = |byte: &&u8| (0x80..0xc0).contains(*byte);
+    let cut_in_front = bytes.iter().take(MAX_CUT_BYTES).take_while(is_continuation).count();
+    let whole = &bytes[if known { cut_in_front } else { 0 }..];
+    let valid = match std::str::from_utf8(whole) {
+        Ok(_) => whole,
+        // No error length: the end came in the middle of a character.
+        Err(error) if error.error_len().is_none() => &whole[..error.valid_up_to()],
+        Err(_) => return false,
+    };
+    valid.len() < bytes.len() && valid.iter().any(|byte| *byte >= 0xe0)
+}
+
+/// Guesses from letter frequencies, for longer messages; never UTF-16, and only what decodes without a fault. What
+/// reads without a fault in the fallback needs twice the length to be something else.
+fn guess(bytes: &[u8], fallback: Encoding) -> Option<Encoding> {
     let foreign = bytes.iter().filter(|byte| !byte.is_ascii()).count();
     if foreign < MIN_BYTES_FOR_GUESS || without_trailer(bytes).iter().any(|byte| is_binary(*byte)) {
         return None;
@@ -128,8 +156,23 @@ fn guess(bytes: &[u8]) -> Option<Encoding> {
     detector.feed(bytes, true);
     let name = detector.guess(None, Utf8Detection::Deny).name();
     let guessed: Encoding = name.parse().ok()?;
+    if decodes(bytes, fallback) && (foreign < 2 * MIN_BYTES_FOR_GUESS || draws_or_counts(bytes, fallback)) {
+        return None;
+    }
     // Single-byte encodings hold any bytes at all, so that they decode proves nothing.
     (!guessed.encoding().is_single_byte() && decodes(bytes, guessed)).then_some(guessed)
+}
+
+/// Tells whether a text, read in the fallback, is mostly what frequencies of letters say nothing about: frames,
+/// symbols, Greek and Cyrillic letters of the East Asian sets.
+fn draws_or_counts(bytes: &[u8], fallback: Encoding) -> bool {
+    let (text, _) = fallback.encoding().decode_without_bom_handling(bytes);
+    let foreign = text.chars().filter(|character| !character.is_ascii());
+    let (plain, ideographs) = foreign.fold((0, 0), |(plain, ideographs), character| match character {
+        '\u{370}'..='\u{4ff}' | '\u{2000}'..='\u{2bff}' | '\u{3000}'..='\u{303f}' => (plain + 1, ideographs),
+        _ => (plain, ideographs + 1),
+    });
+    plain * 2 >= ideographs
 }
 
 fn decodes(bytes: &[u8], encoding: Encoding) -> bool {
@@ -297,7 +340,34 @@ mod tests {
     }
 
     #[test]
+    fn utf_8_that_was_cut_inside_a_character_is_still_utf_8() {
+        let bytes = "今天天气很好，温度 25 ℃".as_bytes();
+        for end in 1..3 {
+            let cut = &bytes[..bytes.len() - end];
+            assert_eq!(decode(cut, &NOTHING).encoding, Encoding::UTF_8);
+            assert_eq!(decode(cut, &knowing("utf-8")).by, EncodingBy::Remembered);
+        }
+        for begin in 1..3 {
+            check_encoding(&bytes[begin..], &knowing("utf-8"), "utf-8");
+        }
+    }
+
+    #[test]
+    fn frames_and_letters_of_gbk_are_not_taken_for_another_encoding() {
+        let texts =
+            ["────────", "┌────┐", "│温度│25℃│湿度│60％│", "αβγδεζ", "привет мир", "你好，世界，朋友們"];
+        for text in texts {
+            assert_eq!(decode(&gbk(text), &NOTHING).text, text);
+        }
+    }
+
+    fn check_encoding(bytes: &[u8], knowledge: &Knowledge, encoding: &str) {
+        assert_eq!(decode(bytes, knowledge).encoding, named(encoding), "{bytes:02x?}");
+    }
+
+    #[test]
     fn a_strangers_byte_order_mark_changes_nothing() {
+        assert_eq!(strong_evidence(b"\xef\xbb\xbfplain", Encoding::GB18030), None);
         for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"] {
             let bytes = [mark, b"a\0b\0"].concat();
             let decoded = decode(&bytes, &NOTHING);

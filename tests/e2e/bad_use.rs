@@ -181,8 +181,7 @@ fn ran(output: Output) -> Ran {
 /// Runs a daemon that must not start, with these places.
 fn refused(data: &Path, socket: &Path) -> Refused {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
-    let output = with_places(command.env_clear(), data, socket).output().unwrap();
-    Refused { code: output.status.code(), stderr: String::from_utf8(output.stderr).unwrap() }
+    Daemon::refused_by(with_places(command.env_clear(), data, socket))
 }
 
 fn with_places<'a>(command: &'a mut Command, data: &Path, socket: &Path) -> &'a mut Command {
@@ -264,9 +263,9 @@ fn a_data_directory_that_may_not_be_written_is_refused() {
     fs::create_dir(&data).unwrap();
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = other.command(env!("CARGO_BIN_EXE_udpchatd"));
-    let Ran { code, stderr, .. } = ran(with_places(&mut command, &data, &data.join("s")).output().unwrap());
+    let refused = Daemon::refused_by(with_places(&mut command, &data, &data.join("s")));
     let texts = [data.to_str().unwrap(), "denied", "hint: ", "--data-dir"];
-    assert_refused(&Refused { code, stderr }, &texts);
+    assert_refused(&refused, &texts);
     assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -18,14 +18,17 @@ use crate::support::{Background, DEADLINE, Daemon, Peer, Refused, Rpc, eventuall
 
 // The file.
 
-/// Looks at a path again and again until it is told to end, and returns every mode it has seen there.
+/// Looks at a path again and again, once more after it is told to end, and returns every mode it has seen there.
 fn watch_modes(path: PathBuf, end: Arc<AtomicBool>) -> JoinHandle<BTreeSet<u32>> {
     thread::spawn(move || {
         let mut seen = BTreeSet::new();
-        while !end.load(Ordering::Relaxed) {
+        loop {
+            let last = end.load(Ordering::SeqCst);
             seen.extend(fs::symlink_metadata(&path).map(|metadata| metadata.mode() & 0o7777));
+            if last {
+                return seen;
+            }
         }
-        seen
     })
 }
 
@@ -45,7 +48,7 @@ fn assert_private_under(umask: &str) {
     shell.env("HOME", folder.path()).args(["--listen", "127.0.0.1:0"]);
     let mut daemon = Background::start(shell.arg("--socket").arg(&socket).arg("--data-dir").arg(&data));
     daemon.line_with("ready");
-    end.store(true, Ordering::Relaxed);
+    end.store(true, Ordering::SeqCst);
     assert_eq!(modes.join().unwrap(), BTreeSet::from([0o600]), "umask {umask}");
     for directory in ["run", "run/here", "var", "var/data"] {
         assert_eq!(mode(&folder.path().join(directory)), 0o700, "umask {umask}: {directory}");
@@ -58,7 +61,7 @@ fn assert_private_under(umask: &str) {
 
 #[test]
 fn socket_and_inbox_are_private_from_the_first_moment_whatever_the_umask() {
-    for _ in 0..scaled(3, 20) {
+    for _ in 0..scaled(8, 50) {
         for umask in ["000", "022", "077"] {
             assert_private_under(umask);
         }
@@ -355,7 +358,8 @@ fn a_line_without_an_end_is_not_read_for_ever() {
     client.set_write_timeout(Some(DEADLINE)).unwrap();
     let piece = [b'x'; 65_536];
     let failed = (0..1_000).find_map(|_| client.write_all(&piece).err()).expect("the connection ends");
-    assert_eq!(failed.kind(), std::io::ErrorKind::BrokenPipe, "{failed}");
+    let ended = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+    assert!(ended.contains(&failed.kind()), "{failed}");
     assert_usable(&mut daemon.rpc());
 }
 

@@ -180,7 +180,22 @@ fn numbers_in(daemon: &Daemon) -> Vec<u64> {
 }
 
 #[test]
+fn sigterm_right_behind_a_datagram_stores_it() {
+    for _ in 0..scaled(10, 200) {
+        let mut daemon = Daemon::start();
+        Peer::new().send(daemon.address(), "0");
+        daemon.signal(Signal::SIGTERM);
+        assert_clean_end(&mut daemon);
+        assert_eq!(numbers_in(&daemon), [0]);
+    }
+}
+
+#[test]
 fn sigterm_under_load_loses_nothing_that_was_sent_before() {
+    (0..scaled(3, 100)).for_each(|_| assert_stops_under_load());
+}
+
+fn assert_stops_under_load() {
     let mut daemon = Daemon::start();
     let sent = Arc::new(AtomicU64::new(0));
     let load = thread::spawn({

@@ -177,7 +177,7 @@ fn an_escape_that_was_sent_can_be_told_from_one_that_was_made() {
 /// Every character in messages that a log line has room for.
 fn every_character_for_the_log() -> Vec<String> {
     let characters: Vec<_> = every_character().collect();
-    characters.chunks(1_000).map(|chunk| chunk.iter().collect()).collect()
+    characters.chunks(250).map(|chunk| chunk.iter().collect()).collect()
 }
 
 /// Has a daemon log messages in a format, and returns its lines about them.

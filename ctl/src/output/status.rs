@@ -29,6 +29,9 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
     ]);
     lines.extend(counters(status, palette));
     lines.extend(inbox(&status.inbox));
+    if status.log_lines_lost > 0 {
+        lines.push(("log lines lost", palette.paint(ALERT, &grouped(status.log_lines_lost))));
+    }
     lines.iter().map(|(key, value)| format!("{:KEY_WIDTH$}{value}\n", format!("{key}:"))).collect()
 }
 
@@ -113,6 +116,7 @@ mod tests {
             kernel_drops: 7,
             dropped: Dropped { denied: 3, queue_full: 1 },
             sent: SentCounts { datagrams: 1, failed: 0 },
+            log_lines_lost: 0,
             inbox: InboxStatus { entries: 1_230, oldest_id: 1, newest_id: 1_230, bytes: 131_072, unread: 5 },
         }
     }

@@ -335,6 +335,9 @@ pub struct Status {
     pub dropped: Dropped,
     /// What was sent.
     pub sent: SentCounts,
+    /// How many lines of the daemon's log were lost, because nobody read its standard error.
+    #[serde(default)]
+    pub log_lines_lost: u64,
     /// The inbox.
     pub inbox: InboxStatus,
 }

@@ -18,7 +18,7 @@ use crate::entry::Entry;
 use crate::line::{LineError, LineReader, to_line};
 use crate::rpc::{ErrorObject, Reply, Request, Version};
 
-/// How long the daemon may take for an answer. Its own limits are far shorter: beyond this it hangs.
+/// How long the daemon may take for an answer. Its own waits end after 10 seconds at most: beyond this it hangs.
 pub const ANSWER_TIMEOUT_SECONDS: u64 = 30;
 
 /// Why a call brought no result.

@@ -93,6 +93,17 @@ impl serde_json::ser::Formatter for SafeJson {
     }
 }
 
+/// Returns how many bytes a text takes inside the quotes of [`SafeJson`], at most.
+pub fn json_length(text: &str) -> usize {
+    let length = |character: char| match character {
+        ' '..='~' if character != '"' && character != '\\' => 1,
+        _ if is_unsafe(character) => 6 * character.len_utf16(),
+        '"' | '\\' => 2,
+        _ => character.len_utf8(),
+    };
+    text.chars().map(length).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,6 +186,7 @@ mod tests {
 
         #[test]
         fn safe_json_reads_back_as_the_same_text(text in r"(\PC|[\x00-\x9f]|\\|\u{202e}|\u{e0001})*") {
+            proptest::prop_assert!(to_json(&text).len() <= json_length(&text) + 2);
             let back: String = serde_json::from_str(&to_json(&text)).unwrap();
             proptest::prop_assert_eq!(back, text);
         }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use udpchat_api::call::{AckAnswer, AckParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::query::consumer;
 use crate::daemon::Daemon;
+use crate::inbox::RECORD_WAIT;
 use crate::inbox::queue::MarkItem;
 
 pub(super) async fn call(daemon: &Arc<Daemon>, params: AckParams) -> Result<AckAnswer, ErrorObject> {
@@ -20,12 +22,12 @@ pub(super) async fn call(daemon: &Arc<Daemon>, params: AckParams) -> Result<AckA
     }
     let (stored, marked) = oneshot::channel();
     let item = MarkItem { consumer, read_id: params.id, stored: Some(stored) };
-    let unavailable = |_| {
+    let unavailable = || {
         ErrorObject::new(ErrorKind::InboxUnavailable, "the read mark cannot be stored now")
             .hint("`udpchatctl status` says what is wrong")
     };
-    daemon.queue.mark(Box::new(item)).map_err(|_| unavailable(()))?;
-    let read = marked.await.map_err(|_| unavailable(()))?;
+    daemon.queue.mark(Box::new(item)).map_err(|_| unavailable())?;
+    let Ok(Ok(read)) = timeout(RECORD_WAIT, marked).await else { return Err(unavailable()) };
     let unread = daemon.read(move |reader| reader.unread(read)).await?;
     Ok(AckAnswer { read, unread })
 }

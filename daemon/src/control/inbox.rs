@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use udpchat_api::call::{InboxAnswer, InboxParams};
 use udpchat_api::entry::most_entry_bytes;
+use udpchat_api::safe::json_length;
 use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
-use super::convert::Viewer;
 use super::query::{Query, consumer};
 use crate::daemon::Daemon;
+use crate::view::Viewer;
 
 /// How many entries a page has if the client does not say, and at most.
 const DEFAULT_ENTRIES: u32 = 200;
@@ -39,9 +40,8 @@ pub(super) async fn call(daemon: &Arc<Daemon>, params: InboxParams) -> Result<In
                 query.range.after = mark;
             }
             let mut page = Page::new(limit as usize);
-            let began = Instant::now();
             let visit = |stored| page.visit(viewer.entry(stored), &query);
-            let scanned = reader.scan(&query.range, visit, || began.elapsed() < SCAN_TIME)?;
+            let scanned = reader.scan(&query.range, visit, || true)?;
             let (next, more) = match page.left_for_next {
                 Some(before_left) => (before_left, true),
                 None => (scanned.cursor, scanned.more),
@@ -55,6 +55,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>, params: InboxParams) -> Result<In
 struct Page {
     entries: Vec<Entry>,
     limit: usize,
+    began: Instant,
     bytes: usize,
     /// The cursor that leads to an entry which was looked at and did not fit.
     left_for_next: Option<u64>,
@@ -63,7 +64,14 @@ struct Page {
 
 impl Page {
     fn new(limit: usize) -> Self {
-        Self { entries: Vec::new(), limit, bytes: ENVELOPE_BYTES, left_for_next: None, last_looked_at: None }
+        Self {
+            entries: Vec::new(),
+            limit,
+            began: Instant::now(),
+            bytes: ENVELOPE_BYTES,
+            left_for_next: None,
+            last_looked_at: None,
+        }
     }
 
     fn visit(&mut self, entry: Entry, query: &Query) -> ControlFlow<()> {
@@ -79,16 +87,17 @@ impl Page {
             self.entries.push(entry);
         }
         self.last_looked_at = Some(id);
-        if self.entries.len() < self.limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        let full = self.entries.len() >= self.limit || self.began.elapsed() > SCAN_TIME;
+        if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
-/// Returns how many bytes an entry takes as JSON, at most: six for each byte that is not plain ASCII.
+/// Returns how many bytes an entry takes as JSON, at most.
 fn most_bytes(entry: &Entry) -> usize {
-    let Entry::Message(message) = entry else { return most_entry_bytes(0, 0) };
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    let escaped = message.text.bytes().filter(|byte| !plain(byte)).count();
-    most_entry_bytes(message.text.len() + 5 * escaped, message.raw.0.len())
+    match entry {
+        Entry::Gap(_) => most_entry_bytes(0, 0),
+        Entry::Message(message) => most_entry_bytes(json_length(&message.text), message.raw.0.len()),
+    }
 }
 
 #[cfg(test)]

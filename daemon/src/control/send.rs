@@ -5,9 +5,9 @@ use std::sync::Arc;
 use udpchat_api::ErrorObject;
 use udpchat_api::call::{SendParams, Sent, Split};
 
-use super::convert::Viewer;
 use crate::daemon::Daemon;
 use crate::send::send;
+use crate::view::Viewer;
 
 pub(super) async fn call(daemon: &Arc<Daemon>, params: SendParams) -> Result<Sent, ErrorObject> {
     let in_parts = params.split.and_then(Split::bytes).is_some();

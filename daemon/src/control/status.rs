@@ -10,13 +10,13 @@ use crate::daemon::Daemon;
 pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
     let inbox = daemon
         .read(|reader| {
-            let bounds = reader.bounds()?;
+            let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
             Ok(InboxStatus {
                 entries: bounds.entries(),
                 oldest_id: bounds.oldest,
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
-                unread: reader.unread(reader.read_mark(DEFAULT_CONSUMER)?)?,
+                unread,
             })
         })
         .await;
@@ -26,9 +26,8 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         InboxStatus::default()
     });
     let settings = &daemon.boot;
-    // First the counter of the kernel, then the books: what moves between the two is seen at least once.
-    let new_drops: u64 = daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
-    let books = daemon.queue.books();
+    let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
+    let books = daemon.queue.books_and(new_drops);
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
@@ -45,9 +44,10 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         received: books.received,
         stored: books.stored,
         queued: books.queued(),
-        kernel_drops: books.kernel_drops + new_drops,
+        kernel_drops: books.kernel_drops,
         dropped: books.dropped,
         sent: books.sent,
+        log_lines_lost: daemon.logging.lost_lines(),
         inbox,
     }
 }

@@ -5,21 +5,26 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::sleep;
 use udpchat_api::ErrorObject;
 use udpchat_api::call::{ENTRY_NOTIFICATION, SubscribeAnswer, SubscribeParams};
 use udpchat_api::line::to_line;
 use udpchat_api::rpc::Version;
 
-use super::convert::Viewer;
 use super::query::Query;
 use super::session::Outlet;
 use crate::daemon::Daemon;
+use crate::view::Viewer;
 
 /// How much is read at once for a follower, in bytes of lines, one entry more or less. All that a stuck one holds.
 const PAGE_BYTES: usize = 64 * 1024;
+
+/// How long to wait after the inbox could not be read.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// A running subscription.
 #[derive(Debug)]
@@ -69,7 +74,11 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
             if *cancelled.borrow() {
                 return;
             }
-            let Ok((lines, read_to)) = page(&daemon, &query, cursor).await else { return };
+            let Ok((lines, read_to)) = page(&daemon, &query, cursor).await else {
+                // It is in the status and in the log. What cannot be read now is not passed over.
+                sleep(PAUSE_AFTER_ERROR).await;
+                continue;
+            };
             cursor = read_to;
             if !lines.is_empty() && outlet.write(&lines).await.is_err() {
                 return;

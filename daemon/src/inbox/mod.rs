@@ -92,6 +92,9 @@ impl GapReason {
     }
 }
 
+/// How long a client waits for what it sent or marked to become durable, before it is told that it is not.
+pub(crate) const RECORD_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// How far the log is durable; what followers wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {

@@ -58,17 +58,20 @@ pub(crate) struct MarkItem {
 pub(crate) struct Heap {
     pub(crate) bytes: Vec<u8>,
     pub(crate) items: Vec<Item>,
+    /// The payloads of sent messages, which are not in `bytes`.
+    sent_bytes: usize,
 }
 
 impl Heap {
     fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.items.len() * size_of::<Item>()
+        self.bytes.len() + self.sent_bytes + self.items.len() * size_of::<Item>()
     }
 
     /// Empties it for the next round and gives back what only a flood needed.
     fn clear(&mut self) {
         self.bytes.clear();
         self.items.clear();
+        self.sent_bytes = 0;
         self.bytes.shrink_to(KEPT_BYTES);
         self.items.shrink_to(KEPT_BYTES / size_of::<Item>());
     }
@@ -95,9 +98,17 @@ impl Books {
 struct State {
     heap: Heap,
     books: Books,
-    /// Datagrams lost at the end of the heap, since it was full, and when the first was.
-    lost: Option<(i64, u64)>,
+    /// Datagrams lost at the end of the heap, which have no entry there yet, since it was full.
+    lost: Vec<Lost>,
     closed: bool,
+}
+
+/// Datagrams lost for one reason, and when the first was; at most one of each reason waits for its entry.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    at_ns: i64,
+    count: u64,
+    reason: GapReason,
 }
 
 /// The queue. Receivers and senders fill it, the writer empties it.
@@ -135,13 +146,13 @@ impl Queue {
     pub(crate) fn send(
         &self,
         mut item: Box<SentItem>,
-        send: impl FnOnce(&SentItem) -> io::Result<()>,
+        send: impl FnOnce(&mut SentItem) -> io::Result<()>,
     ) -> Result<Option<io::Error>, NotSent> {
         let mut state = self.lock();
         if !state.has_room() {
             return Err(NotSent::Full);
         }
-        let error = match send(&item) {
+        let error = match send(&mut item) {
             Ok(()) => None,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(NotSent::NotNow(item)),
             Err(error) => Some(error),
@@ -152,7 +163,8 @@ impl Queue {
             Some(_) => counts.failed += 1,
         }
         item.detail.error = error.as_ref().map(reason);
-        state.flush_gap();
+        state.flush_gaps();
+        state.heap.sent_bytes += item.payload.len();
         state.heap.items.push(Item::Sent(item));
         self.wake(&state);
         Ok(error)
@@ -177,7 +189,7 @@ impl Queue {
             .filled
             .wait_while(state, |state| state.is_empty() && !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
-        state.flush_gap();
+        state.flush_gaps();
         std::mem::swap(&mut state.heap, heap);
         !heap.items.is_empty()
     }
@@ -188,8 +200,16 @@ impl Queue {
     }
 
     /// Returns the counters, which balance.
+    #[cfg(test)]
     pub(crate) fn books(&self) -> Books {
-        self.lock().books
+        self.books_and(|| 0)
+    }
+
+    /// Returns the counters, with the kernel's newest drops added, which `new_drops` tells: those that no
+    /// [`Intake::kernel_drops`] has counted yet.
+    pub(crate) fn books_and(&self, new_drops: impl FnOnce() -> u64) -> Books {
+        let state = self.lock();
+        Books { kernel_drops: state.books.kernel_drops + new_drops(), ..state.books }
     }
 
     /// Refuses what comes from now on; what is in it can still be taken.
@@ -234,13 +254,21 @@ impl State {
     }
 
     fn is_empty(&self) -> bool {
-        self.heap.items.is_empty() && self.lost.is_none()
+        self.heap.items.is_empty() && self.lost.is_empty()
     }
 
-    fn flush_gap(&mut self) {
-        if let Some((at_ns, lost)) = self.lost.take() {
-            self.heap.items.push(Item::Gap { at_ns, lost, reason: GapReason::QueueFull });
+    /// Notes a loss at this place of the log.
+    fn lose(&mut self, at_ns: i64, count: u64, reason: GapReason) {
+        match self.lost.iter_mut().find(|lost| lost.reason == reason) {
+            Some(lost) => lost.count += count,
+            None => self.lost.push(Lost { at_ns, count, reason }),
         }
+    }
+
+    /// Gives the losses their entries.
+    fn flush_gaps(&mut self) {
+        let gap = |Lost { at_ns, count, reason }| Item::Gap { at_ns, lost: count, reason };
+        self.heap.items.extend(self.lost.drain(..).map(gap));
     }
 }
 
@@ -256,21 +284,19 @@ impl Intake<'_> {
         at_ns: i64,
         peer: SocketAddr,
         local: Option<SocketAddr>,
-        parts: &[&[u8]],
+        payload: &[u8],
     ) {
-        let length = parts.iter().map(|part| part.len()).sum();
+        let length = payload.len();
         let state = &mut *self.state;
         state.books.received.datagrams += 1;
         state.books.received.bytes += length as u64;
         if state.heap.size_bytes() + length > QUEUE_MAX_BYTES {
             state.books.dropped.queue_full += 1;
-            state.lost.get_or_insert((at_ns, 0)).1 += 1;
+            state.lose(at_ns, 1, GapReason::QueueFull);
             return;
         }
-        state.flush_gap();
-        for part in parts {
-            state.heap.bytes.extend_from_slice(part);
-        }
+        state.flush_gaps();
+        state.heap.bytes.extend_from_slice(payload);
         state.heap.items.push(Item::Received { at_ns, peer, local, length });
     }
 
@@ -289,8 +315,11 @@ impl Intake<'_> {
 
     /// Marks the place of the log where datagrams are missing that the kernel dropped.
     pub(crate) fn kernel_gap(&mut self, at_ns: i64, lost: u64) {
-        self.state.flush_gap();
-        self.state.heap.items.push(Item::Gap { at_ns, lost, reason: GapReason::ReceiveBufferFull });
+        self.state.lose(at_ns, lost, GapReason::ReceiveBufferFull);
+        // While the heap is full, the gaps of one reason become one: nothing grows.
+        if self.state.has_room() {
+            self.state.flush_gaps();
+        }
     }
 }
 
@@ -301,7 +330,7 @@ mod tests {
     const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5);
 
     fn receive(queue: &Queue, payload: &[u8]) {
-        queue.intake(|intake| intake.datagram(1, PEER, None, &[payload]));
+        queue.intake(|intake| intake.datagram(1, PEER, None, payload));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -23,7 +24,7 @@ const PEERS_WINDOW_IDS: u64 = 100_000;
 
 /// Counts the entries above an id that are not received messages.
 pub(super) const COUNT_NOT_RECEIVED: &str =
-    "SELECT count(*) FROM entry INDEXED BY entry_not_received WHERE id > ?1 AND kind <> 0";
+    "SELECT count(*) FROM entry INDEXED BY entry_not_received WHERE id > ?1 AND id <= ?2 AND kind <> 0";
 
 const SELECT: &str = "SELECT id, at_ns, kind, peer, local, payload, detail FROM entry";
 
@@ -82,6 +83,9 @@ pub(crate) struct Heard {
 pub(crate) struct Reader {
     data_dir: PathBuf,
     idle: Mutex<Idle>,
+    /// The newest id that may be seen. What is committed is published a moment later, together with what it teaches
+    /// about its peers.
+    published: AtomicU64,
 }
 
 /// Open connections that nobody uses now, all to the file of the same generation.
@@ -93,7 +97,7 @@ struct Idle {
 
 impl Reader {
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), idle: Mutex::default() }
+        Self { data_dir: data_dir.to_owned(), idle: Mutex::default(), published: AtomicU64::new(0) }
     }
 
     /// Forgets the open connections: the file behind them was set aside.
@@ -101,6 +105,11 @@ impl Reader {
         let mut idle = self.lock();
         idle.generation += 1;
         idle.connections.clear();
+    }
+
+    /// Lets entries be seen, up to this id.
+    pub(crate) fn publish(&self, newest: u64) {
+        self.published.store(newest, Ordering::Release);
     }
 
     /// Shows the entries of a range to `visit`, one after the other, until it breaks off or the range ends.
@@ -114,7 +123,7 @@ impl Reader {
         mut go_on: impl FnMut() -> bool,
     ) -> rusqlite::Result<Scanned> {
         self.with(|connection| {
-            let bounds = bounds(connection)?;
+            let bounds = self.visible(connection)?;
             let mut low = range.after.max(bounds.oldest.saturating_sub(1));
             let mut high =
                 bounds.newest.min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
@@ -157,8 +166,9 @@ impl Reader {
     }
 
     /// Returns the oldest and the newest id.
+    #[cfg(test)]
     pub(crate) fn bounds(&self) -> rusqlite::Result<Bounds> {
-        self.with(bounds)
+        self.with(|connection| self.visible(connection))
     }
 
     /// Returns up to which id a consumer has read; 0 if it never has.
@@ -168,20 +178,25 @@ impl Reader {
 
     /// Returns how many received messages are above a read mark.
     pub(crate) fn unread(&self, mark: u64) -> rusqlite::Result<u64> {
+        self.summary(mark).map(|(_, unread)| unread)
+    }
+
+    /// Returns the oldest and the newest id, and how many received messages are above a read mark, as of one moment.
+    pub(crate) fn summary(&self, mark: u64) -> rusqlite::Result<(Bounds, u64)> {
         self.with(|connection| {
-            let bounds = bounds(connection)?;
+            let bounds = self.visible(connection)?;
             let mark = mark.max(bounds.oldest.saturating_sub(1)).min(bounds.newest);
-            let others: u64 =
-                connection.prepare_cached(COUNT_NOT_RECEIVED)?.query_row([mark], |row| row.get(0))?;
-            // Entries may have come between the two readings: one too many of the others must not underflow.
-            Ok((bounds.newest - mark).saturating_sub(others))
+            let others: u64 = connection
+                .prepare_cached(COUNT_NOT_RECEIVED)?
+                .query_row([mark, bounds.newest], |row| row.get(0))?;
+            Ok((bounds, (bounds.newest - mark).saturating_sub(others)))
         })
     }
 
     /// Returns what the newest 100,000 entries tell about the peers in them.
     pub(crate) fn heard(&self, mark: u64) -> rusqlite::Result<HashMap<SocketAddr, Heard>> {
         self.with(|connection| {
-            let from = bounds(connection)?.newest.saturating_sub(PEERS_WINDOW_IDS);
+            let from = self.visible(connection)?.newest.saturating_sub(PEERS_WINDOW_IDS);
             let mut statement = connection.prepare_cached(
                 "SELECT peer, max(id), at_ns, count(*), sum(id > ?2) FROM entry
                  WHERE id > ?1 AND kind = 0 GROUP BY peer",
@@ -212,6 +227,14 @@ impl Reader {
             std::fs::metadata(path).map_or(0, |metadata| metadata.len())
         };
         size("") + size("-wal")
+    }
+
+    /// Returns the bounds of what may be seen.
+    fn visible(&self, connection: &Connection) -> rusqlite::Result<Bounds> {
+        let published = self.published.load(Ordering::Acquire);
+        let Bounds { oldest, newest } = bounds(connection)?;
+        let newest = newest.min(published);
+        Ok(if newest < oldest { Bounds::default() } else { Bounds { oldest, newest } })
     }
 
     /// Lends a connection; one that failed is not kept.
@@ -345,6 +368,7 @@ mod tests {
         }
         transaction.commit().unwrap();
         let reader = Reader::new(folder.path());
+        reader.publish(ENTRIES);
         (folder, reader)
     }
 
@@ -428,6 +452,18 @@ mod tests {
             let wanted = (101..=ENTRIES).filter(|id| *id > mark && kind_of(*id) == Kind::Received).count();
             assert_eq!(reader.unread(mark).unwrap(), wanted as u64, "above {mark}");
         }
+    }
+
+    #[test]
+    fn what_is_not_published_is_not_seen() {
+        let (_folder, reader) = inbox();
+        reader.publish(1_000);
+        let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
+        assert_eq!(in_pages(&reader, all, 300, true).last(), Some(&1_000));
+        let received = (101..=1_000).filter(|id| kind_of(*id) == Kind::Received).count();
+        assert_eq!(reader.unread(0).unwrap(), received as u64);
+        reader.publish(50);
+        assert_eq!(reader.bounds().unwrap(), Bounds::default());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ const WAL_KEPT_BYTES: u32 = 32 * 1024 * 1024;
 const CHECKED_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// How long a statement waits for a lock. Only a program that is not ours can hold one.
-const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// `entry` is the log. It has no index beside its id, so a received message costs one append; the index of what
 /// was not received holds no received message, and lets unread messages be counted without reading them.
@@ -99,14 +100,16 @@ pub(crate) fn open(data_dir: &Path) -> Result<Opened, OpenError> {
         Header::None | Header::Ours => true,
     };
     if sound {
-        match prepare(&path) {
+        match begin_if_none(&path).and_then(|()| prepare(&path)) {
             Ok(connection) => return Ok(Opened { connection, set_aside: None }),
             Err(error) if is_damage(&error) => {}
             Err(source) => return Err(OpenError::Database { path, source }),
         }
     }
     let set_aside = set_aside(&path)?;
-    let connection = prepare(&path).map_err(|source| OpenError::Database { path, source })?;
+    let connection = begin_if_none(&path)
+        .and_then(|()| prepare(&path))
+        .map_err(|source| OpenError::Database { path, source })?;
     Ok(Opened { connection, set_aside: Some(set_aside) })
 }
 
@@ -163,30 +166,57 @@ fn header(path: &Path) -> Result<Header, OpenError> {
     })
 }
 
-/// Opens a sound file, makes the schema in an empty one, and checks what can be checked in short time.
+/// Makes a new inbox where there is none: whole or not at all, so that a crash or a full disk in the middle leaves
+/// nothing that the next start would stumble over.
+fn begin_if_none(path: &Path) -> rusqlite::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
+        return Ok(());
+    }
+    let unfinished = suffixed(path, ".new");
+    for suffix in ["", "-journal"] {
+        // There is none, unless a start was cut short.
+        let _none = fs::remove_file(suffixed(&unfinished, suffix));
+    }
+    let connection = Connection::open(&unfinished)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {SCHEMA}
+         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+    ))?;
+    drop(connection);
+    fs::rename(&unfinished, path).map_err(|error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+        rusqlite::Error::SqliteFailure(code, Some(format!("cannot be renamed into place: {error}")))
+    })?;
+    // Its name is durable with the first commit at the latest: SQLite syncs the directory with a new write-ahead log.
+    Ok(())
+}
+
+/// Opens a file for writing, and checks what can be checked in short time.
 fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     let size_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
-    if connection.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0))? == 0 {
-        create(&connection)?;
-    } else if size_bytes <= CHECKED_MAX_BYTES {
+    if size_bytes <= CHECKED_MAX_BYTES {
         check(&connection)?;
     }
     Ok(connection)
 }
 
-fn create(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!(
-        "BEGIN IMMEDIATE; {SCHEMA}
-         PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-    ))?;
-    // The header is read without SQLite at the next start: it must not linger in the write-ahead log.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+/// Returns device and inode of a data directory's inbox, if there is one.
+pub(crate) fn identity(data_dir: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(data_dir.join(FILE_NAME)).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 fn check(connection: &Connection) -> rusqlite::Result<()> {
@@ -201,16 +231,9 @@ fn check(connection: &Connection) -> rusqlite::Result<()> {
 /// Moves a damaged inbox and its companions to a name of their own; nothing is deleted.
 pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, OpenError> {
     let stamp = Timestamp::now().strftime("%Y%m%dT%H%M%S%.6fZ");
-    let named = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let target = named(&format!(".damaged-{stamp}"));
+    let target = suffixed(path, &format!(".damaged-{stamp}"));
     for suffix in ["-wal", "-shm", ""] {
-        let mut to = target.clone().into_os_string();
-        to.push(suffix);
-        match fs::rename(named(suffix), to) {
+        match fs::rename(suffixed(path, suffix), suffixed(&target, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(OpenError::Io { path: path.to_owned(), source: error });
             }
@@ -263,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn a_start_that_was_cut_short_is_begun_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let unfinished = suffixed(&database(folder.path()), ".new");
+        drop(Connection::open(&unfinished).unwrap().execute_batch("CREATE TABLE entry (a)"));
+        fs::write(database(folder.path()), b"").unwrap();
+        let opened = open(folder.path()).unwrap();
+        assert_eq!(opened.connection.query_row("SELECT count(*) FROM entry", [], |r| r.get(0)), Ok(0));
+        assert!(!unfinished.exists() && opened.set_aside.is_none());
+    }
+
+    #[test]
     fn a_truncated_inbox_is_set_aside() {
         let folder = tempfile::tempdir().unwrap();
         let opened = open(folder.path()).unwrap();
@@ -283,7 +317,7 @@ mod tests {
         let plan: String = connection
             .query_row(
                 &format!("EXPLAIN QUERY PLAN {}", super::super::reader::COUNT_NOT_RECEIVED),
-                [0],
+                [0, 9],
                 |row| row.get(3),
             )
             .unwrap();

@@ -8,10 +8,11 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
+use tracing::debug;
 use udpchat_config::Encoding;
 
 use super::address::pack;
@@ -36,6 +37,9 @@ const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
 /// How many transactions may fail once the daemon is stopping, before what is left is given up.
 const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
 
+/// How often it is looked whether the file still has its name.
+const REPLACEMENT_CHECK: Duration = Duration::from_secs(1);
+
 /// What the writer needs of the rest of the daemon.
 pub(crate) struct Parts {
     pub(crate) data_dir: PathBuf,
@@ -51,9 +55,14 @@ pub(crate) struct Parts {
 pub(crate) struct Writer {
     parts: Parts,
     connection: Connection,
+    /// Device and inode of the open file, and when they were last compared with those of its name.
+    identity: Option<(u64, u64)>,
+    compared: Instant,
     newest_id: u64,
     stored: u64,
     progress: watch::Sender<Progress>,
+    /// Whether entries were given up: then the daemon is stopping, and what is left is given up at once.
+    given_up: bool,
 }
 
 /// What a transaction did, to be told once it is committed.
@@ -71,11 +80,17 @@ impl Writer {
     pub(crate) fn open(parts: Parts) -> Result<(Self, watch::Receiver<Progress>), OpenError> {
         let opened = schema::open(&parts.data_dir)?;
         let (progress, followers) = watch::channel(Progress::default());
-        let mut writer = Self { parts, connection: opened.connection, newest_id: 0, stored: 0, progress };
-        writer.settle(opened.set_aside).map_err(|source| OpenError::Database {
-            path: writer.parts.data_dir.join(schema::FILE_NAME),
-            source,
-        })?;
+        let mut writer = Self {
+            parts,
+            connection: opened.connection,
+            identity: None,
+            compared: Instant::now(),
+            newest_id: 0,
+            stored: 0,
+            progress,
+            given_up: false,
+        };
+        writer.settle(opened.set_aside)?;
         writer.publish();
         Ok((writer, followers))
     }
@@ -101,7 +116,8 @@ impl Writer {
     /// Makes a part of the heap durable and tells everybody; false if it was given up, because the daemon stops.
     fn store(&mut self, items: &mut [Item], bytes: &[u8]) -> bool {
         let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
-        loop {
+        self.notice_replacement();
+        while !self.given_up {
             match self.commit(items, bytes) {
                 Ok(outcome) => {
                     self.parts.health.clear(Place::InboxWrite);
@@ -111,14 +127,31 @@ impl Writer {
                 Err(error) => self.report(&error),
             }
             failures += 1;
-            if self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING {
-                return false;
-            }
+            self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
-            // After an error of the disk, what SQLite holds in memory is not to be trusted.
+            // After an error of the disk, what SQLite holds in memory is not to be trusted. If it does not open
+            // either, the next transaction fails too and is reported.
             if let Err(error) = self.reopen() {
-                self.parts.health.report(Place::InboxWrite, explain("the inbox cannot be opened", &error));
+                debug!("{}", explain("the inbox cannot be opened", &error));
             }
+        }
+        false
+    }
+
+    /// Notices that the file was removed or replaced: SQLite would go on writing into one that nobody can open again.
+    fn notice_replacement(&mut self) {
+        if self.compared.elapsed() < REPLACEMENT_CHECK {
+            return;
+        }
+        self.compared = Instant::now();
+        if self.identity == schema::identity(&self.parts.data_dir) {
+            return;
+        }
+        let problem =
+            "the inbox's file was removed or replaced while it was in use; what it held is gone from here";
+        self.parts.health.report(Place::InboxReplaced, problem.to_owned());
+        if let Err(error) = self.reopen() {
+            debug!("{}", explain("the inbox cannot be opened", &error));
         }
     }
 
@@ -157,6 +190,7 @@ impl Writer {
     }
 
     fn publish(&self) {
+        self.parts.reader.publish(self.newest_id);
         self.progress.send_replace(Progress { newest_id: self.newest_id, stored: self.stored });
     }
 
@@ -168,18 +202,19 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), OpenError> {
         let opened = schema::open(&self.parts.data_dir)?;
         self.connection = opened.connection;
-        self.settle(opened.set_aside).map_err(|source| OpenError::Database {
-            path: self.parts.data_dir.join(schema::FILE_NAME),
-            source,
-        })
+        self.parts.reader.reopen();
+        self.settle(opened.set_aside)
     }
 
     /// Finds out where the log ends. In a file begun anew while running, ids go on from where they were.
-    fn settle(&mut self, set_aside: Option<PathBuf>) -> rusqlite::Result<()> {
-        self.newest_id = self.newest_id.max(bounds(&self.connection)?.newest);
-        self.parts.speech.load(&self.connection)?;
+    fn settle(&mut self, set_aside: Option<PathBuf>) -> Result<(), OpenError> {
+        let failed =
+            |source| OpenError::Database { path: self.parts.data_dir.join(schema::FILE_NAME), source };
+        let newest = bounds(&self.connection).map_err(failed)?.newest;
+        self.parts.speech.load(&self.connection).map_err(failed)?;
+        self.newest_id = self.newest_id.max(newest);
+        self.identity = schema::identity(&self.parts.data_dir);
         if let Some(path) = set_aside {
-            self.parts.reader.reopen();
             let problem =
                 format!("the inbox was damaged; it is set aside as {}, a new one was begun", path.display());
             self.parts.health.report(Place::InboxSetAside, problem);
@@ -316,7 +351,7 @@ mod tests {
     }
 
     fn receive(queue: &Queue, payload: &[u8]) {
-        queue.intake(|intake| intake.datagram(1, "127.0.0.1:5".parse().unwrap(), None, &[payload]));
+        queue.intake(|intake| intake.datagram(1, "127.0.0.1:5".parse().unwrap(), None, payload));
     }
 
     fn store_all(writer: &mut Writer, queue: &Queue) {

@@ -21,7 +21,7 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 
 use super::listener::Listener;
-use super::{Datagram, MAX_RECEIVED_BYTES, Wake};
+use super::{Datagram, MAX_RECEIVED_BYTES, Wake, as_family_of};
 use crate::clock;
 
 /// How many datagrams one system call fetches at most.
@@ -164,12 +164,7 @@ pub(crate) fn send(
     to: SocketAddr,
     source: Option<IpAddr>,
 ) -> io::Result<()> {
-    let to = match (listener.local, to) {
-        (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
-            SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
-        }
-        _ => to,
-    };
+    let to = as_family_of(listener.local, to);
     let (v4_info, v6_info);
     let control = match (listener.local, source) {
         (_, None) => None,

@@ -64,6 +64,16 @@ pub(crate) struct Parts {
     pub(crate) stop: Arc<Stop>,
 }
 
+/// Writes an address as a socket of this family wants it: through a dual-stack socket, IPv4 is IPv6.
+fn as_family_of(local: SocketAddr, to: SocketAddr) -> SocketAddr {
+    match (local, to) {
+        (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
+            SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
+        }
+        _ => to,
+    }
+}
+
 /// Starts the thread that receives on a listener.
 pub(crate) fn start(
     number: usize,
@@ -73,7 +83,7 @@ pub(crate) fn start(
     prepare(&listener)?;
     threads::spawn(&format!("receive-{number}"), move || {
         let receiver = Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop));
-        Reception { number, listener, parts, receiver, pending: None }.run();
+        Reception { number, listener, parts, receiver, pending: None, faulty: false }.run();
     })
 }
 
@@ -84,6 +94,8 @@ struct Reception {
     receiver: Receiver,
     /// Drops that have no place in the log yet: when they were first seen, and how many.
     pending: Option<(i64, u64)>,
+    /// Whether a fault is reported, and not over.
+    faulty: bool,
 }
 
 impl Reception {
@@ -91,7 +103,10 @@ impl Reception {
         loop {
             match self.receiver.wait() {
                 Ok(Wake::Datagrams) => self.drain(None),
-                Ok(Wake::Stop) => return self.drain(Some(Instant::now() + DRAIN_AT_STOP)),
+                Ok(Wake::Stop) => {
+                    self.drain(Some(Instant::now() + DRAIN_AT_STOP));
+                    return self.account_drops(true);
+                }
                 Err(error) => self.fault(&error),
             }
         }
@@ -126,7 +141,7 @@ impl Reception {
                     let peer = normal(datagram.peer);
                     if access.allows(peer.ip()) {
                         let local = datagram.local_ip.map(|ip| normal(SocketAddr::new(ip, port)));
-                        intake.datagram(datagram.at_ns, peer, local, &[datagram.payload]);
+                        intake.datagram(datagram.at_ns, peer, local, datagram.payload);
                     } else {
                         intake.denied(datagram.payload.len());
                     }
@@ -134,18 +149,22 @@ impl Reception {
             });
         })?;
         self.account_drops(!more);
-        self.parts.health.clear(Place::Receive(self.number));
+        if std::mem::take(&mut self.faulty) {
+            self.parts.health.clear(Place::Receive(self.number));
+        }
         Ok(more)
     }
 
     /// Counts what the kernel has dropped since the last time; once the buffer is empty, they have their place.
     fn account_drops(&mut self, drained: bool) {
-        let lost = self.listener.drops.take_new();
-        if lost == 0 && self.pending.is_none() {
+        let drops = &self.listener.drops;
+        if drops.new_ones() == 0 && self.pending.is_none() {
             return;
         }
         let pending = &mut self.pending;
         self.parts.queue.intake(|intake| {
+            // Under the lock of the books, so that each drop is in one of the two counters at every moment.
+            let lost = drops.take_new();
             if lost > 0 {
                 intake.kernel_drops(lost);
                 pending.get_or_insert_with(|| (clock::now_ns(), 0)).1 += lost;
@@ -157,7 +176,8 @@ impl Reception {
     }
 
     /// No error ends reception. Those that concern one datagram or one peer never come here.
-    fn fault(&self, error: &io::Error) {
+    fn fault(&mut self, error: &io::Error) {
+        self.faulty = true;
         let problem = format!("receiving on {} fails: {error}", self.listener.local);
         self.parts.health.report(Place::Receive(self.number), problem);
         thread::sleep(PAUSE_AFTER_ERROR);

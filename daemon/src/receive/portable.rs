@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(not(target_os = "linux"))]
+use super::as_family_of;
 use super::listener::Listener;
 use super::{Datagram, MAX_RECEIVED_BYTES, Wake};
 use crate::clock;
@@ -98,12 +100,7 @@ pub(crate) fn send(
     to: SocketAddr,
     _source: Option<IpAddr>,
 ) -> io::Result<()> {
-    let to = match (listener.local, to) {
-        (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
-            SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
-        }
-        _ => to,
-    };
+    let to = as_family_of(listener.local, to);
     listener.socket.send_to(payload, to).map(|_| ())
 }
 

@@ -5,6 +5,7 @@ mod payload;
 mod target;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use udpchat_api::{ErrorKind, ErrorObject};
 use crate::clock;
 use crate::daemon::Daemon;
 use crate::inbox::queue::{NotSent, SentItem, reason};
-use crate::inbox::{Body, SentDetail, Stored};
+use crate::inbox::{Body, RECORD_WAIT, SentDetail, Stored};
 use crate::receive;
 use target::Target;
 
@@ -26,30 +27,31 @@ const SEND_WAIT: Duration = Duration::from_secs(1);
 /// How long between two tries for that room.
 const SEND_RETRY: Duration = Duration::from_millis(2);
 
-/// How long a sent message may wait to become durable, before its sender is told that it is not recorded.
-const RECORD_WAIT: Duration = Duration::from_secs(10);
-
 /// Sends what the parameters say, and returns the entries as stored, one for each datagram.
 pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Vec<Stored>, ErrorObject> {
     let target = target::find(daemon, &params).await?;
     let payload = payload::make(daemon, &params, target.peer)?;
-    let mut waiting = Vec::with_capacity(payload.datagrams.len());
+    let parts = payload.datagrams.len();
+    let mut waiting = Vec::with_capacity(parts);
     let mut failure = None;
     for bytes in payload.datagrams {
-        let detail = SentDetail { encoding: payload.encoding.clone(), error: None };
         let (stored, recorded) = oneshot::channel();
         let item = SentItem {
             at_ns: 0,
             peer: target.peer,
-            local: target.local(),
+            local: target.local(target.source),
             payload: bytes,
-            detail,
+            detail: SentDetail { encoding: payload.encoding.clone(), error: None },
             stored: Some(stored),
         };
-        let (record, error) = transmit(daemon, &target, item).await?;
-        waiting.push((record, recorded));
-        if error.is_some() {
-            failure = error;
+        match transmit(daemon, &target, item).await {
+            Ok((record, error)) => {
+                waiting.push((record, recorded));
+                failure = error.map(|error| send_failed(&target, &error));
+            }
+            Err(error) => failure = Some(error),
+        }
+        if failure.is_some() {
             break;
         }
     }
@@ -62,9 +64,23 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Vec
         entries.push(record);
     }
     match failure {
-        Some(error) => Err(send_failed(&target, &error).entry(entries.last().map_or(0, |entry| entry.id))),
         None => Ok(entries),
+        Some(failure) => Err(told_with_parts(failure, &entries, parts)),
     }
+}
+
+/// Adds to a failure what is on record of it, and of a message in parts, how many went out before.
+fn told_with_parts(mut failure: ErrorObject, entries: &[Stored], parts: usize) -> ErrorObject {
+    let refused =
+        |entry: &&Stored| matches!(&entry.body, Body::Sent { detail, .. } if detail.error.is_some());
+    if let Some(entry) = entries.iter().find(refused) {
+        failure.data.entry = Some(entry.id);
+    }
+    if parts > 1 {
+        let sent = entries.iter().filter(|entry| !refused(entry)).count();
+        failure.message += &format!(" ({sent} of {parts} datagrams were sent)");
+    }
+    failure
 }
 
 /// Hands one datagram to the kernel and queues its record, which is returned without its id.
@@ -77,22 +93,19 @@ async fn transmit(
     let give_up = tokio::time::Instant::now() + SEND_WAIT;
     loop {
         item.at_ns = clock::now_ns();
-        let mut record = Stored {
-            id: 0,
-            at_ns: item.at_ns,
-            body: Body::Sent {
-                peer: item.peer,
-                local: item.local,
-                payload: item.payload.clone(),
-                detail: item.detail.clone(),
-            },
-        };
-        match daemon.queue.send(item, |item| hand_over(target, &item.payload)) {
+        let (at_ns, peer, payload) = (item.at_ns, item.peer, item.payload.clone());
+        let (mut local, mut detail) = (item.local, item.detail.clone());
+        let handed_over = daemon.queue.send(item, |item| {
+            let source = hand_over(target, &item.payload)?;
+            local = target.local(source);
+            item.local = local;
+            Ok(())
+        });
+        match handed_over {
             Ok(error) => {
-                if let (Body::Sent { detail, .. }, Some(error)) = (&mut record.body, &error) {
-                    detail.error = Some(reason(error));
-                }
-                return Ok((record, error));
+                detail.error = error.as_ref().map(reason);
+                let body = Body::Sent { peer, local, payload, detail };
+                return Ok((Stored { id: 0, at_ns, body }, error));
             }
             Err(NotSent::Full) => {
                 let text = "nothing was sent: the inbox cannot take up the record of it now";
@@ -108,10 +121,10 @@ async fn transmit(
     }
 }
 
-/// Sends from the address that was spoken to. Where that cannot be a source (a broadcast, or an address that this
-/// machine no longer has), the system chooses.
-fn hand_over(target: &Target, payload: &[u8]) -> io::Result<()> {
-    let send = |source| receive::send(&target.listener, payload, target.peer, source);
+/// Sends from the address that was spoken to, and returns the address that was asked for. Where that cannot be a
+/// source (a broadcast, or an address that this machine no longer has), the system chooses.
+fn hand_over(target: &Target, payload: &[u8]) -> io::Result<Option<IpAddr>> {
+    let send = |source| receive::send(&target.listener, payload, target.peer, source).map(|()| source);
     match send(target.source) {
         Err(error) if target.source.is_some() && is_bad_source(&error) => send(None),
         result => result,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use udpchat_api::call::SendParams;
 use udpchat_api::entry::most_entry_bytes;
+use udpchat_api::safe::json_length;
 use udpchat_api::{EncodingBy, ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
 use udpchat_config::Encoding;
 
@@ -45,7 +46,9 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Re
     };
     let datagrams = pack(units, split);
     check(&datagrams, params.allow_empty)?;
-    check_answer(&datagrams)?;
+    check_answer(&datagrams, |bytes| {
+        daemon.peers.decode(&daemon.peers.configured(), u64::MAX, peer, bytes).text
+    })?;
     Ok(Payload { datagrams, encoding })
 }
 
@@ -111,21 +114,21 @@ fn check(datagrams: &[Vec<u8>], allow_empty: bool) -> Result<(), ErrorObject> {
     if longest > MAX_DATAGRAM_BYTES {
         let text =
             format!("the message is {longest} bytes long; a datagram holds {MAX_DATAGRAM_BYTES} at most");
-        return Err(ErrorObject::new(ErrorKind::TooLong, text).hint("`--split` cuts it into several"));
+        return Err(ErrorObject::new(ErrorKind::TooLong, text)
+            .hint("`--split` (`split` on the socket) cuts it into datagrams that fit"));
     }
     Ok(())
 }
 
 /// Refuses, before anything is sent, what could not be answered for: all parts come back in one line.
-fn check_answer(datagrams: &[Vec<u8>]) -> Result<(), ErrorObject> {
-    let most: usize = datagrams.iter().map(|bytes| most_entry_bytes(6 * bytes.len(), bytes.len())).sum();
-    if datagrams.len() == 1 || most <= MAX_LINE_BYTES {
+fn check_answer(datagrams: &[Vec<u8>], text_of: impl Fn(&[u8]) -> String) -> Result<(), ErrorObject> {
+    let entry_bytes = |bytes: &Vec<u8>| most_entry_bytes(json_length(&text_of(bytes)), bytes.len());
+    if datagrams.len() == 1 || datagrams.iter().map(entry_bytes).sum::<usize>() <= MAX_LINE_BYTES {
         return Ok(());
     }
     let bytes: usize = datagrams.iter().map(Vec::len).sum();
     let text = format!("{bytes} bytes in {} datagrams are too much for one message", datagrams.len());
-    Err(ErrorObject::new(ErrorKind::TooLong, text)
-        .hint("send it in several messages, of about 50 KB at most"))
+    Err(ErrorObject::new(ErrorKind::TooLong, text).hint("send it in several messages, of 50 KB each"))
 }
 
 fn not_encodable(refused: &NotEncodable) -> ErrorObject {

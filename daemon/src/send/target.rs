@@ -1,10 +1,10 @@
 //! Whom a message goes to: a name of the configuration, an address, a host, or the sender of an entry.
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
@@ -27,10 +27,10 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Returns our side of the message, as far as it is known before sending.
-    pub(super) fn local(&self) -> Option<SocketAddr> {
+    /// Returns our side of a message that leaves from `source`, as far as that is known.
+    pub(super) fn local(&self, source: Option<IpAddr>) -> Option<SocketAddr> {
         let bound = self.listener.local;
-        let ip = self.source.or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
+        let ip = source.or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
         Some(normal(SocketAddr::new(ip, bound.port())))
     }
 }
@@ -96,9 +96,9 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Vec<SocketAddr>, ErrorObje
         let text = format!("`{to}` is no peer, host or address");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(FORMS));
     }
-    let found = timeout(RESOLVE_WAIT, lookup_host((host, port.unwrap_or(DEFAULT_PORT)))).await;
+    let found = timeout(RESOLVE_WAIT, look_up(daemon, host, port.unwrap_or(DEFAULT_PORT))).await;
     let (addresses, why) = match found {
-        Ok(Ok(addresses)) => (addresses.map(normal).collect(), "it has no address".to_owned()),
+        Ok(Ok(addresses)) => (addresses, "it has no address".to_owned()),
         Ok(Err(error)) => (Vec::new(), error.to_string()),
         Err(_) => (Vec::new(), format!("no answer within {} s", RESOLVE_WAIT.as_secs())),
     };
@@ -112,6 +112,18 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Vec<SocketAddr>, ErrorObje
     }
     let text = format!("the host `{host}` cannot be resolved: {why}");
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint("check the spelling, or give its IP address"))
+}
+
+/// Resolves a host's name; at most so many at once that readers of the inbox keep their threads.
+async fn look_up(daemon: &Daemon, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let place = Arc::clone(&daemon.lookups).acquire_owned().await.map_err(io::Error::other)?;
+    let host = host.to_owned();
+    let found = tokio::task::spawn_blocking(move || {
+        // Given back only when the system is done with it, even if nobody waits any more.
+        let _place = place;
+        Ok((host.as_str(), port).to_socket_addrs()?.map(normal).collect())
+    });
+    found.await.map_err(io::Error::other)?
 }
 
 const FORMS: &str = "a peer's name, `host[:port]` or `[v6]:port`";
@@ -132,9 +144,10 @@ fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
         None => to.split_once(':').map_or((to, None), |(host, port)| (host, Some(port))),
     };
     let Some(port) = port else { return Ok((host, None)) };
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse::<u16>() {
-        Ok(port) if port > 0 => Ok((host, Some(port))),
-        _ if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+        Ok(port) if is_number && port > 0 => Ok((host, Some(port))),
+        _ if is_number => {
             let text = format!("port {port} is out of range, 1 to 65535");
             Err(ErrorObject::new(ErrorKind::InvalidParams, text))
         }
@@ -164,9 +177,13 @@ mod tests {
         for (to, host, port) in cases {
             assert_eq!(split_port(to), Ok((host, port)));
         }
-        for (to, text) in
-            [("h:0", "out of range"), ("h:70000", "out of range"), ("h:x", "no port"), ("[::1", "malformed")]
-        {
+        for (to, text) in [
+            ("h:0", "out of range"),
+            ("h:70000", "out of range"),
+            ("h:x", "no port"),
+            ("h:+9", "no port"),
+            ("[::1", "malformed"),
+        ] {
             assert!(split_port(to).unwrap_err().message.contains(text), "{to}");
         }
     }

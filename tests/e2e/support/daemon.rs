@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{DEADLINE, Peer, Ran, Rpc, Running, ctl, eventually};
+use super::{Background, DEADLINE, Peer, Ran, Rpc, Running, ctl, eventually};
 
 /// A running daemon. Dropping it kills it, and prints its log if the test fails.
 pub(crate) struct Daemon {
@@ -63,8 +63,15 @@ impl Daemon {
 
     /// Runs a daemon that must not start, and returns how it ended.
     pub(crate) fn refused(folder: &Path, flags: &[&str]) -> Refused {
-        let output = command_in(folder).args(flags).output().unwrap();
-        Refused { code: output.status.code(), stderr: String::from_utf8(output.stderr).unwrap() }
+        Self::refused_by(command_in(folder).args(flags))
+    }
+
+    /// Runs a daemon by a command of the test's own, as [`Self::refused`] does.
+    #[track_caller]
+    pub(crate) fn refused_by(command: &mut Command) -> Refused {
+        // One that does start, against all promises, fails the test in time.
+        let (ended, lines) = Background::start(command).wait();
+        Refused { code: ended.code(), stderr: lines.join("\n") + "\n" }
     }
 
     /// Starts it again in the same folder; the port is a new one.

@@ -40,8 +40,9 @@ impl OtherUser {
     /// Prepares one of our programs to be run by the other user, from a copy: the original may be out of reach.
     pub(crate) fn command(&self, program: &str) -> Command {
         let copy = self.folder().join(Path::new(program).file_name().unwrap());
-        fs::copy(program, &copy).unwrap();
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).unwrap();
+        // By a program of its own: a file that any thread here has open for writing cannot be run.
+        let copied = Command::new("install").args(["-m", "755"]).arg(program).arg(&copy).status().unwrap();
+        assert!(copied.success());
         let mut command = Command::new("setpriv");
         command.args(["--reuid", OTHER_UID, "--regid", OTHER_UID, "--clear-groups", "--"]);
         command.arg(copy).current_dir("/").env("HOME", self.folder()).env_remove("XDG_RUNTIME_DIR");
