@@ -16,6 +16,7 @@ mod configuration;
 mod control_socket;
 mod durable;
 mod encodings;
+mod faults;
 mod layering;
 mod log;
 mod peers;

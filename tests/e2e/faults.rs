@@ -1,0 +1,134 @@
+//! What goes wrong around the daemon: the inbox cannot be written, its file disappears, nobody reads the log.
+
+use std::io::Read;
+use std::process::Stdio;
+
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::support::{Daemon, Peer, Rpc, eventually, new_folder};
+
+/// Holds the database's write lock, as a program that should not have it open would.
+fn hold_lock(daemon: &Daemon) -> Connection {
+    let holder = Connection::open(daemon.database()).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    holder
+}
+
+/// Waits until the daemon says that something is wrong; returns what.
+fn problem(daemon: &Daemon) -> String {
+    eventually("a problem in the status", || {
+        daemon.status()["problems"][0].as_str().map(str::to_owned)
+    })
+}
+
+#[test]
+fn while_the_inbox_cannot_be_written_messages_wait_and_nothing_is_acknowledged() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    peer.send(daemon.address(), "before");
+    let _status = daemon.stored(1);
+    let holder = hold_lock(&daemon);
+    for _ in 0..10 {
+        peer.send(daemon.address(), "meanwhile");
+    }
+    assert!(problem(&daemon).contains("cannot be written"), "{}", daemon.status());
+    let status = daemon.status();
+    assert_eq!((&status["state"], &status["stored"], &status["queued"]), (&json!("degraded"), &json!(1), &json!(10)));
+    assert_eq!(daemon.entries().len(), 1, "nothing is shown before it is stored");
+    let refused = daemon.rpc().error("ack", json!({ "id": 1 }));
+    assert_eq!(refused["data"]["kind"], "inbox_unavailable");
+    drop(holder);
+    let _status = daemon.stored(11);
+    eventually("the end of the problem", || (daemon.status()["state"] == "ok").then_some(()));
+    assert_eq!(daemon.entries().len(), 11);
+}
+
+#[test]
+fn a_message_that_cannot_be_recorded_is_not_reported_as_done() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    let _holder = hold_lock(&daemon);
+    let error = daemon.rpc().error("send", json!({ "to": peer.name(), "text": "hello" }));
+    assert_eq!(error["data"]["kind"], "not_recorded");
+    assert_eq!(peer.receive().0, b"hello", "it went out all the same, and the error says so");
+}
+
+#[test]
+fn a_daemon_that_stops_with_an_inbox_it_cannot_write_says_what_is_lost() {
+    let mut daemon = Daemon::start();
+    let peer = Peer::new();
+    peer.send(daemon.address(), "before");
+    let _status = daemon.stored(1);
+    let _holder = hold_lock(&daemon);
+    for _ in 0..5 {
+        peer.send(daemon.address(), "lost");
+    }
+    eventually("messages to be queued", || (daemon.status()["queued"] == 5).then_some(()));
+    daemon.ctl(&["stop"]).ok();
+    assert_eq!(daemon.wait().code(), Some(1));
+    let log = eventually("the last words", || {
+        let log = daemon.log().join("\n");
+        log.contains("could not be stored").then_some(log)
+    });
+    assert!(log.contains("error: 5 entries could not be stored and are lost"), "{log}");
+}
+
+#[test]
+fn an_inbox_that_disappears_is_noticed_and_ids_go_on() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    peer.send(daemon.address(), "before");
+    let _status = daemon.stored(1);
+    for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm"] {
+        std::fs::remove_file(daemon.path("data").join(name)).unwrap();
+    }
+    // The file is compared with its name once a second at most, before something is stored.
+    let noticed = eventually("the loss to be noticed", || {
+        peer.send(daemon.address(), "after");
+        daemon.status()["problems"][0].as_str().map(str::to_owned)
+    });
+    assert!(noticed.contains("removed or replaced"), "{noticed}");
+    peer.send(daemon.address(), "last");
+    let text = eventually("the last message", || {
+        let entries = daemon.entries();
+        let last = entries.iter().find(|entry| entry["text"] == "last")?;
+        (last["id"].as_u64() > Some(1)).then(|| entries.len())
+    });
+    let in_file: usize = Connection::open(daemon.database())
+        .unwrap()
+        .query_row("SELECT count(*) FROM entry", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(in_file, text, "what is shown is in the file that the next start will find");
+}
+
+#[test]
+fn nobody_reading_the_log_holds_up_nobody() {
+    let folder = new_folder();
+    std::fs::write(folder.path().join("config.toml"), "[log]\nmessages_per_second = 100000\n").unwrap();
+    let mut command = crate::support::command_in(folder.path());
+    let mut child = command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
+    let socket = folder.path().join("s");
+    eventually("the daemon to serve", || std::os::unix::net::UnixStream::connect(&socket).ok());
+    let mut rpc = Rpc::connect(&socket);
+    let address = rpc.call("status", json!({}))["listen"][0].as_str().unwrap().parse().unwrap();
+    let peer = Peer::new();
+    // Far more than a pipe and the buffer hold, in steps that the receive buffer holds.
+    for round in 1..=80 {
+        for _ in 0..100 {
+            peer.send(address, [b'x'; 300]);
+        }
+        eventually("the messages to be stored", || {
+            (rpc.call("status", json!({}))["stored"] == round * 100).then_some(())
+        });
+    }
+    let lost = eventually("log lines to be lost", || {
+        rpc.call("status", json!({}))["log_lines_lost"].as_u64().filter(|lost| *lost > 0)
+    });
+    assert!(lost < 8_000, "{lost}");
+    rpc.call("stop", json!({}));
+    // With its reader gone for good, it ends.
+    let mut unread = Vec::new();
+    child.stderr.take().unwrap().read_to_end(&mut unread).unwrap();
+    assert!(child.wait().unwrap().success());
+}
