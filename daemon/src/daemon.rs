@@ -62,7 +62,9 @@ impl Daemon {
         let new = match Settings::load(&self.overrides, &self.environment) {
             Ok(new) => new,
             Err(error) => {
-                warn!("the configuration is refused, the running one stays: {error}");
+                // The first line names the place; the others draw it, which is for terminals.
+                let error_line = error.to_string().lines().next().unwrap_or_default().to_owned();
+                warn!("the configuration is refused, the running one stays: {error_line}");
                 return Err(error);
             }
         };

@@ -17,9 +17,7 @@ fn hold_lock(daemon: &Daemon) -> Connection {
 
 /// Waits until the daemon says that something is wrong; returns what.
 fn problem(daemon: &Daemon) -> String {
-    eventually("a problem in the status", || {
-        daemon.status()["problems"][0].as_str().map(str::to_owned)
-    })
+    eventually("a problem in the status", || daemon.status()["problems"][0].as_str().map(str::to_owned))
 }
 
 #[test]
@@ -34,7 +32,10 @@ fn while_the_inbox_cannot_be_written_messages_wait_and_nothing_is_acknowledged()
     }
     assert!(problem(&daemon).contains("cannot be written"), "{}", daemon.status());
     let status = daemon.status();
-    assert_eq!((&status["state"], &status["stored"], &status["queued"]), (&json!("degraded"), &json!(1), &json!(10)));
+    assert_eq!(
+        (&status["state"], &status["stored"], &status["queued"]),
+        (&json!("degraded"), &json!(1), &json!(10))
+    );
     assert_eq!(daemon.entries().len(), 1, "nothing is shown before it is stored");
     let refused = daemon.rpc().error("ack", json!({ "id": 1 }));
     assert_eq!(refused["data"]["kind"], "inbox_unavailable");
@@ -93,7 +94,7 @@ fn an_inbox_that_disappears_is_noticed_and_ids_go_on() {
     let text = eventually("the last message", || {
         let entries = daemon.entries();
         let last = entries.iter().find(|entry| entry["text"] == "last")?;
-        (last["id"].as_u64() > Some(1)).then(|| entries.len())
+        (last["id"].as_u64() > Some(1)).then_some(entries.len())
     });
     let in_file: usize = Connection::open(daemon.database())
         .unwrap()

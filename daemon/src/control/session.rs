@@ -230,7 +230,16 @@ fn read<T: DeserializeOwned>(request: &Request) -> Result<T, ErrorObject> {
     if !params.is_object() {
         return Err(invalid("parameters are given by name, in an object".to_owned()));
     }
-    serde_json::from_value(params).map_err(|error| invalid(format!("invalid parameters: {error}")))
+    serde_path_to_error::deserialize(params).map_err(|error| {
+        let (path, what) = (error.path().to_string(), error.inner());
+        // A parameter that is unknown or missing is named by the error itself.
+        let named = if path == "." || what.to_string().contains(&path) {
+            String::new()
+        } else {
+            format!("`{path}`: ")
+        };
+        invalid(format!("invalid parameters: {named}{what}"))
+    })
 }
 
 /// Checks that a method without parameters got none.

@@ -99,8 +99,10 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if metadata.uid() != geteuid().as_raw() {
         return foreign("another user's socket");
     }
-    if UnixStream::connect(path).is_ok() {
-        return foreign("a socket on which another program listens");
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(failed)
+        }
+        _ => foreign("a socket on which another program listens"),
     }
-    fs::remove_file(path).map_err(failed)
 }
