@@ -9,6 +9,7 @@ use udpchat_config::{ListenAddress, LogFormat, LogLevel, Overrides};
 ///
 /// Without any argument it listens on [::]:7788 for IPv4 and IPv6, and keeps its inbox in
 /// ~/.local/share/udpchat. It stays in the foreground and logs to standard error.
+#[expect(rustdoc::broken_intra_doc_links, reason = "this text is the help, in which [::] is an address")]
 #[derive(Debug, Parser)]
 #[command(name = "udpchatd", version, after_help = AFTER_HELP)]
 pub(crate) struct Cli {

@@ -1,8 +1,8 @@
 //! `udpchatd`: the daemon that holds a UDP port, keeps what arrives, and serves the control socket.
 //!
-//! This file is the order in which things start and stop. The way of the data: [`receive`] moves datagrams from
-//! the kernel into the queue of the [`inbox`], whose writer makes them durable; [`control`] and [`message_log`] read
-//! them from there; [`send`] puts what goes out on record in the same log.
+//! This file is the order in which things start and stop. The way of the data: `receive` moves datagrams from
+//! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
+//! them from there; `send` puts what goes out on record in the same log.
 
 mod cli;
 mod clock;

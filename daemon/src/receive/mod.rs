@@ -1,7 +1,7 @@
 //! Reception: one thread for each listening socket, which moves datagrams from the kernel into the queue.
 //!
 //! The thread knows bytes, addresses and times; it decodes nothing and waits for nobody but the kernel. How
-//! datagrams are fetched is the platform's matter ([`linux`], [`portable`]), behind one small interface: wait for
+//! datagrams are fetched is the platform's matter (`linux`, `portable`), behind one small interface: wait for
 //! some, fetch a batch, tell how many the kernel has dropped.
 
 pub(crate) mod access;
