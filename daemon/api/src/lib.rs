@@ -2,7 +2,7 @@
 //! sends and reads through it.
 //!
 //! JSON-RPC 2.0, one object a line, UTF-8. `PROTOCOL.md` beside this crate is the protocol's text; its examples
-//! are run as a test. This crate holds the types ([`entry`], [`call`], [`rpc`]), the framing ([`line`]), a
+//! are run as a test. This crate holds the types ([`entry`], [`call`], [`rpc`]), the framing ([`mod@line`]), a
 //! [`client`], and the one function that makes received text safe to show ([`safe`]). It opens no UDP socket
 //! and knows no file but the socket it is given.
 
