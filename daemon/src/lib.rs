@@ -4,6 +4,7 @@
 //! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
 //! them from there; `send` puts what goes out on record in the same log.
 
+mod causes;
 mod cli;
 mod clock;
 mod control;
@@ -290,12 +291,7 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
 
 /// Writes what went wrong to standard error: what, why, what to do next.
 fn complain(failure: &Failure) {
-    let mut text = format!("error: {failure}\n");
-    let mut source = std::error::Error::source(failure);
-    while let Some(cause) = source {
-        text += &format!("  caused by: {cause}\n");
-        source = cause.source();
-    }
+    let mut text = format!("error: {}\n", causes::of(failure).join("\n  caused by: "));
     if let Some(hint) = failure.hint() {
         text += &format!("hint: {hint}\n");
     }

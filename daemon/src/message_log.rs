@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::info;
+use tracing::{Level, enabled, info};
 use udpchat_api::{Entry, Message, safe};
 
 use crate::daemon::Daemon;
@@ -49,7 +49,8 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: watch::Receiver<Pr
         if now >= state.window_end {
             (state.window_end, state.shown_in_window) = (now + WINDOW, 0);
         }
-        let limit = *daemon.settings().log.messages_per_second;
+        // Where nobody would see the lines, nothing is read for them.
+        let limit = if enabled!(Level::INFO) { *daemon.settings().log.messages_per_second } else { 0 };
         while state.cursor < progress.borrow_and_update().newest_id && state.shown_in_window < limit {
             if !show(&daemon, &mut state, limit).await {
                 break;

@@ -74,6 +74,9 @@ impl OpenError {
         match self {
             Self::Newer { .. } => Some("start the newer version, or give another `--data-dir`"),
             Self::Foreign { .. } => Some("move it away, or give another `--data-dir`"),
+            Self::Database { source, .. } if source.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                Some("make room on that disk, or give another `--data-dir`")
+            }
             Self::Io { .. } | Self::Database { .. } => None,
         }
     }

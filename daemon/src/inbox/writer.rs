@@ -21,6 +21,7 @@ use super::reader::{Reader, bounds, read_mark};
 use super::schema::{self, OpenError};
 use super::speech::{Lessons, Speech};
 use super::{GapDetail, Kind, Progress};
+use crate::causes;
 use crate::health::{Health, Place};
 use crate::text;
 
@@ -225,13 +226,7 @@ impl Writer {
 
 /// Says what failed, with the causes behind it.
 fn explain(what: &str, error: &dyn std::error::Error) -> String {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    format!("{what}: {}", causes::of(error).join(": "))
 }
 
 /// Cuts the next transaction off the heap: the items from `first` on, and their bytes from `offset` on.

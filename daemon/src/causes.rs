@@ -1,0 +1,18 @@
+//! The causes behind an error, each said once.
+
+use std::error::Error;
+
+/// Returns what an error says, then what each of its causes adds. A cause that only repeats the text before it (as
+/// those of SQLite do, with a number in front) is left out.
+pub(crate) fn of(error: &dyn Error) -> Vec<String> {
+    let mut texts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !texts.last().is_some_and(|last| text.contains(last)) {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    texts
+}
