@@ -12,7 +12,6 @@ use udpchat_api::call::DirectionFilter;
 /// Sends and reads through udpchatd, the daemon that holds the UDP port.
 #[derive(Debug, Parser)]
 #[command(name = "udpchatctl", bin_name = "udpchatctl", version, after_help = help::MAIN)]
-#[command(disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: GlobalArgs,

@@ -43,7 +43,7 @@ fn note_tried(tried: &mut String, path: &Path, source: &io::Error) {
 }
 
 fn no_daemon(tried: &str) -> CtlError {
-    CtlError::new(Exit::NoDaemon, "no_daemon", "no daemon is running")
+    CtlError::new(Exit::NoDaemon, "no_daemon", "no daemon was found")
         .hint(format!("start one with `udpchatd`; tried {tried}"))
 }
 
@@ -83,7 +83,7 @@ mod tests {
         let path = directory.path().join("control.sock");
         let CtlError::Failed(failure) = refusal(&path) else { panic!() };
         assert_eq!(failure.exit, Exit::NoDaemon);
-        assert_eq!(failure.message, "no daemon is running");
+        assert_eq!(failure.message, "no daemon was found");
         assert!(failure.hint.unwrap().contains(path.to_str().unwrap()));
     }
 

@@ -171,7 +171,7 @@ impl From<ClientError> for CtlError {
                 (Exit::Failed, "closed", "the daemon was stopped, or its log tells why it ended")
             }
             ClientError::Silent => {
-                (Exit::Failed, "silent", "the daemon hangs: look into its log, and start it anew")
+                (Exit::TimedOut, "silent", "the daemon hangs: look into its log, and start it anew")
             }
             ClientError::TooLong { .. } => {
                 (Exit::NotSent, "too_long", "send it in several messages, each far shorter")
@@ -270,7 +270,7 @@ mod tests {
             (ClientError::NoDaemon { path: path.clone(), source: refused() }, Exit::NoDaemon),
             (ClientError::NotPermitted { path, source: refused() }, Exit::NotPermitted),
             (ClientError::Closed, Exit::Failed),
-            (ClientError::Silent, Exit::Failed),
+            (ClientError::Silent, Exit::TimedOut),
             (ClientError::TooLong { bytes: 9 }, Exit::NotSent),
             (ClientError::Protocol { what: "x".to_owned() }, Exit::Failed),
         ];

@@ -62,9 +62,7 @@ impl Daemon {
         let new = match Settings::load(&self.overrides, &self.environment) {
             Ok(new) => new,
             Err(error) => {
-                // The first line names the place; the others draw it, which is for terminals.
-                let error_line = error.to_string().lines().next().unwrap_or_default().to_owned();
-                warn!("the configuration is refused, the running one stays: {error_line}");
+                warn!("{}", refusal(&error));
                 return Err(error);
             }
         };
@@ -103,4 +101,12 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Says in one line why a configuration is refused: the first line of the error names the place, the others draw it,
+/// which is for terminals.
+pub(crate) fn refusal(error: &ConfigError) -> String {
+    let error = error.to_string();
+    let line = error.lines().next().unwrap_or_default();
+    format!("the configuration is refused, the running one stays: {line}")
 }

@@ -140,7 +140,7 @@ fn without_a_daemon_the_sockets_that_were_tried_are_named() {
     let tried = tried.each_ref().map(|path| path.to_str().unwrap());
     let ran = ctl_without_daemon(&["status"], &environment);
     assert_eq!(ran.stdout, "");
-    ran.fails(3, &[&["no daemon is running", "udpchatd"], &tried[..]].concat());
+    ran.fails(3, &[&["no daemon was found", "udpchatd"], &tried[..]].concat());
     let error = assert_one_object(&ctl_without_daemon(&["--json", "status"], &environment), 3);
     assert_eq!(error["kind"], "no_daemon");
     // One that was named is the only one.

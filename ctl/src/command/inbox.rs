@@ -35,7 +35,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<(
         return follow::run(inbox, &plan, next, socket.as_deref()).await;
     }
     if inbox.printed == 0 && inbox.output.is_for_a_person() {
-        let what = if matches!(plan.part, Part::Unread { .. }) { "nothing new" } else { "no such entry" };
+        let what = if matches!(plan.part, Part::Unread { .. }) { "nothing new" } else { "no entry matches" };
         inbox.output.note(what);
     }
     Ok(())

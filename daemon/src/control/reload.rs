@@ -5,7 +5,7 @@ use std::sync::Arc;
 use udpchat_api::call::ReloadAnswer;
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, refusal};
 
 pub(super) async fn call(daemon: &Arc<Daemon>) -> Result<ReloadAnswer, ErrorObject> {
     let again = Arc::clone(daemon);
@@ -13,8 +13,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Result<ReloadAnswer, ErrorObje
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
         Ok(keys) => Ok(ReloadAnswer { needs_restart: keys.into_iter().map(str::to_owned).collect() }),
         Err(error) => {
-            let text = format!("the configuration is refused, the running one stays: {error}");
-            let refused = ErrorObject::new(ErrorKind::BadConfiguration, text);
+            let refused = ErrorObject::new(ErrorKind::BadConfiguration, refusal(&error));
             Err(match error.hint() {
                 Some(hint) => refused.hint(hint),
                 None => refused,
