@@ -93,6 +93,15 @@ impl ErrorObject {
         self
     }
 
+    /// Adds what to do next, where that is known.
+    #[must_use]
+    pub fn hint_if(self, hint: Option<impl Into<String>>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Names the entry that records the failure.
     #[must_use]
     pub fn entry(mut self, id: u64) -> Self {

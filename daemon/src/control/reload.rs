@@ -13,11 +13,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Result<ReloadAnswer, ErrorObje
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
         Ok(keys) => Ok(ReloadAnswer { needs_restart: keys.into_iter().map(str::to_owned).collect() }),
         Err(error) => {
-            let refused = ErrorObject::new(ErrorKind::BadConfiguration, refusal(&error));
-            Err(match error.hint() {
-                Some(hint) => refused.hint(hint),
-                None => refused,
-            })
+            Err(ErrorObject::new(ErrorKind::BadConfiguration, refusal(&error)).hint_if(error.hint()))
         }
     }
 }

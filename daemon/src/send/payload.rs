@@ -64,13 +64,9 @@ fn chosen_encoding(
     let Some(name) = &params.encoding else {
         return Ok(daemon.peers.encoding_towards(&daemon.peers.configured(), peer));
     };
-    let encoding = name.parse().map_err(|error: udpchat_config::ValueError| {
-        let refused = invalid(error.to_string());
-        match error.hint() {
-            Some(hint) => refused.hint(hint),
-            None => refused,
-        }
-    })?;
+    let encoding = name
+        .parse()
+        .map_err(|error: udpchat_config::ValueError| invalid(error.to_string()).hint_if(error.hint()))?;
     Ok((encoding, EncodingBy::Given))
 }
 
