@@ -5,8 +5,10 @@
 //! [`writer`] makes it durable, the [`reader`] gives it out. [`schema`] opens, makes and sets aside files.
 
 pub(crate) mod address;
+mod append;
 pub(crate) mod queue;
 pub(crate) mod reader;
+mod record;
 pub(crate) mod schema;
 pub(crate) mod speech;
 pub(crate) mod writer;

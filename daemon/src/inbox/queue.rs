@@ -10,26 +10,60 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use udpchat_api::call::{Dropped, SentCounts, Traffic};
 
-use super::{GapReason, SentDetail};
+use super::{GapReason, SentDetail, record};
 
 /// How much may wait for the writer, in bytes, entries' own size included. The writer holds as much again while
 /// it stores what it took.
 pub(crate) const QUEUE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// How long the writer lets a stream of entries gather.
+pub(crate) const GATHER: Duration = Duration::from_millis(5);
+
+/// From so many entries at once on, it is a stream.
+const STREAM_ENTRIES: usize = 8;
+
+/// Gathering ends before its time when so many entries, or so many bytes of payload, are there.
+const READY_ENTRIES: usize = 4_096;
+const READY_BYTES: usize = 1024 * 1024;
+
+/// A run of received messages is taken as a whole: it ends at so many messages, or so many bytes.
+pub(super) const RUN_MESSAGES: usize = 1_024;
+pub(super) const RUN_BYTES: usize = 512 * 1024;
+
 /// The memory an idle queue keeps, in bytes; what a flood needed beyond goes back.
 const KEPT_BYTES: usize = 256 * 1024;
 
-/// What is queued; payloads of received messages lie in the heap's `bytes`, in the same order.
+/// What is queued.
 #[derive(Debug)]
 pub(crate) enum Item {
-    Received { at_ns: i64, peer: SocketAddr, local: Option<SocketAddr>, length: usize },
+    /// Received messages, one behind the other; their records lie in the heap's `bytes`, in the same order.
+    Received {
+        messages: usize,
+        bytes: usize,
+    },
     Sent(Box<SentItem>),
-    Gap { at_ns: i64, lost: u64, reason: GapReason },
+    Gap {
+        at_ns: i64,
+        lost: u64,
+        reason: GapReason,
+    },
     Mark(Box<MarkItem>),
+}
+
+impl Item {
+    /// Returns how many entries of the log it becomes.
+    pub(crate) fn entries(&self) -> usize {
+        match self {
+            Self::Received { messages, .. } => *messages,
+            Self::Sent(_) | Self::Gap { .. } => 1,
+            Self::Mark(_) => 0,
+        }
+    }
 }
 
 /// A message that was handed to the kernel, on its way into the log.
@@ -58,11 +92,37 @@ pub(crate) struct MarkItem {
 pub(crate) struct Heap {
     pub(crate) bytes: Vec<u8>,
     pub(crate) items: Vec<Item>,
+    /// How many entries that is.
+    pub(crate) entries: usize,
     /// The payloads of sent messages, which are not in `bytes`.
     sent_bytes: usize,
+    /// Whether somebody waits for an entry of this heap.
+    awaited: bool,
 }
 
 impl Heap {
+    /// Adds an item that is one entry, or none at all.
+    fn push(&mut self, item: Item) {
+        self.awaited |= matches!(item, Item::Sent(_) | Item::Mark(_));
+        self.entries += item.entries();
+        self.items.push(item);
+    }
+
+    /// Adds a received message, to a run that is not yet long enough for a transaction of its own.
+    fn receive(&mut self, at_ns: i64, peer: SocketAddr, local: Option<SocketAddr>, payload: &[u8]) {
+        let before = self.bytes.len();
+        record::push(&mut self.bytes, at_ns, peer, local, payload);
+        let length = self.bytes.len() - before;
+        self.entries += 1;
+        match self.items.last_mut() {
+            Some(Item::Received { messages, bytes }) if *messages < RUN_MESSAGES && *bytes < RUN_BYTES => {
+                *messages += 1;
+                *bytes += length;
+            }
+            _ => self.items.push(Item::Received { messages: 1, bytes: length }),
+        }
+    }
+
     fn size_bytes(&self) -> usize {
         self.bytes.len() + self.sent_bytes + self.items.len() * size_of::<Item>()
     }
@@ -71,7 +131,7 @@ impl Heap {
     fn clear(&mut self) {
         self.bytes.clear();
         self.items.clear();
-        self.sent_bytes = 0;
+        (self.entries, self.sent_bytes, self.awaited) = (0, 0, false);
         self.bytes.shrink_to(KEPT_BYTES);
         self.items.shrink_to(KEPT_BYTES / size_of::<Item>());
     }
@@ -100,6 +160,8 @@ struct State {
     books: Books,
     /// Datagrams lost at the end of the heap, which have no entry there yet, since it was full.
     lost: Vec<Lost>,
+    /// Whether the writer lets entries gather: then it is not woken by each.
+    gathering: bool,
     closed: bool,
 }
 
@@ -165,7 +227,7 @@ impl Queue {
         item.detail.error = error.as_ref().map(reason);
         state.flush_gaps();
         state.heap.sent_bytes += item.payload.len();
-        state.heap.items.push(Item::Sent(item));
+        state.heap.push(Item::Sent(item));
         self.wake(&state);
         Ok(error)
     }
@@ -176,19 +238,32 @@ impl Queue {
         if !state.has_room() {
             return Err(Full);
         }
-        state.heap.items.push(Item::Mark(item));
+        state.heap.push(Item::Mark(item));
         self.wake(&state);
         Ok(())
     }
 
     /// Waits for entries and swaps them into `heap`, which is emptied; false once the queue is closed and empty.
+    ///
+    /// Where they come in a stream, it lets them gather for [`GATHER`], so that one transaction serves many; not so
+    /// if somebody waits for one of them.
     pub(crate) fn take(&self, heap: &mut Heap) -> bool {
+        let streaming = heap.entries >= STREAM_ENTRIES;
         heap.clear();
+        let began = Instant::now();
         let state = self.lock();
         let mut state = self
             .filled
             .wait_while(state, |state| state.is_empty() && !state.closed)
             .unwrap_or_else(PoisonError::into_inner);
+        if streaming && began.elapsed() < GATHER {
+            state.gathering = true;
+            (state, _) = self
+                .filled
+                .wait_timeout_while(state, GATHER, |state| !state.is_ready())
+                .unwrap_or_else(PoisonError::into_inner);
+            state.gathering = false;
+        }
         state.flush_gaps();
         std::mem::swap(&mut state.heap, heap);
         !heap.items.is_empty()
@@ -197,6 +272,11 @@ impl Queue {
     /// Counts received messages as stored: their transaction is durable.
     pub(crate) fn count_stored(&self, messages: u64) {
         self.lock().books.stored += messages;
+    }
+
+    /// Tells whether it is more than half full.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.lock().is_filling()
     }
 
     /// Returns the counters, which balance.
@@ -219,7 +299,7 @@ impl Queue {
     }
 
     /// Waits for a while, or until the queue is closed, and tells whether it is.
-    pub(crate) fn closed_within(&self, wait: std::time::Duration) -> bool {
+    pub(crate) fn closed_within(&self, wait: Duration) -> bool {
         let (state, _) = self
             .filled
             .wait_timeout_while(self.lock(), wait, |state| !state.closed)
@@ -228,7 +308,7 @@ impl Queue {
     }
 
     fn wake(&self, state: &State) {
-        if !state.is_empty() {
+        if !state.is_empty() && (!state.gathering || state.is_ready()) {
             self.filled.notify_all();
         }
     }
@@ -253,8 +333,18 @@ impl State {
         !self.closed && self.heap.size_bytes() <= QUEUE_MAX_BYTES
     }
 
+    fn is_filling(&self) -> bool {
+        self.heap.size_bytes() > QUEUE_MAX_BYTES / 2
+    }
+
     fn is_empty(&self) -> bool {
         self.heap.items.is_empty() && self.lost.is_empty()
+    }
+
+    /// Tells whether what has gathered is to be taken now.
+    fn is_ready(&self) -> bool {
+        let heap = &self.heap;
+        self.closed || heap.awaited || heap.entries >= READY_ENTRIES || heap.bytes.len() >= READY_BYTES
     }
 
     /// Notes a loss at this place of the log.
@@ -267,8 +357,9 @@ impl State {
 
     /// Gives the losses their entries.
     fn flush_gaps(&mut self) {
-        let gap = |Lost { at_ns, count, reason }| Item::Gap { at_ns, lost: count, reason };
-        self.heap.items.extend(self.lost.drain(..).map(gap));
+        for Lost { at_ns, count, reason } in self.lost.drain(..) {
+            self.heap.push(Item::Gap { at_ns, lost: count, reason });
+        }
     }
 }
 
@@ -296,8 +387,12 @@ impl Intake<'_> {
             return;
         }
         state.flush_gaps();
-        state.heap.bytes.extend_from_slice(payload);
-        state.heap.items.push(Item::Received { at_ns, peer, local, length });
+        state.heap.receive(at_ns, peer, local, payload);
+    }
+
+    /// Tells whether the queue is more than half full.
+    pub(crate) fn is_filling(&self) -> bool {
+        self.state.is_filling()
     }
 
     /// Counts a datagram whose sender is not allowed; nothing of it is kept.
@@ -345,7 +440,7 @@ mod tests {
         let mut heap = Heap::default();
         assert!(queue.take(&mut heap));
         assert!(matches!(heap.items.last(), Some(Item::Gap { lost: 3, reason: GapReason::QueueFull, .. })));
-        let stored = heap.items.len() as u64 - 1;
+        let stored = heap.entries as u64 - 1;
         queue.count_stored(stored);
         let books = queue.books();
         assert_eq!(books.received.datagrams, sent);
@@ -363,7 +458,38 @@ mod tests {
         let mut heap = Heap::default();
         queue.take(&mut heap);
         let end = &heap.items[heap.items.len() - 2..];
-        assert!(matches!(end, [Item::Gap { lost: 1, .. }, Item::Received { length: 0, .. }]), "{end:?}");
+        assert!(matches!(end, [Item::Gap { lost: 1, .. }, Item::Received { messages: 1, .. }]), "{end:?}");
+    }
+
+    #[test]
+    fn a_stream_gathers_and_whoever_waits_ends_that() {
+        let queue = Queue::default();
+        let mut heap = Heap::default();
+        (0..STREAM_ENTRIES).for_each(|_| receive(&queue, b"stream"));
+        queue.take(&mut heap);
+        receive(&queue, b"one");
+        let began = Instant::now();
+        queue.take(&mut heap);
+        assert!(began.elapsed() >= GATHER, "behind a stream");
+        (0..STREAM_ENTRIES).for_each(|_| receive(&queue, b"stream"));
+        queue.take(&mut heap);
+        let item = MarkItem { consumer: String::new(), read_id: 1, stored: None };
+        queue.mark(Box::new(item)).unwrap();
+        assert!(queue.lock().is_ready());
+    }
+
+    #[test]
+    fn runs_end_where_a_transaction_may_end() {
+        let queue = Queue::default();
+        (0..RUN_MESSAGES + 1).for_each(|_| receive(&queue, b""));
+        queue.intake(|intake| intake.kernel_gap(1, 5));
+        receive(&queue, &vec![0; RUN_BYTES]);
+        receive(&queue, b"");
+        let mut heap = Heap::default();
+        queue.take(&mut heap);
+        let entries: Vec<_> = heap.items.iter().map(Item::entries).collect();
+        assert_eq!(entries, [RUN_MESSAGES, 1, 1, 1, 1]);
+        assert_eq!(heap.entries, RUN_MESSAGES + 4);
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! shown to a client or acknowledged before its transaction is committed with `synchronous=FULL`. When the disk
 //! refuses, the writer keeps what it has and tries again; the queue fills, and what does not fit is counted.
 
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,12 +14,14 @@ use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Encoding;
 
-use super::address::pack;
-use super::queue::{Heap, Item, Queue};
+use super::address::unpack;
+use super::append::Appender;
+use super::queue::{Heap, Item, MarkItem, Queue};
 use super::reader::{Reader, bounds, read_mark};
+use super::record::{Record, Records};
 use super::schema::{self, OpenError};
 use super::speech::{Lessons, Speech};
-use super::{GapDetail, Kind, Progress};
+use super::{GapDetail, Progress};
 use crate::causes;
 use crate::health::{Health, Place};
 use crate::text;
@@ -106,8 +107,9 @@ impl Writer {
             while first < heap.items.len() {
                 let (items, bytes) = next_commit(&heap, first, offset);
                 (first, offset) = (items.end, bytes.end);
-                if !self.store(&mut heap.items[items.clone()], &heap.bytes[bytes]) {
-                    given_up += items.len();
+                let items = &mut heap.items[items];
+                if !self.store(items, &heap.bytes[bytes]) {
+                    given_up += items.iter().map(Item::entries).sum::<usize>();
                 }
             }
         }
@@ -160,8 +162,10 @@ impl Writer {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
         let fallback = *self.parts.fallback.borrow();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        insert(&transaction, items, bytes, &mut outcome, |lessons, id, peer, payload| {
-            if let Some(encoding) = text::strong_evidence(payload, fallback) {
+        append(&transaction, items, bytes, &mut outcome, |lessons, id, record| {
+            if let Some(encoding) = text::strong_evidence(record.payload, fallback)
+                && let Some(peer) = unpack(record.peer)
+            {
                 lessons.note(&self.parts.speech, peer, encoding, id);
             }
         })?;
@@ -231,103 +235,69 @@ fn explain(what: &str, error: &dyn std::error::Error) -> String {
 
 /// Cuts the next transaction off the heap: the items from `first` on, and their bytes from `offset` on.
 fn next_commit(heap: &Heap, first: usize, offset: usize) -> (Range<usize>, Range<usize>) {
-    let (mut items, mut bytes) = (first..first, offset..offset);
-    for item in heap.items[first..].iter().take(MAX_ENTRIES_PER_COMMIT) {
-        if bytes.len() >= MAX_BYTES_PER_COMMIT {
+    let (mut items, mut bytes, mut entries) = (first..first, offset..offset, 0);
+    for item in &heap.items[first..] {
+        if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= MAX_BYTES_PER_COMMIT {
             break;
         }
         items.end += 1;
-        if let Item::Received { length, .. } = item {
+        entries += item.entries();
+        if let Item::Received { bytes: length, .. } = item {
             bytes.end += length;
         }
     }
     (items, bytes)
 }
 
-/// Inserts the items in their order, and lets `learn` look at each received message.
-fn insert(
+/// Appends the items in their order, and lets `learn` look at each received message.
+fn append(
     transaction: &Transaction<'_>,
     items: &[Item],
     mut bytes: &[u8],
     outcome: &mut Outcome,
-    mut learn: impl FnMut(&mut Lessons, u64, SocketAddr, &[u8]),
+    mut learn: impl FnMut(&mut Lessons, u64, &Record<'_>),
 ) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached(
-        "INSERT INTO entry (id, at_ns, kind, peer, local, payload, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    let mut next_id = || {
-        outcome.newest_id += 1;
-        outcome.newest_id
-    };
-    const NO_DETAIL: Option<String> = None;
+    let mut log = Appender::new(transaction, outcome.newest_id)?;
     for item in items {
         match item {
-            Item::Received { at_ns, peer, local, length } => {
-                let (payload, rest) = bytes.split_at(*length);
+            Item::Received { messages, bytes: length } => {
+                let (records, rest) = bytes.split_at(*length);
                 bytes = rest;
-                let local = local.map(pack);
-                let id = next_id();
-                insert.execute(params![
-                    id,
-                    at_ns,
-                    Kind::Received as i64,
-                    pack(*peer).as_slice(),
-                    local.as_ref().map(super::address::Packed::as_slice),
-                    payload,
-                    NO_DETAIL
-                ])?;
-                outcome.received += 1;
-                learn(&mut outcome.lessons, id, *peer, payload);
+                for record in Records::new(records) {
+                    learn(&mut outcome.lessons, log.received(record)?, &record);
+                }
+                outcome.received += *messages as u64;
             }
-            Item::Sent(sent) => {
-                let local = sent.local.map(pack);
-                let id = next_id();
-                insert.execute(params![
-                    id,
-                    sent.at_ns,
-                    Kind::Sent as i64,
-                    pack(sent.peer).as_slice(),
-                    local.as_ref().map(super::address::Packed::as_slice),
-                    sent.payload,
-                    json(&sent.detail)
-                ])?;
-                outcome.answers.push(id);
-            }
+            Item::Sent(sent) => outcome.answers.push(log.sent(sent)?),
             Item::Gap { at_ns, lost, reason } => {
-                let detail = GapDetail { lost: *lost, reason: reason.name().to_owned() };
-                let nothing: Option<&[u8]> = None;
-                insert.execute(params![
-                    next_id(),
-                    at_ns,
-                    Kind::Gap as i64,
-                    nothing,
-                    nothing,
-                    nothing,
-                    json(&detail)
-                ])?;
+                log.gap(*at_ns, &GapDetail { lost: *lost, reason: reason.name().to_owned() })?;
             }
-            Item::Mark(mark) => {
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
-                         ON CONFLICT (name) DO UPDATE SET read_id = max(read_id, ?2)",
-                    )?
-                    .execute(params![mark.consumer, mark.read_id])?;
-                outcome.answers.push(read_mark(transaction, &mark.consumer)?);
-            }
+            Item::Mark(mark) => outcome.answers.push(set_mark(transaction, mark)?),
         }
     }
+    outcome.newest_id = log.finish()?;
     Ok(())
 }
 
-fn json(detail: &impl serde::Serialize) -> Option<String> {
-    // Plain structs of strings and numbers: serialising them cannot fail.
-    serde_json::to_string(detail).ok()
+/// Moves a consumer's read mark, never back; returns where it stands.
+fn set_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET read_id = max(read_id, ?2)",
+        )?
+        .execute(params![mark.consumer, mark.read_id])?;
+    read_mark(transaction, &mark.consumer)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
+    use crate::inbox::Body;
+    use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES};
+    use crate::inbox::reader::Range;
     use crate::inbox::schema::FILE_NAME;
 
     fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, watch::Receiver<Progress>) {
@@ -375,9 +345,66 @@ mod tests {
     }
 
     #[test]
+    fn messages_of_every_size_and_gaps_between_them_get_rising_ids_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, queue, progress) = open(folder.path());
+        let payload = |number: usize| vec![7; (number * 7919) % 5_000];
+        for number in 0..3_000 {
+            let peer = SocketAddr::from(([127, 0, 0, (number % 3) as u8], 5));
+            let local = (number % 2 == 0).then_some(peer);
+            queue.intake(|intake| {
+                intake.datagram(number as i64, peer, local, &payload(number));
+                if number % 100 == 99 {
+                    intake.kernel_gap(number as i64, 1);
+                }
+            });
+            if number % 700 == 0 {
+                store_all(&mut writer, &queue);
+            }
+        }
+        store_all(&mut writer, &queue);
+        assert_eq!(progress.borrow().newest_id, 3_030);
+        let (mut id, mut number) = (0, 0);
+        let all = Range { received: true, gaps: true, ..Range::default() };
+        let visit = |entry: crate::inbox::Stored| {
+            id += 1;
+            assert_eq!(entry.id, id);
+            match entry.body {
+                Body::Received { peer, local, payload: stored } => {
+                    assert_eq!((entry.at_ns, stored), (number as i64, payload(number)));
+                    assert_eq!(peer, SocketAddr::from(([127, 0, 0, (number % 3) as u8], 5)));
+                    assert_eq!(local, (number % 2 == 0).then_some(peer));
+                    number += 1;
+                }
+                Body::Gap(_) => assert_eq!(number % 100, 0),
+                Body::Sent { .. } => panic!("nothing was sent"),
+            }
+            std::ops::ControlFlow::Continue(())
+        };
+        writer.parts.reader.scan(&all, visit, || true).unwrap();
+        assert_eq!((id, number), (3_030, 3_000));
+    }
+
+    #[test]
+    fn an_entry_that_another_program_has_put_in_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, queue, _progress) = open(folder.path());
+        let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (7, 1, 0, x'61')";
+        receive(&queue, b"one");
+        store_all(&mut writer, &queue);
+        writer.connection.execute(insert, []).unwrap();
+        receive(&queue, b"two");
+        receive(&queue, b"three");
+        let mut heap = Heap::default();
+        queue.take(&mut heap);
+        let error = writer.commit(&heap.items, &heap.bytes).err().unwrap();
+        assert!(error.to_string().contains("another program"), "{error}");
+    }
+
+    #[test]
     fn transactions_are_bounded_in_entries_and_bytes_and_cover_the_heap() {
         let queue = Queue::default();
-        for _ in 0..MAX_ENTRIES_PER_COMMIT + 10 {
+        for _ in 0..2 * MAX_ENTRIES_PER_COMMIT {
             receive(&queue, b"");
         }
         for _ in 0..100 {
@@ -388,10 +415,12 @@ mod tests {
         let (mut first, mut offset, mut commits) = (0, 0, 0);
         while first < heap.items.len() {
             let (items, bytes) = next_commit(&heap, first, offset);
-            assert!(items.len() <= MAX_ENTRIES_PER_COMMIT && bytes.len() < MAX_BYTES_PER_COMMIT + 65_536);
+            let entries: usize = heap.items[items.clone()].iter().map(Item::entries).sum();
+            assert!(entries < MAX_ENTRIES_PER_COMMIT + RUN_MESSAGES);
+            assert!(bytes.len() < MAX_BYTES_PER_COMMIT + RUN_BYTES + 65_536);
             assert_eq!((items.start, bytes.start), (first, offset));
             (first, offset, commits) = (items.end, bytes.end, commits + 1);
         }
-        assert_eq!((offset, commits), (heap.bytes.len(), 3));
+        assert_eq!((offset, commits), (heap.bytes.len(), 4));
     }
 }

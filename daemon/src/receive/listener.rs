@@ -7,7 +7,7 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, Type};
 use udpchat_config::Settings;
 
-use super::Drops;
+use super::{Drops, force_receive_buffer};
 
 /// A bound socket. Messages are received and sent through it, from any thread.
 #[derive(Debug)]
@@ -73,6 +73,22 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
 }
 
+/// Asks for a receive buffer and returns what was granted, in bytes.
+fn ask_for_buffer(socket: &Socket, asked_bytes: usize) -> io::Result<u64> {
+    // The kernel takes less than was asked for without saying so, so it is read back.
+    socket.set_recv_buffer_size(asked_bytes)?;
+    if granted_buffer(socket)? < asked_bytes {
+        force_receive_buffer(socket, asked_bytes);
+    }
+    Ok(granted_buffer(socket)? as u64)
+}
+
+fn granted_buffer(socket: &Socket) -> io::Result<usize> {
+    let bytes = socket.recv_buffer_size()?;
+    // Linux doubles what is asked for, for its own book-keeping, and reports the double (socket(7)).
+    Ok(if cfg!(target_os = "linux") { bytes / 2 } else { bytes })
+}
+
 impl Listener {
     /// Binds an address; `[::]` takes IPv4 in too.
     #[cfg(test)]
@@ -85,16 +101,12 @@ impl Listener {
         if address.is_ipv6() {
             socket.set_only_v6(ipv6_only)?;
         }
-        // The kernel takes less than was asked for without saying so: what it granted is read back below.
-        socket.set_recv_buffer_size(buffer_bytes)?;
+        let granted_bytes = ask_for_buffer(&socket, buffer_bytes)?;
         socket.bind(&address.into())?;
-        let granted = socket.recv_buffer_size()?;
-        // Linux doubles what is asked for, for its own book-keeping, and reports the double (socket(7)).
-        let granted = if cfg!(target_os = "linux") { granted / 2 } else { granted };
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
         let drops = Drops::from_now_on(&socket)?;
-        Ok(Self { socket, local, granted_bytes: granted as u64, drops })
+        Ok(Self { socket, local, granted_bytes, drops })
     }
 
     /// Tells whether a message to `peer` can leave through this socket, judged by the family of addresses.

@@ -2,12 +2,13 @@
 //!
 //! The thread knows bytes, addresses and times; it decodes nothing and waits for nobody but the kernel. How
 //! datagrams are fetched is the platform's matter (`linux`, `portable`), behind one small interface: wait for
-//! some, fetch a batch, tell how many the kernel has dropped.
+//! some, fetch a batch, rest while more gather (`pace` says when), tell how many the kernel has dropped.
 
 pub(crate) mod access;
 #[cfg(target_os = "linux")]
 mod linux;
 pub(crate) mod listener;
+mod pace;
 #[cfg(any(not(target_os = "linux"), test))]
 mod portable;
 
@@ -18,9 +19,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Drops, Receiver, Stop, prepare, send};
+pub(crate) use linux::{Drops, Receiver, Stop, force_receive_buffer, prepare, send};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use portable::{Drops, Receiver, Stop, prepare, send};
+pub(crate) use portable::{Drops, Receiver, Stop, force_receive_buffer, prepare, send};
 
 use crate::clock;
 use crate::health::{Health, Place};
@@ -29,12 +30,16 @@ use crate::inbox::queue::Queue;
 use crate::threads;
 use access::Access;
 use listener::Listener;
+use pace::Pace;
 
 /// The longest datagram there can be, in bytes: IPv6 carries 65,535 less a header of 8.
 const MAX_RECEIVED_BYTES: usize = 65_527;
 
 /// How long a stopping daemon goes on fetching what has already arrived.
 const DRAIN_AT_STOP: Duration = Duration::from_millis(500);
+
+/// How long datagrams are left with the kernel at once, while the queue is filling.
+const HOLD_BACK: Duration = Duration::from_millis(1);
 
 /// How long reception pauses after an error that is not of a single datagram (out of memory, say).
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
@@ -49,7 +54,7 @@ pub(crate) struct Datagram<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// Why [`Receiver::wait`] returned.
+/// Why a wait or a rest of the [`Receiver`] ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wake {
     Datagrams,
@@ -83,7 +88,9 @@ pub(crate) fn start(
     prepare(&listener)?;
     threads::spawn(&format!("receive-{number}"), move || {
         let receiver = Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop));
-        Reception { number, listener, parts, receiver, pending: None, faulty: false }.run();
+        let pace = Pace::new(listener.granted_bytes);
+        Reception { number, listener, parts, receiver, pace, filling: false, pending: None, faulty: false }
+            .run();
     })
 }
 
@@ -92,6 +99,9 @@ struct Reception {
     listener: Arc<Listener>,
     parts: Parts,
     receiver: Receiver,
+    pace: Pace,
+    /// Whether the queue was more than half full after the last batch.
+    filling: bool,
     /// Drops that have no place in the log yet: when they were first seen, and how many.
     pending: Option<(i64, u64)>,
     /// Whether a fault is reported, and not over.
@@ -101,39 +111,67 @@ struct Reception {
 impl Reception {
     fn run(&mut self) {
         loop {
-            match self.receiver.wait() {
-                Ok(Wake::Datagrams) => self.drain(None),
-                Ok(Wake::Stop) => {
-                    self.drain(Some(Instant::now() + DRAIN_AT_STOP));
-                    return self.account_drops(true);
-                }
+            match self
+                .receiver
+                .wait()
+                .and_then(|wake| if wake == Wake::Stop { Ok(wake) } else { self.stream() })
+            {
+                Ok(Wake::Datagrams) => {}
+                Ok(Wake::Stop) => return self.finish(),
                 Err(error) => self.fault(&error),
             }
         }
     }
 
-    /// Fetches until the kernel has no more, or the time is over.
-    fn drain(&mut self, until: Option<Instant>) {
+    /// Fetches as long as datagrams come one behind the other, resting in between while they gather.
+    fn stream(&mut self) -> io::Result<Wake> {
         loop {
-            match self.batch() {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => return self.fault(&error),
+            while self.batch()? {
+                if self.parts.stop.is_stopped() || self.hold_back()? == Wake::Stop {
+                    return Ok(Wake::Stop);
+                }
             }
-            if until.is_some_and(|until| Instant::now() > until) {
-                return;
+            let Some(rest) = self.pace.rest(Instant::now()) else { return Ok(Wake::Datagrams) };
+            if self.receiver.rest(rest)? == Wake::Stop {
+                return Ok(Wake::Stop);
             }
         }
+    }
+
+    /// Leaves datagrams with the kernel for a while where the queue is filling and the kernel has room: when the disk
+    /// is slow, both hold what comes. It never waits for the disk: the kernel's buffer fills to its half at most.
+    fn hold_back(&mut self) -> io::Result<Wake> {
+        while self.filling && self.receiver.kernel_has_room() && self.parts.queue.is_filling() {
+            if self.receiver.rest(HOLD_BACK)? == Wake::Stop {
+                return Ok(Wake::Stop);
+            }
+        }
+        Ok(Wake::Datagrams)
+    }
+
+    /// Fetches what has already arrived when the daemon is told to stop.
+    fn finish(&mut self) {
+        let until = Instant::now() + DRAIN_AT_STOP;
+        while Instant::now() < until {
+            match self.batch() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => self.fault(&error),
+            }
+        }
+        self.account_drops(true);
     }
 
     /// Moves one batch into the queue; tells whether there may be more.
     fn batch(&mut self) -> io::Result<bool> {
         let (queue, pending) = (&self.parts.queue, &mut self.pending);
+        let (pace, filling) = (&mut self.pace, &mut self.filling);
         let access = self.parts.access.now();
         let port = self.listener.local.port();
         let more = self.receiver.batch(|datagrams| {
             queue.intake(|intake| {
                 for datagram in datagrams {
+                    pace.datagram(datagram.payload.len());
                     // What was in the buffer when drops were seen had arrived before them.
                     if let Some((_, lost)) = pending.take_if(|(seen_ns, _)| datagram.at_ns > *seen_ns) {
                         intake.kernel_gap(datagram.at_ns, lost);
@@ -146,6 +184,7 @@ impl Reception {
                         intake.denied(datagram.payload.len());
                     }
                 }
+                *filling = intake.is_filling();
             });
         })?;
         self.account_drops(!more);

@@ -33,6 +33,11 @@ impl Stop {
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
+
+    /// Tells whether the receivers are stopped.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
 }
 
 /// Lets a wait end now and then.
@@ -61,7 +66,7 @@ impl Receiver {
                     self.fetched = Some(fetched);
                     return Ok(Wake::Datagrams);
                 }
-                Err(error) if is_timeout(&error) && self.stop.stopped.load(Ordering::Relaxed) => {
+                Err(error) if is_timeout(&error) && self.stop.is_stopped() => {
                     return Ok(Wake::Stop);
                 }
                 // On Windows the ICMP answer to an earlier send shows here; it concerns no other datagram.
@@ -69,6 +74,20 @@ impl Receiver {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Does not rest: where datagrams are fetched one by one, none gather.
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "on Linux it is otherwise")]
+    pub(crate) fn rest(&self, _time: Duration) -> io::Result<Wake> {
+        Ok(Wake::Datagrams)
+    }
+
+    /// These systems do not tell how full the receive buffer is.
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, reason = "on Linux it is asked, and the callers are the same")]
+    pub(crate) fn kernel_has_room(&self) -> bool {
+        false
     }
 
     /// Shows what [`Self::wait`] has fetched; there is never more.
@@ -103,6 +122,10 @@ pub(crate) fn send(
     let to = as_family_of(listener.local, to);
     listener.socket.send_to(payload, to).map(|_| ())
 }
+
+/// Does nothing: these systems have no such privilege.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn force_receive_buffer(_socket: &socket2::Socket, _bytes: usize) {}
 
 /// The count of drops, which these systems do not tell.
 #[cfg(not(target_os = "linux"))]
