@@ -39,15 +39,13 @@ impl Settings {
 
     /// Lists the keys whose values differ in `new` and that only a restart can apply.
     ///
-    /// All others (`peers`, `access`, `text`, `log.level`, `log.messages_per_second`) apply at a reload.
+    /// All others (`peers`, `access`, `text`, `inbox`, `log.level`, `log.messages_per_second`) apply at a reload.
     pub fn changed_needing_restart(&self, new: &Self) -> Vec<&'static str> {
         let comparisons = [
             ("listen", differs(&self.listen, &new.listen)),
             ("data_dir", differs(&self.data_dir, &new.data_dir)),
             ("receive_buffer", differs(&self.receive_buffer, &new.receive_buffer)),
             ("socket", differs(&self.socket, &new.socket)),
-            ("inbox.max_size", differs(&self.inbox.max_size, &new.inbox.max_size)),
-            ("inbox.max_age", differs(&self.inbox.max_age, &new.inbox.max_age)),
             ("log.format", differs(&self.log.format, &new.log.format)),
         ];
         comparisons.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
@@ -157,20 +155,10 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.data_dir.value = "/e".into();
         new.receive_buffer.value = "1MiB".parse().unwrap();
         new.socket.value = "/s".into();
-        new.inbox.max_size.value = "1GiB".parse().unwrap();
-        new.inbox.max_age.value = "1d".parse().unwrap();
         new.log.format.value = crate::LogFormat::Json;
         assert_eq!(
             old.changed_needing_restart(&new),
-            [
-                "listen",
-                "data_dir",
-                "receive_buffer",
-                "socket",
-                "inbox.max_size",
-                "inbox.max_age",
-                "log.format"
-            ]
+            ["listen", "data_dir", "receive_buffer", "socket", "log.format"]
         );
     }
 
@@ -182,6 +170,8 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.peers.clear();
         new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
         new.text.encoding.value = Encoding::GBK;
+        new.inbox.max_size.value = "1GiB".parse().unwrap();
+        new.inbox.max_age.value = "1d".parse().unwrap();
         new.log.level.value = crate::LogLevel::Debug;
         new.log.messages_per_second.value = 1;
         assert!(old.changed_needing_restart(&new).is_empty());

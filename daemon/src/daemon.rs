@@ -12,6 +12,7 @@ use crate::health::{Health, Place};
 use crate::inbox::Progress;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
+use crate::inbox::retention::Limits;
 use crate::logging::Logging;
 use crate::peers::Peers;
 use crate::receive::access::Access;
@@ -39,6 +40,7 @@ pub(crate) struct Daemon {
     /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
     pub(crate) lookups: Arc<Semaphore>,
     pub(crate) fallback: watch::Sender<Encoding>,
+    pub(crate) limits: watch::Sender<Limits>,
     /// Becomes true when the daemon is to stop.
     pub(crate) stopping: watch::Sender<bool>,
 }
@@ -70,6 +72,8 @@ impl Daemon {
         self.access.configure(&new);
         self.peers.configure(&new);
         self.fallback.send_replace(*new.text.fallback);
+        self.limits.send_replace(Limits::of(&new));
+        self.queue.nudge();
         self.logging.set_level(*new.log.level);
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         match needs_restart.as_slice() {

@@ -12,6 +12,10 @@ pub(crate) enum Place {
     InboxWrite,
     /// Reading the inbox.
     InboxRead,
+    /// Removing old entries.
+    Retention,
+    /// Another program holds the write-ahead log up.
+    WriteAheadLog,
     /// A damaged inbox was set aside.
     InboxSetAside,
     /// The inbox's file was removed or replaced.

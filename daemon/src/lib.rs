@@ -136,6 +136,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let speech = Arc::new(Speech::default());
     let health = Arc::new(health::Health::default());
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
+    let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
     let (writer, progress) = Writer::open(writer::Parts {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
@@ -143,6 +144,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         speech: Arc::clone(&speech),
         health: Arc::clone(&health),
         fallback: fallback_now,
+        limits: limits_now,
     })?;
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
@@ -157,6 +159,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         lookups: Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS)),
         reloading: Mutex::default(),
         fallback,
+        limits,
         stopping: watch::Sender::new(false),
         settings: RwLock::new(Arc::clone(&settings)),
         boot: settings,
@@ -264,7 +267,6 @@ fn announce(daemon: &Daemon) {
             );
         }
     }
-    info!("inbox.max_size and inbox.max_age are not enforced yet: the inbox keeps everything");
     let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
     info!(
         listen = listen.join(" "),

@@ -9,6 +9,7 @@ mod append;
 pub(crate) mod queue;
 pub(crate) mod reader;
 mod record;
+pub(crate) mod retention;
 pub(crate) mod schema;
 pub(crate) mod speech;
 pub(crate) mod writer;
@@ -104,4 +105,6 @@ pub(crate) struct Progress {
     pub(crate) newest_id: u64,
     /// How many received messages this daemon has made durable.
     pub(crate) stored: u64,
+    /// How many entries retention has removed since then.
+    pub(crate) removed: u64,
 }

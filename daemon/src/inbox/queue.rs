@@ -162,6 +162,7 @@ struct State {
     lost: Vec<Lost>,
     /// Whether the writer lets entries gather: then it is not woken by each.
     gathering: bool,
+    nudged: bool,
     closed: bool,
 }
 
@@ -245,17 +246,15 @@ impl Queue {
 
     /// Waits for entries and swaps them into `heap`, which is emptied; false once the queue is closed and empty.
     ///
+    /// It waits no longer than `patience`, and not at all after a [`Self::nudge`]; then the heap is left empty.
     /// Where they come in a stream, it lets them gather for [`GATHER`], so that one transaction serves many; not so
     /// if somebody waits for one of them.
-    pub(crate) fn take(&self, heap: &mut Heap) -> bool {
+    pub(crate) fn take(&self, heap: &mut Heap, patience: Option<Duration>) -> bool {
         let streaming = heap.entries >= STREAM_ENTRIES;
         heap.clear();
         let began = Instant::now();
-        let state = self.lock();
-        let mut state = self
-            .filled
-            .wait_while(state, |state| state.is_empty() && !state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.wait_for_entries(patience);
+        state.nudged = false;
         if streaming && began.elapsed() < GATHER {
             state.gathering = true;
             (state, _) = self
@@ -266,7 +265,23 @@ impl Queue {
         }
         state.flush_gaps();
         std::mem::swap(&mut state.heap, heap);
-        !heap.items.is_empty()
+        !(heap.items.is_empty() && state.closed)
+    }
+
+    fn wait_for_entries(&self, patience: Option<Duration>) -> MutexGuard<'_, State> {
+        let state = self.lock();
+        let in_vain = |state: &mut State| state.is_empty() && !state.closed && !state.nudged;
+        let Some(patience) = patience else {
+            return self.filled.wait_while(state, in_vain).unwrap_or_else(PoisonError::into_inner);
+        };
+        let waited = self.filled.wait_timeout_while(state, patience, in_vain);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Wakes the writer, which has something else to do than to store.
+    pub(crate) fn nudge(&self) {
+        self.lock().nudged = true;
+        self.filled.notify_all();
     }
 
     /// Counts received messages as stored: their transaction is durable.
@@ -438,7 +453,7 @@ mod tests {
             sent += 1;
         }
         let mut heap = Heap::default();
-        assert!(queue.take(&mut heap));
+        assert!(queue.take(&mut heap, None));
         assert!(matches!(heap.items.last(), Some(Item::Gap { lost: 3, reason: GapReason::QueueFull, .. })));
         let stored = heap.entries as u64 - 1;
         queue.count_stored(stored);
@@ -456,7 +471,7 @@ mod tests {
         }
         receive(&queue, b"");
         let mut heap = Heap::default();
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         let end = &heap.items[heap.items.len() - 2..];
         assert!(matches!(end, [Item::Gap { lost: 1, .. }, Item::Received { messages: 1, .. }]), "{end:?}");
     }
@@ -466,13 +481,13 @@ mod tests {
         let queue = Queue::default();
         let mut heap = Heap::default();
         (0..STREAM_ENTRIES).for_each(|_| receive(&queue, b"stream"));
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         receive(&queue, b"one");
         let began = Instant::now();
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         assert!(began.elapsed() >= GATHER, "behind a stream");
         (0..STREAM_ENTRIES).for_each(|_| receive(&queue, b"stream"));
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         let item = MarkItem { consumer: String::new(), read_id: 1, stored: None };
         queue.mark(Box::new(item)).unwrap();
         assert!(queue.lock().is_ready());
@@ -486,7 +501,7 @@ mod tests {
         receive(&queue, &vec![0; RUN_BYTES]);
         receive(&queue, b"");
         let mut heap = Heap::default();
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         let entries: Vec<_> = heap.items.iter().map(Item::entries).collect();
         assert_eq!(entries, [RUN_MESSAGES, 1, 1, 1, 1]);
         assert_eq!(heap.entries, RUN_MESSAGES + 4);
@@ -500,7 +515,7 @@ mod tests {
         let books = queue.books();
         assert_eq!((books.received.datagrams, books.received.bytes, books.queued()), (2, 6, 1));
         let mut heap = Heap::default();
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         assert_eq!(queue.books().queued(), 1, "taken is not stored");
         queue.count_stored(1);
         assert_eq!(queue.books().queued(), 0);
@@ -520,6 +535,6 @@ mod tests {
         };
         let refused = queue.send(Box::new(item), |_| panic!("sent"));
         assert!(matches!(refused, Err(NotSent::Full)), "{refused:?}");
-        assert!(!queue.take(&mut Heap::default()));
+        assert!(!queue.take(&mut Heap::default(), None));
     }
 }

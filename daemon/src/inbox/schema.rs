@@ -19,16 +19,13 @@ const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpc");
 
 /// The page size, in bytes. Larger pages than SQLite's 4 KiB make appending cheaper: 1.25 against 1.62 microseconds
 /// of processor time for each datagram, measured with 100-byte datagrams.
-const PAGE_SIZE_BYTES: u32 = 16 * 1024;
-
-/// What the write-ahead log is cut back to after a checkpoint, in bytes.
-const WAL_KEPT_BYTES: u32 = 32 * 1024 * 1024;
+pub(super) const PAGE_SIZE_BYTES: u32 = 16 * 1024;
 
 /// Up to this size a file is checked through when it is opened, in bytes; it takes some 100 ms.
 const CHECKED_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// How long a statement waits for a lock. Only a program that is not ours can hold one.
-const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
+pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// `entry` is the log. It has no index beside its id, so a received message costs one append; the index of what
 /// was not received holds no received message, and lets unread messages be counted without reading them.
@@ -182,6 +179,8 @@ fn begin_if_none(path: &Path) -> rusqlite::Result<()> {
     }
     let connection = Connection::open(&unfinished)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
+    // So that an inbox whose limit was lowered can give space back.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.execute_batch(&format!(
         "BEGIN IMMEDIATE; {SCHEMA}
@@ -203,7 +202,6 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     if size_bytes <= CHECKED_MAX_BYTES {
         check(&connection)?;
     }

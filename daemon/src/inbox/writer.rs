@@ -4,6 +4,8 @@
 //! shown to a client or acknowledged before its transaction is committed with `synchronous=FULL`. When the disk
 //! refuses, the writer keeps what it has and tries again; the queue fills, and what does not fit is counted.
 
+mod upkeep;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,12 +21,14 @@ use super::append::Appender;
 use super::queue::{Heap, Item, MarkItem, Queue};
 use super::reader::{Reader, bounds, read_mark};
 use super::record::{Record, Records};
+use super::retention::Limits;
 use super::schema::{self, OpenError};
 use super::speech::{Lessons, Speech};
 use super::{GapDetail, Progress};
 use crate::causes;
 use crate::health::{Health, Place};
 use crate::text;
+use upkeep::Upkeep;
 
 /// How many entries one transaction takes at most.
 const MAX_ENTRIES_PER_COMMIT: usize = 4_096;
@@ -51,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     /// What received bytes are taken for that are not UTF-8.
     pub(crate) fallback: watch::Receiver<Encoding>,
+    /// How much is kept.
+    pub(crate) limits: watch::Receiver<Limits>,
 }
 
 /// The writer, with its file open.
@@ -62,6 +68,8 @@ pub(crate) struct Writer {
     compared: Instant,
     newest_id: u64,
     stored: u64,
+    removed: u64,
+    upkeep: Upkeep,
     progress: watch::Sender<Progress>,
     /// Whether entries were given up: then the daemon is stopping, and what is left is given up at once.
     given_up: bool,
@@ -89,6 +97,8 @@ impl Writer {
             compared: Instant::now(),
             newest_id: 0,
             stored: 0,
+            removed: 0,
+            upkeep: Upkeep::new(),
             progress,
             given_up: false,
         };
@@ -102,7 +112,7 @@ impl Writer {
         let queue = Arc::clone(&self.parts.queue);
         let mut heap = Heap::default();
         let mut given_up = 0;
-        while queue.take(&mut heap) {
+        while queue.take(&mut heap, self.patience()) {
             let (mut first, mut offset) = (0, 0);
             while first < heap.items.len() {
                 let (items, bytes) = next_commit(&heap, first, offset);
@@ -111,6 +121,10 @@ impl Writer {
                 if !self.store(items, &heap.bytes[bytes]) {
                     given_up += items.iter().map(Item::entries).sum::<usize>();
                 }
+                self.keep_up();
+            }
+            if heap.items.is_empty() {
+                self.keep_up();
             }
         }
         given_up
@@ -196,7 +210,11 @@ impl Writer {
 
     fn publish(&self) {
         self.parts.reader.publish(self.newest_id);
-        self.progress.send_replace(Progress { newest_id: self.newest_id, stored: self.stored });
+        self.progress.send_replace(Progress {
+            newest_id: self.newest_id,
+            stored: self.stored,
+            removed: self.removed,
+        });
     }
 
     fn report(&self, error: &rusqlite::Error) {
@@ -207,6 +225,7 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), OpenError> {
         let opened = schema::open(&self.parts.data_dir)?;
         self.connection = opened.connection;
+        self.upkeep.begin_anew();
         self.parts.reader.reopen();
         self.settle(opened.set_aside)
     }
@@ -303,6 +322,7 @@ mod tests {
     fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, watch::Receiver<Progress>) {
         let queue = Arc::new(Queue::default());
         let (_sender, fallback) = watch::channel(Encoding::GB18030);
+        let (_sender, limits) = watch::channel(Limits { max_bytes: u64::MAX, max_age: None });
         let parts = Parts {
             data_dir: data_dir.to_owned(),
             queue: Arc::clone(&queue),
@@ -310,6 +330,7 @@ mod tests {
             speech: Arc::default(),
             health: Arc::default(),
             fallback,
+            limits,
         };
         let (writer, progress) = Writer::open(parts).unwrap();
         (writer, queue, progress)
@@ -321,7 +342,7 @@ mod tests {
 
     fn store_all(writer: &mut Writer, queue: &Queue) {
         let mut heap = Heap::default();
-        assert!(queue.take(&mut heap));
+        assert!(queue.take(&mut heap, None));
         let bytes = std::mem::take(&mut heap.bytes);
         assert!(writer.store(&mut heap.items, &bytes));
     }
@@ -396,7 +417,7 @@ mod tests {
         receive(&queue, b"two");
         receive(&queue, b"three");
         let mut heap = Heap::default();
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         let error = writer.commit(&heap.items, &heap.bytes).err().unwrap();
         assert!(error.to_string().contains("another program"), "{error}");
     }
@@ -411,7 +432,7 @@ mod tests {
             receive(&queue, &[0; 60_000]);
         }
         let mut heap = Heap::default();
-        queue.take(&mut heap);
+        queue.take(&mut heap, None);
         let (mut first, mut offset, mut commits) = (0, 0, 0);
         while first < heap.items.len() {
             let (items, bytes) = next_commit(&heap, first, offset);

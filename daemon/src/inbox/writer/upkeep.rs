@@ -1,0 +1,126 @@
+//! What the writer does between its transactions: it keeps the inbox within its limits, and the write-ahead log short.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use tracing::debug;
+
+use super::{Writer, explain};
+use crate::clock;
+use crate::health::Place;
+use crate::inbox::retention::{Limits, Retention, Step};
+use crate::inbox::schema::{FILE_NAME, PAGE_SIZE_BYTES};
+
+/// How large the write-ahead log is before it is copied into the database: this part of the inbox's size, as a
+/// divisor, within these bounds in bytes.
+const WAL_PART: u64 = 64;
+const WAL_BYTES: (u64, u64) = (256 * 1024, 16 * 1024 * 1024);
+
+/// From this size on, in bytes, the log is held up by somebody who reads for too long, and is cut back by force.
+const LONG_WAL_BYTES: u64 = 48 * 1024 * 1024;
+
+/// How often that is tried, and how long it may wait for readers.
+const CUT_BACK_EVERY: Duration = Duration::from_secs(5);
+const CUT_BACK_WAIT: Duration = Duration::from_millis(50);
+
+/// The state of the upkeep.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    retention: Retention,
+    /// The limits that the connection is set up for.
+    applied: Option<Limits>,
+    /// Whether another step should follow at once.
+    more: bool,
+    cut_back: Instant,
+}
+
+impl Upkeep {
+    pub(super) fn new() -> Self {
+        Self { retention: Retention::new(), applied: None, more: true, cut_back: Instant::now() }
+    }
+
+    /// Forgets what was set up: the connection is a new one.
+    pub(super) fn begin_anew(&mut self) {
+        self.applied = None;
+    }
+}
+
+impl Writer {
+    /// Returns how long the writer may wait for entries before there is something to do without them.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        if self.upkeep.more {
+            return Some(Duration::ZERO);
+        }
+        self.upkeep.retention.patience(&self.parts.limits.borrow())
+    }
+
+    /// Does one bounded step of what is to be done.
+    pub(super) fn keep_up(&mut self) {
+        let limits = *self.parts.limits.borrow_and_update();
+        let wal_bytes = self.file_bytes("-wal");
+        let result = self.apply(limits).and_then(|()| {
+            let beside = wal_bytes.min(LONG_WAL_BYTES).min(limits.max_bytes / 4);
+            self.upkeep.retention.step(&mut self.connection, &limits, beside, clock::now_ns())
+        });
+        match result {
+            Ok(Step { removed, more }) => {
+                self.upkeep.more = more;
+                self.parts.health.clear(Place::Retention);
+                if removed > 0 {
+                    debug!(removed, "removed the oldest entries");
+                    self.removed += removed;
+                    self.publish();
+                }
+            }
+            Err(error) => {
+                self.upkeep.more = false;
+                let problem = explain("old entries cannot be removed from the inbox", &error);
+                self.parts.health.report(Place::Retention, problem);
+            }
+        }
+        self.cut_back_log(wal_bytes);
+    }
+
+    /// Fits the write-ahead log to the size of the inbox.
+    fn apply(&mut self, limits: Limits) -> rusqlite::Result<()> {
+        if self.upkeep.applied.replace(limits) == Some(limits) {
+            return Ok(());
+        }
+        let bytes = (limits.max_bytes / WAL_PART).clamp(WAL_BYTES.0, WAL_BYTES.1);
+        self.connection.pragma_update(None, "wal_autocheckpoint", bytes / u64::from(PAGE_SIZE_BYTES))?;
+        self.connection.pragma_update(None, "journal_size_limit", bytes)
+    }
+
+    /// Cuts the write-ahead log back if it has grown long; tells if that is not to be had.
+    fn cut_back_log(&mut self, wal_bytes: u64) {
+        if wal_bytes < LONG_WAL_BYTES {
+            return self.parts.health.clear(Place::WriteAheadLog);
+        }
+        if self.upkeep.cut_back.elapsed() < CUT_BACK_EVERY {
+            return;
+        }
+        self.upkeep.cut_back = Instant::now();
+        if let Err(error) = self.checkpoint() {
+            debug!("{}", explain("the write-ahead log cannot be cut back", &error));
+        }
+        let left = self.file_bytes("-wal");
+        if left >= LONG_WAL_BYTES {
+            let problem = "another program has been reading inbox.db for long and keeps its write-ahead log from \
+                           being cut back; `fuser -v inbox.db` in the data directory names it";
+            self.parts.health.report(Place::WriteAheadLog, problem.to_owned());
+        }
+    }
+
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
+        let usual = crate::inbox::schema::BUSY_TIMEOUT;
+        self.connection.busy_timeout(CUT_BACK_WAIT)?;
+        let result = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.connection.busy_timeout(usual)?;
+        result
+    }
+
+    fn file_bytes(&self, suffix: &str) -> u64 {
+        let path = self.parts.data_dir.join(format!("{FILE_NAME}{suffix}"));
+        fs::metadata(path).map_or(0, |metadata| metadata.len())
+    }
+}
