@@ -23,6 +23,7 @@ mod peers;
 mod protocol;
 mod reading;
 mod readme;
+mod retention;
 mod safe_text;
 mod sending;
 mod support;

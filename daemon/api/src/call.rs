@@ -406,6 +406,12 @@ pub struct InboxStatus {
     pub newest_id: u64,
     /// The size of its files, in bytes.
     pub bytes: u64,
+    /// What it may take on the disk, its index included, in bytes: beyond, the oldest entries go.
+    #[serde(default)]
+    pub max_bytes: u64,
+    /// How many entries have gone since the start of the daemon, because of the limits of size or age.
+    #[serde(default)]
+    pub removed: u64,
     /// How many received messages the default consumer has not read.
     pub unread: u64,
 }

@@ -17,6 +17,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
                 unread,
+                ..InboxStatus::default()
             })
         })
         .await;
@@ -25,6 +26,11 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         problems.push(error.message);
         InboxStatus::default()
     });
+    let inbox = InboxStatus {
+        max_bytes: daemon.limits.borrow().max_bytes,
+        removed: daemon.progress.borrow().removed,
+        ..inbox
+    };
     let settings = &daemon.boot;
     let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
     let books = daemon.queue.books_and(new_drops);

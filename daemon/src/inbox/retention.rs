@@ -108,7 +108,7 @@ impl Retention {
         let cut =
             if excess_bytes > 0 || old > 0 { cut(connection, excess_bytes, old)? } else { Cut::default() };
         let removed = remove(connection, cut.id)?;
-        let shrunk = shrink(connection, &pages, allowed)?;
+        let shrunk = shrink(connection, allowed)?;
         Ok(Step { removed, more: shrunk || (cut.more && removed > 0) })
     }
 
@@ -183,7 +183,8 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<u64> {
 
 /// Gives a part of the free pages back to the file system, where the file is larger than it may be; tells whether
 /// there is more to give.
-fn shrink(connection: &Connection, pages: &Pages, allowed: u64) -> rusqlite::Result<bool> {
+fn shrink(connection: &Connection, allowed: u64) -> rusqlite::Result<bool> {
+    let pages = Pages::of(connection)?;
     let excess = pages.file.saturating_sub(allowed).min(pages.free);
     // A few pages more or less are not worth moving others for.
     if excess <= STEP_PAGES || !pages.can_shrink {

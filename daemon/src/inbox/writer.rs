@@ -125,8 +125,10 @@ impl Writer {
             }
             if heap.items.is_empty() {
                 self.keep_up();
+                self.tidy_up();
             }
         }
+        self.put_together();
         given_up
     }
 

@@ -31,12 +31,20 @@ pub(super) struct Upkeep {
     applied: Option<Limits>,
     /// Whether another step should follow at once.
     more: bool,
+    /// Whether entries were removed that the files still hold.
+    untidy: bool,
     cut_back: Instant,
 }
 
 impl Upkeep {
     pub(super) fn new() -> Self {
-        Self { retention: Retention::new(), applied: None, more: true, cut_back: Instant::now() }
+        Self {
+            retention: Retention::new(),
+            applied: None,
+            more: true,
+            untidy: false,
+            cut_back: Instant::now(),
+        }
     }
 
     /// Forgets what was set up: the connection is a new one.
@@ -69,6 +77,7 @@ impl Writer {
                 if removed > 0 {
                     debug!(removed, "removed the oldest entries");
                     self.removed += removed;
+                    self.upkeep.untidy = true;
                     self.publish();
                 }
             }
@@ -79,6 +88,20 @@ impl Writer {
             }
         }
         self.cut_back_log(wal_bytes);
+    }
+
+    /// Gives the space of what was removed back, now that nothing else is to be done.
+    pub(super) fn tidy_up(&mut self) {
+        if !self.upkeep.more && std::mem::take(&mut self.upkeep.untidy) {
+            self.put_together();
+        }
+    }
+
+    /// Copies the write-ahead log into the database and empties it, as far as readers let it.
+    pub(super) fn put_together(&mut self) {
+        if let Err(error) = self.checkpoint() {
+            debug!("{}", explain("the write-ahead log cannot be cut back", &error));
+        }
     }
 
     /// Fits the write-ahead log to the size of the inbox.
@@ -100,9 +123,7 @@ impl Writer {
             return;
         }
         self.upkeep.cut_back = Instant::now();
-        if let Err(error) = self.checkpoint() {
-            debug!("{}", explain("the write-ahead log cannot be cut back", &error));
-        }
+        self.put_together();
         let left = self.file_bytes("-wal");
         if left >= LONG_WAL_BYTES {
             let problem = "another program has been reading inbox.db for long and keeps its write-ahead log from \

@@ -1,0 +1,123 @@
+//! How much is kept: the limits of size and age, while running, at a reload and at a start.
+
+use std::fs;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::support::{Daemon, Peer, eventually, scaled};
+
+const MIB: u64 = 1024 * 1024;
+
+/// What a data directory's inbox takes on the disk, in bytes.
+fn bytes(data_dir: &Path) -> u64 {
+    let files = fs::read_dir(data_dir).unwrap().filter_map(|entry| entry.unwrap().metadata().ok());
+    files.map(|metadata| metadata.len()).sum()
+}
+
+/// Sends messages of so many bytes, each with its number in front, and waits until they are stored.
+fn send(daemon: &Daemon, peer: &Peer, messages: u64, length: usize) {
+    daemon.hear(peer, (0..messages).map(|number| format!("{number:0length$}")));
+}
+
+/// Checks that what is there is the newest of all that came, without holes, and that the status says so. What goes
+/// between two looks is no fault.
+fn is_the_newest_part(daemon: &Daemon, all: u64) {
+    eventually("a log without holes and the same in the status", || {
+        let ids: Vec<u64> = daemon.entries().iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
+        assert_eq!(ids.last(), Some(&all));
+        let inbox = &daemon.status()["inbox"];
+        let same = [&inbox["oldest_id"], &inbox["entries"], &inbox["unread"], &inbox["removed"]];
+        let whole = ids.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        let removed = if inbox["removed"] == 0 { 0 } else { ids[0] - 1 };
+        (whole && same == [&json!(ids[0]), &json!(ids.len()), &json!(ids.len()), &json!(removed)])
+            .then_some(())
+    });
+}
+
+#[test]
+fn a_full_inbox_keeps_its_size_and_the_newest_messages() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '8MiB'", &[]);
+    let peer = Peer::new();
+    let (mut most, mut all) = (0, 0);
+    for _ in 0..scaled(6, 60) {
+        send(&daemon, &peer, 2_000, 1_400);
+        all += 2_000;
+        most = most.max(bytes(&daemon.path("data")));
+    }
+    assert!(most <= 8 * MIB * 105 / 100 && most >= 8 * MIB * 95 / 100, "{most}");
+    is_the_newest_part(&daemon, all);
+}
+
+#[test]
+fn a_reload_lowers_the_size_of_an_idle_inbox() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '64MiB'", &[]);
+    send(&daemon, &Peer::new(), 8_000, 1_400);
+    assert_eq!(daemon.status()["inbox"]["oldest_id"], 1);
+    fs::write(daemon.path("config.toml"), "[inbox]\nmax_size = '4MiB'").unwrap();
+    daemon.signal(Signal::SIGHUP);
+    eventually("old entries to go", || {
+        (daemon.status()["inbox"]["bytes"].as_u64() < Some(5 * MIB)).then_some(())
+    });
+    is_the_newest_part(&daemon, 8_000);
+}
+
+#[test]
+fn a_start_applies_the_limits_to_what_is_there() {
+    let daemon = Daemon::start();
+    send(&daemon, &Peer::new(), 8_000, 1_400);
+    fs::write(daemon.path("config.toml"), "[inbox]\nmax_size = '4MiB'").unwrap();
+    let daemon = daemon.start_again();
+    eventually("old entries to go", || {
+        (daemon.status()["inbox"]["bytes"].as_u64() < Some(5 * MIB)).then_some(())
+    });
+    is_the_newest_part(&daemon, 8_000);
+}
+
+#[test]
+fn entries_go_when_they_are_too_old_though_nothing_comes() {
+    let daemon = Daemon::start_with("[inbox]\nmax_age = '1s'", &[]);
+    send(&daemon, &Peer::new(), 50, 10);
+    eventually("old entries to go", || (daemon.status()["inbox"]["entries"] == 1).then_some(()));
+    is_the_newest_part(&daemon, 50);
+}
+
+#[test]
+fn ids_go_on_behind_what_was_removed_and_so_do_readers() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '1MiB'", &[]);
+    let peer = Peer::new();
+    let mut follower = daemon.ctl_running(&["--json", "inbox", "--follow"]);
+    send(&daemon, &peer, 3_000, 1_400);
+    let daemon = daemon.start_again();
+    send(&daemon, &peer, 1, 10);
+    is_the_newest_part(&daemon, 3_001);
+    let removed = daemon.rpc().call("inbox", json!({ "after": 0, "limit": 1 }));
+    assert!(removed["entries"][0]["id"].as_u64() > Some(1_000), "reading begins at the oldest that is left");
+    assert!(follower.line().contains("\"id\":1,"), "who follows had the first while it was there");
+}
+
+#[test]
+fn a_program_that_holds_the_log_up_is_reported_and_nothing_is_lost() {
+    let daemon = Daemon::start_with("receive_buffer = '4MiB'\n[inbox]\nmax_size = '1GiB'", &[]);
+    let peer = Peer::new();
+    send(&daemon, &peer, 1, 10);
+    let reader = Connection::open(daemon.database()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
+    let mut all = 1;
+    let problem = eventually("the problem", || {
+        send(&daemon, &peer, 20, 60_000);
+        all += 20;
+        daemon.status()["problems"][0].as_str().map(str::to_owned)
+    });
+    assert!(problem.contains("another program has been reading inbox.db"), "{problem}");
+    reader.execute_batch("COMMIT").unwrap();
+    eventually("the log to be cut back", || {
+        send(&daemon, &peer, 1, 10);
+        all += 1;
+        (daemon.status()["state"] == "ok").then_some(())
+    });
+    let status = daemon.status();
+    assert_eq!((&status["stored"], &status["inbox"]["oldest_id"]), (&json!(all), &json!(1)));
+}
