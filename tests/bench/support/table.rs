@@ -1,0 +1,19 @@
+//! Printing a table: the first column to the left, the others to the right, each as wide as it must be.
+
+/// Prints a title, the names of the columns and the rows.
+pub(crate) fn table(title: &str, columns: &[&str], rows: &[Vec<String>]) {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([columns[column].len()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    println!("\n{title}");
+    let names: Vec<String> = columns.iter().map(|&name| name.to_owned()).collect();
+    for row in std::iter::once(&names).chain(rows) {
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| match column {
+            0 => format!("{cell:width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        println!("{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+    }
+}
