@@ -25,6 +25,12 @@ pub(crate) struct Daemon {
     address: SocketAddr,
 }
 
+/// How soon a daemon answered after its start.
+pub(crate) struct Answered {
+    pub(crate) version: Duration,
+    pub(crate) inbox: Duration,
+}
+
 /// The counters of a daemon, read in one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Books {
@@ -78,9 +84,27 @@ impl Daemon {
             assert!(child.runs(), "{}", log(&folder));
             Rpc::connect(&folder.path().join("s"))
         });
-        let status = rpc.call("status", json!({}));
-        let address = status["listen"][0].as_str().unwrap().parse().unwrap();
+        let address = address(&mut rpc);
         Self { folder, child, rpc, address }
+    }
+
+    /// Starts a daemon in the folder of one that was stopped, and measures how soon it answers.
+    pub(crate) fn start_timed(folder: TempDir) -> (Self, Answered) {
+        let began = Instant::now();
+        let child = Guard::start(&mut Self::command(&folder));
+        let mut rpc = loop {
+            if let Some(rpc) = Rpc::connect(&folder.path().join("s")) {
+                break rpc;
+            }
+            assert!(began.elapsed() < PATIENCE, "{}", log(&folder));
+            thread::sleep(Duration::from_micros(200));
+        };
+        rpc.call("version", json!({}));
+        let version = began.elapsed();
+        rpc.call("inbox", json!({ "order": "desc", "limit": 20 }));
+        let inbox = began.elapsed();
+        let address = address(&mut rpc);
+        (Self { folder, child, rpc, address }, Answered { version, inbox })
     }
 
     /// Prepares a daemon in a folder.
@@ -197,6 +221,11 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(began.elapsed() < PATIENCE, "waited in vain for {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+fn address(rpc: &mut Rpc) -> SocketAddr {
+    let status = rpc.call("status", json!({}));
+    status["listen"][0].as_str().unwrap().parse().unwrap()
 }
 
 fn log(folder: &TempDir) -> String {

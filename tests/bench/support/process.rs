@@ -44,10 +44,11 @@ impl Process {
         self.status("Threads:")
     }
 
+    /// Reads a number of its status; 0 if it has just ended.
     fn status(self, field: &str) -> u64 {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-        line.split_whitespace().next().unwrap().parse().unwrap()
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
+        line.split_whitespace().next().map_or(0, |number| number.parse().unwrap())
     }
 }
 
