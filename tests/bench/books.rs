@@ -23,7 +23,7 @@ use support::daemon::{Books, Daemon};
 use support::flood::Flood;
 use support::options::Options;
 use support::process::mebibytes;
-use support::table::table;
+use support::table::{progress, table};
 
 const PARTS: [&str; 2] = ["floods", "room"];
 const SENDERS: u64 = 4;
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     if options.wants("room", &PARTS) {
         trials.extend(room(&options));
     }
-    let outcomes: Vec<_> = trials.iter().map(run).collect();
+    let outcomes: Vec<_> = trials.iter().inspect(|trial| progress(&trial.name)).map(run).collect();
     print(&trials, &outcomes);
     let bad = |(trial, outcome): (&Trial, &Outcome)| {
         !outcome.balances() || (trial.must_keep_all && outcome.books.lost() > 0)

@@ -23,7 +23,7 @@ use support::flood::Flood;
 use support::options::Options;
 use support::process::mebibytes;
 use support::statistics::median;
-use support::table::table;
+use support::table::{progress, table};
 
 /// What a round of one contender came to.
 struct Round {
@@ -57,8 +57,9 @@ fn print_buffers(contenders: &[&Contender]) {
 /// Floods each contender in turns, and prints what it cost.
 fn compare(contenders: &[&Contender], datagrams: u64, bytes: usize, rounds: usize) {
     let mut results: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
-    for _ in 0..rounds {
+    for number in 1..=rounds {
         for (contender, results) in contenders.iter().zip(&mut results) {
+            progress(&format!("{bytes} bytes, round {number} of {rounds}: {}", contender.name));
             results.push(round(contender, datagrams, bytes));
         }
     }

@@ -3,8 +3,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+
+/// So long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection to the control socket.
 pub(crate) struct Rpc {
@@ -16,6 +20,7 @@ impl Rpc {
     /// Connects; none if nobody listens yet.
     pub(crate) fn connect(socket: &Path) -> Option<Self> {
         let writer = UnixStream::connect(socket).ok()?;
+        writer.set_read_timeout(Some(PATIENCE)).unwrap();
         Some(Self { reader: BufReader::new(writer.try_clone().unwrap()), writer })
     }
 
