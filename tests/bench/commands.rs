@@ -9,12 +9,20 @@
     reason = "a benchmark prints, and ends at the first fault"
 )]
 
+#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod support;
+
 use std::fs;
 use std::net::UdpSocket;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use support::daemon::{Daemon, new_folder};
+use support::options::Options;
+use support::process::mebibytes;
+use support::statistics::part;
+use support::table::table;
 
 const SMALLEST: &str = r#"fn main() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -24,25 +32,26 @@ const SMALLEST: &str = r#"fn main() {
 /// A command line that is timed.
 struct Contender {
     name: &'static str,
-    program: String,
-    args: Vec<String>,
-    times: Vec<Duration>,
+    command: Command,
+    /// In milliseconds.
+    times: Vec<f64>,
 }
 
 fn main() {
-    let rounds = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(300);
-    let folder = tempfile::tempdir().unwrap();
+    support::play_role();
+    let rounds = Options::read().number().unwrap_or(300);
+    let folder = new_folder();
     let smallest = build_smallest(folder.path());
-    let (mut daemon, socket) = start_daemon(folder.path());
+    let daemon = Daemon::start("log.level = \"error\"\n");
     let target = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = target.local_addr().unwrap();
 
     let nc = format!("echo hi | nc -u -w0 {} {}", to.ip(), to.port());
     let mut contenders = vec![
         contender("smallest Rust program", &smallest, &[&to.to_string()]),
-        ctl("udpchatctl version", &socket, &["version"]),
-        ctl("udpchatctl status", &socket, &["status"]),
-        ctl("udpchatctl send", &socket, &["send", &to.to_string(), "hi"]),
+        ctl("udpchatctl version", &daemon, &["version"]),
+        ctl("udpchatctl status", &daemon, &["status"]),
+        ctl("udpchatctl send", &daemon, &["send", &to.to_string(), "hi"]),
         contender("sh -c 'echo hi | nc -u -w0'", "sh", &["-c", &nc]),
     ];
     if Command::new("nc").arg("-h").stderr(Stdio::null()).status().is_err() {
@@ -51,10 +60,9 @@ fn main() {
     for _ in 0..rounds {
         contenders.iter_mut().for_each(time);
     }
-    print(&mut contenders, rounds);
-    print_memory(daemon.id());
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
+    print(&contenders, rounds);
+    let process = daemon.process();
+    println!("udpchatd afterwards: {}, {} threads", mebibytes(process.memory()), process.threads());
 }
 
 fn build_smallest(folder: &Path) -> String {
@@ -65,53 +73,34 @@ fn build_smallest(folder: &Path) -> String {
     program.display().to_string()
 }
 
-fn start_daemon(folder: &Path) -> (Child, String) {
-    let socket = folder.join("s");
-    let daemon = Command::new(env!("CARGO_BIN_EXE_udpchatd"))
-        .args(["--listen", "127.0.0.1:0", "--log-level", "error", "--data-dir"])
-        .arg(folder.join("data"))
-        .arg("--socket")
-        .arg(&socket)
-        .spawn()
-        .unwrap();
-    while UnixStream::connect(&socket).is_err() {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    (daemon, socket.display().to_string())
-}
-
 fn contender(name: &'static str, program: &str, args: &[&str]) -> Contender {
-    let args = args.iter().map(|arg| (*arg).to_owned()).collect();
-    Contender { name, program: program.to_owned(), args, times: Vec::new() }
+    let mut command = Command::new(program);
+    command.args(args);
+    Contender { name, command, times: Vec::new() }
 }
 
-fn ctl(name: &'static str, socket: &str, args: &[&str]) -> Contender {
-    contender(name, env!("CARGO_BIN_EXE_udpchatctl"), &[&["--socket", socket], args].concat())
+fn ctl(name: &'static str, daemon: &Daemon, args: &[&str]) -> Contender {
+    Contender { name, command: daemon.ctl(args), times: Vec::new() }
 }
 
 fn time(contender: &mut Contender) {
-    let mut command = Command::new(&contender.program);
-    command.args(&contender.args).stdin(Stdio::null()).stdout(Stdio::null());
+    let command = contender.command.stdin(Stdio::null()).stdout(Stdio::null());
     let began = Instant::now();
     assert!(command.status().unwrap().success(), "{}", contender.name);
-    contender.times.push(began.elapsed());
+    contender.times.push(began.elapsed().as_secs_f64() * 1e3);
 }
 
-fn print(contenders: &mut [Contender], rounds: usize) {
-    println!("whole processes, {rounds} rounds in turns");
-    println!("{:30} {:>10} {:>10} {:>8}", "command", "median ms", "p90 ms", "ratio");
-    let mut base = None;
-    for Contender { name, times, .. } in contenders {
-        times.sort_unstable();
-        let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e3;
-        let base = *base.get_or_insert(at(0.5));
-        println!("{name:30} {:>10.2} {:>10.2} {:>8.2}", at(0.5), at(0.9), at(0.5) / base);
-    }
-}
-
-fn print_memory(pid: u32) {
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return };
-    for line in status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("Threads")) {
-        println!("udpchatd afterwards: {line}");
-    }
+fn print(contenders: &[Contender], rounds: u64) {
+    let base = part(&contenders[0].times, 0.5);
+    let row = |contender: &Contender| {
+        let [median, p90] = [0.5, 0.9].map(|share| part(&contender.times, share));
+        let ratio = format!("{:.2}", median / base);
+        vec![contender.name.to_owned(), format!("{median:.2}"), format!("{p90:.2}"), ratio]
+    };
+    let rows: Vec<_> = contenders.iter().map(row).collect();
+    table(
+        &format!("whole processes, {rounds} rounds in turns"),
+        &["command", "median ms", "p90 ms", "ratio"],
+        &rows,
+    );
 }

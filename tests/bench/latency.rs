@@ -1,0 +1,176 @@
+//! How long a message takes from its sender to a line of `udpchatctl inbox --follow`; on its way it becomes durable.
+//! Without anything else to do, and beside a steady stream of other messages, which the same follower prints.
+//!
+//! `cargo bench --bench latency`, or with `-- quick` to see only that it runs.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and ends at the first fault"
+)]
+
+#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{ChildStdout, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use support::daemon::{Books, Daemon, eventually};
+use support::flood::Flood;
+use support::options::Options;
+use support::process::Guard;
+use support::statistics::part;
+use support::table::table;
+
+/// The time between two probes.
+const INTERVAL: Duration = Duration::from_millis(5);
+/// What a probe begins with; no other message holds it.
+const PROBE: &str = "probe-";
+/// So long a probe is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the daemon has to do beside the probes.
+struct Load {
+    name: String,
+    /// Messages a second.
+    rate: u64,
+    probes: usize,
+}
+
+/// What became of the probes.
+struct Outcome {
+    /// In milliseconds.
+    times: Vec<f64>,
+    sent: usize,
+    books: Books,
+}
+
+fn main() {
+    support::play_role();
+    let options = Options::read();
+    let seconds = options.pick(2, 10);
+    let mut loads = vec![Load { name: "idle".into(), rate: 0, probes: options.pick(200, 2000) }];
+    for rate in [20_000, 50_000] {
+        let probes = (Duration::from_secs(seconds).as_secs_f64() / INTERVAL.as_secs_f64()) as usize;
+        loads.push(Load { name: format!("{rate} others a second"), rate, probes });
+    }
+    let rows: Vec<_> = loads.iter().map(|load| row(load, &measure(load))).collect();
+    table(
+        "from the sender to the follower's line, in milliseconds",
+        &["beside", "probes", "seen", "p50", "p99", "max", "lost of all"],
+        &rows,
+    );
+}
+
+fn row(load: &Load, outcome: &Outcome) -> Vec<String> {
+    let figure = |share| format!("{:.2}", part(&outcome.times, share));
+    vec![
+        load.name.clone(),
+        outcome.sent.to_string(),
+        outcome.times.len().to_string(),
+        figure(0.5),
+        figure(0.99),
+        figure(1.0),
+        outcome.books.lost().to_string(),
+    ]
+}
+
+fn measure(load: &Load) -> Outcome {
+    let mut daemon = Daemon::start("receive_buffer = \"64MiB\"\n");
+    let mut follower = Follower::start(&daemon);
+    let seconds = (INTERVAL * load.probes as u32).as_secs() + 1;
+    let others = (load.rate > 0).then(|| Flood::paced(daemon.address(), load.rate, seconds, 100).start());
+    // The flood's process begins to send a little later.
+    thread::sleep(Duration::from_millis(100));
+    let sent = send_probes(daemon.address(), load.probes);
+    let times = sent.iter().enumerate().filter_map(|(number, &sent)| follower.seen(number, sent)).collect();
+    let others = others.map_or(0, |others| others.wait().datagrams);
+    let books = daemon.settle(others + sent.len() as u64);
+    Outcome { times, sent: sent.len(), books }
+}
+
+/// Sends probes, and returns when each was sent.
+fn send_probes(to: SocketAddr, count: usize) -> Vec<Instant> {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let began = Instant::now();
+    let probe = |number| {
+        let due = began + INTERVAL * number as u32;
+        thread::sleep(due.saturating_duration_since(Instant::now()));
+        let text = format!("{PROBE}{number} temperature=21.5 humidity=40 door=closed battery=97 signal=-61");
+        let sent = Instant::now();
+        socket.send_to(text.as_bytes(), to).unwrap();
+        sent
+    };
+    (0..count).map(probe).collect()
+}
+
+/// A running `udpchatctl inbox --follow`, and the probes that it has printed.
+struct Follower {
+    _process: Guard,
+    seen: Receiver<(usize, Instant)>,
+    /// The first one that is not yet asked for.
+    next: Option<(usize, Instant)>,
+}
+
+impl Follower {
+    /// Starts it, and waits until it follows.
+    fn start(daemon: &Daemon) -> Self {
+        let mut command = daemon.ctl(&["inbox", "--follow"]);
+        let mut process = Guard::start(command.stdout(Stdio::piped()));
+        let output = process.pipes().1.unwrap();
+        let (sender, seen) = mpsc::channel();
+        thread::spawn(move || watch(output, &sender));
+        let first = eventually("the follower", || {
+            // Numbers above those of the real probes: nobody asks for them.
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.send_to(format!("{PROBE}{} hello", usize::MAX).as_bytes(), daemon.address()).unwrap();
+            seen.recv_timeout(Duration::from_millis(100)).ok()
+        });
+        let mut follower = Self { _process: process, seen, next: Some(first) };
+        follower.pass_first_ones();
+        follower
+    }
+
+    /// Passes over what was sent to see whether it follows.
+    fn pass_first_ones(&mut self) {
+        while self.seen.recv_timeout(Duration::from_millis(300)).is_ok() {}
+        self.next = None;
+    }
+
+    /// Returns how many milliseconds after it was sent a probe was printed; none if it was not.
+    fn seen(&mut self, number: usize, sent: Instant) -> Option<f64> {
+        loop {
+            let (seen, at) = match self.next.take() {
+                Some(next) => next,
+                None => self.seen.recv_timeout(PATIENCE).ok()?,
+            };
+            if seen == number {
+                return Some((at - sent).as_secs_f64() * 1e3);
+            }
+            if seen > number {
+                self.next = Some((seen, at));
+                return None;
+            }
+        }
+    }
+}
+
+/// Notes when the line of each probe was read.
+fn watch(output: ChildStdout, seen: &Sender<(usize, Instant)>) {
+    let mut output = BufReader::with_capacity(1 << 16, output);
+    let mut line = String::new();
+    while output.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+        if let Some((_, probe)) = line.split_once(PROBE) {
+            let at = Instant::now();
+            let number = probe.split(' ').next().unwrap().parse().unwrap();
+            if seen.send((number, at)).is_err() {
+                return;
+            }
+        }
+        line.clear();
+    }
+}
