@@ -96,7 +96,7 @@ impl Page {
 /// a line takes up as many small entries as a page may have.
 fn most_bytes(entry: &Entry) -> usize {
     /// The names of all fields with what stands around their values, and the longest of the values of fixed length.
-    const FIELDS_BYTES: usize = 256;
+    const FIELDS_BYTES: usize = 232;
     let Entry::Message(message) = entry else { return FIELDS_BYTES };
     let texts = [Some(&message.text), message.name.as_ref(), message.error.as_ref()];
     let texts: usize = texts.into_iter().flatten().map(|text| json_length(text)).sum();
