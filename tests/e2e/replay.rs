@@ -241,11 +241,13 @@ fn what_would_fail_for_every_message_ends_the_replay_at_once() {
 fn a_daemon_that_goes_away_ends_the_replay() {
     let (daemon, peer) = (Daemon::start(), Peer::new());
     let socket = daemon.socket();
-    let mut replay = daemon.ctl_running(&["--json", "replay", "--file", "-", "--to", &peer.name()]);
-    replay.type_in(&recording(&[0]));
+    let file = daemon.path("inbox.jsonl");
+    // One every two seconds, for a minute: it is not at its end when the daemon goes.
+    std::fs::write(&file, recording(&std::array::from_fn::<_, 30, _>(|number| 2_000 * number as u64)))
+        .unwrap();
+    let mut replay = daemon.ctl_running(&["replay", "--file", file.to_str().unwrap(), "--to", &peer.name()]);
     assert_eq!(peer.receive().0, b"x");
     let (_folder, _) = daemon.into_folder();
-    replay.type_in(&recording(&[0]));
     assert_eq!(replay.wait().code(), Some(1));
     let args = ["--socket", socket.to_str().unwrap(), "replay", "--file", "-", "--to", "127.0.0.1:9"];
     ctl_without_daemon(&args, &[]).fails(3, &["no daemon"]);
