@@ -148,3 +148,125 @@ impl Pipeline {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::call::{SendParams, VersionParams};
+    use serde::de::IgnoredAny;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::net::UnixStream;
+
+    /// A pipeline, and the daemon's end of it.
+    fn connected() -> (Pipeline, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (reader, writer) = ours.into_split();
+        (Pipeline::new(LineReader::new(reader), writer, 0), theirs)
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    /// Answers as the daemon does: reads no further request before its answer is taken.
+    async fn answer_all(stream: UnixStream, mut answer: impl FnMut(u64) -> String) {
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = BufReader::new(reader).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let request: Value = serde_json::from_str(&line).unwrap();
+            writer.write_all(answer(request["id"].as_u64().unwrap()).as_bytes()).await.unwrap();
+        }
+    }
+
+    fn result(id: u64, result: &str) -> String {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n")
+    }
+
+    #[test]
+    fn requests_and_answers_larger_than_all_buffers_do_not_wait_for_each_other() {
+        run(async {
+            let (mut pipeline, theirs) = connected();
+            let large = format!("\"{}\"", "x".repeat(300_000));
+            let daemon = tokio::spawn(answer_all(theirs, move |id| result(id, &large)));
+            let text = Some("x".repeat(300_000));
+            for _ in 0..20 {
+                pipeline.ask(&SendParams { text: text.clone(), ..SendParams::default() }).unwrap();
+            }
+            assert!(pipeline.backlog_bytes() > 5_000_000);
+            for left in (0..20).rev() {
+                let answer: String = pipeline.answer().await.unwrap();
+                assert_eq!((answer.len(), pipeline.in_flight()), (300_000, left));
+            }
+            assert_eq!(pipeline.backlog_bytes(), 0);
+            drop(pipeline);
+            daemon.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn answers_come_in_order_and_an_error_is_of_one_request() {
+        run(async {
+            let (mut pipeline, theirs) = connected();
+            let error = serde_json::to_string(&ErrorObject::new(ErrorKind::SendFailed, "no route")).unwrap();
+            tokio::spawn(answer_all(theirs, move |id| match id {
+                2 => format!("{{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{error}}}\n"),
+                // A notification of a newer daemon, and fields that nobody knows yet.
+                3 => {
+                    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"news\",\"params\":{{}}}}\n{}", result(3, "3"))
+                }
+                id => result(id, &id.to_string()),
+            }));
+            (0..4).for_each(|_| pipeline.ask(&VersionParams {}).unwrap());
+            assert_eq!(pipeline.answer::<u64>().await.unwrap(), 1);
+            let refused = pipeline.answer::<u64>().await.unwrap_err();
+            assert!(
+                matches!(refused, ClientError::Refused(error) if error.data.kind == ErrorKind::SendFailed)
+            );
+            assert_eq!(pipeline.answer::<u64>().await.unwrap(), 3);
+            assert_eq!(pipeline.answer::<u64>().await.unwrap(), 4);
+            assert_eq!(pipeline.in_flight(), 0);
+        });
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_loses_nothing() {
+        run(async {
+            let (mut pipeline, mut theirs) = connected();
+            pipeline.ask(&VersionParams {}).unwrap();
+            for half in result(1, "\"whole\"").as_bytes().chunks(10) {
+                assert!(timeout(Duration::from_millis(1), pipeline.answer::<String>()).await.is_err());
+                theirs.write_all(half).await.unwrap();
+            }
+            assert_eq!(pipeline.answer::<String>().await.unwrap(), "whole");
+        });
+    }
+
+    #[test]
+    fn an_answer_to_another_request_is_not_taken_for_this_one() {
+        run(async {
+            let (mut pipeline, mut theirs) = connected();
+            pipeline.ask(&VersionParams {}).unwrap();
+            theirs.write_all(result(7, "1").as_bytes()).await.unwrap();
+            let error = pipeline.answer::<IgnoredAny>().await.unwrap_err();
+            assert!(matches!(error, ClientError::Protocol { .. }), "{error:?}");
+        });
+    }
+
+    #[test]
+    fn what_a_daemon_says_before_it_closes_counts_for_more_than_the_failed_write() {
+        run(async {
+            let (mut pipeline, mut theirs) = connected();
+            let error = serde_json::to_string(&ErrorObject::new(ErrorKind::Busy, "too many")).unwrap();
+            let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{error}}}\n");
+            theirs.write_all(line.as_bytes()).await.unwrap();
+            drop(theirs);
+            pipeline.ask(&VersionParams {}).unwrap();
+            pipeline.ask(&VersionParams {}).unwrap();
+            let refused = pipeline.answer::<IgnoredAny>().await.unwrap_err();
+            assert!(matches!(refused, ClientError::Refused(error) if error.data.kind == ErrorKind::Busy));
+            let closed = pipeline.answer::<IgnoredAny>().await.unwrap_err();
+            assert!(matches!(closed, ClientError::Closed), "{closed:?}");
+        });
+    }
+}
