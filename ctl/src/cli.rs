@@ -4,10 +4,13 @@ mod help;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use udpchat_api::call::DirectionFilter;
+
+use crate::command::replay::Speed;
 
 /// Sends and reads through udpchatd, the daemon that holds the UDP port.
 #[derive(Debug, Parser)]
@@ -49,6 +52,12 @@ pub(crate) enum Command {
     /// Print what is new since the last time, or history
     #[command(after_help = help::INBOX)]
     Inbox(InboxArgs),
+    /// Write entries to a file or a pipe, all or those that match
+    #[command(after_help = help::EXPORT)]
+    Export(ExportArgs),
+    /// Send messages of the inbox again, at the pace at which they came
+    #[command(after_help = help::REPLAY)]
+    Replay(Box<ReplayArgs>),
     /// List the named peers and those that were heard
     #[command(after_help = help::PEERS)]
     Peers,
@@ -134,30 +143,38 @@ impl MessageArgs {
     }
 }
 
+/// Which entries of the inbox: the same for everything that reads history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Which entries")]
+pub(crate) struct FilterArgs {
+    /// Only the last N entries
+    #[arg(short = 'n', long = "number", value_name = "N")]
+    pub(crate) number: Option<u64>,
+    /// Only messages from and to PEER, a name or an address
+    #[arg(long, value_name = "PEER")]
+    pub(crate) from: Option<String>,
+    /// Only `in`, what came (with the gaps), only `out`, what was sent, or `both`
+    #[arg(long, value_name = "DIRECTION", value_enum, hide_possible_values = true)]
+    pub(crate) direction: Option<Way>,
+    /// Only entries of T and later
+    #[arg(short = 'S', long, value_name = "T")]
+    pub(crate) since: Option<String>,
+    /// Only entries before T
+    #[arg(short = 'U', long, value_name = "T")]
+    pub(crate) until: Option<String>,
+    /// Only messages whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+}
+
 /// `inbox`: what to print, and how.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct InboxArgs {
-    /// History: the last N entries
-    #[arg(short = 'n', long = "number", value_name = "N", conflicts_with = "all")]
-    pub(crate) number: Option<u64>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     /// History: all entries
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "number")]
     pub(crate) all: bool,
-    /// History: only messages from and to PEER, a name or an address
-    #[arg(long, value_name = "PEER")]
-    pub(crate) from: Option<String>,
-    /// History: only `in`, what came (with the gaps), only `out`, what was sent, or `both`
-    #[arg(long, value_name = "DIRECTION", value_enum, hide_possible_values = true)]
-    pub(crate) direction: Option<Way>,
-    /// History: only entries of T and later
-    #[arg(short = 'S', long, value_name = "T")]
-    pub(crate) since: Option<String>,
-    /// History: only entries before T
-    #[arg(short = 'U', long, value_name = "T")]
-    pub(crate) until: Option<String>,
-    /// History: only messages whose text matches the regular expression RE
-    #[arg(long, value_name = "RE")]
-    pub(crate) grep: Option<String>,
     /// History: newest first
     #[arg(short, long, conflicts_with = "follow")]
     pub(crate) reverse: bool,
@@ -197,6 +214,48 @@ impl From<Way> for DirectionFilter {
             Way::Both => Self::Both,
         }
     }
+}
+
+/// `export`: which entries, as what, and where to.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ExportArgs {
+    /// `jsonl`, an entry a line as `inbox --json` prints it, or `pcap`, messages as UDP packets
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
+    pub(crate) format: Format,
+    /// Write to FILE instead of standard output; what is in it goes away. `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// The formats that `export` writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// An entry a line, as JSON
+    #[default]
+    Jsonl,
+    /// A capture file, for Wireshark and its like
+    Pcap,
+}
+
+/// `replay`: which messages, where to, and how fast.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ReplayArgs {
+    // The brackets would be links in a documentation comment.
+    #[arg(long, value_name = "TO", help = "A peer's name, host[:port] or [v6]:port, as `send` takes it")]
+    pub(crate) to: String,
+    /// X times as fast as it was; `max` or 0 makes no pauses
+    #[arg(long, value_name = "X", default_value = "1")]
+    pub(crate) speed: Speed,
+    /// Make no pause longer than T, for example 1s or 500ms
+    #[arg(long, value_name = "T", value_parser = crate::time::span)]
+    pub(crate) max_pause: Option<Duration>,
+    /// Replay what `export` wrote, instead of the inbox; `-` is standard input
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["number", "from", "since", "until", "grep"])]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 fn entry_id(text: &str) -> Result<u64, String> {

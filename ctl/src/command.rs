@@ -1,8 +1,12 @@
 //! The commands, one file each. A command asks the daemon and hands what it answers to the output.
 
+pub(crate) mod export;
+mod filter;
 pub(crate) mod inbox;
+mod pages;
 pub(crate) mod peers;
 pub(crate) mod reload;
+pub(crate) mod replay;
 pub(crate) mod reply;
 pub(crate) mod send;
 pub(crate) mod status;

@@ -125,6 +125,15 @@ impl CtlError {
         self.with(|failure| failure.causes.extend(causes))
     }
 
+    /// Says what failed on the whole; what failed in it becomes the cause.
+    #[must_use]
+    pub(crate) fn within(self, message: impl Into<String>) -> Self {
+        self.with(|failure| {
+            let cause = std::mem::replace(&mut failure.message, message.into());
+            failure.causes.insert(0, cause);
+        })
+    }
+
     /// Says what to do next.
     #[must_use]
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
@@ -285,6 +294,15 @@ mod tests {
         let failure = failure(error.into());
         assert_eq!(failure.message, "the connection to the daemon failed");
         assert_eq!(failure.causes, ["the wire broke"]);
+    }
+
+    #[test]
+    fn what_failed_in_the_whole_becomes_its_cause() {
+        let error = ClientError::Io(io::Error::other("the wire broke"));
+        let failure = failure(CtlError::from(error).within("the work is not done"));
+        assert_eq!((failure.message.as_str(), failure.kind.as_str()), ("the work is not done", "closed"));
+        assert_eq!(failure.causes, ["the connection to the daemon failed", "the wire broke"]);
+        assert!(matches!(CtlError::ReaderGone.within("x"), CtlError::ReaderGone));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Look, Parsed};
-use crate::command::{Context, inbox, peers, reload, reply, send, status, stop, version};
+use crate::command::{Context, export, inbox, peers, reload, replay, reply, send, status, stop, version};
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
@@ -45,7 +45,10 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
         .build()
         .map_err(|error| CtlError::failed("the program cannot start").caused_by(&error))?;
     let context = Context { output, socket: cli.global.socket };
-    runtime.block_on(dispatch(cli.command, context))
+    let done = runtime.block_on(dispatch(cli.command, context));
+    // A read of standard input that is still waiting must not hold up the end.
+    runtime.shutdown_background();
+    done
 }
 
 async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
@@ -53,6 +56,8 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
         Command::Send(arguments) => send::run(context, &arguments).await,
         Command::Reply(arguments) => reply::run(context, &arguments).await,
         Command::Inbox(arguments) => inbox::run(context, &arguments).await,
+        Command::Export(arguments) => export::run(context, &arguments).await,
+        Command::Replay(arguments) => replay::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
         Command::Status => status::run(context).await,
         Command::Reload => reload::run(context).await,

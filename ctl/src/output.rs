@@ -6,6 +6,8 @@ mod entry;
 mod failure;
 mod hexdump;
 mod peers;
+mod progress;
+mod sink;
 mod status;
 mod style;
 
@@ -22,6 +24,8 @@ use udpchat_api::call::{Peer, Status};
 use udpchat_api::line::to_line;
 use udpchat_api::{Entry, safe};
 
+pub(crate) use self::progress::{Progress, Reached};
+pub(crate) use self::sink::Sink;
 use self::style::Palette;
 use crate::cli::Look;
 use crate::error::{CtlError, Result};
@@ -56,6 +60,21 @@ impl Output {
     /// Returns whether a person is looking at standard output.
     pub(crate) fn is_for_a_person(&self) -> bool {
         !self.look.json && self.stdout.get_ref().is_terminal()
+    }
+
+    /// Returns whether standard output is a terminal, whatever is to be printed.
+    pub(crate) fn is_terminal(&self) -> bool {
+        self.stdout.get_ref().is_terminal()
+    }
+
+    /// Returns whether a person is looking at standard error and wants notes there.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.look.quiet && !self.look.json && io::stderr().is_terminal()
+    }
+
+    /// Prints data as it is. It must be safe already, or not for terminals.
+    pub(crate) fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write(bytes)
     }
 
     /// Prints a value as one line of JSON.
@@ -201,7 +220,7 @@ fn local_time(at: Timestamp, zone: &TimeZone) -> String {
 }
 
 /// Shows a number with separators between the thousands.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.char_indices() {
@@ -213,10 +232,14 @@ fn grouped(number: u64) -> String {
     out
 }
 
-/// Shows a number of things: `1 byte`, `2,000 bytes`.
-fn counted(number: u64, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", grouped(number))
+/// Shows a number of things: `1 byte`, `2,000 bytes`, `3 entries`.
+pub(crate) fn counted(number: u64, thing: &str) -> String {
+    let shown = grouped(number);
+    match (number, thing.strip_suffix('y')) {
+        (1, _) => format!("{shown} {thing}"),
+        (_, Some(stem)) => format!("{shown} {stem}ies"),
+        (_, None) => format!("{shown} {thing}s"),
+    }
 }
 
 #[cfg(test)]
@@ -232,6 +255,10 @@ mod tests {
         }
         assert_eq!(counted(1, "byte"), "1 byte");
         assert_eq!(counted(2_000, "byte"), "2,000 bytes");
+        assert_eq!(
+            (counted(1, "entry"), counted(0, "entry")),
+            ("1 entry".to_owned(), "0 entries".to_owned())
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The times that users write: a date, a time, a span back from now, or a word.
 
+use std::time::Duration;
+
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
 use crate::error::{CtlError, Result};
 
@@ -50,6 +52,15 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
     }
     let span: Span = text.parse().ok()?;
     Some(now.checked_sub(span.abs()).ok()?.timestamp())
+}
+
+/// Reads a length of time, such as `1s`, `500ms`, `1m30s`; days and longer have no fixed length.
+///
+/// # Errors
+/// Anything else, and what is negative; the text is for people.
+pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
+    let span: Option<SignedDuration> = text.trim().parse().ok();
+    span.and_then(|span| span.try_into().ok()).ok_or_else(|| "for example 500ms, 1s, 1m30s".to_owned())
 }
 
 /// Returns the time of now, in the time zone of this machine.
@@ -110,6 +121,17 @@ mod tests {
         for (text, expected) in table {
             let expected: Timestamp = expected.parse().unwrap();
             assert_eq!(parse(text, &now()).unwrap(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_read_with_their_units() {
+        let table = [("1s", 1_000), ("500ms", 500), ("1m30s", 90_000), (" 1.5s ", 1_500), ("0s", 0)];
+        for (text, milliseconds) in table {
+            assert_eq!(span(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "1", "-1s", "soon", "1d"] {
+            assert!(span(text).is_err(), "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ Examples:
   udpchatctl inbox
   udpchatctl inbox --follow
   udpchatctl reply '#812' thanks
+  udpchatctl export -o inbox.jsonl
   udpchatctl status
 
 Data goes to standard output, everything else to standard error.
@@ -46,8 +47,8 @@ Examples:
 /// Below `inbox --help`.
 pub(super) const INBOX: &str = "\
 Without history flags: prints what came in since the last time, oldest first, and counts it as read once it is
-written. With any of -n, -a, --from, --direction, -S, -U, --grep, -r: prints history, the last 20 entries unless
--n or -a says otherwise, oldest first unless -r, both directions unless --direction; nothing counts as read.
+written. With -a, -r or any flag that says which entries: prints history, the last 20 of those unless -n or -a says
+otherwise, oldest first unless -r, both directions unless --direction; nothing counts as read.
 
 T is a time (2026-11-22 14:00, 2026-11-22, RFC 3339), a span back from now (90s, 10m, 2h, 1h30m, 3d, 2w), now,
 today or yesterday (their midnights).
@@ -62,6 +63,37 @@ Examples:
   udpchatctl inbox -n 50 --from bob
   udpchatctl inbox --all --since yesterday --grep 'error|warn'
   udpchatctl --json inbox --consumer backup";
+
+/// Below `export --help`.
+pub(super) const EXPORT: &str = "\
+Without a filter: everything up to the newest entry of now, oldest first, gaps included. Nothing counts as read.
+T is a time or a span back from now, as `inbox` takes it.
+
+In a capture each message is an IP packet with the addresses and the time of the entry, as microseconds allow. An
+address of ours that is not known is written as 0.0.0.0 or ::. Gaps, and what the kernel refused to send, are no
+packets; they are counted on standard error.
+
+Examples:
+  udpchatctl export > inbox.jsonl
+  udpchatctl export --from bob --since yesterday -o bob.jsonl
+  udpchatctl export --grep error | jq -r .text
+  udpchatctl export --format pcap -o inbox.pcap
+  udpchatctl export --format pcap -n 1000 | tshark -r -";
+
+/// Below `replay --help`.
+pub(super) const REPLAY: &str = "\
+Sends the bytes of received messages again, through the daemon and from its port, in their order and at their pace.
+--direction out or both sends what was sent. Gaps are skipped. What arrives meanwhile is not replayed.
+T of --since and --until is a time or a span back from now, as `inbox` takes it.
+
+A message that the kernel refuses to send does not stop the others; the exit status is 5 then.
+
+Examples:
+  udpchatctl replay --to 192.168.43.7:7788
+  udpchatctl replay --from bob --since 2h --to test-bench --speed 10
+  udpchatctl replay -n 1000 --to 127.0.0.1:9999 --speed max
+  udpchatctl replay --to bob --max-pause 1s
+  udpchatctl replay --file inbox.jsonl --to 127.0.0.1:9999";
 
 /// Below `peers --help`.
 pub(super) const PEERS: &str = "\

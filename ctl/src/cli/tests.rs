@@ -71,6 +71,16 @@ fn what_makes_no_sense_together_is_refused() {
         &["inbox", "--peek", "--from", "bob"],
         &["inbox", "--consumer", "x", "-n", "3"],
         &["inbox", "-r", "-f"],
+        &["export", "-n", "x"],
+        &["export", "--format", "csv"],
+        &["export", "--peek"],
+        &["replay"],
+        &["replay", "--to", "bob", "--speed", "-1"],
+        &["replay", "--to", "bob", "--speed", "fast"],
+        &["replay", "--to", "bob", "--max-pause", "10"],
+        &["replay", "--to", "bob", "--file", "f", "--from", "bob"],
+        &["replay", "--to", "bob", "--file", "f", "-n", "3"],
+        &["replay", "--to", "bob", "--file", "f", "--since", "2h"],
         &["reply", "x", "y"],
         &["reply", "-1", "y"],
     ] {
@@ -79,6 +89,8 @@ fn what_makes_no_sense_together_is_refused() {
     accepted(&["send", "bob", "--lines", "--file", "f", "-e", "gbk", "--escape"]);
     accepted(&["send", "bob", "--lines", "--file", "f", "--hex"]);
     accepted(&["inbox", "--peek", "--consumer", "x", "-f", "--hex"]);
+    accepted(&["export", "-n", "3", "--from", "bob", "-S", "2h", "-U", "now", "--grep", "x", "-o", "-"]);
+    accepted(&["replay", "--to", "bob", "--file", "-", "--direction", "both", "--max-pause", "1s"]);
 }
 
 #[test]
@@ -91,7 +103,9 @@ fn an_id_may_be_written_as_it_is_shown() {
 
 #[test]
 fn help_is_shown_for_every_command() {
-    for command in ["send", "reply", "inbox", "peers", "status", "reload", "stop", "version"] {
+    for command in
+        ["send", "reply", "inbox", "export", "replay", "peers", "status", "reload", "stop", "version"]
+    {
         assert!(matches!(parse(&[command, "--help"]), Parsed::Show(_)), "{command}");
     }
     assert!(matches!(parse(&["-V"]), Parsed::Show(_)));

@@ -16,6 +16,7 @@ use crate::MAX_LINE_BYTES;
 use crate::call::{Call, ENTRY_NOTIFICATION};
 use crate::entry::Entry;
 use crate::line::{LineError, LineReader, to_line};
+use crate::pipeline::Pipeline;
 use crate::rpc::{ErrorObject, Reply, Request, Version};
 
 /// How long the daemon may take for an answer. Its own waits end after 10 seconds at most: beyond this it hangs.
@@ -114,6 +115,11 @@ impl Client {
         answer.await.map_err(|_| ClientError::Silent)?
     }
 
+    /// Turns the connection into one with many requests in flight; it must have no subscription.
+    pub fn into_pipeline(self) -> Pipeline {
+        Pipeline::new(self.reader, self.writer, self.last_id)
+    }
+
     /// Waits for the next entry of the subscription; none once the daemon has closed the connection.
     ///
     /// Dropping the waiting future loses nothing: what was read stays in the buffer.
@@ -136,18 +142,8 @@ impl Client {
 
     async fn exchange(&mut self, method: &str, params: &impl Serialize) -> Result<Value, ClientError> {
         self.last_id += 1;
-        let params = serde_json::to_value(params).map_err(protocol)?;
         let id = Value::from(self.last_id);
-        let request = Request {
-            jsonrpc: Version::V2,
-            id: Some(id.clone()),
-            method: method.to_owned(),
-            params: Some(params),
-        };
-        let line = to_line(&request).map_err(protocol)?;
-        if line.len() > MAX_LINE_BYTES {
-            return Err(ClientError::TooLong { bytes: line.len() });
-        }
+        let line = request_line(self.last_id, method, params)?;
         // A daemon that refuses the connection says why and closes: its words count for more than the failed write.
         let written = self.writer.write_all(&line).await;
         loop {
@@ -173,6 +169,22 @@ impl Client {
     }
 }
 
+/// Renders a request as a line.
+pub(crate) fn request_line(id: u64, method: &str, params: &impl Serialize) -> Result<Vec<u8>, ClientError> {
+    let params = serde_json::to_value(params).map_err(protocol)?;
+    let request = Request {
+        jsonrpc: Version::V2,
+        id: Some(Value::from(id)),
+        method: method.to_owned(),
+        params: Some(params),
+    };
+    let line = to_line(&request).map_err(protocol)?;
+    if line.len() > MAX_LINE_BYTES {
+        return Err(ClientError::TooLong { bytes: line.len() });
+    }
+    Ok(line)
+}
+
 fn entry_of(reply: Reply) -> Result<Option<Entry>, ClientError> {
     match (reply.method.as_deref(), reply.params) {
         (Some(ENTRY_NOTIFICATION), Some(params)) => {
@@ -184,6 +196,6 @@ fn entry_of(reply: Reply) -> Result<Option<Entry>, ClientError> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-fn protocol(error: serde_json::Error) -> ClientError {
+pub(crate) fn protocol(error: serde_json::Error) -> ClientError {
     ClientError::Protocol { what: error.to_string() }
 }

@@ -3,19 +3,23 @@
 //!
 //! JSON-RPC 2.0, one object a line, UTF-8. `PROTOCOL.md` beside this crate is the protocol's text; its examples
 //! are run as a test. This crate holds the types ([`entry`], [`call`], [`rpc`]), the framing ([`mod@line`]), a
-//! [`client`], and the one function that makes received text safe to show ([`safe`]). It opens no UDP socket
+//! [`client`] and its [`pipeline`], and the one function that makes received text safe to show ([`safe`]). It opens no UDP socket
 //! and knows no file but the socket it is given.
 
 pub mod call;
 pub mod client;
 pub mod entry;
 pub mod line;
+pub mod pipeline;
+pub mod raw;
 pub mod rpc;
 pub mod safe;
 
 pub use client::{Client, ClientError};
 pub use entry::{Direction, EncodingBy, Entry, Gap, Message, Raw};
 pub use jiff::Timestamp;
+pub use pipeline::Pipeline;
+pub use raw::{EntryLines, RawInboxAnswer};
 pub use rpc::{ErrorKind, ErrorObject};
 
 /// The number of the control protocol.

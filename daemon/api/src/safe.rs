@@ -81,6 +81,10 @@ impl serde_json::ser::Formatter for SafeJson {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // Most text is plain, and seen to be in one go.
+        if fragment.bytes().all(is_plain) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut written = 0;
         for (at, character) in fragment.char_indices().filter(|(_, character)| is_unsafe(*character)) {
             writer.write_all(&fragment.as_bytes()[written..at])?;
@@ -93,8 +97,17 @@ impl serde_json::ser::Formatter for SafeJson {
     }
 }
 
+/// Tells whether a byte stands for a character of ASCII that shows: such a one is never unsafe.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
 /// Returns how many bytes a text takes inside the quotes of [`SafeJson`], at most.
 pub fn json_length(text: &str) -> usize {
+    // Most text is plain, and counted in one go.
+    if text.bytes().all(|byte| is_plain(byte) && byte != b'"' && byte != b'\\') {
+        return text.len();
+    }
     let length = |character: char| match character {
         ' '..='~' if character != '"' && character != '\\' => 1,
         _ if is_unsafe(character) => 6 * character.len_utf16(),

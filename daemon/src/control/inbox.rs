@@ -1,11 +1,11 @@
 //! The method `inbox`: a page of entries.
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{InboxAnswer, InboxParams};
-use udpchat_api::entry::most_entry_bytes;
 use udpchat_api::safe::json_length;
 use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
@@ -92,11 +92,24 @@ impl Page {
     }
 }
 
-/// Returns how many bytes an entry takes as JSON, at most.
+/// Returns how many bytes an entry takes as JSON, at most: closer than [`udpchat_api::entry::most_entry_bytes`], so that
+/// a line takes up as many small entries as a page may have.
 fn most_bytes(entry: &Entry) -> usize {
-    match entry {
-        Entry::Gap(_) => most_entry_bytes(0, 0),
-        Entry::Message(message) => most_entry_bytes(json_length(&message.text), message.raw.0.len()),
+    /// The names of all fields with what stands around their values, and the longest of the values of fixed length.
+    const FIELDS_BYTES: usize = 232;
+    let Entry::Message(message) = entry else { return FIELDS_BYTES };
+    let texts = [Some(&message.text), message.name.as_ref(), message.error.as_ref()];
+    let texts: usize = texts.into_iter().flatten().map(|text| json_length(text)).sum();
+    let addresses = most_address_bytes(Some(message.peer)) + most_address_bytes(message.local);
+    FIELDS_BYTES + texts + addresses + message.raw.0.len().div_ceil(3) * 4
+}
+
+/// Returns how many bytes an address takes as text, at most.
+fn most_address_bytes(address: Option<SocketAddr>) -> usize {
+    match address {
+        None => 0,
+        Some(SocketAddr::V4(_)) => "255.255.255.255:65535".len(),
+        Some(SocketAddr::V6(_)) => "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535".len(),
     }
 }
 
@@ -106,16 +119,33 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_entry_takes_more_than_was_reckoned(text in r"(\PC|[\x00-\x9f]|一){0,300}") {
+        fn no_entry_takes_more_than_was_reckoned(text in r"(\PC|[\x00-\x9f]|一){0,300}", v6: bool) {
+            let address = match v6 {
+                true => "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",
+                false => "255.255.255.255:65535",
+            };
             let entry: Entry = serde_json::from_value(serde_json::json!({
-                "type": "message", "id": u64::MAX, "at": "2026-11-22T06:03:05.123456Z", "direction": "in",
-                "peer": "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",
-                "local": "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",
-                "name": "一".repeat(64), "text": text, "encoding": "windows-1252", "encoding_by": "remembered",
-                "bytes": text.len(), "raw": "",
+                "type": "message", "id": u64::MAX, "at": "2026-11-22T06:03:05.123456Z", "direction": "out",
+                "peer": address, "local": address, "name": "一".repeat(64), "text": text,
+                "encoding": "x-mac-cyrillic", "encoding_by": "remembered", "bytes": 65_535, "raw": "AAAA",
+                "error": text,
             })).unwrap();
+            // A comma stands between two entries.
             let line = udpchat_api::line::to_line(&entry).unwrap();
             proptest::prop_assert!(line.len() <= most_bytes(&entry));
+            let closely = line.len() + 6 * text.len() + 100;
+            proptest::prop_assert!(most_bytes(&entry) <= closely);
         }
+    }
+
+    #[test]
+    fn a_page_takes_up_as_many_small_entries_as_it_may_have() {
+        let entry: Entry = serde_json::from_value(serde_json::json!({
+            "type": "message", "id": 1_000_000, "at": "2026-11-22T06:03:05.123456Z", "direction": "in",
+            "peer": "192.168.100.100:10000", "local": "192.168.100.101:7788", "text": "x".repeat(100),
+            "encoding": "utf-8", "encoding_by": "detected", "bytes": 100, "raw": "eHh4".repeat(34),
+        }))
+        .unwrap();
+        assert!(ENVELOPE_BYTES + MAX_ENTRIES as usize * most_bytes(&entry) <= MAX_LINE_BYTES);
     }
 }

@@ -1,11 +1,11 @@
 //! What a run of `inbox` prints: a pure function of its arguments.
 
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 use udpchat_api::call::{DirectionFilter, InboxParams, SubscribeParams};
 
-use crate::cli::InboxArgs;
+use crate::cli::{FilterArgs, InboxArgs};
+use crate::command::filter::Filter;
 use crate::error::Result;
-use crate::time;
 
 /// How many entries history shows if nothing is said.
 const HISTORY_ENTRIES: u64 = 20;
@@ -29,16 +29,6 @@ pub(super) enum Part {
     All { newest_first: bool },
 }
 
-/// Which entries are wanted.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Filter {
-    pub(super) from: Option<String>,
-    pub(super) direction: Option<DirectionFilter>,
-    pub(super) since: Option<Timestamp>,
-    pub(super) until: Option<Timestamp>,
-    pub(super) grep: Option<String>,
-}
-
 impl Plan {
     /// Makes the plan; `now` is asked only if a time is given.
     ///
@@ -52,56 +42,33 @@ impl Plan {
             return Ok(Self { part, filter, follow });
         }
         let newest_first = arguments.reverse;
-        let part = match arguments.number {
+        let part = match arguments.filter.number {
             _ if arguments.all => Part::All { newest_first },
             number => Part::Last { count: number.unwrap_or(HISTORY_ENTRIES), newest_first },
         };
-        let time = |text: &Option<String>| text.as_ref().map(|text| time::parse(text, &now())).transpose();
-        let filter = Filter {
-            from: arguments.from.clone(),
-            direction: arguments.direction.map(Into::into),
-            since: time(&arguments.since)?,
-            until: time(&arguments.until)?,
-            grep: arguments.grep.clone(),
-        };
-        Ok(Self { part, filter, follow })
+        Ok(Self { part, filter: Filter::of(&arguments.filter, now)?, follow })
     }
 
     /// Returns the question for a page.
     pub(super) fn page(&self) -> InboxParams {
-        let Filter { from, direction, since, until, grep } = &self.filter;
-        InboxParams {
-            from: from.clone(),
-            direction: *direction,
-            since: *since,
-            until: *until,
-            grep: grep.clone(),
-            ..InboxParams::default()
-        }
+        self.filter.page()
     }
 
     /// Returns the question for what comes behind a cursor.
     pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
-        let Filter { from, direction, since, until, grep } = &self.filter;
-        SubscribeParams {
-            after: Some(after),
-            from: from.clone(),
-            direction: *direction,
-            since: *since,
-            until: *until,
-            grep: grep.clone(),
-        }
+        let InboxParams { from, direction, since, until, grep, .. } = self.filter.page();
+        SubscribeParams { after: Some(after), from, direction, since, until, grep }
     }
 }
 
 fn is_history(arguments: &InboxArgs) -> bool {
-    let InboxArgs { number, all, from, direction, since, until, grep, reverse, .. } = arguments;
-    let filters = [from, since, until, grep].into_iter().any(Option::is_some);
-    *all || *reverse || filters || number.is_some() || direction.is_some()
+    arguments.all || arguments.reverse || arguments.filter != FilterArgs::default()
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
     use crate::cli::Way;
 
@@ -112,6 +79,10 @@ mod tests {
 
     fn none() -> InboxArgs {
         InboxArgs::default()
+    }
+
+    fn filtered(filter: FilterArgs) -> InboxArgs {
+        InboxArgs { filter, ..none() }
     }
 
     #[test]
@@ -128,13 +99,14 @@ mod tests {
     #[test]
     fn every_history_flag_means_the_last_twenty_of_both_directions() {
         let text = || Some("2h".to_owned());
-        for arguments in [
-            InboxArgs { from: text(), ..none() },
-            InboxArgs { since: text(), ..none() },
-            InboxArgs { until: text(), ..none() },
-            InboxArgs { grep: text(), ..none() },
-            InboxArgs { direction: Some(Way::Both), ..none() },
+        for filter in [
+            FilterArgs { from: text(), ..FilterArgs::default() },
+            FilterArgs { since: text(), ..FilterArgs::default() },
+            FilterArgs { until: text(), ..FilterArgs::default() },
+            FilterArgs { grep: text(), ..FilterArgs::default() },
+            FilterArgs { direction: Some(Way::Both), ..FilterArgs::default() },
         ] {
+            let arguments = InboxArgs { filter, ..none() };
             let plan = plan(&arguments);
             assert_eq!(plan.part, Part::Last { count: 20, newest_first: false }, "{arguments:?}");
             assert_ne!(plan.filter.direction, Some(DirectionFilter::In));
@@ -146,7 +118,12 @@ mod tests {
     #[test]
     fn a_number_or_all_says_how_many() {
         assert_eq!(
-            plan(&InboxArgs { number: Some(3), since: Some("today".to_owned()), ..none() }).part,
+            plan(&filtered(FilterArgs {
+                number: Some(3),
+                since: Some("today".to_owned()),
+                ..FilterArgs::default()
+            }))
+            .part,
             Part::Last { count: 3, newest_first: false }
         );
         assert_eq!(
@@ -157,14 +134,14 @@ mod tests {
 
     #[test]
     fn the_filters_reach_both_questions() {
-        let plan = plan(&InboxArgs {
+        let plan = plan(&filtered(FilterArgs {
             from: Some("bob".to_owned()),
             direction: Some(Way::Out),
             since: Some("2h".to_owned()),
             until: Some("now".to_owned()),
             grep: Some("x".to_owned()),
-            ..none()
-        });
+            ..FilterArgs::default()
+        }));
         let (page, subscription) = (plan.page(), plan.subscription(7));
         assert_eq!(page.since, Some("2026-11-22T12:00:00Z".parse().unwrap()));
         assert_eq!(page.until, Some("2026-11-22T14:00:00Z".parse().unwrap()));
@@ -178,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_clock_is_asked_only_if_a_time_is_given() {
-        let arguments = InboxArgs { number: Some(1), ..none() };
+        let arguments = filtered(FilterArgs { number: Some(1), ..FilterArgs::default() });
         assert!(Plan::of(&arguments, || panic!("the clock was asked")).is_ok());
     }
 }

@@ -1,0 +1,141 @@
+//! Messages as packets of a capture file, which Wireshark, tshark and tcpdump read.
+//!
+//! The file's format is that of <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html>, with times in
+//! nanoseconds. Nothing was captured: each packet is made of an entry, with the addresses and the time that it has.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use etherparse::PacketBuilder;
+use udpchat_api::{Direction, Entry, Message, Timestamp};
+
+use crate::output::counted;
+
+/// Says that times are in nanoseconds, and in which order the bytes of numbers are.
+const MAGIC: u32 = 0xa1b2_3c4d;
+
+/// LINKTYPE_RAW: packets begin with an IP header, of version 4 or 6.
+const LINK_TYPE: u32 = 101;
+
+/// More than the longest packet has, in bytes.
+const SNAP_BYTES: u32 = 256 * 1024;
+
+/// The hop limit of the packets, which no entry knows: what most systems send with.
+const HOPS: u8 = 64;
+
+/// Returns what stands at the beginning of the file.
+pub(super) fn file_header() -> Vec<u8> {
+    let version = (2_u16, 4_u16);
+    let mut header = MAGIC.to_le_bytes().to_vec();
+    header.extend(version.0.to_le_bytes());
+    header.extend(version.1.to_le_bytes());
+    // Two reserved fields.
+    header.extend([0; 8]);
+    header.extend(SNAP_BYTES.to_le_bytes());
+    header.extend(LINK_TYPE.to_le_bytes());
+    header
+}
+
+/// Makes packets, and counts what cannot be one.
+#[derive(Debug)]
+pub(super) struct Capture {
+    /// Our port where an entry does not know it; 0 if nobody does.
+    port: u16,
+    packets: u64,
+    gaps: u64,
+    not_sent: u64,
+    unfit: u64,
+}
+
+impl Capture {
+    /// Begins; `port` stands in where an entry does not know our address.
+    pub(super) fn new(port: Option<u16>) -> Self {
+        Self { port: port.unwrap_or(0), packets: 0, gaps: 0, not_sent: 0, unfit: 0 }
+    }
+
+    /// Adds the packet of an entry to `out`, if it is one.
+    pub(super) fn add(&mut self, entry: &Entry, out: &mut Vec<u8>) {
+        let count = match entry {
+            Entry::Gap(_) => &mut self.gaps,
+            Entry::Message(message) if message.error.is_some() => &mut self.not_sent,
+            Entry::Message(message) => match record(message, self.port) {
+                Some(record) => {
+                    out.extend(record);
+                    &mut self.packets
+                }
+                None => &mut self.unfit,
+            },
+        };
+        *count += 1;
+    }
+
+    /// Tells whether any entry is no packet.
+    pub(super) fn has_left_out(&self) -> bool {
+        self.gaps + self.not_sent + self.unfit > 0
+    }
+
+    /// Tells how many packets there are, and how many entries were left out, and why.
+    pub(super) fn summary(&self) -> String {
+        let mut parts = vec![counted(self.packets, "packet")];
+        if self.gaps > 0 {
+            parts.push(format!("{} left out", counted(self.gaps, "gap")));
+        }
+        if self.not_sent > 0 {
+            parts.push(format!(
+                "{} left out that the kernel refused to send",
+                counted(self.not_sent, "message")
+            ));
+        }
+        if self.unfit > 0 {
+            parts.push(format!("{} left out that fit into no packet", counted(self.unfit, "message")));
+        }
+        parts.join(", ")
+    }
+}
+
+/// Returns the record of a message: its time, its length twice, and its packet. None if it fits into no packet, or
+/// its time into no record.
+fn record(message: &Message, port: u16) -> Option<Vec<u8>> {
+    let packet = packet(message, port)?;
+    let (seconds, nanoseconds) = time(message.at)?;
+    let length = u32::try_from(packet.len()).ok()?;
+    let fields = [seconds, nanoseconds, length, length].map(u32::to_le_bytes);
+    Some([fields.as_flattened(), &packet].concat())
+}
+
+/// Returns seconds since 1970 and nanoseconds of a second.
+fn time(at: Timestamp) -> Option<(u32, u32)> {
+    let nanoseconds = u128::try_from(at.as_nanosecond()).ok()?;
+    let second = 1_000_000_000;
+    Some((u32::try_from(nanoseconds / second).ok()?, (nanoseconds % second) as u32))
+}
+
+/// Returns the IP packet of a message, with its checksums.
+fn packet(message: &Message, port: u16) -> Option<Vec<u8>> {
+    let local = message.local.unwrap_or_else(|| SocketAddr::new(unspecified(message.peer), port));
+    let (source, destination) = match message.direction {
+        Direction::In => (message.peer, local),
+        Direction::Out => (local, message.peer),
+    };
+    let builder = match (source.ip(), destination.ip()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), HOPS),
+        (from, to) => PacketBuilder::ipv6(as_v6(from).octets(), as_v6(to).octets(), HOPS),
+    };
+    let builder = builder.udp(source.port(), destination.port());
+    let mut packet = Vec::with_capacity(builder.size(message.raw.0.len()));
+    builder.write(&mut packet, &message.raw.0).ok()?;
+    Some(packet)
+}
+
+fn unspecified(like: SocketAddr) -> IpAddr {
+    if like.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() }
+}
+
+fn as_v6(address: IpAddr) -> Ipv6Addr {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,182 @@
+//! Which parts of the log are asked for next, and in which order their pages are given out.
+//!
+//! Ids have no holes, so a part can be asked for before the one in front of it has come. A page may end before its
+//! part does, where its line is full or its time over; then the rest becomes a part of its own, which is asked for
+//! before all that lies behind it.
+
+use std::collections::VecDeque;
+
+use udpchat_api::RawInboxAnswer;
+
+use super::{PAGE_ENTRIES, Span};
+
+/// How many pages are asked for or held at once; each has 512 KiB at most.
+const PAGES_AHEAD: usize = 4;
+
+/// The parts that are not given out yet, in the order of their ids.
+pub(super) struct Parts {
+    parts: VecDeque<Part>,
+    /// Where the parts begin that were asked for, in the order of asking.
+    asked: VecDeque<u64>,
+    /// What no part was made of yet.
+    rest: Span,
+    /// How many ids the next part has.
+    step: u64,
+}
+
+struct Part {
+    span: Span,
+    state: State,
+}
+
+enum State {
+    Wanted,
+    Asked,
+    Held(RawInboxAnswer),
+}
+
+/// A page from which there is no going on.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the daemon's pages do not get beyond entry #{0}")]
+pub(super) struct Stuck(u64);
+
+impl Parts {
+    /// Cuts a span into parts of at most `step` ids; one that is larger than a page is never cut.
+    pub(super) fn new(span: Span, step: u64) -> Self {
+        Self { parts: VecDeque::new(), asked: VecDeque::new(), rest: span, step }
+    }
+
+    /// Returns what to ask for next; none while enough is on its way.
+    pub(super) fn ask(&mut self) -> Option<Span> {
+        let waiting = self.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count();
+        if waiting >= PAGES_AHEAD {
+            return None;
+        }
+        let wanted = |part: &&mut Part| matches!(part.state, State::Wanted);
+        if self.parts.iter_mut().find(wanted).is_none() && self.rest.ids() > 0 {
+            let last = self.rest.after.saturating_add(self.step).min(self.rest.last);
+            self.parts.push_back(Part { span: Span { after: self.rest.after, last }, state: State::Wanted });
+            self.rest.after = last;
+        }
+        let part = self.parts.iter_mut().find(wanted)?;
+        part.state = State::Asked;
+        self.asked.push_back(part.span.after);
+        Some(part.span)
+    }
+
+    /// Takes up the answer to the oldest question without one.
+    pub(super) fn answered(&mut self, page: RawInboxAnswer) -> Result<(), Stuck> {
+        let after = self.asked.pop_front();
+        let Some(at) = self.parts.iter().position(|part| Some(part.span.after) == after) else {
+            return Ok(());
+        };
+        let part = &mut self.parts[at];
+        let next = page.next;
+        let is_cut = page.more && next < part.span.last;
+        if is_cut && next <= part.span.after {
+            return Err(Stuck(part.span.after));
+        }
+        let covered = next.saturating_sub(part.span.after);
+        part.state = State::Held(page);
+        if is_cut {
+            let rest = Span { after: next, last: part.span.last };
+            part.span.last = next;
+            self.parts.insert(at + 1, Part { span: rest, state: State::Wanted });
+        }
+        self.adapt(is_cut, covered);
+        Ok(())
+    }
+
+    /// Makes the parts smaller where they do not fit into a page, and by and by larger again.
+    fn adapt(&mut self, is_cut: bool, covered: u64) {
+        if self.step > PAGE_ENTRIES {
+            return;
+        }
+        let step = if is_cut { covered - covered / 8 } else { self.step + self.step / 64 + 1 };
+        self.step = step.clamp(1, PAGE_ENTRIES);
+    }
+
+    /// Gives out the page whose turn it is, if it has come.
+    pub(super) fn take(&mut self) -> Option<RawInboxAnswer> {
+        match self.parts.pop_front()? {
+            Part { state: State::Held(page), .. } => Some(page),
+            other => {
+                self.parts.push_front(other);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers as a daemon does whose line is full after `fit(id)` entries from an id on; a page names its entries.
+    fn answer(span: Span, fit: impl Fn(u64) -> u64) -> RawInboxAnswer {
+        let next = span.last.min(span.after + fit(span.after).clamp(1, PAGE_ENTRIES));
+        let ids: Vec<u64> = (span.after + 1..=next).collect();
+        let json = serde_json::json!({ "entries": ids, "next": next, "more": next < span.last });
+        serde_json::from_str(&json.to_string()).unwrap()
+    }
+
+    /// Reads a span to its end; returns the ids in the order in which they came, and how many pages that took.
+    fn read(span: Span, step: u64, fit: impl Fn(u64) -> u64) -> (Vec<u64>, usize) {
+        let mut parts = Parts::new(span, step);
+        let mut daemon = VecDeque::new();
+        let (mut ids, mut pages) = (Vec::new(), 0);
+        loop {
+            let ready = parts.take();
+            while let Some(span) = parts.ask() {
+                daemon.push_back(span);
+            }
+            assert!(
+                parts.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count() <= PAGES_AHEAD
+            );
+            if let Some(page) = ready {
+                ids.extend(
+                    page.entries.iter().map(|id| std::str::from_utf8(id).unwrap().parse::<u64>().unwrap()),
+                );
+                continue;
+            }
+            let Some(span) = daemon.pop_front() else { return (ids, pages) };
+            parts.answered(answer(span, &fit)).unwrap();
+            pages += 1;
+        }
+    }
+
+    #[test]
+    fn every_entry_comes_once_and_in_order_however_full_the_pages_are() {
+        let span = Span { after: 99, last: 12_345 };
+        for step in [PAGE_ENTRIES, u64::MAX] {
+            for fit in [1_000, 415, 3, 1] {
+                let (ids, _) = read(span, step, |_| fit);
+                assert!(ids.into_iter().eq(100..=12_345), "{step} {fit}");
+            }
+            let (ids, _) = read(span, step, |after| [1_000, 1, 400, 7][(after % 4) as usize]);
+            assert!(ids.into_iter().eq(100..=12_345), "{step}");
+        }
+    }
+
+    #[test]
+    fn the_parts_adapt_to_what_fits_into_a_page() {
+        let span = Span { after: 0, last: 1_000_000 };
+        assert_eq!(read(span, PAGE_ENTRIES, |_| 1_000).1, 1_000);
+        let (_, pages) = read(span, PAGE_ENTRIES, |_| 400);
+        assert!(pages < 2_500 * 3 / 2, "{pages}");
+    }
+
+    #[test]
+    fn an_empty_span_asks_for_nothing() {
+        assert_eq!(read(Span { after: 7, last: 7 }, PAGE_ENTRIES, |_| 1_000), (Vec::new(), 0));
+        assert_eq!(read(Span { after: 7, last: 3 }, u64::MAX, |_| 1_000), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn a_page_that_does_not_get_on_is_an_error() {
+        let mut parts = Parts::new(Span { after: 5, last: 20 }, PAGE_ENTRIES);
+        parts.ask().unwrap();
+        let page = RawInboxAnswer { next: 5, more: true, ..RawInboxAnswer::default() };
+        assert_eq!(parts.answered(page), Err(Stuck(5)));
+    }
+}

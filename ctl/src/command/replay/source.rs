@@ -1,0 +1,230 @@
+//! Where the messages of a replay come from: the inbox, or a file that `export` wrote.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use serde::Deserialize;
+use udpchat_api::call::DirectionFilter;
+use udpchat_api::line::{LineError, LineReader};
+use udpchat_api::{Direction, Raw, Timestamp};
+
+use crate::cli::ReplayArgs;
+use crate::command::Context;
+use crate::command::filter::Filter;
+use crate::command::pages::Pages;
+use crate::error::{CtlError, Exit, Result};
+use crate::output::Reached;
+
+/// One entry of a recording.
+#[derive(Debug, PartialEq)]
+pub(super) enum Item {
+    /// A message to send again.
+    Message(Recorded),
+    /// Messages are missing here.
+    Gap,
+    /// A message that the kernel had refused to send.
+    NeverSent,
+    /// A message of the direction that is not wanted.
+    OtherDirection,
+}
+
+/// A message as it was recorded.
+#[derive(Debug, PartialEq)]
+pub(super) struct Recorded {
+    /// What it is called in errors.
+    pub(super) place: String,
+    /// When it came.
+    pub(super) at: Timestamp,
+    /// Its bytes.
+    pub(super) raw: Raw,
+}
+
+/// The entries of a recording, one after the other.
+pub(super) enum Source {
+    Inbox(Box<Stored>),
+    File(Box<Written>),
+}
+
+/// Entries of the inbox.
+pub(super) struct Stored {
+    pages: Pages,
+    items: VecDeque<Item>,
+    cursor: u64,
+    direction: DirectionFilter,
+}
+
+/// Lines of a file.
+pub(super) struct Written {
+    lines: LineReader<tokio::fs::File>,
+    name: String,
+    number: u64,
+    direction: DirectionFilter,
+}
+
+/// What matters of an entry.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Entry {
+    Message {
+        #[serde(default)]
+        id: Option<u64>,
+        at: Timestamp,
+        direction: Direction,
+        raw: Raw,
+        #[serde(default)]
+        error: Option<String>,
+    },
+    Gap {},
+}
+
+impl Source {
+    /// Opens the file, or selects the messages of the inbox; received ones, if nothing else is said.
+    pub(super) async fn open(context: &Context<'_>, arguments: &ReplayArgs) -> Result<Self> {
+        let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
+        let direction = *filter.direction.get_or_insert(DirectionFilter::In);
+        if let Some(path) = &arguments.file {
+            return Ok(Self::File(Box::new(Written::open(path, direction)?)));
+        }
+        let pages = Pages::select(context.connect().await?, &filter, arguments.filter.number).await?;
+        let cursor = pages.span().after;
+        Ok(Self::Inbox(Box::new(Stored { pages, items: VecDeque::new(), cursor, direction })))
+    }
+
+    /// Returns the next entry, none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Item>> {
+        match self {
+            Self::Inbox(stored) => stored.next().await,
+            Self::File(written) => written.next().await,
+        }
+    }
+
+    /// Returns how far the recording has been read, when so many messages are sent.
+    pub(super) fn reached(&self, done: u64) -> Reached {
+        let looked_at = match self {
+            Self::Inbox(stored) => {
+                let span = stored.pages.span();
+                Some((stored.cursor.saturating_sub(span.after), span.ids()))
+            }
+            Self::File(_) => None,
+        };
+        Reached { done, looked_at, total: None }
+    }
+}
+
+impl Stored {
+    async fn next(&mut self) -> Result<Option<Item>> {
+        while self.items.is_empty() {
+            let Some(page) = self.pages.next().await? else { return Ok(None) };
+            self.cursor = page.next;
+            for entry in page.entries.iter() {
+                let item = item(entry, self.direction, |id| format!("#{}", id.unwrap_or_default()));
+                self.items.push_back(item.map_err(|error| {
+                    let what = "the daemon's answer holds something that is no entry";
+                    CtlError::new(Exit::Failed, "protocol", what).caused_by(&error)
+                })?);
+            }
+        }
+        Ok(self.items.pop_front())
+    }
+}
+
+impl Written {
+    fn open(path: &Path, direction: DirectionFilter) -> Result<Self> {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        let file = match is_stdin {
+            true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
+            false => File::open(path),
+        };
+        let file = file.map_err(|error| unreadable(&name, &error))?;
+        let lines = LineReader::new(tokio::fs::File::from_std(file));
+        Ok(Self { lines, name, number: 0, direction })
+    }
+
+    async fn next(&mut self) -> Result<Option<Item>> {
+        loop {
+            self.number += 1;
+            let line = match self.lines.next().await {
+                Ok(Some(line)) => line,
+                Ok(None) => return Ok(None),
+                Err(LineError::Io(error)) => return Err(unreadable(&self.name, &error)),
+                Err(error @ LineError::TooLong) => return Err(no_entry(&error).at_line(self.number)),
+            };
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let number = self.number;
+            let item = item(line, self.direction, |_| format!("line {number}"));
+            return item.map(Some).map_err(|error| no_entry(&error).at_line(number));
+        }
+    }
+}
+
+fn item(
+    entry: &[u8],
+    wanted: DirectionFilter,
+    place: impl FnOnce(Option<u64>) -> String,
+) -> serde_json::Result<Item> {
+    Ok(match serde_json::from_slice(entry)? {
+        Entry::Gap {} => Item::Gap,
+        Entry::Message { direction, .. } if !is_wanted(direction, wanted) => Item::OtherDirection,
+        Entry::Message { error: Some(_), .. } => Item::NeverSent,
+        Entry::Message { id, at, raw, .. } => Item::Message(Recorded { place: place(id), at, raw }),
+    })
+}
+
+fn is_wanted(direction: Direction, wanted: DirectionFilter) -> bool {
+    match wanted {
+        DirectionFilter::Both => true,
+        DirectionFilter::In => direction == Direction::In,
+        DirectionFilter::Out => direction == Direction::Out,
+    }
+}
+
+fn no_entry(error: &dyn std::error::Error) -> CtlError {
+    CtlError::usage("this is no entry as `export` writes it").caused_by(error)
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> CtlError {
+    CtlError::failed(format!("cannot read {name}")).caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(entry: &str, wanted: DirectionFilter) -> serde_json::Result<Item> {
+        item(entry.as_bytes(), wanted, |id| format!("{id:?}"))
+    }
+
+    const MESSAGE: &str =
+        r#"{"type":"message","id":7,"at":"2026-11-22T14:03:05.5Z","direction":"in","raw":"AAE=","new":{}}"#;
+
+    #[test]
+    fn of_an_entry_only_what_is_sent_again_must_be_there() {
+        let item = read(MESSAGE, DirectionFilter::In).unwrap();
+        let Item::Message(message) = item else { panic!("{item:?}") };
+        assert_eq!((message.place.as_str(), message.raw), ("Some(7)", Raw(vec![0, 1])));
+        assert_eq!(message.at, "2026-11-22T14:03:05.5Z".parse().unwrap());
+        for part in [r#""type":"message","#, r#""at":"2026-11-22T14:03:05.5Z","#, r#""direction":"in","#] {
+            assert!(read(&MESSAGE.replace(part, ""), DirectionFilter::In).is_err(), "{part}");
+        }
+        for no_entry in ["", "7", "{}", "[]", "null", r#"{"type":"news"}"#, &MESSAGE.replace("AAE=", "?")] {
+            assert!(read(no_entry, DirectionFilter::Both).is_err(), "{no_entry}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_sent_again_is_told_apart() {
+        let out = MESSAGE.replace(r#""in""#, r#""out""#);
+        let refused = out.replace(r#""new":{}"#, r#""error":"no route""#);
+        assert_eq!(read(MESSAGE, DirectionFilter::Out).unwrap(), Item::OtherDirection);
+        assert_eq!(read(&out, DirectionFilter::In).unwrap(), Item::OtherDirection);
+        assert!(matches!(read(&out, DirectionFilter::Both).unwrap(), Item::Message(_)));
+        assert_eq!(read(&refused, DirectionFilter::Out).unwrap(), Item::NeverSent);
+        let gap = r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06Z","lost":37,"reason":"queue_full"}"#;
+        assert_eq!(read(gap, DirectionFilter::Out).unwrap(), Item::Gap);
+    }
+}

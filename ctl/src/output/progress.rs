@@ -1,0 +1,102 @@
+//! How far a long command has come: one line on standard error that is drawn over itself, for a person who waits.
+
+use std::time::{Duration, Instant};
+
+use super::{complain, counted, grouped};
+
+/// How often the line is drawn at most.
+const PERIOD: Duration = Duration::from_millis(200);
+
+/// How far the work has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reached {
+    /// How many things are done.
+    pub(crate) done: u64,
+    /// How many there are, where that is known.
+    pub(crate) total: Option<u64>,
+    /// How much was looked at, of how much, where the things are no measure.
+    pub(crate) looked_at: Option<(u64, u64)>,
+}
+
+/// A line of progress. Dropping it erases it.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    /// Whether anybody sees it.
+    on: bool,
+    thing: &'static str,
+    began: Instant,
+    drawn: Option<Instant>,
+    /// How many columns the drawn line takes.
+    width: usize,
+}
+
+impl Progress {
+    /// Begins; `thing` is what is counted, in the singular. Nothing is drawn unless it is on.
+    pub(crate) fn begin(on: bool, thing: &'static str) -> Self {
+        Self { on, thing, began: Instant::now(), drawn: None, width: 0 }
+    }
+
+    /// Draws how far the work has come, if it is time to.
+    pub(crate) fn show(&mut self, reached: &Reached) {
+        let is_time = self.drawn.unwrap_or(self.began).elapsed() >= PERIOD;
+        if self.on && is_time {
+            self.draw(&line(reached, self.thing, self.began.elapsed()));
+            self.drawn = Some(Instant::now());
+        }
+    }
+
+    /// Draws over what stands there, without escape sequences: every terminal knows the carriage return.
+    fn draw(&mut self, line: &str) {
+        let columns = line.chars().count();
+        complain(format!("\r{line}{:1$}", "", self.width.saturating_sub(columns)).as_bytes());
+        self.width = columns;
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.width > 0 {
+            self.draw("");
+            complain(b"\r");
+        }
+    }
+}
+
+fn line(reached: &Reached, thing: &str, elapsed: Duration) -> String {
+    let mut line = match reached.total {
+        Some(total) => format!("{} of about {}", grouped(reached.done), counted(total, thing)),
+        None => counted(reached.done, thing),
+    };
+    let share = reached.looked_at.or(reached.total.map(|total| (reached.done, total)));
+    if let Some((part, whole)) = share.filter(|(_, whole)| *whole > 0) {
+        // Never more than all, also where more has come than was expected.
+        let percent = u128::from(part.min(whole)) * 100 / u128::from(whole);
+        line += &format!(", {percent} %");
+    }
+    let rate = reached.done as f64 / elapsed.as_secs_f64().max(0.001);
+    line + &format!(", {}/s", grouped(rate as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(done: u64, total: Option<u64>, looked_at: Option<(u64, u64)>, milliseconds: u64) -> String {
+        line(&Reached { done, total, looked_at }, "entry", Duration::from_millis(milliseconds))
+    }
+
+    #[test]
+    fn a_line_tells_how_many_how_far_and_how_fast() {
+        let text = shown(412_000, Some(1_000_000), None, 1_350);
+        assert_eq!(text, "412,000 of about 1,000,000 entries, 41 %, 305,185/s");
+        assert_eq!(shown(12, None, Some((500, 2_000)), 2_000), "12 entries, 25 %, 6/s");
+        assert_eq!(shown(1, None, None, 1_000), "1 entry, 1/s");
+    }
+
+    #[test]
+    fn odd_figures_are_shown_without_nonsense() {
+        assert_eq!(shown(0, Some(0), None, 0), "0 of about 0 entries, 0/s");
+        assert_eq!(shown(7, Some(5), None, 1_000), "7 of about 5 entries, 100 %, 7/s");
+        assert_eq!(shown(u64::MAX, Some(u64::MAX), None, 1_000_000_000).split(", ").nth(1), Some("100 %"));
+    }
+}

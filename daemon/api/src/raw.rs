@@ -1,0 +1,97 @@
+//! Entries that are passed on as they came: their JSON is neither taken apart nor written anew.
+//!
+//! What the daemon writes is safe text already ([`crate::safe`]), so the lines may go where a line of JSON may.
+
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// A page of the inbox as [`crate::call::InboxAnswer`], with its entries as lines.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct RawInboxAnswer {
+    /// The entries.
+    pub entries: EntryLines,
+    /// The cursor to go on from.
+    pub next: u64,
+    /// Whether there may be more now.
+    pub more: bool,
+}
+
+/// Entries as JSON, one object a line, each line with its end; reads from a JSON array of objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryLines {
+    bytes: Vec<u8>,
+    count: u64,
+}
+
+impl EntryLines {
+    /// Returns the lines as bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns how many entries there are.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns each entry's JSON, without its line end.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.bytes.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+    }
+
+    fn push(&mut self, entry: &str) {
+        self.bytes.extend_from_slice(entry.as_bytes());
+        self.bytes.push(b'\n');
+        self.count += 1;
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryLines {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Entries)
+    }
+}
+
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = EntryLines;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<EntryLines, A::Error> {
+        let mut lines = EntryLines::default();
+        while let Some(entry) = entries.next_element::<&'de RawValue>()? {
+            lines.push(entry.get());
+        }
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_stay_as_they_were_written() {
+        let page =
+            r#"{"entries":[{"b":1,"a":"\u001b\u202e\n"},{"new":[1, {}]}],"next":7,"more":true,"unread":1}"#;
+        let page: RawInboxAnswer = serde_json::from_slice(page.as_bytes()).unwrap();
+        assert_eq!((page.next, page.more, page.entries.count()), (7, true, 2));
+        let lines: Vec<_> = page.entries.iter().collect();
+        assert_eq!(lines, [&br#"{"b":1,"a":"\u001b\u202e\n"}"#[..], br#"{"new":[1, {}]}"#]);
+        assert_eq!(page.entries.as_bytes(), [lines[0], b"\n", lines[1], b"\n"].concat());
+    }
+
+    #[test]
+    fn no_entries_are_no_lines() {
+        let page: RawInboxAnswer = serde_json::from_str(r#"{"entries":[],"next":0,"more":false}"#).unwrap();
+        assert_eq!((page.entries.count(), page.entries.iter().count()), (0, 0));
+        assert!(serde_json::from_str::<EntryLines>("7").is_err());
+    }
+}
