@@ -186,7 +186,7 @@ fn serve(
     let receivers = start_receivers(&daemon, &stop).map_err(system("cannot start reception"))?;
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
-    let _runs_until_the_end = runtime.spawn(indexing::keep_up(Arc::clone(&daemon), daemon.progress.clone()));
+    indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
     let served = runtime.block_on(serve_control(&daemon, control_listener));
     drop(control_socket);
 

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use udpchat_api::call::Order;
+use udpchat_config::PeerAddress;
 
 use super::address::unpack;
 use super::index::clue::Clue;
@@ -301,6 +302,35 @@ impl Reader {
             }
             Ok(heard)
         })
+    }
+
+    /// Returns the newest message, older than what [`Self::heard`] looks at, that was received from a peer and that
+    /// `is_its` accepts, and its sender; looks for it as long as `go_on` says.
+    pub(crate) fn last_heard(
+        &self,
+        peer: PeerAddress,
+        is_its: impl Fn(SocketAddr) -> bool,
+        go_on: impl FnMut() -> bool,
+    ) -> rusqlite::Result<Option<(SocketAddr, Heard)>> {
+        let newest = self.published.load(Ordering::Acquire);
+        let range = Range {
+            before: Some(newest.saturating_sub(PEERS_WINDOW_IDS) + 1),
+            received: true,
+            clue: Arc::new(Clue::of_peer(peer)),
+            order: Order::Desc,
+            ..Range::default()
+        };
+        let mut last = None;
+        let visit = |entry: Stored| match entry.body {
+            Body::Received { peer: sender, .. } if peer.matches(sender) && is_its(sender) => {
+                let heard = Heard { last_id: entry.id, last_at_ns: entry.at_ns, messages: 0, unread: 0 };
+                last = Some((sender, heard));
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        };
+        self.scan(&range, visit, go_on)?;
+        Ok(last)
     }
 
     /// Returns the size of the inbox's files, in bytes.

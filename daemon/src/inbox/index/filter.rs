@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 use super::clue::Evidence;
-use super::key::{Key, MAX_FILTER_BITS_LOG2, Which, content_positions, folded, pair_hash, quad_hash};
+use super::key::{Key, MAX_FILTER_BITS_LOG2, Which, content_positions, pair_hash, quad_hash};
 use super::store::{CHUNK_WORDS, Fault};
 use crate::inbox::Kind;
 
@@ -22,14 +22,19 @@ const FULL_EIGHTHS: usize = 7;
 /// How many of the pieces of four bytes that came last are known to be in the filter, as a power of two.
 const RECENT_LOG2: u32 = 13;
 
+/// The words of a bit for each pair of bytes.
+const PAIR_WORDS: usize = 1 << (u16::BITS - 6);
+
 /// Reads the entries of a block, one after the other.
 pub(super) struct Builder {
     origin: Vec<u64>,
     content: Vec<u64>,
     /// One bit for each pair of bytes: cheaper to set than three of the filter, where they go at the end.
-    pairs: Vec<u64>,
+    pairs: Box<[u64; PAIR_WORDS]>,
     /// The pieces of four bytes that came last, each at the place of its hash.
-    recent: Vec<u32>,
+    recent: Box<[u32; 1 << RECENT_LOG2]>,
+    /// The payload that is being read.
+    folded: Vec<u8>,
     last_peer: Option<SocketAddr>,
     oldest_ns: i64,
     newest_ns: i64,
@@ -47,8 +52,9 @@ impl Builder {
         let mut builder = Self {
             origin: vec![0; 1 << (MAX_ORIGIN_BITS_LOG2 - 6)],
             content: vec![0; 1 << (MAX_FILTER_BITS_LOG2 - 6)],
-            pairs: vec![0; 1 << (u16::BITS - 6)],
-            recent: vec![0; 1 << RECENT_LOG2],
+            pairs: Box::new([0; PAIR_WORDS]),
+            recent: Box::new([0; 1 << RECENT_LOG2]),
+            folded: Vec::new(),
             last_peer: None,
             oldest_ns: 0,
             newest_ns: 0,
@@ -58,9 +64,9 @@ impl Builder {
     }
 
     fn clear(&mut self) {
-        for set in [&mut self.origin, &mut self.content, &mut self.pairs] {
-            set.fill(0);
-        }
+        self.origin.fill(0);
+        self.content.fill(0);
+        self.pairs.fill(0);
         self.recent.fill(0);
         // Nothing is known yet: the piece 0 has its place at 0, and 1 has another.
         self.recent[0] = 1;
@@ -88,21 +94,24 @@ impl Builder {
         key.positions().for_each(|position| set(&mut self.origin, position));
     }
 
+    /// Takes up the pairs and the pieces of four bytes. With a piece that is known, its pairs are known too.
     fn read(&mut self, payload: &[u8]) {
         const PLACE: u32 = 0x9e37_79b1;
-        let mut window = 0u32;
-        for (at, byte) in payload.iter().enumerate() {
-            window = window << 8 | u32::from(folded(*byte));
-            if at >= 1 {
-                set(&mut self.pairs, window & 0xffff);
-            }
-            if at >= 3 {
-                let recent = &mut self.recent[(window.wrapping_mul(PLACE) >> (32 - RECENT_LOG2)) as usize];
-                if *recent != window {
-                    *recent = window;
-                    content_positions(quad_hash(window))
-                        .for_each(|position| set(&mut self.content, position));
-                }
+        self.folded.clear();
+        self.folded.extend_from_slice(payload);
+        self.folded.make_ascii_lowercase();
+        let pair =
+            |pairs: &mut [u64; PAIR_WORDS], pair: u16| pairs[usize::from(pair >> 6)] |= 1 << (pair & 63);
+        for first in self.folded.windows(2).take(2) {
+            pair(&mut self.pairs, u16::from_be_bytes([first[0], first[1]]));
+        }
+        for piece in self.folded.windows(4) {
+            let piece = u32::from_be_bytes([piece[0], piece[1], piece[2], piece[3]]);
+            let recent = &mut self.recent[(piece.wrapping_mul(PLACE) >> (32 - RECENT_LOG2)) as usize];
+            if *recent != piece {
+                *recent = piece;
+                pair(&mut self.pairs, piece as u16);
+                content_positions(quad_hash(piece)).for_each(|position| set(&mut self.content, position));
             }
         }
     }
@@ -168,6 +177,7 @@ impl Evidence for Block {
 mod tests {
     use super::*;
     use crate::inbox::index::clue::Clue;
+    use crate::inbox::index::key::folded;
 
     fn holds(block: &mut Block, key: Key) -> bool {
         Clue::Key(key).survivors(block, 1).unwrap() == 1
