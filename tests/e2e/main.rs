@@ -17,6 +17,7 @@ mod control_socket;
 mod durable;
 mod encodings;
 mod faults;
+mod index;
 mod layering;
 mod log;
 mod peers;

@@ -81,6 +81,13 @@ impl Coding {
         all
     }
 
+    /// Returns one of the national encodings.
+    #[cfg(test)]
+    pub(super) fn national(encoding: &'static Encoding, characters: &BTreeSet<char>) -> Self {
+        assert!(NATIONAL.contains(&encoding));
+        Self::National(ways(encoding, &Wanted::new(characters)))
+    }
+
     /// Returns how a character is written.
     pub(super) fn ways(&self, character: char) -> Ways {
         let units = |bytes: fn(u16) -> [u8; 2]| {
@@ -259,11 +266,7 @@ mod tests {
     #[test]
     fn characters_are_known_in_all_their_ways() {
         let characters = BTreeSet::from(['你', '€', 'Ê', '纊', '丂']);
-        let all = Coding::all(&characters);
-        let national = |encoding: &Encoding, character| {
-            let place = NATIONAL.iter().position(|national| *national == encoding).unwrap();
-            all[3 + place].ways(character)
-        };
+        let national = |encoding, character| Coding::national(encoding, &characters).ways(character);
         let of = |ways: &[&[u8]]| Ways::Of(ways.iter().map(|way| way.to_vec()).collect());
         assert_eq!(national(encoding_rs::GB18030, '你'), of(&[b"\xc4\xe3"]));
         assert_eq!(national(encoding_rs::GB18030, '€'), of(&[b"\x80", b"\xa2\xe3"]));

@@ -130,3 +130,31 @@ fn an_empty_inbox_has_nothing_to_read() {
     let scanned = reader.scan(&Range { received: true, ..Range::default() }, |_| panic!("an entry"), || true);
     assert_eq!(scanned.unwrap(), Scanned { cursor: 0, more: false });
 }
+
+#[test]
+fn a_peer_is_found_that_was_not_heard_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = schema::open(folder.path()).unwrap().connection;
+    let transaction = connection.transaction().unwrap();
+    let newest = PEERS_WINDOW_IDS + 3_000;
+    for id in 1..=newest {
+        let peer = if (id - 1) % (PEERS_WINDOW_IDS + 2_000) < 2 {
+            b"\x01\x02\x03\x04\x00\x05"
+        } else {
+            b"\x09\x09\x09\x09\x00\x05"
+        };
+        let sql = "INSERT INTO entry (id, at_ns, kind, peer, payload) VALUES (?1, ?1, 0, ?2, x'61')";
+        transaction.prepare_cached(sql).unwrap().execute(params![id, peer]).unwrap();
+    }
+    transaction.commit().unwrap();
+    let reader = Reader::new(folder.path());
+    reader.publish(newest);
+    let last = |peer: &str, is_its: bool| {
+        let last = reader.last_heard(peer.parse().unwrap(), |_| is_its, || true).unwrap();
+        last.map(|(peer, heard)| (peer.to_string(), heard.last_id, heard.last_at_ns))
+    };
+    // Its newest messages are among those that the list of peers looks at anyway.
+    assert_eq!(last("1.2.3.4", true), Some(("1.2.3.4:5".to_owned(), 2, 2)));
+    assert_eq!(last("1.2.3.4:6", true), None);
+    assert_eq!(last("1.2.3.4", false), None);
+}
