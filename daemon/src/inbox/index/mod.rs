@@ -5,7 +5,7 @@
 //! [`sieve`] then leads a reader past the blocks that do not meet it. Whatever is not in the index, or cannot be read
 //! from it, is looked at entry by entry: the index makes answers faster and never different.
 //!
-//! The file ([`store`], [`write`]) is derived: the [`keeper`] makes it anew from the log when it is missing, damaged, of
+//! The file ([`store`], [`mod@write`]) is derived: the [`keeper`] makes it anew from the log when it is missing, damaged, of
 //! another version or of another log.
 
 pub(crate) mod clue;

@@ -125,7 +125,7 @@ impl Sieve<'_> {
 
 /// Returns the first id of a block; behind the last one there can be, the greatest number.
 fn first_id(block: u64) -> u64 {
-    block.checked_mul(1 << BLOCK_IDS_LOG2).unwrap_or(u64::MAX)
+    block.saturating_mul(1 << BLOCK_IDS_LOG2)
 }
 
 impl Drop for Sieve<'_> {
