@@ -234,7 +234,7 @@ mod tests {
     fn nothing_is_left_over_for_the_next_block() {
         let mut builder = Builder::new();
         let entry = |builder: &mut Builder| {
-            builder.add(7, 1, Some("1.2.3.4:5".parse().unwrap()), b"\0\0\0\0 temperature")
+            builder.add(7, 1, Some("1.2.3.4:5".parse().unwrap()), b"\0\0\0\0 temperature");
         };
         entry(&mut builder);
         let first = builder.finish();
