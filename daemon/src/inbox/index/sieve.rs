@@ -69,35 +69,8 @@ impl Sieve<'_> {
     /// Returns which ids to look at next: those above the first number up to the second. In the order of the scan,
     /// nothing that is wanted lies before them. They may be none; then the scan has come that far.
     pub(crate) fn window(&mut self, low: u64, high: u64, order: Order) -> (u64, u64) {
-        let next = if order == Order::Asc { low + 1 } else { high };
-        let block = next >> BLOCK_IDS_LOG2;
-        let segment = block >> SEGMENT_BLOCKS_LOG2;
-        let may = self.survivors(segment);
-        let place = (block % BLOCKS_PER_SEGMENT) as u32;
-        let ids = |place: u32| first_id((segment << SEGMENT_BLOCKS_LOG2) + u64::from(place));
-        match order {
-            Order::Asc => {
-                let skipped = (may >> place).trailing_zeros();
-                if place + skipped >= u64::BITS {
-                    let end = high.min(ids(u64::BITS) - 1);
-                    return (end, end);
-                }
-                let from = place + skipped;
-                let run = (may >> from).trailing_ones();
-                (low.max(ids(from).saturating_sub(1)), high.min(ids(from + run) - 1))
-            }
-            Order::Desc => {
-                let ahead = may << (u64::BITS - 1 - place);
-                let skipped = ahead.leading_zeros();
-                if skipped > place {
-                    let end = low.max(ids(0).saturating_sub(1));
-                    return (end, end);
-                }
-                let to = place - skipped;
-                let run = (ahead << skipped).leading_ones();
-                (low.max(ids(to + 1 - run).saturating_sub(1)), high.min(ids(to + 1) - 1))
-            }
-        }
+        let segment = next_id(low, high, order) >> (BLOCK_IDS_LOG2 + SEGMENT_BLOCKS_LOG2);
+        next_window(self.survivors(segment), (low, high), order)
     }
 
     /// Returns which blocks of a segment must be looked at.
@@ -123,6 +96,40 @@ impl Sieve<'_> {
     }
 }
 
+/// Returns the id that a scan of the ids above `low` up to `high` looks at next.
+fn next_id(low: u64, high: u64, order: Order) -> u64 {
+    if order == Order::Asc { low + 1 } else { high }
+}
+
+/// Returns the next ids to look at where the bits of `may` tell which blocks of the segment may have something.
+fn next_window(may: u64, (low, high): (u64, u64), order: Order) -> (u64, u64) {
+    let block = next_id(low, high, order) >> BLOCK_IDS_LOG2;
+    let place = (block % BLOCKS_PER_SEGMENT) as u32;
+    let ids = |place: u32| first_id(block - block % BLOCKS_PER_SEGMENT + u64::from(place));
+    match order {
+        Order::Asc => {
+            let from = place + (may >> place).trailing_zeros();
+            if from >= u64::BITS {
+                let end = high.min(ids(u64::BITS) - 1);
+                return (end, end);
+            }
+            let run = (may >> from).trailing_ones();
+            (ids(from).saturating_sub(1).clamp(low, high), high.min(ids(from + run) - 1))
+        }
+        Order::Desc => {
+            let ahead = may << (u64::BITS - 1 - place);
+            let skipped = ahead.leading_zeros();
+            if skipped > place {
+                let end = low.max(ids(0).saturating_sub(1));
+                return (end, end);
+            }
+            let to = place - skipped;
+            let run = (ahead << skipped).leading_ones();
+            (low.max(ids(to + 1 - run).saturating_sub(1)), (ids(to + 1) - 1).clamp(low, high))
+        }
+    }
+}
+
 /// Returns the first id of a block; behind the last one there can be, the greatest number.
 fn first_id(block: u64) -> u64 {
     block.saturating_mul(1 << BLOCK_IDS_LOG2)
@@ -136,6 +143,39 @@ impl Drop for Sieve<'_> {
             if shared.generation == self.generation {
                 shared.idle.push(connection);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_id_of_a_block_that_may_have_something_is_looked_at_once_and_no_other(
+            masks in prop::collection::vec(
+                prop_oneof![Just(0), Just(u64::MAX), any::<u64>(), (0..64u32).prop_map(|place| 1 << place)],
+                4,
+            ),
+            (low, length) in (0..200_000u64, 1..100_000u64),
+            descending in any::<bool>(),
+        ) {
+            let order = if descending { Order::Desc } else { Order::Asc };
+            let mask = |id: u64| masks[(id >> (BLOCK_IDS_LOG2 + SEGMENT_BLOCKS_LOG2)) as usize % masks.len()];
+            let may = |id: &u64| mask(*id) >> ((id >> BLOCK_IDS_LOG2) % BLOCKS_PER_SEGMENT) & 1 == 1;
+            let (mut left, mut looked_at, mut windows) = ((low, low + length), Vec::new(), 0);
+            while left.0 < left.1 {
+                let window = next_window(mask(next_id(left.0, left.1, order)), left, order);
+                prop_assert!(left.0 <= window.0 && window.0 <= window.1 && window.1 <= left.1);
+                looked_at.extend(window.0 + 1..=window.1);
+                left = if descending { (left.0, window.0) } else { (window.1, left.1) };
+                windows += 1;
+            }
+            looked_at.sort_unstable();
+            prop_assert!(looked_at.into_iter().eq((low + 1..=low + length).filter(may)));
+            prop_assert!(windows <= 2 + length / 1_024);
         }
     }
 }
