@@ -20,6 +20,8 @@ pub(crate) enum Place {
     InboxSetAside,
     /// The inbox's file was removed or replaced.
     InboxReplaced,
+    /// The index of the inbox.
+    Index,
     /// Accepting connections on the control socket.
     Control,
     /// A listening socket, by its number.

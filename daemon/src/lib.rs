@@ -11,6 +11,7 @@ mod control;
 mod daemon;
 mod health;
 mod inbox;
+mod indexing;
 mod lock;
 mod logging;
 mod message_log;
@@ -188,6 +189,7 @@ fn serve(
     let receivers = start_receivers(&daemon, &stop).map_err(system("cannot start reception"))?;
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
+    indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
     let served = runtime.block_on(serve_control(&daemon, control_listener));
     drop(control_socket);
 

@@ -18,6 +18,7 @@ mod durable;
 mod encodings;
 mod export;
 mod faults;
+mod index;
 mod layering;
 mod log;
 mod peers;

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use jiff::{SpanRound, Timestamp, Unit};
-use udpchat_api::call::{Dropped, InboxStatus, State, Status};
+use udpchat_api::call::{Dropped, InboxStatus, IndexStatus, State, Status};
 use udpchat_api::safe;
 
 use super::style::{ALERT, ERROR, Palette};
@@ -29,6 +29,7 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
     ]);
     lines.extend(counters(status, palette));
     lines.extend(inbox(&status.inbox));
+    lines.push(("index", index(&status.index)));
     if status.log_lines_lost > 0 {
         lines.push(("log lines lost", palette.paint(ALERT, &grouped(status.log_lines_lost))));
     }
@@ -90,6 +91,16 @@ fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
     [("inbox", format!("{entries}{ids}, {}", size(inbox.bytes))), ("unread", grouped(inbox.unread))]
 }
 
+fn index(index: &IndexStatus) -> String {
+    let reached =
+        if index.newest_id == 0 { "empty".to_owned() } else { format!("up to #{}", index.newest_id) };
+    let behind = match index.behind {
+        0 => String::new(),
+        behind => format!(", {} behind", grouped(behind)),
+    };
+    format!("{reached}{behind}, {}", size(index.bytes))
+}
+
 fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
@@ -118,6 +129,7 @@ mod tests {
             sent: SentCounts { datagrams: 1, failed: 0 },
             log_lines_lost: 0,
             inbox: InboxStatus { entries: 1_230, oldest_id: 1, newest_id: 1_230, bytes: 131_072, unread: 5 },
+            index: IndexStatus { newest_id: 1_023, behind: 0, bytes: 131_072 },
         }
     }
 
@@ -142,8 +154,16 @@ dropped:         4 (denied 3, queue full 1)
 sent:            1 datagram, 0 failed
 inbox:           1,230 entries, #1 to #1230, 128.0 KiB
 unread:          5
+index:           up to #1023, 128.0 KiB
 ";
         assert_eq!(as_text(&status(), now, &TimeZone::UTC, Palette::new(false)), expected);
+    }
+
+    #[test]
+    fn an_index_shows_how_far_it_is() {
+        assert_eq!(index(&IndexStatus::default()), "empty, 0 B");
+        let behind = IndexStatus { newest_id: 2_047, behind: 10_240, bytes: 1 << 20 };
+        assert_eq!(index(&behind), "up to #2047, 10,240 behind, 1.0 MiB");
     }
 
     #[test]

@@ -340,6 +340,9 @@ pub struct Status {
     pub log_lines_lost: u64,
     /// The inbox.
     pub inbox: InboxStatus,
+    /// Its index.
+    #[serde(default)]
+    pub index: IndexStatus,
 }
 
 /// Whether all is well.
@@ -414,6 +417,18 @@ pub struct InboxStatus {
     pub removed: u64,
     /// How many received messages the default consumer has not read.
     pub unread: u64,
+}
+
+/// The index of the inbox, by which filters skip what they do not look for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct IndexStatus {
+    /// The newest entry that is in it; 0 where none is.
+    pub newest_id: u64,
+    /// How many entries are still to be taken up. The newest ones, fewer than 1,024, never are: they are looked at
+    /// one by one.
+    pub behind: u64,
+    /// The size of its files, in bytes.
+    pub bytes: u64,
 }
 
 call! {

@@ -41,7 +41,8 @@ pub(super) async fn call(daemon: &Arc<Daemon>, params: InboxParams) -> Result<In
             }
             let mut page = Page::new(limit as usize);
             let visit = |stored| page.visit(viewer.entry(stored), &query);
-            let scanned = reader.scan(&query.range, visit, || true)?;
+            let began = Instant::now();
+            let scanned = reader.scan(&query.range, visit, || began.elapsed() <= SCAN_TIME)?;
             let (next, more) = match page.left_for_next {
                 Some(before_left) => (before_left, true),
                 None => (scanned.cursor, scanned.more),

@@ -1,33 +1,61 @@
 //! The method `peers`: the named ones, and those that were heard of.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeersAnswer};
 use udpchat_api::{DEFAULT_CONSUMER, ErrorObject};
 
 use crate::clock::from_ns;
 use crate::daemon::Daemon;
-use crate::inbox::reader::Heard;
+use crate::inbox::reader::{Heard, Reader};
 use crate::peers::Configured;
 
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
 
+/// How long the last messages of silent peers are looked for in the older part of the log, in all.
+const SEARCH_TIME: Duration = Duration::from_millis(500);
+
 pub(super) async fn call(daemon: &Arc<Daemon>) -> Result<PeersAnswer, ErrorObject> {
-    let mut heard = daemon.read(|reader| reader.heard(reader.read_mark(DEFAULT_CONSUMER)?)).await?;
+    let configured = daemon.peers.configured();
+    let named_peers = Arc::clone(&configured);
+    let mut heard = daemon
+        .read(move |reader| {
+            let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?)?;
+            add_long_silent(reader, &named_peers, &mut heard)?;
+            Ok(heard)
+        })
+        .await?;
     for peer in daemon.peers.remembered() {
         heard.entry(peer).or_default();
     }
-    let configured = daemon.peers.configured();
     let mut peers = named(daemon, &configured, &mut heard);
     let mut seen: Vec<_> = heard.into_iter().collect();
     seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
     seen.truncate(MAX_SEEN_PEERS);
     peers.extend(seen.into_iter().map(|(peer, heard)| row(daemon, &configured, peer, heard)));
     Ok(PeersAnswer { peers })
+}
+
+/// Adds the last message of each configured peer that was not heard lately.
+fn add_long_silent(
+    reader: &Reader,
+    configured: &Configured,
+    heard: &mut HashMap<SocketAddr, Heard>,
+) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name.as_str());
+    let known: HashSet<&str> = heard.keys().filter_map(|peer| owner(*peer)).collect();
+    for named in configured.named().iter().filter(|named| !known.contains(named.name.as_str())) {
+        let is_its = |sender| owner(sender) == Some(named.name.as_str());
+        let last = reader.last_heard(named.address, is_its, || began.elapsed() <= SEARCH_TIME)?;
+        heard.extend(last);
+    }
+    Ok(())
 }
 
 /// Lists the configured peers, and takes what was heard of them out of `heard`.

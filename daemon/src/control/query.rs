@@ -1,12 +1,16 @@
 //! What a client wants to read: the filters of `inbox` and `subscribe`, checked once and then applied to each
 //! entry.
 
+use std::sync::Arc;
+
 use regex::{Regex, RegexBuilder};
 use udpchat_api::call::{DirectionFilter, InboxParams, Order, SubscribeParams};
 use udpchat_api::{DEFAULT_CONSUMER, Entry, ErrorKind, ErrorObject, Message};
 use udpchat_config::PeerAddress;
 
 use crate::clock::to_ns;
+use crate::inbox::index::clue::Clue;
+use crate::inbox::index::grep;
 use crate::inbox::reader::Range;
 use crate::peers::Configured;
 
@@ -50,6 +54,7 @@ impl Query {
         let direction = params.direction.unwrap_or_default();
         let from = params.from.as_deref().map(|from| peer(from, configured)).transpose()?;
         let grep = params.grep.as_deref().map(expression).transpose()?;
+        let clues = [from.map(Clue::of_peer), params.grep.as_deref().map(grep::clue)];
         let range = Range {
             after: params.after.unwrap_or(0),
             before: None,
@@ -59,6 +64,7 @@ impl Query {
             sent: direction != DirectionFilter::In,
             // A gap is of no peer and has no text.
             gaps: direction != DirectionFilter::Out && from.is_none() && grep.is_none(),
+            clue: Arc::new(Clue::all(clues.into_iter().flatten())),
             order: Order::Asc,
         };
         Ok(Self { range, from, grep })

@@ -3,28 +3,31 @@
 use std::sync::Arc;
 
 use udpchat_api::DEFAULT_CONSUMER;
-use udpchat_api::call::{InboxStatus, ReceiveBuffer, State, Status};
+use udpchat_api::call::{InboxStatus, IndexStatus, ReceiveBuffer, State, Status};
 
 use crate::daemon::Daemon;
+use crate::inbox::index::whole_ids;
+use crate::inbox::reader::{Bounds, Reader};
 
 pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
     let inbox = daemon
         .read(|reader| {
             let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
-            Ok(InboxStatus {
+            let inbox = InboxStatus {
                 entries: bounds.entries(),
                 oldest_id: bounds.oldest,
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
                 unread,
                 ..InboxStatus::default()
-            })
+            };
+            Ok((inbox, index(reader, bounds)))
         })
         .await;
     let mut problems = daemon.health.problems();
-    let inbox = inbox.unwrap_or_else(|error| {
+    let (inbox, index) = inbox.unwrap_or_else(|error| {
         problems.push(error.message);
-        InboxStatus::default()
+        Default::default()
     });
     let inbox = InboxStatus {
         max_bytes: daemon.limits.borrow().max_bytes,
@@ -55,5 +58,15 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         sent: books.sent,
         log_lines_lost: daemon.logging.lost_lines(),
         inbox,
+        index,
     }
+}
+
+/// Tells how far the index has come. What fills no block yet is not behind: it is not to be indexed.
+fn index(reader: &Reader, bounds: Bounds) -> IndexStatus {
+    let index = reader.index();
+    let newest_id = index.newest_id();
+    let whole = whole_ids(bounds.newest);
+    let behind = whole.saturating_sub(newest_id.max(bounds.oldest.saturating_sub(1)));
+    IndexStatus { newest_id, behind, bytes: index.size_bytes() }
 }

@@ -2,10 +2,12 @@
 //!
 //! Received messages, sent messages and gaps share one sequence of rising ids, and everything that reads it
 //! (unread, history, a follower, a script's cursor) reads "from id N on". The way in is the [`queue`], the
-//! [`writer`] makes it durable, the [`reader`] gives it out. [`schema`] opens, makes and sets aside files.
+//! [`writer`] makes it durable, the [`reader`] gives it out. [`schema`] opens, makes and sets aside files. The
+//! [`index`] follows behind, and lets the reader skip what nobody asked for.
 
 pub(crate) mod address;
 mod append;
+pub(crate) mod index;
 pub(crate) mod queue;
 pub(crate) mod reader;
 mod record;

@@ -1,19 +1,23 @@
 //! Reading the inbox: pages of entries by id, unread counts, peers.
 //!
 //! Readers use connections of their own and never wait for the writer. They read in windows of a bounded number
-//! of ids, each a transaction of its own, since a long one would keep the write-ahead log from being cut back.
+//! of ids, each a transaction of its own, since a long one would keep the write-ahead log from being cut back. Where
+//! the [`index`](super::index) knows that nothing wanted can be, they do not look.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use udpchat_api::call::Order;
+use udpchat_config::PeerAddress;
 
 use super::address::unpack;
+use super::index::clue::Clue;
+use super::index::{Anchor, Index, Key};
 use super::{Body, Kind, Stored, schema};
 
 /// How many ids one transaction looks at.
@@ -43,7 +47,37 @@ pub(crate) struct Range {
     pub(crate) received: bool,
     pub(crate) sent: bool,
     pub(crate) gaps: bool,
+    /// Only those that meet this are wanted. It lets parts of the log be skipped; what is looked at is shown to
+    /// `visit` all the same.
+    pub(crate) clue: Arc<Clue>,
     pub(crate) order: Order,
+}
+
+impl Range {
+    /// Returns all that is known of the wanted entries.
+    fn whole_clue(&self) -> Clue {
+        let times = match (self.since_ns, self.until_ns) {
+            (None, None) => Clue::Anything,
+            (since_ns, until_ns) => Clue::Times { since_ns, until_ns },
+        };
+        let kinds = match (self.received, self.sent, self.gaps) {
+            (true, ..) => Clue::Anything,
+            (false, sent, gaps) => {
+                let kinds = [(sent, Clue::Key(Key::Sent)), (gaps, Clue::Key(Key::Gap))];
+                Clue::any(kinds.into_iter().filter(|(wanted, _)| *wanted).map(|(_, clue)| clue))
+            }
+        };
+        Clue::all([times, kinds, Clue::clone(&self.clue)])
+    }
+}
+
+/// An entry as the index sees it: what it can be found by.
+pub(super) struct Raw<'a> {
+    pub(super) id: u64,
+    pub(super) at_ns: i64,
+    pub(super) kind: i64,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) payload: &'a [u8],
 }
 
 /// The oldest and the newest id; both 0 in an empty inbox.
@@ -82,6 +116,7 @@ pub(crate) struct Heard {
 #[derive(Debug)]
 pub(crate) struct Reader {
     data_dir: PathBuf,
+    index: Index,
     idle: Mutex<Idle>,
     /// The newest id that may be seen. What is committed is published a moment later, together with what it teaches
     /// about its peers.
@@ -97,7 +132,12 @@ struct Idle {
 
 impl Reader {
     pub(crate) fn new(data_dir: &Path) -> Self {
-        Self { data_dir: data_dir.to_owned(), idle: Mutex::default(), published: AtomicU64::new(0) }
+        Self {
+            data_dir: data_dir.to_owned(),
+            index: Index::new(data_dir),
+            idle: Mutex::default(),
+            published: AtomicU64::new(0),
+        }
     }
 
     /// Forgets the open connections: the file behind them was set aside.
@@ -127,12 +167,16 @@ impl Reader {
             let mut low = range.after.max(bounds.oldest.saturating_sub(1));
             let mut high =
                 bounds.newest.min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
+            let mut sieve = self.index.sieve(connection, range.whole_clue(), (low, high));
             while low < high {
+                let ahead = sieve.as_mut().map_or((low, high), |sieve| sieve.window(low, high, range.order));
                 let window = match range.order {
-                    Order::Asc => (low, high.min(low.saturating_add(WINDOW_IDS))),
-                    Order::Desc => (low.max(high.saturating_sub(WINDOW_IDS)), high),
+                    Order::Asc => (ahead.0, ahead.1.min(ahead.0.saturating_add(WINDOW_IDS))),
+                    Order::Desc => (ahead.0.max(ahead.1.saturating_sub(WINDOW_IDS)), ahead.1),
                 };
-                if let Some(cursor) = scan_window(connection, range, window, &mut visit)? {
+                if window.0 < window.1
+                    && let Some(cursor) = scan_window(connection, range, window, &mut visit)?
+                {
                     let more = match range.order {
                         Order::Asc => cursor < high,
                         Order::Desc => cursor > low + 1,
@@ -165,10 +209,50 @@ impl Reader {
         })
     }
 
+    /// Returns the index of what is read.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
     /// Returns the oldest and the newest id.
-    #[cfg(test)]
     pub(crate) fn bounds(&self) -> rusqlite::Result<Bounds> {
         self.with(|connection| self.visible(connection))
+    }
+
+    /// Tells whether the log has an entry.
+    pub(super) fn has(&self, anchor: Anchor) -> rusqlite::Result<bool> {
+        self.with(|connection| has(connection, anchor))
+    }
+
+    /// Shows the entries from `ids.0` up to and without `ids.1` to `visit`, if the log has the entry `known`; false if
+    /// it has not.
+    pub(super) fn raw(
+        &self,
+        known: Option<Anchor>,
+        ids: (u64, u64),
+        mut visit: impl FnMut(Raw<'_>),
+    ) -> rusqlite::Result<bool> {
+        self.with(|connection| {
+            if let Some(known) = known
+                && !has(connection, known)?
+            {
+                return Ok(false);
+            }
+            let mut statement = connection.prepare_cached(
+                "SELECT id, at_ns, kind, peer, payload FROM entry WHERE id >= ?1 AND id < ?2",
+            )?;
+            let mut rows = statement.query([ids.0, ids.1])?;
+            while let Some(row) = rows.next()? {
+                visit(Raw {
+                    id: row.get(0)?,
+                    at_ns: row.get(1)?,
+                    kind: row.get(2)?,
+                    peer: row.get_ref(3)?.as_blob_or_null()?.and_then(unpack),
+                    payload: row.get_ref(4)?.as_blob_or_null()?.unwrap_or_default(),
+                });
+            }
+            Ok(true)
+        })
     }
 
     /// Returns up to which id a consumer has read; 0 if it never has.
@@ -220,6 +304,35 @@ impl Reader {
         })
     }
 
+    /// Returns the newest message, older than what [`Self::heard`] looks at, that was received from a peer and that
+    /// `is_its` accepts, and its sender; looks for it as long as `go_on` says.
+    pub(crate) fn last_heard(
+        &self,
+        peer: PeerAddress,
+        is_its: impl Fn(SocketAddr) -> bool,
+        go_on: impl FnMut() -> bool,
+    ) -> rusqlite::Result<Option<(SocketAddr, Heard)>> {
+        let newest = self.published.load(Ordering::Acquire);
+        let range = Range {
+            before: Some(newest.saturating_sub(PEERS_WINDOW_IDS) + 1),
+            received: true,
+            clue: Arc::new(Clue::of_peer(peer)),
+            order: Order::Desc,
+            ..Range::default()
+        };
+        let mut last = None;
+        let visit = |entry: Stored| match entry.body {
+            Body::Received { peer: sender, .. } if peer.matches(sender) && is_its(sender) => {
+                let heard = Heard { last_id: entry.id, last_at_ns: entry.at_ns, messages: 0, unread: 0 };
+                last = Some((sender, heard));
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        };
+        self.scan(&range, visit, go_on)?;
+        Ok(last)
+    }
+
     /// Returns the size of the inbox's files, in bytes.
     pub(crate) fn size_bytes(&self) -> u64 {
         let size = |suffix: &str| {
@@ -258,6 +371,15 @@ impl Reader {
     fn lock(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Tells whether a log has an entry.
+pub(super) fn has(connection: &Connection, anchor: Anchor) -> rusqlite::Result<bool> {
+    let at_ns: Option<i64> = connection
+        .prepare_cached("SELECT at_ns FROM entry WHERE id = ?1")?
+        .query_row([anchor.id], |row| row.get(0))
+        .optional()?;
+    Ok(at_ns == Some(anchor.at_ns))
 }
 
 /// Returns up to which id a consumer has read; 0 if it never has.
@@ -342,139 +464,4 @@ fn malformed(column: usize) -> rusqlite::Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ENTRIES: u64 = 5_000;
-
-    /// An inbox whose oldest 100 entries are gone; every seventh entry is a gap, every fifth of the others was sent.
-    fn inbox() -> (tempfile::TempDir, Reader) {
-        let folder = tempfile::tempdir().unwrap();
-        let mut connection = schema::open(folder.path()).unwrap().connection;
-        let transaction = connection.transaction().unwrap();
-        for id in 101..=ENTRIES {
-            let kind = kind_of(id);
-            let (peer, detail) = match kind {
-                Kind::Gap => (None, Some(r#"{"lost":1,"reason":"queue_full"}"#)),
-                Kind::Sent => (Some(&b"\x01\x02\x03\x04\x00\x05"[..]), Some("{}")),
-                Kind::Received => (Some(&b"\x01\x02\x03\x04\x00\x05"[..]), None),
-            };
-            transaction
-                .execute(
-                    "INSERT INTO entry (id, at_ns, kind, peer, payload, detail) VALUES (?1, ?1, ?2, ?3, x'61', ?4)",
-                    params![id, kind as i64, peer, detail],
-                )
-                .unwrap();
-        }
-        transaction.commit().unwrap();
-        let reader = Reader::new(folder.path());
-        reader.publish(ENTRIES);
-        (folder, reader)
-    }
-
-    fn kind_of(id: u64) -> Kind {
-        match (id % 7, id % 5) {
-            (0, _) => Kind::Gap,
-            (_, 0) => Kind::Sent,
-            _ => Kind::Received,
-        }
-    }
-
-    /// What a range must give, without any window or cursor.
-    fn expected(range: &Range) -> Vec<u64> {
-        let wanted = |id: &u64| match kind_of(*id) {
-            Kind::Received => range.received,
-            Kind::Sent => range.sent,
-            Kind::Gap => range.gaps,
-        };
-        let timely = |id: &u64| {
-            let at_ns = id.cast_signed();
-            range.since_ns.is_none_or(|since| at_ns >= since)
-                && range.until_ns.is_none_or(|until| at_ns < until)
-        };
-        let within = |id: &u64| *id > range.after && range.before.is_none_or(|before| *id < before);
-        let mut ids: Vec<u64> = (101..=ENTRIES).filter(wanted).filter(timely).filter(within).collect();
-        if range.order == Order::Desc {
-            ids.reverse();
-        }
-        ids
-    }
-
-    /// Reads a range in pages of `limit` entries, as a client does.
-    fn in_pages(reader: &Reader, mut range: Range, limit: usize, patient: bool) -> Vec<u64> {
-        let mut ids = Vec::new();
-        loop {
-            let page_end = ids.len() + limit;
-            let visit = |entry: Stored| {
-                ids.push(entry.id);
-                if ids.len() < page_end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            };
-            let scanned = reader.scan(&range, visit, || patient).unwrap();
-            match range.order {
-                Order::Asc => range.after = scanned.cursor,
-                Order::Desc => range.before = Some(scanned.cursor),
-            }
-            if !scanned.more {
-                return ids;
-            }
-        }
-    }
-
-    #[test]
-    fn pages_of_any_size_in_both_orders_give_each_entry_once() {
-        let (_folder, reader) = inbox();
-        let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
-        let ranges = [
-            all.clone(),
-            Range { received: true, ..Range::default() },
-            Range { gaps: true, after: 3_000, ..Range::default() },
-            Range { before: Some(2_500), after: 2_100, ..all.clone() },
-            Range { since_ns: Some(900), until_ns: Some(4_100), ..all.clone() },
-            Range { after: ENTRIES, ..all.clone() },
-            Range { after: u64::MAX, ..all.clone() },
-            Range { before: Some(0), ..all },
-        ];
-        for range in ranges {
-            for order in [Order::Asc, Order::Desc] {
-                let range = Range { order, ..range.clone() };
-                let wanted = expected(&range);
-                for (limit, patient) in [(1_000, true), (977, false), (1_000_000, false)] {
-                    assert_eq!(in_pages(&reader, range.clone(), limit, patient), wanted, "{range:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn unread_is_the_number_of_received_messages_above_the_mark() {
-        let (_folder, reader) = inbox();
-        for mark in [0, 50, 101, 2_345, ENTRIES - 1, ENTRIES, ENTRIES + 9] {
-            let wanted = (101..=ENTRIES).filter(|id| *id > mark && kind_of(*id) == Kind::Received).count();
-            assert_eq!(reader.unread(mark).unwrap(), wanted as u64, "above {mark}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_published_is_not_seen() {
-        let (_folder, reader) = inbox();
-        reader.publish(1_000);
-        let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
-        assert_eq!(in_pages(&reader, all, 300, true).last(), Some(&1_000));
-        let received = (101..=1_000).filter(|id| kind_of(*id) == Kind::Received).count();
-        assert_eq!(reader.unread(0).unwrap(), received as u64);
-        reader.publish(50);
-        assert_eq!(reader.bounds().unwrap(), Bounds::default());
-    }
-
-    #[test]
-    fn an_empty_inbox_has_nothing_to_read() {
-        let folder = tempfile::tempdir().unwrap();
-        drop(schema::open(folder.path()).unwrap());
-        let reader = Reader::new(folder.path());
-        assert_eq!(reader.bounds().unwrap().entries(), 0);
-        assert_eq!(reader.unread(0).unwrap(), 0);
-        let scanned =
-            reader.scan(&Range { received: true, ..Range::default() }, |_| panic!("an entry"), || true);
-        assert_eq!(scanned.unwrap(), Scanned { cursor: 0, more: false });
-    }
-}
+mod tests;

@@ -67,7 +67,9 @@ impl Writer {
         let limits = *self.parts.limits.borrow_and_update();
         let wal_bytes = self.file_bytes("-wal");
         let result = self.apply(limits).and_then(|()| {
-            let beside = wal_bytes.min(LONG_WAL_BYTES).min(limits.max_bytes / 4);
+            // A log or an index that is out of proportion is not to be made up for with messages.
+            let wal = wal_bytes.min(LONG_WAL_BYTES).min(limits.max_bytes / 4);
+            let beside = wal + self.parts.reader.index().size_bytes().min(limits.max_bytes / 2);
             self.upkeep.retention.step(&mut self.connection, &limits, beside, clock::now_ns())
         });
         match result {

@@ -1,0 +1,160 @@
+use super::*;
+
+const ENTRIES: u64 = 5_000;
+
+/// An inbox whose oldest 100 entries are gone; every seventh entry is a gap, every fifth of the others was sent.
+fn inbox() -> (tempfile::TempDir, Reader) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = schema::open(folder.path()).unwrap().connection;
+    let transaction = connection.transaction().unwrap();
+    for id in 101..=ENTRIES {
+        let kind = kind_of(id);
+        let (peer, detail) = match kind {
+            Kind::Gap => (None, Some(r#"{"lost":1,"reason":"queue_full"}"#)),
+            Kind::Sent => (Some(&b"\x01\x02\x03\x04\x00\x05"[..]), Some("{}")),
+            Kind::Received => (Some(&b"\x01\x02\x03\x04\x00\x05"[..]), None),
+        };
+        transaction
+            .execute(
+                "INSERT INTO entry (id, at_ns, kind, peer, payload, detail) VALUES (?1, ?1, ?2, ?3, x'61', ?4)",
+                params![id, kind as i64, peer, detail],
+            )
+            .unwrap();
+    }
+    transaction.commit().unwrap();
+    let reader = Reader::new(folder.path());
+    reader.publish(ENTRIES);
+    (folder, reader)
+}
+
+fn kind_of(id: u64) -> Kind {
+    match (id % 7, id % 5) {
+        (0, _) => Kind::Gap,
+        (_, 0) => Kind::Sent,
+        _ => Kind::Received,
+    }
+}
+
+/// What a range must give, without any window or cursor.
+fn expected(range: &Range) -> Vec<u64> {
+    let wanted = |id: &u64| match kind_of(*id) {
+        Kind::Received => range.received,
+        Kind::Sent => range.sent,
+        Kind::Gap => range.gaps,
+    };
+    let timely = |id: &u64| {
+        let at_ns = id.cast_signed();
+        range.since_ns.is_none_or(|since| at_ns >= since) && range.until_ns.is_none_or(|until| at_ns < until)
+    };
+    let within = |id: &u64| *id > range.after && range.before.is_none_or(|before| *id < before);
+    let mut ids: Vec<u64> = (101..=ENTRIES).filter(wanted).filter(timely).filter(within).collect();
+    if range.order == Order::Desc {
+        ids.reverse();
+    }
+    ids
+}
+
+/// Reads a range in pages of `limit` entries, as a client does.
+fn in_pages(reader: &Reader, mut range: Range, limit: usize, patient: bool) -> Vec<u64> {
+    let mut ids = Vec::new();
+    loop {
+        let page_end = ids.len() + limit;
+        let visit = |entry: Stored| {
+            ids.push(entry.id);
+            if ids.len() < page_end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let scanned = reader.scan(&range, visit, || patient).unwrap();
+        match range.order {
+            Order::Asc => range.after = scanned.cursor,
+            Order::Desc => range.before = Some(scanned.cursor),
+        }
+        if !scanned.more {
+            return ids;
+        }
+    }
+}
+
+#[test]
+fn pages_of_any_size_in_both_orders_give_each_entry_once() {
+    let (_folder, reader) = inbox();
+    let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
+    let ranges = [
+        all.clone(),
+        Range { received: true, ..Range::default() },
+        Range { gaps: true, after: 3_000, ..Range::default() },
+        Range { before: Some(2_500), after: 2_100, ..all.clone() },
+        Range { since_ns: Some(900), until_ns: Some(4_100), ..all.clone() },
+        Range { after: ENTRIES, ..all.clone() },
+        Range { after: u64::MAX, ..all.clone() },
+        Range { before: Some(0), ..all },
+    ];
+    for range in ranges {
+        for order in [Order::Asc, Order::Desc] {
+            let range = Range { order, ..range.clone() };
+            let wanted = expected(&range);
+            for (limit, patient) in [(1_000, true), (977, false), (1_000_000, false)] {
+                assert_eq!(in_pages(&reader, range.clone(), limit, patient), wanted, "{range:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn unread_is_the_number_of_received_messages_above_the_mark() {
+    let (_folder, reader) = inbox();
+    for mark in [0, 50, 101, 2_345, ENTRIES - 1, ENTRIES, ENTRIES + 9] {
+        let wanted = (101..=ENTRIES).filter(|id| *id > mark && kind_of(*id) == Kind::Received).count();
+        assert_eq!(reader.unread(mark).unwrap(), wanted as u64, "above {mark}");
+    }
+}
+
+#[test]
+fn what_is_not_published_is_not_seen() {
+    let (_folder, reader) = inbox();
+    reader.publish(1_000);
+    let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
+    assert_eq!(in_pages(&reader, all, 300, true).last(), Some(&1_000));
+    let received = (101..=1_000).filter(|id| kind_of(*id) == Kind::Received).count();
+    assert_eq!(reader.unread(0).unwrap(), received as u64);
+    reader.publish(50);
+    assert_eq!(reader.bounds().unwrap(), Bounds::default());
+}
+
+#[test]
+fn an_empty_inbox_has_nothing_to_read() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(schema::open(folder.path()).unwrap());
+    let reader = Reader::new(folder.path());
+    assert_eq!(reader.bounds().unwrap().entries(), 0);
+    assert_eq!(reader.unread(0).unwrap(), 0);
+    let scanned = reader.scan(&Range { received: true, ..Range::default() }, |_| panic!("an entry"), || true);
+    assert_eq!(scanned.unwrap(), Scanned { cursor: 0, more: false });
+}
+
+#[test]
+fn a_peer_is_found_that_was_not_heard_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = schema::open(folder.path()).unwrap().connection;
+    let transaction = connection.transaction().unwrap();
+    let newest = PEERS_WINDOW_IDS + 3_000;
+    for id in 1..=newest {
+        let peer = if (id - 1) % (PEERS_WINDOW_IDS + 2_000) < 2 {
+            b"\x01\x02\x03\x04\x00\x05"
+        } else {
+            b"\x09\x09\x09\x09\x00\x05"
+        };
+        let sql = "INSERT INTO entry (id, at_ns, kind, peer, payload) VALUES (?1, ?1, 0, ?2, x'61')";
+        transaction.prepare_cached(sql).unwrap().execute(params![id, peer]).unwrap();
+    }
+    transaction.commit().unwrap();
+    let reader = Reader::new(folder.path());
+    reader.publish(newest);
+    let last = |peer: &str, is_its: bool| {
+        let last = reader.last_heard(peer.parse().unwrap(), |_| is_its, || true).unwrap();
+        last.map(|(peer, heard)| (peer.to_string(), heard.last_id, heard.last_at_ns))
+    };
+    // Its newest messages are among those that the list of peers looks at anyway.
+    assert_eq!(last("1.2.3.4", true), Some(("1.2.3.4:5".to_owned(), 2, 2)));
+    assert_eq!(last("1.2.3.4:6", true), None);
+    assert_eq!(last("1.2.3.4", false), None);
+}
