@@ -102,11 +102,24 @@ impl Replay {
         conclude(self.tally, &to, began.elapsed(), output)
     }
 
-    async fn all(&mut self, mut source: Source, mut schedule: Schedule) -> Result<()> {
+    /// Sends all there is. What was asked for is waited for also where nothing more can be read.
+    async fn all(&mut self, source: Source, schedule: Schedule) -> Result<()> {
+        let fed = self.feed(source, schedule).await;
+        while self.pipeline.in_flight() > 0 {
+            let answer = self.pipeline.answer().await;
+            // An error that was there before is the cause of this one.
+            if let Err(error) = self.answered(answer) {
+                return fed.and(Err(error));
+            }
+        }
+        fed
+    }
+
+    async fn feed(&mut self, mut source: Source, mut schedule: Schedule) -> Result<()> {
         let mut began = None;
         loop {
             match self.attend(source.next()).await?? {
-                None => break,
+                None => return Ok(()),
                 Some(Item::Gap) => self.tally.gaps += 1,
                 Some(Item::NeverSent) => self.tally.never_sent += 1,
                 Some(Item::OtherDirection) => self.tally.other_direction += 1,
@@ -119,11 +132,6 @@ impl Replay {
             }
             self.progress.show(&source.reached(self.tally.sent));
         }
-        while self.pipeline.in_flight() > 0 {
-            let answer = self.pipeline.answer().await;
-            self.answered(answer)?;
-        }
-        Ok(())
     }
 
     /// Waits for something, and takes up answers meanwhile.

@@ -88,7 +88,15 @@ fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
         0 => String::new(),
         _ => format!(", #{} to #{}", inbox.oldest_id, inbox.newest_id),
     };
-    [("inbox", format!("{entries}{ids}, {}", size(inbox.bytes))), ("unread", grouped(inbox.unread))]
+    let most = if inbox.max_bytes == 0 { String::new() } else { format!(" of {}", size(inbox.max_bytes)) };
+    let removed = match inbox.removed {
+        0 => String::new(),
+        removed => format!("; {} old ones removed", grouped(removed)),
+    };
+    [
+        ("inbox", format!("{entries}{ids}, {}{most}{removed}", size(inbox.bytes))),
+        ("unread", grouped(inbox.unread)),
+    ]
 }
 
 fn index(index: &IndexStatus) -> String {
@@ -128,7 +136,15 @@ mod tests {
             dropped: Dropped { denied: 3, queue_full: 1 },
             sent: SentCounts { datagrams: 1, failed: 0 },
             log_lines_lost: 0,
-            inbox: InboxStatus { entries: 1_230, oldest_id: 1, newest_id: 1_230, bytes: 131_072, unread: 5 },
+            inbox: InboxStatus {
+                entries: 1_230,
+                oldest_id: 21,
+                newest_id: 1_250,
+                bytes: 131_072,
+                max_bytes: 4 << 30,
+                removed: 20,
+                unread: 5,
+            },
             index: IndexStatus { newest_id: 1_023, behind: 0, bytes: 131_072 },
         }
     }
@@ -152,7 +168,7 @@ queued:          0
 kernel drops:    7
 dropped:         4 (denied 3, queue full 1)
 sent:            1 datagram, 0 failed
-inbox:           1,230 entries, #1 to #1230, 128.0 KiB
+inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old ones removed
 unread:          5
 index:           up to #1023, 128.0 KiB
 ";

@@ -33,7 +33,7 @@ const READY_BYTES: usize = 1024 * 1024;
 
 /// A run of received messages is taken as a whole: it ends at so many messages, or so many bytes.
 pub(super) const RUN_MESSAGES: usize = 1_024;
-pub(super) const RUN_BYTES: usize = 512 * 1024;
+pub(super) const RUN_BYTES: usize = 256 * 1024;
 
 /// The memory an idle queue keeps, in bytes; what a flood needed beyond goes back.
 const KEPT_BYTES: usize = 256 * 1024;

@@ -23,6 +23,9 @@ use super::{Body, Kind, Stored, schema};
 /// How many ids one transaction looks at.
 const WINDOW_IDS: u64 = 2_000;
 
+/// How much payload one transaction shows to the index, in bytes: taking it up takes longer than reading it.
+const RAW_WINDOW_BYTES: usize = 256 * 1024;
+
 /// How many of the newest ids are looked at for the list of peers.
 const PEERS_WINDOW_IDS: u64 = 100_000;
 
@@ -238,18 +241,9 @@ impl Reader {
             {
                 return Ok(false);
             }
-            let mut statement = connection.prepare_cached(
-                "SELECT id, at_ns, kind, peer, payload FROM entry WHERE id >= ?1 AND id < ?2",
-            )?;
-            let mut rows = statement.query([ids.0, ids.1])?;
-            while let Some(row) = rows.next()? {
-                visit(Raw {
-                    id: row.get(0)?,
-                    at_ns: row.get(1)?,
-                    kind: row.get(2)?,
-                    peer: row.get_ref(3)?.as_blob_or_null()?.and_then(unpack),
-                    payload: row.get_ref(4)?.as_blob_or_null()?.unwrap_or_default(),
-                });
+            let mut next = ids.0;
+            while let Some(read_to) = raw_window(connection, (next, ids.1), &mut visit)? {
+                next = read_to + 1;
             }
             Ok(true)
         })
@@ -371,6 +365,34 @@ impl Reader {
     fn lock(&self) -> std::sync::MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Shows raw entries in one transaction, until so many bytes were shown; returns the last id if there may be more.
+fn raw_window(
+    connection: &Connection,
+    ids: (u64, u64),
+    visit: &mut impl FnMut(Raw<'_>),
+) -> rusqlite::Result<Option<u64>> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, at_ns, kind, peer, payload FROM entry WHERE id >= ?1 AND id < ?2")?;
+    let mut rows = statement.query([ids.0, ids.1])?;
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let payload = row.get_ref(4)?.as_blob_or_null()?.unwrap_or_default();
+        let id = row.get(0)?;
+        visit(Raw {
+            id,
+            at_ns: row.get(1)?,
+            kind: row.get(2)?,
+            peer: row.get_ref(3)?.as_blob_or_null()?.and_then(unpack),
+            payload,
+        });
+        bytes += payload.len();
+        if bytes > RAW_WINDOW_BYTES {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// Tells whether a log has an entry.

@@ -25,6 +25,9 @@ const STEP_BYTES: u64 = 16 * 1024 * 1024;
 /// How many pages a step takes off the end of the file at most, where it is larger than it may be.
 const STEP_PAGES: u64 = 64;
 
+/// Which part of what is allowed is kept free for what comes next, and may be too much, as a divisor.
+const PARTS: u64 = 64;
+
 /// How many pages are kept free for what comes next, at most.
 const MAX_SPARE_PAGES: u64 = 512;
 
@@ -102,7 +105,7 @@ impl Retention {
     ) -> rusqlite::Result<Step> {
         let pages = Pages::of(connection)?;
         let allowed = limits.max_bytes.saturating_sub(beside_bytes) / PAGE_BYTES;
-        let spare = (allowed / 64).clamp(16, MAX_SPARE_PAGES);
+        let spare = (allowed / PARTS).clamp(16, MAX_SPARE_PAGES);
         let excess_bytes = (pages.used() + spare).saturating_sub(allowed) * PAGE_BYTES;
         let old = self.too_old(connection, limits, now_ns)?;
         let cut =
@@ -186,8 +189,8 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<u64> {
 fn shrink(connection: &Connection, allowed: u64) -> rusqlite::Result<bool> {
     let pages = Pages::of(connection)?;
     let excess = pages.file.saturating_sub(allowed).min(pages.free);
-    // A few pages more or less are not worth moving others for.
-    if excess <= STEP_PAGES || !pages.can_shrink {
+    // A few pages more or less are not worth moving others for: in a stream they are used again soon.
+    if excess <= (allowed / PARTS).max(STEP_PAGES) || !pages.can_shrink {
         return Ok(false);
     }
     // It returns a row for each page.

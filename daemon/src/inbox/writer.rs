@@ -33,8 +33,10 @@ use upkeep::Upkeep;
 /// How many entries one transaction takes at most.
 const MAX_ENTRIES_PER_COMMIT: usize = 4_096;
 
-/// How many bytes of payload one transaction takes at most, one entry more or less.
+/// How many bytes of messages one transaction takes at most, a run more or less; and in a small inbox this part of it,
+/// as a divisor, so that the write-ahead log stays in proportion.
 const MAX_BYTES_PER_COMMIT: usize = 4 * 1024 * 1024;
+const COMMIT_PART: u64 = 64;
 
 /// How long the writer waits after a failed transaction; doubled up to the maximum.
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
@@ -115,7 +117,7 @@ impl Writer {
         while queue.take(&mut heap, self.patience()) {
             let (mut first, mut offset) = (0, 0);
             while first < heap.items.len() {
-                let (items, bytes) = next_commit(&heap, first, offset);
+                let (items, bytes) = next_commit(&heap, first, offset, self.max_commit_bytes());
                 (first, offset) = (items.end, bytes.end);
                 let items = &mut heap.items[items];
                 if !self.store(items, &heap.bytes[bytes]) {
@@ -130,6 +132,11 @@ impl Writer {
         }
         self.put_together();
         given_up
+    }
+
+    fn max_commit_bytes(&self) -> usize {
+        let part = self.parts.limits.borrow().max_bytes / COMMIT_PART;
+        usize::try_from(part).unwrap_or(usize::MAX).min(MAX_BYTES_PER_COMMIT)
     }
 
     /// Makes a part of the heap durable and tells everybody; false if it was given up, because the daemon stops.
@@ -255,10 +262,10 @@ fn explain(what: &str, error: &dyn std::error::Error) -> String {
 }
 
 /// Cuts the next transaction off the heap: the items from `first` on, and their bytes from `offset` on.
-fn next_commit(heap: &Heap, first: usize, offset: usize) -> (Range<usize>, Range<usize>) {
+fn next_commit(heap: &Heap, first: usize, offset: usize, max_bytes: usize) -> (Range<usize>, Range<usize>) {
     let (mut items, mut bytes, mut entries) = (first..first, offset..offset, 0);
     for item in &heap.items[first..] {
-        if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= MAX_BYTES_PER_COMMIT {
+        if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= max_bytes {
             break;
         }
         items.end += 1;
@@ -437,7 +444,7 @@ mod tests {
         queue.take(&mut heap, None);
         let (mut first, mut offset, mut commits) = (0, 0, 0);
         while first < heap.items.len() {
-            let (items, bytes) = next_commit(&heap, first, offset);
+            let (items, bytes) = next_commit(&heap, first, offset, MAX_BYTES_PER_COMMIT);
             let entries: usize = heap.items[items.clone()].iter().map(Item::entries).sum();
             assert!(entries < MAX_ENTRIES_PER_COMMIT + RUN_MESSAGES);
             assert!(bytes.len() < MAX_BYTES_PER_COMMIT + RUN_BYTES + 65_536);

@@ -25,7 +25,7 @@ const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpi");
 const PAGE_SIZE_BYTES: u32 = 16 * 1024;
 
 /// What the write-ahead log is cut back to after a checkpoint, in bytes; a checkpoint comes when it has this many pages.
-const WAL_KEPT_BYTES: u32 = 4 * 1024 * 1024;
+const WAL_KEPT_BYTES: u32 = 1024 * 1024;
 const CHECKPOINT_PAGES: u32 = WAL_KEPT_BYTES / PAGE_SIZE_BYTES;
 
 /// How much memory the writer's pages may take, in KiB.

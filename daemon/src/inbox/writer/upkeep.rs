@@ -16,12 +16,19 @@ use crate::inbox::schema::{FILE_NAME, PAGE_SIZE_BYTES};
 const WAL_PART: u64 = 64;
 const WAL_BYTES: (u64, u64) = (256 * 1024, 16 * 1024 * 1024);
 
-/// From this size on, in bytes, the log is held up by somebody who reads for too long, and is cut back by force.
+/// From this size on, in bytes, the log is held up by somebody who reads for too long.
 const LONG_WAL_BYTES: u64 = 48 * 1024 * 1024;
 
-/// How often that is tried, and how long it may wait for readers.
-const CUT_BACK_EVERY: Duration = Duration::from_secs(5);
-const CUT_BACK_WAIT: Duration = Duration::from_millis(50);
+/// How often a log that has grown beside readers is cut back, one that is held up for long, and how long that may wait
+/// for them. They read in short windows.
+const CUT_BACK_EVERY: Duration = Duration::from_millis(200);
+const CUT_BACK_LONG_EVERY: Duration = Duration::from_secs(5);
+const CUT_BACK_WAIT: Duration = Duration::from_millis(20);
+
+/// Returns how large the write-ahead log is before it is copied, in bytes.
+fn usual_wal_bytes(limits: Limits) -> u64 {
+    (limits.max_bytes / WAL_PART).clamp(WAL_BYTES.0, WAL_BYTES.1)
+}
 
 /// The state of the upkeep.
 #[derive(Debug)]
@@ -34,6 +41,8 @@ pub(super) struct Upkeep {
     /// Whether entries were removed that the files still hold.
     untidy: bool,
     cut_back: Instant,
+    /// Whether it was too long after the last try.
+    long_log: bool,
 }
 
 impl Upkeep {
@@ -44,6 +53,7 @@ impl Upkeep {
             more: true,
             untidy: false,
             cut_back: Instant::now(),
+            long_log: false,
         }
     }
 
@@ -67,9 +77,10 @@ impl Writer {
         let limits = *self.parts.limits.borrow_and_update();
         let wal_bytes = self.file_bytes("-wal");
         let result = self.apply(limits).and_then(|()| {
-            // A log or an index that is out of proportion is not to be made up for with messages.
-            let wal = wal_bytes.min(LONG_WAL_BYTES).min(limits.max_bytes / 4);
-            let beside = wal + self.parts.reader.index().size_bytes().min(limits.max_bytes / 2);
+            // What the write-ahead log may take, not what it takes now: to make up for its ups and downs would write
+            // more into it. An index out of proportion is not to be made up for with messages.
+            let beside = 2 * usual_wal_bytes(limits)
+                + self.parts.reader.index().size_bytes().min(limits.max_bytes / 2);
             self.upkeep.retention.step(&mut self.connection, &limits, beside, clock::now_ns())
         });
         match result {
@@ -89,7 +100,7 @@ impl Writer {
                 self.parts.health.report(Place::Retention, problem);
             }
         }
-        self.cut_back_log(wal_bytes);
+        self.cut_back_log(limits, wal_bytes);
     }
 
     /// Gives the space of what was removed back, now that nothing else is to be done.
@@ -111,23 +122,24 @@ impl Writer {
         if self.upkeep.applied.replace(limits) == Some(limits) {
             return Ok(());
         }
-        let bytes = (limits.max_bytes / WAL_PART).clamp(WAL_BYTES.0, WAL_BYTES.1);
+        let bytes = usual_wal_bytes(limits);
         self.connection.pragma_update(None, "wal_autocheckpoint", bytes / u64::from(PAGE_SIZE_BYTES))?;
         self.connection.pragma_update(None, "journal_size_limit", bytes)
     }
 
     /// Cuts the write-ahead log back if it has grown long; tells if that is not to be had.
-    fn cut_back_log(&mut self, wal_bytes: u64) {
-        if wal_bytes < LONG_WAL_BYTES {
+    fn cut_back_log(&mut self, limits: Limits, wal_bytes: u64) {
+        if wal_bytes <= 2 * usual_wal_bytes(limits) {
             return self.parts.health.clear(Place::WriteAheadLog);
         }
-        if self.upkeep.cut_back.elapsed() < CUT_BACK_EVERY {
+        let long = self.upkeep.long_log;
+        if self.upkeep.cut_back.elapsed() < if long { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY } {
             return;
         }
-        self.upkeep.cut_back = Instant::now();
         self.put_together();
-        let left = self.file_bytes("-wal");
-        if left >= LONG_WAL_BYTES {
+        self.upkeep.cut_back = Instant::now();
+        self.upkeep.long_log = self.file_bytes("-wal") >= LONG_WAL_BYTES;
+        if self.upkeep.long_log {
             let problem = "another program has been reading inbox.db for long and keeps its write-ahead log from \
                            being cut back; `fuser -v inbox.db` in the data directory names it";
             self.parts.health.report(Place::WriteAheadLog, problem.to_owned());
