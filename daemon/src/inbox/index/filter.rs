@@ -203,6 +203,11 @@ mod tests {
             assert!(holds(&mut block, Key::Quad(*b"hell")) && holds(&mut block, Key::Quad(*b"ello")));
             let ips = ["1.2.3.4", "fe80::1"].map(|ip| ip.parse().unwrap());
             assert!(holds(&mut block, Key::Ip(ips[0])) && holds(&mut block, Key::Endpoint(ips[1], 7788)));
+            builder.add(1, 0, Some("[::ffff:9.8.7.6]:5".parse().unwrap()), b"");
+            assert!(
+                holds(&mut builder.finish(), Key::Ip("9.8.7.6".parse().unwrap())),
+                "IPv4 within IPv6 is IPv4"
+            );
             assert!(holds(&mut block, Key::Sent) && holds(&mut block, Key::Gap));
         }
     }

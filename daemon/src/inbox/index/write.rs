@@ -274,4 +274,65 @@ mod tests {
             }
         }
     }
+
+    const ANCHOR: Anchor = Anchor { id: 1, at_ns: 1 };
+
+    /// A block whose filters are of the size that its number tells; of some the content tells nothing.
+    fn block(number: u64) -> Block {
+        let words = |log2: u64, salt: u64| -> Vec<u64> {
+            (0..(CHUNK_WORDS as u64) << log2)
+                .map(|word| (word + salt * 1_000).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .collect()
+        };
+        let content = if number % 7 == 3 { Vec::new() } else { words(number % 4, number) };
+        let at_ns = number.cast_signed();
+        Block { filters: [words(number % 3, number), content], times: (at_ns, at_ns + 5) }
+    }
+
+    #[test]
+    fn a_segment_tells_of_each_block_what_the_block_told() {
+        use crate::inbox::index::clue::Evidence;
+        use crate::inbox::index::store::Span;
+        let folder = tempfile::tempdir().unwrap();
+        // The log begins in the midst of a segment.
+        let mut store = Store::begin(folder.path(), 70).unwrap();
+        for number in 70..128 {
+            store.append(&block(number), ANCHOR).unwrap();
+        }
+        let salt = store.state.salt;
+        assert_eq!(head(&store.connection, salt, Table::Block, 100).unwrap(), None, "the blocks are gone");
+        let head = head(&store.connection, salt, Table::Segment, 1).unwrap().unwrap();
+        assert_eq!(head.present, u64::MAX << (70 - 64));
+        let mut span = Span { connection: &store.connection, salt, table: Table::Segment, number: 1, head };
+        for number in 70..128u64 {
+            let (mut block, place) = (block(number), number % 64);
+            assert_eq!(span.times(place as u32), block.times);
+            for position in (0..1 << 20).step_by(4_799) {
+                for which in [Which::Origin, Which::Content] {
+                    let told = span.at(which, position).unwrap() >> place & 1;
+                    assert_eq!(
+                        told,
+                        block.at(which, position).unwrap(),
+                        "{which:?} of {number} at {position}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_version_or_program_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Store::open(folder.path()).unwrap().is_none());
+        let begun = Store::begin(folder.path(), 3).unwrap();
+        assert_eq!(Store::open(folder.path()).unwrap().unwrap().state(), begun.state());
+        for (name, number, own) in [("user_version", 9, VERSION), ("application_id", 9, APPLICATION_ID)] {
+            begun.connection.pragma_update(None, name, number).unwrap();
+            assert!(Store::open(folder.path()).unwrap().is_none());
+            begun.connection.pragma_update(None, name, own).unwrap();
+        }
+        drop(begun);
+        fs::write(folder.path().join(FILE_NAME), [7; 50_000]).unwrap();
+        assert!(Store::open(folder.path()).unwrap_err().is_damage());
+    }
 }

@@ -222,6 +222,30 @@ fn what_an_expression_needs_rules_out_the_rest() {
 }
 
 #[test]
+fn what_is_read_in_between_or_in_other_ways_is_not_ruled_out() {
+    for (expression, name, payload) in [
+        ("alarm", "iso-2022-jp", &b"al\x1b(Barm"[..]),
+        ("alarm", "iso-2022-jp", b"ala\x1b(Jrm"),
+        ("温度", "iso-2022-jp", b"\x1b$B29EY\x1b(B"),
+        ("x(ab)+y", "utf-8", b"xabababy"),
+        ("wx(?:ab)?yz", "utf-8", b"wxyz"),
+        ("wxa{2,}yz", "utf-8", b"wxaaaayz"),
+        ("(?i)kelvin", "utf-8", "\u{212a}elvin".as_bytes()),
+        ("(?m)^ab$", "utf-8", b"1\nab\n2"),
+        ("\u{ca}\u{304}", "big5", b"\x88\x62"),
+        ("€5", "gbk", b"\x805"),
+        ("caf\u{fffd}", "utf-8", b"caf\xff"),
+    ] {
+        let (text, _) = encoding(name).decode_without_bom_handling(payload);
+        assert!(
+            RegexBuilder::new(expression).multi_line(true).build().unwrap().is_match(&text),
+            "{expression} {text}"
+        );
+        assert!(!rules_out(expression, payload), "{expression} {payload:x?}");
+    }
+}
+
+#[test]
 fn an_expression_that_needs_very_much_is_no_clue() {
     let words: Vec<_> = (0..5_000).map(|word| format!("word{word}")).collect();
     assert_eq!(clue(&words.join("|")), Clue::Anything);
