@@ -170,8 +170,6 @@ pub(crate) struct FilterArgs {
 /// `inbox`: what to print, and how.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct InboxArgs {
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
     /// History: all entries
     #[arg(short, long, conflicts_with = "number")]
     pub(crate) all: bool,
@@ -190,6 +188,9 @@ pub(crate) struct InboxArgs {
     /// Print the bytes as a hex dump instead of the text
     #[arg(long)]
     pub(crate) hex: bool,
+    // The last: its heading would stand above whatever comes behind it.
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 /// The flags that turn `inbox` from what is new to history.

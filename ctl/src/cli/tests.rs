@@ -112,6 +112,18 @@ fn help_is_shown_for_every_command() {
 }
 
 #[test]
+fn what_selects_entries_stands_under_a_heading_of_its_own() {
+    for command in ["inbox", "export", "replay"] {
+        let Parsed::Show(help) = parse(&[command, "--help"]) else { panic!("{command}") };
+        let help = help.to_string();
+        let group =
+            help.split("\nWhich entries:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
+        let flags = group.lines().filter(|line| line.trim_start().starts_with('-')).count();
+        assert_eq!(flags, 6, "{group}");
+    }
+}
+
+#[test]
 fn how_a_wrong_line_is_answered_is_read_without_parsing_it() {
     let peek = |line: &[&str]| {
         Look::peek(&std::iter::once("x").chain(line.iter().copied()).map(Into::into).collect::<Vec<_>>())
