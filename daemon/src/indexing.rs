@@ -27,6 +27,9 @@ const BUSY: u64 = 20_000;
 const POURING: u64 = 100_000;
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How long it stays out of the way after datagrams have poured in: they come in bursts.
+const CALM: Duration = Duration::from_secs(2);
+
 /// How long it waits after a failure; doubled up to the maximum. A second new index within the maximum waits as long.
 const FIRST_RETRY_WAIT: Duration = Duration::from_secs(1);
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(60);
@@ -77,6 +80,7 @@ impl<'a> Work<'a> {
                 since: Instant::now(),
                 newest_id: daemon.progress.borrow().newest_id,
                 per_second: None,
+                poured: None,
             },
             retry_wait: FIRST_RETRY_WAIT,
             begun: None,
@@ -97,7 +101,9 @@ impl<'a> Work<'a> {
     /// Works until there is nothing to do.
     fn go_on(&mut self, progress: &watch::Receiver<Progress>) {
         while self.keeper.has_work(progress.borrow().newest_id) && !self.stopping() {
-            match self.flow.pause(progress.borrow().newest_id) {
+            // Not within the match: that would keep the writer from publishing while this sleeps.
+            let newest_id = progress.borrow().newest_id;
+            match self.flow.pause(newest_id) {
                 Pause::None => {}
                 Pause::Before => {
                     thread::sleep(WATCHED);
@@ -151,6 +157,8 @@ struct Flow {
     newest_id: u64,
     /// As last measured; not known at first, and after a rest.
     per_second: Option<u64>,
+    /// When datagrams were last seen to pour in.
+    poured: Option<Instant>,
 }
 
 /// What to do before the next block.
@@ -170,7 +178,12 @@ impl Flow {
             let grown = newest_id.saturating_sub(self.newest_id);
             let per_second = u128::from(grown) * 1_000 / elapsed.as_millis().max(1);
             let known = (elapsed <= KNOWN_FOR).then(|| u64::try_from(per_second).unwrap_or(u64::MAX));
-            *self = Self { since: Instant::now(), newest_id, per_second: known };
+            let now = Instant::now();
+            let poured = if per_second >= u128::from(POURING) { Some(now) } else { self.poured };
+            *self = Self { since: now, newest_id, per_second: known, poured };
+        }
+        if self.poured.is_some_and(|poured| poured.elapsed() < CALM) {
+            return Pause::Before;
         }
         match self.per_second {
             Some(0..BUSY) => Pause::None,
@@ -186,7 +199,7 @@ mod tests {
 
     fn after(elapsed: Duration, grown: u64) -> Pause {
         let since = Instant::now().checked_sub(elapsed).unwrap();
-        Flow { since, newest_id: 1_000, per_second: Some(0) }.pause(1_000 + grown)
+        Flow { since, newest_id: 1_000, per_second: Some(0), poured: None }.pause(1_000 + grown)
     }
 
     #[test]
@@ -194,6 +207,10 @@ mod tests {
         assert!(matches!(after(Duration::from_millis(500), 5_000), Pause::None));
         assert!(matches!(after(Duration::from_millis(500), 25_000), Pause::Short));
         assert!(matches!(after(Duration::from_millis(500), 100_000), Pause::Before));
+        // Behind a flood it stays out of the way for a while.
+        let mut flow =
+            Flow { since: Instant::now(), newest_id: 0, per_second: Some(0), poured: Some(Instant::now()) };
+        assert!(matches!(flow.pause(1), Pause::Before));
         // After a rest it is not known what is coming.
         assert!(matches!(after(Duration::from_secs(500), 5_000), Pause::Before));
         // What was measured a moment ago counts.

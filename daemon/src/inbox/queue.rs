@@ -289,7 +289,7 @@ impl Queue {
         self.lock().books.stored += messages;
     }
 
-    /// Tells whether it is more than half full.
+    /// Tells whether it is more than three quarters full.
     pub(crate) fn is_filling(&self) -> bool {
         self.lock().is_filling()
     }
@@ -349,7 +349,7 @@ impl State {
     }
 
     fn is_filling(&self) -> bool {
-        self.heap.size_bytes() > QUEUE_MAX_BYTES / 2
+        self.heap.size_bytes() > QUEUE_MAX_BYTES / 4 * 3
     }
 
     fn is_empty(&self) -> bool {
@@ -405,7 +405,7 @@ impl Intake<'_> {
         state.heap.receive(at_ns, peer, local, payload);
     }
 
-    /// Tells whether the queue is more than half full.
+    /// Tells whether the queue is more than three quarters full.
     pub(crate) fn is_filling(&self) -> bool {
         self.state.is_filling()
     }

@@ -17,7 +17,7 @@ use super::schema::PAGE_SIZE_BYTES;
 const PAGE_BYTES: u64 = PAGE_SIZE_BYTES as u64;
 
 /// How many entries a step removes at most: more than a transaction of the writer adds.
-const STEP_ENTRIES: u64 = 8_192;
+const STEP_ENTRIES: u64 = 20_000;
 
 /// How much payload a step removes at most, in bytes, an entry more or less; also more than a transaction adds.
 const STEP_BYTES: u64 = 16 * 1024 * 1024;

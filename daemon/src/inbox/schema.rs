@@ -202,6 +202,8 @@ fn prepare(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    // A transaction's pages stay in memory until it commits: it is bounded, and spilling them would write them twice.
+    connection.pragma_update(None, "cache_spill", false)?;
     if size_bytes <= CHECKED_MAX_BYTES {
         check(&connection)?;
     }

@@ -31,7 +31,7 @@ use crate::text;
 use upkeep::Upkeep;
 
 /// How many entries one transaction takes at most.
-const MAX_ENTRIES_PER_COMMIT: usize = 4_096;
+const MAX_ENTRIES_PER_COMMIT: usize = 16_384;
 
 /// How many bytes of messages one transaction takes at most, a run more or less; and in a small inbox this part of it,
 /// as a divisor, so that the write-ahead log stays in proportion.

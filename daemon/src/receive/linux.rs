@@ -108,12 +108,6 @@ impl Receiver {
         }
     }
 
-    /// Tells whether less than half of the receive buffer is in use.
-    pub(crate) fn kernel_has_room(&self) -> bool {
-        let counters = MemInfo.get(&self.listener.socket).unwrap_or_default();
-        counters[MemInfo::USED] < counters[MemInfo::LIMIT] / 2
-    }
-
     /// Fetches what is there, one batch at most, and shows it to `deliver`; tells whether there may be more.
     pub(crate) fn batch(
         &mut self,
@@ -231,10 +225,6 @@ pub(crate) fn force_receive_buffer(socket: &socket2::Socket, bytes: usize) {
 struct MemInfo;
 
 impl MemInfo {
-    /// What waits in the receive buffer, as the kernel reckons it, in bytes.
-    const USED: usize = 0;
-    /// What may wait there.
-    const LIMIT: usize = 1;
     /// How many datagrams found no room.
     const DROPS: usize = 8;
 }

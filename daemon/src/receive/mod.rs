@@ -100,7 +100,7 @@ struct Reception {
     parts: Parts,
     receiver: Receiver,
     pace: Pace,
-    /// Whether the queue was more than half full after the last batch.
+    /// Whether the queue was more than three quarters full after the last batch.
     filling: bool,
     /// Drops that have no place in the log yet: when they were first seen, and how many.
     pending: Option<(i64, u64)>,
@@ -132,19 +132,21 @@ impl Reception {
                 }
             }
             let Some(rest) = self.pace.rest(Instant::now()) else { return Ok(Wake::Datagrams) };
-            if self.receiver.rest(rest)? == Wake::Stop {
+            if self.receiver.rest(rest)? == Wake::Stop || self.hold_back()? == Wake::Stop {
                 return Ok(Wake::Stop);
             }
         }
     }
 
-    /// Leaves datagrams with the kernel for a while where the queue is filling and the kernel has room: when the disk
-    /// is slow, both hold what comes. It never waits for the disk: the kernel's buffer fills to its half at most.
+    /// Leaves datagrams with the kernel while the queue is nearly full: both buffers hold what comes while the disk is
+    /// slow, and what is too much is dropped by the kernel, for nothing, instead of being fetched to be dropped here,
+    /// at the cost of the time that the writer needs.
     fn hold_back(&mut self) -> io::Result<Wake> {
-        while self.filling && self.receiver.kernel_has_room() && self.parts.queue.is_filling() {
+        while self.filling {
             if self.receiver.rest(HOLD_BACK)? == Wake::Stop {
                 return Ok(Wake::Stop);
             }
+            self.filling = self.parts.queue.is_filling();
         }
         Ok(Wake::Datagrams)
     }

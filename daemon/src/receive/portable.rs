@@ -83,13 +83,6 @@ impl Receiver {
         Ok(Wake::Datagrams)
     }
 
-    /// These systems do not tell how full the receive buffer is.
-    #[cfg(not(target_os = "linux"))]
-    #[expect(clippy::unused_self, reason = "on Linux it is asked, and the callers are the same")]
-    pub(crate) fn kernel_has_room(&self) -> bool {
-        false
-    }
-
     /// Shows what [`Self::wait`] has fetched; there is never more.
     #[expect(clippy::unnecessary_wraps, reason = "on Linux it can fail, and the callers are the same")]
     pub(crate) fn batch(

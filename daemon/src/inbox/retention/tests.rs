@@ -62,7 +62,7 @@ fn a_stream_into_a_full_inbox_keeps_its_size_and_reuses_its_pages() {
 #[test]
 fn a_lowered_limit_is_reached_in_bounded_steps_and_the_file_shrinks() {
     let (folder, mut connection) = inbox();
-    add(&mut connection, 60_000, 500);
+    add(&mut connection, 100_000, 300);
     let steps = settle(&mut Retention::new(), &mut connection, &size(4 * MIB), 0);
     assert!(steps >= 4, "{steps}");
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
