@@ -60,7 +60,7 @@ impl<'t, 'p> Appender<'t, 'p> {
         self.newest_id += 1;
         if message.payload.len() > MAX_SHARED_BYTES || !self.begun {
             self.flush()?;
-            self.insert_received(self.newest_id, &message)?;
+            self.insert_received(&message)?;
         } else {
             self.waiting.push(message);
             if self.waiting.len() == ROWS {
@@ -74,9 +74,9 @@ impl<'t, 'p> Appender<'t, 'p> {
     pub(super) fn sent(&mut self, sent: &SentItem) -> rusqlite::Result<u64> {
         self.flush()?;
         self.newest_id += 1;
-        let local = sent.local.map(pack);
+        let (id, local) = (self.id(), sent.local.map(pack));
         self.one.execute(params![
-            id(self.begun, self.newest_id),
+            id,
             sent.at_ns,
             Kind::Sent as i64,
             pack(sent.peer).as_slice(),
@@ -93,8 +93,7 @@ impl<'t, 'p> Appender<'t, 'p> {
         self.flush()?;
         self.newest_id += 1;
         const NOTHING: Option<&[u8]> = None;
-        let id = id(self.begun, self.newest_id);
-        let kind = Kind::Gap as i64;
+        let (id, kind) = (self.id(), Kind::Gap as i64);
         self.one.execute(params![id, at_ns, kind, NOTHING, NOTHING, NOTHING, json(detail)])?;
         self.begun = true;
         Ok(())
@@ -114,21 +113,27 @@ impl<'t, 'p> Appender<'t, 'p> {
         Ok(self.newest_id)
     }
 
+    /// Returns the id to insert an entry with; none lets SQLite take the one behind the newest. What begins a
+    /// transaction never waits, so the newest id is its own.
+    fn id(&self) -> Option<u64> {
+        (!self.begun).then_some(self.newest_id)
+    }
+
     /// Appends the waiting messages, a statement each.
     fn flush(&mut self) -> rusqlite::Result<()> {
         let mut waiting = std::mem::take(&mut self.waiting);
         for message in waiting.drain(..) {
-            // Only what begins a transaction is given its id, and that does not wait.
-            self.insert_received(0, &message)?;
+            self.insert_received(&message)?;
         }
         self.waiting = waiting;
         Ok(())
     }
 
-    fn insert_received(&mut self, newest_id: u64, message: &Record<'_>) -> rusqlite::Result<()> {
+    fn insert_received(&mut self, message: &Record<'_>) -> rusqlite::Result<()> {
         const NO_DETAIL: Option<String> = None;
+        let id = self.id();
         self.one.execute(params![
-            id(self.begun, newest_id),
+            id,
             message.at_ns,
             Kind::Received as i64,
             message.peer,
@@ -166,11 +171,6 @@ impl<'t, 'p> Appender<'t, 'p> {
 /// Tells an address that is not known, which a record holds as empty.
 fn known(address: &[u8]) -> Option<&[u8]> {
     (!address.is_empty()).then_some(address)
-}
-
-/// The id to insert an entry with: none lets SQLite take the one behind the newest.
-fn id(begun: bool, newest_id: u64) -> Option<u64> {
-    (!begun).then_some(newest_id)
 }
 
 fn json(detail: &impl serde::Serialize) -> Option<String> {

@@ -111,8 +111,14 @@ impl Retention {
         let cut =
             if excess_bytes > 0 || old > 0 { cut(connection, excess_bytes, old)? } else { Cut::default() };
         let removed = remove(connection, cut.id)?;
-        let shrunk = shrink(connection, allowed)?;
-        Ok(Step { removed, more: shrunk || (cut.more && removed > 0) })
+        let more = cut.more && removed > 0;
+        if more {
+            // Only once something went: what fails is not tried again without a pause.
+            self.next_age_check = Instant::now();
+        }
+        let pages = if removed > 0 { Pages::of(connection)? } else { pages };
+        let shrunk = shrink(connection, &pages, allowed)?;
+        Ok(Step { removed, more: shrunk || more })
     }
 
     /// Returns up to which id entries have become too old; 0 if none, or if it is not time to look.
@@ -135,10 +141,6 @@ impl Retention {
             .prepare_cached(young)?
             .query_row(params![oldest, end, cutoff_ns, now_ns], |row| row.get(0))
             .optional()?;
-        if young.is_none() && end < newest {
-            // There may be more of them.
-            self.next_age_check = now;
-        }
         Ok(young.unwrap_or(end).saturating_sub(1))
     }
 }
@@ -186,8 +188,7 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<u64> {
 
 /// Gives a part of the free pages back to the file system, where the file is larger than it may be; tells whether
 /// there is more to give.
-fn shrink(connection: &Connection, allowed: u64) -> rusqlite::Result<bool> {
-    let pages = Pages::of(connection)?;
+fn shrink(connection: &Connection, pages: &Pages, allowed: u64) -> rusqlite::Result<bool> {
     let excess = pages.file.saturating_sub(allowed).min(pages.free);
     // A few pages more or less are not worth moving others for: in a stream they are used again soon.
     if excess <= (allowed / PARTS).max(STEP_PAGES) || !pages.can_shrink {
