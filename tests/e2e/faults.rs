@@ -21,6 +21,33 @@ fn problem(daemon: &Daemon) -> String {
 }
 
 #[test]
+fn what_one_connection_sends_goes_out_at_once_and_is_answered_in_order_once_it_is_on_record() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    let lock = hold_lock(&daemon);
+    let mut rpc = daemon.rpc();
+    let request = |id: u32, method: &str, params: serde_json::Value| {
+        format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
+    };
+    for id in 1..=3 {
+        let params = json!({ "to": peer.name(), "text": id.to_string() });
+        rpc.write(request(id, "send", params).as_bytes());
+    }
+    rpc.write(request(4, "send", json!({ "to": "nobody" })).as_bytes());
+    rpc.write(b"no JSON\n");
+    rpc.write(request(6, "version", json!({})).as_bytes());
+    rpc.end_writing();
+    let received: Vec<_> = (0..3).map(|_| peer.receive().0).collect();
+    assert_eq!(received, [b"1", b"2", b"3"], "none waits for the record of the one before");
+    lock.execute_batch("ROLLBACK").unwrap();
+    let answers: Vec<_> = std::iter::from_fn(|| rpc.line()).collect();
+    let ids: Vec<_> = answers.iter().map(|answer| answer["id"].as_u64().unwrap_or(0)).collect();
+    assert_eq!(ids, [1, 2, 3, 4, 0, 6], "{answers:?}");
+    let sent: Vec<_> = answers[..3].iter().map(|answer| &answer["result"]["text"]).collect();
+    assert_eq!(sent, ["1", "2", "3"]);
+}
+
+#[test]
 fn while_the_inbox_cannot_be_written_messages_wait_and_nothing_is_acknowledged() {
     let daemon = Daemon::start();
     let peer = Peer::new();

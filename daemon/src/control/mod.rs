@@ -4,6 +4,7 @@
 //! they know both the daemon's types and the protocol's.
 
 mod ack;
+mod ahead;
 mod inbox;
 mod peers;
 mod query;

@@ -6,16 +6,30 @@ use udpchat_api::ErrorObject;
 use udpchat_api::call::{SendParams, Sent, Split};
 
 use crate::daemon::Daemon;
-use crate::send::send;
+use crate::send::{Unrecorded, send};
 use crate::view::Viewer;
 
-pub(super) async fn call(daemon: &Arc<Daemon>, params: SendParams) -> Result<Sent, ErrorObject> {
+/// A message that is sent, and not yet on record.
+pub(super) struct Sending {
+    unrecorded: Unrecorded,
+    in_parts: bool,
+}
+
+/// Sends a message. What comes after it is sent after it.
+pub(super) async fn begin(daemon: &Arc<Daemon>, params: SendParams) -> Result<Sending, ErrorObject> {
     let in_parts = params.split.and_then(Split::bytes).is_some();
-    let stored = send(daemon, params).await?;
-    let viewer = Viewer::of(daemon);
-    let mut entries: Vec<_> = stored.into_iter().map(|stored| viewer.entry(stored)).collect();
-    Ok(match (in_parts, entries.len()) {
-        (false, 1) => Sent::One(Box::new(entries.remove(0))),
-        _ => Sent::Parts(entries),
-    })
+    Ok(Sending { unrecorded: send(daemon, params).await?, in_parts })
+}
+
+impl Sending {
+    /// Waits until it is on record, and makes the answer.
+    pub(super) async fn finish(self, daemon: &Arc<Daemon>) -> Result<Sent, ErrorObject> {
+        let stored = self.unrecorded.recorded().await?;
+        let viewer = Viewer::of(daemon);
+        let mut entries: Vec<_> = stored.into_iter().map(|stored| viewer.entry(stored)).collect();
+        Ok(match (self.in_parts, entries.len()) {
+            (false, 1) => Sent::One(Box::new(entries.remove(0))),
+            _ => Sent::Parts(entries),
+        })
+    }
 }

@@ -1,6 +1,7 @@
-//! One connection: reads requests line by line, answers each in its turn, and carries at most one subscription.
+//! One connection: reads requests line by line, answers them in their order, and carries at most one subscription.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
+use super::ahead::Ahead;
 use super::subscribe::Subscription;
 use super::{ack, failure, inbox, peers, reload, send, status, stop, version};
 use crate::daemon::Daemon;
@@ -41,6 +43,8 @@ impl Outlet {
 struct Session {
     daemon: Arc<Daemon>,
     outlet: Outlet,
+    /// The answers to what was sent and is not yet on record.
+    ahead: Ahead,
     subscription: Option<Subscription>,
 }
 
@@ -48,7 +52,7 @@ struct Session {
 pub(super) async fn run(daemon: Arc<Daemon>, stream: UnixStream) {
     let (reader, writer) = stream.into_split();
     let outlet = Outlet(Arc::new(Mutex::new(writer)));
-    let mut session = Session { daemon, outlet, subscription: None };
+    let mut session = Session { daemon, outlet, ahead: Ahead::default(), subscription: None };
     // How a connection ends is the client's matter.
     let _ended = session.serve(LineReader::new(reader)).await;
     if let Some(subscription) = session.subscription {
@@ -58,10 +62,11 @@ pub(super) async fn run(daemon: Arc<Daemon>, stream: UnixStream) {
 
 impl Session {
     async fn serve(&mut self, mut reader: LineReader<OwnedReadHalf>) -> Result<(), LineError> {
-        while reader.begun().await? {
-            match timeout(Duration::from_secs(LINE_WAIT_SECONDS), reader.next()).await {
+        let line_wait = Duration::from_secs(LINE_WAIT_SECONDS);
+        while self.attend(reader.begun()).await?? {
+            match self.attend(timeout(line_wait, reader.next())).await? {
                 Ok(Ok(Some(line))) => self.answer(line).await?,
-                Ok(Ok(None)) => return Ok(()),
+                Ok(Ok(None)) => break,
                 Ok(Err(LineError::TooLong)) => {
                     let text =
                         format!("the line is longer than {MAX_LINE_BYTES} bytes; the connection is closed");
@@ -73,6 +78,29 @@ impl Session {
                     return self.refuse(Value::Null, ErrorObject::new(ErrorKind::TimedOut, text)).await;
                 }
             }
+        }
+        Ok(self.catch_up().await?)
+    }
+
+    /// Waits for something, and gives meanwhile the answers that are there.
+    async fn attend<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                line = self.ahead.first(), if !self.ahead.is_empty() => {
+                    self.outlet.write(&line.unwrap_or_default()).await?;
+                }
+                done = &mut work => return Ok(done),
+            }
+        }
+    }
+
+    /// Gives all the answers that are waited for.
+    async fn catch_up(&mut self) -> io::Result<()> {
+        while !self.ahead.is_empty() {
+            let line = self.ahead.first().await;
+            self.outlet.write(&line.unwrap_or_default()).await?;
         }
         Ok(())
     }
@@ -86,6 +114,10 @@ impl Session {
             Ok(request) => request,
             Err((id, error)) => return self.refuse(id, error).await,
         };
+        if request.method == SendParams::METHOD {
+            return Ok(self.send(request, line.len()).await?);
+        }
+        self.catch_up().await?;
         let answered = self.dispatch(&request).await;
         match (answered, request.id) {
             (Ok(Answered { line, then }), id) => {
@@ -99,6 +131,28 @@ impl Session {
             (Err(error), Some(id)) => self.refuse(id, error).await,
             (Err(_), None) => Ok(()),
         }
+    }
+
+    /// Sends a message; its answer follows when it is on record.
+    async fn send(&mut self, request: Request, bytes: usize) -> io::Result<()> {
+        while self.ahead.is_full() {
+            let line = self.ahead.first().await;
+            self.outlet.write(&line.unwrap_or_default()).await?;
+        }
+        let daemon = Arc::clone(&self.daemon);
+        let sending = self.attend(async { send::begin(&daemon, read(&request)?).await }).await?;
+        self.ahead.push(bytes, async move {
+            let answered = match sending {
+                Ok(sending) => sending.finish(&daemon).await.and_then(|sent| done(&request, &sent)),
+                Err(error) => Err(error),
+            };
+            let id = request.id?;
+            Some(match answered {
+                Ok(Answered { line, .. }) => line,
+                Err(error) => failure_line(id, error),
+            })
+        });
+        Ok(())
     }
 
     async fn dispatch(&mut self, request: &Request) -> Result<Answered, ErrorObject> {
@@ -124,7 +178,6 @@ impl Session {
                 none::<StopParams>(request)?;
                 Ok(Answered { then: Then::Stop, ..done(request, &Empty {})? })
             }
-            SendParams::METHOD => done(request, &send::call(daemon, read(request)?).await?),
             InboxParams::METHOD => done(request, &inbox::call(daemon, read(request)?).await?),
             AckParams::METHOD => done(request, &ack::call(daemon, read(request)?).await?),
             SubscribeParams::METHOD => self.subscribe(request),
@@ -169,10 +222,15 @@ impl Session {
         }
     }
 
-    async fn refuse(&self, id: Value, error: ErrorObject) -> Result<(), LineError> {
-        let line = to_line(&failure(id, error)).map_err(io::Error::other)?;
-        Ok(self.outlet.write(&line).await?)
+    async fn refuse(&mut self, id: Value, error: ErrorObject) -> Result<(), LineError> {
+        self.catch_up().await?;
+        Ok(self.outlet.write(&failure_line(id, error)).await?)
     }
+}
+
+fn failure_line(id: Value, error: ErrorObject) -> Vec<u8> {
+    // Plain strings and numbers: serialising them cannot fail.
+    to_line(&failure(id, error)).unwrap_or_default()
 }
 
 /// The answer to a request, and what is to follow once it is written.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 
@@ -27,12 +27,22 @@ const SEND_WAIT: Duration = Duration::from_secs(1);
 /// How long between two tries for that room.
 const SEND_RETRY: Duration = Duration::from_millis(2);
 
-/// Sends what the parameters say, and returns the entries as stored, one for each datagram.
-pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Vec<Stored>, ErrorObject> {
+/// A message that went out, and is on its way into the log.
+pub(crate) struct Unrecorded {
+    /// The entries without their ids, and where those will come from.
+    entries: Vec<(Stored, oneshot::Receiver<u64>)>,
+    /// In how many datagrams it should have gone out, and why it did not.
+    parts: usize,
+    failure: Option<ErrorObject>,
+    give_up: Instant,
+}
+
+/// Sends what the parameters say, a datagram or several.
+pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Unrecorded, ErrorObject> {
     let target = target::find(daemon, &params).await?;
     let payload = payload::make(daemon, &params, target.peer)?;
     let parts = payload.datagrams.len();
-    let mut waiting = Vec::with_capacity(parts);
+    let mut entries = Vec::with_capacity(parts);
     let mut failure = None;
     for bytes in payload.datagrams {
         let (stored, recorded) = oneshot::channel();
@@ -46,7 +56,7 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Vec
         };
         match transmit(daemon, &target, item).await {
             Ok((record, error)) => {
-                waiting.push((record, recorded));
+                entries.push((record, recorded));
                 failure = error.map(|error| send_failed(&target, &error));
             }
             Err(error) => failure = Some(error),
@@ -55,17 +65,24 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Vec
             break;
         }
     }
-    let mut entries = Vec::with_capacity(waiting.len());
-    for (mut record, recorded) in waiting {
-        record.id = match timeout(RECORD_WAIT, recorded).await {
-            Ok(Ok(id)) => id,
-            _ => return Err(not_recorded()),
-        };
-        entries.push(record);
-    }
-    match failure {
-        None => Ok(entries),
-        Some(failure) => Err(told_with_parts(failure, &entries, parts)),
+    Ok(Unrecorded { entries, parts, failure, give_up: Instant::now() + RECORD_WAIT })
+}
+
+impl Unrecorded {
+    /// Waits until all of it is on record, and returns the entries as stored, one for each datagram.
+    pub(crate) async fn recorded(self) -> Result<Vec<Stored>, ErrorObject> {
+        let mut entries = Vec::with_capacity(self.entries.len());
+        for (mut record, recorded) in self.entries {
+            record.id = match timeout_at(self.give_up, recorded).await {
+                Ok(Ok(id)) => id,
+                _ => return Err(not_recorded()),
+            };
+            entries.push(record);
+        }
+        match self.failure {
+            None => Ok(entries),
+            Some(failure) => Err(told_with_parts(failure, &entries, self.parts)),
+        }
     }
 }
 
@@ -90,7 +107,7 @@ async fn transmit(
     item: SentItem,
 ) -> Result<(Stored, Option<io::Error>), ErrorObject> {
     let mut item = Box::new(item);
-    let give_up = tokio::time::Instant::now() + SEND_WAIT;
+    let give_up = Instant::now() + SEND_WAIT;
     loop {
         item.at_ns = clock::now_ns();
         let (at_ns, peer, payload) = (item.at_ns, item.peer, item.payload.clone());
@@ -112,7 +129,7 @@ async fn transmit(
                 return Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` says what is wrong"));
             }
-            Err(NotSent::NotNow(_)) if tokio::time::Instant::now() > give_up => {
+            Err(NotSent::NotNow(_)) if Instant::now() > give_up => {
                 return Err(send_failed(target, &io::ErrorKind::WouldBlock.into()));
             }
             Err(NotSent::NotNow(back)) => item = back,
