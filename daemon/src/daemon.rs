@@ -9,7 +9,7 @@ use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
 
 use crate::health::{Health, Place};
-use crate::inbox::Progress;
+use crate::inbox::progress::Follower;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
 use crate::inbox::retention::Limits;
@@ -32,7 +32,7 @@ pub(crate) struct Daemon {
     pub(crate) listeners: Vec<Arc<Listener>>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
-    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) progress: Follower,
     pub(crate) peers: Peers,
     pub(crate) access: Arc<Access>,
     pub(crate) health: Arc<Health>,

@@ -10,13 +10,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
-use tokio::sync::watch;
 
 use crate::causes;
 use crate::daemon::Daemon;
 use crate::health::Place;
-use crate::inbox::Progress;
 use crate::inbox::index::keeper::{Keeper, Step, Trouble};
+use crate::inbox::progress::Follower;
 
 /// How long the flow of new entries is watched before it is known; what is known counts for so long.
 const WATCHED: Duration = Duration::from_millis(100);
@@ -78,7 +77,7 @@ impl<'a> Work<'a> {
             keeper: Keeper::new(Arc::clone(&daemon.reader)),
             flow: Flow {
                 since: Instant::now(),
-                newest_id: daemon.progress.borrow().newest_id,
+                newest_id: daemon.progress.now().newest_id,
                 per_second: None,
                 poured: None,
             },
@@ -88,10 +87,10 @@ impl<'a> Work<'a> {
     }
 
     /// Waits until there may be something to do; false at the end.
-    async fn wait(&self, progress: &mut watch::Receiver<Progress>) -> bool {
-        while !self.keeper.has_work(progress.borrow_and_update().newest_id) {
+    async fn wait(&self, progress: &mut Follower) -> bool {
+        while !self.keeper.has_work(progress.see().newest_id) {
             tokio::select! {
-                changed = progress.changed() => if changed.is_err() { return false },
+                open = progress.changed() => if !open { return false },
                 () = self.daemon.reader.index().suspected() => {}
             }
         }
@@ -99,11 +98,9 @@ impl<'a> Work<'a> {
     }
 
     /// Works until there is nothing to do.
-    fn go_on(&mut self, progress: &watch::Receiver<Progress>) {
-        while self.keeper.has_work(progress.borrow().newest_id) && !self.stopping() {
-            // Not within the match: that would keep the writer from publishing while this sleeps.
-            let newest_id = progress.borrow().newest_id;
-            match self.flow.pause(newest_id) {
+    fn go_on(&mut self, progress: &Follower) {
+        while self.keeper.has_work(progress.now().newest_id) && !self.stopping() {
+            match self.flow.pause(progress.now().newest_id) {
                 Pause::None => {}
                 Pause::Before => {
                     thread::sleep(WATCHED);

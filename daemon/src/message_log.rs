@@ -7,13 +7,12 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info};
 use udpchat_api::{Entry, Message, safe};
 
 use crate::daemon::Daemon;
-use crate::inbox::Progress;
+use crate::inbox::progress::{Follower, Progress};
 use crate::inbox::reader::Range;
 use crate::view::Viewer;
 
@@ -35,8 +34,8 @@ struct State {
 }
 
 /// Logs the messages until the inbox is closed.
-pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: watch::Receiver<Progress>) {
-    let begin = *progress.borrow_and_update();
+pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
+    let begin = progress.see();
     let mut state = State {
         cursor: begin.newest_id,
         accounted: begin.stored,
@@ -44,24 +43,24 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: watch::Receiver<Pr
         shown_in_window: 0,
     };
     loop {
-        let open = progress.changed().await.is_ok();
+        let open = progress.changed().await;
         let now = Instant::now();
         if now >= state.window_end {
             (state.window_end, state.shown_in_window) = (now + WINDOW, 0);
         }
         // Where nobody would see the lines, nothing is read for them.
         let limit = if enabled!(Level::INFO) { *daemon.settings().log.messages_per_second } else { 0 };
-        while state.cursor < progress.borrow_and_update().newest_id && state.shown_in_window < limit {
+        while state.cursor < progress.see().newest_id && state.shown_in_window < limit {
             if !show(&daemon, &mut state, limit).await {
                 break;
             }
         }
-        if state.cursor < progress.borrow().newest_id {
+        if state.cursor < progress.now().newest_id {
             // The limit is reached: the window goes on, then one line stands for all that came in it.
             if open {
                 sleep_until(state.window_end).await;
             }
-            leave_out(&mut state, *progress.borrow_and_update(), limit);
+            leave_out(&mut state, progress.see(), limit);
         }
         if !open {
             return;

@@ -14,7 +14,7 @@ use crate::inbox::queue::MarkItem;
 
 pub(super) async fn call(daemon: &Arc<Daemon>, params: AckParams) -> Result<AckAnswer, ErrorObject> {
     let consumer = consumer(params.consumer.as_deref())?;
-    let newest = daemon.progress.borrow().newest_id;
+    let newest = daemon.progress.now().newest_id;
     if params.id > newest {
         let text =
             format!("`id` is {}, the newest entry is {newest}: what has not come cannot be read", params.id);

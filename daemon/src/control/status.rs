@@ -31,7 +31,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
     });
     let inbox = InboxStatus {
         max_bytes: daemon.limits.borrow().max_bytes,
-        removed: daemon.progress.borrow().removed,
+        removed: daemon.progress.now().removed,
         ..inbox
     };
     let settings = &daemon.boot;

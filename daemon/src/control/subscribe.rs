@@ -40,7 +40,7 @@ impl Subscription {
         params: &SubscribeParams,
     ) -> Result<(SubscribeAnswer, Query), ErrorObject> {
         let mut query = Query::of_subscribe(params, &daemon.peers.configured())?;
-        let after = params.after.unwrap_or_else(|| daemon.progress.borrow().newest_id);
+        let after = params.after.unwrap_or_else(|| daemon.progress.now().newest_id);
         query.range.after = after;
         Ok((SubscribeAnswer { after }, query))
     }
@@ -69,7 +69,7 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
     let mut progress = daemon.progress.clone();
     let mut cursor = query.range.after;
     loop {
-        let newest = progress.borrow_and_update().newest_id;
+        let newest = progress.see().newest_id;
         while cursor < newest {
             if *cancelled.borrow() {
                 return;
@@ -85,7 +85,7 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
             }
         }
         tokio::select! {
-            changed = progress.changed() => if changed.is_err() { return },
+            open = progress.changed() => if !open { return },
             _ = cancelled.changed() => return,
         }
     }

@@ -8,6 +8,7 @@
 pub(crate) mod address;
 mod append;
 pub(crate) mod index;
+pub(crate) mod progress;
 pub(crate) mod queue;
 pub(crate) mod reader;
 mod record;
@@ -99,14 +100,3 @@ impl GapReason {
 
 /// How long a client waits for what it sent or marked to become durable, before it is told that it is not.
 pub(crate) const RECORD_WAIT: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// How far the log is durable; what followers wait for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The newest durable id; 0 in an empty inbox.
-    pub(crate) newest_id: u64,
-    /// How many received messages this daemon has made durable.
-    pub(crate) stored: u64,
-    /// How many entries retention has removed since then.
-    pub(crate) removed: u64,
-}

@@ -16,15 +16,16 @@ use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Encoding;
 
+use super::GapDetail;
 use super::address::unpack;
 use super::append::Appender;
+use super::progress::{self, Follower, Progress, Publisher};
 use super::queue::{Heap, Item, MarkItem, Queue};
 use super::reader::{Reader, bounds, read_mark};
 use super::record::{Record, Records};
 use super::retention::Limits;
 use super::schema::{self, OpenError};
 use super::speech::{Lessons, Speech};
-use super::{GapDetail, Progress};
 use crate::causes;
 use crate::health::{Health, Place};
 use crate::text;
@@ -72,7 +73,7 @@ pub(crate) struct Writer {
     stored: u64,
     removed: u64,
     upkeep: Upkeep,
-    progress: watch::Sender<Progress>,
+    progress: Publisher,
     /// Whether entries were given up: then the daemon is stopping, and what is left is given up at once.
     given_up: bool,
 }
@@ -89,9 +90,9 @@ struct Outcome {
 
 impl Writer {
     /// Opens the inbox and tells how far it is durable.
-    pub(crate) fn open(parts: Parts) -> Result<(Self, watch::Receiver<Progress>), OpenError> {
+    pub(crate) fn open(parts: Parts) -> Result<(Self, Follower), OpenError> {
         let opened = schema::open(&parts.data_dir)?;
-        let (progress, followers) = watch::channel(Progress::default());
+        let (progress, followers) = progress::channel();
         let mut writer = Self {
             parts,
             connection: opened.connection,
@@ -219,7 +220,7 @@ impl Writer {
 
     fn publish(&self) {
         self.parts.reader.publish(self.newest_id);
-        self.progress.send_replace(Progress {
+        self.progress.publish(Progress {
             newest_id: self.newest_id,
             stored: self.stored,
             removed: self.removed,
@@ -328,7 +329,7 @@ mod tests {
     use crate::inbox::reader::Range;
     use crate::inbox::schema::FILE_NAME;
 
-    fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, watch::Receiver<Progress>) {
+    fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, Follower) {
         let queue = Arc::new(Queue::default());
         let (_sender, fallback) = watch::channel(Encoding::GB18030);
         let (_sender, limits) = watch::channel(Limits { max_bytes: u64::MAX, max_age: None });
@@ -366,7 +367,7 @@ mod tests {
         writer.reopen().unwrap();
         receive(&queue, b"after");
         store_all(&mut writer, &queue);
-        assert_eq!(progress.borrow().newest_id, 2);
+        assert_eq!(progress.now().newest_id, 2);
         assert_eq!(
             writer.parts.reader.bounds().unwrap(),
             crate::inbox::reader::Bounds { oldest: 2, newest: 2 }
@@ -393,7 +394,7 @@ mod tests {
             }
         }
         store_all(&mut writer, &queue);
-        assert_eq!(progress.borrow().newest_id, 3_030);
+        assert_eq!(progress.now().newest_id, 3_030);
         let (mut id, mut number) = (0, 0);
         let all = Range { received: true, gaps: true, ..Range::default() };
         let visit = |entry: crate::inbox::Stored| {
