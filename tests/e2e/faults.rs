@@ -103,6 +103,31 @@ fn a_daemon_that_stops_with_an_inbox_it_cannot_write_says_what_is_lost() {
 }
 
 #[test]
+fn while_the_inbox_cannot_be_written_the_queue_fills_and_the_rest_stays_with_the_kernel() {
+    let daemon = Daemon::start_with("receive_buffer = '1MiB'", &[]);
+    let holder = hold_lock(&daemon);
+    let peer = Peer::new();
+    let mut sent = 0;
+    let status = eventually("the kernel to drop what does not fit", || {
+        // Few enough to be fetched in time as long as the queue has room; what is fetched without room is dropped here.
+        (0..5).for_each(|_| peer.send(daemon.address(), [b'x'; 60_000]));
+        sent += 5;
+        let status = daemon.status();
+        let (drops, queue_full) = (&status["kernel_drops"], &status["dropped"]["queue_full"]);
+        (*drops != 0 || *queue_full != 0).then_some(status)
+    });
+    let drops = status["kernel_drops"].as_u64().unwrap();
+    assert_eq!((drops > 0, &status["dropped"]["queue_full"]), (true, &json!(0)));
+    holder.execute_batch("ROLLBACK").unwrap();
+    let status = daemon.stored(sent - drops);
+    assert_eq!((&status["kernel_drops"], &status["dropped"]["queue_full"]), (&json!(drops), &json!(0)));
+    eventually("the gaps to account for all of them", || {
+        let gaps: u64 = daemon.entries().iter().filter_map(|entry| entry["lost"].as_u64()).sum();
+        (gaps == drops).then_some(())
+    });
+}
+
+#[test]
 fn an_inbox_that_disappears_is_noticed_and_ids_go_on() {
     let daemon = Daemon::start();
     let peer = Peer::new();

@@ -126,13 +126,17 @@ impl Reception {
     /// Fetches as long as datagrams come one behind the other, resting in between while they gather.
     fn stream(&mut self) -> io::Result<Wake> {
         loop {
-            while self.batch()? {
-                if self.parts.stop.is_stopped() || self.hold_back()? == Wake::Stop {
+            if self.hold_back()? == Wake::Stop {
+                return Ok(Wake::Stop);
+            }
+            if self.batch()? {
+                if self.parts.stop.is_stopped() {
                     return Ok(Wake::Stop);
                 }
+                continue;
             }
             let Some(rest) = self.pace.rest(Instant::now()) else { return Ok(Wake::Datagrams) };
-            if self.receiver.rest(rest)? == Wake::Stop || self.hold_back()? == Wake::Stop {
+            if self.receiver.rest(rest)? == Wake::Stop {
                 return Ok(Wake::Stop);
             }
         }
