@@ -77,7 +77,7 @@ fn main() {
     support::play_role();
     let options = Options::read();
     // The flood must bring some times the limit, so that most of it is spent at the limit.
-    let (limit, seconds) = options.pick((8, 3), (256, 120));
+    let (limit, seconds) = options.pick((8, 3), (128, 60));
     let trials = [
         Trial { name: "no limit", limit: NO_LIMIT, readers: Readers::None },
         Trial { name: "limit", limit, readers: Readers::None },

@@ -22,6 +22,8 @@ pub(crate) struct Flood {
     pub(crate) rate: u64,
     /// How many source addresses of 127.0.0.0/8 they come from.
     pub(crate) peers: u64,
+    /// Whether each address sends one in its turn; otherwise which it is, is up to chance.
+    pub(crate) in_turn: bool,
     /// The number of the first one.
     pub(crate) first: u64,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Sent {
 impl Flood {
     /// Many datagrams of one length, from one peer, as fast as the kernel takes them.
     pub(crate) fn unpaced(to: SocketAddr, datagrams: u64, bytes: usize) -> Self {
-        Self { to, datagrams, length: Length::Fixed(bytes), rate: 0, peers: 1, first: 0 }
+        Self { to, datagrams, length: Length::Fixed(bytes), rate: 0, peers: 1, in_turn: false, first: 0 }
     }
 
     /// Datagrams of one length, from one peer, at a rate a second for some seconds.
@@ -48,6 +50,11 @@ impl Flood {
     /// Lines of many lengths and in several encodings, from many peers.
     pub(crate) fn mixed(to: SocketAddr, datagrams: u64, peers: u64) -> Self {
         Self { length: Length::Mixed, peers, ..Self::unpaced(to, datagrams, 0) }
+    }
+
+    /// A line from each of so many addresses.
+    pub(crate) fn strangers(to: SocketAddr, addresses: u64) -> Self {
+        Self { in_turn: true, ..Self::mixed(to, addresses, addresses) }
     }
 
     /// Begins to send.
@@ -66,9 +73,12 @@ impl Flood {
             Length::Fixed(bytes) => Some(bytes),
             Length::Mixed => None,
         };
-        let Self { to, datagrams, rate, peers, first, .. } = self;
-        json!({"to": to, "datagrams": datagrams, "bytes": bytes, "rate": rate, "peers": peers, "first": first})
-            .to_string()
+        let Self { to, datagrams, rate, peers, in_turn, first, .. } = self;
+        json!({
+            "to": to, "datagrams": datagrams, "bytes": bytes, "rate": rate, "peers": peers, "in_turn": in_turn,
+            "first": first,
+        })
+        .to_string()
     }
 
     pub(super) fn from_json(text: &str) -> Self {
@@ -80,6 +90,7 @@ impl Flood {
             length: flood["bytes"].as_u64().map_or(Length::Mixed, |bytes| Length::Fixed(bytes as usize)),
             rate: number("rate"),
             peers: number("peers"),
+            in_turn: flood["in_turn"].as_bool().unwrap(),
             first: number("first"),
         }
     }

@@ -52,6 +52,7 @@ struct Sender {
     socket: UdpSocket,
     to: Option<SockaddrIn>,
     peers: u64,
+    in_turn: bool,
     random: Random,
     headers: MultiHeaders<SockaddrIn>,
     texts: Texts,
@@ -72,6 +73,7 @@ impl Sender {
             socket,
             to: many.then(|| SockaddrIn::from(to)),
             peers: flood.peers,
+            in_turn: flood.in_turn,
             random: Random::new(flood.first),
             headers: MultiHeaders::preallocate(BATCH as usize, control),
             texts: Texts::new(flood.length),
@@ -81,10 +83,10 @@ impl Sender {
 
     /// Sends so many datagrams at most, the first with this number; returns how many the kernel took.
     fn send(&mut self, first: u64, most: u64) -> u64 {
-        let source = (self.peers > 1).then(|| source(&mut self.random, self.peers));
-        let count = match source {
-            Some(_) => most.min(1 + self.random.below(BURST)),
-            None => most,
+        let (source, count) = match self.peers {
+            1 => (None, most),
+            peers if self.in_turn => (Some(address(first % peers)), 1),
+            peers => (Some(chance(&mut self.random, peers)), most.min(1 + self.random.below(BURST))),
         };
         for (number, payload) in (first..first + count).zip(&mut self.payloads) {
             self.texts.write(number, payload);
@@ -105,9 +107,14 @@ impl Sender {
 }
 
 /// Returns the source of the next datagrams: one of the peers, and every second time one of the few that talk most.
-fn source(random: &mut Random, peers: u64) -> in_pktinfo {
+fn chance(random: &mut Random, peers: u64) -> in_pktinfo {
     let among = if random.below(2) == 0 { peers } else { peers.div_ceil(32) };
-    let address = Ipv4Addr::from(0x7F01_0001 + random.below(among) as u32);
+    address(random.below(among))
+}
+
+/// Returns the address of a peer as the source of datagrams.
+fn address(peer: u64) -> in_pktinfo {
+    let address = Ipv4Addr::from(0x7F01_0001 + peer as u32);
     let address = in_addr { s_addr: u32::from_ne_bytes(address.octets()) };
     in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: address }
 }
