@@ -7,6 +7,8 @@ use crate::{ConfigError, Setting, Settings, Size};
 
 /// The most addresses to listen on.
 const MAX_LISTEN: usize = 64;
+/// The most groups to join.
+const MAX_GROUPS: usize = 64;
 /// What fits into `sun_path` of unix(7), with its end.
 const MAX_SOCKET_BYTES: usize = 107;
 const MIN_RECEIVE_BUFFER: Size = Size::from_bytes(4 * 1024);
@@ -16,6 +18,7 @@ const MIN_INBOX: Size = Size::from_mib(1);
 /// Refuses settings that the daemon could not work with.
 pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
     check_listen(settings)?;
+    check_groups(settings)?;
     check_sizes(settings)?;
     check_socket(&settings.socket)?;
     check_fallback(settings)?;
@@ -36,6 +39,20 @@ fn check_listen(settings: &Settings) -> Result<(), ConfigError> {
     // Port 0 means another port each time.
     match listen.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
         Some(twice) => refuse(format!("address {twice} is given twice"), "leave one of them out"),
+        None => Ok(()),
+    }
+}
+
+fn check_groups(settings: &Settings) -> Result<(), ConfigError> {
+    let groups = &settings.groups;
+    let refuse = |message: String, hint: &str| Err(ConfigError::rejected(&groups.origin, message, hint));
+    if groups.len() > MAX_GROUPS {
+        let message = format!("{} groups to join, at most {MAX_GROUPS} are possible", groups.len());
+        return refuse(message, "a second daemon can join the others");
+    }
+    let mut seen = BTreeSet::new();
+    match groups.iter().find(|group| !seen.insert(*group)) {
+        Some(twice) => refuse(format!("group {twice} is given twice"), "leave one of them out"),
         None => Ok(()),
     }
 }

@@ -15,7 +15,7 @@ use crate::diagnosis::{explain, line_of};
 use crate::layer::{Layer, PeerLayer};
 use crate::value::{AbsolutePath, WholeNumber};
 use crate::{
-    ConfigError, Encoding, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
     PeerName, Setting, Size,
 };
 
@@ -145,6 +145,7 @@ type Field<T> = Option<Spanned<T>>;
 #[serde(deny_unknown_fields, default)]
 struct Root {
     listen: Field<Vec<ListenAddress>>,
+    groups: Field<Vec<Group>>,
     data_dir: Field<AbsolutePath>,
     receive_buffer: Field<Size>,
     socket: Field<AbsolutePath>,
@@ -200,6 +201,7 @@ impl Root {
         };
         Layer {
             listen: source.locate(self.listen),
+            groups: source.locate(self.groups),
             data_dir: path(self.data_dir),
             receive_buffer: source.locate(self.receive_buffer),
             socket: path(self.socket),

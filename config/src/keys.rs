@@ -9,8 +9,9 @@ pub(crate) struct Key {
 }
 
 /// Every key, in the order of the default file.
-pub(crate) const KEYS: [Key; 15] = [
+pub(crate) const KEYS: [Key; 16] = [
     Key { path: "listen", example: r#"["[::]:7788"]"# },
+    Key { path: "groups", example: r#"["239.1.2.3", "ff02::1%eth0"]"# },
     Key { path: "data_dir", example: r#""/var/lib/udpchat""# },
     Key { path: "receive_buffer", example: r#""8MiB""# },
     Key { path: "socket", example: r#""/run/udpchat/control.sock""# },

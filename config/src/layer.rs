@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::{
-    Encoding, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress, PeerName, Setting,
-    Size,
+    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress, PeerName,
+    Setting, Size,
 };
 
 /// The keys that a layer sets.
 #[derive(Debug, Default)]
 pub(crate) struct Layer {
     pub(crate) listen: Option<Setting<Vec<ListenAddress>>>,
+    pub(crate) groups: Option<Setting<Vec<Group>>>,
     pub(crate) data_dir: Option<Setting<PathBuf>>,
     pub(crate) receive_buffer: Option<Setting<Size>>,
     pub(crate) socket: Option<Setting<PathBuf>>,
@@ -41,6 +42,7 @@ impl Layer {
     pub(crate) fn over(self, weaker: Self) -> Self {
         Self {
             listen: self.listen.or(weaker.listen),
+            groups: self.groups.or(weaker.groups),
             data_dir: self.data_dir.or(weaker.data_dir),
             receive_buffer: self.receive_buffer.or(weaker.receive_buffer),
             socket: self.socket.or(weaker.socket),

@@ -35,7 +35,7 @@ pub use paths::{
 pub use setting::{Origin, Setting};
 pub use settings::{Access, Inbox, Log, Overrides, Peer, Settings, Text};
 pub use value::{
-    ListenAddress, LogFormat, LogLevel, MaxAge, Network, PeerAddress, PeerName, Size, ValueError,
+    Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, PeerAddress, PeerName, Size, ValueError,
 };
 
 /// The UDP port that is meant where none is given.

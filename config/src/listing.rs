@@ -10,6 +10,7 @@ impl Settings {
     pub fn listing(&self) -> Vec<(String, String, String)> {
         let mut list = vec![
             line("listen", &self.listen, quote_all(&self.listen)),
+            line("groups", &self.groups, quote_all(&self.groups)),
             line("data_dir", &self.data_dir, quote_path(&self.data_dir)),
             line("receive_buffer", &self.receive_buffer, quote(&self.receive_buffer.value)),
             line("socket", &self.socket, quote_path(&self.socket)),
@@ -39,7 +40,7 @@ impl Settings {
 
     /// Lists the keys whose values differ in `new` and that only a restart can apply.
     ///
-    /// All others (`peers`, `access`, `text`, `inbox`, `log.level`, `log.messages_per_second`) apply at a reload.
+    /// All others (`groups`, `peers`, `access`, `text`, `inbox`, `log.level`, `log.messages_per_second`) apply at a reload.
     pub fn changed_needing_restart(&self, new: &Self) -> Vec<&'static str> {
         let comparisons = [
             ("listen", differs(&self.listen, &new.listen)),
@@ -118,6 +119,7 @@ mod tests {
         let listing = settings().listing();
         let shown: Vec<_> = listing.iter().map(|(k, v, o)| format!("{k} = {v} # {o}")).collect();
         let expected = r#"listen = ["[::]:7788"] # default
+groups = [] # default
 data_dir = "/d/a\"b" # default
 receive_buffer = "8MiB" # default
 socket = "/d/a\"b/control.sock" # default
@@ -167,6 +169,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         let old = settings();
         let mut new = old.clone();
         new.listen.origin = Origin::Flag("--listen");
+        new.groups.value.push("239.1.2.3".parse().unwrap());
         new.peers.clear();
         new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
         new.text.encoding.value = Encoding::GBK;

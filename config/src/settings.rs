@@ -15,7 +15,7 @@ use crate::paths::{
     user_runtime_socket,
 };
 use crate::{
-    ConfigError, Encoding, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
     PeerName, Setting, Size, ValueError,
 };
 
@@ -26,6 +26,8 @@ pub struct Settings {
     pub files: Vec<PathBuf>,
     /// Where to receive: 1 to 64 addresses; port 0 asks the system for one.
     pub listen: Setting<Vec<SocketAddr>>,
+    /// The multicast groups to join; at most 64, none twice.
+    pub groups: Setting<Vec<Group>>,
     /// Where the inbox is kept; absolute.
     pub data_dir: Setting<PathBuf>,
     /// The receive buffer to ask of the kernel, 4 KiB to 1 GiB.
@@ -146,6 +148,7 @@ impl Settings {
         Self {
             files: Vec::new(),
             listen: Setting::default_of(vec![ListenAddress::DEFAULT.socket_address()]),
+            groups: Setting::default_of(Vec::new()),
             data_dir,
             receive_buffer: Setting::default_of(Size::from_mib(8)),
             socket,
@@ -173,6 +176,7 @@ impl Settings {
             listen.map(|addresses| addresses.into_iter().map(ListenAddress::socket_address).collect())
         });
         put(&mut self.listen, listen);
+        put(&mut self.groups, layers.groups);
         put(&mut self.receive_buffer, layers.receive_buffer);
         put(&mut self.inbox.max_size, layers.max_size);
         put(&mut self.inbox.max_age, layers.max_age);

@@ -2,6 +2,7 @@
 
 mod address;
 mod choice;
+mod group;
 mod name;
 mod path;
 mod quantity;
@@ -14,6 +15,7 @@ use serde::de::{Deserializer, Error, Visitor};
 
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use choice::{LogFormat, LogLevel};
+pub use group::Group;
 pub use name::PeerName;
 pub(crate) use path::AbsolutePath;
 pub(crate) use quantity::WholeNumber;

@@ -16,6 +16,8 @@ use crate::inbox::retention::Limits;
 use crate::logging::Logging;
 use crate::peers::Peers;
 use crate::receive::access::Access;
+use crate::receive::groups::Groups;
+use crate::receive::interfaces::OwnAddresses;
 use crate::receive::listener::Listener;
 
 /// A running daemon.
@@ -35,6 +37,8 @@ pub(crate) struct Daemon {
     pub(crate) progress: Follower,
     pub(crate) peers: Peers,
     pub(crate) access: Arc<Access>,
+    pub(crate) groups: Arc<Groups>,
+    pub(crate) own: Arc<OwnAddresses>,
     pub(crate) health: Arc<Health>,
     pub(crate) logging: Logging,
     /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
@@ -70,6 +74,7 @@ impl Daemon {
         };
         let needs_restart = self.boot.changed_needing_restart(&new);
         self.access.configure(&new);
+        self.groups.configure(&new);
         self.peers.configure(&new);
         self.fallback.send_replace(*new.text.fallback);
         self.limits.send_replace(Limits::of(&new));

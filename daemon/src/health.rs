@@ -24,6 +24,10 @@ pub(crate) enum Place {
     Index,
     /// Accepting connections on the control socket.
     Control,
+    /// Hearing of changes of network interfaces.
+    Links,
+    /// Joining a multicast group, by its number in the configuration.
+    Group(usize),
     /// A listening socket, by its number.
     Receive(usize),
 }

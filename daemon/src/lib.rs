@@ -48,6 +48,7 @@ use inbox::speech::Speech;
 use inbox::writer::{self, Writer};
 use lock::{Lock, LockError};
 use logging::Logging;
+use receive::links::{Changes, Links};
 use receive::listener::{self, ListenError};
 
 /// The name of the lock file in the data directory.
@@ -136,6 +137,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let speech = Arc::new(Speech::default());
     let health = Arc::new(health::Health::default());
+    let own = Arc::new(receive::interfaces::OwnAddresses::default());
+    let groups = receive::groups::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
     let (writer, progress) = Writer::open(writer::Parts {
@@ -155,6 +158,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         progress,
         peers: peers::Peers::new(&settings, speech),
         access: Arc::new(receive::access::Access::new(&settings)),
+        groups: Arc::new(groups),
+        own,
         health,
         logging,
         lookups: Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS)),
@@ -210,12 +215,32 @@ async fn serve_control(daemon: &Arc<Daemon>, listener: std::os::unix::net::UnixL
     service::obey_signals(Arc::clone(daemon))?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
+    keep_groups(daemon)?;
     announce(daemon);
     // The sender lives in the daemon itself: this ends only by being told to stop.
     let mut stopping = daemon.stopping.subscribe();
     let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
     control.abort();
     Ok(())
+}
+
+/// Joins the groups, and keeps them joined while interfaces come and go.
+fn keep_groups(daemon: &Daemon) -> io::Result<()> {
+    let groups = &daemon.groups;
+    // Before the first look, so that no change is missed.
+    let links = Links::watch();
+    groups.follow(&Changes::default());
+    match links {
+        Ok(links) => {
+            let groups = Arc::clone(groups);
+            // It waits for the kernel until the process ends.
+            threads::spawn("links", move || groups.keep(links)).map(drop)
+        }
+        Err(error) => {
+            groups.cannot_watch(&error);
+            Ok(())
+        }
+    }
 }
 
 /// Lets the last messages be logged, and ends the connections.
@@ -229,9 +254,12 @@ fn finish(runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
 }
 
 fn start_receivers(daemon: &Arc<Daemon>, stop: &Arc<receive::Stop>) -> io::Result<Vec<JoinHandle<()>>> {
+    let ports: Arc<[u16]> = daemon.listeners.iter().map(|listener| listener.local.port()).collect();
     let parts = || receive::Parts {
         queue: Arc::clone(&daemon.queue),
         access: Arc::clone(&daemon.access),
+        own: Arc::clone(&daemon.own),
+        ports: Arc::clone(&ports),
         health: Arc::clone(&daemon.health),
         stop: Arc::clone(stop),
     };

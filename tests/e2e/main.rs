@@ -18,6 +18,7 @@ mod durable;
 mod encodings;
 mod export;
 mod faults;
+mod groups;
 mod index;
 mod layering;
 mod log;

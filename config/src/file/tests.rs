@@ -43,6 +43,7 @@ fn a_wrong_type_is_refused_with_an_example() {
     assert_mistakes(&[
         ("listen = '[::]:1'", 1, 10, "expected a list", r#"listen = ["[::]:7788"]"#),
         ("listen = [1]", 1, 11, "expected an address", r#"listen = ["[::]:7788"]"#),
+        ("groups = '239.1.2.3'", 1, 10, "expected a list", r#"groups = ["239.1.2.3", "ff02::1%eth0"]"#),
         ("data_dir = 3", 1, 12, "expected a path", "data_dir = "),
         ("receive_buffer = true", 1, 18, "expected a size", r#"receive_buffer = "8MiB""#),
         ("receive_buffer = -1", 1, 18, "expected a size", r#"receive_buffer = "8MiB""#),
@@ -68,6 +69,7 @@ fn a_bad_value_is_refused_with_its_own_hint() {
     assert_mistakes(&[
         ("listen = ['1.2.3.4:1', '1.2.3.4:70000']", 1, 24, "port 70000 is out of range", "[::]:7788"),
         ("listen = [\n'1.2.3.4:1',\n'localhost:1']", 3, 1, "is a host name", "[::]:7788"),
+        ("groups = ['192.168.1.5']", 1, 11, "is not a multicast address", "ff02::1%eth0"),
         ("data_dir = '~/inbox'", 1, 12, "is not absolute", "not expanded"),
         ("socket = 'a.sock'", 1, 10, "`a.sock` is not absolute", "leading `/`"),
         ("receive_buffer = 'big'", 1, 18, "`big` is not a size", "8MiB"),

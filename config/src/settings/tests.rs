@@ -75,6 +75,7 @@ fn nothing_set_gives_the_promised_defaults() {
     let settings = host.load().unwrap();
     assert_eq!(*settings.listen, ["[::]:7788".parse().unwrap()]);
     assert_eq!(settings.listen[0].port(), DEFAULT_PORT);
+    assert!(settings.groups.is_empty());
     assert_eq!(*settings.data_dir, host.path(".local/share/udpchat"));
     assert_eq!(*settings.socket, host.path(".local/share/udpchat/control.sock"));
     assert_eq!(settings.receive_buffer.bytes(), 8 << 20);
@@ -276,11 +277,14 @@ fn without_a_home_a_data_dir_has_to_be_named() {
 #[test]
 fn values_beyond_their_limits_are_refused_with_their_line() {
     let many = format!("listen = [{}]", "'[::]:0', ".repeat(65));
+    let many_groups = format!("groups = [{}]", "'239.1.2.3', ".repeat(65));
     let long = format!("\nsocket = '/{}'", "s".repeat(107));
     for (text, message, hint) in [
         ("\nlisten = []", "FILE:2: no address to listen on", "leave `listen` out"),
         (&*many, "FILE:1: 65 addresses to listen on, at most 64", "[::]:7788"),
         ("listen = ['[::]:1', '[::]:1']", "FILE:1: address [::]:1 is given twice", "leave one"),
+        (&*many_groups, "FILE:1: 65 groups to join, at most 64", "second daemon"),
+        ("\ngroups = ['ff02::1%a', 'ff02::1%a']", "FILE:2: group ff02::1%a is given twice", "leave one"),
         ("receive_buffer = '4095B'", "FILE:1: receive_buffer 4095B is out of range, 4KiB to 1GiB", "8MiB"),
         ("receive_buffer = '1025MiB'", "FILE:1: receive_buffer 1025MiB is out of range", "8MiB"),
         ("[inbox]\nmax_size = '1023KiB'", "FILE:2: inbox.max_size 1023KiB is too small", "4GiB"),
@@ -303,6 +307,7 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
 fn values_at_their_limits_are_taken() {
     for text in [
         format!("listen = [{}]", "'[::]:0', ".repeat(64)),
+        "groups = ['239.1.2.3', '239.1.2.3%eth0', 'ff02::1']".to_owned(),
         "receive_buffer = '4KiB'".to_owned(),
         "receive_buffer = '1GiB'".to_owned(),
         "[inbox]\nmax_size = '1MiB'".to_owned(),

@@ -25,10 +25,13 @@ pub(super) const SEND: &str = "\
 A message goes out as it is: nothing is added to it, and nothing is taken away. What `echo` writes ends with a
 line end; `printf` and `echo -n` leave it out. Standard input must be UTF-8; `--file -` sends any bytes.
 A TEXT that begins with `-` goes behind `--`.
+TO may be a broadcast address or a multicast group, with the interface behind it where no route tells it.
 
 Examples:
   udpchatctl send bob hello world
   udpchatctl send '[fd00::2]:8080' -e gbk 你好
+  udpchatctl send 192.168.43.255 who is there
+  udpchatctl send ff02::1%eth0 who is there
   printf 'two\\nlines' | udpchatctl send bob
   udpchatctl send bob --hex 'c4 e3 ba c3'
   udpchatctl send bob --escape 'a\\tb\\x00'

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use jiff::{SpanRound, Timestamp, Unit};
-use udpchat_api::call::{Dropped, InboxStatus, IndexStatus, State, Status};
+use udpchat_api::call::{Dropped, GroupStatus, InboxStatus, IndexStatus, State, Status};
 use udpchat_api::safe;
 
 use super::style::{ALERT, ERROR, Palette};
@@ -23,6 +23,7 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         ("running since", since(status.started, now, zone)),
     ]);
     lines.extend(status.listen.iter().map(|address| ("listening on", address.to_string())));
+    lines.extend(status.groups.iter().map(|row| ("group", group(row))));
     lines.extend([
         ("control socket", safe::one_line(&status.socket.to_string_lossy()).into_owned()),
         ("data directory", safe::one_line(&status.data_dir.to_string_lossy()).into_owned()),
@@ -34,6 +35,14 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         lines.push(("log lines lost", palette.paint(ALERT, &grouped(status.log_lines_lost))));
     }
     lines.iter().map(|(key, value)| format!("{:KEY_WIDTH$}{value}\n", format!("{key}:"))).collect()
+}
+
+fn group(group: &GroupStatus) -> String {
+    let on = match group.interfaces.as_slice() {
+        [] => "joined nowhere".to_owned(),
+        interfaces => format!("joined on {}", interfaces.join(", ")),
+    };
+    safe::one_line(&format!("{}, {on}", group.group)).into_owned()
 }
 
 fn state(state: State, palette: Palette) -> String {
@@ -78,7 +87,11 @@ fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
 
 fn dropped(dropped: &Dropped) -> String {
     let (denied, full) = (grouped(dropped.denied), grouped(dropped.queue_full));
-    format!("{} (denied {denied}, queue full {full})", grouped(dropped.total()))
+    let own = match dropped.own {
+        0 => String::new(),
+        own => format!(", own messages back from groups {}", grouped(own)),
+    };
+    format!("{} (denied {denied}, queue full {full}{own})", grouped(dropped.total()))
 }
 
 fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
@@ -126,6 +139,13 @@ mod tests {
             state: State::Degraded,
             problems: vec!["the disk\u{1b} is full".to_owned()],
             listen: vec!["[::]:7788".parse().unwrap()],
+            groups: vec![
+                GroupStatus {
+                    group: "239.1.2.3".to_owned(),
+                    interfaces: vec!["eth0".to_owned(), "wlan0".to_owned()],
+                },
+                GroupStatus { group: "ff02::1%eth9".to_owned(), interfaces: Vec::new() },
+            ],
             socket: "/run/s".into(),
             data_dir: "/data".into(),
             receive_buffer: ReceiveBuffer { asked: 8 << 20, granted: 425_984 },
@@ -133,7 +153,7 @@ mod tests {
             stored: 1_230,
             queued: 0,
             kernel_drops: 7,
-            dropped: Dropped { denied: 3, queue_full: 1 },
+            dropped: Dropped { denied: 3, queue_full: 1, own: 2 },
             sent: SentCounts { datagrams: 1, failed: 0 },
             log_lines_lost: 0,
             inbox: InboxStatus {
@@ -159,6 +179,8 @@ version:         0.1.0
 pid:             4711
 running since:   2026-11-22 10:00:00 (3h 2m)
 listening on:    [::]:7788
+group:           239.1.2.3, joined on eth0, wlan0
+group:           ff02::1%eth9, joined nowhere
 control socket:  /run/s
 data directory:  /data
 receive buffer:  8.0 MiB asked, 416.0 KiB granted
@@ -166,7 +188,7 @@ received:        1,234 datagrams, 56,789 bytes
 stored:          1,230
 queued:          0
 kernel drops:    7
-dropped:         4 (denied 3, queue full 1)
+dropped:         6 (denied 3, queue full 1, own messages back from groups 2)
 sent:            1 datagram, 0 failed
 inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old ones removed
 unread:          5

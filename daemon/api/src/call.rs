@@ -317,6 +317,9 @@ pub struct Status {
     pub problems: Vec<String>,
     /// The addresses that are listened on, with their real ports.
     pub listen: Vec<SocketAddr>,
+    /// The multicast groups of the configuration, and where they are joined.
+    #[serde(default)]
+    pub groups: Vec<GroupStatus>,
     /// The control socket.
     pub socket: PathBuf,
     /// The data directory.
@@ -364,6 +367,15 @@ pub struct ReceiveBuffer {
     pub granted: u64,
 }
 
+/// A multicast group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct GroupStatus {
+    /// The group, with its interface behind `%` where the configuration names one.
+    pub group: String,
+    /// The names of the interfaces on which it is joined now.
+    pub interfaces: Vec<String>,
+}
+
 /// How much was received.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Traffic {
@@ -380,12 +392,15 @@ pub struct Dropped {
     pub denied: u64,
     /// The inbox could not take them up fast enough.
     pub queue_full: u64,
+    /// Our own messages to a group or a broadcast address, which came back. Leaves no gap: they are in the log as sent.
+    #[serde(default)]
+    pub own: u64,
 }
 
 impl Dropped {
     /// Returns the sum over all reasons.
     pub fn total(&self) -> u64 {
-        self.denied + self.queue_full
+        self.denied + self.queue_full + self.own
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         state: if problems.is_empty() { State::Ok } else { State::Degraded },
         problems,
         listen: daemon.listeners.iter().map(|listener| listener.local).collect(),
+        groups: daemon.groups.status(),
         socket: settings.socket.value.clone(),
         data_dir: settings.data_dir.value.clone(),
         receive_buffer: ReceiveBuffer {

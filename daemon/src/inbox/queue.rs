@@ -418,6 +418,14 @@ impl Intake<'_> {
         books.dropped.denied += 1;
     }
 
+    /// Counts a datagram of our own, to a group or a broadcast address, that came back; it is on record as sent.
+    pub(crate) fn own(&mut self, length: usize) {
+        let books = &mut self.state.books;
+        books.received.datagrams += 1;
+        books.received.bytes += length as u64;
+        books.dropped.own += 1;
+    }
+
     /// Counts datagrams that the kernel dropped.
     pub(crate) fn kernel_drops(&mut self, lost: u64) {
         self.state.books.kernel_drops += lost;

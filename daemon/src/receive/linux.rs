@@ -5,7 +5,7 @@
 //! message once had, so that messages which come and go get truncated.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,9 +21,10 @@ use nix::sys::socket::{
     recvmmsg, sendmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
+use socket2::InterfaceIndexOrAddress;
 
 use super::listener::Listener;
-use super::{Datagram, MAX_RECEIVED_BYTES, Wake, as_family_of};
+use super::{Datagram, MAX_RECEIVED_BYTES, Wake, Way, as_family_of};
 use crate::clock;
 
 /// How many datagrams one system call fetches at most.
@@ -181,37 +182,76 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
     address.as_sockaddr_in6().map(|v6| std::net::SocketAddrV6::from(*v6).into())
 }
 
-/// Sends a datagram without waiting, from the address `source` where one is given.
-pub(crate) fn send(
-    listener: &Listener,
-    payload: &[u8],
-    to: SocketAddr,
-    source: Option<IpAddr>,
-) -> io::Result<()> {
-    let to = as_family_of(listener.local, to);
+/// Sends a datagram without waiting.
+pub(crate) fn send(listener: &Listener, payload: &[u8], to: SocketAddr, way: Way) -> io::Result<()> {
     let (v4_info, v6_info);
-    let control = match (listener.local, source) {
-        (_, None) => None,
-        (SocketAddr::V4(_), Some(IpAddr::V4(ip))) => {
-            let address = libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
-            v4_info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: address };
+    let control = match (listener.local, way) {
+        (_, Way { source: None, interface: 0 }) => None,
+        (SocketAddr::V4(_), _) => {
+            v4_info = v4_packet_info(way);
             Some(ControlMessage::Ipv4PacketInfo(&v4_info))
         }
-        (SocketAddr::V4(_), Some(IpAddr::V6(_))) => None,
-        (SocketAddr::V6(_), Some(ip)) => {
-            let octets = match ip {
-                IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
-                IpAddr::V6(v6) => v6.octets(),
-            };
-            v6_info = libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: octets }, ipi6_ifindex: 0 };
+        (SocketAddr::V6(_), _) => {
+            v6_info = v6_packet_info(to, way);
             Some(ControlMessage::Ipv6PacketInfo(&v6_info))
         }
     };
+    let to = as_family_of(listener.local, to);
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
     let socket = listener.socket.as_raw_fd();
     let storage = SockaddrStorage::from(to);
     sendmsg(socket, &[IoSlice::new(payload)], control.as_slice(), flags, Some(&storage))?;
     Ok(())
+}
+
+fn v4_packet_info(way: Way) -> libc::in_pktinfo {
+    let octets = match way.source {
+        Some(IpAddr::V4(ip)) => ip.octets(),
+        _ => [0; 4],
+    };
+    let address = libc::in_addr { s_addr: u32::from_ne_bytes(octets) };
+    // Numbers of interfaces are positive and of 31 bits.
+    libc::in_pktinfo { ipi_ifindex: way.interface.cast_signed(), ipi_spec_dst: address, ipi_addr: address }
+}
+
+fn v6_packet_info(to: SocketAddr, way: Way) -> libc::in6_pktinfo {
+    let octets = match (way.source, to.ip().to_canonical()) {
+        (Some(IpAddr::V4(v4)), _) => v4.to_ipv6_mapped().octets(),
+        (Some(IpAddr::V6(v6)), _) => v6.octets(),
+        // "Any" too must be of the family that is spoken.
+        (None, IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().octets(),
+        (None, IpAddr::V6(_)) => [0; 16],
+    };
+    libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: octets }, ipi6_ifindex: way.interface }
+}
+
+/// Has a socket take no part in groups that only other programs have joined, which is Linux's default. To be called
+/// before it is bound.
+pub(crate) fn only_joined_groups(socket: &socket2::Socket, address: SocketAddr) -> io::Result<()> {
+    if address.is_ipv6() {
+        socket.set_multicast_all_v6(false)?;
+    }
+    // Also of a socket for both families.
+    socket.set_multicast_all_v4(false)
+}
+
+/// Joins a multicast group on an interface, by its number. May wait for whoever is changing interfaces.
+pub(crate) fn join(listener: &Listener, group: IpAddr, interface: u32) -> io::Result<()> {
+    let socket = socket2::SockRef::from(&listener.socket);
+    match group {
+        // Through a socket for both families too: the kernel takes the options of IPv4 there as well.
+        IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface)),
+        IpAddr::V6(group) => socket.join_multicast_v6(&group, interface),
+    }
+}
+
+/// Leaves a multicast group on an interface, also where that interface is gone.
+pub(crate) fn leave(listener: &Listener, group: IpAddr, interface: u32) -> io::Result<()> {
+    let socket = socket2::SockRef::from(&listener.socket);
+    match group {
+        IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface)),
+        IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface),
+    }
 }
 
 /// Asks for a receive buffer beyond what `net.core.rmem_max` allows; only privileged users get it.
@@ -295,7 +335,8 @@ mod tests {
             let listener = Listener::open(local.parse().unwrap(), 1 << 16).unwrap();
             let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
             let source: IpAddr = "127.0.0.77".parse().unwrap();
-            send(&listener, b"hi", peer.local_addr().unwrap(), Some(source)).unwrap();
+            let way = Way { source: Some(source), interface: 0 };
+            send(&listener, b"hi", peer.local_addr().unwrap(), way).unwrap();
             let (_, from) = peer.recv_from(&mut [0; 10]).unwrap();
             assert_eq!(from, SocketAddr::new(source, listener.local.port()));
         }

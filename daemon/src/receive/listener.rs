@@ -7,7 +7,7 @@ use std::sync::Arc;
 use socket2::{Domain, Protocol, Socket, Type};
 use udpchat_config::Settings;
 
-use super::{Drops, force_receive_buffer};
+use super::{Drops, force_receive_buffer, only_joined_groups};
 
 /// A bound socket. Messages are received and sent through it, from any thread.
 #[derive(Debug)]
@@ -101,12 +101,20 @@ impl Listener {
         if address.is_ipv6() {
             socket.set_only_v6(ipv6_only)?;
         }
+        socket.set_broadcast(true)?;
+        only_joined_groups(&socket, address)?;
         let granted_bytes = ask_for_buffer(&socket, buffer_bytes)?;
         socket.bind(&address.into())?;
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
         let drops = Drops::from_now_on(&socket)?;
         Ok(Self { socket, local, granted_bytes, drops })
+    }
+
+    /// Tells whether messages to a multicast group come to this socket, once it has joined.
+    pub(crate) fn takes_group(&self, group: IpAddr) -> bool {
+        let bound = self.local.ip();
+        (bound.is_unspecified() || bound == group) && self.reaches(SocketAddr::new(group, 0))
     }
 
     /// Tells whether a message to `peer` can leave through this socket, judged by the family of addresses.

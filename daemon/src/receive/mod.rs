@@ -3,8 +3,14 @@
 //! The thread knows bytes, addresses and times; it decodes nothing and waits for nobody but the kernel. How
 //! datagrams are fetched is the platform's matter (`linux`, `portable`), behind one small interface: wait for
 //! some, fetch a batch, rest while more gather (`pace` says when), tell how many the kernel has dropped.
+//!
+//! Which multicast groups the sockets take part in is the matter of `groups`, as the `interfaces` of the moment allow,
+//! of whose changes `links` tells.
 
 pub(crate) mod access;
+pub(crate) mod groups;
+pub(crate) mod interfaces;
+pub(crate) mod links;
 #[cfg(target_os = "linux")]
 mod linux;
 pub(crate) mod listener;
@@ -19,9 +25,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{Drops, Receiver, Stop, force_receive_buffer, prepare, send};
+pub(crate) use linux::{
+    Drops, Receiver, Stop, force_receive_buffer, join, leave, only_joined_groups, prepare, send,
+};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use portable::{Drops, Receiver, Stop, force_receive_buffer, prepare, send};
+pub(crate) use portable::{
+    Drops, Receiver, Stop, force_receive_buffer, join, leave, only_joined_groups, prepare, send,
+};
 
 use crate::clock;
 use crate::health::{Health, Place};
@@ -29,6 +39,7 @@ use crate::inbox::address::normal;
 use crate::inbox::queue::Queue;
 use crate::threads;
 use access::Access;
+use interfaces::OwnAddresses;
 use listener::Listener;
 use pace::Pace;
 
@@ -65,8 +76,20 @@ pub(crate) enum Wake {
 pub(crate) struct Parts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) access: Arc<Access>,
+    pub(crate) own: Arc<OwnAddresses>,
+    /// The ports that all our sockets are bound to.
+    pub(crate) ports: Arc<[u16]>,
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
+}
+
+/// How a datagram is to leave, as far as that is not left to the system.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Way {
+    /// The address that it comes from.
+    pub(crate) source: Option<std::net::IpAddr>,
+    /// The number of the interface that it leaves through; 0 is the one of the route.
+    pub(crate) interface: u32,
 }
 
 /// Writes an address as a socket of this family wants it: through a dual-stack socket, IPv4 is IPv6.
@@ -173,6 +196,7 @@ impl Reception {
         let (queue, pending) = (&self.parts.queue, &mut self.pending);
         let (pace, filling) = (&mut self.pace, &mut self.filling);
         let access = self.parts.access.now();
+        let (own, ports) = (self.parts.own.now(), &self.parts.ports);
         let port = self.listener.local.port();
         let more = self.receiver.batch(|datagrams| {
             queue.intake(|intake| {
@@ -183,8 +207,12 @@ impl Reception {
                         intake.kernel_gap(datagram.at_ns, lost);
                     }
                     let peer = normal(datagram.peer);
-                    if access.allows(peer.ip()) {
-                        let local = datagram.local_ip.map(|ip| normal(SocketAddr::new(ip, port)));
+                    let local = datagram.local_ip.map(|ip| normal(SocketAddr::new(ip, port)));
+                    // What we send to a group, or to everybody, comes back to us too.
+                    let is_for_many = || local.is_some_and(|local| own.is_for_many(local.ip()));
+                    if ports.contains(&peer.port()) && is_for_many() && own.has(peer.ip()) {
+                        intake.own(datagram.payload.len());
+                    } else if access.allows(peer.ip()) {
                         intake.datagram(datagram.at_ns, peer, local, datagram.payload);
                     } else {
                         intake.denied(datagram.payload.len());

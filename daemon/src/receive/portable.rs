@@ -4,15 +4,15 @@
 use std::io;
 use std::net::SocketAddr;
 #[cfg(not(target_os = "linux"))]
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-#[cfg(not(target_os = "linux"))]
-use super::as_family_of;
 use super::listener::Listener;
 use super::{Datagram, MAX_RECEIVED_BYTES, Wake};
+#[cfg(not(target_os = "linux"))]
+use super::{Way, as_family_of};
 use crate::clock;
 
 /// How long a wait lasts at most before it looks whether it is to stop.
@@ -104,14 +104,33 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
 
-/// Sends a datagram; the system chooses the source address.
+/// Does nothing: only Linux hands over what other programs have joined.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn send(
-    listener: &Listener,
-    payload: &[u8],
-    to: SocketAddr,
-    _source: Option<IpAddr>,
-) -> io::Result<()> {
+pub(crate) fn only_joined_groups(_socket: &socket2::Socket, _address: SocketAddr) -> io::Result<()> {
+    Ok(())
+}
+
+/// Joins a multicast group: one of IPv6 on an interface, by its number, one of IPv4 where the system chooses.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn join(listener: &Listener, group: IpAddr, interface: u32) -> io::Result<()> {
+    match group {
+        IpAddr::V4(group) => listener.socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(group) => listener.socket.join_multicast_v6(&group, interface),
+    }
+}
+
+/// Leaves a multicast group.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn leave(listener: &Listener, group: IpAddr, interface: u32) -> io::Result<()> {
+    match group {
+        IpAddr::V4(group) => listener.socket.leave_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(group) => listener.socket.leave_multicast_v6(&group, interface),
+    }
+}
+
+/// Sends a datagram; the system chooses the source address and the interface.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn send(listener: &Listener, payload: &[u8], to: SocketAddr, _way: Way) -> io::Result<()> {
     let to = as_family_of(listener.local, to);
     listener.socket.send_to(payload, to).map(|_| ())
 }

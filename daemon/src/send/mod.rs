@@ -5,7 +5,7 @@ mod payload;
 mod target;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::clock;
 use crate::daemon::Daemon;
 use crate::inbox::queue::{NotSent, SentItem, reason};
 use crate::inbox::{Body, RECORD_WAIT, SentDetail, Stored};
-use crate::receive;
+use crate::receive::{self, Way};
 use target::Target;
 
 /// How long a message may wait for room in the kernel's send buffer.
@@ -141,7 +141,10 @@ async fn transmit(
 /// Sends from the address that was spoken to, and returns the address that was asked for. Where that cannot be a
 /// source (a broadcast, or an address that this machine no longer has), the system chooses.
 fn hand_over(target: &Target, payload: &[u8]) -> io::Result<Option<IpAddr>> {
-    let send = |source| receive::send(&target.listener, payload, target.peer, source).map(|()| source);
+    let send = |source| {
+        let way = Way { source, interface: target.interface };
+        receive::send(&target.listener, payload, target.peer, way).map(|()| source)
+    };
     match send(target.source) {
         Err(error) if target.source.is_some() && is_bad_source(&error) => send(None),
         result => result,
@@ -165,14 +168,23 @@ fn send_failed(target: &Target, error: &io::Error) -> ErrorObject {
         ));
     }
     match error.kind() {
+        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed.hint(
+            "no route says through which interface; name it behind the address, for example 239.1.2.3%eth0",
+        ),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             failed.hint("this machine has no route to that address; `ip route get ADDRESS` shows why")
         }
-        io::ErrorKind::PermissionDenied => {
-            failed.hint("a broadcast address, or a firewall rule on this machine forbids it")
-        }
+        io::ErrorKind::PermissionDenied => failed.hint(
+            "a firewall rule on this machine forbids it, or the address is one to which nothing may go",
+        ),
         _ => failed,
     }
+}
+
+/// Tells whether a target has no place of its own: a group, or everybody on a network that is not named.
+fn is_without_route(target: &Target) -> bool {
+    let ip = target.peer.ip();
+    target.interface == 0 && (ip.is_multicast() || ip == Ipv4Addr::BROADCAST)
 }
 
 fn not_recorded() -> ErrorObject {

@@ -1,7 +1,7 @@
 //! Whom a message goes to: a name of the configuration, an address, a host, or the sender of an entry.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use udpchat_config::{DEFAULT_PORT, PeerAddress};
 use crate::daemon::Daemon;
 use crate::inbox::Body;
 use crate::inbox::address::normal;
+use crate::receive::groups;
+use crate::receive::interfaces::Interfaces;
 use crate::receive::listener::Listener;
 
 /// How long a host's name may take to resolve.
@@ -24,6 +26,8 @@ pub(super) struct Target {
     pub(super) listener: Arc<Listener>,
     /// The address it is to come from, in an answer.
     pub(super) source: Option<IpAddr>,
+    /// The number of the interface that it is to leave through; 0 is the one of the route.
+    pub(super) interface: u32,
 }
 
 impl Target {
@@ -39,10 +43,14 @@ impl Target {
 pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Target, ErrorObject> {
     match (&params.to, params.reply_to) {
         (Some(to), None) => {
-            let peers = resolve(daemon, to).await?;
+            let Resolved { peers, interface } = resolve(daemon, to).await?;
             let reachable = peers.iter().find_map(|peer| Some((*peer, listener_for(daemon, *peer)?)));
             let (peer, listener) = reachable.ok_or_else(|| no_socket(&peers))?;
-            Ok(Target { peer, listener, source: None })
+            let interface = match interface {
+                0 => daemon.groups.interface_of(peer.ip()).unwrap_or(0),
+                named => named,
+            };
+            Ok(Target { peer, listener, source: None, interface })
         }
         (None, Some(id)) => sender_of(daemon, id).await,
         _ => Err(ErrorObject::new(ErrorKind::InvalidParams, "give one of `to` and `reply_to`")),
@@ -65,8 +73,12 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
         listener.reaches(peer) && local.is_some_and(|local| local.port() == listener.local.port())
     };
     let listener = daemon.listeners.iter().find(same_port).cloned().or_else(|| listener_for(daemon, peer));
-    let source = local.map(|local| local.ip()).filter(|ip| !ip.is_multicast() && !ip.is_unspecified());
-    Ok(Target { peer, listener: listener.ok_or_else(|| no_socket(&[peer]))?, source })
+    // What was sent to a group or to everybody is answered from an address of ours that the route chooses.
+    let own = daemon.own.now();
+    let is_ours = |ip: &IpAddr| !own.is_for_many(*ip) && !ip.is_unspecified();
+    let source = local.map(|local| local.ip()).filter(is_ours);
+    let listener = listener.ok_or_else(|| no_socket(&[peer]))?;
+    Ok(Target { peer, listener, source, interface: 0 })
 }
 
 /// Chooses the socket for a peer: one of its family, and loopback only for loopback.
@@ -79,13 +91,31 @@ fn listener_for(daemon: &Daemon, peer: SocketAddr) -> Option<Arc<Listener>> {
     able().find(fits).or_else(|| able().next()).cloned()
 }
 
-async fn resolve(daemon: &Daemon, to: &str) -> Result<Vec<SocketAddr>, ErrorObject> {
+/// What a target's name stands for.
+struct Resolved {
+    peers: Vec<SocketAddr>,
+    /// The number of the interface that is named, 0 where none is.
+    interface: u32,
+}
+
+impl From<SocketAddr> for Resolved {
+    fn from(peer: SocketAddr) -> Self {
+        Self { peers: vec![peer], interface: 0 }
+    }
+}
+
+async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     if let Some(named) = daemon.peers.configured().by_name(to) {
-        return Ok(vec![named.address.destination()]);
+        return Ok(named.address.destination().into());
     }
     let (host, port) = split_port(to)?;
     if let Ok(address) = to.parse::<PeerAddress>() {
-        return Ok(vec![address.destination()]);
+        return Ok(address.destination().into());
+    }
+    if let Some((ip, interface)) = host.split_once('%')
+        && let Ok(ip) = ip.parse()
+    {
+        return on_interface(ip, interface, port.unwrap_or(DEFAULT_PORT));
     }
     let plausible = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '%' | ':');
     if host.is_empty()
@@ -103,7 +133,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Vec<SocketAddr>, ErrorObje
         Err(_) => (Vec::new(), format!("no answer within {} s", RESOLVE_WAIT.as_secs())),
     };
     if !addresses.is_empty() {
-        return Ok(addresses);
+        return Ok(Resolved { peers: addresses, interface: 0 });
     }
     if port.is_none() && !host.contains('.') {
         let text = format!("no peer is called `{to}`, and no host has that name");
@@ -112,6 +142,27 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Vec<SocketAddr>, ErrorObje
     }
     let text = format!("the host `{host}` cannot be resolved: {why}");
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint("check the spelling, or give its IP address"))
+}
+
+/// Finds the interface named behind an address.
+fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObject> {
+    let interfaces = Interfaces::now().map(|found| found.list).unwrap_or_default();
+    let Some(interface) = groups::find(name, &interfaces).map(|interface| interface.index) else {
+        let text = format!("this machine has no interface `{name}`");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint("`ip link` lists them"));
+    };
+    let peer = match ip.to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::from((ip, port)),
+        IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, if has_scope(ip) { interface } else { 0 }).into(),
+    };
+    Ok(Resolved { peers: vec![peer], interface })
+}
+
+/// Tells whether an address means something else on each interface, so that it is shown with the interface's number.
+fn has_scope(ip: Ipv6Addr) -> bool {
+    /// Of the four bits after the first twelve: what stays on a link, or within a host.
+    const LINK_LOCAL: u8 = 2;
+    ip.is_unicast_link_local() || (ip.is_multicast() && ip.octets()[1] & 0xf <= LINK_LOCAL)
 }
 
 /// Resolves a host's name; at most so many at once that readers of the inbox keep their threads.
@@ -126,7 +177,7 @@ async fn look_up(daemon: &Daemon, host: &str, port: u16) -> io::Result<Vec<Socke
     found.await.map_err(io::Error::other)?
 }
 
-const FORMS: &str = "a peer's name, `host[:port]` or `[v6]:port`";
+const FORMS: &str = "a peer's name, `host[:port]` or `[v6]:port`; behind an address, `%INTERFACE`";
 
 /// Splits `host[:port]`, `[v6][:port]` and a bare IPv6 address, and checks the port's range.
 fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {

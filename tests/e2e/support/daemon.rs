@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Background, DEADLINE, Peer, Ran, Rpc, Running, ctl, eventually};
+use super::{Background, DEADLINE, Host, Peer, Ran, Rpc, Running, ctl, eventually};
 
 /// A running daemon. Dropping it kills it, and prints its log if the test fails.
 pub(crate) struct Daemon {
@@ -52,7 +52,22 @@ impl Daemon {
 
     /// Starts a daemon in a folder that [`Self::into_folder`] has given back.
     pub(crate) fn start_in(folder: TempDir, flags: Vec<String>) -> Self {
-        let mut child = command_in(folder.path()).args(&flags).spawn().unwrap();
+        let child = command_in(folder.path()).args(&flags).spawn().unwrap();
+        Self::ready(folder, flags, child)
+    }
+
+    /// Starts a daemon on a host of the test's own. The configuration says where it listens.
+    pub(crate) fn start_on(host: &Host, config: &str) -> Self {
+        let folder = new_folder();
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        let mut command = host.enter(&command_in(folder.path()));
+        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let child = quiet.spawn().unwrap();
+        Self::ready(folder, Vec::new(), child)
+    }
+
+    /// Waits until a daemon serves.
+    fn ready(folder: TempDir, flags: Vec<String>, mut child: Child) -> Self {
         let lines = read_lines(child.stderr.take().unwrap());
         let mut daemon = Self { folder, flags, child, lines, log: Vec::new(), listen: Vec::new() };
         let ready = daemon.log_line("ready");

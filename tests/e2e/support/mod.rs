@@ -3,16 +3,19 @@
 mod background;
 mod ctl;
 mod daemon;
+mod network;
 mod other_user;
 mod peer;
 mod rpc;
 mod running;
+mod tool;
 mod view;
 
 pub(crate) use background::Background;
 pub(crate) use ctl::{Ran, ctl_without_daemon};
 pub(crate) use daemon::{Daemon, Refused};
 pub(crate) use daemon::{command_in, new_folder};
+pub(crate) use network::{Host, Network};
 pub(crate) use other_user::OtherUser;
 pub(crate) use peer::Peer;
 pub(crate) use rpc::Rpc;

@@ -1,0 +1,119 @@
+//! Multicast groups to join.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::{ValueError, deserialize_from_text, quoted};
+
+/// Names a multicast group, and the interface to join it on unless it is joined on every one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Group {
+    ip: IpAddr,
+    interface: Option<String>,
+}
+
+impl Group {
+    /// What fits into `IFNAMSIZ` of netdevice(7), without its end.
+    const MAX_INTERFACE_BYTES: usize = 15;
+    const HINT: &str = "write a multicast address, with an interface or without, for example \"239.1.2.3\" or \
+                        \"ff02::1%eth0\"";
+
+    /// Returns the group's address; IPv4 inside IPv6 has become IPv4.
+    pub const fn ip(&self) -> IpAddr {
+        self.ip
+    }
+
+    /// Returns the name or the number of the interface, `None` if every one is meant.
+    pub fn interface(&self) -> Option<&str> {
+        self.interface.as_deref()
+    }
+}
+
+impl FromStr for Group {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let refuse = |what: &str| Err(ValueError::new(format!("{} {what}", quoted(text)), Self::HINT));
+        let (ip, interface) = match text.trim().split_once('%') {
+            Some((ip, interface)) => (ip, Some(interface)),
+            None => (text.trim(), None),
+        };
+        if interface.is_some_and(|name| !is_interface_name(name)) {
+            return refuse("names no possible interface");
+        }
+        match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
+            Ok(ip) if ip.is_multicast() => Ok(Self { ip, interface: interface.map(str::to_owned) }),
+            Ok(_) => refuse("is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8"),
+            Err(_) if has_port(text.trim()) => refuse("has a port, which a group has not"),
+            Err(_) => refuse("is not an IP address"),
+        }
+    }
+}
+
+/// Tells whether the kernel would take an interface of this name.
+fn is_interface_name(name: &str) -> bool {
+    let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
+    (1..=Group::MAX_INTERFACE_BYTES).contains(&name.len())
+        && !matches!(name, "." | "..")
+        && !name.contains(forbidden)
+}
+
+fn has_port(text: &str) -> bool {
+    text.starts_with('[') || text.parse::<std::net::SocketAddr>().is_ok()
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.interface {
+            Some(interface) => write!(f, "{}%{interface}", self.ip),
+            None => self.ip.fmt(f),
+        }
+    }
+}
+
+deserialize_from_text!(Group, "a group as text");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_read_with_and_without_an_interface() {
+        for (text, ip, interface) in [
+            ("239.1.2.3", "239.1.2.3", None),
+            (" 224.0.0.251%eth0 ", "224.0.0.251", Some("eth0")),
+            ("ff02::1%2", "ff02::1", Some("2")),
+            ("ff05::7788%enp0s31f6.100", "ff05::7788", Some("enp0s31f6.100")),
+            ("::ffff:239.1.2.3%a", "239.1.2.3", Some("a")),
+        ] {
+            let group: Group = text.parse().unwrap();
+            assert_eq!((group.ip(), group.interface()), (ip.parse().unwrap(), interface), "{text}");
+            assert_eq!(group.to_string().parse::<Group>().unwrap(), group);
+        }
+    }
+
+    #[test]
+    fn what_is_no_group_is_refused_with_its_reason() {
+        for (text, reason) in [
+            ("192.168.1.5", "is not a multicast address"),
+            ("fe80::1%eth0", "is not a multicast address"),
+            ("255.255.255.255", "is not a multicast address"),
+            ("239.1.2.3:7788", "has a port"),
+            ("[ff02::1]:7788", "has a port"),
+            ("[ff02::1]", "has a port"),
+            ("", "is not an IP address"),
+            ("all", "is not an IP address"),
+            ("239.1.2", "is not an IP address"),
+            ("ff02::1%", "names no possible interface"),
+            ("ff02::1%a b", "names no possible interface"),
+            ("239.1.2.3%abcdefghijklmnop", "names no possible interface"),
+            ("239.1.2.3%eth0%1", "names no possible interface"),
+            ("239.1.2.3%../x", "names no possible interface"),
+        ] {
+            let error = text.parse::<Group>().unwrap_err();
+            assert!(error.to_string().contains(reason), "{text}: {error}");
+            assert!(error.hint().unwrap().contains("ff02::1%eth0"));
+        }
+    }
+}

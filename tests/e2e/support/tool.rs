@@ -1,0 +1,28 @@
+//! Programs that a test needs and that are no part of the project.
+
+use std::path::PathBuf;
+
+/// Set where every tool must be there, as on the machines that judge a change.
+const REQUIRED: &str = "UDPCHAT_REQUIRE_TOOLS";
+
+/// Tells whether this machine has a program. Where it has not, the test is to end without a result, and this says so;
+/// where `UDPCHAT_REQUIRE_TOOLS` is set, that fails the test.
+#[track_caller]
+pub(crate) fn available(tool: &str) -> bool {
+    path(tool).is_some() || missing(&format!("this machine has no `{tool}`"))
+}
+
+/// Finds a program, also among those of the administrator, which are not in everybody's `PATH`.
+pub(crate) fn path(tool: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(tool)).find(|file| file.is_file())
+}
+
+/// Says what is missing for a test, and returns false; where nothing may be missing, fails the test.
+#[track_caller]
+pub(crate) fn missing(what: &str) -> bool {
+    assert!(std::env::var_os(REQUIRED).is_none(), "{what}");
+    eprintln!("skipped: {what}");
+    false
+}
