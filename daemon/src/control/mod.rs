@@ -7,6 +7,7 @@ mod ack;
 mod inbox;
 mod peers;
 mod query;
+mod recode;
 mod reload;
 mod send;
 mod session;

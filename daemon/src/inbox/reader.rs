@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use udpchat_api::call::Order;
-use udpchat_config::PeerAddress;
+use udpchat_config::{Encoding, PeerAddress};
 
 use super::address::unpack;
 use super::index::clue::Clue;
 use super::index::{Anchor, Index, Key};
-use super::{Body, Kind, Stored, schema};
+use super::{Body, Kind, LaterDetail, Stored, schema};
 
 /// How many ids one transaction looks at.
 const WINDOW_IDS: u64 = 2_000;
@@ -473,7 +473,15 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         kind if kind == Kind::Gap as i64 => Body::Gap(detail(row)?),
         _ => return Err(malformed(2)),
     };
-    Ok(Stored { id: row.get(0)?, at_ns: row.get(1)?, body })
+    Ok(Stored { id: row.get(0)?, at_ns: row.get(1)?, body, recoded: recoded(row)? })
+}
+
+/// Returns what a message is to be read in, if that was said later. Most messages have no detail at all.
+fn recoded(row: &Row<'_>) -> rusqlite::Result<Option<Encoding>> {
+    let Some(detail) = row.get_ref(6)?.as_str_or_null()? else { return Ok(None) };
+    let later: LaterDetail = serde_json::from_str(detail).map_err(|_| malformed(6))?;
+    // A later version may know encodings that this one does not.
+    Ok(later.recoded.and_then(|name| name.parse().ok()))
 }
 
 fn detail<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {
