@@ -1,6 +1,8 @@
 //! The command line: flags, subcommands and their help texts.
 
 mod help;
+mod message;
+mod recode;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use udpchat_api::call::DirectionFilter;
 
+pub(crate) use self::message::{AskArgs, LinesArgs, MessageArgs, ReplyArgs, SendArgs};
+pub(crate) use self::recode::{Ids, RecodeArgs};
 use crate::command::replay::Speed;
 
 /// Sends and reads through udpchatd, the daemon that holds the UDP port.
@@ -49,6 +53,12 @@ pub(crate) enum Command {
     /// Send to where an entry of the inbox came from
     #[command(after_help = help::REPLY)]
     Reply(ReplyArgs),
+    /// Send one message and wait for the answer
+    #[command(after_help = help::ASK)]
+    Ask(AskArgs),
+    /// Wait for messages that arrive from now on
+    #[command(after_help = help::WAIT)]
+    Wait(WaitArgs),
     /// Print what is new since the last time, or history
     #[command(after_help = help::INBOX)]
     Inbox(InboxArgs),
@@ -58,6 +68,9 @@ pub(crate) enum Command {
     /// Send messages of the inbox again, at the pace at which they came
     #[command(after_help = help::REPLAY)]
     Replay(Box<ReplayArgs>),
+    /// Repair how stored messages are read
+    #[command(after_help = help::RECODE)]
+    Recode(Box<RecodeArgs>),
     /// List the named peers and those that were heard
     #[command(after_help = help::PEERS)]
     Peers,
@@ -77,69 +90,9 @@ impl Command {
     fn check(&self) -> Result<(), clap::Error> {
         match self {
             Self::Send(SendArgs { message, .. }) | Self::Reply(ReplyArgs { message, .. }) => message.check(),
+            Self::Ask(AskArgs { message, .. }) => message.check(),
             _ => Ok(()),
         }
-    }
-}
-
-/// `send`: where to, and what.
-#[derive(Debug, Args)]
-pub(crate) struct SendArgs {
-    // The brackets would be links in a documentation comment.
-    #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the port is 7788 if left out")]
-    pub(crate) to: String,
-    #[command(flatten)]
-    pub(crate) message: MessageArgs,
-}
-
-/// `reply`: to what, and what.
-#[derive(Debug, Args)]
-pub(crate) struct ReplyArgs {
-    /// The entry to answer, as `inbox` shows it: 812 or '#812'
-    #[arg(value_name = "ID", value_parser = entry_id)]
-    pub(crate) id: u64,
-    #[command(flatten)]
-    pub(crate) message: MessageArgs,
-}
-
-/// The message, the same for everything that sends.
-#[derive(Debug, Default, Args)]
-pub(crate) struct MessageArgs {
-    /// The message; words are joined by a space. `-` or nothing reads standard input as one message
-    #[arg(value_name = "TEXT", allow_negative_numbers = true, conflicts_with_all = ["file", "lines"])]
-    pub(crate) text: Vec<String>,
-    /// Encode the text so, for example gbk [default: what the peer speaks]
-    #[arg(short, long, value_name = "ENC")]
-    pub(crate) encoding: Option<String>,
-    /// Read TEXT or standard input as hex digits; blanks, `:`, `-`, `,` and `0x` between them do not count
-    #[arg(long, conflicts_with_all = ["encoding", "escape"])]
-    pub(crate) hex: bool,
-    /// Understand \n \r \t \0 \\ \xHH (a byte) and \u{H...} in the text
-    #[arg(long)]
-    pub(crate) escape: bool,
-    /// Send the bytes of a file as they are; `-` is standard input
-    #[arg(long, value_name = "PATH")]
-    pub(crate) file: Option<PathBuf>,
-    /// Send each line of standard input, or of --file, as a message of its own, as it comes
-    #[arg(long)]
-    pub(crate) lines: bool,
-    /// Cut a long message into datagrams of at most BYTES, between characters [default: 1024]
-    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "1024")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_507))]
-    pub(crate) split: Option<u32>,
-    /// Send an empty datagram if the message is empty, instead of refusing
-    #[arg(long)]
-    pub(crate) allow_empty: bool,
-}
-
-impl MessageArgs {
-    fn check(&self) -> Result<(), clap::Error> {
-        let text_only = self.hex || self.escape || self.encoding.is_some();
-        if self.file.is_some() && !self.lines && text_only {
-            let what = "--file sends bytes as they are: --encoding, --escape and --hex fit only with --lines";
-            return Err(Cli::command().error(ErrorKind::ArgumentConflict, what));
-        }
-        Ok(())
     }
 }
 
@@ -191,6 +144,29 @@ pub(crate) struct InboxArgs {
     // The last: its heading would stand above whatever comes behind it.
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+/// `wait`: for what, and for how long.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Only messages from PEER, a name or an address
+    #[arg(long, value_name = "PEER")]
+    pub(crate) from: Option<String>,
+    /// Only messages whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// End when N messages have come
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: u64,
+    /// Give up after T, for example 500ms, 30s or 1m30s [default: never]
+    #[arg(long, value_name = "T", value_parser = crate::time::span)]
+    pub(crate) timeout: Option<Duration>,
+    /// Begin behind the entry ID instead of now: what has come since counts too
+    #[arg(long, value_name = "ID", value_parser = message::entry_id)]
+    pub(crate) after: Option<u64>,
+    /// Print the bytes as a hex dump instead of the text
+    #[arg(long)]
+    pub(crate) hex: bool,
 }
 
 /// The flags that turn `inbox` from what is new to history.
@@ -257,11 +233,6 @@ pub(crate) struct ReplayArgs {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-}
-
-fn entry_id(text: &str) -> Result<u64, String> {
-    let digits = text.strip_prefix('#').unwrap_or(text);
-    digits.parse().map_err(|_| "an entry's id is a number such as 812 or '#812'".to_owned())
 }
 
 /// What the arguments came to.

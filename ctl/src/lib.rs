@@ -16,7 +16,9 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Look, Parsed};
-use crate::command::{Context, export, inbox, peers, reload, replay, reply, send, status, stop, version};
+use crate::command::{
+    Context, ask, export, inbox, peers, recode, reload, replay, reply, send, status, stop, version, wait,
+};
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
@@ -55,9 +57,12 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
     match command {
         Command::Send(arguments) => send::run(context, &arguments).await,
         Command::Reply(arguments) => reply::run(context, &arguments).await,
+        Command::Ask(arguments) => ask::run(context, &arguments).await,
+        Command::Wait(arguments) => wait::run(context, &arguments).await,
         Command::Inbox(arguments) => inbox::run(context, &arguments).await,
         Command::Export(arguments) => export::run(context, &arguments).await,
         Command::Replay(arguments) => replay::run(context, &arguments).await,
+        Command::Recode(arguments) => recode::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
         Command::Status => status::run(context).await,
         Command::Reload => reload::run(context).await,
