@@ -9,12 +9,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::ArgValueCandidates;
 use udpchat_api::call::DirectionFilter;
 
 pub(crate) use self::message::{AskArgs, LinesArgs, MessageArgs, ReplyArgs, SendArgs};
 pub(crate) use self::recode::{Ids, RecodeArgs};
 use crate::command::replay::Speed;
+use crate::complete;
 
 /// Sends and reads through udpchatd, the daemon that holds the UDP port.
 #[derive(Debug, Parser)]
@@ -31,7 +33,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// The daemon's control socket [default: UDPCHAT_SOCKET, then the user's own, then the system's]
-    #[arg(long, value_name = "PATH", global = true)]
+    #[arg(long, value_name = "PATH", global = true, value_hint = ValueHint::FilePath)]
     pub(crate) socket: Option<PathBuf>,
     /// Print JSON, one object a line; errors too, on standard error
     #[arg(long, global = true)]
@@ -81,6 +83,9 @@ pub(crate) enum Command {
     Reload,
     /// Stop the daemon, as SIGTERM does, and wait until it has let go
     Stop,
+    /// Print the script that completes command lines in a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
     /// Print the versions of both programs and of the protocol
     Version,
 }
@@ -104,7 +109,7 @@ pub(crate) struct FilterArgs {
     #[arg(short = 'n', long = "number", value_name = "N")]
     pub(crate) number: Option<u64>,
     /// Only messages from and to PEER, a name or an address
-    #[arg(long, value_name = "PEER")]
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(complete::peers))]
     pub(crate) from: Option<String>,
     /// Only `in`, what came (with the gaps), only `out`, what was sent, or `both`
     #[arg(long, value_name = "DIRECTION", value_enum, hide_possible_values = true)]
@@ -150,7 +155,7 @@ pub(crate) struct InboxArgs {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct WaitArgs {
     /// Only messages from PEER, a name or an address
-    #[arg(long, value_name = "PEER")]
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(complete::peers))]
     pub(crate) from: Option<String>,
     /// Only messages whose text matches the regular expression RE
     #[arg(long, value_name = "RE")]
@@ -221,6 +226,7 @@ pub(crate) enum Format {
 pub(crate) struct ReplayArgs {
     // The brackets would be links in a documentation comment.
     #[arg(long, value_name = "TO", help = "A peer's name, host[:port] or [v6]:port, as `send` takes it")]
+    #[arg(add = ArgValueCandidates::new(complete::peers))]
     pub(crate) to: String,
     /// X times as fast as it was; `max` or 0 makes no pauses
     #[arg(long, value_name = "X", default_value = "1")]
@@ -233,6 +239,36 @@ pub(crate) struct ReplayArgs {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+/// `completions`: for which shell.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell: bash, zsh or fish
+    #[arg(value_name = "SHELL", value_enum, hide_possible_values = true)]
+    pub(crate) shell: Shell,
+}
+
+/// The shells that can ask this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// The GNU shell
+    Bash,
+    /// The Z shell
+    Zsh,
+    /// The friendly shell
+    Fish,
+}
+
+impl Shell {
+    /// Returns its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+        }
+    }
 }
 
 /// What the arguments came to.

@@ -1,6 +1,7 @@
 //! The commands, one file each. A command asks the daemon and hands what it answers to the output.
 
 pub(crate) mod ask;
+pub(crate) mod completions;
 pub(crate) mod export;
 mod filter;
 pub(crate) mod inbox;

@@ -131,6 +131,16 @@ Examples:
   udpchatctl recode --as big5 812 820-831
   udpchatctl recode --as auto --all";
 
+/// Below `completions --help`.
+pub(super) const COMPLETIONS: &str = "\
+Completes subcommands, flags and encodings, and asks the daemon for peers and the ids of messages.
+
+Examples:
+  source <(udpchatctl completions bash)
+  udpchatctl completions bash > ~/.local/share/bash-completion/completions/udpchatctl
+  udpchatctl completions zsh > ~/.zfunc/_udpchatctl
+  udpchatctl completions fish > ~/.config/fish/completions/udpchatctl.fish";
+
 /// Below `peers --help`.
 pub(super) const PEERS: &str = "\
 ENCODING is what a message to the peer would be sent in, and BY is what chose it. MESSAGES counts those in the part

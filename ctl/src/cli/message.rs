@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
+use clap_complete::ArgValueCandidates;
 
 use super::Cli;
+use crate::complete;
 
 /// `send`: where to, and what.
 #[derive(Debug, Args)]
 pub(crate) struct SendArgs {
     // The brackets would be links in a documentation comment.
     #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the port is 7788 if left out")]
+    #[arg(add = ArgValueCandidates::new(complete::peers))]
     pub(crate) to: String,
     #[command(flatten)]
     pub(crate) message: LinesArgs,
@@ -22,7 +25,7 @@ pub(crate) struct SendArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReplyArgs {
     /// The entry to answer, as `inbox` shows it: 812 or '#812'
-    #[arg(value_name = "ID", value_parser = entry_id)]
+    #[arg(value_name = "ID", value_parser = entry_id, add = ArgValueCandidates::new(complete::messages))]
     pub(crate) id: u64,
     #[command(flatten)]
     pub(crate) message: LinesArgs,
@@ -33,6 +36,7 @@ pub(crate) struct ReplyArgs {
 pub(crate) struct AskArgs {
     // The brackets would be links in a documentation comment.
     #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the port is 7788 if left out")]
+    #[arg(add = ArgValueCandidates::new(complete::peers))]
     pub(crate) to: String,
     #[command(flatten)]
     pub(crate) message: MessageArgs,
@@ -57,7 +61,7 @@ pub(crate) struct MessageArgs {
     #[arg(value_name = "TEXT", allow_negative_numbers = true, conflicts_with = "file")]
     pub(crate) text: Vec<String>,
     /// Encode the text so, for example gbk [default: what the peer speaks]
-    #[arg(short, long, value_name = "ENC")]
+    #[arg(short, long, value_name = "ENC", add = ArgValueCandidates::new(complete::encodings))]
     pub(crate) encoding: Option<String>,
     /// Read TEXT or standard input as hex digits; blanks, `:`, `-`, `,` and `0x` between them do not count
     #[arg(long, conflicts_with_all = ["encoding", "escape"])]

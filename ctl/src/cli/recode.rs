@@ -3,9 +3,11 @@
 use std::str::FromStr;
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
 use super::FilterArgs;
 use super::message::entry_id;
+use crate::complete;
 
 /// The flags and arguments that say which messages beside ids.
 const OTHER_WAYS: [&str; 7] = ["all", "number", "from", "direction", "since", "until", "grep"];
@@ -17,7 +19,7 @@ pub(crate) struct RecodeArgs {
     #[arg(value_name = "ID", conflicts_with_all = OTHER_WAYS)]
     pub(crate) ids: Vec<Ids>,
     /// Read the messages in ENC, for example gbk; `auto` takes back what was said before
-    #[arg(long = "as", value_name = "ENC")]
+    #[arg(long = "as", value_name = "ENC", add = ArgValueCandidates::new(complete::recodings))]
     pub(crate) encoding: String,
     /// All messages
     #[arg(short, long, conflicts_with = "number")]

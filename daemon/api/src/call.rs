@@ -338,7 +338,12 @@ pub struct Reading {
 
 call! {
     /// Asks for the named and the seen peers.
-    PeersParams, "peers" -> PeersAnswer, {}
+    PeersParams, "peers" -> PeersAnswer, {
+        /// How many of the newest entries are looked at, and nothing older; if not given, 100,000, and the rest for
+        /// peers that were not heard lately.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub window: Option<u64>,
+    }
 }
 
 /// The peers: named ones first by name, then those heard of, newest first.

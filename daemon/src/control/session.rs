@@ -112,10 +112,7 @@ impl Session {
                 none::<StatusParams>(request)?;
                 done(request, &status::call(daemon).await)
             }
-            PeersParams::METHOD => {
-                none::<PeersParams>(request)?;
-                done(request, &peers::call(daemon).await?)
-            }
+            PeersParams::METHOD => done(request, &peers::call(daemon, read(request)?).await?),
             ReloadParams::METHOD => {
                 none::<ReloadParams>(request)?;
                 done(request, &reload::call(daemon).await?)
