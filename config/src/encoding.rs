@@ -21,6 +21,20 @@ impl Encoding {
     /// GB 18030, which has GBK within it.
     pub const GB18030: Self = Self(encoding_rs::GB18030);
 
+    /// Names those that are met most often, the likeliest first.
+    pub const COMMON: [&str; 10] = [
+        "utf-8",
+        "gbk",
+        "gb18030",
+        "big5",
+        "shift_jis",
+        "euc-jp",
+        "euc-kr",
+        "utf-16le",
+        "windows-1251",
+        "windows-1252",
+    ];
+
     /// Returns the codec. Note that its encoder for UTF-16 is one for UTF-8, as the standard demands.
     pub const fn encoding(self) -> &'static encoding_rs::Encoding {
         self.0
@@ -93,21 +107,10 @@ fn windows_page(number: &str) -> Option<&'static str> {
 }
 
 fn hint(name: &str) -> String {
-    const COMMON: [&str; 10] = [
-        "utf-8",
-        "gbk",
-        "gb18030",
-        "big5",
-        "shift_jis",
-        "euc-jp",
-        "euc-kr",
-        "utf-16le",
-        "windows-1251",
-        "windows-1252",
-    ];
-    match nearest(name, COMMON) {
-        Some(near) => format!("did you mean `{near}`? common ones are {}", COMMON.join(", ")),
-        None => format!("common ones are {}", COMMON.join(", ")),
+    let common = Encoding::COMMON;
+    match nearest(name, common) {
+        Some(near) => format!("did you mean `{near}`? common ones are {}", common.join(", ")),
+        None => format!("common ones are {}", common.join(", ")),
     }
 }
 

@@ -1,16 +1,22 @@
 //! The command line: flags, subcommands and their help texts.
 
 mod help;
+mod message;
+mod recode;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::ArgValueCandidates;
 use udpchat_api::call::DirectionFilter;
 
+pub(crate) use self::message::{AskArgs, LinesArgs, MessageArgs, ReplyArgs, SendArgs};
+pub(crate) use self::recode::{Ids, RecodeArgs};
 use crate::command::replay::Speed;
+use crate::complete;
 
 /// Sends and reads through udpchatd, the daemon that holds the UDP port.
 #[derive(Debug, Parser)]
@@ -27,7 +33,7 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// The daemon's control socket [default: UDPCHAT_SOCKET, then the user's own, then the system's]
-    #[arg(long, value_name = "PATH", global = true)]
+    #[arg(long, value_name = "PATH", global = true, value_hint = ValueHint::FilePath)]
     pub(crate) socket: Option<PathBuf>,
     /// Print JSON, one object a line; errors too, on standard error
     #[arg(long, global = true)]
@@ -49,6 +55,12 @@ pub(crate) enum Command {
     /// Send to where an entry of the inbox came from
     #[command(after_help = help::REPLY)]
     Reply(ReplyArgs),
+    /// Send one message and wait for the answer
+    #[command(after_help = help::ASK)]
+    Ask(AskArgs),
+    /// Wait for messages that arrive from now on
+    #[command(after_help = help::WAIT)]
+    Wait(WaitArgs),
     /// Print what is new since the last time, or history
     #[command(after_help = help::INBOX)]
     Inbox(InboxArgs),
@@ -58,6 +70,9 @@ pub(crate) enum Command {
     /// Send messages of the inbox again, at the pace at which they came
     #[command(after_help = help::REPLAY)]
     Replay(Box<ReplayArgs>),
+    /// Repair how stored messages are read
+    #[command(after_help = help::RECODE)]
+    Recode(Box<RecodeArgs>),
     /// List the named peers and those that were heard
     #[command(after_help = help::PEERS)]
     Peers,
@@ -68,6 +83,9 @@ pub(crate) enum Command {
     Reload,
     /// Stop the daemon, as SIGTERM does, and wait until it has let go
     Stop,
+    /// Print the script that completes command lines in a shell
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsArgs),
     /// Print the versions of both programs and of the protocol
     Version,
 }
@@ -77,69 +95,9 @@ impl Command {
     fn check(&self) -> Result<(), clap::Error> {
         match self {
             Self::Send(SendArgs { message, .. }) | Self::Reply(ReplyArgs { message, .. }) => message.check(),
+            Self::Ask(AskArgs { message, .. }) => message.check(),
             _ => Ok(()),
         }
-    }
-}
-
-/// `send`: where to, and what.
-#[derive(Debug, Args)]
-pub(crate) struct SendArgs {
-    // The brackets would be links in a documentation comment.
-    #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the port is 7788 if left out")]
-    pub(crate) to: String,
-    #[command(flatten)]
-    pub(crate) message: MessageArgs,
-}
-
-/// `reply`: to what, and what.
-#[derive(Debug, Args)]
-pub(crate) struct ReplyArgs {
-    /// The entry to answer, as `inbox` shows it: 812 or '#812'
-    #[arg(value_name = "ID", value_parser = entry_id)]
-    pub(crate) id: u64,
-    #[command(flatten)]
-    pub(crate) message: MessageArgs,
-}
-
-/// The message, the same for everything that sends.
-#[derive(Debug, Default, Args)]
-pub(crate) struct MessageArgs {
-    /// The message; words are joined by a space. `-` or nothing reads standard input as one message
-    #[arg(value_name = "TEXT", allow_negative_numbers = true, conflicts_with_all = ["file", "lines"])]
-    pub(crate) text: Vec<String>,
-    /// Encode the text so, for example gbk [default: what the peer speaks]
-    #[arg(short, long, value_name = "ENC")]
-    pub(crate) encoding: Option<String>,
-    /// Read TEXT or standard input as hex digits; blanks, `:`, `-`, `,` and `0x` between them do not count
-    #[arg(long, conflicts_with_all = ["encoding", "escape"])]
-    pub(crate) hex: bool,
-    /// Understand \n \r \t \0 \\ \xHH (a byte) and \u{H...} in the text
-    #[arg(long)]
-    pub(crate) escape: bool,
-    /// Send the bytes of a file as they are; `-` is standard input
-    #[arg(long, value_name = "PATH")]
-    pub(crate) file: Option<PathBuf>,
-    /// Send each line of standard input, or of --file, as a message of its own, as it comes
-    #[arg(long)]
-    pub(crate) lines: bool,
-    /// Cut a long message into datagrams of at most BYTES, between characters [default: 1024]
-    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "1024")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_507))]
-    pub(crate) split: Option<u32>,
-    /// Send an empty datagram if the message is empty, instead of refusing
-    #[arg(long)]
-    pub(crate) allow_empty: bool,
-}
-
-impl MessageArgs {
-    fn check(&self) -> Result<(), clap::Error> {
-        let text_only = self.hex || self.escape || self.encoding.is_some();
-        if self.file.is_some() && !self.lines && text_only {
-            let what = "--file sends bytes as they are: --encoding, --escape and --hex fit only with --lines";
-            return Err(Cli::command().error(ErrorKind::ArgumentConflict, what));
-        }
-        Ok(())
     }
 }
 
@@ -151,7 +109,7 @@ pub(crate) struct FilterArgs {
     #[arg(short = 'n', long = "number", value_name = "N")]
     pub(crate) number: Option<u64>,
     /// Only messages from and to PEER, a name or an address
-    #[arg(long, value_name = "PEER")]
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(complete::peers))]
     pub(crate) from: Option<String>,
     /// Only `in`, what came (with the gaps), only `out`, what was sent, or `both`
     #[arg(long, value_name = "DIRECTION", value_enum, hide_possible_values = true)]
@@ -191,6 +149,29 @@ pub(crate) struct InboxArgs {
     // The last: its heading would stand above whatever comes behind it.
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+/// `wait`: for what, and for how long.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Only messages from PEER, a name or an address
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(complete::peers))]
+    pub(crate) from: Option<String>,
+    /// Only messages whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// End when N messages have come
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: u64,
+    /// Give up after T, for example 500ms, 30s or 1m30s [default: never]
+    #[arg(long, value_name = "T", value_parser = crate::time::span)]
+    pub(crate) timeout: Option<Duration>,
+    /// Begin behind the entry ID instead of now: what has come since counts too
+    #[arg(long, value_name = "ID", value_parser = message::entry_id)]
+    pub(crate) after: Option<u64>,
+    /// Print the bytes as a hex dump instead of the text
+    #[arg(long)]
+    pub(crate) hex: bool,
 }
 
 /// The flags that turn `inbox` from what is new to history.
@@ -245,6 +226,7 @@ pub(crate) enum Format {
 pub(crate) struct ReplayArgs {
     // The brackets would be links in a documentation comment.
     #[arg(long, value_name = "TO", help = "A peer's name, host[:port] or [v6]:port, as `send` takes it")]
+    #[arg(add = ArgValueCandidates::new(complete::peers))]
     pub(crate) to: String,
     /// X times as fast as it was; `max` or 0 makes no pauses
     #[arg(long, value_name = "X", default_value = "1")]
@@ -259,9 +241,34 @@ pub(crate) struct ReplayArgs {
     pub(crate) filter: FilterArgs,
 }
 
-fn entry_id(text: &str) -> Result<u64, String> {
-    let digits = text.strip_prefix('#').unwrap_or(text);
-    digits.parse().map_err(|_| "an entry's id is a number such as 812 or '#812'".to_owned())
+/// `completions`: for which shell.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell: bash, zsh or fish
+    #[arg(value_name = "SHELL", value_enum, hide_possible_values = true)]
+    pub(crate) shell: Shell,
+}
+
+/// The shells that can ask this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Shell {
+    /// The GNU shell
+    Bash,
+    /// The Z shell
+    Zsh,
+    /// The friendly shell
+    Fish,
+}
+
+impl Shell {
+    /// Returns its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+        }
+    }
 }
 
 /// What the arguments came to.

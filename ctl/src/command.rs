@@ -1,10 +1,13 @@
 //! The commands, one file each. A command asks the daemon and hands what it answers to the output.
 
+pub(crate) mod ask;
+pub(crate) mod completions;
 pub(crate) mod export;
 mod filter;
 pub(crate) mod inbox;
 mod pages;
 pub(crate) mod peers;
+pub(crate) mod recode;
 pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod reply;
@@ -12,6 +15,7 @@ pub(crate) mod send;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod version;
+pub(crate) mod wait;
 
 use std::path::PathBuf;
 

@@ -141,6 +141,16 @@ impl CtlError {
         self.with(|failure| failure.hint = Some(hint))
     }
 
+    /// Says what to do next where something took too long.
+    #[must_use]
+    pub(crate) fn hint_if_timed_out(self, hint: &str) -> Self {
+        if matches!(&self, Self::Failed(failure) if failure.exit == Exit::TimedOut) {
+            self.hint(hint)
+        } else {
+            self
+        }
+    }
+
     /// Names the line of the input that failed.
     #[must_use]
     pub(crate) fn at_line(self, line: u64) -> Self {

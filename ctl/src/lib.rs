@@ -6,6 +6,7 @@
 
 mod cli;
 mod command;
+mod complete;
 mod connect;
 mod error;
 mod output;
@@ -16,7 +17,10 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Look, Parsed};
-use crate::command::{Context, export, inbox, peers, reload, replay, reply, send, status, stop, version};
+use crate::command::{
+    Context, ask, completions, export, inbox, peers, recode, reload, replay, reply, send, status, stop,
+    version, wait,
+};
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
@@ -26,6 +30,11 @@ use crate::output::Output;
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let mut output = Output::new(&Look::peek(&arguments));
+    if let Some(answer) = complete::answer(&arguments) {
+        // A shell has no use for an error.
+        drop(output.data(&answer).and_then(|()| output.flush()));
+        return ExitCode::SUCCESS;
+    }
     let done = run(arguments, &mut output).and_then(|()| output.flush());
     let Err(error) = done else { return ExitCode::SUCCESS };
     output.failure(&error);
@@ -55,13 +64,17 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
     match command {
         Command::Send(arguments) => send::run(context, &arguments).await,
         Command::Reply(arguments) => reply::run(context, &arguments).await,
+        Command::Ask(arguments) => ask::run(context, &arguments).await,
+        Command::Wait(arguments) => wait::run(context, &arguments).await,
         Command::Inbox(arguments) => inbox::run(context, &arguments).await,
         Command::Export(arguments) => export::run(context, &arguments).await,
         Command::Replay(arguments) => replay::run(context, &arguments).await,
+        Command::Recode(arguments) => recode::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
         Command::Status => status::run(context).await,
         Command::Reload => reload::run(context).await,
         Command::Stop => stop::run(context).await,
+        Command::Completions(arguments) => completions::run(context.output, &arguments),
         Command::Version => version::run(context).await,
     }
 }

@@ -7,6 +7,7 @@ mod failure;
 mod hexdump;
 mod peers;
 mod progress;
+mod recoded;
 mod sink;
 mod status;
 mod style;
@@ -22,9 +23,10 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use udpchat_api::call::{Peer, Status};
 use udpchat_api::line::to_line;
-use udpchat_api::{Entry, safe};
+use udpchat_api::{EncodingBy, Entry, safe};
 
 pub(crate) use self::progress::{Progress, Reached};
+pub(crate) use self::recoded::RecodeReport;
 pub(crate) use self::sink::Sink;
 use self::style::Palette;
 use crate::cli::Look;
@@ -107,6 +109,15 @@ impl Output {
         self.write(text.as_bytes())
     }
 
+    /// Prints the text of a message and nothing else, for whoever asked for it.
+    pub(crate) fn answer(&mut self, entry: &Entry) -> Result<()> {
+        if self.look.json {
+            return self.json(entry);
+        }
+        let text = entry::as_answer(entry);
+        self.write(text.as_bytes())
+    }
+
     /// Prints an entry that was sent just now; with `with_encoding` also what it was encoded with.
     pub(crate) fn sent(&mut self, entry: &Entry, with_encoding: bool) -> Result<()> {
         if self.look.json {
@@ -126,6 +137,16 @@ impl Output {
         }
         let table = peers::table(peers, self.zone.get());
         self.write(table.as_bytes())
+    }
+
+    /// Prints what `recode` did, or would do.
+    pub(crate) fn recoded(&mut self, report: &RecodeReport) -> Result<()> {
+        if self.look.json {
+            return self.json(report);
+        }
+        let examples = recoded::examples(report, self.palette());
+        self.write(examples.as_bytes())?;
+        self.done(&recoded::summary(report))
     }
 
     /// Prints the daemon's state.
@@ -211,6 +232,17 @@ struct LocalZone(OnceCell<TimeZone>);
 impl LocalZone {
     fn get(&self) -> &TimeZone {
         self.0.get_or_init(crate::time::local_zone)
+    }
+}
+
+/// Says what chose an encoding.
+fn chosen_by(by: EncodingBy) -> &'static str {
+    match by {
+        EncodingBy::Given => "given",
+        EncodingBy::Configured => "configured",
+        EncodingBy::Remembered => "remembered",
+        EncodingBy::Detected => "detected",
+        EncodingBy::Fallback => "fallback",
     }
 }
 

@@ -53,6 +53,11 @@ impl Peers {
         self.speech.peers()
     }
 
+    /// Returns what a peer is known to speak.
+    pub(crate) fn known(&self, peer: SocketAddr) -> Option<Encoding> {
+        self.speech.of(peer).map(|known| known.encoding)
+    }
+
     /// Reads the message of entry `id` from a peer as text.
     pub(crate) fn decode(
         &self,

@@ -1,7 +1,7 @@
 //! Bytes to text and back: which encoding a message is in, and how a text becomes bytes.
 //!
 //! Text is a view. What is stored is the bytes; which encoding they are read in is decided each time somebody
-//! reads, by the first of these that tells: the configuration for the peer; what the bytes themselves say
+//! reads, by the first of these that tells: what somebody has said of this very message; the configuration for the peer; what the bytes themselves say
 //! beyond doubt; what the peer is known to speak; what the bytes make likely; the configured fallback.
 //!
 //! Doubt is the difficult part. About a fifth of the common Chinese characters are, alone and in GBK, also valid
@@ -45,9 +45,13 @@ pub(crate) struct Knowledge {
 /// Reads a message as text; what does not decode becomes U+FFFD.
 pub(crate) fn decode(bytes: &[u8], knowledge: &Knowledge) -> Decoded {
     let (encoding, by) = choose(bytes, knowledge);
+    Decoded { text: read(bytes, encoding), encoding, by }
+}
+
+/// Reads bytes in an encoding; what does not decode becomes U+FFFD.
+pub(crate) fn read(bytes: &[u8], encoding: Encoding) -> String {
     // Never with the handling of byte-order marks: a stranger's mark would choose the encoding.
-    let (text, _) = encoding.encoding().decode_without_bom_handling(bytes);
-    Decoded { text: text.into_owned(), encoding, by }
+    encoding.encoding().decode_without_bom_handling(bytes).0.into_owned()
 }
 
 fn choose(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, EncodingBy) {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use udpchat_api::{Direction, Entry, Gap, Message, Raw};
+use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
 
 use crate::clock::from_ns;
 use crate::daemon::Daemon;
 use crate::inbox::{Body, SentDetail, Stored};
 use crate::peers::Configured;
-use crate::text::Decoded;
+use crate::text::{self, Decoded};
 
 /// Sees entries with the names and encodings of one moment.
 #[derive(Clone, Debug)]
@@ -33,12 +33,10 @@ impl Viewer {
             }
             Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
         };
-        let as_sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
-        let Decoded { text, encoding, by } = match as_sent {
-            Some((encoding, by)) => {
-                let (text, _) = encoding.encoding().decode_without_bom_handling(&payload);
-                Decoded { text: text.into_owned(), encoding, by }
-            }
+        let as_said = stored.recoded.map(|encoding| (encoding, EncodingBy::Given));
+        let as_sent = || detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
+        let Decoded { text, encoding, by } = match as_said.or_else(as_sent) {
+            Some((encoding, by)) => Decoded { text: text::read(&payload, encoding), encoding, by },
             None => self.daemon.peers.decode(&self.configured, id, peer, &payload),
         };
         Entry::Message(Message {

@@ -12,6 +12,7 @@
 mod access;
 mod any_datagram;
 mod bad_use;
+mod completion;
 mod configuration;
 mod control_socket;
 mod durable;
@@ -26,8 +27,10 @@ mod peers;
 mod protocol;
 mod reading;
 mod readme;
+mod recode;
 mod replay;
 mod retention;
 mod safe_text;
 mod sending;
 mod support;
+mod waiting;

@@ -47,6 +47,29 @@ Examples:
   udpchatctl reply 812 thanks
   udpchatctl reply '#812' --file answer.bin";
 
+/// Below `ask --help`.
+pub(super) const ASK: &str = "\
+Prints the text of the answer and nothing else; with --json the whole entry. An answer is what comes from the very
+address and port that the message went to, after it went out. It stays unread for `inbox`.
+Exits with 4 if no answer came in time, with 5 if the message could not be sent.
+
+Examples:
+  udpchatctl ask bob 'what time is it?'
+  temperature=$(udpchatctl ask sensor:9000 'T?' --timeout 500ms)
+  udpchatctl ask 192.168.1.255:7788 'who is there?' --anyone -c 100 --timeout 2s
+  udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw";
+
+/// Below `wait --help`.
+pub(super) const WAIT: &str = "\
+Prints the messages as `inbox` does, and leaves the read marks alone. With --from, from any port if PEER is an address
+without one. Exits with 4 if the time is up; what has come until then is printed.
+
+Examples:
+  udpchatctl wait
+  udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
+  udpchatctl --json wait -c 10 | jq -r .text
+  id=$(udpchatctl --json send bob start | jq .id); udpchatctl wait --from bob --after $id";
+
 /// Below `inbox --help`.
 pub(super) const INBOX: &str = "\
 Without history flags: prints what came in since the last time, oldest first, and counts it as read once it is
@@ -97,6 +120,29 @@ Examples:
   udpchatctl replay -n 1000 --to 127.0.0.1:9999 --speed max
   udpchatctl replay --to bob --max-pause 1s
   udpchatctl replay --file inbox.jsonl --to 127.0.0.1:9999";
+
+/// Below `recode --help`.
+pub(super) const RECODE: &str = "\
+Bytes never change: the messages are shown in ENC from now on, wherever they are read and searched. Without
+--direction, only messages that came in. T is a time or a span back from now, as `inbox` takes it.
+What --remember says counts until later messages prove something else; an encoding in the configuration counts for
+more.
+
+Examples:
+  udpchatctl recode --as gbk --from bob --since yesterday --dry-run
+  udpchatctl recode --as gbk --from bob --since yesterday --remember
+  udpchatctl recode --as big5 812 820-831
+  udpchatctl recode --as auto --all";
+
+/// Below `completions --help`.
+pub(super) const COMPLETIONS: &str = "\
+Completes subcommands, flags and encodings, and asks the daemon for peers and the ids of messages.
+
+Examples:
+  source <(udpchatctl completions bash)
+  udpchatctl completions bash > ~/.local/share/bash-completion/completions/udpchatctl
+  udpchatctl completions zsh > ~/.zfunc/_udpchatctl
+  udpchatctl completions fish > ~/.config/fish/completions/udpchatctl.fish";
 
 /// Below `peers --help`.
 pub(super) const PEERS: &str = "\

@@ -20,7 +20,10 @@ fn is_refused(line: &[&str]) -> bool {
 
 fn message(line: &[&str]) -> MessageArgs {
     match accepted(line).command {
-        Command::Send(SendArgs { message, .. }) | Command::Reply(ReplyArgs { message, .. }) => message,
+        Command::Send(SendArgs { message, .. }) | Command::Reply(ReplyArgs { message, .. }) => {
+            message.message
+        }
+        Command::Ask(AskArgs { message, .. }) => message,
         other => panic!("{other:?}"),
     }
 }
@@ -67,6 +70,15 @@ fn what_makes_no_sense_together_is_refused() {
         &["send", "bob", "--file", "f", "--hex"],
         &["send", "bob", "--file", "f", "--escape"],
         &["send", "bob", "--file", "f", "-e", "gbk"],
+        &["ask"],
+        &["ask", "bob", "x", "--lines"],
+        &["ask", "bob", "--file", "f", "--hex"],
+        &["ask", "bob", "x", "--timeout", "soon"],
+        &["ask", "bob", "x", "-c", "0"],
+        &["wait", "-c", "0"],
+        &["wait", "--timeout", "-1s"],
+        &["wait", "--after", "x"],
+        &["wait", "bob"],
         &["inbox", "-n", "3", "--all"],
         &["inbox", "--peek", "--from", "bob"],
         &["inbox", "--consumer", "x", "-n", "3"],
@@ -81,6 +93,11 @@ fn what_makes_no_sense_together_is_refused() {
         &["replay", "--to", "bob", "--file", "f", "--from", "bob"],
         &["replay", "--to", "bob", "--file", "f", "-n", "3"],
         &["replay", "--to", "bob", "--file", "f", "--since", "2h"],
+        &["recode", "--all"],
+        &["recode", "--as", "gbk", "7", "--from", "bob"],
+        &["recode", "--as", "gbk", "7", "--all"],
+        &["recode", "--as", "gbk", "--all", "-n", "3"],
+        &["recode", "--as", "gbk", "seven"],
         &["reply", "x", "y"],
         &["reply", "-1", "y"],
     ] {
@@ -88,8 +105,12 @@ fn what_makes_no_sense_together_is_refused() {
     }
     accepted(&["send", "bob", "--lines", "--file", "f", "-e", "gbk", "--escape"]);
     accepted(&["send", "bob", "--lines", "--file", "f", "--hex"]);
+    accepted(&["ask", "bob", "x", "y", "-e", "gbk", "--escape", "--timeout", "0.5s", "-c", "2", "--anyone"]);
+    accepted(&["wait", "--after", "#7", "--from", "bob", "--grep", "x", "--timeout", "1m", "--hex"]);
     accepted(&["inbox", "--peek", "--consumer", "x", "-f", "--hex"]);
     accepted(&["export", "-n", "3", "--from", "bob", "-S", "2h", "-U", "now", "--grep", "x", "-o", "-"]);
+    accepted(&["recode", "--as", "gbk", "7", "9-12", "--remember", "--dry-run"]);
+    accepted(&["recode", "--as", "auto", "-n", "3", "--from", "bob", "--direction", "out", "--grep", "x"]);
     accepted(&["replay", "--to", "bob", "--file", "-", "--direction", "both", "--max-pause", "1s"]);
 }
 
@@ -103,17 +124,15 @@ fn an_id_may_be_written_as_it_is_shown() {
 
 #[test]
 fn help_is_shown_for_every_command() {
-    for command in
-        ["send", "reply", "inbox", "export", "replay", "peers", "status", "reload", "stop", "version"]
-    {
-        assert!(matches!(parse(&[command, "--help"]), Parsed::Show(_)), "{command}");
+    for command in Cli::command().get_subcommands() {
+        assert!(matches!(parse(&[command.get_name(), "--help"]), Parsed::Show(_)), "{command}");
     }
     assert!(matches!(parse(&["-V"]), Parsed::Show(_)));
 }
 
 #[test]
 fn what_selects_entries_stands_under_a_heading_of_its_own() {
-    for command in ["inbox", "export", "replay"] {
+    for command in ["inbox", "export", "replay", "recode"] {
         let Parsed::Show(help) = parse(&[command, "--help"]) else { panic!("{command}") };
         let help = help.to_string();
         let group =

@@ -5,7 +5,7 @@
 
 mod parts;
 
-use udpchat_api::call::{InboxParams, Order, StatusParams};
+use udpchat_api::call::{InboxParams, InboxStatus, Order, StatusParams};
 use udpchat_api::{Client, Pipeline, RawInboxAnswer};
 
 use self::parts::Parts;
@@ -44,13 +44,7 @@ impl Pages {
     /// Selects everything that passes the filter and is there now, or with a number the last so many of that.
     pub(super) async fn select(mut client: Client, filter: &Filter, number: Option<u64>) -> Result<Self> {
         let status = client.call(&StatusParams {}).await?;
-        let mut span = Span { after: status.inbox.oldest_id.saturating_sub(1), last: status.inbox.newest_id };
-        match number {
-            // Ids have no holes.
-            Some(number) if filter.is_open() => span.after = span.after.max(span.last.saturating_sub(number)),
-            Some(number) => span.after = before_the_last(&mut client, filter, span, number).await?,
-            None => {}
-        }
+        let span = span(&mut client, filter, number, &status.inbox).await?;
         // Where few entries pass, the daemon finds the next one without being told where to look.
         let step = if filter.is_open() { PAGE_ENTRIES } else { u64::MAX };
         let parts = Parts::new(span, step);
@@ -89,6 +83,23 @@ impl Pages {
             self.parts.answered(page).map_err(|stuck| CtlError::failed(stuck.to_string()))?;
         }
     }
+}
+
+/// Returns the ids that hold all that passes the filter and is there now, or with a number the last so many of that.
+pub(super) async fn span(
+    client: &mut Client,
+    filter: &Filter,
+    number: Option<u64>,
+    inbox: &InboxStatus,
+) -> Result<Span> {
+    let mut span = Span { after: inbox.oldest_id.saturating_sub(1), last: inbox.newest_id };
+    match number {
+        // Ids have no holes.
+        Some(number) if filter.is_open() => span.after = span.after.max(span.last.saturating_sub(number)),
+        Some(number) => span.after = before_the_last(client, filter, span, number).await?,
+        None => {}
+    }
+    Ok(span)
 }
 
 /// Returns the id before the `number`th last entry of a span that passes the filter.

@@ -6,7 +6,7 @@ use udpchat_api::call::{SendParams, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Raw};
 
 use super::Context;
-use crate::cli::{MessageArgs, SendArgs};
+use crate::cli::{LinesArgs, MessageArgs, SendArgs};
 use crate::error::{CtlError, Exit, Failure, Result};
 use crate::output::Output;
 use crate::payload::{Line, Lines, Payload, Source};
@@ -21,32 +21,71 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
 }
 
 /// Sends what the arguments say to where `target` says.
-pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &MessageArgs) -> Result<()> {
-    let source = Source::of(arguments);
+pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &LinesArgs) -> Result<()> {
+    let message = &arguments.message;
+    if !arguments.lines {
+        let (client, output, payload) = prepare(context, message).await?;
+        return Sender { client, output, target, message, large: false }.payload(payload).await;
+    }
+    let source = Source::of(message);
+    let client = context.connect().await?;
+    if source.waits() {
+        note_reading(context.output, "messages, a line each,");
+    }
+    let mut sender = Sender { client, output: context.output, target, message, large: false };
+    sender.lines(Lines::new(source.open()?, source.to_string(), message.hex)).await
+}
+
+/// Connects, and gets the one message.
+pub(super) async fn prepare<'a>(
+    context: Context<'a>,
+    message: &MessageArgs,
+) -> Result<(Client, &'a mut Output, Payload)> {
+    let source = Source::of(message);
     // What is at hand is checked before the daemon is asked; what somebody must type is asked for only once a
     // daemon is there to take it.
-    let at_hand = if source.waits() || arguments.lines { None } else { Some(source.load(arguments)?) };
+    let at_hand = if source.waits() { None } else { Some(source.load(message)?) };
     let client = context.connect().await?;
-    if source.waits() && io::stdin().is_terminal() {
-        let what = if arguments.lines { "messages, a line each," } else { "the message" };
-        context.output.note(&format!("reading {what} from standard input, end with Ctrl-D"));
-    }
-    let mut sender = Sender { client, output: context.output, target, arguments, large: false };
-    if arguments.lines {
-        return sender.lines(Lines::new(source.open()?, source.to_string(), arguments.hex)).await;
-    }
     let payload = match at_hand {
         Some(payload) => payload,
-        None => source.load(arguments)?,
+        None => {
+            note_reading(context.output, "the message");
+            source.load(message)?
+        }
     };
-    sender.payload(payload).await
+    Ok((client, context.output, payload))
+}
+
+/// Tells somebody who sits before a terminal that it is being read.
+fn note_reading(output: &mut Output, what: &str) {
+    if io::stdin().is_terminal() {
+        output.note(&format!("reading {what} from standard input, end with Ctrl-D"));
+    }
+}
+
+/// Returns the request that sends a message to where `target` says.
+pub(super) fn params(target: &SendParams, message: &MessageArgs, payload: Payload) -> SendParams {
+    let mut params = SendParams {
+        split: message.split.map(|bytes| Split::Bytes(bytes as usize)),
+        allow_empty: message.allow_empty,
+        ..target.clone()
+    };
+    match payload {
+        Payload::Bytes(bytes) => params.raw = Some(Raw(bytes)),
+        Payload::Text(text) => {
+            params.text = Some(text);
+            params.encoding.clone_from(&message.encoding);
+            params.escape = message.escape;
+        }
+    }
+    params
 }
 
 struct Sender<'a> {
     client: Client,
     output: &'a mut Output,
     target: SendParams,
-    arguments: &'a MessageArgs,
+    message: &'a MessageArgs,
     /// Whether it was said already that large datagrams go out in fragments.
     large: bool,
 }
@@ -55,54 +94,23 @@ impl Sender<'_> {
     /// Sends one message and prints what was stored.
     async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
-        let params = self.params(payload);
+        let params = params(&self.target, self.message, payload);
         let entries = self.client.call(&params).await?.into_entries();
         for entry in &entries {
             self.output.sent(entry, is_text)?;
         }
         self.output.flush()?;
-        self.note_large(&entries);
+        if !self.large {
+            self.large = note_large(self.output, &entries);
+        }
         entries.iter().find_map(refusal).map_or(Ok(()), Err)
-    }
-
-    fn params(&self, payload: Payload) -> SendParams {
-        let arguments = self.arguments;
-        let mut params = SendParams {
-            split: arguments.split.map(|bytes| Split::Bytes(bytes as usize)),
-            allow_empty: arguments.allow_empty,
-            ..self.target.clone()
-        };
-        match payload {
-            Payload::Bytes(bytes) => params.raw = Some(Raw(bytes)),
-            Payload::Text(text) => {
-                params.text = Some(text);
-                params.encoding.clone_from(&arguments.encoding);
-                params.escape = arguments.escape;
-            }
-        }
-        params
-    }
-
-    fn note_large(&mut self, entries: &[Entry]) {
-        let sizes = entries.iter().filter_map(|entry| match entry {
-            Entry::Message(message) => Some(message.bytes),
-            Entry::Gap(_) => None,
-        });
-        let largest = sizes.max().unwrap_or(0);
-        if largest > UNFRAGMENTED_BYTES && !self.large {
-            self.large = true;
-            self.output.note(&format!(
-                "{largest} bytes go out in fragments on most networks, and peers that read 1,024 bytes see only \
-                 their beginning; --split cuts the message"
-            ));
-        }
     }
 
     /// Sends a message for each line, as it comes. A line that fails does not stop those behind it.
     async fn lines(&mut self, mut lines: Lines) -> Result<()> {
         let (mut total, mut failed, mut empty) = (0_u64, 0_u64, 0_u64);
         while let Some(Line { number, payload }) = lines.next()? {
-            if matches!(&payload, Ok(payload) if payload.is_empty() && !self.arguments.allow_empty) {
+            if matches!(&payload, Ok(payload) if payload.is_empty() && !self.message.allow_empty) {
                 empty += 1;
                 continue;
             }
@@ -113,7 +121,7 @@ impl Sender<'_> {
             };
             match sent {
                 Ok(()) => {}
-                Err(error) if ends_all(&error, self.arguments) => return Err(error.at_line(number)),
+                Err(error) if ends_all(&error, self.message) => return Err(error.at_line(number)),
                 Err(error) => {
                     failed += 1;
                     self.output.failure(&error.at_line(number));
@@ -135,8 +143,25 @@ impl Sender<'_> {
     }
 }
 
+/// Warns of datagrams that go out in fragments; tells whether there was one.
+pub(super) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
+    let sizes = entries.iter().filter_map(|entry| match entry {
+        Entry::Message(message) => Some(message.bytes),
+        Entry::Gap(_) => None,
+    });
+    let largest = sizes.max().unwrap_or(0);
+    let is_large = largest > UNFRAGMENTED_BYTES;
+    if is_large {
+        output.note(&format!(
+            "{largest} bytes go out in fragments on most networks, and peers that read 1,024 bytes see only \
+             their beginning; --split cuts the message"
+        ));
+    }
+    is_large
+}
+
 /// Returns the error of an entry that records that the kernel refused to send it.
-fn refusal(entry: &Entry) -> Option<CtlError> {
+pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
     match entry {
         Entry::Message(message) => {
             let error = message.error.as_ref()?;

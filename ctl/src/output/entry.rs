@@ -38,6 +38,14 @@ pub(super) fn as_dump(entry: &Entry, zone: &TimeZone, palette: Palette) -> Strin
     }
 }
 
+/// Renders the text of a message alone, line end included. It may have several lines.
+pub(super) fn as_answer(entry: &Entry) -> String {
+    match entry {
+        Entry::Gap(gap) => format!("{}\n", loss(gap)),
+        Entry::Message(message) => format!("{}\n", safe::lines(safe::without_trailer(&message.text))),
+    }
+}
+
 /// Renders what became of a message that was sent, line end included.
 pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -> String {
     let id = palette.paint(DIM, &format!("#{}", entry.id()));

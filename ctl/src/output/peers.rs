@@ -4,9 +4,9 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use jiff::tz::TimeZone;
 use udpchat_api::call::Peer;
-use udpchat_api::{EncodingBy, safe};
+use udpchat_api::safe;
 
-use super::{grouped, local_time};
+use super::{chosen_by, grouped, local_time};
 
 const HEADER: [&str; 7] = ["NAME", "ADDRESS", "ENCODING", "BY", "LAST HEARD", "MESSAGES", "UNREAD"];
 /// The columns of numbers, which are aligned to the right.
@@ -42,19 +42,10 @@ fn cell(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { safe::one_line(text).into_owned() }
 }
 
-fn chosen_by(by: EncodingBy) -> &'static str {
-    match by {
-        EncodingBy::Given => "given",
-        EncodingBy::Configured => "configured",
-        EncodingBy::Remembered => "remembered",
-        EncodingBy::Detected => "detected",
-        EncodingBy::Fallback => "fallback",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use udpchat_api::EncodingBy;
 
     fn peer(name: Option<&str>, address: &str) -> Peer {
         Peer {

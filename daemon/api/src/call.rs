@@ -261,8 +261,89 @@ call! {
 pub struct Empty {}
 
 call! {
+    /// Lets stored messages be read in another encoding from now on, a bounded number of them. Bytes never change.
+    RecodeParams, "recode" -> RecodeAnswer, {
+        /// The encoding; `auto` takes back what was said before.
+        #[serde(rename = "as")]
+        pub encoding: String,
+        /// Messages above this id; all if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<u64>,
+        /// Messages below this id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub before: Option<u64>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<String>,
+        /// As in `inbox`, but `in` if not given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub direction: Option<DirectionFilter>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since: Option<Timestamp>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until: Option<Timestamp>,
+        /// As in `inbox`; the text as it is read before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub grep: Option<String>,
+        /// Remembers that whoever sent these messages speaks the encoding; with `auto`, forgets what they speak.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub remember: bool,
+        /// Changes nothing, and shows how the first of the messages would read.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub dry_run: bool,
+    }
+}
+
+/// What recoding did, and from where to go on.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct RecodeAnswer {
+    /// How many messages read otherwise from now on, or with `dry_run` would.
+    pub recoded: u64,
+    /// How many matched, those included that were said to be in this encoding already.
+    pub matched: u64,
+    /// How many peers are now remembered otherwise than before, or with `dry_run` would be.
+    pub remembered: u64,
+    /// The cursor to go on from: the next `after`.
+    pub next: u64,
+    /// Whether there may be more.
+    pub more: bool,
+    /// With `dry_run`: the first of the messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<Recoded>,
+}
+
+/// How a message reads, and how it would.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Recoded {
+    /// The entry's id.
+    pub id: u64,
+    /// How it reads now.
+    pub before: Reading,
+    /// How it would read.
+    pub after: Reading,
+}
+
+/// The beginning of a message's text.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Reading {
+    /// The text, 200 characters of it at most.
+    pub text: String,
+    /// The encoding it is read in.
+    pub encoding: String,
+    /// What chose that.
+    pub encoding_by: EncodingBy,
+}
+
+call! {
     /// Asks for the named and the seen peers.
-    PeersParams, "peers" -> PeersAnswer, {}
+    PeersParams, "peers" -> PeersAnswer, {
+        /// How many of the newest entries are looked at, and nothing older; if not given, 100,000, and the rest for
+        /// peers that were not heard lately.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub window: Option<u64>,
+    }
 }
 
 /// The peers: named ones first by name, then those heard of, newest first.

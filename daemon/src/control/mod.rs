@@ -8,6 +8,7 @@ mod ahead;
 mod inbox;
 mod peers;
 mod query;
+mod recode;
 mod reload;
 mod send;
 mod session;

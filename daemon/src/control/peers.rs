@@ -6,12 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use udpchat_api::call::{Peer, PeersAnswer};
-use udpchat_api::{DEFAULT_CONSUMER, ErrorObject};
+use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
+use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
 use crate::clock::from_ns;
 use crate::daemon::Daemon;
-use crate::inbox::reader::{Heard, Reader};
+use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::Configured;
 
 /// How many peers without a name are listed: those heard last.
@@ -20,13 +20,20 @@ const MAX_SEEN_PEERS: usize = 1_000;
 /// How long the last messages of silent peers are looked for in the older part of the log, in all.
 const SEARCH_TIME: Duration = Duration::from_millis(500);
 
-pub(super) async fn call(daemon: &Arc<Daemon>) -> Result<PeersAnswer, ErrorObject> {
+pub(super) async fn call(daemon: &Arc<Daemon>, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
+    let window = params.window.unwrap_or(PEERS_WINDOW_IDS);
+    if window > PEERS_WINDOW_IDS {
+        let text = format!("`window` must be {PEERS_WINDOW_IDS} at most");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
+    }
     let configured = daemon.peers.configured();
     let named_peers = Arc::clone(&configured);
     let mut heard = daemon
         .read(move |reader| {
-            let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?)?;
-            add_long_silent(reader, &named_peers, &mut heard)?;
+            let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
+            if params.window.is_none() {
+                add_long_silent(reader, &named_peers, &mut heard)?;
+            }
             Ok(heard)
         })
         .await?;

@@ -14,8 +14,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use udpchat_api::call::{
-    AckParams, Call, Empty, InboxParams, PeersParams, ReloadParams, SendParams, StatusParams, StopParams,
-    SubscribeParams, UnsubscribeParams, VersionParams,
+    AckParams, Call, Empty, InboxParams, PeersParams, RecodeParams, ReloadParams, SendParams, StatusParams,
+    StopParams, SubscribeParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
@@ -23,7 +23,7 @@ use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::ahead::Ahead;
 use super::subscribe::Subscription;
-use super::{ack, failure, inbox, peers, reload, send, status, stop, version};
+use super::{ack, failure, inbox, peers, recode, reload, send, status, stop, version};
 use crate::daemon::Daemon;
 
 /// How long a client may take to finish a line that it has begun.
@@ -166,10 +166,7 @@ impl Session {
                 none::<StatusParams>(request)?;
                 done(request, &status::call(daemon).await)
             }
-            PeersParams::METHOD => {
-                none::<PeersParams>(request)?;
-                done(request, &peers::call(daemon).await?)
-            }
+            PeersParams::METHOD => done(request, &peers::call(daemon, read(request)?).await?),
             ReloadParams::METHOD => {
                 none::<ReloadParams>(request)?;
                 done(request, &reload::call(daemon).await?)
@@ -180,16 +177,18 @@ impl Session {
             }
             InboxParams::METHOD => done(request, &inbox::call(daemon, read(request)?).await?),
             AckParams::METHOD => done(request, &ack::call(daemon, read(request)?).await?),
+            RecodeParams::METHOD => done(request, &recode::call(daemon, read(request)?).await?),
             SubscribeParams::METHOD => self.subscribe(request),
             UnsubscribeParams::METHOD => {
                 none::<UnsubscribeParams>(request)?;
                 self.unsubscribe().await?;
                 done(request, &Empty {})
             }
-            method => {
-                Err(ErrorObject::new(ErrorKind::UnknownMethod, format!("no method is called `{method}`"))
-                    .hint("version, send, inbox, ack, subscribe, unsubscribe, peers, status, reload, stop"))
-            }
+            method => Err(ErrorObject::new(
+                ErrorKind::UnknownMethod,
+                format!("no method is called `{method}`"),
+            )
+            .hint("version, send, inbox, ack, recode, subscribe, unsubscribe, peers, status, reload, stop")),
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod index;
 pub(crate) mod progress;
 pub(crate) mod queue;
 pub(crate) mod reader;
+pub(crate) mod recode;
 mod record;
 pub(crate) mod retention;
 pub(crate) mod schema;
@@ -38,6 +39,8 @@ pub(crate) struct Stored {
     /// Nanoseconds since 1970, UTC.
     pub(crate) at_ns: i64,
     pub(crate) body: Body,
+    /// What a message is to be read in, if somebody has said so since it was stored.
+    pub(crate) recoded: Option<Encoding>,
 }
 
 /// The part of an entry that its kind decides.
@@ -57,6 +60,14 @@ pub(crate) struct SentDetail {
     /// Why the kernel refused to send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+}
+
+/// What somebody has said since it was stored; in the JSON of the column `detail` of any message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct LaterDetail {
+    /// The encoding that the message is to be read in.
+    #[serde(default)]
+    pub(crate) recoded: Option<String>,
 }
 
 /// The encoding of a sent text.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use udpchat_api::call::{Dropped, SentCounts, Traffic};
+use udpchat_config::Encoding;
 
 use super::{GapReason, SentDetail, record};
 
@@ -53,6 +54,7 @@ pub(crate) enum Item {
         reason: GapReason,
     },
     Mark(Box<MarkItem>),
+    Recode(Box<RecodeItem>),
 }
 
 impl Item {
@@ -61,7 +63,7 @@ impl Item {
         match self {
             Self::Received { messages, .. } => *messages,
             Self::Sent(_) | Self::Gap { .. } => 1,
-            Self::Mark(_) => 0,
+            Self::Mark(_) | Self::Recode(_) => 0,
         }
     }
 }
@@ -87,6 +89,19 @@ pub(crate) struct MarkItem {
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }
 
+/// What some messages are to be read in from now on, on its way into the inbox.
+#[derive(Debug)]
+pub(crate) struct RecodeItem {
+    /// The messages; the caller bounds their number.
+    pub(crate) ids: Vec<u64>,
+    /// None takes back what was said before.
+    pub(crate) encoding: Option<Encoding>,
+    /// Who is to be remembered to speak it; with none, of whom everything is to be forgotten.
+    pub(crate) peers: Vec<SocketAddr>,
+    /// Gets the number of messages that were found once it is durable.
+    pub(crate) stored: Option<oneshot::Sender<u64>>,
+}
+
 /// What the writer takes at once.
 #[derive(Debug, Default)]
 pub(crate) struct Heap {
@@ -103,7 +118,7 @@ pub(crate) struct Heap {
 impl Heap {
     /// Adds an item that is one entry, or none at all.
     fn push(&mut self, item: Item) {
-        self.awaited |= matches!(item, Item::Sent(_) | Item::Mark(_));
+        self.awaited |= matches!(item, Item::Sent(_) | Item::Mark(_) | Item::Recode(_));
         self.entries += item.entries();
         self.items.push(item);
     }
@@ -235,11 +250,20 @@ impl Queue {
 
     /// Queues a read mark.
     pub(crate) fn mark(&self, item: Box<MarkItem>) -> Result<(), Full> {
+        self.push(Item::Mark(item))
+    }
+
+    /// Queues what messages are to be read in.
+    pub(crate) fn recode(&self, item: Box<RecodeItem>) -> Result<(), Full> {
+        self.push(Item::Recode(item))
+    }
+
+    fn push(&self, item: Item) -> Result<(), Full> {
         let mut state = self.lock();
         if !state.has_room() {
             return Err(Full);
         }
-        state.heap.push(Item::Mark(item));
+        state.heap.push(item);
         self.wake(&state);
         Ok(())
     }

@@ -13,12 +13,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use udpchat_api::call::Order;
-use udpchat_config::PeerAddress;
+use udpchat_config::{Encoding, PeerAddress};
 
 use super::address::unpack;
 use super::index::clue::Clue;
 use super::index::{Anchor, Index, Key};
-use super::{Body, Kind, Stored, schema};
+use super::{Body, Kind, LaterDetail, Stored, schema};
 
 /// How many ids one transaction looks at.
 const WINDOW_IDS: u64 = 2_000;
@@ -27,7 +27,7 @@ const WINDOW_IDS: u64 = 2_000;
 const RAW_WINDOW_BYTES: usize = 256 * 1024;
 
 /// How many of the newest ids are looked at for the list of peers.
-const PEERS_WINDOW_IDS: u64 = 100_000;
+pub(crate) const PEERS_WINDOW_IDS: u64 = 100_000;
 
 /// Counts the entries above an id that are not received messages.
 pub(super) const COUNT_NOT_RECEIVED: &str =
@@ -271,10 +271,10 @@ impl Reader {
         })
     }
 
-    /// Returns what the newest 100,000 entries tell about the peers in them.
-    pub(crate) fn heard(&self, mark: u64) -> rusqlite::Result<HashMap<SocketAddr, Heard>> {
+    /// Returns what so many of the newest entries tell about the peers in them.
+    pub(crate) fn heard(&self, mark: u64, window: u64) -> rusqlite::Result<HashMap<SocketAddr, Heard>> {
         self.with(|connection| {
-            let from = self.visible(connection)?.newest.saturating_sub(PEERS_WINDOW_IDS);
+            let from = self.visible(connection)?.newest.saturating_sub(window);
             let mut statement = connection.prepare_cached(
                 "SELECT peer, max(id), at_ns, count(*), sum(id > ?2) FROM entry
                  WHERE id > ?1 AND kind = 0 GROUP BY peer",
@@ -298,7 +298,7 @@ impl Reader {
         })
     }
 
-    /// Returns the newest message, older than what [`Self::heard`] looks at, that was received from a peer and that
+    /// Returns the newest message, older than the [`PEERS_WINDOW_IDS`] that [`Self::heard`] looks at, that was received from a peer and that
     /// `is_its` accepts, and its sender; looks for it as long as `go_on` says.
     pub(crate) fn last_heard(
         &self,
@@ -473,7 +473,15 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         kind if kind == Kind::Gap as i64 => Body::Gap(detail(row)?),
         _ => return Err(malformed(2)),
     };
-    Ok(Stored { id: row.get(0)?, at_ns: row.get(1)?, body })
+    Ok(Stored { id: row.get(0)?, at_ns: row.get(1)?, body, recoded: recoded(row)? })
+}
+
+/// Returns what a message is to be read in, if that was said later. Most messages have no detail at all.
+fn recoded(row: &Row<'_>) -> rusqlite::Result<Option<Encoding>> {
+    let Some(detail) = row.get_ref(6)?.as_str_or_null()? else { return Ok(None) };
+    let later: LaterDetail = serde_json::from_str(detail).map_err(|_| malformed(6))?;
+    // A later version may know encodings that this one does not.
+    Ok(later.recoded.and_then(|name| name.parse().ok()))
 }
 
 fn detail<T: serde::de::DeserializeOwned>(row: &Row<'_>) -> rusqlite::Result<T> {

@@ -37,7 +37,8 @@ CREATE TABLE entry (
   peer BLOB,               -- address and port in network order: 6, 18 or (with a scope) 22 bytes
   local BLOB,              -- likewise, our side
   payload BLOB,            -- the datagram's bytes as they were
-  detail TEXT              -- JSON: of a sent message its encoding and error, of a gap its size and reason
+  detail TEXT              -- JSON: of a sent message its encoding and error, of a gap its size and reason, of
+                           -- a message that was recoded what it is read in since then
 ) STRICT;
 CREATE INDEX entry_not_received ON entry (id, kind) WHERE kind <> 0;
 CREATE TABLE consumer (

@@ -65,7 +65,7 @@ impl Speech {
 
     /// Takes over what a committed transaction has learned and forgotten.
     pub(crate) fn adopt(&self, lessons: Lessons) {
-        if lessons.learned.is_empty() {
+        if lessons.is_empty() {
             return;
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -92,13 +92,36 @@ impl Lessons {
         }
         if self.learned.len() < MAX_LEARNED_PER_COMMIT || self.learned.contains_key(&peer) {
             self.learned.insert(peer, Known { encoding, learned_id: id });
+            self.forgotten.retain(|forgotten| *forgotten != peer);
         }
+    }
+
+    /// Notes what somebody says that a peer speaks, whatever is known of it; none says that nothing is known.
+    pub(crate) fn give(&mut self, peer: SocketAddr, encoding: Option<Encoding>, id: u64) {
+        match encoding {
+            Some(encoding) => {
+                self.learned.insert(peer, Known { encoding, learned_id: id });
+                self.forgotten.retain(|forgotten| *forgotten != peer);
+            }
+            None => {
+                self.learned.remove(&peer);
+                self.forgotten.push(peer);
+            }
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.learned.is_empty() && self.forgotten.is_empty()
     }
 
     /// Writes the lessons in the running transaction, and forgets the oldest beyond the limit.
     pub(crate) fn write(&mut self, speech: &Speech, connection: &Connection) -> rusqlite::Result<()> {
-        if self.learned.is_empty() {
+        if self.is_empty() {
             return Ok(());
+        }
+        let mut forget = connection.prepare_cached("DELETE FROM peer WHERE address = ?1")?;
+        for peer in &self.forgotten {
+            forget.execute([pack(*peer).as_slice()])?;
         }
         let mut learn = connection.prepare_cached(
             "INSERT INTO peer (address, encoding, learned_id) VALUES (?1, ?2, ?3)
@@ -157,5 +180,22 @@ mod tests {
             lessons.note(&Speech::default(), peer(number), Encoding::GB18030, 1);
         }
         assert_eq!(lessons.learned.len(), MAX_LEARNED_PER_COMMIT);
+    }
+
+    #[test]
+    fn what_is_given_replaces_what_was_learned_and_can_be_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::open(folder.path()).unwrap().connection;
+        let speech = Speech::default();
+        let known = |speech: &Speech| speech.of(peer(1)).map(|known| known.encoding);
+        for given in [Some(Encoding::GB18030), Some(Encoding::UTF_8), None, Some(Encoding::GBK)] {
+            let mut lessons = Lessons::default();
+            lessons.give(peer(1), given, 7);
+            lessons.write(&speech, &connection).unwrap();
+            speech.adopt(lessons);
+            let again = Speech::default();
+            again.load(&connection).unwrap();
+            assert_eq!((known(&speech), known(&again)), (given, given));
+        }
     }
 }

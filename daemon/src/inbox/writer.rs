@@ -22,6 +22,7 @@ use super::append::Appender;
 use super::progress::{self, Follower, Progress, Publisher};
 use super::queue::{Heap, Item, MarkItem, Queue};
 use super::reader::{Reader, bounds, read_mark};
+use super::recode;
 use super::record::{Record, Records};
 use super::retention::Limits;
 use super::schema::{self, OpenError};
@@ -84,7 +85,7 @@ struct Outcome {
     received: u64,
     newest_id: u64,
     lessons: Lessons,
-    /// The ids of sent messages and the marks, in the order of their items.
+    /// The ids of sent messages, the marks and the numbers of recoded messages, in the order of their items.
     answers: Vec<u64>,
 }
 
@@ -208,6 +209,7 @@ impl Writer {
         let waiting = items.iter_mut().filter_map(|item| match item {
             Item::Sent(sent) => Some(&mut sent.stored),
             Item::Mark(mark) => Some(&mut mark.stored),
+            Item::Recode(recode) => Some(&mut recode.stored),
             Item::Received { .. } | Item::Gap { .. } => None,
         });
         for (waiting, answer) in waiting.zip(outcome.answers) {
@@ -274,6 +276,10 @@ fn next_commit(heap: &Heap, first: usize, offset: usize, max_bytes: usize) -> (R
         if let Item::Received { bytes: length, .. } = item {
             bytes.end += length;
         }
+        // It changes pages anywhere in the file, so one is enough for a transaction.
+        if matches!(item, Item::Recode(_)) {
+            break;
+        }
     }
     (items, bytes)
 }
@@ -302,6 +308,12 @@ fn append(
                 log.gap(*at_ns, &GapDetail { lost: *lost, reason: reason.name().to_owned() })?;
             }
             Item::Mark(mark) => outcome.answers.push(set_mark(transaction, mark)?),
+            Item::Recode(recode) => {
+                outcome.answers.push(recode::write(transaction, recode)?);
+                for peer in &recode.peers {
+                    outcome.lessons.give(*peer, recode.encoding, outcome.newest_id);
+                }
+            }
         }
     }
     outcome.newest_id = log.finish()?;

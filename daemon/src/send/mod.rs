@@ -122,7 +122,7 @@ async fn transmit(
             Ok(error) => {
                 detail.error = error.as_ref().map(reason);
                 let body = Body::Sent { peer, local, payload, detail };
-                return Ok((Stored { id: 0, at_ns, body }, error));
+                return Ok((Stored { id: 0, at_ns, body, recoded: None }, error));
             }
             Err(NotSent::Full) => {
                 let text = "nothing was sent: the inbox cannot take up the record of it now";

@@ -1,6 +1,6 @@
 //! Programs that a test needs and that are no part of the project.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Set where every tool must be there, as on the machines that judge a change.
 const REQUIRED: &str = "UDPCHAT_REQUIRE_TOOLS";
@@ -25,4 +25,10 @@ pub(crate) fn missing(what: &str) -> bool {
     assert!(std::env::var_os(REQUIRED).is_none(), "{what}");
     eprintln!("skipped: {what}");
     false
+}
+
+/// Returns the search path with the project's own programs in front.
+pub(crate) fn path_with_programs() -> String {
+    let folder = Path::new(env!("CARGO_BIN_EXE_udpchatctl")).parent().unwrap();
+    format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
 }

@@ -1,0 +1,11 @@
+//! `completions`: the script by which a shell completes this program's command lines.
+
+use crate::cli::CompletionsArgs;
+use crate::complete;
+use crate::error::Result;
+use crate::output::Output;
+
+/// Runs `completions`.
+pub(crate) fn run(output: &mut Output, arguments: &CompletionsArgs) -> Result<()> {
+    output.data(&complete::script(arguments.shell))
+}

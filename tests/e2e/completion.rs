@@ -1,0 +1,124 @@
+//! Completion in real shells, which ask a real daemon; and silence where there is none.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Daemon, Peer, Running, available, eventually, new_folder, path_with_programs};
+
+/// Two peers, one of which a shell could not take as it is written.
+const PEERS: &str = "[peers.bobby]\naddress = \"127.0.0.1:9\"\nencoding = \"gbk\"\n\
+                     [peers.\"bo$HOME\"]\naddress = \"127.0.0.1:10\"\n\
+                     [peers.\"小明\"]\naddress = \"127.0.0.2\"\n";
+
+/// Prepares a program as a shell that has completion would find this one.
+fn in_a_shell(program: &str, socket: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", path_with_programs())
+        .env("HOME", socket.parent().unwrap())
+        .env("LC_ALL", "C.UTF-8")
+        .env("TERM", "xterm")
+        .env("UDPCHAT_SOCKET", socket)
+        .current_dir(socket.parent().unwrap());
+    command
+}
+
+/// Asks for completions of a line as bash does; returns what is offered for its last word.
+#[track_caller]
+fn offered(socket: &Path, line: &[&str]) -> Vec<String> {
+    let output = in_a_shell(env!("CARGO_BIN_EXE_udpchatctl"), socket)
+        .env("_UDPCHATCTL_COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", line.len().to_string())
+        .args(["--", "udpchatctl"])
+        .args(line)
+        .output()
+        .unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+/// Types lines into a shell that runs on a terminal, and waits until the daemon has sent `hello` to bobby.
+fn types_hello_to_bobby(shell: &str, load: &str) {
+    if !available("script") || !available(shell.split(' ').next().unwrap()) {
+        return;
+    }
+    let daemon = Daemon::start_with(PEERS, &[]);
+    let mut terminal =
+        Running::start(in_a_shell("script", &daemon.socket()).args(["-qc", shell, "/dev/null"]));
+    // The name is not typed to its end, and neither is the subcommand.
+    terminal.type_in(&format!("{load}\nudpchatctl sen\tbo\thello\n"));
+    let sent = eventually("the message", || daemon.entries().pop());
+    assert_eq!((&sent["name"], &sent["text"]), (&"bobby".into(), &"hello".into()));
+    terminal.type_in("exit\n");
+    assert!(terminal.wait().success());
+}
+
+#[test]
+fn bash_completes_a_peer() {
+    types_hello_to_bobby("bash --norc --noprofile -i", "source <(udpchatctl completions bash)");
+}
+
+#[test]
+fn zsh_completes_a_peer() {
+    let load = "autoload -Uz compinit && compinit -D -u; source <(udpchatctl completions zsh)";
+    types_hello_to_bobby("zsh -f -i", load);
+}
+
+#[test]
+fn zsh_completes_a_peer_at_the_first_time_when_it_loads_the_script_by_itself() {
+    let load = "udpchatctl completions zsh > _udpchatctl; fpath=($PWD $fpath); \
+                autoload -Uz compinit && compinit -D -u";
+    types_hello_to_bobby("zsh -f -i", load);
+}
+
+#[test]
+fn fish_completes_a_peer() {
+    if !available("fish") {
+        return;
+    }
+    let daemon = Daemon::start_with(PEERS, &[]);
+    let script = "udpchatctl completions fish | source; complete -C 'udpchatctl send bo'";
+    let output = in_a_shell("fish", &daemon.socket()).args(["--no-config", "-c", script]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "bobby\t127.0.0.1:9, gbk\n");
+}
+
+#[test]
+fn names_addresses_ids_and_encodings_are_offered_where_they_belong() {
+    let daemon = Daemon::start_with(PEERS, &[]);
+    let stranger = Peer::new();
+    daemon.hear(&stranger, ["one", "two"]);
+    let socket = daemon.socket();
+    let address = stranger.name();
+    for line in [&["send", ""][..], &["ask", ""], &["inbox", "--from", ""], &["wait", "--from", ""]] {
+        let offered = offered(&socket, line);
+        for peer in ["bobby", "小明", &address] {
+            assert!(offered.iter().any(|word| word == peer), "{line:?}: {offered:?}");
+        }
+        assert!(!offered.iter().any(|word| word.contains('$')), "{offered:?}");
+    }
+    // The newest first; flags come behind them.
+    assert_eq!(offered(&socket, &["reply", ""])[..2], ["2", "1"]);
+    assert_eq!(offered(&socket, &["send", "bobby", "-e", "gb"]), ["gbk", "gb18030"]);
+    assert_eq!(offered(&socket, &["recode", "--as", "au"]), ["auto"]);
+    assert_eq!(offered(&socket, &["recod"]), ["recode"]);
+    // The line may name another daemon than the environment.
+    let nowhere = Path::new("/nowhere/socket");
+    let socket = socket.to_str().unwrap();
+    assert_eq!(offered(nowhere, &["--socket", socket, "send", "bobb"]), ["bobby"]);
+}
+
+#[test]
+fn without_a_daemon_nothing_of_it_is_offered_and_nothing_is_said() {
+    let folder = new_folder();
+    let nobody = folder.path().join("none");
+    assert!(offered(&nobody, &["send", ""]).iter().all(|word| word.starts_with('-')));
+    assert_eq!(offered(&nobody, &["sen"]), ["send"]);
+    // One that takes connections and never answers.
+    let silent = folder.path().join("silent");
+    let _listener = UnixListener::bind(&silent).unwrap();
+    assert!(offered(&silent, &["send", "bo"]).is_empty());
+    assert!(offered(&silent, &["no", "such", "command", ""]).len() < 100);
+}
