@@ -22,6 +22,7 @@ mod faults;
 mod index;
 mod layering;
 mod log;
+mod manual;
 mod peers;
 mod protocol;
 mod reading;
