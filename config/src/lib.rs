@@ -18,20 +18,24 @@ mod diagnosis;
 mod encoding;
 mod error;
 mod file;
+mod flags;
 mod keys;
 mod layer;
 mod listing;
 mod paths;
+mod reference;
 mod setting;
 mod settings;
 mod value;
 
 pub use encoding::Encoding;
 pub use error::ConfigError;
+pub use flags::Flags;
 pub use paths::{
     Environment, control_socket_candidates, system_config_file, system_control_socket, system_data_dir,
     user_config_file, user_data_dir, user_runtime_socket,
 };
+pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
 pub use settings::{Access, Inbox, Log, Overrides, Peer, Settings, Text};
 pub use value::{

@@ -80,13 +80,19 @@ pub(crate) enum Command {
     #[command(after_help = help::STATUS)]
     Status,
     /// Let the daemon read its configuration again, as SIGHUP does
+    #[command(after_help = help::RELOAD)]
     Reload,
     /// Stop the daemon, as SIGTERM does, and wait until it has let go
+    #[command(after_help = help::STOP)]
     Stop,
     /// Print the script that completes command lines in a shell
     #[command(after_help = help::COMPLETIONS)]
     Completions(CompletionsArgs),
+    /// Print a manual page
+    #[command(after_help = help::MAN)]
+    Man(ManArgs),
     /// Print the versions of both programs and of the protocol
+    #[command(after_help = help::VERSION)]
     Version,
 }
 
@@ -271,6 +277,28 @@ impl Shell {
     }
 }
 
+/// `man`: which page.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The page: udpchatctl, udpchatd, or udpchat.toml, the configuration file
+    #[arg(value_name = "PAGE", value_enum, default_value_t = ManPage::Control, hide_possible_values = true)]
+    pub(crate) page: ManPage,
+}
+
+/// The manual pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ManPage {
+    /// This program
+    #[value(name = "udpchatctl")]
+    Control,
+    /// The daemon
+    #[value(name = "udpchatd")]
+    Daemon,
+    /// The configuration file
+    #[value(name = "udpchat.toml")]
+    File,
+}
+
 /// What the arguments came to.
 pub(crate) enum Parsed {
     /// A command to run.
@@ -284,8 +312,10 @@ pub(crate) enum Parsed {
 impl Cli {
     /// Parses the arguments, the program's name first.
     pub(crate) fn parse(arguments: Vec<OsString>) -> Parsed {
-        let parsed =
-            Self::command().try_get_matches_from(arguments).and_then(|found| Self::from_arg_matches(&found));
+        let is_brief =
+            arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "-h");
+        let command = if is_brief { brief(Self::command()) } else { Self::command() };
+        let parsed = command.try_get_matches_from(arguments).and_then(|found| Self::from_arg_matches(&found));
         match parsed {
             Ok(cli) => match cli.command.check() {
                 Ok(()) => Parsed::Run(Box::new(cli)),
@@ -297,6 +327,15 @@ impl Cli {
             Err(error) => Parsed::Wrong(error),
         }
     }
+}
+
+/// Takes out of the help what only `--help` shows.
+fn brief(command: clap::Command) -> clap::Command {
+    let command = command.after_help(help::short(""));
+    command.mut_subcommands(|subcommand| {
+        let text = help::short(subcommand.get_name());
+        subcommand.after_help(text)
+    })
 }
 
 /// How output looks.

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod export;
 mod filter;
 pub(crate) mod inbox;
+pub(crate) mod man;
 mod pages;
 pub(crate) mod peers;
 pub(crate) mod recode;

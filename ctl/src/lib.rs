@@ -9,6 +9,7 @@ mod command;
 mod complete;
 mod connect;
 mod error;
+mod manual;
 mod output;
 mod payload;
 mod time;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Look, Parsed};
 use crate::command::{
-    Context, ask, completions, export, inbox, peers, recode, reload, replay, reply, send, status, stop,
+    Context, ask, completions, export, inbox, man, peers, recode, reload, replay, reply, send, status, stop,
     version, wait,
 };
 use crate::error::{CtlError, Result};
@@ -75,6 +76,7 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
         Command::Reload => reload::run(context).await,
         Command::Stop => stop::run(context).await,
         Command::Completions(arguments) => completions::run(context.output, &arguments),
+        Command::Man(arguments) => man::run(context.output, &arguments),
         Command::Version => version::run(context).await,
     }
 }

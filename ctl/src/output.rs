@@ -135,7 +135,10 @@ impl Output {
         if self.look.json {
             return peers.iter().try_for_each(|peer| self.json(peer));
         }
-        let table = peers::table(peers, self.zone.get());
+        let table = match terminal_width(self.stdout.get_ref()) {
+            Some(width) => peers::table_for_terminal(peers, Timestamp::now(), self.zone.get(), width),
+            None => peers::table(peers, self.zone.get()),
+        };
         self.write(table.as_bytes())
     }
 
@@ -209,6 +212,11 @@ impl Output {
     fn palette(&self) -> Palette {
         Palette::new(use_colour(self.look.color, self.stdout.get_ref()))
     }
+}
+
+/// Returns how many columns a terminal has; none if the stream is no terminal.
+fn terminal_width(stream: &Stdout) -> Option<u16> {
+    terminal_size::terminal_size_of(stream).map(|(terminal_size::Width(width), _)| width)
 }
 
 /// Writes to standard error. There is nobody to tell if that fails.

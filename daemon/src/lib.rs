@@ -5,7 +5,6 @@
 //! them from there; `send` puts what goes out on record in the same log.
 
 mod causes;
-mod cli;
 mod clock;
 mod control;
 mod daemon;
@@ -31,14 +30,12 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
 use std::thread::JoinHandle;
 
-use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use udpchat_config::{ConfigError, Environment, Settings};
+use udpchat_config::{ConfigError, Environment, Flags, Settings};
 
-use cli::Cli;
 use control::socket::{ControlSocket, SocketError};
 use daemon::Daemon;
 use inbox::queue::Queue;
@@ -109,8 +106,7 @@ impl Failure {
 
 /// Runs the daemon until it is told to stop; returns its exit status.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(&cli) {
+    match run(&Flags::of_process()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             complain(&failure);
@@ -119,10 +115,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Failure> {
-    let (overrides, environment) = (cli.overrides(), Environment::of_process());
+fn run(flags: &Flags) -> Result<(), Failure> {
+    let (overrides, environment) = (flags.overrides(), Environment::of_process());
     let settings = Settings::load(&overrides, &environment)?;
-    if cli.check_config {
+    if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);

@@ -23,6 +23,7 @@ mod groups;
 mod index;
 mod layering;
 mod log;
+mod manual;
 mod peers;
 mod protocol;
 mod reading;

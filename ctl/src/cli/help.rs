@@ -144,12 +144,58 @@ Examples:
   udpchatctl completions zsh > ~/.zfunc/_udpchatctl
   udpchatctl completions fish > ~/.config/fish/completions/udpchatctl.fish";
 
+/// Below `man --help`.
+pub(super) const MAN: &str = "\
+Examples:
+  udpchatctl man | man -l -
+  udpchatctl man udpchat.toml | man -l -
+  udpchatctl man udpchatd > /usr/local/share/man/man8/udpchatd.8";
+
 /// Below `peers --help`.
 pub(super) const PEERS: &str = "\
-ENCODING is what a message to the peer would be sent in, and BY is what chose it. MESSAGES counts those in the part
-of the inbox that was looked at, UNREAD those of them that `inbox` has not printed yet.";
+Who was heard last comes first. ENCODING is what a message to the peer would be sent in, and BY is what chose it.
+MESSAGES counts those in the newest 100,000 entries, UNREAD those of them that `inbox` has not printed yet. What does not
+fit on a terminal is left out; other programs get the whole table, with times instead of how long ago.
+
+Examples:
+  udpchatctl peers
+  udpchatctl peers | grep gbk
+  udpchatctl --json peers | jq -r 'select(.unread > 0) | .name // .address'";
 
 /// Below `status --help`.
 pub(super) const STATUS: &str = "\
 Exits with 0 also where the state is degraded. The counters run from the start of the daemon and balance:
-received = stored + queued + dropped.";
+received = stored + queued + dropped.
+
+Examples:
+  udpchatctl status
+  udpchatctl --json status | jq .inbox.unread
+  udpchatctl --json status | jq -e '.state == \"ok\"' > /dev/null || echo look";
+
+/// Below `reload --help`.
+pub(super) const RELOAD: &str = "\
+A configuration that is refused changes nothing. Keys that only a restart can change are named.
+
+Examples:
+  udpchatctl reload
+  udpchatd --check-config && udpchatctl reload";
+
+/// Below `stop --help`.
+pub(super) const STOP: &str = "\
+What has arrived is stored first.
+
+Examples:
+  udpchatctl stop
+  udpchatctl --socket /run/udpchat/control.sock stop";
+
+/// Below `version --help`.
+pub(super) const VERSION: &str = "\
+Examples:
+  udpchatctl version
+  udpchatctl --json version | jq -r .udpchatd";
+
+/// Below `-h`, where all that stands below `--help` is left out.
+pub(super) fn short(command: &str) -> String {
+    let space = if command.is_empty() { "" } else { " " };
+    format!("`udpchatctl{space}{command} --help` tells more, with examples.")
+}

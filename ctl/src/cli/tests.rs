@@ -131,6 +131,27 @@ fn help_is_shown_for_every_command() {
 }
 
 #[test]
+fn help_ends_with_examples_and_its_short_form_says_where_they_are() {
+    let shown = |line: &[&str]| match parse(line) {
+        Parsed::Show(help) => help.to_string(),
+        _ => panic!("{line:?} shows no help"),
+    };
+    for command in Cli::command().get_subcommands().map(clap::Command::get_name) {
+        let long = shown(&[command, "--help"]);
+        let examples: Vec<_> =
+            long.split("\nExamples:\n").nth(1).expect(command).trim_end().lines().collect();
+        assert!(examples.len() >= 2, "{long}");
+        for example in examples {
+            assert!(example.starts_with("  ") && example.contains("udpchatctl"), "{command}: {example}");
+        }
+        let short = shown(&[command, "-h"]);
+        assert!(short.lines().count() < long.lines().count() + 1, "{short}");
+        assert!(short.trim_end().ends_with("--help` tells more, with examples."), "{short}");
+    }
+    assert!(shown(&["-h"]).lines().count() < shown(&["--help"]).lines().count());
+}
+
+#[test]
 fn what_selects_entries_stands_under_a_heading_of_its_own() {
     for command in ["inbox", "export", "replay", "recode"] {
         let Parsed::Show(help) = parse(&[command, "--help"]) else { panic!("{command}") };

@@ -1,9 +1,11 @@
-//! The command line of `udpchatd`.
+//! The command line of `udpchatd`, the strongest layer of the settings. It is defined here so that the manual can be made
+//! of it beside the keys of the file.
 
 use std::path::PathBuf;
 
-use clap::Parser;
-use udpchat_config::{ListenAddress, LogFormat, LogLevel, Overrides};
+use clap::{CommandFactory, Parser};
+
+use crate::{ListenAddress, LogFormat, LogLevel, Overrides, ValueError};
 
 /// Holds a UDP port, keeps every message that arrives in a durable inbox, and takes commands over a local socket.
 ///
@@ -12,7 +14,7 @@ use udpchat_config::{ListenAddress, LogFormat, LogLevel, Overrides};
 #[expect(rustdoc::broken_intra_doc_links, reason = "this text is the help, in which [::] is an address")]
 #[derive(Debug, Parser)]
 #[command(name = "udpchatd", version, after_help = AFTER_HELP)]
-pub(crate) struct Cli {
+pub struct Flags {
     /// Reads this configuration file, and no other
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -35,7 +37,7 @@ pub(crate) struct Cli {
 
     /// Checks the configuration, prints every value with where it came from, and ends
     #[arg(long)]
-    pub(crate) check_config: bool,
+    check_config: bool,
 
     /// Logs from this level on: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", value_parser = parse::<LogLevel>)]
@@ -57,9 +59,24 @@ Examples:
   udpchatd --listen 0.0.0.0:9000              another port, IPv4 only
   udpchatd --config my.toml --check-config    is the file right?";
 
-impl Cli {
+impl Flags {
+    /// Reads the arguments of the process. Shows help and ends it where that is asked for, or the arguments are wrong.
+    pub fn of_process() -> Self {
+        Self::parse()
+    }
+
+    /// Returns the definition of the command line, for whoever documents it.
+    pub fn definition() -> clap::Command {
+        Self::command()
+    }
+
+    /// Tells whether the configuration is to be checked and printed only.
+    pub fn check_config(&self) -> bool {
+        self.check_config
+    }
+
     /// Returns what the flags say about settings.
-    pub(crate) fn overrides(&self) -> Overrides {
+    pub fn overrides(&self) -> Overrides {
         Overrides {
             config: self.config.clone(),
             listen: self.listen.clone(),
@@ -75,9 +92,9 @@ impl Cli {
 /// Parses a value of the configuration; the hint goes into clap's message.
 fn parse<T>(text: &str) -> Result<T, String>
 where
-    T: std::str::FromStr<Err = udpchat_config::ValueError>,
+    T: std::str::FromStr<Err = ValueError>,
 {
-    text.parse().map_err(|error: udpchat_config::ValueError| match error.hint() {
+    text.parse().map_err(|error: ValueError| match error.hint() {
         Some(hint) => format!("{error}\nhint: {hint}"),
         None => error.to_string(),
     })
@@ -87,6 +104,6 @@ where
 mod tests {
     #[test]
     fn the_command_line_is_sound() {
-        <super::Cli as clap::CommandFactory>::command().debug_assert();
+        super::Flags::definition().debug_assert();
     }
 }

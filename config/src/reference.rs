@@ -1,0 +1,159 @@
+//! The reference of the configuration file, read from the annotated default file: one place says what a key means.
+//!
+//! In that file a comment belongs to the key behind it, which may itself be a comment where its default is not the same
+//! everywhere. A table that stands for many is a comment as a whole; what its keys mean is listed in front of it.
+
+use crate::DEFAULT_FILE;
+use crate::keys::KEYS;
+
+/// A table of the file, or what stands before the first one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct TableReference {
+    /// Its name; empty for what stands before the first table. `NAME` stands for any name of a peer.
+    pub name: String,
+    /// What it is, where that is said.
+    pub text: String,
+    /// Its keys, in the order of the file.
+    pub keys: Vec<KeyReference>,
+}
+
+/// A key of the file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct KeyReference {
+    /// Its name within the table.
+    pub name: String,
+    /// Its default, as TOML; none where the text tells it.
+    pub default: Option<String>,
+    /// A value, as TOML.
+    pub example: String,
+    /// What it means.
+    pub text: String,
+}
+
+/// Returns every table with every key, in the order of the default file.
+pub fn reference() -> Vec<TableReference> {
+    let mut reader = Reader::default();
+    // The first paragraph is about the file itself.
+    for line in DEFAULT_FILE.lines().skip_while(|line| !line.is_empty()) {
+        reader.read(line);
+    }
+    reader.tables.retain(|table| !table.keys.is_empty());
+    reader.tables
+}
+
+#[derive(Default)]
+struct Reader {
+    tables: Vec<TableReference>,
+    /// The comment that no key has followed yet.
+    comment: Vec<String>,
+}
+
+impl Reader {
+    fn read(&mut self, line: &str) {
+        let is_comment = line.starts_with('#');
+        let text = line.strip_prefix("# ").or(line.strip_prefix('#')).unwrap_or(line);
+        if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            self.table(name);
+        } else if let Some((key, value)) = text.split_once(" = ").filter(|(key, _)| self.has(key)) {
+            let default = (!is_comment).then(|| value.to_owned());
+            self.key(key, default);
+        } else if is_comment && !text.is_empty() {
+            self.comment.push(text.to_owned());
+        }
+    }
+
+    fn table(&mut self, name: &str) {
+        let name = match name.split_once('.') {
+            Some((parent, _)) => format!("{parent}.NAME"),
+            None => name.to_owned(),
+        };
+        // What stands before the header of a table with a default belongs to the key before.
+        let text = if name.ends_with(".NAME") { std::mem::take(&mut self.comment) } else { Vec::new() };
+        self.tables.push(TableReference { name, text: text.join("\n"), keys: Vec::new() });
+    }
+
+    fn key(&mut self, name: &str, default: Option<String>) {
+        let example = self.path(name).and_then(|path| KEYS.iter().find(|key| key.path == path));
+        let example = example.map_or(String::new(), |key| key.example.to_owned());
+        let mut text = std::mem::take(&mut self.comment);
+        if self.tables.is_empty() {
+            self.tables.push(TableReference::default());
+        }
+        let Some(table) = self.tables.last_mut() else { return };
+        if text.is_empty() {
+            text = take_definition(&mut table.text, name);
+        }
+        let text = text.join("\n");
+        table.keys.push(KeyReference { name: name.to_owned(), default, example, text });
+    }
+
+    /// Tells whether there is a key of this name in the table.
+    fn has(&self, name: &str) -> bool {
+        self.path(name).is_some_and(|path| KEYS.iter().any(|key| key.path == path))
+    }
+
+    fn path(&self, name: &str) -> Option<String> {
+        match self.tables.last() {
+            Some(TableReference { name: table, .. }) if !table.is_empty() => Some(format!("{table}.{name}")),
+            _ => Some(name.to_owned()),
+        }
+    }
+}
+
+/// Takes the lines `name: ...` out of a text, with the indented ones that go on with them.
+fn take_definition(text: &mut String, name: &str) -> Vec<String> {
+    let (mut taken, mut left, mut inside) = (Vec::new(), Vec::new(), false);
+    for line in text.lines() {
+        let begins = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+        inside = begins.is_some() || (inside && line.starts_with(' '));
+        match begins {
+            Some(rest) => taken.push(rest.to_owned()),
+            None if inside => taken.push(line.trim_start().to_owned()),
+            None => left.push(line),
+        }
+    }
+    *text = left.join("\n");
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_explained_in_the_order_of_the_file() {
+        let reference = reference();
+        let paths: Vec<String> = reference
+            .iter()
+            .flat_map(|table| {
+                let dot = if table.name.is_empty() { "" } else { "." };
+                table.keys.iter().map(move |key| format!("{}{dot}{}", table.name, key.name))
+            })
+            .collect();
+        assert_eq!(paths, KEYS.map(|key| key.path));
+        for key in reference.iter().flat_map(|table| &table.keys) {
+            assert!(key.text.ends_with('.') && !key.example.is_empty(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn texts_and_defaults_are_those_of_the_file() {
+        let reference = reference();
+        let key = |table: usize, key: usize| &reference[table].keys[key];
+        assert_eq!(key(0, 0).default.as_deref(), Some(r#"["[::]:7788"]"#));
+        assert!(key(0, 0).text.starts_with("Where to receive:"));
+        assert_eq!((key(0, 1).name.as_str(), &key(0, 1).default), ("data_dir", &None));
+        assert_eq!(
+            key(1, 1).text,
+            "How long entries are kept, for example \"90d\" or \"12h\". Empty: for as long as max_size allows."
+        );
+        let peers = reference.last().unwrap();
+        assert_eq!(peers.name, "peers.NAME");
+        assert!(
+            peers.text.starts_with("A peer: a name") && !peers.text.contains("address:"),
+            "{}",
+            peers.text
+        );
+        assert!(peers.keys[1].text.ends_with("text.encoding when sending."), "{:?}", peers.keys[1]);
+    }
+}
