@@ -49,7 +49,7 @@ pub struct Flags {
 }
 
 const AFTER_HELP: &str = "\
-Configuration, weakest first: defaults, /etc/udpchat/config.toml, ~/.config/udpchat/config.toml,
+Configuration, weakest first: defaults, /etc/udpchat/config.toml, ~/.config/udpchat/config.toml, \
 UDPCHAT_LISTEN, UDPCHAT_DATA_DIR, UDPCHAT_SOCKET, UDPCHAT_LOG, flags. UDPCHAT_CONFIG names another file.
 Signals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
 Exit status: 0 stopped, 1 failed, 2 wrong use or configuration.

@@ -142,7 +142,7 @@ mod tests {
         let key = |table: usize, key: usize| &reference[table].keys[key];
         assert_eq!(key(0, 0).default.as_deref(), Some(r#"["[::]:7788"]"#));
         assert!(key(0, 0).text.starts_with("Where to receive:"));
-        assert_eq!((key(0, 1).name.as_str(), &key(0, 1).default), ("data_dir", &None));
+        assert_eq!((key(0, 2).name.as_str(), &key(0, 2).default), ("data_dir", &None));
         assert_eq!(
             key(1, 1).text,
             "How long entries are kept, for example \"90d\" or \"12h\". Empty: for as long as max_size allows."

@@ -99,14 +99,19 @@ impl CtlError {
     pub(crate) fn from_clap(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         // The parser separates what is wrong, its tips, the usage and the pointer to --help by empty lines.
-        let mut parts = text.trim().split("\n\n").map(unwrapped);
-        let message = parts.next().unwrap_or_default();
-        let tips: Vec<String> = parts.filter(|part| part.starts_with("tip: ")).collect();
-        let tip = tips.first().and_then(|tip| tip.strip_prefix("tip: "));
+        let parts: Vec<String> = text.trim().split("\n\n").map(unwrapped).collect();
+        let message = parts.first().map_or("", String::as_str);
+        let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
+        let usage = parts.iter().find_map(|part| part.strip_prefix("Usage: ")).unwrap_or_default();
         let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
         let message = if is_help { "no command is given" } else { message.trim_start_matches("error: ") };
-        let help = "see `udpchatctl --help`, or `udpchatctl COMMAND --help`";
-        Self::usage(message).hint(tip.map_or(help.to_owned(), |tip| format!("{tip}; {help}")))
+        // What the standard library says of a number that is none.
+        let message = message.replace("invalid digit found in string", "not a whole number");
+        let help = match command_in(usage) {
+            Some(command) => format!("see `{command} --help`"),
+            None => "see `udpchatctl --help`, or `udpchatctl COMMAND --help`".to_owned(),
+        };
+        Self::usage(message).hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}")))
     }
 
     /// Turns a failed write to standard output into an error.
@@ -121,7 +126,7 @@ impl CtlError {
     #[must_use]
     pub(crate) fn caused_by(self, error: &dyn Error) -> Self {
         let chain = std::iter::successors(Some(error), |&error| error.source());
-        let causes: Vec<String> = chain.map(ToString::to_string).collect();
+        let causes: Vec<String> = chain.map(|cause| without_number(&cause.to_string())).collect();
         self.with(|failure| failure.causes.extend(causes))
     }
 
@@ -171,6 +176,18 @@ impl CtlError {
             Self::Failed(failure) => failure.exit,
         }
     }
+}
+
+/// Takes off the number that the standard library puts behind what the system says.
+fn without_number(text: &str) -> String {
+    text.split(" (os error ").next().unwrap_or_default().to_owned()
+}
+
+/// Returns the command that a usage is about, the words before flags and arguments; none if there is no usage.
+fn command_in(usage: &str) -> Option<String> {
+    let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
+    let words: Vec<&str> = usage.split(' ').take_while(is_name).take(2).collect();
+    (!words.is_empty()).then(|| words.join(" "))
 }
 
 /// Joins a paragraph that was wrapped or indented.
@@ -307,6 +324,12 @@ mod tests {
     }
 
     #[test]
+    fn causes_are_told_without_the_numbers_of_the_system() {
+        let error = CtlError::failed("x").caused_by(&io::Error::from_raw_os_error(2));
+        assert_eq!(failure(error).causes, ["No such file or directory"]);
+    }
+
+    #[test]
     fn what_failed_in_the_whole_becomes_its_cause() {
         let error = ClientError::Io(io::Error::other("the wire broke"));
         let failure = failure(CtlError::from(error).within("the work is not done"));
@@ -330,8 +353,16 @@ mod tests {
         };
         let unknown = wrong("udpchatctl statos");
         assert_eq!(unknown.message, "unrecognized subcommand 'statos'");
-        assert!(unknown.hint.unwrap().starts_with("some similar subcommands exist: 'stop', 'status'; see"));
+        let unknown_hint = unknown.hint.unwrap();
+        assert!(unknown_hint.starts_with("some similar subcommands exist: 'stop', 'status'; see"));
+        assert!(unknown_hint.ends_with("see `udpchatctl --help`"), "{unknown_hint}");
         assert_eq!(wrong("udpchatctl").message, "no command is given");
+        let wrong_number = wrong("udpchatctl inbox -n x");
+        assert_eq!(wrong_number.message, "invalid value 'x' for '--number <N>': not a whole number");
+        assert_eq!(
+            wrong("udpchatctl send --no-such-flag").hint.unwrap().split("; ").last(),
+            Some("see `udpchatctl send --help`")
+        );
         assert!(wrong("udpchatctl send").message.ends_with("were not provided: <TO>"));
     }
 }

@@ -60,7 +60,8 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
 /// Anything else, and what is negative; the text is for people.
 pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
     let span: Option<SignedDuration> = text.trim().parse().ok();
-    span.and_then(|span| span.try_into().ok()).ok_or_else(|| "for example 500ms, 1s, 1m30s".to_owned())
+    span.and_then(|span| span.try_into().ok())
+        .ok_or_else(|| "no length of time, such as 500ms, 1s or 1m30s".to_owned())
 }
 
 /// Returns the time of now, in the time zone of this machine.

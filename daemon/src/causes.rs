@@ -8,7 +8,9 @@ pub(crate) fn of(error: &dyn Error) -> Vec<String> {
     let mut texts = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
+        // The number behind what the system says tells people nothing.
         let text = error.to_string();
+        let text = text.split(" (os error ").next().unwrap_or_default().to_owned();
         if !texts.last().is_some_and(|last| text.contains(last)) {
             texts.push(text);
         }

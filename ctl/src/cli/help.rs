@@ -22,8 +22,8 @@ Environment:
 
 /// Below `send --help`.
 pub(super) const SEND: &str = "\
-A message goes out as it is: nothing is added to it, and nothing is taken away. What `echo` writes ends with a
-line end; `printf` and `echo -n` leave it out. Standard input must be UTF-8; `--file -` sends any bytes.
+A message goes out as it is: nothing is added to it, and nothing is taken away. What `echo` writes ends with a \
+line end; `printf` and `echo -n` leave it out. Standard input must be UTF-8; `--file -` sends any bytes. \
 A TEXT that begins with `-` goes behind `--`.
 TO may be a broadcast address or a multicast group, with the interface behind it where no route tells it.
 
@@ -49,8 +49,8 @@ Examples:
 
 /// Below `ask --help`.
 pub(super) const ASK: &str = "\
-Prints the text of the answer and nothing else; with --json the whole entry. An answer is what comes from the very
-address and port that the message went to, after it went out. It stays unread for `inbox`.
+Prints the text of the answer and nothing else; with --json the whole entry. An answer is what comes from the very \
+address and port that the message went to, after it went out. It stays unread for `inbox`. \
 Exits with 4 if no answer came in time, with 5 if the message could not be sent.
 
 Examples:
@@ -61,7 +61,7 @@ Examples:
 
 /// Below `wait --help`.
 pub(super) const WAIT: &str = "\
-Prints the messages as `inbox` does, and leaves the read marks alone. With --from, from any port if PEER is an address
+Prints the messages as `inbox` does, and leaves the read marks alone. With --from, from any port if PEER is an address \
 without one. Exits with 4 if the time is up; what has come until then is printed.
 
 Examples:
@@ -72,15 +72,15 @@ Examples:
 
 /// Below `inbox --help`.
 pub(super) const INBOX: &str = "\
-Without history flags: prints what came in since the last time, oldest first, and counts it as read once it is
-written. With -a, -r or any flag that says which entries: prints history, the last 20 of those unless -n or -a says
+Without history flags: prints what came in since the last time, oldest first, and counts it as read once it is \
+written. With -a, -r or any flag that says which entries: prints history, the last 20 of those unless -n or -a says \
 otherwise, oldest first unless -r, both directions unless --direction; nothing counts as read.
 
-T is a time (2026-11-22 14:00, 2026-11-22, RFC 3339), a span back from now (90s, 10m, 2h, 1h30m, 3d, 2w), now,
+T is a time (2026-11-22 14:00, 2026-11-22, RFC 3339), a span back from now (90s, 10m, 2h, 1h30m, 3d, 2w), now, \
 today or yesterday (their midnights).
 
-Lines begin with the entry's id: `<` came in, `>` went out, `!` means that messages are missing there. Lines of a
-message after its first begin with `  | `. Controls and marks that are not shown appear as \\u{..}.
+Lines begin with the entry's id: `<` came in, `>` went out, `!` means that messages are missing there. Lines of a \
+message after its first begin with `  | `. Controls and marks that are not shown appear as \\u{..}. \
 --hex changes nothing about --json, whose `raw` always has the bytes.
 
 Examples:
@@ -92,11 +92,11 @@ Examples:
 
 /// Below `export --help`.
 pub(super) const EXPORT: &str = "\
-Without a filter: everything up to the newest entry of now, oldest first, gaps included. Nothing counts as read.
+Without a filter: everything up to the newest entry of now, oldest first, gaps included. Nothing counts as read. \
 T is a time or a span back from now, as `inbox` takes it.
 
-In a capture each message is an IP packet with the addresses and the time of the entry, as microseconds allow. An
-address of ours that is not known is written as 0.0.0.0 or ::. Gaps, and what the kernel refused to send, are no
+In a capture each message is an IP packet with the addresses and the time of the entry, as microseconds allow. An \
+address of ours that is not known is written as 0.0.0.0 or ::. Gaps, and what the kernel refused to send, are no \
 packets; they are counted on standard error.
 
 Examples:
@@ -108,8 +108,8 @@ Examples:
 
 /// Below `replay --help`.
 pub(super) const REPLAY: &str = "\
-Sends the bytes of received messages again, through the daemon and from its port, in their order and at their pace.
---direction out or both sends what was sent. Gaps are skipped. What arrives meanwhile is not replayed.
+Sends the bytes of received messages again, through the daemon and from its port, in their order and at their pace. \
+--direction out or both sends what was sent. Gaps are skipped. What arrives meanwhile is not replayed. \
 T of --since and --until is a time or a span back from now, as `inbox` takes it.
 
 A message that the kernel refuses to send does not stop the others; the exit status is 5 then.
@@ -123,9 +123,9 @@ Examples:
 
 /// Below `recode --help`.
 pub(super) const RECODE: &str = "\
-Bytes never change: the messages are shown in ENC from now on, wherever they are read and searched. Without
---direction, only messages that came in. T is a time or a span back from now, as `inbox` takes it.
-What --remember says counts until later messages prove something else; an encoding in the configuration counts for
+Bytes never change: the messages are shown in ENC from now on, wherever they are read and searched. Without \
+--direction, only messages that came in. T is a time or a span back from now, as `inbox` takes it. \
+What --remember says counts until later messages prove something else; an encoding in the configuration counts for \
 more.
 
 Examples:
@@ -153,8 +153,8 @@ Examples:
 
 /// Below `peers --help`.
 pub(super) const PEERS: &str = "\
-Who was heard last comes first. ENCODING is what a message to the peer would be sent in, and BY is what chose it.
-MESSAGES counts those in the newest 100,000 entries, UNREAD those of them that `inbox` has not printed yet. What does not
+Who was heard last comes first. ENCODING is what a message to the peer would be sent in, and BY is what chose it. \
+MESSAGES counts those in the newest 100,000 entries, UNREAD those of them that `inbox` has not printed yet. What does not \
 fit on a terminal is left out; other programs get the whole table, with times instead of how long ago.
 
 Examples:
@@ -164,7 +164,7 @@ Examples:
 
 /// Below `status --help`.
 pub(super) const STATUS: &str = "\
-Exits with 0 also where the state is degraded. The counters run from the start of the daemon and balance:
+Exits with 0 also where the state is degraded. The counters run from the start of the daemon and balance: \
 received = stored + queued + dropped.
 
 Examples:

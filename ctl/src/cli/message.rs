@@ -74,7 +74,7 @@ pub(crate) struct MessageArgs {
     pub(crate) file: Option<PathBuf>,
     /// Cut a long message into datagrams of at most BYTES, between characters [default: 1024]
     #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "1024")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=65_507))]
+    #[arg(value_parser = clap::value_parser!(u32).range(16..=65_507))]
     pub(crate) split: Option<u32>,
     /// Send an empty datagram if the message is empty, instead of refusing
     #[arg(long)]

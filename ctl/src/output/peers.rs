@@ -14,6 +14,9 @@ use super::{chosen_by, grouped, local_time};
 /// What stands between two columns, in characters.
 const GAP: u16 = 2;
 
+/// To how many columns long names are cut before a column is left out for them.
+const SHORT_NAME: u16 = 16;
+
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Column {
@@ -72,23 +75,25 @@ pub(super) fn table(peers: &[Peer], zone: &TimeZone) -> String {
 }
 
 /// Renders the peers for a terminal of so many columns: how long ago each was heard; last heard first. What does not fit
-/// goes: first columns that are less needed, then the ends of names and addresses.
+/// goes: columns that are less needed, then the ends of long names, at last those of addresses.
 pub(super) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone, width: u16) -> String {
     let when = |at| ago(at, now, zone);
     let mut columns = Column::ALL.to_vec();
     let mut table = table_of(&columns, peers, when);
     for column in Column::LESS_NEEDED {
-        if fits(&table, width) {
+        if fits(&table, width, SHORT_NAME) {
             break;
         }
         columns.retain(|kept| *kept != column);
         table = table_of(&columns, peers, when);
     }
-    if fits(&table, width) {
+    if fits(&table, width, u16::MAX) {
         return lines(table.set_content_arrangement(ContentArrangement::Disabled));
     }
+    let only_names = fits(&table, width, SHORT_NAME);
     for (column, kind) in table.column_iter_mut().zip(columns) {
-        if !matches!(kind, Column::Name | Column::Address) {
+        let is_cut = kind == Column::Name || (kind == Column::Address && !only_names);
+        if !is_cut {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
@@ -112,9 +117,12 @@ fn table_of(columns: &[Column], peers: &[Peer], when: impl Fn(Timestamp) -> Stri
     table
 }
 
-/// Tells whether a table is no wider than a terminal.
-fn fits(table: &Table, width: u16) -> bool {
-    let widths = table.column_max_content_widths();
+/// Tells whether a table is no wider than a terminal, if names are cut to so many columns.
+fn fits(table: &Table, width: u16, name_width: u16) -> bool {
+    let mut widths = table.column_max_content_widths();
+    if let Some(name) = widths.first_mut() {
+        *name = (*name).min(name_width);
+    }
     let gaps = usize::from(GAP) * widths.len().saturating_sub(1);
     widths.into_iter().map(usize::from).sum::<usize>() + gaps <= usize::from(width)
 }
@@ -206,6 +214,9 @@ silent  10.0.0.1             gbk       configured  -                       1,234
                 assert!(columns <= usize::from(width), "{width}: {line}");
             }
         }
+        let usual = for_terminal(94);
+        assert!(usual.contains("[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535  gbk"), "{usual}");
+        assert!(usual.contains("a-rather-long") && usual.contains('…') && !usual.contains("BY"), "{usual}");
         let narrow = for_terminal(60);
         assert!(
             narrow.starts_with("NAME") && narrow.contains('…') && !narrow.contains("MESSAGES"),

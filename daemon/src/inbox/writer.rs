@@ -337,7 +337,7 @@ mod tests {
 
     use super::*;
     use crate::inbox::Body;
-    use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES};
+    use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem};
     use crate::inbox::reader::Range;
     use crate::inbox::schema::FILE_NAME;
 
@@ -356,6 +356,15 @@ mod tests {
         };
         let (writer, progress) = Writer::open(parts).unwrap();
         (writer, queue, progress)
+    }
+
+    #[test]
+    fn a_transaction_recodes_once() {
+        let item = || RecodeItem { ids: vec![1], encoding: None, peers: Vec::new(), stored: None };
+        let mut heap = Heap::default();
+        heap.items.extend((0..3).map(|_| Item::Recode(Box::new(item()))));
+        assert_eq!(next_commit(&heap, 0, 0, usize::MAX).0, 0..1);
+        assert_eq!(next_commit(&heap, 1, 0, usize::MAX).0, 1..2);
     }
 
     fn receive(queue: &Queue, payload: &[u8]) {
