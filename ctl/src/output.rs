@@ -24,6 +24,8 @@ use udpchat_api::call::{Peer, Status};
 use udpchat_api::line::to_line;
 use udpchat_api::{Entry, safe};
 
+pub(crate) use self::entry::loss;
+pub(crate) use self::peers::chosen_by;
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::sink::Sink;
 use self::style::Palette;
@@ -65,6 +67,11 @@ impl Output {
     /// Returns whether standard output is a terminal, whatever is to be printed.
     pub(crate) fn is_terminal(&self) -> bool {
         self.stdout.get_ref().is_terminal()
+    }
+
+    /// Returns whether standard output has colour.
+    pub(crate) fn has_colour(&self) -> bool {
+        self.palette().is_on()
     }
 
     /// Returns whether a person is looking at standard error and wants notes there.

@@ -104,7 +104,7 @@ fn an_id_may_be_written_as_it_is_shown() {
 #[test]
 fn help_is_shown_for_every_command() {
     for command in
-        ["send", "reply", "inbox", "export", "replay", "peers", "status", "reload", "stop", "version"]
+        ["send", "reply", "inbox", "export", "replay", "chat", "peers", "status", "reload", "stop", "version"]
     {
         assert!(matches!(parse(&[command, "--help"]), Parsed::Show(_)), "{command}");
     }

@@ -42,7 +42,8 @@ fn cell(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { safe::one_line(text).into_owned() }
 }
 
-fn chosen_by(by: EncodingBy) -> &'static str {
+/// Says what chose an encoding, in the protocol's word.
+pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
     match by {
         EncodingBy::Given => "given",
         EncodingBy::Configured => "configured",
