@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Repair how stored messages are read
     #[command(after_help = help::RECODE)]
     Recode(Box<RecodeArgs>),
+    /// Talk to peers on the full screen, both directions at once
+    #[command(after_help = help::CHAT)]
+    Chat(ChatArgs),
     /// List the named peers and those that were heard
     #[command(after_help = help::PEERS)]
     Peers,
@@ -202,6 +205,20 @@ impl From<Way> for DirectionFilter {
             Way::Both => Self::Both,
         }
     }
+}
+
+/// `chat`: with whom.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ChatArgs {
+    // The brackets would be links in a documentation comment.
+    #[arg(
+        value_name = "PEER",
+        help = "A peer's name, host[:port] or [v6]:port [default: the one heard last]"
+    )]
+    pub(crate) peer: Option<String>,
+    /// Send in this encoding, for example gbk [default: what the peer speaks]
+    #[arg(short, long, value_name = "ENC")]
+    pub(crate) encoding: Option<String>,
 }
 
 /// `export`: which entries, as what, and where to.

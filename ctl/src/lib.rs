@@ -4,6 +4,7 @@
 //! happened into an exit code (`error`). All that it knows of the daemon came over the socket; all that it
 //! prints goes through `output`.
 
+mod chat;
 mod cli;
 mod command;
 mod complete;
@@ -71,6 +72,7 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
         Command::Export(arguments) => export::run(context, &arguments).await,
         Command::Replay(arguments) => replay::run(context, &arguments).await,
         Command::Recode(arguments) => recode::run(context, &arguments).await,
+        Command::Chat(arguments) => chat::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
         Command::Status => status::run(context).await,
         Command::Reload => reload::run(context).await,

@@ -25,6 +25,7 @@ use udpchat_api::call::{Peer, Status};
 use udpchat_api::line::to_line;
 use udpchat_api::{EncodingBy, Entry, safe};
 
+pub(crate) use self::entry::loss;
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::recoded::RecodeReport;
 pub(crate) use self::sink::Sink;
@@ -67,6 +68,11 @@ impl Output {
     /// Returns whether standard output is a terminal, whatever is to be printed.
     pub(crate) fn is_terminal(&self) -> bool {
         self.stdout.get_ref().is_terminal()
+    }
+
+    /// Returns whether standard output has colour.
+    pub(crate) fn has_colour(&self) -> bool {
+        self.palette().is_on()
     }
 
     /// Returns whether a person is looking at standard error and wants notes there.
@@ -244,7 +250,7 @@ impl LocalZone {
 }
 
 /// Says what chose an encoding.
-fn chosen_by(by: EncodingBy) -> &'static str {
+pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
     match by {
         EncodingBy::Given => "given",
         EncodingBy::Configured => "configured",

@@ -285,6 +285,27 @@ fn a_gap_is_shown_where_messages_are_missing_but_matches_no_search() {
 }
 
 #[test]
+fn gaps_can_be_asked_for_among_the_messages_of_a_peer() {
+    let daemon = with_a_gap();
+    let gaps = |params: Value| {
+        let entries = daemon.rpc().entries(params).into_iter();
+        ids(&entries.filter(|entry| entry["type"] == "gap").collect::<Vec<_>>())
+    };
+    let all = gaps(json!({}));
+    assert!(!all.is_empty());
+    // Nobody of that name has said anything: the index rules out every block, but not for gaps.
+    for from in ["127.0.0.1", "127.0.0.9"] {
+        assert_eq!(gaps(json!({ "from": from, "gaps": true })), all);
+        assert_eq!(gaps(json!({ "from": from })), [] as [u64; 0]);
+    }
+    assert_eq!(gaps(json!({ "grep": "no such text", "gaps": true })), all);
+    assert_eq!(gaps(json!({ "from": "127.0.0.9", "gaps": true, "direction": "out" })), [] as [u64; 0]);
+    let mut follower = daemon.rpc();
+    follower.call("subscribe", json!({ "after": 0, "from": "127.0.0.9", "gaps": true }));
+    assert_eq!(all.iter().map(|_| id(&follower.entry())).collect::<Vec<_>>(), all);
+}
+
+#[test]
 fn pages_of_one_entry_read_everything_exactly_once_in_both_orders() {
     let daemon = having_heard((0..50).map(|number| number.to_string()));
     let mut rpc = daemon.rpc();

@@ -6,6 +6,7 @@ Examples:
   udpchatctl send 192.168.43.159:8080 hello
   udpchatctl inbox
   udpchatctl inbox --follow
+  udpchatctl chat bob
   udpchatctl reply '#812' thanks
   udpchatctl export -o inbox.jsonl
   udpchatctl status
@@ -150,6 +151,23 @@ Examples:
   udpchatctl man | man -l -
   udpchatctl man udpchat.toml | man -l -
   udpchatctl man udpchatd > /usr/local/share/man/man8/udpchatd.8";
+
+/// Below `chat --help`.
+pub(super) const CHAT: &str = "\
+Peers with their unread messages on the left, the conversation on the right, what you write below it. F1 shows all
+keys; Enter sends, Alt+Enter or Ctrl+J breaks the line, F2 chooses whom to talk to, F3 what to send in, PageUp scrolls
+back through the whole inbox, Ctrl+Q quits.
+
+A message goes to where the peer's last one came from. What was not sent stays on the screen with the reason, and ↑
+brings its text back. If the daemon ends, the chat says so and goes on when it is back.
+
+Opening a conversation clears its count of unread messages, in this chat. The common read mark, which `inbox` goes
+by, is one for all peers: the chat moves it only when no peer has unread messages left.
+
+Examples:
+  udpchatctl chat
+  udpchatctl chat bob
+  udpchatctl chat 192.168.43.159:8080 -e gbk";
 
 /// Below `peers --help`.
 pub(super) const PEERS: &str = "\

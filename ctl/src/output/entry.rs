@@ -41,7 +41,7 @@ pub(super) fn as_dump(entry: &Entry, zone: &TimeZone, palette: Palette) -> Strin
 /// Renders the text of a message alone, line end included. It may have several lines.
 pub(super) fn as_answer(entry: &Entry) -> String {
     match entry {
-        Entry::Gap(gap) => format!("{}\n", loss(gap)),
+        Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason)),
         Entry::Message(message) => format!("{}\n", safe::lines(safe::without_trailer(&message.text))),
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn as_answer(entry: &Entry) -> String {
 pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -> String {
     let id = palette.paint(DIM, &format!("#{}", entry.id()));
     match entry {
-        Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap)),
+        Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap.lost, &gap.reason)),
         Entry::Message(message) => {
             let peer = peer(message, palette);
             let size = counted(message.bytes as u64, "byte");
@@ -101,17 +101,18 @@ fn failure(message: &Message, palette: Palette) -> String {
 
 fn gap_line(gap: &Gap, zone: &TimeZone, palette: Palette) -> String {
     let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, local_time(gap.at, zone)));
-    format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {}", loss(gap))))
+    format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {}", loss(gap.lost, &gap.reason))))
 }
 
-fn loss(gap: &Gap) -> String {
-    let reason = match gap.reason.as_str() {
+/// Says how many datagrams are missing and why, the reason being the protocol's word for it.
+pub(crate) fn loss(lost: u64, reason: &str) -> String {
+    let reason = match reason {
         "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
         "queue_full" => Cow::Borrowed("the inbox could not keep up"),
         other => safe::one_line(other),
     };
-    let plural = if gap.lost == 1 { "" } else { "s" };
-    format!("{} datagram{plural} lost here: {reason}", grouped(gap.lost))
+    let plural = if lost == 1 { "" } else { "s" };
+    format!("{} datagram{plural} lost here: {reason}", grouped(lost))
 }
 
 #[cfg(test)]

@@ -157,6 +157,9 @@ call! {
         /// `asc`, oldest first (if not given), or `desc`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub order: Option<Order>,
+        /// Gaps too, which `from` and `grep` otherwise leave out.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub gaps: bool,
     }
 }
 
@@ -238,6 +241,9 @@ call! {
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub grep: Option<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub gaps: bool,
     }
 }
 

@@ -10,7 +10,7 @@ use udpchat_config::PeerAddress;
 
 use crate::clock::to_ns;
 use crate::inbox::index::clue::Clue;
-use crate::inbox::index::grep;
+use crate::inbox::index::{Key, grep};
 use crate::inbox::reader::Range;
 use crate::peers::Configured;
 
@@ -39,6 +39,7 @@ impl Query {
             since: params.since,
             until: params.until,
             grep: params.grep.clone(),
+            gaps: params.gaps,
         };
         let mut query = Self::of_subscribe(&filters, configured)?;
         query.range.before = params.before;
@@ -54,7 +55,14 @@ impl Query {
         let direction = params.direction.unwrap_or_default();
         let from = params.from.as_deref().map(|from| peer(from, configured)).transpose()?;
         let grep = params.grep.as_deref().map(expression).transpose()?;
+        // A gap is of no peer and has no text: among chosen messages it stands only if that is asked for.
+        let chosen = from.is_some() || grep.is_some();
+        let gaps = direction != DirectionFilter::Out && (params.gaps || !chosen);
         let clues = [from.map(Clue::of_peer), params.grep.as_deref().map(grep::clue)];
+        let mut clue = Clue::all(clues.into_iter().flatten());
+        if gaps {
+            clue = Clue::any([clue, Clue::Key(Key::Gap)]);
+        }
         let range = Range {
             after: params.after.unwrap_or(0),
             before: None,
@@ -62,9 +70,8 @@ impl Query {
             until_ns: params.until.map(to_ns),
             received: direction != DirectionFilter::Out,
             sent: direction != DirectionFilter::In,
-            // A gap is of no peer and has no text.
-            gaps: direction != DirectionFilter::Out && from.is_none() && grep.is_none(),
-            clue: Arc::new(Clue::all(clues.into_iter().flatten())),
+            gaps,
+            clue: Arc::new(clue),
             order: Order::Asc,
         };
         Ok(Self { range, from, grep })

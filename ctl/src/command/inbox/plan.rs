@@ -57,7 +57,7 @@ impl Plan {
     /// Returns the question for what comes behind a cursor.
     pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
         let InboxParams { from, direction, since, until, grep, .. } = self.filter.page();
-        SubscribeParams { after: Some(after), from, direction, since, until, grep }
+        SubscribeParams { after: Some(after), from, direction, since, until, grep, gaps: false }
     }
 }
 
