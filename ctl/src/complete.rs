@@ -33,6 +33,33 @@ const PEERS_WINDOW: u64 = 5_000;
 /// How many messages are offered as those to reply to.
 const MESSAGES: u32 = 20;
 
+/// Has bash complete addresses, which it takes apart at their colons: the word is put together again, and of what is
+/// offered the part goes into the line that stands behind the last colon.
+const BASH_COLONS: &str = r#"
+_udpchatctl() {
+    local line="${COMP_LINE:0:COMP_POINT}"
+    local word="${line##*[[:space:]]}"
+    if [[ "$word" != *:* || "$COMP_WORDBREAKS" != *:* ]]; then
+        _clap_complete_udpchatctl "$@"
+        return
+    fi
+    local COMP_WORDS
+    read -ra COMP_WORDS <<< "$line"
+    local COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+    _clap_complete_udpchatctl "$1" "$word" ""
+    COMPREPLY=("${COMPREPLY[@]#"${word%:*}:"}")
+}
+complete -o nospace -o bashdefault -o nosort -F _udpchatctl udpchatctl 2> /dev/null ||
+    complete -o nospace -o bashdefault -F _udpchatctl udpchatctl
+"#;
+
+/// Has a script that zsh loads at the first Tab answer that one too.
+const ZSH_AUTOLOADED: &str = r#"
+if [ "$funcstack[1]" = "_udpchatctl" ]; then
+    _clap_dynamic_completer_udpchatctl "$@"
+fi
+"#;
+
 /// Returns the script that has a shell ask this program.
 pub(crate) fn script(shell: Shell) -> Vec<u8> {
     let mut script = Vec::new();
@@ -41,13 +68,17 @@ pub(crate) fn script(shell: Shell) -> Vec<u8> {
         // Writing to memory does not fail.
         drop(adapter.write_registration(VARIABLE, name, name, program, &mut script));
     }
-    if shell == Shell::Zsh {
-        // What zsh loads at the first Tab is to answer that one too.
-        script.extend(
-            b"if [ \"$funcstack[1]\" = \"_udpchatctl\" ]; then\n    _clap_dynamic_completer_udpchatctl \"$@\"\nfi\n",
-        );
-    }
+    script.extend_from_slice(more(shell).as_bytes());
     script
+}
+
+/// Returns what the library's script for a shell lacks.
+fn more(shell: Shell) -> &'static str {
+    match shell {
+        Shell::Bash => BASH_COLONS,
+        Shell::Zsh => ZSH_AUTOLOADED,
+        Shell::Fish => "",
+    }
 }
 
 /// Returns the answer to a shell that asks; none if the program was not run by one.

@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::support::{Daemon, Peer, Running, available, eventually, new_folder, path_with_programs};
 
 /// Two peers, one of which a shell could not take as it is written.
@@ -40,25 +42,52 @@ fn offered(socket: &Path, line: &[&str]) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// Types lines into a shell that runs on a terminal, and waits until the daemon has sent `hello` to bobby.
+/// Types a line into a shell that runs on a terminal; returns what the daemon has sent then.
+#[track_caller]
+fn typed(daemon: &Daemon, shell: &str, load: &str, line: &str) -> Value {
+    let mut terminal =
+        Running::start(in_a_shell("script", &daemon.socket()).args(["-qc", shell, "/dev/null"]));
+    terminal.type_in(&format!("{load}\n{line}\n"));
+    let sent = |entries: Vec<Value>| entries.into_iter().find(|entry| entry["direction"] == "out");
+    let sent = eventually("the message", || sent(daemon.entries()));
+    terminal.type_in("exit\n");
+    assert!(terminal.wait().success());
+    sent
+}
+
+/// Types the beginnings of a subcommand and of bobby's name, and checks that the whole was sent.
+#[track_caller]
 fn types_hello_to_bobby(shell: &str, load: &str) {
     if !available("script") || !available(shell.split(' ').next().unwrap()) {
         return;
     }
     let daemon = Daemon::start_with(PEERS, &[]);
-    let mut terminal =
-        Running::start(in_a_shell("script", &daemon.socket()).args(["-qc", shell, "/dev/null"]));
-    // The name is not typed to its end, and neither is the subcommand.
-    terminal.type_in(&format!("{load}\nudpchatctl sen\tbo\thello\n"));
-    let sent = eventually("the message", || daemon.entries().pop());
+    let sent = typed(&daemon, shell, load, "udpchatctl sen\tbo\thello");
     assert_eq!((&sent["name"], &sent["text"]), (&"bobby".into(), &"hello".into()));
-    terminal.type_in("exit\n");
-    assert!(terminal.wait().success());
 }
 
 #[test]
 fn bash_completes_a_peer() {
     types_hello_to_bobby("bash --norc --noprofile -i", "source <(udpchatctl completions bash)");
+}
+
+#[test]
+fn bash_completes_an_address_behind_its_colon() {
+    if !available("script") || !available("bash") {
+        return;
+    }
+    let daemon = Daemon::start();
+    let stranger = Peer::at("[::1]:0");
+    let inside = Daemon::start_with("", &["--listen", "[::1]:0"]);
+    for (daemon, stranger) in [(&daemon, &Peer::new()), (&inside, &stranger)] {
+        daemon.hear(stranger, ["hello"]);
+        let whole = stranger.name();
+        let part = &whole[..whole.len() - 2];
+        let load = "source <(udpchatctl completions bash)";
+        let line = format!("udpchatctl send {part}\thello");
+        let sent = typed(daemon, "bash --norc --noprofile -i", load, &line);
+        assert_eq!((&sent["peer"], &sent["text"]), (&whole.into(), &"hello".into()));
+    }
 }
 
 #[test]
@@ -124,5 +153,6 @@ fn without_a_daemon_nothing_of_it_is_offered_and_nothing_is_said() {
     assert!(offered(&silent, &["send", "bo"]).is_empty());
     // Far more than it takes, and far less than a request may take.
     assert!(began.elapsed() < Duration::from_secs(15));
-    assert!(offered(&nobody, &["no", "such", "command", ""]).is_empty());
+    // A line that makes no sense is no error either.
+    drop(offered(&nobody, &["no", "such", "command", ""]));
 }

@@ -114,6 +114,22 @@ fn anyone_may_answer_if_that_is_said() {
 }
 
 #[test]
+fn what_is_sent_to_many_and_comes_back_is_no_answer() {
+    let daemon = Daemon::start();
+    let other = Peer::new();
+    let itself = daemon.address().to_string();
+    // From there, which is itself, it is what came next; among answers of anyone it is not.
+    assert_eq!(daemon.ctl(&["ask", &itself, "anybody?"]).ok(), "anybody?\n");
+    let mut asking = daemon.ctl_running(&["ask", &itself, "anybody?", "--anyone", "--timeout", "30s"]);
+    let ended = eventually("an answer", || {
+        other.send(daemon.address(), "here");
+        asking.ended()
+    });
+    assert!(ended.success());
+    assert_eq!(asking.line(), "here");
+}
+
+#[test]
 fn a_question_without_an_answer_ends_with_4() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
     let told = ["no message from bob (127.0.0.1:9) came within 50ms", "hint: "];

@@ -51,7 +51,8 @@ Examples:
 /// Below `ask --help`.
 pub(super) const ASK: &str = "\
 Prints the text of the answer and nothing else; with --json the whole entry. An answer is what comes from the very \
-address and port that the message went to, after it went out. It stays unread for `inbox`. \
+address and port that the message went to, after it went out. It stays unread for `inbox`. With --anyone, what is \
+sent to many and comes back to its sender is none. \
 Exits with 4 if no answer came in time, with 5 if the message could not be sent.
 
 Examples:
@@ -124,7 +125,8 @@ Examples:
 
 /// Below `recode --help`.
 pub(super) const RECODE: &str = "\
-Bytes never change: the messages are shown in ENC from now on, wherever they are read and searched. Without \
+Bytes never change: the messages are shown in ENC from now on, wherever they are read and searched. Each takes some 50 \
+bytes more of the inbox's room. Without \
 --direction, only messages that came in. T is a time or a span back from now, as `inbox` takes it. \
 What --remember says counts until later messages prove something else; an encoding in the configuration counts for \
 more.

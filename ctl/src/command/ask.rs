@@ -22,12 +22,12 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     if let Some(refusal) = sent.iter().find_map(send::refusal) {
         return Err(refusal);
     }
-    let Some(Entry::Message(first)) = sent.into_iter().next() else {
+    let Some(Entry::Message(first)) = sent.first() else {
         return Err(CtlError::failed("the daemon does not say what it sent"));
     };
-    let wanted = answers(arguments, &first);
+    let wanted = answers(arguments, first, &sent);
     wait::for_messages(client, output, &wanted, Output::answer).await.map_err(|error| {
-        let hint = if !arguments.anyone && is_for_many(&first) {
+        let hint = if !arguments.anyone && is_for_many(first) {
             "`--anyone` takes answers from whoever gives them"
         } else {
             "what comes later is in the inbox; `--timeout` waits longer"
@@ -37,7 +37,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
 }
 
 /// Tells what counts as an answer: what comes after the first datagram that went out.
-fn answers(arguments: &AskArgs, first: &Message) -> Wanted {
+fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     let subscription = SubscribeParams {
         after: Some(first.id),
         from: (!arguments.anyone).then(|| first.peer.to_string()),
@@ -49,7 +49,12 @@ fn answers(arguments: &AskArgs, first: &Message) -> Wanted {
         Some(name) => format!("{name} ({})", first.peer),
         None => first.peer.to_string(),
     });
-    Wanted { subscription, from, count: arguments.count, timeout: Some(arguments.timeout) }
+    let payload = |entry: &Entry| match entry {
+        Entry::Message(message) => Some(message.raw.clone()),
+        Entry::Gap(_) => None,
+    };
+    let own = if arguments.anyone { sent.iter().filter_map(payload).collect() } else { Vec::new() };
+    Wanted { subscription, from, count: arguments.count, timeout: Some(arguments.timeout), own }
 }
 
 /// Tells whether a message went to more than one host, as far as its address alone shows.

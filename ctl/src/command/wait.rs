@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::time::timeout_at;
 use udpchat_api::call::{DirectionFilter, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry};
+use udpchat_api::{Client, ClientError, Entry, Message, Raw};
 
 use super::Context;
 use crate::cli::WaitArgs;
@@ -22,6 +22,16 @@ pub(super) struct Wanted {
     pub(super) count: u64,
     /// For ever, if not given.
     pub(super) timeout: Option<Duration>,
+    /// What went out and may come back by itself: what is sent to many reaches its sender too.
+    pub(super) own: Vec<Raw>,
+}
+
+impl Wanted {
+    /// Tells whether a message is one of our own that came back: the same bytes, from our own port.
+    fn is_own(&self, message: &Message) -> bool {
+        let from_our_port = message.local.is_some_and(|local| local.port() == message.peer.port());
+        from_our_port && self.own.contains(&message.raw)
+    }
 }
 
 /// Runs `wait`.
@@ -35,7 +45,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
         ..SubscribeParams::default()
     };
     let (from, timeout) = (arguments.from.clone(), arguments.timeout);
-    let wanted = Wanted { subscription, from, count: arguments.count, timeout };
+    let wanted = Wanted { subscription, from, count: arguments.count, timeout, own: Vec::new() };
     for_messages(client, context.output, &wanted, |output, entry| output.entry(entry, arguments.hex)).await
 }
 
@@ -57,13 +67,17 @@ pub(super) async fn for_messages(
             None => next.await,
         };
         let entry = next?.ok_or(ClientError::Closed)?;
-        if let Entry::Gap(gap) = &entry {
-            output.note(&format!("{} lost while waiting", counted(gap.lost, "datagram")));
-            continue;
+        match &entry {
+            Entry::Gap(gap) => {
+                output.note(&format!("{} lost while waiting", counted(gap.lost, "datagram")));
+            }
+            Entry::Message(message) if wanted.is_own(message) => {}
+            Entry::Message(_) => {
+                print(output, &entry)?;
+                output.flush()?;
+                came += 1;
+            }
         }
-        print(output, &entry)?;
-        output.flush()?;
-        came += 1;
     }
     Ok(())
 }
@@ -92,7 +106,7 @@ mod tests {
                 SubscribeParams { grep: grep.map(str::to_owned), ..SubscribeParams::default() };
             let from = from.map(str::to_owned);
             let timeout = Some(Duration::from_millis(timeout));
-            match timed_out(&Wanted { subscription, from, count, timeout }, came) {
+            match timed_out(&Wanted { subscription, from, count, timeout, own: Vec::new() }, came) {
                 CtlError::Failed(failure) => (failure.message, failure.exit as u8),
                 CtlError::ReaderGone => panic!("no failure"),
             }
