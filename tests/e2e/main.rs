@@ -12,6 +12,7 @@
 mod access;
 mod any_datagram;
 mod bad_use;
+mod chat;
 mod completion;
 mod configuration;
 mod control_socket;

@@ -355,6 +355,20 @@ async fn do_chores(mut line: Line, mut wishes: watch::Receiver<Chores>, updates:
             let _read = line.call(&AckParams { consumer: None, id: wish.read_id }).await;
         }
         done = wish;
-        sleep(CHORE_PAUSE).await;
+        pause(&mut wishes).await;
+    }
+}
+
+/// Waits before the next chore, unless the chat ends.
+async fn pause(wishes: &mut watch::Receiver<Chores>) {
+    let mut is_new = false;
+    let wait = async {
+        while wishes.changed().await.is_ok() {
+            is_new = true;
+        }
+    };
+    let _over = timeout(CHORE_PAUSE, wait).await;
+    if is_new {
+        wishes.mark_changed();
     }
 }

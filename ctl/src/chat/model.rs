@@ -326,7 +326,11 @@ impl Model {
         match answer {
             Ok(answer) => {
                 conversation.page(side, &answer, live_id, &self.zone);
+                if let Some((owed, _)) = conversation.owed {
+                    conversation.scroll_by(owed, 0, self.pane);
+                }
                 self.show_unsent();
+                self.ask_on();
             }
             Err(why) => {
                 conversation.stuck = true;
@@ -345,13 +349,16 @@ impl Model {
             return;
         };
         self.rows = conversation.fit(pane);
-        if self.line != Line::Online {
-            return;
-        }
-        if let Some(side) = conversation.needs(pane.rows) {
-            conversation.asked = Some(side);
-            let params = page_params(conversation, side);
-            let epoch = conversation.epoch;
+        self.ask_on();
+    }
+
+    /// Asks for what the conversation needs beyond the screen.
+    fn ask_on(&mut self) {
+        let rows = self.pane.rows;
+        let Some(open) = self.conversation.as_mut().filter(|_| self.line == Line::Online) else { return };
+        if let Some(side) = open.needs(rows) {
+            open.asked = Some(side);
+            let (epoch, params) = (open.epoch, page_params(open, side));
             self.requests.push(Request::Page { epoch, side, params });
         }
     }

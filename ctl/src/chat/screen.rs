@@ -84,7 +84,9 @@ impl Screen {
 
     /// Has the next frame drawn whole.
     pub(super) fn redraw(&mut self) -> Result<()> {
-        self.terminal.clear().map_err(|error| unusable(&error))
+        // Its own `clear` would ask the terminal where the cursor is, and the thread that reads keys get the answer.
+        let size = self.terminal.size().map_err(|error| unusable(&error))?;
+        self.terminal.resize(size.into()).map_err(|error| unusable(&error))
     }
 
     /// Gives the terminal back, until it is entered again.

@@ -8,6 +8,7 @@ mod other_user;
 mod peer;
 mod rpc;
 mod running;
+mod tmux;
 mod tool;
 mod view;
 
@@ -20,6 +21,7 @@ pub(crate) use other_user::OtherUser;
 pub(crate) use peer::Peer;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::{Running, outside_program};
+pub(crate) use tmux::Tmux;
 pub(crate) use tool::{available, path_with_programs};
 pub(crate) use view::{id, ids, raw, texts};
 

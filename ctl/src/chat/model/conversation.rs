@@ -47,6 +47,8 @@ pub(in crate::chat) struct Conversation {
     /// Whether the newest page has come.
     pub(in crate::chat) loaded: bool,
     pub(super) scroll: Scroll,
+    /// The rows by which it is to be scrolled on, to a side, when the next page has come.
+    pub(super) owed: Option<(Side, usize)>,
 }
 
 impl Conversation {
@@ -65,6 +67,7 @@ impl Conversation {
             stuck: false,
             loaded: !has_history,
             scroll: Scroll::Follow,
+            owed: None,
         }
     }
 

@@ -90,7 +90,12 @@ impl Conversation {
             rows.append(&mut screen);
             screen = rows;
         }
+        let rows = screen.len();
         let bottom = self.fill_below(&mut screen, below, bottom, pane);
+        if let Some((Side::Older, owed)) = &mut self.owed {
+            // What the screen was moved down only because the next page has not come.
+            *owed += screen.len() - rows;
+        }
         screen.drain(..screen.len().saturating_sub(pane.rows));
         for (index, item) in self.items.iter_mut().enumerate() {
             if index < top || index > bottom {
@@ -132,45 +137,64 @@ impl Conversation {
         };
     }
 
-    /// Moves the screen up by so many rows; how far that can be, [`Self::fit`] decides.
-    pub(super) fn scroll_up(&mut self, rows: usize, pane: Pane) {
-        let Some((mut index, hidden)) = self.bottom() else { return };
+    /// Moves the screen by so many rows to a side. Where the window ends before the log does, the rest waits for the next
+    /// page: keys that come faster than pages are not lost.
+    pub(super) fn scroll_by(&mut self, side: Side, rows: usize, pane: Pane) {
+        let waiting = self.owed.take().filter(|(other, _)| *other == side).map_or(0, |(_, rows)| rows);
+        let left = match side {
+            Side::Older => self.scroll_up(rows + waiting, pane),
+            Side::Newer => self.scroll_down(rows + waiting, pane),
+        };
+        if left > 0 && self.cursor(side).is_some() {
+            self.owed = Some((side, left));
+        }
+    }
+
+    /// Moves the screen up, the bottom to the oldest item at most. Returns how many rows are left; how far up it can
+    /// really be, [`Self::fit`] decides.
+    fn scroll_up(&mut self, rows: usize, pane: Pane) -> usize {
+        let Some((mut index, hidden)) = self.bottom() else { return rows };
         let mut hidden = hidden + rows;
+        let mut left = 0;
         loop {
             let height = self.rows_of(index, pane).len();
             if hidden < height {
                 break;
             }
             if index == 0 {
-                hidden = height.saturating_sub(1);
+                left = hidden + 1 - height;
+                hidden = height - 1;
                 break;
             }
             hidden -= height;
             index -= 1;
         }
         self.scroll = Scroll::Held { place: self.items[index].place, hidden };
+        left
     }
 
-    /// Moves the screen down by so many rows, to the end of the window at most.
-    pub(super) fn scroll_down(&mut self, rows: usize, pane: Pane) {
-        let Some((mut index, mut hidden)) = self.bottom() else { return };
+    /// Moves the screen down, to the end of the window at most. Returns how many rows are left.
+    fn scroll_down(&mut self, rows: usize, pane: Pane) -> usize {
+        let Some((mut index, mut hidden)) = self.bottom() else { return rows };
         let mut left = rows;
         while left > hidden {
-            left -= hidden + 1;
-            index += 1;
-            if index == self.items.len() {
-                self.settle(index - 1, 0);
-                return;
+            left -= hidden;
+            if index + 1 == self.items.len() {
+                self.settle(index, 0);
+                return left;
             }
+            left -= 1;
+            index += 1;
             hidden = self.rows_of(index, pane).len().saturating_sub(1);
         }
         self.settle(index, hidden - left);
+        0
     }
 
     /// Moves the screen to the oldest item of the window.
     pub(super) fn scroll_to_top(&mut self) {
         if let Some(first) = self.items.front() {
-            self.scroll = Scroll::Held { place: first.place, hidden: 0 };
+            (self.scroll, self.owed) = (Scroll::Held { place: first.place, hidden: 0 }, None);
         }
     }
 

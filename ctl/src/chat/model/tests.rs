@@ -74,6 +74,25 @@ fn shown_numbers(stage: &Stage) -> Vec<u64> {
 }
 
 #[test]
+fn keys_that_are_faster_than_pages_are_not_lost() {
+    let mut stage = long();
+    let start = *shown_numbers(&stage).last().unwrap();
+    // No page comes between.
+    (0..500).for_each(|_| assert!(!stage.model.act(Action::PageUp)));
+    stage.settle();
+    let reached = *shown_numbers(&stage).last().unwrap();
+    assert!(reached + 9_000 < start && ids(&stage).len() <= MAX_ITEMS, "{start}, then {reached}");
+    (0..500).for_each(|_| assert!(!stage.model.act(Action::PageDown)));
+    stage.settle();
+    assert_eq!(shown_numbers(&stage).last(), Some(&start));
+    assert!(stage.model.conversation.as_ref().unwrap().is_following());
+    // Whoever goes elsewhere meanwhile stays there.
+    (0..500).for_each(|_| assert!(!stage.model.act(Action::PageUp)));
+    stage.key(Action::Newest);
+    assert_eq!(shown_numbers(&stage).last(), Some(&start));
+}
+
+#[test]
 fn both_ends_of_a_long_inbox_are_one_key_away() {
     let mut stage = long();
     stage.key(Action::Oldest);

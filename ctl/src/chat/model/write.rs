@@ -8,7 +8,8 @@ use udpchat_api::Entry;
 use super::outbox::{Refusal, Sending, beginning};
 use super::peer::Key;
 use super::picker::Of;
-use super::{Line, Model, Overlay, Request};
+use super::scroll::Scroll;
+use super::{Line, Model, Overlay, Request, Side};
 use crate::chat::editor::Motion;
 use crate::chat::keys::Action;
 
@@ -134,12 +135,12 @@ impl Model {
             Action::EndOfInput => self.input.erase(Motion::Right),
             Action::Cancel | Action::Newest => self.go_to_newest(),
             Action::Oldest => self.go_to_oldest(),
-            Action::LineUp => self.scroll(|open, pane| open.scroll_up(1, pane)),
-            Action::LineDown => self.scroll(|open, pane| open.scroll_down(1, pane)),
-            Action::WheelUp => self.scroll(|open, pane| open.scroll_up(WHEEL_ROWS, pane)),
-            Action::WheelDown => self.scroll(|open, pane| open.scroll_down(WHEEL_ROWS, pane)),
-            Action::PageUp => self.scroll(|open, pane| open.scroll_up(page, pane)),
-            Action::PageDown => self.scroll(|open, pane| open.scroll_down(page, pane)),
+            Action::LineUp => self.scroll(Side::Older, 1),
+            Action::LineDown => self.scroll(Side::Newer, 1),
+            Action::WheelUp => self.scroll(Side::Older, WHEEL_ROWS),
+            Action::WheelDown => self.scroll(Side::Newer, WHEEL_ROWS),
+            Action::PageUp => self.scroll(Side::Older, page),
+            Action::PageDown => self.scroll(Side::Newer, page),
             Action::NextPeer => self.open_neighbour(true),
             Action::PreviousPeer => self.open_neighbour(false),
             Action::NextUnread => self.open_unread(),
@@ -169,11 +170,11 @@ impl Model {
         }
     }
 
-    fn scroll(&mut self, go: impl FnOnce(&mut super::Conversation, super::Pane)) {
+    fn scroll(&mut self, side: Side, rows: usize) {
         let pane = self.pane;
         if let Some(open) = &mut self.conversation {
             open.stuck = false;
-            go(open, pane);
+            open.scroll_by(side, rows, pane);
         }
     }
 
@@ -181,7 +182,7 @@ impl Model {
     pub(super) fn go_to_newest(&mut self) {
         let Some(open) = &mut self.conversation else { return };
         if open.is_live() {
-            open.scroll = super::scroll::Scroll::Follow;
+            (open.scroll, open.owed) = (Scroll::Follow, None);
         } else {
             let key = open.key.clone();
             self.reopen(key);
