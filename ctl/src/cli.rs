@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Show the daemon's state, addresses, counters and problems
     #[command(after_help = help::STATUS)]
     Status,
+    /// Say why nothing arrives: port, addresses, firewall, buffer, access, disk, self-test
+    #[command(after_help = help::DOCTOR)]
+    Doctor(DoctorArgs),
     /// Let the daemon read its configuration again, as SIGHUP does
     Reload,
     /// Stop the daemon, as SIGTERM does, and wait until it has let go
@@ -257,6 +260,14 @@ pub(crate) struct ReplayArgs {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+/// `doctor`: whom about.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct DoctorArgs {
+    /// Look at what is between here and PEER, too: a name, an address or a host
+    #[arg(value_name = "PEER")]
+    pub(crate) peer: Option<String>,
 }
 
 fn entry_id(text: &str) -> Result<u64, String> {

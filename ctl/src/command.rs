@@ -1,5 +1,6 @@
 //! The commands, one file each. A command asks the daemon and hands what it answers to the output.
 
+pub(crate) mod doctor;
 pub(crate) mod export;
 mod filter;
 pub(crate) mod inbox;

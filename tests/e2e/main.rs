@@ -14,6 +14,7 @@ mod any_datagram;
 mod bad_use;
 mod configuration;
 mod control_socket;
+mod doctor;
 mod durable;
 mod encodings;
 mod export;

@@ -8,6 +8,7 @@ mod inbox;
 mod peers;
 mod query;
 mod reload;
+mod self_test;
 mod send;
 mod session;
 pub(crate) mod socket;

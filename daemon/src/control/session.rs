@@ -13,15 +13,15 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use udpchat_api::call::{
-    AckParams, Call, Empty, InboxParams, PeersParams, ReloadParams, SendParams, StatusParams, StopParams,
-    SubscribeParams, UnsubscribeParams, VersionParams,
+    AckParams, Call, Empty, InboxParams, PeersParams, ReloadParams, SelfTestParams, SendParams, StatusParams,
+    StopParams, SubscribeParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::subscribe::Subscription;
-use super::{ack, failure, inbox, peers, reload, send, status, stop, version};
+use super::{ack, failure, inbox, peers, reload, self_test, send, status, stop, version};
 use crate::daemon::Daemon;
 
 /// How long a client may take to finish a line that it has begun.
@@ -116,6 +116,10 @@ impl Session {
                 none::<PeersParams>(request)?;
                 done(request, &peers::call(daemon).await?)
             }
+            SelfTestParams::METHOD => {
+                none::<SelfTestParams>(request)?;
+                done(request, &self_test::call(daemon).await)
+            }
             ReloadParams::METHOD => {
                 none::<ReloadParams>(request)?;
                 done(request, &reload::call(daemon).await?)
@@ -133,10 +137,13 @@ impl Session {
                 self.unsubscribe().await?;
                 done(request, &Empty {})
             }
-            method => {
-                Err(ErrorObject::new(ErrorKind::UnknownMethod, format!("no method is called `{method}`"))
-                    .hint("version, send, inbox, ack, subscribe, unsubscribe, peers, status, reload, stop"))
-            }
+            method => Err(ErrorObject::new(
+                ErrorKind::UnknownMethod,
+                format!("no method is called `{method}`"),
+            )
+            .hint(
+                "version, send, inbox, ack, subscribe, unsubscribe, peers, status, self_test, reload, stop",
+            )),
         }
     }
 
