@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Daemon, Network, OtherUser, Peer, Ran, ctl_without_daemon, eventually, missing, new_folder,
+    Daemon, Network, OtherUser, Peer, Ran, available, ctl_without_daemon, eventually, missing, new_folder,
 };
 
 /// Reads the findings of a run that ended with this code.
@@ -237,6 +237,30 @@ fn ipv6_that_is_off_is_named() {
     assert_finding(&found, "warning", "listen", &["IPv6 is off on this machine", "disable_ipv6=0"]);
     assert_finding(&found, "warning", "self-test", &["nothing could be sent to [::1]:7788"]);
     assert_finding(&found, "ok", "self-test", &["127.0.0.1:7788 came in"]);
+}
+
+#[test]
+fn a_firewall_that_drops_is_named_and_the_self_test_shows_it() {
+    if !available("nft") {
+        return;
+    }
+    let Some((network, here)) = healthy(LISTEN) else { return };
+    network.here.administer("nft", "add table inet guard");
+    let chain = "add chain inet guard input { type filter hook input priority 0; policy drop; }";
+    network.here.administer("nft", chain);
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
+    assert_finding(
+        &found,
+        "warning",
+        "firewall",
+        &["nftables refuses", "may be in the way", "udp dport 7788 accept"],
+    );
+    assert_finding(&found, "problem", "self-test", &["127.0.0.1:7788 did not come in", "[::1]:7788 did not"]);
+    assert_eq!(problems(&found), ["self-test"; 2]);
+    network.here.administer("nft", "add rule inet guard input udp dport 7788 accept");
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 0);
+    assert_finding(&found, "ok", "firewall", &["nftables refuses some", "allows UDP port 7788"]);
+    assert_eq!(here.status()["received"]["datagrams"], 0);
 }
 
 #[test]

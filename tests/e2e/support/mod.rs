@@ -20,7 +20,7 @@ pub(crate) use other_user::OtherUser;
 pub(crate) use peer::Peer;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::{Running, outside_program};
-pub(crate) use tool::missing;
+pub(crate) use tool::{available, missing};
 pub(crate) use view::{id, ids, raw, texts};
 
 use std::time::{Duration, Instant};

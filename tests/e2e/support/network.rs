@@ -106,8 +106,14 @@ impl Host {
     /// Runs `ip` with words that are separated by spaces.
     #[track_caller]
     pub(crate) fn ip(&self, words: &str) {
-        let mut ip = Command::new(tool::path("ip").unwrap());
-        self.run(ip.args(words.split(' ')));
+        self.administer("ip", words);
+    }
+
+    /// Runs a program of the administrator with words that are separated by spaces.
+    #[track_caller]
+    pub(crate) fn administer(&self, program: &str, words: &str) {
+        let mut command = Command::new(tool::path(program).unwrap());
+        self.run(command.args(words.split(' ')));
     }
 
     /// Runs a program on this host that must succeed.
