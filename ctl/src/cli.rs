@@ -82,6 +82,9 @@ pub(crate) enum Command {
     /// Show the daemon's state, addresses, counters and problems
     #[command(after_help = help::STATUS)]
     Status,
+    /// Say why nothing arrives: port, addresses, firewall, buffer, access, disk, self-test
+    #[command(after_help = help::DOCTOR)]
+    Doctor(DoctorArgs),
     /// Let the daemon read its configuration again, as SIGHUP does
     #[command(after_help = help::RELOAD)]
     Reload,
@@ -213,11 +216,12 @@ pub(crate) struct ChatArgs {
     // The brackets would be links in a documentation comment.
     #[arg(
         value_name = "PEER",
-        help = "A peer's name, host[:port] or [v6]:port [default: the one heard last]"
+        help = "A peer's name, host[:port] or [v6]:port [default: the one heard last]",
+        add = ArgValueCandidates::new(complete::peers)
     )]
     pub(crate) peer: Option<String>,
     /// Send in this encoding, for example gbk [default: what the peer speaks]
-    #[arg(short, long, value_name = "ENC")]
+    #[arg(short, long, value_name = "ENC", add = ArgValueCandidates::new(complete::encodings))]
     pub(crate) encoding: Option<String>,
 }
 
@@ -314,6 +318,14 @@ pub(crate) enum ManPage {
     /// The configuration file
     #[value(name = "udpchat.toml")]
     File,
+}
+
+/// `doctor`: whom about.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct DoctorArgs {
+    /// Look at what is between here and PEER, too: a name, an address or a host
+    #[arg(value_name = "PEER", add = ArgValueCandidates::new(complete::peers))]
+    pub(crate) peer: Option<String>,
 }
 
 /// What the arguments came to.

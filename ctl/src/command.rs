@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod export;
 mod filter;
 pub(crate) mod inbox;

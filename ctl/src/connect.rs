@@ -33,13 +33,17 @@ pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
 
 fn note_tried(tried: &mut String, path: &Path, source: &io::Error) {
     let comma = if tried.is_empty() { "" } else { ", " };
-    let why = match source.kind() {
+    // Writing to a string does not fail.
+    let _ = write!(tried, "{comma}{} ({})", path.display(), obstacle(source));
+}
+
+/// Says what is there instead of a daemon.
+pub(crate) fn obstacle(source: &io::Error) -> String {
+    match source.kind() {
         io::ErrorKind::NotFound => "no such socket".to_owned(),
         io::ErrorKind::ConnectionRefused => "nobody listens".to_owned(),
         _ => source.to_string(),
-    };
-    // Writing to a string does not fail.
-    let _ = write!(tried, "{comma}{} ({why})", path.display());
+    }
 }
 
 fn no_daemon(tried: &str) -> CtlError {
@@ -62,7 +66,7 @@ fn not_permitted(error: ClientError) -> CtlError {
 }
 
 /// Names the owner of the socket, or of the nearest directory above it that can be looked at.
-fn owner_of_the_door(socket: &Path) -> Option<String> {
+pub(crate) fn owner_of_the_door(socket: &Path) -> Option<String> {
     let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     Some(user.map_or_else(|| format!("user {uid}"), |user| format!("user {} ({uid})", user.name)))

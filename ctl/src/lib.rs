@@ -2,13 +2,14 @@
 //!
 //! A run parses its arguments (`cli`), finds the daemon (`connect`), runs one `command`, and turns what
 //! happened into an exit code (`error`). All that it knows of the daemon came over the socket; all that it
-//! prints goes through `output`.
+//! prints goes through `output`. Only `doctor` looks at the machine itself.
 
 mod chat;
 mod cli;
 mod command;
 mod complete;
 mod connect;
+mod doctor;
 mod error;
 mod manual;
 mod output;
@@ -75,6 +76,7 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
         Command::Chat(arguments) => chat::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
         Command::Status => status::run(context).await,
+        Command::Doctor(arguments) => command::doctor::run(context, &arguments).await,
         Command::Reload => reload::run(context).await,
         Command::Stop => stop::run(context).await,
         Command::Completions(arguments) => completions::run(context.output, &arguments),

@@ -2,6 +2,7 @@
 //!
 //! Everything that somebody else may have written is made safe here, by [`udpchat_api::safe`].
 
+mod doctor;
 mod entry;
 mod failure;
 mod hexdump;
@@ -31,6 +32,7 @@ pub(crate) use self::recoded::RecodeReport;
 pub(crate) use self::sink::Sink;
 use self::style::Palette;
 use crate::cli::Look;
+use crate::doctor::Finding;
 use crate::error::{CtlError, Result};
 
 /// The buffer of standard output, in bytes: what a pipe takes at once.
@@ -164,6 +166,15 @@ impl Output {
             return self.json(status);
         }
         let text = status::as_text(status, Timestamp::now(), self.zone.get(), self.palette());
+        self.write(text.as_bytes())
+    }
+
+    /// Prints what the doctor found about one thing.
+    pub(crate) fn finding(&mut self, finding: &Finding) -> Result<()> {
+        if self.look.json {
+            return self.json(finding);
+        }
+        let text = doctor::as_text(finding, self.palette());
         self.write(text.as_bytes())
     }
 

@@ -19,6 +19,8 @@ use crate::receive::access::Access;
 use crate::receive::groups::Groups;
 use crate::receive::interfaces::OwnAddresses;
 use crate::receive::listener::Listener;
+use crate::receive::probe::Probes;
+use crate::receive::refused::Refused;
 
 /// A running daemon.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Daemon {
     pub(crate) access: Arc<Access>,
     pub(crate) groups: Arc<Groups>,
     pub(crate) own: Arc<OwnAddresses>,
+    pub(crate) refused: Arc<Refused>,
+    pub(crate) probes: Arc<Probes>,
     pub(crate) health: Arc<Health>,
     pub(crate) logging: Logging,
     /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.

@@ -16,6 +16,7 @@ mod chat;
 mod completion;
 mod configuration;
 mod control_socket;
+mod doctor;
 mod durable;
 mod encodings;
 mod export;

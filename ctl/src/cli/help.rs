@@ -10,6 +10,7 @@ Examples:
   udpchatctl reply '#812' thanks
   udpchatctl export -o inbox.jsonl
   udpchatctl status
+  udpchatctl doctor
 
 Data goes to standard output, everything else to standard error.
 
@@ -181,6 +182,20 @@ Examples:
   udpchatctl peers
   udpchatctl peers | grep gbk
   udpchatctl --json peers | jq -r 'select(.unread > 0) | .name // .address'";
+
+/// Below `doctor --help`.
+pub(super) const DOCTOR: &str = "\
+A line for each thing that was looked at: ok, warning (it may be in the way) or problem (it is), with a hint below.
+Works without a daemon too, and then says who holds the port. Run by root it sees more: the rules of firewalls, and
+the programs of other users.
+
+Nothing is sent to anybody else, also not to PEER: the daemon sends datagrams to itself only, which are in no counter
+and not in the inbox. Exits with 1 if there is a problem, with 0 if there are warnings only.
+
+Examples:
+  udpchatctl doctor
+  udpchatctl doctor bob
+  udpchatctl --json doctor | jq -r 'select(.level != \"ok\").seen'";
 
 /// Below `status --help`.
 pub(super) const STATUS: &str = "\

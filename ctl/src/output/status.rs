@@ -129,7 +129,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use udpchat_api::call::{ReceiveBuffer, SentCounts, Traffic};
+    use udpchat_api::call::{AccessStatus, ReceiveBuffer, SentCounts, Traffic};
 
     fn status() -> Status {
         Status {
@@ -154,6 +154,7 @@ mod tests {
             queued: 0,
             kernel_drops: 7,
             dropped: Dropped { denied: 3, queue_full: 1, own: 2 },
+            access: AccessStatus::default(),
             sent: SentCounts { datagrams: 1, failed: 0 },
             log_lines_lost: 0,
             inbox: InboxStatus {

@@ -3,7 +3,7 @@
 //! A parameter that the daemon does not know is refused by name. Results may grow new fields; readers pass over
 //! those that they do not know.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -423,6 +423,9 @@ pub struct Status {
     pub kernel_drops: u64,
     /// How many received datagrams were dropped, by reason.
     pub dropped: Dropped,
+    /// Who may send, and who was refused.
+    #[serde(default)]
+    pub access: AccessStatus,
     /// What was sent.
     pub sent: SentCounts,
     /// How many lines of the daemon's log were lost, because nobody read its standard error.
@@ -491,6 +494,28 @@ impl Dropped {
     }
 }
 
+/// Who may send, and who was refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct AccessStatus {
+    /// The networks that may send; empty means everyone.
+    pub allow: Vec<String>,
+    /// The networks that may not.
+    pub deny: Vec<String>,
+    /// The addresses that were refused last, 8 at most, the newest first.
+    pub refused: Vec<Refusal>,
+}
+
+/// An address that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Refusal {
+    /// The address; it can be forged.
+    pub address: IpAddr,
+    /// When its last datagram came.
+    pub at: Timestamp,
+    /// How many came, since it is remembered.
+    pub datagrams: u64,
+}
+
 /// How much was sent.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct SentCounts {
@@ -531,6 +556,44 @@ pub struct IndexStatus {
     pub behind: u64,
     /// The size of its files, in bytes.
     pub bytes: u64,
+}
+
+call! {
+    /// Has the daemon send itself a datagram through each of its ports, by each family.
+    SelfTestParams, "self_test" -> SelfTestAnswer, {}
+}
+
+/// What became of the datagrams of a self-test.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SelfTestAnswer {
+    /// One for each address and family that is listened on.
+    pub tests: Vec<SelfTest>,
+}
+
+/// A datagram of a self-test.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SelfTest {
+    /// Where it was sent to.
+    pub to: SocketAddr,
+    /// What became of it.
+    pub outcome: SelfTestOutcome,
+    /// Why it could not be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What became of a datagram of a self-test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfTestOutcome {
+    /// It came in, and would have been stored.
+    Received,
+    /// It came in, and the access list refuses its sender: an address of this host.
+    Denied,
+    /// It did not come in within a second.
+    Lost,
+    /// It could not be sent.
+    NotSent,
 }
 
 call! {

@@ -10,6 +10,7 @@ mod peers;
 mod query;
 mod recode;
 mod reload;
+mod self_test;
 mod send;
 mod session;
 pub(crate) mod socket;

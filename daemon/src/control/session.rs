@@ -14,8 +14,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 use udpchat_api::call::{
-    AckParams, Call, Empty, InboxParams, PeersParams, RecodeParams, ReloadParams, SendParams, StatusParams,
-    StopParams, SubscribeParams, UnsubscribeParams, VersionParams,
+    AckParams, Call, Empty, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams, SendParams,
+    StatusParams, StopParams, SubscribeParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
@@ -23,7 +23,7 @@ use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::ahead::Ahead;
 use super::subscribe::Subscription;
-use super::{ack, failure, inbox, peers, recode, reload, send, status, stop, version};
+use super::{ack, failure, inbox, peers, recode, reload, self_test, send, status, stop, version};
 use crate::daemon::Daemon;
 
 /// How long a client may take to finish a line that it has begun.
@@ -167,6 +167,10 @@ impl Session {
                 done(request, &status::call(daemon).await)
             }
             PeersParams::METHOD => done(request, &peers::call(daemon, read(request)?).await?),
+            SelfTestParams::METHOD => {
+                none::<SelfTestParams>(request)?;
+                done(request, &self_test::call(daemon).await)
+            }
             ReloadParams::METHOD => {
                 none::<ReloadParams>(request)?;
                 done(request, &reload::call(daemon).await?)
@@ -188,7 +192,7 @@ impl Session {
                 ErrorKind::UnknownMethod,
                 format!("no method is called `{method}`"),
             )
-            .hint("version, send, inbox, ack, recode, subscribe, unsubscribe, peers, status, reload, stop")),
+            .hint("version, send, inbox, ack, recode, subscribe, unsubscribe, peers, status, self_test, reload, stop")),
         }
     }
 

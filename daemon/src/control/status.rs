@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use udpchat_api::DEFAULT_CONSUMER;
-use udpchat_api::call::{InboxStatus, IndexStatus, ReceiveBuffer, State, Status};
+use udpchat_api::call::{AccessStatus, InboxStatus, IndexStatus, ReceiveBuffer, Refusal, State, Status};
+use udpchat_config::Network;
 
+use crate::clock::from_ns;
 use crate::daemon::Daemon;
 use crate::inbox::index::whole_ids;
 use crate::inbox::reader::{Bounds, Reader};
+use crate::receive::refused;
 
 pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
     let inbox = daemon
@@ -56,10 +59,26 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         queued: books.queued(),
         kernel_drops: books.kernel_drops,
         dropped: books.dropped,
+        access: access(daemon),
         sent: books.sent,
         log_lines_lost: daemon.logging.lost_lines(),
         inbox,
         index,
+    }
+}
+
+fn access(daemon: &Daemon) -> AccessStatus {
+    let settings = daemon.settings();
+    let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
+    let refusal = |refusal: &refused::Refusal| Refusal {
+        address: refusal.ip,
+        at: from_ns(refusal.at_ns),
+        datagrams: refusal.datagrams,
+    };
+    AccessStatus {
+        allow: shown(&settings.access.allow),
+        deny: shown(&settings.access.deny),
+        refused: daemon.refused.list().iter().map(refusal).collect(),
     }
 }
 

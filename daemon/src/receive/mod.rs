@@ -17,6 +17,8 @@ pub(crate) mod listener;
 mod pace;
 #[cfg(any(not(target_os = "linux"), test))]
 mod portable;
+pub(crate) mod probe;
+pub(crate) mod refused;
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,12 +38,14 @@ pub(crate) use portable::{
 use crate::clock;
 use crate::health::{Health, Place};
 use crate::inbox::address::normal;
-use crate::inbox::queue::Queue;
+use crate::inbox::queue::{Intake, Queue};
 use crate::threads;
 use access::Access;
 use interfaces::OwnAddresses;
 use listener::Listener;
 use pace::Pace;
+use probe::{Probes, Watch};
+use refused::Refused;
 
 /// The longest datagram there can be, in bytes: IPv6 carries 65,535 less a header of 8.
 const MAX_RECEIVED_BYTES: usize = 65_527;
@@ -76,6 +80,8 @@ pub(crate) enum Wake {
 pub(crate) struct Parts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) access: Arc<Access>,
+    pub(crate) refused: Arc<Refused>,
+    pub(crate) probes: Arc<Probes>,
     pub(crate) own: Arc<OwnAddresses>,
     /// The ports that all our sockets are bound to.
     pub(crate) ports: Arc<[u16]>,
@@ -195,10 +201,9 @@ impl Reception {
     fn batch(&mut self) -> io::Result<bool> {
         let (queue, pending) = (&self.parts.queue, &mut self.pending);
         let (pace, filling) = (&mut self.pace, &mut self.filling);
-        let access = self.parts.access.now();
-        let (own, ports) = (self.parts.own.now(), &self.parts.ports);
-        let port = self.listener.local.port();
+        let judge = Judge::new(&self.parts, self.listener.local.port());
         let more = self.receiver.batch(|datagrams| {
+            let mut probes = judge.parts.probes.watch();
             queue.intake(|intake| {
                 for datagram in datagrams {
                     pace.datagram(datagram.payload.len());
@@ -206,17 +211,7 @@ impl Reception {
                     if let Some((_, lost)) = pending.take_if(|(seen_ns, _)| datagram.at_ns > *seen_ns) {
                         intake.kernel_gap(datagram.at_ns, lost);
                     }
-                    let peer = normal(datagram.peer);
-                    let local = datagram.local_ip.map(|ip| normal(SocketAddr::new(ip, port)));
-                    // What we send to a group, or to everybody, comes back to us too.
-                    let is_for_many = || local.is_some_and(|local| own.is_for_many(local.ip()));
-                    if ports.contains(&peer.port()) && is_for_many() && own.has(peer.ip()) {
-                        intake.own(datagram.payload.len());
-                    } else if access.allows(peer.ip()) {
-                        intake.datagram(datagram.at_ns, peer, local, datagram.payload);
-                    } else {
-                        intake.denied(datagram.payload.len());
-                    }
+                    judge.take(&datagram, intake, probes.as_mut());
                 }
                 *filling = intake.is_filling();
             });
@@ -254,6 +249,47 @@ impl Reception {
         let problem = format!("receiving on {} fails: {error}", self.listener.local);
         self.parts.health.report(Place::Receive(self.number), problem);
         thread::sleep(PAUSE_AFTER_ERROR);
+    }
+}
+
+/// Decides what becomes of the datagrams of one batch.
+struct Judge<'a> {
+    parts: &'a Parts,
+    /// The port that they were sent to.
+    port: u16,
+    access: Arc<access::List>,
+    own: Arc<interfaces::Own>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(parts: &'a Parts, port: u16) -> Self {
+        Self { parts, port, access: parts.access.now(), own: parts.own.now() }
+    }
+
+    /// Takes a datagram in, or counts why not.
+    fn take(&self, datagram: &Datagram<'_>, intake: &mut Intake<'_>, probes: Option<&mut Watch<'_>>) {
+        let Datagram { at_ns, payload, .. } = *datagram;
+        let peer = normal(datagram.peer);
+        let local = datagram.local_ip.map(|ip| normal(SocketAddr::new(ip, self.port)));
+        let is_allowed = self.access.allows(peer.ip());
+        if probes.is_some_and(|probes| probes.recognises(payload, peer, is_allowed)) {
+            return;
+        }
+        if self.is_own(peer, local) {
+            intake.own(payload.len());
+        } else if is_allowed {
+            intake.datagram(at_ns, peer, local, payload);
+        } else {
+            intake.denied(payload.len());
+            self.parts.refused.note(peer.ip(), at_ns);
+        }
+    }
+
+    /// Tells whether it is what we have sent to a group, or to everybody, which comes back to us too.
+    fn is_own(&self, peer: SocketAddr, local: Option<SocketAddr>) -> bool {
+        self.parts.ports.contains(&peer.port())
+            && local.is_some_and(|local| self.own.is_for_many(local.ip()))
+            && self.own.has(peer.ip())
     }
 }
 

@@ -58,7 +58,11 @@ impl Daemon {
 
     /// Starts a daemon on a host of the test's own. The configuration says where it listens.
     pub(crate) fn start_on(host: &Host, config: &str) -> Self {
-        let folder = new_folder();
+        Self::start_on_in(host, new_folder(), config)
+    }
+
+    /// Starts a daemon on a host of the test's own, in a folder.
+    pub(crate) fn start_on_in(host: &Host, folder: TempDir, config: &str) -> Self {
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let mut command = host.enter(&command_in(folder.path()));
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
@@ -170,6 +174,11 @@ impl Daemon {
     /// Runs `udpchatctl` against it.
     pub(crate) fn ctl(&self, args: &[&str]) -> Ran {
         ctl::run(&self.socket(), args, b"")
+    }
+
+    /// Runs `udpchatctl` against it, on a host of the test's own.
+    pub(crate) fn ctl_on(&self, host: &Host, args: &[&str]) -> Ran {
+        ctl::finish(&mut host.enter(ctl::command(&self.socket()).args(args)), b"")
     }
 
     /// Runs `udpchatctl` against it, with standard input.

@@ -22,7 +22,7 @@ pub(crate) use peer::Peer;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::{Running, outside_program};
 pub(crate) use tmux::Tmux;
-pub(crate) use tool::{available, path_with_programs};
+pub(crate) use tool::{available, missing, path_with_programs};
 pub(crate) use view::{id, ids, raw, texts};
 
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! A network of the test's own: two hosts with cables between them, each a network namespace.
 //!
 //! They are made inside a user namespace, which takes no privileges where the machine permits it. Programs enter them
-//! by `nsenter`; files and Unix sockets are those of the whole machine.
+//! by `nsenter`; files and Unix sockets are those of the whole machine, but for what is mounted there.
 
 use std::process::{Child, Command, Stdio};
 
@@ -63,10 +63,12 @@ impl Network {
 impl Host {
     /// Makes a host; none where that is forbidden.
     fn alone() -> Option<Self> {
-        [&["--user", "--map-root-user", "--net"][..], &["--net"]].iter().find_map(|flags| {
-            let mut unshare = Command::new("unshare");
-            Self::held_by(unshare.args(*flags).stderr(Stdio::null()))
-        })
+        [&["--user", "--map-root-user", "--net", "--mount"][..], &["--net", "--mount"]].iter().find_map(
+            |flags| {
+                let mut unshare = Command::new("unshare");
+                Self::held_by(unshare.args(*flags).stderr(Stdio::null()))
+            },
+        )
     }
 
     /// Makes another one, to which cables can be laid.
@@ -92,7 +94,7 @@ impl Host {
     pub(crate) fn enter(&self, command: &Command) -> Command {
         let mut inside = Command::new("nsenter");
         let pid = self.holder.id().to_string();
-        inside.args(["--target", &pid, "--net"]);
+        inside.args(["--target", &pid, "--net", "--mount"]);
         if is_in_another_user_namespace(&pid) {
             inside.args(["--user", "--preserve-credentials"]);
         }
@@ -104,8 +106,14 @@ impl Host {
     /// Runs `ip` with words that are separated by spaces.
     #[track_caller]
     pub(crate) fn ip(&self, words: &str) {
-        let mut ip = Command::new(tool::path("ip").unwrap());
-        self.run(ip.args(words.split(' ')));
+        self.administer("ip", words);
+    }
+
+    /// Runs a program of the administrator with words that are separated by spaces.
+    #[track_caller]
+    pub(crate) fn administer(&self, program: &str, words: &str) {
+        let mut command = Command::new(tool::path(program).unwrap());
+        self.run(command.args(words.split(' ')));
     }
 
     /// Runs a program on this host that must succeed.

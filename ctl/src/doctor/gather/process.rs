@@ -1,0 +1,37 @@
+//! Processes, as `/proc` shows them.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Uid, User};
+
+use super::super::daemon::Process;
+
+/// Lists the folders of all processes in `/proc`.
+pub(super) fn folders() -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_number = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().iter().all(u8::is_ascii_digit))
+    };
+    entries.map(|entry| entry.path()).filter(is_number)
+}
+
+/// Lists the processes of a name.
+pub(super) fn called(name: &str) -> Vec<Process> {
+    folders().filter_map(|folder| of(&folder)).filter(|process| process.name == name).collect()
+}
+
+/// Tells of the process whose folder this is; none where it is gone.
+pub(super) fn of(folder: &Path) -> Option<Process> {
+    let name = fs::read_to_string(folder.join("comm")).ok()?.trim_end().to_owned();
+    let pid = folder.file_name()?.to_str()?.parse().ok()?;
+    let user = user(fs::metadata(folder).ok()?.uid());
+    Some(Process { pid, name, user })
+}
+
+/// Names a user.
+pub(super) fn user(uid: u32) -> String {
+    let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+    found.map_or_else(|| format!("user {uid}"), |user| format!("user {}", user.name))
+}

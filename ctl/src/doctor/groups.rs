@@ -1,0 +1,67 @@
+//! The multicast groups, and where they are joined.
+
+use udpchat_api::call::{GroupStatus, Status};
+
+use super::{Facts, Finding};
+
+const TOPIC: &str = "groups";
+
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let Some(status) = facts.status() else { return Vec::new() };
+    status.groups.iter().map(|group| judge(group, status)).collect()
+}
+
+fn judge(group: &GroupStatus, status: &Status) -> Finding {
+    let name = &group.group;
+    let on = group.interfaces.join(", ");
+    match problem(name, status) {
+        None if group.interfaces.is_empty() => {
+            Finding::problem(TOPIC, format!("group {name} is joined nowhere"))
+        }
+        None => Finding::ok(TOPIC, format!("group {name} is joined on {on}")),
+        Some(problem) => {
+            let joined = if on.is_empty() { String::new() } else { format!("; it is joined on {on}") };
+            Finding::problem(TOPIC, format!("{problem}{joined}"))
+                .hint("`ip link` lists the interfaces; the daemon joins by itself once it can")
+        }
+    }
+}
+
+/// Finds what the daemon says of a group.
+fn problem<'a>(group: &str, status: &'a Status) -> Option<&'a String> {
+    status.problems.iter().find(|problem| is_of_group(problem, group))
+}
+
+/// Tells whether a problem of the status is a group's.
+pub(super) fn is_of_group(problem: &str, group: &str) -> bool {
+    problem
+        .strip_prefix("group ")
+        .and_then(|rest| rest.strip_prefix(group))
+        .is_some_and(|rest| rest.starts_with(' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level::{Fine, Problem};
+    use super::super::testing::{levels, text, with_status};
+    use super::*;
+
+    #[test]
+    fn a_group_that_is_not_joined_comes_with_the_reason() {
+        let group = |name: &str, on: &[&str]| GroupStatus {
+            group: name.to_owned(),
+            interfaces: on.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let facts = with_status(|status| {
+            status.groups =
+                vec![group("239.1.2.3", &["eth0"]), group("239.1.2.30", &["eth0"]), group("ff02::1", &[])];
+            status.problems = vec!["group 239.1.2.30 is not joined on eth7: it is down".to_owned()];
+        });
+        let found = findings(&facts);
+        assert_eq!(levels(&found), [Fine, Problem, Problem]);
+        let expected = "group 239.1.2.3 is joined on eth0\n\
+                        group 239.1.2.30 is not joined on eth7: it is down; it is joined on eth0\n\
+                        group ff02::1 is joined nowhere";
+        assert_eq!(text(&found), expected);
+    }
+}

@@ -1,0 +1,57 @@
+//! What the daemon itself says is wrong, with its inbox and elsewhere.
+
+use udpchat_api::call::Status;
+
+use super::groups::is_of_group;
+use super::{Facts, Finding};
+use crate::output::counted;
+
+const TOPIC: &str = "state";
+
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let Some(status) = facts.status() else { return Vec::new() };
+    let mut found: Vec<_> = status
+        .problems
+        .iter()
+        .filter(|problem| !is_told_elsewhere(problem, status))
+        .map(|problem| Finding::problem(TOPIC, problem).hint("the daemon's log says more"))
+        .collect();
+    if found.is_empty() {
+        let entries = counted(status.inbox.entries, "entry");
+        found.push(Finding::ok(TOPIC, format!("the inbox is in order, with {entries}")));
+    }
+    if status.log_lines_lost > 0 {
+        let lost = counted(status.log_lines_lost, "line");
+        let seen = format!("{lost} of the daemon's log were lost: nobody reads it fast enough");
+        found.push(
+            Finding::warning(TOPIC, seen)
+                .hint("whoever reads the daemon's standard error has to go on reading"),
+        );
+    }
+    found
+}
+
+/// The groups have findings of their own.
+fn is_told_elsewhere(problem: &str, status: &Status) -> bool {
+    status.groups.iter().any(|group| is_of_group(problem, &group.group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level::{Fine, Problem, Warning};
+    use super::super::testing::{facts, levels, text, with_status};
+    use super::*;
+
+    #[test]
+    fn each_problem_of_the_daemon_is_one_here() {
+        assert_eq!(text(&findings(&facts())), "the inbox is in order, with 12 entries");
+        assert_eq!(levels(&findings(&facts())), [Fine]);
+        let facts = with_status(|status| {
+            status.problems = vec!["the disk is full".to_owned(), "group 239.1.2.3 is not joined".to_owned()];
+            status.groups =
+                vec![udpchat_api::call::GroupStatus { group: "239.1.2.3".to_owned(), ..Default::default() }];
+            status.log_lines_lost = 1;
+        });
+        assert_eq!(levels(&findings(&facts)), [Problem, Warning]);
+    }
+}

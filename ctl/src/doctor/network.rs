@@ -1,0 +1,114 @@
+//! The interfaces of this machine, and what peers should send to.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Facts, Finding};
+
+const TOPIC: &str = "network";
+
+/// An interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    pub(crate) is_up: bool,
+    /// Whether it has a carrier: a cable, a network.
+    pub(crate) is_running: bool,
+    pub(crate) is_loopback: bool,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) broadcasts: Vec<Ipv4Addr>,
+}
+
+impl Interface {
+    /// Tells whether it has an address.
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+        self.addresses.contains(&ip)
+    }
+
+    /// Lists its addresses of IPv6 that are good beyond the link.
+    pub(crate) fn wide_ipv6(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.addresses.iter().filter_map(|ip| match ip {
+            IpAddr::V6(ip) if !ip.is_unicast_link_local() && !ip.is_loopback() => Some(*ip),
+            _ => None,
+        })
+    }
+}
+
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let usable: Vec<_> = facts
+        .interfaces
+        .iter()
+        .filter(|interface| !interface.is_loopback && interface.is_up && !interface.addresses.is_empty())
+        .collect();
+    if usable.is_empty() {
+        let seen = "no interface beside loopback is up and has an address: this machine is in no network";
+        return vec![Finding::problem(TOPIC, seen).hint("`ip address` lists the interfaces")];
+    }
+    usable.into_iter().filter_map(|interface| judge(interface, facts.listen())).collect()
+}
+
+/// Says how peers reach the daemon through an interface; nothing where it listens there on no address.
+fn judge(interface: &Interface, listen: &[SocketAddr]) -> Option<Finding> {
+    let name = &interface.name;
+    if !interface.is_running {
+        let seen = format!("{name} is up, but has no carrier: no cable, or no wireless network");
+        return Some(Finding::warning(TOPIC, seen).hint("peers behind it cannot be reached"));
+    }
+    let targets: Vec<_> =
+        listen.iter().flat_map(|own| targets(interface, *own)).map(|target| target.to_string()).collect();
+    let broadcasts: Vec<_> = interface
+        .broadcasts
+        .iter()
+        .flat_map(|ip| listen.iter().filter(|own| takes(**own, (*ip).into())).map(|own| (*ip, own.port())))
+        .map(|(ip, port)| format!("{ip}:{port}"))
+        .collect();
+    if targets.is_empty() {
+        return None;
+    }
+    let mut seen = format!("{name}: peers send to {}", targets.join(" or "));
+    if !broadcasts.is_empty() {
+        seen += &format!("; broadcast is {}", broadcasts.join(", "));
+    }
+    Some(Finding::ok(TOPIC, seen))
+}
+
+/// Lists the addresses of an interface that come to a listening socket. One that is good on the link only is listed where
+/// there is no other.
+fn targets(interface: &Interface, own: SocketAddr) -> Vec<SocketAddr> {
+    let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let all = interface.addresses.iter().copied().filter(|ip| takes(own, *ip));
+    let (near, wide): (Vec<_>, Vec<_>) = all.partition(|ip| is_link_local(*ip));
+    let best = if wide.is_empty() { near } else { wide };
+    best.into_iter().map(|ip| SocketAddr::new(ip, own.port())).collect()
+}
+
+/// Tells whether what is sent to an address of this machine comes to a listening socket.
+fn takes(own: SocketAddr, to: IpAddr) -> bool {
+    own.ip() == to || (own.ip().is_unspecified() && (own.is_ipv6() || to.is_ipv4()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level::{Problem, Warning};
+    use super::super::testing::{facts, levels, listening_on, text};
+    use super::*;
+
+    #[test]
+    fn each_interface_tells_what_to_send_to() {
+        let expected =
+            "eth0: peers send to 192.168.7.5:7788 or [2001:db8::5]:7788; broadcast is 192.168.7.255:7788";
+        assert_eq!(text(&findings(&facts())), expected);
+        let seen = text(&findings(&listening_on(&["0.0.0.0:1"])));
+        assert_eq!(seen, "eth0: peers send to 192.168.7.5:1; broadcast is 192.168.7.255:1");
+        assert_eq!(text(&findings(&listening_on(&["192.168.7.5:9"]))), "eth0: peers send to 192.168.7.5:9");
+        assert_eq!(text(&findings(&listening_on(&["127.0.0.1:9"]))), "");
+    }
+
+    #[test]
+    fn a_machine_without_a_network_is_told_so() {
+        let mut facts = facts();
+        facts.interfaces[1].is_running = false;
+        assert_eq!(levels(&findings(&facts)), [Warning]);
+        facts.interfaces[1].is_up = false;
+        assert_eq!(levels(&findings(&facts)), [Problem]);
+    }
+}

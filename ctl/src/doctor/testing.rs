@@ -1,0 +1,79 @@
+//! Made facts for the tests: all is well, unless a test changes something.
+
+use super::daemon::{Reach, Reached};
+use super::network::Interface;
+use super::{Facts, Finding, Level};
+
+const STATUS: &str = r#"{
+    "version": "VERSION", "pid": 4711, "started": "2026-11-22T10:00:00Z", "state": "ok", "problems": [],
+    "listen": ["[::]:7788"], "socket": "/run/s", "data_dir": "/data",
+    "receive_buffer": {"asked": 8388608, "granted": 8388608}, "received": {"datagrams": 12, "bytes": 34},
+    "stored": 12, "queued": 0, "kernel_drops": 0, "dropped": {"denied": 0, "queue_full": 0, "own": 0},
+    "sent": {"datagrams": 0, "failed": 0},
+    "inbox": {"entries": 12, "oldest_id": 1, "newest_id": 12, "bytes": 131072, "max_bytes": 4294967296, "unread": 0}
+}"#;
+
+/// Returns the facts of a machine on which all is well.
+pub(super) fn facts() -> Facts {
+    let status = STATUS.replace("VERSION", env!("CARGO_PKG_VERSION"));
+    let reached = Reached { status: serde_json::from_str(&status).unwrap(), self_tests: Some(Vec::new()) };
+    let loopback = Interface {
+        name: "lo".to_owned(),
+        is_up: true,
+        is_running: true,
+        is_loopback: true,
+        addresses: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
+        broadcasts: Vec::new(),
+    };
+    let addresses = ["192.168.7.5", "2001:db8::5", "fe80::5"].map(|ip| ip.parse().unwrap());
+    let eth0 = Interface {
+        name: "eth0".to_owned(),
+        is_loopback: false,
+        addresses: addresses.to_vec(),
+        broadcasts: vec!["192.168.7.255".parse().unwrap()],
+        ..loopback.clone()
+    };
+    Facts {
+        now: "2026-11-22T12:00:00Z".parse().unwrap(),
+        daemon: Reach::Reached(Box::new(reached)),
+        configured: Ok(Vec::new()),
+        sockets: Vec::new(),
+        interfaces: vec![loopback, eth0],
+        ipv6_disabled: false,
+        rmem_max: Some(8 << 20),
+        firewalls: Vec::new(),
+        clock_synchronised: Some(true),
+        disk: None,
+        peer: None,
+    }
+}
+
+/// Changes what the daemon says of itself.
+pub(super) fn with_status(change: impl FnOnce(&mut udpchat_api::call::Status)) -> Facts {
+    let mut facts = facts();
+    if let Reach::Reached(reached) = &mut facts.daemon {
+        change(&mut reached.status);
+    }
+    facts
+}
+
+/// Returns the facts where the daemon listens on these addresses.
+pub(super) fn listening_on(addresses: &[&str]) -> Facts {
+    with_status(|status| status.listen = addresses.iter().map(|address| address.parse().unwrap()).collect())
+}
+
+/// Returns the facts where no daemon runs, and one would listen on an address.
+pub(super) fn without_daemon(listen: &str) -> Facts {
+    let daemon = Reach::NotReached { tried: Vec::new(), closed_door: None, running: Vec::new() };
+    Facts { daemon, configured: Ok(vec![listen.parse().unwrap()]), ..facts() }
+}
+
+/// Returns the levels of findings.
+pub(super) fn levels(findings: &[Finding]) -> Vec<Level> {
+    findings.iter().map(|finding| finding.level).collect()
+}
+
+/// Returns what was seen, a line each.
+pub(super) fn text(findings: &[Finding]) -> String {
+    findings.iter().map(|finding| finding.seen.as_str()).collect::<Vec<_>>().join("\n")
+}

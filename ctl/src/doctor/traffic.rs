@@ -1,0 +1,57 @@
+//! What has come in, and what became of it.
+
+use super::{Facts, Finding};
+use crate::output::{counted, grouped};
+
+const TOPIC: &str = "traffic";
+
+pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
+    let Some(status) = facts.status() else { return Vec::new() };
+    let received = status.received.datagrams;
+    let mut found = vec![Finding::ok(
+        TOPIC,
+        match received {
+            0 => format!("nothing has come in since the start at {}", status.started),
+            _ => {
+                let stored = grouped(status.stored);
+                format!("{} came in since the start, {stored} are stored", counted(received, "datagram"))
+            }
+        },
+    )];
+    if status.dropped.queue_full > 0 {
+        let lost = counted(status.dropped.queue_full, "datagram");
+        let seen = format!("{lost} were lost because the inbox could not keep up");
+        found.push(
+            Finding::warning(TOPIC, seen)
+                .hint("a faster disk, or fewer senders; each loss is a gap in the inbox"),
+        );
+    }
+    if status.sent.failed > 0 {
+        let failed = counted(status.sent.failed, "message");
+        let seen = format!("{failed} could not be sent");
+        found.push(
+            Finding::warning(TOPIC, seen)
+                .hint("`udpchatctl inbox --direction out` shows them, with the reason"),
+        );
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level::{Fine, Warning};
+    use super::super::testing::{facts, levels, text, with_status};
+    use super::*;
+
+    #[test]
+    fn what_came_and_what_was_lost_is_told() {
+        assert_eq!(text(&findings(&facts())), "12 datagrams came in since the start, 12 are stored");
+        let silent = with_status(|status| status.received.datagrams = 0);
+        assert_eq!(text(&findings(&silent)), "nothing has come in since the start at 2026-11-22T10:00:00Z");
+        let lossy = with_status(|status| {
+            status.dropped.queue_full = 2;
+            status.sent.failed = 1;
+        });
+        assert_eq!(levels(&findings(&lossy)), [Fine, Warning, Warning]);
+    }
+}
