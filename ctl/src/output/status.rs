@@ -2,7 +2,7 @@
 
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
-use jiff::{SpanRound, Timestamp, Unit};
+use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
 use udpchat_api::call::{Dropped, InboxStatus, IndexStatus, State, Status};
 use udpchat_api::safe;
 
@@ -44,11 +44,18 @@ fn state(state: State, palette: Palette) -> String {
 }
 
 fn since(started: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let at = local_time(started, zone);
-    let largest = SpanRound::new().largest(Unit::Day).smallest(Unit::Minute).days_are_24_hours();
-    match (now - started).round(largest) {
-        Ok(span) if span.is_positive() => format!("{at} ({span:#})"),
-        _ => at,
+    format!("{} ({})", local_time(started, zone), span(now - started))
+}
+
+/// Shows how long something has lasted: in seconds, from a minute on in days, hours and minutes.
+pub(crate) fn span(span: Span) -> String {
+    let smallest = if span.get_seconds() < 60 { Unit::Second } else { Unit::Minute };
+    let rounding =
+        SpanRound::new().largest(Unit::Day).smallest(smallest).mode(RoundMode::Trunc).days_are_24_hours();
+    match span.round(rounding) {
+        Ok(span) if !span.is_negative() => format!("{span:#}"),
+        // A clock that was set back.
+        _ => "0s".to_owned(),
     }
 }
 
@@ -109,17 +116,19 @@ fn index(index: &IndexStatus) -> String {
     format!("{reached}{behind}, {}", size(index.bytes))
 }
 
-fn size(bytes: u64) -> String {
+/// Shows a number of bytes in units of 1,024.
+pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use udpchat_api::call::{ReceiveBuffer, SentCounts, Traffic};
+    use udpchat_api::call::{QueueStatus, ReceiveBuffer, SentCounts, Traffic};
 
     fn status() -> Status {
         Status {
+            at: "2026-11-22T13:02:10Z".parse().unwrap(),
             version: "0.1.0".to_owned(),
             pid: 4711,
             started: "2026-11-22T10:00:00Z".parse().unwrap(),
@@ -132,6 +141,7 @@ mod tests {
             received: Traffic { datagrams: 1_234, bytes: 56_789 },
             stored: 1_230,
             queued: 0,
+            queue: QueueStatus { bytes: 0, max_bytes: 16 << 20 },
             kernel_drops: 7,
             dropped: Dropped { denied: 3, queue_full: 1 },
             sent: SentCounts { datagrams: 1, failed: 0 },
@@ -141,6 +151,7 @@ mod tests {
                 oldest_id: 21,
                 newest_id: 1_250,
                 bytes: 131_072,
+                wal_bytes: 32_768,
                 max_bytes: 4 << 30,
                 removed: 20,
                 unread: 5,

@@ -14,14 +14,14 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use udpchat_api::call::{
     AckParams, Call, Empty, InboxParams, PeersParams, ReloadParams, SendParams, StatusParams, StopParams,
-    SubscribeParams, UnsubscribeParams, VersionParams,
+    SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::subscribe::Subscription;
-use super::{ack, failure, inbox, peers, reload, send, status, stop, version};
+use super::{ack, failure, inbox, peers, reload, send, status, stop, talkers, version};
 use crate::daemon::Daemon;
 
 /// How long a client may take to finish a line that it has begun.
@@ -126,6 +126,7 @@ impl Session {
             }
             SendParams::METHOD => done(request, &send::call(daemon, read(request)?).await?),
             InboxParams::METHOD => done(request, &inbox::call(daemon, read(request)?).await?),
+            TalkersParams::METHOD => done(request, &talkers::call(daemon, &read(request)?).await?),
             AckParams::METHOD => done(request, &ack::call(daemon, read(request)?).await?),
             SubscribeParams::METHOD => self.subscribe(request),
             UnsubscribeParams::METHOD => {
@@ -133,10 +134,11 @@ impl Session {
                 self.unsubscribe().await?;
                 done(request, &Empty {})
             }
-            method => {
-                Err(ErrorObject::new(ErrorKind::UnknownMethod, format!("no method is called `{method}`"))
-                    .hint("version, send, inbox, ack, subscribe, unsubscribe, peers, status, reload, stop"))
-            }
+            method => Err(ErrorObject::new(
+                ErrorKind::UnknownMethod,
+                format!("no method is called `{method}`"),
+            )
+            .hint("version, send, inbox, ack, subscribe, unsubscribe, peers, talkers, status, reload, stop")),
         }
     }
 

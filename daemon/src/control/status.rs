@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use udpchat_api::DEFAULT_CONSUMER;
-use udpchat_api::call::{InboxStatus, IndexStatus, ReceiveBuffer, State, Status};
+use udpchat_api::call::{InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, State, Status};
+use udpchat_api::{DEFAULT_CONSUMER, Timestamp};
 
 use crate::daemon::Daemon;
 use crate::inbox::index::whole_ids;
+use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 
 pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
@@ -18,6 +19,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
                 oldest_id: bounds.oldest,
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
+                wal_bytes: reader.wal_bytes(),
                 unread,
                 ..InboxStatus::default()
             };
@@ -38,6 +40,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
     let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
     let books = daemon.queue.books_and(new_drops);
     Status {
+        at: Timestamp::now(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started: daemon.started,
@@ -53,6 +56,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         received: books.received,
         stored: books.stored,
         queued: books.queued(),
+        queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
         kernel_drops: books.kernel_drops,
         dropped: books.dropped,
         sent: books.sent,
