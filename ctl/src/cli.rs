@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Peers,
     /// Show the daemon's state, addresses, counters and problems
     #[command(after_help = help::STATUS)]
-    Status,
+    Status(StatusArgs),
     /// Let the daemon read its configuration again, as SIGHUP does
     Reload,
     /// Stop the daemon, as SIGTERM does, and wait until it has let go
@@ -257,6 +257,23 @@ pub(crate) struct ReplayArgs {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+}
+
+/// `status`: once, or again and again.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Go on showing it, as it changes: on a terminal a full screen, otherwise a line for each interval
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    /// With --watch: ask every T, from 100ms to 1h
+    #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
+    pub(crate) interval: Duration,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let span = crate::time::span(text)?;
+    let (least, most) = crate::watch::INTERVALS;
+    if (least..=most).contains(&span) { Ok(span) } else { Err("it must be 100ms to 1h".to_owned()) }
 }
 
 fn entry_id(text: &str) -> Result<u64, String> {

@@ -2,7 +2,7 @@
 //!
 //! A run parses its arguments (`cli`), finds the daemon (`connect`), runs one `command`, and turns what
 //! happened into an exit code (`error`). All that it knows of the daemon came over the socket; all that it
-//! prints goes through `output`.
+//! prints goes through `output`; a full screen is drawn in `watch`.
 
 mod cli;
 mod command;
@@ -11,6 +11,7 @@ mod error;
 mod output;
 mod payload;
 mod time;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,7 +60,7 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
         Command::Export(arguments) => export::run(context, &arguments).await,
         Command::Replay(arguments) => replay::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
-        Command::Status => status::run(context).await,
+        Command::Status(arguments) => status::run(context, &arguments).await,
         Command::Reload => reload::run(context).await,
         Command::Stop => stop::run(context).await,
         Command::Version => version::run(context).await,

@@ -9,6 +9,7 @@ mod peers;
 mod progress;
 mod sink;
 mod status;
+mod status_line;
 mod style;
 
 use std::cell::OnceCell;
@@ -26,9 +27,11 @@ use udpchat_api::{Entry, safe};
 
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::sink::Sink;
+pub(crate) use self::status::{size, span};
 use self::style::Palette;
 use crate::cli::Look;
 use crate::error::{CtlError, Result};
+use crate::watch::Rates;
 
 /// The buffer of standard output, in bytes: what a pipe takes at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -65,6 +68,16 @@ impl Output {
     /// Returns whether standard output is a terminal, whatever is to be printed.
     pub(crate) fn is_terminal(&self) -> bool {
         self.stdout.get_ref().is_terminal()
+    }
+
+    /// Returns whether standard output has colour.
+    pub(crate) fn has_colour(&self) -> bool {
+        self.palette().is_on()
+    }
+
+    /// Returns the time zone that times are shown in.
+    pub(crate) fn zone(&self) -> &TimeZone {
+        self.zone.get()
     }
 
     /// Returns whether a person is looking at standard error and wants notes there.
@@ -134,6 +147,15 @@ impl Output {
             return self.json(status);
         }
         let text = status::as_text(status, Timestamp::now(), self.zone.get(), self.palette());
+        self.write(text.as_bytes())
+    }
+
+    /// Prints the daemon's state in one line, with its growth since the line before, if that is known.
+    pub(crate) fn status_line(&mut self, status: &Status, rates: Option<&Rates>) -> Result<()> {
+        if self.look.json {
+            return self.json(status);
+        }
+        let text = status_line::as_line(status, rates, self.zone.get(), self.palette());
         self.write(text.as_bytes())
     }
 
@@ -217,6 +239,11 @@ impl LocalZone {
 /// Shows a time for people: local, to the second.
 fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Shows the time of day for people: local, to the second.
+pub(crate) fn clock_time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
 /// Shows a number with separators between the thousands.

@@ -30,3 +30,4 @@ mod retention;
 mod safe_text;
 mod sending;
 mod support;
+mod watch;

@@ -103,4 +103,14 @@ of the inbox that was looked at, UNREAD those of them that `inbox` has not print
 /// Below `status --help`.
 pub(super) const STATUS: &str = "\
 Exits with 0 also where the state is degraded. The counters run from the start of the daemon and balance:
-received = stored + queued + dropped.";
+received = stored + queued + dropped.
+
+--watch ends with q or Ctrl-C. Its plots show the last minutes, the newest on the right, both in one scale. A daemon that
+goes away is waited for; only at the beginning it must be there. Into a pipe or a file it writes a line for each
+interval, with --json the object that `status --json` prints.
+
+Examples:
+  udpchatctl status
+  udpchatctl --json status | jq .inbox.unread
+  udpchatctl status --watch
+  udpchatctl --json status --watch --interval 10s >> status.jsonl";

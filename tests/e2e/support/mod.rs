@@ -7,6 +7,8 @@ mod other_user;
 mod peer;
 mod rpc;
 mod running;
+mod tmux;
+mod tool;
 mod view;
 
 pub(crate) use background::Background;
@@ -17,6 +19,7 @@ pub(crate) use other_user::OtherUser;
 pub(crate) use peer::Peer;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::{Running, outside_program};
+pub(crate) use tmux::Tmux;
 pub(crate) use view::{id, ids, raw, texts};
 
 use std::time::{Duration, Instant};
