@@ -71,16 +71,23 @@ fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
     let sent = status.sent;
     [
         ("receive buffer", format!("{} asked, {granted}", size(buffer.asked))),
-        (
-            "received",
-            format!("{}, {}", counted(received.datagrams, "datagram"), counted(received.bytes, "byte")),
-        ),
+        ("received", format!("{}, {}", counted(received.datagrams, "datagram"), size(received.bytes))),
         ("stored", grouped(status.stored)),
-        ("queued", grouped(status.queued)),
+        ("queued", queued(status)),
         ("kernel drops", drops),
         ("dropped", dropped(&status.dropped)),
         ("sent", format!("{}, {} failed", counted(sent.datagrams, "datagram"), grouped(sent.failed))),
     ]
+}
+
+/// What waits, and where there is any, whether it fills the queue.
+fn queued(status: &Status) -> String {
+    match status.queued {
+        0 => "0".to_owned(),
+        queued => {
+            format!("{}, {} of {}", grouped(queued), size(status.queue.bytes), size(status.queue.max_bytes))
+        }
+    }
 }
 
 fn dropped(dropped: &Dropped) -> String {
@@ -107,8 +114,11 @@ fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
 }
 
 fn index(index: &IndexStatus) -> String {
-    let reached =
-        if index.newest_id == 0 { "empty".to_owned() } else { format!("up to #{}", index.newest_id) };
+    let reached = match (index.newest_id, index.behind) {
+        (0, 0) => return "none: so few entries need none".to_owned(),
+        (0, _) => "just begun".to_owned(),
+        (newest_id, _) => format!("up to #{newest_id}"),
+    };
     let behind = match index.behind {
         0 => String::new(),
         behind => format!(", {} behind", grouped(behind)),
@@ -138,10 +148,10 @@ mod tests {
             socket: "/run/s".into(),
             data_dir: "/data".into(),
             receive_buffer: ReceiveBuffer { asked: 8 << 20, granted: 425_984 },
-            received: Traffic { datagrams: 1_234, bytes: 56_789 },
+            received: Traffic { datagrams: 1_236, bytes: 56_789 },
             stored: 1_230,
-            queued: 0,
-            queue: QueueStatus { bytes: 0, max_bytes: 16 << 20 },
+            queued: 2,
+            queue: QueueStatus { bytes: 1_024, max_bytes: 16 << 20 },
             kernel_drops: 7,
             dropped: Dropped { denied: 3, queue_full: 1 },
             sent: SentCounts { datagrams: 1, failed: 0 },
@@ -173,9 +183,9 @@ listening on:    [::]:7788
 control socket:  /run/s
 data directory:  /data
 receive buffer:  8.0 MiB asked, 416.0 KiB granted
-received:        1,234 datagrams, 56,789 bytes
+received:        1,236 datagrams, 55.5 KiB
 stored:          1,230
-queued:          0
+queued:          2, 1.0 KiB of 16.0 MiB
 kernel drops:    7
 dropped:         4 (denied 3, queue full 1)
 sent:            1 datagram, 0 failed
@@ -188,9 +198,26 @@ index:           up to #1023, 128.0 KiB
 
     #[test]
     fn an_index_shows_how_far_it_is() {
-        assert_eq!(index(&IndexStatus::default()), "empty, 0 B");
+        assert_eq!(index(&IndexStatus::default()), "none: so few entries need none");
+        let begun = IndexStatus { newest_id: 0, behind: 1_024, bytes: 32_768 };
+        assert_eq!(index(&begun), "just begun, 1,024 behind, 32.0 KiB");
         let behind = IndexStatus { newest_id: 2_047, behind: 10_240, bytes: 1 << 20 };
         assert_eq!(index(&behind), "up to #2047, 10,240 behind, 1.0 MiB");
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_told_as_exactly_as_it_matters() {
+        let began: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let table = [
+            ("2026-11-22T10:00:00.9Z", "0s"),
+            ("2026-11-22T10:00:59.9Z", "59s"),
+            ("2026-11-22T10:01:59Z", "1m"),
+            ("2026-11-24T11:02:03Z", "2d 1h 2m"),
+            ("2026-11-22T09:00:00Z", "0s"),
+        ];
+        for (now, expected) in table {
+            assert_eq!(span(now.parse::<Timestamp>().unwrap() - began), expected, "{now}");
+        }
     }
 
     #[test]
