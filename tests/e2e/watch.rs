@@ -25,10 +25,11 @@ fn watching(daemon: &Daemon, flags: &[&str]) -> Running {
 /// Reads objects until one meets a condition, and returns all of them.
 #[track_caller]
 fn until(watch: &mut Running, is_so: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let mut seen = vec![watch.json()];
-    while !seen.last().is_some_and(&is_so) {
+    let mut seen = Vec::new();
+    eventually("such an object", || {
         seen.push(watch.json());
-    }
+        seen.last().is_some_and(&is_so).then_some(())
+    });
     seen
 }
 
@@ -64,15 +65,11 @@ fn without_json_it_is_a_line_with_the_growth_a_second() {
     let first = watch.line();
     assert!(first.ends_with("  ok  received 0  stored 0  queued 0  dropped 0  unread 0"), "{first}");
     daemon.hear(&Peer::new(), ["a", "b", "c"]);
-    let mut line = watch.line();
-    while !line.contains("received 3 +") {
-        assert!(line.contains("  ok  received 0 +0/s  stored 0 +0/s  queued 0"), "{line}");
-        line = watch.line();
-    }
+    let line =
+        eventually("a line of all", || Some(watch.line()).filter(|line| line.contains("received 3 +")));
+    assert!(!line.contains("received 3 +0/s"), "they came in this interval: {line}");
     let quiet = "  ok  received 3 +0/s  stored 3 +0/s  queued 0  dropped 0  unread 3";
-    while !line.ends_with(quiet) {
-        line = watch.line();
-    }
+    eventually("a quiet line", || watch.line().ends_with(quiet).then_some(()));
 }
 
 #[test]
@@ -167,9 +164,8 @@ fn a_full_screen_follows_the_daemon() {
     assert!(screen.contains(&daemon.listen()[0].to_string()), "{screen}");
     let peer = Peer::new();
     daemon.hear(&peer, ["a"; 40]);
-    let screen = tmux.shows(&format!("100 %  ■■■■■■■■■■  {}", peer.name()));
-    assert!(screen.contains("40 in all") && screen.contains("40 unread"), "{screen}");
-    tmux.shows("40 in all\n");
+    tmux.shows(&format!("100 %  ■■■■■■■■■■  {}", peer.name()));
+    tmux.until("all of them", |screen| screen.contains("40 in all\n") && screen.contains("40 unread"));
     tmux.resize(40, 12);
     tmux.until("the narrow screen", |screen| screen.lines().any(|line| line == "inbox     40 entries"));
     tmux.resize(120, 40);
