@@ -16,7 +16,7 @@ pub(super) fn as_line(status: &Status, rates: Option<&Rates>, zone: &TimeZone, p
     };
     let growth =
         |of: fn(&Rates) -> u64| rates.map(|rates| format!(" +{}/s", grouped(of(rates)))).unwrap_or_default();
-    let dropped = match status.kernel_drops + status.dropped.total() {
+    let dropped = match status.kernel_drops + status.dropped.queue_full + status.dropped.denied {
         0 => "0".to_owned(),
         dropped => palette.paint(ALERT, &grouped(dropped)),
     };
