@@ -81,7 +81,7 @@ pub(crate) enum Command {
     Peers,
     /// Show the daemon's state, addresses, counters and problems
     #[command(after_help = help::STATUS)]
-    Status,
+    Status(StatusArgs),
     /// Say why nothing arrives: port, addresses, firewall, buffer, access, disk, self-test
     #[command(after_help = help::DOCTOR)]
     Doctor(DoctorArgs),
@@ -326,6 +326,23 @@ pub(crate) struct DoctorArgs {
     /// Look at what is between here and PEER, too: a name, an address or a host
     #[arg(value_name = "PEER", add = ArgValueCandidates::new(complete::peers))]
     pub(crate) peer: Option<String>,
+}
+
+/// `status`: once, or again and again.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Go on showing it, as it changes: on a terminal a full screen, otherwise a line for each interval
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    /// With --watch: ask every T, from 100ms to 1h
+    #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
+    pub(crate) interval: Duration,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let span = crate::time::span(text)?;
+    let (least, most) = crate::watch::INTERVALS;
+    if (least..=most).contains(&span) { Ok(span) } else { Err("it must be 100ms to 1h".to_owned()) }
 }
 
 /// What the arguments came to.

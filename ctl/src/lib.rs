@@ -2,7 +2,8 @@
 //!
 //! A run parses its arguments (`cli`), finds the daemon (`connect`), runs one `command`, and turns what
 //! happened into an exit code (`error`). All that it knows of the daemon came over the socket; all that it
-//! prints goes through `output`. Only `doctor` looks at the machine itself.
+//! prints goes through `output`; full screens are drawn in `chat` and `watch`. Only `doctor` looks at the machine
+//! itself.
 
 mod chat;
 mod cli;
@@ -15,6 +16,7 @@ mod manual;
 mod output;
 mod payload;
 mod time;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -75,7 +77,7 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
         Command::Recode(arguments) => recode::run(context, &arguments).await,
         Command::Chat(arguments) => chat::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
-        Command::Status => status::run(context).await,
+        Command::Status(arguments) => status::run(context, &arguments).await,
         Command::Doctor(arguments) => command::doctor::run(context, &arguments).await,
         Command::Reload => reload::run(context).await,
         Command::Stop => stop::run(context).await,

@@ -11,6 +11,7 @@ mod progress;
 mod recoded;
 mod sink;
 mod status;
+mod status_line;
 mod style;
 
 use std::cell::OnceCell;
@@ -30,10 +31,12 @@ pub(crate) use self::entry::loss;
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::recoded::RecodeReport;
 pub(crate) use self::sink::Sink;
+pub(crate) use self::status::{size, span};
 use self::style::Palette;
 use crate::cli::Look;
 use crate::doctor::Finding;
 use crate::error::{CtlError, Result};
+use crate::watch::Rates;
 
 /// The buffer of standard output, in bytes: what a pipe takes at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -75,6 +78,11 @@ impl Output {
     /// Returns whether standard output has colour.
     pub(crate) fn has_colour(&self) -> bool {
         self.palette().is_on()
+    }
+
+    /// Returns the time zone that times are shown in.
+    pub(crate) fn zone(&self) -> &TimeZone {
+        self.zone.get()
     }
 
     /// Returns whether a person is looking at standard error and wants notes there.
@@ -166,6 +174,15 @@ impl Output {
             return self.json(status);
         }
         let text = status::as_text(status, Timestamp::now(), self.zone.get(), self.palette());
+        self.write(text.as_bytes())
+    }
+
+    /// Prints the daemon's state in one line, with its growth since the line before, if that is known.
+    pub(crate) fn status_line(&mut self, status: &Status, rates: Option<&Rates>) -> Result<()> {
+        if self.look.json {
+            return self.json(status);
+        }
+        let text = status_line::as_line(status, rates, self.zone.get(), self.palette());
         self.write(text.as_bytes())
     }
 
@@ -274,6 +291,11 @@ pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
 /// Shows a time for people: local, to the second.
 fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Shows the time of day for people: local, to the second.
+pub(crate) fn clock_time(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()
 }
 
 /// Shows a number with separators between the thousands.

@@ -65,7 +65,7 @@ fn only_the_daemon_knows_the_database_and_the_udp_sockets() {
 }
 
 #[test]
-fn only_the_client_knows_colours_and_tables() {
+fn only_the_client_knows_colours_tables_and_screens() {
     for library in ["anstream", "anstyle", "comfy-table", "ratatui", "unicode-width"] {
         assert_eq!(users_of(library), ["udpchat-ctl"], "{library}");
     }

@@ -37,3 +37,4 @@ mod safe_text;
 mod sending;
 mod support;
 mod waiting;
+mod watch;

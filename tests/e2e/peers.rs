@@ -234,3 +234,36 @@ fn peers_lists_the_named_and_the_seen_with_what_they_speak() {
         assert!(table.contains(text), "{text} is not in\n{table}");
     }
 }
+
+#[test]
+fn talkers_tell_who_sends_most_and_go_on_from_where_they_were() {
+    let (third, other) = (Peer::new(), Peer::new());
+    // By its address alone: what comes from any port of it is its.
+    let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.2\"\n", &[]);
+    let bobs = [Peer::at("127.0.0.2:0"), Peer::at("127.0.0.2:0")];
+    daemon.hear(&other, ["four", "four", "four"]);
+    for peer in &bobs {
+        daemon.hear(peer, ["one", "one"]);
+    }
+    daemon.hear(&third, ["1"]);
+    let mut rpc = daemon.rpc();
+    let all = rpc.call("talkers", json!({}));
+    let expected = json!({
+        "talkers": [
+            { "name": "bob", "address": "127.0.0.2", "messages": 4, "bytes": 12 },
+            { "address": other.name(), "messages": 3, "bytes": 12 },
+            { "address": third.name(), "messages": 1, "bytes": 1 },
+        ],
+        "after": 0, "next": 8, "messages": 8,
+    });
+    assert_eq!(all, expected);
+    daemon.hear(&other, ["again"]);
+    let next = rpc.call("talkers", json!({ "after": all["next"], "limit": 1 }));
+    let again = json!([{ "address": other.name(), "messages": 1, "bytes": 5 }]);
+    assert_eq!((&next["talkers"], &next["after"], &next["next"]), (&again, &json!(8), &json!(9)));
+    let first = rpc.call("talkers", json!({ "limit": 1 }));
+    assert_eq!((first["talkers"].as_array().unwrap().len(), &first["messages"]), (1, &json!(9)));
+    for limit in [0, 101] {
+        assert_eq!(rpc.error("talkers", json!({ "limit": limit }))["data"]["kind"], "invalid_params");
+    }
+}

@@ -202,10 +202,15 @@ pub(super) const STATUS: &str = "\
 Exits with 0 also where the state is degraded. The counters run from the start of the daemon and balance: \
 received = stored + queued + dropped.
 
+--watch ends with q or Ctrl-C. Its plots show the last minutes, the newest on the right, both in one scale. A daemon that \
+goes away is waited for; only at the beginning it must be there. Into a pipe or a file it writes a line for each \
+interval, with --json the object that `status --json` prints.
+
 Examples:
   udpchatctl status
   udpchatctl --json status | jq .inbox.unread
-  udpchatctl --json status | jq -e '.state == \"ok\"' > /dev/null || echo look";
+  udpchatctl status --watch
+  udpchatctl --json status --watch --interval 10s >> status.jsonl";
 
 /// Below `reload --help`.
 pub(super) const RELOAD: &str = "\

@@ -174,3 +174,19 @@ fn how_a_wrong_line_is_answered_is_read_without_parsing_it() {
     assert_eq!(peek(&["--color", "always", "bogus"]).color, ColorChoice::Always);
     assert_eq!(peek(&["--color"]).color, ColorChoice::Auto);
 }
+
+#[test]
+fn an_interval_needs_the_watch_and_has_limits() {
+    let interval = |line: &[&str]| match accepted(line).command {
+        Command::Status(StatusArgs { interval, watch }) => (watch, interval),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(interval(&["status"]), (false, Duration::from_secs(1)));
+    assert_eq!(interval(&["status", "-w", "-i", "100ms"]), (true, Duration::from_millis(100)));
+    assert_eq!(interval(&["status", "--watch", "--interval", "1h"]), (true, Duration::from_secs(3_600)));
+    for line in
+        [&["status", "--interval", "5s"][..], &["status", "-w", "-i", "99ms"], &["status", "-w", "-i", "61m"]]
+    {
+        assert!(is_refused(line), "{line:?}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
-use jiff::{SpanRound, Timestamp, Unit};
+use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
 use udpchat_api::call::{Dropped, GroupStatus, InboxStatus, IndexStatus, State, Status};
 use udpchat_api::safe;
 
@@ -53,11 +53,18 @@ fn state(state: State, palette: Palette) -> String {
 }
 
 fn since(started: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    let at = local_time(started, zone);
-    let largest = SpanRound::new().largest(Unit::Day).smallest(Unit::Minute).days_are_24_hours();
-    match (now - started).round(largest) {
-        Ok(span) if span.is_positive() => format!("{at} ({span:#})"),
-        _ => at,
+    format!("{} ({})", local_time(started, zone), span(now - started))
+}
+
+/// Shows how long something has lasted: in seconds, from a minute on in days, hours and minutes.
+pub(crate) fn span(span: Span) -> String {
+    let smallest = if span.get_seconds() < 60 { Unit::Second } else { Unit::Minute };
+    let rounding =
+        SpanRound::new().largest(Unit::Day).smallest(smallest).mode(RoundMode::Trunc).days_are_24_hours();
+    match span.round(rounding) {
+        Ok(span) if !span.is_negative() => format!("{span:#}"),
+        // A clock that was set back.
+        _ => "0s".to_owned(),
     }
 }
 
@@ -73,16 +80,23 @@ fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
     let sent = status.sent;
     [
         ("receive buffer", format!("{} asked, {granted}", size(buffer.asked))),
-        (
-            "received",
-            format!("{}, {}", counted(received.datagrams, "datagram"), counted(received.bytes, "byte")),
-        ),
+        ("received", format!("{}, {}", counted(received.datagrams, "datagram"), size(received.bytes))),
         ("stored", grouped(status.stored)),
-        ("queued", grouped(status.queued)),
+        ("queued", queued(status)),
         ("kernel drops", drops),
         ("dropped", dropped(&status.dropped)),
         ("sent", format!("{}, {} failed", counted(sent.datagrams, "datagram"), grouped(sent.failed))),
     ]
+}
+
+/// What waits, and where there is any, whether it fills the queue.
+fn queued(status: &Status) -> String {
+    match status.queued {
+        0 => "0".to_owned(),
+        queued => {
+            format!("{}, {} of {}", grouped(queued), size(status.queue.bytes), size(status.queue.max_bytes))
+        }
+    }
 }
 
 fn dropped(dropped: &Dropped) -> String {
@@ -113,8 +127,11 @@ fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
 }
 
 fn index(index: &IndexStatus) -> String {
-    let reached =
-        if index.newest_id == 0 { "empty".to_owned() } else { format!("up to #{}", index.newest_id) };
+    let reached = match (index.newest_id, index.behind) {
+        (0, 0) => return "none: so few entries need none".to_owned(),
+        (0, _) => "just begun".to_owned(),
+        (newest_id, _) => format!("up to #{newest_id}"),
+    };
     let behind = match index.behind {
         0 => String::new(),
         behind => format!(", {} behind", grouped(behind)),
@@ -122,17 +139,19 @@ fn index(index: &IndexStatus) -> String {
     format!("{reached}{behind}, {}", size(index.bytes))
 }
 
-fn size(bytes: u64) -> String {
+/// Shows a number of bytes in units of 1,024.
+pub(crate) fn size(bytes: u64) -> String {
     ByteSize::b(bytes).display().iec().to_string()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use udpchat_api::call::{AccessStatus, ReceiveBuffer, SentCounts, Traffic};
+    use udpchat_api::call::{AccessStatus, QueueStatus, ReceiveBuffer, SentCounts, Traffic};
 
     fn status() -> Status {
         Status {
+            at: "2026-11-22T13:02:10Z".parse().unwrap(),
             version: "0.1.0".to_owned(),
             pid: 4711,
             started: "2026-11-22T10:00:00Z".parse().unwrap(),
@@ -149,9 +168,10 @@ mod tests {
             socket: "/run/s".into(),
             data_dir: "/data".into(),
             receive_buffer: ReceiveBuffer { asked: 8 << 20, granted: 425_984 },
-            received: Traffic { datagrams: 1_234, bytes: 56_789 },
+            received: Traffic { datagrams: 1_236, bytes: 56_789 },
             stored: 1_230,
-            queued: 0,
+            queued: 2,
+            queue: QueueStatus { bytes: 1_024, max_bytes: 16 << 20 },
             kernel_drops: 7,
             dropped: Dropped { denied: 3, queue_full: 1, own: 2 },
             access: AccessStatus::default(),
@@ -162,6 +182,7 @@ mod tests {
                 oldest_id: 21,
                 newest_id: 1_250,
                 bytes: 131_072,
+                wal_bytes: 32_768,
                 max_bytes: 4 << 30,
                 removed: 20,
                 unread: 5,
@@ -185,9 +206,9 @@ group:           ff02::1%eth9, joined nowhere
 control socket:  /run/s
 data directory:  /data
 receive buffer:  8.0 MiB asked, 416.0 KiB granted
-received:        1,234 datagrams, 56,789 bytes
+received:        1,236 datagrams, 55.5 KiB
 stored:          1,230
-queued:          0
+queued:          2, 1.0 KiB of 16.0 MiB
 kernel drops:    7
 dropped:         6 (denied 3, queue full 1, own messages back from groups 2)
 sent:            1 datagram, 0 failed
@@ -200,9 +221,26 @@ index:           up to #1023, 128.0 KiB
 
     #[test]
     fn an_index_shows_how_far_it_is() {
-        assert_eq!(index(&IndexStatus::default()), "empty, 0 B");
+        assert_eq!(index(&IndexStatus::default()), "none: so few entries need none");
+        let begun = IndexStatus { newest_id: 0, behind: 1_024, bytes: 32_768 };
+        assert_eq!(index(&begun), "just begun, 1,024 behind, 32.0 KiB");
         let behind = IndexStatus { newest_id: 2_047, behind: 10_240, bytes: 1 << 20 };
         assert_eq!(index(&behind), "up to #2047, 10,240 behind, 1.0 MiB");
+    }
+
+    #[test]
+    fn a_time_that_has_passed_is_told_as_exactly_as_it_matters() {
+        let began: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let table = [
+            ("2026-11-22T10:00:00.9Z", "0s"),
+            ("2026-11-22T10:00:59.9Z", "59s"),
+            ("2026-11-22T10:01:59Z", "1m"),
+            ("2026-11-24T11:02:03Z", "2d 1h 2m"),
+            ("2026-11-22T09:00:00Z", "0s"),
+        ];
+        for (now, expected) in table {
+            assert_eq!(span(now.parse::<Timestamp>().unwrap() - began), expected, "{now}");
+        }
     }
 
     #[test]

@@ -35,6 +35,11 @@ macro_rules! call {
     };
 }
 
+// Behind the macro, which it uses.
+mod talkers;
+
+pub use self::talkers::{Talker, TalkersAnswer, TalkersParams};
+
 call! {
     /// Asks for the daemon's version.
     VersionParams, "version" -> VersionAnswer, {}
@@ -392,6 +397,9 @@ call! {
 /// `received.datagrams = stored + dropped + queued`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Status {
+    /// When this was so, by the daemon's clock.
+    #[serde(default)]
+    pub at: Timestamp,
     /// The daemon's version.
     pub version: String,
     /// The daemon's process id.
@@ -419,6 +427,9 @@ pub struct Status {
     pub stored: u64,
     /// How many received datagrams are on their way to the inbox.
     pub queued: u64,
+    /// The queue that they wait in.
+    #[serde(default)]
+    pub queue: QueueStatus,
     /// How many datagrams the kernel dropped, since nobody fetched them in time.
     pub kernel_drops: u64,
     /// How many received datagrams were dropped, by reason.
@@ -473,6 +484,15 @@ pub struct Traffic {
     pub datagrams: u64,
     /// Bytes of payload.
     pub bytes: u64,
+}
+
+/// The queue before the inbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+pub struct QueueStatus {
+    /// What waits in it, in bytes, what the writer holds already not included.
+    pub bytes: u64,
+    /// What it may hold, in bytes: beyond, datagrams are dropped.
+    pub max_bytes: u64,
 }
 
 /// Datagrams that were received and not stored, by reason.
@@ -536,6 +556,10 @@ pub struct InboxStatus {
     pub newest_id: u64,
     /// The size of its files, in bytes.
     pub bytes: u64,
+    /// How much of that is the write-ahead log, in bytes: what has gone to the disk and not yet into the database
+    /// proper, and room for more of it.
+    #[serde(default)]
+    pub wal_bytes: u64,
     /// What it may take on the disk, its index included, in bytes: beyond, the oldest entries go.
     #[serde(default)]
     pub max_bytes: u64,

@@ -17,6 +17,7 @@ pub(crate) mod socket;
 mod status;
 mod stop;
 mod subscribe;
+mod talkers;
 mod version;
 
 use std::sync::Arc;

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use udpchat_api::call::{
     AckParams, Call, Empty, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams, SendParams,
-    StatusParams, StopParams, SubscribeParams, UnsubscribeParams, VersionParams,
+    StatusParams, StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
@@ -23,7 +23,7 @@ use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::ahead::Ahead;
 use super::subscribe::Subscription;
-use super::{ack, failure, inbox, peers, recode, reload, self_test, send, status, stop, version};
+use super::{ack, failure, inbox, peers, recode, reload, self_test, send, status, stop, talkers, version};
 use crate::daemon::Daemon;
 
 /// How long a client may take to finish a line that it has begun.
@@ -180,6 +180,7 @@ impl Session {
                 Ok(Answered { then: Then::Stop, ..done(request, &Empty {})? })
             }
             InboxParams::METHOD => done(request, &inbox::call(daemon, read(request)?).await?),
+            TalkersParams::METHOD => done(request, &talkers::call(daemon, &read(request)?).await?),
             AckParams::METHOD => done(request, &ack::call(daemon, read(request)?).await?),
             RecodeParams::METHOD => done(request, &recode::call(daemon, read(request)?).await?),
             SubscribeParams::METHOD => self.subscribe(request),
@@ -192,7 +193,7 @@ impl Session {
                 ErrorKind::UnknownMethod,
                 format!("no method is called `{method}`"),
             )
-            .hint("version, send, inbox, ack, recode, subscribe, unsubscribe, peers, status, self_test, reload, stop")),
+            .hint("version, send, inbox, ack, recode, subscribe, unsubscribe, peers, talkers, status, self_test, reload, stop")),
         }
     }
 

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use udpchat_api::DEFAULT_CONSUMER;
-use udpchat_api::call::{AccessStatus, InboxStatus, IndexStatus, ReceiveBuffer, Refusal, State, Status};
+use udpchat_api::call::{
+    AccessStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
+};
+use udpchat_api::{DEFAULT_CONSUMER, Timestamp};
 use udpchat_config::Network;
 
 use crate::clock::from_ns;
 use crate::daemon::Daemon;
 use crate::inbox::index::whole_ids;
+use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::receive::refused;
 
@@ -21,6 +24,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
                 oldest_id: bounds.oldest,
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
+                wal_bytes: reader.wal_bytes(),
                 unread,
                 ..InboxStatus::default()
             };
@@ -41,6 +45,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
     let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
     let books = daemon.queue.books_and(new_drops);
     Status {
+        at: Timestamp::now(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: std::process::id(),
         started: daemon.started,
@@ -57,6 +62,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         received: books.received,
         stored: books.stored,
         queued: books.queued(),
+        queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
         kernel_drops: books.kernel_drops,
         dropped: books.dropped,
         access: access(daemon),

@@ -324,6 +324,11 @@ impl Queue {
         self.books_and(|| 0)
     }
 
+    /// Returns how much waits in it, in bytes.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.lock().heap.size_bytes() as u64
+    }
+
     /// Returns the counters, with the kernel's newest drops added, which `new_drops` tells: those that no
     /// [`Intake::kernel_drops`] has counted yet.
     pub(crate) fn books_and(&self, new_drops: impl FnOnce() -> u64) -> Books {

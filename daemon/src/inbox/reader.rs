@@ -4,6 +4,8 @@
 //! of ids, each a transaction of its own, since a long one would keep the write-ahead log from being cut back. Where
 //! the [`index`](super::index) knows that nothing wanted can be, they do not look.
 
+mod talkers;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -19,6 +21,8 @@ use super::address::unpack;
 use super::index::clue::Clue;
 use super::index::{Anchor, Index, Key};
 use super::{Body, Kind, LaterDetail, Stored, schema};
+
+pub(crate) use self::talkers::Said;
 
 /// How many ids one transaction looks at.
 const WINDOW_IDS: u64 = 2_000;
@@ -329,11 +333,17 @@ impl Reader {
 
     /// Returns the size of the inbox's files, in bytes.
     pub(crate) fn size_bytes(&self) -> u64 {
-        let size = |suffix: &str| {
-            let path = self.data_dir.join(format!("{}{suffix}", schema::FILE_NAME));
-            std::fs::metadata(path).map_or(0, |metadata| metadata.len())
-        };
-        size("") + size("-wal")
+        self.file_bytes("") + self.wal_bytes()
+    }
+
+    /// Returns the size of the write-ahead log, in bytes.
+    pub(crate) fn wal_bytes(&self) -> u64 {
+        self.file_bytes("-wal")
+    }
+
+    fn file_bytes(&self, suffix: &str) -> u64 {
+        let path = self.data_dir.join(format!("{}{suffix}", schema::FILE_NAME));
+        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
     }
 
     /// Returns the bounds of what may be seen.

@@ -158,3 +158,24 @@ fn a_peer_is_found_that_was_not_heard_for_long() {
     assert_eq!(last("1.2.3.4:6", true), None);
     assert_eq!(last("1.2.3.4", false), None);
 }
+
+#[test]
+fn who_said_how_much_is_counted_above_an_id_and_in_the_newest_part_only() {
+    let (_folder, reader) = inbox();
+    let peer: SocketAddr = "1.2.3.4:5".parse().unwrap();
+    let received = |ids: std::ops::RangeInclusive<u64>| {
+        let messages = ids.filter(|id| kind_of(*id) == Kind::Received).count() as u64;
+        Said { messages, bytes: messages }
+    };
+    let (said, ids) = reader.said(0).unwrap();
+    assert_eq!((said.get(&peer), ids), (Some(&received(101..=ENTRIES)), (100, ENTRIES)));
+    let (said, ids) = reader.said(4_900).unwrap();
+    assert_eq!((said.get(&peer), ids), (Some(&received(4_901..=ENTRIES)), (4_900, ENTRIES)));
+    for beyond in [ENTRIES, ENTRIES + 1, u64::MAX] {
+        let (said, ids) = reader.said(beyond).unwrap();
+        assert!(said.is_empty() && ids == (ENTRIES, ENTRIES), "{beyond}");
+    }
+    // As if the newest 100 had been committed and not yet been published.
+    reader.publish(ENTRIES - 100);
+    assert_eq!(reader.said(4_800).unwrap().0.get(&peer), Some(&received(4_801..=ENTRIES - 100)));
+}

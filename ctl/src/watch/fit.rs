@@ -1,0 +1,111 @@
+//! Fits the parts of the screen into its size: facts into lines of its width, the plots and the lists into its height.
+
+use ratatui::style::{Modifier, Style};
+use ratatui::text::{Line, Span};
+
+/// The width of the column of labels.
+const LABEL_WIDTH: usize = 10;
+
+/// The blanks between two facts.
+const BETWEEN: usize = 3;
+
+/// A labelled row of facts, which goes on below itself where the width is not enough.
+pub(super) fn row(label: &'static str, facts: Vec<Span<'static>>, width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let mut spans =
+        vec![Span::styled(format!("{label:LABEL_WIDTH$}"), Style::new().add_modifier(Modifier::DIM))];
+    let mut used = LABEL_WIDTH;
+    for fact in facts {
+        let (is_first, needed) = (spans.len() == 1, fact.width());
+        if !is_first && used + BETWEEN + needed > width {
+            lines.push(Line::from(std::mem::replace(&mut spans, vec![blanks(LABEL_WIDTH)])));
+            used = LABEL_WIDTH;
+        } else if !is_first {
+            spans.push(blanks(BETWEEN));
+            used += BETWEEN;
+        }
+        used += needed;
+        spans.push(fact);
+    }
+    lines.push(Line::from(spans));
+    lines
+}
+
+fn blanks(count: usize) -> Span<'static> {
+    Span::raw(" ".repeat(count))
+}
+
+/// How the height of the screen is shared out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Heights {
+    /// The empty lines between the parts.
+    pub(super) between: u16,
+    /// The bars of each plot, without its title; none: the plot is left out.
+    pub(super) received: u16,
+    pub(super) stored: u16,
+    /// The list of talkers, with its title.
+    pub(super) talkers: u16,
+    pub(super) footer: u16,
+}
+
+/// The most rows that the bars of a plot take.
+const MAX_BARS: u16 = 6;
+
+/// The least rows that a list with a title takes.
+const MIN_LIST: u16 = 2;
+
+impl Heights {
+    /// Shares out what is left of the height beside the `fixed` lines, which are always there.
+    pub(super) fn share(height: u16, fixed: u16) -> Self {
+        let mut left = height.saturating_sub(fixed);
+        let footer = u16::from(left > 2 * MIN_LIST);
+        left -= footer;
+        // One between top and plots, plots and facts, facts and talkers, if there is plenty.
+        let between = u16::from(left >= 16);
+        left -= 3 * between;
+        let bars = (left / 3).saturating_sub(1).min(MAX_BARS);
+        match left {
+            0..2 => Self { footer, ..Self::default() },
+            2..8 => Self { between, received: 1, talkers: list(left - 2), footer, ..Self::default() },
+            _ => Self { between, received: bars, stored: bars, talkers: list(left - 2 * (bars + 1)), footer },
+        }
+    }
+}
+
+/// A list of a title and nothing is left out.
+fn list(rows: u16) -> u16 {
+    if rows < MIN_LIST { 0 } else { rows }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(width: usize) -> Vec<String> {
+        let facts = ["queued 12", "index 3 behind", "disk 中文"].map(Span::raw).to_vec();
+        row("waiting", facts, width).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn facts_go_on_below_their_label() {
+        assert_eq!(shown(80), ["waiting   queued 12   index 3 behind   disk 中文"]);
+        assert_eq!(shown(47), ["waiting   queued 12   index 3 behind", "          disk 中文"]);
+        assert_eq!(shown(5), ["waiting   queued 12", "          index 3 behind", "          disk 中文"]);
+    }
+
+    #[test]
+    fn the_height_is_never_exceeded_and_plots_shrink_before_they_vanish() {
+        for height in 0..200 {
+            for fixed in 0..12 {
+                let heights = Heights::share(height, fixed);
+                let Heights { between, received, stored, talkers, footer } = heights;
+                let plot = |bars: u16| if bars == 0 { 0 } else { bars + 1 };
+                let used = fixed + 3 * between + plot(received) + plot(stored) + talkers + footer;
+                assert!(used <= height.max(fixed), "{height} {fixed} {heights:?}");
+            }
+        }
+        assert_eq!(Heights::share(4, 4), Heights::default());
+        let full = Heights { between: 1, received: 3, stored: 3, talkers: 5, footer: 1 };
+        assert_eq!(Heights::share(24, 7), full);
+    }
+}
