@@ -71,6 +71,9 @@ fn however_many_there_are_each_is_recoded_and_found_through_the_index() {
     daemon.hear(&peer, (0..MANY).map(say));
     eventually("the index", || (daemon.status()["index"]["newest_id"].as_u64() > Some(2_000)).then_some(()));
     assert!(grep(&daemon, "слово1500").is_empty());
+    // A step of the daemon is bounded, and says from where to go on.
+    let step = daemon.rpc().call("recode", json!({ "as": "big5" }));
+    assert_eq!((&step["recoded"], &step["next"], &step["more"]), (&json!(256), &json!(256), &json!(true)));
     let report = daemon.ctl(&["--json", "recode", "--as", "koi8-r", "--all"]).json();
     assert_eq!(report[0]["recoded"], MANY);
     assert_eq!(grep(&daemon, "слово1500 "), [1501]);
