@@ -120,6 +120,11 @@ impl Facts {
         }
     }
 
+    /// Counts the datagrams of others that came in: not what we have sent to groups, and what came back.
+    fn received_of_others(status: &Status) -> u64 {
+        status.received.datagrams.saturating_sub(status.dropped.own)
+    }
+
     /// Returns the ports that are listened on, each once.
     pub(crate) fn ports(&self) -> Vec<u16> {
         let mut ports: Vec<u16> =

@@ -37,7 +37,7 @@ fn was_or_were(datagrams: u64) -> String {
 }
 
 fn nothing_else_came(status: &Status) -> bool {
-    status.received.datagrams == status.dropped.denied
+    Facts::received_of_others(status) == status.dropped.denied
 }
 
 /// Lists the addresses that were refused last.

@@ -39,12 +39,13 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     found.extend(link(peer, address));
     found.extend(refusal(facts, address));
     found.extend(sent(peer));
-    found.push(heard(peer, address));
+    found.push(heard(facts, peer, address));
     found
 }
 
 fn route(peer: &PeerFacts, address: SocketAddr) -> Finding {
-    let name = if peer.name == address.to_string() { String::new() } else { format!("{} is ", peer.name) };
+    let is_itself = [address.to_string(), address.ip().to_string()].contains(&peer.name);
+    let name = if is_itself { String::new() } else { format!("{} is ", peer.name) };
     match &peer.source {
         Ok(source) => Finding::ok(TOPIC, format!("{name}{address}: there is a route to it, from {source}")),
         Err(why) => Finding::problem(TOPIC, format!("{name}{address}: it cannot be reached: {why}"))
@@ -111,12 +112,17 @@ fn sent(peer: &PeerFacts) -> Option<Finding> {
     })
 }
 
-fn heard(peer: &PeerFacts, address: SocketAddr) -> Finding {
+fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
     match &peer.last_heard {
         Some(Message { id, at, .. }) => Finding::ok(TOPIC, format!("its last message is #{id} of {at}")),
-        None => Finding::warning(TOPIC, format!("no message from {} is in the inbox", address.ip())).hint(
-            "does it send to an address of this machine that is listed above? `tcpdump -n udp port PORT` shows what arrives",
-        ),
+        None => {
+            let port = facts.ports().first().copied().unwrap_or_default();
+            let seen = format!("no message from {} is in the inbox", address.ip());
+            Finding::warning(TOPIC, seen).hint(format!(
+                "does it send to an address of this machine that is listed above? `sudo tcpdump -n udp port {port}` shows \
+                 what arrives"
+            ))
+        }
     }
 }
 

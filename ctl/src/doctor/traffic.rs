@@ -7,7 +7,7 @@ const TOPIC: &str = "traffic";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(status) = facts.status() else { return Vec::new() };
-    let received = status.received.datagrams;
+    let received = Facts::received_of_others(status);
     let mut found = vec![Finding::ok(
         TOPIC,
         match received {
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn what_came_and_what_was_lost_is_told() {
         assert_eq!(text(&findings(&facts())), "12 datagrams came in since the start, 12 are stored");
-        let silent = with_status(|status| status.received.datagrams = 0);
+        let silent = with_status(|status| status.dropped.own = 12);
         assert_eq!(text(&findings(&silent)), "nothing has come in since the start at 2026-11-22T10:00:00Z");
         let lossy = with_status(|status| {
             status.dropped.queue_full = 2;

@@ -31,6 +31,8 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
             Ok((inbox, index(reader, bounds)))
         })
         .await;
+    // Before the problems: a group that is joined has none.
+    let groups = daemon.groups.status();
     let mut problems = daemon.health.problems();
     let (inbox, index) = inbox.unwrap_or_else(|error| {
         problems.push(error.message);
@@ -52,7 +54,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         state: if problems.is_empty() { State::Ok } else { State::Degraded },
         problems,
         listen: daemon.listeners.iter().map(|listener| listener.local).collect(),
-        groups: daemon.groups.status(),
+        groups,
         socket: settings.socket.value.clone(),
         data_dir: settings.data_dir.value.clone(),
         receive_buffer: ReceiveBuffer {

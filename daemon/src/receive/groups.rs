@@ -31,15 +31,16 @@ pub(crate) struct Groups {
     listeners: Vec<Arc<Listener>>,
     own: Arc<OwnAddresses>,
     health: Arc<Health>,
+    /// Held for the length of a step, which may wait for the kernel.
     state: Mutex<State>,
+    /// What the last step came to. Held for a moment only.
+    outcome: Mutex<Arc<[Outcome]>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     configured: Vec<Group>,
     joined: BTreeSet<Membership>,
-    /// What each configured group came to, in their order.
-    outcome: Vec<Outcome>,
 }
 
 /// A group joined through one socket on one interface.
@@ -53,8 +54,9 @@ struct Membership {
 }
 
 /// Where a group is joined.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Outcome {
+    group: Group,
     /// Name and number of each interface.
     on: Vec<(String, u32)>,
 }
@@ -68,7 +70,13 @@ impl Groups {
         health: Arc<Health>,
     ) -> Self {
         let state = State { configured: settings.groups.to_vec(), ..State::default() };
-        Self { listeners: listeners.to_vec(), own, health, state: Mutex::new(state) }
+        Self {
+            listeners: listeners.to_vec(),
+            own,
+            health,
+            state: Mutex::new(state),
+            outcome: Mutex::new(Arc::new([])),
+        }
     }
 
     /// Takes over a new configuration: leaves and joins. May wait for the kernel.
@@ -108,20 +116,18 @@ impl Groups {
 
     /// Tells each configured group and the interfaces on which it is joined.
     pub(crate) fn status(&self) -> Vec<GroupStatus> {
-        let state = self.lock();
-        let row = |(group, outcome): (&Group, &Outcome)| GroupStatus {
-            group: group.to_string(),
+        let row = |outcome: &Outcome| GroupStatus {
+            group: outcome.group.to_string(),
             interfaces: outcome.on.iter().map(|(name, _)| name.clone()).collect(),
         };
-        state.configured.iter().zip(&state.outcome).map(row).collect()
+        self.outcome().iter().map(row).collect()
     }
 
     /// Returns the number of the interface that the configuration names for a group, where it is joined there.
     pub(crate) fn interface_of(&self, group: IpAddr) -> Option<u32> {
-        let state = self.lock();
-        let mut both = state.configured.iter().zip(&state.outcome);
-        both.find(|(configured, _)| configured.ip() == group && configured.interface().is_some())
-            .and_then(|(_, outcome)| Some(outcome.on.first()?.1))
+        let is_meant =
+            |outcome: &&Outcome| outcome.group.ip() == group && outcome.group.interface().is_some();
+        self.outcome().iter().find(is_meant).and_then(|outcome| Some(outcome.on.first()?.1))
     }
 
     fn step(&self, state: &mut State, changes: &Changes) {
@@ -134,18 +140,21 @@ impl Groups {
         let plans: Vec<_> = state.configured.iter().map(|group| plan(group, &interfaces.list)).collect();
         let wanted = plans.iter().flat_map(|plan| self.memberships(plan)).collect();
         self.leave_all_but(state, &wanted);
-        state.outcome.clear();
+        let mut outcomes = Vec::with_capacity(plans.len());
         for (number, plan) in plans.into_iter().enumerate() {
-            let (outcome, problem) = self.join_all(&mut state.joined, &plan);
+            let (on, problem) = self.join_all(&mut state.joined, &plan);
+            let group = state.configured[number].clone();
             match problem.or(plan.problem) {
                 Some(problem) => {
-                    let text = format!("group {} is not joined {problem}", state.configured[number]);
+                    let text = format!("group {group} is not joined {problem}");
                     self.health.report(Place::Group(number), text);
                 }
                 None => self.health.clear(Place::Group(number)),
             }
-            state.outcome.push(outcome);
+            outcomes.push(Outcome { group, on });
         }
+        // After the problems: who sees a group joined sees none of its old ones.
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcomes.into();
     }
 
     /// Leaves what the kernel has forgotten with its interface, so that it can be joined again.
@@ -179,13 +188,17 @@ impl Groups {
     }
 
     /// Joins what of a plan is not joined yet; returns where it is joined, and what stands in the way of the rest.
-    fn join_all(&self, joined: &mut BTreeSet<Membership>, plan: &Plan) -> (Outcome, Option<String>) {
-        let (mut outcome, mut problem) = (Outcome::default(), None);
+    fn join_all(
+        &self,
+        joined: &mut BTreeSet<Membership>,
+        plan: &Plan,
+    ) -> (Vec<(String, u32)>, Option<String>) {
+        let (mut on, mut problem) = (Vec::new(), None);
         if !self.listeners.iter().any(|listener| listener.takes_group(plan.group)) {
             let (family, any) =
                 if plan.group.is_ipv4() { ("IPv4", "[::] or 0.0.0.0") } else { ("IPv6", "[::]") };
             return (
-                outcome,
+                on,
                 Some(format!("at all: no address in `listen` takes groups of {family}, as {any} does")),
             );
         }
@@ -193,11 +206,11 @@ impl Groups {
         for interface in &plan.on {
             let mut on_this = memberships.iter().filter(|membership| membership.interface == interface.index);
             match on_this.try_for_each(|membership| self.join(joined, membership)) {
-                Ok(()) => outcome.on.push((interface.name.clone(), interface.index)),
+                Ok(()) => on.push((interface.name.clone(), interface.index)),
                 Err(error) => problem = Some(not_joined(interface, &error)),
             }
         }
-        (outcome, problem)
+        (on, problem)
     }
 
     fn join(&self, joined: &mut BTreeSet<Membership>, membership: &Membership) -> io::Result<()> {
@@ -217,6 +230,10 @@ impl Groups {
         done.map(|()| {
             joined.insert(*membership);
         })
+    }
+
+    fn outcome(&self) -> Arc<[Outcome]> {
+        Arc::clone(&self.outcome.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

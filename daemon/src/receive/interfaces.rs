@@ -93,13 +93,33 @@ impl Interfaces {
 
 impl Own {
     fn add(&mut self, entry: &InterfaceAddress) {
-        self.addresses.extend(entry.address.as_ref().and_then(ip));
-        if let Some(IpAddr::V4(broadcast)) = entry.broadcast.as_ref().and_then(ip)
-            && entry.flags.contains(InterfaceFlags::IFF_BROADCAST)
-        {
-            self.broadcasts.insert(broadcast);
+        let Some(own) = entry.address.as_ref().and_then(ip) else { return };
+        self.addresses.insert(own);
+        let v4 = |address: Option<&SockaddrStorage>| match address.and_then(ip) {
+            Some(IpAddr::V4(ip)) => Some(ip),
+            _ => None,
+        };
+        if let IpAddr::V4(own) = own {
+            let told = v4(entry.broadcast.as_ref());
+            self.broadcasts.extend(broadcasts(own, v4(entry.netmask.as_ref()), told));
         }
     }
+}
+
+/// Lists the broadcast addresses of a network: the one that the system tells, and the last one of the network, to which
+/// the kernel listens in any case. Where nobody has set one, systems tell the address itself.
+fn broadcasts(
+    own: Ipv4Addr,
+    mask: Option<Ipv4Addr>,
+    told: Option<Ipv4Addr>,
+) -> impl Iterator<Item = Ipv4Addr> {
+    /// A network of two addresses, or of one, has none for everybody.
+    const LONGEST_PREFIX: u32 = 30;
+    let last = mask
+        .map(Ipv4Addr::to_bits)
+        .filter(|mask| mask.leading_ones() <= LONGEST_PREFIX)
+        .map(|mask| Ipv4Addr::from_bits(own.to_bits() | !mask));
+    told.into_iter().chain(last).filter(move |broadcast| *broadcast != own)
 }
 
 impl Interface {
@@ -132,6 +152,22 @@ mod tests {
         assert!(found.own.has(localhost) && !found.own.is_for_many(localhost));
         let loopback = found.list.iter().find(|interface| interface.has_ipv4 && interface.index == 1);
         assert!(loopback.is_some_and(|interface| interface.is_up), "{found:?}");
+    }
+
+    #[test]
+    fn the_broadcast_address_of_a_network_is_known_also_where_nobody_has_set_one() {
+        let list = |own: &str, mask: &str, told: &str| -> Vec<_> {
+            let told = Some(told.parse().unwrap());
+            let found = broadcasts(own.parse().unwrap(), Some(mask.parse().unwrap()), told);
+            found.map(|ip| ip.to_string()).collect()
+        };
+        assert_eq!(list("10.1.0.1", "255.255.255.0", "10.1.0.1"), ["10.1.0.255"]);
+        assert_eq!(list("10.1.0.1", "255.255.0.0", "10.1.0.255"), ["10.1.0.255", "10.1.255.255"]);
+        assert_eq!(list("10.1.0.1", "255.255.255.252", "10.1.0.1"), ["10.1.0.3"]);
+        for mask in ["255.255.255.254", "255.255.255.255"] {
+            assert!(list("10.1.0.1", mask, "10.1.0.1").is_empty());
+        }
+        assert_eq!(list("127.0.0.1", "255.0.0.0", "127.0.0.1"), ["127.255.255.255"]);
     }
 
     #[test]

@@ -43,7 +43,7 @@ impl Network {
     pub(crate) fn connect(&self, name: &str, number: u8) {
         self.cable(name);
         for (host, own) in [(&self.here, 1), (&self.there, 2)] {
-            host.ip(&format!("address add 10.{number}.0.{own}/24 broadcast + dev {name}"));
+            host.ip(&format!("address add 10.{number}.0.{own}/24 dev {name}"));
             // Without the seconds in which the kernel looks for another host with the same address.
             host.ip(&format!("address add fe80::{number}:{own}/64 dev {name} nodad"));
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use nix::ifaddrs::getifaddrs;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -26,13 +26,22 @@ pub(super) fn interfaces() -> Vec<Interface> {
         interface.is_running |= entry.flags.contains(InterfaceFlags::IFF_RUNNING);
         interface.is_loopback |= entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
         interface.addresses.extend(entry.address.as_ref().and_then(ip));
-        if let Some(IpAddr::V4(broadcast)) = entry.broadcast.as_ref().and_then(ip)
-            && entry.flags.contains(InterfaceFlags::IFF_BROADCAST)
-        {
-            interface.broadcasts.push(broadcast);
-        }
+        interface.broadcasts.extend(broadcast(&entry));
     }
     found.into_values().collect()
+}
+
+/// Returns the address for everybody on a network: the last one, which every host there listens to, whatever it was told.
+fn broadcast(entry: &InterfaceAddress) -> Option<Ipv4Addr> {
+    /// A network of two addresses, or of one, has none for everybody.
+    const LONGEST_PREFIX: u32 = 30;
+    let (IpAddr::V4(own), IpAddr::V4(mask)) = (ip(entry.address.as_ref()?)?, ip(entry.netmask.as_ref()?)?)
+    else {
+        return None;
+    };
+    let has_one = entry.flags.contains(InterfaceFlags::IFF_BROADCAST)
+        && mask.to_bits().leading_ones() <= LONGEST_PREFIX;
+    has_one.then(|| Ipv4Addr::from_bits(own.to_bits() | !mask.to_bits()))
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
