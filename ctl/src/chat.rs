@@ -38,8 +38,12 @@ use crate::cli::ChatArgs;
 use crate::command::Context;
 use crate::error::{CtlError, Result};
 
-/// The shortest time between two frames: about sixty a second.
+/// The shortest time between two frames that news makes: about sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
+/// The shortest time to a frame that a key makes: an echo does not wait for the frames of a flood.
+const KEY_FRAME: Duration = Duration::from_millis(4);
+/// How many keys are taken in before a frame shows them: far more than anybody types.
+const KEYS_AT_ONCE: usize = 256;
 /// How much news is taken in before the keys are looked at again.
 const NEWS_AT_ONCE: usize = 64;
 /// How long the system may take to stop the program when it is suspended. Where nobody could wake it, it does not.
@@ -61,7 +65,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     let screen = Screen::enter()?;
     let events = screen::events()?;
     let link = Link::start(client, context.socket);
-    let mut chat = Chat { model, screen, events, link, theme, areas: None, changed: true, drawn: None };
+    let mut chat =
+        Chat { model, screen, events, link, theme, areas: None, changed: true, by_key: false, drawn: None };
     let done = chat.run(&mut signals).await;
     chat.screen.leave();
     chat.link.end().await;
@@ -90,8 +95,9 @@ struct Chat {
     theme: Theme,
     /// Where things are on the screen, for the mouse.
     areas: Option<Areas>,
-    /// Whether the screen shows something else than the model.
+    /// Whether the screen shows something else than the model, and whether a key has made that.
     changed: bool,
+    by_key: bool,
     /// When the last frame was drawn.
     drawn: Option<Instant>,
 }
@@ -106,13 +112,10 @@ enum Flow {
 impl Chat {
     async fn run(&mut self, signals: &mut Signals) -> Result<()> {
         loop {
-            // All keys that are there, before the frame that shows them.
-            while let Ok(event) = self.events.try_recv() {
-                if self.event(event, signals).await? == Flow::Over {
-                    return Ok(());
-                }
+            if self.take_keys(signals).await? == Flow::Over {
+                return Ok(());
             }
-            let due = self.drawn.map_or_else(Instant::now, |drawn| drawn + FRAME);
+            let due = self.due();
             if self.changed && due <= Instant::now() {
                 self.draw()?;
             }
@@ -137,6 +140,23 @@ impl Chat {
                 }
             }
         }
+    }
+
+    /// Takes in the keys that are there already, before the frame that shows them.
+    async fn take_keys(&mut self, signals: &mut Signals) -> Result<Flow> {
+        for _ in 0..KEYS_AT_ONCE {
+            let Ok(event) = self.events.try_recv() else { break };
+            if self.event(event, signals).await? == Flow::Over {
+                return Ok(Flow::Over);
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    /// Returns when the next frame may be drawn.
+    fn due(&self) -> Instant {
+        let pause = if self.by_key { KEY_FRAME } else { FRAME };
+        self.drawn.map_or_else(Instant::now, |drawn| drawn + pause)
     }
 
     /// Takes in more news that is there already, but not all of a flood: keys come first.
@@ -167,7 +187,7 @@ impl Chat {
                 self.model.notice = Some(format!("the mouse {whose}; Alt+M changes that"));
             }
         }
-        self.changed = true;
+        (self.changed, self.by_key) = (true, true);
         Ok(Flow::On)
     }
 
@@ -188,10 +208,9 @@ impl Chat {
             *areas = Some(laid_out);
         });
         drawn.map_err(|error| unusable(&error))?;
-        self.changed = false;
+        (self.changed, self.by_key) = (false, false);
         self.drawn = Some(Instant::now());
-        // What was drawn is read now, which the list of peers shows with the next frame.
-        self.changed |= self.model.drawn();
+        self.model.drawn();
         Ok(())
     }
 

@@ -217,6 +217,27 @@ fn it_goes_on_when_the_daemon_is_back_without_loss_or_anything_twice() {
 }
 
 #[test]
+fn who_is_far_behind_goes_on_from_now_and_has_the_rest_as_history() {
+    const MESSAGES: u32 = 40_000;
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.hears("before");
+    chat.tmux.shows("< before");
+    chat.tmux.press(&["C-z"]);
+    chat.tmux.shows("topped");
+    chat.daemon.hear(&chat.bob, (0..MESSAGES).map(|number| format!("message {number:05}")));
+    chat.tmux.shell("fg");
+    chat.tmux.shows(&format!("message {:05}", MESSAGES - 1));
+    // What was jumped over is there, without a hole.
+    (0..15).for_each(|_| chat.tmux.press_often("PageUp", 100));
+    let last = MESSAGES - 1_500 * 19;
+    let screen = chat.tmux.shows(&format!("message {:05}", last - 10));
+    assert!(!screen.contains("new below"), "{screen}");
+    let numbers: Vec<u32> =
+        screen.lines().filter_map(|line| line.split_once("message ")?.1.parse().ok()).collect();
+    assert!(numbers.len() > 15 && numbers.windows(2).all(|two| two[0] + 1 == two[1]), "{screen}");
+}
+
+#[test]
 fn the_terminal_is_as_before_after_every_end() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.press(&["C-q"]);

@@ -154,6 +154,11 @@ impl Stage {
 
     /// Draws and answers until nothing is asked any more.
     pub(super) fn settle(&mut self) {
+        self.settle_but(|_| false);
+    }
+
+    /// Draws and answers until nothing is asked any more, but for some requests, which get no answer.
+    pub(super) fn settle_but(&mut self, unanswered: impl Fn(&Request) -> bool) {
         loop {
             let whole = Rect::new(0, 0, self.size.0, self.size.1);
             lay_out(&mut self.model, whole);
@@ -162,7 +167,7 @@ impl Stage {
             if requests.is_empty() {
                 return;
             }
-            for request in requests {
+            for request in requests.into_iter().filter(|request| !unanswered(request)) {
                 self.serve(request);
             }
         }
@@ -208,7 +213,8 @@ impl Stage {
         InboxAnswer { entries, next, more, unread: 0 }
     }
 
-    fn peers(&self) -> Vec<Peer> {
+    /// Lists the peers as the daemon does.
+    pub(super) fn peers(&self) -> Vec<Peer> {
         let mut peers: Vec<Peer> =
             self.named.iter().map(|(name, address)| self.peer(Some(name), address)).collect();
         let mut others: Vec<String> = Vec::new();

@@ -349,6 +349,13 @@ impl Model {
             return;
         };
         self.rows = conversation.fit(pane);
+        // The messages at the end of the conversation are on the screen, and read.
+        if conversation.is_following()
+            && conversation.loaded
+            && let Some(row) = self.roster.get_mut(&conversation.key)
+        {
+            (row.unread, row.seen_id) = (0, self.live_id);
+        }
         self.ask_on();
     }
 
@@ -363,23 +370,14 @@ impl Model {
         }
     }
 
-    /// Takes note that what was laid out has been drawn: the messages at the end of the conversation are read. When
-    /// nobody has unread messages any more, everything counts as read.
-    /// True if that changes what is to be shown.
-    pub(super) fn drawn(&mut self) -> bool {
-        let mut changed = false;
-        let seen = |open: &&Conversation| open.is_following() && open.loaded;
-        if let Some(key) = self.conversation.as_ref().filter(seen).map(|open| open.key.clone())
-            && let Some(row) = self.roster.get_mut(&key)
-        {
-            changed = mem::take(&mut row.unread) > 0;
-        }
+    /// Takes note that what was laid out has been drawn. When nobody has unread messages any more, everything counts as
+    /// read.
+    pub(super) fn drawn(&mut self) {
         let is_all_read = self.has_peers && self.line == Line::Online && self.roster.unread() == 0;
         if is_all_read && self.live_id > self.acked_id {
             self.acked_id = self.live_id;
             self.requests.push(Request::Ack(self.live_id));
         }
-        changed
     }
 
     /// Puts what has not got out into the conversation.

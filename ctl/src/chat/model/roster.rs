@@ -28,6 +28,8 @@ pub(in crate::chat) struct Row {
     pub(in crate::chat) last_heard: Option<Timestamp>,
     /// The newest message that came from it.
     pub(super) last_id: Option<u64>,
+    /// The newest entry when its last message was on the screen.
+    pub(super) seen_id: u64,
     /// How many messages from it were not shown yet.
     pub(in crate::chat) unread: u64,
     /// What its messages are to be sent in from now on.
@@ -223,7 +225,11 @@ fn renewed(peer: Peer, before: Option<Row>, anew: bool) -> Row {
     let known = before.is_some();
     let mut row = before.unwrap_or_default();
     if anew || !known {
-        row.unread = if known && row.last_id >= peer.last_id { row.unread } else { peer.unread };
+        row.unread = match peer.last_id {
+            last if last <= Some(row.seen_id) => 0,
+            last if known && last <= row.last_id => row.unread,
+            _ => peer.unread,
+        };
         row.last_id = row.last_id.max(peer.last_id);
     }
     row.last_heard = row.last_heard.max(peer.last_heard);

@@ -181,6 +181,15 @@ fn what_was_missed_in_a_long_absence_is_read_anew() {
     assert_eq!(texts(&stage).last(), Some(&"499"));
     (0..50).for_each(|_| stage.key(Action::PageUp));
     assert_eq!(texts(&stage).len(), 501);
+    // What was on the screen is not unread again because the list of peers comes anew.
+    let mut peers = stage.peers();
+    peers[0].unread = 501;
+    stage.model.update(Update::Online { after: 501, is_whole: false, unread: 501 });
+    // The newest page comes and is drawn before the list.
+    stage.settle_but(|request| matches!(request, Request::Peers));
+    stage.model.act(Action::PageUp);
+    stage.model.update(Update::Peers(Ok(peers)));
+    assert_eq!(unread(&stage, "bob"), 0);
 }
 
 #[test]
