@@ -227,7 +227,7 @@ fn keep_groups(daemon: &Daemon) -> io::Result<()> {
     let groups = &daemon.groups;
     // Before the first look, so that no change is missed.
     let links = Links::watch();
-    groups.follow(&Changes::default());
+    groups.follow(Changes::default());
     match links {
         Ok(links) => {
             let groups = Arc::clone(groups);

@@ -41,6 +41,10 @@ pub(crate) struct Groups {
 struct State {
     configured: Vec<Group>,
     joined: BTreeSet<Membership>,
+    /// What has changed since the last step that could be taken.
+    changes: Changes,
+    /// Why the kernel does not tell of changes, if so.
+    unwatched: Option<String>,
 }
 
 /// A group joined through one socket on one interface.
@@ -86,14 +90,14 @@ impl Groups {
             self.health.clear(Place::Group(number));
         }
         state.configured = settings.groups.to_vec();
-        self.step(&mut state, &Changes::default());
+        self.step(&mut state);
     }
 
     /// Follows what the kernel tells, as long as the daemon runs.
     pub(crate) fn keep(&self, mut links: Links) {
         loop {
             match links.wait() {
-                Ok(changes) => self.follow(&changes),
+                Ok(changes) => self.follow(changes),
                 Err(error) => return self.cannot_watch(&error),
             }
             thread::sleep(GATHER);
@@ -106,12 +110,24 @@ impl Groups {
             "changes of network interfaces cannot be watched ({}): groups are joined at start and at a reload only",
             reason(error)
         );
-        self.health.report(Place::Links, problem);
+        let mut state = self.lock();
+        state.unwatched = Some(problem);
+        self.report_links(&state, None);
+    }
+
+    /// Reports what is wrong with interfaces in general, which matters only where there are groups.
+    fn report_links(&self, state: &State, unlisted: Option<String>) {
+        match unlisted.or_else(|| state.unwatched.clone()).filter(|_| !state.configured.is_empty()) {
+            Some(problem) => self.health.report(Place::Links, problem),
+            None => self.health.clear(Place::Links),
+        }
     }
 
     /// Brings what is joined in line with what is wanted, after changes. May wait for the kernel.
-    pub(crate) fn follow(&self, changes: &Changes) {
-        self.step(&mut self.lock(), changes);
+    pub(crate) fn follow(&self, changes: Changes) {
+        let mut state = self.lock();
+        state.changes.add(changes);
+        self.step(&mut state);
     }
 
     /// Tells each configured group and the interfaces on which it is joined.
@@ -130,13 +146,21 @@ impl Groups {
         self.outcome().iter().find(is_meant).and_then(|outcome| Some(outcome.on.first()?.1))
     }
 
-    fn step(&self, state: &mut State, changes: &Changes) {
+    fn step(&self, state: &mut State) {
         let interfaces = match Interfaces::now() {
             Ok(interfaces) => interfaces,
-            Err(error) => return self.cannot_watch(&error),
+            Err(error) => {
+                let problem = format!(
+                    "network interfaces cannot be listed ({}): groups stay as they are",
+                    reason(&error)
+                );
+                return self.report_links(state, Some(problem));
+            }
         };
+        self.report_links(state, None);
         self.own.set(interfaces.own.clone());
-        self.forget(state, changes);
+        let changes = std::mem::take(&mut state.changes);
+        self.forget(state, &changes);
         let plans: Vec<_> = state.configured.iter().map(|group| plan(group, &interfaces.list)).collect();
         let wanted = plans.iter().flat_map(|plan| self.memberships(plan)).collect();
         self.leave_all_but(state, &wanted);

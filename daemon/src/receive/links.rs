@@ -17,6 +17,14 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
+    /// Adds later ones.
+    pub(super) fn add(&mut self, later: Self) {
+        self.is_unclear |= later.is_unclear;
+        for index in later.removed {
+            self.remove(index);
+        }
+    }
+
     fn remove(&mut self, index: u32) {
         self.removed.insert(index);
         self.is_unclear |= self.removed.len() > MAX_REMOVED;
@@ -145,6 +153,15 @@ mod tests {
         let messages = [message(new, 2, 33), message(gone, 3, 45), message(gone, 7, 32)].concat();
         assert_eq!(noted(&messages), Changes { removed: [3, 7].into(), is_unclear: false });
         assert_eq!(noted(&message(new, 2, 40)), Changes::default());
+    }
+
+    #[test]
+    fn later_changes_are_added() {
+        let mut changes = noted(&message(libc::RTM_DELLINK, 3, 32));
+        changes.add(noted(&message(libc::RTM_DELLINK, 4, 32)));
+        assert_eq!(changes, Changes { removed: [3, 4].into(), is_unclear: false });
+        changes.add(Changes { is_unclear: true, ..Changes::default() });
+        assert!(changes.is_unclear);
     }
 
     #[test]

@@ -32,9 +32,6 @@ impl Network {
             return None;
         };
         let there = here.another();
-        for host in [&here, &there] {
-            host.ip("link set lo up");
-        }
         Some(Self { here, there })
     }
 
@@ -77,8 +74,11 @@ impl Host {
     }
 
     fn held_by(unshare: &mut Command) -> Option<Self> {
-        // `cat` ends when the test does, however that ends.
-        let piped = unshare.args(["sh", "-c", "echo ready; exec cat"]).stdin(Stdio::piped());
+        // `cat` ends when the test does, however that ends. Some machines let everybody make namespaces, and nobody do
+        // anything in them: that shows at the first interface.
+        let script = "\"$1\" link set lo up && echo ready && exec cat";
+        let ip = tool::path("ip").unwrap();
+        let piped = unshare.args(["sh", "-c", script, "sh"]).arg(ip).stdin(Stdio::piped());
         let mut holder = piped.stdout(Stdio::piped()).spawn().unwrap();
         let mut ready = [0; 6];
         match std::io::Read::read_exact(holder.stdout.as_mut().unwrap(), &mut ready) {
