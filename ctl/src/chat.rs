@@ -10,7 +10,6 @@ mod fixture;
 mod keys;
 mod link;
 mod model;
-mod screen;
 mod theme;
 mod view;
 mod wrap;
@@ -31,12 +30,12 @@ use udpchat_config::Encoding;
 use self::keys::{Meaning, meaning};
 use self::link::Link;
 use self::model::Model;
-use self::screen::{Screen, unusable};
 use self::theme::Theme;
 use self::view::Areas;
 use crate::cli::ChatArgs;
 use crate::command::Context;
 use crate::error::{CtlError, Result};
+use crate::screen::{self, Screen, unusable};
 
 /// The shortest time between two frames that news makes: about sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
@@ -62,7 +61,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     let mut signals = Signals::new()?;
     let (peer, encoding) = (arguments.peer.clone(), arguments.encoding.clone());
     let model = Model::new(Timestamp::now, crate::time::local_zone(), peer, encoding);
-    let screen = Screen::enter()?;
+    let screen = Screen::enter_to_talk()?;
     let events = screen::events()?;
     let link = Link::start(client, context.socket);
     let mut chat =

@@ -15,6 +15,7 @@ mod error;
 mod manual;
 mod output;
 mod payload;
+mod screen;
 mod time;
 mod watch;
 

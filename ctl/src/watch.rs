@@ -1,32 +1,34 @@
 //! `status --watch`: the daemon's state as it changes, until it is ended.
 //!
-//! On a terminal it is a full screen (`screen`) that `view` draws from a `model`; elsewhere a line, or with --json
+//! On a terminal it is a full screen ([`crate::screen`]) that `view` draws from a `model`; elsewhere a line, or with --json
 //! an object, for each interval (`lines`). The answers come over a `link` that connects again when the daemon
 //! was gone. What a second brought is told by the difference of two answers (`rates`, `talkers`).
 
 mod fit;
+mod keys;
 mod lines;
 mod link;
 mod model;
 mod rates;
-mod screen;
 mod talkers;
 mod view;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use nix::sys::signal::{Signal, raise};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
+use self::keys::Key;
 use self::link::{Answer, Link};
 use self::model::Model;
 pub(crate) use self::rates::Rates;
-use self::screen::{Key, Screen};
 use self::view::Look;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
+use crate::screen::{self, Screen, unusable};
 
 /// How long an interval may be.
 pub(crate) const INTERVALS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3_600));
@@ -35,7 +37,7 @@ pub(crate) const INTERVALS: (Duration, Duration) = (Duration::from_millis(100), 
 pub(crate) async fn run(output: &mut Output, socket: Option<PathBuf>, interval: Duration) -> Result<()> {
     let mut link = Link::new(socket);
     let first = link.ask().await?;
-    if output.is_for_a_person() && screen::is_possible() {
+    if output.is_for_a_person() && screen::can_place_text() {
         full_screen(link, first, interval, Look::of(output)).await
     } else {
         lines::run(output, link, first, interval).await
@@ -46,25 +48,40 @@ async fn full_screen(link: Link, first: Answer, interval: Duration, look: Look) 
     let began = Instant::now();
     let mut model = Model::new(first, interval);
     let mut signals = Signals::new()?;
-    let mut screen = Screen::open(look.colour).map_err(|error| lost(&error))?;
-    let mut keys = screen::keys();
+    let mut screen = Screen::enter()?;
+    let mut events = screen::events()?;
     let mut answers = answers(link, interval);
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        screen.draw(|frame| view::draw(frame, &model, &look)).map_err(|error| lost(&error))?;
+        let drawn = screen.terminal.draw(|frame| view::draw(frame, &model, &look));
+        drawn.map_err(|error| unusable(&error))?;
         let event = tokio::select! {
             // Whoever wants to leave comes before what there is to see.
             biased;
             key = signals.next() => Event::Key(key),
-            key = keys.recv() => Event::Key(key.unwrap_or(Key::End)),
+            // An error means that the terminal is gone.
+            event = events.recv() => match event {
+                Some(Ok(event)) => match keys::meaning(&event) {
+                    Some(key) => Event::Key(key),
+                    None => continue,
+                },
+                Some(Err(_)) | None => Event::Key(Key::End),
+            },
             Some(answer) = answers.recv() => Event::Answer(Box::new(answer)),
             _ = ticks.tick() => Event::Tick,
         };
         match event {
             Event::Key(Key::End) => return Ok(()),
-            Event::Key(Key::Suspend) => screen.suspend().map_err(|error| lost(&error))?,
-            Event::Key(Key::Anew) => screen.begin_anew().map_err(|error| lost(&error))?,
+            Event::Key(Key::Suspend) => {
+                screen.leave();
+                raise(Signal::SIGTSTP).map_err(|error| unusable(&error.into()))?;
+                screen.enter_again()?;
+            }
+            Event::Key(Key::Anew) => {
+                screen.leave();
+                screen.enter_again()?;
+            }
             Event::Key(Key::Resized) => {}
             Event::Answer(answer) => model.take(*answer, began.elapsed()),
             Event::Tick => model.tick(began.elapsed()),
@@ -99,8 +116,8 @@ fn answers(mut link: Link, interval: Duration) -> mpsc::Receiver<Result<Answer>>
 
 /// The signals that end it, and the one that tells that it goes on after a stop.
 struct Signals {
-    ends: [Signal; 3],
-    continued: Signal,
+    ends: [unix::Signal; 3],
+    continued: unix::Signal,
 }
 
 impl Signals {
@@ -130,8 +147,4 @@ impl Signals {
             _ = self.continued.recv() => Key::Anew,
         }
     }
-}
-
-fn lost(error: &std::io::Error) -> CtlError {
-    CtlError::failed("the terminal cannot be used").caused_by(error)
 }

@@ -6,12 +6,12 @@ use super::*;
 
 /// Tells the program, run again, to panic.
 const PANIC: &str = "UDPCHAT_TEST_PANIC";
-const TEST: &str = "chat::screen::tests::a_panic_gives_the_terminal_back";
+const TEST: &str = "screen::tests::a_panic_gives_the_terminal_back";
 
 #[test]
 fn a_panic_gives_the_terminal_back() {
     if std::env::var_os(PANIC).is_some() {
-        let _screen = Screen::enter().unwrap();
+        let _screen = Screen::enter_to_talk().unwrap();
         panic!("on purpose");
     }
     let program = std::env::current_exe().unwrap();

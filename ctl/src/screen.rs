@@ -1,4 +1,4 @@
-//! The terminal: taken over while the chat runs, and given back as it was, however the chat ends.
+//! The terminal: taken over for a full screen, and given back as it was, however that ends.
 
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
@@ -30,8 +30,10 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal, taken over. Dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Screen {
-    pub(super) terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+pub(crate) struct Screen {
+    pub(crate) terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Whether pasted text is told apart from typed text.
+    knows_paste: bool,
     has_mouse: bool,
 }
 
@@ -40,13 +42,12 @@ impl Screen {
     ///
     /// # Errors
     /// Wrong use, with what works there as the hint.
-    pub(super) fn check() -> Result<()> {
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    pub(crate) fn check() -> Result<()> {
         let why = if !io::stdin().is_terminal() {
             "standard input is no terminal"
         } else if !io::stdout().is_terminal() {
             "standard output is no terminal"
-        } else if is_dumb {
+        } else if !can_place_text() {
             "this terminal (TERM=dumb) cannot place text"
         } else {
             return Ok(());
@@ -55,11 +56,11 @@ impl Screen {
         Err(CtlError::usage(format!("chat needs a terminal: {why}")).hint(hint))
     }
 
-    /// Takes the terminal over.
+    /// Takes the terminal over, to show things.
     ///
     /// # Errors
     /// The terminal refuses.
-    pub(super) fn enter() -> Result<Self> {
+    pub(crate) fn enter() -> Result<Self> {
         static HOOK: Once = Once::new();
         HOOK.call_once(give_back_at_panic);
         // Whether there is colour is decided before anything is drawn, not by crossterm.
@@ -70,20 +71,30 @@ impl Screen {
             give_back();
             unusable(&error)
         })?;
-        let mut screen = Self { terminal, has_mouse: false };
-        screen.set_mouse(true)?;
+        Ok(Self { terminal, knows_paste: false, has_mouse: false })
+    }
+
+    /// Takes the terminal over, to talk: with the mouse, and with what is pasted told apart from what is typed.
+    ///
+    /// # Errors
+    /// The terminal refuses.
+    pub(crate) fn enter_to_talk() -> Result<Self> {
+        let mut screen = Self::enter()?;
+        screen.knows_paste = true;
+        screen.has_mouse = true;
+        screen.take_input()?;
         Ok(screen)
     }
 
     /// Takes the terminal over again, and has the next frame drawn whole.
-    pub(super) fn enter_again(&mut self) -> Result<()> {
+    pub(crate) fn enter_again(&mut self) -> Result<()> {
         take().map_err(|error| unusable(&error))?;
-        self.set_mouse(self.has_mouse)?;
+        self.take_input()?;
         self.redraw()
     }
 
     /// Has the next frame drawn whole.
-    pub(super) fn redraw(&mut self) -> Result<()> {
+    pub(crate) fn redraw(&mut self) -> Result<()> {
         // Its own `clear` would ask the terminal where the cursor is, and the thread that reads keys get the answer.
         let size = self.terminal.size().map_err(|error| unusable(&error))?;
         self.terminal.resize(size.into()).map_err(|error| unusable(&error))
@@ -91,20 +102,23 @@ impl Screen {
 
     /// Gives the terminal back, until it is entered again.
     #[expect(clippy::unused_self, reason = "only who has the terminal can give it back")]
-    pub(super) fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         give_back();
     }
 
     /// Takes the mouse, or leaves it to the terminal; returns what it is now.
-    pub(super) fn toggle_mouse(&mut self) -> Result<bool> {
-        self.set_mouse(!self.has_mouse)?;
+    pub(crate) fn toggle_mouse(&mut self) -> Result<bool> {
+        self.has_mouse = !self.has_mouse;
+        self.take_input()?;
         Ok(self.has_mouse)
     }
 
-    fn set_mouse(&mut self, on: bool) -> Result<()> {
-        self.has_mouse = on;
+    /// Asks the terminal for the input that is wanted beside keys.
+    fn take_input(&self) -> Result<()> {
         let mut stdout = io::stdout();
-        let written = stdout.write_all(if on { MOUSE_ON } else { MOUSE_OFF }.as_bytes());
+        let mouse = if self.has_mouse { MOUSE_ON } else { MOUSE_OFF };
+        let paste = if self.knows_paste { queue!(stdout, EnableBracketedPaste) } else { Ok(()) };
+        let written = paste.and_then(|()| stdout.write_all(mouse.as_bytes()));
         written.and_then(|()| stdout.flush()).map_err(|error| unusable(&error))
     }
 }
@@ -115,15 +129,20 @@ impl Drop for Screen {
     }
 }
 
+/// Tells whether the terminal can do more than lines.
+pub(crate) fn can_place_text() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
+}
+
 /// Turns what the terminal refused into an error.
-pub(super) fn unusable(error: &io::Error) -> CtlError {
+pub(crate) fn unusable(error: &io::Error) -> CtlError {
     CtlError::failed("the terminal cannot be used").caused_by(error)
 }
 
 fn take() -> io::Result<()> {
     TAKEN.store(true, Ordering::SeqCst);
-    let taken = terminal::enable_raw_mode()
-        .and_then(|()| execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide));
+    let taken =
+        terminal::enable_raw_mode().and_then(|()| execute!(io::stdout(), EnterAlternateScreen, cursor::Hide));
     if taken.is_err() {
         give_back();
     }
@@ -152,7 +171,7 @@ fn give_back_at_panic() {
 }
 
 /// Reads the events of the terminal in a thread of their own, until it is gone.
-pub(super) fn events() -> Result<mpsc::Receiver<io::Result<Event>>> {
+pub(crate) fn events() -> Result<mpsc::Receiver<io::Result<Event>>> {
     let (sender, events) = mpsc::channel(WAITING_EVENTS);
     let read = move || {
         loop {
