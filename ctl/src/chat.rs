@@ -29,7 +29,7 @@ use udpchat_config::Encoding;
 
 use self::keys::{Meaning, meaning};
 use self::link::Link;
-use self::model::Model;
+use self::model::{Change, Model, Update};
 use self::theme::Theme;
 use self::view::Areas;
 use crate::cli::ChatArgs;
@@ -41,6 +41,8 @@ use crate::screen::{self, Screen, unusable};
 const FRAME: Duration = Duration::from_millis(16);
 /// The shortest time to a frame that a key makes: an echo does not wait for the frames of a flood.
 const KEY_FRAME: Duration = Duration::from_millis(4);
+/// The shortest time to a frame that only counts differently: what is said here does not wait for what is said elsewhere.
+const COUNTS_FRAME: Duration = Duration::from_millis(100);
 /// How many keys are taken in before a frame shows them: far more than anybody types.
 const KEYS_AT_ONCE: usize = 256;
 /// How much news is taken in before the keys are looked at again.
@@ -65,7 +67,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     let events = screen::events()?;
     let link = Link::start(client, context.socket);
     let mut chat =
-        Chat { model, screen, events, link, theme, areas: None, changed: true, by_key: false, drawn: None };
+        Chat { model, screen, events, link, theme, areas: None, changed: Change::News, drawn: None };
     let done = chat.run(&mut signals).await;
     chat.screen.leave();
     chat.link.end().await;
@@ -94,9 +96,8 @@ struct Chat {
     theme: Theme,
     /// Where things are on the screen, for the mouse.
     areas: Option<Areas>,
-    /// Whether the screen shows something else than the model, and whether a key has made that.
-    changed: bool,
-    by_key: bool,
+    /// What the model has that the screen does not show yet.
+    changed: Change,
     /// When the last frame was drawn.
     drawn: Option<Instant>,
 }
@@ -115,7 +116,7 @@ impl Chat {
                 return Ok(());
             }
             let due = self.due();
-            if self.changed && due <= Instant::now() {
+            if self.is_changed() && due <= Instant::now() {
                 self.draw()?;
             }
             self.hand_on();
@@ -131,14 +132,22 @@ impl Chat {
                         return Ok(());
                     }
                 }
-                () = sleep_until(due.into()), if self.changed => {}
+                () = sleep_until(due.into()), if self.is_changed() => {}
                 news = self.link.next() => {
                     let Some(news) = news else { return Err(gone()) };
-                    self.changed |= self.model.update(news);
+                    self.update(news);
                     self.take_news();
                 }
             }
         }
+    }
+
+    fn is_changed(&self) -> bool {
+        self.changed != Change::Nothing
+    }
+
+    fn update(&mut self, news: Update) {
+        self.changed = self.changed.max(self.model.update(news));
     }
 
     /// Takes in the keys that are there already, before the frame that shows them.
@@ -154,7 +163,11 @@ impl Chat {
 
     /// Returns when the next frame may be drawn.
     fn due(&self) -> Instant {
-        let pause = if self.by_key { KEY_FRAME } else { FRAME };
+        let pause = match self.changed {
+            Change::Key => KEY_FRAME,
+            Change::News => FRAME,
+            Change::Counts | Change::Nothing => COUNTS_FRAME,
+        };
         self.drawn.map_or_else(Instant::now, |drawn| drawn + pause)
     }
 
@@ -162,7 +175,7 @@ impl Chat {
     fn take_news(&mut self) {
         for _ in 1..NEWS_AT_ONCE {
             let Some(news) = self.link.next_now() else { return };
-            self.changed |= self.model.update(news);
+            self.update(news);
         }
     }
 
@@ -186,7 +199,7 @@ impl Chat {
                 self.model.notice = Some(format!("the mouse {whose}; Alt+M changes that"));
             }
         }
-        (self.changed, self.by_key) = (true, true);
+        self.changed = Change::Key;
         Ok(Flow::On)
     }
 
@@ -207,7 +220,7 @@ impl Chat {
             *areas = Some(laid_out);
         });
         drawn.map_err(|error| unusable(&error))?;
-        (self.changed, self.by_key) = (false, false);
+        self.changed = Change::Nothing;
         self.drawn = Some(Instant::now());
         self.model.drawn();
         Ok(())
@@ -217,7 +230,7 @@ impl Chat {
     fn hand_on(&mut self) {
         for request in self.model.take_requests() {
             if let Some(refused) = self.link.ask(request) {
-                self.changed |= self.model.update(refused);
+                self.update(refused);
             }
         }
     }
@@ -235,7 +248,7 @@ impl Chat {
     }
 
     fn come_back(&mut self) -> Result<()> {
-        self.changed = true;
+        self.changed = Change::Key;
         self.screen.enter_again()
     }
 }

@@ -314,7 +314,7 @@ fn what_to_send_in_is_chosen_and_what_fails_is_shown_where_it_was_written() {
     chat.tmux.type_in("😀");
     chat.tmux.press(&["Enter"]);
     let screen = chat.tmux.shows("[not sent: gbk cannot hold `😀`");
-    assert!(screen.contains("↑ brings it back"), "{screen}");
+    assert!(screen.contains("chooses what to send in") && screen.contains("↑ brings it back"), "{screen}");
     chat.tmux.press(&["Up", "Home"]);
     chat.tmux.type_in("a");
     chat.tmux.shows("> a😀");
@@ -326,7 +326,7 @@ fn peers_are_chosen_by_typing_and_unread_messages_are_counted() {
     let stranger = Peer::new();
     (0..3).for_each(|number| stranger.send(chat.daemon.address(), format!("reading {number}")));
     chat.tmux.until("three unread messages", |screen| {
-        screen.lines().any(|line| line.starts_with(&stranger.name()) && line.contains(" 3│"))
+        screen.lines().any(|line| line.starts_with(&stranger.name()) && line.contains(" 3 │"))
     });
     chat.tmux.press(&["F2"]);
     chat.tmux.shows("Write to");

@@ -192,7 +192,7 @@ impl Stage {
     }
 
     /// Answers as the daemon does.
-    fn page(&self, params: &InboxParams) -> InboxAnswer {
+    pub(super) fn page(&self, params: &InboxParams) -> InboxAnswer {
         assert!(params.gaps);
         let from = params.from.as_deref().unwrap();
         let (after, before) = (params.after.unwrap_or(0), params.before.unwrap_or(u64::MAX));

@@ -172,7 +172,14 @@ impl Trouble {
         };
         let is_entry =
             matches!(&self, Self::Call(ClientError::Refused(object)) if object.data.entry.is_some());
-        Refusal { why: self.told(), is_entry, is_unsure }
+        // The daemon's hint speaks of the flags of `send`.
+        let why = match &self {
+            Self::Call(ClientError::Refused(object)) if object.data.kind == ErrorKind::NotEncodable => {
+                format!("{}; F3 chooses what to send in", object.message)
+            }
+            _ => self.told(),
+        };
+        Refusal { why, is_entry, is_unsure }
     }
 
     /// Says it in one line, with the hint.

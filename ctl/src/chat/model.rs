@@ -65,6 +65,20 @@ pub(super) enum Update {
     Sent { ticket: u64, outcome: Result<Vec<Entry>, Refusal> },
 }
 
+/// How soon a change is to be seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    /// Nothing of it can be seen.
+    #[default]
+    Nothing,
+    /// Counts of messages of others.
+    Counts,
+    /// What the open conversation is waiting for.
+    News,
+    /// What a key has done.
+    Key,
+}
+
 /// The connection to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
@@ -172,13 +186,14 @@ impl Model {
         self.has_peers
     }
 
-    /// Takes in what has happened. False if nothing of it can be seen.
-    pub(super) fn update(&mut self, update: Update) -> bool {
+    /// Takes in what has happened; returns how soon that is to be seen.
+    pub(super) fn update(&mut self, update: Update) -> Change {
         match update {
             Update::Online { after, is_whole, unread } => self.online(after, is_whole, unread),
             Update::Offline(why) => {
                 let line = Line::Offline(why);
-                return mem::replace(&mut self.line, line.clone()) != line;
+                let is_known = mem::replace(&mut self.line, line.clone()) == line;
+                return if is_known { Change::Nothing } else { Change::News };
             }
             Update::Arrived(entry) => return self.arrived(*entry),
             Update::Page { epoch, side, answer } => self.page(epoch, side, answer),
@@ -186,7 +201,7 @@ impl Model {
             Update::Peers(Err(why)) => self.notice = Some(format!("cannot list the peers: {why}")),
             Update::Sent { ticket, outcome } => self.sent(ticket, outcome),
         }
-        true
+        Change::News
     }
 
     fn online(&mut self, after: u64, is_whole: bool, unread: u64) {
@@ -206,32 +221,35 @@ impl Model {
         self.requests.push(Request::Peers);
     }
 
-    fn arrived(&mut self, entry: Entry) -> bool {
+    fn arrived(&mut self, entry: Entry) -> Change {
         self.live_id = self.live_id.max(entry.id());
-        let mut seen = match &mut self.conversation {
-            Some(conversation) => conversation.arrived(&entry, &self.zone),
-            None => false,
-        };
+        let shown = self.conversation.as_mut().is_some_and(|open| open.arrived(&entry, &self.zone));
+        let mut change = if shown { Change::News } else { Change::Nothing };
         if self.outbox.recorded(&entry, self.live_id) {
             self.show_unsent();
-            seen = true;
+            change = Change::News;
         }
         if let Entry::Message(message) = entry {
-            seen |= self.note(message);
+            change = change.max(self.note(message));
         }
-        seen
+        change
     }
 
     /// Counts a message for its peer.
-    fn note(&mut self, mut message: Message) -> bool {
+    fn note(&mut self, mut message: Message) -> Change {
         if self.has_peers {
             let open = self.conversation.as_ref().map(|conversation| &conversation.key);
             let is_new = self.roster.note(&message, open);
-            if self.conversation.is_none() && message.direction == Direction::In {
+            let is_first = self.conversation.is_none() && message.direction == Direction::In;
+            if is_first {
                 self.open(Key::of(&message));
             }
             self.learn_encoding(&message);
-            return is_new;
+            return match (is_first, is_new) {
+                (true, _) => Change::News,
+                (false, true) => Change::Counts,
+                (false, false) => Change::Nothing,
+            };
         }
         if self.early.len() >= MAX_EARLY {
             // Then the list that is on its way is too old.
@@ -240,7 +258,7 @@ impl Model {
         }
         (message.text, message.raw) = (String::new(), Raw::default());
         self.early.push(message);
-        false
+        Change::Nothing
     }
 
     /// Asks what the open peer speaks where its messages suggest that this is not known any more.

@@ -117,7 +117,8 @@ fn put(buffer: &mut Buffer, area: Rect, column: usize, text: &str, style: Style)
     }
     // A column of an area is one of the screen, whose size is a u16.
     let (x, y) = (area.x + column as u16, area.y);
-    let (end, _) = buffer.set_stringn(x, y, text, width - column, style);
+    // Nothing of the style of what was there before.
+    let (end, _) = buffer.set_stringn(x, y, text, width - column, Style::reset().patch(style));
     usize::from(end - area.x)
 }
 

@@ -130,6 +130,31 @@ fn what_arrives_while_one_scrolls_neither_moves_the_screen_nor_is_lost() {
 }
 
 #[test]
+fn what_arrives_while_the_last_page_is_read_is_not_missed() {
+    let mut stage = Stage::with_peer(Some("bob"));
+    (0..1_000).for_each(|number| stage.was_said(BOB, &number.to_string()));
+    stage.connect();
+    stage.key(Action::Oldest);
+    let mut page = None;
+    while page.is_none() {
+        stage.draw();
+        for request in stage.model.take_requests() {
+            let Request::Page { epoch, side, params } = request else { continue };
+            let answer = stage.page(&params);
+            match answer.more {
+                true => drop(stage.model.update(Update::Page { epoch, side, answer: Ok(answer) })),
+                false => page = Some(Update::Page { epoch, side, answer: Ok(answer) }),
+            }
+        }
+        stage.model.act(Action::PageDown);
+    }
+    stage.says(BOB, "1000");
+    stage.model.update(page.unwrap());
+    (0..100).for_each(|_| stage.key(Action::PageDown));
+    assert_eq!(texts(&stage).last(), Some(&"1000"));
+}
+
+#[test]
 fn the_screen_stays_where_it_is_when_its_size_changes() {
     let mut stage = long();
     (0..5).for_each(|_| stage.key(Action::PageUp));
@@ -181,13 +206,13 @@ fn what_was_missed_in_a_long_absence_is_read_anew() {
     assert_eq!(texts(&stage).last(), Some(&"499"));
     (0..50).for_each(|_| stage.key(Action::PageUp));
     assert_eq!(texts(&stage).len(), 501);
-    // What was on the screen is not unread again because the list of peers comes anew.
-    let mut peers = stage.peers();
-    peers[0].unread = 501;
-    stage.model.update(Update::Online { after: 501, is_whole: false, unread: 501 });
-    // The newest page comes and is drawn before the list.
+    // What was on the screen is not unread again because the list of peers comes later.
+    (0..10).for_each(|_| stage.was_said(BOB, "more"));
+    stage.model.update(Update::Online { after: 511, is_whole: false, unread: 511 });
     stage.settle_but(|request| matches!(request, Request::Peers));
     stage.model.act(Action::PageUp);
+    let mut peers = stage.peers();
+    peers[0].unread = 511;
     stage.model.update(Update::Peers(Ok(peers)));
     assert_eq!(unread(&stage, "bob"), 0);
 }

@@ -38,11 +38,11 @@ fn draw_peer(key: &Key, peer: &PeerRow, is_open: bool, area: Rect, theme: &Theme
     let width = usize::from(area.width);
     let count = match peer.unread {
         0 => String::new(),
-        unread if unread > MOST_SHOWN => format!("{MOST_SHOWN}+"),
-        unread => unread.to_string(),
+        unread if unread > MOST_SHOWN => format!("{MOST_SHOWN}+ "),
+        unread => format!("{unread} "),
     };
     let name = key.to_string();
-    let room = width.saturating_sub(count.len() + usize::from(!count.is_empty()));
+    let room = width.saturating_sub(count.len() + 1);
     put(buffer, area, 0, &wrap::fitted(&wrap::shown_in_line(&name), room), style);
     let count_style = if is_open { theme.chosen } else { theme.alert };
     put(buffer, area, width.saturating_sub(count.len()), &count, count_style);

@@ -143,7 +143,7 @@ fn a_message_that_was_not_sent() {
     stage.write("看 😀");
     stage.key(Action::Submit);
     shows!(stage, "on_its_way");
-    let why = "gbk cannot hold `😀` (U+1F600); `-e gb18030` holds every character".to_owned();
+    let why = "gbk cannot hold `😀` (U+1F600); F3 chooses what to send in".to_owned();
     stage.answer(Some(Refusal { why, is_entry: false, is_unsure: false }));
     shows!(stage, "failed");
     stage.key(Action::Up);
@@ -201,6 +201,9 @@ fn hostile_text() {
     stage.says(BOB, "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m \u{202e}txt.exe\u{2066} \u{200b}");
     stage.says(BOB, &format!("z{}algo", "\u{301}\u{316}\u{489}".repeat(50)));
     stage.says(BOB, "22:24 > not by me\n22:24 > nor this");
+    let mut named = stage.message(STRANGER, Direction::In, "x");
+    named.name = Some("e\u{202e}x\u{1b}".to_owned());
+    stage.arrives(Entry::Message(named));
     stage.settle();
     shows!(stage, "hostile");
 }
@@ -251,7 +254,7 @@ proptest! {
     #[test]
     fn whatever_is_said_and_whatever_the_size_the_screen_holds(
         texts in proptest::collection::vec(r"(\PC|[\x00-\x9f]|\n|一|👍🏽|🇨🇳|e\u{301}|\u{202e}|क्षि|ｱ|\u{1f1e8}){0,60}", 1..8),
-        name in r"(\PC|[\x00-\x9f]|一){1,20}",
+        name in r"(\PC|[\x00-\x9f]|一|\u{202e}|\u{200b}){1,20}",
         written in r"(\PC|\n|一|\t){0,40}",
         width in 0_u16..100,
         height in 0_u16..30,
