@@ -21,7 +21,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::crossterm::event::Event;
 use ratatui::layout::{Position, Rect};
-use tokio::signal::unix::{self, SignalKind};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
 use udpchat_api::Timestamp;
@@ -35,7 +34,7 @@ use self::view::Areas;
 use crate::cli::ChatArgs;
 use crate::command::Context;
 use crate::error::{CtlError, Result};
-use crate::screen::{self, Screen, unusable};
+use crate::screen::{self, Screen, Signals, Told, unusable};
 
 /// The shortest time between two frames that news makes: about sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
@@ -241,7 +240,7 @@ impl Chat {
         // Where this is not permitted, nothing happens.
         let _stopped = kill(Pid::from_raw(0), Signal::SIGTSTP);
         tokio::select! {
-            _ = signals.continued.recv() => {}
+            () = signals.continued() => {}
             () = sleep(STOP_WAIT) => {}
         }
         self.come_back()
@@ -263,43 +262,4 @@ fn lay_out(model: &mut Model, whole: Rect) -> Areas {
 
 fn gone() -> CtlError {
     CtlError::failed("the terminal is gone")
-}
-
-/// The signals that the chat obeys.
-struct Signals {
-    ends: [unix::Signal; 4],
-    continued: unix::Signal,
-}
-
-/// What a signal tells.
-enum Told {
-    End,
-    Continue,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let listen = |kind| {
-            unix::signal(kind).map_err(|error| CtlError::failed("cannot listen to signals").caused_by(&error))
-        };
-        let ends = [
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::quit())?,
-        ];
-        let continued = listen(SignalKind::from_raw(Signal::SIGCONT as i32))?;
-        Ok(Self { ends, continued })
-    }
-
-    async fn next(&mut self) -> Told {
-        let [terminate, hang_up, interrupt, quit] = &mut self.ends;
-        tokio::select! {
-            _ = terminate.recv() => Told::End,
-            _ = hang_up.recv() => Told::End,
-            _ = interrupt.recv() => Told::End,
-            _ = quit.recv() => Told::End,
-            _ = self.continued.recv() => Told::Continue,
-        }
-    }
 }

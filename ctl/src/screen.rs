@@ -1,5 +1,7 @@
 //! The terminal: taken over for a full screen, and given back as it was, however that ends.
 
+mod signals;
+
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +14,8 @@ use ratatui::crossterm::style::force_color_output;
 use ratatui::crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::crossterm::{cursor, execute, queue};
 use tokio::sync::mpsc;
+
+pub(crate) use self::signals::{Signals, Told};
 
 use crate::error::{CtlError, Result};
 

@@ -17,7 +17,6 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, raise};
-use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -26,9 +25,9 @@ use self::link::{Answer, Link};
 use self::model::Model;
 pub(crate) use self::rates::Rates;
 use self::view::Look;
-use crate::error::{CtlError, Result};
+use crate::error::Result;
 use crate::output::Output;
-use crate::screen::{self, Screen, unusable};
+use crate::screen::{self, Screen, Signals, Told, unusable};
 
 /// How long an interval may be.
 pub(crate) const INTERVALS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3_600));
@@ -59,7 +58,10 @@ async fn full_screen(link: Link, first: Answer, interval: Duration, look: Look) 
         let event = tokio::select! {
             // Whoever wants to leave comes before what there is to see.
             biased;
-            key = signals.next() => Event::Key(key),
+            told = signals.next() => Event::Key(match told {
+                Told::End => Key::End,
+                Told::Continue => Key::Anew,
+            }),
             // An error means that the terminal is gone.
             event = events.recv() => match event {
                 Some(Ok(event)) => match keys::meaning(&event) {
@@ -112,39 +114,4 @@ fn answers(mut link: Link, interval: Duration) -> mpsc::Receiver<Result<Answer>>
         }
     });
     answers
-}
-
-/// The signals that end it, and the one that tells that it goes on after a stop.
-struct Signals {
-    ends: [unix::Signal; 3],
-    continued: unix::Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| CtlError::failed("cannot listen for signals").caused_by(&error))
-        };
-        // The raw number: tokio has no name for it.
-        let continued = SignalKind::from_raw(nix::libc::SIGCONT);
-        Ok(Self {
-            ends: [
-                listen(SignalKind::interrupt())?,
-                listen(SignalKind::terminate())?,
-                listen(SignalKind::hangup())?,
-            ],
-            continued: listen(continued)?,
-        })
-    }
-
-    /// Waits for the next one, and says which key would mean the same.
-    async fn next(&mut self) -> Key {
-        let [interrupt, terminate, hangup] = &mut self.ends;
-        tokio::select! {
-            _ = interrupt.recv() => Key::End,
-            _ = terminate.recv() => Key::End,
-            _ = hangup.recv() => Key::End,
-            _ = self.continued.recv() => Key::Anew,
-        }
-    }
 }

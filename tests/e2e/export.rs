@@ -10,9 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{
-    Daemon, Peer, ctl_without_daemon, eventually, id, new_folder, outside_program, raw, scaled,
-};
+use crate::support::{Daemon, Peer, available, ctl_without_daemon, eventually, id, new_folder, raw, scaled};
 
 /// A daemon that has heard and sent every kind of datagram, over both families, and has lost some.
 fn with_everything() -> Daemon {
@@ -278,7 +276,7 @@ fn a_capture_holds_every_message_and_its_lack_of_others_is_told() {
 
 #[test]
 fn tshark_reads_the_capture_and_finds_its_checksums_good() {
-    if !outside_program("tshark") {
+    if !available("tshark") {
         return;
     }
     let daemon = with_everything();
@@ -432,7 +430,7 @@ fn peak_kib(pid: u32) -> Option<u64> {
 
 /// Runs a command line of `udpchatctl` on a terminal; returns what the terminal got.
 fn on_a_terminal(daemon: &Daemon, line: &str) -> Option<String> {
-    if !outside_program("script") {
+    if !available("script") {
         return None;
     }
     let program =

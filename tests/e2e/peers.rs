@@ -8,7 +8,7 @@ use std::thread;
 use encoding_rs::GBK;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, Rpc, Running, id, outside_program, texts};
+use crate::support::{Daemon, Peer, Rpc, Running, available, id, texts};
 
 /// The peer of the tutorial: GBK, and 1,024 bytes at most. Prints its port, then each message and its source.
 const PYTHON_PEER: &str = r#"
@@ -24,7 +24,7 @@ for text in ["你好，我是小明", "一"]:
 
 #[test]
 fn a_python_peer_of_the_tutorial_is_understood_both_ways() {
-    if !outside_program("python3") {
+    if !available("python3") {
         return;
     }
     let daemon = Daemon::start();
@@ -45,7 +45,7 @@ fn a_python_peer_of_the_tutorial_is_understood_both_ways() {
 
 /// Lets a program that joins its streams with the daemon's port talk with the daemon.
 fn talks_both_ways(program: &str, args: &[&str]) {
-    if !outside_program(program) {
+    if !available(program) {
         return;
     }
     let daemon = Daemon::start();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 use udpchat_api::ErrorKind;
 
-use crate::support::{Daemon, Peer, Rpc, outside_program};
+use crate::support::{Daemon, Peer, Rpc, available};
 
 const TEXT: &str = include_str!("../../daemon/api/PROTOCOL.md");
 
@@ -107,7 +107,7 @@ fn every_field_of_the_status_is_in_the_text() {
 
 #[test]
 fn nothing_but_nc_is_needed() {
-    if !outside_program("nc") {
+    if !available("nc") {
         return;
     }
     let (daemon, bob) = as_in_the_text();

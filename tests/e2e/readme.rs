@@ -8,7 +8,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Daemon, outside_program};
+use crate::support::{Daemon, available};
 
 const ENGLISH: &str = include_str!("../../README.md");
 const CHINESE: &str = include_str!("../../README.zh-CN.md");
@@ -44,7 +44,7 @@ fn both_languages_run_the_same_commands() {
 }
 
 fn run_tour(text: &str) {
-    if !outside_program("bash") || !outside_program("nc") || !outside_program("python3") {
+    if !available("bash") || !available("nc") || !available("python3") {
         return;
     }
     let daemon = Daemon::start_with("", &["--listen", "[::]:0"]);

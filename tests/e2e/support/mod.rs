@@ -20,7 +20,7 @@ pub(crate) use network::{Host, Network};
 pub(crate) use other_user::OtherUser;
 pub(crate) use peer::Peer;
 pub(crate) use rpc::Rpc;
-pub(crate) use running::{Running, outside_program};
+pub(crate) use running::Running;
 pub(crate) use tmux::Tmux;
 pub(crate) use tool::{available, missing, path_with_programs};
 pub(crate) use view::{id, ids, raw, texts};

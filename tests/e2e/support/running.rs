@@ -72,16 +72,3 @@ impl Drop for Running {
         let _ended = self.child.wait();
     }
 }
-
-/// Tells whether this machine has a program that is no part of the project. Where it has not, the test is to end
-/// without a result, and this says so; on the machines of CI, where it must be, this fails the test.
-#[track_caller]
-pub(crate) fn outside_program(name: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    assert!(found || std::env::var_os("CI").is_none(), "this machine has no `{name}`");
-    if !found {
-        eprintln!("skipped: this machine has no `{name}`");
-    }
-    found
-}

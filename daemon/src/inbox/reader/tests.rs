@@ -1,4 +1,5 @@
 use super::*;
+use crate::inbox::Kind;
 
 const ENTRIES: u64 = 5_000;
 
