@@ -4,6 +4,7 @@
 //! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
 //! them from there; `send` puts what goes out on record in the same log.
 
+mod backup;
 mod causes;
 mod clock;
 mod control;
@@ -75,6 +76,8 @@ enum Failure {
     #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
     GivenUp(usize),
@@ -94,6 +97,7 @@ impl Failure {
             }
             Self::Listen(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
         }
@@ -121,6 +125,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
+    if let Some(file) = flags.backup() {
+        return Ok(backup::run(&settings.data_dir, file)?);
+    }
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
     umask(Mode::from_bits_truncate(0o077));
@@ -145,6 +152,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         health: Arc::clone(&health),
         fallback: fallback_now,
         limits: limits_now,
+        still_working: Box::new(|| ()),
     })?;
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
