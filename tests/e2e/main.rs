@@ -35,6 +35,8 @@ mod replay;
 mod retention;
 mod safe_text;
 mod sending;
+mod supervised;
 mod support;
+mod surroundings;
 mod waiting;
 mod watch;
