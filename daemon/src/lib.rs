@@ -42,6 +42,7 @@ use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
 use daemon::Daemon;
+use inbox::ledger::Ledger;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::schema::OpenError;
@@ -159,7 +160,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let groups = receive::groups::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
-    let (writer, progress) = Writer::open(writer::Parts {
+    let mut ledger = Ledger::open(&settings.data_dir, &health);
+    let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
@@ -169,7 +171,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
         still_working: Box::new(supervisor::still_starting),
-    })?;
+    };
+    let (writer, progress) = Writer::open(parts, &mut ledger)?;
+    carry_over(ledger, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
@@ -324,6 +328,21 @@ fn start_receivers(
         receive::start(number, Arc::clone(listener), parts(listener.local))
     };
     daemon.listeners.iter().enumerate().map(start).collect()
+}
+
+/// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
+fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
+    for listener in listeners {
+        ledger.follow(|last| listener.drops.go_on(last));
+    }
+    let lost = queue.carry_over(ledger);
+    if lost > 0 {
+        warn!(
+            lost,
+            "the last daemon ended before everything that it had received was stored: {lost} datagrams are lost, and a \
+             gap in the log tells so"
+        );
+    }
 }
 
 /// Takes over the control socket that is handed over, or makes that of the configuration.

@@ -20,6 +20,7 @@ mod control_socket;
 mod doctor;
 mod durable;
 mod encodings;
+mod ended;
 mod export;
 mod faults;
 mod groups;

@@ -67,6 +67,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
         kernel_drops: books.kernel_drops,
         dropped: books.dropped,
+        lost_before: books.lost_before,
         access: access(daemon),
         sent: books.sent,
         log_lines_lost: daemon.logging.lost_lines(),

@@ -54,6 +54,10 @@ pub struct Status {
     pub kernel_drops: u64,
     /// How many received datagrams were dropped, by reason.
     pub dropped: Dropped,
+    /// How many datagrams the last daemon had received, or counted as lost, and not brought into the log when it ended. The
+    /// log tells them in gaps, and they are in none of the other counters.
+    #[serde(default)]
+    pub lost_before: u64,
     /// Who may send, and who was refused.
     #[serde(default)]
     pub access: AccessStatus,
