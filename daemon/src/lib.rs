@@ -14,6 +14,7 @@ mod indexing;
 mod lock;
 mod logging;
 mod message_log;
+mod metrics;
 mod peers;
 mod receive;
 mod send;
@@ -73,6 +74,8 @@ enum Failure {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
+    Metrics(#[from] metrics::BindError),
+    #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -93,6 +96,7 @@ impl Failure {
                 Some("stop that one, or give this one its own `--data-dir`".to_owned())
             }
             Self::Listen(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
@@ -126,6 +130,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
     let listeners = listener::open_all(&settings)?;
+    let metrics = metrics::Endpoint::bind(&settings)?;
     let (control_socket, control_listener) = ControlSocket::bind(&settings.socket)?;
 
     let settings = Arc::new(settings);
@@ -149,6 +154,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
+        metrics: metrics.as_ref().map(|endpoint| endpoint.local),
         queue,
         reader,
         progress,
@@ -170,7 +176,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         overrides,
         environment,
     });
-    serve(daemon, writer, control_socket, control_listener)
+    serve(daemon, writer, metrics, control_socket, control_listener)
 }
 
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
@@ -178,6 +184,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
 fn serve(
     daemon: Arc<Daemon>,
     writer: Writer,
+    metrics: Option<metrics::Endpoint>,
     control_socket: ControlSocket,
     control_listener: std::os::unix::net::UnixListener,
 ) -> Result<(), Failure> {
@@ -193,7 +200,7 @@ fn serve(
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_control(&daemon, control_listener));
+    let served = runtime.block_on(serve_clients(&daemon, metrics, control_listener));
     drop(control_socket);
 
     stop.stop();
@@ -209,10 +216,17 @@ fn serve(
     Ok(())
 }
 
-async fn serve_control(daemon: &Arc<Daemon>, listener: std::os::unix::net::UnixListener) -> io::Result<()> {
+async fn serve_clients(
+    daemon: &Arc<Daemon>,
+    metrics: Option<metrics::Endpoint>,
+    listener: std::os::unix::net::UnixListener,
+) -> io::Result<()> {
     service::obey_signals(Arc::clone(daemon))?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
+    if let Some(endpoint) = metrics {
+        endpoint.start(Arc::clone(daemon))?;
+    }
     keep_groups(daemon)?;
     announce(daemon);
     // The sender lives in the daemon itself: this ends only by being told to stop.
