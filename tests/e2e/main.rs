@@ -26,6 +26,7 @@ mod index;
 mod layering;
 mod log;
 mod manual;
+mod metrics;
 mod peers;
 mod protocol;
 mod reading;

@@ -74,18 +74,11 @@ impl Endpoint {
         Ok(Some(Self { listener, local }))
     }
 
-    /// Serves until the daemon is told to stop. To be called within the runtime.
+    /// Serves until the runtime ends, in which this is to be called.
     pub(crate) fn start(self, daemon: Arc<Daemon>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         info!("metrics are at http://{}/metrics", self.local);
-        let mut stopping = daemon.stopping.subscribe();
-        tokio::spawn(async move {
-            tokio::select! {
-                // The sender lives in the daemon itself: this ends only by being told to stop.
-                _ = stopping.wait_for(|stopping| *stopping) => {}
-                () = accept(&daemon, &listener) => {}
-            }
-        });
+        tokio::spawn(async move { accept(&daemon, &listener).await });
         Ok(())
     }
 }
