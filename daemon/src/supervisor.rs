@@ -58,9 +58,8 @@ impl Inherited {
     }
 
     fn sort_in(&mut self, name: &str, fd: OwnedFd) -> Result<(), InheritError> {
-        let name = || udpchat_api::safe::one_line(name).into_owned();
-        let unusable = |what| Err(InheritError::Unusable { name: name(), what });
-        let failed = |source| InheritError::Io { name: name(), source };
+        let unusable = |what| Err(InheritError::Unusable { name: name.to_owned(), what });
+        let failed = |source| InheritError::Io { name: name.to_owned(), source };
         // It came over an exec, and is not to go over another.
         fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|error| failed(error.into()))?;
         let socket = SockRef::from(&fd);

@@ -1,7 +1,7 @@
 //! A program in the background whose standard error is read line by line, in whatever format it writes.
 
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::Receiver;
 
 use nix::sys::signal::Signal;
@@ -19,7 +19,7 @@ pub(crate) struct Background {
 impl Background {
     /// Starts a program.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut process = Process::start(command);
+        let mut process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
         let lines = read_lines(process.stderr());
         Self { process, lines, seen: Vec::new() }
     }

@@ -67,6 +67,12 @@ impl Daemon {
         Self::ready(folder, Vec::new(), process)
     }
 
+    /// Starts a daemon in a folder by a command of the test's own.
+    pub(crate) fn start_by(folder: TempDir, command: &mut Command) -> Self {
+        let process = Process::start(command);
+        Self::ready(folder, Vec::new(), process)
+    }
+
     /// Waits until a daemon serves.
     fn ready(folder: TempDir, flags: Vec<String>, mut process: Process) -> Self {
         let lines = read_lines(process.stderr());
@@ -158,6 +164,20 @@ impl Daemon {
             let value: Value = serde_json::from_str(&line).unwrap_or_default();
             if value["message"] == message {
                 return value;
+            }
+        }
+    }
+
+    /// Waits for the next log line that holds a text, and returns it as it was written.
+    #[track_caller]
+    pub(crate) fn log_with(&mut self, text: &str) -> String {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(DEADLINE) else {
+                panic!("the log has no line with `{text}`:\n{}", self.log.join("\n"));
+            };
+            self.log.push(line.clone());
+            if line.contains(text) {
+                return line;
             }
         }
     }

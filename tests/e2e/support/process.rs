@@ -3,7 +3,6 @@
 //!
 //! Which of them is said by the environment. `tests/service` boots a machine in which it runs these tests the second way.
 
-use std::borrow::BorrowMut;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
@@ -50,19 +49,24 @@ impl Process {
     /// Starts a program with its standard error piped; in the sandbox if it is the daemon and the tests are to run so.
     pub(crate) fn start(command: &mut Command) -> Self {
         if !(is_daemon(command) && is_under_unit()) {
-            return Self { child: spawn(command), unit: None };
+            return Self { child: command.stderr(Stdio::piped()).spawn().unwrap(), unit: None };
         }
-        let unit = new_name();
-        Self { child: spawn(in_sandbox(command, &unit, &[])), unit: Some(unit) }
+        Self::start_in_sandbox(command, &[])
     }
 
     /// Starts the daemon on a host of the test's own.
     pub(crate) fn start_on(host: &Host, command: &Command) -> Self {
         if !is_under_unit() {
-            return Self { child: spawn(&mut host.enter(command)), unit: None };
+            return Self::start(host.enter(command).stdin(Stdio::null()).stdout(Stdio::null()));
         }
-        let (unit, network) = (new_name(), format!("NetworkNamespacePath={}", host.network().display()));
-        Self { child: spawn(in_sandbox(command, &unit, &[network])), unit: Some(unit) }
+        Self::start_in_sandbox(command, &[format!("NetworkNamespacePath={}", host.network().display())])
+    }
+
+    fn start_in_sandbox(command: &Command, more: &[String]) -> Self {
+        let unit = new_name();
+        let mut sandboxed = in_sandbox(command, &unit, more);
+        let quiet = sandboxed.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self { child: quiet.spawn().unwrap(), unit: Some(unit) }
     }
 
     /// Takes its standard error.
@@ -104,11 +108,6 @@ impl Process {
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
-}
-
-fn spawn(mut command: impl BorrowMut<Command>) -> Child {
-    let quiet = command.borrow_mut().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    quiet.spawn().unwrap()
 }
 
 /// Tells whether the daemons of the tests run in the sandbox.
