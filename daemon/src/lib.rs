@@ -50,6 +50,7 @@ use lock::{Lock, LockError};
 use logging::Logging;
 use receive::links::{Changes, Links};
 use receive::listener::{self, ListenError, Listener};
+use service::Signals;
 use supervisor::{InheritError, Inherited};
 use watchdog::Watchdog;
 
@@ -93,6 +94,9 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::DataDir { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
+                "it is read-only here: `--data-dir` takes another; under systemd `ReadWritePaths=` opens this one".to_owned(),
+            ),
             Self::DataDir { .. } => {
                 Some("`--data-dir` takes another; it must be writable for this user".to_owned())
             }
@@ -130,6 +134,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
     let inherited = Inherited::take()?;
+    let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
     umask(Mode::from_bits_truncate(0o077));
@@ -182,24 +187,42 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         overrides,
         environment,
     });
-    serve(daemon, writer, watchdog, control_socket, control_listener)
+    serve(Started { daemon, writer, watchdog, runtime, signals, control_socket, control_listener })
+}
+
+/// A daemon with everything opened and nothing running.
+struct Started {
+    daemon: Arc<Daemon>,
+    writer: Writer,
+    watchdog: Watchdog,
+    runtime: Runtime,
+    signals: Signals,
+    control_socket: ControlSocket,
+    control_listener: UnixListener,
+}
+
+/// Returns what makes a failure of the system out of an error.
+fn system(what: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |source| Failure::System { what, source }
+}
+
+/// Makes the runtime, which has no thread of its own yet, and catches signals by it.
+fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()?;
+    let entered = runtime.enter();
+    let signals = Signals::catch()?;
+    drop(entered);
+    Ok((runtime, signals))
 }
 
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
 /// then the writer, then those who read.
-fn serve(
-    daemon: Arc<Daemon>,
-    writer: Writer,
-    mut watchdog: Watchdog,
-    control_socket: ControlSocket,
-    control_listener: UnixListener,
-) -> Result<(), Failure> {
-    let system = |what| move |source| Failure::System { what, source };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .build()
-        .map_err(system("cannot start"))?;
+fn serve(started: Started) -> Result<(), Failure> {
+    let Started { daemon, writer, mut watchdog, runtime, signals, control_socket, control_listener } =
+        started;
     let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
     let receivers =
@@ -207,7 +230,7 @@ fn serve(
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_control(&daemon, watchdog, control_listener));
+    let served = runtime.block_on(serve_control(&daemon, watchdog, signals, control_listener));
     supervisor::stopping();
     drop(control_socket);
 
@@ -224,8 +247,13 @@ fn serve(
     Ok(())
 }
 
-async fn serve_control(daemon: &Arc<Daemon>, watchdog: Watchdog, listener: UnixListener) -> io::Result<()> {
-    service::obey_signals(Arc::clone(daemon))?;
+async fn serve_control(
+    daemon: &Arc<Daemon>,
+    watchdog: Watchdog,
+    signals: Signals,
+    listener: UnixListener,
+) -> io::Result<()> {
+    service::obey(signals, Arc::clone(daemon));
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
     keep_groups(daemon)?;

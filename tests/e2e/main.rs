@@ -37,5 +37,6 @@ mod safe_text;
 mod sending;
 mod supervised;
 mod support;
+mod surroundings;
 mod waiting;
 mod watch;
