@@ -10,8 +10,14 @@
     reason = "a test fails by panicking, and says why on standard error"
 )]
 
+mod crash_loop;
+mod lifecycle;
 mod machine;
+mod restarts;
+mod sockets;
+mod suite;
 #[expect(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
 #[path = "../e2e/support/mod.rs"]
 mod support;
 mod units;
+mod watchdog;

@@ -1,6 +1,7 @@
 //! One thread of a process, halted: what a call to a disk or a driver that never answers looks like from outside.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -17,7 +18,7 @@ pub(crate) struct Halted {
 impl Halted {
     /// Halts a thread of a process of a machine by its name.
     pub(super) fn new(machine: u32, process: u32, name: &str) -> Self {
-        let id = thread_named(number_here(machine, process), name);
+        let id = Pid::from_raw(find_thread(machine, process, name).0.cast_signed());
         let (let_go, told_to) = mpsc::channel::<()>();
         let (done, halted) = mpsc::channel();
         let tracer = thread::spawn(move || {
@@ -45,22 +46,28 @@ impl Drop for Halted {
 fn number_here(machine: u32, process: u32) -> u32 {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let machines = namespace(&machine.to_string());
-    let processes =
-        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let names = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let is_it = |pid: &String| {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-        let inner = numbers.and_then(|numbers| numbers.split_whitespace().last());
-        inner == Some(&process.to_string()) && namespace(pid) == machines
+        innermost_number(&status) == Some(process) && namespace(pid) == machines
     };
-    let found = processes.filter(|pid| pid.bytes().all(|byte| byte.is_ascii_digit())).find(is_it);
+    let found = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit())).find(is_it);
     found.expect("the process").parse().unwrap()
 }
 
-fn thread_named(process: u32, name: &str) -> Pid {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|thread| thread.unwrap().path());
-    let named: Vec<_> = threads.map(|path| (fs::read_to_string(path.join("comm")).unwrap(), path)).collect();
-    let found = named.iter().find(|(comm, _)| comm.trim_end().starts_with(name));
-    let (_, path) = found.unwrap_or_else(|| panic!("no thread {name} among {named:?}"));
-    Pid::from_raw(path.file_name().unwrap().to_str().unwrap().parse().unwrap())
+/// Reads from the status of a process or thread the number that it has in its own namespace.
+fn innermost_number(status: &str) -> Option<u32> {
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    numbers.split_whitespace().last()?.parse().ok()
+}
+
+/// Finds a thread of a process of a machine by its name; returns the host's number of it and the machine's.
+pub(super) fn find_thread(machine: u32, process: u32, name: &str) -> (u32, u32) {
+    let tasks = fs::read_dir(format!("/proc/{}/task", number_here(machine, process))).unwrap();
+    let named = |task: &PathBuf| fs::read_to_string(task.join("comm")).unwrap().trim_end() == name;
+    let task =
+        tasks.map(|task| task.unwrap().path()).find(named).unwrap_or_else(|| panic!("no thread {name}"));
+    let here = task.file_name().unwrap().to_str().unwrap().parse().unwrap();
+    let there = innermost_number(&fs::read_to_string(task.join("status")).unwrap()).unwrap();
+    (here, there)
 }

@@ -9,7 +9,7 @@ mod inbox;
 mod sender;
 
 pub(crate) use halted::Halted;
-pub(crate) use inbox::Inbox;
+pub(crate) use inbox::{Account, Inbox};
 pub(crate) use sender::Sender;
 
 use std::fs::File;
@@ -38,7 +38,7 @@ const BOOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/machine/b
 
 /// A booted machine. Dropping it ends it as a cut of the power does, and prints its journal if the test fails.
 pub(crate) struct Machine {
-    folder: TempDir,
+    _folder: TempDir,
     /// Keeps its files and processes until its standard input ends.
     keeper: Child,
     /// The host's number of its process 1.
@@ -87,7 +87,7 @@ impl Machine {
         let mut unshare = Command::new("unshare");
         unshare.args(["--mount", "sh", MAKE]).arg(folder.path()).arg(env!("CARGO_MANIFEST_DIR"));
         let piped = unshare.arg(programs).arg(BOOT).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut machine = Self { folder, keeper: piped.spawn().unwrap(), pid: 0 };
+        let mut machine = Self { _folder: folder, keeper: piped.spawn().unwrap(), pid: 0 };
         machine.start();
         Some(machine)
     }
@@ -240,6 +240,11 @@ impl Machine {
     /// Starts to send numbers to the port, so many a second.
     pub(crate) fn send_numbers(&self, a_second: u32) -> Sender {
         Sender::start(self.udp(), a_second)
+    }
+
+    /// Returns the machine's number of a thread of the daemon's process.
+    pub(crate) fn thread(&self, process: u32, name: &str) -> u32 {
+        halted::find_thread(self.pid, process, name).1
     }
 
     /// Halts one thread of the daemon's process, by its name.
