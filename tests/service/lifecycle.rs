@@ -60,7 +60,7 @@ fn the_journal_has_levels_and_one_time() {
     machine.write(CONFIGURATION, "listen = ['[::]:7788', '127.0.0.1:7799']\nreceive_buffer = '1GiB'\n");
     machine.systemctl(&["start", SERVICE]).ok();
     machine.udp().send_to(b"a line\nof two", ("127.0.0.1", crate::machine::PORT)).unwrap();
-    machine.journal_line("received");
+    machine.journal_line("received id=1");
     let lines = machine.journal(&[]);
     let said = said(&lines);
     let level = |text: &str| said.iter().find(|(_, said)| said.starts_with(text)).map(|(level, _)| *level);

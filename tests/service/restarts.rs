@@ -12,7 +12,7 @@ const BETWEEN: u64 = 1_000;
 /// Waits until all that is still on its way is stored, and tells what became of the numbers below `sent`.
 fn settled(machine: &Machine, sent: u64) -> Account {
     // The last one is behind all others in the log.
-    eventually("the last number", || (machine.inbox().numbers().last() == Some(&(sent - 1))).then_some(()));
+    eventually("the last number", || (machine.inbox().last() == Some(sent - 1)).then_some(()));
     let inbox = machine.inbox();
     inbox.assert_sound();
     inbox.account(sent)

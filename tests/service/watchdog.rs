@@ -29,7 +29,7 @@ fn assert_replaced(machine: &Machine, process: u32, began: Instant) {
     assert!(took <= RESTARTED_WITHIN, "{took:?}");
     machine.journal_line("Watchdog timeout");
     machine.udp().send_to(b"1", ("127.0.0.1", PORT)).unwrap();
-    eventually("a message", || (machine.inbox().numbers().last() == Some(&1)).then_some(()));
+    eventually("a message", || (machine.inbox().last() == Some(1)).then_some(()));
     eprintln!("replaced after {took:?}");
 }
 
@@ -101,12 +101,12 @@ fn a_daemon_without_room_on_the_disk_is_left_alone() {
     let Some(machine) = Machine::boot() else { return };
     machine.edit(SERVICE, SHORT);
     let data = "/var/lib/udpchat";
-    machine.run(&["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "small", data]).ok();
+    machine.run(&["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "small", data]).ok();
     machine.run(&["chown", "udpchat:", data]).ok();
-    // Otherwise it makes room by itself.
-    machine.run(&["dd", "if=/dev/zero", &format!("of={data}/filler"), "bs=1M", "count=3"]).ok();
     machine.systemctl(&["start", SERVICE]).ok();
     let process = machine.serves();
+    // Somebody else's file takes all that is left.
+    machine.run(&["dd", "if=/dev/zero", &format!("of={data}/filler"), "bs=4k"]).fails();
     let sender = machine.send_numbers(4_000);
     eventually("the disk to be full", || (machine.status()["state"] == "degraded").then_some(()));
     thread::sleep(SOME_PERIODS);

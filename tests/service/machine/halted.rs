@@ -2,11 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+
+/// How soon it is noticed that a halted thread was killed.
+const REAPED_AFTER: Duration = Duration::from_millis(20);
 
 /// A thread that does not move, by ptrace(2). Dropping it lets the thread go on, if it still is.
 pub(crate) struct Halted {
@@ -25,10 +30,15 @@ impl Halted {
             ptrace::seize(id, ptrace::Options::empty()).unwrap();
             ptrace::interrupt(id).unwrap();
             done.send(()).unwrap();
-            // Ends when the test lets go.
-            let _closed = told_to.recv();
-            // What traces no more lets go by itself when its thread ends; this says it in time.
-            let _gone = ptrace::detach(id, None);
+            while told_to.recv_timeout(REAPED_AFTER) == Err(RecvTimeoutError::Timeout) {
+                // Its end must be taken note of, or the whole process remains for ever.
+                let state = waitpid(id, Some(WaitPidFlag::WNOHANG | WaitPidFlag::__WALL));
+                if matches!(state, Err(_) | Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))) {
+                    return;
+                }
+            }
+            // It may have ended just now.
+            let _ended = ptrace::detach(id, None);
         });
         halted.recv().unwrap();
         Self { let_go: Some(let_go), tracer: Some(tracer) }

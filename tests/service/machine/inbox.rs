@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 /// An open inbox.
 pub(crate) struct Inbox(Connection);
@@ -36,6 +36,13 @@ impl Inbox {
             self.0.prepare("SELECT CAST(payload AS TEXT) FROM entry WHERE kind = 0 ORDER BY id").unwrap();
         let texts = received.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
         texts.map(|text| text.parse().unwrap()).collect()
+    }
+
+    /// Returns the last number that was received; none in an empty inbox.
+    pub(crate) fn last(&self) -> Option<u64> {
+        let last = "SELECT CAST(payload AS TEXT) FROM entry WHERE kind = 0 ORDER BY id DESC LIMIT 1";
+        let text: Option<String> = self.0.query_row(last, [], |row| row.get(0)).optional().unwrap();
+        text.map(|text| text.parse().unwrap())
     }
 
     /// Returns how many messages were received.

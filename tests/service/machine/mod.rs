@@ -38,7 +38,7 @@ const BOOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service/machine/b
 
 /// A booted machine. Dropping it ends it as a cut of the power does, and prints its journal if the test fails.
 pub(crate) struct Machine {
-    _folder: TempDir,
+    folder: TempDir,
     /// Keeps its files and processes until its standard input ends.
     keeper: Child,
     /// The host's number of its process 1.
@@ -87,7 +87,7 @@ impl Machine {
         let mut unshare = Command::new("unshare");
         unshare.args(["--mount", "sh", MAKE]).arg(folder.path()).arg(env!("CARGO_MANIFEST_DIR"));
         let piped = unshare.arg(programs).arg(BOOT).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut machine = Self { _folder: folder, keeper: piped.spawn().unwrap(), pid: 0 };
+        let mut machine = Self { folder, keeper: piped.spawn().unwrap(), pid: 0 };
         machine.start();
         Some(machine)
     }
@@ -186,10 +186,13 @@ impl Machine {
         self.run(&words).ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Waits until a line of the journal about the service holds a text, and returns it.
+    /// Waits until a line of the journal that the daemon or systemd wrote holds a text, and returns it.
     #[track_caller]
     pub(crate) fn journal_line(&self, text: &str) -> Value {
-        let holds = |line: &Value| line["MESSAGE"].as_str().is_some_and(|message| message.contains(text));
+        let holds = |line: &Value| {
+            let of_client = line["SYSLOG_IDENTIFIER"] == "udpchatctl";
+            !of_client && line["MESSAGE"].as_str().is_some_and(|message| message.contains(text))
+        };
         eventually(&format!("`{text}` in the journal"), || self.journal(&[]).into_iter().rfind(holds))
     }
 
@@ -234,7 +237,8 @@ impl Machine {
 
     /// Looks into the file of the inbox.
     pub(crate) fn inbox(&self) -> Inbox {
-        Inbox::open(&self.path("/var/lib/udpchat/inbox.db"))
+        // By the host's path of it: SQLite resolves links, and `/proc/PID/root` is one.
+        Inbox::open(&self.folder.path().join("disk/udpchat/inbox.db"))
     }
 
     /// Starts to send numbers to the port, so many a second.
@@ -256,8 +260,9 @@ impl Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         if thread::panicking() && self.pid != 0 {
-            let last = self.run(&["journalctl", "--no-pager", "--lines=60", "--output=short-precise"]);
-            eprintln!("the machine's journal:\n{}", last.stdout);
+            let journal = self.run(&["journalctl", "--no-pager", "--output=short-precise"]).stdout;
+            let lines: Vec<_> = journal.lines().filter(|line| !line.contains(" received id=")).collect();
+            eprintln!("the machine's journal:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
         // Its keeper ends at the end of its input, and leaves nothing.
         drop(self.keeper.stdin.take());
