@@ -21,7 +21,7 @@ const UNDER_UNIT: &str = "UDPCHAT_UNDER_UNIT";
 const UNIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/daemon/systemd/system/udpchatd.service");
 
 /// Lines of the unit that the tests do without. All others hold.
-const LEFT_OUT: [(&str, &str); 12] = [
+const LEFT_OUT: [(&str, &str); 13] = [
     (
         "Type",
         "a daemon that refuses to start has an exit status, which systemd-run tells only without waiting for READY",
@@ -32,12 +32,16 @@ const LEFT_OUT: [(&str, &str); 12] = [
     ("Restart", "an end is what many tests wait for"),
     ("RestartSec", "as Restart"),
     ("RestartPreventExitStatus", "as Restart"),
+    ("WatchdogSec", "some tests halt the daemon, and a busy machine makes that long; see WATCHDOG"),
     ("User", "the folders of the tests belong to root; without any capability it is a user as others are"),
     ("Group", "as User"),
     ("StateDirectory", "each daemon has a folder of its own, which ReadWritePaths opens"),
     ("RuntimeDirectory", "as StateDirectory"),
     ("ConfigurationDirectory", "as StateDirectory"),
 ];
+
+/// The watchdog in its place: longer than any test waits.
+const WATCHDOG: &str = "WatchdogSec=45s";
 
 /// A running daemon.
 pub(crate) struct Process {
@@ -130,7 +134,7 @@ fn new_name() -> String {
 fn in_sandbox(command: &Command, unit: &str, more: &[String]) -> Command {
     let mut outside = Command::new("systemd-run");
     outside.args(["--quiet", "--pipe", "--wait", "--collect", "--property=Type=exec"]);
-    outside.arg(format!("--unit={unit}"));
+    outside.arg(format!("--unit={unit}")).arg(format!("--property={WATCHDOG}"));
     let text = fs::read_to_string(UNIT).unwrap();
     let more = more.iter().map(String::as_str);
     let properties = properties(&text).into_iter().chain(more);
