@@ -20,4 +20,5 @@ mod suite;
 #[path = "../e2e/support/mod.rs"]
 mod support;
 mod units;
+mod user;
 mod watchdog;
