@@ -4,6 +4,7 @@
 //! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
 //! them from there; `send` puts what goes out on record in the same log.
 
+mod backup;
 mod causes;
 mod clock;
 mod control;
@@ -83,6 +84,8 @@ enum Failure {
     #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
     GivenUp(usize),
@@ -106,6 +109,7 @@ impl Failure {
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
         }
@@ -132,6 +136,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
+    }
+    if let Some(file) = flags.backup() {
+        return Ok(backup::run(&settings.data_dir, file)?);
     }
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
@@ -161,6 +168,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         fallback: fallback_now,
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
+        still_working: Box::new(supervisor::still_starting),
     })?;
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),

@@ -35,7 +35,7 @@ fn the_service_starts_tells_how_it_is_and_stops() {
         said(&lines).iter().any(|(level, text)| (*level, *text) == ("6", "stopped clean=true")),
         "{lines:#?}"
     );
-    assert_eq!(machine.journal(&["--priority=warning"]), [Value::Null; 0], "all went well");
+    assert_eq!(machine.journal(&["--unit", SOCKET, "--priority=warning"]), [Value::Null; 0], "all went well");
 }
 
 #[test]

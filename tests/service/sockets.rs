@@ -32,6 +32,8 @@ fn the_first_command_starts_the_daemon_which_answers_it() {
     machine.systemctl(&["start", SOCKET]).ok();
     assert!(machine.ctl(&["version"]).ok().contains("udpchatd"));
     assert!(is_handed_over(&machine));
+    machine.systemctl(&["stop", SERVICE]).ok();
+    assert!(machine.ctl(&["version"]).ok().contains("udpchatd"), "the socket outlives the daemon");
 }
 
 #[test]
