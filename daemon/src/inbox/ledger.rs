@@ -7,9 +7,9 @@
 //! behind that entry, and what is missing becomes gaps.
 //!
 //! The comparison can miss losses, and never invents any. Each transaction is durable before the page says so, hence the log
-//! holds at least what the page says it holds. Be the page older than the log, as after a power cut: what was
-//! committed since is counted as if it had been owed then, so the difference is what is missing, or less. A page that is
-//! torn, or of another log, is not believed.
+//! holds at least what the page says it holds. After a power cut the page may be older than the log: what was
+//! committed since then is counted as if it had been owed before, so the difference is what is missing, or less. A page that
+//! is torn, or of another log, is not believed.
 
 mod page;
 
@@ -23,11 +23,11 @@ use rusqlite::{Connection, OptionalExtension};
 pub(crate) use self::page::SocketDrops;
 use self::page::{PAGE_BYTES, Page};
 use super::index::Anchor;
+use super::queue::reason as cause;
 use super::reader::{COUNT_NOT_RECEIVED, bounds, has};
 use super::{GapDetail, GapReason, Kind};
 use crate::clock;
 use crate::health::{Health, Place};
-use crate::inbox::queue::reason as cause;
 use crate::lock::open_own;
 
 /// The file's name in the data directory.
@@ -47,7 +47,8 @@ impl Dues {
 
     /// Adds datagrams that are lost.
     pub(super) fn lose(&mut self, lost: u64, reason: GapReason) {
-        self.lost[reason as usize] += lost;
+        let sum = &mut self.lost[reason as usize];
+        *sum = sum.saturating_add(lost);
     }
 
     /// Lists what is lost, by reason.
