@@ -4,6 +4,7 @@
 //! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
 //! them from there; `send` puts what goes out on record in the same log.
 
+mod backup;
 mod causes;
 mod clock;
 mod control;
@@ -84,6 +85,8 @@ enum Failure {
     #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
     GivenUp(usize),
@@ -107,6 +110,7 @@ impl Failure {
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
         }
@@ -133,6 +137,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
+    }
+    if let Some(file) = flags.backup() {
+        return Ok(backup::run(&settings.data_dir, file)?);
     }
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
@@ -163,6 +170,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         fallback: fallback_now,
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
+        still_working: Box::new(supervisor::still_starting),
     };
     let (writer, progress) = Writer::open(parts, &mut ledger)?;
     carry_over(ledger, &listeners, &queue);

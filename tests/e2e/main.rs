@@ -11,6 +11,7 @@
 
 mod access;
 mod any_datagram;
+mod backup;
 mod bad_use;
 mod chat;
 mod completion;
@@ -27,6 +28,7 @@ mod index;
 mod layering;
 mod log;
 mod manual;
+mod migration;
 mod peers;
 mod protocol;
 mod reading;

@@ -67,6 +67,8 @@ pub(crate) struct Parts {
     /// How much is kept.
     pub(crate) limits: watch::Receiver<Limits>,
     pub(crate) pulse: Arc<Pulse>,
+    /// Called now and then while opening the inbox takes long.
+    pub(crate) still_working: Box<dyn Fn() + Send>,
 }
 
 /// The writer, with its file open.
@@ -100,7 +102,7 @@ struct Outcome {
 impl Writer {
     /// Opens the inbox, compares it with what the last daemon has left in the ledger, and tells how far it is durable.
     pub(crate) fn open(parts: Parts, ledger: &mut Ledger) -> Result<(Self, Follower), OpenError> {
-        let opened = schema::open(&parts.data_dir)?;
+        let opened = schema::open_behind(&parts.data_dir, 0, &parts.still_working)?;
         let (progress, followers) = progress::channel();
         let mut writer = Self {
             parts,
@@ -249,7 +251,7 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
-        let opened = schema::open(&self.parts.data_dir)?;
+        let opened = schema::open_behind(&self.parts.data_dir, self.newest_id, &self.parts.still_working)?;
         self.connection = opened.connection;
         self.upkeep.begin_anew();
         self.parts.reader.reopen();
@@ -385,6 +387,7 @@ mod tests {
             fallback,
             limits,
             pulse: Pulse::unheard(),
+            still_working: Box::new(|| ()),
         };
         let (writer, progress) = Writer::open(parts, ledger).unwrap();
         (writer, queue, progress)
@@ -426,6 +429,24 @@ mod tests {
             crate::inbox::reader::Bounds { oldest: 2, newest: 2 }
         );
         assert!(writer.parts.health.problems()[0].contains("set aside"));
+    }
+
+    #[test]
+    fn ids_go_on_behind_a_damaged_inbox_also_if_nothing_came_before_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, queue, _progress) = open(folder.path());
+        receive(&queue, b"before");
+        store_all(&mut writer, &queue);
+        std::fs::write(folder.path().join(FILE_NAME), [7; 100_000]).unwrap();
+        writer.reopen().unwrap();
+        drop(writer);
+        let (mut writer, queue, progress) = open(folder.path());
+        assert_eq!(progress.now().newest_id, 1);
+        receive(&queue, b"after");
+        store_all(&mut writer, &queue);
+        assert_eq!(progress.now().newest_id, 2);
+        let only = crate::inbox::reader::Bounds { oldest: 2, newest: 2 };
+        assert_eq!(writer.parts.reader.bounds().unwrap(), only);
     }
 
     #[test]

@@ -176,7 +176,7 @@ pub struct InboxStatus {
     pub entries: u64,
     /// The oldest entry's id; 0 where there is none.
     pub oldest_id: u64,
-    /// The newest entry's id; 0 where there is none.
+    /// The newest entry's id; where there is none, the one before that of the entry to come, 0 in a new inbox.
     pub newest_id: u64,
     /// The size of its files, in bytes.
     pub bytes: u64,
