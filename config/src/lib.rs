@@ -37,9 +37,10 @@ pub use paths::{
 };
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
-pub use settings::{Access, Inbox, Log, Overrides, Peer, Settings, Text};
+pub use settings::{Access, Control, Inbox, Log, Overrides, Peer, Settings, Text};
 pub use value::{
-    Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, PeerAddress, PeerName, Size, ValueError,
+    Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, PeerAddress, PeerName, Size, UserGroup,
+    ValueError,
 };
 
 /// The UDP port that is meant where none is given.
