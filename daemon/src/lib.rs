@@ -12,6 +12,7 @@ mod health;
 mod inbox;
 mod indexing;
 mod lock;
+mod log_window;
 mod logging;
 mod message_log;
 mod peers;
