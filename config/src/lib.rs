@@ -37,10 +37,10 @@ pub use paths::{
 };
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
-pub use settings::{Access, Inbox, Log, Metrics, Overrides, Peer, Settings, Text};
+pub use settings::{Access, Control, Inbox, Log, Metrics, Overrides, Peer, Settings, Text};
 pub use value::{
     Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress, PeerName, Size,
-    ValueError,
+    UserGroup, ValueError,
 };
 
 /// The UDP port that is meant where none is given.

@@ -7,6 +7,7 @@ mod metrics;
 mod name;
 mod path;
 mod quantity;
+mod user_group;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -22,6 +23,7 @@ pub use name::PeerName;
 pub(crate) use path::AbsolutePath;
 pub(crate) use quantity::WholeNumber;
 pub use quantity::{MaxAge, Size};
+pub use user_group::UserGroup;
 
 /// Tells why a text is no value of the kind wanted.
 ///

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
 
+use crate::control::Control;
 use crate::health::{Health, Place};
 use crate::inbox::progress::Follower;
 use crate::inbox::queue::Queue;
@@ -51,6 +52,7 @@ pub(crate) struct Daemon {
     pub(crate) refused: Arc<Refused>,
     pub(crate) probes: Arc<Probes>,
     pub(crate) health: Arc<Health>,
+    pub(crate) control: Control,
     pub(crate) logging: Logging,
     /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
     pub(crate) lookups: Arc<Semaphore>,
@@ -92,6 +94,7 @@ impl Daemon {
         };
         let needs_restart = self.boot.changed_needing_restart(&new);
         self.access.configure(&new);
+        self.control.configure(&new);
         self.groups.configure(&new);
         self.peers.configure(&new);
         self.fallback.send_replace(*new.text.fallback);

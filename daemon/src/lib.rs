@@ -13,6 +13,7 @@ mod health;
 mod inbox;
 mod indexing;
 mod lock;
+mod log_window;
 mod logging;
 mod message_log;
 mod metrics;
@@ -42,6 +43,7 @@ use tracing::{info, warn};
 use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
+use control::{Control, Rules};
 use daemon::Daemon;
 use inbox::ledger::Ledger;
 use inbox::queue::Queue;
@@ -153,7 +155,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let _data_lock = take_data_dir(&settings.data_dir)?;
     let listeners = listener::open_all(&settings, inherited.udp)?;
     let metrics = metrics::Endpoint::bind(&settings)?;
-    let (control_socket, control_listener) = open_control(&settings, inherited.control)?;
+    let rules = control::look_up(&settings);
+    let (control_socket, control_listener) = open_control(&settings, inherited.control, &rules)?;
 
     let settings = Arc::new(settings);
     let mut watchdog = Watchdog::of_process();
@@ -165,6 +168,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let groups = receive::groups::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
+    let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
     let mut ledger = Ledger::open(&settings.data_dir, &health);
     let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
@@ -195,7 +199,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         probes: Arc::default(),
         health,
         logging,
-        lookups: Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS)),
+        control: Control::new(rules, control_socket.file(), Arc::clone(&lookups)),
+        lookups,
         reloading: Mutex::default(),
         fallback,
         limits,
@@ -257,7 +262,7 @@ fn serve(started: Started) -> Result<(), Failure> {
     let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());
     daemon.queue.close();
     let given_up = writer.join().unwrap_or(0);
-    finish(runtime, message_log);
+    finish(&daemon, runtime, message_log);
     served.map_err(system("cannot serve the control socket"))?;
     if given_up > 0 {
         return Err(Failure::GivenUp(given_up));
@@ -309,12 +314,13 @@ fn keep_groups(daemon: &Daemon) -> io::Result<()> {
 }
 
 /// Lets the last messages be logged, and ends the connections.
-fn finish(runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
+fn finish(daemon: &Daemon, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     const LAST_LINES_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
     runtime.block_on(async {
         // If the inbox cannot be read, these lines are not worth waiting for.
         let _logged = tokio::time::timeout(LAST_LINES_WAIT, message_log).await;
     });
+    daemon.control.audit.conclude();
     runtime.shutdown_background();
 }
 
@@ -360,10 +366,11 @@ fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
 fn open_control(
     settings: &Settings,
     handed_over: Option<UnixListener>,
+    rules: &Rules,
 ) -> Result<(ControlSocket, UnixListener), SocketError> {
     let configured = &settings.socket;
-    let Some(listener) = handed_over else { return ControlSocket::bind(configured) };
-    let taken = ControlSocket::take_over(listener)?;
+    let Some(listener) = handed_over else { return ControlSocket::bind(configured, rules) };
+    let taken = ControlSocket::take_over(listener, rules)?;
     if configured.origin != Origin::Default && configured.value != taken.0.path() {
         warn!("the service manager hands over a control socket; `socket` of the configuration is not used");
     }

@@ -37,6 +37,7 @@ mod readme;
 mod recode;
 mod replay;
 mod retention;
+mod roles;
 mod safe_text;
 mod sending;
 mod supervised;

@@ -137,6 +137,7 @@ mod tests {
             bytes: text.len(),
             raw: Raw(text.as_bytes().to_vec()),
             error: None,
+            by: None,
         }
     }
 

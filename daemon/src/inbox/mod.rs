@@ -63,6 +63,9 @@ pub(crate) struct SentDetail {
     /// Why the kernel refused to send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// The name of the user who had it sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
 }
 
 /// What somebody has said since it was stored; in the JSON of the column `detail` of any message.

@@ -10,7 +10,7 @@ use super::Call;
 
 call! {
     /// Asks for the daemon's state.
-    StatusParams, "status" -> Status, {}
+    StatusParams, "status" for None => Status, {}
 }
 
 /// The daemon's state. The counters run from the start of the daemon and always balance:
