@@ -1,6 +1,7 @@
 //! What the parts of a running daemon share, and what can be done to all of it: reload, stop.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -22,6 +23,7 @@ use crate::receive::interfaces::OwnAddresses;
 use crate::receive::listener::Listener;
 use crate::receive::probe::Probes;
 use crate::receive::refused::Refused;
+use crate::supervisor;
 
 /// A running daemon.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(crate) struct Daemon {
     pub(crate) overrides: Overrides,
     pub(crate) environment: Environment,
     pub(crate) listeners: Vec<Arc<Listener>>,
+    /// Where the control socket is.
+    pub(crate) socket: PathBuf,
     /// Where metrics are served, if they are.
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) queue: Arc<Queue>,
@@ -72,6 +76,13 @@ impl Daemon {
     /// A configuration that is refused changes nothing.
     pub(crate) fn reload(&self) -> Result<Vec<&'static str>, ConfigError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        supervisor::reloading();
+        let outcome = self.reload_now();
+        supervisor::reloaded();
+        outcome
+    }
+
+    fn reload_now(&self) -> Result<Vec<&'static str>, ConfigError> {
         let new = match Settings::load(&self.overrides, &self.environment) {
             Ok(new) => new,
             Err(error) => {

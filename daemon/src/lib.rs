@@ -4,6 +4,7 @@
 //! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
 //! them from there; `send` puts what goes out on record in the same log.
 
+mod backup;
 mod causes;
 mod clock;
 mod control;
@@ -19,13 +20,16 @@ mod peers;
 mod receive;
 mod send;
 mod service;
+mod supervisor;
 mod text;
 mod threads;
 mod view;
+mod watchdog;
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
@@ -35,10 +39,11 @@ use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use udpchat_config::{ConfigError, Environment, Flags, Settings};
+use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
 use daemon::Daemon;
+use inbox::ledger::Ledger;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::schema::OpenError;
@@ -47,7 +52,10 @@ use inbox::writer::{self, Writer};
 use lock::{Lock, LockError};
 use logging::Logging;
 use receive::links::{Changes, Links};
-use receive::listener::{self, ListenError};
+use receive::listener::{self, ListenError, Listener};
+use service::Signals;
+use supervisor::{InheritError, Inherited};
+use watchdog::Watchdog;
 
 /// The name of the lock file in the data directory.
 const LOCK_NAME: &str = "lock";
@@ -72,11 +80,15 @@ enum Failure {
     #[error("the data directory {path} is in use by {holder}")]
     DataDirHeld { path: String, holder: String },
     #[error(transparent)]
+    Inherit(#[from] InheritError),
+    #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
     Metrics(#[from] metrics::BindError),
     #[error(transparent)]
     Inbox(#[from] OpenError),
+    #[error(transparent)]
+    Backup(#[from] backup::BackupError),
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
@@ -89,15 +101,20 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::DataDir { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
+                "it is read-only here: `--data-dir` takes another; under systemd `ReadWritePaths=` opens this one".to_owned(),
+            ),
             Self::DataDir { .. } => {
                 Some("`--data-dir` takes another; it must be writable for this user".to_owned())
             }
             Self::DataDirHeld { .. } => {
                 Some("stop that one, or give this one its own `--data-dir`".to_owned())
             }
+            Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
         }
@@ -125,15 +142,21 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
+    if let Some(file) = flags.backup() {
+        return Ok(backup::run(&settings.data_dir, file)?);
+    }
+    let inherited = Inherited::take()?;
+    let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
-    let listeners = listener::open_all(&settings)?;
+    let listeners = listener::open_all(&settings, inherited.udp)?;
     let metrics = metrics::Endpoint::bind(&settings)?;
-    let (control_socket, control_listener) = ControlSocket::bind(&settings.socket)?;
+    let (control_socket, control_listener) = open_control(&settings, inherited.control)?;
 
     let settings = Arc::new(settings);
+    let mut watchdog = Watchdog::of_process();
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let speech = Arc::new(Speech::default());
@@ -142,7 +165,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let groups = receive::groups::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
-    let (writer, progress) = Writer::open(writer::Parts {
+    let mut ledger = Ledger::open(&settings.data_dir, &health);
+    let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
@@ -150,10 +174,15 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         health: Arc::clone(&health),
         fallback: fallback_now,
         limits: limits_now,
-    })?;
+        pulse: watchdog.pulse("the writer of the inbox"),
+        still_working: Box::new(supervisor::still_starting),
+    };
+    let (writer, progress) = Writer::open(parts, &mut ledger)?;
+    carry_over(ledger, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
+        socket: control_socket.path().to_owned(),
         metrics: metrics.as_ref().map(|endpoint| endpoint.local),
         queue,
         reader,
@@ -176,31 +205,52 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         overrides,
         environment,
     });
-    serve(daemon, writer, metrics, control_socket, control_listener)
+    serve(Started { daemon, writer, watchdog, runtime, signals, metrics, control_socket, control_listener })
+}
+
+/// A daemon with everything opened and nothing running.
+struct Started {
+    daemon: Arc<Daemon>,
+    writer: Writer,
+    watchdog: Watchdog,
+    runtime: Runtime,
+    signals: Signals,
+    metrics: Option<metrics::Endpoint>,
+    control_socket: ControlSocket,
+    control_listener: UnixListener,
+}
+
+/// Returns what makes a failure of the system out of an error.
+fn system(what: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |source| Failure::System { what, source }
+}
+
+/// Makes the runtime, which has no thread of its own yet, and catches signals by it.
+fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()?;
+    let entered = runtime.enter();
+    let signals = Signals::catch()?;
+    drop(entered);
+    Ok((runtime, signals))
 }
 
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
 /// then the writer, then those who read.
-fn serve(
-    daemon: Arc<Daemon>,
-    writer: Writer,
-    metrics: Option<metrics::Endpoint>,
-    control_socket: ControlSocket,
-    control_listener: std::os::unix::net::UnixListener,
-) -> Result<(), Failure> {
-    let system = |what| move |source| Failure::System { what, source };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .build()
-        .map_err(system("cannot start"))?;
+fn serve(started: Started) -> Result<(), Failure> {
+    let Started { daemon, writer, mut watchdog, runtime, signals, metrics, control_socket, control_listener } =
+        started;
     let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
-    let receivers = start_receivers(&daemon, &stop).map_err(system("cannot start reception"))?;
+    let receivers =
+        start_receivers(&daemon, &stop, &mut watchdog).map_err(system("cannot start reception"))?;
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_clients(&daemon, metrics, control_listener));
+    let served = runtime.block_on(serve_clients(&daemon, watchdog, signals, metrics, control_listener));
+    supervisor::stopping();
     drop(control_socket);
 
     stop.stop();
@@ -218,10 +268,12 @@ fn serve(
 
 async fn serve_clients(
     daemon: &Arc<Daemon>,
+    watchdog: Watchdog,
+    signals: Signals,
     metrics: Option<metrics::Endpoint>,
-    listener: std::os::unix::net::UnixListener,
+    listener: UnixListener,
 ) -> io::Result<()> {
-    service::obey_signals(Arc::clone(daemon))?;
+    service::obey(signals, Arc::clone(daemon));
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
     if let Some(endpoint) = metrics {
@@ -229,6 +281,7 @@ async fn serve_clients(
     }
     keep_groups(daemon)?;
     announce(daemon);
+    tokio::spawn(service::report(Arc::clone(daemon), watchdog));
     // The sender lives in the daemon itself: this ends only by being told to stop.
     let mut stopping = daemon.stopping.subscribe();
     let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
@@ -265,9 +318,13 @@ fn finish(runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     runtime.shutdown_background();
 }
 
-fn start_receivers(daemon: &Arc<Daemon>, stop: &Arc<receive::Stop>) -> io::Result<Vec<JoinHandle<()>>> {
+fn start_receivers(
+    daemon: &Arc<Daemon>,
+    stop: &Arc<receive::Stop>,
+    watchdog: &mut Watchdog,
+) -> io::Result<Vec<JoinHandle<()>>> {
     let ports: Arc<[u16]> = daemon.listeners.iter().map(|listener| listener.local.port()).collect();
-    let parts = || receive::Parts {
+    let mut parts = |local| receive::Parts {
         queue: Arc::clone(&daemon.queue),
         access: Arc::clone(&daemon.access),
         own: Arc::clone(&daemon.own),
@@ -276,9 +333,41 @@ fn start_receivers(daemon: &Arc<Daemon>, stop: &Arc<receive::Stop>) -> io::Resul
         ports: Arc::clone(&ports),
         health: Arc::clone(&daemon.health),
         stop: Arc::clone(stop),
+        pulse: watchdog.pulse(format!("reception on {local}")),
     };
-    let start = |(number, listener)| receive::start(number, Arc::clone(listener), parts());
+    let start = |(number, listener): (_, &Arc<Listener>)| {
+        receive::start(number, Arc::clone(listener), parts(listener.local))
+    };
     daemon.listeners.iter().enumerate().map(start).collect()
+}
+
+/// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
+fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
+    for listener in listeners {
+        ledger.follow(|last| listener.drops.go_on(last));
+    }
+    let lost = queue.carry_over(ledger);
+    if lost > 0 {
+        warn!(
+            lost,
+            "the last daemon ended before everything that it had received was stored: {lost} datagrams are lost, and a \
+             gap in the log tells so"
+        );
+    }
+}
+
+/// Takes over the control socket that is handed over, or makes that of the configuration.
+fn open_control(
+    settings: &Settings,
+    handed_over: Option<UnixListener>,
+) -> Result<(ControlSocket, UnixListener), SocketError> {
+    let configured = &settings.socket;
+    let Some(listener) = handed_over else { return ControlSocket::bind(configured) };
+    let taken = ControlSocket::take_over(listener)?;
+    if configured.origin != Origin::Default && configured.value != taken.0.path() {
+        warn!("the service manager hands over a control socket; `socket` of the configuration is not used");
+    }
+    Ok(taken)
 }
 
 /// Makes the data directory, for this user alone, and takes it for this process.
@@ -314,7 +403,7 @@ fn announce(daemon: &Daemon) {
     let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
     info!(
         listen = listen.join(" "),
-        socket = %udpchat_api::safe::one_line(&settings.socket.to_string_lossy()),
+        socket = %udpchat_api::safe::one_line(&daemon.socket.to_string_lossy()),
         data_dir = %udpchat_api::safe::one_line(&settings.data_dir.to_string_lossy()),
         pid = std::process::id(),
         "ready"
@@ -341,6 +430,10 @@ fn complain(failure: &Failure) {
     if let Some(hint) = failure.hint() {
         text += &format!("hint: {hint}\n");
     }
+    let mut text = udpchat_api::safe::lines(&text).into_owned();
+    if logging::goes_to_journal() {
+        text = text.lines().map(|line| format!("<3>{line}\n")).collect();
+    }
     // There is nobody left to tell if this fails.
-    let _told = io::stderr().write_all(udpchat_api::safe::lines(&text).as_bytes());
+    let _told = io::stderr().write_all(text.as_bytes());
 }

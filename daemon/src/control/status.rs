@@ -22,7 +22,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
             let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
             let inbox = InboxStatus {
                 entries: bounds.entries(),
-                oldest_id: bounds.oldest,
+                oldest_id: if bounds.entries() == 0 { 0 } else { bounds.oldest },
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
                 wal_bytes: reader.wal_bytes(),
@@ -57,7 +57,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
         problems,
         listen: daemon.listeners.iter().map(|listener| listener.local).collect(),
         groups,
-        socket: settings.socket.value.clone(),
+        socket: daemon.socket.clone(),
         data_dir: settings.data_dir.value.clone(),
         metrics: daemon.metrics,
         receive_buffer: ReceiveBuffer {
@@ -70,6 +70,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
         queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
         kernel_drops: books.kernel_drops,
         dropped: books.dropped,
+        lost_before: books.lost_before,
         access: access(daemon),
         sent: books.sent,
         log_lines_lost: daemon.logging.lost_lines(),

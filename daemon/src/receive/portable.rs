@@ -14,6 +14,8 @@ use super::{Datagram, MAX_RECEIVED_BYTES, Wake};
 #[cfg(not(target_os = "linux"))]
 use super::{Way, as_family_of};
 use crate::clock;
+#[cfg(not(target_os = "linux"))]
+use crate::inbox::ledger::SocketDrops;
 
 /// How long a wait lasts at most before it looks whether it is to stop.
 const STOP_CHECK: Duration = Duration::from_millis(500);
@@ -58,8 +60,8 @@ impl Receiver {
         Self { listener, stop, buffer: vec![0; MAX_RECEIVED_BYTES], fetched: None }
     }
 
-    /// Waits for a datagram and fetches it, or until everybody is stopped.
-    pub(crate) fn wait(&mut self) -> io::Result<Wake> {
+    /// Waits for a datagram and fetches it, or until everybody is stopped, or a while where there is a `patience`.
+    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> io::Result<Wake> {
         loop {
             match self.listener.socket.recv_from(&mut self.buffer) {
                 Ok(fetched) => {
@@ -69,6 +71,7 @@ impl Receiver {
                 Err(error) if is_timeout(&error) && self.stop.is_stopped() => {
                     return Ok(Wake::Stop);
                 }
+                Err(error) if is_timeout(&error) && patience.is_some() => return Ok(Wake::Datagrams),
                 // On Windows the ICMP answer to an earlier send shows here; it concerns no other datagram.
                 Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Err(error),
@@ -146,8 +149,16 @@ pub(crate) struct Drops;
 
 #[cfg(not(target_os = "linux"))]
 impl Drops {
-    pub(crate) fn from_now_on(_socket: &UdpSocket) -> io::Result<Self> {
+    pub(crate) fn new(_socket: &UdpSocket) -> io::Result<Self> {
         Ok(Self)
+    }
+
+    pub(crate) fn go_on(&self, _last: &[SocketDrops]) -> SocketDrops {
+        SocketDrops::default()
+    }
+
+    pub(crate) fn counted(&self) -> u32 {
+        0
     }
 
     pub(crate) fn take_new(&self) -> u64 {
