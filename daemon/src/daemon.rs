@@ -1,5 +1,6 @@
 //! What the parts of a running daemon share, and what can be done to all of it: reload, stop.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use crate::receive::interfaces::OwnAddresses;
 use crate::receive::listener::Listener;
 use crate::receive::probe::Probes;
 use crate::receive::refused::Refused;
+use crate::supervisor;
 
 /// A running daemon.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct Daemon {
     pub(crate) overrides: Overrides,
     pub(crate) environment: Environment,
     pub(crate) listeners: Vec<Arc<Listener>>,
+    /// Where the control socket is.
+    pub(crate) socket: PathBuf,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) progress: Follower,
@@ -69,6 +73,13 @@ impl Daemon {
     /// A configuration that is refused changes nothing.
     pub(crate) fn reload(&self) -> Result<Vec<&'static str>, ConfigError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        supervisor::reloading();
+        let outcome = self.reload_now();
+        supervisor::reloaded();
+        outcome
+    }
+
+    fn reload_now(&self) -> Result<Vec<&'static str>, ConfigError> {
         let new = match Settings::load(&self.overrides, &self.environment) {
             Ok(new) => new,
             Err(error) => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 /// The places that can be in trouble, each with at most one problem.
@@ -36,6 +37,7 @@ pub(crate) enum Place {
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     problems: Mutex<BTreeMap<Place, String>>,
+    changed: watch::Sender<()>,
 }
 
 impl Health {
@@ -44,6 +46,7 @@ impl Health {
         let before = self.lock().insert(place, problem.clone());
         if before.as_ref() != Some(&problem) {
             warn!("{problem}");
+            self.changed.send_replace(());
         }
     }
 
@@ -52,7 +55,13 @@ impl Health {
         let before = self.lock().remove(&place);
         if let Some(problem) = before {
             info!("over: {problem}");
+            self.changed.send_replace(());
         }
+    }
+
+    /// Returns what tells when problems come and go.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Lists the problems.

@@ -18,13 +18,16 @@ mod peers;
 mod receive;
 mod send;
 mod service;
+mod supervisor;
 mod text;
 mod threads;
 mod view;
+mod watchdog;
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
@@ -34,7 +37,7 @@ use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use udpchat_config::{ConfigError, Environment, Flags, Settings};
+use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
 use daemon::Daemon;
@@ -46,7 +49,9 @@ use inbox::writer::{self, Writer};
 use lock::{Lock, LockError};
 use logging::Logging;
 use receive::links::{Changes, Links};
-use receive::listener::{self, ListenError};
+use receive::listener::{self, ListenError, Listener};
+use supervisor::{InheritError, Inherited};
+use watchdog::Watchdog;
 
 /// The name of the lock file in the data directory.
 const LOCK_NAME: &str = "lock";
@@ -71,6 +76,8 @@ enum Failure {
     #[error("the data directory {path} is in use by {holder}")]
     DataDirHeld { path: String, holder: String },
     #[error(transparent)]
+    Inherit(#[from] InheritError),
+    #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
     Inbox(#[from] OpenError),
@@ -92,6 +99,7 @@ impl Failure {
             Self::DataDirHeld { .. } => {
                 Some("stop that one, or give this one its own `--data-dir`".to_owned())
             }
+            Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
@@ -121,14 +129,16 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
+    let inherited = Inherited::take()?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
-    let listeners = listener::open_all(&settings)?;
-    let (control_socket, control_listener) = ControlSocket::bind(&settings.socket)?;
+    let listeners = listener::open_all(&settings, inherited.udp)?;
+    let (control_socket, control_listener) = open_control(&settings, inherited.control)?;
 
     let settings = Arc::new(settings);
+    let mut watchdog = Watchdog::of_process();
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let speech = Arc::new(Speech::default());
@@ -145,10 +155,12 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         health: Arc::clone(&health),
         fallback: fallback_now,
         limits: limits_now,
+        pulse: watchdog.pulse("the writer of the inbox"),
     })?;
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
+        socket: control_socket.path().to_owned(),
         queue,
         reader,
         progress,
@@ -170,7 +182,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         overrides,
         environment,
     });
-    serve(daemon, writer, control_socket, control_listener)
+    serve(daemon, writer, watchdog, control_socket, control_listener)
 }
 
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
@@ -178,8 +190,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
 fn serve(
     daemon: Arc<Daemon>,
     writer: Writer,
+    mut watchdog: Watchdog,
     control_socket: ControlSocket,
-    control_listener: std::os::unix::net::UnixListener,
+    control_listener: UnixListener,
 ) -> Result<(), Failure> {
     let system = |what| move |source| Failure::System { what, source };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -189,11 +202,13 @@ fn serve(
         .map_err(system("cannot start"))?;
     let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
-    let receivers = start_receivers(&daemon, &stop).map_err(system("cannot start reception"))?;
+    let receivers =
+        start_receivers(&daemon, &stop, &mut watchdog).map_err(system("cannot start reception"))?;
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_control(&daemon, control_listener));
+    let served = runtime.block_on(serve_control(&daemon, watchdog, control_listener));
+    supervisor::stopping();
     drop(control_socket);
 
     stop.stop();
@@ -209,12 +224,13 @@ fn serve(
     Ok(())
 }
 
-async fn serve_control(daemon: &Arc<Daemon>, listener: std::os::unix::net::UnixListener) -> io::Result<()> {
+async fn serve_control(daemon: &Arc<Daemon>, watchdog: Watchdog, listener: UnixListener) -> io::Result<()> {
     service::obey_signals(Arc::clone(daemon))?;
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
     keep_groups(daemon)?;
     announce(daemon);
+    tokio::spawn(service::report(Arc::clone(daemon), watchdog));
     // The sender lives in the daemon itself: this ends only by being told to stop.
     let mut stopping = daemon.stopping.subscribe();
     let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
@@ -251,9 +267,13 @@ fn finish(runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     runtime.shutdown_background();
 }
 
-fn start_receivers(daemon: &Arc<Daemon>, stop: &Arc<receive::Stop>) -> io::Result<Vec<JoinHandle<()>>> {
+fn start_receivers(
+    daemon: &Arc<Daemon>,
+    stop: &Arc<receive::Stop>,
+    watchdog: &mut Watchdog,
+) -> io::Result<Vec<JoinHandle<()>>> {
     let ports: Arc<[u16]> = daemon.listeners.iter().map(|listener| listener.local.port()).collect();
-    let parts = || receive::Parts {
+    let mut parts = |local| receive::Parts {
         queue: Arc::clone(&daemon.queue),
         access: Arc::clone(&daemon.access),
         own: Arc::clone(&daemon.own),
@@ -262,9 +282,26 @@ fn start_receivers(daemon: &Arc<Daemon>, stop: &Arc<receive::Stop>) -> io::Resul
         ports: Arc::clone(&ports),
         health: Arc::clone(&daemon.health),
         stop: Arc::clone(stop),
+        pulse: watchdog.pulse(format!("reception on {local}")),
     };
-    let start = |(number, listener)| receive::start(number, Arc::clone(listener), parts());
+    let start = |(number, listener): (_, &Arc<Listener>)| {
+        receive::start(number, Arc::clone(listener), parts(listener.local))
+    };
     daemon.listeners.iter().enumerate().map(start).collect()
+}
+
+/// Takes over the control socket that is handed over, or makes that of the configuration.
+fn open_control(
+    settings: &Settings,
+    handed_over: Option<UnixListener>,
+) -> Result<(ControlSocket, UnixListener), SocketError> {
+    let configured = &settings.socket;
+    let Some(listener) = handed_over else { return ControlSocket::bind(configured) };
+    let taken = ControlSocket::take_over(listener)?;
+    if configured.origin != Origin::Default && configured.value != taken.0.path() {
+        warn!("the service manager hands over a control socket; `socket` of the configuration is not used");
+    }
+    Ok(taken)
 }
 
 /// Makes the data directory, for this user alone, and takes it for this process.
@@ -300,7 +337,7 @@ fn announce(daemon: &Daemon) {
     let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
     info!(
         listen = listen.join(" "),
-        socket = %udpchat_api::safe::one_line(&settings.socket.to_string_lossy()),
+        socket = %udpchat_api::safe::one_line(&daemon.socket.to_string_lossy()),
         data_dir = %udpchat_api::safe::one_line(&settings.data_dir.to_string_lossy()),
         pid = std::process::id(),
         "ready"
@@ -327,6 +364,10 @@ fn complain(failure: &Failure) {
     if let Some(hint) = failure.hint() {
         text += &format!("hint: {hint}\n");
     }
+    let mut text = udpchat_api::safe::lines(&text).into_owned();
+    if logging::goes_to_journal() {
+        text = text.lines().map(|line| format!("<3>{line}\n")).collect();
+    }
     // There is nobody left to tell if this fails.
-    let _told = io::stderr().write_all(udpchat_api::safe::lines(&text).as_bytes());
+    let _told = io::stderr().write_all(text.as_bytes());
 }

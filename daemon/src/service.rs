@@ -1,12 +1,14 @@
-//! What the system says to the daemon: signals.
+//! What the system says to the daemon, by signals, and what it hears of it, through the service manager.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 use crate::daemon::Daemon;
+use crate::supervisor;
+use crate::watchdog::Watchdog;
 
 /// Obeys signals until the daemon stops: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
 pub(crate) fn obey_signals(daemon: Arc<Daemon>) -> io::Result<()> {
@@ -29,4 +31,40 @@ pub(crate) fn obey_signals(daemon: Arc<Daemon>) -> io::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Keeps the service manager up to date until the daemon stops: that it serves, how it is, and that it makes progress.
+pub(crate) async fn report(daemon: Arc<Daemon>, watchdog: Watchdog) {
+    let mut problems = daemon.health.changes();
+    let told = Mutex::new(condition(&daemon));
+    supervisor::ready(&told.lock().unwrap_or_else(PoisonError::into_inner));
+    let tell_if_new = || {
+        let now = condition(&daemon);
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if now != *told {
+            supervisor::status(&now);
+            *told = now;
+        }
+    };
+    let follow = async {
+        while problems.changed().await.is_ok() {
+            tell_if_new();
+        }
+    };
+    // The counters are brought up to date where something wakes the process anyway.
+    tokio::join!(watchdog.feed(tell_if_new), follow);
+}
+
+/// Says in a line how the daemon is.
+fn condition(daemon: &Daemon) -> String {
+    let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
+    let books = daemon.queue.books_and(|| 0);
+    let lost = books.kernel_drops + books.dropped.queue_full;
+    let counters = format!("{} messages stored, {lost} lost", books.stored);
+    let text = match daemon.health.problems().as_slice() {
+        [] => format!("Receiving on {}: {counters}", listen.join(" ")),
+        [problem] => format!("Degraded: {problem} ({counters})"),
+        [problem, others @ ..] => format!("Degraded: {problem}, and {} more ({counters})", others.len()),
+    };
+    udpchat_api::safe::one_line(&text).into_owned()
 }

@@ -35,6 +35,7 @@ mod replay;
 mod retention;
 mod safe_text;
 mod sending;
+mod supervised;
 mod support;
 mod waiting;
 mod watch;

@@ -1,4 +1,5 @@
-//! The control socket's file: made with the right mode from the first moment, never over somebody else's file.
+//! The control socket's file: made with the right mode from the first moment, never over somebody else's file; or taken over
+//! from a service manager, to which the file then belongs.
 //!
 //! A lock file beside it says who may replace a stale socket. Only with that lock held, and only if it is a socket
 //! of our own on which nobody listens, is the old file removed.
@@ -17,10 +18,16 @@ use crate::lock::{Lock, LockError};
 /// Nobody but the owner may open the socket.
 const SOCKET_UMASK: Mode = Mode::from_bits_truncate(0o177);
 
-/// A bound control socket. Dropping it removes the file.
+/// A bound control socket. Dropping it removes the file, if it made it.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     path: PathBuf,
+    made: Option<Made>,
+}
+
+/// What belongs to a file that we have made.
+#[derive(Debug)]
+struct Made {
     /// Device and inode of our file: another one under the same name is left alone.
     identity: (u64, u64),
     _lock: Lock,
@@ -71,14 +78,29 @@ impl ControlSocket {
         let metadata = fs::symlink_metadata(path).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let identity = (metadata.dev(), metadata.ino());
-        Ok((Self { path: path.to_owned(), identity, _lock: lock }, listener))
+        Ok((Self { path: path.to_owned(), made: Some(Made { identity, _lock: lock }) }, listener))
+    }
+
+    /// Takes over a socket that somebody else has bound, and whose file they will remove.
+    pub(crate) fn take_over(listener: UnixListener) -> Result<(Self, UnixListener), SocketError> {
+        let address = listener.local_addr();
+        let path = address.ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+        let path = path.unwrap_or_else(|| PathBuf::from("a socket without a path"));
+        listener.set_nonblocking(true).map_err(|source| SocketError::Io { path: path.clone(), source })?;
+        Ok((Self { path, made: None }, listener))
+    }
+
+    /// Returns where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
     }
 }
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
+        let Some(made) = &self.made else { return };
         let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == made.identity);
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!("cannot remove {}: {error}", self.path.display());
         }

@@ -55,7 +55,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         problems,
         listen: daemon.listeners.iter().map(|listener| listener.local).collect(),
         groups,
-        socket: settings.socket.value.clone(),
+        socket: daemon.socket.clone(),
         data_dir: settings.data_dir.value.clone(),
         receive_buffer: ReceiveBuffer {
             asked: settings.receive_buffer.bytes(),

@@ -30,6 +30,7 @@ use super::speech::{Lessons, Speech};
 use crate::causes;
 use crate::health::{Health, Place};
 use crate::text;
+use crate::watchdog::Pulse;
 use upkeep::Upkeep;
 
 /// How many entries one transaction takes at most.
@@ -61,6 +62,7 @@ pub(crate) struct Parts {
     pub(crate) fallback: watch::Receiver<Encoding>,
     /// How much is kept.
     pub(crate) limits: watch::Receiver<Limits>,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 /// The writer, with its file open.
@@ -126,7 +128,9 @@ impl Writer {
                     given_up += items.iter().map(Item::entries).sum::<usize>();
                 }
                 self.keep_up();
+                self.parts.pulse.beat();
             }
+            self.parts.pulse.beat();
             if heap.items.is_empty() {
                 self.keep_up();
                 self.tidy_up();
@@ -146,6 +150,8 @@ impl Writer {
         let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
         self.notice_replacement();
         while !self.given_up {
+            // Also where the disk refuses: a new daemon could do no more, and would not have what waits in memory.
+            self.parts.pulse.beat();
             match self.commit(items, bytes) {
                 Ok(outcome) => {
                     self.parts.health.clear(Place::InboxWrite);
@@ -353,6 +359,7 @@ mod tests {
             health: Arc::default(),
             fallback,
             limits,
+            pulse: Pulse::unheard(),
         };
         let (writer, progress) = Writer::open(parts).unwrap();
         (writer, queue, progress)

@@ -14,7 +14,7 @@ use std::time::Duration;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, GetSockOpt, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage,
@@ -86,13 +86,13 @@ impl Receiver {
         Self { listener, stop, headers: headers(), buffers }
     }
 
-    /// Waits until there are datagrams, an error is pending, or everybody is stopped.
-    pub(crate) fn wait(&mut self) -> io::Result<Wake> {
+    /// Waits until there are datagrams, an error is pending, everybody is stopped, or the patience is at its end.
+    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> io::Result<Wake> {
         let mut watched = [
             PollFd::new(self.listener.socket.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.stop.event.as_fd(), PollFlags::POLLIN),
         ];
-        match poll(&mut watched, PollTimeout::NONE) {
+        match ppoll(&mut watched, patience.map(TimeSpec::from), None) {
             Ok(_) if watched[1].any().unwrap_or(true) => Ok(Wake::Stop),
             Ok(_) | Err(Errno::EINTR) => Ok(Wake::Datagrams),
             Err(error) => Err(error.into()),

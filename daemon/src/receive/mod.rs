@@ -40,6 +40,7 @@ use crate::health::{Health, Place};
 use crate::inbox::address::normal;
 use crate::inbox::queue::{Intake, Queue};
 use crate::threads;
+use crate::watchdog::Pulse;
 use access::Access;
 use interfaces::OwnAddresses;
 use listener::Listener;
@@ -87,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) ports: Arc<[u16]>,
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
+    pub(crate) pulse: Arc<Pulse>,
 }
 
 /// How a datagram is to leave, as far as that is not left to the system.
@@ -140,9 +142,10 @@ struct Reception {
 impl Reception {
     fn run(&mut self) {
         loop {
+            self.parts.pulse.beat();
             match self
                 .receiver
-                .wait()
+                .wait(self.parts.pulse.patience())
                 .and_then(|wake| if wake == Wake::Stop { Ok(wake) } else { self.stream() })
             {
                 Ok(Wake::Datagrams) => {}
@@ -155,6 +158,7 @@ impl Reception {
     /// Fetches as long as datagrams come one behind the other, resting in between while they gather.
     fn stream(&mut self) -> io::Result<Wake> {
         loop {
+            self.parts.pulse.beat();
             if self.hold_back()? == Wake::Stop {
                 return Ok(Wake::Stop);
             }
@@ -180,6 +184,7 @@ impl Reception {
                 return Ok(Wake::Stop);
             }
             self.filling = self.parts.queue.is_filling();
+            self.parts.pulse.beat();
         }
         Ok(Wake::Datagrams)
     }
@@ -313,7 +318,7 @@ mod tests {
                 }
                 let mut lengths = Vec::new();
                 while lengths.len() < 4 {
-                    assert_eq!(receiver.wait().unwrap(), Wake::Datagrams);
+                    assert_eq!(receiver.wait(None).unwrap(), Wake::Datagrams);
                     receiver
                         .batch(|datagrams| {
                             for datagram in datagrams {
@@ -326,7 +331,7 @@ mod tests {
                 }
                 assert_eq!(lengths, [0, 1, 1472, 65_507]);
                 stop.stop();
-                assert_eq!(receiver.wait().unwrap(), Wake::Stop);
+                assert_eq!(receiver.wait(None).unwrap(), Wake::Stop);
             }
         };
     }

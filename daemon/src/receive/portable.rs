@@ -58,8 +58,8 @@ impl Receiver {
         Self { listener, stop, buffer: vec![0; MAX_RECEIVED_BYTES], fetched: None }
     }
 
-    /// Waits for a datagram and fetches it, or until everybody is stopped.
-    pub(crate) fn wait(&mut self) -> io::Result<Wake> {
+    /// Waits for a datagram and fetches it, or until everybody is stopped, or a while where there is a `patience`.
+    pub(crate) fn wait(&mut self, patience: Option<Duration>) -> io::Result<Wake> {
         loop {
             match self.listener.socket.recv_from(&mut self.buffer) {
                 Ok(fetched) => {
@@ -69,6 +69,7 @@ impl Receiver {
                 Err(error) if is_timeout(&error) && self.stop.is_stopped() => {
                     return Ok(Wake::Stop);
                 }
+                Err(error) if is_timeout(&error) && patience.is_some() => return Ok(Wake::Datagrams),
                 // On Windows the ICMP answer to an earlier send shows here; it concerns no other datagram.
                 Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Err(error),

@@ -65,8 +65,13 @@ impl Daemon {
     pub(crate) fn start_on_in(host: &Host, folder: TempDir, config: &str) -> Self {
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let mut command = host.enter(&command_in(folder.path()));
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let child = quiet.spawn().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self::start_by(folder, &mut command)
+    }
+
+    /// Starts a daemon in a folder by a command of the test's own.
+    pub(crate) fn start_by(folder: TempDir, command: &mut Command) -> Self {
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
         Self::ready(folder, Vec::new(), child)
     }
 
@@ -161,6 +166,20 @@ impl Daemon {
             let value: Value = serde_json::from_str(&line).unwrap_or_default();
             if value["message"] == message {
                 return value;
+            }
+        }
+    }
+
+    /// Waits for the next log line that holds a text, and returns it as it was written.
+    #[track_caller]
+    pub(crate) fn log_with(&mut self, text: &str) -> String {
+        loop {
+            let Ok(line) = self.lines.recv_timeout(DEADLINE) else {
+                panic!("the log has no line with `{text}`:\n{}", self.log.join("\n"));
+            };
+            self.log.push(line.clone());
+            if line.contains(text) {
+                return line;
             }
         }
     }

@@ -3,6 +3,7 @@
 mod background;
 mod ctl;
 mod daemon;
+mod manager;
 mod network;
 mod other_user;
 mod peer;
@@ -16,6 +17,7 @@ pub(crate) use background::Background;
 pub(crate) use ctl::{Ran, ctl_without_daemon};
 pub(crate) use daemon::{Daemon, Refused};
 pub(crate) use daemon::{command_in, new_folder};
+pub(crate) use manager::Manager;
 pub(crate) use network::{Host, Network};
 pub(crate) use other_user::OtherUser;
 pub(crate) use peer::Peer;

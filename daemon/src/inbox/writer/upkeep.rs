@@ -64,12 +64,14 @@ impl Upkeep {
 }
 
 impl Writer {
-    /// Returns how long the writer may wait for entries before there is something to do without them.
+    /// Returns how long the writer may wait for entries before there is something to do without them, if only to show that
+    /// it lives.
     pub(super) fn patience(&self) -> Option<Duration> {
         if self.upkeep.more {
             return Some(Duration::ZERO);
         }
-        self.upkeep.retention.patience(&self.parts.limits.borrow())
+        let upkeep = self.upkeep.retention.patience(&self.parts.limits.borrow());
+        upkeep.into_iter().chain(self.parts.pulse.patience()).min()
     }
 
     /// Does one bounded step of what is to be done.
