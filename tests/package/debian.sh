@@ -50,7 +50,7 @@ exists() { in_machine test -e "$1"; }
 
 # A message from outside, which is in the inbox soon: message_arrives TEXT
 message_arrives() {
-    printf '%s' "$1" >/dev/udp/192.0.2.2/7788
+    from_outside bash -c 'printf "%s" "$1" >/dev/udp/192.0.2.2/7788' bash "$1"
     eventually prints "$1" ctl inbox -n 5
 }
 
@@ -64,7 +64,7 @@ installation() {
         prints '"granted":8388608' ctl --json status
     point "the configuration is a conffile" prints /etc/udpchat/config.toml in_machine cat /var/lib/dpkg/info/udpchat.conffiles
     point "the configuration sets nothing" \
-        same "$(in_machine udpchatd --system --check-config 2>/dev/null | grep -vc -E '# (default|--system)')" 0
+        same "$(in_machine udpchatd --system --check-config 2>/dev/null | grep -vc -E '# (default|flag --system)')" 0
     point "manual pages and completions are where they belong" in_machine test -e /usr/share/man/man1/udpchatctl.1.gz \
         -a -e /usr/share/man/man8/udpchatd.8.gz -a -e /usr/share/man/man5/udpchat.toml.5.gz \
         -a -e /usr/share/bash-completion/completions/udpchatctl -a -e /usr/share/zsh/vendor-completions/_udpchatctl \
@@ -77,8 +77,6 @@ units_are_sound() {
     local units=/usr/lib/systemd score
     point "systemd-analyze verify is silent about the system's units" \
         same "$(in_machine systemd-analyze verify $units/system/udpchatd.service $units/system/udpchatd.socket 2>&1)" ""
-    point "systemd-analyze verify is silent about the user's units" \
-        same "$(in_machine systemd-analyze --user verify $units/user/udpchatd.service $units/user/udpchatd.socket 2>&1)" ""
     score=$(in_machine systemd-analyze security udpchatd.service | sed -n 's/.*udpchatd.service: \([0-9.]*\).*/\1/p')
     saw "systemd-analyze security says $score"
     point "its exposure is 1.5 at most" awk "BEGIN { exit !($score <= 1.5) }"
@@ -135,9 +133,9 @@ upgrade_under_load() {
 changed_socket() {
     point "an upgrade with another socket unit installs" install_deb "$work/three.deb"
     point "it tells that the socket keeps its old settings, and what to do" \
-        grep -q 'systemctl restart udpchatd.socket udpchatd.service' "$work/said"
+        grep -q 'systemctl start udpchatd.service' "$work/said"
     saw "$(grep '^udpchat: ' "$work/said")"
-    point "what it tells to do works" in_machine systemctl restart udpchatd.socket udpchatd.service
+    point "what it tells to do works" in_machine sh -c "$(sed -n 's/^udpchat: .* until `\(.*\)`.*/\1/p' "$work/said")"
     point "then the new settings hold" prints '"granted":4194304' ctl --json status
     point "an upgrade with the same socket unit says nothing" \
         eval "install_deb '$work/three.deb' && not grep -q '^udpchat: ' '$work/said'"

@@ -14,8 +14,8 @@ make_trees() {
     tar --extract --numeric-owner --directory "$work/base" --file "$saved"
     in_tree base apt-get update -q >/dev/null
     tree_of booting base
-    in_tree booting apt-get install -q -y --no-install-recommends cron dbus dbus-user-session libpam-systemd systemd \
-        systemd-sysv >/dev/null 2>&1
+    in_tree booting apt-get install -q -y --no-install-recommends cron dbus dbus-user-session libpam-systemd man-db \
+        systemd systemd-sysv >/dev/null 2>&1
     saw "$(. "$work/booting/etc/os-release"; echo "$PRETTY_NAME"), $(in_tree booting systemctl --version | head -n 1)"
 }
 
@@ -58,7 +58,7 @@ in_tree() {
         bash -c 'set -e; tree=$1; shift; mount_tree "$tree"; exec chroot "$tree" "$@"' in_tree "$tree" "${clean[@]}" "$@"
 }
 
-# Boots a tree: boot TREE. Its process 1 is in $machine then, and outside is a network interface that leads to it.
+# Boots a tree: boot TREE. Its process 1 is in $machine then; $outside is a process with a network that leads to it.
 boot() {
     local tree=$work/$1
     unshare --mount --pid --fork --kill-child --net --cgroup --uts --ipc -- bash -c '
@@ -98,21 +98,25 @@ as() {
     in_machine setpriv --reuid "$user" --regid "$user" --init-groups env "HOME=/home/$user" "XDG_RUNTIME_DIR=/run/user/$uid" "$@"
 }
 
-# A pair of interfaces between the host and the machine. The addresses are those for documentation, so they are nobody's.
+# Puts a cable between the machine and a network of its own, where others are: what addresses the host has does not matter.
 connect() {
-    outside=udpchat$$
-    ip link delete "$outside" 2>/dev/null || true
-    ip link add "$outside" type veth peer name host0 netns "$machine"
-    ip address add 192.0.2.1/30 dev "$outside"
-    ip link set "$outside" up
-    nsenter --target "$machine" --net sh -c 'ip link set lo up; ip address add 192.0.2.2/30 dev host0; ip link set host0 up'
+    unshare --net sleep infinity &
+    outside=$!
+    eventually differ "$(readlink /proc/self/ns/net)" "$(readlink "/proc/$outside/ns/net")"
+    from_outside ip link add host0 type veth peer name host0 netns "$machine"
+    from_outside sh -c 'ip link set lo up; ip address add 192.0.2.1/30 dev host0; ip link set host0 up'
+    nsenter --target "$machine" --net \
+        sh -c 'ip link set lo up; ip address add 192.0.2.2/30 dev host0; ip link set host0 up'
 }
+
+# Runs a command of the host in that network: from_outside COMMAND...
+from_outside() { nsenter --target "$outside" --net -- "$@"; }
 
 # Puts a file into the machine: put FILE PATH. Its root folder is reached through its process.
 put() { cp -T "$1" "/proc/$machine/root$2"; }
 
 halt() {
-    kill -KILL "$machine" 2>/dev/null || true
+    kill -KILL "$machine" "$outside" 2>/dev/null || true
     wait 2>/dev/null || true
 }
 
@@ -125,7 +129,7 @@ halt_all() {
 # Sends numbered datagrams from outside, 4,000 a second, from `load` to `load_ends`. How many there were is in $work/sent then,
 # and what the sender was told in $work/refused.
 load() {
-    python3 "$here/load.py" send 192.0.2.2 7788 4000 >"$work/sent" 2>"$work/refused" &
+    nsenter --target "$outside" --net -- python3 "$here/load.py" send 192.0.2.2 7788 4000 >"$work/sent" 2>"$work/refused" &
     sender=$!
 }
 load_ends() {
