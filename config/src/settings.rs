@@ -15,8 +15,8 @@ use crate::paths::{
     user_runtime_socket,
 };
 use crate::{
-    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
-    PeerName, Setting, Size, ValueError,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
+    Origin, PeerAddress, PeerName, Setting, Size, ValueError,
 };
 
 /// Holds every setting of the daemon, checked.
@@ -42,6 +42,8 @@ pub struct Settings {
     pub log: Log,
     /// The table `access`.
     pub access: Access,
+    /// The table `metrics`.
+    pub metrics: Metrics,
     /// The named peers; no two have the same address.
     pub peers: BTreeMap<PeerName, Peer>,
 }
@@ -82,6 +84,13 @@ pub struct Access {
     pub allow: Setting<Vec<Network>>,
     /// From where not, even if allowed.
     pub deny: Setting<Vec<Network>>,
+}
+
+/// Says where the daemon's counters can be read over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// At which address of this machine, if at any.
+    pub listen: Setting<MetricsAddress>,
 }
 
 /// Describes a named peer.
@@ -166,6 +175,7 @@ impl Settings {
                 messages_per_second: Setting::default_of(100),
             },
             access: Access { allow: Setting::default_of(Vec::new()), deny: Setting::default_of(Vec::new()) },
+            metrics: Metrics { listen: Setting::default_of(MetricsAddress::NOWHERE) },
             peers: BTreeMap::new(),
         }
     }
@@ -187,6 +197,7 @@ impl Settings {
         put(&mut self.log.messages_per_second, layers.messages_per_second);
         put(&mut self.access.allow, layers.allow);
         put(&mut self.access.deny, layers.deny);
+        put(&mut self.metrics.listen, layers.metrics_listen);
         for (name, peer) in layers.peers {
             let peer = complete(&name, peer)?;
             self.peers.insert(name, peer);

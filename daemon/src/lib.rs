@@ -4,6 +4,7 @@
 //! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
 //! them from there; `send` puts what goes out on record in the same log.
 
+mod backup;
 mod causes;
 mod clock;
 mod control;
@@ -14,6 +15,7 @@ mod indexing;
 mod lock;
 mod logging;
 mod message_log;
+mod metrics;
 mod peers;
 mod receive;
 mod send;
@@ -41,6 +43,7 @@ use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
 use daemon::Daemon;
+use inbox::ledger::Ledger;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::schema::OpenError;
@@ -50,6 +53,7 @@ use lock::{Lock, LockError};
 use logging::Logging;
 use receive::links::{Changes, Links};
 use receive::listener::{self, ListenError, Listener};
+use service::Signals;
 use supervisor::{InheritError, Inherited};
 use watchdog::Watchdog;
 
@@ -80,7 +84,11 @@ enum Failure {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
+    Metrics(#[from] metrics::BindError),
+    #[error(transparent)]
     Inbox(#[from] OpenError),
+    #[error(transparent)]
+    Backup(#[from] backup::BackupError),
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
@@ -93,6 +101,9 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::DataDir { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
+                "it is read-only here: `--data-dir` takes another; under systemd `ReadWritePaths=` opens this one".to_owned(),
+            ),
             Self::DataDir { .. } => {
                 Some("`--data-dir` takes another; it must be writable for this user".to_owned())
             }
@@ -101,7 +112,9 @@ impl Failure {
             }
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
         }
@@ -129,12 +142,17 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
+    if let Some(file) = flags.backup() {
+        return Ok(backup::run(&settings.data_dir, file)?);
+    }
     let inherited = Inherited::take()?;
+    let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
     let listeners = listener::open_all(&settings, inherited.udp)?;
+    let metrics = metrics::Endpoint::bind(&settings)?;
     let (control_socket, control_listener) = open_control(&settings, inherited.control)?;
 
     let settings = Arc::new(settings);
@@ -147,7 +165,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let groups = receive::groups::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
-    let (writer, progress) = Writer::open(writer::Parts {
+    let mut ledger = Ledger::open(&settings.data_dir, &health);
+    let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
@@ -156,11 +175,15 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         fallback: fallback_now,
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
-    })?;
+        still_working: Box::new(supervisor::still_starting),
+    };
+    let (writer, progress) = Writer::open(parts, &mut ledger)?;
+    carry_over(ledger, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
         socket: control_socket.path().to_owned(),
+        metrics: metrics.as_ref().map(|endpoint| endpoint.local),
         queue,
         reader,
         progress,
@@ -182,24 +205,43 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         overrides,
         environment,
     });
-    serve(daemon, writer, watchdog, control_socket, control_listener)
+    serve(Started { daemon, writer, watchdog, runtime, signals, metrics, control_socket, control_listener })
+}
+
+/// A daemon with everything opened and nothing running.
+struct Started {
+    daemon: Arc<Daemon>,
+    writer: Writer,
+    watchdog: Watchdog,
+    runtime: Runtime,
+    signals: Signals,
+    metrics: Option<metrics::Endpoint>,
+    control_socket: ControlSocket,
+    control_listener: UnixListener,
+}
+
+/// Returns what makes a failure of the system out of an error.
+fn system(what: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |source| Failure::System { what, source }
+}
+
+/// Makes the runtime, which has no thread of its own yet, and catches signals by it.
+fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .build()?;
+    let entered = runtime.enter();
+    let signals = Signals::catch()?;
+    drop(entered);
+    Ok((runtime, signals))
 }
 
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
 /// then the writer, then those who read.
-fn serve(
-    daemon: Arc<Daemon>,
-    writer: Writer,
-    mut watchdog: Watchdog,
-    control_socket: ControlSocket,
-    control_listener: UnixListener,
-) -> Result<(), Failure> {
-    let system = |what| move |source| Failure::System { what, source };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
-        .build()
-        .map_err(system("cannot start"))?;
+fn serve(started: Started) -> Result<(), Failure> {
+    let Started { daemon, writer, mut watchdog, runtime, signals, metrics, control_socket, control_listener } =
+        started;
     let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
     let receivers =
@@ -207,7 +249,7 @@ fn serve(
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_control(&daemon, watchdog, control_listener));
+    let served = runtime.block_on(serve_clients(&daemon, watchdog, signals, metrics, control_listener));
     supervisor::stopping();
     drop(control_socket);
 
@@ -224,10 +266,19 @@ fn serve(
     Ok(())
 }
 
-async fn serve_control(daemon: &Arc<Daemon>, watchdog: Watchdog, listener: UnixListener) -> io::Result<()> {
-    service::obey_signals(Arc::clone(daemon))?;
+async fn serve_clients(
+    daemon: &Arc<Daemon>,
+    watchdog: Watchdog,
+    signals: Signals,
+    metrics: Option<metrics::Endpoint>,
+    listener: UnixListener,
+) -> io::Result<()> {
+    service::obey(signals, Arc::clone(daemon));
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
+    if let Some(endpoint) = metrics {
+        endpoint.start(Arc::clone(daemon))?;
+    }
     keep_groups(daemon)?;
     announce(daemon);
     tokio::spawn(service::report(Arc::clone(daemon), watchdog));
@@ -288,6 +339,21 @@ fn start_receivers(
         receive::start(number, Arc::clone(listener), parts(listener.local))
     };
     daemon.listeners.iter().enumerate().map(start).collect()
+}
+
+/// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
+fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
+    for listener in listeners {
+        ledger.follow(|last| listener.drops.go_on(last));
+    }
+    let lost = queue.carry_over(ledger);
+    if lost > 0 {
+        warn!(
+            lost,
+            "the last daemon ended before everything that it had received was stored: {lost} datagrams are lost, and a \
+             gap in the log tells so"
+        );
+    }
 }
 
 /// Takes over the control socket that is handed over, or makes that of the configuration.

@@ -3,24 +3,40 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
 use crate::daemon::Daemon;
 use crate::supervisor;
 use crate::watchdog::Watchdog;
 
+/// The signals that the daemon obeys.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// Catches the signals from now on; they are obeyed once the daemon runs, so that one which comes while it starts neither
+    /// leaves something half done nor gets lost. To be called within the runtime.
+    pub(crate) fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Obeys signals until the daemon stops: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
-pub(crate) fn obey_signals(daemon: Arc<Daemon>) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
+pub(crate) fn obey(mut signals: Signals, daemon: Arc<Daemon>) {
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                _ = terminate.recv() => info!("SIGTERM: stopping"),
-                _ = interrupt.recv() => info!("SIGINT: stopping"),
-                _ = hang_up.recv() => {
+                _ = signals.terminate.recv() => info!("SIGTERM: stopping"),
+                _ = signals.interrupt.recv() => info!("SIGINT: stopping"),
+                _ = signals.hang_up.recv() => {
                     let daemon = Arc::clone(&daemon);
                     // The outcome is in the log. Other signals are not kept waiting for it.
                     drop(tokio::task::spawn_blocking(move || daemon.reload().is_ok()));
@@ -30,7 +46,6 @@ pub(crate) fn obey_signals(daemon: Arc<Daemon>) -> io::Result<()> {
             daemon.stop();
         }
     });
-    Ok(())
 }
 
 /// Keeps the service manager up to date until the daemon stops: that it serves, how it is, and that it makes progress.

@@ -50,7 +50,7 @@ impl SocketError {
         match self {
             Self::InUse { .. } => Some("stop that one, or give this one its own `--socket`"),
             Self::Foreign { .. } => Some("move it away, or give another `--socket`; nothing was changed"),
-            Self::Io { .. } => None,
+            Self::Io { .. } => Some("`--socket` takes another; its directory must be writable for this user"),
         }
     }
 }
