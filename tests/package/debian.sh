@@ -29,7 +29,7 @@ variant() {
     dpkg-deb --raw-extract "$deb" "$folder"
     sed -i "s/^Version: \(.*\)-.*/Version: \1-$1/" "$folder/DEBIAN/control"
     if [ $# -gt 2 ]; then sed -i "$3" "$folder/usr/lib/systemd/system/$4"; fi
-    dpkg-deb --build --root-owner-group "$folder" "$2" >/dev/null
+    dpkg-deb --build --root-owner-group -Znone "$folder" "$2" >/dev/null
 }
 
 # Installs a package as administrators do, from a file: install_deb FILE. What it said is in $work/said.

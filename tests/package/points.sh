@@ -8,13 +8,14 @@ title() { printf '\n== %s\n' "$*"; }
 
 took() { printf '   (%s took %s s)\n' "$1" $((SECONDS - began)); began=$SECONDS; }
 
-# Notes a point: point TEXT COMMAND... holds if the command succeeds. What it printed is shown if it does not.
+# Notes a point: point TEXT COMMAND... holds if the command succeeds. What it printed is shown if it does not, how long it took
+# if that was long.
 point() {
-    local text=$1 seen
+    local text=$1 seen since=$SECONDS
     shift
     points=$((points + 1))
     if seen=$("$@" 2>&1); then
-        printf 'ok    %s\n' "$text"
+        printf 'ok    %s%s\n' "$text" "$([ $((SECONDS - since)) -lt 5 ] || echo ", in $((SECONDS - since)) s")"
     else
         printf 'FAIL  %s\n      %s, which printed:\n%s\n' "$text" "$*" "$(sed 's/^/      | /' <<<"$seen")"
         failed+=("$text")
