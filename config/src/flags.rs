@@ -1,7 +1,7 @@
 //! The command line of `udpchatd`, the strongest layer of the settings. It is defined here so that the manual can be made
 //! of it beside the keys of the file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory, Parser};
 
@@ -39,6 +39,10 @@ pub struct Flags {
     #[arg(long)]
     check_config: bool,
 
+    /// Copies the inbox to this file, whether a daemon runs or not, prints what the copy holds, and ends
+    #[arg(long, value_name = "FILE", conflicts_with = "check_config")]
+    backup: Option<PathBuf>,
+
     /// Logs from this level on: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", value_parser = parse::<LogLevel>)]
     log_level: Option<LogLevel>,
@@ -54,10 +58,17 @@ UDPCHAT_LISTEN, UDPCHAT_DATA_DIR, UDPCHAT_SOCKET, UDPCHAT_LOG, flags. UDPCHAT_CO
 Signals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
 Exit status: 0 stopped, 1 failed, 2 wrong use or configuration.
 
+Backup: --backup copies the inbox as of one moment, messages, read marks and what is known of peers, while the daemon \
+goes on. To restore a copy, stop the daemon, move inbox.db, inbox.db-wal and inbox.db-shm out of the data directory, put \
+the copy there as inbox.db, owned by the daemon's user, and start. A newer version takes an older copy and brings it to \
+its schema; an older version refuses a newer one, so make a copy before an upgrade. What cp copies of a running daemon's \
+inbox.db lacks what is in inbox.db-wal, and may be of no use.
+
 Examples:
   udpchatd                                    with the defaults
   udpchatd --listen 0.0.0.0:9000              another port, IPv4 only
-  udpchatd --config my.toml --check-config    is the file right?";
+  udpchatd --config my.toml --check-config    is the file right?
+  udpchatd --system --backup inbox-$(date +%F).db    a copy of the system's inbox";
 
 impl Flags {
     /// Reads the arguments of the process. Shows help and ends it where that is asked for, or the arguments are wrong.
@@ -73,6 +84,11 @@ impl Flags {
     /// Tells whether the configuration is to be checked and printed only.
     pub fn check_config(&self) -> bool {
         self.check_config
+    }
+
+    /// Returns where the inbox is to be copied to, if that is all that is to be done.
+    pub fn backup(&self) -> Option<&Path> {
+        self.backup.as_deref()
     }
 
     /// Returns what the flags say about settings.

@@ -21,6 +21,8 @@ pub(crate) enum Place {
     InboxSetAside,
     /// The inbox's file was removed or replaced.
     InboxReplaced,
+    /// Noting what is on its way into the inbox.
+    Books,
     /// The index of the inbox.
     Index,
     /// Accepting connections on the control socket.

@@ -4,6 +4,7 @@
 //! the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and `message_log` read
 //! them from there; `send` puts what goes out on record in the same log.
 
+mod backup;
 mod causes;
 mod clock;
 mod control;
@@ -43,6 +44,7 @@ use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 use control::socket::{ControlSocket, SocketError};
 use control::{Control, Rules};
 use daemon::Daemon;
+use inbox::ledger::Ledger;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::schema::OpenError;
@@ -85,6 +87,8 @@ enum Failure {
     #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error(transparent)]
+    Backup(#[from] backup::BackupError),
+    #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
     GivenUp(usize),
@@ -108,6 +112,7 @@ impl Failure {
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
         }
@@ -135,6 +140,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
+    if let Some(file) = flags.backup() {
+        return Ok(backup::run(&settings.data_dir, file)?);
+    }
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
@@ -156,7 +164,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
     let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
-    let (writer, progress) = Writer::open(writer::Parts {
+    let mut ledger = Ledger::open(&settings.data_dir, &health);
+    let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
@@ -165,7 +174,10 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         fallback: fallback_now,
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
-    })?;
+        still_working: Box::new(supervisor::still_starting),
+    };
+    let (writer, progress) = Writer::open(parts, &mut ledger)?;
+    carry_over(ledger, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
@@ -322,6 +334,21 @@ fn start_receivers(
         receive::start(number, Arc::clone(listener), parts(listener.local))
     };
     daemon.listeners.iter().enumerate().map(start).collect()
+}
+
+/// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
+fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
+    for listener in listeners {
+        ledger.follow(|last| listener.drops.go_on(last));
+    }
+    let lost = queue.carry_over(ledger);
+    if lost > 0 {
+        warn!(
+            lost,
+            "the last daemon ended before everything that it had received was stored: {lost} datagrams are lost, and a \
+             gap in the log tells so"
+        );
+    }
 }
 
 /// Takes over the control socket that is handed over, or makes that of the configuration.

@@ -13,6 +13,9 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use sd_notify::NotifyState;
 use socket2::{Domain, SockRef, Type};
 
+/// How much longer a start may take, from each [`still_starting`] on.
+const START_EXTENSION: Duration = Duration::from_secs(30);
+
 /// The sockets that were bound before the process began, and that outlive it.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
@@ -88,6 +91,12 @@ pub(crate) fn ready(status: &str) {
 /// Tells how the daemon is, in one line for people.
 pub(crate) fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);
+}
+
+/// Tells that the start takes its time, and goes on.
+pub(crate) fn still_starting() {
+    let extension = u32::try_from(START_EXTENSION.as_micros()).unwrap_or(u32::MAX);
+    tell(&[NotifyState::ExtendTimeoutUsec(extension)]);
 }
 
 /// Tells that the configuration is read again; [`reloaded`] is to follow.

@@ -369,3 +369,33 @@ fn an_inbox_with_a_damaged_page_is_set_aside() {
     fs::write(&path, &bytes).unwrap();
     assert_set_aside(folder, &bytes);
 }
+
+#[test]
+fn who_goes_on_behind_a_damaged_inbox_misses_nothing() {
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40_000].fill(0x5a);
+    fs::write(&path, &bytes).unwrap();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    let inbox = |daemon: &Daemon| daemon.status()["inbox"].take();
+    let begun = inbox(&daemon);
+    assert_eq!((&begun["entries"], &begun["oldest_id"], &begun["unread"]), (&json!(0), &json!(0), &json!(0)));
+    assert!(begun["newest_id"].as_u64() > Some(100), "{begun}");
+    // Also if the daemon is started again before anything has come.
+    let daemon = daemon.start_again();
+    assert_eq!(inbox(&daemon)["newest_id"], begun["newest_id"]);
+    // The one who had read all there was, at the damaged inbox.
+    let mut follower = daemon.rpc();
+    follower.call("subscribe", json!({ "after": 100 }));
+    daemon.hear(&Peer::new(), ["anew"]);
+    assert_eq!(follower.entry()["text"], "anew");
+    assert_eq!(texts(&daemon.rpc().entries(json!({ "after": 100 }))), ["anew"]);
+    let after = inbox(&daemon);
+    assert_eq!(
+        (&after["entries"], &after["unread"], &after["oldest_id"]),
+        (&json!(1), &json!(1), &after["newest_id"])
+    );
+    assert_eq!(after["newest_id"].as_u64(), begun["newest_id"].as_u64().map(|newest| newest + 1));
+}

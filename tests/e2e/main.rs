@@ -11,6 +11,7 @@
 
 mod access;
 mod any_datagram;
+mod backup;
 mod bad_use;
 mod chat;
 mod completion;
@@ -19,6 +20,7 @@ mod control_socket;
 mod doctor;
 mod durable;
 mod encodings;
+mod ended;
 mod export;
 mod faults;
 mod groups;
@@ -26,6 +28,7 @@ mod index;
 mod layering;
 mod log;
 mod manual;
+mod migration;
 mod peers;
 mod protocol;
 mod reading;

@@ -29,6 +29,10 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         ("data directory", safe::one_line(&status.data_dir.to_string_lossy()).into_owned()),
     ]);
     lines.extend(counters(status, palette));
+    if status.lost_before > 0 {
+        let lost = format!("{} by the daemon that ran before", counted(status.lost_before, "datagram"));
+        lines.push(("lost before", palette.paint(ALERT, &lost)));
+    }
     lines.extend(inbox(&status.inbox));
     lines.push(("index", index(&status.index)));
     if status.log_lines_lost > 0 {
@@ -174,6 +178,7 @@ mod tests {
             queue: QueueStatus { bytes: 1_024, max_bytes: 16 << 20 },
             kernel_drops: 7,
             dropped: Dropped { denied: 3, queue_full: 1, own: 2 },
+            lost_before: 12,
             access: AccessStatus::default(),
             sent: SentCounts { datagrams: 1, failed: 0 },
             log_lines_lost: 0,
@@ -212,6 +217,7 @@ queued:          2, 1.0 KiB of 16.0 MiB
 kernel drops:    7
 dropped:         6 (denied 3, queue full 1, own messages back from groups 2)
 sent:            1 datagram, 0 failed
+lost before:     12 datagrams by the daemon that ran before
 inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old ones removed
 unread:          5
 index:           up to #1023, 128.0 KiB

@@ -78,7 +78,7 @@ pub struct Gap {
     pub at: Timestamp,
     /// How many datagrams are missing.
     pub lost: u64,
-    /// Why: `receive_buffer_full` or `queue_full`.
+    /// Why: `receive_buffer_full`, `queue_full` or `daemon_ended`.
     pub reason: String,
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
             let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
             let inbox = InboxStatus {
                 entries: bounds.entries(),
-                oldest_id: bounds.oldest,
+                oldest_id: if bounds.entries() == 0 { 0 } else { bounds.oldest },
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
                 wal_bytes: reader.wal_bytes(),
@@ -67,6 +67,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
         kernel_drops: books.kernel_drops,
         dropped: books.dropped,
+        lost_before: books.lost_before,
         access: access(daemon),
         sent: books.sent,
         log_lines_lost: daemon.logging.lost_lines(),

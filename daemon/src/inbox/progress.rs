@@ -8,7 +8,7 @@ use tokio::sync::watch;
 /// How far the log is durable; what followers wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
-    /// The newest durable id; 0 in an empty inbox.
+    /// The newest durable id; in an empty inbox the one before that of the entry to come.
     pub(crate) newest_id: u64,
     /// How many received messages this daemon has made durable.
     pub(crate) stored: u64,

@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 use udpchat_api::call::{Dropped, SentCounts, Traffic};
 use udpchat_config::Encoding;
 
+use super::index::Anchor;
+use super::ledger::{Dues, Ledger};
 use super::{GapReason, SentDetail, record};
 
 /// How much may wait for the writer, in bytes, entries' own size included. The writer holds as much again while
@@ -160,6 +162,8 @@ pub(crate) struct Books {
     pub(crate) dropped: Dropped,
     pub(crate) kernel_drops: u64,
     pub(crate) sent: SentCounts,
+    /// What the last daemon has left to be told as lost.
+    pub(crate) lost_before: u64,
 }
 
 impl Books {
@@ -173,6 +177,8 @@ impl Books {
 struct State {
     heap: Heap,
     books: Books,
+    /// What of it the next daemon is to know, whenever this one ends.
+    ledger: Ledger,
     /// Datagrams lost at the end of the heap, which have no entry there yet, since it was full.
     lost: Vec<Lost>,
     /// Whether the writer lets entries gather: then it is not woken by each.
@@ -210,10 +216,26 @@ pub(crate) enum NotSent {
 }
 
 impl Queue {
+    /// Begins with what the last daemon has left: what was lost with it is queued before all else. Returns how many
+    /// datagrams that are.
+    pub(crate) fn carry_over(&self, mut ledger: Ledger) -> u64 {
+        let (at_ns, losses) = ledger.carry_over();
+        let mut state = self.lock();
+        state.ledger = ledger;
+        for (reason, lost) in losses.losses() {
+            state.books.lost_before += lost;
+            state.lose(at_ns, lost, reason);
+        }
+        state.flush_gaps();
+        state.ledger.note();
+        state.books.lost_before
+    }
+
     /// Takes in a batch of datagrams; the closure tells each. It runs under the queue's lock, and must not wait.
     pub(crate) fn intake<T>(&self, fill: impl FnOnce(&mut Intake<'_>) -> T) -> T {
         let mut state = self.lock();
         let out = fill(&mut Intake { state: &mut state });
+        state.ledger.note();
         self.wake(&state);
         out
     }
@@ -308,9 +330,19 @@ impl Queue {
         self.filled.notify_all();
     }
 
-    /// Counts received messages as stored: their transaction is durable.
-    pub(crate) fn count_stored(&self, messages: u64) {
-        self.lock().books.stored += messages;
+    /// Counts what a transaction has made durable; `newest` is the last entry that it has appended, if any.
+    pub(crate) fn count_stored(&self, stored: &Dues, newest: Option<Anchor>) {
+        let mut state = self.lock();
+        state.books.stored += stored.messages;
+        state.ledger.pay(stored, newest);
+        state.ledger.note();
+    }
+
+    /// Notes where the log ends that was opened anew: it may be another one.
+    pub(crate) fn notice_end(&self, newest: Anchor) {
+        let mut state = self.lock();
+        state.ledger.notice_end(newest);
+        state.ledger.note();
     }
 
     /// Tells whether it is more than three quarters full.
@@ -427,9 +459,11 @@ impl Intake<'_> {
         state.books.received.bytes += length as u64;
         if state.heap.size_bytes() + length > QUEUE_MAX_BYTES {
             state.books.dropped.queue_full += 1;
+            state.ledger.owe_gap(1, GapReason::QueueFull);
             state.lose(at_ns, 1, GapReason::QueueFull);
             return;
         }
+        state.ledger.owe_message();
         state.flush_gaps();
         state.heap.receive(at_ns, peer, local, payload);
     }
@@ -455,9 +489,13 @@ impl Intake<'_> {
         books.dropped.own += 1;
     }
 
-    /// Counts datagrams that the kernel dropped.
-    pub(crate) fn kernel_drops(&mut self, lost: u64) {
-        self.state.books.kernel_drops += lost;
+    /// Counts datagrams that the kernel dropped at a socket, whose own counter is then at `counter`. They are still to be
+    /// given a place in the log ([`Self::kernel_gap`]).
+    pub(crate) fn kernel_drops(&mut self, socket: usize, lost: u64, counter: u32) {
+        let state = &mut *self.state;
+        state.books.kernel_drops += lost;
+        state.ledger.owe_gap(lost, GapReason::ReceiveBufferFull);
+        state.ledger.count_drops(socket, counter);
     }
 
     /// Marks the place of the log where datagrams are missing that the kernel dropped.

@@ -87,8 +87,9 @@ pub(super) struct Raw<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// The oldest and the newest id; both 0 in an empty inbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// The oldest and the newest id. In an empty inbox the oldest is that of the entry to come, and the newest is the one
+/// before it: as if everything up to there had been removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     pub(crate) oldest: u64,
     pub(crate) newest: u64,
@@ -97,7 +98,7 @@ pub(crate) struct Bounds {
 impl Bounds {
     /// Returns the number of entries: ids have no holes, and only the oldest entries are ever removed.
     pub(crate) fn entries(self) -> u64 {
-        if self.newest == 0 { 0 } else { self.newest - self.oldest + 1 }
+        (self.newest + 1).saturating_sub(self.oldest)
     }
 }
 
@@ -350,8 +351,7 @@ impl Reader {
     fn visible(&self, connection: &Connection) -> rusqlite::Result<Bounds> {
         let published = self.published.load(Ordering::Acquire);
         let Bounds { oldest, newest } = bounds(connection)?;
-        let newest = newest.min(published);
-        Ok(if newest < oldest { Bounds::default() } else { Bounds { oldest, newest } })
+        Ok(Bounds { oldest, newest: newest.min(published).max(oldest.saturating_sub(1)) })
     }
 
     /// Lends a connection; one that failed is not kept.
@@ -425,14 +425,13 @@ pub(super) fn read_mark(connection: &Connection, consumer: &str) -> rusqlite::Re
 
 /// Returns the oldest and the newest id.
 pub(super) fn bounds(connection: &Connection) -> rusqlite::Result<Bounds> {
-    // Two subqueries: SQLite answers a lone min or max from the end of the tree, but scans for both at once.
-    connection.prepare_cached("SELECT (SELECT min(id) FROM entry), (SELECT max(id) FROM entry)")?.query_row(
-        [],
-        |row| {
-            let (oldest, newest): (Option<u64>, Option<u64>) = (row.get(0)?, row.get(1)?);
-            Ok(Bounds { oldest: oldest.unwrap_or(0), newest: newest.unwrap_or(0) })
-        },
-    )
+    // Subqueries: SQLite answers a lone min or max from the end of the tree, but scans for both at once. Where the log
+    // begins is asked only while it is empty.
+    let sql = "SELECT coalesce((SELECT min(id) FROM entry), (SELECT first_id FROM log), 1),
+               coalesce((SELECT max(id) FROM entry), (SELECT first_id FROM log) - 1, 0)";
+    connection
+        .prepare_cached(sql)?
+        .query_row([], |row| Ok(Bounds { oldest: row.get(0)?, newest: row.get(1)? }))
 }
 
 /// Scans the ids above `window.0` up to `window.1`; returns the id at which `visit` broke off.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -45,6 +45,23 @@ impl Background {
             self.seen.push(line.clone());
             if line.contains(text) {
                 return line;
+            }
+        }
+    }
+
+    /// Waits for the next line that holds a text; none if the program ends without it.
+    #[track_caller]
+    pub(crate) fn line_with_or_end(&mut self, text: &str) -> Option<String> {
+        loop {
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => self.seen.push(line),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("neither `{text}` nor an end:\n{}", self.seen.join("\n"))
+                }
+            }
+            if let Some(line) = self.seen.last().filter(|line| line.contains(text)) {
+                return Some(line.clone());
             }
         }
     }

@@ -54,6 +54,10 @@ pub struct Status {
     pub kernel_drops: u64,
     /// How many received datagrams were dropped, by reason.
     pub dropped: Dropped,
+    /// How many datagrams the last daemon had received, or counted as lost, and not brought into the log when it ended. The
+    /// log tells them in gaps, and they are in none of the other counters.
+    #[serde(default)]
+    pub lost_before: u64,
     /// Who may send, and who was refused.
     #[serde(default)]
     pub access: AccessStatus,
@@ -172,7 +176,7 @@ pub struct InboxStatus {
     pub entries: u64,
     /// The oldest entry's id; 0 where there is none.
     pub oldest_id: u64,
-    /// The newest entry's id; 0 where there is none.
+    /// The newest entry's id; where there is none, the one before that of the entry to come, 0 in a new inbox.
     pub newest_id: u64,
     /// The size of its files, in bytes.
     pub bytes: u64,

@@ -111,6 +111,14 @@ impl Index {
     }
 }
 
+/// Returns an id that the log of a data directory had, near its newest, as the index's file tells it: 0 where that cannot
+/// be read, none where there is no such file. To be asked before anybody keeps the index.
+pub(crate) fn newest_id_in(data_dir: &Path) -> Option<u64> {
+    let [file, ..] = write::paths(data_dir);
+    let state = || State::read(&store::open_reader(data_dir)?);
+    file.exists().then(|| state().map_or(0, |state| state.anchor.id))
+}
+
 /// Returns the last id of the blocks that have all their entries.
 pub(crate) fn whole_ids(newest_id: u64) -> u64 {
     (whole_blocks(newest_id) << BLOCK_IDS_LOG2).saturating_sub(1)

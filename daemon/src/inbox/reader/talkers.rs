@@ -56,6 +56,6 @@ mod tests {
             assert_eq!(window(bounds, after), (from, 50_000));
         }
         assert_eq!(window(Bounds { oldest: 101, newest: 200 }, 0), (100, 200));
-        assert_eq!(window(Bounds::default(), 7), (0, 0));
+        assert_eq!(window(Bounds { oldest: 1, newest: 0 }, 7), (0, 0));
     }
 }

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::health::Place;
 use crate::inbox::retention::{Limits, Retention, Step};
 use crate::inbox::schema::{FILE_NAME, PAGE_SIZE_BYTES};
+use crate::{LOCK_NAME, lock};
 
 /// How large the write-ahead log is before it is copied into the database: this part of the inbox's size, as a
 /// divisor, within these bounds in bytes.
@@ -18,6 +19,10 @@ const WAL_BYTES: (u64, u64) = (256 * 1024, 16 * 1024 * 1024);
 
 /// From this size on, in bytes, the log is held up by somebody who reads for too long.
 const LONG_WAL_BYTES: u64 = 48 * 1024 * 1024;
+
+/// From this size on, in bytes, a backup takes too long: 4 GiB of inbox are copied in a minute, in which so much comes only
+/// in a flood.
+const LONG_WAL_BESIDE_BACKUP_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// How often a log that has grown beside readers is cut back, one that is held up for long, and how long that may wait
 /// for them. They read in short windows.
@@ -140,12 +145,27 @@ impl Writer {
         }
         self.put_together();
         self.upkeep.cut_back = Instant::now();
-        self.upkeep.long_log = self.file_bytes("-wal") >= LONG_WAL_BYTES;
-        if self.upkeep.long_log {
-            let problem = "another program has been reading inbox.db for long and keeps its write-ahead log from \
-                           being cut back; `fuser -v inbox.db` in the data directory names it";
+        let wal_bytes = self.file_bytes("-wal");
+        self.upkeep.long_log = wal_bytes >= LONG_WAL_BYTES;
+        if self.upkeep.long_log
+            && let Some(problem) = self.who_holds_the_log(wal_bytes)
+        {
             self.parts.health.report(Place::WriteAheadLog, problem.to_owned());
         }
+    }
+
+    /// Says who keeps a long log from being cut back, if that is anything to worry about.
+    fn who_holds_the_log(&self, wal_bytes: u64) -> Option<&'static str> {
+        if !lock::is_shared(&self.parts.data_dir.join(LOCK_NAME)) {
+            return Some(
+                "another program has been reading inbox.db for long and keeps its write-ahead log from being cut \
+                 back; `fuser -v inbox.db` in the data directory names it",
+            );
+        }
+        (wal_bytes >= LONG_WAL_BESIDE_BACKUP_BYTES).then_some(
+            "a backup of the inbox takes so long that the write-ahead log, which waits for its end, has grown to \
+             more than 1 GiB; `fuser -v inbox.db` in the data directory names it",
+        )
     }
 
     fn checkpoint(&mut self) -> rusqlite::Result<()> {
