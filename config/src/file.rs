@@ -15,8 +15,8 @@ use crate::diagnosis::{explain, line_of};
 use crate::layer::{Layer, PeerLayer};
 use crate::value::{AbsolutePath, WholeNumber};
 use crate::{
-    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
-    PeerName, Setting, Size, UserGroup,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
+    Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// The most bytes that a configuration file may have.
@@ -154,6 +154,7 @@ struct Root {
     log: Table<LogTable>,
     access: Table<AccessTable>,
     control: Table<ControlTable>,
+    metrics: Table<MetricsTable>,
     peers: Table<BTreeMap<PeerName, Spanned<Table<PeerTable>>>>,
 }
 
@@ -196,6 +197,12 @@ struct ControlTable {
 
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct MetricsTable {
+    listen: Field<MetricsAddress>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct PeerTable {
     address: Field<PeerAddress>,
     encoding: Field<Encoding>,
@@ -204,7 +211,8 @@ struct PeerTable {
 impl Root {
     fn into_layer(self, source: &Source<'_>) -> Layer {
         let (Table(inbox), Table(text), Table(log)) = (self.inbox, self.text, self.log);
-        let (Table(access), Table(control), Table(peers)) = (self.access, self.control, self.peers);
+        let (Table(access), Table(control)) = (self.access, self.control);
+        let (Table(metrics), Table(peers)) = (self.metrics, self.peers);
         let path = |field: Field<AbsolutePath>| -> Option<Setting<PathBuf>> {
             source.locate(field).map(|setting| setting.map(|path| path.0))
         };
@@ -226,6 +234,7 @@ impl Root {
             read: source.locate(control.read),
             send: source.locate(control.send),
             admin: source.locate(control.admin),
+            metrics_listen: source.locate(metrics.listen),
             peers: peers.into_iter().map(|(name, peer)| (name, peer_layer(peer, source))).collect(),
         }
     }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::{
-    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress, PeerName,
-    Setting, Size, UserGroup,
+    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, Origin,
+    PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// The keys that a layer sets.
@@ -28,6 +28,7 @@ pub(crate) struct Layer {
     pub(crate) read: Option<Setting<Vec<UserGroup>>>,
     pub(crate) send: Option<Setting<Vec<UserGroup>>>,
     pub(crate) admin: Option<Setting<Vec<UserGroup>>>,
+    pub(crate) metrics_listen: Option<Setting<MetricsAddress>>,
     pub(crate) peers: BTreeMap<PeerName, PeerLayer>,
 }
 
@@ -61,6 +62,7 @@ impl Layer {
             read: self.read.or(weaker.read),
             send: self.send.or(weaker.send),
             admin: self.admin.or(weaker.admin),
+            metrics_listen: self.metrics_listen.or(weaker.metrics_listen),
             peers: peers_over(self.peers, weaker.peers),
         }
     }

@@ -30,6 +30,7 @@ impl Settings {
             line("control.read", &self.control.read, quote_all(&self.control.read)),
             line("control.send", &self.control.send, quote_all(&self.control.send)),
             line("control.admin", &self.control.admin, quote_all(&self.control.admin)),
+            line("metrics.listen", &self.metrics.listen, quote(&self.metrics.listen.value)),
         ];
         for (name, peer) in &self.peers {
             let table = format!("peers.{}", key_of(name));
@@ -51,6 +52,7 @@ impl Settings {
             ("receive_buffer", differs(&self.receive_buffer, &new.receive_buffer)),
             ("socket", differs(&self.socket, &new.socket)),
             ("log.format", differs(&self.log.format, &new.log.format)),
+            ("metrics.listen", differs(&self.metrics.listen, &new.metrics.listen)),
         ];
         comparisons.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
@@ -138,6 +140,7 @@ access.deny = [] # default
 control.read = [] # default
 control.send = [] # default
 control.admin = [] # default
+metrics.listen = "" # default
 peers.bob.address = "1.2.3.4:80" # /c.toml:7
 peers."小明".address = "1.2.3.5" # /c.toml:7
 peers."小明".encoding = "gbk" # /c.toml:7"#;
@@ -164,9 +167,10 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.receive_buffer.value = "1MiB".parse().unwrap();
         new.socket.value = "/s".into();
         new.log.format.value = crate::LogFormat::Json;
+        new.metrics.listen.value = "127.0.0.1:1".parse().unwrap();
         assert_eq!(
             old.changed_needing_restart(&new),
-            ["listen", "data_dir", "receive_buffer", "socket", "log.format"]
+            ["listen", "data_dir", "receive_buffer", "socket", "log.format", "metrics.listen"]
         );
     }
 

@@ -15,8 +15,8 @@ use crate::paths::{
     user_runtime_socket,
 };
 use crate::{
-    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
-    PeerName, Setting, Size, UserGroup, ValueError,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
+    Origin, PeerAddress, PeerName, Setting, Size, UserGroup, ValueError,
 };
 
 /// Holds every setting of the daemon, checked.
@@ -44,6 +44,8 @@ pub struct Settings {
     pub access: Access,
     /// The table `control`.
     pub control: Control,
+    /// The table `metrics`.
+    pub metrics: Metrics,
     /// The named peers; no two have the same address.
     pub peers: BTreeMap<PeerName, Peer>,
 }
@@ -96,6 +98,13 @@ pub struct Control {
     pub send: Setting<Vec<UserGroup>>,
     /// Who may do everything.
     pub admin: Setting<Vec<UserGroup>>,
+}
+
+/// Says where the daemon's counters can be read over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// At which address of this machine, if at any.
+    pub listen: Setting<MetricsAddress>,
 }
 
 /// Describes a named peer.
@@ -189,6 +198,7 @@ impl Settings {
                 send: Setting::default_of(Vec::new()),
                 admin: Setting::default_of(Vec::new()),
             },
+            metrics: Metrics { listen: Setting::default_of(MetricsAddress::NOWHERE) },
             peers: BTreeMap::new(),
         }
     }
@@ -213,6 +223,7 @@ impl Settings {
         put(&mut self.control.read, layers.read);
         put(&mut self.control.send, layers.send);
         put(&mut self.control.admin, layers.admin);
+        put(&mut self.metrics.listen, layers.metrics_listen);
         for (name, peer) in layers.peers {
             let peer = complete(&name, peer)?;
             self.peers.insert(name, peer);

@@ -3,6 +3,7 @@
 mod address;
 mod choice;
 mod group;
+mod metrics;
 mod name;
 mod path;
 mod quantity;
@@ -17,6 +18,7 @@ use serde::de::{Deserializer, Error, Visitor};
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use choice::{LogFormat, LogLevel};
 pub use group::Group;
+pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub(crate) use path::AbsolutePath;
 pub(crate) use quantity::WholeNumber;

@@ -1,5 +1,6 @@
 //! What the parts of a running daemon share, and what can be done to all of it: reload, stop.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -39,6 +40,8 @@ pub(crate) struct Daemon {
     pub(crate) listeners: Vec<Arc<Listener>>,
     /// Where the control socket is.
     pub(crate) socket: PathBuf,
+    /// Where metrics are served, if they are.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) progress: Follower,

@@ -27,6 +27,8 @@ pub(crate) enum Place {
     Index,
     /// Accepting connections on the control socket.
     Control,
+    /// Accepting connections for metrics.
+    Metrics,
     /// Hearing of changes of network interfaces.
     Links,
     /// Joining a multicast group, by its number in the configuration.

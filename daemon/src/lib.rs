@@ -16,6 +16,7 @@ mod lock;
 mod log_window;
 mod logging;
 mod message_log;
+mod metrics;
 mod peers;
 mod receive;
 mod send;
@@ -85,6 +86,8 @@ enum Failure {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
+    Metrics(#[from] metrics::BindError),
+    #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error(transparent)]
     Backup(#[from] backup::BackupError),
@@ -111,6 +114,7 @@ impl Failure {
             }
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
             Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
@@ -150,6 +154,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
     let listeners = listener::open_all(&settings, inherited.udp)?;
+    let metrics = metrics::Endpoint::bind(&settings)?;
     let rules = control::look_up(&settings);
     let (control_socket, control_listener) = open_control(&settings, inherited.control, &rules)?;
 
@@ -182,6 +187,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         started: clock::from_ns(clock::now_ns()),
         listeners,
         socket: control_socket.path().to_owned(),
+        metrics: metrics.as_ref().map(|endpoint| endpoint.local),
         queue,
         reader,
         progress,
@@ -204,7 +210,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         overrides,
         environment,
     });
-    serve(Started { daemon, writer, watchdog, runtime, signals, control_socket, control_listener })
+    serve(Started { daemon, writer, watchdog, runtime, signals, metrics, control_socket, control_listener })
 }
 
 /// A daemon with everything opened and nothing running.
@@ -214,6 +220,7 @@ struct Started {
     watchdog: Watchdog,
     runtime: Runtime,
     signals: Signals,
+    metrics: Option<metrics::Endpoint>,
     control_socket: ControlSocket,
     control_listener: UnixListener,
 }
@@ -238,7 +245,7 @@ fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
 /// then the writer, then those who read.
 fn serve(started: Started) -> Result<(), Failure> {
-    let Started { daemon, writer, mut watchdog, runtime, signals, control_socket, control_listener } =
+    let Started { daemon, writer, mut watchdog, runtime, signals, metrics, control_socket, control_listener } =
         started;
     let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
@@ -247,7 +254,7 @@ fn serve(started: Started) -> Result<(), Failure> {
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_control(&daemon, watchdog, signals, control_listener));
+    let served = runtime.block_on(serve_clients(&daemon, watchdog, signals, metrics, control_listener));
     supervisor::stopping();
     drop(control_socket);
 
@@ -264,15 +271,19 @@ fn serve(started: Started) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn serve_control(
+async fn serve_clients(
     daemon: &Arc<Daemon>,
     watchdog: Watchdog,
     signals: Signals,
+    metrics: Option<metrics::Endpoint>,
     listener: UnixListener,
 ) -> io::Result<()> {
     service::obey(signals, Arc::clone(daemon));
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
+    if let Some(endpoint) = metrics {
+        endpoint.start(Arc::clone(daemon))?;
+    }
     keep_groups(daemon)?;
     announce(daemon);
     tokio::spawn(service::report(Arc::clone(daemon), watchdog));

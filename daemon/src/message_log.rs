@@ -46,7 +46,11 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
         if state.cursor < progress.now().newest_id {
             // The limit is reached: the window goes on, then one line stands for all that came in it.
             if open {
-                sleep_until(state.window.end()).await;
+                tokio::select! {
+                    () = sleep_until(state.window.end()) => {}
+                    // Nobody waits for the window when the daemon is to stop: the line comes with the last message.
+                    () = told_to_stop(&daemon) => while progress.changed().await {},
+                }
             }
             leave_out(&mut state, progress.see(), limit);
         }
@@ -54,6 +58,12 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
             return;
         }
     }
+}
+
+async fn told_to_stop(daemon: &Daemon) {
+    let mut stopping = daemon.stopping.subscribe();
+    // The sender lives in the daemon itself.
+    let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
 }
 
 /// Logs the next messages, as many as the window has room for; false if the inbox cannot be read.

@@ -58,8 +58,8 @@ fn users_of(library: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_the_daemon_knows_the_database_and_the_udp_sockets() {
-    for library in ["rusqlite", "socket2", "tracing"] {
+fn only_the_daemon_knows_the_database_and_the_sockets_of_the_network() {
+    for library in ["hyper", "rusqlite", "socket2", "tracing"] {
         assert_eq!(users_of(library), ["udpchat-daemon"], "{library}");
     }
 }
@@ -101,6 +101,11 @@ fn every_file_of_tests_is_run() {
     let tests = root().join("tests/e2e");
     assert_eq!(modules_in(&tests), declared_in(&tests.join("main.rs")));
     assert_eq!(modules_in(&tests.join("support")), declared_in(&tests.join("support/mod.rs")));
+    let service = root().join("tests/service");
+    let mut declared = declared_in(&service.join("main.rs"));
+    assert!(declared.remove("support"), "it is that of the end-to-end tests");
+    assert_eq!(modules_in(&service), declared);
+    assert_eq!(modules_in(&service.join("machine")), declared_in(&service.join("machine/mod.rs")));
 }
 
 #[test]

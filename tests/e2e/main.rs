@@ -28,6 +28,7 @@ mod index;
 mod layering;
 mod log;
 mod manual;
+mod metrics;
 mod migration;
 mod peers;
 mod protocol;

@@ -89,6 +89,7 @@ fn nothing_set_gives_the_promised_defaults() {
     assert!(settings.access.allow.is_empty() && settings.access.deny.is_empty());
     assert!(settings.control.read.is_empty() && settings.control.send.is_empty());
     assert!(settings.control.admin.is_empty());
+    assert_eq!(settings.metrics.listen.socket_address(), None);
     assert!(settings.peers.is_empty() && settings.files.is_empty());
     assert!(settings.listing().iter().all(|(_, _, origin)| origin == "default"));
 

@@ -28,6 +28,7 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         ("control socket", safe::one_line(&status.socket.to_string_lossy()).into_owned()),
         ("data directory", safe::one_line(&status.data_dir.to_string_lossy()).into_owned()),
     ]);
+    lines.extend(status.metrics.map(|address| ("metrics", format!("http://{address}/metrics"))));
     lines.extend(counters(status, palette));
     if status.lost_before > 0 {
         let lost = format!("{} by the daemon that ran before", counted(status.lost_before, "datagram"));
@@ -171,6 +172,7 @@ mod tests {
             ],
             socket: "/run/s".into(),
             data_dir: "/data".into(),
+            metrics: Some("127.0.0.1:17788".parse().unwrap()),
             receive_buffer: ReceiveBuffer { asked: 8 << 20, granted: 425_984 },
             received: Traffic { datagrams: 1_236, bytes: 56_789 },
             stored: 1_230,
@@ -191,6 +193,7 @@ mod tests {
                 max_bytes: 4 << 30,
                 removed: 20,
                 unread: 5,
+                disk_free_bytes: None,
             },
             index: IndexStatus { newest_id: 1_023, behind: 0, bytes: 131_072 },
         }
@@ -210,6 +213,7 @@ group:           239.1.2.3, joined on eth0, wlan0
 group:           ff02::1%eth9, joined nowhere
 control socket:  /run/s
 data directory:  /data
+metrics:         http://127.0.0.1:17788/metrics
 receive buffer:  8.0 MiB asked, 416.0 KiB granted
 received:        1,236 datagrams, 55.5 KiB
 stored:          1,230

@@ -21,7 +21,7 @@ mod self_test;
 mod send;
 mod session;
 pub(crate) mod socket;
-mod status;
+pub(crate) mod status;
 mod stop;
 mod subscribe;
 mod talkers;

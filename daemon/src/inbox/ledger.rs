@@ -7,9 +7,9 @@
 //! behind that entry, and what is missing becomes gaps.
 //!
 //! The comparison can miss losses, and never invents any. Each transaction is durable before the page says so, hence the log
-//! holds at least what the page says it holds. Be the page older than the log, as after a power cut: what was
-//! committed since is counted as if it had been owed then, so the difference is what is missing, or less. A page that is
-//! torn, or of another log, is not believed.
+//! holds at least what the page says it holds. After a power cut the page may be older than the log: what was
+//! committed since then is counted as if it had been owed before, so the difference is what is missing, or less. A page that
+//! is torn, or of another log, is not believed.
 
 mod page;
 
@@ -18,16 +18,16 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 pub(crate) use self::page::SocketDrops;
 use self::page::{PAGE_BYTES, Page};
 use super::index::Anchor;
+use super::queue::reason as cause;
 use super::reader::{COUNT_NOT_RECEIVED, bounds, has};
 use super::{GapDetail, GapReason, Kind};
 use crate::clock;
 use crate::health::{Health, Place};
-use crate::inbox::queue::reason as cause;
 use crate::lock::open_own;
 
 /// The file's name in the data directory.
@@ -47,7 +47,8 @@ impl Dues {
 
     /// Adds datagrams that are lost.
     pub(super) fn lose(&mut self, lost: u64, reason: GapReason) {
-        self.lost[reason as usize] += lost;
+        let sum = &mut self.lost[reason as usize];
+        *sum = sum.saturating_add(lost);
     }
 
     /// Lists what is lost, by reason.
@@ -169,9 +170,9 @@ impl Ledger {
         self.changed = true;
     }
 
-    /// Notes where the log ends, if that is before what it has held: then it is another one.
+    /// Notes where the log ends, if that is not where this one did: then it is another one.
     pub(super) fn notice_end(&mut self, newest: Anchor) {
-        if newest.id < self.page.newest.id {
+        if newest.id <= self.page.newest.id && newest != self.page.newest {
             self.page.newest = newest;
             self.changed = true;
         }
@@ -188,18 +189,29 @@ impl Ledger {
     }
 }
 
-/// Returns the newest entry of a log; an id of 0 where it is empty.
+/// Returns the newest entry of a log; of an empty one its beginning.
 pub(super) fn newest(log: &Connection) -> rusqlite::Result<Anchor> {
     let newest = "SELECT id, at_ns FROM entry ORDER BY id DESC LIMIT 1";
-    let newest = log.query_row(newest, [], |row| Ok(Anchor { id: row.get(0)?, at_ns: row.get(1)? }));
-    newest.optional().map(Option::unwrap_or_default)
+    match log.query_row(newest, [], anchor).optional()? {
+        Some(newest) => Ok(newest),
+        None => beginning(log).map(Option::unwrap_or_default),
+    }
+}
+
+/// Returns what stands for the entry before the first one of a log.
+fn beginning(log: &Connection) -> rusqlite::Result<Option<Anchor>> {
+    log.query_row("SELECT first_id - 1, begun_ns FROM log", [], anchor).optional()
+}
+
+fn anchor(row: &Row<'_>) -> rusqlite::Result<Anchor> {
+    Ok(Anchor { id: row.get(0)?, at_ns: row.get(1)? })
 }
 
 /// Counts what a log holds behind an entry; none if it has not got that entry, or no longer all that was behind it.
 fn held_behind(log: &Connection, anchor: Anchor) -> rusqlite::Result<Option<Dues>> {
     let bounds = bounds(log)?;
     // Only the oldest entries are ever removed: where the entry is, all behind it are.
-    let is_known = if anchor.id == 0 { bounds.oldest <= 1 } else { has(log, anchor)? };
+    let is_known = has(log, anchor)? || (beginning(log)? == Some(anchor) && bounds.oldest == anchor.id + 1);
     if !is_known {
         return Ok(None);
     }

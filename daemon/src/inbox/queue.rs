@@ -7,18 +7,19 @@
 //!
 //! Sending happens under the same lock. An answer can then only be queued behind the message it answers.
 
+mod item;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
 use udpchat_api::call::{Dropped, SentCounts, Traffic};
-use udpchat_config::Encoding;
 
+pub(crate) use self::item::{Item, MarkItem, RecodeItem, SentItem};
 use super::index::Anchor;
 use super::ledger::{Dues, Ledger};
-use super::{GapReason, SentDetail, record};
+use super::{GapReason, record};
 
 /// How much may wait for the writer, in bytes, entries' own size included. The writer holds as much again while
 /// it stores what it took.
@@ -40,69 +41,6 @@ pub(super) const RUN_BYTES: usize = 256 * 1024;
 
 /// The memory an idle queue keeps, in bytes; what a flood needed beyond goes back.
 const KEPT_BYTES: usize = 256 * 1024;
-
-/// What is queued.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// Received messages, one behind the other; their records lie in the heap's `bytes`, in the same order.
-    Received {
-        messages: usize,
-        bytes: usize,
-    },
-    Sent(Box<SentItem>),
-    Gap {
-        at_ns: i64,
-        lost: u64,
-        reason: GapReason,
-    },
-    Mark(Box<MarkItem>),
-    Recode(Box<RecodeItem>),
-}
-
-impl Item {
-    /// Returns how many entries of the log it becomes.
-    pub(crate) fn entries(&self) -> usize {
-        match self {
-            Self::Received { messages, .. } => *messages,
-            Self::Sent(_) | Self::Gap { .. } => 1,
-            Self::Mark(_) | Self::Recode(_) => 0,
-        }
-    }
-}
-
-/// A message that was handed to the kernel, on its way into the log.
-#[derive(Debug)]
-pub(crate) struct SentItem {
-    pub(crate) at_ns: i64,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: Option<SocketAddr>,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) detail: SentDetail,
-    /// Gets the entry's id once it is durable; closed without a word if it never will be.
-    pub(crate) stored: Option<oneshot::Sender<u64>>,
-}
-
-/// A read mark on its way into the inbox.
-#[derive(Debug)]
-pub(crate) struct MarkItem {
-    pub(crate) consumer: String,
-    pub(crate) read_id: u64,
-    /// Gets the mark as it stands once it is durable.
-    pub(crate) stored: Option<oneshot::Sender<u64>>,
-}
-
-/// What some messages are to be read in from now on, on its way into the inbox.
-#[derive(Debug)]
-pub(crate) struct RecodeItem {
-    /// The messages; the caller bounds their number.
-    pub(crate) ids: Vec<u64>,
-    /// None takes back what was said before.
-    pub(crate) encoding: Option<Encoding>,
-    /// Who is to be remembered to speak it; with none, of whom everything is to be forgotten.
-    pub(crate) peers: Vec<SocketAddr>,
-    /// Gets the number of messages that were found once it is durable.
-    pub(crate) stored: Option<oneshot::Sender<u64>>,
-}
 
 /// What the writer takes at once.
 #[derive(Debug, Default)]

@@ -1,18 +1,17 @@
 //! A program in the background whose standard error is read line by line, in whatever format it writes.
 
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use super::daemon::read_lines;
-use super::{DEADLINE, Rpc, eventually};
+use super::{DEADLINE, Process, Rpc, eventually};
 
 /// A running program. Dropping it kills it.
 pub(crate) struct Background {
-    child: Child,
+    process: Process,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
@@ -20,19 +19,18 @@ pub(crate) struct Background {
 impl Background {
     /// Starts a program.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null());
-        let mut child = quiet.stderr(Stdio::piped()).spawn().unwrap();
-        let lines = read_lines(child.stderr.take().unwrap());
-        Self { child, lines, seen: Vec::new() }
+        let mut process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()));
+        let lines = read_lines(process.stderr());
+        Self { process, lines, seen: Vec::new() }
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
+        self.process.signal(signal);
     }
 
     /// Waits for the next line that holds a text.
@@ -69,7 +67,7 @@ impl Background {
     /// Waits until a daemon answers on a socket, and returns a connection to it.
     #[track_caller]
     pub(crate) fn answers_on(&mut self, socket: &Path) -> Rpc {
-        eventually("the daemon's socket", || match self.child.try_wait().unwrap() {
+        eventually("the daemon's socket", || match self.process.try_wait() {
             None => std::os::unix::net::UnixStream::connect(socket).ok(),
             Some(ended) => panic!("{ended}:\n{}", self.lines.iter().collect::<Vec<_>>().join("\n")),
         });
@@ -78,8 +76,8 @@ impl Background {
 
     /// Waits for its end; returns how it ended and all that it wrote.
     pub(crate) fn wait(mut self) -> (ExitStatus, Vec<String>) {
-        let child = &mut self.child;
-        let ended = eventually("the end of the program", || child.try_wait().unwrap());
+        let process = &mut self.process;
+        let ended = eventually("the end of the program", || process.try_wait());
         self.seen.extend(self.lines.iter());
         (ended, std::mem::take(&mut self.seen))
     }
@@ -87,8 +85,7 @@ impl Background {
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
+        self.process.kill();
+        self.process.wait();
     }
 }

@@ -7,18 +7,17 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Background, DEADLINE, Host, Peer, Ran, Rpc, Running, ctl, eventually};
+use super::{Background, DEADLINE, Host, Peer, Process, Ran, Rpc, Running, ctl, eventually};
 
 /// A running daemon. Dropping it kills it, and prints its log if the test fails.
 pub(crate) struct Daemon {
     pub(crate) folder: TempDir,
     flags: Vec<String>,
-    child: Child,
+    process: Process,
     lines: Receiver<String>,
     log: Vec<String>,
     listen: Vec<SocketAddr>,
@@ -52,8 +51,8 @@ impl Daemon {
 
     /// Starts a daemon in a folder that [`Self::into_folder`] has given back.
     pub(crate) fn start_in(folder: TempDir, flags: Vec<String>) -> Self {
-        let child = command_in(folder.path()).args(&flags).spawn().unwrap();
-        Self::ready(folder, flags, child)
+        let process = Process::start(command_in(folder.path()).args(&flags));
+        Self::ready(folder, flags, process)
     }
 
     /// Starts a daemon on a host of the test's own. The configuration says where it listens.
@@ -64,21 +63,20 @@ impl Daemon {
     /// Starts a daemon on a host of the test's own, in a folder.
     pub(crate) fn start_on_in(host: &Host, folder: TempDir, config: &str) -> Self {
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
-        let mut command = host.enter(&command_in(folder.path()));
-        command.stdin(Stdio::null()).stdout(Stdio::null());
-        Self::start_by(folder, &mut command)
+        let process = Process::start_on(host, &command_in(folder.path()));
+        Self::ready(folder, Vec::new(), process)
     }
 
     /// Starts a daemon in a folder by a command of the test's own.
     pub(crate) fn start_by(folder: TempDir, command: &mut Command) -> Self {
-        let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        Self::ready(folder, Vec::new(), child)
+        let process = Process::start(command);
+        Self::ready(folder, Vec::new(), process)
     }
 
     /// Waits until a daemon serves.
-    fn ready(folder: TempDir, flags: Vec<String>, mut child: Child) -> Self {
-        let lines = read_lines(child.stderr.take().unwrap());
-        let mut daemon = Self { folder, flags, child, lines, log: Vec::new(), listen: Vec::new() };
+    fn ready(folder: TempDir, flags: Vec<String>, mut process: Process) -> Self {
+        let lines = read_lines(process.stderr());
+        let mut daemon = Self { folder, flags, process, lines, log: Vec::new(), listen: Vec::new() };
         let ready = daemon.log_line("ready");
         let listen = ready["listen"].as_str().unwrap();
         daemon.listen = listen.split(' ').map(|address| address.parse().unwrap()).collect();
@@ -106,25 +104,25 @@ impl Daemon {
 
     /// Kills it with SIGKILL if it still runs, and keeps its folder.
     pub(crate) fn into_folder(mut self) -> (TempDir, Vec<String>) {
-        let _ended = self.child.kill();
-        self.child.wait().unwrap();
+        self.process.kill();
+        self.process.wait();
         let folder = std::mem::replace(&mut self.folder, new_folder());
         (folder, std::mem::take(&mut self.flags))
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
+        self.process.signal(signal);
     }
 
     /// Waits for its end and returns how it ended.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        let child = &mut self.child;
-        eventually("the end of the daemon", || child.try_wait().unwrap())
+        let process = &mut self.process;
+        eventually("the end of the daemon", || process.try_wait())
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Returns the address that peers on this machine send to: the first one, with loopback for "any".
@@ -265,9 +263,8 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
+        self.process.kill();
+        self.process.wait();
         if thread::panicking() {
             let log = self.log();
             let from = log.len().saturating_sub(50);

@@ -3,6 +3,7 @@
 //! They are made inside a user namespace, which takes no privileges where the machine permits it. Programs enter them
 //! by `nsenter`; files and Unix sockets are those of the whole machine, but for what is mounted there.
 
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use super::{eventually, tool};
@@ -88,6 +89,11 @@ impl Host {
                 None
             }
         }
+    }
+
+    /// Returns the file by which its network can be entered.
+    pub(crate) fn network(&self) -> PathBuf {
+        format!("/proc/{}/ns/net", self.holder.id()).into()
     }
 
     /// Prepares a command with the same program, arguments and set variables, to be run on this host.

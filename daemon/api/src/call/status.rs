@@ -39,6 +39,9 @@ pub struct Status {
     pub socket: PathBuf,
     /// The data directory.
     pub data_dir: PathBuf,
+    /// Where metrics are served over HTTP, with the real port; absent where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// The receive buffer of the kernel.
     pub receive_buffer: ReceiveBuffer,
     /// What the kernel handed over.
@@ -192,6 +195,9 @@ pub struct InboxStatus {
     pub removed: u64,
     /// How many received messages the default consumer has not read.
     pub unread: u64,
+    /// What is free for the daemon on the disk that it is on, in bytes; absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_free_bytes: Option<u64>,
 }
 
 /// The index of the inbox, by which filters skip what they do not look for.

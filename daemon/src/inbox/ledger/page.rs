@@ -23,7 +23,7 @@ const MAX_SOCKETS: usize = PAGE_BYTES / 8 - HEAD_WORDS;
 /// What is noted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
-    /// The newest entry that the log is known to hold; an id of 0 where it is empty.
+    /// The newest entry that the log is known to hold; of an empty one its beginning.
     pub(super) newest: Anchor,
     /// What the log will have to hold behind it.
     pub(super) owed: Dues,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::inbox::SentDetail;
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5);
 

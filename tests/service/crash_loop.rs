@@ -1,0 +1,150 @@
+//! A daemon that cannot start, with and without traffic that asks for it: where it ends, and that mending it is enough.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::machine::{Machine, PORT, SERVICE, SOCKET};
+use crate::support::{eventually, scaled};
+
+const CONFIGURATION: &str = "/etc/udpchat/config.toml";
+const MISTAKE: &str = "lisen = []\n";
+const LOAD: u32 = 4_000;
+
+/// Checks what an administrator sees of a daemon whose configuration is refused.
+#[track_caller]
+fn assert_failed_for_the_configuration(machine: &Machine) {
+    machine.until(SERVICE, "ActiveState", |state| state == "failed");
+    assert_eq!(machine.show(SERVICE, "ExecMainStatus"), "2");
+    let status = machine.systemctl(&["status", "--no-pager", SERVICE]).fails();
+    assert!(status.contains("error: /etc/udpchat/config.toml:1:1: unknown key `lisen`"), "{status}");
+    assert!(status.contains("hint: did you mean `listen`?"), "{status}");
+    let line = machine.journal_line("unknown key `lisen`");
+    assert_eq!(line["PRIORITY"], "3", "{line:#}");
+}
+
+/// Mends the configuration and checks that one command is enough, and that a datagram is received.
+#[track_caller]
+fn assert_mended(machine: &Machine) {
+    machine.write(CONFIGURATION, "");
+    machine.systemctl(&["start", SERVICE]).ok();
+    machine.udp().send_to(b"4000000000", ("127.0.0.1", PORT)).unwrap();
+    eventually("the datagram", || machine.inbox().numbers().contains(&4_000_000_000).then_some(()));
+}
+
+/// Returns how often the daemon was started and refused the configuration.
+fn refusals(machine: &Machine) -> usize {
+    let lines = machine.journal(&[]);
+    lines.iter().filter(|line| line["MESSAGE"].to_string().contains("unknown key")).count()
+}
+
+#[test]
+fn a_mistake_in_the_configuration_ends_the_service_until_it_is_mended() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.write(CONFIGURATION, MISTAKE);
+    machine.systemctl(&["start", SERVICE]).fails();
+    assert_failed_for_the_configuration(&machine);
+    // Longer than RestartSec=.
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!((&*machine.show(SERVICE, "ActiveState"), refusals(&machine)), ("failed", 1));
+    assert_mended(&machine);
+}
+
+#[test]
+fn traffic_does_not_start_a_refused_daemon_again_and_again() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.systemctl(&["start", SERVICE]).ok();
+    let sender = machine.send_numbers(LOAD);
+    sender.wait_for(100);
+    machine.write(CONFIGURATION, MISTAKE);
+    machine.systemctl(&["restart", SERVICE]).fails();
+    assert_failed_for_the_configuration(&machine);
+    machine.until(SOCKET, "ActiveState", |state| state == "inactive");
+    let refused = refusals(&machine);
+    // What asks for a daemon while the port is being closed may start it once more.
+    assert!(refused <= 3, "{refused}");
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(
+        (&*machine.show(SERVICE, "ActiveState"), refusals(&machine)),
+        ("failed", refused),
+        "it is over"
+    );
+    assert_mended(&machine);
+    let from = sender.sent();
+    sender.wait_for(u64::from(LOAD));
+    let sent = sender.stop();
+    let received = |machine: &Machine| {
+        let numbers = machine.inbox().numbers().into_iter();
+        numbers.filter(|number| (from..sent).contains(number)).count() as u64
+    };
+    eventually("all that was sent since then", || (received(&machine) == sent - from).then_some(()));
+    assert_eq!(machine.show(SOCKET, "SubState"), "running", "the port is the manager's again");
+}
+
+#[test]
+fn a_daemon_that_ends_again_and_again_is_not_started_for_ever() {
+    let Some(machine) = Machine::boot() else { return };
+    // Well, but without having received anything: nothing but the limit ends this.
+    machine.edit(SERVICE, "[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/bin/true\n");
+    machine.systemctl(&["start", SOCKET]).ok();
+    let sender = machine.send_numbers(100);
+    machine.until(SOCKET, "Result", |result| result == "trigger-limit-hit");
+    machine.run(&["rm", "-r", "/etc/systemd/system/udpchatd.service.d"]).ok();
+    machine.systemctl(&["daemon-reload"]).ok();
+    assert_mended(&machine);
+    drop(sender);
+}
+
+#[test]
+fn a_daemon_that_dies_at_each_start_is_tried_until_it_can_and_its_port_stays_open() {
+    let Some(machine) = Machine::boot() else { return };
+    // In the place of its lock; the daemon ends with status 1, as with a disk that is not there.
+    machine.run(&["mkdir", "/var/lib/udpchat/lock"]).ok();
+    machine.systemctl(&["start", SERVICE]).fails();
+    let sender = machine.send_numbers(50);
+    let began = Instant::now();
+    // In the full campaign longer than the interval of the limit.
+    thread::sleep(Duration::from_secs(scaled(10, 180) as u64));
+    let attempts: f64 = machine.show(SERVICE, "NRestarts").parse().unwrap();
+    assert!(attempts >= 3.0 && attempts / began.elapsed().as_secs_f64() <= 2.0, "{attempts}");
+    assert_eq!(machine.show(SOCKET, "ActiveState"), "active");
+    machine.run(&["rmdir", "/var/lib/udpchat/lock"]).ok();
+    machine.serves();
+    let sent = sender.stop();
+    eventually("all that has waited", || (machine.inbox().count() == sent).then_some(()));
+    assert_eq!(machine.inbox().account(sent).there, sent);
+    eprintln!("{attempts} attempts");
+}
+
+#[test]
+fn many_quick_restarts_beside_traffic_close_nothing() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.systemctl(&["start", SERVICE]).ok();
+    let sender = machine.send_numbers(LOAD);
+    let (restarts, began) = (scaled(40, 100), Instant::now());
+    for _ in 0..restarts {
+        machine.systemctl(&["restart", SERVICE]).ok();
+    }
+    let each = began.elapsed() / u32::try_from(restarts).unwrap();
+    eprintln!("{restarts} restarts of {each:?}");
+    let sent = sender.stop();
+    eventually("everything to be stored", || (machine.inbox().count() == sent).then_some(()));
+    assert_eq!(machine.show(SOCKET, "Result"), "success");
+    // What the kernel keeps meanwhile is bounded, so a restart must not wait for anything but the disk.
+    assert!(each < Duration::from_secs(1), "{each:?}");
+}
+
+#[test]
+fn a_daemon_that_is_killed_again_and_again_comes_back() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.systemctl(&["start", SERVICE]).ok();
+    let sender = machine.send_numbers(LOAD);
+    for _ in 0..scaled(20, 200) {
+        // It may just not be there.
+        let _gone = machine.systemctl(&["kill", "--signal=KILL", SERVICE]);
+        thread::sleep(Duration::from_millis(300));
+    }
+    machine.serves();
+    assert_eq!(machine.show(SOCKET, "Result"), "success");
+    let sent = sender.stop();
+    eventually("the last number", || (machine.inbox().last() == Some(sent - 1)).then_some(()));
+}

@@ -1,0 +1,57 @@
+//! Restarts beside traffic: what comes in meanwhile waits in the kernel, and what a killed daemon had in hand is told.
+
+use crate::machine::{Account, Machine, SERVICE, SOCKET};
+use crate::support::{eventually, scaled};
+
+/// What peers send, as datagrams a second.
+const LOAD: u32 = 4_000;
+
+/// How many datagrams come in between a start and the next end: a quarter of a second.
+const BETWEEN: u64 = 1_000;
+
+/// Waits until all that is still on its way is stored, and tells what became of the numbers below `sent`.
+fn settled(machine: &Machine, sent: u64) -> Account {
+    // The last one is behind all others in the log.
+    eventually("the last number", || (machine.inbox().last() == Some(sent - 1)).then_some(()));
+    let inbox = machine.inbox();
+    inbox.assert_sound();
+    inbox.account(sent)
+}
+
+#[test]
+fn restarts_beside_traffic_lose_nothing() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.systemctl(&["start", SERVICE]).ok();
+    let sender = machine.send_numbers(LOAD);
+    for _ in 0..scaled(10, 100) {
+        sender.wait_for(BETWEEN);
+        machine.systemctl(&["restart", SERVICE]).ok();
+    }
+    let sent = sender.stop();
+    assert_eq!(settled(&machine, sent), Account { there: sent, ..Account::default() });
+    eprintln!("{sent} datagrams over {} restarts: none lost", scaled(10, 100));
+}
+
+#[test]
+fn kills_beside_traffic_lose_what_was_in_hand_and_nothing_at_the_port() {
+    let Some(machine) = Machine::boot() else { return };
+    machine.systemctl(&["start", SERVICE]).ok();
+    let kills = scaled(10, 100);
+    let (sender, mut process) = (machine.send_numbers(LOAD), machine.serves());
+    for _ in 0..kills {
+        sender.wait_for(BETWEEN);
+        machine.kill("KILL");
+        process = machine.serves_anew(process);
+    }
+    sender.wait_for(BETWEEN);
+    let sent = sender.stop();
+    let account = settled(&machine, sent);
+    assert_eq!(account.out_of_order, 0, "{account:?}");
+    // What a daemon had in hand is one run of numbers: those that it had fetched and not yet committed.
+    assert!(account.missing.len() <= kills, "{account:?}");
+    assert_eq!(account.there + account.lost(), sent);
+    assert_eq!(machine.show(SERVICE, "NRestarts"), kills.to_string());
+    assert_eq!(machine.show(SOCKET, "ActiveState"), "active");
+    let most = account.missing.iter().map(|(_, count)| *count).max().unwrap_or(0);
+    eprintln!("{sent} datagrams over {kills} kills: {} lost, at most {most} by one", account.lost());
+}
