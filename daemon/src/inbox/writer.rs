@@ -102,7 +102,7 @@ struct Outcome {
 impl Writer {
     /// Opens the inbox, compares it with what the last daemon has left in the ledger, and tells how far it is durable.
     pub(crate) fn open(parts: Parts, ledger: &mut Ledger) -> Result<(Self, Follower), OpenError> {
-        let opened = schema::open_behind(&parts.data_dir, ledger.last_id(), &parts.still_working)?;
+        let opened = schema::open_behind(&parts.data_dir, 0, &parts.still_working)?;
         let (progress, followers) = progress::channel();
         let mut writer = Self {
             parts,
