@@ -199,8 +199,8 @@ impl World {
 
 /// Begins a daemon; returns what it tells as lost too.
 fn begin(data_dir: &Path) -> (Arc<Queue>, Writer, u64) {
-    let mut ledger = Ledger::open(data_dir, &Arc::default());
-    let (writer, queue, _progress) = open_with(data_dir, &mut ledger);
+    let (writer, queue, _progress, mut ledger) =
+        open_with(data_dir, || Ledger::open(data_dir, &Arc::default()));
     ledger.follow(|last| last.first().copied().unwrap_or_default());
     let lost = queue.carry_over(ledger);
     (queue, writer, lost)
