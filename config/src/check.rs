@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::{ConfigError, Setting, Settings, Size};
+use crate::{ConfigError, Setting, Settings, Size, UserGroup};
 
 /// The most addresses to listen on.
 const MAX_LISTEN: usize = 64;
 /// The most groups to join.
 const MAX_GROUPS: usize = 64;
+/// The most groups of users that may have a role.
+const MAX_USER_GROUPS: usize = 16;
 /// What fits into `sun_path` of unix(7), with its end.
 const MAX_SOCKET_BYTES: usize = 107;
 const MIN_RECEIVE_BUFFER: Size = Size::from_bytes(4 * 1024);
@@ -22,6 +24,10 @@ pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
     check_sizes(settings)?;
     check_socket(&settings.socket)?;
     check_fallback(settings)?;
+    let control = &settings.control;
+    check_role("control.read", &control.read)?;
+    check_role("control.send", &control.send)?;
+    check_role("control.admin", &control.admin)?;
     check_peers(settings)
 }
 
@@ -100,6 +106,19 @@ fn check_fallback(settings: &Settings) -> Result<(), ConfigError> {
     let message = format!("text.fallback cannot be {}", **fallback);
     let hint = "nearly any bytes look like UTF-16; give the peers that write it `encoding = \"utf-16le\"`";
     Err(ConfigError::rejected(&fallback.origin, message, hint))
+}
+
+fn check_role(key: &str, groups: &Setting<Vec<UserGroup>>) -> Result<(), ConfigError> {
+    let refuse = |message: String, hint: &str| Err(ConfigError::rejected(&groups.origin, message, hint));
+    if groups.len() > MAX_USER_GROUPS {
+        let message = format!("{key}: {} groups, at most {MAX_USER_GROUPS} are possible", groups.len());
+        return refuse(message, "make one group of those who may, for example \"udpchat\"");
+    }
+    let mut seen = BTreeSet::new();
+    match groups.iter().find(|group| !seen.insert(*group)) {
+        Some(twice) => refuse(format!("{key}: group {twice} is given twice"), "leave one of them out"),
+        None => Ok(()),
+    }
 }
 
 fn check_peers(settings: &Settings) -> Result<(), ConfigError> {

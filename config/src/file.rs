@@ -15,8 +15,8 @@ use crate::diagnosis::{explain, line_of};
 use crate::layer::{Layer, PeerLayer};
 use crate::value::{AbsolutePath, WholeNumber};
 use crate::{
-    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
-    PeerName, Setting, Size,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
+    Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// The most bytes that a configuration file may have.
@@ -153,6 +153,8 @@ struct Root {
     text: Table<TextTable>,
     log: Table<LogTable>,
     access: Table<AccessTable>,
+    control: Table<ControlTable>,
+    metrics: Table<MetricsTable>,
     peers: Table<BTreeMap<PeerName, Spanned<Table<PeerTable>>>>,
 }
 
@@ -187,6 +189,20 @@ struct AccessTable {
 
 #[derive(Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct ControlTable {
+    read: Field<Vec<UserGroup>>,
+    send: Field<Vec<UserGroup>>,
+    admin: Field<Vec<UserGroup>>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct MetricsTable {
+    listen: Field<MetricsAddress>,
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct PeerTable {
     address: Field<PeerAddress>,
     encoding: Field<Encoding>,
@@ -195,7 +211,8 @@ struct PeerTable {
 impl Root {
     fn into_layer(self, source: &Source<'_>) -> Layer {
         let (Table(inbox), Table(text), Table(log)) = (self.inbox, self.text, self.log);
-        let (Table(access), Table(peers)) = (self.access, self.peers);
+        let (Table(access), Table(control), Table(metrics), Table(peers)) =
+            (self.access, self.control, self.metrics, self.peers);
         let path = |field: Field<AbsolutePath>| -> Option<Setting<PathBuf>> {
             source.locate(field).map(|setting| setting.map(|path| path.0))
         };
@@ -214,6 +231,10 @@ impl Root {
             messages_per_second: source.locate(log.messages_per_second).map(|setting| setting.map(|n| n.0)),
             allow: source.locate(access.allow),
             deny: source.locate(access.deny),
+            read: source.locate(control.read),
+            send: source.locate(control.send),
+            admin: source.locate(control.admin),
+            metrics_listen: source.locate(metrics.listen),
             peers: peers.into_iter().map(|(name, peer)| (name, peer_layer(peer, source))).collect(),
         }
     }

@@ -9,7 +9,7 @@ pub(crate) struct Key {
 }
 
 /// Every key, in the order of the default file.
-pub(crate) const KEYS: [Key; 16] = [
+pub(crate) const KEYS: [Key; 20] = [
     Key { path: "listen", example: r#"["[::]:7788"]"# },
     Key { path: "groups", example: r#"["239.1.2.3", "ff02::1%eth0"]"# },
     Key { path: "data_dir", example: r#""/var/lib/udpchat""# },
@@ -24,6 +24,10 @@ pub(crate) const KEYS: [Key; 16] = [
     Key { path: "log.messages_per_second", example: "100" },
     Key { path: "access.allow", example: r#"["192.168.0.0/16"]"# },
     Key { path: "access.deny", example: r#"["192.168.7.9"]"# },
+    Key { path: "control.read", example: r#"["udpchat"]"# },
+    Key { path: "control.send", example: r#"["udpchat"]"# },
+    Key { path: "control.admin", example: r#"["udpchat-admin"]"# },
+    Key { path: "metrics.listen", example: r#""127.0.0.1:17788""# },
     Key { path: "peers.NAME.address", example: r#""192.168.43.159:8080""# },
     Key { path: "peers.NAME.encoding", example: r#""gbk""# },
 ];

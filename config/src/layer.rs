@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::{
-    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress, PeerName,
-    Setting, Size,
+    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, Origin,
+    PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// The keys that a layer sets.
@@ -25,6 +25,10 @@ pub(crate) struct Layer {
     pub(crate) messages_per_second: Option<Setting<u32>>,
     pub(crate) allow: Option<Setting<Vec<Network>>>,
     pub(crate) deny: Option<Setting<Vec<Network>>>,
+    pub(crate) read: Option<Setting<Vec<UserGroup>>>,
+    pub(crate) send: Option<Setting<Vec<UserGroup>>>,
+    pub(crate) admin: Option<Setting<Vec<UserGroup>>>,
+    pub(crate) metrics_listen: Option<Setting<MetricsAddress>>,
     pub(crate) peers: BTreeMap<PeerName, PeerLayer>,
 }
 
@@ -55,6 +59,10 @@ impl Layer {
             messages_per_second: self.messages_per_second.or(weaker.messages_per_second),
             allow: self.allow.or(weaker.allow),
             deny: self.deny.or(weaker.deny),
+            read: self.read.or(weaker.read),
+            send: self.send.or(weaker.send),
+            admin: self.admin.or(weaker.admin),
+            metrics_listen: self.metrics_listen.or(weaker.metrics_listen),
             peers: peers_over(self.peers, weaker.peers),
         }
     }

@@ -27,6 +27,10 @@ impl Settings {
             ),
             line("access.allow", &self.access.allow, quote_all(&self.access.allow)),
             line("access.deny", &self.access.deny, quote_all(&self.access.deny)),
+            line("control.read", &self.control.read, quote_all(&self.control.read)),
+            line("control.send", &self.control.send, quote_all(&self.control.send)),
+            line("control.admin", &self.control.admin, quote_all(&self.control.admin)),
+            line("metrics.listen", &self.metrics.listen, quote(&self.metrics.listen.value)),
         ];
         for (name, peer) in &self.peers {
             let table = format!("peers.{}", key_of(name));
@@ -40,7 +44,7 @@ impl Settings {
 
     /// Lists the keys whose values differ in `new` and that only a restart can apply.
     ///
-    /// All others (`groups`, `peers`, `access`, `text`, `inbox`, `log.level`, `log.messages_per_second`) apply at a reload.
+    /// All others (`groups`, `peers`, `access`, `control`, `text`, `inbox`, `log.level`, `log.messages_per_second`) apply at a reload.
     pub fn changed_needing_restart(&self, new: &Self) -> Vec<&'static str> {
         let comparisons = [
             ("listen", differs(&self.listen, &new.listen)),
@@ -48,6 +52,7 @@ impl Settings {
             ("receive_buffer", differs(&self.receive_buffer, &new.receive_buffer)),
             ("socket", differs(&self.socket, &new.socket)),
             ("log.format", differs(&self.log.format, &new.log.format)),
+            ("metrics.listen", differs(&self.metrics.listen, &new.metrics.listen)),
         ];
         comparisons.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
     }
@@ -132,6 +137,10 @@ log.format = "text" # default
 log.messages_per_second = 100 # default
 access.allow = [] # default
 access.deny = [] # default
+control.read = [] # default
+control.send = [] # default
+control.admin = [] # default
+metrics.listen = "" # default
 peers.bob.address = "1.2.3.4:80" # /c.toml:7
 peers."小明".address = "1.2.3.5" # /c.toml:7
 peers."小明".encoding = "gbk" # /c.toml:7"#;
@@ -158,9 +167,10 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.receive_buffer.value = "1MiB".parse().unwrap();
         new.socket.value = "/s".into();
         new.log.format.value = crate::LogFormat::Json;
+        new.metrics.listen.value = "127.0.0.1:1".parse().unwrap();
         assert_eq!(
             old.changed_needing_restart(&new),
-            ["listen", "data_dir", "receive_buffer", "socket", "log.format"]
+            ["listen", "data_dir", "receive_buffer", "socket", "log.format", "metrics.listen"]
         );
     }
 
@@ -172,6 +182,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.groups.value.push("239.1.2.3".parse().unwrap());
         new.peers.clear();
         new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
+        new.control.read.value.push("users".parse().unwrap());
         new.text.encoding.value = Encoding::GBK;
         new.inbox.max_size.value = "1GiB".parse().unwrap();
         new.inbox.max_age.value = "1d".parse().unwrap();

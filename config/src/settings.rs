@@ -15,8 +15,8 @@ use crate::paths::{
     user_runtime_socket,
 };
 use crate::{
-    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Network, Origin, PeerAddress,
-    PeerName, Setting, Size, ValueError,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
+    Origin, PeerAddress, PeerName, Setting, Size, UserGroup, ValueError,
 };
 
 /// Holds every setting of the daemon, checked.
@@ -42,6 +42,10 @@ pub struct Settings {
     pub log: Log,
     /// The table `access`.
     pub access: Access,
+    /// The table `control`.
+    pub control: Control,
+    /// The table `metrics`.
+    pub metrics: Metrics,
     /// The named peers; no two have the same address.
     pub peers: BTreeMap<PeerName, Peer>,
 }
@@ -71,7 +75,7 @@ pub struct Log {
     pub level: Setting<LogLevel>,
     /// How lines are written.
     pub format: Setting<LogFormat>,
-    /// How many lines for received messages may be logged in a second; 0 logs none of them.
+    /// How many lines for received messages may be logged in a second, and as many for sent ones; 0 logs none of them.
     pub messages_per_second: Setting<u32>,
 }
 
@@ -82,6 +86,25 @@ pub struct Access {
     pub allow: Setting<Vec<Network>>,
     /// From where not, even if allowed.
     pub deny: Setting<Vec<Network>>,
+}
+
+/// Says who may use the control socket, beside root and the user that the daemon runs as; at most 16 groups for each
+/// role, none twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// Who may read what was received and sent.
+    pub read: Setting<Vec<UserGroup>>,
+    /// Who may send.
+    pub send: Setting<Vec<UserGroup>>,
+    /// Who may do everything.
+    pub admin: Setting<Vec<UserGroup>>,
+}
+
+/// Says where the daemon's counters can be read over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// At which address of this machine, if at any.
+    pub listen: Setting<MetricsAddress>,
 }
 
 /// Describes a named peer.
@@ -132,6 +155,10 @@ impl Settings {
         let socket = socket(&mut layers, overrides, environment, &data_dir);
         let mut settings = Self::defaults(data_dir, socket);
         settings.files = files;
+        if overrides.system {
+            let group = || Setting::new(vec![UserGroup::of_the_system()], Origin::Flag("--system"));
+            (settings.control.read, settings.control.send) = (group(), group());
+        }
         settings.apply(layers)?;
         check(&settings)?;
         Ok(settings)
@@ -166,6 +193,12 @@ impl Settings {
                 messages_per_second: Setting::default_of(100),
             },
             access: Access { allow: Setting::default_of(Vec::new()), deny: Setting::default_of(Vec::new()) },
+            control: Control {
+                read: Setting::default_of(Vec::new()),
+                send: Setting::default_of(Vec::new()),
+                admin: Setting::default_of(Vec::new()),
+            },
+            metrics: Metrics { listen: Setting::default_of(MetricsAddress::NOWHERE) },
             peers: BTreeMap::new(),
         }
     }
@@ -187,6 +220,10 @@ impl Settings {
         put(&mut self.log.messages_per_second, layers.messages_per_second);
         put(&mut self.access.allow, layers.allow);
         put(&mut self.access.deny, layers.deny);
+        put(&mut self.control.read, layers.read);
+        put(&mut self.control.send, layers.send);
+        put(&mut self.control.admin, layers.admin);
+        put(&mut self.metrics.listen, layers.metrics_listen);
         for (name, peer) in layers.peers {
             let peer = complete(&name, peer)?;
             self.peers.insert(name, peer);

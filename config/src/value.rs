@@ -3,9 +3,11 @@
 mod address;
 mod choice;
 mod group;
+mod metrics;
 mod name;
 mod path;
 mod quantity;
+mod user_group;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,10 +18,12 @@ use serde::de::{Deserializer, Error, Visitor};
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use choice::{LogFormat, LogLevel};
 pub use group::Group;
+pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub(crate) use path::AbsolutePath;
 pub(crate) use quantity::WholeNumber;
 pub use quantity::{MaxAge, Size};
+pub use user_group::UserGroup;
 
 /// Tells why a text is no value of the kind wanted.
 ///

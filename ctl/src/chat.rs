@@ -33,6 +33,7 @@ use self::theme::Theme;
 use self::view::Areas;
 use crate::cli::ChatArgs;
 use crate::command::Context;
+use crate::connect;
 use crate::error::{CtlError, Result};
 use crate::screen::{self, Screen, Signals, Told, unusable};
 
@@ -58,7 +59,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     check_encoding(arguments)?;
     Screen::check()?;
     let theme = Theme::new(context.output.has_colour());
-    let client = context.connect().await?;
+    let mut client = context.connect().await?;
+    connect::make_sure_to_read(&mut client).await?;
     let mut signals = Signals::new()?;
     let (peer, encoding) = (arguments.peer.clone(), arguments.encoding.clone());
     let model = Model::new(Timestamp::now, crate::time::local_zone(), peer, encoding);

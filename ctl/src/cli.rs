@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::ArgValueCandidates;
+use udpchat_api::MetricsFormat;
 use udpchat_api::call::DirectionFilter;
 
 pub(crate) use self::message::{AskArgs, LinesArgs, MessageArgs, ReplyArgs, SendArgs};
@@ -337,6 +338,36 @@ pub(crate) struct StatusArgs {
     /// With --watch: ask every T, from 100ms to 1h
     #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
     pub(crate) interval: Duration,
+    /// `text`, `json` as with --json, or metrics for monitoring: `prometheus`, `openmetrics` [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, conflicts_with = "watch")]
+    pub(crate) format: Option<StatusFormat>,
+    /// With metrics: put FILE in the place of the one before, at once, readable by everybody
+    #[arg(short, long, value_name = "FILE", requires = "format")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// The formats that `status` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// Lines for people
+    Text,
+    /// One object, as with --json
+    Json,
+    /// Metrics as the text-file collector of the node exporter reads them
+    Prometheus,
+    /// Metrics in the format of OpenMetrics 1.0
+    Openmetrics,
+}
+
+impl StatusFormat {
+    /// Returns the format of metrics, if they are wanted.
+    pub(crate) fn metrics(self) -> Option<MetricsFormat> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Prometheus => Some(MetricsFormat::Prometheus),
+            Self::Openmetrics => Some(MetricsFormat::OpenMetrics),
+        }
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

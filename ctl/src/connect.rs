@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::unistd::{Uid, User};
+use udpchat_api::call::{InboxParams, Order};
 use udpchat_api::{Client, ClientError};
 use udpchat_config::{Environment, control_socket_candidates};
 
+use crate::door::Door;
 use crate::error::{CtlError, Exit, Result};
 
 /// Connects to the first daemon that answers: `--socket`, `UDPCHAT_SOCKET`, the user's own, the system's.
@@ -52,24 +52,22 @@ fn no_daemon(tried: &str) -> CtlError {
 }
 
 fn not_permitted(error: ClientError) -> CtlError {
-    let owner = match &error {
-        ClientError::NotPermitted { path, .. } => owner_of_the_door(path),
+    let door = match &error {
+        ClientError::NotPermitted { path, .. } => Door::of(path),
         _ => None,
     };
     let error = CtlError::from(error);
-    match owner {
-        Some(owner) => {
-            error.hint(format!("it belongs to {owner}: run this as that user, or ask the administrator"))
-        }
+    match door {
+        Some(door) => error.hint(format!("it belongs to {}: {}", door.owner, door.advice())),
         None => error.hint("run this as the user that the daemon runs as, or ask the administrator"),
     }
 }
 
-/// Names the owner of the socket, or of the nearest directory above it that can be looked at.
-pub(crate) fn owner_of_the_door(socket: &Path) -> Option<String> {
-    let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
-    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    Some(user.map_or_else(|| format!("user {uid}"), |user| format!("user {} ({uid})", user.name)))
+/// Makes sure that the daemon lets this user read, for who would otherwise learn it too late.
+pub(crate) async fn make_sure_to_read(client: &mut Client) -> Result<()> {
+    let newest = InboxParams { limit: Some(1), order: Some(Order::Desc), ..InboxParams::default() };
+    client.call(&newest).await?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -97,11 +95,5 @@ mod tests {
         let path = directory.path().join("control.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert_eq!(refusal(&path).exit(), Exit::NoDaemon);
-    }
-
-    #[test]
-    fn the_owner_is_found_above_what_cannot_be_seen() {
-        let owner = owner_of_the_door(Path::new("/no/such/socket")).unwrap();
-        assert!(owner.starts_with("user root"), "{owner}");
     }
 }

@@ -23,8 +23,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use udpchat_api::Timestamp;
 use udpchat_api::call::{SelfTest, Status};
+use udpchat_api::{ErrorObject, Timestamp};
 
 /// How a finding is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -108,6 +108,13 @@ impl Facts {
     fn self_tests(&self) -> Option<&[SelfTest]> {
         match &self.daemon {
             daemon::Reach::Reached(reached) => reached.self_tests.as_deref(),
+            daemon::Reach::NotReached { .. } => None,
+        }
+    }
+
+    fn self_test_refused(&self) -> Option<&ErrorObject> {
+        match &self.daemon {
+            daemon::Reach::Reached(reached) => reached.self_test_refused.as_ref(),
             daemon::Reach::NotReached { .. } => None,
         }
     }

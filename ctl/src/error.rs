@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     TimedOut = 4,
     /// A message could not be sent.
     NotSent = 5,
-    /// The daemon's socket may not be opened.
+    /// The daemon's socket may not be opened, or the daemon does not permit what was asked.
     NotPermitted = 6,
 }
 
@@ -241,6 +241,7 @@ fn exit_of(kind: ErrorKind) -> Exit {
     match kind {
         ErrorKind::InvalidParams | ErrorKind::EmptyMessage => Exit::Usage,
         ErrorKind::TimedOut => Exit::TimedOut,
+        ErrorKind::NotPermitted => Exit::NotPermitted,
         ErrorKind::UnknownPeer
         | ErrorKind::Unresolvable
         | ErrorKind::NoSocket
@@ -288,6 +289,7 @@ mod tests {
             let expected = match name_of(kind).as_str() {
                 "invalid_params" | "empty_message" => 2,
                 "timed_out" => 4,
+                "not_permitted" => 6,
                 "unknown_peer" | "unresolvable" | "no_socket" | "not_encodable" | "too_long"
                 | "send_failed" => 5,
                 _ => 1,

@@ -11,6 +11,7 @@ mod command;
 mod complete;
 mod connect;
 mod doctor;
+mod door;
 mod error;
 mod manual;
 mod output;

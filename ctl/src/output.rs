@@ -13,6 +13,7 @@ mod sink;
 mod status;
 mod status_line;
 mod style;
+mod whole_file;
 
 use std::cell::OnceCell;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -33,6 +34,7 @@ pub(crate) use self::recoded::RecodeReport;
 pub(crate) use self::sink::Sink;
 pub(crate) use self::status::{size, span};
 use self::style::Palette;
+pub(crate) use self::whole_file::replace_file;
 use crate::cli::Look;
 use crate::doctor::Finding;
 use crate::error::{CtlError, Result};
@@ -58,6 +60,11 @@ impl Output {
     /// Changes how output looks.
     pub(crate) fn set_look(&mut self, look: &Look) {
         self.look = *look;
+    }
+
+    /// Prints JSON from here on, errors too.
+    pub(crate) fn want_json(&mut self) {
+        self.look.json = true;
     }
 
     /// Returns whether JSON is wanted.

@@ -1,5 +1,6 @@
 //! What the parts of a running daemon share, and what can be done to all of it: reload, stop.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -9,6 +10,7 @@ use tracing::{info, warn};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
 
+use crate::control::Control;
 use crate::health::{Health, Place};
 use crate::inbox::progress::Follower;
 use crate::inbox::queue::Queue;
@@ -38,6 +40,8 @@ pub(crate) struct Daemon {
     pub(crate) listeners: Vec<Arc<Listener>>,
     /// Where the control socket is.
     pub(crate) socket: PathBuf,
+    /// Where metrics are served, if they are.
+    pub(crate) metrics: Option<SocketAddr>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) progress: Follower,
@@ -48,6 +52,7 @@ pub(crate) struct Daemon {
     pub(crate) refused: Arc<Refused>,
     pub(crate) probes: Arc<Probes>,
     pub(crate) health: Arc<Health>,
+    pub(crate) control: Control,
     pub(crate) logging: Logging,
     /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
     pub(crate) lookups: Arc<Semaphore>,
@@ -89,6 +94,7 @@ impl Daemon {
         };
         let needs_restart = self.boot.changed_needing_restart(&new);
         self.access.configure(&new);
+        self.control.configure(&new);
         self.groups.configure(&new);
         self.peers.configure(&new);
         self.fallback.send_replace(*new.text.fallback);

@@ -21,10 +21,14 @@ pub(crate) enum Place {
     InboxSetAside,
     /// The inbox's file was removed or replaced.
     InboxReplaced,
+    /// Noting what is on its way into the inbox.
+    Books,
     /// The index of the inbox.
     Index,
     /// Accepting connections on the control socket.
     Control,
+    /// Accepting connections for metrics.
+    Metrics,
     /// Hearing of changes of network interfaces.
     Links,
     /// Joining a multicast group, by its number in the configuration.

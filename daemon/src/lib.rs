@@ -13,8 +13,10 @@ mod health;
 mod inbox;
 mod indexing;
 mod lock;
+mod log_window;
 mod logging;
 mod message_log;
+mod metrics;
 mod peers;
 mod receive;
 mod send;
@@ -41,7 +43,9 @@ use tracing::{info, warn};
 use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
+use control::{Control, Rules};
 use daemon::Daemon;
+use inbox::ledger::Ledger;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::schema::OpenError;
@@ -82,6 +86,8 @@ enum Failure {
     #[error(transparent)]
     Listen(#[from] ListenError),
     #[error(transparent)]
+    Metrics(#[from] metrics::BindError),
+    #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error(transparent)]
     Backup(#[from] backup::BackupError),
@@ -108,6 +114,7 @@ impl Failure {
             }
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
             Self::Backup(error) => error.hint().map(str::to_owned),
             Self::Socket(error) => error.hint().map(str::to_owned),
@@ -147,7 +154,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
     let listeners = listener::open_all(&settings, inherited.udp)?;
-    let (control_socket, control_listener) = open_control(&settings, inherited.control)?;
+    let metrics = metrics::Endpoint::bind(&settings)?;
+    let rules = control::look_up(&settings);
+    let (control_socket, control_listener) = open_control(&settings, inherited.control, &rules)?;
 
     let settings = Arc::new(settings);
     let mut watchdog = Watchdog::of_process();
@@ -159,7 +168,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let groups = receive::groups::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
-    let (writer, progress) = Writer::open(writer::Parts {
+    let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
+    let mut ledger = Ledger::open(&settings.data_dir, &health);
+    let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
@@ -169,11 +180,14 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
         still_working: Box::new(supervisor::still_starting),
-    })?;
+    };
+    let (writer, progress) = Writer::open(parts, &mut ledger)?;
+    carry_over(ledger, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
         socket: control_socket.path().to_owned(),
+        metrics: metrics.as_ref().map(|endpoint| endpoint.local),
         queue,
         reader,
         progress,
@@ -185,7 +199,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         probes: Arc::default(),
         health,
         logging,
-        lookups: Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS)),
+        control: Control::new(rules, control_socket.file(), Arc::clone(&lookups)),
+        lookups,
         reloading: Mutex::default(),
         fallback,
         limits,
@@ -195,7 +210,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         overrides,
         environment,
     });
-    serve(Started { daemon, writer, watchdog, runtime, signals, control_socket, control_listener })
+    serve(Started { daemon, writer, watchdog, runtime, signals, metrics, control_socket, control_listener })
 }
 
 /// A daemon with everything opened and nothing running.
@@ -205,6 +220,7 @@ struct Started {
     watchdog: Watchdog,
     runtime: Runtime,
     signals: Signals,
+    metrics: Option<metrics::Endpoint>,
     control_socket: ControlSocket,
     control_listener: UnixListener,
 }
@@ -229,7 +245,7 @@ fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
 /// then the writer, then those who read.
 fn serve(started: Started) -> Result<(), Failure> {
-    let Started { daemon, writer, mut watchdog, runtime, signals, control_socket, control_listener } =
+    let Started { daemon, writer, mut watchdog, runtime, signals, metrics, control_socket, control_listener } =
         started;
     let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
@@ -238,7 +254,7 @@ fn serve(started: Started) -> Result<(), Failure> {
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_control(&daemon, watchdog, signals, control_listener));
+    let served = runtime.block_on(serve_clients(&daemon, watchdog, signals, metrics, control_listener));
     supervisor::stopping();
     drop(control_socket);
 
@@ -246,7 +262,7 @@ fn serve(started: Started) -> Result<(), Failure> {
     let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());
     daemon.queue.close();
     let given_up = writer.join().unwrap_or(0);
-    finish(runtime, message_log);
+    finish(&daemon, runtime, message_log);
     served.map_err(system("cannot serve the control socket"))?;
     if given_up > 0 {
         return Err(Failure::GivenUp(given_up));
@@ -255,15 +271,19 @@ fn serve(started: Started) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn serve_control(
+async fn serve_clients(
     daemon: &Arc<Daemon>,
     watchdog: Watchdog,
     signals: Signals,
+    metrics: Option<metrics::Endpoint>,
     listener: UnixListener,
 ) -> io::Result<()> {
     service::obey(signals, Arc::clone(daemon));
     let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
+    if let Some(endpoint) = metrics {
+        endpoint.start(Arc::clone(daemon))?;
+    }
     keep_groups(daemon)?;
     announce(daemon);
     tokio::spawn(service::report(Arc::clone(daemon), watchdog));
@@ -294,12 +314,13 @@ fn keep_groups(daemon: &Daemon) -> io::Result<()> {
 }
 
 /// Lets the last messages be logged, and ends the connections.
-fn finish(runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
+fn finish(daemon: &Daemon, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     const LAST_LINES_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
     runtime.block_on(async {
         // If the inbox cannot be read, these lines are not worth waiting for.
         let _logged = tokio::time::timeout(LAST_LINES_WAIT, message_log).await;
     });
+    daemon.control.audit.conclude();
     runtime.shutdown_background();
 }
 
@@ -326,14 +347,30 @@ fn start_receivers(
     daemon.listeners.iter().enumerate().map(start).collect()
 }
 
+/// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
+fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
+    for listener in listeners {
+        ledger.follow(|last| listener.drops.go_on(last));
+    }
+    let lost = queue.carry_over(ledger);
+    if lost > 0 {
+        warn!(
+            lost,
+            "the last daemon ended before everything that it had received was stored: {lost} datagrams are lost, and a \
+             gap in the log tells so"
+        );
+    }
+}
+
 /// Takes over the control socket that is handed over, or makes that of the configuration.
 fn open_control(
     settings: &Settings,
     handed_over: Option<UnixListener>,
+    rules: &Rules,
 ) -> Result<(ControlSocket, UnixListener), SocketError> {
     let configured = &settings.socket;
-    let Some(listener) = handed_over else { return ControlSocket::bind(configured) };
-    let taken = ControlSocket::take_over(listener)?;
+    let Some(listener) = handed_over else { return ControlSocket::bind(configured, rules) };
+    let taken = ControlSocket::take_over(listener, rules)?;
     if configured.origin != Origin::Default && configured.value != taken.0.path() {
         warn!("the service manager hands over a control socket; `socket` of the configuration is not used");
     }

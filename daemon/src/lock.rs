@@ -30,8 +30,7 @@ impl Lock {
     /// Takes the lock of a file, which is made where there is none and never removed: a name that comes and goes
     /// could be locked twice.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
-        let mut file = open(path).map_err(LockError::Io)?;
-        check(&file).map_err(LockError::Io)?;
+        let mut file = open_own(path).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: holder(&mut file) }),
@@ -43,25 +42,28 @@ impl Lock {
     }
 }
 
-/// Opens a lock file without following a link that somebody else may have put there.
-fn open(path: &Path) -> io::Result<File> {
-    File::options()
+/// Opens a file for reading and writing, and makes it where there is none, without following a link that somebody else may
+/// have put there.
+pub(crate) fn open_own(path: &Path) -> io::Result<File> {
+    let file = File::options()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .custom_flags(nix::libc::O_NOFOLLOW)
-        .open(path)
+        .open(path)?;
+    check(&file)?;
+    Ok(file)
 }
 
-/// Refuses a file that is not plainly a lock of our own: with a hard link, somebody could have us write over another.
+/// Refuses a file that is not plainly our own: with a hard link, somebody could have us write over another.
 fn check(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
     if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "the lock file is not a plain file of this user"))
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a plain file of this user"))
 }
 
 /// Says in a lock file, whoever holds the lock, that a backup of its place is under way, as long as what is returned lives.

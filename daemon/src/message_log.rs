@@ -5,7 +5,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info};
@@ -14,10 +13,8 @@ use udpchat_api::{Entry, Message, safe};
 use crate::daemon::Daemon;
 use crate::inbox::progress::{Follower, Progress};
 use crate::inbox::reader::Range;
+use crate::log_window::Window;
 use crate::view::Viewer;
-
-/// The window of the limit.
-const WINDOW: Duration = Duration::from_secs(1);
 
 /// How much of a message's text a line shows, in characters. A line longer than this is of no use in a log, and
 /// strangers choose how long it is.
@@ -29,28 +26,19 @@ struct State {
     cursor: u64,
     /// How many received messages that is, since the start of the daemon.
     accounted: u64,
-    window_end: Instant,
-    shown_in_window: u32,
+    window: Window,
 }
 
 /// Logs the messages until the inbox is closed.
 pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
     let begin = progress.see();
-    let mut state = State {
-        cursor: begin.newest_id,
-        accounted: begin.stored,
-        window_end: Instant::now(),
-        shown_in_window: 0,
-    };
+    let mut state = State { cursor: begin.newest_id, accounted: begin.stored, window: Window::new() };
     loop {
         let open = progress.changed().await;
-        let now = Instant::now();
-        if now >= state.window_end {
-            (state.window_end, state.shown_in_window) = (now + WINDOW, 0);
-        }
+        state.window.turn(Instant::now());
         // Where nobody would see the lines, nothing is read for them.
         let limit = if enabled!(Level::INFO) { *daemon.settings().log.messages_per_second } else { 0 };
-        while state.cursor < progress.see().newest_id && state.shown_in_window < limit {
+        while state.cursor < progress.see().newest_id && state.window.room(limit) > 0 {
             if !show(&daemon, &mut state, limit).await {
                 break;
             }
@@ -59,7 +47,7 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
             // The limit is reached: the window goes on, then one line stands for all that came in it.
             if open {
                 tokio::select! {
-                    () = sleep_until(state.window_end) => {}
+                    () = sleep_until(state.window.end()) => {}
                     // Nobody waits for the window when the daemon is to stop: the line comes with the last message.
                     () = told_to_stop(&daemon) => while progress.changed().await {},
                 }
@@ -80,7 +68,7 @@ async fn told_to_stop(daemon: &Daemon) {
 
 /// Logs the next messages, as many as the window has room for; false if the inbox cannot be read.
 async fn show(daemon: &Arc<Daemon>, state: &mut State, limit: u32) -> bool {
-    let (cursor, room) = (state.cursor, limit - state.shown_in_window);
+    let (cursor, room) = (state.cursor, state.window.room(limit));
     let viewer = Viewer::of(daemon);
     let read = daemon.read(move |reader| {
         let range = Range { after: cursor, received: true, ..Range::default() };
@@ -100,7 +88,7 @@ async fn show(daemon: &Arc<Daemon>, state: &mut State, limit: u32) -> bool {
     for entry in &messages {
         if let Entry::Message(message) = entry {
             line(message);
-            state.shown_in_window += 1;
+            state.window.take();
             state.accounted += 1;
         }
     }
@@ -130,7 +118,7 @@ fn leave_out(state: &mut State, progress: Progress, limit: u32) {
     (state.cursor, state.accounted) = (progress.newest_id, progress.stored);
     match (left_out, limit) {
         (0, _) | (_, 0) => {}
-        _ if state.shown_in_window < limit => {
+        _ if state.window.room(limit) > 0 => {
             info!(left_out, "received messages that could not be read for the log");
         }
         _ => info!(left_out, "received more messages than are logged (log.messages_per_second = {limit})"),

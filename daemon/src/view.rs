@@ -52,6 +52,7 @@ impl Viewer {
             bytes: payload.len(),
             raw: Raw(payload),
             error: detail.error,
+            by: detail.by,
         })
     }
 }

@@ -36,25 +36,29 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
-/// Starts a daemon under a umask, with places that it has to make, and checks every mode.
+/// Starts a daemon under a umask and with groups that may read, with places that it has to make, and checks every mode.
 #[track_caller]
-fn assert_private_under(umask: &str) {
+fn assert_modes_under(umask: &str, readers: &[u32], socket_mode: u32, directory_mode: u32) {
     let folder = new_folder();
+    fs::write(folder.path().join("config.toml"), format!("control.read = {readers:?}")).unwrap();
     let (socket, data) = (folder.path().join("run/here/s"), folder.path().join("var/data"));
     let end = Arc::new(AtomicBool::new(false));
     let modes = watch_modes(socket.clone(), Arc::clone(&end));
     let mut shell = Command::new("sh");
     shell.args(["-c", &format!(r#"umask {umask}; exec "$0" "$@""#), env!("CARGO_BIN_EXE_udpchatd")]);
     shell.env("HOME", folder.path()).args(["--listen", "127.0.0.1:0"]);
+    shell.arg("--config").arg(folder.path().join("config.toml"));
     let mut daemon = Background::start(shell.arg("--socket").arg(&socket).arg("--data-dir").arg(&data));
     daemon.line_with("ready");
     end.store(true, Ordering::SeqCst);
-    assert_eq!(modes.join().unwrap(), BTreeSet::from([0o600]), "umask {umask}");
-    for directory in ["run", "run/here", "var", "var/data"] {
-        assert_eq!(mode(&folder.path().join(directory)), 0o700, "umask {umask}: {directory}");
+    assert_eq!(modes.join().unwrap(), BTreeSet::from([socket_mode]), "umask {umask}");
+    for (directory, wanted) in
+        [("run", directory_mode), ("run/here", directory_mode), ("var", 0o700), ("var/data", 0o700)]
+    {
+        assert_eq!(mode(&folder.path().join(directory)), wanted, "umask {umask}: {directory}");
     }
     let files = [data.as_path(), socket.parent().unwrap()].map(|folder| fs::read_dir(folder).unwrap());
-    for file in files.into_iter().flatten().map(|file| file.unwrap().path()) {
+    for file in files.into_iter().flatten().map(|file| file.unwrap().path()).filter(|file| *file != socket) {
         assert_eq!(mode(&file), 0o600, "umask {umask}: {}", file.display());
     }
 }
@@ -63,7 +67,18 @@ fn assert_private_under(umask: &str) {
 fn socket_and_inbox_are_private_from_the_first_moment_whatever_the_umask() {
     for _ in 0..scaled(8, 50) {
         for umask in ["000", "022", "077"] {
-            assert_private_under(umask);
+            assert_modes_under(umask, &[], 0o600, 0o700);
+        }
+    }
+}
+
+#[test]
+fn a_socket_for_groups_is_as_open_as_they_need_from_the_first_moment_whatever_the_umask() {
+    let (own, another) = (nix::unistd::getegid().as_raw(), 4_000_000_001);
+    for _ in 0..scaled(3, 50) {
+        for umask in ["000", "022", "077"] {
+            assert_modes_under(umask, &[own], 0o660, 0o755);
+            assert_modes_under(umask, &[own, another], 0o666, 0o755);
         }
     }
 }

@@ -58,8 +58,8 @@ fn users_of(library: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_the_daemon_knows_the_database_and_the_udp_sockets() {
-    for library in ["rusqlite", "socket2", "tracing"] {
+fn only_the_daemon_knows_the_database_and_the_sockets_of_the_network() {
+    for library in ["hyper", "rusqlite", "socket2", "tracing"] {
         assert_eq!(users_of(library), ["udpchat-daemon"], "{library}");
     }
 }

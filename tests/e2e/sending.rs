@@ -1,6 +1,7 @@
 //! Sending: what is typed, piped or in a file goes out as it is, to whom it is meant for, and is recorded.
 
 use encoding_rs::GBK;
+use nix::unistd::{User, geteuid};
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, Ran, id, raw, texts};
@@ -234,6 +235,11 @@ fn a_target_that_nobody_knows_is_refused() {
     assert!(daemon.entries().is_empty());
 }
 
+/// Returns the name of whoever runs the tests.
+fn own_name() -> String {
+    User::from_uid(geteuid()).unwrap().map_or_else(|| geteuid().to_string(), |user| user.name)
+}
+
 #[test]
 fn what_was_sent_is_in_the_inbox_and_printed_as_it_is_stored() {
     let peer = Peer::new();
@@ -244,7 +250,7 @@ fn what_was_sent_is_in_the_inbox_and_printed_as_it_is_stored() {
     let expected = json!({
         "type": "message", "id": 1, "at": printed[0]["at"], "direction": "out", "peer": peer.name(), "name": "bob",
         "local": daemon.address(), "text": "你好", "encoding": "gbk", "encoding_by": "configured", "bytes": 4,
-        "raw": "xOO6ww==",
+        "raw": "xOO6ww==", "by": own_name(),
     });
     assert_eq!(printed, [expected]);
     let receipt = daemon.ctl(&["send", "bob", "你好"]).ok();

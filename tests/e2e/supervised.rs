@@ -113,10 +113,10 @@ fn the_manager_is_told_of_the_start_problems_reloads_and_the_end() {
 }
 
 /// Holds one thread of a daemon up at its next call of some name, until it is dropped.
-struct Hang(Child);
+pub(crate) struct Hang(Child);
 
 impl Hang {
-    fn of(daemon: &Daemon, thread: &str, calls: &str) -> Self {
+    pub(crate) fn of(daemon: &Daemon, thread: &str, calls: &str) -> Self {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
         let named =
             |task: &std::path::PathBuf| std::fs::read_to_string(task.join("comm")).unwrap().trim() == thread;

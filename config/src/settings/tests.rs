@@ -87,6 +87,9 @@ fn nothing_set_gives_the_promised_defaults() {
     assert_eq!(*settings.log.format, LogFormat::Text);
     assert_eq!(*settings.log.messages_per_second, 100);
     assert!(settings.access.allow.is_empty() && settings.access.deny.is_empty());
+    assert_eq!(settings.metrics.listen.socket_address(), None);
+    assert!(settings.control.read.is_empty() && settings.control.send.is_empty());
+    assert!(settings.control.admin.is_empty());
     assert!(settings.peers.is_empty() && settings.files.is_empty());
     assert!(settings.listing().iter().all(|(_, _, origin)| origin == "default"));
 
@@ -185,11 +188,26 @@ fn the_system_uses_its_own_places_and_no_users_file() {
     assert_eq!(settings.files, [system]);
     assert_eq!(settings.data_dir, Setting::new("/var/lib/udpchat".into(), Origin::Flag("--system")));
     assert_eq!(settings.socket, Setting::new("/run/udpchat/control.sock".into(), Origin::Flag("--system")));
+    let group = Setting::new(vec!["udpchat".parse().unwrap()], Origin::Flag("--system"));
+    assert_eq!((&settings.control.read, &settings.control.send), (&group, &group));
+    assert_eq!(settings.control.admin, Setting::default_of(Vec::new()));
 
     host.overrides.data_dir = Some("/d".into());
     let settings = host.load().unwrap();
     assert_eq!(*settings.data_dir, Path::new("/d"));
     assert_eq!(*settings.socket, Path::new("/run/udpchat/control.sock"));
+}
+
+#[test]
+fn a_file_says_more_than_the_systems_groups() {
+    let mut host = Host::new();
+    host.overrides.system = true;
+    let file = host.system_file("[control]\nread = []\nadmin = ['ops', 7, '8']");
+    let settings = host.load().unwrap();
+    assert_eq!(settings.control.read, Setting::new(Vec::new(), in_file(&file, 2)));
+    assert_eq!(settings.control.send.origin, Origin::Flag("--system"));
+    let admin = ["ops".parse().unwrap(), UserGroup::Gid(7), UserGroup::Gid(8)];
+    assert_eq!(settings.control.admin, Setting::new(admin.into(), in_file(&file, 3)));
 }
 
 #[test]
@@ -278,6 +296,7 @@ fn without_a_home_a_data_dir_has_to_be_named() {
 fn values_beyond_their_limits_are_refused_with_their_line() {
     let many = format!("listen = [{}]", "'[::]:0', ".repeat(65));
     let many_groups = format!("groups = [{}]", "'239.1.2.3', ".repeat(65));
+    let many_users = format!("[control]\nsend = [{}]", "'a', ".repeat(17));
     let long = format!("\nsocket = '/{}'", "s".repeat(107));
     for (text, message, hint) in [
         ("\nlisten = []", "FILE:2: no address to listen on", "leave `listen` out"),
@@ -289,6 +308,8 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
         ("receive_buffer = '1025MiB'", "FILE:1: receive_buffer 1025MiB is out of range", "8MiB"),
         ("[inbox]\nmax_size = '1023KiB'", "FILE:2: inbox.max_size 1023KiB is too small", "4GiB"),
         (&long, "FILE:2: socket path /sss", "--socket"),
+        (&*many_users, "FILE:2: control.send: 17 groups, at most 16", "one group"),
+        ("[control]\nadmin = ['a', 7, '7']", "FILE:2: control.admin: group 7 is given twice", "leave one"),
         ("[text]\n\nfallback = 'utf-16be'", "FILE:3: text.fallback cannot be utf-16be", "utf-16le"),
         ("[peers.bob]\nencoding = 'gbk'", "FILE:1: peer `bob` has no address", "address ="),
         (
@@ -332,7 +353,7 @@ fn the_default_file_sets_exactly_the_defaults() {
     assert_eq!(values(&host), defaults);
     let prefix = file.to_str().unwrap();
     for (key, _, origin) in host.load().unwrap().listing() {
-        let depends_on_user = key == "data_dir" || key == "socket";
+        let depends_on_user = ["data_dir", "socket", "control.read", "control.send"].contains(&&*key);
         assert_eq!(origin.starts_with(prefix), !depends_on_user, "{key}: {origin}");
     }
 }
@@ -342,7 +363,7 @@ fn the_default_file_has_every_key() {
     let host = Host::new();
     let is_commented_out = |line: &str| {
         line.starts_with("[peers.")
-            || ["data_dir", "socket", "address", "encoding"]
+            || ["data_dir", "socket", "read", "send", "address", "encoding"]
                 .iter()
                 .any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = ")))
     };

@@ -10,15 +10,15 @@ use super::{ValueError, deserialize_from_text, quoted};
 use crate::DEFAULT_PORT;
 
 /// An address as written, before anybody decides what a missing part means.
-struct Written {
+pub(super) struct Written {
     ip: IpAddr,
     scope_id: u32,
-    port: Option<u16>,
+    pub(super) port: Option<u16>,
 }
 
 impl Written {
     /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[fe80::1%2]:80`. IPv4 inside IPv6 becomes IPv4.
-    fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
+    pub(super) fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
         let (host, port) = split_port(text);
         let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let Some((ip, scope_id)) = parse_ip(unbracketed.unwrap_or(host)) else {
@@ -28,7 +28,7 @@ impl Written {
         Ok(Self { ip: ip.to_canonical(), scope_id, port })
     }
 
-    fn with_port(&self, port: u16) -> SocketAddr {
+    pub(super) fn with_port(&self, port: u16) -> SocketAddr {
         match self.ip {
             IpAddr::V4(ip) => SocketAddr::from((ip, port)),
             IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.scope_id).into(),
@@ -64,7 +64,7 @@ fn what_it_is_not(host: &str) -> &'static str {
     }
 }
 
-fn parse_port(port: &str, hint: &str) -> Result<u16, ValueError> {
+pub(super) fn parse_port(port: &str, hint: &str) -> Result<u16, ValueError> {
     let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     if !is_number {
         return Err(ValueError::new(format!("port {} is not a number", quoted(port)), hint));

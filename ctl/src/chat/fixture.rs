@@ -89,6 +89,7 @@ impl Stage {
             bytes: text.len(),
             raw: Raw::default(),
             error: None,
+            by: None,
         }
     }
 

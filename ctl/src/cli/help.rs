@@ -206,9 +206,15 @@ received = stored + queued + dropped.
 goes away is waited for; only at the beginning it must be there. Into a pipe or a file it writes a line for each \
 interval, with --json the object that `status --json` prints.
 
+--format prometheus is what the text-file collector of Prometheus' node exporter reads, openmetrics is the standard that \
+grew out of it. If the daemon does not answer, both say `udpchat_up 0` and nothing else, the error is on standard \
+error, and the exit code is that of the error, as always. FILE is never seen half written; its name must end with \
+.prom for the collector.
+
 Examples:
   udpchatctl status
   udpchatctl --json status | jq .inbox.unread
+  udpchatctl status --format prometheus -o /var/lib/prometheus/node-exporter/udpchat.prom
   udpchatctl status --watch
   udpchatctl --json status --watch --interval 10s >> status.jsonl";
 

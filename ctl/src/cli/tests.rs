@@ -100,6 +100,9 @@ fn what_makes_no_sense_together_is_refused() {
         &["recode", "--as", "gbk", "seven"],
         &["reply", "x", "y"],
         &["reply", "-1", "y"],
+        &["status", "--format", "xml"],
+        &["status", "--format", "prometheus", "--watch"],
+        &["status", "--output", "f"],
     ] {
         assert!(is_refused(line), "{line:?}");
     }
@@ -111,6 +114,7 @@ fn what_makes_no_sense_together_is_refused() {
     accepted(&["export", "-n", "3", "--from", "bob", "-S", "2h", "-U", "now", "--grep", "x", "-o", "-"]);
     accepted(&["recode", "--as", "gbk", "7", "9-12", "--remember", "--dry-run"]);
     accepted(&["recode", "--as", "auto", "-n", "3", "--from", "bob", "--direction", "out", "--grep", "x"]);
+    accepted(&["status", "--format", "openmetrics", "-o", "f"]);
     accepted(&["replay", "--to", "bob", "--file", "-", "--direction", "both", "--max-pause", "1s"]);
 }
 
@@ -178,7 +182,7 @@ fn how_a_wrong_line_is_answered_is_read_without_parsing_it() {
 #[test]
 fn an_interval_needs_the_watch_and_has_limits() {
     let interval = |line: &[&str]| match accepted(line).command {
-        Command::Status(StatusArgs { interval, watch }) => (watch, interval),
+        Command::Status(StatusArgs { interval, watch, .. }) => (watch, interval),
         other => panic!("{other:?}"),
     };
     assert_eq!(interval(&["status"]), (false, Duration::from_secs(1)));

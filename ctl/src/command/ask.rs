@@ -9,12 +9,15 @@ use udpchat_api::{Entry, Message};
 use super::wait::{self, Wanted};
 use super::{Context, send};
 use crate::cli::AskArgs;
+use crate::connect::make_sure_to_read;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
+    // Before anything goes out whose answer could not be read.
+    make_sure_to_read(&mut client).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     let question = send::params(&target, &arguments.message, payload);
     let sent = client.call(&question).await?.into_entries();

@@ -180,7 +180,11 @@ fn ends_all(error: &CtlError, arguments: &MessageArgs) -> bool {
     let is = |kind: ErrorKind| failure.code == Some(kind.code());
     // Wrong parameters are the target's, or the encoding's; escapes are the line's own.
     let wrong_for_all = is(ErrorKind::InvalidParams) && !arguments.escape;
-    wrong_for_all || is(ErrorKind::UnknownPeer) || is(ErrorKind::NoSuchEntry) || is(ErrorKind::UnknownMethod)
+    wrong_for_all
+        || is(ErrorKind::UnknownPeer)
+        || is(ErrorKind::NoSuchEntry)
+        || is(ErrorKind::UnknownMethod)
+        || is(ErrorKind::NotPermitted)
 }
 
 fn is_of_the_connection(failure: &Failure) -> bool {
@@ -201,6 +205,7 @@ mod tests {
             refused(ErrorKind::UnknownPeer),
             refused(ErrorKind::InvalidParams),
             refused(ErrorKind::NoSuchEntry),
+            refused(ErrorKind::NotPermitted),
             ClientError::Closed.into(),
             ClientError::Silent.into(),
             CtlError::ReaderGone,

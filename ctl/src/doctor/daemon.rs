@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use udpchat_api::ErrorObject;
 use udpchat_api::call::{SelfTest, Status};
 
 use super::{Facts, Finding, Tried, shown};
@@ -17,19 +18,31 @@ pub(crate) enum Reach {
     NotReached {
         /// Where it was looked for, and what was there.
         tried: Vec<Tried>,
-        /// The first socket that may not be opened, and whose it is.
-        closed_door: Option<(PathBuf, Option<String>)>,
+        /// The first daemon that does not let this user in.
+        closed_door: Option<ClosedDoor>,
         /// The processes that are called `udpchatd`.
         running: Vec<Process>,
     },
+}
+
+/// A daemon that does not let this user in.
+#[derive(Clone, Debug)]
+pub(crate) struct ClosedDoor {
+    pub(crate) path: PathBuf,
+    /// What stands in the way.
+    pub(crate) why: String,
+    /// What to do about it.
+    pub(crate) advice: Option<String>,
 }
 
 /// A daemon that answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Reached {
     pub(crate) status: Status,
-    /// None where the daemon is of a release without a self-test.
+    /// None where the daemon is of a release without a self-test, or refused it.
     pub(crate) self_tests: Option<Vec<SelfTest>>,
+    /// Why this user may not have a self-test.
+    pub(crate) self_test_refused: Option<ErrorObject>,
 }
 
 /// A process.
@@ -55,7 +68,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
             found.extend(configuration(facts));
             found
         }
-        Reach::NotReached { closed_door: Some((path, owner)), .. } => vec![closed(path, owner.as_deref())],
+        Reach::NotReached { closed_door: Some(door), .. } => vec![closed(door)],
     }
 }
 
@@ -84,10 +97,9 @@ fn absent(tried: &[Tried], running: &[Process]) -> Finding {
     )
 }
 
-fn closed(path: &std::path::Path, owner: Option<&str>) -> Finding {
-    let owner = owner.unwrap_or("another user");
-    Finding::problem(TOPIC, format!("{} may not be opened: it belongs to {owner}", shown(path)))
-        .hint("run this as that user, with `sudo -u` for example, or ask the administrator")
+fn closed(door: &ClosedDoor) -> Finding {
+    let finding = Finding::problem(TOPIC, format!("{} {}", shown(&door.path), door.why));
+    finding.hint(door.advice.as_deref().unwrap_or("ask the administrator"))
 }
 
 /// Tells of a configuration with which no daemon starts.
@@ -104,8 +116,11 @@ mod tests {
     use super::*;
 
     fn not_reached(running: &[Process], closed: bool) -> Facts {
-        let closed_door =
-            closed.then(|| ("/run/udpchat/control.sock".into(), Some("user root (0)".to_owned())));
+        let closed_door = closed.then(|| ClosedDoor {
+            path: "/run/udpchat/control.sock".into(),
+            why: "may not be opened: it belongs to user root (0)".to_owned(),
+            advice: None,
+        });
         let tried = vec![("/a".into(), "no such socket".to_owned())];
         Facts {
             daemon: Reach::NotReached { tried, closed_door, running: running.to_vec() },

@@ -1,5 +1,6 @@
 //! What became of the datagrams that the daemon sent itself.
 
+use udpchat_api::ErrorObject;
 use udpchat_api::call::{SelfTest, SelfTestOutcome};
 
 use super::{Facts, Finding};
@@ -7,7 +8,16 @@ use super::{Facts, Finding};
 const TOPIC: &str = "self-test";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    facts.self_tests().unwrap_or_default().iter().map(judge).collect()
+    let tests = facts.self_tests().unwrap_or_default().iter().map(judge);
+    tests.chain(facts.self_test_refused().map(refused)).collect()
+}
+
+fn refused(why: &ErrorObject) -> Finding {
+    let finding = Finding::warning(TOPIC, format!("it was not made: {}", why.message));
+    match &why.data.hint {
+        Some(hint) => finding.hint(hint),
+        None => finding,
+    }
 }
 
 fn judge(test: &SelfTest) -> Finding {

@@ -26,6 +26,14 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
                 .hint("a faster disk, or fewer senders; each loss is a gap in the inbox"),
         );
     }
+    if status.lost_before > 0 {
+        let lost = counted(status.lost_before, "datagram");
+        let seen = format!("{lost} were lost when the daemon before this one ended");
+        found.push(
+            Finding::warning(TOPIC, seen)
+                .hint("a gap in the inbox tells when; the daemon's log may tell why it ended"),
+        );
+    }
     if status.sent.failed > 0 {
         let failed = counted(status.sent.failed, "message");
         let seen = format!("{failed} could not be sent");
@@ -50,8 +58,9 @@ mod tests {
         assert_eq!(text(&findings(&silent)), "nothing has come in since the start at 2026-11-22T10:00:00Z");
         let lossy = with_status(|status| {
             status.dropped.queue_full = 2;
+            status.lost_before = 3;
             status.sent.failed = 1;
         });
-        assert_eq!(levels(&findings(&lossy)), [Fine, Warning, Warning]);
+        assert_eq!(levels(&findings(&lossy)), [Fine, Warning, Warning, Warning]);
     }
 }

@@ -109,6 +109,7 @@ pub(crate) fn loss(lost: u64, reason: &str) -> String {
     let reason = match reason {
         "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
         "queue_full" => Cow::Borrowed("the inbox could not keep up"),
+        "daemon_ended" => Cow::Borrowed("the daemon ended before they were stored"),
         other => safe::one_line(other),
     };
     let plural = if lost == 1 { "" } else { "s" };
@@ -136,6 +137,7 @@ mod tests {
             bytes: text.len(),
             raw: Raw(text.as_bytes().to_vec()),
             error: None,
+            by: None,
         }
     }
 

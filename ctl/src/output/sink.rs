@@ -43,7 +43,7 @@ impl Sink {
     }
 }
 
-fn unwritable(path: &Path, error: &io::Error) -> CtlError {
+pub(super) fn unwritable(path: &Path, error: &io::Error) -> CtlError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => CtlError::ReaderGone,
         _ => CtlError::failed(format!("cannot write {}", path.display())).caused_by(error),

@@ -28,7 +28,12 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         ("control socket", safe::one_line(&status.socket.to_string_lossy()).into_owned()),
         ("data directory", safe::one_line(&status.data_dir.to_string_lossy()).into_owned()),
     ]);
+    lines.extend(status.metrics.map(|address| ("metrics", format!("http://{address}/metrics"))));
     lines.extend(counters(status, palette));
+    if status.lost_before > 0 {
+        let lost = format!("{} by the daemon that ran before", counted(status.lost_before, "datagram"));
+        lines.push(("lost before", palette.paint(ALERT, &lost)));
+    }
     lines.extend(inbox(&status.inbox));
     lines.push(("index", index(&status.index)));
     if status.log_lines_lost > 0 {
@@ -167,6 +172,7 @@ mod tests {
             ],
             socket: "/run/s".into(),
             data_dir: "/data".into(),
+            metrics: Some("127.0.0.1:17788".parse().unwrap()),
             receive_buffer: ReceiveBuffer { asked: 8 << 20, granted: 425_984 },
             received: Traffic { datagrams: 1_236, bytes: 56_789 },
             stored: 1_230,
@@ -174,6 +180,7 @@ mod tests {
             queue: QueueStatus { bytes: 1_024, max_bytes: 16 << 20 },
             kernel_drops: 7,
             dropped: Dropped { denied: 3, queue_full: 1, own: 2 },
+            lost_before: 12,
             access: AccessStatus::default(),
             sent: SentCounts { datagrams: 1, failed: 0 },
             log_lines_lost: 0,
@@ -186,6 +193,7 @@ mod tests {
                 max_bytes: 4 << 30,
                 removed: 20,
                 unread: 5,
+                disk_free_bytes: None,
             },
             index: IndexStatus { newest_id: 1_023, behind: 0, bytes: 131_072 },
         }
@@ -205,6 +213,7 @@ group:           239.1.2.3, joined on eth0, wlan0
 group:           ff02::1%eth9, joined nowhere
 control socket:  /run/s
 data directory:  /data
+metrics:         http://127.0.0.1:17788/metrics
 receive buffer:  8.0 MiB asked, 416.0 KiB granted
 received:        1,236 datagrams, 55.5 KiB
 stored:          1,230
@@ -212,6 +221,7 @@ queued:          2, 1.0 KiB of 16.0 MiB
 kernel drops:    7
 dropped:         6 (denied 3, queue full 1, own messages back from groups 2)
 sent:            1 datagram, 0 failed
+lost before:     12 datagrams by the daemon that ran before
 inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old ones removed
 unread:          5
 index:           up to #1023, 128.0 KiB

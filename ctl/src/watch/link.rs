@@ -74,7 +74,9 @@ impl Link {
                 self.counted = Some(answer.next);
                 Ok(Talkers::Since(after, answer))
             }
-            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::UnknownMethod => {
+            Err(ClientError::Refused(error))
+                if matches!(error.data.kind, ErrorKind::UnknownMethod | ErrorKind::NotPermitted) =>
+            {
                 self.tells_talkers = false;
                 Ok(Talkers::Unknown)
             }

@@ -11,17 +11,41 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{EncodingBy, Entry, Raw};
 
-/// Ties a method's parameters to its name and its result.
+/// Ties a method's parameters to its name, to who may call it, and to its result.
 pub trait Call: Serialize {
     /// The method's name on the wire.
     const METHOD: &'static str;
+    /// The role that it takes; none where any role will do.
+    const ROLE: Option<Role>;
     /// What the daemon answers.
     type Answer: DeserializeOwned;
 }
 
-/// Defines a parameter type, its name on the wire and its answer.
+/// What somebody may do with a daemon. The configuration gives each role to groups of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Reads what came and went.
+    Read,
+    /// Sends.
+    Send,
+    /// Does everything, reading and sending included.
+    Admin,
+}
+
+impl Role {
+    /// Returns its key in the table `control` of the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Send => "send",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// Defines a parameter type, its name on the wire, the role that it takes and its answer.
 macro_rules! call {
-    ($(#[$doc:meta])* $params:ident, $method:literal -> $answer:ty, { $($fields:tt)* }) => {
+    ($(#[$doc:meta])* $params:ident, $method:literal for $role:expr => $answer:ty, { $($fields:tt)* }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, Deserialize, Serialize)]
         #[serde(deny_unknown_fields)]
@@ -29,6 +53,7 @@ macro_rules! call {
 
         impl Call for $params {
             const METHOD: &'static str = $method;
+            const ROLE: Option<$crate::call::Role> = $role;
             type Answer = $answer;
         }
     };
@@ -46,7 +71,7 @@ pub use self::talkers::{Talker, TalkersAnswer, TalkersParams};
 
 call! {
     /// Asks for the daemon's version.
-    VersionParams, "version" -> VersionAnswer, {}
+    VersionParams, "version" for None => VersionAnswer, {}
 }
 
 /// The versions.
@@ -60,7 +85,7 @@ pub struct VersionAnswer {
 
 call! {
     /// Sends a message. One of `to` and `reply_to`, one of `text` and `raw`.
-    SendParams, "send" -> Sent, {
+    SendParams, "send" for Some(Role::Send) => Sent, {
         /// A peer's name, `host[:port]` or `[v6]:port`; port 7788 if none is given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub to: Option<String>,
@@ -135,7 +160,7 @@ impl Sent {
 
 call! {
     /// Reads a page of the inbox.
-    InboxParams, "inbox" -> InboxAnswer, {
+    InboxParams, "inbox" for Some(Role::Read) => InboxAnswer, {
         /// Entries above this id; otherwise above the read mark of `consumer`; otherwise all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u64>,
@@ -211,7 +236,7 @@ pub struct InboxAnswer {
 
 call! {
     /// Counts everything up to an id as read by a consumer.
-    AckParams, "ack" -> AckAnswer, {
+    AckParams, "ack" for Some(Role::Read) => AckAnswer, {
         /// The consumer; `default` if not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub consumer: Option<String>,
@@ -231,7 +256,7 @@ pub struct AckAnswer {
 
 call! {
     /// Asks for a notification `entry` for each entry, until `unsubscribe` or the end of the connection.
-    SubscribeParams, "subscribe" -> SubscribeAnswer, {
+    SubscribeParams, "subscribe" for Some(Role::Read) => SubscribeAnswer, {
         /// Entries above this id; from now on if not given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u64>,
@@ -268,7 +293,7 @@ pub struct SubscribeAnswer {
 
 call! {
     /// Ends the subscription of this connection.
-    UnsubscribeParams, "unsubscribe" -> Empty, {}
+    UnsubscribeParams, "unsubscribe" for Some(Role::Read) => Empty, {}
 }
 
 /// A result that says no more than that it was done.
@@ -277,7 +302,7 @@ pub struct Empty {}
 
 call! {
     /// Lets stored messages be read in another encoding from now on, a bounded number of them. Bytes never change.
-    RecodeParams, "recode" -> RecodeAnswer, {
+    RecodeParams, "recode" for Some(Role::Admin) => RecodeAnswer, {
         /// The encoding; `auto` takes back what was said before.
         #[serde(rename = "as")]
         pub encoding: String,
@@ -353,7 +378,7 @@ pub struct Reading {
 
 call! {
     /// Asks for the named and the seen peers.
-    PeersParams, "peers" -> PeersAnswer, {
+    PeersParams, "peers" for Some(Role::Read) => PeersAnswer, {
         /// How many of the newest entries are looked at, and nothing older; if not given, 100,000, and the rest for
         /// peers that were not heard lately.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -394,7 +419,7 @@ pub struct Peer {
 
 call! {
     /// Has the daemon send itself a datagram through each of its ports, by each family.
-    SelfTestParams, "self_test" -> SelfTestAnswer, {}
+    SelfTestParams, "self_test" for Some(Role::Read) => SelfTestAnswer, {}
 }
 
 /// What became of the datagrams of a self-test.
@@ -432,7 +457,7 @@ pub enum SelfTestOutcome {
 
 call! {
     /// Reads the configuration again.
-    ReloadParams, "reload" -> ReloadAnswer, {}
+    ReloadParams, "reload" for Some(Role::Admin) => ReloadAnswer, {}
 }
 
 /// What a reload did.
@@ -444,5 +469,5 @@ pub struct ReloadAnswer {
 
 call! {
     /// Stops the daemon, as SIGTERM does.
-    StopParams, "stop" -> Empty, {}
+    StopParams, "stop" for Some(Role::Admin) => Empty, {}
 }

@@ -57,6 +57,9 @@ pub struct Message {
     /// For a message that the kernel refused to send: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// For a sent message: the name of the user who had it sent, or the number of one without a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Returns how many bytes an entry takes on the wire at most, given those of its text in JSON and of its payload.
@@ -75,7 +78,7 @@ pub struct Gap {
     pub at: Timestamp,
     /// How many datagrams are missing.
     pub lost: u64,
-    /// Why: `receive_buffer_full` or `queue_full`.
+    /// Why: `receive_buffer_full`, `queue_full` or `daemon_ended`.
     pub reason: String,
 }
 

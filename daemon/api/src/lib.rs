@@ -3,13 +3,14 @@
 //!
 //! JSON-RPC 2.0, one object a line, UTF-8. `PROTOCOL.md` beside this crate is the protocol's text; its examples
 //! are run as a test. This crate holds the types ([`entry`], [`call`], [`rpc`]), the framing ([`mod@line`]), a
-//! [`client`] and its [`pipeline`], and the one function that makes received text safe to show ([`safe`]). It opens no UDP socket
-//! and knows no file but the socket it is given.
+//! [`client`] and its [`pipeline`], the status as [`metrics`], and the one function that makes received text safe to show
+//! ([`safe`]). It opens no UDP socket and knows no file but the socket it is given.
 
 pub mod call;
 pub mod client;
 pub mod entry;
 pub mod line;
+pub mod metrics;
 pub mod pipeline;
 pub mod raw;
 pub mod rpc;
@@ -18,6 +19,7 @@ pub mod safe;
 pub use client::{Client, ClientError};
 pub use entry::{Direction, EncodingBy, Entry, Gap, Message, Raw};
 pub use jiff::Timestamp;
+pub use metrics::MetricsFormat;
 pub use pipeline::Pipeline;
 pub use raw::{EntryLines, RawInboxAnswer};
 pub use rpc::{ErrorKind, ErrorObject};

@@ -177,6 +177,8 @@ kinds! {
     TimedOut = -32013,
     /// The connection has a subscription already, or none to end.
     Subscription = -32014,
+    /// The caller has not the role that this takes, or none at all.
+    NotPermitted = -32015,
 }
 
 #[cfg(test)]

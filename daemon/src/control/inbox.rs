@@ -97,9 +97,9 @@ impl Page {
 /// a line takes up as many small entries as a page may have.
 fn most_bytes(entry: &Entry) -> usize {
     /// The names of all fields with what stands around their values, and the longest of the values of fixed length.
-    const FIELDS_BYTES: usize = 232;
+    const FIELDS_BYTES: usize = 240;
     let Entry::Message(message) = entry else { return FIELDS_BYTES };
-    let texts = [Some(&message.text), message.name.as_ref(), message.error.as_ref()];
+    let texts = [Some(&message.text), message.name.as_ref(), message.error.as_ref(), message.by.as_ref()];
     let texts: usize = texts.into_iter().flatten().map(|text| json_length(text)).sum();
     let addresses = most_address_bytes(Some(message.peer)) + most_address_bytes(message.local);
     FIELDS_BYTES + texts + addresses + message.raw.0.len().div_ceil(3) * 4
@@ -129,7 +129,7 @@ mod tests {
                 "type": "message", "id": u64::MAX, "at": "2026-11-22T06:03:05.123456Z", "direction": "out",
                 "peer": address, "local": address, "name": "一".repeat(64), "text": text,
                 "encoding": "x-mac-cyrillic", "encoding_by": "remembered", "bytes": 65_535, "raw": "AAAA",
-                "error": text,
+                "error": text, "by": "一".repeat(64),
             })).unwrap();
             // A comma stands between two entries.
             let line = udpchat_api::line::to_line(&entry).unwrap();

@@ -1,88 +1,108 @@
-//! The server side of the control socket: accepts connections, up to a limit, and gives each a [`session`].
+//! The server side of the control socket: lets in whom the configuration gives a role, up to a limit, and gives each
+//! connection a [`session`].
 //!
 //! One file a method. What the methods answer is built in the methods themselves and in [`crate::view`]; only
 //! they know both the daemon's types and the protocol's.
 
 mod ack;
 mod ahead;
+mod audit;
+mod caller;
+mod door;
 mod inbox;
 mod peers;
+mod places;
 mod query;
 mod recode;
 mod reload;
+mod request;
+mod roles;
 mod self_test;
 mod send;
 mod session;
 pub(crate) mod socket;
-mod status;
+pub(crate) mod status;
 mod stop;
 mod subscribe;
 mod talkers;
 mod version;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
-use udpchat_api::line::to_line;
+use nix::errno::Errno;
+use nix::unistd::{Group, geteuid};
+use tokio::sync::{Semaphore, watch};
+use tracing::warn;
+use udpchat_api::ErrorObject;
 use udpchat_api::rpc::{Reply, Version};
-use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_config::Settings;
 
-use crate::daemon::Daemon;
-use crate::health::Place;
+use audit::Audit;
+use caller::{Caller, Names};
+pub(crate) use door::serve;
+pub(crate) use roles::Rules;
+use socket::SocketFile;
 
-/// How many connections may be open at once.
-pub(crate) const MAX_CONNECTIONS: usize = 256;
+/// What the control side keeps while the daemon runs.
+#[derive(Debug)]
+pub(crate) struct Control {
+    rules: watch::Sender<Arc<Rules>>,
+    /// None where the socket has no file.
+    file: Option<SocketFile>,
+    names: Names,
+    pub(crate) audit: Arc<Audit>,
+}
 
-/// How long to wait after accepting failed, for want of file descriptors, say.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// Whose deed it was, for the log.
+struct By {
+    user: Arc<str>,
+    uid: u32,
+    pid: Option<i32>,
+}
 
-/// How long a refused client may take to read why.
-const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+impl Control {
+    pub(crate) fn new(rules: Rules, file: Option<SocketFile>, lookups: Arc<Semaphore>) -> Self {
+        let (rules, audit) = (watch::Sender::new(Arc::new(rules)), Arc::default());
+        Self { rules, file, names: Names::new(lookups), audit }
+    }
 
-/// Serves the control socket until the daemon stops.
-pub(crate) async fn serve(daemon: Arc<Daemon>, listener: UnixListener) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                daemon.health.clear(Place::Control);
-                match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => {
-                        let daemon = Arc::clone(&daemon);
-                        tokio::spawn(async move {
-                            session::run(daemon, stream).await;
-                            drop(place);
-                        });
-                    }
-                    Err(_) => drop(tokio::spawn(refuse(stream))),
-                }
-            }
-            Err(error) => {
-                let problem = format!("cannot accept connections on the control socket: {error}");
-                daemon.health.report(Place::Control, problem);
-                sleep(PAUSE_AFTER_ERROR).await;
-            }
+    /// Gives the roles to the groups that the settings name, and the socket's file the mode that follows. Looking up
+    /// groups may take as long as the databases of the system do.
+    pub(crate) fn configure(&self, settings: &Settings) {
+        let rules = Arc::new(look_up(settings));
+        self.names.forget();
+        self.rules.send_replace(Arc::clone(&rules));
+        if let Some(file) = &self.file {
+            file.adapt(&rules);
         }
+    }
+
+    fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.borrow())
+    }
+
+    async fn by(&self, caller: &Caller) -> By {
+        let (uid, pid) = (caller.credentials.uid, caller.credentials.pid);
+        By { user: Arc::clone(caller.name(&self.names).await), uid, pid }
     }
 }
 
-async fn refuse(mut stream: UnixStream) {
-    let text = format!("too many connections: {MAX_CONNECTIONS} are open");
-    let error = ErrorObject::new(ErrorKind::Busy, text).hint("end some followers, then try again");
-    if let Ok(line) = to_line(&failure(serde_json::Value::Null, error)) {
-        // Whether it reads this or not, it is refused.
-        let _refused = timeout(REFUSAL_WAIT, async {
-            stream.write_all(&line).await?;
-            stream.shutdown().await?;
-            // What the client wrote is read: a socket that is closed over unread bytes resets the connection, and
-            // the client may not get to see why.
-            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
-        })
-        .await;
+/// Looks up the groups that the settings name, and warns of those that are not there.
+pub(crate) fn look_up(settings: &Settings) -> Rules {
+    let (rules, warnings) = Rules::of(settings, geteuid().as_raw(), group_id);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    rules
+}
+
+/// Returns the number of a group, none if no group has that name.
+fn group_id(name: &str) -> Result<Option<u32>, String> {
+    match Group::from_name(name) {
+        Ok(group) => Ok(group.map(|group| group.gid.as_raw())),
+        // What getgrnam(3) may say of a name that was not found.
+        Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
+        Err(error) => Err(error.desc().to_lowercase()),
     }
 }
 

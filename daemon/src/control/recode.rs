@@ -15,6 +15,8 @@ use udpchat_api::call::{DirectionFilter, InboxParams, Reading, RecodeAnswer, Rec
 use udpchat_api::{Entry, ErrorKind, ErrorObject};
 use udpchat_config::Encoding;
 
+use super::audit;
+use super::caller::Caller;
 use super::query::Query;
 use crate::daemon::Daemon;
 use crate::inbox::queue::RecodeItem;
@@ -32,7 +34,11 @@ const MAX_EXAMPLE_CHARACTERS: usize = 200;
 /// The name that takes back what was said before.
 const AUTO: &str = "auto";
 
-pub(super) async fn call(daemon: &Arc<Daemon>, params: RecodeParams) -> Result<RecodeAnswer, ErrorObject> {
+pub(super) async fn call(
+    daemon: &Arc<Daemon>,
+    caller: &Caller,
+    params: RecodeParams,
+) -> Result<RecodeAnswer, ErrorObject> {
     let encoding = encoding(&params.encoding)?;
     let mut query = Query::of_inbox(&filters(&params), &daemon.peers.configured())?;
     // A gap has no text.
@@ -56,7 +62,13 @@ pub(super) async fn call(daemon: &Arc<Daemon>, params: RecodeParams) -> Result<R
         recoded = write(daemon, RecodeItem { ids: found.ids, encoding, peers, stored: None }).await?;
     }
     let (matched, examples) = (found.matched, found.examples);
-    Ok(RecodeAnswer { recoded, matched, remembered, next: scanned.cursor, more: scanned.more, examples })
+    let (next, more) = (scanned.cursor, scanned.more);
+    let answer = RecodeAnswer { recoded, matched, remembered, next, more, examples };
+    if !dry_run {
+        let encoding = encoding.map_or_else(|| AUTO.to_owned(), |encoding| encoding.to_string());
+        audit::recoded(daemon, caller, &encoding, &answer).await;
+    }
+    Ok(answer)
 }
 
 /// Reads the encoding; none stands for `auto`.

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use udpchat_api::call::ReloadAnswer;
 use udpchat_api::{ErrorKind, ErrorObject};
 
+use super::audit;
+use super::caller::Caller;
 use crate::daemon::{Daemon, refusal};
 
-pub(super) async fn call(daemon: &Arc<Daemon>) -> Result<ReloadAnswer, ErrorObject> {
+pub(super) async fn call(daemon: &Arc<Daemon>, caller: &Caller) -> Result<ReloadAnswer, ErrorObject> {
+    audit::asked(daemon, caller, "reload").await;
     let again = Arc::clone(daemon);
     let reloaded = tokio::task::spawn_blocking(move || again.reload()).await;
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use udpchat_api::ErrorObject;
 use udpchat_api::call::{SendParams, Sent, Split};
 
+use super::audit;
+use super::caller::Caller;
 use crate::daemon::Daemon;
 use crate::send::{Unrecorded, send};
 use crate::view::Viewer;
@@ -16,15 +18,22 @@ pub(super) struct Sending {
 }
 
 /// Sends a message. What comes after it is sent after it.
-pub(super) async fn begin(daemon: &Arc<Daemon>, params: SendParams) -> Result<Sending, ErrorObject> {
+pub(super) async fn begin(
+    daemon: &Arc<Daemon>,
+    caller: &Caller,
+    params: SendParams,
+) -> Result<Sending, ErrorObject> {
     let in_parts = params.split.and_then(Split::bytes).is_some();
-    Ok(Sending { unrecorded: send(daemon, params).await?, in_parts })
+    let by = caller.name(&daemon.control.names).await;
+    Ok(Sending { unrecorded: send(daemon, params, by).await?, in_parts })
 }
 
 impl Sending {
-    /// Waits until it is on record, and makes the answer.
-    pub(super) async fn finish(self, daemon: &Arc<Daemon>) -> Result<Sent, ErrorObject> {
-        let stored = self.unrecorded.recorded().await?;
+    /// Waits until it is on record, logs who sent it, and makes the answer.
+    pub(super) async fn finish(self, daemon: &Arc<Daemon>, caller: &Caller) -> Result<Sent, ErrorObject> {
+        let recorded = self.unrecorded.recorded().await;
+        audit::sent(daemon, caller, &recorded.entries).await;
+        let stored = recorded.complete()?;
         let viewer = Viewer::of(daemon);
         let mut entries: Vec<_> = stored.into_iter().map(|stored| viewer.entry(stored)).collect();
         Ok(match (self.in_parts, entries.len()) {

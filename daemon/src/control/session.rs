@@ -11,53 +11,126 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 use udpchat_api::call::{
-    AckParams, Call, Empty, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams, SendParams,
-    StatusParams, StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
+    AckParams, Call, Empty, InboxParams, PeersParams, RecodeParams, ReloadParams, Role, SelfTestParams,
+    SendParams, StatusParams, StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::ahead::Ahead;
+use super::caller::Caller;
+use super::request::{parameters, parse};
+use super::roles::{Rules, shown};
 use super::subscribe::Subscription;
-use super::{ack, failure, inbox, peers, recode, reload, self_test, send, status, stop, talkers, version};
+use super::{
+    ack, audit, failure, inbox, peers, recode, reload, self_test, send, status, stop, talkers, version,
+};
 use crate::daemon::Daemon;
 
 /// How long a client may take to finish a line that it has begun.
 const LINE_WAIT_SECONDS: u64 = 30;
 
+/// How long a client whose connection is ended may take to read why.
+const LAST_LINE_WAIT: Duration = Duration::from_secs(1);
+
 /// The way out of a connection; whole lines from several tasks do not mix.
 #[derive(Clone, Debug)]
-pub(super) struct Outlet(Arc<Mutex<OwnedWriteHalf>>);
+pub(super) struct Outlet(Arc<Mutex<Writer>>);
+
+#[derive(Debug)]
+struct Writer {
+    half: OwnedWriteHalf,
+    /// Whether a line was begun, and given up in its midst.
+    is_torn: bool,
+}
 
 impl Outlet {
     /// Writes whole lines. Waits as long as the client does not read.
     pub(super) async fn write(&self, lines: &[u8]) -> io::Result<()> {
-        self.0.lock().await.write_all(lines).await
+        let mut writer = self.0.lock().await;
+        writer.is_torn = true;
+        writer.half.write_all(lines).await?;
+        writer.is_torn = false;
+        Ok(())
+    }
+
+    /// Writes a line behind which nothing comes, unless another one hangs before it.
+    async fn write_last(&self, line: &[u8]) -> io::Result<()> {
+        let mut writer = self.0.lock().await;
+        if !writer.is_torn {
+            writer.half.write_all(line).await?;
+        }
+        writer.half.shutdown().await
     }
 }
 
 struct Session {
     daemon: Arc<Daemon>,
+    caller: Arc<Caller>,
+    /// Whether it has read, of which the log tells once.
+    has_read: bool,
     outlet: Outlet,
     /// The answers to what was sent and is not yet on record.
     ahead: Ahead,
     subscription: Option<Subscription>,
 }
 
-/// Serves a connection until its end.
-pub(super) async fn run(daemon: Arc<Daemon>, stream: UnixStream) {
-    let (reader, writer) = stream.into_split();
-    let outlet = Outlet(Arc::new(Mutex::new(writer)));
-    let mut session = Session { daemon, outlet, ahead: Ahead::default(), subscription: None };
-    // How a connection ends is the client's matter.
-    let _ended = session.serve(LineReader::new(reader)).await;
-    if let Some(subscription) = session.subscription {
+/// Serves a connection until its end, or until a reload takes from its caller what they could do.
+pub(super) async fn run(daemon: Arc<Daemon>, caller: Arc<Caller>, stream: UnixStream) {
+    let (reader, half) = stream.into_split();
+    let outlet = Outlet(Arc::new(Mutex::new(Writer { half, is_torn: false })));
+    let rules = daemon.control.rules.subscribe();
+    let (ahead, subscription) = (Ahead::default(), None);
+    let mut session =
+        Session { daemon, caller: Arc::clone(&caller), has_read: false, outlet, ahead, subscription };
+    let is_dismissed = tokio::select! {
+        // How a connection ends is the client's matter.
+        _ended = session.serve(LineReader::new(reader)) => false,
+        () = loses_a_role(&caller, rules) => true,
+    };
+    if let Some(subscription) = session.subscription.take() {
         subscription.abandon();
     }
+    if is_dismissed {
+        dismiss(&session.daemon, &caller, &session.outlet).await;
+    }
+    // What was sent is told of in the log, whether its answer is read or not.
+    while !session.ahead.is_empty() {
+        session.ahead.first().await;
+    }
+}
+
+/// Waits until a caller may do less than before.
+async fn loses_a_role(caller: &Caller, mut rules: watch::Receiver<Arc<Rules>>) {
+    let mut before = rules.borrow_and_update().roles_of(&caller.credentials);
+    while rules.changed().await.is_ok() {
+        let now = rules.borrow_and_update().roles_of(&caller.credentials);
+        if now.is_less_than(before) {
+            return;
+        }
+        before = now;
+    }
+    // The daemon, which has the other end, goes: so will this connection.
+    std::future::pending::<()>().await;
+}
+
+/// Says that the caller may do less than before, and closes the connection.
+async fn dismiss(daemon: &Daemon, caller: &Caller, outlet: &Outlet) {
+    let user = caller.name(&daemon.control.names).await;
+    let rules = daemon.control.rules();
+    let why = if rules.roles_of(&caller.credentials).is_none() {
+        rules.exclusion(user)
+    } else {
+        let text = format!("{} may do less than before: the configuration was changed", shown(user));
+        ErrorObject::new(ErrorKind::NotPermitted, text).hint("connect again for what is still permitted")
+    };
+    audit::refused(daemon, caller, None, &why).await;
+    // Whether it is read or not, the connection ends.
+    let _told = timeout(LAST_LINE_WAIT, outlet.write_last(&failure_line(Value::Null, why))).await;
 }
 
 impl Session {
@@ -125,7 +198,7 @@ impl Session {
                 if id.is_some() {
                     self.outlet.write(&line).await?;
                 }
-                self.follow_up(then);
+                self.follow_up(then).await;
                 Ok(())
             }
             (Err(error), Some(id)) => self.refuse(id, error).await,
@@ -139,11 +212,14 @@ impl Session {
             let line = self.ahead.first().await;
             self.outlet.write(&line.unwrap_or_default()).await?;
         }
-        let daemon = Arc::clone(&self.daemon);
-        let sending = self.attend(async { send::begin(&daemon, read(&request)?).await }).await?;
+        let (daemon, caller) = (Arc::clone(&self.daemon), Arc::clone(&self.caller));
+        let sending = match self.read(&request).await {
+            Ok(params) => self.attend(send::begin(&daemon, &caller, params)).await?,
+            Err(error) => Err(error),
+        };
         self.ahead.push(bytes, async move {
             let answered = match sending {
-                Ok(sending) => sending.finish(&daemon).await.and_then(|sent| done(&request, &sent)),
+                Ok(sending) => sending.finish(&daemon, &caller).await.and_then(|sent| done(&request, &sent)),
                 Err(error) => Err(error),
             };
             let id = request.id?;
@@ -156,36 +232,38 @@ impl Session {
     }
 
     async fn dispatch(&mut self, request: &Request) -> Result<Answered, ErrorObject> {
-        let daemon = &self.daemon;
+        let (daemon, caller) = (&Arc::clone(&self.daemon), &Arc::clone(&self.caller));
         match request.method.as_str() {
             VersionParams::METHOD => {
-                none::<VersionParams>(request)?;
+                let VersionParams {} = self.read(request).await?;
                 done(request, &version::call())
             }
             StatusParams::METHOD => {
-                none::<StatusParams>(request)?;
+                let StatusParams {} = self.read(request).await?;
                 done(request, &status::call(daemon).await)
             }
-            PeersParams::METHOD => done(request, &peers::call(daemon, read(request)?).await?),
+            PeersParams::METHOD => done(request, &peers::call(daemon, self.read(request).await?).await?),
             SelfTestParams::METHOD => {
-                none::<SelfTestParams>(request)?;
+                let SelfTestParams {} = self.read(request).await?;
                 done(request, &self_test::call(daemon).await)
             }
             ReloadParams::METHOD => {
-                none::<ReloadParams>(request)?;
-                done(request, &reload::call(daemon).await?)
+                let ReloadParams {} = self.read(request).await?;
+                done(request, &reload::call(daemon, caller).await?)
             }
             StopParams::METHOD => {
-                none::<StopParams>(request)?;
+                let StopParams {} = self.read(request).await?;
                 Ok(Answered { then: Then::Stop, ..done(request, &Empty {})? })
             }
-            InboxParams::METHOD => done(request, &inbox::call(daemon, read(request)?).await?),
-            TalkersParams::METHOD => done(request, &talkers::call(daemon, &read(request)?).await?),
-            AckParams::METHOD => done(request, &ack::call(daemon, read(request)?).await?),
-            RecodeParams::METHOD => done(request, &recode::call(daemon, read(request)?).await?),
-            SubscribeParams::METHOD => self.subscribe(request),
+            InboxParams::METHOD => done(request, &inbox::call(daemon, self.read(request).await?).await?),
+            TalkersParams::METHOD => done(request, &talkers::call(daemon, &self.read(request).await?).await?),
+            AckParams::METHOD => done(request, &ack::call(daemon, self.read(request).await?).await?),
+            RecodeParams::METHOD => {
+                done(request, &recode::call(daemon, caller, self.read(request).await?).await?)
+            }
+            SubscribeParams::METHOD => self.subscribe(request).await,
             UnsubscribeParams::METHOD => {
-                none::<UnsubscribeParams>(request)?;
+                let UnsubscribeParams {} = self.read(request).await?;
                 self.unsubscribe().await?;
                 done(request, &Empty {})
             }
@@ -197,8 +275,31 @@ impl Session {
         }
     }
 
-    fn subscribe(&self, request: &Request) -> Result<Answered, ErrorObject> {
-        let params = read(request)?;
+    /// Reads the parameters of a method that the caller may call. There is no other way to them.
+    async fn read<C: Call + DeserializeOwned>(&mut self, request: &Request) -> Result<C, ErrorObject> {
+        if let Some(role) = C::ROLE {
+            self.permit(C::METHOD, role).await?;
+        }
+        parameters(request)
+    }
+
+    async fn permit(&mut self, method: &str, role: Role) -> Result<(), ErrorObject> {
+        let (daemon, caller) = (&self.daemon, &self.caller);
+        let rules = daemon.control.rules();
+        if !rules.roles_of(&caller.credentials).has(role) {
+            let why = rules.refusal(method, role, caller.name(&daemon.control.names).await);
+            audit::refused(daemon, caller, Some(method), &why).await;
+            return Err(why);
+        }
+        if role == Role::Read && !self.has_read {
+            self.has_read = true;
+            audit::reads(daemon, caller, method).await;
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&mut self, request: &Request) -> Result<Answered, ErrorObject> {
+        let params = self.read(request).await?;
         if self.subscription.is_some() {
             let text = "this connection has a subscription already";
             return Err(ErrorObject::new(ErrorKind::Subscription, text)
@@ -215,14 +316,14 @@ impl Session {
     }
 
     /// Does what must come behind the answer: the first entry, or the end.
-    fn follow_up(&mut self, then: Then) {
+    async fn follow_up(&mut self, then: Then) {
         match then {
             Then::Nothing => {}
             Then::Feed(query) => {
                 let subscription = Subscription::begin(Arc::clone(&self.daemon), *query, self.outlet.clone());
                 self.subscription = Some(subscription);
             }
-            Then::Stop => stop::call(&self.daemon),
+            Then::Stop => stop::call(&self.daemon, &self.caller).await,
         }
     }
 
@@ -261,50 +362,4 @@ fn done(request: &Request, result: &impl Serialize) -> Result<Answered, ErrorObj
         ErrorObject::new(ErrorKind::Internal, format!("the answer cannot be written: {error}"))
     })?;
     Ok(Answered { line, then: Then::Nothing })
-}
-
-/// Reads a line as a request; with an error comes the id to answer it under, as far as there is one.
-fn parse(line: &[u8]) -> Result<Request, (Value, ErrorObject)> {
-    let value: Value = serde_json::from_slice(line).map_err(|error| {
-        let text = format!("the line is not JSON: {error}");
-        (Value::Null, ErrorObject::new(ErrorKind::Malformed, text).hint("one JSON object a line, in UTF-8"))
-    })?;
-    let invalid = |id: Value, text: String| {
-        let hint = r#"such as {"jsonrpc":"2.0","id":1,"method":"version"}"#;
-        (id, ErrorObject::new(ErrorKind::InvalidRequest, text).hint(hint))
-    };
-    let id = match value.get("id") {
-        Some(id @ (Value::String(_) | Value::Number(_))) => id.clone(),
-        None | Some(Value::Null) => Value::Null,
-        Some(_) => return Err(invalid(Value::Null, "`id` must be a string, a number or null".to_owned())),
-    };
-    if !value.is_object() {
-        return Err(invalid(id, "a request is an object; there are no batches".to_owned()));
-    }
-    serde_json::from_value(value)
-        .map_err(|error| invalid(id, format!("this is no request of JSON-RPC 2.0: {error}")))
-}
-
-/// Reads the parameters of a method; none at all means no parameter given.
-fn read<T: DeserializeOwned>(request: &Request) -> Result<T, ErrorObject> {
-    let invalid = |text: String| ErrorObject::new(ErrorKind::InvalidParams, text);
-    let params = request.params.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-    if !params.is_object() {
-        return Err(invalid("parameters are given by name, in an object".to_owned()));
-    }
-    serde_path_to_error::deserialize(params).map_err(|error| {
-        let (path, what) = (error.path().to_string(), error.inner());
-        // A parameter that is unknown or missing is named by the error itself.
-        let named = if path == "." || what.to_string().contains(&path) {
-            String::new()
-        } else {
-            format!("`{path}`: ")
-        };
-        invalid(format!("invalid parameters: {named}{what}"))
-    })
-}
-
-/// Checks that a method without parameters got none.
-fn none<T: DeserializeOwned>(request: &Request) -> Result<(), ErrorObject> {
-    read::<T>(request).map(drop)
 }

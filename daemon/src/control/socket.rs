@@ -1,36 +1,94 @@
 //! The control socket's file: made with the right mode from the first moment, never over somebody else's file; or taken over
-//! from a service manager, to which the file then belongs.
+//! from a service manager, which will remove it. Its mode is as wide as the roles need, and follows them.
 //!
 //! A lock file beside it says who may replace a stale socket. Only with that lock held, and only if it is a socket
 //! of our own on which nobody listens, is the old file removed.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Metadata};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use nix::sys::stat::{Mode, umask};
-use nix::unistd::geteuid;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, umask};
+use nix::unistd::{getegid, geteuid};
+use tracing::warn;
 
+use super::roles::{OWNER_ONLY, Rules};
 use crate::lock::{Lock, LockError};
 
-/// Nobody but the owner may open the socket.
-const SOCKET_UMASK: Mode = Mode::from_bits_truncate(0o177);
+/// The bits of a mode that say who may do what.
+const PERMISSIONS: u32 = 0o777;
 
 /// A bound control socket. Dropping it removes the file, if it made it.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     path: PathBuf,
-    made: Option<Made>,
+    /// None where it has no file.
+    file: Option<SocketFile>,
+    /// Held where the file is ours to remove.
+    lock: Option<Lock>,
 }
 
-/// What belongs to a file that we have made.
-#[derive(Debug)]
-struct Made {
-    /// Device and inode of our file: another one under the same name is left alone.
+/// The file of a socket: the one that it was bound to, not another one under the same name.
+#[derive(Clone, Debug)]
+pub(crate) struct SocketFile {
+    path: PathBuf,
+    /// Device and inode.
     identity: (u64, u64),
-    _lock: Lock,
+}
+
+impl SocketFile {
+    /// Takes the file that is at a path now.
+    fn at(path: &Path) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        if !metadata.file_type().is_socket() {
+            return Err(io::Error::other("it is no socket"));
+        }
+        Ok(Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    /// Returns what the system says of the file, none if it is gone or another one has its name.
+    fn metadata(&self) -> Option<Metadata> {
+        fs::symlink_metadata(&self.path).ok().filter(|found| (found.dev(), found.ino()) == self.identity)
+    }
+
+    /// Gives the file the mode that the roles need, and warns where it cannot have it, or where it is of no use.
+    pub(crate) fn adapt(&self, rules: &Rules) {
+        let Some(metadata) = self.metadata() else {
+            warn!("{} is not the control socket any more, and is left alone", self.path.display());
+            return;
+        };
+        let mode = rules.mode(metadata.gid());
+        if metadata.mode() & PERMISSIONS != mode {
+            let bits = Mode::from_bits_truncate(mode);
+            let changed = fchmodat(AT_FDCWD, &self.path, bits, FchmodatFlags::NoFollowSymlink);
+            if let Err(error) = changed {
+                warn!("cannot change the mode of {} to {mode:03o}: {}", self.path.display(), error.desc());
+            }
+        }
+        if let Some(closed) = closed_directory(&self.path, rules).filter(|_| mode != OWNER_ONLY) {
+            let closed = closed.display();
+            warn!(
+                "{closed} lets no other users through, so those whom [control] names do not reach the control socket; \
+                 `chmod o+x {closed}` opens it, or name another `socket`"
+            );
+        }
+    }
+}
+
+/// Finds the directory above a socket, nearest to the root, through which no other user gets, as far as its mode tells.
+fn closed_directory(socket: &Path, rules: &Rules) -> Option<PathBuf> {
+    const OTHERS_MAY_PASS: u32 = 0o001;
+    const GROUP_MAY_PASS: u32 = 0o010;
+    let is_closed = |directory: &&Path| {
+        fs::metadata(directory).is_ok_and(|found| {
+            let (mode, gid) = (found.mode(), found.gid());
+            mode & OTHERS_MAY_PASS == 0 && !(mode & GROUP_MAY_PASS != 0 && rules.names(gid))
+        })
+    };
+    socket.ancestors().skip(1).filter(is_closed).last().map(Path::to_owned)
 }
 
 /// Why there is no control socket.
@@ -56,13 +114,15 @@ impl SocketError {
 }
 
 impl ControlSocket {
-    /// Makes the socket, and its directory where there is none (for the owner only).
+    /// Makes the socket, and its directory where there is none, for those who have a role.
     ///
-    /// Must be called while the process has one thread: the umask belongs to all of them.
-    pub(crate) fn bind(path: &Path) -> Result<(Self, UnixListener), SocketError> {
+    /// Must be called while no other thread makes files: the umask belongs to all of them.
+    pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, UnixListener), SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
+        let mode = rules.mode(getegid().as_raw());
         if let Some(directory) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;
+            let mode = if mode == OWNER_ONLY { 0o700 } else { 0o755 };
+            with_permissions(mode, || DirBuilder::new().recursive(true).create(directory)).map_err(failed)?;
         }
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");
@@ -71,23 +131,34 @@ impl ControlSocket {
             LockError::Io(source) => failed(source),
         })?;
         remove_stale(path)?;
-        let before = umask(SOCKET_UMASK);
-        let bound = UnixListener::bind(path);
-        umask(before);
-        let listener = bound.map_err(failed)?;
-        let metadata = fs::symlink_metadata(path).map_err(failed)?;
+        let listener = with_permissions(mode, || UnixListener::bind(path)).map_err(failed)?;
+        let file = SocketFile::at(path).map_err(failed)?;
+        // The group is not ours where the directory says so.
+        file.adapt(rules);
         listener.set_nonblocking(true).map_err(failed)?;
-        let identity = (metadata.dev(), metadata.ino());
-        Ok((Self { path: path.to_owned(), made: Some(Made { identity, _lock: lock }) }, listener))
+        Ok((Self { path: path.to_owned(), file: Some(file), lock: Some(lock) }, listener))
     }
 
-    /// Takes over a socket that somebody else has bound, and whose file they will remove.
-    pub(crate) fn take_over(listener: UnixListener) -> Result<(Self, UnixListener), SocketError> {
+    /// Takes over a socket that somebody else has bound, and whose file they will remove; its mode becomes what the roles
+    /// need.
+    pub(crate) fn take_over(
+        listener: UnixListener,
+        rules: &Rules,
+    ) -> Result<(Self, UnixListener), SocketError> {
         let address = listener.local_addr();
         let path = address.ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+        let file = path.as_deref().and_then(|path| SocketFile::at(path).ok());
         let path = path.unwrap_or_else(|| PathBuf::from("a socket without a path"));
         listener.set_nonblocking(true).map_err(|source| SocketError::Io { path: path.clone(), source })?;
-        Ok((Self { path, made: None }, listener))
+        if let Some(file) = &file {
+            file.adapt(rules);
+        }
+        Ok((Self { path, file, lock: None }, listener))
+    }
+
+    /// Returns its file, if it has one.
+    pub(crate) fn file(&self) -> Option<SocketFile> {
+        self.file.clone()
     }
 
     /// Returns where it is.
@@ -98,13 +169,21 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        let Some(made) = &self.made else { return };
-        let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == made.identity);
-        if ours && let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!("cannot remove {}: {error}", self.path.display());
+        let (Some(file), Some(_)) = (&self.file, &self.lock) else { return };
+        if file.metadata().is_some()
+            && let Err(error) = fs::remove_file(&self.path)
+        {
+            warn!("cannot remove {}: {error}", self.path.display());
         }
     }
+}
+
+/// Makes something with just these permissions from its first moment.
+fn with_permissions<T>(mode: u32, make: impl FnOnce() -> T) -> T {
+    let before = umask(Mode::from_bits_truncate(PERMISSIONS & !mode));
+    let made = make();
+    umask(before);
+    made
 }
 
 /// Removes what an earlier daemon left behind, and refuses anything else.

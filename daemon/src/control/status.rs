@@ -15,7 +15,8 @@ use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::receive::refused;
 
-pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
+/// Tells how the daemon is.
+pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
     let inbox = daemon
         .read(|reader| {
             let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
@@ -25,6 +26,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
                 newest_id: bounds.newest,
                 bytes: reader.size_bytes(),
                 wal_bytes: reader.wal_bytes(),
+                disk_free_bytes: reader.disk_free_bytes(),
                 unread,
                 ..InboxStatus::default()
             };
@@ -57,6 +59,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         groups,
         socket: daemon.socket.clone(),
         data_dir: settings.data_dir.value.clone(),
+        metrics: daemon.metrics,
         receive_buffer: ReceiveBuffer {
             asked: settings.receive_buffer.bytes(),
             granted: daemon.listeners.iter().map(|listener| listener.granted_bytes).min().unwrap_or(0),
@@ -67,6 +70,7 @@ pub(super) async fn call(daemon: &Arc<Daemon>) -> Status {
         queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
         kernel_drops: books.kernel_drops,
         dropped: books.dropped,
+        lost_before: books.lost_before,
         access: access(daemon),
         sent: books.sent,
         log_lines_lost: daemon.logging.lost_lines(),

@@ -1,10 +1,10 @@
 //! The method `stop`: stops the daemon, as SIGTERM does.
 
-use tracing::info;
-
+use super::audit;
+use super::caller::Caller;
 use crate::daemon::Daemon;
 
-pub(super) fn call(daemon: &Daemon) {
-    info!("asked to stop through the control socket");
+pub(super) async fn call(daemon: &Daemon, caller: &Caller) {
+    audit::asked(daemon, caller, "stop").await;
     daemon.stop();
 }

@@ -3,11 +3,14 @@
 //! Received messages, sent messages and gaps share one sequence of rising ids, and everything that reads it
 //! (unread, history, a follower, a script's cursor) reads "from id N on". The way in is the [`queue`], the
 //! [`writer`] makes it durable, the [`reader`] gives it out. [`schema`] opens, makes and sets aside files. The
-//! [`index`] follows behind, and lets the reader skip what nobody asked for.
+//! [`ledger`] tells the next daemon what was still on its way when this one ended. The [`index`] follows behind, and lets
+//! the reader skip what nobody asked for.
 
 pub(crate) mod address;
 mod append;
+mod checksum;
 pub(crate) mod index;
+pub(crate) mod ledger;
 pub(crate) mod progress;
 pub(crate) mod queue;
 pub(crate) mod reader;
@@ -60,6 +63,9 @@ pub(crate) struct SentDetail {
     /// Why the kernel refused to send it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// The name of the user who had it sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
 }
 
 /// What somebody has said since it was stored; in the JSON of the column `detail` of any message.
@@ -98,13 +104,19 @@ pub(crate) enum GapReason {
     ReceiveBufferFull,
     /// The queue before the writer had no room for them.
     QueueFull,
+    /// A daemon had received them, and ended before they were stored.
+    DaemonEnded,
 }
 
 impl GapReason {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::ReceiveBufferFull, Self::QueueFull, Self::DaemonEnded];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ReceiveBufferFull => "receive_buffer_full",
             Self::QueueFull => "queue_full",
+            Self::DaemonEnded => "daemon_ended",
         }
     }
 }

@@ -7,16 +7,19 @@
 //!
 //! Sending happens under the same lock. An answer can then only be queued behind the message it answers.
 
+mod item;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
 use udpchat_api::call::{Dropped, SentCounts, Traffic};
-use udpchat_config::Encoding;
 
-use super::{GapReason, SentDetail, record};
+pub(crate) use self::item::{Item, MarkItem, RecodeItem, SentItem};
+use super::index::Anchor;
+use super::ledger::{Dues, Ledger};
+use super::{GapReason, record};
 
 /// How much may wait for the writer, in bytes, entries' own size included. The writer holds as much again while
 /// it stores what it took.
@@ -38,69 +41,6 @@ pub(super) const RUN_BYTES: usize = 256 * 1024;
 
 /// The memory an idle queue keeps, in bytes; what a flood needed beyond goes back.
 const KEPT_BYTES: usize = 256 * 1024;
-
-/// What is queued.
-#[derive(Debug)]
-pub(crate) enum Item {
-    /// Received messages, one behind the other; their records lie in the heap's `bytes`, in the same order.
-    Received {
-        messages: usize,
-        bytes: usize,
-    },
-    Sent(Box<SentItem>),
-    Gap {
-        at_ns: i64,
-        lost: u64,
-        reason: GapReason,
-    },
-    Mark(Box<MarkItem>),
-    Recode(Box<RecodeItem>),
-}
-
-impl Item {
-    /// Returns how many entries of the log it becomes.
-    pub(crate) fn entries(&self) -> usize {
-        match self {
-            Self::Received { messages, .. } => *messages,
-            Self::Sent(_) | Self::Gap { .. } => 1,
-            Self::Mark(_) | Self::Recode(_) => 0,
-        }
-    }
-}
-
-/// A message that was handed to the kernel, on its way into the log.
-#[derive(Debug)]
-pub(crate) struct SentItem {
-    pub(crate) at_ns: i64,
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: Option<SocketAddr>,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) detail: SentDetail,
-    /// Gets the entry's id once it is durable; closed without a word if it never will be.
-    pub(crate) stored: Option<oneshot::Sender<u64>>,
-}
-
-/// A read mark on its way into the inbox.
-#[derive(Debug)]
-pub(crate) struct MarkItem {
-    pub(crate) consumer: String,
-    pub(crate) read_id: u64,
-    /// Gets the mark as it stands once it is durable.
-    pub(crate) stored: Option<oneshot::Sender<u64>>,
-}
-
-/// What some messages are to be read in from now on, on its way into the inbox.
-#[derive(Debug)]
-pub(crate) struct RecodeItem {
-    /// The messages; the caller bounds their number.
-    pub(crate) ids: Vec<u64>,
-    /// None takes back what was said before.
-    pub(crate) encoding: Option<Encoding>,
-    /// Who is to be remembered to speak it; with none, of whom everything is to be forgotten.
-    pub(crate) peers: Vec<SocketAddr>,
-    /// Gets the number of messages that were found once it is durable.
-    pub(crate) stored: Option<oneshot::Sender<u64>>,
-}
 
 /// What the writer takes at once.
 #[derive(Debug, Default)]
@@ -160,6 +100,8 @@ pub(crate) struct Books {
     pub(crate) dropped: Dropped,
     pub(crate) kernel_drops: u64,
     pub(crate) sent: SentCounts,
+    /// What the last daemon has left to be told as lost.
+    pub(crate) lost_before: u64,
 }
 
 impl Books {
@@ -173,6 +115,8 @@ impl Books {
 struct State {
     heap: Heap,
     books: Books,
+    /// What of it the next daemon is to know, whenever this one ends.
+    ledger: Ledger,
     /// Datagrams lost at the end of the heap, which have no entry there yet, since it was full.
     lost: Vec<Lost>,
     /// Whether the writer lets entries gather: then it is not woken by each.
@@ -210,10 +154,26 @@ pub(crate) enum NotSent {
 }
 
 impl Queue {
+    /// Begins with what the last daemon has left: what was lost with it is queued before all else. Returns how many
+    /// datagrams that are.
+    pub(crate) fn carry_over(&self, mut ledger: Ledger) -> u64 {
+        let (at_ns, losses) = ledger.carry_over();
+        let mut state = self.lock();
+        state.ledger = ledger;
+        for (reason, lost) in losses.losses() {
+            state.books.lost_before += lost;
+            state.lose(at_ns, lost, reason);
+        }
+        state.flush_gaps();
+        state.ledger.note();
+        state.books.lost_before
+    }
+
     /// Takes in a batch of datagrams; the closure tells each. It runs under the queue's lock, and must not wait.
     pub(crate) fn intake<T>(&self, fill: impl FnOnce(&mut Intake<'_>) -> T) -> T {
         let mut state = self.lock();
         let out = fill(&mut Intake { state: &mut state });
+        state.ledger.note();
         self.wake(&state);
         out
     }
@@ -308,9 +268,19 @@ impl Queue {
         self.filled.notify_all();
     }
 
-    /// Counts received messages as stored: their transaction is durable.
-    pub(crate) fn count_stored(&self, messages: u64) {
-        self.lock().books.stored += messages;
+    /// Counts what a transaction has made durable; `newest` is the last entry that it has appended, if any.
+    pub(crate) fn count_stored(&self, stored: &Dues, newest: Option<Anchor>) {
+        let mut state = self.lock();
+        state.books.stored += stored.messages;
+        state.ledger.pay(stored, newest);
+        state.ledger.note();
+    }
+
+    /// Notes where the log ends that was opened anew: it may be another one.
+    pub(crate) fn notice_end(&self, newest: Anchor) {
+        let mut state = self.lock();
+        state.ledger.notice_end(newest);
+        state.ledger.note();
     }
 
     /// Tells whether it is more than three quarters full.
@@ -427,9 +397,11 @@ impl Intake<'_> {
         state.books.received.bytes += length as u64;
         if state.heap.size_bytes() + length > QUEUE_MAX_BYTES {
             state.books.dropped.queue_full += 1;
+            state.ledger.owe_gap(1, GapReason::QueueFull);
             state.lose(at_ns, 1, GapReason::QueueFull);
             return;
         }
+        state.ledger.owe_message();
         state.flush_gaps();
         state.heap.receive(at_ns, peer, local, payload);
     }
@@ -455,9 +427,13 @@ impl Intake<'_> {
         books.dropped.own += 1;
     }
 
-    /// Counts datagrams that the kernel dropped.
-    pub(crate) fn kernel_drops(&mut self, lost: u64) {
-        self.state.books.kernel_drops += lost;
+    /// Counts datagrams that the kernel dropped at a socket, whose own counter is then at `counter`. They are still to be
+    /// given a place in the log ([`Self::kernel_gap`]).
+    pub(crate) fn kernel_drops(&mut self, socket: usize, lost: u64, counter: u32) {
+        let state = &mut *self.state;
+        state.books.kernel_drops += lost;
+        state.ledger.owe_gap(lost, GapReason::ReceiveBufferFull);
+        state.ledger.count_drops(socket, counter);
     }
 
     /// Marks the place of the log where datagrams are missing that the kernel dropped.

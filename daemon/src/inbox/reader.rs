@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, OptionalExtension, params};
 use udpchat_api::call::Order;
 use udpchat_config::PeerAddress;
@@ -340,6 +341,12 @@ impl Reader {
     /// Returns the size of the write-ahead log, in bytes.
     pub(crate) fn wal_bytes(&self) -> u64 {
         self.file_bytes("-wal")
+    }
+
+    /// Returns what this process may still write to the disk, in bytes; none where the system does not tell.
+    pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
+        let disk = statvfs(&self.data_dir).ok()?;
+        Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
     }
 
     fn file_bytes(&self, suffix: &str) -> u64 {

@@ -4,6 +4,8 @@
 //! shown to a client or acknowledged before its transaction is committed with `synchronous=FULL`. When the disk
 //! refuses, the writer keeps what it has and tries again; the queue fills, and what does not fit is counted.
 
+#[cfg(test)]
+mod ends;
 mod upkeep;
 
 use std::ops::Range;
@@ -19,9 +21,11 @@ use udpchat_config::Encoding;
 use super::GapDetail;
 use super::address::unpack;
 use super::append::Appender;
+use super::index::Anchor;
+use super::ledger::{self, Dues, Ledger};
 use super::progress::{self, Follower, Progress, Publisher};
 use super::queue::{Heap, Item, MarkItem, Queue};
-use super::reader::{Reader, bounds, read_mark};
+use super::reader::{Reader, read_mark};
 use super::recode;
 use super::record::{Record, Records};
 use super::retention::Limits;
@@ -86,17 +90,19 @@ pub(crate) struct Writer {
 /// What a transaction did, to be told once it is committed.
 #[derive(Default)]
 struct Outcome {
-    received: u64,
+    stored: Dues,
     newest_id: u64,
+    /// The time of that entry, if it is a new one.
+    newest_at_ns: Option<i64>,
     lessons: Lessons,
     /// The ids of sent messages, the marks and the numbers of recoded messages, in the order of their items.
     answers: Vec<u64>,
 }
 
 impl Writer {
-    /// Opens the inbox and tells how far it is durable.
-    pub(crate) fn open(parts: Parts) -> Result<(Self, Follower), OpenError> {
-        let opened = schema::open_behind(&parts.data_dir, 0, &parts.still_working)?;
+    /// Opens the inbox, compares it with what the last daemon has left in the ledger, and tells how far it is durable.
+    pub(crate) fn open(parts: Parts, ledger: &mut Ledger) -> Result<(Self, Follower), OpenError> {
+        let opened = schema::open_behind(&parts.data_dir, ledger.last_id(), &parts.still_working)?;
         let (progress, followers) = progress::channel();
         let mut writer = Self {
             parts,
@@ -111,6 +117,7 @@ impl Writer {
             given_up: false,
         };
         writer.settle(opened.set_aside)?;
+        ledger.compare(&writer.connection).map_err(|source| writer.unusable(source))?;
         writer.publish();
         Ok((writer, followers))
     }
@@ -210,9 +217,10 @@ impl Writer {
     /// Lets the committed entries be seen, then answers those who wait for them.
     fn tell(&mut self, items: &mut [Item], outcome: Outcome) {
         self.newest_id = outcome.newest_id;
-        self.stored += outcome.received;
+        self.stored += outcome.stored.messages;
         self.parts.speech.adopt(outcome.lessons);
-        self.parts.queue.count_stored(outcome.received);
+        let newest = outcome.newest_at_ns.map(|at_ns| Anchor { id: outcome.newest_id, at_ns });
+        self.parts.queue.count_stored(&outcome.stored, newest);
         self.publish();
         let waiting = items.iter_mut().filter_map(|item| match item {
             Item::Sent(sent) => Some(&mut sent.stored),
@@ -252,11 +260,10 @@ impl Writer {
 
     /// Finds out where the log ends. In a file begun anew while running, ids go on from where they were.
     fn settle(&mut self, set_aside: Option<PathBuf>) -> Result<(), OpenError> {
-        let failed =
-            |source| OpenError::Database { path: self.parts.data_dir.join(schema::FILE_NAME), source };
-        let newest = bounds(&self.connection).map_err(failed)?.newest;
-        self.parts.speech.load(&self.connection).map_err(failed)?;
-        self.newest_id = self.newest_id.max(newest);
+        let newest = ledger::newest(&self.connection).map_err(|source| self.unusable(source))?;
+        self.parts.speech.load(&self.connection).map_err(|source| self.unusable(source))?;
+        self.parts.queue.notice_end(newest);
+        self.newest_id = self.newest_id.max(newest.id);
         self.identity = schema::identity(&self.parts.data_dir);
         if let Some(path) = set_aside {
             let problem =
@@ -264,6 +271,10 @@ impl Writer {
             self.parts.health.report(Place::InboxSetAside, problem);
         }
         Ok(())
+    }
+
+    fn unusable(&self, source: rusqlite::Error) -> OpenError {
+        OpenError::Database { path: self.parts.data_dir.join(schema::FILE_NAME), source }
     }
 }
 
@@ -308,12 +319,18 @@ fn append(
                 bytes = rest;
                 for record in Records::new(records) {
                     learn(&mut outcome.lessons, log.received(record)?, &record);
+                    outcome.newest_at_ns = Some(record.at_ns);
                 }
-                outcome.received += *messages as u64;
+                outcome.stored.messages += *messages as u64;
             }
-            Item::Sent(sent) => outcome.answers.push(log.sent(sent)?),
+            Item::Sent(sent) => {
+                outcome.answers.push(log.sent(sent)?);
+                outcome.newest_at_ns = Some(sent.at_ns);
+            }
             Item::Gap { at_ns, lost, reason } => {
                 log.gap(*at_ns, &GapDetail { lost: *lost, reason: reason.name().to_owned() })?;
+                outcome.stored.lose(*lost, *reason);
+                outcome.newest_at_ns = Some(*at_ns);
             }
             Item::Mark(mark) => outcome.answers.push(set_mark(transaction, mark)?),
             Item::Recode(recode) => {
@@ -350,6 +367,14 @@ mod tests {
     use crate::inbox::schema::FILE_NAME;
 
     fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, Follower) {
+        open_with(data_dir, &mut Ledger::default())
+    }
+
+    /// Opens a writer that nobody runs.
+    pub(super) fn open_with(
+        data_dir: &std::path::Path,
+        ledger: &mut Ledger,
+    ) -> (Writer, Arc<Queue>, Follower) {
         let queue = Arc::new(Queue::default());
         let (_sender, fallback) = watch::channel(Encoding::GB18030);
         let (_sender, limits) = watch::channel(Limits { max_bytes: u64::MAX, max_age: None });
@@ -364,7 +389,7 @@ mod tests {
             pulse: Pulse::unheard(),
             still_working: Box::new(|| ()),
         };
-        let (writer, progress) = Writer::open(parts).unwrap();
+        let (writer, progress) = Writer::open(parts, ledger).unwrap();
         (writer, queue, progress)
     }
 

@@ -4,6 +4,7 @@
 //! is the same counter, but it does not lag, costs one call a batch, and nix keeps the length that a control
 //! message once had, so that messages which come and go get truncated.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
@@ -21,11 +22,12 @@ use nix::sys::socket::{
     recvmmsg, sendmsg, setsockopt, sockopt,
 };
 use nix::sys::time::TimeSpec;
-use socket2::InterfaceIndexOrAddress;
+use socket2::{InterfaceIndexOrAddress, SockRef};
 
 use super::listener::Listener;
 use super::{Datagram, MAX_RECEIVED_BYTES, Wake, Way, as_family_of};
 use crate::clock;
+use crate::inbox::ledger::SocketDrops;
 
 /// How many datagrams one system call fetches at most.
 const BATCH_DATAGRAMS: usize = 64;
@@ -237,7 +239,7 @@ pub(crate) fn only_joined_groups(socket: &socket2::Socket, address: SocketAddr) 
 
 /// Joins a multicast group on an interface, by its number. May wait for whoever is changing interfaces.
 pub(crate) fn join(listener: &Listener, group: IpAddr, interface: u32) -> io::Result<()> {
-    let socket = socket2::SockRef::from(&listener.socket);
+    let socket = SockRef::from(&listener.socket);
     match group {
         // Through a socket for both families too: the kernel takes the options of IPv4 there as well.
         IpAddr::V4(group) => socket.join_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface)),
@@ -247,7 +249,7 @@ pub(crate) fn join(listener: &Listener, group: IpAddr, interface: u32) -> io::Re
 
 /// Leaves a multicast group on an interface, also where that interface is gone.
 pub(crate) fn leave(listener: &Listener, group: IpAddr, interface: u32) -> io::Result<()> {
-    let socket = socket2::SockRef::from(&listener.socket);
+    let socket = SockRef::from(&listener.socket);
     match group {
         IpAddr::V4(group) => socket.leave_multicast_v4_n(&group, &InterfaceIndexOrAddress::Index(interface)),
         IpAddr::V6(group) => socket.leave_multicast_v6(&group, interface),
@@ -272,18 +274,58 @@ impl MemInfo {
 nix::getsockopt_impl!(MemInfo, libc::SOL_SOCKET, libc::SO_MEMINFO, [u32; 9], sockopt::GetStruct<[u32; 9]>);
 
 /// The kernel's count of datagrams that a socket had no room for: 32 bits wide, and it wraps.
+///
+/// A socket that a service manager holds is known again by a mark that the last daemon has put on it: a random number in
+/// `SO_LINGER`, which means nothing to UDP (the kernel's `udp_lib_close` passes over it) and stays with the socket through all
+/// processes. Its cookie (`SO_COOKIE`) would not do, since it is used again after a reboot.
 #[derive(Debug)]
 pub(crate) struct Drops {
     socket: UdpSocket,
     seen: Mutex<u32>,
 }
 
+/// The largest mark, in the seconds of `SO_LINGER`: what a kernel of 32 bits can count in its shortest ticks.
+const MAX_MARK: u64 = 2_000_000;
+
 impl Drops {
-    /// Counts from now on: an inherited socket does not begin at 0.
-    pub(crate) fn from_now_on(socket: &UdpSocket) -> io::Result<Self> {
-        let drops = Self { socket: socket.try_clone()?, seen: Mutex::new(0) };
-        drops.take_new();
-        Ok(drops)
+    /// Counts from the socket's beginning on.
+    pub(crate) fn new(socket: &UdpSocket) -> io::Result<Self> {
+        Ok(Self { socket: socket.try_clone()?, seen: Mutex::new(0) })
+    }
+
+    /// Goes on from where the last daemon has counted to, by its ledger.
+    ///
+    /// A socket without a mark is new, or nobody has received on it yet, so all its drops are still to be counted. Of one
+    /// whose mark is not in the ledger, nobody knows which were counted: it begins anew.
+    pub(crate) fn go_on(&self, last: &[SocketDrops]) -> SocketDrops {
+        let mark = self.mark();
+        let known = last.iter().find(|known| mark == Some(known.mark) && known.mark > 0);
+        let drops = match (mark, known) {
+            (None, _) => 0,
+            (Some(_), Some(known)) => known.drops,
+            (Some(_), None) => self.read().unwrap_or(0),
+        };
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = drops;
+        SocketDrops { mark: known.map_or_else(|| self.put_mark(), |known| known.mark), drops }
+    }
+
+    /// Returns up to where they are counted, by the kernel's counter.
+    pub(crate) fn counted(&self) -> u32 {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mark(&self) -> Option<u32> {
+        let mark = SockRef::from(&self.socket).linger().ok().flatten()?;
+        Some(u32::try_from(mark.as_secs()).unwrap_or(0))
+    }
+
+    /// Puts a new mark on the socket, and returns it; 0 if it does not hold.
+    fn put_mark(&self) -> u32 {
+        // Its keys are random; no secret depends on it.
+        let random = RandomState::new().hash_one(std::process::id());
+        let mark = random % MAX_MARK + 1;
+        let put = SockRef::from(&self.socket).set_linger(Some(Duration::from_secs(mark)));
+        self.mark().filter(|there| put.is_ok() && u64::from(*there) == mark).unwrap_or(0)
     }
 
     /// Returns how many there are since the last time this was asked.
@@ -326,6 +368,34 @@ mod tests {
         }
         assert_eq!(dropped + received, 500);
         assert_eq!(listener.drops.take_new(), 0);
+    }
+
+    #[test]
+    fn a_socket_that_outlives_a_daemon_is_counted_on_where_that_one_stopped() {
+        let listener = Listener::open("127.0.0.1:0".parse().unwrap(), 4096).unwrap();
+        let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let flood = || (0..100).for_each(|_| assert!(peer.send_to(&[0; 1000], listener.local).is_ok()));
+        let daemon = || Drops::new(&listener.socket).unwrap();
+
+        flood();
+        let first = daemon();
+        let begun = first.go_on(&[]);
+        assert!(begun.mark > 0 && begun.drops == 0, "{begun:?}");
+        let before = first.take_new();
+        assert!(before > 0, "dropped before any daemon has run");
+        let noted = SocketDrops { drops: first.counted(), ..begun };
+
+        flood();
+        let second = daemon();
+        let other = SocketDrops { mark: noted.mark + 1, drops: 0 };
+        assert_eq!(second.go_on(&[other, noted]), noted);
+        assert_eq!(second.new_ones(), 100, "the buffer is full");
+
+        // Nobody knows how many of them another ledger has.
+        let third = daemon();
+        let anew = third.go_on(&[other]);
+        assert_eq!((u64::from(anew.drops), third.new_ones()), (before + 100, 0));
+        assert!(![noted.mark, 0].contains(&anew.mark), "the first ledger's mark would count them again");
     }
 
     #[test]

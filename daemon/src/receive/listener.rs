@@ -183,7 +183,7 @@ impl Listener {
     fn of(socket: Socket, granted_bytes: u64) -> io::Result<Self> {
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
-        let drops = Drops::from_now_on(&socket)?;
+        let drops = Drops::new(&socket)?;
         Ok(Self { socket, local, granted_bytes, drops })
     }
 

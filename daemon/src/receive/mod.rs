@@ -141,6 +141,10 @@ struct Reception {
 
 impl Reception {
     fn run(&mut self) {
+        // Also where no more comes, what a service manager's socket has dropped while there was no daemon gets its gap.
+        if let Err(error) = self.batch() {
+            self.fault(&error);
+        }
         loop {
             self.parts.pulse.beat();
             match self
@@ -234,12 +238,12 @@ impl Reception {
         if drops.new_ones() == 0 && self.pending.is_none() {
             return;
         }
-        let pending = &mut self.pending;
+        let (number, pending) = (self.number, &mut self.pending);
         self.parts.queue.intake(|intake| {
             // Under the lock of the books, so that each drop is in one of the two counters at every moment.
             let lost = drops.take_new();
             if lost > 0 {
-                intake.kernel_drops(lost);
+                intake.kernel_drops(number, lost, drops.counted());
                 pending.get_or_insert_with(|| (clock::now_ns(), 0)).1 += lost;
             }
             if let Some((seen_ns, lost)) = pending.take_if(|_| drained) {

@@ -14,6 +14,8 @@ use super::{Datagram, MAX_RECEIVED_BYTES, Wake};
 #[cfg(not(target_os = "linux"))]
 use super::{Way, as_family_of};
 use crate::clock;
+#[cfg(not(target_os = "linux"))]
+use crate::inbox::ledger::SocketDrops;
 
 /// How long a wait lasts at most before it looks whether it is to stop.
 const STOP_CHECK: Duration = Duration::from_millis(500);
@@ -147,8 +149,16 @@ pub(crate) struct Drops;
 
 #[cfg(not(target_os = "linux"))]
 impl Drops {
-    pub(crate) fn from_now_on(_socket: &UdpSocket) -> io::Result<Self> {
+    pub(crate) fn new(_socket: &UdpSocket) -> io::Result<Self> {
         Ok(Self)
+    }
+
+    pub(crate) fn go_on(&self, _last: &[SocketDrops]) -> SocketDrops {
+        SocketDrops::default()
+    }
+
+    pub(crate) fn counted(&self) -> u32 {
+        0
     }
 
     pub(crate) fn take_new(&self) -> u64 {

@@ -37,8 +37,12 @@ pub(crate) struct Unrecorded {
     give_up: Instant,
 }
 
-/// Sends what the parameters say, a datagram or several.
-pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Unrecorded, ErrorObject> {
+/// Sends what the parameters say, a datagram or several; `by` is the user who wants it.
+pub(crate) async fn send(
+    daemon: &Arc<Daemon>,
+    params: SendParams,
+    by: &str,
+) -> Result<Unrecorded, ErrorObject> {
     let target = target::find(daemon, &params).await?;
     let payload = payload::make(daemon, &params, target.peer)?;
     let parts = payload.datagrams.len();
@@ -51,7 +55,7 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Unr
             peer: target.peer,
             local: target.local(target.source),
             payload: bytes,
-            detail: SentDetail { encoding: payload.encoding.clone(), error: None },
+            detail: SentDetail { encoding: payload.encoding.clone(), error: None, by: Some(by.to_owned()) },
             stored: Some(stored),
         };
         match transmit(daemon, &target, item).await {
@@ -69,20 +73,35 @@ pub(crate) async fn send(daemon: &Arc<Daemon>, params: SendParams) -> Result<Unr
 }
 
 impl Unrecorded {
-    /// Waits until all of it is on record, and returns the entries as stored, one for each datagram.
-    pub(crate) async fn recorded(self) -> Result<Vec<Stored>, ErrorObject> {
-        let mut entries = Vec::with_capacity(self.entries.len());
+    /// Waits until all of it is on record, or it is known not to be.
+    pub(crate) async fn recorded(self) -> Recorded {
+        let (mut entries, mut is_whole) = (Vec::with_capacity(self.entries.len()), true);
         for (mut record, recorded) in self.entries {
-            record.id = match timeout_at(self.give_up, recorded).await {
-                Ok(Ok(id)) => id,
-                _ => return Err(not_recorded()),
-            };
+            match timeout_at(self.give_up, recorded).await {
+                Ok(Ok(id)) => record.id = id,
+                _ => is_whole = false,
+            }
             entries.push(record);
         }
-        match self.failure {
-            None => Ok(entries),
-            Some(failure) => Err(told_with_parts(failure, &entries, self.parts)),
-        }
+        let failure = match self.failure {
+            _ if !is_whole => Some(not_recorded()),
+            failure => failure.map(|failure| told_with_parts(failure, &entries, self.parts)),
+        };
+        Recorded { entries, failure }
+    }
+}
+
+/// What has become of a message.
+pub(crate) struct Recorded {
+    /// One for each datagram that was handed to the kernel; the id is 0 of what is not on record.
+    pub(crate) entries: Vec<Stored>,
+    failure: Option<ErrorObject>,
+}
+
+impl Recorded {
+    /// Returns the entries as stored, if everything went well.
+    pub(crate) fn complete(self) -> Result<Vec<Stored>, ErrorObject> {
+        self.failure.map_or(Ok(self.entries), Err)
     }
 }
 

@@ -20,7 +20,7 @@ pub(crate) use daemon::{Daemon, Refused};
 pub(crate) use daemon::{command_in, new_folder};
 pub(crate) use manager::Manager;
 pub(crate) use network::{Host, Network};
-pub(crate) use other_user::OtherUser;
+pub(crate) use other_user::{Account, OtherUser};
 pub(crate) use peer::Peer;
 use process::Process;
 pub(crate) use rpc::Rpc;

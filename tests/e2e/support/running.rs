@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -40,6 +40,16 @@ impl Running {
     #[track_caller]
     pub(crate) fn line(&mut self) -> String {
         self.lines.recv_timeout(DEADLINE).expect("a line from the program")
+    }
+
+    /// Waits for the next line that it prints; none at the end of its output.
+    #[track_caller]
+    pub(crate) fn next_line(&mut self) -> Option<String> {
+        match self.lines.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("neither a line nor the end of the program's output"),
+        }
     }
 
     /// Waits for the next line that it prints, and reads it as JSON.

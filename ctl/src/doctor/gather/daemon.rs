@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use udpchat_api::call::{Call, SelfTestParams, StatusParams};
-use udpchat_api::{Client, ClientError};
+use udpchat_api::{Client, ClientError, ErrorKind};
 use udpchat_config::{Environment, control_socket_candidates};
 
-use super::super::daemon::{Reach, Reached};
+use super::super::daemon::{ClosedDoor, Reach, Reached};
 use super::process;
-use crate::connect::{obstacle, owner_of_the_door};
+use crate::connect::obstacle;
+use crate::door::Door;
 
 /// How long a daemon that is well takes at most, its self-test included.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -22,11 +23,18 @@ pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
         match Client::connect(&path).await {
             Ok(mut client) => match questions(&mut client).await {
                 Ok(reached) => return (Reach::Reached(Box::new(reached)), Some(client)),
+                Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NotPermitted => {
+                    let why = format!("answers, and refuses: {}", error.message);
+                    closed_door.get_or_insert(ClosedDoor { path, why, advice: error.data.hint });
+                }
                 Err(error) => tried.push((path, error.to_string())),
             },
             Err(ClientError::NotPermitted { path, .. }) => {
-                let owner = owner_of_the_door(&path);
-                closed_door.get_or_insert((path, owner));
+                let door = Door::of(&path);
+                let owner = door.as_ref().map_or("another user", |door| door.owner.as_str());
+                let why = format!("may not be opened: it belongs to {owner}");
+                let advice = door.as_ref().map(Door::advice);
+                closed_door.get_or_insert(ClosedDoor { path, why, advice });
             }
             Err(ClientError::NoDaemon { path, source }) => tried.push((path, obstacle(&source))),
             Err(error) => tried.push((path, error.to_string())),
@@ -37,12 +45,14 @@ pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
 
 async fn questions(client: &mut Client) -> Result<Reached, ClientError> {
     let status = call(client, &StatusParams {}).await?;
-    let self_tests = match call(client, &SelfTestParams {}).await {
-        Ok(answer) => Some(answer.tests),
-        Err(ClientError::Refused(_)) => None,
+    let (self_tests, self_test_refused) = match call(client, &SelfTestParams {}).await {
+        Ok(answer) => (Some(answer.tests), None),
+        Err(ClientError::Refused(error)) => {
+            (None, Some(error).filter(|error| error.data.kind == ErrorKind::NotPermitted))
+        }
         Err(error) => return Err(error),
     };
-    Ok(Reached { status, self_tests })
+    Ok(Reached { status, self_tests, self_test_refused })
 }
 
 /// Calls a method of a daemon that may hang.

@@ -10,7 +10,7 @@ use super::Call;
 
 call! {
     /// Asks for the daemon's state.
-    StatusParams, "status" -> Status, {}
+    StatusParams, "status" for None => Status, {}
 }
 
 /// The daemon's state. The counters run from the start of the daemon and always balance:
@@ -39,6 +39,9 @@ pub struct Status {
     pub socket: PathBuf,
     /// The data directory.
     pub data_dir: PathBuf,
+    /// Where metrics are served over HTTP, with the real port; absent where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
     /// The receive buffer of the kernel.
     pub receive_buffer: ReceiveBuffer,
     /// What the kernel handed over.
@@ -54,6 +57,10 @@ pub struct Status {
     pub kernel_drops: u64,
     /// How many received datagrams were dropped, by reason.
     pub dropped: Dropped,
+    /// How many datagrams the last daemon had received, or counted as lost, and not brought into the log when it ended. The
+    /// log tells them in gaps, and they are in none of the other counters.
+    #[serde(default)]
+    pub lost_before: u64,
     /// Who may send, and who was refused.
     #[serde(default)]
     pub access: AccessStatus,
@@ -188,6 +195,9 @@ pub struct InboxStatus {
     pub removed: u64,
     /// How many received messages the default consumer has not read.
     pub unread: u64,
+    /// What is free for the daemon on the disk that it is on, in bytes; absent where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_free_bytes: Option<u64>,
 }
 
 /// The index of the inbox, by which filters skip what they do not look for.

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Call;
+use super::{Call, Role};
 
 call! {
     /// Asks who sends most: counts the received messages above an id, by peer.
-    TalkersParams, "talkers" -> TalkersAnswer, {
+    TalkersParams, "talkers" for Some(Role::Read) => TalkersAnswer, {
         /// Entries above this id; not given means as many of the newest as are looked at.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u64>,

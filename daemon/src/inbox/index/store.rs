@@ -10,6 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use super::clue::Evidence;
 use super::key::{MAX_FILTER_BITS_LOG2, Which};
 use super::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2};
+use crate::inbox::checksum::{self, step};
 
 /// The file's name in the data directory.
 pub(super) const FILE_NAME: &str = "index.db";
@@ -102,7 +103,7 @@ pub(super) struct State {
 }
 
 /// An entry by which a log is known again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Anchor {
     pub(crate) id: u64,
     pub(crate) at_ns: i64,
@@ -220,24 +221,10 @@ fn opened(salt: u64, table: Table, id: u64, sealed: &[u8]) -> Option<&[[u8; 8]]>
     (u64::from_le_bytes(*written) == sum(salt, table, id, words)).then_some(words)
 }
 
-/// Sums up a row. Each step can be undone, so a change in one word is always seen, others all but certainly; four
-/// sums side by side take a processor a quarter of the time.
+/// Sums up a row.
 fn sum(salt: u64, table: Table, id: u64, words: &[[u8; 8]]) -> u64 {
-    const FACTOR: u64 = 0x9fb2_1c65_1e98_df25;
-    let step = |sum: u64, word: u64| {
-        let sum = (sum ^ word).wrapping_mul(FACTOR);
-        sum ^ sum >> 32
-    };
     let begin = step(step(salt, id), table as u64 ^ (words.len() as u64) << 8);
-    let mut sums = [begin, begin ^ 1, begin ^ 2, begin ^ 3];
-    let (fours, rest) = words.as_chunks::<4>();
-    for four in fours {
-        for (sum, word) in sums.iter_mut().zip(four) {
-            *sum = step(*sum, u64::from_le_bytes(*word));
-        }
-    }
-    let rest = rest.iter().fold(begin, |sum, word| step(sum, u64::from_le_bytes(*word)));
-    sums.into_iter().fold(rest, step)
+    checksum::sum(begin, words)
 }
 
 /// Reads what is known of a block or of a segment.

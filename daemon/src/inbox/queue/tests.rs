@@ -1,6 +1,13 @@
 use super::*;
+use crate::inbox::SentDetail;
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5);
+
+fn messages(messages: u64) -> Dues {
+    let mut dues = Dues::default();
+    dues.messages = messages;
+    dues
+}
 
 fn receive(queue: &Queue, payload: &[u8]) {
     queue.intake(|intake| intake.datagram(1, PEER, None, payload));
@@ -19,7 +26,7 @@ fn what_does_not_fit_is_counted_and_leaves_a_gap_where_it_is_missing() {
     assert!(queue.take(&mut heap, None));
     assert!(matches!(heap.items.last(), Some(Item::Gap { lost: 3, reason: GapReason::QueueFull, .. })));
     let stored = heap.entries as u64 - 1;
-    queue.count_stored(stored);
+    queue.count_stored(&messages(stored), None);
     let books = queue.books();
     assert_eq!(books.received.datagrams, sent);
     assert_eq!((books.stored, books.dropped.queue_full, books.queued()), (sent - 3, 3, 0));
@@ -80,7 +87,7 @@ fn the_books_balance_at_every_step() {
     let mut heap = Heap::default();
     queue.take(&mut heap, None);
     assert_eq!(queue.books().queued(), 1, "taken is not stored");
-    queue.count_stored(1);
+    queue.count_stored(&messages(1), None);
     assert_eq!(queue.books().queued(), 0);
 }
 

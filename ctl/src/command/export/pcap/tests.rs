@@ -17,6 +17,7 @@ fn message(direction: Direction, peer: &str, local: Option<&str>, payload: &[u8]
         bytes: payload.len(),
         raw: Raw(payload.to_vec()),
         error: None,
+        by: None,
     }
 }
 

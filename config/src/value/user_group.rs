@@ -1,0 +1,158 @@
+//! Groups of users of this machine.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+
+use super::{ValueError, quoted};
+
+/// Names a group of users, as `/etc/group` or a directory service does; a number is a gid.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UserGroup {
+    /// By its name: 1 to 256 characters. Whether there is such a group shows when it is looked up.
+    Name(String),
+    /// By its number, which needs no look-up.
+    Gid(u32),
+}
+
+impl UserGroup {
+    /// The longest name, in characters; that of Active Directory.
+    const MAX_CHARACTERS: usize = 256;
+    const HINT: &str = "write the name of a group, or its number, for example \"udpchat\"";
+
+    /// Returns the group of those who may use the system's daemon.
+    pub(crate) fn of_the_system() -> Self {
+        Self::Name("udpchat".to_owned())
+    }
+
+    fn of_number(gid: u64) -> Result<Self, ValueError> {
+        // The last number means "no group" to the system's calls.
+        match u32::try_from(gid) {
+            Ok(gid) if gid != u32::MAX => Ok(Self::Gid(gid)),
+            _ => Err(ValueError::new(format!("group {gid} is out of range, 0 to 4294967294"), Self::HINT)),
+        }
+    }
+}
+
+impl FromStr for UserGroup {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Self::of_number(text.parse().unwrap_or(u64::MAX));
+        }
+        match flaw(text) {
+            None => Ok(Self::Name(text.to_owned())),
+            Some(flaw) => Err(ValueError::new(format!("group {} {flaw}", quoted(text)), Self::HINT)),
+        }
+    }
+}
+
+/// Tells what keeps a text from being the name of a group.
+fn flaw(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some("is empty".to_owned());
+    }
+    if text.chars().count() > UserGroup::MAX_CHARACTERS {
+        return Some(format!("is longer than {} characters", UserGroup::MAX_CHARACTERS));
+    }
+    if text.starts_with('-') {
+        return Some("starts with `-`".to_owned());
+    }
+    if text.trim() != text {
+        return Some("begins or ends with white space".to_owned());
+    }
+    let is_invisible = |c: &char| c.is_control() || c.general_category() == GeneralCategory::Format;
+    text.chars().find_map(|character| match character {
+        // What separates fields and members in /etc/group.
+        ':' | ',' => Some(format!("contains `{character}`")),
+        _ if is_invisible(&character) => {
+            Some(format!("contains the invisible character U+{:04X}", u32::from(character)))
+        }
+        _ => None,
+    })
+}
+
+impl fmt::Display for UserGroup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.pad(name),
+            Self::Gid(gid) => gid.fmt(f),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for UserGroup {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UserGroupVisitor)
+    }
+}
+
+struct UserGroupVisitor;
+
+impl Visitor<'_> for UserGroupVisitor {
+    type Value = UserGroup;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a group")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<UserGroup, E> {
+        text.parse().map_err(ValueError::into_serde)
+    }
+
+    fn visit_i64<E: Error>(self, gid: i64) -> Result<UserGroup, E> {
+        let gid = u64::try_from(gid).map_err(|_| E::invalid_value(Unexpected::Signed(gid), &self))?;
+        self.visit_u64(gid)
+    }
+
+    fn visit_u64<E: Error>(self, gid: u64) -> Result<UserGroup, E> {
+        UserGroup::of_number(gid).map_err(ValueError::into_serde)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers_are_told_apart() {
+        let name = |text: &str| UserGroup::Name(text.to_owned());
+        for (text, group) in [
+            ("udpchat", name("udpchat")),
+            ("domain users", name("domain users")),
+            (r"CORP\ops", name(r"CORP\ops")),
+            ("7up", name("7up")),
+            ("值班", name("值班")),
+            ("0", UserGroup::Gid(0)),
+            ("4294967294", UserGroup::Gid(4_294_967_294)),
+        ] {
+            let parsed: UserGroup = text.parse().unwrap();
+            assert_eq!(parsed, group);
+            assert_eq!(parsed.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_group_is_refused_with_its_reason() {
+        for (text, reason) in [
+            ("", "is empty"),
+            (&*"张".repeat(257), "longer than 256"),
+            ("-x", "starts with `-`"),
+            (" users", "white space"),
+            ("users\n", "white space"),
+            ("a:b", "contains `:`"),
+            ("a,b", "contains `,`"),
+            ("a\u{1b}b", "U+001B"),
+            ("a\u{202e}b", "U+202E"),
+            ("4294967295", "out of range"),
+            ("99999999999999999999999", "out of range"),
+        ] {
+            let error = text.parse::<UserGroup>().unwrap_err();
+            assert!(error.to_string().contains(reason), "{text:?}: {error}");
+            assert!(error.hint().unwrap().contains("udpchat"));
+        }
+    }
+}
