@@ -211,8 +211,8 @@ struct PeerTable {
 impl Root {
     fn into_layer(self, source: &Source<'_>) -> Layer {
         let (Table(inbox), Table(text), Table(log)) = (self.inbox, self.text, self.log);
-        let (Table(access), Table(control), Table(metrics), Table(peers)) =
-            (self.access, self.control, self.metrics, self.peers);
+        let (Table(access), Table(control)) = (self.access, self.control);
+        let (Table(metrics), Table(peers)) = (self.metrics, self.peers);
         let path = |field: Field<AbsolutePath>| -> Option<Setting<PathBuf>> {
             source.locate(field).map(|setting| setting.map(|path| path.0))
         };

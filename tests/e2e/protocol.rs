@@ -26,8 +26,8 @@ const VARYING: [&str; 11] = [
     "data_dir",
     "receive_buffer",
     "wal_bytes",
-    "disk_free_bytes",
     "by",
+    "disk_free_bytes",
 ];
 
 /// A daemon and bob as the text supposes them.

@@ -87,9 +87,9 @@ fn nothing_set_gives_the_promised_defaults() {
     assert_eq!(*settings.log.format, LogFormat::Text);
     assert_eq!(*settings.log.messages_per_second, 100);
     assert!(settings.access.allow.is_empty() && settings.access.deny.is_empty());
-    assert_eq!(settings.metrics.listen.socket_address(), None);
     assert!(settings.control.read.is_empty() && settings.control.send.is_empty());
     assert!(settings.control.admin.is_empty());
+    assert_eq!(settings.metrics.listen.socket_address(), None);
     assert!(settings.peers.is_empty() && settings.files.is_empty());
     assert!(settings.listing().iter().all(|(_, _, origin)| origin == "default"));
 
