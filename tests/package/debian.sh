@@ -111,7 +111,7 @@ reload_and_restart() {
 upgrade_under_load() {
     local before socket sent
     before=$(property MainPID udpchatd)
-    socket=$(property InvocationID udpchatd.socket)
+    socket=$(property ActiveEnterTimestampMonotonic udpchatd.socket)
     load
     sleep 1
     point "the package is upgraded beside 4,000 datagrams a second" install_deb "$work/two.deb"
@@ -123,11 +123,12 @@ upgrade_under_load() {
     point "the daemon was restarted" differ "$(property MainPID udpchatd)" "$before"
     point "it is the program that the package brought" \
         not prints deleted in_machine readlink "/proc/$(property MainPID udpchatd)/exe"
-    point "the socket was not restarted" same "$(property InvocationID udpchatd.socket)" "$socket"
+    point "the socket was not restarted" same "$(property ActiveEnterTimestampMonotonic udpchatd.socket)" "$socket"
+    point "it is still systemd that holds the port" active udpchatd.socket
     eventually prints "load $((sent - 1))" ctl inbox -n 1 || true
-    in_machine udpchatctl export >"$work/export"
+    in_machine udpchatctl export >"$work/export" || true
     point "none of $sent datagrams is lost, none is there twice" eval "python3 '$here/load.py' missing $sent <'$work/export'"
-    saw "$(python3 "$here/load.py" missing "$sent" <"$work/export")"
+    saw "$(python3 "$here/load.py" missing "$sent" <"$work/export" || true)"
 }
 
 changed_socket() {
