@@ -152,7 +152,7 @@ administrators_decisions() {
     point "it stays masked" same "$(in_machine systemctl is-enabled udpchatd.service udpchatd.socket | sort -u)" masked
     in_machine systemctl unmask udpchatd.socket udpchatd.service 2>/dev/null
     in_machine systemctl enable --now udpchatd.socket udpchatd.service 2>/dev/null
-    point "the changed configuration is kept" prints big5 in_machine cat /etc/udpchat/config.toml
+    point "the changed configuration is kept" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
     # Without the socket unit the daemon binds by itself.
     in_machine systemctl disable --now udpchatd.socket udpchatd.service 2>/dev/null
     in_machine systemctl mask udpchatd.socket 2>/dev/null
@@ -206,7 +206,7 @@ removal() {
     point "nothing is left in /run" not exists /run/udpchat
     point "the configuration and the inbox stay" in_machine test -e /etc/udpchat/config.toml -a -e /var/lib/udpchat/inbox.db
     point "it installs again" install_deb "$deb"
-    point "and has its configuration" prints big5 in_machine cat /etc/udpchat/config.toml
+    point "and has its configuration" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
     point "and its messages" prints mended ctl inbox -n 5
     point "the package is purged while it runs" apt purge udpchat
     point "the configuration and the inbox are gone" not eval "exists /etc/udpchat || exists /var/lib/udpchat"

@@ -18,7 +18,7 @@ part_tarball() {
     before=$(property ActiveEnterTimestampMonotonic udpchatd.socket)
     point "run again, it upgrades and restarts" prints "restarted" in_machine /root/unpacked/install.sh
     point "the socket stays open meanwhile" same "$(property ActiveEnterTimestampMonotonic udpchatd.socket)" "$before"
-    point "the changed configuration is kept" prints big5 in_machine cat /etc/udpchat/config.toml
+    point "the changed configuration is kept" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
     point "the service runs" active udpchatd.service
     point "an unknown word shows how to use it" ends_with 2 in_machine /root/unpacked/install.sh --help
     point "install.sh --uninstall removes it" in_machine /root/unpacked/install.sh --uninstall
