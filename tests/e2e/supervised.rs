@@ -117,11 +117,15 @@ pub(crate) struct Hang(Child);
 
 impl Hang {
     pub(crate) fn of(daemon: &Daemon, thread: &str, calls: &str) -> Self {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
-        let named =
+        let named = |task: &std::path::PathBuf| {
             // Others may end meanwhile.
-            |task: &std::path::PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread);
-        let task = tasks.map(|task| task.unwrap().path()).find(named).unwrap();
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread)
+        };
+        // A thread names itself, a moment after its start.
+        let task = eventually("the thread", || {
+            let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+            tasks.map(|task| task.unwrap().path()).find(named)
+        });
         let mut strace = Command::new("strace");
         let inject = format!("inject={calls}:delay_enter=600000000");
         strace.args(["-qq", "-o", "/dev/null", "-e", &inject, "-p"]).arg(task.file_name().unwrap());

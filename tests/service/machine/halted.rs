@@ -10,6 +10,8 @@ use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::support::eventually;
+
 /// How soon it is noticed that a halted thread was killed.
 const REAPED_AFTER: Duration = Duration::from_millis(20);
 
@@ -73,11 +75,13 @@ fn innermost_number(status: &str) -> Option<u32> {
 
 /// Finds a thread of a process of a machine by its name; returns the host's number of it and the machine's.
 pub(super) fn find_thread(machine: u32, process: u32, name: &str) -> (u32, u32) {
-    let tasks = fs::read_dir(format!("/proc/{}/task", number_here(machine, process))).unwrap();
     let named =
         |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
-    let task =
-        tasks.map(|task| task.unwrap().path()).find(named).unwrap_or_else(|| panic!("no thread {name}"));
+    // A thread names itself, a moment after its start.
+    let task = eventually(&format!("the thread {name}"), || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", number_here(machine, process))).unwrap();
+        tasks.map(|task| task.unwrap().path()).find(named)
+    });
     let here = task.file_name().unwrap().to_str().unwrap().parse().unwrap();
     let there = innermost_number(&fs::read_to_string(task.join("status")).unwrap()).unwrap();
     (here, there)
