@@ -102,12 +102,14 @@ as() {
 connect() {
     unshare --net sleep infinity &
     outside=$!
-    eventually differ "$(readlink /proc/self/ns/net)" "$(readlink "/proc/$outside/ns/net")"
+    eventually has_own_network "$outside"
     from_outside ip link add host0 type veth peer name host0 netns "$machine"
     from_outside sh -c 'ip link set lo up; ip address add 192.0.2.1/30 dev host0; ip link set host0 up'
     nsenter --target "$machine" --net \
         sh -c 'ip link set lo up; ip address add 192.0.2.2/30 dev host0; ip link set host0 up'
 }
+
+has_own_network() { differ "$(readlink /proc/self/ns/net)" "$(readlink "/proc/$1/ns/net")"; }
 
 # Runs a command of the host in that network: from_outside COMMAND...
 from_outside() { nsenter --target "$outside" --net -- "$@"; }
