@@ -75,7 +75,7 @@ fn socket_and_inbox_are_private_from_the_first_moment_whatever_the_umask() {
 #[test]
 fn a_socket_for_groups_is_as_open_as_they_need_from_the_first_moment_whatever_the_umask() {
     let (own, another) = (nix::unistd::getegid().as_raw(), 4_000_000_001);
-    for _ in 0..scaled(3, 50) {
+    for _ in 0..scaled(6, 50) {
         for umask in ["000", "022", "077"] {
             assert_modes_under(umask, &[own], 0o660, 0o755);
             assert_modes_under(umask, &[own, another], 0o666, 0o755);

@@ -111,7 +111,7 @@ reload_and_restart() {
 upgrade_under_load() {
     local before socket sent
     before=$(property MainPID udpchatd)
-    socket=$(property InvocationID udpchatd.socket)
+    socket=$(property ActiveEnterTimestampMonotonic udpchatd.socket)
     load
     sleep 1
     point "the package is upgraded beside 4,000 datagrams a second" install_deb "$work/two.deb"
@@ -123,11 +123,12 @@ upgrade_under_load() {
     point "the daemon was restarted" differ "$(property MainPID udpchatd)" "$before"
     point "it is the program that the package brought" \
         not prints deleted in_machine readlink "/proc/$(property MainPID udpchatd)/exe"
-    point "the socket was not restarted" same "$(property InvocationID udpchatd.socket)" "$socket"
+    point "the socket was not restarted" same "$(property ActiveEnterTimestampMonotonic udpchatd.socket)" "$socket"
+    point "it is still systemd that holds the port" active udpchatd.socket
     eventually prints "load $((sent - 1))" ctl inbox -n 1 || true
-    in_machine udpchatctl export >"$work/export"
+    in_machine udpchatctl export >"$work/export" || true
     point "none of $sent datagrams is lost, none is there twice" eval "python3 '$here/load.py' missing $sent <'$work/export'"
-    saw "$(python3 "$here/load.py" missing "$sent" <"$work/export")"
+    saw "$(python3 "$here/load.py" missing "$sent" <"$work/export" || true)"
 }
 
 changed_socket() {
@@ -151,7 +152,7 @@ administrators_decisions() {
     point "it stays masked" same "$(in_machine systemctl is-enabled udpchatd.service udpchatd.socket | sort -u)" masked
     in_machine systemctl unmask udpchatd.socket udpchatd.service 2>/dev/null
     in_machine systemctl enable --now udpchatd.socket udpchatd.service 2>/dev/null
-    point "the changed configuration is kept" prints big5 in_machine cat /etc/udpchat/config.toml
+    point "the changed configuration is kept" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
     # Without the socket unit the daemon binds by itself.
     in_machine systemctl disable --now udpchatd.socket udpchatd.service 2>/dev/null
     in_machine systemctl mask udpchatd.socket 2>/dev/null
@@ -205,7 +206,7 @@ removal() {
     point "nothing is left in /run" not exists /run/udpchat
     point "the configuration and the inbox stay" in_machine test -e /etc/udpchat/config.toml -a -e /var/lib/udpchat/inbox.db
     point "it installs again" install_deb "$deb"
-    point "and has its configuration" prints big5 in_machine cat /etc/udpchat/config.toml
+    point "and has its configuration" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
     point "and its messages" prints mended ctl inbox -n 5
     point "the package is purged while it runs" apt purge udpchat
     point "the configuration and the inbox are gone" not eval "exists /etc/udpchat || exists /var/lib/udpchat"

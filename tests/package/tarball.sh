@@ -15,10 +15,10 @@ part_tarball() {
     point "a message from another machine arrives" message_arrives "hello tar"
     in_machine sh -c 'echo "[text]" >/etc/udpchat/config.toml; echo "fallback = \"big5\"" >>/etc/udpchat/config.toml'
     local before
-    before=$(property InvocationID udpchatd.socket)
+    before=$(property ActiveEnterTimestampMonotonic udpchatd.socket)
     point "run again, it upgrades and restarts" prints "restarted" in_machine /root/unpacked/install.sh
-    point "the socket stays open meanwhile" same "$(property InvocationID udpchatd.socket)" "$before"
-    point "the changed configuration is kept" prints big5 in_machine cat /etc/udpchat/config.toml
+    point "the socket stays open meanwhile" same "$(property ActiveEnterTimestampMonotonic udpchatd.socket)" "$before"
+    point "the changed configuration is kept" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
     point "the service runs" active udpchatd.service
     point "an unknown word shows how to use it" ends_with 2 in_machine /root/unpacked/install.sh --help
     point "install.sh --uninstall removes it" in_machine /root/unpacked/install.sh --uninstall
