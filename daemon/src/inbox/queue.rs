@@ -119,10 +119,19 @@ struct State {
     ledger: Ledger,
     /// Datagrams lost at the end of the heap, which have no entry there yet, since it was full.
     lost: Vec<Lost>,
-    /// Whether the writer lets entries gather: then it is not woken by each.
-    gathering: bool,
+    writer: Waits,
     nudged: bool,
     closed: bool,
+}
+
+/// What the writer waits for. To wake nobody is a system call too, so it is woken only by what it waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Waits {
+    #[default]
+    Not,
+    ForAny,
+    /// It lets entries gather.
+    ForMany,
 }
 
 /// Datagrams lost for one reason, and when the first was; at most one of each reason waits for its entry.
@@ -174,7 +183,7 @@ impl Queue {
         let mut state = self.lock();
         let out = fill(&mut Intake { state: &mut state });
         state.ledger.note();
-        self.wake(&state);
+        self.wake(&mut state);
         out
     }
 
@@ -204,7 +213,7 @@ impl Queue {
         state.flush_gaps();
         state.heap.sent_bytes += item.payload.len();
         state.heap.push(Item::Sent(item));
-        self.wake(&state);
+        self.wake(&mut state);
         Ok(error)
     }
 
@@ -224,7 +233,7 @@ impl Queue {
             return Err(Full);
         }
         state.heap.push(item);
-        self.wake(&state);
+        self.wake(&mut state);
         Ok(())
     }
 
@@ -240,20 +249,21 @@ impl Queue {
         let mut state = self.wait_for_entries(patience);
         state.nudged = false;
         if streaming && began.elapsed() < GATHER {
-            state.gathering = true;
+            state.writer = Waits::ForMany;
             (state, _) = self
                 .filled
                 .wait_timeout_while(state, GATHER, |state| !state.is_ready())
                 .unwrap_or_else(PoisonError::into_inner);
-            state.gathering = false;
         }
+        state.writer = Waits::Not;
         state.flush_gaps();
         std::mem::swap(&mut state.heap, heap);
         !(heap.items.is_empty() && state.closed)
     }
 
     fn wait_for_entries(&self, patience: Option<Duration>) -> MutexGuard<'_, State> {
-        let state = self.lock();
+        let mut state = self.lock();
+        state.writer = Waits::ForAny;
         let in_vain = |state: &mut State| state.is_empty() && !state.closed && !state.nudged;
         let Some(patience) = patience else {
             return self.filled.wait_while(state, in_vain).unwrap_or_else(PoisonError::into_inner);
@@ -321,8 +331,15 @@ impl Queue {
         state.closed
     }
 
-    fn wake(&self, state: &State) {
-        if !state.is_empty() && (!state.gathering || state.is_ready()) {
+    fn wake(&self, state: &mut State) {
+        let is_awaited = match state.writer {
+            Waits::Not => false,
+            Waits::ForAny => !state.is_empty(),
+            Waits::ForMany => state.is_ready(),
+        };
+        if is_awaited {
+            // What it waits for stays there until it takes it.
+            state.writer = Waits::Not;
             self.filled.notify_all();
         }
     }

@@ -64,6 +64,23 @@ fn a_stream_gathers_and_whoever_waits_ends_that() {
 }
 
 #[test]
+fn a_writer_is_woken_once_and_by_what_it_waits_for() {
+    let queue = Queue::default();
+    let woken_by = |waits, event: &dyn Fn()| {
+        queue.lock().writer = waits;
+        event();
+        queue.lock().writer == Waits::Not
+    };
+    let mark = || MarkItem { consumer: String::new(), read_id: 1, stored: None };
+    assert!(!woken_by(Waits::ForAny, &|| queue.intake(|intake| intake.denied(1))));
+    assert!(woken_by(Waits::ForAny, &|| receive(&queue, b"first")));
+    assert!(!woken_by(Waits::ForMany, &|| receive(&queue, b"second")));
+    assert!(woken_by(Waits::ForMany, &|| queue.mark(Box::new(mark())).unwrap()));
+    queue.take(&mut Heap::default(), None);
+    assert_eq!(queue.lock().writer, Waits::Not, "it has what it waited for");
+}
+
+#[test]
 fn runs_end_where_a_transaction_may_end() {
     let queue = Queue::default();
     (0..RUN_MESSAGES + 1).for_each(|_| receive(&queue, b""));
