@@ -58,9 +58,11 @@ impl BackupError {
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                     Some("the inbox itself is damaged; a daemon that is started on it sets it aside")
                 }
-                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                     Some("run it as root or as the daemon's user")
                 }
+                // A daemon was killed in the midst of bringing it to another schema: only who may write can undo that.
+                Some(ErrorCode::ReadOnly) => Some("start the daemon on it first"),
                 _ => None,
             },
             Self::Unsound(_) => Some("try again; if it comes to the same, please report it"),
@@ -92,7 +94,8 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), BackupError> {
     target.finish()?;
     let Copied { entries, newest_id, bytes } = copied;
     let (size, path) = (ByteSize::b(bytes).display().iec(), target.path().to_string_lossy());
-    let line = format!("{entries} entries, the newest #{newest_id}, {size}: {}\n", safe::one_line(&path));
+    let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    let line = format!("{entries}, the newest #{newest_id}, {size}: {}\n", safe::one_line(&path));
     io::stdout()
         .write_all(line.as_bytes())
         .map_err(|source| BackupError::System { what: "the backup is made, but cannot be told of", source })

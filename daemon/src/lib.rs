@@ -169,7 +169,6 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
     let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
-    let mut ledger = Ledger::open(&settings.data_dir, &health);
     let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
@@ -181,7 +180,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         pulse: watchdog.pulse("the writer of the inbox"),
         still_working: Box::new(supervisor::still_starting),
     };
-    let (writer, progress) = Writer::open(parts, &mut ledger)?;
+    let (writer, progress, ledger) = Writer::open(parts, || Ledger::open(&settings.data_dir, &health))?;
     carry_over(ledger, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),

@@ -218,12 +218,12 @@ impl Theirs {
     fn copied_by_both(&self, case: &str) {
         let by_root = self.folder().join(format!("root-{case}"));
         let line = backup(&self.folder(), &by_root).ok();
-        assert!(line.starts_with("1 entries, the newest #1, "), "{line}");
+        assert!(line.starts_with("1 entry, the newest #1, "), "{line}");
         assert_eq!(fs::metadata(&by_root).unwrap().uid(), 0);
         self.nothing_is_roots(case);
         let own = self.folder().join(format!("own-{case}"));
         let line = ran(&mut Self::command(&self.other, &["--backup", own.to_str().unwrap()])).ok();
-        assert!(line.starts_with("1 entries, the newest #1, "), "{line}");
+        assert!(line.starts_with("1 entry, the newest #1, "), "{line}");
         self.nothing_is_roots(case);
         for copy in [by_root, own] {
             assert_eq!(texts(&restored(&copy).entries()), ["theirs"], "{case}");

@@ -82,10 +82,12 @@ fn there_are_five_folders_beside_hidden_ones() {
     );
 }
 
-/// Lists the names of what is in a folder, without those of other kinds of files.
+/// Lists the names of what is in a folder, without those of other kinds of files and of folders that hold only such.
 fn modules_in(folder: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let modules = entries.filter(|path| path.is_dir() || path.extension().is_some_and(|end| end == "rs"));
+    let entries = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let is_code = |path: &PathBuf| path.extension().is_some_and(|end| end == "rs");
+    let has_code = |path: &PathBuf| entries(path).any(|path| is_code(&path));
+    let modules = entries(folder).filter(|path| if path.is_dir() { has_code(path) } else { is_code(path) });
     let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
     modules.map(stem).filter(|name| name != "main" && name != "mod").collect()
 }

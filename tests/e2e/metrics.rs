@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{DEADLINE, Daemon, Peer, available, eventually, new_folder};
 
 /// Every metric without a label of its own, and where the status has the same number.
-const SAME: [(&str, &str); 27] = [
+const SAME: [(&str, &str); 28] = [
     ("udpchat_log_lines_lost_total", "/log_lines_lost"),
     ("udpchat_received_datagrams_total", "/received/datagrams"),
     ("udpchat_received_bytes_total", "/received/bytes"),
@@ -20,6 +20,7 @@ const SAME: [(&str, &str); 27] = [
     ("udpchat_dropped_datagrams_total{reason=\"queue_full\"}", "/dropped/queue_full"),
     ("udpchat_dropped_datagrams_total{reason=\"own\"}", "/dropped/own"),
     ("udpchat_kernel_drops_total", "/kernel_drops"),
+    ("udpchat_lost_before_datagrams", "/lost_before"),
     ("udpchat_queued_datagrams", "/queued"),
     ("udpchat_queue_bytes", "/queue/bytes"),
     ("udpchat_queue_max_bytes", "/queue/max_bytes"),

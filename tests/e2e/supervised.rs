@@ -119,7 +119,8 @@ impl Hang {
     pub(crate) fn of(daemon: &Daemon, thread: &str, calls: &str) -> Self {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
         let named =
-            |task: &std::path::PathBuf| std::fs::read_to_string(task.join("comm")).unwrap().trim() == thread;
+            // Others may end meanwhile.
+            |task: &std::path::PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread);
         let task = tasks.map(|task| task.unwrap().path()).find(named).unwrap();
         let mut strace = Command::new("strace");
         let inject = format!("inject={calls}:delay_enter=600000000");

@@ -103,6 +103,11 @@ fn reception(text: &mut Text, status: &Status) {
         "Datagrams that the kernel dropped, because its receive buffer was full.",
         status.kernel_drops,
     );
+    text.gauge(
+        "lost_before_datagrams",
+        "Datagrams that the last daemon had in hand when it ended, and did not store; the log has gaps for them.",
+        status.lost_before,
+    );
     text.gauge("queued_datagrams", "Received datagrams on their way to the inbox.", status.queued);
     text.gauge("queue_bytes", "What waits in the queue before the inbox.", status.queue.bytes);
     text.gauge("queue_max_bytes", "What the queue before the inbox holds at most.", status.queue.max_bytes);
@@ -128,7 +133,11 @@ fn inbox(text: &mut Text, status: &Status) {
     let inbox = status.inbox;
     text.gauge("inbox_entries", "Entries in the inbox.", inbox.entries);
     text.gauge("inbox_oldest_id", "The id of the oldest entry, 0 without any.", inbox.oldest_id);
-    text.gauge("inbox_newest_id", "The id of the newest entry, 0 without any.", inbox.newest_id);
+    text.gauge(
+        "inbox_newest_id",
+        "The id of the newest entry that there is or was, 0 in a new inbox.",
+        inbox.newest_id,
+    );
     text.gauge(
         "inbox_unread_messages",
         "Received messages that the consumer `default` has not read.",

@@ -108,11 +108,6 @@ impl Ledger {
         ledger
     }
 
-    /// Returns the newest entry that the last daemon knew to be durable; 0 where nothing is known.
-    pub(super) fn last_id(&self) -> u64 {
-        self.last.newest.id
-    }
-
     /// Finds out what the last daemon owed and the log has not got. From here on the log is what it is now.
     pub(super) fn compare(&mut self, log: &Connection) -> rusqlite::Result<()> {
         if let Some(held) = held_behind(log, self.last.newest)? {

@@ -95,28 +95,42 @@ pub(crate) struct Opened {
     pub(crate) set_aside: Option<PathBuf>,
 }
 
+/// What a running daemon knows of the inbox that it has open.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Known {
+    /// The newest entry's id; 0 where nothing is known.
+    pub(crate) newest_id: u64,
+    /// Device and inode of the file.
+    pub(crate) identity: Option<(u64, u64)>,
+}
+
 /// Opens the inbox of a data directory for writing, makes it where there is none, and brings an older one to this
 /// version; `still_working` is called now and then while that takes long.
 ///
-/// A damaged file is set aside under another name and a new one begun, behind `newest_id` where a running daemon knows
-/// that (0 otherwise); a newer one, or one of another program, is refused and not touched.
+/// A damaged file is set aside under another name and a new one begun, behind the newest entry that a running daemon
+/// knows of; a newer one, or one of another program, is refused and not touched.
 pub(crate) fn open_behind(
     data_dir: &Path,
-    newest_id: u64,
+    known: Known,
     still_working: &dyn Fn(),
 ) -> Result<Opened, OpenError> {
     let path = data_dir.join(FILE_NAME);
     let open = || -> Result<Connection, OpenError> {
-        begin::begin_if_none(&path, newest_id)
+        begin::begin_if_none(&path, known.newest_id)
             .map_err(|source| OpenError::Database { path: path.clone(), source })?;
         prepare(&path, still_working)
     };
-    let opened = match header(&path)? {
+    // Closing the file would release every lock that SQLite holds on it in this process (fcntl(2)), so one that is open
+    // already is not looked into.
+    let is_open = known.identity.is_some() && known.identity == identity(data_dir);
+    let header = if is_open { Header::Ours { has_log: true } } else { header(&path)? };
+    let opened = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
         Header::Damaged => Err(OpenError::Damaged { path: path.clone() }),
-        Header::None => aside::set_strays_aside(&path).and_then(|()| open()),
-        Header::Ours { has_log: false } => aside::set_strays_aside(&path).and_then(|()| open()),
+        Header::None | Header::Ours { has_log: false } => {
+            aside::set_strays_aside(&path).and_then(|()| open())
+        }
         Header::Ours { has_log: true } => open(),
     };
     match opened {
@@ -132,7 +146,7 @@ pub(crate) fn open_behind(
 /// Opens the inbox of a data directory as a daemon does that knows nothing of it yet.
 #[cfg(test)]
 pub(crate) fn open(data_dir: &Path) -> Result<Opened, OpenError> {
-    open_behind(data_dir, 0, &|| ())
+    open_behind(data_dir, Known::default(), &|| ())
 }
 
 /// Opens the inbox for reading only.

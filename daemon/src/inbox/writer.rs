@@ -29,7 +29,7 @@ use super::reader::{Reader, read_mark};
 use super::recode;
 use super::record::{Record, Records};
 use super::retention::Limits;
-use super::schema::{self, OpenError};
+use super::schema::{self, Known, OpenError};
 use super::speech::{Lessons, Speech};
 use crate::causes;
 use crate::health::{Health, Place};
@@ -101,8 +101,13 @@ struct Outcome {
 
 impl Writer {
     /// Opens the inbox, compares it with what the last daemon has left in the ledger, and tells how far it is durable.
-    pub(crate) fn open(parts: Parts, ledger: &mut Ledger) -> Result<(Self, Follower), OpenError> {
-        let opened = schema::open_behind(&parts.data_dir, ledger.last_id(), &parts.still_working)?;
+    ///
+    /// The ledger, which may have to be made, is opened only once the inbox was not refused.
+    pub(crate) fn open(
+        parts: Parts,
+        open_ledger: impl FnOnce() -> Ledger,
+    ) -> Result<(Self, Follower, Ledger), OpenError> {
+        let opened = schema::open_behind(&parts.data_dir, Known::default(), &parts.still_working)?;
         let (progress, followers) = progress::channel();
         let mut writer = Self {
             parts,
@@ -117,9 +122,10 @@ impl Writer {
             given_up: false,
         };
         writer.settle(opened.set_aside)?;
+        let mut ledger = open_ledger();
         ledger.compare(&writer.connection).map_err(|source| writer.unusable(source))?;
         writer.publish();
-        Ok((writer, followers))
+        Ok((writer, followers, ledger))
     }
 
     /// Stores what comes through the queue until that is closed and empty; returns how many entries were given up.
@@ -251,7 +257,8 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
-        let opened = schema::open_behind(&self.parts.data_dir, self.newest_id, &self.parts.still_working)?;
+        let known = Known { newest_id: self.newest_id, identity: self.identity };
+        let opened = schema::open_behind(&self.parts.data_dir, known, &self.parts.still_working)?;
         self.connection = opened.connection;
         self.upkeep.begin_anew();
         self.parts.reader.reopen();
@@ -367,14 +374,15 @@ mod tests {
     use crate::inbox::schema::FILE_NAME;
 
     fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, Follower) {
-        open_with(data_dir, &mut Ledger::default())
+        let (writer, queue, progress, _ledger) = open_with(data_dir, Ledger::default);
+        (writer, queue, progress)
     }
 
     /// Opens a writer that nobody runs.
     pub(super) fn open_with(
         data_dir: &std::path::Path,
-        ledger: &mut Ledger,
-    ) -> (Writer, Arc<Queue>, Follower) {
+        open_ledger: impl FnOnce() -> Ledger,
+    ) -> (Writer, Arc<Queue>, Follower, Ledger) {
         let queue = Arc::new(Queue::default());
         let (_sender, fallback) = watch::channel(Encoding::GB18030);
         let (_sender, limits) = watch::channel(Limits { max_bytes: u64::MAX, max_age: None });
@@ -389,8 +397,8 @@ mod tests {
             pulse: Pulse::unheard(),
             still_working: Box::new(|| ()),
         };
-        let (writer, progress) = Writer::open(parts, ledger).unwrap();
-        (writer, queue, progress)
+        let (writer, progress, ledger) = Writer::open(parts, open_ledger).unwrap();
+        (writer, queue, progress, ledger)
     }
 
     #[test]

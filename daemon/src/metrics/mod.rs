@@ -21,7 +21,8 @@ use crate::control;
 use crate::daemon::Daemon;
 use crate::health::Place;
 
-/// How many connections may be open at once. More of them wait in the kernel, whose queue is bounded too.
+/// How many connections may be open at once. More of them wait in the kernel, whose queue is bounded too (128, by the
+/// standard library).
 const MAX_CONNECTIONS: usize = 16;
 
 /// How long to wait after accepting failed, for want of file descriptors, say.

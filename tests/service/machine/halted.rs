@@ -74,7 +74,8 @@ fn innermost_number(status: &str) -> Option<u32> {
 /// Finds a thread of a process of a machine by its name; returns the host's number of it and the machine's.
 pub(super) fn find_thread(machine: u32, process: u32, name: &str) -> (u32, u32) {
     let tasks = fs::read_dir(format!("/proc/{}/task", number_here(machine, process))).unwrap();
-    let named = |task: &PathBuf| fs::read_to_string(task.join("comm")).unwrap().trim_end() == name;
+    let named =
+        |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim_end() == name);
     let task =
         tasks.map(|task| task.unwrap().path()).find(named).unwrap_or_else(|| panic!("no thread {name}"));
     let here = task.file_name().unwrap().to_str().unwrap().parse().unwrap();

@@ -104,7 +104,7 @@ fn a_migrated_inbox_says_its_version_in_the_file_itself_and_where_it_begins() {
     let folder = tempfile::tempdir().unwrap();
     of_schema_1(folder.path(), 20);
     let calls = std::cell::Cell::new(0);
-    let opened = open_behind(folder.path(), 0, &|| calls.set(calls.get() + 1)).unwrap();
+    let opened = open_behind(folder.path(), Known::default(), &|| calls.set(calls.get() + 1)).unwrap();
     assert!(calls.get() > 2, "whoever watches the start hears of it");
     let head = fs::read(database(folder.path())).unwrap();
     assert_eq!(head[60..64], SCHEMA_VERSION.to_be_bytes());
@@ -150,7 +150,8 @@ fn a_log_begun_behind_another_goes_on_with_its_ids_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..3 {
         // Only the first one begins it.
-        let opened = open_behind(folder.path(), 500, &|| ()).unwrap();
+        let opened =
+            open_behind(folder.path(), Known { newest_id: 500, ..Known::default() }, &|| ()).unwrap();
         assert_eq!(bounds(&opened.connection), (501, 500));
     }
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (501, 500));

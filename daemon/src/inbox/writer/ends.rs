@@ -199,8 +199,8 @@ impl World {
 
 /// Begins a daemon; returns what it tells as lost too.
 fn begin(data_dir: &Path) -> (Arc<Queue>, Writer, u64) {
-    let mut ledger = Ledger::open(data_dir, &Arc::default());
-    let (writer, queue, _progress) = open_with(data_dir, &mut ledger);
+    let (writer, queue, _progress, mut ledger) =
+        open_with(data_dir, || Ledger::open(data_dir, &Arc::default()));
     ledger.follow(|last| last.first().copied().unwrap_or_default());
     let lost = queue.carry_over(ledger);
     (queue, writer, lost)
@@ -228,6 +228,46 @@ proptest! {
         world.take(&Step::End(End::Kill));
         world.take(&Step::End(End::Stop));
     }
+}
+
+#[test]
+fn what_has_become_a_gap_is_not_told_again_by_an_older_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::begin(folder.path());
+    world.take(&Step::Batch { messages: 3, unwanted: 0 });
+    world.take(&Step::End(End::Kill));
+    world.take(&Step::Store);
+    fs::write(world.books(), &world.pages[0]).unwrap();
+    assert_eq!(begin(folder.path()).2, 0);
+}
+
+#[test]
+fn a_page_behind_whose_entry_some_were_removed_is_not_believed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::begin(folder.path());
+    world.take(&Step::Drops(10));
+    world.take(&Step::Place);
+    world.take(&Step::Store);
+    world.take(&Step::Batch { messages: 1, unwanted: 0 });
+    world.take(&Step::Store);
+    world.take(&Step::Remove);
+    // It knows of no entry, only of how the log began.
+    fs::write(world.books(), &world.pages[1]).unwrap();
+    assert_eq!(begin(folder.path()).2, 0);
+}
+
+#[test]
+fn the_page_goes_on_with_each_transaction_so_that_what_is_removed_does_not_matter() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = World::begin(folder.path());
+    world.take(&Step::Batch { messages: 2, unwanted: 0 });
+    let mut heap = Heap::default();
+    world.queue.take(&mut heap, None);
+    world.take(&Step::Batch { messages: 3, unwanted: 0 });
+    let outcome = world.writer.commit(&heap.items, &heap.bytes).unwrap();
+    world.writer.tell(&mut heap.items, outcome);
+    world.take(&Step::Remove);
+    assert_eq!(begin(folder.path()).2, 3);
 }
 
 #[test]

@@ -1,0 +1,90 @@
+#!/bin/sh
+# Installs udpchat from the folder that this script is in, or removes it again.
+#
+#   ./install.sh                 below /usr/local, with the user and group `udpchat`
+#   ./install.sh --uninstall     removes it; keeps the configuration, the inbox and the user
+#
+# PREFIX=/opt/udpchat puts it elsewhere. With DESTDIR=/some/folder it is only put there, as for a package: no user is
+# made and no service is spoken to. Run again with a newer release, it upgrades.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+PREFIX=${PREFIX:-/usr/local}
+DESTDIR=${DESTDIR:-}
+config=$DESTDIR/etc/udpchat/config.toml
+
+say() { echo "udpchat: $*"; }
+has() { command -v "$1" >/dev/null 2>&1; }
+systemd_runs() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
+
+# Lists what is installed, as paths below the prefix.
+files() { (cd "$here" && find bin lib share -type f | sort); }
+
+# Puts one file in its place, at once: a daemon that starts meanwhile finds the old one or the new one.
+put() {
+    mkdir -p "$(dirname "$2")"
+    case $2 in
+        # Units name their programs by full paths.
+        */systemd/*) sed "s|/usr/bin/|$PREFIX/bin/|g" "$1" >"$2.new" ;;
+        *) cp "$1" "$2.new" ;;
+    esac
+    if [ -x "$1" ]; then chmod 755 "$2.new"; else chmod 644 "$2.new"; fi
+    mv -f "$2.new" "$2"
+}
+
+add_user() {
+    if has systemd-sysusers; then
+        systemd-sysusers "$here/lib/sysusers.d/udpchat.conf"
+    elif getent passwd udpchat >/dev/null; then
+        :
+    elif has useradd; then
+        useradd --system --user-group --home-dir /var/lib/udpchat --no-create-home --shell /usr/sbin/nologin \
+            --comment udpchat udpchat
+    elif has adduser; then
+        # As busybox has it.
+        addgroup -S udpchat
+        adduser -S -D -H -h /var/lib/udpchat -s /sbin/nologin -G udpchat udpchat
+    else
+        say "neither systemd-sysusers nor useradd nor adduser is here: make the user and group \`udpchat\` yourself" >&2
+    fi
+}
+
+install_all() {
+    if [ -z "$DESTDIR" ]; then add_user; fi
+    files | while read -r file; do put "$here/$file" "$DESTDIR$PREFIX/$file"; done
+    if [ -e "$config" ]; then
+        say "$config stays as it is; what a new one would say is in $PREFIX/share/doc/udpchat/config"
+    else
+        put "$here/etc/udpchat/config.toml" "$config"
+    fi
+    if systemd_runs; then
+        systemctl daemon-reload
+        if systemctl --quiet is-active udpchatd.service; then
+            # The socket unit stays, with the port: what arrives meanwhile waits in it.
+            systemctl restart udpchatd.service
+            say "upgraded and restarted"
+        else
+            say "installed; \`systemctl enable --now udpchatd.socket udpchatd.service\` starts it now and at boot"
+        fi
+    elif [ -z "$DESTDIR" ]; then
+        say "installed; services for other supervisors are in $PREFIX/share/doc/udpchat/examples"
+    fi
+}
+
+uninstall() {
+    if systemd_runs && [ -e "$PREFIX/lib/systemd/system/udpchatd.service" ]; then
+        # The socket first, or traffic would start the service again.
+        systemctl disable --now udpchatd.socket udpchatd.service || true
+    fi
+    files | while read -r file; do rm -f "$DESTDIR$PREFIX/$file"; done
+    # Folders that were made for it alone.
+    find "$DESTDIR$PREFIX/share/doc/udpchat" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+    if systemd_runs; then systemctl daemon-reload; fi
+    say "removed; /etc/udpchat, /var/lib/udpchat and the user \`udpchat\` stay"
+}
+
+case ${1:-} in
+    "") install_all ;;
+    --uninstall) uninstall ;;
+    *) sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"; exit 2 ;;
+esac
