@@ -169,3 +169,25 @@ pub(super) async fn refused(daemon: &Daemon, caller: &Caller, method: Option<&st
         warn!(user = &*by.user, uid = by.uid, pid = by.pid, method, "refused: {}", why.message);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_one_kind_has_used_up_is_there_for_the_others() {
+        // Where nobody hears it, nothing is counted.
+        let audit = Arc::<Audit>::default();
+        assert!(!audit.admits(Kind::Refused, 2));
+        let everything = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+        let _heard = tracing::subscriber::set_default(everything);
+        assert_eq!([2, 2, 2, 2].map(|limit| audit.admits(Kind::Sent, limit)), [true, true, false, false]);
+        assert!(!audit.admits(Kind::Sent, 0), "a limit of 0 logs none, and counts none");
+        for kind in [Kind::Read, Kind::Recoded, Kind::Refused] {
+            assert!(audit.admits(kind, 2), "{kind:?}");
+        }
+        assert_eq!(audit.of(Kind::Sent).left_out, 2);
+        audit.conclude();
+        assert_eq!(audit.of(Kind::Sent).left_out, 0);
+    }
+}
