@@ -11,6 +11,7 @@
 
 mod access;
 mod any_datagram;
+mod audit;
 mod backup;
 mod bad_use;
 mod chat;
