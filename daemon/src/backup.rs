@@ -6,21 +6,19 @@
 
 mod target;
 
-use std::ffi::OsString;
-use std::future::poll_fn;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use udpchat_api::safe;
 
 use crate::inbox::schema::{self, FILE_NAME, OpenError};
+use crate::service::Signals;
 use crate::{LOCK_NAME, lock};
 use target::Target;
 
@@ -42,8 +40,8 @@ pub(crate) enum BackupError {
     Unsound(String),
     #[error("interrupted; there is no backup")]
     Interrupted,
-    #[error("{what}")]
-    System { what: &'static str, source: io::Error },
+    #[error("the backup is made, but cannot be told of")]
+    Untold(#[source] io::Error),
 }
 
 impl BackupError {
@@ -66,7 +64,7 @@ impl BackupError {
                 _ => None,
             },
             Self::Unsound(_) => Some("try again; if it comes to the same, please report it"),
-            Self::Write { .. } | Self::Interrupted | Self::System { .. } => None,
+            Self::Write { .. } | Self::Interrupted | Self::Untold(_) => None,
         }
     }
 }
@@ -81,13 +79,14 @@ struct Copied {
 }
 
 /// Copies the inbox of a data directory, and prints what the copy holds.
-pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), BackupError> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| BackupError::System { what: "cannot start", source })?;
+pub(crate) fn run(
+    runtime: Runtime,
+    signals: Signals,
+    data_dir: &Path,
+    file: &Path,
+) -> Result<(), BackupError> {
     let target = Target::begin(file)?;
-    let copied = runtime.block_on(copy_unless_told_to_stop(data_dir, &target));
+    let copied = runtime.block_on(copy_unless_told_to_stop(signals, data_dir, &target));
     // A copy that was given up may still be at it; it ends with the process.
     runtime.shutdown_background();
     let copied = copied?;
@@ -96,28 +95,20 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), BackupError> {
     let (size, path) = (ByteSize::b(bytes).display().iec(), target.path().to_string_lossy());
     let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
     let line = format!("{entries}, the newest #{newest_id}, {size}: {}\n", safe::one_line(&path));
-    io::stdout()
-        .write_all(line.as_bytes())
-        .map_err(|source| BackupError::System { what: "the backup is made, but cannot be told of", source })
+    io::stdout().write_all(line.as_bytes()).map_err(BackupError::Untold)
 }
 
 /// Copies, shows how far it is, and gives up when the process is told to.
-async fn copy_unless_told_to_stop(data_dir: &Path, target: &Target) -> Result<Copied, BackupError> {
-    let watched = |source| BackupError::System { what: "cannot watch for signals", source };
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let mut signals = Vec::new();
-    for kind in kinds {
-        signals.push(signal(kind).map_err(watched)?);
-    }
-    let told = poll_fn(|context| {
-        let told = signals.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
-        if told { Poll::Ready(()) } else { Poll::Pending }
-    });
+async fn copy_unless_told_to_stop(
+    mut signals: Signals,
+    data_dir: &Path,
+    target: &Target,
+) -> Result<Copied, BackupError> {
     let (from, to) = (data_dir.to_owned(), target.part().to_owned());
     let copying = spawn_blocking(move || copy(&from, &to));
     tokio::select! {
         copied = show_progress(copying, data_dir, target.part()) => copied,
-        () = told => Err(BackupError::Interrupted),
+        () = signals.any() => Err(BackupError::Interrupted),
     }
 }
 
@@ -209,9 +200,7 @@ fn file_bytes(path: &Path) -> u64 {
 }
 
 fn log_of(inbox: &Path) -> PathBuf {
-    let mut name = OsString::from(inbox);
-    name.push("-wal");
-    PathBuf::from(name)
+    schema::suffixed(inbox, "-wal")
 }
 
 fn path_as_text(path: &Path) -> Result<&str, BackupError> {

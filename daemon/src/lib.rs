@@ -145,7 +145,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
     if let Some(file) = flags.backup() {
-        return Ok(backup::run(&settings.data_dir, file)?);
+        let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
+        return Ok(backup::run(runtime, signals, &settings.data_dir, file)?);
     }
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;

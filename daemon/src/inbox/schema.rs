@@ -306,7 +306,8 @@ pub(crate) fn identity(data_dir: &Path) -> Option<(u64, u64)> {
     Some((metadata.dev(), metadata.ino()))
 }
 
-fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+/// Returns a path with a suffix behind its name, as SQLite names what lies beside a database.
+pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
