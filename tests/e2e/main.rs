@@ -41,6 +41,7 @@ mod retention;
 mod roles;
 mod safe_text;
 mod sending;
+mod socket_file;
 mod supervised;
 mod support;
 mod surroundings;

@@ -15,7 +15,7 @@ const LOAD: u32 = 4_000;
 fn assert_failed_for_the_configuration(machine: &Machine) {
     machine.until(SERVICE, "ActiveState", |state| state == "failed");
     assert_eq!(machine.show(SERVICE, "ExecMainStatus"), "2");
-    let status = machine.systemctl(&["status", "--no-pager", SERVICE]).fails();
+    let status = machine.systemctl(&["status", "--no-pager", SERVICE]).refused();
     assert!(status.contains("error: /etc/udpchat/config.toml:1:1: unknown key `lisen`"), "{status}");
     assert!(status.contains("hint: did you mean `listen`?"), "{status}");
     let line = machine.journal_line("unknown key `lisen`");
@@ -26,7 +26,7 @@ fn assert_failed_for_the_configuration(machine: &Machine) {
 #[track_caller]
 fn assert_mended(machine: &Machine) {
     machine.write(CONFIGURATION, "");
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     machine.udp().send_to(b"4000000000", ("127.0.0.1", PORT)).unwrap();
     eventually("the datagram", || machine.inbox().numbers().contains(&4_000_000_000).then_some(()));
 }
@@ -41,7 +41,7 @@ fn refusals(machine: &Machine) -> usize {
 fn a_mistake_in_the_configuration_ends_the_service_until_it_is_mended() {
     let Some(machine) = Machine::boot() else { return };
     machine.write(CONFIGURATION, MISTAKE);
-    machine.systemctl(&["start", SERVICE]).fails();
+    machine.systemctl(&["start", SERVICE]).refused();
     assert_failed_for_the_configuration(&machine);
     // Longer than RestartSec=.
     thread::sleep(Duration::from_secs(2));
@@ -52,11 +52,11 @@ fn a_mistake_in_the_configuration_ends_the_service_until_it_is_mended() {
 #[test]
 fn traffic_does_not_start_a_refused_daemon_again_and_again() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
     sender.wait_for(100);
     machine.write(CONFIGURATION, MISTAKE);
-    machine.systemctl(&["restart", SERVICE]).fails();
+    machine.systemctl(&["restart", SERVICE]).refused();
     assert_failed_for_the_configuration(&machine);
     machine.until(SOCKET, "ActiveState", |state| state == "inactive");
     let refused = refusals(&machine);
@@ -85,11 +85,11 @@ fn a_daemon_that_ends_again_and_again_is_not_started_for_ever() {
     let Some(machine) = Machine::boot() else { return };
     // Well, but without having received anything: nothing but the limit ends this.
     machine.edit(SERVICE, "[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/bin/true\n");
-    machine.systemctl(&["start", SOCKET]).ok();
+    machine.systemctl(&["start", SOCKET]).done();
     let sender = machine.send_numbers(100);
     machine.until(SOCKET, "Result", |result| result == "trigger-limit-hit");
-    machine.run(&["rm", "-r", "/etc/systemd/system/udpchatd.service.d"]).ok();
-    machine.systemctl(&["daemon-reload"]).ok();
+    machine.run(&["rm", "-r", "/etc/systemd/system/udpchatd.service.d"]).done();
+    machine.systemctl(&["daemon-reload"]).done();
     assert_mended(&machine);
     drop(sender);
 }
@@ -98,8 +98,8 @@ fn a_daemon_that_ends_again_and_again_is_not_started_for_ever() {
 fn a_daemon_that_dies_at_each_start_is_tried_until_it_can_and_its_port_stays_open() {
     let Some(machine) = Machine::boot() else { return };
     // In the place of its lock; the daemon ends with status 1, as with a disk that is not there.
-    machine.run(&["mkdir", "/var/lib/udpchat/lock"]).ok();
-    machine.systemctl(&["start", SERVICE]).fails();
+    machine.run(&["mkdir", "/var/lib/udpchat/lock"]).done();
+    machine.systemctl(&["start", SERVICE]).refused();
     let sender = machine.send_numbers(50);
     let began = Instant::now();
     // In the full campaign longer than the interval of the limit.
@@ -107,7 +107,7 @@ fn a_daemon_that_dies_at_each_start_is_tried_until_it_can_and_its_port_stays_ope
     let attempts: f64 = machine.show(SERVICE, "NRestarts").parse().unwrap();
     assert!(attempts >= 3.0 && attempts / began.elapsed().as_secs_f64() <= 2.0, "{attempts}");
     assert_eq!(machine.show(SOCKET, "ActiveState"), "active");
-    machine.run(&["rmdir", "/var/lib/udpchat/lock"]).ok();
+    machine.run(&["rmdir", "/var/lib/udpchat/lock"]).done();
     machine.serves();
     let sent = sender.stop();
     eventually("all that has waited", || (machine.inbox().count() == sent).then_some(()));
@@ -118,11 +118,11 @@ fn a_daemon_that_dies_at_each_start_is_tried_until_it_can_and_its_port_stays_ope
 #[test]
 fn many_quick_restarts_beside_traffic_close_nothing() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
     let (restarts, began) = (scaled(40, 100), Instant::now());
     for _ in 0..restarts {
-        machine.systemctl(&["restart", SERVICE]).ok();
+        machine.systemctl(&["restart", SERVICE]).done();
     }
     let each = began.elapsed() / u32::try_from(restarts).unwrap();
     eprintln!("{restarts} restarts of {each:?}");
@@ -136,7 +136,7 @@ fn many_quick_restarts_beside_traffic_close_nothing() {
 #[test]
 fn a_daemon_that_is_killed_again_and_again_comes_back() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
     for _ in 0..scaled(20, 200) {
         // It may just not be there.

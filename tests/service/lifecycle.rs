@@ -16,7 +16,7 @@ fn said(lines: &[Value]) -> Vec<(&str, &str)> {
 #[test]
 fn the_service_starts_tells_how_it_is_and_stops() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     // It counts as started only when it serves.
     let status = machine.status();
     assert_eq!(status["pid"].to_string(), machine.show(SERVICE, "MainPID"));
@@ -24,7 +24,7 @@ fn the_service_starts_tells_how_it_is_and_stops() {
     assert_eq!(machine.show(SERVICE, "StatusText"), "Receiving on [::]:7788: 0 messages stored, 0 lost");
     machine.udp().send_to(b"hello", ("127.0.0.1", crate::machine::PORT)).unwrap();
     machine.until(SERVICE, "StatusText", |text| text.contains("1 messages stored"));
-    machine.systemctl(&["stop", SOCKET, SERVICE]).ok();
+    machine.systemctl(&["stop", SOCKET, SERVICE]).done();
     assert_eq!(
         (&*machine.show(SERVICE, "ActiveState"), &*machine.show(SERVICE, "Result")),
         ("inactive", "success")
@@ -41,13 +41,13 @@ fn the_service_starts_tells_how_it_is_and_stops() {
 #[test]
 fn the_daemon_runs_as_its_own_user_in_places_that_are_its_own() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
-    let stat = |path: &str| machine.run(&["stat", "--format=%U:%G %a", path]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
+    let stat = |path: &str| machine.run(&["stat", "--format=%U:%G %a", path]).done();
     assert_eq!(stat("/var/lib/udpchat"), "udpchat:udpchat 700\n");
     assert_eq!(stat("/var/lib/udpchat/inbox.db"), "udpchat:udpchat 600\n");
     assert_eq!(stat("/run/udpchat/control.sock"), "udpchat:udpchat 660\n");
     let process = format!("/proc/{}/status", machine.serves());
-    let status = machine.run(&["cat", &process]).ok();
+    let status = machine.run(&["cat", &process]).done();
     for line in ["CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(status.contains(line), "{status}");
     }
@@ -58,7 +58,7 @@ fn the_journal_has_levels_and_one_time() {
     let Some(machine) = Machine::boot() else { return };
     // More than the kernel grants without privileges.
     machine.write(CONFIGURATION, "listen = ['[::]:7788', '127.0.0.1:7799']\nreceive_buffer = '1GiB'\n");
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     machine.udp().send_to(b"a line\nof two", ("127.0.0.1", crate::machine::PORT)).unwrap();
     machine.journal_line("received id=1");
     let lines = machine.journal(&[]);
@@ -77,29 +77,29 @@ fn the_journal_has_levels_and_one_time() {
 #[test]
 fn a_reload_takes_what_it_can_and_a_refused_one_fails_and_says_why() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
     machine.write(CONFIGURATION, "[peers.bob]\naddress = '127.0.0.1:9'\n");
-    machine.systemctl(&["reload", SERVICE]).ok();
-    assert!(machine.ctl(&["--json", "peers"]).ok().contains("\"bob\""));
+    machine.systemctl(&["reload", SERVICE]).done();
+    assert!(machine.ctl(&["--json", "peers"]).done().contains("\"bob\""));
 
     machine.write(CONFIGURATION, "lisen = []\n");
-    machine.systemctl(&["reload", SERVICE]).fails();
+    machine.systemctl(&["reload", SERVICE]).refused();
     let why = machine.journal_line("unknown key `lisen`");
     assert_eq!(why["PRIORITY"], "4", "{why:#}");
     assert_eq!(machine.serves(), process, "the daemon goes on as it was");
-    assert!(machine.ctl(&["--json", "peers"]).ok().contains("\"bob\""));
+    assert!(machine.ctl(&["--json", "peers"]).done().contains("\"bob\""));
     machine.write(CONFIGURATION, "");
-    machine.systemctl(&["reload", SERVICE]).ok();
+    machine.systemctl(&["reload", SERVICE]).done();
     eventually("the peer to be gone", || {
-        (!machine.ctl(&["--json", "peers"]).ok().contains("\"bob\"")).then_some(())
+        (!machine.ctl(&["--json", "peers"]).done().contains("\"bob\"")).then_some(())
     });
 }
 
 #[test]
 fn what_was_received_is_there_after_the_machine_was_switched_off_and_on() {
     let Some(mut machine) = Machine::boot() else { return };
-    machine.systemctl(&["enable", "--now", SERVICE]).ok();
+    machine.systemctl(&["enable", "--now", SERVICE]).done();
     let peer = machine.udp();
     for number in 0..100 {
         peer.send_to(number.to_string().as_bytes(), ("127.0.0.1", crate::machine::PORT)).unwrap();

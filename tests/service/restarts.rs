@@ -23,11 +23,11 @@ fn settled(machine: &Machine, sent: u64) -> Account {
 #[test]
 fn restarts_beside_traffic_lose_nothing() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
     for _ in 0..scaled(10, 100) {
         sender.wait_for(BETWEEN);
-        machine.systemctl(&["restart", SERVICE]).ok();
+        machine.systemctl(&["restart", SERVICE]).done();
     }
     let sent = sender.stop();
     assert_eq!(settled(&machine, sent), Account { there: sent, ..Account::default() });
@@ -37,7 +37,7 @@ fn restarts_beside_traffic_lose_nothing() {
 #[test]
 fn kills_beside_traffic_lose_what_was_in_hand_and_nothing_at_the_port() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let kills = scaled(10, 100);
     let (sender, mut process) = (machine.send_numbers(LOAD), machine.serves());
     for _ in 0..kills {

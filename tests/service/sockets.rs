@@ -18,7 +18,7 @@ fn is_handed_over(machine: &Machine) -> bool {
 #[test]
 fn the_first_datagram_starts_the_daemon_which_receives_it() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SOCKET]).ok();
+    machine.systemctl(&["start", SOCKET]).done();
     assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive");
     machine.udp().send_to(b"7", ("127.0.0.1", PORT)).unwrap();
     machine.serves();
@@ -29,11 +29,11 @@ fn the_first_datagram_starts_the_daemon_which_receives_it() {
 #[test]
 fn the_first_command_starts_the_daemon_which_answers_it() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SOCKET]).ok();
-    assert!(machine.ctl(&["version"]).ok().contains("udpchatd"));
+    machine.systemctl(&["start", SOCKET]).done();
+    assert!(machine.ctl(&["version"]).done().contains("udpchatd"));
     assert!(is_handed_over(&machine));
-    machine.systemctl(&["stop", SERVICE]).ok();
-    assert!(machine.ctl(&["version"]).ok().contains("udpchatd"), "the socket outlives the daemon");
+    machine.systemctl(&["stop", SERVICE]).done();
+    assert!(machine.ctl(&["version"]).done().contains("udpchatd"), "the socket outlives the daemon");
 }
 
 #[test]
@@ -41,32 +41,32 @@ fn socket_and_service_may_start_in_either_order_or_at_once() {
     let Some(machine) = Machine::boot() else { return };
     for order in [&[SOCKET, SERVICE][..], &[SERVICE, SOCKET]] {
         for unit in order {
-            machine.systemctl(&["start", unit]).ok();
+            machine.systemctl(&["start", unit]).done();
         }
         assert_receives(&machine);
         assert!(is_handed_over(&machine), "{order:?}");
-        machine.systemctl(&[&["stop"], order].concat()).ok();
+        machine.systemctl(&[&["stop"], order].concat()).done();
         assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive", "{order:?}");
-        machine.systemctl(&[&["start"], order].concat()).ok();
+        machine.systemctl(&[&["start"], order].concat()).done();
         assert_receives(&machine);
         assert!(is_handed_over(&machine), "{order:?}");
-        machine.systemctl(&["stop", SOCKET, SERVICE]).ok();
+        machine.systemctl(&["stop", SOCKET, SERVICE]).done();
     }
 }
 
 #[test]
 fn a_service_that_is_stopped_alone_is_started_by_what_comes_next() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
-    machine.systemctl(&["stop", SERVICE]).ok();
+    machine.systemctl(&["stop", SERVICE]).done();
     assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive");
     machine.udp().send_to(b"5", ("127.0.0.1", PORT)).unwrap();
     machine.serves_anew(process);
-    machine.systemctl(&["stop", SOCKET, SERVICE]).ok();
+    machine.systemctl(&["stop", SOCKET, SERVICE]).done();
     machine.udp().send_to(b"6", ("127.0.0.1", PORT)).unwrap();
     assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive", "with both stopped nobody listens");
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     assert_receives(&machine);
     assert_eq!(machine.inbox().numbers(), [5, 1]);
 }
@@ -74,11 +74,11 @@ fn a_service_that_is_stopped_alone_is_started_by_what_comes_next() {
 #[test]
 fn without_the_socket_unit_the_daemon_binds_by_itself() {
     let Some(machine) = Machine::boot() else { return };
-    machine.systemctl(&["mask", SOCKET]).ok();
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["mask", SOCKET]).done();
+    machine.systemctl(&["start", SERVICE]).done();
     assert_receives(&machine);
     let process = machine.serves();
-    machine.systemctl(&["restart", SERVICE]).ok();
+    machine.systemctl(&["restart", SERVICE]).done();
     assert_ne!(machine.serves(), process);
     assert_receives(&machine);
     machine.kill("KILL");
@@ -86,9 +86,9 @@ fn without_the_socket_unit_the_daemon_binds_by_itself() {
     machine.serves();
     assert_receives(&machine);
     // And the unit takes over again.
-    machine.systemctl(&["stop", SERVICE]).ok();
-    machine.systemctl(&["unmask", SOCKET]).ok();
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["stop", SERVICE]).done();
+    machine.systemctl(&["unmask", SOCKET]).done();
+    machine.systemctl(&["start", SERVICE]).done();
     assert_receives(&machine);
     assert!(is_handed_over(&machine));
 }
@@ -98,28 +98,28 @@ fn a_socket_unit_that_fails_does_not_keep_the_daemon_from_serving() {
     let Some(machine) = Machine::boot() else { return };
     // An address that no machine has, as `[::]` is on a kernel without IPv6.
     machine.edit(SOCKET, "[Socket]\nListenDatagram=\nListenDatagram=192.0.2.1:7788\n");
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     assert_eq!(machine.show(SOCKET, "ActiveState"), "failed");
     assert_receives(&machine);
-    machine.systemctl(&["restart", SERVICE]).ok();
+    machine.systemctl(&["restart", SERVICE]).done();
     assert_receives(&machine);
 }
 
 #[test]
 fn without_ipv6_it_receives_over_ipv4() {
     let Some(machine) = Machine::boot() else { return };
-    machine.run(&["sysctl", "--write", "net.ipv6.conf.all.disable_ipv6=1"]).ok();
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.run(&["sysctl", "--write", "net.ipv6.conf.all.disable_ipv6=1"]).done();
+    machine.systemctl(&["start", SERVICE]).done();
     assert!(is_handed_over(&machine), "the address of the unit can be had all the same");
     assert_receives(&machine);
-    machine.systemctl(&["stop", SOCKET, SERVICE]).ok();
+    machine.systemctl(&["stop", SOCKET, SERVICE]).done();
     // As on a kernel without it: the daemon cannot even make such a socket.
-    machine.systemctl(&["mask", SOCKET]).ok();
+    machine.systemctl(&["mask", SOCKET]).done();
     machine.edit(
         SERVICE,
         "[Service]\nRestrictAddressFamilies=\nRestrictAddressFamilies=AF_INET AF_UNIX AF_NETLINK\n",
     );
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     assert_eq!(machine.status()["listen"], serde_json::json!(["0.0.0.0:7788"]));
     assert_receives(&machine);
 }

@@ -41,7 +41,7 @@ fn the_end_to_end_tests_pass_in_the_sandbox_of_the_unit() {
     let program = end_to_end_tests();
     let Some(machine) = Machine::boot() else { return };
     // Not `/tmp`, which the sandbox replaces by an empty one.
-    machine.run(&["mkdir", "/srv/t"]).ok();
+    machine.run(&["mkdir", "/srv/t"]).done();
     let mut tests = machine.command(&[program.to_str().unwrap()]);
     for (name, _) in LEFT_OUT {
         tests.args(["--skip", name]);
@@ -53,7 +53,7 @@ fn the_end_to_end_tests_pass_in_the_sandbox_of_the_unit() {
     let ran = tests.env("UDPCHAT_UNDER_UNIT", "1").env("TMPDIR", "/srv/t").output().unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(ran.status.success(), "{said}\n{}", String::from_utf8_lossy(&ran.stderr));
-    let units = machine.run(&["journalctl", "--output=cat", "--grep=^Started udpchat-test-"]).ok();
+    let units = machine.run(&["journalctl", "--output=cat", "--grep=^Started udpchat-test-"]).done();
     let result = said.lines().find(|line| line.starts_with("test result")).unwrap();
     eprintln!("{result}; {} daemons in the sandbox", units.lines().count());
     assert!(units.lines().count() > 100, "the daemons were not in the sandbox");

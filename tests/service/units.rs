@@ -30,7 +30,7 @@ fn the_service_is_exposed_as_little_as_promised() {
 fn systemd_has_nothing_to_say_against_the_units() {
     // In a machine, where what the units name is installed.
     let Some(machine) = Machine::boot() else { return };
-    machine.run(&["mkdir", "-p", "/run/user/0"]).ok();
+    machine.run(&["mkdir", "-p", "/run/user/0"]).done();
     for (manager, folder) in [("--system", "system"), ("--user", "user")] {
         for unit in [SERVICE, crate::machine::SOCKET] {
             let path = format!("/usr/lib/systemd/{folder}/{unit}");

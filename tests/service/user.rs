@@ -1,7 +1,7 @@
 //! The units of one user, under that user's own manager.
 
-use crate::machine::{Machine, PORT, Ran};
-use crate::support::eventually;
+use crate::machine::{Machine, PORT};
+use crate::support::{Ran, eventually};
 
 /// A machine with a user whose manager runs without a login.
 struct Ann {
@@ -12,9 +12,9 @@ struct Ann {
 impl Ann {
     fn new() -> Option<Self> {
         let machine = Machine::boot()?;
-        machine.run(&["useradd", "--create-home", "ann"]).ok();
-        let uid = machine.run(&["id", "--user", "ann"]).ok().trim().to_owned();
-        machine.systemctl(&["start", &format!("user@{uid}.service")]).ok();
+        machine.run(&["useradd", "--create-home", "ann"]).done();
+        let uid = machine.run(&["id", "--user", "ann"]).done().trim().to_owned();
+        machine.systemctl(&["start", &format!("user@{uid}.service")]).done();
         Some(Self { machine, uid })
     }
 
@@ -31,25 +31,25 @@ impl Ann {
     }
 
     fn show(&self, unit: &str, property: &str) -> String {
-        self.systemctl(&["show", "-P", property, unit]).ok().trim_end().to_owned()
+        self.systemctl(&["show", "-P", property, unit]).done().trim_end().to_owned()
     }
 }
 
 #[test]
 fn a_user_runs_the_service_without_any_privilege() {
     let Some(ann) = Ann::new() else { return };
-    ann.systemctl(&["enable", "--now", "udpchatd.service"]).ok();
+    ann.systemctl(&["enable", "--now", "udpchatd.service"]).done();
     ann.machine.udp().send_to(b"to ann", ("127.0.0.1", PORT)).unwrap();
     eventually("the message", || {
         ann.run(&["udpchatctl", "inbox", "-n1"]).stdout.contains("to ann").then_some(())
     });
     let process = ann.show("udpchatd.service", "MainPID");
-    let status = ann.machine.run(&["cat", &format!("/proc/{process}/status")]).ok();
+    let status = ann.machine.run(&["cat", &format!("/proc/{process}/status")]).done();
     for line in ["NoNewPrivs:\t1", "Seccomp:\t2", "CapEff:\t0000000000000000"] {
         assert!(status.contains(line), "{status}");
     }
-    ann.systemctl(&["reload", "udpchatd.service"]).ok();
-    ann.systemctl(&["restart", "udpchatd.service"]).ok();
+    ann.systemctl(&["reload", "udpchatd.service"]).done();
+    ann.systemctl(&["restart", "udpchatd.service"]).done();
     assert_eq!(ann.show("udpchatd.socket", "SubState"), "running", "the port is the manager's");
     ann.machine.udp().send_to(b"once more", ("127.0.0.1", PORT)).unwrap();
     eventually("the message", || {
@@ -60,16 +60,16 @@ fn a_user_runs_the_service_without_any_privilege() {
 #[test]
 fn a_mistake_of_the_user_ends_the_service_until_it_is_mended() {
     let Some(ann) = Ann::new() else { return };
-    ann.run(&["mkdir", "-p", "/home/ann/.config/udpchat"]).ok();
+    ann.run(&["mkdir", "-p", "/home/ann/.config/udpchat"]).done();
     let file = "/home/ann/.config/udpchat/config.toml";
     ann.machine.write(file, "lisen = []\n");
-    ann.systemctl(&["start", "udpchatd.service"]).fails();
+    ann.systemctl(&["start", "udpchatd.service"]).refused();
     eventually("the port to be closed", || {
         (ann.show("udpchatd.socket", "ActiveState") == "inactive").then_some(())
     });
     assert_eq!(ann.show("udpchatd.service", "ActiveState"), "failed");
     assert_eq!(ann.show("udpchatd.service", "ExecMainStatus"), "2");
     ann.machine.write(file, "");
-    ann.systemctl(&["start", "udpchatd.service"]).ok();
+    ann.systemctl(&["start", "udpchatd.service"]).done();
     assert_eq!(ann.show("udpchatd.socket", "SubState"), "running");
 }

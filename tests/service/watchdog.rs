@@ -16,7 +16,7 @@ const SOME_PERIODS: Duration = Duration::from_secs(10);
 
 fn booted() -> Option<(Machine, u32)> {
     let machine = Machine::boot()?;
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
     Some((machine, process))
 }
@@ -75,7 +75,7 @@ fn assert_left_alone(machine: &Machine, process: u32) {
 fn booted_with_short_watchdog() -> Option<(Machine, u32)> {
     let machine = Machine::boot()?;
     machine.edit(SERVICE, SHORT);
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
     Some((machine, process))
 }
@@ -101,18 +101,18 @@ fn a_daemon_without_room_on_the_disk_is_left_alone() {
     let Some(machine) = Machine::boot() else { return };
     machine.edit(SERVICE, SHORT);
     let data = "/var/lib/udpchat";
-    machine.run(&["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "small", data]).ok();
-    machine.run(&["chown", "udpchat:", data]).ok();
-    machine.systemctl(&["start", SERVICE]).ok();
+    machine.run(&["mount", "-t", "tmpfs", "-o", "size=8m,mode=700", "small", data]).done();
+    machine.run(&["chown", "udpchat:", data]).done();
+    machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
     // Somebody else's file takes all that is left.
-    machine.run(&["dd", "if=/dev/zero", &format!("of={data}/filler"), "bs=4k"]).fails();
+    machine.run(&["dd", "if=/dev/zero", &format!("of={data}/filler"), "bs=4k"]).refused();
     let sender = machine.send_numbers(4_000);
     eventually("the disk to be full", || (machine.status()["state"] == "degraded").then_some(()));
     thread::sleep(SOME_PERIODS);
     sender.stop();
     assert_left_alone(&machine, process);
-    machine.run(&["rm", &format!("{data}/filler")]).ok();
+    machine.run(&["rm", &format!("{data}/filler")]).done();
     eventually("the daemon to be well again", || (machine.status()["state"] == "ok").then_some(()));
 }
 
@@ -126,7 +126,7 @@ impl SlowDisk {
         let mut strace = machine.command(&["strace", "-qq", "-o", "/dev/null", "-e", &inject, "-p", &writer]);
         let child = strace.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         eventually("strace to attach", || {
-            let status = machine.run(&["cat", &format!("/proc/{process}/task/{writer}/status")]).ok();
+            let status = machine.run(&["cat", &format!("/proc/{process}/task/{writer}/status")]).done();
             (!status.contains("TracerPid:\t0\n")).then_some(())
         });
         Self(child)

@@ -156,27 +156,24 @@ impl Daemon {
     /// Waits for the next log line with this message, and returns it.
     #[track_caller]
     pub(crate) fn log_line(&mut self, message: &str) -> Value {
-        loop {
-            let Ok(line) = self.lines.recv_timeout(DEADLINE) else {
-                panic!("the log has no line `{message}`:\n{}", self.log.join("\n"));
-            };
-            self.log.push(line.clone());
-            let value: Value = serde_json::from_str(&line).unwrap_or_default();
-            if value["message"] == message {
-                return value;
-            }
-        }
+        let object = |line: &str| serde_json::from_str::<Value>(line).unwrap_or_default();
+        object(&self.next_line(message, |line| object(line)["message"] == message))
     }
 
     /// Waits for the next log line that holds a text, and returns it as it was written.
     #[track_caller]
     pub(crate) fn log_with(&mut self, text: &str) -> String {
+        self.next_line(text, |line| line.contains(text))
+    }
+
+    #[track_caller]
+    fn next_line(&mut self, wanted: &str, is_it: impl Fn(&str) -> bool) -> String {
         loop {
             let Ok(line) = self.lines.recv_timeout(DEADLINE) else {
-                panic!("the log has no line with `{text}`:\n{}", self.log.join("\n"));
+                panic!("the log has no line with `{wanted}`:\n{}", self.log.join("\n"));
             };
             self.log.push(line.clone());
-            if line.contains(text) {
+            if is_it(&line) {
                 return line;
             }
         }

@@ -25,7 +25,7 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Rpc, available, eventually, missing, new_folder};
+use crate::support::{Ran, Rpc, available, eventually, missing, new_folder};
 
 /// What is installed in the machine.
 pub(crate) const SERVICE: &str = "udpchatd.service";
@@ -45,26 +45,17 @@ pub(crate) struct Machine {
     pid: u32,
 }
 
-/// What a program came to that ran in the machine.
-#[must_use]
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) code: Option<i32>,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-}
-
 impl Ran {
-    /// Fails the test unless the program succeeded; returns what it printed.
+    /// Fails the test unless the program succeeded, whatever it says beside; returns what it printed.
     #[track_caller]
-    pub(crate) fn ok(self) -> String {
+    pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self.stdout
     }
 
     /// Fails the test unless the program failed; returns all that it said.
     #[track_caller]
-    pub(crate) fn fails(self) -> String {
+    pub(crate) fn refused(self) -> String {
         assert!(self.code.is_some_and(|code| code != 0), "{self:#?}");
         self.stdout + &self.stderr
     }
@@ -141,7 +132,7 @@ impl Machine {
 
     /// Returns a property of a unit.
     pub(crate) fn show(&self, unit: &str, property: &str) -> String {
-        self.systemctl(&["show", "-P", property, unit]).ok().trim_end().to_owned()
+        self.systemctl(&["show", "-P", property, unit]).done().trim_end().to_owned()
     }
 
     /// Waits until a property of a unit meets a condition; fails the test after the deadline.
@@ -176,14 +167,14 @@ impl Machine {
 
     /// Sends a signal to the daemon's process.
     pub(crate) fn kill(&self, signal: &str) {
-        self.systemctl(&["kill", "--kill-whom=main", &format!("--signal={signal}"), SERVICE]).ok();
+        self.systemctl(&["kill", "--kill-whom=main", &format!("--signal={signal}"), SERVICE]).done();
     }
 
     /// Returns lines of the journal about the service, as objects: all, or those that more arguments choose.
     pub(crate) fn journal(&self, more: &[&str]) -> Vec<Value> {
-        self.run(&["journalctl", "--sync"]).ok();
+        self.run(&["journalctl", "--sync"]).done();
         let words = [&["journalctl", "--output=json", "--unit", SERVICE], more].concat();
-        self.run(&words).ok().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.run(&words).done().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Waits until a line of the journal that the daemon or systemd wrote holds a text, and returns it.
@@ -230,9 +221,9 @@ impl Machine {
     /// Changes a unit by a drop-in.
     pub(crate) fn edit(&self, unit: &str, text: &str) {
         let folder = format!("/etc/systemd/system/{unit}.d");
-        self.run(&["mkdir", "-p", &folder]).ok();
+        self.run(&["mkdir", "-p", &folder]).done();
         self.write(&format!("{folder}/test.conf"), text);
-        self.systemctl(&["daemon-reload"]).ok();
+        self.systemctl(&["daemon-reload"]).done();
     }
 
     /// Looks into the file of the inbox.
