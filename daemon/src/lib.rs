@@ -139,7 +139,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), Failure> {
-    let (overrides, environment) = (flags.overrides(), Environment::of_process());
+    let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });

@@ -6,8 +6,8 @@ use std::os::unix::ffi::OsStringExt as _;
 use tempfile::TempDir;
 
 use super::*;
-use crate::keys::KEYS;
-use crate::{DEFAULT_FILE, DEFAULT_PORT};
+use crate::settings::paths_and_examples;
+use crate::{DEFAULT_FILE, DEFAULT_PORT, Encoding, LogFormat, LogLevel};
 
 /// A home and a system-wide file of its own.
 struct Host {
@@ -63,6 +63,12 @@ impl Host {
         let error = host.load().unwrap_err();
         (error.to_string().replace(file.to_str().unwrap(), "FILE"), error.hint().unwrap())
     }
+}
+
+/// Writes a configuration that sets every key to its example.
+fn every_example() -> String {
+    let line = |(path, example): (&str, _)| format!("{} = {example}\n", path.replace("NAME", "bob"));
+    paths_and_examples().map(line).collect()
 }
 
 fn in_file(path: &Path, line: u32) -> Origin {
@@ -135,8 +141,7 @@ fn a_layer_replaces_single_keys_of_tables_and_peers() {
 #[test]
 fn every_key_of_the_users_file_wins_over_the_systems() {
     let host = Host::new();
-    let example = |key: &crate::keys::Key| format!("{} = {}\n", key.path.replace("NAME", "bob"), key.example);
-    let text: String = KEYS.iter().map(example).collect();
+    let text = every_example();
     host.system_file(&text);
     let user = host.user_file(&text);
     for (key, _, origin) in host.load().unwrap().listing() {
@@ -378,17 +383,15 @@ fn the_default_file_has_every_key() {
     let prefix = file.to_str().unwrap();
     assert!(listing.iter().all(|(_, _, origin)| origin.starts_with(prefix)), "{listing:?}");
     let listed: Vec<_> = listing.iter().map(|(key, _, _)| key.replace("peers.bob", "peers.NAME")).collect();
-    let known: Vec<_> = KEYS.iter().map(|key| key.path).collect();
+    let known: Vec<_> = paths_and_examples().map(|(path, _)| path).collect();
     assert_eq!(listed, known);
 }
 
 #[test]
 fn the_example_of_every_key_is_valid() {
     let host = Host::new();
-    let text: String =
-        KEYS.iter().map(|key| format!("{} = {}\n", key.path.replace("NAME", "bob"), key.example)).collect();
-    host.user_file(&text);
-    assert_eq!(host.load().unwrap().listing().len(), KEYS.len());
+    host.user_file(&every_example());
+    assert_eq!(host.load().unwrap().listing().len(), paths_and_examples().count());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{ValueError, deserialize_from_text, quoted};
+use super::{Mistake, Node, Text, Value, ValueError, quoted};
 use crate::DEFAULT_PORT;
 
 /// An address as written, before anybody decides what a missing part means.
@@ -115,7 +115,19 @@ impl fmt::Display for ListenAddress {
     }
 }
 
-deserialize_from_text!(ListenAddress, "an address as text");
+impl Text for ListenAddress {
+    const EXPECTED: &str = "an address as text";
+}
+
+impl Value for SocketAddr {
+    fn read(node: &Node<'_>) -> Result<Self, Mistake> {
+        ListenAddress::read(node).map(ListenAddress::socket_address)
+    }
+
+    fn to_toml(&self) -> String {
+        ListenAddress(*self).to_toml()
+    }
+}
 
 /// Says who a peer is: an IP address, and a port unless any of its ports is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -126,6 +138,8 @@ pub struct PeerAddress {
 }
 
 impl PeerAddress {
+    /// Stands for an address that is not configured yet. It cannot be parsed from text.
+    pub(crate) const NONE: Self = Self { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), scope_id: 0, port: None };
     const HINT: &str = "write an IP address, with a port or without, for example \"192.168.43.159:8080\"; \
                         host names can be given to `udpchatctl send` directly";
 
@@ -187,7 +201,9 @@ impl fmt::Display for PeerAddress {
     }
 }
 
-deserialize_from_text!(PeerAddress, "an address as text");
+impl Text for PeerAddress {
+    const EXPECTED: &str = "an address as text";
+}
 
 /// Names a range of IP addresses; a bare address is a range of one. IPv4 inside IPv6 counts as IPv4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -237,7 +253,9 @@ impl fmt::Display for Network {
     }
 }
 
-deserialize_from_text!(Network, "a network as text");
+impl Text for Network {
+    const EXPECTED: &str = "a network as text";
+}
 
 #[cfg(test)]
 mod tests;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::keys::nearest;
-use crate::value::{ValueError, deserialize_from_text, quoted};
+use super::{Text, ValueError, quoted};
+use crate::suggestion::nearest;
 
 /// Names a character encoding that text can be decoded from.
 ///
@@ -126,7 +126,9 @@ impl fmt::Debug for Encoding {
     }
 }
 
-deserialize_from_text!(Encoding, "the name of an encoding");
+impl Text for Encoding {
+    const EXPECTED: &str = "the name of an encoding";
+}
 
 #[cfg(test)]
 mod tests {
