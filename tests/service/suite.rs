@@ -10,12 +10,12 @@ use crate::machine::Machine;
 /// Tests that make no sense in the sandbox, or in a machine.
 const LEFT_OUT: [(&str, &str); 3] = [
     (
-        "doctor::a_full_disk_is_a_problem",
+        "commands::doctor::a_full_disk_is_a_problem",
         "its disk is mounted for the programs of one host, and the daemon is no child of that host",
     ),
-    ("layering::", "they start no daemon, and ask cargo, which the machine does not know"),
+    ("project::layering::", "they start no daemon, and ask cargo, which the machine does not know"),
     (
-        "surroundings::in_a_container_it_says_what_is_not_writable",
+        "service::surroundings::in_a_container_it_says_what_is_not_writable",
         "its container makes the root read-only, and the machine has the data directory on a disk of its own",
     ),
 ];

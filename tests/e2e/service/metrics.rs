@@ -173,7 +173,7 @@ fn the_formats_are_those_of_their_standards() {
 
 #[test]
 fn the_alerts_use_metrics_that_there_are_and_fire_when_they_should() {
-    const RULES: &str = include_str!("../../docs/metrics-alerts.yml");
+    const RULES: &str = include_str!("../../../docs/metrics-alerts.yml");
     let daemon = Daemon::start();
     let text = daemon.ctl(&["status", "--format", "prometheus"]).ok();
     let there = samples(&text);

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 
 use crate::support::{Daemon, available};
 
-const ENGLISH: &str = include_str!("../../README.md");
-const CHINESE: &str = include_str!("../../README.zh-CN.md");
+const ENGLISH: &str = include_str!("../../../README.md");
+const CHINESE: &str = include_str!("../../../README.zh-CN.md");
 
 /// Waits, as a reader of the tour would, until there is something to read.
 const WAIT_FOR_NEWS: &str =

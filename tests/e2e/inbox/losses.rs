@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::supervised::Hang;
+use crate::service::systemd::Hang;
 use crate::support::{Daemon, Manager, Peer, available, eventually, scaled};
 
 /// How many datagrams a receiver fetches at once: so many may be between the kernel and the books at a kill.

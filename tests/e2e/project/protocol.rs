@@ -9,7 +9,7 @@ use udpchat_api::ErrorKind;
 
 use crate::support::{Daemon, Peer, Rpc, available};
 
-const TEXT: &str = include_str!("../../daemon/api/PROTOCOL.md");
+const TEXT: &str = include_str!("../../../daemon/api/PROTOCOL.md");
 
 /// The addresses that the text uses for bob and for the daemon.
 const BOB: &str = "127.0.0.1:8080";

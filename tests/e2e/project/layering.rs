@@ -94,18 +94,24 @@ fn modules_in(folder: &Path) -> BTreeSet<String> {
 
 fn declared_in(file: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(file).unwrap();
-    let names = text.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
+    let names = text
+        .lines()
+        .filter_map(|line| line.trim_start_matches("pub(crate) ").strip_prefix("mod ")?.strip_suffix(';'));
     names.map(str::to_owned).collect()
 }
 
 #[test]
 fn every_file_of_tests_is_run() {
     let tests = root().join("tests/e2e");
-    assert_eq!(modules_in(&tests), declared_in(&tests.join("main.rs")));
-    assert_eq!(modules_in(&tests.join("support")), declared_in(&tests.join("support/mod.rs")));
+    let mut areas = declared_in(&tests.join("main.rs"));
+    assert!(areas.remove("support"), "it is shared with other tests");
+    assert_eq!(modules_in(&tests), areas);
+    for area in areas.iter().map(|area| tests.join(area)).chain([root().join("tests/support")]) {
+        assert_eq!(modules_in(&area), declared_in(&area.join("mod.rs")), "{}", area.display());
+    }
     let service = root().join("tests/service");
     let mut declared = declared_in(&service.join("main.rs"));
-    assert!(declared.remove("support"), "it is that of the end-to-end tests");
+    assert!(declared.remove("support"), "it is shared with other tests");
     assert_eq!(modules_in(&service), declared);
     assert_eq!(modules_in(&service.join("machine")), declared_in(&service.join("machine/mod.rs")));
 }

@@ -156,7 +156,7 @@ fn an_inbox_of_an_older_schema_is_copied_as_it_is() {
     let folder = new_folder();
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(folder.path().join("config.toml"), "").unwrap();
-    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/inboxes/schema-1");
+    let old = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/inbox/databases/schema-1");
     for suffix in ["", "-wal"] {
         let name = format!("data/inbox.db{suffix}");
         fs::copy(old.join(format!("killed.db{suffix}")), folder.path().join(name)).unwrap();

@@ -1,6 +1,6 @@
 //! Inboxes of every schema there has been: each is brought to this one, whole, whenever the daemon is killed meanwhile.
 //!
-//! They lie in `tests/e2e/inboxes/`, made by the real daemons of their time; `make` there says how.
+//! They lie in `tests/e2e/inbox/databases/`, made by the real daemons of their time; `make` there says how.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +26,7 @@ const VARIANTS: [&str; 2] = ["clean.db", "killed.db"];
 const WRITES: &str = "pwrite64,write,fsync,fdatasync,ftruncate,unlink,rename";
 
 fn inboxes() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/inboxes")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/inbox/databases")
 }
 
 /// Returns the schemas of which there are inboxes.
@@ -72,7 +72,7 @@ fn newest_schema() -> u32 {
 
 #[test]
 fn there_is_an_inbox_of_every_schema() {
-    // A schema grows together with tests/e2e/inboxes: run `make` there with the version before, and with this one.
+    // A schema grows together with tests/e2e/inbox/databases: run `make` there with the version before, and with this one.
     assert!((1..=newest_schema()).eq(schemas()), "{:?}", schemas());
     for schema in schemas() {
         for variant in VARIANTS {

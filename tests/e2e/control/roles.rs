@@ -100,7 +100,7 @@ fn every_method_is_in_the_matrix() {
 
 #[test]
 fn the_text_of_the_protocol_has_each_method_with_its_role() {
-    let text = include_str!("../../daemon/api/PROTOCOL.md");
+    let text = include_str!("../../../daemon/api/PROTOCOL.md");
     for (method, _, role) in methods(&Peer::new()) {
         let begin = role.map_or("| any of them |".to_owned(), |role| format!("| `{role}` |"));
         let row = text.lines().find(|line| line.starts_with(&begin)).unwrap();

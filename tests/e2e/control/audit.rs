@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::roles::{ADMINS, UID, account, config, start};
+use super::roles::{ADMINS, UID, account, config, start};
 use crate::support::{Background, Daemon, OtherUser, Peer, Rpc, command_in, eventually, new_folder};
 
 /// Returns those of a daemon's log lines that name a user.
