@@ -96,6 +96,13 @@ impl Daemon {
         Refused { code: ended.code(), stderr: lines.join("\n") + "\n" }
     }
 
+    /// Runs a daemon that must not start, with these places.
+    #[track_caller]
+    pub(crate) fn refused_at(data: &Path, socket: &Path) -> Refused {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+        Self::refused_by(with_places(command.env_clear(), data, socket))
+    }
+
     /// Starts it again in the same folder; the port is a new one.
     pub(crate) fn start_again(self) -> Self {
         let (folder, flags) = self.into_folder();
@@ -268,6 +275,22 @@ impl Drop for Daemon {
             eprintln!("the daemon's log:\n{}", log[from..].join("\n"));
         }
     }
+}
+
+impl Refused {
+    /// Fails the test unless the daemon ended with code 1 and an error with all these texts.
+    #[track_caller]
+    pub(crate) fn fails(&self, texts: &[&str]) {
+        let all_there = texts.iter().all(|text| self.stderr.contains(text));
+        assert!(self.code == Some(1) && all_there, "wanted exit 1 and {texts:?}: {self:#?}");
+        assert!(self.stderr.starts_with("error: "), "{self:#?}");
+    }
+}
+
+/// Adds the places of a daemon to a command, with any port of loopback.
+pub(crate) fn with_places<'a>(command: &'a mut Command, data: &Path, socket: &Path) -> &'a mut Command {
+    let here = ["--listen", "127.0.0.1:0", "--log-level", "error"];
+    command.args(here).arg("--data-dir").arg(data).arg("--socket").arg(socket)
 }
 
 /// Makes a folder whose name is short: the path of a Unix socket has 107 bytes at most.

@@ -17,7 +17,7 @@ mod view;
 pub(crate) use background::Background;
 pub(crate) use ctl::{Ran, ctl_without_daemon};
 pub(crate) use daemon::{Daemon, Refused};
-pub(crate) use daemon::{command_in, new_folder};
+pub(crate) use daemon::{command_in, new_folder, with_places};
 pub(crate) use manager::Manager;
 pub(crate) use network::{Host, Network};
 pub(crate) use other_user::{Account, OtherUser};

@@ -106,14 +106,23 @@ fn every_file_of_tests_is_run() {
     let mut areas = declared_in(&tests.join("main.rs"));
     assert!(areas.remove("support"), "it is shared with other tests");
     assert_eq!(modules_in(&tests), areas);
-    for area in areas.iter().map(|area| tests.join(area)).chain([root().join("tests/support")]) {
-        assert_eq!(modules_in(&area), declared_in(&area.join("mod.rs")), "{}", area.display());
+    for folder in areas.iter().map(|area| tests.join(area)).chain([root().join("tests/support")]) {
+        assert_all_declared(&folder);
     }
     let service = root().join("tests/service");
     let mut declared = declared_in(&service.join("main.rs"));
     assert!(declared.remove("support"), "it is shared with other tests");
     assert_eq!(modules_in(&service), declared);
-    assert_eq!(modules_in(&service.join("machine")), declared_in(&service.join("machine/mod.rs")));
+    assert_all_declared(&service.join("machine"));
+}
+
+/// Checks that each `mod.rs` declares all files of its folder, and so for the folders in it.
+#[track_caller]
+fn assert_all_declared(folder: &Path) {
+    let modules = modules_in(folder);
+    assert_eq!(modules, declared_in(&folder.join("mod.rs")), "{}", folder.display());
+    let folders = modules.iter().map(|name| folder.join(name)).filter(|path| path.is_dir());
+    folders.for_each(|folder| assert_all_declared(&folder));
 }
 
 #[test]

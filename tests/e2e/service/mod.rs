@@ -4,5 +4,6 @@
 
 mod log;
 mod metrics;
+mod refused_start;
 mod surroundings;
 pub(crate) mod systemd;
