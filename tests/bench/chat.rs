@@ -11,6 +11,9 @@
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs::File;
@@ -21,13 +24,13 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use harness::daemon::Daemon;
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::statistics::part;
+use harness::table::table;
 use nix::pty::{Winsize, openpty};
-use support::daemon::Daemon;
-use support::flood::Flood;
-use support::options::Options;
-use support::process::Guard;
-use support::statistics::part;
-use support::table::table;
+use support::Guard;
 
 /// The time between two probes: longer than a frame, and not a multiple of it.
 const INTERVAL: Duration = Duration::from_millis(21);
@@ -48,7 +51,7 @@ enum Way {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let probes = options.pick(50, 1_500);
     let mut rows = Vec::new();

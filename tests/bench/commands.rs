@@ -10,6 +10,9 @@
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -18,11 +21,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::daemon::{Daemon, new_folder};
-use support::options::Options;
-use support::process::mebibytes;
-use support::statistics::part;
-use support::table::table;
+use harness::daemon::Daemon;
+use harness::options::Options;
+use harness::process_stats::mebibytes;
+use harness::statistics::part;
+use harness::table::table;
+use support::new_folder;
 
 const SMALLEST: &str = r#"fn main() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -38,7 +42,7 @@ struct Contender {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let rounds = Options::read().number().unwrap_or(300);
     let folder = new_folder();
     let smallest = build_smallest(folder.path());

@@ -13,17 +13,20 @@
 #[path = "reception/contender.rs"]
 mod contender;
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use contender::{CONTENDERS, Contender, Running};
-use support::flood::Flood;
-use support::options::Options;
-use support::process::mebibytes;
-use support::statistics::median;
-use support::table::{progress, table};
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::mebibytes;
+use harness::statistics::median;
+use harness::table::{progress, table};
 
 /// What a round of one contender came to.
 struct Round {
@@ -38,7 +41,7 @@ struct Round {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let contenders: Vec<_> = CONTENDERS.iter().filter(|contender| contender.is_there()).collect();
     print_buffers(&contenders);

@@ -10,17 +10,20 @@
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::Stdio;
 use std::time::Instant;
 
-use support::daemon::Daemon;
-use support::flood::Flood;
-use support::options::Options;
-use support::process::mebibytes;
-use support::statistics::median;
-use support::table::{progress, table};
+use harness::daemon::Daemon;
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::mebibytes;
+use harness::statistics::median;
+use harness::table::{progress, table};
 
 /// How many commands each median is of.
 const ROUNDS: usize = 20;
@@ -39,7 +42,7 @@ struct State {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let addresses = options.number().unwrap_or(options.pick(20_000, 1_000_000));
     let usual = options.pick(20_000, 1_000_000);
@@ -52,15 +55,15 @@ fn main() {
     let strangers = Flood::strangers(daemon.address(), addresses);
     let cpu = daemon.process().cpu();
     sent += strangers.send().datagrams;
-    let books = daemon.settle(sent);
+    let counters = daemon.wait_until_stored(sent);
     let cost = (daemon.process().cpu() - cpu).as_secs_f64() * 1e6 / addresses as f64;
-    daemon.index();
+    daemon.wait_until_indexed();
     progress("a usual flood, after");
     let after = state(&mut daemon, usual, &mut sent);
     print(&before, &after);
     println!(
         "{addresses} addresses: {cost:.2} us each, {} lost; at most {} in all",
-        books.lost(),
+        counters.lost(),
         mebibytes(daemon.process().peak_memory())
     );
 }
@@ -70,9 +73,9 @@ fn state(daemon: &mut Daemon, datagrams: u64, sent: &mut u64) -> State {
     let flood = Flood::mixed(daemon.address(), datagrams, 10);
     let before = daemon.process().cpu();
     *sent += flood.send().datagrams;
-    daemon.settle(*sent);
+    daemon.wait_until_stored(*sent);
     let cost = (daemon.process().cpu() - before).as_secs_f64() * 1e6 / datagrams as f64;
-    daemon.index();
+    daemon.wait_until_indexed();
     let answers = COMMANDS.iter().map(|command| answer(daemon, command)).collect();
     State { memory: daemon.process().memory(), cost, answers }
 }

@@ -1,14 +1,16 @@
 //! The watchdog: a daemon that does not move is started anew, and one that only has a hard time is left alone.
 
-use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine::{Halted, Machine, PORT, SERVICE};
+use crate::machine::{Machine, PORT, SERVICE};
 use crate::support::{available, eventually};
 
 /// Within which time a daemon that does not move is replaced by one that serves.
 const RESTARTED_WITHIN: Duration = Duration::from_secs(15);
+
+/// Longer than any test waits.
+const HANG: Duration = Duration::from_secs(600);
 
 /// A watchdog for the tests of what it must not do, so that some of its periods pass in little time.
 const SHORT: &str = "[Service]\nWatchdogSec=3s\n";
@@ -42,12 +44,14 @@ fn a_stopped_daemon_is_replaced() {
 
 #[test]
 fn a_daemon_whose_receiver_hangs_is_replaced_and_says_which_thread_it_was() {
+    if !available("strace") {
+        return;
+    }
     let Some((machine, process)) = booted() else { return };
     let began = Instant::now();
-    let halted = machine.halt(process, "receive-0");
+    let _hang = machine.delay(process, "receive-0", "recvmmsg", HANG);
     machine.udp().send_to(b"0", ("127.0.0.1", PORT)).unwrap();
     assert_replaced(&machine, process, began);
-    drop(halted);
     let why = machine.journal_line("reception on [::]:7788 has not moved");
     assert_eq!(why["PRIORITY"], "3", "{why:#}");
     assert_eq!(machine.inbox().numbers(), [0, 1], "what nobody fetched has waited in the kernel");
@@ -55,11 +59,14 @@ fn a_daemon_whose_receiver_hangs_is_replaced_and_says_which_thread_it_was() {
 
 #[test]
 fn a_daemon_whose_store_hangs_is_replaced_and_says_which_thread_it_was() {
+    if !available("strace") {
+        return;
+    }
     let Some((machine, process)) = booted() else { return };
     let began = Instant::now();
-    let halted: Halted = machine.halt(process, "writer");
+    let _hang = machine.delay(process, "writer", "fsync,fdatasync", HANG);
+    machine.udp().send_to(b"0", ("127.0.0.1", PORT)).unwrap();
     assert_replaced(&machine, process, began);
-    drop(halted);
     let why = machine.journal_line("the writer of the inbox has not moved");
     assert_eq!(why["PRIORITY"], "3", "{why:#}");
 }
@@ -116,38 +123,13 @@ fn a_daemon_without_room_on_the_disk_is_left_alone() {
     eventually("the daemon to be well again", || (machine.status()["state"] == "ok").then_some(()));
 }
 
-/// A disk that answers late.
-struct SlowDisk(Child);
-
-impl SlowDisk {
-    fn of(machine: &Machine, process: u32, delay: Duration) -> Self {
-        let writer = machine.thread(process, "writer").to_string();
-        let inject = format!("inject=fsync,fdatasync:delay_enter={}", delay.as_micros());
-        let mut strace = machine.command(&["strace", "-qq", "-o", "/dev/null", "-e", &inject, "-p", &writer]);
-        let child = strace.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        eventually("strace to attach", || {
-            let status = machine.run(&["cat", &format!("/proc/{process}/task/{writer}/status")]).done();
-            (!status.contains("TracerPid:\t0\n")).then_some(())
-        });
-        Self(child)
-    }
-}
-
-impl Drop for SlowDisk {
-    fn drop(&mut self) {
-        // It lets the daemon go on as it ends.
-        let _ended = self.0.kill();
-        let _ended = self.0.wait();
-    }
-}
-
 #[test]
 fn a_daemon_on_a_slow_disk_is_left_alone_and_stores_everything() {
     if !available("strace") {
         return;
     }
     let Some((machine, process)) = booted_with_short_watchdog() else { return };
-    let disk = SlowDisk::of(&machine, process, Duration::from_millis(700));
+    let disk = machine.delay(process, "writer", "fsync,fdatasync", Duration::from_millis(700));
     let sender = machine.send_numbers(200);
     thread::sleep(SOME_PERIODS);
     let sent = sender.stop();

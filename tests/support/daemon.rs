@@ -51,8 +51,15 @@ impl Daemon {
 
     /// Starts a daemon in a folder that [`Self::into_folder`] has given back.
     pub(crate) fn start_in(folder: TempDir, flags: Vec<String>) -> Self {
+        let mut daemon = Self::spawn_in(folder, flags);
+        daemon.wait_until_ready();
+        daemon
+    }
+
+    /// Starts a daemon in a folder that [`Self::into_folder`] has given back, without waiting for anything.
+    pub(crate) fn spawn_in(folder: TempDir, flags: Vec<String>) -> Self {
         let process = Process::start(command_in(folder.path()).args(&flags));
-        Self::ready(folder, flags, process)
+        Self::new(folder, flags, process)
     }
 
     /// Starts a daemon on a host of the test's own. The configuration says where it listens.
@@ -64,23 +71,29 @@ impl Daemon {
     pub(crate) fn start_on_in(host: &Host, folder: TempDir, config: &str) -> Self {
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let process = Process::start_on(host, &command_in(folder.path()));
-        Self::ready(folder, Vec::new(), process)
+        let mut daemon = Self::new(folder, Vec::new(), process);
+        daemon.wait_until_ready();
+        daemon
     }
 
     /// Starts a daemon in a folder by a command of the test's own.
     pub(crate) fn start_by(folder: TempDir, command: &mut Command) -> Self {
         let process = Process::start(command);
-        Self::ready(folder, Vec::new(), process)
+        let mut daemon = Self::new(folder, Vec::new(), process);
+        daemon.wait_until_ready();
+        daemon
     }
 
-    /// Waits until a daemon serves.
-    fn ready(folder: TempDir, flags: Vec<String>, mut process: Process) -> Self {
+    fn new(folder: TempDir, flags: Vec<String>, mut process: Process) -> Self {
         let lines = read_lines(process.stderr());
-        let mut daemon = Self { folder, flags, process, lines, log: Vec::new(), listen: Vec::new() };
-        let ready = daemon.log_line("ready");
+        Self { folder, flags, process, lines, log: Vec::new(), listen: Vec::new() }
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn wait_until_ready(&mut self) {
+        let ready = self.log_line("ready");
         let listen = ready["listen"].as_str().unwrap();
-        daemon.listen = listen.split(' ').map(|address| address.parse().unwrap()).collect();
-        daemon
+        self.listen = listen.split(' ').map(|address| address.parse().unwrap()).collect();
     }
 
     /// Runs a daemon that must not start, and returns how it ended.
@@ -207,20 +220,21 @@ impl Daemon {
         ctl::run(&self.socket(), args, input)
     }
 
+    /// Prepares `udpchatctl` against it.
+    pub(crate) fn ctl_command(&self, args: &[&str]) -> Command {
+        let mut command = ctl::command(&self.socket());
+        command.args(args).stdin(Stdio::null());
+        command
+    }
+
     /// Starts `udpchatctl` against it, with its output piped.
     pub(crate) fn ctl_start(&self, args: &[&str]) -> Child {
-        ctl::command(&self.socket())
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        self.ctl_command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Starts `udpchatctl` against it, to be read line by line while it runs.
     pub(crate) fn ctl_running(&self, args: &[&str]) -> Running {
-        Running::start(ctl::command(&self.socket()).args(args))
+        Running::start(&mut self.ctl_command(args))
     }
 
     /// Opens a connection to its control socket.

@@ -3,10 +3,13 @@
 mod background;
 mod ctl;
 mod daemon;
+mod delay;
+mod guard;
 mod manager;
 mod network;
 mod other_user;
 mod peer;
+pub(crate) mod proc;
 mod process;
 mod rpc;
 mod running;
@@ -18,6 +21,8 @@ pub(crate) use background::Background;
 pub(crate) use ctl::{Ran, ctl_without_daemon};
 pub(crate) use daemon::{Daemon, Refused};
 pub(crate) use daemon::{command_in, new_folder, with_places};
+pub(crate) use delay::Delay;
+pub(crate) use guard::Guard;
 pub(crate) use manager::Manager;
 pub(crate) use network::{Host, Network};
 pub(crate) use other_user::{Account, OtherUser};
@@ -36,13 +41,19 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Asks again and again until there is an answer, and fails the test if none comes in time.
 #[track_caller]
-pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_within(DEADLINE, what, ask)
+}
+
+/// Does the same with another time limit.
+#[track_caller]
+pub(crate) fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(began.elapsed() < DEADLINE, "waited in vain for: {what}");
+        assert!(began.elapsed() < limit, "waited in vain for: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -1,8 +1,9 @@
 //! The control socket as a script sees it: lines in, lines out, no help from the project's own client.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -16,10 +17,15 @@ pub(crate) struct Rpc {
 
 impl Rpc {
     pub(crate) fn connect(socket: &Path) -> Self {
-        let writer = UnixStream::connect(socket).unwrap();
-        writer.set_read_timeout(Some(DEADLINE)).unwrap();
-        writer.set_write_timeout(Some(DEADLINE)).unwrap();
-        Self { reader: BufReader::new(writer.try_clone().unwrap()), writer }
+        Self::try_connect(socket, DEADLINE).expect("a connection to the control socket")
+    }
+
+    /// Connects to a daemon that may not listen yet, with a time limit for each later call.
+    pub(crate) fn try_connect(socket: &Path, limit: Duration) -> io::Result<Self> {
+        let writer = UnixStream::connect(socket)?;
+        writer.set_read_timeout(Some(limit))?;
+        writer.set_write_timeout(Some(limit))?;
+        Ok(Self { reader: BufReader::new(writer.try_clone()?), writer })
     }
 
     /// Writes bytes as they are.
@@ -38,7 +44,7 @@ impl Rpc {
         match self.reader.read_line(&mut line) {
             Ok(0) => None,
             Ok(_) => Some(serde_json::from_str(&line).unwrap()),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => None,
             Err(error) => panic!("no line from the daemon: {error}"),
         }
     }
@@ -49,7 +55,7 @@ impl Rpc {
         let mut line = Vec::new();
         match self.reader.read_until(b'\n', &mut line) {
             Ok(_) => line.ends_with(b"\n").then(|| String::from_utf8(line).unwrap()),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => None,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => None,
             Err(error) => panic!("no line from the daemon: {error}"),
         }
     }

@@ -1,29 +1,27 @@
 //! A program that runs beside the test.
 
 use std::io::Write;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::daemon::read_lines;
-use super::{DEADLINE, eventually};
+use super::{DEADLINE, Guard};
 
 /// A running program, whose output is read line by line as it comes. Dropping it kills it.
 pub(crate) struct Running {
-    child: Child,
+    process: Guard,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
 }
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let stdin = child.stdin.take();
-        let lines = read_lines(child.stdout.take().unwrap());
-        Self { child, stdin, lines }
+        let mut process = Guard::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        let (stdin, stdout) = process.pipes();
+        Self { process, stdin, lines: read_lines(stdout.unwrap()) }
     }
 
     /// Writes to its standard input.
@@ -60,25 +58,17 @@ impl Running {
 
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+        self.process.signal(signal);
     }
 
-    /// Tells how it ended, if it has.
+    /// Returns its exit status, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+        self.process.try_wait()
     }
 
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        eventually("the end of a program", || self.child.try_wait().unwrap())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ended = self.child.kill();
-        let _ended = self.child.wait();
+        self.process.wait()
     }
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 use encoding_rs::GBK;
 use serde_json::{Value, json};
 
-use crate::support::daemon::{Books, Daemon};
-use crate::support::flood::Flood;
+use crate::harness::daemon::{Counters, Daemon};
+use crate::harness::flood::Flood;
 
 /// Room for everything, and a large receive buffer: nothing is to be lost.
 pub(crate) const CONFIG: &str = "receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n";
@@ -91,8 +91,8 @@ impl Filler<'_> {
     }
 
     /// Waits until all is stored.
-    fn finish(&mut self) -> Books {
-        self.daemon.settle(self.sent)
+    fn finish(&mut self) -> Counters {
+        self.daemon.wait_until_stored(self.sent)
     }
 
     /// Sends some messages, so that there are some to be looked for.

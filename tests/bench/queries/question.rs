@@ -10,7 +10,7 @@ use encoding_rs::GBK;
 use serde_json::Value;
 
 use crate::corpus::{Corpus, RARE_ASCII, RARE_GBK, RARE_UTF8};
-use crate::support::daemon::Daemon;
+use crate::harness::daemon::Daemon;
 
 /// A command line.
 pub(crate) struct Question {

@@ -7,9 +7,11 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::bare::{Bare, Manner};
-use crate::support::daemon::{Daemon, eventually, new_folder};
-use crate::support::process::{Guard, Process, mebibytes};
+use crate::harness::bare::{Bare, Manner};
+use crate::harness::daemon::Daemon;
+use crate::harness::process_stats::{ProcessStats, mebibytes};
+use crate::support::Guard;
+use crate::support::{eventually, new_folder};
 
 /// A way to receive.
 pub(crate) struct Contender {
@@ -85,11 +87,11 @@ impl Running {
         }
     }
 
-    pub(crate) fn process(&self) -> Process {
+    pub(crate) fn process(&self) -> ProcessStats {
         match self {
             Self::Bare(bare) => bare.process(),
             Self::Daemon(daemon) => daemon.process(),
-            Self::Writer(writer) => writer.process.process(),
+            Self::Writer(writer) => ProcessStats::of(writer.process.pid()),
         }
     }
 
@@ -97,7 +99,7 @@ impl Running {
     pub(crate) fn kept(&mut self) -> u64 {
         match self {
             Self::Bare(bare) => bare.fetched(),
-            Self::Daemon(daemon) => daemon.books().stored,
+            Self::Daemon(daemon) => daemon.counters().stored,
             Self::Writer(writer) => writer.kept(),
         }
     }
@@ -146,7 +148,7 @@ impl Writer {
         let mut command = command(&files);
         let mut process = Guard::start(command.stdin(Stdio::null()).stderr(Stdio::null()));
         eventually("a program to listen", || {
-            assert!(process.runs(), "{command:?} ended");
+            assert!(process.try_wait().is_none(), "{command:?} ended");
             is_bound(address).then_some(())
         });
         Self { process, files, bytes_each: bytes as u64 + u64::from(with_line_ends) }

@@ -12,8 +12,7 @@ use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use crate::service::systemd::Hang;
-use crate::support::{Daemon, Manager, Peer, available, eventually, scaled};
+use crate::support::{Daemon, Delay, Manager, Peer, available, eventually, scaled};
 
 /// How many datagrams a receiver fetches at once: so many may be between the kernel and the books at a kill.
 const BATCH: u64 = 64;
@@ -54,7 +53,7 @@ fn what_was_on_its_way_to_the_disk_is_told_or_there_and_never_both() {
     let mut daemon = Daemon::start();
     let peer = Peer::new();
     daemon.hear(&peer, ["before"]);
-    let hang = Hang::of(&daemon, "writer", "fsync,fdatasync");
+    let hang = Delay::hang(&daemon, "writer", "fsync,fdatasync");
     // The first is in a transaction that has everything but the disk's answer, the others wait for it.
     peer.send(daemon.address(), "on its way");
     eventually("it to be written", || wal_holds(&daemon, b"on its way").then_some(()));

@@ -6,4 +6,4 @@ mod log;
 mod metrics;
 mod refused_start;
 mod surroundings;
-pub(crate) mod systemd;
+mod systemd;

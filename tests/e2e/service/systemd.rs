@@ -1,13 +1,12 @@
 //! Under a service manager: sockets that outlive the daemon, what the manager is told, and the watchdog.
 
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Daemon, Manager, Peer, available, eventually, texts};
+use crate::support::{Daemon, Delay, Manager, Peer, available, texts};
 
 #[test]
 fn what_arrives_while_no_daemon_runs_is_received_by_the_next_one() {
@@ -112,41 +111,6 @@ fn the_manager_is_told_of_the_start_problems_reloads_and_the_end() {
     assert!(manager.told().starts_with("STOPPING=1\nSTATUS=Stopping"));
 }
 
-/// Holds one thread of a daemon up at its next call of some name, until it is dropped.
-pub(crate) struct Hang(Child);
-
-impl Hang {
-    pub(crate) fn of(daemon: &Daemon, thread: &str, calls: &str) -> Self {
-        let named = |task: &std::path::PathBuf| {
-            // Others may end meanwhile.
-            std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread)
-        };
-        // A thread names itself, a moment after its start.
-        let task = eventually("the thread", || {
-            let tasks = std::fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
-            tasks.map(|task| task.unwrap().path()).find(named)
-        });
-        let mut strace = Command::new("strace");
-        let inject = format!("inject={calls}:delay_enter=600000000");
-        strace.args(["-qq", "-o", "/dev/null", "-e", &inject, "-p"]).arg(task.file_name().unwrap());
-        let child = strace.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let status = task.join("status");
-        eventually("strace to attach", || {
-            let traced = std::fs::read_to_string(&status).unwrap();
-            (!traced.contains("TracerPid:\t0\n")).then_some(())
-        });
-        Self(child)
-    }
-}
-
-impl Drop for Hang {
-    fn drop(&mut self) {
-        // It may have ended with the daemon.
-        let _ended = self.0.kill();
-        self.0.wait().unwrap();
-    }
-}
-
 const LIMIT: Duration = Duration::from_secs(2);
 
 #[test]
@@ -170,7 +134,7 @@ fn is_told_nothing_while_one_hangs(thread: &str, calls: &str, name: &str) {
     let mut manager = Manager::new().with_watchdog(LIMIT);
     let mut daemon = manager.start(&[]);
     manager.told_beginning("WATCHDOG=1");
-    let hang = Hang::of(&daemon, thread, calls);
+    let hang = Delay::hang(&daemon, thread, calls);
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"wakes it", manager.udp.local_addr().unwrap()).unwrap();
     let line = loop {
         let line = daemon.log_with("has not moved for");

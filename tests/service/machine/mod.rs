@@ -4,11 +4,9 @@
 //! It has the host's files under a layer that takes every change, a network with nothing but loopback, and its own
 //! users. Nothing in it reaches the host, and nothing of it remains.
 
-mod halted;
 mod inbox;
 mod sender;
 
-pub(crate) use halted::Halted;
 pub(crate) use inbox::{Account, Inbox};
 pub(crate) use sender::Sender;
 
@@ -25,7 +23,7 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Ran, Rpc, available, eventually, missing, new_folder};
+use crate::support::{Delay, Ran, Rpc, available, eventually, missing, new_folder, proc};
 
 /// What is installed in the machine.
 pub(crate) const SERVICE: &str = "udpchatd.service";
@@ -237,14 +235,12 @@ impl Machine {
         Sender::start(self.udp(), a_second)
     }
 
-    /// Returns the machine's number of a thread of the daemon's process.
-    pub(crate) fn thread(&self, process: u32, name: &str) -> u32 {
-        halted::find_thread(self.pid, process, name).1
-    }
-
-    /// Halts one thread of the daemon's process, by its name.
-    pub(crate) fn halt(&self, process: u32, thread: &str) -> Halted {
-        Halted::new(self.pid, process, thread)
+    /// Delays system calls of one thread of the daemon's process.
+    pub(crate) fn delay(&self, process: u32, thread: &str, calls: &str, delay: Duration) -> Delay {
+        let task = proc::thread(&self.path("/proc"), process, thread);
+        // Without setpriv, strace would outlive nsenter, which is what is killed.
+        let mut strace = self.command(&["setpriv", "--pdeathsig", "KILL", "strace"]);
+        Delay::start(&mut strace, &task, calls, delay)
     }
 }
 

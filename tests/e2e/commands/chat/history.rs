@@ -1,18 +1,11 @@
 //! What is shown of received messages: scrolling, reconnecting, unread counts.
 
-use std::fs;
 use std::time::Instant;
 
+use crate::support::proc::status_number;
 use crate::support::{Daemon, Peer, eventually, scaled, texts};
 
 use super::Chat;
-
-/// Reads how much memory a process has, in KiB.
-fn memory(pid: i32, field: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
-    line.split_whitespace().next().unwrap().parse().unwrap()
-}
 
 #[test]
 fn a_long_history_is_scrolled_through_in_little_memory() {
@@ -25,14 +18,14 @@ fn a_long_history_is_scrolled_through_in_little_memory() {
     // A window of its own size is read first.
     chat.tmux.press_often("PageUp", 80);
     chat.tmux.until("the messages before", |screen| !screen.contains(&format!("{:06}", messages - 1)));
-    let early = memory(chat.pid(), "VmRSS:");
+    let early = status_number(chat.pid().cast_unsigned(), "VmRSS:").unwrap();
     let pages = messages / 30;
     let began = Instant::now();
     for _ in 0..pages.div_ceil(100) {
         chat.tmux.press_often("PageUp", 100);
     }
     chat.tmux.shows("message 000000");
-    let late = memory(chat.pid(), "VmRSS:");
+    let late = status_number(chat.pid().cast_unsigned(), "VmRSS:").unwrap();
     eprintln!("{messages} messages in {:?}; {early} KiB, then {late} KiB", began.elapsed());
     assert!(late < early + 8 * 1024, "{early} KiB, then {late} KiB");
     chat.tmux.press(&["Escape"]);

@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 
 use serde_json::Value;
 
+use crate::support::proc::status_number;
 use crate::support::{Daemon, available, ctl_without_daemon, eventually, new_folder, scaled};
 
 use super::with_many;
@@ -107,19 +108,12 @@ fn an_export_takes_the_same_memory_however_much_there_is() {
                 break;
             }
             bytes += read;
-            most = most.max(peak_kib(export.id()).unwrap_or(0));
+            most = most.max(status_number(export.id(), "VmHWM:").unwrap_or(0));
         }
         assert_eq!(end_of(export), (Some(0), String::new()), "{args:?}");
         assert!((1..MAX_RESIDENT_KIB).contains(&most), "{args:?}: {most} KiB were resident");
         assert!(args.len() == 3 || bytes as u64 > MAX_RESIDENT_KIB * 1024, "{args:?}: {bytes}");
     }
-}
-
-/// Returns the most memory that a process has taken, in KiB; none once it has ended.
-fn peak_kib(pid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// Runs a command line of `udpchatctl` on a terminal; returns what the terminal got.

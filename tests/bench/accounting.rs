@@ -1,8 +1,8 @@
-//! Whether the books balance under floods, to the single datagram: what was sent is what the kernel dropped and what
+//! Whether every datagram of a flood is accounted for: what was sent is what the kernel dropped and what
 //! was received; what was received is stored, dropped or queued; and the gaps in the log add up to what was lost.
 //! Then, whether anything is lost at all where there is room.
 //!
-//! `cargo bench --bench books`, with `-- quick` in a short form, with `-- floods` or `-- room` only one of the parts.
+//! `cargo bench --bench accounting`, with `-- quick` in a short form, with `-- floods` or `-- room` only one of the parts.
 //! Ends with an error if a sum is off, or if something is lost where a full run must lose nothing.
 
 #![expect(
@@ -12,18 +12,21 @@
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
 use std::process::ExitCode;
 
+use harness::daemon::{Counters, Daemon};
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::mebibytes;
+use harness::table::{progress, table};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
-use support::daemon::{Books, Daemon};
-use support::flood::Flood;
-use support::options::Options;
-use support::process::mebibytes;
-use support::table::{progress, table};
 
 const PARTS: [&str; 2] = ["floods", "room"];
 const SENDERS: u64 = 4;
@@ -43,7 +46,7 @@ struct Trial {
 /// What a flood came to.
 struct Outcome {
     sent: u64,
-    books: Books,
+    counters: Counters,
     /// What the gaps in the log say is missing.
     gaps: i128,
     granted: u64,
@@ -62,7 +65,7 @@ impl Outcome {
 
     /// How far each of the three sums is off.
     fn residuals(&self) -> [i128; 3] {
-        let Books { received, stored, queued, kernel_drops, queue_full, dropped } = self.books;
+        let Counters { received, stored, queued, kernel_drops, queue_full, dropped } = self.counters;
         [
             i128::from(self.sent) - i128::from(kernel_drops) - i128::from(received),
             i128::from(received) - i128::from(stored) - i128::from(dropped) - i128::from(queued),
@@ -72,7 +75,7 @@ impl Outcome {
 }
 
 fn main() -> ExitCode {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let mut trials = Vec::new();
     if options.wants("floods", &PARTS) {
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
     let outcomes: Vec<_> = trials.iter().inspect(|trial| progress(&trial.name)).map(run).collect();
     print(&trials, &outcomes);
     let bad = |(trial, outcome): (&Trial, &Outcome)| {
-        !outcome.balances() || (trial.must_keep_all && outcome.books.lost() > 0)
+        !outcome.balances() || (trial.must_keep_all && outcome.counters.lost() > 0)
     };
     match trials.iter().zip(&outcomes).filter(|pair| bad(*pair)).count() {
         0 => ExitCode::SUCCESS,
@@ -138,13 +141,13 @@ fn run(trial: &Trial) -> Outcome {
     let to = daemon.address();
     let sending: Vec<_> = trial.floods.iter().map(|flood| Flood { to, ..flood.clone() }.start()).collect();
     let sent = sending.into_iter().map(|sending| sending.wait().datagrams).sum();
-    let books = daemon.settle(sent);
+    let counters = daemon.wait_until_stored(sent);
     let before_sockets = lost_before_sockets() - before;
     let granted = daemon.granted();
     let peak_memory = daemon.process().peak_memory();
     let folder = daemon.stop();
     let gaps = gaps(&folder.path().join("data/inbox.db"));
-    Outcome { sent, books, gaps, granted, peak_memory, before_sockets }
+    Outcome { sent, counters, gaps, granted, peak_memory, before_sockets }
 }
 
 /// Adds up what the gaps in an inbox say is missing.
@@ -170,7 +173,7 @@ fn lost_before_sockets() -> u64 {
 fn print(trials: &[Trial], outcomes: &[Outcome]) {
     let row = |(trial, outcome): (&Trial, &Outcome)| {
         let [sent, received, gaps] = outcome.residuals();
-        let Books { stored, kernel_drops, dropped, .. } = outcome.books;
+        let Counters { stored, kernel_drops, dropped, .. } = outcome.counters;
         vec![
             trial.name.clone(),
             mebibytes(outcome.granted),
@@ -184,7 +187,7 @@ fn print(trials: &[Trial], outcomes: &[Outcome]) {
     };
     let rows: Vec<_> = trials.iter().zip(outcomes).map(row).collect();
     table(
-        "floods and their books; residuals of sent, of received, of the gaps in the log",
+        "accounting of floods; residuals of sent, of received, of the gaps in the log",
         &["flood", "buffer", "kept %", "kernel", "dropped", "residuals", "before sockets", "peak memory"],
         &rows,
     );

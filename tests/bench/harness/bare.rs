@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, setsockopt, sockopt};
 
-use super::process::{Guard, Process};
+use super::process_stats::ProcessStats;
 use super::{RECEIVER, role};
+use crate::support::Guard;
 
 /// The longest datagram that is fetched whole.
 const MAX_BYTES: usize = 2048;
@@ -65,8 +66,8 @@ impl Bare {
         Self { process, input: input.unwrap(), output, address, granted }
     }
 
-    pub(crate) fn process(&self) -> Process {
-        self.process.process()
+    pub(crate) fn process(&self) -> ProcessStats {
+        ProcessStats::of(self.process.pid())
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::process::Guard;
 use super::texts::Length;
 use super::{SENDER, role};
+use crate::support::Guard;
 
 /// What is to be sent.
 #[derive(Clone)]
