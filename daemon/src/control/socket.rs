@@ -16,7 +16,7 @@ use nix::unistd::{getegid, geteuid};
 use tracing::warn;
 
 use super::roles::{OWNER_ONLY, Rules};
-use crate::lock::{Lock, LockError};
+use crate::service::lock::{Lock, LockError};
 
 /// The bits of a mode that say who may do what.
 const PERMISSIONS: u32 = 0o777;
