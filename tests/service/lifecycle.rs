@@ -14,7 +14,7 @@ fn said(lines: &[Value]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn the_service_starts_tells_how_it_is_and_stops() {
+fn the_service_starts_shows_its_status_and_stops() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     // It counts as started only when it serves.
@@ -39,7 +39,7 @@ fn the_service_starts_tells_how_it_is_and_stops() {
 }
 
 #[test]
-fn the_daemon_runs_as_its_own_user_in_places_that_are_its_own() {
+fn the_daemon_runs_as_its_own_user() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let stat = |path: &str| machine.run(&["stat", "--format=%U:%G %a", path]).done();
@@ -54,7 +54,7 @@ fn the_daemon_runs_as_its_own_user_in_places_that_are_its_own() {
 }
 
 #[test]
-fn the_journal_has_levels_and_one_time() {
+fn the_journal_has_levels_and_one_time_stamp() {
     let Some(machine) = Machine::boot() else { return };
     // More than the kernel grants without privileges.
     machine.write(CONFIGURATION, "listen = ['[::]:7788', '127.0.0.1:7799']\nreceive_buffer = '1GiB'\n");
@@ -75,7 +75,7 @@ fn the_journal_has_levels_and_one_time() {
 }
 
 #[test]
-fn a_reload_takes_what_it_can_and_a_refused_one_fails_and_says_why() {
+fn a_refused_reload_fails_with_the_reason() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
@@ -97,7 +97,7 @@ fn a_reload_takes_what_it_can_and_a_refused_one_fails_and_says_why() {
 }
 
 #[test]
-fn what_was_received_is_there_after_the_machine_was_switched_off_and_on() {
+fn received_messages_survive_a_power_cycle() {
     let Some(mut machine) = Machine::boot() else { return };
     machine.systemctl(&["enable", "--now", SERVICE]).done();
     let peer = machine.udp();

@@ -21,7 +21,7 @@ fn settled(machine: &Machine, sent: u64) -> Account {
 }
 
 #[test]
-fn restarts_beside_traffic_lose_nothing() {
+fn restarts_under_load_lose_nothing() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
@@ -35,7 +35,7 @@ fn restarts_beside_traffic_lose_nothing() {
 }
 
 #[test]
-fn kills_beside_traffic_lose_what_was_in_hand_and_nothing_at_the_port() {
+fn kills_under_load_lose_only_uncommitted_datagrams() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let kills = scaled(10, 100);
@@ -43,7 +43,7 @@ fn kills_beside_traffic_lose_what_was_in_hand_and_nothing_at_the_port() {
     for _ in 0..kills {
         sender.wait_for(BETWEEN);
         machine.kill("KILL");
-        process = machine.serves_anew(process);
+        process = machine.serves_as_another_process(process);
     }
     sender.wait_for(BETWEEN);
     let sent = sender.stop();

@@ -15,7 +15,7 @@ const LEFT_OUT: [(&str, &str); 3] = [
     ),
     ("project::layering::", "they start no daemon, and ask cargo, which the machine does not know"),
     (
-        "service::surroundings::in_a_container_it_says_what_is_not_writable",
+        "service::surroundings::a_read_only_data_directory_is_named",
         "its container makes the root read-only, and the machine has the data directory on a disk of its own",
     ),
 ];
@@ -37,7 +37,7 @@ fn end_to_end_tests() -> PathBuf {
 }
 
 #[test]
-fn the_end_to_end_tests_pass_in_the_sandbox_of_the_unit() {
+fn the_end_to_end_tests_pass_in_the_sandbox() {
     let program = end_to_end_tests();
     let Some(machine) = Machine::boot() else { return };
     // Not `/tmp`, which the sandbox replaces by an empty one.

@@ -58,7 +58,7 @@ fn a_user_runs_the_service_without_any_privilege() {
 }
 
 #[test]
-fn a_mistake_of_the_user_ends_the_service_until_it_is_mended() {
+fn a_user_mistake_stops_the_service_until_fixed() {
     let Some(ann) = Ann::new() else { return };
     ann.run(&["mkdir", "-p", "/home/ann/.config/udpchat"]).done();
     let file = "/home/ann/.config/udpchat/config.toml";

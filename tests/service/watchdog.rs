@@ -29,7 +29,7 @@ fn assert_replaced(machine: &Machine, process: u32, began: Instant, hang: Option
     machine.journal_line("Watchdog timeout");
     // strace would hold the killed thread back until the end of the delay.
     drop(hang);
-    machine.serves_anew(process);
+    machine.serves_as_another_process(process);
     let took = began.elapsed();
     assert!(took <= RESTARTED_WITHIN, "{took:?}");
     machine.udp().send_to(b"1", ("127.0.0.1", PORT)).unwrap();
@@ -45,7 +45,7 @@ fn a_stopped_daemon_is_replaced() {
 }
 
 #[test]
-fn a_daemon_whose_receiver_hangs_is_replaced_and_says_which_thread_it_was() {
+fn a_hanging_receiver_is_named_and_replaced() {
     if !available("strace") {
         return;
     }
@@ -60,7 +60,7 @@ fn a_daemon_whose_receiver_hangs_is_replaced_and_says_which_thread_it_was() {
 }
 
 #[test]
-fn a_daemon_whose_store_hangs_is_replaced_and_says_which_thread_it_was() {
+fn a_hanging_writer_is_named_and_replaced() {
     if !available("strace") {
         return;
     }
@@ -75,7 +75,7 @@ fn a_daemon_whose_store_hangs_is_replaced_and_says_which_thread_it_was() {
 
 /// Checks that the daemon is still the same after a time in which its watchdog could have ended it.
 #[track_caller]
-fn assert_left_alone(machine: &Machine, process: u32) {
+fn assert_not_restarted(machine: &Machine, process: u32) {
     assert_eq!((machine.serves(), &*machine.show(SERVICE, "NRestarts")), (process, "0"));
     let lines = machine.journal(&[]);
     assert!(!lines.iter().any(|line| line["MESSAGE"].to_string().contains("Watchdog")), "{lines:#?}");
@@ -90,23 +90,23 @@ fn booted_with_short_watchdog() -> Option<(Machine, u32)> {
 }
 
 #[test]
-fn an_idle_daemon_is_left_alone() {
+fn an_idle_daemon_is_not_restarted() {
     let Some((machine, process)) = booted_with_short_watchdog() else { return };
     thread::sleep(SOME_PERIODS);
-    assert_left_alone(&machine, process);
+    assert_not_restarted(&machine, process);
 }
 
 #[test]
-fn a_daemon_in_a_flood_is_left_alone() {
+fn a_flooded_daemon_is_not_restarted() {
     let Some((machine, process)) = booted_with_short_watchdog() else { return };
     let sender = machine.send_numbers(30_000);
     thread::sleep(SOME_PERIODS);
     assert!(sender.stop() > 0);
-    assert_left_alone(&machine, process);
+    assert_not_restarted(&machine, process);
 }
 
 #[test]
-fn a_daemon_without_room_on_the_disk_is_left_alone() {
+fn a_full_disk_causes_no_restart() {
     let Some(machine) = Machine::boot() else { return };
     machine.edit(SERVICE, SHORT);
     let data = "/var/lib/udpchat";
@@ -120,13 +120,13 @@ fn a_daemon_without_room_on_the_disk_is_left_alone() {
     eventually("the disk to be full", || (machine.status()["state"] == "degraded").then_some(()));
     thread::sleep(SOME_PERIODS);
     sender.stop();
-    assert_left_alone(&machine, process);
+    assert_not_restarted(&machine, process);
     machine.run(&["rm", &format!("{data}/filler")]).done();
     eventually("the daemon to be well again", || (machine.status()["state"] == "ok").then_some(()));
 }
 
 #[test]
-fn a_daemon_on_a_slow_disk_is_left_alone_and_stores_everything() {
+fn a_slow_disk_causes_no_restart() {
     if !available("strace") {
         return;
     }
@@ -137,5 +137,5 @@ fn a_daemon_on_a_slow_disk_is_left_alone_and_stores_everything() {
     let sent = sender.stop();
     drop(disk);
     eventually("everything to be stored", || (machine.inbox().count() == sent).then_some(()));
-    assert_left_alone(&machine, process);
+    assert_not_restarted(&machine, process);
 }

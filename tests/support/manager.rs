@@ -71,17 +71,17 @@ impl Manager {
     /// Waits for the next notification.
     #[track_caller]
     pub(crate) fn told(&self) -> String {
-        self.told_within(DEADLINE).expect("the daemon tells nothing")
+        self.notification_within(DEADLINE).expect("the daemon tells nothing")
     }
 
     /// Waits for a notification that begins so, whatever comes before it.
     #[track_caller]
-    pub(crate) fn told_beginning(&self, text: &str) {
+    pub(crate) fn notification_starting_with(&self, text: &str) {
         while !self.told().starts_with(text) {}
     }
 
     /// Waits a while for the next notification.
-    pub(crate) fn told_within(&self, time: Duration) -> Option<String> {
+    pub(crate) fn notification_within(&self, time: Duration) -> Option<String> {
         self.notifications.set_read_timeout(Some(time)).unwrap();
         let mut buffer = [0; 4096];
         let length = self.notifications.recv(&mut buffer).ok()?;

@@ -170,7 +170,7 @@ fn main_process(unit: &str) -> Option<u32> {
 }
 
 #[test]
-fn the_sandbox_of_the_tests_is_that_of_the_unit() {
+fn the_test_sandbox_equals_that_of_the_unit() {
     let text = fs::read_to_string(UNIT).unwrap();
     let properties = properties(&text);
     for line in ["NoNewPrivileges=yes", "ProtectSystem=strict", "SystemCallFilter=~@privileged @resources"] {

@@ -97,7 +97,7 @@ fn zsh_completes_a_peer() {
 }
 
 #[test]
-fn zsh_completes_a_peer_at_the_first_time_when_it_loads_the_script_by_itself() {
+fn zsh_completes_a_peer_on_first_autoload() {
     let load = "udpchatctl completions zsh > _udpchatctl; fpath=($PWD $fpath); \
                 autoload -Uz compinit && compinit -D -u";
     types_hello_to_bobby("zsh -f -i", load);
@@ -116,7 +116,7 @@ fn fish_completes_a_peer() {
 }
 
 #[test]
-fn names_addresses_ids_and_encodings_are_offered_where_they_belong() {
+fn each_argument_offers_its_own_kind_of_value() {
     let daemon = Daemon::start_with(PEERS, &[]);
     let stranger = Peer::new();
     daemon.hear(&stranger, ["one", "two"]);
@@ -141,7 +141,7 @@ fn names_addresses_ids_and_encodings_are_offered_where_they_belong() {
 }
 
 #[test]
-fn without_a_daemon_nothing_of_it_is_offered_and_nothing_is_said() {
+fn without_a_daemon_completion_is_silent() {
     let folder = new_folder();
     let nobody = folder.path().join("none");
     assert!(offered(&nobody, &["send", ""]).iter().all(|word| word.starts_with('-')));

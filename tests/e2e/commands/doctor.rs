@@ -52,7 +52,7 @@ fn healthy(config: &str) -> Option<(Network, Daemon)> {
 const LISTEN: &str = "listen = ['[::]:7788']\n";
 
 #[test]
-fn where_all_is_well_it_says_so() {
+fn a_healthy_system_has_no_findings() {
     let Some((network, daemon)) = healthy(LISTEN) else { return };
     let ran = daemon.ctl_on(&network.here, &["--json", "doctor"]);
     let found = findings(&ran, 0);
@@ -108,7 +108,7 @@ fn like_a_self_test() -> String {
 }
 
 #[test]
-fn without_a_daemon_it_says_where_it_looked_and_that_the_port_is_free() {
+fn without_a_daemon_it_lists_sockets_and_a_free_port() {
     let folder = new_folder();
     let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let found = findings(&without_daemon(folder.path(), &format!("listen = ['{free}']")), 1);
@@ -126,7 +126,7 @@ fn without_daemon(folder: &Path, config: &str) -> Ran {
 }
 
 #[test]
-fn a_port_that_another_program_holds_is_a_problem_with_its_name() {
+fn a_port_held_by_another_program_is_a_problem() {
     let folder = new_folder();
     for (holder, listen) in [("127.0.0.1:0", "127.0.0.1"), ("127.0.0.1:0", "[::]"), ("[::]:0", "0.0.0.0")] {
         let held = UdpSocket::bind(holder).unwrap();
@@ -144,7 +144,7 @@ fn a_port_that_another_program_holds_is_a_problem_with_its_name() {
 }
 
 #[test]
-fn a_configuration_that_keeps_a_daemon_from_starting_is_a_problem() {
+fn an_invalid_configuration_is_a_problem() {
     let folder = new_folder();
     let found = findings(&without_daemon(folder.path(), "lisen = []"), 1);
     assert_finding(&found, "problem", "configuration", &["config.toml:1:1: unknown key `lisen`"]);
@@ -161,7 +161,7 @@ fn a_daemon_on_loopback_only_is_a_problem() {
 }
 
 #[test]
-fn an_access_list_that_keeps_everybody_out_is_a_problem() {
+fn an_access_list_that_denies_everybody_is_a_problem() {
     let Some((network, here)) = healthy(&format!("{LISTEN}[access]\ndeny = ['10.1.0.0/24', '127.0.0.1']"))
     else {
         return;
@@ -181,7 +181,7 @@ fn an_access_list_that_keeps_everybody_out_is_a_problem() {
 }
 
 #[test]
-fn a_small_buffer_that_has_lost_datagrams_is_a_problem() {
+fn a_small_buffer_with_drops_is_a_problem() {
     const LINE_BYTES: usize = 60_000;
     let Some((network, here)) = healthy(&format!("{LISTEN}receive_buffer = '1GiB'")) else { return };
     let buffer = here.status()["receive_buffer"].take();
@@ -230,7 +230,7 @@ fn a_full_disk_is_a_problem() {
 }
 
 #[test]
-fn ipv6_that_is_off_is_named() {
+fn disabled_ipv6_is_named() {
     let Some((network, here)) = healthy(LISTEN) else { return };
     network.here.sysctl("net/ipv6/conf/all/disable_ipv6", "1");
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 0);
@@ -240,7 +240,7 @@ fn ipv6_that_is_off_is_named() {
 }
 
 #[test]
-fn a_firewall_that_drops_is_named_and_the_self_test_shows_it() {
+fn a_dropping_firewall_is_named_and_fails_the_self_test() {
     if !available("nft") {
         return;
     }
@@ -269,7 +269,7 @@ fn a_firewall_that_drops_is_named_and_the_self_test_shows_it() {
 }
 
 #[test]
-fn a_socket_of_another_user_is_named_with_its_owner() {
+fn a_socket_of_another_user_names_its_owner() {
     let Some(other) = OtherUser::get() else { return };
     let daemon = Daemon::start();
     // The folder must be open to the other user, or it would be the folder that is closed.
@@ -288,7 +288,7 @@ fn a_socket_of_another_user_is_named_with_its_owner() {
 }
 
 #[test]
-fn a_group_on_a_wrong_interface_is_a_problem() {
+fn a_group_on_the_wrong_interface_is_a_problem() {
     let config = format!("{LISTEN}groups = ['239.1.2.3%wlan7', 'ff02::7788']");
     let Some((network, here)) = healthy(&config) else { return };
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
@@ -303,7 +303,7 @@ fn a_group_on_a_wrong_interface_is_a_problem() {
 }
 
 #[test]
-fn a_peer_that_cannot_be_reached_is_a_problem() {
+fn an_unreachable_peer_is_a_problem() {
     let config = format!("{LISTEN}[peers.far]\naddress = '10.99.0.1'\n[peers.near]\naddress = '10.1.0.2'");
     let Some((network, here)) = healthy(&config) else { return };
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "far"]), 1);

@@ -30,7 +30,7 @@ fn shown(page: &str) -> Option<String> {
 }
 
 #[test]
-fn every_page_is_shown_without_a_warning() {
+fn man_shows_every_page_without_a_warning() {
     let pages = [
         ("udpchatctl", ["udpchatctl send bob hello world", "GLOBAL OPTIONS", "EXIT CODES"]),
         ("udpchatd", ["--check-config", "SIGHUP reads the configuration", "udpchatctl(1)"]),
@@ -50,7 +50,7 @@ fn every_page_is_shown_without_a_warning() {
 }
 
 #[test]
-fn the_own_page_is_the_default_and_no_daemon_is_needed() {
+fn udpchatctl_is_the_default_page_without_a_daemon() {
     let own = ctl_without_daemon(&["man"], &[]).ok();
     assert_eq!(own, ctl_without_daemon(&["man", "udpchatctl"], &[]).ok());
     ctl_without_daemon(&["man", "nothing"], &[]).fails(2, &["udpchat.toml"]);

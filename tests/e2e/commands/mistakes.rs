@@ -33,7 +33,7 @@ fn assert_one_object(ran: &Ran, code: i32) -> Value {
 }
 
 #[test]
-fn a_peer_or_host_that_nobody_knows_cannot_be_sent_to() {
+fn sending_to_an_unknown_peer_or_host_fails() {
     let daemon = Daemon::start();
     assert_fails(&daemon, &["send", "nobody-of-this-name", "hi"], 5, &["`nobody-of-this-name`", "hint: "]);
     assert_fails(&daemon, &["send", "nosuch.invalid", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
@@ -42,7 +42,7 @@ fn a_peer_or_host_that_nobody_knows_cannot_be_sent_to() {
 }
 
 #[test]
-fn a_wrong_message_is_refused_before_it_is_sent() {
+fn an_invalid_message_is_refused_before_sending() {
     let daemon = Daemon::start();
     let to = &*Peer::new().name();
     for (args, texts) in [
@@ -69,7 +69,7 @@ fn a_wrong_message_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn an_empty_message_is_sent_where_it_is_meant() {
+fn allow_empty_sends_an_empty_message() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     let _receipt = daemon.ctl(&["send", "--allow-empty", &peer.name(), ""]).ok();
@@ -77,7 +77,7 @@ fn an_empty_message_is_sent_where_it_is_meant() {
 }
 
 #[test]
-fn wrong_filters_are_refused() {
+fn invalid_filters_are_refused() {
     let daemon = Daemon::start();
     for (args, texts) in [
         (&["inbox", "--grep", "a("][..], &["`grep` is no regular expression", "unclosed group"][..]),
@@ -93,7 +93,7 @@ fn wrong_filters_are_refused() {
 }
 
 #[test]
-fn a_wrong_command_line_is_told_with_what_is_near() {
+fn a_wrong_command_line_suggests_the_nearest() {
     let daemon = Daemon::start();
     assert_fails(&daemon, &["status", "--frobnicate"], 2, &["'--frobnicate'", "--help"]);
     assert_fails(&daemon, &["statsu"], 2, &["'statsu'", "'status'"]);
@@ -122,7 +122,7 @@ fn make_gap(daemon: &Daemon) -> String {
 }
 
 #[test]
-fn without_a_daemon_the_sockets_that_were_tried_are_named() {
+fn without_a_daemon_the_error_lists_tried_sockets() {
     let folder = new_folder();
     let (home, runtime) = (folder.path().join("home"), folder.path().join("run"));
     let environment = [("HOME", &*home), ("XDG_RUNTIME_DIR", &*runtime)];
@@ -145,7 +145,7 @@ fn without_a_daemon_the_sockets_that_were_tried_are_named() {
 }
 
 #[test]
-fn a_socket_of_another_user_is_told_from_none() {
+fn a_socket_of_another_user_is_not_permitted() {
     let Some(other) = OtherUser::get() else { return };
     let daemon = Daemon::start();
     fs::set_permissions(daemon.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();

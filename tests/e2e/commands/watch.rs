@@ -38,7 +38,7 @@ fn number(status: &Value, pointer: &str) -> u64 {
 }
 
 #[test]
-fn each_interval_brings_an_object_whose_counters_rise() {
+fn each_interval_prints_an_object_with_rising_counters() {
     let daemon = Daemon::start();
     let mut watch = watching(&daemon, &["--json"]);
     let first = watch.json();
@@ -59,7 +59,7 @@ fn each_interval_brings_an_object_whose_counters_rise() {
 }
 
 #[test]
-fn without_json_it_is_a_line_with_the_growth_a_second() {
+fn without_json_each_line_shows_rates() {
     let daemon = Daemon::start();
     let mut watch = watching(&daemon, &[]);
     let first = watch.line();
@@ -73,7 +73,7 @@ fn without_json_it_is_a_line_with_the_growth_a_second() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it_and_that_is_no_failure() {
+fn a_closed_pipe_ends_it_successfully() {
     let daemon = Daemon::start();
     for flags in [&[][..], &["--json"]] {
         let mut watch = daemon.ctl_start(&[flags, &FAST].concat());
@@ -88,7 +88,7 @@ fn a_reader_that_goes_away_ends_it_and_that_is_no_failure() {
 }
 
 #[test]
-fn a_daemon_that_goes_away_is_waited_for_and_told_once() {
+fn a_lost_daemon_is_reported_once_and_awaited() {
     let daemon = Daemon::start();
     let mut watch = watching(&daemon, &["--json"]);
     let stderr = daemon.path("stderr");
@@ -109,7 +109,7 @@ fn a_daemon_that_goes_away_is_waited_for_and_told_once() {
 }
 
 #[test]
-fn it_needs_a_daemon_to_begin_with() {
+fn it_needs_a_daemon_at_the_start() {
     let nowhere = crate::support::new_folder();
     let socket = nowhere.path().join("s");
     let socket = socket.to_str().unwrap();
@@ -177,7 +177,7 @@ fn a_full_screen_follows_the_daemon() {
 }
 
 #[test]
-fn the_terminal_is_given_back_in_every_way_of_ending() {
+fn every_exit_restores_the_terminal() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let daemon = Daemon::start();
     let send = |signal: Signal| {
@@ -203,7 +203,7 @@ fn the_terminal_is_given_back_in_every_way_of_ending() {
 }
 
 #[test]
-fn it_can_be_stopped_and_goes_on_in_the_foreground() {
+fn a_suspended_watch_resumes_in_the_foreground() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let daemon = Daemon::start();
     full_screen(&tmux, &daemon, "");
@@ -222,7 +222,7 @@ fn it_can_be_stopped_and_goes_on_in_the_foreground() {
 }
 
 #[test]
-fn a_daemon_that_goes_away_is_told_on_the_screen_and_waited_for() {
+fn the_screen_shows_a_lost_daemon_and_reconnects() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let daemon = Daemon::start();
     full_screen(&tmux, &daemon, "");
@@ -239,7 +239,7 @@ fn a_daemon_that_goes_away_is_told_on_the_screen_and_waited_for() {
 }
 
 #[test]
-fn no_color_means_none() {
+fn no_color_disables_colour() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let daemon = Daemon::start();
     let coloured = |environment: &str| {
@@ -256,7 +256,7 @@ fn no_color_means_none() {
 }
 
 #[test]
-fn what_does_not_change_is_not_drawn_again() {
+fn unchanged_cells_are_not_redrawn() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let daemon = Daemon::start();
     full_screen(&tmux, &daemon, "");

@@ -33,7 +33,7 @@ fn assert_listed(listing: &BTreeMap<String, (String, String)>, key: &str, value:
 }
 
 #[test]
-fn check_config_prints_every_value_with_where_it_came_from() {
+fn check_config_prints_every_value_with_its_origin() {
     let folder = new_folder();
     let file = folder.path().join(".config/udpchat/config.toml");
     fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -53,7 +53,7 @@ fn check_config_prints_every_value_with_where_it_came_from() {
 }
 
 #[test]
-fn a_variable_is_stronger_than_the_file_and_a_flag_than_both() {
+fn flags_override_variables_which_override_the_file() {
     let folder = new_folder();
     let at = |name: &str| folder.path().join(name);
     let file = format!(
@@ -90,7 +90,7 @@ fn a_variable_is_stronger_than_the_file_and_a_flag_than_both() {
 }
 
 #[test]
-fn the_strongest_layer_is_what_a_daemon_runs_with() {
+fn the_daemon_runs_with_the_strongest_layer() {
     let folder = new_folder();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("c.toml"), format!("data_dir = {:?}\nsocket = {:?}", at("1"), at("1.s"))).unwrap();
@@ -112,7 +112,7 @@ fn assert_runs_in(command: &mut Command, data: &Path, socket: &Path) {
 }
 
 #[test]
-fn check_config_opens_no_port_and_makes_no_file() {
+fn check_config_opens_no_port_and_creates_no_file() {
     let folder = folder_with("");
     let held = UdpSocket::bind("127.0.0.1:0").unwrap();
     let listen = held.local_addr().unwrap().to_string();
@@ -123,7 +123,7 @@ fn check_config_opens_no_port_and_makes_no_file() {
 }
 
 #[test]
-fn the_shipped_file_is_right_and_says_the_defaults() {
+fn the_shipped_file_is_valid_and_holds_the_defaults() {
     let folder = new_folder();
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/udpchat.toml");
     let values = |listing: BTreeMap<String, (String, String)>| -> Vec<_> {
@@ -156,14 +156,14 @@ fn assert_works_without_arguments(home: &Path, runtime: Option<&Path>, socket: &
 }
 
 #[test]
-fn without_arguments_the_inbox_and_the_socket_are_below_the_home() {
+fn default_paths_are_below_the_home_directory() {
     let home = new_folder();
     let socket = home.path().join(".local/share/udpchat/control.sock");
     assert_works_without_arguments(home.path(), None, &socket);
 }
 
 #[test]
-fn without_arguments_the_socket_is_in_the_runtime_directory_where_there_is_one() {
+fn the_default_socket_is_in_the_runtime_directory() {
     let (home, runtime) = (new_folder(), new_folder());
     let socket = runtime.path().join("udpchat/control.sock");
     assert_works_without_arguments(home.path(), Some(runtime.path()), &socket);

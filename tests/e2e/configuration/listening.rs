@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::support::{Daemon, Peer, texts};
 
 #[test]
-fn a_receive_buffer_smaller_than_asked_for_is_told_in_status_and_log() {
+fn status_and_log_report_a_smaller_receive_buffer() {
     let mut daemon = Daemon::start_with("receive_buffer = '1GiB'", &[]);
     let buffer = daemon.status()["receive_buffer"].clone();
     assert_eq!(buffer["asked"], 1024 * 1024 * 1024);
@@ -22,7 +22,7 @@ fn a_receive_buffer_smaller_than_asked_for_is_told_in_status_and_log() {
 }
 
 #[test]
-fn a_receive_buffer_as_asked_for_is_told_without_a_warning() {
+fn a_granted_receive_buffer_causes_no_warning() {
     let mut daemon = Daemon::start_with("receive_buffer = '16KiB'", &[]);
     assert_eq!(daemon.status()["receive_buffer"], json!({ "asked": 16_384, "granted": 16_384 }));
     assert!(!daemon.log().iter().any(|line| line.contains("smaller receive buffer")));
@@ -40,7 +40,7 @@ fn has_ipv6() -> bool {
 /// Sends a message from an address of the same family to each of these, and checks that all arrive where they were
 /// sent to.
 #[track_caller]
-fn assert_hears_at(daemon: &Daemon, addresses: &[SocketAddr]) {
+fn assert_receives_at(daemon: &Daemon, addresses: &[SocketAddr]) {
     for (sent, address) in addresses.iter().enumerate() {
         let peer = Peer::at(if address.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" });
         peer.send(*address, address.to_string());
@@ -52,7 +52,7 @@ fn assert_hears_at(daemon: &Daemon, addresses: &[SocketAddr]) {
 }
 
 #[test]
-fn every_listening_address_is_shown_with_its_real_port_and_works() {
+fn every_listening_address_receives_on_its_shown_port() {
     if !has_ipv6() {
         return;
     }
@@ -63,7 +63,7 @@ fn every_listening_address_is_shown_with_its_real_port_and_works() {
     let hosts: Vec<_> = daemon.listen().iter().map(|address| address.ip().to_string()).collect();
     assert_eq!(hosts, ["127.0.0.1", "::1", "127.0.0.2"]);
     assert!(daemon.listen().iter().all(|address| address.port() != 0), "{listen}");
-    assert_hears_at(&daemon, daemon.listen());
+    assert_receives_at(&daemon, daemon.listen());
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn one_port_serves_both_families_over_one_socket() {
     }
     let daemon = Daemon::start_with("", &["--listen", "[::]:0"]);
     let port = daemon.address().port();
-    assert_hears_at(&daemon, &loopback(port));
+    assert_receives_at(&daemon, &loopback(port));
 }
 
 #[test]
-fn one_port_can_be_listened_on_for_each_family_by_itself() {
+fn one_port_serves_both_families_over_two_sockets() {
     if !has_ipv6() {
         return;
     }
@@ -85,7 +85,7 @@ fn one_port_can_be_listened_on_for_each_family_by_itself() {
     let (v6, v4) = (format!("[::]:{port}"), format!("0.0.0.0:{port}"));
     let daemon = Daemon::start_with("", &["--listen", &v6, "--listen", &v4]);
     assert_eq!(daemon.status()["listen"], json!([v6, v4]));
-    assert_hears_at(&daemon, &loopback(port));
+    assert_receives_at(&daemon, &loopback(port));
 }
 
 fn loopback(port: u16) -> [SocketAddr; 2] {

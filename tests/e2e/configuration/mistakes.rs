@@ -22,7 +22,7 @@ fn assert_told(folder: &TempDir, refused: &Refused, line: u32, message: &str, hi
 }
 
 #[test]
-fn a_daemon_does_not_start_with_a_mistake_and_makes_nothing() {
+fn a_mistake_prevents_the_start_and_creates_nothing() {
     let folder = folder_with("\nlisen = []");
     let refused = Daemon::refused(folder.path(), &["--listen", "127.0.0.1:0"]);
     assert_told(&folder, &refused, 2, "unknown key `lisen`", "`listen`");
@@ -30,21 +30,21 @@ fn a_daemon_does_not_start_with_a_mistake_and_makes_nothing() {
 }
 
 #[test]
-fn an_unknown_key_is_refused_with_line_and_the_nearest_one() {
+fn an_unknown_key_is_refused_with_a_suggestion() {
     assert_mistake("\nlisen = []", 2, "unknown key `lisen`", "`listen`");
     assert_mistake("[log]\n\nlevle = 'info'", 3, "unknown key `levle` in [log]", "`level`");
     assert_mistake("[peers.bob]\nport = 3", 2, "unknown key `port` in [peers.bob]", "`address`");
 }
 
 #[test]
-fn a_wrong_type_is_refused_with_line_and_an_example() {
+fn a_wrong_type_is_refused_with_an_example() {
     assert_mistake("listen = '[::]:1'", 1, "expected a list", "listen = [");
     assert_mistake("\n[inbox]\nmax_age = 90", 3, "expected a span of time", "90d");
     assert_mistake("[peers]\nbob = '1.2.3.4'", 2, "expected a table", "[peers.bob]");
 }
 
 #[test]
-fn a_bad_value_of_each_kind_is_refused_with_line_and_hint() {
+fn each_invalid_value_is_refused_with_a_hint() {
     for (config, line, message, hint) in [
         ("listen = ['localhost:1']", 1, "is a host name", "[::]:7788"),
         ("listen = ['1.2.3.4:70000']", 1, "port 70000 is out of range", "[::]:7788"),
@@ -69,7 +69,7 @@ fn a_bad_value_of_each_kind_is_refused_with_line_and_hint() {
 }
 
 #[test]
-fn values_that_do_not_go_together_are_refused_with_line_and_hint() {
+fn conflicting_values_are_refused_with_a_hint() {
     for (config, line, message, hint) in [
         ("\nlisten = []", 2, "no address to listen on", "leave `listen` out"),
         ("listen = ['[::]:1', '[::]:1']", 1, "[::]:1 is given twice", "leave one"),
@@ -89,7 +89,7 @@ fn values_that_do_not_go_together_are_refused_with_line_and_hint() {
 }
 
 #[test]
-fn a_syntax_error_is_refused_with_line_and_hint() {
+fn a_syntax_error_is_refused_with_a_hint() {
     assert_mistake("\n\nlisten = ", 3, "", "key = value");
     assert_mistake("[inbox]\nmax_size = 4GiB", 2, "", "quotes");
     assert_mistake("listen = []\nlisten = []", 2, "duplicate key", "once");
@@ -97,7 +97,7 @@ fn a_syntax_error_is_refused_with_line_and_hint() {
 }
 
 #[test]
-fn a_configuration_file_that_is_named_has_to_be_there() {
+fn a_named_configuration_file_must_exist() {
     let folder = new_folder();
     let missing = folder.path().join("config.toml");
     let refused = Daemon::refused(folder.path(), &[]);
@@ -110,7 +110,7 @@ fn a_configuration_file_that_is_named_has_to_be_there() {
 }
 
 #[test]
-fn bad_variables_and_flags_are_refused_by_name() {
+fn invalid_variables_and_flags_are_refused_by_name() {
     let folder = new_folder();
     for (variable, value) in [("UDPCHAT_LISTEN", "127.0.0.1:70000"), ("UDPCHAT_LOG", "loud")] {
         let output = bare(folder.path()).env(variable, value).arg("--check-config").output().unwrap();

@@ -31,7 +31,7 @@ fn sighup_changes_peers_and_text_at_once() {
 }
 
 #[test]
-fn reload_changes_how_peers_without_an_encoding_are_written_to() {
+fn reload_changes_the_default_encoding() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     rewrite(&daemon, "[text]\nencoding = 'gbk'");
@@ -41,7 +41,7 @@ fn reload_changes_how_peers_without_an_encoding_are_written_to() {
 }
 
 #[test]
-fn reload_changes_the_level_of_the_log_at_once() {
+fn reload_changes_the_log_level_at_once() {
     let folder = folder_with("[log]\nlevel = 'warn'");
     let mut daemon = Background::start(command_in(folder.path()).args(["--listen", "127.0.0.1:0"]));
     let mut rpc = daemon.answers_on(&folder.path().join("s"));
@@ -61,7 +61,7 @@ fn reload_changes_the_level_of_the_log_at_once() {
 }
 
 #[test]
-fn a_bad_file_is_refused_at_a_reload_and_the_running_configuration_stays() {
+fn a_refused_reload_keeps_the_running_configuration() {
     let peer = Peer::new();
     let good = format!("[peers.bob]\naddress = '{}'", peer.name());
     let mut daemon = Daemon::start_with(&good, &[]);
@@ -90,7 +90,7 @@ fn needs_restart(reloaded: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn a_reload_names_the_keys_that_need_a_restart() {
+fn reload_names_the_keys_that_need_a_restart() {
     let mut daemon = Daemon::start_with("listen = ['127.0.0.1:0', '127.0.0.2:0']", &[]);
     let keys = ["listen", "receive_buffer"];
     rewrite(&daemon, NEEDS_RESTART);
@@ -100,7 +100,7 @@ fn a_reload_names_the_keys_that_need_a_restart() {
 }
 
 #[test]
-fn what_needs_a_restart_is_named_at_every_reload_until_then() {
+fn every_reload_names_pending_restart_keys() {
     let daemon = Daemon::start_with("listen = ['127.0.0.1:0', '127.0.0.2:0']", &[]);
     rewrite(&daemon, NEEDS_RESTART);
     let first = daemon.rpc().call("reload", json!({}));
@@ -110,7 +110,7 @@ fn what_needs_a_restart_is_named_at_every_reload_until_then() {
 }
 
 #[test]
-fn status_tells_what_the_daemon_runs_with_after_a_reload_that_needs_a_restart() {
+fn status_shows_running_values_until_a_restart() {
     let folder = new_folder();
     let at = |name: &str| -> PathBuf { folder.path().join(name) };
     let config = |data: &str, buffer: &str| format!("data_dir = {:?}\nreceive_buffer = '{buffer}'", at(data));

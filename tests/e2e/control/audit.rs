@@ -14,7 +14,7 @@ fn deeds(daemon: &mut Daemon) -> Vec<Value> {
 }
 
 #[test]
-fn who_did_what_stands_in_the_log_and_with_what_was_sent() {
+fn the_log_and_sent_entries_name_the_user() {
     let Some(_) = OtherUser::get() else { return };
     let (mut daemon, peer) = (start(&config(), &[]), Peer::new());
     daemon.hear(&peer, ["received"]);
@@ -62,7 +62,7 @@ fn who_did_what_stands_in_the_log_and_with_what_was_sent() {
 }
 
 #[test]
-fn a_message_that_is_refused_by_the_kernel_is_told_with_its_sender() {
+fn the_log_names_who_sent_a_refused_message() {
     let mut daemon = Daemon::start();
     // Out of a socket on loopback nothing reaches another network.
     let error = daemon.rpc().error("send", json!({ "to": "192.0.2.1:9", "text": "x" }));
@@ -74,7 +74,7 @@ fn a_message_that_is_refused_by_the_kernel_is_told_with_its_sender() {
 }
 
 #[test]
-fn what_is_sent_and_not_waited_for_is_told_too() {
+fn sends_without_a_reply_are_logged_too() {
     const SENT: usize = 50;
     let mut daemon = Daemon::start();
     let (peer, mut rpc) = (Peer::new(), daemon.rpc());
@@ -94,7 +94,7 @@ fn what_is_sent_and_not_waited_for_is_told_too() {
 }
 
 #[test]
-fn what_is_left_out_is_counted() {
+fn lines_over_the_limit_are_counted() {
     const SENT: u64 = 200;
     let mut daemon = Daemon::start_with("log.messages_per_second = 5", &[]);
     let peer = Peer::new();
@@ -117,7 +117,7 @@ fn what_is_left_out_is_counted() {
 }
 
 #[test]
-fn what_is_left_out_last_is_told_before_the_daemon_ends() {
+fn a_stopping_daemon_logs_the_last_count() {
     let folder = new_folder();
     fs::write(folder.path().join("config.toml"), "log.messages_per_second = 1").unwrap();
     let mut daemon = Background::start(command_in(folder.path()).args(["--listen", "127.0.0.1:0"]));

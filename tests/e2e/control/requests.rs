@@ -42,7 +42,7 @@ fn assert_errors(lines: &[Wrong<'_>]) {
 }
 
 #[test]
-fn a_line_that_is_no_json_gets_one_error_and_does_no_harm() {
+fn invalid_json_gets_one_error_and_keeps_the_connection() {
     let deep =
         |levels: usize| format!(r#"{{"jsonrpc":"2.0","id":1,"method":{}"#, "[".repeat(levels)).into_bytes();
     let no_json: [&[u8]; 9] = [
@@ -60,7 +60,7 @@ fn a_line_that_is_no_json_gets_one_error_and_does_no_harm() {
 }
 
 #[test]
-fn json_that_is_no_request_gets_one_error_and_does_no_harm() {
+fn json_without_a_request_gets_one_error() {
     let kind = "invalid_request";
     let nested = format!(r#"{{"jsonrpc":"2.0","id":1,"method":{}1{}}}"#, "[".repeat(100), "]".repeat(100));
     assert_errors(&[
@@ -118,7 +118,7 @@ fn a_wrong_method_or_parameter_is_named() {
 }
 
 #[test]
-fn every_kind_of_id_comes_back() {
+fn every_kind_of_id_is_echoed() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     for id in [json!(1), json!(-5), json!(1.5), json!(u64::MAX), json!("a\u{202e}\n"), json!(""), Value::Null]
@@ -131,7 +131,7 @@ fn every_kind_of_id_comes_back() {
 }
 
 #[test]
-fn a_notification_is_obeyed_and_never_answered() {
+fn a_notification_is_executed_and_never_answered() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     daemon.hear(&Peer::new(), ["x"]);
@@ -144,7 +144,7 @@ fn a_notification_is_obeyed_and_never_answered() {
 }
 
 #[test]
-fn line_ends_of_both_kinds_and_empty_lines_are_fine() {
+fn both_line_endings_and_empty_lines_are_accepted() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     rpc.write(b"\r\n\n  \n{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"version\"}\r\n");
@@ -157,7 +157,7 @@ fn request(id: usize) -> String {
 }
 
 #[test]
-fn requests_in_one_write_are_answered_in_their_order() {
+fn pipelined_requests_are_answered_in_order() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     rpc.write((0..1_000).map(request).collect::<String>().as_bytes());
@@ -184,7 +184,7 @@ fn request_of_length(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_line_of_just_the_limit_is_answered() {
+fn a_line_of_exactly_the_limit_is_answered() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     rpc.write(&request_of_length(MAX_LINE_BYTES));
@@ -193,7 +193,7 @@ fn a_line_of_just_the_limit_is_answered() {
 }
 
 #[test]
-fn a_longer_line_gets_an_error_and_the_end_of_the_connection() {
+fn a_longer_line_gets_an_error_and_a_disconnect() {
     let daemon = Daemon::start();
     for line in [request_of_length(MAX_LINE_BYTES + 1), vec![b'x'; MAX_LINE_BYTES + 1]] {
         let mut rpc = daemon.rpc();
@@ -206,7 +206,7 @@ fn a_longer_line_gets_an_error_and_the_end_of_the_connection() {
 }
 
 #[test]
-fn a_line_without_an_end_is_not_read_for_ever() {
+fn an_endless_line_is_not_buffered_without_limit() {
     let daemon = Daemon::start();
     let mut client = UnixStream::connect(daemon.socket()).unwrap();
     client.set_write_timeout(Some(DEADLINE)).unwrap();
@@ -218,7 +218,7 @@ fn a_line_without_an_end_is_not_read_for_ever() {
 }
 
 #[test]
-fn the_last_line_needs_no_line_end() {
+fn the_last_line_needs_no_newline() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     rpc.write(request(5).trim_end().as_bytes());
@@ -228,7 +228,7 @@ fn the_last_line_needs_no_line_end() {
 }
 
 #[test]
-fn half_a_line_and_then_the_end_does_no_harm() {
+fn a_truncated_last_line_is_harmless() {
     let daemon = Daemon::start();
     let half = &request(5)[..20];
     let mut rpc = daemon.rpc();
@@ -244,7 +244,7 @@ fn half_a_line_and_then_the_end_does_no_harm() {
 // The connections.
 
 #[test]
-fn a_hundred_connections_are_answered_side_by_side() {
+fn a_hundred_connections_are_answered_concurrently() {
     let daemon = Daemon::start();
     let mut connections: Vec<_> = (0..100).map(|_| daemon.rpc()).collect();
     for round in 0..3 {
@@ -258,7 +258,7 @@ fn a_hundred_connections_are_answered_side_by_side() {
 }
 
 #[test]
-fn one_connection_too_many_is_refused_until_another_ends() {
+fn connections_over_the_limit_are_refused() {
     const MOST: usize = 256;
     let daemon = Daemon::start();
     let connect = || {
@@ -281,7 +281,7 @@ fn one_connection_too_many_is_refused_until_another_ends() {
 }
 
 #[test]
-fn a_client_that_never_reads_harms_nobody() {
+fn a_client_that_never_reads_is_harmless() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     daemon.hear(&peer, vec![[b'x'; 1_000]; 1_000]);

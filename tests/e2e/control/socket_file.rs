@@ -61,7 +61,7 @@ fn assert_modes_under(umask: &str, readers: &[u32], socket_mode: u32, directory_
 }
 
 #[test]
-fn socket_and_inbox_are_private_from_the_first_moment_whatever_the_umask() {
+fn socket_and_inbox_are_private_with_any_umask() {
     for _ in 0..scaled(8, 50) {
         for umask in ["000", "022", "077"] {
             assert_modes_under(umask, &[], 0o600, 0o700);
@@ -70,7 +70,7 @@ fn socket_and_inbox_are_private_from_the_first_moment_whatever_the_umask() {
 }
 
 #[test]
-fn a_socket_for_groups_is_as_open_as_they_need_from_the_first_moment_whatever_the_umask() {
+fn a_group_socket_has_its_mode_with_any_umask() {
     let (own, another) = (nix::unistd::getegid().as_raw(), 4_000_000_001);
     for _ in 0..scaled(6, 50) {
         for umask in ["000", "022", "077"] {
@@ -105,14 +105,14 @@ fn assert_refuses_the_place(put: impl FnOnce(&Path), texts: &[&str]) -> tempfile
 }
 
 #[test]
-fn a_file_in_the_place_of_the_socket_is_refused_and_kept() {
+fn a_file_at_the_socket_path_is_kept() {
     let put = |path: &Path| fs::write(path, "precious").unwrap();
     let folder = assert_refuses_the_place(put, &["not a socket", "hint: ", "--socket"]);
     assert_eq!(fs::read(folder.path().join("s")).unwrap(), b"precious");
 }
 
 #[test]
-fn a_directory_in_the_place_of_the_socket_is_refused_and_kept() {
+fn a_directory_at_the_socket_path_is_kept() {
     let put = |path: &Path| {
         fs::create_dir(path).unwrap();
         fs::write(path.join("inside"), "precious").unwrap();
@@ -122,7 +122,7 @@ fn a_directory_in_the_place_of_the_socket_is_refused_and_kept() {
 }
 
 #[test]
-fn a_link_in_the_place_of_the_socket_is_refused_and_kept_with_its_target() {
+fn a_link_at_the_socket_path_is_kept() {
     let put = |path: &Path| {
         fs::write(path.with_file_name("target"), "precious").unwrap();
         symlink("target", path).unwrap();
@@ -137,7 +137,7 @@ fn a_link_in_the_place_of_the_socket_is_refused_and_kept_with_its_target() {
 }
 
 #[test]
-fn a_program_that_listens_on_the_socket_goes_on_listening() {
+fn a_listening_program_keeps_its_socket() {
     let mut listener = None;
     let put = |path: &Path| listener = Some(UnixListener::bind(path).unwrap());
     let folder = assert_refuses_the_place(put, &["another program listens", "hint: "]);
@@ -154,7 +154,7 @@ fn a_program_that_listens_on_the_socket_goes_on_listening() {
 }
 
 #[test]
-fn a_stopping_daemon_leaves_what_stands_in_the_place_of_its_socket() {
+fn a_stopping_daemon_removes_only_its_own_socket() {
     let mut daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     fs::remove_file(daemon.socket()).unwrap();

@@ -56,7 +56,7 @@ fn pragma(copy: &Path, name: &str) -> i64 {
 }
 
 #[test]
-fn a_copy_made_under_load_is_the_inbox_of_one_moment_and_can_be_put_back() {
+fn a_backup_under_load_is_consistent_and_restorable() {
     let daemon = Daemon::start();
     let (peer, other) = (Peer::new(), Peer::new());
     other.say(daemon.address(), "你好，世界", encoding_rs::GBK);
@@ -94,7 +94,7 @@ fn a_copy_made_under_load_is_the_inbox_of_one_moment_and_can_be_put_back() {
 }
 
 #[test]
-fn a_copy_is_for_its_owner_alone_and_is_made_like_the_inbox() {
+fn a_backup_is_private_and_has_the_inbox_format() {
     let daemon = Daemon::start();
     daemon.hear(&Peer::new(), ["one", "two"]);
     let copy = daemon.path("copy.db");
@@ -112,7 +112,7 @@ fn a_copy_is_for_its_owner_alone_and_is_made_like_the_inbox() {
 }
 
 #[test]
-fn nothing_is_replaced() {
+fn a_backup_replaces_no_file() {
     let daemon = Daemon::start();
     let copy = daemon.path("copy.db");
     fs::write(&copy, "precious").unwrap();
@@ -125,7 +125,7 @@ fn nothing_is_replaced() {
 }
 
 #[test]
-fn what_the_daemon_refuses_is_not_copied_and_stays_as_it_is() {
+fn a_refused_inbox_is_neither_copied_nor_changed() {
     for (sql, texts) in [
         ("PRAGMA user_version = 99", &["newer", "99", "hint: "][..]),
         ("PRAGMA application_id = 77", &["another program", "hint: "]),
@@ -152,7 +152,7 @@ fn what_the_daemon_refuses_is_not_copied_and_stays_as_it_is() {
 }
 
 #[test]
-fn an_inbox_of_an_older_schema_is_copied_as_it_is() {
+fn an_older_schema_is_copied_unchanged() {
     let folder = new_folder();
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(folder.path().join("config.toml"), "").unwrap();
@@ -240,7 +240,7 @@ impl Theirs {
 }
 
 #[test]
-fn a_copy_by_root_leaves_nothing_of_roots_beside_anothers_inbox() {
+fn a_backup_by_root_leaves_no_root_files() {
     let Some(mut theirs) = Theirs::heard() else { return };
     let data = theirs.folder().join("data");
     theirs.copied_by_both("running");
@@ -269,7 +269,7 @@ fn a_copy_by_root_leaves_nothing_of_roots_beside_anothers_inbox() {
 }
 
 #[test]
-fn a_copy_put_beside_the_write_ahead_log_of_a_killed_daemon_is_not_mixed_with_it() {
+fn a_restored_inbox_ignores_an_old_write_ahead_log() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     daemon.hear(&peer, ["one", "two"]);
@@ -288,7 +288,7 @@ fn a_copy_put_beside_the_write_ahead_log_of_a_killed_daemon_is_not_mixed_with_it
 }
 
 #[test]
-fn a_copy_that_is_interrupted_leaves_nothing() {
+fn an_interrupted_backup_leaves_no_file() {
     if !available("strace") {
         return;
     }

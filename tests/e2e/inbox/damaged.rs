@@ -23,7 +23,7 @@ fn inbox_changed_by(sql: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[track_caller]
-fn assert_refused_and_left_as_it_was(folder: &Path, path: &Path, texts: &[&str]) {
+fn assert_refused_unchanged(folder: &Path, path: &Path, texts: &[&str]) {
     let before = fs::read(path).unwrap();
     let listing = |folder: &Path| -> Vec<_> {
         let mut names: Vec<_> =
@@ -38,21 +38,21 @@ fn assert_refused_and_left_as_it_was(folder: &Path, path: &Path, texts: &[&str])
 }
 
 #[test]
-fn an_inbox_of_a_newer_version_is_refused_and_left_as_it_was() {
+fn an_inbox_of_a_newer_version_is_refused_unchanged() {
     let (folder, path) = inbox_changed_by("PRAGMA user_version = 99");
     let texts = [path.to_str().unwrap(), "newer", "99", "hint: ", "--data-dir"];
-    assert_refused_and_left_as_it_was(folder.path(), &path, &texts);
+    assert_refused_unchanged(folder.path(), &path, &texts);
 }
 
 #[test]
-fn a_database_of_another_program_is_refused_and_left_as_it_was() {
+fn a_database_of_another_program_is_refused_unchanged() {
     let (folder, path) = inbox_changed_by("PRAGMA application_id = 77");
     let texts = [path.to_str().unwrap(), "another program", "hint: ", "--data-dir"];
-    assert_refused_and_left_as_it_was(folder.path(), &path, &texts);
+    assert_refused_unchanged(folder.path(), &path, &texts);
 }
 
 #[test]
-fn a_database_with_other_tables_is_refused_and_left_as_it_was() {
+fn a_database_with_other_tables_is_refused_unchanged() {
     let folder = new_folder();
     let path = folder.path().join("data/inbox.db");
     fs::create_dir(path.parent().unwrap()).unwrap();
@@ -60,12 +60,12 @@ fn a_database_with_other_tables_is_refused_and_left_as_it_was() {
     let other = Connection::open(&path).unwrap();
     other.execute_batch("CREATE TABLE bookmark (url TEXT); INSERT INTO bookmark VALUES ('x')").unwrap();
     other.close().unwrap();
-    assert_refused_and_left_as_it_was(folder.path(), &path, &[path.to_str().unwrap(), "another program"]);
+    assert_refused_unchanged(folder.path(), &path, &[path.to_str().unwrap(), "another program"]);
 }
 
 /// Starts a daemon on a damaged inbox, and checks that it works, says so, and keeps the damaged file.
 #[track_caller]
-fn assert_set_aside(folder: tempfile::TempDir, damaged: &[u8]) {
+fn assert_quarantined(folder: tempfile::TempDir, damaged: &[u8]) {
     fs::write(folder.path().join("config.toml"), "").unwrap();
     let mut daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
     let status = daemon.status();
@@ -82,35 +82,35 @@ fn assert_set_aside(folder: tempfile::TempDir, damaged: &[u8]) {
 }
 
 #[test]
-fn garbage_in_the_place_of_the_inbox_is_set_aside() {
+fn a_file_that_is_no_database_is_quarantined() {
     let garbage = b"no database at all ".repeat(5_000);
     let folder = new_folder();
     fs::create_dir(folder.path().join("data")).unwrap();
     fs::write(folder.path().join("data/inbox.db"), &garbage).unwrap();
-    assert_set_aside(folder, &garbage);
+    assert_quarantined(folder, &garbage);
 }
 
 #[test]
-fn a_truncated_inbox_is_set_aside() {
+fn a_truncated_inbox_is_quarantined() {
     let (folder, path) = inbox_changed_by("SELECT 1");
     let whole = fs::read(&path).unwrap();
     let half = &whole[..whole.len() / 2];
     fs::write(&path, half).unwrap();
-    assert_set_aside(folder, half);
+    assert_quarantined(folder, half);
 }
 
 #[test]
-fn an_inbox_with_a_damaged_page_is_set_aside() {
+fn an_inbox_with_a_damaged_page_is_quarantined() {
     let (folder, path) = inbox_changed_by("SELECT 1");
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 40_000].fill(0x5a);
     fs::write(&path, &bytes).unwrap();
-    assert_set_aside(folder, &bytes);
+    assert_quarantined(folder, &bytes);
 }
 
 #[test]
-fn who_goes_on_behind_a_damaged_inbox_misses_nothing() {
+fn readers_continue_after_a_damaged_inbox() {
     let (folder, path) = inbox_changed_by("SELECT 1");
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;

@@ -17,7 +17,7 @@ use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, new_folder, scaled,
 const UNDER_WAY: u64 = 200;
 
 #[test]
-fn what_a_follower_was_shown_outlives_any_number_of_kills() {
+fn entries_shown_to_a_follower_survive_kills() {
     let mut daemon = Daemon::start();
     let mut shown = BTreeMap::new();
     for round in 0..scaled(5, 50) {
@@ -75,7 +75,7 @@ fn assert_still_there(entries: &[Value], shown: &BTreeMap<u64, Value>) {
 }
 
 #[test]
-fn what_inbox_was_shown_is_there_after_a_kill() {
+fn entries_shown_by_inbox_survive_a_kill() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     (0..UNDER_WAY).for_each(|number| peer.send(daemon.address(), number.to_string()));
@@ -87,7 +87,7 @@ fn what_inbox_was_shown_is_there_after_a_kill() {
 }
 
 #[test]
-fn read_marks_outlive_a_kill() {
+fn read_marks_survive_a_kill() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     daemon.hear(&peer, ["one", "two"]);
@@ -101,7 +101,7 @@ fn read_marks_outlive_a_kill() {
 }
 
 #[test]
-fn what_a_peer_is_known_to_speak_outlives_a_kill() {
+fn learned_encodings_survive_a_kill() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     peer.say(daemon.address(), "你好，世界", GBK);
@@ -116,7 +116,7 @@ fn what_a_peer_is_known_to_speak_outlives_a_kill() {
 }
 
 #[test]
-fn a_message_that_send_has_answered_is_there_after_a_kill() {
+fn acknowledged_sends_survive_a_kill() {
     let mut daemon = Daemon::start();
     let peer = Peer::new();
     for round in 0..scaled(3, 30) {
@@ -129,7 +129,7 @@ fn a_message_that_send_has_answered_is_there_after_a_kill() {
 }
 
 #[test]
-fn sigterm_stores_what_waits_in_the_kernel() {
+fn sigterm_stores_datagrams_waiting_in_the_kernel() {
     assert_stops_with_all_stored(|daemon| {
         daemon.signal(Signal::SIGTERM);
         daemon.signal(Signal::SIGCONT);
@@ -137,7 +137,7 @@ fn sigterm_stores_what_waits_in_the_kernel() {
 }
 
 #[test]
-fn sigint_stores_what_waits_in_the_kernel() {
+fn sigint_stores_datagrams_waiting_in_the_kernel() {
     assert_stops_with_all_stored(|daemon| {
         daemon.signal(Signal::SIGINT);
         daemon.signal(Signal::SIGCONT);
@@ -145,7 +145,7 @@ fn sigint_stores_what_waits_in_the_kernel() {
 }
 
 #[test]
-fn udpchatctl_stop_stores_what_waits_in_the_kernel() {
+fn udpchatctl_stop_stores_datagrams_waiting_in_the_kernel() {
     assert_stops_with_all_stored(|daemon| {
         daemon.signal(Signal::SIGCONT);
         assert_eq!(daemon.ctl(&["stop"]).ok(), "stopped\n");
@@ -180,7 +180,7 @@ fn numbers_in(daemon: &Daemon) -> Vec<u64> {
 }
 
 #[test]
-fn sigterm_right_behind_a_datagram_stores_it() {
+fn a_datagram_just_before_sigterm_is_stored() {
     for _ in 0..scaled(10, 200) {
         let mut daemon = Daemon::start();
         Peer::new().send(daemon.address(), "0");
@@ -191,7 +191,7 @@ fn sigterm_right_behind_a_datagram_stores_it() {
 }
 
 #[test]
-fn sigterm_under_load_loses_nothing_that_was_sent_before() {
+fn sigterm_under_load_loses_no_earlier_datagram() {
     (0..scaled(3, 100)).for_each(|_| assert_stops_under_load());
 }
 
@@ -227,7 +227,7 @@ fn send_as_shown(mut follower: Rpc, to: std::net::SocketAddr, sent: &AtomicU64) 
 }
 
 #[test]
-fn every_datagram_of_a_flood_is_stored_or_counted_in_a_gap() {
+fn every_flood_datagram_is_stored_or_counted() {
     const BURST: u64 = 500;
     let daemon = Daemon::start_with("receive_buffer = '4KiB'", &[]);
     let peer = Peer::new();

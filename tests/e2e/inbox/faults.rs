@@ -21,7 +21,7 @@ fn problem(daemon: &Daemon) -> String {
 }
 
 #[test]
-fn what_one_connection_sends_goes_out_at_once_and_is_answered_in_order_once_it_is_on_record() {
+fn pipelined_sends_are_answered_in_order_once_stored() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     let lock = hold_lock(&daemon);
@@ -48,7 +48,7 @@ fn what_one_connection_sends_goes_out_at_once_and_is_answered_in_order_once_it_i
 }
 
 #[test]
-fn while_the_inbox_cannot_be_written_messages_wait_and_nothing_is_acknowledged() {
+fn an_unwritable_inbox_queues_and_acknowledges_nothing() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     peer.send(daemon.address(), "before");
@@ -73,7 +73,7 @@ fn while_the_inbox_cannot_be_written_messages_wait_and_nothing_is_acknowledged()
 }
 
 #[test]
-fn a_message_that_cannot_be_recorded_is_not_reported_as_done() {
+fn an_unrecorded_send_is_not_reported_as_done() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     let _holder = hold_lock(&daemon);
@@ -83,7 +83,7 @@ fn a_message_that_cannot_be_recorded_is_not_reported_as_done() {
 }
 
 #[test]
-fn a_daemon_that_stops_with_an_inbox_it_cannot_write_says_what_is_lost() {
+fn stopping_with_an_unwritable_inbox_reports_the_loss() {
     let mut daemon = Daemon::start();
     let peer = Peer::new();
     peer.send(daemon.address(), "before");
@@ -103,7 +103,7 @@ fn a_daemon_that_stops_with_an_inbox_it_cannot_write_says_what_is_lost() {
 }
 
 #[test]
-fn while_the_inbox_cannot_be_written_the_queue_fills_and_the_rest_stays_with_the_kernel() {
+fn a_full_queue_leaves_datagrams_in_the_kernel() {
     let daemon = Daemon::start_with("receive_buffer = '1MiB'", &[]);
     let holder = hold_lock(&daemon);
     let peer = Peer::new();
@@ -128,7 +128,7 @@ fn while_the_inbox_cannot_be_written_the_queue_fills_and_the_rest_stays_with_the
 }
 
 #[test]
-fn an_inbox_that_disappears_is_noticed_and_ids_go_on() {
+fn a_deleted_inbox_is_noticed_and_ids_continue() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     peer.send(daemon.address(), "before");
@@ -158,7 +158,7 @@ fn an_inbox_that_disappears_is_noticed_and_ids_go_on() {
 }
 
 #[test]
-fn nobody_reading_the_log_holds_up_nobody() {
+fn an_unread_log_pipe_blocks_nothing() {
     let folder = new_folder();
     std::fs::write(folder.path().join("config.toml"), "[log]\nmessages_per_second = 100000\n").unwrap();
     let mut command = crate::support::command_in(folder.path());

@@ -71,7 +71,7 @@ impl Crowd {
 }
 
 #[test]
-fn answers_are_the_same_before_and_behind_the_index() {
+fn answers_are_the_same_with_and_without_index() {
     let crowd = Crowd::heard();
     crowd.answers();
     crowd.indexed();
@@ -85,7 +85,7 @@ fn answers_are_the_same_before_and_behind_the_index() {
 }
 
 #[test]
-fn an_index_that_was_deleted_is_made_anew() {
+fn a_deleted_index_is_rebuilt() {
     let mut crowd = Crowd::heard();
     crowd.indexed();
     crowd.daemon.ctl(&["stop"]).ok();
@@ -102,7 +102,7 @@ fn an_index_that_was_deleted_is_made_anew() {
 }
 
 #[test]
-fn a_damaged_index_is_made_anew_and_answers_are_right() {
+fn a_damaged_index_is_rebuilt_with_correct_answers() {
     let mut crowd = Crowd::heard();
     crowd.indexed();
     for damage in 0..3 {
@@ -124,7 +124,7 @@ fn a_damaged_index_is_made_anew_and_answers_are_right() {
 }
 
 #[test]
-fn an_index_of_another_inbox_is_not_believed() {
+fn an_index_of_another_inbox_is_ignored() {
     let mut crowd = Crowd::heard();
     let mut other = Crowd::heard();
     crowd.indexed();
@@ -144,7 +144,7 @@ fn an_index_of_another_inbox_is_not_believed() {
 }
 
 #[test]
-fn a_killed_daemon_goes_on_with_its_index() {
+fn a_killed_daemon_keeps_its_index() {
     let crowd = Crowd::heard();
     crowd.indexed();
     let crowd = crowd.start_again();
@@ -154,7 +154,7 @@ fn a_killed_daemon_goes_on_with_its_index() {
 }
 
 #[test]
-fn an_index_that_cannot_be_written_disturbs_nobody() {
+fn an_unwritable_index_affects_no_query() {
     let crowd = Crowd::heard();
     crowd.indexed();
     let (folder, flags) = crowd.daemon.into_folder();

@@ -18,7 +18,7 @@ use crate::support::{Daemon, Delay, Manager, Peer, available, eventually, scaled
 const BATCH: u64 = 64;
 
 #[test]
-fn what_a_killed_daemon_had_in_hand_is_told_by_the_next_one() {
+fn the_loss_of_a_kill_is_reported_later() {
     let mut daemon = Daemon::start();
     let peer = Peer::new();
     daemon.hear(&peer, ["before", "it"]);
@@ -46,7 +46,7 @@ fn what_a_killed_daemon_had_in_hand_is_told_by_the_next_one() {
 }
 
 #[test]
-fn what_was_on_its_way_to_the_disk_is_told_or_there_and_never_both() {
+fn an_uncommitted_batch_is_stored_or_reported() {
     if !available("strace") {
         return;
     }
@@ -69,7 +69,7 @@ fn what_was_on_its_way_to_the_disk_is_told_or_there_and_never_both() {
 }
 
 #[test]
-fn what_a_daemon_gave_up_when_it_stopped_is_told_by_the_next_one() {
+fn the_loss_of_a_stop_is_reported_later() {
     let mut daemon = Daemon::start();
     let locked = hold_lock(&daemon);
     let peer = Peer::new();
@@ -84,7 +84,7 @@ fn what_a_daemon_gave_up_when_it_stopped_is_told_by_the_next_one() {
 }
 
 #[test]
-fn kills_under_load_are_accounted_for_but_for_a_batch_each() {
+fn kills_under_load_are_accounted_within_a_batch() {
     let kills = scaled(6, 100);
     let Numbers { sent, stored, lost } = under_load(kills, Signal::SIGKILL);
     let missing = sent - stored;
@@ -93,13 +93,13 @@ fn kills_under_load_are_accounted_for_but_for_a_batch_each() {
 }
 
 #[test]
-fn restarts_under_load_lose_nothing_and_tell_of_no_loss() {
+fn restarts_under_load_lose_and_report_nothing() {
     let Numbers { sent, stored, lost } = under_load(scaled(3, 100), Signal::SIGTERM);
     assert_eq!((stored, lost), (sent, 0));
 }
 
 #[test]
-fn what_the_kernel_dropped_while_no_daemon_ran_gets_its_gap() {
+fn kernel_drops_between_two_daemons_become_a_gap() {
     let mut manager = Manager::new();
     let address = manager.udp.local_addr().unwrap();
     let peer = Peer::new();
@@ -199,7 +199,7 @@ fn under_load(ends: usize, signal: Signal) -> Numbers {
         manager.stopped(daemon);
         daemon = manager.start(&[]);
         // Nobody else does, and a manager that does not listen holds a daemon up.
-        while manager.told_within(Duration::from_millis(1)).is_some() {}
+        while manager.notification_within(Duration::from_millis(1)).is_some() {}
     }
     let sent = load.stop();
     let last = (sent - 1).to_string();

@@ -136,7 +136,7 @@ fn then_ids(schema: u32, is_wanted: impl FnMut(&&Value) -> bool) -> Vec<u64> {
 }
 
 #[test]
-fn every_entry_mark_and_peer_of_every_schema_reads_the_same() {
+fn every_schema_migrates_entries_marks_and_peers() {
     let newest = newest_schema();
     for (schema, variant) in
         schemas().into_iter().flat_map(|schema| VARIANTS.map(|variant| (schema, variant)))
@@ -170,7 +170,7 @@ fn tables(path: &Path) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_migrated_inbox_has_the_tables_of_a_new_one() {
+fn a_migrated_inbox_equals_a_new_one() {
     let new = Daemon::start().into_folder().0;
     let wanted = tables(&new.path().join("data/inbox.db"));
     for schema in schemas() {
@@ -245,7 +245,7 @@ fn survives_kills_at_every_write(variant: &str) -> usize {
 }
 
 #[test]
-fn a_stopped_daemons_inbox_survives_a_kill_at_every_write_of_its_migration() {
+fn migrating_a_clean_inbox_survives_kills() {
     if available("strace") {
         let points = survives_kills_at_every_write("clean.db");
         assert!(points >= 20, "only {points} calls were found");
@@ -253,7 +253,7 @@ fn a_stopped_daemons_inbox_survives_a_kill_at_every_write_of_its_migration() {
 }
 
 #[test]
-fn a_killed_daemons_inbox_survives_a_kill_at_every_write_of_its_migration() {
+fn migrating_a_killed_inbox_survives_kills() {
     if available("strace") {
         let points = survives_kills_at_every_write("killed.db");
         assert!(points >= 30, "only {points} calls were found");
@@ -286,7 +286,7 @@ fn assert_refused_as_newer(folder: &Path, found: u32) {
 }
 
 #[test]
-fn a_newer_inbox_with_its_write_ahead_log_is_refused_and_every_byte_stays() {
+fn a_newer_inbox_is_refused_unchanged() {
     let newest = newest_schema();
     for (read_only, variant) in [(false, "clean.db"), (false, "killed.db"), (true, "killed.db")] {
         let folder = folder_with(newest, variant);
@@ -310,7 +310,7 @@ fn a_newer_inbox_with_its_write_ahead_log_is_refused_and_every_byte_stays() {
 }
 
 #[test]
-fn an_inbox_that_only_its_write_ahead_log_says_is_newer_is_refused_and_left_there() {
+fn a_newer_schema_in_the_write_ahead_log_is_refused() {
     let newest = newest_schema();
     let folder = start_in(folder_with(newest, "killed.db")).into_folder().0;
     let database = folder.path().join("data/inbox.db");
@@ -372,7 +372,7 @@ impl SmallDisk {
 }
 
 #[test]
-fn a_disk_that_is_full_in_the_middle_leaves_the_old_inbox_and_room_is_enough() {
+fn a_full_disk_leaves_the_old_inbox() {
     let Some(network) = Network::new() else { return };
     let disk = SmallDisk { network, folder: new_folder() };
     fs::create_dir(disk.folder.path().join("data")).unwrap();

@@ -28,7 +28,7 @@ fn unread(rpc: &mut Rpc, consumer: &str) -> Value {
 }
 
 #[test]
-fn a_bare_inbox_shows_each_message_once_oldest_first() {
+fn inbox_shows_each_message_once_oldest_first() {
     let peer = Peer::new();
     let daemon = Daemon::start();
     daemon.hear(&peer, ["one", "two"]);
@@ -54,7 +54,7 @@ fn consumers_have_read_marks_of_their_own() {
 }
 
 #[test]
-fn peeking_and_history_leave_the_read_mark_alone() {
+fn peeking_and_history_keep_the_read_mark() {
     let daemon = having_heard(["one", "two"]);
     let leaves_it_alone: [&[&str]; 9] = [
         &["--peek"],
@@ -115,7 +115,7 @@ fn a_reader_killed_in_the_middle_loses_nothing() {
 }
 
 #[test]
-fn a_reader_that_closes_its_pipe_early_is_no_failure_and_loses_nothing() {
+fn a_closed_pipe_is_success_and_loses_nothing() {
     let daemon = having_heard(many());
     for args in [&["inbox", "-a"][..], &["--json", "inbox", "-a", "-r"], &["inbox"]] {
         let mut reader = daemon.ctl_start(args);
@@ -195,7 +195,7 @@ impl Conversation {
 }
 
 #[test]
-fn history_shows_the_last_or_all_in_either_order() {
+fn history_has_a_limit_and_either_order() {
     let conversation = Conversation::held();
     conversation.shows(&["-n", "2"], "56");
     conversation.shows(&["-n", "0"], "");
@@ -208,7 +208,7 @@ fn history_shows_the_last_or_all_in_either_order() {
 }
 
 #[test]
-fn history_can_be_of_one_peer_and_one_direction() {
+fn history_filters_by_peer_and_direction() {
     let conversation = Conversation::held();
     let stranger = conversation.stranger.name();
     conversation.shows(&["--from", "bob"], "1236");
@@ -224,7 +224,7 @@ fn history_can_be_of_one_peer_and_one_direction() {
 }
 
 #[test]
-fn history_can_be_of_a_span_of_time() {
+fn history_filters_by_time() {
     let conversation = Conversation::held();
     let entries = conversation.daemon.entries();
     let at = |number: usize| entries[number - 1]["at"].as_str().unwrap();
@@ -267,7 +267,7 @@ fn with_a_gap() -> Daemon {
 }
 
 #[test]
-fn a_gap_is_shown_where_messages_are_missing_but_matches_no_search() {
+fn gaps_are_shown_but_match_no_search() {
     let daemon = with_a_gap();
     let gaps = |args: &[&str]| {
         let entries = daemon.ctl(&[&["--json", "inbox"], args].concat()).json();
@@ -285,7 +285,7 @@ fn a_gap_is_shown_where_messages_are_missing_but_matches_no_search() {
 }
 
 #[test]
-fn gaps_can_be_asked_for_among_the_messages_of_a_peer() {
+fn gaps_can_be_included_with_a_peer() {
     let daemon = with_a_gap();
     // The block with the gap goes into the index, which knows that nobody at 127.0.0.9 has said anything there.
     let peer = Peer::new();
@@ -311,7 +311,7 @@ fn gaps_can_be_asked_for_among_the_messages_of_a_peer() {
 }
 
 #[test]
-fn pages_of_one_entry_read_everything_exactly_once_in_both_orders() {
+fn pages_of_one_entry_are_complete_in_both_orders() {
     let daemon = having_heard((0..50).map(|number| number.to_string()));
     let mut rpc = daemon.rpc();
     let mut pages = |order: &str, bound: &str| {
@@ -344,7 +344,7 @@ fn a_search_in_pages_finds_everything_exactly_once() {
 }
 
 #[test]
-fn the_read_mark_moves_forward_only_and_not_beyond_what_has_come() {
+fn the_read_mark_moves_only_forward_to_existing_entries() {
     let daemon = having_heard(["one", "two", "three"]);
     let mut rpc = daemon.rpc();
     assert_eq!(rpc.call("ack", json!({ "consumer": "c", "id": 2 })), json!({ "read": 2, "unread": 1 }));
@@ -368,7 +368,7 @@ fn a_read_mark_survives_a_crash() {
 
 /// The history is read while more arrives, so that the two meet somewhere in the middle.
 #[test]
-fn a_subscription_gives_history_then_what_comes_without_hole_or_double() {
+fn a_subscription_joins_history_and_new_entries_exactly() {
     const EACH: u64 = 2_000;
     let daemon = having_heard((0..EACH).map(|number| number.to_string()));
     let mut follower = daemon.rpc();
@@ -378,7 +378,7 @@ fn a_subscription_gives_history_then_what_comes_without_hole_or_double() {
 }
 
 #[test]
-fn a_subscription_without_a_beginning_begins_now() {
+fn a_subscription_without_a_start_begins_now() {
     let daemon = having_heard(["old"]);
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({})), json!({ "after": 1 }));
@@ -387,7 +387,7 @@ fn a_subscription_without_a_beginning_begins_now() {
 }
 
 #[test]
-fn a_subscription_lets_through_what_its_filters_want() {
+fn a_subscription_applies_its_filters() {
     let daemon = having_heard(["1 error", "2"]);
     let mut follower = daemon.rpc();
     follower.call("subscribe", json!({ "after": 0, "grep": "error", "direction": "in" }));
@@ -401,7 +401,7 @@ fn a_subscription_lets_through_what_its_filters_want() {
 }
 
 #[test]
-fn a_connection_has_one_subscription_until_it_ends_it() {
+fn a_connection_has_one_subscription_at_a_time() {
     let daemon = having_heard(["one"]);
     let mut rpc = daemon.rpc();
     assert_eq!(rpc.error("unsubscribe", json!({}))["data"]["kind"], "subscription");

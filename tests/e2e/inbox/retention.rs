@@ -34,7 +34,7 @@ fn is_the_newest_part(daemon: &Daemon, all: u64) {
 }
 
 #[test]
-fn a_full_inbox_keeps_its_size_and_the_newest_messages() {
+fn a_full_inbox_keeps_the_newest_messages() {
     let daemon = Daemon::start_with("receive_buffer = '4MiB'\n[inbox]\nmax_size = '32MiB'", &[]);
     let peer = Peer::new();
     let (mut most, mut most_log, mut all) = (0, 0, 0);
@@ -50,7 +50,7 @@ fn a_full_inbox_keeps_its_size_and_the_newest_messages() {
 }
 
 #[test]
-fn a_reload_lowers_the_size_of_an_idle_inbox() {
+fn a_reload_shrinks_an_idle_inbox() {
     let daemon = Daemon::start_with("[inbox]\nmax_size = '64MiB'", &[]);
     send(&daemon, &Peer::new(), 8_000, 1_400);
     assert_eq!(daemon.status()["inbox"]["oldest_id"], 1);
@@ -63,7 +63,7 @@ fn a_reload_lowers_the_size_of_an_idle_inbox() {
 }
 
 #[test]
-fn a_start_applies_the_limits_to_what_is_there() {
+fn a_start_applies_the_limits() {
     let daemon = Daemon::start();
     send(&daemon, &Peer::new(), 8_000, 1_400);
     fs::write(daemon.path("config.toml"), "[inbox]\nmax_size = '4MiB'").unwrap();
@@ -75,7 +75,7 @@ fn a_start_applies_the_limits_to_what_is_there() {
 }
 
 #[test]
-fn entries_go_when_they_are_too_old_though_nothing_comes() {
+fn old_entries_are_removed_without_traffic() {
     let daemon = Daemon::start_with("[inbox]\nmax_age = '1s'", &[]);
     send(&daemon, &Peer::new(), 50, 10);
     eventually("old entries to go", || (daemon.status()["inbox"]["entries"] == 1).then_some(()));
@@ -84,7 +84,7 @@ fn entries_go_when_they_are_too_old_though_nothing_comes() {
 }
 
 #[test]
-fn ids_go_on_behind_what_was_removed_and_so_do_readers() {
+fn ids_and_readers_continue_after_removal() {
     let daemon = Daemon::start_with("[inbox]\nmax_size = '1MiB'", &[]);
     let peer = Peer::new();
     let mut follower = daemon.ctl_running(&["--json", "inbox", "--follow"]);
@@ -109,7 +109,7 @@ fn announce_backup(daemon: &Daemon) -> fs::File {
 }
 
 #[test]
-fn a_program_that_holds_the_log_up_is_reported_and_nothing_is_lost() {
+fn a_blocked_write_ahead_log_is_reported() {
     let daemon = Daemon::start_with("receive_buffer = '4MiB'\n[inbox]\nmax_size = '1GiB'", &[]);
     let peer = Peer::new();
     send(&daemon, &peer, 1, 10);

@@ -27,7 +27,7 @@ fn own(package: &Package, kinds: &[DependencyKind]) -> Vec<String> {
 }
 
 #[test]
-fn each_part_depends_only_on_what_is_below_it() {
+fn each_package_depends_only_on_lower_ones() {
     let expected = [
         ("udpchat", &["udpchat-ctl", "udpchat-daemon"][..], &["udpchat-api"][..]),
         ("udpchat-api", &[], &[]),
@@ -58,14 +58,14 @@ fn users_of(library: &str) -> Vec<String> {
 }
 
 #[test]
-fn only_the_daemon_knows_the_database_and_the_sockets_of_the_network() {
+fn only_the_daemon_uses_database_and_network_libraries() {
     for library in ["hyper", "rusqlite", "socket2", "tracing"] {
         assert_eq!(users_of(library), ["udpchat-daemon"], "{library}");
     }
 }
 
 #[test]
-fn only_the_client_knows_colours_tables_and_screens() {
+fn only_the_client_uses_terminal_libraries() {
     for library in ["anstream", "anstyle", "comfy-table", "ratatui", "unicode-width"] {
         assert_eq!(users_of(library), ["udpchat-ctl"], "{library}");
     }
@@ -131,7 +131,7 @@ fn every_package_obeys_the_lints_of_the_workspace() {
 }
 
 #[test]
-fn every_dependency_says_why_it_is_there() {
+fn every_dependency_has_a_reason() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let table = manifest.split("[workspace.dependencies]\n").nth(1).unwrap().split("\n[").next().unwrap();
     let groups = group_by_comment(table);
@@ -145,7 +145,7 @@ fn every_dependency_says_why_it_is_there() {
 }
 
 #[test]
-fn every_version_stands_in_the_table_of_the_workspace() {
+fn every_version_is_in_the_workspace_table() {
     for package in metadata().packages {
         let manifest = fs::read_to_string(&package.manifest_path).unwrap();
         let tables = manifest.split("\n[").filter(|table| {

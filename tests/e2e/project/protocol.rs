@@ -46,7 +46,7 @@ fn example_lines() -> impl Iterator<Item = &'static str> {
 }
 
 #[test]
-fn the_examples_are_answered_as_the_text_says() {
+fn the_examples_get_the_documented_answers() {
     let (daemon, bob) = as_in_the_text();
     let (bob_now, daemon_now) = (bob.name(), daemon.address().to_string());
     let mut rpc = daemon.rpc();
@@ -95,7 +95,7 @@ fn blank(value: &mut Value) {
 }
 
 #[test]
-fn every_method_and_error_is_in_the_text() {
+fn every_method_and_error_is_documented() {
     for kind in ErrorKind::ALL {
         let row = format!("| `{}` | {} |", json!(kind).as_str().unwrap(), kind.code());
         assert!(TEXT.contains(&row), "the table of errors lacks {row}");
@@ -108,7 +108,7 @@ fn every_method_and_error_is_in_the_text() {
 }
 
 #[test]
-fn every_field_of_the_status_is_in_the_text() {
+fn every_status_field_is_documented() {
     let (daemon, _bob) = as_in_the_text();
     let Value::Object(status) = daemon.status() else { panic!("the status is an object") };
     for field in status.keys() {

@@ -28,12 +28,12 @@ struct Step {
 }
 
 #[test]
-fn the_tour_prints_what_it_says() {
+fn the_readme_prints_the_documented_output() {
     run_tour(ENGLISH);
 }
 
 #[test]
-fn the_chinese_tour_prints_what_it_says() {
+fn the_chinese_readme_prints_the_documented_output() {
     run_tour(CHINESE);
 }
 

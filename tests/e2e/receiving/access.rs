@@ -35,23 +35,23 @@ fn assert_only_the_allowed_one_is_heard(config: &str, listen: &str) {
 }
 
 #[test]
-fn a_denied_sender_is_counted_and_leaves_no_trace_in_the_log() {
+fn a_denied_sender_is_only_counted() {
     assert_only_the_allowed_one_is_heard("[access]\ndeny = ['127.0.0.2']", "127.0.0.1:0");
 }
 
 #[test]
-fn a_list_of_allowed_networks_shuts_out_all_others() {
+fn an_allow_list_denies_all_other_networks() {
     assert_only_the_allowed_one_is_heard("[access]\nallow = ['10.0.0.0/8', '127.0.0.1/32']", "127.0.0.1:0");
 }
 
 #[test]
-fn deny_counts_before_allow() {
+fn deny_precedes_allow() {
     let config = "[access]\nallow = ['127.0.0.0/8']\ndeny = ['127.0.0.2/31']\n";
     assert_only_the_allowed_one_is_heard(config, "127.0.0.1:0");
 }
 
 #[test]
-fn ipv4_over_a_socket_for_both_families_is_judged_as_ipv4() {
+fn ipv4_over_a_dual_stack_socket_matches_ipv4_rules() {
     for config in ["[access]\ndeny = ['127.0.0.2']", "[access]\ndeny = ['::ffff:127.0.0.2']"] {
         assert_only_the_allowed_one_is_heard(config, "[::]:0");
     }

@@ -121,7 +121,7 @@ fn awkward() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn whatever_is_in_a_message_is_kept_and_can_be_read() {
+fn any_content_is_kept_and_readable() {
     let daemon = Daemon::start();
     let sent = awkward();
     daemon.hear(&Peer::new(), &sent);
@@ -166,7 +166,7 @@ fn the_longest_datagram_is_sent_whole() {
 }
 
 #[test]
-fn one_byte_more_than_a_datagram_holds_is_refused_and_nothing_is_sent() {
+fn a_message_over_the_limit_is_not_sent() {
     let (daemon, peer) = (Daemon::start(), Peer::new());
     let text = "x".repeat(LONGEST + 1);
     let file = daemon.path("too-long");
@@ -186,7 +186,7 @@ fn one_byte_more_than_a_datagram_holds_is_refused_and_nothing_is_sent() {
 }
 
 #[test]
-fn the_books_balance_at_every_moment() {
+fn the_counters_balance_at_every_moment() {
     const EACH: usize = 5_000;
     let daemon = Daemon::start_with("receive_buffer = \"64KiB\"\n[access]\ndeny = [\"127.0.0.9\"]\n", &[]);
     let peers = [Peer::new(), Peer::at("127.0.0.9:0")];

@@ -59,7 +59,7 @@ fn assert_problem(status: &Value, parts: &[&str]) {
 }
 
 #[test]
-fn a_group_is_heard_on_every_interface_and_answered_from_an_address_of_ours() {
+fn a_group_is_received_on_every_interface() {
     let Some(network) = two_cables() else { return };
     let config = format!("{LISTEN}groups = ['239.1.2.3', 'ff02::7788']");
     let here = Daemon::start_on(&network.here, &config);
@@ -85,7 +85,7 @@ fn a_group_is_heard_on_every_interface_and_answered_from_an_address_of_ours() {
 }
 
 #[test]
-fn what_only_other_programs_have_joined_is_not_heard() {
+fn groups_of_other_programs_are_not_received() {
     let Some(network) = two_cables() else { return };
     let here = Daemon::start_on(&network.here, &format!("{LISTEN}groups = ['239.1.2.3']"));
     let other = "listen = ['[::]:7789']\ngroups = ['239.9.9.9', 'ff02::9']";
@@ -100,7 +100,7 @@ fn what_only_other_programs_have_joined_is_not_heard() {
 }
 
 #[test]
-fn a_group_with_an_interface_is_heard_there_only_and_sent_there() {
+fn a_group_with_an_interface_uses_only_that_interface() {
     let Some(network) = two_cables() else { return };
     let config = format!("{LISTEN}groups = ['239.1.2.3%eth1', 'ff02::7788%eth0', 'ff05::7788%eth1']");
     let here = Daemon::start_on(&network.here, &config);
@@ -123,7 +123,7 @@ fn a_group_with_an_interface_is_heard_there_only_and_sent_there() {
 }
 
 #[test]
-fn a_group_is_joined_again_when_its_interface_comes_back() {
+fn a_group_is_rejoined_when_its_interface_returns() {
     let Some(network) = two_cables() else { return };
     for group in ["239.1.2.3", "ff02::7788"] {
         let here = Daemon::start_on(&network.here, &format!("{LISTEN}groups = ['{group}']"));
@@ -149,7 +149,7 @@ fn a_group_is_joined_again_when_its_interface_comes_back() {
 }
 
 #[test]
-fn an_interface_with_the_number_of_one_that_is_gone_is_joined_too() {
+fn a_reused_interface_index_is_joined_too() {
     let Some(network) = Network::new() else { return };
     let make = || {
         network.here.ip("link add eth0 index 77 type veth peer name far0");
@@ -175,7 +175,7 @@ fn an_interface_with_the_number_of_one_that_is_gone_is_joined_too() {
 }
 
 #[test]
-fn what_keeps_a_group_from_being_joined_is_a_problem_until_it_is_mended() {
+fn a_failed_join_is_a_problem_until_fixed() {
     let Some(network) = Network::new() else { return };
     let mut here = Daemon::start_on(&network.here, &format!("{LISTEN}groups = ['239.1.2.3%eth7']"));
     let there = Daemon::start_on(&network.there, LISTEN);
@@ -204,7 +204,7 @@ fn what_keeps_a_group_from_being_joined_is_a_problem_until_it_is_mended() {
 }
 
 #[test]
-fn a_reload_leaves_and_joins() {
+fn a_reload_leaves_and_joins_groups() {
     let Some(network) = two_cables() else { return };
     let here = Daemon::start_on(&network.here, &format!("{LISTEN}groups = ['239.1.1.1', 'ff02::11%eth9']"));
     let there = Daemon::start_on(&network.there, LISTEN);
@@ -221,7 +221,7 @@ fn a_reload_leaves_and_joins() {
 }
 
 #[test]
-fn more_groups_than_the_kernel_gives_one_socket_are_a_problem_that_says_so() {
+fn too_many_groups_are_a_problem() {
     let Some(network) = two_cables() else { return };
     network.here.sysctl("net/ipv4/igmp_max_memberships", "1");
     let here = Daemon::start_on(&network.here, &format!("{LISTEN}groups = ['239.1.2.3']"));
@@ -233,7 +233,7 @@ fn more_groups_than_the_kernel_gives_one_socket_are_a_problem_that_says_so() {
 }
 
 #[test]
-fn broadcasts_go_out_and_come_in_and_are_answered() {
+fn broadcasts_are_sent_received_and_answered() {
     for listen in ["[::]:7788", "0.0.0.0:7788"] {
         let Some(network) = two_cables() else { return };
         let config = format!("listen = ['{listen}']");
@@ -258,7 +258,7 @@ fn broadcasts_go_out_and_come_in_and_are_answered() {
 }
 
 #[test]
-fn what_we_send_to_many_does_not_come_in_but_our_neighbours_on_this_host_are_heard() {
+fn own_multicast_is_ignored_but_other_programs_are_received() {
     let Some(network) = two_cables() else { return };
     let here = Daemon::start_on(&network.here, &format!("{LISTEN}groups = ['239.1.2.3', 'ff02::7788']"));
     let neighbour = Daemon::start_on(&network.here, "listen = ['[::]:7789']");
@@ -284,7 +284,7 @@ fn what_we_send_to_many_does_not_come_in_but_our_neighbours_on_this_host_are_hea
 }
 
 #[test]
-fn without_a_route_the_error_says_to_name_an_interface() {
+fn without_a_route_the_hint_names_the_interface() {
     let Some(network) = two_cables() else { return };
     let here = Daemon::start_on(&network.here, LISTEN);
     for to in ["239.1.2.3", "255.255.255.255"] {
@@ -303,7 +303,7 @@ fn without_a_route_the_error_says_to_name_an_interface() {
 }
 
 #[test]
-fn an_address_in_listen_that_takes_no_groups_is_a_problem() {
+fn groups_on_an_unsuitable_address_are_a_problem() {
     let daemon = Daemon::start_with("groups = ['239.1.2.3', 'ff02::1']", &["--listen", "127.0.0.1:0"]);
     let problems = daemon.status()["problems"].to_string();
     for part in

@@ -23,7 +23,7 @@ for text in ["你好，我是小明", "一"]:
 "#;
 
 #[test]
-fn a_python_peer_of_the_tutorial_is_understood_both_ways() {
+fn a_tutorial_python_peer_works_both_ways() {
     if !available("python3") {
         return;
     }
@@ -71,17 +71,17 @@ fn listening(daemon: &Daemon) -> Rpc {
 }
 
 #[test]
-fn netcat_talks_with_the_daemon_both_ways() {
+fn netcat_works_both_ways() {
     talks_both_ways("nc", &["-u", "127.0.0.1", "PORT"]);
 }
 
 #[test]
-fn socat_talks_with_the_daemon_both_ways() {
+fn socat_works_both_ways() {
     talks_both_ways("socat", &["-", "UDP4:127.0.0.1:PORT"]);
 }
 
 #[test]
-fn two_daemons_talk_with_each_other() {
+fn two_daemons_exchange_messages() {
     let (one, other) = (Daemon::start(), Daemon::start());
     one.ctl(&["-q", "send", &other.address().to_string(), "从一到二"]).ok();
     other.stored(1);
@@ -109,21 +109,21 @@ fn is_heard_and_answered(daemon: &Daemon, peer: &Peer, ip: &str) {
 }
 
 #[test]
-fn a_peer_sees_the_daemons_port_as_the_source_over_ipv4_and_ipv6() {
+fn replies_leave_from_the_listening_port() {
     is_heard_and_answered(&Daemon::start(), &Peer::new(), "127.0.0.1");
     let daemon = Daemon::start_with("", &["--listen", "[::1]:0"]);
     is_heard_and_answered(&daemon, &Peer::at("[::1]:0"), "::1");
 }
 
 #[test]
-fn one_socket_serves_ipv4_and_ipv6_and_shows_ipv4_as_ipv4() {
+fn a_dual_stack_socket_shows_ipv4_as_ipv4() {
     let daemon = Daemon::start_with("", &["--listen", "[::]:0"]);
     is_heard_and_answered(&daemon, &Peer::new(), "127.0.0.1");
     is_heard_and_answered(&daemon, &Peer::at("[::1]:0"), "::1");
 }
 
 #[test]
-fn a_reply_leaves_from_the_address_that_was_spoken_to() {
+fn a_reply_leaves_from_the_address_sent_to() {
     for listen in ["0.0.0.0:0", "[::]:0"] {
         let daemon = Daemon::start_with("", &["--listen", listen]);
         is_heard_and_answered(&daemon, &Peer::new(), "127.0.0.7");
@@ -134,7 +134,7 @@ fn a_reply_leaves_from_the_address_that_was_spoken_to() {
 const EACH_WAY: usize = 200;
 
 #[test]
-fn both_directions_at_once_miss_nothing_and_keep_their_order() {
+fn both_directions_at_once_keep_their_order() {
     let daemon = Daemon::start();
     let peers = [Peer::new(), Peer::new()];
     let mut all = daemon.ctl_running(&["--json", "inbox", "-a", "-f"]);
@@ -174,7 +174,7 @@ fn of<'a>(entries: &'a [Value], peer: &Peer, direction: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn an_answer_has_a_higher_id_than_the_message_it_answers() {
+fn an_answer_has_a_higher_id_than_its_message() {
     const ROUNDS: u64 = 200;
     let daemon = Daemon::start();
     let peer = Peer::new();
@@ -201,7 +201,7 @@ fn an_answer_has_a_higher_id_than_the_message_it_answers() {
 }
 
 #[test]
-fn peers_lists_the_named_and_the_seen_with_what_they_speak() {
+fn peers_lists_named_and_seen_peers_with_encodings() {
     let (bob, chinese, silent) = (Peer::new(), Peer::new(), Peer::new());
     let config = format!(
         "[peers.bob]\naddress = \"{}\"\nencoding = \"big5\"\n[peers.silent]\naddress = \"{}\"\n",
@@ -236,7 +236,7 @@ fn peers_lists_the_named_and_the_seen_with_what_they_speak() {
 }
 
 #[test]
-fn talkers_tell_who_sends_most_and_go_on_from_where_they_were() {
+fn talkers_rank_senders_and_continue_from_a_mark() {
     let (third, other) = (Peer::new(), Peer::new());
     // By its address alone: what comes from any port of it is its.
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.2\"\n", &[]);

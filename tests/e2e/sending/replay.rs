@@ -40,7 +40,7 @@ fn replayed(daemon: &Daemon, args: &[&str], input: &[u8], count: u64) -> Vec<Vec
 }
 
 #[test]
-fn the_same_bytes_go_out_in_the_same_order_from_the_inbox_and_from_a_file() {
+fn inbox_and_file_replay_the_same_bytes() {
     let daemon = Daemon::start();
     daemon.hear(&Peer::new(), everything());
     let count = everything().len() as u64;
@@ -57,7 +57,7 @@ fn the_same_bytes_go_out_in_the_same_order_from_the_inbox_and_from_a_file() {
 }
 
 #[test]
-fn filters_and_directions_say_what_is_replayed() {
+fn filters_and_directions_select_what_is_replayed() {
     let (daemon, bob, eve) = (Daemon::start(), Peer::new(), Peer::at("127.0.0.2:0"));
     daemon.hear(&bob, ["1 from bob"]);
     daemon.hear(&eve, ["2 from eve"]);
@@ -125,7 +125,7 @@ fn time_of(daemon: &Daemon, times: &[u64], args: &[&str]) -> Duration {
 }
 
 #[test]
-fn the_pace_is_that_of_the_recording_times_the_speed() {
+fn the_pace_follows_the_recording_and_speed() {
     let daemon = Daemon::start();
     let millis = Duration::from_millis;
     let times = [5_000, 5_200, 5_200, 5_800];
@@ -148,7 +148,7 @@ fn pauses_can_be_left_out() {
 }
 
 #[test]
-fn a_recording_that_is_still_being_written_is_sent_as_it_comes() {
+fn a_growing_recording_is_sent_as_it_arrives() {
     let (daemon, peer) = (Daemon::start(), Peer::new());
     let mut replay = daemon.ctl_running(&["replay", "--file", "-", "--to", &peer.name()]);
     for _ in 0..3 {
@@ -162,7 +162,7 @@ fn a_recording_that_is_still_being_written_is_sent_as_it_comes() {
 
 /// Ends although somebody may still type.
 #[test]
-fn an_error_ends_a_replay_that_waits_for_input() {
+fn an_error_ends_a_waiting_replay() {
     let daemon = Daemon::start();
     let nobody = "nobody".repeat(11);
     let mut replay = daemon.ctl_running(&["replay", "--file", "-", "--to", &nobody]);
@@ -171,7 +171,7 @@ fn an_error_ends_a_replay_that_waits_for_input() {
 }
 
 #[test]
-fn gaps_and_what_was_never_sent_are_skipped_and_told() {
+fn gaps_and_failed_sends_are_skipped_with_a_note() {
     let (daemon, peer) = (Daemon::start(), Peer::new());
     let gap = r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06Z","lost":37,"reason":"queue_full"}"#;
     let message = recording(&[0]);
@@ -203,7 +203,7 @@ fn gaps_and_what_was_never_sent_are_skipped_and_told() {
 
 /// From 127.0.0.1, nothing leaves the machine: the kernel refuses, whatever its routes are.
 #[test]
-fn what_the_kernel_refuses_does_not_stop_the_rest() {
+fn a_message_refused_by_the_kernel_is_skipped() {
     let daemon = Daemon::start();
     let ran = daemon
         .ctl_with_input(&["replay", "--file", "-", "--to", "192.0.2.1"], recording(&[0; 100]).as_bytes());
@@ -225,7 +225,7 @@ fn what_the_kernel_refuses_does_not_stop_the_rest() {
 }
 
 #[test]
-fn what_would_fail_for_every_message_ends_the_replay_at_once() {
+fn a_permanent_error_ends_the_replay_at_once() {
     let daemon = Daemon::start();
     let replay = |to: &str| -> Ran {
         daemon.ctl_with_input(&["replay", "--file", "-", "--to", to], recording(&[0; 50]).as_bytes())
@@ -238,7 +238,7 @@ fn what_would_fail_for_every_message_ends_the_replay_at_once() {
 }
 
 #[test]
-fn a_daemon_that_goes_away_ends_the_replay() {
+fn a_lost_daemon_ends_the_replay() {
     let (daemon, peer) = (Daemon::start(), Peer::new());
     let socket = daemon.socket();
     let file = daemon.path("inbox.jsonl");
@@ -254,7 +254,7 @@ fn a_daemon_that_goes_away_ends_the_replay() {
 }
 
 #[test]
-fn a_line_that_is_no_entry_is_named() {
+fn an_invalid_line_is_named() {
     let (daemon, peer) = (Daemon::start(), Peer::new());
     let replay = |input: &str| {
         daemon.ctl_with_input(&["replay", "--file", "-", "--to", &peer.name()], input.as_bytes())

@@ -47,7 +47,7 @@ impl Line {
 }
 
 #[test]
-fn words_are_joined_by_a_space_and_go_out_as_they_are() {
+fn words_are_joined_by_a_space() {
     let line = Line::new();
     line.delivers(&["hello"], b"", &[b"hello"]);
     line.delivers(&["hello", "big   world"], b"", &[b"hello big   world"]);
@@ -59,7 +59,7 @@ fn words_are_joined_by_a_space_and_go_out_as_they_are() {
 }
 
 #[test]
-fn standard_input_is_one_message_exactly_as_it_is() {
+fn standard_input_is_one_unchanged_message() {
     let line = Line::new();
     line.delivers(&[], b"two\nlines\n", &[b"two\nlines\n"]);
     line.delivers(&["-"], b" \r\n\t\0", &[b" \r\n\t\0"]);
@@ -80,7 +80,7 @@ fn a_file_goes_out_byte_for_byte() {
 }
 
 #[test]
-fn hex_digits_are_sent_as_bytes_however_they_are_written() {
+fn every_notation_of_hex_is_sent_as_bytes() {
     let line = Line::new();
     for digits in ["c4e3bac3", "C4 E3 BA C3", "c4:e3:ba:c3", "0xc4, 0xe3, 0xba, 0xc3", "c4-e3-ba-c3"] {
         line.delivers(&["--hex", digits], b"", &[b"\xc4\xe3\xba\xc3"]);
@@ -93,7 +93,7 @@ fn hex_digits_are_sent_as_bytes_however_they_are_written() {
 }
 
 #[test]
-fn escapes_are_understood_if_asked_for() {
+fn escapes_are_decoded_on_request() {
     let line = Line::new();
     let bytes = b"a\tb\r\n\0\\\x1b\xff\xe4\xbd\xa0";
     line.delivers(&["--escape", r"a\tb\r\n\0\\\x1b\xff\u{4f60}"], b"", &[bytes]);
@@ -103,7 +103,7 @@ fn escapes_are_understood_if_asked_for() {
 }
 
 #[test]
-fn each_line_is_a_message_as_soon_as_it_is_there() {
+fn each_line_is_sent_when_it_arrives() {
     let line = Line::new();
     let mut sender = line.daemon.ctl_running(&["-q", "send", &line.peer.name(), "--lines"]);
     for text in ["one", "two  words", "三"] {
@@ -118,7 +118,7 @@ fn each_line_is_a_message_as_soon_as_it_is_there() {
 }
 
 #[test]
-fn empty_lines_are_skipped_and_the_sender_is_told() {
+fn empty_lines_are_skipped_with_a_note() {
     let line = Line::new();
     let ran = line.run(&["--lines"], b"one\n\n\r\ntwo\n");
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 2));
@@ -128,7 +128,7 @@ fn empty_lines_are_skipped_and_the_sender_is_told() {
 }
 
 #[test]
-fn a_line_that_cannot_be_sent_does_not_stop_the_others() {
+fn a_failed_line_does_not_stop_the_others() {
     let line = Line::new();
     let ran = line.run(&["--lines", "-e", "gbk"], "一\n😀\n二\n".as_bytes());
     ran.fails(5, &["line 2", "😀", "1 of 3 lines could not be sent"]);
@@ -137,7 +137,7 @@ fn a_line_that_cannot_be_sent_does_not_stop_the_others() {
 }
 
 #[test]
-fn lines_of_a_file_and_lines_of_hex_work_alike() {
+fn lines_work_with_files_and_hex() {
     let line = Line::new();
     let file = line.file(b"one\ntwo\n");
     line.delivers(&["--lines", "--file", &file], b"", &[b"one", b"two"]);
@@ -173,7 +173,7 @@ fn a_long_message_is_cut_between_characters() {
 }
 
 #[test]
-fn bytes_are_cut_too_and_a_short_message_is_left_whole() {
+fn bytes_are_split_and_short_messages_stay_whole() {
     let line = Line::new();
     let file = line.file(&[7; 2_500]);
     line.delivers(&["--split", "--file", &file], b"", &[&[7; 1024], &[7; 1024], &[7; 452]]);
@@ -182,7 +182,7 @@ fn bytes_are_cut_too_and_a_short_message_is_left_whole() {
 }
 
 #[test]
-fn an_empty_message_is_sent_only_if_that_is_said() {
+fn an_empty_message_needs_allow_empty() {
     let line = Line::new();
     for args in [&[""][..], &["--hex", ""], &["-"], &["--file", "-"]] {
         line.run(args, b"").fails(2, &["the message is empty", "--allow-empty"]);
@@ -204,7 +204,7 @@ fn an_encoding_can_be_given() {
 }
 
 #[test]
-fn a_peer_is_named_by_its_name_its_address_or_its_host() {
+fn a_target_is_a_name_address_or_host() {
     let (peer, modern) = (Peer::new(), Peer::at("[::1]:0"));
     let config = format!("[peers.bob]\naddress = \"{}\"\n", peer.name());
     let daemon = Daemon::start_with(&config, &["--listen", "[::]:0"]);
@@ -223,7 +223,7 @@ fn a_peer_is_named_by_its_name_its_address_or_its_host() {
 }
 
 #[test]
-fn a_target_that_nobody_knows_is_refused() {
+fn an_unknown_target_is_refused() {
     let daemon = Daemon::start();
     // Longer than the parts of a host's name may be, so that no name server is asked.
     let nobody = "nobody".repeat(11);
@@ -241,7 +241,7 @@ fn own_name() -> String {
 }
 
 #[test]
-fn what_was_sent_is_in_the_inbox_and_printed_as_it_is_stored() {
+fn sent_messages_are_stored_and_printed() {
     let peer = Peer::new();
     let config = format!("[peers.bob]\naddress = \"{}\"\nencoding = \"gbk\"\n", peer.name());
     let daemon = Daemon::start_with(&config, &[]);
@@ -261,7 +261,7 @@ fn what_was_sent_is_in_the_inbox_and_printed_as_it_is_stored() {
 }
 
 #[test]
-fn the_answer_on_the_socket_is_the_entry_or_the_entries() {
+fn the_reply_of_send_has_the_stored_entries() {
     let line = Line::new();
     let mut rpc = line.daemon.rpc();
     let send = |extra: Value| {
@@ -280,7 +280,7 @@ fn the_answer_on_the_socket_is_the_entry_or_the_entries() {
 
 /// From 127.0.0.1, nothing leaves the machine: the kernel refuses, whatever its routes are.
 #[test]
-fn what_the_kernel_refuses_to_send_is_told_recorded_and_counted() {
+fn a_failed_send_is_reported_recorded_and_counted() {
     let daemon = Daemon::start();
     let refused = daemon.ctl(&["send", "192.0.2.1", "hello"]);
     refused.fails(5, &["cannot send to 192.0.2.1:7788", "listens on 127.0.0.1"]);
@@ -307,7 +307,7 @@ fn what_the_kernel_refuses_to_send_is_told_recorded_and_counted() {
 
 /// Nobody listens there, and nobody can while the peer holds the port: every message is answered by an ICMP error.
 #[test]
-fn a_peer_that_is_gone_disturbs_nobody() {
+fn an_unreachable_peer_affects_no_other() {
     let line = Line::new();
     let gone = format!("127.0.0.200:{}", line.peer.address().port());
     for _ in 0..20 {

@@ -39,7 +39,7 @@ fn echo(question: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn an_answer_that_comes_at_once_is_never_missed() {
+fn an_immediate_answer_is_never_missed() {
     let daemon = Daemon::start();
     for round in 0..scaled(40, 1_000) {
         let question = format!("question {round}");
@@ -48,7 +48,7 @@ fn an_answer_that_comes_at_once_is_never_missed() {
 }
 
 #[test]
-fn the_text_of_the_answer_is_printed_and_nothing_else() {
+fn only_the_text_of_the_answer_is_printed() {
     let daemon = Daemon::start();
     let gbk = |_: &[u8]| vec![encoding_rs::GBK.encode("二十三度\r\n今天\n\0").0.into_owned()];
     assert_eq!(asked(&daemon, &["T?"], b"", gbk), "二十三度\n今天\n");
@@ -59,7 +59,7 @@ fn the_text_of_the_answer_is_printed_and_nothing_else() {
 }
 
 #[test]
-fn a_question_takes_every_form_that_a_message_takes() {
+fn ask_accepts_every_form_of_message() {
     let daemon = Daemon::start();
     std::fs::write(daemon.path("question"), b"\x01\x02").unwrap();
     let file = daemon.path("question");
@@ -78,7 +78,7 @@ fn a_question_takes_every_form_that_a_message_takes() {
 }
 
 #[test]
-fn only_what_comes_from_there_and_afterwards_is_an_answer() {
+fn only_later_messages_from_the_target_are_answers() {
     let daemon = Daemon::start();
     let (bob, other) = (Peer::new(), Peer::new());
     daemon.hear(&bob, ["said before"]);
@@ -100,7 +100,7 @@ fn only_what_comes_from_there_and_afterwards_is_an_answer() {
 }
 
 #[test]
-fn anyone_may_answer_if_that_is_said() {
+fn the_answer_may_come_from_any_peer() {
     let daemon = Daemon::start();
     let (bob, other) = (Peer::new(), Peer::new());
     let printed = thread::scope(|scope| {
@@ -114,7 +114,7 @@ fn anyone_may_answer_if_that_is_said() {
 }
 
 #[test]
-fn what_is_sent_to_many_and_comes_back_is_no_answer() {
+fn an_own_multicast_copy_is_no_answer() {
     let daemon = Daemon::start();
     let other = Peer::new();
     let itself = daemon.address().to_string();
@@ -130,7 +130,7 @@ fn what_is_sent_to_many_and_comes_back_is_no_answer() {
 }
 
 #[test]
-fn a_question_without_an_answer_ends_with_4() {
+fn ask_without_an_answer_exits_with_4() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
     let told = ["no message from bob (127.0.0.1:9) came within 50ms", "hint: "];
     daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &told);
@@ -147,7 +147,7 @@ fn a_question_without_an_answer_ends_with_4() {
 }
 
 #[test]
-fn a_question_that_cannot_be_sent_ends_with_5() {
+fn ask_that_cannot_send_exits_with_5() {
     let daemon = Daemon::start();
     daemon.ctl(&["ask", "[::1]:9", "x"]).fails(5, &["IPv6"]);
     daemon.ctl(&["ask", "nobody-has-this-name", "x"]).fails(5, &["no peer is called"]);
@@ -156,7 +156,7 @@ fn a_question_that_cannot_be_sent_ends_with_5() {
 }
 
 #[test]
-fn waiting_ends_with_the_message_that_was_waited_for() {
+fn wait_ends_with_the_matching_message() {
     let bob = Peer::new();
     let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = \"{}\"\n", bob.name()), &[]);
     daemon.hear(&bob, ["done before"]);
@@ -181,7 +181,7 @@ fn waiting_ends_with_the_message_that_was_waited_for() {
 }
 
 #[test]
-fn what_came_behind_an_entry_need_not_come_again() {
+fn wait_after_an_id_includes_stored_messages() {
     let daemon = Daemon::start();
     daemon.hear(&Peer::new(), ["one", "two", "three"]);
     let entries = daemon.ctl(&["--json", "wait", "--after", "1", "-c", "2"]).json();
@@ -193,7 +193,7 @@ fn what_came_behind_an_entry_need_not_come_again() {
 }
 
 #[test]
-fn a_wait_for_what_does_not_come_ends_with_4_and_prints_what_came() {
+fn wait_exits_with_4_and_prints_partial_matches() {
     let daemon = Daemon::start();
     daemon.hear(&Peer::new(), ["one", "two"]);
     let args = ["wait", "--after", "1", "-c", "3", "--timeout", "300ms"];
@@ -207,7 +207,7 @@ fn a_wait_for_what_does_not_come_ends_with_4_and_prints_what_came() {
 }
 
 #[test]
-fn a_daemon_that_ends_does_not_leave_anybody_waiting() {
+fn a_lost_daemon_ends_every_wait() {
     let mut daemon = Daemon::start();
     daemon.hear(&Peer::new(), ["one"]);
     let mut waiting = daemon.ctl_start(&["wait", "--after", "0", "-c", "2"]);

@@ -25,7 +25,7 @@ fn stopped(mut daemon: Daemon) -> Vec<String> {
 }
 
 #[test]
-fn every_message_gets_a_line_or_is_counted_as_left_out() {
+fn every_message_is_logged_or_counted() {
     const SENT: u64 = 500;
     const LIMIT: u64 = 10;
     let mut daemon = Daemon::start_with(&format!("log.messages_per_second = {LIMIT}"), &[]);
@@ -51,14 +51,14 @@ fn every_message_gets_a_line_or_is_counted_as_left_out() {
 }
 
 #[test]
-fn a_limit_of_0_logs_no_message() {
+fn a_limit_of_0_logs_no_messages() {
     let daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
     daemon.hear(&Peer::new(), ["a", "b"]);
     assert_eq!(message_lines(&stopped(daemon)), (vec![], vec![]));
 }
 
 #[test]
-fn what_comes_last_is_logged_before_the_daemon_ends() {
+fn the_last_messages_are_logged_before_the_end() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     daemon.signal(Signal::SIGSTOP);
@@ -69,7 +69,7 @@ fn what_comes_last_is_logged_before_the_daemon_ends() {
 }
 
 #[test]
-fn a_line_tells_who_sent_what_in_which_encoding() {
+fn a_line_has_peer_text_and_encoding() {
     let peer = Peer::new();
     let config = format!("[peers.'小明']\naddress = '{}'\nencoding = 'gbk'", peer.name());
     let mut daemon = Daemon::start_with(&config, &[]);
@@ -83,7 +83,7 @@ fn a_line_tells_who_sent_what_in_which_encoding() {
 }
 
 #[test]
-fn a_message_of_many_lines_is_one_line_of_the_log() {
+fn a_multiline_message_is_one_log_line() {
     let mut daemon = Daemon::start();
     Peer::new().send(daemon.address(), "a\nb\r\nc\u{1b}[31m\u{2028}d\n");
     assert_eq!(daemon.log_line("received")["text"], r"a\u{a}b\u{d}\u{a}c\u{1b}[31m\u{2028}d");
@@ -100,7 +100,7 @@ fn a_long_message_is_cut_in_the_log() {
 }
 
 #[test]
-fn the_text_format_has_one_line_for_a_message_too() {
+fn the_text_format_has_one_line_a_message() {
     let folder = new_folder();
     let mut daemon = text_daemon(&folder);
     let peer = Peer::new();

@@ -116,7 +116,7 @@ fn at_rest(daemon: &Daemon, read: impl Fn() -> String) -> (String, Value) {
 }
 
 #[test]
-fn metrics_are_the_figures_of_the_status_on_every_way() {
+fn metrics_equal_the_status_in_every_format() {
     let (daemon, address) = serving("[access]\ndeny = ['127.0.0.2']");
     let peer = Peer::new();
     daemon.hear(&peer, (0..300).map(|number| format!("message {number}")));
@@ -142,7 +142,7 @@ fn metrics_are_the_figures_of_the_status_on_every_way() {
 }
 
 #[test]
-fn the_formats_are_those_of_their_standards() {
+fn the_formats_follow_their_standards() {
     let (daemon, address) = serving("");
     let open = scrape(address, "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
     assert!(
@@ -172,7 +172,7 @@ fn the_formats_are_those_of_their_standards() {
 }
 
 #[test]
-fn the_alerts_use_metrics_that_there_are_and_fire_when_they_should() {
+fn the_alerts_use_existing_metrics_and_fire() {
     const RULES: &str = include_str!("../../../docs/metrics-alerts.yml");
     let daemon = Daemon::start();
     let text = daemon.ctl(&["status", "--format", "prometheus"]).ok();
@@ -198,7 +198,7 @@ fn the_alerts_use_metrics_that_there_are_and_fire_when_they_should() {
 }
 
 #[test]
-fn a_file_is_replaced_and_says_so_when_the_daemon_is_gone() {
+fn the_metrics_file_reports_a_lost_daemon() {
     let mut daemon = Daemon::start();
     let file = daemon.path("udpchat.prom");
     let name = file.to_str().unwrap();
@@ -218,7 +218,7 @@ fn a_file_is_replaced_and_says_so_when_the_daemon_is_gone() {
 }
 
 #[test]
-fn what_makes_no_sense_leaves_the_file_alone() {
+fn invalid_arguments_keep_the_file() {
     let daemon = Daemon::start();
     let file = daemon.path("x.prom");
     fs::write(&file, "before").unwrap();
@@ -236,7 +236,7 @@ fn what_makes_no_sense_leaves_the_file_alone() {
 }
 
 #[test]
-fn without_being_asked_for_nothing_is_served() {
+fn no_endpoint_is_served_by_default() {
     let mut daemon = Daemon::start();
     assert!(daemon.status().get("metrics").is_none());
     assert!(!daemon.log().iter().any(|line| line.contains("http://")));
@@ -244,7 +244,7 @@ fn without_being_asked_for_nothing_is_served() {
 }
 
 #[test]
-fn the_address_is_told_and_refusals_say_what_to_do() {
+fn status_shows_the_address_and_refusals_have_hints() {
     let (mut daemon, address) = serving("");
     let url = format!("http://{address}/metrics");
     assert!(daemon.log().iter().any(|line| line.contains(&format!("metrics are at {url}"))));
@@ -267,7 +267,7 @@ fn the_address_is_told_and_refusals_say_what_to_do() {
 }
 
 #[test]
-fn an_address_that_others_can_reach_is_refused_with_its_line() {
+fn a_non_loopback_address_is_refused() {
     let folder = new_folder();
     fs::write(folder.path().join("config.toml"), "[metrics]\nlisten = '0.0.0.0:17788'\n").unwrap();
     let refused = Daemon::refused(folder.path(), &["--listen", "127.0.0.1:0"]);
@@ -278,7 +278,7 @@ fn an_address_that_others_can_reach_is_refused_with_its_line() {
 }
 
 #[test]
-fn a_port_in_use_is_an_error_that_names_the_key_before_anything_is_changed() {
+fn a_metrics_port_in_use_names_the_key() {
     let folder = new_folder();
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = held.local_addr().unwrap();
@@ -293,7 +293,7 @@ fn a_port_in_use_is_an_error_that_names_the_key_before_anything_is_changed() {
 }
 
 #[test]
-fn another_address_needs_a_restart_and_the_old_one_goes_on() {
+fn another_address_needs_a_restart() {
     let (daemon, address) = serving("");
     for config in ["", "[metrics]\nlisten = '127.0.0.1:1'"] {
         fs::write(daemon.path("config.toml"), config).unwrap();
@@ -341,7 +341,7 @@ fn open_files(daemon: &Daemon) -> usize {
 }
 
 #[test]
-fn a_thousand_hostile_connections_harm_neither_reception_nor_control() {
+fn a_thousand_hostile_connections_do_no_harm() {
     const AT_ONCE: usize = 100;
     let (daemon, address) = serving("");
     let peer = Peer::new();
@@ -362,7 +362,7 @@ fn a_thousand_hostile_connections_harm_neither_reception_nor_control() {
 }
 
 #[test]
-fn a_connection_that_says_nothing_does_not_hold_up_the_end() {
+fn a_silent_connection_does_not_delay_the_stop() {
     let (mut daemon, address) = serving("");
     let mut silent = connect(address);
     // So that it is accepted by now.

@@ -18,7 +18,7 @@ fn assert_unharmed(daemon: &Daemon) {
 }
 
 #[test]
-fn a_port_in_use_is_named_with_a_way_to_find_its_holder() {
+fn a_port_in_use_has_a_hint_for_ss() {
     let holder = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = holder.local_addr().unwrap().port();
     let folder = new_folder();
@@ -30,7 +30,7 @@ fn a_port_in_use_is_named_with_a_way_to_find_its_holder() {
 }
 
 #[test]
-fn an_address_that_is_not_of_this_machine_is_named() {
+fn a_foreign_address_is_named() {
     let folder = new_folder();
     fs::write(folder.path().join("config.toml"), "").unwrap();
     // TEST-NET-1: nobody's.
@@ -39,7 +39,7 @@ fn an_address_that_is_not_of_this_machine_is_named() {
 }
 
 #[test]
-fn a_second_daemon_on_the_same_data_names_the_first_and_harms_nothing() {
+fn a_second_daemon_on_the_same_data_is_refused() {
     let first = Daemon::start();
     let pid = first.pid().to_string();
     let second = Daemon::refused_at(&first.path("data"), &first.path("s2"));
@@ -49,7 +49,7 @@ fn a_second_daemon_on_the_same_data_names_the_first_and_harms_nothing() {
 }
 
 #[test]
-fn a_second_daemon_on_the_same_socket_names_the_first_and_harms_nothing() {
+fn a_second_daemon_on_the_same_socket_is_refused() {
     let first = Daemon::start();
     let pid = first.pid().to_string();
     let second = Daemon::refused_at(&first.path("data2"), &first.socket());
@@ -58,7 +58,7 @@ fn a_second_daemon_on_the_same_socket_names_the_first_and_harms_nothing() {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_data_directory_is_refused_and_kept() {
+fn a_file_as_data_directory_is_kept() {
     let folder = new_folder();
     let place = folder.path().join("data");
     fs::write(&place, "precious").unwrap();
@@ -69,7 +69,7 @@ fn a_file_in_the_place_of_the_data_directory_is_refused_and_kept() {
 }
 
 #[test]
-fn a_data_directory_that_may_not_be_written_is_refused() {
+fn an_unwritable_data_directory_is_refused() {
     let Some(other) = OtherUser::get() else { return };
     let data = other.folder().join("data");
     fs::create_dir(&data).unwrap();

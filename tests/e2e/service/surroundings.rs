@@ -16,7 +16,7 @@ fn bare() -> Command {
 }
 
 #[test]
-fn without_a_home_it_says_that_it_has_no_place_and_with_one_named_it_starts() {
+fn without_a_home_it_needs_a_data_directory() {
     let refused = Daemon::refused_by(&mut bare());
     assert_eq!(refused.code, Some(2));
     let expected = "error: no place for the inbox: neither XDG_DATA_HOME nor HOME is set\n\
@@ -32,7 +32,7 @@ fn without_a_home_it_says_that_it_has_no_place_and_with_one_named_it_starts() {
 }
 
 #[test]
-fn a_user_without_a_name_is_as_good_as_any() {
+fn a_user_without_a_name_can_run_it() {
     let Some(other) = OtherUser::get() else { return };
     let folder = new_folder();
     std::os::unix::fs::chown(folder.path(), Some(54_321), Some(54_321)).unwrap();
@@ -47,7 +47,7 @@ fn a_user_without_a_name_is_as_good_as_any() {
 }
 
 #[test]
-fn with_all_standard_descriptors_closed_it_keeps_its_files_apart() {
+fn it_starts_with_closed_standard_descriptors() {
     let folder = new_folder();
     let mut command = Command::new("sh");
     let daemon = bare();
@@ -87,7 +87,7 @@ fn contained(root: &Path, writable: &[&str]) -> Option<Command> {
 }
 
 #[test]
-fn in_a_container_with_a_read_only_root_it_serves_from_what_is_writable() {
+fn it_serves_in_a_read_only_container() {
     let folder = new_folder();
     let Some(mut command) = contained(folder.path(), &["/var/lib", "/run"]) else { return };
     let mut daemon = Background::start(&mut command);
@@ -103,7 +103,7 @@ fn in_a_container_with_a_read_only_root_it_serves_from_what_is_writable() {
 }
 
 #[test]
-fn in_a_container_it_says_what_is_not_writable() {
+fn a_read_only_data_directory_is_named() {
     let folder = new_folder();
     let Some(mut command) = contained(folder.path(), &["/run"]) else { return };
     let refused = Daemon::refused_by(&mut command);

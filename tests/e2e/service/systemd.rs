@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::{Daemon, Delay, Manager, Peer, available, texts};
 
 #[test]
-fn what_arrives_while_no_daemon_runs_is_received_by_the_next_one() {
+fn datagrams_between_two_daemons_are_received() {
     let mut manager = Manager::new();
     let (address, peer) = (manager.udp.local_addr().unwrap(), Peer::new());
     peer.send(address, "before the first");
@@ -37,7 +37,7 @@ fn what_arrives_while_no_daemon_runs_is_received_by_the_next_one() {
 }
 
 #[test]
-fn a_client_that_comes_while_no_daemon_runs_is_served_by_the_next_one() {
+fn a_client_between_two_daemons_is_served() {
     let mut manager = Manager::new();
     let socket = manager.folder().join("s");
     let mut early = crate::support::Rpc::connect(&socket);
@@ -47,7 +47,7 @@ fn a_client_that_comes_while_no_daemon_runs_is_served_by_the_next_one() {
 }
 
 #[test]
-fn addresses_of_the_configuration_are_bound_beside_those_that_are_handed_over() {
+fn configured_addresses_are_bound_beside_passed_sockets() {
     let mut manager = Manager::new();
     let address = manager.udp.local_addr().unwrap();
     let same = address.to_string();
@@ -63,7 +63,7 @@ fn addresses_of_the_configuration_are_bound_beside_those_that_are_handed_over() 
 }
 
 #[test]
-fn a_configuration_that_wants_the_port_otherwise_is_refused_with_the_way_out() {
+fn an_address_conflicting_with_a_passed_socket_is_refused() {
     let manager = Manager::new();
     let other = format!("0.0.0.0:{}", manager.udp.local_addr().unwrap().port());
     let refused = Daemon::refused_by(&mut manager.command(&["--listen", &other]));
@@ -72,7 +72,7 @@ fn a_configuration_that_wants_the_port_otherwise_is_refused_with_the_way_out() {
 }
 
 #[test]
-fn a_socket_that_is_no_use_is_refused_by_name() {
+fn an_unusable_passed_socket_is_refused_by_name() {
     let manager = Manager::new();
     let mut command = manager.command(&[]);
     // Standard input is nothing here.
@@ -84,7 +84,7 @@ fn a_socket_that_is_no_use_is_refused_by_name() {
 }
 
 #[test]
-fn the_manager_is_told_of_the_start_problems_reloads_and_the_end() {
+fn notifications_cover_start_reload_problems_and_stop() {
     let mut manager = Manager::new();
     let daemon = manager.start(&[]);
     let ready = manager.told();
@@ -103,9 +103,9 @@ fn the_manager_is_told_of_the_start_problems_reloads_and_the_end() {
     let lock = rusqlite::Connection::open(daemon.database()).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     Peer::new().send(address, "cannot be stored");
-    manager.told_beginning("STATUS=Degraded: the inbox cannot be written");
+    manager.notification_starting_with("STATUS=Degraded: the inbox cannot be written");
     drop(lock);
-    manager.told_beginning("STATUS=Receiving on");
+    manager.notification_starting_with("STATUS=Receiving on");
 
     daemon.signal(Signal::SIGTERM);
     assert!(manager.told().starts_with("STOPPING=1\nSTATUS=Stopping"));
@@ -114,26 +114,26 @@ fn the_manager_is_told_of_the_start_problems_reloads_and_the_end() {
 const LIMIT: Duration = Duration::from_secs(2);
 
 #[test]
-fn the_watchdog_is_told_while_the_daemon_is_idle() {
+fn an_idle_daemon_notifies_the_watchdog() {
     let mut manager = Manager::new().with_watchdog(LIMIT);
     let daemon = manager.start(&[]);
     for _ in 0..10 {
-        manager.told_beginning("WATCHDOG=1");
+        manager.notification_starting_with("WATCHDOG=1");
     }
     Peer::new().send(manager.udp.local_addr().unwrap(), "counted");
     let address = manager.udp.local_addr().unwrap();
-    manager.told_beginning(&format!("STATUS=Receiving on {address}: 1 messages stored, 0 lost"));
+    manager.notification_starting_with(&format!("STATUS=Receiving on {address}: 1 messages stored, 0 lost"));
     drop(daemon);
 }
 
 #[track_caller]
-fn is_told_nothing_while_one_hangs(thread: &str, calls: &str, name: &str) {
+fn assert_hang_stops_notifications(thread: &str, calls: &str, name: &str) {
     if !available("strace") {
         return;
     }
     let mut manager = Manager::new().with_watchdog(LIMIT);
     let mut daemon = manager.start(&[]);
-    manager.told_beginning("WATCHDOG=1");
+    manager.notification_starting_with("WATCHDOG=1");
     let hang = Delay::hang(&daemon, thread, calls);
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"wakes it", manager.udp.local_addr().unwrap()).unwrap();
     let line = loop {
@@ -145,21 +145,21 @@ fn is_told_nothing_while_one_hangs(thread: &str, calls: &str, name: &str) {
     assert!(line.contains("\"level\":\"ERROR\""), "{line}");
     // What was told before it hung is read; then nothing comes for twice as long as it is told otherwise.
     let mut told = Vec::new();
-    while let Some(one) = manager.told_within(LIMIT / 2) {
+    while let Some(one) = manager.notification_within(LIMIT / 2) {
         told.push(one);
         assert!(told.len() < 10, "{told:?}");
     }
     drop(hang);
-    manager.told_beginning("WATCHDOG=1");
+    manager.notification_starting_with("WATCHDOG=1");
     let _status = daemon.stored(1);
 }
 
 #[test]
-fn the_watchdog_is_not_told_while_a_receiver_hangs() {
-    is_told_nothing_while_one_hangs("receive-0", "recvmmsg", "reception on 127.0.0.1");
+fn a_hanging_receiver_stops_the_notifications() {
+    assert_hang_stops_notifications("receive-0", "recvmmsg", "reception on 127.0.0.1");
 }
 
 #[test]
-fn the_watchdog_is_not_told_while_the_disk_does_not_answer() {
-    is_told_nothing_while_one_hangs("writer", "fsync,fdatasync,pwrite64", "the writer of the inbox");
+fn a_hanging_disk_stops_the_notifications() {
+    assert_hang_stops_notifications("writer", "fsync,fdatasync,pwrite64", "the writer of the inbox");
 }

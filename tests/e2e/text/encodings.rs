@@ -42,7 +42,7 @@ fn gbk(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_same_bytes_are_read_as_each_peer_means_them() {
+fn the_same_bytes_decode_by_peer() {
     let daemon = Daemon::start();
     let (chinese, modern, stranger) = (known(&daemon, GBK), known(&daemon, UTF_8), Peer::new());
     let expected = [
@@ -56,7 +56,7 @@ fn the_same_bytes_are_read_as_each_peer_means_them() {
 }
 
 #[test]
-fn each_peer_is_answered_in_what_it_speaks() {
+fn each_peer_is_answered_in_its_encoding() {
     let daemon = Daemon::start();
     let (chinese, modern, stranger) = (known(&daemon, GBK), known(&daemon, UTF_8), Peer::new());
     assert_eq!(told(&daemon, &chinese, &["再见"]), gbk("再见"));
@@ -65,7 +65,7 @@ fn each_peer_is_answered_in_what_it_speaks() {
 }
 
 #[test]
-fn the_first_telling_message_is_detected_and_the_next_remembered() {
+fn a_detected_encoding_is_remembered() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     assert_eq!(reading(&heard(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
@@ -75,7 +75,7 @@ fn the_first_telling_message_is_detected_and_the_next_remembered() {
 
 /// The daemon is stopped while both messages are sent, so that it finds them at once.
 #[test]
-fn what_one_message_tells_holds_for_the_next_of_the_same_batch() {
+fn a_detected_encoding_holds_within_a_batch() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     rpc.call("subscribe", json!({}));
@@ -91,7 +91,7 @@ fn what_one_message_tells_holds_for_the_next_of_the_same_batch() {
 }
 
 #[test]
-fn a_peer_that_changes_its_encoding_is_read_right_at_once() {
+fn a_changed_encoding_is_detected_at_once() {
     let daemon = Daemon::start();
     let peer = known(&daemon, GBK);
     assert_eq!(reading(&heard(&daemon, &peer, "你好")), ("你好", "utf-8", "detected"));
@@ -120,7 +120,7 @@ fn is_utf_16(entry: &Value) -> bool {
 }
 
 #[test]
-fn a_byte_order_mark_of_a_stranger_chooses_nothing() {
+fn a_byte_order_mark_selects_no_encoding() {
     let daemon = Daemon::start();
     let peer = known(&daemon, GBK);
     for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"] {
@@ -133,7 +133,7 @@ fn a_byte_order_mark_of_a_stranger_chooses_nothing() {
 }
 
 #[test]
-fn what_the_peer_cannot_read_is_refused_and_nothing_is_sent() {
+fn unencodable_text_is_refused_unsent() {
     let daemon = Daemon::start();
     let peer = known(&daemon, GBK);
     let refused = daemon.ctl(&["send", &peer.name(), "好的😀"]);
@@ -152,7 +152,7 @@ fn common_characters() -> Vec<[u8; 2]> {
 }
 
 #[test]
-fn every_common_character_alone_is_read_right_and_sent_back_as_the_same_bytes() {
+fn every_common_character_survives_the_round_trip() {
     let daemon = Daemon::start();
     let peer = known(&daemon, GBK);
     let characters = common_characters();
@@ -171,7 +171,7 @@ fn every_common_character_alone_is_read_right_and_sent_back_as_the_same_bytes() 
 }
 
 #[test]
-fn what_a_peer_speaks_survives_a_crash() {
+fn a_learned_encoding_survives_a_crash() {
     let daemon = Daemon::start();
     let (chinese, modern) = (known(&daemon, GBK), known(&daemon, UTF_8));
     let daemon = daemon.start_again();
@@ -188,7 +188,7 @@ fn configure(daemon: &Daemon, peer: SocketAddr, encoding: &str) {
 }
 
 #[test]
-fn the_configured_encoding_of_a_peer_wins_over_what_it_was_heard_to_speak() {
+fn a_configured_encoding_precedes_a_learned_one() {
     let daemon = Daemon::start();
     let peer = known(&daemon, UTF_8);
     configure(&daemon, peer.address(), "gbk");
@@ -199,7 +199,7 @@ fn the_configured_encoding_of_a_peer_wins_over_what_it_was_heard_to_speak() {
 }
 
 #[test]
-fn the_encoding_that_is_given_wins_over_all_for_sending() {
+fn an_explicit_encoding_precedes_all_others() {
     let daemon = Daemon::start();
     let peer = known(&daemon, UTF_8);
     assert_eq!(told(&daemon, &peer, &["-e", "gbk", "再见"]), gbk("再见"));
@@ -212,7 +212,7 @@ fn the_encoding_that_is_given_wins_over_all_for_sending() {
 }
 
 #[test]
-fn the_configuration_chooses_for_strangers() {
+fn the_configuration_decides_for_unknown_peers() {
     let config = "[text]\nencoding = \"gbk\"\nfallback = \"windows-1252\"\n";
     let daemon = Daemon::start_with(config, &[]);
     let peer = Peer::new();

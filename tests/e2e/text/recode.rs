@@ -38,7 +38,7 @@ fn grep(daemon: &Daemon, expression: &str) -> Vec<u64> {
 }
 
 #[test]
-fn what_is_recoded_reads_so_everywhere_and_after_a_restart() {
+fn recoded_messages_read_so_everywhere() {
     let (daemon, _peers) = having_heard_russian();
     let before = daemon.entries();
     assert_ne!(texts(&before), [RUSSIAN, RUSSIAN]);
@@ -64,7 +64,7 @@ fn what_is_recoded_reads_so_everywhere_and_after_a_restart() {
 }
 
 #[test]
-fn however_many_there_are_each_is_recoded_and_found_through_the_index() {
+fn many_messages_are_recoded_and_reindexed() {
     let peer = Peer::new();
     let daemon = Daemon::start();
     let say = |number: usize| encoding_rs::KOI8_R.encode(&format!("слово{number} да")).0.into_owned();
@@ -83,7 +83,7 @@ fn however_many_there_are_each_is_recoded_and_found_through_the_index() {
 }
 
 #[test]
-fn filters_and_ids_say_which_messages() {
+fn filters_and_ids_select_messages() {
     let (daemon, peers) = having_heard_russian();
     daemon.ctl(&["-q", "send", &peers[0].name(), "gesendet"]).ok();
     daemon.hear(&peers[0], ["plain", "plain too"]);
@@ -114,7 +114,7 @@ fn filters_and_ids_say_which_messages() {
 }
 
 #[test]
-fn without_a_word_about_which_nothing_is_recoded() {
+fn without_a_selection_nothing_is_recoded() {
     let (daemon, _peers) = having_heard_russian();
     let before = daemon.entries();
     daemon.ctl(&["recode", "--as", "koi8-r"]).fails(2, &["which messages", "`--all`"]);
@@ -125,7 +125,7 @@ fn without_a_word_about_which_nothing_is_recoded() {
 }
 
 #[test]
-fn a_dry_run_shows_how_the_first_would_read_and_changes_nothing() {
+fn a_dry_run_shows_examples_and_changes_nothing() {
     let (daemon, _peers) = having_heard_russian();
     let before = daemon.entries();
     let told = daemon.ctl(&["recode", "--as", "windows-1251", "--all", "--dry-run", "--remember"]).ok();
@@ -139,7 +139,7 @@ fn a_dry_run_shows_how_the_first_would_read_and_changes_nothing() {
 }
 
 #[test]
-fn what_the_peer_speaks_is_remembered_if_that_is_said() {
+fn the_encoding_is_remembered_on_request() {
     let (daemon, [ivan, other]) = having_heard_russian();
     let told = daemon.ctl(&["recode", "--as", "windows-1251", "--from", "ivan", "--remember"]).ok();
     assert_eq!(told, "1 message is read as windows-1251 now; 1 peer remembered\n");

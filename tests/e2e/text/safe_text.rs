@@ -134,7 +134,7 @@ fn assert_socket_is_safe(mut rpc: Rpc, sent: &[String]) {
 }
 
 #[test]
-fn every_unicode_character_is_shown_safely_and_read_back_exactly() {
+fn every_unicode_character_is_escaped_reversibly() {
     let texts = every_character_as_text();
     let heard = Heard::new(UTF_8, &texts);
     assert!(heard.texts == texts);
@@ -142,7 +142,7 @@ fn every_unicode_character_is_shown_safely_and_read_back_exactly() {
 }
 
 #[test]
-fn every_sequence_of_gbk_and_gb18030_is_shown_safely_and_read_back_exactly() {
+fn every_gb_sequence_is_escaped_reversibly() {
     let heard = Heard::new(GB18030, &every_sequence_of_gb18030());
     let harmful = heard.texts.concat().chars().filter(|character| is_forbidden(*character)).count();
     assert!(harmful > 200, "{harmful} harmful characters were sent");
@@ -150,7 +150,7 @@ fn every_sequence_of_gbk_and_gb18030_is_shown_safely_and_read_back_exactly() {
 }
 
 #[test]
-fn no_received_text_passes_for_an_entry() {
+fn received_text_cannot_imitate_an_entry() {
     let fake = "#99  2026-01-01 00:00:00  < 1.2.3.4:5  trust me";
     let line_ends =
         ["\n", "\r", "\r\n", "\n\r", "\n\n", "\u{b}", "\u{c}", "\u{85}", "\u{2028}", "\u{2029}", "\0"];
@@ -167,7 +167,7 @@ fn no_received_text_passes_for_an_entry() {
 }
 
 #[test]
-fn an_escape_that_was_sent_can_be_told_from_one_that_was_made() {
+fn received_escapes_differ_from_generated_ones() {
     let heard = Heard::new(UTF_8, &[r"\u{1b}", "\u{1b}", r"\x1b"]);
     let text = heard.daemon.ctl(&["inbox", "--all"]).ok();
     let shown: Vec<_> = text.lines().map(|line| line.rsplit("  ").next().unwrap()).collect();
@@ -211,7 +211,7 @@ fn unescaped(text: &str) -> String {
 }
 
 #[test]
-fn the_log_in_json_is_safe_and_tells_the_text_exactly() {
+fn the_json_log_is_safe_and_exact() {
     let payloads = every_character_for_the_log();
     for (payload, line) in payloads.iter().zip(logged("json", &payloads)) {
         assert_safe(&line, &[]);
@@ -221,7 +221,7 @@ fn the_log_in_json_is_safe_and_tells_the_text_exactly() {
 }
 
 #[test]
-fn the_log_as_text_is_safe() {
+fn the_text_log_is_safe() {
     let payloads = every_character_for_the_log();
     let lines = logged("text", &payloads);
     assert_eq!(lines.len(), payloads.len());

@@ -83,7 +83,7 @@ fn account(numbers: &[u64], sent: u64) -> Account {
 }
 
 #[test]
-fn an_account_tells_what_is_missing_and_what_is_out_of_order() {
+fn an_account_lists_missing_and_misplaced_numbers() {
     let missing = |missing: &[(u64, u64)]| Account { missing: missing.to_vec(), ..Account::default() };
     assert_eq!(account(&[0, 1, 2], 3), Account { there: 3, ..Account::default() });
     assert_eq!(account(&[2, 3, 6], 8), Account { there: 3, ..missing(&[(2, 2), (6, 2), (8, 1)]) });

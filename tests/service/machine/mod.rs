@@ -158,7 +158,7 @@ impl Machine {
 
     /// Waits until the daemon serves as another process than this one.
     #[track_caller]
-    pub(crate) fn serves_anew(&self, before: u32) -> u32 {
+    pub(crate) fn serves_as_another_process(&self, before: u32) -> u32 {
         self.until(SERVICE, "MainPID", |pid| pid != "0" && pid != before.to_string());
         self.serves()
     }

@@ -8,7 +8,7 @@ use crate::support::{Daemon, Peer, eventually, scaled, texts};
 use super::Chat;
 
 #[test]
-fn a_long_history_is_scrolled_through_in_little_memory() {
+fn a_long_history_scrolls_in_little_memory() {
     let messages = scaled(20_000, 100_000);
     let before = |daemon: &Daemon, bob: &Peer| {
         daemon.hear(bob, (0..messages).map(|number| format!("message {number:06}")));
@@ -37,7 +37,7 @@ fn a_long_history_is_scrolled_through_in_little_memory() {
 }
 
 #[test]
-fn it_goes_on_when_the_daemon_is_back_without_loss_or_anything_twice() {
+fn a_reconnected_chat_shows_each_message_once() {
     let Some(mut chat) = Chat::start(80, 40) else { return };
     chat.hears("before");
     chat.tmux.shows("< before");
@@ -66,7 +66,7 @@ fn it_goes_on_when_the_daemon_is_back_without_loss_or_anything_twice() {
 }
 
 #[test]
-fn who_is_far_behind_goes_on_from_now_and_has_the_rest_as_history() {
+fn a_chat_far_behind_skips_to_the_newest_messages() {
     const MESSAGES: u32 = 40_000;
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.hears("before");
@@ -87,7 +87,7 @@ fn who_is_far_behind_goes_on_from_now_and_has_the_rest_as_history() {
 }
 
 #[test]
-fn only_when_everything_was_seen_does_it_count_as_read() {
+fn messages_of_other_peers_stay_unread_until_shown() {
     let stranger = Peer::new();
     let before = |daemon: &Daemon, bob: &Peer| {
         daemon.hear(&stranger, ["from somebody else"]);
@@ -109,7 +109,7 @@ fn only_when_everything_was_seen_does_it_count_as_read() {
 }
 
 #[test]
-fn peers_are_chosen_by_typing_and_unread_messages_are_counted() {
+fn typing_selects_a_peer_and_unread_messages_are_counted() {
     let Some(chat) = Chat::start(80, 24) else { return };
     let stranger = Peer::new();
     (0..3).for_each(|number| stranger.send(chat.daemon.address(), format!("reading {number}")));

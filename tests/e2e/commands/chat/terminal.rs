@@ -12,7 +12,7 @@ use crate::support::{DEADLINE, Daemon, Tmux, eventually};
 use super::Chat;
 
 #[test]
-fn the_screen_has_any_size() {
+fn the_screen_adapts_to_any_size() {
     let Some(chat) = Chat::start(200, 60) else { return };
     for number in 0..50 {
         chat.hears(&format!("message {number} 你好"));
@@ -35,7 +35,7 @@ fn the_screen_has_any_size() {
 }
 
 #[test]
-fn the_terminal_is_as_before_after_every_end() {
+fn every_exit_restores_the_terminal() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.press(&["C-q"]);
     chat.tmux.shows("ended with 0");
@@ -75,7 +75,7 @@ fn the_terminal_is_as_before_after_every_end() {
 }
 
 #[test]
-fn it_can_be_suspended_and_comes_back() {
+fn a_suspended_chat_resumes_with_its_draft() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.hears("before");
     chat.tmux.shows("< before");
@@ -98,7 +98,7 @@ fn it_can_be_suspended_and_comes_back() {
 }
 
 #[test]
-fn nothing_is_drawn_and_nothing_is_done_while_nothing_happens() {
+fn an_idle_chat_draws_nothing_and_sleeps() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.hears("the last for some time");
     chat.tmux.shows("< the last for some time");
@@ -152,7 +152,7 @@ fn hostile_text_reaches_the_screen_only_as_text() {
 }
 
 #[test]
-fn where_there_is_no_terminal_it_says_what_works_there() {
+fn without_a_terminal_the_error_names_other_commands() {
     let daemon = Daemon::start();
     let hint = "`udpchatctl send` and `udpchatctl inbox --follow` work anywhere";
     daemon.ctl(&["chat"]).fails(2, &["chat needs a terminal: standard input is no terminal", hint]);
@@ -161,7 +161,7 @@ fn where_there_is_no_terminal_it_says_what_works_there() {
 }
 
 #[test]
-fn without_a_daemon_it_says_so_before_it_takes_the_terminal() {
+fn without_a_daemon_it_fails_before_using_the_screen() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let socket = tmux.path("none");
     tmux.shell(&format!(

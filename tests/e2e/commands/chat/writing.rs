@@ -11,7 +11,7 @@ use crate::support::Peer;
 use super::Chat;
 
 #[test]
-fn chinese_is_typed_sent_and_received_while_one_types() {
+fn chinese_is_typed_while_messages_arrive() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.type_in("你好，");
     chat.hears("在吗？");
@@ -27,7 +27,7 @@ fn chinese_is_typed_sent_and_received_while_one_types() {
 }
 
 #[test]
-fn lines_that_are_broken_or_pasted_are_one_message() {
+fn typed_and_pasted_line_breaks_make_one_message() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.type_in("one");
     chat.tmux.press(&["M-Enter"]);
@@ -41,7 +41,7 @@ fn lines_that_are_broken_or_pasted_are_one_message() {
 }
 
 #[test]
-fn no_key_is_lost_in_a_flood() {
+fn no_key_is_lost_during_a_flood() {
     let Some(chat) = Chat::start(80, 24) else { return };
     let over = AtomicBool::new(false);
     let others = [Peer::new(), Peer::new()];
@@ -74,7 +74,7 @@ fn no_key_is_lost_in_a_flood() {
 }
 
 #[test]
-fn what_to_send_in_is_chosen_and_what_fails_is_shown_where_it_was_written() {
+fn the_encoding_is_selectable_and_failures_show_inline() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.press(&["F3"]);
     chat.tmux.shows("Send in");

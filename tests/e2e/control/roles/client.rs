@@ -7,7 +7,7 @@ use crate::support::{Account, OtherUser, Peer, available, texts};
 use super::{READERS, SENDERS, account, config, mode, reload, start};
 
 #[test]
-fn udpchatctl_ends_with_6_and_says_which_group_may() {
+fn udpchatctl_exits_with_6_and_names_the_group() {
     let Some(other) = OtherUser::get() else { return };
     let (daemon, peer) = (start(&config(), &[]), Peer::new());
     daemon.hear(&peer, ["heard"]);
@@ -37,7 +37,7 @@ fn udpchatctl_ends_with_6_and_says_which_group_may() {
 }
 
 #[test]
-fn a_chat_that_may_not_read_ends_before_it_takes_the_screen() {
+fn chat_without_permission_fails_before_using_the_screen() {
     let Some(other) = OtherUser::get() else { return };
     if !available("script") {
         return;
@@ -54,7 +54,7 @@ fn a_chat_that_may_not_read_ends_before_it_takes_the_screen() {
 }
 
 #[test]
-fn the_doctor_says_what_it_was_refused() {
+fn doctor_reports_missing_permissions() {
     let Some(other) = OtherUser::get() else { return };
     let daemon = start(&config(), &[]);
     let finding = |account: &Account, topic: &str| {
@@ -73,7 +73,7 @@ fn the_doctor_says_what_it_was_refused() {
 }
 
 #[test]
-fn a_socket_for_a_group_names_the_group_to_whoever_is_not_in_it() {
+fn a_denied_socket_names_the_permitted_group() {
     let Some(other) = OtherUser::get() else { return };
     let group = nix::unistd::Group::from_name("daemon").unwrap().unwrap();
     let daemon = start("", &[]);

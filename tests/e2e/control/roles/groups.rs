@@ -7,7 +7,7 @@ use crate::support::{Account, OtherUser};
 use super::{READERS, UID, account, mode, reload, start};
 
 #[test]
-fn the_primary_group_and_one_of_very_many_count() {
+fn primary_and_any_supplementary_groups_count() {
     let Some(_) = OtherUser::get() else { return };
     let daemon = start(&format!("[control]\nread = [{READERS}, {UID}]"), &[]);
     let many: Vec<u32> = (1..1_000).chain([READERS]).collect();
@@ -18,7 +18,7 @@ fn the_primary_group_and_one_of_very_many_count() {
 }
 
 #[test]
-fn groups_go_by_their_names_and_one_that_is_unknown_lets_nobody_in() {
+fn an_unknown_group_name_permits_nobody() {
     let Some(_) = OtherUser::get() else { return };
     let daemon_group = nix::unistd::Group::from_name("daemon").unwrap().unwrap().gid.as_raw();
     let config = "[control]\n\nread = ['no-such-group', 'daemon']\nsend = ['no-such-group']";

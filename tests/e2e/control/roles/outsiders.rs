@@ -9,7 +9,7 @@ use crate::support::{Account, OtherUser, Running, available};
 use super::{ADMINS, READERS, SENDERS, UID, account, config, mode, start};
 
 #[test]
-fn an_outsider_gets_one_line_and_nothing_of_theirs_is_read() {
+fn a_user_without_a_role_gets_one_error() {
     let Some(_) = OtherUser::get() else { return };
     let mut daemon = start(&config(), &[]);
     assert_eq!(mode(&daemon.socket()), 0o666);
@@ -46,7 +46,7 @@ const FLOOD: &str = r#"
 "#;
 
 #[test]
-fn outsiders_take_no_place_from_members_however_many_they_are() {
+fn users_without_a_role_take_no_connection_slots() {
     let Some(_) = OtherUser::get() else { return };
     if !available("perl") {
         return;
@@ -74,7 +74,7 @@ const CROWD: &str = r#"
 "#;
 
 #[test]
-fn few_outsiders_are_told_why_at_once() {
+fn few_refused_connections_are_open_at_once() {
     let Some(_) = OtherUser::get() else { return };
     if !available("perl") {
         return;
@@ -102,7 +102,7 @@ const MANY: &str = r#"
 "#;
 
 #[test]
-fn one_user_takes_half_of_the_places_at_most() {
+fn one_user_holds_at_most_half_the_connections() {
     let Some(_) = OtherUser::get() else { return };
     if !available("perl") {
         return;

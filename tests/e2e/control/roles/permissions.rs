@@ -48,7 +48,7 @@ fn assert_permits(who: &str, roles: &[&str], peer: &Peer, mut call: impl FnMut(&
 }
 
 #[test]
-fn every_method_is_in_the_matrix() {
+fn the_test_matrix_has_every_method() {
     let daemon = Daemon::start();
     let unknown = daemon.rpc().error("none", json!({}));
     let mut all: Vec<_> = unknown["data"]["hint"].as_str().unwrap().split(", ").map(str::to_owned).collect();
@@ -59,7 +59,7 @@ fn every_method_is_in_the_matrix() {
 }
 
 #[test]
-fn the_text_of_the_protocol_has_each_method_with_its_role() {
+fn the_protocol_text_lists_the_role_of_each_method() {
     let text = include_str!("../../../../daemon/api/PROTOCOL.md");
     for (method, _, role) in methods(&Peer::new()) {
         let begin = role.map_or("| any of them |".to_owned(), |role| format!("| `{role}` |"));
@@ -69,7 +69,7 @@ fn the_text_of_the_protocol_has_each_method_with_its_role() {
 }
 
 #[test]
-fn each_role_permits_its_methods_and_no_others() {
+fn each_role_permits_only_its_methods() {
     let Some(_) = OtherUser::get() else { return };
     let peer = Peer::new();
     for (groups, roles) in [
@@ -92,7 +92,7 @@ fn each_role_permits_its_methods_and_no_others() {
 }
 
 #[test]
-fn root_and_the_daemons_own_user_may_do_everything_whatever_the_groups_are() {
+fn root_and_the_daemons_user_have_every_role() {
     let Some(_) = OtherUser::get() else { return };
     let (owner, peer) = (Account::new(UID + 1, &[]), Peer::new());
     for config in ["", &config()] {

@@ -10,7 +10,7 @@ use crate::support::{Account, Daemon, Manager, OtherUser, Peer};
 use super::{READERS, SENDERS, UID, account, config, mode, open_folder, reload, start};
 
 #[test]
-fn a_reload_gives_and_takes_roles_and_the_file_follows() {
+fn a_reload_grants_and_revokes_roles() {
     let Some(_) = OtherUser::get() else { return };
     let mut daemon = start("", &[]);
     let user = account(&[READERS]);
@@ -53,7 +53,7 @@ fn a_reload_gives_and_takes_roles_and_the_file_follows() {
 }
 
 #[test]
-fn what_stands_in_the_place_of_the_socket_keeps_its_mode_at_a_reload() {
+fn a_reload_keeps_the_mode_of_foreign_files() {
     let mut daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     fs::write(daemon.path("config.toml"), config()).unwrap();
@@ -72,7 +72,7 @@ fn what_stands_in_the_place_of_the_socket_keeps_its_mode_at_a_reload() {
 }
 
 #[test]
-fn a_directory_that_lets_nobody_through_is_warned_of() {
+fn an_inaccessible_socket_directory_causes_a_warning() {
     let mut daemon = Daemon::start_with("", &[]);
     fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o700)).unwrap();
     reload(&daemon, &config());
@@ -87,7 +87,7 @@ fn a_directory_that_lets_nobody_through_is_warned_of() {
 }
 
 #[test]
-fn a_socket_that_is_handed_over_gets_the_mode_that_the_roles_need() {
+fn a_passed_socket_gets_the_mode_of_the_roles() {
     let mut manager = Manager::new();
     let socket = manager.folder().join("s");
     fs::set_permissions(&socket, Permissions::from_mode(0o660)).unwrap();

@@ -77,7 +77,7 @@ fn capture(daemon: &Daemon) -> (std::path::PathBuf, String, Vec<Value>) {
 }
 
 #[test]
-fn an_empty_inbox_is_no_line_and_a_capture_without_packets() {
+fn an_empty_inbox_exports_no_line_and_no_packet() {
     let daemon = Daemon::start();
     assert_eq!(printed(&daemon, &["export"]), "");
     assert_eq!(printed(&daemon, &["export", "-n", "3", "--grep", "x"]), "");
@@ -87,7 +87,7 @@ fn an_empty_inbox_is_no_line_and_a_capture_without_packets() {
 }
 
 #[test]
-fn a_capture_holds_every_message_and_its_lack_of_others_is_told() {
+fn a_capture_has_every_message_and_notes_omissions() {
     let daemon = with_everything();
     let (file, note, entries) = capture(&daemon);
     let packets = packets(&file);
@@ -103,7 +103,7 @@ fn a_capture_holds_every_message_and_its_lack_of_others_is_told() {
 }
 
 #[test]
-fn tshark_reads_the_capture_and_finds_its_checksums_good() {
+fn tshark_accepts_the_capture_and_its_checksums() {
     if !available("tshark") {
         return;
     }

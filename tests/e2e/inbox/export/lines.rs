@@ -8,7 +8,7 @@ use crate::support::{Daemon, Peer};
 use super::{printed, with_everything, with_many};
 
 #[test]
-fn lines_are_byte_for_byte_what_inbox_prints_as_json() {
+fn lines_equal_the_json_of_inbox() {
     let daemon = with_everything();
     let inbox = printed(&daemon, &["inbox", "--all", "--json"]);
     assert!(inbox.contains(r#""type":"gap""#) && inbox.contains(r#""direction":"out""#));
@@ -24,7 +24,7 @@ fn lines_are_byte_for_byte_what_inbox_prints_as_json() {
 }
 
 #[test]
-fn filters_select_what_they_select_in_the_inbox() {
+fn filters_select_the_same_as_in_inbox() {
     let daemon = with_everything();
     let entries = daemon.entries();
     let at = |number: usize| entries[number].as_object().unwrap()["at"].as_str().unwrap();
@@ -55,7 +55,7 @@ fn filters_select_what_they_select_in_the_inbox() {
 }
 
 #[test]
-fn the_last_of_many_that_match_are_found_over_several_pages() {
+fn the_last_matches_are_found_over_several_pages() {
     let daemon = with_many(5_000);
     for number in ["999", "1000", "1001", "2500", "4000"] {
         let args = ["--grep", "[1-5]$", "-n", number];
@@ -67,7 +67,7 @@ fn the_last_of_many_that_match_are_found_over_several_pages() {
 }
 
 #[test]
-fn pages_that_are_full_of_large_messages_come_in_order_too() {
+fn pages_of_large_messages_stay_in_order() {
     let daemon = Daemon::start();
     let peer = Peer::new();
     for number in 0..60 {

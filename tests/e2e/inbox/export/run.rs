@@ -12,7 +12,7 @@ use crate::support::{Daemon, available, ctl_without_daemon, eventually, new_fold
 use super::with_many;
 
 #[test]
-fn a_file_that_cannot_be_written_is_told_before_anything_is_asked() {
+fn an_unwritable_file_fails_before_any_query() {
     let daemon = with_many(10);
     for path in ["/no/such/folder/out", "/"] {
         daemon.ctl(&["export", "-o", path]).fails(1, &[&format!("cannot write {path}"), "caused by: "]);
@@ -28,7 +28,7 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_asked() {
 }
 
 #[test]
-fn without_a_daemon_a_file_is_left_as_it_was() {
+fn without_a_daemon_the_file_stays_unchanged() {
     let folder = new_folder();
     let (file, socket) = (folder.path().join("out"), folder.path().join("s"));
     fs::write(&file, "precious").unwrap();
@@ -38,7 +38,7 @@ fn without_a_daemon_a_file_is_left_as_it_was() {
 }
 
 #[test]
-fn a_reader_that_closes_its_pipe_early_is_no_failure() {
+fn a_closed_pipe_is_success() {
     let daemon = with_many(20_000);
     for args in [&["export"][..], &["export", "--format", "pcap"], &["export", "--grep", "."]] {
         let mut export = daemon.ctl_start(args);
@@ -58,7 +58,7 @@ fn end_of(mut program: Child) -> (Option<i32>, String) {
 }
 
 #[test]
-fn an_export_whose_daemon_dies_says_that_it_is_incomplete() {
+fn a_lost_daemon_makes_the_export_incomplete() {
     for args in [&["export"][..], &["export", "--grep", "."], &["export", "--format", "pcap"]] {
         let daemon = with_many(50_000);
         let mut export = daemon.ctl_start(args);
@@ -77,7 +77,7 @@ fn an_export_whose_daemon_dies_says_that_it_is_incomplete() {
 }
 
 #[test]
-fn entries_that_go_away_meanwhile_are_told() {
+fn entries_removed_meanwhile_cause_a_warning() {
     let daemon = with_many(50_000);
     let mut export = daemon.ctl_start(&["export"]);
     let mut pipe = BufReader::new(export.stdout.take().unwrap());
@@ -95,7 +95,7 @@ fn entries_that_go_away_meanwhile_are_told() {
 const MAX_RESIDENT_KIB: u64 = 32 * 1024;
 
 #[test]
-fn an_export_takes_the_same_memory_however_much_there_is() {
+fn memory_does_not_grow_with_the_inbox() {
     let daemon = with_many(scaled(100_000, 1_000_000));
     for args in [&["export"][..], &["export", "--grep", "."], &["export", "--format", "pcap"]] {
         let mut export = daemon.ctl_start(args);
@@ -138,7 +138,7 @@ fn a_capture_is_not_written_to_a_terminal() {
 }
 
 #[test]
-fn a_person_who_waits_sees_how_far_it_has_come() {
+fn a_terminal_shows_the_progress() {
     let daemon = with_many(50_000);
     let file = daemon.path("out.jsonl");
     let file = file.to_str().unwrap();
