@@ -44,20 +44,20 @@ struct Trial {
     must_keep_all: bool,
 }
 
-/// What a flood came to.
+/// The result of a flood.
 struct Outcome {
     sent: u64,
     counters: Counters,
-    /// What the gaps in the log say is missing.
+    /// The losses that the gaps in the log report.
     gaps: i128,
     granted: u64,
     peak_memory: u64,
-    /// Datagrams that all of this machine lost before they came to a socket, and that nobody could count.
+    /// Datagrams that this machine dropped before they reached any socket, which no receiver can count.
     before_sockets: u64,
 }
 
 impl Outcome {
-    /// Tells whether every datagram is accounted for. What this machine lost before it came to a socket is nobody's to
+    /// Returns whether every datagram is accounted for. What this machine lost before it came to a socket is nobody's to
     /// count, and may be another program's.
     fn balances(&self) -> bool {
         let [sent, received, gaps] = self.residuals();
@@ -117,7 +117,7 @@ fn floods(options: &Options) -> Vec<Trial> {
     trials
 }
 
-/// What there is room for: a flood into a large buffer, and a steady stream into a small one.
+/// Loads that must fit: a flood into a large buffer, and a steady stream into a small one.
 fn room(options: &Options) -> Vec<Trial> {
     let nowhere = NOWHERE.parse().unwrap();
     let (datagrams, rate, seconds) = options.pick((100_000, 20_000, 2), (10_000_000, 100_000, 60));
@@ -135,7 +135,7 @@ fn room(options: &Options) -> Vec<Trial> {
 const NOWHERE: &str = "127.0.0.1:0";
 
 fn run(trial: &Trial) -> Outcome {
-    // Room on the disk for everything: what is removed for want of it is another benchmark.
+    // Room for everything: retention is another benchmark.
     let config = format!("receive_buffer = \"{}\"\ninbox.max_size = \"64GiB\"\n", trial.buffer);
     let mut daemon = Daemon::start(&config);
     let before = lost_before_sockets();
@@ -151,7 +151,7 @@ fn run(trial: &Trial) -> Outcome {
     Outcome { sent, counters, gaps, granted, peak_memory, before_sockets }
 }
 
-/// Adds up what the gaps in an inbox say is missing.
+/// Adds up the losses that the gaps in an inbox report.
 fn gaps(inbox: &std::path::Path) -> i128 {
     let inbox = Connection::open_with_flags(inbox, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let mut query = inbox.prepare("SELECT detail FROM entry WHERE kind = ?1").unwrap();

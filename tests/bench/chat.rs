@@ -35,16 +35,16 @@ use support::Guard;
 
 /// The time between two probes: longer than a frame, and not a multiple of it.
 const INTERVAL: Duration = Duration::from_millis(21);
-/// So long a probe is waited for.
+/// How long to wait for a probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Every probe is a character of its own, which nothing else on the screen is: a screen is drawn by what has changed.
 const FIRST_PROBE: u32 = 0x4e00;
 const PROBES: usize = 0x5000;
-/// After so many keys the input is emptied.
+/// After this number of keys the input line is erased.
 const KEYS_IN_A_LINE: usize = 20;
 const ERASE_LINE: &[u8] = b"\x15";
 
-/// What is probed.
+/// The kind of a probe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Key,

@@ -1,4 +1,4 @@
-//! What a command costs: `udpchatctl` as whole processes, beside the smallest program that sends a datagram and what
+//! The cost of a command: `udpchatctl` as whole processes, beside the smallest program that sends a datagram and what
 //! users would type instead. Measured in turns, in one run; the ratios are what counts.
 //!
 //! `cargo bench --bench commands`, or with a smaller number of rounds `cargo bench --bench commands -- 20`.

@@ -37,7 +37,7 @@ const PEERS: u64 = 1000;
 const COMMANDS: [&[&str]; 3] =
     [&["inbox", "--all", "--json"], &["export", "--format", "jsonl"], &["export", "--format", "pcap"]];
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Default)]
 struct Run {
     seconds: f64,
@@ -84,7 +84,7 @@ fn main() {
     println!("the daemon's peak memory: {}", mebibytes(daemon.process().peak_memory()));
 }
 
-/// Tells whether `udpchatctl` has a command.
+/// Returns whether `udpchatctl` has a command.
 fn is_known(daemon: &Daemon, command: &[&str]) -> bool {
     let help = daemon.ctl(&[command[0], "--help"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     help.unwrap().success()

@@ -33,12 +33,12 @@ use support::eventually;
 
 /// The time between two probes.
 const INTERVAL: Duration = Duration::from_millis(5);
-/// What a probe begins with; no other message holds it.
+/// The beginning of a probe; no other message holds it.
 const PROBE: &str = "probe-";
-/// So long a probe is waited for.
+/// How long to wait for a probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the daemon has to do beside the probes.
+/// The load beside the probes.
 struct Load {
     name: String,
     /// Messages a second.
@@ -46,7 +46,7 @@ struct Load {
     probes: usize,
 }
 
-/// What became of the probes.
+/// The results of the probes.
 struct Outcome {
     /// In milliseconds.
     times: Vec<f64>,
@@ -130,7 +130,7 @@ impl Follower {
         let (sender, seen) = mpsc::channel();
         thread::spawn(move || watch(output, &sender));
         let first = eventually("the follower", || {
-            // Numbers above those of the real probes: nobody asks for them.
+            // Numbers above those of the real probes are ignored.
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.send_to(format!("{PROBE}{} hello", usize::MAX).as_bytes(), daemon.address()).unwrap();
             seen.recv_timeout(Duration::from_millis(100)).ok()

@@ -1,4 +1,4 @@
-//! What questions to a large inbox cost, beside `grep` on a text log of the same messages: whole processes, in turns, in
+//! The cost of queries of a large inbox, beside `grep` on a text log of the same messages: whole processes, in turns, in
 //! one run. Then how soon a daemon answers after its start, how much room a message takes, and whether receiving into
 //! a large inbox costs more than into an empty one.
 //!
@@ -39,7 +39,7 @@ use serde_json::Value;
 use support::new_folder;
 use tempfile::TempDir;
 
-/// What the daemon may keep beside the inbox: an index of it.
+/// The file name of the index beside the inbox.
 const INDEX: &str = "index.db";
 
 fn main() {
@@ -116,7 +116,7 @@ fn start_again(mut daemon: Daemon, rounds: usize) -> Daemon {
     daemon
 }
 
-/// Asks again while the index has to be made anew: the answers must be the same.
+/// Repeats the queries while the index is rebuilt: the answers must be the same.
 fn without_index(daemon: Daemon, questions: &[Question], answers: &[Vec<Value>]) -> Daemon {
     let folder = daemon.stop();
     let removed = remove_index(&folder);

@@ -1,4 +1,4 @@
-//! What a received datagram costs: processor time and memory of `udpchatd`, beside the least that receiving can cost
+//! The cost of a received datagram: processor time and memory of `udpchatd`, beside the least that receiving can cost
 //! and beside programs that write datagrams to a file. Measured in turns, in one run; the ratios are what counts.
 //!
 //! `cargo bench --bench reception`, or with `-- quick` to see only that it runs. `tests/bench/install-peers` installs
@@ -29,10 +29,10 @@ use harness::process_stats::mebibytes;
 use harness::statistics::median;
 use harness::table::{progress, table};
 
-/// What a round of one contender came to.
+/// The result of a round of one contender.
 struct Round {
     kept_part: f64,
-    /// Processor time for each datagram that was sent, in microseconds: what is dropped costs something too.
+    /// Processor time for each datagram that was sent, in microseconds: dropped ones cost something too.
     cost_sent: f64,
     /// The same for each that was kept.
     cost: f64,

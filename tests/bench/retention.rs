@@ -1,4 +1,4 @@
-//! What a limit to the inbox costs and holds: how long others wait for the disk while the oldest entries go, how large
+//! The cost and effect of `inbox.max_size`: how long sends wait while the oldest entries are removed, how large
 //! the data directory becomes beside `inbox.max_size`, and whether readers that stop or are many let the write-ahead
 //! log grow.
 //!
@@ -46,7 +46,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const FOLLOWERS: usize = 8;
 const PAGE_READERS: usize = 16;
 
-/// What happens to the inbox during a flood.
+/// The readers of the inbox during a flood.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Readers {
     None,
@@ -137,7 +137,7 @@ fn measure(trial: &Trial, seconds: u64) -> Outcome {
     over.store(true, Ordering::Relaxed);
     let sent = sending.wait().datagrams;
     outcome.counters = daemon.wait_until_stored(sent);
-    // What is left to be tidied up gets a moment.
+    // Pending maintenance gets a moment.
     thread::sleep(Duration::from_secs(1));
     outcome.at_the_end = bytes_in(&daemon.data_dir());
     outcome.most = outcome.most.max(outcome.at_the_end);
@@ -172,7 +172,7 @@ fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |about| about.len())
 }
 
-/// Who reads during a flood.
+/// The readers during a flood.
 #[derive(Default)]
 struct Reading {
     _followers: Vec<Guard>,

@@ -1,4 +1,4 @@
-//! What a million source addresses do to the daemon: its memory, what a datagram costs, and how long answers take, before
+//! The effect of a million source addresses: memory, cost of a datagram, and response times, before
 //! and after each of them has sent one message, in every encoding that is learned.
 //!
 //! `cargo bench --bench strangers`, with another number of addresses `-- 100000`, or `-- quick` to see that it runs.
@@ -33,7 +33,7 @@ const ROUNDS: usize = 20;
 const COMMANDS: [&[&str]; 4] =
     [&["status"], &["peers"], &["inbox", "-n", "20"], &["inbox", "--from", "127.0.0.1", "-n", "20"]];
 
-/// What the daemon is like at a moment.
+/// The state of the daemon at a moment.
 struct State {
     memory: u64,
     /// Processor time for a datagram of a usual flood, in microseconds.

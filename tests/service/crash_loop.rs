@@ -1,4 +1,4 @@
-//! A daemon that cannot start, with and without traffic that asks for it: where it ends, and that mending it is enough.
+//! A daemon that cannot start, with and without traffic: the final state of its units, and that a fix is enough.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -60,7 +60,7 @@ fn traffic_does_not_restart_a_refused_daemon() {
     assert_failed_for_the_configuration(&machine);
     machine.until(SOCKET, "ActiveState", |state| state == "inactive");
     let refused = refusals(&machine);
-    // What asks for a daemon while the port is being closed may start it once more.
+    // Traffic that arrives while the port is being closed may start the daemon once more.
     assert!(refused <= 3, "{refused}");
     thread::sleep(Duration::from_secs(2));
     assert_eq!(
@@ -129,7 +129,7 @@ fn quick_restarts_under_load_keep_the_socket() {
     let sent = sender.stop();
     eventually("everything to be stored", || (machine.inbox().count() == sent).then_some(()));
     assert_eq!(machine.show(SOCKET, "Result"), "success");
-    // What the kernel keeps meanwhile is bounded, so a restart must not wait for anything but the disk.
+    // The kernel's buffer is bounded, so a restart must wait for nothing but the disk.
     assert!(each < Duration::from_secs(1), "{each:?}");
 }
 

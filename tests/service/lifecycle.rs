@@ -104,7 +104,7 @@ fn received_messages_survive_a_power_cycle() {
     for number in 0..100 {
         peer.send_to(number.to_string().as_bytes(), ("127.0.0.1", crate::machine::PORT)).unwrap();
     }
-    // Nobody waits for what is on its way.
+    // The reboot does not wait for datagrams that are still queued.
     machine.reboot();
     machine.serves();
     assert_eq!(machine.status()["inbox"]["entries"], 100);

@@ -10,7 +10,7 @@ fn assert_receives(machine: &Machine) {
     eventually("a message", || (machine.status()["stored"].as_u64() == Some(before + 1)).then_some(()));
 }
 
-/// Tells whether the daemon receives on the socket that the manager keeps.
+/// Returns whether the daemon receives on the socket that the manager keeps.
 fn is_handed_over(machine: &Machine) -> bool {
     machine.show(SOCKET, "SubState") == "running"
 }

@@ -1,4 +1,4 @@
-//! The end-to-end tests with each daemon in the sandbox of the unit: what the sandbox forbids, some of them needs.
+//! The end-to-end tests with each daemon in the sandbox of the unit, to find what the sandbox wrongly forbids.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

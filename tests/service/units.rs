@@ -1,4 +1,4 @@
-//! The unit files themselves: what systemd says of them without running them.
+//! The unit files, checked by systemd without running them.
 
 use std::process::Command;
 

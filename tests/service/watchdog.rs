@@ -1,4 +1,4 @@
-//! The watchdog: a daemon that does not move is started anew, and one that only has a hard time is left alone.
+//! The watchdog restarts a daemon that hangs, and no daemon that is only idle, busy or slow.
 
 use std::thread;
 use std::time::{Duration, Instant};

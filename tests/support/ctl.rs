@@ -7,17 +7,17 @@ use std::thread;
 
 use serde_json::Value;
 
-/// What a run of `udpchatctl` came to.
+/// The result of a run of `udpchatctl`.
 #[must_use]
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct Completed {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Ran {
-    /// Fails the test unless it succeeded without a word on standard error; returns its output.
+impl Completed {
+    /// Fails the test unless it succeeded with nothing on standard error; returns its output.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert!(self.code == Some(0) && self.stderr.is_empty(), "{self:#?}");
@@ -46,17 +46,17 @@ pub(crate) fn command(socket: &Path) -> Command {
 }
 
 /// Runs `udpchatctl` to its end.
-pub(crate) fn run(socket: &Path, args: &[&str], input: &[u8]) -> Ran {
+pub(crate) fn run(socket: &Path, args: &[&str], input: &[u8]) -> Completed {
     finish(command(socket).args(args), input)
 }
 
 /// Runs `udpchatctl` without telling it of any daemon, in an environment of the test's own.
-pub(crate) fn ctl_without_daemon(args: &[&str], environment: &[(&str, &Path)]) -> Ran {
+pub(crate) fn ctl_without_daemon(args: &[&str], environment: &[(&str, &Path)]) -> Completed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatctl"));
     finish(command.env_clear().envs(environment.iter().copied()).args(args), b"")
 }
 
-pub(super) fn finish(command: &mut Command, input: &[u8]) -> Ran {
+pub(super) fn finish(command: &mut Command, input: &[u8]) -> Completed {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
@@ -64,7 +64,7 @@ pub(super) fn finish(command: &mut Command, input: &[u8]) -> Ran {
     let writer = thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
-    Ran {
+    Completed {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),

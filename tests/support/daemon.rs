@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Background, DEADLINE, Host, Peer, Process, Ran, Rpc, Running, ctl, eventually};
+use super::{Background, Completed, DEADLINE, Host, Peer, Process, Rpc, Running, ctl, eventually};
 
 /// A running daemon. Dropping it kills it, and prints its log if the test fails.
 pub(crate) struct Daemon {
@@ -206,17 +206,17 @@ impl Daemon {
     }
 
     /// Runs `udpchatctl` against it.
-    pub(crate) fn ctl(&self, args: &[&str]) -> Ran {
+    pub(crate) fn ctl(&self, args: &[&str]) -> Completed {
         ctl::run(&self.socket(), args, b"")
     }
 
     /// Runs `udpchatctl` against it, on a host of the test's own.
-    pub(crate) fn ctl_on(&self, host: &Host, args: &[&str]) -> Ran {
+    pub(crate) fn ctl_on(&self, host: &Host, args: &[&str]) -> Completed {
         ctl::finish(&mut host.enter(ctl::command(&self.socket()).args(args)), b"")
     }
 
     /// Runs `udpchatctl` against it, with standard input.
-    pub(crate) fn ctl_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
+    pub(crate) fn ctl_with_input(&self, args: &[&str], input: &[u8]) -> Completed {
         ctl::run(&self.socket(), args, input)
     }
 
@@ -247,7 +247,7 @@ impl Daemon {
         self.rpc().call("status", serde_json::json!({}))
     }
 
-    /// Waits until so many received messages are stored, and returns the status.
+    /// Waits until this number of received messages is stored, and returns the status.
     #[track_caller]
     pub(crate) fn stored(&self, messages: u64) -> Value {
         let mut rpc = self.rpc();
@@ -260,7 +260,7 @@ impl Daemon {
     /// Has a peer send small datagrams while nobody else does, never more at once than the smallest receive buffer
     /// holds, and waits until they are stored.
     #[track_caller]
-    pub(crate) fn hear(&self, peer: &Peer, payloads: impl IntoIterator<Item = impl AsRef<[u8]>>) {
+    pub(crate) fn receive_from(&self, peer: &Peer, payloads: impl IntoIterator<Item = impl AsRef<[u8]>>) {
         const AT_ONCE: u64 = 200;
         let mut all = self.status()["received"]["datagrams"].as_u64().unwrap();
         for payload in payloads {

@@ -1,4 +1,4 @@
-//! A service manager of the test's own: it holds the sockets that a daemon is started with, and hears what the daemon tells.
+//! A service manager of the test's own: it passes sockets to daemons and receives their notifications.
 
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
@@ -70,14 +70,14 @@ impl Manager {
 
     /// Waits for the next notification.
     #[track_caller]
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn notification(&self) -> String {
         self.notification_within(DEADLINE).expect("the daemon tells nothing")
     }
 
     /// Waits for a notification that begins so, whatever comes before it.
     #[track_caller]
     pub(crate) fn notification_starting_with(&self, text: &str) {
-        while !self.told().starts_with(text) {}
+        while !self.notification().starts_with(text) {}
     }
 
     /// Waits a while for the next notification.

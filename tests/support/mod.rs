@@ -1,4 +1,5 @@
-//! What the tests share: a running daemon, the client, peers, and waiting for what must come.
+//! Shared by the end-to-end tests, the tests of the service and the benchmarks: a running daemon, the client, peers, and
+//! waiting with a time limit. What only one area uses belongs there.
 
 mod background;
 mod ctl;
@@ -18,7 +19,7 @@ mod tool;
 mod view;
 
 pub(crate) use background::Background;
-pub(crate) use ctl::{Ran, ctl_without_daemon};
+pub(crate) use ctl::{Completed, ctl_without_daemon};
 pub(crate) use daemon::{Daemon, Refused};
 pub(crate) use daemon::{command_in, new_folder, with_places};
 pub(crate) use delay::Delay;

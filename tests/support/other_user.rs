@@ -9,7 +9,7 @@ use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Daemon, Ran, Running, ctl};
+use super::{Completed, Daemon, Running, ctl};
 
 /// A user by numbers, which need no name. The primary group has the number of the user.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Nobody: a user who owns nothing.
+    /// The user `nobody`, who owns nothing.
     const NOBODY: Self = Self { uid: 65_534, groups: Vec::new() };
 
     pub(crate) fn new(uid: u32, groups: &[u32]) -> Self {
@@ -40,15 +40,15 @@ impl Account {
     }
 
     /// Connects to a control socket.
-    pub(crate) fn connect(&self, socket: &Path) -> Caller {
-        Caller(Running::start(self.command("nc").arg("-U").arg(socket)))
+    pub(crate) fn connect(&self, socket: &Path) -> UserConnection {
+        UserConnection(Running::start(self.command("nc").arg("-U").arg(socket)))
     }
 }
 
 /// A connection of another user's to a control socket.
-pub(crate) struct Caller(Running);
+pub(crate) struct UserConnection(Running);
 
-impl Caller {
+impl UserConnection {
     /// Writes bytes as they are.
     pub(crate) fn write(&mut self, text: &str) {
         self.0.type_in(text);
@@ -93,7 +93,7 @@ pub(crate) struct OtherUser {
 }
 
 impl OtherUser {
-    /// Returns none, and says so, where this test may not become another user; in CI that is a failure.
+    /// Returns none, and prints why, where this test may not become another user; in CI that is a failure.
     pub(crate) fn get() -> Option<Self> {
         if !geteuid().is_root() {
             super::missing("only root can become another user");
@@ -112,13 +112,13 @@ impl OtherUser {
         self.folder.path()
     }
 
-    /// Prepares one of our programs to be run by nobody.
+    /// Prepares one of our programs to be run by the user `nobody`.
     pub(crate) fn command(&self, program: &str) -> Command {
         self.command_of(&Account::NOBODY, program)
     }
 
     /// Runs `udpchatctl` as a user.
-    pub(crate) fn ctl(&self, account: &Account, daemon: &Daemon, args: &[&str]) -> Ran {
+    pub(crate) fn ctl(&self, account: &Account, daemon: &Daemon, args: &[&str]) -> Completed {
         let mut command = self.command_of(account, env!("CARGO_BIN_EXE_udpchatctl"));
         ctl::finish(command.arg("--socket").arg(daemon.socket()).args(args), b"")
     }

@@ -1,4 +1,4 @@
-//! A peer as the daemon meets it: a UDP socket, with text in an encoding.
+//! A peer: a UDP socket that sends text in an encoding.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -37,7 +37,7 @@ impl Peer {
     }
 
     /// Sends text in an encoding, as `text.encode(...)` of Python does.
-    pub(crate) fn say(&self, to: SocketAddr, text: &str, encoding: &'static encoding_rs::Encoding) {
+    pub(crate) fn send_text(&self, to: SocketAddr, text: &str, encoding: &'static encoding_rs::Encoding) {
         let (bytes, _, unmappable) = encoding.encode(text);
         assert!(!unmappable, "{text} cannot be said in {}", encoding.name());
         self.send(to, bytes);

@@ -1,7 +1,7 @@
 //! A daemon's process: a child of the test, or the main process of a transient unit with the sandbox of the unit that is
 //! installed.
 //!
-//! Which of them is said by the environment. `tests/service` boots a machine in which it runs these tests the second way.
+//! The environment chooses. `tests/service` boots a machine in which it runs these tests the second way.
 
 use std::fs;
 use std::path::Path;
@@ -115,7 +115,7 @@ impl Process {
     }
 }
 
-/// Tells whether the daemons of the tests run in the sandbox.
+/// Returns whether the daemons of the tests run in the sandbox.
 fn is_under_unit() -> bool {
     std::env::var_os(UNDER_UNIT).is_some()
 }

@@ -1,4 +1,4 @@
-//! A terminal that the test types into and looks at: tmux without anybody in front of it.
+//! A terminal that the test types into and reads, by a detached tmux.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ pub(crate) struct Tmux {
 }
 
 impl Tmux {
-    /// Starts a terminal of a size; none, and this says so, where this machine has no tmux.
+    /// Starts a terminal of a size; returns none, and prints why, where this machine has no tmux.
     pub(crate) fn start(columns: u16, rows: u16) -> Option<Self> {
         if !tool::available("tmux") {
             return None;
@@ -56,12 +56,12 @@ impl Tmux {
         self.run(&[&["send-keys"], keys].concat());
     }
 
-    /// Presses a key so many times.
+    /// Presses a key several times.
     pub(crate) fn press_often(&self, key: &str, times: usize) {
         self.run(&["send-keys", "-N", &times.to_string(), key]);
     }
 
-    /// Pastes text as a terminal does that was asked to say so.
+    /// Pastes text with bracketed paste.
     pub(crate) fn paste(&self, text: &str) {
         self.run(&["set-buffer", "--", text]);
         self.run(&["paste-buffer", "-p"]);
@@ -78,8 +78,8 @@ impl Tmux {
         self.run(&["capture-pane", "-p"])
     }
 
-    /// Returns what tmux says of the terminal in its own language.
-    pub(crate) fn tells(&self, format: &str) -> String {
+    /// Evaluates a format of tmux for the terminal.
+    pub(crate) fn tmux_format(&self, format: &str) -> String {
         self.run(&["display-message", "-p", format]).trim_end().to_owned()
     }
 
@@ -107,7 +107,9 @@ impl Tmux {
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
         self.run(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
         let size = format!("{columns} {rows}");
-        eventually("the new size", || (self.tells("#{pane_width} #{pane_height}") == size).then_some(()));
+        eventually("the new size", || {
+            (self.tmux_format("#{pane_width} #{pane_height}") == size).then_some(())
+        });
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 /// Set, one or the other, where every tool must be there, as on the machines that judge a change.
 const REQUIRED: [&str; 2] = ["UDPCHAT_REQUIRE_TOOLS", "CI"];
 
-/// Tells whether this machine has a program. Where it has not, the test is to end without a result, and this says so;
+/// Returns whether this machine has a program. Without it the test ends without a result, and this prints why;
 /// where one of [`REQUIRED`] is set, that fails the test.
 #[track_caller]
 pub(crate) fn available(tool: &str) -> bool {
@@ -19,7 +19,7 @@ pub(crate) fn path(tool: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(tool)).find(|file| file.is_file())
 }
 
-/// Says what is missing for a test, and returns false; where nothing may be missing, fails the test.
+/// Prints what is missing for a test, and returns false; where nothing may be missing, fails the test.
 #[track_caller]
 pub(crate) fn missing(what: &str) -> bool {
     assert!(REQUIRED.iter().all(|name| std::env::var_os(name).is_none()), "{what}");

@@ -1,4 +1,4 @@
-//! What the tests look at in entries.
+//! Fields of entries.
 
 use serde_json::Value;
 

@@ -16,7 +16,7 @@ use crate::support::Guard;
 
 /// The longest datagram that is fetched whole.
 const MAX_BYTES: usize = 2048;
-/// The receive buffer that is asked for, in bytes: the same as of what is compared.
+/// The requested receive buffer, in bytes: the same as that of the other receivers.
 const RECEIVE_BUFFER_BYTES: usize = 64 * 1024 * 1024;
 /// How long the gathering loop sleeps after a read that did not fill its batch.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -110,7 +110,7 @@ fn widen(socket: &UdpSocket) -> usize {
     if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
         setsockopt(socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES).unwrap();
     }
-    // The kernel doubles what it was asked for, and says so.
+    // The kernel returns twice the requested size.
     getsockopt(socket, sockopt::RcvBuf).unwrap() / 2
 }
 

@@ -1,4 +1,4 @@
-//! A daemon that is measured: its counters, and waiting until it has done its work.
+//! A daemon to measure: its counters, and waiting until it has done its work.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use super::texts::Length;
 use super::{SENDER, role};
 use crate::support::Guard;
 
-/// What is to be sent.
+/// The datagrams to send.
 #[derive(Clone)]
 pub(crate) struct Flood {
     pub(crate) to: SocketAddr,
@@ -28,7 +28,7 @@ pub(crate) struct Flood {
     pub(crate) first: u64,
 }
 
-/// What was sent.
+/// The result of a flood.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
     /// How many datagrams the kernel took.
@@ -52,7 +52,7 @@ impl Flood {
         Self { length: Length::Mixed, peers, ..Self::unpaced(to, datagrams, 0) }
     }
 
-    /// A line from each of so many addresses.
+    /// One line from each of a number of addresses.
     pub(crate) fn strangers(to: SocketAddr, addresses: u64) -> Self {
         Self { in_turn: true, ..Self::mixed(to, addresses, addresses) }
     }

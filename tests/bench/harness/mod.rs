@@ -1,5 +1,5 @@
-//! What the benchmarks share: a daemon in a folder of its own, floods from processes of their own, what a process
-//! has cost, and tables.
+//! Only for benchmarks: floods from processes of their own, the counters of the daemon, the cost of a process,
+//! statistics and tables. What tests use too is in `tests/support`.
 
 pub(crate) mod bare;
 pub(crate) mod daemon;

@@ -1,4 +1,4 @@
-//! What a benchmark was asked for on its command line: words such as `quick`, and a number.
+//! The command line of a benchmark: words such as `quick`, and a number.
 
 /// The arguments, without those that Cargo adds.
 pub(crate) struct Options {
@@ -10,17 +10,17 @@ impl Options {
         Self { words: std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect() }
     }
 
-    /// Tells whether only a short run was asked for: it shows that the benchmark works, and no figures.
+    /// Returns whether only a short run was asked for: it shows that the benchmark works, and no figures.
     pub(crate) fn quick(&self) -> bool {
         self.has("quick")
     }
 
-    /// Tells whether a word was given.
+    /// Returns whether a word is on the command line.
     pub(crate) fn has(&self, word: &str) -> bool {
         self.words.iter().any(|given| given == word)
     }
 
-    /// Tells whether a part of the benchmark is to run: all of them do if none was named.
+    /// Returns whether a part of the benchmark is to run: all of them do if none was named.
     pub(crate) fn wants(&self, part: &str, all: &[&str]) -> bool {
         self.has(part) || !all.iter().any(|other| self.has(other))
     }

@@ -1,4 +1,4 @@
-//! What a process has cost: processor time, memory and files.
+//! Processor time and memory of a process, and sizes of files.
 
 use std::fs;
 use std::path::Path;

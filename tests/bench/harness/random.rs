@@ -26,7 +26,7 @@ impl Random {
     }
 }
 
-/// Makes a number of another that tells nothing of it.
+/// Scrambles the bits of a number.
 pub(crate) fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -81,7 +81,7 @@ impl Sender {
         }
     }
 
-    /// Sends so many datagrams at most, the first with this number; returns how many the kernel took.
+    /// Sends at most `most` datagrams, the first with this number; returns how many the kernel accepted.
     fn send(&mut self, first: u64, most: u64) -> u64 {
         let (source, count) = match self.peers {
             1 => (None, most),
@@ -99,7 +99,7 @@ impl Sender {
         let taken = sendmmsg(socket, &mut self.headers, &slices, to, control.as_slice(), MsgFlags::empty());
         match taken {
             Ok(taken) => taken.count() as u64,
-            // A port that nobody holds any more, or no memory for a moment: nothing was taken.
+            // A port without a receiver, or no memory for a moment: nothing was sent.
             Err(Errno::ECONNREFUSED | Errno::ENOBUFS | Errno::EINTR) => 0,
             Err(error) => panic!("cannot send: {error}"),
         }

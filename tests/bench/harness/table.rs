@@ -1,12 +1,12 @@
-//! What a benchmark prints: a table, and before that a word on what it is at, because it may take long.
+//! The output of a benchmark: a table, and its progress before that.
 
 use std::io::{self, IsTerminal, Write};
 
-/// Says what is being done, on a terminal only: it is no result, and is written over.
+/// Prints the progress, on a terminal only; the next output overwrites it.
 pub(crate) fn progress(what: &str) {
     if io::stdout().is_terminal() {
         print!("\r\x1b[K... {what}");
-        // It is only a word.
+        // Progress may be lost.
         let _flushed = io::stdout().flush();
     }
 }

@@ -90,7 +90,7 @@ pub(crate) enum Length {
     Mixed,
 }
 
-/// What payloads are made of.
+/// Generates payloads.
 pub(crate) struct Texts {
     lines: Vec<Vec<u8>>,
 }

@@ -1,4 +1,4 @@
-//! The questions: command lines that are timed, and what they answer.
+//! The queries: command lines to time, and their results.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -117,7 +117,7 @@ impl Question {
         Duration::from_secs_f64(self.times.iter().sum::<f64>() / 1e3)
     }
 
-    /// Tells whether it is put to the daemon, about the inbox.
+    /// Returns whether it is put to the daemon, about the inbox.
     pub(crate) fn is_to_daemon(&self) -> bool {
         !self.arguments.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Who receives: `udpchatd`, bare loops, and programs that write what they receive to a file.
+//! The receivers to compare: `udpchatd`, bare loops, and programs that write datagrams to a file.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
@@ -46,7 +46,7 @@ with open(sys.argv[2], 'wb', buffering=0) as file:
 ";
 
 impl Contender {
-    /// Tells whether this machine has what it takes.
+    /// Returns whether this machine has what it takes.
     pub(crate) fn is_there(&self) -> bool {
         let Kind::Program(name, _) = self.kind else { return true };
         let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -62,7 +62,7 @@ impl Contender {
     pub(crate) fn start(&self, bytes: usize) -> Running {
         match self.kind {
             Kind::Bare(manner) => Running::Bare(Bare::start(manner)),
-            // Room for everything: what is removed for want of it is another benchmark.
+            // Room for everything: retention is another benchmark.
             Kind::Daemon => {
                 Running::Daemon(Daemon::start("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n"))
             }
@@ -120,7 +120,7 @@ impl Running {
 pub(crate) struct Writer {
     process: Guard,
     files: Files,
-    /// What a datagram takes in the file.
+    /// The size of a datagram in the file.
     bytes_each: u64,
 }
 
@@ -159,7 +159,7 @@ impl Writer {
     }
 }
 
-/// Tells whether anybody holds a port.
+/// Returns whether anybody holds a port.
 fn is_bound(address: SocketAddr) -> bool {
     let sockets = fs::read_to_string("/proc/net/udp").unwrap();
     sockets.contains(&format!(":{:04X} ", address.port()))

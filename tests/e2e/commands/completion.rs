@@ -1,4 +1,4 @@
-//! Completion in real shells, which ask a real daemon; and silence where there is none.
+//! Completion in real shells, with a real daemon, and without any.
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -28,7 +28,7 @@ fn in_a_shell(program: &str, socket: &Path) -> Command {
     command
 }
 
-/// Asks for completions of a line as bash does; returns what is offered for its last word.
+/// Requests completions of a line as bash does; returns the candidates for its last word.
 #[track_caller]
 fn offered(socket: &Path, line: &[&str]) -> Vec<String> {
     let output = in_a_shell(env!("CARGO_BIN_EXE_udpchatctl"), socket)
@@ -80,7 +80,7 @@ fn bash_completes_an_address_behind_its_colon() {
     let stranger = Peer::at("[::1]:0");
     let inside = Daemon::start_with("", &["--listen", "[::1]:0"]);
     for (daemon, stranger) in [(&daemon, &Peer::new()), (&inside, &stranger)] {
-        daemon.hear(stranger, ["hello"]);
+        daemon.receive_from(stranger, ["hello"]);
         let whole = stranger.name();
         let part = &whole[..whole.len() - 2];
         let load = "source <(udpchatctl completions bash)";
@@ -119,7 +119,7 @@ fn fish_completes_a_peer() {
 fn each_argument_offers_its_own_kind_of_value() {
     let daemon = Daemon::start_with(PEERS, &[]);
     let stranger = Peer::new();
-    daemon.hear(&stranger, ["one", "two"]);
+    daemon.receive_from(&stranger, ["one", "two"]);
     let socket = daemon.socket();
     let address = stranger.name();
     for line in [&["send", ""][..], &["ask", ""], &["inbox", "--from", ""], &["wait", "--from", ""]] {
@@ -153,6 +153,6 @@ fn without_a_daemon_completion_is_silent() {
     assert!(offered(&silent, &["send", "bo"]).is_empty());
     // Far more than it takes, and far less than a request may take.
     assert!(began.elapsed() < Duration::from_secs(15));
-    // A line that makes no sense is no error either.
+    // An invalid line is no error either.
     drop(offered(&nobody, &["no", "such", "command", ""]));
 }

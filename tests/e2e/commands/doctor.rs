@@ -1,4 +1,4 @@
-//! `udpchatctl doctor`: says that all is well where it is, and names the cause where something was broken on purpose.
+//! `udpchatctl doctor`: no finding on a healthy system, and the cause of each fault that a test makes.
 
 use std::fs::Permissions;
 use std::net::UdpSocket;
@@ -10,12 +10,13 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Daemon, Network, OtherUser, Peer, Ran, available, ctl_without_daemon, eventually, missing, new_folder,
+    Completed, Daemon, Network, OtherUser, Peer, available, ctl_without_daemon, eventually, missing,
+    new_folder,
 };
 
 /// Reads the findings of a run that ended with this code.
 #[track_caller]
-fn findings(ran: &Ran, code: i32) -> Vec<Value> {
+fn findings(ran: &Completed, code: i32) -> Vec<Value> {
     assert_eq!(ran.code, Some(code), "{ran:#?}");
     ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -27,7 +28,7 @@ fn of(findings: &[Value], level: &str, topic: &str) -> String {
     findings.iter().filter(meant).map(line).collect()
 }
 
-/// Checks that there is a finding of this level about this topic which says all of this.
+/// Checks that there is a finding of this level and topic with all of these texts.
 #[track_caller]
 fn assert_finding(findings: &[Value], level: &str, topic: &str, parts: &[&str]) {
     let found = of(findings, level, topic);
@@ -118,7 +119,7 @@ fn without_a_daemon_it_lists_sockets_and_a_free_port() {
 }
 
 /// Runs the doctor where no daemon is, with a configuration.
-fn without_daemon(folder: &Path, config: &str) -> Ran {
+fn without_daemon(folder: &Path, config: &str) -> Completed {
     let file = folder.join("config.toml");
     std::fs::write(&file, config).unwrap();
     let environment = [("HOME", folder), ("UDPCHAT_CONFIG", &*file), ("UDPCHAT_SOCKET", &*folder.join("s"))];
@@ -276,7 +277,7 @@ fn a_socket_of_another_user_names_its_owner() {
     std::fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o755)).unwrap();
     let mut command = other.command(env!("CARGO_BIN_EXE_udpchatctl"));
     let ran = command.args(["--json", "doctor"]).env("UDPCHAT_SOCKET", daemon.socket()).output().unwrap();
-    let ran = Ran {
+    let ran = Completed {
         code: ran.status.code(),
         stdout: String::from_utf8(ran.stdout).unwrap(),
         stderr: String::from_utf8(ran.stderr).unwrap(),
@@ -315,7 +316,7 @@ fn an_unreachable_peer_is_a_problem() {
     );
     assert_eq!(problems(&found), ["peer"]);
 
-    // Nobody has this address: the kernel asks three times, a second apart.
+    // No host has this address: the kernel asks three times, a second apart.
     let _receipt = here.ctl(&["send", "10.1.0.77", "x"]).ok();
     let found = eventually("the kernel to give up", || {
         let ran = here.ctl_on(&network.here, &["--json", "doctor", "10.1.0.77"]);

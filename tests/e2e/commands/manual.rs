@@ -1,4 +1,4 @@
-//! The manual pages, shown by the programs that show manual pages.
+//! The manual pages, shown by man(1).
 
 use std::io::Write;
 use std::process::{Command, Stdio};

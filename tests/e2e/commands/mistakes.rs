@@ -8,7 +8,7 @@ use std::process::Output;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, OtherUser, Peer, Ran, ctl_without_daemon, eventually, new_folder};
+use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder};
 
 /// Checks that a run fails with this code and these texts, says nothing on standard output, and says the same as one
 /// JSON object with `--json`.
@@ -22,7 +22,7 @@ fn assert_fails(daemon: &Daemon, args: &[&str], code: i32, texts: &[&str]) {
 }
 
 #[track_caller]
-fn assert_one_object(ran: &Ran, code: i32) -> Value {
+fn assert_one_object(ran: &Completed, code: i32) -> Value {
     assert!(ran.stdout.is_empty() && ran.stderr.lines().count() == 1, "{ran:#?}");
     let mut object: Value = serde_json::from_str(&ran.stderr).unwrap();
     let error = object["error"].take();
@@ -162,8 +162,8 @@ fn a_socket_of_another_user_is_not_permitted() {
     assert_eq!(daemon.status()["state"], "ok");
 }
 
-fn ran(output: Output) -> Ran {
-    Ran {
+fn ran(output: Output) -> Completed {
+    Completed {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),

@@ -1,5 +1,5 @@
-//! `status --watch`: a line or an object for each interval where nobody looks, a full screen on a terminal, and a
-//! terminal left as it was found in every way of ending.
+//! `status --watch`: a line or an object for each interval in a pipe, a full screen on a terminal, and a
+//! terminal that is restored at every exit.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -47,7 +47,7 @@ fn each_interval_prints_an_object_with_rising_counters() {
     let peer = Peer::new();
     let mut seen = vec![first];
     for round in 1..=3 {
-        daemon.hear(&peer, ["a", "b"]);
+        daemon.receive_from(&peer, ["a", "b"]);
         seen.extend(until(&mut watch, |status| number(status, "/stored") == 2 * round));
     }
     for pair in seen.windows(2) {
@@ -64,7 +64,7 @@ fn without_json_each_line_shows_rates() {
     let mut watch = watching(&daemon, &[]);
     let first = watch.line();
     assert!(first.ends_with("  ok  received 0  stored 0  queued 0  dropped 0  unread 0"), "{first}");
-    daemon.hear(&Peer::new(), ["a", "b", "c"]);
+    daemon.receive_from(&Peer::new(), ["a", "b", "c"]);
     let line =
         eventually("a line of all", || Some(watch.line()).filter(|line| line.contains("received 3 +")));
     assert!(!line.contains("received 3 +0/s"), "they came in this interval: {line}");
@@ -143,7 +143,7 @@ fn has_ended(tmux: &Tmux) {
     let screen = tmux.shows("ended 0");
     assert!(!screen.contains("senders of the last"), "{screen}");
     is_as_before(tmux);
-    assert_eq!(tmux.tells("#{alternate_on} #{cursor_flag}"), "0 1");
+    assert_eq!(tmux.tmux_format("#{alternate_on} #{cursor_flag}"), "0 1");
 }
 
 #[track_caller]
@@ -163,7 +163,7 @@ fn a_full_screen_follows_the_daemon() {
     let screen = tmux.shows("udpchatd ok  up ");
     assert!(screen.contains(&daemon.listen()[0].to_string()), "{screen}");
     let peer = Peer::new();
-    daemon.hear(&peer, ["a"; 40]);
+    daemon.receive_from(&peer, ["a"; 40]);
     tmux.shows(&format!("100 %  ■■■■■■■■■■  {}", peer.name()));
     tmux.until("all of them", |screen| screen.contains("40 in all\n") && screen.contains("40 unread"));
     tmux.resize(40, 12);
@@ -196,7 +196,7 @@ fn every_exit_restores_the_terminal() {
         eprintln!("ended by {way}");
         full_screen(&tmux, &daemon, "");
         tmux.shows("senders of the last");
-        assert_eq!(tmux.tells("#{alternate_on} #{cursor_flag}"), "1 0");
+        assert_eq!(tmux.tmux_format("#{alternate_on} #{cursor_flag}"), "1 0");
         end();
         has_ended(&tmux);
     }
@@ -209,14 +209,14 @@ fn a_suspended_watch_resumes_in_the_foreground() {
     full_screen(&tmux, &daemon, "");
     tmux.shows("senders of the last");
     tmux.press(&["C-z"]);
-    // The shell goes on with its line: it says how the job ended, and notes what the terminal is set to.
+    // The shell continues its line: it reports how the job ended, and records the settings of the terminal.
     tmux.shows("ended 1");
     is_as_before(&tmux);
-    assert_eq!(tmux.tells("#{alternate_on} #{cursor_flag}"), "0 1");
-    daemon.hear(&Peer::new(), ["meanwhile"]);
+    assert_eq!(tmux.tmux_format("#{alternate_on} #{cursor_flag}"), "0 1");
+    daemon.receive_from(&Peer::new(), ["meanwhile"]);
     tmux.shell("clear; fg; stty -a > $HOME/after; echo ended $?");
     tmux.shows("1 in all");
-    assert_eq!(tmux.tells("#{alternate_on} #{cursor_flag}"), "1 0");
+    assert_eq!(tmux.tmux_format("#{alternate_on} #{cursor_flag}"), "1 0");
     tmux.press(&["q"]);
     has_ended(&tmux);
 }
@@ -232,7 +232,7 @@ fn the_screen_shows_a_lost_daemon_and_reconnects() {
     assert!(screen.contains("trying again") && screen.contains("inbox     0 entries"), "{screen}");
     let daemon = Daemon::start_in(folder, flags);
     tmux.shows("the daemon was started anew meanwhile");
-    daemon.hear(&Peer::new(), ["again"]);
+    daemon.receive_from(&Peer::new(), ["again"]);
     tmux.shows("inbox     1 entries");
     tmux.press(&["q"]);
     has_ended(&tmux);

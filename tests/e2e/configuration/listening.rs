@@ -28,7 +28,7 @@ fn a_granted_receive_buffer_causes_no_warning() {
     assert!(!daemon.log().iter().any(|line| line.contains("smaller receive buffer")));
 }
 
-/// Tells whether this machine has IPv6, and says so if not.
+/// Returns whether this machine has IPv6, and prints a note if not.
 fn has_ipv6() -> bool {
     let has = UdpSocket::bind("[::1]:0").is_ok();
     if !has {
@@ -92,7 +92,7 @@ fn loopback(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
-/// Finds a port that is free for both families, below those that the system gives away by itself.
+/// Finds a port that is free for both families, below the system's ephemeral ports.
 fn free_port() -> u16 {
     let first = 20_000 + (std::process::id() % 10_000) as u16;
     let is_free = |port: &u16| UdpSocket::bind(("::", *port)).is_ok();

@@ -7,7 +7,7 @@ use encoding_rs::GBK;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Background, Daemon, Peer, Ran, command_in, eventually, new_folder};
+use crate::support::{Background, Completed, Daemon, Peer, command_in, eventually, new_folder};
 
 use super::{bare, folder_with};
 
@@ -22,7 +22,7 @@ fn sighup_changes_peers_and_text_at_once() {
     rewrite(&daemon, &format!("[peers.bob]\naddress = '{}'\nencoding = 'gbk'", peer.name()));
     daemon.signal(Signal::SIGHUP);
     daemon.log_line("configuration reloaded");
-    peer.say(daemon.address(), "一", GBK);
+    peer.send_text(daemon.address(), "一", GBK);
     daemon.stored(1);
     let entry = daemon.entries().remove(0);
     assert_eq!((&entry["name"], &entry["text"]), (&json!("bob"), &json!("一")));
@@ -78,7 +78,7 @@ fn a_refused_reload_keeps_the_running_configuration() {
     });
     let _receipt = daemon.ctl(&["send", "bob", "still bob"]).ok();
     assert_eq!(peer.receive().0, b"still bob");
-    let Ran { stderr, .. } = daemon.ctl(&["send", "al", "hi"]);
+    let Completed { stderr, .. } = daemon.ctl(&["send", "al", "hi"]);
     assert!(stderr.contains("`al`"), "nothing of the bad file is in force: {stderr}");
 }
 

@@ -1,4 +1,4 @@
-//! Who did what: the lines of the log, their limits, and the sender of what was sent.
+//! The audit: log lines that name the user of a request, their limits, and the user recorded with sent messages.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn deeds(daemon: &mut Daemon) -> Vec<Value> {
 fn the_log_and_sent_entries_name_the_user() {
     let Some(_) = OtherUser::get() else { return };
     let (mut daemon, peer) = (start(&config(), &[]), Peer::new());
-    daemon.hear(&peer, ["received"]);
+    daemon.receive_from(&peer, ["received"]);
     let mut caller = account(&[ADMINS]).connect(&daemon.socket());
     let steps = [
         ("send", json!({ "to": peer.name(), "text": "s\u{1b}ecret" })),

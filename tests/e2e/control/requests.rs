@@ -1,4 +1,4 @@
-//! The lines of the control socket: none that a client writes, or leaves unread, can do harm.
+//! The lines of the control socket: nothing that a client writes or leaves unread does harm.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -134,7 +134,7 @@ fn every_kind_of_id_is_echoed() {
 fn a_notification_is_executed_and_never_answered() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();
-    daemon.hear(&Peer::new(), ["x"]);
+    daemon.receive_from(&Peer::new(), ["x"]);
     for line in
         [r#""method":"ack","params":{"id":1}"#, r#""method":"nosuch""#, r#""method":"ack","params":[]"#]
     {
@@ -284,7 +284,7 @@ fn connections_over_the_limit_are_refused() {
 fn a_client_that_never_reads_is_harmless() {
     let daemon = Daemon::start();
     let peer = Peer::new();
-    daemon.hear(&peer, vec![[b'x'; 1_000]; 1_000]);
+    daemon.receive_from(&peer, vec![[b'x'; 1_000]; 1_000]);
     let mut follower = daemon.rpc();
     follower.write(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"subscribe\",\"params\":{\"after\":0}}\n");
     let mut asker = UnixStream::connect(daemon.socket()).unwrap();
@@ -294,7 +294,7 @@ fn a_client_that_never_reads_is_harmless() {
     // As many as it takes until the daemon, which cannot answer, reads no more.
     while asker.write_all(question).is_ok() {}
     assert_usable(&mut daemon.rpc());
-    daemon.hear(&peer, ["still here"]);
+    daemon.receive_from(&peer, ["still here"]);
     assert_eq!(daemon.entries().last().unwrap()["text"], "still here");
     assert_eq!(daemon.status()["state"], "ok");
 }
@@ -361,7 +361,7 @@ fn thousands_of_mangled_requests_get_one_answer_each() {
         r#"{"jsonrpc":"2.0","id":5,"method":"send","params":{"reply_to":77,"text":"\u4f60"}}"#,
     ];
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), ["a", "b"]);
+    daemon.receive_from(&Peer::new(), ["a", "b"]);
     let (mut rpc, mut random) = (daemon.rpc(), Random(0x5eed));
     for number in 0..scaled(3_000, 100_000) {
         let request = requests[random.below(requests.len())];

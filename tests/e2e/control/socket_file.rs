@@ -1,4 +1,4 @@
-//! The file of the control socket: who may open it from its first moment on, and that it never takes another's place.
+//! The file of the control socket: its mode from the beginning, and that it never replaces another file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::support::{Background, Daemon, Refused, new_folder, scaled};
 
-/// Looks at a path again and again, once more after it is told to end, and returns every mode it has seen there.
+/// Polls a path, once more after the request to end, and returns every mode that it has seen there.
 fn watch_modes(path: PathBuf, end: Arc<AtomicBool>) -> JoinHandle<BTreeSet<u32>> {
     thread::spawn(move || {
         let mut seen = BTreeSet::new();
@@ -142,7 +142,7 @@ fn a_listening_program_keeps_its_socket() {
     let put = |path: &Path| listener = Some(UnixListener::bind(path).unwrap());
     let folder = assert_refuses_the_place(put, &["another program listens", "hint: "]);
     let listener = listener.unwrap();
-    // Whoever knocked before.
+    // A client that connected before.
     listener.set_nonblocking(true).unwrap();
     while listener.accept().is_ok() {}
     let mut client = UnixStream::connect(folder.path().join("s")).unwrap();

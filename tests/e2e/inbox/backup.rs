@@ -1,4 +1,4 @@
-//! `udpchatd --backup`: a copy of the inbox beside a running daemon and without one, and the way back.
+//! `udpchatd --backup`: a copy of the inbox with and without a running daemon, and its restoration.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -11,19 +11,19 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Background, Daemon, OtherUser, Peer, Ran, available, command_in, eventually, ids, new_folder, texts,
+    Background, Completed, Daemon, OtherUser, Peer, available, command_in, eventually, ids, new_folder, texts,
 };
 
 const NOBODY: u32 = 65_534;
 
 /// Copies the inbox of a folder to a file.
-fn backup(folder: &Path, file: &Path) -> Ran {
+fn backup(folder: &Path, file: &Path) -> Completed {
     ran(command_in(folder).arg("--backup").arg(file))
 }
 
-fn ran(command: &mut Command) -> Ran {
+fn ran(command: &mut Command) -> Completed {
     let output = command.stdout(std::process::Stdio::piped()).output().unwrap();
-    Ran {
+    Completed {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -59,9 +59,9 @@ fn pragma(copy: &Path, name: &str) -> i64 {
 fn a_backup_under_load_is_consistent_and_restorable() {
     let daemon = Daemon::start();
     let (peer, other) = (Peer::new(), Peer::new());
-    other.say(daemon.address(), "你好，世界", encoding_rs::GBK);
+    other.send_text(daemon.address(), "你好，世界", encoding_rs::GBK);
     daemon.stored(1);
-    daemon.hear(&peer, (0..3_000).map(|number| format!("message {number}")));
+    daemon.receive_from(&peer, (0..3_000).map(|number| format!("message {number}")));
     daemon.rpc().call("ack", json!({ "consumer": "script", "id": 1_500 }));
     daemon.rpc().call("ack", json!({ "id": 2_000 }));
     let before = daemon.status()["inbox"]["newest_id"].as_u64().unwrap();
@@ -69,7 +69,7 @@ fn a_backup_under_load_is_consistent_and_restorable() {
     let line = std::thread::scope(|scope| {
         let copying = scope.spawn(|| backup(daemon.folder.path(), &copy).ok());
         while !copying.is_finished() {
-            daemon.hear(&peer, (0..50).map(|number| format!("meanwhile {number}")));
+            daemon.receive_from(&peer, (0..50).map(|number| format!("meanwhile {number}")));
         }
         copying.join().unwrap()
     });
@@ -83,12 +83,12 @@ fn a_backup_under_load_is_consistent_and_restorable() {
     let unread = |params: Value| restored.rpc().call("inbox", params)["unread"].as_u64().unwrap();
     assert_eq!(unread(json!({ "consumer": "script", "limit": 1 })), last as u64 - 1_500);
     assert_eq!(unread(json!({ "limit": 1 })), last as u64 - 2_000);
-    // What is known of a peer is in it too: two of these bytes are no proof of anything.
+    // Learned encodings are in it too: two of these bytes alone would not be detected.
     let peers = restored.rpc().call("peers", json!({}));
     let known =
         peers["peers"].as_array().unwrap().iter().find(|peer| peer["address"] == other.name()).unwrap();
     assert_eq!(known["encoding_by"], "remembered");
-    restored.hear(&peer, ["after"]);
+    restored.receive_from(&peer, ["after"]);
     assert_eq!(ids(&restored.entries()).last(), Some(&(last as u64 + 1)));
     assert_eq!(daemon.status()["state"], "ok");
 }
@@ -96,7 +96,7 @@ fn a_backup_under_load_is_consistent_and_restorable() {
 #[test]
 fn a_backup_is_private_and_has_the_inbox_format() {
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), ["one", "two"]);
+    daemon.receive_from(&Peer::new(), ["one", "two"]);
     let copy = daemon.path("copy.db");
     let _line = backup(daemon.folder.path(), &copy).ok();
     assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
@@ -272,10 +272,10 @@ fn a_backup_by_root_leaves_no_root_files() {
 fn a_restored_inbox_ignores_an_old_write_ahead_log() {
     let daemon = Daemon::start();
     let peer = Peer::new();
-    daemon.hear(&peer, ["one", "two"]);
+    daemon.receive_from(&peer, ["one", "two"]);
     let copy = daemon.path("copy.db");
     let _line = backup(daemon.folder.path(), &copy).ok();
-    daemon.hear(&peer, (0..500).map(|number| format!("later {number}")));
+    daemon.receive_from(&peer, (0..500).map(|number| format!("later {number}")));
     let (folder, _) = daemon.into_folder();
     assert!(fs::metadata(folder.path().join("data/inbox.db-wal")).unwrap().len() > 0);
     fs::rename(folder.path().join("copy.db"), folder.path().join("data/inbox.db")).unwrap();
@@ -293,7 +293,7 @@ fn an_interrupted_backup_leaves_no_file() {
         return;
     }
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), (0..100).map(|number| format!("{number:5000}")));
+    daemon.receive_from(&Peer::new(), (0..100).map(|number| format!("{number:5000}")));
     let folder = daemon.folder.path();
     let prepared = command_in(folder);
     // It writes some 40 pages, each as if the disk were slow: it has seconds to go when it is interrupted.

@@ -12,7 +12,7 @@ use crate::support::{Daemon, Peer, new_folder, texts};
 fn inbox_changed_by(sql: &str) -> (tempfile::TempDir, PathBuf) {
     let daemon = Daemon::start();
     let payloads: Vec<_> = (0..100).map(|number| format!("{number} {}", "x".repeat(1_000))).collect();
-    daemon.hear(&Peer::new(), &payloads);
+    daemon.receive_from(&Peer::new(), &payloads);
     let (folder, _) = daemon.into_folder();
     let path = folder.path().join("data/inbox.db");
     let connection = Connection::open(&path).unwrap();
@@ -63,7 +63,7 @@ fn a_database_with_other_tables_is_refused_unchanged() {
     assert_refused_unchanged(folder.path(), &path, &[path.to_str().unwrap(), "another program"]);
 }
 
-/// Starts a daemon on a damaged inbox, and checks that it works, says so, and keeps the damaged file.
+/// Starts a daemon on a damaged inbox, and checks that it works, reports the damage, and keeps the damaged file.
 #[track_caller]
 fn assert_quarantined(folder: tempfile::TempDir, damaged: &[u8]) {
     fs::write(folder.path().join("config.toml"), "").unwrap();
@@ -77,7 +77,7 @@ fn assert_quarantined(folder: tempfile::TempDir, damaged: &[u8]) {
     let kept = kept.iter().max_by_key(|path| path.as_os_str().len()).expect("the problem names the file");
     assert_ne!(*kept, daemon.database());
     assert!(fs::read(kept).unwrap() == damaged, "the file was changed");
-    daemon.hear(&Peer::new(), ["anew"]);
+    daemon.receive_from(&Peer::new(), ["anew"]);
     assert_eq!(texts(&daemon.entries()), ["anew"]);
 }
 
@@ -128,7 +128,7 @@ fn readers_continue_after_a_damaged_inbox() {
     // The one who had read all there was, at the damaged inbox.
     let mut follower = daemon.rpc();
     follower.call("subscribe", json!({ "after": 100 }));
-    daemon.hear(&Peer::new(), ["anew"]);
+    daemon.receive_from(&Peer::new(), ["anew"]);
     assert_eq!(follower.entry()["text"], "anew");
     assert_eq!(texts(&daemon.rpc().entries(json!({ "after": 100 }))), ["anew"]);
     let after = inbox(&daemon);

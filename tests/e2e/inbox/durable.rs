@@ -1,4 +1,4 @@
-//! What was received stays: through kills, stops and floods, and the books say what did not.
+//! Stored messages survive kills, stops and floods, and the counters report every loss.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -90,11 +90,11 @@ fn entries_shown_by_inbox_survive_a_kill() {
 fn read_marks_survive_a_kill() {
     let daemon = Daemon::start();
     let peer = Peer::new();
-    daemon.hear(&peer, ["one", "two"]);
+    daemon.receive_from(&peer, ["one", "two"]);
     assert_eq!(daemon.ctl(&["--json", "inbox"]).json().len(), 2);
     assert_eq!(daemon.ctl(&["--json", "inbox", "--consumer", "script"]).json().len(), 2);
     let daemon = daemon.start_again();
-    daemon.hear(&peer, ["three"]);
+    daemon.receive_from(&peer, ["three"]);
     for args in [&["--json", "inbox"][..], &["--json", "inbox", "--consumer", "script"]] {
         assert_eq!(texts(&daemon.ctl(args).json()), ["three"], "{args:?}");
     }
@@ -104,11 +104,11 @@ fn read_marks_survive_a_kill() {
 fn learned_encodings_survive_a_kill() {
     let daemon = Daemon::start();
     let peer = Peer::new();
-    peer.say(daemon.address(), "你好，世界", GBK);
+    peer.send_text(daemon.address(), "你好，世界", GBK);
     daemon.stored(1);
     let daemon = daemon.start_again();
-    // 一 in GBK is valid UTF-8 too: only memory tells.
-    peer.say(daemon.address(), "一", GBK);
+    // 一 in GBK is valid UTF-8 too: only the learned encoding decides.
+    peer.send_text(daemon.address(), "一", GBK);
     daemon.stored(1);
     let entries = daemon.entries();
     assert_eq!(texts(&entries), ["你好，世界", "一"]);
@@ -233,7 +233,7 @@ fn every_flood_datagram_is_stored_or_counted() {
     let peer = Peer::new();
     let mut sent = 0;
     for _ in 0..scaled(10, 200) {
-        // What a halted daemon does not fetch overflows for certain.
+        // The receive buffer of a stopped daemon certainly overflows.
         daemon.signal(Signal::SIGSTOP);
         (0..BURST).for_each(|number| peer.send(daemon.address(), number.to_string()));
         daemon.signal(Signal::SIGCONT);

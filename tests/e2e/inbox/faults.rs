@@ -1,4 +1,4 @@
-//! What goes wrong around the daemon: the inbox cannot be written, its file disappears, nobody reads the log.
+//! Faults around the daemon: the inbox cannot be written, its file disappears, the log is not read.
 
 use std::io::Read;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ fn hold_lock(daemon: &Daemon) -> Connection {
     holder
 }
 
-/// Waits until the daemon says that something is wrong; returns what.
+/// Waits until the status has a problem, and returns it.
 fn problem(daemon: &Daemon) -> String {
     eventually("a problem in the status", || daemon.status()["problems"][0].as_str().map(str::to_owned))
 }
@@ -109,7 +109,7 @@ fn a_full_queue_leaves_datagrams_in_the_kernel() {
     let peer = Peer::new();
     let mut sent = 0;
     let status = eventually("the kernel to drop what does not fit", || {
-        // Few enough to be fetched in time as long as the queue has room; what is fetched without room is dropped here.
+        // Few enough to be fetched in time while the queue has room; without room they are dropped here.
         (0..5).for_each(|_| peer.send(daemon.address(), [b'x'; 60_000]));
         sent += 5;
         let status = daemon.status();

@@ -1,4 +1,4 @@
-//! The index behind the inbox: filters skip what they do not look for, and answer the same with it and without.
+//! The index: filters skip blocks that cannot match, and give the same answers with and without it.
 
 use std::fs;
 
@@ -22,10 +22,10 @@ impl Crowd {
     fn heard() -> Self {
         let (noisy, utf_8, gbk) = (Peer::new(), Peer::at("127.0.0.2:0"), Peer::at("127.0.0.3:0"));
         let daemon = Daemon::start_with("", &["--listen", "0.0.0.0:0"]);
-        daemon.hear(&noisy, (0..1_500).map(|number| format!("node {number} is fine")));
-        daemon.hear(&utf_8, ["alarm: 温度 42"]);
-        daemon.hear(&gbk, [encoding_rs::GBK.encode("报警：温度 43，请检查").0]);
-        daemon.hear(&noisy, (0..MESSAGES - 1_502).map(|number| format!("node {number} is fine")));
+        daemon.receive_from(&noisy, (0..1_500).map(|number| format!("node {number} is fine")));
+        daemon.receive_from(&utf_8, ["alarm: 温度 42"]);
+        daemon.receive_from(&gbk, [encoding_rs::GBK.encode("报警：温度 43，请检查").0]);
+        daemon.receive_from(&noisy, (0..MESSAGES - 1_502).map(|number| format!("node {number} is fine")));
         Self { daemon, utf_8, gbk }
     }
 
@@ -79,8 +79,8 @@ fn answers_are_the_same_with_and_without_index() {
     assert_eq!(crowd.daemon.status()["state"], "ok");
     let shown = crowd.daemon.ctl(&["status"]).ok();
     assert!(shown.contains("\nindex:           up to #3071, "), "{shown}");
-    // What comes afterwards is found at once.
-    crowd.daemon.hear(&crowd.utf_8, ["alarm: 温度 44"]);
+    // Later messages are found at once.
+    crowd.daemon.receive_from(&crowd.utf_8, ["alarm: 温度 44"]);
     assert_eq!(texts(&crowd.find(json!({ "grep": "温度 44" }))), ["alarm: 温度 44"]);
 }
 
@@ -170,7 +170,7 @@ fn an_unwritable_index_affects_no_query() {
         problem.contains("the index of the inbox cannot be written").then_some(())
     });
     crowd.answers();
-    crowd.daemon.hear(&Peer::new(), ["one more"]);
+    crowd.daemon.receive_from(&Peer::new(), ["one more"]);
     fs::remove_dir(&blocked).unwrap();
     crowd.indexed();
     eventually("the end of the problem", || (crowd.daemon.status()["state"] == "ok").then_some(()));

@@ -1,4 +1,4 @@
-//! What a daemon had in hand when it ended, and what the kernel dropped before the next one came: told, and in gaps.
+//! Datagrams lost when a daemon ends, and dropped by the kernel before the next one starts, are reported as gaps.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Delay, Manager, Peer, available, eventually, scaled};
 
-/// How many datagrams a receiver fetches at once: so many may be between the kernel and the books at a kill.
+/// How many datagrams a receiver fetches at once: at most these are not counted yet at a kill.
 const BATCH: u64 = 64;
 
 #[test]
 fn the_loss_of_a_kill_is_reported_later() {
     let mut daemon = Daemon::start();
     let peer = Peer::new();
-    daemon.hear(&peer, ["before", "it"]);
+    daemon.receive_from(&peer, ["before", "it"]);
     let locked = hold_lock(&daemon);
     (0..700).for_each(|number| peer.send(daemon.address(), number.to_string()));
     eventually("all to be received", || (daemon.status()["received"]["datagrams"] == 702).then_some(()));
@@ -32,7 +32,7 @@ fn the_loss_of_a_kill_is_reported_later() {
     let mut daemon = daemon.start_again();
     let warned = daemon.log().iter().any(|line| line.contains("700 datagrams are lost"));
     assert!(warned, "{:?}", daemon.log());
-    let entries = told(&daemon, 700);
+    let entries = entries_with_gaps(&daemon, 700);
     assert_eq!(entries.len(), 3);
     assert_eq!((&entries[2]["lost"], &entries[2]["reason"]), (&json!(700), &json!("daemon_ended")));
     let status = daemon.status();
@@ -52,7 +52,7 @@ fn an_uncommitted_batch_is_stored_or_reported() {
     }
     let mut daemon = Daemon::start();
     let peer = Peer::new();
-    daemon.hear(&peer, ["before"]);
+    daemon.receive_from(&peer, ["before"]);
     let hang = Delay::hang(&daemon, "writer", "fsync,fdatasync");
     // The first is in a transaction that has everything but the disk's answer, the others wait for it.
     peer.send(daemon.address(), "on its way");
@@ -64,7 +64,7 @@ fn an_uncommitted_batch_is_stored_or_reported() {
     drop(hang);
     let _ended = daemon.wait();
     let daemon = daemon.start_again();
-    let entries = told(&daemon, 300);
+    let entries = entries_with_gaps(&daemon, 300);
     assert_eq!(messages(&entries), 2, "a kill is no power cut: what was written is there");
 }
 
@@ -79,7 +79,7 @@ fn the_loss_of_a_stop_is_reported_later() {
     assert_eq!(daemon.wait().code(), Some(1));
     drop(locked);
     let daemon = daemon.start_again();
-    let entries = told(&daemon, 5);
+    let entries = entries_with_gaps(&daemon, 5);
     assert_eq!((entries.len(), &entries[0]["reason"]), (1, &json!("daemon_ended")));
 }
 
@@ -111,11 +111,11 @@ fn kernel_drops_between_two_daemons_become_a_gap() {
     let dropped = 500 - waiting;
     assert!(dropped > 0);
     // Nothing more comes: that must not be waited for.
-    let entries = told(&daemon, dropped);
+    let entries = entries_with_gaps(&daemon, dropped);
     assert_eq!((entries.len(), &entries[0]["reason"]), (1, &json!("receive_buffer_full")));
     assert_eq!(daemon.status()["kernel_drops"], json!(dropped));
 
-    // What is in the buffer came before what it had no room for.
+    // Datagrams in the buffer arrived before those that were dropped.
     manager.stopped(daemon);
     flood();
     let mut daemon = start(&mut manager);
@@ -131,7 +131,7 @@ fn kernel_drops_between_two_daemons_become_a_gap() {
         (&json!(messages(&entries)), &json!(0))
     );
 
-    // A stop forgets none either, and nothing is told twice.
+    // A stop loses no count either, and no loss is reported twice.
     daemon.signal(Signal::SIGTERM);
     assert!(daemon.wait().success());
     manager.stopped(daemon);
@@ -151,9 +151,9 @@ fn hold_lock(daemon: &Daemon) -> Connection {
     holder
 }
 
-/// Waits until gaps tell of so many, and returns all entries.
+/// Waits until the gaps report this loss, and returns all entries.
 #[track_caller]
-fn told(daemon: &Daemon, all: u64) -> Vec<Value> {
+fn entries_with_gaps(daemon: &Daemon, all: u64) -> Vec<Value> {
     eventually("the gap", || Some(daemon.entries()).filter(|entries| lost(entries) == all))
 }
 
@@ -179,7 +179,7 @@ fn drain(manager: &Manager) -> u64 {
     taken as u64
 }
 
-/// How many numbers were sent, how many of them are in the inbox, and how many gaps tell of.
+/// How many numbers were sent, how many of them are in the inbox, and how many the gaps report.
 struct Numbers {
     sent: u64,
     stored: u64,
@@ -198,7 +198,7 @@ fn under_load(ends: usize, signal: Signal) -> Numbers {
         let _ended = daemon.wait();
         manager.stopped(daemon);
         daemon = manager.start(&[]);
-        // Nobody else does, and a manager that does not listen holds a daemon up.
+        // Nothing else reads them, and a daemon blocks on a manager that does not read.
         while manager.notification_within(Duration::from_millis(1)).is_some() {}
     }
     let sent = load.stop();
@@ -213,7 +213,7 @@ fn under_load(ends: usize, signal: Signal) -> Numbers {
     Numbers { sent, stored, lost }
 }
 
-/// Reads how many numbers an inbox holds, each once, and how many its gaps tell of.
+/// Reads how many numbers an inbox holds, each once, and how many its gaps report.
 fn read(inbox: &Path) -> (u64, u64) {
     let inbox = Connection::open(inbox).unwrap();
     let mut received = inbox.prepare("SELECT payload FROM entry WHERE kind = 0").unwrap();

@@ -1,6 +1,6 @@
-//! Inboxes of every schema there has been: each is brought to this one, whole, whenever the daemon is killed meanwhile.
+//! Inboxes of every schema that a build of main has written migrate completely, at whatever moment the daemon is killed.
 //!
-//! They lie in `tests/e2e/inbox/databases/`, made by the real daemons of their time; `make` there says how.
+//! They are in `tests/e2e/inbox/databases/`, written by the daemons of their time with the script `make` there.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +22,7 @@ use crate::support::{
 /// Of each schema: as a daemon left it that was stopped, and as one did that was killed.
 const VARIANTS: [&str; 2] = ["clean.db", "killed.db"];
 
-/// What writes to a file or its folder.
+/// System calls that write to a file or its folder.
 const WRITES: &str = "pwrite64,write,fsync,fdatasync,ftruncate,unlink,rename";
 
 fn inboxes() -> PathBuf {
@@ -59,7 +59,7 @@ fn start_in(folder: TempDir) -> Daemon {
     Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()])
 }
 
-/// Returns the schema that the first 100 bytes of a file tell.
+/// Returns the schema version in the header of a database, its first 100 bytes.
 fn schema_in(path: &Path) -> u32 {
     u32::from_be_bytes(fs::read(path).unwrap()[60..64].try_into().unwrap())
 }
@@ -82,7 +82,7 @@ fn there_is_an_inbox_of_every_schema() {
     }
 }
 
-/// Checks that all that was told then is told now. What is told in addition today does not matter.
+/// Checks that every field that was printed then is printed now. Additional fields do not matter.
 #[track_caller]
 fn assert_told(now: &Value, then: &Value) {
     for (key, value) in then.as_object().unwrap() {
@@ -90,7 +90,7 @@ fn assert_told(now: &Value, then: &Value) {
     }
 }
 
-/// Returns the entries as the daemon of their time told them.
+/// Returns the entries as the daemon of their time printed them.
 fn expected(schema: u32) -> Vec<Value> {
     let lines = fs::read_to_string(of_schema(schema).join("entries.jsonl")).unwrap();
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -150,7 +150,7 @@ fn every_schema_migrates_entries_marks_and_peers() {
         assert_reads_the_same(&daemon, schema);
         assert_eq!(daemon.status()["state"], "ok");
         let last = expected(schema).len() as u64;
-        daemon.hear(&Peer::new(), ["after"]);
+        daemon.receive_from(&Peer::new(), ["after"]);
         let daemon = daemon.start_again();
         let entries = daemon.rpc().entries(json!({ "after": last }));
         assert_eq!((ids(&entries), &entries[0]["text"]), (vec![last + 1], &json!("after")));
@@ -276,7 +276,7 @@ fn assert_refused_as_newer(folder: &Path, found: u32) {
     for text in ["written by a newer udpchat", &format!("schema {found}"), "hint: ", "backup", "--data-dir"] {
         assert!(refused.stderr.contains(text), "no {text}: {}", refused.stderr);
     }
-    // The log's index is made anew whenever somebody looks; it holds nothing of its own.
+    // The index of the write-ahead log is rebuilt by every reader; it holds no data of its own.
     let without_index = |mut files: BTreeMap<_, _>| {
         files.remove("inbox.db-shm");
         files
@@ -339,12 +339,12 @@ impl SmallDisk {
         &self.network.here
     }
 
-    /// Makes the disk so large that so many KiB are free.
+    /// Resizes the disk so that a number of KiB is free.
     fn leave_free(&self, kib: u32) {
         self.run(&format!("mount -o remount,size=$(($(du -sk \"$1\" | cut -f1) + {kib}))k \"$1\""));
     }
 
-    /// Tries to start a daemon; returns what it says if it does not start.
+    /// Tries to start a daemon; returns its error if it does not start.
     fn refusal(&self) -> Option<String> {
         let mut command = self.host().enter(command_in(self.folder.path()).args(["--listen", "127.0.0.1:0"]));
         let mut running = Background::start(&mut command);

@@ -1,4 +1,4 @@
-//! Reading the inbox: everything is seen at least once, what was seen counts as read, and nobody disturbs another.
+//! Reading the inbox: every entry is shown at least once, shown entries count as read, consumers are independent.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
@@ -11,7 +11,7 @@ use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, scaled, texts};
 /// Starts a daemon that has heard these messages from one peer.
 fn having_heard(messages: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Daemon {
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), messages);
+    daemon.receive_from(&Peer::new(), messages);
     daemon
 }
 
@@ -31,10 +31,10 @@ fn unread(rpc: &mut Rpc, consumer: &str) -> Value {
 fn inbox_shows_each_message_once_oldest_first() {
     let peer = Peer::new();
     let daemon = Daemon::start();
-    daemon.hear(&peer, ["one", "two"]);
+    daemon.receive_from(&peer, ["one", "two"]);
     assert_eq!(read(&daemon, &[]), ["one", "two"]);
     assert!(read(&daemon, &[]).is_empty());
-    daemon.hear(&peer, ["three"]);
+    daemon.receive_from(&peer, ["three"]);
     daemon.ctl(&["-q", "send", &peer.name(), "what we say is not news to us"]).ok();
     assert_eq!(read(&daemon, &[]), ["three"]);
     assert_eq!(daemon.ctl(&["inbox"]).ok(), "");
@@ -44,7 +44,7 @@ fn inbox_shows_each_message_once_oldest_first() {
 fn consumers_have_read_marks_of_their_own() {
     let daemon = having_heard(["one", "two"]);
     assert_eq!(read(&daemon, &["--consumer", "backup"]), ["one", "two"]);
-    daemon.hear(&Peer::new(), ["three"]);
+    daemon.receive_from(&Peer::new(), ["three"]);
     assert_eq!(read(&daemon, &["--consumer", "alarm"]), ["one", "two", "three"]);
     assert_eq!(read(&daemon, &["--consumer", "backup"]), ["three"]);
     let mut rpc = daemon.rpc();
@@ -98,7 +98,7 @@ fn a_reader_killed_in_the_middle_loses_nothing() {
     for _ in 0..1_100 {
         pipe.read_line(&mut begun).unwrap();
     }
-    // Nobody reads on now, so that it cannot have come to its end.
+    // Its output is no longer read, so it cannot have finished.
     killed.kill().unwrap();
     killed.wait().unwrap();
     let mut seen = numbers(begun.as_bytes());
@@ -146,11 +146,11 @@ fn following_loses_nothing_while_another_follower_is_stopped() {
     let follow = |consumer| daemon.ctl_running(&["--json", "inbox", "-f", "--consumer", consumer]);
     let (mut quick, mut stuck) = (follow("quick"), follow("stuck"));
     let peer = Peer::new();
-    daemon.hear(&peer, ["first"]);
+    daemon.receive_from(&peer, ["first"]);
     assert_eq!((&quick.json()["text"], &stuck.json()["text"]), (&json!("first"), &json!("first")));
 
     stuck.signal(Signal::SIGSTOP);
-    daemon.hear(&peer, (0..messages).map(|number| number.to_string()));
+    daemon.receive_from(&peer, (0..messages).map(|number| number.to_string()));
     let goes_through = |follower: &mut crate::support::Running| {
         (0..messages).all(|number| follower.json()["text"].as_str() == Some(&number.to_string()))
     };
@@ -177,16 +177,16 @@ impl Conversation {
         let (bob, stranger) = (Peer::new(), Peer::at("127.0.0.2:0"));
         let config = format!("[peers.bob]\naddress = \"{}\"\n", bob.name());
         let daemon = Daemon::start_with(&config, &["--listen", "0.0.0.0:0"]);
-        daemon.hear(&bob, ["1 你好"]);
-        daemon.hear(&bob, ["2 ERROR in\nline two"]);
+        daemon.receive_from(&bob, ["1 你好"]);
+        daemon.receive_from(&bob, ["2 ERROR in\nline two"]);
         daemon.ctl(&["-q", "send", "bob", "3 你好，bob"]).ok();
-        daemon.hear(&stranger, ["4 error 404"]);
+        daemon.receive_from(&stranger, ["4 error 404"]);
         daemon.ctl(&["-q", "send", &stranger.name(), "5 what?"]).ok();
-        daemon.hear(&bob, ["6 再见"]);
+        daemon.receive_from(&bob, ["6 再见"]);
         Self { daemon, stranger }
     }
 
-    /// Checks which entries are shown, told by the digits that their texts begin with.
+    /// Checks which entries are shown, identified by the digits that their texts begin with.
     #[track_caller]
     fn shows(&self, args: &[&str], digits: &str) {
         let shown: String = read(&self.daemon, args).iter().map(|text| &text[..1]).collect();
@@ -203,7 +203,7 @@ fn history_has_a_limit_and_either_order() {
     conversation.shows(&["-a"], "123456");
     conversation.shows(&["-a", "-r"], "654321");
     conversation.shows(&["-n", "2", "-r"], "65");
-    conversation.daemon.hear(&conversation.stranger, (0..30).map(|_| "7"));
+    conversation.daemon.receive_from(&conversation.stranger, (0..30).map(|_| "7"));
     conversation.shows(&["-r"], &"7".repeat(20));
 }
 
@@ -287,7 +287,7 @@ fn gaps_are_shown_but_match_no_search() {
 #[test]
 fn gaps_can_be_included_with_a_peer() {
     let daemon = with_a_gap();
-    // The block with the gap goes into the index, which knows that nobody at 127.0.0.9 has said anything there.
+    // The block with the gap is indexed, and the index has no message of 127.0.0.9 in it.
     let peer = Peer::new();
     eventually("the index", || {
         (0..5).for_each(|_| peer.send(daemon.address(), "x"));
@@ -362,7 +362,7 @@ fn a_read_mark_survives_a_crash() {
     assert_eq!(read(&daemon, &[]), ["one", "two"]);
     let daemon = daemon.start_again();
     assert!(read(&daemon, &[]).is_empty());
-    daemon.hear(&Peer::new(), ["three"]);
+    daemon.receive_from(&Peer::new(), ["three"]);
     assert_eq!(read(&daemon, &[]), ["three"]);
 }
 
@@ -373,7 +373,7 @@ fn a_subscription_joins_history_and_new_entries_exactly() {
     let daemon = having_heard((0..EACH).map(|number| number.to_string()));
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({ "after": 10 })), json!({ "after": 10 }));
-    daemon.hear(&Peer::new(), (0..EACH).map(|number| number.to_string()));
+    daemon.receive_from(&Peer::new(), (0..EACH).map(|number| number.to_string()));
     assert!((11..=2 * EACH).all(|expected| id(&follower.entry()) == expected));
 }
 
@@ -382,7 +382,7 @@ fn a_subscription_without_a_start_begins_now() {
     let daemon = having_heard(["old"]);
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({})), json!({ "after": 1 }));
-    daemon.hear(&Peer::new(), ["new"]);
+    daemon.receive_from(&Peer::new(), ["new"]);
     assert_eq!(follower.entry()["text"], "new");
 }
 
@@ -393,7 +393,7 @@ fn a_subscription_applies_its_filters() {
     follower.call("subscribe", json!({ "after": 0, "grep": "error", "direction": "in" }));
     let peer = Peer::new();
     daemon.ctl(&["-q", "send", &peer.name(), "3 error"]).ok();
-    daemon.hear(&peer, ["4", "5 error"]);
+    daemon.receive_from(&peer, ["4", "5 error"]);
     assert_eq!(
         [follower.entry(), follower.entry()].map(|entry| entry["text"].clone()),
         ["1 error", "5 error"]
@@ -408,7 +408,7 @@ fn a_connection_has_one_subscription_at_a_time() {
     rpc.call("subscribe", json!({}));
     assert_eq!(rpc.error("subscribe", json!({}))["data"]["kind"], "subscription");
     rpc.call("unsubscribe", json!({}));
-    daemon.hear(&Peer::new(), ["two"]);
+    daemon.receive_from(&Peer::new(), ["two"]);
     // An entry in front of this answer would fail the call.
     assert_eq!(rpc.call("inbox", json!({ "after": 1 }))["entries"][0]["text"], "two");
     rpc.call("subscribe", json!({ "after": 0 }));

@@ -1,4 +1,4 @@
-//! How much is kept: the limits of size and age, while running, at a reload and at a start.
+//! Retention: the limits of size and age, while running, at a reload and at a start.
 
 use std::fs;
 
@@ -15,9 +15,9 @@ fn bytes(daemon: &Daemon, name: &str) -> u64 {
     fs::metadata(daemon.path("data").join(name)).map_or(0, |metadata| metadata.len())
 }
 
-/// Sends messages of so many bytes, each with its number in front, and waits until they are stored.
+/// Sends messages of a length, each with its number in front, and waits until they are stored.
 fn send(daemon: &Daemon, peer: &Peer, messages: u64, length: usize) {
-    daemon.hear(peer, (0..messages).map(|number| format!("{number:0length$}")));
+    daemon.receive_from(peer, (0..messages).map(|number| format!("{number:0length$}")));
 }
 
 /// Checks that what is there is the newest of all that came, without holes, and that the status says so. What goes
@@ -98,7 +98,7 @@ fn ids_and_readers_continue_after_removal() {
     assert!(removed["entries"][0]["id"].as_u64() > Some(1_000), "reading begins at the oldest that is left");
 }
 
-/// Takes the lock by which a backup tells of itself.
+/// Takes the lock by which a daemon notices a backup.
 fn announce_backup(daemon: &Daemon) -> fs::File {
     use nix::libc::{F_RDLCK, SEEK_SET, flock};
     let lock = fs::File::open(daemon.path("data/lock")).unwrap();
@@ -116,7 +116,7 @@ fn a_blocked_write_ahead_log_is_reported() {
     let reader = Connection::open(daemon.database()).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
     let mut all = 1;
-    // As long as it is a backup, nobody is alarmed.
+    // A backup causes no warning.
     let backup = announce_backup(&daemon);
     while bytes(&daemon, "inbox.db-wal") < 56 * MIB {
         send(&daemon, &peer, 20, 60_000);

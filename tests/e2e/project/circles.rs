@@ -152,7 +152,7 @@ impl Crate {
         Some((module.to_vec(), name.clone()))
     }
 
-    /// Tells whether the module before a `*` has a word of this name.
+    /// Returns whether the module before a `*` has a word of this name.
     fn defines(&self, glob: &[String], name: &str) -> bool {
         let module = self.modules.get(&glob[..glob.len() - 1]);
         module.is_some_and(|(_, source)| source.words.iter().any(|word| word == name))

@@ -1,4 +1,4 @@
-//! The parts of the project know only what they may: checked on what Cargo says and on the folders.
+//! Packages depend only on what they may, folders and dependencies follow the rules: read from Cargo's metadata and files.
 
 use std::collections::BTreeSet;
 use std::fs;

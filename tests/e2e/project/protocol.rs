@@ -1,4 +1,4 @@
-//! daemon/api/PROTOCOL.md, taken at its word: its examples are run in their order, and its table of errors is
+//! daemon/api/PROTOCOL.md: its examples are run in their order, and its table of errors is
 //! compared with the code.
 
 use std::io::Write;
@@ -15,7 +15,7 @@ const TEXT: &str = include_str!("../../../daemon/api/PROTOCOL.md");
 const BOB: &str = "127.0.0.1:8080";
 const DAEMON: &str = "127.0.0.1:7788";
 
-/// What differs from run to run; everything else must be as in the text.
+/// Fields that differ from run to run; all others must be as in the text.
 const VARYING: [&str; 11] = [
     "at",
     "started",
@@ -34,7 +34,7 @@ const VARYING: [&str; 11] = [
 fn as_in_the_text() -> (Daemon, Peer) {
     let bob = Peer::new();
     let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = \"{}\"\n", bob.name()), &[]);
-    bob.say(daemon.address(), "你好", encoding_rs::GBK);
+    bob.send_text(daemon.address(), "你好", encoding_rs::GBK);
     let _status = daemon.stored(1);
     (daemon, bob)
 }
@@ -55,7 +55,7 @@ fn the_examples_get_the_documented_answers() {
         if let Some(request) = line.strip_prefix("--> ") {
             rpc.write(format!("{}\n", request.replace(BOB, &bob_now)).as_bytes());
         } else if let Some(text) = line.strip_prefix("# bob says ") {
-            bob.say(daemon.address(), text, encoding_rs::GBK);
+            bob.send_text(daemon.address(), text, encoding_rs::GBK);
         } else if let Some(reply) = line.strip_prefix("<-- ") {
             let actual = rpc.line().expect("a line").to_string();
             let actual = actual.replace(&bob_now, BOB).replace(&daemon_now, DAEMON);

@@ -1,5 +1,5 @@
-//! The tour of README.md and README.zh-CN.md, run again: every command of its `console` blocks in a real shell, each
-//! output compared with the one that is printed there.
+//! README.md and README.zh-CN.md: every command of their `console` blocks is run in a real shell, and each
+//! output compared with the documented one.
 //!
 //! Ports are replaced by free ones; numbers and the width of blanks may differ, since times and addresses do.
 

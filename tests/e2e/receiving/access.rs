@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Daemon, Peer, texts};
 
-/// Sends a word from each of two addresses, the second last, and returns the texts in the inbox with the status.
+/// Sends a message from each of two addresses, the second last, and returns the texts in the inbox with the status.
 fn hear_both(daemon: &Daemon, port: u16) -> (Vec<String>, Value) {
     let to = SocketAddr::from(([127, 0, 0, 1], port));
     let before = daemon.status()["stored"].as_u64().unwrap();

@@ -1,4 +1,4 @@
-//! Any datagram is kept byte for byte, whatever its length and whatever is in it, and leaves so too.
+//! Any datagram is stored and sent byte for byte, whatever its length and content.
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ fn is_this(entry: &Value, payload: &[u8]) -> bool {
     entry["bytes"] == payload.len() && raw(entry) == payload
 }
 
-/// Checks that the daemon has received what is stored, dropped or queued, nothing else; returns the status.
+/// Checks that received = stored + dropped + queued, and returns the status.
 #[track_caller]
 fn balanced(status: Value) -> Value {
     let number = |value: &Value| value.as_u64().unwrap();
@@ -68,7 +68,7 @@ fn balanced(status: Value) -> Value {
     status
 }
 
-/// Sends a peer's datagrams of all lengths and checks what is stored of each.
+/// Sends datagrams of all lengths, and checks that each is stored exactly.
 fn keeps_every_length(listen: &str, peer: &Peer) {
     let daemon = Daemon::start_with("", &["--listen", listen]);
     let mut stored = subscribed(&daemon);
@@ -97,7 +97,7 @@ fn every_length_is_kept_byte_for_byte_over_ipv6() {
     keeps_every_length("[::1]:0", &Peer::at("[::1]:0"));
 }
 
-/// What a careless or hostile peer sends.
+/// Payloads of careless and hostile peers.
 fn awkward() -> Vec<Vec<u8>> {
     let fixed: [&[u8]; 14] = [
         b"",
@@ -124,7 +124,7 @@ fn awkward() -> Vec<Vec<u8>> {
 fn any_content_is_kept_and_readable() {
     let daemon = Daemon::start();
     let sent = awkward();
-    daemon.hear(&Peer::new(), &sent);
+    daemon.receive_from(&Peer::new(), &sent);
     let stored = daemon.entries();
     assert!(stored.len() == sent.len() && stored.iter().zip(&sent).all(|(entry, sent)| is_this(entry, sent)));
     assert_eq!(daemon.ctl(&["--json", "inbox", "--peek"]).json(), stored);
@@ -175,7 +175,7 @@ fn a_message_over_the_limit_is_not_sent() {
     let in_bytes = daemon.ctl(&[&send[..], &["--file", file.to_str().unwrap()]].concat());
     in_bytes.fails(5, &["65508 bytes", "65507", "--split"]);
     daemon.ctl_with_input(&send, text.as_bytes()).fails(5, &["65508 bytes", "65507", "--split"]);
-    // What counts is the length in the peer's encoding: 32,754 characters of two bytes are one byte too long.
+    // The length in the peer's encoding counts: 32,754 characters of two bytes are one byte too long.
     let chinese = "中".repeat(LONGEST / 2 + 1);
     let in_gbk = daemon.ctl_with_input(&[&send[..], &["-e", "gbk"]].concat(), chinese.as_bytes());
     in_gbk.fails(5, &["65508 bytes", "65507", "--split"]);

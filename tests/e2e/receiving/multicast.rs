@@ -1,4 +1,4 @@
-//! One message for many: multicast groups and broadcasts, between two hosts with cables between them, while
+//! Multicast groups and broadcasts between two hosts with virtual cables, while
 //! interfaces come and go.
 
 use std::process::Command;
@@ -19,9 +19,9 @@ fn two_cables() -> Option<Network> {
     Some(network)
 }
 
-/// Has a daemon say a text to an address.
+/// Makes a daemon send a text to an address.
 #[track_caller]
-fn say(daemon: &Daemon, to: &str, text: &str) {
+fn send_text(daemon: &Daemon, to: &str, text: &str) {
     let _receipt = daemon.ctl(&["send", to, text]).ok();
 }
 
@@ -49,7 +49,7 @@ fn joined_on(daemon: &Daemon, interfaces: &[&str]) -> Value {
     })
 }
 
-/// Checks that the state is degraded by one problem, which says all of this.
+/// Checks that the state is degraded by one problem, which has all of these texts.
 #[track_caller]
 fn assert_problem(status: &Value, parts: &[&str]) {
     assert_eq!(status["state"], "degraded", "{status}");
@@ -74,7 +74,7 @@ fn a_group_is_received_on_every_interface() {
         ("ff02::7788%eth0", "[fe80::1:2%", "[ff02::7788]:7788", "[fe80::1:1%"),
         ("[ff02::7788%eth1]:7788", "[fe80::2:2%", "[ff02::7788]:7788", "[fe80::2:1%"),
     ] {
-        say(&there, to, to);
+        send_text(&there, to, to);
         let message = heard(&here, to);
         assert!(message["peer"].as_str().unwrap().starts_with(peer), "{message}");
         assert_eq!(message["local"], local);
@@ -92,9 +92,9 @@ fn groups_of_other_programs_are_not_received() {
     let _other = Daemon::start_on(&network.here, other);
     let there = Daemon::start_on(&network.there, LISTEN);
     for to in ["239.9.9.9%eth0", "ff02::9%eth0", "ff02::1%eth0", "224.0.0.1%eth0"] {
-        say(&there, to, "not for you");
+        send_text(&there, to, "not for you");
     }
-    say(&there, "239.1.2.3%eth0", "for you");
+    send_text(&there, "239.1.2.3%eth0", "for you");
     heard(&here, "for you");
     assert_eq!(all_heard(&here), ["for you"]);
 }
@@ -110,13 +110,13 @@ fn a_group_with_an_interface_uses_only_that_interface() {
         ("ff02::7788%eth1", "ff02::7788%eth0"),
         ("ff05::7788%eth0", "ff05::7788%eth1"),
     ] {
-        say(&there, wrong, "through the wrong one");
-        say(&there, right, right);
+        send_text(&there, wrong, "through the wrong one");
+        send_text(&there, right, right);
         heard(&here, right);
     }
-    // Without an interface, it leaves through the one of the configuration. No route would say which.
+    // Without an interface, it leaves through the configured one: no route selects any.
     for group in ["239.1.2.3", "ff02::7788", "ff05::7788"] {
-        say(&there, group, group);
+        send_text(&there, group, group);
         heard(&here, group);
     }
     assert!(!all_heard(&here).contains(&"through the wrong one".to_owned()), "{:?}", all_heard(&here));
@@ -136,14 +136,14 @@ fn a_group_is_rejoined_when_its_interface_returns() {
         // Taking an interface down takes its addresses of IPv6.
         network.here.ip("address replace fe80::2:1/64 dev eth1 nodad");
         joined_on(&here, &["eth0", "eth1"]);
-        say(&there, &format!("{group}%eth1"), "up again");
+        send_text(&there, &format!("{group}%eth1"), "up again");
         heard(&here, "up again");
         network.here.ip("link delete eth1");
         joined_on(&here, &["eth0"]);
         network.connect("eth1", 2);
         let status = joined_on(&here, &["eth0", "eth1"]);
         assert_eq!(status["state"], "ok");
-        say(&there, &format!("{group}%eth1"), "made anew");
+        send_text(&there, &format!("{group}%eth1"), "made anew");
         heard(&here, "made anew");
     }
 }
@@ -193,7 +193,7 @@ fn a_failed_join_is_a_problem_until_fixed() {
     network.here.ip("address add 10.7.0.1/24 dev eth7");
     network.there.ip("address add 10.7.0.2/24 dev eth7");
     assert_eq!(joined_on(&here, &["eth7"])["state"], "ok");
-    say(&there, "239.1.2.3%eth7", "mended");
+    send_text(&there, "239.1.2.3%eth7", "mended");
     heard(&here, "mended");
     eventually("the log to tell both", || {
         let log = here.log().join("\n");
@@ -214,8 +214,8 @@ fn a_reload_leaves_and_joins_groups() {
     let status = here.status();
     assert_eq!(status["groups"], json!([{ "group": "239.2.2.2", "interfaces": ["eth0", "eth1"] }]));
     assert_eq!(status["state"], "ok");
-    say(&there, "239.1.1.1%eth0", "to the old group");
-    say(&there, "239.2.2.2%eth0", "to the new one");
+    send_text(&there, "239.1.1.1%eth0", "to the old group");
+    send_text(&there, "239.2.2.2%eth0", "to the new one");
     heard(&here, "to the new one");
     assert_eq!(all_heard(&here), ["to the new one"]);
 }
@@ -245,7 +245,7 @@ fn broadcasts_are_sent_received_and_answered() {
             ("255.255.255.255%eth0", "255.255.255.255:7788"),
             ("255.255.255.255%eth1", "255.255.255.255:7788"),
         ] {
-            say(&there, to, to);
+            send_text(&there, to, to);
             let message = heard(&here, to);
             assert_eq!(message["local"], local, "{listen}");
             let _receipt = here.ctl(&["reply", &message["id"].to_string(), &format!("answer {to}")]).ok();
@@ -264,12 +264,12 @@ fn own_multicast_is_ignored_but_other_programs_are_received() {
     let neighbour = Daemon::start_on(&network.here, "listen = ['[::]:7789']");
     let many = ["239.1.2.3%eth0", "ff02::7788%eth0", "10.1.0.255", "255.255.255.255%eth0"];
     for to in many {
-        say(&here, to, "from ourselves");
+        send_text(&here, to, "from ourselves");
     }
-    say(&here, "10.1.0.1:7788", "to ourselves alone");
+    send_text(&here, "10.1.0.1:7788", "to ourselves alone");
     for to in many {
         let with_port = to.replace("ff02::7788%eth0", "[ff02::7788%eth0]") + ":7788";
-        say(&neighbour, &with_port, to);
+        send_text(&neighbour, &with_port, to);
         heard(&here, to);
     }
     let mut expected = vec!["to ourselves alone"];
@@ -297,7 +297,7 @@ fn without_a_route_the_hint_names_the_interface() {
     network.here.ip("route add default via 10.1.0.2");
     let there = Daemon::start_on(&network.there, &format!("{LISTEN}groups = ['239.1.2.3%eth0']"));
     for to in ["239.1.2.3", "255.255.255.255"] {
-        say(&here, to, to);
+        send_text(&here, to, to);
         heard(&there, to);
     }
 }

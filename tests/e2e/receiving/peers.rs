@@ -1,4 +1,4 @@
-//! Real peers and the daemon talk to each other, both ways at the same time: other people's programs, a second
+//! Real peers exchange messages with the daemon in both directions at once: other programs, a second
 //! daemon, IPv4 and IPv6.
 
 use std::net::SocketAddr;
@@ -93,7 +93,7 @@ fn two_daemons_exchange_messages() {
     assert_eq!((&answer["text"], &answer["peer"]), (&json!("从二到一"), &json!(other.address())));
 }
 
-/// Checks that a daemon hears a peer that speaks to it at `ip`, and that its answer comes from there.
+/// Checks that a daemon receives from a peer that sends to `ip`, and that its answer comes from there.
 fn is_heard_and_answered(daemon: &Daemon, peer: &Peer, ip: &str) {
     let spoken_to = SocketAddr::new(ip.parse().unwrap(), daemon.address().port());
     let mut heard = listening(daemon);
@@ -130,7 +130,7 @@ fn a_reply_leaves_from_the_address_sent_to() {
     }
 }
 
-/// Few enough that all of them fit into anybody's receive buffer: nobody has to be fast.
+/// Few enough to fit into the smallest receive buffer, so that timing does not matter.
 const EACH_WAY: usize = 200;
 
 #[test]
@@ -209,10 +209,10 @@ fn peers_lists_named_and_seen_peers_with_encodings() {
         silent.name()
     );
     let daemon = Daemon::start_with(&config, &[]);
-    daemon.hear(&bob, ["one", "two"]);
+    daemon.receive_from(&bob, ["one", "two"]);
     daemon.ctl(&["inbox"]).ok();
-    daemon.hear(&bob, ["three"]);
-    chinese.say(daemon.address(), "你好", GBK);
+    daemon.receive_from(&bob, ["three"]);
+    chinese.send_text(daemon.address(), "你好", GBK);
     daemon.stored(4);
 
     let rows = daemon.ctl(&["--json", "peers"]).json();
@@ -241,11 +241,11 @@ fn talkers_rank_senders_and_continue_from_a_mark() {
     // By its address alone: what comes from any port of it is its.
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.2\"\n", &[]);
     let bobs = [Peer::at("127.0.0.2:0"), Peer::at("127.0.0.2:0")];
-    daemon.hear(&other, ["four", "four", "four"]);
+    daemon.receive_from(&other, ["four", "four", "four"]);
     for peer in &bobs {
-        daemon.hear(peer, ["one", "one"]);
+        daemon.receive_from(peer, ["one", "one"]);
     }
-    daemon.hear(&third, ["1"]);
+    daemon.receive_from(&third, ["1"]);
     let mut rpc = daemon.rpc();
     let all = rpc.call("talkers", json!({}));
     let expected = json!({
@@ -257,7 +257,7 @@ fn talkers_rank_senders_and_continue_from_a_mark() {
         "after": 0, "next": 8, "messages": 8,
     });
     assert_eq!(all, expected);
-    daemon.hear(&other, ["again"]);
+    daemon.receive_from(&other, ["again"]);
     let next = rpc.call("talkers", json!({ "after": all["next"], "limit": 1 }));
     let again = json!([{ "address": other.name(), "messages": 1, "bytes": 5 }]);
     assert_eq!((&next["talkers"], &next["after"], &next["next"]), (&again, &json!(8), &json!(9)));

@@ -1,10 +1,10 @@
-//! Replaying: the same bytes in the same order, at the pace that was asked for, and nothing skipped without a word.
+//! `replay`: the same bytes in the same order, at the requested pace; each omission is reported.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, Ran, ctl_without_daemon, ids, raw, texts};
+use crate::support::{Completed, Daemon, Peer, ctl_without_daemon, ids, raw, texts};
 
 /// Every kind of datagram.
 fn everything() -> Vec<Vec<u8>> {
@@ -42,7 +42,7 @@ fn replayed(daemon: &Daemon, args: &[&str], input: &[u8], count: u64) -> Vec<Vec
 #[test]
 fn inbox_and_file_replay_the_same_bytes() {
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), everything());
+    daemon.receive_from(&Peer::new(), everything());
     let count = everything().len() as u64;
     let export = daemon.ctl(&["export"]).ok();
     let file = daemon.path("inbox.jsonl");
@@ -52,22 +52,22 @@ fn inbox_and_file_replay_the_same_bytes() {
     let other = Daemon::start();
     assert_eq!(replayed(&other, &["--file", file.to_str().unwrap()], b"", count), everything());
     assert_eq!(replayed(&other, &["--file", "-"], export.as_bytes(), count), everything());
-    // What was sent is in the log of the daemon that sent it, once for each time.
+    // The sending daemon has recorded each message once for each replay.
     assert_eq!(payloads(&other), [everything(), everything()].concat());
 }
 
 #[test]
 fn filters_and_directions_select_what_is_replayed() {
     let (daemon, bob, eve) = (Daemon::start(), Peer::new(), Peer::at("127.0.0.2:0"));
-    daemon.hear(&bob, ["1 from bob"]);
-    daemon.hear(&eve, ["2 from eve"]);
+    daemon.receive_from(&bob, ["1 from bob"]);
+    daemon.receive_from(&eve, ["2 from eve"]);
     daemon.ctl(&["-q", "send", &bob.name(), "3 to bob"]).ok();
-    daemon.hear(&bob, ["4 from bob"]);
+    daemon.receive_from(&bob, ["4 from bob"]);
     let export = daemon.ctl(&["export"]).ok();
 
     let first_digits =
         |payloads: Vec<Vec<u8>>| -> String { payloads.iter().map(|bytes| bytes[0] as char).collect() };
-    // What is replayed is an entry of its own, sent: later rounds must not see it.
+    // A replayed message is a new sent entry: later rounds must not replay it.
     let until = daemon.ctl(&["--json", "inbox", "-n", "1"]).json()[0]["at"].as_str().unwrap().to_owned();
     let before = ["-U", &until];
     let check = |args: &[&str], digits: &str| {
@@ -87,11 +87,11 @@ fn filters_and_directions_select_what_is_replayed() {
     }
 }
 
-/// What a daemon sends to itself arrives while it still sends, and is not sent again.
+/// Messages that a daemon sends to itself arrive during the replay, and are not replayed again.
 #[test]
 fn a_replay_to_itself_ends() {
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), (0..500).map(|number| number.to_string()));
+    daemon.receive_from(&Peer::new(), (0..500).map(|number| number.to_string()));
     let to = daemon.address().to_string();
     let ran = daemon.ctl(&["replay", "--to", &to, "--speed", "max"]);
     assert!(ran.ok().starts_with("500 messages sent"));
@@ -160,7 +160,7 @@ fn a_growing_recording_is_sent_as_it_arrives() {
     assert!(replay.wait().success());
 }
 
-/// Ends although somebody may still type.
+/// It ends although its standard input stays open.
 #[test]
 fn an_error_ends_a_waiting_replay() {
     let daemon = Daemon::start();
@@ -227,7 +227,7 @@ fn a_message_refused_by_the_kernel_is_skipped() {
 #[test]
 fn a_permanent_error_ends_the_replay_at_once() {
     let daemon = Daemon::start();
-    let replay = |to: &str| -> Ran {
+    let replay = |to: &str| -> Completed {
         daemon.ctl_with_input(&["replay", "--file", "-", "--to", to], recording(&[0; 50]).as_bytes())
     };
     let nobody = "nobody".repeat(11);

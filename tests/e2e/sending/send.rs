@@ -1,10 +1,10 @@
-//! Sending: what is typed, piped or in a file goes out as it is, to whom it is meant for, and is recorded.
+//! `send` and `reply`: arguments, pipes and files are sent unchanged to the right peer, and recorded.
 
 use encoding_rs::GBK;
 use nix::unistd::{User, geteuid};
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, Ran, id, raw, texts};
+use crate::support::{Completed, Daemon, Peer, id, raw, texts};
 
 /// A daemon and a peer to send to.
 struct Line {
@@ -18,12 +18,12 @@ impl Line {
     }
 
     /// Runs `udpchatctl send` to the peer.
-    fn run(&self, args: &[&str], input: &[u8]) -> Ran {
+    fn run(&self, args: &[&str], input: &[u8]) -> Completed {
         let to = self.peer.name();
         self.daemon.ctl_with_input(&[&["send", &to], args].concat(), input)
     }
 
-    /// Checks that what is sent arrives as these datagrams, in this order.
+    /// Checks that exactly these datagrams arrive, in this order.
     #[track_caller]
     fn delivers(&self, args: &[&str], input: &[u8], datagrams: &[&[u8]]) {
         self.run(args, input).ok();
@@ -32,7 +32,7 @@ impl Line {
         }
     }
 
-    /// Checks that nothing more has been sent than so many datagrams.
+    /// Checks that exactly this number of datagrams has been sent.
     #[track_caller]
     fn sent(&self, datagrams: usize) {
         assert_eq!(self.daemon.status()["sent"], json!({ "datagrams": datagrams, "failed": 0 }));
@@ -235,7 +235,7 @@ fn an_unknown_target_is_refused() {
     assert!(daemon.entries().is_empty());
 }
 
-/// Returns the name of whoever runs the tests.
+/// Returns the name of the user who runs the tests.
 fn own_name() -> String {
     User::from_uid(geteuid()).unwrap().map_or_else(|| geteuid().to_string(), |user| user.name)
 }
@@ -298,14 +298,14 @@ fn a_failed_send_is_reported_recorded_and_counted() {
     assert_eq!((id(&recorded), &recorded["error"]), (2, &json!(reason)));
     assert!(told.to_string().contains("send_failed"), "{told}");
 
-    // Nobody else is disturbed.
+    // Other peers are not affected.
     let peer = Peer::new();
     daemon.ctl(&["-q", "send", &peer.name(), "hello"]).ok();
     assert_eq!(peer.receive().0, b"hello");
     assert_eq!(daemon.status()["sent"], json!({ "datagrams": 1, "failed": 2 }));
 }
 
-/// Nobody listens there, and nobody can while the peer holds the port: every message is answered by an ICMP error.
+/// A port without a receiver, which stays so while the peer holds it: every message causes an ICMP error.
 #[test]
 fn an_unreachable_peer_affects_no_other() {
     let line = Line::new();
@@ -313,7 +313,7 @@ fn an_unreachable_peer_affects_no_other() {
     for _ in 0..20 {
         line.daemon.ctl(&["-q", "send", &gone, "hello?"]).ok();
         line.delivers(&["-q", "still there"], b"", &[b"still there"]);
-        line.daemon.hear(&line.peer, ["yes"]);
+        line.daemon.receive_from(&line.peer, ["yes"]);
     }
     line.sent(40);
 }

@@ -1,4 +1,4 @@
-//! `wait` and `ask`: what scripts wait for comes, whoever is fast, and nothing else counts.
+//! `wait` and `ask`: no answer is missed, however early it comes, and nothing else counts as one.
 
 use std::io::{BufRead, BufReader};
 use std::thread;
@@ -81,11 +81,11 @@ fn ask_accepts_every_form_of_message() {
 fn only_later_messages_from_the_target_are_answers() {
     let daemon = Daemon::start();
     let (bob, other) = (Peer::new(), Peer::new());
-    daemon.hear(&bob, ["said before"]);
+    daemon.receive_from(&bob, ["said before"]);
     let printed = thread::scope(|scope| {
         scope.spawn(|| {
             let (_, from) = bob.receive();
-            // Another port of the same host is somebody else, and what does not match is no answer.
+            // Another port of the same host is another peer, and a message that does not match is no answer.
             other.send(from, "42 from elsewhere");
             for text in ["thinking", "42", "43", "44"] {
                 bob.send(from, text);
@@ -159,11 +159,11 @@ fn ask_that_cannot_send_exits_with_5() {
 fn wait_ends_with_the_matching_message() {
     let bob = Peer::new();
     let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = \"{}\"\n", bob.name()), &[]);
-    daemon.hear(&bob, ["done before"]);
+    daemon.receive_from(&bob, ["done before"]);
     let mut waiting = daemon.ctl_running(&["--json", "wait", "--from", "bob", "--grep", "^done", "-c", "2"]);
     let other = Peer::new();
     let mut said = 0;
-    // It waits from some moment on, which nobody outside sees: so they say it until it has been heard.
+    // The moment from which it waits is not visible outside, so the peers repeat the message until it ends.
     let ended = eventually("the end of the wait", || {
         other.send(daemon.address(), "done elsewhere");
         bob.send(daemon.address(), "not yet");
@@ -183,7 +183,7 @@ fn wait_ends_with_the_matching_message() {
 #[test]
 fn wait_after_an_id_includes_stored_messages() {
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), ["one", "two", "three"]);
+    daemon.receive_from(&Peer::new(), ["one", "two", "three"]);
     let entries = daemon.ctl(&["--json", "wait", "--after", "1", "-c", "2"]).json();
     assert_eq!(texts(&entries), ["two", "three"]);
     let shown = daemon.ctl(&["wait", "--after", "2", "--hex"]).ok();
@@ -195,7 +195,7 @@ fn wait_after_an_id_includes_stored_messages() {
 #[test]
 fn wait_exits_with_4_and_prints_partial_matches() {
     let daemon = Daemon::start();
-    daemon.hear(&Peer::new(), ["one", "two"]);
+    daemon.receive_from(&Peer::new(), ["one", "two"]);
     let args = ["wait", "--after", "1", "-c", "3", "--timeout", "300ms"];
     let ran = daemon.ctl(&args);
     assert!(ran.stdout.starts_with("#2 ") && ran.stdout.ends_with("two\n"), "{ran:?}");
@@ -209,7 +209,7 @@ fn wait_exits_with_4_and_prints_partial_matches() {
 #[test]
 fn a_lost_daemon_ends_every_wait() {
     let mut daemon = Daemon::start();
-    daemon.hear(&Peer::new(), ["one"]);
+    daemon.receive_from(&Peer::new(), ["one"]);
     let mut waiting = daemon.ctl_start(&["wait", "--after", "0", "-c", "2"]);
     // It has printed the first message, so it waits for the second one.
     let mut line = String::new();

@@ -1,4 +1,4 @@
-//! The daemon's log: a line for each message, up to a limit, and what a line holds.
+//! The daemon's log: one line for each message, up to a limit, and the fields of a line.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Background, Daemon, Peer, command_in, eventually, new_folder};
 
-/// Returns the log lines about messages as JSON: those with one, and those that tell how many were left out.
+/// Returns the log lines about messages as JSON: those with a message, and those that count omitted ones.
 fn message_lines(lines: &[String]) -> (Vec<Value>, Vec<Value>) {
     let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let lines = lines.filter(|line| line["message"] == "received" || line.get("left_out").is_some());
@@ -30,7 +30,7 @@ fn every_message_is_logged_or_counted() {
     const LIMIT: u64 = 10;
     let mut daemon = Daemon::start_with(&format!("log.messages_per_second = {LIMIT}"), &[]);
     let began = Instant::now();
-    daemon.hear(&Peer::new(), (0..SENT).map(|number| number.to_string()));
+    daemon.receive_from(&Peer::new(), (0..SENT).map(|number| number.to_string()));
     let (shown, left_out) = eventually("the log to tell of every message", || {
         let (shown, left_out) = message_lines(&daemon.log());
         let sum: u64 = left_out.iter().map(|line| line["left_out"].as_u64().unwrap()).sum();
@@ -53,7 +53,7 @@ fn every_message_is_logged_or_counted() {
 #[test]
 fn a_limit_of_0_logs_no_messages() {
     let daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
-    daemon.hear(&Peer::new(), ["a", "b"]);
+    daemon.receive_from(&Peer::new(), ["a", "b"]);
     assert_eq!(message_lines(&stopped(daemon)), (vec![], vec![]));
 }
 
@@ -73,7 +73,7 @@ fn a_line_has_peer_text_and_encoding() {
     let peer = Peer::new();
     let config = format!("[peers.'小明']\naddress = '{}'\nencoding = 'gbk'", peer.name());
     let mut daemon = Daemon::start_with(&config, &[]);
-    peer.say(daemon.address(), "你好\r\n", GBK);
+    peer.send_text(daemon.address(), "你好\r\n", GBK);
     let line = daemon.log_line("received");
     let fields = json!({
         "timestamp": line["timestamp"], "level": "INFO", "message": "received", "id": 1, "peer": peer.name(),

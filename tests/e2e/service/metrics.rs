@@ -1,4 +1,4 @@
-//! Metrics: from `udpchatctl status --format`, over HTTP, and what hostile clients can do there.
+//! Metrics: from `udpchatctl status --format` and over HTTP, also with hostile clients.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -119,7 +119,7 @@ fn at_rest(daemon: &Daemon, read: impl Fn() -> String) -> (String, Value) {
 fn metrics_equal_the_status_in_every_format() {
     let (daemon, address) = serving("[access]\ndeny = ['127.0.0.2']");
     let peer = Peer::new();
-    daemon.hear(&peer, (0..300).map(|number| format!("message {number}")));
+    daemon.receive_from(&peer, (0..300).map(|number| format!("message {number}")));
     Peer::at("127.0.0.2:0").send(daemon.address(), "not taken");
     let _receipt = daemon.ctl(&["send", &peer.name(), "an answer"]).ok();
     let status = eventually("the denied datagram to be counted", || {
@@ -316,7 +316,7 @@ fn both_families_of_loopback_serve() {
     assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, address.port())).is_err());
 }
 
-/// Opens connections as nobody should: silent ones, ones that never finish a request, and ones that send without end.
+/// Opens hostile connections: silent ones, ones that never finish a request, and ones that send without end.
 fn besiege(address: SocketAddr, connections: usize) -> Vec<TcpStream> {
     let endless = "X: x\r\n".repeat(10_000);
     (0..connections)
@@ -348,7 +348,7 @@ fn a_thousand_hostile_connections_do_no_harm() {
     let before = open_files(&daemon);
     for round in 1..=10 {
         let held = besiege(address, AT_ONCE);
-        daemon.hear(&peer, (0..20).map(|number| format!("{round} {number}")));
+        daemon.receive_from(&peer, (0..20).map(|number| format!("{round} {number}")));
         assert!(daemon.ctl(&["status"]).ok().starts_with("state:           ok\n"));
         let _receipt = daemon.ctl(&["send", &peer.name(), "still here"]).ok();
         let more = open_files(&daemon).saturating_sub(before);

@@ -11,7 +11,7 @@ use crate::support::{Daemon, OtherUser, Peer, new_folder, texts, with_places};
 #[track_caller]
 fn assert_unharmed(daemon: &Daemon) {
     let before = daemon.status()["stored"].as_u64().unwrap();
-    daemon.hear(&Peer::new(), ["still here"]);
+    daemon.receive_from(&Peer::new(), ["still here"]);
     let status = daemon.status();
     assert_eq!((&status["stored"], &status["state"]), (&json!(before + 1), &json!("ok")));
     assert_eq!(texts(&daemon.entries()).last(), Some(&"still here"));
@@ -33,7 +33,7 @@ fn a_port_in_use_has_a_hint_for_ss() {
 fn a_foreign_address_is_named() {
     let folder = new_folder();
     fs::write(folder.path().join("config.toml"), "").unwrap();
-    // TEST-NET-1: nobody's.
+    // TEST-NET-1: no machine has it.
     let refused = Daemon::refused(folder.path(), &["--listen", "192.0.2.1:7788"]);
     refused.fails(&["192.0.2.1:7788", "hint: ", "ip address"]);
 }

@@ -1,5 +1,5 @@
-//! Surroundings without anything that a desktop has: no environment, no home, no name for the user, closed descriptors, a
-//! container with a read-only root. The daemon starts there, or says precisely why not.
+//! Minimal environments: no variables, no home directory, no user name, closed descriptors, a
+//! container with a read-only root. The daemon starts there or names the exact cause.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Under a service manager: sockets that outlive the daemon, what the manager is told, and the watchdog.
+//! Under a service manager: sockets that outlive the daemon, notifications, and the watchdog.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -87,18 +87,22 @@ fn an_unusable_passed_socket_is_refused_by_name() {
 fn notifications_cover_start_reload_problems_and_stop() {
     let mut manager = Manager::new();
     let daemon = manager.start(&[]);
-    let ready = manager.told();
+    let ready = manager.notification();
     let address = manager.udp.local_addr().unwrap();
     assert_eq!(ready, format!("READY=1\nSTATUS=Receiving on {address}: 0 messages stored, 0 lost\n"));
 
     assert_eq!(daemon.ctl(&["reload"]).code, Some(0));
-    let reloading = manager.told();
+    let reloading = manager.notification();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
-    assert_eq!(manager.told(), "READY=1\n");
+    assert_eq!(manager.notification(), "READY=1\n");
     std::fs::write(daemon.path("config.toml"), "wrong = 1").unwrap();
     daemon.signal(Signal::SIGHUP);
-    assert!(manager.told().starts_with("RELOADING=1"));
-    assert_eq!(manager.told(), "READY=1\n", "a configuration that is refused does not end the service");
+    assert!(manager.notification().starts_with("RELOADING=1"));
+    assert_eq!(
+        manager.notification(),
+        "READY=1\n",
+        "a configuration that is refused does not end the service"
+    );
 
     let lock = rusqlite::Connection::open(daemon.database()).unwrap();
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -108,7 +112,7 @@ fn notifications_cover_start_reload_problems_and_stop() {
     manager.notification_starting_with("STATUS=Receiving on");
 
     daemon.signal(Signal::SIGTERM);
-    assert!(manager.told().starts_with("STOPPING=1\nSTATUS=Stopping"));
+    assert!(manager.notification().starts_with("STOPPING=1\nSTATUS=Stopping"));
 }
 
 const LIMIT: Duration = Duration::from_secs(2);
@@ -143,7 +147,7 @@ fn assert_hang_stops_notifications(thread: &str, calls: &str, name: &str) {
         }
     };
     assert!(line.contains("\"level\":\"ERROR\""), "{line}");
-    // What was told before it hung is read; then nothing comes for twice as long as it is told otherwise.
+    // Earlier notifications are read; then none comes for twice the usual interval.
     let mut told = Vec::new();
     while let Some(one) = manager.notification_within(LIMIT / 2) {
         told.push(one);

@@ -1,5 +1,5 @@
-//! Peers that speak UTF-8 and peers that speak GBK are read right and answered right, side by side, without being
-//! told which is which.
+//! Peers that use UTF-8 and peers that use GBK are decoded and answered correctly, side by side, without any
+//! configuration.
 
 use std::net::SocketAddr;
 
@@ -20,19 +20,19 @@ fn reading(entry: &Value) -> (&str, &str, &str) {
 
 /// Has a peer send bytes, and returns the entry.
 fn heard(daemon: &Daemon, peer: &Peer, payload: impl AsRef<[u8]>) -> Value {
-    daemon.hear(peer, [payload]);
+    daemon.receive_from(peer, [payload]);
     daemon.entries().pop().unwrap()
 }
 
-/// Makes a peer that is known to speak an encoding.
+/// Makes a peer whose encoding the daemon has learned.
 fn known(daemon: &Daemon, encoding: &'static Encoding) -> Peer {
     let peer = Peer::new();
     heard(daemon, &peer, encoding.encode("你好").0);
     peer
 }
 
-/// Sends text to a peer as somebody types it, and returns the bytes that arrive.
-fn told(daemon: &Daemon, peer: &Peer, args: &[&str]) -> Vec<u8> {
+/// Sends text to a peer with `udpchatctl send`, and returns the bytes that arrive.
+fn answer_to(daemon: &Daemon, peer: &Peer, args: &[&str]) -> Vec<u8> {
     daemon.ctl(&[&["-q", "send", &peer.name()], args].concat()).ok();
     peer.receive().0
 }
@@ -59,9 +59,9 @@ fn the_same_bytes_decode_by_peer() {
 fn each_peer_is_answered_in_its_encoding() {
     let daemon = Daemon::start();
     let (chinese, modern, stranger) = (known(&daemon, GBK), known(&daemon, UTF_8), Peer::new());
-    assert_eq!(told(&daemon, &chinese, &["再见"]), gbk("再见"));
-    assert_eq!(told(&daemon, &modern, &["再见"]), "再见".as_bytes());
-    assert_eq!(told(&daemon, &stranger, &["再见"]), "再见".as_bytes());
+    assert_eq!(answer_to(&daemon, &chinese, &["再见"]), gbk("再见"));
+    assert_eq!(answer_to(&daemon, &modern, &["再见"]), "再见".as_bytes());
+    assert_eq!(answer_to(&daemon, &stranger, &["再见"]), "再见".as_bytes());
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn a_detected_encoding_holds_within_a_batch() {
     for _ in 0..20 {
         let peer = Peer::new();
         daemon.signal(Signal::SIGSTOP);
-        peer.say(daemon.address(), "你好", GBK);
+        peer.send_text(daemon.address(), "你好", GBK);
         peer.send(daemon.address(), AMBIGUOUS);
         daemon.signal(Signal::SIGCONT);
         assert_eq!(reading(&rpc.entry()), ("你好", "gb18030", "detected"));
@@ -96,9 +96,9 @@ fn a_changed_encoding_is_detected_at_once() {
     let peer = known(&daemon, GBK);
     assert_eq!(reading(&heard(&daemon, &peer, "你好")), ("你好", "utf-8", "detected"));
     assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
-    assert_eq!(told(&daemon, &peer, &["再见"]), "再见".as_bytes());
+    assert_eq!(answer_to(&daemon, &peer, &["再见"]), "再见".as_bytes());
     assert_eq!(reading(&heard(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
-    assert_eq!(told(&daemon, &peer, &["再见"]), gbk("再见"));
+    assert_eq!(answer_to(&daemon, &peer, &["再见"]), gbk("再见"));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn unencodable_text_is_refused_unsent() {
     refused.fails(5, &["gbk cannot hold `😀` (U+1F600)", "-e gb18030"]);
     let status = daemon.status();
     assert_eq!((&status["sent"], daemon.entries().len()), (&json!({ "datagrams": 0, "failed": 0 }), 1));
-    assert_eq!(told(&daemon, &peer, &["-e", "gb18030", "😀"]), b"\x94\x39\xfc\x36");
+    assert_eq!(answer_to(&daemon, &peer, &["-e", "gb18030", "😀"]), b"\x94\x39\xfc\x36");
 }
 
 /// The 3,755 characters of GB2312's first level, in its bytes.
@@ -156,7 +156,7 @@ fn every_common_character_survives_the_round_trip() {
     let daemon = Daemon::start();
     let peer = known(&daemon, GBK);
     let characters = common_characters();
-    daemon.hear(&peer, &characters);
+    daemon.receive_from(&peer, &characters);
     let entries = daemon.entries();
     assert_eq!(entries.len(), 1 + characters.len());
     for (pair, entry) in characters.iter().zip(&entries[1..]) {
@@ -175,12 +175,12 @@ fn a_learned_encoding_survives_a_crash() {
     let daemon = Daemon::start();
     let (chinese, modern) = (known(&daemon, GBK), known(&daemon, UTF_8));
     let daemon = daemon.start_again();
-    assert_eq!(told(&daemon, &chinese, &["再见"]), gbk("再见"));
+    assert_eq!(answer_to(&daemon, &chinese, &["再见"]), gbk("再见"));
     assert_eq!(reading(&heard(&daemon, &chinese, AMBIGUOUS)), ("一", "gb18030", "remembered"));
     assert_eq!(reading(&heard(&daemon, &modern, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
 }
 
-/// Writes the configuration anew, with one peer named and its encoding, and has it read.
+/// Writes a configuration with one named peer and its encoding, and reloads it.
 fn configure(daemon: &Daemon, peer: SocketAddr, encoding: &str) {
     let config = format!("[peers.bob]\naddress = \"{peer}\"\nencoding = \"{encoding}\"\n");
     std::fs::write(daemon.path("config.toml"), config).unwrap();
@@ -195,16 +195,16 @@ fn a_configured_encoding_precedes_a_learned_one() {
     assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("一", "gbk", "configured"));
     let proof_of_utf_8 = heard(&daemon, &peer, "你好");
     assert_eq!(reading(&proof_of_utf_8), ("浣犲ソ", "gbk", "configured"));
-    assert_eq!(told(&daemon, &peer, &["再见"]), gbk("再见"));
+    assert_eq!(answer_to(&daemon, &peer, &["再见"]), gbk("再见"));
 }
 
 #[test]
 fn an_explicit_encoding_precedes_all_others() {
     let daemon = Daemon::start();
     let peer = known(&daemon, UTF_8);
-    assert_eq!(told(&daemon, &peer, &["-e", "gbk", "再见"]), gbk("再见"));
+    assert_eq!(answer_to(&daemon, &peer, &["-e", "gbk", "再见"]), gbk("再见"));
     configure(&daemon, peer.address(), "gbk");
-    let big5 = told(&daemon, &peer, &["-e", "big5", "你好"]);
+    let big5 = answer_to(&daemon, &peer, &["-e", "big5", "你好"]);
     assert_eq!(big5, b"\xa7A\xa6n");
     let sent = daemon.entries();
     assert_eq!(reading(&sent[1]), ("再见", "gbk", "given"));
@@ -216,7 +216,7 @@ fn the_configuration_decides_for_unknown_peers() {
     let config = "[text]\nencoding = \"gbk\"\nfallback = \"windows-1252\"\n";
     let daemon = Daemon::start_with(config, &[]);
     let peer = Peer::new();
-    assert_eq!(told(&daemon, &peer, &["再见"]), gbk("再见"));
+    assert_eq!(answer_to(&daemon, &peer, &["再见"]), gbk("再见"));
     assert_eq!(reading(&heard(&daemon, &peer, b"caf\xe9")), ("café", "windows-1252", "fallback"));
     let entries = daemon.entries();
     assert_eq!(reading(&entries[0]), ("再见", "gbk", "configured"));

@@ -1,4 +1,4 @@
-//! `recode`: how stored messages are read is repaired everywhere, and nothing else changes.
+//! `recode`: the encoding of stored messages is corrected everywhere, and nothing else changes.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::{Daemon, Peer, eventually, ids, raw, texts};
 /// More entries than one step of the daemon changes, and more than its index leaves out.
 const MANY: usize = 2_500;
 
-/// What a peer says in Windows-1251, which a Chinese fallback reads as something else.
+/// Text in Windows-1251, which a Chinese fallback decodes as something else.
 const RUSSIAN: &str = "Привет, мир";
 
 /// Starts a daemon that has heard Russian from two peers.
@@ -16,7 +16,7 @@ fn having_heard_russian() -> (Daemon, [Peer; 2]) {
     let config = format!("[peers.ivan]\naddress = \"{}\"\n", peers[0].name());
     let daemon = Daemon::start_with(&config, &[]);
     for peer in &peers {
-        peer.say(daemon.address(), RUSSIAN, encoding_rs::WINDOWS_1251);
+        peer.send_text(daemon.address(), RUSSIAN, encoding_rs::WINDOWS_1251);
     }
     let _status = daemon.stored(2);
     (daemon, peers)
@@ -68,10 +68,10 @@ fn many_messages_are_recoded_and_reindexed() {
     let peer = Peer::new();
     let daemon = Daemon::start();
     let say = |number: usize| encoding_rs::KOI8_R.encode(&format!("слово{number} да")).0.into_owned();
-    daemon.hear(&peer, (0..MANY).map(say));
+    daemon.receive_from(&peer, (0..MANY).map(say));
     eventually("the index", || (daemon.status()["index"]["newest_id"].as_u64() > Some(2_000)).then_some(()));
     assert!(grep(&daemon, "слово1500").is_empty());
-    // A step of the daemon is bounded, and says from where to go on.
+    // A step of the daemon is bounded, and returns where to continue.
     let step = daemon.rpc().call("recode", json!({ "as": "big5" }));
     assert_eq!((&step["recoded"], &step["next"], &step["more"]), (&json!(256), &json!(256), &json!(true)));
     let report = daemon.ctl(&["--json", "recode", "--as", "koi8-r", "--all"]).json();
@@ -86,7 +86,7 @@ fn many_messages_are_recoded_and_reindexed() {
 fn filters_and_ids_select_messages() {
     let (daemon, peers) = having_heard_russian();
     daemon.ctl(&["-q", "send", &peers[0].name(), "gesendet"]).ok();
-    daemon.hear(&peers[0], ["plain", "plain too"]);
+    daemon.receive_from(&peers[0], ["plain", "plain too"]);
     let recoded = |args: &[&str]| {
         let all = [&["--json", "recode", "--as", "koi8-r", "--dry-run"], args].concat();
         daemon.ctl(&all).json()[0]["recoded"].as_u64().unwrap()
@@ -146,7 +146,7 @@ fn the_encoding_is_remembered_on_request() {
     let check = |daemon: &Daemon, remembered: bool| {
         let next = daemon.status()["inbox"]["newest_id"].as_u64().unwrap() as usize;
         for peer in [&ivan, &other] {
-            peer.say(daemon.address(), "ещё раз", encoding_rs::WINDOWS_1251);
+            peer.send_text(daemon.address(), "ещё раз", encoding_rs::WINDOWS_1251);
         }
         eventually("both messages", || (daemon.entries().len() == next + 2).then_some(()));
         let entries = daemon.entries();

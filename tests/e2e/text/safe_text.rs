@@ -1,4 +1,4 @@
-//! Nothing that a stranger sends acts on a terminal, passes for something else, or gets lost by being made safe.
+//! Received text never controls a terminal or imitates other output, and its escaped form is exact.
 
 use std::fs;
 use std::process::Command;
@@ -7,10 +7,10 @@ use encoding_rs::{Encoding, GB18030, UTF_8};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Background, Daemon, Peer, Ran, Rpc, ctl_without_daemon, ids, new_folder, scaled, texts,
+    Background, Completed, Daemon, Peer, Rpc, ctl_without_daemon, ids, new_folder, scaled, texts,
 };
 
-/// Tells whether a character must never be printed as it is: controls, everything of category Cf (bidi marks and
+/// Returns whether a character must never be printed as it is: controls, everything of category Cf (bidi marks and
 /// other invisible characters), the separators of lines and paragraphs. Written out from the Unicode standard.
 fn is_forbidden(character: char) -> bool {
     matches!(
@@ -99,7 +99,7 @@ impl Heard {
     }
 }
 
-/// Checks that each entry has one line that begins with `#`, and that all others can be told from it.
+/// Checks that each entry has one line that begins with `#`, and that all other lines differ from it.
 #[track_caller]
 fn assert_lines_of_entries(text: &str, entries: usize) {
     assert_eq!(text.lines().filter(|line| line.starts_with('#')).count(), entries);
@@ -256,7 +256,7 @@ fn errors_quote_hostile_input_safely() {
 }
 
 #[track_caller]
-fn assert_fails_safely(ran: &Ran) {
+fn assert_fails_safely(ran: &Completed) {
     assert_ne!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(ran.stdout, "");
     assert_safe(&ran.stderr, &['\n']);

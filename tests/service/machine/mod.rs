@@ -23,9 +23,9 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Delay, Ran, Rpc, available, eventually, missing, new_folder, proc};
+use crate::support::{Completed, Delay, Rpc, available, eventually, missing, new_folder, proc};
 
-/// What is installed in the machine.
+/// The units that are installed in the machine.
 pub(crate) const SERVICE: &str = "udpchatd.service";
 pub(crate) const SOCKET: &str = "udpchatd.socket";
 /// Where the socket unit listens, seen from the machine itself.
@@ -43,15 +43,15 @@ pub(crate) struct Machine {
     pid: u32,
 }
 
-impl Ran {
-    /// Fails the test unless the program succeeded, whatever it says beside; returns what it printed.
+impl Completed {
+    /// Fails the test unless the program succeeded, whatever is on standard error; returns its output.
     #[track_caller]
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self.stdout
     }
 
-    /// Fails the test unless the program failed; returns all that it said.
+    /// Fails the test unless the program failed; returns its standard output and error.
     #[track_caller]
     pub(crate) fn refused(self) -> String {
         assert!(self.code.is_some_and(|code| code != 0), "{self:#?}");
@@ -113,18 +113,18 @@ impl Machine {
     }
 
     /// Runs a program in the machine.
-    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Completed {
         let Output { status, stdout, stderr } = self.command(words).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        Completed { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    pub(crate) fn systemctl(&self, words: &[&str]) -> Ran {
+    pub(crate) fn systemctl(&self, words: &[&str]) -> Completed {
         self.run(&[&["systemctl"], words].concat())
     }
 
     /// Runs `udpchatctl` as root.
-    pub(crate) fn ctl(&self, words: &[&str]) -> Ran {
+    pub(crate) fn ctl(&self, words: &[&str]) -> Completed {
         self.run(&[&["udpchatctl"], words].concat())
     }
 
@@ -230,7 +230,7 @@ impl Machine {
         Inbox::open(&self.folder.path().join("disk/udpchat/inbox.db"))
     }
 
-    /// Starts to send numbers to the port, so many a second.
+    /// Starts to send numbers to the port at a rate.
     pub(crate) fn send_numbers(&self, a_second: u32) -> Sender {
         Sender::start(self.udp(), a_second)
     }

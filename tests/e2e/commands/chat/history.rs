@@ -1,4 +1,4 @@
-//! What is shown of received messages: scrolling, reconnecting, unread counts.
+//! Received messages on the screen: scrolling, reconnecting, unread counts.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use super::Chat;
 fn a_long_history_scrolls_in_little_memory() {
     let messages = scaled(20_000, 100_000);
     let before = |daemon: &Daemon, bob: &Peer| {
-        daemon.hear(bob, (0..messages).map(|number| format!("message {number:06}")));
+        daemon.receive_from(bob, (0..messages).map(|number| format!("message {number:06}")));
     };
     let Some(chat) = Chat::after(100, 40, before) else { return };
     chat.tmux.shows(&format!("message {:06}", messages - 1));
@@ -39,23 +39,23 @@ fn a_long_history_scrolls_in_little_memory() {
 #[test]
 fn a_reconnected_chat_shows_each_message_once() {
     let Some(mut chat) = Chat::start(80, 40) else { return };
-    chat.hears("before");
+    chat.bob_sends("before");
     chat.tmux.shows("< before");
     let (folder, flags) = chat.daemon.into_folder();
     chat.tmux.shows("not connected, trying again");
-    // What is written now cannot be sent, and says so.
+    // A message written now cannot be sent, and is marked so.
     chat.tmux.type_in("too early");
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("[not sent: no daemon was found]");
     chat.daemon = Daemon::start_in(folder, flags);
-    (0..10).for_each(|number| chat.hears(&format!("meanwhile {number}")));
+    (0..10).for_each(|number| chat.bob_sends(&format!("meanwhile {number}")));
     let screen = chat.tmux.shows("< meanwhile 9");
     assert!(!screen.contains("not connected"), "{screen}");
     chat.tmux.press(&["Up"]);
     chat.tmux.shows("> too early");
     chat.tmux.press(&["Enter"]);
-    assert_eq!(chat.bob_gets(), "too early");
-    chat.hears("after");
+    assert_eq!(chat.bob_receives(), "too early");
+    chat.bob_sends("after");
     let screen = chat.tmux.shows("< after");
     let received: Vec<_> =
         screen.lines().filter_map(|line| line.split_once(" < ")).map(|(_, text)| text).collect();
@@ -69,14 +69,14 @@ fn a_reconnected_chat_shows_each_message_once() {
 fn a_chat_far_behind_skips_to_the_newest_messages() {
     const MESSAGES: u32 = 40_000;
     let Some(chat) = Chat::start(80, 24) else { return };
-    chat.hears("before");
+    chat.bob_sends("before");
     chat.tmux.shows("< before");
     chat.tmux.press(&["C-z"]);
     chat.tmux.shows("topped");
-    chat.daemon.hear(&chat.bob, (0..MESSAGES).map(|number| format!("message {number:05}")));
+    chat.daemon.receive_from(&chat.bob, (0..MESSAGES).map(|number| format!("message {number:05}")));
     chat.tmux.shell("fg");
     chat.tmux.shows(&format!("message {:05}", MESSAGES - 1));
-    // What was jumped over is there, without a hole.
+    // The skipped messages are in the history, without a hole.
     (0..15).for_each(|_| chat.tmux.press_often("PageUp", 100));
     let last = MESSAGES - 1_500 * 19;
     let screen = chat.tmux.shows(&format!("message {:05}", last - 10));
@@ -90,8 +90,8 @@ fn a_chat_far_behind_skips_to_the_newest_messages() {
 fn messages_of_other_peers_stay_unread_until_shown() {
     let stranger = Peer::new();
     let before = |daemon: &Daemon, bob: &Peer| {
-        daemon.hear(&stranger, ["from somebody else"]);
-        daemon.hear(bob, ["from bob"]);
+        daemon.receive_from(&stranger, ["from somebody else"]);
+        daemon.receive_from(bob, ["from bob"]);
     };
     let Some(chat) = Chat::after(80, 24, before) else { return };
     chat.tmux.shows("< from bob");
@@ -100,7 +100,7 @@ fn messages_of_other_peers_stay_unread_until_shown() {
         texts(&entries).len()
     };
     // The chat has seen to it that bob's message is read: a later one is shown.
-    chat.hears("more");
+    chat.bob_sends("more");
     chat.tmux.shows("< more");
     assert_eq!(new(), 3);
     chat.tmux.press(&["M-a"]);
@@ -124,7 +124,7 @@ fn typing_selects_a_peer_and_unread_messages_are_counted() {
     chat.tmux.type_in("thanks");
     chat.tmux.press(&["Enter"]);
     assert_eq!(stranger.receive().0, b"thanks");
-    // Somebody whom nobody has heard of.
+    // A peer that the daemon does not know.
     let other = Peer::new();
     chat.tmux.press(&["F2"]);
     chat.tmux.type_in(&other.name());

@@ -19,7 +19,7 @@ struct Chat {
 }
 
 impl Chat {
-    /// Starts a chat with bob; none where there is no tmux.
+    /// Starts a chat with bob; returns none where there is no tmux.
     fn start(columns: u16, rows: u16) -> Option<Self> {
         Self::after(columns, rows, |_, _| ())
     }
@@ -52,14 +52,14 @@ impl Chat {
         kill(Pid::from_raw(self.pid()), signal).unwrap();
     }
 
-    /// Has bob say something.
-    fn hears(&self, text: &str) {
+    /// Makes bob send a text.
+    fn bob_sends(&self, text: &str) {
         self.bob.send(self.daemon.address(), text);
     }
 
     /// Waits for the next datagram that bob gets, as text.
     #[track_caller]
-    fn bob_gets(&self) -> String {
+    fn bob_receives(&self) -> String {
         String::from_utf8(self.bob.receive().0).unwrap()
     }
 }

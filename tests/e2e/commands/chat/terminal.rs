@@ -15,7 +15,7 @@ use super::Chat;
 fn the_screen_adapts_to_any_size() {
     let Some(chat) = Chat::start(200, 60) else { return };
     for number in 0..50 {
-        chat.hears(&format!("message {number} 你好"));
+        chat.bob_sends(&format!("message {number} 你好"));
     }
     chat.tmux.shows("message 49 你好");
     let large = chat.tmux.shows("message 0 你好");
@@ -63,12 +63,16 @@ fn every_exit_restores_the_terminal() {
             after.display()
         ));
         chat.tmux.shows("F1 help");
-        assert_eq!(chat.tmux.tells("#{alternate_on} #{mouse_any_flag}"), "1 1", "{name}");
+        assert_eq!(chat.tmux.tmux_format("#{alternate_on} #{mouse_any_flag}"), "1 1", "{name}");
         quit();
         eventually(name, || (!modes(after).is_empty()).then_some(()));
         assert_eq!(modes(after), modes(before), "{name}");
         assert_eq!(modes(&after.with_extension("code")), "0\n", "{name}");
-        assert_eq!(chat.tmux.tells("#{alternate_on} #{cursor_flag} #{mouse_any_flag}"), "0 1 0", "{name}");
+        assert_eq!(
+            chat.tmux.tmux_format("#{alternate_on} #{cursor_flag} #{mouse_any_flag}"),
+            "0 1 0",
+            "{name}"
+        );
     }
     let screen = chat.tmux.screen();
     assert!(!screen.contains("F1 help"), "{screen}");
@@ -77,30 +81,30 @@ fn every_exit_restores_the_terminal() {
 #[test]
 fn a_suspended_chat_resumes_with_its_draft() {
     let Some(chat) = Chat::start(80, 24) else { return };
-    chat.hears("before");
+    chat.bob_sends("before");
     chat.tmux.shows("< before");
     chat.tmux.type_in("draft");
     chat.tmux.shows("> draft");
     chat.tmux.press(&["C-z"]);
     chat.tmux.shows("topped");
-    assert_eq!(chat.tmux.tells("#{alternate_on} #{cursor_flag} #{mouse_any_flag}"), "0 1 0");
+    assert_eq!(chat.tmux.tmux_format("#{alternate_on} #{cursor_flag} #{mouse_any_flag}"), "0 1 0");
     // The shell works meanwhile.
     chat.tmux.shell("echo $((6 * 7))");
     chat.tmux.shows("42");
-    chat.hears("meanwhile");
+    chat.bob_sends("meanwhile");
     chat.daemon.stored(2);
     chat.tmux.shell("fg");
     let screen = chat.tmux.shows("< meanwhile");
     assert!(screen.contains("> draft") && screen.contains("< before"), "{screen}");
-    assert_eq!(chat.tmux.tells("#{alternate_on} #{mouse_any_flag}"), "1 1");
+    assert_eq!(chat.tmux.tmux_format("#{alternate_on} #{mouse_any_flag}"), "1 1");
     chat.tmux.press(&["Enter"]);
-    assert_eq!(chat.bob_gets(), "draft");
+    assert_eq!(chat.bob_receives(), "draft");
 }
 
 #[test]
 fn an_idle_chat_draws_nothing_and_sleeps() {
     let Some(chat) = Chat::start(80, 24) else { return };
-    chat.hears("the last for some time");
+    chat.bob_sends("the last for some time");
     chat.tmux.shows("< the last for some time");
     let file = chat.tmux.path("written");
     chat.tmux.run(&["pipe-pane", "-O", &format!("cat > {}", file.display())]);
@@ -129,7 +133,7 @@ fn an_idle_chat_draws_nothing_and_sleeps() {
         is_still.then_some(())
     });
     // And it is still awake.
-    chat.hears("again");
+    chat.bob_sends("again");
     chat.tmux.shows("< again");
     assert!(written() > before.0);
 }
@@ -137,18 +141,18 @@ fn an_idle_chat_draws_nothing_and_sleeps() {
 #[test]
 fn hostile_text_reaches_the_screen_only_as_text() {
     let Some(chat) = Chat::start(80, 24) else { return };
-    let title = chat.tmux.tells("#{pane_title}");
-    chat.hears("\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[31m\u{9b}5n\u{202e}txt\r\nsecond");
-    chat.hears(&format!("z{}", "\u{301}".repeat(3_000)));
-    chat.hears(&"x".repeat(60_000));
+    let title = chat.tmux.tmux_format("#{pane_title}");
+    chat.bob_sends("\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[31m\u{9b}5n\u{202e}txt\r\nsecond");
+    chat.bob_sends(&format!("z{}", "\u{301}".repeat(3_000)));
+    chat.bob_sends(&"x".repeat(60_000));
     chat.tmux.until("the end of it", |screen| screen.lines().any(|line| line.ends_with("xxxxx")));
     chat.tmux.type_in("still here");
     chat.tmux.press(&["Enter"]);
-    assert_eq!(chat.bob_gets(), "still here");
+    assert_eq!(chat.bob_receives(), "still here");
     chat.tmux.press(&["C-Home"]);
     let screen = chat.tmux.shows("\\u{1b}]0;owned\\u{7}\\u{1b}[2J");
     assert!(screen.contains("│ second"), "{screen}");
-    assert_eq!(chat.tmux.tells("#{pane_title}"), title);
+    assert_eq!(chat.tmux.tmux_format("#{pane_title}"), title);
 }
 
 #[test]
@@ -176,7 +180,7 @@ fn without_a_daemon_it_fails_before_using_the_screen() {
 #[test]
 fn colour_obeys_no_color_and_the_flag() {
     let Some(chat) = Chat::start(80, 24) else { return };
-    chat.hears("hello");
+    chat.bob_sends("hello");
     chat.tmux.shows("< hello");
     // Cyan, as the sixth of 256 colours.
     let colours = || chat.tmux.run(&["capture-pane", "-p", "-e"]).contains("38;5;6m");

@@ -1,4 +1,4 @@
-//! What is typed, pasted and sent.
+//! Typing, pasting and sending.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -14,14 +14,14 @@ use super::Chat;
 fn chinese_is_typed_while_messages_arrive() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.type_in("你好，");
-    chat.hears("在吗？");
+    chat.bob_sends("在吗？");
     let screen = chat.tmux.shows("< 在吗？");
     assert!(screen.contains("> 你好，"), "{screen}");
     chat.tmux.type_in("世界");
     // A wide character goes as a whole.
     chat.tmux.type_in("错");
     chat.tmux.press(&["BSpace", "Enter"]);
-    assert_eq!(chat.bob_gets(), "你好，世界");
+    assert_eq!(chat.bob_receives(), "你好，世界");
     let screen = chat.tmux.shows("> 你好，世界");
     assert!(screen.find("在吗？") < screen.find("你好，世界"), "{screen}");
 }
@@ -36,7 +36,7 @@ fn typed_and_pasted_line_breaks_make_one_message() {
     chat.tmux.paste("three\nfour\n五");
     chat.tmux.shows("五");
     chat.tmux.press(&["Enter"]);
-    assert_eq!(chat.bob_gets(), "one\ntwo\nthree\nfour\n五");
+    assert_eq!(chat.bob_receives(), "one\ntwo\nthree\nfour\n五");
     chat.tmux.until("all lines", |screen| screen.contains("> one") && screen.contains("│ 五"));
 }
 
@@ -65,7 +65,7 @@ fn no_key_is_lost_during_a_flood() {
             chat.tmux.type_in(std::str::from_utf8(piece).unwrap());
         }
         chat.tmux.press(&["Enter"]);
-        let got = chat.bob_gets();
+        let got = chat.bob_receives();
         over.store(true, Ordering::Relaxed);
         assert_eq!(got, text);
         flood.join().unwrap()

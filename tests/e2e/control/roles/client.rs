@@ -10,7 +10,7 @@ use super::{READERS, SENDERS, account, config, mode, reload, start};
 fn udpchatctl_exits_with_6_and_names_the_group() {
     let Some(other) = OtherUser::get() else { return };
     let (daemon, peer) = (start(&config(), &[]), Peer::new());
-    daemon.hear(&peer, ["heard"]);
+    daemon.receive_from(&peer, ["heard"]);
     let (reader, sender) = (account(&[READERS]), account(&[SENDERS]));
     let to = peer.name();
     let reader_hint = format!("usermod -aG {READERS}");

@@ -1,4 +1,4 @@
-//! Who may do what by the control socket, with real users.
+//! The roles of users of the control socket, with real users.
 
 mod client;
 mod groups;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::support::{Account, Daemon};
 
-/// Groups by numbers that nobody has.
+/// Groups by numbers that no account has.
 const READERS: u32 = 4_000_000_001;
 const SENDERS: u32 = 4_000_000_002;
 pub(super) const ADMINS: u32 = 4_000_000_003;

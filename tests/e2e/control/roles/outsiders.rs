@@ -36,7 +36,7 @@ fn a_user_without_a_role_gets_one_error() {
     assert_eq!(daemon.status()["state"], "ok");
 }
 
-/// Holds 200 connections open, gives up the oldest for each new one, and tells of the first thousand.
+/// Holds 200 connections open, closes the oldest for each new one, and prints a line after the first thousand.
 const FLOOD: &str = r#"
     use Socket; $| = 1;
     while (1) {
@@ -85,7 +85,7 @@ fn few_refused_connections_are_open_at_once() {
     let before = descriptors();
     let mut crowd = Running::start(account(&[]).command("perl").args(["-e", CROWD]).arg(daemon.socket()));
     assert_eq!(crowd.line(), "held");
-    // Whoever comes behind them is served, so all of them were looked at.
+    // A later connection is served, so all of these were handled before.
     assert_eq!(daemon.status()["state"], "ok");
     let more = descriptors().saturating_sub(before);
     assert!(more < 100, "{more} descriptors for those who are turned away");

@@ -9,7 +9,7 @@ use crate::support::{Account, Daemon, OtherUser, Peer, command_in, new_folder, t
 
 use super::{ADMINS, READERS, SENDERS, UID, account, config, start};
 
-/// Every method, parameters with which it succeeds, and the role that it takes. What stops the daemon comes last.
+/// Every method, parameters with which it succeeds, and the role that it requires. `stop` is last.
 fn methods(peer: &Peer) -> Vec<(&'static str, Value, Option<&'static str>)> {
     vec![
         ("version", json!({}), None),

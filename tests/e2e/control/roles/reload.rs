@@ -24,14 +24,14 @@ fn a_reload_grants_and_revokes_roles() {
     let mut sender = Account::new(UID + 1, &[SENDERS]).connect(&daemon.socket());
     assert!(follower.reply("subscribe", json!({})).get("result").is_some());
     assert!(sender.reply("status", json!({})).get("result").is_some());
-    daemon.hear(&Peer::new(), ["heard"]);
+    daemon.receive_from(&Peer::new(), ["heard"]);
     assert_eq!(follower.line()["params"]["text"], "heard");
 
-    // Who gets more keeps the connection, and has it at once.
+    // A user who gains roles keeps the connection and has them at once.
     reload(&daemon, &format!("[control]\nread = [{READERS}, {SENDERS}]\nsend = [{SENDERS}]"));
     assert!(sender.reply("inbox", json!({})).get("result").is_some());
 
-    // Who has less is told so, whatever is left.
+    // A user who loses a role gets an error and a disconnect, whatever roles are left.
     reload(&daemon, &format!("[control]\nsend = [{SENDERS}]"));
     let last = follower.rest();
     assert_eq!(last.len(), 1, "{last:?}");

@@ -72,16 +72,16 @@ fn pages_of_large_messages_stay_in_order() {
     let peer = Peer::new();
     for number in 0..60 {
         let length = if number % 3 == 0 { 60_000 + number } else { number * 97 };
-        daemon.hear(&peer, [vec![b'a' + (number % 26) as u8; length]]);
+        daemon.receive_from(&peer, [vec![b'a' + (number % 26) as u8; length]]);
     }
-    daemon.hear(&peer, (0..1_500).map(|number| number.to_string()));
+    daemon.receive_from(&peer, (0..1_500).map(|number| number.to_string()));
     for number in 0..20 {
-        daemon.hear(&peer, [vec![number; 30_000]]);
+        daemon.receive_from(&peer, [vec![number; 30_000]]);
     }
     assert_eq!(printed(&daemon, &["export"]), printed(&daemon, &["--json", "inbox", "--all"]));
 }
 
-/// What arrives meanwhile may or may not be in it, but nothing twice, nothing out of order, and it ends.
+/// Messages that arrive meanwhile may or may not be included, but none twice or out of order, and the export ends.
 #[test]
 fn an_export_ends_while_messages_keep_arriving() {
     let daemon = with_many(5_000);

@@ -52,7 +52,7 @@ fn lose_some(daemon: &Daemon) {
         eventually("the queue to be empty", || (daemon.status()["queued"] == 0).then_some(()));
         daemon.entries().iter().any(|entry| entry["type"] == "gap").then_some(())
     });
-    // What is still in the kernel's buffer comes too, before anything is compared.
+    // Datagrams in the kernel's buffer are stored before anything is compared.
     let mut seen = 0;
     eventually("the end of the flood", || {
         std::thread::sleep(Duration::from_millis(100));
@@ -61,7 +61,7 @@ fn lose_some(daemon: &Daemon) {
     });
 }
 
-/// A daemon whose inbox holds so many messages of 100 bytes, written into its file while it was not running.
+/// A daemon whose inbox holds `entries` messages of 100 bytes, written into its file while it was not running.
 fn with_many(entries: usize) -> Daemon {
     let mut daemon = Daemon::start();
     daemon.signal(Signal::SIGTERM);

@@ -20,7 +20,7 @@ fn an_unwritable_file_fails_before_any_query() {
     let error = daemon.ctl(&["--json", "export", "-o", "/"]).stderr;
     let error: Value = serde_json::from_str(&error).unwrap();
     assert_eq!(error["error"]["exit"], 1);
-    // A full disk is told too, and that what is there is not all.
+    // A full disk is reported as well.
     daemon.ctl(&["export", "-o", "/dev/full"]).fails(1, &["cannot write /dev/full"]);
     daemon.ctl(&["export", "--grep", "("]).fails(2, &["regular expression"]);
     daemon.ctl(&["export", "--from", "nobody"]).fails(2, &["nobody"]);
