@@ -46,14 +46,14 @@ fn reload_changes_the_log_level_at_once() {
     let mut daemon = Background::start(command_in(folder.path()).args(["--listen", "127.0.0.1:0"]));
     let mut rpc = daemon.answers_on(&folder.path().join("s"));
     let listen = rpc.call("status", json!({}))["listen"][0].as_str().unwrap().parse().unwrap();
-    let mut set_level_and_hear = |level: &str, text: &str| {
+    let mut set_level_and_receive = |level: &str, text: &str| {
         fs::write(folder.path().join("config.toml"), format!("log.level = '{level}'")).unwrap();
         rpc.call("reload", json!({}));
         Peer::new().send(listen, text);
     };
-    set_level_and_hear("info", "now");
+    set_level_and_receive("info", "now");
     daemon.line_with(r#""text":"now""#);
-    set_level_and_hear("warn", "not now");
+    set_level_and_receive("warn", "not now");
     daemon.signal(Signal::SIGTERM);
     let (ended, lines) = daemon.wait();
     assert!(ended.success());

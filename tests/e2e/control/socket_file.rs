@@ -148,9 +148,9 @@ fn a_listening_program_keeps_its_socket() {
     let mut client = UnixStream::connect(folder.path().join("s")).unwrap();
     client.write_all(b"hello").unwrap();
     drop(client);
-    let mut heard = String::new();
-    listener.accept().unwrap().0.read_to_string(&mut heard).unwrap();
-    assert_eq!(heard, "hello");
+    let mut received = String::new();
+    listener.accept().unwrap().0.read_to_string(&mut received).unwrap();
+    assert_eq!(received, "hello");
 }
 
 #[test]

@@ -180,8 +180,8 @@ struct Theirs {
 }
 
 impl Theirs {
-    /// Has another user's daemon hear a message.
-    fn heard() -> Option<Self> {
+    /// Makes another user's daemon receive a message.
+    fn with_message() -> Option<Self> {
         let other = OtherUser::get()?;
         let folder = other.folder().join("theirs");
         fs::create_dir(&folder).unwrap();
@@ -241,7 +241,7 @@ impl Theirs {
 
 #[test]
 fn a_backup_by_root_leaves_no_root_files() {
-    let Some(mut theirs) = Theirs::heard() else { return };
+    let Some(mut theirs) = Theirs::with_message() else { return };
     let data = theirs.folder().join("data");
     theirs.copied_by_both("running");
     theirs.end(Signal::SIGKILL);

@@ -11,7 +11,7 @@ use crate::support::{Daemon, Peer, eventually, ids, texts};
 const MESSAGES: u64 = 3_500;
 const INDEXED: u64 = 3_071;
 
-/// A daemon that has heard much from one peer, and a little in between from others.
+/// A daemon that has received much from one peer, and a little in between from others.
 struct Crowd {
     daemon: Daemon,
     utf_8: Peer,
@@ -19,7 +19,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn heard() -> Self {
+    fn start() -> Self {
         let (noisy, utf_8, gbk) = (Peer::new(), Peer::at("127.0.0.2:0"), Peer::at("127.0.0.3:0"));
         let daemon = Daemon::start_with("", &["--listen", "0.0.0.0:0"]);
         daemon.receive_from(&noisy, (0..1_500).map(|number| format!("node {number} is fine")));
@@ -72,7 +72,7 @@ impl Crowd {
 
 #[test]
 fn answers_are_the_same_with_and_without_index() {
-    let crowd = Crowd::heard();
+    let crowd = Crowd::start();
     crowd.answers();
     crowd.indexed();
     crowd.answers();
@@ -86,7 +86,7 @@ fn answers_are_the_same_with_and_without_index() {
 
 #[test]
 fn a_deleted_index_is_rebuilt() {
-    let mut crowd = Crowd::heard();
+    let mut crowd = Crowd::start();
     crowd.indexed();
     crowd.daemon.ctl(&["stop"]).ok();
     crowd.daemon.wait();
@@ -103,7 +103,7 @@ fn a_deleted_index_is_rebuilt() {
 
 #[test]
 fn a_damaged_index_is_rebuilt_with_correct_answers() {
-    let mut crowd = Crowd::heard();
+    let mut crowd = Crowd::start();
     crowd.indexed();
     for damage in 0..3 {
         crowd.daemon.signal(Signal::SIGTERM);
@@ -125,8 +125,8 @@ fn a_damaged_index_is_rebuilt_with_correct_answers() {
 
 #[test]
 fn an_index_of_another_inbox_is_ignored() {
-    let mut crowd = Crowd::heard();
-    let mut other = Crowd::heard();
+    let mut crowd = Crowd::start();
+    let mut other = Crowd::start();
     crowd.indexed();
     other.indexed();
     for daemon in [&mut crowd.daemon, &mut other.daemon] {
@@ -145,7 +145,7 @@ fn an_index_of_another_inbox_is_ignored() {
 
 #[test]
 fn a_killed_daemon_keeps_its_index() {
-    let crowd = Crowd::heard();
+    let crowd = Crowd::start();
     crowd.indexed();
     let crowd = crowd.start_again();
     crowd.answers();
@@ -155,7 +155,7 @@ fn a_killed_daemon_keeps_its_index() {
 
 #[test]
 fn an_unwritable_index_affects_no_query() {
-    let crowd = Crowd::heard();
+    let crowd = Crowd::start();
     crowd.indexed();
     let (folder, flags) = crowd.daemon.into_folder();
     for name in ["index.db", "index.db-wal", "index.db-shm"] {

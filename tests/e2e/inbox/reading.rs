@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, scaled, texts};
 
-/// Starts a daemon that has heard these messages from one peer.
-fn having_heard(messages: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Daemon {
+/// Starts a daemon that has received these messages from one peer.
+fn having_received(messages: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Daemon {
     let daemon = Daemon::start();
     daemon.receive_from(&Peer::new(), messages);
     daemon
@@ -42,7 +42,7 @@ fn inbox_shows_each_message_once_oldest_first() {
 
 #[test]
 fn consumers_have_read_marks_of_their_own() {
-    let daemon = having_heard(["one", "two"]);
+    let daemon = having_received(["one", "two"]);
     assert_eq!(read(&daemon, &["--consumer", "backup"]), ["one", "two"]);
     daemon.receive_from(&Peer::new(), ["three"]);
     assert_eq!(read(&daemon, &["--consumer", "alarm"]), ["one", "two", "three"]);
@@ -55,7 +55,7 @@ fn consumers_have_read_marks_of_their_own() {
 
 #[test]
 fn peeking_and_history_keep_the_read_mark() {
-    let daemon = having_heard(["one", "two"]);
+    let daemon = having_received(["one", "two"]);
     let leaves_it_alone: [&[&str]; 9] = [
         &["--peek"],
         &["--peek", "--hex"],
@@ -91,7 +91,7 @@ fn numbers(output: impl BufRead) -> BTreeSet<usize> {
 
 #[test]
 fn a_reader_killed_in_the_middle_loses_nothing() {
-    let daemon = having_heard(many());
+    let daemon = having_received(many());
     let mut killed = daemon.ctl_start(&["inbox"]);
     let mut pipe = BufReader::new(killed.stdout.take().unwrap());
     let mut begun = String::new();
@@ -116,7 +116,7 @@ fn a_reader_killed_in_the_middle_loses_nothing() {
 
 #[test]
 fn a_closed_pipe_is_success_and_loses_nothing() {
-    let daemon = having_heard(many());
+    let daemon = having_received(many());
     for args in [&["inbox", "-a"][..], &["--json", "inbox", "-a", "-r"], &["inbox"]] {
         let mut reader = daemon.ctl_start(args);
         let mut pipe = BufReader::new(reader.stdout.take().unwrap());
@@ -312,7 +312,7 @@ fn gaps_can_be_included_with_a_peer() {
 
 #[test]
 fn pages_of_one_entry_are_complete_in_both_orders() {
-    let daemon = having_heard((0..50).map(|number| number.to_string()));
+    let daemon = having_received((0..50).map(|number| number.to_string()));
     let mut rpc = daemon.rpc();
     let mut pages = |order: &str, bound: &str| {
         let mut params = json!({ "limit": 1, "order": order });
@@ -332,7 +332,7 @@ fn pages_of_one_entry_are_complete_in_both_orders() {
 
 #[test]
 fn a_search_in_pages_finds_everything_exactly_once() {
-    let daemon = having_heard((0..500).map(|number| number.to_string()));
+    let daemon = having_received((0..500).map(|number| number.to_string()));
     let params = json!({ "after": 0, "limit": 3, "grep": "7$" });
     let found = daemon.rpc().entries(params);
     assert!(
@@ -345,7 +345,7 @@ fn a_search_in_pages_finds_everything_exactly_once() {
 
 #[test]
 fn the_read_mark_moves_only_forward_to_existing_entries() {
-    let daemon = having_heard(["one", "two", "three"]);
+    let daemon = having_received(["one", "two", "three"]);
     let mut rpc = daemon.rpc();
     assert_eq!(rpc.call("ack", json!({ "consumer": "c", "id": 2 })), json!({ "read": 2, "unread": 1 }));
     assert_eq!(rpc.call("ack", json!({ "consumer": "c", "id": 1 })), json!({ "read": 2, "unread": 1 }));
@@ -358,7 +358,7 @@ fn the_read_mark_moves_only_forward_to_existing_entries() {
 
 #[test]
 fn a_read_mark_survives_a_crash() {
-    let daemon = having_heard(["one", "two"]);
+    let daemon = having_received(["one", "two"]);
     assert_eq!(read(&daemon, &[]), ["one", "two"]);
     let daemon = daemon.start_again();
     assert!(read(&daemon, &[]).is_empty());
@@ -370,7 +370,7 @@ fn a_read_mark_survives_a_crash() {
 #[test]
 fn a_subscription_joins_history_and_new_entries_exactly() {
     const EACH: u64 = 2_000;
-    let daemon = having_heard((0..EACH).map(|number| number.to_string()));
+    let daemon = having_received((0..EACH).map(|number| number.to_string()));
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({ "after": 10 })), json!({ "after": 10 }));
     daemon.receive_from(&Peer::new(), (0..EACH).map(|number| number.to_string()));
@@ -379,7 +379,7 @@ fn a_subscription_joins_history_and_new_entries_exactly() {
 
 #[test]
 fn a_subscription_without_a_start_begins_now() {
-    let daemon = having_heard(["old"]);
+    let daemon = having_received(["old"]);
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({})), json!({ "after": 1 }));
     daemon.receive_from(&Peer::new(), ["new"]);
@@ -388,7 +388,7 @@ fn a_subscription_without_a_start_begins_now() {
 
 #[test]
 fn a_subscription_applies_its_filters() {
-    let daemon = having_heard(["1 error", "2"]);
+    let daemon = having_received(["1 error", "2"]);
     let mut follower = daemon.rpc();
     follower.call("subscribe", json!({ "after": 0, "grep": "error", "direction": "in" }));
     let peer = Peer::new();
@@ -402,7 +402,7 @@ fn a_subscription_applies_its_filters() {
 
 #[test]
 fn a_connection_has_one_subscription_at_a_time() {
-    let daemon = having_heard(["one"]);
+    let daemon = having_received(["one"]);
     let mut rpc = daemon.rpc();
     assert_eq!(rpc.error("unsubscribe", json!({}))["data"]["kind"], "subscription");
     rpc.call("subscribe", json!({}));

@@ -27,7 +27,7 @@ fn send_text(daemon: &Daemon, to: &str, text: &str) {
 
 /// Waits until a message with a text has come in, and returns it.
 #[track_caller]
-fn heard(daemon: &Daemon, text: &str) -> Value {
+fn received(daemon: &Daemon, text: &str) -> Value {
     eventually(&format!("the message `{text}`"), || {
         let is_it = |entry: &Value| entry["text"] == text && entry["direction"] == "in";
         daemon.entries().into_iter().find(is_it)
@@ -35,7 +35,7 @@ fn heard(daemon: &Daemon, text: &str) -> Value {
 }
 
 /// Returns the texts that have come in.
-fn all_heard(daemon: &Daemon) -> Vec<String> {
+fn all_received(daemon: &Daemon) -> Vec<String> {
     let received: Vec<_> = daemon.entries().into_iter().filter(|entry| entry["direction"] == "in").collect();
     texts(&received).into_iter().map(str::to_owned).collect()
 }
@@ -75,11 +75,11 @@ fn a_group_is_received_on_every_interface() {
         ("[ff02::7788%eth1]:7788", "[fe80::2:2%", "[ff02::7788]:7788", "[fe80::2:1%"),
     ] {
         send_text(&there, to, to);
-        let message = heard(&here, to);
+        let message = received(&here, to);
         assert!(message["peer"].as_str().unwrap().starts_with(peer), "{message}");
         assert_eq!(message["local"], local);
         let _receipt = here.ctl(&["reply", &message["id"].to_string(), &format!("answer {to}")]).ok();
-        let answer = heard(&there, &format!("answer {to}"));
+        let answer = received(&there, &format!("answer {to}"));
         assert!(answer["peer"].as_str().unwrap().starts_with(answered), "{answer}");
     }
 }
@@ -95,8 +95,8 @@ fn groups_of_other_programs_are_not_received() {
         send_text(&there, to, "not for you");
     }
     send_text(&there, "239.1.2.3%eth0", "for you");
-    heard(&here, "for you");
-    assert_eq!(all_heard(&here), ["for you"]);
+    received(&here, "for you");
+    assert_eq!(all_received(&here), ["for you"]);
 }
 
 #[test]
@@ -112,14 +112,14 @@ fn a_group_with_an_interface_uses_only_that_interface() {
     ] {
         send_text(&there, wrong, "through the wrong one");
         send_text(&there, right, right);
-        heard(&here, right);
+        received(&here, right);
     }
     // Without an interface, it leaves through the configured one: no route selects any.
     for group in ["239.1.2.3", "ff02::7788", "ff05::7788"] {
         send_text(&there, group, group);
-        heard(&here, group);
+        received(&here, group);
     }
-    assert!(!all_heard(&here).contains(&"through the wrong one".to_owned()), "{:?}", all_heard(&here));
+    assert!(!all_received(&here).contains(&"through the wrong one".to_owned()), "{:?}", all_received(&here));
 }
 
 #[test]
@@ -137,14 +137,14 @@ fn a_group_is_rejoined_when_its_interface_returns() {
         network.here.ip("address replace fe80::2:1/64 dev eth1 nodad");
         joined_on(&here, &["eth0", "eth1"]);
         send_text(&there, &format!("{group}%eth1"), "up again");
-        heard(&here, "up again");
+        received(&here, "up again");
         network.here.ip("link delete eth1");
         joined_on(&here, &["eth0"]);
         network.connect("eth1", 2);
         let status = joined_on(&here, &["eth0", "eth1"]);
         assert_eq!(status["state"], "ok");
         send_text(&there, &format!("{group}%eth1"), "made anew");
-        heard(&here, "made anew");
+        received(&here, "made anew");
     }
 }
 
@@ -194,7 +194,7 @@ fn a_failed_join_is_a_problem_until_fixed() {
     network.there.ip("address add 10.7.0.2/24 dev eth7");
     assert_eq!(joined_on(&here, &["eth7"])["state"], "ok");
     send_text(&there, "239.1.2.3%eth7", "mended");
-    heard(&here, "mended");
+    received(&here, "mended");
     eventually("the log to tell both", || {
         let log = here.log().join("\n");
         let told =
@@ -216,8 +216,8 @@ fn a_reload_leaves_and_joins_groups() {
     assert_eq!(status["state"], "ok");
     send_text(&there, "239.1.1.1%eth0", "to the old group");
     send_text(&there, "239.2.2.2%eth0", "to the new one");
-    heard(&here, "to the new one");
-    assert_eq!(all_heard(&here), ["to the new one"]);
+    received(&here, "to the new one");
+    assert_eq!(all_received(&here), ["to the new one"]);
 }
 
 #[test]
@@ -246,10 +246,10 @@ fn broadcasts_are_sent_received_and_answered() {
             ("255.255.255.255%eth1", "255.255.255.255:7788"),
         ] {
             send_text(&there, to, to);
-            let message = heard(&here, to);
+            let message = received(&here, to);
             assert_eq!(message["local"], local, "{listen}");
             let _receipt = here.ctl(&["reply", &message["id"].to_string(), &format!("answer {to}")]).ok();
-            let answer = heard(&there, &format!("answer {to}"));
+            let answer = received(&there, &format!("answer {to}"));
             let ours =
                 if local.starts_with("10.2") || to.ends_with("eth1") { "10.2.0.1" } else { "10.1.0.1" };
             assert_eq!(answer["peer"], format!("{ours}:7788"), "{listen}");
@@ -270,11 +270,11 @@ fn own_multicast_is_ignored_but_other_programs_are_received() {
     for to in many {
         let with_port = to.replace("ff02::7788%eth0", "[ff02::7788%eth0]") + ":7788";
         send_text(&neighbour, &with_port, to);
-        heard(&here, to);
+        received(&here, to);
     }
     let mut expected = vec!["to ourselves alone"];
     expected.extend(many);
-    assert_eq!(all_heard(&here), expected);
+    assert_eq!(all_received(&here), expected);
     let status = here.status();
     assert_eq!(status["dropped"], json!({ "denied": 0, "queue_full": 0, "own": 4 }));
     assert_eq!(status["received"]["datagrams"], 9);
@@ -298,7 +298,7 @@ fn without_a_route_the_hint_names_the_interface() {
     let there = Daemon::start_on(&network.there, &format!("{LISTEN}groups = ['239.1.2.3%eth0']"));
     for to in ["239.1.2.3", "255.255.255.255"] {
         send_text(&here, to, to);
-        heard(&there, to);
+        received(&there, to);
     }
 }
 

@@ -33,8 +33,9 @@ fn a_tutorial_python_peer_works_both_ways() {
     let mut python =
         Running::start(command.args(["-c", PYTHON_PEER, &port]).env("PYTHONIOENCODING", "utf-8"));
     let peer = format!("127.0.0.1:{}", python.line());
-    for (heard, (said, answer)) in (1..).zip([("你好，我是小明", "收到，谢谢"), ("一", "二")]) {
-        daemon.stored(heard);
+    for (received, (said, answer)) in (1..).zip([("你好，我是小明", "收到，谢谢"), ("一", "二")])
+    {
+        daemon.stored(received);
         let new = daemon.ctl(&["--json", "inbox"]).json();
         assert_eq!((texts(&new), &new[0]["peer"]), (vec![said], &json!(peer)));
         daemon.ctl(&["-q", "send", &peer, answer]).ok();
@@ -50,14 +51,14 @@ fn talks_both_ways(program: &str, args: &[&str]) {
     }
     let daemon = Daemon::start();
     let port = daemon.address().port().to_string();
-    let mut heard = listening(&daemon);
+    let mut received = listening(&daemon);
     let mut running =
         Running::start(Command::new(program).args(args.iter().map(|arg| arg.replace("PORT", &port))));
     for (said, answer) in [("hello\n", "and hello to you\n"), ("你好\n", "你也好\n")] {
         running.type_in(said);
-        let heard = heard.entry();
-        assert_eq!(heard["text"], said);
-        let reply = ["-q", "reply", &id(&heard).to_string()];
+        let received = received.entry();
+        assert_eq!(received["text"], said);
+        let reply = ["-q", "reply", &id(&received).to_string()];
         daemon.ctl_with_input(&reply, answer.as_bytes()).ok();
         assert_eq!(running.line(), answer.trim_end());
     }
@@ -65,9 +66,9 @@ fn talks_both_ways(program: &str, args: &[&str]) {
 
 /// Subscribes to what the daemon hears from now on.
 fn listening(daemon: &Daemon) -> Rpc {
-    let mut heard = daemon.rpc();
-    heard.call("subscribe", json!({ "direction": "in" }));
-    heard
+    let mut received = daemon.rpc();
+    received.call("subscribe", json!({ "direction": "in" }));
+    received
 }
 
 #[test]
@@ -85,9 +86,9 @@ fn two_daemons_exchange_messages() {
     let (one, other) = (Daemon::start(), Daemon::start());
     one.ctl(&["-q", "send", &other.address().to_string(), "从一到二"]).ok();
     other.stored(1);
-    let heard = &other.entries()[0];
-    assert_eq!((&heard["text"], &heard["peer"]), (&json!("从一到二"), &json!(one.address())));
-    other.ctl(&["-q", "reply", &id(heard).to_string(), "从二到一"]).ok();
+    let received = &other.entries()[0];
+    assert_eq!((&received["text"], &received["peer"]), (&json!("从一到二"), &json!(one.address())));
+    other.ctl(&["-q", "reply", &id(received).to_string(), "从二到一"]).ok();
     one.stored(1);
     let answer = &one.entries()[1];
     assert_eq!((&answer["text"], &answer["peer"]), (&json!("从二到一"), &json!(other.address())));
@@ -96,12 +97,12 @@ fn two_daemons_exchange_messages() {
 /// Checks that a daemon receives from a peer that sends to `ip`, and that its answer comes from there.
 fn is_heard_and_answered(daemon: &Daemon, peer: &Peer, ip: &str) {
     let spoken_to = SocketAddr::new(ip.parse().unwrap(), daemon.address().port());
-    let mut heard = listening(daemon);
+    let mut received = listening(daemon);
     peer.send(spoken_to, "hello");
-    let heard = heard.entry();
-    assert_eq!(heard["peer"], peer.name());
-    assert_eq!(heard["local"], spoken_to.to_string());
-    daemon.ctl(&["-q", "reply", &id(&heard).to_string(), "welcome"]).ok();
+    let received = received.entry();
+    assert_eq!(received["peer"], peer.name());
+    assert_eq!(received["local"], spoken_to.to_string());
+    daemon.ctl(&["-q", "reply", &id(&received).to_string(), "welcome"]).ok();
     assert_eq!(peer.receive(), (b"welcome".to_vec(), spoken_to));
     daemon.ctl(&["-q", "send", &peer.name(), "unasked"]).ok();
     let (unasked, source) = peer.receive();
@@ -159,8 +160,8 @@ fn both_directions_at_once_keep_their_order() {
         assert_eq!(of(&followed, peer, "in"), numbered("from").collect::<Vec<_>>());
         assert_eq!(of(&followed, peer, "out"), numbered("to").collect::<Vec<_>>());
     }
-    let heard: Vec<_> = followed.iter().filter(|entry| entry["direction"] == "in").collect();
-    assert!(heard.iter().all(|entry| **entry == new.json()));
+    let received: Vec<_> = followed.iter().filter(|entry| entry["direction"] == "in").collect();
+    assert!(received.iter().all(|entry| **entry == new.json()));
 }
 
 fn numbered(word: &str) -> impl Iterator<Item = String> {
@@ -226,8 +227,8 @@ fn peers_lists_named_and_seen_peers_with_encodings() {
     let counts: Vec<_> = rows.iter().map(|row| json!([row["messages"], row["unread"]])).collect();
     assert_eq!(counts, [json!([3, 1]), json!([0, 0]), json!([1, 1])]);
     let entries = daemon.entries();
-    let heard: Vec<_> = rows.iter().map(|row| &row["last_heard"]).collect();
-    assert_eq!(heard, [&entries[2]["at"], &Value::Null, &entries[3]["at"]]);
+    let received: Vec<_> = rows.iter().map(|row| &row["last_heard"]).collect();
+    assert_eq!(received, [&entries[2]["at"], &Value::Null, &entries[3]["at"]]);
 
     let table = daemon.ctl(&["peers"]).ok();
     for text in ["bob", "silent", &bob.name(), &chinese.name(), "big5", "gbk", "remembered"] {

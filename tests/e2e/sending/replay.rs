@@ -26,7 +26,7 @@ fn payloads(daemon: &Daemon) -> Vec<Vec<u8>> {
     daemon.entries().iter().map(raw).collect()
 }
 
-/// Replays with these arguments, at once, to a second daemon that has heard nothing yet; returns what that has stored.
+/// Replays with these arguments, at once, to a second daemon that has received nothing yet; returns what that has stored.
 #[track_caller]
 fn replayed(daemon: &Daemon, args: &[&str], input: &[u8], count: u64) -> Vec<Vec<u8>> {
     let second = Daemon::start();

@@ -19,7 +19,7 @@ fn reading(entry: &Value) -> (&str, &str, &str) {
 }
 
 /// Has a peer send bytes, and returns the entry.
-fn heard(daemon: &Daemon, peer: &Peer, payload: impl AsRef<[u8]>) -> Value {
+fn received(daemon: &Daemon, peer: &Peer, payload: impl AsRef<[u8]>) -> Value {
     daemon.receive_from(peer, [payload]);
     daemon.entries().pop().unwrap()
 }
@@ -27,7 +27,7 @@ fn heard(daemon: &Daemon, peer: &Peer, payload: impl AsRef<[u8]>) -> Value {
 /// Makes a peer whose encoding the daemon has learned.
 fn known(daemon: &Daemon, encoding: &'static Encoding) -> Peer {
     let peer = Peer::new();
-    heard(daemon, &peer, encoding.encode("你好").0);
+    received(daemon, &peer, encoding.encode("你好").0);
     peer
 }
 
@@ -51,7 +51,7 @@ fn the_same_bytes_decode_by_peer() {
         (&stranger, ("һ", "utf-8", "detected")),
     ];
     for (peer, as_meant) in expected {
-        assert_eq!(reading(&heard(&daemon, peer, AMBIGUOUS)), as_meant);
+        assert_eq!(reading(&received(&daemon, peer, AMBIGUOUS)), as_meant);
     }
 }
 
@@ -68,8 +68,8 @@ fn each_peer_is_answered_in_its_encoding() {
 fn a_detected_encoding_is_remembered() {
     let daemon = Daemon::start();
     let peer = Peer::new();
-    assert_eq!(reading(&heard(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
-    assert_eq!(reading(&heard(&daemon, &peer, gbk("再见"))), ("再见", "gb18030", "remembered"));
+    assert_eq!(reading(&received(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
+    assert_eq!(reading(&received(&daemon, &peer, gbk("再见"))), ("再见", "gb18030", "remembered"));
     assert_eq!(texts(&daemon.entries()), ["你好", "再见"]);
 }
 
@@ -94,10 +94,10 @@ fn a_detected_encoding_holds_within_a_batch() {
 fn a_changed_encoding_is_detected_at_once() {
     let daemon = Daemon::start();
     let peer = known(&daemon, GBK);
-    assert_eq!(reading(&heard(&daemon, &peer, "你好")), ("你好", "utf-8", "detected"));
-    assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
+    assert_eq!(reading(&received(&daemon, &peer, "你好")), ("你好", "utf-8", "detected"));
+    assert_eq!(reading(&received(&daemon, &peer, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
     assert_eq!(answer_to(&daemon, &peer, &["再见"]), "再见".as_bytes());
-    assert_eq!(reading(&heard(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
+    assert_eq!(reading(&received(&daemon, &peer, gbk("你好"))), ("你好", "gb18030", "detected"));
     assert_eq!(answer_to(&daemon, &peer, &["再见"]), gbk("再见"));
 }
 
@@ -109,7 +109,7 @@ fn utf_16_is_never_guessed() {
             let units = text.encode_utf16();
             let bytes = |unit: u16| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() };
             let payload: Vec<u8> = units.flat_map(bytes).collect();
-            let entry = heard(&daemon, &Peer::new(), payload);
+            let entry = received(&daemon, &Peer::new(), payload);
             assert!(!is_utf_16(&entry), "{entry}");
         }
     }
@@ -124,11 +124,11 @@ fn a_byte_order_mark_selects_no_encoding() {
     let daemon = Daemon::start();
     let peer = known(&daemon, GBK);
     for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"] {
-        let stranger = heard(&daemon, &Peer::new(), [mark, b"h\0i\0"].concat());
+        let stranger = received(&daemon, &Peer::new(), [mark, b"h\0i\0"].concat());
         assert!(!is_utf_16(&stranger) && stranger["text"].as_str().unwrap().ends_with("i\0"), "{stranger}");
-        let marked = heard(&daemon, &peer, [mark, b" ", &gbk("你好")].concat());
+        let marked = received(&daemon, &peer, [mark, b" ", &gbk("你好")].concat());
         assert!(marked["text"].as_str().unwrap().ends_with(" 你好"), "{marked}");
-        assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("一", "gb18030", "remembered"));
+        assert_eq!(reading(&received(&daemon, &peer, AMBIGUOUS)), ("一", "gb18030", "remembered"));
     }
 }
 
@@ -176,8 +176,8 @@ fn a_learned_encoding_survives_a_crash() {
     let (chinese, modern) = (known(&daemon, GBK), known(&daemon, UTF_8));
     let daemon = daemon.start_again();
     assert_eq!(answer_to(&daemon, &chinese, &["再见"]), gbk("再见"));
-    assert_eq!(reading(&heard(&daemon, &chinese, AMBIGUOUS)), ("一", "gb18030", "remembered"));
-    assert_eq!(reading(&heard(&daemon, &modern, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
+    assert_eq!(reading(&received(&daemon, &chinese, AMBIGUOUS)), ("一", "gb18030", "remembered"));
+    assert_eq!(reading(&received(&daemon, &modern, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
 }
 
 /// Writes a configuration with one named peer and its encoding, and reloads it.
@@ -192,8 +192,8 @@ fn a_configured_encoding_precedes_a_learned_one() {
     let daemon = Daemon::start();
     let peer = known(&daemon, UTF_8);
     configure(&daemon, peer.address(), "gbk");
-    assert_eq!(reading(&heard(&daemon, &peer, AMBIGUOUS)), ("一", "gbk", "configured"));
-    let proof_of_utf_8 = heard(&daemon, &peer, "你好");
+    assert_eq!(reading(&received(&daemon, &peer, AMBIGUOUS)), ("一", "gbk", "configured"));
+    let proof_of_utf_8 = received(&daemon, &peer, "你好");
     assert_eq!(reading(&proof_of_utf_8), ("浣犲ソ", "gbk", "configured"));
     assert_eq!(answer_to(&daemon, &peer, &["再见"]), gbk("再见"));
 }
@@ -217,7 +217,7 @@ fn the_configuration_decides_for_unknown_peers() {
     let daemon = Daemon::start_with(config, &[]);
     let peer = Peer::new();
     assert_eq!(answer_to(&daemon, &peer, &["再见"]), gbk("再见"));
-    assert_eq!(reading(&heard(&daemon, &peer, b"caf\xe9")), ("café", "windows-1252", "fallback"));
+    assert_eq!(reading(&received(&daemon, &peer, b"caf\xe9")), ("café", "windows-1252", "fallback"));
     let entries = daemon.entries();
     assert_eq!(reading(&entries[0]), ("再见", "gbk", "configured"));
 }

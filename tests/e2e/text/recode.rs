@@ -10,7 +10,7 @@ const MANY: usize = 2_500;
 /// Text in Windows-1251, which a Chinese fallback decodes as something else.
 const RUSSIAN: &str = "Привет, мир";
 
-/// Starts a daemon that has heard Russian from two peers.
+/// Starts a daemon that has received Russian from two peers.
 fn having_heard_russian() -> (Daemon, [Peer; 2]) {
     let peers = [Peer::new(), Peer::new()];
     let config = format!("[peers.ivan]\naddress = \"{}\"\n", peers[0].name());

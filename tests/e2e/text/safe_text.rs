@@ -64,7 +64,7 @@ fn every_sequence_of_gb18030() -> Vec<Vec<u8>> {
     sequences.chunks(4_000).map(<[_]>::concat).collect()
 }
 
-/// A daemon that has heard texts in one encoding, each in a datagram, and what was sent.
+/// A daemon that has received texts in one encoding, each in a datagram, and what was sent.
 struct Heard {
     daemon: Daemon,
     texts: Vec<String>,
@@ -136,17 +136,17 @@ fn assert_socket_is_safe(mut rpc: Rpc, sent: &[String]) {
 #[test]
 fn every_unicode_character_is_escaped_reversibly() {
     let texts = every_character_as_text();
-    let heard = Heard::new(UTF_8, &texts);
-    assert!(heard.texts == texts);
-    heard.assert_safe_everywhere();
+    let received = Heard::new(UTF_8, &texts);
+    assert!(received.texts == texts);
+    received.assert_safe_everywhere();
 }
 
 #[test]
 fn every_gb_sequence_is_escaped_reversibly() {
-    let heard = Heard::new(GB18030, &every_sequence_of_gb18030());
-    let harmful = heard.texts.concat().chars().filter(|character| is_forbidden(*character)).count();
+    let received = Heard::new(GB18030, &every_sequence_of_gb18030());
+    let harmful = received.texts.concat().chars().filter(|character| is_forbidden(*character)).count();
     assert!(harmful > 200, "{harmful} harmful characters were sent");
-    heard.assert_safe_everywhere();
+    received.assert_safe_everywhere();
 }
 
 #[test]
@@ -157,19 +157,19 @@ fn received_text_cannot_imitate_an_entry() {
     let mut payloads: Vec<_> = line_ends.iter().map(|line_end| format!("hi{line_end}{fake}")).collect();
     payloads.extend(line_ends.iter().map(|line_end| format!("{line_end}{fake}{line_end}")));
     payloads.push(format!("\x1b[2K\x1b[G{fake}\x08\x08"));
-    let heard = Heard::new(UTF_8, &payloads);
-    heard.assert_safe_everywhere();
-    let text = heard.daemon.ctl(&["inbox", "--all", "--color", "never"]).ok();
+    let received = Heard::new(UTF_8, &payloads);
+    received.assert_safe_everywhere();
+    let text = received.daemon.ctl(&["inbox", "--all", "--color", "never"]).ok();
     let begin = |id: u64| format!("#{id}  ");
     let entries = text.lines().filter(|line| line.starts_with('#'));
-    let expected = ids(&heard.daemon.entries());
+    let expected = ids(&received.daemon.entries());
     assert!(entries.zip(expected).all(|(line, id)| line.starts_with(&begin(id))), "{text}");
 }
 
 #[test]
 fn received_escapes_differ_from_generated_ones() {
-    let heard = Heard::new(UTF_8, &[r"\u{1b}", "\u{1b}", r"\x1b"]);
-    let text = heard.daemon.ctl(&["inbox", "--all"]).ok();
+    let received = Heard::new(UTF_8, &[r"\u{1b}", "\u{1b}", r"\x1b"]);
+    let text = received.daemon.ctl(&["inbox", "--all"]).ok();
     let shown: Vec<_> = text.lines().map(|line| line.rsplit("  ").next().unwrap()).collect();
     assert_eq!(shown, [r"\u{5c}u{1b}", r"\u{1b}", r"\x1b"]);
 }

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use crate::support::{Daemon, Peer, eventually};
 
-/// A daemon that has heard and sent every kind of datagram, over both families, and has lost some.
+/// A daemon that has received and sent every kind of datagram, over both families, and has lost some.
 fn with_everything() -> Daemon {
     let daemon = Daemon::start_with("receive_buffer = \"256KiB\"\n", &["--listen", "[::]:0"]);
     let port = daemon.address().port();
@@ -26,12 +26,12 @@ fn with_everything() -> Daemon {
         &[0x1b; 65_507],
         b"\"quoted\\\"",
     ];
-    let mut heard = 0;
+    let mut received = 0;
     for payload in everything {
         v4.send(to_v4, payload);
         v6.send(daemon.address(), payload);
-        heard += 2;
-        let _status = daemon.stored(heard);
+        received += 2;
+        let _status = daemon.stored(received);
     }
     daemon.ctl(&["-q", "send", &v6.name(), "sent over IPv6"]).ok();
     daemon.ctl(&["-q", "send", &v4.name(), "sent over IPv4"]).ok();
