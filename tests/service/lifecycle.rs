@@ -8,7 +8,7 @@ use crate::support::eventually;
 const CONFIGURATION: &str = "/etc/udpchat/config.toml";
 
 /// Returns level (of syslog(3)) and text of lines that the daemon itself wrote.
-fn said(lines: &[Value]) -> Vec<(&str, &str)> {
+fn logged(lines: &[Value]) -> Vec<(&str, &str)> {
     let own = lines.iter().filter(|line| line["_COMM"] == "udpchatd");
     own.map(|line| (line["PRIORITY"].as_str().unwrap(), line["MESSAGE"].as_str().unwrap())).collect()
 }
@@ -32,7 +32,7 @@ fn the_service_starts_shows_its_status_and_stops() {
     assert!(!machine.path("/run/udpchat/control.sock").exists(), "the socket is still there");
     let lines = machine.journal(&[]);
     assert!(
-        said(&lines).iter().any(|(level, text)| (*level, *text) == ("6", "stopped clean=true")),
+        logged(&lines).iter().any(|(level, text)| (*level, *text) == ("6", "stopped clean=true")),
         "{lines:#?}"
     );
     assert_eq!(machine.journal(&["--unit", SOCKET, "--priority=warning"]), [Value::Null; 0], "all went well");
@@ -62,13 +62,18 @@ fn the_journal_has_levels_and_one_time_stamp() {
     machine.udp().send_to(b"a line\nof two", ("127.0.0.1", crate::machine::PORT)).unwrap();
     machine.journal_line("received id=1");
     let lines = machine.journal(&[]);
-    let said = said(&lines);
-    let level = |text: &str| said.iter().find(|(_, said)| said.starts_with(text)).map(|(level, _)| *level);
-    assert_eq!(level("ready"), Some("6"), "{said:#?}");
-    assert_eq!(level("received"), Some("6"), "{said:#?}");
-    assert_eq!(level("the kernel grants a smaller receive buffer on 127.0.0.1:7799"), Some("4"), "{said:#?}");
+    let logged = logged(&lines);
+    let level =
+        |text: &str| logged.iter().find(|(_, text_of)| text_of.starts_with(text)).map(|(level, _)| *level);
+    assert_eq!(level("ready"), Some("6"), "{logged:#?}");
+    assert_eq!(level("received"), Some("6"), "{logged:#?}");
+    assert_eq!(
+        level("the kernel grants a smaller receive buffer on 127.0.0.1:7799"),
+        Some("4"),
+        "{logged:#?}"
+    );
     // Neither a time nor a level stands in the text too.
-    assert!(said.iter().all(|(_, text)| !text.starts_with("20") && !text.contains("INFO")), "{said:#?}");
+    assert!(logged.iter().all(|(_, text)| !text.starts_with("20") && !text.contains("INFO")), "{logged:#?}");
     let warnings = machine.journal(&["--priority=warning"]);
     assert!(warnings.iter().any(|line| line["MESSAGE"].as_str().unwrap().starts_with("the kernel grants")));
     assert!(!warnings.iter().any(|line| line["MESSAGE"].as_str().unwrap().starts_with("ready")));

@@ -65,7 +65,7 @@ fn traffic_starts_a_service_stopped_alone() {
     machine.serves_as_another_process(process);
     machine.systemctl(&["stop", SOCKET, SERVICE]).done();
     machine.udp().send_to(b"6", ("127.0.0.1", PORT)).unwrap();
-    assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive", "with both stopped nobody listens");
+    assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive", "with both units stopped no socket is open");
     machine.systemctl(&["start", SERVICE]).done();
     assert_receives(&machine);
     assert_eq!(machine.inbox().numbers(), [5, 1]);

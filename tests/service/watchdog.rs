@@ -56,7 +56,7 @@ fn a_hanging_receiver_is_named_and_replaced() {
     assert_replaced(&machine, process, began, Some(hang));
     let why = machine.journal_line("reception on [::]:7788 has not moved");
     assert_eq!(why["PRIORITY"], "3", "{why:#}");
-    assert_eq!(machine.inbox().numbers(), [0, 1], "what nobody fetched has waited in the kernel");
+    assert_eq!(machine.inbox().numbers(), [0, 1], "the datagram waited in the kernel");
 }
 
 #[test]

@@ -29,7 +29,7 @@ impl Network {
             return None;
         }
         let Some(here) = Host::alone() else {
-            tool::missing("this machine lets nobody make network namespaces");
+            tool::missing("this machine does not permit network namespaces");
             return None;
         };
         let there = here.another();

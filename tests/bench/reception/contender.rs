@@ -110,7 +110,7 @@ impl Running {
             Self::Bare(bare) => mebibytes(bare.granted()),
             Self::Daemon(daemon) => mebibytes(daemon.granted()),
             Self::Writer(_) => {
-                "its own affair (rsyslog is told 64m, the others have the system's default)".into()
+                "unknown (rsyslog is configured with 64m, the others use the system's default)".into()
             }
         }
     }

@@ -9,11 +9,11 @@ use super::{bare, folder_with};
 #[track_caller]
 fn assert_mistake(config: &str, line: u32, message: &str, hint: &str) {
     let folder = folder_with(config);
-    assert_told(&folder, &Daemon::refused(folder.path(), &["--check-config"]), line, message, hint);
+    assert_reported(&folder, &Daemon::refused(folder.path(), &["--check-config"]), line, message, hint);
 }
 
 #[track_caller]
-fn assert_told(folder: &TempDir, refused: &Refused, line: u32, message: &str, hint: &str) {
+fn assert_reported(folder: &TempDir, refused: &Refused, line: u32, message: &str, hint: &str) {
     let Refused { code, stderr } = refused;
     let (what, advice) = stderr.split_once("hint: ").unwrap_or((stderr, ""));
     let place = format!("error: {}:{line}:", folder.path().join("config.toml").display());
@@ -25,7 +25,7 @@ fn assert_told(folder: &TempDir, refused: &Refused, line: u32, message: &str, hi
 fn a_mistake_prevents_the_start_and_creates_nothing() {
     let folder = folder_with("\nlisen = []");
     let refused = Daemon::refused(folder.path(), &["--listen", "127.0.0.1:0"]);
-    assert_told(&folder, &refused, 2, "unknown key `lisen`", "`listen`");
+    assert_reported(&folder, &refused, 2, "unknown key `lisen`", "`listen`");
     assert!(!folder.path().join("data").exists() && !folder.path().join("s").exists());
 }
 

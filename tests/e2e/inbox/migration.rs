@@ -84,7 +84,7 @@ fn there_is_an_inbox_of_every_schema() {
 
 /// Checks that every field that was printed then is printed now. Additional fields do not matter.
 #[track_caller]
-fn assert_told(now: &Value, then: &Value) {
+fn assert_same_fields(now: &Value, then: &Value) {
     for (key, value) in then.as_object().unwrap() {
         assert_eq!(&now[key], value, "{key} of {then}");
     }
@@ -101,7 +101,7 @@ fn expected(schema: u32) -> Vec<Value> {
 fn assert_reads_the_same(daemon: &Daemon, schema: u32) {
     let (then, now) = (expected(schema), daemon.entries());
     assert_eq!(now.len(), then.len());
-    now.iter().zip(&then).for_each(|(now, then)| assert_told(now, then));
+    now.iter().zip(&then).for_each(|(now, then)| assert_same_fields(now, then));
     let state: Value =
         serde_json::from_str(&fs::read_to_string(of_schema(schema).join("state.json")).unwrap()).unwrap();
     let mut rpc = daemon.rpc();
@@ -112,7 +112,7 @@ fn assert_reads_the_same(daemon: &Daemon, schema: u32) {
     let peers = rpc.call("peers", json!({}));
     let (now, then) = (peers["peers"].as_array().unwrap(), state["peers"].as_array().unwrap());
     assert_eq!(now.len(), then.len());
-    now.iter().zip(then).for_each(|(now, then)| assert_told(now, then));
+    now.iter().zip(then).for_each(|(now, then)| assert_same_fields(now, then));
     let sought = [("grep", "报警"), ("grep", "(?i)ANSWER"), ("grep", "Привет"), ("grep", "node 1099 ")];
     let from =
         peers["peers"].as_array().unwrap().iter().map(|peer| ("from", peer["address"].as_str().unwrap()));

@@ -143,8 +143,8 @@ fn a_group_is_rejoined_when_its_interface_returns() {
         network.connect("eth1", 2);
         let status = joined_on(&here, &["eth0", "eth1"]);
         assert_eq!(status["state"], "ok");
-        send_text(&there, &format!("{group}%eth1"), "made anew");
-        received(&here, "made anew");
+        send_text(&there, &format!("{group}%eth1"), "new interface");
+        received(&here, "new interface");
     }
 }
 

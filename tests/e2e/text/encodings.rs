@@ -25,7 +25,7 @@ fn received(daemon: &Daemon, peer: &Peer, payload: impl AsRef<[u8]>) -> Value {
 }
 
 /// Makes a peer whose encoding the daemon has learned.
-fn known(daemon: &Daemon, encoding: &'static Encoding) -> Peer {
+fn peer_with_learned(daemon: &Daemon, encoding: &'static Encoding) -> Peer {
     let peer = Peer::new();
     received(daemon, &peer, encoding.encode("你好").0);
     peer
@@ -44,7 +44,8 @@ fn gbk(text: &str) -> Vec<u8> {
 #[test]
 fn the_same_bytes_decode_by_peer() {
     let daemon = Daemon::start();
-    let (chinese, modern, stranger) = (known(&daemon, GBK), known(&daemon, UTF_8), Peer::new());
+    let (chinese, modern, stranger) =
+        (peer_with_learned(&daemon, GBK), peer_with_learned(&daemon, UTF_8), Peer::new());
     let expected = [
         (&chinese, ("一", "gb18030", "remembered")),
         (&modern, ("һ", "utf-8", "remembered")),
@@ -58,7 +59,8 @@ fn the_same_bytes_decode_by_peer() {
 #[test]
 fn each_peer_is_answered_in_its_encoding() {
     let daemon = Daemon::start();
-    let (chinese, modern, stranger) = (known(&daemon, GBK), known(&daemon, UTF_8), Peer::new());
+    let (chinese, modern, stranger) =
+        (peer_with_learned(&daemon, GBK), peer_with_learned(&daemon, UTF_8), Peer::new());
     assert_eq!(answer_to(&daemon, &chinese, &["再见"]), gbk("再见"));
     assert_eq!(answer_to(&daemon, &modern, &["再见"]), "再见".as_bytes());
     assert_eq!(answer_to(&daemon, &stranger, &["再见"]), "再见".as_bytes());
@@ -93,7 +95,7 @@ fn a_detected_encoding_holds_within_a_batch() {
 #[test]
 fn a_changed_encoding_is_detected_at_once() {
     let daemon = Daemon::start();
-    let peer = known(&daemon, GBK);
+    let peer = peer_with_learned(&daemon, GBK);
     assert_eq!(reading(&received(&daemon, &peer, "你好")), ("你好", "utf-8", "detected"));
     assert_eq!(reading(&received(&daemon, &peer, AMBIGUOUS)), ("һ", "utf-8", "remembered"));
     assert_eq!(answer_to(&daemon, &peer, &["再见"]), "再见".as_bytes());
@@ -122,7 +124,7 @@ fn is_utf_16(entry: &Value) -> bool {
 #[test]
 fn a_byte_order_mark_selects_no_encoding() {
     let daemon = Daemon::start();
-    let peer = known(&daemon, GBK);
+    let peer = peer_with_learned(&daemon, GBK);
     for mark in [&b"\xff\xfe"[..], b"\xfe\xff", b"\xef\xbb\xbf"] {
         let stranger = received(&daemon, &Peer::new(), [mark, b"h\0i\0"].concat());
         assert!(!is_utf_16(&stranger) && stranger["text"].as_str().unwrap().ends_with("i\0"), "{stranger}");
@@ -135,7 +137,7 @@ fn a_byte_order_mark_selects_no_encoding() {
 #[test]
 fn unencodable_text_is_refused_unsent() {
     let daemon = Daemon::start();
-    let peer = known(&daemon, GBK);
+    let peer = peer_with_learned(&daemon, GBK);
     let refused = daemon.ctl(&["send", &peer.name(), "好的😀"]);
     refused.fails(5, &["gbk cannot hold `😀` (U+1F600)", "-e gb18030"]);
     let status = daemon.status();
@@ -154,7 +156,7 @@ fn common_characters() -> Vec<[u8; 2]> {
 #[test]
 fn every_common_character_survives_the_round_trip() {
     let daemon = Daemon::start();
-    let peer = known(&daemon, GBK);
+    let peer = peer_with_learned(&daemon, GBK);
     let characters = common_characters();
     daemon.receive_from(&peer, &characters);
     let entries = daemon.entries();
@@ -173,7 +175,7 @@ fn every_common_character_survives_the_round_trip() {
 #[test]
 fn a_learned_encoding_survives_a_crash() {
     let daemon = Daemon::start();
-    let (chinese, modern) = (known(&daemon, GBK), known(&daemon, UTF_8));
+    let (chinese, modern) = (peer_with_learned(&daemon, GBK), peer_with_learned(&daemon, UTF_8));
     let daemon = daemon.start_again();
     assert_eq!(answer_to(&daemon, &chinese, &["再见"]), gbk("再见"));
     assert_eq!(reading(&received(&daemon, &chinese, AMBIGUOUS)), ("一", "gb18030", "remembered"));
@@ -190,7 +192,7 @@ fn configure(daemon: &Daemon, peer: SocketAddr, encoding: &str) {
 #[test]
 fn a_configured_encoding_precedes_a_learned_one() {
     let daemon = Daemon::start();
-    let peer = known(&daemon, UTF_8);
+    let peer = peer_with_learned(&daemon, UTF_8);
     configure(&daemon, peer.address(), "gbk");
     assert_eq!(reading(&received(&daemon, &peer, AMBIGUOUS)), ("一", "gbk", "configured"));
     let proof_of_utf_8 = received(&daemon, &peer, "你好");
@@ -201,7 +203,7 @@ fn a_configured_encoding_precedes_a_learned_one() {
 #[test]
 fn an_explicit_encoding_precedes_all_others() {
     let daemon = Daemon::start();
-    let peer = known(&daemon, UTF_8);
+    let peer = peer_with_learned(&daemon, UTF_8);
     assert_eq!(answer_to(&daemon, &peer, &["-e", "gbk", "再见"]), gbk("再见"));
     configure(&daemon, peer.address(), "gbk");
     let big5 = answer_to(&daemon, &peer, &["-e", "big5", "你好"]);

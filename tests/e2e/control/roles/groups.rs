@@ -40,5 +40,5 @@ fn an_unknown_group_name_permits_nobody() {
 
     reload(&daemon, "[control]\nadmin = ['nobody-has-this-group']");
     let _warning = daemon.log_with("control.admin: the group `nobody-has-this-group` is unknown");
-    assert_eq!(mode(&daemon.socket()), 0o600, "nobody needs it open");
+    assert_eq!(mode(&daemon.socket()), 0o600, "no other user needs it");
 }
