@@ -8,8 +8,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use crate::MAX_LINE_BYTES;
@@ -18,6 +16,7 @@ use crate::entry::Entry;
 use crate::line::{LineError, LineReader, to_line};
 use crate::pipeline::Pipeline;
 use crate::rpc::{ErrorObject, Reply, Request, Version};
+use crate::socket::{self, ReadHalf, WriteHalf};
 
 /// How long the daemon may take for an answer. Its own waits end after 10 seconds at most: beyond this it hangs.
 pub const ANSWER_TIMEOUT_SECONDS: u64 = 30;
@@ -36,6 +35,14 @@ pub enum ClientError {
     /// The socket may not be opened by this user.
     #[error("not permitted to open {}", .path.display())]
     NotPermitted {
+        /// The socket that was tried.
+        path: PathBuf,
+        /// Why connecting failed.
+        source: io::Error,
+    },
+    /// The daemon does not accept connections as fast as clients make them, or not at all.
+    #[error("the daemon at {} accepts no connection", .path.display())]
+    Busy {
         /// The socket that was tried.
         path: PathBuf,
         /// Why connecting failed.
@@ -79,8 +86,8 @@ impl From<LineError> for ClientError {
 /// One connection to the daemon.
 #[derive(Debug)]
 pub struct Client {
-    reader: LineReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    reader: LineReader<ReadHalf>,
+    writer: WriteHalf,
     last_id: u64,
     /// Entries of the subscription that came while an answer was awaited.
     entries: VecDeque<Entry>,
@@ -92,10 +99,11 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoDaemon`] and [`ClientError::NotPermitted`] by what the system says.
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(path).await.map_err(|source| {
+        let stream = socket::connect(path).await.map_err(|source| {
             let path = path.to_owned();
             match source.kind() {
                 io::ErrorKind::PermissionDenied => ClientError::NotPermitted { path, source },
+                io::ErrorKind::ResourceBusy => ClientError::Busy { path, source },
                 _ => ClientError::NoDaemon { path, source },
             }
         })?;

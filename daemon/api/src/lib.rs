@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod raw;
 pub mod rpc;
 pub mod safe;
+pub mod socket;
 
 pub use client::{Client, ClientError};
 pub use entry::{Direction, EncodingBy, Entry, Gap, Message, Raw};

@@ -11,19 +11,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
 use crate::call::Call;
 use crate::client::{ANSWER_TIMEOUT_SECONDS, ClientError, protocol, request_line};
 use crate::line::LineReader;
 use crate::rpc::{ErrorObject, present};
+use crate::socket::{ReadHalf, WriteHalf};
 
 /// One connection to the daemon, with any number of requests in flight.
 #[derive(Debug)]
 pub struct Pipeline {
-    reader: LineReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    reader: LineReader<ReadHalf>,
+    writer: WriteHalf,
     /// What the system has not taken yet of the requests, from `written` on.
     outgoing: Vec<u8>,
     written: usize,
@@ -50,7 +50,7 @@ fn none<T>() -> Option<T> {
 }
 
 impl Pipeline {
-    pub(crate) fn new(reader: LineReader<OwnedReadHalf>, writer: OwnedWriteHalf, last_id: u64) -> Self {
+    pub(crate) fn new(reader: LineReader<ReadHalf>, writer: WriteHalf, last_id: u64) -> Self {
         let (outgoing, written, broken) = (Vec::new(), 0, false);
         Self { reader, writer, outgoing, written, broken, last_asked: last_id, last_answered: last_id }
     }
@@ -154,13 +154,13 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
     use crate::call::{SendParams, VersionParams};
+    use crate::socket::Connection;
     use serde::de::IgnoredAny;
     use tokio::io::{AsyncBufReadExt, BufReader};
-    use tokio::net::UnixStream;
 
     /// A pipeline, and the daemon's end of it.
-    fn connected() -> (Pipeline, UnixStream) {
-        let (ours, theirs) = UnixStream::pair().unwrap();
+    fn connected() -> (Pipeline, Connection) {
+        let (ours, theirs) = Connection::pair().unwrap();
         let (reader, writer) = ours.into_split();
         (Pipeline::new(LineReader::new(reader), writer, 0), theirs)
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     /// Answers as the daemon does: reads no further request before its answer is taken.
-    async fn answer_all(stream: UnixStream, mut answer: impl FnMut(u64) -> String) {
+    async fn answer_all(stream: Connection, mut answer: impl FnMut(u64) -> String) {
         let (reader, mut writer) = stream.into_split();
         let mut lines = BufReader::new(reader).lines();
         while let Ok(Some(line)) = lines.next_line().await {
