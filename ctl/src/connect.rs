@@ -8,8 +8,8 @@ use udpchat_api::call::{InboxParams, Order};
 use udpchat_api::{Client, ClientError};
 use udpchat_config::{Environment, control_socket_candidates};
 
-use crate::door::Door;
 use crate::error::{CtlError, Exit, Result};
+use crate::socket_access::Door;
 
 /// Connects to the first daemon that answers: `--socket`, `UDPCHAT_SOCKET`, the user's own, the system's.
 ///

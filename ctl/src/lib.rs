@@ -5,27 +5,22 @@
 //! prints goes through `output`; full screens are drawn in `chat` and `watch`. Only `doctor` looks at the machine
 //! itself.
 
-mod chat;
 mod cli;
 mod command;
-mod complete;
 mod connect;
-mod doctor;
-mod door;
 mod error;
-mod manual;
 mod output;
-mod payload;
-mod screen;
+mod socket_access;
+mod terminal;
 mod time;
-mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command, Look, Parsed};
+use crate::command::man::run;
 use crate::command::{
-    Context, ask, completions, export, inbox, man, peers, recode, reload, replay, reply, send, status, stop,
+    Context, ask, completions, export, inbox, peers, recode, reload, replay, reply, send, status, stop,
     version, wait,
 };
 use crate::error::{CtlError, Result};
@@ -37,7 +32,7 @@ use crate::output::Output;
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let mut output = Output::new(&Look::peek(&arguments));
-    if let Some(answer) = complete::answer(&arguments) {
+    if let Some(answer) = completions::candidates::answer(&arguments) {
         // A shell has no use for an error.
         drop(output.data(&answer).and_then(|()| output.flush()));
         return ExitCode::SUCCESS;
@@ -77,14 +72,14 @@ async fn dispatch(command: Command, context: Context<'_>) -> Result<()> {
         Command::Export(arguments) => export::run(context, &arguments).await,
         Command::Replay(arguments) => replay::run(context, &arguments).await,
         Command::Recode(arguments) => recode::run(context, &arguments).await,
-        Command::Chat(arguments) => chat::run(context, &arguments).await,
+        Command::Chat(arguments) => command::chat::run(context, &arguments).await,
         Command::Peers => peers::run(context).await,
         Command::Status(arguments) => status::run(context, &arguments).await,
-        Command::Doctor(arguments) => command::doctor::run(context, &arguments).await,
+        Command::Doctor(arguments) => command::doctor::run::run(context, &arguments).await,
         Command::Reload => reload::run(context).await,
         Command::Stop => stop::run(context).await,
         Command::Completions(arguments) => completions::run(context.output, &arguments),
-        Command::Man(arguments) => man::run(context.output, &arguments),
+        Command::Man(arguments) => run::run(context.output, &arguments),
         Command::Version => version::run(context).await,
     }
 }

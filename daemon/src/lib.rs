@@ -5,27 +5,25 @@
 //! them from there; `send` puts what goes out on record in the same log.
 
 mod backup;
-mod causes;
 mod clock;
 mod control;
-mod daemon;
+mod encoding;
+mod error;
 mod health;
 mod inbox;
-mod indexing;
-mod lock;
-mod log_window;
-mod logging;
+mod index;
+mod index_thread;
+mod log;
 mod message_log;
 mod metrics;
+mod net;
 mod peers;
 mod receive;
 mod send;
 mod service;
-mod supervisor;
-mod text;
-mod threads;
+mod signals;
+mod state;
 mod view;
-mod watchdog;
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
@@ -45,20 +43,21 @@ use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
 use control::{Control, Rules};
-use daemon::Daemon;
-use inbox::ledger::Ledger;
+use inbox::file::OpenError;
+use inbox::inflight::Ledger;
+use inbox::learned_encodings::Speech;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
-use inbox::schema::OpenError;
-use inbox::speech::Speech;
 use inbox::writer::{self, Writer};
-use lock::{Lock, LockError};
-use logging::Logging;
-use receive::links::{Changes, Links};
-use receive::listener::{self, ListenError, Listener};
-use service::Signals;
-use supervisor::{InheritError, Inherited};
-use watchdog::Watchdog;
+use log::Logging;
+use net::netlink::{Changes, Links};
+use net::socket;
+use net::socket::{ListenError, Listener};
+use service::lock::{Lock, LockError};
+use service::systemd::{InheritError, Inherited};
+use service::watchdog::Watchdog;
+use signals::Signals;
+use state::Daemon;
 
 /// The name of the lock file in the data directory.
 const LOCK_NAME: &str = "lock";
@@ -155,7 +154,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     // Whatever is made from here on is for this user alone.
     umask(Mode::from_bits_truncate(0o077));
     let _data_lock = take_data_dir(&settings.data_dir)?;
-    let listeners = listener::open_all(&settings, inherited.udp)?;
+    let listeners = socket::open_all(&settings, inherited.udp)?;
     let metrics = metrics::Endpoint::bind(&settings)?;
     let rules = control::look_up(&settings);
     let (control_socket, control_listener) = open_control(&runtime, &settings, inherited.control, &rules)?;
@@ -166,10 +165,10 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let speech = Arc::new(Speech::default());
     let health = Arc::new(health::Health::default());
-    let own = Arc::new(receive::interfaces::OwnAddresses::default());
-    let groups = receive::groups::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
+    let own = Arc::new(net::interfaces::OwnAddresses::default());
+    let groups = net::multicast::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
-    let (limits, limits_now) = watch::channel(inbox::retention::Limits::of(&settings));
+    let (limits, limits_now) = watch::channel(writer::retention::Limits::of(&settings));
     let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
     let parts = writer::Parts {
         data_dir: settings.data_dir.value.clone(),
@@ -180,7 +179,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         fallback: fallback_now,
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
-        still_working: Box::new(supervisor::still_starting),
+        still_working: Box::new(service::systemd::still_starting),
     };
     let (writer, progress, ledger) = Writer::open(parts, || Ledger::open(&settings.data_dir, &health))?;
     carry_over(ledger, &listeners, &queue);
@@ -248,15 +247,16 @@ fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
 fn serve(started: Started) -> Result<(), Failure> {
     let Started { daemon, writer, mut watchdog, runtime, signals, metrics, control_socket, control_listener } =
         started;
-    let writer = threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
+    let writer =
+        service::threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
     let receivers =
         start_receivers(&daemon, &stop, &mut watchdog).map_err(system("cannot start reception"))?;
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
-    indexing::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
+    index_thread::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
     let served = runtime.block_on(serve_clients(&daemon, watchdog, signals, metrics, control_listener));
-    supervisor::stopping();
+    service::systemd::stopping();
     drop(control_socket);
 
     stop.stop();
@@ -279,14 +279,14 @@ async fn serve_clients(
     metrics: Option<metrics::Endpoint>,
     listener: ControlListener,
 ) -> io::Result<()> {
-    service::obey(signals, Arc::clone(daemon));
+    signals::obey(signals, Arc::clone(daemon));
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
     if let Some(endpoint) = metrics {
         endpoint.start(Arc::clone(daemon))?;
     }
     keep_groups(daemon)?;
     announce(daemon);
-    tokio::spawn(service::report(Arc::clone(daemon), watchdog));
+    tokio::spawn(signals::report(Arc::clone(daemon), watchdog));
     // The sender lives in the daemon itself: this ends only by being told to stop.
     let mut stopping = daemon.stopping.subscribe();
     let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
@@ -304,7 +304,7 @@ fn keep_groups(daemon: &Daemon) -> io::Result<()> {
         Ok(links) => {
             let groups = Arc::clone(groups);
             // It waits for the kernel until the process ends.
-            threads::spawn("links", move || groups.keep(links)).map(drop)
+            service::threads::spawn("links", move || groups.keep(links)).map(drop)
         }
         Err(error) => {
             groups.cannot_watch(&error);
@@ -435,12 +435,12 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
 
 /// Writes what went wrong to standard error: what, why, what to do next.
 fn complain(failure: &Failure) {
-    let mut text = format!("error: {}\n", causes::of(failure).join("\n  caused by: "));
+    let mut text = format!("error: {}\n", error::of(failure).join("\n  caused by: "));
     if let Some(hint) = failure.hint() {
         text += &format!("hint: {hint}\n");
     }
     let mut text = udpchat_api::safe::lines(&text).into_owned();
-    if logging::goes_to_journal() {
+    if log::goes_to_journal() {
         text = text.lines().map(|line| format!("<3>{line}\n")).collect();
     }
     // There is nobody left to tell if this fails.

@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info};
 use udpchat_api::{Entry, Message, safe};
 
-use crate::daemon::Daemon;
-use crate::inbox::progress::{Follower, Progress};
+use crate::inbox::commit_watch::{Follower, Progress};
 use crate::inbox::reader::Range;
-use crate::log_window::Window;
+use crate::log::rate_limit::Window;
+use crate::state::Daemon;
 use crate::view::Viewer;
 
 /// How much of a message's text a line shows, in characters. A line longer than this is of no use in a log, and

@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use udpchat_api::EncodingBy;
 use udpchat_config::{Encoding, PeerAddress, Settings};
 
-use crate::inbox::speech::Speech;
-use crate::text::{self, Decoded, Knowledge};
+use crate::encoding;
+use crate::encoding::{Decoded, Knowledge};
+use crate::inbox::learned_encodings::Speech;
 
 /// The peers. A reload changes the configured part.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Peers {
             known_before: known.is_some_and(|known| known.learned_id < id),
             fallback: configured.fallback,
         };
-        text::decode(payload, &knowledge)
+        encoding::decode(payload, &knowledge)
     }
 
     /// Chooses the encoding for a message to a peer.
@@ -85,7 +86,7 @@ impl Peers {
         let own = configured.of(peer).and_then(|named| named.encoding);
         match (own, self.speech.of(peer)) {
             (Some(own), _) => (own, EncodingBy::Configured),
-            (None, Some(known)) => (text::for_answering(known.encoding), EncodingBy::Remembered),
+            (None, Some(known)) => (encoding::for_answering(known.encoding), EncodingBy::Remembered),
             (None, None) => (configured.encoding, EncodingBy::Configured),
         }
     }

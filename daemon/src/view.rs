@@ -5,10 +5,11 @@ use std::sync::Arc;
 use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
 
 use crate::clock::from_ns;
-use crate::daemon::Daemon;
+use crate::encoding;
+use crate::encoding::Decoded;
 use crate::inbox::{Body, SentDetail, Stored};
 use crate::peers::Configured;
-use crate::text::{self, Decoded};
+use crate::state::Daemon;
 
 /// Sees entries with the names and encodings of one moment.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ impl Viewer {
         let as_said = stored.recoded.map(|encoding| (encoding, EncodingBy::Given));
         let as_sent = || detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
         let Decoded { text, encoding, by } = match as_said.or_else(as_sent) {
-            Some((encoding, by)) => Decoded { text: text::read(&payload, encoding), encoding, by },
+            Some((encoding, by)) => Decoded { text: encoding::read(&payload, encoding), encoding, by },
             None => self.daemon.peers.decode(&self.configured, id, peer, &payload),
         };
         Entry::Message(Message {

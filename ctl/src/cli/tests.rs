@@ -1,6 +1,6 @@
 //! What the command line accepts, and what it refuses.
 
-use super::*;
+use crate::cli::*;
 
 fn parse(line: &[&str]) -> Parsed {
     Cli::parse(std::iter::once("udpchatctl").chain(line.iter().copied()).map(Into::into).collect())

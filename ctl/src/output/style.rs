@@ -3,25 +3,25 @@
 use anstyle::{AnsiColor, Style};
 
 /// Ids and times, which matter less than what was said.
-pub(super) const DIM: Style = Style::new().dimmed();
+pub(crate) const DIM: Style = Style::new().dimmed();
 /// The other side of a received message.
 pub(super) const FROM: Style = AnsiColor::Cyan.on_default().bold();
 /// The other side of a sent message.
-pub(super) const TO: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const TO: Style = AnsiColor::Green.on_default().bold();
 /// What deserves a look: gaps, problems.
-pub(super) const ALERT: Style = AnsiColor::Yellow.on_default();
+pub(crate) const ALERT: Style = AnsiColor::Yellow.on_default();
 /// What failed.
-pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 
 /// Paints text, or does not.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Palette {
+pub(crate) struct Palette {
     on: bool,
 }
 
 impl Palette {
     /// Makes a palette that is on or off.
-    pub(super) fn new(on: bool) -> Self {
+    pub(crate) fn new(on: bool) -> Self {
         Self { on }
     }
 
@@ -31,7 +31,7 @@ impl Palette {
     }
 
     /// Paints text that is safe already.
-    pub(super) fn paint(self, style: Style, text: &str) -> String {
+    pub(crate) fn paint(self, style: Style, text: &str) -> String {
         if self.on { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }

@@ -11,10 +11,10 @@ use tracing::{Level, enabled, info, warn};
 use udpchat_api::ErrorObject;
 use udpchat_api::call::RecodeAnswer;
 
-use super::caller::Caller;
-use crate::daemon::Daemon;
+use super::credentials::Caller;
 use crate::inbox::{Body, Stored};
-use crate::log_window::Window;
+use crate::log::rate_limit::Window;
+use crate::state::Daemon;
 
 /// How many lines a second there are of each kind but [`Kind::Sent`], which goes by `log.messages_per_second`.
 const LINES_PER_SECOND: u32 = 20;

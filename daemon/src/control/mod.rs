@@ -4,28 +4,16 @@
 //! One file a method. What the methods answer is built in the methods themselves and in [`crate::view`]; only
 //! they know both the daemon's types and the protocol's.
 
-mod ack;
-mod ahead;
 mod audit;
-mod caller;
-mod door;
-mod inbox;
-mod peers;
-mod places;
-mod query;
-mod recode;
-mod reload;
+mod connection_limit;
+mod credentials;
+mod listener;
+pub(crate) mod method;
 mod request;
+mod response_queue;
 mod roles;
-mod self_test;
-mod send;
 mod session;
 pub(crate) mod socket;
-pub(crate) mod status;
-mod stop;
-mod subscribe;
-mod talkers;
-mod version;
 
 use std::sync::Arc;
 
@@ -38,8 +26,8 @@ use udpchat_api::rpc::{Reply, Version};
 use udpchat_config::Settings;
 
 use audit::Audit;
-use caller::{Caller, Names};
-pub(crate) use door::serve;
+use credentials::{Caller, Names};
+pub(crate) use listener::serve;
 pub(crate) use roles::Rules;
 use socket::SocketFile;
 

@@ -20,15 +20,14 @@ use udpchat_api::rpc::{Request, Version};
 use udpchat_api::socket::{Connection, ReadHalf, WriteHalf};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
-use super::ahead::Ahead;
-use super::caller::Caller;
+use super::credentials::Caller;
+use super::method::subscribe::Subscription;
+use super::method::{ack, inbox, peers, recode, reload, self_test, send, status, stop, talkers, version};
 use super::request::{parameters, parse};
+use super::response_queue::Ahead;
 use super::roles::{Rules, shown};
-use super::subscribe::Subscription;
-use super::{
-    ack, audit, failure, inbox, peers, recode, reload, self_test, send, status, stop, talkers, version,
-};
-use crate::daemon::Daemon;
+use super::{audit, failure};
+use crate::state::Daemon;
 
 /// How long a client may take to finish a line that it has begun.
 const LINE_WAIT_SECONDS: u64 = 30;
@@ -38,7 +37,7 @@ const LAST_LINE_WAIT: Duration = Duration::from_secs(1);
 
 /// The way out of a connection; whole lines from several tasks do not mix.
 #[derive(Clone, Debug)]
-pub(super) struct Outlet(Arc<Mutex<Writer>>);
+pub(crate) struct Outlet(Arc<Mutex<Writer>>);
 
 #[derive(Debug)]
 struct Writer {
@@ -345,7 +344,7 @@ struct Answered {
 
 enum Then {
     Nothing,
-    Feed(Box<super::query::Query>),
+    Feed(Box<super::method::query::Query>),
     Stop,
 }
 

@@ -17,7 +17,7 @@ use tracing::warn;
 use udpchat_api::socket::{Listener, has_listener};
 
 use super::roles::{OWNER_ONLY, Rules};
-use crate::lock::{Lock, LockError};
+use crate::service::lock::{Lock, LockError};
 
 /// The bits of a mode that say who may do what.
 const PERMISSIONS: u32 = 0o777;

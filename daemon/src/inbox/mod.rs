@@ -2,23 +2,17 @@
 //!
 //! Received messages, sent messages and gaps share one sequence of rising ids, and everything that reads it
 //! (unread, history, a follower, a script's cursor) reads "from id N on". The way in is the [`queue`], the
-//! [`writer`] makes it durable, the [`reader`] gives it out. [`schema`] opens, makes and sets aside files. The
-//! [`ledger`] tells the next daemon what was still on its way when this one ended. The [`index`] follows behind, and lets
+//! [`writer`] makes it durable, the [`reader`] gives it out. [`file`] opens, makes and sets aside files. The
+//! [`inflight`] tells the next daemon what was still on its way when this one ended. The [`index`] follows behind, and lets
 //! the reader skip what nobody asked for.
 
 pub(crate) mod address;
-mod append;
-mod checksum;
-pub(crate) mod index;
-pub(crate) mod ledger;
-pub(crate) mod progress;
+pub(crate) mod commit_watch;
+pub(crate) mod file;
+pub(crate) mod inflight;
+pub(crate) mod learned_encodings;
 pub(crate) mod queue;
 pub(crate) mod reader;
-pub(crate) mod recode;
-mod record;
-pub(crate) mod retention;
-pub(crate) mod schema;
-pub(crate) mod speech;
 pub(crate) mod writer;
 
 use std::net::SocketAddr;

@@ -18,8 +18,8 @@ use udpchat_api::{MetricsFormat, metrics};
 use udpchat_config::Settings;
 
 use crate::control;
-use crate::daemon::Daemon;
 use crate::health::Place;
+use crate::state::Daemon;
 
 /// How many connections may be open at once. More of them wait in the kernel, whose queue is bounded too (128, by the
 /// standard library).
@@ -119,6 +119,6 @@ struct Figures {
 impl Figures {
     async fn render(&self, format: MetricsFormat) -> String {
         let _turn = self.turn.lock().await;
-        metrics::of_status(&control::status::call(&self.daemon).await, format)
+        metrics::of_status(&control::method::status::call(&self.daemon).await, format)
     }
 }

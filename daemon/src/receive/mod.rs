@@ -8,17 +8,9 @@
 //! of whose changes `links` tells.
 
 pub(crate) mod access;
-pub(crate) mod groups;
-pub(crate) mod interfaces;
-pub(crate) mod links;
-#[cfg(target_os = "linux")]
-mod linux;
-pub(crate) mod listener;
-mod pace;
-#[cfg(any(not(target_os = "linux"), test))]
-mod portable;
-pub(crate) mod probe;
-pub(crate) mod refused;
+mod coalesce;
+pub(crate) mod denied;
+pub(crate) mod self_test;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,11 +19,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{
+pub(crate) use crate::net::linux::{
     Drops, Receiver, Stop, force_receive_buffer, join, leave, only_joined_groups, prepare, send,
 };
 #[cfg(not(target_os = "linux"))]
-pub(crate) use portable::{
+pub(crate) use crate::net::portable::{
     Drops, Receiver, Stop, force_receive_buffer, join, leave, only_joined_groups, prepare, send,
 };
 
@@ -39,17 +31,17 @@ use crate::clock;
 use crate::health::{Health, Place};
 use crate::inbox::address::normal;
 use crate::inbox::queue::{Intake, Queue};
-use crate::threads;
-use crate::watchdog::Pulse;
+use crate::net::interfaces::OwnAddresses;
+use crate::net::socket::Listener;
+use crate::service::threads;
+use crate::service::watchdog::Pulse;
 use access::Access;
-use interfaces::OwnAddresses;
-use listener::Listener;
-use pace::Pace;
-use probe::{Probes, Watch};
-use refused::Refused;
+use coalesce::Pace;
+use denied::Refused;
+use self_test::{Probes, Watch};
 
 /// The longest datagram there can be, in bytes: IPv6 carries 65,535 less a header of 8.
-const MAX_RECEIVED_BYTES: usize = 65_527;
+pub(crate) const MAX_RECEIVED_BYTES: usize = 65_527;
 
 /// How long a stopping daemon goes on fetching what has already arrived.
 const DRAIN_AT_STOP: Duration = Duration::from_millis(500);
@@ -101,7 +93,7 @@ pub(crate) struct Way {
 }
 
 /// Writes an address as a socket of this family wants it: through a dual-stack socket, IPv4 is IPv6.
-fn as_family_of(local: SocketAddr, to: SocketAddr) -> SocketAddr {
+pub(crate) fn as_family_of(local: SocketAddr, to: SocketAddr) -> SocketAddr {
     match (local, to) {
         (SocketAddr::V6(_), SocketAddr::V4(v4)) => {
             SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port())
@@ -267,7 +259,7 @@ struct Judge<'a> {
     /// The port that they were sent to.
     port: u16,
     access: Arc<access::List>,
-    own: Arc<interfaces::Own>,
+    own: Arc<crate::net::interfaces::Own>,
 }
 
 impl<'a> Judge<'a> {
@@ -305,6 +297,9 @@ impl<'a> Judge<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::net::linux;
+    use crate::net::portable;
     use std::net::UdpSocket;
 
     /// What both platforms must do alike: every length, empty ones too, in order, with the sender's address.

@@ -15,10 +15,10 @@ use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::clock;
-use crate::daemon::Daemon;
 use crate::inbox::queue::{NotSent, SentItem, reason};
 use crate::inbox::{Body, RECORD_WAIT, SentDetail, Stored};
 use crate::receive::{self, Way};
+use crate::state::Daemon;
 use target::Target;
 
 /// How long a message may wait for room in the kernel's send buffer.

@@ -9,9 +9,9 @@ use udpchat_api::{EncodingBy, ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LI
 use udpchat_config::Encoding;
 
 use super::escape::{self, Piece};
-use crate::daemon::Daemon;
+use crate::encoding::{NotEncodable, encode};
 use crate::inbox::SentEncoding;
-use crate::text::{NotEncodable, encode};
+use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
 const MIN_SPLIT_BYTES: usize = 16;

@@ -10,12 +10,12 @@ use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{DEFAULT_PORT, PeerAddress};
 
-use crate::daemon::Daemon;
 use crate::inbox::Body;
 use crate::inbox::address::normal;
-use crate::receive::groups;
-use crate::receive::interfaces::Interfaces;
-use crate::receive::listener::Listener;
+use crate::net::interfaces::Interfaces;
+use crate::net::multicast;
+use crate::net::socket::Listener;
+use crate::state::Daemon;
 
 /// How long a host's name may take to resolve.
 const RESOLVE_WAIT: Duration = Duration::from_secs(5);
@@ -147,7 +147,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
 /// Finds the interface named behind an address.
 fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObject> {
     let interfaces = Interfaces::now().map(|found| found.list).unwrap_or_default();
-    let Some(interface) = groups::find(name, &interfaces).map(|interface| interface.index) else {
+    let Some(interface) = multicast::find(name, &interfaces).map(|interface| interface.index) else {
         let text = format!("this machine has no interface `{name}`");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint("`ip link` lists them"));
     };

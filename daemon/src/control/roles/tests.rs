@@ -1,4 +1,4 @@
-use super::*;
+use crate::control::roles::*;
 
 /// The groups that exist.
 fn find(name: &str) -> Result<Option<u32>, String> {

@@ -1,5 +1,5 @@
-use super::*;
 use crate::inbox::SentDetail;
+use crate::inbox::queue::*;
 
 const PEER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 5);
 

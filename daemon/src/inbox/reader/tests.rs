@@ -1,12 +1,12 @@
-use super::*;
 use crate::inbox::Kind;
+use crate::inbox::reader::*;
 
 const ENTRIES: u64 = 5_000;
 
 /// An inbox whose oldest 100 entries are gone; every seventh entry is a gap, every fifth of the others was sent.
 fn inbox() -> (tempfile::TempDir, Reader) {
     let folder = tempfile::tempdir().unwrap();
-    let mut connection = schema::open(folder.path()).unwrap().connection;
+    let mut connection = file::open(folder.path()).unwrap().connection;
     let transaction = connection.transaction().unwrap();
     for id in 101..=ENTRIES {
         let kind = kind_of(id);
@@ -125,7 +125,7 @@ fn what_is_not_published_is_not_seen() {
 #[test]
 fn an_empty_inbox_has_nothing_to_read() {
     let folder = tempfile::tempdir().unwrap();
-    drop(schema::open(folder.path()).unwrap());
+    drop(file::open(folder.path()).unwrap());
     let reader = Reader::new(folder.path());
     assert_eq!(reader.bounds().unwrap().entries(), 0);
     assert_eq!(reader.unread(0).unwrap(), 0);
@@ -136,7 +136,7 @@ fn an_empty_inbox_has_nothing_to_read() {
 #[test]
 fn a_peer_is_found_that_was_not_heard_for_long() {
     let folder = tempfile::tempdir().unwrap();
-    let mut connection = schema::open(folder.path()).unwrap().connection;
+    let mut connection = file::open(folder.path()).unwrap().connection;
     let transaction = connection.transaction().unwrap();
     let newest = PEERS_WINDOW_IDS + 3_000;
     for id in 1..=newest {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::tests::open_with;
-use super::*;
 use crate::inbox::queue::SentItem;
+use crate::inbox::writer::*;
 use crate::inbox::{GapReason, SentDetail};
 
 /// What happens to a daemon.
@@ -315,7 +315,7 @@ fn a_log_that_is_not_the_one_of_the_ledger_loses_nothing() {
     world.take(&Step::Store);
     world.take(&Step::Batch { messages: 2, unwanted: 0 });
     for suffix in ["", "-wal", "-shm"] {
-        fs::remove_file(folder.path().join(format!("{}{suffix}", schema::FILE_NAME))).unwrap();
+        fs::remove_file(folder.path().join(format!("{}{suffix}", file::FILE_NAME))).unwrap();
     }
     assert_eq!(begin(folder.path()).2, 0);
 }
@@ -326,7 +326,7 @@ fn a_log_that_was_replaced_while_running_is_known_by_its_own_end() {
     let mut world = World::begin(folder.path());
     world.take(&Step::Batch { messages: 3, unwanted: 0 });
     world.take(&Step::Store);
-    fs::write(folder.path().join(schema::FILE_NAME), [7; 100_000]).unwrap();
+    fs::write(folder.path().join(file::FILE_NAME), [7; 100_000]).unwrap();
     world.writer.reopen().unwrap();
     world.take(&Step::Batch { messages: 2, unwanted: 0 });
     assert_eq!(begin(folder.path()).2, 2);

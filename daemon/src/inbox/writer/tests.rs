@@ -1,10 +1,10 @@
 use std::net::SocketAddr;
 
-use super::*;
 use crate::inbox::Body;
+use crate::inbox::file::FILE_NAME;
 use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem};
 use crate::inbox::reader::Range;
-use crate::inbox::schema::FILE_NAME;
+use crate::inbox::writer::*;
 
 fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, Follower) {
     let (writer, queue, progress, _ledger) = open_with(data_dir, Ledger::default);

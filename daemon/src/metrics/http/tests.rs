@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
-use super::*;
+use crate::metrics::http::*;
 
 /// Lets time stand still while anything else can happen.
 fn on_a_clock_of_its_own<T>(test: impl Future<Output = T>) -> T {

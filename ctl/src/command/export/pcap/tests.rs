@@ -1,6 +1,6 @@
 //! The bytes of captures, checked by the text of the standards and not by the code that wrote them.
 
-use super::*;
+use crate::command::export::pcap::*;
 use udpchat_api::{EncodingBy, Gap, Raw};
 
 fn message(direction: Direction, peer: &str, local: Option<&str>, payload: &[u8]) -> Message {

@@ -1,0 +1,128 @@
+//! Which part of the screen shows what: as much as there is room for.
+
+use ratatui::layout::Rect;
+
+use crate::command::chat::model::Pane;
+
+/// From so many columns on, the peers are listed beside the conversation.
+const PEERS_FROM_COLUMNS: u16 = 60;
+/// From so many columns on, each message has its time before it.
+const TIMES_FROM_COLUMNS: u16 = 40;
+/// What stands before a message: `14:03 < `, or without the time `< `.
+const WIDE_MARGIN: u16 = 8;
+const NARROW_MARGIN: u16 = 2;
+/// What stands before the input: `> `.
+pub(super) const PROMPT_COLUMNS: u16 = 2;
+/// The most rows that the input takes, as far as it leaves two thirds to the others.
+const MAX_INPUT_ROWS: u16 = 8;
+
+/// The parts of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::command::chat) struct Areas {
+    pub(in crate::command::chat) whole: Rect,
+    pub(in crate::command::chat) peers: Option<Rect>,
+    pub(super) header: Option<Rect>,
+    pub(super) conversation: Rect,
+    pub(super) status: Option<Rect>,
+    pub(super) input: Rect,
+    pub(super) footer: Option<Rect>,
+}
+
+impl Areas {
+    /// Returns how many columns the input has on a screen, so that its rows can be counted.
+    pub(in crate::command::chat) fn input_columns(whole: Rect) -> usize {
+        let (_, main) = columns(whole);
+        usize::from(main.width.saturating_sub(PROMPT_COLUMNS)).max(1)
+    }
+
+    /// Divides a screen, with so many rows of input wanted.
+    pub(in crate::command::chat) fn of(whole: Rect, input_rows: usize) -> Self {
+        let (peers, main) = columns(whole);
+        let height = main.height;
+        let header_rows = u16::from(height >= 5);
+        let status_rows = u16::from(height >= 4);
+        let footer_rows = u16::from(height >= 10);
+        let most_input = (height / 3).clamp(1, MAX_INPUT_ROWS);
+        let input_rows = u16::try_from(input_rows).unwrap_or(u16::MAX).clamp(1, most_input).min(height);
+        let fixed = header_rows + status_rows + footer_rows + input_rows;
+        let mut y = main.y;
+        let mut take = |rows: u16| {
+            let area = Rect { y, height: rows, ..main };
+            y += rows;
+            area
+        };
+        let header = take(header_rows);
+        let conversation = take(height.saturating_sub(fixed));
+        let (status, input, footer) = (take(status_rows), take(input_rows), take(footer_rows));
+        let some = |area: Rect| (area.height > 0).then_some(area);
+        Self {
+            whole,
+            peers,
+            header: some(header),
+            conversation,
+            status: some(status),
+            input,
+            footer: some(footer),
+        }
+    }
+
+    /// Returns the size that the conversation has for text.
+    pub(in crate::command::chat) fn pane(&self) -> Pane {
+        let columns = self.conversation.width.saturating_sub(margin(self.conversation.width));
+        Pane { columns: usize::from(columns).max(1), rows: self.conversation.height.into() }
+    }
+}
+
+/// Returns how many columns stand before a message.
+pub(super) fn margin(width: u16) -> u16 {
+    if has_times(width) { WIDE_MARGIN } else { NARROW_MARGIN.min(width.saturating_sub(2)) }
+}
+
+/// Tells whether there is room for the times of messages.
+pub(super) fn has_times(width: u16) -> bool {
+    width >= TIMES_FROM_COLUMNS
+}
+
+/// Divides a screen into the list of peers, where there is room, and the rest.
+fn columns(whole: Rect) -> (Option<Rect>, Rect) {
+    if whole.width < PEERS_FROM_COLUMNS || whole.height < 4 {
+        return (None, whole);
+    }
+    let width = (whole.width / 4).clamp(16, 32);
+    let peers = Rect { width, ..whole };
+    // A column for the line between, one for air.
+    let taken = width + 2;
+    (Some(peers), Rect { x: whole.x + taken, width: whole.width - taken, ..whole })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_lie_beside_each_other_on_every_screen() {
+        for width in 0..130 {
+            for height in 0..40 {
+                for input_rows in [1, 3, 50] {
+                    let whole = Rect { x: 0, y: 0, width, height };
+                    let areas = Areas::of(whole, input_rows);
+                    let parts = [
+                        areas.header,
+                        Some(areas.conversation),
+                        areas.status,
+                        Some(areas.input),
+                        areas.footer,
+                    ];
+                    let rows: u16 = parts.iter().flatten().map(|part| part.height).sum();
+                    assert_eq!(rows, height, "{areas:?}");
+                    assert!(
+                        parts.iter().flatten().all(|part| whole.intersection(*part) == *part),
+                        "{areas:?}"
+                    );
+                    assert!(height == 0 || areas.input.height > 0);
+                    assert!(areas.pane().columns >= 1);
+                }
+            }
+        }
+    }
+}

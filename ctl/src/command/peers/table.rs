@@ -1,0 +1,255 @@
+//! The table of peers: whole for other programs, and for people as wide as their terminal.
+
+use std::cmp::Reverse;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use udpchat_api::call::Peer;
+use udpchat_api::safe;
+
+use crate::output::{chosen_by, grouped, local_time};
+
+/// What stands between two columns, in characters.
+const GAP: u16 = 2;
+
+/// To how many columns long names are cut before a column is left out for them.
+const SHORT_NAME: u16 = 16;
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Name,
+    Address,
+    Encoding,
+    By,
+    LastHeard,
+    Messages,
+    Unread,
+}
+
+impl Column {
+    const ALL: [Self; 7] =
+        [Self::Name, Self::Address, Self::Encoding, Self::By, Self::LastHeard, Self::Messages, Self::Unread];
+
+    /// Those that a narrow terminal does without, the first one first.
+    const LESS_NEEDED: [Self; 3] = [Self::Messages, Self::By, Self::Encoding];
+
+    fn header(self) -> &'static str {
+        match self {
+            Self::Name => "NAME",
+            Self::Address => "ADDRESS",
+            Self::Encoding => "ENCODING",
+            Self::By => "BY",
+            Self::LastHeard => "LAST HEARD",
+            Self::Messages => "MESSAGES",
+            Self::Unread => "UNREAD",
+        }
+    }
+
+    fn cell(self, peer: &Peer, when: impl Fn(Timestamp) -> String) -> String {
+        match self {
+            Self::Name => peer.name.as_deref().map_or("-".to_owned(), text),
+            Self::Address => text(&peer.address),
+            Self::Encoding => text(&peer.encoding),
+            Self::By => chosen_by(peer.encoding_by).to_owned(),
+            Self::LastHeard => peer.last_heard.map_or("-".to_owned(), when),
+            Self::Messages => grouped(peer.messages),
+            Self::Unread => grouped(peer.unread),
+        }
+    }
+
+    fn alignment(self) -> CellAlignment {
+        match self {
+            Self::Messages | Self::Unread => CellAlignment::Right,
+            _ => CellAlignment::Left,
+        }
+    }
+}
+
+/// Renders the peers for other programs: every column, whole, with times that can be sorted; last heard first.
+pub(crate) fn table(peers: &[Peer], zone: &TimeZone) -> String {
+    let mut table = table_of(&Column::ALL, peers, |at| local_time(at, zone));
+    lines(table.set_content_arrangement(ContentArrangement::Disabled))
+}
+
+/// Renders the peers for a terminal of so many columns: how long ago each was heard; last heard first. What does not fit
+/// goes: columns that are less needed, then the ends of long names, at last those of addresses.
+pub(crate) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone, width: u16) -> String {
+    let when = |at| ago(at, now, zone);
+    let mut columns = Column::ALL.to_vec();
+    let mut table = table_of(&columns, peers, when);
+    for column in Column::LESS_NEEDED {
+        if fits(&table, width, SHORT_NAME) {
+            break;
+        }
+        columns.retain(|kept| *kept != column);
+        table = table_of(&columns, peers, when);
+    }
+    if fits(&table, width, u16::MAX) {
+        return lines(table.set_content_arrangement(ContentArrangement::Disabled));
+    }
+    let only_names = fits(&table, width, SHORT_NAME);
+    for (column, kind) in table.column_iter_mut().zip(columns) {
+        let is_cut = kind == Column::Name || (kind == Column::Address && !only_names);
+        if !is_cut {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    // The last column's gap is not seen.
+    lines(table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_add(GAP)))
+}
+
+fn table_of(columns: &[Column], peers: &[Peer], when: impl Fn(Timestamp) -> String + Copy) -> Table {
+    let mut sorted: Vec<&Peer> = peers.iter().collect();
+    sorted.sort_by_key(|peer| Reverse(peer.last_heard));
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_truncation_indicator("…");
+    table.set_header(columns.iter().map(|column| column.header()).collect::<Vec<_>>());
+    for peer in sorted {
+        let mut row = Row::from(columns.iter().map(|column| column.cell(peer, when)).collect::<Vec<_>>());
+        table.add_row(row.max_height(1).clone());
+    }
+    for (column, kind) in table.column_iter_mut().zip(columns) {
+        column.set_padding((0, GAP)).set_cell_alignment(kind.alignment());
+    }
+    table
+}
+
+/// Tells whether a table is no wider than a terminal, if names are cut to so many columns.
+fn fits(table: &Table, width: u16, name_width: u16) -> bool {
+    let mut widths = table.column_max_content_widths();
+    if let Some(name) = widths.first_mut() {
+        *name = (*name).min(name_width);
+    }
+    let gaps = usize::from(GAP) * widths.len().saturating_sub(1);
+    widths.into_iter().map(usize::from).sum::<usize>() + gaps <= usize::from(width)
+}
+
+fn lines(table: &Table) -> String {
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn text(text: &str) -> String {
+    if text.is_empty() { "-".to_owned() } else { safe::one_line(text).into_owned() }
+}
+
+/// Says how long ago a time is, in its largest unit; a day from a month on, and a time that is still to come.
+fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    match now.duration_since(at).as_secs() {
+        seconds if now < at => {
+            // A peer's message may be a moment ahead of the clock as it was read here.
+            if seconds > -MINUTE { "0s ago".to_owned() } else { local_time(at, zone) }
+        }
+        seconds @ 0..MINUTE => format!("{seconds}s ago"),
+        seconds @ MINUTE..HOUR => format!("{}m ago", seconds / MINUTE),
+        seconds @ HOUR..DAY => format!("{}h ago", seconds / HOUR),
+        seconds if seconds < 30 * DAY => format!("{}d ago", seconds / DAY),
+        _ => at.to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_api::EncodingBy;
+
+    fn peer(name: Option<&str>, address: &str, last_heard: Option<&str>) -> Peer {
+        Peer {
+            name: name.map(str::to_owned),
+            address: address.to_owned(),
+            encoding: "gbk".to_owned(),
+            encoding_by: EncodingBy::Configured,
+            last_heard: last_heard.map(|at| at.parse().unwrap()),
+            last_id: None,
+            messages: 1_234,
+            unread: 0,
+        }
+    }
+
+    fn peers() -> [Peer; 4] {
+        [
+            peer(Some("silent"), "10.0.0.1", None),
+            peer(Some("小明"), "192.168.43.159:8080", Some("2026-11-22T14:03:05Z")),
+            peer(None, "[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535", Some("2026-11-22T14:05:00Z")),
+            peer(Some("a-rather-long-name-of-a-peer"), "10.0.0.2:7788", Some("2026-09-01T00:00:00Z")),
+        ]
+    }
+
+    fn for_terminal(width: u16) -> String {
+        let now = "2026-11-22T14:05:30Z".parse().unwrap();
+        table_for_terminal(&peers(), now, &TimeZone::UTC, width)
+    }
+
+    #[test]
+    fn columns_are_aligned_also_below_wide_characters() {
+        let expected = "\
+NAME    ADDRESS              ENCODING  BY          LAST HEARD           MESSAGES  UNREAD
+小明    192.168.43.159:8080  gbk       configured  2026-11-22 14:03:05     1,234       0
+silent  10.0.0.1             gbk       configured  -                       1,234       0
+";
+        assert_eq!(table(&peers()[..2], &TimeZone::UTC), expected);
+        assert_eq!(table(&[], &TimeZone::UTC).lines().count(), 1);
+    }
+
+    #[test]
+    fn a_terminal_is_told_how_long_ago_and_loses_what_it_needs_least() {
+        let wide = for_terminal(200);
+        let heard: Vec<_> = wide.lines().map(|line| line.split("configured").nth(1)).collect();
+        let expected = [
+            None,
+            Some("  30s ago        1,234       0"),
+            Some("  2m ago         1,234       0"),
+            Some("  2026-09-01     1,234       0"),
+            Some("  -              1,234       0"),
+        ];
+        assert_eq!(heard, expected, "{wide}");
+        for width in [120, 100, 94, 80, 60, 50] {
+            for line in for_terminal(width).lines() {
+                let columns: usize = line.chars().map(|c| if c > '\u{2e80}' { 2 } else { 1 }).sum();
+                assert!(columns <= usize::from(width), "{width}: {line}");
+            }
+        }
+        let usual = for_terminal(94);
+        assert!(usual.contains("[2001:db8:85a3:8d3:1319:8a2e:370:7348]:65535  gbk"), "{usual}");
+        assert!(usual.contains("a-rather-long") && usual.contains('…') && !usual.contains("BY"), "{usual}");
+        let narrow = for_terminal(60);
+        assert!(
+            narrow.starts_with("NAME") && narrow.contains('…') && !narrow.contains("MESSAGES"),
+            "{narrow}"
+        );
+        assert!(narrow.contains("UNREAD") && narrow.contains("30s ago"), "{narrow}");
+        assert_eq!(narrow.lines().count(), 5, "{narrow}");
+    }
+
+    #[test]
+    fn a_time_is_told_in_its_largest_unit() {
+        let at = "2026-11-22T14:00:00Z".parse::<Timestamp>().unwrap();
+        for (seconds, expected) in [
+            (0, "0s ago"),
+            (59, "59s ago"),
+            (60, "1m ago"),
+            (3_599, "59m ago"),
+            (3_600, "1h ago"),
+            (86_400, "1d ago"),
+            (29 * 86_400, "29d ago"),
+            (30 * 86_400, "2026-11-22"),
+            (-1, "0s ago"),
+            (-3_600, "2026-11-22 14:00:00"),
+        ] {
+            let now = at + jiff::SignedDuration::from_secs(seconds);
+            assert_eq!(ago(at, now, &TimeZone::UTC), expected, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn cells_are_safe() {
+        let shown = table(&[peer(Some("a\u{1b}[2J\nb"), "x\u{9b}", None)], &TimeZone::UTC);
+        assert_eq!(shown.lines().count(), 2);
+        assert!(!shown.replace('\n', "").contains(safe::is_unsafe));
+    }
+}

@@ -1,0 +1,134 @@
+//! `recode`: repairs how stored messages are read, step by step, however many they are.
+
+pub(crate) mod args;
+pub(crate) mod render;
+
+use udpchat_api::Client;
+use udpchat_api::call::{DirectionFilter, RecodeAnswer, RecodeParams, StatusParams};
+
+use super::Context;
+use super::filter::Filter;
+use super::pages::{Span, span};
+use crate::cli::{Ids, RecodeArgs};
+use crate::error::{CtlError, Exit, Result};
+use crate::output::{Output, Progress, Reached, RecodeReport, counted};
+
+/// How many examples of a dry run are shown.
+const MAX_EXAMPLES: usize = 5;
+
+/// Runs `recode`.
+pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<()> {
+    if !arguments.says_which() {
+        return Err(CtlError::usage("nothing says which messages to recode")
+            .hint("give ids, or a filter such as `--from PEER`; `--all` means all of them"));
+    }
+    let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
+    // What was sent is known to have been sent in its encoding, unless somebody points at it.
+    let direction = if arguments.ids.is_empty() { DirectionFilter::In } else { DirectionFilter::Both };
+    filter.direction.get_or_insert(direction);
+    let mut client = context.connect().await?;
+    let spans = spans(&mut client, arguments, &filter).await?;
+    let report = RecodeReport::new(&arguments.encoding, arguments.dry_run);
+    let progress = Progress::begin(context.output.is_watched(), "message");
+    let mut recode = Recode { client, params: params(arguments, filter), report, progress };
+    for part in spans {
+        recode.span(part).await?;
+    }
+    recode.conclude(context.output)
+}
+
+/// Returns the ids to look at.
+async fn spans(client: &mut Client, arguments: &RecodeArgs, filter: &Filter) -> Result<Vec<Span>> {
+    if arguments.ids.is_empty() {
+        let inbox = client.call(&StatusParams {}).await?.inbox;
+        return Ok(vec![span(client, filter, arguments.filter.number, &inbox).await?]);
+    }
+    let of_ids = |ids: &Ids| Span { after: ids.first - 1, last: ids.last };
+    Ok(arguments.ids.iter().map(of_ids).collect())
+}
+
+fn params(arguments: &RecodeArgs, filter: Filter) -> RecodeParams {
+    let Filter { from, direction, since, until, grep } = filter;
+    RecodeParams {
+        encoding: arguments.encoding.clone(),
+        after: None,
+        before: None,
+        from,
+        direction,
+        since,
+        until,
+        grep,
+        remember: arguments.remember,
+        dry_run: arguments.dry_run,
+    }
+}
+
+struct Recode {
+    client: Client,
+    params: RecodeParams,
+    report: RecodeReport,
+    progress: Progress,
+}
+
+impl Recode {
+    /// Goes through a span of ids, one bounded step after the other.
+    async fn span(&mut self, span: Span) -> Result<()> {
+        let matched_before = self.report.matched;
+        let mut after = span.after;
+        while after < span.last {
+            let before = span.last.saturating_add(1);
+            let step = RecodeParams { after: Some(after), before: Some(before), ..self.params.clone() };
+            let answer = self.client.call(&step).await.map_err(|error| self.incomplete(error.into()))?;
+            let (next, more) = (answer.next, answer.more);
+            self.add(answer);
+            let looked_at = Some((next.saturating_sub(span.after), span.ids()));
+            self.progress.show(&Reached { done: self.report.recoded, total: None, looked_at });
+            if !more {
+                break;
+            }
+            if next <= after {
+                let stuck = CtlError::failed(format!("the daemon does not get beyond entry #{after}"));
+                return Err(self.incomplete(stuck));
+            }
+            after = next;
+        }
+        if span.ids() == 1 && self.params.from.is_none() && self.report.matched == matched_before {
+            self.report.missing.push(span.last);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, answer: RecodeAnswer) {
+        let report = &mut self.report;
+        report.matched += answer.matched;
+        report.recoded += answer.recoded;
+        report.remembered += answer.remembered;
+        let room = MAX_EXAMPLES.saturating_sub(report.examples.len());
+        report.examples.extend(answer.examples.into_iter().take(room));
+    }
+
+    /// Says how far it came, where it did not come to the end.
+    fn incomplete(&self, error: CtlError) -> CtlError {
+        match self.report.recoded {
+            0 => error,
+            recoded => error.within(format!("recoding ended after {}", counted(recoded, "message"))),
+        }
+    }
+
+    fn conclude(self, output: &mut Output) -> Result<()> {
+        let Self { report, progress, .. } = self;
+        drop(progress);
+        // That an id is none says enough.
+        if report.missing.is_empty() || report.matched > 0 || output.is_json() {
+            output.recoded(&report)?;
+        }
+        output.flush()?;
+        match report.missing.as_slice() {
+            [] => Ok(()),
+            [id, ..] => {
+                Err(CtlError::new(Exit::Failed, "no_such_entry", format!("there is no message #{id}"))
+                    .hint("`udpchatctl inbox -n 20` lists entries with their ids"))
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The daemon's state in one line, for `status --watch` into a pipe or a file.
+
+use jiff::tz::TimeZone;
+use udpchat_api::call::{State, Status};
+use udpchat_api::safe;
+
+use crate::command::status::watch::Rates;
+use crate::output::style::{ALERT, ERROR, Palette};
+use crate::output::{grouped, local_time};
+
+/// Renders the state as one line: time, state, counters, each with its growth a second where that is known.
+pub(crate) fn as_line(status: &Status, rates: Option<&Rates>, zone: &TimeZone, palette: Palette) -> String {
+    let state = match status.state {
+        State::Ok => "ok".to_owned(),
+        State::Degraded => palette.paint(ERROR, "degraded"),
+    };
+    let growth =
+        |of: fn(&Rates) -> u64| rates.map(|rates| format!(" +{}/s", grouped(of(rates)))).unwrap_or_default();
+    let dropped = match status.kernel_drops + status.dropped.queue_full + status.dropped.denied {
+        0 => "0".to_owned(),
+        dropped => palette.paint(ALERT, &grouped(dropped)),
+    };
+    let problems: String =
+        status.problems.iter().map(|problem| format!("  problem: {}", safe::one_line(problem))).collect();
+    format!(
+        "{}  {state}  received {}{}  stored {}{}  queued {}  dropped {dropped}  unread {}{}\n",
+        local_time(status.at, zone),
+        grouped(status.received.datagrams),
+        growth(|rates| rates.received),
+        grouped(status.stored),
+        growth(|rates| rates.stored),
+        grouped(status.queued),
+        grouped(status.inbox.unread),
+        palette.paint(ALERT, &problems),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        serde_json::from_value(serde_json::json!({
+            "at": "2026-11-22T13:02:10Z", "version": "0.1.0", "pid": 1, "started": "2026-11-22T10:00:00Z",
+            "state": "degraded", "problems": ["the disk\u{1b} is full"], "listen": [], "socket": "", "data_dir": "",
+            "receive_buffer": { "asked": 1, "granted": 1 }, "received": { "datagrams": 1_234, "bytes": 5 },
+            "stored": 1_230, "queued": 0, "kernel_drops": 7, "dropped": { "denied": 3, "queue_full": 1 },
+            "sent": { "datagrams": 1, "failed": 0 },
+            "inbox": { "entries": 1, "oldest_id": 1, "newest_id": 1, "bytes": 1, "unread": 5 },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_line_tells_the_counters_and_their_growth_and_what_is_wrong() {
+        let line = |rates: Option<&Rates>| as_line(&status(), rates, &TimeZone::UTC, Palette::new(false));
+        let expected = "2026-11-22 13:02:10  degraded  received 1,234  stored 1,230  queued 0  dropped 11  unread 5  \
+                        problem: the disk\\u{1b} is full\n";
+        assert_eq!(line(None), expected);
+        let rates = Rates { received: 1_000, bytes: 0, stored: 999, sent: 0 };
+        assert!(line(Some(&rates)).contains("received 1,234 +1,000/s  stored 1,230 +999/s  queued"));
+    }
+}

@@ -1,0 +1,279 @@
+//! Every state of the screen, as text.
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::{Buffer, Cell};
+
+use super::super::model::tests::Story;
+use crate::command::status::watch::view::*;
+
+/// Draws on a screen of a size, as the terminal would hold it.
+fn drawn(model: &Model, width: u16, height: u16, colour: bool) -> Buffer {
+    let look = Look { colour, zone: TimeZone::UTC };
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| draw(frame, model, &look)).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// The lines of a screen, without the blanks at their ends.
+fn screen(model: &Model, width: u16, height: u16) -> String {
+    let buffer = drawn(model, width, height, true);
+    let lines = buffer.content().chunks(usize::from(width)).map(|cells| {
+        let (mut line, mut hidden) = (String::new(), 0);
+        for symbol in cells.iter().map(Cell::symbol) {
+            // Behind a wide character lies a cell that does not show.
+            if hidden == 0 {
+                line.push_str(symbol);
+                hidden = Span::raw(symbol).width();
+            }
+            hidden = hidden.saturating_sub(1);
+        }
+        line.trim_end().to_owned() + "\n"
+    });
+    lines.collect()
+}
+
+/// Two minutes of traffic that rises and falls, from two peers.
+fn busy() -> Story {
+    let mut story = Story::begin();
+    for second in 0..120_u64 {
+        let wave = 40 * (30 - second.abs_diff(60).min(30));
+        story.goes_on(&[("10.0.0.7:40001", 60 + wave), ("张三@192.168.43.159:8080", 9)], |_| {});
+    }
+    story
+}
+
+#[test]
+fn a_busy_daemon() {
+    let expected = "\
+udpchatd ok  up 3h 2m  [::]:7788                                        13:02:10
+
+received  69/s   6.7 KiB/s   peak 1,269/s   45,280 in all
+              ▁▂▃▄▅▆█▆▅▄▃▂▁
+      ▁▂▃▄▅▆▇███████████████▇▆▅▄▃▂▁
+▃▄▅▆▇███████████████████████████████▇▆▅▄▃▂▁
+████████████████████████████████████████████▇▆▅▄▃▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁
+stored    69/s   peak 1,269/s   45,278 in all
+              ▁▂▃▄▅▆█▆▅▄▃▂▁
+      ▁▂▃▄▅▆▇███████████████▇▆▅▄▃▂▁
+▃▄▅▆▇███████████████████████████████▇▆▅▄▃▂▁
+████████████████████████████████████████████▇▆▅▄▃▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁
+
+lost      kernel 0   queue full 0   denied 2   log lines 0
+waiting   0 queued   queue 0 B of 16.0 MiB   index 0 behind
+          write-ahead log 4.0 MiB
+inbox     45,281 entries   4.3 MiB of 4.0 GiB   5 unread   3 sent
+
+senders of the last 10 s
+      60/s  87 %  ■■■■■■■■■   10.0.0.7:40001
+     9.0/s  13 %  ■■          张三  192.168.43.159:8080
+
+
+q ends   every 1s
+";
+    assert_eq!(screen(&busy().model, 80, 24), expected);
+}
+
+#[test]
+fn a_narrow_and_low_screen() {
+    let expected = "\
+udpchatd ok  up 3h 2m  [::]:7788
+received  69/s   6.7 KiB/s   peak 469/s
+█▆▅▃▂▁
+██████▇▆▅▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂
+stored    69/s   peak 469/s
+█▆▅▃▂▁
+██████▇▆▅▃▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂
+lost      kernel 0   queue full 0
+          denied 2   log lines 0
+waiting   0 queued
+          queue 0 B of 16.0 MiB
+          index 0 behind
+          write-ahead log 4.0 MiB
+inbox     45,281 entries
+          4.3 MiB of 4.0 GiB   5 unread
+          3 sent
+senders of the last 10 s
+      60/s  87 %  10.0.0.7:40001
+     9.0/s  13 %  张三  192.168.43.159:8
+q ends   every 1s
+";
+    assert_eq!(screen(&busy().model, 40, 20), expected);
+}
+
+#[test]
+fn a_tiny_screen() {
+    let expected = "\
+udpchatd ok  up 3h 2
+lost      kernel 0
+          queue full
+          denied 2
+          log lines
+";
+    assert_eq!(screen(&busy().model, 20, 5), expected);
+}
+
+#[test]
+fn nothing_has_happened_yet() {
+    let expected = "\
+udpchatd ok  up 3h 2m  [::]:7788                                        13:02:10
+
+received  -/s   peak 0/s   1,000 in all
+
+
+
+
+stored    -/s   peak 0/s   998 in all
+
+
+
+
+
+lost      kernel 0   queue full 0   denied 2   log lines 0
+waiting   0 queued   queue 0 B of 16.0 MiB   index 0 behind
+          write-ahead log 4.0 MiB
+inbox     1,001 entries   4.3 MiB of 4.0 GiB   5 unread   3 sent
+
+senders of the last 10 s
+  nobody
+
+
+
+q ends   every 1s
+";
+    assert_eq!(screen(&Story::begin().model, 80, 24), expected);
+}
+
+/// A daemon that loses messages, with more problems than fit.
+fn in_trouble() -> Story {
+    let mut story = busy();
+    story.goes_on(&[("10.0.0.7:40001", 50_000)], |next| {
+        next.state = State::Degraded;
+        next.problems = (1..=5).map(|number| format!("problem \u{1b}[31m {number}")).collect();
+        (next.kernel_drops, next.dropped.queue_full, next.log_lines_lost) = (37, 4_000, 12);
+        (next.queued, next.queue.bytes, next.index.behind, next.sent.failed) = (65_000, 16_000_000, 9_216, 2);
+    });
+    story
+}
+
+#[test]
+fn a_daemon_that_loses_messages() {
+    let expected = "\
+udpchatd degraded  up 3h 2m  [::]:7788                                  13:02:10
+problem \\u{1b}[31m 1
+problem \\u{1b}[31m 2
+problem \\u{1b}[31m 3
+and 2 more: see `udpchatctl status`
+received  50,000/s   4.8 MiB/s   peak 50,000/s   95,280 in all
+                                                                               █
+                                                                               █
+                                                                               █
+stored    50,000/s   peak 50,000/s   95,278 in all
+                                                                               █
+                                                                               █
+                                                                               █
+lost      kernel 37 +37   queue full 4,000 +4,000   denied 2   log lines 12 +12
+waiting   65,000 queued   queue 15.3 MiB of 16.0 MiB   index 9,216 behind
+          write-ahead log 4.0 MiB
+inbox     95,281 entries   4.3 MiB of 4.0 GiB   5 unread   3 sent   2 not sent
+senders of the last 10 s
+   5,054/s 100 %  ■■■■■■■■■■  10.0.0.7:40001
+     8.1/s   0 %              张三  192.168.43.159:8080
+
+
+
+q ends   every 1s
+";
+    assert_eq!(screen(&in_trouble().model, 80, 24), expected);
+}
+
+#[test]
+fn a_daemon_that_is_gone_and_one_that_came_back() {
+    let mut story = busy();
+    for _ in 0..20 {
+        story.breaks_off("no daemon was found");
+    }
+    let expected = "\
+udpchatd gone  up 3h 2m  [::]:7788                                      13:02:10
+no daemon was found; what is shown is from before; trying again
+received  -/s   peak 1,269/s   45,280 in all
+█▇▆▆▅▅▄▄▃▃▂▂▁▁
+████████████████▇▇▆▆▅▅▄▄▃▃▂▂▁▁
+stored    -/s   peak 1,269/s   45,278 in all
+█▇▆▆▅▅▄▄▃▃▂▂▁▁
+████████████████▇▇▆▆▅▅▄▄▃▃▂▂▁▁
+lost      kernel 0   queue full 0   denied 2   log lines 0
+waiting   0 queued   queue 0 B of 16.0 MiB   index 0 behind
+          write-ahead log 4.0 MiB
+inbox     45,281 entries   4.3 MiB of 4.0 GiB   5 unread   3 sent
+senders of the last 10 s
+
+
+q ends   every 1s
+";
+    assert_eq!(screen(&story.model, 80, 16), expected);
+    story.goes_on(&[("10.0.0.7:40001", 60)], |next| next.pid += 1);
+    let back = screen(&story.model, 80, 16);
+    assert!(back.starts_with("udpchatd ok  up 3h 2m"), "{back}");
+    assert!(back.contains("\nthe daemon was started anew meanwhile, its counters too\n"), "{back}");
+}
+
+#[test]
+fn a_daemon_that_hangs_and_one_that_knows_no_senders() {
+    let mut story = busy();
+    story.model.tick(std::time::Duration::from_secs(130));
+    story.model.talkers = None;
+    let shown = screen(&story.model, 80, 24);
+    assert!(shown.starts_with("udpchatd silent"), "{shown}");
+    assert!(shown.contains("\nno answer for 10 s; what is shown is from before\n"), "{shown}");
+    assert!(shown.contains("\nthis daemon does not tell who sends\n"), "{shown}");
+}
+
+/// The colours of the characters of a screen.
+fn colours(buffer: &Buffer) -> Vec<Color> {
+    let mut colours: Vec<Color> = buffer.content().iter().map(|cell| cell.fg).collect();
+    colours.sort_unstable_by_key(ToString::to_string);
+    colours.dedup();
+    colours
+}
+
+#[test]
+fn a_growing_loss_stands_out_with_and_without_colour() {
+    for colour in [true, false] {
+        let buffer = drawn(&in_trouble().model, 80, 24, colour);
+        let text: String = buffer.content().iter().map(Cell::symbol).collect();
+        let at = text.chars().take_while(|character| *character != '+').count();
+        let cell = &buffer.content()[at];
+        assert!(cell.modifier.contains(Modifier::REVERSED | Modifier::BOLD), "{cell:?}");
+        assert_eq!(cell.fg, if colour { Color::Red } else { Color::Reset });
+    }
+    assert_eq!(colours(&drawn(&in_trouble().model, 80, 24, false)), [Color::Reset]);
+    assert!(colours(&drawn(&busy().model, 80, 24, true)).len() > 2);
+}
+
+#[test]
+fn no_size_is_too_small_or_too_large() {
+    let story = in_trouble();
+    for width in [0, 1, 2, 9, 10, 11, 39, 80, 200, 1_000] {
+        for height in (0..30).chain([60, 200]) {
+            drawn(&story.model, width, height, true);
+        }
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_of_others_acts_on_the_terminal(text in r"(\PC|[\x00-\x9f]|\u{202e}|\u{200d}|\u{301}|一|😀){0,200}") {
+        let mut story = busy();
+        let who = format!("{}@{}", text.replace('@', ""), text.replace('@', ""));
+        story.goes_on(&[(&who, 10_000)], |next| next.problems = vec![text.clone()]);
+        story.breaks_off(&text);
+        story.goes_on(&[(&who, 10_000)], |_| {});
+        for width in [13, 40, 80] {
+            let buffer = drawn(&story.model, width, 24, true);
+            for cell in buffer.content() {
+                proptest::prop_assert!(!cell.symbol().contains(udpchat_api::safe::is_unsafe), "{cell:?}");
+            }
+        }
+    }
+}

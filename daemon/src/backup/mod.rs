@@ -1,0 +1,213 @@
+//! `udpchatd --backup FILE`: a copy of the inbox as of one moment, made beside a running daemon or without one.
+//!
+//! It reads only. The copy is made under a name of its own (`FILE.part-PID`), checked, synced, and then gets its name, so
+//! that FILE is whole or not there. While it is made, the lock file of the data directory says so ([`lock::share`]), so
+//! that the daemon knows why its write-ahead log cannot be cut back.
+
+mod target;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::runtime::Runtime;
+use tokio::task::{JoinHandle, spawn_blocking};
+use udpchat_api::safe;
+
+use crate::LOCK_NAME;
+use crate::inbox::file;
+use crate::inbox::file::{FILE_NAME, OpenError};
+use crate::service::lock;
+use crate::signals::Signals;
+use target::Target;
+
+/// How often the progress is shown.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackupError {
+    #[error("{} is already there, and a backup replaces nothing", .0.display())]
+    Exists(PathBuf),
+    #[error("cannot write {}", .path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Inbox(#[from] OpenError),
+    #[error("cannot copy {} to {}", .from.display(), .to.display())]
+    Copy { from: PathBuf, to: PathBuf, source: rusqlite::Error },
+    #[error("the copy is not what it must be: {0}")]
+    Unsound(String),
+    #[error("interrupted; there is no backup")]
+    Interrupted,
+    #[error("the backup is made, but cannot be told of")]
+    Untold(#[source] io::Error),
+}
+
+impl BackupError {
+    /// Returns what to do next.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Exists(_) => Some("give another name, with the date for example, or move that file away"),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(NO_ROOM),
+            Self::Inbox(error) => error.hint(),
+            Self::Copy { source, .. } => match source.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => Some(NO_ROOM),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    Some("the inbox itself is damaged; a daemon that is started on it sets it aside")
+                }
+                Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                    Some("run it as root or as the daemon's user")
+                }
+                // A daemon was killed in the midst of bringing it to another schema: only who may write can undo that.
+                Some(ErrorCode::ReadOnly) => Some("start the daemon on it first"),
+                _ => None,
+            },
+            Self::Unsound(_) => Some("try again; if it comes to the same, please report it"),
+            Self::Write { .. } | Self::Interrupted | Self::Untold(_) => None,
+        }
+    }
+}
+
+const NO_ROOM: &str = "make room there; a copy is at most as large as inbox.db with its write-ahead log";
+
+/// What a copy holds.
+struct Copied {
+    entries: u64,
+    newest_id: u64,
+    bytes: u64,
+}
+
+/// Copies the inbox of a data directory, and prints what the copy holds.
+pub(crate) fn run(
+    runtime: Runtime,
+    signals: Signals,
+    data_dir: &Path,
+    file: &Path,
+) -> Result<(), BackupError> {
+    let target = Target::begin(file)?;
+    let copied = runtime.block_on(copy_unless_told_to_stop(signals, data_dir, &target));
+    // A copy that was given up may still be at it; it ends with the process.
+    runtime.shutdown_background();
+    let copied = copied?;
+    target.finish()?;
+    let Copied { entries, newest_id, bytes } = copied;
+    let (size, path) = (ByteSize::b(bytes).display().iec(), target.path().to_string_lossy());
+    let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+    let line = format!("{entries}, the newest #{newest_id}, {size}: {}\n", safe::one_line(&path));
+    io::stdout().write_all(line.as_bytes()).map_err(BackupError::Untold)
+}
+
+/// Copies, shows how far it is, and gives up when the process is told to.
+async fn copy_unless_told_to_stop(
+    mut signals: Signals,
+    data_dir: &Path,
+    target: &Target,
+) -> Result<Copied, BackupError> {
+    let (from, to) = (data_dir.to_owned(), target.part().to_owned());
+    let copying = spawn_blocking(move || copy(&from, &to));
+    tokio::select! {
+        copied = show_progress(copying, data_dir, target.part()) => copied,
+        () = signals.any() => Err(BackupError::Interrupted),
+    }
+}
+
+/// Waits for the copy. On a terminal, tells how much of it is written.
+async fn show_progress(
+    copying: JoinHandle<Result<Copied, BackupError>>,
+    data_dir: &Path,
+    part: &Path,
+) -> Result<Copied, BackupError> {
+    let mut copying = pin!(copying);
+    let inbox = data_dir.join(FILE_NAME);
+    let most = file_bytes(&inbox) + file_bytes(&log_of(&inbox));
+    let (shows, mut shown) = (io::stderr().is_terminal(), false);
+    let mut ticks = tokio::time::interval(PROGRESS_EVERY);
+    let ended = loop {
+        tokio::select! {
+            ended = &mut copying => break ended,
+            _ = ticks.tick(), if shows => {
+                shown = true;
+                let sizes = [file_bytes(part), most].map(|bytes| ByteSize::b(bytes).display().iec());
+                // Where it cannot be shown, it is not.
+                let _shown = write!(io::stderr(), "\r\x1b[K{} of at most {} written", sizes[0], sizes[1]);
+            }
+        }
+    };
+    if shown {
+        let _cleared = write!(io::stderr(), "\r\x1b[K");
+    }
+    ended.unwrap_or_else(|panic| Err(BackupError::Unsound(panic.to_string())))
+}
+
+/// Copies the inbox of a data directory into an empty file, and checks the copy.
+fn copy(data_dir: &Path, part: &Path) -> Result<Copied, BackupError> {
+    let from = data_dir.join(FILE_NAME);
+    let failed = |source| BackupError::Copy { from: from.clone(), to: part.to_owned(), source };
+    // Without a lock file there has never been a daemon that could be told.
+    let _told = lock::share(&data_dir.join(LOCK_NAME));
+    let had_log = log_of(&from).exists();
+    let inbox = file::open_as_stranger(data_dir)?;
+    let version = file::version(&inbox).map_err(failed)?;
+    let newest_id = file::newest_id(&inbox).map_err(failed)?;
+    let copied = inbox.execute("VACUUM INTO ?1", [path_as_text(part)?]);
+    drop(inbox);
+    if !had_log {
+        leave_no_trace(&from);
+    }
+    copied.map_err(failed)?;
+    check(part, version, newest_id)
+}
+
+/// Has SQLite take away the write-ahead log that reading has made where there was none. A reader may not, and leaves it;
+/// the last one to close a file that it may write does.
+fn leave_no_trace(inbox: &Path) {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let closed = Connection::open_with_flags(inbox, flags).and_then(|connection| {
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        connection.close().map_err(|(_, error)| error)
+    });
+    // Who may only read the inbox leaves it: it is empty, and in nobody's way.
+    drop(closed);
+}
+
+/// Checks that a copy is sound, of this schema, without holes, and no older than an entry that was there before.
+fn check(part: &Path, version: u32, newest_id: u64) -> Result<Copied, BackupError> {
+    let read = || -> rusqlite::Result<_> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let copy = Connection::open_with_flags(part, flags)?;
+        file::quick_check(&copy, None)?;
+        let entries = "SELECT count(*), coalesce(max(id) - min(id) + 1, 0) FROM entry";
+        let entries: (u64, u64) = copy.query_row(entries, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok((entries, file::version(&copy)?, file::newest_id(&copy)?))
+    };
+    let ((entries, without_holes), found, copied_id) =
+        read().map_err(|error| BackupError::Unsound(error.to_string()))?;
+    if found != version {
+        return Err(BackupError::Unsound(format!("it has schema {found} instead of {version}")));
+    }
+    if entries != without_holes {
+        return Err(BackupError::Unsound(format!("of {without_holes} entries it has {entries}")));
+    }
+    if copied_id < newest_id {
+        return Err(BackupError::Unsound(format!("it ends at #{copied_id} instead of #{newest_id}")));
+    }
+    Ok(Copied { entries, newest_id: copied_id, bytes: file_bytes(part) })
+}
+
+fn file_bytes(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |metadata| metadata.len())
+}
+
+fn log_of(inbox: &Path) -> PathBuf {
+    file::suffixed(inbox, "-wal")
+}
+
+fn path_as_text(path: &Path) -> Result<&str, BackupError> {
+    path.to_str().ok_or_else(|| BackupError::Write {
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidInput, "its name is no UTF-8"),
+    })
+}

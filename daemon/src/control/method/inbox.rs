@@ -1,0 +1,152 @@
+//! The method `inbox`: a page of entries.
+
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use udpchat_api::call::{InboxAnswer, InboxParams};
+use udpchat_api::safe::json_length;
+use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
+
+use super::query::{Query, consumer};
+use crate::state::Daemon;
+use crate::view::Viewer;
+
+/// How many entries a page has if the client does not say, and at most.
+const DEFAULT_ENTRIES: u32 = 200;
+const MAX_ENTRIES: u32 = 1_000;
+
+/// How long a page may look for matching entries; then it ends, and the client goes on from its cursor.
+const SCAN_TIME: Duration = Duration::from_millis(500);
+
+/// What a page's line needs besides its entries, in bytes: more than any id, envelope and cursor take.
+const ENVELOPE_BYTES: usize = 4 * 1024;
+
+pub(crate) async fn call(daemon: &Arc<Daemon>, params: InboxParams) -> Result<InboxAnswer, ErrorObject> {
+    let name = consumer(params.consumer.as_deref())?;
+    let limit = params.limit.unwrap_or(DEFAULT_ENTRIES);
+    if !(1..=MAX_ENTRIES).contains(&limit) {
+        let text = format!("`limit` must be 1 to {MAX_ENTRIES}");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
+    }
+    let viewer = Viewer::of(daemon);
+    let mut query = Query::of_inbox(&params, &daemon.peers.configured())?;
+    let from_mark = params.after.is_none() && params.consumer.is_some();
+    daemon
+        .read(move |reader| {
+            let mark = reader.read_mark(&name)?;
+            if from_mark {
+                query.range.after = mark;
+            }
+            let mut page = Page::new(limit as usize);
+            let visit = |stored| page.visit(viewer.entry(stored), &query);
+            let began = Instant::now();
+            let scanned = reader.scan(&query.range, visit, || began.elapsed() <= SCAN_TIME)?;
+            let (next, more) = match page.left_for_next {
+                Some(before_left) => (before_left, true),
+                None => (scanned.cursor, scanned.more),
+            };
+            Ok(InboxAnswer { entries: page.entries, next, more, unread: reader.unread(mark)? })
+        })
+        .await
+}
+
+/// The page that is being filled.
+struct Page {
+    entries: Vec<Entry>,
+    limit: usize,
+    began: Instant,
+    bytes: usize,
+    /// The cursor that leads to an entry which was looked at and did not fit.
+    left_for_next: Option<u64>,
+    last_looked_at: Option<u64>,
+}
+
+impl Page {
+    fn new(limit: usize) -> Self {
+        Self {
+            entries: Vec::new(),
+            limit,
+            began: Instant::now(),
+            bytes: ENVELOPE_BYTES,
+            left_for_next: None,
+            last_looked_at: None,
+        }
+    }
+
+    fn visit(&mut self, entry: Entry, query: &Query) -> ControlFlow<()> {
+        let id = entry.id();
+        if query.wants(&entry) {
+            let bytes = most_bytes(&entry);
+            if !self.entries.is_empty() && self.bytes + bytes > MAX_LINE_BYTES {
+                // The page before this entry was not empty, so something was looked at.
+                self.left_for_next = self.last_looked_at;
+                return ControlFlow::Break(());
+            }
+            self.bytes += bytes;
+            self.entries.push(entry);
+        }
+        self.last_looked_at = Some(id);
+        let full = self.entries.len() >= self.limit || self.began.elapsed() > SCAN_TIME;
+        if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// Returns how many bytes an entry takes as JSON, at most: closer than [`udpchat_api::entry::most_entry_bytes`], so that
+/// a line takes up as many small entries as a page may have.
+fn most_bytes(entry: &Entry) -> usize {
+    /// The names of all fields with what stands around their values, and the longest of the values of fixed length.
+    const FIELDS_BYTES: usize = 240;
+    let Entry::Message(message) = entry else { return FIELDS_BYTES };
+    let texts = [Some(&message.text), message.name.as_ref(), message.error.as_ref(), message.by.as_ref()];
+    let texts: usize = texts.into_iter().flatten().map(|text| json_length(text)).sum();
+    let addresses = most_address_bytes(Some(message.peer)) + most_address_bytes(message.local);
+    FIELDS_BYTES + texts + addresses + message.raw.0.len().div_ceil(3) * 4
+}
+
+/// Returns how many bytes an address takes as text, at most.
+fn most_address_bytes(address: Option<SocketAddr>) -> usize {
+    match address {
+        None => 0,
+        Some(SocketAddr::V4(_)) => "255.255.255.255:65535".len(),
+        Some(SocketAddr::V6(_)) => "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535".len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_entry_takes_more_than_was_reckoned(text in r"(\PC|[\x00-\x9f]|一){0,300}", v6: bool) {
+            let address = match v6 {
+                true => "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",
+                false => "255.255.255.255:65535",
+            };
+            let entry: Entry = serde_json::from_value(serde_json::json!({
+                "type": "message", "id": u64::MAX, "at": "2026-11-22T06:03:05.123456Z", "direction": "out",
+                "peer": address, "local": address, "name": "一".repeat(64), "text": text,
+                "encoding": "x-mac-cyrillic", "encoding_by": "remembered", "bytes": 65_535, "raw": "AAAA",
+                "error": text, "by": "一".repeat(64),
+            })).unwrap();
+            // A comma stands between two entries.
+            let line = udpchat_api::line::to_line(&entry).unwrap();
+            proptest::prop_assert!(line.len() <= most_bytes(&entry));
+            let closely = line.len() + 6 * text.len() + 100;
+            proptest::prop_assert!(most_bytes(&entry) <= closely);
+        }
+    }
+
+    #[test]
+    fn a_page_takes_up_as_many_small_entries_as_it_may_have() {
+        let entry: Entry = serde_json::from_value(serde_json::json!({
+            "type": "message", "id": 1_000_000, "at": "2026-11-22T06:03:05.123456Z", "direction": "in",
+            "peer": "192.168.100.100:10000", "local": "192.168.100.101:7788", "text": "x".repeat(100),
+            "encoding": "utf-8", "encoding_by": "detected", "bytes": 100, "raw": "eHh4".repeat(34),
+        }))
+        .unwrap();
+        assert!(ENVELOPE_BYTES + MAX_ENTRIES as usize * most_bytes(&entry) <= MAX_LINE_BYTES);
+    }
+}

@@ -1,0 +1,105 @@
+//! The method `peers`: the named ones, and those that were heard of.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
+use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
+
+use crate::clock::from_ns;
+use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
+use crate::peers::Configured;
+use crate::state::Daemon;
+
+/// How many peers without a name are listed: those heard last.
+const MAX_SEEN_PEERS: usize = 1_000;
+
+/// How long the last messages of silent peers are looked for in the older part of the log, in all.
+const SEARCH_TIME: Duration = Duration::from_millis(500);
+
+pub(crate) async fn call(daemon: &Arc<Daemon>, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
+    let window = params.window.unwrap_or(PEERS_WINDOW_IDS);
+    if window > PEERS_WINDOW_IDS {
+        let text = format!("`window` must be {PEERS_WINDOW_IDS} at most");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
+    }
+    let configured = daemon.peers.configured();
+    let named_peers = Arc::clone(&configured);
+    let mut heard = daemon
+        .read(move |reader| {
+            let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
+            if params.window.is_none() {
+                add_long_silent(reader, &named_peers, &mut heard)?;
+            }
+            Ok(heard)
+        })
+        .await?;
+    for peer in daemon.peers.remembered() {
+        heard.entry(peer).or_default();
+    }
+    let mut peers = named(daemon, &configured, &mut heard);
+    let mut seen: Vec<_> = heard.into_iter().collect();
+    seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
+    seen.truncate(MAX_SEEN_PEERS);
+    peers.extend(seen.into_iter().map(|(peer, heard)| row(daemon, &configured, peer, heard)));
+    Ok(PeersAnswer { peers })
+}
+
+/// Adds the last message of each configured peer that was not heard lately.
+fn add_long_silent(
+    reader: &Reader,
+    configured: &Configured,
+    heard: &mut HashMap<SocketAddr, Heard>,
+) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name.as_str());
+    let known: HashSet<&str> = heard.keys().filter_map(|peer| owner(*peer)).collect();
+    for named in configured.named().iter().filter(|named| !known.contains(named.name.as_str())) {
+        let is_its = |sender| owner(sender) == Some(named.name.as_str());
+        let last = reader.last_heard(named.address, is_its, || began.elapsed() <= SEARCH_TIME)?;
+        heard.extend(last);
+    }
+    Ok(())
+}
+
+/// Lists the configured peers, and takes what was heard of them out of `heard`.
+fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAddr, Heard>) -> Vec<Peer> {
+    let mut sums: HashMap<&str, (SocketAddr, Heard)> = HashMap::new();
+    heard.retain(|peer, heard| {
+        let Some(named) = configured.of(*peer) else { return true };
+        let (last_peer, sum) = sums.entry(&named.name).or_insert((*peer, Heard::default()));
+        if heard.last_id >= sum.last_id {
+            (*last_peer, sum.last_id, sum.last_at_ns) = (*peer, heard.last_id, heard.last_at_ns);
+        }
+        sum.messages += heard.messages;
+        sum.unread += heard.unread;
+        false
+    });
+    let list = configured.named().iter().map(|named| {
+        let own = (named.address.destination(), Heard::default());
+        let (peer, heard) = sums.get(named.name.as_str()).copied().unwrap_or(own);
+        Peer {
+            name: Some(named.name.clone()),
+            address: named.address.to_string(),
+            ..row(daemon, configured, peer, heard)
+        }
+    });
+    list.collect()
+}
+
+fn row(daemon: &Daemon, configured: &Configured, peer: SocketAddr, heard: Heard) -> Peer {
+    let (encoding, encoding_by) = daemon.peers.encoding_towards(configured, peer);
+    Peer {
+        name: None,
+        address: peer.to_string(),
+        encoding: encoding.to_string(),
+        encoding_by,
+        last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
+        last_id: (heard.last_id > 0).then_some(heard.last_id),
+        messages: heard.messages,
+        unread: heard.unread,
+    }
+}

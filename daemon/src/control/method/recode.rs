@@ -1,0 +1,181 @@
+//! The method `recode`: what stored messages are read in from now on.
+//!
+//! A call is a bounded step: it looks at the log for half a second at most, and has the writer change as many messages
+//! as one transaction may. The client goes on from the cursor until there is no more.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use udpchat_api::call::{DirectionFilter, InboxParams, Reading, RecodeAnswer, RecodeParams, Recoded};
+use udpchat_api::{Entry, ErrorKind, ErrorObject};
+use udpchat_config::Encoding;
+
+use super::query::Query;
+use crate::control::audit;
+use crate::control::credentials::Caller;
+use crate::inbox::queue::RecodeItem;
+use crate::inbox::writer::recode::MAX_RECODED_PER_COMMIT;
+use crate::inbox::{Body, RECORD_WAIT, Stored};
+use crate::state::Daemon;
+use crate::view::Viewer;
+
+/// How long a step may look for matching messages.
+const SCAN_TIME: Duration = Duration::from_millis(500);
+
+/// How many messages a dry run shows, and how many characters of each.
+const MAX_EXAMPLES: usize = 5;
+const MAX_EXAMPLE_CHARACTERS: usize = 200;
+
+/// The name that takes back what was said before.
+const AUTO: &str = "auto";
+
+pub(crate) async fn call(
+    daemon: &Arc<Daemon>,
+    caller: &Caller,
+    params: RecodeParams,
+) -> Result<RecodeAnswer, ErrorObject> {
+    let encoding = encoding(&params.encoding)?;
+    let mut query = Query::of_inbox(&filters(&params), &daemon.peers.configured())?;
+    // A gap has no text.
+    query.range.gaps = false;
+    let (dry_run, remember) = (params.dry_run, params.remember);
+    let mut search =
+        Search { viewer: Viewer::of(daemon), query, encoding, dry_run, remember, found: Found::default() };
+    let (found, scanned) = daemon
+        .read(move |reader| {
+            let (range, began) = (search.query.range.clone(), Instant::now());
+            let visit = |stored| search.visit(stored, began);
+            let scanned = reader.scan(&range, visit, || began.elapsed() <= SCAN_TIME)?;
+            Ok((search.found, scanned))
+        })
+        .await?;
+    let peers = found.peers.into_iter().filter(|peer| daemon.peers.known(*peer) != encoding);
+    let peers: Vec<_> = peers.collect();
+    let (mut recoded, mut remembered) = (found.recoded, 0);
+    if !dry_run {
+        remembered = peers.len() as u64;
+        recoded = write(daemon, RecodeItem { ids: found.ids, encoding, peers, stored: None }).await?;
+    }
+    let (matched, examples) = (found.matched, found.examples);
+    let (next, more) = (scanned.cursor, scanned.more);
+    let answer = RecodeAnswer { recoded, matched, remembered, next, more, examples };
+    if !dry_run {
+        let encoding = encoding.map_or_else(|| AUTO.to_owned(), |encoding| encoding.to_string());
+        audit::recoded(daemon, caller, &encoding, &answer).await;
+    }
+    Ok(answer)
+}
+
+/// Reads the encoding; none stands for `auto`.
+fn encoding(name: &str) -> Result<Option<Encoding>, ErrorObject> {
+    if name == AUTO {
+        return Ok(None);
+    }
+    name.parse().map(Some).map_err(|error: udpchat_config::ValueError| {
+        ErrorObject::new(ErrorKind::InvalidParams, format!("`as`: {error}")).hint_if(error.hint())
+    })
+}
+
+fn filters(params: &RecodeParams) -> InboxParams {
+    InboxParams {
+        after: params.after,
+        before: params.before,
+        from: params.from.clone(),
+        direction: Some(params.direction.unwrap_or(DirectionFilter::In)),
+        since: params.since,
+        until: params.until,
+        grep: params.grep.clone(),
+        ..InboxParams::default()
+    }
+}
+
+/// Has the writer change what was found, and waits until it is durable; returns how many messages it found again.
+async fn write(daemon: &Daemon, mut item: RecodeItem) -> Result<u64, ErrorObject> {
+    if item.ids.is_empty() && item.peers.is_empty() {
+        return Ok(0);
+    }
+    let (stored, done) = oneshot::channel();
+    item.stored = Some(stored);
+    let unavailable = || {
+        ErrorObject::new(ErrorKind::InboxUnavailable, "the inbox cannot be changed now")
+            .hint("`udpchatctl status` says what is wrong")
+    };
+    daemon.queue.recode(Box::new(item)).map_err(|_| unavailable())?;
+    match timeout(RECORD_WAIT, done).await {
+        Ok(Ok(found)) => Ok(found),
+        _ => Err(unavailable()),
+    }
+}
+
+/// Looks for the messages that are to be changed.
+struct Search {
+    viewer: Viewer,
+    query: Query,
+    encoding: Option<Encoding>,
+    dry_run: bool,
+    remember: bool,
+    found: Found,
+}
+
+#[derive(Default)]
+struct Found {
+    matched: u64,
+    recoded: u64,
+    /// Those that are to be changed; none in a dry run.
+    ids: Vec<u64>,
+    /// Who sent what matched, if that is to be remembered.
+    peers: HashSet<SocketAddr>,
+    examples: Vec<Recoded>,
+}
+
+impl Search {
+    fn visit(&mut self, stored: Stored, began: Instant) -> ControlFlow<()> {
+        let (id, is_so) = (stored.id, stored.recoded == self.encoding);
+        let sender = match &stored.body {
+            Body::Received { peer, .. } if self.remember => Some(*peer),
+            _ => None,
+        };
+        let is_shown = self.dry_run && !is_so && self.found.examples.len() < MAX_EXAMPLES;
+        let otherwise = is_shown.then(|| Stored { recoded: self.encoding, ..stored.clone() });
+        let entry = self.viewer.entry(stored);
+        if self.query.wants(&entry) {
+            let found = &mut self.found;
+            found.matched += 1;
+            found.peers.extend(sender);
+            if !is_so {
+                found.recoded += 1;
+                if !self.dry_run {
+                    found.ids.push(id);
+                }
+            }
+            let after = otherwise.map(|stored| self.viewer.entry(stored));
+            self.found.examples.extend(after.and_then(|after| example(&entry, &after)));
+        }
+        let found = &self.found;
+        let is_full =
+            found.ids.len() >= MAX_RECODED_PER_COMMIT || found.peers.len() >= MAX_RECODED_PER_COMMIT;
+        if is_full || began.elapsed() > SCAN_TIME {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+fn example(before: &Entry, after: &Entry) -> Option<Recoded> {
+    Some(Recoded { id: before.id(), before: reading(before)?, after: reading(after)? })
+}
+
+fn reading(entry: &Entry) -> Option<Reading> {
+    let Entry::Message(message) = entry else { return None };
+    Some(Reading {
+        text: message.text.chars().take(MAX_EXAMPLE_CHARACTERS).collect(),
+        encoding: message.encoding.clone(),
+        encoding_by: message.encoding_by,
+    })
+}

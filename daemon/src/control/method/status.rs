@@ -1,0 +1,104 @@
+//! The method `status`: the daemon's state and counters.
+
+use std::sync::Arc;
+
+use udpchat_api::call::{
+    AccessStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
+};
+use udpchat_api::{DEFAULT_CONSUMER, Timestamp};
+use udpchat_config::Network;
+
+use crate::clock::from_ns;
+use crate::inbox::queue::QUEUE_MAX_BYTES;
+use crate::inbox::reader::{Bounds, Reader};
+use crate::index::whole_ids;
+use crate::receive::denied;
+use crate::state::Daemon;
+
+/// Tells how the daemon is.
+pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
+    let inbox = daemon
+        .read(|reader| {
+            let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
+            let inbox = InboxStatus {
+                entries: bounds.entries(),
+                oldest_id: if bounds.entries() == 0 { 0 } else { bounds.oldest },
+                newest_id: bounds.newest,
+                bytes: reader.size_bytes(),
+                wal_bytes: reader.wal_bytes(),
+                disk_free_bytes: reader.disk_free_bytes(),
+                unread,
+                ..InboxStatus::default()
+            };
+            Ok((inbox, index(reader, bounds)))
+        })
+        .await;
+    // Before the problems: a group that is joined has none.
+    let groups = daemon.groups.status();
+    let mut problems = daemon.health.problems();
+    let (inbox, index) = inbox.unwrap_or_else(|error| {
+        problems.push(error.message);
+        Default::default()
+    });
+    let inbox = InboxStatus {
+        max_bytes: daemon.limits.borrow().max_bytes,
+        removed: daemon.progress.now().removed,
+        ..inbox
+    };
+    let settings = &daemon.boot;
+    let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
+    let books = daemon.queue.books_and(new_drops);
+    Status {
+        at: Timestamp::now(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        started: daemon.started,
+        state: if problems.is_empty() { State::Ok } else { State::Degraded },
+        problems,
+        listen: daemon.listeners.iter().map(|listener| listener.local).collect(),
+        groups,
+        socket: daemon.socket.clone(),
+        data_dir: settings.data_dir.value.clone(),
+        metrics: daemon.metrics,
+        receive_buffer: ReceiveBuffer {
+            asked: settings.receive_buffer.bytes(),
+            granted: daemon.listeners.iter().map(|listener| listener.granted_bytes).min().unwrap_or(0),
+        },
+        received: books.received,
+        stored: books.stored,
+        queued: books.queued(),
+        queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
+        kernel_drops: books.kernel_drops,
+        dropped: books.dropped,
+        lost_before: books.lost_before,
+        access: access(daemon),
+        sent: books.sent,
+        log_lines_lost: daemon.logging.lost_lines(),
+        inbox,
+        index,
+    }
+}
+
+fn access(daemon: &Daemon) -> AccessStatus {
+    let settings = daemon.settings();
+    let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
+    let refusal = |refusal: &denied::Refusal| Refusal {
+        address: refusal.ip,
+        at: from_ns(refusal.at_ns),
+        datagrams: refusal.datagrams,
+    };
+    AccessStatus {
+        allow: shown(&settings.access.allow),
+        deny: shown(&settings.access.deny),
+        refused: daemon.refused.list().iter().map(refusal).collect(),
+    }
+}
+
+/// Tells how far the index has come. What fills no block yet is not behind: it is not to be indexed.
+fn index(reader: &Reader, bounds: Bounds) -> IndexStatus {
+    let index = reader.index();
+    let newest_id = index.newest_id();
+    let whole = whole_ids(bounds.newest);
+    let behind = whole.saturating_sub(newest_id.max(bounds.oldest.saturating_sub(1)));
+    IndexStatus { newest_id, behind, bytes: index.size_bytes() }
+}

@@ -1,7 +1,0 @@
-//! The method `version`.
-
-use udpchat_api::call::VersionAnswer;
-
-pub(super) fn call() -> VersionAnswer {
-    VersionAnswer { version: env!("CARGO_PKG_VERSION").to_owned(), protocol: udpchat_api::PROTOCOL }
-}

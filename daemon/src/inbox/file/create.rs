@@ -1,0 +1,109 @@
+//! Beginning an inbox: its tables, and the id with which its log begins.
+
+use std::fs;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::{APPLICATION_ID, BUSY_TIMEOUT, PAGE_SIZE_BYTES, SCHEMA_VERSION, quarantine, suffixed};
+use crate::clock;
+use crate::index;
+
+/// `entry` is the log. It has no index beside its id, so a received message costs one append; the index of what
+/// was not received holds no received message, and lets unread messages be counted without reading them.
+const SCHEMA: &str = "
+CREATE TABLE entry (
+  id INTEGER PRIMARY KEY,  -- rises by one, is never used again
+  at_ns INTEGER NOT NULL,  -- nanoseconds since 1970, UTC
+  kind INTEGER NOT NULL,   -- 0 received, 1 sent, 2 gap
+  peer BLOB,               -- address and port in network order: 6, 18 or (with a scope) 22 bytes
+  local BLOB,              -- likewise, our side
+  payload BLOB,            -- the datagram's bytes as they were
+  detail TEXT              -- JSON: of a sent message its encoding and error, of a gap its size and reason, of
+                           -- a message that was recoded what it is read in since then
+) STRICT;
+CREATE INDEX entry_not_received ON entry (id, kind) WHERE kind <> 0;
+CREATE TABLE consumer (
+  name TEXT PRIMARY KEY,
+  read_id INTEGER NOT NULL -- everything up to this id is read
+) STRICT, WITHOUT ROWID;
+CREATE TABLE peer (
+  address BLOB PRIMARY KEY,
+  encoding TEXT NOT NULL,  -- what the peer is known to speak
+  learned_id INTEGER NOT NULL -- the entry that taught it
+) STRICT, WITHOUT ROWID;
+CREATE INDEX peer_learned ON peer (learned_id);
+CREATE TABLE log (          -- one row: how this log began
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  first_id INTEGER NOT NULL CHECK (first_id > 0), -- no entry has a smaller id; the first one gets this
+  begun_ns INTEGER NOT NULL, -- nanoseconds since 1970, UTC
+  begun_by TEXT NOT NULL   -- the program and its version
+) STRICT;
+";
+
+/// How far behind the ids that are known of a lost log the next one begins, at least: what is known of them may be
+/// old. The index has whole blocks of 1,024 only, and lags behind in a flood; a damaged write-ahead log ends early.
+const SPARE_IDS: u64 = 1_000_000;
+
+/// Ids above this one are none: a damaged file may say anything.
+const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
+
+/// Makes a new inbox where there is none: whole or not at all, so that a crash or a full disk in the middle leaves
+/// nothing that the next start would stumble over. `newest_id` is that of the log before it, as a running daemon knows
+/// it; 0 otherwise.
+pub(super) fn begin_if_none(path: &Path, newest_id: u64) -> rusqlite::Result<()> {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
+        return Ok(());
+    }
+    let unfinished = suffixed(path, ".new");
+    for suffix in ["", "-journal"] {
+        // There is none, unless a start was cut short.
+        let _none = fs::remove_file(suffixed(&unfinished, suffix));
+    }
+    let data_dir = path.parent().unwrap_or(Path::new("/"));
+    let first_id = if newest_id > 0 { newest_id + 1 } else { first_id(data_dir) };
+    let mut connection = Connection::open(&unfinished)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
+    // So that an inbox whose limit was lowered can give space back.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(SCHEMA)?;
+    let begun_by = concat!("udpchatd ", env!("CARGO_PKG_VERSION"));
+    transaction.execute(
+        "INSERT INTO log (id, first_id, begun_ns, begun_by) VALUES (1, ?1, ?2, ?3)",
+        params![first_id, clock::now_ns(), begun_by],
+    )?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.commit()?;
+    drop(connection);
+    fs::rename(&unfinished, path).map_err(|error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
+        rusqlite::Error::SqliteFailure(code, Some(format!("cannot be renamed into place: {error}")))
+    })?;
+    // Its name is durable with the first commit at the latest: SQLite syncs the directory with a new write-ahead log.
+    Ok(())
+}
+
+/// Returns the id with which a log begins whose predecessor cannot be asked: 1 where there was none. Otherwise it is
+/// behind all that the damaged files and the index still tell, with room to spare, at a number that shows the break.
+pub(super) fn first_id(data_dir: &Path) -> u64 {
+    let damaged = quarantine::damaged(data_dir);
+    let indexed = index::newest_id_in(data_dir);
+    if damaged.is_empty() && indexed.is_none() {
+        return 1;
+    }
+    let told = damaged.iter().filter_map(|path| newest_id_in(path)).chain(indexed);
+    let known = told.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0);
+    (known + SPARE_IDS).next_multiple_of(SPARE_IDS) + 1
+}
+
+/// Returns the newest id that a damaged file tells of: often the damage is elsewhere.
+fn newest_id_in(path: &Path) -> Option<u64> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).ok()?;
+    connection.busy_timeout(BUSY_TIMEOUT).ok()?;
+    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<u64>>(0)).ok().flatten();
+    [ask("SELECT max(id) FROM entry"), ask("SELECT first_id - 1 FROM log")].into_iter().flatten().max()
+}

@@ -1,0 +1,141 @@
+//! Bringing an older inbox to this version: one step for each version, all in one transaction.
+//!
+//! It is made with a rollback journal, not in the write-ahead log: once it is committed, the file itself says its version,
+//! in its first 100 bytes, where each version of the program looks before it touches anything. Until then the file is,
+//! after the journal's undoing, what it was; so it is whichever way the process or the disk fails.
+
+use std::path::Path;
+use std::time::Instant;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use tracing::info;
+
+use super::{SCHEMA_VERSION, create, quick_check};
+use crate::clock;
+
+/// Makes of an inbox one of the next version. It holds its own statements, which never change again: those of
+/// [`begin`] are of the newest version.
+type Step = fn(&Work<'_>) -> rusqlite::Result<()>;
+
+/// The steps from the versions 1, 2 and so on.
+const STEPS: [Step; SCHEMA_VERSION as usize - 1] = [to_2];
+
+/// What a step works with.
+struct Work<'a> {
+    transaction: &'a Transaction<'a>,
+    data_dir: &'a Path,
+    /// To be called at least once a second by a step that takes longer: whoever watches the start then waits.
+    still_working: &'a dyn Fn(),
+}
+
+/// Brings a file from an older version to this one.
+///
+/// # Errors
+/// With any error the file holds what it held before, and says so.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    from: u32,
+    still_working: &dyn Fn(),
+) -> rusqlite::Result<()> {
+    let began = Instant::now();
+    still_working();
+    leave_log(connection)?;
+    still_working();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let kept = Kept::of(&transaction)?;
+    let data_dir = path.parent().unwrap_or(Path::new("/"));
+    let work = Work { transaction: &transaction, data_dir, still_working };
+    for step in &STEPS[from as usize - 1..] {
+        step(&work)?;
+        still_working();
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    kept.verify(&transaction)?;
+    transaction.commit()?;
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    info!(
+        from,
+        to = SCHEMA_VERSION,
+        entries = kept.entries(),
+        took_ms,
+        "the inbox is brought to a new schema"
+    );
+    Ok(())
+}
+
+/// Takes the write-ahead log into the file, and has what follows be written by way of a rollback journal.
+fn leave_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+    if mode != "delete" {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let text = "another program is using it".to_owned();
+        return Err(rusqlite::Error::SqliteFailure(code, Some(text)));
+    }
+    // The journal's end is what commits: its folder is synced too.
+    connection.pragma_update(None, "synchronous", "EXTRA")
+}
+
+/// What the steps so far must keep: how many rows, and which entries.
+#[derive(Debug, PartialEq, Eq)]
+struct Kept {
+    ids: Option<(u64, u64)>,
+    not_received: u64,
+    consumers: u64,
+    peers: u64,
+}
+
+impl Kept {
+    fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        connection.query_row(
+            "SELECT (SELECT min(id) FROM entry), (SELECT max(id) FROM entry),
+             (SELECT count(*) FROM entry INDEXED BY entry_not_received WHERE kind <> 0),
+             (SELECT count(*) FROM consumer), (SELECT count(*) FROM peer)",
+            [],
+            |row| {
+                let ids = row.get::<_, Option<u64>>(0)?.zip(row.get(1)?);
+                Ok(Self { ids, not_received: row.get(2)?, consumers: row.get(3)?, peers: row.get(4)? })
+            },
+        )
+    }
+
+    fn entries(&self) -> u64 {
+        self.ids.map_or(0, |(oldest, newest)| newest - oldest + 1)
+    }
+
+    /// Checks that all is still there, and that what is new is sound.
+    fn verify(&self, connection: &Connection) -> rusqlite::Result<()> {
+        quick_check(connection, Some("log"))?;
+        let first_id: u64 = connection.query_row("SELECT first_id FROM log", [], |row| row.get(0))?;
+        let begins_before = self.ids.is_none_or(|(oldest, _)| first_id <= oldest);
+        if begins_before && Self::of(connection)? == *self {
+            return Ok(());
+        }
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERNAL);
+        let text = "not all of it would be kept; please report this".to_owned();
+        Err(rusqlite::Error::SqliteFailure(code, Some(text)))
+    }
+}
+
+/// To schema 2: the log knows with which id it begins, so that one that is begun behind a damaged one goes on with its
+/// ids also if the daemon is started again before the first entry.
+fn to_2(work: &Work<'_>) -> rusqlite::Result<()> {
+    work.transaction.execute_batch(
+        "CREATE TABLE log (
+           id INTEGER PRIMARY KEY CHECK (id = 1),
+           first_id INTEGER NOT NULL CHECK (first_id > 0),
+           begun_ns INTEGER NOT NULL,
+           begun_by TEXT NOT NULL
+         ) STRICT",
+    )?;
+    let oldest = "SELECT id, at_ns FROM entry ORDER BY id LIMIT 1";
+    let oldest = work.transaction.query_row(oldest, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (first_id, begun_ns): (u64, i64) =
+        oldest.unwrap_or_else(|| (create::first_id(work.data_dir), clock::now_ns()));
+    work.transaction.execute(
+        "INSERT INTO log (id, first_id, begun_ns, begun_by) VALUES (1, ?1, ?2, 'schema 1')",
+        params![first_id, begun_ns],
+    )?;
+    (work.still_working)();
+    Ok(())
+}

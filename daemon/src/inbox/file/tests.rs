@@ -1,0 +1,226 @@
+use crate::inbox::file::*;
+
+fn database(folder: &Path) -> PathBuf {
+    folder.join(FILE_NAME)
+}
+
+#[test]
+fn a_newer_inbox_is_refused_and_left_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(folder.path()).unwrap();
+    opened.connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+    drop(opened);
+    let before = fs::read(database(folder.path())).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Newer { found, .. } if found == SCHEMA_VERSION + 1), "{error}");
+    assert_eq!(fs::read(database(folder.path())).unwrap(), before);
+}
+
+#[test]
+fn a_database_of_another_program_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = Connection::open(database(folder.path())).unwrap();
+    other.execute_batch("CREATE TABLE t (a)").unwrap();
+    drop(other);
+    assert!(matches!(open(folder.path()), Err(OpenError::Foreign { .. })));
+}
+
+#[test]
+fn a_damaged_inbox_is_set_aside_whole_and_a_new_one_begun() {
+    let garbage = vec![7; 100_000];
+    for damage in [&garbage[..], b"short", b"SQLite format 3\0 and then nothing sensible"] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(database(folder.path()), damage).unwrap();
+        for companion in ["-wal", "-journal"] {
+            fs::write(suffixed(&database(folder.path()), companion), companion).unwrap();
+        }
+        let opened = open(folder.path()).unwrap();
+        let kept = opened.set_aside.expect("a damaged file is set aside");
+        assert_eq!(fs::read(&kept).unwrap(), damage);
+        for companion in ["-wal", "-journal"] {
+            assert_eq!(fs::read(suffixed(&kept, companion)).unwrap(), companion.as_bytes());
+        }
+        assert_eq!(opened.connection.query_row("SELECT count(*) FROM entry", [], |r| r.get(0)), Ok(0));
+    }
+}
+
+#[test]
+fn a_start_that_was_cut_short_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let unfinished = suffixed(&database(folder.path()), ".new");
+    drop(Connection::open(&unfinished).unwrap().execute_batch("CREATE TABLE entry (a)"));
+    fs::write(database(folder.path()), b"").unwrap();
+    let opened = open(folder.path()).unwrap();
+    assert_eq!(opened.connection.query_row("SELECT count(*) FROM entry", [], |r| r.get(0)), Ok(0));
+    assert!(!unfinished.exists() && opened.set_aside.is_none());
+}
+
+#[test]
+fn a_truncated_inbox_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(folder.path()).unwrap();
+    let insert = "INSERT INTO entry (at_ns, kind, payload) VALUES (1, 0, zeroblob(50000))";
+    for _ in 0..10 {
+        opened.connection.execute(insert, []).unwrap();
+    }
+    drop(opened);
+    let file = fs::OpenOptions::new().write(true).open(database(folder.path())).unwrap();
+    file.set_len(200_000).unwrap();
+    assert!(open(folder.path()).unwrap().set_aside.is_some());
+}
+
+#[test]
+fn unread_messages_are_counted_without_reading_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = open(folder.path()).unwrap().connection;
+    let plan: String = connection
+        .query_row(
+            &format!("EXPLAIN QUERY PLAN {}", super::super::reader::COUNT_NOT_RECEIVED),
+            [0, 9],
+            |row| row.get(3),
+        )
+        .unwrap();
+    assert!(plan.contains("COVERING INDEX entry_not_received"), "{plan}");
+}
+
+/// Makes an inbox of schema 1 with so many entries.
+fn of_schema_1(folder: &Path, entries: u64) {
+    let connection = open(folder).unwrap().connection;
+    for id in 1..=entries {
+        let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (?1, 7, 0, x'61')";
+        connection.execute(insert, [id]).unwrap();
+    }
+    connection.execute_batch("DROP TABLE log; PRAGMA user_version = 1").unwrap();
+    connection.close().unwrap();
+}
+
+fn bounds(connection: &Connection) -> (u64, u64) {
+    let bounds = super::super::reader::bounds(connection).unwrap();
+    (bounds.oldest, bounds.newest)
+}
+
+#[test]
+fn a_migrated_inbox_says_its_version_in_the_file_itself_and_where_it_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    of_schema_1(folder.path(), 20);
+    let calls = std::cell::Cell::new(0);
+    let opened = open_behind(folder.path(), Known::default(), &|| calls.set(calls.get() + 1)).unwrap();
+    assert!(calls.get() > 2, "whoever watches the start hears of it");
+    let head = fs::read(database(folder.path())).unwrap();
+    assert_eq!(head[60..64], SCHEMA_VERSION.to_be_bytes());
+    let log = "SELECT first_id, begun_ns, begun_by FROM log";
+    let log = opened.connection.query_row(log, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    assert_eq!(log, Ok((1, 7, "schema 1".to_owned())));
+    let mode = opened.connection.pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0));
+    assert_eq!((mode, bounds(&opened.connection)), (Ok("wal".to_owned()), (1, 20)));
+}
+
+#[test]
+fn a_migration_that_fails_leaves_the_inbox_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    of_schema_1(folder.path(), 20);
+    let connection = Connection::open(database(folder.path())).unwrap();
+    connection.execute_batch("CREATE TABLE log (in_the_way)").unwrap();
+    connection.close().unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Migration { from: 1, .. }), "{error}");
+    assert!(error.hint().unwrap().contains("can still use it"));
+    let connection = Connection::open(database(folder.path())).unwrap();
+    assert_eq!(version(&connection), Ok(1));
+    assert_eq!(newest_id(&connection), Ok(20));
+    connection.execute_batch("DROP TABLE log").unwrap();
+    connection.close().unwrap();
+    assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1, 20));
+}
+
+#[test]
+fn an_inbox_that_somebody_reads_is_not_migrated_under_him() {
+    let folder = tempfile::tempdir().unwrap();
+    of_schema_1(folder.path(), 20);
+    let reader = open_as_stranger(folder.path()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(error.hint().unwrap().contains("a backup perhaps"), "{error}");
+    drop(reader);
+    assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1, 20));
+}
+
+#[test]
+fn a_log_begun_behind_another_goes_on_with_its_ids_also_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        // Only the first one begins it.
+        let opened =
+            open_behind(folder.path(), Known { newest_id: 500, ..Known::default() }, &|| ()).unwrap();
+        assert_eq!(bounds(&opened.connection), (501, 500));
+    }
+    assert_eq!(bounds(&open(folder.path()).unwrap().connection), (501, 500));
+}
+
+#[test]
+fn a_log_begun_behind_a_damaged_one_does_not_use_ids_again() {
+    for (damage, first_id) in [
+        // Nothing can be read of it.
+        ("unreadable", 1_000_001),
+        // Its ids can be read; the number shows the break.
+        ("broken elsewhere", 3_000_001),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = open(folder.path()).unwrap().connection;
+        let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (?1, 1, 0, zeroblob(50000))";
+        for id in 1_999_990..2_000_000 {
+            connection.execute(insert, [id]).unwrap();
+        }
+        connection.close().unwrap();
+        let path = database(folder.path());
+        let mut bytes = fs::read(&path).unwrap();
+        if damage == "unreadable" {
+            bytes.fill(7);
+        } else {
+            let damaged = bytes.len() / 2..bytes.len() / 2 + PAGE_SIZE_BYTES as usize;
+            bytes[damaged].fill(7);
+        }
+        fs::write(&path, bytes).unwrap();
+        assert!(open(folder.path()).unwrap().set_aside.is_some());
+        for _ in 0..2 {
+            assert_eq!(
+                bounds(&open(folder.path()).unwrap().connection),
+                (first_id, first_id - 1),
+                "{damage}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_empty_inbox_of_schema_1_begun_behind_a_damaged_one_does_not_use_ids_again() {
+    let folder = tempfile::tempdir().unwrap();
+    of_schema_1(folder.path(), 0);
+    assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1, 0));
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(database(folder.path()), "garbage").unwrap();
+    quarantine::set_aside(&database(folder.path())).unwrap();
+    of_schema_1(folder.path(), 0);
+    assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1_000_001, 1_000_000));
+}
+
+#[test]
+fn a_write_ahead_log_of_another_file_is_not_taken_into_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let killed = tempfile::tempdir().unwrap();
+    let connection = open(killed.path()).unwrap().connection;
+    connection.execute("INSERT INTO entry (at_ns, kind, payload) VALUES (1, 0, x'61')", []).unwrap();
+    // As a kill would leave it.
+    let log = fs::read(suffixed(&database(killed.path()), "-wal")).unwrap();
+    drop(open(folder.path()).unwrap());
+    let copy = Connection::open(database(folder.path())).unwrap();
+    copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).unwrap();
+    copy.close().unwrap();
+    fs::write(suffixed(&database(folder.path()), "-wal"), &log).unwrap();
+    let opened = open(folder.path()).unwrap();
+    assert_eq!((bounds(&opened.connection), opened.set_aside), ((1, 0), None));
+    let names = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
+    let stray: Vec<_> = names.filter(|path| path.to_str().unwrap().contains(".stray-")).collect();
+    assert_eq!(stray.len(), 1, "{stray:?}");
+    assert!(fs::read(&stray[0]).unwrap() == log);
+}

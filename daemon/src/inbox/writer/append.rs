@@ -1,0 +1,179 @@
+//! Appending entries to the log inside a transaction, at the cost of a log file.
+//!
+//! Received messages go in many to a statement: 0.46 microseconds of processor time a row against 0.66 with a
+//! statement each (1,000,000 rows of 100 bytes, 2,048 to a transaction). SQLite numbers them itself, which saves
+//! it the search for their place; that they got the ids they should is checked at the end.
+
+use rusqlite::{CachedStatement, Transaction, params};
+
+use crate::inbox::address::{Packed, pack};
+use crate::inbox::queue::SentItem;
+use crate::inbox::queue::packed::Record;
+use crate::inbox::{GapDetail, Kind};
+
+/// How many received messages one statement appends.
+const ROWS: usize = 32;
+
+/// How many parameters each of them takes.
+const COLUMNS: usize = 4;
+
+/// Messages longer than this have a statement of their own, in bytes: SQLite copies what is bound, and their cost
+/// lies in their bytes anyway.
+const MAX_SHARED_BYTES: usize = 2048;
+
+/// Appends to the log. The first entry is given its id, the others follow it.
+pub(crate) struct Appender<'t, 'p> {
+    transaction: &'t Transaction<'t>,
+    one: CachedStatement<'t>,
+    many: CachedStatement<'t>,
+    waiting: Vec<Record<'p>>,
+    /// What the slots of `many` hold.
+    bound: Vec<Record<'p>>,
+    /// The id of the newest entry, those that wait included.
+    newest_id: u64,
+    /// Whether an entry was appended: from then on SQLite counts.
+    begun: bool,
+}
+
+impl<'t, 'p> Appender<'t, 'p> {
+    /// Begins behind an entry.
+    pub(crate) fn new(transaction: &'t Transaction<'t>, newest_id: u64) -> rusqlite::Result<Self> {
+        let one = "INSERT INTO entry (id, at_ns, kind, peer, local, payload, detail)
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        let row = format!("({}, ?, ?, ?, ?)", Kind::Received as i64);
+        let rows = vec![row; ROWS].join(", ");
+        // A failure ends the whole transaction, so the statement alone need not be undone: that would copy each page.
+        let many = format!("INSERT OR FAIL INTO entry (kind, at_ns, payload, peer, local) VALUES {rows}");
+        Ok(Self {
+            transaction,
+            one: transaction.prepare_cached(one)?,
+            many: transaction.prepare_cached(&many)?,
+            waiting: Vec::with_capacity(ROWS),
+            bound: Vec::with_capacity(ROWS),
+            newest_id,
+            begun: false,
+        })
+    }
+
+    /// Appends a received message; returns its id.
+    pub(crate) fn received(&mut self, message: Record<'p>) -> rusqlite::Result<u64> {
+        self.newest_id += 1;
+        if message.payload.len() > MAX_SHARED_BYTES || !self.begun {
+            self.flush()?;
+            self.insert_received(&message)?;
+        } else {
+            self.waiting.push(message);
+            if self.waiting.len() == ROWS {
+                self.insert_many()?;
+            }
+        }
+        Ok(self.newest_id)
+    }
+
+    /// Appends a sent message; returns its id.
+    pub(crate) fn sent(&mut self, sent: &SentItem) -> rusqlite::Result<u64> {
+        self.flush()?;
+        self.newest_id += 1;
+        let (id, local) = (self.id(), sent.local.map(pack));
+        self.one.execute(params![
+            id,
+            sent.at_ns,
+            Kind::Sent as i64,
+            pack(sent.peer).as_slice(),
+            local.as_ref().map(Packed::as_slice),
+            sent.payload,
+            json(&sent.detail)
+        ])?;
+        self.begun = true;
+        Ok(self.newest_id)
+    }
+
+    /// Appends a gap.
+    pub(crate) fn gap(&mut self, at_ns: i64, detail: &GapDetail) -> rusqlite::Result<()> {
+        self.flush()?;
+        self.newest_id += 1;
+        const NOTHING: Option<&[u8]> = None;
+        let (id, kind) = (self.id(), Kind::Gap as i64);
+        self.one.execute(params![id, at_ns, kind, NOTHING, NOTHING, NOTHING, json(detail)])?;
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Appends what still waits; returns the id of the newest entry.
+    ///
+    /// # Errors
+    /// Also if SQLite has counted otherwise, which means that somebody else has written into the log.
+    pub(crate) fn finish(mut self) -> rusqlite::Result<u64> {
+        self.flush()?;
+        if self.begun && self.transaction.last_insert_rowid().cast_unsigned() != self.newest_id {
+            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT);
+            let text = "the ids of the log do not follow one another; has another program written into it?";
+            return Err(rusqlite::Error::SqliteFailure(code, Some(text.to_owned())));
+        }
+        Ok(self.newest_id)
+    }
+
+    /// Returns the id to insert an entry with; none lets SQLite take the one behind the newest. What begins a
+    /// transaction never waits, so the newest id is its own.
+    fn id(&self) -> Option<u64> {
+        (!self.begun).then_some(self.newest_id)
+    }
+
+    /// Appends the waiting messages, a statement each.
+    fn flush(&mut self) -> rusqlite::Result<()> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for message in waiting.drain(..) {
+            self.insert_received(&message)?;
+        }
+        self.waiting = waiting;
+        Ok(())
+    }
+
+    fn insert_received(&mut self, message: &Record<'_>) -> rusqlite::Result<()> {
+        const NO_DETAIL: Option<String> = None;
+        let id = self.id();
+        self.one.execute(params![
+            id,
+            message.at_ns,
+            Kind::Received as i64,
+            message.peer,
+            known(message.local),
+            message.payload,
+            NO_DETAIL
+        ])?;
+        self.begun = true;
+        Ok(())
+    }
+
+    /// Appends the waiting messages, which fill a statement.
+    fn insert_many(&mut self) -> rusqlite::Result<()> {
+        let many = &mut self.many;
+        for (slot, message) in self.waiting.iter().enumerate() {
+            let first = slot * COLUMNS + 1;
+            many.raw_bind_parameter(first, message.at_ns)?;
+            many.raw_bind_parameter(first + 1, message.payload)?;
+            // What a slot holds stays there: mostly it is the same addresses again.
+            let bound = self.bound.get(slot);
+            if bound.is_none_or(|bound| bound.peer != message.peer) {
+                many.raw_bind_parameter(first + 2, message.peer)?;
+            }
+            if bound.is_none_or(|bound| bound.local != message.local) {
+                many.raw_bind_parameter(first + 3, known(message.local))?;
+            }
+        }
+        many.raw_execute()?;
+        std::mem::swap(&mut self.bound, &mut self.waiting);
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
+/// Tells an address that is not known, which a record holds as empty.
+fn known(address: &[u8]) -> Option<&[u8]> {
+    (!address.is_empty()).then_some(address)
+}
+
+fn json(detail: &impl serde::Serialize) -> Option<String> {
+    // Plain structs of strings and numbers: serialising them cannot fail.
+    serde_json::to_string(detail).ok()
+}

@@ -1,0 +1,141 @@
+use crate::inbox::file;
+use crate::inbox::writer::retention::*;
+
+const MIB: u64 = 1024 * 1024;
+const SECOND_NS: i64 = 1_000_000_000;
+
+fn inbox() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = file::open(folder.path()).unwrap().connection;
+    (folder, connection)
+}
+
+/// Adds entries of so many bytes, one a second behind the newest.
+fn add(connection: &mut Connection, entries: u64, length: usize) {
+    let newest = bounds(connection).unwrap().newest;
+    let transaction = connection.transaction().unwrap();
+    for id in newest + 1..=newest + entries {
+        let at_ns = id.cast_signed() * SECOND_NS;
+        let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (?1, ?2, 0, ?3)";
+        transaction.prepare_cached(insert).unwrap().execute(params![id, at_ns, vec![7_u8; length]]).unwrap();
+    }
+    transaction.commit().unwrap();
+}
+
+/// Steps until there is nothing more to do; returns how many steps removed something.
+fn settle(retention: &mut Retention, connection: &mut Connection, limits: &Limits, now_ns: i64) -> usize {
+    let mut steps = 0;
+    loop {
+        retention.next_age_check = Instant::now();
+        let step = retention.step(connection, limits, 0, now_ns).unwrap();
+        assert!(step.removed <= STEP_ENTRIES);
+        steps += usize::from(step.removed > 0);
+        if step.removed == 0 && !step.more {
+            return steps;
+        }
+    }
+}
+
+fn size(max_bytes: u64) -> Limits {
+    Limits { max_bytes, max_age: None }
+}
+
+#[test]
+fn a_stream_into_a_full_inbox_keeps_its_size_and_reuses_its_pages() {
+    let (_folder, mut connection) = inbox();
+    let (mut retention, limits) = (Retention::new(), size(8 * MIB));
+    for length in [100, 100, 100, 1_400, 1_400, 60_000, 60_000, 100] {
+        for _ in 0..40 {
+            let entries = (400_000 / (length as u64 + 100)).min(4_096);
+            add(&mut connection, entries, length);
+            retention.step(&mut connection, &limits, 0, 0).unwrap();
+        }
+        let pages = Pages::of(&connection).unwrap();
+        let bytes = pages.file * PAGE_BYTES;
+        assert!((8 * MIB * 9 / 10..=8 * MIB * 105 / 100).contains(&bytes), "{length}: {pages:?}");
+    }
+    let Bounds { oldest, newest } = bounds(&connection).unwrap();
+    let entries: u64 = connection.query_row("SELECT count(*) FROM entry", [], |row| row.get(0)).unwrap();
+    assert_eq!(entries, newest - oldest + 1, "no holes");
+}
+
+#[test]
+fn a_lowered_limit_is_reached_in_bounded_steps_and_the_file_shrinks() {
+    let (folder, mut connection) = inbox();
+    add(&mut connection, 100_000, 300);
+    let steps = settle(&mut Retention::new(), &mut connection, &size(4 * MIB), 0);
+    assert!(steps >= 4, "{steps}");
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let bytes = std::fs::metadata(folder.path().join(file::FILE_NAME)).unwrap().len();
+    assert!(bytes <= 4 * MIB + (STEP_PAGES + 1) * PAGE_BYTES, "{bytes}");
+}
+
+#[test]
+fn what_lies_beside_the_database_counts() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 10_000, 100);
+    assert_eq!(Retention::new().step(&mut connection, &size(8 * MIB), 0, 0).unwrap(), Step::default());
+    assert!(Retention::new().step(&mut connection, &size(8 * MIB), 7 * MIB, 0).unwrap().removed > 0);
+}
+
+#[test]
+fn the_newest_entry_stays_whatever_its_size() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 100, 65_507);
+    settle(&mut Retention::new(), &mut connection, &size(MIB / 64), 0);
+    assert_eq!(bounds(&connection).unwrap(), Bounds { oldest: 100, newest: 100 });
+    assert_eq!(settle(&mut Retention::new(), &mut connection, &size(0), i64::MAX), 0);
+}
+
+#[test]
+fn entries_go_when_they_are_too_old_and_the_newest_stays() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 20_000, 10);
+    let limits = Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(5_000)) };
+    settle(&mut Retention::new(), &mut connection, &limits, 20_000 * SECOND_NS);
+    assert_eq!(bounds(&connection).unwrap().oldest, 15_000);
+    settle(&mut Retention::new(), &mut connection, &limits, 90_000 * SECOND_NS);
+    assert_eq!(bounds(&connection).unwrap(), Bounds { oldest: 20_000, newest: 20_000 });
+}
+
+#[test]
+fn an_entry_from_the_future_holds_nothing_up() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 100, 10);
+    connection.execute("UPDATE entry SET at_ns = ?1 WHERE id = 3", [i64::MAX]).unwrap();
+    let limits = Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(10)) };
+    settle(&mut Retention::new(), &mut connection, &limits, 100 * SECOND_NS);
+    assert_eq!(bounds(&connection).unwrap().oldest, 90);
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_removes_nothing() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 100, 10);
+    let limits = Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(1_000)) };
+    let mut retention = Retention::new();
+    settle(&mut retention, &mut connection, &limits, 100 * SECOND_NS);
+    settle(&mut retention, &mut connection, &limits, 100_000 * SECOND_NS);
+    assert_eq!(bounds(&connection).unwrap().oldest, 1);
+    settle(&mut retention, &mut connection, &limits, 100 * SECOND_NS);
+    retention.clock.doubtful_until = None;
+    settle(&mut retention, &mut connection, &limits, 1_050 * SECOND_NS);
+    assert_eq!(bounds(&connection).unwrap().oldest, 1, "a second jump");
+    retention.clock.doubtful_until = None;
+    settle(&mut retention, &mut connection, &limits, 1_050 * SECOND_NS);
+    assert_eq!(bounds(&connection).unwrap().oldest, 50);
+}
+
+#[test]
+fn nothing_is_due_where_there_is_no_limit_of_age() {
+    assert_eq!(Retention::new().patience(&size(MIB)), None);
+    let limits = Limits { max_bytes: MIB, max_age: Some(Duration::from_secs(100)) };
+    assert!(Retention::new().patience(&limits).is_some());
+}
+
+#[test]
+fn an_empty_inbox_is_left_alone() {
+    let (_folder, mut connection) = inbox();
+    let limits = Limits { max_bytes: 0, max_age: Some(Duration::from_secs(1)) };
+    assert_eq!(settle(&mut Retention::new(), &mut connection, &limits, i64::MAX), 0);
+}

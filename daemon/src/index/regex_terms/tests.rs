@@ -1,0 +1,253 @@
+use std::collections::HashSet;
+
+use encoding_rs::Encoding;
+use proptest::prelude::*;
+use regex::RegexBuilder;
+
+use super::super::bloom::Builder;
+use super::super::predicate::Evidence;
+use super::super::store::Fault;
+use super::super::term::Which;
+use crate::index::regex_terms::*;
+
+/// Names of all encodings that messages may be read in.
+const NAMES: &str = "utf-8 utf-16le utf-16be gbk gb18030 big5 euc-jp iso-2022-jp shift_jis euc-kr ibm866 iso-8859-2 \
+    iso-8859-3 iso-8859-4 iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-8-i iso-8859-10 iso-8859-13 iso-8859-14 \
+    iso-8859-15 iso-8859-16 koi8-r koi8-u macintosh windows-874 windows-1250 windows-1251 windows-1252 windows-1253 \
+    windows-1254 windows-1255 windows-1256 windows-1257 windows-1258 x-mac-cyrillic";
+
+fn encoding(name: &str) -> &'static Encoding {
+    name.parse::<udpchat_config::Encoding>().unwrap().encoding()
+}
+
+/// A payload as the filters see it, without their doubt.
+struct Payload(HashSet<u32>);
+
+impl Payload {
+    fn of(bytes: &[u8]) -> Self {
+        let bytes: Vec<u8> = bytes.iter().copied().map(folded).collect();
+        let pairs = bytes.windows(2).map(|pair| Key::Pair(pair.try_into().unwrap()));
+        let quads = bytes.windows(4).map(|quad| Key::Quad(quad.try_into().unwrap()));
+        Self(pairs.chain(quads).flat_map(Key::positions).collect())
+    }
+
+    fn may_match(&mut self, clue: &Clue) -> bool {
+        clue.survivors(self, 1).unwrap() == 1
+    }
+}
+
+impl Evidence for Payload {
+    fn at(&mut self, _: Which, position: u32) -> Result<u64, Fault> {
+        Ok(u64::from(self.0.contains(&position)))
+    }
+
+    fn times(&self, _: u32) -> (i64, i64) {
+        (0, 0)
+    }
+}
+
+/// Bytes that are likely to be text in some encoding, and others.
+fn payloads() -> impl Strategy<Value = Vec<u8>> {
+    let text = prop_oneof![
+        r"[a-zA-Z0-9 :=.\[\]]{1,30}",
+        r"[\u{4e00}-\u{9fff}]{1,8}",
+        r"\PC{1,12}",
+        r"[а-яА-ЯёЁ ſKkKsSßéÉÊê€\u{304}\u{30c}ﾊﾛ～—·你好温度]{1,12}",
+    ];
+    let names: Vec<_> = NAMES.split_whitespace().collect();
+    let encoded = (text, prop::sample::select(names)).prop_map(|(text, name)| match name {
+        "utf-16le" => text.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        "utf-16be" => text.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+        name => encoding(name).encode(&text).0.into_owned(),
+    });
+    let escapes = prop::sample::select(vec![
+        &b"\x1b$B"[..],
+        b"\x1b(J",
+        b"\x1b(B",
+        b"\x1b(I",
+        b"\x1b$@",
+        b"\x8f",
+        b"\x88",
+    ]);
+    let piece = prop_oneof![
+        4 => encoded,
+        2 => prop::collection::vec(any::<u8>(), 1..12),
+        2 => prop::collection::vec(0x80..=0xffu8, 1..8),
+        1 => prop::collection::vec(0x21..=0x7eu8, 1..8),
+        1 => escapes.prop_map(<[u8]>::to_vec),
+    ];
+    prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
+}
+
+/// Turns the case of every other letter, where the regular expression then still matches.
+fn flipped(text: &str) -> String {
+    let flip = |(nth, character): (usize, char)| -> String {
+        match nth % 2 {
+            0 if character.is_lowercase() => character.to_uppercase().collect(),
+            0 => character.to_lowercase().collect(),
+            _ => character.into(),
+        }
+    };
+    text.chars().enumerate().map(flip).collect()
+}
+
+/// Writes an expression around a text that it must match.
+fn around(text: &str, form: u8, cut: usize) -> String {
+    let middle = text.char_indices().nth(cut % text.chars().count()).map_or(0, |(at, _)| at);
+    let (whole, head, tail) =
+        (regex::escape(text), regex::escape(&text[..middle]), regex::escape(&text[middle..]));
+    match form {
+        0 => whole,
+        1 => format!("(?i){}", regex::escape(&flipped(text))),
+        2 => format!("never so|({whole})|no"),
+        3 => format!("{head}(?:{tail})+"),
+        4 => format!("(?:{head})?{tail}"),
+        5 => format!("({head})(?P<tail>{tail}){{1,3}}"),
+        6 => format!("{head}(?:)(?-u:\\B)?.*?{tail}"),
+        7 => format!("(?i)({head}|x){tail}"),
+        8 => format!("{head}[^x]*{tail}"),
+        _ => format!("{head}x?(?:{tail}|yyyyyy)"),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_match_is_ever_ruled_out(
+        bytes in payloads(),
+        name in prop::sample::select(NAMES.split_whitespace().collect::<Vec<_>>()),
+        (begin, length, cut) in (0..40usize, 1..12usize, 0..12usize),
+        form in 0..10u8,
+    ) {
+        let (text, _) = encoding(name).decode_without_bom_handling(&bytes);
+        let count = text.chars().count();
+        prop_assume!(count > 0);
+        let part: String = text.chars().skip(begin % count).take(length).collect();
+        let expression = around(&part, form, cut);
+        let regex = RegexBuilder::new(&expression).multi_line(true).build();
+        prop_assume!(regex.is_ok_and(|regex| regex.is_match(&text)));
+        let clue = clue(&expression);
+        prop_assert!(Payload::of(&bytes).may_match(&clue), "{name} {bytes:x?} {expression:?} {clue:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_block_that_holds_a_match_is_never_ruled_out(
+        payloads in prop::collection::vec(payloads(), 1..40),
+        name in prop::sample::select(NAMES.split_whitespace().collect::<Vec<_>>()),
+    ) {
+        let mut builder = Builder::new();
+        payloads.iter().for_each(|payload| builder.add(1, 0, None, payload));
+        let mut block = builder.finish();
+        for payload in payloads.iter().take(3) {
+            let (text, _) = encoding(name).decode_without_bom_handling(payload);
+            let clue = clue(&regex::escape(&text));
+            prop_assert_eq!(clue.survivors(&mut block, 1).unwrap(), 1);
+        }
+    }
+}
+
+#[test]
+fn every_character_of_every_encoding_is_found_by_itself_and_among_others() {
+    for name in "gb18030 big5 euc-jp shift_jis euc-kr koi8-r".split(' ') {
+        let sequences = (0x80..=0xffu8).flat_map(|lead| (0x00..=0xffu8).map(move |trail| vec![lead, trail]));
+        let jis_x_0212 =
+            (0xa1..=0xfeu8).flat_map(|row| (0xa1..=0xfeu8).map(move |cell| vec![0x8f, row, cell]));
+        let fours = (0x81..=0x84u8).flat_map(|first| {
+            (0x30..=0x39u8).flat_map(move |second| {
+                (0x81..=0xfe).flat_map(move |third| {
+                    (0x30..=0x39).map(move |fourth| vec![first, second, third, fourth])
+                })
+            })
+        });
+        let more: Vec<_> = match name {
+            "euc-jp" => jis_x_0212.collect(),
+            "gb18030" => fours.collect(),
+            _ => Vec::new(),
+        };
+        let read = |bytes: &Vec<u8>| encoding(name).decode_without_bom_handling(bytes).0.into_owned();
+        let all = sequences.chain(more).map(|bytes| (read(&bytes), bytes));
+        let all: Vec<_> = all.filter(|(text, _)| !text.contains('\u{fffd}')).collect();
+        let characters = all.iter().flat_map(|(text, _)| text.chars()).collect();
+        let coding = Coding::national(encoding(name), &characters);
+        for (text, bytes) in all {
+            let mut payload = Payload::of(&[b"ab", &bytes[..], b"cd"].concat());
+            for literal in [text.clone(), format!("b{text}c")] {
+                let places: Vec<Place> = literal.chars().map(|character| vec![character]).collect();
+                let clue = written(&places, &coding);
+                assert!(clue.is_some_and(|clue| payload.may_match(&clue)), "{name} {bytes:x?} {literal:?}");
+            }
+        }
+    }
+}
+
+/// Tells whether an expression rules out a payload.
+fn rules_out(expression: &str, payload: &[u8]) -> bool {
+    !Payload::of(payload).may_match(&clue(expression))
+}
+
+#[test]
+fn what_an_expression_needs_rules_out_the_rest() {
+    let payload = "sensor=42 温度=21.5 state=ok";
+    let (gbk, _, _) = encoding_rs::GBK.encode(payload);
+    let utf_16: Vec<u8> = payload.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for payload in [payload.as_bytes(), &gbk, &utf_16] {
+        for expression in [
+            "alarm",
+            "湿度",
+            "温室",
+            "(?i)ALARM",
+            "^alarm$",
+            "alarm|fire",
+            "(alarm)+",
+            "sensor=42.*alarm",
+            "[Aa]larm",
+            r"\balarm\b",
+            "xy",
+            "温度.{1,9}alarm",
+            "(?i)sensors=",
+        ] {
+            assert!(rules_out(expression, payload), "{expression} {payload:x?}");
+        }
+        for expression in
+            ["", ".", "(alarm)?", "alarm|.", "[0-9]+", "a*", "温", "温度", "(?i)SENSOR", "sensor|alarm"]
+        {
+            assert!(!rules_out(expression, payload), "{expression} {payload:x?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_read_in_between_or_in_other_ways_is_not_ruled_out() {
+    for (expression, name, payload) in [
+        ("alarm", "iso-2022-jp", &b"al\x1b(Barm"[..]),
+        ("alarm", "iso-2022-jp", b"ala\x1b(Jrm"),
+        ("温度", "iso-2022-jp", b"\x1b$B29EY\x1b(B"),
+        ("x(ab)+y", "utf-8", b"xabababy"),
+        ("wx(?:ab)?yz", "utf-8", b"wxyz"),
+        ("wxa{2,}yz", "utf-8", b"wxaaaayz"),
+        ("(?i)kelvin", "utf-8", "\u{212a}elvin".as_bytes()),
+        ("(?m)^ab$", "utf-8", b"1\nab\n2"),
+        ("\u{ca}\u{304}", "big5", b"\x88\x62"),
+        ("€5", "gbk", b"\x805"),
+        ("caf\u{fffd}", "utf-8", b"caf\xff"),
+    ] {
+        let (text, _) = encoding(name).decode_without_bom_handling(payload);
+        assert!(
+            RegexBuilder::new(expression).multi_line(true).build().unwrap().is_match(&text),
+            "{expression} {text}"
+        );
+        assert!(!rules_out(expression, payload), "{expression} {payload:x?}");
+    }
+}
+
+#[test]
+fn an_expression_that_needs_very_much_is_no_clue() {
+    let words: Vec<_> = (0..5_000).map(|word| format!("word{word}")).collect();
+    assert_eq!(clue(&words.join("|")), Clue::Anything);
+    assert!(clue(&"x1".repeat(10_000)).keys() <= MAX_KEYS);
+}

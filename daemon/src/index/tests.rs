@@ -1,0 +1,339 @@
+//! The index as a reader meets it: whatever state its file is in, answers are those of a plain scan.
+
+use std::cell::Cell;
+use std::fs;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use regex::Regex;
+use rusqlite::params;
+use tempfile::TempDir;
+use udpchat_api::call::Order;
+use udpchat_config::PeerAddress;
+
+use super::indexer::{Keeper, Step};
+use super::predicate::Clue;
+use crate::inbox::address::pack;
+use crate::inbox::reader::{Range, Reader};
+use crate::inbox::{Body, Stored, file};
+use crate::index::*;
+
+/// The log begins in the midst of a block, fills a segment, and ends in the midst of another block.
+const OLDEST: u64 = 700;
+const NEWEST: u64 = (1 << 16) + 5_000;
+
+/// Numbers that look like chance and are the same at each run.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 16) % end
+    }
+}
+
+/// Makes a log. The clock is set back in its midst; one peer, one word and sent messages are rare.
+fn log(seed: u64) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut connection = file::open(folder.path()).unwrap().connection;
+    let transaction = connection.transaction().unwrap();
+    let mut chance = Chance(seed);
+    let mut insert = transaction
+        .prepare("INSERT INTO entry (id, at_ns, kind, peer, payload, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+        .unwrap();
+    for id in OLDEST..=NEWEST {
+        let at_ns = if id < 40_000 { id * 10 } else { id * 10 - 150_000 } + seed;
+        let rare = chance.below(15_000) == 0;
+        let (kind, detail) = match chance.below(20_000) {
+            0 => (2, Some(r#"{"lost":1,"reason":"queue_full"}"#)),
+            1..4 => (1, Some("{}")),
+            _ => (0, None),
+        };
+        let peer = match rare {
+            true => "[fe80::9%3]:9000".to_owned(),
+            false => format!("10.{}.0.1:{}", id >> 13, 4_000 + chance.below(20)),
+        };
+        let word = if chance.below(15_000) == 0 { "alarm in 温室" } else { "state is fine" };
+        let payload = format!("{{\"node\": {}, {word}}}", chance.below(50));
+        let peer = pack(peer.parse().unwrap());
+        let peer = (kind != 2).then_some(peer.as_slice());
+        insert
+            .execute(params![id, at_ns, kind, peer, (kind != 2).then_some(payload.as_bytes()), detail])
+            .unwrap();
+    }
+    drop(insert);
+    transaction.commit().unwrap();
+    folder
+}
+
+fn reader(folder: &TempDir) -> Arc<Reader> {
+    let reader = Arc::new(Reader::new(folder.path()));
+    reader.publish(NEWEST);
+    reader
+}
+
+/// Takes up so many blocks, or all that there are.
+fn keep_up(keeper: &mut Keeper, blocks: usize) {
+    let mut steps = 0;
+    while steps < blocks && keeper.has_work(NEWEST) {
+        match keeper.step() {
+            Ok(Step::Idle) => return,
+            Ok(_) => steps += 1,
+            // A fault that calls for a new index.
+            Err(_) if keeper.has_work(NEWEST) => {}
+            Err(trouble) => panic!("{trouble}"),
+        }
+    }
+}
+
+/// A log with a complete index.
+fn indexed() -> (TempDir, Arc<Reader>, Keeper) {
+    let folder = log(7);
+    let reader = reader(&folder);
+    let mut keeper = Keeper::new(Arc::clone(&reader));
+    keep_up(&mut keeper, usize::MAX);
+    assert_eq!(reader.index().newest_id(), whole_ids(NEWEST));
+    (folder, reader, keeper)
+}
+
+/// A query as clients put it.
+struct Query {
+    range: Range,
+    from: Option<PeerAddress>,
+    grep: Option<Regex>,
+}
+
+impl Query {
+    fn new(range: Range, from: Option<&str>, grep: Option<&str>) -> Self {
+        let from = from.map(|from| from.parse().unwrap());
+        let clues = [from.map(Clue::of_peer), grep.map(regex_terms::clue)];
+        let range = Range { clue: Arc::new(Clue::all(clues.into_iter().flatten())), ..range };
+        Self { range, from, grep: grep.map(|grep| Regex::new(grep).unwrap()) }
+    }
+
+    fn random(chance: &mut Chance) -> Self {
+        let some = |chance: &mut Chance, end| (chance.below(3) == 0).then(|| chance.below(end));
+        let kinds = [(true, true, true), (true, false, false), (false, true, false), (false, false, true)];
+        let (received, sent, gaps) = kinds[chance.below(4) as usize];
+        let range = Range {
+            after: some(chance, NEWEST).unwrap_or(0),
+            before: some(chance, NEWEST + 10),
+            since_ns: some(chance, NEWEST * 10).map(u64::cast_signed),
+            until_ns: some(chance, NEWEST * 10).map(u64::cast_signed),
+            received,
+            sent,
+            gaps,
+            order: if chance.below(2) == 0 { Order::Asc } else { Order::Desc },
+            ..Range::default()
+        };
+        let from = ["fe80::9", "[fe80::9%3]:9000", "fe80::9%4", "10.3.0.1", "10.3.0.1:4007", "10.77.0.1"];
+        let grep = ["alarm", "温室", "(?i)ALARM|fire", "node.: 7,", "nothing like it", "[0-9]+"];
+        let from = (chance.below(2) == 0).then(|| from[chance.below(6) as usize]);
+        let grep = (chance.below(3) == 0).then(|| grep[chance.below(6) as usize]);
+        Self::new(range, from, grep)
+    }
+
+    fn wants(&self, entry: &Stored) -> bool {
+        let (peer, payload) = match &entry.body {
+            Body::Received { peer, payload, .. } | Body::Sent { peer, payload, .. } => (peer, payload),
+            Body::Gap(_) => return self.from.is_none() && self.grep.is_none(),
+        };
+        self.from.is_none_or(|from| from.matches(*peer))
+            && self.grep.as_ref().is_none_or(|grep| grep.is_match(str::from_utf8(payload).unwrap()))
+    }
+
+    /// Reads all pages as a client does; returns the ids, and how many entries were looked at.
+    fn answer(&self, reader: &Reader, limit: usize, patience: u64) -> (Vec<u64>, usize) {
+        let (mut ids, mut looked_at) = (Vec::new(), 0);
+        let mut range = self.range.clone();
+        loop {
+            let (page_end, windows) = (ids.len() + limit, Cell::new(0));
+            let visit = |entry: Stored| {
+                looked_at += 1;
+                if self.wants(&entry) {
+                    ids.push(entry.id);
+                }
+                if ids.len() < page_end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            let go_on = || windows.replace(windows.get() + 1) < patience;
+            let scanned = reader.scan(&range, visit, go_on).unwrap();
+            match range.order {
+                Order::Asc => range.after = scanned.cursor,
+                Order::Desc => range.before = Some(scanned.cursor),
+            }
+            if !scanned.more {
+                return (ids, looked_at);
+            }
+        }
+    }
+}
+
+/// Checks that random queries are answered as without an index; returns how many entries were looked at with and without.
+#[track_caller]
+fn same_answers(folder: &TempDir, reader: &Reader, queries: u64, seed: u64) -> (usize, usize) {
+    let plain = self::reader(folder);
+    let (mut chance, mut with, mut without) = (Chance(seed), 0, 0);
+    for _ in 0..queries {
+        let query = Query::random(&mut chance);
+        let (wanted, all) = query.answer(&plain, usize::MAX, u64::MAX);
+        let limit = [1_000_000, 1_000, 7][chance.below(3) as usize];
+        let patience = [u64::MAX, 3, 0][chance.below(3) as usize];
+        let (ids, looked_at) = query.answer(reader, limit, patience);
+        assert_eq!(ids, wanted, "{:?} in pages of {limit} with {patience} windows", query.range);
+        (with, without) = (with + looked_at, without + all);
+    }
+    (with, without)
+}
+
+#[test]
+fn answers_are_the_same_and_less_is_looked_at() {
+    let folder = log(7);
+    let reader = reader(&folder);
+    let mut keeper = Keeper::new(Arc::clone(&reader));
+    let (with, without) = same_answers(&folder, &reader, 10, 1);
+    assert_eq!(with, without, "there is no index yet");
+    let mut before = usize::MAX;
+    for blocks in [10, 50, usize::MAX] {
+        keep_up(&mut keeper, blocks);
+        let (with, without) = same_answers(&folder, &reader, 60, 2);
+        assert!(with < without && with < before, "{with} of {without} after {blocks} blocks");
+        before = with;
+    }
+    let (with, without) = same_answers(&folder, &reader, 60, 2);
+    assert!(with * 3 < without, "{with} of {without}");
+    // It is opened again as it was left.
+    drop(keeper);
+    let again = self::reader(&folder);
+    let mut keeper = Keeper::new(Arc::clone(&again));
+    assert_eq!((keeper.step().unwrap(), keeper.step().unwrap()), (Step::Done, Step::Idle));
+    assert_eq!(same_answers(&folder, &again, 60, 2).0, with);
+}
+
+#[test]
+fn what_is_rare_is_found_by_looking_at_few_entries() {
+    let (_folder, reader, _keeper) = indexed();
+    let all = Range { received: true, sent: true, ..Range::default() };
+    for (from, grep) in [(Some("[fe80::9%3]:9000"), None), (None, Some("alarm")), (None, Some("温室"))] {
+        let (ids, looked_at) = Query::new(all.clone(), from, grep).answer(&reader, 100, u64::MAX);
+        assert!((1..=20).contains(&ids.len()) && looked_at < 22_000, "{} in {looked_at}", ids.len());
+    }
+    // What is above the last block is looked at in any case.
+    let last = NEWEST - whole_ids(NEWEST);
+    let (ids, looked_at) = Query::new(all, Some("10.99.0.1"), None).answer(&reader, 100, u64::MAX);
+    assert!(ids.is_empty() && looked_at as u64 <= last, "{looked_at}");
+}
+
+#[test]
+fn a_damaged_index_gives_no_wrong_answer_and_is_made_anew() {
+    let (folder, reader, keeper) = indexed();
+    drop((reader, keeper));
+    let file = folder.path().join(store::FILE_NAME);
+    let sound = fs::read(&file).unwrap();
+    let mut chance = Chance(5);
+    for round in 0..12 {
+        let mut damaged = sound.clone();
+        match round {
+            0 => damaged.truncate(sound.len() / 2),
+            1 => damaged.truncate(70),
+            2 => damaged.clear(),
+            3 => damaged.fill(7),
+            4 => damaged[16_384..].fill(0),
+            5 => damaged[60..64].copy_from_slice(&9u32.to_be_bytes()),
+            _ => {
+                for _ in 0..4 << (2 * (round - 6)) {
+                    damaged[chance.below(sound.len() as u64) as usize] ^= 1 << chance.below(8);
+                }
+            }
+        }
+        fs::write(&file, &damaged).unwrap();
+        let reader = self::reader(&folder);
+        let mut keeper = Keeper::new(Arc::clone(&reader));
+        // It is found out at the first step, or by a reader, or where it does no harm never.
+        let _opened = keeper.step();
+        same_answers(&folder, &reader, 25, 100 + round);
+        keep_up(&mut keeper, usize::MAX);
+        assert_eq!(reader.index().newest_id(), whole_ids(NEWEST), "round {round}");
+        same_answers(&folder, &reader, 10, 200 + round);
+        for path in write::paths(folder.path()) {
+            let _none = fs::remove_file(path);
+        }
+    }
+}
+
+#[test]
+fn damage_under_a_running_daemon_is_noticed_by_a_reader() {
+    let (folder, reader, mut keeper) = indexed();
+    let query = Query::new(Range { received: true, ..Range::default() }, None, Some("alarm"));
+    let (wanted, few) = query.answer(&reader, 100, u64::MAX);
+    reader.index().lock().idle.clear();
+    let connection = Connection::open(folder.path().join(store::FILE_NAME)).unwrap();
+    connection.execute("UPDATE segment_chunk SET sealed = zeroblob(2056) WHERE id % 3 = 0", []).unwrap();
+    let (ids, looked_at) = query.answer(&reader, usize::MAX, u64::MAX);
+    assert_eq!(ids, wanted);
+    assert!(looked_at > few && keeper.has_work(NEWEST));
+    assert_eq!(keeper.step().unwrap(), Step::Begun);
+    keep_up(&mut keeper, usize::MAX);
+    assert_eq!(query.answer(&reader, usize::MAX, u64::MAX), (wanted, few));
+}
+
+#[test]
+fn an_index_of_another_log_is_not_used() {
+    let (folder, reader, _keeper) = indexed();
+    let other = log(11);
+    // Of the other log, in place of this one's while it runs.
+    fs::rename(other.path().join(file::FILE_NAME), folder.path().join(file::FILE_NAME)).unwrap();
+    reader.reopen();
+    same_answers(&folder, &reader, 25, 3);
+    // And at a start.
+    let reader = self::reader(&folder);
+    let mut keeper = Keeper::new(Arc::clone(&reader));
+    assert_eq!(keeper.step().unwrap(), Step::Begun);
+    keep_up(&mut keeper, usize::MAX);
+    let (with, without) = same_answers(&folder, &reader, 25, 3);
+    assert!(with < without);
+}
+
+#[test]
+fn a_log_that_is_replaced_under_a_running_daemon_gets_an_index_of_its_own() {
+    let (folder, reader, mut keeper) = indexed();
+    let connection = Connection::open(folder.path().join(file::FILE_NAME)).unwrap();
+    connection.execute("UPDATE entry SET at_ns = at_ns + 1 WHERE id = ?1", [whole_ids(NEWEST)]).unwrap();
+    let next = NEWEST + 2_048;
+    let insert =
+        "INSERT INTO entry (id, at_ns, kind, peer, payload) VALUES (?1, 1, 0, x'010203040005', x'61')";
+    for id in NEWEST + 1..=next {
+        connection.execute(insert, [id]).unwrap();
+    }
+    reader.publish(next);
+    assert!(keeper.has_work(next));
+    assert_eq!(keeper.step().unwrap(), Step::Begun);
+}
+
+#[test]
+fn segments_below_the_oldest_entry_are_deleted() {
+    let (folder, reader, mut keeper) = indexed();
+    let connection = Connection::open(folder.path().join(file::FILE_NAME)).unwrap();
+    connection.execute("DELETE FROM entry WHERE id < 66000", []).unwrap();
+    same_answers(&folder, &reader, 25, 4);
+    keeper.step().unwrap();
+    let index = Connection::open(folder.path().join(store::FILE_NAME)).unwrap();
+    let rows = |table: &str| -> u64 {
+        index.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((rows("segment"), rows("segment_chunk")), (0, 0));
+    assert!(rows("block") > 0 && rows("block_chunk") > 0);
+    same_answers(&folder, &reader, 25, 4);
+}
+
+#[test]
+fn a_log_without_a_whole_block_has_no_index() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(file::open(folder.path()).unwrap());
+    let reader = Arc::new(Reader::new(folder.path()));
+    let mut keeper = Keeper::new(Arc::clone(&reader));
+    assert!(!keeper.has_work(1_022));
+    assert_eq!(keeper.step().unwrap(), Step::Idle);
+    assert_eq!((reader.index().newest_id(), reader.index().size_bytes()), (0, 0));
+}

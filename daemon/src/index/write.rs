@@ -1,0 +1,338 @@
+//! Writing the index: making its file, taking up a block, joining the blocks of a segment, letting the oldest go.
+
+use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use super::bloom::Block;
+use super::store::{
+    Anchor, BUSY_TIMEOUT, CHUNK_WORDS, FILE_NAME, Fault, Head, State, Table, block_chunk, head, row, sealed,
+    segment_chunk,
+};
+use super::term::Which;
+use super::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2};
+
+/// The version of the file, SQLite's `user_version`. Raised whenever anything that decides about its bits changes.
+const VERSION: u32 = 1;
+
+/// SQLite's `application_id` of our files: `udpi`.
+const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpi");
+
+/// The page size, in bytes: as in the inbox.
+const PAGE_SIZE_BYTES: u32 = 16 * 1024;
+
+/// What the write-ahead log is cut back to after a checkpoint, in bytes; a checkpoint comes when it has this many pages.
+const WAL_KEPT_BYTES: u32 = 1024 * 1024;
+const CHECKPOINT_PAGES: u32 = WAL_KEPT_BYTES / PAGE_SIZE_BYTES;
+
+/// How much memory the writer's pages may take, in KiB.
+const CACHE_KIB: i32 = 512;
+
+/// The index, open to be written.
+#[derive(Debug)]
+pub(super) struct Store {
+    connection: Connection,
+    state: State,
+}
+
+/// Returns the paths of the file and its companions.
+pub(super) fn paths(data_dir: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| data_dir.join(format!("{FILE_NAME}{suffix}")))
+}
+
+impl Store {
+    /// Opens the index of a data directory; none if there is none, or one of another version or program.
+    pub(super) fn open(data_dir: &Path) -> Result<Option<Self>, Fault> {
+        if !data_dir.join(FILE_NAME).exists() {
+            return Ok(None);
+        }
+        let connection = connect(data_dir)?;
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        if (number("application_id")?, number("user_version")?) != (APPLICATION_ID, VERSION) {
+            return Ok(None);
+        }
+        let state = State::read(&connection)?;
+        Ok(Some(Self { connection, state }))
+    }
+
+    /// Begins a new index, whose first block will be `first`. What was there is deleted.
+    pub(super) fn begin(data_dir: &Path, first: u64) -> Result<Self, Fault> {
+        remove(data_dir)?;
+        let mut connection = connect(data_dir)?;
+        let salt = RandomState::new().build_hasher().finish();
+        let state = State { salt, first, end: first, anchor: Anchor { id: 0, at_ns: 0 } };
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (_, name) in Table::ALL {
+            let table = format!("CREATE TABLE {name} (id INTEGER PRIMARY KEY, sealed BLOB NOT NULL) STRICT");
+            transaction.execute(&table, [])?;
+        }
+        put_state(&transaction, state)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+        Ok(Self { connection, state })
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes up the next block. With the last one of a segment, the segment's blocks become one.
+    pub(super) fn append(&mut self, block: &Block, anchor: Anchor) -> Result<(), Fault> {
+        let number = self.state.end;
+        let state = State { end: number + 1, anchor, ..self.state };
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        put_block(&transaction, state.salt, number, block)?;
+        if state.end.is_multiple_of(BLOCKS_PER_SEGMENT) {
+            join(&transaction, &state, number >> SEGMENT_BLOCKS_LOG2)?;
+        }
+        put_state(&transaction, state)?;
+        transaction.commit()?;
+        self.state = state;
+        Ok(())
+    }
+
+    /// Deletes the segments that lie wholly below a block, the oldest of the log.
+    pub(super) fn drop_below(&mut self, oldest: u64) -> Result<(), Fault> {
+        let segment = oldest.min(self.state.end) >> SEGMENT_BLOCKS_LOG2;
+        let first = segment << SEGMENT_BLOCKS_LOG2;
+        if first <= self.state.first {
+            return Ok(());
+        }
+        let state = State { first, ..self.state };
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for (table, below) in [
+            ("block", first),
+            ("block_chunk", block_chunk(first, Which::Origin, 0)),
+            ("segment", segment),
+            ("segment_chunk", segment_chunk(segment, Which::Origin, 0)),
+        ] {
+            transaction.execute(&format!("DELETE FROM {table} WHERE id < ?1"), [below])?;
+        }
+        put_state(&transaction, state)?;
+        transaction.commit()?;
+        self.state = state;
+        Ok(())
+    }
+}
+
+fn connect(data_dir: &Path) -> Result<Connection, Fault> {
+    let connection = Connection::open(data_dir.join(FILE_NAME))?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // After a loss of power some of the last blocks may be missing, and are taken up again.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    Ok(connection)
+}
+
+fn remove(data_dir: &Path) -> Result<(), Fault> {
+    for path in paths(data_dir) {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+                let text = format!("{} cannot be removed: {error}", path.display());
+                return Err(rusqlite::Error::SqliteFailure(code, Some(text)).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn put(connection: &Connection, salt: u64, table: Table, id: u64, words: &[u64]) -> Result<(), Fault> {
+    let sql = match table {
+        Table::State => "INSERT OR REPLACE INTO state VALUES (?1, ?2)",
+        Table::Block => "INSERT INTO block VALUES (?1, ?2)",
+        Table::BlockChunk => "INSERT INTO block_chunk VALUES (?1, ?2)",
+        Table::Segment => "INSERT INTO segment VALUES (?1, ?2)",
+        Table::SegmentChunk => "INSERT INTO segment_chunk VALUES (?1, ?2)",
+    };
+    connection.prepare_cached(sql)?.execute(params![id, sealed(salt, table, id, words)])?;
+    Ok(())
+}
+
+fn put_state(connection: &Connection, state: State) -> Result<(), Fault> {
+    put(connection, 0, Table::State, 0, &state.to_words())
+}
+
+fn put_block(transaction: &Transaction<'_>, salt: u64, number: u64, block: &Block) -> Result<(), Fault> {
+    for which in [Which::Origin, Which::Content] {
+        for (chunk, words) in (0..).zip(block.filters[which as usize].chunks(CHUNK_WORDS)) {
+            put(transaction, salt, Table::BlockChunk, block_chunk(number, which, chunk), words)?;
+        }
+    }
+    let size = |filter: &Vec<u64>| (!filter.is_empty()).then(|| (filter.len() * 64).ilog2());
+    let head = Head { sizes: block.filters.each_ref().map(size), present: 1, times: vec![block.times] };
+    put(transaction, salt, Table::Block, number, &head.to_words())
+}
+
+/// Makes the blocks of a segment one: for each position of a filter, a word with a bit for each block.
+fn join(transaction: &Transaction<'_>, state: &State, segment: u64) -> Result<(), Fault> {
+    let first = segment << SEGMENT_BLOCKS_LOG2;
+    let mut heads = Vec::new();
+    for block in first.max(state.first)..state.end {
+        let head = head(transaction, state.salt, Table::Block, block)?;
+        heads.push((block, head.ok_or(Fault::Damaged("a block is missing"))?));
+    }
+    let mut joined =
+        Head { sizes: [None; 2], present: 0, times: vec![(i64::MAX, i64::MIN); BLOCKS_PER_SEGMENT as usize] };
+    for (block, head) in &heads {
+        let place = block % BLOCKS_PER_SEGMENT;
+        joined.present |= 1 << place;
+        joined.times[place as usize] = head.times.first().copied().unwrap_or((i64::MIN, i64::MAX));
+    }
+    for which in [Which::Origin, Which::Content] {
+        joined.sizes[which as usize] = join_filters(transaction, state.salt, segment, which, &heads)?;
+    }
+    put(transaction, state.salt, Table::Segment, segment, &joined.to_words())?;
+    let (from, end) = (block_chunk(first, Which::Origin, 0), block_chunk(state.end, Which::Origin, 0));
+    transaction.execute("DELETE FROM block_chunk WHERE id >= ?1 AND id < ?2", [from, end])?;
+    transaction.execute("DELETE FROM block WHERE id >= ?1 AND id < ?2", [first, state.end])?;
+    Ok(())
+}
+
+/// Joins one filter of all blocks, a chunk of each at a time; returns its size. Smaller filters repeat themselves in
+/// the larger one, and one that tells nothing has every bit.
+fn join_filters(
+    transaction: &Transaction<'_>,
+    salt: u64,
+    segment: u64,
+    which: Which,
+    heads: &[(u64, Head)],
+) -> Result<Option<u32>, Fault> {
+    let size = |head: &Head| head.sizes[which as usize];
+    let Some(largest) = heads.iter().filter_map(|(_, head)| size(head)).max() else { return Ok(None) };
+    let chunks = |bits_log2: u32| (1u64 << bits_log2) / 64 / CHUNK_WORDS as u64;
+    let mut columns = vec![0; BLOCKS_PER_SEGMENT as usize * CHUNK_WORDS];
+    let mut next = 0;
+    for chunk in 0..chunks(largest) {
+        columns.fill(0);
+        for (block, head) in heads {
+            let place = (block % BLOCKS_PER_SEGMENT) as usize;
+            let column = &mut columns[place * CHUNK_WORDS..][..CHUNK_WORDS];
+            let Some(own) = size(head) else {
+                column.fill(u64::MAX);
+                continue;
+            };
+            let id = block_chunk(*block, which, chunk % chunks(own));
+            let copied = row(transaction, salt, Table::BlockChunk, id, |words| {
+                column.iter_mut().zip(words).for_each(|(to, from)| *to = u64::from_le_bytes(*from));
+            })?;
+            copied.ok_or(Fault::Damaged("a part of a filter is missing"))?;
+        }
+        // A chunk of a column has 64 positions in each of its words, so a chunk of the joined filter takes four words
+        // of each column.
+        for words in (0..CHUNK_WORDS).step_by(CHUNK_WORDS / 64) {
+            let mut out = Vec::with_capacity(CHUNK_WORDS);
+            for word in words..words + CHUNK_WORDS / 64 {
+                let mut square: [u64; 64] = std::array::from_fn(|place| columns[place * CHUNK_WORDS + word]);
+                transpose(&mut square);
+                out.extend(square);
+            }
+            put(transaction, salt, Table::SegmentChunk, segment_chunk(segment, which, next), &out)?;
+            next += 1;
+        }
+    }
+    Ok(Some(largest))
+}
+
+/// Turns a square of bits: bit c of word r goes to bit r of word c. By halves, as in Hacker's Delight, 7-3.
+fn transpose(square: &mut [u64; 64]) {
+    let mut half = 32;
+    let mut mask = u64::MAX >> 32;
+    while half > 0 {
+        for row in (0..64).filter(|row| row & half == 0) {
+            let swapped = (square[row] >> half ^ square[row + half]) & mask;
+            square[row] ^= swapped << half;
+            square[row + half] ^= swapped;
+        }
+        half /= 2;
+        mask ^= mask << half;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_square_is_turned() {
+        let square: [u64; 64] =
+            std::array::from_fn(|row| (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut turned = square;
+        transpose(&mut turned);
+        for (row, word) in square.iter().enumerate() {
+            for (column, other) in turned.iter().enumerate() {
+                assert_eq!(word >> column & 1, other >> row & 1);
+            }
+        }
+    }
+
+    const ANCHOR: Anchor = Anchor { id: 1, at_ns: 1 };
+
+    /// A block whose filters are of the size that its number tells; of some the content tells nothing.
+    fn block(number: u64) -> Block {
+        let words = |log2: u64, salt: u64| -> Vec<u64> {
+            (0..(CHUNK_WORDS as u64) << log2)
+                .map(|word| (word + salt * 1_000).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .collect()
+        };
+        let content = if number % 7 == 3 { Vec::new() } else { words(number % 4, number) };
+        let at_ns = number.cast_signed();
+        Block { filters: [words(number % 3, number), content], times: (at_ns, at_ns + 5) }
+    }
+
+    #[test]
+    fn a_segment_tells_of_each_block_what_the_block_told() {
+        use crate::index::predicate::Evidence;
+        use crate::index::store::Span;
+        let folder = tempfile::tempdir().unwrap();
+        // The log begins in the midst of a segment.
+        let mut store = Store::begin(folder.path(), 70).unwrap();
+        for number in 70..128 {
+            store.append(&block(number), ANCHOR).unwrap();
+        }
+        let salt = store.state.salt;
+        assert_eq!(head(&store.connection, salt, Table::Block, 100).unwrap(), None, "the blocks are gone");
+        let head = head(&store.connection, salt, Table::Segment, 1).unwrap().unwrap();
+        assert_eq!(head.present, u64::MAX << (70 - 64));
+        let mut span = Span { connection: &store.connection, salt, table: Table::Segment, number: 1, head };
+        for number in 70..128u64 {
+            let (mut block, place) = (block(number), number % 64);
+            assert_eq!(span.times(place as u32), block.times);
+            for position in (0..1 << 20).step_by(4_799) {
+                for which in [Which::Origin, Which::Content] {
+                    let told = span.at(which, position).unwrap() >> place & 1;
+                    assert_eq!(
+                        told,
+                        block.at(which, position).unwrap(),
+                        "{which:?} of {number} at {position}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_version_or_program_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Store::open(folder.path()).unwrap().is_none());
+        let begun = Store::begin(folder.path(), 3).unwrap();
+        assert_eq!(Store::open(folder.path()).unwrap().unwrap().state(), begun.state());
+        for (name, number, own) in [("user_version", 9, VERSION), ("application_id", 9, APPLICATION_ID)] {
+            begun.connection.pragma_update(None, name, number).unwrap();
+            assert!(Store::open(folder.path()).unwrap().is_none());
+            begun.connection.pragma_update(None, name, own).unwrap();
+        }
+        drop(begun);
+        fs::write(folder.path().join(FILE_NAME), [7; 50_000]).unwrap();
+        assert!(Store::open(folder.path()).unwrap_err().is_damage());
+    }
+}
