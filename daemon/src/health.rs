@@ -17,12 +17,12 @@ pub(crate) enum Place {
     Retention,
     /// Another program holds the write-ahead log up.
     WriteAheadLog,
-    /// A damaged inbox was set aside.
-    InboxSetAside,
+    /// A damaged inbox was moved away.
+    InboxQuarantined,
     /// The inbox's file was removed or replaced.
     InboxReplaced,
-    /// Noting what is on its way into the inbox.
-    Books,
+    /// Writing the in-flight journal.
+    Inflight,
     /// The index of the inbox.
     Index,
     /// Accepting connections on the control socket.

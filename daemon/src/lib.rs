@@ -44,8 +44,8 @@ use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 use control::socket::{ControlSocket, SocketError};
 use control::{Control, Rules};
 use inbox::file::OpenError;
-use inbox::inflight::Ledger;
-use inbox::learned_encodings::Speech;
+use inbox::inflight::InflightJournal;
+use inbox::learned_encodings::LearnedEncodings;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::writer::{self, Writer};
@@ -164,7 +164,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let mut watchdog = Watchdog::of_process();
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&settings.data_dir));
-    let speech = Arc::new(Speech::default());
+    let learned = Arc::new(LearnedEncodings::default());
     let health = Arc::new(health::Health::default());
     let addresses = Arc::new(net::interfaces::CurrentAddresses::default());
     let groups =
@@ -176,15 +176,16 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         data_dir: settings.data_dir.value.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
-        speech: Arc::clone(&speech),
+        learned: Arc::clone(&learned),
         health: Arc::clone(&health),
         fallback: fallback_now,
         limits: limits_now,
         pulse: watchdog.pulse("the writer of the inbox"),
         still_working: Box::new(service::systemd::still_starting),
     };
-    let (writer, progress, ledger) = Writer::open(parts, || Ledger::open(&settings.data_dir, &health))?;
-    carry_over(ledger, &listeners, &queue);
+    let (writer, commits, journal) =
+        Writer::open(parts, || InflightJournal::open(&settings.data_dir, &health))?;
+    carry_over(journal, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
@@ -192,8 +193,8 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         metrics: metrics.as_ref().map(|endpoint| endpoint.local),
         queue,
         reader,
-        progress,
-        peers: peers::Peers::new(&settings, speech),
+        commits,
+        peers: peers::Peers::new(&settings, learned),
         access: Arc::new(receive::access::Access::new(&settings)),
         groups: Arc::new(groups),
         addresses,
@@ -255,7 +256,7 @@ fn serve(started: Started) -> Result<(), Failure> {
     let receivers =
         start_receivers(&daemon, &stop, &mut watchdog).map_err(system("cannot start reception"))?;
 
-    let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
+    let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.commits.clone()));
     index_thread::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
     let served = runtime.block_on(serve_clients(&daemon, watchdog, signals, metrics, control_listener));
     service::systemd::stopping();
@@ -352,11 +353,11 @@ fn start_receivers(
 }
 
 /// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
-fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
+fn carry_over(mut journal: InflightJournal, listeners: &[Arc<Listener>], queue: &Queue) {
     for listener in listeners {
-        ledger.resume(&listener.drops);
+        journal.resume(&listener.drops);
     }
-    let lost = queue.carry_over(ledger);
+    let lost = queue.carry_over(journal);
     if lost > 0 {
         warn!(
             lost,

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info};
 use udpchat_api::{Entry, Message, safe};
 
-use crate::inbox::commit_watch::{Follower, Progress};
+use crate::inbox::commit_watch::{CommitWatch, Committed};
 use crate::inbox::reader::Range;
 use crate::log::rate_limit::Window;
 use crate::state::Daemon;
@@ -30,29 +30,29 @@ struct State {
 }
 
 /// Logs the messages until the inbox is closed.
-pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
-    let begin = progress.see();
+pub(crate) async fn follow(daemon: Arc<Daemon>, mut commits: CommitWatch) {
+    let begin = commits.see();
     let mut state = State { cursor: begin.newest_id, accounted: begin.stored, window: Window::new() };
     loop {
-        let open = progress.changed().await;
+        let open = commits.changed().await;
         state.window.turn(Instant::now());
         // Where nobody would see the lines, nothing is read for them.
         let limit = if enabled!(Level::INFO) { *daemon.settings().log.messages_per_second } else { 0 };
-        while state.cursor < progress.see().newest_id && state.window.room(limit) > 0 {
+        while state.cursor < commits.see().newest_id && state.window.room(limit) > 0 {
             if !show(&daemon, &mut state, limit).await {
                 break;
             }
         }
-        if state.cursor < progress.now().newest_id {
+        if state.cursor < commits.now().newest_id {
             // The limit is reached: the window goes on, then one line stands for all that came in it.
             if open {
                 tokio::select! {
                     () = sleep_until(state.window.end()) => {}
                     // Nobody waits for the window when the daemon is to stop: the line comes with the last message.
-                    () = told_to_stop(&daemon) => while progress.changed().await {},
+                    () = told_to_stop(&daemon) => while commits.changed().await {},
                 }
             }
-            leave_out(&mut state, progress.see(), limit);
+            leave_out(&mut state, commits.see(), limit);
         }
         if !open {
             return;
@@ -113,9 +113,9 @@ fn line(message: &Message) {
 }
 
 /// Jumps to the newest message and tells how many were passed over.
-fn leave_out(state: &mut State, progress: Progress, limit: u32) {
-    let left_out = progress.stored - state.accounted;
-    (state.cursor, state.accounted) = (progress.newest_id, progress.stored);
+fn leave_out(state: &mut State, committed: Committed, limit: u32) {
+    let left_out = committed.stored - state.accounted;
+    (state.cursor, state.accounted) = (committed.newest_id, committed.stored);
     match (left_out, limit) {
         (0, _) | (_, 0) => {}
         _ if state.window.room(limit) > 0 => {

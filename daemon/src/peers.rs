@@ -8,13 +8,13 @@ use udpchat_config::{Encoding, PeerAddress, Settings};
 
 use crate::encoding;
 use crate::encoding::{Decoded, Knowledge};
-use crate::inbox::learned_encodings::Speech;
+use crate::inbox::learned_encodings::LearnedEncodings;
 
 /// The peers. A reload changes the configured part.
 #[derive(Debug)]
 pub(crate) struct Peers {
     configured: RwLock<Arc<Configured>>,
-    speech: Arc<Speech>,
+    learned: Arc<LearnedEncodings>,
 }
 
 /// What the configuration says about peers and text.
@@ -34,8 +34,8 @@ pub(crate) struct Named {
 }
 
 impl Peers {
-    pub(crate) fn new(settings: &Settings, speech: Arc<Speech>) -> Self {
-        Self { configured: RwLock::new(Arc::new(Configured::new(settings))), speech }
+    pub(crate) fn new(settings: &Settings, learned: Arc<LearnedEncodings>) -> Self {
+        Self { configured: RwLock::new(Arc::new(Configured::new(settings))), learned }
     }
 
     /// Takes over a new configuration.
@@ -51,12 +51,12 @@ impl Peers {
 
     /// Returns the peers of which it is known what they speak.
     pub(crate) fn remembered(&self) -> Vec<SocketAddr> {
-        self.speech.peers()
+        self.learned.peers()
     }
 
     /// Returns what a peer is known to speak.
     pub(crate) fn known(&self, peer: SocketAddr) -> Option<Encoding> {
-        self.speech.of(peer).map(|known| known.encoding)
+        self.learned.of(peer).map(|known| known.encoding)
     }
 
     /// Reads the message of entry `id` from a peer as text.
@@ -67,7 +67,7 @@ impl Peers {
         peer: SocketAddr,
         payload: &[u8],
     ) -> Decoded {
-        let known = self.speech.of(peer);
+        let known = self.learned.of(peer);
         let knowledge = Knowledge {
             configured: configured.of(peer).and_then(|named| named.encoding),
             remembered: known.map(|known| known.encoding),
@@ -84,7 +84,7 @@ impl Peers {
         peer: SocketAddr,
     ) -> (Encoding, EncodingBy) {
         let own = configured.of(peer).and_then(|named| named.encoding);
-        match (own, self.speech.of(peer)) {
+        match (own, self.learned.of(peer)) {
             (Some(own), _) => (own, EncodingBy::Configured),
             (None, Some(known)) => (encoding::for_answering(known.encoding), EncodingBy::Remembered),
             (None, None) => (configured.encoding, EncodingBy::Configured),

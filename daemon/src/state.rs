@@ -12,7 +12,8 @@ use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
 
 use crate::control::Control;
 use crate::health::{Health, Place};
-use crate::inbox::commit_watch::Follower;
+use crate::inbox::InboxError;
+use crate::inbox::commit_watch::CommitWatch;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
 use crate::inbox::writer::retention::Limits;
@@ -44,7 +45,7 @@ pub(crate) struct Daemon {
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
-    pub(crate) progress: Follower,
+    pub(crate) commits: CommitWatch,
     pub(crate) peers: Peers,
     pub(crate) access: Arc<Access>,
     pub(crate) groups: Arc<Groups>,
@@ -99,7 +100,7 @@ impl Daemon {
         self.peers.configure(&new);
         self.fallback.send_replace(*new.text.fallback);
         self.limits.send_replace(Limits::of(&new));
-        self.queue.nudge();
+        self.queue.wake();
         self.logging.set_level(*new.log.level);
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
         match needs_restart.as_slice() {
@@ -112,7 +113,7 @@ impl Daemon {
     /// Reads from the inbox on a thread that may wait.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
+        read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, ErrorObject> {
         let reader = Arc::clone(&self.reader);
         match tokio::task::spawn_blocking(move || read(&reader)).await {

@@ -7,7 +7,7 @@ use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
 use crate::clock::from_ns;
 use crate::encoding;
 use crate::encoding::Decoded;
-use crate::inbox::{Body, SentDetail, Stored};
+use crate::inbox::entry::{Body, ChosenBy, SentDetail, Stored};
 use crate::peers::Configured;
 use crate::state::Daemon;
 
@@ -35,7 +35,7 @@ impl Viewer {
             Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
         };
         let as_said = stored.recoded.map(|encoding| (encoding, EncodingBy::Given));
-        let as_sent = || detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
+        let as_sent = || detail.encoding.and_then(|sent| Some((sent.encoding()?, wire_choice(sent.by))));
         let Decoded { text, encoding, by } = match as_said.or_else(as_sent) {
             Some((encoding, by)) => Decoded { text: encoding::read(&payload, encoding), encoding, by },
             None => self.daemon.peers.decode(&self.configured, id, peer, &payload),
@@ -55,5 +55,27 @@ impl Viewer {
             error: detail.error,
             by: detail.by,
         })
+    }
+}
+
+/// Returns what chose an encoding as clients see it.
+fn wire_choice(by: ChosenBy) -> EncodingBy {
+    match by {
+        ChosenBy::Given => EncodingBy::Given,
+        ChosenBy::Configured => EncodingBy::Configured,
+        ChosenBy::Remembered => EncodingBy::Remembered,
+        ChosenBy::Detected => EncodingBy::Detected,
+        ChosenBy::Fallback => EncodingBy::Fallback,
+    }
+}
+
+/// Returns what chose an encoding as it is stored.
+pub(crate) fn stored_choice(by: EncodingBy) -> ChosenBy {
+    match by {
+        EncodingBy::Given => ChosenBy::Given,
+        EncodingBy::Configured => ChosenBy::Configured,
+        EncodingBy::Remembered => ChosenBy::Remembered,
+        EncodingBy::Detected => ChosenBy::Detected,
+        EncodingBy::Fallback => ChosenBy::Fallback,
     }
 }

@@ -1,7 +1,7 @@
 //! `udpchatd --backup FILE`: a copy of the inbox as of one moment, made beside a running daemon or without one.
 //!
 //! It reads only. The copy is made under a name of its own (`FILE.part-PID`), checked, synced, and then gets its name, so
-//! that FILE is whole or not there. While it is made, the lock file of the data directory says so ([`lock::share`]), so
+//! that FILE is whole or not there. While it is made, a lock on the data directory says so ([`backup_mark`]), so
 //! that the daemon knows why its write-ahead log cannot be cut back.
 
 mod target;
@@ -17,10 +17,10 @@ use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use udpchat_api::safe;
 
-use crate::LOCK_NAME;
+use crate::inbox::InboxError;
 use crate::inbox::file;
 use crate::inbox::file::{FILE_NAME, OpenError};
-use crate::service::lock;
+use crate::service::backup_mark;
 use crate::signals::Signals;
 use target::Target;
 
@@ -146,10 +146,10 @@ async fn show_progress(
 fn copy(data_dir: &Path, part: &Path) -> Result<Copied, BackupError> {
     let from = data_dir.join(FILE_NAME);
     let failed = |source| BackupError::Copy { from: from.clone(), to: part.to_owned(), source };
-    // Without a lock file there has never been a daemon that could be told.
-    let _told = lock::share(&data_dir.join(LOCK_NAME));
+    // If this fails, a running daemon only takes the backup for another program that reads for long.
+    let _announced = backup_mark::set(data_dir);
     let had_log = log_of(&from).exists();
-    let inbox = file::open_as_stranger(data_dir)?;
+    let inbox = file::open_unowned(data_dir)?;
     let version = file::version(&inbox).map_err(failed)?;
     let newest_id = file::newest_id(&inbox).map_err(failed)?;
     let copied = inbox.execute("VACUUM INTO ?1", [path_as_text(part)?]);
@@ -175,7 +175,7 @@ fn leave_no_trace(inbox: &Path) {
 
 /// Checks that a copy is sound, of this schema, without holes, and no older than an entry that was there before.
 fn check(part: &Path, version: u32, newest_id: u64) -> Result<Copied, BackupError> {
-    let read = || -> rusqlite::Result<_> {
+    let read = || -> Result<_, InboxError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let copy = Connection::open_with_flags(part, flags)?;
         file::quick_check(&copy, None)?;

@@ -12,7 +12,7 @@ use udpchat_api::ErrorObject;
 use udpchat_api::call::RecodeAnswer;
 
 use super::credentials::Caller;
-use crate::inbox::{Body, Stored};
+use crate::inbox::entry::{Body, Stored};
 use crate::log::rate_limit::Window;
 use crate::state::Daemon;
 

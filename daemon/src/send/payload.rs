@@ -10,8 +10,9 @@ use udpchat_config::Encoding;
 
 use super::escape::{self, Piece};
 use crate::encoding::{NotEncodable, encode};
-use crate::inbox::SentEncoding;
+use crate::inbox::entry::SentEncoding;
 use crate::state::Daemon;
+use crate::view::stored_choice;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
 const MIN_SPLIT_BYTES: usize = 16;
@@ -35,7 +36,7 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Re
             let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
             let units =
                 in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
-            (units, Some(SentEncoding { name: encoding.to_string(), by }))
+            (units, Some(SentEncoding { name: encoding.to_string(), by: stored_choice(by) }))
         }
         (None, Some(raw)) if params.encoding.is_none() && !params.escape => {
             let size = split.unwrap_or(usize::MAX);

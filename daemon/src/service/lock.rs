@@ -66,63 +66,6 @@ fn check(file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a plain file of this user"))
 }
 
-/// Says in a lock file, whoever holds the lock, that a backup of its place is under way, as long as what is returned lives.
-///
-/// # Errors
-/// Also where the file is not there: it is never made. And on systems that have no such locks.
-pub(crate) fn share(path: &Path) -> io::Result<File> {
-    let file = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
-    shared::set(&file)?;
-    Ok(file)
-}
-
-/// Tells whether a backup of the place of a lock file is under way.
-pub(crate) fn is_shared(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| shared::is_set(&file))
-}
-
-/// Locks of an open file on a range of its bytes. They neither hold up nor notice the lock of the whole file above, which
-/// is of another kind (fcntl_locking(2)).
-#[cfg(target_os = "linux")]
-mod shared {
-    use std::fs::File;
-    use std::io;
-
-    use nix::fcntl::{FcntlArg, fcntl};
-    use nix::libc::{F_RDLCK, F_UNLCK, F_WRLCK, SEEK_SET, flock};
-
-    /// Describes a lock of the first byte.
-    fn first_byte(kind: i32) -> flock {
-        flock { l_type: kind as i16, l_whence: SEEK_SET as i16, l_start: 0, l_len: 1, l_pid: 0 }
-    }
-
-    pub(crate) fn set(file: &File) -> io::Result<()> {
-        fcntl(file, FcntlArg::F_OFD_SETLK(&first_byte(F_RDLCK)))?;
-        Ok(())
-    }
-
-    /// Asks what would be in the way of a lock for writing.
-    pub(crate) fn is_set(file: &File) -> bool {
-        let mut asked = first_byte(F_WRLCK);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut asked)).is_ok() && i32::from(asked.l_type) != F_UNLCK
-    }
-}
-
-/// Elsewhere there are none, so a backup is taken for another program.
-#[cfg(not(target_os = "linux"))]
-mod shared {
-    use std::fs::File;
-    use std::io;
-
-    pub(crate) fn set(_: &File) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn is_set(_: &File) -> bool {
-        false
-    }
-}
-
 fn note(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())
@@ -134,24 +77,5 @@ fn holder(file: &mut File) -> String {
     match (read, text.trim().parse::<u32>()) {
         (Ok(_), Ok(pid)) => format!("udpchatd with process id {pid}"),
         _ => "another process".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_backup_is_seen_beside_a_held_lock_and_no_longer_than_it_takes() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        assert!(share(&path).is_err() && !path.exists());
-        let _held = Lock::take(&path).unwrap();
-        assert!(!is_shared(&path));
-        let backups = [share(&path).unwrap(), share(&path).unwrap()];
-        assert!(is_shared(&path));
-        assert!(matches!(Lock::take(&path), Err(LockError::Held { .. })));
-        drop(backups);
-        assert!(!is_shared(&path));
     }
 }

@@ -8,13 +8,12 @@ use udpchat_api::call::{AckAnswer, AckParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::query::consumer;
-use crate::inbox::RECORD_WAIT;
-use crate::inbox::queue::MarkItem;
+use crate::inbox::queue::{MarkItem, RECORD_WAIT};
 use crate::state::Daemon;
 
 pub(crate) async fn call(daemon: &Arc<Daemon>, params: AckParams) -> Result<AckAnswer, ErrorObject> {
     let consumer = consumer(params.consumer.as_deref())?;
-    let newest = daemon.progress.now().newest_id;
+    let newest = daemon.commits.now().newest_id;
     if params.id > newest {
         let text =
             format!("`id` is {}, the newest entry is {newest}: what has not come cannot be read", params.id);

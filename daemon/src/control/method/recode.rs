@@ -18,9 +18,9 @@ use udpchat_config::Encoding;
 use super::query::Query;
 use crate::control::audit;
 use crate::control::credentials::Caller;
-use crate::inbox::queue::RecodeItem;
+use crate::inbox::entry::{Body, Stored};
+use crate::inbox::queue::{RECORD_WAIT, RecodeItem};
 use crate::inbox::writer::recode::MAX_RECODED_PER_COMMIT;
-use crate::inbox::{Body, RECORD_WAIT, Stored};
 use crate::state::Daemon;
 use crate::view::Viewer;
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use udpchat_api::call::{SelfTest, SelfTestAnswer, SelfTestOutcome};
 
-use crate::inbox::queue::reason;
+use crate::error::reason;
 use crate::net::address::normalized;
 use crate::net::socket::Listener;
 use crate::receive::self_test;

@@ -40,7 +40,7 @@ impl Subscription {
         params: &SubscribeParams,
     ) -> Result<(SubscribeAnswer, Query), ErrorObject> {
         let mut query = Query::of_subscribe(params, &daemon.peers.configured())?;
-        let after = params.after.unwrap_or_else(|| daemon.progress.now().newest_id);
+        let after = params.after.unwrap_or_else(|| daemon.commits.now().newest_id);
         query.range.after = after;
         Ok((SubscribeAnswer { after }, query))
     }
@@ -66,10 +66,10 @@ impl Subscription {
 }
 
 async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancelled: watch::Receiver<bool>) {
-    let mut progress = daemon.progress.clone();
+    let mut commits = daemon.commits.clone();
     let mut cursor = query.range.after;
     loop {
-        let newest = progress.see().newest_id;
+        let newest = commits.see().newest_id;
         while cursor < newest {
             if *cancelled.borrow() {
                 return;
@@ -85,7 +85,7 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
             }
         }
         tokio::select! {
-            open = progress.changed() => if !open { return },
+            open = commits.changed() => if !open { return },
             _ = cancelled.changed() => return,
         }
     }

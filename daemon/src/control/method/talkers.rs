@@ -10,7 +10,7 @@ use std::sync::Arc;
 use udpchat_api::call::{Talker, TalkersAnswer, TalkersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use crate::inbox::reader::Said;
+use crate::inbox::reader::ReceivedFrom;
 use crate::peers::Configured;
 use crate::state::Daemon;
 
@@ -25,7 +25,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>, params: &TalkersParams) -> Result
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let after = params.after.unwrap_or(0);
-    let (said, (after, next)) = daemon.read(move |reader| reader.said(after)).await?;
+    let (said, (after, next)) = daemon.read(move |reader| reader.received_from(after)).await?;
     let messages = said.values().map(|said| said.messages).sum();
     let mut talkers = named(&daemon.peers.configured(), said);
     talkers.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
@@ -39,8 +39,8 @@ fn order(talker: &Talker) -> (Reverse<u64>, Reverse<u64>, &str) {
 }
 
 /// Sums up what belongs to one configured peer, and names it.
-fn named(configured: &Configured, said: HashMap<SocketAddr, Said>) -> Vec<Talker> {
-    let mut sums: HashMap<(Option<&str>, String), Said> = HashMap::new();
+fn named(configured: &Configured, said: HashMap<SocketAddr, ReceivedFrom>) -> Vec<Talker> {
+    let mut sums: HashMap<(Option<&str>, String), ReceivedFrom> = HashMap::new();
     for (peer, said) in said {
         let key = match configured.of(peer) {
             Some(named) => (Some(named.name.as_str()), named.address.to_string()),
@@ -50,7 +50,7 @@ fn named(configured: &Configured, said: HashMap<SocketAddr, Said>) -> Vec<Talker
         sum.messages += said.messages;
         sum.bytes += said.bytes;
     }
-    let talker = |((name, address), said): ((Option<&str>, String), Said)| Talker {
+    let talker = |((name, address), said): ((Option<&str>, String), ReceivedFrom)| Talker {
         name: name.map(str::to_owned),
         address,
         messages: said.messages,
