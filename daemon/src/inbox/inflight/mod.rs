@@ -148,7 +148,7 @@ impl Ledger {
         }
         match known {
             Some(known) => Some(known.drops),
-            None if self.last.boot_id != 0 || self.page.newest == Anchor::default() => Some(0),
+            None if self.last.boot_id != 0 || self.page.newest.id == 0 => Some(0),
             // A page is missing, or is of a version without cookies: the log may have some of the drops already.
             None => None,
         }
