@@ -1,12 +1,11 @@
-//! What is wrong at the moment: the `problems` of the status, and the log lines when one comes or goes.
+//! The current problems: `problems` of the status, and a log line when one appears or is resolved.
 
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-/// The places that can be in trouble, each with at most one problem.
+/// The parts of the daemon that can have a problem, each at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
     /// Writing the inbox.
@@ -15,13 +14,13 @@ pub(crate) enum Place {
     InboxRead,
     /// Removing old entries.
     Retention,
-    /// Another program holds the write-ahead log up.
+    /// Another program keeps the write-ahead log from being reset.
     WriteAheadLog,
-    /// A damaged inbox was set aside.
+    /// A damaged inbox was moved to quarantine.
     InboxSetAside,
     /// The inbox's file was removed or replaced.
     InboxReplaced,
-    /// Noting what is on its way into the inbox.
+    /// The in-flight journal.
     Books,
     /// The index of the inbox.
     Index,
@@ -29,7 +28,7 @@ pub(crate) enum Place {
     Control,
     /// Accepting connections for metrics.
     Metrics,
-    /// Hearing of changes of network interfaces.
+    /// Watching network interfaces for changes.
     Links,
     /// Joining a multicast group, by its number in the configuration.
     Group(usize),
@@ -37,7 +36,7 @@ pub(crate) enum Place {
     Receive(usize),
 }
 
-/// The problems of now.
+/// The current problems.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     problems: Mutex<BTreeMap<Place, String>>,
@@ -45,35 +44,31 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// Notes a problem; it is logged when it is new at this place, not at each repetition.
+    /// Sets the problem of a part. Logs it if it is new, not at each repetition.
     pub(crate) fn report(&self, place: Place, problem: String) {
-        let before = self.lock().insert(place, problem.clone());
+        let before = self.problems.lock().insert(place, problem.clone());
         if before.as_ref() != Some(&problem) {
             warn!("{problem}");
             self.changed.send_replace(());
         }
     }
 
-    /// Notes that all is well at a place.
+    /// Clears the problem of a part, if it has one, and logs that it is resolved.
     pub(crate) fn clear(&self, place: Place) {
-        let before = self.lock().remove(&place);
+        let before = self.problems.lock().remove(&place);
         if let Some(problem) = before {
-            info!("over: {problem}");
+            info!("resolved: {problem}");
             self.changed.send_replace(());
         }
     }
 
-    /// Returns what tells when problems come and go.
+    /// Returns a receiver that is notified when a problem appears, changes or is resolved.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Lists the problems.
+    /// Returns the problems.
     pub(crate) fn problems(&self) -> Vec<String> {
-        self.lock().values().cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, String>> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+        self.problems.lock().values().cloned().collect()
     }
 }

@@ -127,7 +127,7 @@ impl<'a> Work<'a> {
             }
             Err(trouble) => {
                 if let Trouble::Index(_) = trouble {
-                    self.daemon.health.report(Place::Index, error::of(&trouble).join(": "));
+                    self.daemon.health.report(Place::Index, error::chain(&trouble).join(": "));
                 }
                 self.keeper.rest();
                 self.sleep(self.retry_wait);

@@ -173,7 +173,7 @@ fn is_told_nothing_while_one_hangs(thread: &str, calls: &str, name: &str) {
     let hang = Hang::of(&daemon, thread, calls);
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"wakes it", manager.udp.local_addr().unwrap()).unwrap();
     let line = loop {
-        let line = daemon.log_with("has not moved for");
+        let line = daemon.log_with("has made no progress for");
         if line.contains(name) {
             break line;
         }

@@ -34,7 +34,7 @@ use crate::inbox::queue::{Intake, Queue};
 use crate::net::interfaces::OwnAddresses;
 use crate::net::socket::Listener;
 use crate::service::threads;
-use crate::service::watchdog::Pulse;
+use crate::service::watchdog::Heartbeat;
 use access::Access;
 use coalesce::Pace;
 use denied::Refused;
@@ -80,7 +80,7 @@ pub(crate) struct Parts {
     pub(crate) ports: Arc<[u16]>,
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
 }
 
 /// How a datagram is to leave, as far as that is not left to the system.
@@ -138,10 +138,10 @@ impl Reception {
             self.fault(&error);
         }
         loop {
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             match self
                 .receiver
-                .wait(self.parts.pulse.patience())
+                .wait(self.parts.heartbeat.max_wait())
                 .and_then(|wake| if wake == Wake::Stop { Ok(wake) } else { self.stream() })
             {
                 Ok(Wake::Datagrams) => {}
@@ -154,7 +154,7 @@ impl Reception {
     /// Fetches as long as datagrams come one behind the other, resting in between while they gather.
     fn stream(&mut self) -> io::Result<Wake> {
         loop {
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             if self.hold_back()? == Wake::Stop {
                 return Ok(Wake::Stop);
             }
@@ -180,7 +180,7 @@ impl Reception {
                 return Ok(Wake::Stop);
             }
             self.filling = self.parts.queue.is_filling();
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
         }
         Ok(Wake::Datagrams)
     }

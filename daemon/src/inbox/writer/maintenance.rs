@@ -77,7 +77,7 @@ impl Writer {
             return Some(Duration::ZERO);
         }
         let upkeep = self.upkeep.retention.patience(&self.parts.limits.borrow());
-        upkeep.into_iter().chain(self.parts.pulse.patience()).min()
+        upkeep.into_iter().chain(self.parts.heartbeat.max_wait()).min()
     }
 
     /// Does one bounded step of what is to be done.

@@ -39,7 +39,7 @@ use crate::encoding;
 use crate::error;
 use crate::health::{Health, Place};
 use crate::index::Anchor;
-use crate::service::watchdog::Pulse;
+use crate::service::watchdog::Heartbeat;
 use maintenance::Upkeep;
 
 /// How many entries one transaction takes at most.
@@ -71,7 +71,7 @@ pub(crate) struct Parts {
     pub(crate) fallback: watch::Receiver<Encoding>,
     /// How much is kept.
     pub(crate) limits: watch::Receiver<Limits>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
     /// Called now and then while opening the inbox takes long.
     pub(crate) still_working: Box<dyn Fn() + Send>,
 }
@@ -148,9 +148,9 @@ impl Writer {
                     given_up += items.iter().map(Item::entries).sum::<usize>();
                 }
                 self.keep_up();
-                self.parts.pulse.beat();
+                self.parts.heartbeat.record();
             }
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             if heap.items.is_empty() {
                 self.keep_up();
                 self.tidy_up();
@@ -171,7 +171,7 @@ impl Writer {
         self.notice_replacement();
         while !self.given_up {
             // Also where the disk refuses: a new daemon could do no more, and would not have what waits in memory.
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             match self.commit(items, bytes) {
                 Ok(outcome) => {
                     self.parts.health.clear(Place::InboxWrite);
@@ -292,7 +292,7 @@ impl Writer {
 
 /// Says what failed, with the causes behind it.
 fn explain(what: &str, error: &dyn std::error::Error) -> String {
-    format!("{what}: {}", error::of(error).join(": "))
+    format!("{what}: {}", error::chain(error).join(": "))
 }
 
 /// Cuts the next transaction off the heap: the items from `first` on, and their bytes from `offset` on.
