@@ -51,14 +51,11 @@ use log::Logging;
 use net::netlink::{Changes, Links};
 use net::socket;
 use net::socket::{ListenError, Listener};
-use service::lock::{Lock, LockError};
+use service::lock::{DATA_DIR_LOCK, Lock, LockError};
 use service::systemd::{InheritError, Inherited};
 use service::watchdog::Watchdog;
 use signals::Signals;
 use state::Daemon;
-
-/// The name of the lock file in the data directory.
-const LOCK_NAME: &str = "lock";
 
 /// Threads for readers of the inbox and for resolving names; more wait their turn.
 const MAX_BLOCKING_THREADS: usize = 8;
@@ -407,7 +404,7 @@ fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
         .mode(0o700)
         .create(path)
         .map_err(|source| Failure::DataDir { path: shown.clone(), source })?;
-    Lock::take(&path.join(LOCK_NAME)).map_err(|error| match error {
+    Lock::take(&path.join(DATA_DIR_LOCK)).map_err(|error| match error {
         LockError::Held { holder } => Failure::DataDirHeld { path: shown, holder },
         LockError::Io(source) => Failure::DataDir { path: shown, source },
     })
@@ -460,7 +457,7 @@ fn complain(failure: &Failure) {
         text += &format!("hint: {hint}\n");
     }
     let mut text = udpchat_api::safe::lines(&text).into_owned();
-    if log::goes_to_journal() {
+    if service::systemd::stderr_is_journal() {
         text = text.lines().map(|line| format!("<3>{line}\n")).collect();
     }
     // There is nobody left to tell if this fails.

@@ -4,6 +4,7 @@
 //! that FILE is complete or does not exist. In the meantime the lock file of the data directory is marked
 //! ([`lock::share`]), so that the daemon can report why its write-ahead log cannot be truncated.
 
+mod error;
 mod target;
 
 use std::io::{self, IsTerminal, Write};
@@ -12,66 +13,21 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use udpchat_api::safe;
 
-use crate::LOCK_NAME;
 use crate::inbox::file;
-use crate::inbox::file::{FILE_NAME, OpenError};
+use crate::inbox::file::FILE_NAME;
 use crate::service::lock;
+use crate::service::lock::DATA_DIR_LOCK;
 use crate::signals::Signals;
+pub(crate) use error::BackupError;
 use target::Target;
 
 /// How often the progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
-
-/// Describes why a backup failed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BackupError {
-    #[error("{} is already there, and a backup does not replace files", .0.display())]
-    Exists(PathBuf),
-    #[error("cannot write {}", .path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Inbox(#[from] OpenError),
-    #[error("cannot copy {} to {}", .from.display(), .to.display())]
-    Copy { from: PathBuf, to: PathBuf, source: rusqlite::Error },
-    #[error("the copy is not sound: {0}")]
-    Unsound(String),
-    #[error("interrupted; there is no backup")]
-    Interrupted,
-    #[error("the backup is complete, but its report cannot be printed")]
-    Unreported(#[source] io::Error),
-}
-
-impl BackupError {
-    /// Returns a hint what to do next.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Exists(_) => Some("choose another name, for example with the date, or move that file away"),
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(NO_ROOM),
-            Self::Inbox(error) => error.hint(),
-            Self::Copy { source, .. } => match source.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => Some(NO_ROOM),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                    Some("the inbox itself is damaged; a daemon that starts on it moves it to quarantine")
-                }
-                Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                    Some("run it as root or as the daemon's user")
-                }
-                // A daemon was killed during a migration of the schema, which only a process with write access can roll back.
-                Some(ErrorCode::ReadOnly) => Some("start the daemon on it first"),
-                _ => None,
-            },
-            Self::Unsound(_) => Some("try again; if it fails again, please report it"),
-            Self::Write { .. } | Self::Interrupted | Self::Unreported(_) => None,
-        }
-    }
-}
-
-const NO_ROOM: &str = "free some space there; a copy is at most as large as inbox.db and its write-ahead log";
 
 /// Describes a copy.
 struct Copied {
@@ -147,7 +103,7 @@ fn copy(data_dir: &Path, part: &Path) -> Result<Copied, BackupError> {
     let from = data_dir.join(FILE_NAME);
     let failed = |source| BackupError::Copy { from: from.clone(), to: part.to_owned(), source };
     // Without a lock file, no daemon has used the directory that could look at the mark.
-    let _mark = lock::share(&data_dir.join(LOCK_NAME));
+    let _mark = lock::share(&data_dir.join(DATA_DIR_LOCK));
     let had_log = log_of(&from).exists();
     let inbox = file::open_as_stranger(data_dir)?;
     let version = file::version(&inbox).map_err(failed)?;

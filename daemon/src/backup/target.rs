@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::BackupError;
+use super::error::BackupError;
 
 /// A backup in progress. Dropping it removes the partial file, if there is one.
 #[derive(Debug)]

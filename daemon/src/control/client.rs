@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::unistd::{Uid, User};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 use udpchat_api::safe::is_unsafe;
 
 use super::credentials::Credentials;
+use crate::service::accounts;
 
 /// How long the look-up of a user's name may take; after that the number is shown instead.
 const LOOKUP_WAIT: Duration = Duration::from_secs(1);
@@ -67,10 +67,10 @@ impl UserNames {
         let Ok(permit) = Arc::clone(&self.lookups).try_acquire_owned() else { return number };
         let lookup = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            User::from_uid(Uid::from_raw(uid))
+            accounts::user_name(uid)
         });
-        let Ok(Ok(Ok(user))) = timeout(LOOKUP_WAIT, lookup).await else { return number };
-        let name = user.map(|user| user.name).filter(|name| is_safe(name)).map_or(number, Into::into);
+        let Ok(Ok(Ok(name))) = timeout(LOOKUP_WAIT, lookup).await else { return number };
+        let name = name.filter(|name| is_safe(name)).map_or(number, Into::into);
         let mut cached = self.cached.lock();
         if cached.len() >= MAX_NAMES {
             cached.clear();

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use nix::errno::Errno;
-use nix::unistd::{Group, geteuid};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tracing::warn;
 use udpchat_config::Settings;
@@ -12,6 +10,7 @@ use super::audit::Audit;
 use super::client::UserNames;
 use super::roles::Rules;
 use super::socket::SocketFile;
+use crate::service::accounts;
 use crate::state::Daemon;
 
 /// The control side of a running daemon.
@@ -86,19 +85,9 @@ impl Control {
 
 /// Looks up the groups that the settings name, and warns of those that do not exist.
 pub(crate) fn look_up(settings: &Settings) -> Rules {
-    let (rules, warnings) = Rules::of(settings, geteuid().as_raw(), group_id);
+    let (rules, warnings) = Rules::of(settings, accounts::own_uid(), accounts::group_id);
     for warning in warnings {
         warn!("{warning}");
     }
     rules
-}
-
-/// Returns the number of a group, none if no group has that name.
-fn group_id(name: &str) -> Result<Option<u32>, String> {
-    match Group::from_name(name) {
-        Ok(group) => Ok(group.map(|group| group.gid.as_raw())),
-        // getgrnam(3) may report these for a name that was not found.
-        Err(Errno::ENOENT | Errno::ESRCH | Errno::EBADF | Errno::EPERM) => Ok(None),
-        Err(error) => Err(error.desc().to_lowercase()),
-    }
 }

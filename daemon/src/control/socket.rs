@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
-use nix::unistd::{getegid, geteuid};
 use tracing::warn;
 
 use super::roles::{OWNER_ONLY, Rules};
+use crate::service::accounts::{own_gid, own_uid};
 use crate::service::lock::{Lock, LockError};
 use crate::service::umask::with_mode;
 
@@ -122,7 +122,7 @@ impl ControlSocket {
     /// Must be called while no other thread creates files: the umask is that of the process.
     pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, UnixListener), SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
-        let mode = rules.mode(getegid().as_raw());
+        let mode = rules.mode(own_gid());
         if let Some(directory) = path.parent() {
             let mode = if mode == OWNER_ONLY { 0o700 } else { 0o755 };
             with_mode(mode, || DirBuilder::new().recursive(true).create(directory)).map_err(failed)?;
@@ -188,7 +188,7 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if !metadata.file_type().is_socket() {
         return foreign("not a socket");
     }
-    if metadata.uid() != geteuid().as_raw() {
+    if metadata.uid() != own_uid() {
         return foreign("another user's socket");
     }
     match UnixStream::connect(path) {

@@ -27,6 +27,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 use udpchat_config::{LogFormat, LogLevel};
 
+use crate::service::systemd::stderr_is_journal;
+
 /// How many lines the buffer holds.
 const MAX_BUFFERED_LINES: usize = 4096;
 
@@ -61,13 +63,6 @@ impl Logging {
         // Fails only after the subscriber is gone, which lives as long as the process.
         let _gone = self.level.reload(filter(level));
     }
-}
-
-/// Returns whether standard error is the journal: then `JOURNAL_STREAM` holds its device and inode (systemd.exec(5)).
-pub(crate) fn goes_to_journal() -> bool {
-    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
-    let Ok(stat) = nix::sys::stat::fstat(std::io::stderr()) else { return false };
-    stream.to_str() == Some(&format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 /// Writes the priority before each line.
@@ -105,7 +100,7 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     let lines = fmt::layer().with_writer(writer).with_target(false);
-    match (format, goes_to_journal()) {
+    match (format, stderr_is_journal()) {
         (LogFormat::Text, true) => {
             let text = fmt::format().without_time().with_level(false).with_target(false).with_ansi(false);
             lines.with_ansi(false).event_format(WithPriority(text)).boxed()

@@ -6,7 +6,10 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::unistd::geteuid;
+use super::accounts::own_uid;
+
+/// The name of the lock file in the data directory.
+pub(crate) const DATA_DIR_LOCK: &str = "lock";
 
 /// How much of a lock file is read, in bytes.
 const MAX_HOLDER_BYTES: u64 = 32;
@@ -61,7 +64,7 @@ pub(crate) fn open_own(path: &Path) -> io::Result<File> {
 /// process overwrite a different file.
 fn check(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw() {
+    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == own_uid() {
         return Ok(());
     }
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "not a regular file of this user"))

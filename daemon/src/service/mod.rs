@@ -3,6 +3,7 @@
 //! Belongs here: what depends on the operating system or the service manager and not on the rest of the daemon. Nothing
 //! here imports another part; every part may import it.
 
+pub(crate) mod accounts;
 pub(crate) mod lock;
 pub(crate) mod systemd;
 pub(crate) mod threads;

@@ -1,4 +1,5 @@
-//! The protocol of systemd: the sockets that it passes to the process, and the notifications that the process sends.
+//! The protocol of systemd: the sockets that it passes to the process, the notifications that the process sends, and its
+//! journal. Unix only.
 //!
 //! It is documented in sd_listen_fds(3) and sd_notify(3), and other service managers implement it too. Without the
 //! environment variables of the protocol, nothing here has an effect.
@@ -126,6 +127,13 @@ pub(crate) fn alive() {
 /// Returns the interval in which [`alive`] is expected, none without a watchdog.
 pub(crate) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero())
+}
+
+/// Returns whether standard error is the journal: then `JOURNAL_STREAM` holds its device and inode (systemd.exec(5)).
+pub(crate) fn stderr_is_journal() -> bool {
+    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
+    let Ok(stat) = nix::sys::stat::fstat(io::stderr()) else { return false };
+    stream.to_str() == Some(&format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
 fn notify(state: &[NotifyState<'_>]) {

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::{Writer, explain};
-use crate::LOCK_NAME;
 use crate::clock;
 use crate::health::Place;
 use crate::inbox::file::{FILE_NAME, PAGE_SIZE_BYTES};
 use crate::inbox::writer::retention::{Limits, Retention, Step};
 use crate::service::lock;
+use crate::service::lock::DATA_DIR_LOCK;
 
 /// How large the write-ahead log is before it is copied into the database: this part of the inbox's size, as a
 /// divisor, within these bounds in bytes.
@@ -157,7 +157,7 @@ impl Writer {
 
     /// Says who keeps a long log from being cut back, if that is anything to worry about.
     fn who_holds_the_log(&self, wal_bytes: u64) -> Option<&'static str> {
-        if !lock::is_shared(&self.parts.data_dir.join(LOCK_NAME)) {
+        if !lock::is_shared(&self.parts.data_dir.join(DATA_DIR_LOCK)) {
             return Some(
                 "another program has been reading inbox.db for long and keeps its write-ahead log from being cut \
                  back; `fuser -v inbox.db` in the data directory names it",
