@@ -1,13 +1,14 @@
 //! The current problems: `problems` of the status, and a log line when one appears or is resolved.
 
-use parking_lot::Mutex;
 use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-/// The parts of the daemon that can have a problem, each at most one.
+/// The components that can have a problem, each at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub(crate) enum Component {
     /// Writing the inbox.
     InboxWrite,
     /// Reading the inbox.
@@ -17,11 +18,11 @@ pub(crate) enum Place {
     /// Another program keeps the write-ahead log from being reset.
     WriteAheadLog,
     /// A damaged inbox was moved to quarantine.
-    InboxSetAside,
+    InboxQuarantine,
     /// The inbox's file was removed or replaced.
     InboxReplaced,
     /// The in-flight journal.
-    Books,
+    InflightJournal,
     /// The index of the inbox.
     Index,
     /// Accepting connections on the control socket.
@@ -29,7 +30,7 @@ pub(crate) enum Place {
     /// Accepting connections for metrics.
     Metrics,
     /// Watching network interfaces for changes.
-    Links,
+    Interfaces,
     /// Joining a multicast group, by its number in the configuration.
     Group(usize),
     /// A listening socket, by its number.
@@ -39,23 +40,23 @@ pub(crate) enum Place {
 /// The current problems.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    problems: Mutex<BTreeMap<Place, String>>,
+    problems: Mutex<BTreeMap<Component, String>>,
     changed: watch::Sender<()>,
 }
 
 impl Health {
-    /// Sets the problem of a part. Logs it if it is new, not at each repetition.
-    pub(crate) fn report(&self, place: Place, problem: String) {
-        let before = self.problems.lock().insert(place, problem.clone());
+    /// Sets the problem of a component. Logs it if it is new, not at each repetition.
+    pub(crate) fn report(&self, component: Component, problem: String) {
+        let before = self.problems.lock().insert(component, problem.clone());
         if before.as_ref() != Some(&problem) {
             warn!("{problem}");
             self.changed.send_replace(());
         }
     }
 
-    /// Clears the problem of a part, if it has one, and logs that it is resolved.
-    pub(crate) fn clear(&self, place: Place) {
-        let before = self.problems.lock().remove(&place);
+    /// Clears the problem of a component, if it has one, and logs that it is resolved.
+    pub(crate) fn clear(&self, component: Component) {
+        let before = self.problems.lock().remove(&component);
         if let Some(problem) = before {
             info!("resolved: {problem}");
             self.changed.send_replace(());

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
 
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::commit_watch::Follower;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
@@ -114,12 +114,12 @@ impl Daemon {
         let reader = Arc::clone(&self.reader);
         match tokio::task::spawn_blocking(move || read(&reader)).await {
             Ok(Ok(value)) => {
-                self.health.clear(Place::InboxRead);
+                self.health.clear(Component::InboxRead);
                 Ok(value)
             }
             Ok(Err(error)) => {
                 let text = format!("the inbox cannot be read: {error}");
-                self.health.report(Place::InboxRead, text.clone());
+                self.health.report(Component::InboxRead, text.clone());
                 Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` and the daemon's log say more"))
             }

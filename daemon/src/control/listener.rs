@@ -16,7 +16,7 @@ use super::credentials::Credentials;
 use super::response::failure_line;
 use super::session;
 use super::shared::Control;
-use crate::health::Place;
+use crate::health::Component;
 
 /// How many clients may be told at once why they are refused; further ones are closed without a response.
 const MAX_REFUSALS: usize = 64;
@@ -36,12 +36,12 @@ pub(crate) async fn serve(control: Arc<Control>, listener: UnixListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                health.clear(Place::Control);
+                health.clear(Component::Control);
                 acceptor.accept(stream);
             }
             Err(error) => {
                 let problem = format!("cannot accept connections on the control socket: {error}");
-                health.report(Place::Control, problem);
+                health.report(Component::Control, problem);
                 sleep(PAUSE_AFTER_ERROR).await;
             }
         }

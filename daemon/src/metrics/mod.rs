@@ -20,7 +20,7 @@ use udpchat_api::{MetricsFormat, metrics};
 use udpchat_config::Settings;
 
 use crate::control::status;
-use crate::health::Place;
+use crate::health::Component;
 use crate::state::Daemon;
 
 /// How many connections may be open at once. Further ones wait in the kernel's backlog, which is bounded too (128, set by
@@ -94,7 +94,7 @@ async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
     while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                daemon.health.clear(Place::Metrics);
+                daemon.health.clear(Component::Metrics);
                 let renderer = renderer.clone();
                 tokio::spawn(async move {
                     http::serve(stream, |format| renderer.render(format)).await;
@@ -103,7 +103,7 @@ async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
             }
             Err(error) => {
                 let problem = format!("cannot accept connections for metrics: {error}");
-                daemon.health.report(Place::Metrics, problem);
+                daemon.health.report(Component::Metrics, problem);
                 sleep(PAUSE_AFTER_ERROR).await;
             }
         }

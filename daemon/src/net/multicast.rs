@@ -18,7 +18,7 @@ use udpchat_config::{Group, Settings};
 use super::interfaces::{Interface, Interfaces, OwnAddresses};
 use super::netlink::{Changes, Links};
 use super::socket::Listener;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::queue::reason;
 use crate::receive::{join, leave};
 
@@ -87,7 +87,7 @@ impl Groups {
     pub(crate) fn configure(&self, settings: &Settings) {
         let mut state = self.lock();
         for number in settings.groups.len()..state.configured.len() {
-            self.health.clear(Place::Group(number));
+            self.health.clear(Component::Group(number));
         }
         state.configured = settings.groups.to_vec();
         self.step(&mut state);
@@ -118,8 +118,8 @@ impl Groups {
     /// Reports what is wrong with interfaces in general, which matters only where there are groups.
     fn report_links(&self, state: &State, unlisted: Option<String>) {
         match unlisted.or_else(|| state.unwatched.clone()).filter(|_| !state.configured.is_empty()) {
-            Some(problem) => self.health.report(Place::Links, problem),
-            None => self.health.clear(Place::Links),
+            Some(problem) => self.health.report(Component::Interfaces, problem),
+            None => self.health.clear(Component::Interfaces),
         }
     }
 
@@ -171,9 +171,9 @@ impl Groups {
             match problem.or(plan.problem) {
                 Some(problem) => {
                     let text = format!("group {group} is not joined {problem}");
-                    self.health.report(Place::Group(number), text);
+                    self.health.report(Component::Group(number), text);
                 }
-                None => self.health.clear(Place::Group(number)),
+                None => self.health.clear(Component::Group(number)),
             }
             outcomes.push(Outcome { group, on });
         }

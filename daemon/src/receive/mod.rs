@@ -28,7 +28,7 @@ pub(crate) use crate::net::portable::{
 };
 
 use crate::clock;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::address::normal;
 use crate::inbox::queue::{Intake, Queue};
 use crate::net::interfaces::OwnAddresses;
@@ -219,7 +219,7 @@ impl Reception {
         })?;
         self.account_drops(!more);
         if std::mem::take(&mut self.faulty) {
-            self.parts.health.clear(Place::Receive(self.number));
+            self.parts.health.clear(Component::Receive(self.number));
         }
         Ok(more)
     }
@@ -248,7 +248,7 @@ impl Reception {
     fn fault(&mut self, error: &io::Error) {
         self.faulty = true;
         let problem = format!("receiving on {} fails: {error}", self.listener.local);
-        self.parts.health.report(Place::Receive(self.number), problem);
+        self.parts.health.report(Component::Receive(self.number), problem);
         thread::sleep(PAUSE_AFTER_ERROR);
     }
 }

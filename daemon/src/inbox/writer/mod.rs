@@ -37,7 +37,7 @@ use super::writer::append::Appender;
 use super::writer::retention::Limits;
 use crate::encoding;
 use crate::error;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::index::Anchor;
 use crate::service::watchdog::Heartbeat;
 use maintenance::Upkeep;
@@ -174,7 +174,7 @@ impl Writer {
             self.parts.heartbeat.record();
             match self.commit(items, bytes) {
                 Ok(outcome) => {
-                    self.parts.health.clear(Place::InboxWrite);
+                    self.parts.health.clear(Component::InboxWrite);
                     self.tell(items, outcome);
                     return true;
                 }
@@ -203,7 +203,7 @@ impl Writer {
         }
         let problem =
             "the inbox's file was removed or replaced while it was in use; what it held is gone from here";
-        self.parts.health.report(Place::InboxReplaced, problem.to_owned());
+        self.parts.health.report(Component::InboxReplaced, problem.to_owned());
         if let Err(error) = self.reopen() {
             debug!("{}", explain("the inbox cannot be opened", &error));
         }
@@ -258,7 +258,7 @@ impl Writer {
 
     fn report(&self, error: &rusqlite::Error) {
         let problem = explain("the inbox cannot be written, new messages wait in memory", error);
-        self.parts.health.report(Place::InboxWrite, problem);
+        self.parts.health.report(Component::InboxWrite, problem);
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
@@ -280,7 +280,7 @@ impl Writer {
         if let Some(path) = set_aside {
             let problem =
                 format!("the inbox was damaged; it is set aside as {}, a new one was begun", path.display());
-            self.parts.health.report(Place::InboxSetAside, problem);
+            self.parts.health.report(Component::InboxQuarantine, problem);
         }
         Ok(())
     }
