@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tracing::warn;
 use udpchat_config::Settings;
 
@@ -19,7 +19,7 @@ pub(crate) struct Control {
     pub(super) daemon: Arc<Daemon>,
     pub(super) rules: watch::Sender<Arc<Rules>>,
     /// The settings that `rules` come from.
-    applied: Mutex<Arc<Settings>>,
+    applied: watch::Sender<Arc<Settings>>,
     /// None where the socket has no file.
     file: Option<SocketFile>,
     pub(super) names: Arc<UserNames>,
@@ -36,7 +36,7 @@ impl Control {
         lookups: Arc<Semaphore>,
     ) -> Self {
         Self {
-            applied: Mutex::new(daemon.settings()),
+            applied: watch::Sender::new(daemon.settings()),
             daemon,
             rules: watch::Sender::new(Arc::new(rules)),
             file,
@@ -52,34 +52,36 @@ impl Control {
     /// Applies the roles of each reload to sessions, to new connections and to the socket's file.
     pub(super) async fn follow_settings(self: Arc<Self>) {
         let mut settings = self.daemon.settings.subscribe();
-        loop {
-            self.apply_settings().await;
-            if settings.changed().await.is_err() {
-                return;
+        // A reload may have come before this subscription.
+        settings.mark_changed();
+        while settings.changed().await.is_ok() {
+            let new = Arc::clone(&settings.borrow_and_update());
+            if Arc::ptr_eq(&new, &self.applied.borrow()) {
+                continue;
             }
+            let (control, to_apply) = (Arc::clone(&self), Arc::clone(&new));
+            // Even if this panics, a reload that waits for it must get its response.
+            let _applied = tokio::task::spawn_blocking(move || control.apply(&to_apply)).await;
+            self.applied.send_replace(new);
         }
     }
 
-    /// Gives roles to the groups that the current settings name, and the socket's file the mode that follows, unless that
-    /// has been done. Waits for the look-up of the groups, which may take any time.
-    pub(super) async fn apply_settings(self: &Arc<Self>) {
-        let mut applied = self.applied.lock().await;
-        let settings = self.daemon.settings();
-        if Arc::ptr_eq(&applied, &settings) {
-            return;
+    /// Gives roles to the groups that the settings name, and the socket's file the mode that follows. The look-up of the
+    /// groups may block for any time.
+    fn apply(&self, settings: &Settings) {
+        let rules = Arc::new(look_up(settings));
+        self.names.forget();
+        self.rules.send_replace(Arc::clone(&rules));
+        if let Some(file) = &self.file {
+            file.adapt(&rules);
         }
-        let (control, new) = (Arc::clone(self), Arc::clone(&settings));
-        let looked_up = tokio::task::spawn_blocking(move || {
-            let rules = Arc::new(look_up(&new));
-            control.names.forget();
-            control.rules.send_replace(Arc::clone(&rules));
-            if let Some(file) = &control.file {
-                file.adapt(&rules);
-            }
-        });
-        if looked_up.await.is_ok() {
-            *applied = settings;
-        }
+    }
+
+    /// Waits until the roles of the current settings are applied.
+    pub(super) async fn settings_applied(&self) {
+        let is_current = |applied: &Arc<Settings>| Arc::ptr_eq(applied, &self.daemon.settings());
+        // The sender is part of `self`: this cannot fail.
+        let _applied = self.applied.subscribe().wait_for(is_current).await.is_ok();
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<Reloa
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
         Ok(keys) => {
             // The response promises that the new roles hold.
-            context.control.apply_settings().await;
+            context.control.settings_applied().await;
             Ok(ReloadAnswer { needs_restart: keys.into_iter().map(str::to_owned).collect() })
         }
         Err(error) => {
