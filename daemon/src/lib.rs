@@ -48,7 +48,8 @@ use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::writer::{self, Writer};
 use log::Logging;
-use net::netlink::{Changes, Links};
+use net::interfaces::Changes;
+use net::platform::InterfaceMonitor;
 use net::socket;
 use net::socket::{ListenError, Listener};
 use service::lock::{DATA_DIR_LOCK, Lock, LockError};
@@ -134,7 +135,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), Failure> {
-    let (overrides, environment) = (flags.overrides(), Environment::of_process());
+    let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
@@ -160,8 +161,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let speech = Arc::new(Speech::default());
     let health = Arc::new(health::Health::default());
-    let own = Arc::new(net::interfaces::OwnAddresses::default());
-    let groups = net::multicast::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
+    let addresses = Arc::new(net::interfaces::CurrentAddresses::default());
+    let groups =
+        net::multicast::Groups::new(&settings, &listeners, Arc::clone(&addresses), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(writer::retention::Limits::of(&settings));
     let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
@@ -189,9 +191,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         peers: peers::Peers::new(&settings, speech),
         access: Arc::new(receive::access::Access::new(&settings)),
         groups: Arc::new(groups),
-        own,
-        refused: Arc::default(),
-        probes: Arc::default(),
+        addresses,
+        denied: Arc::default(),
+        self_tests: Arc::default(),
         health,
         logging,
         lookups: Arc::clone(&lookups),
@@ -317,16 +319,16 @@ async fn serve_clients(
 fn keep_groups(daemon: &Daemon) -> io::Result<()> {
     let groups = &daemon.groups;
     // Before the first look, so that no change is missed.
-    let links = Links::watch();
-    groups.follow(Changes::default());
-    match links {
-        Ok(links) => {
+    let monitor = InterfaceMonitor::start();
+    groups.update(Changes::default());
+    match monitor {
+        Ok(monitor) => {
             let groups = Arc::clone(groups);
             // It waits for the kernel until the process ends.
-            service::threads::spawn("links", move || groups.keep(links)).map(drop)
+            service::threads::spawn("interfaces", move || groups.follow(monitor)).map(drop)
         }
         Err(error) => {
-            groups.cannot_watch(&error);
+            groups.cannot_monitor(&error);
             Ok(())
         }
     }
@@ -348,20 +350,22 @@ fn start_receivers(
     stop: &Arc<receive::Stop>,
     watchdog: &mut Watchdog,
 ) -> io::Result<Vec<JoinHandle<()>>> {
-    let ports: Arc<[u16]> = daemon.listeners.iter().map(|listener| listener.local.port()).collect();
-    let mut parts = |local| receive::Parts {
-        queue: Arc::clone(&daemon.queue),
+    let rules = Arc::new(receive::Rules {
         access: Arc::clone(&daemon.access),
-        own: Arc::clone(&daemon.own),
-        refused: Arc::clone(&daemon.refused),
-        probes: Arc::clone(&daemon.probes),
-        ports: Arc::clone(&ports),
+        denied: Arc::clone(&daemon.denied),
+        self_tests: Arc::clone(&daemon.self_tests),
+        addresses: Arc::clone(&daemon.addresses),
+        ports: daemon.listeners.iter().map(|listener| listener.local.port()).collect(),
+    });
+    let mut parts = |local| receive::thread::Parts {
+        queue: Arc::clone(&daemon.queue),
+        rules: Arc::clone(&rules),
         health: Arc::clone(&daemon.health),
         stop: Arc::clone(stop),
         heartbeat: watchdog.heartbeat(format!("reception on {local}")),
     };
     let start = |(number, listener): (_, &Arc<Listener>)| {
-        receive::start(number, Arc::clone(listener), parts(listener.local))
+        receive::thread::start(number, Arc::clone(listener), parts(listener.local))
     };
     daemon.listeners.iter().enumerate().map(start).collect()
 }
@@ -369,7 +373,7 @@ fn start_receivers(
 /// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
 fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
     for listener in listeners {
-        ledger.follow(|last| listener.drops.go_on(last));
+        ledger.resume(&listener.drops);
     }
     let lost = queue.carry_over(ledger);
     if lost > 0 {

@@ -10,8 +10,8 @@ use udpchat_api::ErrorObject;
 use udpchat_api::call::{SelfTest, SelfTestAnswer, SelfTestOutcome, SelfTestParams};
 
 use crate::control::context::Context;
-use crate::inbox::address::normal;
 use crate::inbox::queue::reason;
+use crate::net::address::normalized;
 use crate::net::socket::Listener;
 use crate::receive::self_test;
 use crate::receive::self_test::Arrival;
@@ -50,7 +50,7 @@ fn addresses(listener: &Listener) -> Vec<SocketAddr> {
     }
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let with_port = loopback.map(|ip| SocketAddr::new(ip, bound.port()));
-    with_port.into_iter().filter(|to| listener.reaches(*to)).collect()
+    with_port.into_iter().filter(|to| listener.can_send_to(*to)).collect()
 }
 
 /// Sends a test datagram from a socket of its own. Its source address is its destination address, so it stays on this host.
@@ -59,8 +59,8 @@ fn send(daemon: &Daemon, to: SocketAddr) -> io::Result<oneshot::Receiver<Arrival
     from.set_port(0);
     let socket = UdpSocket::bind(from)?;
     socket.set_nonblocking(true)?;
-    let payload = self_test::payload()?;
-    let expected = daemon.probes.expect(payload.clone(), normal(socket.local_addr()?));
+    let payload = self_test::payload().map_err(io::Error::other)?;
+    let expected = daemon.self_tests.expect(payload.clone(), normalized(socket.local_addr()?));
     let arrival = expected.map_err(io::Error::other)?;
     socket.send_to(&payload, to)?;
     Ok(arrival)
