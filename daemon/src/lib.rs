@@ -37,6 +37,7 @@ use std::thread::JoinHandle;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
+use udpchat_api::socket::Listener as ControlListener;
 use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
@@ -153,7 +154,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let listeners = socket::open_all(&settings, inherited.udp)?;
     let metrics = metrics::Endpoint::bind(&settings)?;
     let rules = control::look_up(&settings);
-    let (control_socket, control_listener) = open_control(&settings, inherited.control, &rules)?;
+    let (control_socket, control_listener) = open_control(&runtime, &settings, inherited.control, &rules)?;
 
     let settings = Arc::new(settings);
     let mut watchdog = Watchdog::of_process();
@@ -231,7 +232,7 @@ struct Started {
     signals: Signals,
     metrics: Option<metrics::Endpoint>,
     control_socket: ControlSocket,
-    control_listener: UnixListener,
+    control_listener: ControlListener,
 }
 
 /// Returns what makes a failure of the system out of an error.
@@ -297,10 +298,9 @@ async fn serve_clients(
     watchdog: Watchdog,
     signals: Signals,
     metrics: Option<metrics::Endpoint>,
-    listener: UnixListener,
+    listener: ControlListener,
 ) -> io::Result<()> {
     signals::handle(signals, Arc::clone(daemon));
-    let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(control), listener));
     if let Some(endpoint) = metrics {
         endpoint.start(Arc::clone(daemon))?;
@@ -387,10 +387,12 @@ fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
 
 /// Takes over the control socket that is handed over, or makes that of the configuration.
 fn open_control(
+    runtime: &Runtime,
     settings: &Settings,
     handed_over: Option<UnixListener>,
     rules: &Rules,
-) -> Result<(ControlSocket, UnixListener), SocketError> {
+) -> Result<(ControlSocket, ControlListener), SocketError> {
+    let _entered = runtime.enter();
     let configured = &settings.socket;
     let Some(listener) = handed_over else { return ControlSocket::bind(configured, rules) };
     let taken = ControlSocket::adopt(listener, rules)?;

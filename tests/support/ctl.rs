@@ -56,7 +56,8 @@ pub(crate) fn ctl_without_daemon(args: &[&str], environment: &[(&str, &Path)]) -
     finish(command.env_clear().envs(environment.iter().copied()).args(args), b"")
 }
 
-pub(super) fn finish(command: &mut Command, input: &[u8]) -> Completed {
+/// Runs a command to its end.
+pub(crate) fn finish(command: &mut Command, input: &[u8]) -> Completed {
     let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = piped.spawn().unwrap();
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());

@@ -19,7 +19,7 @@ mod tool;
 mod view;
 
 pub(crate) use background::Background;
-pub(crate) use ctl::{Completed, ctl_without_daemon};
+pub(crate) use ctl::{Completed, ctl_without_daemon, finish};
 pub(crate) use daemon::{Daemon, Refused};
 pub(crate) use daemon::{command_in, new_folder, with_places};
 pub(crate) use delay::Delay;

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use tokio::net::UnixStream;
+use udpchat_api::socket::Connection;
 
 use super::supplementary_groups;
 
@@ -22,7 +22,7 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Returns the credentials of the process that has connected.
-    pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
+    pub(super) fn of(stream: &Connection) -> io::Result<Self> {
         let peer = stream.peer_cred()?;
         let pid = peer.pid().filter(|pid| *pid > 0);
         // Without them, the primary group alone counts: fewer permissions, never more.
@@ -48,7 +48,7 @@ mod tests {
 
     #[tokio::test]
     async fn credentials_match_the_connected_process() {
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = Connection::pair().unwrap();
         let credentials = Credentials::of(&ours).unwrap();
         assert_eq!((credentials.uid, credentials.gid), (geteuid().as_raw(), getegid().as_raw()));
         assert_eq!(credentials.pid, Some(std::process::id().cast_signed()));

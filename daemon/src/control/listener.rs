@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use udpchat_api::socket::{Connection, Listener};
 use udpchat_api::{ErrorObject, MAX_LINE_BYTES};
 
 use super::client::Client;
@@ -28,14 +28,14 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 /// Serves the control socket until the daemon stops.
-pub(crate) async fn serve(control: Arc<Control>, listener: UnixListener) {
+pub(crate) async fn serve(control: Arc<Control>, listener: Listener) {
     tokio::spawn(Arc::clone(&control).follow_settings());
     let acceptor =
         Acceptor { control, limit: Arc::default(), refusals: Arc::new(Semaphore::new(MAX_REFUSALS)) };
     let health = &acceptor.control.daemon.health;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 health.clear(Component::Control);
                 acceptor.accept(stream);
             }
@@ -56,7 +56,7 @@ struct Acceptor {
 
 impl Acceptor {
     /// Starts a session, or refuses the client.
-    fn accept(&self, stream: UnixStream) {
+    fn accept(&self, stream: Connection) {
         // A client without credentials gets no session and no response.
         let Ok(credentials) = Credentials::of(&stream) else { return };
         let rules = self.control.rules();
@@ -79,7 +79,7 @@ impl Acceptor {
     }
 
     /// Sends the reason and closes the connection. Without a reason, it is that the client has no role.
-    fn refuse(&self, stream: UnixStream, client: Arc<Client>, why: Option<ErrorObject>) {
+    fn refuse(&self, stream: Connection, client: Arc<Client>, why: Option<ErrorObject>) {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
         let control = Arc::clone(&self.control);
         tokio::spawn(async move {
@@ -99,7 +99,7 @@ async fn no_role(control: &Control, client: &Client) -> ErrorObject {
     why
 }
 
-async fn send_refusal(mut stream: UnixStream, why: ErrorObject) {
+async fn send_refusal(mut stream: Connection, why: ErrorObject) {
     let line = failure_line(Value::Null, why);
     // The client is refused, whether it reads this or not.
     let _sent = timeout(REFUSAL_WAIT, async {

@@ -4,8 +4,8 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::Mutex;
+use udpchat_api::socket::WriteHalf;
 
 /// Writes whole lines: those of several tasks do not mix.
 #[derive(Clone, Debug)]
@@ -13,13 +13,13 @@ pub(crate) struct Outlet(Arc<Mutex<Writer>>);
 
 #[derive(Debug)]
 struct Writer {
-    half: OwnedWriteHalf,
+    half: WriteHalf,
     /// Whether a write was cancelled within a line.
     is_torn: bool,
 }
 
 impl Outlet {
-    pub(super) fn new(half: OwnedWriteHalf) -> Self {
+    pub(super) fn new(half: WriteHalf) -> Self {
         Self(Arc::new(Mutex::new(Writer { half, is_torn: false })))
     }
 

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedReadHalf;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use udpchat_api::call::{Call, SendParams};
 use udpchat_api::line::{LineError, LineReader};
 use udpchat_api::rpc::Request;
+use udpchat_api::socket::{Connection, ReadHalf};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::client::Client;
@@ -38,7 +37,7 @@ struct Session {
 }
 
 /// Serves a connection until it ends, or until a reload takes a role from its client.
-pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: UnixStream) {
+pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Connection) {
     let (reader, half) = stream.into_split();
     let rules = control.rules.subscribe();
     let context = Context::new(Arc::clone(&control), Arc::clone(&client), Outlet::new(half));
@@ -88,7 +87,7 @@ async fn close_demoted(control: &Control, client: &Client, outlet: &Outlet) {
 }
 
 impl Session {
-    async fn serve(&mut self, mut reader: LineReader<OwnedReadHalf>) -> Result<(), LineError> {
+    async fn serve(&mut self, mut reader: LineReader<ReadHalf>) -> Result<(), LineError> {
         let line_wait = Duration::from_secs(LINE_WAIT_SECONDS);
         while self.flush_while(reader.begun()).await?? {
             match self.flush_while(timeout(line_wait, reader.next())).await? {

@@ -7,12 +7,13 @@
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use tracing::warn;
+use udpchat_api::socket::{Listener, has_listener};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::accounts::{own_gid, own_uid};
@@ -119,8 +120,8 @@ impl SocketError {
 impl ControlSocket {
     /// Creates the socket for the users with a role, and its directory if it does not exist.
     ///
-    /// Must be called while no other thread creates files: the umask is that of the process.
-    pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, UnixListener), SocketError> {
+    /// Must be called within the runtime, and while no other thread creates files: the umask is that of the process.
+    pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, Listener), SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
         let mode = rules.mode(own_gid());
         if let Some(directory) = path.parent() {
@@ -134,21 +135,23 @@ impl ControlSocket {
             LockError::Io(source) => failed(source),
         })?;
         remove_stale(path)?;
-        let listener = with_mode(mode, || UnixListener::bind(path)).map_err(failed)?;
+        let listener = with_mode(mode, || Listener::bind(path)).map_err(failed)?;
         let file = SocketFile::at(path).map_err(failed)?;
         // In a directory with the set-group-ID bit, the file has the directory's group.
         file.adapt(rules);
-        listener.set_nonblocking(true).map_err(failed)?;
         Ok((Self { path: path.to_owned(), file: Some(file), lock: Some(lock) }, listener))
     }
 
     /// Adopts a socket that another program has bound, and whose file it will remove. Its mode becomes what the roles need.
-    pub(crate) fn adopt(listener: UnixListener, rules: &Rules) -> Result<(Self, UnixListener), SocketError> {
+    ///
+    /// Must be called within the runtime.
+    pub(crate) fn adopt(listener: UnixListener, rules: &Rules) -> Result<(Self, Listener), SocketError> {
         let address = listener.local_addr();
         let path = address.ok().and_then(|address| address.as_pathname().map(Path::to_owned));
         let file = path.as_deref().and_then(|path| SocketFile::at(path).ok());
         let path = path.unwrap_or_else(|| PathBuf::from("a socket without a path"));
-        listener.set_nonblocking(true).map_err(|source| SocketError::Io { path: path.clone(), source })?;
+        let listener =
+            Listener::adopt(listener).map_err(|source| SocketError::Io { path: path.clone(), source })?;
         if let Some(file) = &file {
             file.adapt(rules);
         }
@@ -191,10 +194,8 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if metadata.uid() != own_uid() {
         return foreign("another user's socket");
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(failed)
-        }
+    match has_listener(path) {
+        Ok(false) => fs::remove_file(path).map_err(failed),
         _ => foreign("a socket on which another program listens"),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::io;
 
-use tokio::net::UnixStream;
+use udpchat_api::socket::Connection;
 
 /// Returns the supplementary groups that the process at the other end had when it connected; none on platforms that do
 /// not report them.
-pub(super) fn of_peer(stream: &UnixStream) -> io::Result<Vec<u32>> {
+pub(super) fn of_peer(stream: &Connection) -> io::Result<Vec<u32>> {
     platform::of_peer(stream)
 }
 

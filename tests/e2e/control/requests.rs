@@ -1,12 +1,17 @@
 //! The lines of the control socket: nothing that a client writes or leaves unread does harm.
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::Instant;
 
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr};
 use serde_json::{Value, json};
 use udpchat_api::MAX_LINE_BYTES;
 
-use crate::support::{DEADLINE, Daemon, Peer, Rpc, eventually, scaled};
+use crate::support::{DEADLINE, Daemon, Peer, Rpc, ctl_without_daemon, eventually, new_folder, scaled};
 
 /// Checks a reply that must be an error.
 #[track_caller]
@@ -278,6 +283,61 @@ fn connections_over_the_limit_are_refused() {
         let length = stream.read(&mut answer).unwrap_or(0);
         String::from_utf8_lossy(&answer[..length]).contains("result").then_some(())
     });
+}
+
+/// Opens connections to a socket that accepts none, until its backlog is full.
+fn fill_backlog(socket: &Path) -> Vec<OwnedFd> {
+    let address = UnixAddr::new(socket).unwrap();
+    let connect = || {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let client = nix::sys::socket::socket(AddressFamily::Unix, SockType::Stream, flags, None).unwrap();
+        nix::sys::socket::connect(client.as_raw_fd(), &address).map(|()| client)
+    };
+    let clients: Vec<_> = std::iter::from_fn(|| connect().ok()).take(1_000).collect();
+    assert_eq!(connect().err(), Some(nix::errno::Errno::EAGAIN), "{} clients", clients.len());
+    clients
+}
+
+/// Listens on a socket with a backlog of a few connections, and accepts none.
+fn listen_without_accepting(socket: &Path) -> OwnedFd {
+    let listener = OwnedFd::from(UnixListener::bind(socket).unwrap());
+    nix::sys::socket::listen(&listener, Backlog::new(4).unwrap()).unwrap();
+    listener
+}
+
+#[test]
+fn a_full_backlog_is_an_error_and_no_hang() {
+    let folder = new_folder();
+    let socket = folder.path().join("s");
+    let _listener = listen_without_accepting(&socket);
+    let _clients = fill_backlog(&socket);
+    let began = Instant::now();
+    let path = socket.to_str().unwrap();
+    let ran = ctl_without_daemon(&["--socket", path, "--json", "version"], &[]);
+    let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!((&error["error"]["kind"], ran.code), (&json!("busy"), Some(1)), "{error}");
+    let expected = format!(
+        "error: the daemon at {path} accepts no connection\n\
+         \x20 caused by: too many clients are waiting for the daemon to accept them\n\
+         hint: try again; if this lasts, the daemon hangs: see its log, and restart it\n"
+    );
+    for command in ["version", "status"] {
+        let ran = ctl_without_daemon(&["--socket", path, command], &[]);
+        assert_eq!((ran.code, &ran.stderr), (Some(1), &expected), "{command}");
+    }
+    assert!(began.elapsed() < DEADLINE);
+}
+
+#[test]
+fn a_daemon_refuses_a_socket_whose_backlog_is_full() {
+    let folder = new_folder();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let socket = folder.path().join("s");
+    let _listener = listen_without_accepting(&socket);
+    let _clients = fill_backlog(&socket);
+    let refused = Daemon::refused(folder.path(), &["--listen", "127.0.0.1:0"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains("another program listens"), "{}", refused.stderr);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
@@ -61,6 +62,19 @@ fn users_of(library: &str) -> Vec<String> {
 fn only_the_daemon_uses_database_and_network_libraries() {
     for library in ["hyper", "rusqlite", "socket2", "tracing"] {
         assert_eq!(users_of(library), ["udpchat-daemon"], "{library}");
+    }
+}
+
+/// Both programs reach the local socket through `udpchat-api`, which alone knows what a connection is.
+#[test]
+fn both_programs_use_interprocess_through_the_api() {
+    assert_eq!(users_of("interprocess"), ["udpchat-api"]);
+    for name in ["udpchat-ctl", "udpchat-daemon"] {
+        let mut tree = Command::new(env!("CARGO"));
+        tree.args(["tree", "--offline", "--package", name, "--invert", "interprocess"]).current_dir(root());
+        let tree = tree.output().unwrap();
+        let shown = String::from_utf8(tree.stdout).unwrap();
+        assert!(tree.status.success() && shown.contains(name), "{name}: {shown}");
     }
 }
 

@@ -4,6 +4,7 @@ mod client;
 mod groups;
 mod outsiders;
 mod permissions;
+mod pid_namespace;
 mod reload;
 
 use std::fs::{self, Permissions};
