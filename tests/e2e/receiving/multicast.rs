@@ -198,7 +198,7 @@ fn a_failed_join_is_a_problem_until_fixed() {
     eventually("the log to tell both", || {
         let log = here.log().join("\n");
         let told =
-            log.contains("not joined on eth7: it is down") && log.contains("over: group 239.1.2.3%eth7");
+            log.contains("not joined on eth7: it is down") && log.contains("resolved: group 239.1.2.3%eth7");
         told.then_some(())
     });
 }

@@ -141,7 +141,7 @@ fn assert_hang_stops_notifications(thread: &str, calls: &str, name: &str) {
     let hang = Delay::hang(&daemon, thread, calls);
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"wakes it", manager.udp.local_addr().unwrap()).unwrap();
     let line = loop {
-        let line = daemon.log_with("has not moved for");
+        let line = daemon.log_with("has made no progress for");
         if line.contains(name) {
             break line;
         }
