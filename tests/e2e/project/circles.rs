@@ -55,7 +55,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("ctl/src/output/mod.rs", "ctl/src/command/recode/render.rs"),
     ("ctl/src/output/mod.rs", "ctl/src/command/status/line.rs"),
     ("ctl/src/output/mod.rs", "ctl/src/command/status/render.rs"),
-    ("daemon/api/src/pipeline.rs", "daemon/api/src/client.rs"),
     ("daemon/src/backup/mod.rs", "daemon/src/lib.rs"),
     ("daemon/src/backup/target.rs", "daemon/src/backup/mod.rs"),
     ("daemon/src/control/mod.rs", "daemon/src/control/audit.rs"),
