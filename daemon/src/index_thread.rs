@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
 use crate::error;
-use crate::health::Place;
+use crate::health::Component;
 use crate::inbox::commit_watch::CommitWatch;
 use crate::inbox::reader::Reader;
 use crate::index::indexer::{Indexer, Step, StepError};
@@ -57,7 +57,7 @@ impl Drop for ReportPanic {
     fn drop(&mut self) {
         if thread::panicking() {
             let problem = "updating the index of the inbox has failed; filters take longer until a restart";
-            self.0.health.report(Place::Index, problem.to_owned());
+            self.0.health.report(Component::Index, problem.to_owned());
         }
     }
 }
@@ -125,11 +125,11 @@ impl<'a> Work<'a> {
             }
             Ok(Step::Done | Step::Idle) => {
                 self.retry_wait = FIRST_RETRY_WAIT;
-                self.daemon.health.clear(Place::Index);
+                self.daemon.health.clear(Component::Index);
             }
             Err(error) => {
                 if let StepError::Index(_) = error {
-                    self.daemon.health.report(Place::Index, error::of(&error).join(": "));
+                    self.daemon.health.report(Component::Index, error::chain(&error).join(": "));
                 }
                 self.indexer.release_memory();
                 self.sleep(self.retry_wait);

@@ -10,9 +10,8 @@ use udpchat_config::Encoding;
 
 use super::escape::{self, Piece};
 use crate::encoding::{NotEncodable, encode};
-use crate::inbox::entry::SentEncoding;
+use crate::inbox::entry::{ChosenBy, SentEncoding};
 use crate::state::Daemon;
-use crate::view::stored_choice;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
 const MIN_SPLIT_BYTES: usize = 16;
@@ -51,6 +50,17 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Re
         daemon.peers.decode(&daemon.peers.configured(), u64::MAX, peer, bytes).text
     })?;
     Ok(Payload { datagrams, encoding })
+}
+
+/// Converts what chose an encoding to what is stored.
+fn stored_choice(by: EncodingBy) -> ChosenBy {
+    match by {
+        EncodingBy::Given => ChosenBy::Given,
+        EncodingBy::Configured => ChosenBy::Configured,
+        EncodingBy::Remembered => ChosenBy::Remembered,
+        EncodingBy::Detected => ChosenBy::Detected,
+        EncodingBy::Fallback => ChosenBy::Fallback,
+    }
 }
 
 fn invalid(text: String) -> ErrorObject {

@@ -1,12 +1,15 @@
-//! Locks that say who holds a place: the data directory, the control socket. The kernel releases them, however the
-//! holder ends.
+//! Lock files of what only one process may use: the data directory, the control socket. The kernel releases them, however
+//! the process ends.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::unistd::geteuid;
+use super::accounts::own_uid;
+
+/// The name of the lock file in the data directory.
+pub(crate) const DATA_DIR_LOCK: &str = "lock";
 
 /// How much of a lock file is read, in bytes.
 const MAX_HOLDER_BYTES: u64 = 32;
@@ -17,18 +20,18 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Why a lock was not taken.
+/// Describes why a lock was not taken.
 #[derive(Debug)]
 pub(crate) enum LockError {
     /// Another process holds it.
     Held { holder: String },
-    /// The file cannot be opened.
+    /// The file cannot be opened or locked.
     Io(io::Error),
 }
 
 impl Lock {
-    /// Takes the lock of a file, which is made where there is none and never removed: a name that comes and goes
-    /// could be locked twice.
+    /// Locks a file. Creates it if it does not exist, and never removes it: a file that is removed and created again could be
+    /// locked twice.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
         let mut file = open_own(path).map_err(LockError::Io)?;
         match file.try_lock() {
@@ -36,14 +39,14 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: holder(&mut file) }),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        // For people only; whether it can be written does not matter.
-        let _noted = note(&mut file);
+        // For error messages only: a failure does not matter.
+        let _written = write_pid(&mut file);
         Ok(Self { _file: file })
     }
 }
 
-/// Opens a file for reading and writing, and makes it where there is none, without following a link that somebody else may
-/// have put there.
+/// Opens a file for reading and writing, and creates it if it does not exist. Does not follow a symbolic link, which another
+/// user may have put there.
 pub(crate) fn open_own(path: &Path) -> io::Result<File> {
     let file = File::options()
         .read(true)
@@ -57,16 +60,17 @@ pub(crate) fn open_own(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses a file that is not plainly our own: with a hard link, somebody could have us write over another.
+/// Fails unless the file is a regular one of this user with one name: through a hard link, another user could have this
+/// process overwrite a different file.
 fn check(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw() {
+    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == own_uid() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a plain file of this user"))
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "not a regular file of this user"))
 }
 
-fn note(file: &mut File) -> io::Result<()> {
+fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())
 }

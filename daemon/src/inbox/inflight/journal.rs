@@ -11,7 +11,7 @@ use super::counts::EntryCounts;
 use super::page::{PAGE_BYTES, Page, SocketDrops};
 use crate::clock;
 use crate::error::reason;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::entry::{GapDetail, GapReason, Kind};
 use crate::inbox::queries::{COUNT_NOT_RECEIVED, beginning, bounds, has, newest};
@@ -89,7 +89,7 @@ impl InflightJournal {
         }
         match known {
             Some(known) => Some(known.drops),
-            None if self.last.boot_id != 0 || self.page.newest == Anchor::default() => Some(0),
+            None if self.last.boot_id != 0 || self.page.newest.id == 0 => Some(0),
             // A page is missing, or is of a version without cookies: the log may have some of the drops already.
             None => None,
         }
@@ -208,7 +208,7 @@ impl PageFile {
             Ok(()) if !self.faulty => {}
             Ok(()) => {
                 self.faulty = false;
-                self.health.clear(Place::Inflight);
+                self.health.clear(Component::InflightJournal);
             }
             Err(error) => {
                 self.faulty = true;
@@ -224,7 +224,7 @@ fn report(health: &Health, error: &std::io::Error) {
          received and not yet stored are lost uncounted",
         reason(error)
     );
-    health.report(Place::Inflight, problem);
+    health.report(Component::InflightJournal, problem);
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
-pub(crate) use self::scan::{Range, Scanned};
+pub(crate) use self::scan::Range;
 pub(crate) use super::queries::Bounds;
 use super::queries::{COUNT_NOT_RECEIVED, bounds, read_mark};
 use super::{InboxError, file};

@@ -39,6 +39,9 @@ pub(crate) struct ReceivedFrom {
     pub(crate) bytes: u64,
 }
 
+/// How much was received, by peer.
+pub(crate) type ReceivedByPeer = HashMap<SocketAddr, ReceivedFrom>;
+
 impl Reader {
     /// Returns what the newest entries, `window` of them, show about the peers in them.
     pub(crate) fn heard(&self, mark: u64, window: u64) -> Result<HashMap<SocketAddr, Heard>, InboxError> {
@@ -98,10 +101,7 @@ impl Reader {
 
     /// Counts the received messages above an id by peer, in the newest 10,000 entries at most; returns the id above which
     /// it counted, and the one up to which.
-    pub(crate) fn received_from(
-        &self,
-        after: u64,
-    ) -> Result<(HashMap<SocketAddr, ReceivedFrom>, (u64, u64)), InboxError> {
+    pub(crate) fn received_from(&self, after: u64) -> Result<(ReceivedByPeer, (u64, u64)), InboxError> {
         self.with(|connection| {
             let ids = recent(self.visible(connection)?, after);
             let mut statement = connection.prepare_cached(

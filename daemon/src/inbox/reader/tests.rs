@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use rusqlite::params;
 
 use crate::inbox::entry::{Kind, Stored};
+use crate::inbox::reader::scan::Scanned;
 use crate::inbox::reader::*;
 
 const ENTRIES: u64 = 5_000;

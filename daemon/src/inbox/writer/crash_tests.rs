@@ -188,7 +188,7 @@ impl World {
             End::Kill | End::KillAfterCommit => assert_eq!(reported, lost),
             // Losses that were not reported earlier may be reported now, and nothing twice.
             End::PowerCut(_) | End::Tear(..) => {
-                assert!(reported <= lost + self.silent, "{reported} of {lost}")
+                assert!(reported <= lost + self.silent, "{reported} of {lost}");
             }
         }
         self.silent = self.due - self.held - reported;

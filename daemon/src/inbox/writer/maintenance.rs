@@ -11,7 +11,7 @@ use tracing::debug;
 use super::retention::{Limits, Retention, Step};
 use crate::clock;
 use crate::error::explain;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::file::{BUSY_TIMEOUT, FILE_NAME, PAGE_SIZE_BYTES};
 use crate::index::Index;
 use crate::service::backup_mark;
@@ -94,7 +94,7 @@ impl Maintenance {
         let removed = match result {
             Ok(Step { removed, more }) => {
                 self.more = more;
-                self.health.clear(Place::Retention);
+                self.health.clear(Component::Retention);
                 if removed > 0 {
                     debug!(removed, "removed the oldest entries");
                     self.untidy = true;
@@ -104,7 +104,7 @@ impl Maintenance {
             Err(error) => {
                 self.more = false;
                 let problem = explain("old entries cannot be removed from the inbox", &error);
-                self.health.report(Place::Retention, problem);
+                self.health.report(Component::Retention, problem);
                 0
             }
         };
@@ -132,7 +132,7 @@ impl Maintenance {
     /// Cuts the write-ahead log back if it has grown long, and reports what prevents that.
     fn cut_back_log(&mut self, connection: &Connection, limits: Limits, wal_bytes: u64) {
         if wal_bytes <= 2 * usual_wal_bytes(limits) {
-            return self.health.clear(Place::WriteAheadLog);
+            return self.health.clear(Component::WriteAheadLog);
         }
         let interval = if self.long_log { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY };
         if self.cut_back.elapsed() < interval {
@@ -145,7 +145,7 @@ impl Maintenance {
         if self.long_log
             && let Some(problem) = self.log_blocker(wal_bytes)
         {
-            self.health.report(Place::WriteAheadLog, problem.to_owned());
+            self.health.report(Component::WriteAheadLog, problem.to_owned());
         }
     }
 

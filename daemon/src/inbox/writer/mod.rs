@@ -41,9 +41,9 @@ use super::queue::{Batch, Item, MarkItem, Queue};
 use super::reader::Reader;
 use crate::encoding;
 use crate::error::explain;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::index::Anchor;
-use crate::service::watchdog::Pulse;
+use crate::service::watchdog::Heartbeat;
 
 /// How many entries one transaction takes at most.
 const MAX_ENTRIES_PER_COMMIT: usize = 16_384;
@@ -74,7 +74,7 @@ pub(crate) struct Parts {
     pub(crate) fallback: watch::Receiver<Encoding>,
     /// How much is kept.
     pub(crate) limits: watch::Receiver<Limits>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
     /// Called at least once a second while opening the inbox takes long.
     pub(crate) still_working: Box<dyn Fn() + Send>,
 }
@@ -153,9 +153,9 @@ impl Writer {
                     given_up += items.iter().map(Item::entries).sum::<usize>();
                 }
                 self.maintain();
-                self.parts.pulse.beat();
+                self.parts.heartbeat.record();
             }
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             if batch.items.is_empty() {
                 self.maintain();
                 self.maintenance.tidy_up(&self.connection);
@@ -174,7 +174,7 @@ impl Writer {
     /// watchdog allows.
     fn max_wait(&self) -> Option<Duration> {
         let maintenance = self.maintenance.max_wait(&self.parts.limits.borrow());
-        maintenance.into_iter().chain(self.parts.pulse.patience()).min()
+        maintenance.into_iter().chain(self.parts.heartbeat.max_wait()).min()
     }
 
     fn maintain(&mut self) {
@@ -192,10 +192,10 @@ impl Writer {
         self.check_replacement();
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             match self.commit(items, bytes) {
                 Ok(outcome) => {
-                    self.parts.health.clear(Place::InboxWrite);
+                    self.parts.health.clear(Component::InboxWrite);
                     self.publish_commit(items, outcome);
                     return true;
                 }
@@ -223,7 +223,7 @@ impl Writer {
             return;
         }
         let problem = "the inbox's file was removed or replaced while it was in use; its entries are lost";
-        self.parts.health.report(Place::InboxReplaced, problem.to_owned());
+        self.parts.health.report(Component::InboxReplaced, problem.to_owned());
         if let Err(error) = self.reopen() {
             debug!("{}", explain("the inbox cannot be opened", &error));
         }
@@ -278,7 +278,7 @@ impl Writer {
 
     fn report(&self, error: &InboxError) {
         let problem = explain("the inbox cannot be written, new messages wait in memory", error);
-        self.parts.health.report(Place::InboxWrite, problem);
+        self.parts.health.report(Component::InboxWrite, problem);
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
@@ -302,7 +302,7 @@ impl Writer {
                 "the inbox was damaged; it was moved to {}, and a new one was created",
                 path.display()
             );
-            self.parts.health.report(Place::InboxQuarantined, problem);
+            self.parts.health.report(Component::InboxQuarantine, problem);
         }
         Ok(())
     }
