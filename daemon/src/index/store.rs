@@ -1,6 +1,6 @@
 //! The index's file, `index.db`: its tables, how they are read, and how changed content is detected.
 //!
-//! Each table has a rowid `id` and a blob `sealed`, an array of 64-bit words in little-endian order:
+//! Each table has a rowid `id` and a blob `sealed` (the name is part of the file format), an array of 64-bit words in little-endian order:
 //!
 //! | word | content |
 //! |---|---|

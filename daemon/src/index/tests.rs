@@ -150,7 +150,7 @@ impl Query {
     }
 
     /// Reads all pages as a client does; returns the ids, and how many entries were looked at.
-    fn answer(&self, reader: &Reader, limit: usize, patience: u64) -> (Vec<u64>, usize) {
+    fn answer(&self, reader: &Reader, limit: usize, max_windows: u64) -> (Vec<u64>, usize) {
         let (mut ids, mut looked_at) = (Vec::new(), 0);
         let mut range = self.range.clone();
         loop {
@@ -162,7 +162,7 @@ impl Query {
                 }
                 if ids.len() < page_end { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             };
-            let go_on = || windows.replace(windows.get() + 1) < patience;
+            let go_on = || windows.replace(windows.get() + 1) < max_windows;
             let scanned = reader.scan(&range, visit, go_on).unwrap();
             match range.order {
                 Order::Asc => range.after = scanned.cursor,
@@ -184,9 +184,9 @@ fn same_answers(folder: &TempDir, reader: &Reader, queries: u64, seed: u64) -> (
         let query = Query::random(&mut chance);
         let (wanted, all) = query.answer(&plain, usize::MAX, u64::MAX);
         let limit = [1_000_000, 1_000, 7][chance.below(3) as usize];
-        let patience = [u64::MAX, 3, 0][chance.below(3) as usize];
-        let (ids, looked_at) = query.answer(reader, limit, patience);
-        assert_eq!(ids, wanted, "{:?} in pages of {limit} with {patience} windows", query.range);
+        let max_windows = [u64::MAX, 3, 0][chance.below(3) as usize];
+        let (ids, looked_at) = query.answer(reader, limit, max_windows);
+        assert_eq!(ids, wanted, "{:?} in pages of {limit} with {max_windows} windows", query.range);
         (with, without) = (with + looked_at, without + all);
     }
     (with, without)

@@ -142,7 +142,7 @@ fn every_schema_migrates_entries_marks_and_peers() {
         schemas().into_iter().flat_map(|schema| VARIANTS.map(|variant| (schema, variant)))
     {
         let mut daemon = start_in(folder_with(schema, variant));
-        let told = daemon.log().iter().any(|line| line.contains("brought to a new schema"));
+        let told = daemon.log().iter().any(|line| line.contains("migrated to a new schema"));
         assert_eq!(told, schema != newest, "{:?}", daemon.log());
         assert_eq!(schema_in(&daemon.database()), newest, "{schema}, {variant}");
         assert_reads_the_same(&daemon, schema);
@@ -388,7 +388,7 @@ fn a_full_disk_leaves_the_old_inbox() {
         disk.run("mount -o remount,size=2m \"$1\"");
         let Some(refusal) = refusal else { break };
         disk.holds(&wanted, 1);
-        if refusal.contains("cannot be brought from schema 1") {
+        if refusal.contains("cannot be migrated from schema 1") {
             full_in_the_middle += 1;
             assert!(refusal.contains("full") && refusal.contains("hint: make room"), "{refusal}");
             // The same disk with more room.

@@ -48,7 +48,7 @@ const READY_BYTES: usize = 1024 * 1024;
 struct State {
     batch: Batch,
     counters: Counters,
-    /// Tells the next daemon what this one had not stored when it ended.
+    /// Records for the next daemon what this one has not stored yet.
     journal: InflightJournal,
     /// Losses behind the end of the batch that have no gap there yet, since it was full.
     lost: Vec<Lost>,
