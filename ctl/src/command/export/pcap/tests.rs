@@ -154,6 +154,6 @@ fn entries_without_a_packet_are_counted() {
     assert_eq!(
         capture.summary(),
         "1 packet, 1 gap left out, 1 message left out that the kernel refused to send, \
-         2 messages left out that fit into no packet"
+         2 messages left out that do not fit into a packet"
     );
 }
