@@ -38,6 +38,7 @@ use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
+use udpchat_api::socket::Listener as ControlListener;
 use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
 use control::socket::{ControlSocket, SocketError};
@@ -49,7 +50,8 @@ use inbox::queue::Queue;
 use inbox::reader::Reader;
 use inbox::writer::{self, Writer};
 use log::Logging;
-use net::netlink::{Changes, Links};
+use net::interfaces::Changes;
+use net::platform::InterfaceMonitor;
 use net::socket;
 use net::socket::{ListenError, Listener};
 use service::lock::{Lock, LockError};
@@ -138,7 +140,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(flags: &Flags) -> Result<(), Failure> {
-    let (overrides, environment) = (flags.overrides(), Environment::of_process());
+    let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
@@ -156,7 +158,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let listeners = socket::open_all(&settings, inherited.udp)?;
     let metrics = metrics::Endpoint::bind(&settings)?;
     let rules = control::look_up(&settings);
-    let (control_socket, control_listener) = open_control(&settings, inherited.control, &rules)?;
+    let (control_socket, control_listener) = open_control(&runtime, &settings, inherited.control, &rules)?;
 
     let settings = Arc::new(settings);
     let mut watchdog = Watchdog::of_process();
@@ -164,8 +166,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let speech = Arc::new(Speech::default());
     let health = Arc::new(health::Health::default());
-    let own = Arc::new(net::interfaces::OwnAddresses::default());
-    let groups = net::multicast::Groups::new(&settings, &listeners, Arc::clone(&own), Arc::clone(&health));
+    let addresses = Arc::new(net::interfaces::CurrentAddresses::default());
+    let groups =
+        net::multicast::Groups::new(&settings, &listeners, Arc::clone(&addresses), Arc::clone(&health));
     let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
     let (limits, limits_now) = watch::channel(writer::retention::Limits::of(&settings));
     let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
@@ -193,9 +196,9 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         peers: peers::Peers::new(&settings, speech),
         access: Arc::new(receive::access::Access::new(&settings)),
         groups: Arc::new(groups),
-        own,
-        refused: Arc::default(),
-        probes: Arc::default(),
+        addresses,
+        denied: Arc::default(),
+        self_tests: Arc::default(),
         health,
         logging,
         control: Control::new(rules, control_socket.file(), Arc::clone(&lookups)),
@@ -221,7 +224,7 @@ struct Started {
     signals: Signals,
     metrics: Option<metrics::Endpoint>,
     control_socket: ControlSocket,
-    control_listener: UnixListener,
+    control_listener: ControlListener,
 }
 
 /// Returns what makes a failure of the system out of an error.
@@ -276,10 +279,9 @@ async fn serve_clients(
     watchdog: Watchdog,
     signals: Signals,
     metrics: Option<metrics::Endpoint>,
-    listener: UnixListener,
+    listener: ControlListener,
 ) -> io::Result<()> {
     signals::obey(signals, Arc::clone(daemon));
-    let listener = tokio::net::UnixListener::from_std(listener)?;
     let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
     if let Some(endpoint) = metrics {
         endpoint.start(Arc::clone(daemon))?;
@@ -298,16 +300,16 @@ async fn serve_clients(
 fn keep_groups(daemon: &Daemon) -> io::Result<()> {
     let groups = &daemon.groups;
     // Before the first look, so that no change is missed.
-    let links = Links::watch();
-    groups.follow(Changes::default());
-    match links {
-        Ok(links) => {
+    let monitor = InterfaceMonitor::start();
+    groups.update(Changes::default());
+    match monitor {
+        Ok(monitor) => {
             let groups = Arc::clone(groups);
             // It waits for the kernel until the process ends.
-            service::threads::spawn("links", move || groups.keep(links)).map(drop)
+            service::threads::spawn("interfaces", move || groups.follow(monitor)).map(drop)
         }
         Err(error) => {
-            groups.cannot_watch(&error);
+            groups.cannot_monitor(&error);
             Ok(())
         }
     }
@@ -329,20 +331,22 @@ fn start_receivers(
     stop: &Arc<receive::Stop>,
     watchdog: &mut Watchdog,
 ) -> io::Result<Vec<JoinHandle<()>>> {
-    let ports: Arc<[u16]> = daemon.listeners.iter().map(|listener| listener.local.port()).collect();
-    let mut parts = |local| receive::Parts {
-        queue: Arc::clone(&daemon.queue),
+    let rules = Arc::new(receive::Rules {
         access: Arc::clone(&daemon.access),
-        own: Arc::clone(&daemon.own),
-        refused: Arc::clone(&daemon.refused),
-        probes: Arc::clone(&daemon.probes),
-        ports: Arc::clone(&ports),
+        denied: Arc::clone(&daemon.denied),
+        self_tests: Arc::clone(&daemon.self_tests),
+        addresses: Arc::clone(&daemon.addresses),
+        ports: daemon.listeners.iter().map(|listener| listener.local.port()).collect(),
+    });
+    let mut parts = |local| receive::thread::Parts {
+        queue: Arc::clone(&daemon.queue),
+        rules: Arc::clone(&rules),
         health: Arc::clone(&daemon.health),
         stop: Arc::clone(stop),
         pulse: watchdog.pulse(format!("reception on {local}")),
     };
     let start = |(number, listener): (_, &Arc<Listener>)| {
-        receive::start(number, Arc::clone(listener), parts(listener.local))
+        receive::thread::start(number, Arc::clone(listener), parts(listener.local))
     };
     daemon.listeners.iter().enumerate().map(start).collect()
 }
@@ -350,7 +354,7 @@ fn start_receivers(
 /// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
 fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
     for listener in listeners {
-        ledger.follow(|last| listener.drops.go_on(last));
+        ledger.resume(&listener.drops);
     }
     let lost = queue.carry_over(ledger);
     if lost > 0 {
@@ -364,10 +368,12 @@ fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
 
 /// Takes over the control socket that is handed over, or makes that of the configuration.
 fn open_control(
+    runtime: &Runtime,
     settings: &Settings,
     handed_over: Option<UnixListener>,
     rules: &Rules,
-) -> Result<(ControlSocket, UnixListener), SocketError> {
+) -> Result<(ControlSocket, ControlListener), SocketError> {
+    let _entered = runtime.enter();
     let configured = &settings.socket;
     let Some(listener) = handed_over else { return ControlSocket::bind(configured, rules) };
     let taken = ControlSocket::take_over(listener, rules)?;

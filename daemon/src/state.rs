@@ -17,13 +17,13 @@ use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
 use crate::inbox::writer::retention::Limits;
 use crate::log::Logging;
-use crate::net::interfaces::OwnAddresses;
+use crate::net::interfaces::CurrentAddresses;
 use crate::net::multicast::Groups;
 use crate::net::socket::Listener;
 use crate::peers::Peers;
 use crate::receive::access::Access;
-use crate::receive::denied::Refused;
-use crate::receive::self_test::Probes;
+use crate::receive::denied::DeniedPeers;
+use crate::receive::self_test::SelfTests;
 use crate::service::systemd;
 
 /// A running daemon.
@@ -48,9 +48,9 @@ pub(crate) struct Daemon {
     pub(crate) peers: Peers,
     pub(crate) access: Arc<Access>,
     pub(crate) groups: Arc<Groups>,
-    pub(crate) own: Arc<OwnAddresses>,
-    pub(crate) refused: Arc<Refused>,
-    pub(crate) probes: Arc<Probes>,
+    pub(crate) addresses: Arc<CurrentAddresses>,
+    pub(crate) denied: Arc<DeniedPeers>,
+    pub(crate) self_tests: Arc<SelfTests>,
     pub(crate) health: Arc<Health>,
     pub(crate) control: Control,
     pub(crate) logging: Logging,

@@ -79,7 +79,7 @@ call! {
 pub struct VersionAnswer {
     /// The daemon's version.
     pub version: String,
-    /// The protocol's number, see [`crate::PROTOCOL`].
+    /// The protocol's number, see [`crate::limits::PROTOCOL`].
     pub protocol: u32,
 }
 
@@ -121,7 +121,7 @@ fn is_false(value: &bool) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum Split {
-    /// `true` cuts at [`crate::DEFAULT_SPLIT_BYTES`], `false` does not cut.
+    /// `true` cuts at [`crate::limits::DEFAULT_SPLIT_BYTES`], `false` does not cut.
     Default(bool),
     /// Cuts at so many bytes.
     Bytes(usize),
@@ -132,7 +132,7 @@ impl Split {
     pub fn bytes(self) -> Option<usize> {
         match self {
             Self::Default(false) => None,
-            Self::Default(true) => Some(crate::DEFAULT_SPLIT_BYTES),
+            Self::Default(true) => Some(crate::limits::DEFAULT_SPLIT_BYTES),
             Self::Bytes(bytes) => Some(bytes),
         }
     }

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::unistd::{Uid, User};
-use tokio::net::UnixStream;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::timeout;
 use udpchat_api::safe::is_unsafe;
+use udpchat_api::socket::Connection;
 
 /// How long the look-up of a user's name may take; then the number stands for it.
 const NAME_WAIT: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Asks the kernel.
-    pub(super) fn of(stream: &UnixStream) -> io::Result<Self> {
+    pub(super) fn of(stream: &Connection) -> io::Result<Self> {
         let peer = stream.peer_cred()?;
         let pid = peer.pid().filter(|pid| *pid > 0);
         // A kernel that does not tell leaves the caller with the one group.
@@ -57,7 +57,7 @@ impl Credentials {
 
 /// Asks for the groups of the process that has connected (`SO_PEERGROUPS`, Linux 4.13).
 #[cfg(target_os = "linux")]
-fn supplementary_groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
+fn supplementary_groups(stream: &Connection) -> io::Result<Vec<u32>> {
     use std::os::fd::AsRawFd;
     use uapi::c::{ERANGE, SO_PEERGROUPS, SOL_SOCKET};
 
@@ -80,7 +80,7 @@ fn supplementary_groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn supplementary_groups(_stream: &UnixStream) -> io::Result<Vec<u32>> {
+fn supplementary_groups(_stream: &Connection) -> io::Result<Vec<u32>> {
     Ok(Vec::new())
 }
 
@@ -153,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_kernel_tells_who_calls() {
-        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let (ours, _theirs) = Connection::pair().unwrap();
         let caller = Credentials::of(&ours).unwrap();
         assert_eq!((caller.uid, caller.gid), (geteuid().as_raw(), getegid().as_raw()));
         assert_eq!(caller.pid, Some(std::process::id().cast_signed()));

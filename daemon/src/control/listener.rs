@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use udpchat_api::line::to_line;
+use udpchat_api::socket::{Connection, Listener};
 use udpchat_api::{ErrorObject, MAX_LINE_BYTES};
 
 use super::connection_limit::Places;
@@ -27,11 +27,11 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 /// Serves the control socket until the daemon stops.
-pub(crate) async fn serve(daemon: Arc<Daemon>, listener: UnixListener) {
+pub(crate) async fn serve(daemon: Arc<Daemon>, listener: Listener) {
     let door = Door { daemon, places: Arc::default(), refusals: Arc::new(Semaphore::new(MAX_REFUSALS)) };
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 door.daemon.health.clear(Cause::Control);
                 door.receive(stream);
             }
@@ -52,7 +52,7 @@ struct Door {
 
 impl Door {
     /// Begins a session, or turns the client away.
-    fn receive(&self, stream: UnixStream) {
+    fn receive(&self, stream: Connection) {
         // Nobody is let in whom the kernel does not know.
         let Ok(credentials) = Credentials::of(&stream) else { return };
         let rules = self.daemon.control.rules();
@@ -75,7 +75,7 @@ impl Door {
     }
 
     /// Says why and closes; without a reason, because the caller has no role.
-    fn turn_away(&self, stream: UnixStream, caller: Arc<Caller>, why: Option<ErrorObject>) {
+    fn turn_away(&self, stream: Connection, caller: Arc<Caller>, why: Option<ErrorObject>) {
         let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
         let daemon = Arc::clone(&self.daemon);
         tokio::spawn(async move {
@@ -97,7 +97,7 @@ async fn no_role(daemon: &Daemon, caller: &Caller) -> ErrorObject {
 }
 
 /// Tells a client why, and closes the connection.
-async fn refuse(mut stream: UnixStream, why: ErrorObject) {
+async fn refuse(mut stream: Connection, why: ErrorObject) {
     let Ok(line) = to_line(&failure(Value::Null, why)) else { return };
     // Whether it reads this or not, it is refused.
     let _refused = timeout(REFUSAL_WAIT, async {

@@ -9,8 +9,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 use udpchat_api::call::{
@@ -19,6 +17,7 @@ use udpchat_api::call::{
 };
 use udpchat_api::line::{LineError, LineReader, to_line};
 use udpchat_api::rpc::{Request, Version};
+use udpchat_api::socket::{Connection, ReadHalf, WriteHalf};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use super::credentials::Caller;
@@ -42,7 +41,7 @@ pub(crate) struct Outlet(Arc<Mutex<Writer>>);
 
 #[derive(Debug)]
 struct Writer {
-    half: OwnedWriteHalf,
+    half: WriteHalf,
     /// Whether a line was begun, and given up in its midst.
     is_torn: bool,
 }
@@ -79,7 +78,7 @@ struct Session {
 }
 
 /// Serves a connection until its end, or until a reload takes from its caller what they could do.
-pub(super) async fn run(daemon: Arc<Daemon>, caller: Arc<Caller>, stream: UnixStream) {
+pub(super) async fn run(daemon: Arc<Daemon>, caller: Arc<Caller>, stream: Connection) {
     let (reader, half) = stream.into_split();
     let outlet = Outlet(Arc::new(Mutex::new(Writer { half, is_torn: false })));
     let rules = daemon.control.rules.subscribe();
@@ -133,7 +132,7 @@ async fn dismiss(daemon: &Daemon, caller: &Caller, outlet: &Outlet) {
 }
 
 impl Session {
-    async fn serve(&mut self, mut reader: LineReader<OwnedReadHalf>) -> Result<(), LineError> {
+    async fn serve(&mut self, mut reader: LineReader<ReadHalf>) -> Result<(), LineError> {
         let line_wait = Duration::from_secs(LINE_WAIT_SECONDS);
         while self.attend(reader.begun()).await?? {
             match self.attend(timeout(line_wait, reader.next())).await? {

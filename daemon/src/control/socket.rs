@@ -7,13 +7,14 @@
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, umask};
 use nix::unistd::{getegid, geteuid};
 use tracing::warn;
+use udpchat_api::socket::{Listener, has_listener};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::lock::{Lock, LockError};
@@ -116,8 +117,8 @@ impl SocketError {
 impl ControlSocket {
     /// Makes the socket, and its directory where there is none, for those who have a role.
     ///
-    /// Must be called while no other thread makes files: the umask belongs to all of them.
-    pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, UnixListener), SocketError> {
+    /// Must be called within the runtime, and while no other thread creates files: the umask is one for all threads.
+    pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, Listener), SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
         let mode = rules.mode(getegid().as_raw());
         if let Some(directory) = path.parent() {
@@ -131,25 +132,22 @@ impl ControlSocket {
             LockError::Io(source) => failed(source),
         })?;
         remove_stale(path)?;
-        let listener = with_permissions(mode, || UnixListener::bind(path)).map_err(failed)?;
+        let listener = with_permissions(mode, || Listener::bind(path)).map_err(failed)?;
         let file = SocketFile::at(path).map_err(failed)?;
         // The group is not ours where the directory says so.
         file.adapt(rules);
-        listener.set_nonblocking(true).map_err(failed)?;
         Ok((Self { path: path.to_owned(), file: Some(file), lock: Some(lock) }, listener))
     }
 
-    /// Takes over a socket that somebody else has bound, and whose file they will remove; its mode becomes what the roles
-    /// need.
-    pub(crate) fn take_over(
-        listener: UnixListener,
-        rules: &Rules,
-    ) -> Result<(Self, UnixListener), SocketError> {
+    /// Takes over a socket that another program has bound, and whose file that program removes. The mode of the file
+    /// becomes what the roles need. Must be called within the runtime.
+    pub(crate) fn take_over(listener: UnixListener, rules: &Rules) -> Result<(Self, Listener), SocketError> {
         let address = listener.local_addr();
         let path = address.ok().and_then(|address| address.as_pathname().map(Path::to_owned));
         let file = path.as_deref().and_then(|path| SocketFile::at(path).ok());
         let path = path.unwrap_or_else(|| PathBuf::from("a socket without a path"));
-        listener.set_nonblocking(true).map_err(|source| SocketError::Io { path: path.clone(), source })?;
+        let listener =
+            Listener::adopt(listener).map_err(|source| SocketError::Io { path: path.clone(), source })?;
         if let Some(file) = &file {
             file.adapt(rules);
         }
@@ -200,10 +198,8 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if metadata.uid() != geteuid().as_raw() {
         return foreign("another user's socket");
     }
-    match UnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(failed)
-        }
+    match has_listener(path) {
+        Ok(false) => fs::remove_file(path).map_err(failed),
         _ => foreign("a socket on which another program listens"),
     }
 }

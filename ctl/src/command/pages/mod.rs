@@ -7,7 +7,7 @@ mod prefetch;
 mod span;
 
 use udpchat_api::call::{InboxParams, StatusParams};
-use udpchat_api::{Client, Pipeline, RawInboxAnswer};
+use udpchat_api::{Client, RawInboxAnswer};
 
 use self::prefetch::Prefetch;
 use self::span::PAGE_ENTRIES;
@@ -17,7 +17,7 @@ use crate::error::{CtlError, Result};
 
 /// Pages of selected entries.
 pub(super) struct Pages {
-    pipeline: Pipeline,
+    client: Client,
     filter: InboxParams,
     prefetch: Prefetch,
     span: Span,
@@ -33,7 +33,7 @@ impl Pages {
         let step = if filter.is_open() { PAGE_ENTRIES } else { u64::MAX };
         let prefetch = Prefetch::new(span, step);
         let listen_port = the_only(status.listen.iter().map(std::net::SocketAddr::port));
-        Ok(Self { pipeline: client.into_pipeline(), filter: filter.page(), prefetch, span, listen_port })
+        Ok(Self { client, filter: filter.page(), prefetch, span, listen_port })
     }
 
     /// Returns the ids that are read.
@@ -58,12 +58,12 @@ impl Pages {
                     limit: Some(PAGE_ENTRIES as u32),
                     ..self.filter.clone()
                 };
-                self.pipeline.ask(&page)?;
+                self.client.ask(&page)?;
             }
-            if ready.is_some() || self.pipeline.in_flight() == 0 {
+            if ready.is_some() || self.client.in_flight() == 0 {
                 return Ok(ready);
             }
-            let page = self.pipeline.answer().await?;
+            let page = self.client.answer().await?;
             self.prefetch.answered(page).map_err(|stuck| CtlError::failed(stuck.to_string()))?;
         }
     }

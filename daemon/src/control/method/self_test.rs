@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 use udpchat_api::call::{SelfTest, SelfTestAnswer, SelfTestOutcome};
 
-use crate::inbox::address::normal;
 use crate::inbox::queue::reason;
+use crate::net::address::normalized;
 use crate::net::socket::Listener;
 use crate::receive::self_test;
 use crate::receive::self_test::Arrival;
@@ -48,7 +48,7 @@ fn addresses(listener: &Listener) -> Vec<SocketAddr> {
     }
     let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let with_port = loopback.map(|ip| SocketAddr::new(ip, bound.port()));
-    with_port.into_iter().filter(|to| listener.reaches(*to)).collect()
+    with_port.into_iter().filter(|to| listener.can_send_to(*to)).collect()
 }
 
 /// Sends a probe from a socket of its own; it comes from the very address that it goes to, so it stays on this host.
@@ -57,8 +57,8 @@ fn send(daemon: &Daemon, to: SocketAddr) -> io::Result<oneshot::Receiver<Arrival
     from.set_port(0);
     let socket = UdpSocket::bind(from)?;
     socket.set_nonblocking(true)?;
-    let payload = self_test::payload()?;
-    let expected = daemon.probes.expect(payload.clone(), normal(socket.local_addr()?));
+    let payload = self_test::payload().map_err(io::Error::other)?;
+    let expected = daemon.self_tests.expect(payload.clone(), normalized(socket.local_addr()?));
     let arrival = expected.map_err(io::Error::other)?;
     socket.send_to(&payload, to)?;
     Ok(arrival)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use udpchat_api::call::{
-    AccessStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
+    AccessStatus, GroupStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
 };
 use udpchat_api::{DEFAULT_CONSUMER, Timestamp};
 use udpchat_config::Network;
@@ -12,6 +12,7 @@ use crate::clock::from_ns;
 use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::index::whole_ids;
+use crate::net::multicast::JoinedGroup;
 use crate::receive::denied;
 use crate::state::Daemon;
 
@@ -34,7 +35,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
         })
         .await;
     // Before the problems: a group that is joined has none.
-    let groups = daemon.groups.status();
+    let groups = daemon.groups.joined().iter().map(group_status).collect();
     let mut problems = daemon.health.problems();
     let (inbox, index) = inbox.unwrap_or_else(|error| {
         problems.push(error.message);
@@ -46,7 +47,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
         ..inbox
     };
     let settings = &daemon.boot;
-    let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
+    let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.uncounted()).sum();
     let books = daemon.queue.books_and(new_drops);
     Status {
         at: Timestamp::now(),
@@ -82,7 +83,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
 fn access(daemon: &Daemon) -> AccessStatus {
     let settings = daemon.settings();
     let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
-    let refusal = |refusal: &denied::Refusal| Refusal {
+    let refusal = |refusal: &denied::DeniedPeer| Refusal {
         address: refusal.ip,
         at: from_ns(refusal.at_ns),
         datagrams: refusal.datagrams,
@@ -90,7 +91,7 @@ fn access(daemon: &Daemon) -> AccessStatus {
     AccessStatus {
         allow: shown(&settings.access.allow),
         deny: shown(&settings.access.deny),
-        refused: daemon.refused.list().iter().map(refusal).collect(),
+        refused: daemon.denied.list().iter().map(refusal).collect(),
     }
 }
 
@@ -101,4 +102,11 @@ fn index(reader: &Reader, bounds: Bounds) -> IndexStatus {
     let whole = whole_ids(bounds.newest);
     let behind = whole.saturating_sub(newest_id.max(bounds.oldest.saturating_sub(1)));
     IndexStatus { newest_id, behind, bytes: index.size_bytes() }
+}
+
+fn group_status(joined: &JoinedGroup) -> GroupStatus {
+    GroupStatus {
+        group: joined.group.to_string(),
+        interfaces: joined.interfaces.iter().map(|(name, _)| name.clone()).collect(),
+    }
 }
