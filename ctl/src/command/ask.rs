@@ -20,7 +20,7 @@ use crate::output::Output;
 
 const HELP: &str = "\
 Prints only the text of the answer; with --json the whole entry. An answer is a message that comes from the address and \
-port to which the message was sent, after it was sent. `inbox` still prints it as unread. With --anyone, a copy of the \
+port to which the message was sent, after it was sent. It stays unread for `inbox`. With --anyone, a copy of the \
 sent message that returns to its sender is not an answer. \
 Exits with 4 if no answer arrives in time, and with 5 if the message cannot be sent.
 
