@@ -115,7 +115,7 @@ fn it_needs_a_daemon_at_the_start() {
     let socket = socket.to_str().unwrap();
     for flags in [&[][..], &["--json"]] {
         let ran = ctl_without_daemon(&[&["--socket", socket], flags, &FAST].concat(), &[]);
-        ran.fails(3, &["no daemon was found"]);
+        ran.fails(3, &["no daemon found"]);
     }
 }
 

@@ -208,12 +208,12 @@ fn the_metrics_file_reports_a_lost_daemon() {
 
     let _stopped = daemon.ctl(&["stop"]).ok();
     assert!(daemon.wait().success());
-    write(&daemon).fails(3, &["no daemon was found", "hint: "]);
+    write(&daemon).fails(3, &["no daemon found", "hint: "]);
     let down = "# HELP udpchat_up Whether the daemon answered.\n# TYPE udpchat_up gauge\nudpchat_up 0\n";
     assert_eq!(fs::read_to_string(&file).unwrap(), down);
     let printed = daemon.ctl(&["status", "--format", "openmetrics"]);
     assert_eq!(printed.stdout, format!("{down}# EOF\n"));
-    printed.fails(3, &["no daemon was found"]);
+    printed.fails(3, &["no daemon found"]);
     daemon.ctl(&["status", "--format", "json"]).fails(3, &["\"kind\":\"no_daemon\""]);
 }
 
@@ -224,9 +224,9 @@ fn invalid_arguments_keep_the_file() {
     fs::write(&file, "before").unwrap();
     let name = file.to_str().unwrap();
     for (arguments, text) in [
-        (&["status", "--format", "text", "-o", name][..], "only metrics are written to a file"),
-        (&["status", "--format", "json", "-o", name], "only metrics are written to a file"),
-        (&["--json", "status", "--format", "prometheus", "-o", name], "metrics are no JSON"),
+        (&["status", "--format", "text", "-o", name][..], "only metrics can be written to a file"),
+        (&["status", "--format", "json", "-o", name], "only metrics can be written to a file"),
+        (&["--json", "status", "--format", "prometheus", "-o", name], "metrics cannot be printed as JSON"),
         (&["status", "--format", "prometheus", "--watch", "-o", name], "cannot be used with"),
     ] {
         daemon.ctl(arguments).fails(2, &[text]);

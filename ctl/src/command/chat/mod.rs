@@ -17,6 +17,8 @@ mod wrap;
 use std::io;
 use std::time::{Duration, Instant};
 
+use clap::Args;
+use clap_complete::ArgValueCandidates;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::crossterm::event::Event;
@@ -31,12 +33,45 @@ use self::keys::{Meaning, meaning};
 use self::model::{Change, Model, Update};
 use self::theme::Theme;
 use self::view::Areas;
-use crate::cli::ChatArgs;
-use crate::command::Context;
+use crate::command::completions::candidates;
+use crate::command::context::Context;
 use crate::connect;
 use crate::error::{CtlError, Result};
 use crate::terminal;
 use crate::terminal::{Screen, Signals, Told, unusable};
+
+const HELP: &str = "\
+The peers with their unread messages are on the left, the conversation on the right, and your text below it. F1 shows all
+keys: Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, F3 the encoding, PageUp scrolls back
+through the whole inbox, Ctrl+Q quits.
+
+A message is sent to the address that the peer's last message came from. A message that could not be sent stays on the
+screen with the reason, and ↑ brings its text back. If the daemon ends, the chat shows it and continues when the daemon
+is back.
+
+Opening a conversation clears its count of unread messages in this chat. The read mark of `inbox` is common to all peers:
+the chat moves it only when no peer has unread messages.
+
+Examples:
+  udpchatctl chat
+  udpchatctl chat bob
+  udpchatctl chat 192.168.43.159:8080 -e gbk";
+
+/// Chat with peers on a full screen, sending and receiving at once
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ChatArgs {
+    // Not a documentation comment: the brackets would be links.
+    #[arg(
+        value_name = "PEER",
+        help = "A peer's name, host[:port] or [v6]:port [default: the peer heard last]",
+        add = ArgValueCandidates::new(candidates::peers)
+    )]
+    pub(crate) peer: Option<String>,
+    /// Send in this encoding, for example gbk [default: the encoding of the peer]
+    #[arg(short, long, value_name = "ENC", add = ArgValueCandidates::new(candidates::encodings))]
+    pub(crate) encoding: Option<String>,
+}
 
 /// The shortest time between two frames that news makes: about sixty a second.
 const FRAME: Duration = Duration::from_millis(16);
@@ -61,7 +96,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     Screen::check()?;
     let theme = Theme::new(context.output.has_colour());
     let mut client = context.connect().await?;
-    connect::make_sure_to_read(&mut client).await?;
+    connect::check_read_permission(&mut client).await?;
     let mut signals = Signals::new()?;
     let (peer, encoding) = (arguments.peer.clone(), arguments.encoding.clone());
     let model = Model::new(Timestamp::now, crate::time::local_zone(), peer, encoding);

@@ -174,7 +174,7 @@ fn without_a_daemon_it_fails_before_using_the_screen() {
         socket.display()
     ));
     let screen = tmux.shows("code 3");
-    assert!(screen.contains("no daemon was found") && screen.contains("start one with"), "{screen}");
+    assert!(screen.contains("no daemon found") && screen.contains("start one with"), "{screen}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::connection::{Answer, Link};
 use super::rates::Rates;
+use crate::command::status::line;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
@@ -39,7 +40,7 @@ pub(super) async fn run(
 }
 
 fn print(output: &mut Output, answer: &Answer, rates: Option<&Rates>) -> Result<()> {
-    output.status_line(&answer.status, rates)?;
+    line::print(output, &answer.status, rates)?;
     output.flush()
 }
 

@@ -9,7 +9,7 @@ mod fit;
 mod keys;
 mod lines;
 mod model;
-mod rates;
+pub(super) mod rates;
 mod talkers;
 mod view;
 
@@ -23,7 +23,6 @@ use tokio::time::MissedTickBehavior;
 use self::connection::{Answer, Link};
 use self::keys::Key;
 use self::model::Model;
-pub(crate) use self::rates::Rates;
 use self::view::Look;
 use crate::error::Result;
 use crate::output::Output;

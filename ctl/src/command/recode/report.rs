@@ -1,34 +1,35 @@
-//! What `recode` did, or would do.
+//! The result of `recode`, as text and as JSON.
 
 use serde::Serialize;
 use udpchat_api::call::{Reading, Recoded};
 use udpchat_api::safe;
 
+use crate::error::Result;
 use crate::output::style::{DIM, Palette};
-use crate::output::{chosen_by, counted};
+use crate::output::{Output, chosen_by, counted};
 
-/// What `recode` did, or in a dry run would do.
+/// The result of `recode`, or of a dry run.
 #[derive(Debug, Serialize)]
 pub(crate) struct RecodeReport {
     #[serde(rename = "as")]
     encoding: String,
     dry_run: bool,
-    /// How many messages read otherwise now.
+    /// How many messages are decoded differently now.
     pub(crate) recoded: u64,
     /// How many matched.
     pub(crate) matched: u64,
-    /// How many peers are remembered otherwise now.
+    /// How many peers have another remembered encoding now.
     pub(crate) remembered: u64,
-    /// The first of the messages, in a dry run.
+    /// The first messages, in a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) examples: Vec<Recoded>,
-    /// Ids that were given and are no message's.
+    /// Given ids that no message has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) missing: Vec<u64>,
 }
 
 impl RecodeReport {
-    /// Begins, with the encoding as the user wrote it.
+    /// Creates an empty report; `encoding` is as the user wrote it.
     pub(crate) fn new(encoding: &str, dry_run: bool) -> Self {
         Self {
             encoding: encoding.to_owned(),
@@ -40,10 +41,19 @@ impl RecodeReport {
             missing: Vec::new(),
         }
     }
+
+    /// Prints the report.
+    pub(super) fn print(&self, output: &mut Output) -> Result<()> {
+        if output.is_json() {
+            return output.json(self);
+        }
+        output.text(&examples(self, output.palette()))?;
+        output.done(&summary(self))
+    }
 }
 
-/// Renders the messages of a dry run, each as it reads and as it would.
-pub(crate) fn examples(report: &RecodeReport, palette: Palette) -> String {
+/// Renders the messages of a dry run, each decoded as before and as after.
+fn examples(report: &RecodeReport, palette: Palette) -> String {
     report.examples.iter().map(|recoded| example(recoded, palette)).collect()
 }
 
@@ -60,28 +70,21 @@ fn example(Recoded { id, before, after }: &Recoded, palette: Palette) -> String 
     format!("#{id}\n{}{}", line('-', &was, before), line('+', &becomes, after))
 }
 
-/// Says in a sentence what was done, or would be.
-pub(crate) fn summary(report: &RecodeReport) -> String {
+/// Returns a sentence on what was done, or would be done.
+fn summary(report: &RecodeReport) -> String {
     let RecodeReport { recoded, matched, remembered, dry_run, .. } = report;
     if *matched == 0 {
         return "no message matches".to_owned();
     }
     let messages = counted(*recoded, "message");
-    let verb = match (dry_run, recoded) {
-        (true, _) => "would be",
-        (false, 1) => "is",
-        (false, _) => "are",
-    };
+    let verb = if *dry_run { "would be recoded" } else { "recoded" };
     let encoding = safe::one_line(&report.encoding);
     let mut text = match &*encoding {
-        "auto" => format!("{messages} {verb} read by the usual rules again"),
-        encoding => format!("{messages} {verb} read as {encoding} now"),
+        "auto" => format!("{messages} {verb} by the usual rules"),
+        encoding => format!("{messages} {verb} as {encoding}"),
     };
-    if *dry_run {
-        text = text.trim_end_matches(" now").trim_end_matches(" again").to_owned();
-    }
     if matched > recoded {
-        text += &format!("; {} already so", counted(matched - recoded, "message"));
+        text += &format!("; {} unchanged", counted(matched - recoded, "message"));
     }
     if *remembered > 0 {
         text += &format!("; {} remembered", counted(*remembered, "peer"));
@@ -99,23 +102,23 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_is_told_in_a_sentence() {
+    fn the_summary_is_one_sentence() {
         for (report, text) in [
-            (report("gbk", false, 1, 1), "1 message is read as gbk now"),
-            (report("gbk", false, 1_200, 1_203), "1,200 messages are read as gbk now; 3 messages already so"),
-            (report("auto", false, 2, 2), "2 messages are read by the usual rules again"),
-            (report("gbk", true, 2, 2), "2 messages would be read as gbk"),
-            (report("auto", true, 2, 2), "2 messages would be read by the usual rules"),
+            (report("gbk", false, 1, 1), "1 message recoded as gbk"),
+            (report("gbk", false, 1_200, 1_203), "1,200 messages recoded as gbk; 3 messages unchanged"),
+            (report("auto", false, 2, 2), "2 messages recoded by the usual rules"),
+            (report("gbk", true, 2, 2), "2 messages would be recoded as gbk"),
+            (report("auto", true, 2, 2), "2 messages would be recoded by the usual rules"),
             (report("gbk", false, 0, 0), "no message matches"),
         ] {
             assert_eq!(summary(&report), text);
         }
         let remembering = RecodeReport { remembered: 1, ..report("gbk", false, 3, 3) };
-        assert_eq!(summary(&remembering), "3 messages are read as gbk now; 1 peer remembered");
+        assert_eq!(summary(&remembering), "3 messages recoded as gbk; 1 peer remembered");
     }
 
     #[test]
-    fn examples_show_both_readings_safely_and_aligned() {
+    fn examples_show_both_texts_safe_and_aligned() {
         let reading = |text: &str, encoding: &str, encoding_by| Reading {
             text: text.to_owned(),
             encoding: encoding.to_owned(),
