@@ -72,13 +72,13 @@ fn only_the_client_knows_colours_tables_and_screens() {
 }
 
 #[test]
-fn there_are_five_folders_beside_hidden_ones() {
+fn there_are_four_folders_beside_hidden_ones() {
     let folders = fs::read_dir(root()).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir());
     let names = folders.map(|folder| folder.file_name().into_string().unwrap());
     let shown: BTreeSet<_> = names.filter(|name| !name.starts_with('.') && name != "target").collect();
     assert_eq!(
         shown.iter().map(String::as_str).collect::<Vec<_>>(),
-        ["config", "ctl", "daemon", "docs", "tests"]
+        ["config", "ctl", "daemon", "tests"]
     );
 }
 
