@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::{ConfigError, Setting, Settings, Size, UserGroup};
+use crate::{ConfigError, PeerAddress, Setting, Settings, Size, UserGroup};
 
 /// The most addresses to listen on.
 const MAX_LISTEN: usize = 64;
@@ -124,6 +124,11 @@ fn check_role(key: &str, groups: &Setting<Vec<UserGroup>>) -> Result<(), ConfigE
 fn check_peers(settings: &Settings) -> Result<(), ConfigError> {
     let mut seen = BTreeMap::new();
     for (name, peer) in &settings.peers {
+        if *peer.address == PeerAddress::NONE {
+            let hint = "write for example: address = \"192.168.43.159:8080\"";
+            let message = format!("peer `{name}` has no address");
+            return Err(ConfigError::rejected(&peer.address.origin, message, hint));
+        }
         if let Some(other) = seen.insert(*peer.address, name) {
             let message = format!("peers `{other}` and `{name}` have the same address {}", *peer.address);
             let hint = "a message from there would have two names; keep one of them";

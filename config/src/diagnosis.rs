@@ -1,36 +1,31 @@
-//! Turns an error of the TOML parser into one that shows the place and says what to write instead.
+//! Turns a mistake in a file into an error that shows the place.
 
 use std::ops::Range;
 use std::path::Path;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
 use crate::ConfigError;
-use crate::keys::{example_for, hint_for_unknown};
-use crate::value::{quoted, split_hint};
+use crate::value::Mistake;
 
-/// Explains why a file's text is no configuration.
-pub(crate) fn explain(error: &toml::de::Error, text: &str, path: &Path) -> ConfigError {
-    let span = error.span().unwrap_or(0..0);
-    let (message, hint) = split_hint(error.message());
-    let place = place_of(text, &span);
-    let (message, hint) = match (message.starts_with("unknown field"), &place) {
-        (true, Some(place)) => (unknown_key(place), hint_for_unknown(place)),
-        (_, Some(place)) => {
-            let example = || example_for(place);
-            (plain(message), hint.map(str::to_owned).or_else(example))
+impl ConfigError {
+    /// Makes the error of a mistake in the text of a file.
+    pub(crate) fn malformed(mistake: Mistake, text: &str, path: &Path) -> Self {
+        let Mistake { span, message, hint } = mistake;
+        Self::Malformed {
+            path: path.to_owned(),
+            line: line_of(text, span.start),
+            column: column_of(text, span.start),
+            message,
+            excerpt: excerpt(text, &span),
+            hint,
         }
-        (_, None) => (plain(message), Some(hint_for_syntax(message, text, &span))),
-    };
-    ConfigError::Malformed {
-        path: path.to_owned(),
-        line: line_of(text, span.start),
-        column: column_of(text, span.start),
-        message,
-        excerpt: excerpt(text, &span),
-        hint,
     }
+}
+
+/// Describes an error of the TOML parser.
+pub(crate) fn syntax_mistake(error: &toml::de::Error, text: &str) -> Mistake {
+    let span = error.span().unwrap_or(0..0);
+    let hint = Some(hint_for_syntax(error.message(), text, &span));
+    Mistake { span, message: error.message().to_owned(), hint }
 }
 
 /// Returns the line of a byte, from 1.
@@ -82,56 +77,6 @@ fn visible(character: char) -> char {
     }
 }
 
-/// Finds the key that a place in the text belongs to. `None` if the text is no TOML.
-fn place_of(text: &str, span: &Range<usize>) -> Option<Vec<String>> {
-    let document = DeTable::parse(text).ok()?;
-    let mut place = Vec::new();
-    find(document.get_ref(), span, &mut place);
-    Some(place)
-}
-
-fn find(table: &DeTable<'_>, span: &Range<usize>, place: &mut Vec<String>) -> bool {
-    for (key, value) in table {
-        place.push(key.get_ref().to_string());
-        if key.span() == *span || is_or_has(value, span, place) {
-            return true;
-        }
-        place.pop();
-    }
-    false
-}
-
-fn is_or_has(value: &Spanned<DeValue<'_>>, span: &Range<usize>, place: &mut Vec<String>) -> bool {
-    match value.get_ref() {
-        // The span of a table is its header only, so what is in it has to be looked at in any case.
-        DeValue::Table(table) => find(table, span, place) || value.span() == *span,
-        _ => value.span().contains(&span.start),
-    }
-}
-
-fn unknown_key(place: &[String]) -> String {
-    match place {
-        [table @ .., key] if !table.is_empty() => {
-            format!("unknown key {} in [{}]", quoted(key), table.join("."))
-        }
-        _ => format!("unknown key {}", quoted(&place.join("."))),
-    }
-}
-
-/// Says in TOML's words what serde says in its own, and of an endless value only the beginning.
-fn plain(message: &str) -> String {
-    const SHOWN: usize = 300;
-    let message = match message.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &message[..end]),
-        None => message.to_owned(),
-    };
-    message
-        .replace("invalid type: map", "invalid type: table")
-        .replace("type: sequence", "type: list")
-        .replace("expected a sequence", "expected a list")
-        .replace("` as i128,", "`,")
-}
-
 fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
     if message.starts_with("duplicate key") {
         return "a key can be set once in a file; keep one of them".to_owned();
@@ -171,7 +116,6 @@ mod tests {
             format!("  |\n1 | {} 'x' {}\n  | {}^^^", "a".repeat(79), "b".repeat(76), " ".repeat(80));
         assert_eq!(shown, expected);
         assert!(excerpt(&text, &(0..2000)).len() < 400);
-        assert_eq!(plain(&text).chars().count(), 301);
     }
 
     #[test]

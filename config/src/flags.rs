@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{CommandFactory, Parser};
+use clap::{Args, CommandFactory, Parser};
 
-use crate::{ListenAddress, LogFormat, LogLevel, Overrides, ValueError};
+use crate::{ListenAddress, LogFormat, LogLevel, ValueError};
 
 /// Holds a UDP port, keeps every message that arrives in a durable inbox, and takes commands over a local socket.
 ///
@@ -15,41 +15,50 @@ use crate::{ListenAddress, LogFormat, LogLevel, Overrides, ValueError};
 #[derive(Debug, Parser)]
 #[command(name = "udpchatd", version, after_help = AFTER_HELP)]
 pub struct Flags {
-    /// Reads this configuration file, and no other
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    /// The flags that set settings.
+    #[command(flatten)]
+    pub overrides: Overrides,
 
-    /// Listens on this address, such as [::]:7788 or 192.168.1.5:7788; may be given several times, port 0 takes any
-    #[arg(long, value_name = "ADDR", value_parser = parse::<ListenAddress>)]
-    listen: Vec<ListenAddress>,
-
-    /// Keeps the inbox in this directory
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-
-    /// Takes commands on this socket
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
-
-    /// Uses the system's places: /etc/udpchat, /var/lib/udpchat, /run/udpchat
-    #[arg(long)]
-    system: bool,
-
-    /// Checks the configuration, prints every value with where it came from, and ends
+    /// Checks the configuration, prints every value with its origin, and exits
     #[arg(long)]
     check_config: bool,
 
-    /// Copies the inbox to this file, whether a daemon runs or not, prints what the copy holds, and ends
+    /// Copies the inbox to this file, whether a daemon runs or not, prints what the copy contains, and exits
     #[arg(long, value_name = "FILE", conflicts_with = "check_config")]
     backup: Option<PathBuf>,
+}
+
+/// Holds what flags set; the strongest layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Overrides {
+    /// Reads this configuration file, and no other
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Listens on this address, such as [::]:7788 or 192.168.1.5:7788; may be repeated; the system chooses for port 0
+    #[expect(rustdoc::broken_intra_doc_links, reason = "this text is the help, in which [::] is an address")]
+    #[arg(long, value_name = "ADDR", value_parser = parse::<ListenAddress>)]
+    pub listen: Vec<ListenAddress>,
+
+    /// Keeps the inbox in this directory
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Accepts commands on this socket
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+
+    /// Uses the paths of the system: /etc/udpchat, /var/lib/udpchat, /run/udpchat
+    #[arg(long)]
+    pub system: bool,
 
     /// Logs from this level on: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", value_parser = parse::<LogLevel>)]
-    log_level: Option<LogLevel>,
+    pub log_level: Option<LogLevel>,
 
     /// Logs lines of text or of JSON
     #[arg(long, value_name = "FORMAT", value_parser = parse::<LogFormat>)]
-    log_format: Option<LogFormat>,
+    pub log_format: Option<LogFormat>,
 }
 
 const AFTER_HELP: &str = "\
@@ -89,19 +98,6 @@ impl Flags {
     /// Returns where the inbox is to be copied to, if that is all that is to be done.
     pub fn backup(&self) -> Option<&Path> {
         self.backup.as_deref()
-    }
-
-    /// Returns what the flags say about settings.
-    pub fn overrides(&self) -> Overrides {
-        Overrides {
-            config: self.config.clone(),
-            listen: self.listen.clone(),
-            data_dir: self.data_dir.clone(),
-            socket: self.socket.clone(),
-            system: self.system,
-            log_level: self.log_level,
-            log_format: self.log_format,
-        }
     }
 }
 

@@ -15,32 +15,31 @@
 
 mod check;
 mod diagnosis;
-mod encoding;
 mod error;
 mod file;
 mod flags;
-mod keys;
-mod layer;
-mod listing;
+mod hints;
+mod key;
+mod load;
 mod paths;
 mod reference;
 mod setting;
 mod settings;
+mod suggestion;
 mod value;
 
-pub use encoding::Encoding;
 pub use error::ConfigError;
-pub use flags::Flags;
+pub use flags::{Flags, Overrides};
 pub use paths::{
     Environment, control_socket_candidates, system_config_file, system_control_socket, system_data_dir,
     user_config_file, user_data_dir, user_runtime_socket,
 };
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
-pub use settings::{Access, Control, Inbox, Log, Metrics, Overrides, Peer, Settings, Text};
+pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
 pub use value::{
-    Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress, PeerName, Size,
-    UserGroup, ValueError,
+    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress,
+    PeerName, Size, UserGroup, ValueError,
 };
 
 /// The UDP port that is meant where none is given.

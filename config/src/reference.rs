@@ -4,7 +4,7 @@
 //! everywhere. A table that stands for many is a comment as a whole; what its keys mean is listed in front of it.
 
 use crate::DEFAULT_FILE;
-use crate::keys::KEYS;
+use crate::settings::paths_and_examples;
 
 /// A table of the file, or what stands before the first one.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,9 @@ impl Reader {
         let text = line.strip_prefix("# ").or(line.strip_prefix('#')).unwrap_or(line);
         if let Some(name) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             self.table(name);
-        } else if let Some((key, value)) = text.split_once(" = ").filter(|(key, _)| self.has(key)) {
+        } else if let Some((key, value)) =
+            text.split_once(" = ").filter(|(key, _)| self.example(key).is_some())
+        {
             let default = (!is_comment).then(|| value.to_owned());
             self.key(key, default);
         } else if is_comment && !text.is_empty() {
@@ -73,8 +75,7 @@ impl Reader {
     }
 
     fn key(&mut self, name: &str, default: Option<String>) {
-        let example = self.path(name).and_then(|path| KEYS.iter().find(|key| key.path == path));
-        let example = example.map_or(String::new(), |key| key.example.to_owned());
+        let example = self.example(name).unwrap_or_default().to_owned();
         let mut text = std::mem::take(&mut self.comment);
         if self.tables.is_empty() {
             self.tables.push(TableReference::default());
@@ -87,16 +88,13 @@ impl Reader {
         table.keys.push(KeyReference { name: name.to_owned(), default, example, text });
     }
 
-    /// Tells whether there is a key of this name in the table.
-    fn has(&self, name: &str) -> bool {
-        self.path(name).is_some_and(|path| KEYS.iter().any(|key| key.path == path))
-    }
-
-    fn path(&self, name: &str) -> Option<String> {
-        match self.tables.last() {
-            Some(TableReference { name: table, .. }) if !table.is_empty() => Some(format!("{table}.{name}")),
-            _ => Some(name.to_owned()),
-        }
+    /// Returns the example of a key of the current table, `None` if there is no such key.
+    fn example(&self, name: &str) -> Option<&'static str> {
+        let path = match self.tables.last() {
+            Some(TableReference { name: table, .. }) if !table.is_empty() => format!("{table}.{name}"),
+            _ => name.to_owned(),
+        };
+        paths_and_examples().find(|(known, _)| *known == path).map(|(_, example)| example)
     }
 }
 
@@ -130,7 +128,7 @@ mod tests {
                 table.keys.iter().map(move |key| format!("{}{dot}{}", table.name, key.name))
             })
             .collect();
-        assert_eq!(paths, KEYS.map(|key| key.path));
+        assert_eq!(paths, paths_and_examples().map(|(path, _)| path).collect::<Vec<_>>());
         for key in reference.iter().flat_map(|table| &table.keys) {
             assert!(key.text.ends_with('.') && !key.example.is_empty(), "{key:?}");
         }

@@ -52,11 +52,6 @@ impl<T> Setting<T> {
     pub fn default_of(value: T) -> Self {
         Self::new(value, Origin::Default)
     }
-
-    /// Changes the value and keeps the origin.
-    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Setting<U> {
-        Setting { value: change(self.value), origin: self.origin }
-    }
 }
 
 impl<T> Deref for Setting<T> {

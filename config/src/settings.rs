@@ -1,358 +1,321 @@
-//! All settings, made of their layers.
+//! The definition of every setting. A new key needs a line here, and its default and explanation in `udpchat.toml`.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 
-use crate::check::check;
-use crate::file::{Presence, read};
-use crate::layer::{Layer, PeerLayer};
-use crate::paths::{
-    CONFIG_VARIABLE, DATA_DIR_VARIABLE, Environment, LISTEN_VARIABLE, LOG_VARIABLE, SOCKET_VARIABLE,
-    socket_in, system_config_file, system_control_socket, system_data_dir, user_config_file, user_data_dir,
-    user_runtime_socket,
-};
+use crate::key::{AppliedBy, Field, Key};
+use crate::paths::socket_in;
+use crate::value::toml_string;
 use crate::{
-    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
-    Origin, PeerAddress, PeerName, Setting, Size, UserGroup, ValueError,
+    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, Origin,
+    PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
-/// Holds every setting of the daemon, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The configuration files that were read, weakest first.
-    pub files: Vec<PathBuf>,
-    /// Where to receive: 1 to 64 addresses; port 0 asks the system for one.
-    pub listen: Setting<Vec<SocketAddr>>,
-    /// The multicast groups to join; at most 64, none twice.
-    pub groups: Setting<Vec<Group>>,
-    /// Where the inbox is kept; absolute.
-    pub data_dir: Setting<PathBuf>,
-    /// The receive buffer to ask of the kernel, 4 KiB to 1 GiB.
-    pub receive_buffer: Setting<Size>,
-    /// The control socket; absolute, at most 107 bytes.
-    pub socket: Setting<PathBuf>,
-    /// The table `inbox`.
-    pub inbox: Inbox,
-    /// The table `text`.
-    pub text: Text,
-    /// The table `log`.
-    pub log: Log,
-    /// The table `access`.
-    pub access: Access,
-    /// The table `control`.
-    pub control: Control,
-    /// The table `metrics`.
-    pub metrics: Metrics,
-    /// The named peers; no two have the same address.
-    pub peers: BTreeMap<PeerName, Peer>,
+/// Defines [`Settings`], a struct for each table, and [`KEYS`].
+///
+/// A key is written `name: type = default, applied by, example in TOML;`.
+macro_rules! settings {
+    (
+        { $($(#[$doc:meta])* $key:ident: $type:ty = $default:expr, $applied_by:ident, $example:literal;)* }
+        $(
+            $(#[$table_doc:meta])*
+            $table:ident: $table_type:ident {
+                $(
+                    $(#[$inner_doc:meta])*
+                    $inner:ident: $inner_type:ty = $inner_default:expr, $inner_applied_by:ident, $inner_example:literal;
+                )*
+            }
+        )*
+    ) => {
+        /// Holds every setting of the daemon, checked.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Settings {
+            /// The configuration files that were read, weakest first.
+            pub files: Vec<PathBuf>,
+            $($(#[$doc])* pub $key: Setting<$type>,)*
+            $(#[doc = concat!("The table `", stringify!($table), "`.")] pub $table: $table_type,)*
+            /// The named peers; no two have the same address.
+            pub peers: BTreeMap<PeerName, Peer>,
+        }
+
+        $(
+            $(#[$table_doc])*
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub struct $table_type { $($(#[$inner_doc])* pub $inner: Setting<$inner_type>,)* }
+        )*
+
+        impl Settings {
+            /// Returns the defaults that depend on nothing; the paths are empty.
+            pub(crate) fn without_paths() -> Self {
+                Self {
+                    files: Vec::new(),
+                    $($key: Setting::default_of($default),)*
+                    $($table: $table_type { $($inner: Setting::default_of($inner_default),)* },)*
+                    peers: BTreeMap::new(),
+                }
+            }
+        }
+
+        /// Every key except those of peers, in the order of the default file.
+        pub(crate) const KEYS: &[Key<Settings>] = &[
+            $(Key {
+                path: stringify!($key),
+                applied_by: AppliedBy::$applied_by,
+                example: $example,
+                field: |settings| &settings.$key,
+                field_mut: |settings| &mut settings.$key,
+            },)*
+            $($(Key {
+                path: concat!(stringify!($table), ".", stringify!($inner)),
+                applied_by: AppliedBy::$inner_applied_by,
+                example: $inner_example,
+                field: |settings| &settings.$table.$inner,
+                field_mut: |settings| &mut settings.$table.$inner,
+            },)*)*
+        ];
+    };
 }
 
-/// Limits what the inbox keeps.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inbox {
-    /// How large the inbox may grow on disk, at least 1 MiB; the oldest entries go first.
-    pub max_size: Setting<Size>,
-    /// How old an entry may get.
-    pub max_age: Setting<MaxAge>,
-}
+settings! {
+    {
+        /// The addresses to receive on: 1 to 64; for port 0 the system chooses a port.
+        listen: Vec<SocketAddr> = vec![ListenAddress::DEFAULT.socket_address()], Restart, r#"["[::]:7788"]"#;
+        /// The multicast groups to join: at most 64, without duplicates.
+        groups: Vec<Group> = Vec::new(), Reload, r#"["239.1.2.3", "ff02::1%eth0"]"#;
+        /// The directory of the inbox; absolute.
+        data_dir: PathBuf = PathBuf::new(), Restart, r#""/var/lib/udpchat""#;
+        /// The receive buffer to request from the kernel, 4 KiB to 1 GiB.
+        receive_buffer: Size = Size::from_mib(8), Restart, r#""8MiB""#;
+        /// The control socket; absolute, at most 107 bytes.
+        socket: PathBuf = PathBuf::new(), Restart, r#""/run/udpchat/control.sock""#;
+    }
 
-/// Says which encodings are assumed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Text {
-    /// For sending to a peer that has none of its own.
-    pub encoding: Setting<Encoding>,
-    /// For received bytes that are not UTF-8 and tell nothing else; never UTF-16.
-    pub fallback: Setting<Encoding>,
-}
+    /// Limits what the inbox keeps.
+    inbox: Inbox {
+        /// The maximum size on disk, at least 1 MiB; the oldest entries are deleted first.
+        max_size: Size = Size::from_mib(4 * 1024), Reload, r#""4GiB""#;
+        /// The maximum age of an entry.
+        max_age: MaxAge = MaxAge::UNLIMITED, Reload, r#""90d""#;
+    }
 
-/// Says what is logged, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Log {
-    /// How much is logged.
-    pub level: Setting<LogLevel>,
-    /// How lines are written.
-    pub format: Setting<LogFormat>,
-    /// How many lines for received messages may be logged in a second, and as many for sent ones; 0 logs none of them.
-    pub messages_per_second: Setting<u32>,
-}
+    /// Sets the encodings that are assumed.
+    text: Text {
+        /// For sending to a peer without an encoding of its own.
+        encoding: Encoding = Encoding::UTF_8, Reload, r#""utf-8""#;
+        /// For received bytes that are not UTF-8 and give no other indication; never UTF-16.
+        fallback: Encoding = Encoding::GB18030, Reload, r#""gb18030""#;
+    }
 
-/// Says whose messages are taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Access {
-    /// From where; empty allows everyone.
-    pub allow: Setting<Vec<Network>>,
-    /// From where not, even if allowed.
-    pub deny: Setting<Vec<Network>>,
-}
+    /// Sets what is logged, and how.
+    log: Log {
+        /// The least severe level that is logged.
+        level: LogLevel = LogLevel::Info, Reload, r#""info""#;
+        /// The format of the lines.
+        format: LogFormat = LogFormat::Text, Restart, r#""text""#;
+        /// The most lines a second for received messages, and as many for sent ones; 0 logs none of them.
+        messages_per_second: u32 = 100, Reload, "100";
+    }
 
-/// Says who may use the control socket, beside root and the user that the daemon runs as; at most 16 groups for each
-/// role, none twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Control {
-    /// Who may read what was received and sent.
-    pub read: Setting<Vec<UserGroup>>,
-    /// Who may send.
-    pub send: Setting<Vec<UserGroup>>,
-    /// Who may do everything.
-    pub admin: Setting<Vec<UserGroup>>,
-}
+    /// Limits from where messages are accepted.
+    access: Access {
+        /// The networks to accept messages from; empty accepts all.
+        allow: Vec<Network> = Vec::new(), Reload, r#"["192.168.0.0/16"]"#;
+        /// The networks to accept nothing from, even if `allow` contains them.
+        deny: Vec<Network> = Vec::new(), Reload, r#"["192.168.7.9"]"#;
+    }
 
-/// Says where the daemon's counters can be read over HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Metrics {
-    /// At which address of this machine, if at any.
-    pub listen: Setting<MetricsAddress>,
+    /// Gives roles on the control socket to groups of users, at most 16 for each role, without duplicates. Root and the
+    /// user that the daemon runs as have every role.
+    control: Control {
+        /// The groups that may read what was received and sent.
+        read: Vec<UserGroup> = Vec::new(), Reload, r#"["udpchat"]"#;
+        /// The groups that may send.
+        send: Vec<UserGroup> = Vec::new(), Reload, r#"["udpchat"]"#;
+        /// The groups that may do everything.
+        admin: Vec<UserGroup> = Vec::new(), Reload, r#"["udpchat-admin"]"#;
+    }
+
+    /// Sets where the daemon serves its metrics over HTTP.
+    metrics: Metrics {
+        /// The loopback address to serve on, if any.
+        listen: MetricsAddress = MetricsAddress::NOWHERE, Restart, r#""127.0.0.1:17788""#;
+    }
 }
 
 /// Describes a named peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Where it sends from and is sent to.
+    /// The address that it sends from and receives at.
     pub address: Setting<PeerAddress>,
-    /// What it writes and reads, if that was said.
+    /// The encoding that it reads and writes, if configured.
     pub encoding: Option<Setting<Encoding>>,
 }
 
-/// Holds what flags give; the strongest layer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides {
-    /// `--config`: one file instead of the usual ones.
-    pub config: Option<PathBuf>,
-    /// `--listen`, any number of times; empty if not given.
-    pub listen: Vec<ListenAddress>,
-    /// `--data-dir`.
-    pub data_dir: Option<PathBuf>,
-    /// `--socket`.
-    pub socket: Option<PathBuf>,
-    /// `--system`: the system's paths instead of the user's.
-    pub system: bool,
-    /// `--log-level`.
-    pub log_level: Option<LogLevel>,
-    /// `--log-format`.
-    pub log_format: Option<LogFormat>,
+impl Peer {
+    /// Makes a peer that `origin` mentions; loading the settings fails unless an address follows.
+    pub(crate) fn without_address(origin: Origin) -> Self {
+        Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None }
+    }
+}
+
+/// Every key of a peer, in the order of the default file.
+pub(crate) const PEER_KEYS: &[Key<Peer>] = &[
+    Key {
+        path: "peers.NAME.address",
+        applied_by: AppliedBy::Reload,
+        example: r#""192.168.43.159:8080""#,
+        field: |peer| &peer.address,
+        field_mut: |peer| &mut peer.address,
+    },
+    Key {
+        path: "peers.NAME.encoding",
+        applied_by: AppliedBy::Reload,
+        example: r#""gbk""#,
+        field: |peer| &peer.encoding,
+        field_mut: |peer| &mut peer.encoding,
+    },
+];
+
+/// Lists the path and the example of every key, in the order of the default file.
+pub(crate) fn paths_and_examples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let keys = KEYS.iter().map(|key| (key.path, key.example));
+    keys.chain(PEER_KEYS.iter().map(|key| (key.path, key.example)))
 }
 
 impl Settings {
-    /// Reads every layer and lays them over one another.
-    ///
-    /// # Errors
-    /// When a file cannot be read or a value in any layer cannot be used; the error tells where it stands.
-    pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Self, ConfigError> {
-        let mut layers = Layer::default();
-        let mut files = Vec::new();
-        for (path, presence) in config_files(overrides, environment)? {
-            if let Some(layer) = read(&path, presence)? {
-                layers = layer.over(layers);
-                files.push(path);
-            }
-        }
-        layers = environment_layer(environment)?.over(layers);
-        layers = flag_layer(overrides, environment)?.over(layers);
-        let data_dir = data_dir(&mut layers, overrides, environment)?;
-        let socket = socket(&mut layers, overrides, environment, &data_dir);
-        let mut settings = Self::defaults(data_dir, socket);
-        settings.files = files;
-        if overrides.system {
-            let group = || Setting::new(vec![UserGroup::of_the_system()], Origin::Flag("--system"));
-            (settings.control.read, settings.control.send) = (group(), group());
-        }
-        settings.apply(layers)?;
-        check(&settings)?;
-        Ok(settings)
-    }
-
     /// Returns the defaults, with the inbox and the control socket in the given directory.
     pub fn default_in(data_dir: impl Into<PathBuf>) -> Self {
-        let data_dir = data_dir.into();
-        let socket = socket_in(&data_dir);
-        Self::defaults(Setting::default_of(data_dir), Setting::default_of(socket))
+        let mut settings = Self::without_paths();
+        settings.data_dir.value = data_dir.into();
+        settings.socket.value = socket_in(&settings.data_dir);
+        settings
     }
 
-    fn defaults(data_dir: Setting<PathBuf>, socket: Setting<PathBuf>) -> Self {
-        Self {
-            files: Vec::new(),
-            listen: Setting::default_of(vec![ListenAddress::DEFAULT.socket_address()]),
-            groups: Setting::default_of(Vec::new()),
-            data_dir,
-            receive_buffer: Setting::default_of(Size::from_mib(8)),
-            socket,
-            inbox: Inbox {
-                max_size: Setting::default_of(Size::from_mib(4 * 1024)),
-                max_age: Setting::default_of(MaxAge::UNLIMITED),
-            },
-            text: Text {
-                encoding: Setting::default_of(Encoding::UTF_8),
-                fallback: Setting::default_of(Encoding::GB18030),
-            },
-            log: Log {
-                level: Setting::default_of(LogLevel::Info),
-                format: Setting::default_of(LogFormat::Text),
-                messages_per_second: Setting::default_of(100),
-            },
-            access: Access { allow: Setting::default_of(Vec::new()), deny: Setting::default_of(Vec::new()) },
-            control: Control {
-                read: Setting::default_of(Vec::new()),
-                send: Setting::default_of(Vec::new()),
-                admin: Setting::default_of(Vec::new()),
-            },
-            metrics: Metrics { listen: Setting::default_of(MetricsAddress::NOWHERE) },
-            peers: BTreeMap::new(),
+    /// Lists the keys whose values differ in `new` and that only a restart applies. Origins are not compared.
+    pub fn changed_needing_restart(&self, new: &Self) -> Vec<&'static str> {
+        let value = |key: &Key<Self>, settings| (key.field)(settings).get().map(|(value, _)| value);
+        KEYS.iter()
+            .filter(|key| key.applied_by == AppliedBy::Restart && value(key, self) != value(key, new))
+            .map(|key| key.path)
+            .collect()
+    }
+
+    /// Lists every value as key, value in TOML, and origin, in the order of the default file.
+    pub fn listing(&self) -> Vec<(String, String, String)> {
+        let mut list = Vec::new();
+        let mut push = |path: String, field: &dyn Field| {
+            if let Some((value, origin)) = field.get() {
+                list.push((path, value, origin.to_string()));
+            }
+        };
+        for key in KEYS {
+            push(key.path.to_owned(), (key.field)(self));
         }
-    }
-
-    /// Puts what the layers set in the place of the defaults.
-    fn apply(&mut self, layers: Layer) -> Result<(), ConfigError> {
-        let listen = layers.listen.map(|listen| {
-            listen.map(|addresses| addresses.into_iter().map(ListenAddress::socket_address).collect())
-        });
-        put(&mut self.listen, listen);
-        put(&mut self.groups, layers.groups);
-        put(&mut self.receive_buffer, layers.receive_buffer);
-        put(&mut self.inbox.max_size, layers.max_size);
-        put(&mut self.inbox.max_age, layers.max_age);
-        put(&mut self.text.encoding, layers.encoding);
-        put(&mut self.text.fallback, layers.fallback);
-        put(&mut self.log.level, layers.level);
-        put(&mut self.log.format, layers.format);
-        put(&mut self.log.messages_per_second, layers.messages_per_second);
-        put(&mut self.access.allow, layers.allow);
-        put(&mut self.access.deny, layers.deny);
-        put(&mut self.control.read, layers.read);
-        put(&mut self.control.send, layers.send);
-        put(&mut self.control.admin, layers.admin);
-        put(&mut self.metrics.listen, layers.metrics_listen);
-        for (name, peer) in layers.peers {
-            let peer = complete(&name, peer)?;
-            self.peers.insert(name, peer);
+        for (name, peer) in &self.peers {
+            for key in PEER_KEYS {
+                push(key.path.replace("NAME", &key_of(name)), (key.field)(peer));
+            }
         }
-        Ok(())
+        list
     }
 }
 
-fn put<T>(setting: &mut Setting<T>, stronger: Option<Setting<T>>) {
-    if let Some(stronger) = stronger {
-        *setting = stronger;
-    }
+/// Writes a peer's name as a TOML key: bare if possible.
+fn key_of(name: &PeerName) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if name.as_str().bytes().all(is_bare) { name.to_string() } else { toml_string(name) }
 }
-
-fn complete(name: &PeerName, peer: PeerLayer) -> Result<Peer, ConfigError> {
-    let PeerLayer { origin, address, encoding } = peer;
-    let address = address.ok_or_else(|| {
-        let hint = "write for example: address = \"192.168.43.159:8080\"";
-        ConfigError::rejected(&origin, format!("peer `{name}` has no address"), hint)
-    })?;
-    Ok(Peer { address, encoding })
-}
-
-/// Lists the files to read, weakest first.
-fn config_files(
-    overrides: &Overrides,
-    environment: &Environment,
-) -> Result<Vec<(PathBuf, Presence)>, ConfigError> {
-    let flag = overrides.config.as_deref().map(|path| (path, Origin::Flag("--config")));
-    let variable =
-        || Some((Path::new(environment.variable(CONFIG_VARIABLE)?), Origin::Environment(CONFIG_VARIABLE)));
-    if let Some((path, origin)) = flag.or_else(variable) {
-        let named = absolute(path, origin, environment)?;
-        return Ok(vec![(named.value, Presence::Required)]);
-    }
-    let mut files = vec![system_config_file(environment)];
-    if !overrides.system {
-        files.extend(user_config_file(environment));
-    }
-    Ok(files.into_iter().map(|file| (file, Presence::Optional)).collect())
-}
-
-fn environment_layer(environment: &Environment) -> Result<Layer, ConfigError> {
-    let path = |name: &'static str| {
-        let value = environment.variable(name);
-        value.map(|value| absolute(Path::new(value), Origin::Environment(name), environment)).transpose()
-    };
-    let addresses = |text: &str| text.split(',').map(str::parse).collect::<Result<Vec<_>, _>>();
-    Ok(Layer {
-        listen: variable(environment, LISTEN_VARIABLE, addresses)?,
-        data_dir: path(DATA_DIR_VARIABLE)?,
-        socket: path(SOCKET_VARIABLE)?,
-        level: variable(environment, LOG_VARIABLE, LogLevel::from_str)?,
-        ..Layer::default()
-    })
-}
-
-fn variable<T>(
-    environment: &Environment,
-    name: &'static str,
-    parse: impl FnOnce(&str) -> Result<T, ValueError>,
-) -> Result<Option<Setting<T>>, ConfigError> {
-    let Some(value) = environment.variable(name) else { return Ok(None) };
-    let origin = Origin::Environment(name);
-    let parsed =
-        text_of(value).and_then(parse).map_err(|error| ConfigError::bad_value(origin.clone(), error))?;
-    Ok(Some(Setting::new(parsed, origin)))
-}
-
-fn text_of(value: &OsStr) -> Result<&str, ValueError> {
-    value.to_str().ok_or_else(|| ValueError::new("the value is not UTF-8", "write it in plain characters"))
-}
-
-fn flag_layer(overrides: &Overrides, environment: &Environment) -> Result<Layer, ConfigError> {
-    let path = |given: &Option<PathBuf>, name| {
-        given.as_deref().map(|path| absolute(path, Origin::Flag(name), environment)).transpose()
-    };
-    let listen = Some(overrides.listen.clone()).filter(|addresses| !addresses.is_empty());
-    Ok(Layer {
-        listen: listen.map(|addresses| Setting::new(addresses, Origin::Flag("--listen"))),
-        data_dir: path(&overrides.data_dir, "--data-dir")?,
-        socket: path(&overrides.socket, "--socket")?,
-        level: overrides.log_level.map(|level| Setting::new(level, Origin::Flag("--log-level"))),
-        format: overrides.log_format.map(|format| Setting::new(format, Origin::Flag("--log-format"))),
-        ..Layer::default()
-    })
-}
-
-fn absolute(path: &Path, origin: Origin, environment: &Environment) -> Result<Setting<PathBuf>, ConfigError> {
-    if path.as_os_str().is_empty() {
-        return Err(ConfigError::rejected(&origin, "the path is empty", "name a path, or leave it out"));
-    }
-    match environment.absolute(path) {
-        Some(absolute) => Ok(Setting::new(absolute, origin)),
-        None => {
-            let message = format!("{} is relative, and the current directory is gone", path.display());
-            Err(ConfigError::rejected(&origin, message, "write the path from the root, with a leading `/`"))
-        }
-    }
-}
-
-fn data_dir(
-    layers: &mut Layer,
-    overrides: &Overrides,
-    environment: &Environment,
-) -> Result<Setting<PathBuf>, ConfigError> {
-    if let Some(set) = layers.data_dir.take() {
-        return Ok(set);
-    }
-    if overrides.system {
-        return Ok(Setting::new(system_data_dir(), Origin::Flag("--system")));
-    }
-    user_data_dir(environment).map(Setting::default_of).ok_or(ConfigError::NoDataDir)
-}
-
-fn socket(
-    layers: &mut Layer,
-    overrides: &Overrides,
-    environment: &Environment,
-    data_dir: &Path,
-) -> Setting<PathBuf> {
-    if let Some(set) = layers.socket.take() {
-        return set;
-    }
-    if overrides.system {
-        return Setting::new(system_control_socket(), Origin::Flag("--system"));
-    }
-    Setting::default_of(user_runtime_socket(environment).unwrap_or_else(|| socket_in(data_dir)))
-}
-
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default_in("/d/a\"b");
+        let origin = Origin::File { path: "/c.toml".into(), line: 7 };
+        for (name, address, encoding) in
+            [("bob", "1.2.3.4:80", None), ("小明", "1.2.3.5", Some(Encoding::GBK))]
+        {
+            let address = Setting::new(address.parse().unwrap(), origin.clone());
+            let encoding = encoding.map(|encoding| Setting::new(encoding, origin.clone()));
+            settings.peers.insert(name.parse().unwrap(), Peer { address, encoding });
+        }
+        settings
+    }
+
+    #[test]
+    fn every_value_is_listed_as_toml_with_its_origin() {
+        let listing = settings().listing();
+        let shown: Vec<_> = listing.iter().map(|(k, v, o)| format!("{k} = {v} # {o}")).collect();
+        let expected = r#"listen = ["[::]:7788"] # default
+groups = [] # default
+data_dir = "/d/a\"b" # default
+receive_buffer = "8MiB" # default
+socket = "/d/a\"b/control.sock" # default
+inbox.max_size = "4GiB" # default
+inbox.max_age = "" # default
+text.encoding = "utf-8" # default
+text.fallback = "gb18030" # default
+log.level = "info" # default
+log.format = "text" # default
+log.messages_per_second = 100 # default
+access.allow = [] # default
+access.deny = [] # default
+control.read = [] # default
+control.send = [] # default
+control.admin = [] # default
+metrics.listen = "" # default
+peers.bob.address = "1.2.3.4:80" # /c.toml:7
+peers."小明".address = "1.2.3.5" # /c.toml:7
+peers."小明".encoding = "gbk" # /c.toml:7"#;
+        assert_eq!(shown.join("\n"), expected);
+    }
+
+    #[test]
+    fn a_listing_is_a_configuration_file() {
+        let mut settings = settings();
+        settings.data_dir.value = "/odd/\u{1b}\u{202e}\\'x".into();
+        let text: String = settings.listing().iter().map(|(k, v, _)| format!("{k} = {v}\n")).collect();
+        let mut read = Settings::default_in("/d");
+        crate::file::apply(&mut read, &text, Path::new("/x")).unwrap();
+        let values =
+            |settings: &Settings| settings.listing().into_iter().map(|(k, v, _)| (k, v)).collect::<Vec<_>>();
+        assert_eq!(values(&read), values(&settings));
+    }
+
+    #[test]
+    fn each_key_that_needs_a_restart_is_named() {
+        let old = settings();
+        let mut new = old.clone();
+        assert!(old.changed_needing_restart(&new).is_empty());
+        new.listen.value.push("127.0.0.1:1".parse().unwrap());
+        new.data_dir.value = "/e".into();
+        new.receive_buffer.value = "1MiB".parse().unwrap();
+        new.socket.value = "/s".into();
+        new.log.format.value = LogFormat::Json;
+        new.metrics.listen.value = "127.0.0.1:1".parse().unwrap();
+        assert_eq!(
+            old.changed_needing_restart(&new),
+            ["listen", "data_dir", "receive_buffer", "socket", "log.format", "metrics.listen"]
+        );
+    }
+
+    #[test]
+    fn what_a_reload_applies_and_a_new_origin_need_no_restart() {
+        let old = settings();
+        let mut new = old.clone();
+        new.listen.origin = Origin::Flag("--listen");
+        new.groups.value.push("239.1.2.3".parse().unwrap());
+        new.peers.clear();
+        new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
+        new.control.read.value.push("users".parse().unwrap());
+        new.text.encoding.value = Encoding::GBK;
+        new.inbox.max_size.value = "1GiB".parse().unwrap();
+        new.inbox.max_age.value = "1d".parse().unwrap();
+        new.log.level.value = LogLevel::Debug;
+        new.log.messages_per_second.value = 1;
+        assert!(old.changed_needing_restart(&new).is_empty());
+    }
+}

@@ -203,6 +203,11 @@ impl From<ClientError> for CtlError {
             ClientError::NotPermitted { .. } => {
                 (Exit::NotPermitted, "not_permitted", "run this as the user that the daemon runs as")
             }
+            ClientError::Busy { .. } => (
+                Exit::Failed,
+                "busy",
+                "try again; if this lasts, the daemon hangs: see its log, and restart it",
+            ),
             ClientError::Closed | ClientError::Io(_) => {
                 (Exit::Failed, "closed", "the daemon was stopped, or its log tells why it ended")
             }
@@ -306,7 +311,8 @@ mod tests {
         let path = std::path::PathBuf::from("/s");
         let cases = [
             (ClientError::NoDaemon { path: path.clone(), source: refused() }, Exit::NoDaemon),
-            (ClientError::NotPermitted { path, source: refused() }, Exit::NotPermitted),
+            (ClientError::NotPermitted { path: path.clone(), source: refused() }, Exit::NotPermitted),
+            (ClientError::Busy { path, source: refused() }, Exit::Failed),
             (ClientError::Closed, Exit::Failed),
             (ClientError::Silent, Exit::TimedOut),
             (ClientError::TooLong { bytes: 9 }, Exit::NotSent),

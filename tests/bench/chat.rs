@@ -6,11 +6,15 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs::File;
@@ -21,26 +25,26 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use harness::daemon::Daemon;
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::statistics::part;
+use harness::table::table;
 use nix::pty::{Winsize, openpty};
-use support::daemon::Daemon;
-use support::flood::Flood;
-use support::options::Options;
-use support::process::Guard;
-use support::statistics::part;
-use support::table::table;
+use support::Guard;
 
 /// The time between two probes: longer than a frame, and not a multiple of it.
 const INTERVAL: Duration = Duration::from_millis(21);
-/// So long a probe is waited for.
+/// How long to wait for a probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Every probe is a character of its own, which nothing else on the screen is: a screen is drawn by what has changed.
 const FIRST_PROBE: u32 = 0x4e00;
 const PROBES: usize = 0x5000;
-/// After so many keys the input is emptied.
+/// After this number of keys the input line is erased.
 const KEYS_IN_A_LINE: usize = 20;
 const ERASE_LINE: &[u8] = b"\x15";
 
-/// What is probed.
+/// The kind of a probe.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Key,
@@ -48,7 +52,7 @@ enum Way {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let probes = options.pick(50, 1_500);
     let mut rows = Vec::new();

@@ -1,15 +1,19 @@
-//! What a command costs: `udpchatctl` as whole processes, beside the smallest program that sends a datagram and what
+//! The cost of a command: `udpchatctl` as whole processes, beside the smallest program that sends a datagram and what
 //! users would type instead. Measured in turns, in one run; the ratios are what counts.
 //!
 //! `cargo bench --bench commands`, or with a smaller number of rounds `cargo bench --bench commands -- 20`.
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -18,11 +22,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use support::daemon::{Daemon, new_folder};
-use support::options::Options;
-use support::process::mebibytes;
-use support::statistics::part;
-use support::table::table;
+use harness::daemon::Daemon;
+use harness::options::Options;
+use harness::process_stats::mebibytes;
+use harness::statistics::part;
+use harness::table::table;
+use support::new_folder;
 
 const SMALLEST: &str = r#"fn main() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -38,7 +43,7 @@ struct Contender {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let rounds = Options::read().number().unwrap_or(300);
     let folder = new_folder();
     let smallest = build_smallest(folder.path());

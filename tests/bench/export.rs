@@ -6,11 +6,15 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::Read;
@@ -18,12 +22,13 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::daemon::Daemon;
-use support::flood::Flood;
-use support::options::Options;
-use support::process::{Guard, mebibytes};
-use support::statistics::median;
-use support::table::table;
+use harness::daemon::Daemon;
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::{ProcessStats, mebibytes};
+use harness::statistics::median;
+use harness::table::table;
+use support::Guard;
 
 /// Datagrams a second while the inbox is filled, and from how many peers: what a busy machine keeps up with.
 const RATE: u64 = 100_000;
@@ -32,7 +37,7 @@ const PEERS: u64 = 1000;
 const COMMANDS: [&[&str]; 3] =
     [&["inbox", "--all", "--json"], &["export", "--format", "jsonl"], &["export", "--format", "pcap"]];
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Default)]
 struct Run {
     seconds: f64,
@@ -42,15 +47,15 @@ struct Run {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let entries = options.number().unwrap_or(options.pick(50_000, 1_000_000));
     let rounds = options.pick(1, 5);
     let mut daemon = Daemon::start("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n");
     let flood = Flood::mixed(daemon.address(), entries, PEERS);
     let sent = Flood { rate: RATE, ..flood }.send().datagrams;
-    daemon.settle(sent);
-    daemon.index();
+    daemon.wait_until_stored(sent);
+    daemon.wait_until_indexed();
     let entries = daemon.status()["inbox"]["entries"].as_u64().unwrap();
 
     let mut rows = Vec::new();
@@ -79,7 +84,7 @@ fn main() {
     println!("the daemon's peak memory: {}", mebibytes(daemon.process().peak_memory()));
 }
 
-/// Tells whether `udpchatctl` has a command.
+/// Returns whether `udpchatctl` has a command.
 fn is_known(daemon: &Daemon, command: &[&str]) -> bool {
     let help = daemon.ctl(&[command[0], "--help"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     help.unwrap().success()
@@ -115,9 +120,9 @@ fn to_nowhere(daemon: &Daemon, command: &[&str]) -> Run {
     let began = Instant::now();
     let mut process = Guard::start(daemon.ctl(command).stdout(Stdio::null()));
     let mut run = Run::default();
-    while process.runs() {
+    while process.try_wait().is_none() {
         // A process that has just ended has no memory any more.
-        run.peak_memory = run.peak_memory.max(process.process().peak_memory());
+        run.peak_memory = run.peak_memory.max(ProcessStats::of(process.pid()).peak_memory());
         thread::sleep(Duration::from_millis(5));
     }
     run.seconds = began.elapsed().as_secs_f64();
@@ -136,7 +141,7 @@ fn to_a_pipe(daemon: &Daemon, command: &[&str]) -> Run {
             break;
         }
         if run.bytes >> 20 != (run.bytes + read as u64) >> 20 {
-            run.peak_memory = process.process().peak_memory();
+            run.peak_memory = ProcessStats::of(process.pid()).peak_memory();
         }
         run.bytes += read as u64;
         if !command.contains(&"pcap") {

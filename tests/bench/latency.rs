@@ -5,11 +5,15 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::io::{BufRead, BufReader};
@@ -19,21 +23,22 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use support::daemon::{Books, Daemon, eventually};
-use support::flood::Flood;
-use support::options::Options;
-use support::process::Guard;
-use support::statistics::part;
-use support::table::table;
+use harness::daemon::{Counters, Daemon};
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::statistics::part;
+use harness::table::table;
+use support::Guard;
+use support::eventually;
 
 /// The time between two probes.
 const INTERVAL: Duration = Duration::from_millis(5);
-/// What a probe begins with; no other message holds it.
+/// The beginning of a probe; no other message holds it.
 const PROBE: &str = "probe-";
-/// So long a probe is waited for.
+/// How long to wait for a probe.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the daemon has to do beside the probes.
+/// The load beside the probes.
 struct Load {
     name: String,
     /// Messages a second.
@@ -41,16 +46,16 @@ struct Load {
     probes: usize,
 }
 
-/// What became of the probes.
+/// The results of the probes.
 struct Outcome {
     /// In milliseconds.
     times: Vec<f64>,
     sent: usize,
-    books: Books,
+    counters: Counters,
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let seconds = options.pick(2, 10);
     let mut loads = vec![Load { name: "idle".into(), rate: 0, probes: options.pick(200, 2000) }];
@@ -75,7 +80,7 @@ fn row(load: &Load, outcome: &Outcome) -> Vec<String> {
         figure(0.5),
         figure(0.99),
         figure(1.0),
-        outcome.books.lost().to_string(),
+        outcome.counters.lost().to_string(),
     ]
 }
 
@@ -89,8 +94,8 @@ fn measure(load: &Load) -> Outcome {
     let sent = send_probes(daemon.address(), load.probes);
     let times = sent.iter().enumerate().filter_map(|(number, &sent)| follower.seen(number, sent)).collect();
     let others = others.map_or(0, |others| others.wait().datagrams);
-    let books = daemon.settle(others + sent.len() as u64);
-    Outcome { times, sent: sent.len(), books }
+    let counters = daemon.wait_until_stored(others + sent.len() as u64);
+    Outcome { times, sent: sent.len(), counters }
 }
 
 /// Sends probes, and returns when each was sent.
@@ -125,7 +130,7 @@ impl Follower {
         let (sender, seen) = mpsc::channel();
         thread::spawn(move || watch(output, &sender));
         let first = eventually("the follower", || {
-            // Numbers above those of the real probes: nobody asks for them.
+            // Numbers above those of the real probes are ignored.
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             socket.send_to(format!("{PROBE}{} hello", usize::MAX).as_bytes(), daemon.address()).unwrap();
             seen.recv_timeout(Duration::from_millis(100)).ok()

@@ -1,4 +1,4 @@
-//! What questions to a large inbox cost, beside `grep` on a text log of the same messages: whole processes, in turns, in
+//! The cost of queries of a large inbox, beside `grep` on a text log of the same messages: whole processes, in turns, in
 //! one run. Then how soon a daemon answers after its start, how much room a message takes, and whether receiving into
 //! a large inbox costs more than into an empty one.
 //!
@@ -7,15 +7,19 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[path = "queries/corpus.rs"]
 mod corpus;
+#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
 #[path = "queries/question.rs"]
 mod question;
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 #[path = "queries/text_log.rs"]
 mod text_log;
@@ -24,26 +28,27 @@ use std::fs;
 use std::time::Duration;
 
 use corpus::{CONFIG, Corpus, PEERS};
+use harness::daemon::Daemon;
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::{bytes_in, mebibytes};
+use harness::statistics::{median, part};
+use harness::table::table;
 use question::Question;
 use serde_json::Value;
-use support::daemon::{Daemon, new_folder};
-use support::flood::Flood;
-use support::options::Options;
-use support::process::{bytes_in, mebibytes};
-use support::statistics::{median, part};
-use support::table::table;
+use support::new_folder;
 use tempfile::TempDir;
 
-/// What the daemon may keep beside the inbox: an index of it.
+/// The file name of the index beside the inbox.
 const INDEX: &str = "index.db";
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let entries = options.number().unwrap_or(options.pick(100_000, 10_000_000));
     let mut daemon = Daemon::start(CONFIG);
     let corpus = Corpus::fill(&mut daemon, entries);
-    println!("the index was behind for {:.1} s after that", daemon.index().as_secs_f64());
+    println!("the index was behind for {:.1} s after that", daemon.wait_until_indexed().as_secs_f64());
     let folder = new_folder();
     let log = text_log::write(&daemon.data_dir().join("inbox.db"), folder.path());
     println!("the same messages as a text log: {}", mebibytes(fs::metadata(&log).unwrap().len()));
@@ -111,7 +116,7 @@ fn start_again(mut daemon: Daemon, rounds: usize) -> Daemon {
     daemon
 }
 
-/// Asks again while the index has to be made anew: the answers must be the same.
+/// Repeats the queries while the index is rebuilt: the answers must be the same.
 fn without_index(daemon: Daemon, questions: &[Question], answers: &[Vec<Value>]) -> Daemon {
     let folder = daemon.stop();
     let removed = remove_index(&folder);
@@ -133,7 +138,7 @@ fn without_index(daemon: Daemon, questions: &[Question], answers: &[Vec<Value>])
             );
         }
     }
-    println!("  made after {:.1} s more", daemon.index().as_secs_f64());
+    println!("  made after {:.1} s more", daemon.wait_until_indexed().as_secs_f64());
     daemon
 }
 
@@ -187,11 +192,11 @@ fn reception(mut full: Daemon, datagrams: u64, rounds: usize) {
 
 /// Returns what receiving a datagram costs, in microseconds.
 fn cost(daemon: &mut Daemon, datagrams: u64) -> f64 {
-    daemon.index();
-    let (cpu, before) = (daemon.process().cpu(), daemon.books());
+    daemon.wait_until_indexed();
+    let (cpu, before) = (daemon.process().cpu(), daemon.counters());
     let sent = Flood::mixed(daemon.address(), datagrams, PEERS).send().datagrams;
-    let after = daemon.settle(before.arrived() + sent);
-    daemon.index();
+    let after = daemon.wait_until_stored(before.arrived() + sent);
+    daemon.wait_until_indexed();
     let spent = (daemon.process().cpu() - cpu).as_secs_f64() * 1e6;
     spent / (after.stored - before.stored) as f64
 }

@@ -1,4 +1,4 @@
-//! What a received datagram costs: processor time and memory of `udpchatd`, beside the least that receiving can cost
+//! The cost of a received datagram: processor time and memory of `udpchatd`, beside the least that receiving can cost
 //! and beside programs that write datagrams to a file. Measured in turns, in one run; the ratios are what counts.
 //!
 //! `cargo bench --bench reception`, or with `-- quick` to see only that it runs. `tests/bench/install-peers` installs
@@ -6,29 +6,33 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[path = "reception/contender.rs"]
 mod contender;
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use contender::{CONTENDERS, Contender, Running};
-use support::flood::Flood;
-use support::options::Options;
-use support::process::mebibytes;
-use support::statistics::median;
-use support::table::{progress, table};
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::mebibytes;
+use harness::statistics::median;
+use harness::table::{progress, table};
 
-/// What a round of one contender came to.
+/// The result of a round of one contender.
 struct Round {
     kept_part: f64,
-    /// Processor time for each datagram that was sent, in microseconds: what is dropped costs something too.
+    /// Processor time for each datagram that was sent, in microseconds: dropped ones cost something too.
     cost_sent: f64,
     /// The same for each that was kept.
     cost: f64,
@@ -38,7 +42,7 @@ struct Round {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let contenders: Vec<_> = CONTENDERS.iter().filter(|contender| contender.is_there()).collect();
     print_buffers(&contenders);

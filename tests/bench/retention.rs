@@ -1,4 +1,4 @@
-//! What a limit to the inbox costs and holds: how long others wait for the disk while the oldest entries go, how large
+//! The cost and effect of `inbox.max_size`: how long sends wait while the oldest entries are removed, how large
 //! the data directory becomes beside `inbox.max_size`, and whether readers that stop or are many let the write-ahead
 //! log grow.
 //!
@@ -6,11 +6,15 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::fs;
@@ -22,15 +26,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use harness::daemon::{Counters, Daemon};
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::{bytes_in, mebibytes};
+use harness::statistics::part;
+use harness::table::table;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use support::daemon::{Books, Daemon};
-use support::flood::Flood;
-use support::options::Options;
-use support::process::{Guard, bytes_in, mebibytes};
-use support::rpc::Rpc;
-use support::statistics::part;
-use support::table::table;
+use support::Guard;
+use support::Rpc;
 
 /// Datagrams a second, and how long each is.
 const RATE: u64 = 20_000;
@@ -41,7 +46,7 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const FOLLOWERS: usize = 8;
 const PAGE_READERS: usize = 16;
 
-/// What happens to the inbox during a flood.
+/// The readers of the inbox during a flood.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Readers {
     None,
@@ -68,13 +73,13 @@ struct Outcome {
     most_wal: u64,
     entries: u64,
     oldest: u64,
-    books: Books,
+    counters: Counters,
 }
 
 const NO_LIMIT: u64 = 64 * 1024;
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     // The flood must bring some times the limit, so that most of it is spent at the limit.
     let (limit, seconds) = options.pick((8, 3), (128, 60));
@@ -114,7 +119,7 @@ fn row(trial: &Trial, outcome: &Outcome) -> Vec<String> {
     let times = [0.5, 0.99, 1.0].map(|share| format!("{:.2}", part(&outcome.sends, share)));
     let mut row = vec![trial.name.to_owned()];
     row.extend(times);
-    row.extend([outcome.books.lost(), outcome.entries, outcome.oldest].map(|number| number.to_string()));
+    row.extend([outcome.counters.lost(), outcome.entries, outcome.oldest].map(|number| number.to_string()));
     row.push(limit);
     row.extend([outcome.at_the_end, outcome.most, outcome.most_wal].map(mebibytes));
     row
@@ -131,8 +136,8 @@ fn measure(trial: &Trial, seconds: u64) -> Outcome {
     watch(&daemon, began + Duration::from_secs(seconds), &mut outcome);
     over.store(true, Ordering::Relaxed);
     let sent = sending.wait().datagrams;
-    outcome.books = daemon.settle(sent);
-    // What is left to be tidied up gets a moment.
+    outcome.counters = daemon.wait_until_stored(sent);
+    // Pending maintenance gets a moment.
     thread::sleep(Duration::from_secs(1));
     outcome.at_the_end = bytes_in(&daemon.data_dir());
     outcome.most = outcome.most.max(outcome.at_the_end);
@@ -167,7 +172,7 @@ fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |about| about.len())
 }
 
-/// Who reads during a flood.
+/// The readers during a flood.
 #[derive(Default)]
 struct Reading {
     _followers: Vec<Guard>,
@@ -195,7 +200,7 @@ fn read(readers: Readers, daemon: &Daemon, over: &Arc<AtomicBool>) -> Reading {
 fn stopped_follower(daemon: &Daemon) -> Guard {
     let follower = Guard::start(daemon.ctl(&["inbox", "--all", "--follow", "--json"]).stdout(Stdio::null()));
     thread::sleep(Duration::from_millis(50));
-    follower.process().signal(Signal::SIGSTOP);
+    follower.signal(Signal::SIGSTOP);
     follower
 }
 

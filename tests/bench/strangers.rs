@@ -1,26 +1,30 @@
-//! What a million source addresses do to the daemon: its memory, what a datagram costs, and how long answers take, before
+//! The effect of a million source addresses: memory, cost of a datagram, and response times, before
 //! and after each of them has sent one message, in every encoding that is learned.
 //!
 //! `cargo bench --bench strangers`, with another number of addresses `-- 100000`, or `-- quick` to see that it runs.
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a benchmark prints, and ends at the first fault"
+    reason = "a benchmark prints, and panics at the first fault"
 )]
 
 #[expect(dead_code, reason = "a benchmark uses a part of what they share")]
+mod harness;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::process::Stdio;
 use std::time::Instant;
 
-use support::daemon::Daemon;
-use support::flood::Flood;
-use support::options::Options;
-use support::process::mebibytes;
-use support::statistics::median;
-use support::table::{progress, table};
+use harness::daemon::Daemon;
+use harness::flood::Flood;
+use harness::options::Options;
+use harness::process_stats::mebibytes;
+use harness::statistics::median;
+use harness::table::{progress, table};
 
 /// How many commands each median is of.
 const ROUNDS: usize = 20;
@@ -29,7 +33,7 @@ const ROUNDS: usize = 20;
 const COMMANDS: [&[&str]; 4] =
     [&["status"], &["peers"], &["inbox", "-n", "20"], &["inbox", "--from", "127.0.0.1", "-n", "20"]];
 
-/// What the daemon is like at a moment.
+/// The state of the daemon at a moment.
 struct State {
     memory: u64,
     /// Processor time for a datagram of a usual flood, in microseconds.
@@ -39,7 +43,7 @@ struct State {
 }
 
 fn main() {
-    support::play_role();
+    harness::play_role();
     let options = Options::read();
     let addresses = options.number().unwrap_or(options.pick(20_000, 1_000_000));
     let usual = options.pick(20_000, 1_000_000);
@@ -52,15 +56,15 @@ fn main() {
     let strangers = Flood::strangers(daemon.address(), addresses);
     let cpu = daemon.process().cpu();
     sent += strangers.send().datagrams;
-    let books = daemon.settle(sent);
+    let counters = daemon.wait_until_stored(sent);
     let cost = (daemon.process().cpu() - cpu).as_secs_f64() * 1e6 / addresses as f64;
-    daemon.index();
+    daemon.wait_until_indexed();
     progress("a usual flood, after");
     let after = state(&mut daemon, usual, &mut sent);
     print(&before, &after);
     println!(
         "{addresses} addresses: {cost:.2} us each, {} lost; at most {} in all",
-        books.lost(),
+        counters.lost(),
         mebibytes(daemon.process().peak_memory())
     );
 }
@@ -70,9 +74,9 @@ fn state(daemon: &mut Daemon, datagrams: u64, sent: &mut u64) -> State {
     let flood = Flood::mixed(daemon.address(), datagrams, 10);
     let before = daemon.process().cpu();
     *sent += flood.send().datagrams;
-    daemon.settle(*sent);
+    daemon.wait_until_stored(*sent);
     let cost = (daemon.process().cpu() - before).as_secs_f64() * 1e6 / datagrams as f64;
-    daemon.index();
+    daemon.wait_until_indexed();
     let answers = COMMANDS.iter().map(|command| answer(daemon, command)).collect();
     State { memory: daemon.process().memory(), cost, answers }
 }

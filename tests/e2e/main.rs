@@ -9,41 +9,14 @@
     reason = "a test fails by panicking, and says why on standard error"
 )]
 
-mod access;
-mod any_datagram;
-mod audit;
-mod backup;
-mod bad_use;
-mod chat;
-mod completion;
+mod commands;
 mod configuration;
-mod control_socket;
-mod doctor;
-mod durable;
-mod encodings;
-mod ended;
-mod export;
-mod faults;
-mod groups;
-mod index;
-mod layering;
-mod log;
-mod manual;
-mod metrics;
-mod migration;
-mod peers;
-mod protocol;
-mod reading;
-mod readme;
-mod recode;
-mod replay;
-mod retention;
-mod roles;
-mod safe_text;
+mod control;
+mod inbox;
+mod project;
+mod receiving;
 mod sending;
-mod socket_file;
-mod supervised;
+mod service;
+#[path = "../support/mod.rs"]
 mod support;
-mod surroundings;
-mod waiting;
-mod watch;
+mod text;

@@ -21,7 +21,7 @@ part_debian() {
     halt
 }
 
-# Repacks the package as another revision, with something changed in a unit if that is asked for:
+# Repacks the package as another revision, with something changed in a unit if that is requested:
 # variant REVISION FILE [SED-SCRIPT UNIT]
 variant() {
     local folder=$work/repacked
@@ -32,7 +32,7 @@ variant() {
     dpkg-deb --build --root-owner-group -Znone "$folder" "$2" >/dev/null
 }
 
-# Installs a package as administrators do, from a file: install_deb FILE. What it said is in $work/said.
+# Installs a package as administrators do, from a file: install_deb FILE. Its output is in $work/said.
 install_deb() {
     put "$1" /root/udpchat.deb
     in_machine apt-get install -q -y --allow-downgrades --reinstall -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root \
@@ -48,7 +48,7 @@ port_is_open() { in_machine grep -qi ':1E6C ' /proc/net/udp /proc/net/udp6; }
 ctl() { in_machine udpchatctl "$@"; }
 exists() { in_machine test -e "$1"; }
 
-# A message from outside, which is in the inbox soon: message_arrives TEXT
+# Sends a message from outside and waits until it is in the inbox: message_arrives TEXT
 message_arrives() {
     from_outside bash -c 'printf "%s" "$1" >/dev/udp/192.0.2.2/7788' bash "$1"
     eventually prints "$1" ctl inbox -n 5
@@ -118,7 +118,7 @@ upgrade_under_load() {
     sleep 1
     load_ends
     sent=$(cat "$work/sent")
-    point "the sender was never told that the port is closed" same "$(cat "$work/refused")" ""
+    point "the port was never closed to the sender" same "$(cat "$work/refused")" ""
     point "the new version is installed" prints -2 in_machine dpkg-query -W udpchat
     point "the daemon was restarted" differ "$(property MainPID udpchatd)" "$before"
     point "it is the program that the package brought" \
@@ -153,7 +153,7 @@ administrators_decisions() {
     in_machine systemctl unmask udpchatd.socket udpchatd.service 2>/dev/null
     in_machine systemctl enable --now udpchatd.socket udpchatd.service 2>/dev/null
     point "the changed configuration is kept" prints 'fallback = "big5"' in_machine cat /etc/udpchat/config.toml
-    # Without the socket unit the daemon binds by itself.
+    # Without the socket unit the daemon binds the port itself.
     in_machine systemctl disable --now udpchatd.socket udpchatd.service 2>/dev/null
     in_machine systemctl mask udpchatd.socket 2>/dev/null
     in_machine systemctl enable --now udpchatd.service 2>/dev/null

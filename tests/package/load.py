@@ -19,7 +19,7 @@ def send(address, port, rate):
     stopping = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
     sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    # A connected socket tells when nobody holds the port: then what was sent is lost, and the next send fails.
+    # On a connected socket the send after a datagram to a closed port fails; that datagram is lost.
     sender.connect((address, port))
     began, number, refused = time.monotonic(), 0, 0
     while not stopping:
@@ -31,7 +31,7 @@ def send(address, port, rate):
             except ConnectionRefusedError:
                 refused += 1
         time.sleep(0.001)
-    # Whether the last one was refused shows a moment later.
+    # An error for the last datagram arrives a moment later.
     time.sleep(0.1)
     refused += sender.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
     print(number)

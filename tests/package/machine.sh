@@ -98,7 +98,7 @@ as() {
     in_machine setpriv --reuid "$user" --regid "$user" --init-groups env "HOME=/home/$user" "XDG_RUNTIME_DIR=/run/user/$uid" "$@"
 }
 
-# Puts a cable between the machine and a network of its own, where others are: what addresses the host has does not matter.
+# Puts a cable between the machine and a network of its own, with other hosts: the addresses of this host do not matter.
 connect() {
     unshare --net sleep infinity &
     outside=$!
@@ -129,7 +129,7 @@ halt_all() {
 }
 
 # Sends numbered datagrams from outside, 4,000 a second, from `load` to `load_ends`. How many there were is in $work/sent then,
-# and what the sender was told in $work/refused.
+# and the errors of the sender in $work/refused.
 load() {
     nsenter --target "$outside" --net -- python3 "$here/load.py" send 192.0.2.2 7788 4000 >"$work/sent" 2>"$work/refused" &
     sender=$!

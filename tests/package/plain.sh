@@ -1,4 +1,4 @@
-# Without systemd: the package in a chroot, OpenRC, runit, cron, and what a container is like.
+# Without systemd: the package in a chroot, OpenRC, runit, cron, and a container.
 
 part_plain() {
     in_a_chroot
@@ -24,9 +24,9 @@ in_a_chroot() {
     rm -rf "$work/purged"
 }
 
-# Tells each line that a command prints as a point that holds, and at the end whether all of it went through:
-# told TEXT COMMAND...
-told() {
+# Notes each line that a command prints as a point that holds, and at the end whether the command succeeded:
+# points_of TEXT COMMAND...
+points_of() {
     local text=$1 status=0 line
     shift
     "$@" >"$work/lines" 2>"$work/errors" || status=$?
@@ -34,7 +34,7 @@ told() {
     point "$text" eval "cat '$work/errors'; test $status = 0"
 }
 
-# What is tried under every supervisor, by its own `start`, `stop` and `reload`. Prints a line for each point.
+# The test under every supervisor, by its own `start`, `stop` and `reload`. Prints a line for each point.
 supervised='
 set -e
 runs() { udpchatctl --socket /run/udpchat/control.sock "$@"; }
@@ -68,7 +68,7 @@ under_openrc() {
     in_tree openrc apt-get install -q -y --no-install-recommends openrc >"$work/openrc.log" 2>&1
     cp "$work/openrc/usr/share/doc/udpchat/examples/openrc/udpchatd" "$work/openrc/etc/init.d/udpchatd"
     saw "$(in_tree openrc openrc --version)"
-    told "OpenRC went through all of it" in_tree openrc env supervised="$supervised" sh -c '
+    points_of "OpenRC went through all of it" in_tree openrc env supervised="$supervised" sh -c '
         service() { rc-service --nodeps udpchatd "$1" >&2; }
         start() { service start; }
         stop() { service stop; }
@@ -96,7 +96,7 @@ under_runit() {
     cp -R "$work/runit/usr/share/doc/udpchat/examples/runit" "$work/runit/etc/sv/udpchatd"
     ln -s /etc/sv/udpchatd "$work/runit/service/udpchatd"
     saw "$(in_tree runit dpkg-query -W runit)"
-    told "runit went through all of it" in_tree runit env supervised="$supervised" SVDIR=/service sh -c '
+    points_of "runit went through all of it" in_tree runit env supervised="$supervised" SVDIR=/service sh -c '
         start() { sv up udpchatd; }
         stop() { sv down udpchatd; }
         reload() { sv reload udpchatd; }
@@ -111,7 +111,7 @@ under_cron() {
     tree_of cron plain
     in_tree cron apt-get install -q -y --no-install-recommends cron >"$work/cron.log" 2>&1
     in_tree cron sh -c 'useradd -m ann; echo "@reboot exec udpchatd 2>>udpchatd.log" | crontab -u ann -'
-    told "cron went through all of it" in_tree cron sh -c '
+    points_of "cron went through all of it" in_tree cron sh -c '
         set -e
         cron
         ann() { setpriv --reuid ann --regid ann --init-groups env -i HOME=/home/ann PATH=/usr/bin:/bin "$@"; }

@@ -1,4 +1,4 @@
-# Points: what is tried, whether it holds, and what was seen.
+# Points: claims, whether they hold, and what was seen.
 
 points=0
 failed=()
@@ -22,7 +22,7 @@ point() {
     fi
 }
 
-# Tells a figure or a text that was seen.
+# Prints a figure or a text that was seen.
 saw() { sed 's/^/      /' <<<"$*"; }
 
 not() { ! "$@"; }

@@ -1,4 +1,4 @@
-# The tar.gz with its install script, in a machine with systemd; and put into a folder, as packages of others do.
+# The tar.gz with its install script, in a machine with systemd; and installed below a folder, as other packagers do.
 
 part_tarball() {
     title "the tar.gz"

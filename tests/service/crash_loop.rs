@@ -1,4 +1,4 @@
-//! A daemon that cannot start, with and without traffic that asks for it: where it ends, and that mending it is enough.
+//! A daemon that cannot start, with and without traffic: the final state of its units, and that a fix is enough.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ fn refusals(machine: &Machine) -> usize {
 }
 
 #[test]
-fn a_mistake_in_the_configuration_ends_the_service_until_it_is_mended() {
+fn a_configuration_mistake_stops_the_service_until_fixed() {
     let Some(machine) = Machine::boot() else { return };
     machine.write(CONFIGURATION, MISTAKE);
     machine.systemctl(&["start", SERVICE]).refused();
@@ -50,7 +50,7 @@ fn a_mistake_in_the_configuration_ends_the_service_until_it_is_mended() {
 }
 
 #[test]
-fn traffic_does_not_start_a_refused_daemon_again_and_again() {
+fn traffic_does_not_restart_a_refused_daemon() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
@@ -60,7 +60,7 @@ fn traffic_does_not_start_a_refused_daemon_again_and_again() {
     assert_failed_for_the_configuration(&machine);
     machine.until(SOCKET, "ActiveState", |state| state == "inactive");
     let refused = refusals(&machine);
-    // What asks for a daemon while the port is being closed may start it once more.
+    // Traffic that arrives while the port is being closed may start the daemon once more.
     assert!(refused <= 3, "{refused}");
     thread::sleep(Duration::from_secs(2));
     assert_eq!(
@@ -81,7 +81,7 @@ fn traffic_does_not_start_a_refused_daemon_again_and_again() {
 }
 
 #[test]
-fn a_daemon_that_ends_again_and_again_is_not_started_for_ever() {
+fn repeated_exits_reach_the_trigger_limit() {
     let Some(machine) = Machine::boot() else { return };
     // Well, but without having received anything: nothing but the limit ends this.
     machine.edit(SERVICE, "[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/bin/true\n");
@@ -95,7 +95,7 @@ fn a_daemon_that_ends_again_and_again_is_not_started_for_ever() {
 }
 
 #[test]
-fn a_daemon_that_dies_at_each_start_is_tried_until_it_can_and_its_port_stays_open() {
+fn a_failing_start_is_retried_with_the_port_open() {
     let Some(machine) = Machine::boot() else { return };
     // In the place of its lock; the daemon ends with status 1, as with a disk that is not there.
     machine.run(&["mkdir", "/var/lib/udpchat/lock"]).done();
@@ -116,7 +116,7 @@ fn a_daemon_that_dies_at_each_start_is_tried_until_it_can_and_its_port_stays_ope
 }
 
 #[test]
-fn many_quick_restarts_beside_traffic_close_nothing() {
+fn quick_restarts_under_load_keep_the_socket() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
@@ -129,12 +129,12 @@ fn many_quick_restarts_beside_traffic_close_nothing() {
     let sent = sender.stop();
     eventually("everything to be stored", || (machine.inbox().count() == sent).then_some(()));
     assert_eq!(machine.show(SOCKET, "Result"), "success");
-    // What the kernel keeps meanwhile is bounded, so a restart must not wait for anything but the disk.
+    // The kernel's buffer is bounded, so a restart must wait for nothing but the disk.
     assert!(each < Duration::from_secs(1), "{each:?}");
 }
 
 #[test]
-fn a_daemon_that_is_killed_again_and_again_comes_back() {
+fn a_repeatedly_killed_daemon_returns() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);

@@ -8,13 +8,13 @@ use crate::support::eventually;
 const CONFIGURATION: &str = "/etc/udpchat/config.toml";
 
 /// Returns level (of syslog(3)) and text of lines that the daemon itself wrote.
-fn said(lines: &[Value]) -> Vec<(&str, &str)> {
+fn logged(lines: &[Value]) -> Vec<(&str, &str)> {
     let own = lines.iter().filter(|line| line["_COMM"] == "udpchatd");
     own.map(|line| (line["PRIORITY"].as_str().unwrap(), line["MESSAGE"].as_str().unwrap())).collect()
 }
 
 #[test]
-fn the_service_starts_tells_how_it_is_and_stops() {
+fn the_service_starts_shows_its_status_and_stops() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     // It counts as started only when it serves.
@@ -32,14 +32,14 @@ fn the_service_starts_tells_how_it_is_and_stops() {
     assert!(!machine.path("/run/udpchat/control.sock").exists(), "the socket is still there");
     let lines = machine.journal(&[]);
     assert!(
-        said(&lines).iter().any(|(level, text)| (*level, *text) == ("6", "stopped clean=true")),
+        logged(&lines).iter().any(|(level, text)| (*level, *text) == ("6", "stopped clean=true")),
         "{lines:#?}"
     );
     assert_eq!(machine.journal(&["--unit", SOCKET, "--priority=warning"]), [Value::Null; 0], "all went well");
 }
 
 #[test]
-fn the_daemon_runs_as_its_own_user_in_places_that_are_its_own() {
+fn the_daemon_runs_as_its_own_user() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let stat = |path: &str| machine.run(&["stat", "--format=%U:%G %a", path]).done();
@@ -54,7 +54,7 @@ fn the_daemon_runs_as_its_own_user_in_places_that_are_its_own() {
 }
 
 #[test]
-fn the_journal_has_levels_and_one_time() {
+fn the_journal_has_levels_and_one_time_stamp() {
     let Some(machine) = Machine::boot() else { return };
     // More than the kernel grants without privileges.
     machine.write(CONFIGURATION, "listen = ['[::]:7788', '127.0.0.1:7799']\nreceive_buffer = '1GiB'\n");
@@ -62,20 +62,25 @@ fn the_journal_has_levels_and_one_time() {
     machine.udp().send_to(b"a line\nof two", ("127.0.0.1", crate::machine::PORT)).unwrap();
     machine.journal_line("received id=1");
     let lines = machine.journal(&[]);
-    let said = said(&lines);
-    let level = |text: &str| said.iter().find(|(_, said)| said.starts_with(text)).map(|(level, _)| *level);
-    assert_eq!(level("ready"), Some("6"), "{said:#?}");
-    assert_eq!(level("received"), Some("6"), "{said:#?}");
-    assert_eq!(level("the kernel grants a smaller receive buffer on 127.0.0.1:7799"), Some("4"), "{said:#?}");
+    let logged = logged(&lines);
+    let level =
+        |text: &str| logged.iter().find(|(_, text_of)| text_of.starts_with(text)).map(|(level, _)| *level);
+    assert_eq!(level("ready"), Some("6"), "{logged:#?}");
+    assert_eq!(level("received"), Some("6"), "{logged:#?}");
+    assert_eq!(
+        level("the kernel grants a smaller receive buffer on 127.0.0.1:7799"),
+        Some("4"),
+        "{logged:#?}"
+    );
     // Neither a time nor a level stands in the text too.
-    assert!(said.iter().all(|(_, text)| !text.starts_with("20") && !text.contains("INFO")), "{said:#?}");
+    assert!(logged.iter().all(|(_, text)| !text.starts_with("20") && !text.contains("INFO")), "{logged:#?}");
     let warnings = machine.journal(&["--priority=warning"]);
     assert!(warnings.iter().any(|line| line["MESSAGE"].as_str().unwrap().starts_with("the kernel grants")));
     assert!(!warnings.iter().any(|line| line["MESSAGE"].as_str().unwrap().starts_with("ready")));
 }
 
 #[test]
-fn a_reload_takes_what_it_can_and_a_refused_one_fails_and_says_why() {
+fn a_refused_reload_fails_with_the_reason() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
@@ -97,14 +102,14 @@ fn a_reload_takes_what_it_can_and_a_refused_one_fails_and_says_why() {
 }
 
 #[test]
-fn what_was_received_is_there_after_the_machine_was_switched_off_and_on() {
+fn received_messages_survive_a_power_cycle() {
     let Some(mut machine) = Machine::boot() else { return };
     machine.systemctl(&["enable", "--now", SERVICE]).done();
     let peer = machine.udp();
     for number in 0..100 {
         peer.send_to(number.to_string().as_bytes(), ("127.0.0.1", crate::machine::PORT)).unwrap();
     }
-    // Nobody waits for what is on its way.
+    // The reboot does not wait for datagrams that are still queued.
     machine.reboot();
     machine.serves();
     assert_eq!(machine.status()["inbox"]["entries"], 100);

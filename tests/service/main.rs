@@ -17,7 +17,7 @@ mod restarts;
 mod sockets;
 mod suite;
 #[expect(dead_code, unused_imports, reason = "the end-to-end tests use the rest")]
-#[path = "../e2e/support/mod.rs"]
+#[path = "../support/mod.rs"]
 mod support;
 mod units;
 mod user;

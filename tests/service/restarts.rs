@@ -1,17 +1,17 @@
-//! Restarts beside traffic: what comes in meanwhile waits in the kernel, and what a killed daemon had in hand is told.
+//! Restarts under load: the kernel keeps datagrams meanwhile, and the loss of a killed daemon is reported.
 
 use serde_json::json;
 
 use crate::machine::{Account, Machine, SERVICE, SOCKET};
 use crate::support::{eventually, scaled};
 
-/// What peers send, as datagrams a second.
+/// The load, in datagrams a second.
 const LOAD: u32 = 4_000;
 
 /// How many datagrams come in between a start and the next end: a quarter of a second.
 const BETWEEN: u64 = 1_000;
 
-/// Waits until all that is still on its way is stored, and tells what became of the numbers below `sent`.
+/// Waits until the last number is stored, and returns the fate of the numbers below `sent`.
 fn settled(machine: &Machine, sent: u64) -> Account {
     // The last one is behind all others in the log.
     eventually("the last number", || (machine.inbox().last() == Some(sent - 1)).then_some(()));
@@ -21,7 +21,7 @@ fn settled(machine: &Machine, sent: u64) -> Account {
 }
 
 #[test]
-fn restarts_beside_traffic_lose_nothing() {
+fn restarts_under_load_lose_nothing() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let sender = machine.send_numbers(LOAD);
@@ -35,7 +35,7 @@ fn restarts_beside_traffic_lose_nothing() {
 }
 
 #[test]
-fn kills_beside_traffic_lose_what_was_in_hand_and_nothing_at_the_port() {
+fn kills_under_load_lose_only_uncommitted_datagrams() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let kills = scaled(10, 100);
@@ -43,19 +43,19 @@ fn kills_beside_traffic_lose_what_was_in_hand_and_nothing_at_the_port() {
     for _ in 0..kills {
         sender.wait_for(BETWEEN);
         machine.kill("KILL");
-        process = machine.serves_anew(process);
+        process = machine.serves_as_another_process(process);
     }
     sender.wait_for(BETWEEN);
     let sent = sender.stop();
     let account = settled(&machine, sent);
     assert_eq!(account.out_of_order, 0, "{account:?}");
-    // What a daemon had in hand is one run of numbers: those that it had fetched and not yet committed.
+    // Each kill loses at most one run of numbers: those fetched and not yet committed.
     assert!(account.missing.len() <= kills, "{account:?}");
     assert_eq!(account.there + account.lost(), sent);
     let gaps = machine.rpc().entries(json!({ "after": 0, "direction": "in" })).into_iter();
     let told = gaps.filter(|entry| entry["type"] == "gap" && entry["reason"] == "daemon_ended");
     let told: u64 = told.map(|gap| gap["lost"].as_u64().unwrap()).sum();
-    // What a daemon had just fetched is in no book yet: never more is told, and seldom less.
+    // A batch that was just fetched is not counted yet: the report is never too high, and seldom too low.
     let untold = account.lost().checked_sub(told).expect("losses that were none are told");
     assert!(untold <= account.lost() / 2, "{told} are told: {account:?}");
     assert_eq!(machine.show(SERVICE, "NRestarts"), kills.to_string());

@@ -10,13 +10,13 @@ fn assert_receives(machine: &Machine) {
     eventually("a message", || (machine.status()["stored"].as_u64() == Some(before + 1)).then_some(()));
 }
 
-/// Tells whether the daemon receives on the socket that the manager keeps.
+/// Returns whether the daemon receives on the socket that the manager keeps.
 fn is_handed_over(machine: &Machine) -> bool {
     machine.show(SOCKET, "SubState") == "running"
 }
 
 #[test]
-fn the_first_datagram_starts_the_daemon_which_receives_it() {
+fn the_first_datagram_starts_the_daemon() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SOCKET]).done();
     assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive");
@@ -27,7 +27,7 @@ fn the_first_datagram_starts_the_daemon_which_receives_it() {
 }
 
 #[test]
-fn the_first_command_starts_the_daemon_which_answers_it() {
+fn the_first_command_starts_the_daemon() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SOCKET]).done();
     assert!(machine.ctl(&["version"]).done().contains("udpchatd"));
@@ -37,7 +37,7 @@ fn the_first_command_starts_the_daemon_which_answers_it() {
 }
 
 #[test]
-fn socket_and_service_may_start_in_either_order_or_at_once() {
+fn socket_and_service_start_in_any_order() {
     let Some(machine) = Machine::boot() else { return };
     for order in [&[SOCKET, SERVICE][..], &[SERVICE, SOCKET]] {
         for unit in order {
@@ -55,24 +55,24 @@ fn socket_and_service_may_start_in_either_order_or_at_once() {
 }
 
 #[test]
-fn a_service_that_is_stopped_alone_is_started_by_what_comes_next() {
+fn traffic_starts_a_service_stopped_alone() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
     machine.systemctl(&["stop", SERVICE]).done();
     assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive");
     machine.udp().send_to(b"5", ("127.0.0.1", PORT)).unwrap();
-    machine.serves_anew(process);
+    machine.serves_as_another_process(process);
     machine.systemctl(&["stop", SOCKET, SERVICE]).done();
     machine.udp().send_to(b"6", ("127.0.0.1", PORT)).unwrap();
-    assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive", "with both stopped nobody listens");
+    assert_eq!(machine.show(SERVICE, "ActiveState"), "inactive", "with both units stopped no socket is open");
     machine.systemctl(&["start", SERVICE]).done();
     assert_receives(&machine);
     assert_eq!(machine.inbox().numbers(), [5, 1]);
 }
 
 #[test]
-fn without_the_socket_unit_the_daemon_binds_by_itself() {
+fn without_the_socket_unit_the_daemon_binds_itself() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["mask", SOCKET]).done();
     machine.systemctl(&["start", SERVICE]).done();
@@ -94,7 +94,7 @@ fn without_the_socket_unit_the_daemon_binds_by_itself() {
 }
 
 #[test]
-fn a_socket_unit_that_fails_does_not_keep_the_daemon_from_serving() {
+fn a_failed_socket_unit_does_not_stop_the_daemon() {
     let Some(machine) = Machine::boot() else { return };
     // An address that no machine has, as `[::]` is on a kernel without IPv6.
     machine.edit(SOCKET, "[Socket]\nListenDatagram=\nListenDatagram=192.0.2.1:7788\n");

@@ -1,4 +1,4 @@
-//! The end-to-end tests with each daemon in the sandbox of the unit: what the sandbox forbids, some of them needs.
+//! The end-to-end tests with each daemon in the sandbox of the unit, to find what the sandbox wrongly forbids.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,12 +10,12 @@ use crate::machine::Machine;
 /// Tests that make no sense in the sandbox, or in a machine.
 const LEFT_OUT: [(&str, &str); 3] = [
     (
-        "doctor::a_full_disk_is_a_problem",
+        "commands::doctor::a_full_disk_is_a_problem",
         "its disk is mounted for the programs of one host, and the daemon is no child of that host",
     ),
-    ("layering::", "they start no daemon, and ask cargo, which the machine does not know"),
+    ("project::layering::", "they start no daemon, and ask cargo, which the machine does not know"),
     (
-        "surroundings::in_a_container_it_says_what_is_not_writable",
+        "service::surroundings::a_read_only_data_directory_is_named",
         "its container makes the root read-only, and the machine has the data directory on a disk of its own",
     ),
 ];
@@ -37,7 +37,7 @@ fn end_to_end_tests() -> PathBuf {
 }
 
 #[test]
-fn the_end_to_end_tests_pass_in_the_sandbox_of_the_unit() {
+fn the_end_to_end_tests_pass_in_the_sandbox() {
     let program = end_to_end_tests();
     let Some(machine) = Machine::boot() else { return };
     // Not `/tmp`, which the sandbox replaces by an empty one.

@@ -1,4 +1,4 @@
-//! The unit files themselves: what systemd says of them without running them.
+//! The unit files, checked by systemd without running them.
 
 use std::process::Command;
 
@@ -27,7 +27,7 @@ fn the_service_is_exposed_as_little_as_promised() {
 }
 
 #[test]
-fn systemd_has_nothing_to_say_against_the_units() {
+fn systemd_analyze_accepts_the_units() {
     // In a machine, where what the units name is installed.
     let Some(machine) = Machine::boot() else { return };
     machine.run(&["mkdir", "-p", "/run/user/0"]).done();

@@ -1,7 +1,7 @@
 //! The units of one user, under that user's own manager.
 
 use crate::machine::{Machine, PORT};
-use crate::support::{Ran, eventually};
+use crate::support::{Completed, eventually};
 
 /// A machine with a user whose manager runs without a login.
 struct Ann {
@@ -19,14 +19,14 @@ impl Ann {
     }
 
     /// Runs a program as her.
-    fn run(&self, words: &[&str]) -> Ran {
+    fn run(&self, words: &[&str]) -> Completed {
         let runtime = format!("XDG_RUNTIME_DIR=/run/user/{}", self.uid);
         let hers =
             ["setpriv", "--reuid=ann", "--regid=ann", "--init-groups", "env", &runtime, "HOME=/home/ann"];
         self.machine.run(&[&hers, words].concat())
     }
 
-    fn systemctl(&self, words: &[&str]) -> Ran {
+    fn systemctl(&self, words: &[&str]) -> Completed {
         self.run(&[&["systemctl", "--user"], words].concat())
     }
 
@@ -58,7 +58,7 @@ fn a_user_runs_the_service_without_any_privilege() {
 }
 
 #[test]
-fn a_mistake_of_the_user_ends_the_service_until_it_is_mended() {
+fn a_user_mistake_stops_the_service_until_fixed() {
     let Some(ann) = Ann::new() else { return };
     ann.run(&["mkdir", "-p", "/home/ann/.config/udpchat"]).done();
     let file = "/home/ann/.config/udpchat/config.toml";

@@ -3,6 +3,12 @@
 use std::fs;
 
 use super::*;
+use crate::{Encoding, LogLevel, Setting};
+
+fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
+    let mut settings = Settings::default_in("/d");
+    apply(&mut settings, text, path).map(|()| settings)
+}
 
 /// Parses a text that has a mistake and returns line, column, the text shown and the hint.
 fn mistake(text: &str) -> (u32, u32, String, String) {
@@ -63,7 +69,7 @@ fn a_wrong_type_is_refused_with_an_example() {
         ("inbox = ['1GiB']", 1, 9, "expected a table", "[inbox]"),
         ("peers = []", 1, 9, "expected a table", "[peers.bob]"),
         ("[peers]\nbob = '1.2.3.4'", 2, 7, "expected a table", "[peers.bob]"),
-        ("[listen]\na = 1", 1, 1, "invalid type: table, expected a list", "listen = ["),
+        ("[listen]\na = 1", 1, 1, "expected a list, found a table", "listen = ["),
     ]);
 }
 
@@ -111,20 +117,19 @@ fn the_offending_line_is_shown_with_a_caret() {
 #[test]
 fn every_value_knows_its_line() {
     let text = "listen = [\n'127.0.0.1:1']\n[log]\nlevel='warn'\n\n[peers.'小明']\naddress='1.2.3.4'\nencoding='gbk'";
-    let layer = parse(text, Path::new("/x")).unwrap();
+    let settings = parse(text, Path::new("/x")).unwrap();
     let line = |line| Origin::File { path: "/x".into(), line };
-    assert_eq!(layer.listen.unwrap().origin, line(1));
-    assert_eq!(layer.level.unwrap(), Setting::new(LogLevel::Warn, line(4)));
-    let peer = &layer.peers["小明"];
-    assert_eq!(peer.origin, line(6));
-    assert_eq!(peer.address.as_ref().unwrap().origin, line(7));
+    assert_eq!(settings.listen.origin, line(1));
+    assert_eq!(settings.log.level, Setting::new(LogLevel::Warn, line(4)));
+    let peer = &settings.peers["小明"];
+    assert_eq!(peer.address.origin, line(7));
     assert_eq!(peer.encoding.as_ref().unwrap(), &Setting::new(Encoding::GBK, line(8)));
 }
 
 #[test]
 fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
-    let layer = parse("\u{feff}# x\r\nreceive_buffer = 4096\r\n", Path::new("/x")).unwrap();
-    let buffer = layer.receive_buffer.unwrap();
+    let settings = parse("\u{feff}# x\r\nreceive_buffer = 4_096\r\n", Path::new("/x")).unwrap();
+    let buffer = settings.receive_buffer;
     assert_eq!(buffer.value.bytes(), 4096);
     assert_eq!(buffer.origin, Origin::File { path: "/x".into(), line: 2 });
     assert_eq!(mistake("\u{feff}# x\r\nlisten = 3\r\n").0, 2);
@@ -201,6 +206,10 @@ fn odd_documents_are_refused_with_a_hint_and_without_harm() {
         "receive_buffer = 99999999999999999999",
         "[log]\nmessages_per_second = 99999999999999999999",
         "[peers.bob.address]",
+        "'inbox.max_size' = '1GiB'",
+        "[peers.bob]\n'NAME.address' = '1.2.3.4'",
+        "'peers.NAME' = {}",
+        "[inbox.inbox]\nmax_size = '1GiB'",
         "\u{1b}[31m = 1",
         "\"\\u001b[31m\" = 1",
         "\"\" = 1",

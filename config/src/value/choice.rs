@@ -3,12 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{ValueError, deserialize_from_text, quoted};
+use super::{Text, ValueError, quoted};
 
 /// Defines an enum whose variants are written as words, in any case.
 macro_rules! choice {
     (
-        $(#[$meta:meta])* $name:ident, $what:literal, $expecting:literal,
+        $(#[$meta:meta])* $name:ident, $what:literal,
         { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }
     ) => {
         $(#[$meta])*
@@ -47,13 +47,15 @@ macro_rules! choice {
             }
         }
 
-        deserialize_from_text!($name, $expecting);
+        impl Text for $name {
+            const EXPECTED: &str = concat!("a ", $what, " as text");
+        }
     };
 }
 
 choice! {
     /// Tells how much is logged; each level includes those before it.
-    LogLevel, "log level", "a log level as text",
+    LogLevel, "log level",
     {
         /// What keeps the daemon from its work.
         Error = "error",
@@ -70,7 +72,7 @@ choice! {
 
 choice! {
     /// Tells how log lines are written.
-    LogFormat, "log format", "a log format as text",
+    LogFormat, "log format",
     {
         /// For people.
         Text = "text",

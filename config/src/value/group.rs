@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::{ValueError, deserialize_from_text, quoted};
+use super::{Text, ValueError, quoted};
 
 /// Names a multicast group, and the interface to join it on unless it is joined on every one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +72,9 @@ impl fmt::Display for Group {
     }
 }
 
-deserialize_from_text!(Group, "a group as text");
+impl Text for Group {
+    const EXPECTED: &str = "a group as text";
+}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 use super::address::{Written, parse_port};
-use super::{ValueError, deserialize_from_text, quoted};
+use super::{Text, ValueError, quoted};
 use crate::DEFAULT_METRICS_PORT;
 
 /// Says where metrics are served: a loopback address and a port, where port 0 asks the system for one; empty is nowhere.
@@ -60,7 +60,9 @@ impl fmt::Display for MetricsAddress {
     }
 }
 
-deserialize_from_text!(MetricsAddress, "an address as text");
+impl Text for MetricsAddress {
+    const EXPECTED: &str = "an address as text";
+}
 
 #[cfg(test)]
 mod tests {

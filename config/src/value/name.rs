@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-use super::{ValueError, deserialize_from_text, quoted};
+use super::{ValueError, quoted};
 
 /// Names a peer: 1 to 64 visible characters that cannot be taken for an address, a flag or a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,8 +84,6 @@ impl Borrow<str> for PeerName {
         &self.0
     }
 }
-
-deserialize_from_text!(PeerName, "a peer's name");
 
 #[cfg(test)]
 mod tests {

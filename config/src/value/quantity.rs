@@ -1,4 +1,4 @@
-//! Amounts: bytes, spans of time, counts.
+//! Amounts: bytes and spans of time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use jiff::{Span, SpanRelativeTo};
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-use super::{ValueError, deserialize_from_text, quoted};
+use super::{Text, ValueError, quoted};
 
 /// Counts bytes; written `8MiB`, `4GiB` or as a plain number.
 ///
@@ -66,32 +65,11 @@ impl fmt::Display for Size {
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(SizeVisitor)
-    }
-}
+impl Text for Size {
+    const EXPECTED: &str = "a size in bytes";
 
-struct SizeVisitor;
-
-impl Visitor<'_> for SizeVisitor {
-    type Value = Size;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a size in bytes")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
-        text.parse().map_err(ValueError::into_serde)
-    }
-
-    fn visit_i64<E: Error>(self, bytes: i64) -> Result<Size, E> {
-        let bytes = u64::try_from(bytes).map_err(|_| E::invalid_value(Unexpected::Signed(bytes), &self))?;
-        self.visit_u64(bytes)
-    }
-
-    fn visit_u64<E: Error>(self, bytes: u64) -> Result<Size, E> {
-        Size::checked(bytes, &bytes.to_string()).map_err(ValueError::into_serde)
+    fn from_integer(bytes: u64) -> Option<Result<Self, ValueError>> {
+        Some(Self::checked(bytes, &bytes.to_string()))
     }
 }
 
@@ -150,31 +128,8 @@ impl fmt::Display for MaxAge {
     }
 }
 
-deserialize_from_text!(MaxAge, "a span of time as text");
-
-/// Counts things in a configuration file; its errors speak of numbers, not of Rust's types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WholeNumber(pub(crate) u32);
-
-impl<'de> Deserialize<'de> for WholeNumber {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_i64(WholeNumberVisitor)
-    }
-}
-
-struct WholeNumberVisitor;
-
-impl Visitor<'_> for WholeNumberVisitor {
-    type Value = WholeNumber;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a whole number from 0 to {}", u32::MAX)
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<WholeNumber, E> {
-        let checked = u32::try_from(number);
-        checked.map(WholeNumber).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
-    }
+impl Text for MaxAge {
+    const EXPECTED: &str = "a span of time as text";
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-use super::{ValueError, quoted};
+use super::{Text, ValueError, quoted};
 
 /// Names a group of users, as `/etc/group` or a directory service does; a number is a gid.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,32 +83,11 @@ impl fmt::Display for UserGroup {
     }
 }
 
-impl<'de> Deserialize<'de> for UserGroup {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UserGroupVisitor)
-    }
-}
+impl Text for UserGroup {
+    const EXPECTED: &str = "the name of a group";
 
-struct UserGroupVisitor;
-
-impl Visitor<'_> for UserGroupVisitor {
-    type Value = UserGroup;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the name of a group")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<UserGroup, E> {
-        text.parse().map_err(ValueError::into_serde)
-    }
-
-    fn visit_i64<E: Error>(self, gid: i64) -> Result<UserGroup, E> {
-        let gid = u64::try_from(gid).map_err(|_| E::invalid_value(Unexpected::Signed(gid), &self))?;
-        self.visit_u64(gid)
-    }
-
-    fn visit_u64<E: Error>(self, gid: u64) -> Result<UserGroup, E> {
-        UserGroup::of_number(gid).map_err(ValueError::into_serde)
+    fn from_integer(gid: u64) -> Option<Result<Self, ValueError>> {
+        Some(Self::of_number(gid))
     }
 }
 

@@ -1,201 +1,410 @@
-//! The client: one connection to the daemon, requests one after the other, and the entries of a subscription.
+//! The client: one connection to the daemon, with any number of requests in flight and the entries of a subscription.
+//!
+//! The daemon answers the requests of a connection strictly in their order. While the client waits for an answer, it also
+//! writes what the kernel did not take before: otherwise a client that only writes and a daemon that only answers would
+//! block each other as soon as the buffers between them are full.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::timeout;
 
-use crate::MAX_LINE_BYTES;
 use crate::call::{Call, ENTRY_NOTIFICATION};
 use crate::entry::Entry;
-use crate::line::{LineError, LineReader, to_line};
-use crate::pipeline::Pipeline;
-use crate::rpc::{ErrorObject, Reply, Request, Version};
-
-/// How long the daemon may take for an answer. Its own waits end after 10 seconds at most: beyond this it hangs.
-pub const ANSWER_TIMEOUT_SECONDS: u64 = 30;
-
-/// Why a call brought no result.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// Nobody listens there.
-    #[error("no daemon answers at {}", .path.display())]
-    NoDaemon {
-        /// The socket that was tried.
-        path: PathBuf,
-        /// Why connecting failed.
-        source: io::Error,
-    },
-    /// The socket may not be opened by this user.
-    #[error("not permitted to open {}", .path.display())]
-    NotPermitted {
-        /// The socket that was tried.
-        path: PathBuf,
-        /// Why connecting failed.
-        source: io::Error,
-    },
-    /// The daemon answered with an error.
-    #[error(transparent)]
-    Refused(#[from] ErrorObject),
-    /// The connection ended in the middle.
-    #[error("the daemon closed the connection")]
-    Closed,
-    /// No answer came.
-    #[error("the daemon did not answer within {ANSWER_TIMEOUT_SECONDS} s")]
-    Silent,
-    /// The request does not fit into a line.
-    #[error("the request is {bytes} bytes long, more than the {MAX_LINE_BYTES} that a line may have")]
-    TooLong {
-        /// The length of the line.
-        bytes: usize,
-    },
-    /// What came back is not this protocol.
-    #[error("the answer is not of this protocol: {what}")]
-    Protocol {
-        /// What is wrong with it.
-        what: String,
-    },
-    /// Reading or writing failed.
-    #[error("the connection to the daemon failed")]
-    Io(#[from] io::Error),
-}
-
-impl From<LineError> for ClientError {
-    fn from(error: LineError) -> Self {
-        match error {
-            LineError::TooLong => Self::Protocol { what: error.to_string() },
-            LineError::Io(error) => Self::Io(error),
-        }
-    }
-}
+use crate::error::{ANSWER_TIMEOUT_SECONDS, ClientError};
+use crate::limits::MAX_LINE_BYTES;
+use crate::line::{LineReader, to_line};
+use crate::rpc::{ErrorObject, Request, Version, present};
+use crate::socket::{self, Connection, ReadHalf, WriteHalf};
 
 /// One connection to the daemon.
+///
+/// Dropping a future of any method loses nothing that the daemon wrote: the next call reads on.
 #[derive(Debug)]
 pub struct Client {
-    reader: LineReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
-    last_id: u64,
-    /// Entries of the subscription that came while an answer was awaited.
+    reader: LineReader<ReadHalf>,
+    writer: WriteHalf,
+    /// Requests; the kernel has taken the first `written` bytes.
+    outgoing: Vec<u8>,
+    written: usize,
+    /// Whether writing has failed. The daemon closes the connection, and may have written why before.
+    broken: bool,
+    last_asked: u64,
+    last_answered: u64,
+    /// Entries of the subscription that came before an answer.
     entries: VecDeque<Entry>,
+}
+
+/// A line of the daemon, as [`crate::rpc::Reply`] but with the result parsed straight into its type.
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "T: Deserialize<'de>"))]
+struct Reply<'a, T> {
+    #[serde(default, deserialize_with = "present")]
+    id: Option<Value>,
+    #[serde(default = "none")]
+    result: Option<T>,
+    #[serde(default)]
+    error: Option<ErrorObject>,
+    #[serde(default, borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    params: Option<&'a RawValue>,
+}
+
+fn none<T>() -> Option<T> {
+    None
+}
+
+/// What a line of the daemon means to this connection.
+enum Incoming<T> {
+    /// The answer to the oldest request without one.
+    Answer(Result<T, ErrorObject>),
+    /// The next entry of the subscription.
+    Entry(Box<Entry>),
+    /// A notification of a newer daemon.
+    Unknown,
 }
 
 impl Client {
     /// Connects to the socket at `path`.
     ///
     /// # Errors
-    /// [`ClientError::NoDaemon`] and [`ClientError::NotPermitted`] by what the system says.
+    /// [`ClientError::NotPermitted`], [`ClientError::Busy`] and otherwise [`ClientError::NoDaemon`].
     pub async fn connect(path: &Path) -> Result<Self, ClientError> {
-        let stream = UnixStream::connect(path).await.map_err(|source| {
+        let connection = socket::connect(path).await.map_err(|source| {
             let path = path.to_owned();
             match source.kind() {
                 io::ErrorKind::PermissionDenied => ClientError::NotPermitted { path, source },
+                io::ErrorKind::ResourceBusy => ClientError::Busy { path, source },
                 _ => ClientError::NoDaemon { path, source },
             }
         })?;
-        let (reader, writer) = stream.into_split();
-        Ok(Self { reader: LineReader::new(reader), writer, last_id: 0, entries: VecDeque::new() })
+        Ok(Self::over(connection))
+    }
+
+    fn over(connection: Connection) -> Self {
+        let (reader, writer) = connection.into_split();
+        Self {
+            reader: LineReader::new(reader),
+            writer,
+            outgoing: Vec::new(),
+            written: 0,
+            broken: false,
+            last_asked: 0,
+            last_answered: 0,
+            entries: VecDeque::new(),
+        }
     }
 
     /// Calls a method and waits for its result, [`ANSWER_TIMEOUT_SECONDS`] at most.
+    ///
+    /// Discards the answers to earlier requests that are still in flight, such as a call that timed out.
     pub async fn call<C: Call>(&mut self, params: &C) -> Result<C::Answer, ClientError> {
-        let result = self.call_raw(C::METHOD, params).await?;
-        serde_json::from_value(result).map_err(protocol)
+        self.ask(params)?;
+        while self.in_flight() > 1 {
+            match self.answer::<IgnoredAny>().await {
+                Ok(_) | Err(ClientError::Refused(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.answer().await
     }
 
-    /// Calls a method by name and returns the result as it came.
-    pub async fn call_raw(&mut self, method: &str, params: &impl Serialize) -> Result<Value, ClientError> {
-        let answer = timeout(Duration::from_secs(ANSWER_TIMEOUT_SECONDS), self.exchange(method, params));
+    /// Sends a request without waiting. What the kernel does not take now is written while an answer is awaited.
+    ///
+    /// # Errors
+    /// [`ClientError::TooLong`]. A failure of the connection is returned by [`Self::answer`].
+    pub fn ask<C: Call>(&mut self, params: &C) -> Result<(), ClientError> {
+        let line = request_line(self.last_asked + 1, params)?;
+        self.last_asked += 1;
+        if self.written > self.backlog_bytes() {
+            self.outgoing.drain(..std::mem::take(&mut self.written));
+        }
+        self.outgoing.extend_from_slice(&line);
+        let taken = self.writer.try_write(&self.outgoing[self.written..]);
+        self.note_written(taken);
+        Ok(())
+    }
+
+    /// Waits for the answer to the oldest request without one, [`ANSWER_TIMEOUT_SECONDS`] at most.
+    ///
+    /// `T` is the `Answer` of the request's [`Call`], or any type that reads the same JSON.
+    pub async fn answer<T: DeserializeOwned>(&mut self) -> Result<T, ClientError> {
+        let answer = timeout(Duration::from_secs(ANSWER_TIMEOUT_SECONDS), self.read_answer());
         answer.await.map_err(|_| ClientError::Silent)?
     }
 
-    /// Turns the connection into one with many requests in flight; it must have no subscription.
-    pub fn into_pipeline(self) -> Pipeline {
-        Pipeline::new(self.reader, self.writer, self.last_id)
+    /// Returns how many requests have no answer yet.
+    pub fn in_flight(&self) -> u64 {
+        self.last_asked - self.last_answered
+    }
+
+    /// Returns how many bytes of requests the kernel has not taken yet. They are held in memory without a limit.
+    pub fn backlog_bytes(&self) -> usize {
+        self.outgoing.len() - self.written
     }
 
     /// Waits for the next entry of the subscription; none once the daemon has closed the connection.
-    ///
-    /// Dropping the waiting future loses nothing: what was read stays in the buffer.
     pub async fn next_entry(&mut self) -> Result<Option<Entry>, ClientError> {
         if let Some(entry) = self.entries.pop_front() {
             return Ok(Some(entry));
         }
         loop {
-            match self.read().await {
-                Ok(reply) => {
-                    if let Some(entry) = entry_of(reply)? {
-                        return Ok(Some(entry));
-                    }
-                }
+            match self.read::<IgnoredAny>().await {
+                Ok(Incoming::Entry(entry)) => return Ok(Some(*entry)),
+                Ok(Incoming::Answer(_) | Incoming::Unknown) => {}
                 Err(ClientError::Closed) => return Ok(None),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    async fn exchange(&mut self, method: &str, params: &impl Serialize) -> Result<Value, ClientError> {
-        self.last_id += 1;
-        let id = Value::from(self.last_id);
-        let line = request_line(self.last_id, method, params)?;
-        // A daemon that refuses the connection says why and closes: its words count for more than the failed write.
-        let written = self.writer.write_all(&line).await;
+    async fn read_answer<T: DeserializeOwned>(&mut self) -> Result<T, ClientError> {
         loop {
-            let reply = match (self.read().await, &written) {
-                (Err(ClientError::Closed | ClientError::Io(_)), Err(_)) => return Err(ClientError::Closed),
-                (reply, _) => reply?,
-            };
-            match reply {
-                Reply { error: Some(error), id: of, .. }
-                    if of.as_ref() == Some(&id) || of == Some(Value::Null) =>
-                {
-                    return Err(error.into());
-                }
-                Reply { result: Some(result), id: Some(of), .. } if of == id => return Ok(result),
-                other => self.entries.extend(entry_of(other)?),
+            match self.read().await? {
+                Incoming::Answer(answer) => return answer.map_err(ClientError::from),
+                Incoming::Entry(entry) => self.entries.push_back(*entry),
+                Incoming::Unknown => {}
             }
         }
     }
 
-    async fn read(&mut self) -> Result<Reply, ClientError> {
-        let line = self.reader.next().await?.ok_or(ClientError::Closed)?;
-        serde_json::from_slice(line).map_err(protocol)
+    /// Reads the next line, and writes meanwhile.
+    async fn read<T: DeserializeOwned>(&mut self) -> Result<Incoming<T>, ClientError> {
+        loop {
+            let Self { reader, writer, outgoing, written, .. } = self;
+            let taken = tokio::select! {
+                line = reader.next() => {
+                    let line = match line.map_err(ClientError::from) {
+                        Ok(Some(line)) => line,
+                        Ok(None) => return Err(ClientError::Closed),
+                        Err(ClientError::Io(_)) if self.broken => return Err(ClientError::Closed),
+                        Err(error) => return Err(error),
+                    };
+                    let incoming = incoming(serde_json::from_slice(line)?, self.last_answered + 1)?;
+                    if matches!(incoming, Incoming::Answer(_)) && self.last_answered < self.last_asked {
+                        self.last_answered += 1;
+                    }
+                    return Ok(incoming);
+                }
+                taken = writer.write(&outgoing[*written..]), if *written < outgoing.len() => taken,
+            };
+            self.note_written(taken);
+        }
+    }
+
+    fn note_written(&mut self, taken: io::Result<usize>) {
+        match taken {
+            Ok(bytes) => self.written += bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => {
+                self.broken = true;
+                self.written = self.outgoing.len();
+            }
+        }
+        if self.written == self.outgoing.len() {
+            self.outgoing.clear();
+            self.written = 0;
+        }
     }
 }
 
-/// Renders a request as a line.
-pub(crate) fn request_line(id: u64, method: &str, params: &impl Serialize) -> Result<Vec<u8>, ClientError> {
-    let params = serde_json::to_value(params).map_err(protocol)?;
+fn request_line<C: Call>(id: u64, params: &C) -> Result<Vec<u8>, ClientError> {
     let request = Request {
         jsonrpc: Version::V2,
         id: Some(Value::from(id)),
-        method: method.to_owned(),
-        params: Some(params),
+        method: C::METHOD.to_owned(),
+        params: Some(serde_json::to_value(params)?),
     };
-    let line = to_line(&request).map_err(protocol)?;
+    let line = to_line(&request)?;
     if line.len() > MAX_LINE_BYTES {
         return Err(ClientError::TooLong { bytes: line.len() });
     }
     Ok(line)
 }
 
-fn entry_of(reply: Reply) -> Result<Option<Entry>, ClientError> {
-    match (reply.method.as_deref(), reply.params) {
-        (Some(ENTRY_NOTIFICATION), Some(params)) => {
-            serde_json::from_value(params).map(Some).map_err(protocol)
+/// Classifies a reply, given the id of the oldest request without an answer.
+///
+/// An error whose id is null is about the connection: it counts as that request's answer.
+fn incoming<T>(reply: Reply<'_, T>, expected: u64) -> Result<Incoming<T>, ClientError> {
+    let is_expected = |id: &Option<Value>| id.as_ref().and_then(Value::as_u64) == Some(expected);
+    Ok(match reply {
+        Reply { error: Some(error), id, .. } if is_expected(&id) || id == Some(Value::Null) => {
+            Incoming::Answer(Err(error))
         }
-        // Notifications of a newer daemon are passed over.
-        _ => Ok(None),
-    }
+        Reply { result: Some(result), id, .. } if is_expected(&id) => Incoming::Answer(Ok(result)),
+        Reply { id: Some(id), .. } => {
+            let what = format!("it has the id {id} instead of {expected}");
+            return Err(ClientError::Protocol { what });
+        }
+        Reply { method: Some(method), params: Some(params), .. } if method == ENTRY_NOTIFICATION => {
+            Incoming::Entry(serde_json::from_str(params.get())?)
+        }
+        Reply { .. } => Incoming::Unknown,
+    })
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
-pub(crate) fn protocol(error: serde_json::Error) -> ClientError {
-    ClientError::Protocol { what: error.to_string() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use crate::call::{AckParams, SendParams, VersionParams};
+    use tokio::io::{AsyncBufReadExt, BufReader};
+
+    /// Returns a client, and the daemon's end of its connection.
+    fn connected() -> (Client, Connection) {
+        let (ours, theirs) = Connection::pair().unwrap();
+        (Client::over(ours), theirs)
+    }
+
+    fn run(test: impl Future<Output = ()>) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+    }
+
+    /// Answers as the daemon does: reads the next request only after the client has taken the answer.
+    async fn answer_all(stream: Connection, mut answer: impl FnMut(u64) -> String) {
+        let (reader, mut writer) = stream.into_split();
+        let mut lines = BufReader::new(reader).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let request: Value = serde_json::from_str(&line).unwrap();
+            writer.write_all(answer(request["id"].as_u64().unwrap()).as_bytes()).await.unwrap();
+        }
+    }
+
+    fn result(id: u64, result: &str) -> String {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{result}}}\n")
+    }
+
+    #[test]
+    fn large_requests_and_answers_do_not_deadlock() {
+        run(async {
+            let (mut client, theirs) = connected();
+            let large = format!("\"{}\"", "x".repeat(300_000));
+            let daemon = tokio::spawn(answer_all(theirs, move |id| result(id, &large)));
+            let text = Some("x".repeat(300_000));
+            for _ in 0..20 {
+                client.ask(&SendParams { text: text.clone(), ..SendParams::default() }).unwrap();
+            }
+            assert!(client.backlog_bytes() > 5_000_000);
+            for left in (0..20).rev() {
+                let answer: String = client.answer().await.unwrap();
+                assert_eq!((answer.len(), client.in_flight()), (300_000, left));
+            }
+            assert_eq!(client.backlog_bytes(), 0);
+            drop(client);
+            daemon.await.unwrap();
+        });
+    }
+
+    #[test]
+    fn answers_are_in_order_and_errors_belong_to_one_request() {
+        run(async {
+            let (mut client, theirs) = connected();
+            let error = serde_json::to_string(&ErrorObject::new(ErrorKind::SendFailed, "no route")).unwrap();
+            tokio::spawn(answer_all(theirs, move |id| match id {
+                2 => format!("{{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{error}}}\n"),
+                // Preceded by a notification that this version does not know.
+                3 => {
+                    format!("{{\"jsonrpc\":\"2.0\",\"method\":\"news\",\"params\":{{}}}}\n{}", result(3, "3"))
+                }
+                id => result(id, &id.to_string()),
+            }));
+            (0..4).for_each(|_| client.ask(&VersionParams {}).unwrap());
+            assert_eq!(client.answer::<u64>().await.unwrap(), 1);
+            let refused = client.answer::<u64>().await.unwrap_err();
+            assert!(
+                matches!(refused, ClientError::Refused(error) if error.data.kind == ErrorKind::SendFailed)
+            );
+            assert_eq!(client.answer::<u64>().await.unwrap(), 3);
+            assert_eq!(client.answer::<u64>().await.unwrap(), 4);
+            assert_eq!(client.in_flight(), 0);
+        });
+    }
+
+    #[test]
+    fn a_cancelled_wait_loses_nothing() {
+        run(async {
+            let (mut client, mut theirs) = connected();
+            client.ask(&VersionParams {}).unwrap();
+            for half in result(1, "\"whole\"").as_bytes().chunks(10) {
+                assert!(timeout(Duration::from_millis(1), client.answer::<String>()).await.is_err());
+                theirs.write_all(half).await.unwrap();
+            }
+            assert_eq!(client.answer::<String>().await.unwrap(), "whole");
+        });
+    }
+
+    #[test]
+    fn an_answer_with_another_id_is_an_error() {
+        run(async {
+            let (mut client, mut theirs) = connected();
+            client.ask(&VersionParams {}).unwrap();
+            theirs.write_all(result(7, "1").as_bytes()).await.unwrap();
+            let error = client.answer::<IgnoredAny>().await.unwrap_err();
+            assert!(matches!(error, ClientError::Protocol { .. }), "{error:?}");
+        });
+    }
+
+    #[test]
+    fn an_error_before_closing_outweighs_the_failed_write() {
+        run(async {
+            let (mut client, mut theirs) = connected();
+            let error = serde_json::to_string(&ErrorObject::new(ErrorKind::Busy, "too many")).unwrap();
+            let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{error}}}\n");
+            theirs.write_all(line.as_bytes()).await.unwrap();
+            drop(theirs);
+            client.ask(&VersionParams {}).unwrap();
+            client.ask(&VersionParams {}).unwrap();
+            let refused = client.answer::<IgnoredAny>().await.unwrap_err();
+            assert!(matches!(refused, ClientError::Refused(error) if error.data.kind == ErrorKind::Busy));
+            let closed = client.answer::<IgnoredAny>().await.unwrap_err();
+            assert!(matches!(closed, ClientError::Closed), "{closed:?}");
+        });
+    }
+
+    fn entry(id: u64) -> String {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"method\":\"entry\",\"params\":{{\"type\":\"gap\",\"id\":{id},\
+             \"at\":\"2026-11-22T06:03:06Z\",\"lost\":1,\"reason\":\"queue_full\"}}}}\n"
+        )
+    }
+
+    #[test]
+    fn entries_before_an_answer_are_queued() {
+        run(async {
+            let (mut client, mut theirs) = connected();
+            client.ask(&VersionParams {}).unwrap();
+            let lines = [entry(7), entry(8), result(1, "1"), entry(9)].concat();
+            theirs.write_all(lines.as_bytes()).await.unwrap();
+            assert_eq!(client.answer::<u64>().await.unwrap(), 1);
+            for id in 7..10 {
+                assert_eq!(client.next_entry().await.unwrap().unwrap().id(), id);
+            }
+            theirs.shutdown().await.unwrap();
+            assert!(client.next_entry().await.unwrap().is_none());
+        });
+    }
+
+    #[test]
+    fn a_call_discards_the_answers_to_abandoned_calls() {
+        run(async {
+            let (mut client, mut theirs) = connected();
+            for _ in 0..2 {
+                let abandoned = timeout(Duration::from_millis(1), client.call(&VersionParams {}));
+                assert!(abandoned.await.is_err());
+            }
+            let answer = [result(1, "{}"), result(2, "{}"), result(3, "{\"read\":5,\"unread\":0}")].concat();
+            theirs.write_all(answer.as_bytes()).await.unwrap();
+            assert_eq!(client.call(&AckParams { consumer: None, id: 5 }).await.unwrap().read, 5);
+            assert_eq!(client.in_flight(), 0);
+        });
+    }
 }

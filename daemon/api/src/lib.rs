@@ -1,49 +1,40 @@
-//! The control protocol of udpchat: what travels over the local socket between `udpchatd` and everybody who
-//! sends and reads through it.
+//! The control protocol of udpchat: what `udpchatd` and its clients exchange over the local socket.
 //!
-//! JSON-RPC 2.0, one object a line, UTF-8. `PROTOCOL.md` beside this crate is the protocol's text; its examples
-//! are run as a test. This crate holds the types ([`entry`], [`call`], [`rpc`]), the framing ([`mod@line`]), a
-//! [`client`] and its [`pipeline`], the status as [`metrics`], and the one function that makes received text safe to show
-//! ([`safe`]). It opens no UDP socket and knows no file but the socket it is given.
+//! JSON-RPC 2.0, one object a line, UTF-8. `PROTOCOL.md` beside this crate is the text of the protocol; its examples are
+//! run as a test.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`call`] | the methods, with their parameters and results |
+//! | [`entry`], [`raw`] | entries of the log: parsed, and as the JSON that the daemon wrote |
+//! | [`rpc`] | the envelope of JSON-RPC and its errors |
+//! | [`mod@line`], [`safe`] | lines with a limit, and JSON that is safe to show on a terminal |
+//! | [`socket`] | the local socket: listening, accepting, connecting |
+//! | [`client`] | the client, and [`error`] why a call fails |
+//! | [`metrics`] | a status in the formats of Prometheus and OpenMetrics |
+//! | [`limits`] | the numbers that both sides share |
+//!
+//! Belongs here: what both programs must agree on. Does not belong here: a UDP socket, a file other than the control
+//! socket, configuration, output for people. `udpchat-daemon` and `udpchat-ctl` depend on this crate; it depends on no
+//! other crate of the project.
 
 pub mod call;
 pub mod client;
 pub mod entry;
+pub mod error;
+pub mod limits;
 pub mod line;
 pub mod metrics;
-pub mod pipeline;
 pub mod raw;
 pub mod rpc;
 pub mod safe;
+pub mod socket;
 
-pub use client::{Client, ClientError};
+pub use client::Client;
 pub use entry::{Direction, EncodingBy, Entry, Gap, Message, Raw};
+pub use error::ClientError;
 pub use jiff::Timestamp;
+pub use limits::{DEFAULT_CONSUMER, DEFAULT_SPLIT_BYTES, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES, PROTOCOL};
 pub use metrics::MetricsFormat;
-pub use pipeline::Pipeline;
 pub use raw::{EntryLines, RawInboxAnswer};
 pub use rpc::{ErrorKind, ErrorObject};
-
-/// The number of the control protocol.
-///
-/// Raised when an existing method, parameter or field changes its meaning or goes away; not raised when
-/// something is added. 1: the first.
-pub const PROTOCOL: u32 = 1;
-
-/// The longest line either side may write, in bytes, line end included.
-///
-/// One entry always fits: 65,507 bytes take at most 393,042 as JSON text (six for each), 87,344 in base64, and
-/// less than 1,024 for the rest.
-pub const MAX_LINE_BYTES: usize = 512 * 1024;
-
-/// The longest payload of a datagram that is sent, in bytes: what IPv4 can carry (65,535 less 20 and 8).
-pub const MAX_DATAGRAM_BYTES: usize = 65_507;
-
-/// Of `split`, the size of a datagram in bytes where none is given.
-///
-/// It passes every path without being fragmented (IPv6 guarantees 1,280 bytes, headers included), and peers
-/// built on `recvfrom(1024)` read it whole.
-pub const DEFAULT_SPLIT_BYTES: usize = 1024;
-
-/// The consumer whose read mark a bare `udpchatctl inbox` moves.
-pub const DEFAULT_CONSUMER: &str = "default";

@@ -5,7 +5,7 @@ use std::io;
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
-use crate::MAX_LINE_BYTES;
+use crate::limits::MAX_LINE_BYTES;
 use crate::safe::SafeJson;
 
 /// The buffer of a reader that is kept between lines, in bytes; longer lines give their memory back.

@@ -51,18 +51,6 @@ pub(crate) fn unpack(bytes: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// Writes an address the one way it is shown, compared and stored: IPv4 seen through a dual-stack socket is
-/// IPv4, and the flow label is left out.
-pub(crate) fn normal(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(_) => address,
-        SocketAddr::V6(v6) => match v6.ip().to_ipv4_mapped() {
-            Some(v4) => SocketAddr::new(IpAddr::V4(v4), v6.port()),
-            None => SocketAddrV6::new(*v6.ip(), v6.port(), 0, v6.scope_id()).into(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,10 +62,5 @@ mod tests {
             assert_eq!(unpack(pack(address).as_slice()), Some(address), "{text}");
         }
         assert_eq!(unpack(b"12345"), None);
-    }
-
-    #[test]
-    fn a_mapped_address_is_the_ipv4_address() {
-        assert_eq!(normal("[::ffff:1.2.3.4]:5".parse().unwrap()), "1.2.3.4:5".parse().unwrap());
     }
 }

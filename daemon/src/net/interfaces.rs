@@ -1,82 +1,112 @@
-//! The network interfaces of this host as reception sees them: which can take part in a group, and which addresses
-//! are our own.
+//! The network interfaces of this host: which can join a multicast group, and which addresses are local.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
+use parking_lot::RwLock;
 
-/// An interface.
+/// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interface {
     pub(crate) name: String,
-    /// Its number. One that is removed and made anew gets another.
+    /// Its number. An interface that is removed and created again gets another one.
     pub(crate) index: u32,
     pub(crate) is_up: bool,
-    pub(crate) does_multicast: bool,
+    pub(crate) supports_multicast: bool,
     pub(crate) has_ipv4: bool,
     pub(crate) has_ipv6: bool,
 }
 
-/// All interfaces of one moment, and our own addresses.
+/// All interfaces at one moment, and the local addresses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interfaces {
     pub(crate) list: Vec<Interface>,
-    pub(crate) own: Own,
+    pub(crate) local: LocalAddresses,
 }
 
-/// Which addresses are ours.
+/// The number of removed interfaces that are listed; with more, any interface may have been removed.
+const MAX_REMOVED: usize = 256;
+
+/// What has changed in the interfaces of this host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// The numbers of removed interfaces. Their memberships are gone, even where a new interface has the same number.
+    pub(crate) removed: BTreeSet<u32>,
+    /// Whether the kernel could not report everything, so that any interface may have been removed.
+    pub(crate) is_unclear: bool,
+}
+
+impl Changes {
+    /// Adds later changes.
+    pub(crate) fn add(&mut self, later: Self) {
+        self.is_unclear |= later.is_unclear;
+        for index in later.removed {
+            self.remove(index);
+        }
+    }
+
+    pub(super) fn remove(&mut self, index: u32) {
+        self.removed.insert(index);
+        self.is_unclear |= self.removed.len() > MAX_REMOVED;
+        if self.is_unclear {
+            self.removed.clear();
+        }
+    }
+}
+
+/// The addresses of this host.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct LocalAddresses {
     addresses: BTreeSet<IpAddr>,
-    /// The broadcast addresses of our networks.
+    /// The broadcast addresses of the networks that this host is in.
     broadcasts: BTreeSet<Ipv4Addr>,
 }
 
-/// Our own addresses, replaceable while the daemon runs.
+/// The addresses of this host, which change while the daemon runs.
 #[derive(Debug, Default)]
-pub(crate) struct OwnAddresses(RwLock<Arc<Own>>);
+pub(crate) struct CurrentAddresses(RwLock<Arc<LocalAddresses>>);
 
-impl OwnAddresses {
-    /// Returns the addresses of now.
-    pub(crate) fn now(&self) -> Arc<Own> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+impl CurrentAddresses {
+    /// Returns the current addresses.
+    pub(crate) fn get(&self) -> Arc<LocalAddresses> {
+        Arc::clone(&self.0.read())
     }
 
-    /// Takes over what has changed.
-    pub(crate) fn set(&self, own: Own) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own);
+    /// Replaces the addresses.
+    pub(crate) fn set(&self, addresses: LocalAddresses) {
+        *self.0.write() = Arc::new(addresses);
     }
 }
 
-impl Own {
-    /// Tells whether an address is one of ours.
-    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+impl LocalAddresses {
+    /// Returns whether an address belongs to this host.
+    pub(crate) fn contains(&self, ip: IpAddr) -> bool {
         self.addresses.contains(&ip)
     }
 
-    /// Tells whether what is sent to an address is for many: a group, or everybody on a network of ours.
-    pub(crate) fn is_for_many(&self, ip: IpAddr) -> bool {
+    /// Returns whether an address is a multicast group or a broadcast address.
+    pub(crate) fn is_multicast_or_broadcast(&self, ip: IpAddr) -> bool {
         let is_broadcast = |ip: Ipv4Addr| ip.is_broadcast() || self.broadcasts.contains(&ip);
         ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if is_broadcast(ip))
     }
 }
 
 impl Interfaces {
-    /// Asks the system.
-    pub(crate) fn now() -> io::Result<Self> {
+    /// Asks the system for its interfaces (getifaddrs(3)).
+    pub(crate) fn list() -> io::Result<Self> {
         let mut found: BTreeMap<String, Interface> = BTreeMap::new();
-        let mut own = Own::default();
+        let mut local = LocalAddresses::default();
         for entry in getifaddrs()? {
-            own.add(&entry);
-            // An IPv4 address may have a label of its own behind a colon.
+            local.add(&entry);
+            // An IPv4 address may have a label behind a colon.
             let name = entry.interface_name.split(':').next().unwrap_or_default();
             if !found.contains_key(name) {
-                // One that has gone meanwhile is none.
+                // The interface may have been removed meanwhile.
                 let Ok(index) = if_nametoindex(name) else { continue };
                 found.insert(
                     name.to_owned(),
@@ -87,45 +117,45 @@ impl Interfaces {
                 interface.add(&entry);
             }
         }
-        Ok(Self { list: found.into_values().collect(), own })
+        Ok(Self { list: found.into_values().collect(), local })
     }
 }
 
-impl Own {
+impl LocalAddresses {
     fn add(&mut self, entry: &InterfaceAddress) {
-        let Some(own) = entry.address.as_ref().and_then(ip) else { return };
-        self.addresses.insert(own);
+        let Some(address) = entry.address.as_ref().and_then(ip) else { return };
+        self.addresses.insert(address);
         let v4 = |address: Option<&SockaddrStorage>| match address.and_then(ip) {
             Some(IpAddr::V4(ip)) => Some(ip),
             _ => None,
         };
-        if let IpAddr::V4(own) = own {
-            let told = v4(entry.broadcast.as_ref());
-            self.broadcasts.extend(broadcasts(own, v4(entry.netmask.as_ref()), told));
+        if let IpAddr::V4(address) = address {
+            let configured = v4(entry.broadcast.as_ref());
+            self.broadcasts.extend(broadcasts(address, v4(entry.netmask.as_ref()), configured));
         }
     }
 }
 
-/// Lists the broadcast addresses of a network: the one that the system tells, and the last one of the network, to which
-/// the kernel listens in any case. Where nobody has set one, systems tell the address itself.
+/// Returns the broadcast addresses of a network: the configured one, and the last address of the network, which the kernel
+/// accepts in any case. Where none is configured, the system reports the interface's address, which is left out.
 fn broadcasts(
-    own: Ipv4Addr,
+    address: Ipv4Addr,
     mask: Option<Ipv4Addr>,
-    told: Option<Ipv4Addr>,
+    configured: Option<Ipv4Addr>,
 ) -> impl Iterator<Item = Ipv4Addr> {
-    /// A network of two addresses, or of one, has none for everybody.
+    /// Networks of one or two addresses have no broadcast address.
     const LONGEST_PREFIX: u32 = 30;
     let last = mask
         .map(Ipv4Addr::to_bits)
         .filter(|mask| mask.leading_ones() <= LONGEST_PREFIX)
-        .map(|mask| Ipv4Addr::from_bits(own.to_bits() | !mask));
-    told.into_iter().chain(last).filter(move |broadcast| *broadcast != own)
+        .map(|mask| Ipv4Addr::from_bits(address.to_bits() | !mask));
+    configured.into_iter().chain(last).filter(move |broadcast| *broadcast != address)
 }
 
 impl Interface {
     fn add(&mut self, entry: &InterfaceAddress) {
         self.is_up |= entry.flags.contains(InterfaceFlags::IFF_UP);
-        self.does_multicast |= entry.flags.contains(InterfaceFlags::IFF_MULTICAST);
+        self.supports_multicast |= entry.flags.contains(InterfaceFlags::IFF_MULTICAST);
         match entry.address.as_ref().and_then(ip) {
             Some(IpAddr::V4(_)) => self.has_ipv4 = true,
             Some(IpAddr::V6(_)) => self.has_ipv6 = true,
@@ -141,24 +171,33 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     address.as_sockaddr_in6().map(|v6| IpAddr::from(v6.ip()))
 }
 
+/// Finds an interface by its name, or else by its number.
+pub(crate) fn find<'a>(name: &str, interfaces: &'a [Interface]) -> Option<&'a Interface> {
+    let by_name = interfaces.iter().find(|interface| interface.name == name);
+    by_name.or_else(|| {
+        let index: u32 = name.parse().ok()?;
+        interfaces.iter().find(|interface| interface.index == index)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn loopback_is_found_with_its_address() {
-        let found = Interfaces::now().unwrap();
+        let found = Interfaces::list().unwrap();
         let localhost = IpAddr::from(Ipv4Addr::LOCALHOST);
-        assert!(found.own.has(localhost) && !found.own.is_for_many(localhost));
+        assert!(found.local.contains(localhost) && !found.local.is_multicast_or_broadcast(localhost));
         let loopback = found.list.iter().find(|interface| interface.has_ipv4 && interface.index == 1);
         assert!(loopback.is_some_and(|interface| interface.is_up), "{found:?}");
     }
 
     #[test]
-    fn the_broadcast_address_of_a_network_is_known_also_where_nobody_has_set_one() {
-        let list = |own: &str, mask: &str, told: &str| -> Vec<_> {
-            let told = Some(told.parse().unwrap());
-            let found = broadcasts(own.parse().unwrap(), Some(mask.parse().unwrap()), told);
+    fn the_last_address_of_a_network_is_a_broadcast() {
+        let list = |address: &str, mask: &str, configured: &str| -> Vec<_> {
+            let configured = Some(configured.parse().unwrap());
+            let found = broadcasts(address.parse().unwrap(), Some(mask.parse().unwrap()), configured);
             found.map(|ip| ip.to_string()).collect()
         };
         assert_eq!(list("10.1.0.1", "255.255.255.0", "10.1.0.1"), ["10.1.0.255"]);
@@ -171,9 +210,12 @@ mod tests {
     }
 
     #[test]
-    fn groups_and_broadcasts_are_for_many() {
-        let own = Own { broadcasts: ["192.168.7.255".parse().unwrap()].into(), ..Own::default() };
-        for (ip, is_for_many) in [
+    fn groups_and_broadcasts_are_recognised() {
+        let local = LocalAddresses {
+            broadcasts: ["192.168.7.255".parse().unwrap()].into(),
+            ..LocalAddresses::default()
+        };
+        for (ip, expected) in [
             ("239.1.2.3", true),
             ("ff02::1", true),
             ("255.255.255.255", true),
@@ -182,7 +224,7 @@ mod tests {
             ("127.0.0.1", false),
             ("fe80::1", false),
         ] {
-            assert_eq!(own.is_for_many(ip.parse().unwrap()), is_for_many, "{ip}");
+            assert_eq!(local.is_multicast_or_broadcast(ip.parse().unwrap()), expected, "{ip}");
         }
     }
 }

@@ -1,187 +1,181 @@
-//! Multicast groups: which of them are joined on which interfaces, kept as the configuration and the interfaces of
-//! the moment want it.
+//! Multicast groups: keeps the configured groups joined while interfaces come and go.
 //!
-//! One step compares what is wanted with what is joined, and makes the difference. It is taken at the start, at a
-//! reload, and whenever the kernel tells that interfaces or addresses have changed ([`Links`]).
+//! [`Groups::update`] compares the wanted memberships with those that exist, and joins and leaves the difference. It runs at
+//! the start, at a reload, and whenever the kernel reports that interfaces or addresses have changed
+//! ([`InterfaceMonitor`]).
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tracing::info;
-use udpchat_api::call::GroupStatus;
 use udpchat_config::{Group, Settings};
 
-use super::interfaces::{Interface, Interfaces, OwnAddresses};
-use super::netlink::{Changes, Links};
+use super::interfaces::{Changes, CurrentAddresses, Interface, Interfaces, find};
+use super::platform::{InterfaceMonitor, join, leave};
 use super::socket::Listener;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::queue::reason;
-use crate::receive::{join, leave};
 
-/// How long changes may gather after each step: while a machine starts, or a container, many come together.
-const GATHER: Duration = Duration::from_millis(100);
+/// How long changes are collected after each update: many come together while a machine or a container starts.
+const COALESCE: Duration = Duration::from_millis(100);
 
-/// The groups.
+/// The configured groups and their memberships.
 #[derive(Debug)]
 pub(crate) struct Groups {
     listeners: Vec<Arc<Listener>>,
-    own: Arc<OwnAddresses>,
+    addresses: Arc<CurrentAddresses>,
     health: Arc<Health>,
-    /// Held for the length of a step, which may wait for the kernel.
+    /// Locked during an update, which may wait for the kernel.
     state: Mutex<State>,
-    /// What the last step came to. Held for a moment only.
-    outcome: Mutex<Arc<[Outcome]>>,
+    /// Where each group is joined since the last update. Locked for a moment only.
+    joined: Mutex<Arc<[JoinedGroup]>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     configured: Vec<Group>,
     joined: BTreeSet<Membership>,
-    /// What has changed since the last step that could be taken.
+    /// What has changed since the last update that succeeded.
     changes: Changes,
-    /// Why the kernel does not tell of changes, if so.
-    unwatched: Option<String>,
+    /// Why changes are not reported, if they are not.
+    unmonitored: Option<String>,
 }
 
 /// A group joined through one socket on one interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Membership {
-    /// Which of the listeners.
+    /// The index of the listener.
     listener: usize,
     group: IpAddr,
     /// The number of the interface.
     interface: u32,
 }
 
-/// Where a group is joined.
+/// A configured group and the interfaces on which it is joined.
 #[derive(Clone, Debug)]
-struct Outcome {
-    group: Group,
+pub(crate) struct JoinedGroup {
+    pub(crate) group: Group,
     /// Name and number of each interface.
-    on: Vec<(String, u32)>,
+    pub(crate) interfaces: Vec<(String, u32)>,
 }
 
 impl Groups {
-    /// Makes the groups of a configuration; none is joined yet.
+    /// Creates the groups of a configuration; none is joined yet.
     pub(crate) fn new(
         settings: &Settings,
         listeners: &[Arc<Listener>],
-        own: Arc<OwnAddresses>,
+        addresses: Arc<CurrentAddresses>,
         health: Arc<Health>,
     ) -> Self {
         let state = State { configured: settings.groups.to_vec(), ..State::default() };
         Self {
             listeners: listeners.to_vec(),
-            own,
+            addresses,
             health,
             state: Mutex::new(state),
-            outcome: Mutex::new(Arc::new([])),
+            joined: Mutex::new(Arc::new([])),
         }
     }
 
-    /// Takes over a new configuration: leaves and joins. May wait for the kernel.
+    /// Applies a new configuration: leaves and joins. May wait for the kernel.
     pub(crate) fn configure(&self, settings: &Settings) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         for number in settings.groups.len()..state.configured.len() {
-            self.health.clear(Place::Group(number));
+            self.health.clear(Component::Group(number));
         }
         state.configured = settings.groups.to_vec();
-        self.step(&mut state);
+        self.apply(&mut state);
     }
 
-    /// Follows what the kernel tells, as long as the daemon runs.
-    pub(crate) fn keep(&self, mut links: Links) {
+    /// Updates the memberships at each change, as long as the daemon runs.
+    pub(crate) fn follow(&self, mut monitor: InterfaceMonitor) {
         loop {
-            match links.wait() {
-                Ok(changes) => self.follow(changes),
-                Err(error) => return self.cannot_watch(&error),
+            match monitor.wait() {
+                Ok(changes) => self.update(changes),
+                Err(error) => return self.cannot_monitor(&error),
             }
-            thread::sleep(GATHER);
+            thread::sleep(COALESCE);
         }
     }
 
-    /// Notes that the kernel does not tell of changes.
-    pub(crate) fn cannot_watch(&self, error: &io::Error) {
+    /// Reports that changes of interfaces are not known.
+    pub(crate) fn cannot_monitor(&self, error: &io::Error) {
         let problem = format!(
-            "changes of network interfaces cannot be watched ({}): groups are joined at start and at a reload only",
+            "changes of network interfaces cannot be monitored ({}): groups are joined only at the start and at a reload",
             reason(error)
         );
-        let mut state = self.lock();
-        state.unwatched = Some(problem);
-        self.report_links(&state, None);
+        let mut state = self.state.lock();
+        state.unmonitored = Some(problem);
+        self.report_interfaces(&state, None);
     }
 
-    /// Reports what is wrong with interfaces in general, which matters only where there are groups.
-    fn report_links(&self, state: &State, unlisted: Option<String>) {
-        match unlisted.or_else(|| state.unwatched.clone()).filter(|_| !state.configured.is_empty()) {
-            Some(problem) => self.health.report(Place::Links, problem),
-            None => self.health.clear(Place::Links),
+    /// Reports a problem with all interfaces, which matters only where groups are configured.
+    fn report_interfaces(&self, state: &State, unlisted: Option<String>) {
+        match unlisted.or_else(|| state.unmonitored.clone()).filter(|_| !state.configured.is_empty()) {
+            Some(problem) => self.health.report(Component::Interfaces, problem),
+            None => self.health.clear(Component::Interfaces),
         }
     }
 
-    /// Brings what is joined in line with what is wanted, after changes. May wait for the kernel.
-    pub(crate) fn follow(&self, changes: Changes) {
-        let mut state = self.lock();
+    /// Joins and leaves what the changes require. May wait for the kernel.
+    pub(crate) fn update(&self, changes: Changes) {
+        let mut state = self.state.lock();
         state.changes.add(changes);
-        self.step(&mut state);
+        self.apply(&mut state);
     }
 
-    /// Tells each configured group and the interfaces on which it is joined.
-    pub(crate) fn status(&self) -> Vec<GroupStatus> {
-        let row = |outcome: &Outcome| GroupStatus {
-            group: outcome.group.to_string(),
-            interfaces: outcome.on.iter().map(|(name, _)| name.clone()).collect(),
-        };
-        self.outcome().iter().map(row).collect()
+    /// Returns each configured group with the interfaces on which it is joined.
+    pub(crate) fn joined(&self) -> Arc<[JoinedGroup]> {
+        Arc::clone(&self.joined.lock())
     }
 
-    /// Returns the number of the interface that the configuration names for a group, where it is joined there.
+    /// Returns the number of the interface that the configuration names for a group, if the group is joined there.
     pub(crate) fn interface_of(&self, group: IpAddr) -> Option<u32> {
-        let is_meant =
-            |outcome: &&Outcome| outcome.group.ip() == group && outcome.group.interface().is_some();
-        self.outcome().iter().find(is_meant).and_then(|outcome| Some(outcome.on.first()?.1))
+        let is_named = |row: &&JoinedGroup| row.group.ip() == group && row.group.interface().is_some();
+        self.joined().iter().find(is_named).and_then(|row| Some(row.interfaces.first()?.1))
     }
 
-    fn step(&self, state: &mut State) {
-        let interfaces = match Interfaces::now() {
+    fn apply(&self, state: &mut State) {
+        let interfaces = match Interfaces::list() {
             Ok(interfaces) => interfaces,
             Err(error) => {
                 let problem = format!(
-                    "network interfaces cannot be listed ({}): groups stay as they are",
+                    "network interfaces cannot be listed ({}): memberships stay as they are",
                     reason(&error)
                 );
-                return self.report_links(state, Some(problem));
+                return self.report_interfaces(state, Some(problem));
             }
         };
-        self.report_links(state, None);
-        self.own.set(interfaces.own.clone());
+        self.report_interfaces(state, None);
+        self.addresses.set(interfaces.local.clone());
         let changes = std::mem::take(&mut state.changes);
         self.forget(state, &changes);
         let plans: Vec<_> = state.configured.iter().map(|group| plan(group, &interfaces.list)).collect();
         let wanted = plans.iter().flat_map(|plan| self.memberships(plan)).collect();
         self.leave_all_but(state, &wanted);
-        let mut outcomes = Vec::with_capacity(plans.len());
+        let mut rows = Vec::with_capacity(plans.len());
         for (number, plan) in plans.into_iter().enumerate() {
-            let (on, problem) = self.join_all(&mut state.joined, &plan);
+            let (interfaces, problem) = self.join_all(&mut state.joined, &plan);
             let group = state.configured[number].clone();
             match problem.or(plan.problem) {
                 Some(problem) => {
                     let text = format!("group {group} is not joined {problem}");
-                    self.health.report(Place::Group(number), text);
+                    self.health.report(Component::Group(number), text);
                 }
-                None => self.health.clear(Place::Group(number)),
+                None => self.health.clear(Component::Group(number)),
             }
-            outcomes.push(Outcome { group, on });
+            rows.push(JoinedGroup { group, interfaces });
         }
-        // After the problems: who sees a group joined sees none of its old ones.
-        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = outcomes.into();
+        // After the problems: a client that sees a group joined must not see its old problem.
+        *self.joined.lock() = rows.into();
     }
 
-    /// Leaves what the kernel has forgotten with its interface, so that it can be joined again.
+    /// Leaves memberships that the kernel dropped with their interface, so that they can be joined again.
     fn forget(&self, state: &mut State, changes: &Changes) {
         let is_gone =
             |membership: &Membership| changes.is_unclear || changes.removed.contains(&membership.interface);
@@ -192,38 +186,38 @@ impl Groups {
         state.joined.retain(|membership| wanted.contains(membership) || !self.leave(membership));
     }
 
-    /// Leaves; it counts as left in any case.
+    /// Leaves a group; it counts as left even if that fails.
     fn leave(&self, membership: &Membership) -> bool {
         let Membership { listener, group, interface } = *membership;
-        if let Err(error) = leave(&self.listeners[listener], group, interface) {
-            info!("leaving group {group} on interface {interface}: {}", reason(&error));
+        if let Err(error) = leave(&self.listeners[listener].socket, group, interface) {
+            info!("cannot leave group {group} on interface {interface}: {}", reason(&error));
         }
         true
     }
 
-    /// Lists the memberships that a plan comes to: on each of its interfaces, through each socket that takes the group.
+    /// Returns the memberships of a plan: on each of its interfaces, through each socket that can join the group.
     fn memberships(&self, plan: &Plan) -> Vec<Membership> {
         let group = plan.group;
-        let takes = |number: &usize| self.listeners[*number].takes_group(group);
+        let takes = |number: &usize| self.listeners[*number].can_join(group);
         let takers: Vec<_> = (0..self.listeners.len()).filter(takes).collect();
         let on =
             |interface: u32| takers.iter().map(move |&listener| Membership { listener, group, interface });
         plan.on.iter().flat_map(|interface| on(interface.index)).collect()
     }
 
-    /// Joins what of a plan is not joined yet; returns where it is joined, and what stands in the way of the rest.
+    /// Joins the memberships of a plan that do not exist yet; returns where the group is joined, and a problem if any.
     fn join_all(
         &self,
         joined: &mut BTreeSet<Membership>,
         plan: &Plan,
     ) -> (Vec<(String, u32)>, Option<String>) {
         let (mut on, mut problem) = (Vec::new(), None);
-        if !self.listeners.iter().any(|listener| listener.takes_group(plan.group)) {
+        if !self.listeners.iter().any(|listener| listener.can_join(plan.group)) {
             let (family, any) =
                 if plan.group.is_ipv4() { ("IPv4", "[::] or 0.0.0.0") } else { ("IPv6", "[::]") };
             return (
                 on,
-                Some(format!("at all: no address in `listen` takes groups of {family}, as {any} does")),
+                Some(format!("anywhere: no address in `listen` receives {family} groups, as {any} does")),
             );
         }
         let memberships = self.memberships(plan);
@@ -243,11 +237,11 @@ impl Groups {
         }
         let Membership { listener, group, interface } = *membership;
         let listener = &self.listeners[listener];
-        let done = match join(listener, group, interface) {
-            // A membership that the socket still has from an interface that is gone: the new one was not joined.
+        let done = match join(&listener.socket, group, interface) {
+            // The socket still has a membership of a removed interface with the same number.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                leave(listener, group, interface)?;
-                join(listener, group, interface)
+                leave(&listener.socket, group, interface)?;
+                join(&listener.socket, group, interface)
             }
             done => done,
         };
@@ -255,38 +249,30 @@ impl Groups {
             joined.insert(*membership);
         })
     }
-
-    fn outcome(&self) -> Arc<[Outcome]> {
-        Arc::clone(&self.outcome.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// Says why joining on an interface failed, as the rest of a sentence.
+/// Describes why joining on an interface failed, to follow "group G is not joined".
 fn not_joined(interface: &Interface, error: &io::Error) -> String {
     let hint = match error.raw_os_error() {
         // The kernel's answer to too many memberships of one socket.
         Some(nix::libc::ENOBUFS) => {
-            "; `sysctl net.ipv4.igmp_max_memberships` limits how many a socket may have, and a reload tries again"
+            "; `sysctl net.ipv4.igmp_max_memberships` limits the memberships of a socket; after raising it, reload"
         }
         _ => "",
     };
     format!("on {}: {}{hint}", interface.name, reason(error))
 }
 
-/// Where a group is to be joined.
+/// Where a group should be joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Plan {
     group: IpAddr,
     on: Vec<Interface>,
-    /// Why it is joined nowhere, as the rest of a sentence.
+    /// Why no interface can join it, to follow "group G is not joined".
     problem: Option<String>,
 }
 
-/// Chooses the interfaces for a group: the one that it names, or all that are able to.
+/// Chooses the interfaces for a group: the one that it names, or all that can join it.
 fn plan(group: &Group, interfaces: &[Interface]) -> Plan {
     let obstacle = |interface: &Interface| obstacle(interface, group.ip());
     let (on, problem) = match group.interface() {
@@ -294,12 +280,13 @@ fn plan(group: &Group, interfaces: &[Interface]) -> Plan {
             let able = |interface: &&Interface| obstacle(interface).is_none();
             let on: Vec<_> = interfaces.iter().filter(able).cloned().collect();
             let family = family(group.ip());
-            let none = format!("at all: no interface is up, does multicast and has an address of {family}");
+            let none =
+                format!("anywhere: no interface is up, supports multicast and has an {family} address");
             let problem = on.is_empty().then_some(none);
             (on, problem)
         }
         Some(name) => match find(name, interfaces) {
-            None => (Vec::new(), Some(format!("on {name}: there is no such interface now"))),
+            None => (Vec::new(), Some(format!("on {name}: there is no such interface"))),
             Some(interface) => match obstacle(interface) {
                 None => (vec![interface.clone()], None),
                 Some(obstacle) => (Vec::new(), Some(format!("on {name}: {obstacle}"))),
@@ -309,25 +296,16 @@ fn plan(group: &Group, interfaces: &[Interface]) -> Plan {
     Plan { group: group.ip(), on, problem }
 }
 
-/// Finds an interface by its name, or else by its number.
-pub(crate) fn find<'a>(name: &str, interfaces: &'a [Interface]) -> Option<&'a Interface> {
-    let by_name = interfaces.iter().find(|interface| interface.name == name);
-    by_name.or_else(|| {
-        let index: u32 = name.parse().ok()?;
-        interfaces.iter().find(|interface| interface.index == index)
-    })
-}
-
-/// Says what keeps an interface from taking part in a group. One without an address of the family would be joined by the
-/// kernel, but it could not answer, and the ports of a bridge, which are many, would be joined too.
+/// Describes why an interface cannot join a group. The kernel would also join on an interface without an address of the
+/// family, but such an interface could not answer, and the ports of bridges would use up the 20 memberships of a socket.
 fn obstacle(interface: &Interface, group: IpAddr) -> Option<String> {
     let has_address = if group.is_ipv4() { interface.has_ipv4 } else { interface.has_ipv6 };
     if !interface.is_up {
         Some("it is down".to_owned())
-    } else if !interface.does_multicast {
-        Some("it does no multicast".to_owned())
+    } else if !interface.supports_multicast {
+        Some("it does not support multicast".to_owned())
     } else if !has_address {
-        Some(format!("it has no address of {}", family(group)))
+        Some(format!("it has no {} address", family(group)))
     } else {
         None
     }
@@ -346,22 +324,22 @@ mod tests {
             name: name.to_owned(),
             index,
             is_up: true,
-            does_multicast: true,
+            supports_multicast: true,
             has_ipv4: true,
             has_ipv6: true,
         }
     }
 
-    /// Returns where a group would be joined, and why nowhere.
+    /// Returns the interfaces that a plan chooses, and its problem.
     fn planned(group: &str, interfaces: &[Interface]) -> (Vec<u32>, Option<String>) {
         let plan = plan(&group.parse().unwrap(), interfaces);
         (plan.on.iter().map(|interface| interface.index).collect(), plan.problem)
     }
 
     #[test]
-    fn a_group_is_for_every_interface_that_is_able_to() {
+    fn a_group_uses_every_interface_that_can_join() {
         let interfaces = [
-            Interface { does_multicast: false, ..able("lo", 1) },
+            Interface { supports_multicast: false, ..able("lo", 1) },
             able("eth0", 2),
             Interface { has_ipv6: false, ..able("eth1", 3) },
             Interface { is_up: false, ..able("eth2", 4) },
@@ -371,20 +349,23 @@ mod tests {
         assert_eq!(planned("ff02::1", &interfaces), (vec![2, 5], None));
         let (on, problem) = planned("239.1.2.3", &interfaces[..1]);
         assert!(on.is_empty());
-        assert!(problem.unwrap().contains("no interface is up, does multicast and has an address of IPv4"));
+        assert!(problem.unwrap().contains("no interface is up, supports multicast and has an IPv4 address"));
     }
 
     #[test]
-    fn a_named_interface_is_the_only_one_and_what_is_wrong_with_it_is_said() {
+    fn only_a_named_interface_joins_and_its_problem_is_reported() {
         let interfaces = [able("eth0", 2), able("3", 7), able("eth1", 3)];
         assert_eq!(planned("239.1.2.3%eth1", &interfaces), (vec![3], None));
         assert_eq!(planned("ff02::1%2", &interfaces), (vec![2], None), "by its number");
         assert_eq!(planned("ff02::1%3", &interfaces), (vec![7], None), "a name counts before a number");
         for (broken, what) in [
             (Interface { is_up: false, ..able("eth9", 9) }, "on eth9: it is down"),
-            (Interface { does_multicast: false, ..able("eth9", 9) }, "on eth9: it does no multicast"),
-            (Interface { has_ipv4: false, ..able("eth9", 9) }, "on eth9: it has no address of IPv4"),
-            (able("eth0", 2), "on eth9: there is no such interface now"),
+            (
+                Interface { supports_multicast: false, ..able("eth9", 9) },
+                "on eth9: it does not support multicast",
+            ),
+            (Interface { has_ipv4: false, ..able("eth9", 9) }, "on eth9: it has no IPv4 address"),
+            (able("eth0", 2), "on eth9: there is no such interface"),
         ] {
             assert_eq!(planned("239.1.2.3%eth9", &[broken]), (vec![], Some(what.to_owned())));
         }

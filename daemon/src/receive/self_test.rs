@@ -1,116 +1,117 @@
-//! Datagrams of the self-test: sent to ourselves, recognised by the reception thread, and in no book and no log.
+//! Datagrams of the self-test: the daemon sends them to itself, and reception recognises them and neither counts nor stores
+//! them.
 //!
-//! They are looked for only while some are under way, so that nobody else can make the daemon overlook a message, and
-//! a daemon that tests nothing pays one load of an atomic for a batch.
+//! Reception compares datagrams only while a test is pending. So no stranger can make the daemon ignore a message, and a
+//! daemon without a pending test pays one atomic load for a batch. A late datagram is still recognised for a minute, so that
+//! it does not become a message.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-/// How many may be under way at once, late ones included.
-const MAX_UNDER_WAY: usize = 256;
+/// The largest number of pending tests, late ones included.
+const MAX_PENDING: usize = 256;
 
-/// How long one may be under way until it counts as gone for good.
+/// How long a test stays pending until its datagram counts as lost.
 const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// The random bytes that nobody else can know.
+/// The length of the random part of a payload, in bytes.
 const NONCE_BYTES: usize = 16;
 
-/// What became of a probe that arrived.
+/// How the access list judges the datagram that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// Its sender may send.
+    /// Its source is allowed.
     Allowed,
-    /// The access list forbids its sender.
+    /// Its source is denied.
     Denied,
 }
 
-/// The probes that are under way.
+/// The pending self-tests.
 #[derive(Debug, Default)]
-pub(crate) struct Probes {
+pub(crate) struct SelfTests {
     any: AtomicBool,
-    list: Mutex<Vec<Probe>>,
+    list: Mutex<Vec<PendingTest>>,
 }
 
 #[derive(Debug)]
-struct Probe {
+struct PendingTest {
     payload: Vec<u8>,
     from: SocketAddr,
     sent: Instant,
     arrived: Option<oneshot::Sender<Arrival>>,
 }
 
-/// No further probe may be sent now.
+/// Too many self-tests are pending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many are under way")]
+#[error("too many self-tests are pending")]
 pub(crate) struct TooMany;
 
-impl Probes {
-    /// Expects a payload from an address, from now on; tells when it arrives. To be called before it is sent.
+impl SelfTests {
+    /// Expects a payload from an address; the receiver gets its arrival. Must be called before the datagram is sent.
     pub(crate) fn expect(
         &self,
         payload: Vec<u8>,
         from: SocketAddr,
     ) -> Result<oneshot::Receiver<Arrival>, TooMany> {
         let mut list = self.lock();
-        list.retain(|probe| probe.sent.elapsed() < MAX_DELAY);
-        if list.len() >= MAX_UNDER_WAY {
+        list.retain(|test| test.sent.elapsed() < MAX_DELAY);
+        if list.len() >= MAX_PENDING {
             return Err(TooMany);
         }
         let (arrived, arrival) = oneshot::channel();
-        list.push(Probe { payload, from, sent: Instant::now(), arrived: Some(arrived) });
+        list.push(PendingTest { payload, from, sent: Instant::now(), arrived: Some(arrived) });
         self.any.store(true, Ordering::Relaxed);
         Ok(arrival)
     }
 
-    /// Looks for a batch's probes; none where none is under way.
-    pub(super) fn watch(&self) -> Option<Watch<'_>> {
-        self.any.load(Ordering::Relaxed).then(|| Watch { any: &self.any, list: self.lock() })
+    /// Returns what recognises the datagrams of a batch; none where no test is pending.
+    pub(super) fn matcher(&self) -> Option<Matcher<'_>> {
+        self.any.load(Ordering::Relaxed).then(|| Matcher { any: &self.any, list: self.lock() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Probe>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<PendingTest>> {
+        self.list.lock()
     }
 }
 
-/// Recognises probes, for the length of a batch.
-pub(super) struct Watch<'a> {
+/// Recognises the datagrams of pending tests, during one batch.
+pub(super) struct Matcher<'a> {
     any: &'a AtomicBool,
-    list: MutexGuard<'a, Vec<Probe>>,
+    list: MutexGuard<'a, Vec<PendingTest>>,
 }
 
-impl Watch<'_> {
-    /// Tells whether a datagram is a probe, and if it is, those who wait for it whether its sender is allowed.
-    pub(super) fn recognises(&mut self, payload: &[u8], from: SocketAddr, is_allowed: bool) -> bool {
-        let is_it = |probe: &Probe| probe.payload == payload && probe.from == from;
+impl Matcher<'_> {
+    /// Returns whether a datagram belongs to a pending test; if so, the test gets to know whether its source is allowed.
+    pub(super) fn accept(&mut self, payload: &[u8], from: SocketAddr, is_allowed: bool) -> bool {
+        let is_it = |test: &PendingTest| test.payload == payload && test.from == from;
         let Some(at) = self.list.iter().position(is_it) else { return false };
-        let probe = self.list.swap_remove(at);
+        let test = self.list.swap_remove(at);
         let arrival = if is_allowed { Arrival::Allowed } else { Arrival::Denied };
-        if let Some(arrived) = probe.arrived {
-            // It may have come too late for anybody to wait.
-            let _told = arrived.send(arrival);
+        if let Some(arrived) = test.arrived {
+            // The test may have timed out.
+            let _delivered = arrived.send(arrival);
         }
         true
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for Matcher<'_> {
     fn drop(&mut self) {
-        self.list.retain(|probe| probe.sent.elapsed() < MAX_DELAY);
+        self.list.retain(|test| test.sent.elapsed() < MAX_DELAY);
         if self.list.is_empty() {
             self.any.store(false, Ordering::Relaxed);
         }
     }
 }
 
-/// Makes a payload that nobody else can know.
-pub(crate) fn payload() -> io::Result<Vec<u8>> {
+/// Returns a payload that no other program can guess.
+pub(crate) fn payload() -> Result<Vec<u8>, getrandom::Error> {
     let mut nonce = [0; NONCE_BYTES];
-    io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut nonce)?;
+    getrandom::fill(&mut nonce)?;
     Ok(format!("udpchat self-test {:032x}\n", u128::from_ne_bytes(nonce)).into_bytes())
 }
 
@@ -123,33 +124,33 @@ mod tests {
     }
 
     #[test]
-    fn only_a_probe_that_is_under_way_is_recognised_and_only_once() {
-        let probes = Probes::default();
-        assert!(probes.watch().is_none());
-        let mut arrival = probes.expect(b"nonce".to_vec(), from()).unwrap();
+    fn a_pending_test_is_recognised_once() {
+        let tests = SelfTests::default();
+        assert!(tests.matcher().is_none());
+        let mut arrival = tests.expect(b"nonce".to_vec(), from()).unwrap();
         {
-            let mut watch = probes.watch().unwrap();
-            assert!(!watch.recognises(b"other", from(), true));
-            assert!(!watch.recognises(b"nonce", "127.0.0.1:10".parse().unwrap(), true));
-            assert!(watch.recognises(b"nonce", from(), false));
-            assert!(!watch.recognises(b"nonce", from(), true));
+            let mut matcher = tests.matcher().unwrap();
+            assert!(!matcher.accept(b"other", from(), true));
+            assert!(!matcher.accept(b"nonce", "127.0.0.1:10".parse().unwrap(), true));
+            assert!(matcher.accept(b"nonce", from(), false));
+            assert!(!matcher.accept(b"nonce", from(), true));
         }
         assert_eq!(arrival.try_recv(), Ok(Arrival::Denied));
-        assert!(probes.watch().is_none(), "nothing is looked for any more");
+        assert!(tests.matcher().is_none(), "no test is pending");
     }
 
     #[test]
-    fn one_that_comes_too_late_is_recognised_all_the_same() {
-        let probes = Probes::default();
-        drop(probes.expect(b"late".to_vec(), from()).unwrap());
-        assert!(probes.watch().unwrap().recognises(b"late", from(), true));
+    fn a_late_datagram_is_still_recognised() {
+        let tests = SelfTests::default();
+        drop(tests.expect(b"late".to_vec(), from()).unwrap());
+        assert!(tests.matcher().unwrap().accept(b"late", from(), true));
     }
 
     #[test]
-    fn there_are_never_too_many() {
-        let probes = Probes::default();
-        let waiting: Vec<_> = (0..MAX_UNDER_WAY).map(|_| probes.expect(payload().unwrap(), from())).collect();
+    fn pending_tests_are_limited() {
+        let tests = SelfTests::default();
+        let waiting: Vec<_> = (0..MAX_PENDING).map(|_| tests.expect(payload().unwrap(), from())).collect();
         assert!(waiting.iter().all(Result::is_ok));
-        assert_eq!(probes.expect(payload().unwrap(), from()).err(), Some(TooMany));
+        assert_eq!(tests.expect(payload().unwrap(), from()).err(), Some(TooMany));
     }
 }

@@ -17,7 +17,8 @@ use udpchat_api::{ErrorKind, ErrorObject};
 use crate::clock;
 use crate::inbox::queue::{NotSent, SentItem, reason};
 use crate::inbox::{Body, RECORD_WAIT, SentDetail, Stored};
-use crate::receive::{self, Way};
+use crate::net::platform;
+use crate::net::route::Route;
 use crate::state::Daemon;
 use target::Target;
 
@@ -161,8 +162,8 @@ async fn transmit(
 /// source (a broadcast, or an address that this machine no longer has), the system chooses.
 fn hand_over(target: &Target, payload: &[u8]) -> io::Result<Option<IpAddr>> {
     let send = |source| {
-        let way = Way { source, interface: target.interface };
-        receive::send(&target.listener, payload, target.peer, way).map(|()| source)
+        let (listener, route) = (&target.listener, Route { source, interface: target.interface });
+        platform::send(&listener.socket, listener.local, payload, target.peer, route).map(|()| source)
     };
     match send(target.source) {
         Err(error) if target.source.is_some() && is_bad_source(&error) => send(None),

@@ -11,9 +11,8 @@ use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{DEFAULT_PORT, PeerAddress};
 
 use crate::inbox::Body;
-use crate::inbox::address::normal;
-use crate::net::interfaces::Interfaces;
-use crate::net::multicast;
+use crate::net::address::normalized;
+use crate::net::interfaces::{self, Interfaces};
 use crate::net::socket::Listener;
 use crate::state::Daemon;
 
@@ -35,7 +34,7 @@ impl Target {
     pub(super) fn local(&self, source: Option<IpAddr>) -> Option<SocketAddr> {
         let bound = self.listener.local;
         let ip = source.or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
-        Some(normal(SocketAddr::new(ip, bound.port())))
+        Some(normalized(SocketAddr::new(ip, bound.port())))
     }
 }
 
@@ -70,12 +69,12 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
         Body::Gap(_) => return Err(missing("is a gap, nobody to reply to")),
     };
     let same_port = |listener: &&Arc<Listener>| {
-        listener.reaches(peer) && local.is_some_and(|local| local.port() == listener.local.port())
+        listener.can_send_to(peer) && local.is_some_and(|local| local.port() == listener.local.port())
     };
     let listener = daemon.listeners.iter().find(same_port).cloned().or_else(|| listener_for(daemon, peer));
     // What was sent to a group or to everybody is answered from an address of ours that the route chooses.
-    let own = daemon.own.now();
-    let is_ours = |ip: &IpAddr| !own.is_for_many(*ip) && !ip.is_unspecified();
+    let local_addresses = daemon.addresses.get();
+    let is_ours = |ip: &IpAddr| !local_addresses.is_multicast_or_broadcast(*ip) && !ip.is_unspecified();
     let source = local.map(|local| local.ip()).filter(is_ours);
     let listener = listener.ok_or_else(|| no_socket(&[peer]))?;
     Ok(Target { peer, listener, source, interface: 0 })
@@ -83,7 +82,7 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
 
 /// Chooses the socket for a peer: one of its family, and loopback only for loopback.
 fn listener_for(daemon: &Daemon, peer: SocketAddr) -> Option<Arc<Listener>> {
-    let able = || daemon.listeners.iter().filter(|listener| listener.reaches(peer));
+    let able = || daemon.listeners.iter().filter(|listener| listener.can_send_to(peer));
     let fits = |listener: &&Arc<Listener>| {
         let ip = listener.local.ip();
         ip.is_unspecified() || ip.is_loopback() == peer.ip().is_loopback()
@@ -146,8 +145,8 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
 
 /// Finds the interface named behind an address.
 fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObject> {
-    let interfaces = Interfaces::now().map(|found| found.list).unwrap_or_default();
-    let Some(interface) = multicast::find(name, &interfaces).map(|interface| interface.index) else {
+    let interfaces = Interfaces::list().map(|found| found.list).unwrap_or_default();
+    let Some(interface) = interfaces::find(name, &interfaces).map(|interface| interface.index) else {
         let text = format!("this machine has no interface `{name}`");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint("`ip link` lists them"));
     };
@@ -172,7 +171,7 @@ async fn look_up(daemon: &Daemon, host: &str, port: u16) -> io::Result<Vec<Socke
     let found = tokio::task::spawn_blocking(move || {
         // Given back only when the system is done with it, even if nobody waits any more.
         let _place = place;
-        Ok((host.as_str(), port).to_socket_addrs()?.map(normal).collect())
+        Ok((host.as_str(), port).to_socket_addrs()?.map(normalized).collect())
     });
     found.await.map_err(io::Error::other)?
 }

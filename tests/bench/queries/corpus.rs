@@ -1,5 +1,5 @@
-//! The messages that are looked through: like logs, in several encodings, from thousands of peers; and among them a few
-//! that are looked for.
+//! The messages to search: like logs, in several encodings, from thousands of peers, and among them a few
+//! that the queries search for.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Instant;
@@ -7,8 +7,8 @@ use std::time::Instant;
 use encoding_rs::GBK;
 use serde_json::{Value, json};
 
-use crate::support::daemon::{Books, Daemon};
-use crate::support::flood::Flood;
+use crate::harness::daemon::{Counters, Daemon};
+use crate::harness::flood::Flood;
 
 /// Room for everything, and a large receive buffer: nothing is to be lost.
 pub(crate) const CONFIG: &str = "receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n";
@@ -16,7 +16,7 @@ pub(crate) const CONFIG: &str = "receive_buffer = \"64MiB\"\ninbox.max_size = \"
 /// How many peers send, beside the rare one.
 pub(crate) const PEERS: u64 = 4000;
 
-/// What stands in one message only.
+/// Texts that are in one message only.
 pub(crate) const RARE_ASCII: &str = "overtemperature-shutdown";
 pub(crate) const RARE_UTF8: &str = "琥珀";
 pub(crate) const RARE_GBK: &str = "鸳鸯";
@@ -27,7 +27,7 @@ const RARE_PEER: &str = "127.200.1.1";
 /// Datagrams a second: what a busy machine keeps up with.
 const RATE: u64 = 100_000;
 
-/// What is known of the messages.
+/// Known facts about the messages.
 pub(crate) struct Corpus {
     /// The address of the rare peer.
     pub(crate) rare_peer: SocketAddr,
@@ -45,16 +45,16 @@ impl Corpus {
         let mut filler = Filler { daemon, sent: 0, numbered: 0 };
         filler.flood(entries / 100);
         for text in ["first light", "second thoughts", "third time lucky"] {
-            filler.say(&rare, text.as_bytes());
+            filler.send_text(&rare, text.as_bytes());
         }
         filler.answer(&rare);
         filler.flood(entries / 4);
-        filler.say(&other, format!("sensor 7: {RARE_ASCII} after 3 warnings").as_bytes());
+        filler.send_text(&other, format!("sensor 7: {RARE_ASCII} after 3 warnings").as_bytes());
         filler.flood(entries / 4);
         let middle = filler.now();
-        filler.say(&other, format!("仓库里发现一块{RARE_UTF8}，等待登记").as_bytes());
+        filler.send_text(&other, format!("仓库里发现一块{RARE_UTF8}，等待登记").as_bytes());
         filler.flood(entries / 4);
-        filler.say(&other, &GBK.encode(&format!("湖边有{RARE_GBK}在等候消息，请通知管理员")).0);
+        filler.send_text(&other, &GBK.encode(&format!("湖边有{RARE_GBK}在等候消息，请通知管理员")).0);
         filler.flood((entries - filler.numbered).saturating_sub(entries / 1000));
         let near_the_end = filler.now();
         filler.flood(entries / 1000);
@@ -84,15 +84,15 @@ impl Filler<'_> {
         self.finish();
     }
 
-    fn say(&mut self, peer: &UdpSocket, payload: &[u8]) {
+    fn send_text(&mut self, peer: &UdpSocket, payload: &[u8]) {
         peer.send_to(payload, self.daemon.address()).unwrap();
         self.sent += 1;
         self.finish();
     }
 
     /// Waits until all is stored.
-    fn finish(&mut self) -> Books {
-        self.daemon.settle(self.sent)
+    fn finish(&mut self) -> Counters {
+        self.daemon.wait_until_stored(self.sent)
     }
 
     /// Sends some messages, so that there are some to be looked for.

@@ -1,4 +1,4 @@
-//! The questions: command lines that are timed, and what they answer.
+//! The queries: command lines to time, and their results.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -10,7 +10,7 @@ use encoding_rs::GBK;
 use serde_json::Value;
 
 use crate::corpus::{Corpus, RARE_ASCII, RARE_GBK, RARE_UTF8};
-use crate::support::daemon::Daemon;
+use crate::harness::daemon::Daemon;
 
 /// A command line.
 pub(crate) struct Question {
@@ -117,7 +117,7 @@ impl Question {
         Duration::from_secs_f64(self.times.iter().sum::<f64>() / 1e3)
     }
 
-    /// Tells whether it is put to the daemon, about the inbox.
+    /// Returns whether it is put to the daemon, about the inbox.
     pub(crate) fn is_to_daemon(&self) -> bool {
         !self.arguments.is_empty()
     }

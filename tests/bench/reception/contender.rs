@@ -1,4 +1,4 @@
-//! Who receives: `udpchatd`, bare loops, and programs that write what they receive to a file.
+//! The receivers to compare: `udpchatd`, bare loops, and programs that write datagrams to a file.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
@@ -7,9 +7,11 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::bare::{Bare, Manner};
-use crate::support::daemon::{Daemon, eventually, new_folder};
-use crate::support::process::{Guard, Process, mebibytes};
+use crate::harness::bare::{Bare, Manner};
+use crate::harness::daemon::Daemon;
+use crate::harness::process_stats::{ProcessStats, mebibytes};
+use crate::support::Guard;
+use crate::support::{eventually, new_folder};
 
 /// A way to receive.
 pub(crate) struct Contender {
@@ -44,7 +46,7 @@ with open(sys.argv[2], 'wb', buffering=0) as file:
 ";
 
 impl Contender {
-    /// Tells whether this machine has what it takes.
+    /// Returns whether this machine has what it takes.
     pub(crate) fn is_there(&self) -> bool {
         let Kind::Program(name, _) = self.kind else { return true };
         let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -60,7 +62,7 @@ impl Contender {
     pub(crate) fn start(&self, bytes: usize) -> Running {
         match self.kind {
             Kind::Bare(manner) => Running::Bare(Bare::start(manner)),
-            // Room for everything: what is removed for want of it is another benchmark.
+            // Room for everything: retention is another benchmark.
             Kind::Daemon => {
                 Running::Daemon(Daemon::start("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n"))
             }
@@ -85,11 +87,11 @@ impl Running {
         }
     }
 
-    pub(crate) fn process(&self) -> Process {
+    pub(crate) fn process(&self) -> ProcessStats {
         match self {
             Self::Bare(bare) => bare.process(),
             Self::Daemon(daemon) => daemon.process(),
-            Self::Writer(writer) => writer.process.process(),
+            Self::Writer(writer) => ProcessStats::of(writer.process.pid()),
         }
     }
 
@@ -97,7 +99,7 @@ impl Running {
     pub(crate) fn kept(&mut self) -> u64 {
         match self {
             Self::Bare(bare) => bare.fetched(),
-            Self::Daemon(daemon) => daemon.books().stored,
+            Self::Daemon(daemon) => daemon.counters().stored,
             Self::Writer(writer) => writer.kept(),
         }
     }
@@ -108,7 +110,7 @@ impl Running {
             Self::Bare(bare) => mebibytes(bare.granted()),
             Self::Daemon(daemon) => mebibytes(daemon.granted()),
             Self::Writer(_) => {
-                "its own affair (rsyslog is told 64m, the others have the system's default)".into()
+                "unknown (rsyslog is configured with 64m, the others use the system's default)".into()
             }
         }
     }
@@ -118,7 +120,7 @@ impl Running {
 pub(crate) struct Writer {
     process: Guard,
     files: Files,
-    /// What a datagram takes in the file.
+    /// The size of a datagram in the file.
     bytes_each: u64,
 }
 
@@ -146,7 +148,7 @@ impl Writer {
         let mut command = command(&files);
         let mut process = Guard::start(command.stdin(Stdio::null()).stderr(Stdio::null()));
         eventually("a program to listen", || {
-            assert!(process.runs(), "{command:?} ended");
+            assert!(process.try_wait().is_none(), "{command:?} ended");
             is_bound(address).then_some(())
         });
         Self { process, files, bytes_each: bytes as u64 + u64::from(with_line_ends) }
@@ -157,7 +159,7 @@ impl Writer {
     }
 }
 
-/// Tells whether anybody holds a port.
+/// Returns whether anybody holds a port.
 fn is_bound(address: SocketAddr) -> bool {
     let sockets = fs::read_to_string("/proc/net/udp").unwrap();
     sockets.contains(&format!(":{:04X} ", address.port()))

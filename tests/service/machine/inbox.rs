@@ -1,4 +1,4 @@
-//! What the file of the inbox holds, read without the daemon.
+//! Reads the file of the inbox without the daemon.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 /// An open inbox.
 pub(crate) struct Inbox(Connection);
 
-/// What became of numbers that were sent in their order.
+/// The fate of numbers that were sent in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
     /// How many are there.
@@ -50,7 +50,7 @@ impl Inbox {
         self.0.query_row("SELECT count(*) FROM entry WHERE kind = 0", [], |row| row.get(0)).unwrap()
     }
 
-    /// Compares what is there with the numbers below `sent`.
+    /// Compares the stored numbers with those below `sent`.
     pub(crate) fn account(&self, sent: u64) -> Account {
         account(&self.numbers(), sent)
     }
@@ -83,7 +83,7 @@ fn account(numbers: &[u64], sent: u64) -> Account {
 }
 
 #[test]
-fn an_account_tells_what_is_missing_and_what_is_out_of_order() {
+fn an_account_lists_missing_and_misplaced_numbers() {
     let missing = |missing: &[(u64, u64)]| Account { missing: missing.to_vec(), ..Account::default() };
     assert_eq!(account(&[0, 1, 2], 3), Account { there: 3, ..Account::default() });
     assert_eq!(account(&[2, 3, 6], 8), Account { there: 3, ..missing(&[(2, 2), (6, 2), (8, 1)]) });

@@ -4,11 +4,9 @@
 //! It has the host's files under a layer that takes every change, a network with nothing but loopback, and its own
 //! users. Nothing in it reaches the host, and nothing of it remains.
 
-mod halted;
 mod inbox;
 mod sender;
 
-pub(crate) use halted::Halted;
 pub(crate) use inbox::{Account, Inbox};
 pub(crate) use sender::Sender;
 
@@ -25,9 +23,9 @@ use nix::unistd::geteuid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Ran, Rpc, available, eventually, missing, new_folder};
+use crate::support::{Completed, Delay, Rpc, available, eventually, missing, new_folder, proc};
 
-/// What is installed in the machine.
+/// The units that are installed in the machine.
 pub(crate) const SERVICE: &str = "udpchatd.service";
 pub(crate) const SOCKET: &str = "udpchatd.socket";
 /// Where the socket unit listens, seen from the machine itself.
@@ -45,15 +43,15 @@ pub(crate) struct Machine {
     pid: u32,
 }
 
-impl Ran {
-    /// Fails the test unless the program succeeded, whatever it says beside; returns what it printed.
+impl Completed {
+    /// Fails the test unless the program succeeded, whatever is on standard error; returns its output.
     #[track_caller]
     pub(crate) fn done(self) -> String {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self.stdout
     }
 
-    /// Fails the test unless the program failed; returns all that it said.
+    /// Fails the test unless the program failed; returns its standard output and error.
     #[track_caller]
     pub(crate) fn refused(self) -> String {
         assert!(self.code.is_some_and(|code| code != 0), "{self:#?}");
@@ -115,18 +113,18 @@ impl Machine {
     }
 
     /// Runs a program in the machine.
-    pub(crate) fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Completed {
         let Output { status, stdout, stderr } = self.command(words).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+        Completed { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    pub(crate) fn systemctl(&self, words: &[&str]) -> Ran {
+    pub(crate) fn systemctl(&self, words: &[&str]) -> Completed {
         self.run(&[&["systemctl"], words].concat())
     }
 
     /// Runs `udpchatctl` as root.
-    pub(crate) fn ctl(&self, words: &[&str]) -> Ran {
+    pub(crate) fn ctl(&self, words: &[&str]) -> Completed {
         self.run(&[&["udpchatctl"], words].concat())
     }
 
@@ -160,7 +158,7 @@ impl Machine {
 
     /// Waits until the daemon serves as another process than this one.
     #[track_caller]
-    pub(crate) fn serves_anew(&self, before: u32) -> u32 {
+    pub(crate) fn serves_as_another_process(&self, before: u32) -> u32 {
         self.until(SERVICE, "MainPID", |pid| pid != "0" && pid != before.to_string());
         self.serves()
     }
@@ -232,19 +230,17 @@ impl Machine {
         Inbox::open(&self.folder.path().join("disk/udpchat/inbox.db"))
     }
 
-    /// Starts to send numbers to the port, so many a second.
+    /// Starts to send numbers to the port at a rate.
     pub(crate) fn send_numbers(&self, a_second: u32) -> Sender {
         Sender::start(self.udp(), a_second)
     }
 
-    /// Returns the machine's number of a thread of the daemon's process.
-    pub(crate) fn thread(&self, process: u32, name: &str) -> u32 {
-        halted::find_thread(self.pid, process, name).1
-    }
-
-    /// Halts one thread of the daemon's process, by its name.
-    pub(crate) fn halt(&self, process: u32, thread: &str) -> Halted {
-        Halted::new(self.pid, process, thread)
+    /// Delays system calls of one thread of the daemon's process.
+    pub(crate) fn delay(&self, process: u32, thread: &str, calls: &str, delay: Duration) -> Delay {
+        let task = proc::thread(&self.path("/proc"), process, thread);
+        // Without setpriv, strace would outlive nsenter, which is what is killed.
+        let mut strace = self.command(&["setpriv", "--pdeathsig", "KILL", "strace"]);
+        Delay::start(&mut strace, &task, calls, delay)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A peer that sends numbers, one after the other, at a steady pace, whoever listens.
+//! A peer that sends consecutive numbers at a steady rate, whether or not a daemon listens.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Starts to send numbers from 0 on, so many a second, to the service's port on 127.0.0.1.
+    /// Starts to send numbers from 0 on, `a_second` of them each second, to the service's port on 127.0.0.1.
     pub(super) fn start(socket: UdpSocket, a_second: u32) -> Self {
         let (sent, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let parts = (Arc::clone(&sent), Arc::clone(&end));
@@ -32,7 +32,7 @@ impl Sender {
         self.sent.load(Ordering::SeqCst)
     }
 
-    /// Waits until it has sent so many more.
+    /// Waits until it has sent `more` further numbers.
     pub(crate) fn wait_for(&self, more: u64) {
         let all = self.sent() + more;
         while self.sent() < all {
@@ -61,7 +61,7 @@ fn send(socket: &UdpSocket, a_second: u32, sent: &AtomicU64, end: &AtomicBool) {
     while !end.load(Ordering::SeqCst) {
         due += a_step;
         while due >= 1.0 {
-            // Where nobody has the port, it goes nowhere; an unconnected socket is not told.
+            // Without a receiver the datagram is lost; an unconnected socket gets no error.
             socket.send_to(number.to_string().as_bytes(), ("127.0.0.1", PORT)).unwrap();
             number += 1;
             due -= 1.0;

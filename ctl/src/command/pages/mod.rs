@@ -6,7 +6,7 @@
 mod prefetch;
 
 use udpchat_api::call::{InboxParams, InboxStatus, Order, StatusParams};
-use udpchat_api::{Client, Pipeline, RawInboxAnswer};
+use udpchat_api::{Client, RawInboxAnswer};
 
 use self::prefetch::Parts;
 use super::filter::Filter;
@@ -33,7 +33,7 @@ impl Span {
 
 /// Pages of selected entries.
 pub(super) struct Pages {
-    pipeline: Pipeline,
+    client: Client,
     filter: InboxParams,
     parts: Parts,
     span: Span,
@@ -49,7 +49,7 @@ impl Pages {
         let step = if filter.is_open() { PAGE_ENTRIES } else { u64::MAX };
         let parts = Parts::new(span, step);
         let listen_port = the_only(status.listen.iter().map(std::net::SocketAddr::port));
-        Ok(Self { pipeline: client.into_pipeline(), filter: filter.page(), parts, span, listen_port })
+        Ok(Self { client, filter: filter.page(), parts, span, listen_port })
     }
 
     /// Returns the ids that are looked at.
@@ -74,12 +74,12 @@ impl Pages {
                     limit: Some(PAGE_ENTRIES as u32),
                     ..self.filter.clone()
                 };
-                self.pipeline.ask(&page)?;
+                self.client.ask(&page)?;
             }
-            if ready.is_some() || self.pipeline.in_flight() == 0 {
+            if ready.is_some() || self.client.in_flight() == 0 {
                 return Ok(ready);
             }
-            let page = self.pipeline.answer().await?;
+            let page = self.client.answer().await?;
             self.parts.answered(page).map_err(|stuck| CtlError::failed(stuck.to_string()))?;
         }
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::SendParams;
-use udpchat_api::{ClientError, ErrorKind, Pipeline};
+use udpchat_api::{Client, ClientError, ErrorKind};
 
 use self::schedule::Schedule;
 pub(crate) use self::schedule::Speed;
@@ -33,11 +33,11 @@ const BACKLOG_BYTES: usize = 256 * 1024;
 /// Runs `replay`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<()> {
     let source = Source::open(&context, arguments).await?;
-    let pipeline = context.connect().await?.into_pipeline();
+    let client = context.connect().await?;
     let output = context.output;
     let progress = Progress::begin(output.is_watched(), "message");
     let replay = Replay {
-        pipeline,
+        client,
         to: arguments.to.clone(),
         peer: None,
         in_flight: VecDeque::new(),
@@ -59,7 +59,7 @@ struct Tally {
 }
 
 struct Replay {
-    pipeline: Pipeline,
+    client: Client,
     /// Where to, as the user said it.
     to: String,
     /// Where the first message went: from then on no name is looked up.
@@ -105,8 +105,8 @@ impl Replay {
     /// Sends all there is. What was asked for is waited for also where nothing more can be read.
     async fn all(&mut self, source: Source, schedule: Schedule) -> Result<()> {
         let fed = self.feed(source, schedule).await;
-        while self.pipeline.in_flight() > 0 {
-            let answer = self.pipeline.answer().await;
+        while self.client.in_flight() > 0 {
+            let answer = self.client.answer().await;
             // An error that was there before is the cause of this one.
             if let Err(error) = self.answered(answer) {
                 return fed.and(Err(error));
@@ -141,17 +141,17 @@ impl Replay {
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                answer = self.pipeline.answer(), if self.pipeline.in_flight() > 0 => self.answered(answer)?,
+                answer = self.client.answer(), if self.client.in_flight() > 0 => self.answered(answer)?,
             }
         }
     }
 
     async fn send(&mut self, message: Recorded) -> Result<()> {
         while self.is_full() {
-            let answer = self.pipeline.answer().await;
+            let answer = self.client.answer().await;
             self.answered(answer)?;
         }
-        self.pipeline.ask(&SendParams {
+        self.client.ask(&SendParams {
             to: Some(self.to.clone()),
             raw: Some(message.raw),
             allow_empty: true,
@@ -166,7 +166,7 @@ impl Replay {
     fn is_full(&self) -> bool {
         let is_first = self.tally.sent + self.tally.failed == 0;
         let ahead = if is_first { 1 } else { SENDS_AHEAD };
-        self.pipeline.in_flight() >= ahead || self.pipeline.backlog_bytes() > BACKLOG_BYTES
+        self.client.in_flight() >= ahead || self.client.backlog_bytes() > BACKLOG_BYTES
     }
 
     fn answered(&mut self, answer: std::result::Result<Answered, ClientError>) -> Result<()> {

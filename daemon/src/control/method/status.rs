@@ -1,22 +1,29 @@
-//! The method `status`: the daemon's state and counters.
+//! The method `status`: the state and the counters of the daemon.
 
 use std::sync::Arc;
 
 use udpchat_api::call::{
-    AccessStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
+    AccessStatus, GroupStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
+    StatusParams,
 };
-use udpchat_api::{DEFAULT_CONSUMER, Timestamp};
+use udpchat_api::{DEFAULT_CONSUMER, ErrorObject, Timestamp};
 use udpchat_config::Network;
 
 use crate::clock::from_ns;
+use crate::control::context::Context;
 use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::index::whole_ids;
+use crate::net::multicast::JoinedGroup;
 use crate::receive::denied;
 use crate::state::Daemon;
 
-/// Tells how the daemon is.
-pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
+pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
+    Ok(status(context.daemon()).await)
+}
+
+/// Returns the state and the counters of the daemon.
+pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
     let inbox = daemon
         .read(|reader| {
             let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
@@ -33,8 +40,8 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
             Ok((inbox, index(reader, bounds)))
         })
         .await;
-    // Before the problems: a group that is joined has none.
-    let groups = daemon.groups.status();
+    // Before the problems: a group that this finds joined has none.
+    let groups = daemon.groups.joined().iter().map(group_status).collect();
     let mut problems = daemon.health.problems();
     let (inbox, index) = inbox.unwrap_or_else(|error| {
         problems.push(error.message);
@@ -46,7 +53,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
         ..inbox
     };
     let settings = &daemon.boot;
-    let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.new_ones()).sum();
+    let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.uncounted()).sum();
     let books = daemon.queue.books_and(new_drops);
     Status {
         at: Timestamp::now(),
@@ -82,7 +89,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
 fn access(daemon: &Daemon) -> AccessStatus {
     let settings = daemon.settings();
     let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
-    let refusal = |refusal: &denied::Refusal| Refusal {
+    let refusal = |refusal: &denied::DeniedPeer| Refusal {
         address: refusal.ip,
         at: from_ns(refusal.at_ns),
         datagrams: refusal.datagrams,
@@ -90,15 +97,22 @@ fn access(daemon: &Daemon) -> AccessStatus {
     AccessStatus {
         allow: shown(&settings.access.allow),
         deny: shown(&settings.access.deny),
-        refused: daemon.refused.list().iter().map(refusal).collect(),
+        refused: daemon.denied.list().iter().map(refusal).collect(),
     }
 }
 
-/// Tells how far the index has come. What fills no block yet is not behind: it is not to be indexed.
+/// Returns how far the index has come. Entries that do not fill a block yet are not behind: they are not to be indexed.
 fn index(reader: &Reader, bounds: Bounds) -> IndexStatus {
     let index = reader.index();
     let newest_id = index.newest_id();
     let whole = whole_ids(bounds.newest);
     let behind = whole.saturating_sub(newest_id.max(bounds.oldest.saturating_sub(1)));
     IndexStatus { newest_id, behind, bytes: index.size_bytes() }
+}
+
+fn group_status(joined: &JoinedGroup) -> GroupStatus {
+    GroupStatus {
+        group: joined.group.to_string(),
+        interfaces: joined.interfaces.iter().map(|(name, _)| name.clone()).collect(),
+    }
 }

@@ -20,14 +20,16 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-pub(crate) use self::page::SocketDrops;
+pub(super) use self::page::SocketDrops;
 use self::page::{PAGE_BYTES, Page};
 use super::queue::reason as cause;
 use super::reader::{COUNT_NOT_RECEIVED, bounds, has};
 use super::{GapDetail, GapReason, Kind};
 use crate::clock;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::index::Anchor;
+use crate::net::drops::KernelDrops;
+use crate::net::platform;
 use crate::service::lock::open_own;
 
 /// The file's name in the data directory.
@@ -98,6 +100,7 @@ impl Ledger {
     /// only now. Without a file the daemon does all else, and its health says what it does not.
     pub(crate) fn open(data_dir: &Path, health: &Arc<Health>) -> Self {
         let mut ledger = Self::default();
+        ledger.page.boot_id = platform::boot_id().unwrap_or(0);
         match PageFile::open(&data_dir.join(FILE_NAME), Arc::clone(health)) {
             Ok((file, last)) => {
                 ledger.file = Some(file);
@@ -120,11 +123,35 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes up a listening socket, which `go_on` has count on from where the last daemon stopped; to be called for each,
-    /// in the order of their numbers.
-    pub(crate) fn follow(&mut self, go_on: impl FnOnce(&[SocketDrops]) -> SocketDrops) {
-        self.page.sockets.push(go_on(&self.last.sockets));
+    /// Continues to count a listening socket's drops where the last daemon stopped. Must be called for each socket, in the
+    /// order of their numbers, after [`Self::compare`].
+    pub(crate) fn resume(&mut self, drops: &KernelDrops) {
+        let cookie = drops.cookie().unwrap_or(0);
+        drops.resume(self.counted_before(cookie));
+        self.add_socket(SocketDrops { cookie, drops: drops.counted() });
+    }
+
+    /// Adds a listening socket, with the drops that are counted.
+    pub(super) fn add_socket(&mut self, socket: SocketDrops) {
+        self.page.sockets.push(socket);
         self.changed = true;
+    }
+
+    /// Returns up to where the drops of a socket are in this log; none if that is not known.
+    ///
+    /// A socket is found again by its cookie, which the kernel may use again after a reboot, so the boot identifier must
+    /// be the same. A socket that the last daemon did not have is new to this log, and so are all its drops.
+    pub(super) fn counted_before(&self, cookie: u64) -> Option<u32> {
+        let known = self.last.sockets.iter().find(|socket| socket.cookie == cookie && cookie != 0);
+        if self.last.boot_id != 0 && self.last.boot_id != self.page.boot_id {
+            return Some(0);
+        }
+        match known {
+            Some(known) => Some(known.drops),
+            None if self.last.boot_id != 0 || self.page.newest.id == 0 => Some(0),
+            // A page is missing, or is of a version without cookies: the log may have some of the drops already.
+            None => None,
+        }
     }
 
     /// Owes the log what the last daemon has left; returns that as losses, and when that daemon was last seen, in nanoseconds
@@ -257,7 +284,7 @@ impl PageFile {
             Ok(()) if !self.faulty => {}
             Ok(()) => {
                 self.faulty = false;
-                self.health.clear(Place::Books);
+                self.health.clear(Component::InflightJournal);
             }
             Err(error) => {
                 self.faulty = true;
@@ -273,7 +300,7 @@ fn report(health: &Health, error: &std::io::Error) {
          be lost uncounted",
         cause(error)
     );
-    health.report(Place::Books, problem);
+    health.report(Component::InflightJournal, problem);
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@ use std::os::unix::fs::symlink;
 use proptest::prelude::*;
 
 use crate::inbox::inflight::*;
+use crate::index::checksum;
 
 fn open(folder: &Path) -> (Ledger, Arc<Health>) {
     let health = Arc::new(Health::default());
@@ -15,7 +16,8 @@ fn page() -> Page {
         newest: Anchor { id: 7, at_ns: -1 },
         owed: Dues { messages: 3, lost: [4, u64::MAX, 6] },
         at_ns: i64::MAX,
-        sockets: vec![SocketDrops { mark: 1, drops: u32::MAX }, SocketDrops { mark: u32::MAX, drops: 0 }],
+        boot_id: u128::MAX - 1,
+        sockets: vec![SocketDrops { cookie: 1, drops: u32::MAX }, SocketDrops { cookie: u64::MAX, drops: 0 }],
     }
 }
 
@@ -23,14 +25,16 @@ proptest! {
     #[test]
     fn a_page_reads_as_it_was_written(
         words in proptest::array::uniform7(any::<u64>()),
-        sockets in proptest::collection::vec(any::<(u32, u32)>(), 0..54),
+        boot_id in any::<u128>(),
+        sockets in proptest::collection::vec(any::<(u64, u32)>(), 0..26),
     ) {
         let [id, newest_at, messages, full, queue, ended, at] = words;
         let page = Page {
             newest: Anchor { id, at_ns: newest_at.cast_signed() },
             owed: Dues { messages, lost: [full, queue, ended] },
             at_ns: at.cast_signed(),
-            sockets: sockets.into_iter().map(|(mark, drops)| SocketDrops { mark, drops }).collect(),
+            boot_id,
+            sockets: sockets.into_iter().map(|(cookie, drops)| SocketDrops { cookie, drops }).collect(),
         };
         prop_assert_eq!(Page::decode(&page.encode().0), Some(page));
     }
@@ -54,10 +58,10 @@ fn a_page_of_which_a_bit_has_changed_is_not_believed() {
 
 #[test]
 fn sockets_that_do_not_fit_are_left_out() {
-    let sockets = vec![SocketDrops { mark: 1, drops: 2 }; 100];
+    let sockets = vec![SocketDrops { cookie: 1, drops: 2 }; 100];
     let page = Page { sockets, ..page() };
     let read = Page::decode(&page.encode().0).unwrap();
-    assert_eq!(read.sockets, page.sockets[..54]);
+    assert_eq!(read.sockets, page.sockets[..26]);
     assert_eq!(read.owed, page.owed);
 }
 
@@ -124,4 +128,43 @@ fn what_was_owed_as_a_message_and_came_as_a_gap_is_not_missing() {
     let held = Dues { messages: 3, lost: [0, 0, 1] };
     let missing = owed.without(&held).at_most(owed.total() - held.total());
     assert_eq!(missing, Dues { messages: 1, ..Dues::default() });
+}
+
+/// A page of version 1 as it was written: 3 messages, one socket.
+fn version_1() -> [u8; PAGE_BYTES] {
+    let magic = u64::from_le_bytes(*b"udpbook\x01");
+    let words = [7, 8, 9, 3, 0, 0, 0, 1, 1 << 32 | 5_u64].map(u64::to_le_bytes);
+    let head = [magic, checksum::sum(magic, &words)].map(u64::to_le_bytes);
+    let mut bytes = [0; PAGE_BYTES];
+    bytes[..11 * 8].copy_from_slice([head.as_flattened(), words.as_flattened()].concat().as_slice());
+    bytes
+}
+
+#[test]
+fn a_page_of_version_1_is_read_without_its_sockets() {
+    let page = Page::decode(&version_1()).unwrap();
+    let expected = Page {
+        newest: Anchor { id: 7, at_ns: 8 },
+        at_ns: 9,
+        owed: Dues { messages: 3, ..Dues::default() },
+        ..Page::default()
+    };
+    assert_eq!(page, expected);
+}
+
+#[test]
+fn drops_are_counted_from_where_this_log_has_them() {
+    let known = SocketDrops { cookie: 5, drops: 40 };
+    let journal = |last_boot: u128, newest: u64| {
+        let last = Page { boot_id: last_boot, sockets: vec![known], ..Page::default() };
+        let newest = Anchor { id: newest, at_ns: 0 };
+        let page = Page { boot_id: 9, newest, ..Page::default() };
+        Ledger { page, last, ..Ledger::default() }
+    };
+    assert_eq!(journal(9, 7).counted_before(5), Some(40), "the same socket");
+    assert_eq!(journal(9, 7).counted_before(6), Some(0), "a socket new to this log");
+    assert_eq!(journal(8, 7).counted_before(5), Some(0), "the cookie is used again after a reboot");
+    let without_page = |newest| Ledger { last: Page::default(), ..journal(0, newest) };
+    assert_eq!(without_page(0).counted_before(5), Some(0), "an empty log");
+    assert_eq!(without_page(7).counted_before(5), None, "the log may have some of them");
 }

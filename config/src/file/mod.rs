@@ -1,0 +1,163 @@
+//! Reads one configuration file and applies it to the settings; every mistake is reported with its place.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable};
+
+use crate::diagnosis::{line_of, syntax_mistake};
+use crate::hints::{example_for, hint_for_unknown};
+use crate::key::{Key, split};
+use crate::settings::{KEYS, PEER_KEYS, Peer};
+use crate::value::{Mistake, Node, quoted};
+use crate::{ConfigError, Origin, PeerName, Settings};
+
+/// The maximum size of a configuration file.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The table of a peer in the list of keys.
+const ANY_PEER: &str = "peers.NAME";
+
+/// States whether a missing file is an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// A flag or a variable names the file.
+    Required,
+    /// It is one of the usual files.
+    Optional,
+}
+
+/// Reads the text of a file; `None` if an optional file does not exist.
+pub(crate) fn read(path: &Path, presence: Presence) -> Result<Option<String>, ConfigError> {
+    let bytes = match read_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) if presence == Presence::Optional && is_absence(&error) => return Ok(None),
+        Err(error) => return Err(unreadable(path, &error)),
+    };
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let hint = "a configuration file has at most 1 MiB; is this the right file?";
+        return Err(unusable(path, "the file is too large", hint));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|error| not_text(path, &error))
+}
+
+/// Replaces every setting that the text of a file sets.
+pub(crate) fn apply(settings: &mut Settings, text: &str, path: &Path) -> Result<(), ConfigError> {
+    let document = DeTable::parse(text).map_err(|error| syntax_mistake(&error, text));
+    let applied = document.and_then(|document| Source { path, text }.apply(document.get_ref(), "", settings));
+    applied.map_err(|mistake| ConfigError::malformed(mistake, text, path))
+}
+
+/// A file whose values are applied.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    /// Applies a table; the path of the top is empty.
+    fn apply(&self, table: &DeTable<'_>, path: &str, settings: &mut Settings) -> Result<(), Mistake> {
+        let is_table = |name: &str| {
+            path.is_empty() && !name.is_empty() && KEYS.iter().any(|key| split(key.path).0 == name)
+        };
+        for (name, value) in table {
+            if let Some(key) = KEYS.iter().find(|key| split(key.path) == (path, name.get_ref())) {
+                self.set(key, settings, value)?;
+            } else if path.is_empty() && name.get_ref() == "peers" {
+                self.apply_peers(table_of(value, "peers")?, settings)?;
+            } else if is_table(name.get_ref()) {
+                self.apply(table_of(value, name.get_ref())?, name.get_ref(), settings)?;
+            } else {
+                return Err(unknown_key(name, path, path));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_peers(&self, peers: &DeTable<'_>, settings: &mut Settings) -> Result<(), Mistake> {
+        for (name, value) in peers {
+            let parsed = name.get_ref().parse::<PeerName>();
+            let parsed = parsed.map_err(|error| Mistake::bad_value(name.span(), error))?;
+            let fields = table_of(value, ANY_PEER)?;
+            let peer = settings.peers.entry(parsed);
+            let peer = peer.or_insert_with(|| Peer::without_address(self.origin(value)));
+            for (field, value) in fields {
+                let Some(key) = PEER_KEYS.iter().find(|key| split(key.path) == (ANY_PEER, field.get_ref()))
+                else {
+                    return Err(unknown_key(field, ANY_PEER, &format!("peers.{}", name.get_ref())));
+                };
+                self.set(key, peer, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set<S>(&self, key: &Key<S>, fields: &mut S, value: &Node<'_>) -> Result<(), Mistake> {
+        let field = (key.field_mut)(fields);
+        field.set(value, self.origin(value)).map_err(|mistake| with_example(mistake, key.path))
+    }
+
+    fn origin(&self, value: &Node<'_>) -> Origin {
+        Origin::File { path: self.path.to_owned(), line: line_of(self.text, value.span().start) }
+    }
+}
+
+fn table_of<'a, 'i>(value: &'a Node<'i>, path: &str) -> Result<&'a DeTable<'i>, Mistake> {
+    let table = value.get_ref().as_table();
+    table.ok_or_else(|| with_example(Mistake::wrong_type("a table", value), path))
+}
+
+/// Adds an example as the hint, unless the mistake has a hint.
+fn with_example(mistake: Mistake, path: &str) -> Mistake {
+    Mistake { hint: mistake.hint.or_else(|| example_for(path)), ..mistake }
+}
+
+/// Refuses a key that is not known in its table; `shown` is the table's path as written.
+fn unknown_key(name: &Spanned<DeString<'_>>, table: &str, shown: &str) -> Mistake {
+    let place = if shown.is_empty() { String::new() } else { format!(" in [{shown}]") };
+    let message = format!("unknown key {}{place}", quoted(name.get_ref()));
+    Mistake { span: name.span(), message, hint: Some(hint_for_unknown(table, name.get_ref())) }
+}
+
+/// Reads a byte more than allowed, so that a longer file is noticed without being read whole.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            unusable(path, "no such file", "check the name given by `--config` or UDPCHAT_CONFIG")
+        }
+        io::ErrorKind::PermissionDenied => unusable(
+            path,
+            "permission denied",
+            "let the user who starts the daemon read it, or name another file with `--config`",
+        ),
+        io::ErrorKind::IsADirectory => {
+            unusable(path, "it is a directory", "name a file, for example config.toml in it")
+        }
+        _ => unusable(path, &error.to_string(), "name another file with `--config`"),
+    }
+}
+
+fn not_text(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
+    let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+    let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+    unusable(path, &format!("line {line} is not UTF-8"), "save the file in the encoding UTF-8")
+}
+
+fn unusable(path: &Path, reason: &str, hint: &str) -> ConfigError {
+    ConfigError::Unreadable { path: path.to_owned(), reason: reason.to_owned(), hint: Some(hint.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! Addresses: where to receive, who a peer is, which networks are meant.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net};
+
+use super::{Mistake, Node, Text, Value, ValueError, quoted};
+use crate::DEFAULT_PORT;
+
+/// An address as written, before anybody decides what a missing part means.
+pub(super) struct Written {
+    ip: IpAddr,
+    scope_id: u32,
+    pub(super) port: Option<u16>,
+}
+
+impl Written {
+    /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[fe80::1%2]:80`. IPv4 inside IPv6 becomes IPv4.
+    pub(super) fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
+        let (host, port) = split_port(text);
+        let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let Some((ip, scope_id)) = parse_ip(unbracketed.unwrap_or(host)) else {
+            return Err(ValueError::new(format!("{} {}", quoted(text), what_it_is_not(host)), hint));
+        };
+        let port = port.map(|port| parse_port(port, hint)).transpose()?;
+        Ok(Self { ip: ip.to_canonical(), scope_id, port })
+    }
+
+    pub(super) fn with_port(&self, port: u16) -> SocketAddr {
+        match self.ip {
+            IpAddr::V4(ip) => SocketAddr::from((ip, port)),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.scope_id).into(),
+        }
+    }
+}
+
+/// Splits at the colon before the port, if there is one: the colons of a bare IPv6 address are its own.
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    match text.rsplit_once(':') {
+        Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, Some(port)),
+        _ => (text, None),
+    }
+}
+
+fn parse_ip(host: &str) -> Option<(IpAddr, u32)> {
+    if let Some((ip, scope)) = host.split_once('%') {
+        return Some((IpAddr::V6(ip.parse().ok()?), scope.parse().ok()?));
+    }
+    Some((host.parse().ok()?, 0))
+}
+
+fn what_it_is_not(host: &str) -> &'static str {
+    let is_name = !host.is_empty()
+        && host.chars().any(char::is_alphabetic)
+        && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
+    if is_name {
+        "is a host name, not an IP address"
+    } else if host.contains('%') {
+        "is no IPv6 address with the number of an interface"
+    } else {
+        "is not an IP address"
+    }
+}
+
+pub(super) fn parse_port(port: &str, hint: &str) -> Result<u16, ValueError> {
+    let is_number = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        return Err(ValueError::new(format!("port {} is not a number", quoted(port)), hint));
+    }
+    // All digits, so too many of them is the only way to fail.
+    port.parse().map_err(|_| ValueError::new(format!("port {port} is out of range, 0 to 65535"), hint))
+}
+
+/// Says where to receive: an IP address and a port, where port 0 asks the system for one.
+///
+/// An address alone stands for port [`DEFAULT_PORT`], `:PORT` or `PORT` alone for every address of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ListenAddress(SocketAddr);
+
+impl ListenAddress {
+    /// Every address of this host, IPv6 and IPv4, at the default port.
+    pub const DEFAULT: Self =
+        Self(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, DEFAULT_PORT, 0, 0)));
+    const HINT: &str = "write an IP address and a port, for example \"[::]:7788\" or \"127.0.0.1:7788\"";
+
+    /// Returns the address to bind to.
+    pub const fn socket_address(self) -> SocketAddr {
+        self.0
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(ValueError::new("the address is empty", Self::HINT));
+        }
+        let port_alone = text.strip_prefix(':').unwrap_or(text);
+        if !port_alone.is_empty() && port_alone.bytes().all(|byte| byte.is_ascii_digit()) {
+            let port = parse_port(port_alone, Self::HINT)?;
+            return Ok(Self((Ipv6Addr::UNSPECIFIED, port).into()));
+        }
+        let written = Written::parse(text, Self::HINT)?;
+        Ok(Self(written.with_port(written.port.unwrap_or(DEFAULT_PORT))))
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Text for ListenAddress {
+    const EXPECTED: &str = "an address as text";
+}
+
+impl Value for SocketAddr {
+    fn read(node: &Node<'_>) -> Result<Self, Mistake> {
+        ListenAddress::read(node).map(ListenAddress::socket_address)
+    }
+
+    fn to_toml(&self) -> String {
+        ListenAddress(*self).to_toml()
+    }
+}
+
+/// Says who a peer is: an IP address, and a port unless any of its ports is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerAddress {
+    ip: IpAddr,
+    scope_id: u32,
+    port: Option<u16>,
+}
+
+impl PeerAddress {
+    /// Stands for an address that is not configured yet. It cannot be parsed from text.
+    pub(crate) const NONE: Self = Self { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), scope_id: 0, port: None };
+    const HINT: &str = "write an IP address, with a port or without, for example \"192.168.43.159:8080\"; \
+                        host names can be given to `udpchatctl send` directly";
+
+    /// Returns the IP address; IPv4 inside IPv6 has become IPv4.
+    pub const fn ip(self) -> IpAddr {
+        self.ip
+    }
+
+    /// Returns the index of the interface of a link-local IPv6 address, 0 if none was given.
+    pub const fn scope_id(self) -> u32 {
+        self.scope_id
+    }
+
+    /// Returns the port, `None` if any is meant.
+    pub const fn port(self) -> Option<u16> {
+        self.port
+    }
+
+    /// Returns where to send to: at [`DEFAULT_PORT`] if no port was given.
+    pub fn destination(self) -> SocketAddr {
+        let Self { ip, scope_id, port } = self;
+        Written { ip, scope_id, port }.with_port(port.unwrap_or(DEFAULT_PORT))
+    }
+
+    /// Tells whether a message from `source` is from this peer. IPv4 inside IPv6 counts as IPv4.
+    pub fn matches(self, source: SocketAddr) -> bool {
+        let scope_id = match source {
+            SocketAddr::V6(source) => source.scope_id(),
+            SocketAddr::V4(_) => 0,
+        };
+        self.ip == source.ip().to_canonical()
+            && self.port.is_none_or(|port| port == source.port())
+            && (self.scope_id == 0 || self.scope_id == scope_id)
+    }
+}
+
+impl FromStr for PeerAddress {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let Written { ip, scope_id, port } = Written::parse(text.trim(), Self::HINT)?;
+        if port == Some(0) {
+            return Err(ValueError::new("port 0 is no port that a peer can have", Self::HINT));
+        }
+        if ip.is_unspecified() {
+            return Err(ValueError::new(format!("{} is the address of nobody", quoted(text)), Self::HINT));
+        }
+        Ok(Self { ip, scope_id, port })
+    }
+}
+
+impl fmt::Display for PeerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            Some(_) => self.destination().fmt(f),
+            None if self.scope_id != 0 => write!(f, "{}%{}", self.ip, self.scope_id),
+            None => self.ip.fmt(f),
+        }
+    }
+}
+
+impl Text for PeerAddress {
+    const EXPECTED: &str = "an address as text";
+}
+
+/// Names a range of IP addresses; a bare address is a range of one. IPv4 inside IPv6 counts as IPv4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network(IpNet);
+
+impl Network {
+    const HINT: &str = "write for example \"192.168.0.0/16\", \"fe80::/10\" or a single address";
+
+    /// Returns the range, with the bits after its prefix cleared.
+    pub const fn range(self) -> IpNet {
+        self.0
+    }
+
+    /// Tells whether the range has the address.
+    pub fn contains(self, ip: IpAddr) -> bool {
+        self.0.contains(&ip.to_canonical())
+    }
+}
+
+impl FromStr for Network {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let trimmed = text.trim();
+        let range = match trimmed.parse::<IpAddr>() {
+            Ok(ip) => IpNet::from(ip),
+            Err(_) => trimmed
+                .parse::<IpNet>()
+                .map_err(|_| ValueError::new(format!("{} is not a network", quoted(text)), Self::HINT))?,
+        };
+        Ok(Self(unmapped(range).trunc()))
+    }
+}
+
+/// Makes an IPv4 range of one that lies within ::ffff:0:0/96.
+fn unmapped(range: IpNet) -> IpNet {
+    let IpNet::V6(v6) = range else { return range };
+    let (Some(ip), Some(prefix)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) else {
+        return range;
+    };
+    Ipv4Net::new(ip, prefix).map_or(range, IpNet::V4)
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Text for Network {
+    const EXPECTED: &str = "a network as text";
+}
+
+#[cfg(test)]
+mod tests;

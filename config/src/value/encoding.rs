@@ -1,0 +1,198 @@
+//! Character encodings by the names that people give them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Text, ValueError, quoted};
+use crate::suggestion::nearest;
+
+/// Names a character encoding that text can be decoded from.
+///
+/// Read from every label of the WHATWG Encoding Standard, and from what Python and Windows call the same
+/// encodings (`utf_8`, `cp936`), in any case. Displayed as the standard's name in lower case.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Encoding(&'static encoding_rs::Encoding);
+
+impl Encoding {
+    /// UTF-8.
+    pub const UTF_8: Self = Self(encoding_rs::UTF_8);
+    /// GBK, which has GB 2312 within it.
+    pub const GBK: Self = Self(encoding_rs::GBK);
+    /// GB 18030, which has GBK within it.
+    pub const GB18030: Self = Self(encoding_rs::GB18030);
+
+    /// Names those that are met most often, the likeliest first.
+    pub const COMMON: [&str; 10] = [
+        "utf-8",
+        "gbk",
+        "gb18030",
+        "big5",
+        "shift_jis",
+        "euc-jp",
+        "euc-kr",
+        "utf-16le",
+        "windows-1251",
+        "windows-1252",
+    ];
+
+    /// Returns the codec. Note that its encoder for UTF-16 is one for UTF-8, as the standard demands.
+    pub const fn encoding(self) -> &'static encoding_rs::Encoding {
+        self.0
+    }
+
+    /// Tells whether this is UTF-16, in either byte order.
+    pub fn is_utf_16(self) -> bool {
+        self.0 == encoding_rs::UTF_16LE || self.0 == encoding_rs::UTF_16BE
+    }
+}
+
+impl FromStr for Encoding {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let label = text.trim().to_ascii_lowercase();
+        let dashed = label.replace('_', "-");
+        find(&label)
+            .or_else(|| find(&dashed))
+            .or_else(|| alias(&dashed).and_then(find))
+            .map(Self)
+            .ok_or_else(|| ValueError::new(format!("unknown encoding {}", quoted(text)), hint(&dashed)))
+    }
+}
+
+/// Looks a label up in the standard. Leaves out its two encodings that no text was ever written in.
+fn find(label: &str) -> Option<&'static encoding_rs::Encoding> {
+    encoding_rs::Encoding::for_label_no_replacement(label.as_bytes())
+        .filter(|encoding| *encoding != encoding_rs::X_USER_DEFINED)
+}
+
+/// Translates a name of Python or Windows, in lower case with dashes, into a label of the standard.
+fn alias(name: &str) -> Option<&'static str> {
+    let label = match name {
+        "65001" | "cp65001" | "utf-8-sig" | "utf8-sig" | "u8" => "utf-8",
+        "936" | "cp936" | "ms936" | "windows-936" | "euc-cn" | "euccn" => "gbk",
+        "54936" | "cp54936" | "gb18030-2000" | "gb18030-2005" | "gb18030-2022" => "gb18030",
+        "950" | "cp950" | "ms950" | "windows-950" | "big5hkscs" | "hkscs" => "big5",
+        "932" | "cp932" | "ms932" | "mskanji" | "ms-kanji" => "shift_jis",
+        "eucjp" | "ujis" | "51932" | "cp51932" => "euc-jp",
+        "iso2022-jp" | "iso2022jp" => "iso-2022-jp",
+        "949" | "cp949" | "ms949" | "uhc" | "euckr" | "51949" | "cp51949" => "euc-kr",
+        "1200" | "cp1200" | "utf16" | "utf-16-le" | "utf16le" | "utf16-le" => "utf-16le",
+        "1201" | "cp1201" | "utf-16-be" | "utf16be" | "utf16-be" => "utf-16be",
+        "latin-1" => "latin1",
+        "mac-roman" | "macroman" => "macintosh",
+        "koi8r" => "koi8-r",
+        "koi8u" => "koi8-u",
+        _ => return windows_page(name),
+    };
+    Some(label)
+}
+
+/// Translates the bare number of one of the Windows pages for alphabets.
+fn windows_page(number: &str) -> Option<&'static str> {
+    const PAGES: [&str; 10] = [
+        "windows-874",
+        "windows-1250",
+        "windows-1251",
+        "windows-1252",
+        "windows-1253",
+        "windows-1254",
+        "windows-1255",
+        "windows-1256",
+        "windows-1257",
+        "windows-1258",
+    ];
+    let number = number.strip_prefix("cp").unwrap_or(number);
+    PAGES.into_iter().find(|page| page.strip_prefix("windows-") == Some(number))
+}
+
+fn hint(name: &str) -> String {
+    let common = Encoding::COMMON;
+    match nearest(name, common) {
+        Some(near) => format!("did you mean `{near}`? common ones are {}", common.join(", ")),
+        None => format!("common ones are {}", common.join(", ")),
+    }
+}
+
+impl fmt::Display for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0.name().to_ascii_lowercase())
+    }
+}
+
+impl fmt::Debug for Encoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Encoding({self})")
+    }
+}
+
+impl Text for Encoding {
+    const EXPECTED: &str = "the name of an encoding";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_standard_of_python_and_of_windows_are_known() {
+        for (names, shown) in [
+            ("utf-8 UTF8 utf_8 U8 cp65001 65001 utf_8_sig", "utf-8"),
+            ("gbk GB2312 gb_2312 cp936 936 ms936 euc_cn chinese", "gbk"),
+            ("gb18030 GB18030 cp54936", "gb18030"),
+            ("big5 Big5-HKSCS big5_hkscs cp950 950", "big5"),
+            ("shift_jis shift-jis sjis cp932 ms932 932 Windows-31J", "shift_jis"),
+            ("euc-jp euc_jp eucjp", "euc-jp"),
+            ("iso-2022-jp iso2022_jp", "iso-2022-jp"),
+            ("euc-kr euc_kr cp949 ms949 949 uhc ks_c_5601-1987", "euc-kr"),
+            ("utf-16 utf_16 utf16 utf-16le utf_16_le cp1200", "utf-16le"),
+            ("utf-16be utf_16_be UTF-16BE", "utf-16be"),
+            ("windows-1251 windows_1251 cp1251 1251", "windows-1251"),
+            ("windows-1252 latin1 latin-1 latin_1 L1 iso8859_1 iso-8859-1 ascii cp1252", "windows-1252"),
+            ("koi8-r koi8_r", "koi8-r"),
+            ("macintosh mac_roman", "macintosh"),
+        ] {
+            for name in names.split(' ') {
+                assert_eq!(name.parse::<Encoding>().unwrap().to_string(), shown, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_alias_leads_to_an_encoding() {
+        for name in ["874", "cp874", "1250", "1253", "1254", "1255", "1256", "1257", "1258", "koi8u", "hkscs"]
+        {
+            assert!(name.parse::<Encoding>().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn encodings_that_decode_nothing_are_refused() {
+        for name in ["replacement", "hz-gb-2312", "hz", "iso-2022-kr", "iso-2022-cn", "x-user-defined", ""] {
+            let error = name.parse::<Encoding>().unwrap_err();
+            assert_eq!(error.to_string(), format!("unknown encoding `{name}`"));
+        }
+    }
+
+    #[test]
+    fn an_unknown_encoding_is_answered_with_common_ones() {
+        let error = "foo".parse::<Encoding>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown encoding `foo`");
+        assert_eq!(
+            error.hint().unwrap(),
+            "common ones are utf-8, gbk, gb18030, big5, shift_jis, euc-jp, euc-kr, utf-16le, \
+             windows-1251, windows-1252"
+        );
+        let error = "gb18300".parse::<Encoding>().unwrap_err();
+        assert!(error.hint().unwrap().starts_with("did you mean `gb18030`?"), "{error:?}");
+    }
+
+    #[test]
+    fn a_name_is_read_back_as_the_same_encoding() {
+        for encoding in [Encoding::UTF_8, Encoding::GBK, Encoding::GB18030, Encoding(encoding_rs::BIG5)] {
+            assert_eq!(encoding.to_string().parse::<Encoding>().unwrap(), encoding);
+        }
+        assert!(Encoding(encoding_rs::UTF_16BE).is_utf_16());
+        assert!(!Encoding::UTF_8.is_utf_16());
+    }
+}

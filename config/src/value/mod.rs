@@ -1,0 +1,79 @@
+//! The types of the values of settings: each is parsed once, from text, with an error that contains a hint.
+//!
+//! A type that several settings can share belongs here. Rules about one setting belong in `check`. Nothing here depends
+//! on the list of settings.
+
+mod address;
+mod choice;
+mod encoding;
+mod group;
+mod metrics;
+mod name;
+mod path;
+mod quantity;
+mod toml;
+mod user_group;
+
+pub use address::{ListenAddress, Network, PeerAddress};
+pub use choice::{LogFormat, LogLevel};
+pub use encoding::Encoding;
+pub use group::Group;
+pub use metrics::MetricsAddress;
+pub use name::PeerName;
+pub use quantity::{MaxAge, Size};
+pub(crate) use toml::{Mistake, Node, Text, Value, toml_string};
+pub use user_group::UserGroup;
+
+/// Explains why a text is not a valid value.
+///
+/// `Display` shows the message without the [hint](Self::hint).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ValueError {
+    message: String,
+    hint: Option<String>,
+}
+
+impl ValueError {
+    /// Makes an error of a message and a hint, both fragments.
+    pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Returns what to write instead, as a fragment.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
+    pub(crate) fn into_parts(self) -> (String, Option<String>) {
+        (self.message, self.hint)
+    }
+}
+
+/// Quotes input in a message: one line, without invisible characters, at most 80 characters.
+pub(crate) fn quoted(text: &str) -> String {
+    const SHOWN: usize = 80;
+    let mut quoted = String::from("`");
+    for character in text.chars().take(SHOWN) {
+        match character {
+            '\'' | '"' | '\\' => quoted.push(character),
+            _ => quoted.extend(character.escape_debug()),
+        }
+    }
+    if text.chars().nth(SHOWN).is_some() {
+        quoted.push('…');
+    }
+    quoted.push('`');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_text_is_one_visible_line() {
+        assert_eq!(quoted("a\n\u{1b}[1m\u{202e}张\""), "`a\\n\\u{1b}[1m\\u{202e}张\"`");
+        assert_eq!(quoted(&"x".repeat(81)), format!("`{}…`", "x".repeat(80)));
+    }
+}

@@ -1,0 +1,60 @@
+//! Converts stored entries to entries of the protocol.
+
+use std::sync::Arc;
+
+use udpchat_api::{Direction, Entry, Gap, Message, Raw};
+
+use crate::clock::from_ns;
+use crate::encoding;
+use crate::encoding::Decoded;
+use crate::inbox::{Body, SentDetail, Stored};
+use crate::peers::Configured;
+use crate::state::Daemon;
+
+/// Converts entries with the peers' names and encodings of one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Viewer {
+    daemon: Arc<Daemon>,
+    configured: Arc<Configured>,
+}
+
+impl Viewer {
+    /// Takes the current configuration of the peers.
+    pub(crate) fn of(daemon: &Arc<Daemon>) -> Self {
+        Self { daemon: Arc::clone(daemon), configured: daemon.peers.configured() }
+    }
+
+    /// Converts a stored entry.
+    pub(crate) fn entry(&self, stored: Stored) -> Entry {
+        let (id, at) = (stored.id, from_ns(stored.at_ns));
+        let (direction, peer, local, payload, detail) = match stored.body {
+            Body::Gap(gap) => return Entry::Gap(Gap { id, at, lost: gap.lost, reason: gap.reason }),
+            Body::Received { peer, local, payload } => {
+                (Direction::In, peer, local, payload, SentDetail::default())
+            }
+            Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
+        };
+        let sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
+        let Decoded { text, encoding, by } = match (stored.recoded, sent) {
+            (None, Some((encoding, by))) => {
+                Decoded { text: encoding::read(&payload, encoding), encoding, by }
+            }
+            (recoded, _) => self.daemon.peers.decode_stored(&self.configured, id, peer, &payload, recoded),
+        };
+        Entry::Message(Message {
+            id,
+            at,
+            direction,
+            peer,
+            name: self.configured.of(peer).map(|named| named.name.clone()),
+            local,
+            text,
+            encoding: encoding.to_string(),
+            encoding_by: by,
+            bytes: payload.len(),
+            raw: Raw(payload),
+            error: detail.error,
+            by: detail.by,
+        })
+    }
+}

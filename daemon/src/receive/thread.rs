@@ -1,0 +1,229 @@
+//! The reception thread of a listening socket: reads batches, classifies datagrams, queues them, counts drops.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{JoinHandle, sleep};
+use std::time::{Duration, Instant};
+
+use super::classify::{Classifier, Rules};
+use super::coalesce::Coalescer;
+use super::platform::{Receiver, Stop, prepare};
+use super::types::Wake;
+use crate::clock;
+use crate::health::{Component, Health};
+use crate::inbox::queue::Queue;
+use crate::net::socket::Listener;
+use crate::service::threads;
+use crate::service::watchdog::Heartbeat;
+
+/// How long a stopping daemon reads what has already arrived.
+const DRAIN_AT_STOP: Duration = Duration::from_millis(500);
+
+/// How long one wait lasts while the queue is nearly full.
+const BACKPRESSURE_DELAY: Duration = Duration::from_millis(1);
+
+/// How long reception pauses after an error that does not concern a single datagram, such as no memory.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// What a reception thread shares with the rest of the daemon.
+pub(crate) struct Parts {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
+}
+
+/// Starts the thread that receives on a listener.
+pub(crate) fn start(number: usize, listener: Arc<Listener>, parts: Parts) -> io::Result<JoinHandle<()>> {
+    prepare(&listener)?;
+    threads::spawn(&format!("receive-{number}"), move || {
+        let receiver = Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop));
+        let coalescer = Coalescer::new(listener.granted_bytes);
+        let (queue_nearly_full, pending, failing) = (false, None, false);
+        Reception { number, listener, parts, receiver, coalescer, queue_nearly_full, pending, failing }.run();
+    })
+}
+
+struct Reception {
+    number: usize,
+    listener: Arc<Listener>,
+    parts: Parts,
+    receiver: Receiver,
+    coalescer: Coalescer,
+    /// Whether the queue was more than three quarters full after the last batch.
+    queue_nearly_full: bool,
+    /// Kernel drops without a gap in the log yet: when they were first seen, and how many.
+    pending: Option<(i64, u64)>,
+    /// Whether a problem is reported and not resolved.
+    failing: bool,
+}
+
+impl Reception {
+    fn run(&mut self) {
+        // An inherited socket may have dropped datagrams while no daemon ran: they get their gap even if no more arrive.
+        if let Err(error) = self.batch() {
+            self.report(&error);
+        }
+        loop {
+            self.parts.heartbeat.record();
+            match self
+                .receiver
+                .wait(self.parts.heartbeat.max_wait())
+                .and_then(|wake| if wake == Wake::Stop { Ok(wake) } else { self.read_stream() })
+            {
+                Ok(Wake::Datagrams) => {}
+                Ok(Wake::Stop) => return self.finish(),
+                Err(error) => self.report(&error),
+            }
+        }
+    }
+
+    /// Reads until no more datagrams wait. Under load it delays the next read, so that one call returns many.
+    fn read_stream(&mut self) -> io::Result<Wake> {
+        loop {
+            self.parts.heartbeat.record();
+            if self.apply_backpressure()? == Wake::Stop {
+                return Ok(Wake::Stop);
+            }
+            if self.batch()? {
+                if self.parts.stop.is_stopped() {
+                    return Ok(Wake::Stop);
+                }
+                continue;
+            }
+            let Some(delay) = self.coalescer.delay(Instant::now()) else { return Ok(Wake::Datagrams) };
+            if self.receiver.delay(delay)? == Wake::Stop {
+                return Ok(Wake::Stop);
+            }
+        }
+    }
+
+    /// Leaves datagrams in the kernel's buffer while the queue is nearly full. What fits into neither is then dropped by
+    /// the kernel, which costs nothing; reading datagrams only to drop them took processor time from the writer.
+    fn apply_backpressure(&mut self) -> io::Result<Wake> {
+        while self.queue_nearly_full {
+            if self.receiver.delay(BACKPRESSURE_DELAY)? == Wake::Stop {
+                return Ok(Wake::Stop);
+            }
+            self.queue_nearly_full = self.parts.queue.is_filling();
+            self.parts.heartbeat.record();
+        }
+        Ok(Wake::Datagrams)
+    }
+
+    /// Reads what has already arrived when the daemon stops.
+    fn finish(&mut self) {
+        let until = Instant::now() + DRAIN_AT_STOP;
+        while Instant::now() < until {
+            match self.batch() {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => self.report(&error),
+            }
+        }
+        self.account_drops(true);
+    }
+
+    /// Moves one batch into the queue; returns whether more may be waiting.
+    fn batch(&mut self) -> io::Result<bool> {
+        let (queue, pending) = (&self.parts.queue, &mut self.pending);
+        let (coalescer, nearly_full) = (&mut self.coalescer, &mut self.queue_nearly_full);
+        let (rules, port) = (&self.parts.rules, self.listener.local.port());
+        let more = self.receiver.batch(|datagrams| {
+            let mut classifier = Classifier::new(rules, port);
+            queue.intake(|intake| {
+                for datagram in datagrams {
+                    coalescer.add(datagram.payload.len());
+                    // Datagrams that were in the buffer when drops were seen had arrived before them.
+                    if let Some((_, lost)) = pending.take_if(|(seen_ns, _)| datagram.at_ns > *seen_ns) {
+                        intake.kernel_gap(datagram.at_ns, lost);
+                    }
+                    classifier.classify(&datagram, intake);
+                }
+                *nearly_full = intake.is_filling();
+            });
+        })?;
+        self.account_drops(!more);
+        if std::mem::take(&mut self.failing) {
+            self.parts.health.clear(Component::Receive(self.number));
+        }
+        Ok(more)
+    }
+
+    /// Counts what the kernel dropped since the last call. Once the buffer is empty (`drained`), the gap goes into the log.
+    fn account_drops(&mut self, drained: bool) {
+        let drops = &self.listener.drops;
+        if drops.uncounted() == 0 && self.pending.is_none() {
+            return;
+        }
+        let (number, pending) = (self.number, &mut self.pending);
+        self.parts.queue.intake(|intake| {
+            // Under the queue's lock, so that each drop is in exactly one of the two counters at any time.
+            let lost = drops.take_new();
+            if lost > 0 {
+                intake.kernel_drops(number, lost, drops.counted());
+                pending.get_or_insert_with(|| (clock::now_ns(), 0)).1 += lost;
+            }
+            if let Some((seen_ns, lost)) = pending.take_if(|_| drained) {
+                intake.kernel_gap(seen_ns, lost);
+            }
+        });
+    }
+
+    /// Reports an error and pauses: no error ends reception. Errors of one datagram or one peer do not come here.
+    fn report(&mut self, error: &io::Error) {
+        self.failing = true;
+        let problem = format!("cannot receive on {}: {error}", self.listener.local);
+        self.parts.health.report(Component::Receive(self.number), problem);
+        sleep(PAUSE_AFTER_ERROR);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+
+    use super::super::portable;
+    #[cfg(target_os = "linux")]
+    use super::super::recvmmsg;
+    use crate::clock;
+
+    /// Both platforms return every length, empty ones too, in order, with the sender's address.
+    macro_rules! receives_whole_datagrams {
+        ($name:ident, $platform:ident) => {
+            #[test]
+            fn $name() {
+                let listener = Arc::new(Listener::open("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap());
+                let stop = Arc::new($platform::Stop::new().unwrap());
+                $platform::prepare(&listener).unwrap();
+                let mut receiver = $platform::Receiver::new(Arc::clone(&listener), Arc::clone(&stop));
+                let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+                for length in [0, 1, 1472, 65_507] {
+                    peer.send_to(&vec![7; length], listener.local).unwrap();
+                }
+                let mut lengths = Vec::new();
+                while lengths.len() < 4 {
+                    assert_eq!(receiver.wait(None).unwrap(), Wake::Datagrams);
+                    receiver
+                        .batch(|datagrams| {
+                            for datagram in datagrams {
+                                assert_eq!(datagram.peer, peer.local_addr().unwrap());
+                                assert!(datagram.at_ns.abs_diff(clock::now_ns()) < 60_000_000_000);
+                                lengths.push(datagram.payload.len());
+                            }
+                        })
+                        .unwrap();
+                }
+                assert_eq!(lengths, [0, 1, 1472, 65_507]);
+                stop.stop();
+                assert_eq!(receiver.wait(None).unwrap(), Wake::Stop);
+            }
+        };
+    }
+
+    #[cfg(target_os = "linux")]
+    receives_whole_datagrams!(recvmmsg_receives_whole_datagrams, recvmmsg);
+    receives_whole_datagrams!(portable_receives_whole_datagrams, portable);
+}

@@ -1,0 +1,36 @@
+//! Only for benchmarks: floods from processes of their own, the counters of the daemon, the cost of a process,
+//! statistics and tables. What tests use too is in `tests/support`.
+
+pub(crate) mod bare;
+pub(crate) mod daemon;
+pub(crate) mod flood;
+pub(crate) mod options;
+pub(crate) mod process_stats;
+mod random;
+mod sender;
+pub(crate) mod statistics;
+pub(crate) mod table;
+mod texts;
+
+/// The first argument of a process that is to send, and of one that is to receive, in the place of the benchmark.
+const SENDER: &str = "as-sender";
+const RECEIVER: &str = "as-receiver";
+
+/// Does the work of another process if this one was started for that; it then never returns. Every benchmark begins
+/// with it: what sends and what is compared must not share the processor time of what is measured.
+pub(crate) fn play_role() {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some(SENDER) => sender::run(&arguments.next().expect("a flood")),
+        Some(RECEIVER) => bare::run(&arguments.next().expect("a manner")),
+        _ => return,
+    }
+    std::process::exit(0);
+}
+
+/// Prepares this program as another process.
+fn role(name: &str, argument: &str) -> std::process::Command {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args([name, argument]);
+    command
+}

@@ -1,0 +1,137 @@
+//! Received messages on the screen: scrolling, reconnecting, unread counts.
+
+use std::time::Instant;
+
+use crate::support::proc::status_number;
+use crate::support::{Daemon, Peer, eventually, scaled, texts};
+
+use super::Chat;
+
+#[test]
+fn a_long_history_scrolls_in_little_memory() {
+    let messages = scaled(20_000, 100_000);
+    let before = |daemon: &Daemon, bob: &Peer| {
+        daemon.receive_from(bob, (0..messages).map(|number| format!("message {number:06}")));
+    };
+    let Some(chat) = Chat::after(100, 40, before) else { return };
+    chat.tmux.shows(&format!("message {:06}", messages - 1));
+    // A window of its own size is read first.
+    chat.tmux.press_often("PageUp", 80);
+    chat.tmux.until("the messages before", |screen| !screen.contains(&format!("{:06}", messages - 1)));
+    let early = status_number(chat.pid().cast_unsigned(), "VmRSS:").unwrap();
+    let pages = messages / 30;
+    let began = Instant::now();
+    for _ in 0..pages.div_ceil(100) {
+        chat.tmux.press_often("PageUp", 100);
+    }
+    chat.tmux.shows("message 000000");
+    let late = status_number(chat.pid().cast_unsigned(), "VmRSS:").unwrap();
+    eprintln!("{messages} messages in {:?}; {early} KiB, then {late} KiB", began.elapsed());
+    assert!(late < early + 8 * 1024, "{early} KiB, then {late} KiB");
+    chat.tmux.press(&["Escape"]);
+    chat.tmux.shows(&format!("message {:06}", messages - 1));
+    chat.tmux.press(&["C-Home"]);
+    chat.tmux.shows("message 000000");
+    chat.tmux.press(&["PageDown"]);
+    chat.tmux.until("what follows", |screen| screen.contains("message 000060") && !screen.contains("000000"));
+}
+
+#[test]
+fn a_reconnected_chat_shows_each_message_once() {
+    let Some(mut chat) = Chat::start(80, 40) else { return };
+    chat.bob_sends("before");
+    chat.tmux.shows("< before");
+    let (folder, flags) = chat.daemon.into_folder();
+    chat.tmux.shows("not connected, trying again");
+    // A message written now cannot be sent, and is marked so.
+    chat.tmux.type_in("too early");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("[not sent: no daemon was found]");
+    chat.daemon = Daemon::start_in(folder, flags);
+    (0..10).for_each(|number| chat.bob_sends(&format!("meanwhile {number}")));
+    let screen = chat.tmux.shows("< meanwhile 9");
+    assert!(!screen.contains("not connected"), "{screen}");
+    chat.tmux.press(&["Up"]);
+    chat.tmux.shows("> too early");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob_receives(), "too early");
+    chat.bob_sends("after");
+    let screen = chat.tmux.shows("< after");
+    let received: Vec<_> =
+        screen.lines().filter_map(|line| line.split_once(" < ")).map(|(_, text)| text).collect();
+    let meanwhile: Vec<_> = (0..10).map(|number| format!("meanwhile {number}")).collect();
+    let expected: Vec<_> =
+        std::iter::once("before").chain(meanwhile.iter().map(String::as_str)).chain(["after"]).collect();
+    assert_eq!(received, expected);
+}
+
+#[test]
+fn a_chat_far_behind_skips_to_the_newest_messages() {
+    const MESSAGES: u32 = 40_000;
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.bob_sends("before");
+    chat.tmux.shows("< before");
+    chat.tmux.press(&["C-z"]);
+    chat.tmux.shows("topped");
+    chat.daemon.receive_from(&chat.bob, (0..MESSAGES).map(|number| format!("message {number:05}")));
+    chat.tmux.shell("fg");
+    chat.tmux.shows(&format!("message {:05}", MESSAGES - 1));
+    // The skipped messages are in the history, without a hole.
+    (0..15).for_each(|_| chat.tmux.press_often("PageUp", 100));
+    let last = MESSAGES - 1_500 * 19;
+    let screen = chat.tmux.shows(&format!("message {:05}", last - 10));
+    assert!(!screen.contains("new below"), "{screen}");
+    let numbers: Vec<u32> =
+        screen.lines().filter_map(|line| line.split_once("message ")?.1.parse().ok()).collect();
+    assert!(numbers.len() > 15 && numbers.windows(2).all(|two| two[0] + 1 == two[1]), "{screen}");
+}
+
+#[test]
+fn messages_of_other_peers_stay_unread_until_shown() {
+    let stranger = Peer::new();
+    let before = |daemon: &Daemon, bob: &Peer| {
+        daemon.receive_from(&stranger, ["from somebody else"]);
+        daemon.receive_from(bob, ["from bob"]);
+    };
+    let Some(chat) = Chat::after(80, 24, before) else { return };
+    chat.tmux.shows("< from bob");
+    let new = || {
+        let entries = chat.daemon.ctl(&["--json", "inbox", "--peek"]).json();
+        texts(&entries).len()
+    };
+    // The chat has seen to it that bob's message is read: a later one is shown.
+    chat.bob_sends("more");
+    chat.tmux.shows("< more");
+    assert_eq!(new(), 3);
+    chat.tmux.press(&["M-a"]);
+    chat.tmux.shows("< from somebody else");
+    eventually("everything to be read", || (new() == 0).then_some(()));
+}
+
+#[test]
+fn typing_selects_a_peer_and_unread_messages_are_counted() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    let stranger = Peer::new();
+    (0..3).for_each(|number| stranger.send(chat.daemon.address(), format!("reading {number}")));
+    chat.tmux.until("three unread messages", |screen| {
+        screen.lines().any(|line| line.starts_with(&stranger.name()) && line.contains(" 3 │"))
+    });
+    chat.tmux.press(&["F2"]);
+    chat.tmux.shows("Write to");
+    chat.tmux.type_in(&stranger.name()[10..]);
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("< reading 2");
+    chat.tmux.type_in("thanks");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(stranger.receive().0, b"thanks");
+    // A peer that the daemon does not know.
+    let other = Peer::new();
+    chat.tmux.press(&["F2"]);
+    chat.tmux.type_in(&other.name());
+    chat.tmux.shows("somebody new");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("Nothing was said yet");
+    chat.tmux.type_in("hello");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(other.receive().0, b"hello");
+}

@@ -1,0 +1,94 @@
+//! Typing, pasting and sending.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use encoding_rs::GBK;
+
+use crate::support::Peer;
+
+use super::Chat;
+
+#[test]
+fn chinese_is_typed_while_messages_arrive() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.type_in("你好，");
+    chat.bob_sends("在吗？");
+    let screen = chat.tmux.shows("< 在吗？");
+    assert!(screen.contains("> 你好，"), "{screen}");
+    chat.tmux.type_in("世界");
+    // A wide character goes as a whole.
+    chat.tmux.type_in("错");
+    chat.tmux.press(&["BSpace", "Enter"]);
+    assert_eq!(chat.bob_receives(), "你好，世界");
+    let screen = chat.tmux.shows("> 你好，世界");
+    assert!(screen.find("在吗？") < screen.find("你好，世界"), "{screen}");
+}
+
+#[test]
+fn typed_and_pasted_line_breaks_make_one_message() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.type_in("one");
+    chat.tmux.press(&["M-Enter"]);
+    chat.tmux.type_in("two");
+    chat.tmux.press(&["C-j"]);
+    chat.tmux.paste("three\nfour\n五");
+    chat.tmux.shows("五");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob_receives(), "one\ntwo\nthree\nfour\n五");
+    chat.tmux.until("all lines", |screen| screen.contains("> one") && screen.contains("│ 五"));
+}
+
+#[test]
+fn no_key_is_lost_during_a_flood() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    let over = AtomicBool::new(false);
+    let others = [Peer::new(), Peer::new()];
+    let text: String = (0..600).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
+    let (bob, daemon) = (&chat.bob, chat.daemon.address());
+    let said = thread::scope(|scope| {
+        let flood = scope.spawn(|| {
+            let (began, mut sent) = (Instant::now(), 0_u32);
+            while !over.load(Ordering::Relaxed) {
+                bob.send(daemon, format!("number {sent}"));
+                others[(sent / 2 % 2) as usize].send(daemon, "noise");
+                sent += 2;
+                // A thousand a second.
+                thread::sleep(
+                    (began + Duration::from_millis(sent.into())).saturating_duration_since(Instant::now()),
+                );
+            }
+            sent - 2
+        });
+        for piece in text.as_bytes().chunks(20) {
+            chat.tmux.type_in(std::str::from_utf8(piece).unwrap());
+        }
+        chat.tmux.press(&["Enter"]);
+        let got = chat.bob_receives();
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(got, text);
+        flood.join().unwrap()
+    });
+    chat.tmux.shows(&format!("< number {said}"));
+}
+
+#[test]
+fn the_encoding_is_selectable_and_failures_show_inline() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.press(&["F3"]);
+    chat.tmux.shows("Send in");
+    chat.tmux.type_in("gbk");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("gbk (chosen here)");
+    chat.tmux.type_in("你好");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob.receive().0, GBK.encode("你好").0.as_ref());
+    chat.tmux.type_in("😀");
+    chat.tmux.press(&["Enter"]);
+    let screen = chat.tmux.shows("[not sent: gbk cannot hold `😀`");
+    assert!(screen.contains("chooses what to send in") && screen.contains("↑ brings it back"), "{screen}");
+    chat.tmux.press(&["Up", "Home"]);
+    chat.tmux.type_in("a");
+    chat.tmux.shows("> a😀");
+}

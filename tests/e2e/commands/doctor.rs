@@ -1,0 +1,338 @@
+//! `udpchatctl doctor`: no finding on a healthy system, and the cause of each fault that a test makes.
+
+use std::fs::Permissions;
+use std::net::UdpSocket;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Completed, Daemon, Network, OtherUser, Peer, available, ctl_without_daemon, eventually, missing,
+    new_folder,
+};
+
+/// Reads the findings of a run that ended with this code.
+#[track_caller]
+fn findings(ran: &Completed, code: i32) -> Vec<Value> {
+    assert_eq!(ran.code, Some(code), "{ran:#?}");
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Returns the findings of a level about a topic, a line each.
+fn of(findings: &[Value], level: &str, topic: &str) -> String {
+    let meant = |finding: &&Value| finding["level"] == level && finding["topic"] == topic;
+    let line = |finding: &Value| format!("{} hint: {}\n", finding["seen"], finding["hint"]);
+    findings.iter().filter(meant).map(line).collect()
+}
+
+/// Checks that there is a finding of this level and topic with all of these texts.
+#[track_caller]
+fn assert_finding(findings: &[Value], level: &str, topic: &str, parts: &[&str]) {
+    let found = of(findings, level, topic);
+    let all_there = parts.iter().all(|part| found.contains(part));
+    assert!(!found.is_empty() && all_there, "no {level} about {topic} with {parts:?}: {findings:#?}");
+}
+
+/// Returns the topics of all problems.
+fn problems(findings: &[Value]) -> Vec<&str> {
+    let is_problem = |finding: &&Value| finding["level"] == "problem";
+    findings.iter().filter(is_problem).map(|finding| finding["topic"].as_str().unwrap()).collect()
+}
+
+/// A network, and a daemon with a configuration on its first host, for which nothing is in the way.
+fn healthy(config: &str) -> Option<(Network, Daemon)> {
+    let network = Network::new()?;
+    network.connect("eth0", 1);
+    let daemon = Daemon::start_on(&network.here, config);
+    Some((network, daemon))
+}
+
+const LISTEN: &str = "listen = ['[::]:7788']\n";
+
+#[test]
+fn a_healthy_system_has_no_findings() {
+    let Some((network, daemon)) = healthy(LISTEN) else { return };
+    let ran = daemon.ctl_on(&network.here, &["--json", "doctor"]);
+    let found = findings(&ran, 0);
+    assert_eq!(ran.stderr, "");
+    assert!(problems(&found).is_empty(), "{found:#?}");
+    for (topic, part) in [
+        ("daemon", &*format!("pid {}", daemon.pid())),
+        ("listen", "[::]:7788"),
+        ("network", "eth0: peers send to 10.1.0.1:7788"),
+        ("network", "broadcast is 10.1.0.255:7788"),
+        ("self-test", "127.0.0.1:7788 came in"),
+        ("self-test", "[::1]:7788 came in"),
+        ("access", "everyone may send"),
+        ("traffic", "nothing has come in"),
+        ("state", "in order"),
+        ("disk", "are free"),
+    ] {
+        assert_finding(&found, "ok", topic, &[part]);
+    }
+    let text = daemon.ctl_on(&network.here, &["doctor"]);
+    assert_eq!(text.code, Some(0));
+    assert!(text.stdout.starts_with("ok       daemon     udpchatd "), "{}", text.stdout);
+}
+
+#[test]
+fn the_self_test_leaves_no_trace() {
+    for (listen, tested) in [
+        ("[::]:0", &["127.0.0.1", "[::1]"][..]),
+        ("0.0.0.0:0", &["127.0.0.1"]),
+        ("127.0.0.2:0", &["127.0.0.2"]),
+        ("[::1]:0", &["[::1]"]),
+    ] {
+        let daemon = Daemon::start_with("", &["--listen", listen]);
+        let peer = if listen == "[::1]:0" { Peer::at("[::1]:0") } else { Peer::new() };
+        let port = daemon.address().port();
+        let to = format!("{}:{port}", tested[0]).parse().unwrap();
+        peer.send(to, "before");
+        let _status = daemon.stored(1);
+        let tests = daemon.rpc().call("self_test", json!({}));
+        let expected: Vec<_> =
+            tested.iter().map(|ip| json!({ "to": format!("{ip}:{port}"), "outcome": "received" })).collect();
+        assert_eq!(tests, json!({ "tests": expected }));
+        peer.send(to, "after");
+        let status = daemon.stored(2);
+        assert_eq!(status["received"], json!({ "datagrams": 2, "bytes": 11 }));
+        assert_eq!(daemon.entries().len(), 2);
+    }
+}
+
+/// Returns what a datagram of the self-test would hold if its secret were known.
+fn like_a_self_test() -> String {
+    format!("udpchat self-test {:032x}", 0)
+}
+
+#[test]
+fn without_a_daemon_it_lists_sockets_and_a_free_port() {
+    let folder = new_folder();
+    let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let found = findings(&without_daemon(folder.path(), &format!("listen = ['{free}']")), 1);
+    assert_finding(&found, "problem", "daemon", &["no daemon answers", "/s (no such socket)", "udpchatd"]);
+    assert_finding(&found, "ok", "port", &[&format!("UDP port {} is free", free.port())]);
+    assert_eq!(problems(&found).iter().filter(|topic| **topic != "network").count(), 1, "{found:#?}");
+}
+
+/// Runs the doctor where no daemon is, with a configuration.
+fn without_daemon(folder: &Path, config: &str) -> Completed {
+    let file = folder.join("config.toml");
+    std::fs::write(&file, config).unwrap();
+    let environment = [("HOME", folder), ("UDPCHAT_CONFIG", &*file), ("UDPCHAT_SOCKET", &*folder.join("s"))];
+    ctl_without_daemon(&["--json", "doctor"], &environment)
+}
+
+#[test]
+fn a_port_held_by_another_program_is_a_problem() {
+    let folder = new_folder();
+    for (holder, listen) in [("127.0.0.1:0", "127.0.0.1"), ("127.0.0.1:0", "[::]"), ("[::]:0", "0.0.0.0")] {
+        let held = UdpSocket::bind(holder).unwrap();
+        let port = held.local_addr().unwrap().port();
+        let config = format!("listen = ['{listen}:{port}']");
+        let own = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let holder = format!("held by {} (pid {}", own.trim_end(), std::process::id());
+        // A child of another test has it too, until it becomes another program.
+        let found = eventually("this process to be named", || {
+            let found = findings(&without_daemon(folder.path(), &config), 1);
+            found.iter().any(|one| one["seen"].to_string().contains(&holder)).then_some(found)
+        });
+        assert_finding(&found, "problem", "port", &[&format!("UDP port {port} is"), &holder]);
+    }
+}
+
+#[test]
+fn an_invalid_configuration_is_a_problem() {
+    let folder = new_folder();
+    let found = findings(&without_daemon(folder.path(), "lisen = []"), 1);
+    assert_finding(&found, "problem", "configuration", &["config.toml:1:1: unknown key `lisen`"]);
+}
+
+#[test]
+fn a_daemon_on_loopback_only_is_a_problem() {
+    let daemon = Daemon::start();
+    let ran = daemon.ctl(&["--json", "doctor"]);
+    let found = findings(&ran, 1);
+    let only = format!("listens on {} only", daemon.address());
+    assert_finding(&found, "problem", "listen", &[&only, "no other machine", "[::]:7788"]);
+    assert!(ran.stderr.contains("\"exit\":1") && ran.stderr.contains("found"), "{}", ran.stderr);
+}
+
+#[test]
+fn an_access_list_that_denies_everybody_is_a_problem() {
+    let Some((network, here)) = healthy(&format!("{LISTEN}[access]\ndeny = ['10.1.0.0/24', '127.0.0.1']"))
+    else {
+        return;
+    };
+    let there = Daemon::start_on(&network.there, LISTEN);
+    for _ in 0..3 {
+        let _receipt = there.ctl(&["send", "10.1.0.1", "x"]).ok();
+    }
+    eventually("the datagrams to be refused", || (here.status()["dropped"]["denied"] == 3).then_some(()));
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "10.1.0.2"]), 1);
+    assert_finding(&found, "problem", "access", &["everything that came was refused", "10.1.0.2 (3, at 20"]);
+    assert_finding(&found, "warning", "self-test", &["127.0.0.1:7788", "the access list refused it"]);
+    assert_finding(&found, "ok", "self-test", &["[::1]:7788"]);
+    assert_finding(&found, "problem", "peer", &["10.1.0.2 are refused: `access.deny` has 10.1.0.0/24"]);
+    assert_eq!(problems(&found), ["access", "peer"]);
+    assert_eq!(here.status()["dropped"]["denied"], 3, "the refused self-test is not counted");
+}
+
+#[test]
+fn a_small_buffer_with_drops_is_a_problem() {
+    const LINE_BYTES: usize = 60_000;
+    let Some((network, here)) = healthy(&format!("{LISTEN}receive_buffer = '1GiB'")) else { return };
+    let buffer = here.status()["receive_buffer"].take();
+    if buffer["granted"] == buffer["asked"] {
+        missing("this machine grants any receive buffer");
+        return;
+    }
+    let neighbour = Daemon::start_on(&network.here, "listen = ['127.0.0.1:7789']");
+    // More than fits, the kernel reckoning with the double of what it grants.
+    let lines = usize::try_from(buffer["granted"].as_u64().unwrap()).unwrap() * 2 / LINE_BYTES + 50;
+    let input = format!("{}\n", "x".repeat(LINE_BYTES)).repeat(lines);
+    here.signal(Signal::SIGSTOP);
+    let _receipts =
+        neighbour.ctl_with_input(&["send", "127.0.0.1:7788", "--lines", "--quiet"], input.as_bytes()).ok();
+    here.signal(Signal::SIGCONT);
+    eventually("the drops to be counted", || (here.status()["kernel_drops"] != 0).then_some(()));
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
+    let asked = "net.core.rmem_max=1073741824";
+    assert_finding(&found, "problem", "buffer", &["the kernel had no room for", "1.0 GiB are asked", asked]);
+    assert_eq!(problems(&found), ["buffer"]);
+}
+
+#[test]
+fn a_full_disk_is_a_problem() {
+    let Some(network) = Network::new() else { return };
+    network.connect("eth0", 1);
+    // The daemon's folder, on a small disk of its own.
+    let folder = new_folder();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    network.here.run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "udpchat"]).arg(&data));
+    let here = Daemon::start_on_in(&network.here, folder, LISTEN);
+    // Somebody else takes all the room that there is.
+    let fill = format!("cat /dev/zero > '{}' 2>&1 || true", data.join("filler").display());
+    network.here.run(Command::new("sh").args(["-c", &fill]));
+    let there = Daemon::start_on(&network.there, LISTEN);
+    let line = "x".repeat(1000);
+    eventually("the daemon to run out of room", || {
+        let _receipt = there.ctl(&["send", "10.1.0.1", &line]).ok();
+        here.status()["problems"].to_string().contains("cannot be written").then_some(())
+    });
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
+    assert_finding(&found, "problem", "state", &["cannot be written", "disk is full"]);
+    assert_finding(&found, "problem", "disk", &["are free at", data.to_str().unwrap(), "make room"]);
+    assert_eq!(problems(&found), ["state", "disk"]);
+}
+
+#[test]
+fn disabled_ipv6_is_named() {
+    let Some((network, here)) = healthy(LISTEN) else { return };
+    network.here.sysctl("net/ipv6/conf/all/disable_ipv6", "1");
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 0);
+    assert_finding(&found, "warning", "listen", &["IPv6 is off on this machine", "disable_ipv6=0"]);
+    assert_finding(&found, "warning", "self-test", &["nothing could be sent to [::1]:7788"]);
+    assert_finding(&found, "ok", "self-test", &["127.0.0.1:7788 came in"]);
+}
+
+#[test]
+fn a_dropping_firewall_is_named_and_fails_the_self_test() {
+    if !available("nft") {
+        return;
+    }
+    let Some((network, here)) = healthy(LISTEN) else { return };
+    network.here.administer("nft", "add table inet guard");
+    let chain = "add chain inet guard input { type filter hook input priority 0; policy drop; }";
+    network.here.administer("nft", chain);
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
+    assert_finding(
+        &found,
+        "warning",
+        "firewall",
+        &["nftables refuses", "may be in the way", "udp dport 7788 accept"],
+    );
+    assert_finding(&found, "problem", "self-test", &["127.0.0.1:7788 did not come in", "[::1]:7788 did not"]);
+    assert_eq!(problems(&found), ["self-test"; 2]);
+    network.here.administer("nft", "add rule inet guard input udp dport 7788 accept");
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 0);
+    assert_finding(&found, "ok", "firewall", &["nftables refuses some", "allows UDP port 7788"]);
+    assert_eq!(here.status()["received"]["datagrams"], 0);
+    // The self-tests that were dropped may still come, for all that the daemon knows. This is none of them.
+    let there = Daemon::start_on(&network.there, LISTEN);
+    let _receipt = there.ctl(&["send", "10.1.0.1", &like_a_self_test()]).ok();
+    let _status = here.stored(1);
+    assert_eq!(here.entries()[0]["text"], like_a_self_test());
+}
+
+#[test]
+fn a_socket_of_another_user_names_its_owner() {
+    let Some(other) = OtherUser::get() else { return };
+    let daemon = Daemon::start();
+    // The folder must be open to the other user, or it would be the folder that is closed.
+    std::fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut command = other.command(env!("CARGO_BIN_EXE_udpchatctl"));
+    let ran = command.args(["--json", "doctor"]).env("UDPCHAT_SOCKET", daemon.socket()).output().unwrap();
+    let ran = Completed {
+        code: ran.status.code(),
+        stdout: String::from_utf8(ran.stdout).unwrap(),
+        stderr: String::from_utf8(ran.stderr).unwrap(),
+    };
+    let found = findings(&ran, 1);
+    let socket = daemon.socket();
+    let parts = [socket.to_str().unwrap(), "may not be opened", "belongs to user root (0)"];
+    assert_finding(&found, "problem", "daemon", &parts);
+}
+
+#[test]
+fn a_group_on_the_wrong_interface_is_a_problem() {
+    let config = format!("{LISTEN}groups = ['239.1.2.3%wlan7', 'ff02::7788']");
+    let Some((network, here)) = healthy(&config) else { return };
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
+    assert_finding(
+        &found,
+        "problem",
+        "groups",
+        &["239.1.2.3%wlan7 is not joined on wlan7", "no such interface"],
+    );
+    assert_finding(&found, "ok", "groups", &["ff02::7788 is joined on eth0"]);
+    assert_eq!(problems(&found), ["groups"]);
+}
+
+#[test]
+fn an_unreachable_peer_is_a_problem() {
+    let config = format!("{LISTEN}[peers.far]\naddress = '10.99.0.1'\n[peers.near]\naddress = '10.1.0.2'");
+    let Some((network, here)) = healthy(&config) else { return };
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "far"]), 1);
+    assert_finding(
+        &found,
+        "problem",
+        "peer",
+        &["far is 10.99.0.1:7788", "cannot be reached: network is unreachable"],
+    );
+    assert_eq!(problems(&found), ["peer"]);
+
+    // No host has this address: the kernel asks three times, a second apart.
+    let _receipt = here.ctl(&["send", "10.1.0.77", "x"]).ok();
+    let found = eventually("the kernel to give up", || {
+        let ran = here.ctl_on(&network.here, &["--json", "doctor", "10.1.0.77"]);
+        (ran.code == Some(1)).then(|| findings(&ran, 1))
+    });
+    assert_finding(&found, "problem", "peer", &["10.1.0.77 does not answer on the link"]);
+    assert_finding(&found, "ok", "peer", &["the last message to it, #1 at 20"]);
+
+    let there = Daemon::start_on(&network.there, LISTEN);
+    let _receipt = there.ctl(&["send", "10.1.0.1", "hello"]).ok();
+    let _status = here.stored(1);
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "near"]), 0);
+    assert_finding(&found, "ok", "peer", &["near is 10.1.0.2:7788: there is a route to it, from 10.1.0.1"]);
+    assert_finding(&found, "ok", "peer", &["its last message is #2 of 20"]);
+    assert_eq!(there.status()["received"]["datagrams"], 0, "nothing was sent to the peer");
+
+    let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "no body"]), 1);
+    assert_finding(&found, "problem", "peer", &["no peer is called `no body`"]);
+}

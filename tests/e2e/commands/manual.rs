@@ -1,0 +1,57 @@
+//! The manual pages, shown by man(1).
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::support::{available, ctl_without_daemon};
+
+/// Shows a page on 80 columns; fails the test if anything in it deserves a warning.
+#[track_caller]
+fn shown(page: &str) -> Option<String> {
+    if !available("man") || !available("groff") {
+        return None;
+    }
+    let source = ctl_without_daemon(&["man", page], &[]).ok();
+    let mut man = Command::new("man")
+        .args(["--warnings=w", "-l", "-"])
+        .env("LC_ALL", "C.UTF-8")
+        .env("MANWIDTH", "80")
+        .env_remove("MANROFFOPT")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    man.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
+    let output = man.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{page}");
+    assert!(output.status.success(), "{page}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn man_shows_every_page_without_a_warning() {
+    let pages = [
+        ("udpchatctl", ["udpchatctl send bob hello world", "GLOBAL OPTIONS", "EXIT CODES"]),
+        ("udpchatd", ["--check-config", "SIGHUP reads the configuration", "udpchatctl(1)"]),
+        ("udpchat.toml", ["max_size = \"4GiB\"", "[peers.NAME]", "encoding, for example \"gbk\""]),
+    ];
+    for (page, texts) in pages {
+        let Some(shown) = shown(page) else { return };
+        for text in texts {
+            assert!(shown.contains(text), "{page} lacks {text}:\n{shown}");
+        }
+        // Commands and flags are there as they are typed.
+        assert!(
+            !shown.contains('\u{2010}') && !shown.contains('\u{2212}') && !shown.contains('\u{2019}'),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn udpchatctl_is_the_default_page_without_a_daemon() {
+    let own = ctl_without_daemon(&["man"], &[]).ok();
+    assert_eq!(own, ctl_without_daemon(&["man", "udpchatctl"], &[]).ok());
+    ctl_without_daemon(&["man", "nothing"], &[]).fails(2, &["udpchat.toml"]);
+}

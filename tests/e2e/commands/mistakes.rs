@@ -1,0 +1,171 @@
+//! Wrong use of `udpchatctl`: each mistake is explained, with the documented exit code, and changes nothing.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Output;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder};
+
+/// Checks that a run fails with this code and these texts, says nothing on standard output, and says the same as one
+/// JSON object with `--json`.
+#[track_caller]
+fn assert_fails(daemon: &Daemon, args: &[&str], code: i32, texts: &[&str]) {
+    let ran = daemon.ctl(args);
+    assert_eq!(ran.stdout, "", "{args:?}");
+    assert!(ran.stderr.starts_with("error: "), "{args:?}: {}", ran.stderr);
+    ran.fails(code, texts);
+    assert_one_object(&daemon.ctl(&[&["--json"], args].concat()), code);
+}
+
+#[track_caller]
+fn assert_one_object(ran: &Completed, code: i32) -> Value {
+    assert!(ran.stdout.is_empty() && ran.stderr.lines().count() == 1, "{ran:#?}");
+    let mut object: Value = serde_json::from_str(&ran.stderr).unwrap();
+    let error = object["error"].take();
+    assert_eq!((ran.code, &error["exit"]), (Some(code), &json!(code)), "{ran:#?}");
+    assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "{ran:#?}");
+    assert!(error["kind"].as_str().is_some_and(|kind| !kind.is_empty()), "{ran:#?}");
+    error
+}
+
+#[test]
+fn sending_to_an_unknown_peer_or_host_fails() {
+    let daemon = Daemon::start();
+    assert_fails(&daemon, &["send", "nobody-of-this-name", "hi"], 5, &["`nobody-of-this-name`", "hint: "]);
+    assert_fails(&daemon, &["send", "nosuch.invalid", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
+    assert_fails(&daemon, &["send", "nosuch.invalid:8080", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
+    assert!(daemon.entries().is_empty(), "nothing was sent");
+}
+
+#[test]
+fn an_invalid_message_is_refused_before_sending() {
+    let daemon = Daemon::start();
+    let to = &*Peer::new().name();
+    for (args, texts) in [
+        (&["send", "127.0.0.1:0", "hi"][..], &["port 0 is out of range, 1 to 65535"][..]),
+        (&["send", "127.0.0.1:70000", "hi"], &["port 70000 is out of range, 1 to 65535"]),
+        (&["send", "127.0.0.1:http", "hi"], &["`http` is no port", "hint: "]),
+        (&["send", "a b", "hi"], &["`a b` is no peer, host or address", "hint: "]),
+        (&["send", to, ""], &["the message is empty", "--allow-empty"]),
+        (&["send", to], &["the message is empty", "--allow-empty"]),
+        (&["send", to, "-e", "gbkk", "hi"], &["unknown encoding `gbkk`", "did you mean `gbk`?"]),
+        (&["send", to, "--hex", "c4 zz"], &["'z' at position 4", "hint: "]),
+        (&["send", to, "--hex", "c4e"], &["the last byte is half"]),
+        (&["send", to, "--escape", r"a\q"], &[r"`\q`", r"\xHH"]),
+        (&["send", to, "--escape", r"a\x1"], &[r"`\x1`"]),
+        (&["reply", "abc", "hi"], &["'abc'", "812"]),
+        (&["send"], &["<TO>"]),
+    ] {
+        assert_fails(&daemon, args, 2, texts);
+    }
+    assert_fails(&daemon, &["send", to, "-e", "gbk", "a😀"], 5, &["`😀` (U+1F600)", "gb18030"]);
+    let long = "x".repeat(65_508);
+    assert_fails(&daemon, &["send", to, &long], 5, &["65508", "65507", "--split"]);
+    assert!(daemon.entries().is_empty(), "nothing was sent");
+}
+
+#[test]
+fn allow_empty_sends_an_empty_message() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    let _receipt = daemon.ctl(&["send", "--allow-empty", &peer.name(), ""]).ok();
+    assert_eq!(peer.receive().0, b"");
+}
+
+#[test]
+fn invalid_filters_are_refused() {
+    let daemon = Daemon::start();
+    for (args, texts) in [
+        (&["inbox", "--grep", "a("][..], &["`grep`: invalid regular expression", "unclosed group"][..]),
+        (&["inbox", "--since", "whenever"], &["'whenever' is no time", "yesterday"]),
+        (&["inbox", "--until", "2026-13-01"], &["'2026-13-01' is no time", "yesterday"]),
+        (&["inbox", "--from", "no one"], &["`no one`", "udpchatctl peers"]),
+        (&["inbox", "--consumer", "a b"], &["`consumer` must be 1 to 64"]),
+        (&["inbox", "-n", "many"], &["'many'"]),
+        (&["inbox", "--peek", "--all"], &["--peek", "--all"]),
+    ] {
+        assert_fails(&daemon, args, 2, texts);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_suggests_the_nearest() {
+    let daemon = Daemon::start();
+    assert_fails(&daemon, &["status", "--frobnicate"], 2, &["'--frobnicate'", "--help"]);
+    assert_fails(&daemon, &["statsu"], 2, &["'statsu'", "'status'"]);
+    assert_fails(&daemon, &["inbox", "--folow"], 2, &["'--folow'", "--follow"]);
+    assert_fails(&daemon, &[], 2, &["command", "--help"]);
+    ctl_without_daemon(&[], &[]).fails(2, &["no command is given", "--help"]);
+}
+
+#[test]
+fn only_a_message_can_be_replied_to() {
+    let daemon = Daemon::start_with("receive_buffer = '4KiB'", &[]);
+    assert_fails(&daemon, &["reply", "999", "hi"], 1, &["entry 999 does not exist", "hint: "]);
+    let gap = make_gap(&daemon);
+    assert_fails(&daemon, &["reply", &gap, "hi"], 1, &[&format!("entry {gap} is a gap")]);
+}
+
+/// Sends a halted daemon more than its receive buffer holds; returns the id of the gap.
+fn make_gap(daemon: &Daemon) -> String {
+    daemon.signal(Signal::SIGSTOP);
+    let peer = Peer::new();
+    (0..500).for_each(|_| peer.send(daemon.address(), "x"));
+    daemon.signal(Signal::SIGCONT);
+    eventually("a gap", || {
+        Some(daemon.entries().iter().find(|entry| entry["type"] == "gap")?["id"].to_string())
+    })
+}
+
+#[test]
+fn without_a_daemon_the_error_lists_tried_sockets() {
+    let folder = new_folder();
+    let (home, runtime) = (folder.path().join("home"), folder.path().join("run"));
+    let environment = [("HOME", &*home), ("XDG_RUNTIME_DIR", &*runtime)];
+    let tried = [
+        runtime.join("udpchat/control.sock"),
+        home.join(".local/share/udpchat/control.sock"),
+        PathBuf::from("/run/udpchat/control.sock"),
+    ];
+    let tried = tried.each_ref().map(|path| path.to_str().unwrap());
+    let ran = ctl_without_daemon(&["status"], &environment);
+    assert_eq!(ran.stdout, "");
+    ran.fails(3, &[&["no daemon was found", "udpchatd"], &tried[..]].concat());
+    let error = assert_one_object(&ctl_without_daemon(&["--json", "status"], &environment), 3);
+    assert_eq!(error["kind"], "no_daemon");
+    // One that was named is the only one.
+    let named = folder.path().join("named");
+    let ran = ctl_without_daemon(&["status"], &[("HOME", &home), ("UDPCHAT_SOCKET", &named)]);
+    assert!(!ran.stderr.contains("/run/udpchat"), "{}", ran.stderr);
+    ran.fails(3, &[named.to_str().unwrap()]);
+}
+
+#[test]
+fn a_socket_of_another_user_is_not_permitted() {
+    let Some(other) = OtherUser::get() else { return };
+    let daemon = Daemon::start();
+    fs::set_permissions(daemon.folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    for json in [false, true] {
+        let mut command = other.command(env!("CARGO_BIN_EXE_udpchatctl"));
+        command.args(json.then_some("--json")).arg("--socket").arg(daemon.socket()).arg("status");
+        let ran = ran(command.output().unwrap());
+        if json {
+            assert_eq!(assert_one_object(&ran, 6)["kind"], "not_permitted");
+        } else {
+            ran.fails(6, &[daemon.socket().to_str().unwrap(), "root"]);
+        }
+    }
+    assert_eq!(daemon.status()["state"], "ok");
+}
+
+fn ran(output: Output) -> Completed {
+    Completed {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}

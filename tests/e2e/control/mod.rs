@@ -1,0 +1,6 @@
+//! The control socket: its file, its requests, the roles of its users, and the log of what they did.
+
+mod audit;
+mod requests;
+mod roles;
+mod socket_file;

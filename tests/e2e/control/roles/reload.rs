@@ -1,0 +1,98 @@
+//! What a reload does to roles, to open connections and to the mode of the socket.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use crate::support::{Account, Daemon, Manager, OtherUser, Peer};
+
+use super::{READERS, SENDERS, UID, account, config, mode, open_folder, reload, start};
+
+#[test]
+fn a_reload_grants_and_revokes_roles() {
+    let Some(_) = OtherUser::get() else { return };
+    let mut daemon = start("", &[]);
+    let user = account(&[READERS]);
+    assert_eq!(mode(&daemon.socket()), 0o600);
+    let kept_out = user.connect(&daemon.socket()).rest();
+    assert_eq!(kept_out, Vec::<Value>::new(), "the file is closed");
+
+    reload(&daemon, &config());
+    assert_eq!(mode(&daemon.socket()), 0o666);
+    let mut follower = user.connect(&daemon.socket());
+    let mut sender = Account::new(UID + 1, &[SENDERS]).connect(&daemon.socket());
+    assert!(follower.reply("subscribe", json!({})).get("result").is_some());
+    assert!(sender.reply("status", json!({})).get("result").is_some());
+    daemon.receive_from(&Peer::new(), ["heard"]);
+    assert_eq!(follower.line()["params"]["text"], "heard");
+
+    // A user who gains roles keeps the connection and has them at once.
+    reload(&daemon, &format!("[control]\nread = [{READERS}, {SENDERS}]\nsend = [{SENDERS}]"));
+    assert!(sender.reply("inbox", json!({})).get("result").is_some());
+
+    // A user who loses a role gets an error and a disconnect, whatever roles are left.
+    reload(&daemon, &format!("[control]\nsend = [{SENDERS}]"));
+    let last = follower.rest();
+    assert_eq!(last.len(), 1, "{last:?}");
+    assert_eq!(last[0]["error"]["data"]["kind"], "not_permitted");
+    let last = sender.rest();
+    assert_eq!(last.len(), 1, "{last:?}");
+    let why = last[0]["error"]["message"].as_str().unwrap();
+    assert!(why.contains("lost a role"), "{why}");
+    let _line = daemon.log_with("lost a role");
+    let mut sender = Account::new(UID + 1, &[SENDERS]).connect(&daemon.socket());
+    assert!(sender.reply("version", json!({})).get("result").is_some());
+
+    let own = nix::unistd::getegid();
+    reload(&daemon, &format!("[control]\nread = [{own}]"));
+    assert_eq!(mode(&daemon.socket()), 0o660);
+    reload(&daemon, "");
+    assert_eq!(mode(&daemon.socket()), 0o600);
+    assert_eq!(daemon.status()["state"], "ok");
+}
+
+#[test]
+fn a_reload_keeps_the_mode_of_foreign_files() {
+    let mut daemon = Daemon::start();
+    let mut rpc = daemon.rpc();
+    fs::write(daemon.path("config.toml"), config()).unwrap();
+    fs::remove_file(daemon.socket()).unwrap();
+    fs::write(daemon.path("precious"), "precious").unwrap();
+    fs::set_permissions(daemon.path("precious"), Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("precious", daemon.socket()).unwrap();
+    rpc.call("reload", json!({}));
+    let _warning = daemon.log_with("is no longer the control socket");
+    fs::remove_file(daemon.socket()).unwrap();
+    fs::rename(daemon.path("precious"), daemon.socket()).unwrap();
+    rpc.call("reload", json!({}));
+    let _warning = daemon.log_with("is no longer the control socket");
+    assert_eq!(mode(&daemon.socket()), 0o640);
+    assert_eq!(fs::read(daemon.socket()).unwrap(), b"precious");
+}
+
+#[test]
+fn an_inaccessible_socket_directory_causes_a_warning() {
+    let mut daemon = Daemon::start_with("", &[]);
+    fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o700)).unwrap();
+    reload(&daemon, &config());
+    let _warning = daemon.log_with(&format!("other users cannot pass {}", daemon.folder.path().display()));
+    open_folder(&daemon);
+    reload(&daemon, &config());
+    daemon.rpc().call("stop", json!({}));
+    let _last = daemon.log_line("stopped");
+    let log = daemon.log();
+    let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
+    assert_eq!([count("configuration reloaded"), count("other users cannot pass")], [2, 1], "{log:#?}");
+}
+
+#[test]
+fn a_passed_socket_gets_the_mode_of_the_roles() {
+    let mut manager = Manager::new();
+    let socket = manager.folder().join("s");
+    fs::set_permissions(&socket, Permissions::from_mode(0o660)).unwrap();
+    let daemon = manager.start(&[]);
+    assert_eq!(mode(&daemon.socket()), 0o600);
+    reload(&daemon, &config());
+    assert_eq!(mode(&daemon.socket()), 0o666);
+}

@@ -1,0 +1,150 @@
+//! How an export runs: files, pipes, lost daemons, memory, and progress on a terminal.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command};
+
+use serde_json::Value;
+
+use crate::support::proc::status_number;
+use crate::support::{Daemon, available, ctl_without_daemon, eventually, new_folder, scaled};
+
+use super::with_many;
+
+#[test]
+fn an_unwritable_file_fails_before_any_query() {
+    let daemon = with_many(10);
+    for path in ["/no/such/folder/out", "/"] {
+        daemon.ctl(&["export", "-o", path]).fails(1, &[&format!("cannot write {path}"), "caused by: "]);
+    }
+    let error = daemon.ctl(&["--json", "export", "-o", "/"]).stderr;
+    let error: Value = serde_json::from_str(&error).unwrap();
+    assert_eq!(error["error"]["exit"], 1);
+    // A full disk is reported as well.
+    daemon.ctl(&["export", "-o", "/dev/full"]).fails(1, &["cannot write /dev/full"]);
+    daemon.ctl(&["export", "--grep", "("]).fails(2, &["regular expression"]);
+    daemon.ctl(&["export", "--from", "nobody"]).fails(2, &["nobody"]);
+    daemon.ctl(&["export", "--since", "soon"]).fails(2, &["'soon' is no time"]);
+}
+
+#[test]
+fn without_a_daemon_the_file_stays_unchanged() {
+    let folder = new_folder();
+    let (file, socket) = (folder.path().join("out"), folder.path().join("s"));
+    fs::write(&file, "precious").unwrap();
+    let args = ["--socket", socket.to_str().unwrap(), "export", "-o", file.to_str().unwrap()];
+    ctl_without_daemon(&args, &[]).fails(3, &["no daemon"]);
+    assert_eq!(fs::read_to_string(file).unwrap(), "precious");
+}
+
+#[test]
+fn a_closed_pipe_is_success() {
+    let daemon = with_many(20_000);
+    for args in [&["export"][..], &["export", "--format", "pcap"], &["export", "--grep", "."]] {
+        let mut export = daemon.ctl_start(args);
+        let mut pipe = export.stdout.take().unwrap();
+        pipe.read_exact(&mut [0; 10]).unwrap();
+        drop(pipe);
+        let (code, complaint) = end_of(export);
+        assert_eq!((code, complaint.as_str()), (Some(0), ""), "{args:?}");
+    }
+}
+
+fn end_of(mut program: Child) -> (Option<i32>, String) {
+    let ended = eventually("the end of the export", || program.try_wait().unwrap());
+    let mut complaint = String::new();
+    program.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    (ended.code(), complaint)
+}
+
+#[test]
+fn a_lost_daemon_makes_the_export_incomplete() {
+    for args in [&["export"][..], &["export", "--grep", "."], &["export", "--format", "pcap"]] {
+        let daemon = with_many(50_000);
+        let mut export = daemon.ctl_start(args);
+        let mut pipe = BufReader::new(export.stdout.take().unwrap());
+        // Far more is to come than all the buffers on the way hold.
+        pipe.read_exact(&mut [0; 10_000]).unwrap();
+        let (_folder, _) = daemon.into_folder();
+        let mut rest = Vec::new();
+        pipe.read_to_end(&mut rest).unwrap();
+        assert!(rest.len() < 50_000 * 116, "{args:?}: {}", rest.len());
+        let (code, complaint) = end_of(export);
+        assert_eq!(code, Some(1), "{args:?}: {complaint}");
+        let wanted = ["error: the export is incomplete: it ends after ", "caused by: ", "hint: "];
+        assert!(wanted.iter().all(|wanted| complaint.contains(wanted)), "{args:?}: {complaint}");
+    }
+}
+
+#[test]
+fn entries_removed_meanwhile_cause_a_warning() {
+    let daemon = with_many(50_000);
+    let mut export = daemon.ctl_start(&["export"]);
+    let mut pipe = BufReader::new(export.stdout.take().unwrap());
+    pipe.read_line(&mut String::new()).unwrap();
+    let database = rusqlite::Connection::open(daemon.database()).unwrap();
+    database.execute("DELETE FROM entry WHERE id BETWEEN 40001 AND 49000", []).unwrap();
+    let rest = pipe.lines().count();
+    assert_eq!(rest, 40_999);
+    let (code, complaint) = end_of(export);
+    assert_eq!(code, Some(0));
+    assert!(complaint.starts_with("warning: 9,000 entries of those"), "{complaint}");
+}
+
+/// How much memory an export may take, without optimisation, in KiB; less than what it writes.
+const MAX_RESIDENT_KIB: u64 = 32 * 1024;
+
+#[test]
+fn memory_does_not_grow_with_the_inbox() {
+    let daemon = with_many(scaled(100_000, 1_000_000));
+    for args in [&["export"][..], &["export", "--grep", "."], &["export", "--format", "pcap"]] {
+        let mut export = daemon.ctl_start(args);
+        let mut pipe = export.stdout.take().unwrap();
+        let (mut most, mut bytes) = (0, 0);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let read = pipe.read(&mut buffer).unwrap();
+            if read == 0 {
+                break;
+            }
+            bytes += read;
+            most = most.max(status_number(export.id(), "VmHWM:").unwrap_or(0));
+        }
+        assert_eq!(end_of(export), (Some(0), String::new()), "{args:?}");
+        assert!((1..MAX_RESIDENT_KIB).contains(&most), "{args:?}: {most} KiB were resident");
+        assert!(args.len() == 3 || bytes as u64 > MAX_RESIDENT_KIB * 1024, "{args:?}: {bytes}");
+    }
+}
+
+/// Runs a command line of `udpchatctl` on a terminal; returns what the terminal got.
+fn on_a_terminal(daemon: &Daemon, line: &str) -> Option<String> {
+    if !available("script") {
+        return None;
+    }
+    let program =
+        format!("{} --socket {} {line}", env!("CARGO_BIN_EXE_udpchatctl"), daemon.socket().display());
+    let script = ["-qec", &program, "/dev/null"];
+    let output = Command::new("script").args(script).stdin(std::process::Stdio::null()).output().unwrap();
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_capture_is_not_written_to_a_terminal() {
+    let daemon = with_many(10);
+    let Some(shown) = on_a_terminal(&daemon, "export --format pcap") else { return };
+    assert!(shown.contains("a capture is binary data") && shown.contains("-o FILE"), "{shown}");
+    let shown = on_a_terminal(&daemon, "export -n 1").unwrap();
+    assert!(shown.starts_with(r#"{"type":"message","id":10,"#) && shown.contains("note: 1 entry"), "{shown}");
+}
+
+#[test]
+fn a_terminal_shows_the_progress() {
+    let daemon = with_many(50_000);
+    let file = daemon.path("out.jsonl");
+    let file = file.to_str().unwrap();
+    let Some(shown) = on_a_terminal(&daemon, &format!("export -o {file}")) else { return };
+    assert!(shown.contains("\r") && shown.contains(" of about 50,000 entries, "), "{shown}");
+    assert!(shown.trim_end().ends_with("\rnote: 50,000 entries"), "{shown}");
+    let shown = on_a_terminal(&daemon, &format!("-q export -o {file}")).unwrap();
+    assert_eq!(shown, "");
+}

@@ -1,0 +1,14 @@
+//! The log of messages on the disk: reading, exporting and backing up, and what happens to it in crashes and faults.
+//!
+//! `databases` holds inboxes of every schema that a build of main has written.
+
+mod backup;
+mod damaged;
+mod durable;
+mod export;
+mod faults;
+mod index;
+mod losses;
+mod migration;
+mod reading;
+mod retention;

@@ -1,0 +1,141 @@
+//! Retention: the limits of size and age, while running, at a reload and at a start.
+
+use std::fs;
+
+use nix::sys::signal::Signal;
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::support::{Daemon, Peer, eventually, scaled};
+
+const MIB: u64 = 1024 * 1024;
+
+/// The size of a file of the data directory, in bytes; 0 where there is none.
+fn bytes(daemon: &Daemon, name: &str) -> u64 {
+    fs::metadata(daemon.path("data").join(name)).map_or(0, |metadata| metadata.len())
+}
+
+/// Sends messages of a length, each with its number in front, and waits until they are stored.
+fn send(daemon: &Daemon, peer: &Peer, messages: u64, length: usize) {
+    daemon.receive_from(peer, (0..messages).map(|number| format!("{number:0length$}")));
+}
+
+/// Checks that what is there is the newest of all that came, without holes, and that the status says so. What goes
+/// between two looks is no fault.
+fn is_the_newest_part(daemon: &Daemon, all: u64) {
+    eventually("a log without holes and the same in the status", || {
+        let ids: Vec<u64> = daemon.entries().iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
+        assert_eq!(ids.last(), Some(&all));
+        let inbox = &daemon.status()["inbox"];
+        let same = [&inbox["oldest_id"], &inbox["entries"], &inbox["unread"]];
+        let whole = ids.windows(2).all(|pair| pair[1] == pair[0] + 1);
+        (whole && same == [&json!(ids[0]), &json!(ids.len()), &json!(ids.len())]).then_some(())
+    });
+}
+
+#[test]
+fn a_full_inbox_keeps_the_newest_messages() {
+    let daemon = Daemon::start_with("receive_buffer = '4MiB'\n[inbox]\nmax_size = '32MiB'", &[]);
+    let peer = Peer::new();
+    let (mut most, mut most_log, mut all) = (0, 0, 0);
+    for _ in 0..scaled(60, 600) {
+        send(&daemon, &peer, 100, 8_000);
+        all += 100;
+        most = most.max(bytes(&daemon, "inbox.db") + bytes(&daemon, "index.db"));
+        most_log = most_log.max(bytes(&daemon, "inbox.db-wal"));
+    }
+    // How long the write-ahead log becomes depends on the readers beside it; the benchmark measures all together.
+    assert!((30 * MIB..=32 * MIB).contains(&most) && most_log <= 64 * MIB, "{most} {most_log}");
+    is_the_newest_part(&daemon, all);
+}
+
+#[test]
+fn a_reload_shrinks_an_idle_inbox() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '64MiB'", &[]);
+    send(&daemon, &Peer::new(), 8_000, 1_400);
+    assert_eq!(daemon.status()["inbox"]["oldest_id"], 1);
+    fs::write(daemon.path("config.toml"), "[inbox]\nmax_size = '4MiB'").unwrap();
+    daemon.signal(Signal::SIGHUP);
+    eventually("old entries to go", || {
+        (daemon.status()["inbox"]["bytes"].as_u64() < Some(5 * MIB)).then_some(())
+    });
+    is_the_newest_part(&daemon, 8_000);
+}
+
+#[test]
+fn a_start_applies_the_limits() {
+    let daemon = Daemon::start();
+    send(&daemon, &Peer::new(), 8_000, 1_400);
+    fs::write(daemon.path("config.toml"), "[inbox]\nmax_size = '4MiB'").unwrap();
+    let daemon = daemon.start_again();
+    eventually("old entries to go", || {
+        (daemon.status()["inbox"]["bytes"].as_u64() < Some(5 * MIB)).then_some(())
+    });
+    is_the_newest_part(&daemon, 8_000);
+}
+
+#[test]
+fn old_entries_are_removed_without_traffic() {
+    let daemon = Daemon::start_with("[inbox]\nmax_age = '1s'", &[]);
+    send(&daemon, &Peer::new(), 50, 10);
+    eventually("old entries to go", || (daemon.status()["inbox"]["entries"] == 1).then_some(()));
+    is_the_newest_part(&daemon, 50);
+    assert_eq!(daemon.status()["inbox"]["removed"], 49);
+}
+
+#[test]
+fn ids_and_readers_continue_after_removal() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '1MiB'", &[]);
+    let peer = Peer::new();
+    let mut follower = daemon.ctl_running(&["--json", "inbox", "--follow"]);
+    send(&daemon, &peer, 1, 10);
+    assert!(follower.line().contains("\"id\":1,"), "who follows has the first before it goes");
+    send(&daemon, &peer, 3_000, 1_400);
+    let daemon = daemon.start_again();
+    send(&daemon, &peer, 1, 10);
+    is_the_newest_part(&daemon, 3_002);
+    let removed = daemon.rpc().call("inbox", json!({ "after": 0, "limit": 1 }));
+    assert!(removed["entries"][0]["id"].as_u64() > Some(1_000), "reading begins at the oldest that is left");
+}
+
+/// Takes the lock by which a daemon notices a backup.
+fn announce_backup(daemon: &Daemon) -> fs::File {
+    use nix::libc::{F_RDLCK, SEEK_SET, flock};
+    let lock = fs::File::open(daemon.path("data/lock")).unwrap();
+    let (kind, whence) = (F_RDLCK.try_into().unwrap(), SEEK_SET.try_into().unwrap());
+    let first_byte = flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 1, l_pid: 0 };
+    nix::fcntl::fcntl(&lock, nix::fcntl::FcntlArg::F_OFD_SETLK(&first_byte)).unwrap();
+    lock
+}
+
+#[test]
+fn a_blocked_write_ahead_log_is_reported() {
+    let daemon = Daemon::start_with("receive_buffer = '4MiB'\n[inbox]\nmax_size = '1GiB'", &[]);
+    let peer = Peer::new();
+    send(&daemon, &peer, 1, 10);
+    let reader = Connection::open(daemon.database()).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
+    let mut all = 1;
+    // A backup causes no warning.
+    let backup = announce_backup(&daemon);
+    while bytes(&daemon, "inbox.db-wal") < 56 * MIB {
+        send(&daemon, &peer, 20, 60_000);
+        all += 20;
+        assert_eq!(daemon.status()["state"], "ok");
+    }
+    drop(backup);
+    let problem = eventually("the problem", || {
+        send(&daemon, &peer, 20, 60_000);
+        all += 20;
+        daemon.status()["problems"][0].as_str().map(str::to_owned)
+    });
+    assert!(problem.contains("another program has been reading inbox.db"), "{problem}");
+    reader.execute_batch("COMMIT").unwrap();
+    eventually("the log to be cut back", || {
+        send(&daemon, &peer, 1, 10);
+        all += 1;
+        (daemon.status()["state"] == "ok").then_some(())
+    });
+    let status = daemon.status();
+    assert_eq!((&status["stored"], &status["inbox"]["oldest_id"]), (&json!(all), &json!(1)));
+}

@@ -1,0 +1,148 @@
+//! daemon/api/PROTOCOL.md: its examples are run in their order, and its table of errors is
+//! compared with the code.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use udpchat_api::ErrorKind;
+
+use crate::support::{Daemon, Peer, Rpc, available};
+
+const TEXT: &str = include_str!("../../../daemon/api/PROTOCOL.md");
+
+/// The addresses that the text uses for bob and for the daemon.
+const BOB: &str = "127.0.0.1:8080";
+const DAEMON: &str = "127.0.0.1:7788";
+
+/// Fields that differ from run to run; all others must be as in the text.
+const VARYING: [&str; 11] = [
+    "at",
+    "started",
+    "last_heard",
+    "pid",
+    "version",
+    "socket",
+    "data_dir",
+    "receive_buffer",
+    "wal_bytes",
+    "by",
+    "disk_free_bytes",
+];
+
+/// A daemon and bob as the text supposes them.
+fn as_in_the_text() -> (Daemon, Peer) {
+    let bob = Peer::new();
+    let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = \"{}\"\n", bob.name()), &[]);
+    bob.send_text(daemon.address(), "你好", encoding_rs::GBK);
+    let _status = daemon.stored(1);
+    (daemon, bob)
+}
+
+/// The lines of the examples.
+fn example_lines() -> impl Iterator<Item = &'static str> {
+    let blocks = TEXT.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines)
+}
+
+#[test]
+fn the_examples_get_the_documented_answers() {
+    let (daemon, bob) = as_in_the_text();
+    let (bob_now, daemon_now) = (bob.name(), daemon.address().to_string());
+    let mut rpc = daemon.rpc();
+    let mut compared = 0;
+    for line in example_lines() {
+        if let Some(request) = line.strip_prefix("--> ") {
+            rpc.write(format!("{}\n", request.replace(BOB, &bob_now)).as_bytes());
+        } else if let Some(text) = line.strip_prefix("# bob says ") {
+            bob.send_text(daemon.address(), text, encoding_rs::GBK);
+        } else if let Some(reply) = line.strip_prefix("<-- ") {
+            let actual = rpc.line().expect("a line").to_string();
+            let actual = actual.replace(&bob_now, BOB).replace(&daemon_now, DAEMON);
+            let (mut actual, mut wanted) = (parse(&actual), parse(reply));
+            blank(&mut actual);
+            blank(&mut wanted);
+            assert_eq!(actual, wanted, "the text says {reply}");
+            compared += 1;
+        } else {
+            let entry: udpchat_api::Entry = serde_json::from_str(line).unwrap();
+            assert_eq!(serde_json::to_string(&entry).unwrap(), line);
+        }
+    }
+    assert!(rpc.line().is_none(), "the last example stops the daemon");
+    assert!(compared > 15, "only {compared} answers were found in the text");
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap()
+}
+
+/// Keeps of what varies only that it is there, and of which type.
+fn blank(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                if VARYING.contains(&key.as_str()) || (key == "bytes" && value.as_u64() > Some(50_000)) {
+                    *value = json!(if value.is_string() { "text" } else { "other" });
+                } else {
+                    blank(value);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(blank),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_method_and_error_is_documented() {
+    for kind in ErrorKind::ALL {
+        let row = format!("| `{}` | {} |", json!(kind).as_str().unwrap(), kind.code());
+        assert!(TEXT.contains(&row), "the table of errors lacks {row}");
+    }
+    let (daemon, _bob) = as_in_the_text();
+    let error = daemon.rpc().error("none", json!({}));
+    for method in error["data"]["hint"].as_str().unwrap().split(", ") {
+        assert!(TEXT.contains(&format!("\"method\":\"{method}\"")), "no example of {method}");
+    }
+}
+
+#[test]
+fn every_status_field_is_documented() {
+    let (daemon, _bob) = as_in_the_text();
+    let Value::Object(status) = daemon.status() else { panic!("the status is an object") };
+    for field in status.keys() {
+        assert!(TEXT.contains(&format!("\"{field}\":")), "{field}");
+    }
+}
+
+#[test]
+fn nothing_but_nc_is_needed() {
+    if !available("nc") {
+        return;
+    }
+    let (daemon, bob) = as_in_the_text();
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"send","params":{"to":"bob","text":"你好"}}"#;
+    let mut nc = Command::new("nc")
+        .args(["-U", "-q1"])
+        .arg(daemon.socket())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(nc.stdin.take().unwrap(), "{request}").unwrap();
+    assert_eq!(bob.receive(), (encoding_rs::GBK.encode("你好").0.into_owned(), daemon.address()));
+    let output = nc.wait_with_output().unwrap();
+    let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(reply["result"]["id"], 2, "{reply}");
+}
+
+#[test]
+fn the_projects_own_client_agrees_with_the_wire() {
+    let (daemon, _bob) = as_in_the_text();
+    let status: udpchat_api::call::Status = serde_json::from_value(daemon.status()).unwrap();
+    assert_eq!(serde_json::to_value(&status).unwrap()["stored"], 1);
+    let mut rpc = Rpc::connect(&status.socket);
+    let page: udpchat_api::call::InboxAnswer = serde_json::from_value(rpc.call("inbox", json!({}))).unwrap();
+    assert_eq!((page.entries.len(), page.unread, page.more), (1, 1, false));
+}

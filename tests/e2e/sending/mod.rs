@@ -1,0 +1,5 @@
+//! What leaves from the port: `send`, `replay`, and the commands that wait for an answer.
+
+mod replay;
+mod send;
+mod waiting;

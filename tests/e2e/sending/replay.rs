@@ -1,0 +1,271 @@
+//! `replay`: the same bytes in the same order, at the requested pace; each omission is reported.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Completed, Daemon, Peer, ctl_without_daemon, ids, raw, texts};
+
+/// Every kind of datagram.
+fn everything() -> Vec<Vec<u8>> {
+    let mut all: Vec<Vec<u8>> = vec![
+        b"".to_vec(),
+        b"\0\0".to_vec(),
+        b"\xc4\xe3\xba\xc3".to_vec(),
+        "你好\u{202e}".as_bytes().to_vec(),
+        b"\xff\x00\x80\r\n".to_vec(),
+        vec![0xab; 65_507],
+        b"last".to_vec(),
+    ];
+    all.extend((0..200).map(|number| format!("number {number}").into_bytes()));
+    all
+}
+
+/// Returns the bytes of all messages of a daemon, in their order.
+fn payloads(daemon: &Daemon) -> Vec<Vec<u8>> {
+    daemon.entries().iter().map(raw).collect()
+}
+
+/// Replays with these arguments, at once, to a second daemon that has received nothing yet; returns what that has stored.
+#[track_caller]
+fn replayed(daemon: &Daemon, args: &[&str], input: &[u8], count: u64) -> Vec<Vec<u8>> {
+    let second = Daemon::start();
+    let to = second.address().to_string();
+    let ran = daemon.ctl_with_input(&[&["replay", "--speed", "max", "--to", &to], args].concat(), input);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.starts_with(&format!("{count} message")), "{ran:?}");
+    assert!(ran.stdout.contains(&format!(" sent to {to} in ")), "{ran:?}");
+    let _status = second.stored(count);
+    payloads(&second)
+}
+
+#[test]
+fn inbox_and_file_replay_the_same_bytes() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), everything());
+    let count = everything().len() as u64;
+    let export = daemon.ctl(&["export"]).ok();
+    let file = daemon.path("inbox.jsonl");
+    std::fs::write(&file, &export).unwrap();
+
+    assert_eq!(replayed(&daemon, &[], b"", count), everything());
+    let other = Daemon::start();
+    assert_eq!(replayed(&other, &["--file", file.to_str().unwrap()], b"", count), everything());
+    assert_eq!(replayed(&other, &["--file", "-"], export.as_bytes(), count), everything());
+    // The sending daemon has recorded each message once for each replay.
+    assert_eq!(payloads(&other), [everything(), everything()].concat());
+}
+
+#[test]
+fn filters_and_directions_select_what_is_replayed() {
+    let (daemon, bob, eve) = (Daemon::start(), Peer::new(), Peer::at("127.0.0.2:0"));
+    daemon.receive_from(&bob, ["1 from bob"]);
+    daemon.receive_from(&eve, ["2 from eve"]);
+    daemon.ctl(&["-q", "send", &bob.name(), "3 to bob"]).ok();
+    daemon.receive_from(&bob, ["4 from bob"]);
+    let export = daemon.ctl(&["export"]).ok();
+
+    let first_digits =
+        |payloads: Vec<Vec<u8>>| -> String { payloads.iter().map(|bytes| bytes[0] as char).collect() };
+    // A replayed message is a new sent entry: later rounds must not replay it.
+    let until = daemon.ctl(&["--json", "inbox", "-n", "1"]).json()[0]["at"].as_str().unwrap().to_owned();
+    let before = ["-U", &until];
+    let check = |args: &[&str], digits: &str| {
+        let count = digits.len() as u64;
+        assert_eq!(first_digits(replayed(&daemon, args, b"", count)), digits, "{args:?}");
+    };
+    check(&["-n", "1"], "4");
+    check(&["--from", "127.0.0.2"], "2");
+    check(&["--grep", "from bob"], "14");
+    check(&[&["--direction", "out"], &before[..]].concat(), "3");
+    check(&[&["--direction", "both"], &before[..]].concat(), "123");
+    check(&[], "124");
+    for (direction, digits) in [("in", "124"), ("out", "3"), ("both", "1234")] {
+        let args = ["--file", "-", "--direction", direction];
+        let found = replayed(&daemon, &args, export.as_bytes(), digits.len() as u64);
+        assert_eq!(first_digits(found), digits, "{direction}");
+    }
+}
+
+/// Messages that a daemon sends to itself arrive during the replay, and are not replayed again.
+#[test]
+fn a_replay_to_itself_ends() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), (0..500).map(|number| number.to_string()));
+    let to = daemon.address().to_string();
+    let ran = daemon.ctl(&["replay", "--to", &to, "--speed", "max"]);
+    assert!(ran.ok().starts_with("500 messages sent"));
+    let _status = daemon.stored(1_000);
+    let received = daemon.ctl(&["export", "--direction", "in"]).json();
+    let numbers: Vec<_> = (0..500).chain(0..500).map(|number| number.to_string()).collect();
+    assert_eq!(texts(&received), numbers);
+}
+
+/// A recording with these times, in milliseconds.
+fn recording(times: &[u64]) -> String {
+    let line = |(number, time): (usize, &u64)| {
+        let at = format!("2026-11-22T14:00:{:02}.{:03}Z", time / 1_000, time % 1_000);
+        let entry = json!({ "type": "message", "id": number, "at": at, "direction": "in", "raw": "eA==" });
+        format!("{entry}\n")
+    };
+    times.iter().enumerate().map(line).collect()
+}
+
+/// Replays a recording to a peer; returns how long that took.
+#[track_caller]
+fn time_of(daemon: &Daemon, times: &[u64], args: &[&str]) -> Duration {
+    let peer = Peer::new();
+    let began = Instant::now();
+    let to = peer.name();
+    let args = [&["-q", "replay", "--file", "-", "--to", &to], args].concat();
+    assert_eq!(daemon.ctl_with_input(&args, recording(times).as_bytes()).ok(), "");
+    let took = began.elapsed();
+    times.iter().for_each(|_| assert_eq!(peer.receive().0, b"x"));
+    took
+}
+
+#[test]
+fn the_pace_follows_the_recording_and_speed() {
+    let daemon = Daemon::start();
+    let millis = Duration::from_millis;
+    let times = [5_000, 5_200, 5_200, 5_800];
+    assert!(time_of(&daemon, &times, &[]) >= millis(800));
+    assert!(time_of(&daemon, &times, &["--speed", "2"]) >= millis(400));
+    assert!(time_of(&daemon, &times, &["--speed", "0.5"]) >= millis(1_600));
+    assert!(time_of(&daemon, &times, &["--max-pause", "150ms"]) >= millis(300));
+    // A clock that stepped back: what comes behind it has its own distances.
+    assert!(time_of(&daemon, &[9_000, 100, 600], &[]) >= millis(500));
+}
+
+/// Of a minute of pauses nothing is waited, or this test fails by the deadline of all waiting.
+#[test]
+fn pauses_can_be_left_out() {
+    let daemon = Daemon::start();
+    let times = [0, 59_000];
+    for args in [["--speed", "max"], ["--speed", "0"], ["--max-pause", "0s"]] {
+        assert!(time_of(&daemon, &times, &args) < Duration::from_secs(59));
+    }
+}
+
+#[test]
+fn a_growing_recording_is_sent_as_it_arrives() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let mut replay = daemon.ctl_running(&["replay", "--file", "-", "--to", &peer.name()]);
+    for _ in 0..3 {
+        replay.type_in(&recording(&[0]));
+        assert_eq!(peer.receive().0, b"x");
+    }
+    replay.end_input();
+    assert!(replay.line().starts_with("3 messages sent to "));
+    assert!(replay.wait().success());
+}
+
+/// It ends although its standard input stays open.
+#[test]
+fn an_error_ends_a_waiting_replay() {
+    let daemon = Daemon::start();
+    let nobody = "nobody".repeat(11);
+    let mut replay = daemon.ctl_running(&["replay", "--file", "-", "--to", &nobody]);
+    replay.type_in(&recording(&[0]));
+    assert_eq!(replay.wait().code(), Some(5));
+}
+
+#[test]
+fn gaps_and_failed_sends_are_skipped_with_a_note() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let gap = r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06Z","lost":37,"reason":"queue_full"}"#;
+    let message = recording(&[0]);
+    let out = message.replace(r#""in""#, r#""out""#);
+    let refused = out.replacen('{', r#"{"error":"no route","#, 1);
+    let input = format!("{gap}\n{message}\r\n{gap}\n\n{refused}{out}");
+    let replay = |args: &[&str]| {
+        daemon.ctl_with_input(
+            &[&["replay", "--file", "-", "--to", &peer.name()], args].concat(),
+            input.as_bytes(),
+        )
+    };
+    let ran = replay(&["--direction", "both"]);
+    assert!(ran.code == Some(0) && ran.stdout.starts_with("2 messages sent"), "{ran:?}");
+    let notes =
+        "note: 2 gaps were skipped\nnote: 1 message that the kernel had refused to send was skipped\n";
+    assert_eq!(ran.stderr, notes);
+    let ran = replay(&[]);
+    assert!(ran.stdout.starts_with("1 message sent"), "{ran:?}");
+    assert!(ran.stderr.ends_with("note: 2 messages of the other direction were skipped\n"), "{ran:?}");
+    assert_eq!(replay(&["-q"]).ok(), "");
+
+    let told = replay(&["--json"]).json();
+    assert_eq!(told.len(), 1);
+    assert_eq!((&told[0]["sent"], &told[0]["gaps"], &told[0]["failed"]), (&json!(1), &json!(2), &json!(0)));
+    assert_eq!(told[0]["to"], peer.name());
+    assert!(told[0]["seconds"].is_f64());
+}
+
+/// From 127.0.0.1, nothing leaves the machine: the kernel refuses, whatever its routes are.
+#[test]
+fn a_message_refused_by_the_kernel_is_skipped() {
+    let daemon = Daemon::start();
+    let ran = daemon
+        .ctl_with_input(&["replay", "--file", "-", "--to", "192.0.2.1"], recording(&[0; 100]).as_bytes());
+    assert!(ran.stdout.starts_with("0 messages sent to 192.0.2.1 in "), "{ran:?}");
+    ran.fails(5, &["100 of 100 messages could not be sent", "line 1: cannot send to 192.0.2.1:7788"]);
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 100 }));
+
+    let peer = Peer::new();
+    let long: Value = json!({
+        "type": "message", "at": "2026-11-22T14:00:00Z", "direction": "in", "raw": "eHh4".repeat(22_000),
+    });
+    let input = format!("{}{long}\n{}", recording(&[0]), recording(&[0]));
+    let ran =
+        daemon.ctl_with_input(&["--json", "replay", "--file", "-", "--to", &peer.name()], input.as_bytes());
+    let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!((ran.code, &error["error"]["kind"]), (Some(5), &json!("too_long")), "{ran:?}");
+    assert_eq!(error["error"]["message"], "1 of 3 messages could not be sent");
+    assert_eq!([peer.receive().0, peer.receive().0], [b"x", b"x"]);
+}
+
+#[test]
+fn a_permanent_error_ends_the_replay_at_once() {
+    let daemon = Daemon::start();
+    let replay = |to: &str| -> Completed {
+        daemon.ctl_with_input(&["replay", "--file", "-", "--to", to], recording(&[0; 50]).as_bytes())
+    };
+    let nobody = "nobody".repeat(11);
+    replay(&nobody).fails(5, &[&nobody, "udpchatctl peers"]);
+    replay("[::1]:9").fails(5, &["IPv6", "listen"]);
+    replay("127.0.0.1:0").fails(2, &["port 0 is out of range"]);
+    assert!(daemon.entries().is_empty());
+}
+
+#[test]
+fn a_lost_daemon_ends_the_replay() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let socket = daemon.socket();
+    let file = daemon.path("inbox.jsonl");
+    // One every two seconds, for a minute: it is not at its end when the daemon goes.
+    std::fs::write(&file, recording(&std::array::from_fn::<_, 30, _>(|number| 2_000 * number as u64)))
+        .unwrap();
+    let mut replay = daemon.ctl_running(&["replay", "--file", file.to_str().unwrap(), "--to", &peer.name()]);
+    assert_eq!(peer.receive().0, b"x");
+    let (_folder, _) = daemon.into_folder();
+    assert_eq!(replay.wait().code(), Some(1));
+    let args = ["--socket", socket.to_str().unwrap(), "replay", "--file", "-", "--to", "127.0.0.1:9"];
+    ctl_without_daemon(&args, &[]).fails(3, &["no daemon"]);
+}
+
+#[test]
+fn an_invalid_line_is_named() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let replay = |input: &str| {
+        daemon.ctl_with_input(&["replay", "--file", "-", "--to", &peer.name()], input.as_bytes())
+    };
+    let good = recording(&[0, 0]);
+    for bad in ["hello", "{}", r#"{"type":"message"}"#, "\u{feff}"] {
+        replay(&format!("{good}\n{bad}\n{good}")).fails(2, &["line 4", "no entry", "caused by: "]);
+    }
+    replay(&format!("{good}{}", "x".repeat(600_000))).fails(2, &["line 3", "longer than"]);
+    daemon.ctl(&["replay", "--file", "/no/such/file", "--to", "x"]).fails(1, &["cannot read /no/such/file"]);
+    daemon.ctl(&["replay", "--file", "/", "--to", "x"]).fails(1, &["cannot read /"]);
+    daemon.ctl(&["replay", "--file", "f", "--grep", "x", "--to", "x"]).fails(2, &["--grep", "--file"]);
+    assert!(ids(&daemon.entries()).into_iter().eq(1..=10));
+}

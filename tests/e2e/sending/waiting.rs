@@ -1,0 +1,224 @@
+//! `wait` and `ask`: no answer is missed, however early it comes, and nothing else counts as one.
+
+use std::io::{BufRead, BufReader};
+use std::thread;
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{Daemon, Peer, eventually, id, scaled, texts};
+
+/// Has a peer answer the next question, as soon as it is there, with what `answers` makes of it.
+fn answering<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    peer: &'scope Peer,
+    answers: impl FnOnce(&[u8]) -> Vec<Vec<u8>> + Send + 'scope,
+) {
+    scope.spawn(move || {
+        let (question, from) = peer.receive();
+        for answer in answers(&question) {
+            peer.send(from, answer);
+        }
+    });
+}
+
+/// Asks a peer that answers with what `answers` makes of the question; returns what `ask` printed.
+#[track_caller]
+fn asked(daemon: &Daemon, args: &[&str], input: &[u8], answers: fn(&[u8]) -> Vec<Vec<u8>>) -> String {
+    let bob = Peer::new();
+    let name = bob.name();
+    thread::scope(|scope| {
+        answering(scope, &bob, answers);
+        daemon.ctl_with_input(&[&["ask", &name, "--timeout", "30s"], args].concat(), input).ok()
+    })
+}
+
+/// Returns the question as the only answer.
+fn echo(question: &[u8]) -> Vec<Vec<u8>> {
+    vec![question.to_vec()]
+}
+
+#[test]
+fn an_immediate_answer_is_never_missed() {
+    let daemon = Daemon::start();
+    for round in 0..scaled(40, 1_000) {
+        let question = format!("question {round}");
+        assert_eq!(asked(&daemon, &[&question], b"", echo), format!("{question}\n"));
+    }
+}
+
+#[test]
+fn only_the_text_of_the_answer_is_printed() {
+    let daemon = Daemon::start();
+    let gbk = |_: &[u8]| vec![encoding_rs::GBK.encode("二十三度\r\n今天\n\0").0.into_owned()];
+    assert_eq!(asked(&daemon, &["T?"], b"", gbk), "二十三度\n今天\n");
+    let hostile = |_: &[u8]| vec![b"\x1b[2Jx\x07".to_vec()];
+    assert_eq!(asked(&daemon, &["T?"], b"", hostile), "\\u{1b}[2Jx\\u{7}\n");
+    let entry: Value = serde_json::from_str(&asked(&daemon, &["--json", "T?"], b"", echo)).unwrap();
+    assert_eq!((&entry["text"], &entry["direction"]), (&json!("T?"), &json!("in")));
+}
+
+#[test]
+fn ask_accepts_every_form_of_message() {
+    let daemon = Daemon::start();
+    std::fs::write(daemon.path("question"), b"\x01\x02").unwrap();
+    let file = daemon.path("question");
+    let cases: [(&[&str], &[u8], &[u8]); 5] = [
+        (&["--hex", "01 02"], b"", b"\x01\x02"),
+        (&["--escape", r"a\x02"], b"", b"a\x02"),
+        (&["-e", "gbk", "你好"], b"", b"\xc4\xe3\xba\xc3"),
+        (&["--file", file.to_str().unwrap()], b"", b"\x01\x02"),
+        (&[], b"from standard input", b"from standard input"),
+    ];
+    for (args, input, wanted) in cases {
+        asked(&daemon, args, input, echo);
+        let question = daemon.entries().into_iter().rev().find(|entry| entry["direction"] == "out").unwrap();
+        assert_eq!(crate::support::raw(&question), wanted, "{args:?}");
+    }
+}
+
+#[test]
+fn only_later_messages_from_the_target_are_answers() {
+    let daemon = Daemon::start();
+    let (bob, other) = (Peer::new(), Peer::new());
+    daemon.receive_from(&bob, ["said before"]);
+    let printed = thread::scope(|scope| {
+        scope.spawn(|| {
+            let (_, from) = bob.receive();
+            // Another port of the same host is another peer, and a message that does not match is no answer.
+            other.send(from, "42 from elsewhere");
+            for text in ["thinking", "42", "43", "44"] {
+                bob.send(from, text);
+            }
+        });
+        let args = ["ask", &bob.name(), "what?", "--timeout", "30s", "--grep", "^4", "-c", "2"];
+        daemon.ctl(&args).ok()
+    });
+    assert_eq!(printed, "42\n43\n");
+    let unread = daemon.rpc().call("inbox", json!({ "consumer": "default", "limit": 1 }));
+    assert!(unread["unread"].as_u64() >= Some(5), "an answer stays unread: {unread}");
+}
+
+#[test]
+fn the_answer_may_come_from_any_peer() {
+    let daemon = Daemon::start();
+    let (bob, other) = (Peer::new(), Peer::new());
+    let printed = thread::scope(|scope| {
+        scope.spawn(|| {
+            let (_, from) = bob.receive();
+            other.send(from, "here");
+        });
+        daemon.ctl(&["ask", &bob.name(), "who is there?", "--anyone", "--timeout", "30s"]).ok()
+    });
+    assert_eq!(printed, "here\n");
+}
+
+#[test]
+fn an_own_multicast_copy_is_no_answer() {
+    let daemon = Daemon::start();
+    let other = Peer::new();
+    let itself = daemon.address().to_string();
+    // From there, which is itself, it is what came next; among answers of anyone it is not.
+    assert_eq!(daemon.ctl(&["ask", &itself, "anybody?"]).ok(), "anybody?\n");
+    let mut asking = daemon.ctl_running(&["ask", &itself, "anybody?", "--anyone", "--timeout", "30s"]);
+    let ended = eventually("an answer", || {
+        other.send(daemon.address(), "here");
+        asking.ended()
+    });
+    assert!(ended.success());
+    assert_eq!(asking.line(), "here");
+}
+
+#[test]
+fn ask_without_an_answer_exits_with_4() {
+    let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
+    let told = ["no message from bob (127.0.0.1:9) came within 50ms", "hint: "];
+    daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &told);
+    let bob = Peer::new();
+    let ran = thread::scope(|scope| {
+        answering(scope, &bob, |_| vec![b"one".to_vec()]);
+        daemon.ctl(&["ask", &bob.name(), "count!", "-c", "2", "--timeout", "2s"])
+    });
+    assert_eq!(ran.stdout, "one\n");
+    ran.fails(4, &["only 1 of 2 messages from 127.0.0.1:"]);
+    let ran = daemon.ctl(&["--json", "ask", "bob", "hello?", "--timeout", "10ms"]);
+    let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!((&error["error"]["kind"], &error["error"]["exit"]), (&json!("timed_out"), &json!(4)));
+}
+
+#[test]
+fn ask_that_cannot_send_exits_with_5() {
+    let daemon = Daemon::start();
+    daemon.ctl(&["ask", "[::1]:9", "x"]).fails(5, &["IPv6"]);
+    daemon.ctl(&["ask", "nobody-has-this-name", "x"]).fails(5, &["no peer is called"]);
+    daemon.ctl(&["ask", "127.0.0.1:9", "-e", "gbk", "😀"]).fails(5, &["cannot hold"]);
+    daemon.ctl(&["ask", "127.0.0.1:9", "x", "--grep", "("]).fails(2, &["regular expression"]);
+}
+
+#[test]
+fn wait_ends_with_the_matching_message() {
+    let bob = Peer::new();
+    let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = \"{}\"\n", bob.name()), &[]);
+    daemon.receive_from(&bob, ["done before"]);
+    let mut waiting = daemon.ctl_running(&["--json", "wait", "--from", "bob", "--grep", "^done", "-c", "2"]);
+    let other = Peer::new();
+    let mut said = 0;
+    // The moment from which it waits is not visible outside, so the peers repeat the message until it ends.
+    let ended = eventually("the end of the wait", || {
+        other.send(daemon.address(), "done elsewhere");
+        bob.send(daemon.address(), "not yet");
+        bob.send(daemon.address(), format!("done {said}"));
+        said += 1;
+        waiting.ended()
+    });
+    assert!(ended.success());
+    let (first, second) = (waiting.json(), waiting.json());
+    assert_ne!(first["text"], "done before");
+    for entry in [&first, &second] {
+        assert!(entry["text"].as_str().unwrap().starts_with("done") && entry["name"] == "bob", "{entry}");
+    }
+    assert!(id(&first) < id(&second));
+}
+
+#[test]
+fn wait_after_an_id_includes_stored_messages() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["one", "two", "three"]);
+    let entries = daemon.ctl(&["--json", "wait", "--after", "1", "-c", "2"]).json();
+    assert_eq!(texts(&entries), ["two", "three"]);
+    let shown = daemon.ctl(&["wait", "--after", "2", "--hex"]).ok();
+    assert!(shown.contains("74 68 72 65 65"), "{shown}");
+    let unread = daemon.rpc().call("inbox", json!({ "consumer": "default", "limit": 1 }));
+    assert_eq!(unread["unread"], 3);
+}
+
+#[test]
+fn wait_exits_with_4_and_prints_partial_matches() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["one", "two"]);
+    let args = ["wait", "--after", "1", "-c", "3", "--timeout", "300ms"];
+    let ran = daemon.ctl(&args);
+    assert!(ran.stdout.starts_with("#2 ") && ran.stdout.ends_with("two\n"), "{ran:?}");
+    ran.fails(4, &["only 1 of 3 messages came within 300ms"]);
+    daemon
+        .ctl(&["wait", "--grep", "^ok", "--timeout", "0s"])
+        .fails(4, &["no message that matches `^ok` came within 0s"]);
+    daemon.ctl(&["wait", "--from", "nobody"]).fails(2, &["no peer is called"]);
+}
+
+#[test]
+fn a_lost_daemon_ends_every_wait() {
+    let mut daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["one"]);
+    let mut waiting = daemon.ctl_start(&["wait", "--after", "0", "-c", "2"]);
+    // It has printed the first message, so it waits for the second one.
+    let mut line = String::new();
+    BufReader::new(waiting.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.ends_with("one\n"), "{line}");
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait();
+    let output = waiting.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("the daemon closed the connection"), "{stderr}");
+}

@@ -1,0 +1,5 @@
+//! How bytes become text and text becomes bytes: encodings, their repair, and characters that are unsafe to show.
+
+mod encodings;
+mod recode;
+mod safe_text;

@@ -1,0 +1,68 @@
+//! Shared by the end-to-end tests, the tests of the service and the benchmarks: a running daemon, the client, peers, and
+//! waiting with a time limit. What only one area uses belongs there.
+
+mod background;
+mod ctl;
+mod daemon;
+mod delay;
+mod guard;
+mod manager;
+mod network;
+mod other_user;
+mod peer;
+pub(crate) mod proc;
+mod process;
+mod rpc;
+mod running;
+mod tmux;
+mod tool;
+mod view;
+
+pub(crate) use background::Background;
+pub(crate) use ctl::{Completed, ctl_without_daemon, finish};
+pub(crate) use daemon::{Daemon, Refused};
+pub(crate) use daemon::{command_in, new_folder, with_places};
+pub(crate) use delay::Delay;
+pub(crate) use guard::Guard;
+pub(crate) use manager::Manager;
+pub(crate) use network::{Host, Network};
+pub(crate) use other_user::{Account, OtherUser};
+pub(crate) use peer::Peer;
+use process::Process;
+pub(crate) use rpc::Rpc;
+pub(crate) use running::Running;
+pub(crate) use tmux::Tmux;
+pub(crate) use tool::{available, missing, path_with_programs};
+pub(crate) use view::{id, ids, raw, texts};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that must happen. Far more than it needs: only a failing test waits for it.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until there is an answer, and fails the test if none comes in time.
+#[track_caller]
+pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_within(DEADLINE, what, ask)
+}
+
+/// Does the same with another time limit.
+#[track_caller]
+pub(crate) fn eventually_within<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < limit, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Chooses between the figure of the everyday test and that of the full campaign.
+pub(crate) fn scaled(everyday: usize, full: usize) -> usize {
+    match std::env::var("UDPCHAT_CAMPAIGN") {
+        Ok(campaign) if campaign == "full" => full,
+        _ => everyday,
+    }
+}
