@@ -90,7 +90,8 @@ fn relative_links_lead_to_files() {
 #[test]
 fn architecture_names_folders_and_tests_that_exist() {
     let text = read("ARCHITECTURE.md");
-    let folders: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("/`")).collect();
+    let folders: Vec<_> =
+        text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("/`")).collect();
     assert!(folders.len() > 15, "only {} folders were found", folders.len());
     for (folder, _) in folders {
         assert!(root().join(folder).is_dir(), "{folder}");
@@ -152,7 +153,8 @@ fn visit(folder: &Path, see: &mut dyn FnMut(&Path)) {
     let skipped = |path: &PathBuf| {
         path.file_name().is_some_and(|name| name == "target" || name.to_string_lossy().starts_with('.'))
     };
-    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| !skipped(path)) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| !skipped(path))
+    {
         if path.is_dir() { visit(&path, see) } else { see(&path) }
     }
 }
