@@ -173,7 +173,7 @@ fn the_formats_follow_their_standards() {
 
 #[test]
 fn the_alerts_use_existing_metrics_and_fire() {
-    const RULES: &str = include_str!("../../../docs/metrics-alerts.yml");
+    const RULES: &str = include_str!("../../../daemon/docs/metrics-alerts.yml");
     let daemon = Daemon::start();
     let text = daemon.ctl(&["status", "--format", "prometheus"]).ok();
     let there = samples(&text);
@@ -187,7 +187,7 @@ fn the_alerts_use_existing_metrics_and_fire() {
         assert!(there.keys().any(|series| series.split('{').next() == Some(name)), "{name}");
     }
     if available("promtool") {
-        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/daemon/docs");
         for arguments in
             [["check", "rules", "metrics-alerts.yml"], ["test", "rules", "metrics-alerts-test.yml"]]
         {

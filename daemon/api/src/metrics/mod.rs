@@ -1,7 +1,7 @@
 //! The status as metrics: one rendering for `udpchatctl status --format` and for the daemon's HTTP endpoint.
 //!
 //! Names, units and types follow Prometheus' conventions. A label never holds what a stranger chooses: there are no peers
-//! and no addresses here, so the number of time series is fixed. `docs/metrics.md` lists every name, and a test
+//! and no addresses here, so the number of time series is fixed. `daemon/docs/metrics.md` lists every name, and a test
 //! compares it with what is rendered.
 //!
 //! Written by hand: the crate `prometheus-client` (0.26) writes OpenMetrics only, as text, and the text-file collector of the

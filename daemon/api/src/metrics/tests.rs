@@ -182,7 +182,7 @@ fn nothing_of_strangers_and_no_path_is_in_a_label() {
 
 #[test]
 fn the_documentation_lists_every_metric() {
-    const TEXT: &str = include_str!("../../../../docs/metrics.md");
+    const TEXT: &str = include_str!("../../../docs/metrics.md");
     let listed: Vec<&str> =
         TEXT.lines().filter_map(|line| line.strip_prefix("| `udpchat_")?.split('`').next()).collect();
     let samples = read(&of_status(&status(), MetricsFormat::Prometheus), MetricsFormat::Prometheus);
