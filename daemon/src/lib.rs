@@ -6,6 +6,7 @@
 
 mod backup;
 mod clock;
+mod configuration;
 mod control;
 mod encoding;
 mod error;
@@ -31,7 +32,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use tokio::runtime::Runtime;
@@ -40,6 +41,7 @@ use tracing::{info, warn};
 use udpchat_api::socket::Listener as ControlListener;
 use udpchat_config::{ConfigError, Environment, Flags, Origin, Settings};
 
+use configuration::Configuration;
 use control::socket::{ControlSocket, SocketError};
 use control::{Control, Rules};
 use inbox::file::OpenError;
@@ -47,6 +49,7 @@ use inbox::inflight::Ledger;
 use inbox::learned_encodings::Speech;
 use inbox::queue::Queue;
 use inbox::reader::Reader;
+use inbox::writer::retention::limit_default_size;
 use inbox::writer::{self, Writer};
 use log::Logging;
 use net::interfaces::Changes;
@@ -137,7 +140,7 @@ pub fn main() -> ExitCode {
 
 fn run(flags: &Flags) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
-    let settings = Settings::load(&overrides, &environment)?;
+    let mut settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
         return print_settings(&settings).map_err(|source| Failure::System { what: "cannot print", source });
     }
@@ -150,36 +153,41 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
     service::umask::restrict_to_owner();
-    let _data_lock = take_data_dir(&settings.data_dir)?;
+    let data_dir = settings.data_dir.value.clone();
+    let _data_lock = take_data_dir(&data_dir)?;
+    limit_default_size(&mut settings, &data_dir);
     let listeners = socket::open_all(&settings, inherited.udp)?;
     let metrics = metrics::Endpoint::bind(&settings)?;
     let rules = control::look_up(&settings);
     let (control_socket, control_listener) = open_control(&runtime, &settings, inherited.control, &rules)?;
 
-    let settings = Arc::new(settings);
+    let configuration = Configuration::new(settings, overrides, environment);
+    let settings = configuration.current();
     let mut watchdog = Watchdog::of_process();
     let queue = Arc::new(Queue::default());
-    let reader = Arc::new(Reader::new(&settings.data_dir));
+    let reader = Arc::new(Reader::new(&data_dir));
     let speech = Arc::new(Speech::default());
     let health = Arc::new(health::Health::default());
     let addresses = Arc::new(net::interfaces::CurrentAddresses::default());
-    let groups =
-        net::multicast::Groups::new(&settings, &listeners, Arc::clone(&addresses), Arc::clone(&health));
-    let (fallback, fallback_now) = watch::channel(*settings.text.fallback);
-    let (limits, limits_now) = watch::channel(writer::retention::Limits::of(&settings));
+    let groups = Arc::new(net::multicast::Groups::new(
+        &settings,
+        &listeners,
+        Arc::clone(&addresses),
+        Arc::clone(&health),
+    ));
+    apply_reloads(&configuration, &groups, &logging, &queue);
     let lookups = Arc::new(tokio::sync::Semaphore::new(MAX_LOOKUPS));
     let parts = writer::Parts {
-        data_dir: settings.data_dir.value.clone(),
+        data_dir: data_dir.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
         speech: Arc::clone(&speech),
         health: Arc::clone(&health),
-        fallback: fallback_now,
-        limits: limits_now,
+        settings: configuration.subscribe(),
         heartbeat: watchdog.heartbeat("the writer of the inbox"),
         still_working: Box::new(service::systemd::still_starting),
     };
-    let (writer, progress, ledger) = Writer::open(parts, || Ledger::open(&settings.data_dir, &health))?;
+    let (writer, progress, ledger) = Writer::open(parts, || Ledger::open(&data_dir, &health))?;
     carry_over(ledger, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
@@ -189,26 +197,18 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         queue,
         reader,
         progress,
-        peers: peers::Peers::new(&settings, speech),
-        access: Arc::new(receive::access::Access::new(&settings)),
-        groups: Arc::new(groups),
+        peers: peers::Peers::new(configuration.subscribe(), speech),
+        groups,
         addresses,
         denied: Arc::default(),
         self_tests: Arc::default(),
         health,
         logging,
         lookups: Arc::clone(&lookups),
-        reloading: Mutex::default(),
-        fallback,
-        limits,
         stopping: watch::Sender::new(false),
-        settings: watch::Sender::new(Arc::clone(&settings)),
-        boot: settings,
-        overrides,
-        environment,
+        configuration,
     });
     let control = Control::new(Arc::clone(&daemon), rules, control_socket.file(), lookups);
-    let control = Arc::new(control);
     serve(Started {
         daemon,
         control,
@@ -220,6 +220,22 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         control_socket,
         control_listener,
     })
+}
+
+/// Registers what a reload must have applied before it ends.
+fn apply_reloads(
+    configuration: &Configuration,
+    groups: &Arc<net::multicast::Groups>,
+    logging: &Logging,
+    queue: &Arc<Queue>,
+) {
+    let (groups, logging, queue) = (Arc::clone(groups), logging.clone(), Arc::clone(queue));
+    configuration.on_reload(move |settings| {
+        groups.configure(settings);
+        logging.set_level(*settings.log.level);
+        // The writer sleeps until entries come; it must apply new limits now.
+        queue.nudge();
+    });
 }
 
 /// A daemon with everything opened and nothing running.
@@ -351,7 +367,7 @@ fn start_receivers(
     watchdog: &mut Watchdog,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let rules = Arc::new(receive::Rules {
-        access: Arc::clone(&daemon.access),
+        settings: daemon.configuration.subscribe(),
         denied: Arc::clone(&daemon.denied),
         self_tests: Arc::clone(&daemon.self_tests),
         addresses: Arc::clone(&daemon.addresses),
@@ -418,7 +434,7 @@ fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
 
 /// Logs that the daemon serves, and what its user should know.
 fn announce(daemon: &Daemon) {
-    let settings = &daemon.boot;
+    let settings = daemon.configuration.boot();
     let asked = settings.receive_buffer.bytes();
     for listener in &daemon.listeners {
         let granted = listener.granted_bytes;
