@@ -76,13 +76,13 @@ impl Writer {
         if self.upkeep.more {
             return Some(Duration::ZERO);
         }
-        let upkeep = self.upkeep.retention.patience(&self.parts.limits.borrow());
+        let upkeep = self.upkeep.retention.patience(&self.limits());
         upkeep.into_iter().chain(self.parts.heartbeat.max_wait()).min()
     }
 
     /// Does one bounded step of what is to be done.
     pub(super) fn keep_up(&mut self) {
-        let limits = *self.parts.limits.borrow_and_update();
+        let limits = self.limits();
         let wal_bytes = self.file_bytes("-wal");
         let result = self.apply(limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: to make up for its ups and downs would write

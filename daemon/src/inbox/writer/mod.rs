@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 use tracing::debug;
-use udpchat_config::Encoding;
+use udpchat_config::Settings;
 
 use super::GapDetail;
 use super::address::unpack;
@@ -67,10 +67,7 @@ pub(crate) struct Parts {
     pub(crate) reader: Arc<Reader>,
     pub(crate) speech: Arc<Speech>,
     pub(crate) health: Arc<Health>,
-    /// What received bytes are taken for that are not UTF-8.
-    pub(crate) fallback: watch::Receiver<Encoding>,
-    /// How much is kept.
-    pub(crate) limits: watch::Receiver<Limits>,
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// Called now and then while opening the inbox takes long.
     pub(crate) still_working: Box<dyn Fn() + Send>,
@@ -160,8 +157,12 @@ impl Writer {
         given_up
     }
 
+    fn limits(&self) -> Limits {
+        Limits::of(&self.parts.settings.borrow())
+    }
+
     fn max_commit_bytes(&self) -> usize {
-        let part = self.parts.limits.borrow().max_bytes / COMMIT_PART;
+        let part = self.limits().max_bytes / COMMIT_PART;
         usize::try_from(part).unwrap_or(usize::MAX).min(MAX_BYTES_PER_COMMIT)
     }
 
@@ -211,7 +212,7 @@ impl Writer {
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> rusqlite::Result<Outcome> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
-        let fallback = *self.parts.fallback.borrow();
+        let fallback = *self.parts.settings.borrow().text.fallback;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         append(&transaction, items, bytes, &mut outcome, |lessons, id, record| {
             if let Some(encoding) = encoding::strong_evidence(record.payload, fallback)
