@@ -23,7 +23,7 @@ mod send;
 mod service;
 mod signals;
 mod state;
-mod view;
+mod status_line;
 
 use std::fs::DirBuilder;
 use std::io::{self, Write};
@@ -31,10 +31,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use nix::sys::stat::{Mode, umask};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -54,14 +53,11 @@ use net::interfaces::Changes;
 use net::platform::InterfaceMonitor;
 use net::socket;
 use net::socket::{ListenError, Listener};
-use service::lock::{Lock, LockError};
+use service::lock::{DATA_DIR_LOCK, Lock, LockError};
 use service::systemd::{InheritError, Inherited};
 use service::watchdog::Watchdog;
 use signals::Signals;
 use state::Daemon;
-
-/// The name of the lock file in the data directory.
-const LOCK_NAME: &str = "lock";
 
 /// Threads for readers of the inbox and for resolving names; more wait their turn.
 const MAX_BLOCKING_THREADS: usize = 8;
@@ -153,7 +149,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
     // Whatever is made from here on is for this user alone.
-    umask(Mode::from_bits_truncate(0o077));
+    service::umask::restrict_to_owner();
     let _data_lock = take_data_dir(&settings.data_dir)?;
     let listeners = socket::open_all(&settings, inherited.udp)?;
     let metrics = metrics::Endpoint::bind(&settings)?;
@@ -180,7 +176,7 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         health: Arc::clone(&health),
         fallback: fallback_now,
         limits: limits_now,
-        pulse: watchdog.pulse("the writer of the inbox"),
+        heartbeat: watchdog.heartbeat("the writer of the inbox"),
         still_working: Box::new(service::systemd::still_starting),
     };
     let (writer, progress, ledger) = Writer::open(parts, || Ledger::open(&settings.data_dir, &health))?;
@@ -201,23 +197,35 @@ fn run(flags: &Flags) -> Result<(), Failure> {
         self_tests: Arc::default(),
         health,
         logging,
-        control: Control::new(rules, control_socket.file(), Arc::clone(&lookups)),
-        lookups,
+        lookups: Arc::clone(&lookups),
         reloading: Mutex::default(),
         fallback,
         limits,
         stopping: watch::Sender::new(false),
-        settings: RwLock::new(Arc::clone(&settings)),
+        settings: watch::Sender::new(Arc::clone(&settings)),
         boot: settings,
         overrides,
         environment,
     });
-    serve(Started { daemon, writer, watchdog, runtime, signals, metrics, control_socket, control_listener })
+    let control = Control::new(Arc::clone(&daemon), rules, control_socket.file(), lookups);
+    let control = Arc::new(control);
+    serve(Started {
+        daemon,
+        control,
+        writer,
+        watchdog,
+        runtime,
+        signals,
+        metrics,
+        control_socket,
+        control_listener,
+    })
 }
 
 /// A daemon with everything opened and nothing running.
 struct Started {
     daemon: Arc<Daemon>,
+    control: Arc<Control>,
     writer: Writer,
     watchdog: Watchdog,
     runtime: Runtime,
@@ -247,8 +255,17 @@ fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
 /// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
 /// then the writer, then those who read.
 fn serve(started: Started) -> Result<(), Failure> {
-    let Started { daemon, writer, mut watchdog, runtime, signals, metrics, control_socket, control_listener } =
-        started;
+    let Started {
+        daemon,
+        control,
+        writer,
+        mut watchdog,
+        runtime,
+        signals,
+        metrics,
+        control_socket,
+        control_listener,
+    } = started;
     let writer =
         service::threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
@@ -257,7 +274,8 @@ fn serve(started: Started) -> Result<(), Failure> {
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
     index_thread::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
-    let served = runtime.block_on(serve_clients(&daemon, watchdog, signals, metrics, control_listener));
+    let served =
+        runtime.block_on(serve_clients(&control, &daemon, watchdog, signals, metrics, control_listener));
     service::systemd::stopping();
     drop(control_socket);
 
@@ -265,7 +283,7 @@ fn serve(started: Started) -> Result<(), Failure> {
     let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());
     daemon.queue.close();
     let given_up = writer.join().unwrap_or(0);
-    finish(&daemon, runtime, message_log);
+    finish(&control, runtime, message_log);
     served.map_err(system("cannot serve the control socket"))?;
     if given_up > 0 {
         return Err(Failure::GivenUp(given_up));
@@ -275,20 +293,21 @@ fn serve(started: Started) -> Result<(), Failure> {
 }
 
 async fn serve_clients(
+    control: &Arc<Control>,
     daemon: &Arc<Daemon>,
     watchdog: Watchdog,
     signals: Signals,
     metrics: Option<metrics::Endpoint>,
     listener: ControlListener,
 ) -> io::Result<()> {
-    signals::obey(signals, Arc::clone(daemon));
-    let control = tokio::spawn(control::serve(Arc::clone(daemon), listener));
+    signals::handle(signals, Arc::clone(daemon));
+    let control = tokio::spawn(control::serve(Arc::clone(control), listener));
     if let Some(endpoint) = metrics {
         endpoint.start(Arc::clone(daemon))?;
     }
     keep_groups(daemon)?;
     announce(daemon);
-    tokio::spawn(signals::report(Arc::clone(daemon), watchdog));
+    tokio::spawn(status_line::report(Arc::clone(daemon), watchdog));
     // The sender lives in the daemon itself: this ends only by being told to stop.
     let mut stopping = daemon.stopping.subscribe();
     let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
@@ -316,13 +335,13 @@ fn keep_groups(daemon: &Daemon) -> io::Result<()> {
 }
 
 /// Lets the last messages be logged, and ends the connections.
-fn finish(daemon: &Daemon, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
+fn finish(control: &Control, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     const LAST_LINES_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
     runtime.block_on(async {
         // If the inbox cannot be read, these lines are not worth waiting for.
         let _logged = tokio::time::timeout(LAST_LINES_WAIT, message_log).await;
     });
-    daemon.control.audit.conclude();
+    control.audit.conclude();
     runtime.shutdown_background();
 }
 
@@ -343,7 +362,7 @@ fn start_receivers(
         rules: Arc::clone(&rules),
         health: Arc::clone(&daemon.health),
         stop: Arc::clone(stop),
-        pulse: watchdog.pulse(format!("reception on {local}")),
+        heartbeat: watchdog.heartbeat(format!("reception on {local}")),
     };
     let start = |(number, listener): (_, &Arc<Listener>)| {
         receive::thread::start(number, Arc::clone(listener), parts(listener.local))
@@ -376,7 +395,7 @@ fn open_control(
     let _entered = runtime.enter();
     let configured = &settings.socket;
     let Some(listener) = handed_over else { return ControlSocket::bind(configured, rules) };
-    let taken = ControlSocket::take_over(listener, rules)?;
+    let taken = ControlSocket::adopt(listener, rules)?;
     if configured.origin != Origin::Default && configured.value != taken.0.path() {
         warn!("the service manager hands over a control socket; `socket` of the configuration is not used");
     }
@@ -391,7 +410,7 @@ fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
         .mode(0o700)
         .create(path)
         .map_err(|source| Failure::DataDir { path: shown.clone(), source })?;
-    Lock::take(&path.join(LOCK_NAME)).map_err(|error| match error {
+    Lock::take(&path.join(DATA_DIR_LOCK)).map_err(|error| match error {
         LockError::Held { holder } => Failure::DataDirHeld { path: shown, holder },
         LockError::Io(source) => Failure::DataDir { path: shown, source },
     })
@@ -439,12 +458,12 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
 
 /// Writes what went wrong to standard error: what, why, what to do next.
 fn complain(failure: &Failure) {
-    let mut text = format!("error: {}\n", error::of(failure).join("\n  caused by: "));
+    let mut text = format!("error: {}\n", error::chain(failure).join("\n  caused by: "));
     if let Some(hint) = failure.hint() {
         text += &format!("hint: {hint}\n");
     }
     let mut text = udpchat_api::safe::lines(&text).into_owned();
-    if log::goes_to_journal() {
+    if service::systemd::stderr_is_journal() {
         text = text.lines().map(|line| format!("<3>{line}\n")).collect();
     }
     // There is nobody left to tell if this fails.

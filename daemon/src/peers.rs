@@ -1,8 +1,9 @@
-//! Who the peers are: their names and encodings from the configuration, joined with what they are known to speak.
+//! The peers: their names and encodings from the configuration, and the encodings that were learned from their messages.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use udpchat_api::EncodingBy;
 use udpchat_config::{Encoding, PeerAddress, Settings};
 
@@ -17,7 +18,7 @@ pub(crate) struct Peers {
     speech: Arc<Speech>,
 }
 
-/// What the configuration says about peers and text.
+/// The configured peers and encodings.
 #[derive(Debug)]
 pub(crate) struct Configured {
     named: Vec<Named>,
@@ -38,28 +39,46 @@ impl Peers {
         Self { configured: RwLock::new(Arc::new(Configured::new(settings))), speech }
     }
 
-    /// Takes over a new configuration.
+    /// Applies a new configuration.
     pub(crate) fn configure(&self, settings: &Settings) {
         let configured = Arc::new(Configured::new(settings));
-        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
+        *self.configured.write() = configured;
     }
 
-    /// Returns the configuration of now.
+    /// Returns the current configuration.
     pub(crate) fn configured(&self) -> Arc<Configured> {
-        Arc::clone(&self.configured.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.configured.read())
     }
 
-    /// Returns the peers of which it is known what they speak.
+    /// Returns the peers with a learned encoding.
     pub(crate) fn remembered(&self) -> Vec<SocketAddr> {
         self.speech.peers()
     }
 
-    /// Returns what a peer is known to speak.
+    /// Returns the learned encoding of a peer.
     pub(crate) fn known(&self, peer: SocketAddr) -> Option<Encoding> {
         self.speech.of(peer).map(|known| known.encoding)
     }
 
-    /// Reads the message of entry `id` from a peer as text.
+    /// Decodes the message of entry `id` from a peer: in the encoding that `recode` has set for it, or else as [`Self::decode`]
+    /// does.
+    pub(crate) fn decode_stored(
+        &self,
+        configured: &Configured,
+        id: u64,
+        peer: SocketAddr,
+        payload: &[u8],
+        recoded: Option<Encoding>,
+    ) -> Decoded {
+        match recoded {
+            Some(encoding) => {
+                Decoded { text: encoding::read(payload, encoding), encoding, by: EncodingBy::Given }
+            }
+            None => self.decode(configured, id, peer, payload),
+        }
+    }
+
+    /// Decodes the message of entry `id` from a peer in the configured, learned or guessed encoding.
     pub(crate) fn decode(
         &self,
         configured: &Configured,
@@ -77,7 +96,7 @@ impl Peers {
         encoding::decode(payload, &knowledge)
     }
 
-    /// Chooses the encoding for a message to a peer.
+    /// Chooses the encoding of a message to a peer.
     pub(crate) fn encoding_towards(
         &self,
         configured: &Configured,
@@ -106,7 +125,7 @@ impl Configured {
         Self { named, encoding: *settings.text.encoding, fallback: *settings.text.fallback }
     }
 
-    /// Lists the configured peers, by name.
+    /// Returns the configured peers, sorted by name.
     pub(crate) fn named(&self) -> &[Named] {
         &self.named
     }
@@ -116,7 +135,7 @@ impl Configured {
         self.named.iter().find(|peer| peer.name == name)
     }
 
-    /// Finds the peer that an address belongs to; one with that very port before one with any port.
+    /// Finds the peer that an address belongs to. A peer with this port comes before one without a port.
     pub(crate) fn of(&self, address: SocketAddr) -> Option<&Named> {
         let matching = || self.named.iter().filter(|peer| peer.address.matches(address));
         matching().find(|peer| peer.address.port().is_some()).or_else(|| matching().next())

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -10,8 +10,7 @@ use tracing::{info, warn};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{ConfigError, Encoding, Environment, Overrides, Settings};
 
-use crate::control::Control;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::commit_watch::Follower;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
@@ -33,7 +32,7 @@ pub(crate) struct Daemon {
     /// The settings that it was started with; those that need a restart are in force for good.
     pub(crate) boot: Arc<Settings>,
     /// The settings of the last reload.
-    pub(crate) settings: RwLock<Arc<Settings>>,
+    pub(crate) settings: watch::Sender<Arc<Settings>>,
     pub(crate) reloading: Mutex<()>,
     pub(crate) overrides: Overrides,
     pub(crate) environment: Environment,
@@ -52,7 +51,6 @@ pub(crate) struct Daemon {
     pub(crate) denied: Arc<DeniedPeers>,
     pub(crate) self_tests: Arc<SelfTests>,
     pub(crate) health: Arc<Health>,
-    pub(crate) control: Control,
     pub(crate) logging: Logging,
     /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
     pub(crate) lookups: Arc<Semaphore>,
@@ -65,7 +63,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Returns the settings that a reload can change.
     pub(crate) fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.settings.borrow())
     }
 
     /// Asks the daemon to stop.
@@ -94,14 +92,13 @@ impl Daemon {
         };
         let needs_restart = self.boot.changed_needing_restart(&new);
         self.access.configure(&new);
-        self.control.configure(&new);
         self.groups.configure(&new);
         self.peers.configure(&new);
         self.fallback.send_replace(*new.text.fallback);
         self.limits.send_replace(Limits::of(&new));
         self.queue.nudge();
         self.logging.set_level(*new.log.level);
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+        self.settings.send_replace(Arc::new(new));
         match needs_restart.as_slice() {
             [] => info!("configuration reloaded"),
             keys => warn!("configuration reloaded; only a restart changes: {}", keys.join(", ")),
@@ -117,12 +114,12 @@ impl Daemon {
         let reader = Arc::clone(&self.reader);
         match tokio::task::spawn_blocking(move || read(&reader)).await {
             Ok(Ok(value)) => {
-                self.health.clear(Place::InboxRead);
+                self.health.clear(Component::InboxRead);
                 Ok(value)
             }
             Ok(Err(error)) => {
                 let text = format!("the inbox cannot be read: {error}");
-                self.health.report(Place::InboxRead, text.clone());
+                self.health.report(Component::InboxRead, text.clone());
                 Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` and the daemon's log say more"))
             }

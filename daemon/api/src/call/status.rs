@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Call;
-
 call! {
     /// Asks for the daemon's state.
     StatusParams, "status" for None => Status, {}

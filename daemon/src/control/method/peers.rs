@@ -1,4 +1,4 @@
-//! The method `peers`: the named ones, and those that were heard of.
+//! The method `peers`: the configured peers, and those that have sent something.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -10,6 +10,7 @@ use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
 use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
 use crate::clock::from_ns;
+use crate::control::context::Context;
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::Configured;
 use crate::state::Daemon;
@@ -17,13 +18,14 @@ use crate::state::Daemon;
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
 
-/// How long the last messages of silent peers are looked for in the older part of the log, in all.
+/// How long the search of the older part of the log for messages of silent peers may take, for all peers.
 const SEARCH_TIME: Duration = Duration::from_millis(500);
 
-pub(crate) async fn call(daemon: &Arc<Daemon>, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
+pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
+    let daemon = context.daemon();
     let window = params.window.unwrap_or(PEERS_WINDOW_IDS);
     if window > PEERS_WINDOW_IDS {
-        let text = format!("`window` must be {PEERS_WINDOW_IDS} at most");
+        let text = format!("`window` must be at most {PEERS_WINDOW_IDS}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let configured = daemon.peers.configured();
@@ -32,7 +34,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>, params: PeersParams) -> Result<Pe
         .read(move |reader| {
             let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
             if params.window.is_none() {
-                add_long_silent(reader, &named_peers, &mut heard)?;
+                add_silent(reader, &named_peers, &mut heard)?;
             }
             Ok(heard)
         })
@@ -48,8 +50,8 @@ pub(crate) async fn call(daemon: &Arc<Daemon>, params: PeersParams) -> Result<Pe
     Ok(PeersAnswer { peers })
 }
 
-/// Adds the last message of each configured peer that was not heard lately.
-fn add_long_silent(
+/// Adds the last message of each configured peer without a message in the window.
+fn add_silent(
     reader: &Reader,
     configured: &Configured,
     heard: &mut HashMap<SocketAddr, Heard>,
@@ -65,7 +67,7 @@ fn add_long_silent(
     Ok(())
 }
 
-/// Lists the configured peers, and takes what was heard of them out of `heard`.
+/// Returns the configured peers, and removes from `heard` what belongs to them.
 fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAddr, Heard>) -> Vec<Peer> {
     let mut sums: HashMap<&str, (SocketAddr, Heard)> = HashMap::new();
     heard.retain(|peer, heard| {

@@ -27,7 +27,7 @@ pub(super) fn open_with(
         health: Arc::default(),
         fallback,
         limits,
-        pulse: Pulse::unheard(),
+        heartbeat: Heartbeat::unwatched(),
         still_working: Box::new(|| ()),
     };
     let (writer, progress, ledger) = Writer::open(parts, open_ledger).unwrap();
