@@ -1,4 +1,4 @@
-//! What keys do to the state: writing, sending, scrolling, opening conversations.
+//! The actions of keys: writing, sending, scrolling, opening conversations.
 
 use super::conversation::{Scroll, WindowEnd};
 use super::outbox::OutgoingMessage;

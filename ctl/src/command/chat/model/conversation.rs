@@ -52,10 +52,10 @@ pub(in crate::command::chat) struct Conversation {
     pub(super) requested: Option<WindowEnd>,
     /// Whether reading a page failed. It is requested again after a key or a new connection.
     pub(super) read_failed: bool,
-    /// Whether the newest page has come.
+    /// Whether the first page was received, or none is needed.
     pub(in crate::command::chat) loaded: bool,
     pub(super) scroll: Scroll,
-    /// The rows to scroll when the next page has come, and the direction.
+    /// The rows to scroll when the next page is received, and the direction.
     pub(super) pending_scroll: Option<(WindowEnd, usize)>,
 }
 

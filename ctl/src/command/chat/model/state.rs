@@ -1,4 +1,4 @@
-//! The state of the chat, and how updates change it. [`super::actions`] has what keys do.
+//! The state of the chat, and how updates change it. Keys are handled in `actions`.
 
 use std::mem;
 
@@ -30,7 +30,7 @@ pub(in crate::command::chat) enum ConnectionState {
     Offline(String),
 }
 
-/// What is drawn over the conversation.
+/// A window over the conversation.
 #[derive(Debug)]
 pub(in crate::command::chat) enum Overlay {
     /// The keys, scrolled down by this number of lines.
@@ -65,7 +65,7 @@ pub(in crate::command::chat) struct Model {
     pub(super) outbox: Outbox,
     pub(super) history: InputHistory,
     last_epoch: u64,
-    /// Whether the list of peers has come on this connection; until then, messages wait in `early_messages`.
+    /// Whether the list of peers was received on this connection; until then, messages wait in `early_messages`.
     has_peers: bool,
     /// The number of unread messages when the chat connected.
     total_unread: u64,
@@ -128,7 +128,7 @@ impl Model {
         picker.choices(&self.peers, self.open_row())
     }
 
-    /// Returns whether the list of peers has come.
+    /// Returns whether the list of peers was received on this connection.
     pub(in crate::command::chat) fn has_peers(&self) -> bool {
         self.has_peers
     }

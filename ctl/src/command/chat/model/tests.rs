@@ -1,4 +1,6 @@
-//! What the model makes of keys and news.
+//! Tests of the model with a simulated daemon.
+
+use std::mem;
 
 use udpchat_api::{Direction, Entry};
 
@@ -22,8 +24,8 @@ fn unread(chat: &TestChat, name: &str) -> u64 {
     chat.model.peers.get(&PeerKey::Named(name.to_owned())).unwrap().unread
 }
 
-/// Two hundred thousand entries, half of them bob's.
-fn long() -> TestChat {
+/// A conversation with bob in a log of 200,000 entries.
+fn long_conversation() -> TestChat {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.entry_seconds = 1;
     for number in 0..100_000 {
@@ -35,7 +37,7 @@ fn long() -> TestChat {
 }
 
 #[test]
-fn the_whole_inbox_is_scrolled_through_in_a_small_window_without_holes() {
+fn scrolling_through_the_inbox_shows_every_message() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.entry_seconds = 1;
     for number in 0..6_000 {
@@ -74,10 +76,10 @@ fn shown_numbers(chat: &TestChat) -> Vec<u64> {
 }
 
 #[test]
-fn keys_that_are_faster_than_pages_are_not_lost() {
-    let mut chat = long();
+fn scrolling_faster_than_pages_loses_no_key() {
+    let mut chat = long_conversation();
     let start = *shown_numbers(&chat).last().unwrap();
-    // No page comes between.
+    // No page is answered in between.
     (0..500).for_each(|_| assert!(!chat.model.act(Action::PageUp)));
     chat.answer_requests();
     let reached = *shown_numbers(&chat).last().unwrap();
@@ -86,7 +88,7 @@ fn keys_that_are_faster_than_pages_are_not_lost() {
     chat.answer_requests();
     assert_eq!(shown_numbers(&chat).last(), Some(&start));
     assert!(chat.model.conversation.as_ref().unwrap().is_following());
-    // Whoever goes elsewhere meanwhile stays there.
+    // Jumping to the newest message discards the pending rows.
     (0..500).for_each(|_| assert!(!chat.model.act(Action::PageUp)));
     chat.key(Action::Newest);
     assert_eq!(shown_numbers(&chat).last(), Some(&start));
@@ -94,7 +96,7 @@ fn keys_that_are_faster_than_pages_are_not_lost() {
 
 #[test]
 fn both_ends_of_a_long_inbox_are_one_key_away() {
-    let mut chat = long();
+    let mut chat = long_conversation();
     chat.key(Action::Oldest);
     assert!(shown_numbers(&chat).starts_with(&[0, 1, 2]));
     assert!(ids(&chat).len() <= MAX_ITEMS);
@@ -108,8 +110,8 @@ fn both_ends_of_a_long_inbox_are_one_key_away() {
 }
 
 #[test]
-fn what_arrives_while_one_scrolls_neither_moves_the_screen_nor_is_lost() {
-    let mut chat = long();
+fn new_messages_do_not_move_a_scrolled_screen() {
+    let mut chat = long_conversation();
     (0..30).for_each(|_| chat.key(Action::PageUp));
     let held = shown_numbers(&chat);
     for number in 100_000..103_000 {
@@ -130,7 +132,7 @@ fn what_arrives_while_one_scrolls_neither_moves_the_screen_nor_is_lost() {
 }
 
 #[test]
-fn what_arrives_while_the_last_page_is_read_is_not_missed() {
+fn messages_during_the_last_page_are_not_missed() {
     let mut chat = TestChat::with_peer(Some("bob"));
     (0..1_000).for_each(|number| chat.record_received(BOB, &number.to_string()));
     chat.connect();
@@ -155,8 +157,8 @@ fn what_arrives_while_the_last_page_is_read_is_not_missed() {
 }
 
 #[test]
-fn the_screen_stays_where_it_is_when_its_size_changes() {
-    let mut chat = long();
+fn resizing_keeps_the_scroll_position() {
+    let mut chat = long_conversation();
     (0..5).for_each(|_| chat.key(Action::PageUp));
     let bottom = *shown_numbers(&chat).last().unwrap();
     for size in [(40, 12), (200, 60), (80, 24)] {
@@ -167,7 +169,7 @@ fn the_screen_stays_where_it_is_when_its_size_changes() {
 }
 
 #[test]
-fn a_window_of_long_messages_is_small_too() {
+fn long_messages_do_not_enlarge_the_window() {
     let mut chat = TestChat::with_peer(Some("bob"));
     let long = "x".repeat(60_000);
     (0..300).for_each(|_| chat.record_received(BOB, &long));
@@ -180,14 +182,14 @@ fn a_window_of_long_messages_is_small_too() {
 }
 
 #[test]
-fn a_connection_that_comes_back_goes_on_from_the_cursor() {
+fn a_reconnection_continues_from_the_cursor() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(BOB, "one");
     chat.connect();
     chat.model.update(Update::Offline("gone".to_owned()));
     chat.answer_requests();
     chat.model.update(Update::Online { after: 1, is_gapless: true, unread: 0 });
-    // An entry that comes twice is shown once.
+    // An entry that arrives twice is shown once.
     chat.receive(BOB, "two");
     let again = chat.log.last().unwrap().clone();
     chat.model.update(Update::Arrived(Box::new(again)));
@@ -196,7 +198,7 @@ fn a_connection_that_comes_back_goes_on_from_the_cursor() {
 }
 
 #[test]
-fn what_was_missed_in_a_long_absence_is_read_anew() {
+fn a_long_absence_reopens_the_conversation() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(BOB, "one");
     chat.connect();
@@ -206,7 +208,7 @@ fn what_was_missed_in_a_long_absence_is_read_anew() {
     assert_eq!(texts(&chat).last(), Some(&"499"));
     (0..50).for_each(|_| chat.key(Action::PageUp));
     assert_eq!(texts(&chat).len(), 501);
-    // What was on the screen is not unread again because the list of peers comes later.
+    // Messages that were on the screen stay read when the list of peers arrives later.
     (0..10).for_each(|_| chat.record_received(BOB, "more"));
     chat.model.update(Update::Online { after: 511, is_gapless: false, unread: 511 });
     chat.answer_requests_except(|request| matches!(request, Request::Peers));
@@ -218,7 +220,7 @@ fn what_was_missed_in_a_long_absence_is_read_anew() {
 }
 
 #[test]
-fn the_common_mark_moves_only_when_nobody_has_unread_messages() {
+fn the_read_mark_moves_only_without_unread_messages() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(ZHANG, "在吗");
     chat.connect();
@@ -227,7 +229,7 @@ fn the_common_mark_moves_only_when_nobody_has_unread_messages() {
     assert_eq!((unread(&chat, "bob"), unread(&chat, "张三"), chat.acked_id), (0, 1, 0));
     chat.key(Action::NextUnread);
     assert_eq!((unread(&chat, "张三"), chat.acked_id), (0, 2));
-    // Scrolled back, what arrives is not read.
+    // On a scrolled screen, new messages stay unread.
     (0..40).for_each(|_| chat.receive(ZHANG, "x"));
     chat.answer_requests();
     assert_eq!(chat.acked_id, 42);
@@ -240,7 +242,7 @@ fn the_common_mark_moves_only_when_nobody_has_unread_messages() {
 }
 
 #[test]
-fn unread_messages_of_nobody_in_the_list_keep_the_mark_where_it_is() {
+fn unlisted_unread_messages_keep_the_read_mark() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(BOB, "hello");
     // The list holds one unread message; there are two.
@@ -250,11 +252,11 @@ fn unread_messages_of_nobody_in_the_list_keep_the_mark_where_it_is() {
 }
 
 #[test]
-fn messages_that_arrive_before_the_list_of_peers_are_counted_once() {
+fn messages_before_the_peer_list_are_counted_once() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(ZHANG, "before");
     chat.model.update(Update::Online { after: 1, is_gapless: false, unread: 1 });
-    // The list knows of the first of these, and comes after both.
+    // The list includes the first of these, and arrives after both.
     chat.receive(ZHANG, "listed");
     let peers = Update::Peers(Ok(serde_json::from_value(serde_json::json!([
         { "name": "张三", "address": ZHANG, "encoding": "gbk", "encoding_by": "configured", "last_id": 2,
@@ -267,7 +269,7 @@ fn messages_that_arrive_before_the_list_of_peers_are_counted_once() {
 }
 
 #[test]
-fn made_up_senders_do_not_pile_up() {
+fn forged_senders_are_limited() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
     for number in 0..3_000_u32 {
@@ -277,7 +279,7 @@ fn made_up_senders_do_not_pile_up() {
     chat.answer_requests();
     let peers = &chat.model.peers;
     assert_eq!(peers.iter().len(), MAX_UNNAMED + 2);
-    // Who has gone from the list still has unread messages.
+    // The unread messages of removed peers still count.
     assert_eq!(peers.unread(), 3_000);
     let newest = PeerKey::Address("10.9.11.183:9".parse().unwrap());
     assert!(
@@ -304,7 +306,7 @@ fn drafts_stay_with_their_conversation() {
 }
 
 #[test]
-fn an_answer_goes_to_where_the_last_message_came_from() {
+fn a_message_replies_to_the_last_received_one() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(BOB, "one");
     chat.connect();
@@ -318,7 +320,7 @@ fn an_answer_goes_to_where_the_last_message_came_from() {
 }
 
 #[test]
-fn a_message_is_shown_once_whichever_comes_first_the_answer_or_the_entry() {
+fn answer_and_entry_show_a_message_once() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
     for answer_first in [true, false] {
@@ -346,7 +348,7 @@ fn a_message_is_shown_once_whichever_comes_first_the_answer_or_the_entry() {
 }
 
 #[test]
-fn a_message_whose_fate_is_unknown_is_shown_as_sent_when_the_log_turns_out_to_have_it() {
+fn an_arriving_entry_resolves_an_uncertain_message() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
     chat.write("hello");
@@ -375,7 +377,7 @@ fn failed_messages_stay_where_they_were_written() {
     let tail =
         |chat: &TestChat| texts(chat).iter().rev().take(3).map(|text| (*text).to_owned()).collect::<Vec<_>>();
     assert_eq!(tail(&chat), ["300", "failed", "299"]);
-    // Also when the conversation was closed meanwhile.
+    // Also after another conversation was open.
     chat.key(Action::NextPeer);
     assert!(texts(&chat).is_empty());
     chat.key(Action::PreviousPeer);
@@ -383,7 +385,7 @@ fn failed_messages_stay_where_they_were_written() {
 }
 
 #[test]
-fn texts_of_before_come_back_and_what_is_being_written_is_not_lost() {
+fn history_recalls_texts_and_keeps_a_draft() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
     for text in ["one", "two"] {
@@ -402,7 +404,7 @@ fn texts_of_before_come_back_and_what_is_being_written_is_not_lost() {
 }
 
 #[test]
-fn a_typed_host_becomes_the_peer_that_it_turns_out_to_be() {
+fn a_typed_host_becomes_the_resolved_peer() {
     let mut chat = TestChat::with_peer(Some("sensor.lan"));
     chat.connect();
     assert_eq!(chat.model.open_key(), Some(&PeerKey::Host("sensor.lan".to_owned())));
@@ -421,7 +423,7 @@ fn a_typed_host_becomes_the_peer_that_it_turns_out_to_be() {
 }
 
 #[test]
-fn an_address_of_a_named_peer_is_that_peer() {
+fn an_address_finds_its_named_peer() {
     for typed in [BOB, "bob"] {
         let mut chat = TestChat::with_peer(Some(typed));
         chat.connect();
@@ -430,7 +432,7 @@ fn an_address_of_a_named_peer_is_that_peer() {
 }
 
 #[test]
-fn without_a_peer_the_one_heard_last_is_opened() {
+fn without_a_peer_the_newest_sender_opens() {
     let mut chat = TestChat::new();
     chat.record_received(BOB, "x");
     chat.record_received(STRANGER, "y");
@@ -440,7 +442,7 @@ fn without_a_peer_the_one_heard_last_is_opened() {
 }
 
 #[test]
-fn keys_end_the_chat_only_where_nothing_is_lost() {
+fn quit_keys_do_not_discard_a_draft() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
     chat.write("x");

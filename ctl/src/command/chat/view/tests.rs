@@ -1,4 +1,4 @@
-//! Pictures of every state of the screen, and what must hold of each, whatever was received.
+//! Snapshots of the states of the screen, and properties that hold for any received text.
 
 use proptest::prelude::*;
 use udpchat_api::{Direction, Entry, safe};
@@ -17,7 +17,7 @@ macro_rules! shows {
     };
 }
 
-/// A conversation with bob, while others have spoken too.
+/// A conversation with bob, and a message of another peer.
 fn conversation() -> TestChat {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(BOB, "hello, is anybody there?");
@@ -36,7 +36,7 @@ fn conversation() -> TestChat {
 }
 
 #[test]
-fn nobody_was_heard() {
+fn before_the_first_message() {
     let mut chat = TestChat::new();
     chat.named.clear();
     shows!(chat, "connecting");
@@ -143,12 +143,12 @@ fn a_message_that_was_not_sent() {
     chat.write("看 😀");
     chat.key(Action::Submit);
     shows!(chat, "on_its_way");
-    let why = "gbk cannot hold `😀` (U+1F600); F3 chooses what to send in".to_owned();
-    chat.answer(Some(SendFailure { why, is_recorded: false, is_uncertain: false }));
+    let why = "gbk cannot hold `😀` (U+1F600); F3 chooses another encoding".to_owned();
+    chat.answer(Some(SendFailure { reason: why, is_recorded: false, is_uncertain: false }));
     shows!(chat, "failed");
     chat.key(Action::Up);
     assert_eq!(chat.model.input.text(), "看 😀");
-    // What the kernel refused is an entry.
+    // A message that the kernel refused has an entry.
     let mut refused = chat.message(BOB, Direction::Out, "hello");
     refused.error = Some("network is unreachable".to_owned());
     chat.arrive(Entry::Message(refused));
@@ -208,7 +208,7 @@ fn hostile_text() {
     shows!(chat, "hostile");
 }
 
-/// What must hold of a screen.
+/// Checks properties of every screen.
 fn check(chat: &mut TestChat) {
     let (buffer, cursor) = chat.draw();
     let area = buffer.area;
@@ -226,7 +226,7 @@ fn check(chat: &mut TestChat) {
 }
 
 #[test]
-fn sixty_thousand_characters_in_a_line_break_nothing() {
+fn a_line_of_sixty_thousand_characters_is_wrapped() {
     for text in [
         "x".repeat(60_000),
         "你".repeat(21_000),

@@ -1,4 +1,4 @@
-//! Every state of the screen, as text.
+//! The states of the screen as text.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -7,7 +7,7 @@ use ratatui::buffer::{Buffer, Cell};
 use super::super::model::tests::TestWatch;
 use crate::command::status::watch::view::*;
 
-/// Draws on a screen of a size, as the terminal would hold it.
+/// Returns the cells of a screen of this size.
 fn drawn(model: &Model, width: u16, height: u16, colour: bool) -> Buffer {
     let theme = Theme { colour, zone: TimeZone::UTC };
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -15,13 +15,13 @@ fn drawn(model: &Model, width: u16, height: u16, colour: bool) -> Buffer {
     terminal.backend().buffer().clone()
 }
 
-/// The lines of a screen, without the blanks at their ends.
+/// Returns the lines of a screen without trailing blanks.
 fn screen(model: &Model, width: u16, height: u16) -> String {
     let buffer = drawn(model, width, height, true);
     let lines = buffer.content().chunks(usize::from(width)).map(|cells| {
         let (mut line, mut hidden) = (String::new(), 0);
         for symbol in cells.iter().map(Cell::symbol) {
-            // Behind a wide character lies a cell that does not show.
+            // The cell after a wide character is not displayed.
             if hidden == 0 {
                 line.push_str(symbol);
                 hidden = Span::raw(symbol).width();
@@ -33,7 +33,7 @@ fn screen(model: &Model, width: u16, height: u16) -> String {
     lines.collect()
 }
 
-/// Two minutes of traffic that rises and falls, from two peers.
+/// Two minutes of rising and falling traffic from two peers.
 fn busy() -> TestWatch {
     let mut watch = TestWatch::new();
     for second in 0..120_u64 {
@@ -114,7 +114,7 @@ lost      kernel 0
 }
 
 #[test]
-fn nothing_has_happened_yet() {
+fn before_the_first_message() {
     let expected = "\
 udpchatd ok  up 3h 2m  [::]:7788                                        13:02:10
 
@@ -188,14 +188,14 @@ q quit   every 1s
 }
 
 #[test]
-fn a_daemon_that_is_gone_and_one_that_came_back() {
+fn a_lost_daemon_and_a_restarted_one() {
     let mut watch = busy();
     for _ in 0..20 {
         watch.disconnect("no daemon was found");
     }
     let expected = "\
 udpchatd gone  up 3h 2m  [::]:7788                                      13:02:10
-no daemon was found; what is shown is from before; trying again
+no daemon was found; trying again; values are from the last answer
 received  -/s   peak 1,269/s   45,280 total
 █▇▆▆▅▅▄▄▃▃▂▂▁▁
 ████████████████▇▇▆▆▅▅▄▄▃▃▂▂▁▁
@@ -219,13 +219,13 @@ q quit   every 1s
 }
 
 #[test]
-fn a_daemon_that_hangs_and_one_that_knows_no_senders() {
+fn a_silent_daemon_and_one_without_senders() {
     let mut watch = busy();
     watch.model.tick(std::time::Duration::from_secs(130));
     watch.model.talkers = None;
     let shown = screen(&watch.model, 80, 24);
     assert!(shown.starts_with("udpchatd silent"), "{shown}");
-    assert!(shown.contains("\nno answer for 10 s; what is shown is from before\n"), "{shown}");
+    assert!(shown.contains("\nno answer for 10 s; values are from the last answer\n"), "{shown}");
     assert!(shown.contains("\nthis daemon does not report senders\n"), "{shown}");
 }
 
@@ -238,7 +238,7 @@ fn colours(buffer: &Buffer) -> Vec<Color> {
 }
 
 #[test]
-fn a_growing_loss_stands_out_with_and_without_colour() {
+fn a_recent_loss_is_highlighted_without_colour_too() {
     for colour in [true, false] {
         let buffer = drawn(&in_trouble().model, 80, 24, colour);
         let text: String = buffer.content().iter().map(Cell::symbol).collect();
@@ -252,7 +252,7 @@ fn a_growing_loss_stands_out_with_and_without_colour() {
 }
 
 #[test]
-fn no_size_is_too_small_or_too_large() {
+fn screens_of_any_size_are_drawn() {
     let watch = in_trouble();
     for width in [0, 1, 2, 9, 10, 11, 39, 80, 200, 1_000] {
         for height in (0..30).chain([60, 200]) {
@@ -263,7 +263,7 @@ fn no_size_is_too_small_or_too_large() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_of_others_acts_on_the_terminal(text in r"(\PC|[\x00-\x9f]|\u{202e}|\u{200d}|\u{301}|一|😀){0,200}") {
+    fn received_text_is_drawn_only_as_safe_text(text in r"(\PC|[\x00-\x9f]|\u{202e}|\u{200d}|\u{301}|一|😀){0,200}") {
         let mut watch = busy();
         let who = format!("{}@{}", text.replace('@', ""), text.replace('@', ""));
         watch.advance(&[(&who, 10_000)], |next| next.problems = vec![text.clone()]);
