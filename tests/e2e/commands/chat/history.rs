@@ -117,7 +117,7 @@ fn typing_selects_a_peer_and_unread_messages_are_counted() {
         screen.lines().any(|line| line.starts_with(&stranger.name()) && line.contains(" 3 │"))
     });
     chat.tmux.press(&["F2"]);
-    chat.tmux.shows("Write to");
+    chat.tmux.shows("Choose a peer");
     chat.tmux.type_in(&stranger.name()[10..]);
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("< reading 2");
@@ -128,9 +128,9 @@ fn typing_selects_a_peer_and_unread_messages_are_counted() {
     let other = Peer::new();
     chat.tmux.press(&["F2"]);
     chat.tmux.type_in(&other.name());
-    chat.tmux.shows("somebody new");
+    chat.tmux.shows("new peer");
     chat.tmux.press(&["Enter"]);
-    chat.tmux.shows("Nothing was said yet");
+    chat.tmux.shows("No messages yet");
     chat.tmux.type_in("hello");
     chat.tmux.press(&["Enter"]);
     assert_eq!(other.receive().0, b"hello");

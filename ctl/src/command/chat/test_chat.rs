@@ -1,4 +1,4 @@
-//! A chat on a stage, for tests: a model with a made-up daemon behind it, drawn into memory.
+//! A chat for unit tests: a model with a simulated daemon, drawn into memory.
 
 use std::net::SocketAddr;
 
@@ -10,35 +10,35 @@ use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw, Timestamp};
 use unicode_width::UnicodeWidthStr;
 
 use super::keys::Action;
-use super::model::{Model, Refusal, Request, Sending, Update};
+use super::model::{Model, OutgoingMessage, Request, SendFailure, Update};
 use super::theme::Theme;
-use super::{lay_out, view};
+use super::view::{self, Areas};
 
-/// 2026-11-22 14:03:05 UTC, when everything begins.
-const BEGINNING_SECONDS: i64 = 1_795_356_185;
+/// 2026-11-22 14:03:05 UTC, the start of the log.
+const START_SECONDS: i64 = 1_795_356_185;
 
 pub(super) const BOB: &str = "127.0.0.2:8080";
 pub(super) const ZHANG: &str = "127.0.0.3:8080";
 pub(super) const STRANGER: &str = "127.0.0.9:5000";
 
-/// A model, the log behind it, and a screen.
-pub(super) struct Stage {
+/// A model, the log of the simulated daemon, and a screen.
+pub(super) struct TestChat {
     pub(super) model: Model,
     pub(super) log: Vec<Entry>,
-    /// The names and addresses of the configuration.
+    /// The configured peers: names and addresses.
     pub(super) named: Vec<(&'static str, &'static str)>,
-    /// What was sent and not yet answered.
-    pub(super) sent: Vec<Sending>,
-    /// The newest entry up to which everything counts as read.
-    pub(super) acked: u64,
+    /// The messages that the daemon has not answered.
+    pub(super) sent: Vec<OutgoingMessage>,
+    /// The id up to which entries are acknowledged as read.
+    pub(super) acked_id: u64,
     pub(super) size: (u16, u16),
     pub(super) has_colour: bool,
-    /// Seconds between two entries.
-    pub(super) pace: i64,
+    /// The seconds between two entries.
+    pub(super) entry_seconds: i64,
 }
 
-impl Stage {
-    /// Sets a stage of 80x24 where nothing has happened, with a configured bob and 张三.
+impl TestChat {
+    /// Creates a chat of 80x24 with an empty log, and with the configured peers bob and 张三.
     pub(super) fn new() -> Self {
         Self::with_peer(None)
     }
@@ -49,17 +49,17 @@ impl Stage {
             log: Vec::new(),
             named: vec![("bob", BOB), ("张三", ZHANG)],
             sent: Vec::new(),
-            acked: 0,
+            acked_id: 0,
             size: (80, 24),
             has_colour: false,
-            pace: 20,
+            entry_seconds: 20,
         }
     }
 
-    /// Connects, and has the model ask what it needs.
+    /// Connects, and answers the requests of the model.
     pub(super) fn connect(&mut self) {
-        self.model.update(Update::Online { after: self.newest(), is_whole: false, unread: 0 });
-        self.settle();
+        self.model.update(Update::Online { after: self.newest(), is_gapless: false, unread: 0 });
+        self.answer_requests();
     }
 
     pub(super) fn newest(&self) -> u64 {
@@ -68,10 +68,10 @@ impl Stage {
 
     fn next(&self) -> (u64, Timestamp) {
         let id = self.newest() + 1;
-        (id, Timestamp::from_second(BEGINNING_SECONDS + id as i64 * self.pace).unwrap())
+        (id, Timestamp::from_second(START_SECONDS + id as i64 * self.entry_seconds).unwrap())
     }
 
-    /// Makes an entry of a message.
+    /// Creates the next message.
     pub(super) fn message(&self, peer: &str, direction: Direction, text: &str) -> Message {
         let (id, at) = self.next();
         let peer: SocketAddr = peer.parse().unwrap();
@@ -93,76 +93,76 @@ impl Stage {
         }
     }
 
-    /// Records an entry before the chat begins, or while it is not connected.
+    /// Records an entry that does not arrive in the chat, as before it starts or while it is not connected.
     pub(super) fn record(&mut self, entry: impl Into<Entry>) -> Entry {
         let entry = entry.into();
         self.log.push(entry.clone());
         entry
     }
 
-    /// Records a received message that the chat does not hear of by itself.
-    pub(super) fn was_said(&mut self, peer: &str, text: &str) {
+    /// Records a received message that does not arrive in the chat.
+    pub(super) fn record_received(&mut self, peer: &str, text: &str) {
         let message = self.message(peer, Direction::In, text);
         self.record(Entry::Message(message));
     }
 
-    /// Has an entry arrive.
-    pub(super) fn arrives(&mut self, entry: Entry) {
+    /// Records an entry that arrives in the chat.
+    pub(super) fn arrive(&mut self, entry: Entry) {
         self.log.push(entry.clone());
         self.model.update(Update::Arrived(Box::new(entry)));
     }
 
-    /// Has a peer say something.
-    pub(super) fn says(&mut self, peer: &str, text: &str) {
+    /// Records a message from a peer that arrives in the chat.
+    pub(super) fn receive(&mut self, peer: &str, text: &str) {
         let message = self.message(peer, Direction::In, text);
-        self.arrives(Entry::Message(message));
+        self.arrive(Entry::Message(message));
     }
 
     pub(super) fn gap(&mut self, lost: u64) {
         let (id, at) = self.next();
-        self.arrives(Entry::Gap(Gap { id, at, lost, reason: "receive_buffer_full".to_owned() }));
+        self.arrive(Entry::Gap(Gap { id, at, lost, reason: "receive_buffer_full".to_owned() }));
     }
 
     pub(super) fn key(&mut self, action: Action) {
         self.model.act(action);
-        self.settle();
+        self.answer_requests();
     }
 
     pub(super) fn write(&mut self, text: &str) {
         self.key(Action::Insert(text.to_owned()));
     }
 
-    /// Answers what was sent first: it is recorded and arrives, or it is refused.
-    pub(super) fn answer(&mut self, refusal: Option<Refusal>) {
-        let Sending { ticket, reply_to, to, text, .. } = self.sent.remove(0);
+    /// Answers the oldest unanswered message: it is recorded and arrives, or it fails.
+    pub(super) fn answer(&mut self, failure: Option<SendFailure>) {
+        let OutgoingMessage { ticket, reply_to, to, text, .. } = self.sent.remove(0);
         let address =
             self.named.iter().find(|(name, _)| *name == to).map_or(to.as_str(), |(_, address)| address);
         let address = match reply_to.map(|id| &self.log[id as usize - 1]) {
             Some(Entry::Message(message)) => message.peer.to_string(),
             _ => address.to_owned(),
         };
-        let outcome = match refusal {
-            Some(refusal) => Err(refusal),
+        let outcome = match failure {
+            Some(failure) => Err(failure),
             None => {
                 let entry = Entry::Message(self.message(&address, Direction::Out, &text));
-                self.arrives(entry.clone());
+                self.arrive(entry.clone());
                 Ok(vec![entry])
             }
         };
         self.model.update(Update::Sent { ticket, outcome });
-        self.settle();
+        self.answer_requests();
     }
 
-    /// Draws and answers until nothing is asked any more.
-    pub(super) fn settle(&mut self) {
-        self.settle_but(|_| false);
+    /// Draws and answers requests until there are none.
+    pub(super) fn answer_requests(&mut self) {
+        self.answer_requests_except(|_| false);
     }
 
-    /// Draws and answers until nothing is asked any more, but for some requests, which get no answer.
-    pub(super) fn settle_but(&mut self, unanswered: impl Fn(&Request) -> bool) {
+    /// Draws and answers requests until there are none, except for some.
+    pub(super) fn answer_requests_except(&mut self, unanswered: impl Fn(&Request) -> bool) {
         loop {
             let whole = Rect::new(0, 0, self.size.0, self.size.1);
-            lay_out(&mut self.model, whole);
+            Areas::lay_out(&mut self.model, whole);
             self.model.drawn();
             let requests = self.model.take_requests();
             if requests.is_empty() {
@@ -176,9 +176,9 @@ impl Stage {
 
     fn serve(&mut self, request: Request) {
         match request {
-            Request::Page { epoch, side, params } => {
+            Request::Page { epoch, end, params } => {
                 let answer = Ok(self.page(&params));
-                self.model.update(Update::Page { epoch, side, answer });
+                self.model.update(Update::Page { epoch, end, answer });
             }
             Request::Peers => {
                 let peers = self.peers();
@@ -186,18 +186,18 @@ impl Stage {
             }
             Request::Send(sending) => self.sent.push(sending),
             Request::Ack(id) => {
-                assert!(id > self.acked);
-                self.acked = id;
+                assert!(id > self.acked_id);
+                self.acked_id = id;
             }
         }
     }
 
-    /// Answers as the daemon does.
+    /// Returns the page that the daemon would return.
     pub(super) fn page(&self, params: &InboxParams) -> InboxAnswer {
         assert!(params.gaps);
         let from = params.from.as_deref().unwrap();
         let (after, before) = (params.after.unwrap_or(0), params.before.unwrap_or(u64::MAX));
-        let is_in = |entry: &&Entry| entry.id() > after && entry.id() < before && is_of(entry, from);
+        let is_in = |entry: &&Entry| entry.id() > after && entry.id() < before && concerns(entry, from);
         let limit = params.limit.unwrap() as usize;
         let is_desc = params.order == Some(Order::Desc);
         let found: Vec<Entry> = match is_desc {
@@ -214,7 +214,7 @@ impl Stage {
         InboxAnswer { entries, next, more, unread: 0 }
     }
 
-    /// Lists the peers as the daemon does.
+    /// Returns the list of peers that the daemon would return.
     pub(super) fn peers(&self) -> Vec<Peer> {
         let mut peers: Vec<Peer> =
             self.named.iter().map(|(name, address)| self.peer(Some(name), address)).collect();
@@ -244,38 +244,38 @@ impl Stage {
             last_heard: None,
             last_id: last.map(Entry::id),
             messages: 0,
-            unread: self.log.iter().filter(is_its).filter(|entry| entry.id() > self.acked).count() as u64,
+            unread: self.log.iter().filter(is_its).filter(|entry| entry.id() > self.acked_id).count() as u64,
         }
     }
 
     /// Draws, and returns the screen and the cursor.
     pub(super) fn draw(&mut self) -> (Buffer, Position) {
         let mut buffer = Buffer::empty(Rect::new(0, 0, self.size.0, self.size.1));
-        let areas = lay_out(&mut self.model, buffer.area);
+        let areas = Areas::lay_out(&mut self.model, buffer.area);
         let cursor = view::draw(&self.model, &areas, &Theme::new(self.has_colour), &mut buffer);
         (buffer, cursor)
     }
 
-    /// Draws, and returns the rows as text, the cursor below.
-    pub(super) fn picture(&mut self) -> String {
+    /// Draws, and returns the rows as text, with the cursor below.
+    pub(super) fn rendered(&mut self) -> String {
         let (buffer, cursor) = self.draw();
         format!("{}cursor {},{}\n", text_of(&buffer), cursor.x, cursor.y)
     }
 }
 
-/// Ten minutes after the beginning.
+/// Ten minutes after the start of the log.
 fn now() -> Timestamp {
-    Timestamp::from_second(BEGINNING_SECONDS + 600).unwrap()
+    Timestamp::from_second(START_SECONDS + 600).unwrap()
 }
 
-fn is_of(entry: &Entry, from: &str) -> bool {
+fn concerns(entry: &Entry, from: &str) -> bool {
     match entry {
         Entry::Gap(_) => true,
         Entry::Message(message) => message.name.as_deref() == Some(from) || message.peer.to_string() == from,
     }
 }
 
-/// Returns what a screen shows as text, without the blanks at the ends of rows.
+/// Returns the rows of a screen as text, without trailing blanks.
 pub(super) fn text_of(buffer: &Buffer) -> String {
     let area = buffer.area;
     let mut out = String::new();

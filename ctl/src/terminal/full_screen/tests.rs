@@ -1,18 +1,18 @@
-//! That a panic gives the terminal back is seen on a real one: this program is run again, in one.
+//! Tests that a panic restores a real terminal: this program runs itself again inside `script`.
 
 use std::process::Command;
 
-use crate::terminal::*;
+use crate::terminal::full_screen::*;
 
-/// Tells the program, run again, to panic.
+/// Makes the second run of this program panic.
 const PANIC: &str = "UDPCHAT_TEST_PANIC";
-const TEST: &str = "terminal::tests::a_panic_gives_the_terminal_back";
+const TEST: &str = "terminal::full_screen::tests::a_panic_restores_the_terminal";
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn a_panic_gives_the_terminal_back() {
+#[expect(clippy::print_stderr, reason = "reports that the test is skipped")]
+fn a_panic_restores_the_terminal() {
     if std::env::var_os(PANIC).is_some() {
-        let _screen = Screen::enter_to_talk().unwrap();
+        let _screen = FullScreen::enter(Input::KeysMouseAndPaste).unwrap();
         panic!("on purpose");
     }
     let program = std::env::current_exe().unwrap();
@@ -26,11 +26,11 @@ fn a_panic_gives_the_terminal_back() {
     let shown = String::from_utf8_lossy(&output.stdout);
     let at = |text: &str| shown.find(text).unwrap_or_else(|| panic!("no {text:?} in {shown:?}"));
     let last = |text: &str| shown.rfind(text).unwrap();
-    // Taken, given back, and only then told.
+    // The message of the panic comes after the terminal is restored.
     assert!(at("\x1b[?1049h") < at("\x1b[?1049l") && at("\x1b[?1049l") < at("on purpose"));
     assert!(last("\x1b[?25l") < last("\x1b[?25h") && last("\x1b[?1000h") < last("\x1b[?1000l"));
     assert!(last("\x1b[?2004h") < last("\x1b[?2004l"));
-    // What `stty -g` prints are numbers with colons between them, without a blank.
+    // `stty -g` prints numbers separated by colons, without a blank.
     let modes: Vec<_> =
         shown.lines().filter(|line| !line.contains(' ') && line.matches(':').count() > 10).collect();
     assert_eq!(modes.len(), 2, "{shown:?}");
