@@ -1,8 +1,8 @@
-//! Keeps the inbox's index up, behind the writer and out of the way of reception.
+//! The thread that keeps the inbox's index up to date, behind the writer and out of the way of reception.
 //!
-//! A thread of its own, which wakes when the log has grown by a block, works in steps of some milliseconds, and holds
-//! back while datagrams pour in. With nothing to do it has no timer and makes no system call. It may end at any
-//! moment, with the process or by a fault: the log is then read without what it would have told.
+//! It wakes when the log has grown by a block, works in steps of some milliseconds, and pauses while datagrams arrive at a
+//! high rate. While idle it has no timer and makes no system call. It may end at any moment, with the process or by a
+//! panic: blocks that are not indexed are then read entry by entry.
 
 use std::io;
 use std::sync::Arc;
@@ -13,110 +13,112 @@ use tokio::runtime::Builder;
 
 use crate::error;
 use crate::health::Component;
-use crate::inbox::commit_watch::Follower;
-use crate::index::indexer::{Keeper, Step, Trouble};
+use crate::inbox::commit_watch::CommitWatch;
+use crate::inbox::reader::Reader;
+use crate::index::indexer::{Indexer, Step, StepError};
 use crate::state::Daemon;
 
-/// How long the flow of new entries is watched before it is known; what is known counts for so long.
-const WATCHED: Duration = Duration::from_millis(100);
-const KNOWN_FOR: Duration = Duration::from_secs(1);
+/// How long the rate of new entries is measured, and how long a measurement counts.
+const MEASURED: Duration = Duration::from_millis(100);
+const VALID_FOR: Duration = Duration::from_secs(1);
 
-/// From so many new entries a second on, it pauses after each block; from so many on, it waits.
+/// From the first rate on, in entries a second, it pauses after each block; from the second on, it waits.
 const BUSY: u64 = 20_000;
-const POURING: u64 = 100_000;
+const FLOOD: u64 = 100_000;
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How long it stays out of the way after datagrams have poured in: they come in bursts.
-const CALM: Duration = Duration::from_secs(2);
+/// How long it waits after a flood: datagrams arrive in bursts.
+const AFTER_FLOOD: Duration = Duration::from_secs(2);
 
-/// How long it waits after a failure; doubled up to the maximum. A second new index within the maximum waits as long.
+/// How long it waits after an error; doubled up to the maximum. A second new index within the maximum also waits that long.
 const FIRST_RETRY_WAIT: Duration = Duration::from_secs(1);
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(60);
 
-/// Starts to keep the index up, until the inbox is closed or the daemon stops.
+/// Starts the thread, which runs until the inbox is closed or the daemon stops.
 pub(crate) fn start(daemon: Arc<Daemon>) -> io::Result<()> {
-    // It only ever waits for other threads: no timer, no socket.
+    // It only waits for other threads: no timer, no socket.
     let runtime = Builder::new_current_thread().build()?;
     let work = move || {
         let _guard = ReportPanic(Arc::clone(&daemon));
-        let mut progress = daemon.progress.clone();
+        let mut commits = daemon.commits.clone();
         let mut work = Work::new(&daemon);
-        while runtime.block_on(work.wait(&mut progress)) {
-            work.go_on(&progress);
+        while runtime.block_on(work.wait(&mut commits)) {
+            work.run_steps(&commits);
         }
     };
-    // Nobody waits for its end: an index is whole after every step.
+    // The end of the thread need not be awaited: an index is complete after every step.
     thread::Builder::new().name("index".to_owned()).spawn(work).map(drop)
 }
 
-/// Says so, should the index not be kept up any more.
+/// Reports a panic of the thread, after which the index is not updated any more.
 struct ReportPanic(Arc<Daemon>);
 
 impl Drop for ReportPanic {
     fn drop(&mut self) {
         if thread::panicking() {
-            let problem = "keeping the index of the inbox up has failed; filters take longer until a restart";
+            let problem = "updating the index of the inbox has failed; filters take longer until a restart";
             self.0.health.report(Component::Index, problem.to_owned());
         }
     }
 }
 
-/// Where the work stands.
+/// The state of the thread.
 struct Work<'a> {
     daemon: &'a Daemon,
-    keeper: Keeper,
-    flow: Flow,
+    indexer: Indexer,
+    rate: Rate,
     retry_wait: Duration,
-    begun: Option<Instant>,
+    /// When an index was last created.
+    created: Option<Instant>,
 }
 
 impl<'a> Work<'a> {
     fn new(daemon: &'a Arc<Daemon>) -> Self {
         Self {
             daemon,
-            keeper: Keeper::new(Arc::clone(&daemon.reader)),
-            flow: Flow {
+            indexer: Indexer::new(Arc::clone(daemon.reader.index()), Arc::<Reader>::clone(&daemon.reader)),
+            rate: Rate {
                 since: Instant::now(),
-                newest_id: daemon.progress.now().newest_id,
+                newest_id: daemon.commits.now().newest_id,
                 per_second: None,
-                poured: None,
+                flooded: None,
             },
             retry_wait: FIRST_RETRY_WAIT,
-            begun: None,
+            created: None,
         }
     }
 
-    /// Waits until there may be something to do; false at the end.
-    async fn wait(&self, progress: &mut Follower) -> bool {
-        while !self.keeper.has_work(progress.see().newest_id) {
+    /// Waits until there may be work; false at the end.
+    async fn wait(&self, commits: &mut CommitWatch) -> bool {
+        while !self.indexer.has_work(commits.see().newest_id) {
             tokio::select! {
-                open = progress.changed() => if !open { return false },
-                () = self.daemon.reader.index().suspected() => {}
+                open = commits.changed() => if !open { return false },
+                () = self.daemon.reader.index().found_damaged() => {}
             }
         }
         !self.stopping()
     }
 
-    /// Works until there is nothing to do.
-    fn go_on(&mut self, progress: &Follower) {
-        while self.keeper.has_work(progress.now().newest_id) && !self.stopping() {
-            match self.flow.pause(progress.now().newest_id) {
+    /// Does steps until there is no work.
+    fn run_steps(&mut self, commits: &CommitWatch) {
+        while self.indexer.has_work(commits.now().newest_id) && !self.stopping() {
+            match self.rate.pause(commits.now().newest_id) {
                 Pause::None => {}
                 Pause::Before => {
-                    thread::sleep(WATCHED);
+                    thread::sleep(MEASURED);
                     continue;
                 }
                 Pause::Short => thread::sleep(PAUSE),
             }
             self.step();
         }
-        self.keeper.rest();
+        self.indexer.release_memory();
     }
 
     fn step(&mut self) {
-        match self.keeper.step() {
-            Ok(Step::Begun) => {
-                let before = self.begun.replace(Instant::now());
+        match self.indexer.step() {
+            Ok(Step::Created) => {
+                let before = self.created.replace(Instant::now());
                 if before.is_some_and(|before| before.elapsed() < MAX_RETRY_WAIT) {
                     self.sleep(MAX_RETRY_WAIT);
                 }
@@ -125,11 +127,11 @@ impl<'a> Work<'a> {
                 self.retry_wait = FIRST_RETRY_WAIT;
                 self.daemon.health.clear(Component::Index);
             }
-            Err(trouble) => {
-                if let Trouble::Index(_) = trouble {
-                    self.daemon.health.report(Component::Index, error::chain(&trouble).join(": "));
+            Err(error) => {
+                if let StepError::Index(_) = error {
+                    self.daemon.health.report(Component::Index, error::chain(&error).join(": "));
                 }
-                self.keeper.rest();
+                self.indexer.release_memory();
                 self.sleep(self.retry_wait);
                 self.retry_wait = (self.retry_wait * 2).min(MAX_RETRY_WAIT);
             }
@@ -149,42 +151,42 @@ impl<'a> Work<'a> {
 }
 
 /// How fast the log grows.
-struct Flow {
+struct Rate {
     since: Instant,
     newest_id: u64,
-    /// As last measured; not known at first, and after a rest.
+    /// As last measured; not known at first, and after an idle time.
     per_second: Option<u64>,
-    /// When datagrams were last seen to pour in.
-    poured: Option<Instant>,
+    /// When a flood was last measured.
+    flooded: Option<Instant>,
 }
 
-/// What to do before the next block.
+/// What to do before the next block is indexed.
 enum Pause {
     None,
-    /// Sleep, then take it up.
+    /// Sleep, then index it.
     Short,
-    /// Sleep, then ask again.
+    /// Sleep, then decide again.
     Before,
 }
 
-impl Flow {
-    /// Tells whether the next block may be taken up now.
+impl Rate {
+    /// Returns whether the next block may be indexed now.
     fn pause(&mut self, newest_id: u64) -> Pause {
         let elapsed = self.since.elapsed();
-        if elapsed >= WATCHED {
+        if elapsed >= MEASURED {
             let grown = newest_id.saturating_sub(self.newest_id);
             let per_second = u128::from(grown) * 1_000 / elapsed.as_millis().max(1);
-            let known = (elapsed <= KNOWN_FOR).then(|| u64::try_from(per_second).unwrap_or(u64::MAX));
+            let known = (elapsed <= VALID_FOR).then(|| u64::try_from(per_second).unwrap_or(u64::MAX));
             let now = Instant::now();
-            let poured = if per_second >= u128::from(POURING) { Some(now) } else { self.poured };
-            *self = Self { since: now, newest_id, per_second: known, poured };
+            let flooded = if per_second >= u128::from(FLOOD) { Some(now) } else { self.flooded };
+            *self = Self { since: now, newest_id, per_second: known, flooded };
         }
-        if self.poured.is_some_and(|poured| poured.elapsed() < CALM) {
+        if self.flooded.is_some_and(|flooded| flooded.elapsed() < AFTER_FLOOD) {
             return Pause::Before;
         }
         match self.per_second {
             Some(0..BUSY) => Pause::None,
-            Some(BUSY..POURING) => Pause::Short,
+            Some(BUSY..FLOOD) => Pause::Short,
             _ => Pause::Before,
         }
     }
@@ -196,21 +198,21 @@ mod tests {
 
     fn after(elapsed: Duration, grown: u64) -> Pause {
         let since = Instant::now().checked_sub(elapsed).unwrap();
-        Flow { since, newest_id: 1_000, per_second: Some(0), poured: None }.pause(1_000 + grown)
+        Rate { since, newest_id: 1_000, per_second: Some(0), flooded: None }.pause(1_000 + grown)
     }
 
     #[test]
-    fn it_works_at_leisure_pauses_in_traffic_and_waits_in_a_flood() {
+    fn it_pauses_in_traffic_and_waits_in_a_flood() {
         assert!(matches!(after(Duration::from_millis(500), 5_000), Pause::None));
         assert!(matches!(after(Duration::from_millis(500), 25_000), Pause::Short));
         assert!(matches!(after(Duration::from_millis(500), 100_000), Pause::Before));
-        // Behind a flood it stays out of the way for a while.
-        let mut flow =
-            Flow { since: Instant::now(), newest_id: 0, per_second: Some(0), poured: Some(Instant::now()) };
-        assert!(matches!(flow.pause(1), Pause::Before));
-        // After a rest it is not known what is coming.
+        // After a flood it waits for a while.
+        let mut rate =
+            Rate { since: Instant::now(), newest_id: 0, per_second: Some(0), flooded: Some(Instant::now()) };
+        assert!(matches!(rate.pause(1), Pause::Before));
+        // After an idle time the rate is not known.
         assert!(matches!(after(Duration::from_secs(500), 5_000), Pause::Before));
-        // What was measured a moment ago counts.
+        // A recent measurement counts.
         assert!(matches!(after(Duration::from_millis(1), 5_000), Pause::None));
     }
 }

@@ -12,9 +12,9 @@ use tracing::{Level, enabled, info};
 use udpchat_api::safe;
 
 use crate::encoding::Decoded;
-use crate::inbox::commit_watch::{Follower, Progress};
+use crate::inbox::commit_watch::{CommitWatch, Committed};
+use crate::inbox::entry::{Body, Stored};
 use crate::inbox::reader::Range;
-use crate::inbox::{Body, Stored};
 use crate::log::rate_limit::Window;
 use crate::peers::{Configured, Peers};
 use crate::state::Daemon;
@@ -45,30 +45,30 @@ struct Line {
 }
 
 /// Logs received messages until the inbox is closed.
-pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
-    let begin = progress.see();
+pub(crate) async fn follow(daemon: Arc<Daemon>, mut commits: CommitWatch) {
+    let begin = commits.see();
     let mut state = State { cursor: begin.newest_id, accounted: begin.stored, window: Window::new() };
     loop {
-        let open = progress.changed().await;
+        let open = commits.changed().await;
         state.window.turn(Instant::now());
         // Without a log at this level, nothing is read.
         let limit =
             if enabled!(Level::INFO) { *daemon.configuration.current().log.messages_per_second } else { 0 };
-        while state.cursor < progress.see().newest_id && state.window.room(limit) > 0 {
+        while state.cursor < commits.see().newest_id && state.window.room(limit) > 0 {
             if !log_page(&daemon, &mut state, limit).await {
                 break;
             }
         }
-        if state.cursor < progress.now().newest_id {
+        if state.cursor < commits.now().newest_id {
             // The limit is reached: at the end of the window, one line reports all that came in it.
             if open {
                 tokio::select! {
                     () = sleep_until(state.window.end()) => {}
                     // A stop does not wait for the window: the line follows the last message.
-                    () = stop_requested(&daemon) => while progress.changed().await {},
+                    () = stop_requested(&daemon) => while commits.changed().await {},
                 }
             }
-            skip(&mut state, progress.see(), limit);
+            skip(&mut state, commits.see(), limit);
         }
         if !open {
             return;
@@ -133,9 +133,9 @@ impl Line {
 }
 
 /// Skips to the newest message, and logs how many were left out.
-fn skip(state: &mut State, progress: Progress, limit: u32) {
-    let left_out = progress.stored - state.accounted;
-    (state.cursor, state.accounted) = (progress.newest_id, progress.stored);
+fn skip(state: &mut State, committed: Committed, limit: u32) {
+    let left_out = committed.stored - state.accounted;
+    (state.cursor, state.accounted) = (committed.newest_id, committed.stored);
     match (left_out, limit) {
         (0, _) | (_, 0) => {}
         _ if state.window.room(limit) > 0 => {

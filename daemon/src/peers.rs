@@ -9,13 +9,13 @@ use udpchat_config::{Encoding, Peer, PeerAddress, PeerName, Settings};
 
 use crate::encoding;
 use crate::encoding::{Decoded, Knowledge};
-use crate::inbox::learned_encodings::Speech;
+use crate::inbox::learned_encodings::LearnedEncodings;
 
 /// The peers. A reload changes the configured part.
 #[derive(Debug)]
 pub(crate) struct Peers {
     settings: watch::Receiver<Arc<Settings>>,
-    speech: Arc<Speech>,
+    learned: Arc<LearnedEncodings>,
 }
 
 /// The configured peers and encodings of one moment.
@@ -31,8 +31,8 @@ pub(crate) struct Named<'a> {
 }
 
 impl Peers {
-    pub(crate) fn new(settings: watch::Receiver<Arc<Settings>>, speech: Arc<Speech>) -> Self {
-        Self { settings, speech }
+    pub(crate) fn new(settings: watch::Receiver<Arc<Settings>>, learned: Arc<LearnedEncodings>) -> Self {
+        Self { settings, learned }
     }
 
     /// Returns the current configuration.
@@ -42,12 +42,12 @@ impl Peers {
 
     /// Returns the peers with a learned encoding.
     pub(crate) fn remembered(&self) -> Vec<SocketAddr> {
-        self.speech.peers()
+        self.learned.peers()
     }
 
     /// Returns the learned encoding of a peer.
     pub(crate) fn known(&self, peer: SocketAddr) -> Option<Encoding> {
-        self.speech.of(peer).map(|known| known.encoding)
+        self.learned.of(peer).map(|known| known.encoding)
     }
 
     /// Decodes the message of entry `id` from a peer: in the encoding that `recode` has set for it, or else as [`Self::decode`]
@@ -76,7 +76,7 @@ impl Peers {
         peer: SocketAddr,
         payload: &[u8],
     ) -> Decoded {
-        let known = self.speech.of(peer);
+        let known = self.learned.of(peer);
         let knowledge = Knowledge {
             configured: configured.of(peer).and_then(|named| named.encoding),
             remembered: known.map(|known| known.encoding),
@@ -93,7 +93,7 @@ impl Peers {
         peer: SocketAddr,
     ) -> (Encoding, EncodingBy) {
         let own = configured.of(peer).and_then(|named| named.encoding);
-        match (own, self.speech.of(peer)) {
+        match (own, self.learned.of(peer)) {
             (Some(own), _) => (own, EncodingBy::Configured),
             (None, Some(known)) => (encoding::for_answering(known.encoding), EncodingBy::Remembered),
             (None, None) => (*configured.0.text.encoding, EncodingBy::Configured),

@@ -22,8 +22,8 @@ use crate::configuration::Configuration;
 use crate::control::socket::{ControlSocket, SocketError};
 use crate::control::{Control, Rules};
 use crate::failure::{Failure, system};
-use crate::inbox::inflight::Ledger;
-use crate::inbox::learned_encodings::Speech;
+use crate::inbox::inflight::InflightJournal;
+use crate::inbox::learned_encodings::LearnedEncodings;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
 use crate::inbox::writer::retention::limit_default_size;
@@ -78,7 +78,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let mut watchdog = Watchdog::of_process();
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&data_dir));
-    let speech = Arc::new(Speech::default());
+    let learned = Arc::new(LearnedEncodings::default());
     let health = Arc::new(health::Health::default());
     let addresses = Arc::new(net::interfaces::CurrentAddresses::default());
     let groups = Arc::new(net::multicast::Groups::new(
@@ -93,14 +93,14 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
         data_dir: data_dir.clone(),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
-        speech: Arc::clone(&speech),
+        learned: Arc::clone(&learned),
         health: Arc::clone(&health),
         settings: configuration.subscribe(),
         heartbeat: watchdog.heartbeat("the writer of the inbox"),
         still_working: Box::new(service::systemd::still_starting),
     };
-    let (writer, progress, ledger) = Writer::open(parts, || Ledger::open(&data_dir, &health))?;
-    carry_over(ledger, &listeners, &queue);
+    let (writer, commits, journal) = Writer::open(parts, || InflightJournal::open(&data_dir, &health))?;
+    carry_over(journal, &listeners, &queue);
     let daemon = Arc::new(Daemon {
         started: clock::from_ns(clock::now_ns()),
         listeners,
@@ -108,8 +108,8 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
         metrics: metrics.as_ref().map(|endpoint| endpoint.local),
         queue,
         reader,
-        progress,
-        peers: peers::Peers::new(configuration.subscribe(), speech),
+        commits,
+        peers: peers::Peers::new(configuration.subscribe(), learned),
         groups,
         addresses,
         denied: Arc::default(),
@@ -146,7 +146,7 @@ fn apply_reloads(
         groups.configure(settings);
         logging.set_level(*settings.log.level);
         // The writer sleeps until entries come; it must apply new limits now.
-        queue.nudge();
+        queue.wake();
     });
 }
 
@@ -195,7 +195,7 @@ fn serve(started: Started) -> Result<(), Failure> {
     let receivers =
         start_receivers(&daemon, &stop, &mut watchdog).map_err(system("cannot start reception"))?;
 
-    let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.progress.clone()));
+    let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.commits.clone()));
     index_thread::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
     let served =
         runtime.block_on(serve_clients(&control, &daemon, watchdog, signals, metrics, control_listener));
@@ -294,11 +294,11 @@ fn start_receivers(
 }
 
 /// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
-fn carry_over(mut ledger: Ledger, listeners: &[Arc<Listener>], queue: &Queue) {
+fn carry_over(mut journal: InflightJournal, listeners: &[Arc<Listener>], queue: &Queue) {
     for listener in listeners {
-        ledger.resume(&listener.drops);
+        journal.resume(&listener.drops);
     }
-    let lost = queue.carry_over(ledger);
+    let lost = queue.carry_over(journal);
     if lost > 0 {
         warn!(
             lost,

@@ -10,7 +10,8 @@ use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
-use crate::inbox::commit_watch::Follower;
+use crate::inbox::InboxError;
+use crate::inbox::commit_watch::CommitWatch;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
 use crate::log::Logging;
@@ -33,7 +34,7 @@ pub(crate) struct Daemon {
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
-    pub(crate) progress: Follower,
+    pub(crate) commits: CommitWatch,
     pub(crate) peers: Peers,
     pub(crate) groups: Arc<Groups>,
     pub(crate) addresses: Arc<CurrentAddresses>,
@@ -56,7 +57,7 @@ impl Daemon {
     /// Reads from the inbox on a thread that may wait.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce(&Reader) -> rusqlite::Result<T> + Send + 'static,
+        read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, ErrorObject> {
         let reader = Arc::clone(&self.reader);
         match tokio::task::spawn_blocking(move || read(&reader)).await {

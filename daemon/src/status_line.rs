@@ -33,9 +33,9 @@ pub(crate) async fn report(daemon: Arc<Daemon>, watchdog: Watchdog) {
 /// Describes the daemon's condition in a line.
 fn status_line(daemon: &Daemon) -> String {
     let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
-    let books = daemon.queue.books_and(|| 0);
-    let lost = books.kernel_drops + books.dropped.queue_full;
-    let counters = format!("{} messages stored, {lost} lost", books.stored);
+    let totals = daemon.queue.counters_with(|| 0);
+    let lost = totals.kernel_drops + totals.dropped.queue_full;
+    let counters = format!("{} messages stored, {lost} lost", totals.stored);
     let text = match daemon.health.problems().as_slice() {
         [] => format!("Receiving on {}: {counters}", listen.join(" ")),
         [problem] => format!("Degraded: {problem} ({counters})"),

@@ -1,8 +1,8 @@
 //! `udpchatd --backup FILE`: copies the inbox as of one moment, whether a daemon runs or not.
 //!
 //! It only reads the inbox. The copy is written under another name (`FILE.part-PID`), checked, synced, and then renamed, so
-//! that FILE is complete or does not exist. In the meantime the lock file of the data directory is marked
-//! ([`lock::share`]), so that the daemon can report why its write-ahead log cannot be truncated.
+//! that FILE is complete or does not exist. In the meantime the data directory is marked
+//! ([`backup_mark`]), so that the daemon can report why its write-ahead log cannot be truncated.
 
 mod error;
 mod target;
@@ -18,10 +18,10 @@ use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use udpchat_api::safe;
 
+use crate::inbox::InboxError;
 use crate::inbox::file;
 use crate::inbox::file::FILE_NAME;
-use crate::service::lock;
-use crate::service::lock::DATA_DIR_LOCK;
+use crate::service::backup_mark;
 use crate::signals::Signals;
 pub(crate) use error::BackupError;
 use target::Target;
@@ -102,10 +102,10 @@ async fn show_progress(
 fn copy(data_dir: &Path, part: &Path) -> Result<Copied, BackupError> {
     let from = data_dir.join(FILE_NAME);
     let failed = |source| BackupError::Copy { from: from.clone(), to: part.to_owned(), source };
-    // Without a lock file, no daemon has used the directory that could look at the mark.
-    let _mark = lock::share(&data_dir.join(DATA_DIR_LOCK));
+    // Without the mark, a running daemon only takes the backup for another program that reads for long.
+    let _mark = backup_mark::set(data_dir);
     let had_log = log_of(&from).exists();
-    let inbox = file::open_as_stranger(data_dir)?;
+    let inbox = file::open_unowned(data_dir)?;
     let version = file::version(&inbox).map_err(failed)?;
     let newest_id = file::newest_id(&inbox).map_err(failed)?;
     let copied = inbox.execute("VACUUM INTO ?1", [path_as_text(part)?]);
@@ -131,7 +131,7 @@ fn leave_no_trace(inbox: &Path) {
 
 /// Checks that a copy is sound, has this schema, has no holes, and is no older than the newest entry before the copy.
 fn check(part: &Path, version: u32, newest_id: u64) -> Result<Copied, BackupError> {
-    let read = || -> rusqlite::Result<_> {
+    let read = || -> Result<_, InboxError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let copy = Connection::open_with_flags(part, flags)?;
         file::quick_check(&copy, None)?;

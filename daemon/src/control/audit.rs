@@ -13,7 +13,7 @@ use udpchat_api::ErrorObject;
 use udpchat_api::call::RecodeAnswer;
 
 use super::client::Client;
-use crate::inbox::{Body, Stored};
+use crate::inbox::entry::{Body, Stored};
 use crate::log::rate_limit::Window;
 
 /// How many lines a second each kind may have, except [`Kind::Sent`], whose limit is `log.messages_per_second`.

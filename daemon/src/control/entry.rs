@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use udpchat_api::{Direction, Entry, Gap, Message, Raw};
+use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
 
 use crate::clock::from_ns;
 use crate::encoding;
 use crate::encoding::Decoded;
-use crate::inbox::{Body, SentDetail, Stored};
+use crate::inbox::entry::{Body, ChosenBy, SentDetail, Stored};
 use crate::peers::Configured;
 use crate::state::Daemon;
 
@@ -34,7 +34,7 @@ impl Viewer {
             }
             Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
         };
-        let sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
+        let sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, encoding_by(sent.by))));
         let Decoded { text, encoding, by } = match (stored.recoded, sent) {
             (None, Some((encoding, by))) => {
                 Decoded { text: encoding::read(&payload, encoding), encoding, by }
@@ -56,5 +56,16 @@ impl Viewer {
             error: detail.error,
             by: detail.by,
         })
+    }
+}
+
+/// Converts what chose the encoding of a sent message.
+fn encoding_by(by: ChosenBy) -> EncodingBy {
+    match by {
+        ChosenBy::Given => EncodingBy::Given,
+        ChosenBy::Configured => EncodingBy::Configured,
+        ChosenBy::Remembered => EncodingBy::Remembered,
+        ChosenBy::Detected => EncodingBy::Detected,
+        ChosenBy::Fallback => EncodingBy::Fallback,
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
-use udpchat_api::call::{DirectionFilter, InboxParams, Order, SubscribeParams};
+use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
 use udpchat_api::{DEFAULT_CONSUMER, Entry, ErrorKind, ErrorObject, Message};
 use udpchat_config::PeerAddress;
 
 use crate::clock::to_ns;
-use crate::inbox::reader::Range;
-use crate::index::predicate::Clue;
-use crate::index::{Key, regex_terms};
+use crate::inbox::reader::{Order, Range};
+use crate::index::predicate::Predicate;
+use crate::index::{Term, regex_terms};
 use crate::peers::Configured;
 
 /// How much memory a compiled regular expression may take, in bytes.
@@ -42,7 +42,10 @@ impl Query {
         };
         let mut query = Self::of_subscribe(&filters, configured)?;
         query.range.before = params.before;
-        query.range.order = params.order.unwrap_or(Order::Asc);
+        query.range.order = match params.order.unwrap_or_default() {
+            call::Order::Asc => Order::Asc,
+            call::Order::Desc => Order::Desc,
+        };
         Ok(query)
     }
 
@@ -57,10 +60,10 @@ impl Query {
         // A gap has no peer and no text: it stands among selected messages only on request.
         let is_selective = from.is_some() || grep.is_some();
         let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
-        let clues = [from.map(Clue::of_peer), params.grep.as_deref().map(regex_terms::clue)];
-        let mut clue = Clue::all(clues.into_iter().flatten());
+        let predicates = [from.map(Predicate::of_peer), params.grep.as_deref().map(regex_terms::predicate)];
+        let mut predicate = Predicate::all(predicates.into_iter().flatten());
         if gaps {
-            clue = Clue::any([clue, Clue::Key(Key::Gap)]);
+            predicate = Predicate::any([predicate, Predicate::Term(Term::Gap)]);
         }
         let range = Range {
             after: params.after.unwrap_or(0),
@@ -70,7 +73,7 @@ impl Query {
             received: direction != DirectionFilter::Out,
             sent: direction != DirectionFilter::In,
             gaps,
-            clue: Arc::new(clue),
+            predicate: Arc::new(predicate),
             order: Order::Asc,
         };
         Ok(Self { range, from, grep })

@@ -58,10 +58,10 @@ impl Subscription {
 }
 
 async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancelled: watch::Receiver<bool>) {
-    let mut progress = daemon.progress.clone();
+    let mut commits = daemon.commits.clone();
     let mut cursor = query.range.after;
     loop {
-        let newest = progress.see().newest_id;
+        let newest = commits.see().newest_id;
         while cursor < newest {
             if *cancelled.borrow() {
                 return;
@@ -77,7 +77,7 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
             }
         }
         tokio::select! {
-            open = progress.changed() => if !open { return },
+            open = commits.changed() => if !open { return },
             _ = cancelled.changed() => return,
         }
     }

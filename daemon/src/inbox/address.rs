@@ -1,8 +1,16 @@
-//! Socket addresses as the database holds them: 6 bytes for IPv4, 18 for IPv6, 22 with a scope.
+//! Socket addresses as the database holds them.
+//!
+//! | offset | bytes | content |
+//! |---|---|---|
+//! | 0 | 4 or 16 | IPv4 or IPv6 address, in network order |
+//! | 4 or 16 | 2 | port, in network order |
+//! | 18 | 4 | scope id of an IPv6 address, in network order; only where it is not 0 |
+//!
+//! So an address takes 6, 18 or 22 bytes, and its length decides how it is read.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// An address packed without allocating; the hot path packs two for each datagram.
+/// A packed address. It needs no allocation, since the hot path packs two for each datagram.
 pub(crate) struct Packed {
     bytes: [u8; 22],
     len: usize,
@@ -14,7 +22,7 @@ impl Packed {
     }
 }
 
-/// Packs an address: the IP in network order, the port, and a scope where there is one.
+/// Packs an address.
 pub(crate) fn pack(address: SocketAddr) -> Packed {
     let mut packed = Packed { bytes: [0; 22], len: 0 };
     let mut put = |part: &[u8]| {
@@ -34,7 +42,7 @@ pub(crate) fn pack(address: SocketAddr) -> Packed {
     packed
 }
 
-/// Unpacks an address; none if the length is not one of the three.
+/// Unpacks an address; none if its length is not one of the three.
 pub(crate) fn unpack(bytes: &[u8]) -> Option<SocketAddr> {
     let port = |bytes: &[u8]| Some(u16::from_be_bytes(bytes.try_into().ok()?));
     match bytes.len() {
@@ -56,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_survive_packing() {
+    fn addresses_unpack_as_they_were_packed() {
         for text in ["1.2.3.4:5", "[::1]:65535", "[fe80::1%7]:7788", "0.0.0.0:0", "[::]:0"] {
             let address: SocketAddr = text.parse().unwrap();
             assert_eq!(unpack(pack(address).as_slice()), Some(address), "{text}");

@@ -1,54 +1,54 @@
-//! How far the log is durable, as the writer tells and followers see it.
+//! The commit watch: how far the log is durable. The writer publishes it, followers wait for it.
 //!
-//! Followers get copies: a borrow of what a watch holds keeps the writer from publishing, and one that was held
-//! through a sleep has stopped it.
+//! Followers get copies: a borrow of a watched value blocks the writer in `publish`, and a borrow held during a sleep has
+//! once stopped it.
 
 use tokio::sync::watch;
 
-/// How far the log is durable; what followers wait for.
+/// How far the log is durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// The newest durable id; in an empty inbox the one before that of the entry to come.
+pub(crate) struct Committed {
+    /// The newest durable id; in an empty inbox the id before that of the first entry to come.
     pub(crate) newest_id: u64,
-    /// How many received messages this daemon has made durable.
+    /// How many received messages this daemon has stored.
     pub(crate) stored: u64,
-    /// How many entries retention has removed since then.
+    /// How many entries retention has removed since the start of this daemon.
     pub(crate) removed: u64,
 }
 
-/// Makes the two ends, of an empty inbox.
-pub(crate) fn channel() -> (Publisher, Follower) {
-    let (publisher, follower) = watch::channel(Progress::default());
-    (Publisher(publisher), Follower(follower))
+/// Returns both ends, for an empty inbox.
+pub(crate) fn channel() -> (CommitPublisher, CommitWatch) {
+    let (publisher, watch) = watch::channel(Committed::default());
+    (CommitPublisher(publisher), CommitWatch(watch))
 }
 
 /// The writer's end.
 #[derive(Debug)]
-pub(crate) struct Publisher(watch::Sender<Progress>);
+pub(crate) struct CommitPublisher(watch::Sender<Committed>);
 
-impl Publisher {
-    /// Tells everybody how far the log is durable now.
-    pub(crate) fn publish(&self, progress: Progress) {
-        self.0.send_replace(progress);
+impl CommitPublisher {
+    /// Publishes how far the log is durable now.
+    pub(crate) fn publish(&self, committed: Committed) {
+        self.0.send_replace(committed);
     }
 }
 
-/// The end of everybody else.
+/// The followers' end.
 #[derive(Clone, Debug)]
-pub(crate) struct Follower(watch::Receiver<Progress>);
+pub(crate) struct CommitWatch(watch::Receiver<Committed>);
 
-impl Follower {
-    /// Returns where the log is now.
-    pub(crate) fn now(&self) -> Progress {
+impl CommitWatch {
+    /// Returns how far the log is durable now.
+    pub(crate) fn now(&self) -> Committed {
         *self.0.borrow()
     }
 
-    /// Returns where the log is now, and counts it as seen.
-    pub(crate) fn see(&mut self) -> Progress {
+    /// Returns how far the log is durable now, and marks that as seen.
+    pub(crate) fn see(&mut self) -> Committed {
         *self.0.borrow_and_update()
     }
 
-    /// Waits until it is somewhere else than when it was last seen; false when the writer has ended.
+    /// Waits until something other than what was last seen is published; false when the writer has ended.
     pub(crate) async fn changed(&mut self) -> bool {
         self.0.changed().await.is_ok()
     }

@@ -1,53 +1,53 @@
-//! What each peer is known to speak: the memory of encodings, kept in the inbox's file.
+//! The encoding learned of each peer, kept in the inbox's file.
 //!
-//! The writer learns from what it stores, in the same transaction, before anybody is told of the message. So
-//! whoever reads a message reads it with all that the messages before it have taught.
+//! The writer learns from what it stores, in the same transaction, before the message is published. So a message is always
+//! decoded with all that was learned from the messages before it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{PoisonError, RwLock};
 
+use parking_lot::RwLock;
 use rusqlite::{Connection, params};
 use udpchat_config::Encoding;
 
 use super::address::{pack, unpack};
 
-/// How many peers are remembered; the one that was learned first is forgotten for the next.
+/// How many peers are remembered; a further one replaces the one that was learned first.
 pub(crate) const MAX_REMEMBERED_PEERS: usize = 10_000;
 
-/// How many peers may be learned in one transaction. Strangers with forged addresses cannot make it longer.
+/// How many peers may be learned in one transaction. It bounds the work that forged addresses can cause.
 pub(crate) const MAX_LEARNED_PER_COMMIT: usize = 16;
 
-/// What a peer is known to speak, and the entry that taught it.
+/// The encoding of a peer, and the entry it was learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) encoding: Encoding,
     pub(crate) learned_id: u64,
 }
 
-/// The encodings that peers are known to speak.
+/// The learned encodings in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Speech {
+pub(crate) struct LearnedEncodings {
     known: RwLock<HashMap<SocketAddr, Known>>,
 }
 
-impl Speech {
-    /// Returns what a peer is known to speak.
+impl LearnedEncodings {
+    /// Returns what was learned of a peer.
     pub(crate) fn of(&self, peer: SocketAddr) -> Option<Known> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).get(&peer).copied()
+        self.known.read().get(&peer).copied()
     }
 
     /// Returns how many peers are remembered.
     fn count(&self) -> usize {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.known.read().len()
     }
 
-    /// Returns the peers of which something is known.
+    /// Lists the peers whose encoding is known.
     pub(crate) fn peers(&self) -> Vec<SocketAddr> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+        self.known.read().keys().copied().collect()
     }
 
-    /// Replaces what is known by what the inbox holds; entries that this version cannot read are passed over.
+    /// Loads what the inbox holds, in place of what is in memory; rows that this version cannot read are skipped.
     pub(crate) fn load(&self, connection: &Connection) -> rusqlite::Result<()> {
         let mut statement = connection.prepare("SELECT address, encoding, learned_id FROM peer")?;
         let mut rows = statement.query([])?;
@@ -59,34 +59,40 @@ impl Speech {
                 known.insert(address, Known { encoding, learned_id: row.get(2)? });
             }
         }
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        *self.known.write() = known;
         Ok(())
     }
 
-    /// Takes over what a committed transaction has learned and forgotten.
-    pub(crate) fn adopt(&self, lessons: Lessons) {
-        if lessons.is_empty() {
+    /// Applies the updates of a committed transaction.
+    pub(crate) fn apply(&self, updates: Updates) {
+        if updates.is_empty() {
             return;
         }
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.extend(lessons.learned);
-        for peer in lessons.forgotten {
+        let mut known = self.known.write();
+        known.extend(updates.learned);
+        for peer in updates.forgotten {
             known.remove(&peer);
         }
     }
 }
 
-/// What one transaction learns.
+/// What one transaction changes.
 #[derive(Debug, Default)]
-pub(crate) struct Lessons {
+pub(crate) struct Updates {
     learned: HashMap<SocketAddr, Known>,
     forgotten: Vec<SocketAddr>,
 }
 
-impl Lessons {
-    /// Notes that an entry proves what its peer speaks, if that is news.
-    pub(crate) fn note(&mut self, speech: &Speech, peer: SocketAddr, encoding: Encoding, id: u64) {
-        let known = self.learned.get(&peer).copied().or_else(|| speech.of(peer));
+impl Updates {
+    /// Adds that an entry proves the encoding of its peer, unless that is known.
+    pub(crate) fn learn(
+        &mut self,
+        encodings: &LearnedEncodings,
+        peer: SocketAddr,
+        encoding: Encoding,
+        id: u64,
+    ) {
+        let known = self.learned.get(&peer).copied().or_else(|| encodings.of(peer));
         if known.is_some_and(|known| known.encoding == encoding) {
             return;
         }
@@ -96,8 +102,8 @@ impl Lessons {
         }
     }
 
-    /// Notes what somebody says that a peer speaks, whatever is known of it; none says that nothing is known.
-    pub(crate) fn give(&mut self, peer: SocketAddr, encoding: Option<Encoding>, id: u64) {
+    /// Sets the encoding of a peer, whatever was learned; none forgets it.
+    pub(crate) fn set(&mut self, peer: SocketAddr, encoding: Option<Encoding>, id: u64) {
         match encoding {
             Some(encoding) => {
                 self.learned.insert(peer, Known { encoding, learned_id: id });
@@ -114,8 +120,12 @@ impl Lessons {
         self.learned.is_empty() && self.forgotten.is_empty()
     }
 
-    /// Writes the lessons in the running transaction, and forgets the oldest beyond the limit.
-    pub(crate) fn write(&mut self, speech: &Speech, connection: &Connection) -> rusqlite::Result<()> {
+    /// Writes the updates in the running transaction, and forgets the oldest peers beyond the limit.
+    pub(crate) fn write(
+        &mut self,
+        encodings: &LearnedEncodings,
+        connection: &Connection,
+    ) -> rusqlite::Result<()> {
         if self.is_empty() {
             return Ok(());
         }
@@ -123,15 +133,15 @@ impl Lessons {
         for peer in &self.forgotten {
             forget.execute([pack(*peer).as_slice()])?;
         }
-        let mut learn = connection.prepare_cached(
+        let mut insert = connection.prepare_cached(
             "INSERT INTO peer (address, encoding, learned_id) VALUES (?1, ?2, ?3)
              ON CONFLICT (address) DO UPDATE SET encoding = ?2, learned_id = ?3",
         )?;
         for (peer, known) in &self.learned {
-            learn.execute(params![pack(*peer).as_slice(), known.encoding.to_string(), known.learned_id])?;
+            insert.execute(params![pack(*peer).as_slice(), known.encoding.to_string(), known.learned_id])?;
         }
-        let new = self.learned.keys().filter(|peer| speech.of(**peer).is_none()).count();
-        let excess = (speech.count() + new).saturating_sub(MAX_REMEMBERED_PEERS);
+        let new = self.learned.keys().filter(|peer| encodings.of(**peer).is_none()).count();
+        let excess = (encodings.count() + new).saturating_sub(MAX_REMEMBERED_PEERS);
         let mut forget = connection.prepare_cached(
             "DELETE FROM peer WHERE address IN (SELECT address FROM peer ORDER BY learned_id LIMIT ?1)
              RETURNING address",
@@ -154,48 +164,48 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_is_bounded_and_the_first_learned_goes_first() {
+    fn the_peer_learned_first_is_forgotten_beyond_the_limit() {
         let folder = tempfile::tempdir().unwrap();
         let connection = file::open(folder.path()).unwrap().connection;
-        let speech = Speech::default();
+        let encodings = LearnedEncodings::default();
         for number in 0..MAX_REMEMBERED_PEERS + 5 {
-            let mut lessons = Lessons::default();
-            lessons.note(&speech, peer(number), Encoding::GB18030, number as u64);
-            lessons.write(&speech, &connection).unwrap();
-            speech.adopt(lessons);
+            let mut updates = Updates::default();
+            updates.learn(&encodings, peer(number), Encoding::GB18030, number as u64);
+            updates.write(&encodings, &connection).unwrap();
+            encodings.apply(updates);
         }
-        assert_eq!(speech.count(), MAX_REMEMBERED_PEERS);
+        assert_eq!(encodings.count(), MAX_REMEMBERED_PEERS);
         let fifth = Known { encoding: Encoding::GB18030, learned_id: 5 };
-        assert_eq!((speech.of(peer(4)), speech.of(peer(5))), (None, Some(fifth)));
-        let again = Speech::default();
+        assert_eq!((encodings.of(peer(4)), encodings.of(peer(5))), (None, Some(fifth)));
+        let again = LearnedEncodings::default();
         again.load(&connection).unwrap();
         assert_eq!(again.count(), MAX_REMEMBERED_PEERS);
         assert_eq!((again.of(peer(4)), again.of(peer(5))), (None, Some(fifth)));
     }
 
     #[test]
-    fn one_transaction_learns_a_bounded_number() {
-        let mut lessons = Lessons::default();
+    fn one_transaction_learns_a_bounded_number_of_peers() {
+        let mut updates = Updates::default();
         for number in 0..100 {
-            lessons.note(&Speech::default(), peer(number), Encoding::GB18030, 1);
+            updates.learn(&LearnedEncodings::default(), peer(number), Encoding::GB18030, 1);
         }
-        assert_eq!(lessons.learned.len(), MAX_LEARNED_PER_COMMIT);
+        assert_eq!(updates.learned.len(), MAX_LEARNED_PER_COMMIT);
     }
 
     #[test]
-    fn what_is_given_replaces_what_was_learned_and_can_be_taken_back() {
+    fn a_set_encoding_replaces_a_learned_one_and_can_be_removed() {
         let folder = tempfile::tempdir().unwrap();
         let connection = file::open(folder.path()).unwrap().connection;
-        let speech = Speech::default();
-        let known = |speech: &Speech| speech.of(peer(1)).map(|known| known.encoding);
+        let encodings = LearnedEncodings::default();
+        let known = |encodings: &LearnedEncodings| encodings.of(peer(1)).map(|known| known.encoding);
         for given in [Some(Encoding::GB18030), Some(Encoding::UTF_8), None, Some(Encoding::GBK)] {
-            let mut lessons = Lessons::default();
-            lessons.give(peer(1), given, 7);
-            lessons.write(&speech, &connection).unwrap();
-            speech.adopt(lessons);
-            let again = Speech::default();
+            let mut updates = Updates::default();
+            updates.set(peer(1), given, 7);
+            updates.write(&encodings, &connection).unwrap();
+            encodings.apply(updates);
+            let again = LearnedEncodings::default();
             again.load(&connection).unwrap();
-            assert_eq!((known(&speech), known(&again)), (given, given));
+            assert_eq!((known(&encodings), known(&again)), (given, given));
         }
     }
 }

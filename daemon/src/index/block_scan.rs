@@ -1,73 +1,83 @@
-//! Leads a scan past the blocks that hold nothing of what it looks for.
+//! A block scan leads a scan of the log past the blocks that hold nothing it wants.
 
 use rusqlite::Connection;
-use udpchat_api::call::Order;
 
-use super::predicate::Clue;
-use super::store::{self, Fault, State};
-use super::{BLOCK_IDS_LOG2, BLOCKS_PER_SEGMENT, Index, SEGMENT_BLOCKS_LOG2};
-use crate::inbox::reader::has;
+use super::blocks::{BLOCK_IDS_LOG2, BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2, first_id};
+use super::error::IndexError;
+use super::log::{Anchor, Order};
+use super::predicate::Predicate;
+use super::shared::Index;
+use super::store::{self, State};
 
 /// The index as one scan uses it.
-pub(crate) struct Sieve<'a> {
+pub(crate) struct BlockScan<'a> {
     index: &'a Index,
-    clue: Clue,
+    predicate: Predicate,
     generation: u64,
-    /// None once it has failed.
+    /// None after an error.
     connection: Option<Connection>,
     state: State,
-    /// The segment that was looked at last, and which of its blocks may have something.
+    /// The segment that was evaluated last, and which of its blocks may have wanted entries.
     segment: Option<(u64, u64)>,
 }
 
 impl Index {
-    /// Returns a sieve for a scan of the ids above `range.0` up to `range.1`, if the index can be of use to it.
+    /// Returns a block scan for the ids above `range.0` up to `range.1`, if the index can skip any of them.
     ///
-    /// `log` is the connection that the scan reads by: the index must be that very log's.
-    pub(crate) fn sieve(&self, log: &Connection, clue: Clue, range: (u64, u64)) -> Option<Sieve<'_>> {
-        if clue == Clue::Anything {
+    /// `has_entry` looks into the log that is scanned: the index must belong to that log.
+    pub(crate) fn block_scan(
+        &self,
+        predicate: Predicate,
+        range: (u64, u64),
+        has_entry: impl FnOnce(Anchor) -> rusqlite::Result<bool>,
+    ) -> Option<BlockScan<'_>> {
+        if predicate == Predicate::Anything {
             return None;
         }
         let (generation, idle) = {
-            let mut shared = self.lock();
+            let mut shared = self.shared.lock();
             let (first, end) = shared.covered?;
             if range.0 >= end << BLOCK_IDS_LOG2 || range.1 < first << BLOCK_IDS_LOG2 {
                 return None;
             }
             (shared.generation, shared.idle.pop())
         };
-        match open(self, idle, log) {
-            Ok((connection, state)) => Some(Sieve {
+        match open(self, idle, has_entry) {
+            Ok((connection, state)) => Some(BlockScan {
                 index: self,
-                clue,
+                predicate,
                 generation,
                 connection: Some(connection),
                 state,
                 segment: None,
             }),
-            Err(fault) => {
-                self.suspect(&fault);
+            Err(error) => {
+                self.report(&error);
                 None
             }
         }
     }
 }
 
-fn open(index: &Index, idle: Option<Connection>, log: &Connection) -> Result<(Connection, State), Fault> {
+fn open(
+    index: &Index,
+    idle: Option<Connection>,
+    has_entry: impl FnOnce(Anchor) -> rusqlite::Result<bool>,
+) -> Result<(Connection, State), IndexError> {
     let connection = match idle {
         Some(connection) => connection,
         None => store::open_reader(&index.data_dir)?,
     };
     let state = State::read(&connection)?;
-    if !has(log, state.anchor)? {
-        return Err(Fault::Damaged("it belongs to another log"));
+    if !has_entry(state.anchor)? {
+        return Err(IndexError::Damaged("it belongs to another log"));
     }
     Ok((connection, state))
 }
 
-impl Sieve<'_> {
-    /// Returns which ids to look at next: those above the first number up to the second. In the order of the scan,
-    /// nothing that is wanted lies before them. They may be none; then the scan has come that far.
+impl BlockScan<'_> {
+    /// Returns which ids to look at next: those above the first number up to the second. In the order of the scan, no wanted
+    /// entry is before them. The window may be empty; then the scan continues from there.
     pub(crate) fn window(&mut self, low: u64, high: u64, order: Order) -> (u64, u64) {
         let segment = next_id(low, high, order) >> (BLOCK_IDS_LOG2 + SEGMENT_BLOCKS_LOG2);
         next_window(self.survivors(segment), (low, high), order)
@@ -83,12 +93,15 @@ impl Sieve<'_> {
         let first = segment << SEGMENT_BLOCKS_LOG2;
         let covered = first < self.state.end && first + BLOCKS_PER_SEGMENT > self.state.first;
         let survivors = match &self.connection {
-            Some(connection) if covered => store::survivors(connection, self.state.salt, segment, &self.clue)
-                .unwrap_or_else(|fault| {
-                    self.index.suspect(&fault);
-                    self.connection = None;
-                    u64::MAX
-                }),
+            Some(connection) if covered => {
+                store::survivors(connection, self.state.salt, segment, &self.predicate).unwrap_or_else(
+                    |error| {
+                        self.index.report(&error);
+                        self.connection = None;
+                        u64::MAX
+                    },
+                )
+            }
             _ => u64::MAX,
         };
         self.segment = Some((segment, survivors));
@@ -101,7 +114,7 @@ fn next_id(low: u64, high: u64, order: Order) -> u64 {
     if order == Order::Asc { low + 1 } else { high }
 }
 
-/// Returns the next ids to look at where the bits of `may` tell which blocks of the segment may have something.
+/// Returns the next ids to look at, where the bits of `may` are the blocks of the segment that may have wanted entries.
 fn next_window(may: u64, (low, high): (u64, u64), order: Order) -> (u64, u64) {
     let block = next_id(low, high, order) >> BLOCK_IDS_LOG2;
     let place = (block % BLOCKS_PER_SEGMENT) as u32;
@@ -130,16 +143,11 @@ fn next_window(may: u64, (low, high): (u64, u64), order: Order) -> (u64, u64) {
     }
 }
 
-/// Returns the first id of a block; behind the last one there can be, the greatest number.
-fn first_id(block: u64) -> u64 {
-    block.saturating_mul(1 << BLOCK_IDS_LOG2)
-}
-
-impl Drop for Sieve<'_> {
-    /// Gives the connection back.
+impl Drop for BlockScan<'_> {
+    /// Returns the connection to the idle ones.
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            let mut shared = self.index.lock();
+            let mut shared = self.index.shared.lock();
             if shared.generation == self.generation {
                 shared.idle.push(connection);
             }
@@ -154,7 +162,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_id_of_a_block_that_may_have_something_is_looked_at_once_and_no_other(
+        fn windows_cover_the_ids_of_possible_blocks_once(
             masks in prop::collection::vec(
                 prop_oneof![Just(0), Just(u64::MAX), any::<u64>(), (0..64u32).prop_map(|place| 1 << place)],
                 4,

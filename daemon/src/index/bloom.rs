@@ -1,46 +1,48 @@
-//! The filters of one block while it is read: sets of bits that tell what certainly does not occur in it.
+//! The Bloom filters of one block while it is built: sets of bits that show what certainly does not occur in it.
+//! <https://en.wikipedia.org/wiki/Bloom_filter>
 //!
-//! A filter is built at its largest size. Then its halves are laid over one another as long as it stays sparse:
-//! positions are taken modulo a power of two, so a bit of the large filter has its place in the small one.
+//! A filter is built at its largest size. Then it is folded: its halves are combined as long as it stays sparse. Positions
+//! are taken modulo a power of two, so a bit of the large filter has its place in the small one.
 
 use std::net::SocketAddr;
 
+use super::error::IndexError;
+use super::log::IndexedEntry;
 use super::predicate::Evidence;
-use super::store::{CHUNK_WORDS, Fault};
-use super::term::{Key, MAX_FILTER_BITS_LOG2, Which, content_positions, pair_hash, quad_hash};
-use crate::inbox::Kind;
+use super::store::CHUNK_WORDS;
+use super::term::{MAX_FILTER_BITS_LOG2, Term, Which, content_positions, pair_hash, quad_hash};
 
-/// The largest size of the filter of origins, as a power of two in bits: 1,024 entries of as many peers.
+/// The largest size of the filter of origins, as a power of two in bits: enough for 1,024 entries of as many peers.
 const MAX_ORIGIN_BITS_LOG2: u32 = 16;
 
-/// A filter is made smaller as long as at most one bit in so many is set.
+/// A filter is folded as long as at most one bit in this many is set.
 const SPARSE: usize = 4;
 
-/// Of a filter of the largest size, so many bits in eight may be set; a fuller one tells too little to be kept.
+/// How many bits in eight may be set in a filter of the largest size; a fuller one rules out too little to be kept.
 const FULL_EIGHTHS: usize = 7;
 
-/// How many of the pieces of four bytes that came last are known to be in the filter, as a power of two.
+/// How many of the latest pieces of four bytes are remembered as set in the filter, as a power of two.
 const RECENT_LOG2: u32 = 13;
 
-/// The words of a bit for each pair of bytes.
+/// The number of words that have a bit for each pair of bytes.
 const PAIR_WORDS: usize = 1 << (u16::BITS - 6);
 
-/// Reads the entries of a block, one after the other.
+/// Builds the filters of a block from its entries.
 pub(super) struct Builder {
     origin: Vec<u64>,
     content: Vec<u64>,
-    /// One bit for each pair of bytes: cheaper to set than three of the filter, where they go at the end.
+    /// One bit for each pair of bytes: cheaper to set than the three bits of the filter, which are set at the end.
     pairs: Box<[u64; PAIR_WORDS]>,
-    /// The pieces of four bytes that came last, each at the place of its hash.
+    /// The latest pieces of four bytes, each at the place of its hash.
     recent: Box<[u32; 1 << RECENT_LOG2]>,
-    /// The payload that is being read.
+    /// The current payload, folded to lower case.
     folded: Vec<u8>,
     last_peer: Option<SocketAddr>,
     oldest_ns: i64,
     newest_ns: i64,
 }
 
-/// A block as it is stored: its filters, none where one tells nothing, and its times.
+/// A finished block: its filters, which are empty where they rule out nothing, and its times.
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) filters: [Vec<u64>; 2],
@@ -68,34 +70,33 @@ impl Builder {
         self.content.fill(0);
         self.pairs.fill(0);
         self.recent.fill(0);
-        // Nothing is known yet: the piece 0 has its place at 0, and 1 has another.
+        // Marks all places as unused: the piece 0 belongs to place 0, and the piece 1 does not.
         self.recent[0] = 1;
         (self.last_peer, self.oldest_ns, self.newest_ns) = (None, i64::MAX, i64::MIN);
     }
 
-    /// Takes up an entry: its time, its kind as stored, its peer and its payload.
-    pub(super) fn add(&mut self, at_ns: i64, kind: i64, peer: Option<SocketAddr>, payload: &[u8]) {
+    /// Adds an entry.
+    pub(super) fn add(&mut self, entry: &IndexedEntry<'_>) {
+        let at_ns = entry.anchor.at_ns;
         (self.oldest_ns, self.newest_ns) = (self.oldest_ns.min(at_ns), self.newest_ns.max(at_ns));
-        if kind == Kind::Sent as i64 {
-            self.note(Key::Sent);
-        } else if kind == Kind::Gap as i64 {
-            self.note(Key::Gap);
+        if let Some(kind) = entry.kind {
+            self.add_origin(kind);
         }
-        if let Some(peer) = peer
+        if let Some(peer) = entry.peer
             && self.last_peer != Some(peer)
         {
             self.last_peer = Some(peer);
-            Key::of_source(peer).into_iter().for_each(|key| self.note(key));
+            Term::of_source(peer).into_iter().for_each(|term| self.add_origin(term));
         }
-        self.read(payload);
+        self.add_content(entry.payload);
     }
 
-    fn note(&mut self, key: Key) {
-        key.positions().for_each(|position| set(&mut self.origin, position));
+    fn add_origin(&mut self, term: Term) {
+        term.positions().for_each(|position| set(&mut self.origin, position));
     }
 
-    /// Takes up the pairs and the pieces of four bytes. With a piece that is known, its pairs are known too.
-    fn read(&mut self, payload: &[u8]) {
+    /// Adds the pairs and the pieces of four bytes. With a remembered piece, its pairs are set too.
+    fn add_content(&mut self, payload: &[u8]) {
         const PLACE: u32 = 0x9e37_79b1;
         self.folded.clear();
         self.folded.extend_from_slice(payload);
@@ -116,7 +117,7 @@ impl Builder {
         }
     }
 
-    /// Returns the block, and begins the next.
+    /// Returns the block, and resets the builder for the next.
     pub(super) fn finish(&mut self) -> Block {
         for (place, word) in self.pairs.iter().enumerate() {
             let mut word = *word;
@@ -126,7 +127,7 @@ impl Builder {
                 word &= word - 1;
             }
         }
-        let filters = [&mut self.origin, &mut self.content].map(|filter| shrunk(filter).to_vec());
+        let filters = [&mut self.origin, &mut self.content].map(|filter| fold(filter).to_vec());
         let block = Block { filters, times: (self.oldest_ns, self.newest_ns) };
         self.clear();
         block
@@ -138,8 +139,8 @@ fn set(words: &mut [u64], position: u32) {
     words[place / 64] |= 1 << (place % 64);
 }
 
-/// Makes a filter as small as it may be; empty if it tells too little.
-fn shrunk(filter: &mut [u64]) -> &[u64] {
+/// Folds a filter to the smallest allowed size; empty if it rules out too little.
+fn fold(filter: &mut [u64]) -> &[u64] {
     let ones: usize = filter.iter().map(|word| word.count_ones() as usize).sum();
     if ones * 8 > filter.len() * 64 * FULL_EIGHTHS {
         return &[];
@@ -157,9 +158,9 @@ fn shrunk(filter: &mut [u64]) -> &[u64] {
     &filter[..length]
 }
 
-/// A block alone: the one bit stands for it.
+/// A single block: it is bit 0.
 impl Evidence for Block {
-    fn at(&mut self, which: Which, position: u32) -> Result<u64, Fault> {
+    fn at(&mut self, which: Which, position: u32) -> Result<u64, IndexError> {
         let filter = &self.filters[which as usize];
         if filter.is_empty() {
             return Ok(1);
@@ -176,70 +177,77 @@ impl Evidence for Block {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::predicate::Clue;
+    use crate::index::log::Anchor;
+    use crate::index::predicate::Predicate;
     use crate::index::term::folded;
 
-    fn holds(block: &mut Block, key: Key) -> bool {
-        Clue::Key(key).survivors(block, 1).unwrap() == 1
+    /// Adds an entry of a kind.
+    fn add(builder: &mut Builder, at_ns: i64, kind: Option<Term>, peer: Option<&str>, payload: &[u8]) {
+        let peer = peer.map(|peer| peer.parse().unwrap());
+        builder.add(&IndexedEntry { anchor: Anchor { id: 1, at_ns }, kind, peer, payload });
+    }
+
+    fn holds(block: &mut Block, term: Term) -> bool {
+        Predicate::Term(term).survivors(block, 1).unwrap() == 1
     }
 
     #[test]
-    fn whatever_was_added_is_found_at_any_size() {
+    fn added_terms_are_found_at_any_size() {
         for distinct in [1, 200, 20_000, 400_000u32] {
             let mut builder = Builder::new();
             let payload: Vec<u8> =
                 (0..distinct).flat_map(|n| n.wrapping_mul(0x9e37_79b1).to_be_bytes()).collect();
-            builder.add(5, 0, Some("1.2.3.4:5".parse().unwrap()), &payload);
-            builder.add(3, 1, Some("[fe80::1%7]:7788".parse().unwrap()), b"HELLO");
-            builder.add(4, 2, None, b"");
+            add(&mut builder, 5, None, Some("1.2.3.4:5"), &payload);
+            add(&mut builder, 3, Some(Term::Sent), Some("[fe80::1%7]:7788"), b"HELLO");
+            add(&mut builder, 4, Some(Term::Gap), None, b"");
             let mut block = builder.finish();
             assert_eq!(block.times, (3, 5));
             for pair in payload.windows(2) {
-                assert!(holds(&mut block, Key::Pair([folded(pair[0]), folded(pair[1])])));
+                assert!(holds(&mut block, Term::Pair([folded(pair[0]), folded(pair[1])])));
             }
             for quad in payload.windows(4) {
-                assert!(holds(&mut block, Key::Quad([quad[0], quad[1], quad[2], quad[3]].map(folded))));
+                assert!(holds(&mut block, Term::Quad([quad[0], quad[1], quad[2], quad[3]].map(folded))));
             }
-            assert!(holds(&mut block, Key::Quad(*b"hell")) && holds(&mut block, Key::Quad(*b"ello")));
+            assert!(holds(&mut block, Term::Quad(*b"hell")) && holds(&mut block, Term::Quad(*b"ello")));
             let ips = ["1.2.3.4", "fe80::1"].map(|ip| ip.parse().unwrap());
-            assert!(holds(&mut block, Key::Ip(ips[0])) && holds(&mut block, Key::Endpoint(ips[1], 7788)));
-            builder.add(1, 0, Some("[::ffff:9.8.7.6]:5".parse().unwrap()), b"");
+            assert!(holds(&mut block, Term::Ip(ips[0])) && holds(&mut block, Term::Endpoint(ips[1], 7788)));
+            add(&mut builder, 1, None, Some("[::ffff:9.8.7.6]:5"), b"");
             assert!(
-                holds(&mut builder.finish(), Key::Ip("9.8.7.6".parse().unwrap())),
+                holds(&mut builder.finish(), Term::Ip("9.8.7.6".parse().unwrap())),
                 "IPv4 within IPv6 is IPv4"
             );
-            assert!(holds(&mut block, Key::Sent) && holds(&mut block, Key::Gap));
+            assert!(holds(&mut block, Term::Sent) && holds(&mut block, Term::Gap));
         }
     }
 
     #[test]
-    fn what_was_not_added_is_hardly_found_and_filters_are_as_large_as_their_content() {
+    fn false_positives_are_rare_and_filters_fit_their_content() {
         let mut builder = Builder::new();
-        builder.add(1, 0, Some("1.2.3.4:5".parse().unwrap()), &[0; 8]);
+        add(&mut builder, 1, None, Some("1.2.3.4:5"), &[0; 8]);
         let mut small = builder.finish();
         assert_eq!(small.filters.each_ref().map(Vec::len), [CHUNK_WORDS; 2]);
-        let strangers = (0..1_000u32).filter(|n| holds(&mut small, Key::Quad((n + 1).to_be_bytes())));
+        let strangers = (0..1_000u32).filter(|n| holds(&mut small, Term::Quad((n + 1).to_be_bytes())));
         assert_eq!(strangers.count(), 0);
         for n in 0..50_000u32 {
-            builder.add(1, 0, None, &n.wrapping_mul(0x9e37_79b1).to_be_bytes());
+            add(&mut builder, 1, None, None, &n.wrapping_mul(0x9e37_79b1).to_be_bytes());
         }
         let mut large = builder.finish();
         assert!(large.filters[1].len() > 8 * CHUNK_WORDS);
         let strangers = (0..10_000u32)
-            .filter(|n| holds(&mut large, Key::Quad(n.wrapping_mul(0x85eb_ca6b).to_be_bytes())));
+            .filter(|n| holds(&mut large, Term::Quad(n.wrapping_mul(0x85eb_ca6b).to_be_bytes())));
         assert!(strangers.count() < 400);
-        // A million different pieces: nothing could be ruled out.
+        // With a million different pieces, nothing could be ruled out.
         for n in 0..1_000_000u32 {
-            builder.add(1, 0, None, &n.wrapping_mul(0x9e37_79b1).to_be_bytes());
+            add(&mut builder, 1, None, None, &n.wrapping_mul(0x9e37_79b1).to_be_bytes());
         }
         assert!(builder.finish().filters[1].is_empty());
     }
 
     #[test]
-    fn nothing_is_left_over_for_the_next_block() {
+    fn a_finished_block_leaves_nothing_in_the_next() {
         let mut builder = Builder::new();
         let entry = |builder: &mut Builder| {
-            builder.add(7, 1, Some("1.2.3.4:5".parse().unwrap()), b"\0\0\0\0 temperature");
+            add(builder, 7, Some(Term::Sent), Some("1.2.3.4:5"), b"\0\0\0\0 temperature");
         };
         entry(&mut builder);
         let first = builder.finish();

@@ -1,150 +1,147 @@
-//! Keeps the index up: takes up the log's whole blocks, one a step, and begins anew where that is the only way.
+//! The indexer adds the log's whole blocks to the index, one a step, and creates a new index where that is the only way.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use super::blocks::{BLOCK_IDS_LOG2, whole_blocks};
 use super::bloom::Builder;
-use super::store::{Anchor, Fault};
+use super::error::IndexError;
+use super::log::{Log, LogError};
+use super::shared::Index;
 use super::write::Store;
-use super::{BLOCK_IDS_LOG2, Index, whole_blocks};
-use crate::inbox::reader::Reader;
 
-/// Writes the index of an inbox. It holds buffers while it works, and a connection.
-pub(crate) struct Keeper {
-    reader: Arc<Reader>,
+/// Writes the index of a log. It holds a connection, and buffers while it works.
+pub(crate) struct Indexer {
+    index: Arc<Index>,
+    log: Arc<dyn Log>,
     store: Option<Store>,
     builder: Option<Box<Builder>>,
-    /// So many whole blocks are taken care of.
-    settled: u64,
+    /// How many whole blocks need no further work.
+    done: u64,
 }
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Something was done, and there may be more to do.
     Done,
-    /// A new index was begun.
-    Begun,
+    /// A new index was created.
+    Created,
     /// There is nothing to do.
     Idle,
 }
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// The log cannot be read, which its readers report.
+pub(crate) enum StepError {
+    /// The log cannot be read; its readers report that.
     #[error("the inbox cannot be read for its index")]
-    Log(#[source] rusqlite::Error),
+    Log(#[source] LogError),
     #[error("the index of the inbox cannot be written, so filters take longer")]
-    Index(#[from] Fault),
+    Index(#[from] IndexError),
 }
 
-impl Keeper {
-    pub(crate) fn new(reader: Arc<Reader>) -> Self {
-        Self { reader, store: None, builder: None, settled: 0 }
+impl Indexer {
+    pub(crate) fn new(index: Arc<Index>, log: Arc<dyn Log>) -> Self {
+        Self { index, log, store: None, builder: None, done: 0 }
     }
 
-    /// Tells whether there may be something to do, where the log ends at an id.
+    /// Returns whether there may be work, in a log whose newest entry has this id.
     pub(crate) fn has_work(&self, newest_id: u64) -> bool {
-        whole_blocks(newest_id) > self.settled || self.index().suspected.load(Ordering::Acquire)
+        whole_blocks(newest_id) > self.done || self.index.is_damaged()
     }
 
     /// Does one step: some milliseconds of work.
-    pub(crate) fn step(&mut self) -> Result<Step, Trouble> {
+    pub(crate) fn step(&mut self) -> Result<Step, StepError> {
         let stepped = self.try_step();
-        if let Err(trouble) = &stepped {
-            // After an error, what SQLite holds in memory is not to be trusted.
+        if let Err(error) = &stepped {
+            // After an error, SQLite's state in memory is not to be trusted.
             self.store = None;
-            if let Trouble::Index(fault) = trouble
-                && fault.is_damage()
+            if let StepError::Index(error) = error
+                && error.is_damage()
             {
-                self.index().suspected.store(true, Ordering::Release);
+                self.index.set_damaged();
             }
         }
         stepped
     }
 
-    /// Gives back the memory that only work needs.
-    pub(crate) fn rest(&mut self) {
+    /// Releases the memory that only a step needs.
+    pub(crate) fn release_memory(&mut self) {
         self.builder = None;
     }
 
-    fn try_step(&mut self) -> Result<Step, Trouble> {
-        let bounds = self.reader.bounds().map_err(Trouble::Log)?;
-        let (oldest, whole) = (bounds.oldest >> BLOCK_IDS_LOG2, whole_blocks(bounds.newest));
-        let damaged = self.index().suspected.swap(false, Ordering::AcqRel);
+    fn try_step(&mut self) -> Result<Step, StepError> {
+        let (oldest, newest) = self.log.id_range().map_err(StepError::Log)?;
+        let (oldest, whole) = (oldest >> BLOCK_IDS_LOG2, whole_blocks(newest));
+        let damaged = self.index.take_damaged();
         if whole <= oldest {
-            // No block is whole; what the file may have is of no use, and is not read.
-            self.settled = whole;
-            self.index().withdraw();
+            // No block is whole: the file, if there is one, is of no use and is not read.
+            self.done = whole;
+            self.index.withdraw();
             return Ok(Step::Idle);
         }
         if damaged {
-            return self.begin(oldest);
+            return self.create(oldest);
         }
         let Some(store) = &mut self.store else { return self.open(oldest) };
         store.drop_below(oldest)?;
-        self.reader.index().publish(store.state());
+        self.index.publish(store.state());
         let next = store.state().end;
         if next >= whole {
-            self.settled = whole;
+            self.done = whole;
             return Ok(Step::Idle);
         }
-        self.take_up(next, oldest)
+        self.add_block(next, oldest)
     }
 
-    /// Opens the index, or begins one where there is none that is of this log.
-    fn open(&mut self, oldest: u64) -> Result<Step, Trouble> {
-        let opened = Store::open(&self.reader.index().data_dir);
+    /// Opens the index, or creates one where there is none of this log.
+    fn open(&mut self, oldest: u64) -> Result<Step, StepError> {
+        let opened = Store::open(&self.index.data_dir);
         let store = match opened {
             Ok(Some(store)) => store,
-            Ok(None) => return self.begin(oldest),
-            Err(fault) if fault.is_damage() => return self.begin(oldest),
-            Err(fault) => return Err(fault.into()),
+            Ok(None) => return self.create(oldest),
+            Err(error) if error.is_damage() => return self.create(oldest),
+            Err(error) => return Err(error.into()),
         };
         let state = store.state();
-        if state.end <= oldest || !self.reader.has(state.anchor).map_err(Trouble::Log)? {
-            return self.begin(oldest);
+        if state.end <= oldest || !self.log.has(state.anchor).map_err(StepError::Log)? {
+            return self.create(oldest);
         }
-        self.index().withdraw();
-        self.index().publish(state);
+        self.index.withdraw();
+        self.index.publish(state);
         self.store = Some(store);
         Ok(Step::Done)
     }
 
-    fn begin(&mut self, oldest: u64) -> Result<Step, Trouble> {
-        self.index().withdraw();
-        (self.store, self.settled) = (None, 0);
-        self.store = Some(Store::begin(&self.index().data_dir, oldest)?);
-        Ok(Step::Begun)
+    fn create(&mut self, oldest: u64) -> Result<Step, StepError> {
+        self.index.withdraw();
+        (self.store, self.done) = (None, 0);
+        self.store = Some(Store::create(&self.index.data_dir, oldest)?);
+        Ok(Step::Created)
     }
 
-    /// Takes up a block.
-    fn take_up(&mut self, block: u64, oldest: u64) -> Result<Step, Trouble> {
+    /// Adds a block.
+    fn add_block(&mut self, block: u64, oldest: u64) -> Result<Step, StepError> {
         let Some(store) = &mut self.store else { return Ok(Step::Done) };
         let builder = self.builder.get_or_insert_with(|| Box::new(Builder::new()));
         let state = store.state();
         let known = (state.first < state.end).then_some(state.anchor);
         let ids = (block << BLOCK_IDS_LOG2, (block + 1) << BLOCK_IDS_LOG2);
         let mut last = known;
-        let read = self.reader.raw(known, ids, |entry| {
-            builder.add(entry.at_ns, entry.kind, entry.peer, entry.payload);
-            last = Some(Anchor { id: entry.id, at_ns: entry.at_ns });
+        let read = self.log.visit(known, ids, &mut |entry| {
+            builder.add(&entry);
+            last = Some(entry.anchor);
         });
-        let read = read.inspect_err(|_| self.builder = None).map_err(Trouble::Log)?;
-        // Without an entry to know it by again, or with another one in its place, it is not the log that it was.
+        let read = read.inspect_err(|_| self.builder = None).map_err(StepError::Log)?;
+        // Without the known entry, or without any entry in the block, this is not the log that it was.
         let (true, Some(anchor)) = (read, last) else {
             self.builder = None;
-            return self.begin(oldest);
+            return self.create(oldest);
         };
         if let Some(builder) = &mut self.builder {
             store.append(&builder.finish(), anchor)?;
-            self.reader.index().publish(store.state());
+            self.index.publish(store.state());
         }
         Ok(Step::Done)
-    }
-
-    fn index(&self) -> &Index {
-        self.reader.index()
     }
 }

@@ -1,17 +1,18 @@
-//! What every wanted entry has: the part of a query that the index understands.
+//! A predicate that the index can evaluate: the part of a query that it understands.
 
 use udpchat_config::PeerAddress;
 
-use super::store::Fault;
-use super::term::{Key, Which};
+use super::error::IndexError;
+use super::term::{Term, Which};
 
 /// A condition that every wanted entry meets; others may meet it too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Clue {
-    /// Nothing is known.
+pub(crate) enum Predicate {
+    /// Any entry meets it.
     #[default]
     Anything,
-    Key(Key),
+    /// The entry has this term.
+    Term(Term),
     /// From a time on and before another, in nanoseconds since 1970.
     Times {
         since_ns: Option<i64>,
@@ -21,24 +22,25 @@ pub(crate) enum Clue {
     Any(Vec<Self>),
 }
 
-/// What is known of up to 64 blocks, each of which has a bit.
+/// What is known of up to 64 blocks, each of which is a bit of a word.
 pub(super) trait Evidence {
-    /// Returns which blocks have the bit of a filter at a position.
-    fn at(&mut self, which: Which, position: u32) -> Result<u64, Fault>;
+    /// Returns which blocks have the bit at a position of a filter set.
+    fn at(&mut self, which: Which, position: u32) -> Result<u64, IndexError>;
 
     /// Returns the earliest and the latest time of a block.
     fn times(&self, block: u32) -> (i64, i64);
 }
 
-impl Clue {
-    /// Returns what is known of the entries of a peer.
+impl Predicate {
+    /// Returns the predicate of a peer's entries.
     pub(crate) fn of_peer(peer: PeerAddress) -> Self {
-        Self::Key(Key::of_peer(peer))
+        Self::Term(Term::of_peer(peer))
     }
 
-    /// Joins clues that all hold.
-    pub(crate) fn all(clues: impl IntoIterator<Item = Self>) -> Self {
-        let mut known: Vec<_> = clues.into_iter().filter(|clue| *clue != Self::Anything).collect();
+    /// Joins predicates that all hold.
+    pub(crate) fn all(predicates: impl IntoIterator<Item = Self>) -> Self {
+        let mut known: Vec<_> =
+            predicates.into_iter().filter(|predicate| *predicate != Self::Anything).collect();
         match known.len() {
             0 => Self::Anything,
             1 => known.swap_remove(0),
@@ -46,39 +48,39 @@ impl Clue {
         }
     }
 
-    /// Joins clues of which one holds; where one of them is anything, nothing is known.
-    pub(crate) fn any(clues: impl IntoIterator<Item = Self>) -> Self {
-        let mut ways: Vec<Self> = Vec::new();
-        for clue in clues {
-            match clue {
+    /// Joins predicates of which one holds; if any entry meets one of them, any entry meets the result.
+    pub(crate) fn any(predicates: impl IntoIterator<Item = Self>) -> Self {
+        let mut alternatives: Vec<Self> = Vec::new();
+        for predicate in predicates {
+            match predicate {
                 Self::Anything => return Self::Anything,
-                clue if ways.contains(&clue) => {}
-                clue => ways.push(clue),
+                predicate if alternatives.contains(&predicate) => {}
+                predicate => alternatives.push(predicate),
             }
         }
-        if ways.len() == 1 { ways.swap_remove(0) } else { Self::Any(ways) }
+        if alternatives.len() == 1 { alternatives.swap_remove(0) } else { Self::Any(alternatives) }
     }
 
-    /// Returns how many keys it has.
-    pub(super) fn keys(&self) -> usize {
+    /// Returns how many terms it has.
+    pub(super) fn terms(&self) -> usize {
         match self {
             Self::Anything | Self::Times { .. } => 0,
-            Self::Key(_) => 1,
-            Self::All(clues) | Self::Any(clues) => clues.iter().map(Self::keys).sum(),
+            Self::Term(_) => 1,
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::terms).sum(),
         }
     }
 
-    /// Returns which of the blocks `among` may have an entry that is wanted.
-    pub(super) fn survivors(&self, evidence: &mut impl Evidence, among: u64) -> Result<u64, Fault> {
+    /// Returns which of the blocks `among` may have an entry that meets it.
+    pub(super) fn survivors(&self, evidence: &mut impl Evidence, among: u64) -> Result<u64, IndexError> {
         let mut left = among;
         match self {
             Self::Anything => {}
-            Self::Key(key) => {
-                for position in key.positions() {
+            Self::Term(term) => {
+                for position in term.positions() {
                     if left == 0 {
                         break;
                     }
-                    left &= evidence.at(key.which(), position)?;
+                    left &= evidence.at(term.which(), position)?;
                 }
             }
             Self::Times { since_ns, until_ns } => {
@@ -91,21 +93,21 @@ impl Clue {
                     }
                 }
             }
-            Self::All(clues) => {
-                for clue in clues {
+            Self::All(parts) => {
+                for part in parts {
                     if left == 0 {
                         break;
                     }
-                    left = clue.survivors(evidence, left)?;
+                    left = part.survivors(evidence, left)?;
                 }
             }
-            Self::Any(clues) => {
+            Self::Any(parts) => {
                 let mut found = 0;
-                for clue in clues {
+                for part in parts {
                     if found == among {
                         break;
                     }
-                    found |= clue.survivors(evidence, among & !found)?;
+                    found |= part.survivors(evidence, among & !found)?;
                 }
                 left = found;
             }
@@ -118,14 +120,14 @@ impl Clue {
 mod tests {
     use super::*;
 
-    /// Block n holds the key that is its number, and was written from 10 n to 10 n + 9.
+    /// Block n has its number as its only term, and the times from 10 n to 10 n + 9.
     struct Numbered;
 
     impl Evidence for Numbered {
-        fn at(&mut self, _: Which, position: u32) -> Result<u64, Fault> {
+        fn at(&mut self, _: Which, position: u32) -> Result<u64, IndexError> {
             let has = |block: &u64| {
-                let key = Key::Quad(u32::try_from(*block).unwrap().to_be_bytes());
-                key.positions().any(|own| own == position)
+                let term = Term::Quad(u32::try_from(*block).unwrap().to_be_bytes());
+                term.positions().any(|own| own == position)
             };
             Ok((0..64).filter(has).map(|block| 1 << block).sum())
         }
@@ -135,27 +137,27 @@ mod tests {
         }
     }
 
-    fn key(block: u32) -> Clue {
-        Clue::Key(Key::Quad(block.to_be_bytes()))
+    fn term(block: u32) -> Predicate {
+        Predicate::Term(Term::Quad(block.to_be_bytes()))
     }
 
-    fn blocks(clue: &Clue) -> Vec<u32> {
-        let mask = clue.survivors(&mut Numbered, u64::MAX >> 1).unwrap();
+    fn blocks(predicate: &Predicate) -> Vec<u32> {
+        let mask = predicate.survivors(&mut Numbered, u64::MAX >> 1).unwrap();
         (0..64).filter(|block| mask >> block & 1 == 1).collect()
     }
 
     #[test]
-    fn clues_join_as_conditions_do() {
-        assert_eq!(blocks(&key(7)), [7]);
-        assert_eq!(blocks(&key(63)), [0; 0], "it is not among those asked for");
-        assert_eq!(blocks(&Clue::any([key(7), key(9), key(7)])), [7, 9]);
-        assert_eq!(blocks(&Clue::all([key(7), Clue::Anything])), [7]);
-        assert_eq!(blocks(&Clue::all([key(7), key(9)])), [0; 0]);
-        assert_eq!(blocks(&Clue::all([])).len(), 63);
-        assert_eq!(blocks(&Clue::any([])).len(), 0);
-        assert_eq!(Clue::any([key(7), Clue::Anything]), Clue::Anything);
-        let times = Clue::Times { since_ns: Some(49), until_ns: Some(60) };
+    fn predicates_join_as_conditions_do() {
+        assert_eq!(blocks(&term(7)), [7]);
+        assert_eq!(blocks(&term(63)), [0; 0], "block 63 is not among those asked for");
+        assert_eq!(blocks(&Predicate::any([term(7), term(9), term(7)])), [7, 9]);
+        assert_eq!(blocks(&Predicate::all([term(7), Predicate::Anything])), [7]);
+        assert_eq!(blocks(&Predicate::all([term(7), term(9)])), [0; 0]);
+        assert_eq!(blocks(&Predicate::all([])).len(), 63);
+        assert_eq!(blocks(&Predicate::any([])).len(), 0);
+        assert_eq!(Predicate::any([term(7), Predicate::Anything]), Predicate::Anything);
+        let times = Predicate::Times { since_ns: Some(49), until_ns: Some(60) };
         assert_eq!(blocks(&times), [4, 5]);
-        assert_eq!(blocks(&Clue::all([times, Clue::any([key(5), key(6)])])), [5]);
+        assert_eq!(blocks(&Predicate::all([times, Predicate::any([term(5), term(6)])])), [5]);
     }
 }

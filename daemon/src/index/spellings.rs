@@ -1,15 +1,15 @@
-//! Which bytes a character is read from, in every encoding that messages may be read in.
+//! Spellings: which bytes decode to a character, in every encoding that messages may be decoded with.
 //!
-//! Asked of the decoders, not the encoders, which know fewer ways: duplicates in Shift_JIS, Big5's Hong Kong
-//! characters, JIS X 0212, the two ways that GB18030 has for some. What is known here is complete: a text that a decoder
-//! gives was read from these bytes, one character after the other. Only ISO-2022-JP changes its meaning on the way,
-//! and has to be told by its escapes.
+//! They are taken from the decoders, not the encoders, which know fewer: duplicates in Shift_JIS, Big5's Hong Kong
+//! characters, JIS X 0212, the two spellings that GB18030 has for some characters. They are complete: the text that a
+//! decoder returns was decoded from these bytes, one character after the other. Only ISO-2022-JP changes the meaning of
+//! bytes within a text, and is recognised by its escape sequences.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use encoding_rs::Encoding;
 
-/// The encodings of one byte or several a character, apart from Unicode's. GBK is read as GB18030.
+/// The encodings of one or several bytes a character, apart from Unicode's. GBK is decoded as GB18030.
 const NATIONAL: [&Encoding; 33] = [
     encoding_rs::BIG5,
     encoding_rs::EUC_JP,
@@ -46,30 +46,30 @@ const NATIONAL: [&Encoding; 33] = [
     encoding_rs::X_MAC_CYRILLIC,
 ];
 
-/// The escapes that ISO-2022-JP may put between any two characters, ASCII ones too, as far as all have them in common.
+/// The common beginnings of the escape sequences that ISO-2022-JP may have between any two characters, also ASCII ones.
 pub(super) const ISO_2022_JP_ESCAPES: [&[u8]; 2] = [b"\x1b(", b"\x1b$"];
 
-/// How one encoding writes characters.
+/// The spellings of characters in one encoding.
 #[derive(Debug)]
 pub(super) enum Coding {
     Utf8,
     Utf16Be,
     Utf16Le,
-    /// ASCII as it is, and these characters. Others it has not.
-    National(BTreeMap<char, Ways>),
+    /// ASCII unchanged, and these characters. It has no others.
+    National(BTreeMap<char, Spellings>),
 }
 
-/// How a character outside ASCII is written.
+/// The spellings of a character outside ASCII.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ways {
-    /// As one of these.
-    Of(Vec<Vec<u8>>),
-    /// Also together with another, in one.
+pub(super) enum Spellings {
+    /// One of these.
+    Known(Vec<Vec<u8>>),
+    /// Also a sequence that stands for two characters at once.
     Unknown,
 }
 
 impl Coding {
-    /// Returns all encodings, as far as these characters need it.
+    /// Returns all encodings, with the spellings of these characters.
     pub(super) fn all(characters: &BTreeSet<char>) -> Vec<Self> {
         let mut all = vec![Self::Utf8, Self::Utf16Be, Self::Utf16Le];
         let wanted = Wanted::new(characters);
@@ -77,7 +77,7 @@ impl Coding {
             all.push(Self::National(BTreeMap::new()));
             return all;
         }
-        all.extend(NATIONAL.iter().map(|encoding| Self::National(ways(encoding, &wanted))));
+        all.extend(NATIONAL.iter().map(|encoding| Self::National(spellings(encoding, &wanted))));
         all
     }
 
@@ -85,22 +85,24 @@ impl Coding {
     #[cfg(test)]
     pub(super) fn national(encoding: &'static Encoding, characters: &BTreeSet<char>) -> Self {
         assert!(NATIONAL.contains(&encoding));
-        Self::National(ways(encoding, &Wanted::new(characters)))
+        Self::National(spellings(encoding, &Wanted::new(characters)))
     }
 
-    /// Returns how a character is written.
-    pub(super) fn ways(&self, character: char) -> Ways {
+    /// Returns the spellings of a character.
+    pub(super) fn spellings(&self, character: char) -> Spellings {
         let units = |bytes: fn(u16) -> [u8; 2]| {
-            Ways::Of(vec![character.encode_utf16(&mut [0; 2]).iter().copied().flat_map(bytes).collect()])
+            Spellings::Known(vec![
+                character.encode_utf16(&mut [0; 2]).iter().copied().flat_map(bytes).collect(),
+            ])
         };
         match self {
-            _ if character == char::REPLACEMENT_CHARACTER => Ways::Unknown,
+            _ if character == char::REPLACEMENT_CHARACTER => Spellings::Unknown,
             Self::Utf16Be => units(u16::to_be_bytes),
             Self::Utf16Le => units(u16::to_le_bytes),
             Self::National(known) if !character.is_ascii() => {
-                known.get(&character).cloned().unwrap_or(Ways::Of(Vec::new()))
+                known.get(&character).cloned().unwrap_or(Spellings::Known(Vec::new()))
             }
-            Self::Utf8 | Self::National(_) => Ways::Of(vec![character.to_string().into_bytes()]),
+            Self::Utf8 | Self::National(_) => Spellings::Known(vec![character.to_string().into_bytes()]),
         }
     }
 }
@@ -108,7 +110,7 @@ impl Coding {
 /// The characters that are looked for.
 struct Wanted<'a> {
     characters: BTreeSet<&'a char>,
-    /// Bits by the lower 16 bits of the characters: nearly all that a decoder gives is passed over at this.
+    /// A bit for the lower 16 bits of each character: a quick test that skips nearly all that a decoder returns.
     low: Vec<u64>,
 }
 
@@ -129,8 +131,8 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Finds out how an encoding writes the wanted characters, by reading everything that it can read.
-fn ways(encoding: &'static Encoding, wanted: &Wanted<'_>) -> BTreeMap<char, Ways> {
+/// Finds the spellings of the wanted characters, by decoding every sequence that the encoding has.
+fn spellings(encoding: &'static Encoding, wanted: &Wanted<'_>) -> BTreeMap<char, Spellings> {
     let mut known = BTreeMap::new();
     let mut singles = [false; 256];
     let single = (0x80..=0xff).map(|byte| vec![byte]);
@@ -171,15 +173,15 @@ fn ways(encoding: &'static Encoding, wanted: &Wanted<'_>) -> BTreeMap<char, Ways
     known
 }
 
-/// Returns the four bytes of a character above U+FFFF: in GB18030 they are numbered through.
+/// Returns the four bytes of a character above U+FFFF: GB18030 numbers them consecutively.
 fn gb18030_beyond_the_bmp(character: char) -> [u8; 4] {
     let number = u32::from(character) - 0x1_0000;
     let digit = |weight: u32, base: u32, from: u8| from + (number / weight % base) as u8;
     [digit(12_600, 126, 0x90), digit(1_260, 10, 0x30), digit(10, 126, 0x81), digit(1, 10, 0x30)]
 }
 
-/// Decodes sequences, each on its own, and shows what each gives. A line feed is one in all these encodings, and ends
-/// every sequence that is not complete.
+/// Decodes sequences, each on its own, and calls `visit` with each result. A line feed is the same byte in all these
+/// encodings, and ends every incomplete sequence.
 fn read_each<S: AsRef<[u8]>>(
     encoding: &'static Encoding,
     sequences: impl Iterator<Item = S> + Clone,
@@ -196,8 +198,8 @@ fn read_each<S: AsRef<[u8]>>(
     }
 }
 
-/// Takes note of what a sequence was read as.
-fn note(known: &mut BTreeMap<char, Ways>, wanted: &Wanted<'_>, sequence: &[u8], text: &str) {
+/// Adds the text that a sequence was decoded to.
+fn note(known: &mut BTreeMap<char, Spellings>, wanted: &Wanted<'_>, sequence: &[u8], text: &str) {
     let mut characters = text.chars();
     let (Some(first), rest) = (characters.next(), characters.as_str()) else { return };
     if rest.is_empty() {
@@ -205,16 +207,16 @@ fn note(known: &mut BTreeMap<char, Ways>, wanted: &Wanted<'_>, sequence: &[u8], 
             add(known, first, sequence);
         }
     } else if !text.contains(char::REPLACEMENT_CHARACTER) {
-        // Two characters in one: neither can be told from its own bytes.
+        // One sequence for two characters: neither has bytes of its own.
         for character in text.chars().filter(|character| wanted.has(*character)) {
-            known.insert(character, Ways::Unknown);
+            known.insert(character, Spellings::Unknown);
         }
     }
 }
 
-fn add(known: &mut BTreeMap<char, Ways>, character: char, sequence: &[u8]) {
-    if let Ways::Of(ways) = known.entry(character).or_insert(Ways::Of(Vec::new())) {
-        ways.push(sequence.to_owned());
+fn add(known: &mut BTreeMap<char, Spellings>, character: char, sequence: &[u8]) {
+    if let Spellings::Known(spellings) = known.entry(character).or_insert(Spellings::Known(Vec::new())) {
+        spellings.push(sequence.to_owned());
     }
 }
 
@@ -222,16 +224,16 @@ fn add(known: &mut BTreeMap<char, Ways>, character: char, sequence: &[u8]) {
 mod tests {
     use super::*;
 
-    /// All encodings that messages may be read in.
+    /// Lists all encodings that messages may be decoded with.
     fn accepted() -> Vec<&'static Encoding> {
         let others = [encoding_rs::UTF_8, encoding_rs::UTF_16BE, encoding_rs::UTF_16LE, encoding_rs::GBK];
         [&NATIONAL[..], &others, &[encoding_rs::ISO_2022_JP]].concat()
     }
 
     #[test]
-    fn every_encoding_of_the_standard_is_thought_of() {
+    fn every_encoding_of_the_standard_is_covered() {
         let names: BTreeSet<_> = accepted().iter().map(|encoding| encoding.name()).collect();
-        assert_eq!(names.len(), 38, "of 40, two are no encodings of text: replacement and x-user-defined");
+        assert_eq!(names.len(), 38, "of 40, two are not encodings of text: replacement and x-user-defined");
         for name in names {
             let accepted: udpchat_config::Encoding = name.parse().unwrap();
             assert_eq!(accepted.encoding().name(), name);
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn ascii_is_written_in_one_way_and_gbk_is_read_as_gb18030() {
+    fn ascii_has_one_spelling_and_gbk_decodes_as_gb18030() {
         for encoding in accepted().into_iter().filter(|encoding| encoding.is_ascii_compatible()) {
             let all = (0x00..=0xff).flat_map(|lead| (0x00..=0xff).map(move |trail| [lead, trail]));
             for pair in all {
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_bmp_in_gb18030_is_numbered_through() {
+    fn gb18030_numbers_characters_above_u_ffff_consecutively() {
         for character in '\u{10000}'..=char::MAX {
             let bytes = gb18030_beyond_the_bmp(character);
             let (text, _) = encoding_rs::GB18030.decode_without_bom_handling(&bytes);
@@ -264,16 +266,17 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_known_in_all_their_ways() {
+    fn characters_have_all_their_spellings() {
         let characters = BTreeSet::from(['你', '€', 'Ê', '纊', '丂']);
-        let national = |encoding, character| Coding::national(encoding, &characters).ways(character);
-        let of = |ways: &[&[u8]]| Ways::Of(ways.iter().map(|way| way.to_vec()).collect());
+        let national = |encoding, character| Coding::national(encoding, &characters).spellings(character);
+        let of =
+            |spellings: &[&[u8]]| Spellings::Known(spellings.iter().map(|bytes| bytes.to_vec()).collect());
         assert_eq!(national(encoding_rs::GB18030, '你'), of(&[b"\xc4\xe3"]));
         assert_eq!(national(encoding_rs::GB18030, '€'), of(&[b"\x80", b"\xa2\xe3"]));
-        assert_eq!(national(encoding_rs::BIG5, 'Ê'), Ways::Unknown);
+        assert_eq!(national(encoding_rs::BIG5, 'Ê'), Spellings::Unknown);
         assert_eq!(national(encoding_rs::SHIFT_JIS, '纊'), of(&[b"\xed\x40", b"\xfa\x5c"]));
         assert_eq!(national(encoding_rs::EUC_JP, '丂'), of(&[b"\x8f\xb0\xa1"]));
         assert_eq!(national(encoding_rs::KOI8_R, '你'), of(&[]));
-        assert_eq!(Coding::Utf16Le.ways('你'), of(&[b"\x60\x4f"]));
+        assert_eq!(Coding::Utf16Le.spellings('你'), of(&[b"\x60\x4f"]));
     }
 }

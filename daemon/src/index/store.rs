@@ -1,73 +1,62 @@
-//! The index's file: what is in it, how it is read, and how it is told that something in it is not as it was written.
+//! The index's file, `index.db`: its tables, how they are read, and how changed content is detected.
 //!
-//! Every row is sealed with a sum over its words, its place and a number that the file was given when it was made:
-//! a row that was changed, moved or left over from another file does not open.
+//! Each table has a rowid `id` and a blob `sealed`, an array of 64-bit words in little-endian order:
+//!
+//! | word | content |
+//! |---|---|
+//! | 0 | checksum over all other words, the rowid, the table and the file's salt |
+//! | 1 on | content |
+//!
+//! The salt is a random number of each file. So a row that was changed, moved, or left over from another file is rejected.
+//! The row of `state` has the salt 0, since it holds the salt.
+//!
+//! | table | rowid | content, by word |
+//! |---|---|---|
+//! | `state` | 0 | 1 salt; 2 first block; 3 the block behind the last; 4, 5 id and time (ns since 1970) of an entry of the last block |
+//! | `block` | block | 1, 2 sizes of the filters of origin and content; 3 the number 1; 4, 5 earliest and latest time |
+//! | `block_chunk` | block · 128 + filter · 64 + chunk | 1 to 256 the bits of a filter in their order |
+//! | `segment` | segment | 1, 2 as above; 3 a bit for each block that is in it; 4 on for each of 64 blocks its two times |
+//! | `segment_chunk` | segment · 8,192 + filter · 4,096 + chunk | 1 to 256 for each position of a filter a bit for each block |
+//!
+//! A size is a power of two in bits a block; 0 stands for a filter that rules out nothing and is not stored. A block is in
+//! `block` until its segment is complete, then in `segment`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::predicate::Evidence;
+use super::blocks::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2};
+use super::checksum;
+use super::error::IndexError;
+use super::log::Anchor;
+use super::predicate::{Evidence, Predicate};
 use super::term::{MAX_FILTER_BITS_LOG2, Which};
-use super::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2};
-use crate::index::checksum;
-use crate::index::checksum::step;
 
 /// The file's name in the data directory.
 pub(super) const FILE_NAME: &str = "index.db";
 
-/// How many words of a filter are in one row: 2 KiB, of which a page has seven.
+/// How many words of a filter are in one row: 2 KiB, so that a page has seven.
 pub(super) const CHUNK_WORDS: usize = 1 << CHUNK_WORDS_LOG2;
 const CHUNK_WORDS_LOG2: u32 = 8;
 
-/// How much memory a reader's pages may take, in KiB: what is read is spread over the whole file.
+/// How much memory a reader's pages may take, in KiB. A larger cache is of no use: reads are spread over the whole file.
 const READER_CACHE_KIB: i32 = 256;
 
-/// How long a statement waits for a lock. Only a program that is not ours can hold one.
+/// How long a statement waits for a lock. Only a program other than the daemon can hold one.
 pub(super) const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_millis(250);
 
-/// Why the index cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
-    #[error("the index is damaged: {0}")]
-    Damaged(&'static str),
-    #[error(transparent)]
-    Database(#[from] rusqlite::Error),
-}
-
-impl Fault {
-    /// Tells whether only a new index helps, rather than time or room on the disk.
-    pub(super) fn is_damage(&self) -> bool {
-        match self {
-            Self::Damaged(_) => true,
-            Self::Database(error) => !matches!(
-                error.sqlite_error_code(),
-                Some(
-                    ErrorCode::DatabaseBusy
-                        | ErrorCode::DatabaseLocked
-                        | ErrorCode::DiskFull
-                        | ErrorCode::OutOfMemory
-                        | ErrorCode::PermissionDenied
-                        | ErrorCode::ReadOnly
-                        | ErrorCode::SystemIoFailure
-                )
-            ),
-        }
-    }
-}
-
-/// The tables, each a rowid and a sealed row of words.
+/// The tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Table {
     /// One row: [`State`].
     State,
-    /// By the block's number: its [`Head`], until its segment is complete.
+    /// The [`Head`] of a block.
     Block,
-    /// By block, filter and chunk: the bits of a filter in their order.
+    /// A part of a block's filter.
     BlockChunk,
-    /// By the segment's number: its [`Head`].
+    /// The [`Head`] of a segment.
     Segment,
-    /// By segment, filter and chunk: for each position of a filter a word, of which each bit is a block's.
+    /// A part of a segment's filter.
     SegmentChunk,
 }
 
@@ -91,31 +80,24 @@ impl Table {
     }
 }
 
-/// What the whole index is: one row.
+/// The state of the whole index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// What this file's rows are sealed with.
+    /// Goes into the checksums of this file's rows.
     pub(super) salt: u64,
-    /// The first block that is in it, and the one behind the last.
+    /// The first indexed block, and the one behind the last.
     pub(super) first: u64,
     pub(super) end: u64,
-    /// An entry of the last block: the log that this is the index of has it.
+    /// An entry of the last block, by which the log of this index is recognised.
     pub(super) anchor: Anchor,
-}
-
-/// An entry by which a log is known again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Anchor {
-    pub(crate) id: u64,
-    pub(crate) at_ns: i64,
 }
 
 /// What is known of one block, or of the blocks of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    /// The sizes of the filters as powers of two in bits a block; none where one tells nothing.
+    /// The sizes of the filters as powers of two in bits a block; none where a filter rules out nothing.
     pub(super) sizes: [Option<u32>; 2],
-    /// Which of a segment's blocks are in it; 1 for a block alone.
+    /// Which of a segment's blocks are in it; 1 for a single block.
     pub(super) present: u64,
     /// The earliest and the latest time of each block.
     pub(super) times: Vec<(i64, i64)>,
@@ -127,7 +109,7 @@ impl State {
     }
 
     /// Reads the state of the file behind a connection.
-    pub(super) fn read(connection: &Connection) -> Result<Self, Fault> {
+    pub(super) fn read(connection: &Connection) -> Result<Self, IndexError> {
         let state = row(connection, 0, Table::State, 0, |words| match *words {
             [salt, first, end, id, at_ns] => {
                 let [salt, first, end, id, at_ns] = [salt, first, end, id, at_ns].map(u64::from_le_bytes);
@@ -135,7 +117,7 @@ impl State {
             }
             _ => None,
         })?;
-        state.flatten().ok_or(Fault::Damaged("it has no state"))
+        state.flatten().ok_or(IndexError::Damaged("it has no state"))
     }
 }
 
@@ -176,8 +158,13 @@ pub(super) fn segment_chunk(segment: u64, which: Which, chunk: u64) -> u64 {
     (segment << 1 | which as u64) << (MAX_FILTER_BITS_LOG2 - CHUNK_WORDS_LOG2) | chunk
 }
 
+/// Returns the paths of the file and its companions.
+pub(super) fn paths(data_dir: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| data_dir.join(format!("{FILE_NAME}{suffix}")))
+}
+
 /// Opens the index for reading only.
-pub(super) fn open_reader(data_dir: &Path) -> Result<Connection, Fault> {
+pub(super) fn open_reader(data_dir: &Path) -> Result<Connection, IndexError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(data_dir.join(FILE_NAME), flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
@@ -185,30 +172,30 @@ pub(super) fn open_reader(data_dir: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-/// Reads a row; none if there is none.
+/// Reads and verifies a row; none if there is none.
 pub(super) fn row<T>(
     connection: &Connection,
     salt: u64,
     table: Table,
     id: u64,
     read: impl FnOnce(&[[u8; 8]]) -> T,
-) -> Result<Option<T>, Fault> {
+) -> Result<Option<T>, IndexError> {
     let mut statement = connection.prepare_cached(table.select())?;
     let found = statement
         .query_row([id], |row| {
-            let sealed = row.get_ref(0)?.as_blob().ok();
-            Ok(sealed.and_then(|sealed| opened(salt, table, id, sealed)).map(read))
+            let bytes = row.get_ref(0)?.as_blob().ok();
+            Ok(bytes.and_then(|bytes| verify(salt, table, id, bytes)).map(read))
         })
         .optional()?;
     match found {
         None => Ok(None),
-        Some(None) => Err(Fault::Damaged("a row is not as it was written")),
+        Some(None) => Err(IndexError::Damaged("a row is not as it was written")),
         Some(read) => Ok(read),
     }
 }
 
-/// Seals a row.
-pub(super) fn sealed(salt: u64, table: Table, id: u64, words: &[u64]) -> Vec<u8> {
+/// Returns the words of a row with their checksum in front.
+pub(super) fn with_checksum(salt: u64, table: Table, id: u64, words: &[u64]) -> Vec<u8> {
     let mut bytes = vec![0; 8];
     bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     let sum = sum(salt, table, id, bytes[8..].as_chunks().0);
@@ -216,33 +203,33 @@ pub(super) fn sealed(salt: u64, table: Table, id: u64, words: &[u64]) -> Vec<u8>
     bytes
 }
 
-/// Opens a row: its words, if they are as they were written.
-fn opened(salt: u64, table: Table, id: u64, sealed: &[u8]) -> Option<&[[u8; 8]]> {
-    let ([written, words @ ..], []) = sealed.as_chunks::<8>() else { return None };
+/// Returns the words of a row; none if the checksum is wrong.
+fn verify(salt: u64, table: Table, id: u64, bytes: &[u8]) -> Option<&[[u8; 8]]> {
+    let ([written, words @ ..], []) = bytes.as_chunks::<8>() else { return None };
     (u64::from_le_bytes(*written) == sum(salt, table, id, words)).then_some(words)
 }
 
-/// Sums up a row.
+/// Returns the checksum of a row.
 fn sum(salt: u64, table: Table, id: u64, words: &[[u8; 8]]) -> u64 {
-    let begin = step(step(salt, id), table as u64 ^ (words.len() as u64) << 8);
-    checksum::sum(begin, words)
+    let seed = checksum::step(checksum::step(salt, id), table as u64 ^ (words.len() as u64) << 8);
+    checksum::sum(seed, words)
 }
 
-/// Reads what is known of a block or of a segment.
+/// Reads the head of a block or of a segment.
 pub(super) fn head(
     connection: &Connection,
     salt: u64,
     table: Table,
     number: u64,
-) -> Result<Option<Head>, Fault> {
+) -> Result<Option<Head>, IndexError> {
     match row(connection, salt, table, number, Head::of_words)? {
         None => Ok(None),
-        Some(None) => Err(Fault::Damaged("a head cannot be read")),
+        Some(None) => Err(IndexError::Damaged("a head cannot be read")),
         Some(head) => Ok(head),
     }
 }
 
-/// A block or a segment in the file, as evidence.
+/// A block or a segment in the file.
 pub(super) struct Span<'a> {
     pub(super) connection: &'a Connection,
     pub(super) salt: u64,
@@ -252,7 +239,7 @@ pub(super) struct Span<'a> {
 }
 
 impl Evidence for Span<'_> {
-    fn at(&mut self, which: Which, position: u32) -> Result<u64, Fault> {
+    fn at(&mut self, which: Which, position: u32) -> Result<u64, IndexError> {
         let Some(size) = self.head.sizes[which as usize] else { return Ok(u64::MAX) };
         let position = position as usize & ((1 << size) - 1);
         let (table, id, word, shift) = if self.table == Table::Segment {
@@ -264,26 +251,27 @@ impl Evidence for Span<'_> {
             (Table::BlockChunk, id, word % CHUNK_WORDS, Some(position % 64))
         };
         let found = row(self.connection, self.salt, table, id, |words| words.get(word).copied())?;
-        let bits =
-            found.flatten().map(u64::from_le_bytes).ok_or(Fault::Damaged("a part of a filter is missing"))?;
+        let bits = found
+            .flatten()
+            .map(u64::from_le_bytes)
+            .ok_or(IndexError::Damaged("a part of a filter is missing"))?;
         Ok(shift.map_or(bits, |shift| bits >> shift & 1))
     }
 
     fn times(&self, block: u32) -> (i64, i64) {
-        // Of a block that has none, nothing is known.
+        // A block without times may have any.
         self.head.times.get(block as usize).copied().unwrap_or((i64::MIN, i64::MAX))
     }
 }
 
-/// Returns which blocks of a segment may have an entry that is wanted; of those that are not in the index, nothing is
-/// known.
+/// Returns which blocks of a segment may have an entry that meets a predicate, including those that are not in the index.
 pub(super) fn survivors(
     connection: &Connection,
     salt: u64,
     segment: u64,
-    clue: &super::predicate::Clue,
-) -> Result<u64, Fault> {
-    // What is read belongs to one moment: the blocks of a segment become one row in the next.
+    predicate: &Predicate,
+) -> Result<u64, IndexError> {
+    // One transaction, so that all reads see the same moment: the blocks of a segment may be joined in between.
     let reading = connection.unchecked_transaction()?;
     let state = State::read(&reading)?;
     if state.salt != salt {
@@ -292,16 +280,16 @@ pub(super) fn survivors(
     let span = |table, number, head| Span { connection: &reading, salt, table, number, head };
     if let Some(head) = head(&reading, salt, Table::Segment, segment)? {
         let present = head.present;
-        let survivors = clue.survivors(&mut span(Table::Segment, segment, head), present)?;
+        let survivors = predicate.survivors(&mut span(Table::Segment, segment, head), present)?;
         return Ok(survivors | !present);
     }
     let mut survivors = u64::MAX;
     let blocks = segment << SEGMENT_BLOCKS_LOG2..(segment + 1) << SEGMENT_BLOCKS_LOG2;
     for block in blocks.start.max(state.first)..blocks.end.min(state.end) {
         let Some(head) = head(&reading, salt, Table::Block, block)? else {
-            return Err(Fault::Damaged("a block is missing"));
+            return Err(IndexError::Damaged("a block is missing"));
         };
-        if clue.survivors(&mut span(Table::Block, block, head), 1)? == 0 {
+        if predicate.survivors(&mut span(Table::Block, block, head), 1)? == 0 {
             survivors &= !(1 << (block % BLOCKS_PER_SEGMENT));
         }
     }

@@ -1,4 +1,4 @@
-//! What a block is indexed by, and which bits of its filters stand for it.
+//! Terms: what a block is indexed by, and the bits of its filters that stand for a term.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -7,22 +7,22 @@ use udpchat_config::PeerAddress;
 /// The largest size of a filter, as a power of two in bits.
 pub(super) const MAX_FILTER_BITS_LOG2: u32 = 20;
 
-/// How many bits a piece of content sets, and how many anything else.
+/// How many bits a term of the content sets, and how many any other term.
 const CONTENT_BITS: u32 = 3;
 const ORIGIN_BITS: u32 = 4;
 
-/// A block's two filters: large payloads of random bytes fill that of the content, and must not blur the other.
+/// A block's two filters. Large payloads of random bytes fill the filter of the content, and must not affect the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
-    /// Who an entry is from or to, and of which kind it is.
+    /// The peer of an entry, and its kind.
     Origin = 0,
-    /// What its payload holds.
+    /// The bytes of its payload.
     Content = 1,
 }
 
-/// Something that an entry has and that can be asked for.
+/// A property of an entry that a query can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
+pub(crate) enum Term {
     /// The peer's IP address, whatever its port and scope.
     Ip(IpAddr),
     /// The peer's IP address and port, whatever its scope.
@@ -37,14 +37,14 @@ pub(crate) enum Key {
     Quad([u8; 4]),
 }
 
-impl Key {
-    /// Returns the keys of a peer's address.
+impl Term {
+    /// Returns the terms of a peer's address.
     pub(super) fn of_source(peer: SocketAddr) -> [Self; 2] {
         let ip = peer.ip().to_canonical();
         [Self::Ip(ip), Self::Endpoint(ip, peer.port())]
     }
 
-    /// Returns the key that every entry of a peer has. A scope is not part of any key: it only narrows further.
+    /// Returns the term that every entry of a peer has. A scope is not part of any term: it only narrows a query further.
     pub(super) fn of_peer(peer: PeerAddress) -> Self {
         match peer.port() {
             Some(port) => Self::Endpoint(peer.ip(), port),
@@ -59,14 +59,14 @@ impl Key {
         }
     }
 
-    /// Returns the positions of its bits in a filter of the largest size; in smaller ones, their remainders.
+    /// Returns the positions of its bits in a filter of the largest size; smaller filters use the remainders.
     pub(super) fn positions(self) -> impl Iterator<Item = u32> {
         let bits = if self.which() == Which::Content { CONTENT_BITS } else { ORIGIN_BITS };
         spread(self.hash(), bits)
     }
 
     fn hash(self) -> u64 {
-        // The tags keep keys of different sorts apart.
+        // The tags keep terms of different sorts apart.
         match self {
             Self::Pair(bytes) => pair_hash(u16::from_be_bytes(bytes)),
             Self::Quad(bytes) => quad_hash(u32::from_be_bytes(bytes)),
@@ -96,26 +96,26 @@ fn ip_hash(ip: IpAddr) -> u64 {
     }
 }
 
-/// Spreads the bits of a number over all bits (the finalizer of SplitMix64).
+/// Mixes the bits of a number: the finalizer of SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
 fn mix(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
 }
 
-/// Returns the positions of the content's bits for a hash; what [`Key::positions`] gives for its key.
+/// Returns the positions of the bits for the hash of a content term; the same as [`Term::positions`].
 pub(super) fn content_positions(hash: u64) -> impl Iterator<Item = u32> {
     spread(hash, CONTENT_BITS)
 }
 
-/// Derives positions from two halves of a hash. The step is odd, so that they stay apart in filters of any size.
+/// Derives positions from two halves of a hash (double hashing). The step is odd, so that they differ in filters of any
+/// size.
 fn spread(hash: u64, bits: u32) -> impl Iterator<Item = u32> {
-    let (begin, step) = (hash as u32, (hash >> 32) as u32 | 1);
-    (0..bits).map(move |nth| begin.wrapping_add(nth.wrapping_mul(step)) & ((1 << MAX_FILTER_BITS_LOG2) - 1))
+    let (first, step) = (hash as u32, (hash >> 32) as u32 | 1);
+    (0..bits).map(move |nth| first.wrapping_add(nth.wrapping_mul(step)) & ((1 << MAX_FILTER_BITS_LOG2) - 1))
 }
 
-/// Folds a byte as payloads are folded before they are cut into keys: ASCII letters to lower case, whatever the
-/// encoding.
+/// Folds a byte as payloads are folded before they are cut into terms: ASCII letters to lower case, whatever the encoding.
 pub(super) fn folded(byte: u8) -> u8 {
     byte.to_ascii_lowercase()
 }

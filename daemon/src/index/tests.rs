@@ -1,4 +1,4 @@
-//! The index as a reader meets it: whatever state its file is in, answers are those of a plain scan.
+//! The index as a reader uses it: in any state of its file, answers are those of a plain scan.
 
 use std::cell::Cell;
 use std::fs;
@@ -6,23 +6,23 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use regex::Regex;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use tempfile::TempDir;
-use udpchat_api::call::Order;
 use udpchat_config::PeerAddress;
 
-use super::indexer::{Keeper, Step};
-use super::predicate::Clue;
+use super::indexer::{Indexer, Step};
+use super::predicate::Predicate;
 use crate::inbox::address::pack;
+use crate::inbox::entry::{Body, Stored};
+use crate::inbox::file;
 use crate::inbox::reader::{Range, Reader};
-use crate::inbox::{Body, Stored, file};
 use crate::index::*;
 
-/// The log begins in the midst of a block, fills a segment, and ends in the midst of another block.
+/// The log begins in the middle of a block, fills a segment, and ends in the middle of another block.
 const OLDEST: u64 = 700;
 const NEWEST: u64 = (1 << 16) + 5_000;
 
-/// Numbers that look like chance and are the same at each run.
+/// Pseudo-random numbers, the same in each run (xorshift).
 struct Chance(u64);
 
 impl Chance {
@@ -34,7 +34,7 @@ impl Chance {
     }
 }
 
-/// Makes a log. The clock is set back in its midst; one peer, one word and sent messages are rare.
+/// Creates a log. The clock is set back in its middle; one peer, one word and sent messages are rare.
 fn log(seed: u64) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut connection = file::open(folder.path()).unwrap().connection;
@@ -74,31 +74,35 @@ fn reader(folder: &TempDir) -> Arc<Reader> {
     reader
 }
 
-/// Takes up so many blocks, or all that there are.
-fn keep_up(keeper: &mut Keeper, blocks: usize) {
+fn new_indexer(reader: &Arc<Reader>) -> Indexer {
+    Indexer::new(Arc::clone(reader.index()), Arc::<Reader>::clone(reader))
+}
+
+/// Does up to `blocks` steps, or all that are to be done.
+fn run_steps(indexer: &mut Indexer, blocks: usize) {
     let mut steps = 0;
-    while steps < blocks && keeper.has_work(NEWEST) {
-        match keeper.step() {
+    while steps < blocks && indexer.has_work(NEWEST) {
+        match indexer.step() {
             Ok(Step::Idle) => return,
             Ok(_) => steps += 1,
-            // A fault that calls for a new index.
-            Err(_) if keeper.has_work(NEWEST) => {}
-            Err(trouble) => panic!("{trouble}"),
+            // An error after which a new index is needed.
+            Err(_) if indexer.has_work(NEWEST) => {}
+            Err(error) => panic!("{error}"),
         }
     }
 }
 
 /// A log with a complete index.
-fn indexed() -> (TempDir, Arc<Reader>, Keeper) {
+fn indexed() -> (TempDir, Arc<Reader>, Indexer) {
     let folder = log(7);
     let reader = reader(&folder);
-    let mut keeper = Keeper::new(Arc::clone(&reader));
-    keep_up(&mut keeper, usize::MAX);
+    let mut indexer = new_indexer(&reader);
+    run_steps(&mut indexer, usize::MAX);
     assert_eq!(reader.index().newest_id(), whole_ids(NEWEST));
-    (folder, reader, keeper)
+    (folder, reader, indexer)
 }
 
-/// A query as clients put it.
+/// A query of a client.
 struct Query {
     range: Range,
     from: Option<PeerAddress>,
@@ -108,8 +112,9 @@ struct Query {
 impl Query {
     fn new(range: Range, from: Option<&str>, grep: Option<&str>) -> Self {
         let from = from.map(|from| from.parse().unwrap());
-        let clues = [from.map(Clue::of_peer), grep.map(regex_terms::clue)];
-        let range = Range { clue: Arc::new(Clue::all(clues.into_iter().flatten())), ..range };
+        let predicates = [from.map(Predicate::of_peer), grep.map(regex_terms::predicate)];
+        let predicate = Arc::new(Predicate::all(predicates.into_iter().flatten()));
+        let range = Range { predicate, ..range };
         Self { range, from, grep: grep.map(|grep| Regex::new(grep).unwrap()) }
     }
 
@@ -188,47 +193,47 @@ fn same_answers(folder: &TempDir, reader: &Reader, queries: u64, seed: u64) -> (
 }
 
 #[test]
-fn answers_are_the_same_and_less_is_looked_at() {
+fn answers_are_the_same_and_fewer_entries_are_read() {
     let folder = log(7);
     let reader = reader(&folder);
-    let mut keeper = Keeper::new(Arc::clone(&reader));
+    let mut indexer = new_indexer(&reader);
     let (with, without) = same_answers(&folder, &reader, 10, 1);
     assert_eq!(with, without, "there is no index yet");
     let mut before = usize::MAX;
     for blocks in [10, 50, usize::MAX] {
-        keep_up(&mut keeper, blocks);
+        run_steps(&mut indexer, blocks);
         let (with, without) = same_answers(&folder, &reader, 60, 2);
         assert!(with < without && with < before, "{with} of {without} after {blocks} blocks");
         before = with;
     }
     let (with, without) = same_answers(&folder, &reader, 60, 2);
     assert!(with * 3 < without, "{with} of {without}");
-    // It is opened again as it was left.
-    drop(keeper);
+    // The file is opened again as it was left.
+    drop(indexer);
     let again = self::reader(&folder);
-    let mut keeper = Keeper::new(Arc::clone(&again));
-    assert_eq!((keeper.step().unwrap(), keeper.step().unwrap()), (Step::Done, Step::Idle));
+    let mut indexer = new_indexer(&again);
+    assert_eq!((indexer.step().unwrap(), indexer.step().unwrap()), (Step::Done, Step::Idle));
     assert_eq!(same_answers(&folder, &again, 60, 2).0, with);
 }
 
 #[test]
-fn what_is_rare_is_found_by_looking_at_few_entries() {
-    let (_folder, reader, _keeper) = indexed();
+fn rare_entries_are_found_by_reading_few() {
+    let (_folder, reader, _indexer) = indexed();
     let all = Range { received: true, sent: true, ..Range::default() };
     for (from, grep) in [(Some("[fe80::9%3]:9000"), None), (None, Some("alarm")), (None, Some("温室"))] {
         let (ids, looked_at) = Query::new(all.clone(), from, grep).answer(&reader, 100, u64::MAX);
         assert!((1..=20).contains(&ids.len()) && looked_at < 22_000, "{} in {looked_at}", ids.len());
     }
-    // What is above the last block is looked at in any case.
+    // Entries above the last whole block are always read.
     let last = NEWEST - whole_ids(NEWEST);
     let (ids, looked_at) = Query::new(all, Some("10.99.0.1"), None).answer(&reader, 100, u64::MAX);
     assert!(ids.is_empty() && looked_at as u64 <= last, "{looked_at}");
 }
 
 #[test]
-fn a_damaged_index_gives_no_wrong_answer_and_is_made_anew() {
-    let (folder, reader, keeper) = indexed();
-    drop((reader, keeper));
+fn a_damaged_index_gives_no_wrong_answer_and_is_recreated() {
+    let (folder, reader, indexer) = indexed();
+    drop((reader, indexer));
     let file = folder.path().join(store::FILE_NAME);
     let sound = fs::read(&file).unwrap();
     let mut chance = Chance(5);
@@ -249,55 +254,55 @@ fn a_damaged_index_gives_no_wrong_answer_and_is_made_anew() {
         }
         fs::write(&file, &damaged).unwrap();
         let reader = self::reader(&folder);
-        let mut keeper = Keeper::new(Arc::clone(&reader));
-        // It is found out at the first step, or by a reader, or where it does no harm never.
-        let _opened = keeper.step();
+        let mut indexer = new_indexer(&reader);
+        // The damage is found at the first step, or by a reader, or never where it does no harm.
+        let _opened = indexer.step();
         same_answers(&folder, &reader, 25, 100 + round);
-        keep_up(&mut keeper, usize::MAX);
+        run_steps(&mut indexer, usize::MAX);
         assert_eq!(reader.index().newest_id(), whole_ids(NEWEST), "round {round}");
         same_answers(&folder, &reader, 10, 200 + round);
-        for path in write::paths(folder.path()) {
+        for path in store::paths(folder.path()) {
             let _none = fs::remove_file(path);
         }
     }
 }
 
 #[test]
-fn damage_under_a_running_daemon_is_noticed_by_a_reader() {
-    let (folder, reader, mut keeper) = indexed();
+fn damage_while_running_is_noticed_by_a_reader() {
+    let (folder, reader, mut indexer) = indexed();
     let query = Query::new(Range { received: true, ..Range::default() }, None, Some("alarm"));
     let (wanted, few) = query.answer(&reader, 100, u64::MAX);
-    reader.index().lock().idle.clear();
+    reader.index().shared.lock().idle.clear();
     let connection = Connection::open(folder.path().join(store::FILE_NAME)).unwrap();
     connection.execute("UPDATE segment_chunk SET sealed = zeroblob(2056) WHERE id % 3 = 0", []).unwrap();
     let (ids, looked_at) = query.answer(&reader, usize::MAX, u64::MAX);
     assert_eq!(ids, wanted);
-    assert!(looked_at > few && keeper.has_work(NEWEST));
-    assert_eq!(keeper.step().unwrap(), Step::Begun);
-    keep_up(&mut keeper, usize::MAX);
+    assert!(looked_at > few && indexer.has_work(NEWEST));
+    assert_eq!(indexer.step().unwrap(), Step::Created);
+    run_steps(&mut indexer, usize::MAX);
     assert_eq!(query.answer(&reader, usize::MAX, u64::MAX), (wanted, few));
 }
 
 #[test]
 fn an_index_of_another_log_is_not_used() {
-    let (folder, reader, _keeper) = indexed();
+    let (folder, reader, _indexer) = indexed();
     let other = log(11);
-    // Of the other log, in place of this one's while it runs.
+    // The other log replaces this one while the index is in use.
     fs::rename(other.path().join(file::FILE_NAME), folder.path().join(file::FILE_NAME)).unwrap();
     reader.reopen();
     same_answers(&folder, &reader, 25, 3);
-    // And at a start.
+    // And at the next start.
     let reader = self::reader(&folder);
-    let mut keeper = Keeper::new(Arc::clone(&reader));
-    assert_eq!(keeper.step().unwrap(), Step::Begun);
-    keep_up(&mut keeper, usize::MAX);
+    let mut indexer = new_indexer(&reader);
+    assert_eq!(indexer.step().unwrap(), Step::Created);
+    run_steps(&mut indexer, usize::MAX);
     let (with, without) = same_answers(&folder, &reader, 25, 3);
     assert!(with < without);
 }
 
 #[test]
-fn a_log_that_is_replaced_under_a_running_daemon_gets_an_index_of_its_own() {
-    let (folder, reader, mut keeper) = indexed();
+fn a_log_replaced_while_running_gets_its_own_index() {
+    let (folder, reader, mut indexer) = indexed();
     let connection = Connection::open(folder.path().join(file::FILE_NAME)).unwrap();
     connection.execute("UPDATE entry SET at_ns = at_ns + 1 WHERE id = ?1", [whole_ids(NEWEST)]).unwrap();
     let next = NEWEST + 2_048;
@@ -307,17 +312,17 @@ fn a_log_that_is_replaced_under_a_running_daemon_gets_an_index_of_its_own() {
         connection.execute(insert, [id]).unwrap();
     }
     reader.publish(next);
-    assert!(keeper.has_work(next));
-    assert_eq!(keeper.step().unwrap(), Step::Begun);
+    assert!(indexer.has_work(next));
+    assert_eq!(indexer.step().unwrap(), Step::Created);
 }
 
 #[test]
 fn segments_below_the_oldest_entry_are_deleted() {
-    let (folder, reader, mut keeper) = indexed();
+    let (folder, reader, mut indexer) = indexed();
     let connection = Connection::open(folder.path().join(file::FILE_NAME)).unwrap();
     connection.execute("DELETE FROM entry WHERE id < 66000", []).unwrap();
     same_answers(&folder, &reader, 25, 4);
-    keeper.step().unwrap();
+    indexer.step().unwrap();
     let index = Connection::open(folder.path().join(store::FILE_NAME)).unwrap();
     let rows = |table: &str| -> u64 {
         index.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
@@ -332,8 +337,8 @@ fn a_log_without_a_whole_block_has_no_index() {
     let folder = tempfile::tempdir().unwrap();
     drop(file::open(folder.path()).unwrap());
     let reader = Arc::new(Reader::new(folder.path()));
-    let mut keeper = Keeper::new(Arc::clone(&reader));
-    assert!(!keeper.has_work(1_022));
-    assert_eq!(keeper.step().unwrap(), Step::Idle);
+    let mut indexer = new_indexer(&reader);
+    assert!(!indexer.has_work(1_022));
+    assert_eq!(indexer.step().unwrap(), Step::Idle);
     assert_eq!((reader.index().newest_id(), reader.index().size_bytes()), (0, 0));
 }

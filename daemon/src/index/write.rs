@@ -1,21 +1,23 @@
-//! Writing the index: making its file, taking up a block, joining the blocks of a segment, letting the oldest go.
+//! Writes the index: creates its file, adds blocks, joins the blocks of a segment, deletes the oldest segments.
 
 use std::fs;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
+use super::blocks::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2};
 use super::bloom::Block;
+use super::error::IndexError;
+use super::log::Anchor;
 use super::store::{
-    Anchor, BUSY_TIMEOUT, CHUNK_WORDS, FILE_NAME, Fault, Head, State, Table, block_chunk, head, row, sealed,
-    segment_chunk,
+    BUSY_TIMEOUT, CHUNK_WORDS, FILE_NAME, Head, State, Table, block_chunk, head, paths, row, segment_chunk,
+    with_checksum,
 };
 use super::term::Which;
-use super::{BLOCKS_PER_SEGMENT, SEGMENT_BLOCKS_LOG2};
+use crate::clock;
 
-/// The version of the file, SQLite's `user_version`. Raised whenever anything that decides about its bits changes.
+/// The version of the file, SQLite's `user_version`. It must be raised with any change that affects the bits in the file.
 const VERSION: u32 = 1;
 
 /// SQLite's `application_id` of our files: `udpi`.
@@ -24,7 +26,7 @@ const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpi");
 /// The page size, in bytes: as in the inbox.
 const PAGE_SIZE_BYTES: u32 = 16 * 1024;
 
-/// What the write-ahead log is cut back to after a checkpoint, in bytes; a checkpoint comes when it has this many pages.
+/// The size that the write-ahead log is cut back to after a checkpoint, in bytes; and how many pages start a checkpoint.
 const WAL_KEPT_BYTES: u32 = 1024 * 1024;
 const CHECKPOINT_PAGES: u32 = WAL_KEPT_BYTES / PAGE_SIZE_BYTES;
 
@@ -38,14 +40,9 @@ pub(super) struct Store {
     state: State,
 }
 
-/// Returns the paths of the file and its companions.
-pub(super) fn paths(data_dir: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| data_dir.join(format!("{FILE_NAME}{suffix}")))
-}
-
 impl Store {
     /// Opens the index of a data directory; none if there is none, or one of another version or program.
-    pub(super) fn open(data_dir: &Path) -> Result<Option<Self>, Fault> {
+    pub(super) fn open(data_dir: &Path) -> Result<Option<Self>, IndexError> {
         if !data_dir.join(FILE_NAME).exists() {
             return Ok(None);
         }
@@ -58,11 +55,11 @@ impl Store {
         Ok(Some(Self { connection, state }))
     }
 
-    /// Begins a new index, whose first block will be `first`. What was there is deleted.
-    pub(super) fn begin(data_dir: &Path, first: u64) -> Result<Self, Fault> {
+    /// Creates an index whose first block will be `first`, in place of the old file.
+    pub(super) fn create(data_dir: &Path, first: u64) -> Result<Self, IndexError> {
         remove(data_dir)?;
         let mut connection = connect(data_dir)?;
-        let salt = RandomState::new().build_hasher().finish();
+        let salt = random_salt();
         let state = State { salt, first, end: first, anchor: Anchor { id: 0, at_ns: 0 } };
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for (_, name) in Table::ALL {
@@ -80,8 +77,8 @@ impl Store {
         self.state
     }
 
-    /// Takes up the next block. With the last one of a segment, the segment's blocks become one.
-    pub(super) fn append(&mut self, block: &Block, anchor: Anchor) -> Result<(), Fault> {
+    /// Adds the next block. The last one of a segment joins the segment's blocks.
+    pub(super) fn append(&mut self, block: &Block, anchor: Anchor) -> Result<(), IndexError> {
         let number = self.state.end;
         let state = State { end: number + 1, anchor, ..self.state };
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -95,8 +92,8 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes the segments that lie wholly below a block, the oldest of the log.
-    pub(super) fn drop_below(&mut self, oldest: u64) -> Result<(), Fault> {
+    /// Deletes the segments wholly below a block, the oldest of the log.
+    pub(super) fn drop_below(&mut self, oldest: u64) -> Result<(), IndexError> {
         let segment = oldest.min(self.state.end) >> SEGMENT_BLOCKS_LOG2;
         let first = segment << SEGMENT_BLOCKS_LOG2;
         if first <= self.state.first {
@@ -119,12 +116,18 @@ impl Store {
     }
 }
 
-fn connect(data_dir: &Path) -> Result<Connection, Fault> {
+/// Returns a number by which rows of this file differ from those of an older one. Not secret, so any number will do where
+/// the system has no random ones.
+fn random_salt() -> u64 {
+    getrandom::u64().unwrap_or_else(|_| clock::now_ns().cast_unsigned())
+}
+
+fn connect(data_dir: &Path) -> Result<Connection, IndexError> {
     let connection = Connection::open(data_dir.join(FILE_NAME))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // After a loss of power some of the last blocks may be missing, and are taken up again.
+    // After a power cut some of the last blocks may be missing, and are added again.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT_BYTES)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -132,13 +135,11 @@ fn connect(data_dir: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-fn remove(data_dir: &Path) -> Result<(), Fault> {
+fn remove(data_dir: &Path) -> Result<(), IndexError> {
     for path in paths(data_dir) {
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
-                let text = format!("{} cannot be removed: {error}", path.display());
-                return Err(rusqlite::Error::SqliteFailure(code, Some(text)).into());
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                return Err(IndexError::Remove { path, source });
             }
             _ => {}
         }
@@ -146,7 +147,7 @@ fn remove(data_dir: &Path) -> Result<(), Fault> {
     Ok(())
 }
 
-fn put(connection: &Connection, salt: u64, table: Table, id: u64, words: &[u64]) -> Result<(), Fault> {
+fn put(connection: &Connection, salt: u64, table: Table, id: u64, words: &[u64]) -> Result<(), IndexError> {
     let sql = match table {
         Table::State => "INSERT OR REPLACE INTO state VALUES (?1, ?2)",
         Table::Block => "INSERT INTO block VALUES (?1, ?2)",
@@ -154,15 +155,15 @@ fn put(connection: &Connection, salt: u64, table: Table, id: u64, words: &[u64])
         Table::Segment => "INSERT INTO segment VALUES (?1, ?2)",
         Table::SegmentChunk => "INSERT INTO segment_chunk VALUES (?1, ?2)",
     };
-    connection.prepare_cached(sql)?.execute(params![id, sealed(salt, table, id, words)])?;
+    connection.prepare_cached(sql)?.execute(params![id, with_checksum(salt, table, id, words)])?;
     Ok(())
 }
 
-fn put_state(connection: &Connection, state: State) -> Result<(), Fault> {
+fn put_state(connection: &Connection, state: State) -> Result<(), IndexError> {
     put(connection, 0, Table::State, 0, &state.to_words())
 }
 
-fn put_block(transaction: &Transaction<'_>, salt: u64, number: u64, block: &Block) -> Result<(), Fault> {
+fn put_block(transaction: &Transaction<'_>, salt: u64, number: u64, block: &Block) -> Result<(), IndexError> {
     for which in [Which::Origin, Which::Content] {
         for (chunk, words) in (0..).zip(block.filters[which as usize].chunks(CHUNK_WORDS)) {
             put(transaction, salt, Table::BlockChunk, block_chunk(number, which, chunk), words)?;
@@ -173,13 +174,13 @@ fn put_block(transaction: &Transaction<'_>, salt: u64, number: u64, block: &Bloc
     put(transaction, salt, Table::Block, number, &head.to_words())
 }
 
-/// Makes the blocks of a segment one: for each position of a filter, a word with a bit for each block.
-fn join(transaction: &Transaction<'_>, state: &State, segment: u64) -> Result<(), Fault> {
+/// Joins the blocks of a segment: for each position of a filter, a word with a bit for each block.
+fn join(transaction: &Transaction<'_>, state: &State, segment: u64) -> Result<(), IndexError> {
     let first = segment << SEGMENT_BLOCKS_LOG2;
     let mut heads = Vec::new();
     for block in first.max(state.first)..state.end {
         let head = head(transaction, state.salt, Table::Block, block)?;
-        heads.push((block, head.ok_or(Fault::Damaged("a block is missing"))?));
+        heads.push((block, head.ok_or(IndexError::Damaged("a block is missing"))?));
     }
     let mut joined =
         Head { sizes: [None; 2], present: 0, times: vec![(i64::MAX, i64::MIN); BLOCKS_PER_SEGMENT as usize] };
@@ -198,15 +199,15 @@ fn join(transaction: &Transaction<'_>, state: &State, segment: u64) -> Result<()
     Ok(())
 }
 
-/// Joins one filter of all blocks, a chunk of each at a time; returns its size. Smaller filters repeat themselves in
-/// the larger one, and one that tells nothing has every bit.
+/// Joins one filter of all blocks, a chunk of each at a time; returns its size. Smaller filters are repeated in the larger
+/// one, and a filter that rules out nothing has every bit.
 fn join_filters(
     transaction: &Transaction<'_>,
     salt: u64,
     segment: u64,
     which: Which,
     heads: &[(u64, Head)],
-) -> Result<Option<u32>, Fault> {
+) -> Result<Option<u32>, IndexError> {
     let size = |head: &Head| head.sizes[which as usize];
     let Some(largest) = heads.iter().filter_map(|(_, head)| size(head)).max() else { return Ok(None) };
     let chunks = |bits_log2: u32| (1u64 << bits_log2) / 64 / CHUNK_WORDS as u64;
@@ -225,10 +226,9 @@ fn join_filters(
             let copied = row(transaction, salt, Table::BlockChunk, id, |words| {
                 column.iter_mut().zip(words).for_each(|(to, from)| *to = u64::from_le_bytes(*from));
             })?;
-            copied.ok_or(Fault::Damaged("a part of a filter is missing"))?;
+            copied.ok_or(IndexError::Damaged("a part of a filter is missing"))?;
         }
-        // A chunk of a column has 64 positions in each of its words, so a chunk of the joined filter takes four words
-        // of each column.
+        // Each word of a column has 64 positions, so a chunk of the joined filter takes four words of each column.
         for words in (0..CHUNK_WORDS).step_by(CHUNK_WORDS / 64) {
             let mut out = Vec::with_capacity(CHUNK_WORDS);
             for word in words..words + CHUNK_WORDS / 64 {
@@ -243,7 +243,7 @@ fn join_filters(
     Ok(Some(largest))
 }
 
-/// Turns a square of bits: bit c of word r goes to bit r of word c. By halves, as in Hacker's Delight, 7-3.
+/// Transposes a square of bits: bit c of word r goes to bit r of word c. Recursively by halves, as in Hacker's Delight, 7-3.
 fn transpose(square: &mut [u64; 64]) {
     let mut half = 32;
     let mut mask = u64::MAX >> 32;
@@ -263,13 +263,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_square_is_turned() {
+    fn a_square_is_transposed() {
         let square: [u64; 64] =
             std::array::from_fn(|row| (row as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let mut turned = square;
-        transpose(&mut turned);
+        let mut transposed = square;
+        transpose(&mut transposed);
         for (row, word) in square.iter().enumerate() {
-            for (column, other) in turned.iter().enumerate() {
+            for (column, other) in transposed.iter().enumerate() {
                 assert_eq!(word >> column & 1, other >> row & 1);
             }
         }
@@ -277,7 +277,7 @@ mod tests {
 
     const ANCHOR: Anchor = Anchor { id: 1, at_ns: 1 };
 
-    /// A block whose filters are of the size that its number tells; of some the content tells nothing.
+    /// Returns a block whose filters have sizes that depend on its number; some have no filter of the content.
     fn block(number: u64) -> Block {
         let words = |log2: u64, salt: u64| -> Vec<u64> {
             (0..(CHUNK_WORDS as u64) << log2)
@@ -290,12 +290,12 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_tells_of_each_block_what_the_block_told() {
+    fn a_segment_answers_for_each_block_as_the_block_did() {
         use crate::index::predicate::Evidence;
         use crate::index::store::Span;
         let folder = tempfile::tempdir().unwrap();
-        // The log begins in the midst of a segment.
-        let mut store = Store::begin(folder.path(), 70).unwrap();
+        // The log begins in the middle of a segment.
+        let mut store = Store::create(folder.path(), 70).unwrap();
         for number in 70..128 {
             store.append(&block(number), ANCHOR).unwrap();
         }
@@ -309,9 +309,9 @@ mod tests {
             assert_eq!(span.times(place as u32), block.times);
             for position in (0..1 << 20).step_by(4_799) {
                 for which in [Which::Origin, Which::Content] {
-                    let told = span.at(which, position).unwrap() >> place & 1;
+                    let joined = span.at(which, position).unwrap() >> place & 1;
                     assert_eq!(
-                        told,
+                        joined,
                         block.at(which, position).unwrap(),
                         "{which:?} of {number} at {position}"
                     );
@@ -324,14 +324,14 @@ mod tests {
     fn a_file_of_another_version_or_program_is_not_opened() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Store::open(folder.path()).unwrap().is_none());
-        let begun = Store::begin(folder.path(), 3).unwrap();
-        assert_eq!(Store::open(folder.path()).unwrap().unwrap().state(), begun.state());
+        let created = Store::create(folder.path(), 3).unwrap();
+        assert_eq!(Store::open(folder.path()).unwrap().unwrap().state(), created.state());
         for (name, number, own) in [("user_version", 9, VERSION), ("application_id", 9, APPLICATION_ID)] {
-            begun.connection.pragma_update(None, name, number).unwrap();
+            created.connection.pragma_update(None, name, number).unwrap();
             assert!(Store::open(folder.path()).unwrap().is_none());
-            begun.connection.pragma_update(None, name, own).unwrap();
+            created.connection.pragma_update(None, name, own).unwrap();
         }
-        drop(begun);
+        drop(created);
         fs::write(folder.path().join(FILE_NAME), [7; 50_000]).unwrap();
         assert!(Store::open(folder.path()).unwrap_err().is_damage());
     }

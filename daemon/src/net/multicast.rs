@@ -18,8 +18,8 @@ use udpchat_config::{Group, Settings};
 use super::interfaces::{Changes, CurrentAddresses, Interface, Interfaces, find};
 use super::platform::{InterfaceMonitor, join, leave};
 use super::socket::Listener;
+use crate::error::reason;
 use crate::health::{Component, Health};
-use crate::inbox::queue::reason;
 
 /// How long changes are collected after each update: many come together while a machine or a container starts.
 const COALESCE: Duration = Duration::from_millis(100);

@@ -50,7 +50,7 @@ impl<'a> Classifier<'a> {
             return;
         }
         if self.is_our_own(peer, local) {
-            intake.own(payload.len());
+            intake.looped_back(payload.len());
         } else if is_allowed {
             intake.datagram(at_ns, peer, local, payload);
         } else {

@@ -15,8 +15,9 @@ use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::clock;
-use crate::inbox::queue::{NotSent, SentItem, reason};
-use crate::inbox::{Body, RECORD_WAIT, SentDetail, Stored};
+use crate::error::reason;
+use crate::inbox::entry::{Body, SentDetail, Stored};
+use crate::inbox::queue::{NotSent, RECORD_WAIT, SentItem};
 use crate::net::platform;
 use crate::net::route::Route;
 use crate::state::Daemon;

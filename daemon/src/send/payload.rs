@@ -10,7 +10,7 @@ use udpchat_config::Encoding;
 
 use super::escape::{self, Piece};
 use crate::encoding::{NotEncodable, encode};
-use crate::inbox::SentEncoding;
+use crate::inbox::entry::{ChosenBy, SentEncoding};
 use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
@@ -35,7 +35,7 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Re
             let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
             let units =
                 in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
-            (units, Some(SentEncoding { name: encoding.to_string(), by }))
+            (units, Some(SentEncoding { name: encoding.to_string(), by: stored_choice(by) }))
         }
         (None, Some(raw)) if params.encoding.is_none() && !params.escape => {
             let size = split.unwrap_or(usize::MAX);
@@ -50,6 +50,17 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Re
         daemon.peers.decode(&daemon.peers.configured(), u64::MAX, peer, bytes).text
     })?;
     Ok(Payload { datagrams, encoding })
+}
+
+/// Converts what chose an encoding to what is stored.
+fn stored_choice(by: EncodingBy) -> ChosenBy {
+    match by {
+        EncodingBy::Given => ChosenBy::Given,
+        EncodingBy::Configured => ChosenBy::Configured,
+        EncodingBy::Remembered => ChosenBy::Remembered,
+        EncodingBy::Detected => ChosenBy::Detected,
+        EncodingBy::Fallback => ChosenBy::Fallback,
+    }
 }
 
 fn invalid(text: String) -> ErrorObject {

@@ -10,7 +10,7 @@ use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{DEFAULT_PORT, PeerAddress};
 
-use crate::inbox::Body;
+use crate::inbox::entry::Body;
 use crate::net::address::normalized;
 use crate::net::interfaces::{self, Interfaces};
 use crate::net::socket::Listener;

@@ -70,64 +70,6 @@ fn check(file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "not a regular file of this user"))
 }
 
-/// Marks in a lock file that a backup is in progress, until the returned file is dropped. Does not depend on who holds the
-/// lock.
-///
-/// # Errors
-/// Fails also if the file does not exist, since it is not created, and on platforms without such locks.
-pub(crate) fn share(path: &Path) -> io::Result<File> {
-    let file = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
-    shared::set(&file)?;
-    Ok(file)
-}
-
-/// Returns whether a lock file is marked for a backup in progress.
-pub(crate) fn is_shared(path: &Path) -> bool {
-    File::open(path).is_ok_and(|file| shared::is_set(&file))
-}
-
-/// Open file description locks on a byte range (fcntl_locking(2)). They are independent of the lock of the whole file above,
-/// which is of another kind.
-#[cfg(target_os = "linux")]
-mod shared {
-    use std::fs::File;
-    use std::io;
-
-    use nix::fcntl::{FcntlArg, fcntl};
-    use nix::libc::{F_RDLCK, F_UNLCK, F_WRLCK, SEEK_SET, flock};
-
-    /// Returns a lock of the first byte.
-    fn first_byte(kind: i32) -> flock {
-        flock { l_type: kind as i16, l_whence: SEEK_SET as i16, l_start: 0, l_len: 1, l_pid: 0 }
-    }
-
-    pub(crate) fn set(file: &File) -> io::Result<()> {
-        fcntl(file, FcntlArg::F_OFD_SETLK(&first_byte(F_RDLCK)))?;
-        Ok(())
-    }
-
-    /// Asks whether a write lock would conflict with another lock.
-    pub(crate) fn is_set(file: &File) -> bool {
-        let mut conflict = first_byte(F_WRLCK);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut conflict)).is_ok() && i32::from(conflict.l_type) != F_UNLCK
-    }
-}
-
-/// Other platforms have no such locks: a backup is reported as another program.
-#[cfg(not(target_os = "linux"))]
-mod shared {
-    use std::fs::File;
-    use std::io;
-
-    pub(crate) fn set(_: &File) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(crate) fn is_set(_: &File) -> bool {
-        false
-    }
-}
-
 fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())
@@ -139,24 +81,5 @@ fn holder(file: &mut File) -> String {
     match (read, text.trim().parse::<u32>()) {
         (Ok(_), Ok(pid)) => format!("udpchatd with process id {pid}"),
         _ => "another process".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_backup_mark_is_independent_of_the_lock() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lock");
-        assert!(share(&path).is_err() && !path.exists());
-        let _held = Lock::take(&path).unwrap();
-        assert!(!is_shared(&path));
-        let backups = [share(&path).unwrap(), share(&path).unwrap()];
-        assert!(is_shared(&path));
-        assert!(matches!(Lock::take(&path), Err(LockError::Held { .. })));
-        drop(backups);
-        assert!(!is_shared(&path));
     }
 }

@@ -1,9 +1,10 @@
-//! What the daemon needs as a service: the service manager, the watchdog, lock files, the umask, threads.
+//! What the daemon needs as a service: the service manager, the watchdog, lock files, the mark of a backup, the umask, threads.
 //!
 //! Belongs here: what depends on the operating system or the service manager and not on the rest of the daemon. Nothing
 //! here imports another part; every part may import it.
 
 pub(crate) mod accounts;
+pub(crate) mod backup_mark;
 pub(crate) mod lock;
 pub(crate) mod systemd;
 pub(crate) mod threads;

@@ -281,7 +281,7 @@ fn a_restored_inbox_ignores_an_old_write_ahead_log() {
     fs::rename(folder.path().join("copy.db"), folder.path().join("data/inbox.db")).unwrap();
     let mut daemon = start_in(folder);
     assert_eq!(texts(&daemon.entries()), ["one", "two"]);
-    assert!(daemon.log().iter().any(|line| line.contains("set aside as")), "{:?}", daemon.log());
+    assert!(daemon.log().iter().any(|line| line.contains("was moved to")), "{:?}", daemon.log());
     assert!(
         names(&daemon.path("data")).iter().any(|name| name.contains(".stray-") && name.ends_with("-wal"))
     );

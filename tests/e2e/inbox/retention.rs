@@ -98,14 +98,11 @@ fn ids_and_readers_continue_after_removal() {
     assert!(removed["entries"][0]["id"].as_u64() > Some(1_000), "reading begins at the oldest that is left");
 }
 
-/// Takes the lock by which a daemon notices a backup.
+/// Sets the mark by which a daemon notices a backup: a shared lock on the data directory.
 fn announce_backup(daemon: &Daemon) -> fs::File {
-    use nix::libc::{F_RDLCK, SEEK_SET, flock};
-    let lock = fs::File::open(daemon.path("data/lock")).unwrap();
-    let (kind, whence) = (F_RDLCK.try_into().unwrap(), SEEK_SET.try_into().unwrap());
-    let first_byte = flock { l_type: kind, l_whence: whence, l_start: 0, l_len: 1, l_pid: 0 };
-    nix::fcntl::fcntl(&lock, nix::fcntl::FcntlArg::F_OFD_SETLK(&first_byte)).unwrap();
-    lock
+    let folder = fs::File::open(daemon.path("data")).unwrap();
+    folder.lock_shared().unwrap();
+    folder
 }
 
 #[test]

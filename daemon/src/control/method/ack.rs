@@ -7,13 +7,12 @@ use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::control::context::Context;
 use crate::control::query::consumer;
-use crate::inbox::RECORD_WAIT;
-use crate::inbox::queue::MarkItem;
+use crate::inbox::queue::{MarkItem, RECORD_WAIT};
 
 pub(super) async fn call(context: &mut Context, params: AckParams) -> Result<AckAnswer, ErrorObject> {
     let daemon = context.daemon();
     let consumer = consumer(params.consumer.as_deref())?;
-    let newest = daemon.progress.now().newest_id;
+    let newest = daemon.commits.now().newest_id;
     if params.id > newest {
         let text = format!("`id` is {}, but the newest entry is {newest}", params.id);
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));

@@ -10,6 +10,7 @@ use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
+use crate::inbox::InboxError;
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::Configured;
 use crate::state::Daemon;
@@ -54,7 +55,7 @@ fn add_silent(
     reader: &Reader,
     configured: &Configured,
     heard: &mut HashMap<SocketAddr, Heard>,
-) -> rusqlite::Result<()> {
+) -> Result<(), InboxError> {
     let began = Instant::now();
     let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name);
     let known: HashSet<&str> = heard.keys().filter_map(|peer| owner(*peer)).collect();

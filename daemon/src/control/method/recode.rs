@@ -17,9 +17,9 @@ use udpchat_config::Encoding;
 use crate::control::context::Context;
 use crate::control::entry::Viewer;
 use crate::control::query::Query;
-use crate::inbox::queue::RecodeItem;
+use crate::inbox::entry::{Body, Stored};
+use crate::inbox::queue::{RECORD_WAIT, RecodeItem};
 use crate::inbox::writer::recode::MAX_RECODED_PER_COMMIT;
-use crate::inbox::{Body, RECORD_WAIT, Stored};
 use crate::state::Daemon;
 
 /// How long a step may search matching messages.

@@ -10,7 +10,7 @@ use udpchat_api::ErrorObject;
 use udpchat_api::call::{SelfTest, SelfTestAnswer, SelfTestOutcome, SelfTestParams};
 
 use crate::control::context::Context;
-use crate::inbox::queue::reason;
+use crate::error::reason;
 use crate::net::address::normalized;
 use crate::net::socket::Listener;
 use crate::receive::self_test;

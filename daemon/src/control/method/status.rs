@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use udpchat_api::call::{
-    AccessStatus, GroupStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
-    StatusParams,
+    AccessStatus, Dropped, GroupStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal,
+    SentCounts, State, Status, StatusParams, Traffic,
 };
 use udpchat_api::{DEFAULT_CONSUMER, ErrorObject, Timestamp};
 use udpchat_config::Network;
@@ -49,12 +49,12 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
     });
     let inbox = InboxStatus {
         max_bytes: daemon.configuration.current().inbox.max_size.bytes(),
-        removed: daemon.progress.now().removed,
+        removed: daemon.commits.now().removed,
         ..inbox
     };
     let settings = daemon.configuration.boot();
     let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.uncounted()).sum();
-    let books = daemon.queue.books_and(new_drops);
+    let counters = daemon.queue.counters_with(new_drops);
     Status {
         at: Timestamp::now(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -71,15 +71,19 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
             asked: settings.receive_buffer.bytes(),
             granted: daemon.listeners.iter().map(|listener| listener.granted_bytes).min().unwrap_or(0),
         },
-        received: books.received,
-        stored: books.stored,
-        queued: books.queued(),
+        received: Traffic { datagrams: counters.received.datagrams, bytes: counters.received.bytes },
+        stored: counters.stored,
+        queued: counters.queued(),
         queue: QueueStatus { bytes: daemon.queue.size_bytes(), max_bytes: QUEUE_MAX_BYTES as u64 },
-        kernel_drops: books.kernel_drops,
-        dropped: books.dropped,
-        lost_before: books.lost_before,
+        kernel_drops: counters.kernel_drops,
+        dropped: Dropped {
+            denied: counters.dropped.denied,
+            queue_full: counters.dropped.queue_full,
+            own: counters.dropped.own,
+        },
+        lost_before: counters.lost_before,
         access: access(daemon),
-        sent: books.sent,
+        sent: SentCounts { datagrams: counters.sent.datagrams, failed: counters.sent.failed },
         log_lines_lost: daemon.logging.lost_lines(),
         inbox,
         index,

@@ -13,7 +13,7 @@ pub(super) async fn call(
     context.require_no_subscription()?;
     let daemon = context.daemon();
     let mut query = Query::of_subscribe(&params, &daemon.peers.configured())?;
-    let after = params.after.unwrap_or_else(|| daemon.progress.now().newest_id);
+    let after = params.after.unwrap_or_else(|| daemon.commits.now().newest_id);
     query.range.after = after;
     context.subscribe(query);
     Ok(SubscribeAnswer { after })

@@ -10,7 +10,7 @@ use udpchat_api::call::{Talker, TalkersAnswer, TalkersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::control::context::Context;
-use crate::inbox::reader::Said;
+use crate::inbox::reader::ReceivedFrom;
 use crate::peers::Configured;
 
 /// How many peers are listed if the client gives no limit, and at most.
@@ -25,7 +25,7 @@ pub(super) async fn call(context: &mut Context, params: TalkersParams) -> Result
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let after = params.after.unwrap_or(0);
-    let (said, (after, next)) = daemon.read(move |reader| reader.said(after)).await?;
+    let (said, (after, next)) = daemon.read(move |reader| reader.received_from(after)).await?;
     let messages = said.values().map(|said| said.messages).sum();
     let mut talkers = named(&daemon.peers.configured(), said);
     talkers.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
@@ -39,8 +39,8 @@ fn order(talker: &Talker) -> (Reverse<u64>, Reverse<u64>, &str) {
 }
 
 /// Sums up the messages of each configured peer under its name.
-fn named(configured: &Configured, said: HashMap<SocketAddr, Said>) -> Vec<Talker> {
-    let mut sums: HashMap<(Option<&str>, String), Said> = HashMap::new();
+fn named(configured: &Configured, said: HashMap<SocketAddr, ReceivedFrom>) -> Vec<Talker> {
+    let mut sums: HashMap<(Option<&str>, String), ReceivedFrom> = HashMap::new();
     for (peer, said) in said {
         let key = match configured.of(peer) {
             Some(named) => (Some(named.name), named.address.to_string()),
@@ -50,7 +50,7 @@ fn named(configured: &Configured, said: HashMap<SocketAddr, Said>) -> Vec<Talker
         sum.messages += said.messages;
         sum.bytes += said.bytes;
     }
-    let talker = |((name, address), said): ((Option<&str>, String), Said)| Talker {
+    let talker = |((name, address), said): ((Option<&str>, String), ReceivedFrom)| Talker {
         name: name.map(str::to_owned),
         address,
         messages: said.messages,

@@ -1,16 +1,18 @@
-//! Beginning an inbox: its tables, and the id with which its log begins.
+//! Creating an inbox: its tables, and the first id of its log.
 
 use std::fs;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, params};
 
-use super::{APPLICATION_ID, BUSY_TIMEOUT, PAGE_SIZE_BYTES, SCHEMA_VERSION, quarantine, suffixed};
+use super::format::{APPLICATION_ID, BUSY_TIMEOUT, PAGE_SIZE_BYTES, SCHEMA_VERSION, suffixed};
+use super::quarantine;
 use crate::clock;
+use crate::inbox::InboxError;
 use crate::index;
 
-/// `entry` is the log. It has no index beside its id, so a received message costs one append; the index of what
-/// was not received holds no received message, and lets unread messages be counted without reading them.
+/// `entry` is the log. It has no index over received messages besides its id, so that each costs one append. The partial
+/// index holds all other entries, and lets unread messages be counted without reading them.
 const SCHEMA: &str = "
 CREATE TABLE entry (
   id INTEGER PRIMARY KEY,  -- rises by one, is never used again
@@ -20,7 +22,7 @@ CREATE TABLE entry (
   local BLOB,              -- likewise, our side
   payload BLOB,            -- the datagram's bytes as they were
   detail TEXT              -- JSON: of a sent message its encoding and error, of a gap its size and reason, of
-                           -- a message that was recoded what it is read in since then
+                           -- a message that was recoded its new encoding
 ) STRICT;
 CREATE INDEX entry_not_received ON entry (id, kind) WHERE kind <> 0;
 CREATE TABLE consumer (
@@ -29,8 +31,8 @@ CREATE TABLE consumer (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE peer (
   address BLOB PRIMARY KEY,
-  encoding TEXT NOT NULL,  -- what the peer is known to speak
-  learned_id INTEGER NOT NULL -- the entry that taught it
+  encoding TEXT NOT NULL,  -- the encoding learned of the peer
+  learned_id INTEGER NOT NULL -- the entry it was learned from
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peer_learned ON peer (learned_id);
 CREATE TABLE log (          -- one row: how this log began
@@ -41,30 +43,29 @@ CREATE TABLE log (          -- one row: how this log began
 ) STRICT;
 ";
 
-/// How far behind the ids that are known of a lost log the next one begins, at least: what is known of them may be
-/// old. The index has whole blocks of 1,024 only, and lags behind in a flood; a damaged write-ahead log ends early.
+/// The least distance between the ids known of a lost log and the first id of the next one, since the known ids may be old:
+/// the index has whole blocks of 1,024 only, and lags behind in a flood; a damaged write-ahead log ends early.
 const SPARE_IDS: u64 = 1_000_000;
 
-/// Ids above this one are none: a damaged file may say anything.
+/// Ids above this one are ignored: a damaged file may hold any number.
 const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
 
-/// Makes a new inbox where there is none: whole or not at all, so that a crash or a full disk in the middle leaves
-/// nothing that the next start would stumble over. `newest_id` is that of the log before it, as a running daemon knows
-/// it; 0 otherwise.
-pub(super) fn begin_if_none(path: &Path, newest_id: u64) -> rusqlite::Result<()> {
+/// Creates an inbox where there is none, atomically, so that a crash or a full disk in the middle leaves nothing in the way
+/// of the next start. `newest_id` is that of the previous log, as a running daemon knows it; 0 otherwise.
+pub(super) fn create_if_none(path: &Path, newest_id: u64) -> Result<(), InboxError> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         return Ok(());
     }
     let unfinished = suffixed(path, ".new");
     for suffix in ["", "-journal"] {
-        // There is none, unless a start was cut short.
+        // It exists only where a start was interrupted.
         let _none = fs::remove_file(suffixed(&unfinished, suffix));
     }
     let data_dir = path.parent().unwrap_or(Path::new("/"));
     let first_id = if newest_id > 0 { newest_id + 1 } else { first_id(data_dir) };
     let mut connection = Connection::open(&unfinished)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
-    // So that an inbox whose limit was lowered can give space back.
+    // Lets an inbox whose limit was lowered give space back to the file system.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     let transaction = connection.transaction()?;
@@ -78,32 +79,28 @@ pub(super) fn begin_if_none(path: &Path, newest_id: u64) -> rusqlite::Result<()>
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
     drop(connection);
-    fs::rename(&unfinished, path).map_err(|error| {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN);
-        rusqlite::Error::SqliteFailure(code, Some(format!("cannot be renamed into place: {error}")))
-    })?;
     // Its name is durable with the first commit at the latest: SQLite syncs the directory with a new write-ahead log.
-    Ok(())
+    fs::rename(&unfinished, path).map_err(InboxError::Rename)
 }
 
-/// Returns the id with which a log begins whose predecessor cannot be asked: 1 where there was none. Otherwise it is
-/// behind all that the damaged files and the index still tell, with room to spare, at a number that shows the break.
+/// Returns the first id of a log whose predecessor cannot be read: 1 where there was none. Otherwise it is above all ids
+/// that the damaged files and the index still show, with room to spare, and a round number plus 1, which shows the break.
 pub(super) fn first_id(data_dir: &Path) -> u64 {
     let damaged = quarantine::damaged(data_dir);
     let indexed = index::newest_id_in(data_dir);
     if damaged.is_empty() && indexed.is_none() {
         return 1;
     }
-    let told = damaged.iter().filter_map(|path| newest_id_in(path)).chain(indexed);
-    let known = told.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0);
+    let shown = damaged.iter().filter_map(|path| newest_id_in(path)).chain(indexed);
+    let known = shown.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0);
     (known + SPARE_IDS).next_multiple_of(SPARE_IDS) + 1
 }
 
-/// Returns the newest id that a damaged file tells of: often the damage is elsewhere.
+/// Returns the newest id that can be read from a damaged file: often the damage is elsewhere.
 fn newest_id_in(path: &Path) -> Option<u64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).ok()?;
     connection.busy_timeout(BUSY_TIMEOUT).ok()?;
-    let ask = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<u64>>(0)).ok().flatten();
-    [ask("SELECT max(id) FROM entry"), ask("SELECT first_id - 1 FROM log")].into_iter().flatten().max()
+    let query = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<u64>>(0)).ok().flatten();
+    [query("SELECT max(id) FROM entry"), query("SELECT first_id - 1 FROM log")].into_iter().flatten().max()
 }

@@ -1,8 +1,8 @@
-//! Bringing an older inbox to this version: one step for each version, all in one transaction.
+//! Migrates an older inbox to this version: one step for each version, all in one transaction.
 //!
-//! It is made with a rollback journal, not in the write-ahead log: once it is committed, the file itself says its version,
-//! in its first 100 bytes, where each version of the program looks before it touches anything. Until then the file is,
-//! after the journal's undoing, what it was; so it is whichever way the process or the disk fails.
+//! The transaction uses a rollback journal, not the write-ahead log. So once it is committed, the file itself shows its
+//! version, in its first 100 bytes, where each version of the program looks before it changes anything. Until then SQLite
+//! restores the old file from the journal, whichever way the process or the disk fails.
 
 use std::path::Path;
 use std::time::Instant;
@@ -10,11 +10,13 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tracing::info;
 
-use super::{SCHEMA_VERSION, create, quick_check};
+use super::create;
+use super::format::{SCHEMA_VERSION, quick_check};
 use crate::clock;
+use crate::inbox::InboxError;
 
-/// Makes of an inbox one of the next version. It holds its own statements, which never change again: those of
-/// [`begin`] are of the newest version.
+/// Migrates an inbox to the next version. A step has its own statements, which never change again: those of [`create`] are
+/// of the newest version.
 type Step = fn(&Work<'_>) -> rusqlite::Result<()>;
 
 /// The steps from the versions 1, 2 and so on.
@@ -24,26 +26,23 @@ const STEPS: [Step; SCHEMA_VERSION as usize - 1] = [to_2];
 struct Work<'a> {
     transaction: &'a Transaction<'a>,
     data_dir: &'a Path,
-    /// To be called at least once a second by a step that takes longer: whoever watches the start then waits.
+    /// A step that takes longer calls it at least once a second, so that the service manager goes on waiting for the start.
     still_working: &'a dyn Fn(),
 }
 
-/// Brings a file from an older version to this one.
-///
-/// # Errors
-/// With any error the file holds what it held before, and says so.
+/// Migrates a file from an older version to this one. After an error its content is unchanged.
 pub(super) fn migrate(
     connection: &mut Connection,
     path: &Path,
     from: u32,
     still_working: &dyn Fn(),
-) -> rusqlite::Result<()> {
+) -> Result<(), InboxError> {
     let began = Instant::now();
     still_working();
-    leave_log(connection)?;
+    leave_wal_mode(connection)?;
     still_working();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let kept = Kept::of(&transaction)?;
+    let preserved = Preserved::of(&transaction)?;
     let data_dir = path.parent().unwrap_or(Path::new("/"));
     let work = Work { transaction: &transaction, data_dir, still_working };
     for step in &STEPS[from as usize - 1..] {
@@ -51,41 +50,40 @@ pub(super) fn migrate(
         still_working();
     }
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
-    kept.verify(&transaction)?;
+    preserved.verify(&transaction)?;
     transaction.commit()?;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(
         from,
         to = SCHEMA_VERSION,
-        entries = kept.entries(),
+        entries = preserved.entries(),
         took_ms,
-        "the inbox is brought to a new schema"
+        "the inbox was migrated to a new schema"
     );
     Ok(())
 }
 
-/// Takes the write-ahead log into the file, and has what follows be written by way of a rollback journal.
-fn leave_log(connection: &Connection) -> rusqlite::Result<()> {
+/// Copies the write-ahead log into the file, and switches to a rollback journal.
+fn leave_wal_mode(connection: &Connection) -> Result<(), InboxError> {
     let mode: String = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
     if mode != "delete" {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        let text = "another program is using it".to_owned();
-        return Err(rusqlite::Error::SqliteFailure(code, Some(text)));
+        return Err(InboxError::InUse);
     }
-    // The journal's end is what commits: its folder is synced too.
-    connection.pragma_update(None, "synchronous", "EXTRA")
+    // Deleting the journal is what commits, so its directory is synced too.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
+    Ok(())
 }
 
-/// What the steps so far must keep: how many rows, and which entries.
+/// What a migration must preserve: the number of rows, and the range of ids.
 #[derive(Debug, PartialEq, Eq)]
-struct Kept {
+struct Preserved {
     ids: Option<(u64, u64)>,
     not_received: u64,
     consumers: u64,
     peers: u64,
 }
 
-impl Kept {
+impl Preserved {
     fn of(connection: &Connection) -> rusqlite::Result<Self> {
         connection.query_row(
             "SELECT (SELECT min(id) FROM entry), (SELECT max(id) FROM entry),
@@ -103,22 +101,20 @@ impl Kept {
         self.ids.map_or(0, |(oldest, newest)| newest - oldest + 1)
     }
 
-    /// Checks that all is still there, and that what is new is sound.
-    fn verify(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Checks that everything is still there, and that the new table is valid.
+    fn verify(&self, connection: &Connection) -> Result<(), InboxError> {
         quick_check(connection, Some("log"))?;
         let first_id: u64 = connection.query_row("SELECT first_id FROM log", [], |row| row.get(0))?;
         let begins_before = self.ids.is_none_or(|(oldest, _)| first_id <= oldest);
         if begins_before && Self::of(connection)? == *self {
             return Ok(());
         }
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_INTERNAL);
-        let text = "not all of it would be kept; please report this".to_owned();
-        Err(rusqlite::Error::SqliteFailure(code, Some(text)))
+        Err(InboxError::MigrationLosesRows)
     }
 }
 
-/// To schema 2: the log knows with which id it begins, so that one that is begun behind a damaged one goes on with its
-/// ids also if the daemon is started again before the first entry.
+/// To schema 2: the log stores its first id. So the ids of a log that follows a damaged one continue even if the daemon is
+/// started again before the first entry.
 fn to_2(work: &Work<'_>) -> rusqlite::Result<()> {
     work.transaction.execute_batch(
         "CREATE TABLE log (

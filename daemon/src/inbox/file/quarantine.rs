@@ -1,4 +1,4 @@
-//! Setting files aside: what is damaged, and what belongs to another inbox. Nothing is deleted but what SQLite makes anew.
+//! Moves files away that are damaged or belong to another inbox. It deletes nothing except what SQLite creates again.
 
 use std::fs;
 use std::io;
@@ -7,17 +7,18 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::{FILE_NAME, OpenError, suffixed};
+use super::error::OpenError;
+use super::format::{FILE_NAME, suffixed};
 
-/// What stands behind the file's name in that of a damaged one, before the time.
+/// Follows the file's name in the name of a damaged file, before the time.
 const DAMAGED: &str = ".damaged-";
 
-/// What may lie beside a database and hold a part of it: the write-ahead log with its index, and the rollback journal.
-/// Under the name of another database they would be taken for its own.
+/// The files beside a database that may hold a part of it: the write-ahead log with its index, and the rollback journal.
+/// SQLite would use them with another database of the same name.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Moves a damaged inbox and its companions to a name of their own; nothing is deleted.
-pub(super) fn set_aside(path: &Path) -> Result<PathBuf, OpenError> {
+/// Renames a damaged inbox and its companions; returns its new path.
+pub(super) fn quarantine(path: &Path) -> Result<PathBuf, OpenError> {
     let target = suffixed(path, &format!("{DAMAGED}{}", stamp()));
     for suffix in COMPANIONS.into_iter().chain([""]) {
         rename_if_any(path, &suffixed(path, suffix), &suffixed(&target, suffix))?;
@@ -25,17 +26,18 @@ pub(super) fn set_aside(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(target)
 }
 
-/// Moves away what lies beside a file that has no companions: it is left over from another file of the same name, and
-/// SQLite would mix the two. That is so where a copy was put in the place of an inbox whose daemon was killed.
-pub(super) fn set_strays_aside(path: &Path) -> Result<(), OpenError> {
+/// Moves a write-ahead log away that does not belong to the file beside it: it is left over from another file of the same
+/// name, and SQLite would mix the two. That happens where a copy replaced an inbox whose daemon was killed.
+pub(super) fn quarantine_strays(path: &Path) -> Result<(), OpenError> {
     let log = suffixed(path, "-wal");
     if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        let target = suffixed(path, &format!(".stray-{}-wal", stamp()));
-        rename_if_any(path, &log, &target)?;
-        let target = udpchat_api::safe::one_line(&target.to_string_lossy()).into_owned();
-        warn!("a write-ahead log lay beside inbox.db that is not its own; it is set aside as {target}");
+        let suffix = format!(".stray-{}-wal", stamp());
+        rename_if_any(path, &log, &suffixed(path, &suffix))?;
+        warn!(
+            "{FILE_NAME}-wal in the data directory did not belong to {FILE_NAME}; it was moved to {FILE_NAME}{suffix}"
+        );
     }
-    // It holds nothing that is not in the log.
+    // It holds nothing that is not in the write-ahead log.
     match fs::remove_file(suffixed(path, "-shm")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(OpenError::Io { path: path.to_owned(), source: error })
@@ -44,7 +46,7 @@ pub(super) fn set_strays_aside(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Lists the damaged inboxes of a data directory.
+/// Lists the damaged inboxes that were moved away in a data directory.
 pub(super) fn damaged(data_dir: &Path) -> Vec<PathBuf> {
     let prefix = format!("{FILE_NAME}{DAMAGED}");
     let is_one =

@@ -1,4 +1,4 @@
-//! The page of the ledger, and how it is written: one record of a fixed place, sealed with a sum.
+//! The page of the in-flight journal: one record at a fixed place, with a checksum.
 //!
 //! It fits into one sector of 512 bytes, so that a power cut leaves the old page or the new one. It is an array of 64-bit
 //! words in little-endian order:
@@ -15,9 +15,9 @@
 //! | 10, 11 | boot identifier, low word first |
 //! | 12 on | for each socket its `SO_COOKIE` and its drop counter |
 //!
-//! Version 1 had no boot identifier, and one word a socket. Its sockets are not used, all else is.
+//! Version 1 had no boot identifier, and one word a socket. Of such a page the sockets are ignored.
 
-use super::Dues;
+use super::counts::EntryCounts;
 use crate::index::Anchor;
 use crate::index::checksum;
 
@@ -28,8 +28,8 @@ pub(super) const PAGE_BYTES: usize = 512;
 const MAGIC: u64 = u64::from_le_bytes(*b"udpbook\x02");
 const MAGIC_VERSION_1: u64 = u64::from_le_bytes(*b"udpbook\x01");
 
-/// The index of the word that has the number of sockets.
-const COUNT: usize = 6 + Dues::REASONS;
+/// The index of the word that holds the number of sockets.
+const COUNT: usize = 6 + EntryCounts::REASONS;
 
 /// The words before those of the sockets.
 const HEAD_WORDS: usize = COUNT + 3;
@@ -37,13 +37,13 @@ const HEAD_WORDS: usize = COUNT + 3;
 /// The number of sockets that fit. Only those that a service manager holds are found again, which are few.
 const MAX_SOCKETS: usize = (PAGE_BYTES / 8 - HEAD_WORDS) / 2;
 
-/// What is noted.
+/// The content of the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
-    /// The newest entry that the log is known to hold; of an empty one its beginning.
+    /// The newest entry that the log is known to hold; of an empty log its beginning.
     pub(super) newest: Anchor,
-    /// What the log will have to hold behind it.
-    pub(super) owed: Dues,
+    /// What is received and not yet durable behind that entry.
+    pub(super) pending: EntryCounts,
     /// When the page was written, in nanoseconds since 1970.
     pub(super) at_ns: i64,
     /// The boot in which the sockets exist; 0 if it is not known.
@@ -61,11 +61,11 @@ pub(crate) struct SocketDrops {
 }
 
 impl Page {
-    /// Returns the page as it is written, and the length of what is used of it, in bytes.
+    /// Returns the page as it is written, and the length of the part in use, in bytes.
     pub(super) fn encode(&self) -> ([u8; PAGE_BYTES], usize) {
         let sockets = &self.sockets[..self.sockets.len().min(MAX_SOCKETS)];
         let head = [self.newest.id, self.newest.at_ns.cast_unsigned(), self.at_ns.cast_unsigned()];
-        let words = (head.into_iter().chain([self.owed.messages]).chain(self.owed.lost))
+        let words = (head.into_iter().chain([self.pending.messages]).chain(self.pending.lost))
             .chain([sockets.len() as u64, self.boot_id as u64, (self.boot_id >> 64) as u64])
             .chain(sockets.iter().flat_map(|socket| [socket.cookie, u64::from(socket.drops)]));
         let mut bytes = [0; PAGE_BYTES];
@@ -77,7 +77,7 @@ impl Page {
         (bytes, used * 8)
     }
 
-    /// Reads a page; none if it is not as it was written.
+    /// Reads a page; none if it is not valid.
     pub(super) fn decode(bytes: &[u8; PAGE_BYTES]) -> Option<Self> {
         let (slots, _) = bytes.as_chunks::<8>();
         let word = |at: usize| u64::from_le_bytes(slots[at]);
@@ -90,13 +90,13 @@ impl Page {
         if word(1) != checksum::sum(word(0), slots.get(2..used)?) {
             return None;
         }
-        let mut owed = Dues { messages: word(5), ..Dues::default() };
-        owed.lost.iter_mut().enumerate().for_each(|(reason, lost)| *lost = word(6 + reason));
+        let mut pending = EntryCounts { messages: word(5), ..EntryCounts::default() };
+        pending.lost.iter_mut().enumerate().for_each(|(reason, lost)| *lost = word(6 + reason));
         let socket = |at: usize| SocketDrops { cookie: word(at), drops: word(at + 1) as u32 };
         let boot_id = u128::from(word(HEAD_WORDS - 1)) << 64 | u128::from(word(HEAD_WORDS - 2));
         Some(Self {
             newest: Anchor { id: word(2), at_ns: word(3).cast_signed() },
-            owed,
+            pending,
             at_ns: word(4).cast_signed(),
             boot_id: if word(0) == MAGIC { boot_id } else { 0 },
             sockets: (0..count).map(|number| socket(HEAD_WORDS + 2 * number)).collect(),

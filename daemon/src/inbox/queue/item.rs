@@ -1,16 +1,20 @@
-//! What goes through the queue: what becomes entries of the log, and what is said about them.
+//! What passes through the queue: entries of the log, read marks and changes to stored messages.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use udpchat_config::Encoding;
 
-use crate::inbox::{GapReason, SentDetail};
+use crate::inbox::entry::{GapReason, SentDetail};
 
-/// What is queued.
+/// How long a client waits for its item to become durable before it gets an error.
+pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(10);
+
+/// A queued item.
 #[derive(Debug)]
 pub(crate) enum Item {
-    /// Received messages, one behind the other; their records lie in the heap's `bytes`, in the same order.
+    /// A run of received messages; their records are in the batch's `bytes`, in the same order.
     Received {
         messages: usize,
         bytes: usize,
@@ -36,7 +40,7 @@ impl Item {
     }
 }
 
-/// A message that was handed to the kernel, on its way into the log.
+/// A message that was handed to the kernel.
 #[derive(Debug)]
 pub(crate) struct SentItem {
     pub(crate) at_ns: i64,
@@ -44,28 +48,28 @@ pub(crate) struct SentItem {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) payload: Vec<u8>,
     pub(crate) detail: SentDetail,
-    /// Gets the entry's id once it is durable; closed without a word if it never will be.
+    /// Gets the entry's id once it is durable; dropped without a value if it never will be.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }
 
-/// A read mark on its way into the inbox.
+/// A consumer's new read mark.
 #[derive(Debug)]
 pub(crate) struct MarkItem {
     pub(crate) consumer: String,
     pub(crate) read_id: u64,
-    /// Gets the mark as it stands once it is durable.
+    /// Gets the resulting mark once it is durable.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }
 
-/// What some messages are to be read in from now on, on its way into the inbox.
+/// A new encoding for stored messages.
 #[derive(Debug)]
 pub(crate) struct RecodeItem {
     /// The messages; the caller bounds their number.
     pub(crate) ids: Vec<u64>,
-    /// None takes back what was said before.
+    /// None removes the encoding that was assigned before.
     pub(crate) encoding: Option<Encoding>,
-    /// Who is to be remembered to speak it; with none, of whom everything is to be forgotten.
+    /// The peers whose learned encoding becomes this one, or is forgotten where that is none.
     pub(crate) peers: Vec<SocketAddr>,
-    /// Gets the number of messages that were found once it is durable.
+    /// Gets the number of messages that were found once the change is durable.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }

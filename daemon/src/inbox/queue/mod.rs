@@ -1,141 +1,74 @@
-//! The bounded queue before the writer, and the books that it keeps.
+//! The bounded queue between reception and the writer, and the counters.
 //!
-//! Bytes, not messages: a datagram is copied once, behind the others, and the writer takes the whole heap of
-//! what has gathered. One lock guards heap and books together, so every reading of the books balances:
-//! `received = stored + dropped + queued`. Nobody waits here for a disk: what does not fit is dropped, counted,
+//! It holds bytes, not messages: a datagram is copied once, behind the others, and the writer takes the whole [`Batch`].
+//! One lock guards batch and counters together, so every reading of the counters balances:
+//! `received = stored + dropped + queued`. Reception never waits here for a disk: what does not fit is dropped, counted,
 //! and leaves a gap in the log.
 //!
-//! Sending happens under the same lock. An answer can then only be queued behind the message it answers.
+//! Sending happens under the same lock, so that an answer can only be queued behind the message it answers.
+//!
+//! Nothing here may touch the database. Reception, sending and control fill the queue; only the writer empties it.
 
+mod batch;
+mod counters;
 mod item;
 pub(crate) mod packed;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use udpchat_api::call::{Dropped, SentCounts, Traffic};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
-pub(crate) use self::item::{Item, MarkItem, RecodeItem, SentItem};
-use super::GapReason;
-use super::inflight::{Dues, Ledger};
+pub(crate) use self::batch::Batch;
+#[cfg(test)]
+pub(super) use self::batch::{RUN_BYTES, RUN_MESSAGES};
+pub(crate) use self::counters::Counters;
+pub(crate) use self::item::{Item, MarkItem, RECORD_WAIT, RecodeItem, SentItem};
+use super::entry::GapReason;
+use super::inflight::{EntryCounts, InflightJournal};
+use crate::error::reason;
 use crate::index::Anchor;
 
-/// How much may wait for the writer, in bytes, entries' own size included. The writer holds as much again while
-/// it stores what it took.
+/// How much may wait for the writer, in bytes, including the entries' own size. The writer holds as much again while it
+/// stores a batch.
 pub(crate) const QUEUE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long the writer lets a stream of entries gather.
+/// How long the writer coalesces a stream of entries into one batch, as a network card coalesces interrupts.
 const GATHER: Duration = Duration::from_millis(5);
 
-/// From so many entries at once on, it is a stream.
+/// A batch of at least this many entries is taken as a sign of a stream.
 const STREAM_ENTRIES: usize = 8;
 
-/// Gathering ends before its time when so many entries, or so many bytes of payload, are there.
+/// Coalescing ends early at this many entries, or this many bytes of payload.
 const READY_ENTRIES: usize = 4_096;
 const READY_BYTES: usize = 1024 * 1024;
 
-/// A run of received messages is taken as a whole: it ends at so many messages, or so many bytes.
-pub(super) const RUN_MESSAGES: usize = 1_024;
-pub(super) const RUN_BYTES: usize = 256 * 1024;
-
-/// The memory an idle queue keeps, in bytes; what a flood needed beyond goes back.
-const KEPT_BYTES: usize = 256 * 1024;
-
-/// What the writer takes at once.
-#[derive(Debug, Default)]
-pub(crate) struct Heap {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) items: Vec<Item>,
-    /// How many entries that is.
-    pub(crate) entries: usize,
-    /// The payloads of sent messages, which are not in `bytes`.
-    sent_bytes: usize,
-    /// Whether somebody waits for an entry of this heap.
-    awaited: bool,
-}
-
-impl Heap {
-    /// Adds an item that is one entry, or none at all.
-    fn push(&mut self, item: Item) {
-        self.awaited |= matches!(item, Item::Sent(_) | Item::Mark(_) | Item::Recode(_));
-        self.entries += item.entries();
-        self.items.push(item);
-    }
-
-    /// Adds a received message, to a run that is not yet long enough for a transaction of its own.
-    fn receive(&mut self, at_ns: i64, peer: SocketAddr, local: Option<SocketAddr>, payload: &[u8]) {
-        let before = self.bytes.len();
-        packed::push(&mut self.bytes, at_ns, peer, local, payload);
-        let length = self.bytes.len() - before;
-        self.entries += 1;
-        match self.items.last_mut() {
-            Some(Item::Received { messages, bytes }) if *messages < RUN_MESSAGES && *bytes < RUN_BYTES => {
-                *messages += 1;
-                *bytes += length;
-            }
-            _ => self.items.push(Item::Received { messages: 1, bytes: length }),
-        }
-    }
-
-    fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.sent_bytes + self.items.len() * size_of::<Item>()
-    }
-
-    /// Empties it for the next round and gives back what only a flood needed.
-    fn clear(&mut self) {
-        self.bytes.clear();
-        self.items.clear();
-        (self.entries, self.sent_bytes, self.awaited) = (0, 0, false);
-        self.bytes.shrink_to(KEPT_BYTES);
-        self.items.shrink_to(KEPT_BYTES / size_of::<Item>());
-    }
-}
-
-/// The counters since the start of the daemon.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Books {
-    pub(crate) received: Traffic,
-    pub(crate) stored: u64,
-    pub(crate) dropped: Dropped,
-    pub(crate) kernel_drops: u64,
-    pub(crate) sent: SentCounts,
-    /// What the last daemon has left to be told as lost.
-    pub(crate) lost_before: u64,
-}
-
-impl Books {
-    /// Returns how many received datagrams are on their way.
-    pub(crate) fn queued(&self) -> u64 {
-        self.received.datagrams - self.stored - self.dropped.total()
-    }
-}
-
 #[derive(Debug, Default)]
 struct State {
-    heap: Heap,
-    books: Books,
-    /// What of it the next daemon is to know, whenever this one ends.
-    ledger: Ledger,
-    /// Datagrams lost at the end of the heap, which have no entry there yet, since it was full.
+    batch: Batch,
+    counters: Counters,
+    /// Tells the next daemon what this one had not stored when it ended.
+    journal: InflightJournal,
+    /// Losses behind the end of the batch that have no gap there yet, since it was full.
     lost: Vec<Lost>,
     writer: Waits,
-    nudged: bool,
+    woken: bool,
     closed: bool,
 }
 
-/// What the writer waits for. To wake nobody is a system call too, so it is woken only by what it waits for.
+/// What the writer waits for. Notifying it costs more than checking this, so it is notified only when it waits for what
+/// has happened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Waits {
     #[default]
     Not,
     ForAny,
-    /// It lets entries gather.
+    /// It coalesces entries.
     ForMany,
 }
 
-/// Datagrams lost for one reason, and when the first was; at most one of each reason waits for its entry.
+/// Datagrams lost for one reason, and when the first was; at most one of each reason waits for its gap.
 #[derive(Clone, Copy, Debug)]
 struct Lost {
     at_ns: i64,
@@ -159,38 +92,38 @@ pub(crate) struct Full;
 pub(crate) enum NotSent {
     /// The queue was closed, or has no room.
     Full,
-    /// The kernel has no room for it now; here it is back.
+    /// The kernel has no room for it now; the item is returned.
     NotNow(Box<SentItem>),
 }
 
 impl Queue {
-    /// Begins with what the last daemon has left: what was lost with it is queued before all else. Returns how many
+    /// Takes over the journal, and queues gaps for what the previous daemon lost, before all else. Returns how many
     /// datagrams that are.
-    pub(crate) fn carry_over(&self, mut ledger: Ledger) -> u64 {
-        let (at_ns, losses) = ledger.carry_over();
+    pub(crate) fn carry_over(&self, mut journal: InflightJournal) -> u64 {
+        let (at_ns, losses) = journal.carry_over();
         let mut state = self.lock();
-        state.ledger = ledger;
+        state.journal = journal;
         for (reason, lost) in losses.losses() {
-            state.books.lost_before += lost;
+            state.counters.lost_before += lost;
             state.lose(at_ns, lost, reason);
         }
         state.flush_gaps();
-        state.ledger.note();
-        state.books.lost_before
+        state.journal.save();
+        state.counters.lost_before
     }
 
-    /// Takes in a batch of datagrams; the closure tells each. It runs under the queue's lock, and must not wait.
+    /// Adds received datagrams through `fill`, which runs under the queue's lock and must not wait.
     pub(crate) fn intake<T>(&self, fill: impl FnOnce(&mut Intake<'_>) -> T) -> T {
         let mut state = self.lock();
         let out = fill(&mut Intake { state: &mut state });
-        state.ledger.note();
-        self.wake(&mut state);
+        state.journal.save();
+        self.notify(&mut state);
         out
     }
 
-    /// Sends a datagram with `send` and queues the record of it, in one step. `send` must not wait.
+    /// Sends a datagram with `send` and queues its record, in one step. `send` must not wait.
     ///
-    /// Where the kernel refuses for good, the record says why, and the error is returned beside.
+    /// If the kernel refuses for good, the record holds the reason, and the error is returned as well.
     pub(crate) fn send(
         &self,
         mut item: Box<SentItem>,
@@ -205,16 +138,16 @@ impl Queue {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(NotSent::NotNow(item)),
             Err(error) => Some(error),
         };
-        let counts = &mut state.books.sent;
+        let counts = &mut state.counters.sent;
         match &error {
             None => counts.datagrams += 1,
             Some(_) => counts.failed += 1,
         }
         item.detail.error = error.as_ref().map(reason);
         state.flush_gaps();
-        state.heap.sent_bytes += item.payload.len();
-        state.heap.push(Item::Sent(item));
-        self.wake(&mut state);
+        state.batch.sent_bytes += item.payload.len();
+        state.batch.push(Item::Sent(item));
+        self.notify(&mut state);
         Ok(error)
     }
 
@@ -223,7 +156,7 @@ impl Queue {
         self.push(Item::Mark(item))
     }
 
-    /// Queues what messages are to be read in.
+    /// Queues a new encoding for stored messages.
     pub(crate) fn recode(&self, item: Box<RecodeItem>) -> Result<(), Full> {
         self.push(Item::Recode(item))
     }
@@ -233,150 +166,139 @@ impl Queue {
         if !state.has_room() {
             return Err(Full);
         }
-        state.heap.push(item);
-        self.wake(&mut state);
+        state.batch.push(item);
+        self.notify(&mut state);
         Ok(())
     }
 
-    /// Waits for entries and swaps them into `heap`, which is emptied; false once the queue is closed and empty.
+    /// Clears `batch`, waits for entries and swaps them into it; false once the queue is closed and empty.
     ///
-    /// It waits no longer than `patience`, and not at all after a [`Self::nudge`]; then the heap is left empty.
-    /// Where they come in a stream, it lets them gather for [`GATHER`], so that one transaction serves many; not so
-    /// if somebody waits for one of them.
-    pub(crate) fn take(&self, heap: &mut Heap, patience: Option<Duration>) -> bool {
-        let streaming = heap.entries >= STREAM_ENTRIES;
-        heap.clear();
+    /// It waits no longer than `max_wait`, and not at all after a [`Self::wake`]; then the batch stays empty. In a stream
+    /// it lets entries gather for [`GATHER`], so that one transaction serves many (group commit), unless a client waits
+    /// for one of them.
+    pub(crate) fn take(&self, batch: &mut Batch, max_wait: Option<Duration>) -> bool {
+        let streaming = batch.entries >= STREAM_ENTRIES;
+        batch.clear();
         let began = Instant::now();
-        let mut state = self.wait_for_entries(patience);
-        state.nudged = false;
+        let mut state = self.wait_for_entries(max_wait);
+        state.woken = false;
         if streaming && began.elapsed() < GATHER {
             state.writer = Waits::ForMany;
-            (state, _) = self
-                .filled
-                .wait_timeout_while(state, GATHER, |state| !state.is_ready())
-                .unwrap_or_else(PoisonError::into_inner);
+            self.filled.wait_while_for(&mut state, |state| !state.is_ready(), GATHER);
         }
         state.writer = Waits::Not;
         state.flush_gaps();
-        std::mem::swap(&mut state.heap, heap);
-        !(heap.items.is_empty() && state.closed)
+        std::mem::swap(&mut state.batch, batch);
+        !(batch.items.is_empty() && state.closed)
     }
 
-    fn wait_for_entries(&self, patience: Option<Duration>) -> MutexGuard<'_, State> {
+    fn wait_for_entries(&self, max_wait: Option<Duration>) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.writer = Waits::ForAny;
-        let in_vain = |state: &mut State| state.is_empty() && !state.closed && !state.nudged;
-        let Some(patience) = patience else {
-            return self.filled.wait_while(state, in_vain).unwrap_or_else(PoisonError::into_inner);
-        };
-        let waited = self.filled.wait_timeout_while(state, patience, in_vain);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        let in_vain = |state: &mut State| state.is_empty() && !state.closed && !state.woken;
+        match max_wait {
+            None => self.filled.wait_while(&mut state, in_vain),
+            Some(max_wait) => {
+                self.filled.wait_while_for(&mut state, in_vain, max_wait);
+            }
+        }
+        state
     }
 
-    /// Wakes the writer, which has something else to do than to store.
-    pub(crate) fn nudge(&self) {
-        self.lock().nudged = true;
+    /// Wakes the writer for work other than storing.
+    pub(crate) fn wake(&self) {
+        self.lock().woken = true;
         self.filled.notify_all();
     }
 
     /// Counts what a transaction has made durable; `newest` is the last entry that it has appended, if any.
-    pub(crate) fn count_stored(&self, stored: &Dues, newest: Option<Anchor>) {
+    pub(crate) fn count_stored(&self, stored: &EntryCounts, newest: Option<Anchor>) {
         let mut state = self.lock();
-        state.books.stored += stored.messages;
-        state.ledger.pay(stored, newest);
-        state.ledger.note();
+        state.counters.stored += stored.messages;
+        state.journal.mark_durable(stored, newest);
+        state.journal.save();
     }
 
-    /// Notes where the log ends that was opened anew: it may be another one.
-    pub(crate) fn notice_end(&self, newest: Anchor) {
+    /// Notes the newest entry of a log that was opened again: it may be another log.
+    pub(crate) fn log_reopened(&self, newest: Anchor) {
         let mut state = self.lock();
-        state.ledger.notice_end(newest);
-        state.ledger.note();
+        state.journal.log_reopened(newest);
+        state.journal.save();
     }
 
-    /// Tells whether it is more than three quarters full.
+    /// Returns whether the queue is more than three quarters full.
     pub(crate) fn is_filling(&self) -> bool {
         self.lock().is_filling()
     }
 
     /// Returns the counters, which balance.
     #[cfg(test)]
-    pub(crate) fn books(&self) -> Books {
-        self.books_and(|| 0)
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters_with(|| 0)
     }
 
-    /// Returns how much waits in it, in bytes.
+    /// Returns how much waits in the queue, in bytes.
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.lock().heap.size_bytes() as u64
+        self.lock().batch.size_bytes() as u64
     }
 
-    /// Returns the counters, with the kernel's newest drops added, which `new_drops` tells: those that no
-    /// [`Intake::kernel_drops`] has counted yet.
-    pub(crate) fn books_and(&self, new_drops: impl FnOnce() -> u64) -> Books {
+    /// Returns the counters, plus the kernel's newest drops from `new_drops`: those that no [`Intake::kernel_drops`] has
+    /// counted yet.
+    pub(crate) fn counters_with(&self, new_drops: impl FnOnce() -> u64) -> Counters {
         let state = self.lock();
-        Books { kernel_drops: state.books.kernel_drops + new_drops(), ..state.books }
+        Counters { kernel_drops: state.counters.kernel_drops + new_drops(), ..state.counters }
     }
 
-    /// Refuses what comes from now on; what is in it can still be taken.
+    /// Refuses new items from now on; queued ones can still be taken.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.filled.notify_all();
     }
 
-    /// Waits for a while, or until the queue is closed, and tells whether it is.
+    /// Waits for a time, or until the queue is closed, and returns whether it is closed.
     pub(crate) fn closed_within(&self, wait: Duration) -> bool {
-        let (state, _) = self
-            .filled
-            .wait_timeout_while(self.lock(), wait, |state| !state.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        self.filled.wait_while_for(&mut state, |state| !state.closed, wait);
         state.closed
     }
 
-    fn wake(&self, state: &mut State) {
+    /// Wakes the writer if it waits for what has happened.
+    fn notify(&self, state: &mut State) {
         let is_awaited = match state.writer {
             Waits::Not => false,
             Waits::ForAny => !state.is_empty(),
             Waits::ForMany => state.is_ready(),
         };
         if is_awaited {
-            // What it waits for stays there until it takes it.
+            // The items stay until the writer takes them, so one notification is enough.
             state.writer = Waits::Not;
             self.filled.notify_all();
         }
     }
 
+    /// A panic under this lock leaves counters and batch complete: no change can fail halfway.
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere leaves counters and heap whole: each change is complete before anything can fail.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
-}
-
-/// Says why the kernel refused, as a fragment: `network is unreachable`.
-pub(crate) fn reason(error: &io::Error) -> String {
-    let text = match error.raw_os_error() {
-        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
-        None => error.to_string(),
-    };
-    text.to_lowercase()
 }
 
 impl State {
     fn has_room(&self) -> bool {
-        !self.closed && self.heap.size_bytes() <= QUEUE_MAX_BYTES
+        !self.closed && self.batch.size_bytes() <= QUEUE_MAX_BYTES
     }
 
     fn is_filling(&self) -> bool {
-        self.heap.size_bytes() > QUEUE_MAX_BYTES / 4 * 3
+        self.batch.size_bytes() > QUEUE_MAX_BYTES / 4 * 3
     }
 
     fn is_empty(&self) -> bool {
-        self.heap.items.is_empty() && self.lost.is_empty()
+        self.batch.items.is_empty() && self.lost.is_empty()
     }
 
-    /// Tells whether what has gathered is to be taken now.
+    /// Returns whether the batch is to be taken without waiting for more.
     fn is_ready(&self) -> bool {
-        let heap = &self.heap;
-        self.closed || heap.awaited || heap.entries >= READY_ENTRIES || heap.bytes.len() >= READY_BYTES
+        let batch = &self.batch;
+        self.closed || batch.awaited || batch.entries >= READY_ENTRIES || batch.bytes.len() >= READY_BYTES
     }
 
     /// Notes a loss at this place of the log.
@@ -387,15 +309,15 @@ impl State {
         }
     }
 
-    /// Gives the losses their entries.
+    /// Queues gaps for the noted losses.
     fn flush_gaps(&mut self) {
         for Lost { at_ns, count, reason } in self.lost.drain(..) {
-            self.heap.push(Item::Gap { at_ns, lost: count, reason });
+            self.batch.push(Item::Gap { at_ns, lost: count, reason });
         }
     }
 }
 
-/// The receiving end of the queue, for the length of a batch.
+/// Access to the queue for one batch of received datagrams.
 pub(crate) struct Intake<'a> {
     state: &'a mut State,
 }
@@ -409,55 +331,50 @@ impl Intake<'_> {
         local: Option<SocketAddr>,
         payload: &[u8],
     ) {
-        let length = payload.len();
         let state = &mut *self.state;
-        state.books.received.datagrams += 1;
-        state.books.received.bytes += length as u64;
-        if state.heap.size_bytes() + length > QUEUE_MAX_BYTES {
-            state.books.dropped.queue_full += 1;
-            state.ledger.owe_gap(1, GapReason::QueueFull);
+        state.counters.count_received(payload.len());
+        if state.batch.size_bytes() + payload.len() > QUEUE_MAX_BYTES {
+            state.counters.dropped.queue_full += 1;
+            state.journal.add_lost(1, GapReason::QueueFull);
             state.lose(at_ns, 1, GapReason::QueueFull);
             return;
         }
-        state.ledger.owe_message();
+        state.journal.add_message();
         state.flush_gaps();
-        state.heap.receive(at_ns, peer, local, payload);
+        state.batch.receive(at_ns, peer, local, payload);
     }
 
-    /// Tells whether the queue is more than three quarters full.
+    /// Returns whether the queue is more than three quarters full.
     pub(crate) fn is_filling(&self) -> bool {
         self.state.is_filling()
     }
 
     /// Counts a datagram whose sender is not allowed; nothing of it is kept.
     pub(crate) fn denied(&mut self, length: usize) {
-        let books = &mut self.state.books;
-        books.received.datagrams += 1;
-        books.received.bytes += length as u64;
-        books.dropped.denied += 1;
+        self.state.counters.count_received(length);
+        self.state.counters.dropped.denied += 1;
     }
 
-    /// Counts a datagram of our own, to a group or a broadcast address, that came back; it is on record as sent.
-    pub(crate) fn own(&mut self, length: usize) {
-        let books = &mut self.state.books;
-        books.received.datagrams += 1;
-        books.received.bytes += length as u64;
-        books.dropped.own += 1;
+    /// Counts a datagram that this daemon sent to a group or a broadcast address and that came back; the log has it as
+    /// sent.
+    pub(crate) fn looped_back(&mut self, length: usize) {
+        self.state.counters.count_received(length);
+        self.state.counters.dropped.own += 1;
     }
 
-    /// Counts datagrams that the kernel dropped at a socket, whose own counter is then at `counter`. They are still to be
-    /// given a place in the log ([`Self::kernel_gap`]).
+    /// Counts datagrams that the kernel dropped at a socket, whose drop counter is now `counter`. Their gap is added
+    /// later ([`Self::kernel_gap`]).
     pub(crate) fn kernel_drops(&mut self, socket: usize, lost: u64, counter: u32) {
         let state = &mut *self.state;
-        state.books.kernel_drops += lost;
-        state.ledger.owe_gap(lost, GapReason::ReceiveBufferFull);
-        state.ledger.count_drops(socket, counter);
+        state.counters.kernel_drops += lost;
+        state.journal.add_lost(lost, GapReason::ReceiveBufferFull);
+        state.journal.count_drops(socket, counter);
     }
 
-    /// Marks the place of the log where datagrams are missing that the kernel dropped.
+    /// Adds a gap for datagrams that the kernel dropped.
     pub(crate) fn kernel_gap(&mut self, at_ns: i64, lost: u64) {
         self.state.lose(at_ns, lost, GapReason::ReceiveBufferFull);
-        // While the heap is full, the gaps of one reason become one: nothing grows.
+        // While the batch is full, the gaps of one reason become one: nothing grows.
         if self.state.has_room() {
             self.state.flush_gaps();
         }

@@ -1,13 +1,22 @@
-//! Received messages on their way to the writer: packed one behind the other into one piece of memory.
+//! Received messages in the queue: records packed one behind the other in one allocation.
 //!
-//! A record is the arrival time (8 bytes), the lengths of both addresses (1 each) and of the payload (4), then the
-//! addresses as the database holds them, then the payload.
+//! A record, numbers in little-endian order:
+//!
+//! | offset | bytes | content |
+//! |---|---|---|
+//! | 0 | 8 | arrival time, in nanoseconds since 1970, UTC |
+//! | 8 | 1 | p, length of the peer's address |
+//! | 9 | 1 | l, length of the local address; 0 where it is not known |
+//! | 10 | 4 | length of the payload |
+//! | 14 | p | peer's address, as [`crate::inbox::address`] packs it |
+//! | 14 + p | l | local address, likewise |
+//! | 14 + p + l | | payload |
 
 use std::net::SocketAddr;
 
 use crate::inbox::address::pack;
 
-/// What a record takes beside its addresses and its payload, in bytes.
+/// The size of a record without its addresses and payload, in bytes.
 const HEAD_BYTES: usize = 14;
 
 /// A received message.
@@ -15,8 +24,9 @@ const HEAD_BYTES: usize = 14;
 pub(crate) struct Record<'a> {
     /// Nanoseconds since 1970, UTC.
     pub(crate) at_ns: i64,
-    /// Packed, as the database holds it; so is our side, which is empty where it is not known.
+    /// The peer's address, packed as the database holds it.
     pub(crate) peer: &'a [u8],
+    /// The local address, likewise; empty where it is not known.
     pub(crate) local: &'a [u8],
     pub(crate) payload: &'a [u8],
 }
@@ -43,7 +53,7 @@ pub(crate) fn push(
     bytes.extend_from_slice(payload);
 }
 
-/// Reads records that [`push`] has written, one after the other.
+/// Reads records that [`push`] has written.
 pub(crate) struct Records<'a> {
     rest: &'a [u8],
 }
@@ -81,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_come_out_as_they_went_in() {
+    fn records_read_as_they_were_written() {
         let peers: [SocketAddr; 2] = ["1.2.3.4:5".parse().unwrap(), "[fe80::1%7]:7788".parse().unwrap()];
         let mut bytes = Vec::new();
         push(&mut bytes, i64::MIN, peers[0], None, b"");

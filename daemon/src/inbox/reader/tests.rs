@@ -1,9 +1,15 @@
-use crate::inbox::Kind;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+
+use rusqlite::params;
+
+use crate::inbox::entry::{Kind, Stored};
+use crate::inbox::reader::scan::Scanned;
 use crate::inbox::reader::*;
 
 const ENTRIES: u64 = 5_000;
 
-/// An inbox whose oldest 100 entries are gone; every seventh entry is a gap, every fifth of the others was sent.
+/// Creates an inbox whose oldest 100 entries are removed; every seventh entry is a gap, every fifth of the others was sent.
 fn inbox() -> (tempfile::TempDir, Reader) {
     let folder = tempfile::tempdir().unwrap();
     let mut connection = file::open(folder.path()).unwrap().connection;
@@ -36,7 +42,7 @@ fn kind_of(id: u64) -> Kind {
     }
 }
 
-/// What a range must give, without any window or cursor.
+/// Returns what a scan of a range must visit, computed without any window or cursor.
 fn expected(range: &Range) -> Vec<u64> {
     let wanted = |id: &u64| match kind_of(*id) {
         Kind::Received => range.received,
@@ -76,7 +82,7 @@ fn in_pages(reader: &Reader, mut range: Range, limit: usize, patient: bool) -> V
 }
 
 #[test]
-fn pages_of_any_size_in_both_orders_give_each_entry_once() {
+fn pages_of_any_size_and_order_have_each_entry_once() {
     let (_folder, reader) = inbox();
     let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
     let ranges = [
@@ -101,7 +107,7 @@ fn pages_of_any_size_in_both_orders_give_each_entry_once() {
 }
 
 #[test]
-fn unread_is_the_number_of_received_messages_above_the_mark() {
+fn unread_counts_received_messages_above_the_mark() {
     let (_folder, reader) = inbox();
     for mark in [0, 50, 101, 2_345, ENTRIES - 1, ENTRIES, ENTRIES + 9] {
         let wanted = (101..=ENTRIES).filter(|id| *id > mark && kind_of(*id) == Kind::Received).count();
@@ -110,7 +116,7 @@ fn unread_is_the_number_of_received_messages_above_the_mark() {
 }
 
 #[test]
-fn what_is_not_published_is_not_seen() {
+fn unpublished_entries_are_not_visible() {
     let (_folder, reader) = inbox();
     reader.publish(1_000);
     let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
@@ -123,7 +129,7 @@ fn what_is_not_published_is_not_seen() {
 }
 
 #[test]
-fn an_empty_inbox_has_nothing_to_read() {
+fn an_empty_inbox_has_no_entries() {
     let folder = tempfile::tempdir().unwrap();
     drop(file::open(folder.path()).unwrap());
     let reader = Reader::new(folder.path());
@@ -134,7 +140,7 @@ fn an_empty_inbox_has_nothing_to_read() {
 }
 
 #[test]
-fn a_peer_is_found_that_was_not_heard_for_long() {
+fn the_last_message_of_a_silent_peer_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let mut connection = file::open(folder.path()).unwrap().connection;
     let transaction = connection.transaction().unwrap();
@@ -155,29 +161,29 @@ fn a_peer_is_found_that_was_not_heard_for_long() {
         let last = reader.last_heard(peer.parse().unwrap(), |_| is_its, || true).unwrap();
         last.map(|(peer, heard)| (peer.to_string(), heard.last_id, heard.last_at_ns))
     };
-    // The next one is among those that the list of peers looks at anyway.
+    // The next message of this peer is in the window that the list of peers covers.
     assert_eq!(last("1.2.3.4", true), Some(("1.2.3.4:5".to_owned(), 3_000, 3_000)));
     assert_eq!(last("1.2.3.4:6", true), None);
     assert_eq!(last("1.2.3.4", false), None);
 }
 
 #[test]
-fn who_said_how_much_is_counted_above_an_id_and_in_the_newest_part_only() {
+fn messages_by_peer_are_counted_above_an_id() {
     let (_folder, reader) = inbox();
     let peer: SocketAddr = "1.2.3.4:5".parse().unwrap();
     let received = |ids: std::ops::RangeInclusive<u64>| {
         let messages = ids.filter(|id| kind_of(*id) == Kind::Received).count() as u64;
-        Said { messages, bytes: messages }
+        ReceivedFrom { messages, bytes: messages }
     };
-    let (said, ids) = reader.said(0).unwrap();
-    assert_eq!((said.get(&peer), ids), (Some(&received(101..=ENTRIES)), (100, ENTRIES)));
-    let (said, ids) = reader.said(4_900).unwrap();
-    assert_eq!((said.get(&peer), ids), (Some(&received(4_901..=ENTRIES)), (4_900, ENTRIES)));
+    let (by_peer, ids) = reader.received_from(0).unwrap();
+    assert_eq!((by_peer.get(&peer), ids), (Some(&received(101..=ENTRIES)), (100, ENTRIES)));
+    let (by_peer, ids) = reader.received_from(4_900).unwrap();
+    assert_eq!((by_peer.get(&peer), ids), (Some(&received(4_901..=ENTRIES)), (4_900, ENTRIES)));
     for beyond in [ENTRIES, ENTRIES + 1, u64::MAX] {
-        let (said, ids) = reader.said(beyond).unwrap();
-        assert!(said.is_empty() && ids == (ENTRIES, ENTRIES), "{beyond}");
+        let (by_peer, ids) = reader.received_from(beyond).unwrap();
+        assert!(by_peer.is_empty() && ids == (ENTRIES, ENTRIES), "{beyond}");
     }
     // As if the newest 100 had been committed and not yet been published.
     reader.publish(ENTRIES - 100);
-    assert_eq!(reader.said(4_800).unwrap().0.get(&peer), Some(&received(4_801..=ENTRIES - 100)));
+    assert_eq!(reader.received_from(4_800).unwrap().0.get(&peer), Some(&received(4_801..=ENTRIES - 100)));
 }

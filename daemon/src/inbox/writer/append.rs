@@ -1,48 +1,49 @@
-//! Appending entries to the log inside a transaction, at the cost of a log file.
+//! Appends entries to the log within a transaction.
 //!
-//! Received messages go in many to a statement: 0.46 microseconds of processor time a row against 0.66 with a
-//! statement each (1,000,000 rows of 100 bytes, 2,048 to a transaction). SQLite numbers them itself, which saves
-//! it the search for their place; that they got the ids they should is checked at the end.
+//! One statement inserts many received messages: 0.46 microseconds of processor time a row against 0.66 with a statement
+//! each (1,000,000 rows of 100 bytes, 2,048 to a transaction). SQLite assigns their ids, which saves it the search for
+//! their place; that the ids are the expected ones is checked at the end.
 
 use rusqlite::{CachedStatement, Transaction, params};
 
+use crate::inbox::InboxError;
 use crate::inbox::address::{Packed, pack};
+use crate::inbox::entry::{GapDetail, Kind};
 use crate::inbox::queue::SentItem;
 use crate::inbox::queue::packed::Record;
-use crate::inbox::{GapDetail, Kind};
 
-/// How many received messages one statement appends.
+/// How many received messages one statement inserts.
 const ROWS: usize = 32;
 
 /// How many parameters each of them takes.
 const COLUMNS: usize = 4;
 
-/// Messages longer than this have a statement of their own, in bytes: SQLite copies what is bound, and their cost
-/// lies in their bytes anyway.
+/// Messages longer than this, in bytes, are inserted one by one: SQLite copies what is bound, and the cost of long messages
+/// is in their bytes anyway.
 const MAX_SHARED_BYTES: usize = 2048;
 
-/// Appends to the log. The first entry is given its id, the others follow it.
+/// Appends to the log. The first entry gets an explicit id, the others follow it.
 pub(crate) struct Appender<'t, 'p> {
     transaction: &'t Transaction<'t>,
     one: CachedStatement<'t>,
     many: CachedStatement<'t>,
     waiting: Vec<Record<'p>>,
-    /// What the slots of `many` hold.
+    /// The messages bound to the slots of `many`.
     bound: Vec<Record<'p>>,
-    /// The id of the newest entry, those that wait included.
+    /// The id of the newest entry, waiting messages included.
     newest_id: u64,
-    /// Whether an entry was appended: from then on SQLite counts.
-    begun: bool,
+    /// Whether an entry was inserted: from then on SQLite assigns the ids.
+    started: bool,
 }
 
 impl<'t, 'p> Appender<'t, 'p> {
-    /// Begins behind an entry.
+    /// Starts behind an entry.
     pub(crate) fn new(transaction: &'t Transaction<'t>, newest_id: u64) -> rusqlite::Result<Self> {
         let one = "INSERT INTO entry (id, at_ns, kind, peer, local, payload, detail)
                    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
         let row = format!("({}, ?, ?, ?, ?)", Kind::Received as i64);
         let rows = vec![row; ROWS].join(", ");
-        // A failure ends the whole transaction, so the statement alone need not be undone: that would copy each page.
+        // A failure ends the whole transaction, so the statement alone need not be undone, which would copy each page.
         let many = format!("INSERT OR FAIL INTO entry (kind, at_ns, payload, peer, local) VALUES {rows}");
         Ok(Self {
             transaction,
@@ -51,14 +52,14 @@ impl<'t, 'p> Appender<'t, 'p> {
             waiting: Vec::with_capacity(ROWS),
             bound: Vec::with_capacity(ROWS),
             newest_id,
-            begun: false,
+            started: false,
         })
     }
 
     /// Appends a received message; returns its id.
     pub(crate) fn received(&mut self, message: Record<'p>) -> rusqlite::Result<u64> {
         self.newest_id += 1;
-        if message.payload.len() > MAX_SHARED_BYTES || !self.begun {
+        if message.payload.len() > MAX_SHARED_BYTES || !self.started {
             self.flush()?;
             self.insert_received(&message)?;
         } else {
@@ -84,7 +85,7 @@ impl<'t, 'p> Appender<'t, 'p> {
             sent.payload,
             json(&sent.detail)
         ])?;
-        self.begun = true;
+        self.started = true;
         Ok(self.newest_id)
     }
 
@@ -95,31 +96,29 @@ impl<'t, 'p> Appender<'t, 'p> {
         const NOTHING: Option<&[u8]> = None;
         let (id, kind) = (self.id(), Kind::Gap as i64);
         self.one.execute(params![id, at_ns, kind, NOTHING, NOTHING, NOTHING, json(detail)])?;
-        self.begun = true;
+        self.started = true;
         Ok(())
     }
 
-    /// Appends what still waits; returns the id of the newest entry.
+    /// Inserts what still waits; returns the id of the newest entry.
     ///
     /// # Errors
-    /// Also if SQLite has counted otherwise, which means that somebody else has written into the log.
-    pub(crate) fn finish(mut self) -> rusqlite::Result<u64> {
+    /// [`InboxError::IdsOutOfOrder`] if SQLite has assigned another id, because another program has written to the log.
+    pub(crate) fn finish(mut self) -> Result<u64, InboxError> {
         self.flush()?;
-        if self.begun && self.transaction.last_insert_rowid().cast_unsigned() != self.newest_id {
-            let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CONSTRAINT);
-            let text = "the ids of the log do not follow one another; has another program written into it?";
-            return Err(rusqlite::Error::SqliteFailure(code, Some(text.to_owned())));
+        if self.started && self.transaction.last_insert_rowid().cast_unsigned() != self.newest_id {
+            return Err(InboxError::IdsOutOfOrder);
         }
         Ok(self.newest_id)
     }
 
-    /// Returns the id to insert an entry with; none lets SQLite take the one behind the newest. What begins a
-    /// transaction never waits, so the newest id is its own.
+    /// Returns the id to insert an entry with; none lets SQLite assign the next one. The first entry of a transaction never
+    /// waits, so the newest id is its own.
     fn id(&self) -> Option<u64> {
-        (!self.begun).then_some(self.newest_id)
+        (!self.started).then_some(self.newest_id)
     }
 
-    /// Appends the waiting messages, a statement each.
+    /// Inserts the waiting messages one by one.
     fn flush(&mut self) -> rusqlite::Result<()> {
         let mut waiting = std::mem::take(&mut self.waiting);
         for message in waiting.drain(..) {
@@ -141,18 +140,18 @@ impl<'t, 'p> Appender<'t, 'p> {
             message.payload,
             NO_DETAIL
         ])?;
-        self.begun = true;
+        self.started = true;
         Ok(())
     }
 
-    /// Appends the waiting messages, which fill a statement.
+    /// Inserts the waiting messages, which fill a statement.
     fn insert_many(&mut self) -> rusqlite::Result<()> {
         let many = &mut self.many;
         for (slot, message) in self.waiting.iter().enumerate() {
             let first = slot * COLUMNS + 1;
             many.raw_bind_parameter(first, message.at_ns)?;
             many.raw_bind_parameter(first + 1, message.payload)?;
-            // What a slot holds stays there: mostly it is the same addresses again.
+            // Bound values stay in their slots, and the addresses are mostly the same again.
             let bound = self.bound.get(slot);
             if bound.is_none_or(|bound| bound.peer != message.peer) {
                 many.raw_bind_parameter(first + 2, message.peer)?;
@@ -168,7 +167,7 @@ impl<'t, 'p> Appender<'t, 'p> {
     }
 }
 
-/// Tells an address that is not known, which a record holds as empty.
+/// Returns an address; none if it is not known, which a record stores as empty.
 fn known(address: &[u8]) -> Option<&[u8]> {
     (!address.is_empty()).then_some(address)
 }

@@ -1,12 +1,16 @@
-//! The one writer: takes what has gathered in the queue, and makes it durable in as few transactions as it can.
+//! The writer: the only thread that writes the log. It takes batches from the queue and commits each in as few
+//! transactions as it can.
 //!
-//! Group commit: while one transaction is on its way to the disk, the next gathers. Nothing is counted as stored,
-//! shown to a client or acknowledged before its transaction is committed with `synchronous=FULL`. When the disk
-//! refuses, the writer keeps what it has and tries again; the queue fills, and what does not fit is counted.
+//! Group commit: while one transaction is written to the disk, the next batch gathers. Nothing is counted as stored,
+//! published to clients or acknowledged before its transaction is committed with `synchronous=FULL`. When the disk refuses,
+//! the writer keeps its batch and tries again; the queue fills, and what does not fit is counted.
+//!
+//! What belongs here: everything that changes `inbox.db` while the daemon runs. Only start-up may depend on [`Writer`]; the
+//! others go through the queue.
 
-pub(crate) mod append;
+mod append;
 #[cfg(test)]
-mod ends;
+mod crash_tests;
 mod maintenance;
 pub(crate) mod recode;
 pub(crate) mod retention;
@@ -21,31 +25,30 @@ use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Settings;
 
-use super::GapDetail;
+use self::append::Appender;
+use self::maintenance::{Maintenance, checkpoint};
+use self::retention::Limits;
+use super::InboxError;
 use super::address::unpack;
-use super::commit_watch;
-use super::commit_watch::{Follower, Progress, Publisher};
-use super::file;
-use super::file::{Known, OpenError};
-use super::inflight;
-use super::inflight::{Dues, Ledger};
-use super::learned_encodings::{Lessons, Speech};
+use super::commit_watch::{self, CommitPublisher, CommitWatch, Committed};
+use super::entry::GapDetail;
+use super::file::{self, Known, OpenError};
+use super::inflight::{EntryCounts, InflightJournal};
+use super::learned_encodings::{LearnedEncodings, Updates};
+use super::queries::{newest, read_mark};
 use super::queue::packed::{Record, Records};
-use super::queue::{Heap, Item, MarkItem, Queue};
-use super::reader::{Reader, read_mark};
-use super::writer::append::Appender;
-use super::writer::retention::Limits;
+use super::queue::{Batch, Item, MarkItem, Queue};
+use super::reader::Reader;
 use crate::encoding;
-use crate::error;
+use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
 use crate::service::watchdog::Heartbeat;
-use maintenance::Upkeep;
 
 /// How many entries one transaction takes at most.
 const MAX_ENTRIES_PER_COMMIT: usize = 16_384;
 
-/// How many bytes of messages one transaction takes at most, a run more or less; and in a small inbox this part of it,
+/// How many bytes of messages one transaction takes at most, plus or minus a run; in a small inbox this part of its size,
 /// as a divisor, so that the write-ahead log stays in proportion.
 const MAX_BYTES_PER_COMMIT: usize = 4 * 1024 * 1024;
 const COMMIT_PART: u64 = 64;
@@ -54,22 +57,22 @@ const COMMIT_PART: u64 = 64;
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
 const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
 
-/// How many transactions may fail once the daemon is stopping, before what is left is given up.
+/// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
 const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
 
-/// How often it is looked whether the file still has its name.
+/// How often to check whether the open file is still the one of its name.
 const REPLACEMENT_CHECK: Duration = Duration::from_secs(1);
 
-/// What the writer needs of the rest of the daemon.
+/// The parts of the daemon that the writer uses.
 pub(crate) struct Parts {
     pub(crate) data_dir: PathBuf,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
-    pub(crate) speech: Arc<Speech>,
+    pub(crate) learned: Arc<LearnedEncodings>,
     pub(crate) health: Arc<Health>,
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
-    /// Called now and then while opening the inbox takes long.
+    /// Called at least once a second while opening the inbox takes long.
     pub(crate) still_working: Box<dyn Fn() + Send>,
 }
 
@@ -83,34 +86,36 @@ pub(crate) struct Writer {
     newest_id: u64,
     stored: u64,
     removed: u64,
-    upkeep: Upkeep,
-    progress: Publisher,
-    /// Whether entries were given up: then the daemon is stopping, and what is left is given up at once.
+    maintenance: Maintenance,
+    publisher: CommitPublisher,
+    /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
 }
 
-/// What a transaction did, to be told once it is committed.
+/// The result of a transaction, to be published once it is committed.
 #[derive(Default)]
 struct Outcome {
-    stored: Dues,
+    stored: EntryCounts,
     newest_id: u64,
     /// The time of that entry, if it is a new one.
     newest_at_ns: Option<i64>,
-    lessons: Lessons,
-    /// The ids of sent messages, the marks and the numbers of recoded messages, in the order of their items.
+    updates: Updates,
+    /// The ids of sent messages, the read marks and the numbers of recoded messages, in the order of their items.
     answers: Vec<u64>,
 }
 
 impl Writer {
-    /// Opens the inbox, compares it with what the last daemon has left in the ledger, and tells how far it is durable.
+    /// Opens the inbox, compares it with the in-flight journal of the previous daemon, and publishes how far it is durable.
     ///
-    /// The ledger, which may have to be made, is opened only once the inbox was not refused.
+    /// The journal, whose file may have to be created, is opened only once the inbox was accepted.
     pub(crate) fn open(
         parts: Parts,
-        open_ledger: impl FnOnce() -> Ledger,
-    ) -> Result<(Self, Follower, Ledger), OpenError> {
+        open_journal: impl FnOnce() -> InflightJournal,
+    ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
         let opened = file::open_behind(&parts.data_dir, Known::default(), &parts.still_working)?;
-        let (progress, followers) = commit_watch::channel();
+        let (publisher, commits) = commit_watch::channel();
+        let index = Arc::clone(parts.reader.index());
+        let maintenance = Maintenance::new(parts.data_dir.clone(), index, Arc::clone(&parts.health));
         let mut writer = Self {
             parts,
             connection: opened.connection,
@@ -119,41 +124,41 @@ impl Writer {
             newest_id: 0,
             stored: 0,
             removed: 0,
-            upkeep: Upkeep::new(),
-            progress,
+            maintenance,
+            publisher,
             given_up: false,
         };
-        writer.settle(opened.set_aside)?;
-        let mut ledger = open_ledger();
-        ledger.compare(&writer.connection).map_err(|source| writer.unusable(source))?;
+        writer.load_tail(opened.quarantined)?;
+        let mut journal = open_journal();
+        journal.compare(&writer.connection).map_err(|source| writer.unusable(source))?;
         writer.publish();
-        Ok((writer, followers, ledger))
+        Ok((writer, commits, journal))
     }
 
-    /// Stores what comes through the queue until that is closed and empty; returns how many entries were given up.
+    /// Stores what comes through the queue until it is closed and empty; returns how many entries were given up.
     pub(crate) fn run(mut self) -> usize {
         let queue = Arc::clone(&self.parts.queue);
-        let mut heap = Heap::default();
+        let mut batch = Batch::default();
         let mut given_up = 0;
-        while queue.take(&mut heap, self.patience()) {
+        while queue.take(&mut batch, self.max_wait()) {
             let (mut first, mut offset) = (0, 0);
-            while first < heap.items.len() {
-                let (items, bytes) = next_commit(&heap, first, offset, self.max_commit_bytes());
+            while first < batch.items.len() {
+                let (items, bytes) = next_commit(&batch, first, offset, self.max_commit_bytes());
                 (first, offset) = (items.end, bytes.end);
-                let items = &mut heap.items[items];
-                if !self.store(items, &heap.bytes[bytes]) {
+                let items = &mut batch.items[items];
+                if !self.store(items, &batch.bytes[bytes]) {
                     given_up += items.iter().map(Item::entries).sum::<usize>();
                 }
-                self.keep_up();
+                self.maintain();
                 self.parts.heartbeat.record();
             }
             self.parts.heartbeat.record();
-            if heap.items.is_empty() {
-                self.keep_up();
-                self.tidy_up();
+            if batch.items.is_empty() {
+                self.maintain();
+                self.maintenance.tidy_up(&self.connection);
             }
         }
-        self.put_together();
+        checkpoint(&self.connection);
         given_up
     }
 
@@ -166,17 +171,33 @@ impl Writer {
         usize::try_from(part).unwrap_or(usize::MAX).min(MAX_BYTES_PER_COMMIT)
     }
 
-    /// Makes a part of the heap durable and tells everybody; false if it was given up, because the daemon stops.
+    /// Returns how long the writer may wait for entries: until the next step of maintenance, and no longer than the
+    /// watchdog allows.
+    fn max_wait(&self) -> Option<Duration> {
+        let maintenance = self.maintenance.max_wait(&self.limits());
+        maintenance.into_iter().chain(self.parts.heartbeat.max_wait()).min()
+    }
+
+    fn maintain(&mut self) {
+        let limits = self.limits();
+        let removed = self.maintenance.step(&mut self.connection, limits);
+        if removed > 0 {
+            self.removed += removed;
+            self.publish();
+        }
+    }
+
+    /// Commits a part of the batch and publishes it; false if it was given up because the daemon stops.
     fn store(&mut self, items: &mut [Item], bytes: &[u8]) -> bool {
         let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
-        self.notice_replacement();
+        self.check_replacement();
         while !self.given_up {
-            // Also where the disk refuses: a new daemon could do no more, and would not have what waits in memory.
+            // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
             match self.commit(items, bytes) {
                 Ok(outcome) => {
                     self.parts.health.clear(Component::InboxWrite);
-                    self.tell(items, outcome);
+                    self.publish_commit(items, outcome);
                     return true;
                 }
                 Err(error) => self.report(&error),
@@ -184,8 +205,8 @@ impl Writer {
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
-            // After an error of the disk, what SQLite holds in memory is not to be trusted. If it does not open
-            // either, the next transaction fails too and is reported.
+            // After a disk error, SQLite's state in memory is not to be trusted. If the file does not open either, the
+            // next transaction fails too and is reported.
             if let Err(error) = self.reopen() {
                 debug!("{}", explain("the inbox cannot be opened", &error));
             }
@@ -193,8 +214,8 @@ impl Writer {
         false
     }
 
-    /// Notices that the file was removed or replaced: SQLite would go on writing into one that nobody can open again.
-    fn notice_replacement(&mut self) {
+    /// Checks whether the file was removed or replaced: SQLite would go on writing into one that nobody can open again.
+    fn check_replacement(&mut self) {
         if self.compared.elapsed() < REPLACEMENT_CHECK {
             return;
         }
@@ -202,35 +223,34 @@ impl Writer {
         if self.identity == file::identity(&self.parts.data_dir) {
             return;
         }
-        let problem =
-            "the inbox's file was removed or replaced while it was in use; what it held is gone from here";
+        let problem = "the inbox's file was removed or replaced while it was in use; its entries are lost";
         self.parts.health.report(Component::InboxReplaced, problem.to_owned());
         if let Err(error) = self.reopen() {
             debug!("{}", explain("the inbox cannot be opened", &error));
         }
     }
 
-    fn commit(&mut self, items: &[Item], bytes: &[u8]) -> rusqlite::Result<Outcome> {
+    fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
         let fallback = *self.parts.settings.borrow().text.fallback;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        append(&transaction, items, bytes, &mut outcome, |lessons, id, record| {
+        append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
             if let Some(encoding) = encoding::strong_evidence(record.payload, fallback)
                 && let Some(peer) = unpack(record.peer)
             {
-                lessons.note(&self.parts.speech, peer, encoding, id);
+                updates.learn(&self.parts.learned, peer, encoding, id);
             }
         })?;
-        outcome.lessons.write(&self.parts.speech, &transaction)?;
+        outcome.updates.write(&self.parts.learned, &transaction)?;
         transaction.commit()?;
         Ok(outcome)
     }
 
-    /// Lets the committed entries be seen, then answers those who wait for them.
-    fn tell(&mut self, items: &mut [Item], outcome: Outcome) {
+    /// Publishes the committed entries, then answers the clients that wait for them.
+    fn publish_commit(&mut self, items: &mut [Item], outcome: Outcome) {
         self.newest_id = outcome.newest_id;
         self.stored += outcome.stored.messages;
-        self.parts.speech.adopt(outcome.lessons);
+        self.parts.learned.apply(outcome.updates);
         let newest = outcome.newest_at_ns.map(|at_ns| Anchor { id: outcome.newest_id, at_ns });
         self.parts.queue.count_stored(&outcome.stored, newest);
         self.publish();
@@ -242,7 +262,7 @@ impl Writer {
         });
         for (waiting, answer) in waiting.zip(outcome.answers) {
             if let Some(waiting) = waiting.take() {
-                // Whoever asked may have gone away.
+                // The client may have disconnected.
                 let _gone = waiting.send(answer);
             }
         }
@@ -250,14 +270,14 @@ impl Writer {
 
     fn publish(&self) {
         self.parts.reader.publish(self.newest_id);
-        self.progress.publish(Progress {
+        self.publisher.publish(Committed {
             newest_id: self.newest_id,
             stored: self.stored,
             removed: self.removed,
         });
     }
 
-    fn report(&self, error: &rusqlite::Error) {
+    fn report(&self, error: &InboxError) {
         let problem = explain("the inbox cannot be written, new messages wait in memory", error);
         self.parts.health.report(Component::InboxWrite, problem);
     }
@@ -266,40 +286,37 @@ impl Writer {
         let known = Known { newest_id: self.newest_id, identity: self.identity };
         let opened = file::open_behind(&self.parts.data_dir, known, &self.parts.still_working)?;
         self.connection = opened.connection;
-        self.upkeep.begin_anew();
+        self.maintenance.reconnected();
         self.parts.reader.reopen();
-        self.settle(opened.set_aside)
+        self.load_tail(opened.quarantined)
     }
 
-    /// Finds out where the log ends. In a file begun anew while running, ids go on from where they were.
-    fn settle(&mut self, set_aside: Option<PathBuf>) -> Result<(), OpenError> {
-        let newest = inflight::newest(&self.connection).map_err(|source| self.unusable(source))?;
-        self.parts.speech.load(&self.connection).map_err(|source| self.unusable(source))?;
-        self.parts.queue.notice_end(newest);
+    /// Loads where the log ends, and the learned encodings. In a file created while running, ids continue.
+    fn load_tail(&mut self, quarantined: Option<PathBuf>) -> Result<(), OpenError> {
+        let newest = newest(&self.connection).map_err(|source| self.unusable(source.into()))?;
+        self.parts.learned.load(&self.connection).map_err(|source| self.unusable(source.into()))?;
+        self.parts.queue.log_reopened(newest);
         self.newest_id = self.newest_id.max(newest.id);
         self.identity = file::identity(&self.parts.data_dir);
-        if let Some(path) = set_aside {
-            let problem =
-                format!("the inbox was damaged; it is set aside as {}, a new one was begun", path.display());
+        if let Some(path) = quarantined {
+            let problem = format!(
+                "the inbox was damaged; it was moved to {}, and a new one was created",
+                path.display()
+            );
             self.parts.health.report(Component::InboxQuarantine, problem);
         }
         Ok(())
     }
 
-    fn unusable(&self, source: rusqlite::Error) -> OpenError {
+    fn unusable(&self, source: InboxError) -> OpenError {
         OpenError::Database { path: self.parts.data_dir.join(file::FILE_NAME), source }
     }
 }
 
-/// Says what failed, with the causes behind it.
-fn explain(what: &str, error: &dyn std::error::Error) -> String {
-    format!("{what}: {}", error::chain(error).join(": "))
-}
-
-/// Cuts the next transaction off the heap: the items from `first` on, and their bytes from `offset` on.
-fn next_commit(heap: &Heap, first: usize, offset: usize, max_bytes: usize) -> (Range<usize>, Range<usize>) {
+/// Cuts the next transaction off a batch: the items from `first` on, and their bytes from `offset` on.
+fn next_commit(batch: &Batch, first: usize, offset: usize, max_bytes: usize) -> (Range<usize>, Range<usize>) {
     let (mut items, mut bytes, mut entries) = (first..first, offset..offset, 0);
-    for item in &heap.items[first..] {
+    for item in &batch.items[first..] {
         if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= max_bytes {
             break;
         }
@@ -316,14 +333,14 @@ fn next_commit(heap: &Heap, first: usize, offset: usize, max_bytes: usize) -> (R
     (items, bytes)
 }
 
-/// Appends the items in their order, and lets `learn` look at each received message.
+/// Appends the items in their order, and calls `learn` with each received message.
 fn append(
     transaction: &Transaction<'_>,
     items: &[Item],
     mut bytes: &[u8],
     outcome: &mut Outcome,
-    mut learn: impl FnMut(&mut Lessons, u64, &Record<'_>),
-) -> rusqlite::Result<()> {
+    mut learn: impl FnMut(&mut Updates, u64, &Record<'_>),
+) -> Result<(), InboxError> {
     let mut log = Appender::new(transaction, outcome.newest_id)?;
     for item in items {
         match item {
@@ -331,7 +348,7 @@ fn append(
                 let (records, rest) = bytes.split_at(*length);
                 bytes = rest;
                 for record in Records::new(records) {
-                    learn(&mut outcome.lessons, log.received(record)?, &record);
+                    learn(&mut outcome.updates, log.received(record)?, &record);
                     outcome.newest_at_ns = Some(record.at_ns);
                 }
                 outcome.stored.messages += *messages as u64;
@@ -349,7 +366,7 @@ fn append(
             Item::Recode(recode) => {
                 outcome.answers.push(recode::write(transaction, recode)?);
                 for peer in &recode.peers {
-                    outcome.lessons.give(*peer, recode.encoding, outcome.newest_id);
+                    outcome.updates.set(*peer, recode.encoding, outcome.newest_id);
                 }
             }
         }
@@ -358,7 +375,7 @@ fn append(
     Ok(())
 }
 
-/// Moves a consumer's read mark, never back; returns where it stands.
+/// Moves a consumer's read mark forward, never back; returns the resulting mark.
 fn set_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {
     transaction
         .prepare_cached(

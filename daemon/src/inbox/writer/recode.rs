@@ -1,23 +1,23 @@
-//! What stored messages are read in, said afterwards: a word in the detail of each. Their bytes stay as they are.
+//! Assigns an encoding to stored messages, in the detail of each. Their bytes stay unchanged.
 
 use rusqlite::{Transaction, params};
 
-use crate::inbox::Kind;
+use crate::inbox::entry::Kind;
 use crate::inbox::queue::RecodeItem;
 
-/// How many messages one transaction recodes at most. Each may lie in a page of its own, so that it writes no more than
-/// a transaction of received messages does: 4 MiB.
+/// How many messages one transaction recodes at most. Each may be in a page of its own, so that the transaction writes up
+/// to 4 MiB, as much as one of received messages.
 pub(crate) const MAX_RECODED_PER_COMMIT: usize = 256;
 
-/// Writes what messages are to be read in; returns how many of them are there.
+/// Writes the encoding of messages; returns how many of them exist.
 pub(crate) fn write(transaction: &Transaction<'_>, item: &RecodeItem) -> rusqlite::Result<u64> {
-    // A received message has no detail of its own, a sent one always has.
-    let say = "UPDATE entry SET detail = json_set(coalesce(detail, '{}'), '$.recoded', ?2)
+    // A received message has no detail of its own, a sent message always has one.
+    let assign = "UPDATE entry SET detail = json_set(coalesce(detail, '{}'), '$.recoded', ?2)
                WHERE id = ?1 AND kind <> ?3";
-    let take_back =
+    let remove =
         "UPDATE entry SET detail = CASE kind WHEN ?2 THEN NULL ELSE json_remove(detail, '$.recoded') END
                      WHERE id = ?1 AND kind <> ?3";
-    let mut statement = transaction.prepare_cached(if item.encoding.is_some() { say } else { take_back })?;
+    let mut statement = transaction.prepare_cached(if item.encoding.is_some() { assign } else { remove })?;
     let mut found = 0;
     for id in &item.ids {
         found += match item.encoding {
@@ -34,11 +34,12 @@ mod tests {
 
     use super::*;
     use crate::inbox::address::{Packed, pack};
+    use crate::inbox::entry::{Body, SentDetail};
+    use crate::inbox::file;
     use crate::inbox::reader::Reader;
-    use crate::inbox::{Body, SentDetail, file};
     use udpchat_config::Encoding;
 
-    /// An inbox with a received message, a sent one and a gap.
+    /// Creates an inbox with a received message, a sent one and a gap.
     fn inbox() -> (tempfile::TempDir, Reader) {
         let folder = tempfile::tempdir().unwrap();
         let connection = file::open(folder.path()).unwrap().connection;
@@ -69,24 +70,24 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_recoded_and_what_else_is_known_of_them_stays() {
+    fn recoding_messages_keeps_their_other_details() {
         let (folder, reader) = inbox();
-        let as_they_came: Vec<_> = (1..=3).map(|id| reader.entry(id).unwrap().unwrap()).collect();
+        let original: Vec<_> = (1..=3).map(|id| reader.entry(id).unwrap().unwrap()).collect();
         for encoding in [Encoding::GBK, Encoding::UTF_8] {
             assert_eq!(recode(&folder, Some(encoding)), 2);
-            for (id, came) in (1..=3).zip(&as_they_came) {
+            for (id, came) in (1..=3).zip(&original) {
                 let now = reader.entry(id).unwrap().unwrap();
                 assert_eq!(now.recoded, (id < 3).then_some(encoding));
                 assert_eq!(now.body, came.body);
             }
         }
-        let Body::Sent { detail: SentDetail { encoding: Some(sent), error, .. }, .. } = &as_they_came[1].body
+        let Body::Sent { detail: SentDetail { encoding: Some(sent), error, .. }, .. } = &original[1].body
         else {
             panic!()
         };
         assert_eq!((sent.name.as_str(), error.as_deref()), ("utf-8", Some("no route")));
         assert_eq!(recode(&folder, None), 2);
-        for (id, came) in (1..=3).zip(as_they_came) {
+        for (id, came) in (1..=3).zip(original) {
             assert_eq!(reader.entry(id).unwrap().unwrap(), came);
         }
     }

@@ -1,44 +1,44 @@
 use std::net::SocketAddr;
 
-use crate::inbox::Body;
+use crate::inbox::entry::{Body, Stored};
 use crate::inbox::file::FILE_NAME;
 use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem};
-use crate::inbox::reader::Range;
+use crate::inbox::reader::{Bounds, Range};
 use crate::inbox::writer::*;
 
-fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, Follower) {
-    let (writer, queue, progress, _ledger) = open_with(data_dir, Ledger::default);
-    (writer, queue, progress)
+fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, CommitWatch) {
+    let (writer, queue, commits, _journal) = open_with(data_dir, InflightJournal::default);
+    (writer, queue, commits)
 }
 
-/// Opens a writer that nobody runs.
+/// Opens a writer without running it.
 pub(super) fn open_with(
     data_dir: &std::path::Path,
-    open_ledger: impl FnOnce() -> Ledger,
-) -> (Writer, Arc<Queue>, Follower, Ledger) {
+    open_journal: impl FnOnce() -> InflightJournal,
+) -> (Writer, Arc<Queue>, CommitWatch, InflightJournal) {
     let queue = Arc::new(Queue::default());
     let (_sender, settings) = watch::channel(Arc::new(Settings::default_in(data_dir)));
     let parts = Parts {
         data_dir: data_dir.to_owned(),
         queue: Arc::clone(&queue),
         reader: Arc::new(Reader::new(data_dir)),
-        speech: Arc::default(),
+        learned: Arc::default(),
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),
         still_working: Box::new(|| ()),
     };
-    let (writer, progress, ledger) = Writer::open(parts, open_ledger).unwrap();
-    (writer, queue, progress, ledger)
+    let (writer, commits, journal) = Writer::open(parts, open_journal).unwrap();
+    (writer, queue, commits, journal)
 }
 
 #[test]
-fn a_transaction_recodes_once() {
+fn a_transaction_has_at_most_one_recoding() {
     let item = || RecodeItem { ids: vec![1], encoding: None, peers: Vec::new(), stored: None };
-    let mut heap = Heap::default();
-    heap.items.extend((0..3).map(|_| Item::Recode(Box::new(item()))));
-    assert_eq!(next_commit(&heap, 0, 0, usize::MAX).0, 0..1);
-    assert_eq!(next_commit(&heap, 1, 0, usize::MAX).0, 1..2);
+    let mut batch = Batch::default();
+    batch.items.extend((0..3).map(|_| Item::Recode(Box::new(item()))));
+    assert_eq!(next_commit(&batch, 0, 0, usize::MAX).0, 0..1);
+    assert_eq!(next_commit(&batch, 1, 0, usize::MAX).0, 1..2);
 }
 
 fn receive(queue: &Queue, payload: &[u8]) {
@@ -46,49 +46,49 @@ fn receive(queue: &Queue, payload: &[u8]) {
 }
 
 fn store_all(writer: &mut Writer, queue: &Queue) {
-    let mut heap = Heap::default();
-    assert!(queue.take(&mut heap, None));
-    let bytes = std::mem::take(&mut heap.bytes);
-    assert!(writer.store(&mut heap.items, &bytes));
+    let mut batch = Batch::default();
+    assert!(queue.take(&mut batch, None));
+    let bytes = std::mem::take(&mut batch.bytes);
+    assert!(writer.store(&mut batch.items, &bytes));
 }
 
 #[test]
-fn an_inbox_found_damaged_while_running_is_set_aside_and_ids_go_on() {
+fn an_inbox_damaged_while_running_is_replaced_and_ids_continue() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, queue, progress) = open(folder.path());
+    let (mut writer, queue, commits) = open(folder.path());
     receive(&queue, b"before");
     store_all(&mut writer, &queue);
     std::fs::write(folder.path().join(FILE_NAME), [7; 100_000]).unwrap();
     writer.reopen().unwrap();
     receive(&queue, b"after");
     store_all(&mut writer, &queue);
-    assert_eq!(progress.now().newest_id, 2);
-    assert_eq!(writer.parts.reader.bounds().unwrap(), crate::inbox::reader::Bounds { oldest: 2, newest: 2 });
-    assert!(writer.parts.health.problems()[0].contains("set aside"));
+    assert_eq!(commits.now().newest_id, 2);
+    assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 2, newest: 2 });
+    assert!(writer.parts.health.problems()[0].contains("was moved to"));
 }
 
 #[test]
-fn ids_go_on_behind_a_damaged_inbox_also_if_nothing_came_before_the_next_start() {
+fn ids_continue_after_a_damaged_inbox_and_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, queue, _progress) = open(folder.path());
+    let (mut writer, queue, _commits) = open(folder.path());
     receive(&queue, b"before");
     store_all(&mut writer, &queue);
     std::fs::write(folder.path().join(FILE_NAME), [7; 100_000]).unwrap();
     writer.reopen().unwrap();
     drop(writer);
-    let (mut writer, queue, progress) = open(folder.path());
-    assert_eq!(progress.now().newest_id, 1);
+    let (mut writer, queue, commits) = open(folder.path());
+    assert_eq!(commits.now().newest_id, 1);
     receive(&queue, b"after");
     store_all(&mut writer, &queue);
-    assert_eq!(progress.now().newest_id, 2);
-    let only = crate::inbox::reader::Bounds { oldest: 2, newest: 2 };
+    assert_eq!(commits.now().newest_id, 2);
+    let only = Bounds { oldest: 2, newest: 2 };
     assert_eq!(writer.parts.reader.bounds().unwrap(), only);
 }
 
 #[test]
-fn messages_of_every_size_and_gaps_between_them_get_rising_ids_in_their_order() {
+fn messages_and_gaps_get_rising_ids_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, queue, progress) = open(folder.path());
+    let (mut writer, queue, commits) = open(folder.path());
     let payload = |number: usize| vec![7; (number * 7919) % 5_000];
     for number in 0..3_000 {
         let peer = SocketAddr::from(([127, 0, 0, (number % 3) as u8], 5));
@@ -104,10 +104,10 @@ fn messages_of_every_size_and_gaps_between_them_get_rising_ids_in_their_order() 
         }
     }
     store_all(&mut writer, &queue);
-    assert_eq!(progress.now().newest_id, 3_030);
+    assert_eq!(commits.now().newest_id, 3_030);
     let (mut id, mut number) = (0, 0);
     let all = Range { received: true, gaps: true, ..Range::default() };
-    let visit = |entry: crate::inbox::Stored| {
+    let visit = |entry: Stored| {
         id += 1;
         assert_eq!(entry.id, id);
         match entry.body {
@@ -127,23 +127,23 @@ fn messages_of_every_size_and_gaps_between_them_get_rising_ids_in_their_order() 
 }
 
 #[test]
-fn an_entry_that_another_program_has_put_in_is_noticed() {
+fn an_entry_inserted_by_another_program_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, queue, _progress) = open(folder.path());
+    let (mut writer, queue, _commits) = open(folder.path());
     let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (7, 1, 0, x'61')";
     receive(&queue, b"one");
     store_all(&mut writer, &queue);
     writer.connection.execute(insert, []).unwrap();
     receive(&queue, b"two");
     receive(&queue, b"three");
-    let mut heap = Heap::default();
-    queue.take(&mut heap, None);
-    let error = writer.commit(&heap.items, &heap.bytes).err().unwrap();
+    let mut batch = Batch::default();
+    queue.take(&mut batch, None);
+    let error = writer.commit(&batch.items, &batch.bytes).err().unwrap();
     assert!(error.to_string().contains("another program"), "{error}");
 }
 
 #[test]
-fn transactions_are_bounded_in_entries_and_bytes_and_cover_the_heap() {
+fn transactions_are_bounded_and_cover_the_batch() {
     let queue = Queue::default();
     for _ in 0..2 * MAX_ENTRIES_PER_COMMIT {
         receive(&queue, b"");
@@ -151,16 +151,16 @@ fn transactions_are_bounded_in_entries_and_bytes_and_cover_the_heap() {
     for _ in 0..100 {
         receive(&queue, &[0; 60_000]);
     }
-    let mut heap = Heap::default();
-    queue.take(&mut heap, None);
+    let mut batch = Batch::default();
+    queue.take(&mut batch, None);
     let (mut first, mut offset, mut commits) = (0, 0, 0);
-    while first < heap.items.len() {
-        let (items, bytes) = next_commit(&heap, first, offset, MAX_BYTES_PER_COMMIT);
-        let entries: usize = heap.items[items.clone()].iter().map(Item::entries).sum();
+    while first < batch.items.len() {
+        let (items, bytes) = next_commit(&batch, first, offset, MAX_BYTES_PER_COMMIT);
+        let entries: usize = batch.items[items.clone()].iter().map(Item::entries).sum();
         assert!(entries < MAX_ENTRIES_PER_COMMIT + RUN_MESSAGES);
         assert!(bytes.len() < MAX_BYTES_PER_COMMIT + RUN_BYTES + 65_536);
         assert_eq!((items.start, bytes.start), (first, offset));
         (first, offset, commits) = (items.end, bytes.end, commits + 1);
     }
-    assert_eq!((offset, commits), (heap.bytes.len(), 4));
+    assert_eq!((offset, commits), (batch.bytes.len(), 4));
 }

@@ -1,52 +1,52 @@
-//! What a regular expression needs: the pieces of text that every match contains, as they may stand in payloads.
+//! Turns a regular expression into a predicate: the pieces of text that every match contains, as bytes of payloads.
 //!
-//! Payloads are indexed as bytes, since what they are read in may change. So a piece of text is looked for in every
-//! encoding at once.
+//! Payloads are indexed as bytes, since the encoding they are decoded with may change. So a piece of text is looked for in
+//! every encoding at once. The idea is that of trigram indexes, <https://swtch.com/~rsc/regexp/regexp4.html>.
 
 use std::collections::BTreeSet;
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::predicate::Clue;
-use super::spellings::{Coding, ISO_2022_JP_ESCAPES, Ways};
-use super::term::{Key, folded};
+use super::predicate::Predicate;
+use super::spellings::{Coding, ISO_2022_JP_ESCAPES, Spellings};
+use super::term::{Term, folded};
 
-/// How many characters one place of a text may have: `k`, `K` and the sign of kelvin are one place under `(?i)`.
+/// How many characters one place of a text may have: under `(?i)`, `k`, `K` and the kelvin sign share one place.
 const MAX_ALTERNATIVES: usize = 4;
 
-/// In how many ways a piece of text is looked for in one encoding; one with more is cut.
+/// How many spellings of a piece of text are looked for in one encoding; a piece with more is cut.
 const MAX_SPELLINGS: usize = 8;
 
-/// How many pieces of four bytes are looked for in a spelling, spread over it.
+/// How many terms of four bytes are looked for in a spelling, spread over it.
 const MAX_QUADS: usize = 12;
 
-/// How many bytes a spelling has whose pairs are looked for too: longer ones are told by their pieces of four.
+/// Up to this length in bytes the pairs of a spelling are looked for too: for longer ones the terms of four bytes suffice.
 const MAX_BYTES_FOR_PAIRS: usize = 7;
 
 /// How many characters of an expression are considered.
 const MAX_CHARACTERS: usize = 512;
 
-/// How many keys a clue may have; one with more would take longer than it spares.
-const MAX_KEYS: usize = 1_024;
+/// How many terms a predicate may have; one with more would take longer than it saves.
+const MAX_TERMS: usize = 1_024;
 
-/// Returns what is known of the messages whose text matches an expression in which `^` and `$` are the ends of a line.
-pub(crate) fn clue(expression: &str) -> Clue {
+/// Returns a predicate of the messages whose text matches an expression in which `^` and `$` are the ends of a line.
+pub(crate) fn predicate(expression: &str) -> Predicate {
     let Ok(expression) = ParserBuilder::new().multi_line(true).build().parse(expression) else {
-        return Clue::Anything;
+        return Predicate::Anything;
     };
     let mut characters_left = MAX_CHARACTERS;
     let need = Need::of(&expression, &mut characters_left);
     let mut characters = BTreeSet::new();
     need.collect(&mut characters);
-    let clue = need.clue(&Coding::all(&characters));
-    if clue.keys() > MAX_KEYS { Clue::Anything } else { clue }
+    let predicate = need.predicate(&Coding::all(&characters));
+    if predicate.terms() > MAX_TERMS { Predicate::Anything } else { predicate }
 }
 
-/// The characters that may stand at one place of a text.
+/// The characters that one place of a text may have.
 type Place = Vec<char>;
 
-/// What a match contains.
+/// What every match contains.
 #[derive(Debug, PartialEq, Eq)]
 enum Need {
     /// A text, place by place.
@@ -70,22 +70,22 @@ impl Need {
         }
     }
 
-    fn clue(&self, codings: &[Coding]) -> Clue {
+    fn predicate(&self, codings: &[Coding]) -> Predicate {
         match self {
-            Self::All(needs) => Clue::all(needs.iter().map(|need| need.clue(codings))),
-            Self::Any(needs) => Clue::any(needs.iter().map(|need| need.clue(codings))),
+            Self::All(needs) => Predicate::all(needs.iter().map(|need| need.predicate(codings))),
+            Self::Any(needs) => Predicate::any(needs.iter().map(|need| need.predicate(codings))),
             Self::Text(places) => {
-                let written = codings.iter().filter_map(|coding| written(places, coding));
-                Clue::any(written.chain(ISO_2022_JP_ESCAPES.into_iter().map(spelling)))
+                let by_encoding = codings.iter().filter_map(|coding| predicate_in(places, coding));
+                Predicate::any(by_encoding.chain(ISO_2022_JP_ESCAPES.into_iter().map(bytes_predicate)))
             }
         }
     }
 }
 
-/// Reads an expression from left to right.
+/// Walks through an expression from left to right.
 struct Walk<'a> {
     needs: Vec<Need>,
-    /// The text that goes on.
+    /// The current text, which the next part may continue.
     run: Vec<Place>,
     characters_left: &'a mut usize,
 }
@@ -93,7 +93,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn read(&mut self, expression: &Hir) {
         match expression.kind() {
-            // What has no length does not part its neighbours.
+            // A part without length does not separate its neighbours.
             HirKind::Empty | HirKind::Look(_) => {}
             HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
                 Ok(text) => text.chars().for_each(|character| self.place(vec![character])),
@@ -106,22 +106,22 @@ impl Walk<'_> {
             HirKind::Capture(capture) => self.read(&capture.sub),
             HirKind::Concat(parts) => parts.iter().for_each(|part| self.read(part)),
             HirKind::Repetition(repetition) => {
-                // The first one follows what stands before it; what comes behind it follows the last one.
+                // The first repetition follows the text before it; the text behind it follows the last one.
                 if repetition.min > 0 {
                     self.read(&repetition.sub);
                 }
                 self.interrupt();
             }
-            HirKind::Alternation(ways) => {
+            HirKind::Alternation(alternatives) => {
                 self.interrupt();
-                let ways = ways.iter().map(|way| Need::of(way, self.characters_left)).collect();
-                self.needs.push(Need::Any(ways));
+                let needs = alternatives.iter().map(|part| Need::of(part, self.characters_left)).collect();
+                self.needs.push(Need::Any(needs));
             }
         }
     }
 
     fn place(&mut self, characters: Place) {
-        // What does not decode reads as U+FFFD, so this one may have been anything.
+        // Bytes that do not decode become U+FFFD, so this character may have been any bytes.
         if characters.contains(&char::REPLACEMENT_CHARACTER) || *self.characters_left < characters.len() {
             return self.interrupt();
         }
@@ -150,54 +150,57 @@ fn few(class: &Class) -> Option<Place> {
     (characters.len() <= MAX_ALTERNATIVES).then_some(characters)
 }
 
-/// Returns what is known of a payload that was read as a text in one encoding; none if it cannot be.
-fn written(places: &[Place], coding: &Coding) -> Option<Clue> {
+/// Returns a predicate of payloads that decode to a text in one encoding; none if no payload does.
+fn predicate_in(places: &[Place], coding: &Coding) -> Option<Predicate> {
     let mut pieces = Vec::new();
     let mut spellings: Vec<Vec<u8>> = vec![Vec::new()];
     let cut = |spellings: &mut Vec<Vec<u8>>| {
         let piece = std::mem::replace(spellings, vec![Vec::new()]);
-        Clue::any(piece.iter().map(|bytes| spelling(bytes)))
+        Predicate::any(piece.iter().map(|bytes| bytes_predicate(bytes)))
     };
     for place in places {
-        match ways(place, coding) {
-            Some(ways) if ways.is_empty() => return None,
-            Some(ways) if ways.len() <= MAX_SPELLINGS => {
-                if spellings.len() * ways.len() > MAX_SPELLINGS {
+        match spellings_of(place, coding) {
+            Some(next) if next.is_empty() => return None,
+            Some(next) if next.len() <= MAX_SPELLINGS => {
+                if spellings.len() * next.len() > MAX_SPELLINGS {
                     pieces.push(cut(&mut spellings));
                 }
-                let longer =
-                    |spelling: &Vec<u8>| ways.iter().map(|way| [&spelling[..], way].concat()).collect();
-                spellings = spellings.iter().flat_map(|spelling| -> Vec<_> { longer(spelling) }).collect();
+                let append = |spelling: &Vec<u8>| -> Vec<_> {
+                    next.iter().map(|bytes| [&spelling[..], bytes].concat()).collect()
+                };
+                spellings = spellings.iter().flat_map(append).collect();
             }
             _ => pieces.push(cut(&mut spellings)),
         }
     }
     pieces.push(cut(&mut spellings));
-    Some(Clue::all(pieces))
+    Some(Predicate::all(pieces))
 }
 
-/// Returns how an encoding writes what may stand at a place, folded; none if that is not known.
-fn ways(place: &Place, coding: &Coding) -> Option<BTreeSet<Vec<u8>>> {
+/// Returns the bytes, folded, that an encoding has for the characters of a place; none if they are not known.
+fn spellings_of(place: &Place, coding: &Coding) -> Option<BTreeSet<Vec<u8>>> {
     let mut all = BTreeSet::new();
     for character in place {
-        match coding.ways(*character) {
-            Ways::Of(ways) => all.extend(ways.into_iter().map(|way| way.into_iter().map(folded).collect())),
-            Ways::Unknown => return None,
+        match coding.spellings(*character) {
+            Spellings::Known(spellings) => {
+                all.extend(spellings.into_iter().map(|bytes| bytes.into_iter().map(folded).collect()));
+            }
+            Spellings::Unknown => return None,
         }
     }
     Some(all)
 }
 
-/// Returns what is known of a payload that holds these bytes.
-fn spelling(bytes: &[u8]) -> Clue {
+/// Returns a predicate of payloads that contain these bytes.
+fn bytes_predicate(bytes: &[u8]) -> Predicate {
     let bytes: Vec<u8> = bytes.iter().copied().map(folded).collect();
     let quads: Vec<_> =
-        bytes.windows(4).map(|quad| Key::Quad([quad[0], quad[1], quad[2], quad[3]])).collect();
+        bytes.windows(4).map(|quad| Term::Quad([quad[0], quad[1], quad[2], quad[3]])).collect();
     let step = quads.len().div_ceil(MAX_QUADS).max(1);
     let quads = quads.into_iter().step_by(step);
-    let pairs = bytes.windows(2).map(|pair| Key::Pair([pair[0], pair[1]]));
+    let pairs = bytes.windows(2).map(|pair| Term::Pair([pair[0], pair[1]]));
     let pairs = pairs.filter(|_| bytes.len() <= MAX_BYTES_FOR_PAIRS);
-    Clue::all(quads.chain(pairs).map(Clue::Key))
+    Predicate::all(quads.chain(pairs).map(Predicate::Term))
 }
 
 #[cfg(test)]

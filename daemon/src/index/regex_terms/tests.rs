@@ -4,13 +4,14 @@ use encoding_rs::Encoding;
 use proptest::prelude::*;
 use regex::RegexBuilder;
 
-use super::super::bloom::Builder;
-use super::super::predicate::Evidence;
-use super::super::store::Fault;
-use super::super::term::Which;
+use crate::index::bloom::Builder;
+use crate::index::error::IndexError;
+use crate::index::log::{Anchor, IndexedEntry};
+use crate::index::predicate::Evidence;
 use crate::index::regex_terms::*;
+use crate::index::term::Which;
 
-/// Names of all encodings that messages may be read in.
+/// Names of all encodings that messages may be decoded with.
 const NAMES: &str = "utf-8 utf-16le utf-16be gbk gb18030 big5 euc-jp iso-2022-jp shift_jis euc-kr ibm866 iso-8859-2 \
     iso-8859-3 iso-8859-4 iso-8859-5 iso-8859-6 iso-8859-7 iso-8859-8 iso-8859-8-i iso-8859-10 iso-8859-13 iso-8859-14 \
     iso-8859-15 iso-8859-16 koi8-r koi8-u macintosh windows-874 windows-1250 windows-1251 windows-1252 windows-1253 \
@@ -20,24 +21,24 @@ fn encoding(name: &str) -> &'static Encoding {
     name.parse::<udpchat_config::Encoding>().unwrap().encoding()
 }
 
-/// A payload as the filters see it, without their doubt.
+/// The terms of a payload, without false positives.
 struct Payload(HashSet<u32>);
 
 impl Payload {
     fn of(bytes: &[u8]) -> Self {
         let bytes: Vec<u8> = bytes.iter().copied().map(folded).collect();
-        let pairs = bytes.windows(2).map(|pair| Key::Pair(pair.try_into().unwrap()));
-        let quads = bytes.windows(4).map(|quad| Key::Quad(quad.try_into().unwrap()));
-        Self(pairs.chain(quads).flat_map(Key::positions).collect())
+        let pairs = bytes.windows(2).map(|pair| Term::Pair(pair.try_into().unwrap()));
+        let quads = bytes.windows(4).map(|quad| Term::Quad(quad.try_into().unwrap()));
+        Self(pairs.chain(quads).flat_map(Term::positions).collect())
     }
 
-    fn may_match(&mut self, clue: &Clue) -> bool {
-        clue.survivors(self, 1).unwrap() == 1
+    fn may_match(&mut self, predicate: &Predicate) -> bool {
+        predicate.survivors(self, 1).unwrap() == 1
     }
 }
 
 impl Evidence for Payload {
-    fn at(&mut self, _: Which, position: u32) -> Result<u64, Fault> {
+    fn at(&mut self, _: Which, position: u32) -> Result<u64, IndexError> {
         Ok(u64::from(self.0.contains(&position)))
     }
 
@@ -46,7 +47,7 @@ impl Evidence for Payload {
     }
 }
 
-/// Bytes that are likely to be text in some encoding, and others.
+/// Generates bytes that are likely to be text in some encoding, and others.
 fn payloads() -> impl Strategy<Value = Vec<u8>> {
     let text = prop_oneof![
         r"[a-zA-Z0-9 :=.\[\]]{1,30}",
@@ -79,7 +80,7 @@ fn payloads() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
 }
 
-/// Turns the case of every other letter, where the regular expression then still matches.
+/// Changes the case of every other letter.
 fn flipped(text: &str) -> String {
     let flip = |(nth, character): (usize, char)| -> String {
         match nth % 2 {
@@ -91,7 +92,7 @@ fn flipped(text: &str) -> String {
     text.chars().enumerate().map(flip).collect()
 }
 
-/// Writes an expression around a text that it must match.
+/// Builds an expression around a text that it must match.
 fn around(text: &str, form: u8, cut: usize) -> String {
     let middle = text.char_indices().nth(cut % text.chars().count()).map_or(0, |(at, _)| at);
     let (whole, head, tail) =
@@ -114,7 +115,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_match_is_ever_ruled_out(
+    fn no_match_is_ruled_out(
         bytes in payloads(),
         name in prop::sample::select(NAMES.split_whitespace().collect::<Vec<_>>()),
         (begin, length, cut) in (0..40usize, 1..12usize, 0..12usize),
@@ -127,8 +128,8 @@ proptest! {
         let expression = around(&part, form, cut);
         let regex = RegexBuilder::new(&expression).multi_line(true).build();
         prop_assume!(regex.is_ok_and(|regex| regex.is_match(&text)));
-        let clue = clue(&expression);
-        prop_assert!(Payload::of(&bytes).may_match(&clue), "{name} {bytes:x?} {expression:?} {clue:?}");
+        let predicate = predicate(&expression);
+        prop_assert!(Payload::of(&bytes).may_match(&predicate), "{name} {bytes:x?} {expression:?} {predicate:?}");
     }
 }
 
@@ -136,23 +137,26 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 30, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_block_that_holds_a_match_is_never_ruled_out(
+    fn no_block_with_a_match_is_ruled_out(
         payloads in prop::collection::vec(payloads(), 1..40),
         name in prop::sample::select(NAMES.split_whitespace().collect::<Vec<_>>()),
     ) {
         let mut builder = Builder::new();
-        payloads.iter().for_each(|payload| builder.add(1, 0, None, payload));
+        for payload in &payloads {
+            let anchor = Anchor { id: 1, at_ns: 1 };
+            builder.add(&IndexedEntry { anchor, kind: None, peer: None, payload });
+        }
         let mut block = builder.finish();
         for payload in payloads.iter().take(3) {
             let (text, _) = encoding(name).decode_without_bom_handling(payload);
-            let clue = clue(&regex::escape(&text));
-            prop_assert_eq!(clue.survivors(&mut block, 1).unwrap(), 1);
+            let predicate = predicate(&regex::escape(&text));
+            prop_assert_eq!(predicate.survivors(&mut block, 1).unwrap(), 1);
         }
     }
 }
 
 #[test]
-fn every_character_of_every_encoding_is_found_by_itself_and_among_others() {
+fn every_character_of_every_encoding_is_found() {
     for name in "gb18030 big5 euc-jp shift_jis euc-kr koi8-r".split(' ') {
         let sequences = (0x80..=0xffu8).flat_map(|lead| (0x00..=0xffu8).map(move |trail| vec![lead, trail]));
         let jis_x_0212 =
@@ -178,20 +182,23 @@ fn every_character_of_every_encoding_is_found_by_itself_and_among_others() {
             let mut payload = Payload::of(&[b"ab", &bytes[..], b"cd"].concat());
             for literal in [text.clone(), format!("b{text}c")] {
                 let places: Vec<Place> = literal.chars().map(|character| vec![character]).collect();
-                let clue = written(&places, &coding);
-                assert!(clue.is_some_and(|clue| payload.may_match(&clue)), "{name} {bytes:x?} {literal:?}");
+                let predicate = predicate_in(&places, &coding);
+                assert!(
+                    predicate.is_some_and(|predicate| payload.may_match(&predicate)),
+                    "{name} {bytes:x?} {literal:?}"
+                );
             }
         }
     }
 }
 
-/// Tells whether an expression rules out a payload.
+/// Returns whether an expression rules out a payload.
 fn rules_out(expression: &str, payload: &[u8]) -> bool {
-    !Payload::of(payload).may_match(&clue(expression))
+    !Payload::of(payload).may_match(&predicate(expression))
 }
 
 #[test]
-fn what_an_expression_needs_rules_out_the_rest() {
+fn payloads_without_the_needed_text_are_ruled_out() {
     let payload = "sensor=42 温度=21.5 state=ok";
     let (gbk, _, _) = encoding_rs::GBK.encode(payload);
     let utf_16: Vec<u8> = payload.encode_utf16().flat_map(u16::to_le_bytes).collect();
@@ -222,7 +229,7 @@ fn what_an_expression_needs_rules_out_the_rest() {
 }
 
 #[test]
-fn what_is_read_in_between_or_in_other_ways_is_not_ruled_out() {
+fn unusual_spellings_are_not_ruled_out() {
     for (expression, name, payload) in [
         ("alarm", "iso-2022-jp", &b"al\x1b(Barm"[..]),
         ("alarm", "iso-2022-jp", b"ala\x1b(Jrm"),
@@ -246,8 +253,8 @@ fn what_is_read_in_between_or_in_other_ways_is_not_ruled_out() {
 }
 
 #[test]
-fn an_expression_that_needs_very_much_is_no_clue() {
+fn an_expression_with_too_many_terms_rules_out_nothing() {
     let words: Vec<_> = (0..5_000).map(|word| format!("word{word}")).collect();
-    assert_eq!(clue(&words.join("|")), Clue::Anything);
-    assert!(clue(&"x1".repeat(10_000)).keys() <= MAX_KEYS);
+    assert_eq!(predicate(&words.join("|")), Predicate::Anything);
+    assert!(predicate(&"x1".repeat(10_000)).terms() <= MAX_TERMS);
 }

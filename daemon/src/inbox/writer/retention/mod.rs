@@ -1,8 +1,8 @@
-//! Retention: the oldest entries go when the inbox becomes too large, or they too old.
+//! Retention removes the oldest entries when the inbox becomes too large, or when they become too old.
 //!
-//! The writer calls it between its transactions. A step removes a bounded number of entries in a transaction of its
-//! own, so that reception is never held up; the pages that become free are used again. Only the oldest entries
-//! go, and the newest one always stays: ids have no holes, and go on from it.
+//! The writer calls it between its transactions. A step removes a bounded number of entries in a transaction of its own, so
+//! that reception never waits long; SQLite uses the free pages again. Only the oldest entries are removed, and the newest
+//! one always stays: ids have no holes, and continue from it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use udpchat_config::{Origin, Settings, Size};
 
 use crate::inbox::file::PAGE_SIZE_BYTES;
-use crate::inbox::reader::{Bounds, bounds};
+use crate::inbox::queries::{Bounds, bounds};
 
 /// The size of a page of the database, in bytes.
 const PAGE_BYTES: u64 = PAGE_SIZE_BYTES as u64;
@@ -20,37 +20,37 @@ const PAGE_BYTES: u64 = PAGE_SIZE_BYTES as u64;
 /// How many entries a step removes at most: more than a transaction of the writer adds.
 const STEP_ENTRIES: u64 = 20_000;
 
-/// How much payload a step removes at most, in bytes, an entry more or less; also more than a transaction adds.
+/// How much payload a step removes at most, in bytes, plus or minus an entry; also more than a transaction adds.
 const STEP_BYTES: u64 = 16 * 1024 * 1024;
 
-/// How many pages a step takes off the end of the file at most, where it is larger than it may be.
+/// How many pages a step cuts off the end of the file at most, where the file is larger than allowed.
 const STEP_PAGES: u64 = 64;
 
-/// Which part of what is allowed is kept free for what comes next, and may be too much, as a divisor.
+/// The part of the allowed size that is kept free for new entries, and that the file may exceed, as a divisor.
 const PARTS: u64 = 64;
 
-/// How many pages are kept free for what comes next, at most.
+/// How many pages are kept free for new entries, at most.
 const MAX_SPARE_PAGES: u64 = 512;
 
-/// What an entry takes beside its payload, in bytes, roughly: its addresses, its time, its place in the page.
+/// The approximate size of an entry without its payload, in bytes: addresses, time, overhead in the page.
 const ENTRY_BYTES: u64 = 32;
 
-/// How often it is looked for entries that have become too old, at most and at least.
+/// The shortest and the longest interval between checks for entries that are too old.
 const AGE_CHECKS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
-/// A clock that jumps ahead by more than this may have been set wrongly.
+/// A clock that jumps forward by more than this may have been set wrongly.
 const CLOCK_JUMP: Duration = Duration::from_secs(10 * 60);
 
-/// How long nothing goes for its age after such a jump. Time enough to notice, and for the clock to be set right.
+/// How long no entry is removed for its age after such a jump: time to notice it and to correct the clock.
 const AFTER_CLOCK_JUMP: Duration = Duration::from_secs(60 * 60);
 
-/// The default of the size is at most this part of the file system, as a divisor.
+/// The default size is at most this part of the file system, as a divisor.
 const PART_OF_FILE_SYSTEM: u64 = 10;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// The most that the inbox may take on the disk, in bytes.
+    /// The largest size of the inbox on the disk, in bytes.
     pub(crate) max_bytes: u64,
     pub(crate) max_age: Option<Duration>,
 }
@@ -73,7 +73,7 @@ pub(crate) fn limit_default_size(settings: &mut Settings, data_dir: &Path) {
     }
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     /// How many entries were removed.
@@ -94,13 +94,13 @@ impl Retention {
         Self { clock: Clock::new(), next_age_check: Instant::now() }
     }
 
-    /// Returns how long the writer may sleep before the next step is due; for ever, if nothing can become due.
-    pub(crate) fn patience(&self, limits: &Limits) -> Option<Duration> {
+    /// Returns how long the writer may wait before the next step is due; none if none becomes due.
+    pub(crate) fn max_wait(&self, limits: &Limits) -> Option<Duration> {
         limits.max_age.map(|_| self.next_age_check.saturating_duration_since(Instant::now()))
     }
 
-    /// Removes what is too much, a bounded part of it. `beside_bytes` is what the inbox takes on the disk beside its
-    /// database; `now_ns` is the time of now, in nanoseconds since 1970.
+    /// Removes a bounded part of what exceeds the limits. `beside_bytes` is the size of the inbox's files other than the
+    /// database; `now_ns` is the current time, in nanoseconds since 1970.
     pub(crate) fn step(
         &mut self,
         connection: &mut Connection,
@@ -118,7 +118,7 @@ impl Retention {
         let removed = remove(connection, cut.id)?;
         let more = cut.more && removed > 0;
         if more {
-            // Only once something went: what fails is not tried again without a pause.
+            // Only after a success: what fails is not tried again without a pause.
             self.next_age_check = Instant::now();
         }
         let pages = if removed > 0 { Pages::of(connection)? } else { pages };
@@ -126,7 +126,7 @@ impl Retention {
         Ok(Step { removed, more: shrunk || more })
     }
 
-    /// Returns up to which id entries have become too old; 0 if none, or if it is not time to look.
+    /// Returns up to which id entries are too old; 0 if none are, or if the next check is not due.
     fn too_old(&mut self, connection: &Connection, limits: &Limits, now_ns: i64) -> rusqlite::Result<u64> {
         let (Some(max_age), now) = (limits.max_age, Instant::now()) else { return Ok(0) };
         if now < self.next_age_check {
@@ -139,7 +139,7 @@ impl Retention {
         let cutoff_ns = now_ns.saturating_sub(i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX));
         let Bounds { oldest, newest } = bounds(connection)?;
         let end = newest.min(oldest + STEP_ENTRIES);
-        // An entry from the future tells that the clock was wrong, not that it is new.
+        // An entry from the future shows that the clock was wrong, not that the entry is new.
         let young =
             "SELECT id FROM entry WHERE id >= ?1 AND id < ?2 AND at_ns BETWEEN ?3 AND ?4 ORDER BY id LIMIT 1";
         let young: Option<u64> = connection
@@ -150,15 +150,15 @@ impl Retention {
     }
 }
 
-/// Up to which entry a step goes.
+/// Up to which entry a step removes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cut {
     id: u64,
-    /// Whether more should go than a step may remove.
+    /// Whether more is to be removed than one step may.
     more: bool,
 }
 
-/// Finds the oldest entries that take so many bytes, and those up to the id `old`; no more than a step may remove.
+/// Finds the oldest entries that take `excess_bytes`, and those up to the id `old`; no more than a step may remove.
 fn cut(connection: &Connection, excess_bytes: u64, old: u64) -> rusqlite::Result<Cut> {
     let mut statement =
         connection.prepare_cached("SELECT id, length(payload) FROM entry ORDER BY id LIMIT ?1")?;
@@ -191,22 +191,22 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<u64> {
     Ok(removed as u64)
 }
 
-/// Gives a part of the free pages back to the file system, where the file is larger than it may be; tells whether
-/// there is more to give.
+/// Gives a part of the free pages back to the file system, where the file is larger than allowed; returns whether more
+/// remain.
 fn shrink(connection: &Connection, pages: &Pages, allowed: u64) -> rusqlite::Result<bool> {
     let excess = pages.file.saturating_sub(allowed).min(pages.free);
-    // A few pages more or less are not worth moving others for: in a stream they are used again soon.
+    // Moving pages is not worth it for a small excess: in a stream the free pages are used again soon.
     if excess <= (allowed / PARTS).max(STEP_PAGES) || !pages.can_shrink {
         return Ok(false);
     }
-    // It returns a row for each page.
+    // The pragma returns a row for each page.
     let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({STEP_PAGES})"))?;
     let mut rows = statement.query([])?;
     while rows.next()?.is_some() {}
     Ok(excess > 2 * STEP_PAGES)
 }
 
-/// How the file is used.
+/// How many pages the file has, and how they are used.
 #[derive(Clone, Copy, Debug)]
 struct Pages {
     file: u64,
@@ -231,7 +231,7 @@ impl Pages {
     }
 }
 
-/// Watches the clock of the system for jumps ahead: a clock that is wrong for a moment must not remove everything.
+/// Detects forward jumps of the system's clock: a clock that is wrong for a moment must not remove everything.
 #[derive(Debug)]
 struct Clock {
     last: Option<(Instant, i64)>,
@@ -243,13 +243,13 @@ impl Clock {
         Self { last: None, doubtful_until: None }
     }
 
-    /// Tells whether the clock has jumped ahead not long ago.
+    /// Returns whether the clock has jumped forward recently.
     fn is_doubtful(&mut self, now: Instant, now_ns: i64) -> bool {
         if let Some((last, last_ns)) = self.last.replace((now, now_ns)) {
             let passed_ns = i64::try_from((now - last + CLOCK_JUMP).as_nanos()).unwrap_or(i64::MAX);
             if now_ns.saturating_sub(last_ns) > passed_ns {
                 tracing::warn!(
-                    "the system's clock has jumped ahead: for an hour no entry is removed for its age"
+                    "the system's clock has jumped forward: for an hour no entry is removed because of its age"
                 );
                 self.doubtful_until = Some(now + AFTER_CLOCK_JUMP);
             }

@@ -10,7 +10,7 @@ fn inbox() -> (tempfile::TempDir, Connection) {
     (folder, connection)
 }
 
-/// Adds entries of so many bytes, one a second behind the newest.
+/// Adds entries of `length` bytes, one a second behind the newest.
 fn add(connection: &mut Connection, entries: u64, length: usize) {
     let newest = bounds(connection).unwrap().newest;
     let transaction = connection.transaction().unwrap();
@@ -22,8 +22,8 @@ fn add(connection: &mut Connection, entries: u64, length: usize) {
     transaction.commit().unwrap();
 }
 
-/// Steps until there is nothing more to do; returns how many steps removed something.
-fn settle(retention: &mut Retention, connection: &mut Connection, limits: &Limits, now_ns: i64) -> usize {
+/// Steps until nothing remains to be removed; returns how many steps removed something.
+fn run_steps(retention: &mut Retention, connection: &mut Connection, limits: &Limits, now_ns: i64) -> usize {
     let mut steps = 0;
     loop {
         retention.next_age_check = Instant::now();
@@ -41,7 +41,7 @@ fn size(max_bytes: u64) -> Limits {
 }
 
 #[test]
-fn a_stream_into_a_full_inbox_keeps_its_size_and_reuses_its_pages() {
+fn a_stream_into_a_full_inbox_keeps_its_size() {
     let (_folder, mut connection) = inbox();
     let (mut retention, limits) = (Retention::new(), size(8 * MIB));
     for length in [100, 100, 100, 1_400, 1_400, 60_000, 60_000, 100] {
@@ -60,10 +60,10 @@ fn a_stream_into_a_full_inbox_keeps_its_size_and_reuses_its_pages() {
 }
 
 #[test]
-fn a_lowered_limit_is_reached_in_bounded_steps_and_the_file_shrinks() {
+fn a_lowered_limit_shrinks_the_file_in_bounded_steps() {
     let (folder, mut connection) = inbox();
     add(&mut connection, 100_000, 300);
-    let steps = settle(&mut Retention::new(), &mut connection, &size(4 * MIB), 0);
+    let steps = run_steps(&mut Retention::new(), &mut connection, &size(4 * MIB), 0);
     assert!(steps >= 4, "{steps}");
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     let bytes = std::fs::metadata(folder.path().join(file::FILE_NAME)).unwrap().len();
@@ -71,7 +71,7 @@ fn a_lowered_limit_is_reached_in_bounded_steps_and_the_file_shrinks() {
 }
 
 #[test]
-fn what_lies_beside_the_database_counts() {
+fn files_beside_the_database_count() {
     let (_folder, mut connection) = inbox();
     add(&mut connection, 10_000, 100);
     assert_eq!(Retention::new().step(&mut connection, &size(8 * MIB), 0, 0).unwrap(), Step::default());
@@ -79,63 +79,63 @@ fn what_lies_beside_the_database_counts() {
 }
 
 #[test]
-fn the_newest_entry_stays_whatever_its_size() {
+fn the_newest_entry_stays_at_any_size() {
     let (_folder, mut connection) = inbox();
     add(&mut connection, 100, 65_507);
-    settle(&mut Retention::new(), &mut connection, &size(MIB / 64), 0);
+    run_steps(&mut Retention::new(), &mut connection, &size(MIB / 64), 0);
     assert_eq!(bounds(&connection).unwrap(), Bounds { oldest: 100, newest: 100 });
-    assert_eq!(settle(&mut Retention::new(), &mut connection, &size(0), i64::MAX), 0);
+    assert_eq!(run_steps(&mut Retention::new(), &mut connection, &size(0), i64::MAX), 0);
 }
 
 #[test]
-fn entries_go_when_they_are_too_old_and_the_newest_stays() {
+fn entries_too_old_are_removed_except_the_newest() {
     let (_folder, mut connection) = inbox();
     add(&mut connection, 20_000, 10);
     let limits = Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(5_000)) };
-    settle(&mut Retention::new(), &mut connection, &limits, 20_000 * SECOND_NS);
+    run_steps(&mut Retention::new(), &mut connection, &limits, 20_000 * SECOND_NS);
     assert_eq!(bounds(&connection).unwrap().oldest, 15_000);
-    settle(&mut Retention::new(), &mut connection, &limits, 90_000 * SECOND_NS);
+    run_steps(&mut Retention::new(), &mut connection, &limits, 90_000 * SECOND_NS);
     assert_eq!(bounds(&connection).unwrap(), Bounds { oldest: 20_000, newest: 20_000 });
 }
 
 #[test]
-fn an_entry_from_the_future_holds_nothing_up() {
+fn an_entry_from_the_future_does_not_stop_removal() {
     let (_folder, mut connection) = inbox();
     add(&mut connection, 100, 10);
     connection.execute("UPDATE entry SET at_ns = ?1 WHERE id = 3", [i64::MAX]).unwrap();
     let limits = Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(10)) };
-    settle(&mut Retention::new(), &mut connection, &limits, 100 * SECOND_NS);
+    run_steps(&mut Retention::new(), &mut connection, &limits, 100 * SECOND_NS);
     assert_eq!(bounds(&connection).unwrap().oldest, 90);
 }
 
 #[test]
-fn a_clock_that_jumps_ahead_removes_nothing() {
+fn a_forward_jump_of_the_clock_removes_nothing() {
     let (_folder, mut connection) = inbox();
     add(&mut connection, 100, 10);
     let limits = Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(1_000)) };
     let mut retention = Retention::new();
-    settle(&mut retention, &mut connection, &limits, 100 * SECOND_NS);
-    settle(&mut retention, &mut connection, &limits, 100_000 * SECOND_NS);
+    run_steps(&mut retention, &mut connection, &limits, 100 * SECOND_NS);
+    run_steps(&mut retention, &mut connection, &limits, 100_000 * SECOND_NS);
     assert_eq!(bounds(&connection).unwrap().oldest, 1);
-    settle(&mut retention, &mut connection, &limits, 100 * SECOND_NS);
+    run_steps(&mut retention, &mut connection, &limits, 100 * SECOND_NS);
     retention.clock.doubtful_until = None;
-    settle(&mut retention, &mut connection, &limits, 1_050 * SECOND_NS);
+    run_steps(&mut retention, &mut connection, &limits, 1_050 * SECOND_NS);
     assert_eq!(bounds(&connection).unwrap().oldest, 1, "a second jump");
     retention.clock.doubtful_until = None;
-    settle(&mut retention, &mut connection, &limits, 1_050 * SECOND_NS);
+    run_steps(&mut retention, &mut connection, &limits, 1_050 * SECOND_NS);
     assert_eq!(bounds(&connection).unwrap().oldest, 50);
 }
 
 #[test]
-fn nothing_is_due_where_there_is_no_limit_of_age() {
-    assert_eq!(Retention::new().patience(&size(MIB)), None);
+fn no_step_is_due_without_an_age_limit() {
+    assert_eq!(Retention::new().max_wait(&size(MIB)), None);
     let limits = Limits { max_bytes: MIB, max_age: Some(Duration::from_secs(100)) };
-    assert!(Retention::new().patience(&limits).is_some());
+    assert!(Retention::new().max_wait(&limits).is_some());
 }
 
 #[test]
-fn an_empty_inbox_is_left_alone() {
+fn an_empty_inbox_stays_empty() {
     let (_folder, mut connection) = inbox();
     let limits = Limits { max_bytes: 0, max_age: Some(Duration::from_secs(1)) };
-    assert_eq!(settle(&mut Retention::new(), &mut connection, &limits, i64::MAX), 0);
+    assert_eq!(run_steps(&mut Retention::new(), &mut connection, &limits, i64::MAX), 0);
 }

@@ -2,19 +2,19 @@ use std::os::unix::fs::symlink;
 
 use proptest::prelude::*;
 
-use crate::inbox::inflight::*;
+use crate::inbox::inflight::journal::*;
 use crate::index::checksum;
 
-fn open(folder: &Path) -> (Ledger, Arc<Health>) {
+fn open(folder: &Path) -> (InflightJournal, Arc<Health>) {
     let health = Arc::new(Health::default());
-    (Ledger::open(folder, &health), health)
+    (InflightJournal::open(folder, &health), health)
 }
 
 /// A page with everything on it.
 fn page() -> Page {
     Page {
         newest: Anchor { id: 7, at_ns: -1 },
-        owed: Dues { messages: 3, lost: [4, u64::MAX, 6] },
+        pending: EntryCounts { messages: 3, lost: [4, u64::MAX, 6] },
         at_ns: i64::MAX,
         boot_id: u128::MAX - 1,
         sockets: vec![SocketDrops { cookie: 1, drops: u32::MAX }, SocketDrops { cookie: u64::MAX, drops: 0 }],
@@ -23,7 +23,7 @@ fn page() -> Page {
 
 proptest! {
     #[test]
-    fn a_page_reads_as_it_was_written(
+    fn a_page_decodes_as_it_was_encoded(
         words in proptest::array::uniform7(any::<u64>()),
         boot_id in any::<u128>(),
         sockets in proptest::collection::vec(any::<(u64, u32)>(), 0..26),
@@ -31,7 +31,7 @@ proptest! {
         let [id, newest_at, messages, full, queue, ended, at] = words;
         let page = Page {
             newest: Anchor { id, at_ns: newest_at.cast_signed() },
-            owed: Dues { messages, lost: [full, queue, ended] },
+            pending: EntryCounts { messages, lost: [full, queue, ended] },
             at_ns: at.cast_signed(),
             boot_id,
             sockets: sockets.into_iter().map(|(cookie, drops)| SocketDrops { cookie, drops }).collect(),
@@ -40,13 +40,13 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_without_harm(bytes in proptest::collection::vec(any::<u8>(), PAGE_BYTES)) {
+    fn any_bytes_decode_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), PAGE_BYTES)) {
         prop_assert_eq!(Page::decode(bytes.as_slice().try_into().unwrap()), None);
     }
 }
 
 #[test]
-fn a_page_of_which_a_bit_has_changed_is_not_believed() {
+fn a_page_with_a_flipped_bit_is_rejected() {
     let (bytes, length) = page().encode();
     for bit in 0..length * 8 {
         let mut changed = bytes;
@@ -57,77 +57,77 @@ fn a_page_of_which_a_bit_has_changed_is_not_believed() {
 }
 
 #[test]
-fn sockets_that_do_not_fit_are_left_out() {
+fn sockets_beyond_the_page_are_left_out() {
     let sockets = vec![SocketDrops { cookie: 1, drops: 2 }; 100];
     let page = Page { sockets, ..page() };
     let read = Page::decode(&page.encode().0).unwrap();
     assert_eq!(read.sockets, page.sockets[..26]);
-    assert_eq!(read.owed, page.owed);
+    assert_eq!(read.pending, page.pending);
 }
 
 #[test]
-fn a_file_that_is_no_page_is_written_over() {
+fn an_invalid_page_is_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     for content in [&b"short"[..], &[7; 10_000]] {
         std::fs::write(folder.path().join(FILE_NAME), content).unwrap();
-        let (mut ledger, health) = open(folder.path());
-        assert_eq!(ledger.last, Page::default());
-        ledger.owe_message();
-        ledger.note();
-        assert_eq!(open(folder.path()).0.last.owed, Dues { messages: 1, ..Dues::default() });
+        let (mut journal, health) = open(folder.path());
+        assert_eq!(journal.last, Page::default());
+        journal.add_message();
+        journal.save();
+        assert_eq!(open(folder.path()).0.last.pending, EntryCounts { messages: 1, ..EntryCounts::default() });
         assert!(health.problems().is_empty());
     }
 }
 
 #[test]
-fn a_file_of_somebody_else_is_left_alone_and_told_of() {
+fn a_linked_file_is_left_alone_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
     std::fs::write(&other, "precious").unwrap();
     symlink(&other, folder.path().join(FILE_NAME)).unwrap();
-    let (mut ledger, health) = open(folder.path());
-    ledger.owe_message();
-    ledger.note();
+    let (mut journal, health) = open(folder.path());
+    journal.add_message();
+    journal.save();
     assert_eq!(std::fs::read(&other).unwrap(), b"precious");
     assert!(health.problems()[0].contains("`books`"), "{:?}", health.problems());
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_told_of_until_it_can() {
+fn a_write_error_is_reported_until_writing_succeeds() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut ledger, health) = open(folder.path());
+    let (mut journal, health) = open(folder.path());
     let good = std::mem::replace(
-        &mut ledger.file.as_mut().unwrap().file,
+        &mut journal.file.as_mut().unwrap().file,
         File::open(folder.path().join(FILE_NAME)).unwrap(),
     );
-    ledger.owe_message();
-    ledger.note();
+    journal.add_message();
+    journal.save();
     assert!(health.problems()[0].contains("bad file"), "{:?}", health.problems());
-    ledger.file.as_mut().unwrap().file = good;
-    ledger.owe_message();
-    ledger.note();
+    journal.file.as_mut().unwrap().file = good;
+    journal.add_message();
+    journal.save();
     assert!(health.problems().is_empty());
-    assert_eq!(open(folder.path()).0.last.owed.messages, 2);
+    assert_eq!(open(folder.path()).0.last.pending.messages, 2);
 }
 
 #[test]
-fn what_has_not_changed_is_not_written() {
+fn an_unchanged_page_is_not_written() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut ledger, _health) = open(folder.path());
-    ledger.owe_message();
-    ledger.note();
+    let (mut journal, _health) = open(folder.path());
+    journal.add_message();
+    journal.save();
     std::fs::remove_file(folder.path().join(FILE_NAME)).unwrap();
-    let noted = ledger.page.at_ns;
-    ledger.note();
-    assert_eq!(ledger.page.at_ns, noted);
+    let noted = journal.page.at_ns;
+    journal.save();
+    assert_eq!(journal.page.at_ns, noted);
 }
 
 #[test]
-fn what_was_owed_as_a_message_and_came_as_a_gap_is_not_missing() {
-    let owed = Dues { messages: 5, ..Dues::default() };
-    let held = Dues { messages: 3, lost: [0, 0, 1] };
-    let missing = owed.without(&held).at_most(owed.total() - held.total());
-    assert_eq!(missing, Dues { messages: 1, ..Dues::default() });
+fn a_pending_message_stored_as_a_gap_is_not_missing() {
+    let pending = EntryCounts { messages: 5, ..EntryCounts::default() };
+    let held = EntryCounts { messages: 3, lost: [0, 0, 1] };
+    let missing = pending.without(&held).at_most(pending.total() - held.total());
+    assert_eq!(missing, EntryCounts { messages: 1, ..EntryCounts::default() });
 }
 
 /// A page of version 1 as it was written: 3 messages, one socket.
@@ -146,7 +146,7 @@ fn a_page_of_version_1_is_read_without_its_sockets() {
     let expected = Page {
         newest: Anchor { id: 7, at_ns: 8 },
         at_ns: 9,
-        owed: Dues { messages: 3, ..Dues::default() },
+        pending: EntryCounts { messages: 3, ..EntryCounts::default() },
         ..Page::default()
     };
     assert_eq!(page, expected);
@@ -159,12 +159,12 @@ fn drops_are_counted_from_where_this_log_has_them() {
         let last = Page { boot_id: last_boot, sockets: vec![known], ..Page::default() };
         let newest = Anchor { id: newest, at_ns: 0 };
         let page = Page { boot_id: 9, newest, ..Page::default() };
-        Ledger { page, last, ..Ledger::default() }
+        InflightJournal { page, last, ..InflightJournal::default() }
     };
     assert_eq!(journal(9, 7).counted_before(5), Some(40), "the same socket");
     assert_eq!(journal(9, 7).counted_before(6), Some(0), "a socket new to this log");
     assert_eq!(journal(8, 7).counted_before(5), Some(0), "the cookie is used again after a reboot");
-    let without_page = |newest| Ledger { last: Page::default(), ..journal(0, newest) };
+    let without_page = |newest| InflightJournal { last: Page::default(), ..journal(0, newest) };
     assert_eq!(without_page(0).counted_before(5), Some(0), "an empty log");
     assert_eq!(without_page(7).counted_before(5), None, "the log may have some of them");
 }

@@ -1,11 +1,13 @@
-use crate::inbox::file::*;
+use super::*;
+use crate::inbox::file::format::{PAGE_SIZE_BYTES, newest_id, suffixed};
+use crate::inbox::queries;
 
 fn database(folder: &Path) -> PathBuf {
     folder.join(FILE_NAME)
 }
 
 #[test]
-fn a_newer_inbox_is_refused_and_left_byte_for_byte() {
+fn a_newer_inbox_is_refused_and_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path()).unwrap();
     opened.connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
@@ -26,7 +28,7 @@ fn a_database_of_another_program_is_refused() {
 }
 
 #[test]
-fn a_damaged_inbox_is_set_aside_whole_and_a_new_one_begun() {
+fn a_damaged_inbox_is_moved_away_whole_and_replaced() {
     let garbage = vec![7; 100_000];
     for damage in [&garbage[..], b"short", b"SQLite format 3\0 and then nothing sensible"] {
         let folder = tempfile::tempdir().unwrap();
@@ -35,7 +37,7 @@ fn a_damaged_inbox_is_set_aside_whole_and_a_new_one_begun() {
             fs::write(suffixed(&database(folder.path()), companion), companion).unwrap();
         }
         let opened = open(folder.path()).unwrap();
-        let kept = opened.set_aside.expect("a damaged file is set aside");
+        let kept = opened.quarantined.expect("a damaged file is moved away");
         assert_eq!(fs::read(&kept).unwrap(), damage);
         for companion in ["-wal", "-journal"] {
             assert_eq!(fs::read(suffixed(&kept, companion)).unwrap(), companion.as_bytes());
@@ -45,18 +47,18 @@ fn a_damaged_inbox_is_set_aside_whole_and_a_new_one_begun() {
 }
 
 #[test]
-fn a_start_that_was_cut_short_is_begun_again() {
+fn an_interrupted_creation_is_repeated() {
     let folder = tempfile::tempdir().unwrap();
     let unfinished = suffixed(&database(folder.path()), ".new");
     drop(Connection::open(&unfinished).unwrap().execute_batch("CREATE TABLE entry (a)"));
     fs::write(database(folder.path()), b"").unwrap();
     let opened = open(folder.path()).unwrap();
     assert_eq!(opened.connection.query_row("SELECT count(*) FROM entry", [], |r| r.get(0)), Ok(0));
-    assert!(!unfinished.exists() && opened.set_aside.is_none());
+    assert!(!unfinished.exists() && opened.quarantined.is_none());
 }
 
 #[test]
-fn a_truncated_inbox_is_set_aside() {
+fn a_truncated_inbox_is_moved_away() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path()).unwrap();
     let insert = "INSERT INTO entry (at_ns, kind, payload) VALUES (1, 0, zeroblob(50000))";
@@ -66,24 +68,20 @@ fn a_truncated_inbox_is_set_aside() {
     drop(opened);
     let file = fs::OpenOptions::new().write(true).open(database(folder.path())).unwrap();
     file.set_len(200_000).unwrap();
-    assert!(open(folder.path()).unwrap().set_aside.is_some());
+    assert!(open(folder.path()).unwrap().quarantined.is_some());
 }
 
 #[test]
-fn unread_messages_are_counted_without_reading_them() {
+fn unread_messages_are_counted_from_a_covering_index() {
     let folder = tempfile::tempdir().unwrap();
     let connection = open(folder.path()).unwrap().connection;
     let plan: String = connection
-        .query_row(
-            &format!("EXPLAIN QUERY PLAN {}", super::super::reader::COUNT_NOT_RECEIVED),
-            [0, 9],
-            |row| row.get(3),
-        )
+        .query_row(&format!("EXPLAIN QUERY PLAN {}", queries::COUNT_NOT_RECEIVED), [0, 9], |row| row.get(3))
         .unwrap();
     assert!(plan.contains("COVERING INDEX entry_not_received"), "{plan}");
 }
 
-/// Makes an inbox of schema 1 with so many entries.
+/// Creates an inbox of schema 1 with some entries.
 fn of_schema_1(folder: &Path, entries: u64) {
     let connection = open(folder).unwrap().connection;
     for id in 1..=entries {
@@ -95,17 +93,17 @@ fn of_schema_1(folder: &Path, entries: u64) {
 }
 
 fn bounds(connection: &Connection) -> (u64, u64) {
-    let bounds = super::super::reader::bounds(connection).unwrap();
+    let bounds = queries::bounds(connection).unwrap();
     (bounds.oldest, bounds.newest)
 }
 
 #[test]
-fn a_migrated_inbox_says_its_version_in_the_file_itself_and_where_it_begins() {
+fn a_migrated_inbox_has_version_and_first_id_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     of_schema_1(folder.path(), 20);
     let calls = std::cell::Cell::new(0);
     let opened = open_behind(folder.path(), Known::default(), &|| calls.set(calls.get() + 1)).unwrap();
-    assert!(calls.get() > 2, "whoever watches the start hears of it");
+    assert!(calls.get() > 2, "the service manager is notified");
     let head = fs::read(database(folder.path())).unwrap();
     assert_eq!(head[60..64], SCHEMA_VERSION.to_be_bytes());
     let log = "SELECT first_id, begun_ns, begun_by FROM log";
@@ -116,7 +114,7 @@ fn a_migrated_inbox_says_its_version_in_the_file_itself_and_where_it_begins() {
 }
 
 #[test]
-fn a_migration_that_fails_leaves_the_inbox_as_it_was() {
+fn a_failed_migration_leaves_the_inbox_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     of_schema_1(folder.path(), 20);
     let connection = Connection::open(database(folder.path())).unwrap();
@@ -134,22 +132,22 @@ fn a_migration_that_fails_leaves_the_inbox_as_it_was() {
 }
 
 #[test]
-fn an_inbox_that_somebody_reads_is_not_migrated_under_him() {
+fn an_inbox_in_use_is_not_migrated() {
     let folder = tempfile::tempdir().unwrap();
     of_schema_1(folder.path(), 20);
-    let reader = open_as_stranger(folder.path()).unwrap();
+    let reader = open_unowned(folder.path()).unwrap();
     reader.execute_batch("BEGIN; SELECT count(*) FROM entry").unwrap();
     let error = open(folder.path()).unwrap_err();
-    assert!(error.hint().unwrap().contains("a backup perhaps"), "{error}");
+    assert!(error.hint().unwrap().contains("perhaps a backup"), "{error}");
     drop(reader);
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1, 20));
 }
 
 #[test]
-fn a_log_begun_behind_another_goes_on_with_its_ids_also_after_a_restart() {
+fn ids_continue_in_a_new_log_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..3 {
-        // Only the first one begins it.
+        // Only the first call creates it.
         let opened =
             open_behind(folder.path(), Known { newest_id: 500, ..Known::default() }, &|| ()).unwrap();
         assert_eq!(bounds(&opened.connection), (501, 500));
@@ -158,9 +156,9 @@ fn a_log_begun_behind_another_goes_on_with_its_ids_also_after_a_restart() {
 }
 
 #[test]
-fn a_log_begun_behind_a_damaged_one_does_not_use_ids_again() {
+fn a_log_after_a_damaged_one_reuses_no_ids() {
     for (damage, first_id) in [
-        // Nothing can be read of it.
+        // Nothing of it can be read.
         ("unreadable", 1_000_001),
         // Its ids can be read; the number shows the break.
         ("broken elsewhere", 3_000_001),
@@ -181,7 +179,7 @@ fn a_log_begun_behind_a_damaged_one_does_not_use_ids_again() {
             bytes[damaged].fill(7);
         }
         fs::write(&path, bytes).unwrap();
-        assert!(open(folder.path()).unwrap().set_aside.is_some());
+        assert!(open(folder.path()).unwrap().quarantined.is_some());
         for _ in 0..2 {
             assert_eq!(
                 bounds(&open(folder.path()).unwrap().connection),
@@ -193,24 +191,24 @@ fn a_log_begun_behind_a_damaged_one_does_not_use_ids_again() {
 }
 
 #[test]
-fn an_empty_inbox_of_schema_1_begun_behind_a_damaged_one_does_not_use_ids_again() {
+fn an_empty_inbox_of_schema_1_after_a_damaged_one_reuses_no_ids() {
     let folder = tempfile::tempdir().unwrap();
     of_schema_1(folder.path(), 0);
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1, 0));
     let folder = tempfile::tempdir().unwrap();
     fs::write(database(folder.path()), "garbage").unwrap();
-    quarantine::set_aside(&database(folder.path())).unwrap();
+    quarantine::quarantine(&database(folder.path())).unwrap();
     of_schema_1(folder.path(), 0);
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1_000_001, 1_000_000));
 }
 
 #[test]
-fn a_write_ahead_log_of_another_file_is_not_taken_into_this_one() {
+fn a_write_ahead_log_of_another_file_is_moved_away() {
     let folder = tempfile::tempdir().unwrap();
     let killed = tempfile::tempdir().unwrap();
     let connection = open(killed.path()).unwrap().connection;
     connection.execute("INSERT INTO entry (at_ns, kind, payload) VALUES (1, 0, x'61')", []).unwrap();
-    // As a kill would leave it.
+    // As a killed daemon leaves it.
     let log = fs::read(suffixed(&database(killed.path()), "-wal")).unwrap();
     drop(open(folder.path()).unwrap());
     let copy = Connection::open(database(folder.path())).unwrap();
@@ -218,7 +216,7 @@ fn a_write_ahead_log_of_another_file_is_not_taken_into_this_one() {
     copy.close().unwrap();
     fs::write(suffixed(&database(folder.path()), "-wal"), &log).unwrap();
     let opened = open(folder.path()).unwrap();
-    assert_eq!((bounds(&opened.connection), opened.set_aside), ((1, 0), None));
+    assert_eq!((bounds(&opened.connection), opened.quarantined), ((1, 0), None));
     let names = fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path());
     let stray: Vec<_> = names.filter(|path| path.to_str().unwrap().contains(".stray-")).collect();
     assert_eq!(stray.len(), 1, "{stray:?}");

@@ -1,0 +1,116 @@
+//! Entries of the log, as they are stored.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use udpchat_config::Encoding;
+
+/// The kind of an entry; the number is the one in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Received = 0,
+    Sent = 1,
+    Gap = 2,
+}
+
+/// A stored entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) id: u64,
+    /// Nanoseconds since 1970, UTC.
+    pub(crate) at_ns: i64,
+    pub(crate) body: Body,
+    /// The encoding that a client has assigned to the message after it was stored.
+    pub(crate) recoded: Option<Encoding>,
+}
+
+/// The part of an entry that depends on its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Received { peer: SocketAddr, local: Option<SocketAddr>, payload: Vec<u8> },
+    Sent { peer: SocketAddr, local: Option<SocketAddr>, payload: Vec<u8>, detail: SentDetail },
+    Gap(GapDetail),
+}
+
+/// What is stored of a sent message besides its bytes; JSON in the column `detail`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SentDetail {
+    /// The encoding of the text; none if the client gave bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) encoding: Option<SentEncoding>,
+    /// Why the kernel refused to send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) error: Option<String>,
+    /// The name of the user who sent it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+}
+
+/// The encoding of a sent text, and what chose it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SentEncoding {
+    pub(crate) name: String,
+    pub(crate) by: ChosenBy,
+}
+
+impl SentEncoding {
+    /// Returns the encoding; none if a later version wrote a name that this version does not know.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        self.name.parse().ok()
+    }
+}
+
+/// What chose an encoding; the names are part of the file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ChosenBy {
+    /// The request.
+    Given,
+    /// The configuration.
+    Configured,
+    /// What was learned of the peer.
+    Remembered,
+    /// The bytes themselves.
+    Detected,
+    /// `text.fallback`, since nothing else decided.
+    Fallback,
+}
+
+/// What a client has changed since a message was stored; in the JSON of the column `detail` of any message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct LaterDetail {
+    /// The encoding to decode the message with.
+    #[serde(default)]
+    pub(crate) recoded: Option<String>,
+}
+
+/// A gap; JSON in the column `detail`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GapDetail {
+    pub(crate) lost: u64,
+    pub(crate) reason: String,
+}
+
+/// Why datagrams are missing at a place of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GapReason {
+    /// The kernel's receive buffer was full.
+    ReceiveBufferFull,
+    /// The queue before the writer was full.
+    QueueFull,
+    /// A daemon received them and ended before they were stored.
+    DaemonEnded,
+}
+
+impl GapReason {
+    /// All reasons, in the order of their numbers.
+    pub(crate) const ALL: [Self; 3] = [Self::ReceiveBufferFull, Self::QueueFull, Self::DaemonEnded];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ReceiveBufferFull => "receive_buffer_full",
+            Self::QueueFull => "queue_full",
+            Self::DaemonEnded => "daemon_ended",
+        }
+    }
+}

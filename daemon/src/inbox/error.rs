@@ -1,0 +1,63 @@
+//! Why the log cannot be read or written.
+
+use std::io;
+
+use rusqlite::ErrorCode;
+use rusqlite::types::FromSqlError;
+
+/// Why the log cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InboxError {
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    #[error("another program is using it")]
+    InUse,
+    #[error("the ids of the log do not follow one another; has another program written into it?")]
+    IdsOutOfOrder,
+    #[error("the migration would lose rows; please report this")]
+    MigrationLosesRows,
+    #[error("it cannot be renamed into place")]
+    Rename(#[source] io::Error),
+}
+
+impl From<FromSqlError> for InboxError {
+    fn from(error: FromSqlError) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl InboxError {
+    /// Returns whether the content of the file is damaged, rather than out of reach.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged(_) => true,
+            Self::Database(error) => matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+            ),
+            Self::InUse | Self::IdsOutOfOrder | Self::MigrationLosesRows | Self::Rename(_) => false,
+        }
+    }
+
+    /// Returns whether the disk is full.
+    pub(super) fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Database(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
+            Self::Rename(error) => error.kind() == io::ErrorKind::StorageFull,
+            _ => false,
+        }
+    }
+
+    /// Returns whether another program has the file open.
+    pub(super) fn is_in_use(&self) -> bool {
+        match self {
+            Self::InUse => true,
+            Self::Database(error) => {
+                matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+            }
+            _ => false,
+        }
+    }
+}

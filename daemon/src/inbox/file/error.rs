@@ -1,0 +1,73 @@
+//! Why an inbox does not open, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::format::SCHEMA_VERSION;
+use crate::inbox::InboxError;
+
+/// Why an inbox does not open.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    #[error("{} was written by a newer udpchat (schema {found}; this version knows {SCHEMA_VERSION})", .path.display())]
+    Newer { path: PathBuf, found: u32 },
+    #[error("{} is a database of another program", .path.display())]
+    Foreign { path: PathBuf },
+    #[error("{} cannot be migrated from schema {from} to {SCHEMA_VERSION}; its content is unchanged", .path.display())]
+    Migration { path: PathBuf, from: u32, source: InboxError },
+    #[error("there is no {}", .path.display())]
+    None { path: PathBuf },
+    #[error("{} is damaged", .path.display())]
+    Damaged { path: PathBuf },
+    #[error("cannot use {}", .path.display())]
+    Io { path: PathBuf, source: io::Error },
+    #[error("cannot use {}", .path.display())]
+    Database { path: PathBuf, source: InboxError },
+}
+
+impl OpenError {
+    /// Returns what the user can do.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Newer { .. } => Some(
+                "start the newer version, restore a backup from before the upgrade (`udpchatd --help` explains how), or \
+                 give another `--data-dir`",
+            ),
+            Self::Foreign { .. } => Some("move it away, or give another `--data-dir`"),
+            Self::None { .. } => Some("`--system` or `--data-dir` names the data directory"),
+            Self::Damaged { .. } => {
+                Some("a daemon that is started on it moves it away and creates a new one")
+            }
+            Self::Migration { source, .. } if source.is_disk_full() => {
+                Some("make room on that disk and start again; the version that wrote it can still use it")
+            }
+            Self::Migration { source, .. } => {
+                Some(hint_of(source).unwrap_or("the version that wrote it can still use it"))
+            }
+            Self::Database { source, .. } => hint_of(source),
+            Self::Io { .. } => None,
+        }
+    }
+
+    /// Returns whether the content of the file is damaged, rather than out of reach.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Damaged { .. } => true,
+            Self::Migration { source, .. } | Self::Database { source, .. } => source.is_damage(),
+            Self::Newer { .. } | Self::Foreign { .. } | Self::None { .. } | Self::Io { .. } => false,
+        }
+    }
+}
+
+/// Returns what to do about an error that is not about the content of the file.
+fn hint_of(error: &InboxError) -> Option<&'static str> {
+    if error.is_disk_full() {
+        Some("make room on that disk, or give another `--data-dir`")
+    } else if error.is_in_use() {
+        Some(
+            "another program has it open, perhaps a backup; `fuser -v` names it. Start again when it has ended",
+        )
+    } else {
+        None
+    }
+}

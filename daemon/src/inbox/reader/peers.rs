@@ -1,0 +1,143 @@
+//! What the log shows about peers: when each was last heard, and how much it sends.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use udpchat_config::PeerAddress;
+
+use super::Reader;
+use super::scan::Range;
+use crate::inbox::InboxError;
+use crate::inbox::address::unpack;
+use crate::inbox::entry::{Body, Stored};
+use crate::inbox::queries::Bounds;
+use crate::index::Order;
+use crate::index::predicate::Predicate;
+
+/// How many of the newest ids the list of peers covers.
+pub(crate) const PEERS_WINDOW_IDS: u64 = 100_000;
+
+/// How many of the newest ids [`Reader::received_from`] covers. It is called every second and must cost next to nothing.
+const RECENT_IDS: u64 = 10_000;
+
+/// What the log shows about one peer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) last_id: u64,
+    pub(crate) last_at_ns: i64,
+    pub(crate) messages: u64,
+    pub(crate) unread: u64,
+}
+
+/// How much was received from one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ReceivedFrom {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
+/// How much was received, by peer.
+pub(crate) type ReceivedByPeer = HashMap<SocketAddr, ReceivedFrom>;
+
+impl Reader {
+    /// Returns what the newest entries, `window` of them, show about the peers in them.
+    pub(crate) fn heard(&self, mark: u64, window: u64) -> Result<HashMap<SocketAddr, Heard>, InboxError> {
+        self.with(|connection| {
+            let from = self.visible(connection)?.newest.saturating_sub(window);
+            let mut statement = connection.prepare_cached(
+                "SELECT peer, max(id), at_ns, count(*), sum(id > ?2) FROM entry
+                 WHERE id > ?1 AND kind = 0 GROUP BY peer",
+            )?;
+            let mut rows = statement.query([from, mark])?;
+            let mut heard = HashMap::new();
+            while let Some(row) = rows.next()? {
+                if let Some(peer) = unpack(row.get_ref(0)?.as_blob()?) {
+                    heard.insert(
+                        peer,
+                        Heard {
+                            last_id: row.get(1)?,
+                            last_at_ns: row.get(2)?,
+                            messages: row.get(3)?,
+                            unread: row.get(4)?,
+                        },
+                    );
+                }
+            }
+            Ok(heard)
+        })
+    }
+
+    /// Returns the newest message from a peer that `is_its` accepts, and its sender, among the entries older than the
+    /// [`PEERS_WINDOW_IDS`] that [`Self::heard`] covers; searches as long as `go_on` allows.
+    pub(crate) fn last_heard(
+        &self,
+        peer: PeerAddress,
+        is_its: impl Fn(SocketAddr) -> bool,
+        go_on: impl FnMut() -> bool,
+    ) -> Result<Option<(SocketAddr, Heard)>, InboxError> {
+        let newest = self.published.load(Ordering::Acquire);
+        let range = Range {
+            before: Some(newest.saturating_sub(PEERS_WINDOW_IDS) + 1),
+            received: true,
+            predicate: Arc::new(Predicate::of_peer(peer)),
+            order: Order::Desc,
+            ..Range::default()
+        };
+        let mut last = None;
+        let visit = |entry: Stored| match entry.body {
+            Body::Received { peer: sender, .. } if peer.matches(sender) && is_its(sender) => {
+                let heard = Heard { last_id: entry.id, last_at_ns: entry.at_ns, messages: 0, unread: 0 };
+                last = Some((sender, heard));
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        };
+        self.scan(&range, visit, go_on)?;
+        Ok(last)
+    }
+
+    /// Counts the received messages above an id by peer, in the newest 10,000 entries at most; returns the id above which
+    /// it counted, and the one up to which.
+    pub(crate) fn received_from(&self, after: u64) -> Result<(ReceivedByPeer, (u64, u64)), InboxError> {
+        self.with(|connection| {
+            let ids = recent(self.visible(connection)?, after);
+            let mut statement = connection.prepare_cached(
+                "SELECT peer, count(*), coalesce(sum(length(payload)), 0) FROM entry
+                 WHERE id > ?1 AND id <= ?2 AND kind = 0 GROUP BY peer",
+            )?;
+            let mut rows = statement.query([ids.0, ids.1])?;
+            let mut received = HashMap::new();
+            while let Some(row) = rows.next()? {
+                if let Some(peer) = unpack(row.get_ref(0)?.as_blob()?) {
+                    received.insert(peer, ReceivedFrom { messages: row.get(1)?, bytes: row.get(2)? });
+                }
+            }
+            Ok((received, ids))
+        })
+    }
+}
+
+/// Returns the id above which to count, and the one up to which.
+fn recent(bounds: Bounds, after: u64) -> (u64, u64) {
+    let Bounds { oldest, newest } = bounds;
+    let first = newest.saturating_sub(RECENT_IDS).max(oldest.saturating_sub(1));
+    (first.max(after).min(newest), newest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_newest_ids_are_counted() {
+        let bounds = Bounds { oldest: 101, newest: 50_000 };
+        for (after, from) in [(0, 40_000), (39_999, 40_000), (49_990, 49_990), (u64::MAX, 50_000)] {
+            assert_eq!(recent(bounds, after), (from, 50_000));
+        }
+        assert_eq!(recent(Bounds { oldest: 101, newest: 200 }, 0), (100, 200));
+        assert_eq!(recent(Bounds { oldest: 1, newest: 0 }, 7), (0, 0));
+    }
+}

@@ -1,0 +1,102 @@
+//! The index as its readers and the indexer share it.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::Notify;
+use tracing::debug;
+
+use super::blocks::BLOCK_IDS_LOG2;
+use super::error::IndexError;
+use super::store::{self, State};
+
+/// The index as its readers and the indexer share it.
+#[derive(Debug)]
+pub(crate) struct Index {
+    pub(super) data_dir: PathBuf,
+    pub(super) shared: Mutex<Shared>,
+    /// Whether the index was found damaged.
+    damaged: AtomicBool,
+    damage_found: Notify,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The first block in the file, and the one behind the last; none while there is no file to be read.
+    pub(super) covered: Option<(u64, u64)>,
+    /// Counts the files: a connection belongs to one.
+    pub(super) generation: u64,
+    pub(super) idle: Vec<Connection>,
+}
+
+impl Index {
+    pub(crate) fn new(data_dir: &Path) -> Self {
+        Self {
+            data_dir: data_dir.to_owned(),
+            shared: Mutex::default(),
+            damaged: AtomicBool::new(false),
+            damage_found: Notify::new(),
+        }
+    }
+
+    /// Returns the newest indexed id; 0 if there is none.
+    pub(crate) fn newest_id(&self) -> u64 {
+        self.shared.lock().covered.map_or(0, |(_, end)| (end << BLOCK_IDS_LOG2).saturating_sub(1))
+    }
+
+    /// Returns the size of the index's files, in bytes.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        let [file, log, _] = store::paths(&self.data_dir);
+        [file, log].iter().map(|path| std::fs::metadata(path).map_or(0, |metadata| metadata.len())).sum()
+    }
+
+    /// Waits until a reader finds the index damaged.
+    pub(crate) async fn found_damaged(&self) {
+        self.damage_found.notified().await;
+    }
+
+    /// Handles an error of a reader: a damaged index is to be created again.
+    pub(super) fn report(&self, error: &IndexError) {
+        debug!("a query runs without the index: {error}");
+        if error.is_damage() {
+            self.set_damaged();
+            self.damage_found.notify_one();
+        }
+    }
+
+    pub(super) fn set_damaged(&self) {
+        self.damaged.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the index was found damaged, and forgets that.
+    pub(super) fn take_damaged(&self) -> bool {
+        self.damaged.swap(false, Ordering::AcqRel)
+    }
+
+    /// Lets readers use what is in the file.
+    pub(super) fn publish(&self, state: State) {
+        self.shared.lock().covered = (state.first < state.end).then_some((state.first, state.end));
+    }
+
+    /// Stops the use of the file, which is about to be deleted.
+    pub(super) fn withdraw(&self) {
+        let mut shared = self.shared.lock();
+        shared.covered = None;
+        shared.generation += 1;
+        shared.idle.clear();
+    }
+}
+
+/// Returns an id that the log of a data directory had, near its newest, as the index's file shows it: 0 where that cannot
+/// be read, none where there is no such file. Must not be called while an indexer runs on the file.
+pub(crate) fn newest_id_in(data_dir: &Path) -> Option<u64> {
+    let [file, ..] = store::paths(data_dir);
+    let state = || State::read(&store::open_reader(data_dir)?);
+    file.exists().then(|| state().map_or(0, |state| state.anchor.id))
+}
