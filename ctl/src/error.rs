@@ -1,4 +1,4 @@
-//! Why a run failed: the message, its causes, what to do next, and the exit code.
+//! The error of a run: message, causes, hint and exit code.
 
 use std::error::Error;
 use std::io;
@@ -6,26 +6,26 @@ use std::process::ExitCode;
 
 use udpchat_api::{ClientError, ErrorKind, ErrorObject};
 
-/// The result of everything that can end a run.
-pub(crate) type Result<T> = std::result::Result<T, CtlError>;
+/// The result of a fallible step of a run.
+pub(crate) type Result<T, E = CtlError> = std::result::Result<T, E>;
 
-/// How the program ends.
+/// The exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// All was done.
+    /// Success.
     Done = 0,
     /// Something failed.
     Failed = 1,
-    /// The command line, or what it names, is wrong.
+    /// The command line, or a value in it, is invalid.
     Usage = 2,
-    /// No daemon runs.
+    /// No daemon answers.
     NoDaemon = 3,
-    /// Something took too long.
+    /// A timeout ended.
     TimedOut = 4,
     /// A message could not be sent.
     NotSent = 5,
-    /// The daemon's socket may not be opened, or the daemon does not permit what was asked.
+    /// The user may not open the daemon's socket, or the daemon refused for lack of a role.
     NotPermitted = 6,
 }
 
@@ -38,22 +38,22 @@ impl From<Exit> for ExitCode {
 /// Why a run ends early.
 #[derive(Debug)]
 pub(crate) enum CtlError {
-    /// The reader of standard output has gone. That is its right, and no failure.
+    /// The reader of standard output closed its pipe, which is not a failure.
     ReaderGone,
     /// Something failed.
     Failed(Box<Failure>),
 }
 
-/// A failure, in parts.
+/// The parts of a failure.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What happened, to what.
+    /// What failed.
     pub(crate) message: String,
-    /// What kind of failure it is, for programs: a kind of the protocol, or one of the program's own.
+    /// The kind, for programs: a kind of the protocol, or one of this program.
     pub(crate) kind: String,
-    /// The protocol's code, if the daemon answered with it.
+    /// The code of the protocol, if the daemon returned the error.
     pub(crate) code: Option<i64>,
-    /// What caused it, outermost first.
+    /// The causes, outermost first.
     pub(crate) causes: Vec<String>,
     /// What to do next.
     pub(crate) hint: Option<String>,
@@ -61,12 +61,12 @@ pub(crate) struct Failure {
     pub(crate) entry: Option<u64>,
     /// The number of the input line that failed.
     pub(crate) line: Option<u64>,
-    /// How the program ends.
+    /// The exit code.
     pub(crate) exit: Exit,
 }
 
 impl CtlError {
-    /// Makes an error.
+    /// Creates an error.
     pub(crate) fn new(exit: Exit, kind: &str, message: impl Into<String>) -> Self {
         Self::Failed(Box::new(Failure {
             message: message.into(),
@@ -80,32 +80,32 @@ impl CtlError {
         }))
     }
 
-    /// Makes an error for what failed without being the user's fault.
+    /// Creates an error that is not the user's fault.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, "failed", message)
     }
 
-    /// Makes an error for wrong use.
+    /// Creates an error of usage.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "usage", message)
     }
 
-    /// Makes an error for a message that was not sent.
+    /// Creates an error for a message that was not sent.
     pub(crate) fn not_sent(kind: &str, message: impl Into<String>) -> Self {
         Self::new(Exit::NotSent, kind, message)
     }
 
-    /// Turns what the parser of the command line found wrong into an error.
+    /// Converts an error of the argument parser.
     pub(crate) fn from_clap(error: &clap::Error) -> Self {
         let text = error.render().to_string();
-        // The parser separates what is wrong, its tips, the usage and the pointer to --help by empty lines.
+        // The parser separates the message, its tips, the usage and the pointer to --help by empty lines.
         let parts: Vec<String> = text.trim().split("\n\n").map(unwrapped).collect();
         let message = parts.first().map_or("", String::as_str);
         let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
         let usage = parts.iter().find_map(|part| part.strip_prefix("Usage: ")).unwrap_or_default();
         let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        let message = if is_help { "no command is given" } else { message.trim_start_matches("error: ") };
-        // What the standard library says of a number that is none.
+        let message = if is_help { "missing command" } else { message.trim_start_matches("error: ") };
+        // The message of the standard library for an invalid number.
         let message = message.replace("invalid digit found in string", "not a whole number");
         let help = match command_in(usage) {
             Some(command) => format!("see `{command} --help`"),
@@ -114,7 +114,7 @@ impl CtlError {
         Self::usage(message).hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}")))
     }
 
-    /// Turns a failed write to standard output into an error.
+    /// Converts a failed write to standard output.
     pub(crate) fn from_output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::ReaderGone,
@@ -130,7 +130,7 @@ impl CtlError {
         self.with(|failure| failure.causes.extend(causes))
     }
 
-    /// Says what failed on the whole; what failed in it becomes the cause.
+    /// Puts a message in front; the previous message becomes the first cause.
     #[must_use]
     pub(crate) fn within(self, message: impl Into<String>) -> Self {
         self.with(|failure| {
@@ -139,14 +139,14 @@ impl CtlError {
         })
     }
 
-    /// Says what to do next.
+    /// Sets the hint: what to do next.
     #[must_use]
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
         self.with(|failure| failure.hint = Some(hint))
     }
 
-    /// Says what to do next where something took too long.
+    /// Sets the hint if the error is a timeout.
     #[must_use]
     pub(crate) fn hint_if_timed_out(self, hint: &str) -> Self {
         if matches!(&self, Self::Failed(failure) if failure.exit == Exit::TimedOut) {
@@ -156,7 +156,7 @@ impl CtlError {
         }
     }
 
-    /// Names the line of the input that failed.
+    /// Sets the number of the input line that failed.
     #[must_use]
     pub(crate) fn at_line(self, line: u64) -> Self {
         self.with(|failure| failure.line = Some(line))
@@ -169,7 +169,7 @@ impl CtlError {
         self
     }
 
-    /// Returns how the program ends.
+    /// Returns the exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::ReaderGone => Exit::Done,
@@ -178,12 +178,12 @@ impl CtlError {
     }
 }
 
-/// Takes off the number that the standard library puts behind what the system says.
+/// Removes the error number that the standard library appends to a message of the system.
 fn without_number(text: &str) -> String {
     text.split(" (os error ").next().unwrap_or_default().to_owned()
 }
 
-/// Returns the command that a usage is about, the words before flags and arguments; none if there is no usage.
+/// Returns the command in a usage line: the words before flags and arguments; none if there is no usage.
 fn command_in(usage: &str) -> Option<String> {
     let is_name = |word: &&str| word.starts_with(|first: char| first.is_ascii_lowercase());
     let words: Vec<&str> = usage.split(' ').take_while(is_name).take(2).collect();
@@ -209,16 +209,14 @@ impl From<ClientError> for CtlError {
                 "try again; if this lasts, the daemon hangs: see its log, and restart it",
             ),
             ClientError::Closed | ClientError::Io(_) => {
-                (Exit::Failed, "closed", "the daemon was stopped, or its log tells why it ended")
+                (Exit::Failed, "closed", "the daemon ended; its log shows why")
             }
             ClientError::Silent => {
-                (Exit::TimedOut, "silent", "the daemon hangs: look into its log, and start it anew")
+                (Exit::TimedOut, "silent", "the daemon hangs: read its log, then restart it")
             }
-            ClientError::TooLong { .. } => {
-                (Exit::NotSent, "too_long", "send it in several messages, each far shorter")
-            }
+            ClientError::TooLong { .. } => (Exit::NotSent, "too_long", "send it as several shorter messages"),
             ClientError::Protocol { .. } => {
-                (Exit::Failed, "protocol", "`udpchatctl version` tells whether both programs fit together")
+                (Exit::Failed, "protocol", "compare the versions of both programs with `udpchatctl version`")
             }
         };
         let made = Self::new(exit, kind, error.to_string()).hint(hint);
@@ -236,12 +234,12 @@ impl From<ErrorObject> for CtlError {
         made.with(|failure| {
             failure.code = Some(object.code);
             failure.entry = object.data.entry;
-            failure.hint = flag_of(kind).map(str::to_owned).or(object.data.hint);
+            failure.hint = own_hint(kind).map(str::to_owned).or(object.data.hint);
         })
     }
 }
 
-/// Returns how the program ends where the daemon refused something.
+/// Returns the exit code for an error of the daemon.
 fn exit_of(kind: ErrorKind) -> Exit {
     match kind {
         ErrorKind::InvalidParams | ErrorKind::EmptyMessage => Exit::Usage,
@@ -257,7 +255,7 @@ fn exit_of(kind: ErrorKind) -> Exit {
     }
 }
 
-/// Returns a kind's name on the wire.
+/// Returns the name of a kind in the protocol.
 fn name_of(kind: ErrorKind) -> String {
     match serde_json::to_value(kind) {
         Ok(serde_json::Value::String(name)) => name,
@@ -265,13 +263,11 @@ fn name_of(kind: ErrorKind) -> String {
     }
 }
 
-/// Returns the hint that speaks of this program's flags, where the daemon's own speaks of the protocol's.
-fn flag_of(kind: ErrorKind) -> Option<&'static str> {
+/// Returns a hint that names a flag of this program; the daemon's own hint names a parameter of the protocol.
+fn own_hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
-        ErrorKind::EmptyMessage => Some("`--allow-empty` sends it nevertheless"),
-        ErrorKind::UnknownMethod => {
-            Some("the daemon is of another version: `udpchatctl version` compares them")
-        }
+        ErrorKind::EmptyMessage => Some("`--allow-empty` sends an empty datagram"),
+        ErrorKind::UnknownMethod => Some("the daemon has another version: compare with `udpchatctl version`"),
         _ => None,
     }
 }
@@ -279,7 +275,6 @@ fn flag_of(kind: ErrorKind) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Parsed};
 
     fn failure(error: CtlError) -> Failure {
         match error {
@@ -289,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_the_protocol_ends_as_promised() {
+    fn every_protocol_kind_has_its_exit_code() {
         for &kind in ErrorKind::ALL {
             let expected = match name_of(kind).as_str() {
                 "invalid_params" | "empty_message" => 2,
@@ -306,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_client_end_as_promised() {
+    fn client_errors_have_their_exit_codes() {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let path = std::path::PathBuf::from("/s");
         let cases = [
@@ -324,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_causes_of_an_error_are_kept() {
+    fn causes_are_kept() {
         let error = ClientError::Io(io::Error::other("the wire broke"));
         let failure = failure(error.into());
         assert_eq!(failure.message, "the connection to the daemon failed");
@@ -332,13 +327,13 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_without_the_numbers_of_the_system() {
+    fn causes_have_no_error_numbers() {
         let error = CtlError::failed("x").caused_by(&io::Error::from_raw_os_error(2));
         assert_eq!(failure(error).causes, ["No such file or directory"]);
     }
 
     #[test]
-    fn what_failed_in_the_whole_becomes_its_cause() {
+    fn within_turns_the_message_into_a_cause() {
         let error = ClientError::Io(io::Error::other("the wire broke"));
         let failure = failure(CtlError::from(error).within("the work is not done"));
         assert_eq!((failure.message.as_str(), failure.kind.as_str()), ("the work is not done", "closed"));
@@ -347,30 +342,9 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_closes_its_pipe_is_no_failure() {
+    fn a_closed_pipe_is_not_a_failure() {
         let gone = CtlError::from_output(&io::ErrorKind::BrokenPipe.into());
         assert_eq!(gone.exit(), Exit::Done);
         assert_eq!(CtlError::from_output(&io::ErrorKind::StorageFull.into()).exit(), Exit::Failed);
-    }
-
-    #[test]
-    fn wrong_use_is_told_in_one_sentence_with_a_hint() {
-        let wrong = |line: &str| match Cli::parse(line.split(' ').map(Into::into).collect()) {
-            Parsed::Wrong(error) => failure(CtlError::from_clap(&error)),
-            _ => panic!("{line} is accepted"),
-        };
-        let unknown = wrong("udpchatctl statos");
-        assert_eq!(unknown.message, "unrecognized subcommand 'statos'");
-        let unknown_hint = unknown.hint.unwrap();
-        assert!(unknown_hint.starts_with("some similar subcommands exist: 'stop', 'status'; see"));
-        assert!(unknown_hint.ends_with("see `udpchatctl --help`"), "{unknown_hint}");
-        assert_eq!(wrong("udpchatctl").message, "no command is given");
-        let wrong_number = wrong("udpchatctl inbox -n x");
-        assert_eq!(wrong_number.message, "invalid value 'x' for '--number <N>': not a whole number");
-        assert_eq!(
-            wrong("udpchatctl send --no-such-flag").hint.unwrap().split("; ").last(),
-            Some("see `udpchatctl send --help`")
-        );
-        assert!(wrong("udpchatctl send").message.ends_with("were not provided: <TO>"));
     }
 }

@@ -1,58 +1,59 @@
-//! Whose a socket is that may not be opened, and how somebody comes to be let in.
+//! Who may open a control socket, and how a user gets access to it.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
 
-/// Who may open a socket, as far as its file tells.
+/// Who may open a socket, according to its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Door {
-    /// The owner of the socket, or of the nearest directory above it that can be looked at.
+pub(crate) struct SocketAccess {
+    /// The owner of the socket, or of the nearest directory above it that can be examined.
     pub(crate) owner: String,
-    group: Option<Guests>,
+    group: Option<GroupAccess>,
 }
 
-/// The group that may open it too.
+/// The group that may open the socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Guests {
+struct GroupAccess {
     name: String,
-    /// Who asks; none for a user without a name.
+    /// The current user; none if the user has no name.
     user: Option<String>,
-    /// Whether the user is in the group, and only this process is not.
+    /// Whether the user is a member, but this process started before that.
     is_member: bool,
 }
 
-impl Door {
-    /// Looks at the file of a socket.
+impl SocketAccess {
+    /// Examines the file of a socket.
     pub(crate) fn of(socket: &Path) -> Option<Self> {
         let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         let owner = user.map_or_else(|| format!("user {uid}"), |user| format!("user {} ({uid})", user.name));
-        Some(Self { owner, group: guests(socket) })
+        Some(Self { owner, group: group_access(socket) })
     }
 
-    /// Says what to do, as a fragment.
+    /// Returns what the user can do, as a clause.
     pub(crate) fn advice(&self) -> String {
-        let Some(Guests { name, user, is_member }) = &self.group else {
-            return "run this as that user, with `sudo -u` for example, or ask the administrator".to_owned();
+        let Some(GroupAccess { name, user, is_member }) = &self.group else {
+            return "run this command as that user, for example with `sudo -u`, or ask the administrator"
+                .to_owned();
         };
         if *is_member {
             return format!(
-                "the group {name} may open it, to which you have belonged since you logged in: log in anew, or run \
+                "the group {name} may open it; you joined that group after you logged in: log in again, or run \
                  `newgrp {name}`"
             );
         }
         let user = user.as_deref().unwrap_or("NAME");
         format!(
-            "the group {name} may open it; an administrator adds you with `usermod -aG {name} {user}`, which counts \
-             from the next login on"
+            "the group {name} may open it; an administrator can add you with `usermod -aG {name} {user}`, effective \
+             from your next login"
         )
     }
 }
 
-/// Finds the group that may read and write a socket. Nobody is to be put into the group of root for this.
-fn guests(socket: &Path) -> Option<Guests> {
+/// Finds the group that may read and write a socket. The group of root is never suggested.
+fn group_access(socket: &Path) -> Option<GroupAccess> {
     const GROUP_MAY: u32 = 0o060;
     let metadata = socket.metadata().ok().filter(|found| found.mode() & GROUP_MAY == GROUP_MAY)?;
     let group = Group::from_gid(Gid::from_raw(metadata.gid())).ok().flatten()?;
@@ -62,7 +63,7 @@ fn guests(socket: &Path) -> Option<Guests> {
     }
     let user = User::from_uid(geteuid()).ok().flatten().map(|user| user.name);
     let is_member = user.as_ref().is_some_and(|user| group.mem.contains(user));
-    Some(Guests { name: group.name, user, is_member })
+    Some(GroupAccess { name: group.name, user, is_member })
 }
 
 #[cfg(test)]
@@ -70,19 +71,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_owner_is_found_above_what_cannot_be_seen() {
-        let door = Door::of(Path::new("/no/such/socket")).unwrap();
-        assert!(door.owner.starts_with("user root") && door.group.is_none(), "{door:?}");
-        assert!(door.advice().contains("sudo -u"));
+    fn the_owner_is_found_above_a_missing_socket() {
+        let access = SocketAccess::of(Path::new("/no/such/socket")).unwrap();
+        assert!(access.owner.starts_with("user root") && access.group.is_none(), "{access:?}");
+        assert!(access.advice().contains("sudo -u"));
     }
 
     #[test]
-    fn whoever_is_in_the_group_only_since_the_login_is_told_so() {
-        let door = |is_member| {
-            let group = Guests { name: "udpchat".to_owned(), user: Some("bob".to_owned()), is_member };
-            Door { owner: "user udpchat (990)".to_owned(), group: Some(group) }.advice()
+    fn advice_depends_on_membership_of_the_group() {
+        let advice = |is_member| {
+            let group = GroupAccess { name: "udpchat".to_owned(), user: Some("bob".to_owned()), is_member };
+            SocketAccess { owner: "user udpchat (990)".to_owned(), group: Some(group) }.advice()
         };
-        assert!(door(false).contains("`usermod -aG udpchat bob`"), "{}", door(false));
-        assert!(door(true).contains("`newgrp udpchat`") && !door(true).contains("usermod"), "{}", door(true));
+        assert!(advice(false).contains("`usermod -aG udpchat bob`"), "{}", advice(false));
+        assert!(
+            advice(true).contains("`newgrp udpchat`") && !advice(true).contains("usermod"),
+            "{}",
+            advice(true)
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! The times that users write: a date, a time, a span back from now, or a word.
+//! Parses the times and durations that users write.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
 use crate::error::{CtlError, Result};
 
-/// What a wrong time is answered with.
+/// The hint for an invalid time.
 const EXAMPLES: &str =
     "for example '2026-11-22 14:00', 2026-11-22T14:00:00+08:00, 10m, 2h, 3d, today, yesterday";
 
-/// Reads a time, as seen from `now` in its time zone.
+/// Parses a time relative to `now`, in its time zone.
 ///
-/// Takes `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a span back from now
+/// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
 /// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights).
 ///
 /// # Errors
-/// Anything else is wrong use, with examples as the hint.
+/// Anything else is an error of usage, with examples as the hint.
 pub(crate) fn parse(text: &str, now: &Zoned) -> Result<Timestamp> {
     let text = text.trim();
     let found = word(text, now).or_else(|| absolute(text, now)).or_else(|| back_from(text, now));
-    found.ok_or_else(|| CtlError::usage(format!("'{text}' is no time")).hint(EXAMPLES))
+    found.ok_or_else(|| CtlError::usage(format!("invalid time '{text}'")).hint(EXAMPLES))
 }
 
 fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
@@ -46,7 +46,7 @@ fn absolute(text: &str, now: &Zoned) -> Option<Timestamp> {
 }
 
 fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
-    // `14:00` would be read as fourteen hours.
+    // `14:00` would parse as fourteen hours.
     if text.contains(':') {
         return None;
     }
@@ -54,25 +54,25 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
     Some(now.checked_sub(span.abs()).ok()?.timestamp())
 }
 
-/// Reads a length of time, such as `1s`, `500ms`, `1m30s`; days and longer have no fixed length.
+/// Parses a duration such as `1s`, `500ms`, `1m30s`; days and longer units have no fixed length and are refused.
 ///
 /// # Errors
-/// Anything else, and what is negative; the text is for people.
+/// Anything else, and negative durations; the error is a message for people.
 pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
     let span: Option<SignedDuration> = text.trim().parse().ok();
     span.and_then(|span| span.try_into().ok())
-        .ok_or_else(|| "no length of time, such as 500ms, 1s or 1m30s".to_owned())
+        .ok_or_else(|| "expected a duration such as 500ms, 1s or 1m30s".to_owned())
 }
 
-/// Returns the time of now, in the time zone of this machine.
+/// Returns the current time, in the time zone of this machine.
 pub(crate) fn now() -> Zoned {
     Timestamp::now().to_zoned(local_zone())
 }
 
 /// Returns the time zone of this machine.
 ///
-/// Reads /etc/localtime itself where TZ says nothing else: to find that zone's name too, jiff walks through the whole
-/// database, which takes as long as all the rest of a short command (0.7 of 1.4 ms).
+/// Reads /etc/localtime directly unless TZ is set: jiff would search the whole database for the name of the zone, which
+/// takes as long as the rest of a short command (0.7 of 1.4 ms).
 pub(crate) fn local_zone() -> TimeZone {
     if std::env::var_os("TZ").is_none()
         && let Ok(rules) = std::fs::read("/etc/localtime")
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_as_people_mean_them() {
+    fn times_are_parsed_in_all_notations() {
         let table = [
             ("now", "2026-11-22T14:03:05Z"),
             ("today", "2026-11-21T23:00:00Z"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_time_are_read_with_their_units() {
+    fn durations_are_parsed_with_their_units() {
         let table = [("1s", 1_000), ("500ms", 500), ("1m30s", 90_000), (" 1.5s ", 1_500), ("0s", 0)];
         for (text, milliseconds) in table {
             assert_eq!(span(text), Ok(Duration::from_millis(milliseconds)), "{text}");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_wrong_use_with_examples() {
+    fn an_invalid_time_is_a_usage_error_with_examples() {
         for text in
             ["", "10", "soon", "2026-13-01", "2026-11-22 25:00", "14:00", "m", "9999999y", "10x", "#5"]
         {

@@ -52,7 +52,8 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut commits: CommitWatch) {
         let open = commits.changed().await;
         state.window.turn(Instant::now());
         // Without a log at this level, nothing is read.
-        let limit = if enabled!(Level::INFO) { *daemon.settings().log.messages_per_second } else { 0 };
+        let limit =
+            if enabled!(Level::INFO) { *daemon.configuration.current().log.messages_per_second } else { 0 };
         while state.cursor < commits.see().newest_id && state.window.room(limit) > 0 {
             if !log_page(&daemon, &mut state, limit).await {
                 break;
@@ -110,7 +111,7 @@ impl Line {
     fn of(stored: Stored, peers: &Peers, configured: &Configured) -> Option<Self> {
         let Body::Received { peer, payload, .. } = stored.body else { return None };
         let decoded = peers.decode_stored(configured, stored.id, peer, &payload, stored.recoded);
-        let name = configured.of(peer).map(|named| named.name.clone());
+        let name = configured.of(peer).map(|named| named.name.to_owned());
         Some(Self { id: stored.id, peer, name, bytes: payload.len(), decoded })
     }
 

@@ -1,6 +1,13 @@
-//! What the command line accepts, and what it refuses.
+//! What the command line accepts and refuses.
+
+use std::time::Duration;
 
 use crate::cli::*;
+use crate::command::ask::AskArgs;
+use crate::command::reply::ReplyArgs;
+use crate::command::send::{MessageArgs, SendArgs};
+use crate::command::status::StatusArgs;
+use crate::error::CtlError;
 
 fn parse(line: &[&str]) -> Parsed {
     Cli::parse(std::iter::once("udpchatctl").chain(line.iter().copied()).map(Into::into).collect())
@@ -29,7 +36,7 @@ fn message(line: &[&str]) -> MessageArgs {
 }
 
 #[test]
-fn the_definition_is_sound() {
+fn the_definition_is_valid() {
     Cli::command().debug_assert();
 }
 
@@ -44,7 +51,7 @@ fn global_flags_stand_before_or_behind_the_command() {
 }
 
 #[test]
-fn words_may_look_like_numbers_and_flags_go_behind_two_dashes() {
+fn words_may_be_numbers_and_flags_need_two_dashes() {
     assert_eq!(message(&["send", "bob", "a", "-5", "b"]).text, ["a", "-5", "b"]);
     assert_eq!(message(&["send", "bob", "-"]).text, ["-"]);
     assert_eq!(message(&["send", "bob", "--", "--json", "-x"]).text, ["--json", "-x"]);
@@ -52,7 +59,7 @@ fn words_may_look_like_numbers_and_flags_go_behind_two_dashes() {
 }
 
 #[test]
-fn split_takes_a_size_only_behind_an_equals_sign() {
+fn split_takes_a_size_only_after_an_equals_sign() {
     let default = message(&["send", "bob", "--split", "500"]);
     assert_eq!((default.split, default.text), (Some(1024), vec!["500".to_owned()]));
     assert_eq!(message(&["send", "bob", "--split=500", "x"]).split, Some(500));
@@ -61,18 +68,14 @@ fn split_takes_a_size_only_behind_an_equals_sign() {
 }
 
 #[test]
-fn what_makes_no_sense_together_is_refused() {
+fn contradictory_arguments_are_refused() {
     for line in [
         &["send", "bob", "x", "--file", "f"][..],
         &["send", "bob", "x", "--lines"],
         &["send", "bob", "--hex", "--escape", "41"],
         &["send", "bob", "--hex", "-e", "gbk", "41"],
-        &["send", "bob", "--file", "f", "--hex"],
-        &["send", "bob", "--file", "f", "--escape"],
-        &["send", "bob", "--file", "f", "-e", "gbk"],
         &["ask"],
         &["ask", "bob", "x", "--lines"],
-        &["ask", "bob", "--file", "f", "--hex"],
         &["ask", "bob", "x", "--timeout", "soon"],
         &["ask", "bob", "x", "-c", "0"],
         &["wait", "-c", "0"],
@@ -119,7 +122,7 @@ fn what_makes_no_sense_together_is_refused() {
 }
 
 #[test]
-fn an_id_may_be_written_as_it_is_shown() {
+fn an_id_may_have_its_hash_sign() {
     for id in ["812", "#812"] {
         let Command::Reply(reply) = accepted(&["reply", id, "x"]).command else { panic!() };
         assert_eq!(reply.id, 812);
@@ -135,7 +138,7 @@ fn help_is_shown_for_every_command() {
 }
 
 #[test]
-fn help_ends_with_examples_and_its_short_form_says_where_they_are() {
+fn help_ends_with_examples_and_short_help_points_there() {
     let shown = |line: &[&str]| match parse(line) {
         Parsed::Show(help) => help.to_string(),
         _ => panic!("{line:?} shows no help"),
@@ -150,13 +153,13 @@ fn help_ends_with_examples_and_its_short_form_says_where_they_are() {
         }
         let short = shown(&[command, "-h"]);
         assert!(short.lines().count() < long.lines().count() + 1, "{short}");
-        assert!(short.trim_end().ends_with("--help` tells more, with examples."), "{short}");
+        assert!(short.trim_end().ends_with("--help` shows more, with examples."), "{short}");
     }
     assert!(shown(&["-h"]).lines().count() < shown(&["--help"]).lines().count());
 }
 
 #[test]
-fn what_selects_entries_stands_under_a_heading_of_its_own() {
+fn filters_have_a_heading_of_their_own() {
     for command in ["inbox", "export", "replay", "recode"] {
         let Parsed::Show(help) = parse(&[command, "--help"]) else { panic!("{command}") };
         let help = help.to_string();
@@ -168,9 +171,9 @@ fn what_selects_entries_stands_under_a_heading_of_its_own() {
 }
 
 #[test]
-fn how_a_wrong_line_is_answered_is_read_without_parsing_it() {
+fn the_look_is_found_without_parsing() {
     let peek = |line: &[&str]| {
-        Look::peek(&std::iter::once("x").chain(line.iter().copied()).map(Into::into).collect::<Vec<_>>())
+        peek_look(&std::iter::once("x").chain(line.iter().copied()).map(Into::into).collect::<Vec<_>>())
     };
     assert!(peek(&["bogus", "--json"]).json);
     assert!(!peek(&["send", "bob", "--", "--json"]).json);
@@ -180,7 +183,7 @@ fn how_a_wrong_line_is_answered_is_read_without_parsing_it() {
 }
 
 #[test]
-fn an_interval_needs_the_watch_and_has_limits() {
+fn an_interval_needs_watch_and_has_limits() {
     let interval = |line: &[&str]| match accepted(line).command {
         Command::Status(StatusArgs { interval, watch, .. }) => (watch, interval),
         other => panic!("{other:?}"),
@@ -193,4 +196,28 @@ fn an_interval_needs_the_watch_and_has_limits() {
     {
         assert!(is_refused(line), "{line:?}");
     }
+}
+
+#[test]
+fn wrong_usage_has_a_message_and_a_hint() {
+    let wrong = |line: &str| match Cli::parse(line.split(' ').map(Into::into).collect()) {
+        Parsed::Wrong(error) => match CtlError::from_clap(&error) {
+            CtlError::Failed(failure) => *failure,
+            CtlError::ReaderGone => panic!("no failure"),
+        },
+        _ => panic!("{line} is accepted"),
+    };
+    let unknown = wrong("udpchatctl statos");
+    assert_eq!(unknown.message, "unrecognized subcommand 'statos'");
+    let unknown_hint = unknown.hint.unwrap();
+    assert!(unknown_hint.starts_with("some similar subcommands exist: 'stop', 'status'; see"));
+    assert!(unknown_hint.ends_with("see `udpchatctl --help`"), "{unknown_hint}");
+    assert_eq!(wrong("udpchatctl").message, "missing command");
+    let wrong_number = wrong("udpchatctl inbox -n x");
+    assert_eq!(wrong_number.message, "invalid value 'x' for '--number <N>': not a whole number");
+    assert_eq!(
+        wrong("udpchatctl send --no-such-flag").hint.unwrap().split("; ").last(),
+        Some("see `udpchatctl send --help`")
+    );
+    assert!(wrong("udpchatctl send").message.ends_with("were not provided: <TO>"));
 }

@@ -1,23 +1,64 @@
-//! `ask`: sends a message, and prints what comes back from where it went.
+//! `ask`: sends a message and prints the answers.
 //!
-//! Answers are told by their place in the log: whatever answers a message has a higher id than it. So nothing is
-//! missed, however fast the answer is, and nothing that came before counts.
+//! An answer has a higher entry id than the message. So no answer is missed, however fast it is, and no earlier message is
+//! taken for one.
 
+use std::time::Duration;
+
+use clap::Args;
+use clap_complete::ArgValueCandidates;
 use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
 use udpchat_api::{Entry, Message};
 
+use super::completions::candidates;
+use super::context::Context;
+use super::send::{self, MessageArgs};
 use super::wait::{self, Wanted};
-use super::{Context, send};
-use crate::cli::AskArgs;
-use crate::connect::make_sure_to_read;
+use crate::connect::check_read_permission;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
+
+const HELP: &str = "\
+Prints only the text of the answer; with --json the whole entry. An answer is a message that comes from the address and \
+port to which the message was sent, after it was sent. It stays unread for `inbox`. With --anyone, a copy of the \
+sent message that returns to its sender is not an answer. \
+Exits with 4 if no answer arrives in time, and with 5 if the message cannot be sent.
+
+Examples:
+  udpchatctl ask bob 'what time is it?'
+  temperature=$(udpchatctl ask sensor:9000 'T?' --timeout 500ms)
+  udpchatctl ask 192.168.1.255:7788 'who is there?' --anyone -c 100 --timeout 2s
+  udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw";
+
+/// Send a message and wait for the answer
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct AskArgs {
+    // Not a documentation comment: the brackets would be links.
+    #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the default port is 7788")]
+    #[arg(add = ArgValueCandidates::new(candidates::peers))]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) message: MessageArgs,
+    /// Give up after T, for example 500ms, 30s or 1m30s
+    #[arg(long, value_name = "T", default_value = "5s", value_parser = crate::time::span)]
+    pub(crate) timeout: Duration,
+    /// Wait for N answers
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: u64,
+    /// Accept only answers whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// Accept answers from every peer, for broadcast and multicast
+    #[arg(long)]
+    pub(crate) anyone: bool,
+}
 
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
-    // Before anything goes out whose answer could not be read.
-    make_sure_to_read(&mut client).await?;
+    // Before anything is sent: without this role its answer could not be read.
+    check_read_permission(&mut client).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     let question = send::params(&target, &arguments.message, payload);
     let sent = client.call(&question).await?.into_entries();
@@ -26,20 +67,20 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         return Err(refusal);
     }
     let Some(Entry::Message(first)) = sent.first() else {
-        return Err(CtlError::failed("the daemon does not say what it sent"));
+        return Err(CtlError::failed("the daemon did not return the sent message"));
     };
     let wanted = answers(arguments, first, &sent);
     wait::for_messages(client, output, &wanted, Output::answer).await.map_err(|error| {
         let hint = if !arguments.anyone && is_for_many(first) {
-            "`--anyone` takes answers from whoever gives them"
+            "`--anyone` accepts answers from every peer"
         } else {
-            "what comes later is in the inbox; `--timeout` waits longer"
+            "`--timeout` waits longer; a later answer is in the inbox"
         };
         error.hint_if_timed_out(hint)
     })
 }
 
-/// Tells what counts as an answer: what comes after the first datagram that went out.
+/// Returns what counts as an answer: messages after the first datagram that was sent.
 fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     let subscription = SubscribeParams {
         after: Some(first.id),
@@ -60,7 +101,7 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     Wanted { subscription, from, count: arguments.count, timeout: Some(arguments.timeout), own }
 }
 
-/// Tells whether a message went to more than one host, as far as its address alone shows.
+/// Returns whether the address of a message looks like one of several hosts.
 fn is_for_many(message: &Message) -> bool {
     match message.peer.ip() {
         std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.octets()[3] == 255,

@@ -1,8 +1,15 @@
-//! The commands, one file each. A command asks the daemon and hands what it answers to the output.
+//! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
+//!
+//! Belongs here: the commands, and what several of them share (`context`, `filter`, `pages`). Does not belong here: the
+//! global flags and parsing (`cli`), the streams and how entries look (`output`). Only `cli` and the crate root may use
+//! this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`).
+//!
+//! To add a command: write its file, then add a `mod` line, a variant of [`Command`] and an arm of [`run`] here.
 
 pub(crate) mod ask;
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod context;
 pub(crate) mod doctor;
 pub(crate) mod export;
 mod filter;
@@ -20,25 +27,56 @@ pub(crate) mod stop;
 pub(crate) mod version;
 pub(crate) mod wait;
 
-use std::path::PathBuf;
+use clap::Subcommand;
 
-use udpchat_api::Client;
-
-use crate::connect;
+use self::context::Context;
 use crate::error::Result;
-use crate::output::Output;
 
-/// What every command works with.
-pub(crate) struct Context<'a> {
-    /// Where it prints.
-    pub(crate) output: &'a mut Output,
-    /// The socket that the user named.
-    pub(crate) socket: Option<PathBuf>,
+/// A command with its arguments; the help texts are at the arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Send(send::SendArgs),
+    Reply(reply::ReplyArgs),
+    Ask(ask::AskArgs),
+    Wait(wait::WaitArgs),
+    Inbox(inbox::InboxArgs),
+    Export(export::ExportArgs),
+    Replay(Box<replay::ReplayArgs>),
+    Recode(Box<recode::RecodeArgs>),
+    Chat(chat::ChatArgs),
+    Peers(peers::PeersArgs),
+    Status(status::StatusArgs),
+    Doctor(doctor::DoctorArgs),
+    Reload(reload::ReloadArgs),
+    Stop(stop::StopArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
+    Version(version::VersionArgs),
 }
 
-impl Context<'_> {
-    /// Connects to the daemon.
-    pub(crate) async fn connect(&self) -> Result<Client> {
-        connect::connect(self.socket.as_deref()).await
+/// Runs a command; `definition` returns the definition of the whole command line, for the manual page.
+pub(crate) async fn run(
+    command: Command,
+    context: Context<'_>,
+    definition: fn() -> clap::Command,
+) -> Result<()> {
+    match command {
+        Command::Send(arguments) => send::run(context, &arguments).await,
+        Command::Reply(arguments) => reply::run(context, &arguments).await,
+        Command::Ask(arguments) => ask::run(context, &arguments).await,
+        Command::Wait(arguments) => wait::run(context, &arguments).await,
+        Command::Inbox(arguments) => inbox::run(context, &arguments).await,
+        Command::Export(arguments) => export::run(context, &arguments).await,
+        Command::Replay(arguments) => replay::run(context, &arguments).await,
+        Command::Recode(arguments) => recode::run(context, &arguments).await,
+        Command::Chat(arguments) => chat::run(context, &arguments).await,
+        Command::Peers(_) => peers::run(context).await,
+        Command::Status(arguments) => status::run(context, &arguments).await,
+        Command::Doctor(arguments) => doctor::run(context, &arguments).await,
+        Command::Reload(_) => reload::run(context).await,
+        Command::Stop(_) => stop::run(context).await,
+        Command::Completions(arguments) => completions::run(context.output, &arguments),
+        Command::Man(arguments) => man::run(context.output, &arguments, definition),
+        Command::Version(_) => version::run(context).await,
     }
 }

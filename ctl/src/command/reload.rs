@@ -1,9 +1,22 @@
-//! `reload`: lets the daemon read its configuration again.
+//! `reload`: has the daemon read its configuration again.
 
+use clap::Args;
 use udpchat_api::call::ReloadParams;
 
-use super::Context;
+use super::context::Context;
 use crate::error::Result;
+
+const HELP: &str = "\
+If the configuration is invalid, nothing changes. Keys that take effect only after a restart are listed.
+
+Examples:
+  udpchatctl reload
+  udpchatd --check-config && udpchatctl reload";
+
+/// Have the daemon read its configuration again, as SIGHUP does
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ReloadArgs {}
 
 /// Runs `reload`.
 pub(crate) async fn run(context: Context<'_>) -> Result<()> {
@@ -15,7 +28,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     context.output.flush()?;
     if !answer.needs_restart.is_empty() {
         let keys = answer.needs_restart.join(", ");
-        context.output.note(&format!("takes effect only when the daemon is started anew: {keys}"));
+        context.output.note(&format!("these keys take effect only after a restart: {keys}"));
     }
     Ok(())
 }

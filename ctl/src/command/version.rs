@@ -1,14 +1,25 @@
-//! `version`: which versions of both programs and of the protocol meet here.
+//! `version`: prints the versions of both programs and of the protocol.
 
+use clap::Args;
 use serde::Serialize;
 use udpchat_api::PROTOCOL;
 use udpchat_api::call::{VersionAnswer, VersionParams};
 
-use super::Context;
+use super::context::Context;
 use crate::error::Result;
 use crate::output::Output;
 
+const HELP: &str = "\
+Examples:
+  udpchatctl version
+  udpchatctl --json version | jq -r .udpchatd";
+
 const OWN: &str = env!("CARGO_PKG_VERSION");
+
+/// Print the versions of both programs and of the protocol
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct VersionArgs {}
 
 /// The versions, in JSON.
 #[derive(Serialize)]
@@ -16,14 +27,14 @@ struct Versions<'a> {
     udpchatctl: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     udpchatd: Option<&'a str>,
-    /// The number that this program speaks.
+    /// The protocol of this program.
     protocol: u32,
-    /// The daemon's number, where it is another.
+    /// The protocol of the daemon, if it differs.
     #[serde(skip_serializing_if = "Option::is_none")]
     daemon_protocol: Option<u32>,
 }
 
-/// Runs `version`. Without a daemon, prints what this program knows before it fails.
+/// Runs `version`. Without a daemon, prints the versions of this program before it fails.
 pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     match ask(&context).await {
         Ok(answer) => print(context.output, Some(&answer)),
@@ -57,8 +68,8 @@ fn print(output: &mut Output, daemon: Option<&VersionAnswer>) -> Result<()> {
     output.flush()?;
     if let Some(other) = other {
         output.warning(
-            &format!("the daemon speaks protocol {other}, this program {PROTOCOL}"),
-            "start the daemon anew, so that both programs are of the same release",
+            &format!("the daemon uses protocol {other}, this program uses {PROTOCOL}"),
+            "restart the daemon, so that both programs are of the same release",
         );
     }
     Ok(())

@@ -1,33 +1,70 @@
-//! `wait`, and what it shares with `ask`: prints messages as they come, until there are enough or the time is up.
+//! `wait`: prints messages as they arrive, until there are enough or the timeout ends. `ask` waits in the same way.
 //!
-//! Nothing counts as read by it.
+//! The read marks do not change.
 
 use std::time::Duration;
 
+use clap::Args;
+use clap_complete::ArgValueCandidates;
 use jiff::SignedDuration;
 use tokio::time::timeout_at;
 use udpchat_api::call::{DirectionFilter, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, Message, Raw};
 
-use super::Context;
-use crate::cli::WaitArgs;
+use super::completions::candidates;
+use super::context::Context;
+use super::filter::entry_id;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted};
 
-/// What is waited for.
+const HELP: &str = "\
+Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port stands for every \
+port of the host. Exits with 4 when the timeout ends; what arrived before is printed.
+
+Examples:
+  udpchatctl wait
+  udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
+  udpchatctl --json wait -c 10 | jq -r .text
+  id=$(udpchatctl --json send bob start | jq .id); udpchatctl wait --from bob --after $id";
+
+/// Wait for messages that arrive from now on
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct WaitArgs {
+    /// Only messages from PEER, a name or an address
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
+    pub(crate) from: Option<String>,
+    /// Only messages whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// Stop after N messages
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: u64,
+    /// Give up after T, for example 500ms, 30s or 1m30s [default: never]
+    #[arg(long, value_name = "T", value_parser = crate::time::span)]
+    pub(crate) timeout: Option<Duration>,
+    /// Start after the entry ID instead of now; messages that arrived since then count
+    #[arg(long, value_name = "ID", value_parser = entry_id)]
+    pub(crate) after: Option<u64>,
+    /// Print the bytes as a hex dump instead of the text
+    #[arg(long)]
+    pub(crate) hex: bool,
+}
+
+/// Which messages are waited for, and how long.
 pub(super) struct Wanted {
     pub(super) subscription: SubscribeParams,
-    /// Whom from, as people read it.
+    /// The sender, as errors name it.
     pub(super) from: Option<String>,
     pub(super) count: u64,
-    /// For ever, if not given.
+    /// None waits for ever.
     pub(super) timeout: Option<Duration>,
-    /// What went out and may come back by itself: what is sent to many reaches its sender too.
+    /// Payloads of sent messages that may return: broadcast and multicast also reach their sender.
     pub(super) own: Vec<Raw>,
 }
 
 impl Wanted {
-    /// Tells whether a message is one of our own that came back: the same bytes, from our own port.
+    /// Returns whether a message is one of our own that returned: the same bytes, from our own port.
     fn is_own(&self, message: &Message) -> bool {
         let from_our_port = message.local.is_some_and(|local| local.port() == message.peer.port());
         from_our_port && self.own.contains(&message.raw)
@@ -49,7 +86,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
     for_messages(client, context.output, &wanted, |output, entry| output.entry(entry, arguments.hex)).await
 }
 
-/// Prints each message that is wanted as it comes; the time counts from when the daemon has begun to look.
+/// Prints each wanted message as it arrives. The timeout starts once the daemon has accepted the subscription.
 pub(super) async fn for_messages(
     mut client: Client,
     output: &mut Output,
@@ -59,11 +96,11 @@ pub(super) async fn for_messages(
     client.call(&wanted.subscription).await?;
     let began = tokio::time::Instant::now();
     let deadline = wanted.timeout.and_then(|timeout| began.checked_add(timeout));
-    let mut came = 0;
-    while came < wanted.count {
+    let mut arrived = 0;
+    while arrived < wanted.count {
         let next = client.next_entry();
         let next = match deadline {
-            Some(deadline) => timeout_at(deadline, next).await.map_err(|_| timed_out(wanted, came))?,
+            Some(deadline) => timeout_at(deadline, next).await.map_err(|_| timed_out(wanted, arrived))?,
             None => next.await,
         };
         let entry = next?.ok_or(ClientError::Closed)?;
@@ -75,23 +112,23 @@ pub(super) async fn for_messages(
             Entry::Message(_) => {
                 print(output, &entry)?;
                 output.flush()?;
-                came += 1;
+                arrived += 1;
             }
         }
     }
     Ok(())
 }
 
-/// Says what did not come.
-fn timed_out(wanted: &Wanted, came: u64) -> CtlError {
-    let what = match (wanted.count, came) {
+/// Returns the error for a timeout: which messages are missing.
+fn timed_out(wanted: &Wanted, arrived: u64) -> CtlError {
+    let what = match (wanted.count, arrived) {
         (_, 0) => "no message".to_owned(),
-        (count, came) => format!("only {came} of {}", counted(count, "message")),
+        (count, arrived) => format!("only {arrived} of {}", counted(count, "message")),
     };
     let from = wanted.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
     let grep = wanted.subscription.grep.as_ref().map(|grep| format!(" that matches `{grep}`"));
     let within = SignedDuration::try_from(wanted.timeout.unwrap_or_default()).unwrap_or(SignedDuration::MAX);
-    let text = format!("{what}{from}{} came within {within:#}", grep.unwrap_or_default());
+    let text = format!("{what}{from}{} arrived within {within:#}", grep.unwrap_or_default());
     CtlError::new(Exit::TimedOut, "timed_out", text)
 }
 
@@ -100,20 +137,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_did_not_come_is_told_in_one_sentence() {
-        let told = |from: Option<&str>, grep: Option<&str>, count, timeout, came| {
+    fn a_timeout_names_the_missing_messages() {
+        let error = |from: Option<&str>, grep: Option<&str>, count, timeout, arrived| {
             let subscription =
                 SubscribeParams { grep: grep.map(str::to_owned), ..SubscribeParams::default() };
             let from = from.map(str::to_owned);
             let timeout = Some(Duration::from_millis(timeout));
-            match timed_out(&Wanted { subscription, from, count, timeout, own: Vec::new() }, came) {
+            match timed_out(&Wanted { subscription, from, count, timeout, own: Vec::new() }, arrived) {
                 CtlError::Failed(failure) => (failure.message, failure.exit as u8),
                 CtlError::ReaderGone => panic!("no failure"),
             }
         };
-        assert_eq!(told(None, None, 1, 5_000, 0), ("no message came within 5s".to_owned(), 4));
-        let (text, _) = told(Some("bob"), Some("^ok"), 3, 90_500, 0);
-        assert_eq!(text, "no message from bob that matches `^ok` came within 1m 30s 500ms");
-        assert_eq!(told(Some("bob"), None, 3, 500, 2).0, "only 2 of 3 messages from bob came within 500ms");
+        assert_eq!(error(None, None, 1, 5_000, 0), ("no message arrived within 5s".to_owned(), 4));
+        let (text, _) = error(Some("bob"), Some("^ok"), 3, 90_500, 0);
+        assert_eq!(text, "no message from bob that matches `^ok` arrived within 1m 30s 500ms");
+        assert_eq!(
+            error(Some("bob"), None, 3, 500, 2).0,
+            "only 2 of 3 messages from bob arrived within 500ms"
+        );
     }
 }

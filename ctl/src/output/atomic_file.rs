@@ -1,4 +1,4 @@
-//! A file that others read while it is written anew: they see the one before or the new one, and nothing between.
+//! Replaces a file atomically: a reader sees the old content or the new content, never a part.
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -10,26 +10,25 @@ use tempfile::Builder;
 use super::sink::unwritable;
 use crate::error::{CtlError, Result};
 
-/// Everybody may read it, whatever the umask says: what reads it runs as another user.
+/// Everyone may read the file, whatever the umask: the program that reads it runs as another user.
 const MODE: u32 = 0o644;
 
-/// Puts a file in the place of the one before, if there is one, by renaming.
+/// Writes a temporary file and renames it to `path`.
 ///
-/// It is not forced to the disk: it is of the moment, and soon written again.
+/// It is not synced to the disk: its content is momentary and soon written again.
 ///
 /// # Errors
-/// The file cannot be written, or something else than a regular file has its name. A device would be replaced by a
-/// file, and a link could lead elsewhere.
+/// The file cannot be written, or `path` is not a regular file: a device would be replaced by a file, and a symbolic link
+/// could lead elsewhere.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        let message = format!("{} is not a regular file, and was left alone", path.display());
-        return Err(
-            CtlError::failed(message).hint("name the file itself, or leave it out for standard output")
-        );
+        let message = format!("{} is not a regular file; it was not changed", path.display());
+        return Err(CtlError::failed(message)
+            .hint("give the path of a regular file, or leave it out for standard output"));
     }
     let failed = |error| unwritable(path, &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // In the same folder, and under a name that nobody looks for.
+    // In the same folder, since a rename does not cross file systems; monitoring programs ignore the suffix.
     let mut file = Builder::new().prefix(".udpchatctl").suffix(".tmp").tempfile_in(folder).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     file.as_file().set_permissions(Permissions::from_mode(MODE)).map_err(failed)?;
@@ -53,11 +52,11 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_another_one_each_time_and_everybody_may_read_it() {
+    fn each_write_makes_a_new_file_readable_by_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.prom");
         replace_file(&path, b"one\n").unwrap();
-        // Whoever has it open goes on reading what was there.
+        // A reader that has the file open keeps the old content.
         let before = fs::metadata(&path).unwrap();
         let open = fs::File::open(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_left_alone() {
+    fn only_regular_files_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let (real, link) = (folder.path().join("real"), folder.path().join("link"));
         fs::write(&real, "secret").unwrap();
@@ -85,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_missing_is_told_with_its_file() {
+    fn a_missing_folder_is_an_error_with_the_path() {
         let CtlError::Failed(failure) = replace_file(Path::new("/no/such/x.prom"), b"x").unwrap_err() else {
             panic!()
         };

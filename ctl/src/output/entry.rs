@@ -1,20 +1,21 @@
-//! Entries as people read them.
+//! Renders entries as text.
 //!
-//! An entry begins with its id in column 1; whatever its text holds, its further lines begin with blanks and a
-//! bar, so that no received text can pass itself off as an entry.
+//! An entry begins with its id in column 1. Its further lines begin with spaces and a bar, whatever the text contains, so
+//! that received text cannot imitate an entry.
 
 use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Gap, Message, safe};
 
+use super::format::{counted, grouped, local_time};
+use super::hexdump;
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
-use super::{counted, grouped, hexdump, local_time};
 
-/// What a line of a message begins with, after the first.
+/// The prefix of each line of a message after the first.
 const CONTINUATION: &str = "\n  | ";
 
-/// Renders an entry with its text, line end included.
+/// Renders an entry with its text, with a final line end.
 pub(super) fn as_text(entry: &Entry, zone: &TimeZone, palette: Palette) -> String {
     match entry {
         Entry::Gap(gap) => gap_line(gap, zone, palette),
@@ -26,7 +27,7 @@ pub(super) fn as_text(entry: &Entry, zone: &TimeZone, palette: Palette) -> Strin
     }
 }
 
-/// Renders an entry with its bytes below a header, line end included.
+/// Renders an entry with a hex dump below a header, with a final line end.
 pub(super) fn as_dump(entry: &Entry, zone: &TimeZone, palette: Palette) -> String {
     match entry {
         Entry::Gap(gap) => gap_line(gap, zone, palette),
@@ -38,7 +39,7 @@ pub(super) fn as_dump(entry: &Entry, zone: &TimeZone, palette: Palette) -> Strin
     }
 }
 
-/// Renders the text of a message alone, line end included. It may have several lines.
+/// Renders only the text of a message, with a final line end. It may have several lines.
 pub(super) fn as_answer(entry: &Entry) -> String {
     match entry {
         Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason)),
@@ -46,7 +47,7 @@ pub(super) fn as_answer(entry: &Entry) -> String {
     }
 }
 
-/// Renders what became of a message that was sent, line end included.
+/// Renders the outcome of a send as one line.
 pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -> String {
     let id = palette.paint(DIM, &format!("#{}", entry.id()));
     match entry {
@@ -104,7 +105,7 @@ fn gap_line(gap: &Gap, zone: &TimeZone, palette: Palette) -> String {
     format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {}", loss(gap.lost, &gap.reason))))
 }
 
-/// Says how many datagrams are missing and why, the reason being the protocol's word for it.
+/// Describes a gap: how many datagrams are missing, and why; `reason` is the protocol's name.
 pub(crate) fn loss(lost: u64, reason: &str) -> String {
     let reason = match reason {
         "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_shown_with_id_time_direction_peer_and_text() {
+    fn a_message_shows_id_time_direction_peer_text() {
         let head = "#812  2026-11-22 14:03:05  < bob 192.168.43.159:8080";
         assert_eq!(shown(message("你好\r\n\0")), format!("{head}  你好\n"));
         assert_eq!(shown(message("a\r\nb\n\nc")), format!("{head}  a\n  | b\n  | \n  | c\n"));
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_was_not_sent_says_why() {
+    fn a_failed_send_shows_the_reason() {
         let error = Some("network is unreachable".to_owned());
         let failed = Message { direction: Direction::Out, error, ..message("hello") };
         assert!(shown(failed.clone()).ends_with("  hello  [not sent: network is unreachable]\n"));
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_tell_how_many_and_why() {
+    fn gaps_show_count_and_reason() {
         let gap = |lost, reason: &str| {
             let at = "2026-11-22T14:03:06Z".parse().unwrap();
             as_text(&Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned() }), &TimeZone::UTC, OFF())
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn colour_changes_nothing_but_colour() {
+    fn colour_does_not_change_the_text() {
         let entry = Entry::Message(message("a\nb"));
         let painted = as_text(&entry, &TimeZone::UTC, Palette::new(true));
         assert_ne!(painted, as_text(&entry, &TimeZone::UTC, OFF()));
@@ -203,7 +204,7 @@ mod tests {
         assert_eq!(stripped, as_text(&entry, &TimeZone::UTC, OFF()));
     }
 
-    /// What must hold of a rendered entry, whoever wrote its text.
+    /// Checks what must hold for every rendered entry.
     fn check(rendered: &str) {
         let harmful = |c: char| safe::is_unsafe(c) && !matches!(c, '\n' | '\t');
         assert!(!rendered.contains(harmful), "{rendered:?}");
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn no_character_can_do_harm_or_begin_an_entry() {
+    fn no_character_is_harmful_or_begins_an_entry() {
         for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
             check(&shown(message(&format!("a{character}#999  x{character}"))));
         }
@@ -222,7 +223,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_can_do_harm_or_begin_an_entry(text in r"(\PC|[\x00-\x9f]|\n#1  |\r|\u{202e}|\u{2028}|\u{85}|一)*") {
+        fn no_text_is_harmful_or_begins_an_entry(text in r"(\PC|[\x00-\x9f]|\n#1  |\r|\u{202e}|\u{2028}|\u{85}|一)*") {
             let hostile = Message {
                 name: Some(text.clone()),
                 error: Some(text.clone()),

@@ -1,4 +1,4 @@
-//! Errors, as text for people and as JSON for programs.
+//! Renders errors as text and as JSON.
 
 use serde::Serialize;
 use udpchat_api::line::to_line;
@@ -7,7 +7,7 @@ use udpchat_api::safe::one_line;
 use super::style::{ERROR, Palette};
 use crate::error::Failure;
 
-/// Renders an error for people: what, caused by what, and what to do next; a line each.
+/// Renders an error as text: the message, each cause and the hint on a line of its own.
 pub(super) fn as_text(failure: &Failure, palette: Palette) -> String {
     let line = failure.line.map(|line| format!("line {line}: ")).unwrap_or_default();
     let mut out = format!("{} {line}{}\n", palette.paint(ERROR, "error:"), one_line(&failure.message));
@@ -20,7 +20,7 @@ pub(super) fn as_text(failure: &Failure, palette: Palette) -> String {
     out
 }
 
-/// The one object of an error.
+/// The JSON object of an error.
 #[derive(Serialize)]
 struct Object<'a> {
     error: Parts<'a>,
@@ -55,7 +55,7 @@ pub(super) fn as_json(failure: &Failure) -> Vec<u8> {
         line: failure.line,
         exit: failure.exit as u8,
     };
-    // Texts and numbers always serialise.
+    // Strings and numbers always serialise.
     to_line(&Object { error }).unwrap_or_default()
 }
 
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_one_object_with_what_there_is() {
+    fn json_errors_omit_empty_fields() {
         let object = ErrorObject::new(ErrorKind::UnknownPeer, "no peer\u{1b} x").hint("name it").entry(7);
         let line = as_json(&failure(object.into()));
         let expected = concat!(
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_lines_with_causes_and_a_hint() {
+    fn text_errors_have_causes_and_a_hint() {
         let cause = std::io::Error::other("no\nspace");
         let error = CtlError::failed("a\u{1b}b").caused_by(&cause).hint("tidy up").at_line(2);
         let expected = "error: line 2: a\\u{1b}b\n  caused by: no\\u{a}space\nhint: tidy up\n";

@@ -1,11 +1,11 @@
-//! Bytes as a canonical dump, as `hexdump -Cv` writes it.
+//! Dumps bytes in the format of `hexdump -Cv`.
 
 use std::fmt::Write as _;
 
-/// The bytes of a line.
+/// Bytes per line.
 const LINE_BYTES: usize = 16;
 
-/// Dumps bytes: offset, sixteen bytes in two groups, their ASCII; at the end the length. Nothing for no bytes.
+/// Dumps bytes: per line the offset, sixteen bytes in two groups and their ASCII; at the end the length. Empty for no bytes.
 pub(super) fn dump(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 5 + 16);
     for (at, line) in bytes.chunks(LINE_BYTES).enumerate() {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_dump_is_that_of_hexdump() {
+    fn the_dump_equals_that_of_hexdump() {
         let bytes: Vec<u8> = b"hello, world!\r\n\0".iter().copied().chain([0x7e, 0x7f, 0xff]).collect();
         let expected = "\
 00000000  68 65 6c 6c 6f 2c 20 77  6f 72 6c 64 21 0d 0a 00  |hello, world!...|

@@ -1,42 +1,43 @@
-//! How far a long command has come: one line on standard error that is drawn over itself, for a person who waits.
+//! Progress of a long command: one line on standard error that overwrites itself.
 
 use std::time::{Duration, Instant};
 
-use super::{complain, counted, grouped};
+use super::format::{counted, grouped};
+use super::stderr;
 
-/// How often the line is drawn at most.
+/// The shortest time between two drawings.
 const PERIOD: Duration = Duration::from_millis(200);
 
-/// How far the work has come.
+/// The state of the work.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Reached {
-    /// How many things are done.
+    /// How many items are done.
     pub(crate) done: u64,
-    /// How many there are, where that is known.
+    /// How many items there are, if known.
     pub(crate) total: Option<u64>,
-    /// How much was looked at, of how much, where the things are no measure.
+    /// How much was examined, of how much, where the number of items says nothing about progress.
     pub(crate) looked_at: Option<(u64, u64)>,
 }
 
 /// A line of progress. Dropping it erases it.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    /// Whether anybody sees it.
+    /// Whether it is drawn at all.
     on: bool,
     thing: &'static str,
     began: Instant,
     drawn: Option<Instant>,
-    /// How many columns the drawn line takes.
+    /// The width of the drawn line, in columns.
     width: usize,
 }
 
 impl Progress {
-    /// Begins; `thing` is what is counted, in the singular. Nothing is drawn unless it is on.
+    /// Starts; `thing` is the noun of the items, in the singular. Draws nothing unless `on`.
     pub(crate) fn begin(on: bool, thing: &'static str) -> Self {
         Self { on, thing, began: Instant::now(), drawn: None, width: 0 }
     }
 
-    /// Draws how far the work has come, if it is time to.
+    /// Draws the state, at most once each [`PERIOD`].
     pub(crate) fn show(&mut self, reached: &Reached) {
         let is_time = self.drawn.unwrap_or(self.began).elapsed() >= PERIOD;
         if self.on && is_time {
@@ -45,10 +46,10 @@ impl Progress {
         }
     }
 
-    /// Draws over what stands there, without escape sequences: every terminal knows the carriage return.
+    /// Overwrites the line with a carriage return, which every terminal understands; no escape sequence is needed.
     fn draw(&mut self, line: &str) {
         let columns = line.chars().count();
-        complain(format!("\r{line}{:1$}", "", self.width.saturating_sub(columns)).as_bytes());
+        stderr::write(format!("\r{line}{:1$}", "", self.width.saturating_sub(columns)).as_bytes());
         self.width = columns;
     }
 }
@@ -57,7 +58,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if self.width > 0 {
             self.draw("");
-            complain(b"\r");
+            stderr::write(b"\r");
         }
     }
 }
@@ -69,7 +70,7 @@ fn line(reached: &Reached, thing: &str, elapsed: Duration) -> String {
     };
     let share = reached.looked_at.or(reached.total.map(|total| (reached.done, total)));
     if let Some((part, whole)) = share.filter(|(_, whole)| *whole > 0) {
-        // Never more than all, also where more has come than was expected.
+        // More items than expected still show 100 %.
         let percent = u128::from(part.min(whole)) * 100 / u128::from(whole);
         line += &format!(", {percent} %");
     }
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_how_many_how_far_and_how_fast() {
+    fn a_line_shows_count_share_and_rate() {
         let text = shown(412_000, Some(1_000_000), None, 1_350);
         assert_eq!(text, "412,000 of about 1,000,000 entries, 41 %, 305,185/s");
         assert_eq!(shown(12, None, Some((500, 2_000)), 2_000), "12 entries, 25 %, 6/s");
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_figures_are_shown_without_nonsense() {
+    fn extreme_values_are_shown_sensibly() {
         assert_eq!(shown(0, Some(0), None, 0), "0 of about 0 entries, 0/s");
         assert_eq!(shown(7, Some(5), None, 1_000), "7 of about 5 entries, 100 %, 7/s");
         assert_eq!(shown(u64::MAX, Some(u64::MAX), None, 1_000_000_000).split(", ").nth(1), Some("100 %"));

@@ -1,23 +1,23 @@
-//! Where exported data goes: standard output, or a file.
+//! The destination of exported data: standard output or a file.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::Output;
+use super::printer::Output;
 use crate::error::{CtlError, Result};
 
-/// A place for data.
+/// A destination for data.
 #[derive(Debug)]
 pub(crate) enum Sink {
     /// Standard output.
     Stdout,
-    /// A file, and its name.
+    /// A file and its path.
     File(File, PathBuf),
 }
 
 impl Sink {
-    /// Opens a file, and empties it if it is there; no path and `-` mean standard output.
+    /// Creates or truncates a file; no path and `-` mean standard output.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -31,7 +31,7 @@ impl Sink {
         }
     }
 
-    /// Hands data to the system, all of it.
+    /// Hands all bytes to the system.
     pub(crate) fn write(&mut self, output: &mut Output, bytes: &[u8]) -> Result<()> {
         match self {
             Self::Stdout => {

@@ -1,56 +1,56 @@
-//! The signals that a full screen obeys: those that end it, so that the terminal is given back first, and the one that tells
-//! that it goes on.
+//! The signals that a full screen handles: those that end the program, and the one that continues it after a stop.
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
 
 use crate::error::{CtlError, Result};
 
-/// The signals that a full screen obeys.
-pub(crate) struct Signals {
-    ends: [unix::Signal; 4],
+/// Handlers of the signals. They stay installed until the process ends.
+pub(super) struct Signals {
+    terminate: unix::Signal,
+    hang_up: unix::Signal,
+    interrupt: unix::Signal,
+    quit: unix::Signal,
     continued: unix::Signal,
 }
 
-/// What a signal tells.
+/// What a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// To end, whatever is shown.
+pub(super) enum SignalRequest {
+    /// To end the program.
     End,
-    /// That the program goes on after a stop: somebody else may have used the terminal.
+    /// To continue after a stop: another program may have used the terminal.
     Continue,
 }
 
 impl Signals {
-    /// Listens from now on.
-    pub(crate) fn new() -> Result<Self> {
+    /// Installs the handlers.
+    pub(super) fn new() -> Result<Self> {
         let listen = |kind| {
-            unix::signal(kind).map_err(|error| CtlError::failed("cannot listen to signals").caused_by(&error))
+            unix::signal(kind).map_err(|error| CtlError::failed("cannot handle signals").caused_by(&error))
         };
-        let ends = [
-            listen(SignalKind::terminate())?,
-            listen(SignalKind::hangup())?,
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::quit())?,
-        ];
-        let continued = listen(SignalKind::from_raw(Signal::SIGCONT as i32))?;
-        Ok(Self { ends, continued })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            quit: listen(SignalKind::quit())?,
+            continued: listen(SignalKind::from_raw(Signal::SIGCONT as i32))?,
+        })
     }
 
-    /// Waits for the next one.
-    pub(crate) async fn next(&mut self) -> Told {
-        let [terminate, hang_up, interrupt, quit] = &mut self.ends;
+    /// Waits for the next signal.
+    pub(super) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = terminate.recv() => Told::End,
-            _ = hang_up.recv() => Told::End,
-            _ = interrupt.recv() => Told::End,
-            _ = quit.recv() => Told::End,
-            _ = self.continued.recv() => Told::Continue,
+            _ = self.terminate.recv() => SignalRequest::End,
+            _ = self.hang_up.recv() => SignalRequest::End,
+            _ = self.interrupt.recv() => SignalRequest::End,
+            _ = self.quit.recv() => SignalRequest::End,
+            _ = self.continued.recv() => SignalRequest::Continue,
         }
     }
 
-    /// Waits until the program goes on after a stop.
-    pub(crate) async fn continued(&mut self) {
+    /// Waits until the program continues after a stop.
+    pub(super) async fn continued(&mut self) {
         self.continued.recv().await;
     }
 }

@@ -15,7 +15,7 @@ use crate::state::Daemon;
 #[derive(Clone, Debug)]
 pub(crate) struct Viewer {
     daemon: Arc<Daemon>,
-    configured: Arc<Configured>,
+    configured: Configured,
 }
 
 impl Viewer {
@@ -46,7 +46,7 @@ impl Viewer {
             at,
             direction,
             peer,
-            name: self.configured.of(peer).map(|named| named.name.clone()),
+            name: self.configured.of(peer).map(|named| named.name.to_owned()),
             local,
             text,
             encoding: encoding.to_string(),

@@ -29,7 +29,6 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 /// Serves the control socket until the daemon stops.
 pub(crate) async fn serve(control: Arc<Control>, listener: Listener) {
-    tokio::spawn(Arc::clone(&control).follow_settings());
     let acceptor =
         Acceptor { control, limit: Arc::default(), refusals: Arc::new(Semaphore::new(MAX_REFUSALS)) };
     let health = &acceptor.control.daemon.health;

@@ -89,7 +89,7 @@ async fn close_demoted(control: &Control, client: &Client, outlet: &Outlet) {
 impl Session {
     async fn serve(&mut self, mut reader: LineReader<ReadHalf>) -> Result<(), LineError> {
         let line_wait = Duration::from_secs(LINE_WAIT_SECONDS);
-        while self.flush_while(reader.begun()).await?? {
+        while self.flush_while(reader.wait_for_line()).await?? {
             match self.flush_while(timeout(line_wait, reader.next())).await? {
                 Ok(Ok(Some(line))) => self.handle(line).await?,
                 Ok(Ok(None)) => break,

@@ -18,8 +18,6 @@ use crate::state::Daemon;
 pub(crate) struct Control {
     pub(super) daemon: Arc<Daemon>,
     pub(super) rules: watch::Sender<Arc<Rules>>,
-    /// The settings that `rules` come from.
-    applied: watch::Sender<Arc<Settings>>,
     /// None where the socket has no file.
     file: Option<SocketFile>,
     pub(super) names: Arc<UserNames>,
@@ -27,43 +25,33 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Combines the shared state with the rules of its current settings, and with the file of the socket if it has one.
-    /// `lookups` limits concurrent look-ups of user names.
+    /// Combines the shared state with the rules of its settings, and with the file of the socket if it has one. Each reload
+    /// applies the new roles. `lookups` limits concurrent look-ups of user names.
     pub(crate) fn new(
         daemon: Arc<Daemon>,
         rules: Rules,
         file: Option<SocketFile>,
         lookups: Arc<Semaphore>,
-    ) -> Self {
-        Self {
-            applied: watch::Sender::new(daemon.settings()),
+    ) -> Arc<Self> {
+        let control = Arc::new(Self {
             daemon,
             rules: watch::Sender::new(Arc::new(rules)),
             file,
             names: Arc::new(UserNames::new(lookups)),
             audit: Arc::default(),
-        }
+        });
+        // The daemon must not own what owns it.
+        let applied = Arc::downgrade(&control);
+        control.daemon.configuration.on_reload(move |settings| {
+            if let Some(control) = applied.upgrade() {
+                control.apply(settings);
+            }
+        });
+        control
     }
 
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules.borrow())
-    }
-
-    /// Applies the roles of each reload to sessions, to new connections and to the socket's file.
-    pub(super) async fn follow_settings(self: Arc<Self>) {
-        let mut settings = self.daemon.settings.subscribe();
-        // A reload may have come before this subscription.
-        settings.mark_changed();
-        while settings.changed().await.is_ok() {
-            let new = Arc::clone(&settings.borrow_and_update());
-            if Arc::ptr_eq(&new, &self.applied.borrow()) {
-                continue;
-            }
-            let (control, to_apply) = (Arc::clone(&self), Arc::clone(&new));
-            // Even if this panics, a reload that waits for it must get its response.
-            let _applied = tokio::task::spawn_blocking(move || control.apply(&to_apply)).await;
-            self.applied.send_replace(new);
-        }
     }
 
     /// Gives roles to the groups that the settings name, and the socket's file the mode that follows. The look-up of the
@@ -75,13 +63,6 @@ impl Control {
         if let Some(file) = &self.file {
             file.adapt(&rules);
         }
-    }
-
-    /// Waits until the roles of the current settings are applied.
-    pub(super) async fn settings_applied(&self) {
-        let is_current = |applied: &Arc<Settings>| Arc::ptr_eq(applied, &self.daemon.settings());
-        // The sender is part of `self`: this cannot fail.
-        let _applied = self.applied.subscribe().wait_for(is_current).await.is_ok();
     }
 }
 

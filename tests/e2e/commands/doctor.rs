@@ -64,10 +64,10 @@ fn a_healthy_system_has_no_findings() {
         ("listen", "[::]:7788"),
         ("network", "eth0: peers send to 10.1.0.1:7788"),
         ("network", "broadcast is 10.1.0.255:7788"),
-        ("self-test", "127.0.0.1:7788 came in"),
-        ("self-test", "[::1]:7788 came in"),
+        ("self-test", "127.0.0.1:7788 arrived"),
+        ("self-test", "[::1]:7788 arrived"),
         ("access", "everyone may send"),
-        ("traffic", "nothing has come in"),
+        ("traffic", "nothing has arrived"),
         ("state", "in order"),
         ("disk", "are free"),
     ] {
@@ -173,10 +173,15 @@ fn an_access_list_that_denies_everybody_is_a_problem() {
     }
     eventually("the datagrams to be refused", || (here.status()["dropped"]["denied"] == 3).then_some(()));
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "10.1.0.2"]), 1);
-    assert_finding(&found, "problem", "access", &["everything that came was refused", "10.1.0.2 (3, at 20"]);
+    assert_finding(
+        &found,
+        "problem",
+        "access",
+        &["every received datagram was refused", "10.1.0.2 (3, at 20"],
+    );
     assert_finding(&found, "warning", "self-test", &["127.0.0.1:7788", "the access list refused it"]);
     assert_finding(&found, "ok", "self-test", &["[::1]:7788"]);
-    assert_finding(&found, "problem", "peer", &["10.1.0.2 are refused: `access.deny` has 10.1.0.0/24"]);
+    assert_finding(&found, "problem", "peer", &["10.1.0.2 are refused: `access.deny` contains 10.1.0.0/24"]);
     assert_eq!(problems(&found), ["access", "peer"]);
     assert_eq!(here.status()["dropped"]["denied"], 3, "the refused self-test is not counted");
 }
@@ -201,7 +206,7 @@ fn a_small_buffer_with_drops_is_a_problem() {
     eventually("the drops to be counted", || (here.status()["kernel_drops"] != 0).then_some(()));
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
     let asked = "net.core.rmem_max=1073741824";
-    assert_finding(&found, "problem", "buffer", &["the kernel had no room for", "1.0 GiB are asked", asked]);
+    assert_finding(&found, "problem", "buffer", &["the kernel dropped", "the requested 1.0 GiB", asked]);
     assert_eq!(problems(&found), ["buffer"]);
 }
 
@@ -226,7 +231,7 @@ fn a_full_disk_is_a_problem() {
     });
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
     assert_finding(&found, "problem", "state", &["cannot be written", "disk is full"]);
-    assert_finding(&found, "problem", "disk", &["are free at", data.to_str().unwrap(), "make room"]);
+    assert_finding(&found, "problem", "disk", &["are free at", data.to_str().unwrap(), "free space there"]);
     assert_eq!(problems(&found), ["state", "disk"]);
 }
 
@@ -235,9 +240,9 @@ fn disabled_ipv6_is_named() {
     let Some((network, here)) = healthy(LISTEN) else { return };
     network.here.sysctl("net/ipv6/conf/all/disable_ipv6", "1");
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 0);
-    assert_finding(&found, "warning", "listen", &["IPv6 is off on this machine", "disable_ipv6=0"]);
-    assert_finding(&found, "warning", "self-test", &["nothing could be sent to [::1]:7788"]);
-    assert_finding(&found, "ok", "self-test", &["127.0.0.1:7788 came in"]);
+    assert_finding(&found, "warning", "listen", &["IPv6 is disabled on this machine", "disable_ipv6=0"]);
+    assert_finding(&found, "warning", "self-test", &["cannot send to [::1]:7788"]);
+    assert_finding(&found, "ok", "self-test", &["127.0.0.1:7788 arrived"]);
 }
 
 #[test]
@@ -254,13 +259,13 @@ fn a_dropping_firewall_is_named_and_fails_the_self_test() {
         &found,
         "warning",
         "firewall",
-        &["nftables refuses", "may be in the way", "udp dport 7788 accept"],
+        &["nftables rejects", "may block datagrams", "udp dport 7788 accept"],
     );
-    assert_finding(&found, "problem", "self-test", &["127.0.0.1:7788 did not come in", "[::1]:7788 did not"]);
+    assert_finding(&found, "problem", "self-test", &["127.0.0.1:7788 did not arrive", "[::1]:7788 did not"]);
     assert_eq!(problems(&found), ["self-test"; 2]);
     network.here.administer("nft", "add rule inet guard input udp dport 7788 accept");
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 0);
-    assert_finding(&found, "ok", "firewall", &["nftables refuses some", "allows UDP port 7788"]);
+    assert_finding(&found, "ok", "firewall", &["nftables rejects some", "allows UDP port 7788"]);
     assert_eq!(here.status()["received"]["datagrams"], 0);
     // The self-tests that were dropped may still come, for all that the daemon knows. This is none of them.
     let there = Daemon::start_on(&network.there, LISTEN);
@@ -284,7 +289,7 @@ fn a_socket_of_another_user_names_its_owner() {
     };
     let found = findings(&ran, 1);
     let socket = daemon.socket();
-    let parts = [socket.to_str().unwrap(), "may not be opened", "belongs to user root (0)"];
+    let parts = [socket.to_str().unwrap(), "cannot be opened", "belongs to user root (0)"];
     assert_finding(&found, "problem", "daemon", &parts);
 }
 
@@ -329,10 +334,15 @@ fn an_unreachable_peer_is_a_problem() {
     let _receipt = there.ctl(&["send", "10.1.0.1", "hello"]).ok();
     let _status = here.stored(1);
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "near"]), 0);
-    assert_finding(&found, "ok", "peer", &["near is 10.1.0.2:7788: there is a route to it, from 10.1.0.1"]);
-    assert_finding(&found, "ok", "peer", &["its last message is #2 of 20"]);
+    assert_finding(
+        &found,
+        "ok",
+        "peer",
+        &["near is 10.1.0.2:7788: a route exists, with source address 10.1.0.1"],
+    );
+    assert_finding(&found, "ok", "peer", &["the last message from it is #2 at 20"]);
     assert_eq!(there.status()["received"]["datagrams"], 0, "nothing was sent to the peer");
 
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor", "no body"]), 1);
-    assert_finding(&found, "problem", "peer", &["no peer is called `no body`"]);
+    assert_finding(&found, "problem", "peer", &["`no body` is neither a peer nor a known host"]);
 }

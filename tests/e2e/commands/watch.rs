@@ -115,7 +115,7 @@ fn it_needs_a_daemon_at_the_start() {
     let socket = socket.to_str().unwrap();
     for flags in [&[][..], &["--json"]] {
         let ran = ctl_without_daemon(&[&["--socket", socket], flags, &FAST].concat(), &[]);
-        ran.fails(3, &["no daemon was found"]);
+        ran.fails(3, &["no daemon found"]);
     }
 }
 
@@ -159,13 +159,13 @@ fn a_full_screen_follows_the_daemon() {
     let Some(tmux) = Tmux::start(80, 24) else { return };
     let daemon = Daemon::start();
     full_screen(&tmux, &daemon, "");
-    tmux.shows("nobody");
+    tmux.shows("  no messages");
     let screen = tmux.shows("udpchatd ok  up ");
     assert!(screen.contains(&daemon.listen()[0].to_string()), "{screen}");
     let peer = Peer::new();
     daemon.receive_from(&peer, ["a"; 40]);
     tmux.shows(&format!("100 %  ■■■■■■■■■■  {}", peer.name()));
-    tmux.until("all of them", |screen| screen.contains("40 in all\n") && screen.contains("40 unread"));
+    tmux.until("all of them", |screen| screen.contains("40 total\n") && screen.contains("40 unread"));
     tmux.resize(40, 12);
     tmux.until("the narrow screen", |screen| screen.lines().any(|line| line == "inbox     40 entries"));
     tmux.resize(120, 40);
@@ -215,7 +215,7 @@ fn a_suspended_watch_resumes_in_the_foreground() {
     assert_eq!(tmux.tmux_format("#{alternate_on} #{cursor_flag}"), "0 1");
     daemon.receive_from(&Peer::new(), ["meanwhile"]);
     tmux.shell("clear; fg; stty -a > $HOME/after; echo ended $?");
-    tmux.shows("1 in all");
+    tmux.shows("1 total");
     assert_eq!(tmux.tmux_format("#{alternate_on} #{cursor_flag}"), "1 0");
     tmux.press(&["q"]);
     has_ended(&tmux);
@@ -231,7 +231,7 @@ fn the_screen_shows_a_lost_daemon_and_reconnects() {
     let screen = tmux.shows("udpchatd gone");
     assert!(screen.contains("trying again") && screen.contains("inbox     0 entries"), "{screen}");
     let daemon = Daemon::start_in(folder, flags);
-    tmux.shows("the daemon was started anew meanwhile");
+    tmux.shows("the daemon restarted");
     daemon.receive_from(&Peer::new(), ["again"]);
     tmux.shows("inbox     1 entries");
     tmux.press(&["q"]);

@@ -234,7 +234,7 @@ fn history_filters_by_time() {
     conversation.shows(&["--since", "2h"], "123456");
     conversation.shows(&["--until", "2h"], "");
     conversation.shows(&["--since", "1d", "--until", "now", "-n", "1"], "6");
-    conversation.daemon.ctl(&["inbox", "--since", "soon"]).fails(2, &["'soon' is no time", "yesterday"]);
+    conversation.daemon.ctl(&["inbox", "--since", "soon"]).fails(2, &["invalid time 'soon'", "yesterday"]);
 }
 
 #[test]

@@ -12,51 +12,7 @@ use super::layering::root;
 use super::source::Source;
 
 /// Dependencies that close a circle today. Each is to be removed, and then its line here.
-const KNOWN: &[(&str, &str)] = &[
-    ("config/src/reference.rs", "config/src/lib.rs"),
-    ("config/src/value/address/mod.rs", "config/src/lib.rs"),
-    ("config/src/value/metrics.rs", "config/src/lib.rs"),
-    ("ctl/src/cli/mod.rs", "ctl/src/command/recode/args.rs"),
-    ("ctl/src/cli/mod.rs", "ctl/src/command/send/args.rs"),
-    ("ctl/src/cli/mod.rs", "ctl/src/command/status/watch/mod.rs"),
-    ("ctl/src/command/chat/model/picker.rs", "ctl/src/command/chat/model/mod.rs"),
-    ("ctl/src/command/chat/model/scroll.rs", "ctl/src/command/chat/model/conversation.rs"),
-    ("ctl/src/command/chat/model/write.rs", "ctl/src/command/chat/model/mod.rs"),
-    ("ctl/src/command/chat/view/conversation.rs", "ctl/src/command/chat/view/mod.rs"),
-    ("ctl/src/command/chat/view/help.rs", "ctl/src/command/chat/view/mod.rs"),
-    ("ctl/src/command/chat/view/input.rs", "ctl/src/command/chat/view/mod.rs"),
-    ("ctl/src/command/chat/view/peers.rs", "ctl/src/command/chat/view/mod.rs"),
-    ("ctl/src/command/chat/view/picker.rs", "ctl/src/command/chat/view/mod.rs"),
-    ("ctl/src/command/completions/candidates.rs", "ctl/src/cli/mod.rs"),
-    ("ctl/src/command/doctor/access.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/buffer.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/clock.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/daemon.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/disk.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/firewall.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/groups.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/inbox.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/listen.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/mod.rs", "ctl/src/command/doctor/access.rs"),
-    ("ctl/src/command/doctor/mod.rs", "ctl/src/command/doctor/buffer.rs"),
-    ("ctl/src/command/doctor/mod.rs", "ctl/src/command/doctor/inbox.rs"),
-    ("ctl/src/command/doctor/mod.rs", "ctl/src/command/doctor/traffic.rs"),
-    ("ctl/src/command/doctor/network.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/peer.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/port.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/render.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/self_test.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/doctor/traffic.rs", "ctl/src/command/doctor/mod.rs"),
-    ("ctl/src/command/inbox/follow.rs", "ctl/src/command/inbox/mod.rs"),
-    ("ctl/src/command/pages/prefetch.rs", "ctl/src/command/pages/mod.rs"),
-    ("ctl/src/command/status/watch/mod.rs", "ctl/src/command/status/watch/lines.rs"),
-    ("ctl/src/command/status/watch/mod.rs", "ctl/src/command/status/watch/view/mod.rs"),
-    ("ctl/src/output/entry.rs", "ctl/src/output/mod.rs"),
-    ("ctl/src/output/mod.rs", "ctl/src/command/peers/table.rs"),
-    ("ctl/src/output/mod.rs", "ctl/src/command/recode/render.rs"),
-    ("ctl/src/output/mod.rs", "ctl/src/command/status/line.rs"),
-    ("ctl/src/output/mod.rs", "ctl/src/command/status/render.rs"),
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// The modules of a package by their paths, such as `["inbox", "queue"]`; the crate itself has an empty path.
 struct Crate {

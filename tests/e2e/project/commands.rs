@@ -7,21 +7,7 @@ use super::layering::root;
 use crate::support::ctl_without_daemon;
 
 /// Subcommands that are still in several places. Each is to be moved, and then its name here removed.
-const KNOWN: &[&str] = &[
-    "ask",
-    "chat",
-    "completions",
-    "doctor",
-    "export",
-    "inbox",
-    "man",
-    "recode",
-    "replay",
-    "reply",
-    "send",
-    "status",
-    "wait",
-];
+const KNOWN: &[&str] = &[];
 
 /// Returns the files of source code below a folder.
 fn sources(folder: PathBuf) -> Vec<PathBuf> {

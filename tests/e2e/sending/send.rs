@@ -64,7 +64,7 @@ fn standard_input_is_one_unchanged_message() {
     line.delivers(&[], b"two\nlines\n", &[b"two\nlines\n"]);
     line.delivers(&["-"], b" \r\n\t\0", &[b" \r\n\t\0"]);
     line.delivers(&["-"], "\u{feff}你好".as_bytes(), &["\u{feff}你好".as_bytes()]);
-    line.run(&[], b"ab\xff").fails(2, &["not UTF-8, from byte 3", "--file -"]);
+    line.run(&[], b"ab\xff").fails(2, &["not UTF-8: invalid byte at position 3", "--file -"]);
     line.sent(3);
 }
 
@@ -87,7 +87,7 @@ fn every_notation_of_hex_is_sent_as_bytes() {
     }
     line.delivers(&["--hex", "c4", "e3"], b"", &[b"\xc4\xe3"]);
     line.delivers(&["--hex"], b"00\nff\n", &[b"\0\xff"]);
-    line.run(&["--hex", "c4 e"], b"").fails(2, &["3 hex digits"]);
+    line.run(&["--hex", "c4 e"], b"").fails(2, &["hex digits: 3"]);
     line.run(&["--hex", "c4 g3"], b"").fails(2, &["'g'", "position 4"]);
     line.sent(7);
 }
@@ -122,7 +122,7 @@ fn empty_lines_are_skipped_with_a_note() {
     let line = Line::new();
     let ran = line.run(&["--lines"], b"one\n\n\r\ntwo\n");
     assert_eq!((ran.code, ran.stdout.lines().count()), (Some(0), 2));
-    assert_eq!(ran.stderr, "note: 2 empty lines were skipped; --allow-empty sends them\n");
+    assert_eq!(ran.stderr, "note: 2 empty lines were skipped; `--allow-empty` sends empty datagrams\n");
     line.delivers(&["--lines", "--allow-empty"], b"three\n\n", &[b"one", b"two", b"three", b""]);
     line.sent(4);
 }

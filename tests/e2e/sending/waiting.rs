@@ -132,7 +132,7 @@ fn an_own_multicast_copy_is_no_answer() {
 #[test]
 fn ask_without_an_answer_exits_with_4() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
-    let told = ["no message from bob (127.0.0.1:9) came within 50ms", "hint: "];
+    let told = ["no message from bob (127.0.0.1:9) arrived within 50ms", "hint: "];
     daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &told);
     let bob = Peer::new();
     let ran = thread::scope(|scope| {
@@ -199,10 +199,10 @@ fn wait_exits_with_4_and_prints_partial_matches() {
     let args = ["wait", "--after", "1", "-c", "3", "--timeout", "300ms"];
     let ran = daemon.ctl(&args);
     assert!(ran.stdout.starts_with("#2 ") && ran.stdout.ends_with("two\n"), "{ran:?}");
-    ran.fails(4, &["only 1 of 3 messages came within 300ms"]);
+    ran.fails(4, &["only 1 of 3 messages arrived within 300ms"]);
     daemon
         .ctl(&["wait", "--grep", "^ok", "--timeout", "0s"])
-        .fails(4, &["no message that matches `^ok` came within 0s"]);
+        .fails(4, &["no message that matches `^ok` arrived within 0s"]);
     daemon.ctl(&["wait", "--from", "nobody"]).fails(2, &["no peer is called"]);
 }
 

@@ -44,7 +44,7 @@ fn recoded_messages_read_so_everywhere() {
     assert_ne!(texts(&before), [RUSSIAN, RUSSIAN]);
     assert_eq!(grep(&daemon, "мир"), [0; 0]);
     let told = daemon.ctl(&["recode", "--as", "cp1251", "--from", "ivan"]).ok();
-    assert_eq!(told, "1 message is read as cp1251 now\n");
+    assert_eq!(told, "1 message recoded as cp1251\n");
     let check = |daemon: &Daemon| {
         let entries = daemon.entries();
         assert_eq!((&entries[0]["text"], &entries[1]), (&json!(RUSSIAN), &before[1]));
@@ -79,7 +79,7 @@ fn many_messages_are_recoded_and_reindexed() {
     assert_eq!(grep(&daemon, "слово1500 "), [1501]);
     assert_eq!(grep(&daemon, "слово10[01]7"), [1008, 1018]);
     let again = daemon.ctl(&["recode", "--as", "koi8-r", "--all"]).ok();
-    assert_eq!(again, "0 messages are read as koi8-r now; 2,500 messages already so\n");
+    assert_eq!(again, "0 messages recoded as koi8-r; 2,500 messages unchanged\n");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn filters_and_ids_select_messages() {
 fn without_a_selection_nothing_is_recoded() {
     let (daemon, _peers) = having_heard_russian();
     let before = daemon.entries();
-    daemon.ctl(&["recode", "--as", "koi8-r"]).fails(2, &["which messages", "`--all`"]);
+    daemon.ctl(&["recode", "--as", "koi8-r"]).fails(2, &["no messages are selected", "`--all`"]);
     daemon.ctl(&["recode", "--as", "klingon", "--all"]).fails(2, &["unknown encoding `klingon`", "utf-8"]);
     daemon.ctl(&["recode", "--as", "koi8-r", "99"]).fails(1, &["there is no message #99"]);
     assert_eq!(daemon.ctl(&["recode", "--as", "koi8-r", "--grep", "nowhere"]).ok(), "no message matches\n");
@@ -133,7 +133,7 @@ fn a_dry_run_shows_examples_and_changes_nothing() {
     assert_eq!(lines.len(), 7, "{told}");
     assert!(lines[0] == "#1" && lines[1].starts_with("  - "), "{told}");
     assert!(lines[2].starts_with("  + windows-1251 (given)") && lines[2].ends_with(RUSSIAN), "{told}");
-    assert_eq!(lines[6], "2 messages would be read as windows-1251");
+    assert_eq!(lines[6], "2 messages would be recoded as windows-1251");
     assert_eq!(daemon.entries(), before);
     assert_eq!(daemon.rpc().call("peers", json!({}))["peers"][0]["encoding_by"], "configured");
 }
@@ -142,7 +142,7 @@ fn a_dry_run_shows_examples_and_changes_nothing() {
 fn the_encoding_is_remembered_on_request() {
     let (daemon, [ivan, other]) = having_heard_russian();
     let told = daemon.ctl(&["recode", "--as", "windows-1251", "--from", "ivan", "--remember"]).ok();
-    assert_eq!(told, "1 message is read as windows-1251 now; 1 peer remembered\n");
+    assert_eq!(told, "1 message recoded as windows-1251; 1 peer remembered\n");
     let check = |daemon: &Daemon, remembered: bool| {
         let next = daemon.status()["inbox"]["newest_id"].as_u64().unwrap() as usize;
         for peer in [&ivan, &other] {
@@ -161,9 +161,6 @@ fn the_encoding_is_remembered_on_request() {
     let daemon = daemon.start_again();
     check(&daemon, true);
     let told = daemon.ctl(&["recode", "--as", "auto", "--from", "ivan", "--remember"]).ok();
-    assert_eq!(
-        told,
-        "1 message is read by the usual rules again; 2 messages already so; 1 peer remembered\n"
-    );
+    assert_eq!(told, "1 message recoded by the usual rules; 2 messages unchanged; 1 peer remembered\n");
     check(&daemon, false);
 }

@@ -1,4 +1,4 @@
-//! The text that is being typed: a cursor that goes by what a reader takes for one character, and rows of a width.
+//! The text input: a cursor that moves by graphemes (what a reader sees as one character), and wrapped rows.
 
 use std::ops::Range;
 
@@ -6,18 +6,18 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::wrap;
 
-/// The most that can be typed, in bytes of UTF-8: more than any datagram holds in any encoding that peers speak.
+/// The longest text in bytes of UTF-8: more than a datagram holds in any supported encoding.
 const MAX_BYTES: usize = 128 * 1024;
 
 /// A text with a cursor.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Editor {
     text: String,
-    /// Where the next character goes; always between two graphemes.
+    /// The byte offset of the cursor, always between two graphemes.
     cursor: usize,
 }
 
-/// Which way, and how far.
+/// The direction and distance of a cursor movement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Motion {
     Left,
@@ -37,18 +37,19 @@ impl Editor {
         self.text.is_empty()
     }
 
-    /// Replaces the text; the cursor goes to its end.
+    /// Replaces the text and moves the cursor to its end.
     pub(super) fn set(&mut self, text: &str) {
         *self = Self::default();
         self.insert(text);
     }
 
-    /// Empties it and returns what was in it.
+    /// Removes and returns the text.
     pub(super) fn take(&mut self) -> String {
         std::mem::take(self).text
     }
 
-    /// Inserts text at the cursor: line ends become `\n`, other controls but tabs go away. False if not all of it fits.
+    /// Inserts text at the cursor, with line ends as `\n` and without other control characters except tabs. Returns
+    /// whether all of it fits.
     pub(super) fn insert(&mut self, text: &str) -> bool {
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         let kept =
@@ -68,16 +69,16 @@ impl Editor {
     }
 
     /// Moves the cursor.
-    pub(super) fn go(&mut self, motion: Motion) {
+    pub(super) fn move_cursor(&mut self, motion: Motion) {
         self.cursor = self.target(motion);
     }
 
-    /// Removes what lies between the cursor and where it would go.
+    /// Removes the text between the cursor and the target of a movement.
     pub(super) fn erase(&mut self, motion: Motion) {
         let target = self.target(motion);
         let span = self.cursor.min(target)..self.cursor.max(target);
         self.text.replace_range(span.clone(), "");
-        // What was apart may now be one grapheme.
+        // The characters around the cursor may form one grapheme now.
         self.cursor = self.boundary_from(span.start);
     }
 
@@ -99,7 +100,7 @@ impl Editor {
         }
     }
 
-    /// Returns the next place between two graphemes.
+    /// Returns the first offset at or after `place` that is between two graphemes.
     fn boundary_from(&self, place: usize) -> usize {
         let start = self.text[..place].rfind('\n').map_or(0, |at| at + 1);
         let mut ends =
@@ -107,23 +108,23 @@ impl Editor {
         if start == place { place } else { ends.find(|&end| end >= place).unwrap_or(self.text.len()) }
     }
 
-    /// Moves the cursor a row up or down; false if there is none.
-    pub(super) fn go_row(&mut self, down: bool, columns: usize) -> bool {
+    /// Moves the cursor up or down by a row. Returns whether there is such a row.
+    pub(super) fn move_row(&mut self, down: bool, columns: usize) -> bool {
         let rows = self.rows(columns);
-        let (row, column) = self.place(&rows);
+        let (row, column) = self.cursor_position(&rows);
         let target = if down { row + 1 } else { row.wrapping_sub(1) };
         let Some(span) = rows.get(target) else { return false };
-        self.cursor = self.in_row(span, column, target + 1 < rows.len());
+        self.cursor = self.offset_in_row(span, column, target + 1 < rows.len());
         true
     }
 
-    /// Returns the place in a row that is nearest to a column.
-    fn in_row(&self, span: &Range<usize>, column: usize, has_next: bool) -> usize {
+    /// Returns the offset in a row that is nearest to a column.
+    fn offset_in_row(&self, span: &Range<usize>, column: usize, has_next: bool) -> usize {
         let mut used = 0;
         for (at, grapheme) in self.text[span.clone()].grapheme_indices(true) {
             used += Self::width(grapheme);
             let at_next = span.start + at + grapheme.len();
-            // The end of a row that goes on is the beginning of the next.
+            // The end of a wrapped row is the start of the next one.
             if used > column || (at_next == span.end && has_next && !self.text[at_next..].starts_with('\n')) {
                 return span.start + at;
             }
@@ -131,22 +132,22 @@ impl Editor {
         span.end
     }
 
-    /// Returns the rows as they are shown, and in which row and column the cursor stands.
-    pub(super) fn shown(&self, columns: usize) -> (Vec<String>, (usize, usize)) {
+    /// Returns the rows in displayable form, and the row and column of the cursor.
+    pub(super) fn display_rows(&self, columns: usize) -> (Vec<String>, (usize, usize)) {
         let rows = self.rows(columns);
-        let place = self.place(&rows);
+        let place = self.cursor_position(&rows);
         let show = |span: &Range<usize>| -> String {
-            self.text[span.clone()].graphemes(true).map(wrap::shown_in_line).collect()
+            self.text[span.clone()].graphemes(true).map(wrap::display_line).collect()
         };
         (rows.iter().map(show).collect(), place)
     }
 
-    /// Returns how many rows are shown.
+    /// Returns the number of rows.
     pub(super) fn row_count(&self, columns: usize) -> usize {
         self.rows(columns).len()
     }
 
-    /// Cuts the text into rows, where a row has room for the cursor behind its last character.
+    /// Wraps the text into rows that leave a column for the cursor after the last character.
     fn rows(&self, columns: usize) -> Vec<Range<usize>> {
         let columns = columns.max(2);
         let mut rows = Vec::new();
@@ -168,14 +169,14 @@ impl Editor {
         rows
     }
 
-    fn place(&self, rows: &[Range<usize>]) -> (usize, usize) {
+    fn cursor_position(&self, rows: &[Range<usize>]) -> (usize, usize) {
         let row = rows.partition_point(|span| span.start <= self.cursor).saturating_sub(1);
         let start = rows.get(row).map_or(0, |span| span.start);
         (row, self.text[start..self.cursor].graphemes(true).map(Self::width).sum())
     }
 
     fn width(grapheme: &str) -> usize {
-        wrap::width(&wrap::shown_in_line(grapheme))
+        wrap::width(&wrap::display_line(grapheme))
     }
 }
 
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cursor_goes_by_what_a_reader_takes_for_a_character() {
+    fn the_cursor_moves_by_graphemes() {
         let mut editor = typed("ae\u{301}你👍🏽");
         for expected in ["ae\u{301}你", "ae\u{301}", "a", "", ""] {
             editor.erase(Motion::Left);
@@ -198,17 +199,17 @@ mod tests {
         }
         let mut marked = typed("e");
         marked.insert("\u{301}");
-        marked.go(Motion::Left);
+        marked.move_cursor(Motion::Left);
         assert_eq!(marked.cursor, 0);
     }
 
     #[test]
-    fn words_and_lines_are_gone_over_at_once() {
+    fn the_cursor_moves_by_words_and_lines() {
         let mut editor = typed("one two\nthree four");
-        editor.go(Motion::LineStart);
+        editor.move_cursor(Motion::LineStart);
         editor.insert(">");
         assert_eq!(editor.text(), "one two\n>three four");
-        editor.go(Motion::WordRight);
+        editor.move_cursor(Motion::WordRight);
         editor.erase(Motion::LineEnd);
         editor.erase(Motion::WordLeft);
         assert_eq!(editor.text(), "one two\n>");
@@ -217,12 +218,12 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_stay_and_other_controls_go() {
+    fn line_ends_are_kept_and_other_controls_removed() {
         assert_eq!(typed("a\r\nb\rc\td\u{1b}[31m\u{7f}e").text(), "a\nb\nc\td[31me");
     }
 
     #[test]
-    fn more_than_fits_is_told() {
+    fn insert_reports_text_that_does_not_fit() {
         let mut editor = Editor::default();
         assert!(!editor.insert(&"你".repeat(MAX_BYTES)));
         assert!(editor.text().len() <= MAX_BYTES && editor.text().len() > MAX_BYTES - 3);
@@ -230,43 +231,43 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_as_wide_as_they_may_be_and_the_cursor_is_in_them() {
+    fn rows_leave_a_column_for_the_cursor() {
         let editor = typed("你好世界");
-        // One column is kept for the cursor.
-        assert_eq!(editor.shown(5), (vec!["你好".to_owned(), "世界".to_owned()], (1, 4)));
-        assert_eq!(typed("ab\n").shown(10), (vec!["ab".to_owned(), String::new()], (1, 0)));
-        assert_eq!(typed("a\u{200d}").shown(20).0, ["a\\u{200d}"]);
+        // Five columns: four for text and one for the cursor.
+        assert_eq!(editor.display_rows(5), (vec!["你好".to_owned(), "世界".to_owned()], (1, 4)));
+        assert_eq!(typed("ab\n").display_rows(10), (vec!["ab".to_owned(), String::new()], (1, 0)));
+        assert_eq!(typed("a\u{200d}").display_rows(20).0, ["a\\u{200d}"]);
     }
 
     #[test]
-    fn rows_are_gone_over_up_and_down() {
+    fn the_cursor_moves_up_and_down_by_rows() {
         let mut editor = typed("one\n你好吗\nthree");
-        assert!(editor.go_row(false, 20));
+        assert!(editor.move_row(false, 20));
         editor.insert("|");
         assert_eq!(editor.text(), "one\n你好|吗\nthree");
-        assert!(editor.go_row(false, 20) && !editor.go_row(false, 20));
-        assert!(editor.go_row(true, 20) && editor.go_row(true, 20) && !editor.go_row(true, 20));
+        assert!(editor.move_row(false, 20) && !editor.move_row(false, 20));
+        assert!(editor.move_row(true, 20) && editor.move_row(true, 20) && !editor.move_row(true, 20));
     }
 
     proptest::proptest! {
         #[test]
-        fn nothing_that_is_typed_can_break_it(
+        fn any_input_keeps_the_cursor_inside_safe_rows(
             steps in proptest::collection::vec((0_usize..10, r"(\PC|\n|一|\u{301}|\u{200d}|👍){0,6}"), 0..40),
             columns in 0_usize..20,
         ) {
             let mut editor = Editor::default();
             for (step, text) in steps {
                 match step {
-                    0 => editor.go(Motion::Left),
-                    1 => editor.go(Motion::WordLeft),
-                    2 => editor.go(Motion::WordRight),
+                    0 => editor.move_cursor(Motion::Left),
+                    1 => editor.move_cursor(Motion::WordLeft),
+                    2 => editor.move_cursor(Motion::WordRight),
                     3 => editor.erase(Motion::Left),
                     4 => editor.erase(Motion::Right),
-                    5 => { editor.go_row(false, columns); }
-                    6 => { editor.go_row(true, columns); }
+                    5 => { editor.move_row(false, columns); }
+                    6 => { editor.move_row(true, columns); }
                     _ => { editor.insert(&text); }
                 }
-                let (rows, (row, column)) = editor.shown(columns);
+                let (rows, (row, column)) = editor.display_rows(columns);
                 proptest::prop_assert!(row < rows.len());
                 proptest::prop_assert!(column <= wrap::width(&rows[row]));
                 proptest::prop_assert!(!rows.concat().contains(udpchat_api::safe::is_unsafe));

@@ -1,4 +1,4 @@
-//! What a key means.
+//! The keys and mouse input of the chat, and their actions.
 
 use ratatui::crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
@@ -6,13 +6,13 @@ use ratatui::crossterm::event::{
 
 use super::editor::Motion;
 
-/// What the user wants of the chat.
+/// An action of the user on the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// To write text, typed or pasted.
+    /// Insert typed or pasted text.
     Insert(String),
     Erase(Motion),
-    Go(Motion),
+    Move(Motion),
     Up,
     Down,
     Submit,
@@ -30,91 +30,85 @@ pub(super) enum Action {
     NextPeer,
     PreviousPeer,
     NextUnread,
-    Peers,
-    Encoding,
+    ChoosePeer,
+    ChooseEncoding,
     Help,
     Quit,
 }
 
-/// What an event of the terminal means.
+/// The meaning of an event of the terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Act(Action),
     /// A click at a column and a row.
     Click(u16, u16),
-    /// The program is to stop until it is wanted again.
-    Suspend,
-    /// To draw everything anew.
-    Redraw,
-    /// To leave the mouse to the terminal, or to take it back.
-    Mouse,
-    Nothing,
+    /// Switch between mouse input for the chat and for the terminal.
+    ToggleMouse,
 }
 
-/// Every key, and what it does, for the help.
+/// All keys and their descriptions, for the help.
 pub(super) const HELP: &[(&str, &str)] = &[
     ("Enter", "send"),
-    ("Alt+Enter, Ctrl+J", "a line break; so are those of pasted text"),
-    ("↑ ↓", "the line above, below; beyond, what was sent or failed"),
-    ("Ctrl+A  Ctrl+E", "beginning and end of the line, as Home and End"),
-    ("Ctrl+W  Ctrl+U  Ctrl+K", "erase a word, to the beginning, to the end"),
-    ("Alt+B  Alt+F", "a word back, forward, as Ctrl+← and Ctrl+→"),
+    ("Alt+Enter, Ctrl+J", "insert a line break"),
+    ("↑ ↓", "move by a line; at the ends, recall earlier texts"),
+    ("Ctrl+A  Ctrl+E", "start and end of the line, as Home and End"),
+    ("Ctrl+W  Ctrl+U  Ctrl+K", "erase a word, to the line start, to the line end"),
+    ("Alt+B  Alt+F", "move by a word, as Ctrl+← and Ctrl+→"),
     ("PageUp  PageDown", "scroll, as the mouse wheel; Shift+↑ Shift+↓ by a line"),
-    ("Ctrl+Home  Ctrl+End", "to the oldest message of all, to the newest (Esc)"),
-    ("F2, Ctrl+P", "choose whom to talk to, or type an address"),
-    ("Alt+↑  Alt+↓", "the peer above, below"),
+    ("Ctrl+Home  Ctrl+End", "the oldest message, the newest (also Esc)"),
+    ("F2, Ctrl+P", "choose a peer, or type an address"),
+    ("Alt+↑  Alt+↓", "the previous peer, the next peer"),
     ("Alt+A", "the next peer with unread messages"),
-    ("F3, Alt+E", "what to send in"),
-    ("Alt+M", "leave the mouse to the terminal, to select text"),
-    ("Ctrl+L", "draw the screen anew"),
-    ("Ctrl+Z", "suspend; `fg` comes back"),
+    ("F3, Alt+E", "choose the encoding to send in"),
+    ("Alt+M", "use the mouse to select text, or to scroll again"),
+    ("Ctrl+L", "redraw the screen"),
+    ("Ctrl+Z", "suspend; `fg` resumes"),
     ("Ctrl+C", "clear the input; quit if it is empty, as Ctrl+D"),
     ("Ctrl+Q", "quit"),
 ];
 
-/// Tells what an event means.
-pub(super) fn meaning(event: Event) -> Meaning {
-    match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => of_key(key),
+/// Returns the meaning of an event, if it has one.
+pub(super) fn meaning(event: Event) -> Option<Meaning> {
+    let meaning = match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => return key_meaning(key),
         Event::Paste(text) => Meaning::Act(Action::Insert(text)),
-        Event::Mouse(mouse) => of_mouse(mouse),
-        // The next frame has the new size.
-        Event::Resize(..) => Meaning::Redraw,
-        _ => Meaning::Nothing,
-    }
+        Event::Mouse(mouse) => return mouse_meaning(mouse),
+        _ => return None,
+    };
+    Some(meaning)
 }
 
-fn of_mouse(mouse: MouseEvent) -> Meaning {
-    match mouse.kind {
+fn mouse_meaning(mouse: MouseEvent) -> Option<Meaning> {
+    let meaning = match mouse.kind {
         MouseEventKind::ScrollUp => Meaning::Act(Action::WheelUp),
         MouseEventKind::ScrollDown => Meaning::Act(Action::WheelDown),
         MouseEventKind::Down(MouseButton::Left) => Meaning::Click(mouse.column, mouse.row),
-        _ => Meaning::Nothing,
-    }
+        _ => return None,
+    };
+    Some(meaning)
 }
 
-fn of_key(key: KeyEvent) -> Meaning {
+fn key_meaning(key: KeyEvent) -> Option<Meaning> {
     let (control, alt) =
         (key.modifiers.contains(KeyModifiers::CONTROL), key.modifiers.contains(KeyModifiers::ALT));
     match (control, alt) {
-        (true, false) => with_control(key.code),
-        (false, true) => with_alt(key.code),
-        // Some layouts write characters with both.
-        _ => plain(key),
+        (true, false) => with_control(key.code).map(Meaning::Act),
+        (false, true) if key.code == KeyCode::Char('m') => Some(Meaning::ToggleMouse),
+        (false, true) => with_alt(key.code).map(Meaning::Act),
+        // Some keyboard layouts type characters with Ctrl and Alt.
+        _ => without_modifiers(key).map(Meaning::Act),
     }
 }
 
-fn with_control(code: KeyCode) -> Meaning {
+fn with_control(code: KeyCode) -> Option<Action> {
     let action = match code {
-        KeyCode::Char('z') => return Meaning::Suspend,
-        KeyCode::Char('l') => return Meaning::Redraw,
         KeyCode::Char('j') => Action::Insert("\n".to_owned()),
-        KeyCode::Char('a') => Action::Go(Motion::LineStart),
-        KeyCode::Char('e') => Action::Go(Motion::LineEnd),
-        KeyCode::Char('b') => Action::Go(Motion::Left),
-        KeyCode::Char('f') => Action::Go(Motion::Right),
-        KeyCode::Left => Action::Go(Motion::WordLeft),
-        KeyCode::Right => Action::Go(Motion::WordRight),
+        KeyCode::Char('a') => Action::Move(Motion::LineStart),
+        KeyCode::Char('e') => Action::Move(Motion::LineEnd),
+        KeyCode::Char('b') => Action::Move(Motion::Left),
+        KeyCode::Char('f') => Action::Move(Motion::Right),
+        KeyCode::Left => Action::Move(Motion::WordLeft),
+        KeyCode::Right => Action::Move(Motion::WordRight),
         KeyCode::Char('h') | KeyCode::Backspace => Action::Erase(Motion::Left),
         KeyCode::Char('w') => Action::Erase(Motion::WordLeft),
         KeyCode::Delete => Action::Erase(Motion::WordRight),
@@ -122,37 +116,36 @@ fn with_control(code: KeyCode) -> Meaning {
         KeyCode::Char('k') => Action::Erase(Motion::LineEnd),
         KeyCode::Char('c') => Action::Interrupt,
         KeyCode::Char('d') => Action::EndOfInput,
-        KeyCode::Char('p') => Action::Peers,
+        KeyCode::Char('p') => Action::ChoosePeer,
         KeyCode::Char('q') => Action::Quit,
         KeyCode::Home => Action::Oldest,
         KeyCode::End => Action::Newest,
         KeyCode::Up => Action::LineUp,
         KeyCode::Down => Action::LineDown,
-        _ => return Meaning::Nothing,
+        _ => return None,
     };
-    Meaning::Act(action)
+    Some(action)
 }
 
-fn with_alt(code: KeyCode) -> Meaning {
+fn with_alt(code: KeyCode) -> Option<Action> {
     let action = match code {
-        KeyCode::Char('m') => return Meaning::Mouse,
         KeyCode::Enter => Action::Insert("\n".to_owned()),
-        KeyCode::Char('b') | KeyCode::Left => Action::Go(Motion::WordLeft),
-        KeyCode::Char('f') | KeyCode::Right => Action::Go(Motion::WordRight),
+        KeyCode::Char('b') | KeyCode::Left => Action::Move(Motion::WordLeft),
+        KeyCode::Char('f') | KeyCode::Right => Action::Move(Motion::WordRight),
         KeyCode::Char('d') => Action::Erase(Motion::WordRight),
         KeyCode::Backspace => Action::Erase(Motion::WordLeft),
         KeyCode::Up => Action::PreviousPeer,
         KeyCode::Down => Action::NextPeer,
         KeyCode::Char('a') => Action::NextUnread,
-        KeyCode::Char('e') => Action::Encoding,
-        KeyCode::Char('p') => Action::Peers,
+        KeyCode::Char('e') => Action::ChooseEncoding,
+        KeyCode::Char('p') => Action::ChoosePeer,
         KeyCode::Char('h' | '?') => Action::Help,
-        _ => return Meaning::Nothing,
+        _ => return None,
     };
-    Meaning::Act(action)
+    Some(action)
 }
 
-fn plain(key: KeyEvent) -> Meaning {
+fn without_modifiers(key: KeyEvent) -> Option<Action> {
     let shift = key.modifiers.contains(KeyModifiers::SHIFT);
     let action = match key.code {
         KeyCode::Char(character) => Action::Insert(character.to_string()),
@@ -161,10 +154,10 @@ fn plain(key: KeyEvent) -> Meaning {
         KeyCode::Enter => Action::Submit,
         KeyCode::Backspace => Action::Erase(Motion::Left),
         KeyCode::Delete => Action::Erase(Motion::Right),
-        KeyCode::Left => Action::Go(Motion::Left),
-        KeyCode::Right => Action::Go(Motion::Right),
-        KeyCode::Home => Action::Go(Motion::LineStart),
-        KeyCode::End => Action::Go(Motion::LineEnd),
+        KeyCode::Left => Action::Move(Motion::Left),
+        KeyCode::Right => Action::Move(Motion::Right),
+        KeyCode::Home => Action::Move(Motion::LineStart),
+        KeyCode::End => Action::Move(Motion::LineEnd),
         KeyCode::Up if shift => Action::LineUp,
         KeyCode::Down if shift => Action::LineDown,
         KeyCode::Up => Action::Up,
@@ -173,49 +166,49 @@ fn plain(key: KeyEvent) -> Meaning {
         KeyCode::PageDown => Action::PageDown,
         KeyCode::Esc => Action::Cancel,
         KeyCode::F(1) => Action::Help,
-        KeyCode::F(2) => Action::Peers,
-        KeyCode::F(3) => Action::Encoding,
-        _ => return Meaning::Nothing,
+        KeyCode::F(2) => Action::ChoosePeer,
+        KeyCode::F(3) => Action::ChooseEncoding,
+        _ => return None,
     };
-    Meaning::Act(action)
+    Some(action)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(code: KeyCode, modifiers: KeyModifiers) -> Meaning {
+    fn meaning_of(code: KeyCode, modifiers: KeyModifiers) -> Option<Meaning> {
         meaning(Event::Key(KeyEvent::new(code, modifiers)))
     }
 
     #[test]
-    fn characters_are_written_whatever_wrote_them() {
+    fn characters_are_inserted_with_any_keyboard_layout() {
         for (character, modifiers) in [
             ('你', KeyModifiers::NONE),
             ('A', KeyModifiers::SHIFT),
-            // @ on a German keyboard under Windows, and its like.
+            // AltGr, for example @ on a German keyboard under Windows.
             ('@', KeyModifiers::CONTROL | KeyModifiers::ALT),
         ] {
-            let written = Meaning::Act(Action::Insert(character.to_string()));
-            assert_eq!(of(KeyCode::Char(character), modifiers), written);
+            let written = Some(Meaning::Act(Action::Insert(character.to_string())));
+            assert_eq!(meaning_of(KeyCode::Char(character), modifiers), written);
         }
-        assert_eq!(of(KeyCode::Char('x'), KeyModifiers::CONTROL), Meaning::Nothing);
+        assert_eq!(meaning_of(KeyCode::Char('x'), KeyModifiers::CONTROL), None);
     }
 
     #[test]
-    fn a_line_can_be_broken_and_a_paste_sends_nothing() {
-        let broken = Meaning::Act(Action::Insert("\n".to_owned()));
-        assert_eq!(of(KeyCode::Enter, KeyModifiers::ALT), broken);
-        assert_eq!(of(KeyCode::Char('j'), KeyModifiers::CONTROL), broken);
+    fn line_breaks_and_pasted_text_are_not_sent() {
+        let broken = Some(Meaning::Act(Action::Insert("\n".to_owned())));
+        assert_eq!(meaning_of(KeyCode::Enter, KeyModifiers::ALT), broken);
+        assert_eq!(meaning_of(KeyCode::Char('j'), KeyModifiers::CONTROL), broken);
         let pasted = meaning(Event::Paste("a\rb".to_owned()));
-        assert_eq!(pasted, Meaning::Act(Action::Insert("a\rb".to_owned())));
-        assert_eq!(of(KeyCode::Enter, KeyModifiers::NONE), Meaning::Act(Action::Submit));
+        assert_eq!(pasted, Some(Meaning::Act(Action::Insert("a\rb".to_owned()))));
+        assert_eq!(meaning_of(KeyCode::Enter, KeyModifiers::NONE), Some(Meaning::Act(Action::Submit)));
     }
 
     #[test]
-    fn a_key_that_is_let_go_is_none() {
+    fn a_key_release_is_ignored() {
         let mut key = KeyEvent::new(KeyCode::Char('x'), KeyModifiers::NONE);
         key.kind = KeyEventKind::Release;
-        assert_eq!(meaning(Event::Key(key)), Meaning::Nothing);
+        assert_eq!(meaning(Event::Key(key)), None);
     }
 }

@@ -1,41 +1,41 @@
-//! The colours: few, of the sixteen that every terminal has, on its own background, and none where they are not wanted.
+//! The styles of the screen: a few of the sixteen colours that every terminal has, or attributes only.
 //!
-//! What is said is always in the terminal's own colour, which can be read on any background.
+//! Message text always has the terminal's default colours, which are readable on any background.
 
 use ratatui::style::{Color, Modifier, Style};
 
 /// The styles of everything that is drawn.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Theme {
-    /// Times, hints, lines between things.
+    /// Times, hints, separators.
     pub(super) dim: Style,
-    /// What deserves a look: names, headings, counts.
+    /// Names and headings.
     pub(super) strong: Style,
-    /// The other side of a received message.
-    pub(super) from: Style,
-    /// The other side of a sent message.
-    pub(super) to: Style,
-    /// Gaps, unread messages.
+    /// The mark of a received message.
+    pub(super) received: Style,
+    /// The mark of a sent message.
+    pub(super) sent: Style,
+    /// Gaps and unread counts.
     pub(super) alert: Style,
-    /// What failed.
+    /// Failures.
     pub(super) error: Style,
-    /// What the cursor is on.
-    pub(super) chosen: Style,
+    /// The selected line.
+    pub(super) selected: Style,
 }
 
 impl Theme {
-    /// Makes the styles; without colour, attributes alone tell things apart.
+    /// Creates the styles, with attributes only unless `has_colour`.
     pub(super) fn new(has_colour: bool) -> Self {
         let coloured = |style: Style, color: Color| if has_colour { style.fg(color) } else { style };
         let bold = Style::new().add_modifier(Modifier::BOLD);
         Self {
             dim: Style::new().add_modifier(Modifier::DIM),
             strong: bold,
-            from: coloured(bold, Color::Cyan),
-            to: coloured(bold, Color::Green),
+            received: coloured(bold, Color::Cyan),
+            sent: coloured(bold, Color::Green),
             alert: coloured(bold, Color::Magenta),
             error: coloured(bold, Color::Red),
-            chosen: Style::new().add_modifier(Modifier::REVERSED),
+            selected: Style::new().add_modifier(Modifier::REVERSED),
         }
     }
 }

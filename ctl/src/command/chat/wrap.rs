@@ -1,7 +1,7 @@
-//! Text into lines of a width, as a terminal counts columns.
+//! Makes text displayable, and wraps it at a width in terminal columns.
 //!
-//! What is shown goes by graphemes, what a reader takes for one character, and by their widths. Nothing here can act on a
-//! terminal: [`shown`] makes text safe first, and takes away what terminals do not agree about.
+//! Text is measured by graphemes (what a reader sees as one character). [`display_text`] makes text safe for a terminal,
+//! and removes characters that terminals display with different widths.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,39 +10,37 @@ use udpchat_api::safe;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// The distance of tab stops, in columns.
+/// The distance of tab stops in columns.
 const TAB_COLUMNS: usize = 8;
 
-/// How many characters a grapheme may have: a letter and seven marks. Further marks are left out, which would pile up
-/// over the lines above.
+/// The most characters of a grapheme: a letter and seven combining marks. More marks would cover the lines above.
 const MAX_GRAPHEME_CHARACTERS: usize = 8;
 
-/// Stands below a mark that has no letter.
+/// The base of a combining mark without a letter.
 const MARK_HOLDER: char = '\u{25cc}';
 
-/// Returns how many columns a text takes that [`shown`] or [`shown_in_line`] has made.
+/// Returns the width in columns of a text from [`display_text`] or [`display_line`].
 pub(super) fn width(text: &str) -> usize {
-    // Grapheme by grapheme, as it is drawn: the width of a whole text may differ (ligatures).
+    // By grapheme, as it is drawn: the width of a whole text may differ because of ligatures.
     if text.is_ascii() { text.len() } else { text.graphemes(true).map(UnicodeWidthStr::width).sum() }
 }
 
-/// Prepares received text that may have several lines: safe, tabs as blanks, what their sender's tool put behind it
-/// dropped.
-pub(super) fn shown(text: &str) -> String {
+/// Makes received text displayable: safe, with tabs as blanks, and without the line end that the sender's tool appended.
+pub(super) fn display_text(text: &str) -> String {
     let safe = safe::lines(safe::without_trailer(text));
     if is_plain(&safe) {
         return safe.into_owned();
     }
-    tame(&safe)
+    normalize(&safe)
 }
 
-/// Prepares text for one line: no line end and no tab is left in it.
-pub(super) fn shown_in_line(text: &str) -> Cow<'_, str> {
+/// Makes text displayable on one line, without line ends and tabs.
+pub(super) fn display_line(text: &str) -> Cow<'_, str> {
     let safe = safe::one_line(text);
-    if is_plain(&safe) { safe } else { Cow::Owned(tame(&safe)) }
+    if is_plain(&safe) { safe } else { Cow::Owned(normalize(&safe)) }
 }
 
-/// Tells whether a wide punctuation mark must not begin a line.
+/// Returns whether this is a wide punctuation mark, which must not begin a line.
 fn stays_with_last(grapheme: &str) -> bool {
     matches!(
         grapheme,
@@ -50,13 +48,13 @@ fn stays_with_last(grapheme: &str) -> bool {
     )
 }
 
-/// Tells whether each character is printable ASCII or a line end.
+/// Returns whether each character is printable ASCII or a line end.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n'))
 }
 
-/// Sets tabs, limits marks, and drops selectors of variants, which some terminals count as a column and some do not.
-fn tame(safe: &str) -> String {
+/// Expands tabs, limits combining marks, and drops variation selectors, which only some terminals count as a column.
+fn normalize(safe: &str) -> String {
     let mut out = String::with_capacity(safe.len());
     let mut column = 0;
     for grapheme in safe.graphemes(true) {
@@ -84,16 +82,16 @@ fn push_grapheme(out: &mut String, grapheme: &str) {
     if grapheme.width() == 0 {
         out.push(MARK_HOLDER);
     }
-    let kept = grapheme.chars().filter(|&character| !is_variant_selector(character));
+    let kept = grapheme.chars().filter(|&character| !is_variation_selector(character));
     out.extend(kept.take(MAX_GRAPHEME_CHARACTERS));
 }
 
-fn is_variant_selector(character: char) -> bool {
+fn is_variation_selector(character: char) -> bool {
     matches!(character, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}')
 }
 
-/// Cuts text that [`shown`] has made into lines of at most `columns`, between words where there are blanks, otherwise
-/// between graphemes. Returns where each lies. A grapheme that is wider than a line has a line of its own.
+/// Wraps text from [`display_text`] at `columns`, at blanks where possible, otherwise between graphemes. Returns the
+/// range of each line. A grapheme that is wider than a line has a line of its own.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<Range<usize>> {
     let mut lines = Vec::new();
     let mut from = 0;
@@ -104,55 +102,55 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<Range<usize>> {
     lines
 }
 
-/// A place where a line may end.
+/// A position where a line may end.
 #[derive(Clone, Copy)]
-struct Chance {
+struct LineBreak {
     end: usize,
-    /// Where the next line would begin: behind the blank, if there is one.
+    /// The start of the next line: after the blank, if there is one.
     next: usize,
-    /// The columns up to there.
+    /// The columns up to that position.
     used: usize,
 }
 
-/// Cuts one paragraph, which lies at `offset`.
+/// Wraps one paragraph, which starts at `offset`.
 fn wrap_paragraph(text: &str, offset: usize, columns: usize, lines: &mut Vec<Range<usize>>) {
     let (mut from, mut used) = (0, 0);
-    let mut chance: Option<Chance> = None;
-    let mut before = Chance { end: 0, next: 0, used: 0 };
+    let mut last_break: Option<LineBreak> = None;
+    let mut before = LineBreak { end: 0, next: 0, used: 0 };
     for (at, grapheme) in text.grapheme_indices(true) {
         let (width, behind) = (grapheme.width(), at + grapheme.len());
         let is_wide = width > 1;
         while used + width > columns && at > from {
-            // Before a blank, and before and behind a wide character, a line may be cut anyway.
-            let here = Chance { end: at, next: at, used };
-            let cut = match chance.take() {
+            // A line may always end before a blank, and before or after a wide character.
+            let here = LineBreak { end: at, next: at, used };
+            let cut = match last_break.take() {
                 _ if stays_with_last(grapheme) && before.end > from => before,
-                Some(chance) if grapheme != " " && !is_wide => chance,
+                Some(last_break) if grapheme != " " && !is_wide => last_break,
                 _ => here,
             };
             lines.push(offset + from..offset + cut.end);
             from = cut.next;
             used -= cut.used;
-            before = Chance { end: from, next: from, used: 0 };
+            before = LineBreak { end: from, next: from, used: 0 };
         }
         if grapheme == " " && at == from && at > 0 {
-            // The blank at which a line was cut is not carried over.
+            // The blank at the end of a wrapped line is dropped.
             from = behind;
             continue;
         }
-        before = Chance { end: at, next: at, used };
+        before = LineBreak { end: at, next: at, used };
         used += width;
         if grapheme == " " {
-            chance = Some(Chance { end: at, next: behind, used });
+            last_break = Some(LineBreak { end: at, next: behind, used });
         } else if is_wide {
-            chance = Some(Chance { end: behind, next: behind, used });
+            last_break = Some(LineBreak { end: behind, next: behind, used });
         }
     }
     lines.push(offset + from..offset + text.len());
 }
 
-/// Returns the beginning of a text that fits into so many columns, with an ellipsis where something is missing.
-pub(super) fn fitted(text: &str, columns: usize) -> Cow<'_, str> {
+/// Cuts a text to a width, with an ellipsis if something is missing.
+pub(super) fn truncated(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -170,12 +168,12 @@ mod tests {
     use super::*;
 
     fn wrapped(text: &str, columns: usize) -> Vec<String> {
-        let text = shown(text);
+        let text = display_text(text);
         wrap(&text, columns).into_iter().map(|line| text[line].to_owned()).collect()
     }
 
     #[test]
-    fn lines_are_cut_between_words_and_between_chinese_characters() {
+    fn lines_break_between_words_and_chinese_characters() {
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
         assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
         assert_eq!(wrapped("abcdefghij", 4), ["abcd", "efgh", "ij"]);
@@ -189,30 +187,30 @@ mod tests {
     }
 
     #[test]
-    fn what_terminals_disagree_about_is_taken_away() {
-        assert_eq!(shown("a\tb"), "a       b");
-        assert_eq!(shown("\u{301}"), "\u{25cc}\u{301}");
-        assert_eq!(shown("❤\u{fe0f}"), "❤");
+    fn characters_of_ambiguous_width_are_removed() {
+        assert_eq!(display_text("a\tb"), "a       b");
+        assert_eq!(display_text("\u{301}"), "\u{25cc}\u{301}");
+        assert_eq!(display_text("❤\u{fe0f}"), "❤");
         let zalgo = format!("z{}", "\u{301}".repeat(300));
-        assert_eq!(shown(&zalgo).chars().count(), MAX_GRAPHEME_CHARACTERS);
-        assert_eq!(shown("\u{1b}[2J\r\nb\r\n\0"), "\\u{1b}[2J\nb");
+        assert_eq!(display_text(&zalgo).chars().count(), MAX_GRAPHEME_CHARACTERS);
+        assert_eq!(display_text("\u{1b}[2J\r\nb\r\n\0"), "\\u{1b}[2J\nb");
     }
 
     #[test]
-    fn what_does_not_fit_ends_with_an_ellipsis() {
-        assert_eq!(fitted("hello", 5), "hello");
-        assert_eq!(fitted("hello!", 5), "hell…");
-        assert_eq!(fitted("你好世界", 6), "你好…");
-        assert_eq!(fitted("x", 0), "");
+    fn truncated_text_ends_with_an_ellipsis() {
+        assert_eq!(truncated("hello", 5), "hello");
+        assert_eq!(truncated("hello!", 5), "hell…");
+        assert_eq!(truncated("你好世界", 6), "你好…");
+        assert_eq!(truncated("x", 0), "");
     }
 
     proptest::proptest! {
         #[test]
-        fn no_line_is_wider_than_it_may_be_and_nothing_but_blanks_is_lost(
+        fn lines_fit_and_lose_only_blanks(
             text in r"(\PC|[\x00-\x9f]|\n| |一|a\u{301}|\u{202e}|👍\u{1f3fd}|🇨🇳|क्षि){0,80}",
             columns in 2_usize..40,
         ) {
-            let text = shown(&text);
+            let text = display_text(&text);
             proptest::prop_assert!(!text.contains(|c| safe::is_unsafe(c) && c != '\n'));
             let lines = wrap(&text, columns);
             let mut joined = String::new();

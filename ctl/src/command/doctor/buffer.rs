@@ -1,10 +1,10 @@
-//! The receive buffer, and what the kernel dropped for want of room.
+//! Checks the receive buffer, and what the kernel dropped because it was full.
 
-use bytesize::ByteSize;
 use udpchat_api::call::Status;
 
-use super::{Facts, Finding};
-use crate::output::{counted, grouped};
+use super::facts::Facts;
+use super::finding::Finding;
+use crate::output::{counted, grouped, size};
 
 const TOPIC: &str = "buffer";
 
@@ -12,40 +12,45 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(status) = facts.status() else { return Vec::new() };
     let buffer = status.receive_buffer;
     let is_small = buffer.granted < buffer.asked;
-    let size = |bytes| ByteSize::b(bytes).display().iec().to_string();
     let seen = match (is_small, facts.rmem_max) {
-        (false, _) => format!("the receive buffer has {}, as asked", size(buffer.granted)),
+        (false, _) => format!("the receive buffer has {}, as requested", size(buffer.granted)),
         (true, Some(limit)) => format!(
-            "the receive buffer has {} where {} are asked: net.core.rmem_max is {}",
+            "the receive buffer has {} instead of the requested {}: net.core.rmem_max is {}",
             size(buffer.granted),
             size(buffer.asked),
             grouped(limit)
         ),
         (true, None) => {
-            format!("the receive buffer has {} where {} are asked", size(buffer.granted), size(buffer.asked))
+            format!(
+                "the receive buffer has {} instead of the requested {}",
+                size(buffer.granted),
+                size(buffer.asked)
+            )
         }
     };
     let larger = format!(
-        "`sudo sysctl -w net.core.rmem_max={}` (for good: in a file of /etc/sysctl.d), then start the daemon anew",
+        "run `sudo sysctl -w net.core.rmem_max={}` (permanently: in a file in /etc/sysctl.d), then restart the daemon",
         buffer.asked
     );
-    let busier =
-        "a larger `receive_buffer` in the configuration holds larger bursts; each loss is a gap in the inbox";
+    let busier = "a larger `receive_buffer` in the configuration absorbs larger bursts; each loss is a gap in the inbox";
     vec![match (status.kernel_drops, is_small) {
         (0, false) => Finding::ok(TOPIC, seen),
-        (0, true) => Finding::warning(TOPIC, format!("{seen}; nothing was lost so far")).hint(larger),
+        (0, true) => Finding::warning(TOPIC, format!("{seen}; nothing has been lost so far")).hint(larger),
         (_, true) => Finding::problem(TOPIC, format!("{}; {seen}", lost(status))).hint(larger),
         (_, false) => Finding::warning(TOPIC, format!("{}; {seen}", lost(status))).hint(busier),
     }]
 }
 
 fn lost(status: &Status) -> String {
-    format!("the kernel had no room for {} since the start", counted(status.kernel_drops, "datagram"))
+    format!(
+        "the kernel dropped {} since the start because the buffer was full",
+        counted(status.kernel_drops, "datagram")
+    )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Fine, Problem, Warning};
+    use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{levels, text, with_status};
     use super::*;
 
@@ -59,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn a_small_buffer_is_a_problem_once_it_has_lost_something() {
+    fn a_small_buffer_is_a_problem_after_a_loss() {
         assert_eq!(levels(&found(8 << 20, 0)), [Fine]);
         assert_eq!(levels(&found(8 << 20, 1)), [Warning]);
         assert_eq!(levels(&found(212_992, 0)), [Warning]);
         let found = found(212_992, 7);
         assert_eq!(levels(&found), [Problem]);
-        let expected = "the kernel had no room for 7 datagrams since the start; the receive buffer has 208.0 KiB where \
-                        8.0 MiB are asked: net.core.rmem_max is 212,992";
+        let expected = "the kernel dropped 7 datagrams since the start because the buffer was full; the receive buffer has \
+                        208.0 KiB instead of the requested 8.0 MiB: net.core.rmem_max is 212,992";
         assert_eq!(text(&found), expected);
         assert!(found[0].hint.as_ref().unwrap().contains("sysctl -w net.core.rmem_max=8388608"));
     }

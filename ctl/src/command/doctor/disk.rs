@@ -1,53 +1,40 @@
-//! The disk that the inbox is on.
+//! Checks the disk of the inbox.
 
-use std::path::PathBuf;
-
-use bytesize::ByteSize;
-
-use super::{Facts, Finding, shown};
+use super::facts::{Facts, shown};
+use super::finding::Finding;
+use crate::output::size;
 
 const TOPIC: &str = "disk";
 
-/// With less room than this, the next burst may not be stored.
+/// With less free space than this, the next burst may not be stored.
 const SCARCE_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The file system of the data directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Disk {
-    pub(crate) path: PathBuf,
-    /// What users may still write, in bytes.
-    pub(crate) free_bytes: u64,
-    /// How many files may still be made; none where the file system has no such limit.
-    pub(crate) free_files: Option<u64>,
-    pub(crate) is_read_only: bool,
-}
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let (Some(disk), Some(status)) = (&facts.disk, facts.status()) else { return Vec::new() };
-    let size = |bytes| ByteSize::b(bytes).display().iec().to_string();
     let (path, free) = (shown(&disk.path), size(disk.free_bytes));
     if disk.is_read_only {
         let seen = format!("{path} is mounted read-only: nothing can be stored");
-        return vec![Finding::problem(TOPIC, seen).hint("mount it read-write, or name another `data_dir`")];
+        return vec![
+            Finding::problem(TOPIC, seen).hint("mount it read-write, or configure another `data_dir`"),
+        ];
     }
     if disk.free_bytes < SCARCE_BYTES || disk.free_files == Some(0) {
         let seen = match disk.free_files {
-            Some(0) => format!("no further file can be made at {path}"),
-            _ => format!("{free} are free at {path}"),
+            Some(0) => format!("no file can be created at {path}: the file system has no free inodes"),
+            _ => format!("only {free} are free at {path}"),
         };
-        let hint =
-            "make room there, or lower `inbox.max_size` and `udpchatctl reload`: the oldest entries go then";
+        let hint = "free space there, or lower `inbox.max_size` and run `udpchatctl reload`, which removes the oldest entries";
         return vec![Finding::problem(TOPIC, seen).hint(hint)];
     }
     let inbox = &status.inbox;
     let used = inbox.bytes + status.index.bytes;
     let may_grow = inbox.max_bytes.saturating_sub(used);
     let seen =
-        format!("{free} are free at {path}; the inbox has {} of {}", size(used), size(inbox.max_bytes));
+        format!("{free} are free at {path}; the inbox uses {} of {}", size(used), size(inbox.max_bytes));
     if may_grow > disk.free_bytes {
         return vec![
             Finding::warning(TOPIC, seen)
-                .hint("the disk will be full before the inbox is: lower `inbox.max_size`"),
+                .hint("the disk will be full before the inbox reaches its limit: lower `inbox.max_size`"),
         ];
     }
     vec![Finding::ok(TOPIC, seen)]
@@ -55,12 +42,13 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Fine, Problem, Warning};
+    use super::super::facts::Disk;
+    use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels};
     use super::*;
 
     #[test]
-    fn a_disk_without_room_is_a_problem_before_it_is_full() {
+    fn low_disk_space_is_a_problem() {
         let roomy =
             Disk { path: "/data".into(), free_bytes: 9 << 30, free_files: Some(9), is_read_only: false };
         for (disk, level) in [
@@ -74,6 +62,6 @@ mod tests {
             let found = findings(&Facts { disk: Some(disk), ..facts() });
             assert_eq!(levels(&found), [level], "{found:?}");
         }
-        assert!(findings(&facts()).is_empty(), "what cannot be looked at is not judged");
+        assert!(findings(&facts()).is_empty(), "an unknown disk is not judged");
     }
 }

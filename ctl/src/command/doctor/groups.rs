@@ -1,8 +1,9 @@
-//! The multicast groups, and where they are joined.
+//! Checks on which interfaces the multicast groups are joined.
 
 use udpchat_api::call::{GroupStatus, Status};
 
-use super::{Facts, Finding};
+use super::facts::Facts;
+use super::finding::Finding;
 
 const TOPIC: &str = "groups";
 
@@ -16,23 +17,23 @@ fn judge(group: &GroupStatus, status: &Status) -> Finding {
     let on = group.interfaces.join(", ");
     match problem(name, status) {
         None if group.interfaces.is_empty() => {
-            Finding::problem(TOPIC, format!("group {name} is joined nowhere"))
+            Finding::problem(TOPIC, format!("group {name} is not joined on any interface"))
         }
         None => Finding::ok(TOPIC, format!("group {name} is joined on {on}")),
         Some(problem) => {
             let joined = if on.is_empty() { String::new() } else { format!("; it is joined on {on}") };
             Finding::problem(TOPIC, format!("{problem}{joined}"))
-                .hint("`ip link` lists the interfaces; the daemon joins by itself once it can")
+                .hint("`ip link` lists the interfaces; the daemon joins automatically as soon as it can")
         }
     }
 }
 
-/// Finds what the daemon says of a group.
+/// Returns the problem that the daemon reports about a group.
 fn problem<'a>(group: &str, status: &'a Status) -> Option<&'a String> {
     status.problems.iter().find(|problem| is_of_group(problem, group))
 }
 
-/// Tells whether a problem of the status is a group's.
+/// Returns whether a problem of the status is about a group.
 pub(super) fn is_of_group(problem: &str, group: &str) -> bool {
     problem
         .strip_prefix("group ")
@@ -42,12 +43,12 @@ pub(super) fn is_of_group(problem: &str, group: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Fine, Problem};
+    use super::super::finding::Level::{Fine, Problem};
     use super::super::testing::{levels, text, with_status};
     use super::*;
 
     #[test]
-    fn a_group_that_is_not_joined_comes_with_the_reason() {
+    fn an_unjoined_group_has_a_reason() {
         let group = |name: &str, on: &[&str]| GroupStatus {
             group: name.to_owned(),
             interfaces: on.iter().map(|&name| name.to_owned()).collect(),
@@ -61,7 +62,7 @@ mod tests {
         assert_eq!(levels(&found), [Fine, Problem, Problem]);
         let expected = "group 239.1.2.3 is joined on eth0\n\
                         group 239.1.2.30 is not joined on eth7: it is down; it is joined on eth0\n\
-                        group ff02::1 is joined nowhere";
+                        group ff02::1 is not joined on any interface";
         assert_eq!(text(&found), expected);
     }
 }

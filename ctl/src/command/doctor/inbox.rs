@@ -1,9 +1,10 @@
-//! What the daemon itself says is wrong, with its inbox and elsewhere.
+//! Reports the problems in the daemon's status.
 
 use udpchat_api::call::Status;
 
+use super::facts::Facts;
+use super::finding::Finding;
 use super::groups::is_of_group;
-use super::{Facts, Finding};
 use crate::output::counted;
 
 const TOPIC: &str = "state";
@@ -13,8 +14,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found: Vec<_> = status
         .problems
         .iter()
-        .filter(|problem| !is_told_elsewhere(problem, status))
-        .map(|problem| Finding::problem(TOPIC, problem).hint("the daemon's log says more"))
+        .filter(|problem| !is_of_any_group(problem, status))
+        .map(|problem| Finding::problem(TOPIC, problem).hint("the daemon's log has details"))
         .collect();
     if found.is_empty() {
         let entries = counted(status.inbox.entries, "entry");
@@ -22,28 +23,28 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     }
     if status.log_lines_lost > 0 {
         let lost = counted(status.log_lines_lost, "line");
-        let seen = format!("{lost} of the daemon's log were lost: nobody reads it fast enough");
+        let seen = format!("{lost} of the daemon's log were lost: its reader is too slow");
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("whoever reads the daemon's standard error has to go on reading"),
+                .hint("the program that reads the daemon's standard error must keep reading"),
         );
     }
     found
 }
 
-/// The groups have findings of their own.
-fn is_told_elsewhere(problem: &str, status: &Status) -> bool {
+/// Returns whether a problem is about a group; groups have findings of their own.
+fn is_of_any_group(problem: &str, status: &Status) -> bool {
     status.groups.iter().any(|group| is_of_group(problem, &group.group))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Fine, Problem, Warning};
+    use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, text, with_status};
     use super::*;
 
     #[test]
-    fn each_problem_of_the_daemon_is_one_here() {
+    fn each_problem_of_the_status_is_a_finding() {
         assert_eq!(text(&findings(&facts())), "the inbox is in order, with 12 entries");
         assert_eq!(levels(&findings(&facts())), [Fine]);
         let facts = with_status(|status| {

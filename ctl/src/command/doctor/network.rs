@@ -1,37 +1,11 @@
-//! The interfaces of this machine, and what peers should send to.
+//! Checks the interfaces of this machine, and shows the addresses that peers send to.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
-use super::{Facts, Finding};
+use super::facts::{Facts, Interface};
+use super::finding::Finding;
 
 const TOPIC: &str = "network";
-
-/// An interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Interface {
-    pub(crate) name: String,
-    pub(crate) is_up: bool,
-    /// Whether it has a carrier: a cable, a network.
-    pub(crate) is_running: bool,
-    pub(crate) is_loopback: bool,
-    pub(crate) addresses: Vec<IpAddr>,
-    pub(crate) broadcasts: Vec<Ipv4Addr>,
-}
-
-impl Interface {
-    /// Tells whether it has an address.
-    pub(crate) fn has(&self, ip: IpAddr) -> bool {
-        self.addresses.contains(&ip)
-    }
-
-    /// Lists its addresses of IPv6 that are good beyond the link.
-    pub(crate) fn wide_ipv6(&self) -> impl Iterator<Item = Ipv6Addr> {
-        self.addresses.iter().filter_map(|ip| match ip {
-            IpAddr::V6(ip) if !ip.is_unicast_link_local() && !ip.is_loopback() => Some(*ip),
-            _ => None,
-        })
-    }
-}
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let usable: Vec<_> = facts
@@ -40,18 +14,18 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         .filter(|interface| !interface.is_loopback && interface.is_up && !interface.addresses.is_empty())
         .collect();
     if usable.is_empty() {
-        let seen = "no interface beside loopback is up and has an address: this machine is in no network";
+        let seen = "no interface except loopback is up and has an address: this machine is not in a network";
         return vec![Finding::problem(TOPIC, seen).hint("`ip address` lists the interfaces")];
     }
     usable.into_iter().filter_map(|interface| judge(interface, facts.listen())).collect()
 }
 
-/// Says how peers reach the daemon through an interface; nothing where it listens there on no address.
+/// Returns how peers reach the daemon through an interface; none if it does not listen there.
 fn judge(interface: &Interface, listen: &[SocketAddr]) -> Option<Finding> {
     let name = &interface.name;
     if !interface.is_running {
-        let seen = format!("{name} is up, but has no carrier: no cable, or no wireless network");
-        return Some(Finding::warning(TOPIC, seen).hint("peers behind it cannot be reached"));
+        let seen = format!("{name} is up, but has no carrier: no cable or no wireless network is connected");
+        return Some(Finding::warning(TOPIC, seen).hint("peers on this network cannot be reached"));
     }
     let targets: Vec<_> =
         listen.iter().flat_map(|own| targets(interface, *own)).map(|target| target.to_string()).collect();
@@ -71,8 +45,8 @@ fn judge(interface: &Interface, listen: &[SocketAddr]) -> Option<Finding> {
     Some(Finding::ok(TOPIC, seen))
 }
 
-/// Lists the addresses of an interface that come to a listening socket. One that is good on the link only is listed where
-/// there is no other.
+/// Returns the addresses of an interface that a listening socket receives on. Link-local addresses are listed only if there
+/// are no others.
 fn targets(interface: &Interface, own: SocketAddr) -> Vec<SocketAddr> {
     let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
     let all = interface.addresses.iter().copied().filter(|ip| takes(own, *ip));
@@ -81,19 +55,19 @@ fn targets(interface: &Interface, own: SocketAddr) -> Vec<SocketAddr> {
     best.into_iter().map(|ip| SocketAddr::new(ip, own.port())).collect()
 }
 
-/// Tells whether what is sent to an address of this machine comes to a listening socket.
+/// Returns whether a listening socket receives what is sent to an address of this machine.
 fn takes(own: SocketAddr, to: IpAddr) -> bool {
     own.ip() == to || (own.ip().is_unspecified() && (own.is_ipv6() || to.is_ipv4()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Problem, Warning};
+    use super::super::finding::Level::{Problem, Warning};
     use super::super::testing::{facts, levels, listening_on, text};
     use super::*;
 
     #[test]
-    fn each_interface_tells_what_to_send_to() {
+    fn each_interface_shows_its_addresses() {
         let expected =
             "eth0: peers send to 192.168.7.5:7788 or [2001:db8::5]:7788; broadcast is 192.168.7.255:7788";
         assert_eq!(text(&findings(&facts())), expected);
@@ -104,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_without_a_network_is_told_so() {
+    fn a_machine_without_network_is_a_problem() {
         let mut facts = facts();
         facts.interfaces[1].is_running = false;
         assert_eq!(levels(&findings(&facts)), [Warning]);

@@ -1,28 +1,14 @@
-//! A peer that was asked about: whether it can be reached, and what was heard of it. Nothing is sent to it.
+//! Checks the peer on the command line: whether it can be reached, and its last messages. Nothing is sent to it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use udpchat_api::Message;
 use udpchat_config::Network;
 
-use super::{Facts, Finding};
+use super::facts::{Facts, PeerFacts};
+use super::finding::Finding;
 
 const TOPIC: &str = "peer";
-
-/// What is known of the peer.
-#[derive(Clone, Debug)]
-pub(crate) struct PeerFacts {
-    /// As it was asked for.
-    pub(crate) name: String,
-    /// Its address, or why it has none.
-    pub(crate) address: Result<SocketAddr, String>,
-    /// The address of ours from which the kernel would send to it, or why it would not.
-    pub(crate) source: Result<IpAddr, String>,
-    /// Whether it answers on the link: none where it is not known, or not on a link of ours.
-    pub(crate) answers_on_link: Option<bool>,
-    pub(crate) last_sent: Option<Message>,
-    pub(crate) last_heard: Option<Message>,
-}
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(peer) = &facts.peer else { return Vec::new() };
@@ -30,7 +16,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         Ok(address) => *address,
         Err(why) => {
             return vec![
-                Finding::problem(TOPIC, why.clone()).hint("a peer's name, `host[:port]` or `[v6]:port`"),
+                Finding::problem(TOPIC, why.clone()).hint("give a peer's name, `host[:port]` or `[v6]:port`"),
             ];
         }
     };
@@ -47,13 +33,15 @@ fn route(peer: &PeerFacts, address: SocketAddr) -> Finding {
     let is_itself = [address.to_string(), address.ip().to_string()].contains(&peer.name);
     let name = if is_itself { String::new() } else { format!("{} is ", peer.name) };
     match &peer.source {
-        Ok(source) => Finding::ok(TOPIC, format!("{name}{address}: there is a route to it, from {source}")),
-        Err(why) => Finding::problem(TOPIC, format!("{name}{address}: it cannot be reached: {why}"))
+        Ok(source) => {
+            Finding::ok(TOPIC, format!("{name}{address}: a route exists, with source address {source}"))
+        }
+        Err(why) => Finding::problem(TOPIC, format!("{name}{address}: cannot be reached: {why}"))
             .hint(format!("`ip route get {}` shows why", address.ip())),
     }
 }
 
-/// Tells of a family over which no socket of the daemon can send.
+/// Reports an address family over which no socket of the daemon can send.
 fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
     let status = facts.status()?;
     let is_able = |own: &SocketAddr| {
@@ -63,11 +51,12 @@ fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
         return None;
     }
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-    let seen =
-        format!("the daemon listens on no address of {family}, so it can neither send to it nor hear it");
+    let seen = format!(
+        "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it"
+    );
     Some(
         Finding::problem(TOPIC, seen)
-            .hint("`listen = [\"[::]:7788\"]` in the configuration serves both families"),
+            .hint("`listen = [\"[::]:7788\"]` in the configuration covers both families"),
     )
 }
 
@@ -77,50 +66,54 @@ fn link(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {
         true => Finding::ok(TOPIC, format!("{ip} answers on the link")),
         false => Finding::problem(
             TOPIC,
-            format!("{ip} does not answer on the link: nobody there has this address now"),
+            format!("{ip} does not answer on the link: no host there has this address now"),
         )
-        .hint("is it on, and in the same network?"),
+        .hint("check that the peer is switched on and in the same network"),
     })
 }
 
-/// Tells whether its messages would be refused.
+/// Reports whether the access list refuses its messages.
 fn refusal(facts: &Facts, address: SocketAddr) -> Option<Finding> {
     let access = &facts.status()?.access;
     let has =
         |network: &&String| network.parse::<Network>().is_ok_and(|network| network.contains(address.ip()));
     let why = match access.deny.iter().find(has) {
-        Some(network) => format!("`access.deny` has {network}"),
+        Some(network) => format!("`access.deny` contains {network}"),
         None if !access.allow.is_empty() && !access.allow.iter().any(|network| has(&network)) => {
-            "`access.allow` lacks it".to_owned()
+            "`access.allow` does not contain it".to_owned()
         }
         None => return None,
     };
-    let seen = format!("messages of {} are refused: {why}", address.ip());
+    let seen = format!("messages from {} are refused: {why}", address.ip());
     Some(
-        Finding::problem(TOPIC, seen).hint("change the lists in the configuration, then `udpchatctl reload`"),
+        Finding::problem(TOPIC, seen)
+            .hint("change the lists in the configuration, then run `udpchatctl reload`"),
     )
 }
 
 fn sent(peer: &PeerFacts) -> Option<Finding> {
     let Message { id, at, error, .. } = peer.last_sent.as_ref()?;
     Some(match error {
-        None => Finding::ok(TOPIC, format!("the last message to it, #{id} at {at}, was taken by the kernel")),
-        Some(error) => {
-            Finding::warning(TOPIC, format!("the last message to it, #{id} at {at}, was refused: {error}"))
-                .hint("that it was so then does not mean that it is so now: send another")
-        }
+        None => Finding::ok(TOPIC, format!("the kernel accepted the last message to it, #{id} at {at}")),
+        Some(error) => Finding::warning(
+            TOPIC,
+            format!("the kernel refused the last message to it, #{id} at {at}: {error}"),
+        )
+        .hint("the cause may have gone: send another message"),
     })
 }
 
 fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
     match &peer.last_heard {
-        Some(Message { id, at, .. }) => Finding::ok(TOPIC, format!("its last message is #{id} of {at}")),
+        Some(Message { id, at, .. }) => {
+            Finding::ok(TOPIC, format!("the last message from it is #{id} at {at}"))
+        }
         None => {
             let port = facts.ports().first().copied().unwrap_or_default();
             let seen = format!("no message from {} is in the inbox", address.ip());
             Finding::warning(TOPIC, seen).hint(format!(
-                "does it send to an address of this machine that is listed above? `sudo tcpdump -n udp port {port}` shows \
-                 what arrives"
+                "check that it sends to an address of this machine that is listed above; `sudo tcpdump -n udp port {port}` \
+                 shows what arrives"
             ))
         }
     }
@@ -128,7 +121,7 @@ fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Fine, Problem, Warning};
+    use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, listening_on, text, with_status};
     use super::*;
 
@@ -148,14 +141,16 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_with_a_route_that_was_never_heard_is_a_warning() {
+    fn a_peer_never_heard_is_a_warning() {
         let found = found(facts(), peer());
         assert_eq!(levels(&found), [Fine, Warning]);
-        assert!(text(&found).starts_with("bob is 10.1.0.7:8080: there is a route to it, from 10.1.0.1"));
+        assert!(
+            text(&found).starts_with("bob is 10.1.0.7:8080: a route exists, with source address 10.1.0.1")
+        );
     }
 
     #[test]
-    fn what_stands_in_the_way_is_a_problem() {
+    fn obstacles_are_problems() {
         let no_route = PeerFacts { source: Err("network is unreachable".to_owned()), ..peer() };
         assert_eq!(levels(&found(facts(), no_route)), [Problem, Warning]);
         let silent = PeerFacts { answers_on_link: Some(false), ..peer() };
@@ -166,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_access_list_is_asked_about_it() {
+    fn the_access_list_is_checked_for_the_peer() {
         for (allow, deny, refused) in
             [("", "10.0.0.0/8", true), ("192.168.0.0/16", "", true), ("10.1.0.7", "", false)]
         {

@@ -1,9 +1,10 @@
-//! What became of the datagrams that the daemon sent itself.
+//! Reports the self-test: the datagrams that the daemon sent to itself.
 
 use udpchat_api::ErrorObject;
 use udpchat_api::call::{SelfTest, SelfTestOutcome};
 
-use super::{Facts, Finding};
+use super::facts::Facts;
+use super::finding::Finding;
 
 const TOPIC: &str = "self-test";
 
@@ -13,7 +14,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 }
 
 fn refused(why: &ErrorObject) -> Finding {
-    let finding = Finding::warning(TOPIC, format!("it was not made: {}", why.message));
+    let finding = Finding::warning(TOPIC, format!("not run: {}", why.message));
     match &why.data.hint {
         Some(hint) => finding.hint(hint),
         None => finding,
@@ -24,20 +25,20 @@ fn judge(test: &SelfTest) -> Finding {
     let to = test.to;
     match test.outcome {
         SelfTestOutcome::Received => {
-            Finding::ok(TOPIC, format!("a datagram to {to} came in through the real port"))
+            Finding::ok(TOPIC, format!("a datagram to {to} arrived through the real port"))
         }
         SelfTestOutcome::Denied => Finding::warning(
             TOPIC,
-            format!("a datagram to {to} came in, and the access list refused it: programs on this machine cannot send"),
+            format!("a datagram to {to} arrived, and the access list refused it: programs on this machine cannot send to the daemon"),
         )
-        .hint(format!("other machines may all the same; `access.allow` with \"{}\" lets it in", to.ip())),
+        .hint(format!("other machines may be allowed; `access.allow` with \"{}\" allows this one", to.ip())),
         SelfTestOutcome::Lost => {
-            Finding::problem(TOPIC, format!("a datagram to {to} did not come in, though it never left this machine"))
-                .hint("a firewall rule for loopback, a full receive buffer, or another socket on that very address")
+            Finding::problem(TOPIC, format!("a datagram to {to} did not arrive, although it never left this machine"))
+                .hint("possible causes: a firewall rule for loopback, a full receive buffer, another socket on that address")
         }
         SelfTestOutcome::NotSent => {
-            let error = test.error.as_deref().unwrap_or("it could not be sent");
-            Finding::warning(TOPIC, format!("nothing could be sent to {to}: {error}"))
+            let error = test.error.as_deref().unwrap_or("unknown error");
+            Finding::warning(TOPIC, format!("cannot send to {to}: {error}"))
                 .hint("this machine has no such address now, or its loopback interface is down")
         }
     }
@@ -45,8 +46,8 @@ fn judge(test: &SelfTest) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Fine, Problem, Warning};
-    use super::super::daemon::Reach;
+    use super::super::facts::Reach;
+    use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, text};
     use super::*;
 

@@ -1,8 +1,7 @@
-//! Made facts for the tests: all is well, unless a test changes something.
+//! Facts for tests: everything is in order unless a test changes something.
 
-use super::daemon::{Reach, Reached};
-use super::network::Interface;
-use super::{Facts, Finding, Level};
+use super::facts::{Facts, Interface, Reach, Reached};
+use super::finding::{Finding, Level};
 
 const STATUS: &str = r#"{
     "version": "VERSION", "pid": 4711, "started": "2026-11-22T10:00:00Z", "state": "ok", "problems": [],
@@ -13,7 +12,7 @@ const STATUS: &str = r#"{
     "inbox": {"entries": 12, "oldest_id": 1, "newest_id": 12, "bytes": 131072, "max_bytes": 4294967296, "unread": 0}
 }"#;
 
-/// Returns the facts of a machine on which all is well.
+/// Returns the facts of a machine without problems.
 pub(super) fn facts() -> Facts {
     let status = STATUS.replace("VERSION", env!("CARGO_PKG_VERSION"));
     let reached = Reached {
@@ -52,7 +51,7 @@ pub(super) fn facts() -> Facts {
     }
 }
 
-/// Changes what the daemon says of itself.
+/// Returns facts with a changed status of the daemon.
 pub(super) fn with_status(change: impl FnOnce(&mut udpchat_api::call::Status)) -> Facts {
     let mut facts = facts();
     if let Reach::Reached(reached) = &mut facts.daemon {
@@ -61,14 +60,14 @@ pub(super) fn with_status(change: impl FnOnce(&mut udpchat_api::call::Status)) -
     facts
 }
 
-/// Returns the facts where the daemon listens on these addresses.
+/// Returns facts where the daemon listens on these addresses.
 pub(super) fn listening_on(addresses: &[&str]) -> Facts {
     with_status(|status| status.listen = addresses.iter().map(|address| address.parse().unwrap()).collect())
 }
 
-/// Returns the facts where no daemon runs, and one would listen on an address.
+/// Returns facts where no daemon runs and one would listen on an address.
 pub(super) fn without_daemon(listen: &str) -> Facts {
-    let daemon = Reach::NotReached { tried: Vec::new(), closed_door: None, running: Vec::new() };
+    let daemon = Reach::NotReached { tried: Vec::new(), denied: None, running: Vec::new() };
     Facts { daemon, configured: Ok(vec![listen.parse().unwrap()]), ..facts() }
 }
 
@@ -77,7 +76,7 @@ pub(super) fn levels(findings: &[Finding]) -> Vec<Level> {
     findings.iter().map(|finding| finding.level).collect()
 }
 
-/// Returns what was seen, a line each.
+/// Returns the texts of findings, one per line.
 pub(super) fn text(findings: &[Finding]) -> String {
     findings.iter().map(|finding| finding.seen.as_str()).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,7 @@
-//! What has come in, and what became of it.
+//! Reports what has arrived and what was lost.
 
-use super::{Facts, Finding};
+use super::facts::Facts;
+use super::finding::Finding;
 use crate::output::{counted, grouped};
 
 const TOPIC: &str = "traffic";
@@ -11,10 +12,10 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found = vec![Finding::ok(
         TOPIC,
         match received {
-            0 => format!("nothing has come in since the start at {}", status.started),
+            0 => format!("nothing has arrived since the start at {}", status.started),
             _ => {
                 let stored = grouped(status.stored);
-                format!("{} came in since the start, {stored} are stored", counted(received, "datagram"))
+                format!("{} arrived since the start, {stored} stored", counted(received, "datagram"))
             }
         },
     )];
@@ -23,15 +24,15 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         let seen = format!("{lost} were lost because the inbox could not keep up");
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("a faster disk, or fewer senders; each loss is a gap in the inbox"),
+                .hint("use a faster disk or fewer senders; each loss is a gap in the inbox"),
         );
     }
     if status.lost_before > 0 {
         let lost = counted(status.lost_before, "datagram");
-        let seen = format!("{lost} were lost when the daemon before this one ended");
+        let seen = format!("{lost} were lost when the previous daemon process ended");
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("a gap in the inbox tells when; the daemon's log may tell why it ended"),
+                .hint("a gap in the inbox shows when; the daemon's log may show why it ended"),
         );
     }
     if status.sent.failed > 0 {
@@ -39,7 +40,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         let seen = format!("{failed} could not be sent");
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("`udpchatctl inbox --direction out` shows them, with the reason"),
+                .hint("`udpchatctl inbox --direction out` shows them with the reason"),
         );
     }
     found
@@ -47,15 +48,15 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level::{Fine, Warning};
+    use super::super::finding::Level::{Fine, Warning};
     use super::super::testing::{facts, levels, text, with_status};
     use super::*;
 
     #[test]
-    fn what_came_and_what_was_lost_is_told() {
-        assert_eq!(text(&findings(&facts())), "12 datagrams came in since the start, 12 are stored");
+    fn received_and_lost_datagrams_are_counted() {
+        assert_eq!(text(&findings(&facts())), "12 datagrams arrived since the start, 12 stored");
         let silent = with_status(|status| status.dropped.own = 12);
-        assert_eq!(text(&findings(&silent)), "nothing has come in since the start at 2026-11-22T10:00:00Z");
+        assert_eq!(text(&findings(&silent)), "nothing has arrived since the start at 2026-11-22T10:00:00Z");
         let lossy = with_status(|status| {
             status.dropped.queue_full = 2;
             status.lost_before = 3;

@@ -1,16 +1,57 @@
-//! `export`: writes entries to standard output or a file, as JSON lines or as a capture of UDP packets.
+//! `export`: writes entries to standard output or a file, as JSON lines or as a capture file of UDP packets.
 
 mod pcap;
 
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
 use udpchat_api::{Entry, RawInboxAnswer};
 
 use self::pcap::Capture;
-use super::Context;
-use super::filter::Filter;
+use super::context::Context;
+use super::filter::{Filter, FilterArgs};
 use super::pages::Pages;
-use crate::cli::{ExportArgs, Format};
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, Sink, counted};
+
+const HELP: &str = "\
+Without a filter: every entry that exists now, oldest first, gaps included. No entry is marked as read. \
+T is a time or a duration back from now, as for `inbox`.
+
+In a capture file each message is an IP packet with the addresses and the time of the entry, in microseconds. \
+An unknown local address is written as 0.0.0.0 or ::. Gaps, and messages that the kernel refused to send, have no packet; they are counted on \
+standard error.
+
+Examples:
+  udpchatctl export > inbox.jsonl
+  udpchatctl export --from bob --since yesterday -o bob.jsonl
+  udpchatctl export --grep error | jq -r .text
+  udpchatctl export --format pcap -o inbox.pcap
+  udpchatctl export --format pcap -n 1000 | tshark -r -";
+
+/// Write entries to a file or a pipe, all or a selection
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ExportArgs {
+    /// `jsonl`: one entry per line, as `inbox --json` prints it; `pcap`: messages as UDP packets
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
+    pub(crate) format: Format,
+    /// Write to FILE instead of standard output and replace its content; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+}
+
+/// The formats that `export` writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// JSON, one entry per line
+    #[default]
+    Jsonl,
+    /// A capture file, for Wireshark and similar programs
+    Pcap,
+}
 
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
@@ -18,8 +59,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     let to_stdout = arguments.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
     let to_screen = to_stdout && context.output.is_terminal();
     if to_screen && arguments.format == Format::Pcap {
-        return Err(CtlError::usage("a capture is binary data, and standard output is a terminal")
-            .hint("`-o FILE` writes a file; or pipe it, for example into `tshark -r -`"));
+        return Err(CtlError::usage("a capture file is binary data, and standard output is a terminal")
+            .hint("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`"));
     }
     let client = context.connect().await?;
     let sink = Sink::open(arguments.output.as_deref())?;
@@ -33,7 +74,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     Export { pages, sink, form, output, progress, is_whole: filter.is_open(), entries: 0 }.run().await
 }
 
-/// What entries are written as.
+/// The format with its state.
 enum Form {
     Lines,
     Packets(Capture),
@@ -45,7 +86,7 @@ struct Export<'a> {
     form: Form,
     output: &'a mut Output,
     progress: Progress,
-    /// Whether every entry of the span is wanted, so that its ids say how many must come.
+    /// Whether every entry of the span is exported, so that its ids give the expected number.
     is_whole: bool,
     entries: u64,
 }
@@ -63,8 +104,8 @@ impl Export<'_> {
         let missing = self.pages.span().ids().saturating_sub(self.entries);
         if self.is_whole && missing > 0 {
             let missing = counted(missing, "entry");
-            let what = format!("{missing} of those that were there at the start went away meanwhile");
-            self.output.warning(&what, "`udpchatctl status` tells about the inbox");
+            let what = format!("{missing} removed from the inbox during the export");
+            self.output.warning(&what, "`udpchatctl status` shows the size limits of the inbox");
         }
         let is_worth_a_note = matches!(&self.form, Form::Packets(capture) if capture.has_left_out());
         if is_worth_a_note || self.output.is_watched() {
@@ -102,7 +143,7 @@ fn packets(capture: &mut Capture, page: &RawInboxAnswer) -> Result<Vec<u8>> {
     let mut packets = Vec::with_capacity(page.entries.as_bytes().len() / 2);
     for entry in page.entries.iter() {
         let entry: Entry = serde_json::from_slice(entry).map_err(|error| {
-            CtlError::new(Exit::Failed, "protocol", "the daemon's answer holds something that is no entry")
+            CtlError::new(Exit::Failed, "protocol", "the answer of the daemon contains an invalid entry")
                 .caused_by(&error)
         })?;
         capture.add(&entry, &mut packets);

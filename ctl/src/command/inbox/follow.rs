@@ -1,4 +1,4 @@
-//! `inbox --follow`: prints entries as they arrive, until interrupted or until the daemon ends.
+//! `inbox --follow`: prints entries as they arrive, until the command is interrupted or the daemon ends.
 
 use std::future::{Future, poll_fn};
 use std::path::Path;
@@ -10,20 +10,25 @@ use tokio::time::timeout;
 use udpchat_api::{Client, ClientError, DEFAULT_CONSUMER, Entry};
 
 use super::plan::{Part, Plan};
-use super::{Inbox, ack};
+use super::printer::{InboxPrinter, ack};
 use crate::connect;
 use crate::error::Result;
 
-/// At most so many entries are printed before they count as read.
+/// The most entries that are printed before the read mark moves.
 const ACK_ENTRIES: u64 = 256;
-/// So long nothing must arrive before what was printed counts as read: a burst costs one request.
+/// The read mark moves when nothing has arrived for this long, so that a burst costs one request.
 const ACK_QUIET_MILLISECONDS: u64 = 100;
 
-/// Follows what comes behind the cursor `after`; ends only with an error.
-pub(super) async fn run(inbox: Inbox<'_>, plan: &Plan, after: u64, socket: Option<&Path>) -> Result<()> {
-    let Inbox { client: mut subscription, output, hex, .. } = inbox;
+/// Prints what comes after the cursor `after`; ends only with an error.
+pub(super) async fn run(
+    inbox: InboxPrinter<'_>,
+    plan: &Plan,
+    after: u64,
+    socket: Option<&Path>,
+) -> Result<()> {
+    let InboxPrinter { client: mut subscription, output, hex, .. } = inbox;
     let mut mark = match &plan.part {
-        // The mark moves over a connection of its own, so that waiting for an entry is never given up halfway.
+        // A second connection moves the mark, so that waiting for an entry is never cancelled halfway.
         Part::Unread { consumer, ack: true } => {
             Some(Mark::new(connect::connect(socket).await?, consumer.as_deref()))
         }
@@ -43,13 +48,13 @@ pub(super) async fn run(inbox: Inbox<'_>, plan: &Plan, after: u64, socket: Optio
     }
 }
 
-/// Waits for the next entry; meanwhile writes out what was printed, and then counts it as read.
+/// Waits for the next entry. If it is not there yet, flushes the output and then moves the read mark.
 async fn wait(
     mut next: Pin<&mut impl Future<Output = Received>>,
     mark: &mut Option<Mark>,
     flush: impl FnOnce() -> Result<()>,
 ) -> Result<Entry> {
-    // Entries that are there already are printed before anything is written out.
+    // Entries that have already arrived are printed before the output is flushed.
     if let Poll::Ready(received) = poll_fn(|task| Poll::Ready(next.as_mut().poll(task))).await {
         return entry(received);
     }
@@ -70,13 +75,13 @@ fn entry(received: Received) -> Result<Entry> {
     Ok(received?.ok_or(ClientError::Closed)?)
 }
 
-/// The read mark that follows what is printed.
+/// The read mark, moved after what is printed.
 struct Mark {
     client: Client,
     consumer: String,
     /// The newest entry that was printed.
     id: u64,
-    /// How many entries were printed since the mark was last moved.
+    /// How many entries were printed since the mark last moved.
     pending: u64,
 }
 
@@ -86,14 +91,14 @@ impl Mark {
         Self { client, consumer, id: 0, pending: 0 }
     }
 
-    /// Notes that an entry was printed; true if it is time to move the mark.
+    /// Records a printed entry; returns whether the mark is due.
     fn printed(&mut self, id: u64) -> bool {
         self.id = id;
         self.pending += 1;
         self.pending >= ACK_ENTRIES
     }
 
-    /// Moves the mark to the newest entry that was printed. It must have been written out.
+    /// Moves the mark to the newest printed entry, which must have been flushed.
     async fn ack(&mut self) -> Result<()> {
         ack(&mut self.client, &self.consumer, self.id).await?;
         self.pending = 0;

@@ -1,16 +1,16 @@
-//! What a run of `inbox` prints: a pure function of its arguments.
+//! Decides what `inbox` prints: a pure function of its arguments.
 
 use jiff::Zoned;
 use udpchat_api::call::{DirectionFilter, InboxParams, SubscribeParams};
 
-use crate::cli::{FilterArgs, InboxArgs};
-use crate::command::filter::Filter;
+use super::args::InboxArgs;
+use crate::command::filter::{Filter, FilterArgs};
 use crate::error::Result;
 
-/// How many entries history shows if nothing is said.
+/// How many entries history shows by default.
 const HISTORY_ENTRIES: u64 = 20;
 
-/// What is printed first, which entries at all, and whether it goes on.
+/// What to print first, which entries to print, and whether to follow.
 #[derive(Debug, PartialEq)]
 pub(super) struct Plan {
     pub(super) part: Part,
@@ -18,22 +18,22 @@ pub(super) struct Plan {
     pub(super) follow: bool,
 }
 
-/// What is printed of what is there already.
+/// The existing entries that are printed.
 #[derive(Debug, PartialEq)]
 pub(super) enum Part {
-    /// What a consumer has not read; with `ack` it counts as read afterwards.
+    /// What a consumer has not read; with `ack` it is then marked as read.
     Unread { consumer: Option<String>, ack: bool },
-    /// So many of the newest entries.
+    /// The newest entries.
     Last { count: u64, newest_first: bool },
-    /// Everything.
+    /// All entries.
     All { newest_first: bool },
 }
 
 impl Plan {
-    /// Makes the plan; `now` is asked only if a time is given.
+    /// Creates the plan; calls `now` only if a time is given.
     ///
     /// # Errors
-    /// A time that is none.
+    /// A time is invalid.
     pub(super) fn of(arguments: &InboxArgs, now: impl Fn() -> Zoned) -> Result<Self> {
         let follow = arguments.follow;
         if !is_history(arguments) {
@@ -49,12 +49,12 @@ impl Plan {
         Ok(Self { part, filter: Filter::of(&arguments.filter, now)?, follow })
     }
 
-    /// Returns the question for a page.
+    /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
         self.filter.page()
     }
 
-    /// Returns the question for what comes behind a cursor.
+    /// Returns the parameters that subscribe to what comes after a cursor.
     pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
         let InboxParams { from, direction, since, until, grep, .. } = self.filter.page();
         SubscribeParams { after: Some(after), from, direction, since, until, grep, gaps: false }
@@ -70,7 +70,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::cli::Way;
+    use crate::command::filter::DirectionArg;
 
     fn plan(arguments: &InboxArgs) -> Plan {
         let now = || "2026-11-22T14:00:00Z".parse::<Timestamp>().unwrap().to_zoned(jiff::tz::TimeZone::UTC);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_means_what_is_new_and_came_in() {
+    fn the_default_is_new_received_messages() {
         let bare = plan(&none());
         assert_eq!(bare.part, Part::Unread { consumer: None, ack: true });
         assert_eq!(bare.filter, Filter { direction: Some(DirectionFilter::In), ..Filter::default() });
@@ -97,14 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn every_history_flag_means_the_last_twenty_of_both_directions() {
+    fn a_history_flag_selects_the_last_twenty() {
         let text = || Some("2h".to_owned());
         for filter in [
             FilterArgs { from: text(), ..FilterArgs::default() },
             FilterArgs { since: text(), ..FilterArgs::default() },
             FilterArgs { until: text(), ..FilterArgs::default() },
             FilterArgs { grep: text(), ..FilterArgs::default() },
-            FilterArgs { direction: Some(Way::Both), ..FilterArgs::default() },
+            FilterArgs { direction: Some(DirectionArg::Both), ..FilterArgs::default() },
         ] {
             let arguments = InboxArgs { filter, ..none() };
             let plan = plan(&arguments);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_or_all_says_how_many() {
+    fn a_number_or_all_selects_how_many() {
         assert_eq!(
             plan(&filtered(FilterArgs {
                 number: Some(3),
@@ -133,10 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn the_filters_reach_both_questions() {
+    fn filters_apply_to_page_and_subscription() {
         let plan = plan(&filtered(FilterArgs {
             from: Some("bob".to_owned()),
-            direction: Some(Way::Out),
+            direction: Some(DirectionArg::Out),
             since: Some("2h".to_owned()),
             until: Some("now".to_owned()),
             grep: Some("x".to_owned()),
@@ -154,8 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_asked_only_if_a_time_is_given() {
+    fn the_clock_is_read_only_for_a_time() {
         let arguments = filtered(FilterArgs { number: Some(1), ..FilterArgs::default() });
-        assert!(Plan::of(&arguments, || panic!("the clock was asked")).is_ok());
+        assert!(Plan::of(&arguments, || panic!("the clock was read")).is_ok());
     }
 }

@@ -1,22 +1,21 @@
 //! udpchatctl(1).
 
-use clap::CommandFactory;
+use clap::Command;
 
 use super::page::{Headings, Page};
-use crate::cli::Cli;
 
 const DESCRIPTION: &str = "\
-Sends and reads messages through udpchatd(8), the daemon that holds the UDP port and keeps what arrives. All that it
-prints of others is made safe for terminals: controls and marks that are not shown appear as \\u{..}.";
+Sends and reads messages through udpchatd(8), the daemon that holds the UDP port and stores what arrives. Text from other
+programs is printed safely for terminals: control characters and invisible characters appear as \\u{..}.";
 
 const FILES: [(&str, &str); 2] = [
     ("$XDG_RUNTIME_DIR/udpchat/control.sock", "The control socket of a user's own daemon."),
     ("/run/udpchat/control.sock", "The control socket of the system's daemon."),
 ];
 
-/// Writes the page.
-pub(super) fn page() -> Page {
-    let mut command = Cli::command().disable_help_subcommand(true);
+/// Writes the page from the definition of the command line.
+pub(super) fn page(definition: Command) -> Page {
+    let mut command = definition.disable_help_subcommand(true);
     command.build();
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let mut page = Page::new("udpchatctl", "1", &about, "User Commands");

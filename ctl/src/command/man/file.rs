@@ -5,15 +5,16 @@ use udpchat_config::{KeyReference, TableReference, reference};
 use super::page::{Headings, Page};
 
 const DESCRIPTION: &str = "\
-udpchatd(8) reads its settings from files in TOML. Every key has a default; a file says only what is to be otherwise.
-An unknown key, a wrong type or a bad value is refused, with file, line and a hint.
+udpchatd(8) reads its settings from files in TOML. Every key has a default; a file contains only the values that differ.
+An unknown key, a wrong type or an invalid value is an error, which names file and line and gives a hint.
 
-Read are /etc/udpchat/config.toml, then ~/.config/udpchat/config.toml (or what $XDG_CONFIG_HOME says; not with --system).
-The second wins, key by key. --config or UDPCHAT_CONFIG names a file that replaces both. UDPCHAT_LISTEN,
-UDPCHAT_DATA_DIR, UDPCHAT_SOCKET and UDPCHAT_LOG count for more than files, flags for more than these.
+The daemon reads /etc/udpchat/config.toml, then ~/.config/udpchat/config.toml (below $XDG_CONFIG_HOME if it is set; not
+with --system). A key in the second file overrides the first. --config or UDPCHAT_CONFIG names a file that replaces both.
+The variables UDPCHAT_LISTEN, UDPCHAT_DATA_DIR, UDPCHAT_SOCKET and UDPCHAT_LOG override the files; flags override the
+variables.
 
-`udpchatd --check-config` prints every value in effect and where it came from. After a change, `udpchatctl reload`
-applies what does not need a restart, and says what does.";
+`udpchatd --check-config` prints every value in effect and its origin. After a change, `udpchatctl reload` applies what
+does not need a restart, and lists the keys that do.";
 
 const EXAMPLE: [&str; 9] = [
     "listen = [\"0.0.0.0:9000\"]",
@@ -33,7 +34,7 @@ pub(super) fn page() -> Page {
     page.section("Description");
     page.help(DESCRIPTION, Headings::Bold);
     for TableReference { name, text, keys } in reference() {
-        page.section(&if name.is_empty() { "Before any table".to_owned() } else { format!("[{name}]") });
+        page.section(&if name.is_empty() { "Top-level keys".to_owned() } else { format!("[{name}]") });
         page.help(&text, Headings::Bold);
         for KeyReference { name, default, example, text } in keys {
             let value = match default {

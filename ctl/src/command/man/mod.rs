@@ -1,17 +1,53 @@
-//! The manual pages, made of what the help and the annotated configuration file are made of.
+//! `man`: prints a manual page, generated from the help texts and the annotated configuration file.
 
 mod control;
 mod daemon;
 mod file;
 mod page;
-pub(crate) mod run;
 
-use crate::cli::ManPage;
+use clap::{Args, ValueEnum};
 
-/// Returns the source of a page.
-pub(crate) fn source(page: ManPage) -> String {
+use crate::error::Result;
+use crate::output::Output;
+
+const HELP: &str = "\
+Examples:
+  udpchatctl man | man -l -
+  udpchatctl man udpchat.toml | man -l -
+  udpchatctl man udpchatd > /usr/local/share/man/man8/udpchatd.8";
+
+/// Print a manual page
+#[derive(Clone, Copy, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct ManArgs {
+    /// The page: udpchatctl, udpchatd, or udpchat.toml, the configuration file
+    #[arg(value_name = "PAGE", value_enum, default_value_t = ManPage::Control, hide_possible_values = true)]
+    page: ManPage,
+}
+
+/// The manual pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ManPage {
+    /// This program
+    #[value(name = "udpchatctl")]
+    Control,
+    /// The daemon
+    #[value(name = "udpchatd")]
+    Daemon,
+    /// The configuration file
+    #[value(name = "udpchat.toml")]
+    File,
+}
+
+/// Runs `man`; `definition` returns the definition of the command line of this program.
+pub(crate) fn run(output: &mut Output, arguments: &ManArgs, definition: fn() -> clap::Command) -> Result<()> {
+    output.text(&source(arguments.page, definition))
+}
+
+/// Returns the source of a page, for groff.
+fn source(page: ManPage, definition: fn() -> clap::Command) -> String {
     match page {
-        ManPage::Control => control::page(),
+        ManPage::Control => control::page(definition()),
         ManPage::Daemon => daemon::page(),
         ManPage::File => file::page(),
     }
@@ -26,9 +62,13 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    /// A page without the backslashes that its source has before dashes and dots.
+    /// Returns a page without backslashes before dashes and dots.
     fn plain(page: ManPage) -> String {
-        source(page).replace(r"\-", "-").replace(r"\&", "").replace(r"\fB", "").replace(r"\fR", "")
+        source(page, Cli::command)
+            .replace(r"\-", "-")
+            .replace(r"\&", "")
+            .replace(r"\fB", "")
+            .replace(r"\fR", "")
     }
 
     fn flags_of(command: &clap::Command) -> impl Iterator<Item = String> {
@@ -70,11 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn no_line_of_text_is_taken_for_a_request() {
+    fn no_text_line_is_a_roff_request() {
         let known =
             ["TH", "SH", "SS", "PP", "TP", "EX", "EE", "RS", "RE", "IP", "nr", "nh", "ad", "br", "ie", "el"];
         for page in [ManPage::Control, ManPage::Daemon, ManPage::File] {
-            for line in source(page).lines().filter(|line| line.starts_with(['.', '\''])) {
+            for line in source(page, Cli::command).lines().filter(|line| line.starts_with(['.', '\''])) {
                 let request = line[1..].split(' ').next().unwrap();
                 assert!(known.contains(&request), "{line}");
             }

@@ -1,4 +1,4 @@
-//! The parts of a manual page: headings, paragraphs, examples, flags.
+//! Writes the parts of a manual page: headings, paragraphs, examples, flags.
 
 use clap::Command;
 use clap_mangen::Man;
@@ -6,7 +6,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The lines that the library puts in front of everything it renders: they define the apostrophe, once is enough.
+/// The lines that clap_mangen repeats before everything it renders; they define the apostrophe, once is enough.
 const PREAMBLE: [&str; 2] = [".ie ", ".el "];
 
 /// A page that is being written.
@@ -15,30 +15,30 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// Begins a page with its title and what it is about.
+    /// Starts a page with its title and a summary.
     pub(super) fn new(name: &str, section: &str, about: &str, manual: &str) -> Self {
         let mut roff = Roff::new();
-        // No date: the same definitions make the same page.
+        // No date, so that the same definitions make the same page.
         roff.control("TH", [&name.to_uppercase(), section, "", &format!("udpchat {VERSION}"), manual]);
-        // Neither hyphens nor stretched blanks: much of it is paths and commands.
+        // No hyphenation and no justification, since much of the text is paths and commands.
         roff.control("nr", ["HY", "0"]).control("nh", []).control("ad", ["l"]);
         roff.control("SH", ["NAME"]);
         roff.text([roman(format!("{name} - {}", lower_first(about)))]);
         Self { source: roff.render() }
     }
 
-    /// Begins a section. The name of a table stays as it is.
+    /// Starts a section. The name of a TOML table keeps its case.
     pub(super) fn section(&mut self, heading: &str) {
         let heading = if heading.starts_with('[') { heading.to_owned() } else { heading.to_uppercase() };
         self.add(Roff::new().control("SH", [heading.as_str()]));
     }
 
-    /// Begins a part of a section.
+    /// Starts a subsection.
     pub(super) fn subsection(&mut self, heading: &str) {
         self.add(Roff::new().control("SS", [heading]));
     }
 
-    /// Writes how a command is called, its name in bold.
+    /// Writes the synopsis of a command, its name in bold.
     pub(super) fn usage(&mut self, command: &Command) {
         let usage = command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage:").trim();
@@ -47,8 +47,8 @@ impl Page {
         self.add(Roff::new().text([bold(name), roman(rest)]));
     }
 
-    /// Writes a text as the help has it: paragraphs, and indented lines that stay as they are. A heading is a line that ends
-    /// with a colon above such lines; it becomes a section, or in a part of one a line in bold.
+    /// Writes a help text: paragraphs, and indented lines, which are kept unchanged. A line that ends with a colon above
+    /// indented lines is a heading; it becomes a section, or a line in bold.
     pub(super) fn help(&mut self, text: &str, headings: Headings) {
         let lines: Vec<&str> = text.lines().collect();
         let (mut at, mut is_new) = (0, true);
@@ -83,17 +83,17 @@ impl Page {
         }
     }
 
-    /// Begins a paragraph.
+    /// Starts a paragraph.
     pub(super) fn paragraph(&mut self) {
         self.add(Roff::new().control("PP", []));
     }
 
-    /// Writes text into the paragraph.
+    /// Writes text into the current paragraph.
     pub(super) fn text(&mut self, text: &str) {
         self.add(Roff::new().text([roman(text)]));
     }
 
-    /// Writes lines as they are, without what they are indented by.
+    /// Writes lines unchanged, without their indentation.
     pub(super) fn example(&mut self, lines: &[&str]) {
         let mut roff = Roff::new();
         roff.control("RS", ["4"]).control("EX", []);
@@ -103,13 +103,13 @@ impl Page {
         self.add(roff.control("EE", []).control("RE", []));
     }
 
-    /// Writes an item of a list: a term in bold, what stands behind it, and what it means.
+    /// Writes an item of a list: a term in bold, text after it, and its meaning.
     pub(super) fn item(&mut self, term: &str, rest: &str, meaning: &str) {
         let mut roff = Roff::new();
         self.add(roff.control("TP", []).text([bold(term), roman(rest)]).text([roman(meaning)]));
     }
 
-    /// Writes the arguments and flags of a command that are its own.
+    /// Writes the arguments and flags of a command; for a subcommand without the global ones.
     pub(super) fn options(&mut self, command: &Command, headings: Headings) {
         let is_top = matches!(headings, Headings::Sections);
         let own = command.clone().mut_args(|argument| {
@@ -120,7 +120,7 @@ impl Page {
             return;
         }
         let mut source = Vec::new();
-        // Writing to memory does not fail.
+        // Writing to memory cannot fail.
         drop(Man::new(own).render_options_section(&mut source));
         for line in String::from_utf8_lossy(&source).lines() {
             match line.strip_prefix(".SH ") {
@@ -151,7 +151,7 @@ impl Page {
     }
 }
 
-/// What the headings in a text become.
+/// How the headings of a text are written.
 #[derive(Clone, Copy)]
 pub(super) enum Headings {
     /// Sections of the page.
@@ -160,14 +160,14 @@ pub(super) enum Headings {
     Bold,
 }
 
-/// Makes the first letter of a sentence small, since a name stands before it.
+/// Makes the first letter lower case, since a name precedes the text.
 fn lower_first(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(char::to_lowercase);
     first.into_iter().flatten().chain(characters).collect()
 }
 
-/// Makes a heading in capitals an ordinary one.
+/// Makes all letters but the first lower case.
 fn capitalised(heading: &str) -> String {
     let (first, rest) = heading.split_at(heading.chars().next().map_or(0, char::len_utf8));
     format!("{first}{}", rest.to_lowercase())

@@ -1,26 +1,27 @@
-//! Which parts of the log are asked for next, and in which order their pages are given out.
+//! Decides which pages to request next, and returns them in order.
 //!
-//! Ids have no holes, so a part can be asked for before the one in front of it has come. A page may end before its
-//! part does, where its line is full or its time over; then the rest becomes a part of its own, which is asked for
-//! before all that lies behind it.
+//! Ids are contiguous, so a part of the log can be requested before the part in front of it has arrived. A page may end
+//! before its part does, when the line limit or the time limit of the daemon is reached. The rest then becomes a part of
+//! its own, which is requested before all later parts.
 
 use std::collections::VecDeque;
 
 use udpchat_api::RawInboxAnswer;
 
-use super::{PAGE_ENTRIES, Span};
+use super::span::{PAGE_ENTRIES, Span};
 
-/// How many pages are asked for or held at once; each has 512 KiB at most.
+/// How many pages are requested or held at once; each has at most 512 KiB.
 const PAGES_AHEAD: usize = 4;
 
-/// The parts that are not given out yet, in the order of their ids.
-pub(super) struct Parts {
+/// Cuts a span into parts, which are requested ahead and returned in order.
+pub(super) struct Prefetch {
+    /// The parts that were not returned yet, in the order of their ids.
     parts: VecDeque<Part>,
-    /// Where the parts begin that were asked for, in the order of asking.
+    /// The starts of the requested parts, in the order of the requests.
     asked: VecDeque<u64>,
-    /// What no part was made of yet.
+    /// The ids that are not in a part yet.
     rest: Span,
-    /// How many ids the next part has.
+    /// The number of ids of the next part.
     step: u64,
 }
 
@@ -35,18 +36,18 @@ enum State {
     Held(RawInboxAnswer),
 }
 
-/// A page from which there is no going on.
+/// A page that makes no progress.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the daemon's pages do not get beyond entry #{0}")]
+#[error("the daemon makes no progress after entry #{0}")]
 pub(super) struct Stuck(u64);
 
-impl Parts {
-    /// Cuts a span into parts of at most `step` ids; one that is larger than a page is never cut.
+impl Prefetch {
+    /// Creates the state for a span; a part has at most `step` ids. A `step` above the page size never changes.
     pub(super) fn new(span: Span, step: u64) -> Self {
         Self { parts: VecDeque::new(), asked: VecDeque::new(), rest: span, step }
     }
 
-    /// Returns what to ask for next; none while enough is on its way.
+    /// Returns the next part to request; none while enough requests are in flight.
     pub(super) fn ask(&mut self) -> Option<Span> {
         let waiting = self.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count();
         if waiting >= PAGES_AHEAD {
@@ -64,7 +65,7 @@ impl Parts {
         Some(part.span)
     }
 
-    /// Takes up the answer to the oldest question without one.
+    /// Handles the answer to the oldest open request.
     pub(super) fn answered(&mut self, page: RawInboxAnswer) -> Result<(), Stuck> {
         let after = self.asked.pop_front();
         let Some(at) = self.parts.iter().position(|part| Some(part.span.after) == after) else {
@@ -87,7 +88,7 @@ impl Parts {
         Ok(())
     }
 
-    /// Makes the parts smaller where they do not fit into a page, and by and by larger again.
+    /// Makes parts smaller when one did not fit into a page, and gradually larger again.
     fn adapt(&mut self, is_cut: bool, covered: u64) {
         if self.step > PAGE_ENTRIES {
             return;
@@ -96,7 +97,7 @@ impl Parts {
         self.step = step.clamp(1, PAGE_ENTRIES);
     }
 
-    /// Gives out the page whose turn it is, if it has come.
+    /// Returns the next page in order, if it has arrived.
     pub(super) fn take(&mut self) -> Option<RawInboxAnswer> {
         match self.parts.pop_front()? {
             Part { state: State::Held(page), .. } => Some(page),
@@ -112,7 +113,7 @@ impl Parts {
 mod tests {
     use super::*;
 
-    /// Answers as a daemon does whose line is full after `fit(id)` entries from an id on; a page names its entries.
+    /// Answers like a daemon whose line limit is reached `fit(id)` entries after an id; the entries are their ids.
     fn answer(span: Span, fit: impl Fn(u64) -> u64) -> RawInboxAnswer {
         let next = span.last.min(span.after + fit(span.after).clamp(1, PAGE_ENTRIES));
         let ids: Vec<u64> = (span.after + 1..=next).collect();
@@ -120,9 +121,9 @@ mod tests {
         serde_json::from_str(&json.to_string()).unwrap()
     }
 
-    /// Reads a span to its end; returns the ids in the order in which they came, and how many pages that took.
+    /// Reads a span to its end; returns the ids in the order of arrival, and the number of pages.
     fn read(span: Span, step: u64, fit: impl Fn(u64) -> u64) -> (Vec<u64>, usize) {
-        let mut parts = Parts::new(span, step);
+        let mut parts = Prefetch::new(span, step);
         let mut daemon = VecDeque::new();
         let (mut ids, mut pages) = (Vec::new(), 0);
         loop {
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn every_entry_comes_once_and_in_order_however_full_the_pages_are() {
+    fn every_entry_comes_once_and_in_order() {
         let span = Span { after: 99, last: 12_345 };
         for step in [PAGE_ENTRIES, u64::MAX] {
             for fit in [1_000, 415, 3, 1] {
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_adapt_to_what_fits_into_a_page() {
+    fn parts_adapt_to_the_page_size() {
         let span = Span { after: 0, last: 1_000_000 };
         assert_eq!(read(span, PAGE_ENTRIES, |_| 1_000).1, 1_000);
         let (_, pages) = read(span, PAGE_ENTRIES, |_| 400);
@@ -167,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_span_asks_for_nothing() {
+    fn an_empty_span_requests_nothing() {
         assert_eq!(read(Span { after: 7, last: 7 }, PAGE_ENTRIES, |_| 1_000), (Vec::new(), 0));
         assert_eq!(read(Span { after: 7, last: 3 }, u64::MAX, |_| 1_000), (Vec::new(), 0));
     }
 
     #[test]
-    fn a_page_that_does_not_get_on_is_an_error() {
-        let mut parts = Parts::new(Span { after: 5, last: 20 }, PAGE_ENTRIES);
+    fn a_page_without_progress_is_an_error() {
+        let mut parts = Prefetch::new(Span { after: 5, last: 20 }, PAGE_ENTRIES);
         parts.ask().unwrap();
         let page = RawInboxAnswer { next: 5, more: true, ..RawInboxAnswer::default() };
         assert_eq!(parts.answered(page), Err(Stuck(5)));

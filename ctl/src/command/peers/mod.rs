@@ -1,18 +1,48 @@
-//! `peers`: who is named and who was heard.
+//! `peers`: lists the configured peers and the peers that messages came from.
 
-pub(crate) mod table;
+mod table;
 
-use udpchat_api::call::PeersParams;
+use clap::Args;
+use jiff::Timestamp;
+use udpchat_api::call::{Peer, PeersParams};
 
-use super::Context;
+use super::context::Context;
 use crate::error::Result;
+use crate::output::Output;
+
+const HELP: &str = "\
+The peer with the latest message comes first. ENCODING is the encoding in which a message to the peer is sent, and BY is what \
+chose it. MESSAGES counts the peer's messages in the newest 100,000 entries; UNREAD counts those of them that `inbox` has \
+not printed yet. On a narrow terminal, columns are left out; other programs receive the whole table, with full times \
+instead of `2m ago`.
+
+Examples:
+  udpchatctl peers
+  udpchatctl peers | grep gbk
+  udpchatctl --json peers | jq -r 'select(.unread > 0) | .name // .address'";
+
+/// List the configured peers and those that messages came from
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct PeersArgs {}
 
 /// Runs `peers`.
 pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     let answer = context.connect().await?.call(&PeersParams::default()).await?;
-    context.output.peers(&answer.peers)?;
+    print(context.output, &answer.peers)?;
     if answer.peers.is_empty() && context.output.is_for_a_person() {
-        context.output.note("no peer is configured, and none was heard");
+        context.output.note("no peer is configured, and no message has arrived");
     }
     Ok(())
+}
+
+fn print(output: &mut Output, peers: &[Peer]) -> Result<()> {
+    if output.is_json() {
+        return peers.iter().try_for_each(|peer| output.json(peer));
+    }
+    let table = match output.terminal_width() {
+        Some(width) => table::table_for_terminal(peers, Timestamp::now(), output.zone(), width),
+        None => table::table(peers, output.zone()),
+    };
+    output.text(&table)
 }

@@ -1,4 +1,4 @@
-//! The table of peers: whole for other programs, and for people as wide as their terminal.
+//! The table of peers: complete for other programs, and fitted to the width of a terminal.
 
 use std::cmp::Reverse;
 
@@ -11,10 +11,10 @@ use udpchat_api::safe;
 
 use crate::output::{chosen_by, grouped, local_time};
 
-/// What stands between two columns, in characters.
+/// The space between two columns, in characters.
 const GAP: u16 = 2;
 
-/// To how many columns long names are cut before a column is left out for them.
+/// Names are truncated to this width before a column is left out, in columns.
 const SHORT_NAME: u16 = 16;
 
 /// A column of the table.
@@ -33,7 +33,7 @@ impl Column {
     const ALL: [Self; 7] =
         [Self::Name, Self::Address, Self::Encoding, Self::By, Self::LastHeard, Self::Messages, Self::Unread];
 
-    /// Those that a narrow terminal does without, the first one first.
+    /// Columns that a narrow terminal leaves out, in this order.
     const LESS_NEEDED: [Self; 3] = [Self::Messages, Self::By, Self::Encoding];
 
     fn header(self) -> &'static str {
@@ -68,15 +68,15 @@ impl Column {
     }
 }
 
-/// Renders the peers for other programs: every column, whole, with times that can be sorted; last heard first.
-pub(crate) fn table(peers: &[Peer], zone: &TimeZone) -> String {
+/// Renders the peers for other programs: every column, untruncated, with sortable times; last heard first.
+pub(super) fn table(peers: &[Peer], zone: &TimeZone) -> String {
     let mut table = table_of(&Column::ALL, peers, |at| local_time(at, zone));
     lines(table.set_content_arrangement(ContentArrangement::Disabled))
 }
 
-/// Renders the peers for a terminal of so many columns: how long ago each was heard; last heard first. What does not fit
-/// goes: columns that are less needed, then the ends of long names, at last those of addresses.
-pub(crate) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone, width: u16) -> String {
+/// Renders the peers for a terminal of `width` columns, with how long ago each was heard; last heard first. What does not
+/// fit is removed: first the less needed columns, then the ends of long names, at last the ends of addresses.
+pub(super) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone, width: u16) -> String {
     let when = |at| ago(at, now, zone);
     let mut columns = Column::ALL.to_vec();
     let mut table = table_of(&columns, peers, when);
@@ -97,7 +97,7 @@ pub(crate) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }
-    // The last column's gap is not seen.
+    // The gap after the last column is trimmed.
     lines(table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_add(GAP)))
 }
 
@@ -117,7 +117,7 @@ fn table_of(columns: &[Column], peers: &[Peer], when: impl Fn(Timestamp) -> Stri
     table
 }
 
-/// Tells whether a table is no wider than a terminal, if names are cut to so many columns.
+/// Returns whether a table fits into `width` columns when names are truncated to `name_width`.
 fn fits(table: &Table, width: u16, name_width: u16) -> bool {
     let mut widths = table.column_max_content_widths();
     if let Some(name) = widths.first_mut() {
@@ -135,14 +135,14 @@ fn text(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { safe::one_line(text).into_owned() }
 }
 
-/// Says how long ago a time is, in its largest unit; a day from a month on, and a time that is still to come.
+/// Shows how long ago a time was, in its largest unit; from 30 days on the date, and for a future time the time itself.
 fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;
     const DAY: i64 = 24 * HOUR;
     match now.duration_since(at).as_secs() {
         seconds if now < at => {
-            // A peer's message may be a moment ahead of the clock as it was read here.
+            // A message may have arrived after the clock was read.
             if seconds > -MINUTE { "0s ago".to_owned() } else { local_time(at, zone) }
         }
         seconds @ 0..MINUTE => format!("{seconds}s ago"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_aligned_also_below_wide_characters() {
+    fn columns_are_aligned_with_wide_characters() {
         let expected = "\
 NAME    ADDRESS              ENCODING  BY          LAST HEARD           MESSAGES  UNREAD
 小明    192.168.43.159:8080  gbk       configured  2026-11-22 14:03:05     1,234       0
@@ -197,7 +197,7 @@ silent  10.0.0.1             gbk       configured  -                       1,234
     }
 
     #[test]
-    fn a_terminal_is_told_how_long_ago_and_loses_what_it_needs_least() {
+    fn a_narrow_terminal_omits_the_least_needed() {
         let wide = for_terminal(200);
         let heard: Vec<_> = wide.lines().map(|line| line.split("configured").nth(1)).collect();
         let expected = [
@@ -227,7 +227,7 @@ silent  10.0.0.1             gbk       configured  -                       1,234
     }
 
     #[test]
-    fn a_time_is_told_in_its_largest_unit() {
+    fn a_time_is_shown_in_its_largest_unit() {
         let at = "2026-11-22T14:00:00Z".parse::<Timestamp>().unwrap();
         for (seconds, expected) in [
             (0, "0s ago"),

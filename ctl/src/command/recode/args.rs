@@ -5,44 +5,56 @@ use std::str::FromStr;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
-use crate::cli::FilterArgs;
 use crate::command::completions::candidates;
-use crate::command::send::args::entry_id;
+use crate::command::filter::{FilterArgs, entry_id};
 
-/// The flags and arguments that say which messages beside ids.
+const HELP: &str = "\
+The stored bytes do not change: from now on the messages are decoded as ENC wherever they are shown and searched. Each \
+recoded message takes about 50 bytes more in the inbox. Without --direction, only received messages are recoded. \
+T is a time or a duration back from now, as for `inbox`. What --remember records is used until later messages prove \
+another encoding; an encoding in the configuration takes precedence over it.
+
+Examples:
+  udpchatctl recode --as gbk --from bob --since yesterday --dry-run
+  udpchatctl recode --as gbk --from bob --since yesterday --remember
+  udpchatctl recode --as big5 812 820-831
+  udpchatctl recode --as auto --all";
+
+/// The flags that select messages otherwise than by ids.
 const OTHER_WAYS: [&str; 7] = ["all", "number", "from", "direction", "since", "until", "grep"];
 
-/// `recode`: which messages, and as what.
+/// Correct the encoding in which stored messages are decoded
 #[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
 pub(crate) struct RecodeArgs {
-    /// Messages by their ids: 812, '#812' or 812-820
+    /// Ids of messages: 812, '#812' or 812-820
     #[arg(value_name = "ID", conflicts_with_all = OTHER_WAYS)]
     pub(crate) ids: Vec<Ids>,
-    /// Read the messages in ENC, for example gbk; `auto` takes back what was said before
+    /// Decode the messages as ENC, for example gbk; `auto` undoes an earlier recode
     #[arg(long = "as", value_name = "ENC", add = ArgValueCandidates::new(candidates::recodings))]
     pub(crate) encoding: String,
     /// All messages
     #[arg(short, long, conflicts_with = "number")]
     pub(crate) all: bool,
-    /// Remember that whoever sent these messages speaks ENC; with `--as auto`, forget what they speak
+    /// Remember ENC as the encoding of the senders; with `--as auto`, forget it
     #[arg(long)]
     pub(crate) remember: bool,
-    /// Change nothing, and show how the first messages would read
+    /// Change nothing; show how the first messages would be decoded
     #[arg(long)]
     pub(crate) dry_run: bool,
-    // The last: its heading would stand above whatever comes behind it.
+    // Last, since its heading would apply to every argument after it.
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }
 
 impl RecodeArgs {
-    /// Tells whether it is said which messages are meant.
-    pub(crate) fn says_which(&self) -> bool {
+    /// Returns whether the arguments select messages.
+    pub(crate) fn select_any(&self) -> bool {
         self.all || !self.ids.is_empty() || self.filter != FilterArgs::default()
     }
 }
 
-/// Ids that follow one another.
+/// A range of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
     /// The first, at least 1.
@@ -58,7 +70,7 @@ impl FromStr for Ids {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let ids = Self { first: entry_id(first)?, last: entry_id(last)? };
         match ids {
-            Self { first: 0, .. } => Err("ids begin with 1".to_owned()),
+            Self { first: 0, .. } => Err("ids start at 1".to_owned()),
             Self { first, last } if last < first => Err(format!("the last id is before the first, {first}")),
             ids => Ok(ids),
         }
@@ -70,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_written_one_by_one_or_from_to() {
+    fn ids_are_single_or_a_range() {
         for (text, first, last) in [("812", 812, 812), ("#7", 7, 7), ("812-820", 812, 820), ("#1-#2", 1, 2)] {
             assert_eq!(text.parse(), Ok(Ids { first, last }), "{text}");
         }

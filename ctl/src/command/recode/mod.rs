@@ -1,29 +1,31 @@
-//! `recode`: repairs how stored messages are read, step by step, however many they are.
+//! `recode`: corrects the encoding in which stored messages are decoded, in bounded steps.
 
-pub(crate) mod args;
-pub(crate) mod render;
+mod args;
+mod report;
 
 use udpchat_api::Client;
 use udpchat_api::call::{DirectionFilter, RecodeAnswer, RecodeParams, StatusParams};
 
-use super::Context;
+use self::args::Ids;
+pub(crate) use self::args::RecodeArgs;
+use self::report::RecodeReport;
+use super::context::Context;
 use super::filter::Filter;
 use super::pages::{Span, span};
-use crate::cli::{Ids, RecodeArgs};
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, Progress, Reached, RecodeReport, counted};
+use crate::output::{Output, Progress, Reached, counted};
 
 /// How many examples of a dry run are shown.
 const MAX_EXAMPLES: usize = 5;
 
 /// Runs `recode`.
 pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<()> {
-    if !arguments.says_which() {
-        return Err(CtlError::usage("nothing says which messages to recode")
-            .hint("give ids, or a filter such as `--from PEER`; `--all` means all of them"));
+    if !arguments.select_any() {
+        return Err(CtlError::usage("no messages are selected")
+            .hint("give ids, a filter such as `--from PEER`, or `--all`"));
     }
     let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
-    // What was sent is known to have been sent in its encoding, unless somebody points at it.
+    // The encoding of a sent message is known, so sent messages are recoded only when ids or --direction select them.
     let direction = if arguments.ids.is_empty() { DirectionFilter::In } else { DirectionFilter::Both };
     filter.direction.get_or_insert(direction);
     let mut client = context.connect().await?;
@@ -37,7 +39,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<
     recode.conclude(context.output)
 }
 
-/// Returns the ids to look at.
+/// Returns the ids to examine.
 async fn spans(client: &mut Client, arguments: &RecodeArgs, filter: &Filter) -> Result<Vec<Span>> {
     if arguments.ids.is_empty() {
         let inbox = client.call(&StatusParams {}).await?.inbox;
@@ -71,7 +73,7 @@ struct Recode {
 }
 
 impl Recode {
-    /// Goes through a span of ids, one bounded step after the other.
+    /// Recodes a span of ids in bounded steps.
     async fn span(&mut self, span: Span) -> Result<()> {
         let matched_before = self.report.matched;
         let mut after = span.after;
@@ -87,7 +89,7 @@ impl Recode {
                 break;
             }
             if next <= after {
-                let stuck = CtlError::failed(format!("the daemon does not get beyond entry #{after}"));
+                let stuck = CtlError::failed(format!("the daemon makes no progress after entry #{after}"));
                 return Err(self.incomplete(stuck));
             }
             after = next;
@@ -107,7 +109,7 @@ impl Recode {
         report.examples.extend(answer.examples.into_iter().take(room));
     }
 
-    /// Says how far it came, where it did not come to the end.
+    /// Adds to an error how many messages were recoded before it.
     fn incomplete(&self, error: CtlError) -> CtlError {
         match self.report.recoded {
             0 => error,
@@ -118,9 +120,9 @@ impl Recode {
     fn conclude(self, output: &mut Output) -> Result<()> {
         let Self { report, progress, .. } = self;
         drop(progress);
-        // That an id is none says enough.
+        // If only unknown ids were given, the error below is enough.
         if report.missing.is_empty() || report.matched > 0 || output.is_json() {
-            output.recoded(&report)?;
+            report.print(output)?;
         }
         output.flush()?;
         match report.missing.as_slice() {

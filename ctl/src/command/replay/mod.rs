@@ -1,8 +1,9 @@
-//! `replay`: sends recorded messages again, through the daemon, in their order and at their pace.
+//! `replay`: sends recorded messages again, in their order and with their timing.
 //!
-//! The daemon answers a send only once it is durable, so several are in flight at once; it takes them one after the
-//! other, so their order stays.
+//! The daemon answers a send only once the entry is durable, so several requests are in flight at once. The daemon handles
+//! them one after the other, so the order is kept.
 
+mod args;
 mod schedule;
 mod source;
 
@@ -16,18 +17,17 @@ use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::SendParams;
 use udpchat_api::{Client, ClientError, ErrorKind};
 
+pub(crate) use self::args::ReplayArgs;
 use self::schedule::Schedule;
-pub(crate) use self::schedule::Speed;
 use self::source::{Item, Recorded, Source};
-use super::Context;
-use crate::cli::ReplayArgs;
+use super::context::Context;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, Progress, counted};
 
 /// How many sends are in flight at once.
 const SENDS_AHEAD: u64 = 64;
 
-/// How many bytes of requests may wait for the system to take them.
+/// How many bytes of requests may wait to be written to the socket.
 const BACKLOG_BYTES: usize = 256 * 1024;
 
 /// Runs `replay`.
@@ -47,7 +47,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
     replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), output).await
 }
 
-/// What has become of the messages so far.
+/// The outcomes so far.
 #[derive(Debug, Default)]
 struct Tally {
     sent: u64,
@@ -60,23 +60,23 @@ struct Tally {
 
 struct Replay {
     client: Client,
-    /// Where to, as the user said it.
+    /// The destination, as the user wrote it.
     to: String,
-    /// Where the first message went: from then on no name is looked up.
+    /// The address of the first message; later messages use it, so that the name is resolved once.
     peer: Option<SocketAddr>,
-    /// What the messages that have no answer yet are called in errors.
+    /// The names, for errors, of the messages without an answer.
     in_flight: VecDeque<String>,
     tally: Tally,
     progress: Progress,
 }
 
-/// What matters of the entry that a send is answered with.
+/// The part of the answer to a send that is used.
 #[derive(Deserialize)]
 struct Answered {
     peer: SocketAddr,
 }
 
-/// What was done, for programs.
+/// The result, in JSON.
 #[derive(Serialize)]
 struct Summary<'a> {
     sent: u64,
@@ -102,12 +102,12 @@ impl Replay {
         conclude(self.tally, &to, began.elapsed(), output)
     }
 
-    /// Sends all there is. What was asked for is waited for also where nothing more can be read.
+    /// Sends all messages. Waits for the answers in flight even if reading fails.
     async fn all(&mut self, source: Source, schedule: Schedule) -> Result<()> {
         let fed = self.feed(source, schedule).await;
         while self.client.in_flight() > 0 {
             let answer = self.client.answer().await;
-            // An error that was there before is the cause of this one.
+            // An earlier error is the cause of this one.
             if let Err(error) = self.answered(answer) {
                 return fed.and(Err(error));
             }
@@ -118,7 +118,7 @@ impl Replay {
     async fn feed(&mut self, mut source: Source, mut schedule: Schedule) -> Result<()> {
         let mut began = None;
         loop {
-            match self.attend(source.next()).await?? {
+            match self.drive(source.next()).await?? {
                 None => return Ok(()),
                 Some(Item::Gap) => self.tally.gaps += 1,
                 Some(Item::NeverSent) => self.tally.never_sent += 1,
@@ -126,7 +126,7 @@ impl Replay {
                 Some(Item::Message(message)) => {
                     let due = schedule.due(message.at);
                     let due = *began.get_or_insert_with(Instant::now) + due;
-                    self.attend(sleep_until(due)).await?;
+                    self.drive(sleep_until(due)).await?;
                     self.send(message).await?;
                 }
             }
@@ -134,8 +134,8 @@ impl Replay {
         }
     }
 
-    /// Waits for something, and takes up answers meanwhile.
-    async fn attend<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+    /// Waits for `work` and handles answers meanwhile.
+    async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
         let mut work = pin!(work);
         loop {
             tokio::select! {
@@ -161,8 +161,8 @@ impl Replay {
         Ok(())
     }
 
-    /// Tells whether an answer must come before the next message is sent. The first one goes alone: where a name leads
-    /// nowhere, nothing more is tried.
+    /// Returns whether the next message must wait for an answer. The first message is sent alone: if its destination is
+    /// invalid, no other is tried.
     fn is_full(&self) -> bool {
         let is_first = self.tally.sent + self.tally.failed == 0;
         let ahead = if is_first { 1 } else { SENDS_AHEAD };
@@ -174,7 +174,7 @@ impl Replay {
         match answer {
             Ok(Answered { peer }) => {
                 self.tally.sent += 1;
-                self.stay_with(peer);
+                self.fix_destination(peer);
                 Ok(())
             }
             Err(ClientError::Refused(refused)) if is_of_one_message(refused.data.kind) => {
@@ -188,11 +188,11 @@ impl Replay {
         }
     }
 
-    /// Sends everything that follows to the address that the first message went to.
-    fn stay_with(&mut self, peer: SocketAddr) {
+    /// Sends all further messages to the address of the first one.
+    fn fix_destination(&mut self, peer: SocketAddr) {
         if self.peer.is_none() {
             self.peer = Some(peer);
-            // An address with a scope is not understood everywhere.
+            // An address with a scope is not accepted everywhere.
             if !matches!(peer, SocketAddr::V6(v6) if v6.scope_id() != 0) {
                 self.to = peer.to_string();
             }
@@ -200,12 +200,12 @@ impl Replay {
     }
 }
 
-/// Tells whether a failure is of one message only, so that the others are worth trying.
+/// Returns whether a failure concerns one message only, so that the replay continues.
 fn is_of_one_message(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::SendFailed | ErrorKind::TooLong)
 }
 
-/// Tells what was done and what was not.
+/// Prints the result; fails if a message could not be sent.
 fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> Result<()> {
     let Tally { sent, failed, first_failure, gaps, never_sent, other_direction } = tally;
     let seconds = elapsed.as_secs_f64();
@@ -233,7 +233,7 @@ fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> R
     }
 }
 
-/// Says how many things were skipped; the thing's first word has the plural.
+/// Returns a sentence on skipped items; the first word of `thing` takes the plural.
 fn skipped(count: u64, thing: &str) -> String {
     let (noun, rest) =
         thing.split_once(' ').map_or((thing, String::new()), |(noun, rest)| (noun, format!(" {rest}")));
@@ -246,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_skipped_is_told_in_a_sentence() {
+    fn skipped_items_make_a_sentence() {
         assert_eq!(skipped(1, "gap"), "1 gap was skipped");
         assert_eq!(
             skipped(2_000, "message of the other direction"),
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_fails_for_every_message_ends_a_replay() {
+    fn only_errors_common_to_all_messages_end_a_replay() {
         for kind in ErrorKind::ALL {
             let goes_on = matches!(kind, ErrorKind::SendFailed | ErrorKind::TooLong);
             assert_eq!(is_of_one_message(*kind), goes_on, "{kind:?}");

@@ -1,19 +1,19 @@
-//! When each message of a replay is due: a pure function of the times at which they came.
+//! When each message of a replay is due: a pure function of the arrival times.
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use udpchat_api::Timestamp;
 
-/// The longest pause at all. Nobody waits longer, and sums of such pauses stay times that the system knows.
+/// The longest pause. Sums of such pauses stay within the range of `Duration`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
-/// How many times as fast as it was.
+/// The speed relative to the recording.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Speed {
-    /// This factor, above 0.
+    /// A factor above 0.
     Times(f64),
-    /// Without any pause.
+    /// No pauses.
     Max,
 }
 
@@ -25,12 +25,12 @@ impl FromStr for Speed {
             Ok(0.0) => Ok(Self::Max),
             Ok(factor) if f64::is_finite(factor) && factor > 0.0 => Ok(Self::Times(factor)),
             _ if text == "max" => Ok(Self::Max),
-            _ => Err("a factor such as 2 or 0.5, or `max`".to_owned()),
+            _ => Err("expected a factor such as 2 or 0.5, or `max`".to_owned()),
         }
     }
 }
 
-/// The times of a replay, each counted from its first message, so that no delay adds up.
+/// Computes due times from the first message on, so that delays do not add up.
 #[derive(Debug)]
 pub(super) struct Schedule {
     speed: Speed,
@@ -40,13 +40,13 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Begins a schedule.
+    /// Creates a schedule.
     pub(super) fn new(speed: Speed, max_pause: Option<Duration>) -> Self {
         let max_pause = max_pause.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
         Self { speed, max_pause, last_at: None, due: Duration::ZERO }
     }
 
-    /// Returns when the next message is due, counted from the first one; it came `at`.
+    /// Returns when the next message is due after the first one; `at` is its arrival time.
     pub(super) fn due(&mut self, at: Timestamp) -> Duration {
         if let Some(last_at) = self.last_at.replace(at) {
             let pause = self.pause(last_at, at).min(self.max_pause);
@@ -57,7 +57,7 @@ impl Schedule {
 
     fn pause(&self, from: Timestamp, to: Timestamp) -> Duration {
         let Speed::Times(factor) = self.speed else { return Duration::ZERO };
-        // A clock that stepped back gives a negative time: no pause.
+        // A clock that was set back gives a negative time: no pause.
         let seconds = to.duration_since(from).as_secs_f64().max(0.0) / factor;
         Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_due_as_they_came_times_the_speed() {
+    fn due_times_are_arrival_times_by_speed() {
         check("1", None, &[500, 750, 750, 1_500], &[0, 250, 250, 1_000]);
         check("2", None, &[0, 1_000, 3_000], &[0, 500, 1_500]);
         check("0.5", None, &[0, 1_000], &[0, 2_000]);
@@ -90,20 +90,20 @@ mod tests {
     }
 
     #[test]
-    fn a_long_pause_is_cut_and_the_next_one_counts_from_there() {
+    fn a_shortened_pause_shifts_what_follows() {
         check("1", Some(300), &[0, 100, 10_000, 10_100], &[0, 100, 400, 500]);
-        // The limit is of what is waited, not of what was.
+        // The limit applies to the replayed pause, not to the recorded one.
         check("10", Some(300), &[0, 2_000, 10_000], &[0, 200, 500]);
         check("1", Some(0), &[0, 2_000, 10_000], &[0, 0, 0]);
     }
 
     #[test]
-    fn a_clock_that_stepped_back_makes_no_pause() {
+    fn a_clock_set_back_makes_no_pause() {
         check("1", None, &[1_000, 0, 50, 1_050], &[0, 0, 50, 1_050]);
     }
 
     #[test]
-    fn the_longest_times_there_are_do_no_harm() {
+    fn extreme_times_do_not_overflow() {
         let mut schedule = Schedule::new(Speed::Times(f64::MIN_POSITIVE), None);
         schedule.due(Timestamp::MIN);
         assert_eq!(schedule.due(Timestamp::MAX), LONGEST_PAUSE);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_does_not_add_up() {
+    fn rounding_errors_do_not_add_up() {
         let mut schedule = Schedule::new(Speed::Times(3.0), None);
         let due = (0..=30_000).map(|number| schedule.due(at(number * 10))).last().unwrap();
         assert!(due.abs_diff(Duration::from_secs(100)) < Duration::from_millis(1), "{due:?}");

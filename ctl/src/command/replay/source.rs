@@ -1,4 +1,4 @@
-//! Where the messages of a replay come from: the inbox, or a file that `export` wrote.
+//! The source of a replay: the inbox, or a file that `export` wrote.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -10,8 +10,8 @@ use udpchat_api::call::DirectionFilter;
 use udpchat_api::line::{LineError, LineReader};
 use udpchat_api::{Direction, Raw, Timestamp};
 
-use crate::cli::ReplayArgs;
-use crate::command::Context;
+use super::args::ReplayArgs;
+use crate::command::context::Context;
 use crate::command::filter::Filter;
 use crate::command::pages::Pages;
 use crate::error::{CtlError, Exit, Result};
@@ -22,26 +22,26 @@ use crate::output::Reached;
 pub(super) enum Item {
     /// A message to send again.
     Message(Recorded),
-    /// Messages are missing here.
+    /// A gap.
     Gap,
-    /// A message that the kernel had refused to send.
+    /// A message that the kernel refused to send.
     NeverSent,
-    /// A message of the direction that is not wanted.
+    /// A message of the other direction.
     OtherDirection,
 }
 
-/// A message as it was recorded.
+/// A recorded message.
 #[derive(Debug, PartialEq)]
 pub(super) struct Recorded {
-    /// What it is called in errors.
+    /// Its name in errors.
     pub(super) place: String,
-    /// When it came.
+    /// When it arrived or was sent.
     pub(super) at: Timestamp,
     /// Its bytes.
     pub(super) raw: Raw,
 }
 
-/// The entries of a recording, one after the other.
+/// The entries of a recording, in order.
 pub(super) enum Source {
     Inbox(Box<Stored>),
     File(Box<Written>),
@@ -63,7 +63,7 @@ pub(super) struct Written {
     direction: DirectionFilter,
 }
 
-/// What matters of an entry.
+/// The parts of an entry that a replay needs.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Entry {
@@ -80,7 +80,7 @@ enum Entry {
 }
 
 impl Source {
-    /// Opens the file, or selects the messages of the inbox; received ones, if nothing else is said.
+    /// Opens the file, or selects messages of the inbox; by default received ones.
     pub(super) async fn open(context: &Context<'_>, arguments: &ReplayArgs) -> Result<Self> {
         let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
         let direction = *filter.direction.get_or_insert(DirectionFilter::In);
@@ -92,7 +92,7 @@ impl Source {
         Ok(Self::Inbox(Box::new(Stored { pages, items: VecDeque::new(), cursor, direction })))
     }
 
-    /// Returns the next entry, none at the end.
+    /// Returns the next entry; none at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Item>> {
         match self {
             Self::Inbox(stored) => stored.next().await,
@@ -100,7 +100,7 @@ impl Source {
         }
     }
 
-    /// Returns how far the recording has been read, when so many messages are sent.
+    /// Returns the progress when `done` messages are sent.
     pub(super) fn reached(&self, done: u64) -> Reached {
         let looked_at = match self {
             Self::Inbox(stored) => {
@@ -121,7 +121,7 @@ impl Stored {
             for entry in page.entries.iter() {
                 let item = item(entry, self.direction, |id| format!("#{}", id.unwrap_or_default()));
                 self.items.push_back(item.map_err(|error| {
-                    let what = "the daemon's answer holds something that is no entry";
+                    let what = "the answer of the daemon contains an invalid entry";
                     CtlError::new(Exit::Failed, "protocol", what).caused_by(&error)
                 })?);
             }
@@ -150,14 +150,14 @@ impl Written {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(None),
                 Err(LineError::Io(error)) => return Err(unreadable(&self.name, &error)),
-                Err(error @ LineError::TooLong) => return Err(no_entry(&error).at_line(self.number)),
+                Err(error @ LineError::TooLong) => return Err(invalid_entry(&error).at_line(self.number)),
             };
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
             let number = self.number;
             let item = item(line, self.direction, |_| format!("line {number}"));
-            return item.map(Some).map_err(|error| no_entry(&error).at_line(number));
+            return item.map(Some).map_err(|error| invalid_entry(&error).at_line(number));
         }
     }
 }
@@ -183,8 +183,8 @@ fn is_wanted(direction: Direction, wanted: DirectionFilter) -> bool {
     }
 }
 
-fn no_entry(error: &dyn std::error::Error) -> CtlError {
-    CtlError::usage("this is no entry as `export` writes it").caused_by(error)
+fn invalid_entry(error: &dyn std::error::Error) -> CtlError {
+    CtlError::usage("invalid entry: not in the format of `export`").caused_by(error)
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> CtlError {
@@ -203,7 +203,7 @@ mod tests {
         r#"{"type":"message","id":7,"at":"2026-11-22T14:03:05.5Z","direction":"in","raw":"AAE=","new":{}}"#;
 
     #[test]
-    fn of_an_entry_only_what_is_sent_again_must_be_there() {
+    fn only_fields_needed_for_sending_are_required() {
         let item = read(MESSAGE, DirectionFilter::In).unwrap();
         let Item::Message(message) = item else { panic!("{item:?}") };
         assert_eq!((message.place.as_str(), message.raw), ("Some(7)", Raw(vec![0, 1])));
@@ -211,13 +211,13 @@ mod tests {
         for part in [r#""type":"message","#, r#""at":"2026-11-22T14:03:05.5Z","#, r#""direction":"in","#] {
             assert!(read(&MESSAGE.replace(part, ""), DirectionFilter::In).is_err(), "{part}");
         }
-        for no_entry in ["", "7", "{}", "[]", "null", r#"{"type":"news"}"#, &MESSAGE.replace("AAE=", "?")] {
-            assert!(read(no_entry, DirectionFilter::Both).is_err(), "{no_entry}");
+        for invalid in ["", "7", "{}", "[]", "null", r#"{"type":"news"}"#, &MESSAGE.replace("AAE=", "?")] {
+            assert!(read(invalid, DirectionFilter::Both).is_err(), "{invalid}");
         }
     }
 
     #[test]
-    fn what_is_not_sent_again_is_told_apart() {
+    fn skipped_entries_are_distinguished() {
         let out = MESSAGE.replace(r#""in""#, r#""out""#);
         let refused = out.replace(r#""new":{}"#, r#""error":"no route""#);
         assert_eq!(read(MESSAGE, DirectionFilter::Out).unwrap(), Item::OtherDirection);

@@ -1,21 +1,54 @@
-//! `send`, and what it shares with `reply`: one message, or one for each line.
+//! `send`: sends one message, or one for each line. `reply` and `ask` use parts of it.
 
-pub(crate) mod args;
-pub(crate) mod payload;
+mod args;
+mod payload;
 
 use std::io::{self, IsTerminal};
 
+use clap::Args;
+use clap_complete::ArgValueCandidates;
 use udpchat_api::call::{SendParams, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Raw};
 
-use super::Context;
-use crate::cli::{LinesArgs, MessageArgs, SendArgs};
-use crate::command::send::payload::{Line, Lines, Payload, Source};
+pub(crate) use self::args::{LinesArgs, MessageArgs};
+use self::payload::{Line, Lines, Payload, Source};
+use super::completions::candidates;
+use super::context::Context;
 use crate::error::{CtlError, Exit, Failure, Result};
 use crate::output::Output;
 
-/// The largest payload that passes an Ethernet link over IPv4 in one piece, in bytes.
+const HELP: &str = "\
+The payload of the datagram is exactly the message: nothing is added and nothing is removed. `echo` ends its output with \
+a line end; `printf` and `echo -n` do not. Standard input must be UTF-8; `--file -` sends any bytes. \
+Write `--` before a TEXT that begins with `-`. \
+TO may be a broadcast address or a multicast group; name the interface after `%` where no route determines it.
+
+Examples:
+  udpchatctl send bob hello world
+  udpchatctl send '[fd00::2]:8080' -e gbk 你好
+  udpchatctl send 192.168.43.255 who is there
+  udpchatctl send ff02::1%eth0 who is there
+  printf 'two\\nlines' | udpchatctl send bob
+  udpchatctl send bob --hex 'c4 e3 ba c3'
+  udpchatctl send bob --escape 'a\\tb\\x00'
+  udpchatctl send bob --file letter.txt --split
+  tail -f /var/log/syslog | udpchatctl send bob --lines
+  udpchatctl send bob -- --not-a-flag";
+
+/// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
 const UNFRAGMENTED_BYTES: usize = 1472;
+
+/// Send a message
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct SendArgs {
+    // Not a documentation comment: the brackets would be links.
+    #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the default port is 7788")]
+    #[arg(add = ArgValueCandidates::new(candidates::peers))]
+    pub(crate) to: String,
+    #[command(flatten)]
+    pub(crate) message: LinesArgs,
+}
 
 /// Runs `send`.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
@@ -23,7 +56,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     send(context, target, &arguments.message).await
 }
 
-/// Sends what the arguments say to where `target` says.
+/// Sends the messages of the arguments; `target` names the destination.
 pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &LinesArgs) -> Result<()> {
     let message = &arguments.message;
     if !arguments.lines {
@@ -33,23 +66,24 @@ pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &L
     let source = Source::of(message);
     let client = context.connect().await?;
     if source.waits() {
-        note_reading(context.output, "messages, a line each,");
+        note_reading(context.output, "one message per line");
     }
     let mut sender = Sender { client, output: context.output, target, message, large: false };
     sender.lines(Lines::new(source.open()?, source.to_string(), message.hex)).await
 }
 
-/// Connects, and gets the one message.
+/// Connects to the daemon and reads the message.
 pub(super) async fn prepare<'a>(
     context: Context<'a>,
     message: &MessageArgs,
 ) -> Result<(Client, &'a mut Output, Payload)> {
+    message.check()?;
     let source = Source::of(message);
-    // What is at hand is checked before the daemon is asked; what somebody must type is asked for only once a
-    // daemon is there to take it.
-    let at_hand = if source.waits() { None } else { Some(source.load(message)?) };
+    // A message that is already there is checked before connecting. Typing one is requested only after connecting, so
+    // that it is not typed in vain.
+    let ready = if source.waits() { None } else { Some(source.load(message)?) };
     let client = context.connect().await?;
-    let payload = match at_hand {
+    let payload = match ready {
         Some(payload) => payload,
         None => {
             note_reading(context.output, "the message");
@@ -59,14 +93,14 @@ pub(super) async fn prepare<'a>(
     Ok((client, context.output, payload))
 }
 
-/// Tells somebody who sits before a terminal that it is being read.
+/// Prints a note if a message must be typed at the terminal.
 fn note_reading(output: &mut Output, what: &str) {
     if io::stdin().is_terminal() {
         output.note(&format!("reading {what} from standard input, end with Ctrl-D"));
     }
 }
 
-/// Returns the request that sends a message to where `target` says.
+/// Returns the parameters that send a message to the destination in `target`.
 pub(super) fn params(target: &SendParams, message: &MessageArgs, payload: Payload) -> SendParams {
     let mut params = SendParams {
         split: message.split.map(|bytes| Split::Bytes(bytes as usize)),
@@ -89,12 +123,12 @@ struct Sender<'a> {
     output: &'a mut Output,
     target: SendParams,
     message: &'a MessageArgs,
-    /// Whether it was said already that large datagrams go out in fragments.
+    /// Whether the note on fragmentation was already printed.
     large: bool,
 }
 
 impl Sender<'_> {
-    /// Sends one message and prints what was stored.
+    /// Sends one message and prints the stored entries.
     async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
         let params = params(&self.target, self.message, payload);
@@ -109,7 +143,7 @@ impl Sender<'_> {
         entries.iter().find_map(refusal).map_or(Ok(()), Err)
     }
 
-    /// Sends a message for each line, as it comes. A line that fails does not stop those behind it.
+    /// Sends a message for each line as it is read. A line that fails does not stop the following ones.
     async fn lines(&mut self, mut lines: Lines) -> Result<()> {
         let (mut total, mut failed, mut empty) = (0_u64, 0_u64, 0_u64);
         while let Some(Line { number, payload }) = lines.next()? {
@@ -137,7 +171,7 @@ impl Sender<'_> {
     fn conclude(&mut self, total: u64, failed: u64, empty: u64) -> Result<()> {
         if empty > 0 {
             let lines = if empty == 1 { "1 empty line was" } else { &format!("{empty} empty lines were") };
-            self.output.note(&format!("{lines} skipped; --allow-empty sends them"));
+            self.output.note(&format!("{lines} skipped; `--allow-empty` sends empty datagrams"));
         }
         if failed == 0 {
             return Ok(());
@@ -146,7 +180,7 @@ impl Sender<'_> {
     }
 }
 
-/// Warns of datagrams that go out in fragments; tells whether there was one.
+/// Prints a note on datagrams that are fragmented; returns whether there was one.
 pub(super) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
     let sizes = entries.iter().filter_map(|entry| match entry {
         Entry::Message(message) => Some(message.bytes),
@@ -156,14 +190,14 @@ pub(super) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
     let is_large = largest > UNFRAGMENTED_BYTES;
     if is_large {
         output.note(&format!(
-            "{largest} bytes go out in fragments on most networks, and peers that read 1,024 bytes see only \
-             their beginning; --split cuts the message"
+            "a datagram of {largest} bytes is sent in IP fragments on most networks, and peers with a buffer of 1,024 \
+             bytes receive only its beginning; `--split` splits the message"
         ));
     }
     is_large
 }
 
-/// Returns the error of an entry that records that the kernel refused to send it.
+/// Returns the error of an entry whose message the kernel refused to send.
 pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
     match entry {
         Entry::Message(message) => {
@@ -174,14 +208,14 @@ pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
     }
 }
 
-/// Tells whether every further line would fail like this one, so that going on only fills the screen.
+/// Returns whether every further line would fail in the same way.
 fn ends_all(error: &CtlError, arguments: &MessageArgs) -> bool {
     let CtlError::Failed(failure) = error else { return true };
     if failure.code.is_none() {
         return is_of_the_connection(failure);
     }
     let is = |kind: ErrorKind| failure.code == Some(kind.code());
-    // Wrong parameters are the target's, or the encoding's; escapes are the line's own.
+    // Invalid parameters come from the target or the encoding, which all lines share; escapes differ from line to line.
     let wrong_for_all = is(ErrorKind::InvalidParams) && !arguments.escape;
     wrong_for_all
         || is(ErrorKind::UnknownPeer)
@@ -191,7 +225,7 @@ fn ends_all(error: &CtlError, arguments: &MessageArgs) -> bool {
 }
 
 fn is_of_the_connection(failure: &Failure) -> bool {
-    // What this program itself finds wrong with a line is wrong use, or a message that cannot be sent.
+    // Errors that this program finds in a line are of usage, or of a message that cannot be sent.
     !matches!(failure.exit, Exit::Usage | Exit::NotSent)
 }
 
@@ -201,7 +235,7 @@ mod tests {
     use udpchat_api::{ClientError, ErrorObject};
 
     #[test]
-    fn only_what_fails_for_every_line_ends_the_lines() {
+    fn only_errors_common_to_all_lines_end_them() {
         let plain = MessageArgs::default();
         let refused = |kind| CtlError::from(ErrorObject::new(kind, "x"));
         for error in [

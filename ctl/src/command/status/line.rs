@@ -1,15 +1,24 @@
-//! The daemon's state in one line, for `status --watch` into a pipe or a file.
+//! Renders the daemon's state in one line, for `status --watch` into a pipe or a file.
 
 use jiff::tz::TimeZone;
 use udpchat_api::call::{State, Status};
 use udpchat_api::safe;
 
-use crate::command::status::watch::Rates;
+use super::watch::rates::Rates;
+use crate::error::Result;
 use crate::output::style::{ALERT, ERROR, Palette};
-use crate::output::{grouped, local_time};
+use crate::output::{Output, grouped, local_time};
 
-/// Renders the state as one line: time, state, counters, each with its growth a second where that is known.
-pub(crate) fn as_line(status: &Status, rates: Option<&Rates>, zone: &TimeZone, palette: Palette) -> String {
+/// Prints the state as one line, or in JSON as an object; with `rates` each counter has its growth per second.
+pub(super) fn print(output: &mut Output, status: &Status, rates: Option<&Rates>) -> Result<()> {
+    if output.is_json() {
+        return output.json(status);
+    }
+    output.text(&as_line(status, rates, output.zone(), output.palette()))
+}
+
+/// Renders time, state and counters.
+fn as_line(status: &Status, rates: Option<&Rates>, zone: &TimeZone, palette: Palette) -> String {
     let state = match status.state {
         State::Ok => "ok".to_owned(),
         State::Degraded => palette.paint(ERROR, "degraded"),
@@ -52,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_tells_the_counters_and_their_growth_and_what_is_wrong() {
+    fn a_line_has_counters_growth_and_problems() {
         let line = |rates: Option<&Rates>| as_line(&status(), rates, &TimeZone::UTC, Palette::new(false));
         let expected = "2026-11-22 13:02:10  degraded  received 1,234  stored 1,230  queued 0  dropped 11  unread 5  \
                         problem: the disk\\u{1b} is full\n";

@@ -1,20 +1,90 @@
-//! `status`: how the daemon is, once or again and again, for people or for what watches over them.
+//! `status`: prints the state of the daemon, once or repeatedly, as text, JSON or metrics.
 
-pub(crate) mod line;
-pub(crate) mod render;
-pub(crate) mod watch;
+mod line;
+mod render;
+mod watch;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use udpchat_api::call::{Status, StatusParams};
 use udpchat_api::{MetricsFormat, metrics};
 
-use super::Context;
-use crate::cli::{StatusArgs, StatusFormat};
+use super::context::Context;
 use crate::error::{CtlError, Result};
-use crate::output::replace_file;
+use crate::output::{Output, replace_file};
 
-/// Runs `status`. A daemon that is degraded is no failure of this program.
+const HELP: &str = "\
+Exits with 0 even if the state is degraded. The counters start with the daemon, and they balance: \
+received = stored + queued + dropped.
+
+--watch ends with q or Ctrl-C. Its plots show the last minutes, the newest on the right, both on one scale. The daemon \
+must answer at the start; if it stops later, --watch waits for it. Into a pipe or a file, --watch writes a line per \
+interval, with --json the object of `status --json`.
+
+--format prometheus is for the textfile collector of the Prometheus node exporter, --format openmetrics follows the \
+OpenMetrics standard. If the daemon does not answer, both formats contain only `udpchat_up 0`; the error is on standard \
+error and sets the exit code as usual. FILE is replaced atomically; for the collector its name must end with .prom.
+
+Examples:
+  udpchatctl status
+  udpchatctl --json status | jq .inbox.unread
+  udpchatctl status --format prometheus -o /var/lib/prometheus/node-exporter/udpchat.prom
+  udpchatctl status --watch
+  udpchatctl --json status --watch --interval 10s >> status.jsonl";
+
+/// Show the daemon's state, addresses, counters and problems
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct StatusArgs {
+    /// Keep showing the state: on a terminal a full screen, otherwise a line per interval
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    /// With --watch: the interval, from 100ms to 1h
+    #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
+    pub(crate) interval: Duration,
+    /// `text`, `json` as with --json, or metrics for monitoring: `prometheus`, `openmetrics` [default: text]
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, conflicts_with = "watch")]
+    pub(crate) format: Option<StatusFormat>,
+    /// With metrics: write to FILE, replaced atomically and readable by everyone
+    #[arg(short, long, value_name = "FILE", requires = "format")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+/// The formats that `status` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusFormat {
+    /// Lines of text
+    Text,
+    /// One object, as with --json
+    Json,
+    /// Metrics for the textfile collector of the Prometheus node exporter
+    Prometheus,
+    /// Metrics in the format of OpenMetrics 1.0
+    Openmetrics,
+}
+
+impl StatusFormat {
+    /// Returns the format of metrics, if it is one.
+    fn metrics(self) -> Option<MetricsFormat> {
+        match self {
+            Self::Text | Self::Json => None,
+            Self::Prometheus => Some(MetricsFormat::Prometheus),
+            Self::Openmetrics => Some(MetricsFormat::OpenMetrics),
+        }
+    }
+}
+
+/// Parses the interval of `--watch`.
+fn interval(text: &str) -> Result<Duration, String> {
+    let span = crate::time::span(text)?;
+    let (least, most) = watch::INTERVALS;
+    if (least..=most).contains(&span) { Ok(span) } else { Err("must be from 100ms to 1h".to_owned()) }
+}
+
+/// Runs `status`. A degraded state is not a failure of this program.
 pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<()> {
     if arguments.watch {
         return watch::run(context.output, context.socket, arguments.interval).await;
@@ -25,21 +95,30 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
         return write_metrics(context, format, file).await;
     }
     if file.is_some() {
-        return Err(CtlError::usage("only metrics are written to a file")
-            .hint("`--format prometheus` or `--format openmetrics` prints them; `> FILE` takes the rest"));
+        return Err(CtlError::usage("only metrics can be written to a file").hint(
+            "choose metrics with `--format prometheus` or `--format openmetrics`, or redirect with `> FILE`",
+        ));
     }
     if format == StatusFormat::Json {
-        context.output.want_json();
+        context.output.set_json();
     }
     let status = ask(&context).await?;
-    context.output.status(&status)
+    print(context.output, &status)
 }
 
-/// Writes metrics, also where the daemon does not answer: what was written before would stay otherwise, and look as if
-/// all were well.
+fn print(output: &mut Output, status: &Status) -> Result<()> {
+    if output.is_json() {
+        return output.json(status);
+    }
+    output.text(&render::as_text(status, Timestamp::now(), output.zone(), output.palette()))
+}
+
+/// Writes metrics. If the daemon does not answer, the file is replaced as well: old metrics would hide the failure.
 async fn write_metrics(context: Context<'_>, format: MetricsFormat, file: Option<&Path>) -> Result<()> {
     if context.output.is_json() {
-        return Err(CtlError::usage("metrics are no JSON").hint("leave out `--json`, or `--format`"));
+        return Err(
+            CtlError::usage("metrics cannot be printed as JSON").hint("leave out `--json`, or `--format`")
+        );
     }
     let answer = ask(&context).await;
     let text = match &answer {

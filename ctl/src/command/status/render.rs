@@ -1,19 +1,18 @@
-//! The daemon's state as people read it.
+//! Renders the daemon's state as text.
 
-use bytesize::ByteSize;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
 use udpchat_api::call::{Dropped, GroupStatus, InboxStatus, IndexStatus, State, Status};
 use udpchat_api::safe;
 
 use crate::output::style::{ALERT, ERROR, Palette};
-use crate::output::{counted, grouped, local_time};
+use crate::output::{counted, grouped, local_time, size, span};
 
 /// The width of the column of keys.
 const KEY_WIDTH: usize = 17;
 
-/// Renders the state as lines of `key: value`, what is wrong first.
-pub(crate) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette: Palette) -> String {
+/// Renders the state as lines of `key: value`, problems first.
+pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette: Palette) -> String {
     let mut lines = vec![("state", state(status.state, palette))];
     let problems = status.problems.iter().map(|text| palette.paint(ALERT, &safe::one_line(text)));
     lines.extend(problems.map(|problem| ("problem", problem)));
@@ -31,7 +30,7 @@ pub(crate) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
     lines.extend(status.metrics.map(|address| ("metrics", format!("http://{address}/metrics"))));
     lines.extend(counters(status, palette));
     if status.lost_before > 0 {
-        let lost = format!("{} by the daemon that ran before", counted(status.lost_before, "datagram"));
+        let lost = format!("{} by the previous daemon process", counted(status.lost_before, "datagram"));
         lines.push(("lost before", palette.paint(ALERT, &lost)));
     }
     lines.extend(inbox(&status.inbox));
@@ -44,7 +43,7 @@ pub(crate) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
 
 fn group(group: &GroupStatus) -> String {
     let on = match group.interfaces.as_slice() {
-        [] => "joined nowhere".to_owned(),
+        [] => "not joined on any interface".to_owned(),
         interfaces => format!("joined on {}", interfaces.join(", ")),
     };
     safe::one_line(&format!("{}, {on}", group.group)).into_owned()
@@ -59,18 +58,6 @@ fn state(state: State, palette: Palette) -> String {
 
 fn since(started: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     format!("{} ({})", local_time(started, zone), span(now - started))
-}
-
-/// Shows how long something has lasted: in seconds, from a minute on in days, hours and minutes.
-pub(crate) fn span(span: Span) -> String {
-    let smallest = if span.get_seconds() < 60 { Unit::Second } else { Unit::Minute };
-    let rounding =
-        SpanRound::new().largest(Unit::Day).smallest(smallest).mode(RoundMode::Trunc).days_are_24_hours();
-    match span.round(rounding) {
-        Ok(span) if !span.is_negative() => format!("{span:#}"),
-        // A clock that was set back.
-        _ => "0s".to_owned(),
-    }
 }
 
 fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
@@ -94,7 +81,7 @@ fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
     ]
 }
 
-/// What waits, and where there is any, whether it fills the queue.
+/// Shows the queue: its datagrams, and their size of the limit.
 fn queued(status: &Status) -> String {
     match status.queued {
         0 => "0".to_owned(),
@@ -108,7 +95,7 @@ fn dropped(dropped: &Dropped) -> String {
     let (denied, full) = (grouped(dropped.denied), grouped(dropped.queue_full));
     let own = match dropped.own {
         0 => String::new(),
-        own => format!(", own messages back from groups {}", grouped(own)),
+        own => format!(", own multicast copies {}", grouped(own)),
     };
     format!("{} (denied {denied}, queue full {full}{own})", grouped(dropped.total()))
 }
@@ -123,7 +110,7 @@ fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
     let most = if inbox.max_bytes == 0 { String::new() } else { format!(" of {}", size(inbox.max_bytes)) };
     let removed = match inbox.removed {
         0 => String::new(),
-        removed => format!("; {} old ones removed", grouped(removed)),
+        removed => format!("; {} old entries removed", grouped(removed)),
     };
     [
         ("inbox", format!("{entries}{ids}, {}{most}{removed}", size(inbox.bytes))),
@@ -133,8 +120,8 @@ fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
 
 fn index(index: &IndexStatus) -> String {
     let reached = match (index.newest_id, index.behind) {
-        (0, 0) => return "none: so few entries need none".to_owned(),
-        (0, _) => "just begun".to_owned(),
+        (0, 0) => return "none (too few entries to need one)".to_owned(),
+        (0, _) => "being built".to_owned(),
         (newest_id, _) => format!("up to #{newest_id}"),
     };
     let behind = match index.behind {
@@ -144,63 +131,36 @@ fn index(index: &IndexStatus) -> String {
     format!("{reached}{behind}, {}", size(index.bytes))
 }
 
-/// Shows a number of bytes in units of 1,024.
-pub(crate) fn size(bytes: u64) -> String {
-    ByteSize::b(bytes).display().iec().to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use udpchat_api::call::{AccessStatus, QueueStatus, ReceiveBuffer, SentCounts, Traffic};
+    use serde_json::json;
 
     fn status() -> Status {
-        Status {
-            at: "2026-11-22T13:02:10Z".parse().unwrap(),
-            version: "0.1.0".to_owned(),
-            pid: 4711,
-            started: "2026-11-22T10:00:00Z".parse().unwrap(),
-            state: State::Degraded,
-            problems: vec!["the disk\u{1b} is full".to_owned()],
-            listen: vec!["[::]:7788".parse().unwrap()],
-            groups: vec![
-                GroupStatus {
-                    group: "239.1.2.3".to_owned(),
-                    interfaces: vec!["eth0".to_owned(), "wlan0".to_owned()],
-                },
-                GroupStatus { group: "ff02::1%eth9".to_owned(), interfaces: Vec::new() },
+        let value = json!({
+            "at": "2026-11-22T13:02:10Z", "version": "0.1.0", "pid": 4711, "started": "2026-11-22T10:00:00Z",
+            "state": "degraded", "problems": ["the disk\u{1b} is full"], "listen": ["[::]:7788"],
+            "groups": [
+                { "group": "239.1.2.3", "interfaces": ["eth0", "wlan0"] },
+                { "group": "ff02::1%eth9", "interfaces": [] },
             ],
-            socket: "/run/s".into(),
-            data_dir: "/data".into(),
-            metrics: Some("127.0.0.1:17788".parse().unwrap()),
-            receive_buffer: ReceiveBuffer { asked: 8 << 20, granted: 425_984 },
-            received: Traffic { datagrams: 1_236, bytes: 56_789 },
-            stored: 1_230,
-            queued: 2,
-            queue: QueueStatus { bytes: 1_024, max_bytes: 16 << 20 },
-            kernel_drops: 7,
-            dropped: Dropped { denied: 3, queue_full: 1, own: 2 },
-            lost_before: 12,
-            access: AccessStatus::default(),
-            sent: SentCounts { datagrams: 1, failed: 0 },
-            log_lines_lost: 0,
-            inbox: InboxStatus {
-                entries: 1_230,
-                oldest_id: 21,
-                newest_id: 1_250,
-                bytes: 131_072,
-                wal_bytes: 32_768,
-                max_bytes: 4 << 30,
-                removed: 20,
-                unread: 5,
-                disk_free_bytes: None,
+            "socket": "/run/s", "data_dir": "/data", "metrics": "127.0.0.1:17788",
+            "receive_buffer": { "asked": 8 << 20, "granted": 425_984 },
+            "received": { "datagrams": 1_236, "bytes": 56_789 }, "stored": 1_230, "queued": 2,
+            "queue": { "bytes": 1_024, "max_bytes": 16 << 20 }, "kernel_drops": 7,
+            "dropped": { "denied": 3, "queue_full": 1, "own": 2 }, "lost_before": 12,
+            "sent": { "datagrams": 1, "failed": 0 }, "log_lines_lost": 0,
+            "inbox": {
+                "entries": 1_230, "oldest_id": 21, "newest_id": 1_250, "bytes": 131_072, "wal_bytes": 32_768,
+                "max_bytes": 4_u64 << 30, "removed": 20, "unread": 5,
             },
-            index: IndexStatus { newest_id: 1_023, behind: 0, bytes: 131_072 },
-        }
+            "index": { "newest_id": 1_023, "behind": 0, "bytes": 131_072 },
+        });
+        serde_json::from_value(value).unwrap()
     }
 
     #[test]
-    fn what_is_wrong_comes_first_and_every_counter_is_there() {
+    fn problems_come_first_and_every_counter_is_shown() {
         let now = "2026-11-22T13:02:10Z".parse().unwrap();
         let expected = "\
 state:           degraded
@@ -210,7 +170,7 @@ pid:             4711
 running since:   2026-11-22 10:00:00 (3h 2m)
 listening on:    [::]:7788
 group:           239.1.2.3, joined on eth0, wlan0
-group:           ff02::1%eth9, joined nowhere
+group:           ff02::1%eth9, not joined on any interface
 control socket:  /run/s
 data directory:  /data
 metrics:         http://127.0.0.1:17788/metrics
@@ -219,10 +179,10 @@ received:        1,236 datagrams, 55.5 KiB
 stored:          1,230
 queued:          2, 1.0 KiB of 16.0 MiB
 kernel drops:    7
-dropped:         6 (denied 3, queue full 1, own messages back from groups 2)
+dropped:         6 (denied 3, queue full 1, own multicast copies 2)
 sent:            1 datagram, 0 failed
-lost before:     12 datagrams by the daemon that ran before
-inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old ones removed
+lost before:     12 datagrams by the previous daemon process
+inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old entries removed
 unread:          5
 index:           up to #1023, 128.0 KiB
 ";
@@ -230,27 +190,12 @@ index:           up to #1023, 128.0 KiB
     }
 
     #[test]
-    fn an_index_shows_how_far_it_is() {
-        assert_eq!(index(&IndexStatus::default()), "none: so few entries need none");
+    fn the_index_shows_its_progress() {
+        assert_eq!(index(&IndexStatus::default()), "none (too few entries to need one)");
         let begun = IndexStatus { newest_id: 0, behind: 1_024, bytes: 32_768 };
-        assert_eq!(index(&begun), "just begun, 1,024 behind, 32.0 KiB");
+        assert_eq!(index(&begun), "being built, 1,024 behind, 32.0 KiB");
         let behind = IndexStatus { newest_id: 2_047, behind: 10_240, bytes: 1 << 20 };
         assert_eq!(index(&behind), "up to #2047, 10,240 behind, 1.0 MiB");
-    }
-
-    #[test]
-    fn a_time_that_has_passed_is_told_as_exactly_as_it_matters() {
-        let began: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
-        let table = [
-            ("2026-11-22T10:00:00.9Z", "0s"),
-            ("2026-11-22T10:00:59.9Z", "59s"),
-            ("2026-11-22T10:01:59Z", "1m"),
-            ("2026-11-24T11:02:03Z", "2d 1h 2m"),
-            ("2026-11-22T09:00:00Z", "0s"),
-        ];
-        for (now, expected) in table {
-            assert_eq!(span(now.parse::<Timestamp>().unwrap() - began), expected, "{now}");
-        }
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Page {
 }
 
 /// Returns an upper bound of the length of an entry as JSON, in bytes. It is closer than
-/// [`udpchat_api::entry::most_entry_bytes`], so that a line holds as many small entries as a page may have.
+/// [`udpchat_api::entry::max_entry_bytes`], so that a line holds as many small entries as a page may have.
 fn max_json_bytes(entry: &Entry) -> usize {
     /// The names of all fields with their punctuation, and the longest values of those with a bounded length.
     const FIELDS_BYTES: usize = 240;

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
@@ -30,7 +29,7 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let configured = daemon.peers.configured();
-    let named_peers = Arc::clone(&configured);
+    let named_peers = configured.clone();
     let mut heard = daemon
         .read(move |reader| {
             let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
@@ -58,10 +57,10 @@ fn add_silent(
     heard: &mut HashMap<SocketAddr, Heard>,
 ) -> Result<(), InboxError> {
     let began = Instant::now();
-    let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name.as_str());
+    let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name);
     let known: HashSet<&str> = heard.keys().filter_map(|peer| owner(*peer)).collect();
-    for named in configured.named().iter().filter(|named| !known.contains(named.name.as_str())) {
-        let is_its = |sender| owner(sender) == Some(named.name.as_str());
+    for named in configured.named().filter(|named| !known.contains(named.name)) {
+        let is_its = |sender| owner(sender) == Some(named.name);
         let last = reader.last_heard(named.address, is_its, || began.elapsed() <= SEARCH_TIME)?;
         heard.extend(last);
     }
@@ -73,7 +72,7 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
     let mut sums: HashMap<&str, (SocketAddr, Heard)> = HashMap::new();
     heard.retain(|peer, heard| {
         let Some(named) = configured.of(*peer) else { return true };
-        let (last_peer, sum) = sums.entry(&named.name).or_insert((*peer, Heard::default()));
+        let (last_peer, sum) = sums.entry(named.name).or_insert((*peer, Heard::default()));
         if heard.last_id >= sum.last_id {
             (*last_peer, sum.last_id, sum.last_at_ns) = (*peer, heard.last_id, heard.last_at_ns);
         }
@@ -81,11 +80,11 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
         sum.unread += heard.unread;
         false
     });
-    let list = configured.named().iter().map(|named| {
+    let list = configured.named().map(|named| {
         let own = (named.address.destination(), Heard::default());
-        let (peer, heard) = sums.get(named.name.as_str()).copied().unwrap_or(own);
+        let (peer, heard) = sums.get(named.name).copied().unwrap_or(own);
         Peer {
-            name: Some(named.name.clone()),
+            name: Some(named.name.to_owned()),
             address: named.address.to_string(),
             ..row(daemon, configured, peer, heard)
         }

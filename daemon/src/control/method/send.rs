@@ -50,7 +50,7 @@ impl Sending {
     async fn finish(self) -> Result<Sent, ErrorObject> {
         let recorded = self.unrecorded.recorded().await;
         let daemon = &self.control.daemon;
-        let lines_per_second = *daemon.settings().log.messages_per_second;
+        let lines_per_second = *daemon.configuration.current().log.messages_per_second;
         self.control.audit.sent(&self.client, &recorded.entries, lines_per_second).await;
         let stored = recorded.complete()?;
         let viewer = Viewer::of(daemon);

@@ -48,11 +48,11 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
         Default::default()
     });
     let inbox = InboxStatus {
-        max_bytes: daemon.limits.borrow().max_bytes,
+        max_bytes: daemon.configuration.current().inbox.max_size.bytes(),
         removed: daemon.commits.now().removed,
         ..inbox
     };
-    let settings = &daemon.boot;
+    let settings = daemon.configuration.boot();
     let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.uncounted()).sum();
     let counters = daemon.queue.counters_with(new_drops);
     Status {
@@ -91,7 +91,7 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
 }
 
 fn access(daemon: &Daemon) -> AccessStatus {
-    let settings = daemon.settings();
+    let settings = daemon.configuration.current();
     let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
     let refusal = |refusal: &denied::DeniedPeer| Refusal {
         address: refusal.ip,

@@ -43,7 +43,7 @@ fn named(configured: &Configured, said: HashMap<SocketAddr, ReceivedFrom>) -> Ve
     let mut sums: HashMap<(Option<&str>, String), ReceivedFrom> = HashMap::new();
     for (peer, said) in said {
         let key = match configured.of(peer) {
-            Some(named) => (Some(named.name.as_str()), named.address.to_string()),
+            Some(named) => (Some(named.name), named.address.to_string()),
             None => (None, peer.to_string()),
         };
         let sum = sums.entry(key).or_default();

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 use tracing::debug;
-use udpchat_config::Encoding;
+use udpchat_config::Settings;
 
 use self::append::Appender;
 use self::maintenance::{Maintenance, checkpoint};
@@ -70,10 +70,7 @@ pub(crate) struct Parts {
     pub(crate) reader: Arc<Reader>,
     pub(crate) learned: Arc<LearnedEncodings>,
     pub(crate) health: Arc<Health>,
-    /// The encoding of received bytes that are not UTF-8.
-    pub(crate) fallback: watch::Receiver<Encoding>,
-    /// How much is kept.
-    pub(crate) limits: watch::Receiver<Limits>,
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
     /// Called at least once a second while opening the inbox takes long.
     pub(crate) still_working: Box<dyn Fn() + Send>,
@@ -165,20 +162,24 @@ impl Writer {
         given_up
     }
 
+    fn limits(&self) -> Limits {
+        Limits::of(&self.parts.settings.borrow())
+    }
+
     fn max_commit_bytes(&self) -> usize {
-        let part = self.parts.limits.borrow().max_bytes / COMMIT_PART;
+        let part = self.limits().max_bytes / COMMIT_PART;
         usize::try_from(part).unwrap_or(usize::MAX).min(MAX_BYTES_PER_COMMIT)
     }
 
     /// Returns how long the writer may wait for entries: until the next step of maintenance, and no longer than the
     /// watchdog allows.
     fn max_wait(&self) -> Option<Duration> {
-        let maintenance = self.maintenance.max_wait(&self.parts.limits.borrow());
+        let maintenance = self.maintenance.max_wait(&self.limits());
         maintenance.into_iter().chain(self.parts.heartbeat.max_wait()).min()
     }
 
     fn maintain(&mut self) {
-        let limits = *self.parts.limits.borrow_and_update();
+        let limits = self.limits();
         let removed = self.maintenance.step(&mut self.connection, limits);
         if removed > 0 {
             self.removed += removed;
@@ -231,7 +232,7 @@ impl Writer {
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
-        let fallback = *self.parts.fallback.borrow();
+        let fallback = *self.parts.settings.borrow().text.fallback;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
             if let Some(encoding) = encoding::strong_evidence(record.payload, fallback)

@@ -17,16 +17,14 @@ pub(super) fn open_with(
     open_journal: impl FnOnce() -> InflightJournal,
 ) -> (Writer, Arc<Queue>, CommitWatch, InflightJournal) {
     let queue = Arc::new(Queue::default());
-    let (_sender, fallback) = watch::channel(Encoding::GB18030);
-    let (_sender, limits) = watch::channel(Limits { max_bytes: u64::MAX, max_age: None });
+    let (_sender, settings) = watch::channel(Arc::new(Settings::default_in(data_dir)));
     let parts = Parts {
         data_dir: data_dir.to_owned(),
         queue: Arc::clone(&queue),
         reader: Arc::new(Reader::new(data_dir)),
         learned: Arc::default(),
         health: Arc::default(),
-        fallback,
-        limits,
+        settings,
         heartbeat: Heartbeat::unwatched(),
         still_working: Box::new(|| ()),
     };

@@ -46,7 +46,7 @@ fn a_reconnected_chat_shows_each_message_once() {
     // A message written now cannot be sent, and is marked so.
     chat.tmux.type_in("too early");
     chat.tmux.press(&["Enter"]);
-    chat.tmux.shows("[not sent: no daemon was found]");
+    chat.tmux.shows("[not sent: no daemon found]");
     chat.daemon = Daemon::start_in(folder, flags);
     (0..10).for_each(|number| chat.bob_sends(&format!("meanwhile {number}")));
     let screen = chat.tmux.shows("< meanwhile 9");
@@ -117,7 +117,7 @@ fn typing_selects_a_peer_and_unread_messages_are_counted() {
         screen.lines().any(|line| line.starts_with(&stranger.name()) && line.contains(" 3 │"))
     });
     chat.tmux.press(&["F2"]);
-    chat.tmux.shows("Write to");
+    chat.tmux.shows("Choose a peer");
     chat.tmux.type_in(&stranger.name()[10..]);
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("< reading 2");
@@ -128,9 +128,9 @@ fn typing_selects_a_peer_and_unread_messages_are_counted() {
     let other = Peer::new();
     chat.tmux.press(&["F2"]);
     chat.tmux.type_in(&other.name());
-    chat.tmux.shows("somebody new");
+    chat.tmux.shows("new peer");
     chat.tmux.press(&["Enter"]);
-    chat.tmux.shows("Nothing was said yet");
+    chat.tmux.shows("No messages yet");
     chat.tmux.type_in("hello");
     chat.tmux.press(&["Enter"]);
     assert_eq!(other.receive().0, b"hello");

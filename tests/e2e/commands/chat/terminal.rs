@@ -158,9 +158,9 @@ fn hostile_text_reaches_the_screen_only_as_text() {
 #[test]
 fn without_a_terminal_the_error_names_other_commands() {
     let daemon = Daemon::start();
-    let hint = "`udpchatctl send` and `udpchatctl inbox --follow` work anywhere";
-    daemon.ctl(&["chat"]).fails(2, &["chat needs a terminal: standard input is no terminal", hint]);
-    daemon.ctl(&["--json", "chat"]).fails(2, &["chat is for people and has no JSON", "inbox --follow"]);
+    let hint = "`udpchatctl send` and `udpchatctl inbox --follow` work without one";
+    daemon.ctl(&["chat"]).fails(2, &["chat needs a terminal: standard input is not a terminal", hint]);
+    daemon.ctl(&["--json", "chat"]).fails(2, &["chat has no JSON output", "inbox --follow"]);
     daemon.ctl(&["chat", "-e", "no-such"]).fails(2, &["unknown encoding"]);
 }
 
@@ -174,7 +174,7 @@ fn without_a_daemon_it_fails_before_using_the_screen() {
         socket.display()
     ));
     let screen = tmux.shows("code 3");
-    assert!(screen.contains("no daemon was found") && screen.contains("start one with"), "{screen}");
+    assert!(screen.contains("no daemon found") && screen.contains("start one with"), "{screen}");
 }
 
 #[test]

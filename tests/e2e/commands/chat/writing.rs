@@ -87,7 +87,7 @@ fn the_encoding_is_selectable_and_failures_show_inline() {
     chat.tmux.type_in("😀");
     chat.tmux.press(&["Enter"]);
     let screen = chat.tmux.shows("[not sent: gbk cannot hold `😀`");
-    assert!(screen.contains("chooses what to send in") && screen.contains("↑ brings it back"), "{screen}");
+    assert!(screen.contains("chooses another encoding") && screen.contains("↑ brings it back"), "{screen}");
     chat.tmux.press(&["Up", "Home"]);
     chat.tmux.type_in("a");
     chat.tmux.shows("> a😀");

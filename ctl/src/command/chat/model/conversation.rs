@@ -1,7 +1,7 @@
-//! The open conversation: a window of the log that moves with what is looked at, and that never grows beyond its limits.
+//! The open conversation: a window of the log that moves with the screen and has a limited size.
 //!
-//! At both ends it knows whether the log goes on there, and the cursor to go on from. What arrives is put behind it as
-//! long as its newer end is the end of the log.
+//! At each end it holds a cursor if the log continues there. New entries are appended while the newer end is the end of
+//! the log.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,50 +10,58 @@ use jiff::tz::TimeZone;
 use udpchat_api::Entry;
 use udpchat_api::call::InboxAnswer;
 
-use super::item::{Item, Place, What};
-use super::peer::Key;
-use super::scroll::Scroll;
+use super::item::{Item, ItemKind, SortKey};
+use super::peer::PeerKey;
 
-/// How many items the window has at most.
+/// The most items in the window.
 pub(in crate::command::chat) const MAX_ITEMS: usize = 2_000;
-/// How much text the window has at most, in bytes; one message always fits.
+/// The most text in the window, in bytes; one message always fits.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// An end of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::command::chat) enum Side {
+pub(in crate::command::chat) enum WindowEnd {
     Older,
     Newer,
+}
+
+/// The position of the bottom of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scroll {
+    /// At the newest item, also when new ones arrive.
+    Follow,
+    /// At an item, of which `hidden` rows are below the screen.
+    Held { sort_key: SortKey, hidden: usize },
 }
 
 /// The window of the log that a conversation shows.
 #[derive(Debug)]
 pub(in crate::command::chat) struct Conversation {
-    pub(in crate::command::chat) key: Key,
-    /// Counts the openings: what was asked for an earlier one is not for this one.
+    pub(in crate::command::chat) key: PeerKey,
+    /// The number of this opening: pages for an earlier one are ignored.
     pub(super) epoch: u64,
     pub(in crate::command::chat) items: VecDeque<Item>,
     bytes: usize,
-    /// Whether the log has older entries, and the cursor to them.
+    /// The cursor to older entries, if the log has any.
     older: Option<u64>,
-    /// Whether newer entries of the log are missing here, and the cursor to them.
+    /// The cursor to newer entries, if the log has entries that are not in the window.
     newer: Option<u64>,
-    /// The newest entry of the log that would be here.
+    /// The id up to which the window covers the log.
     newest_id: u64,
-    /// What was asked for and has not come yet.
-    pub(super) asked: Option<Side>,
-    /// Whether the log could not be read, and is to be asked again only when something happens.
-    pub(super) stuck: bool,
-    /// Whether the newest page has come.
+    /// The end for which a page was requested.
+    pub(super) requested: Option<WindowEnd>,
+    /// Whether reading a page failed. It is requested again after a key or a new connection.
+    pub(super) read_failed: bool,
+    /// Whether the first page was received, or none is needed.
     pub(in crate::command::chat) loaded: bool,
     pub(super) scroll: Scroll,
-    /// The rows by which it is to be scrolled on, to a side, when the next page has come.
-    pub(super) owed: Option<(Side, usize)>,
+    /// The rows to scroll when the next page is received, and the direction.
+    pub(super) pending_scroll: Option<(WindowEnd, usize)>,
 }
 
 impl Conversation {
-    /// Begins with the entries up to `newest_id`, which are to be asked for; later ones come by themselves.
-    pub(super) fn open(key: Key, epoch: u64, newest_id: u64) -> Self {
+    /// Opens at the newest entries. Those up to `newest_id` are to be requested; later ones arrive.
+    pub(super) fn open(key: PeerKey, epoch: u64, newest_id: u64) -> Self {
         let has_history = key.has_history();
         Self {
             key,
@@ -63,93 +71,120 @@ impl Conversation {
             older: has_history.then_some(newest_id + 1),
             newer: None,
             newest_id,
-            asked: None,
-            stuck: false,
+            requested: None,
+            read_failed: false,
             loaded: !has_history,
             scroll: Scroll::Follow,
-            owed: None,
+            pending_scroll: None,
         }
     }
 
-    /// Begins with the oldest entries, which are to be asked for.
-    pub(super) fn open_at_oldest(key: Key, epoch: u64) -> Self {
-        let scroll = Scroll::Held { place: Place::default(), hidden: 0 };
+    /// Opens at the oldest entries, which are to be requested.
+    pub(super) fn open_at_oldest(key: PeerKey, epoch: u64) -> Self {
+        let scroll = Scroll::Held { sort_key: SortKey::default(), hidden: 0 };
         Self { older: None, newer: Some(0), loaded: true, scroll, ..Self::open(key, epoch, 0) }
     }
 
-    /// Tells whether the window reaches the end of the log.
-    pub(in crate::command::chat) fn is_live(&self) -> bool {
+    /// Returns whether the window reaches the end of the log.
+    pub(in crate::command::chat) fn holds_newest(&self) -> bool {
         self.newer.is_none()
     }
 
-    /// Tells whether the window reaches the beginning of the log.
-    pub(in crate::command::chat) fn is_whole(&self) -> bool {
+    /// Returns whether new messages appear on the screen.
+    pub(in crate::command::chat) fn is_following(&self) -> bool {
+        self.scroll == Scroll::Follow && self.holds_newest()
+    }
+
+    /// Returns the index of the item at the bottom of the screen.
+    pub(super) fn bottom_index(&self) -> Option<usize> {
+        match self.scroll {
+            Scroll::Follow => self.items.len().checked_sub(1),
+            Scroll::Held { sort_key, .. } => {
+                self.index_of(sort_key).or((!self.items.is_empty()).then_some(0))
+            }
+        }
+    }
+
+    /// Returns the index of the item with this key, otherwise of the last one before it.
+    fn index_of(&self, sort_key: SortKey) -> Option<usize> {
+        self.items.partition_point(|item| item.sort_key <= sort_key).checked_sub(1)
+    }
+
+    /// Returns whether the window reaches the beginning of the log.
+    pub(in crate::command::chat) fn holds_oldest(&self) -> bool {
         self.older.is_none()
     }
 
-    /// Returns the cursor to go on from at an end.
-    pub(super) fn cursor(&self, side: Side) -> Option<u64> {
-        match side {
-            Side::Older => self.older,
-            Side::Newer => self.newer,
+    /// Returns the cursor at an end, if the log continues there.
+    pub(super) fn cursor(&self, end: WindowEnd) -> Option<u64> {
+        match end {
+            WindowEnd::Older => self.older,
+            WindowEnd::Newer => self.newer,
         }
     }
 
-    /// Puts an entry that has just arrived behind the others. False if it is not shown.
-    pub(super) fn arrived(&mut self, entry: &Entry, zone: &TimeZone) -> bool {
-        if self.newer.is_some() || entry.id() <= self.newest_id || !self.is_of(entry) {
+    /// Appends an entry that has arrived. Returns whether it is shown.
+    pub(super) fn add_entry(&mut self, entry: &Entry, zone: &TimeZone) -> bool {
+        if self.newer.is_some() || entry.id() <= self.newest_id || !self.concerns(entry) {
             return false;
         }
         self.newest_id = entry.id();
-        self.push_newer(Item::of(entry, zone));
+        self.push_newer(Item::from_entry(entry, zone));
         self.trim();
         true
     }
 
-    /// Takes up a page that was asked for at an end; `live_id` is the newest entry that has arrived.
-    pub(super) fn page(&mut self, side: Side, answer: &InboxAnswer, live_id: u64, zone: &TimeZone) {
+    /// Adds a page at an end; `arrived_id` is the newest entry that has arrived.
+    pub(super) fn add_page(
+        &mut self,
+        end: WindowEnd,
+        answer: &InboxAnswer,
+        arrived_id: u64,
+        zone: &TimeZone,
+    ) {
         let InboxAnswer { entries, next, more, .. } = answer;
-        let wanted = entries.iter().filter(|entry| self.is_of(entry)).map(|entry| Item::of(entry, zone));
+        let wanted =
+            entries.iter().filter(|entry| self.concerns(entry)).map(|entry| Item::from_entry(entry, zone));
         let items: Vec<Item> = wanted.collect();
-        match side {
-            Side::Older => {
+        match end {
+            WindowEnd::Older => {
                 items.into_iter().for_each(|item| self.push_older(item));
                 self.older = more.then_some(*next);
                 self.loaded |= !self.items.is_empty() || !more;
             }
-            Side::Newer => {
+            WindowEnd::Newer => {
                 items.into_iter().for_each(|item| self.push_newer(item));
                 self.newest_id = self.newest_id.max(*next);
-                // What arrived while the page was read is not in it.
-                self.newer = (*more || *next < live_id).then_some(*next);
+                // Entries that arrived while the page was read are not in it.
+                self.newer = (*more || *next < arrived_id).then_some(*next);
             }
         }
         self.trim();
     }
 
-    /// Tells whether an entry belongs here. What is asked for by a name may be of another peer at the same address.
-    fn is_of(&self, entry: &Entry) -> bool {
+    /// Returns whether an entry belongs to this peer. A page by name may contain another peer at the same address.
+    fn concerns(&self, entry: &Entry) -> bool {
         match entry {
             Entry::Gap(_) => self.key.has_history(),
-            Entry::Message(message) => Key::of(message) == self.key,
+            Entry::Message(message) => PeerKey::of(message) == self.key,
         }
     }
 
     fn push_newer(&mut self, item: Item) {
-        if !self.items.back_mut().is_some_and(|last| last.absorb(&item)) {
+        if !self.items.back_mut().is_some_and(|last| last.merge(&item)) {
             self.bytes += item.bytes();
             self.items.push_back(item);
         }
     }
 
     fn push_older(&mut self, item: Item) {
-        if !self.items.front_mut().is_some_and(|first| first.absorb(&item)) {
+        if !self.items.front_mut().is_some_and(|first| first.merge(&item)) {
             self.bytes += item.bytes();
             self.items.push_front(item);
         }
     }
 
-    /// Lets go of what is farthest from the screen, as far as there is too much.
+    /// Drops items that are far from the screen until the window has its maximum size.
     fn trim(&mut self) {
         while self.items.len() > MAX_ITEMS {
             let bottom = self.bottom_index().unwrap_or(0);
@@ -166,11 +201,11 @@ impl Conversation {
         self.items.range(span).map(Item::bytes).sum()
     }
 
-    /// Tells whether so much lies above or below an item that no more is wanted, lest the other side should go.
-    pub(super) fn has_plenty(&self, side: Side, index: usize) -> bool {
-        let span = match side {
-            Side::Older => 0..index,
-            Side::Newer => index..self.items.len(),
+    /// Returns whether there is so much text beyond an item that another page would drop text at the other end.
+    pub(super) fn has_plenty(&self, end: WindowEnd, index: usize) -> bool {
+        let span = match end {
+            WindowEnd::Older => 0..index,
+            WindowEnd::Newer => index..self.items.len(),
         };
         self.bytes_in(span) > MAX_BYTES / 3
     }
@@ -178,7 +213,7 @@ impl Conversation {
     fn drop_oldest(&mut self) {
         let Some(gone) = self.items.pop_front() else { return };
         self.bytes = self.bytes.saturating_sub(gone.bytes());
-        if gone.what != What::Unsent {
+        if gone.kind != ItemKind::Unsent {
             self.older = Some(gone.last_id + 1);
         }
     }
@@ -186,25 +221,25 @@ impl Conversation {
     fn drop_newest(&mut self) {
         let Some(gone) = self.items.pop_back() else { return };
         self.bytes = self.bytes.saturating_sub(gone.bytes());
-        if gone.what != What::Unsent {
-            let cursor = gone.place.id - 1;
+        if gone.kind != ItemKind::Unsent {
+            let cursor = gone.sort_key.id - 1;
             self.newer = Some(cursor);
             self.newest_id = cursor;
         }
     }
 
-    /// Puts the messages that have not got out where they belong, in place of those from before.
+    /// Replaces the unsent messages.
     pub(super) fn set_unsent(&mut self, unsent: impl IntoIterator<Item = Item>) {
         let bytes = &mut self.bytes;
         self.items.retain(|item| {
-            let stays = item.what != What::Unsent;
+            let stays = item.kind != ItemKind::Unsent;
             if !stays {
                 *bytes = bytes.saturating_sub(item.bytes());
             }
             stays
         });
         for item in unsent {
-            let at = self.items.partition_point(|other| other.place < item.place);
+            let at = self.items.partition_point(|other| other.sort_key < item.sort_key);
             let too_old = at == 0 && self.older.is_some();
             let too_new = at == self.items.len() && self.newer.is_some();
             if !(too_old || too_new) {
@@ -212,10 +247,5 @@ impl Conversation {
                 self.items.insert(at, item);
             }
         }
-    }
-
-    /// Returns the index of the item at a place, or of the next one before it.
-    pub(super) fn index_of(&self, place: Place) -> Option<usize> {
-        self.items.partition_point(|item| item.place <= place).checked_sub(1)
     }
 }

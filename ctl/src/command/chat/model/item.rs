@@ -1,4 +1,4 @@
-//! One thing in a conversation: a message, a gap, or a message that has not got out. Its text is safe to show.
+//! An item of a conversation: a message, a gap, or a message that is not in the log. Its text is safe to show.
 
 use std::ops::Range;
 
@@ -9,44 +9,46 @@ use udpchat_api::{Direction, Entry, Gap, Message, Timestamp};
 use crate::command::chat::wrap;
 use crate::output::loss;
 
-/// A thing in a conversation.
+/// An item of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::command::chat) struct Item {
-    pub(in crate::command::chat) place: Place,
-    /// The last id that it stands for: gaps next to each other are shown as one.
+    pub(in crate::command::chat) sort_key: SortKey,
+    /// The last id that the item covers: adjacent gaps are shown as one.
     pub(super) last_id: u64,
     /// The local time.
     pub(in crate::command::chat) at: DateTime,
-    pub(in crate::command::chat) what: What,
-    /// What was said, or what is to be said about it.
+    pub(in crate::command::chat) kind: ItemKind,
+    /// The text of the message, or the description of the gap.
     pub(in crate::command::chat) text: String,
-    /// Why it was not sent.
+    /// Why the message was not sent.
     pub(in crate::command::chat) note: Option<String>,
-    /// Its lines, as long as it is on the screen.
+    /// The wrapped lines while the item is on the screen.
     lines: Option<Lines>,
 }
 
-/// Where an item stands: behind the entry `id`, and there in the order of `ticket`, which is 0 for the entry itself.
+/// Orders the items: by entry id, then by the ticket of an unsent message after that entry. An entry has ticket 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::command::chat) struct Place {
+pub(in crate::command::chat) struct SortKey {
     pub(in crate::command::chat) id: u64,
     pub(in crate::command::chat) ticket: u64,
 }
 
-/// What an item is.
+/// The kind of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::command::chat) enum What {
-    /// Received.
-    In,
+pub(in crate::command::chat) enum ItemKind {
+    Received,
     /// Sent, or refused by the kernel.
-    Out,
-    /// Messages are missing here: how many, and why in the protocol's word.
-    Gap { lost: u64, reason: String },
-    /// On its way, or given up; no entry of the log.
+    Sent,
+    /// Lost messages: their number, and the reason as in the protocol.
+    Gap {
+        lost: u64,
+        reason: String,
+    },
+    /// In flight, or failed; not an entry of the log.
     Unsent,
 }
 
-/// An item cut into lines of a width.
+/// The text of an item, wrapped at a width.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Lines {
     columns: usize,
@@ -56,68 +58,68 @@ struct Lines {
 
 /// A line of an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Line {
-    /// A part of the text.
+pub(super) enum ItemLine {
+    /// A line of the text.
     Text(Range<usize>),
-    /// A part of the note.
+    /// A line of the note.
     Note(Range<usize>),
 }
 
 impl Item {
-    /// Makes an item of an entry.
-    pub(super) fn of(entry: &Entry, zone: &TimeZone) -> Self {
+    /// Creates the item of an entry.
+    pub(super) fn from_entry(entry: &Entry, zone: &TimeZone) -> Self {
         match entry {
-            Entry::Message(message) => Self::of_message(message, zone),
-            Entry::Gap(gap) => Self::of_gap(gap, zone),
+            Entry::Message(message) => Self::from_message(message, zone),
+            Entry::Gap(gap) => Self::from_gap(gap, zone),
         }
     }
 
-    fn of_message(message: &Message, zone: &TimeZone) -> Self {
-        let what = match message.direction {
-            Direction::In => What::In,
-            Direction::Out => What::Out,
+    fn from_message(message: &Message, zone: &TimeZone) -> Self {
+        let kind = match message.direction {
+            Direction::In => ItemKind::Received,
+            Direction::Out => ItemKind::Sent,
         };
-        let text = if message.bytes == 0 { "(empty)".to_owned() } else { wrap::shown(&message.text) };
+        let text = if message.bytes == 0 { "(empty)".to_owned() } else { wrap::display_text(&message.text) };
         let note = message.error.as_deref().map(not_sent);
-        Self { note, ..Self::new(Place { id: message.id, ticket: 0 }, message.at, zone, what, text) }
+        Self { note, ..Self::new(SortKey { id: message.id, ticket: 0 }, message.at, zone, kind, text) }
     }
 
-    fn of_gap(gap: &Gap, zone: &TimeZone) -> Self {
-        let what = What::Gap { lost: gap.lost, reason: gap.reason.clone() };
-        let text = wrap::shown_in_line(&loss(gap.lost, &gap.reason)).into_owned();
-        Self::new(Place { id: gap.id, ticket: 0 }, gap.at, zone, what, text)
+    fn from_gap(gap: &Gap, zone: &TimeZone) -> Self {
+        let kind = ItemKind::Gap { lost: gap.lost, reason: gap.reason.clone() };
+        let text = wrap::display_line(&loss(gap.lost, &gap.reason)).into_owned();
+        Self::new(SortKey { id: gap.id, ticket: 0 }, gap.at, zone, kind, text)
     }
 
-    /// Makes an item of a message that is no entry, at its place, with what is to be said about it.
+    /// Creates the item of an unsent message; `reason` says why it was not sent.
     pub(super) fn unsent(
-        place: Place,
+        sort_key: SortKey,
         at: Timestamp,
         zone: &TimeZone,
         text: &str,
-        why: Option<&str>,
+        reason: Option<&str>,
     ) -> Self {
-        let note = why.map(not_sent);
-        Self { note, ..Self::new(place, at, zone, What::Unsent, wrap::shown(text)) }
+        let note = reason.map(not_sent);
+        Self { note, ..Self::new(sort_key, at, zone, ItemKind::Unsent, wrap::display_text(text)) }
     }
 
-    fn new(place: Place, at: Timestamp, zone: &TimeZone, what: What, text: String) -> Self {
+    fn new(sort_key: SortKey, at: Timestamp, zone: &TimeZone, kind: ItemKind, text: String) -> Self {
         let at = zone.to_datetime(at);
-        Self { place, last_id: place.id, at, what, text, note: None, lines: None }
+        Self { sort_key, last_id: sort_key.id, at, kind, text, note: None, lines: None }
     }
 
     pub(super) fn day(&self) -> Date {
         self.at.date()
     }
 
-    /// Returns what it takes in memory, in bytes, as far as others decide about that.
+    /// Returns the memory in bytes, counting what depends on received data.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Self>() + self.text.len() + self.note.as_ref().map_or(0, String::len)
     }
 
-    /// Takes up a gap that stands next to this one, if both have the same reason. False if they stay two.
-    pub(super) fn absorb(&mut self, other: &Self) -> bool {
-        let (What::Gap { lost, reason }, What::Gap { lost: more, reason: other_reason }) =
-            (&mut self.what, &other.what)
+    /// Merges an adjacent gap with the same reason into this one. Returns whether it was merged.
+    pub(super) fn merge(&mut self, other: &Self) -> bool {
+        let (ItemKind::Gap { lost, reason }, ItemKind::Gap { lost: more, reason: other_reason }) =
+            (&mut self.kind, &other.kind)
         else {
             return false;
         };
@@ -125,31 +127,31 @@ impl Item {
             return false;
         }
         *lost = lost.saturating_add(*more);
-        self.text = wrap::shown_in_line(&loss(*lost, reason)).into_owned();
+        self.text = wrap::display_line(&loss(*lost, reason)).into_owned();
         self.lines = None;
         self.last_id = self.last_id.max(other.last_id);
-        if other.place < self.place {
-            (self.place, self.at) = (other.place, other.at);
+        if other.sort_key < self.sort_key {
+            (self.sort_key, self.at) = (other.sort_key, other.at);
         }
         true
     }
 
-    /// Returns its lines of so many columns.
-    pub(super) fn lines(&mut self, columns: usize) -> impl DoubleEndedIterator<Item = Line> + use<'_> {
+    /// Returns the lines of the item, wrapped at a width.
+    pub(super) fn lines(&mut self, columns: usize) -> impl DoubleEndedIterator<Item = ItemLine> + use<'_> {
         if self.lines.as_ref().is_none_or(|lines| lines.columns != columns) {
             let note = self.note.as_deref().map(|note| wrap::wrap(note, columns)).unwrap_or_default();
             self.lines = Some(Lines { columns, text: wrap::wrap(&self.text, columns), note });
         }
         let (text, note) = self.lines.as_ref().map_or((&[][..], &[][..]), |lines| (&lines.text, &lines.note));
-        text.iter().cloned().map(Line::Text).chain(note.iter().cloned().map(Line::Note))
+        text.iter().cloned().map(ItemLine::Text).chain(note.iter().cloned().map(ItemLine::Note))
     }
 
-    /// Forgets its lines: it has left the screen.
-    pub(super) fn forget_lines(&mut self) {
+    /// Frees the wrapped lines after the item has left the screen.
+    pub(super) fn drop_lines(&mut self) {
         self.lines = None;
     }
 }
 
-fn not_sent(why: &str) -> String {
-    format!("[not sent: {}]", wrap::shown_in_line(why))
+fn not_sent(reason: &str) -> String {
+    format!("[not sent: {}]", wrap::display_line(reason))
 }

@@ -1,23 +1,23 @@
-//! Messages that are on their way, or that did not get out: shown where they were written, until the log has them.
+//! Messages in flight or failed: shown where they were written until their entries arrive.
 
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Timestamp};
 
-use super::item::{Item, Place};
-use super::peer::Key;
+use super::item::{Item, SortKey};
+use super::peer::PeerKey;
 use crate::command::chat::wrap;
 
-/// How many messages are kept that did not get out: the oldest go.
+/// The most failed messages that are kept.
 const MAX_FAILED: usize = 100;
 
 /// A message to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::command::chat) struct Sending {
-    /// Tells it from others.
+pub(in crate::command::chat) struct OutgoingMessage {
+    /// Identifies the message within this chat.
     pub(in crate::command::chat) ticket: u64,
-    /// The newest message from there: it is answered, so that it leaves from the address that was written to.
+    /// The newest message from the peer. As a reply to it, the message leaves from the address that the peer sent to.
     pub(in crate::command::chat) reply_to: Option<u64>,
-    /// The peer, where there is nothing to answer.
+    /// The peer, if there is nothing to reply to.
     pub(in crate::command::chat) to: String,
     pub(in crate::command::chat) text: String,
     pub(in crate::command::chat) encoding: Option<String>,
@@ -25,90 +25,90 @@ pub(in crate::command::chat) struct Sending {
 
 /// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::command::chat) struct Refusal {
-    pub(in crate::command::chat) why: String,
-    /// Whether the log has the attempt.
-    pub(in crate::command::chat) is_entry: bool,
-    /// Whether it may have been sent nevertheless: nobody answered.
-    pub(in crate::command::chat) is_unsure: bool,
+pub(in crate::command::chat) struct SendFailure {
+    pub(in crate::command::chat) reason: String,
+    /// Whether the log has an entry of the attempt.
+    pub(in crate::command::chat) is_recorded: bool,
+    /// Whether the message may have been sent: the daemon did not answer.
+    pub(in crate::command::chat) is_uncertain: bool,
 }
 
 #[derive(Debug)]
 struct Unsent {
     ticket: u64,
-    key: Key,
+    key: PeerKey,
     text: String,
     at: Timestamp,
-    /// The entry that it was written behind.
-    behind: u64,
+    /// The newest entry when the message was written.
+    after: u64,
     state: State,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
-    OnItsWay,
-    /// The log has it, but its entry has not arrived yet.
+    InFlight,
+    /// The daemon answered, but the entry has not arrived yet.
     Recorded(u64),
-    /// Its entry has arrived, but the answer has not.
-    Arrived,
+    /// The entry has arrived, but the answer has not.
+    EntryArrived,
     Failed(String),
-    /// It may have been sent.
-    Unsure(String),
+    /// The message may have been sent.
+    Uncertain(String),
 }
 
-/// The messages that the log has not got, or of which it is not yet known.
+/// The messages whose entries have not arrived.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     unsent: Vec<Unsent>,
-    tickets: u64,
+    last_ticket: u64,
 }
 
 impl Outbox {
-    /// Takes up a message that is written behind an entry; returns its ticket.
-    pub(super) fn add(&mut self, key: Key, text: String, at: Timestamp, behind: u64) -> u64 {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        self.unsent.push(Unsent { ticket, key, text, at, behind, state: State::OnItsWay });
+    /// Adds a message that was written after an entry; returns its ticket.
+    pub(super) fn add(&mut self, key: PeerKey, text: String, at: Timestamp, after: u64) -> u64 {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        self.unsent.push(Unsent { ticket, key, text, at, after, state: State::InFlight });
         ticket
     }
 
-    /// Takes note of an entry, `live_id` being the newest. True if something is not to be shown any more.
-    pub(super) fn recorded(&mut self, entry: &Entry, live_id: u64) -> bool {
+    /// Handles an entry that has arrived; `arrived_id` is the newest one. Returns whether fewer messages are shown.
+    pub(super) fn add_entry(&mut self, entry: &Entry, arrived_id: u64) -> bool {
         let before = self.unsent.len();
-        self.unsent.retain(|unsent| !matches!(unsent.state, State::Recorded(id) if id <= live_id));
-        self.unsent.len() < before || self.is_arrival(entry)
+        self.unsent.retain(|unsent| !matches!(unsent.state, State::Recorded(id) if id <= arrived_id));
+        self.unsent.len() < before || self.match_entry(entry)
     }
 
-    /// Tells whether an entry is one of the messages, whose answer has not come yet.
-    fn is_arrival(&mut self, entry: &Entry) -> bool {
+    /// Finds the message without an answer that an entry records. Returns whether there is one.
+    fn match_entry(&mut self, entry: &Entry) -> bool {
         let Entry::Message(message) = entry else { return false };
         if message.direction != Direction::Out {
             return false;
         }
-        let key = Key::of(message);
+        let key = PeerKey::of(message);
         let found = self.unsent.iter().position(|unsent| {
-            let waits = matches!(unsent.state, State::OnItsWay | State::Unsure(_));
+            let waits = matches!(unsent.state, State::InFlight | State::Uncertain(_));
             waits && unsent.key == key && unsent.text == message.text
         });
         let Some(at) = found else { return false };
         match self.unsent[at].state {
-            State::OnItsWay => self.unsent[at].state = State::Arrived,
+            State::InFlight => self.unsent[at].state = State::EntryArrived,
             _ => drop(self.unsent.remove(at)),
         }
         true
     }
 
-    /// Takes note of what became of a message; `live_id` is the newest entry that has arrived.
-    pub(super) fn settled(&mut self, ticket: u64, outcome: Result<u64, &Refusal>, live_id: u64) {
+    /// Handles the outcome of sending a message: the id of its entry, or the failure.
+    pub(super) fn finish(&mut self, ticket: u64, outcome: Result<u64, &SendFailure>, arrived_id: u64) {
         let Some(at) = self.unsent.iter().position(|unsent| unsent.ticket == ticket) else { return };
-        let has_arrived = self.unsent[at].state == State::Arrived;
+        let has_arrived = self.unsent[at].state == State::EntryArrived;
         let state = match outcome {
-            Ok(id) if id <= live_id || has_arrived => None,
+            Ok(id) if id <= arrived_id || has_arrived => None,
             Ok(id) => Some(State::Recorded(id)),
-            Err(Refusal { is_entry: true, .. }) => None,
-            Err(Refusal { is_unsure: true, .. }) if has_arrived => None,
-            Err(Refusal { why, is_unsure: true, .. }) => Some(State::Unsure(why.clone())),
-            Err(Refusal { why, .. }) => Some(State::Failed(why.clone())),
+            Err(SendFailure { is_recorded: true, .. }) => None,
+            Err(SendFailure { is_uncertain: true, .. }) if has_arrived => None,
+            Err(SendFailure { reason, is_uncertain: true, .. }) => Some(State::Uncertain(reason.clone())),
+            Err(SendFailure { reason, .. }) => Some(State::Failed(reason.clone())),
         };
         match state {
             Some(state) => self.unsent[at].state = state,
@@ -122,51 +122,51 @@ impl Outbox {
         self.unsent.iter().find(|unsent| unsent.ticket == ticket).map(|unsent| unsent.text.as_str())
     }
 
-    /// Returns to whom a message is.
-    pub(super) fn key(&self, ticket: u64) -> Option<&Key> {
+    /// Returns the peer of a message.
+    pub(super) fn key(&self, ticket: u64) -> Option<&PeerKey> {
         self.unsent.iter().find(|unsent| unsent.ticket == ticket).map(|unsent| &unsent.key)
     }
 
-    /// Gives the messages to a host to the peer that it has turned out to be.
-    pub(super) fn rename(&mut self, from: &Key, to: &Key) {
+    /// Moves the messages of a host to the peer that it was resolved to.
+    pub(super) fn rename(&mut self, from: &PeerKey, to: &PeerKey) {
         for unsent in self.unsent.iter_mut().filter(|unsent| unsent.key == *from) {
             unsent.key = to.clone();
         }
     }
 
     fn trim(&mut self) {
-        let failed = |unsent: &Unsent| matches!(unsent.state, State::Failed(_) | State::Unsure(_));
+        let failed = |unsent: &Unsent| matches!(unsent.state, State::Failed(_) | State::Uncertain(_));
         while self.unsent.iter().filter(|unsent| failed(unsent)).count() > MAX_FAILED {
             let Some(oldest) = self.unsent.iter().position(failed) else { return };
             self.unsent.remove(oldest);
         }
     }
 
-    /// Returns the messages to a peer as they are shown.
-    pub(super) fn items(&self, key: &Key, zone: &TimeZone) -> Vec<Item> {
+    /// Returns the items of the messages to a peer.
+    pub(super) fn items(&self, key: &PeerKey, zone: &TimeZone) -> Vec<Item> {
         let of_peer =
-            self.unsent.iter().filter(|unsent| unsent.key == *key && unsent.state != State::Arrived);
+            self.unsent.iter().filter(|unsent| unsent.key == *key && unsent.state != State::EntryArrived);
         of_peer
             .map(|unsent| {
-                let place = Place { id: unsent.behind, ticket: unsent.ticket };
-                let unsure: String;
-                let why = match &unsent.state {
-                    State::Failed(why) => Some(why.as_str()),
-                    State::Unsure(why) => {
-                        unsure = format!("{why}; it may have been sent");
-                        Some(unsure.as_str())
+                let sort_key = SortKey { id: unsent.after, ticket: unsent.ticket };
+                let uncertain: String;
+                let reason = match &unsent.state {
+                    State::Failed(reason) => Some(reason.as_str()),
+                    State::Uncertain(reason) => {
+                        uncertain = format!("{reason}; it may have been sent");
+                        Some(uncertain.as_str())
                     }
                     _ => None,
                 };
-                Item::unsent(place, unsent.at, zone, &unsent.text, why)
+                Item::unsent(sort_key, unsent.at, zone, &unsent.text, reason)
             })
             .collect()
     }
 }
 
-/// Returns the first line of a text, for a line that names it.
-pub(super) fn beginning(text: &str) -> String {
+/// Returns the beginning of the first line of a text, to name the text in a notice.
+pub(super) fn first_line(text: &str) -> String {
     const COLUMNS: usize = 30;
     let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    wrap::fitted(&wrap::shown_in_line(line), COLUMNS).into_owned()
+    wrap::truncated(&wrap::display_line(line), COLUMNS).into_owned()
 }

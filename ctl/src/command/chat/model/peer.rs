@@ -1,4 +1,4 @@
-//! Whom a conversation is with.
+//! The peer of a conversation.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,19 +6,19 @@ use std::net::SocketAddr;
 use udpchat_api::Message;
 use udpchat_config::PeerAddress;
 
-/// The other side of a conversation.
+/// Identifies the peer of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(in crate::command::chat) enum Key {
-    /// A peer of the configuration, by its name.
+pub(in crate::command::chat) enum PeerKey {
+    /// A peer with a name in the configuration.
     Named(String),
     /// An address without a name.
     Address(SocketAddr),
-    /// A host that was typed: the daemon finds its address when the first message goes out.
+    /// A typed host, whose address the daemon looks up when the first message is sent.
     Host(String),
 }
 
-impl Key {
-    /// Returns whom a message came from or went to.
+impl PeerKey {
+    /// Returns the peer that sent or received a message.
     pub(in crate::command::chat) fn of(message: &Message) -> Self {
         match &message.name {
             Some(name) => Self::Named(name.clone()),
@@ -26,22 +26,22 @@ impl Key {
         }
     }
 
-    /// Reads what a user typed, when no known peer has that name.
-    pub(in crate::command::chat) fn typed(text: &str) -> Self {
+    /// Parses an address or a host that the user typed.
+    pub(in crate::command::chat) fn parse(text: &str) -> Self {
         match text.parse::<PeerAddress>() {
             Ok(address) => Self::Address(address.destination()),
             Err(_) => Self::Host(text.to_owned()),
         }
     }
 
-    /// Tells whether the log can have anything of this peer.
+    /// Returns whether the log can contain entries of this peer.
     pub(in crate::command::chat) fn has_history(&self) -> bool {
         !matches!(self, Self::Host(_))
     }
 }
 
-impl fmt::Display for Key {
-    /// Writes the peer as the methods of the protocol take it. Not safe to show.
+impl fmt::Display for PeerKey {
+    /// Writes the peer as the methods of the protocol expect it. Not safe to show.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Named(text) | Self::Host(text) => formatter.write_str(text),

@@ -1,7 +1,7 @@
-//! The peers: who they are, what is unread of each, and what was begun to be written to them.
+//! The list of peers, each with its unread count, encoding and draft.
 //!
-//! Named ones come first, by name, as the daemon lists them; then the others, those that were heard first by this chat
-//! on top. A row never moves while the chat runs, so that a list which is used by eye and hand stays where it is.
+//! Named peers come first, in the order of the daemon; then the others, new ones on top. No row overtakes another while
+//! the chat runs, so that the user finds each peer where it was.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,80 +10,80 @@ use udpchat_api::call::Peer;
 use udpchat_api::{Direction, EncodingBy, Message, Timestamp};
 use udpchat_config::PeerAddress;
 
-use super::peer::Key;
+use super::peer::PeerKey;
 use crate::command::chat::editor::Editor;
 
-/// How many peers without a name are kept. Anyone can make up senders.
-pub(in crate::command::chat) const MAX_STRANGERS: usize = 1_000;
+/// The most peers without a name that are kept: source addresses can be forged.
+pub(in crate::command::chat) const MAX_UNNAMED: usize = 1_000;
 
-/// A peer.
+/// A peer in the list.
 #[derive(Clone, Debug, Default)]
-pub(in crate::command::chat) struct Row {
-    /// The address, as the configuration has it, or as it was last heard from.
+pub(in crate::command::chat) struct PeerRow {
+    /// The address from the configuration, otherwise the source of the last message.
     pub(in crate::command::chat) address: String,
-    /// What a message to it would be sent in, and what chose that; none where it is not known yet.
+    /// The encoding for messages to the peer, and what chose it; none until the daemon has reported it.
     pub(in crate::command::chat) encoding: Option<(String, EncodingBy)>,
-    /// What its last message was read in, as far as this chat knows.
-    pub(super) heard_in: String,
+    /// The encoding of the last message that arrived in this chat.
+    pub(super) last_encoding: String,
     pub(in crate::command::chat) last_heard: Option<Timestamp>,
-    /// The newest message that came from it.
+    /// The id of the newest message from the peer.
     pub(super) last_id: Option<u64>,
-    /// The newest entry when its last message was on the screen.
+    /// The id of the newest entry when the peer's last message was on the screen.
     pub(super) seen_id: u64,
-    /// How many messages from it were not shown yet.
+    /// The number of messages from the peer that were not shown yet.
     pub(in crate::command::chat) unread: u64,
-    /// What its messages are to be sent in from now on.
-    pub(in crate::command::chat) chosen: Option<String>,
-    /// What was being written when another conversation was opened.
+    /// The encoding that the user chose.
+    pub(in crate::command::chat) chosen_encoding: Option<String>,
+    /// The text in the input when another conversation was opened.
     pub(super) draft: Editor,
 }
 
 /// The peers.
 #[derive(Debug, Default)]
-pub(in crate::command::chat) struct Roster {
-    rows: HashMap<Key, Row>,
-    /// The keys in the order in which they are listed.
-    order: Vec<Key>,
-    /// How many of those are named.
+pub(in crate::command::chat) struct PeerList {
+    rows: HashMap<PeerKey, PeerRow>,
+    /// The keys in display order.
+    order: Vec<PeerKey>,
+    /// The number of named peers, which come first in `order`.
     named: usize,
-    /// The addresses of the named ones.
+    /// The addresses of the named peers.
     addresses: Vec<(String, PeerAddress)>,
-    /// How many unread messages are of nobody in the list.
+    /// The number of unread messages of peers that are not listed.
     pub(super) unlisted_unread: u64,
 }
 
-impl Roster {
-    /// Returns the peers as they are listed.
-    pub(in crate::command::chat) fn iter(&self) -> impl ExactSizeIterator<Item = (&Key, &Row)> {
+impl PeerList {
+    /// Returns the peers in display order.
+    pub(in crate::command::chat) fn iter(&self) -> impl ExactSizeIterator<Item = (&PeerKey, &PeerRow)> {
         self.order.iter().map(|key| (key, &self.rows[key]))
     }
 
-    pub(in crate::command::chat) fn get(&self, key: &Key) -> Option<&Row> {
+    pub(in crate::command::chat) fn get(&self, key: &PeerKey) -> Option<&PeerRow> {
         self.rows.get(key)
     }
 
-    pub(super) fn get_mut(&mut self, key: &Key) -> Option<&mut Row> {
+    pub(super) fn get_mut(&mut self, key: &PeerKey) -> Option<&mut PeerRow> {
         self.rows.get_mut(key)
     }
 
-    /// Returns where a peer is listed.
-    pub(in crate::command::chat) fn position(&self, key: &Key) -> Option<usize> {
+    /// Returns the index of a peer in display order.
+    pub(in crate::command::chat) fn position(&self, key: &PeerKey) -> Option<usize> {
         self.order.iter().position(|other| other == key)
     }
 
-    /// Returns how many messages are unread of all peers.
+    /// Returns the number of unread messages of all peers.
     pub(super) fn unread(&self) -> u64 {
         self.rows.values().map(|row| row.unread).sum::<u64>() + self.unlisted_unread
     }
 
-    /// Returns the peer that was heard last.
-    pub(super) fn last_heard(&self) -> Option<&Key> {
-        let heard = self.rows.iter().filter(|(_, row)| row.last_id.is_some());
-        heard.max_by_key(|(_, row)| row.last_id).map(|(key, _)| key)
+    /// Returns the peer that sent the newest message.
+    pub(super) fn newest(&self) -> Option<&PeerKey> {
+        let senders = self.rows.iter().filter(|(_, row)| row.last_id.is_some());
+        senders.max_by_key(|(_, row)| row.last_id).map(|(key, _)| key)
     }
 
-    /// Returns the peer so many rows below (or above) another one, around the ends of the list.
-    pub(super) fn neighbour(&self, key: Option<&Key>, down: bool) -> Option<&Key> {
+    /// Returns the peer below (or above) another one; after the last comes the first.
+    pub(super) fn neighbour(&self, key: Option<&PeerKey>, down: bool) -> Option<&PeerKey> {
         let last = self.order.len().checked_sub(1)?;
         let at = key.and_then(|key| self.position(key));
         let next = match (at, down) {
@@ -102,77 +102,77 @@ impl Roster {
     }
 
     /// Returns the next peer below another one that has unread messages.
-    pub(super) fn next_unread(&self, key: Option<&Key>) -> Option<&Key> {
+    pub(super) fn next_unread(&self, key: Option<&PeerKey>) -> Option<&PeerKey> {
         let from = key.and_then(|key| self.position(key)).map_or(0, |at| at + 1);
         let (before, behind) = self.order.split_at(from.min(self.order.len()));
         behind.iter().chain(before).find(|key| self.rows[*key].unread > 0)
     }
 
-    /// Finds the peer that somebody means who types a name, an address or a host.
-    pub(super) fn meant(&self, text: &str) -> Key {
-        let named = Key::Named(text.to_owned());
+    /// Finds the peer for a typed name, address or host.
+    pub(super) fn find(&self, text: &str) -> PeerKey {
+        let named = PeerKey::Named(text.to_owned());
         if self.rows.contains_key(&named) {
             return named;
         }
-        match Key::typed(text) {
-            Key::Address(address) => self.owner(address),
+        match PeerKey::parse(text) {
+            PeerKey::Address(address) => self.owner(address),
             other => other,
         }
     }
 
-    /// Returns the named peer that an address belongs to, or the address.
-    fn owner(&self, address: SocketAddr) -> Key {
+    /// Returns the named peer with this address, otherwise the address.
+    fn owner(&self, address: SocketAddr) -> PeerKey {
         let owners = || self.addresses.iter().filter(|(_, owner)| owner.matches(address));
         let owner = owners().find(|(_, owner)| owner.port().is_some()).or_else(|| owners().next());
-        owner.map_or(Key::Address(address), |(name, _)| Key::Named(name.clone()))
+        owner.map_or(PeerKey::Address(address), |(name, _)| PeerKey::Named(name.clone()))
     }
 
-    /// Takes over what the daemon says about the peers. With `anew`, its counts of unread messages too; otherwise only
-    /// what it knows better than this chat, which has counted since.
-    pub(super) fn take(&mut self, peers: Vec<Peer>, anew: bool) {
+    /// Replaces the list by the daemon's. `with_unread`: takes its unread counts, too; otherwise this chat has counted on
+    /// and its own counts are newer.
+    pub(super) fn replace(&mut self, peers: Vec<Peer>, with_unread: bool) {
         let mut old = std::mem::take(&mut self.rows);
         let old_order = std::mem::take(&mut self.order);
         self.addresses.clear();
         for peer in peers {
             let key = self.key_of(&peer);
             let before = old.remove(&key);
-            let row = renewed(peer, before, anew);
+            let row = merged(peer, before, with_unread);
             if self.rows.insert(key.clone(), row).is_none() {
                 self.order.push(key);
             }
         }
-        self.named = self.order.iter().filter(|key| matches!(key, Key::Named(_))).count();
-        // Who was opened or heard of meanwhile stays.
-        for key in old_order.into_iter().filter(|key| !matches!(key, Key::Named(_))) {
+        self.named = self.order.iter().filter(|key| matches!(key, PeerKey::Named(_))).count();
+        // Peers that were opened or have sent since the daemon made its list stay.
+        for key in old_order.into_iter().filter(|key| !matches!(key, PeerKey::Named(_))) {
             if let Some(row) = old.remove(&key) {
                 self.add(key, row, None);
             }
         }
     }
 
-    fn key_of(&mut self, peer: &Peer) -> Key {
+    fn key_of(&mut self, peer: &Peer) -> PeerKey {
         let address = peer.address.parse::<PeerAddress>();
         match (&peer.name, address) {
             (Some(name), address) => {
                 self.addresses.extend(address.map(|address| (name.clone(), address)));
-                Key::Named(name.clone())
+                PeerKey::Named(name.clone())
             }
-            (None, Ok(address)) => Key::Address(address.destination()),
-            (None, Err(_)) => Key::Host(peer.address.clone()),
+            (None, Ok(address)) => PeerKey::Address(address.destination()),
+            (None, Err(_)) => PeerKey::Host(peer.address.clone()),
         }
     }
 
-    /// Adds a peer that is not listed yet, on top of those without a name. One of them goes where there are too many,
-    /// but not `open`.
-    fn add(&mut self, key: Key, row: Row, open: Option<&Key>) {
+    /// Adds a peer on top of those without a name. If there are too many, removes the lowest one that has no draft and is
+    /// not open.
+    fn add(&mut self, key: PeerKey, row: PeerRow, open: Option<&PeerKey>) {
         if self.rows.insert(key.clone(), row).is_none() {
             self.order.insert(self.named, key);
         }
-        if self.order.len() - self.named > MAX_STRANGERS {
-            let goes = self.order.iter().rposition(|key| {
-                Some(key) != open && self.rows[key].draft.is_empty() && matches!(key, Key::Address(_))
+        if self.order.len() - self.named > MAX_UNNAMED {
+            let removed = self.order.iter().rposition(|key| {
+                Some(key) != open && self.rows[key].draft.is_empty() && matches!(key, PeerKey::Address(_))
             });
-            if let Some(key) = goes.filter(|at| *at > self.named).map(|at| self.order.remove(at))
+            if let Some(key) = removed.filter(|at| *at > self.named).map(|at| self.order.remove(at))
                 && let Some(row) = self.rows.remove(&key)
             {
                 self.unlisted_unread += row.unread;
@@ -180,37 +180,37 @@ impl Roster {
         }
     }
 
-    /// Makes sure that a peer is listed.
-    pub(super) fn list(&mut self, key: &Key) {
+    /// Adds a peer if it is not listed.
+    pub(super) fn ensure_listed(&mut self, key: &PeerKey) {
         if !self.rows.contains_key(key) {
-            self.add(key.clone(), Row { address: key.to_string(), ..Row::default() }, Some(key));
+            self.add(key.clone(), PeerRow { address: key.to_string(), ..PeerRow::default() }, Some(key));
         }
     }
 
-    /// Removes a host whose address has turned out.
-    pub(super) fn unlist(&mut self, key: &Key) -> Option<Row> {
+    /// Removes a host whose address is known now.
+    pub(super) fn remove(&mut self, key: &PeerKey) -> Option<PeerRow> {
         self.order.retain(|other| other != key);
         self.rows.remove(key)
     }
 
-    /// Takes note of a message that has come or gone. True if it is unread.
-    pub(super) fn note(&mut self, message: &Message, open: Option<&Key>) -> bool {
-        let key = Key::of(message);
+    /// Counts a received or sent message. Returns whether it is unread.
+    pub(super) fn count(&mut self, message: &Message, open: Option<&PeerKey>) -> bool {
+        let key = PeerKey::of(message);
         if !self.rows.contains_key(&key) {
             if message.direction == Direction::Out {
                 return false;
             }
-            let named = matches!(key, Key::Named(_));
-            let row = Row { address: message.peer.to_string(), ..Row::default() };
+            let named = matches!(key, PeerKey::Named(_));
+            let row = PeerRow { address: message.peer.to_string(), ..PeerRow::default() };
             self.add(key.clone(), row, open);
             if named {
-                // A name that was given since: it stands among the others until the next start.
+                // The name was configured after the daemon made its list; the peer stays among the unnamed ones.
                 self.addresses
                     .extend(message.peer.to_string().parse().map(|address| (key.to_string(), address)));
             }
         }
         let Some(row) = self.rows.get_mut(&key) else { return false };
-        // What the daemon has counted already is not counted again.
+        // The daemon's count includes messages up to `last_id`.
         if message.direction == Direction::Out || row.last_id >= Some(message.id) {
             return false;
         }
@@ -221,10 +221,11 @@ impl Roster {
     }
 }
 
-fn renewed(peer: Peer, before: Option<Row>, anew: bool) -> Row {
+/// Merges the daemon's information about a peer into its row.
+fn merged(peer: Peer, before: Option<PeerRow>, with_unread: bool) -> PeerRow {
     let known = before.is_some();
     let mut row = before.unwrap_or_default();
-    if anew || !known {
+    if with_unread || !known {
         row.unread = match peer.last_id {
             last if last <= Some(row.seen_id) => 0,
             last if known && last <= row.last_id => row.unread,

@@ -1,135 +1,114 @@
-//! A list to choose from, narrowed down by typing: peers, or encodings.
+//! A list from which the user chooses a peer or an encoding; typing filters it.
 
 use udpchat_config::Encoding;
 
-use super::peer::Key;
-use super::{Model, Overlay};
+use super::peer::PeerKey;
+use super::peer_list::{PeerList, PeerRow};
 use crate::command::chat::editor::Editor;
 use crate::command::chat::wrap;
 
-/// The encodings that are offered before anything is typed.
+/// The encodings that are listed before anything is typed.
 const COMMON: [&str; 9] =
     ["utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc-kr", "utf-16le", "windows-1251", "windows-1252"];
 
-/// A list that is on the screen.
+/// The list on the screen.
 #[derive(Debug, Default)]
 pub(in crate::command::chat) struct Picker {
-    pub(in crate::command::chat) of: Of,
-    /// What was typed.
+    pub(in crate::command::chat) kind: PickerKind,
+    /// The typed text.
     pub(in crate::command::chat) query: Editor,
-    /// The choice that the cursor is on.
-    pub(in crate::command::chat) at: usize,
+    /// The index of the selected choice.
+    pub(in crate::command::chat) selected: usize,
 }
 
-/// What a list is of.
+/// What is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::command::chat) enum Of {
+pub(in crate::command::chat) enum PickerKind {
     #[default]
     Peers,
     Encodings,
 }
 
-/// A line of a list, safe to show.
+/// A line of the list, safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::command::chat) struct Choice {
     pub(in crate::command::chat) label: String,
     pub(in crate::command::chat) detail: String,
-    means: Means,
+    pub(super) action: ChoiceAction,
 }
 
-/// What choosing a line does.
+/// What a choice does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Means {
+pub(super) enum ChoiceAction {
     /// Opens a conversation.
-    Open(Key),
-    /// Sends in an encoding, or again in what the peer speaks.
+    Open(PeerKey),
+    /// Sends in this encoding, or in the peer's encoding if there is none.
     Encode(Option<String>),
 }
 
-impl Model {
-    /// Opens a list.
-    pub(super) fn pick(&mut self, of: Of) {
-        if of == Of::Encodings && self.conversation.is_none() {
-            self.notice = Some("no conversation is open whose encoding could be chosen".to_owned());
-            return;
-        }
-        self.overlay = Some(Overlay::Picker(Picker { of, ..Picker::default() }));
+impl Picker {
+    pub(super) fn new(kind: PickerKind) -> Self {
+        Self { kind, ..Self::default() }
     }
 
-    /// Returns what a list offers.
-    pub(in crate::command::chat) fn choices(&self, picker: &Picker) -> Vec<Choice> {
-        let query = picker.query.text().trim();
-        match picker.of {
-            Of::Peers => self.peer_choices(query),
-            Of::Encodings => self.encoding_choices(query),
+    /// Lists the choices that match the typed text; `open` is the peer of the open conversation.
+    pub(super) fn choices(&self, peers: &PeerList, open: Option<&PeerRow>) -> Vec<Choice> {
+        let query = self.query.text().trim();
+        match self.kind {
+            PickerKind::Peers => peer_choices(query, peers),
+            PickerKind::Encodings => encoding_choices(query, open),
         }
     }
+}
 
-    fn peer_choices(&self, query: &str) -> Vec<Choice> {
-        let wanted = query.to_lowercase();
-        let fits = |key: &Key, address: &str| {
-            key.to_string().to_lowercase().contains(&wanted) || address.to_lowercase().contains(&wanted)
-        };
-        let listed = self.roster.iter().filter(|(key, row)| fits(key, &row.address));
-        let mut choices: Vec<Choice> = listed
-            .map(|(key, row)| {
-                let label = wrap::shown_in_line(&key.to_string()).into_owned();
-                let address = wrap::shown_in_line(&row.address).into_owned();
-                let detail = if address == label { String::new() } else { address };
-                Choice { label, detail, means: Means::Open(key.clone()) }
-            })
-            .collect();
-        let meant = self.roster.meant(query);
-        // Part of a name that is listed is hardly a host, too.
-        let is_whole = choices.is_empty() || query.contains(['.', ':']);
-        if !query.is_empty() && is_whole && self.roster.get(&meant).is_none() {
-            let label = wrap::shown_in_line(&meant.to_string()).into_owned();
-            choices.push(Choice { label, detail: "somebody new".to_owned(), means: Means::Open(meant) });
-        }
-        choices
+fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
+    let wanted = query.to_lowercase();
+    let matches = |key: &PeerKey, address: &str| {
+        key.to_string().to_lowercase().contains(&wanted) || address.to_lowercase().contains(&wanted)
+    };
+    let listed = peers.iter().filter(|(key, row)| matches(key, &row.address));
+    let mut choices: Vec<Choice> = listed
+        .map(|(key, row)| {
+            let label = wrap::display_line(&key.to_string()).into_owned();
+            let address = wrap::display_line(&row.address).into_owned();
+            let detail = if address == label { String::new() } else { address };
+            Choice { label, detail, action: ChoiceAction::Open(key.clone()) }
+        })
+        .collect();
+    let typed = peers.find(query);
+    // A part of a listed name is hardly also a host.
+    let may_be_new = choices.is_empty() || query.contains(['.', ':']);
+    if !query.is_empty() && may_be_new && peers.get(&typed).is_none() {
+        let label = wrap::display_line(&typed.to_string()).into_owned();
+        choices.push(Choice { label, detail: "new peer".to_owned(), action: ChoiceAction::Open(typed) });
     }
+    choices
+}
 
-    fn encoding_choices(&self, query: &str) -> Vec<Choice> {
-        let choice = |encoding: &str| Choice {
-            label: encoding.to_owned(),
-            detail: String::new(),
-            means: Means::Encode(Some(encoding.to_owned())),
-        };
-        let mut choices = Vec::new();
-        if query.is_empty() {
-            let speaks = self.open_row().and_then(|row| row.encoding.as_ref());
-            let detail = speaks.map(|(encoding, _)| wrap::shown_in_line(encoding).into_owned());
-            let label = "what the peer speaks".to_owned();
-            choices.push(Choice { label, detail: detail.unwrap_or_default(), means: Means::Encode(None) });
-        }
-        let wanted = query.to_lowercase();
-        choices.extend(COMMON.iter().filter(|encoding| encoding.contains(&wanted)).map(|name| choice(name)));
-        if let Ok(encoding) = query.parse::<Encoding>() {
-            let name = encoding.to_string();
-            if choices.iter().all(|choice| choice.label != name) {
-                choices.push(choice(&name));
-            }
-        }
-        choices
+fn encoding_choices(query: &str, open: Option<&PeerRow>) -> Vec<Choice> {
+    let choice = |encoding: &str| Choice {
+        label: encoding.to_owned(),
+        detail: String::new(),
+        action: ChoiceAction::Encode(Some(encoding.to_owned())),
+    };
+    let mut choices = Vec::new();
+    if query.is_empty() {
+        let encoding = open.and_then(|row| row.encoding.as_ref());
+        let detail = encoding.map(|(encoding, _)| wrap::display_line(encoding).into_owned());
+        let label = "the peer's encoding".to_owned();
+        choices.push(Choice {
+            label,
+            detail: detail.unwrap_or_default(),
+            action: ChoiceAction::Encode(None),
+        });
     }
-
-    /// Does what the line under the cursor says, and closes the list.
-    pub(super) fn choose(&mut self) {
-        let Some(Overlay::Picker(picker)) = self.overlay.take() else { return };
-        let mut choices = self.choices(&picker);
-        if picker.at >= choices.len() {
-            self.overlay = Some(Overlay::Picker(picker));
-            return;
-        }
-        match choices.swap_remove(picker.at).means {
-            Means::Open(key) => self.open(key),
-            Means::Encode(encoding) => {
-                if let Some(key) = self.open_key().cloned()
-                    && let Some(row) = self.roster.get_mut(&key)
-                {
-                    row.chosen = encoding;
-                }
-            }
+    let wanted = query.to_lowercase();
+    choices.extend(COMMON.iter().filter(|encoding| encoding.contains(&wanted)).map(|name| choice(name)));
+    if let Ok(encoding) = query.parse::<Encoding>() {
+        let name = encoding.to_string();
+        if choices.iter().all(|choice| choice.label != name) {
+            choices.push(choice(&name));
         }
     }
+    choices
 }

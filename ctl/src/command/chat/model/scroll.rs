@@ -1,112 +1,98 @@
-//! Which rows of a conversation are on the screen, from the bottom up: only those are ever laid out.
+//! Scrolling and layout of a conversation. Rows are laid out from the bottom up, and only those on the screen.
 
 use std::ops::Range;
 
 use jiff::civil::Date;
 
-use super::conversation::{Conversation, Side};
-use super::item::{Line, Place};
+use super::conversation::{Conversation, Scroll, WindowEnd};
+use super::item::ItemLine;
 
-/// So many items before an end of the window, the next page is asked for.
+/// The distance in items from an end of the window at which the next page is requested.
 const AHEAD_ITEMS: usize = 150;
 
-/// Where the bottom of the screen is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Scroll {
-    /// At the newest item, whatever arrives.
-    Follow,
-    /// At an item, of which so many rows lie below the screen.
-    Held { place: Place, hidden: usize },
-}
-
-/// A row of the screen.
+/// A row of the conversation on the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::command::chat) enum Row {
-    /// A day begins.
+pub(in crate::command::chat) enum ConversationRow {
+    /// The start of a day.
     Day(Date),
-    /// A line of the text of the item with this index.
+    /// A line of the text of an item.
     Text { index: usize, span: Range<usize>, is_first: bool },
-    /// A line of what is said about the item.
+    /// A line of the note of an item.
     Note { index: usize, span: Range<usize> },
 }
 
 /// The part of the screen that shows a conversation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::command::chat) struct Pane {
-    /// The columns that text has, without what stands before it.
+    /// The columns of the text, without the margin.
     pub(in crate::command::chat) columns: usize,
     pub(in crate::command::chat) rows: usize,
 }
 
 impl Conversation {
-    /// Tells whether the newest item is on the screen, whatever arrives.
-    pub(in crate::command::chat) fn is_following(&self) -> bool {
-        self.scroll == Scroll::Follow && self.is_live()
-    }
-
-    /// Returns the index of the item at the bottom of the screen.
-    pub(super) fn bottom_index(&self) -> Option<usize> {
-        match self.scroll {
-            Scroll::Follow => self.items.len().checked_sub(1),
-            Scroll::Held { place, .. } => self.index_of(place).or((!self.items.is_empty()).then_some(0)),
-        }
-    }
-
-    /// Returns the bottom as an index and how many rows of that item lie below it.
+    /// Returns the index of the item at the bottom of the screen, and how many of its rows are below the screen.
     fn bottom(&self) -> Option<(usize, usize)> {
         let index = self.bottom_index()?;
         match self.scroll {
-            Scroll::Held { place, hidden } if self.items[index].place == place => Some((index, hidden)),
+            Scroll::Held { sort_key, hidden } if self.items[index].sort_key == sort_key => {
+                Some((index, hidden))
+            }
             _ => Some((index, 0)),
         }
     }
 
     /// Lays out one item.
-    fn rows_of(&mut self, index: usize, pane: Pane) -> Vec<Row> {
+    fn item_rows(&mut self, index: usize, pane: Pane) -> Vec<ConversationRow> {
         let day = self.items[index].day();
         let begins_day = index.checked_sub(1).is_none_or(|before| self.items[before].day() != day);
         let mut rows = Vec::new();
         if begins_day {
-            rows.push(Row::Day(day));
+            rows.push(ConversationRow::Day(day));
         }
         rows.extend(self.items[index].lines(pane.columns).map(|line| match line {
-            Line::Text(span) => Row::Text { index, is_first: span.start == 0, span },
-            Line::Note(span) => Row::Note { index, span },
+            ItemLine::Text(span) => ConversationRow::Text { index, is_first: span.start == 0, span },
+            ItemLine::Note(span) => ConversationRow::Note { index, span },
         }));
         rows
     }
 
-    /// Lays out what is on the screen, from the top down.
-    pub(super) fn fit(&mut self, pane: Pane) -> Vec<Row> {
+    /// Returns the rows on the screen, from the top down.
+    pub(super) fn lay_out(&mut self, pane: Pane) -> Vec<ConversationRow> {
         let Some((bottom, hidden)) = self.bottom() else { return Vec::new() };
-        let mut screen = self.rows_of(bottom, pane);
-        // A whole item may lie below where the screen became wider.
+        let mut screen = self.item_rows(bottom, pane);
+        // After the screen became wider, the item may have fewer rows than were hidden.
         let hidden = hidden.min(screen.len().saturating_sub(1));
         let below = screen.split_off(screen.len() - hidden);
         let mut top = bottom;
         while screen.len() < pane.rows && top > 0 {
             top -= 1;
-            let mut rows = self.rows_of(top, pane);
+            let mut rows = self.item_rows(top, pane);
             rows.append(&mut screen);
             screen = rows;
         }
         let rows = screen.len();
         let bottom = self.fill_below(&mut screen, below, bottom, pane);
-        if let Some((Side::Older, owed)) = &mut self.owed {
-            // What the screen was moved down only because the next page has not come.
-            *owed += screen.len() - rows;
+        if let Some((WindowEnd::Older, pending_scroll)) = &mut self.pending_scroll {
+            // The screen was moved down only because the next page has not come.
+            *pending_scroll += screen.len() - rows;
         }
         screen.drain(..screen.len().saturating_sub(pane.rows));
         for (index, item) in self.items.iter_mut().enumerate() {
             if index < top || index > bottom {
-                item.forget_lines();
+                item.drop_lines();
             }
         }
         screen
     }
 
-    /// Fills a screen that has room left with what lies below, and moves the bottom there. Returns its index.
-    fn fill_below(&mut self, screen: &mut Vec<Row>, mut below: Vec<Row>, bottom: usize, pane: Pane) -> usize {
+    /// Fills the rest of the screen with the rows below the bottom, and moves the bottom there. Returns its index.
+    fn fill_below(
+        &mut self,
+        screen: &mut Vec<ConversationRow>,
+        mut below: Vec<ConversationRow>,
+        bottom: usize,
+        pane: Pane,
+    ) -> usize {
         let mut index = bottom;
         if self.scroll == Scroll::Follow {
             return index;
@@ -116,48 +102,49 @@ impl Conversation {
             let hidden = below.len().saturating_sub(room);
             screen.extend(below.drain(..below.len() - hidden));
             if hidden > 0 || index + 1 == self.items.len() {
-                self.settle(index, hidden);
+                self.set_bottom(index, hidden);
                 return index;
             }
             if screen.len() >= pane.rows {
-                self.settle(index, 0);
+                self.set_bottom(index, 0);
                 return index;
             }
             index += 1;
-            below = self.rows_of(index, pane);
+            below = self.item_rows(index, pane);
         }
     }
 
-    /// Puts the bottom of the screen at an item; at the end of the log, the screen follows.
-    fn settle(&mut self, index: usize, hidden: usize) {
-        let is_end = index + 1 == self.items.len() && hidden == 0 && self.is_live();
+    /// Sets the bottom of the screen to an item; at the end of the log, the screen follows.
+    fn set_bottom(&mut self, index: usize, hidden: usize) {
+        let is_end = index + 1 == self.items.len() && hidden == 0 && self.holds_newest();
         self.scroll = match self.items.get(index) {
-            Some(item) if !is_end => Scroll::Held { place: item.place, hidden },
+            Some(item) if !is_end => Scroll::Held { sort_key: item.sort_key, hidden },
             _ => Scroll::Follow,
         };
     }
 
-    /// Moves the screen by so many rows to a side. Where the window ends before the log does, the rest waits for the next
-    /// page: keys that come faster than pages are not lost.
-    pub(super) fn scroll_by(&mut self, side: Side, rows: usize, pane: Pane) {
-        let waiting = self.owed.take().filter(|(other, _)| *other == side).map_or(0, |(_, rows)| rows);
-        let left = match side {
-            Side::Older => self.scroll_up(rows + waiting, pane),
-            Side::Newer => self.scroll_down(rows + waiting, pane),
+    /// Scrolls by a number of rows towards an end. At the end of the window, the rest waits for the next page, so that
+    /// keys that are faster than pages are not lost.
+    pub(super) fn scroll_by(&mut self, end: WindowEnd, rows: usize, pane: Pane) {
+        let waiting =
+            self.pending_scroll.take().filter(|(other, _)| *other == end).map_or(0, |(_, rows)| rows);
+        let left = match end {
+            WindowEnd::Older => self.scroll_up(rows + waiting, pane),
+            WindowEnd::Newer => self.scroll_down(rows + waiting, pane),
         };
-        if left > 0 && self.cursor(side).is_some() {
-            self.owed = Some((side, left));
+        if left > 0 && self.cursor(end).is_some() {
+            self.pending_scroll = Some((end, left));
         }
     }
 
-    /// Moves the screen up, the bottom to the oldest item at most. Returns how many rows are left; how far up it can
-    /// really be, [`Self::fit`] decides.
+    /// Moves the bottom of the screen up, to the oldest item at most. Returns the number of remaining rows.
+    /// [`Self::lay_out`] moves it down again if the screen is not full.
     fn scroll_up(&mut self, rows: usize, pane: Pane) -> usize {
         let Some((mut index, hidden)) = self.bottom() else { return rows };
         let mut hidden = hidden + rows;
         let mut left = 0;
         loop {
-            let height = self.rows_of(index, pane).len();
+            let height = self.item_rows(index, pane).len();
             if hidden < height {
                 break;
             }
@@ -169,48 +156,48 @@ impl Conversation {
             hidden -= height;
             index -= 1;
         }
-        self.scroll = Scroll::Held { place: self.items[index].place, hidden };
+        self.scroll = Scroll::Held { sort_key: self.items[index].sort_key, hidden };
         left
     }
 
-    /// Moves the screen down, to the end of the window at most. Returns how many rows are left.
+    /// Moves the bottom of the screen down, to the end of the window at most. Returns the number of remaining rows.
     fn scroll_down(&mut self, rows: usize, pane: Pane) -> usize {
         let Some((mut index, mut hidden)) = self.bottom() else { return rows };
         let mut left = rows;
         while left > hidden {
             left -= hidden;
             if index + 1 == self.items.len() {
-                self.settle(index, 0);
+                self.set_bottom(index, 0);
                 return left;
             }
             left -= 1;
             index += 1;
-            hidden = self.rows_of(index, pane).len().saturating_sub(1);
+            hidden = self.item_rows(index, pane).len().saturating_sub(1);
         }
-        self.settle(index, hidden - left);
+        self.set_bottom(index, hidden - left);
         0
     }
 
     /// Moves the screen to the oldest item of the window.
     pub(super) fn scroll_to_top(&mut self) {
         if let Some(first) = self.items.front() {
-            (self.scroll, self.owed) = (Scroll::Held { place: first.place, hidden: 0 }, None);
+            (self.scroll, self.pending_scroll) = (Scroll::Held { sort_key: first.sort_key, hidden: 0 }, None);
         }
     }
 
-    /// Returns the end of the window at which more is needed soon.
-    pub(super) fn needs(&self, screen_rows: usize) -> Option<Side> {
-        if self.asked.is_some() || self.stuck {
+    /// Returns the end of the window for which a page should be requested now.
+    pub(super) fn missing_end(&self, screen_rows: usize) -> Option<WindowEnd> {
+        if self.requested.is_some() || self.read_failed {
             return None;
         }
         let bottom = self.bottom_index().unwrap_or(0);
         let ahead = AHEAD_ITEMS.max(screen_rows);
-        let needs = |side: Side, items: usize| {
-            self.cursor(side).is_some() && items <= ahead && !self.has_plenty(side, bottom)
+        let needs = |end: WindowEnd, items: usize| {
+            self.cursor(end).is_some() && items <= ahead && !self.has_plenty(end, bottom)
         };
-        if needs(Side::Newer, self.items.len().saturating_sub(bottom)) {
-            return Some(Side::Newer);
+        if needs(WindowEnd::Newer, self.items.len().saturating_sub(bottom)) {
+            return Some(WindowEnd::Newer);
         }
-        needs(Side::Older, bottom.saturating_sub(screen_rows)).then_some(Side::Older)
+        needs(WindowEnd::Older, bottom.saturating_sub(screen_rows)).then_some(WindowEnd::Older)
     }
 }

@@ -1,58 +1,60 @@
-//! What the model makes of keys and news.
+//! Tests of the model with a simulated daemon.
+
+use std::mem;
 
 use udpchat_api::{Direction, Entry};
 
 use super::conversation::MAX_ITEMS;
-use super::peer_list::MAX_STRANGERS;
-use crate::command::chat::fixture::{BOB, STRANGER, Stage, ZHANG};
+use super::peer_list::MAX_UNNAMED;
 use crate::command::chat::keys::Action;
 use crate::command::chat::model::*;
+use crate::command::chat::test_chat::{BOB, STRANGER, TestChat, ZHANG};
 
 /// The ids of the items that are loaded.
-fn ids(stage: &Stage) -> Vec<u64> {
-    stage.model.conversation.as_ref().unwrap().items.iter().map(|item| item.place.id).collect()
+fn ids(chat: &TestChat) -> Vec<u64> {
+    chat.model.conversation.as_ref().unwrap().items.iter().map(|item| item.sort_key.id).collect()
 }
 
 /// The texts of the items that are loaded.
-fn texts(stage: &Stage) -> Vec<&str> {
-    stage.model.conversation.as_ref().unwrap().items.iter().map(|item| item.text.as_str()).collect()
+fn texts(chat: &TestChat) -> Vec<&str> {
+    chat.model.conversation.as_ref().unwrap().items.iter().map(|item| item.text.as_str()).collect()
 }
 
-fn unread(stage: &Stage, name: &str) -> u64 {
-    stage.model.roster.get(&Key::Named(name.to_owned())).unwrap().unread
+fn unread(chat: &TestChat, name: &str) -> u64 {
+    chat.model.peers.get(&PeerKey::Named(name.to_owned())).unwrap().unread
 }
 
-/// Two hundred thousand entries, half of them bob's.
-fn long() -> Stage {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.pace = 1;
+/// A conversation with bob in a log of 200,000 entries.
+fn long_conversation() -> TestChat {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.entry_seconds = 1;
     for number in 0..100_000 {
-        stage.was_said(BOB, &number.to_string());
-        stage.was_said(STRANGER, "something else");
+        chat.record_received(BOB, &number.to_string());
+        chat.record_received(STRANGER, "something else");
     }
-    stage.connect();
-    stage
+    chat.connect();
+    chat
 }
 
 #[test]
-fn the_whole_inbox_is_scrolled_through_in_a_small_window_without_holes() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.pace = 1;
+fn scrolling_through_the_inbox_shows_every_message() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.entry_seconds = 1;
     for number in 0..6_000 {
-        stage.was_said(BOB, &number.to_string());
-        stage.was_said(STRANGER, "something else");
+        chat.record_received(BOB, &number.to_string());
+        chat.record_received(STRANGER, "something else");
     }
-    stage.connect();
+    chat.connect();
     let mut seen = Vec::new();
     for action in [Action::PageUp, Action::PageDown] {
         let mut still = 0;
         while still < 3 {
-            let before = stage.model.rows.clone();
-            let shown = shown_numbers(&stage);
+            let before = chat.model.rows.clone();
+            let shown = shown_numbers(&chat);
             seen.extend(shown);
-            stage.key(action.clone());
-            still = if stage.model.rows == before { still + 1 } else { 0 };
-            let loaded = ids(&stage);
+            chat.key(action.clone());
+            still = if chat.model.rows == before { still + 1 } else { 0 };
+            let loaded = ids(&chat);
             assert!(loaded.len() <= MAX_ITEMS);
             assert!(loaded.windows(2).all(|two| two[0] + 2 == two[1]), "a hole, or something twice");
         }
@@ -61,391 +63,394 @@ fn the_whole_inbox_is_scrolled_through_in_a_small_window_without_holes() {
         all.dedup();
         assert_eq!(all, (0..6_000).collect::<Vec<_>>(), "{action:?}");
     }
-    assert!(stage.model.conversation.as_ref().unwrap().is_following());
+    assert!(chat.model.conversation.as_ref().unwrap().is_following());
 }
 
-fn shown_numbers(stage: &Stage) -> Vec<u64> {
-    let open = stage.model.conversation.as_ref().unwrap();
-    let texts = stage.model.rows.iter().filter_map(|row| match row {
-        Row::Text { index, .. } => Some(open.items[*index].text.parse().unwrap()),
+fn shown_numbers(chat: &TestChat) -> Vec<u64> {
+    let open = chat.model.conversation.as_ref().unwrap();
+    let texts = chat.model.rows.iter().filter_map(|row| match row {
+        ConversationRow::Text { index, .. } => Some(open.items[*index].text.parse().unwrap()),
         _ => None,
     });
     texts.collect()
 }
 
 #[test]
-fn keys_that_are_faster_than_pages_are_not_lost() {
-    let mut stage = long();
-    let start = *shown_numbers(&stage).last().unwrap();
-    // No page comes between.
-    (0..500).for_each(|_| assert!(!stage.model.act(Action::PageUp)));
-    stage.settle();
-    let reached = *shown_numbers(&stage).last().unwrap();
-    assert!(reached + 9_000 < start && ids(&stage).len() <= MAX_ITEMS, "{start}, then {reached}");
-    (0..500).for_each(|_| assert!(!stage.model.act(Action::PageDown)));
-    stage.settle();
-    assert_eq!(shown_numbers(&stage).last(), Some(&start));
-    assert!(stage.model.conversation.as_ref().unwrap().is_following());
-    // Whoever goes elsewhere meanwhile stays there.
-    (0..500).for_each(|_| assert!(!stage.model.act(Action::PageUp)));
-    stage.key(Action::Newest);
-    assert_eq!(shown_numbers(&stage).last(), Some(&start));
+fn scrolling_faster_than_pages_loses_no_key() {
+    let mut chat = long_conversation();
+    let start = *shown_numbers(&chat).last().unwrap();
+    // No page is answered in between.
+    (0..500).for_each(|_| assert!(!chat.model.act(Action::PageUp)));
+    chat.answer_requests();
+    let reached = *shown_numbers(&chat).last().unwrap();
+    assert!(reached + 9_000 < start && ids(&chat).len() <= MAX_ITEMS, "{start}, then {reached}");
+    (0..500).for_each(|_| assert!(!chat.model.act(Action::PageDown)));
+    chat.answer_requests();
+    assert_eq!(shown_numbers(&chat).last(), Some(&start));
+    assert!(chat.model.conversation.as_ref().unwrap().is_following());
+    // Jumping to the newest message discards the pending rows.
+    (0..500).for_each(|_| assert!(!chat.model.act(Action::PageUp)));
+    chat.key(Action::Newest);
+    assert_eq!(shown_numbers(&chat).last(), Some(&start));
 }
 
 #[test]
 fn both_ends_of_a_long_inbox_are_one_key_away() {
-    let mut stage = long();
-    stage.key(Action::Oldest);
-    assert!(shown_numbers(&stage).starts_with(&[0, 1, 2]));
-    assert!(ids(&stage).len() <= MAX_ITEMS);
-    stage.key(Action::PageDown);
-    assert!(!shown_numbers(&stage).contains(&0));
-    stage.says(BOB, "100000");
-    stage.settle();
-    assert!(!texts(&stage).contains(&"100000"));
-    stage.key(Action::Newest);
-    assert_eq!(shown_numbers(&stage).last(), Some(&100_000));
+    let mut chat = long_conversation();
+    chat.key(Action::Oldest);
+    assert!(shown_numbers(&chat).starts_with(&[0, 1, 2]));
+    assert!(ids(&chat).len() <= MAX_ITEMS);
+    chat.key(Action::PageDown);
+    assert!(!shown_numbers(&chat).contains(&0));
+    chat.receive(BOB, "100000");
+    chat.answer_requests();
+    assert!(!texts(&chat).contains(&"100000"));
+    chat.key(Action::Newest);
+    assert_eq!(shown_numbers(&chat).last(), Some(&100_000));
 }
 
 #[test]
-fn what_arrives_while_one_scrolls_neither_moves_the_screen_nor_is_lost() {
-    let mut stage = long();
-    (0..30).for_each(|_| stage.key(Action::PageUp));
-    let held = shown_numbers(&stage);
+fn new_messages_do_not_move_a_scrolled_screen() {
+    let mut chat = long_conversation();
+    (0..30).for_each(|_| chat.key(Action::PageUp));
+    let held = shown_numbers(&chat);
     for number in 100_000..103_000 {
-        stage.says(BOB, &number.to_string());
+        chat.receive(BOB, &number.to_string());
     }
-    stage.settle();
-    assert_eq!(shown_numbers(&stage), held);
-    assert_eq!(unread(&stage, "bob"), 3_000);
-    assert!(ids(&stage).len() <= MAX_ITEMS);
-    while !stage.model.conversation.as_ref().unwrap().is_following() {
-        let before = *shown_numbers(&stage).last().unwrap();
-        stage.key(Action::PageDown);
-        let shown = shown_numbers(&stage);
+    chat.answer_requests();
+    assert_eq!(shown_numbers(&chat), held);
+    assert_eq!(unread(&chat, "bob"), 3_000);
+    assert!(ids(&chat).len() <= MAX_ITEMS);
+    while !chat.model.conversation.as_ref().unwrap().is_following() {
+        let before = *shown_numbers(&chat).last().unwrap();
+        chat.key(Action::PageDown);
+        let shown = shown_numbers(&chat);
         assert!(shown[0] <= before + 1, "{before} is followed by {shown:?}");
     }
-    assert_eq!(shown_numbers(&stage).last(), Some(&102_999));
-    assert_eq!(unread(&stage, "bob"), 0);
+    assert_eq!(shown_numbers(&chat).last(), Some(&102_999));
+    assert_eq!(unread(&chat, "bob"), 0);
 }
 
 #[test]
-fn what_arrives_while_the_last_page_is_read_is_not_missed() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    (0..1_000).for_each(|number| stage.was_said(BOB, &number.to_string()));
-    stage.connect();
-    stage.key(Action::Oldest);
+fn messages_during_the_last_page_are_not_missed() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    (0..1_000).for_each(|number| chat.record_received(BOB, &number.to_string()));
+    chat.connect();
+    chat.key(Action::Oldest);
     let mut page = None;
     while page.is_none() {
-        stage.draw();
-        for request in stage.model.take_requests() {
-            let Request::Page { epoch, side, params } = request else { continue };
-            let answer = stage.page(&params);
+        chat.draw();
+        for request in chat.model.take_requests() {
+            let Request::Page { epoch, end, params } = request else { continue };
+            let answer = chat.page(&params);
             match answer.more {
-                true => drop(stage.model.update(Update::Page { epoch, side, answer: Ok(answer) })),
-                false => page = Some(Update::Page { epoch, side, answer: Ok(answer) }),
+                true => drop(chat.model.update(Update::Page { epoch, end, answer: Ok(answer) })),
+                false => page = Some(Update::Page { epoch, end, answer: Ok(answer) }),
             }
         }
-        stage.model.act(Action::PageDown);
+        chat.model.act(Action::PageDown);
     }
-    stage.says(BOB, "1000");
-    stage.model.update(page.unwrap());
-    (0..100).for_each(|_| stage.key(Action::PageDown));
-    assert_eq!(texts(&stage).last(), Some(&"1000"));
+    chat.receive(BOB, "1000");
+    chat.model.update(page.unwrap());
+    (0..100).for_each(|_| chat.key(Action::PageDown));
+    assert_eq!(texts(&chat).last(), Some(&"1000"));
 }
 
 #[test]
-fn the_screen_stays_where_it_is_when_its_size_changes() {
-    let mut stage = long();
-    (0..5).for_each(|_| stage.key(Action::PageUp));
-    let bottom = *shown_numbers(&stage).last().unwrap();
+fn resizing_keeps_the_scroll_position() {
+    let mut chat = long_conversation();
+    (0..5).for_each(|_| chat.key(Action::PageUp));
+    let bottom = *shown_numbers(&chat).last().unwrap();
     for size in [(40, 12), (200, 60), (80, 24)] {
-        stage.size = size;
-        stage.settle();
-        assert_eq!(shown_numbers(&stage).last(), Some(&bottom), "{size:?}");
+        chat.size = size;
+        chat.answer_requests();
+        assert_eq!(shown_numbers(&chat).last(), Some(&bottom), "{size:?}");
     }
 }
 
 #[test]
-fn a_window_of_long_messages_is_small_too() {
-    let mut stage = Stage::with_peer(Some("bob"));
+fn long_messages_do_not_enlarge_the_window() {
+    let mut chat = TestChat::with_peer(Some("bob"));
     let long = "x".repeat(60_000);
-    (0..300).for_each(|_| stage.was_said(BOB, &long));
-    stage.connect();
-    (0..50).for_each(|_| stage.says(BOB, &long));
-    stage.settle();
-    let bytes: usize = texts(&stage).iter().map(|text| text.len()).sum();
+    (0..300).for_each(|_| chat.record_received(BOB, &long));
+    chat.connect();
+    (0..50).for_each(|_| chat.receive(BOB, &long));
+    chat.answer_requests();
+    let bytes: usize = texts(&chat).iter().map(|text| text.len()).sum();
     assert!(bytes < 5 * 1024 * 1024, "{bytes}");
-    assert!(stage.model.conversation.as_ref().unwrap().is_following());
+    assert!(chat.model.conversation.as_ref().unwrap().is_following());
 }
 
 #[test]
-fn a_connection_that_comes_back_goes_on_from_the_cursor() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.was_said(BOB, "one");
-    stage.connect();
-    stage.model.update(Update::Offline("gone".to_owned()));
-    stage.settle();
-    stage.model.update(Update::Online { after: 1, is_whole: true, unread: 0 });
-    // An entry that comes twice is shown once.
-    stage.says(BOB, "two");
-    let again = stage.log.last().unwrap().clone();
-    stage.model.update(Update::Arrived(Box::new(again)));
-    stage.settle();
-    assert_eq!(texts(&stage), ["one", "two"]);
+fn a_reconnection_continues_from_the_cursor() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(BOB, "one");
+    chat.connect();
+    chat.model.update(Update::Offline("gone".to_owned()));
+    chat.answer_requests();
+    chat.model.update(Update::Online { after: 1, is_gapless: true, unread: 0 });
+    // An entry that arrives twice is shown once.
+    chat.receive(BOB, "two");
+    let again = chat.log.last().unwrap().clone();
+    chat.model.update(Update::Arrived(Box::new(again)));
+    chat.answer_requests();
+    assert_eq!(texts(&chat), ["one", "two"]);
 }
 
 #[test]
-fn what_was_missed_in_a_long_absence_is_read_anew() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.was_said(BOB, "one");
-    stage.connect();
-    stage.model.update(Update::Offline("gone".to_owned()));
-    (0..500).for_each(|number| stage.was_said(BOB, &number.to_string()));
-    stage.connect();
-    assert_eq!(texts(&stage).last(), Some(&"499"));
-    (0..50).for_each(|_| stage.key(Action::PageUp));
-    assert_eq!(texts(&stage).len(), 501);
-    // What was on the screen is not unread again because the list of peers comes later.
-    (0..10).for_each(|_| stage.was_said(BOB, "more"));
-    stage.model.update(Update::Online { after: 511, is_whole: false, unread: 511 });
-    stage.settle_but(|request| matches!(request, Request::Peers));
-    stage.model.act(Action::PageUp);
-    let mut peers = stage.peers();
+fn a_long_absence_reopens_the_conversation() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(BOB, "one");
+    chat.connect();
+    chat.model.update(Update::Offline("gone".to_owned()));
+    (0..500).for_each(|number| chat.record_received(BOB, &number.to_string()));
+    chat.connect();
+    assert_eq!(texts(&chat).last(), Some(&"499"));
+    (0..50).for_each(|_| chat.key(Action::PageUp));
+    assert_eq!(texts(&chat).len(), 501);
+    // Messages that were on the screen stay read when the list of peers arrives later.
+    (0..10).for_each(|_| chat.record_received(BOB, "more"));
+    chat.model.update(Update::Online { after: 511, is_gapless: false, unread: 511 });
+    chat.answer_requests_except(|request| matches!(request, Request::Peers));
+    chat.model.act(Action::PageUp);
+    let mut peers = chat.peers();
     peers[0].unread = 511;
-    stage.model.update(Update::Peers(Ok(peers)));
-    assert_eq!(unread(&stage, "bob"), 0);
+    chat.model.update(Update::Peers(Ok(peers)));
+    assert_eq!(unread(&chat, "bob"), 0);
 }
 
 #[test]
-fn the_common_mark_moves_only_when_nobody_has_unread_messages() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.was_said(ZHANG, "在吗");
-    stage.connect();
-    stage.says(BOB, "hello");
-    stage.settle();
-    assert_eq!((unread(&stage, "bob"), unread(&stage, "张三"), stage.acked), (0, 1, 0));
-    stage.key(Action::NextUnread);
-    assert_eq!((unread(&stage, "张三"), stage.acked), (0, 2));
-    // Scrolled back, what arrives is not read.
-    (0..40).for_each(|_| stage.says(ZHANG, "x"));
-    stage.settle();
-    assert_eq!(stage.acked, 42);
-    stage.key(Action::PageUp);
-    stage.says(ZHANG, "y");
-    stage.settle();
-    assert_eq!((unread(&stage, "张三"), stage.acked), (1, 42));
-    stage.key(Action::Cancel);
-    assert_eq!(stage.acked, 43);
+fn the_read_mark_moves_only_without_unread_messages() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(ZHANG, "在吗");
+    chat.connect();
+    chat.receive(BOB, "hello");
+    chat.answer_requests();
+    assert_eq!((unread(&chat, "bob"), unread(&chat, "张三"), chat.acked_id), (0, 1, 0));
+    chat.key(Action::NextUnread);
+    assert_eq!((unread(&chat, "张三"), chat.acked_id), (0, 2));
+    // On a scrolled screen, new messages stay unread.
+    (0..40).for_each(|_| chat.receive(ZHANG, "x"));
+    chat.answer_requests();
+    assert_eq!(chat.acked_id, 42);
+    chat.key(Action::PageUp);
+    chat.receive(ZHANG, "y");
+    chat.answer_requests();
+    assert_eq!((unread(&chat, "张三"), chat.acked_id), (1, 42));
+    chat.key(Action::Cancel);
+    assert_eq!(chat.acked_id, 43);
 }
 
 #[test]
-fn unread_messages_of_nobody_in_the_list_keep_the_mark_where_it_is() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.was_said(BOB, "hello");
+fn unlisted_unread_messages_keep_the_read_mark() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(BOB, "hello");
     // The list holds one unread message; there are two.
-    stage.model.update(Update::Online { after: 1, is_whole: false, unread: 2 });
-    stage.settle();
-    assert_eq!((unread(&stage, "bob"), stage.acked), (0, 0));
+    chat.model.update(Update::Online { after: 1, is_gapless: false, unread: 2 });
+    chat.answer_requests();
+    assert_eq!((unread(&chat, "bob"), chat.acked_id), (0, 0));
 }
 
 #[test]
-fn messages_that_arrive_before_the_list_of_peers_are_counted_once() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.was_said(ZHANG, "before");
-    stage.model.update(Update::Online { after: 1, is_whole: false, unread: 1 });
-    // The list knows of the first of these, and comes after both.
-    stage.says(ZHANG, "listed");
+fn messages_before_the_peer_list_are_counted_once() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(ZHANG, "before");
+    chat.model.update(Update::Online { after: 1, is_gapless: false, unread: 1 });
+    // The list includes the first of these, and arrives after both.
+    chat.receive(ZHANG, "listed");
     let peers = Update::Peers(Ok(serde_json::from_value(serde_json::json!([
         { "name": "张三", "address": ZHANG, "encoding": "gbk", "encoding_by": "configured", "last_id": 2,
           "messages": 2, "unread": 2 }
     ]))
     .unwrap()));
-    stage.says(ZHANG, "not listed");
-    stage.model.update(peers);
-    assert_eq!(unread(&stage, "张三"), 3);
+    chat.receive(ZHANG, "not listed");
+    chat.model.update(peers);
+    assert_eq!(unread(&chat, "张三"), 3);
 }
 
 #[test]
-fn made_up_senders_do_not_pile_up() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.connect();
+fn forged_senders_are_limited() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
     for number in 0..3_000_u32 {
         let [.., high, low] = number.to_be_bytes();
-        stage.says(&format!("10.9.{high}.{low}:9"), "x");
+        chat.receive(&format!("10.9.{high}.{low}:9"), "x");
     }
-    stage.settle();
-    let roster = &stage.model.roster;
-    assert_eq!(roster.iter().len(), MAX_STRANGERS + 2);
-    // Who has gone from the list still has unread messages.
-    assert_eq!(roster.unread(), 3_000);
-    let newest = Key::Address("10.9.11.183:9".parse().unwrap());
+    chat.answer_requests();
+    let peers = &chat.model.peers;
+    assert_eq!(peers.iter().len(), MAX_UNNAMED + 2);
+    // The unread messages of removed peers still count.
+    assert_eq!(peers.unread(), 3_000);
+    let newest = PeerKey::Address("10.9.11.183:9".parse().unwrap());
     assert!(
-        roster.position(&newest) == Some(2) && stage.model.open_key() == Some(&Key::Named("bob".to_owned()))
+        peers.position(&newest) == Some(2)
+            && chat.model.open_key() == Some(&PeerKey::Named("bob".to_owned()))
     );
 }
 
 #[test]
 fn drafts_stay_with_their_conversation() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.connect();
-    stage.write("to bob");
-    stage.key(Action::NextPeer);
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.write("to bob");
+    chat.key(Action::NextPeer);
     assert_eq!(
-        (stage.model.input.text(), stage.model.open_key().unwrap().to_string()),
+        (chat.model.input.text(), chat.model.open_key().unwrap().to_string()),
         ("", "张三".to_owned())
     );
-    stage.write("给张三");
-    stage.key(Action::PreviousPeer);
-    assert_eq!(stage.model.input.text(), "to bob");
-    stage.key(Action::PreviousPeer);
-    assert_eq!(stage.model.input.text(), "给张三");
+    chat.write("给张三");
+    chat.key(Action::PreviousPeer);
+    assert_eq!(chat.model.input.text(), "to bob");
+    chat.key(Action::PreviousPeer);
+    assert_eq!(chat.model.input.text(), "给张三");
 }
 
 #[test]
-fn an_answer_goes_to_where_the_last_message_came_from() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.was_said(BOB, "one");
-    stage.connect();
-    stage.write("x");
-    stage.key(Action::Submit);
-    stage.says(BOB, "two");
-    stage.write("y");
-    stage.key(Action::Submit);
-    assert_eq!(stage.sent.iter().map(|sent| sent.reply_to).collect::<Vec<_>>(), [Some(1), Some(2)]);
-    assert!(stage.sent.iter().all(|sent| sent.to == "bob"));
+fn a_message_replies_to_the_last_received_one() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(BOB, "one");
+    chat.connect();
+    chat.write("x");
+    chat.key(Action::Submit);
+    chat.receive(BOB, "two");
+    chat.write("y");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent.iter().map(|sent| sent.reply_to).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    assert!(chat.sent.iter().all(|sent| sent.to == "bob"));
 }
 
 #[test]
-fn a_message_is_shown_once_whichever_comes_first_the_answer_or_the_entry() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.connect();
+fn answer_and_entry_show_a_message_once() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
     for answer_first in [true, false] {
-        stage.write("hello");
-        stage.key(Action::Submit);
-        assert_eq!(texts(&stage).last(), Some(&"hello"));
-        let before = texts(&stage).len();
-        let Sending { ticket, .. } = stage.sent.remove(0);
-        let entry = Entry::Message(stage.message(BOB, Direction::Out, "hello"));
+        chat.write("hello");
+        chat.key(Action::Submit);
+        assert_eq!(texts(&chat).last(), Some(&"hello"));
+        let before = texts(&chat).len();
+        let OutgoingMessage { ticket, .. } = chat.sent.remove(0);
+        let entry = Entry::Message(chat.message(BOB, Direction::Out, "hello"));
         let answer = Update::Sent { ticket, outcome: Ok(vec![entry.clone()]) };
         if answer_first {
-            stage.model.update(answer);
-            assert_eq!(texts(&stage).len(), before);
-            stage.arrives(entry);
+            chat.model.update(answer);
+            assert_eq!(texts(&chat).len(), before);
+            chat.arrive(entry);
         } else {
-            stage.arrives(entry);
-            assert_eq!(texts(&stage).len(), before);
-            stage.model.update(answer);
+            chat.arrive(entry);
+            assert_eq!(texts(&chat).len(), before);
+            chat.model.update(answer);
         }
-        assert_eq!(texts(&stage).len(), before);
-        assert!(stage.model.conversation.as_ref().unwrap().items.iter().all(|item| item.what == What::Out));
+        assert_eq!(texts(&chat).len(), before);
+        assert!(
+            chat.model.conversation.as_ref().unwrap().items.iter().all(|item| item.kind == ItemKind::Sent)
+        );
     }
 }
 
 #[test]
-fn a_message_whose_fate_is_unknown_is_shown_as_sent_when_the_log_turns_out_to_have_it() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.connect();
-    stage.write("hello");
-    stage.key(Action::Submit);
-    let Sending { ticket, .. } = stage.sent.remove(0);
-    let refusal = Refusal { why: "gone".to_owned(), is_entry: false, is_unsure: true };
-    stage.model.update(Update::Sent { ticket, outcome: Err(refusal) });
-    stage.settle();
-    let note = |stage: &Stage| stage.model.conversation.as_ref().unwrap().items[0].note.clone();
-    assert_eq!(note(&stage).as_deref(), Some("[not sent: gone; it may have been sent]"));
-    let entry = Entry::Message(stage.message(BOB, Direction::Out, "hello"));
-    stage.arrives(entry);
-    assert_eq!((texts(&stage), note(&stage)), (vec!["hello"], None));
+fn an_arriving_entry_resolves_an_uncertain_message() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.write("hello");
+    chat.key(Action::Submit);
+    let OutgoingMessage { ticket, .. } = chat.sent.remove(0);
+    let refusal = SendFailure { reason: "gone".to_owned(), is_recorded: false, is_uncertain: true };
+    chat.model.update(Update::Sent { ticket, outcome: Err(refusal) });
+    chat.answer_requests();
+    let note = |chat: &TestChat| chat.model.conversation.as_ref().unwrap().items[0].note.clone();
+    assert_eq!(note(&chat).as_deref(), Some("[not sent: gone; it may have been sent]"));
+    let entry = Entry::Message(chat.message(BOB, Direction::Out, "hello"));
+    chat.arrive(entry);
+    assert_eq!((texts(&chat), note(&chat)), (vec!["hello"], None));
 }
 
 #[test]
 fn failed_messages_stay_where_they_were_written() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    (0..300).for_each(|number| stage.was_said(BOB, &number.to_string()));
-    stage.connect();
-    stage.write("failed");
-    stage.key(Action::Submit);
-    stage.answer(Some(Refusal { why: "no".to_owned(), is_entry: false, is_unsure: false }));
-    stage.says(BOB, "300");
-    stage.settle();
+    let mut chat = TestChat::with_peer(Some("bob"));
+    (0..300).for_each(|number| chat.record_received(BOB, &number.to_string()));
+    chat.connect();
+    chat.write("failed");
+    chat.key(Action::Submit);
+    chat.answer(Some(SendFailure { reason: "no".to_owned(), is_recorded: false, is_uncertain: false }));
+    chat.receive(BOB, "300");
+    chat.answer_requests();
     let tail =
-        |stage: &Stage| texts(stage).iter().rev().take(3).map(|text| (*text).to_owned()).collect::<Vec<_>>();
-    assert_eq!(tail(&stage), ["300", "failed", "299"]);
-    // Also when the conversation was closed meanwhile.
-    stage.key(Action::NextPeer);
-    assert!(texts(&stage).is_empty());
-    stage.key(Action::PreviousPeer);
-    assert_eq!(tail(&stage), ["300", "failed", "299"]);
+        |chat: &TestChat| texts(chat).iter().rev().take(3).map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(tail(&chat), ["300", "failed", "299"]);
+    // Also after another conversation was open.
+    chat.key(Action::NextPeer);
+    assert!(texts(&chat).is_empty());
+    chat.key(Action::PreviousPeer);
+    assert_eq!(tail(&chat), ["300", "failed", "299"]);
 }
 
 #[test]
-fn texts_of_before_come_back_and_what_is_being_written_is_not_lost() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.connect();
+fn history_recalls_texts_and_keeps_a_draft() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
     for text in ["one", "two"] {
-        stage.write(text);
-        stage.key(Action::Submit);
+        chat.write(text);
+        chat.key(Action::Submit);
     }
     let mut turned = Vec::new();
     for action in [Action::Up, Action::Up, Action::Up, Action::Down, Action::Down] {
-        stage.key(action);
-        turned.push(stage.model.input.text().to_owned());
+        chat.key(action);
+        turned.push(chat.model.input.text().to_owned());
     }
     assert_eq!(turned, ["two", "one", "one", "two", ""]);
-    stage.write("mine");
-    stage.key(Action::Up);
-    assert_eq!(stage.model.input.text(), "mine");
+    chat.write("mine");
+    chat.key(Action::Up);
+    assert_eq!(chat.model.input.text(), "mine");
 }
 
 #[test]
-fn a_typed_host_becomes_the_peer_that_it_turns_out_to_be() {
-    let mut stage = Stage::with_peer(Some("sensor.lan"));
-    stage.connect();
-    assert_eq!(stage.model.open_key(), Some(&Key::Host("sensor.lan".to_owned())));
-    stage.write("hello");
-    stage.key(Action::Submit);
-    stage.write("draft");
-    let Sending { ticket, reply_to, to, .. } = stage.sent.remove(0);
+fn a_typed_host_becomes_the_resolved_peer() {
+    let mut chat = TestChat::with_peer(Some("sensor.lan"));
+    chat.connect();
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Host("sensor.lan".to_owned())));
+    chat.write("hello");
+    chat.key(Action::Submit);
+    chat.write("draft");
+    let OutgoingMessage { ticket, reply_to, to, .. } = chat.sent.remove(0);
     assert_eq!((reply_to, to.as_str()), (None, "sensor.lan"));
-    let entry = Entry::Message(stage.message(STRANGER, Direction::Out, "hello"));
-    stage.arrives(entry.clone());
-    stage.model.update(Update::Sent { ticket, outcome: Ok(vec![entry]) });
-    stage.settle();
-    assert_eq!(stage.model.open_key(), Some(&Key::Address(STRANGER.parse().unwrap())));
-    assert_eq!((texts(&stage), stage.model.input.text()), (vec!["hello"], "draft"));
-    assert!(stage.model.roster.get(&Key::Host("sensor.lan".to_owned())).is_none());
+    let entry = Entry::Message(chat.message(STRANGER, Direction::Out, "hello"));
+    chat.arrive(entry.clone());
+    chat.model.update(Update::Sent { ticket, outcome: Ok(vec![entry]) });
+    chat.answer_requests();
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Address(STRANGER.parse().unwrap())));
+    assert_eq!((texts(&chat), chat.model.input.text()), (vec!["hello"], "draft"));
+    assert!(chat.model.peers.get(&PeerKey::Host("sensor.lan".to_owned())).is_none());
 }
 
 #[test]
-fn an_address_of_a_named_peer_is_that_peer() {
+fn an_address_finds_its_named_peer() {
     for typed in [BOB, "bob"] {
-        let mut stage = Stage::with_peer(Some(typed));
-        stage.connect();
-        assert_eq!(stage.model.open_key(), Some(&Key::Named("bob".to_owned())));
+        let mut chat = TestChat::with_peer(Some(typed));
+        chat.connect();
+        assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("bob".to_owned())));
     }
 }
 
 #[test]
-fn without_a_peer_the_one_heard_last_is_opened() {
-    let mut stage = Stage::new();
-    stage.was_said(BOB, "x");
-    stage.was_said(STRANGER, "y");
-    stage.was_said(ZHANG, "z");
-    stage.connect();
-    assert_eq!(stage.model.open_key(), Some(&Key::Named("张三".to_owned())));
+fn without_a_peer_the_newest_sender_opens() {
+    let mut chat = TestChat::new();
+    chat.record_received(BOB, "x");
+    chat.record_received(STRANGER, "y");
+    chat.record_received(ZHANG, "z");
+    chat.connect();
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("张三".to_owned())));
 }
 
 #[test]
-fn keys_end_the_chat_only_where_nothing_is_lost() {
-    let mut stage = Stage::with_peer(Some("bob"));
-    stage.connect();
-    stage.write("x");
-    assert!(!stage.model.act(Action::EndOfInput));
-    assert!(!stage.model.act(Action::Interrupt));
-    assert!(stage.model.input.is_empty());
-    assert!(stage.model.act(Action::Interrupt) && stage.model.act(Action::EndOfInput));
-    stage.model.act(Action::Help);
-    assert!(!stage.model.act(Action::Interrupt) && stage.model.overlay.is_none());
-    assert!(stage.model.act(Action::Quit));
+fn quit_keys_do_not_discard_a_draft() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.write("x");
+    assert!(!chat.model.act(Action::EndOfInput));
+    assert!(!chat.model.act(Action::Interrupt));
+    assert!(chat.model.input.is_empty());
+    assert!(chat.model.act(Action::Interrupt) && chat.model.act(Action::EndOfInput));
+    chat.model.act(Action::Help);
+    assert!(!chat.model.act(Action::Interrupt) && chat.model.overlay.is_none());
+    assert!(chat.model.act(Action::Quit));
 }

@@ -1,19 +1,19 @@
-//! Which part of the screen shows what: as much as there is room for.
+//! Divides the screen into parts, as many as there is room for.
 
 use ratatui::layout::Rect;
 
-use crate::command::chat::model::Pane;
+use crate::command::chat::model::{Model, Pane};
 
-/// From so many columns on, the peers are listed beside the conversation.
+/// The minimum width of the screen for the list of peers.
 const PEERS_FROM_COLUMNS: u16 = 60;
-/// From so many columns on, each message has its time before it.
+/// The minimum width of the conversation for the times of messages.
 const TIMES_FROM_COLUMNS: u16 = 40;
-/// What stands before a message: `14:03 < `, or without the time `< `.
+/// The columns before a message: `14:03 < `, or `< ` without the time.
 const WIDE_MARGIN: u16 = 8;
 const NARROW_MARGIN: u16 = 2;
-/// What stands before the input: `> `.
+/// The columns before the input: `> `.
 pub(super) const PROMPT_COLUMNS: u16 = 2;
-/// The most rows that the input takes, as far as it leaves two thirds to the others.
+/// The most rows of the input. On a small screen it takes at most a third.
 const MAX_INPUT_ROWS: u16 = 8;
 
 /// The parts of the screen.
@@ -29,14 +29,22 @@ pub(in crate::command::chat) struct Areas {
 }
 
 impl Areas {
-    /// Returns how many columns the input has on a screen, so that its rows can be counted.
-    pub(in crate::command::chat) fn input_columns(whole: Rect) -> usize {
+    /// Divides the screen, and lays out the model for it.
+    pub(in crate::command::chat) fn lay_out(model: &mut Model, whole: Rect) -> Self {
+        let input_columns = Self::input_columns(whole);
+        let areas = Self::of(whole, model.input.row_count(input_columns));
+        model.lay_out(areas.pane(), input_columns);
+        areas
+    }
+
+    /// Returns the columns of the input.
+    fn input_columns(whole: Rect) -> usize {
         let (_, main) = columns(whole);
         usize::from(main.width.saturating_sub(PROMPT_COLUMNS)).max(1)
     }
 
-    /// Divides a screen, with so many rows of input wanted.
-    pub(in crate::command::chat) fn of(whole: Rect, input_rows: usize) -> Self {
+    /// Divides a screen, with up to `input_rows` rows of input.
+    fn of(whole: Rect, input_rows: usize) -> Self {
         let (peers, main) = columns(whole);
         let height = main.height;
         let header_rows = u16::from(height >= 5);
@@ -66,31 +74,31 @@ impl Areas {
         }
     }
 
-    /// Returns the size that the conversation has for text.
-    pub(in crate::command::chat) fn pane(&self) -> Pane {
+    /// Returns the size of the text of the conversation.
+    fn pane(&self) -> Pane {
         let columns = self.conversation.width.saturating_sub(margin(self.conversation.width));
         Pane { columns: usize::from(columns).max(1), rows: self.conversation.height.into() }
     }
 }
 
-/// Returns how many columns stand before a message.
+/// Returns the columns before a message.
 pub(super) fn margin(width: u16) -> u16 {
     if has_times(width) { WIDE_MARGIN } else { NARROW_MARGIN.min(width.saturating_sub(2)) }
 }
 
-/// Tells whether there is room for the times of messages.
+/// Returns whether there is room for the times of messages.
 pub(super) fn has_times(width: u16) -> bool {
     width >= TIMES_FROM_COLUMNS
 }
 
-/// Divides a screen into the list of peers, where there is room, and the rest.
+/// Divides a screen into the list of peers, if there is room, and the rest.
 fn columns(whole: Rect) -> (Option<Rect>, Rect) {
     if whole.width < PEERS_FROM_COLUMNS || whole.height < 4 {
         return (None, whole);
     }
     let width = (whole.width / 4).clamp(16, 32);
     let peers = Rect { width, ..whole };
-    // A column for the line between, one for air.
+    // One column for the line between, and a blank one.
     let taken = width + 2;
     (Some(peers), Rect { x: whole.x + taken, width: whole.width - taken, ..whole })
 }
@@ -100,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_parts_lie_beside_each_other_on_every_screen() {
+    fn parts_fill_a_screen_of_any_size() {
         for width in 0..130 {
             for height in 0..40 {
                 for input_rows in [1, 3, 50] {

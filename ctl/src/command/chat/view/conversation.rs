@@ -1,6 +1,6 @@
-//! The conversation: a row of the screen for each row that the model has laid out, the newest at the bottom.
+//! The conversation: the rows that the model has laid out, the newest at the bottom.
 //!
-//! A message begins with its time and `<` or `>`, its further lines with a bar: no received text can pass itself off as
+//! A message begins with its time and `<` or `>`, and its further lines with a bar, so that received text cannot imitate
 //! another message.
 
 use ratatui::buffer::Buffer;
@@ -8,14 +8,14 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use super::areas::{has_times, margin};
-use super::{put, row};
-use crate::command::chat::model::{Item, Line, Model, Row, What};
+use super::cells::{put, row};
+use crate::command::chat::model::{ConnectionState, ConversationRow, Item, ItemKind, Model};
 use crate::command::chat::theme::Theme;
 use crate::command::chat::wrap;
 
 pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     if model.rows.is_empty() {
-        draw_advice(model, area, theme, buffer);
+        draw_hint(model, area, theme, buffer);
         return;
     }
     let Some(open) = &model.conversation else { return };
@@ -23,12 +23,12 @@ pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer
     for (number, laid_out) in model.rows.iter().enumerate() {
         let area = row(area, empty + number);
         match laid_out {
-            Row::Day(day) => draw_day(&day.to_string(), area, theme, buffer),
-            Row::Text { index, span, is_first } => {
+            ConversationRow::Day(day) => draw_day(&day.to_string(), area, theme, buffer),
+            ConversationRow::Text { index, span, is_first } => {
                 let item = &open.items[*index];
                 draw_text(item, &item.text[span.clone()], *is_first, area, theme, buffer);
             }
-            Row::Note { index, span } => {
+            ConversationRow::Note { index, span } => {
                 let note = open.items[*index].note.as_deref().unwrap_or_default();
                 put(buffer, area, margin(area.width).into(), &note[span.clone()], theme.error);
             }
@@ -39,17 +39,17 @@ pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer
 fn draw_day(day: &str, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     let line = format!("── {day} {}", "─".repeat(width.saturating_sub(day.len() + 4)));
-    put(buffer, area, 0, &wrap::fitted(&line, width), theme.dim);
+    put(buffer, area, 0, &wrap::truncated(&line, width), theme.dim);
 }
 
 fn draw_text(item: &Item, text: &str, is_first: bool, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     let margin = usize::from(margin(area.width));
-    let (sign, sign_style, style) = match item.what {
-        What::In => ("<", theme.from, Style::new()),
-        What::Out => (">", theme.to, Style::new()),
-        What::Gap { .. } => ("!", theme.alert, theme.alert),
-        What::Unsent if item.note.is_none() => (">", theme.to, theme.dim),
-        What::Unsent => (">", theme.error, Style::new()),
+    let (sign, sign_style, style) = match item.kind {
+        ItemKind::Received => ("<", theme.received, Style::new()),
+        ItemKind::Sent => (">", theme.sent, Style::new()),
+        ItemKind::Gap { .. } => ("!", theme.alert, theme.alert),
+        ItemKind::Unsent if item.note.is_none() => (">", theme.sent, theme.dim),
+        ItemKind::Unsent => (">", theme.error, Style::new()),
     };
     let sign_at = margin.saturating_sub(2);
     if is_first {
@@ -63,28 +63,28 @@ fn draw_text(item: &Item, text: &str, is_first: bool, area: Rect, theme: &Theme,
     put(buffer, area, margin, text, style);
 }
 
-/// Says what to do where there is nothing to show.
-fn draw_advice(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
-    let advice = advice(model);
+/// Explains what to do while there are no messages.
+fn draw_hint(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
+    let hint = hint(model);
     let columns = usize::from(area.width);
-    for (number, span) in wrap::wrap(&advice, columns).into_iter().enumerate() {
-        put(buffer, row(area, number), 0, &advice[span], theme.dim);
+    for (number, span) in wrap::wrap(&hint, columns).into_iter().enumerate() {
+        put(buffer, row(area, number), 0, &hint[span], theme.dim);
     }
 }
 
-fn advice(model: &Model) -> String {
-    match (&model.conversation, &model.line) {
-        (_, Line::Connecting) => String::new(),
+fn hint(model: &Model) -> String {
+    match (&model.conversation, &model.connection) {
+        (_, ConnectionState::Connecting) => String::new(),
         (Some(open), _) if !open.loaded => String::new(),
         (Some(open), _) => {
-            let peer = wrap::shown(&open.key.to_string());
-            format!("Nothing was said yet. What you write goes to {peer}.")
+            let peer = wrap::display_text(&open.key.to_string());
+            format!("No messages yet. What you type is sent to {peer}.")
         }
         (None, _) if !model.has_peers() => String::new(),
         (None, _) => {
-            "Nobody was heard yet. F2 chooses whom to write to, by name or address; the first message that \
-                      arrives opens its conversation."
-                .to_owned()
+            "No message has arrived yet. Press F2 to choose a peer by name or address. The first message that \
+             arrives opens its conversation."
+            .to_owned()
         }
     }
 }

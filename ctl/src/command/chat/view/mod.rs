@@ -1,6 +1,7 @@
-//! Draws the model: a pure function of it and of the size of the screen.
+//! Draws the model. The result depends on nothing but the model, the theme and the size of the screen.
 
 mod areas;
+mod cells;
 mod conversation;
 mod help;
 mod input;
@@ -12,14 +13,15 @@ use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
 pub(super) use self::areas::Areas;
-use super::model::{Line, Model, Overlay};
+use self::cells::put;
+use super::model::{ConnectionState, Model, Overlay};
 use super::theme::Theme;
 use super::wrap;
 
-/// What stands at the bottom.
+/// The bottom row.
 const KEYS: &str = "F1 help  F2 peers  F3 encoding  Ctrl+Q quit";
 
-/// Draws everything, and returns where the cursor of the terminal belongs.
+/// Draws everything, and returns the position of the cursor.
 pub(super) fn draw(model: &Model, areas: &Areas, theme: &Theme, buffer: &mut Buffer) -> Position {
     if let Some(area) = areas.peers {
         peers::draw(model, area, theme, buffer);
@@ -33,36 +35,36 @@ pub(super) fn draw(model: &Model, areas: &Areas, theme: &Theme, buffer: &mut Buf
     }
     let cursor = input::draw(model, areas.input, theme, buffer);
     if let Some(area) = areas.footer {
-        put(buffer, area, 0, &wrap::fitted(KEYS, area.width.into()), theme.dim);
+        put(buffer, area, 0, &wrap::truncated(KEYS, area.width.into()), theme.dim);
     }
     match &model.overlay {
         None => cursor,
-        Some(Overlay::Help(away)) => help::draw(*away, areas.whole, theme, buffer),
+        Some(Overlay::Help(scrolled)) => help::draw(*scrolled, areas.whole, theme, buffer),
         Some(Overlay::Picker(picker)) => picker::draw(model, picker, areas.whole, theme, buffer),
     }
 }
 
-/// Returns which peer is in the first row of the list.
+/// Returns the index of the peer in the first row of the list.
 pub(super) fn first_listed(model: &Model, list: Rect) -> usize {
     peers::first_row(model, list.height.into())
 }
 
-/// Who is talked to, and what messages to them go out in.
+/// Draws name and address of the open peer, and the encoding for messages to it.
 fn draw_header(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     let Some(key) = model.open_key() else {
         put(buffer, area, 0, "udpchat", theme.strong);
         return;
     };
     let name = key.to_string();
-    let name = wrap::shown_in_line(&name);
-    let address = model.open_row().map(|row| wrap::shown_in_line(&row.address).into_owned());
+    let name = wrap::display_line(&name);
+    let address = model.open_row().map(|row| wrap::display_line(&row.address).into_owned());
     let encoding = model.encoding().map_or(String::new(), |(encoding, by)| format!("{encoding} ({by})"));
     let width = usize::from(area.width);
     let encoding_width = wrap::width(&encoding);
-    // The name comes first where there is no room for both.
+    // Without room for both, the name is shown.
     let has_room = encoding_width + 8 <= width;
     let left = if has_room { width - encoding_width - 1 } else { width };
-    let end = put(buffer, area, 0, &wrap::fitted(&name, left), theme.strong);
+    let end = put(buffer, area, 0, &wrap::truncated(&name, left), theme.strong);
     if let Some(address) = address.filter(|address| *address != name) {
         let room = left.saturating_sub(end + 2);
         if room >= wrap::width(&address) {
@@ -74,7 +76,7 @@ fn draw_header(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     }
 }
 
-/// The line above the input: what is wrong, what the last key came to, what is below the screen.
+/// Draws the line above the input: a failure, a message about the last key, or what is below the screen.
 fn draw_status(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     let width = usize::from(area.width);
     put(buffer, area, 0, &"─".repeat(width), theme.dim);
@@ -84,49 +86,29 @@ fn draw_status(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
         None => return,
     };
     let room = width.saturating_sub(4);
-    let text = wrap::fitted(&text, room).into_owned();
+    let text = wrap::truncated(&text, room).into_owned();
     if !text.is_empty() {
         put(buffer, area, 1, &format!(" {text} "), style);
     }
 }
 
-/// Returns what the status line says, and whether that is something wrong.
+/// Returns the text of the status line, and whether it reports a failure.
 fn status(model: &Model) -> Option<(String, bool)> {
-    if let Line::Offline(why) = &model.line {
-        let why = wrap::shown_in_line(why);
+    if let ConnectionState::Offline(why) = &model.connection {
+        let why = wrap::display_line(why);
         return Some((format!("not connected, trying again: {why}"), true));
     }
     if let Some(notice) = &model.notice {
-        return Some((wrap::shown_in_line(notice).into_owned(), true));
+        return Some((wrap::display_line(notice).into_owned(), true));
     }
     let open = model.conversation.as_ref().filter(|open| !open.is_following())?;
     let new = model.open_row().map_or(0, |row| row.unread);
     let text = match new {
-        0 if open.is_live() => "history; Esc goes to the newest message".to_owned(),
+        0 if open.holds_newest() => "history; Esc goes to the newest message".to_owned(),
         0 => "history; Esc goes to the newest message, far below".to_owned(),
         new => format!("{} new below; Esc goes there", crate::output::grouped(new)),
     };
     Some((text, false))
-}
-
-/// Writes safe text into the first row of an area from a column on, cut at its end. Returns the column behind it.
-fn put(buffer: &mut Buffer, area: Rect, column: usize, text: &str, style: Style) -> usize {
-    let width = usize::from(area.width);
-    if area.height == 0 || column >= width {
-        return column;
-    }
-    // A column of an area is one of the screen, whose size is a u16.
-    let (x, y) = (area.x + column as u16, area.y);
-    // Nothing of the style of what was there before.
-    let (end, _) = buffer.set_stringn(x, y, text, width - column, Style::reset().patch(style));
-    usize::from(end - area.x)
-}
-
-/// Returns one row of an area.
-fn row(area: Rect, number: usize) -> Rect {
-    let number = u16::try_from(number).unwrap_or(u16::MAX);
-    let below = area.height.saturating_sub(number);
-    Rect { y: area.y + number.min(area.height), height: below.min(1), ..area }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Asking the daemon.
+//! Facts from the daemon.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,39 +8,39 @@ use udpchat_api::call::{Call, SelfTestParams, StatusParams};
 use udpchat_api::{Client, ClientError, ErrorKind};
 use udpchat_config::{Environment, control_socket_candidates};
 
-use super::super::daemon::{ClosedDoor, Reach, Reached};
+use super::super::facts::{AccessDenied, Reach, Reached};
 use super::process;
 use crate::connect::obstacle;
-use crate::socket_access::Door;
+use crate::socket_access::SocketAccess;
 
-/// How long a daemon that is well takes at most, its self-test included.
+/// The longest time that a healthy daemon needs, including its self-test.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// Asks the first daemon that answers; returns what it says, and the connection.
+/// Requests the facts from the first daemon that answers; returns them with the connection.
 pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
-    let (mut tried, mut closed_door) = (Vec::new(), None);
+    let (mut tried, mut denied) = (Vec::new(), None);
     for path in control_socket_candidates(&Environment::of_process(), explicit) {
         match Client::connect(&path).await {
             Ok(mut client) => match questions(&mut client).await {
                 Ok(reached) => return (Reach::Reached(Box::new(reached)), Some(client)),
                 Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NotPermitted => {
-                    let why = format!("answers, and refuses: {}", error.message);
-                    closed_door.get_or_insert(ClosedDoor { path, why, advice: error.data.hint });
+                    let why = format!("answers, but refuses: {}", error.message);
+                    denied.get_or_insert(AccessDenied { path, why, advice: error.data.hint });
                 }
                 Err(error) => tried.push((path, error.to_string())),
             },
             Err(ClientError::NotPermitted { path, .. }) => {
-                let door = Door::of(&path);
-                let owner = door.as_ref().map_or("another user", |door| door.owner.as_str());
-                let why = format!("may not be opened: it belongs to {owner}");
-                let advice = door.as_ref().map(Door::advice);
-                closed_door.get_or_insert(ClosedDoor { path, why, advice });
+                let access = SocketAccess::of(&path);
+                let owner = access.as_ref().map_or("another user", |access| access.owner.as_str());
+                let why = format!("cannot be opened: it belongs to {owner}");
+                let advice = access.as_ref().map(SocketAccess::advice);
+                denied.get_or_insert(AccessDenied { path, why, advice });
             }
             Err(ClientError::NoDaemon { path, source }) => tried.push((path, obstacle(&source))),
             Err(error) => tried.push((path, error.to_string())),
         }
     }
-    (Reach::NotReached { tried, closed_door, running: process::called("udpchatd") }, None)
+    (Reach::NotReached { tried, denied, running: process::named("udpchatd") }, None)
 }
 
 async fn questions(client: &mut Client) -> Result<Reached, ClientError> {
@@ -55,7 +55,7 @@ async fn questions(client: &mut Client) -> Result<Reached, ClientError> {
     Ok(Reached { status, self_tests, self_test_refused })
 }
 
-/// Calls a method of a daemon that may hang.
+/// Calls a method with a timeout, since the daemon may hang.
 pub(super) async fn call<C: Call>(client: &mut Client, params: &C) -> Result<C::Answer, ClientError> {
     timeout(ANSWER_WAIT, client.call(params)).await.unwrap_or(Err(ClientError::Silent))
 }

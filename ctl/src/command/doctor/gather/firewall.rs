@@ -1,13 +1,14 @@
-//! Asking the firewalls of this machine.
+//! The firewalls of this machine, from their own programs.
 
 use std::fs;
 
-use super::super::firewall::{Firewall, Rules, iptables, nft};
+use super::super::facts::{Firewall, Rules};
+use super::firewall_rules::{iptables, nft};
 use super::process;
 use super::program::{Ran, run};
 
-/// Lists the firewalls that there may be, with what they do to datagrams to these ports. Those that manage the rules of the
-/// kernel speak for them.
+/// Returns the firewalls, with what they do to datagrams to these ports. If ufw or firewalld manages the rules of the
+/// kernel, the rules themselves are not read.
 pub(super) async fn all(ports: &[u16]) -> Vec<Firewall> {
     let mut managers = Vec::new();
     managers.extend(ufw(ports).await);
@@ -33,11 +34,11 @@ async fn ufw(ports: &[u16]) -> Option<Firewall> {
 }
 
 async fn firewalld(ports: &[u16]) -> Option<Firewall> {
-    process::called("firewalld").first()?;
+    process::named("firewalld").first()?;
     let mut rules = Rules::AllowPort;
     for port in ports {
-        let asked = run("firewall-cmd", &[&format!("--query-port={port}/udp")]).await;
-        match asked.as_ref().map(|ran| ran.output.trim()) {
+        let answer = run("firewall-cmd", &[&format!("--query-port={port}/udp")]).await;
+        match answer.as_ref().map(|ran| ran.output.trim()) {
             Some("yes") => {}
             Some("no") => rules = Rules::MayRefuse,
             _ => return Some(Firewall { name: "firewalld", rules: Rules::ActiveUnreadable }),
@@ -46,7 +47,7 @@ async fn firewalld(ports: &[u16]) -> Option<Firewall> {
     Some(Firewall { name: "firewalld", rules })
 }
 
-/// Looks at the rules themselves. What `iptables` made is often among those of nftables.
+/// Reads the rules of the kernel. Rules of `iptables` often appear among those of nftables as well.
 async fn kernel(ports: &[u16]) -> Vec<Firewall> {
     let rules = |ran: Option<Ran>, read: fn(&str, &[u16]) -> Rules| {
         ran.map(|ran| if ran.succeeded { read(&ran.output, ports) } else { Rules::Unreadable })

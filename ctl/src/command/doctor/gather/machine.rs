@@ -1,4 +1,4 @@
-//! What this machine says of itself: interfaces, limits, clock, disk.
+//! Facts about this machine: interfaces, kernel settings, clock, disk.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,15 +10,14 @@ use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::SockaddrStorage;
 use nix::sys::statvfs::{FsFlags, statvfs};
 
-use super::super::disk::Disk;
-use super::super::network::Interface;
+use super::super::facts::{Disk, Interface};
 use super::program;
 
-/// Lists the interfaces.
+/// Returns the interfaces.
 pub(super) fn interfaces() -> Vec<Interface> {
     let mut found: BTreeMap<String, Interface> = BTreeMap::new();
     for entry in getifaddrs().into_iter().flatten() {
-        // An IPv4 address may have a label of its own behind a colon.
+        // An IPv4 address may have a label after a colon.
         let name = entry.interface_name.split(':').next().unwrap_or_default();
         let interface = found.entry(name.to_owned()).or_default();
         name.clone_into(&mut interface.name);
@@ -31,9 +30,9 @@ pub(super) fn interfaces() -> Vec<Interface> {
     found.into_values().collect()
 }
 
-/// Returns the address for everybody on a network: the last one, which every host there listens to, whatever it was told.
+/// Returns the broadcast address of a network: its last address, which every host there accepts, whatever its settings.
 fn broadcast(entry: &InterfaceAddress) -> Option<Ipv4Addr> {
-    /// A network of two addresses, or of one, has none for everybody.
+    /// A network of one or two addresses has no broadcast address.
     const LONGEST_PREFIX: u32 = 30;
     let (IpAddr::V4(own), IpAddr::V4(mask)) = (ip(entry.address.as_ref()?)?, ip(entry.netmask.as_ref()?)?)
     else {
@@ -51,12 +50,12 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip()))
 }
 
-/// Reads a number below `/proc/sys`.
+/// Reads a number in `/proc/sys`.
 pub(super) fn sysctl(name: &str) -> Option<u64> {
     fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
 }
 
-/// Asks whether something keeps the clock right.
+/// Returns whether the clock is synchronised; none if unknown.
 pub(super) async fn clock_synchronised() -> Option<bool> {
     let ran = program::run("timedatectl", &["show", "--property=NTPSynchronized", "--value"]).await?;
     match ran.output.trim() {
@@ -66,10 +65,10 @@ pub(super) async fn clock_synchronised() -> Option<bool> {
     }
 }
 
-/// Looks at the file system of a folder.
+/// Returns the free space of the file system of a folder.
 pub(super) fn disk(path: &Path) -> Option<Disk> {
     let found = statvfs(path).ok()?;
-    // A file system that counts no files has none at all.
+    // A file system without a limit of files reports zero.
     let free_files = (found.files() > 0).then(|| found.files_available());
     Some(Disk {
         path: path.to_owned(),

@@ -1,7 +1,11 @@
 //! Collects the facts: from the daemon over its control socket, and from this machine. What cannot be read is left out.
+//!
+//! Everything specific to Linux is here (`/proc`, `nft`, `iptables`, `ufw`, `firewalld`, `timedatectl`); another platform
+//! needs another version of this folder only.
 
 mod daemon;
 mod firewall;
+mod firewall_rules;
 mod machine;
 mod peer;
 mod process;
@@ -14,11 +18,10 @@ use std::path::Path;
 use udpchat_api::Timestamp;
 use udpchat_config::{Environment, Overrides, Settings};
 
-use super::Facts;
-use super::daemon::Reach;
+use super::facts::{Facts, Reach};
 
-/// Collects everything; `explicit` is the socket that the user named, `peer` whom they ask about.
-pub(crate) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts {
+/// Collects all facts; `explicit` is the socket given by `--socket`, `peer` the peer to check.
+pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts {
     let (reach, mut client) = daemon::ask(explicit).await;
     let configured = match &reach {
         Reach::Reached(_) => Ok(Vec::new()),
@@ -42,12 +45,12 @@ pub(crate) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts
     facts.firewalls = firewall::all(&ports).await;
     facts.disk = facts.status().and_then(|status| machine::disk(&status.data_dir));
     if let Some(name) = peer {
-        facts.peer = Some(peer::look_at(name, client.as_mut()).await);
+        facts.peer = Some(peer::facts(name, client.as_mut()).await);
     }
     facts
 }
 
-/// Returns where the configuration of this user has a daemon listen.
+/// Returns the listening addresses of this user's configuration, or the first line of its error.
 fn configured() -> Result<Vec<SocketAddr>, String> {
     let settings = Settings::load(&Overrides::default(), &Environment::of_process());
     let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! Looking at a peer without sending anything to it.
+//! Facts about a peer, found without sending anything to it.
 
 use std::borrow::Cow;
 use std::fs;
@@ -12,34 +12,34 @@ use udpchat_api::call::{DirectionFilter, InboxParams, Order, PeersParams};
 use udpchat_api::{Client, Entry, Message};
 use udpchat_config::{DEFAULT_PORT, PeerAddress};
 
-use super::super::peer::PeerFacts;
+use super::super::facts::PeerFacts;
 use super::daemon::call;
 
-/// How long a host's name may take to resolve.
+/// How long resolving a host name may take.
 const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
-/// How many pages of the inbox are looked at for its last message: half a second each, at most.
+/// How many pages of the inbox are searched for its last message; a page takes at most half a second.
 const MAX_PAGES: usize = 10;
 
-pub(super) async fn look_at(name: &str, mut client: Option<&mut Client>) -> PeerFacts {
+pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFacts {
     let address = resolve(name, client.as_deref_mut()).await;
-    let mut facts = PeerFacts {
+    let mut found = PeerFacts {
         name: name.to_owned(),
-        source: Err("its address is not known".to_owned()),
+        source: Err("its address is unknown".to_owned()),
         answers_on_link: None,
         last_sent: None,
         last_heard: None,
         address,
     };
-    let Ok(address) = facts.address else { return facts };
-    facts.source = source(address);
-    facts.answers_on_link =
+    let Ok(address) = found.address else { return found };
+    found.source = source(address);
+    found.answers_on_link =
         answers_on_link(address.ip(), &fs::read_to_string("/proc/net/arp").unwrap_or_default());
     if let Some(client) = client {
-        facts.last_sent = last(client, address.ip(), DirectionFilter::Out).await;
-        facts.last_heard = last(client, address.ip(), DirectionFilter::In).await;
+        found.last_sent = last(client, address.ip(), DirectionFilter::Out).await;
+        found.last_heard = last(client, address.ip(), DirectionFilter::In).await;
     }
-    facts
+    found
 }
 
 async fn resolve(name: &str, client: Option<&mut Client>) -> Result<SocketAddr, String> {
@@ -57,12 +57,12 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<SocketAddr, 
     let with_port = if text.contains(':') { text } else { format!("{text}:{DEFAULT_PORT}") };
     match timeout(RESOLVE_WAIT, lookup_host(with_port)).await {
         Ok(Ok(mut found)) => found.next().ok_or_else(|| format!("`{name}` has no address")),
-        Ok(Err(error)) => Err(format!("no peer is called `{name}`, and no host: {error}")),
+        Ok(Err(error)) => Err(format!("`{name}` is neither a peer nor a known host: {error}")),
         Err(_) => Err(format!("`{name}` does not resolve within {} s", RESOLVE_WAIT.as_secs())),
     }
 }
 
-/// Puts the number of an interface in the place of its name, behind `%`.
+/// Replaces the name of an interface after `%` by its number.
 fn with_interface_number(address: &str) -> Cow<'_, str> {
     let Some((ip, rest)) = address.split_once('%') else { return address.into() };
     let (name, end) = rest.split_at(rest.find(']').unwrap_or(rest.len()));
@@ -72,7 +72,7 @@ fn with_interface_number(address: &str) -> Cow<'_, str> {
     }
 }
 
-/// Asks the kernel from which address it would send; a connected socket sends nothing.
+/// Returns the address from which the kernel would send; connecting a UDP socket sends nothing.
 fn source(to: SocketAddr) -> Result<IpAddr, String> {
     let any =
         if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
@@ -88,7 +88,7 @@ fn source(to: SocketAddr) -> Result<IpAddr, String> {
     })
 }
 
-/// Looks for an address in `/proc/net/arp`: an entry without flags was asked for in vain.
+/// Looks up an address in `/proc/net/arp`; an entry without flags got no answer.
 fn answers_on_link(ip: IpAddr, table: &str) -> Option<bool> {
     let ip = ip.to_string();
     let row = table.lines().map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_neighbours_tells_who_answers() {
+    fn the_arp_table_shows_who_answers() {
         let table = "\
 IP address       HW type     Flags       HW address            Mask     Device
 10.1.0.77        0x1         0x0         00:00:00:00:00:00     *        eth0
@@ -148,7 +148,7 @@ IP address       HW type     Flags       HW address            Mask     Device
     }
 
     #[test]
-    fn the_kernel_tells_the_source() {
+    fn the_kernel_chooses_the_source_address() {
         assert_eq!(source("127.0.0.1:9".parse().unwrap()), Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     }
 }

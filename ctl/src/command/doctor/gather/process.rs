@@ -1,4 +1,4 @@
-//! Processes, as `/proc` shows them.
+//! Processes, from `/proc`.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User};
 
-use super::super::daemon::Process;
+use super::super::facts::Process;
 
-/// Lists the folders of all processes in `/proc`.
+/// Returns the folders of all processes in `/proc`.
 pub(super) fn folders() -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let is_number = |path: &PathBuf| {
@@ -17,12 +17,12 @@ pub(super) fn folders() -> impl Iterator<Item = PathBuf> {
     entries.map(|entry| entry.path()).filter(is_number)
 }
 
-/// Lists the processes of a name.
-pub(super) fn called(name: &str) -> Vec<Process> {
+/// Returns the processes with a name.
+pub(super) fn named(name: &str) -> Vec<Process> {
     folders().filter_map(|folder| of(&folder)).filter(|process| process.name == name).collect()
 }
 
-/// Tells of the process whose folder this is; none where it is gone.
+/// Returns the process of a folder; none if it has ended.
 pub(super) fn of(folder: &Path) -> Option<Process> {
     let name = fs::read_to_string(folder.join("comm")).ok()?.trim_end().to_owned();
     let pid = folder.file_name()?.to_str()?.parse().ok()?;
@@ -30,7 +30,7 @@ pub(super) fn of(folder: &Path) -> Option<Process> {
     Some(Process { pid, name, user })
 }
 
-/// Names a user.
+/// Returns the name of a user.
 pub(super) fn user(uid: u32) -> String {
     let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     found.map_or_else(|| format!("user {uid}"), |user| format!("user {}", user.name))

@@ -1,11 +1,10 @@
-//! The UDP sockets of this machine, and who has them open.
+//! The UDP sockets of this machine, and the processes that have them open.
 
 use std::collections::HashMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::super::daemon::Process;
-use super::super::port::UdpSocket;
+use super::super::facts::{Process, UdpSocket};
 use super::process;
 
 /// A line of `/proc/net/udp`.
@@ -16,11 +15,11 @@ struct Row {
     inode: u64,
 }
 
-/// Lists the sockets that are bound to any of these ports.
+/// Returns the sockets that are bound to any of these ports.
 pub(super) fn bound_to(ports: &[u16]) -> Vec<UdpSocket> {
     let tables = ["/proc/net/udp", "/proc/net/udp6"].map(|path| fs::read_to_string(path).unwrap_or_default());
-    let is_meant = |row: &Row| ports.contains(&row.local.port());
-    let rows: Vec<_> = tables.iter().flat_map(|table| rows(table)).filter(is_meant).collect();
+    let is_wanted = |row: &Row| ports.contains(&row.local.port());
+    let rows: Vec<_> = tables.iter().flat_map(|table| rows(table)).filter(is_wanted).collect();
     let mut holders = holders(&rows);
     let socket = |row: &Row| UdpSocket {
         local: row.local,
@@ -30,7 +29,7 @@ pub(super) fn bound_to(ports: &[u16]) -> Vec<UdpSocket> {
     rows.iter().map(socket).collect()
 }
 
-/// Finds who has sockets open, as far as that may be seen.
+/// Returns the processes that have sockets open, by inode, as far as this user may see them.
 fn holders(rows: &[Row]) -> HashMap<u64, Process> {
     let wanted: HashMap<String, u64> =
         rows.iter().map(|row| (format!("socket:[{}]", row.inode), row.inode)).collect();
@@ -51,7 +50,7 @@ fn holders(rows: &[Row]) -> HashMap<u64, Process> {
     found
 }
 
-/// Reads `/proc/net/udp` or `/proc/net/udp6` (proc_net_udp(5)).
+/// Parses `/proc/net/udp` or `/proc/net/udp6` (proc_net_udp(5)).
 fn rows(table: &str) -> impl Iterator<Item = Row> {
     table.lines().skip(1).filter_map(|line| {
         let mut words = line.split_ascii_whitespace();
@@ -62,7 +61,7 @@ fn rows(table: &str) -> impl Iterator<Item = Row> {
     })
 }
 
-/// Reads `0100007F:1E6C`: words of four bytes in the machine's order, then the port.
+/// Parses `0100007F:1E6C`: words of four bytes in the byte order of the machine, then the port.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
     let word = |at: usize| Some(u32::from_str_radix(ip.get(at * 8..at * 8 + 8)?, 16).ok()?.to_ne_bytes());
@@ -84,7 +83,7 @@ mod tests {
 
     #[test]
     #[cfg(target_endian = "little")]
-    fn tables_of_the_kernel_are_read() {
+    fn proc_net_udp_is_parsed() {
         let table = "\
   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
  4066: 0100007F:1E6C 00000000:0000 07 00000000:00000000 00:00000000 00000000  1000        0 25741 2 0000000000000000 0
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_of_this_process_is_found_with_its_holder() {
+    fn our_own_socket_is_found_with_its_process() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let local = socket.local_addr().unwrap();
         let found = bound_to(&[local.port()]);

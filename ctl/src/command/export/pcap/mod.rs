@@ -1,7 +1,7 @@
-//! Messages as packets of a capture file, which Wireshark, tshark and tcpdump read.
+//! Writes messages as packets of a capture file for Wireshark, tshark and tcpdump.
 //!
-//! The file's format is that of <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html>, with times in
-//! nanoseconds. Nothing was captured: each packet is made of an entry, with the addresses and the time that it has.
+//! The format is <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcap-05.html>, with times in nanoseconds. The packets
+//! are not captured: each is built from an entry, with its addresses and its time.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,19 +10,19 @@ use udpchat_api::{Direction, Entry, Message, Timestamp};
 
 use crate::output::counted;
 
-/// Says that times are in nanoseconds, and in which order the bytes of numbers are.
+/// The magic number: times in nanoseconds, and the byte order of the numbers.
 const MAGIC: u32 = 0xa1b2_3c4d;
 
 /// LINKTYPE_RAW: packets begin with an IP header, of version 4 or 6.
 const LINK_TYPE: u32 = 101;
 
-/// More than the longest packet has, in bytes.
+/// The maximum packet length, in bytes; more than any packet has.
 const SNAP_BYTES: u32 = 256 * 1024;
 
-/// The hop limit of the packets, which no entry knows: what most systems send with.
+/// The hop limit of the packets. Entries do not record it; most systems send with this value.
 const HOPS: u8 = 64;
 
-/// Returns what stands at the beginning of the file.
+/// Returns the header of the file.
 pub(super) fn file_header() -> Vec<u8> {
     let version = (2_u16, 4_u16);
     let mut header = MAGIC.to_le_bytes().to_vec();
@@ -35,10 +35,10 @@ pub(super) fn file_header() -> Vec<u8> {
     header
 }
 
-/// Makes packets, and counts what cannot be one.
+/// Builds packets, and counts the entries that have none.
 #[derive(Debug)]
 pub(super) struct Capture {
-    /// Our port where an entry does not know it; 0 if nobody does.
+    /// The local port where an entry does not record it; 0 if unknown.
     port: u16,
     packets: u64,
     gaps: u64,
@@ -47,12 +47,12 @@ pub(super) struct Capture {
 }
 
 impl Capture {
-    /// Begins; `port` stands in where an entry does not know our address.
+    /// Creates a capture; `port` is used where an entry does not record the local address.
     pub(super) fn new(port: Option<u16>) -> Self {
         Self { port: port.unwrap_or(0), packets: 0, gaps: 0, not_sent: 0, unfit: 0 }
     }
 
-    /// Adds the packet of an entry to `out`, if it is one.
+    /// Appends the packet of an entry to `out`, if it has one.
     pub(super) fn add(&mut self, entry: &Entry, out: &mut Vec<u8>) {
         let count = match entry {
             Entry::Gap(_) => &mut self.gaps,
@@ -68,12 +68,12 @@ impl Capture {
         *count += 1;
     }
 
-    /// Tells whether any entry is no packet.
+    /// Returns whether an entry was left out.
     pub(super) fn has_left_out(&self) -> bool {
         self.gaps + self.not_sent + self.unfit > 0
     }
 
-    /// Tells how many packets there are, and how many entries were left out, and why.
+    /// Summarises how many packets were written and which entries were left out.
     pub(super) fn summary(&self) -> String {
         let mut parts = vec![counted(self.packets, "packet")];
         if self.gaps > 0 {
@@ -86,14 +86,14 @@ impl Capture {
             ));
         }
         if self.unfit > 0 {
-            parts.push(format!("{} left out that fit into no packet", counted(self.unfit, "message")));
+            parts.push(format!("{} left out that do not fit into a packet", counted(self.unfit, "message")));
         }
         parts.join(", ")
     }
 }
 
-/// Returns the record of a message: its time, its length twice, and its packet. None if it fits into no packet, or
-/// its time into no record.
+/// Returns the record of a message: time, length twice, packet. None if the message does not fit into a packet or the
+/// time not into a record.
 fn record(message: &Message, port: u16) -> Option<Vec<u8>> {
     let packet = packet(message, port)?;
     let (seconds, nanoseconds) = time(message.at)?;

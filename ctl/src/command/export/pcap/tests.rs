@@ -1,4 +1,4 @@
-//! The bytes of captures, checked by the text of the standards and not by the code that wrote them.
+//! Checks the bytes of captures against the standards, independently of the code that wrote them.
 
 use crate::command::export::pcap::*;
 use udpchat_api::{EncodingBy, Gap, Raw};
@@ -95,7 +95,7 @@ fn packets_go_from_the_sender_to_the_receiver() {
 }
 
 #[test]
-fn an_address_that_is_not_known_is_unspecified() {
+fn an_unknown_address_is_unspecified() {
     let v4 = packet(&message(Direction::In, "10.0.0.1:8080", None, b"x"), 7788).unwrap();
     assert_eq!(check_v4(&v4).1, "0.0.0.0:7788");
     let v6 = packet(&message(Direction::Out, "[fd00::1]:8080", None, b"x"), 0).unwrap();
@@ -103,7 +103,7 @@ fn an_address_that_is_not_known_is_unspecified() {
 }
 
 #[test]
-fn two_families_meet_in_the_newer_one() {
+fn mixed_families_are_written_as_ipv6() {
     let mixed = packet(&message(Direction::In, "10.0.0.1:8080", Some("[::]:7788"), b"x"), 0).unwrap();
     assert_eq!(check_v6(&mixed).0, "[::ffff:10.0.0.1]:8080");
 }
@@ -137,7 +137,7 @@ fn the_longest_messages_fit_and_longer_ones_are_left_out() {
 }
 
 #[test]
-fn what_is_no_packet_is_counted() {
+fn entries_without_a_packet_are_counted() {
     let mut capture = Capture::new(None);
     let mut out = Vec::new();
     let one = message(Direction::Out, "10.0.0.1:1", None, b"x");
@@ -154,6 +154,6 @@ fn what_is_no_packet_is_counted() {
     assert_eq!(
         capture.summary(),
         "1 packet, 1 gap left out, 1 message left out that the kernel refused to send, \
-         2 messages left out that fit into no packet"
+         2 messages left out that do not fit into a packet"
     );
 }

@@ -1,16 +1,15 @@
-//! Hex digits as people paste them: `c4 e3`, `c4:e3`, `0xC4, 0xE3`.
+//! Parses hex digits in the usual notations: `c4 e3`, `c4:e3`, `0xC4, 0xE3`.
 
 use crate::error::{CtlError, Result};
 
-/// Reads bytes from hex digits; blanks, `:`, `-`, `,` and `0x` before a byte do not count.
+/// Parses hex digits; ignores spaces, `:`, `-`, `,` and a `0x` before a byte.
 ///
 /// # Errors
-/// Names the first character that is no digit by its position, counted in characters from 1; and says so if
-/// the last byte is half.
+/// A character is not a hex digit (the error has its position, in characters from 1), or the number of digits is odd.
 pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut high = None;
-    // Whether a `0x` may stand here: at the beginning, and after what separates.
+    // Whether `0x` may follow: at the beginning and after a separator.
     let mut fresh = true;
     let mut characters = text.chars().enumerate().peekable();
     while let Some((at, character)) = characters.next() {
@@ -33,10 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     }
     match high {
         None => Ok(bytes),
-        Some(_) => Err(CtlError::usage(format!(
-            "the last byte is half: {} hex digits, an odd number",
-            bytes.len() * 2 + 1
-        ))),
+        Some(_) => Err(CtlError::usage(format!("odd number of hex digits: {}", bytes.len() * 2 + 1))),
     }
 }
 
@@ -45,8 +41,8 @@ fn is_separator(character: char) -> bool {
 }
 
 fn bad_digit(character: char, position: usize) -> CtlError {
-    CtlError::usage(format!("'{character}' at position {position} is no hex digit"))
-        .hint("hex looks like 'c4 e3 0d 0a', c4e30d0a or '0xc4,0xe3'")
+    CtlError::usage(format!("invalid hex digit '{character}' at position {position}"))
+        .hint("write hex as 'c4 e3 0d 0a', c4e30d0a or '0xc4,0xe3'")
 }
 
 #[cfg(test)]
@@ -54,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hex_is_read_however_it_is_written() {
+    fn all_usual_hex_notations_are_read() {
         for text in [
             "c4e30d0a",
             "C4 E3 0D 0A",
@@ -72,13 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hex_is_named_with_its_place() {
+    fn invalid_hex_is_reported_with_its_position() {
         for (text, expected) in [
             ("c4 g3", "'g' at position 4"),
             ("你", "'你' at position 1"),
             ("c40xe3", "'x' at position 4"),
             ("0x1 0x2", "'x' at position 6"),
-            ("abc", "3 hex digits, an odd number"),
+            ("abc", "odd number of hex digits: 3"),
             ("0x", ""),
         ] {
             match parse(text) {

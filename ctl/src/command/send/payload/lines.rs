@@ -1,11 +1,11 @@
-//! `--lines`: one message a line, read no further than the line that is sent.
+//! `--lines`: reads one message per line, and never beyond the line that is sent next.
 
 use std::io::{BufRead, BufReader, Read};
 
 use super::{MAX_INPUT_BYTES, Payload, unreadable};
 use crate::error::{CtlError, Result};
 
-/// The lines of an input, one after the other.
+/// Reads the lines of an input.
 pub(crate) struct Lines {
     input: BufReader<Box<dyn Read>>,
     name: String,
@@ -15,25 +15,25 @@ pub(crate) struct Lines {
 
 /// One line.
 pub(crate) struct Line {
-    /// Its number, from 1.
+    /// The line number, from 1.
     pub(crate) number: u64,
-    /// The message in it, or why there is none.
+    /// The payload, or why the line is invalid.
     pub(crate) payload: Result<Payload>,
 }
 
 impl Lines {
-    /// Reads lines from an input; `name` is what errors call it.
+    /// Creates a reader; `name` is the name of the input in errors.
     pub(crate) fn new(input: Box<dyn Read>, name: String, hex: bool) -> Self {
         Self { input: BufReader::new(input), name, hex, number: 0 }
     }
 
-    /// Returns the next line, none at the end of the input.
+    /// Returns the next line; none at the end of the input.
     ///
     /// # Errors
-    /// Fails if the input cannot be read; a line that is no message is no error of the input.
+    /// The input cannot be read. An invalid line is an error of its payload only.
     pub(crate) fn next(&mut self) -> Result<Option<Line>> {
         let mut line = Vec::new();
-        // One byte for the line end, and one that tells a line of just the limit from a longer one.
+        // Two bytes more than the limit: a line end of two bytes, or proof that the line is too long.
         let limit = MAX_INPUT_BYTES as u64 + 2;
         let read = (&mut self.input).take(limit).read_until(b'\n', &mut line);
         read.map_err(|error| unreadable(&self.name, &error))?;
@@ -56,8 +56,8 @@ impl Lines {
     fn payload(&self, line: Vec<u8>) -> Result<Payload> {
         let text = String::from_utf8(line).map_err(|error| {
             let at = error.utf8_error().valid_up_to() + 1;
-            CtlError::usage(format!("the line is not UTF-8, from byte {at} on"))
-                .hint("`--hex` sends any bytes, a line of hex digits for each message")
+            CtlError::usage(format!("the line is not UTF-8: invalid byte at position {at}"))
+                .hint("`--hex` sends any bytes, written as hex digits, one line for each message")
         })?;
         Payload::of_text(text, self.hex)
     }
@@ -93,13 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_are_taken_off_and_nothing_else() {
+    fn only_line_ends_are_removed() {
         assert_eq!(texts(b"a\r\n\n b \nc\r"), ["a", "", " b ", "c\r"]);
         assert!(texts(b"").is_empty());
     }
 
     #[test]
-    fn a_bad_line_does_not_end_the_input() {
+    fn an_invalid_line_does_not_end_the_input() {
         let found = lines(b"ok\n\xff\nok", false);
         assert!(found[1].payload.is_err() && found[2].payload.is_ok());
         let found = lines(b"zz\nc4 e3\n", true);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_never_ends_is_passed_over_in_constant_memory() {
+    fn an_overlong_line_is_skipped_in_constant_memory() {
         let mut input = vec![b'x'; MAX_INPUT_BYTES];
         input.extend(b"\r\n");
         input.extend(vec![b'x'; 3 * MAX_INPUT_BYTES]);

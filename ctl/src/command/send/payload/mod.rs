@@ -1,4 +1,4 @@
-//! What to send: words, standard input, a file, hex digits, or line after line.
+//! The payload of a message: read from the command line, standard input or a file, as text or as hex digits.
 
 mod hex;
 mod lines;
@@ -9,25 +9,24 @@ use std::path::{Path, PathBuf};
 
 use udpchat_api::MAX_DATAGRAM_BYTES;
 
-use crate::cli::MessageArgs;
-use crate::error::{CtlError, Result};
+pub(crate) use self::lines::{Line, Lines};
+use super::args::MessageArgs;
+use crate::error::{CtlError, Exit, Result};
 
-pub(crate) use lines::{Line, Lines};
-
-/// The longest message that is read at all, in bytes; also the longest of the lines of `--lines`.
+/// The longest message that is read, and the longest line of `--lines`, in bytes.
 const MAX_INPUT_BYTES: usize = 1024 * 1024;
 
-/// A message.
+/// The payload of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     /// Text, which the daemon encodes.
     Text(String),
-    /// Bytes, sent as they are.
+    /// Bytes, sent unchanged.
     Bytes(Vec<u8>),
 }
 
 impl Payload {
-    /// Returns whether there is nothing in it.
+    /// Returns whether the message is empty.
     pub(crate) fn is_empty(&self) -> bool {
         match self {
             Self::Text(text) => text.is_empty(),
@@ -35,7 +34,7 @@ impl Payload {
         }
     }
 
-    /// Makes a payload of input that is text, or the hex digits of bytes.
+    /// Creates a payload from text, or from hex digits if `hex` is set.
     fn of_text(text: String, hex: bool) -> Result<Self> {
         if hex { hex::parse(&text).map(Self::Bytes) } else { Ok(Self::Text(text)) }
     }
@@ -53,7 +52,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Reads from the arguments where the message comes from.
+    /// Returns the source that the arguments name.
     pub(crate) fn of(arguments: &MessageArgs) -> Self {
         match (&arguments.file, arguments.text.as_slice()) {
             (Some(path), _) if path == Path::new("-") => Self::Stdin,
@@ -64,12 +63,12 @@ impl Source {
         }
     }
 
-    /// Returns whether getting the message may take as long as somebody types.
+    /// Returns whether reading may wait for somebody to type.
     pub(crate) fn waits(&self) -> bool {
         *self == Self::Stdin
     }
 
-    /// Opens the input for reading line by line.
+    /// Opens the source for reading.
     pub(crate) fn open(&self) -> Result<Box<dyn Read>> {
         match self {
             Self::Words(words) => Ok(Box::new(io::Cursor::new(words.clone()))),
@@ -80,10 +79,10 @@ impl Source {
         }
     }
 
-    /// Gets the one message.
+    /// Reads the message.
     ///
     /// # Errors
-    /// Input that cannot be read, that is no text where text is wanted, or that is too long.
+    /// The input cannot be read, is not UTF-8 where text is expected, or is too long.
     pub(crate) fn load(&self, arguments: &MessageArgs) -> Result<Payload> {
         let payload = match self {
             Self::Words(words) => Payload::of_text(words.clone(), arguments.hex)?,
@@ -107,7 +106,7 @@ impl Source {
             .read_to_end(&mut bytes)
             .map_err(|error| unreadable(&self.to_string(), &error))?;
         if bytes.len() > MAX_INPUT_BYTES {
-            return Err(too_long(&format!("{self} holds more than 1 MiB, far more than a datagram")));
+            return Err(too_long(&format!("{self} has more than 1 MiB, far more than a datagram")));
         }
         Ok(bytes)
     }
@@ -123,16 +122,18 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// Refuses what the daemon would refuse anyway, where this side can tell better what is meant.
+/// Refuses what the daemon would refuse anyway, with an error that names the source and the flags.
 fn check(payload: &Payload, arguments: &MessageArgs, source: &Source) -> Result<()> {
     if payload.is_empty() && !arguments.allow_empty {
-        return Err(CtlError::new(crate::error::Exit::Usage, "empty_message", "the message is empty")
+        return Err(CtlError::new(Exit::Usage, "empty_message", "the message is empty")
             .hint("`--allow-empty` sends an empty datagram"));
     }
     match payload {
         Payload::Bytes(bytes) if bytes.len() > MAX_DATAGRAM_BYTES && arguments.split.is_none() => {
-            let is = bytes.len();
-            Err(too_long(&format!("{source}: {is} bytes, more than the {MAX_DATAGRAM_BYTES} of a datagram")))
+            let length = bytes.len();
+            Err(too_long(&format!(
+                "{source} has {length} bytes; a datagram has at most {MAX_DATAGRAM_BYTES}"
+            )))
         }
         _ => Ok(()),
     }
@@ -141,13 +142,13 @@ fn check(payload: &Payload, arguments: &MessageArgs, source: &Source) -> Result<
 fn text_of_stdin(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to() + 1;
-        CtlError::usage(format!("standard input is not UTF-8, from byte {at} on"))
-            .hint("`--file -` sends bytes as they are")
+        CtlError::usage(format!("standard input is not UTF-8: invalid byte at position {at}"))
+            .hint("`--file -` sends any bytes unchanged")
     })
 }
 
 fn too_long(message: &str) -> CtlError {
-    CtlError::not_sent("too_long", message).hint("`--split` cuts a message into datagrams that fit")
+    CtlError::not_sent("too_long", message).hint("`--split` splits a message into datagrams that fit")
 }
 
 fn unreadable(what: &str, error: &io::Error) -> CtlError {
@@ -184,14 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_message_is_sent_only_if_that_is_said() {
+    fn an_empty_message_needs_allow_empty() {
         assert_eq!(exit_of(load(&words(&[""]))), 2);
         let meant = MessageArgs { allow_empty: true, ..words(&[""]) };
         assert_eq!(load(&meant).unwrap(), Payload::Text(String::new()));
     }
 
     #[test]
-    fn a_file_goes_as_it_is_and_no_further_than_a_datagram() {
+    fn a_file_is_unchanged_and_limited_to_a_datagram() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("f");
         std::fs::write(&path, b"\xff\r\n").unwrap();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_named() {
+    fn an_unreadable_file_is_named() {
         for path in ["/no/such/file", "/"] {
             let CtlError::Failed(failure) = load(&file(Path::new(path))).unwrap_err() else { panic!() };
             assert_eq!((failure.message, failure.exit as u8), (format!("cannot read {path}"), 1));
@@ -215,9 +216,9 @@ mod tests {
     }
 
     #[test]
-    fn standard_input_that_is_no_text_is_refused_with_the_way_out() {
+    fn stdin_must_be_utf8_and_the_hint_says_otherwise() {
         let CtlError::Failed(failure) = text_of_stdin(b"ab\xff".to_vec()).unwrap_err() else { panic!() };
-        assert_eq!((failure.exit as u8, failure.message.contains("byte 3")), (2, true));
+        assert_eq!((failure.exit as u8, failure.message.contains("position 3")), (2, true));
         assert!(failure.hint.unwrap().contains("--file -"));
     }
 }

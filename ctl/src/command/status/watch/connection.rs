@@ -1,84 +1,77 @@
-//! The connection to the daemon: asks for its state, and connects again when it was gone.
+//! Asks the daemon for its state and the top senders, at each call.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+use udpchat_api::ErrorKind;
 use udpchat_api::call::{Status, StatusParams, TalkersAnswer, TalkersParams};
-use udpchat_api::{Client, ClientError, ErrorKind};
 
-use crate::connect;
 use crate::error::Result;
+use crate::reconnect::ReconnectingClient;
 
-/// How many talkers are asked for: more than a screen shows, so that the sums over several answers are right.
-const TALKERS: u32 = 50;
+/// The number of senders to ask for: more than a screen shows, so that sums over several answers are right.
+const MAX_TALKERS: u32 = 50;
 
-/// What the daemon answered.
+/// The state of the daemon at a time.
 #[derive(Clone, Debug)]
-pub(crate) struct Answer {
-    pub(crate) at: Instant,
-    pub(crate) status: Status,
-    pub(crate) talkers: Talkers,
+pub(super) struct Answer {
+    pub(super) at: Instant,
+    pub(super) status: Status,
+    pub(super) talkers: Talkers,
 }
 
-/// Who sent since the answer before.
+/// The senders since the previous answer.
 #[derive(Clone, Debug)]
-pub(crate) enum Talkers {
-    /// The daemon is of a version that does not tell.
-    Unknown,
-    /// It told, of the entries above this id.
+pub(super) enum Talkers {
+    /// The daemon does not support the method, or does not permit it.
+    Unavailable,
+    /// The senders of the entries above this id.
     Since(u64, TalkersAnswer),
 }
 
-/// The connection, or none while the daemon is gone.
+/// Queries the state of the daemon repeatedly.
 #[derive(Debug)]
-pub(crate) struct Link {
-    socket: Option<PathBuf>,
-    client: Option<Client>,
-    /// Up to which entry the talkers were counted; none before the first answer.
-    counted: Option<u64>,
-    tells_talkers: bool,
+pub(super) struct StatusQuery {
+    client: ReconnectingClient,
+    /// The entry up to which senders were counted; none before the first answer.
+    counted_id: Option<u64>,
+    has_talkers: bool,
 }
 
-impl Link {
-    /// Makes a link that is not connected yet, to the socket that the user named, if any.
-    pub(crate) fn new(socket: Option<PathBuf>) -> Self {
-        Self { socket, client: None, counted: None, tells_talkers: true }
+impl StatusQuery {
+    /// Creates a query that is not connected yet; `socket` is the one given by `--socket`.
+    pub(super) fn new(socket: Option<PathBuf>) -> Self {
+        Self { client: ReconnectingClient::new(socket), counted_id: None, has_talkers: true }
     }
 
-    /// Asks for the state, over the connection of before or a new one.
+    /// Asks for the state, after connecting if necessary.
     ///
     /// # Errors
-    /// The daemon is gone or does not answer; the next call tries a new connection.
-    pub(crate) async fn ask(&mut self) -> Result<Answer> {
-        let mut client = match self.client.take() {
-            Some(client) => client,
-            None => {
-                // Another daemon may answer now, of another version.
-                self.tells_talkers = true;
-                connect::connect(self.socket.as_deref()).await?
-            }
-        };
-        let status = client.call(&StatusParams {}).await?;
-        let talkers = self.talkers(&mut client, &status).await?;
-        self.client = Some(client);
+    /// The daemon does not answer. The next call connects again.
+    pub(super) async fn ask(&mut self) -> Result<Answer> {
+        // A daemon of another version may answer after a reconnection.
+        self.has_talkers |= !self.client.is_connected();
+        let status = self.client.call(&StatusParams {}).await?;
+        let talkers = self.talkers(&status).await?;
         Ok(Answer { at: Instant::now(), status, talkers })
     }
 
-    async fn talkers(&mut self, client: &mut Client, status: &Status) -> Result<Talkers> {
-        if !self.tells_talkers {
-            return Ok(Talkers::Unknown);
+    async fn talkers(&mut self, status: &Status) -> Result<Talkers> {
+        if !self.has_talkers {
+            return Ok(Talkers::Unavailable);
         }
-        let after = self.counted.unwrap_or(status.inbox.newest_id);
-        match client.call(&TalkersParams { after: Some(after), limit: Some(TALKERS) }).await {
+        let after = self.counted_id.unwrap_or(status.inbox.newest_id);
+        match self.client.call(&TalkersParams { after: Some(after), limit: Some(MAX_TALKERS) }).await {
             Ok(answer) => {
-                self.counted = Some(answer.next);
+                self.counted_id = Some(answer.next);
                 Ok(Talkers::Since(after, answer))
             }
-            Err(ClientError::Refused(error))
-                if matches!(error.data.kind, ErrorKind::UnknownMethod | ErrorKind::NotPermitted) =>
+            Err(error)
+                if error.is_refusal(ErrorKind::UnknownMethod)
+                    || error.is_refusal(ErrorKind::NotPermitted) =>
             {
-                self.tells_talkers = false;
-                Ok(Talkers::Unknown)
+                self.has_talkers = false;
+                Ok(Talkers::Unavailable)
             }
             Err(error) => Err(error.into()),
         }

@@ -1,4 +1,4 @@
-//! Fits the parts of the screen into its size: facts into lines of its width, the plots and the lists into its height.
+//! Layout of the full screen: wraps facts at its width, and divides its height between plots and lists.
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
@@ -6,10 +6,10 @@ use ratatui::text::{Line, Span};
 /// The width of the column of labels.
 const LABEL_WIDTH: usize = 10;
 
-/// The blanks between two facts.
+/// The number of blanks between two facts.
 const BETWEEN: usize = 3;
 
-/// A labelled row of facts, which goes on below itself where the width is not enough.
+/// Returns the lines of a labelled row of facts, wrapped at the width.
 pub(super) fn row(label: &'static str, facts: Vec<Span<'static>>, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     let mut spans =
@@ -35,15 +35,15 @@ fn blanks(count: usize) -> Span<'static> {
     Span::raw(" ".repeat(count))
 }
 
-/// How the height of the screen is shared out.
+/// The heights of the parts of the screen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Heights {
-    /// The empty lines between the parts.
+    /// The number of empty lines between the parts.
     pub(super) between: u16,
-    /// The bars of each plot, without its title; none: the plot is left out.
+    /// The bars of each plot, without its title; with 0 the plot is left out.
     pub(super) received: u16,
     pub(super) stored: u16,
-    /// The list of talkers, with its title.
+    /// The list of senders, with its title.
     pub(super) talkers: u16,
     pub(super) footer: u16,
 }
@@ -51,16 +51,16 @@ pub(super) struct Heights {
 /// The most rows that the bars of a plot take.
 const MAX_BARS: u16 = 6;
 
-/// The least rows that a list with a title takes.
+/// The fewest rows of a list with its title.
 const MIN_LIST: u16 = 2;
 
 impl Heights {
-    /// Shares out what is left of the height beside the `fixed` lines, which are always there.
-    pub(super) fn share(height: u16, fixed: u16) -> Self {
+    /// Divides the height that remains beside the `fixed` lines, which are always shown.
+    pub(super) fn divide(height: u16, fixed: u16) -> Self {
         let mut left = height.saturating_sub(fixed);
         let footer = u16::from(left > 2 * MIN_LIST);
         left -= footer;
-        // One between top and plots, plots and facts, facts and talkers, if there is plenty.
+        // Three empty lines: above and below the plots, and above the senders.
         let between = u16::from(left >= 16);
         left -= 3 * between;
         let bars = (left / 3).saturating_sub(1).min(MAX_BARS);
@@ -72,7 +72,7 @@ impl Heights {
     }
 }
 
-/// A list of a title and nothing is left out.
+/// A list without room for a row below its title is left out.
 fn list(rows: u16) -> u16 {
     if rows < MIN_LIST { 0 } else { rows }
 }
@@ -87,25 +87,25 @@ mod tests {
     }
 
     #[test]
-    fn facts_go_on_below_their_label() {
+    fn facts_wrap_beside_their_label() {
         assert_eq!(shown(80), ["waiting   queued 12   index 3 behind   disk 中文"]);
         assert_eq!(shown(47), ["waiting   queued 12   index 3 behind", "          disk 中文"]);
         assert_eq!(shown(5), ["waiting   queued 12", "          index 3 behind", "          disk 中文"]);
     }
 
     #[test]
-    fn the_height_is_never_exceeded_and_plots_shrink_before_they_vanish() {
+    fn the_parts_fit_into_any_height() {
         for height in 0..200 {
             for fixed in 0..12 {
-                let heights = Heights::share(height, fixed);
+                let heights = Heights::divide(height, fixed);
                 let Heights { between, received, stored, talkers, footer } = heights;
                 let plot = |bars: u16| if bars == 0 { 0 } else { bars + 1 };
                 let used = fixed + 3 * between + plot(received) + plot(stored) + talkers + footer;
                 assert!(used <= height.max(fixed), "{height} {fixed} {heights:?}");
             }
         }
-        assert_eq!(Heights::share(4, 4), Heights::default());
+        assert_eq!(Heights::divide(4, 4), Heights::default());
         let full = Heights { between: 1, received: 3, stored: 3, talkers: 5, footer: 1 };
-        assert_eq!(Heights::share(24, 7), full);
+        assert_eq!(Heights::divide(24, 7), full);
     }
 }

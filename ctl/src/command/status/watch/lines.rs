@@ -1,18 +1,19 @@
-//! The watch where no person looks at a screen: a line, or with --json an object, for each interval.
+//! The watch into a pipe or a file: a line, or with --json an object, for each interval.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::connection::{Answer, Link};
+use super::connection::{Answer, StatusQuery};
 use super::rates::Rates;
+use crate::command::status::line;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
-/// Prints until the reader has gone, or until the program is ended from outside.
+/// Prints until the reader of the output closes it, or a signal ends the program.
 pub(super) async fn run(
     output: &mut Output,
-    mut link: Link,
+    mut query: StatusQuery,
     first: Answer,
     interval: Duration,
 ) -> Result<()> {
@@ -23,7 +24,7 @@ pub(super) async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match link.ask().await {
+        match query.ask().await {
             Ok(answer) => {
                 if std::mem::take(&mut is_gone) {
                     output.note("the daemon answers again");
@@ -32,18 +33,18 @@ pub(super) async fn run(
                 print(output, &answer, Rates::between(&before.status, &answer.status, elapsed).as_ref())?;
                 before = answer;
             }
-            Err(error) if !std::mem::replace(&mut is_gone, true) => tell(output, error),
+            Err(error) if !std::mem::replace(&mut is_gone, true) => report_lost_daemon(output, error),
             Err(_) => {}
         }
     }
 }
 
 fn print(output: &mut Output, answer: &Answer, rates: Option<&Rates>) -> Result<()> {
-    output.status_line(&answer.status, rates)?;
+    line::print(output, &answer.status, rates)?;
     output.flush()
 }
 
-/// Says once that the daemon is gone. It is no reason to end: daemons are started again.
-fn tell(output: &mut Output, error: CtlError) {
+/// Reports that the daemon does not answer. The watch continues, because daemons are restarted.
+fn report_lost_daemon(output: &mut Output, error: CtlError) {
     output.failure(&error.hint("waiting for it to come back"));
 }

@@ -1,6 +1,6 @@
-//! What the screen shows: the newest answer, the rates of the last minutes, what was lost lately, who sends most.
+//! The state of the full screen: the newest answer, rates of the last minutes, losses and top senders.
 //!
-//! No clock and no connection: times are handed in, as spans since the watch began.
+//! It has no clock and no connection: times are parameters, as durations since the watch began.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -12,13 +12,13 @@ use super::rates::{Rates, is_same_run};
 use super::talkers::TalkersWindow;
 use crate::error::{CtlError, Result};
 
-/// How many rates are kept: as many as the widest screen shows.
+/// The number of rates that are kept: the columns of the widest screen.
 const HISTORY: usize = 1_000;
 
-/// How long a loss stands out.
-const LOSS_STANDS_OUT: Duration = Duration::from_secs(10);
+/// How long a loss is highlighted.
+const LOSS_HIGHLIGHT: Duration = Duration::from_secs(10);
 
-/// After so many intervals without an answer, it is said.
+/// The number of intervals without an answer after which the daemon counts as silent.
 const SILENT_INTERVALS: u32 = 3;
 
 /// The state of the watch.
@@ -28,22 +28,23 @@ pub(crate) struct Model {
     pub(crate) interval: Duration,
     /// The rates between the last two answers; none before there are two.
     pub(crate) rates: Option<Rates>,
-    /// The rates of before, newest first; none where the daemon did not answer.
+    /// The rates of all intervals, newest first; none where the daemon did not answer.
     pub(crate) history: VecDeque<Option<Rates>>,
     pub(crate) losses: Losses,
-    /// Who sends; none if the daemon does not tell.
+    /// The senders; none if the daemon does not report them.
     pub(crate) talkers: Option<TalkersWindow>,
-    /// Why the daemon is not there, if it is not.
-    pub(crate) gone: Option<String>,
-    /// How often the daemon was started anew while it was watched.
+    /// Why the daemon cannot be reached, if it cannot.
+    pub(crate) failure: Option<String>,
+    /// How often the daemon restarted while it was watched.
     pub(crate) restarts: u64,
-    read: Instant,
-    heard: Duration,
+    /// When `status` was received, by the clock and since the watch began.
+    received_at: Instant,
+    answered: Duration,
     now: Duration,
 }
 
 impl Model {
-    /// Begins with a first answer.
+    /// Creates the state from the first answer.
     pub(crate) fn new(first: Answer, interval: Duration) -> Self {
         Self {
             losses: Losses::new(&first.status),
@@ -52,77 +53,78 @@ impl Model {
             rates: None,
             history: VecDeque::new(),
             talkers: matches!(first.talkers, Talkers::Since(..)).then(TalkersWindow::default),
-            gone: None,
+            failure: None,
             restarts: 0,
-            read: first.at,
-            heard: Duration::ZERO,
+            received_at: first.at,
+            answered: Duration::ZERO,
             now: Duration::ZERO,
         }
     }
 
-    /// Takes in what the daemon answered, or why it did not.
-    pub(crate) fn take(&mut self, answer: Result<Answer>, now: Duration) {
+    /// Adds an answer of the daemon, or the reason why there is none.
+    pub(crate) fn add_answer(&mut self, answer: Result<Answer>, now: Duration) {
         self.now = now;
         match answer {
-            Ok(answer) => self.hear(answer),
-            Err(CtlError::Failed(failure)) => self.lose(failure.message),
-            // Nothing is printed while asking.
+            Ok(answer) => self.add_status(answer),
+            Err(CtlError::Failed(failure)) => self.add_failure(failure.message),
+            // Asking prints nothing.
             Err(CtlError::ReaderGone) => {}
         }
     }
 
-    /// Notes how late it is.
+    /// Sets the current time.
     pub(crate) fn tick(&mut self, now: Duration) {
         self.now = now;
     }
 
-    /// Returns for how long the daemon has not answered, if that is long.
+    /// Returns for how long the daemon has not answered, if it counts as silent.
     pub(crate) fn silent_for(&self) -> Option<Duration> {
-        let silent = self.now.saturating_sub(self.heard);
+        let silent = self.now.saturating_sub(self.answered);
         (silent > self.interval * SILENT_INTERVALS).then_some(silent)
     }
 
-    /// Tells whether a loss is of the last seconds.
-    pub(crate) fn stands_out(&self, loss: &Loss) -> bool {
-        loss.at.is_some_and(|at| self.now.saturating_sub(at) < LOSS_STANDS_OUT)
+    /// Returns whether a loss grew within the last seconds.
+    pub(crate) fn is_recent(&self, loss: &Loss) -> bool {
+        loss.at.is_some_and(|at| self.now.saturating_sub(at) < LOSS_HIGHLIGHT)
     }
 
-    fn hear(&mut self, answer: Answer) {
-        let elapsed = answer.at.saturating_duration_since(self.read);
+    fn add_status(&mut self, answer: Answer) {
+        let elapsed = answer.at.saturating_duration_since(self.received_at);
         let rates = Rates::between(&self.status, &answer.status, elapsed);
         if !is_same_run(&self.status, &answer.status) {
             self.restarts += 1;
             self.losses = Losses::new(&answer.status);
         }
-        self.losses.take(&answer.status, self.now);
-        self.remember(rates);
+        self.losses.add(&answer.status, self.now);
+        self.push_history(rates);
         self.rates = rates;
         match answer.talkers {
-            Talkers::Unknown => self.talkers = None,
-            Talkers::Since(after, told) => {
+            Talkers::Unavailable => self.talkers = None,
+            Talkers::Since(after, answer) => {
                 let window = self.talkers.get_or_insert_default();
-                window.take(self.now, elapsed, after, told);
+                window.add(self.now, elapsed, after, answer);
             }
         }
-        (self.status, self.read, self.heard, self.gone) = (answer.status, answer.at, self.now, None);
+        (self.status, self.received_at) = (answer.status, answer.at);
+        (self.answered, self.failure) = (self.now, None);
     }
 
-    fn lose(&mut self, why: String) {
-        self.gone = Some(why);
+    fn add_failure(&mut self, reason: String) {
+        self.failure = Some(reason);
         self.rates = None;
-        self.remember(None);
+        self.push_history(None);
         if let Some(talkers) = &mut self.talkers {
             talkers.clear();
         }
     }
 
-    fn remember(&mut self, rates: Option<Rates>) {
+    fn push_history(&mut self, rates: Option<Rates>) {
         self.history.push_front(rates);
         self.history.truncate(HISTORY);
     }
 }
 
-/// What is counted as lost, by reason.
+/// The losses by reason.
 #[derive(Debug)]
 pub(crate) struct Losses {
     pub(crate) kernel: Loss,
@@ -138,10 +140,10 @@ impl Losses {
         Self { kernel, queue_full, denied, log_lines }
     }
 
-    fn take(&mut self, status: &Status, now: Duration) {
+    fn add(&mut self, status: &Status, now: Duration) {
         let all = [&mut self.kernel, &mut self.queue_full, &mut self.denied, &mut self.log_lines];
         for (loss, total) in all.into_iter().zip(totals(status)) {
-            loss.take(total, now);
+            loss.add(total, now);
         }
     }
 }
@@ -150,23 +152,23 @@ fn totals(status: &Status) -> [u64; 4] {
     [status.kernel_drops, status.dropped.queue_full, status.dropped.denied, status.log_lines_lost]
 }
 
-/// A counter of something lost.
+/// A counter of lost datagrams or log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loss {
     pub(crate) total: u64,
-    /// By how much it grew since it last began to grow.
+    /// The growth since the loss was last not recent.
     pub(crate) grown: u64,
-    /// When it grew last.
+    /// When the counter last grew.
     at: Option<Duration>,
 }
 
 impl Loss {
-    fn take(&mut self, total: u64, now: Duration) {
+    fn add(&mut self, total: u64, now: Duration) {
         let grown = total.saturating_sub(self.total);
         self.total = total;
         if grown > 0 {
-            let goes_on = self.at.is_some_and(|at| now.saturating_sub(at) < LOSS_STANDS_OUT);
-            self.grown = if goes_on { self.grown + grown } else { grown };
+            let continues = self.at.is_some_and(|at| now.saturating_sub(at) < LOSS_HIGHLIGHT);
+            self.grown = if continues { self.grown + grown } else { grown };
             self.at = Some(now);
         }
     }
@@ -178,7 +180,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A status as a daemon gives it, read from JSON: fields that others add have their defaults.
+    /// Parses a status from JSON, so that new fields get their defaults.
     pub(crate) fn status() -> Status {
         serde_json::from_value(serde_json::json!({
             "at": "2026-11-22T13:02:10Z", "version": "0.1.0", "pid": 4711, "started": "2026-11-22T10:00:00Z",
@@ -195,16 +197,16 @@ pub(super) mod tests {
         .unwrap()
     }
 
-    /// A model that has just begun, and how an answer after it looks: so many more datagrams.
-    pub(crate) struct Story {
+    /// A model and the next answer of a simulated daemon.
+    pub(crate) struct TestWatch {
         pub(crate) model: Model,
         began: Instant,
         next: Status,
         seconds: u64,
     }
 
-    impl Story {
-        pub(crate) fn begin() -> Self {
+    impl TestWatch {
+        pub(crate) fn new() -> Self {
             let began = Instant::now();
             let talkers =
                 Talkers::Since(1_001, TalkersAnswer { after: 1_001, next: 1_001, ..Default::default() });
@@ -213,8 +215,8 @@ pub(super) mod tests {
             Self { model, began, next: status(), seconds: 0 }
         }
 
-        /// A second later: so much more was received and stored, by these, and what else has changed.
-        pub(crate) fn goes_on(&mut self, received: &[(&str, u64)], change: impl FnOnce(&mut Status)) {
+        /// Adds an answer one second later, with these messages by sender and another change.
+        pub(crate) fn advance(&mut self, received: &[(&str, u64)], change: impl FnOnce(&mut Status)) {
             let messages: u64 = received.iter().map(|(_, messages)| messages).sum();
             let after = self.next.inbox.newest_id;
             self.seconds += 1;
@@ -232,81 +234,81 @@ pub(super) mod tests {
                 Talker { name, address: address.to_owned(), messages, bytes: messages * 100 }
             };
             let next = self.next.inbox.newest_id;
-            let told =
+            let answer =
                 TalkersAnswer { talkers: received.iter().map(talker).collect(), after, next, messages };
             let at = self.began + Duration::from_secs(self.seconds);
-            let answer = Answer { at, status: self.next.clone(), talkers: Talkers::Since(after, told) };
-            self.model.take(Ok(answer), Duration::from_secs(self.seconds));
+            let answer = Answer { at, status: self.next.clone(), talkers: Talkers::Since(after, answer) };
+            self.model.add_answer(Ok(answer), Duration::from_secs(self.seconds));
         }
 
-        /// A second later there is no daemon.
-        pub(crate) fn breaks_off(&mut self, why: &str) {
+        /// Adds a failure to connect one second later.
+        pub(crate) fn disconnect(&mut self, reason: &str) {
             self.seconds += 1;
-            self.model.take(Err(CtlError::failed(why)), Duration::from_secs(self.seconds));
+            self.model.add_answer(Err(CtlError::failed(reason)), Duration::from_secs(self.seconds));
         }
     }
 
     #[test]
-    fn rates_and_history_follow_the_answers_newest_first() {
-        let mut story = Story::begin();
-        assert_eq!(story.model.rates, None);
-        story.goes_on(&[("a", 100)], |_| {});
-        story.goes_on(&[("a", 250)], |_| {});
-        let received: Vec<_> = story.model.history.iter().map(|rates| rates.unwrap().received).collect();
+    fn rates_and_history_are_newest_first() {
+        let mut watch = TestWatch::new();
+        assert_eq!(watch.model.rates, None);
+        watch.advance(&[("a", 100)], |_| {});
+        watch.advance(&[("a", 250)], |_| {});
+        let received: Vec<_> = watch.model.history.iter().map(|rates| rates.unwrap().received).collect();
         assert_eq!(received, [250, 100]);
-        assert_eq!(story.model.rates.unwrap().bytes, 25_000);
+        assert_eq!(watch.model.rates.unwrap().bytes, 25_000);
         for _ in 0..2 * HISTORY {
-            story.goes_on(&[], |_| {});
+            watch.advance(&[], |_| {});
         }
-        assert_eq!(story.model.history.len(), HISTORY);
+        assert_eq!(watch.model.history.len(), HISTORY);
     }
 
     #[test]
-    fn a_loss_stands_out_while_it_grows_and_ten_seconds_longer() {
-        let mut story = Story::begin();
-        let kernel = |story: &Story| {
-            let loss = story.model.losses.kernel;
-            (loss.total, story.model.stands_out(&loss).then_some(loss.grown))
+    fn a_loss_is_recent_for_ten_seconds() {
+        let mut watch = TestWatch::new();
+        let kernel = |watch: &TestWatch| {
+            let loss = watch.model.losses.kernel;
+            (loss.total, watch.model.is_recent(&loss).then_some(loss.grown))
         };
-        story.goes_on(&[], |_| {});
-        assert_eq!(kernel(&story), (0, None));
-        story.goes_on(&[], |next| next.kernel_drops = 7);
-        story.goes_on(&[], |next| next.kernel_drops = 30);
-        assert_eq!(kernel(&story), (30, Some(30)));
+        watch.advance(&[], |_| {});
+        assert_eq!(kernel(&watch), (0, None));
+        watch.advance(&[], |next| next.kernel_drops = 7);
+        watch.advance(&[], |next| next.kernel_drops = 30);
+        assert_eq!(kernel(&watch), (30, Some(30)));
         for _ in 0..10 {
-            assert!(kernel(&story).1.is_some());
-            story.goes_on(&[], |_| {});
+            assert!(kernel(&watch).1.is_some());
+            watch.advance(&[], |_| {});
         }
-        assert_eq!(kernel(&story), (30, None));
-        story.goes_on(&[], |next| next.kernel_drops = 31);
-        assert_eq!(kernel(&story), (31, Some(1)));
-        assert!(!story.model.stands_out(&story.model.losses.denied));
+        assert_eq!(kernel(&watch), (30, None));
+        watch.advance(&[], |next| next.kernel_drops = 31);
+        assert_eq!(kernel(&watch), (31, Some(1)));
+        assert!(!watch.model.is_recent(&watch.model.losses.denied));
     }
 
     #[test]
-    fn a_daemon_that_was_gone_leaves_a_hole_and_one_that_restarts_begins_anew() {
-        let mut story = Story::begin();
-        story.goes_on(&[("a", 100)], |_| {});
-        story.breaks_off("no daemon was found");
-        assert_eq!(story.model.gone.as_deref(), Some("no daemon was found"));
-        assert!(story.model.talkers.as_ref().unwrap().top(1).is_empty());
-        story.goes_on(&[], |next| {
+    fn an_outage_leaves_a_hole_and_resets_rates() {
+        let mut watch = TestWatch::new();
+        watch.advance(&[("a", 100)], |_| {});
+        watch.disconnect("no daemon was found");
+        assert_eq!(watch.model.failure.as_deref(), Some("no daemon was found"));
+        assert!(watch.model.talkers.as_ref().unwrap().top(1).is_empty());
+        watch.advance(&[], |next| {
             (next.pid, next.kernel_drops, next.received.datagrams, next.stored) = (4712, 3, 10, 10);
         });
-        assert_eq!((&story.model.gone, story.model.restarts), (&None, 1));
-        assert!(!story.model.stands_out(&story.model.losses.kernel));
-        story.goes_on(&[("a", 50)], |_| {});
+        assert_eq!((&watch.model.failure, watch.model.restarts), (&None, 1));
+        assert!(!watch.model.is_recent(&watch.model.losses.kernel));
+        watch.advance(&[("a", 50)], |_| {});
         let received: Vec<_> =
-            story.model.history.iter().map(|rates| rates.map(|rates| rates.received)).collect();
+            watch.model.history.iter().map(|rates| rates.map(|rates| rates.received)).collect();
         assert_eq!(received, [Some(50), None, None, Some(100)]);
     }
 
     #[test]
-    fn a_daemon_that_does_not_answer_is_told_after_three_intervals() {
-        let mut story = Story::begin();
-        story.model.tick(Duration::from_secs(3));
-        assert_eq!(story.model.silent_for(), None);
-        story.model.tick(Duration::from_secs(4));
-        assert_eq!(story.model.silent_for(), Some(Duration::from_secs(4)));
+    fn the_daemon_counts_as_silent_after_three_intervals() {
+        let mut watch = TestWatch::new();
+        watch.model.tick(Duration::from_secs(3));
+        assert_eq!(watch.model.silent_for(), None);
+        watch.model.tick(Duration::from_secs(4));
+        assert_eq!(watch.model.silent_for(), Some(Duration::from_secs(4)));
     }
 }

@@ -1,24 +1,24 @@
-//! What the time between two answers brought, a second.
+//! Rates per second, from the difference of two answers.
 
 use std::time::Duration;
 
 use udpchat_api::call::Status;
 
-/// Rates, each in something a second.
+/// Rates per second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rates {
-    /// Datagrams that the kernel handed over.
+    /// Received datagrams.
     pub(crate) received: u64,
     /// Their payload, in bytes.
     pub(crate) bytes: u64,
     /// Received messages that became durable.
     pub(crate) stored: u64,
-    /// Datagrams that were sent.
+    /// Sent datagrams.
     pub(crate) sent: u64,
 }
 
 impl Rates {
-    /// Compares two answers, so much time apart; none if they are not of the same run of a daemon.
+    /// Returns the rates between two answers; none if the daemon restarted between them.
     pub(crate) fn between(before: &Status, after: &Status, elapsed: Duration) -> Option<Self> {
         is_same_run(before, after).then(|| {
             let rate = |before: u64, after: u64| per_second(after.saturating_sub(before), elapsed);
@@ -32,14 +32,14 @@ impl Rates {
     }
 }
 
-/// Tells whether the counters of two answers began at the same time.
+/// Returns whether two answers come from the same run of the daemon.
 pub(super) fn is_same_run(before: &Status, after: &Status) -> bool {
     (before.pid, before.started) == (after.pid, after.started)
 }
 
-/// Returns how many that is in a second.
-pub(super) fn per_second(count: u64, elapsed: Duration) -> u64 {
-    // No time at all is taken for the shortest that can be told.
+/// Returns a count as a rate per second.
+fn per_second(count: u64, elapsed: Duration) -> u64 {
+    // Avoids a division by zero.
     let seconds = elapsed.as_secs_f64().max(1e-6);
     (count as f64 / seconds).round() as u64
 }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_are_differences_by_time_within_one_run_of_the_daemon() {
+    fn rates_are_differences_within_one_run() {
         let mut later = status();
         later.received.datagrams += 1_000;
         later.received.bytes += 64_000;

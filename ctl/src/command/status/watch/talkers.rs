@@ -1,4 +1,4 @@
-//! Who sends most now: sums over the answers of the last seconds.
+//! The top senders: sums over the answers of the last seconds.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -6,59 +6,59 @@ use std::time::Duration;
 
 use udpchat_api::call::TalkersAnswer;
 
-/// How much of the past counts as now.
+/// The time over which messages are summed.
 pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
 /// The answers of the last seconds: a hundred at most, with the shortest interval.
 #[derive(Debug, Default)]
 pub(crate) struct TalkersWindow {
-    rounds: VecDeque<Round>,
+    samples: VecDeque<Sample>,
 }
 
 #[derive(Debug)]
-struct Round {
-    /// When it ended, since the watch began, and how long it took.
+struct Sample {
+    /// When the sample ended, since the watch began, and its length.
     at: Duration,
     elapsed: Duration,
-    /// How many messages stand for one that was counted: more than one where more came than the daemon looked at.
+    /// How many messages each counted one represents: above 1 if the daemon counted only a part.
     weight: f64,
     answer: TalkersAnswer,
 }
 
-/// One of those who send most.
+/// A sender, with its share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TopTalker {
     pub(crate) name: Option<String>,
     pub(crate) address: String,
-    /// Messages in ten seconds: so few are seldom sent that nothing is left of them in one.
+    /// Messages in ten seconds, so that less than one a second is not rounded to zero.
     pub(crate) in_ten_seconds: u64,
-    /// Its part of all messages, in percent.
+    /// The share of all messages, in percent.
     pub(crate) percent: u64,
 }
 
 impl TalkersWindow {
-    /// Takes in an answer about the entries above the id `after`, and forgets what is past.
-    pub(crate) fn take(&mut self, at: Duration, elapsed: Duration, after: u64, answer: TalkersAnswer) {
+    /// Adds an answer about the entries above the id `after`, and drops samples older than [`WINDOW`].
+    pub(crate) fn add(&mut self, at: Duration, elapsed: Duration, after: u64, answer: TalkersAnswer) {
         let ids = |from: u64| answer.next.saturating_sub(from).max(1) as f64;
         let weight = ids(after) / ids(answer.after);
-        self.rounds.push_back(Round { at, elapsed, weight: weight.max(1.0), answer });
-        self.rounds.retain(|round| at.saturating_sub(round.at) < WINDOW);
+        self.samples.push_back(Sample { at, elapsed, weight: weight.max(1.0), answer });
+        self.samples.retain(|sample| at.saturating_sub(sample.at) < WINDOW);
     }
 
-    /// Forgets everything.
+    /// Drops all samples.
     pub(crate) fn clear(&mut self) {
-        self.rounds.clear();
+        self.samples.clear();
     }
 
-    /// Tells whether some of it is estimated.
-    pub(crate) fn is_sampled(&self) -> bool {
-        self.rounds.iter().any(|round| round.weight > 1.0)
+    /// Returns whether the sums are estimated.
+    pub(crate) fn is_estimated(&self) -> bool {
+        self.samples.iter().any(|sample| sample.weight > 1.0)
     }
 
-    /// Lists those who sent most, at most so many.
+    /// Returns the top senders.
     pub(crate) fn top(&self, limit: usize) -> Vec<TopTalker> {
-        let seconds: Duration = self.rounds.iter().map(|round| round.elapsed).sum();
-        let all: f64 = self.rounds.iter().map(|round| round.weight * round.answer.messages as f64).sum();
+        let seconds: Duration = self.samples.iter().map(|sample| sample.elapsed).sum();
+        let all: f64 = self.samples.iter().map(|sample| sample.weight * sample.answer.messages as f64).sum();
         let mut sums: Vec<_> = self.sums().into_iter().collect();
         let order = |(who, messages): &((Option<&str>, &str), f64)| {
             (Reverse(messages.round() as u64), who.1.to_owned())
@@ -75,10 +75,10 @@ impl TalkersWindow {
 
     fn sums(&self) -> HashMap<(Option<&str>, &str), f64> {
         let mut sums = HashMap::new();
-        for round in &self.rounds {
-            for talker in &round.answer.talkers {
+        for sample in &self.samples {
+            for talker in &sample.answer.talkers {
                 let who = (talker.name.as_deref(), talker.address.as_str());
-                *sums.entry(who).or_default() += round.weight * talker.messages as f64;
+                *sums.entry(who).or_default() += sample.weight * talker.messages as f64;
             }
         }
         sums
@@ -115,24 +115,24 @@ mod tests {
     }
 
     #[test]
-    fn the_last_seconds_are_summed_up_and_what_is_past_is_forgotten() {
+    fn only_the_last_seconds_are_summed() {
         let mut window = TalkersWindow::default();
-        window.take(seconds(1), seconds(1), 0, answer(0, 100, &[("a", 70), ("b", 30)]));
-        window.take(seconds(2), seconds(1), 100, answer(100, 200, &[("b", 90), ("a", 10)]));
+        window.add(seconds(1), seconds(1), 0, answer(0, 100, &[("a", 70), ("b", 30)]));
+        window.add(seconds(2), seconds(1), 100, answer(100, 200, &[("b", 90), ("a", 10)]));
         assert_eq!(shown(&window, 9), [("b".to_owned(), 600, 60), ("a".to_owned(), 400, 40)]);
         assert_eq!(shown(&window, 1).len(), 1);
-        window.take(seconds(11), seconds(9), 200, answer(200, 200, &[]));
+        window.add(seconds(11), seconds(9), 200, answer(200, 200, &[]));
         assert_eq!(shown(&window, 9), [("b".to_owned(), 90, 90), ("a".to_owned(), 10, 10)]);
-        window.take(seconds(40), seconds(29), 200, answer(200, 200, &[]));
+        window.add(seconds(40), seconds(29), 200, answer(200, 200, &[]));
         assert!(window.top(9).is_empty());
     }
 
     #[test]
-    fn a_sample_stands_for_all_that_came() {
+    fn a_partial_count_is_scaled_up() {
         let mut window = TalkersWindow::default();
-        assert!(!window.is_sampled());
-        window.take(seconds(1), seconds(1), 0, answer(90_000, 100_000, &[("a", 7_500), ("b", 2_500)]));
-        assert!(window.is_sampled());
+        assert!(!window.is_estimated());
+        window.add(seconds(1), seconds(1), 0, answer(90_000, 100_000, &[("a", 7_500), ("b", 2_500)]));
+        assert!(window.is_estimated());
         assert_eq!(shown(&window, 9), [("a".to_owned(), 750_000, 75), ("b".to_owned(), 250_000, 25)]);
         window.clear();
         assert!(window.top(9).is_empty());

@@ -1,4 +1,4 @@
-//! Draws the model: state and problems on top, two plots, what is lost and what waits, who sends most.
+//! Draws the model: state and problems, two plots, losses and queues, top senders.
 
 use jiff::tz::TimeZone;
 use ratatui::Frame;
@@ -15,22 +15,22 @@ use super::rates::Rates;
 use super::talkers::{TopTalker, WINDOW};
 use crate::output::{Output, clock_time, grouped, size, span};
 
-/// How many problems are shown; of the others only how many there are.
+/// The most problems that are shown; of the others the number is shown.
 const MAX_PROBLEMS: usize = 3;
 
-/// From this width on, talkers have a bar.
+/// The minimum width for bars beside the senders.
 const WIDTH_FOR_BARS: usize = 56;
 const BAR_WIDTH: usize = 10;
 
-/// How the screen looks.
-pub(super) struct Look {
+/// The styles of the screen, and the time zone.
+pub(super) struct Theme {
     pub(super) colour: bool,
     pub(super) zone: TimeZone,
 }
 
-impl Look {
-    /// Looks as the rest of the output does.
-    pub(super) fn of(output: &Output) -> Self {
+impl Theme {
+    /// Takes colour and time zone from the options of the output.
+    pub(super) fn new(output: &Output) -> Self {
         Self { colour: output.has_colour(), zone: output.zone().clone() }
     }
 
@@ -48,11 +48,11 @@ impl Look {
 }
 
 /// Draws the whole screen.
-pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: &Look) {
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, theme: &Theme) {
     let area = frame.area();
     let width = usize::from(area.width);
-    let (top, facts) = (top(model, look, width), facts(model, look, width));
-    let heights = Heights::share(area.height, length(&top) + length(&facts));
+    let (top, facts) = (top(model, theme, width), facts(model, theme, width));
+    let heights = Heights::divide(area.height, length(&top) + length(&facts));
     let gap = Constraint::Length(heights.between);
     let plot = |bars: u16| Constraint::Length(if bars == 0 { 0 } else { bars + 1 });
     let areas: [Rect; 9] = Layout::vertical([
@@ -68,54 +68,54 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model, look: &Look) {
     ])
     .areas(area);
     frame.render_widget(Paragraph::new(top), areas[0]);
-    plots(frame, model, look, [areas[2], areas[3]]);
+    plots(frame, model, theme, [areas[2], areas[3]]);
     frame.render_widget(Paragraph::new(facts), areas[5]);
-    frame.render_widget(Paragraph::new(talkers(model, look, areas[7])), areas[7]);
+    frame.render_widget(Paragraph::new(talkers(model, theme, areas[7])), areas[7]);
     frame.render_widget(Paragraph::new(footer(model)), areas[8]);
 }
 
-/// A screen has no more lines than this can tell.
+/// Returns the number of lines; more than `u16::MAX` do not fit on a screen.
 fn length(lines: &[Line<'_>]) -> u16 {
     u16::try_from(lines.len()).unwrap_or(u16::MAX)
 }
 
-/// The state in a line, and what is wrong.
-fn top(model: &Model, look: &Look, width: usize) -> Vec<Line<'static>> {
+/// The state, and problems.
+fn top(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let status = &model.status;
-    let state = match (&model.gone, model.silent_for(), status.state) {
-        (Some(_), ..) => Span::styled("gone", look.error()),
-        (None, Some(_), _) => Span::styled("silent", look.error()),
-        (None, None, State::Degraded) => Span::styled("degraded", look.error()),
-        (None, None, State::Ok) => Span::styled("ok", look.fg(Color::Green)),
+    let state = match (&model.failure, model.silent_for(), status.state) {
+        (Some(_), ..) => Span::styled("gone", theme.error()),
+        (None, Some(_), _) => Span::styled("silent", theme.error()),
+        (None, None, State::Degraded) => Span::styled("degraded", theme.error()),
+        (None, None, State::Ok) => Span::styled("ok", theme.fg(Color::Green)),
     };
     let mut head =
         vec![Span::raw("udpchatd "), state, Span::raw(format!("  up {}", span(status.at - status.started)))];
     head.extend(status.listen.iter().map(|address| Span::raw(format!("  {address}"))));
     let used: usize = head.iter().map(Span::width).sum();
-    let time = clock_time(status.at, &look.zone);
+    let time = clock_time(status.at, &theme.zone);
     if used + 1 + time.len() <= width {
         head.push(Span::styled(format!("{time:>0$}", width - used), dim()));
     }
     let mut lines = vec![Line::from(head)];
-    lines.extend(news(model).into_iter().map(|text| Line::styled(text, look.alert())));
-    lines.extend(problems(model).into_iter().map(|text| Line::styled(text, look.alert())));
+    lines.extend(connection_notes(model).into_iter().map(|text| Line::styled(text, theme.alert())));
+    lines.extend(problems(model).into_iter().map(|text| Line::styled(text, theme.alert())));
     lines
 }
 
-/// What there is to say about the connection.
-fn news(model: &Model) -> Vec<String> {
-    let mut news = Vec::new();
-    if let Some(why) = &model.gone {
-        news.push(format!("{}; what is shown is from before; trying again", one_line(why)));
+/// Notes about the connection.
+fn connection_notes(model: &Model) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(reason) = &model.failure {
+        notes.push(format!("{}; trying again; values are from the last answer", one_line(reason)));
     } else if let Some(silent) = model.silent_for() {
-        news.push(format!("no answer for {} s; what is shown is from before", silent.as_secs()));
+        notes.push(format!("no answer for {} s; values are from the last answer", silent.as_secs()));
     }
     match model.restarts {
         0 => {}
-        1 => news.push("the daemon was started anew meanwhile, its counters too".to_owned()),
-        times => news.push(format!("the daemon was started anew {times} times meanwhile, its counters too")),
+        1 => notes.push("the daemon restarted, and its counters started at 0".to_owned()),
+        times => notes.push(format!("the daemon restarted {times} times, and its counters started at 0")),
     }
-    news
+    notes
 }
 
 fn problems(model: &Model) -> Vec<String> {
@@ -128,7 +128,7 @@ fn problems(model: &Model) -> Vec<String> {
     lines
 }
 
-/// One of the two plots: which of the rates it shows, and of how many in all.
+/// A plot of a rate; `total` is the counter.
 struct Plot {
     label: &'static str,
     of: fn(&Rates) -> u64,
@@ -136,8 +136,8 @@ struct Plot {
     total: u64,
 }
 
-/// Both plots, in one scale, so that what is stored can be compared with what was received.
-fn plots(frame: &mut Frame<'_>, model: &Model, look: &Look, areas: [Rect; 2]) {
+/// Both plots, on one scale, so that stored and received can be compared.
+fn plots(frame: &mut Frame<'_>, model: &Model, theme: &Theme, areas: [Rect; 2]) {
     let (received, stored) = (model.status.received.datagrams, model.status.stored);
     let plots = [
         Plot { label: "received", of: |rates| rates.received, color: Color::Cyan, total: received },
@@ -153,7 +153,7 @@ fn plots(frame: &mut Frame<'_>, model: &Model, look: &Look, areas: [Rect; 2]) {
         frame.render_widget(Paragraph::new(title_lines), title);
         let data = shown.iter().map(|rates| rates.as_ref().map(plot.of));
         let sparkline = Sparkline::default().data(data).max(scale).direction(RenderDirection::RightToLeft);
-        frame.render_widget(sparkline.style(look.fg(plot.color)), bars);
+        frame.render_widget(sparkline.style(theme.fg(plot.color)), bars);
     }
 }
 
@@ -165,7 +165,7 @@ impl Plot {
             facts.push(Span::raw(format!("{}/s", size(rates.bytes))));
         }
         facts.push(Span::raw(format!("peak {}", rate(Some(peak.unwrap_or(0))))));
-        facts.push(Span::raw(format!("{} in all", grouped(self.total))));
+        facts.push(Span::raw(format!("{} total", grouped(self.total))));
         facts
     }
 }
@@ -174,8 +174,8 @@ fn rate(rate: Option<u64>) -> String {
     rate.map_or_else(|| "-/s".to_owned(), |rate| format!("{}/s", grouped(rate)))
 }
 
-/// What is lost, what waits, and what is there.
-fn facts(model: &Model, look: &Look, width: usize) -> Vec<Line<'static>> {
+/// Losses, queues and the inbox.
+fn facts(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let status = &model.status;
     let losses = &model.losses;
     let lost = [
@@ -184,16 +184,16 @@ fn facts(model: &Model, look: &Look, width: usize) -> Vec<Line<'static>> {
         ("denied", &losses.denied),
         ("log lines", &losses.log_lines),
     ];
-    let lost = lost.into_iter().map(|(what, loss)| self::loss(model, look, what, loss)).collect();
+    let lost = lost.into_iter().map(|(what, loss)| self::loss(model, theme, what, loss)).collect();
     let waiting = vec![
-        waits(look, format!("{} queued", grouped(status.queued)), false),
+        waits(theme, format!("{} queued", grouped(status.queued)), false),
         waits(
-            look,
+            theme,
             format!("queue {} of {}", size(status.queue.bytes), size(status.queue.max_bytes)),
             status.queue.bytes > status.queue.max_bytes / 4 * 3,
         ),
-        waits(look, format!("index {} behind", grouped(status.index.behind)), false),
-        waits(look, format!("write-ahead log {}", size(status.inbox.wal_bytes)), false),
+        waits(theme, format!("index {} behind", grouped(status.index.behind)), false),
+        waits(theme, format!("write-ahead log {}", size(status.inbox.wal_bytes)), false),
     ];
     let inbox = &status.inbox;
     let mut there = vec![
@@ -203,44 +203,44 @@ fn facts(model: &Model, look: &Look, width: usize) -> Vec<Line<'static>> {
         Span::raw(format!("{} sent", grouped(status.sent.datagrams))),
     ];
     if status.sent.failed > 0 {
-        there.push(Span::styled(format!("{} not sent", grouped(status.sent.failed)), look.alert()));
+        there.push(Span::styled(format!("{} not sent", grouped(status.sent.failed)), theme.alert()));
     }
     [row("lost", lost, width), row("waiting", waiting, width), row("inbox", there, width)].concat()
 }
 
-fn loss(model: &Model, look: &Look, what: &str, loss: &Loss) -> Span<'static> {
+fn loss(model: &Model, theme: &Theme, what: &str, loss: &Loss) -> Span<'static> {
     let total = grouped(loss.total);
     match loss.total {
-        _ if model.stands_out(loss) => {
-            Span::styled(format!("{what} {total} +{}", grouped(loss.grown)), look.error())
+        _ if model.is_recent(loss) => {
+            Span::styled(format!("{what} {total} +{}", grouped(loss.grown)), theme.error())
         }
         0 => Span::raw(format!("{what} {total}")),
-        _ => Span::styled(format!("{what} {total}"), look.alert()),
+        _ => Span::styled(format!("{what} {total}"), theme.alert()),
     }
 }
 
-fn waits(look: &Look, text: String, too_much: bool) -> Span<'static> {
-    Span::styled(text, if too_much { look.alert() } else { Style::new() })
+fn waits(theme: &Theme, text: String, too_much: bool) -> Span<'static> {
+    Span::styled(text, if too_much { theme.alert() } else { Style::new() })
 }
 
-/// Who sends most, as far as there is room.
-fn talkers(model: &Model, look: &Look, area: Rect) -> Vec<Line<'static>> {
+/// The top senders, as many as there is room for.
+fn talkers(model: &Model, theme: &Theme, area: Rect) -> Vec<Line<'static>> {
     let Some(window) = &model.talkers else {
-        return vec![Line::styled("this daemon does not tell who sends", dim())];
+        return vec![Line::styled("this daemon does not report senders", dim())];
     };
     let rows = usize::from(area.height.saturating_sub(1));
-    let about = if window.is_sampled() { ", estimated" } else { "" };
+    let about = if window.is_estimated() { ", estimated" } else { "" };
     let title = format!("senders of the last {} s{about}", WINDOW.as_secs());
     let mut lines = vec![Line::styled(title, dim())];
     let top = window.top(rows);
-    if top.is_empty() && model.gone.is_none() {
-        lines.push(Line::raw("  nobody"));
+    if top.is_empty() && model.failure.is_none() {
+        lines.push(Line::raw("  no messages"));
     }
-    lines.extend(top.iter().map(|talker| talker_line(talker, look, usize::from(area.width))));
+    lines.extend(top.iter().map(|talker| talker_line(talker, theme, usize::from(area.width))));
     lines
 }
 
-fn talker_line(talker: &TopTalker, look: &Look, width: usize) -> Line<'static> {
+fn talker_line(talker: &TopTalker, theme: &Theme, width: usize) -> Line<'static> {
     let rate = match talker.in_ten_seconds {
         few @ 0..100 => format!("{}.{}/s", few / 10, few % 10),
         many => rate(Some(many / 10)),
@@ -249,7 +249,7 @@ fn talker_line(talker: &TopTalker, look: &Look, width: usize) -> Line<'static> {
     if width >= WIDTH_FOR_BARS {
         // At most 100 percent.
         let full = (talker.percent as usize * BAR_WIDTH).div_ceil(100).min(BAR_WIDTH);
-        spans.push(Span::styled("■".repeat(full), look.fg(Color::Cyan)));
+        spans.push(Span::styled("■".repeat(full), theme.fg(Color::Cyan)));
         spans.push(Span::raw(" ".repeat(BAR_WIDTH - full + 2)));
     }
     if let Some(name) = &talker.name {
@@ -261,7 +261,7 @@ fn talker_line(talker: &TopTalker, look: &Look, width: usize) -> Line<'static> {
 }
 
 fn footer(model: &Model) -> Line<'static> {
-    Line::styled(format!("q ends   every {:?}", model.interval), dim())
+    Line::styled(format!("q quit   every {:?}", model.interval), dim())
 }
 
 fn dim() -> Style {

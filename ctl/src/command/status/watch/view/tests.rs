@@ -1,27 +1,27 @@
-//! Every state of the screen, as text.
+//! The states of the screen as text.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 
-use super::super::model::tests::Story;
+use super::super::model::tests::TestWatch;
 use crate::command::status::watch::view::*;
 
-/// Draws on a screen of a size, as the terminal would hold it.
+/// Returns the cells of a screen of this size.
 fn drawn(model: &Model, width: u16, height: u16, colour: bool) -> Buffer {
-    let look = Look { colour, zone: TimeZone::UTC };
+    let theme = Theme { colour, zone: TimeZone::UTC };
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(frame, model, &look)).unwrap();
+    terminal.draw(|frame| draw(frame, model, &theme)).unwrap();
     terminal.backend().buffer().clone()
 }
 
-/// The lines of a screen, without the blanks at their ends.
+/// Returns the lines of a screen without trailing blanks.
 fn screen(model: &Model, width: u16, height: u16) -> String {
     let buffer = drawn(model, width, height, true);
     let lines = buffer.content().chunks(usize::from(width)).map(|cells| {
         let (mut line, mut hidden) = (String::new(), 0);
         for symbol in cells.iter().map(Cell::symbol) {
-            // Behind a wide character lies a cell that does not show.
+            // The cell after a wide character is not displayed.
             if hidden == 0 {
                 line.push_str(symbol);
                 hidden = Span::raw(symbol).width();
@@ -33,14 +33,14 @@ fn screen(model: &Model, width: u16, height: u16) -> String {
     lines.collect()
 }
 
-/// Two minutes of traffic that rises and falls, from two peers.
-fn busy() -> Story {
-    let mut story = Story::begin();
+/// Two minutes of rising and falling traffic from two peers.
+fn busy() -> TestWatch {
+    let mut watch = TestWatch::new();
     for second in 0..120_u64 {
         let wave = 40 * (30 - second.abs_diff(60).min(30));
-        story.goes_on(&[("10.0.0.7:40001", 60 + wave), ("张三@192.168.43.159:8080", 9)], |_| {});
+        watch.advance(&[("10.0.0.7:40001", 60 + wave), ("张三@192.168.43.159:8080", 9)], |_| {});
     }
-    story
+    watch
 }
 
 #[test]
@@ -48,12 +48,12 @@ fn a_busy_daemon() {
     let expected = "\
 udpchatd ok  up 3h 2m  [::]:7788                                        13:02:10
 
-received  69/s   6.7 KiB/s   peak 1,269/s   45,280 in all
+received  69/s   6.7 KiB/s   peak 1,269/s   45,280 total
               ▁▂▃▄▅▆█▆▅▄▃▂▁
       ▁▂▃▄▅▆▇███████████████▇▆▅▄▃▂▁
 ▃▄▅▆▇███████████████████████████████▇▆▅▄▃▂▁
 ████████████████████████████████████████████▇▆▅▄▃▂▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁
-stored    69/s   peak 1,269/s   45,278 in all
+stored    69/s   peak 1,269/s   45,278 total
               ▁▂▃▄▅▆█▆▅▄▃▂▁
       ▁▂▃▄▅▆▇███████████████▇▆▅▄▃▂▁
 ▃▄▅▆▇███████████████████████████████▇▆▅▄▃▂▁
@@ -69,7 +69,7 @@ senders of the last 10 s
      9.0/s  13 %  ■■          张三  192.168.43.159:8080
 
 
-q ends   every 1s
+q quit   every 1s
 ";
     assert_eq!(screen(&busy().model, 80, 24), expected);
 }
@@ -96,7 +96,7 @@ inbox     45,281 entries
 senders of the last 10 s
       60/s  87 %  10.0.0.7:40001
      9.0/s  13 %  张三  192.168.43.159:8
-q ends   every 1s
+q quit   every 1s
 ";
     assert_eq!(screen(&busy().model, 40, 20), expected);
 }
@@ -114,16 +114,16 @@ lost      kernel 0
 }
 
 #[test]
-fn nothing_has_happened_yet() {
+fn before_the_first_message() {
     let expected = "\
 udpchatd ok  up 3h 2m  [::]:7788                                        13:02:10
 
-received  -/s   peak 0/s   1,000 in all
+received  -/s   peak 0/s   1,000 total
 
 
 
 
-stored    -/s   peak 0/s   998 in all
+stored    -/s   peak 0/s   998 total
 
 
 
@@ -135,25 +135,25 @@ waiting   0 queued   queue 0 B of 16.0 MiB   index 0 behind
 inbox     1,001 entries   4.3 MiB of 4.0 GiB   5 unread   3 sent
 
 senders of the last 10 s
-  nobody
+  no messages
 
 
 
-q ends   every 1s
+q quit   every 1s
 ";
-    assert_eq!(screen(&Story::begin().model, 80, 24), expected);
+    assert_eq!(screen(&TestWatch::new().model, 80, 24), expected);
 }
 
 /// A daemon that loses messages, with more problems than fit.
-fn in_trouble() -> Story {
-    let mut story = busy();
-    story.goes_on(&[("10.0.0.7:40001", 50_000)], |next| {
+fn in_trouble() -> TestWatch {
+    let mut watch = busy();
+    watch.advance(&[("10.0.0.7:40001", 50_000)], |next| {
         next.state = State::Degraded;
         next.problems = (1..=5).map(|number| format!("problem \u{1b}[31m {number}")).collect();
         (next.kernel_drops, next.dropped.queue_full, next.log_lines_lost) = (37, 4_000, 12);
         (next.queued, next.queue.bytes, next.index.behind, next.sent.failed) = (65_000, 16_000_000, 9_216, 2);
     });
-    story
+    watch
 }
 
 #[test]
@@ -164,11 +164,11 @@ problem \\u{1b}[31m 1
 problem \\u{1b}[31m 2
 problem \\u{1b}[31m 3
 and 2 more: see `udpchatctl status`
-received  50,000/s   4.8 MiB/s   peak 50,000/s   95,280 in all
+received  50,000/s   4.8 MiB/s   peak 50,000/s   95,280 total
                                                                                █
                                                                                █
                                                                                █
-stored    50,000/s   peak 50,000/s   95,278 in all
+stored    50,000/s   peak 50,000/s   95,278 total
                                                                                █
                                                                                █
                                                                                █
@@ -182,24 +182,24 @@ senders of the last 10 s
 
 
 
-q ends   every 1s
+q quit   every 1s
 ";
     assert_eq!(screen(&in_trouble().model, 80, 24), expected);
 }
 
 #[test]
-fn a_daemon_that_is_gone_and_one_that_came_back() {
-    let mut story = busy();
+fn a_lost_daemon_and_a_restarted_one() {
+    let mut watch = busy();
     for _ in 0..20 {
-        story.breaks_off("no daemon was found");
+        watch.disconnect("no daemon was found");
     }
     let expected = "\
 udpchatd gone  up 3h 2m  [::]:7788                                      13:02:10
-no daemon was found; what is shown is from before; trying again
-received  -/s   peak 1,269/s   45,280 in all
+no daemon was found; trying again; values are from the last answer
+received  -/s   peak 1,269/s   45,280 total
 █▇▆▆▅▅▄▄▃▃▂▂▁▁
 ████████████████▇▇▆▆▅▅▄▄▃▃▂▂▁▁
-stored    -/s   peak 1,269/s   45,278 in all
+stored    -/s   peak 1,269/s   45,278 total
 █▇▆▆▅▅▄▄▃▃▂▂▁▁
 ████████████████▇▇▆▆▅▅▄▄▃▃▂▂▁▁
 lost      kernel 0   queue full 0   denied 2   log lines 0
@@ -209,24 +209,24 @@ inbox     45,281 entries   4.3 MiB of 4.0 GiB   5 unread   3 sent
 senders of the last 10 s
 
 
-q ends   every 1s
+q quit   every 1s
 ";
-    assert_eq!(screen(&story.model, 80, 16), expected);
-    story.goes_on(&[("10.0.0.7:40001", 60)], |next| next.pid += 1);
-    let back = screen(&story.model, 80, 16);
+    assert_eq!(screen(&watch.model, 80, 16), expected);
+    watch.advance(&[("10.0.0.7:40001", 60)], |next| next.pid += 1);
+    let back = screen(&watch.model, 80, 16);
     assert!(back.starts_with("udpchatd ok  up 3h 2m"), "{back}");
-    assert!(back.contains("\nthe daemon was started anew meanwhile, its counters too\n"), "{back}");
+    assert!(back.contains("\nthe daemon restarted, and its counters started at 0\n"), "{back}");
 }
 
 #[test]
-fn a_daemon_that_hangs_and_one_that_knows_no_senders() {
-    let mut story = busy();
-    story.model.tick(std::time::Duration::from_secs(130));
-    story.model.talkers = None;
-    let shown = screen(&story.model, 80, 24);
+fn a_silent_daemon_and_one_without_senders() {
+    let mut watch = busy();
+    watch.model.tick(std::time::Duration::from_secs(130));
+    watch.model.talkers = None;
+    let shown = screen(&watch.model, 80, 24);
     assert!(shown.starts_with("udpchatd silent"), "{shown}");
-    assert!(shown.contains("\nno answer for 10 s; what is shown is from before\n"), "{shown}");
-    assert!(shown.contains("\nthis daemon does not tell who sends\n"), "{shown}");
+    assert!(shown.contains("\nno answer for 10 s; values are from the last answer\n"), "{shown}");
+    assert!(shown.contains("\nthis daemon does not report senders\n"), "{shown}");
 }
 
 /// The colours of the characters of a screen.
@@ -238,7 +238,7 @@ fn colours(buffer: &Buffer) -> Vec<Color> {
 }
 
 #[test]
-fn a_growing_loss_stands_out_with_and_without_colour() {
+fn a_recent_loss_is_highlighted_without_colour_too() {
     for colour in [true, false] {
         let buffer = drawn(&in_trouble().model, 80, 24, colour);
         let text: String = buffer.content().iter().map(Cell::symbol).collect();
@@ -252,25 +252,25 @@ fn a_growing_loss_stands_out_with_and_without_colour() {
 }
 
 #[test]
-fn no_size_is_too_small_or_too_large() {
-    let story = in_trouble();
+fn screens_of_any_size_are_drawn() {
+    let watch = in_trouble();
     for width in [0, 1, 2, 9, 10, 11, 39, 80, 200, 1_000] {
         for height in (0..30).chain([60, 200]) {
-            drawn(&story.model, width, height, true);
+            drawn(&watch.model, width, height, true);
         }
     }
 }
 
 proptest::proptest! {
     #[test]
-    fn no_text_of_others_acts_on_the_terminal(text in r"(\PC|[\x00-\x9f]|\u{202e}|\u{200d}|\u{301}|一|😀){0,200}") {
-        let mut story = busy();
+    fn received_text_is_drawn_only_as_safe_text(text in r"(\PC|[\x00-\x9f]|\u{202e}|\u{200d}|\u{301}|一|😀){0,200}") {
+        let mut watch = busy();
         let who = format!("{}@{}", text.replace('@', ""), text.replace('@', ""));
-        story.goes_on(&[(&who, 10_000)], |next| next.problems = vec![text.clone()]);
-        story.breaks_off(&text);
-        story.goes_on(&[(&who, 10_000)], |_| {});
+        watch.advance(&[(&who, 10_000)], |next| next.problems = vec![text.clone()]);
+        watch.disconnect(&text);
+        watch.advance(&[(&who, 10_000)], |_| {});
         for width in [13, 40, 80] {
-            let buffer = drawn(&story.model, width, 24, true);
+            let buffer = drawn(&watch.model, width, 24, true);
             for cell in buffer.content() {
                 proptest::prop_assert!(!cell.symbol().contains(udpchat_api::safe::is_unsafe), "{cell:?}");
             }

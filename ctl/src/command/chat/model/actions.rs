@@ -1,0 +1,224 @@
+//! The actions of keys: writing, sending, scrolling, opening conversations.
+
+use super::conversation::{Scroll, WindowEnd};
+use super::outbox::OutgoingMessage;
+use super::picker::{ChoiceAction, Picker, PickerKind};
+use super::request::Request;
+use super::state::{Model, Overlay};
+use crate::command::chat::editor::Motion;
+use crate::command::chat::keys::Action;
+
+/// The rows that one step of the mouse wheel scrolls.
+const WHEEL_ROWS: usize = 3;
+
+impl Model {
+    /// Performs the action of a key. Returns whether the chat ends.
+    pub(in crate::command::chat) fn act(&mut self, action: Action) -> bool {
+        self.notice = None;
+        match action {
+            Action::Quit => return true,
+            Action::Interrupt if self.overlay.is_none() && self.input.is_empty() => return true,
+            Action::EndOfInput if self.overlay.is_none() && self.input.is_empty() => return true,
+            _ => {}
+        }
+        match self.overlay {
+            Some(Overlay::Help(_)) => self.act_in_help(&action),
+            Some(Overlay::Picker(_)) => self.act_in_picker(action),
+            None => self.act_in_chat(action),
+        }
+        false
+    }
+
+    fn act_in_help(&mut self, action: &Action) {
+        let Some(Overlay::Help(away)) = &mut self.overlay else { return };
+        let page = self.pane.rows.max(2) / 2;
+        match action {
+            Action::Up | Action::LineUp => *away = away.saturating_sub(1),
+            Action::Down | Action::LineDown => *away += 1,
+            Action::PageUp => *away = away.saturating_sub(page),
+            Action::PageDown => *away += page,
+            Action::WheelUp => *away = away.saturating_sub(WHEEL_ROWS),
+            Action::WheelDown => *away += WHEEL_ROWS,
+            _ => self.overlay = None,
+        }
+    }
+
+    fn act_in_picker(&mut self, action: Action) {
+        let Some(Overlay::Picker(mut picker)) = self.overlay.take() else { return };
+        let last = self.choices(&picker).len().saturating_sub(1);
+        let page = self.pane.rows.max(2) / 2;
+        let typed = picker.query.text().len();
+        match action {
+            Action::Cancel | Action::Interrupt | Action::EndOfInput => return,
+            Action::ChoosePeer if picker.kind == PickerKind::Peers => return,
+            Action::ChooseEncoding if picker.kind == PickerKind::Encodings => return,
+            Action::Submit => {
+                self.choose(picker);
+                return;
+            }
+            Action::Up | Action::PreviousPeer | Action::LineUp | Action::WheelUp => {
+                picker.selected = picker.selected.saturating_sub(1);
+            }
+            Action::Down | Action::NextPeer | Action::LineDown | Action::WheelDown => {
+                picker.selected = (picker.selected + 1).min(last);
+            }
+            Action::PageUp => picker.selected = picker.selected.saturating_sub(page),
+            Action::PageDown => picker.selected = (picker.selected + page).min(last),
+            Action::Insert(text) => drop(picker.query.insert(text.lines().next().unwrap_or_default())),
+            Action::Erase(motion) => picker.query.erase(motion),
+            Action::Move(motion) => picker.query.move_cursor(motion),
+            _ => {}
+        }
+        if picker.query.text().len() != typed {
+            picker.selected = 0;
+        }
+        self.overlay = Some(Overlay::Picker(picker));
+    }
+
+    fn act_in_chat(&mut self, action: Action) {
+        let page = self.pane.rows.saturating_sub(1).max(1);
+        match action {
+            Action::Insert(text) => self.insert(&text),
+            Action::Erase(motion) => self.input.erase(motion),
+            Action::Move(motion) => self.input.move_cursor(motion),
+            Action::Up => self.up_or_down(false),
+            Action::Down => self.up_or_down(true),
+            Action::Submit => self.submit(),
+            Action::Interrupt => drop(self.input.take()),
+            Action::EndOfInput => self.input.erase(Motion::Right),
+            Action::Cancel | Action::Newest => self.go_to_newest(),
+            Action::Oldest => self.go_to_oldest(),
+            Action::LineUp => self.scroll(WindowEnd::Older, 1),
+            Action::LineDown => self.scroll(WindowEnd::Newer, 1),
+            Action::WheelUp => self.scroll(WindowEnd::Older, WHEEL_ROWS),
+            Action::WheelDown => self.scroll(WindowEnd::Newer, WHEEL_ROWS),
+            Action::PageUp => self.scroll(WindowEnd::Older, page),
+            Action::PageDown => self.scroll(WindowEnd::Newer, page),
+            Action::NextPeer => self.open_neighbour(true),
+            Action::PreviousPeer => self.open_neighbour(false),
+            Action::NextUnread => self.open_unread(),
+            Action::ChoosePeer => self.open_picker(PickerKind::Peers),
+            Action::ChooseEncoding => self.open_picker(PickerKind::Encodings),
+            Action::Help => self.overlay = Some(Overlay::Help(0)),
+            Action::Quit => {}
+        }
+    }
+
+    fn insert(&mut self, text: &str) {
+        self.history.reset();
+        if !self.input.insert(text) {
+            self.notice = Some("the text is too long; the rest was cut off".to_owned());
+        }
+    }
+
+    /// Moves the cursor up or down in the text, and beyond its ends through the history.
+    fn up_or_down(&mut self, down: bool) {
+        if self.input.move_row(down, self.input_columns) {
+            return;
+        }
+        // A text that is being written is not replaced.
+        let is_draft = !self.input.is_empty() && !self.history.is_active();
+        if let Some(text) = (!is_draft).then(|| self.history.step(!down)).flatten() {
+            self.input.set(text);
+        }
+    }
+
+    fn scroll(&mut self, end: WindowEnd, rows: usize) {
+        let pane = self.pane;
+        if let Some(open) = &mut self.conversation {
+            open.read_failed = false;
+            open.scroll_by(end, rows, pane);
+        }
+    }
+
+    /// Scrolls to the newest message, and reopens the conversation there if the window does not hold it.
+    pub(super) fn go_to_newest(&mut self) {
+        let Some(open) = &mut self.conversation else { return };
+        if open.holds_newest() {
+            (open.scroll, open.pending_scroll) = (Scroll::Follow, None);
+        } else {
+            let key = open.key.clone();
+            self.reopen(key);
+        }
+    }
+
+    /// Scrolls to the oldest message, and reopens the conversation there if the window does not hold it.
+    fn go_to_oldest(&mut self) {
+        let Some(open) = &mut self.conversation else { return };
+        if open.holds_oldest() {
+            open.scroll_to_top();
+        } else {
+            let key = open.key.clone();
+            self.reopen_at_oldest(key);
+        }
+    }
+
+    fn open_neighbour(&mut self, down: bool) {
+        if let Some(key) = self.peers.neighbour(self.open_key(), down).cloned() {
+            self.open(key);
+        }
+    }
+
+    fn open_unread(&mut self) {
+        match self.peers.next_unread(self.open_key()).cloned() {
+            Some(key) => self.open(key),
+            None => self.notice = Some("no peer has unread messages".to_owned()),
+        }
+    }
+
+    /// Opens the conversation of a row of the list of peers.
+    pub(in crate::command::chat) fn open_listed(&mut self, number: usize) {
+        let key = self.peers.iter().nth(number).map(|(key, _)| key.clone());
+        if let Some(key) = key.filter(|_| self.overlay.is_none()) {
+            self.open(key);
+        }
+    }
+
+    /// Sends the text of the input.
+    fn submit(&mut self) {
+        if self.input.is_empty() {
+            return;
+        }
+        let Some(key) = self.open_key().cloned() else {
+            self.notice = Some("no peer is chosen: press F2 to choose one".to_owned());
+            return;
+        };
+        let text = self.input.take();
+        self.history.push(&text);
+        let row = self.peers.get(&key);
+        let encoding = row.and_then(|row| row.chosen_encoding.clone());
+        let reply_to = row.and_then(|row| row.last_id).filter(|_| key.has_history());
+        let to = key.to_string();
+        let ticket = self.outbox.add(key, text.clone(), (self.clock)(), self.arrived_id);
+        self.requests.push(Request::Send(OutgoingMessage { ticket, reply_to, to, text, encoding }));
+        self.go_to_newest();
+        self.show_unsent();
+    }
+
+    fn open_picker(&mut self, kind: PickerKind) {
+        if kind == PickerKind::Encodings && self.conversation.is_none() {
+            self.notice = Some("no conversation is open; choose a peer first".to_owned());
+            return;
+        }
+        self.overlay = Some(Overlay::Picker(Picker::new(kind)));
+    }
+
+    /// Performs the selected choice and closes the list.
+    fn choose(&mut self, picker: Picker) {
+        let mut choices = self.choices(&picker);
+        if picker.selected >= choices.len() {
+            self.overlay = Some(Overlay::Picker(picker));
+            return;
+        }
+        match choices.swap_remove(picker.selected).action {
+            ChoiceAction::Open(key) => self.open(key),
+            ChoiceAction::Encode(encoding) => {
+                if let Some(key) = self.open_key().cloned()
+                    && let Some(row) = self.peers.get_mut(&key)
+                {
+                    row.chosen_encoding = encoding;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What the model requests from the daemon, and what comes back.
+
+use udpchat_api::Entry;
+use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer};
+
+use super::conversation::{Conversation, WindowEnd};
+use super::outbox::{OutgoingMessage, SendFailure};
+
+/// The number of entries in a page of history.
+const PAGE_ENTRIES: u32 = 200;
+
+/// A request to the daemon.
+#[derive(Clone, Debug)]
+pub(in crate::command::chat) enum Request {
+    /// A page for an end of the conversation with this epoch.
+    Page { epoch: u64, end: WindowEnd, params: InboxParams },
+    /// The list of peers.
+    Peers,
+    /// Send a message.
+    Send(OutgoingMessage),
+    /// Mark all entries up to this id as read.
+    Ack(u64),
+}
+
+/// A change that the daemon or the connection reports.
+#[derive(Debug)]
+pub(in crate::command::chat) enum Update {
+    /// Connected: entries above the id `after` will arrive. `is_gapless`: none is missing since the last one.
+    Online { after: u64, is_gapless: bool, unread: u64 },
+    /// The connection failed, with the reason.
+    Offline(String),
+    /// An entry was recorded.
+    Arrived(Box<Entry>),
+    /// The answer to [`Request::Page`].
+    Page { epoch: u64, end: WindowEnd, answer: Result<InboxAnswer, String> },
+    /// The answer to [`Request::Peers`].
+    Peers(Result<Vec<Peer>, String>),
+    /// The answer to [`Request::Send`] with this ticket: the entries that record the message.
+    Sent { ticket: u64, outcome: Result<Vec<Entry>, SendFailure> },
+}
+
+impl Request {
+    /// Requests the next page at an end of a conversation.
+    pub(super) fn page(conversation: &Conversation, end: WindowEnd) -> Self {
+        let cursor = conversation.cursor(end);
+        let (before, after, order) = match end {
+            WindowEnd::Older => (cursor, None, Order::Desc),
+            WindowEnd::Newer => (None, cursor, Order::Asc),
+        };
+        let params = InboxParams {
+            before,
+            after,
+            order: Some(order),
+            limit: Some(PAGE_ENTRIES),
+            from: Some(conversation.key.to_string()),
+            gaps: true,
+            ..InboxParams::default()
+        };
+        Self::Page { epoch: conversation.epoch, end, params }
+    }
+}

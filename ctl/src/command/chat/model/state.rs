@@ -1,0 +1,406 @@
+//! The state of the chat, and how updates change it. Keys are handled in `actions`.
+
+use std::mem;
+
+use jiff::tz::TimeZone;
+use udpchat_api::call::{InboxAnswer, Peer};
+use udpchat_api::{Direction, Entry, Message, Raw, Timestamp};
+
+use super::conversation::{Conversation, WindowEnd};
+use super::input_history::InputHistory;
+use super::outbox::{Outbox, SendFailure, first_line};
+use super::peer::PeerKey;
+use super::peer_list::{PeerList, PeerRow};
+use super::picker::{Choice, Picker};
+use super::request::{Request, Update};
+use super::scroll::{ConversationRow, Pane};
+use crate::command::chat::editor::Editor;
+use crate::command::chat::wrap;
+use crate::terminal::Redraw;
+
+/// The most messages that wait for the list of peers; beyond, the list is requested again.
+const MAX_EARLY_MESSAGES: usize = 10_000;
+
+/// The state of the connection to the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::command::chat) enum ConnectionState {
+    Connecting,
+    Online,
+    /// The connection failed, with the reason.
+    Offline(String),
+}
+
+/// A window over the conversation.
+#[derive(Debug)]
+pub(in crate::command::chat) enum Overlay {
+    /// The keys, scrolled down by this number of lines.
+    Help(usize),
+    Picker(Picker),
+}
+
+/// The state of the chat.
+#[derive(Debug)]
+pub(in crate::command::chat) struct Model {
+    pub(in crate::command::chat) zone: TimeZone,
+    /// Returns the current time.
+    pub(super) clock: fn() -> Timestamp,
+    pub(in crate::command::chat) connection: ConnectionState,
+    pub(in crate::command::chat) peers: PeerList,
+    pub(in crate::command::chat) conversation: Option<Conversation>,
+    pub(in crate::command::chat) input: Editor,
+    pub(in crate::command::chat) overlay: Option<Overlay>,
+    /// A message about the last key, until the next one.
+    pub(in crate::command::chat) notice: Option<String>,
+    /// The rows of the conversation that are on the screen.
+    pub(in crate::command::chat) rows: Vec<ConversationRow>,
+    pub(in crate::command::chat) pane: Pane,
+    pub(in crate::command::chat) input_columns: usize,
+    /// The id of the newest entry that has arrived.
+    pub(super) arrived_id: u64,
+    /// The id up to which entries are acknowledged as read.
+    acked_id: u64,
+    /// The peer to open first, as the user wrote it, and the encoding to send in.
+    initial_peer: Option<String>,
+    initial_encoding: Option<String>,
+    pub(super) outbox: Outbox,
+    pub(super) history: InputHistory,
+    last_epoch: u64,
+    /// Whether the list of peers was received on this connection; until then, messages wait in `early_messages`.
+    has_peers: bool,
+    /// The number of unread messages when the chat connected.
+    total_unread: u64,
+    early_messages: Vec<Message>,
+    pub(super) requests: Vec<Request>,
+}
+
+impl Model {
+    /// Creates the state before the first connection. `peer` is the peer to open first, as the user wrote it, and
+    /// `encoding` the encoding to send to it in.
+    pub(in crate::command::chat) fn new(
+        clock: fn() -> Timestamp,
+        zone: TimeZone,
+        peer: Option<String>,
+        encoding: Option<String>,
+    ) -> Self {
+        Self {
+            zone,
+            clock,
+            connection: ConnectionState::Connecting,
+            peers: PeerList::default(),
+            conversation: None,
+            input: Editor::default(),
+            overlay: None,
+            notice: None,
+            rows: Vec::new(),
+            pane: Pane::default(),
+            input_columns: 1,
+            arrived_id: 0,
+            acked_id: 0,
+            initial_peer: peer,
+            initial_encoding: encoding,
+            outbox: Outbox::default(),
+            history: InputHistory::default(),
+            last_epoch: 0,
+            has_peers: false,
+            total_unread: 0,
+            early_messages: Vec::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    /// Takes the requests that were made since the last call.
+    pub(in crate::command::chat) fn take_requests(&mut self) -> Vec<Request> {
+        mem::take(&mut self.requests)
+    }
+
+    /// Returns the peer of the open conversation.
+    pub(in crate::command::chat) fn open_key(&self) -> Option<&PeerKey> {
+        self.conversation.as_ref().map(|conversation| &conversation.key)
+    }
+
+    /// Returns the row of the open conversation in the list of peers.
+    pub(in crate::command::chat) fn open_row(&self) -> Option<&PeerRow> {
+        self.peers.get(self.open_key()?)
+    }
+
+    /// Lists the choices of a picker.
+    pub(in crate::command::chat) fn choices(&self, picker: &Picker) -> Vec<Choice> {
+        picker.choices(&self.peers, self.open_row())
+    }
+
+    /// Returns whether the list of peers was received on this connection.
+    pub(in crate::command::chat) fn has_peers(&self) -> bool {
+        self.has_peers
+    }
+
+    /// Handles an update; returns how soon the change must be visible.
+    pub(in crate::command::chat) fn update(&mut self, update: Update) -> Redraw {
+        match update {
+            Update::Online { after, is_gapless, unread } => self.go_online(after, is_gapless, unread),
+            Update::Offline(why) => {
+                let offline = ConnectionState::Offline(why);
+                let is_known = mem::replace(&mut self.connection, offline.clone()) == offline;
+                return if is_known { Redraw::None } else { Redraw::Update };
+            }
+            Update::Arrived(entry) => return self.add_entry(*entry),
+            Update::Page { epoch, end, answer } => self.add_page(epoch, end, answer),
+            Update::Peers(Ok(peers)) => self.set_peers(peers),
+            Update::Peers(Err(why)) => self.notice = Some(format!("cannot list the peers: {why}")),
+            Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
+        }
+        Redraw::Update
+    }
+
+    fn go_online(&mut self, after: u64, is_gapless: bool, unread: u64) {
+        self.connection = ConnectionState::Online;
+        if !is_gapless {
+            self.arrived_id = after;
+            self.has_peers = false;
+            self.total_unread = unread;
+            self.early_messages.clear();
+            if let Some(key) = self.open_key().cloned() {
+                self.reopen(key);
+            }
+        }
+        if let Some(conversation) = &mut self.conversation {
+            (conversation.requested, conversation.read_failed) = (None, false);
+        }
+        self.requests.push(Request::Peers);
+    }
+
+    fn add_entry(&mut self, entry: Entry) -> Redraw {
+        self.arrived_id = self.arrived_id.max(entry.id());
+        let shown = self.conversation.as_mut().is_some_and(|open| open.add_entry(&entry, &self.zone));
+        let mut change = if shown { Redraw::Update } else { Redraw::None };
+        if self.outbox.add_entry(&entry, self.arrived_id) {
+            self.show_unsent();
+            change = Redraw::Update;
+        }
+        if let Entry::Message(message) = entry {
+            change = change.max(self.count_message(message));
+        }
+        change
+    }
+
+    /// Counts a message for its peer, and opens the first conversation.
+    fn count_message(&mut self, mut message: Message) -> Redraw {
+        if self.has_peers {
+            let open = self.conversation.as_ref().map(|conversation| &conversation.key);
+            let is_new = self.peers.count(&message, open);
+            let is_first = self.conversation.is_none() && message.direction == Direction::In;
+            if is_first {
+                self.open(PeerKey::of(&message));
+            }
+            self.refresh_encoding(&message);
+            return match (is_first, is_new) {
+                (true, _) => Redraw::Update,
+                (false, true) => Redraw::Background,
+                (false, false) => Redraw::None,
+            };
+        }
+        if self.early_messages.len() >= MAX_EARLY_MESSAGES {
+            // The requested list is too old now.
+            self.early_messages.clear();
+            self.requests.push(Request::Peers);
+        }
+        (message.text, message.raw) = (String::new(), Raw::default());
+        self.early_messages.push(message);
+        Redraw::None
+    }
+
+    /// Requests the encoding of the open peer if its messages arrive in another one than before.
+    fn refresh_encoding(&mut self, message: &Message) {
+        let is_open = self.open_key() == Some(&PeerKey::of(message));
+        let Some(row) = self.peers.get_mut(&PeerKey::of(message)) else { return };
+        if is_open && message.direction == Direction::In && row.last_encoding != message.encoding {
+            row.last_encoding.clone_from(&message.encoding);
+            self.requests.push(Request::Peers);
+        }
+    }
+
+    fn set_peers(&mut self, peers: Vec<Peer>) {
+        let is_first = !mem::replace(&mut self.has_peers, true);
+        let listed: u64 = peers.iter().map(|peer| peer.unread).sum();
+        if is_first {
+            self.peers.unlisted_unread = self.total_unread.saturating_sub(listed);
+        }
+        self.peers.replace(peers, is_first);
+        for message in mem::take(&mut self.early_messages) {
+            self.count_message(message);
+        }
+        if let Some(key) = self.open_key().cloned() {
+            self.peers.ensure_listed(&key);
+        } else {
+            self.open_first();
+        }
+    }
+
+    fn open_first(&mut self) {
+        let key = match self.initial_peer.take() {
+            Some(text) => Some(self.peers.find(&text)),
+            None => self.peers.newest().cloned(),
+        };
+        let Some(key) = key else { return };
+        self.open(key.clone());
+        if let (Some(encoding), Some(row)) = (self.initial_encoding.take(), self.peers.get_mut(&key)) {
+            row.chosen_encoding = Some(encoding);
+        }
+    }
+
+    /// Opens the conversation with a peer. The text in the input stays with the previous one as its draft.
+    pub(super) fn open(&mut self, key: PeerKey) {
+        if self.open_key() == Some(&key) {
+            return;
+        }
+        if let Some(old) = self.conversation.as_ref().map(|conversation| conversation.key.clone()) {
+            let draft = mem::take(&mut self.input);
+            if let Some(row) = self.peers.get_mut(&old) {
+                row.draft = draft;
+            }
+        }
+        self.peers.ensure_listed(&key);
+        if let Some(row) = self.peers.get_mut(&key).filter(|row| !row.draft.is_empty()) {
+            self.input = mem::take(&mut row.draft);
+        }
+        self.history.reset();
+        self.reopen(key);
+        if self.open_row().is_some_and(|row| row.encoding.is_none()) {
+            self.requests.push(Request::Peers);
+        }
+    }
+
+    /// Shows a conversation from its newest message.
+    pub(super) fn reopen(&mut self, key: PeerKey) {
+        self.last_epoch += 1;
+        self.conversation = Some(Conversation::open(key, self.last_epoch, self.arrived_id));
+        self.show_unsent();
+    }
+
+    /// Shows a conversation from its oldest message.
+    pub(super) fn reopen_at_oldest(&mut self, key: PeerKey) {
+        self.last_epoch += 1;
+        self.conversation = Some(Conversation::open_at_oldest(key, self.last_epoch));
+    }
+
+    fn add_page(&mut self, epoch: u64, end: WindowEnd, answer: Result<InboxAnswer, String>) {
+        let arrived_id = self.arrived_id;
+        let Some(conversation) = self.conversation.as_mut().filter(|open| open.epoch == epoch) else {
+            return;
+        };
+        conversation.requested = None;
+        match answer {
+            Ok(answer) => {
+                conversation.add_page(end, &answer, arrived_id, &self.zone);
+                if let Some((pending_scroll, _)) = conversation.pending_scroll {
+                    conversation.scroll_by(pending_scroll, 0, self.pane);
+                }
+                self.show_unsent();
+                self.request_page();
+            }
+            Err(why) => {
+                conversation.read_failed = true;
+                if self.connection == ConnectionState::Online {
+                    self.notice = Some(format!("cannot read the inbox: {why}"));
+                }
+            }
+        }
+    }
+
+    /// Lays out the conversation for the screen, and requests what it needs beyond it.
+    pub(in crate::command::chat) fn lay_out(&mut self, pane: Pane, input_columns: usize) {
+        (self.pane, self.input_columns) = (pane, input_columns);
+        let Some(conversation) = &mut self.conversation else {
+            self.rows.clear();
+            return;
+        };
+        self.rows = conversation.lay_out(pane);
+        // The newest messages are on the screen, and thus read.
+        if conversation.is_following()
+            && conversation.loaded
+            && let Some(row) = self.peers.get_mut(&conversation.key)
+        {
+            (row.unread, row.seen_id) = (0, self.arrived_id);
+        }
+        self.request_page();
+    }
+
+    /// Requests the next page that the conversation needs beyond the screen.
+    fn request_page(&mut self) {
+        let rows = self.pane.rows;
+        let Some(open) = self.conversation.as_mut().filter(|_| self.connection == ConnectionState::Online)
+        else {
+            return;
+        };
+        if let Some(end) = open.missing_end(rows) {
+            open.requested = Some(end);
+            self.requests.push(Request::page(open, end));
+        }
+    }
+
+    /// Notes that the laid-out rows were drawn. If no peer has unread messages, acknowledges all entries.
+    pub(in crate::command::chat) fn drawn(&mut self) {
+        let is_all_read =
+            self.has_peers && self.connection == ConnectionState::Online && self.peers.unread() == 0;
+        if is_all_read && self.arrived_id > self.acked_id {
+            self.acked_id = self.arrived_id;
+            self.requests.push(Request::Ack(self.arrived_id));
+        }
+    }
+
+    /// Shows the unsent messages in the conversation.
+    pub(super) fn show_unsent(&mut self) {
+        if let Some(conversation) = &mut self.conversation {
+            let unsent = self.outbox.items(&conversation.key, &self.zone);
+            conversation.set_unsent(unsent);
+        }
+    }
+
+    /// Returns the encoding for messages to the open peer, and what chose it.
+    pub(in crate::command::chat) fn encoding(&self) -> Option<(String, &'static str)> {
+        let row = self.open_row()?;
+        match (&row.chosen_encoding, &row.encoding) {
+            (Some(chosen), _) => Some((wrap::display_line(chosen).into_owned(), "chosen here")),
+            (None, Some((encoding, by))) => {
+                Some((wrap::display_line(encoding).into_owned(), crate::output::chosen_by(*by)))
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// Handles the outcome of sending a message.
+    fn finish_send(&mut self, ticket: u64, outcome: Result<Vec<Entry>, SendFailure>) {
+        match outcome {
+            Ok(entries) => {
+                let newest = entries.iter().map(Entry::id).max().unwrap_or_default();
+                self.resolve_host(ticket, &entries);
+                self.outbox.finish(ticket, Ok(newest), self.arrived_id);
+            }
+            Err(refusal) => {
+                let text = first_line(self.outbox.text(ticket).unwrap_or_default());
+                if !matches!(self.connection, ConnectionState::Offline(_)) || !refusal.is_uncertain {
+                    self.notice = Some(format!("`{text}` was not sent; ↑ brings it back"));
+                }
+                self.outbox.finish(ticket, Err(&refusal), self.arrived_id);
+            }
+        }
+        self.show_unsent();
+    }
+
+    /// Replaces a typed host by the peer to whose address it was resolved.
+    fn resolve_host(&mut self, ticket: u64, entries: &[Entry]) {
+        let Some(Entry::Message(message)) = entries.first() else { return };
+        let Some(host @ PeerKey::Host(_)) = self.outbox.key(ticket).cloned() else { return };
+        let found = PeerKey::of(message);
+        self.outbox.rename(&host, &found);
+        let Some(row) = self.peers.remove(&host) else { return };
+        self.peers.ensure_listed(&found);
+        if let Some(found) = self.peers.get_mut(&found) {
+            found.chosen_encoding = found.chosen_encoding.take().or(row.chosen_encoding);
+        }
+        if self.open_key() == Some(&host) {
+            let input = mem::take(&mut self.input);
+            self.open(found);
+            self.input = input;
+        }
+    }
+}

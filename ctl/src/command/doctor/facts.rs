@@ -1,0 +1,220 @@
+//! The facts that the findings are based on: of the daemon and of the machine, independent of the platform.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use udpchat_api::call::{SelfTest, Status};
+use udpchat_api::{ErrorObject, Message, Timestamp};
+
+/// Everything that is known before the checks.
+#[derive(Clone, Debug)]
+pub(crate) struct Facts {
+    pub(crate) now: Timestamp,
+    pub(crate) daemon: Reach,
+    /// The addresses of the configuration, or why it is invalid. Read only if no daemon answers.
+    pub(crate) configured: Result<Vec<SocketAddr>, String>,
+    /// The UDP sockets of this machine.
+    pub(crate) sockets: Vec<UdpSocket>,
+    pub(crate) interfaces: Vec<Interface>,
+    /// Whether IPv6 is disabled in the kernel.
+    pub(crate) ipv6_disabled: bool,
+    /// `net.core.rmem_max`, in bytes.
+    pub(crate) rmem_max: Option<u64>,
+    pub(crate) firewalls: Vec<Firewall>,
+    /// Whether the clock is synchronised; none if unknown.
+    pub(crate) clock_synchronised: Option<bool>,
+    pub(crate) disk: Option<Disk>,
+    /// The peer given on the command line.
+    pub(crate) peer: Option<PeerFacts>,
+}
+
+impl Facts {
+    pub(super) fn status(&self) -> Option<&Status> {
+        match &self.daemon {
+            Reach::Reached(reached) => Some(&reached.status),
+            Reach::NotReached { .. } => None,
+        }
+    }
+
+    pub(super) fn self_tests(&self) -> Option<&[SelfTest]> {
+        match &self.daemon {
+            Reach::Reached(reached) => reached.self_tests.as_deref(),
+            Reach::NotReached { .. } => None,
+        }
+    }
+
+    pub(super) fn self_test_refused(&self) -> Option<&ErrorObject> {
+        match &self.daemon {
+            Reach::Reached(reached) => reached.self_test_refused.as_ref(),
+            Reach::NotReached { .. } => None,
+        }
+    }
+
+    /// Returns the addresses on which the daemon listens, or would listen.
+    pub(crate) fn listen(&self) -> &[SocketAddr] {
+        match self.status() {
+            Some(status) => &status.listen,
+            None => self.configured.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// Returns the number of datagrams received from others, without returned copies of our own multicast datagrams.
+    pub(super) fn received_of_others(status: &Status) -> u64 {
+        status.received.datagrams.saturating_sub(status.dropped.own)
+    }
+
+    /// Returns the ports of these addresses, each once.
+    pub(crate) fn ports(&self) -> Vec<u16> {
+        let mut ports: Vec<u16> =
+            self.listen().iter().map(SocketAddr::port).filter(|port| *port != 0).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+}
+
+/// Whether a daemon answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Reach {
+    /// A daemon answers.
+    Reached(Box<Reached>),
+    /// No daemon answers.
+    NotReached {
+        /// The sockets that were tried, and why each failed.
+        tried: Vec<Tried>,
+        /// The first daemon that denies access to this user.
+        denied: Option<AccessDenied>,
+        /// The processes named `udpchatd`.
+        running: Vec<Process>,
+    },
+}
+
+/// A daemon that denies access to this user.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessDenied {
+    pub(crate) path: PathBuf,
+    /// Why.
+    pub(crate) why: String,
+    /// What to do about it.
+    pub(crate) advice: Option<String>,
+}
+
+/// A daemon that answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Reached {
+    pub(crate) status: Status,
+    /// None if the daemon has no self-test or refused it.
+    pub(crate) self_tests: Option<Vec<SelfTest>>,
+    /// Why the daemon refused the self-test to this user.
+    pub(crate) self_test_refused: Option<ErrorObject>,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    /// The user that owns it.
+    pub(crate) user: String,
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {}, {})", self.name, self.pid, self.user)
+    }
+}
+
+/// A bound UDP socket of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UdpSocket {
+    pub(crate) local: SocketAddr,
+    /// The user that owns it.
+    pub(crate) user: String,
+    /// The process that has it open; none if it cannot be determined.
+    pub(crate) holder: Option<Process>,
+}
+
+/// An interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) name: String,
+    pub(crate) is_up: bool,
+    /// Whether it has a carrier: a connected cable or wireless network.
+    pub(crate) is_running: bool,
+    pub(crate) is_loopback: bool,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) broadcasts: Vec<Ipv4Addr>,
+}
+
+impl Interface {
+    /// Returns whether it has an address.
+    pub(crate) fn has(&self, ip: IpAddr) -> bool {
+        self.addresses.contains(&ip)
+    }
+
+    /// Returns its IPv6 addresses that are valid beyond the link.
+    pub(crate) fn wide_ipv6(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.addresses.iter().filter_map(|ip| match ip {
+            IpAddr::V6(ip) if !ip.is_unicast_link_local() && !ip.is_loopback() => Some(*ip),
+            _ => None,
+        })
+    }
+}
+
+/// A firewall.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Firewall {
+    /// The name: `ufw`, `firewalld`, `nftables`, `iptables`.
+    pub(crate) name: &'static str,
+    pub(crate) rules: Rules,
+}
+
+/// What the rules of a firewall do with incoming datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rules {
+    /// They reject nothing.
+    Open,
+    /// They reject some datagrams, and a rule allows every port of the daemon.
+    AllowPort,
+    /// They reject some datagrams, and no rule allows every port of the daemon.
+    MayRefuse,
+    /// The firewall is active, and only privileged users can read its rules.
+    ActiveUnreadable,
+    /// Only privileged users can see whether there are rules.
+    Unreadable,
+}
+
+/// The file system of the data directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Disk {
+    pub(crate) path: PathBuf,
+    /// The space available to users, in bytes.
+    pub(crate) free_bytes: u64,
+    /// How many files can still be created; none if the file system has no such limit.
+    pub(crate) free_files: Option<u64>,
+    pub(crate) is_read_only: bool,
+}
+
+/// What is known about the peer.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerFacts {
+    /// The name on the command line.
+    pub(crate) name: String,
+    /// The address, or why there is none.
+    pub(crate) address: Result<SocketAddr, String>,
+    /// The local address from which the kernel would send, or why it would not.
+    pub(crate) source: Result<IpAddr, String>,
+    /// Whether it answers on the link; none if unknown, or if it is not on a local link.
+    pub(crate) answers_on_link: Option<bool>,
+    pub(crate) last_sent: Option<Message>,
+    pub(crate) last_heard: Option<Message>,
+}
+
+/// A path that was tried, and why no daemon answers there.
+pub(crate) type Tried = (PathBuf, String);
+
+/// Shows a path.
+pub(super) fn shown(path: &Path) -> String {
+    path.display().to_string()
+}

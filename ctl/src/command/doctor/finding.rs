@@ -1,0 +1,103 @@
+//! Findings, and how they are printed.
+
+use serde::Serialize;
+use udpchat_api::safe;
+
+use crate::error::Result;
+use crate::output::Output;
+use crate::output::style::{ALERT, DIM, ERROR, Palette, TO};
+
+/// The severity of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Level {
+    /// Everything is in order.
+    #[serde(rename = "ok")]
+    Fine,
+    /// It may prevent datagrams from arriving.
+    Warning,
+    /// It prevents datagrams from arriving, or from being stored.
+    Problem,
+}
+
+/// The result of one check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) level: Level,
+    /// What was checked, in one word.
+    pub(crate) topic: &'static str,
+    /// What was found.
+    pub(crate) seen: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+}
+
+impl Finding {
+    fn new(level: Level, topic: &'static str, seen: impl Into<String>) -> Self {
+        Self { level, topic, seen: seen.into(), hint: None }
+    }
+
+    pub(super) fn ok(topic: &'static str, seen: impl Into<String>) -> Self {
+        Self::new(Level::Fine, topic, seen)
+    }
+
+    pub(super) fn warning(topic: &'static str, seen: impl Into<String>) -> Self {
+        Self::new(Level::Warning, topic, seen)
+    }
+
+    pub(super) fn problem(topic: &'static str, seen: impl Into<String>) -> Self {
+        Self::new(Level::Problem, topic, seen)
+    }
+
+    /// Sets the hint.
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Prints the finding.
+    pub(super) fn print(&self, output: &mut Output) -> Result<()> {
+        if output.is_json() {
+            return output.json(self);
+        }
+        output.text(&as_text(self, output.palette()))
+    }
+}
+
+/// The widths of the columns before the text, in characters.
+const LEVEL_WIDTH: usize = 9;
+const TOPIC_WIDTH: usize = 11;
+
+/// Renders a finding as text: severity, topic and text, and the hint below.
+fn as_text(finding: &Finding, palette: Palette) -> String {
+    let (word, style) = match finding.level {
+        Level::Fine => ("ok", TO),
+        Level::Warning => ("warning", ALERT),
+        Level::Problem => ("problem", ERROR),
+    };
+    let blanks = " ".repeat(LEVEL_WIDTH - word.len());
+    let (topic, seen) = (finding.topic, safe::one_line(&finding.seen));
+    let mut out = format!("{}{blanks}{topic:TOPIC_WIDTH$}{seen}\n", palette.paint(style, word));
+    if let Some(hint) = &finding.hint {
+        let indent = " ".repeat(LEVEL_WIDTH + TOPIC_WIDTH);
+        out += &format!("{indent}{} {}\n", palette.paint(DIM, "hint:"), safe::one_line(hint));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_are_aligned_and_safe() {
+        let finding = Finding {
+            level: Level::Problem,
+            topic: "port",
+            seen: "held by \u{1b}[2J".to_owned(),
+            hint: Some("stop\nit".to_owned()),
+        };
+        let expected = "problem  port       held by \\u{1b}[2J\n                    hint: stop\\u{a}it\n";
+        assert_eq!(as_text(&finding, Palette::new(false)), expected);
+    }
+}

@@ -1,0 +1,68 @@
+//! The range of ids that a selection covers.
+
+use udpchat_api::Client;
+use udpchat_api::call::{InboxParams, InboxStatus, Order};
+
+use crate::command::filter::Filter;
+use crate::error::Result;
+
+/// The page size, in entries; the daemon's limit.
+pub(super) const PAGE_ENTRIES: u64 = 1_000;
+
+/// A range of ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::command) struct Span {
+    /// The id before the first one.
+    pub(in crate::command) after: u64,
+    /// The last id.
+    pub(in crate::command) last: u64,
+}
+
+impl Span {
+    /// Returns the number of ids.
+    pub(in crate::command) fn ids(self) -> u64 {
+        self.last.saturating_sub(self.after)
+    }
+}
+
+/// Returns the ids of the current entries that pass the filter; with `number`, of the last ones of them.
+pub(in crate::command) async fn span(
+    client: &mut Client,
+    filter: &Filter,
+    number: Option<u64>,
+    inbox: &InboxStatus,
+) -> Result<Span> {
+    let mut span = Span { after: inbox.oldest_id.saturating_sub(1), last: inbox.newest_id };
+    match number {
+        // Ids are contiguous.
+        Some(number) if filter.is_open() => span.after = span.after.max(span.last.saturating_sub(number)),
+        Some(number) => span.after = before_the_last(client, filter, span, number).await?,
+        None => {}
+    }
+    Ok(span)
+}
+
+/// Returns the id before the `number`th last entry of a span that passes the filter.
+async fn before_the_last(client: &mut Client, filter: &Filter, span: Span, number: u64) -> Result<u64> {
+    let mut left = number;
+    let mut before = span.last.saturating_add(1);
+    while left > 0 {
+        let page = InboxParams {
+            after: Some(span.after),
+            before: Some(before),
+            limit: Some(left.min(PAGE_ENTRIES) as u32),
+            order: Some(Order::Desc),
+            ..filter.page()
+        };
+        let page = client.call(&page).await?;
+        left = left.saturating_sub(page.entries.len() as u64);
+        before = match page.entries.last() {
+            Some(oldest) if left == 0 => oldest.id(),
+            _ => page.next,
+        };
+        if !page.more && left > 0 {
+            return Ok(span.after);
+        }
+    }
+    Ok(before.saturating_sub(1))
+}

@@ -1,0 +1,136 @@
+//! The result of `recode`, as text and as JSON.
+
+use serde::Serialize;
+use udpchat_api::call::{Reading, Recoded};
+use udpchat_api::safe;
+
+use crate::error::Result;
+use crate::output::style::{DIM, Palette};
+use crate::output::{Output, chosen_by, counted};
+
+/// The result of `recode`, or of a dry run.
+#[derive(Debug, Serialize)]
+pub(crate) struct RecodeReport {
+    #[serde(rename = "as")]
+    encoding: String,
+    dry_run: bool,
+    /// How many messages are decoded differently now.
+    pub(crate) recoded: u64,
+    /// How many matched.
+    pub(crate) matched: u64,
+    /// How many peers have another remembered encoding now.
+    pub(crate) remembered: u64,
+    /// The first messages, in a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) examples: Vec<Recoded>,
+    /// Given ids that no message has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) missing: Vec<u64>,
+}
+
+impl RecodeReport {
+    /// Creates an empty report; `encoding` is as the user wrote it.
+    pub(crate) fn new(encoding: &str, dry_run: bool) -> Self {
+        Self {
+            encoding: encoding.to_owned(),
+            dry_run,
+            recoded: 0,
+            matched: 0,
+            remembered: 0,
+            examples: Vec::new(),
+            missing: Vec::new(),
+        }
+    }
+
+    /// Prints the report.
+    pub(super) fn print(&self, output: &mut Output) -> Result<()> {
+        if output.is_json() {
+            return output.json(self);
+        }
+        output.text(&examples(self, output.palette()))?;
+        output.done(&summary(self))
+    }
+}
+
+/// Renders the messages of a dry run, each decoded as before and as after.
+fn examples(report: &RecodeReport, palette: Palette) -> String {
+    report.examples.iter().map(|recoded| example(recoded, palette)).collect()
+}
+
+fn example(Recoded { id, before, after }: &Recoded, palette: Palette) -> String {
+    let label = |reading: &Reading| {
+        format!("{} ({})", safe::one_line(&reading.encoding), chosen_by(reading.encoding_by))
+    };
+    let (was, becomes) = (label(before), label(after));
+    let width = was.len().max(becomes.len());
+    let line = |sign: char, label: &str, reading: &Reading| {
+        let label = palette.paint(DIM, &format!("{sign} {label:width$}"));
+        format!("  {label}  {}\n", safe::one_line(safe::without_trailer(&reading.text)))
+    };
+    format!("#{id}\n{}{}", line('-', &was, before), line('+', &becomes, after))
+}
+
+/// Returns a sentence on what was done, or would be done.
+fn summary(report: &RecodeReport) -> String {
+    let RecodeReport { recoded, matched, remembered, dry_run, .. } = report;
+    if *matched == 0 {
+        return "no message matches".to_owned();
+    }
+    let messages = counted(*recoded, "message");
+    let verb = if *dry_run { "would be recoded" } else { "recoded" };
+    let encoding = safe::one_line(&report.encoding);
+    let mut text = match &*encoding {
+        "auto" => format!("{messages} {verb} by the usual rules"),
+        encoding => format!("{messages} {verb} as {encoding}"),
+    };
+    if matched > recoded {
+        text += &format!("; {} unchanged", counted(matched - recoded, "message"));
+    }
+    if *remembered > 0 {
+        text += &format!("; {} remembered", counted(*remembered, "peer"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_api::EncodingBy;
+
+    fn report(encoding: &str, dry_run: bool, recoded: u64, matched: u64) -> RecodeReport {
+        RecodeReport { recoded, matched, ..RecodeReport::new(encoding, dry_run) }
+    }
+
+    #[test]
+    fn the_summary_is_one_sentence() {
+        for (report, text) in [
+            (report("gbk", false, 1, 1), "1 message recoded as gbk"),
+            (report("gbk", false, 1_200, 1_203), "1,200 messages recoded as gbk; 3 messages unchanged"),
+            (report("auto", false, 2, 2), "2 messages recoded by the usual rules"),
+            (report("gbk", true, 2, 2), "2 messages would be recoded as gbk"),
+            (report("auto", true, 2, 2), "2 messages would be recoded by the usual rules"),
+            (report("gbk", false, 0, 0), "no message matches"),
+        ] {
+            assert_eq!(summary(&report), text);
+        }
+        let remembering = RecodeReport { remembered: 1, ..report("gbk", false, 3, 3) };
+        assert_eq!(summary(&remembering), "3 messages recoded as gbk; 1 peer remembered");
+    }
+
+    #[test]
+    fn examples_show_both_texts_safe_and_aligned() {
+        let reading = |text: &str, encoding: &str, encoding_by| Reading {
+            text: text.to_owned(),
+            encoding: encoding.to_owned(),
+            encoding_by,
+        };
+        let before = reading("\u{1b}x\r\n", "utf-8", EncodingBy::Remembered);
+        let after = reading("你好\n", "gbk", EncodingBy::Given);
+        let report = RecodeReport {
+            examples: vec![Recoded { id: 7, before, after }],
+            ..RecodeReport::new("gbk", true)
+        };
+        let expected = "#7\n  - utf-8 (remembered)  \\u{1b}x\n  + gbk (given)         你好\n";
+        assert_eq!(examples(&report, Palette::new(false)), expected);
+    }
+}
