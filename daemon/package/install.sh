@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs udpchat from the folder that this script is in, or removes it again.
+# Installs udpchat from the folder of this script, or removes it.
 #
 #   ./install.sh                 below /usr/local, with the user and group `udpchat`
 #   ./install.sh --uninstall     removes it; keeps the configuration, the inbox and the user
 #
-# PREFIX=/opt/udpchat puts it elsewhere. With DESTDIR=/some/folder it is only put there, as for a package: no user is
-# made and no service is spoken to. Run again with a newer release, it upgrades.
+# PREFIX=/opt/udpchat installs elsewhere. With DESTDIR=/some/folder it only copies files there, as for a package: it creates no
+# user and does not touch services. Run from a newer release, it upgrades.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,14 +17,14 @@ say() { echo "udpchat: $*"; }
 has() { command -v "$1" >/dev/null 2>&1; }
 systemd_runs() { [ -z "$DESTDIR" ] && [ -d /run/systemd/system ]; }
 
-# Lists what is installed, as paths below the prefix.
+# Lists the installed files, as paths below the prefix.
 files() { (cd "$here" && find bin lib share -type f | sort); }
 
-# Puts one file in its place, at once: a daemon that starts meanwhile finds the old one or the new one.
+# Installs one file atomically: a daemon that starts meanwhile finds the old one or the new one.
 put() {
     mkdir -p "$(dirname "$2")"
     case $2 in
-        # Units name their programs by full paths.
+        # Units contain the absolute paths of the programs.
         */systemd/*) sed "s|/usr/bin/|$PREFIX/bin/|g" "$1" >"$2.new" ;;
         *) cp "$1" "$2.new" ;;
     esac
@@ -41,11 +41,11 @@ add_user() {
         useradd --system --user-group --home-dir /var/lib/udpchat --no-create-home --shell /usr/sbin/nologin \
             --comment udpchat udpchat
     elif has adduser; then
-        # As busybox has it.
+        # The options of busybox.
         addgroup -S udpchat
         adduser -S -D -H -h /var/lib/udpchat -s /sbin/nologin -G udpchat udpchat
     else
-        say "neither systemd-sysusers nor useradd nor adduser is here: make the user and group \`udpchat\` yourself" >&2
+        say "neither systemd-sysusers nor useradd nor adduser is installed: create the user and group \`udpchat\` yourself" >&2
     fi
 }
 
@@ -53,21 +53,21 @@ install_all() {
     if [ -z "$DESTDIR" ]; then add_user; fi
     files | while read -r file; do put "$here/$file" "$DESTDIR$PREFIX/$file"; done
     if [ -e "$config" ]; then
-        say "$config stays as it is; what a new one would say is in $PREFIX/share/doc/udpchat/config"
+        say "$config is unchanged; the new default is in $PREFIX/share/doc/udpchat/config"
     else
         put "$here/etc/udpchat/config.toml" "$config"
     fi
     if systemd_runs; then
         systemctl daemon-reload
         if systemctl --quiet is-active udpchatd.service; then
-            # The socket unit stays, with the port: what arrives meanwhile waits in it.
+            # The socket unit keeps the port open: datagrams wait in it meanwhile.
             systemctl restart udpchatd.service
             say "upgraded and restarted"
         else
             say "installed; \`systemctl enable --now udpchatd.socket udpchatd.service\` starts it now and at boot"
         fi
     elif [ -z "$DESTDIR" ]; then
-        say "installed; services for other supervisors are in $PREFIX/share/doc/udpchat/examples"
+        say "installed; services for other service managers are in $PREFIX/share/doc/udpchat/examples"
     fi
 }
 
@@ -77,10 +77,10 @@ uninstall() {
         systemctl disable --now udpchatd.socket udpchatd.service || true
     fi
     files | while read -r file; do rm -f "$DESTDIR$PREFIX/$file"; done
-    # Folders that were made for it alone.
+    # Removes the folders that only it uses.
     find "$DESTDIR$PREFIX/share/doc/udpchat" -depth -type d -exec rmdir {} \; 2>/dev/null || true
     if systemd_runs; then systemctl daemon-reload; fi
-    say "removed; /etc/udpchat, /var/lib/udpchat and the user \`udpchat\` stay"
+    say "removed; /etc/udpchat, /var/lib/udpchat and the user \`udpchat\` are kept"
 }
 
 case ${1:-} in

@@ -1,20 +1,20 @@
-//! The causes behind an error, each said once.
+//! The chain of an error and its sources as texts.
 
 use std::error::Error;
 
-/// Returns what an error says, then what each of its causes adds. A cause that only repeats the text before it (as
-/// those of SQLite do, with a number in front) is left out.
-pub(crate) fn of(error: &dyn Error) -> Vec<String> {
+/// Returns the text of an error, then that of each source. A source that only repeats the text before it is left out:
+/// those of SQLite do, with a number in front.
+pub(crate) fn chain(error: &dyn Error) -> Vec<String> {
     let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // The number behind what the system says tells people nothing.
+    let mut source = error.source();
+    while let Some(error) = source {
+        // The error number means nothing to people.
         let text = error.to_string();
         let text = text.split(" (os error ").next().unwrap_or_default().to_owned();
         if !texts.last().is_some_and(|last| text.contains(last)) {
             texts.push(text);
         }
-        cause = error.source();
+        source = error.source();
     }
     texts
 }

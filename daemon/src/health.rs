@@ -1,79 +1,75 @@
-//! What is wrong at the moment: the `problems` of the status, and the log lines when one comes or goes.
+//! The current problems: `problems` of the status, and a log line when one appears or is resolved.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-/// The places that can be in trouble, each with at most one problem.
+/// The components that can have a problem, each at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
+pub(crate) enum Component {
     /// Writing the inbox.
     InboxWrite,
     /// Reading the inbox.
     InboxRead,
     /// Removing old entries.
     Retention,
-    /// Another program holds the write-ahead log up.
+    /// Another program keeps the write-ahead log from being reset.
     WriteAheadLog,
-    /// A damaged inbox was set aside.
-    InboxSetAside,
+    /// A damaged inbox was moved to quarantine.
+    InboxQuarantine,
     /// The inbox's file was removed or replaced.
     InboxReplaced,
-    /// Noting what is on its way into the inbox.
-    Books,
+    /// The in-flight journal.
+    InflightJournal,
     /// The index of the inbox.
     Index,
     /// Accepting connections on the control socket.
     Control,
     /// Accepting connections for metrics.
     Metrics,
-    /// Hearing of changes of network interfaces.
-    Links,
+    /// Watching network interfaces for changes.
+    Interfaces,
     /// Joining a multicast group, by its number in the configuration.
     Group(usize),
     /// A listening socket, by its number.
     Receive(usize),
 }
 
-/// The problems of now.
+/// The current problems.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    problems: Mutex<BTreeMap<Place, String>>,
+    problems: Mutex<BTreeMap<Component, String>>,
     changed: watch::Sender<()>,
 }
 
 impl Health {
-    /// Notes a problem; it is logged when it is new at this place, not at each repetition.
-    pub(crate) fn report(&self, place: Place, problem: String) {
-        let before = self.lock().insert(place, problem.clone());
+    /// Sets the problem of a component. Logs it if it is new, not at each repetition.
+    pub(crate) fn report(&self, component: Component, problem: String) {
+        let before = self.problems.lock().insert(component, problem.clone());
         if before.as_ref() != Some(&problem) {
             warn!("{problem}");
             self.changed.send_replace(());
         }
     }
 
-    /// Notes that all is well at a place.
-    pub(crate) fn clear(&self, place: Place) {
-        let before = self.lock().remove(&place);
+    /// Clears the problem of a component, if it has one, and logs that it is resolved.
+    pub(crate) fn clear(&self, component: Component) {
+        let before = self.problems.lock().remove(&component);
         if let Some(problem) = before {
-            info!("over: {problem}");
+            info!("resolved: {problem}");
             self.changed.send_replace(());
         }
     }
 
-    /// Returns what tells when problems come and go.
+    /// Returns a receiver that is notified when a problem appears, changes or is resolved.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// Lists the problems.
+    /// Returns the problems.
     pub(crate) fn problems(&self) -> Vec<String> {
-        self.lock().values().cloned().collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Place, String>> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+        self.problems.lock().values().cloned().collect()
     }
 }

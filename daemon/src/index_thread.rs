@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 
 use crate::error;
-use crate::health::Place;
+use crate::health::Component;
 use crate::inbox::commit_watch::Follower;
 use crate::index::indexer::{Keeper, Step, Trouble};
 use crate::state::Daemon;
@@ -56,7 +56,7 @@ impl Drop for ReportPanic {
     fn drop(&mut self) {
         if thread::panicking() {
             let problem = "keeping the index of the inbox up has failed; filters take longer until a restart";
-            self.0.health.report(Place::Index, problem.to_owned());
+            self.0.health.report(Component::Index, problem.to_owned());
         }
     }
 }
@@ -123,11 +123,11 @@ impl<'a> Work<'a> {
             }
             Ok(Step::Done | Step::Idle) => {
                 self.retry_wait = FIRST_RETRY_WAIT;
-                self.daemon.health.clear(Place::Index);
+                self.daemon.health.clear(Component::Index);
             }
             Err(trouble) => {
                 if let Trouble::Index(_) = trouble {
-                    self.daemon.health.report(Place::Index, error::of(&trouble).join(": "));
+                    self.daemon.health.report(Component::Index, error::chain(&trouble).join(": "));
                 }
                 self.keeper.rest();
                 self.sleep(self.retry_wait);

@@ -1,58 +1,74 @@
-//! The log line of each received message: a follower of the inbox like any other, with a limit.
+//! Logs each received message, up to a limit: a follower of the inbox.
 //!
-//! It reads at most as many messages a second as it may log, and jumps over the rest, so that a flood costs it
-//! nothing. How many were left out is known exactly, since the writer tells how many it has stored.
+//! It reads at most as many messages a second as it may log, and skips the rest, so that a flood costs it nothing. The
+//! number of skipped messages is exact, because the writer publishes how many it has stored.
 
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info};
-use udpchat_api::{Entry, Message, safe};
+use udpchat_api::safe;
 
+use crate::encoding::Decoded;
 use crate::inbox::commit_watch::{Follower, Progress};
 use crate::inbox::reader::Range;
+use crate::inbox::{Body, Stored};
 use crate::log::rate_limit::Window;
+use crate::peers::{Configured, Peers};
 use crate::state::Daemon;
-use crate::view::Viewer;
 
-/// How much of a message's text a line shows, in characters. A line longer than this is of no use in a log, and
-/// strangers choose how long it is.
+/// How much of a message's text a line shows, in characters. Longer lines are of no use in a log, and any sender could
+/// make them.
 const MAX_TEXT_CHARACTERS: usize = 256;
+
+/// How many messages are read at once.
+const MAX_PAGE: u32 = 64;
 
 /// How far the log has come.
 struct State {
-    /// Everything up to this id is logged or left out.
+    /// Everything up to this id is logged or skipped.
     cursor: u64,
     /// How many received messages that is, since the start of the daemon.
     accounted: u64,
     window: Window,
 }
 
-/// Logs the messages until the inbox is closed.
+/// A message as the log shows it.
+struct Line {
+    id: u64,
+    peer: SocketAddr,
+    name: Option<String>,
+    bytes: usize,
+    decoded: Decoded,
+}
+
+/// Logs received messages until the inbox is closed.
 pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
     let begin = progress.see();
     let mut state = State { cursor: begin.newest_id, accounted: begin.stored, window: Window::new() };
     loop {
         let open = progress.changed().await;
         state.window.turn(Instant::now());
-        // Where nobody would see the lines, nothing is read for them.
-        let limit = if enabled!(Level::INFO) { *daemon.settings().log.messages_per_second } else { 0 };
+        // Without a log at this level, nothing is read.
+        let limit =
+            if enabled!(Level::INFO) { *daemon.configuration.current().log.messages_per_second } else { 0 };
         while state.cursor < progress.see().newest_id && state.window.room(limit) > 0 {
-            if !show(&daemon, &mut state, limit).await {
+            if !log_page(&daemon, &mut state, limit).await {
                 break;
             }
         }
         if state.cursor < progress.now().newest_id {
-            // The limit is reached: the window goes on, then one line stands for all that came in it.
+            // The limit is reached: at the end of the window, one line reports all that came in it.
             if open {
                 tokio::select! {
                     () = sleep_until(state.window.end()) => {}
-                    // Nobody waits for the window when the daemon is to stop: the line comes with the last message.
-                    () = told_to_stop(&daemon) => while progress.changed().await {},
+                    // A stop does not wait for the window: the line follows the last message.
+                    () = stop_requested(&daemon) => while progress.changed().await {},
                 }
             }
-            leave_out(&mut state, progress.see(), limit);
+            skip(&mut state, progress.see(), limit);
         }
         if !open {
             return;
@@ -60,60 +76,64 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut progress: Follower) {
     }
 }
 
-async fn told_to_stop(daemon: &Daemon) {
+async fn stop_requested(daemon: &Daemon) {
     let mut stopping = daemon.stopping.subscribe();
-    // The sender lives in the daemon itself.
-    let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
+    // The sender is part of `daemon`: this cannot fail.
+    let _stopping = stopping.wait_for(|stopping| *stopping).await.is_ok();
 }
 
-/// Logs the next messages, as many as the window has room for; false if the inbox cannot be read.
-async fn show(daemon: &Arc<Daemon>, state: &mut State, limit: u32) -> bool {
-    let (cursor, room) = (state.cursor, state.window.room(limit));
-    let viewer = Viewer::of(daemon);
+/// Logs the next messages, as many as the window has room for; returns false if the inbox cannot be read.
+async fn log_page(daemon: &Arc<Daemon>, state: &mut State, limit: u32) -> bool {
+    let (cursor, room) = (state.cursor, state.window.room(limit).min(MAX_PAGE) as usize);
+    let (shared, configured) = (Arc::clone(daemon), daemon.peers.configured());
     let read = daemon.read(move |reader| {
         let range = Range { after: cursor, received: true, ..Range::default() };
-        let mut messages = Vec::new();
+        let mut lines = Vec::new();
         let visit = |stored| {
-            messages.push(viewer.entry(stored));
-            if messages.len() < room.min(64) as usize {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
+            lines.extend(Line::of(stored, &shared.peers, &configured));
+            if lines.len() < room { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         let scanned = reader.scan(&range, visit, || true)?;
-        Ok((messages, scanned.cursor))
+        Ok((lines, scanned.cursor))
     });
-    let Ok((messages, cursor)) = read.await else { return false };
-    for entry in &messages {
-        if let Entry::Message(message) = entry {
-            line(message);
-            state.window.take();
-            state.accounted += 1;
-        }
+    let Ok((lines, cursor)) = read.await else { return false };
+    for line in &lines {
+        line.log();
+        state.window.take();
+        state.accounted += 1;
     }
     state.cursor = cursor;
     true
 }
 
-fn line(message: &Message) {
-    let text = safe::without_trailer(&message.text);
-    let cut = text.char_indices().nth(MAX_TEXT_CHARACTERS).map_or(text.len(), |(at, _)| at);
-    let shown = safe::one_line(&text[..cut]);
-    info!(
-        id = message.id,
-        peer = %message.peer,
-        name = message.name.as_deref(),
-        bytes = message.bytes,
-        encoding = message.encoding,
-        text = &*shown,
-        cut = (cut < text.len()).then_some(true),
-        "received"
-    );
+impl Line {
+    /// Decodes a received message; returns none for other entries.
+    fn of(stored: Stored, peers: &Peers, configured: &Configured) -> Option<Self> {
+        let Body::Received { peer, payload, .. } = stored.body else { return None };
+        let decoded = peers.decode_stored(configured, stored.id, peer, &payload, stored.recoded);
+        let name = configured.of(peer).map(|named| named.name.to_owned());
+        Some(Self { id: stored.id, peer, name, bytes: payload.len(), decoded })
+    }
+
+    fn log(&self) {
+        let text = safe::without_trailer(&self.decoded.text);
+        let cut = text.char_indices().nth(MAX_TEXT_CHARACTERS).map_or(text.len(), |(at, _)| at);
+        let shown = safe::one_line(&text[..cut]);
+        info!(
+            id = self.id,
+            peer = %self.peer,
+            name = self.name.as_deref(),
+            bytes = self.bytes,
+            encoding = self.decoded.encoding.to_string(),
+            text = &*shown,
+            cut = (cut < text.len()).then_some(true),
+            "received"
+        );
+    }
 }
 
-/// Jumps to the newest message and tells how many were passed over.
-fn leave_out(state: &mut State, progress: Progress, limit: u32) {
+/// Skips to the newest message, and logs how many were left out.
+fn skip(state: &mut State, progress: Progress, limit: u32) {
     let left_out = progress.stored - state.accounted;
     (state.cursor, state.accounted) = (progress.newest_id, progress.stored);
     match (left_out, limit) {

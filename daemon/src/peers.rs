@@ -1,10 +1,11 @@
-//! Who the peers are: their names and encodings from the configuration, joined with what they are known to speak.
+//! The peers: their names and encodings from the configuration, and the encodings that were learned from their messages.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use tokio::sync::watch;
 use udpchat_api::EncodingBy;
-use udpchat_config::{Encoding, PeerAddress, Settings};
+use udpchat_config::{Encoding, Peer, PeerAddress, PeerName, Settings};
 
 use crate::encoding;
 use crate::encoding::{Decoded, Knowledge};
@@ -13,53 +14,61 @@ use crate::inbox::learned_encodings::Speech;
 /// The peers. A reload changes the configured part.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    configured: RwLock<Arc<Configured>>,
+    settings: watch::Receiver<Arc<Settings>>,
     speech: Arc<Speech>,
 }
 
-/// What the configuration says about peers and text.
-#[derive(Debug)]
-pub(crate) struct Configured {
-    named: Vec<Named>,
-    encoding: Encoding,
-    fallback: Encoding,
-}
+/// The configured peers and encodings of one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct Configured(Arc<Settings>);
 
 /// A configured peer.
-#[derive(Clone, Debug)]
-pub(crate) struct Named {
-    pub(crate) name: String,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named<'a> {
+    pub(crate) name: &'a str,
     pub(crate) address: PeerAddress,
     pub(crate) encoding: Option<Encoding>,
 }
 
 impl Peers {
-    pub(crate) fn new(settings: &Settings, speech: Arc<Speech>) -> Self {
-        Self { configured: RwLock::new(Arc::new(Configured::new(settings))), speech }
+    pub(crate) fn new(settings: watch::Receiver<Arc<Settings>>, speech: Arc<Speech>) -> Self {
+        Self { settings, speech }
     }
 
-    /// Takes over a new configuration.
-    pub(crate) fn configure(&self, settings: &Settings) {
-        let configured = Arc::new(Configured::new(settings));
-        *self.configured.write().unwrap_or_else(PoisonError::into_inner) = configured;
+    /// Returns the current configuration.
+    pub(crate) fn configured(&self) -> Configured {
+        Configured(Arc::clone(&self.settings.borrow()))
     }
 
-    /// Returns the configuration of now.
-    pub(crate) fn configured(&self) -> Arc<Configured> {
-        Arc::clone(&self.configured.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Returns the peers of which it is known what they speak.
+    /// Returns the peers with a learned encoding.
     pub(crate) fn remembered(&self) -> Vec<SocketAddr> {
         self.speech.peers()
     }
 
-    /// Returns what a peer is known to speak.
+    /// Returns the learned encoding of a peer.
     pub(crate) fn known(&self, peer: SocketAddr) -> Option<Encoding> {
         self.speech.of(peer).map(|known| known.encoding)
     }
 
-    /// Reads the message of entry `id` from a peer as text.
+    /// Decodes the message of entry `id` from a peer: in the encoding that `recode` has set for it, or else as [`Self::decode`]
+    /// does.
+    pub(crate) fn decode_stored(
+        &self,
+        configured: &Configured,
+        id: u64,
+        peer: SocketAddr,
+        payload: &[u8],
+        recoded: Option<Encoding>,
+    ) -> Decoded {
+        match recoded {
+            Some(encoding) => {
+                Decoded { text: encoding::read(payload, encoding), encoding, by: EncodingBy::Given }
+            }
+            None => self.decode(configured, id, peer, payload),
+        }
+    }
+
+    /// Decodes the message of entry `id` from a peer in the configured, learned or guessed encoding.
     pub(crate) fn decode(
         &self,
         configured: &Configured,
@@ -72,12 +81,12 @@ impl Peers {
             configured: configured.of(peer).and_then(|named| named.encoding),
             remembered: known.map(|known| known.encoding),
             known_before: known.is_some_and(|known| known.learned_id < id),
-            fallback: configured.fallback,
+            fallback: *configured.0.text.fallback,
         };
         encoding::decode(payload, &knowledge)
     }
 
-    /// Chooses the encoding for a message to a peer.
+    /// Chooses the encoding of a message to a peer.
     pub(crate) fn encoding_towards(
         &self,
         configured: &Configured,
@@ -87,38 +96,33 @@ impl Peers {
         match (own, self.speech.of(peer)) {
             (Some(own), _) => (own, EncodingBy::Configured),
             (None, Some(known)) => (encoding::for_answering(known.encoding), EncodingBy::Remembered),
-            (None, None) => (configured.encoding, EncodingBy::Configured),
+            (None, None) => (*configured.0.text.encoding, EncodingBy::Configured),
         }
     }
 }
 
 impl Configured {
-    fn new(settings: &Settings) -> Self {
-        let named = settings
-            .peers
-            .iter()
-            .map(|(name, peer)| Named {
-                name: name.as_str().to_owned(),
-                address: *peer.address,
-                encoding: peer.encoding.as_ref().map(|encoding| **encoding),
-            })
-            .collect();
-        Self { named, encoding: *settings.text.encoding, fallback: *settings.text.fallback }
-    }
-
-    /// Lists the configured peers, by name.
-    pub(crate) fn named(&self) -> &[Named] {
-        &self.named
+    /// Returns the configured peers, sorted by name.
+    pub(crate) fn named(&self) -> impl Iterator<Item = Named<'_>> {
+        self.0.peers.iter().map(Named::new)
     }
 
     /// Finds a peer by its name.
-    pub(crate) fn by_name(&self, name: &str) -> Option<&Named> {
-        self.named.iter().find(|peer| peer.name == name)
+    pub(crate) fn by_name(&self, name: &str) -> Option<Named<'_>> {
+        self.named().find(|peer| peer.name == name)
     }
 
-    /// Finds the peer that an address belongs to; one with that very port before one with any port.
-    pub(crate) fn of(&self, address: SocketAddr) -> Option<&Named> {
-        let matching = || self.named.iter().filter(|peer| peer.address.matches(address));
-        matching().find(|peer| peer.address.port().is_some()).or_else(|| matching().next())
+    /// Finds the peer that an address belongs to. A peer with this port comes before one without a port.
+    pub(crate) fn of(&self, address: SocketAddr) -> Option<Named<'_>> {
+        let matching = || self.0.peers.iter().filter(|(_, peer)| peer.address.matches(address));
+        let exact = matching().find(|(_, peer)| peer.address.port().is_some());
+        exact.or_else(|| matching().next()).map(Named::new)
+    }
+}
+
+impl<'a> Named<'a> {
+    fn new((name, peer): (&'a PeerName, &'a Peer)) -> Self {
+        let encoding = peer.encoding.as_ref().map(|encoding| **encoding);
+        Self { name: name.as_str(), address: *peer.address, encoding }
     }
 }

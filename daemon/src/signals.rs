@@ -1,16 +1,14 @@
-//! What the system says to the daemon, by signals, and what it hears of it, through the service manager.
+//! Signals: SIGTERM and SIGINT stop the daemon, SIGHUP reloads its configuration. Unix only.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::info;
 
-use crate::service::systemd;
-use crate::service::watchdog::Watchdog;
 use crate::state::Daemon;
 
-/// The signals that the daemon obeys.
+/// The signals that the daemon handles.
 pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -18,8 +16,8 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Catches the signals from now on; they are obeyed once the daemon runs, so that one which comes while it starts neither
-    /// leaves something half done nor gets lost. To be called within the runtime.
+    /// Catches the signals from now on. They are handled once the daemon runs, so that one during the start neither interrupts
+    /// it half-way nor gets lost. Must be called within the runtime.
     pub(crate) fn catch() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -38,8 +36,8 @@ impl Signals {
     }
 }
 
-/// Obeys signals until the daemon stops: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
-pub(crate) fn obey(mut signals: Signals, daemon: Arc<Daemon>) {
+/// Handles signals until the daemon stops.
+pub(crate) fn handle(mut signals: Signals, daemon: Arc<Daemon>) {
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -47,48 +45,12 @@ pub(crate) fn obey(mut signals: Signals, daemon: Arc<Daemon>) {
                 _ = signals.interrupt.recv() => info!("SIGINT: stopping"),
                 _ = signals.hang_up.recv() => {
                     let daemon = Arc::clone(&daemon);
-                    // The outcome is in the log. Other signals are not kept waiting for it.
-                    drop(tokio::task::spawn_blocking(move || daemon.reload().is_ok()));
+                    // The outcome is logged. Other signals do not wait for it.
+                    drop(tokio::task::spawn_blocking(move || daemon.configuration.reload().is_ok()));
                     continue;
                 }
             }
             daemon.stop();
         }
     });
-}
-
-/// Keeps the service manager up to date until the daemon stops: that it serves, how it is, and that it makes progress.
-pub(crate) async fn report(daemon: Arc<Daemon>, watchdog: Watchdog) {
-    let mut problems = daemon.health.changes();
-    let told = Mutex::new(condition(&daemon));
-    systemd::ready(&told.lock().unwrap_or_else(PoisonError::into_inner));
-    let tell_if_new = || {
-        let now = condition(&daemon);
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        if now != *told {
-            systemd::status(&now);
-            *told = now;
-        }
-    };
-    let follow = async {
-        while problems.changed().await.is_ok() {
-            tell_if_new();
-        }
-    };
-    // The counters are brought up to date where something wakes the process anyway.
-    tokio::join!(watchdog.feed(tell_if_new), follow);
-}
-
-/// Says in a line how the daemon is.
-fn condition(daemon: &Daemon) -> String {
-    let listen: Vec<_> = daemon.listeners.iter().map(|listener| listener.local.to_string()).collect();
-    let books = daemon.queue.books_and(|| 0);
-    let lost = books.kernel_drops + books.dropped.queue_full;
-    let counters = format!("{} messages stored, {lost} lost", books.stored);
-    let text = match daemon.health.problems().as_slice() {
-        [] => format!("Receiving on {}: {counters}", listen.join(" ")),
-        [problem] => format!("Degraded: {problem} ({counters})"),
-        [problem, others @ ..] => format!("Degraded: {problem}, and {} more ({counters})", others.len()),
-    };
-    udpchat_api::safe::one_line(&text).into_owned()
 }

@@ -23,9 +23,9 @@ impl Size {
         Self(mebibytes as u64 * 1024 * 1024)
     }
 
-    /// Makes a size of single bytes.
-    pub const fn from_bytes(bytes: u32) -> Self {
-        Self(bytes as u64)
+    /// Makes a size of single bytes, at most `i64::MAX`.
+    pub const fn from_bytes(bytes: u64) -> Self {
+        if bytes > i64::MAX as u64 { Self(i64::MAX as u64) } else { Self(bytes) }
     }
 
     /// Returns the number of bytes.

@@ -37,7 +37,7 @@ pub struct Client {
     written: usize,
     /// Whether writing has failed. The daemon closes the connection, and may have written why before.
     broken: bool,
-    last_asked: u64,
+    last_requested: u64,
     last_answered: u64,
     /// Entries of the subscription that came before an answer.
     entries: VecDeque<Entry>,
@@ -98,7 +98,7 @@ impl Client {
             outgoing: Vec::new(),
             written: 0,
             broken: false,
-            last_asked: 0,
+            last_requested: 0,
             last_answered: 0,
             entries: VecDeque::new(),
         }
@@ -123,8 +123,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::TooLong`]. A failure of the connection is returned by [`Self::answer`].
     pub fn ask<C: Call>(&mut self, params: &C) -> Result<(), ClientError> {
-        let line = request_line(self.last_asked + 1, params)?;
-        self.last_asked += 1;
+        let line = request_line(self.last_requested + 1, params)?;
+        self.last_requested += 1;
         if self.written > self.backlog_bytes() {
             self.outgoing.drain(..std::mem::take(&mut self.written));
         }
@@ -144,7 +144,7 @@ impl Client {
 
     /// Returns how many requests have no answer yet.
     pub fn in_flight(&self) -> u64 {
-        self.last_asked - self.last_answered
+        self.last_requested - self.last_answered
     }
 
     /// Returns how many bytes of requests the kernel has not taken yet. They are held in memory without a limit.
@@ -190,7 +190,7 @@ impl Client {
                         Err(error) => return Err(error),
                     };
                     let incoming = incoming(serde_json::from_slice(line)?, self.last_answered + 1)?;
-                    if matches!(incoming, Incoming::Answer(_)) && self.last_answered < self.last_asked {
+                    if matches!(incoming, Incoming::Answer(_)) && self.last_answered < self.last_requested {
                         self.last_answered += 1;
                     }
                     return Ok(incoming);

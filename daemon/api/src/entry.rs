@@ -1,4 +1,4 @@
-//! Entries of the inbox as clients see them: messages in and out, and gaps where messages are missing.
+//! Entries of the inbox in the protocol: received and sent messages, and gaps where messages are missing.
 
 use std::net::SocketAddr;
 
@@ -7,13 +7,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// One entry of the log. Ids rise without holes and are never used again.
+/// One entry of the log. Ids increase by one and are never reused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Entry {
-    /// A datagram that came in or went out.
+    /// A received or sent datagram.
     Message(Message),
-    /// Messages that are missing here.
+    /// A number of missing messages.
     Gap(Gap),
 }
 
@@ -27,62 +27,62 @@ impl Entry {
     }
 }
 
-/// A datagram, with its text as it reads at the time of asking.
+/// A datagram, with its text as decoded at the time of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The entry's id.
     pub id: u64,
-    /// When the kernel received it, or when it was sent; microseconds, UTC.
+    /// The time when the kernel received it, or when it was sent; UTC, microseconds.
     pub at: Timestamp,
-    /// Whether it came in or went out.
+    /// Whether it was received or sent.
     pub direction: Direction,
-    /// The other side. Anyone can forge it; an IPv4 address on a dual-stack socket is shown as IPv4.
+    /// The address of the other side, which can be forged. An IPv4 address on a dual-stack socket is shown as IPv4.
     pub peer: SocketAddr,
     /// The peer's name in the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The address that the datagram was sent to (or from), where the platform tells.
+    /// The address of this host that the datagram was sent to or from, if the platform reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<SocketAddr>,
-    /// The payload as text; what does not decode is U+FFFD.
+    /// The payload as text; bytes that cannot be decoded become U+FFFD.
     pub text: String,
-    /// The encoding that `text` was decoded with.
+    /// The encoding with which `text` was decoded.
     pub encoding: String,
-    /// What chose that encoding.
+    /// Why this encoding was chosen.
     pub encoding_by: EncodingBy,
     /// The length of the payload, in bytes.
     pub bytes: usize,
-    /// The payload itself.
+    /// The payload.
     pub raw: Raw,
-    /// For a message that the kernel refused to send: why.
+    /// The reason, if the kernel refused to send the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// For a sent message: the name of the user who had it sent, or the number of one without a name.
+    /// The name of the user who sent the message, or the uid if there is no name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
-/// Returns how many bytes an entry takes on the wire at most, given those of its text in JSON and of its payload.
-pub fn most_entry_bytes(text_json_bytes: usize, payload_bytes: usize) -> usize {
-    /// All the other fields, with the longest name and addresses there can be.
+/// Returns the maximum size of an entry in JSON, given the sizes of its text in JSON and of its payload, all in bytes.
+pub fn max_entry_bytes(text_json_bytes: usize, payload_bytes: usize) -> usize {
+    /// The size of all other fields, with the longest possible name and addresses.
     const FIELDS_BYTES: usize = 1024;
     FIELDS_BYTES + text_json_bytes + payload_bytes.div_ceil(3) * 4
 }
 
-/// Messages that were sent to us and are missing at this place of the log.
+/// Messages that were sent to this host and are missing at this position of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The entry's id.
     pub id: u64,
-    /// When the loss was seen; microseconds, UTC.
+    /// The time when the loss was noticed; UTC, microseconds.
     pub at: Timestamp,
-    /// How many datagrams are missing.
+    /// The number of missing datagrams.
     pub lost: u64,
-    /// Why: `receive_buffer_full`, `queue_full` or `daemon_ended`.
+    /// The reason: `receive_buffer_full`, `queue_full` or `daemon_ended`.
     pub reason: String,
 }
 
-/// Whether a message came in or went out.
+/// Whether a message was received or sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -92,28 +92,28 @@ pub enum Direction {
     Out,
 }
 
-/// What chose the encoding of a message.
+/// Why the encoding of a message was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EncodingBy {
-    /// The request named it.
+    /// The request named it, when the message was sent or by `recode`.
     Given,
     /// The configuration names it, for the peer or as `text.encoding`.
     Configured,
-    /// The peer is known to speak it.
+    /// It was learned from earlier messages of the peer.
     Remembered,
-    /// The bytes themselves tell.
+    /// It was detected from the bytes of the message.
     Detected,
-    /// Nothing told; `text.fallback`.
+    /// It is `text.fallback` of the configuration, in the absence of all others.
     Fallback,
 }
 
-/// Bytes, in JSON as base64.
+/// Bytes, which JSON has as base64.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Raw(pub Vec<u8>);
 
 impl std::fmt::Debug for Raw {
-    /// Shows the length only: payloads do not belong in logs of the programs themselves.
+    /// Shows only the length, because payloads must not get into the logs of the programs.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Raw({} bytes)", self.0.len())
     }
@@ -139,9 +139,8 @@ impl<'de> Deserialize<'de> for Raw {
 mod tests {
     use super::*;
 
-    /// The two lines of the published interface, read and written back without a difference.
     #[test]
-    fn the_published_entries_are_what_is_written() {
+    fn the_documented_entries_survive_a_round_trip() {
         let message = r#"{"type":"message","id":812,"at":"2026-11-22T06:03:05.123456Z","direction":"in","peer":"192.168.43.159:8080","name":"bob","local":"192.168.43.7:7788","text":"你好","encoding":"gb18030","encoding_by":"remembered","bytes":4,"raw":"xOO6ww=="}"#;
         let gap =
             r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06Z","lost":37,"reason":"receive_buffer_full"}"#;
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn raw_that_is_not_base64_is_refused_by_name() {
+    fn invalid_base64_is_an_error_about_raw() {
         let error = serde_json::from_str::<Raw>("\"x*\"").unwrap_err().to_string();
         assert!(error.contains("`raw` is not base64"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! Why a call of the client fails.
+//! The errors of the client.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,47 +7,47 @@ use crate::limits::MAX_LINE_BYTES;
 use crate::line::LineError;
 use crate::rpc::ErrorObject;
 
-/// How long the daemon may take to answer. Its own waits end after 10 seconds at most: beyond this it hangs.
+/// The time limit for an answer. The daemon itself waits for at most 10 seconds, so one that takes longer hangs.
 pub const ANSWER_TIMEOUT_SECONDS: u64 = 30;
 
-/// Why a call has no result.
+/// The reason why a call has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No program listens on the socket, or there is no socket.
     #[error("no daemon answers at {}", .path.display())]
     NoDaemon {
-        /// The socket that was tried.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why connecting failed.
+        /// The error of connecting.
         source: io::Error,
     },
-    /// This user may not open the socket.
+    /// The permissions of the socket deny access.
     #[error("not permitted to open {}", .path.display())]
     NotPermitted {
-        /// The socket that was tried.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why connecting failed.
+        /// The error of connecting.
         source: io::Error,
     },
     /// The backlog of the socket is full: the daemon accepts connections more slowly than clients make them, or hangs.
     #[error("the daemon at {} accepts no connection", .path.display())]
     Busy {
-        /// The socket that was tried.
+        /// The path of the socket.
         path: PathBuf,
-        /// Why connecting failed.
+        /// The error of connecting.
         source: io::Error,
     },
     /// The daemon answered with an error.
     #[error(transparent)]
     Refused(#[from] ErrorObject),
-    /// The connection ended before the answer.
+    /// The connection was closed before the answer.
     #[error("the daemon closed the connection")]
     Closed,
-    /// No answer came in time.
+    /// There was no answer within the time limit.
     #[error("the daemon did not answer within {ANSWER_TIMEOUT_SECONDS} s")]
     Silent,
-    /// The request is longer than a line may be.
-    #[error("the request is {bytes} bytes long; a line may have {MAX_LINE_BYTES}")]
+    /// The request is longer than [`MAX_LINE_BYTES`].
+    #[error("the request has {bytes} bytes; the maximum is {MAX_LINE_BYTES}")]
     TooLong {
         /// The length of the line.
         bytes: usize,
@@ -55,7 +55,7 @@ pub enum ClientError {
     /// The answer does not follow the protocol.
     #[error("the answer does not follow the protocol: {what}")]
     Protocol {
-        /// What is wrong with it.
+        /// The violation.
         what: String,
     },
     /// Reading or writing failed.

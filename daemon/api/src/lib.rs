@@ -1,20 +1,20 @@
-//! The control protocol of udpchat: what `udpchatd` and its clients exchange over the local socket.
+//! The control protocol of udpchat, between `udpchatd` and its clients, over a local socket.
 //!
-//! JSON-RPC 2.0, one object a line, UTF-8. `PROTOCOL.md` beside this crate is the text of the protocol; its examples are
-//! run as a test.
+//! JSON-RPC 2.0, one object a line, UTF-8. `PROTOCOL.md` in the folder of this crate specifies the protocol; a test runs
+//! its examples.
 //!
 //! | module | contents |
 //! |---|---|
 //! | [`call`] | the methods, with their parameters and results |
-//! | [`entry`], [`raw`] | entries of the log: parsed, and as the JSON that the daemon wrote |
-//! | [`rpc`] | the envelope of JSON-RPC and its errors |
-//! | [`mod@line`], [`safe`] | lines with a limit, and JSON that is safe to show on a terminal |
+//! | [`entry`], [`raw`] | entries of the log: parsed, and as unparsed JSON |
+//! | [`rpc`] | the JSON-RPC envelope and its errors |
+//! | [`mod@line`], [`safe`] | lines of limited length, and text and JSON that are safe to show on a terminal |
 //! | [`socket`] | the local socket: listening, accepting, connecting |
-//! | [`client`] | the client, and [`error`] why a call fails |
+//! | [`client`], [`error`] | the client, and its errors |
 //! | [`metrics`] | a status in the formats of Prometheus and OpenMetrics |
-//! | [`limits`] | the numbers that both sides share |
+//! | [`limits`] | limits and defaults that both sides share |
 //!
-//! Belongs here: what both programs must agree on. Does not belong here: a UDP socket, a file other than the control
+//! Belongs here: what both programs must agree on, and the client. Does not belong here: a UDP socket, a file other than the control
 //! socket, configuration, output for people. `udpchat-daemon` and `udpchat-ctl` depend on this crate; it depends on no
 //! other crate of the project.
 

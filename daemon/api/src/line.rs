@@ -1,4 +1,4 @@
-//! Framing: one JSON object a line, with a limit on the line's length.
+//! Framing: one JSON object a line, of limited length.
 
 use std::io;
 
@@ -8,10 +8,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use crate::limits::MAX_LINE_BYTES;
 use crate::safe::SafeJson;
 
-/// The buffer of a reader that is kept between lines, in bytes; longer lines give their memory back.
+/// The capacity that a reader keeps between lines, in bytes; memory beyond it is freed.
 const KEPT_BUFFER_BYTES: usize = 16 * 1024;
 
-/// Why no line came.
+/// The reason why no line could be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
     /// The line is longer than [`MAX_LINE_BYTES`].
@@ -22,42 +22,40 @@ pub enum LineError {
     Io(#[from] io::Error),
 }
 
-/// Reads lines of bytes, none longer than [`MAX_LINE_BYTES`].
+/// Reads lines, none longer than [`MAX_LINE_BYTES`].
 #[derive(Debug)]
 pub struct LineReader<R> {
     reader: BufReader<R>,
     line: Vec<u8>,
-    /// Whether `line` was given out, and the next one begins.
-    given: bool,
+    /// Whether `line` was returned, so that the next call starts a new one.
+    is_returned: bool,
 }
 
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Wraps a stream.
     pub fn new(stream: R) -> Self {
-        Self { reader: BufReader::new(stream), line: Vec::new(), given: false }
+        Self { reader: BufReader::new(stream), line: Vec::new(), is_returned: false }
     }
 
-    /// Waits for the first byte of the next line; false at the end of the stream.
-    pub async fn begun(&mut self) -> Result<bool, LineError> {
+    /// Waits for the first byte of the next line. Returns false at the end of the stream.
+    pub async fn wait_for_line(&mut self) -> Result<bool, LineError> {
         Ok(!self.reader.fill_buf().await?.is_empty())
     }
 
-    /// Returns the next line without its line end, or none at the end of the stream.
+    /// Returns the next line without its line end, or none at the end of the stream. A last line needs no line end.
     ///
-    /// A wait that is given up loses nothing: the next call goes on with the line that was begun.
-    ///
-    /// A last line without a line end counts as a line. After [`LineError::TooLong`] the stream is not at the
-    /// beginning of a line any more and should be closed.
+    /// This method is cancel safe: the next call continues with the line that was begun. After [`LineError::TooLong`] the
+    /// stream is no longer at the start of a line, and should be closed.
     pub async fn next(&mut self) -> Result<Option<&[u8]>, LineError> {
-        if std::mem::take(&mut self.given) {
+        if std::mem::take(&mut self.is_returned) {
             self.line.clear();
             self.line.shrink_to(KEPT_BUFFER_BYTES);
         }
-        // One byte more than allowed tells a line of just the limit from a longer one.
-        let room = MAX_LINE_BYTES + 1 - self.line.len();
-        let mut limited = (&mut self.reader).take(room as u64);
+        // One byte more than allowed distinguishes a line of exactly the limit from a longer one.
+        let remaining = MAX_LINE_BYTES + 1 - self.line.len();
+        let mut limited = (&mut self.reader).take(remaining as u64);
         limited.read_until(b'\n', &mut self.line).await?;
-        self.given = true;
+        self.is_returned = true;
         if self.line.len() > MAX_LINE_BYTES {
             return Err(LineError::TooLong);
         }
@@ -69,10 +67,10 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     }
 }
 
-/// Renders a value as one line of safe JSON, line end included.
+/// Serialises a value as one line of safe JSON, including the line end.
 ///
 /// # Errors
-/// Fails only where the type's own serialisation fails.
+/// Fails only if the `Serialize` implementation of the type fails.
 pub fn to_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(512);
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut line, SafeJson))?;
@@ -94,23 +92,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_end_with_lf_or_crlf_or_the_stream() {
+    async fn lf_crlf_and_the_stream_end_lines() {
         assert_eq!(read_all(b"a\r\nb\n\nc").await, [&b"a"[..], b"b", b"", b"c"]);
     }
 
     #[tokio::test]
-    async fn a_wait_that_is_given_up_loses_nothing_of_the_line() {
+    async fn a_cancelled_wait_loses_nothing() {
         let (mut writer, stream) = tokio::io::duplex(100);
         let mut reader = LineReader::new(stream);
         tokio::io::AsyncWriteExt::write_all(&mut writer, b"half").await.unwrap();
-        let given_up = tokio::time::timeout(std::time::Duration::from_millis(1), reader.next()).await;
-        assert!(given_up.is_err());
+        let cancelled = tokio::time::timeout(std::time::Duration::from_millis(1), reader.next()).await;
+        assert!(cancelled.is_err());
         tokio::io::AsyncWriteExt::write_all(&mut writer, b" and half\n").await.unwrap();
         assert_eq!(reader.next().await.unwrap(), Some(&b"half and half"[..]));
     }
 
     #[tokio::test]
-    async fn a_line_of_the_limit_passes_and_one_byte_more_does_not() {
+    async fn the_limit_includes_the_line_end() {
         let mut most = vec![b'x'; MAX_LINE_BYTES - 1];
         most.push(b'\n');
         assert_eq!(read_all(&most).await[0].len(), MAX_LINE_BYTES - 1);

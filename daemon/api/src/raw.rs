@@ -1,6 +1,6 @@
-//! Entries that are passed on as they came: their JSON is neither taken apart nor written anew.
+//! Entries as unparsed JSON, for clients that pass them on unchanged.
 //!
-//! What the daemon writes is safe text already ([`crate::safe`]), so the lines may go where a line of JSON may.
+//! The daemon has escaped all unsafe characters ([`crate::safe`]), so these lines are safe to show on a terminal.
 
 use std::fmt;
 
@@ -13,13 +13,13 @@ use serde_json::value::RawValue;
 pub struct RawInboxAnswer {
     /// The entries.
     pub entries: EntryLines,
-    /// The cursor to go on from.
+    /// The cursor of the next page.
     pub next: u64,
-    /// Whether there may be more now.
+    /// Whether there may be more entries now.
     pub more: bool,
 }
 
-/// Entries as JSON, one object a line, each line with its end; reads from a JSON array of objects.
+/// Entries as JSON, one object a line, each with its line end. Deserialises from a JSON array of objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EntryLines {
     bytes: Vec<u8>,
@@ -32,12 +32,12 @@ impl EntryLines {
         &self.bytes
     }
 
-    /// Returns how many entries there are.
+    /// Returns the number of entries.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Returns each entry's JSON, without its line end.
+    /// Returns the JSON of each entry, without its line end.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
     }
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_stay_as_they_were_written() {
+    fn entries_are_not_changed() {
         let page =
             r#"{"entries":[{"b":1,"a":"\u001b\u202e\n"},{"new":[1, {}]}],"next":7,"more":true,"unread":1}"#;
         let page: RawInboxAnswer = serde_json::from_slice(page.as_bytes()).unwrap();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn no_entries_are_no_lines() {
+    fn an_empty_page_has_no_lines() {
         let page: RawInboxAnswer = serde_json::from_str(r#"{"entries":[],"next":0,"more":false}"#).unwrap();
         assert_eq!((page.entries.count(), page.entries.iter().count()), (0, 0));
         assert!(serde_json::from_str::<EntryLines>("7").is_err());

@@ -1,9 +1,9 @@
-//! Makes received text safe to show: the one place that decides which characters reach a terminal, a log line
-//! or a line of JSON.
+//! Makes received text safe to show. Only this module decides which characters can reach a terminal, a log line or a line
+//! of JSON.
 //!
-//! Text is made safe after it was decoded, since harmless bytes decode to harmful characters (GB18030
-//! `81 30 83 37` is U+009B, the beginning of an escape sequence). Escaping can be undone: a backslash that would
-//! read as the beginning of an escape is itself escaped.
+//! Text is escaped after decoding, because harmless bytes can decode to harmful characters (GB18030 `81 30 83 37` is
+//! U+009B, the start of an escape sequence). Escaping is reversible: a backslash that looks like the start of an escape
+//! is itself escaped.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -11,8 +11,8 @@ use std::io;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
-/// Tells whether a character may act on a terminal or reorder text around it: every control (C0, DEL, C1), the
-/// whole of category Cf (bidi marks, zero-width and tag characters), and the line and paragraph separators.
+/// Returns whether a character can control a terminal or reorder the text around it: all control characters (C0, DEL, C1),
+/// all of category Cf (bidirectional marks, zero-width and tag characters), and the line and paragraph separators.
 pub fn is_unsafe(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
@@ -26,12 +26,12 @@ pub fn is_unsafe(character: char) -> bool {
     )
 }
 
-/// Escapes text for one line: no line end and no tab is left in it.
+/// Escapes text for one line: line ends and tabs are escaped too.
 pub fn one_line(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// Escapes text that may have several lines: `\n` and tabs stay, and `\r\n` counts as a line end.
+/// Escapes text of several lines: keeps `\n` and tabs, and turns `\r\n` into `\n`.
 pub fn lines(text: &str) -> Cow<'_, str> {
     if text.contains("\r\n") {
         return Cow::Owned(escape(&text.replace("\r\n", "\n"), is_layout).into_owned());
@@ -39,9 +39,9 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, is_layout)
 }
 
-/// Drops what a peer's tool put behind its text: any NULs, then one line end.
+/// Removes what some programs append to a message: NULs, then one line end.
 ///
-/// For display only; what is stored and what JSON carries keep every byte.
+/// For display only: storage and JSON keep every byte.
 pub fn without_trailer(text: &str) -> &str {
     let text = text.trim_end_matches('\0');
     text.strip_suffix("\r\n").or_else(|| text.strip_suffix(['\n', '\r'])).unwrap_or(text)
@@ -52,15 +52,15 @@ fn is_layout(character: char) -> bool {
 }
 
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let must_go = |character: char| is_unsafe(character) && !keep(character);
-    if !text.contains(must_go) && !text.contains(r"\u{") {
+    let must_escape = |character: char| is_unsafe(character) && !keep(character);
+    if !text.contains(must_escape) && !text.contains(r"\u{") {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for (at, character) in text.char_indices() {
-        let reads_as_escape = character == '\\' && text[at..].starts_with(r"\u{");
-        if must_go(character) || reads_as_escape {
-            // Writing to a string does not fail.
+        let looks_like_escape = character == '\\' && text[at..].starts_with(r"\u{");
+        if must_escape(character) || looks_like_escape {
+            // Writing to a `String` cannot fail.
             let _ = write!(out, r"\u{{{:x}}}", u32::from(character));
         } else {
             out.push(character);
@@ -71,7 +71,7 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
 
 /// Writes JSON in which every unsafe character is a `\uXXXX` escape.
 ///
-/// serde_json itself leaves U+007F to U+009F and the bidi marks as they are.
+/// serde_json by itself does not escape U+007F to U+009F and the bidirectional marks.
 #[derive(Debug, Default)]
 pub struct SafeJson;
 
@@ -81,7 +81,7 @@ impl serde_json::ser::Formatter for SafeJson {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        // Most text is plain, and seen to be in one go.
+        // A fast path for plain text, which is the most common.
         if each_byte(fragment, is_plain) {
             return writer.write_all(fragment.as_bytes());
         }
@@ -97,20 +97,19 @@ impl serde_json::ser::Formatter for SafeJson {
     }
 }
 
-/// Tells whether a byte stands for a character of ASCII that shows: such a one is never unsafe.
+/// Returns whether a byte is a printable ASCII character, which is never unsafe.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
 
-/// Tells whether each byte of a text is so. Without an early end, which would keep the processor from taking many at
-/// once.
-fn each_byte(text: &str, is_so: impl Fn(u8) -> bool) -> bool {
-    text.bytes().fold(true, |all, byte| all & is_so(byte))
+/// Returns whether a predicate holds for every byte. Does not stop early, because that would prevent vectorisation.
+fn each_byte(text: &str, predicate: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & predicate(byte))
 }
 
-/// Returns how many bytes a text takes inside the quotes of [`SafeJson`], at most.
+/// Returns the maximum length in bytes of a text in [`SafeJson`], without the quotes.
 pub fn json_length(text: &str) -> usize {
-    // Most text is plain, and counted in one go.
+    // A fast path for plain text, which is the most common.
     if each_byte(text, |byte| is_plain(byte) & (byte != b'"') & (byte != b'\\')) {
         return text.len();
     }
@@ -131,7 +130,7 @@ mod tests {
         (0..=u32::from(char::MAX)).filter_map(char::from_u32)
     }
 
-    /// Written out again from the Unicode standard, so that a mistake in the table used shows.
+    /// A second definition, from the Unicode standard, to find mistakes in the tables of the dependency.
     fn known_unsafe(character: char) -> bool {
         let code = u32::from(character);
         code < 0x20
@@ -146,14 +145,14 @@ mod tests {
     }
 
     #[test]
-    fn every_scalar_is_judged_as_the_standard_says() {
+    fn every_character_is_classified_as_in_the_standard() {
         for character in every_character() {
             assert_eq!(is_unsafe(character), known_unsafe(character), "U+{:04X}", u32::from(character));
         }
     }
 
     #[test]
-    fn nothing_unsafe_survives_any_of_the_three_ways() {
+    fn no_output_has_an_unsafe_character() {
         for character in every_character() {
             let text = format!("a{character}b");
             assert!(!one_line(&text).contains(known_unsafe), "U+{:04X}", u32::from(character));
@@ -163,14 +162,14 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_and_tabs_stay_only_where_there_may_be_lines() {
+    fn only_text_of_lines_keeps_line_ends() {
         assert_eq!(lines("a\r\nb\tc\n"), "a\nb\tc\n");
         assert_eq!(lines("a\rb"), r"a\u{d}b");
         assert_eq!(one_line("a\r\nb\tc"), r"a\u{d}\u{a}b\u{9}c");
     }
 
     #[test]
-    fn trailers_of_peers_are_dropped_once() {
+    fn nuls_and_one_line_end_are_removed() {
         assert_eq!(without_trailer("a\r\n"), "a");
         assert_eq!(without_trailer("a\n\n"), "a\n");
         assert_eq!(without_trailer("a\r\n\0\0"), "a");
@@ -204,7 +203,7 @@ mod tests {
         }
 
         #[test]
-        fn safe_json_reads_back_as_the_same_text(text in r"(\PC|[\x00-\x9f]|\\|\u{202e}|\u{e0001})*") {
+        fn safe_json_parses_to_the_same_text(text in r"(\PC|[\x00-\x9f]|\\|\u{202e}|\u{e0001})*") {
             proptest::prop_assert!(to_json(&text).len() <= json_length(&text) + 2);
             let back: String = serde_json::from_str(&to_json(&text)).unwrap();
             proptest::prop_assert_eq!(back, text);

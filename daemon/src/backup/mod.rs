@@ -1,9 +1,10 @@
-//! `udpchatd --backup FILE`: a copy of the inbox as of one moment, made beside a running daemon or without one.
+//! `udpchatd --backup FILE`: copies the inbox as of one moment, whether a daemon runs or not.
 //!
-//! It reads only. The copy is made under a name of its own (`FILE.part-PID`), checked, synced, and then gets its name, so
-//! that FILE is whole or not there. While it is made, the lock file of the data directory says so ([`lock::share`]), so
-//! that the daemon knows why its write-ahead log cannot be cut back.
+//! It only reads the inbox. The copy is written under another name (`FILE.part-PID`), checked, synced, and then renamed, so
+//! that FILE is complete or does not exist. In the meantime the lock file of the data directory is marked
+//! ([`lock::share`]), so that the daemon can report why its write-ahead log cannot be truncated.
 
+mod error;
 mod target;
 
 use std::io::{self, IsTerminal, Write};
@@ -12,84 +13,39 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use udpchat_api::safe;
 
-use crate::LOCK_NAME;
 use crate::inbox::file;
-use crate::inbox::file::{FILE_NAME, OpenError};
+use crate::inbox::file::FILE_NAME;
 use crate::service::lock;
+use crate::service::lock::DATA_DIR_LOCK;
 use crate::signals::Signals;
+pub(crate) use error::BackupError;
 use target::Target;
 
 /// How often the progress is shown.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Why there is no backup.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BackupError {
-    #[error("{} is already there, and a backup replaces nothing", .0.display())]
-    Exists(PathBuf),
-    #[error("cannot write {}", .path.display())]
-    Write { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Inbox(#[from] OpenError),
-    #[error("cannot copy {} to {}", .from.display(), .to.display())]
-    Copy { from: PathBuf, to: PathBuf, source: rusqlite::Error },
-    #[error("the copy is not what it must be: {0}")]
-    Unsound(String),
-    #[error("interrupted; there is no backup")]
-    Interrupted,
-    #[error("the backup is made, but cannot be told of")]
-    Untold(#[source] io::Error),
-}
-
-impl BackupError {
-    /// Returns what to do next.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Exists(_) => Some("give another name, with the date for example, or move that file away"),
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(NO_ROOM),
-            Self::Inbox(error) => error.hint(),
-            Self::Copy { source, .. } => match source.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => Some(NO_ROOM),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                    Some("the inbox itself is damaged; a daemon that is started on it sets it aside")
-                }
-                Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                    Some("run it as root or as the daemon's user")
-                }
-                // A daemon was killed in the midst of bringing it to another schema: only who may write can undo that.
-                Some(ErrorCode::ReadOnly) => Some("start the daemon on it first"),
-                _ => None,
-            },
-            Self::Unsound(_) => Some("try again; if it comes to the same, please report it"),
-            Self::Write { .. } | Self::Interrupted | Self::Untold(_) => None,
-        }
-    }
-}
-
-const NO_ROOM: &str = "make room there; a copy is at most as large as inbox.db with its write-ahead log";
-
-/// What a copy holds.
+/// Describes a copy.
 struct Copied {
     entries: u64,
     newest_id: u64,
     bytes: u64,
 }
 
-/// Copies the inbox of a data directory, and prints what the copy holds.
+/// Copies the inbox of a data directory, and prints a line about the copy.
 pub(crate) fn run(
     runtime: Runtime,
     signals: Signals,
     data_dir: &Path,
     file: &Path,
 ) -> Result<(), BackupError> {
-    let target = Target::begin(file)?;
-    let copied = runtime.block_on(copy_unless_told_to_stop(signals, data_dir, &target));
-    // A copy that was given up may still be at it; it ends with the process.
+    let target = Target::create(file)?;
+    let copied = runtime.block_on(copy_unless_interrupted(signals, data_dir, &target));
+    // An interrupted copy may still be running. It ends with the process.
     runtime.shutdown_background();
     let copied = copied?;
     target.finish()?;
@@ -97,11 +53,11 @@ pub(crate) fn run(
     let (size, path) = (ByteSize::b(bytes).display().iec(), target.path().to_string_lossy());
     let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
     let line = format!("{entries}, the newest #{newest_id}, {size}: {}\n", safe::one_line(&path));
-    io::stdout().write_all(line.as_bytes()).map_err(BackupError::Untold)
+    io::stdout().write_all(line.as_bytes()).map_err(BackupError::Unreported)
 }
 
-/// Copies, shows how far it is, and gives up when the process is told to.
-async fn copy_unless_told_to_stop(
+/// Copies and shows the progress. A signal interrupts it.
+async fn copy_unless_interrupted(
     mut signals: Signals,
     data_dir: &Path,
     target: &Target,
@@ -114,7 +70,7 @@ async fn copy_unless_told_to_stop(
     }
 }
 
-/// Waits for the copy. On a terminal, tells how much of it is written.
+/// Waits for the copy. On a terminal, shows how much of it is written.
 async fn show_progress(
     copying: JoinHandle<Result<Copied, BackupError>>,
     data_dir: &Path,
@@ -131,7 +87,7 @@ async fn show_progress(
             _ = ticks.tick(), if shows => {
                 shown = true;
                 let sizes = [file_bytes(part), most].map(|bytes| ByteSize::b(bytes).display().iec());
-                // Where it cannot be shown, it is not.
+                // Progress is optional: an error is ignored.
                 let _shown = write!(io::stderr(), "\r\x1b[K{} of at most {} written", sizes[0], sizes[1]);
             }
         }
@@ -146,8 +102,8 @@ async fn show_progress(
 fn copy(data_dir: &Path, part: &Path) -> Result<Copied, BackupError> {
     let from = data_dir.join(FILE_NAME);
     let failed = |source| BackupError::Copy { from: from.clone(), to: part.to_owned(), source };
-    // Without a lock file there has never been a daemon that could be told.
-    let _told = lock::share(&data_dir.join(LOCK_NAME));
+    // Without a lock file, no daemon has used the directory that could look at the mark.
+    let _mark = lock::share(&data_dir.join(DATA_DIR_LOCK));
     let had_log = log_of(&from).exists();
     let inbox = file::open_as_stranger(data_dir)?;
     let version = file::version(&inbox).map_err(failed)?;
@@ -161,19 +117,19 @@ fn copy(data_dir: &Path, part: &Path) -> Result<Copied, BackupError> {
     check(part, version, newest_id)
 }
 
-/// Has SQLite take away the write-ahead log that reading has made where there was none. A reader may not, and leaves it;
-/// the last one to close a file that it may write does.
+/// Has SQLite remove the write-ahead log that reading has created. A read-only connection must leave it; the last connection
+/// with write access removes it when it is closed.
 fn leave_no_trace(inbox: &Path) {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let closed = Connection::open_with_flags(inbox, flags).and_then(|connection| {
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         connection.close().map_err(|(_, error)| error)
     });
-    // Who may only read the inbox leaves it: it is empty, and in nobody's way.
+    // Without write access, it stays: it is empty and does no harm.
     drop(closed);
 }
 
-/// Checks that a copy is sound, of this schema, without holes, and no older than an entry that was there before.
+/// Checks that a copy is sound, has this schema, has no holes, and is no older than the newest entry before the copy.
 fn check(part: &Path, version: u32, newest_id: u64) -> Result<Copied, BackupError> {
     let read = || -> rusqlite::Result<_> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -208,6 +164,6 @@ fn log_of(inbox: &Path) -> PathBuf {
 fn path_as_text(path: &Path) -> Result<&str, BackupError> {
     path.to_str().ok_or_else(|| BackupError::Write {
         path: path.to_owned(),
-        source: io::Error::new(io::ErrorKind::InvalidInput, "its name is no UTF-8"),
+        source: io::Error::new(io::ErrorKind::InvalidInput, "its name is not UTF-8"),
     })
 }

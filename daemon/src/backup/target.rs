@@ -1,4 +1,4 @@
-//! The file that a backup becomes: whole, or not there.
+//! The file of a backup, which is complete or does not exist.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -6,9 +6,9 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::BackupError;
+use super::error::BackupError;
 
-/// A backup that is being made. Dropping it removes what there is of it, unless it was finished.
+/// A backup in progress. Dropping it removes the partial file, if there is one.
 #[derive(Debug)]
 pub(super) struct Target {
     path: PathBuf,
@@ -16,30 +16,30 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Makes an empty file beside the one that is to be, for its owner alone.
-    pub(super) fn begin(path: &Path) -> Result<Self, BackupError> {
+    /// Creates an empty partial file beside the final one, for its owner alone.
+    pub(super) fn create(path: &Path) -> Result<Self, BackupError> {
         if fs::symlink_metadata(path).is_ok() {
             return Err(BackupError::Exists(path.to_owned()));
         }
         let part = with_suffix(path, &format!(".part-{}", std::process::id()));
         let mut options = File::options();
-        // It follows no link that somebody else may have put there, and takes over no file.
+        // `create_new` follows no symbolic link, which another user may have put there, and opens no existing file.
         options.write(true).create_new(true).mode(0o600);
         options.open(&part).map_err(|source| BackupError::Write { path: part.clone(), source })?;
         Ok(Self { path: path.to_owned(), part })
     }
 
-    /// Returns the file that is to be.
+    /// Returns the path of the final file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns the file that is being written.
+    /// Returns the path of the partial file.
     pub(super) fn part(&self) -> &Path {
         &self.part
     }
 
-    /// Makes the copy durable, and gives it its name.
+    /// Makes the copy durable, and gives it its final name.
     pub(super) fn finish(&self) -> Result<(), BackupError> {
         let failed = |source| BackupError::Write { path: self.path.clone(), source };
         File::open(&self.part).and_then(|part| part.sync_all()).map_err(failed)?;
@@ -48,7 +48,7 @@ impl Target {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 return Err(BackupError::Exists(self.path.clone()));
             }
-            // This file system has no hard links: another file of that name could only have come a moment ago.
+            // Without hard links: only a file that is created between this check and the renaming would be replaced.
             Err(_) if fs::symlink_metadata(&self.path).is_err() => {
                 fs::rename(&self.part, &self.path).map_err(failed)?;
             }
@@ -62,7 +62,7 @@ impl Target {
 impl Drop for Target {
     fn drop(&mut self) {
         for suffix in ["", "-journal"] {
-            // The journal is there only in between; the part may have been renamed.
+            // The journal exists only during the copy; the partial file may have been renamed.
             let _none = fs::remove_file(with_suffix(&self.part, suffix));
         }
     }
@@ -79,10 +79,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_came_meanwhile_is_not_replaced() {
+    fn an_existing_file_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("copy");
-        let target = Target::begin(&path).unwrap();
+        let target = Target::create(&path).unwrap();
         fs::write(&path, "precious").unwrap();
         assert!(matches!(target.finish(), Err(BackupError::Exists(_))));
         drop(target);
@@ -91,9 +91,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_leaves_nothing_behind() {
+    fn an_unfinished_backup_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Target::begin(&folder.path().join("copy")).unwrap());
+        drop(Target::create(&folder.path().join("copy")).unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

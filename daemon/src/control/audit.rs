@@ -1,25 +1,25 @@
-//! Who did what: lines of the log about the callers of the control socket.
+//! Log lines about what the clients of the control socket do.
 //!
-//! What changes the daemon for everybody gets a line each time. What a client may do as often as it likes has a limit,
-//! each kind its own: the lines that are left out are counted, and one line tells their number. Of what was sent, the inbox
-//! keeps in any case who sent it.
+//! An action that affects the whole daemon is logged each time. For what a client may do without limit, the lines of each
+//! kind have a rate limit of their own: lines above it are counted, and one line reports their number. The inbox records
+//! in any case who sent a message.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info, warn};
 use udpchat_api::ErrorObject;
 use udpchat_api::call::RecodeAnswer;
 
-use super::credentials::Caller;
+use super::client::Client;
 use crate::inbox::{Body, Stored};
 use crate::log::rate_limit::Window;
-use crate::state::Daemon;
 
-/// How many lines a second there are of each kind but [`Kind::Sent`], which goes by `log.messages_per_second`.
+/// How many lines a second each kind may have, except [`Kind::Sent`], whose limit is `log.messages_per_second`.
 const LINES_PER_SECOND: u32 = 20;
 
-/// What is limited apart from the others, so that none of them hides another.
+/// Kinds of lines. Each has its own limit, so that none suppresses another.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Sent,
@@ -28,7 +28,7 @@ enum Kind {
     Refused,
 }
 
-/// What has been told lately.
+/// The log of what clients do, with a rate limit for each kind of line.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     kinds: [Lines; 4],
@@ -41,7 +41,7 @@ struct Lines(Mutex<State>);
 struct State {
     window: Window,
     left_out: u64,
-    /// Whether somebody will tell of what is left out.
+    /// Whether a task will report what is left out.
     is_awaited: bool,
 }
 
@@ -52,13 +52,81 @@ impl Default for State {
 }
 
 impl Audit {
-    /// Tells whether there is room for another line; one without room is counted.
+    /// Logs a message that was sent, in one datagram or several, or that the kernel refused. Its text is not logged: the
+    /// inbox has it.
+    pub(super) async fn sent(self: &Arc<Self>, client: &Client, entries: &[Stored], lines_per_second: u32) {
+        let Some((first, Body::Sent { peer, .. })) = entries.first().map(|first| (first, &first.body)) else {
+            return;
+        };
+        if !self.admits(Kind::Sent, lines_per_second) {
+            return;
+        }
+        let details = entries.iter().filter_map(|entry| match &entry.body {
+            Body::Sent { payload, detail, .. } => Some((payload.len(), detail.error.as_deref())),
+            _ => None,
+        });
+        let (bytes, error) =
+            details.fold((0, None), |(sum, error), (bytes, refused)| (sum + bytes, error.or(refused)));
+        let by = By::of(client).await;
+        info!(
+            user = &*by.user,
+            uid = by.uid,
+            pid = by.pid,
+            // An entry that was not committed has none.
+            id = (first.id > 0).then_some(first.id),
+            peer = %peer,
+            bytes,
+            datagrams = (entries.len() > 1).then_some(entries.len()),
+            error,
+            "{}", if error.is_some() { "could not be sent" } else { "sent" }
+        );
+    }
+
+    /// Logs that a connection has begun to read, and by which method.
+    pub(super) async fn reads(self: &Arc<Self>, client: &Client, method: &str) {
+        if self.admits(Kind::Read, LINES_PER_SECOND) {
+            let by = By::of(client).await;
+            info!(user = &*by.user, uid = by.uid, pid = by.pid, method, "reads");
+        }
+    }
+
+    /// Logs that messages were recoded.
+    pub(super) async fn recoded(self: &Arc<Self>, client: &Client, encoding: &str, done: &RecodeAnswer) {
+        let RecodeAnswer { recoded, remembered, .. } = done;
+        if recoded + remembered > 0 && self.admits(Kind::Recoded, LINES_PER_SECOND) {
+            let by = By::of(client).await;
+            info!(user = &*by.user, uid = by.uid, pid = by.pid, encoding, recoded, remembered, "recoded");
+        }
+    }
+
+    /// Logs a request that affects the whole daemon.
+    pub(super) async fn asked(&self, client: &Client, action: &str) {
+        let by = By::of(client).await;
+        info!(user = &*by.user, uid = by.uid, pid = by.pid, "asked to {action} through the control socket");
+    }
+
+    /// Logs that a client was refused something, and why.
+    pub(super) async fn refused(self: &Arc<Self>, client: &Client, method: Option<&str>, why: &ErrorObject) {
+        if self.admits(Kind::Refused, LINES_PER_SECOND) {
+            let by = By::of(client).await;
+            warn!(user = &*by.user, uid = by.uid, pid = by.pid, method, "refused: {}", why.message);
+        }
+    }
+
+    /// Reports how many lines of each kind were left out. For the end, when none will follow.
+    pub(crate) fn conclude(&self) {
+        for kind in [Kind::Sent, Kind::Read, Kind::Recoded, Kind::Refused] {
+            self.report_left_out(kind);
+        }
+    }
+
+    /// Returns whether another line may be logged; counts one that may not.
     fn admits(self: &Arc<Self>, kind: Kind, limit: u32) -> bool {
-        let is_heard = match kind {
+        let is_enabled = match kind {
             Kind::Refused => enabled!(Level::WARN),
             _ => enabled!(Level::INFO),
         };
-        if !is_heard || limit == 0 {
+        if !is_enabled || limit == 0 {
             return false;
         }
         let mut state = self.of(kind);
@@ -73,18 +141,18 @@ impl Audit {
             let (audit, end) = (Arc::clone(self), state.window.end());
             tokio::spawn(async move {
                 sleep_until(end).await;
-                audit.tell(kind);
+                audit.report_left_out(kind);
             });
         }
         false
     }
 
     fn of(&self, kind: Kind) -> MutexGuard<'_, State> {
-        self.kinds[kind as usize].0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kinds[kind as usize].0.lock()
     }
 
-    /// Tells how many lines of a kind were left out, if any were.
-    fn tell(&self, kind: Kind) {
+    /// Logs how many lines of a kind were left out, if any were.
+    fn report_left_out(&self, kind: Kind) {
         let mut state = self.of(kind);
         state.is_awaited = false;
         let left_out = std::mem::take(&mut state.left_out);
@@ -99,74 +167,19 @@ impl Audit {
             Kind::Refused => warn!(left_out, "refused more requests than are logged"),
         }
     }
-
-    /// Tells how many lines were left out, of every kind: nothing more will come.
-    pub(crate) fn conclude(&self) {
-        for kind in [Kind::Sent, Kind::Read, Kind::Recoded, Kind::Refused] {
-            self.tell(kind);
-        }
-    }
 }
 
-/// Logs a message that was handed to the kernel, in one datagram or several, or that the kernel refused. Its text is not
-/// logged: the inbox has it.
-pub(super) async fn sent(daemon: &Daemon, caller: &Caller, entries: &[Stored]) {
-    let Some((first, Body::Sent { peer, .. })) = entries.first().map(|first| (first, &first.body)) else {
-        return;
-    };
-    let limit = *daemon.settings().log.messages_per_second;
-    if !daemon.control.audit.admits(Kind::Sent, limit) {
-        return;
-    }
-    let details = entries.iter().filter_map(|entry| match &entry.body {
-        Body::Sent { payload, detail, .. } => Some((payload.len(), detail.error.as_deref())),
-        _ => None,
-    });
-    let (bytes, error) =
-        details.fold((0, None), |(sum, error), (bytes, refused)| (sum + bytes, error.or(refused)));
-    let by = daemon.control.by(caller).await;
-    info!(
-        user = &*by.user,
-        uid = by.uid,
-        pid = by.pid,
-        // An entry that is not on record has none.
-        id = (first.id > 0).then_some(first.id),
-        peer = %peer,
-        bytes,
-        datagrams = (entries.len() > 1).then_some(entries.len()),
-        error,
-        "{}", if error.is_some() { "could not be sent" } else { "sent" }
-    );
+/// Identifies a client in the log.
+struct By {
+    user: Arc<str>,
+    uid: u32,
+    pid: Option<i32>,
 }
 
-/// Logs that a connection has begun to read, and by which method.
-pub(super) async fn reads(daemon: &Daemon, caller: &Caller, method: &str) {
-    if daemon.control.audit.admits(Kind::Read, LINES_PER_SECOND) {
-        let by = daemon.control.by(caller).await;
-        info!(user = &*by.user, uid = by.uid, pid = by.pid, method, "reads");
-    }
-}
-
-/// Logs what is read otherwise from now on.
-pub(super) async fn recoded(daemon: &Daemon, caller: &Caller, encoding: &str, done: &RecodeAnswer) {
-    let RecodeAnswer { recoded, remembered, .. } = done;
-    if recoded + remembered > 0 && daemon.control.audit.admits(Kind::Recoded, LINES_PER_SECOND) {
-        let by = daemon.control.by(caller).await;
-        info!(user = &*by.user, uid = by.uid, pid = by.pid, encoding, recoded, remembered, "recoded");
-    }
-}
-
-/// Logs that the daemon is to do something that concerns everybody.
-pub(super) async fn asked(daemon: &Daemon, caller: &Caller, what: &str) {
-    let by = daemon.control.by(caller).await;
-    info!(user = &*by.user, uid = by.uid, pid = by.pid, "asked to {what} through the control socket");
-}
-
-/// Logs that somebody was refused something, and what.
-pub(super) async fn refused(daemon: &Daemon, caller: &Caller, method: Option<&str>, why: &ErrorObject) {
-    if daemon.control.audit.admits(Kind::Refused, LINES_PER_SECOND) {
-        let by = daemon.control.by(caller).await;
-        warn!(user = &*by.user, uid = by.uid, pid = by.pid, method, "refused: {}", why.message);
+impl By {
+    async fn of(client: &Client) -> Self {
+        let (uid, pid) = (client.credentials.uid, client.credentials.pid);
+        Self { user: Arc::clone(client.name().await), uid, pid }
     }
 }
 
@@ -175,12 +188,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_one_kind_has_used_up_is_there_for_the_others() {
-        // Where nobody hears it, nothing is counted.
+    async fn each_kind_has_its_own_limit() {
+        // A disabled level counts nothing.
         let audit = Arc::<Audit>::default();
         assert!(!audit.admits(Kind::Refused, 2));
         let everything = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
-        let _heard = tracing::subscriber::set_default(everything);
+        let _enabled = tracing::subscriber::set_default(everything);
         assert_eq!([2, 2, 2, 2].map(|limit| audit.admits(Kind::Sent, limit)), [true, true, false, false]);
         assert!(!audit.admits(Kind::Sent, 0), "a limit of 0 logs none, and counts none");
         for kind in [Kind::Read, Kind::Recoded, Kind::Refused] {

@@ -1,64 +1,71 @@
-//! How many connections there are, and how many of them are one user's.
+//! Limits the open connections: all of them, and those of one user.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 /// How many connections may be open at once.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How many of them may be one user's, so that there is room for others. Root, and the user that the daemon runs as,
-/// may take them all.
+/// How many connections one user may have, so that others can still connect. Privileged users may take all of them.
 const MAX_CONNECTIONS_OF_A_USER: usize = 128;
 
-/// The connections that are open.
+/// Counts the open connections.
 #[derive(Debug, Default)]
-pub(super) struct Places {
-    taken: Mutex<Taken>,
+pub(super) struct ConnectionLimit {
+    open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct Open {
     all: usize,
-    /// By uid; nobody stands here with none.
+    /// By uid. A user without a connection has no entry.
     by_user: HashMap<u32, usize>,
 }
 
-/// The place of a connection. Dropping it makes room for another.
+/// Permission for one connection. Dropping it makes room for another.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionPermit {
+    limit: Arc<ConnectionLimit>,
     uid: u32,
 }
 
-impl Places {
-    /// Takes a place for a user; a master's share has no limit of its own.
-    pub(super) fn take(self: &Arc<Self>, uid: u32, is_master: bool) -> Result<Place, ErrorObject> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.all >= MAX_CONNECTIONS {
+impl ConnectionLimit {
+    /// Counts a connection of a user; for a privileged one only the limit of all connections holds.
+    ///
+    /// # Errors
+    /// Fails if a limit is reached.
+    pub(super) fn acquire(
+        self: &Arc<Self>,
+        uid: u32,
+        is_privileged: bool,
+    ) -> Result<ConnectionPermit, ErrorObject> {
+        let mut open = self.open.lock();
+        if open.all >= MAX_CONNECTIONS {
             return Err(busy(format!("too many connections: {MAX_CONNECTIONS} are open")));
         }
-        let of_user = taken.by_user.get(&uid).copied().unwrap_or(0);
-        if !is_master && of_user >= MAX_CONNECTIONS_OF_A_USER {
+        let of_user = open.by_user.get(&uid).copied().unwrap_or(0);
+        if !is_privileged && of_user >= MAX_CONNECTIONS_OF_A_USER {
             return Err(busy(format!(
                 "too many connections of one user: {MAX_CONNECTIONS_OF_A_USER} are open"
             )));
         }
-        taken.all += 1;
-        taken.by_user.insert(uid, of_user + 1);
-        Ok(Place { places: Arc::clone(self), uid })
+        open.all += 1;
+        open.by_user.insert(uid, of_user + 1);
+        Ok(ConnectionPermit { limit: Arc::clone(self), uid })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all -= 1;
-        if let Some(of_user) = taken.by_user.get_mut(&self.uid) {
+        let mut open = self.limit.open.lock();
+        open.all -= 1;
+        if let Some(of_user) = open.by_user.get_mut(&self.uid) {
             *of_user -= 1;
             if *of_user == 0 {
-                taken.by_user.remove(&self.uid);
+                open.by_user.remove(&self.uid);
             }
         }
     }
@@ -73,20 +80,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_user_leaves_room_for_others_and_a_master_may_take_it_all() {
-        let places = Arc::<Places>::default();
+    fn a_user_is_limited_and_a_privileged_user_is_not() {
+        let limit = Arc::<ConnectionLimit>::default();
         let mut of_one: Vec<_> =
-            (0..MAX_CONNECTIONS_OF_A_USER).map(|_| places.take(1000, false).unwrap()).collect();
-        assert!(places.take(1000, false).unwrap_err().message.contains("one user: 128"));
-        let of_others: Vec<_> =
-            (0..MAX_CONNECTIONS - MAX_CONNECTIONS_OF_A_USER).map(|_| places.take(0, true).unwrap()).collect();
-        for (uid, is_master) in [(0, true), (1000, false), (1001, false)] {
-            assert!(places.take(uid, is_master).unwrap_err().message.contains("256 are open"));
+            (0..MAX_CONNECTIONS_OF_A_USER).map(|_| limit.acquire(1000, false).unwrap()).collect();
+        assert!(limit.acquire(1000, false).unwrap_err().message.contains("one user: 128"));
+        let of_others: Vec<_> = (0..MAX_CONNECTIONS - MAX_CONNECTIONS_OF_A_USER)
+            .map(|_| limit.acquire(0, true).unwrap())
+            .collect();
+        for (uid, is_privileged) in [(0, true), (1000, false), (1001, false)] {
+            assert!(limit.acquire(uid, is_privileged).unwrap_err().message.contains("256 are open"));
         }
         of_one.pop();
-        let again = places.take(1000, false).unwrap();
+        let again = limit.acquire(1000, false).unwrap();
         drop((of_one, of_others, again));
-        let taken = places.taken.lock().unwrap();
-        assert!(taken.all == 0 && taken.by_user.is_empty(), "{taken:?}");
+        let open = limit.open.lock();
+        assert!(open.all == 0 && open.by_user.is_empty(), "{open:?}");
     }
 }

@@ -1,55 +1,55 @@
-//! The answers that a connection waits for: messages that are sent, and not yet on record.
+//! The responses that are pending on a connection: to messages that were sent and are not yet committed.
 //!
-//! The next message need not wait for the disk to have the one before, only its answer must: so a transaction serves
-//! many sends of one connection. Answers leave in the order of their requests.
+//! Only the response to a message waits for the disk, the next message does not, so one transaction commits many messages
+//! of one connection (group commit). Responses leave in the order of their requests.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
 
-/// How many answers may be waited for.
-const MAX_AHEAD: usize = 64;
+/// How many responses may be pending.
+const MAX_PENDING: usize = 64;
 
-/// How long their requests may be together, in bytes, one more or less.
-const MAX_AHEAD_BYTES: usize = 256 * 1024;
+/// How long their requests may be together, in bytes; the last one may exceed it.
+const MAX_PENDING_BYTES: usize = 256 * 1024;
 
-/// An answer that is on its way; none for a notification.
-type Answer = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+/// A response in preparation; it yields nothing for a notification.
+type Response = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
 
-/// The answers of a connection that are waited for.
+/// The pending responses of a connection.
 #[derive(Default)]
-pub(super) struct Ahead {
-    answers: VecDeque<(Answer, usize)>,
+pub(super) struct ResponseQueue {
+    pending: VecDeque<(Response, usize)>,
     bytes: usize,
 }
 
-impl Ahead {
+impl ResponseQueue {
     pub(super) fn is_empty(&self) -> bool {
-        self.answers.is_empty()
+        self.pending.is_empty()
     }
 
-    /// Tells whether an answer must be given before another request is begun.
+    /// Returns whether a response must leave before another request is started.
     pub(super) fn is_full(&self) -> bool {
-        self.answers.len() >= MAX_AHEAD || self.bytes >= MAX_AHEAD_BYTES
+        self.pending.len() >= MAX_PENDING || self.bytes >= MAX_PENDING_BYTES
     }
 
-    /// Adds the answer to a request of so many bytes.
+    /// Adds the response to a request of this length.
     pub(super) fn push(
         &mut self,
         bytes: usize,
-        answer: impl Future<Output = Option<Vec<u8>>> + Send + 'static,
+        response: impl Future<Output = Option<Vec<u8>>> + Send + 'static,
     ) {
-        self.answers.push_back((Box::pin(answer), bytes));
+        self.pending.push_back((Box::pin(response), bytes));
         self.bytes += bytes;
     }
 
-    /// Waits for the first answer; there is nothing to write for a notification, nor where none is waited for.
+    /// Waits for the first response; returns none for a notification, and none if nothing is pending.
     ///
-    /// A wait that is given up loses nothing.
+    /// Cancel safe.
     pub(super) async fn first(&mut self) -> Option<Vec<u8>> {
-        let (answer, bytes) = self.answers.front_mut()?;
-        let line = answer.await;
+        let (response, bytes) = self.pending.front_mut()?;
+        let line = response.await;
         self.bytes -= *bytes;
-        self.answers.pop_front();
+        self.pending.pop_front();
         line
     }
 }
@@ -60,34 +60,34 @@ mod tests {
     use tokio::sync::oneshot;
 
     #[tokio::test]
-    async fn answers_leave_in_the_order_of_their_requests() {
-        let mut ahead = Ahead::default();
+    async fn responses_leave_in_request_order() {
+        let mut queue = ResponseQueue::default();
         let (first, waits) = oneshot::channel::<()>();
-        ahead.push(10, async {
+        queue.push(10, async {
             waits.await.ok();
             Some(b"first".to_vec())
         });
-        ahead.push(10, async { Some(b"second".to_vec()) });
+        queue.push(10, async { Some(b"second".to_vec()) });
         tokio::select! {
             biased;
-            line = ahead.first() => panic!("{line:?} came before the first"),
+            line = queue.first() => panic!("{line:?} came before the first"),
             () = std::future::ready(()) => {}
         }
         first.send(()).unwrap();
-        assert_eq!(ahead.first().await.unwrap(), b"first");
-        assert_eq!(ahead.first().await.unwrap(), b"second");
-        assert!(ahead.is_empty());
-        assert_eq!(ahead.bytes, 0);
+        assert_eq!(queue.first().await.unwrap(), b"first");
+        assert_eq!(queue.first().await.unwrap(), b"second");
+        assert!(queue.is_empty());
+        assert_eq!(queue.bytes, 0);
     }
 
     #[test]
-    fn there_is_a_limit_in_number_and_in_bytes() {
-        let full = |bytes: usize, requests: usize| {
-            let mut ahead = Ahead::default();
-            (0..requests).for_each(|_| ahead.push(bytes, async { None }));
-            ahead.is_full()
+    fn number_and_bytes_are_limited() {
+        let is_full = |bytes: usize, requests: usize| {
+            let mut queue = ResponseQueue::default();
+            (0..requests).for_each(|_| queue.push(bytes, async { None }));
+            queue.is_full()
         };
-        assert!(!full(100, MAX_AHEAD - 1) && full(100, MAX_AHEAD));
-        assert!(!full(MAX_AHEAD_BYTES - 1, 1) && full(MAX_AHEAD_BYTES, 1));
+        assert!(!is_full(100, MAX_PENDING - 1) && is_full(100, MAX_PENDING));
+        assert!(!is_full(MAX_PENDING_BYTES - 1, 1) && is_full(MAX_PENDING_BYTES, 1));
     }
 }

@@ -1,8 +1,8 @@
-//! The control socket's file: made with the right mode from the first moment, never over somebody else's file; or taken over
-//! from a service manager, which will remove it. Its mode is as wide as the roles need, and follows them.
+//! The file of the control socket: created with the right mode from the first moment and never over another program's file,
+//! or adopted from a service manager, which will remove it. Its mode is as wide as the roles need, and follows them.
 //!
-//! A lock file beside it says who may replace a stale socket. Only with that lock held, and only if it is a socket
-//! of our own on which nobody listens, is the old file removed.
+//! A lock file beside it decides which process may replace a stale socket. The old file is removed only while that lock is
+//! held, and only if it is a socket of this user on which no process listens.
 
 use std::fs::{self, DirBuilder, Metadata};
 use std::io;
@@ -11,28 +11,29 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, umask};
-use nix::unistd::{getegid, geteuid};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use tracing::warn;
 use udpchat_api::socket::{Listener, has_listener};
 
 use super::roles::{OWNER_ONLY, Rules};
+use crate::service::accounts::{own_gid, own_uid};
 use crate::service::lock::{Lock, LockError};
+use crate::service::umask::with_mode;
 
-/// The bits of a mode that say who may do what.
+/// The permission bits of a mode.
 const PERMISSIONS: u32 = 0o777;
 
-/// A bound control socket. Dropping it removes the file, if it made it.
+/// A bound control socket. Dropping it removes the file, if this process created it.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     path: PathBuf,
-    /// None where it has no file.
+    /// None for a socket without a file.
     file: Option<SocketFile>,
-    /// Held where the file is ours to remove.
+    /// Held if the file is this process's to remove.
     lock: Option<Lock>,
 }
 
-/// The file of a socket: the one that it was bound to, not another one under the same name.
+/// The file that a socket was bound to, as opposed to another one under the same name.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
@@ -41,24 +42,24 @@ pub(crate) struct SocketFile {
 }
 
 impl SocketFile {
-    /// Takes the file that is at a path now.
+    /// Identifies the file that is at a path now.
     fn at(path: &Path) -> io::Result<Self> {
         let metadata = fs::symlink_metadata(path)?;
         if !metadata.file_type().is_socket() {
-            return Err(io::Error::other("it is no socket"));
+            return Err(io::Error::other("not a socket"));
         }
         Ok(Self { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
     }
 
-    /// Returns what the system says of the file, none if it is gone or another one has its name.
+    /// Returns the metadata of the file, none if it is gone or another one has its name.
     fn metadata(&self) -> Option<Metadata> {
         fs::symlink_metadata(&self.path).ok().filter(|found| (found.dev(), found.ino()) == self.identity)
     }
 
-    /// Gives the file the mode that the roles need, and warns where it cannot have it, or where it is of no use.
+    /// Gives the file the mode that the roles need. Warns if that fails, or if a directory above still blocks other users.
     pub(crate) fn adapt(&self, rules: &Rules) {
         let Some(metadata) = self.metadata() else {
-            warn!("{} is not the control socket any more, and is left alone", self.path.display());
+            warn!("{} is no longer the control socket, and is left unchanged", self.path.display());
             return;
         };
         let mode = rules.mode(metadata.gid());
@@ -72,58 +73,60 @@ impl SocketFile {
         if let Some(closed) = closed_directory(&self.path, rules).filter(|_| mode != OWNER_ONLY) {
             let closed = closed.display();
             warn!(
-                "{closed} lets no other users through, so those whom [control] names do not reach the control socket; \
-                 `chmod o+x {closed}` opens it, or name another `socket`"
+                "other users cannot pass {closed}, so the groups of [control] cannot reach the control socket; \
+                 `chmod o+x {closed}` lets them pass, or set another `socket`"
             );
         }
     }
 }
 
-/// Finds the directory above a socket, nearest to the root, through which no other user gets, as far as its mode tells.
+/// Returns the topmost directory above a socket that other users cannot pass, judging by its mode.
 fn closed_directory(socket: &Path, rules: &Rules) -> Option<PathBuf> {
     const OTHERS_MAY_PASS: u32 = 0o001;
     const GROUP_MAY_PASS: u32 = 0o010;
     let is_closed = |directory: &&Path| {
         fs::metadata(directory).is_ok_and(|found| {
             let (mode, gid) = (found.mode(), found.gid());
-            mode & OTHERS_MAY_PASS == 0 && !(mode & GROUP_MAY_PASS != 0 && rules.names(gid))
+            mode & OTHERS_MAY_PASS == 0 && !(mode & GROUP_MAY_PASS != 0 && rules.has_group(gid))
         })
     };
     socket.ancestors().skip(1).filter(is_closed).last().map(Path::to_owned)
 }
 
-/// Why there is no control socket.
+/// Describes why the control socket cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SocketError {
     #[error("the control socket {} is in use by {holder}", .path.display())]
     InUse { path: PathBuf, holder: String },
     #[error("{} exists and is {what}", .path.display())]
     Foreign { path: PathBuf, what: &'static str },
-    #[error("cannot make the control socket {}", .path.display())]
+    #[error("cannot create the control socket {}", .path.display())]
     Io { path: PathBuf, source: io::Error },
 }
 
 impl SocketError {
-    /// Returns what to do next.
+    /// Returns a hint what to do next.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::InUse { .. } => Some("stop that one, or give this one its own `--socket`"),
-            Self::Foreign { .. } => Some("move it away, or give another `--socket`; nothing was changed"),
-            Self::Io { .. } => Some("`--socket` takes another; its directory must be writable for this user"),
+            Self::InUse { .. } => Some("stop that process, or give this one another `--socket`"),
+            Self::Foreign { .. } => Some("move it away, or set another `--socket`; nothing was changed"),
+            Self::Io { .. } => {
+                Some("its directory must be writable for this user; `--socket` sets another path")
+            }
         }
     }
 }
 
 impl ControlSocket {
-    /// Makes the socket, and its directory where there is none, for those who have a role.
+    /// Creates the socket for the users with a role, and its directory if it does not exist.
     ///
-    /// Must be called within the runtime, and while no other thread creates files: the umask is one for all threads.
+    /// Must be called within the runtime, and while no other thread creates files: the umask is that of the process.
     pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, Listener), SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
-        let mode = rules.mode(getegid().as_raw());
+        let mode = rules.mode(own_gid());
         if let Some(directory) = path.parent() {
             let mode = if mode == OWNER_ONLY { 0o700 } else { 0o755 };
-            with_permissions(mode, || DirBuilder::new().recursive(true).create(directory)).map_err(failed)?;
+            with_mode(mode, || DirBuilder::new().recursive(true).create(directory)).map_err(failed)?;
         }
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");
@@ -132,16 +135,17 @@ impl ControlSocket {
             LockError::Io(source) => failed(source),
         })?;
         remove_stale(path)?;
-        let listener = with_permissions(mode, || Listener::bind(path)).map_err(failed)?;
+        let listener = with_mode(mode, || Listener::bind(path)).map_err(failed)?;
         let file = SocketFile::at(path).map_err(failed)?;
-        // The group is not ours where the directory says so.
+        // In a directory with the set-group-ID bit, the file has the directory's group.
         file.adapt(rules);
         Ok((Self { path: path.to_owned(), file: Some(file), lock: Some(lock) }, listener))
     }
 
-    /// Takes over a socket that another program has bound, and whose file that program removes. The mode of the file
-    /// becomes what the roles need. Must be called within the runtime.
-    pub(crate) fn take_over(listener: UnixListener, rules: &Rules) -> Result<(Self, Listener), SocketError> {
+    /// Adopts a socket that another program has bound, and whose file it will remove. Its mode becomes what the roles need.
+    ///
+    /// Must be called within the runtime.
+    pub(crate) fn adopt(listener: UnixListener, rules: &Rules) -> Result<(Self, Listener), SocketError> {
         let address = listener.local_addr();
         let path = address.ok().and_then(|address| address.as_pathname().map(Path::to_owned));
         let file = path.as_deref().and_then(|path| SocketFile::at(path).ok());
@@ -159,7 +163,7 @@ impl ControlSocket {
         self.file.clone()
     }
 
-    /// Returns where it is.
+    /// Returns its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -176,15 +180,7 @@ impl Drop for ControlSocket {
     }
 }
 
-/// Makes something with just these permissions from its first moment.
-fn with_permissions<T>(mode: u32, make: impl FnOnce() -> T) -> T {
-    let before = umask(Mode::from_bits_truncate(PERMISSIONS & !mode));
-    let made = make();
-    umask(before);
-    made
-}
-
-/// Removes what an earlier daemon left behind, and refuses anything else.
+/// Removes the socket that an earlier daemon left behind; fails if anything else is there.
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Io { path: path.to_owned(), source };
     let foreign = |what| Err(SocketError::Foreign { path: path.to_owned(), what });
@@ -195,7 +191,7 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if !metadata.file_type().is_socket() {
         return foreign("not a socket");
     }
-    if metadata.uid() != geteuid().as_raw() {
+    if metadata.uid() != own_uid() {
         return foreign("another user's socket");
     }
     match has_listener(path) {

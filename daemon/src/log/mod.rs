@@ -1,13 +1,16 @@
-//! The daemon's log: lines on standard error, as text or JSON, at a level that can change while it runs.
+//! The daemon's log: lines on standard error, as text or JSON, at a level that can change while the daemon runs.
 //!
-//! Where standard error goes to systemd's journal, each line begins with its level as the journal knows it (sd-daemon(3)), and
-//! has no time of its own.
+//! If standard error is systemd's journal, each line begins with its priority as the journal parses it (sd-daemon(3)), and has
+//! no time stamp.
 //!
-//! Lines go through a bounded buffer and a thread of its own: where nobody reads standard error, the lines that do not
-//! fit are counted and lost, and the daemon goes on.
+//! Lines pass a bounded buffer and a thread of its own. If standard error is not read, the lines that do not fit are
+//! dropped and counted, and the daemon is not held up.
 //!
-//! Whatever a stranger sent passes through `udpchat_api::safe` before it gets here, and is given as a plain string
-//! value, which is quoted. A `%` value would be printed raw.
+//! Text from strangers passes `udpchat_api::safe` before it is logged, and is given as a plain string value, which is
+//! quoted. A `%` value would be printed raw.
+//!
+//! Belongs here: how lines are written, and how many. Does not belong here: what is logged, which each part does by
+//! `tracing`.
 
 pub(crate) mod rate_limit;
 
@@ -24,7 +27,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 use udpchat_config::{LogFormat, LogLevel};
 
-/// How many lines wait for the reader of the log at most.
+use crate::service::systemd::stderr_is_journal;
+
+/// How many lines the buffer holds.
 const MAX_BUFFERED_LINES: usize = 4096;
 
 /// The running log.
@@ -35,7 +40,7 @@ pub(crate) struct Logging {
 }
 
 impl Logging {
-    /// Starts the log of this process. Dropping the guard writes what is buffered.
+    /// Starts the log of this process. Dropping the guard writes the buffered lines.
     pub(crate) fn start(level: LogLevel, format: LogFormat) -> (Self, WorkerGuard) {
         let (writer, guard) = NonBlockingBuilder::default()
             .lossy(true)
@@ -48,26 +53,19 @@ impl Logging {
         (Self { level: handle, lost }, guard)
     }
 
-    /// Returns how many lines were lost because nobody read them.
+    /// Returns how many lines were dropped because standard error was not read.
     pub(crate) fn lost_lines(&self) -> u64 {
         self.lost.dropped_lines() as u64
     }
 
     /// Changes the level.
     pub(crate) fn set_level(&self, level: LogLevel) {
-        // It fails only once the subscriber is gone, with the process.
+        // Fails only after the subscriber is gone, which lives as long as the process.
         let _gone = self.level.reload(filter(level));
     }
 }
 
-/// Tells whether standard error goes to the journal: then `JOURNAL_STREAM` holds its device and inode (systemd.exec(5)).
-pub(crate) fn goes_to_journal() -> bool {
-    let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
-    let Ok(stat) = nix::sys::stat::fstat(std::io::stderr()) else { return false };
-    stream.to_str() == Some(&format!("{}:{}", stat.st_dev, stat.st_ino))
-}
-
-/// Puts the journal's level before each line.
+/// Writes the priority before each line.
 struct WithPriority<F>(F);
 
 impl<S, N, F> FormatEvent<S, N> for WithPriority<F>
@@ -87,7 +85,7 @@ where
     }
 }
 
-/// Returns the number of a level in syslog(3).
+/// Returns the priority of a level in syslog(3).
 fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -102,7 +100,7 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     let lines = fmt::layer().with_writer(writer).with_target(false);
-    match (format, goes_to_journal()) {
+    match (format, stderr_is_journal()) {
         (LogFormat::Text, true) => {
             let text = fmt::format().without_time().with_level(false).with_target(false).with_ansi(false);
             lines.with_ansi(false).event_format(WithPriority(text)).boxed()

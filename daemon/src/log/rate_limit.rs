@@ -1,15 +1,15 @@
-//! How many lines of a kind the log takes in a second, for whatever strangers or clients can make it say.
+//! A rate limit for log lines that strangers or clients can cause: a fixed window of one second.
 //!
-//! Whoever leaves lines out counts them, and tells in one line how many they were.
+//! The user of a window counts the lines that it leaves out, and reports their number in one line.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a window is.
+/// The length of a window.
 const WINDOW: Duration = Duration::from_secs(1);
 
-/// The lines of the running second.
+/// Counts the lines of the current second.
 #[derive(Debug)]
 pub(crate) struct Window {
     end: Instant,
@@ -17,7 +17,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// Makes one that is over, so that the first line begins another.
+    /// Returns a window that is over, so that the first line begins another.
     pub(crate) fn new() -> Self {
         Self { end: Instant::now(), lines: 0 }
     }
@@ -29,7 +29,7 @@ impl Window {
         }
     }
 
-    /// Returns how many more lines it takes.
+    /// Returns how many more lines may be logged.
     pub(crate) fn room(&self, limit: u32) -> u32 {
         limit.saturating_sub(self.lines)
     }
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_has_so_many_lines_and_the_next_as_many_again() {
+    fn each_window_has_the_full_limit() {
         let mut window = Window::new();
         let start = Instant::now();
         window.turn(start);
@@ -60,7 +60,7 @@ mod tests {
         }
         window.turn(window.end() - Duration::from_nanos(1));
         assert_eq!(window.room(3), 0);
-        // A limit that was lowered meanwhile.
+        // The limit was lowered meanwhile.
         assert_eq!(window.room(2), 0);
         window.turn(window.end());
         assert_eq!((window.room(3), window.end()), (3, start + 2 * WINDOW));

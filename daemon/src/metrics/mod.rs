@@ -1,7 +1,9 @@
-//! The daemon's counters over HTTP, if the configuration asks for it: who may connect, and how many at once.
+//! The daemon's counters over HTTP for Prometheus, if `metrics.listen` is set.
 //!
-//! Nobody is asked who they are, so it listens on loopback only, and what it shows is figures: no text, no address of a peer.
-//! It has no timer and no thread of its own, and takes nothing from the way of the data: a scrape asks what `status` asks.
+//! It has no authentication. Therefore it listens on loopback only and serves numbers only: no text and no address of a
+//! peer. It has no timer and no thread of its own, and does not slow down the data path: a scrape reads what `status` reads.
+//!
+//! Belongs here: HTTP. Does not belong here: the metrics themselves, which `udpchat_api::metrics` makes of a status.
 
 mod http;
 mod request;
@@ -17,44 +19,44 @@ use tracing::info;
 use udpchat_api::{MetricsFormat, metrics};
 use udpchat_config::Settings;
 
-use crate::control;
-use crate::health::Place;
+use crate::control::status;
+use crate::health::Component;
 use crate::state::Daemon;
 
-/// How many connections may be open at once. More of them wait in the kernel, whose queue is bounded too (128, by the
-/// standard library).
+/// How many connections may be open at once. Further ones wait in the kernel's backlog, which is bounded too (128, set by
+/// the standard library).
 const MAX_CONNECTIONS: usize = 16;
 
-/// How long to wait after accepting failed, for want of file descriptors, say.
+/// How long to wait after accepting failed, for example for want of file descriptors.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
-/// Where metrics are served: bound, with nobody accepting yet.
+/// The endpoint: bound, and not yet accepting connections.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     listener: TcpListener,
-    /// The address it is bound to, with its real port.
+    /// The bound address, with its real port.
     pub(crate) local: SocketAddr,
 }
 
-/// Why metrics cannot be served.
+/// Describes why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot serve metrics on TCP {address}, which `metrics.listen` asks for")]
+#[error("cannot serve metrics on TCP {address}, which `metrics.listen` sets")]
 pub(crate) struct BindError {
     address: SocketAddr,
     source: io::Error,
 }
 
 impl BindError {
-    /// Returns what to do next.
+    /// Returns a hint what to do next.
     pub(crate) fn hint(&self) -> Option<String> {
         let port = self.address.port();
         match self.source.kind() {
             io::ErrorKind::AddrInUse => Some(format!(
-                "another program holds TCP port {port}: `ss -ltnp 'sport = :{port}'` names it; `metrics.listen` takes \
-                 another, and \"\" serves none"
+                "another program holds TCP port {port}: `ss -ltnp 'sport = :{port}'` names it; set another port in \
+                 `metrics.listen`, or \"\" for no metrics"
             )),
             io::ErrorKind::PermissionDenied => {
-                Some("ports below 1024 are for privileged users; `metrics.listen` takes another".to_owned())
+                Some("ports below 1024 require privileges; set another port in `metrics.listen`".to_owned())
             }
             io::ErrorKind::AddrNotAvailable => {
                 Some(format!("this machine has no address {}; `ip address` lists them", self.address.ip()))
@@ -65,7 +67,7 @@ impl BindError {
 }
 
 impl Endpoint {
-    /// Binds the address of the configuration, if there is one.
+    /// Binds the configured address; returns none if there is none.
     pub(crate) fn bind(settings: &Settings) -> Result<Option<Self>, BindError> {
         let Some(address) = settings.metrics.listen.socket_address() else { return Ok(None) };
         let failed = |source| BindError { address, source };
@@ -75,7 +77,7 @@ impl Endpoint {
         Ok(Some(Self { listener, local }))
     }
 
-    /// Serves until the runtime ends, in which this is to be called.
+    /// Starts to serve, until the runtime ends. Must be called within the runtime.
     pub(crate) fn start(self, daemon: Arc<Daemon>) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         info!("metrics are at http://{}/metrics", self.local);
@@ -84,41 +86,41 @@ impl Endpoint {
     }
 }
 
-/// Accepts connections, as long as there are places.
+/// Accepts connections, up to the limit.
 async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let figures = Figures { daemon: Arc::clone(daemon), turn: Arc::default() };
-    // It is never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let renderer = Renderer { daemon: Arc::clone(daemon), turn: Arc::default() };
+    // The semaphore is never closed.
+    while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                daemon.health.clear(Place::Metrics);
-                let figures = figures.clone();
+                daemon.health.clear(Component::Metrics);
+                let renderer = renderer.clone();
                 tokio::spawn(async move {
-                    http::serve(stream, |format| figures.render(format)).await;
-                    drop(place);
+                    http::serve(stream, |format| renderer.render(format)).await;
+                    drop(permit);
                 });
             }
             Err(error) => {
                 let problem = format!("cannot accept connections for metrics: {error}");
-                daemon.health.report(Place::Metrics, problem);
+                daemon.health.report(Component::Metrics, problem);
                 sleep(PAUSE_AFTER_ERROR).await;
             }
         }
     }
 }
 
-/// What is served.
+/// Renders the metrics.
 #[derive(Clone)]
-struct Figures {
+struct Renderer {
     daemon: Arc<Daemon>,
-    /// Whoever holds it asks the inbox: metrics take one of the threads for reading at most.
+    /// Serialises scrapes, so that they take at most one of the threads that read the inbox.
     turn: Arc<Mutex<()>>,
 }
 
-impl Figures {
+impl Renderer {
     async fn render(&self, format: MetricsFormat) -> String {
         let _turn = self.turn.lock().await;
-        metrics::of_status(&control::method::status::call(&self.daemon).await, format)
+        metrics::of_status(&status(&self.daemon).await, format)
     }
 }

@@ -1,4 +1,4 @@
-//! What a request asks for: which format it takes, and whether it is meant for this machine.
+//! Reads a request: the format that it accepts, and whether it addresses this machine.
 
 use std::net::IpAddr;
 
@@ -7,8 +7,8 @@ use hyper::header::{ACCEPT, HOST, HeaderMap};
 use hyper::http::uri::Authority;
 use udpchat_api::MetricsFormat;
 
-/// Chooses the format: OpenMetrics if it is asked for by name and nothing is preferred to it, otherwise the older one, which
-/// everybody reads.
+/// Chooses the format: OpenMetrics if the request names it and prefers no other, otherwise the older text format, which every
+/// scraper reads.
 pub(super) fn wanted_format(headers: &HeaderMap) -> MetricsFormat {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let (mut open, mut plain) = (0.0_f32, 0.0_f32);
@@ -24,12 +24,12 @@ pub(super) fn wanted_format(headers: &HeaderMap) -> MetricsFormat {
     if open > 0.0 && open >= plain { MetricsFormat::OpenMetrics } else { MetricsFormat::Prometheus }
 }
 
-/// One of the media types that a client takes (RFC 9110, 12.5.1).
+/// A media range of an `Accept` header (RFC 9110, 12.5.1).
 struct Range<'a> {
     /// In lower case.
     media_type: String,
     version: Option<&'a str>,
-    /// 0 to 1; 1 where none is given, 0 where it cannot be read.
+    /// 0 to 1; 1 if none is given, 0 if it is malformed.
     weight: f32,
 }
 
@@ -49,9 +49,9 @@ impl<'a> Range<'a> {
     }
 }
 
-/// Tells whether a request asks for this machine by a name that only itself has. A page in a browser can point a name of
-/// its own at 127.0.0.1 and would then be allowed to read the answer (DNS rebinding), but cannot choose the name it asks for.
-pub(super) fn is_meant_for_this_machine<B>(request: &Request<B>) -> bool {
+/// Returns whether a request names this machine by a name that cannot be another's. A web page could otherwise resolve a
+/// domain of its own to 127.0.0.1 and read the response (DNS rebinding); it cannot choose the `Host` header.
+pub(super) fn is_for_this_machine<B>(request: &Request<B>) -> bool {
     let header = match request.headers().get(HOST) {
         Some(value) => match value.to_str().ok().and_then(|host| host.parse().ok()) {
             Some(host) => Some(host),
@@ -60,7 +60,7 @@ pub(super) fn is_meant_for_this_machine<B>(request: &Request<B>) -> bool {
         None => None,
     };
     let hosts: [Option<&Authority>; 2] = [request.uri().authority(), header.as_ref()];
-    // HTTP/1.0 need not say; a browser always does.
+    // HTTP/1.0 needs no `Host`; browsers always send it.
     hosts.into_iter().flatten().all(|host| is_local(host.host()))
 }
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_format_is_the_one_that_the_client_prefers() {
+    fn the_preferred_format_is_chosen() {
         use MetricsFormat::{OpenMetrics, Prometheus};
         for (accept, expected) in [
             (&[][..], Prometheus),
@@ -125,16 +125,16 @@ mod tests {
         }
     }
 
-    fn is_meant(uri: &str, host: Option<&str>) -> bool {
+    fn is_accepted(uri: &str, host: Option<&str>) -> bool {
         let mut request = Request::builder().uri(uri);
         if let Some(host) = host {
             request = request.header(HOST, host);
         }
-        is_meant_for_this_machine(&request.body(()).unwrap())
+        is_for_this_machine(&request.body(()).unwrap())
     }
 
     #[test]
-    fn only_names_of_this_machine_are_answered() {
+    fn only_loopback_host_names_are_accepted() {
         for host in [
             "localhost",
             "LocalHost:17788",
@@ -144,7 +144,7 @@ mod tests {
             "[::1]",
             "[::ffff:127.0.0.1]",
         ] {
-            assert!(is_meant("/metrics", Some(host)), "{host}");
+            assert!(is_accepted("/metrics", Some(host)), "{host}");
         }
         for host in [
             "evil.example",
@@ -158,11 +158,11 @@ mod tests {
             "a b",
             "[::1",
         ] {
-            assert!(!is_meant("/metrics", Some(host)), "{host}");
+            assert!(!is_accepted("/metrics", Some(host)), "{host}");
         }
-        assert!(is_meant("/metrics", None));
-        assert!(is_meant("http://localhost:9/metrics", Some("localhost:9")));
-        assert!(!is_meant("http://evil.example/metrics", Some("localhost")));
-        assert!(!is_meant("http://localhost/metrics", Some("evil.example")));
+        assert!(is_accepted("/metrics", None));
+        assert!(is_accepted("http://localhost:9/metrics", Some("localhost:9")));
+        assert!(!is_accepted("http://evil.example/metrics", Some("localhost")));
+        assert!(!is_accepted("http://localhost/metrics", Some("evil.example")));
     }
 }

@@ -18,7 +18,7 @@ use udpchat_config::{Group, Settings};
 use super::interfaces::{Changes, CurrentAddresses, Interface, Interfaces, find};
 use super::platform::{InterfaceMonitor, join, leave};
 use super::socket::Listener;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::queue::reason;
 
 /// How long changes are collected after each update: many come together while a machine or a container starts.
@@ -86,7 +86,7 @@ impl Groups {
     pub(crate) fn configure(&self, settings: &Settings) {
         let mut state = self.state.lock();
         for number in settings.groups.len()..state.configured.len() {
-            self.health.clear(Place::Group(number));
+            self.health.clear(Component::Group(number));
         }
         state.configured = settings.groups.to_vec();
         self.apply(&mut state);
@@ -117,8 +117,8 @@ impl Groups {
     /// Reports a problem with all interfaces, which matters only where groups are configured.
     fn report_interfaces(&self, state: &State, unlisted: Option<String>) {
         match unlisted.or_else(|| state.unmonitored.clone()).filter(|_| !state.configured.is_empty()) {
-            Some(problem) => self.health.report(Place::Links, problem),
-            None => self.health.clear(Place::Links),
+            Some(problem) => self.health.report(Component::Interfaces, problem),
+            None => self.health.clear(Component::Interfaces),
         }
     }
 
@@ -165,9 +165,9 @@ impl Groups {
             match problem.or(plan.problem) {
                 Some(problem) => {
                     let text = format!("group {group} is not joined {problem}");
-                    self.health.report(Place::Group(number), text);
+                    self.health.report(Component::Group(number), text);
                 }
-                None => self.health.clear(Place::Group(number)),
+                None => self.health.clear(Component::Group(number)),
             }
             rows.push(JoinedGroup { group, interfaces });
         }

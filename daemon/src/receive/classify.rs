@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::access::{Access, List};
+use tokio::sync::watch;
+use udpchat_config::Settings;
+
+use super::access;
 use super::denied::DeniedPeers;
 use super::self_test::{Matcher, SelfTests};
 use super::types::Datagram;
@@ -13,7 +16,7 @@ use crate::net::interfaces::{CurrentAddresses, LocalAddresses};
 
 /// What reception needs to classify datagrams.
 pub(crate) struct Rules {
-    pub(crate) access: Arc<Access>,
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) denied: Arc<DeniedPeers>,
     pub(crate) self_tests: Arc<SelfTests>,
     pub(crate) addresses: Arc<CurrentAddresses>,
@@ -26,15 +29,15 @@ pub(super) struct Classifier<'a> {
     rules: &'a Rules,
     /// The port that the datagrams were sent to.
     port: u16,
-    access: Arc<List>,
+    settings: Arc<Settings>,
     local_addresses: Arc<LocalAddresses>,
     self_tests: Option<Matcher<'a>>,
 }
 
 impl<'a> Classifier<'a> {
     pub(super) fn new(rules: &'a Rules, port: u16) -> Self {
-        let (access, local_addresses) = (rules.access.now(), rules.addresses.get());
-        Self { rules, port, access, local_addresses, self_tests: rules.self_tests.matcher() }
+        let (settings, local_addresses) = (Arc::clone(&rules.settings.borrow()), rules.addresses.get());
+        Self { rules, port, settings, local_addresses, self_tests: rules.self_tests.matcher() }
     }
 
     /// Queues a datagram, or counts why it is not stored.
@@ -42,7 +45,7 @@ impl<'a> Classifier<'a> {
         let Datagram { at_ns, payload, .. } = *datagram;
         let peer = normalized(datagram.peer);
         let local = datagram.local_ip.map(|ip| normalized(SocketAddr::new(ip, self.port)));
-        let is_allowed = self.access.allows(peer.ip());
+        let is_allowed = access::allows(&self.settings.access, peer.ip());
         if self.self_tests.as_mut().is_some_and(|tests| tests.accept(payload, peer, is_allowed)) {
             return;
         }

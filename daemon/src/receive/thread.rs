@@ -10,11 +10,11 @@ use super::coalesce::Coalescer;
 use super::platform::{Receiver, Stop, prepare};
 use super::types::Wake;
 use crate::clock;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::inbox::queue::Queue;
 use crate::net::socket::Listener;
 use crate::service::threads;
-use crate::service::watchdog::Pulse;
+use crate::service::watchdog::Heartbeat;
 
 /// How long a stopping daemon reads what has already arrived.
 const DRAIN_AT_STOP: Duration = Duration::from_millis(500);
@@ -31,7 +31,7 @@ pub(crate) struct Parts {
     pub(crate) rules: Arc<Rules>,
     pub(crate) health: Arc<Health>,
     pub(crate) stop: Arc<Stop>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
 }
 
 /// Starts the thread that receives on a listener.
@@ -66,10 +66,10 @@ impl Reception {
             self.report(&error);
         }
         loop {
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             match self
                 .receiver
-                .wait(self.parts.pulse.patience())
+                .wait(self.parts.heartbeat.max_wait())
                 .and_then(|wake| if wake == Wake::Stop { Ok(wake) } else { self.read_stream() })
             {
                 Ok(Wake::Datagrams) => {}
@@ -82,7 +82,7 @@ impl Reception {
     /// Reads until no more datagrams wait. Under load it delays the next read, so that one call returns many.
     fn read_stream(&mut self) -> io::Result<Wake> {
         loop {
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             if self.apply_backpressure()? == Wake::Stop {
                 return Ok(Wake::Stop);
             }
@@ -107,7 +107,7 @@ impl Reception {
                 return Ok(Wake::Stop);
             }
             self.queue_nearly_full = self.parts.queue.is_filling();
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
         }
         Ok(Wake::Datagrams)
     }
@@ -146,7 +146,7 @@ impl Reception {
         })?;
         self.account_drops(!more);
         if std::mem::take(&mut self.failing) {
-            self.parts.health.clear(Place::Receive(self.number));
+            self.parts.health.clear(Component::Receive(self.number));
         }
         Ok(more)
     }
@@ -175,7 +175,7 @@ impl Reception {
     fn report(&mut self, error: &io::Error) {
         self.failing = true;
         let problem = format!("cannot receive on {}: {error}", self.listener.local);
-        self.parts.health.report(Place::Receive(self.number), problem);
+        self.parts.health.report(Component::Receive(self.number), problem);
         sleep(PAUSE_AFTER_ERROR);
     }
 }

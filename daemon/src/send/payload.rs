@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use udpchat_api::call::SendParams;
-use udpchat_api::entry::most_entry_bytes;
+use udpchat_api::entry::max_entry_bytes;
 use udpchat_api::safe::json_length;
 use udpchat_api::{EncodingBy, ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
 use udpchat_config::Encoding;
@@ -118,7 +118,7 @@ fn check(datagrams: &[Vec<u8>], allow_empty: bool) -> Result<(), ErrorObject> {
 
 /// Refuses, before anything is sent, what could not be answered for: all parts come back in one line.
 fn check_answer(datagrams: &[Vec<u8>], text_of: impl Fn(&[u8]) -> String) -> Result<(), ErrorObject> {
-    let entry_bytes = |bytes: &Vec<u8>| most_entry_bytes(json_length(&text_of(bytes)), bytes.len());
+    let entry_bytes = |bytes: &Vec<u8>| max_entry_bytes(json_length(&text_of(bytes)), bytes.len());
     if datagrams.len() == 1 || datagrams.iter().map(entry_bytes).sum::<usize>() <= MAX_LINE_BYTES {
         return Ok(());
     }

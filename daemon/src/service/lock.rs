@@ -1,12 +1,15 @@
-//! Locks that say who holds a place: the data directory, the control socket. The kernel releases them, however the
-//! holder ends.
+//! Lock files of what only one process may use: the data directory, the control socket. The kernel releases them, however
+//! the process ends.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use nix::unistd::geteuid;
+use super::accounts::own_uid;
+
+/// The name of the lock file in the data directory.
+pub(crate) const DATA_DIR_LOCK: &str = "lock";
 
 /// How much of a lock file is read, in bytes.
 const MAX_HOLDER_BYTES: u64 = 32;
@@ -17,18 +20,18 @@ pub(crate) struct Lock {
     _file: File,
 }
 
-/// Why a lock was not taken.
+/// Describes why a lock was not taken.
 #[derive(Debug)]
 pub(crate) enum LockError {
     /// Another process holds it.
     Held { holder: String },
-    /// The file cannot be opened.
+    /// The file cannot be opened or locked.
     Io(io::Error),
 }
 
 impl Lock {
-    /// Takes the lock of a file, which is made where there is none and never removed: a name that comes and goes
-    /// could be locked twice.
+    /// Locks a file. Creates it if it does not exist, and never removes it: a file that is removed and created again could be
+    /// locked twice.
     pub(crate) fn take(path: &Path) -> Result<Self, LockError> {
         let mut file = open_own(path).map_err(LockError::Io)?;
         match file.try_lock() {
@@ -36,14 +39,14 @@ impl Lock {
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { holder: holder(&mut file) }),
             Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
         }
-        // For people only; whether it can be written does not matter.
-        let _noted = note(&mut file);
+        // For error messages only: a failure does not matter.
+        let _written = write_pid(&mut file);
         Ok(Self { _file: file })
     }
 }
 
-/// Opens a file for reading and writing, and makes it where there is none, without following a link that somebody else may
-/// have put there.
+/// Opens a file for reading and writing, and creates it if it does not exist. Does not follow a symbolic link, which another
+/// user may have put there.
 pub(crate) fn open_own(path: &Path) -> io::Result<File> {
     let file = File::options()
         .read(true)
@@ -57,32 +60,34 @@ pub(crate) fn open_own(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses a file that is not plainly our own: with a hard link, somebody could have us write over another.
+/// Fails unless the file is a regular one of this user with one name: through a hard link, another user could have this
+/// process overwrite a different file.
 fn check(file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
-    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == geteuid().as_raw() {
+    if metadata.is_file() && metadata.nlink() == 1 && metadata.uid() == own_uid() {
         return Ok(());
     }
-    Err(io::Error::new(io::ErrorKind::AlreadyExists, "it is not a plain file of this user"))
+    Err(io::Error::new(io::ErrorKind::AlreadyExists, "not a regular file of this user"))
 }
 
-/// Says in a lock file, whoever holds the lock, that a backup of its place is under way, as long as what is returned lives.
+/// Marks in a lock file that a backup is in progress, until the returned file is dropped. Does not depend on who holds the
+/// lock.
 ///
 /// # Errors
-/// Also where the file is not there: it is never made. And on systems that have no such locks.
+/// Fails also if the file does not exist, since it is not created, and on platforms without such locks.
 pub(crate) fn share(path: &Path) -> io::Result<File> {
     let file = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(path)?;
     shared::set(&file)?;
     Ok(file)
 }
 
-/// Tells whether a backup of the place of a lock file is under way.
+/// Returns whether a lock file is marked for a backup in progress.
 pub(crate) fn is_shared(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| shared::is_set(&file))
 }
 
-/// Locks of an open file on a range of its bytes. They neither hold up nor notice the lock of the whole file above, which
-/// is of another kind (fcntl_locking(2)).
+/// Open file description locks on a byte range (fcntl_locking(2)). They are independent of the lock of the whole file above,
+/// which is of another kind.
 #[cfg(target_os = "linux")]
 mod shared {
     use std::fs::File;
@@ -91,7 +96,7 @@ mod shared {
     use nix::fcntl::{FcntlArg, fcntl};
     use nix::libc::{F_RDLCK, F_UNLCK, F_WRLCK, SEEK_SET, flock};
 
-    /// Describes a lock of the first byte.
+    /// Returns a lock of the first byte.
     fn first_byte(kind: i32) -> flock {
         flock { l_type: kind as i16, l_whence: SEEK_SET as i16, l_start: 0, l_len: 1, l_pid: 0 }
     }
@@ -101,14 +106,14 @@ mod shared {
         Ok(())
     }
 
-    /// Asks what would be in the way of a lock for writing.
+    /// Asks whether a write lock would conflict with another lock.
     pub(crate) fn is_set(file: &File) -> bool {
-        let mut asked = first_byte(F_WRLCK);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut asked)).is_ok() && i32::from(asked.l_type) != F_UNLCK
+        let mut conflict = first_byte(F_WRLCK);
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut conflict)).is_ok() && i32::from(conflict.l_type) != F_UNLCK
     }
 }
 
-/// Elsewhere there are none, so a backup is taken for another program.
+/// Other platforms have no such locks: a backup is reported as another program.
 #[cfg(not(target_os = "linux"))]
 mod shared {
     use std::fs::File;
@@ -123,7 +128,7 @@ mod shared {
     }
 }
 
-fn note(file: &mut File) -> io::Result<()> {
+fn write_pid(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())
 }
@@ -142,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_backup_is_seen_beside_a_held_lock_and_no_longer_than_it_takes() {
+    fn a_backup_mark_is_independent_of_the_lock() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         assert!(share(&path).is_err() && !path.exists());

@@ -1,6 +1,11 @@
-//! What a long-running service needs: the service manager, the watchdog, locks and threads.
+//! What the daemon needs as a service: the service manager, the watchdog, lock files, the umask, threads.
+//!
+//! Belongs here: what depends on the operating system or the service manager and not on the rest of the daemon. Nothing
+//! here imports another part; every part may import it.
 
+pub(crate) mod accounts;
 pub(crate) mod lock;
 pub(crate) mod systemd;
 pub(crate) mod threads;
+pub(crate) mod umask;
 pub(crate) mod watchdog;

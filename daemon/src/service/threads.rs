@@ -1,12 +1,12 @@
-//! Threads that the daemon cannot do without.
+//! Threads that the daemon cannot run without.
 
 use std::io;
 use std::thread::{self, JoinHandle};
 
 use tracing::error;
 
-/// Starts a thread without which the daemon is worth nothing: if it panics, the process ends, so that a supervisor
-/// starts it again.
+/// Starts a thread that the daemon cannot run without: if it panics, the process aborts, so that the service manager restarts
+/// it.
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
@@ -15,7 +15,7 @@ pub(crate) fn spawn<T: Send + 'static>(
     impl Drop for EndOnPanic {
         fn drop(&mut self) {
             if thread::panicking() {
-                error!("a thread that everything depends on has panicked");
+                error!("an essential thread has panicked");
                 std::process::abort();
             }
         }

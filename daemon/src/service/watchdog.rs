@@ -1,9 +1,9 @@
-//! The watchdog: the service manager hears that all is well only while each thread on the way of the data makes progress.
+//! The watchdog: notifies the service manager only while each thread of the data path makes progress.
 //!
-//! Those threads beat a [`Pulse`] at each step that they take, and wait no longer than its patience allows for one. A task on
-//! the main thread compares the beats with those of its last look. So whoever hangs, a receiver, the writer in a call to a
-//! disk that does not answer, the main thread or the whole process: the manager hears nothing and starts the daemon anew.
-//! Where no watchdog is asked for, nobody wakes for it.
+//! Those threads record each step that they take in a [`Heartbeat`], and wait at most [`Heartbeat::max_wait`] for work. A task
+//! on the main thread compares the counts with those of its last check. So if anything hangs (a receiver, the writer in a
+//! call to a disk that does not respond, the main thread or the whole process), the service manager gets no notification
+//! and restarts the daemon. Without a watchdog, no thread wakes up for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,115 +14,115 @@ use tracing::{error, info};
 
 use crate::service::systemd;
 
-/// How often the pulses are looked at, and how often each beats at least, as parts of the watchdog's time. A hang is noticed
-/// after a quarter of it at most, so the whole time and a quarter may pass until the daemon is ended.
-const LOOKS: u32 = 4;
-const BEATS: u32 = 8;
+/// How many checks, and how many steps of each thread at least, fall into the watchdog's timeout. A hang is noticed after a
+/// quarter of it at most, so the timeout and a quarter may pass until the daemon is killed.
+const CHECKS: u32 = 4;
+const STEPS: u32 = 8;
 
-/// The beats of one thread.
+/// Counts the steps of one thread.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct Heartbeat {
     name: String,
-    beats: AtomicU64,
-    patience: Option<Duration>,
+    steps: AtomicU64,
+    max_wait: Option<Duration>,
 }
 
-impl Pulse {
-    /// Tells that the thread makes progress. It is a relaxed addition: some nanoseconds.
-    pub(crate) fn beat(&self) {
-        self.beats.fetch_add(1, Ordering::Relaxed);
+impl Heartbeat {
+    /// Records that the thread makes progress. Costs some nanoseconds: a relaxed addition.
+    pub(crate) fn record(&self) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns how long the thread may wait until its next beat; none where nobody counts.
-    pub(crate) fn patience(&self) -> Option<Duration> {
-        self.patience
+    /// Returns how long the thread may wait until its next step; none without a watchdog.
+    pub(crate) fn max_wait(&self) -> Option<Duration> {
+        self.max_wait
     }
 
-    /// Makes a pulse that nobody listens to.
+    /// Returns a heartbeat without a watchdog.
     #[cfg(test)]
-    pub(crate) fn unheard() -> Arc<Self> {
-        Watchdog { limit: None, pulses: Vec::new() }.pulse("nobody")
+    pub(crate) fn unwatched() -> Arc<Self> {
+        Watchdog { timeout: None, heartbeats: Vec::new() }.heartbeat("unwatched")
     }
 
-    fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
+    fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 }
 
-/// Makes the pulses, and listens to them.
+/// Creates the heartbeats, and checks them.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
-    limit: Option<Duration>,
-    pulses: Vec<Arc<Pulse>>,
+    timeout: Option<Duration>,
+    heartbeats: Vec<Arc<Heartbeat>>,
 }
 
 impl Watchdog {
-    /// Makes a watchdog for what the service manager asks for.
+    /// Returns a watchdog with the timeout that the service manager has set.
     pub(crate) fn of_process() -> Self {
-        Self { limit: systemd::watchdog(), pulses: Vec::new() }
+        Self { timeout: systemd::watchdog(), heartbeats: Vec::new() }
     }
 
-    /// Makes the pulse of a thread; the name is for the log.
-    pub(crate) fn pulse(&mut self, name: impl Into<String>) -> Arc<Pulse> {
-        let patience = self.limit.map(|limit| limit / BEATS);
-        let pulse = Arc::new(Pulse { name: name.into(), beats: AtomicU64::new(0), patience });
-        self.pulses.push(Arc::clone(&pulse));
-        pulse
+    /// Creates the heartbeat of a thread; the name is for the log.
+    pub(crate) fn heartbeat(&mut self, name: impl Into<String>) -> Arc<Heartbeat> {
+        let max_wait = self.timeout.map(|timeout| timeout / STEPS);
+        let heartbeat = Arc::new(Heartbeat { name: name.into(), steps: AtomicU64::new(0), max_wait });
+        self.heartbeats.push(Arc::clone(&heartbeat));
+        heartbeat
     }
 
-    /// Tells the service manager that all is well, as long as it is; `told` runs at every look. Ends only where no watchdog
-    /// is asked for.
-    pub(crate) async fn feed(self, told: impl Fn()) {
-        let Some(limit) = self.limit else { return };
-        let mut looks = interval(limit / LOOKS);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut charts: Vec<_> = self.pulses.into_iter().map(|pulse| Chart::new(pulse, limit)).collect();
+    /// Notifies the service manager as long as all threads make progress; `checked` runs at every check. Returns only without
+    /// a watchdog.
+    pub(crate) async fn run(self, checked: impl Fn()) {
+        let Some(timeout) = self.timeout else { return };
+        let mut checks = interval(timeout / CHECKS);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let monitor = |heartbeat| Monitor::new(heartbeat, timeout);
+        let mut monitors: Vec<_> = self.heartbeats.into_iter().map(monitor).collect();
         loop {
-            looks.tick().await;
-            // Each is looked at, also behind one that hangs.
-            let still =
-                charts.iter_mut().filter_map(|chart| (!chart.look(Instant::now())).then_some(())).count();
-            if still == 0 {
+            checks.tick().await;
+            // All of them are checked, also after one that hangs: each is logged.
+            let progress = monitors.iter_mut().map(|monitor| monitor.check(Instant::now()));
+            if progress.filter(|has_progress| !has_progress).count() == 0 {
                 systemd::alive();
             }
-            told();
+            checked();
         }
     }
 }
 
-/// What is known of a pulse from the last look.
-struct Chart {
-    pulse: Arc<Pulse>,
-    beats: u64,
-    moved: Instant,
-    limit: Duration,
-    reported: bool,
+/// A heartbeat, and what the last check found.
+struct Monitor {
+    heartbeat: Arc<Heartbeat>,
+    steps: u64,
+    last_progress: Instant,
+    timeout: Duration,
+    is_reported: bool,
 }
 
-impl Chart {
-    fn new(pulse: Arc<Pulse>, limit: Duration) -> Self {
-        // A thread that has not beaten yet has not begun: it gets its first look for nothing.
-        Self { pulse, beats: u64::MAX, moved: Instant::now(), limit, reported: false }
+impl Monitor {
+    fn new(heartbeat: Arc<Heartbeat>, timeout: Duration) -> Self {
+        // The count differs from that of a thread that has not started yet, so the first check always passes.
+        Self { heartbeat, steps: u64::MAX, last_progress: Instant::now(), timeout, is_reported: false }
     }
 
-    /// Tells whether the thread has moved since the last look.
-    fn look(&mut self, now: Instant) -> bool {
-        let beats = self.pulse.beats();
-        if beats != self.beats {
-            (self.beats, self.moved) = (beats, now);
-            if std::mem::take(&mut self.reported) {
-                info!("over: {} did not move", self.pulse.name);
+    /// Returns whether the thread has made progress since the last check.
+    fn check(&mut self, now: Instant) -> bool {
+        let steps = self.heartbeat.steps();
+        if steps != self.steps {
+            (self.steps, self.last_progress) = (steps, now);
+            if std::mem::take(&mut self.is_reported) {
+                info!("resolved: {} made no progress", self.heartbeat.name);
             }
             return true;
         }
-        let still = now.duration_since(self.moved);
-        if still >= self.limit / 2 && !std::mem::replace(&mut self.reported, true) {
+        let hanging = now.duration_since(self.last_progress);
+        if hanging >= self.timeout / 2 && !std::mem::replace(&mut self.is_reported, true) {
             error!(
-                "{} has not moved for {:.1} s: the service manager is not told that all is well, and will end this daemon \
-                 after {:.0} s",
-                self.pulse.name,
-                still.as_secs_f64(),
-                self.limit.as_secs_f64()
+                "{} has made no progress for {:.1} s: the watchdog of the service manager is not fed, and kills this \
+                 daemon after {:.0} s",
+                self.heartbeat.name,
+                hanging.as_secs_f64(),
+                self.timeout.as_secs_f64()
             );
         }
         false
@@ -133,29 +133,29 @@ impl Chart {
 mod tests {
     use super::*;
 
-    fn pulse(limit: Option<Duration>) -> Arc<Pulse> {
-        Watchdog { limit, pulses: Vec::new() }.pulse("a thread")
+    fn heartbeat(timeout: Option<Duration>) -> Arc<Heartbeat> {
+        Watchdog { timeout, heartbeats: Vec::new() }.heartbeat("a thread")
     }
 
     #[test]
-    fn only_a_thread_that_moves_is_well() {
-        let limit = Duration::from_secs(10);
-        let mut chart = Chart::new(pulse(Some(limit)), limit);
-        let begun = Instant::now();
-        assert!(chart.look(begun), "it may not have begun");
-        assert!(!chart.look(begun + limit / 4));
-        chart.pulse.beat();
-        assert!(chart.look(begun + limit / 2));
-        assert!(!chart.look(begun + limit), "it is not enough to have moved once");
-        assert!(chart.reported);
-        chart.pulse.beat();
-        assert!(chart.look(begun + limit) && !chart.reported);
+    fn only_a_thread_with_progress_passes() {
+        let timeout = Duration::from_secs(10);
+        let mut monitor = Monitor::new(heartbeat(Some(timeout)), timeout);
+        let start = Instant::now();
+        assert!(monitor.check(start), "it may not have started");
+        assert!(!monitor.check(start + timeout / 4));
+        monitor.heartbeat.record();
+        assert!(monitor.check(start + timeout / 2));
+        assert!(!monitor.check(start + timeout), "progress in the past is not enough");
+        assert!(monitor.is_reported);
+        monitor.heartbeat.record();
+        assert!(monitor.check(start + timeout) && !monitor.is_reported);
     }
 
     #[test]
-    fn a_thread_beats_at_least_twice_between_looks() {
-        let limit = Duration::from_secs(10);
-        assert!(pulse(Some(limit)).patience().unwrap() * 2 <= limit / LOOKS);
-        assert_eq!(pulse(None).patience(), None, "nobody wakes for nothing");
+    fn a_thread_takes_two_steps_between_checks() {
+        let timeout = Duration::from_secs(10);
+        assert!(heartbeat(Some(timeout)).max_wait().unwrap() * 2 <= timeout / CHECKS);
+        assert_eq!(heartbeat(None).max_wait(), None, "no wake-ups without a watchdog");
     }
 }

@@ -80,7 +80,7 @@ fn allow_empty_sends_an_empty_message() {
 fn invalid_filters_are_refused() {
     let daemon = Daemon::start();
     for (args, texts) in [
-        (&["inbox", "--grep", "a("][..], &["`grep` is no regular expression", "unclosed group"][..]),
+        (&["inbox", "--grep", "a("][..], &["`grep`: invalid regular expression", "unclosed group"][..]),
         (&["inbox", "--since", "whenever"], &["invalid time 'whenever'", "yesterday"]),
         (&["inbox", "--until", "2026-13-01"], &["invalid time '2026-13-01'", "yesterday"]),
         (&["inbox", "--from", "no one"], &["`no one`", "udpchatctl peers"]),

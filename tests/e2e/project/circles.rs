@@ -13,25 +13,6 @@ use super::source::Source;
 
 /// Dependencies that close a circle today. Each is to be removed, and then its line here.
 const KNOWN: &[(&str, &str)] = &[
-    ("config/src/reference.rs", "config/src/lib.rs"),
-    ("config/src/settings.rs", "config/src/check.rs"),
-    ("daemon/api/src/pipeline.rs", "daemon/api/src/client.rs"),
-    ("daemon/src/backup/mod.rs", "daemon/src/lib.rs"),
-    ("daemon/src/backup/target.rs", "daemon/src/backup/mod.rs"),
-    ("daemon/src/control/mod.rs", "daemon/src/control/audit.rs"),
-    ("daemon/src/control/session.rs", "daemon/src/control/method/subscribe.rs"),
-    ("daemon/src/inbox/file/create.rs", "daemon/src/inbox/file/mod.rs"),
-    ("daemon/src/inbox/file/migrate.rs", "daemon/src/inbox/file/mod.rs"),
-    ("daemon/src/inbox/file/quarantine.rs", "daemon/src/inbox/file/mod.rs"),
-    ("daemon/src/inbox/inflight/mod.rs", "daemon/src/inbox/queue/mod.rs"),
-    ("daemon/src/inbox/inflight/page.rs", "daemon/src/inbox/inflight/mod.rs"),
-    ("daemon/src/inbox/writer/maintenance.rs", "daemon/src/inbox/writer/mod.rs"),
-    ("daemon/src/inbox/writer/mod.rs", "daemon/src/inbox/writer/maintenance.rs"),
-    ("daemon/src/index/store.rs", "daemon/src/index/mod.rs"),
-    ("daemon/src/index/store.rs", "daemon/src/index/predicate.rs"),
-    ("daemon/src/index/write.rs", "daemon/src/index/mod.rs"),
-    ("daemon/src/net/linux.rs", "daemon/src/receive/mod.rs"),
-    ("daemon/src/net/socket.rs", "daemon/src/net/linux.rs"),
 ];
 
 /// The modules of a package by their paths, such as `["inbox", "queue"]`; the crate itself has an empty path.

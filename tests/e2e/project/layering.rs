@@ -5,26 +5,47 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
+use serde_json::Value;
 
 pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn metadata() -> Metadata {
-    let mut command = MetadataCommand::new();
-    command.manifest_path(root().join("Cargo.toml")).no_deps();
-    command.other_options(["--offline".to_owned()]).exec().unwrap()
+/// A package of the workspace, as `cargo metadata` describes it.
+struct Package(Value);
+
+impl Package {
+    fn name(&self) -> &str {
+        self.0["name"].as_str().unwrap()
+    }
+
+    fn manifest(&self) -> String {
+        fs::read_to_string(self.0["manifest_path"].as_str().unwrap()).unwrap()
+    }
+
+    /// Returns the names of its dependencies of these kinds: `null` is a normal one, else `build` or `dev`.
+    fn dependencies(&self, kinds: &[Value]) -> BTreeSet<&str> {
+        let all = self.0["dependencies"].as_array().unwrap().iter();
+        all.filter(|one| kinds.contains(&one["kind"])).map(|one| one["name"].as_str().unwrap()).collect()
+    }
+
+    /// Returns which packages of the workspace it depends on.
+    fn own(&self, kinds: &[Value]) -> Vec<&str> {
+        self.dependencies(kinds).into_iter().filter(|name| name.starts_with("udpchat")).collect()
+    }
 }
 
-fn names(package: &Package, kinds: &[DependencyKind]) -> BTreeSet<String> {
-    let wanted = package.dependencies.iter().filter(|dependency| kinds.contains(&dependency.kind));
-    wanted.map(|dependency| dependency.name.clone()).collect()
+fn packages() -> Vec<Package> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"]);
+    let output = cargo.arg(root().join("Cargo.toml")).output().unwrap();
+    let mut metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let Value::Array(packages) = metadata["packages"].take() else { panic!("{metadata}") };
+    packages.into_iter().map(Package).collect()
 }
 
-/// Returns what of our own a package depends on.
-fn own(package: &Package, kinds: &[DependencyKind]) -> Vec<String> {
-    names(package, kinds).into_iter().filter(|name| name.starts_with("udpchat")).collect()
+fn normal() -> Value {
+    Value::Null
 }
 
 #[test]
@@ -36,24 +57,23 @@ fn each_package_depends_only_on_lower_ones() {
         ("udpchat-ctl", &["udpchat-api", "udpchat-config"], &[]),
         ("udpchat-daemon", &["udpchat-api", "udpchat-config"], &[]),
     ];
-    let metadata = metadata();
-    assert_eq!(metadata.packages.len(), expected.len());
+    let packages = packages();
+    assert_eq!(packages.len(), expected.len());
     for (name, below, for_tests) in expected {
-        let package = metadata.packages.iter().find(|package| package.name.as_str() == name).unwrap();
-        assert_eq!(own(package, &[DependencyKind::Normal, DependencyKind::Build]), below, "{name}");
-        assert_eq!(own(package, &[DependencyKind::Development]), for_tests, "{name}");
+        let package = packages.iter().find(|package| package.name() == name).unwrap();
+        assert_eq!(package.own(&[normal(), "build".into()]), below, "{name}");
+        assert_eq!(package.own(&["dev".into()]), for_tests, "{name}");
     }
 }
 
 /// Returns which packages depend on a library, apart from the root's tests.
 fn users_of(library: &str) -> Vec<String> {
-    let all = [DependencyKind::Normal, DependencyKind::Build, DependencyKind::Development];
+    let all = [normal(), "build".into(), "dev".into()];
     let uses = |package: &&Package| {
-        let kinds = if package.name.as_str() == "udpchat" { &all[..2] } else { &all };
-        names(package, kinds).contains(library)
+        let kinds = if package.name() == "udpchat" { &all[..2] } else { &all };
+        package.dependencies(kinds).contains(library)
     };
-    let mut users: Vec<_> =
-        metadata().packages.iter().filter(uses).map(|user| user.name.to_string()).collect();
+    let mut users: Vec<_> = packages().iter().filter(uses).map(|user| user.name().to_owned()).collect();
     users.sort();
     users
 }
@@ -138,9 +158,9 @@ fn assert_all_declared(folder: &Path) {
 
 #[test]
 fn every_package_obeys_the_lints_of_the_workspace() {
-    for package in metadata().packages {
-        let manifest = fs::read_to_string(&package.manifest_path).unwrap();
-        assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{}", package.name);
+    for package in packages() {
+        let manifest = package.manifest();
+        assert!(manifest.contains("\n[lints]\nworkspace = true\n"), "{}", package.name());
     }
 }
 
@@ -160,15 +180,15 @@ fn every_dependency_has_a_reason() {
 
 #[test]
 fn every_version_is_in_the_workspace_table() {
-    for package in metadata().packages {
-        let manifest = fs::read_to_string(&package.manifest_path).unwrap();
+    for package in packages() {
+        let manifest = package.manifest();
         let tables = manifest.split("\n[").filter(|table| {
             ["dependencies]", "dev-dependencies]", "build-dependencies]"]
                 .iter()
                 .any(|name| table.starts_with(name))
         });
         for line in tables.flat_map(|table| table.lines().skip(1)).filter(|line| line.contains('=')) {
-            assert!(line.contains("workspace = true"), "{}: {line}", package.name);
+            assert!(line.contains("workspace = true"), "{}: {line}", package.name());
         }
     }
 }

@@ -1,5 +1,4 @@
-//! daemon/api/PROTOCOL.md: its examples are run in their order, and its table of errors is
-//! compared with the code.
+//! daemon/api/PROTOCOL.md: runs its examples in order, and compares its table of errors with the code.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,11 +10,11 @@ use crate::support::{Daemon, Peer, Rpc, available};
 
 const TEXT: &str = include_str!("../../../daemon/api/PROTOCOL.md");
 
-/// The addresses that the text uses for bob and for the daemon.
+/// The addresses of bob and of the daemon in the text.
 const BOB: &str = "127.0.0.1:8080";
 const DAEMON: &str = "127.0.0.1:7788";
 
-/// Fields that differ from run to run; all others must be as in the text.
+/// Fields that vary between runs; all others must equal the text.
 const VARYING: [&str; 11] = [
     "at",
     "started",
@@ -30,7 +29,7 @@ const VARYING: [&str; 11] = [
     "disk_free_bytes",
 ];
 
-/// A daemon and bob as the text supposes them.
+/// Starts a daemon and bob as the text describes them.
 fn as_in_the_text() -> (Daemon, Peer) {
     let bob = Peer::new();
     let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = \"{}\"\n", bob.name()), &[]);
@@ -39,7 +38,7 @@ fn as_in_the_text() -> (Daemon, Peer) {
     (daemon, bob)
 }
 
-/// The lines of the examples.
+/// Returns the lines of the examples.
 fn example_lines() -> impl Iterator<Item = &'static str> {
     let blocks = TEXT.split("```json\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.flat_map(str::lines)
@@ -54,7 +53,7 @@ fn the_examples_get_the_documented_answers() {
     for line in example_lines() {
         if let Some(request) = line.strip_prefix("--> ") {
             rpc.write(format!("{}\n", request.replace(BOB, &bob_now)).as_bytes());
-        } else if let Some(text) = line.strip_prefix("# bob says ") {
+        } else if let Some(text) = line.strip_prefix("# bob sends ") {
             bob.send_text(daemon.address(), text, encoding_rs::GBK);
         } else if let Some(reply) = line.strip_prefix("<-- ") {
             let actual = rpc.line().expect("a line").to_string();
@@ -62,7 +61,7 @@ fn the_examples_get_the_documented_answers() {
             let (mut actual, mut wanted) = (parse(&actual), parse(reply));
             blank(&mut actual);
             blank(&mut wanted);
-            assert_eq!(actual, wanted, "the text says {reply}");
+            assert_eq!(actual, wanted, "documented: {reply}");
             compared += 1;
         } else {
             let entry: udpchat_api::Entry = serde_json::from_str(line).unwrap();
@@ -77,7 +76,7 @@ fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap()
 }
 
-/// Keeps of what varies only that it is there, and of which type.
+/// Replaces the values that vary by their type.
 fn blank(value: &mut Value) {
     match value {
         Value::Object(fields) => {

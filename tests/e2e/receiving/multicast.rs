@@ -186,7 +186,7 @@ fn a_failed_join_is_a_problem_until_fixed() {
         });
     };
     network.cable("eth7");
-    problem("it has no address of IPv4");
+    problem("it has no IPv4 address");
     network.here.ip("link set eth7 down");
     problem("it is down");
     network.here.ip("link set eth7 up");
@@ -198,7 +198,7 @@ fn a_failed_join_is_a_problem_until_fixed() {
     eventually("the log to tell both", || {
         let log = here.log().join("\n");
         let told =
-            log.contains("not joined on eth7: it is down") && log.contains("over: group 239.1.2.3%eth7");
+            log.contains("not joined on eth7: it is down") && log.contains("resolved: group 239.1.2.3%eth7");
         told.then_some(())
     });
 }
@@ -307,11 +307,11 @@ fn groups_on_an_unsuitable_address_are_a_problem() {
     let daemon = Daemon::start_with("groups = ['239.1.2.3', 'ff02::1']", &["--listen", "127.0.0.1:0"]);
     let problems = daemon.status()["problems"].to_string();
     for part in
-        ["239.1.2.3 is not joined at all: no address in `listen` takes groups of IPv4", "[::] or 0.0.0.0"]
+        ["239.1.2.3 is not joined anywhere: no address in `listen` receives IPv4 groups", "[::] or 0.0.0.0"]
     {
         assert!(problems.contains(part), "{problems}");
     }
-    assert!(problems.contains("ff02::1 is not joined at all: no address in `listen` takes groups of IPv6"));
+    assert!(problems.contains("ff02::1 is not joined anywhere: no address in `listen` receives IPv6 groups"));
     std::fs::write(daemon.path("config.toml"), "").unwrap();
     let _reloaded = daemon.ctl(&["reload"]).ok();
     assert_eq!(daemon.status()["state"], "ok");

@@ -261,7 +261,7 @@ fn an_invalid_line_is_named() {
     };
     let good = recording(&[0, 0]);
     for bad in ["hello", "{}", r#"{"type":"message"}"#, "\u{feff}"] {
-        replay(&format!("{good}\n{bad}\n{good}")).fails(2, &["line 4", "no entry", "caused by: "]);
+        replay(&format!("{good}\n{bad}\n{good}")).fails(2, &["line 4", "invalid entry", "caused by: "]);
     }
     replay(&format!("{good}{}", "x".repeat(600_000))).fails(2, &["line 3", "longer than"]);
     daemon.ctl(&["replay", "--file", "/no/such/file", "--to", "x"]).fails(1, &["cannot read /no/such/file"]);

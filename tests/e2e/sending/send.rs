@@ -64,7 +64,7 @@ fn standard_input_is_one_unchanged_message() {
     line.delivers(&[], b"two\nlines\n", &[b"two\nlines\n"]);
     line.delivers(&["-"], b" \r\n\t\0", &[b" \r\n\t\0"]);
     line.delivers(&["-"], "\u{feff}你好".as_bytes(), &["\u{feff}你好".as_bytes()]);
-    line.run(&[], b"ab\xff").fails(2, &["not UTF-8, from byte 3", "--file -"]);
+    line.run(&[], b"ab\xff").fails(2, &["not UTF-8: invalid byte at position 3", "--file -"]);
     line.sent(3);
 }
 

@@ -10,37 +10,12 @@ use serde_json::{Value, json};
 
 use crate::support::{DEADLINE, Daemon, Peer, available, eventually, new_folder};
 
-/// Every metric without a label of its own, and where the status has the same number.
-const SAME: [(&str, &str); 28] = [
-    ("udpchat_log_lines_lost_total", "/log_lines_lost"),
-    ("udpchat_received_datagrams_total", "/received/datagrams"),
-    ("udpchat_received_bytes_total", "/received/bytes"),
-    ("udpchat_stored_datagrams_total", "/stored"),
-    ("udpchat_dropped_datagrams_total{reason=\"denied\"}", "/dropped/denied"),
-    ("udpchat_dropped_datagrams_total{reason=\"queue_full\"}", "/dropped/queue_full"),
-    ("udpchat_dropped_datagrams_total{reason=\"own\"}", "/dropped/own"),
-    ("udpchat_kernel_drops_total", "/kernel_drops"),
-    ("udpchat_lost_before_datagrams", "/lost_before"),
-    ("udpchat_queued_datagrams", "/queued"),
-    ("udpchat_queue_bytes", "/queue/bytes"),
-    ("udpchat_queue_max_bytes", "/queue/max_bytes"),
-    ("udpchat_receive_buffer_asked_bytes", "/receive_buffer/asked"),
-    ("udpchat_receive_buffer_granted_bytes", "/receive_buffer/granted"),
-    ("udpchat_sent_datagrams_total", "/sent/datagrams"),
-    ("udpchat_send_failures_total", "/sent/failed"),
-    ("udpchat_inbox_entries", "/inbox/entries"),
-    ("udpchat_inbox_oldest_id", "/inbox/oldest_id"),
-    ("udpchat_inbox_newest_id", "/inbox/newest_id"),
-    ("udpchat_inbox_unread_messages", "/inbox/unread"),
-    ("udpchat_inbox_removed_entries_total", "/inbox/removed"),
-    ("udpchat_inbox_bytes", "/inbox/bytes"),
-    ("udpchat_inbox_wal_bytes", "/inbox/wal_bytes"),
-    ("udpchat_inbox_max_bytes", "/inbox/max_bytes"),
-    ("udpchat_index_newest_id", "/index/newest_id"),
-    ("udpchat_index_behind_entries", "/index/behind"),
-    ("udpchat_index_bytes", "/index/bytes"),
-    ("udpchat_problems", "/problems/length"),
-];
+/// Returns the fields of the status with their metrics, from the table in PROTOCOL.md.
+fn documented() -> impl Iterator<Item = (&'static str, &'static str)> {
+    const TEXT: &str = include_str!("../../../daemon/api/PROTOCOL.md");
+    let rows = TEXT.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
+    rows.filter_map(|(field, rest)| Some((field, rest.split_once("` | ")?.0)))
+}
 
 /// Starts a daemon that serves metrics at any port, and returns where.
 fn serving(config: &str) -> (Daemon, SocketAddr) {
@@ -82,12 +57,23 @@ fn samples(text: &str) -> BTreeMap<&str, &str> {
 #[track_caller]
 fn assert_same(text: &str, status: &Value) {
     let samples = samples(text);
-    for (name, place) in SAME {
-        let expected = match place.strip_suffix("/length") {
-            Some(list) => json!(status.pointer(list).unwrap().as_array().unwrap().len()),
-            None => status.pointer(place).expect(place).clone(),
-        };
-        assert_eq!(samples[name], expected.to_string(), "{name}\n{text}");
+    // These five are compared below.
+    let special = ["version", "at", "started", "state", "inbox.disk_free_bytes"];
+    let mut expected = Vec::new();
+    for (field, metric) in documented().filter(|(field, _)| !special.contains(field)) {
+        let name = format!("udpchat_{metric}");
+        match status.pointer(&format!("/{}", field.replace('.', "/"))).expect(field) {
+            Value::Array(list) => expected.push((name, json!(list.len()))),
+            Value::Object(reasons) => expected.extend(
+                reasons
+                    .iter()
+                    .map(|(reason, count)| (format!("{name}{{reason=\"{reason}\"}}"), count.clone())),
+            ),
+            number => expected.push((name, number.clone())),
+        }
+    }
+    for (name, value) in &expected {
+        assert_eq!(samples[name.as_str()], value.to_string(), "{name}\n{text}");
     }
     assert_eq!((samples["udpchat_up"], samples["udpchat_degraded"]), ("1", "0"));
     let version = format!("udpchat_build_info{{version=\"{}\"}}", status["version"].as_str().unwrap());
@@ -96,8 +82,9 @@ fn assert_same(text: &str, status: &Value) {
     let at: f64 = samples["udpchat_status_timestamp_seconds"].parse().unwrap();
     assert!(0.0 < started && started <= at, "{started} {at}");
     assert!(samples["udpchat_disk_free_bytes"].parse::<u64>().unwrap() > 0);
-    // Beside the others: these five and the version.
-    assert_eq!(samples.len(), SAME.len() + 6, "{text}");
+    // The others are `up` and the five.
+    assert!(expected.len() >= 28, "{expected:?}");
+    assert_eq!(samples.len(), expected.len() + 6, "{text}");
 }
 
 /// Reads the metrics while nothing changes, and returns them with the status of that time.
@@ -173,7 +160,7 @@ fn the_formats_follow_their_standards() {
 
 #[test]
 fn the_alerts_use_existing_metrics_and_fire() {
-    const RULES: &str = include_str!("../../../docs/metrics-alerts.yml");
+    const RULES: &str = include_str!("../../../daemon/docs/metrics-alerts.yml");
     let daemon = Daemon::start();
     let text = daemon.ctl(&["status", "--format", "prometheus"]).ok();
     let there = samples(&text);
@@ -187,7 +174,7 @@ fn the_alerts_use_existing_metrics_and_fire() {
         assert!(there.keys().any(|series| series.split('{').next() == Some(name)), "{name}");
     }
     if available("promtool") {
-        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/docs");
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/daemon/docs");
         for arguments in
             [["check", "rules", "metrics-alerts.yml"], ["test", "rules", "metrics-alerts-test.yml"]]
         {

@@ -116,9 +116,9 @@ fn a_read_only_data_directory_is_named() {
     let refused = Daemon::refused_by(&mut command);
     assert_eq!(refused.code, Some(1));
     assert!(
-        refused.stderr.contains("error: cannot make the control socket /run/udpchat/control.sock"),
+        refused.stderr.contains("error: cannot create the control socket /run/udpchat/control.sock"),
         "{}",
         refused.stderr
     );
-    assert!(refused.stderr.contains("`--socket` takes another"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("`--socket` sets another path"), "{}", refused.stderr);
 }

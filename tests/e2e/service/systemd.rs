@@ -54,12 +54,12 @@ fn configured_addresses_are_bound_beside_passed_sockets() {
     let mut daemon = manager.start(&["--listen", &same, "--listen", "127.0.0.1:0"]);
     assert_eq!(daemon.listen()[0], address);
     assert_eq!(daemon.listen().len(), 2);
-    assert_eq!(daemon.log().iter().filter(|line| line.contains("does not name")).count(), 0);
+    assert_eq!(daemon.log().iter().filter(|line| line.contains("is not in `listen`")).count(), 0);
     manager.stopped(daemon);
 
     let mut daemon = manager.start(&["--listen", "127.0.0.1:0"]);
     assert_eq!((daemon.listen()[0], daemon.listen().len()), (address, 2), "it is received on all the same");
-    assert_eq!(daemon.log().iter().filter(|line| line.contains("does not name")).count(), 1);
+    assert_eq!(daemon.log().iter().filter(|line| line.contains("is not in `listen`")).count(), 1);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn assert_hang_stops_notifications(thread: &str, calls: &str, name: &str) {
     let hang = Delay::hang(&daemon, thread, calls);
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"wakes it", manager.udp.local_addr().unwrap()).unwrap();
     let line = loop {
-        let line = daemon.log_with("has not moved for");
+        let line = daemon.log_with("has made no progress for");
         if line.contains(name) {
             break line;
         }

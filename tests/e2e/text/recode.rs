@@ -117,7 +117,7 @@ fn filters_and_ids_select_messages() {
 fn without_a_selection_nothing_is_recoded() {
     let (daemon, _peers) = having_heard_russian();
     let before = daemon.entries();
-    daemon.ctl(&["recode", "--as", "koi8-r"]).fails(2, &["which messages", "`--all`"]);
+    daemon.ctl(&["recode", "--as", "koi8-r"]).fails(2, &["no messages are selected", "`--all`"]);
     daemon.ctl(&["recode", "--as", "klingon", "--all"]).fails(2, &["unknown encoding `klingon`", "utf-8"]);
     daemon.ctl(&["recode", "--as", "koi8-r", "99"]).fails(1, &["there is no message #99"]);
     assert_eq!(daemon.ctl(&["recode", "--as", "koi8-r", "--grep", "nowhere"]).ok(), "no message matches\n");

@@ -33,15 +33,15 @@ use crate::error::{CtlError, Result};
 use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};
 
 const HELP: &str = "\
-The peers with their unread messages are on the left, the conversation on the right, and your text below it. F1 shows all
-keys: Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, F3 the encoding, PageUp scrolls back
+The peers with their unread messages are on the left, the conversation on the right, and your text below it. F1 shows all \
+keys; Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, F3 the encoding, PageUp scrolls back \
 through the whole inbox, Ctrl+Q quits.
 
-A message is sent to the address that the peer's last message came from. A message that could not be sent stays on the
-screen with the reason, and ↑ brings its text back. If the daemon ends, the chat shows it and continues when the daemon
+A message is sent to the address that the peer's last message came from. A message that could not be sent stays on the \
+screen with the reason, and ↑ brings its text back. If the daemon ends, the chat shows it and continues when the daemon \
 is back.
 
-Opening a conversation clears its count of unread messages in this chat. The read mark of `inbox` is common to all peers:
+Opening a conversation clears its count of unread messages in this chat. The read mark of `inbox` is common to all peers: \
 the chat moves it only when no peer has unread messages.
 
 Examples:
@@ -56,7 +56,7 @@ pub(crate) struct ChatArgs {
     // Not a documentation comment: the brackets would be links.
     #[arg(
         value_name = "PEER",
-        help = "A peer's name, host[:port] or [v6]:port [default: the peer heard last]",
+        help = "A peer's name, host[:port] or [v6]:port [default: the sender of the last message]",
         add = ArgValueCandidates::new(candidates::peers)
     )]
     pub(crate) peer: Option<String>,

@@ -36,11 +36,12 @@ use crate::error::{CtlError, Exit, Result};
 use crate::output::counted;
 
 const HELP: &str = "\
-Prints a line for each check: ok, warning (it may prevent datagrams from arriving) or problem (it does), with a hint below.
-Without a daemon it shows which program holds the port. Run as root it sees more: the rules of firewalls, and the programs
+Checks port, addresses, firewall, receive buffer, access list, disk and clock, and runs a self-test. \
+Prints a line for each check: ok, warning (it may prevent datagrams from arriving) or problem (it does), with a hint below. \
+Without a daemon it shows which program holds the port. Run as root it sees more: the rules of firewalls, and the programs \
 of other users.
 
-Sends nothing to other machines, not even to PEER: the daemon sends test datagrams to itself, which appear in no counter
+Sends nothing to other machines, not even to PEER: the daemon sends test datagrams to itself, which appear in no counter \
 and not in the inbox. Exits with 1 if there is a problem, and with 0 if there are only warnings.
 
 Examples:
@@ -48,7 +49,7 @@ Examples:
   udpchatctl doctor bob
   udpchatctl --json doctor | jq -r 'select(.level != \"ok\").seen'";
 
-/// Find out why nothing arrives: port, addresses, firewall, buffer, access, disk, self-test
+/// Find out why no messages arrive
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct DoctorArgs {

@@ -11,9 +11,9 @@ use crate::error::Result;
 use crate::output::Output;
 
 const HELP: &str = "\
-The peer that was heard last comes first. ENCODING is the encoding in which a message to the peer is sent, and BY is what \
+The peer with the latest message comes first. ENCODING is the encoding in which a message to the peer is sent, and BY is what \
 chose it. MESSAGES counts the peer's messages in the newest 100,000 entries; UNREAD counts those of them that `inbox` has \
-not printed yet. On a narrow terminal, columns are left out; other programs receive the whole table, with times of day \
+not printed yet. On a narrow terminal, columns are left out; other programs receive the whole table, with full times \
 instead of `2m ago`.
 
 Examples:

@@ -32,7 +32,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "TO", help = "A peer's name, host[:port] or [v6]:port, as for `send`")]
     #[arg(add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) to: String,
-    /// Replay X times as fast; `max` or 0 makes no pauses
+    /// Replay at X times the original speed; `max` or 0 makes no pauses
     #[arg(long, value_name = "X", default_value = "1")]
     pub(crate) speed: Speed,
     /// Limit each pause to T, for example 1s or 500ms

@@ -1,4 +1,4 @@
-//! The method `status`: what the daemon is doing.
+//! The method `status`, and which of its numbers are metrics.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -6,130 +6,140 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Call;
+use crate::metrics::metric::{Figure, Sample, with_metrics};
 
 call! {
-    /// Asks for the daemon's state.
+    /// Returns the state and the counters of the daemon.
     StatusParams, "status" for None => Status, {}
 }
 
-/// The daemon's state. The counters run from the start of the daemon and always balance:
-/// `received.datagrams = stored + dropped + queued`.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Status {
-    /// When this was so, by the daemon's clock.
-    #[serde(default)]
-    pub at: Timestamp,
-    /// The daemon's version.
-    pub version: String,
-    /// The daemon's process id.
-    pub pid: u32,
-    /// When the daemon started.
-    pub started: Timestamp,
-    /// `ok` or `degraded`.
-    pub state: State,
-    /// What is wrong, for people.
-    pub problems: Vec<String>,
-    /// The addresses that are listened on, with their real ports.
-    pub listen: Vec<SocketAddr>,
-    /// The multicast groups of the configuration, and where they are joined.
-    #[serde(default)]
-    pub groups: Vec<GroupStatus>,
-    /// The control socket.
-    pub socket: PathBuf,
-    /// The data directory.
-    pub data_dir: PathBuf,
-    /// Where metrics are served over HTTP, with the real port; absent where they are not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub metrics: Option<SocketAddr>,
-    /// The receive buffer of the kernel.
-    pub receive_buffer: ReceiveBuffer,
-    /// What the kernel handed over.
-    pub received: Traffic,
-    /// How many received datagrams are durable.
-    pub stored: u64,
-    /// How many received datagrams are on their way to the inbox.
-    pub queued: u64,
-    /// The queue that they wait in.
-    #[serde(default)]
-    pub queue: QueueStatus,
-    /// How many datagrams the kernel dropped, since nobody fetched them in time.
-    pub kernel_drops: u64,
-    /// How many received datagrams were dropped, by reason.
-    pub dropped: Dropped,
-    /// How many datagrams the last daemon had received, or counted as lost, and not brought into the log when it ended. The
-    /// log tells them in gaps, and they are in none of the other counters.
-    #[serde(default)]
-    pub lost_before: u64,
-    /// Who may send, and who was refused.
-    #[serde(default)]
-    pub access: AccessStatus,
-    /// What was sent.
-    pub sent: SentCounts,
-    /// How many lines of the daemon's log were lost, because nobody read its standard error.
-    #[serde(default)]
-    pub log_lines_lost: u64,
-    /// The inbox.
-    pub inbox: InboxStatus,
-    /// Its index.
-    #[serde(default)]
-    pub index: IndexStatus,
+with_metrics! {
+    /// The state and the counters of the daemon.
+    ///
+    /// The counters start at 0 with the daemon and always satisfy `received.datagrams = stored + dropped + queued`.
+    #[derive(Clone, Debug, Deserialize, Serialize)]
+    pub struct Status {
+        /// The time of these values, by the clock of the daemon.
+        #[serde(default)]
+        pub at: Timestamp,
+        /// The version of the daemon.
+        pub version: String,
+        /// The process id of the daemon.
+        pub pid: u32,
+        /// The time at which the daemon started.
+        pub started: Timestamp,
+        /// `ok`, or `degraded` if there are problems.
+        pub state: State,
+        /// The current problems, as text for people.
+        pub problems: Vec<String>,
+        /// The listening addresses, with their actual ports.
+        pub listen: Vec<SocketAddr>,
+        /// The multicast groups of the configuration, and the interfaces on which they are joined.
+        #[serde(default)]
+        pub groups: Vec<GroupStatus>,
+        /// The path of the control socket.
+        pub socket: PathBuf,
+        /// The data directory.
+        pub data_dir: PathBuf,
+        /// The address at which metrics are served over HTTP, with the actual port; absent if they are not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub metrics: Option<SocketAddr>,
+        /// The receive buffer of the kernel.
+        pub receive_buffer: ReceiveBuffer => metrics,
+        /// The datagrams that the kernel delivered.
+        pub received: Traffic => metrics,
+        /// Received datagrams that are durable in the inbox.
+        pub stored: u64 => counter "stored_datagrams",
+        /// Received datagrams that are not yet stored.
+        pub queued: u64 => gauge "queued_datagrams",
+        /// The queue before the inbox.
+        #[serde(default)]
+        pub queue: QueueStatus => metrics,
+        /// Datagrams that the kernel dropped because its receive buffer was full.
+        pub kernel_drops: u64 => counter "kernel_drops",
+        /// Received datagrams that were not stored, by reason.
+        pub dropped: Dropped => counter "dropped_datagrams",
+        /// Datagrams that the previous daemon had received or counted as lost, but not stored when it ended; the log has
+        /// gaps for them, and no other counter includes them.
+        #[serde(default)]
+        pub lost_before: u64 => gauge "lost_before_datagrams",
+        /// The access list, and the addresses that it denied.
+        #[serde(default)]
+        pub access: AccessStatus,
+        /// The datagrams that the daemon sent.
+        pub sent: SentCounts => metrics,
+        /// Lines of the daemon's log that were dropped because its standard error was not read in time.
+        #[serde(default)]
+        pub log_lines_lost: u64 => counter "log_lines_lost",
+        /// The inbox.
+        pub inbox: InboxStatus => metrics,
+        /// The index of the inbox.
+        #[serde(default)]
+        pub index: IndexStatus => metrics,
+    }
 }
 
-/// Whether all is well.
+/// Whether the daemon has problems.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// All is well.
+    /// There is no problem.
     Ok,
-    /// Something is wrong; `problems` says what.
+    /// There is at least one problem, listed in `problems`.
     Degraded,
 }
 
-/// The receive buffer of each listening socket, in bytes.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-pub struct ReceiveBuffer {
-    /// What the configuration asks for.
-    pub asked: u64,
-    /// What the kernel granted: the least of all listening sockets.
-    pub granted: u64,
+with_metrics! {
+    /// The receive buffer of each listening socket, in bytes.
+    #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+    pub struct ReceiveBuffer {
+        /// The size of the receive buffer that the configuration requests.
+        pub asked: u64 => gauge "receive_buffer_asked_bytes",
+        /// The size of the receive buffer that the kernel granted, the smallest of all listening sockets.
+        pub granted: u64 => gauge "receive_buffer_granted_bytes",
+    }
 }
 
 /// A multicast group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct GroupStatus {
-    /// The group, with its interface behind `%` where the configuration names one.
+    /// The group, followed by `%` and its interface if the configuration names one.
     pub group: String,
     /// The names of the interfaces on which it is joined now.
     pub interfaces: Vec<String>,
 }
 
-/// How much was received.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-pub struct Traffic {
-    /// Datagrams.
-    pub datagrams: u64,
-    /// Bytes of payload.
-    pub bytes: u64,
+with_metrics! {
+    /// The datagrams that the kernel delivered.
+    #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+    pub struct Traffic {
+        /// Datagrams that the kernel delivered: stored, dropped and queued ones.
+        pub datagrams: u64 => counter "received_datagrams",
+        /// The payload of the datagrams that the kernel delivered.
+        pub bytes: u64 => counter "received_bytes",
+    }
 }
 
-/// The queue before the inbox.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub struct QueueStatus {
-    /// What waits in it, in bytes, what the writer holds already not included.
-    pub bytes: u64,
-    /// What it may hold, in bytes: beyond, datagrams are dropped.
-    pub max_bytes: u64,
+with_metrics! {
+    /// The queue before the inbox.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+    pub struct QueueStatus {
+        /// The size of the datagrams in the queue, without the batch that the writer holds.
+        pub bytes: u64 => gauge "queue_bytes",
+        /// The capacity of the queue; datagrams beyond it are dropped.
+        pub max_bytes: u64 => gauge "queue_max_bytes",
+    }
 }
 
 /// Datagrams that were received and not stored, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Dropped {
-    /// The sender is not allowed (`access` in the configuration). Leaves no gap in the log.
+    /// The access list (`access` in the configuration) denies the source. Leaves no gap in the log.
     pub denied: u64,
-    /// The inbox could not take them up fast enough.
+    /// The queue was full, because the inbox could not store fast enough.
     pub queue_full: u64,
-    /// Our own messages to a group or a broadcast address, which came back. Leaves no gap: they are in the log as sent.
+    /// Our own messages to a group or a broadcast address, which the kernel delivered back. Leaves no gap: they are in the
+    /// log as sent.
     #[serde(default)]
     pub own: u64,
 }
@@ -141,73 +151,84 @@ impl Dropped {
     }
 }
 
-/// Who may send, and who was refused.
+impl Figure for Dropped {
+    fn samples(&self) -> Vec<Sample> {
+        let reasons = [("denied", self.denied), ("queue_full", self.queue_full), ("own", self.own)];
+        reasons.map(|(reason, count)| Sample::labelled("reason", reason, count)).into()
+    }
+}
+
+/// The access list, and the addresses that it denied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct AccessStatus {
-    /// The networks that may send; empty means everyone.
+    /// The networks that may send; an empty list allows all.
     pub allow: Vec<String>,
-    /// The networks that may not.
+    /// The networks that may not send.
     pub deny: Vec<String>,
-    /// The addresses that were refused last, 8 at most, the newest first.
+    /// The addresses that were denied last, 8 at most, newest first.
     pub refused: Vec<Refusal>,
 }
 
-/// An address that was refused.
+/// An address that the access list denied.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Refusal {
     /// The address; it can be forged.
     pub address: IpAddr,
-    /// When its last datagram came.
+    /// The time of its last datagram.
     pub at: Timestamp,
-    /// How many came, since it is remembered.
+    /// The number of its datagrams since it entered this list.
     pub datagrams: u64,
 }
 
-/// How much was sent.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-pub struct SentCounts {
-    /// Datagrams that the kernel took.
-    pub datagrams: u64,
-    /// Datagrams that it refused.
-    pub failed: u64,
+with_metrics! {
+    /// The datagrams that the daemon sent.
+    #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+    pub struct SentCounts {
+        /// Datagrams that the kernel accepted for sending.
+        pub datagrams: u64 => counter "sent_datagrams",
+        /// Datagrams that the kernel refused to send.
+        pub failed: u64 => counter "send_failures",
+    }
 }
 
-/// The inbox in figures.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-pub struct InboxStatus {
-    /// How many entries it holds.
-    pub entries: u64,
-    /// The oldest entry's id; 0 where there is none.
-    pub oldest_id: u64,
-    /// The newest entry's id; where there is none, the one before that of the entry to come, 0 in a new inbox.
-    pub newest_id: u64,
-    /// The size of its files, in bytes.
-    pub bytes: u64,
-    /// How much of that is the write-ahead log, in bytes: what has gone to the disk and not yet into the database
-    /// proper, and room for more of it.
-    #[serde(default)]
-    pub wal_bytes: u64,
-    /// What it may take on the disk, its index included, in bytes: beyond, the oldest entries go.
-    #[serde(default)]
-    pub max_bytes: u64,
-    /// How many entries have gone since the start of the daemon, because of the limits of size or age.
-    #[serde(default)]
-    pub removed: u64,
-    /// How many received messages the default consumer has not read.
-    pub unread: u64,
-    /// What is free for the daemon on the disk that it is on, in bytes; absent where the system does not tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disk_free_bytes: Option<u64>,
+with_metrics! {
+    /// The inbox.
+    #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+    pub struct InboxStatus {
+        /// Entries in the inbox.
+        pub entries: u64 => gauge "inbox_entries",
+        /// The id of the oldest entry; 0 if the inbox is empty.
+        pub oldest_id: u64 => gauge "inbox_oldest_id",
+        /// The id of the newest entry, which retention may have removed; 0 in a new inbox.
+        pub newest_id: u64 => gauge "inbox_newest_id",
+        /// The size of the inbox files.
+        pub bytes: u64 => gauge "inbox_bytes",
+        /// The size of the write-ahead log, included in the size of the inbox files; its space is reused, not freed.
+        #[serde(default)]
+        pub wal_bytes: u64 => gauge "inbox_wal_bytes",
+        /// The maximum size of the inbox and its index; beyond it, the oldest entries are removed.
+        #[serde(default)]
+        pub max_bytes: u64 => gauge "inbox_max_bytes",
+        /// Entries that were removed because of the limits on size and age.
+        #[serde(default)]
+        pub removed: u64 => counter "inbox_removed_entries",
+        /// Received messages that the consumer `default` has not read.
+        pub unread: u64 => gauge "inbox_unread_messages",
+        /// The disk space that the daemon can still use for the inbox; absent if the system does not report it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub disk_free_bytes: Option<u64> => gauge "disk_free_bytes",
+    }
 }
 
-/// The index of the inbox, by which filters skip what they do not look for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-pub struct IndexStatus {
-    /// The newest entry that is in it; 0 where none is.
-    pub newest_id: u64,
-    /// How many entries are still to be taken up. The newest ones, fewer than 1,024, never are: they are looked at
-    /// one by one.
-    pub behind: u64,
-    /// The size of its files, in bytes.
-    pub bytes: u64,
+with_metrics! {
+    /// The index of the inbox, with which filters skip blocks of entries.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+    pub struct IndexStatus {
+        /// The id of the newest entry in the index; 0 if the index is empty.
+        pub newest_id: u64 => gauge "index_newest_id",
+        /// Entries that are still to be indexed; the newest, fewer than 1,024, are never indexed but scanned one by one.
+        pub behind: u64 => gauge "index_behind_entries",
+        /// The size of the index files.
+        pub bytes: u64 => gauge "index_bytes",
+    }
 }

@@ -1,6 +1,6 @@
-//! What is rendered is read back by a strict reader of both formats, and compared with the status it was made of.
+//! A strict parser of both formats reads the output, which is then compared with the status.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -26,13 +26,13 @@ fn status() -> Status {
     serde_json::from_value(status_json()).unwrap()
 }
 
-/// The numbers of a status that are no metrics: the process's id measures nothing, and whom the list refused is a
-/// stranger's choice.
+/// Returns whether a number is not a metric: the process id measures nothing, and remote hosts choose which addresses are
+/// denied.
 fn is_no_metric(path: &str) -> bool {
     path == "/pid" || path.starts_with("/access/refused")
 }
 
-/// Lists where a status has numbers that must be metrics.
+/// Lists the paths of the numbers that must be metrics.
 fn numbers(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -46,9 +46,9 @@ fn numbers(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Returns a status whose every number is another one, and those numbers.
+/// Returns a status whose numbers are all different, and these numbers.
 fn status_with(number: impl Fn(usize) -> u64) -> (Status, Vec<u64>) {
-    // Written once by the type itself, so that every field is there, also one that this test has never heard of.
+    // Serialised by the type itself, so that it has all fields, also those that this test does not name.
     let mut value = serde_json::to_value(status()).unwrap();
     let mut paths = Vec::new();
     numbers(&value, "", &mut paths);
@@ -59,8 +59,8 @@ fn status_with(number: impl Fn(usize) -> u64) -> (Status, Vec<u64>) {
     (serde_json::from_value(value).unwrap(), all)
 }
 
-/// Reads a text as strictly as its format is: a family is described, then its samples follow, and no name comes twice.
-/// Returns the samples, with their labels as written.
+/// Parses a text strictly: each family has a description, then its samples, and no name occurs twice. Returns the samples,
+/// with their labels as written.
 fn read(text: &str, format: MetricsFormat) -> BTreeMap<String, String> {
     let is_open = format == MetricsFormat::OpenMetrics;
     let body = if is_open { text.strip_suffix("# EOF\n").expect("an end") } else { text };
@@ -70,8 +70,8 @@ fn read(text: &str, format: MetricsFormat) -> BTreeMap<String, String> {
     let mut families = Vec::new();
     while let Some(help) = lines.next() {
         let (name, text) = help.strip_prefix("# HELP ").unwrap().split_once(' ').unwrap();
-        assert!(text.ends_with('.') && !text.contains('\\'), "{help}");
-        assert!(!families.contains(&name.to_owned()), "{name} is described twice");
+        assert!(text.ends_with('.') && !text.contains(['\\', '"']) && !text.starts_with(' '), "{help}");
+        assert!(!families.contains(&name.to_owned()), "{name} has two descriptions");
         let kind = lines.next().unwrap().strip_prefix(&format!("# TYPE {name} ")).unwrap();
         if let Some(unit) = lines.next_if(|line| line.starts_with("# UNIT ")) {
             let unit = unit.strip_prefix(&format!("# UNIT {name} ")).unwrap();
@@ -93,7 +93,7 @@ fn read(text: &str, format: MetricsFormat) -> BTreeMap<String, String> {
             let labels = series.strip_prefix(&sample_name).unwrap();
             assert!(labels.is_empty() || (labels.starts_with('{') && labels.ends_with('}')), "{line}");
             assert!(value.parse::<f64>().unwrap().is_finite(), "{line}");
-            assert!(samples.insert(series.to_owned(), value.to_owned()).is_none(), "{series} comes twice");
+            assert!(samples.insert(series.to_owned(), value.to_owned()).is_none(), "{series} occurs twice");
         }
         assert!(samples.len() > before, "{name} has no sample");
         families.push(name.to_owned());
@@ -102,7 +102,7 @@ fn read(text: &str, format: MetricsFormat) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn every_number_of_the_status_is_a_metric_of_its_own() {
+fn every_number_of_the_status_is_one_metric() {
     let (status, numbers) = status_with(|at| 1_000_003 + 7_919 * at as u64);
     assert!(numbers.len() > 20, "{numbers:?}");
     for format in FORMATS {
@@ -118,7 +118,7 @@ fn every_number_of_the_status_is_a_metric_of_its_own() {
 
 proptest! {
     #[test]
-    fn any_status_is_read_back_as_it_was(all in proptest::collection::vec(any::<u64>(), 64), version in any::<String>()) {
+    fn any_status_can_be_read_back(all in proptest::collection::vec(any::<u64>(), 64), version in any::<String>()) {
         let (mut status, mut numbers) = status_with(|at| all[at]);
         status.version = version;
         let mut read_back = Vec::new();
@@ -152,7 +152,7 @@ fn state_problems_version_and_times_are_metrics_too() {
 }
 
 #[test]
-fn a_daemon_that_does_not_answer_has_one_metric() {
+fn without_an_answer_there_is_one_metric() {
     for format in FORMATS {
         let samples = read(&of_silence(format), format);
         assert_eq!(samples, BTreeMap::from([("udpchat_up".to_owned(), "0".to_owned())]));
@@ -160,7 +160,7 @@ fn a_daemon_that_does_not_answer_has_one_metric() {
 }
 
 #[test]
-fn a_version_cannot_break_out_of_its_label() {
+fn a_version_cannot_end_its_label() {
     let mut status = status();
     status.version = "1\"} 9\nudpchat_up 0 \\ \u{1b}[31m".to_owned();
     let text = of_status(&status, MetricsFormat::OpenMetrics);
@@ -171,7 +171,7 @@ fn a_version_cannot_break_out_of_its_label() {
 }
 
 #[test]
-fn nothing_of_strangers_and_no_path_is_in_a_label() {
+fn labels_have_no_addresses_and_no_paths() {
     for format in FORMATS {
         let text = of_status(&status(), format);
         for secret in ["192.0.2.1", "/run/s", "/data", "7788", "one", "4711"] {
@@ -180,21 +180,31 @@ fn nothing_of_strangers_and_no_path_is_in_a_label() {
     }
 }
 
+/// Returns the fields of the status with their metrics, from the table in PROTOCOL.md.
+fn documented() -> Vec<(&'static str, &'static str)> {
+    const TEXT: &str = include_str!("../../PROTOCOL.md");
+    let rows = TEXT.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | `"));
+    rows.filter_map(|(field, rest)| Some((field, rest.split_once("` | ")?.0))).collect()
+}
+
 #[test]
 fn the_documentation_lists_every_metric() {
-    const TEXT: &str = include_str!("../../../../docs/metrics.md");
-    let listed: Vec<&str> =
-        TEXT.lines().filter_map(|line| line.strip_prefix("| `udpchat_")?.split('`').next()).collect();
-    let samples = read(&of_status(&status(), MetricsFormat::Prometheus), MetricsFormat::Prometheus);
-    let mut named: Vec<&str> = samples
+    let (status, _) = status_with(|at| 1_000_003 + 7_919 * at as u64);
+    let value = serde_json::to_value(&status).unwrap();
+    let samples = read(&of_status(&status, MetricsFormat::Prometheus), MetricsFormat::Prometheus);
+    let mut undocumented: BTreeSet<&str> = samples
         .keys()
-        .map(|series| series.split('{').next().unwrap().strip_prefix("udpchat_").unwrap())
+        .map(|series| series.split('{').next().unwrap())
+        .filter(|name| *name != "udpchat_up")
         .collect();
-    named.dedup();
-    let sorted = {
-        let mut listed = listed.clone();
-        listed.sort_unstable();
-        listed
-    };
-    assert_eq!(sorted, named);
+    for (field, metric) in documented() {
+        let name = format!("udpchat_{metric}");
+        assert!(undocumented.remove(&*name), "{metric} does not exist, or is listed twice");
+        let value = value.pointer(&format!("/{}", field.replace('.', "/"))).expect(field);
+        assert!(
+            value.as_u64().is_none_or(|number| samples[&name] == number.to_string()),
+            "{field} is not {metric}"
+        );
+    }
+    assert!(undocumented.is_empty(), "{undocumented:?}");
 }

@@ -1,30 +1,28 @@
-//! The method `ack`: moves a consumer's read mark.
-
-use std::sync::Arc;
+//! The method `ack`: moves the read mark of a consumer.
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use udpchat_api::call::{AckAnswer, AckParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use super::query::consumer;
+use crate::control::context::Context;
+use crate::control::query::consumer;
 use crate::inbox::RECORD_WAIT;
 use crate::inbox::queue::MarkItem;
-use crate::state::Daemon;
 
-pub(crate) async fn call(daemon: &Arc<Daemon>, params: AckParams) -> Result<AckAnswer, ErrorObject> {
+pub(super) async fn call(context: &mut Context, params: AckParams) -> Result<AckAnswer, ErrorObject> {
+    let daemon = context.daemon();
     let consumer = consumer(params.consumer.as_deref())?;
     let newest = daemon.progress.now().newest_id;
     if params.id > newest {
-        let text =
-            format!("`id` is {}, the newest entry is {newest}: what has not come cannot be read", params.id);
+        let text = format!("`id` is {}, but the newest entry is {newest}", params.id);
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let (stored, marked) = oneshot::channel();
     let item = MarkItem { consumer, read_id: params.id, stored: Some(stored) };
     let unavailable = || {
         ErrorObject::new(ErrorKind::InboxUnavailable, "the read mark cannot be stored now")
-            .hint("`udpchatctl status` says what is wrong")
+            .hint("`udpchatctl status` shows the problem")
     };
     daemon.queue.mark(Box::new(item)).map_err(|_| unavailable())?;
     let Ok(Ok(read)) = timeout(RECORD_WAIT, marked).await else { return Err(unavailable()) };

@@ -2,28 +2,28 @@
 
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{InboxAnswer, InboxParams};
 use udpchat_api::safe::json_length;
 use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
-use super::query::{Query, consumer};
-use crate::state::Daemon;
-use crate::view::Viewer;
+use crate::control::context::Context;
+use crate::control::entry::Viewer;
+use crate::control::query::{Query, consumer};
 
-/// How many entries a page has if the client does not say, and at most.
+/// How many entries a page has if the client gives no limit, and at most.
 const DEFAULT_ENTRIES: u32 = 200;
 const MAX_ENTRIES: u32 = 1_000;
 
-/// How long a page may look for matching entries; then it ends, and the client goes on from its cursor.
+/// How long a page may take to search matching entries. It ends then, and the client continues from its cursor.
 const SCAN_TIME: Duration = Duration::from_millis(500);
 
-/// What a page's line needs besides its entries, in bytes: more than any id, envelope and cursor take.
+/// The length of a page's line without its entries, in bytes: more than any id, envelope and cursor take.
 const ENVELOPE_BYTES: usize = 4 * 1024;
 
-pub(crate) async fn call(daemon: &Arc<Daemon>, params: InboxParams) -> Result<InboxAnswer, ErrorObject> {
+pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<InboxAnswer, ErrorObject> {
+    let daemon = context.daemon();
     let name = consumer(params.consumer.as_deref())?;
     let limit = params.limit.unwrap_or(DEFAULT_ENTRIES);
     if !(1..=MAX_ENTRIES).contains(&limit) {
@@ -43,8 +43,8 @@ pub(crate) async fn call(daemon: &Arc<Daemon>, params: InboxParams) -> Result<In
             let visit = |stored| page.visit(viewer.entry(stored), &query);
             let began = Instant::now();
             let scanned = reader.scan(&query.range, visit, || began.elapsed() <= SCAN_TIME)?;
-            let (next, more) = match page.left_for_next {
-                Some(before_left) => (before_left, true),
+            let (next, more) = match page.resume_after {
+                Some(cursor) => (cursor, true),
                 None => (scanned.cursor, scanned.more),
             };
             Ok(InboxAnswer { entries: page.entries, next, more, unread: reader.unread(mark)? })
@@ -52,15 +52,15 @@ pub(crate) async fn call(daemon: &Arc<Daemon>, params: InboxParams) -> Result<In
         .await
 }
 
-/// The page that is being filled.
+/// A page that is being filled.
 struct Page {
     entries: Vec<Entry>,
     limit: usize,
     began: Instant,
     bytes: usize,
-    /// The cursor that leads to an entry which was looked at and did not fit.
-    left_for_next: Option<u64>,
-    last_looked_at: Option<u64>,
+    /// The cursor before an entry that was visited and did not fit.
+    resume_after: Option<u64>,
+    last_visited: Option<u64>,
 }
 
 impl Page {
@@ -70,43 +70,43 @@ impl Page {
             limit,
             began: Instant::now(),
             bytes: ENVELOPE_BYTES,
-            left_for_next: None,
-            last_looked_at: None,
+            resume_after: None,
+            last_visited: None,
         }
     }
 
     fn visit(&mut self, entry: Entry, query: &Query) -> ControlFlow<()> {
         let id = entry.id();
-        if query.wants(&entry) {
-            let bytes = most_bytes(&entry);
+        if query.matches(&entry) {
+            let bytes = max_json_bytes(&entry);
             if !self.entries.is_empty() && self.bytes + bytes > MAX_LINE_BYTES {
-                // The page before this entry was not empty, so something was looked at.
-                self.left_for_next = self.last_looked_at;
+                // The page is not empty, so an entry was visited before.
+                self.resume_after = self.last_visited;
                 return ControlFlow::Break(());
             }
             self.bytes += bytes;
             self.entries.push(entry);
         }
-        self.last_looked_at = Some(id);
+        self.last_visited = Some(id);
         let full = self.entries.len() >= self.limit || self.began.elapsed() > SCAN_TIME;
         if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 
-/// Returns how many bytes an entry takes as JSON, at most: closer than [`udpchat_api::entry::most_entry_bytes`], so that
-/// a line takes up as many small entries as a page may have.
-fn most_bytes(entry: &Entry) -> usize {
-    /// The names of all fields with what stands around their values, and the longest of the values of fixed length.
+/// Returns an upper bound of the length of an entry as JSON, in bytes. It is closer than
+/// [`udpchat_api::entry::max_entry_bytes`], so that a line holds as many small entries as a page may have.
+fn max_json_bytes(entry: &Entry) -> usize {
+    /// The names of all fields with their punctuation, and the longest values of those with a bounded length.
     const FIELDS_BYTES: usize = 240;
     let Entry::Message(message) = entry else { return FIELDS_BYTES };
     let texts = [Some(&message.text), message.name.as_ref(), message.error.as_ref(), message.by.as_ref()];
     let texts: usize = texts.into_iter().flatten().map(|text| json_length(text)).sum();
-    let addresses = most_address_bytes(Some(message.peer)) + most_address_bytes(message.local);
+    let addresses = max_address_bytes(Some(message.peer)) + max_address_bytes(message.local);
     FIELDS_BYTES + texts + addresses + message.raw.0.len().div_ceil(3) * 4
 }
 
-/// Returns how many bytes an address takes as text, at most.
-fn most_address_bytes(address: Option<SocketAddr>) -> usize {
+/// Returns an upper bound of the length of an address as text, in bytes.
+fn max_address_bytes(address: Option<SocketAddr>) -> usize {
     match address {
         None => 0,
         Some(SocketAddr::V4(_)) => "255.255.255.255:65535".len(),
@@ -120,7 +120,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_entry_takes_more_than_was_reckoned(text in r"(\PC|[\x00-\x9f]|一){0,300}", v6: bool) {
+        fn json_never_exceeds_the_bound(text in r"(\PC|[\x00-\x9f]|一){0,300}", v6: bool) {
             let address = match v6 {
                 true => "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",
                 false => "255.255.255.255:65535",
@@ -131,22 +131,22 @@ mod tests {
                 "encoding": "x-mac-cyrillic", "encoding_by": "remembered", "bytes": 65_535, "raw": "AAAA",
                 "error": text, "by": "一".repeat(64),
             })).unwrap();
-            // A comma stands between two entries.
+            // The newline counts for the comma between two entries.
             let line = udpchat_api::line::to_line(&entry).unwrap();
-            proptest::prop_assert!(line.len() <= most_bytes(&entry));
-            let closely = line.len() + 6 * text.len() + 100;
-            proptest::prop_assert!(most_bytes(&entry) <= closely);
+            proptest::prop_assert!(line.len() <= max_json_bytes(&entry));
+            let close = line.len() + 6 * text.len() + 100;
+            proptest::prop_assert!(max_json_bytes(&entry) <= close);
         }
     }
 
     #[test]
-    fn a_page_takes_up_as_many_small_entries_as_it_may_have() {
+    fn a_page_of_small_entries_fits_a_line() {
         let entry: Entry = serde_json::from_value(serde_json::json!({
             "type": "message", "id": 1_000_000, "at": "2026-11-22T06:03:05.123456Z", "direction": "in",
             "peer": "192.168.100.100:10000", "local": "192.168.100.101:7788", "text": "x".repeat(100),
             "encoding": "utf-8", "encoding_by": "detected", "bytes": 100, "raw": "eHh4".repeat(34),
         }))
         .unwrap();
-        assert!(ENVELOPE_BYTES + MAX_ENTRIES as usize * most_bytes(&entry) <= MAX_LINE_BYTES);
+        assert!(ENVELOPE_BYTES + MAX_ENTRIES as usize * max_json_bytes(&entry) <= MAX_LINE_BYTES);
     }
 }

@@ -1,15 +1,69 @@
-//! The methods of the control socket, one file each: read the parameters, call the daemon, build the answer.
+//! The methods of the control socket: one file each, with a function from the parameters to the result.
+//!
+//! Belongs here: what a method does. Does not belong here: the types of its parameters and its result, which are those of
+//! `udpchat_api::call`, and what several methods share.
 
-pub(crate) mod ack;
-pub(crate) mod inbox;
-pub(crate) mod peers;
-pub(crate) mod query;
-pub(crate) mod recode;
-pub(crate) mod reload;
-pub(crate) mod self_test;
-pub(crate) mod send;
-pub(crate) mod status;
-pub(crate) mod stop;
-pub(crate) mod subscribe;
-pub(crate) mod talkers;
-pub(crate) mod version;
+mod ack;
+mod inbox;
+mod peers;
+mod recode;
+mod reload;
+mod self_test;
+pub(super) mod send;
+mod status;
+mod stop;
+mod subscribe;
+mod talkers;
+mod unsubscribe;
+mod version;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use udpchat_api::call::{
+    AckParams, Call, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams, StatusParams,
+    StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
+};
+use udpchat_api::rpc::Request;
+use udpchat_api::{ErrorKind, ErrorObject};
+
+use super::context::Context;
+use super::response::success_line;
+pub(crate) use status::status;
+
+/// The methods, for the error of an unknown one.
+const METHODS: &str = "version, send, inbox, ack, recode, subscribe, unsubscribe, peers, talkers, status, self_test, reload, stop";
+
+/// Calls the method of a request, and returns the response as a line. `send` is not among them: its response is prepared
+/// while other requests are handled ([`send`]).
+pub(super) async fn call(context: &mut Context, request: &Request) -> Result<Vec<u8>, ErrorObject> {
+    match request.method.as_str() {
+        AckParams::METHOD => run(context, request, ack::call).await,
+        InboxParams::METHOD => run(context, request, inbox::call).await,
+        PeersParams::METHOD => run(context, request, peers::call).await,
+        RecodeParams::METHOD => run(context, request, recode::call).await,
+        ReloadParams::METHOD => run(context, request, reload::call).await,
+        SelfTestParams::METHOD => run(context, request, self_test::call).await,
+        StatusParams::METHOD => run(context, request, status::call).await,
+        StopParams::METHOD => run(context, request, stop::call).await,
+        SubscribeParams::METHOD => run(context, request, subscribe::call).await,
+        TalkersParams::METHOD => run(context, request, talkers::call).await,
+        UnsubscribeParams::METHOD => run(context, request, unsubscribe::call).await,
+        VersionParams::METHOD => run(context, request, version::call).await,
+        method => {
+            let text = format!("unknown method `{method}`");
+            Err(ErrorObject::new(ErrorKind::UnknownMethod, text).hint(METHODS))
+        }
+    }
+}
+
+async fn run<P>(
+    context: &mut Context,
+    request: &Request,
+    method: impl AsyncFnOnce(&mut Context, P) -> Result<P::Answer, ErrorObject>,
+) -> Result<Vec<u8>, ErrorObject>
+where
+    P: Call<Answer: Serialize> + DeserializeOwned,
+{
+    let params = context.parameters(request).await?;
+    success_line(request.id.as_ref(), &method(context, params).await?)
+}

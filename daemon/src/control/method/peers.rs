@@ -1,15 +1,15 @@
-//! The method `peers`: the named ones, and those that were heard of.
+//! The method `peers`: the configured peers, and those that have sent something.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
 use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
 use crate::clock::from_ns;
+use crate::control::context::Context;
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::Configured;
 use crate::state::Daemon;
@@ -17,22 +17,23 @@ use crate::state::Daemon;
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
 
-/// How long the last messages of silent peers are looked for in the older part of the log, in all.
+/// How long the search of the older part of the log for messages of silent peers may take, for all peers.
 const SEARCH_TIME: Duration = Duration::from_millis(500);
 
-pub(crate) async fn call(daemon: &Arc<Daemon>, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
+pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
+    let daemon = context.daemon();
     let window = params.window.unwrap_or(PEERS_WINDOW_IDS);
     if window > PEERS_WINDOW_IDS {
-        let text = format!("`window` must be {PEERS_WINDOW_IDS} at most");
+        let text = format!("`window` must be at most {PEERS_WINDOW_IDS}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let configured = daemon.peers.configured();
-    let named_peers = Arc::clone(&configured);
+    let named_peers = configured.clone();
     let mut heard = daemon
         .read(move |reader| {
             let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
             if params.window.is_none() {
-                add_long_silent(reader, &named_peers, &mut heard)?;
+                add_silent(reader, &named_peers, &mut heard)?;
             }
             Ok(heard)
         })
@@ -48,29 +49,29 @@ pub(crate) async fn call(daemon: &Arc<Daemon>, params: PeersParams) -> Result<Pe
     Ok(PeersAnswer { peers })
 }
 
-/// Adds the last message of each configured peer that was not heard lately.
-fn add_long_silent(
+/// Adds the last message of each configured peer without a message in the window.
+fn add_silent(
     reader: &Reader,
     configured: &Configured,
     heard: &mut HashMap<SocketAddr, Heard>,
 ) -> rusqlite::Result<()> {
     let began = Instant::now();
-    let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name.as_str());
+    let owner = |peer: SocketAddr| configured.of(peer).map(|named| named.name);
     let known: HashSet<&str> = heard.keys().filter_map(|peer| owner(*peer)).collect();
-    for named in configured.named().iter().filter(|named| !known.contains(named.name.as_str())) {
-        let is_its = |sender| owner(sender) == Some(named.name.as_str());
+    for named in configured.named().filter(|named| !known.contains(named.name)) {
+        let is_its = |sender| owner(sender) == Some(named.name);
         let last = reader.last_heard(named.address, is_its, || began.elapsed() <= SEARCH_TIME)?;
         heard.extend(last);
     }
     Ok(())
 }
 
-/// Lists the configured peers, and takes what was heard of them out of `heard`.
+/// Returns the configured peers, and removes from `heard` what belongs to them.
 fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAddr, Heard>) -> Vec<Peer> {
     let mut sums: HashMap<&str, (SocketAddr, Heard)> = HashMap::new();
     heard.retain(|peer, heard| {
         let Some(named) = configured.of(*peer) else { return true };
-        let (last_peer, sum) = sums.entry(&named.name).or_insert((*peer, Heard::default()));
+        let (last_peer, sum) = sums.entry(named.name).or_insert((*peer, Heard::default()));
         if heard.last_id >= sum.last_id {
             (*last_peer, sum.last_id, sum.last_at_ns) = (*peer, heard.last_id, heard.last_at_ns);
         }
@@ -78,11 +79,11 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
         sum.unread += heard.unread;
         false
     });
-    let list = configured.named().iter().map(|named| {
+    let list = configured.named().map(|named| {
         let own = (named.address.destination(), Heard::default());
-        let (peer, heard) = sums.get(named.name.as_str()).copied().unwrap_or(own);
+        let (peer, heard) = sums.get(named.name).copied().unwrap_or(own);
         Peer {
-            name: Some(named.name.clone()),
+            name: Some(named.name.to_owned()),
             address: named.address.to_string(),
             ..row(daemon, configured, peer, heard)
         }

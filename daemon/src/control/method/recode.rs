@@ -1,12 +1,11 @@
-//! The method `recode`: what stored messages are read in from now on.
+//! The method `recode`: sets the encoding in which stored messages are read.
 //!
-//! A call is a bounded step: it looks at the log for half a second at most, and has the writer change as many messages
-//! as one transaction may. The client goes on from the cursor until there is no more.
+//! A call is a bounded step: it searches the log for half a second at most, and the writer changes at most as many messages
+//! as one transaction may. The client continues from the cursor until there are no more.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -15,30 +14,26 @@ use udpchat_api::call::{DirectionFilter, InboxParams, Reading, RecodeAnswer, Rec
 use udpchat_api::{Entry, ErrorKind, ErrorObject};
 use udpchat_config::Encoding;
 
-use super::query::Query;
-use crate::control::audit;
-use crate::control::credentials::Caller;
+use crate::control::context::Context;
+use crate::control::entry::Viewer;
+use crate::control::query::Query;
 use crate::inbox::queue::RecodeItem;
 use crate::inbox::writer::recode::MAX_RECODED_PER_COMMIT;
 use crate::inbox::{Body, RECORD_WAIT, Stored};
 use crate::state::Daemon;
-use crate::view::Viewer;
 
-/// How long a step may look for matching messages.
+/// How long a step may search matching messages.
 const SCAN_TIME: Duration = Duration::from_millis(500);
 
 /// How many messages a dry run shows, and how many characters of each.
 const MAX_EXAMPLES: usize = 5;
 const MAX_EXAMPLE_CHARACTERS: usize = 200;
 
-/// The name that takes back what was said before.
+/// The name that removes an encoding set before.
 const AUTO: &str = "auto";
 
-pub(crate) async fn call(
-    daemon: &Arc<Daemon>,
-    caller: &Caller,
-    params: RecodeParams,
-) -> Result<RecodeAnswer, ErrorObject> {
+pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<RecodeAnswer, ErrorObject> {
+    let daemon = context.daemon();
     let encoding = encoding(&params.encoding)?;
     let mut query = Query::of_inbox(&filters(&params), &daemon.peers.configured())?;
     // A gap has no text.
@@ -66,12 +61,12 @@ pub(crate) async fn call(
     let answer = RecodeAnswer { recoded, matched, remembered, next, more, examples };
     if !dry_run {
         let encoding = encoding.map_or_else(|| AUTO.to_owned(), |encoding| encoding.to_string());
-        audit::recoded(daemon, caller, &encoding, &answer).await;
+        context.control.audit.recoded(&context.client, &encoding, &answer).await;
     }
     Ok(answer)
 }
 
-/// Reads the encoding; none stands for `auto`.
+/// Parses the encoding; none stands for `auto`.
 fn encoding(name: &str) -> Result<Option<Encoding>, ErrorObject> {
     if name == AUTO {
         return Ok(None);
@@ -94,7 +89,7 @@ fn filters(params: &RecodeParams) -> InboxParams {
     }
 }
 
-/// Has the writer change what was found, and waits until it is durable; returns how many messages it found again.
+/// Has the writer change what was found, and waits until it is committed; returns how many messages still existed.
 async fn write(daemon: &Daemon, mut item: RecodeItem) -> Result<u64, ErrorObject> {
     if item.ids.is_empty() && item.peers.is_empty() {
         return Ok(0);
@@ -103,7 +98,7 @@ async fn write(daemon: &Daemon, mut item: RecodeItem) -> Result<u64, ErrorObject
     item.stored = Some(stored);
     let unavailable = || {
         ErrorObject::new(ErrorKind::InboxUnavailable, "the inbox cannot be changed now")
-            .hint("`udpchatctl status` says what is wrong")
+            .hint("`udpchatctl status` shows the problem")
     };
     daemon.queue.recode(Box::new(item)).map_err(|_| unavailable())?;
     match timeout(RECORD_WAIT, done).await {
@@ -112,7 +107,7 @@ async fn write(daemon: &Daemon, mut item: RecodeItem) -> Result<u64, ErrorObject
     }
 }
 
-/// Looks for the messages that are to be changed.
+/// Searches the messages that are to be changed.
 struct Search {
     viewer: Viewer,
     query: Query,
@@ -126,28 +121,28 @@ struct Search {
 struct Found {
     matched: u64,
     recoded: u64,
-    /// Those that are to be changed; none in a dry run.
+    /// The messages that are to be changed; empty in a dry run.
     ids: Vec<u64>,
-    /// Who sent what matched, if that is to be remembered.
+    /// The senders of the matching messages, if the encoding is to be remembered for them.
     peers: HashSet<SocketAddr>,
     examples: Vec<Recoded>,
 }
 
 impl Search {
     fn visit(&mut self, stored: Stored, began: Instant) -> ControlFlow<()> {
-        let (id, is_so) = (stored.id, stored.recoded == self.encoding);
+        let (id, is_same) = (stored.id, stored.recoded == self.encoding);
         let sender = match &stored.body {
             Body::Received { peer, .. } if self.remember => Some(*peer),
             _ => None,
         };
-        let is_shown = self.dry_run && !is_so && self.found.examples.len() < MAX_EXAMPLES;
+        let is_shown = self.dry_run && !is_same && self.found.examples.len() < MAX_EXAMPLES;
         let otherwise = is_shown.then(|| Stored { recoded: self.encoding, ..stored.clone() });
         let entry = self.viewer.entry(stored);
-        if self.query.wants(&entry) {
+        if self.query.matches(&entry) {
             let found = &mut self.found;
             found.matched += 1;
             found.peers.extend(sender);
-            if !is_so {
+            if !is_same {
                 found.recoded += 1;
                 if !self.dry_run {
                     found.ids.push(id);

@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
-use udpchat_api::call::ReloadAnswer;
+use udpchat_api::call::{ReloadAnswer, ReloadParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use crate::control::audit;
-use crate::control::credentials::Caller;
-use crate::state::{Daemon, refusal};
+use crate::configuration::refusal;
+use crate::control::context::Context;
 
-pub(crate) async fn call(daemon: &Arc<Daemon>, caller: &Caller) -> Result<ReloadAnswer, ErrorObject> {
-    audit::asked(daemon, caller, "reload").await;
-    let again = Arc::clone(daemon);
-    let reloaded = tokio::task::spawn_blocking(move || again.reload()).await;
+pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<ReloadAnswer, ErrorObject> {
+    context.control.audit.asked(&context.client, "reload").await;
+    let daemon = Arc::clone(context.daemon());
+    let reloaded = tokio::task::spawn_blocking(move || daemon.configuration.reload()).await;
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
         Ok(keys) => Ok(ReloadAnswer { needs_restart: keys.into_iter().map(str::to_owned).collect() }),
         Err(error) => {

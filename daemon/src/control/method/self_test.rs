@@ -1,14 +1,15 @@
-//! The method `self_test`: a datagram through the real port, for each address and family that is listened on.
+//! The method `self_test`: sends a datagram to each listening socket, by each address family.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use udpchat_api::call::{SelfTest, SelfTestAnswer, SelfTestOutcome};
+use udpchat_api::ErrorObject;
+use udpchat_api::call::{SelfTest, SelfTestAnswer, SelfTestOutcome, SelfTestParams};
 
+use crate::control::context::Context;
 use crate::inbox::queue::reason;
 use crate::net::address::normalized;
 use crate::net::socket::Listener;
@@ -16,10 +17,11 @@ use crate::receive::self_test;
 use crate::receive::self_test::Arrival;
 use crate::state::Daemon;
 
-/// How long all datagrams together may take.
+/// How long all datagrams together may take to arrive.
 const ARRIVAL_WAIT: Duration = Duration::from_secs(1);
 
-pub(crate) async fn call(daemon: &Arc<Daemon>) -> SelfTestAnswer {
+pub(super) async fn call(context: &mut Context, _: SelfTestParams) -> Result<SelfTestAnswer, ErrorObject> {
+    let daemon = context.daemon();
     let under_way: Vec<_> = daemon
         .listeners
         .iter()
@@ -34,10 +36,10 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> SelfTestAnswer {
             Err(error) => SelfTest { to, outcome: SelfTestOutcome::NotSent, error: Some(reason(&error)) },
         });
     }
-    SelfTestAnswer { tests }
+    Ok(SelfTestAnswer { tests })
 }
 
-/// Lists the addresses of this host by which a socket can be reached without leaving it, one of each family.
+/// Returns the addresses of this host at which a socket can be reached locally, one of each family.
 fn addresses(listener: &Listener) -> Vec<SocketAddr> {
     let bound = listener.local;
     if bound.ip().is_multicast() {
@@ -51,7 +53,7 @@ fn addresses(listener: &Listener) -> Vec<SocketAddr> {
     with_port.into_iter().filter(|to| listener.can_send_to(*to)).collect()
 }
 
-/// Sends a probe from a socket of its own; it comes from the very address that it goes to, so it stays on this host.
+/// Sends a test datagram from a socket of its own. Its source address is its destination address, so it stays on this host.
 fn send(daemon: &Daemon, to: SocketAddr) -> io::Result<oneshot::Receiver<Arrival>> {
     let mut from = to;
     from.set_port(0);

@@ -1,14 +1,16 @@
-//! The method `status`: the daemon's state and counters.
+//! The method `status`: the state and the counters of the daemon.
 
 use std::sync::Arc;
 
 use udpchat_api::call::{
     AccessStatus, GroupStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal, State, Status,
+    StatusParams,
 };
-use udpchat_api::{DEFAULT_CONSUMER, Timestamp};
+use udpchat_api::{DEFAULT_CONSUMER, ErrorObject, Timestamp};
 use udpchat_config::Network;
 
 use crate::clock::from_ns;
+use crate::control::context::Context;
 use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::index::whole_ids;
@@ -16,8 +18,12 @@ use crate::net::multicast::JoinedGroup;
 use crate::receive::denied;
 use crate::state::Daemon;
 
-/// Tells how the daemon is.
-pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
+pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
+    Ok(status(context.daemon()).await)
+}
+
+/// Returns the state and the counters of the daemon.
+pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
     let inbox = daemon
         .read(|reader| {
             let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
@@ -34,7 +40,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
             Ok((inbox, index(reader, bounds)))
         })
         .await;
-    // Before the problems: a group that is joined has none.
+    // Before the problems: a group that this finds joined has none.
     let groups = daemon.groups.joined().iter().map(group_status).collect();
     let mut problems = daemon.health.problems();
     let (inbox, index) = inbox.unwrap_or_else(|error| {
@@ -42,11 +48,11 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
         Default::default()
     });
     let inbox = InboxStatus {
-        max_bytes: daemon.limits.borrow().max_bytes,
+        max_bytes: daemon.configuration.current().inbox.max_size.bytes(),
         removed: daemon.progress.now().removed,
         ..inbox
     };
-    let settings = &daemon.boot;
+    let settings = daemon.configuration.boot();
     let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.uncounted()).sum();
     let books = daemon.queue.books_and(new_drops);
     Status {
@@ -81,7 +87,7 @@ pub(crate) async fn call(daemon: &Arc<Daemon>) -> Status {
 }
 
 fn access(daemon: &Daemon) -> AccessStatus {
-    let settings = daemon.settings();
+    let settings = daemon.configuration.current();
     let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
     let refusal = |refusal: &denied::DeniedPeer| Refusal {
         address: refusal.ip,
@@ -95,7 +101,7 @@ fn access(daemon: &Daemon) -> AccessStatus {
     }
 }
 
-/// Tells how far the index has come. What fills no block yet is not behind: it is not to be indexed.
+/// Returns how far the index has come. Entries that do not fill a block yet are not behind: they are not to be indexed.
 fn index(reader: &Reader, bounds: Bounds) -> IndexStatus {
     let index = reader.index();
     let newest_id = index.newest_id();

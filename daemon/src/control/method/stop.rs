@@ -1,10 +1,12 @@
 //! The method `stop`: stops the daemon, as SIGTERM does.
 
-use crate::control::audit;
-use crate::control::credentials::Caller;
-use crate::state::Daemon;
+use udpchat_api::ErrorObject;
+use udpchat_api::call::{Empty, StopParams};
 
-pub(crate) async fn call(daemon: &Daemon, caller: &Caller) {
-    audit::asked(daemon, caller, "stop").await;
-    daemon.stop();
+use crate::control::context::Context;
+
+pub(super) async fn call(context: &mut Context, _: StopParams) -> Result<Empty, ErrorObject> {
+    context.control.audit.asked(&context.client, "stop").await;
+    context.stop();
+    Ok(Empty {})
 }

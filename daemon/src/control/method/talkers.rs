@@ -1,24 +1,24 @@
-//! The method `talkers`: who sends most now.
+//! The method `talkers`: the peers that send most at the moment.
 //!
-//! Counted in the log, in a bounded part of it and only when somebody asks: reception knows nothing of it.
+//! They are counted in a bounded part of the log, and only when the method is called: reception does no work for it.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use udpchat_api::call::{Talker, TalkersAnswer, TalkersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
+use crate::control::context::Context;
 use crate::inbox::reader::Said;
 use crate::peers::Configured;
-use crate::state::Daemon;
 
-/// How many peers are listed if the client does not say, and at most.
+/// How many peers are listed if the client gives no limit, and at most.
 const DEFAULT_TALKERS: u32 = 10;
 const MAX_TALKERS: u32 = 100;
 
-pub(crate) async fn call(daemon: &Arc<Daemon>, params: &TalkersParams) -> Result<TalkersAnswer, ErrorObject> {
+pub(super) async fn call(context: &mut Context, params: TalkersParams) -> Result<TalkersAnswer, ErrorObject> {
+    let daemon = context.daemon();
     let limit = params.limit.unwrap_or(DEFAULT_TALKERS);
     if !(1..=MAX_TALKERS).contains(&limit) {
         let text = format!("`limit` must be 1 to {MAX_TALKERS}");
@@ -33,17 +33,17 @@ pub(crate) async fn call(daemon: &Arc<Daemon>, params: &TalkersParams) -> Result
     Ok(TalkersAnswer { talkers, after, next, messages })
 }
 
-/// Most messages first, then most bytes; then by address, so that equals stay in their places.
+/// Returns the sort key: most messages first, then most bytes, then by address, for a stable order.
 fn order(talker: &Talker) -> (Reverse<u64>, Reverse<u64>, &str) {
     (Reverse(talker.messages), Reverse(talker.bytes), &talker.address)
 }
 
-/// Sums up what belongs to one configured peer, and names it.
+/// Sums up the messages of each configured peer under its name.
 fn named(configured: &Configured, said: HashMap<SocketAddr, Said>) -> Vec<Talker> {
     let mut sums: HashMap<(Option<&str>, String), Said> = HashMap::new();
     for (peer, said) in said {
         let key = match configured.of(peer) {
-            Some(named) => (Some(named.name.as_str()), named.address.to_string()),
+            Some(named) => (Some(named.name), named.address.to_string()),
             None => (None, peer.to_string()),
         };
         let sum = sums.entry(key).or_default();

@@ -1,7 +1,7 @@
-//! Who may do what: the groups that the configuration gives a role, and what follows from them for a caller and for the
-//! mode of the socket's file.
+//! Roles: the groups that the configuration gives each role, the roles of a client, and the mode that the socket's file
+//! needs for them.
 //!
-//! The kernel tells who a caller is, and in which groups; nothing here depends on what a client says.
+//! The kernel reports the user and the groups of a client. Nothing here depends on what the client sends.
 
 use std::borrow::Cow;
 
@@ -11,16 +11,16 @@ use udpchat_config::{Origin, Setting, Settings, UserGroup};
 
 use super::credentials::Credentials;
 
-/// Nobody but the owner may open the socket.
+/// Only the owner may open the socket.
 pub(crate) const OWNER_ONLY: u32 = 0o600;
-/// The group of the file may.
+/// The owner and the group of the file may.
 const OWN_GROUP: u32 = 0o660;
-/// Everybody may; who is let in is decided behind it.
+/// Every user may; the roles decide after the connection is accepted.
 const EVERYBODY: u32 = 0o666;
 
 const ROOT_UID: u32 = 0;
 
-/// The roles of a caller. The administrator's holds the other two, which do not hold one another.
+/// The roles of a client. `admin` includes the other two, which do not include each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Roles {
     read: bool,
@@ -31,7 +31,7 @@ pub(crate) struct Roles {
 impl Roles {
     const ALL: Self = Self { read: true, send: true, admin: true };
 
-    /// Tells whether one of the roles is this one.
+    /// Returns whether this role is among them.
     pub(crate) fn has(self, role: Role) -> bool {
         match role {
             Role::Read => self.read,
@@ -44,33 +44,33 @@ impl Roles {
         self == Self::default()
     }
 
-    /// Tells whether something that was permitted with the roles `before` is not with these.
+    /// Returns whether a role of `before` is missing.
     pub(crate) fn is_less_than(self, before: Self) -> bool {
         [Role::Read, Role::Send, Role::Admin].iter().any(|role| before.has(*role) && !self.has(*role))
     }
 }
 
-/// A group that exists, or that is given by its number.
+/// A group that exists, or that is configured by its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Known {
+struct Group {
     name: String,
     gid: u32,
 }
 
-/// The groups of each role, as they were when the configuration was read.
+/// The groups of each role, as of the last look-up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rules {
-    /// Whom the daemon runs as.
+    /// The user that the daemon runs as.
     own_uid: u32,
-    read: Vec<Known>,
-    send: Vec<Known>,
-    admin: Vec<Known>,
+    read: Vec<Group>,
+    send: Vec<Group>,
+    admin: Vec<Group>,
 }
 
 impl Rules {
-    /// Looks up every group; returns with the rules what is to be warned of.
+    /// Looks up every configured group; returns the rules, and warnings about groups without effect.
     ///
-    /// `find` returns none for a name that no group has, and what went wrong where that cannot be told.
+    /// `find` returns none for a name that no group has, and an error if the look-up failed.
     pub(crate) fn of(
         settings: &Settings,
         own_uid: u32,
@@ -78,16 +78,16 @@ impl Rules {
     ) -> (Self, Vec<String>) {
         let control = &settings.control;
         let mut warnings = Vec::new();
-        let mut known = |role: Role, groups: &Setting<Vec<UserGroup>>| {
-            let mut known = Vec::with_capacity(groups.len());
+        let mut look_up = |role: Role, groups: &Setting<Vec<UserGroup>>| {
+            let mut found = Vec::with_capacity(groups.len());
             for group in groups.iter() {
                 let gid = match group {
                     UserGroup::Gid(gid) => Ok(Some(*gid)),
                     UserGroup::Name(name) => find(name),
                 };
                 match gid {
-                    Ok(Some(gid)) => known.push(Known { name: group.to_string(), gid }),
-                    Ok(None) if is_named_by_nobody(&groups.origin) => {}
+                    Ok(Some(gid)) => found.push(Group { name: group.to_string(), gid }),
+                    Ok(None) if is_default(&groups.origin) => {}
                     Ok(None) => warnings.push(warning(role, group, "is unknown", &groups.origin)),
                     Err(error) => {
                         let what = format!("cannot be looked up ({error})");
@@ -95,32 +95,32 @@ impl Rules {
                     }
                 }
             }
-            known
+            found
         };
-        let read = known(Role::Read, &control.read);
-        let send = known(Role::Send, &control.send);
-        let admin = known(Role::Admin, &control.admin);
+        let read = look_up(Role::Read, &control.read);
+        let send = look_up(Role::Send, &control.send);
+        let admin = look_up(Role::Admin, &control.admin);
         (Self { own_uid, read, send, admin }, warnings)
     }
 
-    /// Tells whether somebody may do everything, whatever the groups are: root, and the user that the daemon runs as.
-    pub(crate) fn is_master(&self, uid: u32) -> bool {
+    /// Returns whether a user has all roles, whatever the groups are: root, and the user that the daemon runs as.
+    pub(crate) fn is_privileged(&self, uid: u32) -> bool {
         uid == ROOT_UID || uid == self.own_uid
     }
 
-    /// Returns the roles of a caller.
-    pub(crate) fn roles_of(&self, caller: &Credentials) -> Roles {
-        if self.is_master(caller.uid) {
+    /// Returns the roles of a client.
+    pub(crate) fn roles_of(&self, client: &Credentials) -> Roles {
+        if self.is_privileged(client.uid) {
             return Roles::ALL;
         }
-        let is_in = |groups: &[Known]| groups.iter().any(|group| caller.is_in(group.gid));
+        let is_in = |groups: &[Group]| groups.iter().any(|group| client.is_in(group.gid));
         if is_in(&self.admin) {
             return Roles::ALL;
         }
         Roles { read: is_in(&self.read), send: is_in(&self.send), admin: false }
     }
 
-    /// Returns the mode of a socket's file that has this group.
+    /// Returns the mode that a socket's file of this group needs.
     pub(crate) fn mode(&self, file_gid: u32) -> u32 {
         match self.all().next() {
             None => OWNER_ONLY,
@@ -129,16 +129,16 @@ impl Rules {
         }
     }
 
-    /// Tells whether a group has a role.
-    pub(crate) fn names(&self, gid: u32) -> bool {
+    /// Returns whether a group has a role.
+    pub(crate) fn has_group(&self, gid: u32) -> bool {
         self.all().any(|group| group.gid == gid)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Known> {
+    fn all(&self) -> impl Iterator<Item = &Group> {
         self.read.iter().chain(&self.send).chain(&self.admin)
     }
 
-    fn groups_of(&self, role: Role) -> &[Known] {
+    fn groups_of(&self, role: Role) -> &[Group] {
         match role {
             Role::Read => &self.read,
             Role::Send => &self.send,
@@ -146,7 +146,7 @@ impl Rules {
         }
     }
 
-    /// Makes the error for a caller who lacks the role that a method takes.
+    /// Returns the error for a client without the role that a method requires.
     pub(crate) fn refusal(&self, method: &str, role: Role, user: &str) -> ErrorObject {
         let name = role.name();
         let groups = self.groups_of(role);
@@ -158,15 +158,15 @@ impl Rules {
                 format!("`{name}` is for {} and root{}", list(&with_admin), how_to_join(&group.name, user))
             }
             None => format!(
-                "`{name}` is for root and the user that the daemon runs as; `{name}` in [control] of its configuration \
-                 names groups that may too"
+                "`{name}` is for root and the user that the daemon runs as; list further groups under `{name}` in [control] \
+                 of its configuration"
             ),
         };
-        let text = format!("`{method}` takes the role `{name}`, which {} has not", shown(user));
+        let text = format!("`{method}` requires role `{name}`; {} does not have it", shown(user));
         ErrorObject::new(ErrorKind::NotPermitted, text).hint(hint)
     }
 
-    /// Makes the error for a caller without any role.
+    /// Returns the error for a client without any role.
     pub(crate) fn exclusion(&self, user: &str) -> ErrorObject {
         let roles = [Role::Read, Role::Send, Role::Admin].into_iter().filter_map(|role| {
             let groups: Vec<_> = self.groups_of(role).iter().collect();
@@ -184,16 +184,16 @@ impl Rules {
     }
 }
 
-/// Tells whether a setting is a default, about which nobody needs to hear.
-fn is_named_by_nobody(origin: &Origin) -> bool {
+/// Returns whether a setting is a default, which needs no warning.
+fn is_default(origin: &Origin) -> bool {
     matches!(origin, Origin::Default | Origin::Flag(_))
 }
 
 fn warning(role: Role, group: &UserGroup, what: &str, origin: &Origin) -> String {
-    format!("control.{}: the group `{group}` {what}, so it lets nobody in ({origin})", role.name())
+    format!("control.{}: group `{group}` {what} and gives no access ({origin})", role.name())
 }
 
-fn list(groups: &[&Known]) -> String {
+fn list(groups: &[&Group]) -> String {
     let mut names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
     names.dedup();
     match names.as_slice() {
@@ -202,7 +202,7 @@ fn list(groups: &[&Known]) -> String {
     }
 }
 
-/// Says how a user gets into a group; nothing where the names would have to be quoted for a shell.
+/// Describes how a user joins a group; empty if the group's name would need quoting in a shell.
 fn how_to_join(group: &str, user: &str) -> String {
     let is_plain = |name: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
@@ -212,13 +212,13 @@ fn how_to_join(group: &str, user: &str) -> String {
     let user = if is_plain(user) && !is_number(user) { user } else { "NAME" };
     match is_plain(group) {
         true => format!(
-            "; an administrator adds a user with `usermod -aG {group} {user}`, which counts from the next login on"
+            "; an administrator adds a user with `usermod -aG {group} {user}`, which takes effect at the next login"
         ),
         false => String::new(),
     }
 }
 
-/// Returns how a sentence calls a user, who may have no name.
+/// Returns a user for a sentence; one without a name gets its number.
 pub(super) fn shown(user: &str) -> Cow<'_, str> {
     if is_number(user) { format!("user {user}").into() } else { user.into() }
 }

@@ -28,12 +28,12 @@ fn rules(read: &[&str], send: &[&str], admin: &[&str]) -> Rules {
 }
 
 fn roles(rules: &Rules, uid: u32, gid: u32, groups: &[u32]) -> [bool; 3] {
-    let roles = rules.roles_of(&Credentials::made_of(uid, gid, groups));
+    let roles = rules.roles_of(&Credentials::with_groups(uid, gid, groups));
     [Role::Read, Role::Send, Role::Admin].map(|role| roles.has(role))
 }
 
 #[test]
-fn each_group_has_its_role_and_the_administrators_have_all() {
+fn groups_give_their_role_and_admin_gives_all() {
     let rules = rules(&["readers"], &["senders"], &["chiefs"]);
     for (gid, groups, expected) in [
         (10, &[][..], [true, false, false]),
@@ -49,29 +49,29 @@ fn each_group_has_its_role_and_the_administrators_have_all() {
 }
 
 #[test]
-fn root_and_the_daemons_own_user_may_do_everything_and_nobody_else_by_default() {
-    let nobody = rules(&[], &[], &[]);
+fn by_default_only_privileged_users_have_roles() {
+    let default = rules(&[], &[], &[]);
     for uid in [0, 500] {
-        assert_eq!(roles(&nobody, uid, 9, &[]), [true; 3]);
+        assert_eq!(roles(&default, uid, 9, &[]), [true; 3]);
     }
     for (gid, groups) in [(0, &[][..]), (500, &[500, 0])] {
-        assert_eq!(roles(&nobody, 501, gid, groups), [false; 3]);
+        assert_eq!(roles(&default, 501, gid, groups), [false; 3]);
     }
 }
 
 #[test]
-fn a_group_that_is_not_there_lets_nobody_in_and_is_warned_of() {
+fn missing_groups_give_no_access_and_a_warning() {
     let configured = settings(&["nosuch", "readers"], &["sick"], &[]);
     let (rules, warnings) = Rules::of(&configured, 500, find);
     assert_eq!(roles(&rules, 1000, 10, &[]), [true, false, false]);
     assert_eq!(
         warnings,
         [
-            "control.read: the group `nosuch` is unknown, so it lets nobody in (/c.toml:3)",
-            "control.send: the group `sick` cannot be looked up (input/output error), so it lets nobody in (/c.toml:3)"
+            "control.read: group `nosuch` is unknown and gives no access (/c.toml:3)",
+            "control.send: group `sick` cannot be looked up (input/output error) and gives no access (/c.toml:3)"
         ]
     );
-    // What nobody has written needs no warning.
+    // A default needs no warning.
     let mut by_default = configured;
     for setting in [&mut by_default.control.read, &mut by_default.control.send] {
         *setting = Setting::new(vec!["nosuch".parse().unwrap()], Origin::Flag("--system"));
@@ -80,13 +80,13 @@ fn a_group_that_is_not_there_lets_nobody_in_and_is_warned_of() {
 }
 
 #[test]
-fn a_number_is_a_group_without_a_look_up() {
+fn a_group_number_needs_no_look_up() {
     let rules = Rules::of(&settings(&["4000"], &[], &[]), 500, |name| panic!("{name}")).0;
     assert_eq!(roles(&rules, 1000, 1, &[4000]), [true, false, false]);
 }
 
 #[test]
-fn the_file_is_as_open_as_the_groups_need() {
+fn the_file_mode_follows_the_groups() {
     for (read, send, admin, mode) in [
         (&[][..], &[][..], &[][..], 0o600),
         (&["nosuch"], &[], &[], 0o600),
@@ -101,7 +101,7 @@ fn the_file_is_as_open_as_the_groups_need() {
 }
 
 #[test]
-fn only_what_was_permitted_can_be_taken_away() {
+fn roles_are_less_only_if_one_is_missing() {
     for bits in 0..8 {
         let roles = Roles { read: bits & 1 > 0, send: bits & 2 > 0, admin: bits & 4 > 0 };
         assert!(!roles.is_less_than(roles) && !Roles::ALL.is_less_than(roles));
@@ -118,13 +118,13 @@ fn hint(error: ErrorObject) -> String {
 }
 
 #[test]
-fn a_refusal_names_the_groups_that_may_and_how_to_join_one() {
+fn refusals_name_permitted_groups_and_how_to_join() {
     let rules = rules(&["readers"], &["domain users", "senders"], &["chiefs"]);
     let refusal = rules.refusal("inbox", Role::Read, "bob");
-    assert_eq!(refusal.message, "`inbox` takes the role `read`, which bob has not");
+    assert_eq!(refusal.message, "`inbox` requires role `read`; bob does not have it");
     let join = |group: &str, user: &str| {
         format!(
-            "; an administrator adds a user with `usermod -aG {group} {user}`, which counts from the next login on"
+            "; an administrator adds a user with `usermod -aG {group} {user}`, which takes effect at the next login"
         )
     };
     assert_eq!(
@@ -146,18 +146,18 @@ fn a_refusal_names_the_groups_that_may_and_how_to_join_one() {
 }
 
 #[test]
-fn a_role_that_no_group_has_is_said_to_be_the_owners() {
+fn a_role_without_groups_is_for_privileged_users() {
     let rules = rules(&["readers"], &[], &[]);
     let hint = hint(rules.refusal("stop", Role::Admin, "bob"));
     assert_eq!(
         hint,
-        "`admin` is for root and the user that the daemon runs as; `admin` in [control] of its configuration names \
-         groups that may too"
+        "`admin` is for root and the user that the daemon runs as; list further groups under `admin` in [control] of \
+         its configuration"
     );
 }
 
 #[test]
-fn what_a_shell_would_take_apart_is_not_put_into_a_command() {
+fn names_that_need_quoting_are_not_in_commands() {
     let rules = Rules::of(&settings(&["domain users"], &[], &[]), 500, |_| Ok(Some(7))).0;
     assert_eq!(
         hint(rules.refusal("inbox", Role::Read, "bob")),

@@ -26,7 +26,7 @@ use super::queue::reason as cause;
 use super::reader::{COUNT_NOT_RECEIVED, bounds, has};
 use super::{GapDetail, GapReason, Kind};
 use crate::clock;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::index::Anchor;
 use crate::net::drops::KernelDrops;
 use crate::net::platform;
@@ -148,7 +148,7 @@ impl Ledger {
         }
         match known {
             Some(known) => Some(known.drops),
-            None if self.last.boot_id != 0 || self.page.newest == Anchor::default() => Some(0),
+            None if self.last.boot_id != 0 || self.page.newest.id == 0 => Some(0),
             // A page is missing, or is of a version without cookies: the log may have some of the drops already.
             None => None,
         }
@@ -284,7 +284,7 @@ impl PageFile {
             Ok(()) if !self.faulty => {}
             Ok(()) => {
                 self.faulty = false;
-                self.health.clear(Place::Books);
+                self.health.clear(Component::InflightJournal);
             }
             Err(error) => {
                 self.faulty = true;
@@ -300,7 +300,7 @@ fn report(health: &Health, error: &std::io::Error) {
          be lost uncounted",
         cause(error)
     );
-    health.report(Place::Books, problem);
+    health.report(Component::InflightJournal, problem);
 }
 
 #[cfg(test)]

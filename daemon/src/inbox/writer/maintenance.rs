@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use tracing::debug;
 
 use super::{Writer, explain};
-use crate::LOCK_NAME;
 use crate::clock;
-use crate::health::Place;
+use crate::health::Component;
 use crate::inbox::file::{FILE_NAME, PAGE_SIZE_BYTES};
 use crate::inbox::writer::retention::{Limits, Retention, Step};
 use crate::service::lock;
+use crate::service::lock::DATA_DIR_LOCK;
 
 /// How large the write-ahead log is before it is copied into the database: this part of the inbox's size, as a
 /// divisor, within these bounds in bytes.
@@ -76,13 +76,13 @@ impl Writer {
         if self.upkeep.more {
             return Some(Duration::ZERO);
         }
-        let upkeep = self.upkeep.retention.patience(&self.parts.limits.borrow());
-        upkeep.into_iter().chain(self.parts.pulse.patience()).min()
+        let upkeep = self.upkeep.retention.patience(&self.limits());
+        upkeep.into_iter().chain(self.parts.heartbeat.max_wait()).min()
     }
 
     /// Does one bounded step of what is to be done.
     pub(super) fn keep_up(&mut self) {
-        let limits = *self.parts.limits.borrow_and_update();
+        let limits = self.limits();
         let wal_bytes = self.file_bytes("-wal");
         let result = self.apply(limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: to make up for its ups and downs would write
@@ -94,7 +94,7 @@ impl Writer {
         match result {
             Ok(Step { removed, more }) => {
                 self.upkeep.more = more;
-                self.parts.health.clear(Place::Retention);
+                self.parts.health.clear(Component::Retention);
                 if removed > 0 {
                     debug!(removed, "removed the oldest entries");
                     self.removed += removed;
@@ -105,7 +105,7 @@ impl Writer {
             Err(error) => {
                 self.upkeep.more = false;
                 let problem = explain("old entries cannot be removed from the inbox", &error);
-                self.parts.health.report(Place::Retention, problem);
+                self.parts.health.report(Component::Retention, problem);
             }
         }
         self.cut_back_log(limits, wal_bytes);
@@ -138,7 +138,7 @@ impl Writer {
     /// Cuts the write-ahead log back if it has grown long; tells if that is not to be had.
     fn cut_back_log(&mut self, limits: Limits, wal_bytes: u64) {
         if wal_bytes <= 2 * usual_wal_bytes(limits) {
-            return self.parts.health.clear(Place::WriteAheadLog);
+            return self.parts.health.clear(Component::WriteAheadLog);
         }
         let long = self.upkeep.long_log;
         if self.upkeep.cut_back.elapsed() < if long { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY } {
@@ -151,13 +151,13 @@ impl Writer {
         if self.upkeep.long_log
             && let Some(problem) = self.who_holds_the_log(wal_bytes)
         {
-            self.parts.health.report(Place::WriteAheadLog, problem.to_owned());
+            self.parts.health.report(Component::WriteAheadLog, problem.to_owned());
         }
     }
 
     /// Says who keeps a long log from being cut back, if that is anything to worry about.
     fn who_holds_the_log(&self, wal_bytes: u64) -> Option<&'static str> {
-        if !lock::is_shared(&self.parts.data_dir.join(LOCK_NAME)) {
+        if !lock::is_shared(&self.parts.data_dir.join(DATA_DIR_LOCK)) {
             return Some(
                 "another program has been reading inbox.db for long and keeps its write-ahead log from being cut \
                  back; `fuser -v inbox.db` in the data directory names it",

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 use tracing::debug;
-use udpchat_config::Encoding;
+use udpchat_config::Settings;
 
 use super::GapDetail;
 use super::address::unpack;
@@ -37,9 +37,9 @@ use super::writer::append::Appender;
 use super::writer::retention::Limits;
 use crate::encoding;
 use crate::error;
-use crate::health::{Health, Place};
+use crate::health::{Component, Health};
 use crate::index::Anchor;
-use crate::service::watchdog::Pulse;
+use crate::service::watchdog::Heartbeat;
 use maintenance::Upkeep;
 
 /// How many entries one transaction takes at most.
@@ -67,11 +67,8 @@ pub(crate) struct Parts {
     pub(crate) reader: Arc<Reader>,
     pub(crate) speech: Arc<Speech>,
     pub(crate) health: Arc<Health>,
-    /// What received bytes are taken for that are not UTF-8.
-    pub(crate) fallback: watch::Receiver<Encoding>,
-    /// How much is kept.
-    pub(crate) limits: watch::Receiver<Limits>,
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) settings: watch::Receiver<Arc<Settings>>,
+    pub(crate) heartbeat: Arc<Heartbeat>,
     /// Called now and then while opening the inbox takes long.
     pub(crate) still_working: Box<dyn Fn() + Send>,
 }
@@ -148,9 +145,9 @@ impl Writer {
                     given_up += items.iter().map(Item::entries).sum::<usize>();
                 }
                 self.keep_up();
-                self.parts.pulse.beat();
+                self.parts.heartbeat.record();
             }
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             if heap.items.is_empty() {
                 self.keep_up();
                 self.tidy_up();
@@ -160,8 +157,12 @@ impl Writer {
         given_up
     }
 
+    fn limits(&self) -> Limits {
+        Limits::of(&self.parts.settings.borrow())
+    }
+
     fn max_commit_bytes(&self) -> usize {
-        let part = self.parts.limits.borrow().max_bytes / COMMIT_PART;
+        let part = self.limits().max_bytes / COMMIT_PART;
         usize::try_from(part).unwrap_or(usize::MAX).min(MAX_BYTES_PER_COMMIT)
     }
 
@@ -171,10 +172,10 @@ impl Writer {
         self.notice_replacement();
         while !self.given_up {
             // Also where the disk refuses: a new daemon could do no more, and would not have what waits in memory.
-            self.parts.pulse.beat();
+            self.parts.heartbeat.record();
             match self.commit(items, bytes) {
                 Ok(outcome) => {
-                    self.parts.health.clear(Place::InboxWrite);
+                    self.parts.health.clear(Component::InboxWrite);
                     self.tell(items, outcome);
                     return true;
                 }
@@ -203,7 +204,7 @@ impl Writer {
         }
         let problem =
             "the inbox's file was removed or replaced while it was in use; what it held is gone from here";
-        self.parts.health.report(Place::InboxReplaced, problem.to_owned());
+        self.parts.health.report(Component::InboxReplaced, problem.to_owned());
         if let Err(error) = self.reopen() {
             debug!("{}", explain("the inbox cannot be opened", &error));
         }
@@ -211,7 +212,7 @@ impl Writer {
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> rusqlite::Result<Outcome> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
-        let fallback = *self.parts.fallback.borrow();
+        let fallback = *self.parts.settings.borrow().text.fallback;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         append(&transaction, items, bytes, &mut outcome, |lessons, id, record| {
             if let Some(encoding) = encoding::strong_evidence(record.payload, fallback)
@@ -258,7 +259,7 @@ impl Writer {
 
     fn report(&self, error: &rusqlite::Error) {
         let problem = explain("the inbox cannot be written, new messages wait in memory", error);
-        self.parts.health.report(Place::InboxWrite, problem);
+        self.parts.health.report(Component::InboxWrite, problem);
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
@@ -280,7 +281,7 @@ impl Writer {
         if let Some(path) = set_aside {
             let problem =
                 format!("the inbox was damaged; it is set aside as {}, a new one was begun", path.display());
-            self.parts.health.report(Place::InboxSetAside, problem);
+            self.parts.health.report(Component::InboxQuarantine, problem);
         }
         Ok(())
     }
@@ -292,7 +293,7 @@ impl Writer {
 
 /// Says what failed, with the causes behind it.
 fn explain(what: &str, error: &dyn std::error::Error) -> String {
-    format!("{what}: {}", error::of(error).join(": "))
+    format!("{what}: {}", error::chain(error).join(": "))
 }
 
 /// Cuts the next transaction off the heap: the items from `first` on, and their bytes from `offset` on.

@@ -17,17 +17,15 @@ pub(super) fn open_with(
     open_ledger: impl FnOnce() -> Ledger,
 ) -> (Writer, Arc<Queue>, Follower, Ledger) {
     let queue = Arc::new(Queue::default());
-    let (_sender, fallback) = watch::channel(Encoding::GB18030);
-    let (_sender, limits) = watch::channel(Limits { max_bytes: u64::MAX, max_age: None });
+    let (_sender, settings) = watch::channel(Arc::new(Settings::default_in(data_dir)));
     let parts = Parts {
         data_dir: data_dir.to_owned(),
         queue: Arc::clone(&queue),
         reader: Arc::new(Reader::new(data_dir)),
         speech: Arc::default(),
         health: Arc::default(),
-        fallback,
-        limits,
-        pulse: Pulse::unheard(),
+        settings,
+        heartbeat: Heartbeat::unwatched(),
         still_working: Box::new(|| ()),
     };
     let (writer, progress, ledger) = Writer::open(parts, open_ledger).unwrap();

@@ -1,4 +1,4 @@
-//! One connection of a scraper: one request, one answer, and all of it within limits.
+//! One connection of a scraper: one request and one response, within limits.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use udpchat_api::MetricsFormat;
 
-use super::request::{is_meant_for_this_machine, wanted_format};
+use super::request::{is_for_this_machine, wanted_format};
 
-/// How long a connection may last, from its first to its last byte. A scrape takes milliseconds.
+/// How long a connection may last in all. A scrape takes milliseconds.
 pub(super) const CONNECTION_TIME: Duration = Duration::from_secs(10);
 
-/// How large the line and the headers of a request may be together, in bytes. Prometheus sends some 400.
+/// How long the request line and the headers may be together, in bytes. Prometheus sends about 400.
 pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
 
 /// How many headers a request may have.
@@ -27,11 +27,11 @@ const MAX_HEADERS: usize = 64;
 
 const PATH: &str = "/metrics";
 
-/// Serves one request, whose answer `render` makes, and closes the connection.
-pub(super) async fn serve<Stream, Answer>(stream: Stream, render: impl Fn(MetricsFormat) -> Answer)
+/// Serves one request with the text that `render` returns, and closes the connection.
+pub(super) async fn serve<Stream, Text>(stream: Stream, render: impl Fn(MetricsFormat) -> Text)
 where
     Stream: AsyncRead + AsyncWrite + Unpin,
-    Answer: Future<Output = String>,
+    Text: Future<Output = String>,
 {
     let render = &render;
     let service = service_fn(|request: Request<Incoming>| async move {
@@ -39,38 +39,39 @@ where
             Some(refusal) => refusal,
             None => {
                 let format = wanted_format(request.headers());
-                answer(StatusCode::OK, format.content_type(), render(format).await)
+                response(StatusCode::OK, format.content_type(), render(format).await)
             }
         })
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
-        // A script may end its side when it has asked.
+        // A client may close its writing side after its request.
         .half_close(true)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS)
-        // The limit below is for all of the connection.
+        // The limit of the whole connection, below, includes it.
         .header_read_timeout(None)
         .serve_connection(TokioIo::new(stream), service);
-    // Whoever is too slow or speaks no HTTP is gone. There is nobody else to tell.
+    // A client that is too slow or does not speak HTTP is disconnected. The error needs no report.
     drop(timeout(CONNECTION_TIME, connection).await);
 }
 
-/// Says what is wrong with a request, if anything is.
+/// Returns the response to a request that is refused.
 fn refusal(request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
-    let refuse = |status, text: &str| Some(answer(status, "text/plain; charset=utf-8", format!("{text}\n")));
-    if !is_meant_for_this_machine(request) {
+    let refuse =
+        |status, text: &str| Some(response(status, "text/plain; charset=utf-8", format!("{text}\n")));
+    if !is_for_this_machine(request) {
         return refuse(
             StatusCode::MISDIRECTED_REQUEST,
-            "this is served to its own machine only: ask for localhost or a loopback address; a reverse proxy sends \
+            "metrics are served to this machine only: use localhost or a loopback address; a reverse proxy must send \
              `Host: localhost`",
         );
     }
     if request.uri().path() != PATH {
-        return refuse(StatusCode::NOT_FOUND, "there is nothing here; the metrics are at /metrics");
+        return refuse(StatusCode::NOT_FOUND, "not found; the metrics are at /metrics");
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "the metrics can be read, with GET or HEAD");
+        let mut refusal = refuse(StatusCode::METHOD_NOT_ALLOWED, "the metrics are read with GET or HEAD");
         if let Some(refusal) = &mut refusal {
             refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
@@ -79,7 +80,7 @@ fn refusal(request: &Request<Incoming>) -> Option<Response<Full<Bytes>>> {
     None
 }
 
-fn answer(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
+fn response(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();

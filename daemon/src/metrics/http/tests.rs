@@ -1,4 +1,4 @@
-//! Requests as bytes on a wire of the test's own, and time that passes by itself when nothing else happens.
+//! Requests as bytes on an in-memory pipe, with a paused clock that advances when nothing else can happen.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::Builder;
@@ -6,13 +6,12 @@ use tokio::time::Instant;
 
 use crate::metrics::http::*;
 
-/// Lets time stand still while anything else can happen.
-fn on_a_clock_of_its_own<T>(test: impl Future<Output = T>) -> T {
+/// Runs a test with a paused clock.
+fn with_paused_clock<T>(test: impl Future<Output = T>) -> T {
     Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(test)
 }
 
-/// Serves one connection, with the other end of its wire in the hands of `client`; returns what that made of it, and how
-/// long the connection lasted.
+/// Serves one connection to `client`; returns its result, and how long the connection lasted.
 async fn connection<T>(client: impl AsyncFnOnce(DuplexStream) -> T) -> (T, Duration) {
     let (ours, theirs) = duplex(4 * 1024);
     let began = Instant::now();
@@ -23,7 +22,7 @@ async fn connection<T>(client: impl AsyncFnOnce(DuplexStream) -> T) -> (T, Durat
     tokio::join!(client(theirs), serve)
 }
 
-/// Asks, and returns the head and the body of the answer.
+/// Sends a request; returns the head and the body of the response.
 fn ask(request: &str) -> (String, String) {
     let client = async |mut stream: DuplexStream| {
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -31,7 +30,7 @@ fn ask(request: &str) -> (String, String) {
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     };
-    let (answer, took) = on_a_clock_of_its_own(connection(client));
+    let (answer, took) = with_paused_clock(connection(client));
     assert_eq!(took, Duration::ZERO, "{answer}");
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
@@ -42,7 +41,7 @@ fn has(head: &str, header: &str) -> bool {
 }
 
 #[test]
-fn the_metrics_come_in_the_format_that_is_wanted_and_the_connection_ends() {
+fn a_get_request_gets_metrics_in_the_accepted_format() {
     let (head, body) = ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     assert!(body.starts_with("Prometheus: xxx") && body.len() > 20_000, "{head}");
@@ -59,7 +58,7 @@ fn the_metrics_come_in_the_format_that_is_wanted_and_the_connection_ends() {
 }
 
 #[test]
-fn a_head_request_gets_the_head_alone() {
+fn a_head_request_gets_no_body() {
     let (_, body) = ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (head, nothing) = ask("HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && nothing.is_empty(), "{head}");
@@ -67,7 +66,7 @@ fn a_head_request_gets_the_head_alone() {
 }
 
 #[test]
-fn what_is_wrong_with_a_request_is_said_with_what_to_do() {
+fn refusals_name_the_reason_and_the_remedy() {
     for (request, status, text) in [
         ("GET / HTTP/1.1\r\nHost: localhost", "404 Not Found", "the metrics are at /metrics"),
         ("GET /metrics/ HTTP/1.1\r\nHost: localhost", "404 Not Found", "/metrics"),
@@ -92,7 +91,7 @@ fn what_is_wrong_with_a_request_is_said_with_what_to_do() {
 }
 
 #[test]
-fn old_and_broken_requests_end_at_once() {
+fn old_and_malformed_requests_are_answered_at_once() {
     let (head, _) = ask("GET /metrics HTTP/1.0\r\n\r\n");
     assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
     for request in ["nonsense\r\n\r\n", "GET /metrics HTTP/9.9\r\n\r\n", "\0\0\0\0\r\n\r\n"] {
@@ -102,29 +101,29 @@ fn old_and_broken_requests_end_at_once() {
 }
 
 #[test]
-fn a_head_that_is_too_large_is_refused_before_it_has_ended() {
+fn an_oversized_head_is_refused_before_its_end() {
     let long = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nX: {}", "x".repeat(2 * MAX_HEADER_BYTES));
     let many = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: x\r\n".repeat(MAX_HEADERS));
     for request in [long, many] {
         let client = async |stream: DuplexStream| {
             let (mut reading, mut writing) = tokio::io::split(stream);
             let mut answer = String::new();
-            // The wire breaks while it still writes.
+            // The pipe breaks during the write.
             let write = async { drop(writing.write_all(request.as_bytes()).await) };
             let (_, read) = tokio::join!(write, reading.read_to_string(&mut answer));
             read.map(|_| answer).unwrap()
         };
-        let (answer, took) = on_a_clock_of_its_own(connection(client));
+        let (answer, took) = with_paused_clock(connection(client));
         assert!(answer.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{answer}");
         assert_eq!(took, Duration::ZERO);
     }
 }
 
 #[test]
-fn whoever_is_slow_is_cut_off_after_ten_seconds() {
+fn slow_clients_are_disconnected_after_ten_seconds() {
     let cut = Duration::from_secs(10);
     let silent = async |mut stream: DuplexStream| stream.read_to_end(&mut Vec::new()).await.unwrap();
-    assert_eq!(on_a_clock_of_its_own(connection(silent)), (0, cut));
+    assert_eq!(with_paused_clock(connection(silent)), (0, cut));
 
     let a_byte_a_second = async |mut stream: DuplexStream| {
         for byte in "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".as_bytes() {
@@ -135,17 +134,17 @@ fn whoever_is_slow_is_cut_off_after_ten_seconds() {
         }
         false
     };
-    assert_eq!(on_a_clock_of_its_own(connection(a_byte_a_second)), (true, cut));
+    assert_eq!(with_paused_clock(connection(a_byte_a_second)), (true, cut));
 
     let never_reads = async |mut stream: DuplexStream| {
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         tokio::time::sleep(2 * cut).await;
     };
-    assert_eq!(on_a_clock_of_its_own(connection(never_reads)).1, cut);
+    assert_eq!(with_paused_clock(connection(never_reads)).1, cut);
 }
 
 #[test]
-fn a_client_that_ends_its_side_still_gets_its_answer() {
+fn a_half_closed_client_gets_its_response() {
     let client = async |mut stream: DuplexStream| {
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         stream.shutdown().await.unwrap();
@@ -153,13 +152,13 @@ fn a_client_that_ends_its_side_still_gets_its_answer() {
         stream.read_to_string(&mut answer).await.unwrap();
         answer
     };
-    let (answer, took) = on_a_clock_of_its_own(connection(client));
+    let (answer, took) = with_paused_clock(connection(client));
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert_eq!(took, Duration::ZERO);
 }
 
 #[test]
-fn a_second_request_on_the_same_connection_is_not_answered() {
+fn a_connection_serves_one_request() {
     let twice = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2);
     let (_, rest) = ask(&twice);
     assert_eq!(rest.matches("Prometheus: ").count(), 1);

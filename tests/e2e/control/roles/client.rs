@@ -17,14 +17,14 @@ fn udpchatctl_exits_with_6_and_names_the_group() {
     for (account, args, texts) in [
         (account(&[]), &["status"][..], ["has no role with this daemon", &reader_hint]),
         (account(&[]), &["send", &to, "x"], ["has no role", &reader_hint]),
-        (sender.clone(), &["inbox"], ["`inbox` takes the role `read`", &reader_hint]),
-        (sender.clone(), &["wait"], ["`subscribe` takes the role `read`", &reader_hint]),
-        (sender.clone(), &["ask", &to, "unsent"], ["`inbox` takes the role `read`", &reader_hint]),
-        (sender.clone(), &["export"], ["takes the role `read`", &reader_hint]),
-        (reader.clone(), &["send", &to, "x"], ["`send` takes the role `send`", "usermod"]),
-        (reader.clone(), &["recode", "--as", "gbk", "-a"], ["`recode` takes the role `admin`", "usermod"]),
-        (reader.clone(), &["reload"], ["`reload` takes the role `admin`", "usermod"]),
-        (reader.clone(), &["stop"], ["`stop` takes the role `admin`", "usermod"]),
+        (sender.clone(), &["inbox"], ["`inbox` requires role `read`", &reader_hint]),
+        (sender.clone(), &["wait"], ["`subscribe` requires role `read`", &reader_hint]),
+        (sender.clone(), &["ask", &to, "unsent"], ["`inbox` requires role `read`", &reader_hint]),
+        (sender.clone(), &["export"], ["requires role `read`", &reader_hint]),
+        (reader.clone(), &["send", &to, "x"], ["`send` requires role `send`", "usermod"]),
+        (reader.clone(), &["recode", "--as", "gbk", "-a"], ["`recode` requires role `admin`", "usermod"]),
+        (reader.clone(), &["reload"], ["`reload` requires role `admin`", "usermod"]),
+        (reader.clone(), &["stop"], ["`stop` requires role `admin`", "usermod"]),
     ] {
         let ran = other.ctl(&account, &daemon, args);
         ran.fails(6, &texts);
@@ -50,7 +50,7 @@ fn chat_without_permission_fails_before_using_the_screen() {
     let ran = terminal.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").output().unwrap();
     let shown = String::from_utf8(ran.stdout).unwrap();
     assert_eq!(ran.status.code(), Some(6), "{shown}");
-    assert!(shown.contains("takes the role `read`") && !shown.contains("\u{1b}[?1049h"), "{shown:?}");
+    assert!(shown.contains("requires role `read`") && !shown.contains("\u{1b}[?1049h"), "{shown:?}");
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn doctor_reports_missing_permissions() {
     };
     let refused = finding(&account(&[SENDERS]), "self-test");
     assert_eq!(refused["level"], "warning", "{refused}");
-    assert!(refused["seen"].as_str().unwrap().contains("takes the role `read`"), "{refused}");
+    assert!(refused["seen"].as_str().unwrap().contains("requires role `read`"), "{refused}");
     assert_eq!(finding(&account(&[READERS]), "self-test")["level"], "ok");
     let closed = finding(&account(&[]), "daemon");
     assert_eq!(closed["level"], "problem");

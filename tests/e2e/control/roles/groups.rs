@@ -25,7 +25,7 @@ fn an_unknown_group_name_permits_nobody() {
     let mut daemon = start(config, &[]);
     let line = |key: &str, line: u32| {
         let file = format!("config.toml:{line})");
-        (format!("control.{key}: the group `no-such-group` is unknown, so it lets nobody in ("), file)
+        (format!("control.{key}: group `no-such-group` is unknown and gives no access ("), file)
     };
     let warned = |log: &[String], (text, file): &(String, String)| {
         log.iter().any(|line| line.contains(text) && line.contains(file) && line.contains("WARN"))
@@ -39,6 +39,6 @@ fn an_unknown_group_name_permits_nobody() {
     assert!(hint.contains("`send` is for root"), "{hint}");
 
     reload(&daemon, "[control]\nadmin = ['nobody-has-this-group']");
-    let _warning = daemon.log_with("control.admin: the group `nobody-has-this-group` is unknown");
+    let _warning = daemon.log_with("control.admin: group `nobody-has-this-group` is unknown");
     assert_eq!(mode(&daemon.socket()), 0o600, "no other user needs it");
 }

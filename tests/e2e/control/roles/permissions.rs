@@ -62,7 +62,7 @@ fn the_test_matrix_has_every_method() {
 fn the_protocol_text_lists_the_role_of_each_method() {
     let text = include_str!("../../../../daemon/api/PROTOCOL.md");
     for (method, _, role) in methods(&Peer::new()) {
-        let begin = role.map_or("| any of them |".to_owned(), |role| format!("| `{role}` |"));
+        let begin = role.map_or("| any role |".to_owned(), |role| format!("| `{role}` |"));
         let row = text.lines().find(|line| line.starts_with(&begin)).unwrap();
         assert!(row.contains(&format!("`{method}`")), "{method}: {row}");
     }

@@ -88,7 +88,7 @@ fn entries_removed_meanwhile_cause_a_warning() {
     assert_eq!(rest, 40_999);
     let (code, complaint) = end_of(export);
     assert_eq!(code, Some(0));
-    assert!(complaint.starts_with("warning: 9,000 entries of those"), "{complaint}");
+    assert!(complaint.starts_with("warning: 9,000 entries removed"), "{complaint}");
 }
 
 /// How much memory an export may take, without optimisation, in KiB; less than what it writes.

@@ -4,11 +4,12 @@
 //! own, so that reception is never held up; the pages that become free are used again. Only the oldest entries
 //! go, and the newest one always stays: ids have no holes, and go on from it.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use udpchat_config::{Origin, Settings};
+use udpchat_config::{Origin, Settings, Size};
 
 use crate::inbox::file::PAGE_SIZE_BYTES;
 use crate::inbox::reader::{Bounds, bounds};
@@ -55,16 +56,20 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Takes the limits of the configuration. Where nobody has set a size, it is 4 GiB, but not more than a tenth of
-    /// the file system.
+    /// Takes the limits from the settings.
     pub(crate) fn of(settings: &Settings) -> Self {
-        let max_size = &settings.inbox.max_size;
-        let tenth = match max_size.origin {
-            Origin::Default => statvfs(&settings.data_dir.value)
-                .map_or(u64::MAX, |disk| disk.blocks() * disk.fragment_size() / PART_OF_FILE_SYSTEM),
-            _ => u64::MAX,
-        };
-        Self { max_bytes: max_size.bytes().min(tenth), max_age: settings.inbox.max_age.limit() }
+        Self { max_bytes: settings.inbox.max_size.bytes(), max_age: settings.inbox.max_age.limit() }
+    }
+}
+
+/// Limits the default of `inbox.max_size` to a tenth of the file system with the data directory.
+pub(crate) fn limit_default_size(settings: &mut Settings, data_dir: &Path) {
+    let max_size = &mut settings.inbox.max_size;
+    if max_size.origin == Origin::Default
+        && let Ok(disk) = statvfs(data_dir)
+    {
+        let tenth = disk.blocks() * disk.fragment_size() / PART_OF_FILE_SYSTEM;
+        max_size.value = max_size.value.min(Size::from_bytes(tenth));
     }
 }
 

@@ -1,5 +1,4 @@
-//! What a client wants to read: the filters of `inbox` and `subscribe`, checked once and then applied to each
-//! entry.
+//! The filters of `inbox`, `subscribe` and `recode`: checked once, then applied to each entry.
 
 use std::sync::Arc;
 
@@ -14,23 +13,23 @@ use crate::index::predicate::Clue;
 use crate::index::{Key, regex_terms};
 use crate::peers::Configured;
 
-/// How much memory a regular expression may take when it is compiled, in bytes.
+/// How much memory a compiled regular expression may take, in bytes.
 const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
 /// The longest name of a consumer, in characters.
 const MAX_CONSUMER_CHARACTERS: usize = 64;
 
-/// Which entries are wanted.
+/// Selects entries.
 #[derive(Debug)]
 pub(crate) struct Query {
-    /// What the database filters.
+    /// The part that the database filters.
     pub(crate) range: Range,
     from: Option<PeerAddress>,
     grep: Option<Regex>,
 }
 
 impl Query {
-    /// Checks the parameters of `inbox`; where it begins is the caller's matter.
+    /// Checks the parameters of `inbox`. The caller sets the cursor.
     pub(crate) fn of_inbox(params: &InboxParams, configured: &Configured) -> Result<Self, ErrorObject> {
         let filters = SubscribeParams {
             after: params.after,
@@ -47,7 +46,7 @@ impl Query {
         Ok(query)
     }
 
-    /// Checks the parameters of `subscribe`; where it begins is the caller's matter.
+    /// Checks the parameters of `subscribe`. The caller sets the cursor.
     pub(crate) fn of_subscribe(
         params: &SubscribeParams,
         configured: &Configured,
@@ -55,9 +54,9 @@ impl Query {
         let direction = params.direction.unwrap_or_default();
         let from = params.from.as_deref().map(|from| peer(from, configured)).transpose()?;
         let grep = params.grep.as_deref().map(expression).transpose()?;
-        // A gap is of no peer and has no text: among chosen messages it stands only if that is asked for.
-        let chosen = from.is_some() || grep.is_some();
-        let gaps = direction != DirectionFilter::Out && (params.gaps || !chosen);
+        // A gap has no peer and no text: it stands among selected messages only on request.
+        let is_selective = from.is_some() || grep.is_some();
+        let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
         let clues = [from.map(Clue::of_peer), params.grep.as_deref().map(regex_terms::clue)];
         let mut clue = Clue::all(clues.into_iter().flatten());
         if gaps {
@@ -77,8 +76,8 @@ impl Query {
         Ok(Self { range, from, grep })
     }
 
-    /// Tells whether an entry in the range is wanted.
-    pub(crate) fn wants(&self, entry: &Entry) -> bool {
+    /// Returns whether an entry of the range matches the other filters.
+    pub(crate) fn matches(&self, entry: &Entry) -> bool {
         let Entry::Message(Message { peer, text, .. }) = entry else { return true };
         self.from.is_none_or(|from| from.matches(*peer))
             && self.grep.as_ref().is_none_or(|grep| grep.is_match(text))
@@ -90,20 +89,20 @@ fn peer(from: &str, configured: &Configured) -> Result<PeerAddress, ErrorObject>
         return Ok(named.address);
     }
     from.parse().map_err(|_| {
-        let text = format!("`from`: no peer is called `{from}`, and it is no address");
+        let text = format!("`from`: `{from}` is neither a configured peer nor an address");
         ErrorObject::new(ErrorKind::InvalidParams, text).hint("`udpchatctl peers` lists names and addresses")
     })
 }
 
 fn expression(grep: &str) -> Result<Regex, ErrorObject> {
-    // As in grep, ^ and $ mean the ends of a line.
+    // As in grep, ^ and $ match at the ends of a line.
     RegexBuilder::new(grep).multi_line(true).size_limit(MAX_REGEX_BYTES).build().map_err(|error| {
-        // The message has several lines with the place drawn below the pattern; the last one says what is wrong.
+        // The message marks the place below the pattern in several lines; the last one states the reason.
         let error = error.to_string();
         let what = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        let text = format!("`grep` is no regular expression: {what}");
+        let text = format!("`grep`: invalid regular expression: {what}");
         ErrorObject::new(ErrorKind::InvalidParams, text)
-            .hint(r"a backslash takes a character literally: `\[`")
+            .hint(r"a backslash makes the next character literal: `\[`")
     })
 }
 

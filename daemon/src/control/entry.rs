@@ -1,8 +1,8 @@
-//! Entries as they are stored, turned into entries as clients see them.
+//! Converts stored entries to entries of the protocol.
 
 use std::sync::Arc;
 
-use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
+use udpchat_api::{Direction, Entry, Gap, Message, Raw};
 
 use crate::clock::from_ns;
 use crate::encoding;
@@ -11,20 +11,20 @@ use crate::inbox::{Body, SentDetail, Stored};
 use crate::peers::Configured;
 use crate::state::Daemon;
 
-/// Sees entries with the names and encodings of one moment.
+/// Converts entries with the peers' names and encodings of one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Viewer {
     daemon: Arc<Daemon>,
-    configured: Arc<Configured>,
+    configured: Configured,
 }
 
 impl Viewer {
-    /// Takes the configuration of now.
+    /// Takes the current configuration of the peers.
     pub(crate) fn of(daemon: &Arc<Daemon>) -> Self {
         Self { daemon: Arc::clone(daemon), configured: daemon.peers.configured() }
     }
 
-    /// Turns a stored entry into what clients see.
+    /// Converts a stored entry.
     pub(crate) fn entry(&self, stored: Stored) -> Entry {
         let (id, at) = (stored.id, from_ns(stored.at_ns));
         let (direction, peer, local, payload, detail) = match stored.body {
@@ -34,18 +34,19 @@ impl Viewer {
             }
             Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
         };
-        let as_said = stored.recoded.map(|encoding| (encoding, EncodingBy::Given));
-        let as_sent = || detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
-        let Decoded { text, encoding, by } = match as_said.or_else(as_sent) {
-            Some((encoding, by)) => Decoded { text: encoding::read(&payload, encoding), encoding, by },
-            None => self.daemon.peers.decode(&self.configured, id, peer, &payload),
+        let sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by)));
+        let Decoded { text, encoding, by } = match (stored.recoded, sent) {
+            (None, Some((encoding, by))) => {
+                Decoded { text: encoding::read(&payload, encoding), encoding, by }
+            }
+            (recoded, _) => self.daemon.peers.decode_stored(&self.configured, id, peer, &payload, recoded),
         };
         Entry::Message(Message {
             id,
             at,
             direction,
             peer,
-            name: self.configured.of(peer).map(|named| named.name.clone()),
+            name: self.configured.of(peer).map(|named| named.name.to_owned()),
             local,
             text,
             encoding: encoding.to_string(),

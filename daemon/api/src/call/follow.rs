@@ -1,0 +1,49 @@
+//! The methods `subscribe` and `unsubscribe`: entries as they are stored.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::filter::DirectionFilter;
+use super::method::{Empty, Role, is_false};
+
+call! {
+    /// Requests a notification `entry` for each entry, until `unsubscribe` or the end of the connection.
+    SubscribeParams, "subscribe" for Some(Role::Read) => SubscribeAnswer, {
+        /// Only entries above this id; the default is the newest id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<u64>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub direction: Option<DirectionFilter>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since: Option<Timestamp>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until: Option<Timestamp>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub grep: Option<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub gaps: bool,
+    }
+}
+
+/// The method of a notification; its parameters are one entry of a subscription.
+pub const ENTRY_NOTIFICATION: &str = "entry";
+
+/// The start of a subscription.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SubscribeAnswer {
+    /// The subscription delivers the entries above this id.
+    pub after: u64,
+}
+
+call! {
+    /// Ends the subscription of this connection.
+    UnsubscribeParams, "unsubscribe" for Some(Role::Read) => Empty, {}
+}

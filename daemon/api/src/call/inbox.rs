@@ -1,0 +1,91 @@
+//! The methods `inbox` and `ack`: pages of the log, and the position up to which a consumer has read.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::filter::DirectionFilter;
+use super::method::{Role, is_false};
+use crate::entry::Entry;
+
+call! {
+    /// Reads a page of the inbox.
+    InboxParams, "inbox" for Some(Role::Read) => InboxAnswer, {
+        /// Only entries above this id; the default is the read mark of `consumer`, without `consumer` all entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<u64>,
+        /// Only entries below this id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub before: Option<u64>,
+        /// The maximum number of entries, 1 to 1,000; the default is 200. A page also ends when its line is full.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+        /// The consumer whose read mark is used; the default is `default`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub consumer: Option<String>,
+        /// Only entries of this peer: a name, `address` (any port) or `address:port`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<String>,
+        /// Only entries of this direction; the default is `both`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub direction: Option<DirectionFilter>,
+        /// Only entries of this time and later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since: Option<Timestamp>,
+        /// Only entries before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until: Option<Timestamp>,
+        /// Only messages whose text matches this regular expression.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub grep: Option<String>,
+        /// The order of the entries; the default is `asc`, oldest first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub order: Option<Order>,
+        /// Whether gaps are included although `from` or `grep` is given.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub gaps: bool,
+    }
+}
+
+/// The order of a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Ascending ids.
+    #[default]
+    Asc,
+    /// Descending ids.
+    Desc,
+}
+
+/// A page of the inbox.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct InboxAnswer {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// The cursor of the next page: its `after`, or with `order` `desc` its `before`.
+    pub next: u64,
+    /// Whether there may be more entries now: false once a page reached the end.
+    pub more: bool,
+    /// The number of received messages that the consumer has not read.
+    pub unread: u64,
+}
+
+call! {
+    /// Marks everything up to an id as read by a consumer.
+    AckParams, "ack" for Some(Role::Read) => AckAnswer, {
+        /// The consumer; the default is `default`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub consumer: Option<String>,
+        /// The id, at most the newest one. A read mark never decreases.
+        pub id: u64,
+    }
+}
+
+/// The read mark of a consumer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AckAnswer {
+    /// Everything up to this id is read.
+    pub read: u64,
+    /// The number of received messages that are not read.
+    pub unread: u64,
+}

@@ -1,0 +1,87 @@
+//! The methods `peers` and `talkers`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::method::Role;
+use crate::entry::EncodingBy;
+
+call! {
+    /// Lists the configured peers and others that have sent messages.
+    PeersParams, "peers" for Some(Role::Read) => PeersAnswer, {
+        /// The number of newest entries that are scanned, and nothing older. The default is 100,000, and then the rest
+        /// for configured peers without a message among these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub window: Option<u64>,
+    }
+}
+
+/// The peers: configured ones by name, then the others, the most recent sender first.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PeersAnswer {
+    /// The peers.
+    pub peers: Vec<Peer>,
+}
+
+/// A peer.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Peer {
+    /// Its name in the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its address; that of a configured peer may have no port.
+    pub address: String,
+    /// The encoding of messages to this peer.
+    pub encoding: String,
+    /// Why this encoding was chosen.
+    pub encoding_by: EncodingBy,
+    /// The time of its newest message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<Timestamp>,
+    /// The id of its newest message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_id: Option<u64>,
+    /// The number of its messages among the scanned entries.
+    pub messages: u64,
+    /// The number of those that the consumer `default` has not read.
+    pub unread: u64,
+}
+
+call! {
+    /// Lists the peers that send most: counts the received messages above an id, by peer.
+    TalkersParams, "talkers" for Some(Role::Read) => TalkersAnswer, {
+        /// Only entries above this id; the default is the newest 10,000 entries.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<u64>,
+        /// The maximum number of peers, 1 to 100; the default is 10.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+    }
+}
+
+/// The numbers of messages by peer.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+pub struct TalkersAnswer {
+    /// The peers, most messages first.
+    pub talkers: Vec<Talker>,
+    /// The entries above this id were scanned: 10,000 at most, so this may be above the requested id.
+    pub after: u64,
+    /// The entries up to this id were scanned: the `after` of the next call.
+    pub next: u64,
+    /// The number of received messages among the scanned entries, including those of peers that are not listed.
+    pub messages: u64,
+}
+
+/// A peer, and the amount that it has sent.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Talker {
+    /// Its name in the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its address; that of a configured peer is as in the configuration, and may have no port.
+    pub address: String,
+    /// The number of its messages.
+    pub messages: u64,
+    /// The size of their payloads, in bytes.
+    pub bytes: u64,
+}

@@ -1,0 +1,76 @@
+//! The methods about the daemon as a service: `version`, `self_test`, `reload` and `stop`.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::method::{Empty, Role};
+
+call! {
+    /// Returns the version of the daemon.
+    VersionParams, "version" for None => VersionAnswer, {}
+}
+
+/// The versions of the daemon and of the protocol.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct VersionAnswer {
+    /// The daemon's version.
+    pub version: String,
+    /// The version of the protocol, see [`crate::limits::PROTOCOL`].
+    pub protocol: u32,
+}
+
+call! {
+    /// Makes the daemon send a datagram to each of its own ports, over each address family.
+    SelfTestParams, "self_test" for Some(Role::Read) => SelfTestAnswer, {}
+}
+
+/// The outcomes of a self-test.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct SelfTestAnswer {
+    /// One for each listening address and family.
+    pub tests: Vec<SelfTest>,
+}
+
+/// A datagram of a self-test.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct SelfTest {
+    /// The destination.
+    pub to: SocketAddr,
+    /// The outcome.
+    pub outcome: SelfTestOutcome,
+    /// The error, if it could not be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// The outcome of one datagram of a self-test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SelfTestOutcome {
+    /// It was received; a message would have been stored.
+    Received,
+    /// It was received, but the access list denies its source, an address of this host.
+    Denied,
+    /// It was not received within one second.
+    Lost,
+    /// It could not be sent.
+    NotSent,
+}
+
+call! {
+    /// Reloads the configuration.
+    ReloadParams, "reload" for Some(Role::Admin) => ReloadAnswer, {}
+}
+
+/// The result of a reload.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct ReloadAnswer {
+    /// The changed keys that require a restart.
+    pub needs_restart: Vec<String>,
+}
+
+call! {
+    /// Stops the daemon, as SIGTERM does.
+    StopParams, "stop" for Some(Role::Admin) => Empty, {}
+}

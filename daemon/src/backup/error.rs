@@ -1,0 +1,54 @@
+//! The errors of a backup.
+
+use std::io;
+use std::path::PathBuf;
+
+use rusqlite::ErrorCode;
+
+use crate::inbox::file::OpenError;
+
+/// Describes why a backup failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BackupError {
+    #[error("{} is already there, and a backup does not replace files", .0.display())]
+    Exists(PathBuf),
+    #[error("cannot write {}", .path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Inbox(#[from] OpenError),
+    #[error("cannot copy {} to {}", .from.display(), .to.display())]
+    Copy { from: PathBuf, to: PathBuf, source: rusqlite::Error },
+    #[error("the copy is not sound: {0}")]
+    Unsound(String),
+    #[error("interrupted; there is no backup")]
+    Interrupted,
+    #[error("the backup is complete, but its report cannot be printed")]
+    Unreported(#[source] io::Error),
+}
+
+impl BackupError {
+    /// Returns a hint what to do next.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Exists(_) => Some("choose another name, for example with the date, or move that file away"),
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(NO_ROOM),
+            Self::Inbox(error) => error.hint(),
+            Self::Copy { source, .. } => match source.sqlite_error_code() {
+                Some(ErrorCode::DiskFull) => Some(NO_ROOM),
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    Some("the inbox itself is damaged; a daemon that starts on it moves it to quarantine")
+                }
+                Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                    Some("run it as root or as the daemon's user")
+                }
+                // A daemon was killed during a migration of the schema, which only a process with write access can roll back.
+                Some(ErrorCode::ReadOnly) => Some("start the daemon on it first"),
+                _ => None,
+            },
+            Self::Unsound(_) => Some("try again; if it fails again, please report it"),
+            Self::Write { .. } | Self::Interrupted | Self::Unreported(_) => None,
+        }
+    }
+}
+
+const NO_ROOM: &str = "free some space there; a copy is at most as large as inbox.db and its write-ahead log";

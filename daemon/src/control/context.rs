@@ -1,0 +1,122 @@
+//! What a method can use of the connection that calls it.
+
+use std::mem;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use udpchat_api::call::{Call, Role};
+use udpchat_api::rpc::Request;
+use udpchat_api::{ErrorKind, ErrorObject};
+
+use super::client::Client;
+use super::outlet::Outlet;
+use super::query::Query;
+use super::request::parameters;
+use super::shared::Control;
+use super::subscription::Subscription;
+use crate::state::Daemon;
+
+/// The state of a connection.
+pub(super) struct Context {
+    pub(super) control: Arc<Control>,
+    pub(super) client: Arc<Client>,
+    pub(super) outlet: Outlet,
+    /// Whether the client has called a method of the role `read`, which is logged once.
+    has_read: bool,
+    subscription: Option<Subscription>,
+    after_response: AfterResponse,
+}
+
+/// What a method leaves to be done when its response is written.
+#[derive(Default)]
+enum AfterResponse {
+    #[default]
+    Nothing,
+    /// Starts a subscription: its entries follow the response.
+    Subscribe(Box<Query>),
+    /// Stops the daemon.
+    Stop,
+}
+
+impl Context {
+    pub(super) fn new(control: Arc<Control>, client: Arc<Client>, outlet: Outlet) -> Self {
+        let after_response = AfterResponse::default();
+        Self { control, client, outlet, has_read: false, subscription: None, after_response }
+    }
+
+    pub(super) fn daemon(&self) -> &Arc<Daemon> {
+        &self.control.daemon
+    }
+
+    /// Parses the parameters of a method, if the client has the role that the method requires. Methods get their parameters
+    /// in no other way.
+    pub(super) async fn parameters<C: Call + DeserializeOwned>(
+        &mut self,
+        request: &Request,
+    ) -> Result<C, ErrorObject> {
+        if let Some(role) = C::ROLE {
+            self.require(role, C::METHOD).await?;
+        }
+        parameters(request)
+    }
+
+    async fn require(&mut self, role: Role, method: &str) -> Result<(), ErrorObject> {
+        let (audit, rules) = (&self.control.audit, self.control.rules());
+        if !rules.roles_of(&self.client.credentials).has(role) {
+            let why = rules.refusal(method, role, self.client.name().await);
+            audit.refused(&self.client, Some(method), &why).await;
+            return Err(why);
+        }
+        if role == Role::Read && !self.has_read {
+            self.has_read = true;
+            audit.reads(&self.client, method).await;
+        }
+        Ok(())
+    }
+
+    /// Checks that a subscription can be started.
+    pub(super) fn require_no_subscription(&self) -> Result<(), ErrorObject> {
+        if self.subscription.is_none() {
+            return Ok(());
+        }
+        let text = "this connection has a subscription already";
+        Err(ErrorObject::new(ErrorKind::Subscription, text)
+            .hint("end it with `unsubscribe`, or open another connection"))
+    }
+
+    /// Starts a subscription after the response.
+    pub(super) fn subscribe(&mut self, query: Query) {
+        self.after_response = AfterResponse::Subscribe(Box::new(query));
+    }
+
+    /// Ends the subscription: no entry follows.
+    pub(super) async fn unsubscribe(&mut self) -> Result<(), ErrorObject> {
+        let none = || ErrorObject::new(ErrorKind::Subscription, "this connection has no subscription");
+        self.subscription.take().ok_or_else(none)?.end().await;
+        Ok(())
+    }
+
+    /// Ends the subscription, if there is one, even within a line.
+    pub(super) fn abort_subscription(&mut self) {
+        if let Some(subscription) = self.subscription.take() {
+            subscription.abort();
+        }
+    }
+
+    /// Stops the daemon after the response.
+    pub(super) fn stop(&mut self) {
+        self.after_response = AfterResponse::Stop;
+    }
+
+    /// Does what the method has left for the time after its response.
+    pub(super) fn after_response(&mut self) {
+        match mem::take(&mut self.after_response) {
+            AfterResponse::Nothing => {}
+            AfterResponse::Subscribe(query) => {
+                let (daemon, outlet) = (Arc::clone(self.daemon()), self.outlet.clone());
+                self.subscription = Some(Subscription::start(daemon, *query, outlet));
+            }
+            AfterResponse::Stop => self.daemon().stop(),
+        }
+    }
+}

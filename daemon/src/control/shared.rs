@@ -1,0 +1,76 @@
+//! What the sessions of the control socket share: the daemon's state, and what only the control socket needs.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, watch};
+use tracing::warn;
+use udpchat_config::Settings;
+
+use super::audit::Audit;
+use super::client::UserNames;
+use super::roles::Rules;
+use super::socket::SocketFile;
+use crate::service::accounts;
+use crate::state::Daemon;
+
+/// The control side of a running daemon.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(super) daemon: Arc<Daemon>,
+    pub(super) rules: watch::Sender<Arc<Rules>>,
+    /// None where the socket has no file.
+    file: Option<SocketFile>,
+    pub(super) names: Arc<UserNames>,
+    pub(crate) audit: Arc<Audit>,
+}
+
+impl Control {
+    /// Combines the shared state with the rules of its settings, and with the file of the socket if it has one. Each reload
+    /// applies the new roles. `lookups` limits concurrent look-ups of user names.
+    pub(crate) fn new(
+        daemon: Arc<Daemon>,
+        rules: Rules,
+        file: Option<SocketFile>,
+        lookups: Arc<Semaphore>,
+    ) -> Arc<Self> {
+        let control = Arc::new(Self {
+            daemon,
+            rules: watch::Sender::new(Arc::new(rules)),
+            file,
+            names: Arc::new(UserNames::new(lookups)),
+            audit: Arc::default(),
+        });
+        // The daemon must not own what owns it.
+        let applied = Arc::downgrade(&control);
+        control.daemon.configuration.on_reload(move |settings| {
+            if let Some(control) = applied.upgrade() {
+                control.apply(settings);
+            }
+        });
+        control
+    }
+
+    pub(super) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.borrow())
+    }
+
+    /// Gives roles to the groups that the settings name, and the socket's file the mode that follows. The look-up of the
+    /// groups may block for any time.
+    fn apply(&self, settings: &Settings) {
+        let rules = Arc::new(look_up(settings));
+        self.names.forget();
+        self.rules.send_replace(Arc::clone(&rules));
+        if let Some(file) = &self.file {
+            file.adapt(&rules);
+        }
+    }
+}
+
+/// Looks up the groups that the settings name, and warns of those that do not exist.
+pub(crate) fn look_up(settings: &Settings) -> Rules {
+    let (rules, warnings) = Rules::of(settings, accounts::own_uid(), accounts::group_id);
+    for warning in warnings {
+        warn!("{warning}");
+    }
+    rules
+}

@@ -1,0 +1,136 @@
+//! A follower with its own cursor, which `subscribe` starts and `unsubscribe` ends.
+//!
+//! Nothing is queued for it: it reads the inbox from its cursor on. One that stops reading costs a connection and a page,
+//! delays no other client and misses nothing.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use udpchat_api::call::ENTRY_NOTIFICATION;
+use udpchat_api::line::to_line;
+use udpchat_api::rpc::Version;
+use udpchat_api::{Entry, ErrorObject};
+
+use super::entry::Viewer;
+use super::outlet::Outlet;
+use super::query::Query;
+use crate::inbox::reader::Range;
+use crate::state::Daemon;
+
+/// How much is read at once for a follower, in bytes of lines; the last entry may exceed it. A follower that does not read
+/// holds no more memory.
+const PAGE_BYTES: usize = 64 * 1024;
+
+/// How long to wait after the inbox could not be read.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+
+/// A running subscription.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    cancel: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Subscription {
+    /// Starts to write entries.
+    pub(super) fn start(daemon: Arc<Daemon>, query: Query, outlet: Outlet) -> Self {
+        let (cancel, cancelled) = watch::channel(false);
+        let task = tokio::spawn(feed(daemon, Arc::new(query), outlet, cancelled));
+        Self { cancel, task }
+    }
+
+    /// Ends it between two lines.
+    pub(super) async fn end(self) {
+        self.cancel.send_replace(true);
+        // A task that panicked has ended too.
+        let _ended = self.task.await;
+    }
+
+    /// Ends it anywhere, even within a line: the connection is over.
+    pub(super) fn abort(&self) {
+        self.task.abort();
+    }
+}
+
+async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancelled: watch::Receiver<bool>) {
+    let mut progress = daemon.progress.clone();
+    let mut cursor = query.range.after;
+    loop {
+        let newest = progress.see().newest_id;
+        while cursor < newest {
+            if *cancelled.borrow() {
+                return;
+            }
+            let Ok((lines, read_to)) = page(&daemon, &query, cursor).await else {
+                // The status and the log report it. Entries that cannot be read now are not skipped.
+                sleep(PAUSE_AFTER_ERROR).await;
+                continue;
+            };
+            cursor = read_to;
+            if !lines.is_empty() && outlet.write(&lines).await.is_err() {
+                return;
+            }
+        }
+        tokio::select! {
+            open = progress.changed() => if !open { return },
+            _ = cancelled.changed() => return,
+        }
+    }
+}
+
+/// Returns the next entries as lines, and the cursor behind them.
+async fn page(daemon: &Arc<Daemon>, query: &Arc<Query>, cursor: u64) -> Result<(Vec<u8>, u64), ErrorObject> {
+    let (viewer, query) = (Viewer::of(daemon), Arc::clone(query));
+    daemon
+        .read(move |reader| {
+            let mut lines = Vec::new();
+            let range = Range { after: cursor, ..query.range.clone() };
+            let visit = |stored| {
+                let entry = viewer.entry(stored);
+                if query.matches(&entry) {
+                    lines.extend(notification(&entry));
+                }
+                if lines.len() < PAGE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            };
+            // One window at a time, so that a cancellation is noticed.
+            let scanned = reader.scan(&range, visit, || false)?;
+            Ok((lines, scanned.cursor))
+        })
+        .await
+}
+
+fn notification(entry: &Entry) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Notification<'a> {
+        jsonrpc: Version,
+        method: &'static str,
+        params: &'a Entry,
+    }
+    let notification = Notification { jsonrpc: Version::V2, method: ENTRY_NOTIFICATION, params: entry };
+    // Strings and numbers: serialising them cannot fail.
+    to_line(&notification).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_api::rpc::Reply;
+
+    #[test]
+    fn a_notification_holds_an_entry() {
+        let gap = Entry::Gap(udpchat_api::Gap {
+            id: 1,
+            at: udpchat_api::Timestamp::UNIX_EPOCH,
+            lost: 2,
+            reason: "queue_full".to_owned(),
+        });
+        let reply: Reply = serde_json::from_slice(&notification(&gap)).unwrap();
+        assert_eq!(reply.method.as_deref(), Some("entry"));
+        assert_eq!(serde_json::from_value::<Entry>(reply.params.unwrap()).unwrap(), gap);
+    }
+}

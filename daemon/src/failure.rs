@@ -1,0 +1,93 @@
+//! Why the daemon fails as a process: its error message, hint and exit status.
+
+use std::io;
+use std::io::Write;
+
+use udpchat_config::ConfigError;
+
+use crate::backup::BackupError;
+use crate::control::socket::SocketError;
+use crate::error::chain;
+use crate::inbox::file::OpenError;
+use crate::metrics::BindError;
+use crate::net::socket::ListenError;
+use crate::service::systemd::{InheritError, stderr_is_journal};
+
+/// Exit codes beside 0.
+const FAILED: u8 = 1;
+const WRONG_USE: u8 = 2;
+
+/// Describes why the daemon does not start, or ends with an error.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot use the data directory {path}")]
+    DataDir { path: String, source: io::Error },
+    #[error("the data directory {path} is in use by {holder}")]
+    DataDirHeld { path: String, holder: String },
+    #[error(transparent)]
+    Inherit(#[from] InheritError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Metrics(#[from] BindError),
+    #[error(transparent)]
+    Inbox(#[from] OpenError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
+    GivenUp(usize),
+    #[error("{what}")]
+    System { what: &'static str, source: io::Error },
+}
+
+impl Failure {
+    /// Returns a hint what to do next.
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::DataDir { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
+                "it is read-only here: `--data-dir` takes another; under systemd `ReadWritePaths=` opens this one".to_owned(),
+            ),
+            Self::DataDir { .. } => {
+                Some("`--data-dir` takes another; it must be writable for this user".to_owned())
+            }
+            Self::DataDirHeld { .. } => {
+                Some("stop that one, or give this one its own `--data-dir`".to_owned())
+            }
+            Self::Inherit(error) => error.hint().map(str::to_owned),
+            Self::Listen(error) => error.hint(),
+            Self::Metrics(error) => error.hint(),
+            Self::Inbox(error) => error.hint().map(str::to_owned),
+            Self::Backup(error) => error.hint().map(str::to_owned),
+            Self::Socket(error) => error.hint().map(str::to_owned),
+            Self::GivenUp(_) | Self::System { .. } => None,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Config(_)) { WRONG_USE } else { FAILED }
+    }
+
+    /// Writes what went wrong to standard error: what, why, what to do next.
+    pub(crate) fn print(&self) {
+        let mut text = format!("error: {}\n", chain(self).join("\n  caused by: "));
+        if let Some(hint) = self.hint() {
+            text += &format!("hint: {hint}\n");
+        }
+        let mut text = udpchat_api::safe::lines(&text).into_owned();
+        if stderr_is_journal() {
+            text = text.lines().map(|line| format!("<3>{line}\n")).collect();
+        }
+        // If this fails, the error cannot be reported in any other way.
+        let _written = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Returns a conversion of system errors to failures.
+pub(crate) fn system(what: &'static str) -> impl Fn(io::Error) -> Failure {
+    move |source| Failure::System { what, source }
+}
