@@ -12,8 +12,7 @@ use super::layering::root;
 use super::source::Source;
 
 /// Dependencies that close a circle today. Each is to be removed, and then its line here.
-const KNOWN: &[(&str, &str)] = &[
-];
+const KNOWN: &[(&str, &str)] = &[];
 
 /// The modules of a package by their paths, such as `["inbox", "queue"]`; the crate itself has an empty path.
 struct Crate {
