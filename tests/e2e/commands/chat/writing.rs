@@ -77,7 +77,7 @@ fn no_key_is_lost_during_a_flood() {
 fn the_encoding_is_selectable_and_failures_show_inline() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.press(&["F3"]);
-    chat.tmux.shows("Send in");
+    chat.tmux.shows("Choose an encoding");
     chat.tmux.type_in("gbk");
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("gbk (chosen here)");

@@ -137,15 +137,15 @@ impl Model {
     pub(in crate::command::chat) fn update(&mut self, update: Update) -> Redraw {
         match update {
             Update::Online { after, is_gapless, unread } => self.go_online(after, is_gapless, unread),
-            Update::Offline(why) => {
-                let offline = ConnectionState::Offline(why);
+            Update::Offline(reason) => {
+                let offline = ConnectionState::Offline(reason);
                 let is_known = mem::replace(&mut self.connection, offline.clone()) == offline;
                 return if is_known { Redraw::None } else { Redraw::Update };
             }
             Update::Arrived(entry) => return self.add_entry(*entry),
             Update::Page { epoch, end, answer } => self.add_page(epoch, end, answer),
             Update::Peers(Ok(peers)) => self.set_peers(peers),
-            Update::Peers(Err(why)) => self.notice = Some(format!("cannot list the peers: {why}")),
+            Update::Peers(Err(reason)) => self.notice = Some(format!("cannot list the peers: {reason}")),
             Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
         }
         Redraw::Update
@@ -291,16 +291,16 @@ impl Model {
         match answer {
             Ok(answer) => {
                 conversation.add_page(end, &answer, arrived_id, &self.zone);
-                if let Some((pending_scroll, _)) = conversation.pending_scroll {
-                    conversation.scroll_by(pending_scroll, 0, self.pane);
+                if let Some((direction, _)) = conversation.pending_scroll {
+                    conversation.scroll_by(direction, 0, self.pane);
                 }
                 self.show_unsent();
                 self.request_page();
             }
-            Err(why) => {
+            Err(reason) => {
                 conversation.read_failed = true;
                 if self.connection == ConnectionState::Online {
-                    self.notice = Some(format!("cannot read the inbox: {why}"));
+                    self.notice = Some(format!("cannot read the inbox: {reason}"));
                 }
             }
         }
@@ -375,12 +375,12 @@ impl Model {
                 self.resolve_host(ticket, &entries);
                 self.outbox.finish(ticket, Ok(newest), self.arrived_id);
             }
-            Err(refusal) => {
+            Err(failure) => {
                 let text = first_line(self.outbox.text(ticket).unwrap_or_default());
-                if !matches!(self.connection, ConnectionState::Offline(_)) || !refusal.is_uncertain {
+                if !matches!(self.connection, ConnectionState::Offline(_)) || !failure.is_uncertain {
                     self.notice = Some(format!("`{text}` was not sent; ↑ brings it back"));
                 }
-                self.outbox.finish(ticket, Err(&refusal), self.arrived_id);
+                self.outbox.finish(ticket, Err(&failure), self.arrived_id);
             }
         }
         self.show_unsent();

@@ -94,9 +94,9 @@ fn draw_status(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
 
 /// Returns the text of the status line, and whether it reports a failure.
 fn status(model: &Model) -> Option<(String, bool)> {
-    if let ConnectionState::Offline(why) = &model.connection {
-        let why = wrap::display_line(why);
-        return Some((format!("not connected, trying again: {why}"), true));
+    if let ConnectionState::Offline(reason) = &model.connection {
+        let reason = wrap::display_line(reason);
+        return Some((format!("not connected, trying again: {reason}"), true));
     }
     if let Some(notice) = &model.notice {
         return Some((wrap::display_line(notice).into_owned(), true));

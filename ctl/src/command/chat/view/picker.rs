@@ -22,7 +22,7 @@ pub(super) fn draw(
 ) -> Position {
     let title = match picker.kind {
         PickerKind::Peers => "Choose a peer",
-        PickerKind::Encodings => "Choose the encoding to send in",
+        PickerKind::Encodings => "Choose an encoding",
     };
     let area = window(title, screen, (COLUMNS, ROWS), theme, buffer);
     let columns = usize::from(area.width);
