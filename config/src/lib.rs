@@ -14,6 +14,7 @@
 //! [`Environment::of_process`].
 
 mod check;
+mod defaults;
 mod diagnosis;
 mod error;
 mod file;
@@ -28,6 +29,7 @@ mod settings;
 mod suggestion;
 mod value;
 
+pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::ConfigError;
 pub use flags::{Flags, Overrides};
 pub use paths::{
@@ -41,15 +43,3 @@ pub use value::{
     Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress,
     PeerName, Size, UserGroup, ValueError,
 };
-
-/// The UDP port that is meant where none is given.
-pub const DEFAULT_PORT: u16 = 7788;
-
-/// The TCP port of loopback that is meant where metrics are served and none is given.
-///
-/// Outside of the ports 9100 to 9999, which Prometheus assigns to exporters (its wiki, "Default port allocations"), and
-/// below those that Linux gives away by itself (from 32768).
-pub const DEFAULT_METRICS_PORT: u16 = 17788;
-
-/// The annotated configuration file: every key with its default.
-pub const DEFAULT_FILE: &str = include_str!("../udpchat.toml");

@@ -3,7 +3,7 @@
 //! In that file a comment belongs to the key behind it, which may itself be a comment where its default is not the same
 //! everywhere. A table that stands for many is a comment as a whole; what its keys mean is listed in front of it.
 
-use crate::DEFAULT_FILE;
+use crate::defaults::DEFAULT_FILE;
 use crate::settings::paths_and_examples;
 
 /// A table of the file, or what stands before the first one.

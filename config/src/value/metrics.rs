@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::address::{Written, parse_port};
 use super::{Text, ValueError, quoted};
-use crate::DEFAULT_METRICS_PORT;
+use crate::defaults::DEFAULT_METRICS_PORT;
 
 /// Says where metrics are served: a loopback address and a port, where port 0 asks the system for one; empty is nowhere.
 ///

@@ -203,7 +203,9 @@ fn wait_exits_with_4_and_prints_partial_matches() {
     daemon
         .ctl(&["wait", "--grep", "^ok", "--timeout", "0s"])
         .fails(4, &["no message that matches `^ok` arrived within 0s"]);
-    daemon.ctl(&["wait", "--from", "nobody"]).fails(2, &["no peer is called"]);
+    daemon
+        .ctl(&["wait", "--from", "nobody"])
+        .fails(2, &["`nobody` is neither a configured peer nor an address"]);
 }
 
 #[test]

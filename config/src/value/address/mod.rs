@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net};
 
 use super::{Mistake, Node, Text, Value, ValueError, quoted};
-use crate::DEFAULT_PORT;
+use crate::defaults::DEFAULT_PORT;
 
 /// An address as written, before anybody decides what a missing part means.
 pub(super) struct Written {
