@@ -4,7 +4,7 @@
 //! script's cursor are all reads from one id on.
 //!
 //! What belongs here: storage only. [`queue`] takes what is to be stored, [`writer`] commits it, [`reader`] reads it, and
-//! [`file`] opens, creates, migrates and quarantines the file. [`inflight`] counts what is received but not yet committed.
+//! [`mod@file`] opens, creates, migrates and quarantines the file. [`inflight`] counts what is received but not yet committed.
 //! What does not: the wire types of the control socket, decoding of text, configuration of peers. Reception, sending and
 //! control may depend on this folder; it depends on [`crate::index`], which speeds up scans.
 
