@@ -54,7 +54,7 @@ fn a_hanging_receiver_is_named_and_replaced() {
     let hang = machine.delay(process, "receive-0", "recvmmsg", HANG);
     machine.udp().send_to(b"0", ("127.0.0.1", PORT)).unwrap();
     assert_replaced(&machine, process, began, Some(hang));
-    let why = machine.journal_line("reception on [::]:7788 has not moved");
+    let why = machine.journal_line("reception on [::]:7788 has made no progress");
     assert_eq!(why["PRIORITY"], "3", "{why:#}");
     assert_eq!(machine.inbox().numbers(), [0, 1], "the datagram waited in the kernel");
 }
@@ -69,7 +69,7 @@ fn a_hanging_writer_is_named_and_replaced() {
     let hang = machine.delay(process, "writer", "fsync,fdatasync", HANG);
     machine.udp().send_to(b"0", ("127.0.0.1", PORT)).unwrap();
     assert_replaced(&machine, process, began, Some(hang));
-    let why = machine.journal_line("the writer of the inbox has not moved");
+    let why = machine.journal_line("the writer of the inbox has made no progress");
     assert_eq!(why["PRIORITY"], "3", "{why:#}");
 }
 
