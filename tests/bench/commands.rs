@@ -47,7 +47,7 @@ fn main() {
     let rounds = Options::read().number().unwrap_or(300);
     let folder = new_folder();
     let smallest = build_smallest(folder.path());
-    let daemon = Daemon::start("log.level = \"error\"\n");
+    let daemon = Daemon::start("log.messages_per_second = 0\n");
     let target = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = target.local_addr().unwrap();
 
