@@ -47,8 +47,9 @@ fn main() {
     let options = Options::read();
     let addresses = options.number().unwrap_or(options.pick(20_000, 1_000_000));
     let usual = options.pick(20_000, 1_000_000);
-    let mut daemon =
-        Daemon::start("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\nlog.messages_per_second = 0\n");
+    let mut daemon = Daemon::start(
+        "receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\nlog.messages_per_second = 0\n",
+    );
     let mut sent = 0;
     progress("a usual flood, before");
     let before = state(&mut daemon, usual, &mut sent);
