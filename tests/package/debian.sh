@@ -170,7 +170,7 @@ bad_configuration() {
     in_machine sh -c 'echo "[text]" >/etc/udpchat/config.toml; echo "fallback = \"big6\"" >>/etc/udpchat/config.toml'
     point "an upgrade with a mistake in the configuration succeeds" install_deb "$work/two.deb"
     point "the package is wholly installed" installed
-    point "it tells that the daemon does not run" grep -q 'udpchatd does not run' "$work/said"
+    point "it says that the daemon is not running" grep -q 'udpchatd is not running' "$work/said"
     saw "$(grep '^udpchat: ' "$work/said")"
     point "systemctl status says where the mistake is" prints 'config.toml:2' in_machine systemctl status udpchatd
     in_machine sed -i s/big6/big5/ /etc/udpchat/config.toml
