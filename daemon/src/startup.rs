@@ -175,7 +175,7 @@ fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
     Ok((runtime, signals))
 }
 
-/// Starts the threads, serves until the daemon is told to stop, and stops in the order of the data: reception,
+/// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
 /// then the writer, then those who read.
 fn serve(started: Started) -> Result<(), Failure> {
     let Started {
@@ -293,7 +293,7 @@ fn start_receivers(
     daemon.listeners.iter().enumerate().map(start).collect()
 }
 
-/// Goes on where the last daemon stopped: what was lost with it, and what the kernel has dropped since, is told.
+/// Continues where the last daemon stopped: reports what was lost with it and what the kernel has dropped since.
 fn carry_over(mut journal: InflightJournal, listeners: &[Arc<Listener>], queue: &Queue) {
     for listener in listeners {
         journal.resume(&listener.drops);
