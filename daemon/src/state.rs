@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
-use udpchat_api::{ErrorKind, ErrorObject};
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
@@ -58,22 +58,23 @@ impl Daemon {
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
-    ) -> Result<T, ErrorObject> {
+    ) -> Result<T, ReadError> {
         let reader = Arc::clone(&self.reader);
-        match tokio::task::spawn_blocking(move || read(&reader)).await {
-            Ok(Ok(value)) => {
-                self.health.clear(Component::InboxRead);
-                Ok(value)
-            }
-            Ok(Err(error)) => {
-                let text = format!("the inbox cannot be read: {error}");
-                self.health.report(Component::InboxRead, text.clone());
-                Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
-                    .hint("`udpchatctl status` and the daemon's log say more"))
-            }
-            Err(panic) => {
-                Err(ErrorObject::new(ErrorKind::Internal, format!("reading the inbox failed: {panic}")))
-            }
+        let read = spawn_blocking(move || read(&reader)).await.map_err(ReadError::Panicked)?;
+        let read = read.map_err(ReadError::Inbox);
+        match &read {
+            Ok(_) => self.health.clear(Component::InboxRead),
+            Err(error) => self.health.report(Component::InboxRead, error.to_string()),
         }
+        read
     }
+}
+
+/// Why nothing could be read from the inbox.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("the inbox cannot be read: {0}")]
+    Inbox(InboxError),
+    #[error("reading the inbox failed: {0}")]
+    Panicked(JoinError),
 }
