@@ -54,9 +54,15 @@ impl Daemon {
         self.stopping.send_replace(true);
     }
 
+    /// Waits until the daemon is asked to stop.
+    pub(crate) async fn stop_requested(&self) {
+        // The sender is part of the daemon: this cannot fail.
+        let _stopping = self.stopping.subscribe().wait_for(|stopping| *stopping).await.is_ok();
+    }
+
     /// Reads from the inbox on a thread that may wait.
     pub(crate) async fn read<T: Send + 'static>(
-        self: &Arc<Self>,
+        &self,
         read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, ReadError> {
         let reader = Arc::clone(&self.reader);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::warn;
 use udpchat_config::Settings;
 
@@ -26,20 +26,11 @@ pub(crate) struct Control {
 
 impl Control {
     /// Combines the shared state with the rules of its settings, and with the file of the socket if it has one. Each reload
-    /// applies the new roles. `lookups` limits concurrent look-ups of user names.
-    pub(crate) fn new(
-        daemon: Arc<Daemon>,
-        rules: Rules,
-        file: Option<SocketFile>,
-        lookups: Arc<Semaphore>,
-    ) -> Arc<Self> {
-        let control = Arc::new(Self {
-            daemon,
-            rules: watch::Sender::new(Arc::new(rules)),
-            file,
-            names: Arc::new(UserNames::new(lookups)),
-            audit: Arc::default(),
-        });
+    /// applies the new roles.
+    pub(crate) fn new(daemon: Arc<Daemon>, rules: Rules, file: Option<SocketFile>) -> Arc<Self> {
+        let names = Arc::new(UserNames::new(Arc::clone(&daemon.lookups)));
+        let rules = watch::Sender::new(Arc::new(rules));
+        let control = Arc::new(Self { daemon, rules, file, names, audit: Arc::default() });
         // The daemon must not own what owns it.
         let applied = Arc::downgrade(&control);
         control.daemon.configuration.on_reload(move |settings| {
