@@ -59,6 +59,8 @@ fn an_uncommitted_batch_is_stored_or_reported() {
     eventually("it to be written", || wal_holds(&daemon, b"on its way").then_some(()));
     (0..300).for_each(|_| peer.send(daemon.address(), "behind it"));
     eventually("all to be received", || (daemon.status()["received"]["datagrams"] == 302).then_some(()));
+    let (stored, shown) = (daemon.status()["stored"].take(), daemon.entries().len());
+    assert_eq!((stored, shown), (json!(1), 1), "nothing is counted or shown before the disk has it");
     daemon.signal(Signal::SIGKILL);
     // It ends when nothing holds that thread any more.
     drop(hang);
