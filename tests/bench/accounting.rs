@@ -5,18 +5,9 @@
 //! `cargo bench --bench accounting`, with `-- quick` in a short form, with `-- floods` or `-- room` only one of the parts.
 //! Ends with an error if a sum is off, or if something is lost where a full run must lose nothing.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::process::ExitCode;

@@ -4,18 +4,9 @@
 //!
 //! `cargo bench --bench chat`, or with `-- quick` to see only that it runs.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -29,9 +20,9 @@ use harness::daemon::Daemon;
 use harness::flood::Flood;
 use harness::options::Options;
 use harness::statistics::part;
+use harness::support::Guard;
 use harness::table::table;
 use nix::pty::{Winsize, openpty};
-use support::Guard;
 
 /// The time between two probes: longer than a frame, and not a multiple of it.
 const INTERVAL: Duration = Duration::from_millis(21);

@@ -3,18 +3,9 @@
 //!
 //! `cargo bench --bench commands`, or with a smaller number of rounds `cargo bench --bench commands -- 20`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::net::UdpSocket;
@@ -26,8 +17,8 @@ use harness::daemon::Daemon;
 use harness::options::Options;
 use harness::process_stats::mebibytes;
 use harness::statistics::part;
+use harness::support::new_folder;
 use harness::table::table;
-use support::new_folder;
 
 const SMALLEST: &str = r#"fn main() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

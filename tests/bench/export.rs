@@ -4,18 +4,9 @@
 //! `cargo bench --bench export`, with another number of entries `cargo bench --bench export -- 100000`, or with
 //! `-- quick`. Formats that `udpchatctl` does not know are left out.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::io::Read;
 use std::process::Stdio;
@@ -27,8 +18,8 @@ use harness::flood::Flood;
 use harness::options::Options;
 use harness::process_stats::{ProcessStats, mebibytes};
 use harness::statistics::median;
+use harness::support::Guard;
 use harness::table::table;
-use support::Guard;
 
 /// Datagrams a second while the inbox is filled, and from how many peers: what a busy machine keeps up with.
 const RATE: u64 = 100_000;

@@ -3,18 +3,9 @@
 //!
 //! `cargo bench --bench latency`, or with `-- quick` to see only that it runs.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
@@ -27,9 +18,8 @@ use harness::daemon::{Counters, Daemon};
 use harness::flood::Flood;
 use harness::options::Options;
 use harness::statistics::part;
+use harness::support::{Guard, eventually};
 use harness::table::table;
-use support::Guard;
-use support::eventually;
 
 /// The time between two probes.
 const INTERVAL: Duration = Duration::from_millis(5);

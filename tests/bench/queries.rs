@@ -5,22 +5,13 @@
 //! `cargo bench --bench queries`, with a smaller number of entries `cargo bench --bench queries -- 1000000`, or with
 //! `-- quick`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
 #[path = "queries/corpus.rs"]
 mod corpus;
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
 #[path = "queries/question.rs"]
 mod question;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 #[path = "queries/text_log.rs"]
 mod text_log;
 
@@ -33,10 +24,10 @@ use harness::flood::Flood;
 use harness::options::Options;
 use harness::process_stats::{bytes_in, mebibytes};
 use harness::statistics::{median, part};
+use harness::support::new_folder;
 use harness::table::table;
 use question::Question;
 use serde_json::Value;
-use support::new_folder;
 use tempfile::TempDir;
 
 /// The file name of the index beside the inbox.

@@ -4,20 +4,11 @@
 //! `cargo bench --bench reception`, or with `-- quick` to see only that it runs. `tests/bench/install-peers` installs
 //! what it is compared with.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
 #[path = "reception/contender.rs"]
 mod contender;
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -4,18 +4,9 @@
 //!
 //! `cargo bench --bench retention`, or with `-- quick` to see only that it runs.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::net::UdpSocket;
@@ -31,11 +22,10 @@ use harness::flood::Flood;
 use harness::options::Options;
 use harness::process_stats::{bytes_in, mebibytes};
 use harness::statistics::part;
+use harness::support::{Guard, Rpc};
 use harness::table::table;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use support::Guard;
-use support::Rpc;
 
 /// Datagrams a second, and how long each is.
 const RATE: u64 = 20_000;

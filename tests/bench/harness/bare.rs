@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, setsockopt, sockopt};
 
 use super::process_stats::ProcessStats;
+use super::support::Guard;
 use super::{RECEIVER, role};
-use crate::support::Guard;
 
 /// The longest datagram that is fetched whole.
 const MAX_BYTES: usize = 2048;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process_stats::ProcessStats;
-use crate::support::{self, Rpc, eventually_within};
+use super::support::{self, Rpc, eventually_within};
 
 /// How long anything may take that must happen: a benchmark loads the machine on purpose.
 const LIMIT: Duration = Duration::from_secs(600);

@@ -1,6 +1,8 @@
 //! Only for benchmarks: floods from processes of their own, the counters of the daemon, the cost of a process,
 //! statistics and tables. What tests use too is in `tests/support`.
 
+#![expect(dead_code, reason = "a benchmark uses a part of what they share")]
+
 pub(crate) mod bare;
 pub(crate) mod daemon;
 pub(crate) mod flood;
@@ -9,6 +11,9 @@ pub(crate) mod process_stats;
 mod random;
 mod sender;
 pub(crate) mod statistics;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../../support/mod.rs"]
+pub(crate) mod support;
 pub(crate) mod table;
 mod texts;
 

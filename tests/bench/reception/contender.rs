@@ -10,8 +10,7 @@ use tempfile::TempDir;
 use crate::harness::bare::{Bare, Manner};
 use crate::harness::daemon::Daemon;
 use crate::harness::process_stats::{ProcessStats, mebibytes};
-use crate::support::Guard;
-use crate::support::{eventually, new_folder};
+use crate::harness::support::{Guard, eventually, new_folder};
 
 /// A way to receive.
 pub(crate) struct Contender {
