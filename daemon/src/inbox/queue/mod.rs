@@ -145,7 +145,6 @@ impl Queue {
         }
         item.detail.error = error.as_ref().map(reason);
         state.flush_gaps();
-        state.batch.sent_bytes += item.payload.len();
         state.batch.push(Item::Sent(item));
         self.notify(&mut state);
         Ok(error)

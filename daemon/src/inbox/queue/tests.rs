@@ -95,6 +95,14 @@ fn runs_end_at_their_limits_and_at_other_items() {
 }
 
 #[test]
+fn what_clients_queue_is_bounded_with_its_memory() {
+    let queue = Queue::default();
+    let item = || RecodeItem { ids: vec![1; 1_000], encoding: None, peers: Vec::new(), stored: None };
+    let queued = (0..10_000).take_while(|_| queue.recode(Box::new(item())).is_ok()).count();
+    assert!(queued * 8_000 <= QUEUE_MAX_BYTES + 8_000, "{queued}");
+}
+
+#[test]
 fn the_counters_balance_at_every_step() {
     let queue = Queue::default();
     receive(&queue, b"one");
