@@ -74,7 +74,8 @@ mod tests {
 
     #[test]
     fn json_errors_omit_empty_fields() {
-        let object = ErrorObject::new(ErrorKind::UnknownPeer, "no peer\u{1b} x").hint("name it").entry(7);
+        let mut object = ErrorObject::new(ErrorKind::UnknownPeer, "no peer\u{1b} x").hint("name it");
+        object.data.entry = Some(7);
         let line = as_json(&failure(object.into()));
         let expected = concat!(
             r#"{"error":{"message":"no peer\u001b x","kind":"unknown_peer","code":-32001,"#,

@@ -101,13 +101,6 @@ impl ErrorObject {
             None => self,
         }
     }
-
-    /// Adds the id of the entry that records the failure.
-    #[must_use]
-    pub fn entry(mut self, id: u64) -> Self {
-        self.data.entry = Some(id);
-        self
-    }
 }
 
 /// Defines the enum of kinds, their codes and their list in one place.

@@ -1,5 +1,6 @@
 //! What identifies an inbox file, and questions that a file of any schema answers.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -52,4 +53,10 @@ pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Returns the size of the database, or with a suffix of a file beside it, in bytes.
+pub(in crate::inbox) fn file_bytes(data_dir: &Path, suffix: &str) -> u64 {
+    let path = data_dir.join(format!("{FILE_NAME}{suffix}"));
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }

@@ -12,7 +12,7 @@ mod open;
 mod quarantine;
 
 pub(crate) use self::error::OpenError;
-pub(super) use self::format::{BUSY_TIMEOUT, PAGE_SIZE_BYTES};
+pub(super) use self::format::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, file_bytes};
 pub(crate) use self::format::{FILE_NAME, newest_id, quick_check, suffixed, version};
 #[cfg(test)]
 pub(crate) use self::open::open;

@@ -101,23 +101,18 @@ impl Reader {
 
     /// Returns the size of the inbox's files, in bytes.
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.file_bytes("") + self.wal_bytes()
+        file::file_bytes(&self.data_dir, "") + self.wal_bytes()
     }
 
     /// Returns the size of the write-ahead log, in bytes.
     pub(crate) fn wal_bytes(&self) -> u64 {
-        self.file_bytes("-wal")
+        file::file_bytes(&self.data_dir, "-wal")
     }
 
     /// Returns how much this process may still write to the disk, in bytes; none where the system does not report it.
     pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
         let disk = statvfs(&self.data_dir).ok()?;
         Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
-    }
-
-    fn file_bytes(&self, suffix: &str) -> u64 {
-        let path = self.data_dir.join(format!("{}{suffix}", file::FILE_NAME));
-        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
     }
 
     /// Returns the bounds of what is visible.
