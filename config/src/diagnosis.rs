@@ -50,7 +50,7 @@ fn line_range(text: &str, offset: usize) -> Range<usize> {
     start..end
 }
 
-/// Shows the line with carets below the part that is meant; of an endless line, what is around that part.
+/// Shows the line with carets below the part at `span`; of a very long line only the surroundings of that part.
 fn excerpt(text: &str, span: &Range<usize>) -> String {
     const BEFORE: usize = 80;
     const SHOWN: usize = 160;
@@ -67,7 +67,7 @@ fn excerpt(text: &str, span: &Range<usize>) -> String {
     format!("{margin} |\n{number} | {shown}\n{margin} | {indent}{carets}")
 }
 
-/// Replaces what a terminal would obey, by one character each so that the carets stand where they should.
+/// Replaces a control character by one visible character, which keeps the carets in their columns.
 fn visible(character: char) -> char {
     match character {
         '\t' => ' ',

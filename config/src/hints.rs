@@ -1,4 +1,4 @@
-//! What the hint of an error suggests to write, derived from the list of keys.
+//! The hints of errors, derived from the list of keys.
 
 use crate::key::split;
 use crate::settings::paths_and_examples;

@@ -153,7 +153,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Makes a peer that `origin` mentions; loading the settings fails unless an address follows.
+    /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
         Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None }
     }

@@ -68,7 +68,7 @@ fn what_is_no_peer_address_is_refused_with_its_reason() {
     for (text, reason) in [
         ("1.2.3.4:0", "port 0 is no port"),
         ("1.2.3.4:65536", "port 65536 is out of range"),
-        ("0.0.0.0:80", "the address of nobody"),
+        ("0.0.0.0:80", "the unspecified address"),
         ("bob.example:80", "is a host name, not an IP address"),
         ("", "is not an IP address"),
         (":80", "is not an IP address"),
