@@ -1,7 +1,7 @@
-//! The order in which the parts of the daemon start and stop.
+//! Starts and stops the parts of the daemon in order.
 //!
-//! Everything is opened before anything runs, so that a start that fails leaves nothing behind. The daemon stops in the
-//! order of the data: reception, the writer, the readers. Nothing but `main` may depend on this file.
+//! Everything is opened before any thread runs, so that a failed start leaves nothing behind. The daemon stops in the
+//! order of the data: reception, the writer, the readers. Only `main` may depend on this file.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -43,13 +43,13 @@ use crate::{
     signals, status_line,
 };
 
-/// Threads for readers of the inbox and for resolving names; more wait their turn.
+/// The number of threads for reading the inbox and resolving names; further calls wait.
 const MAX_BLOCKING_THREADS: usize = 8;
 
-/// How many of those threads names may take: readers always have the others.
+/// The maximum number of those threads that resolve names; the others stay free for readers.
 const MAX_LOOKUPS: usize = 4;
 
-/// Runs the daemon, or what its flags ask for instead, until it is stopped.
+/// Runs the daemon until it is stopped, or performs `--check-config` or `--backup`.
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let mut settings = Settings::load(&overrides, &environment)?;
@@ -63,7 +63,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
-    // Whatever is made from here on is for this user alone.
+    // All files created from here on are private to this user.
     service::umask::restrict_to_owner();
     let data_dir = settings.data_dir.value.clone();
     let _data_lock = take_data_dir(&data_dir)?;
@@ -134,7 +134,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     })
 }
 
-/// Registers what a reload must have applied before it ends.
+/// Registers the parts that must apply a reload before it ends.
 fn apply_reloads(
     configuration: &Configuration,
     groups: &Arc<net::multicast::Groups>,
@@ -145,12 +145,12 @@ fn apply_reloads(
     configuration.on_reload(move |settings| {
         groups.configure(settings);
         logging.set_level(*settings.log.level);
-        // The writer sleeps until entries come; it must apply new limits now.
+        // The writer sleeps until entries arrive; it must apply new limits now.
         queue.wake();
     });
 }
 
-/// A daemon with everything opened and nothing running.
+/// A daemon with everything opened and no thread running.
 struct Started {
     daemon: Arc<Daemon>,
     control: Arc<Control>,
@@ -163,7 +163,7 @@ struct Started {
     control_listener: ControlListener,
 }
 
-/// Makes the runtime, which has no thread of its own yet, and catches signals by it.
+/// Creates the runtime, which has no threads yet, and installs the signal handlers.
 fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -176,7 +176,7 @@ fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
 }
 
 /// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
-/// then the writer, then those who read.
+/// then the writer, then the readers.
 fn serve(started: Started) -> Result<(), Failure> {
     let Started {
         daemon,
@@ -231,9 +231,9 @@ async fn serve_clients(
     keep_groups(daemon)?;
     announce(daemon);
     tokio::spawn(status_line::report(Arc::clone(daemon), watchdog));
-    // The sender lives in the daemon itself: this ends only by being told to stop.
+    // The daemon owns the sender, so the channel cannot close before a stop is requested.
     let mut stopping = daemon.stopping.subscribe();
-    let _told = stopping.wait_for(|stopping| *stopping).await.is_ok();
+    let _stopped = stopping.wait_for(|stopping| *stopping).await.is_ok();
     control.abort();
     Ok(())
 }
@@ -241,13 +241,13 @@ async fn serve_clients(
 /// Joins the groups, and keeps them joined while interfaces come and go.
 fn keep_groups(daemon: &Daemon) -> io::Result<()> {
     let groups = &daemon.groups;
-    // Before the first look, so that no change is missed.
+    // Started before the first update, so that no change is missed.
     let monitor = InterfaceMonitor::start();
     groups.update(Changes::default());
     match monitor {
         Ok(monitor) => {
             let groups = Arc::clone(groups);
-            // It waits for the kernel until the process ends.
+            // The thread waits for the kernel until the process ends.
             service::threads::spawn("interfaces", move || groups.follow(monitor)).map(drop)
         }
         Err(error) => {
@@ -257,11 +257,11 @@ fn keep_groups(daemon: &Daemon) -> io::Result<()> {
     }
 }
 
-/// Lets the last messages be logged, and ends the connections.
+/// Waits until the last messages are logged, and closes the connections.
 fn finish(control: &Control, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     const LAST_LINES_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
     runtime.block_on(async {
-        // If the inbox cannot be read, these lines are not worth waiting for.
+        // A timeout, because the inbox may be unreadable.
         let _logged = tokio::time::timeout(LAST_LINES_WAIT, message_log).await;
     });
     control.audit.conclude();
@@ -293,7 +293,7 @@ fn start_receivers(
     daemon.listeners.iter().enumerate().map(start).collect()
 }
 
-/// Continues where the last daemon stopped: reports what was lost with it and what the kernel has dropped since.
+/// Continues the counters of the previous daemon: reports what it lost, and what the kernel has dropped since.
 fn carry_over(mut journal: InflightJournal, listeners: &[Arc<Listener>], queue: &Queue) {
     for listener in listeners {
         journal.resume(&listener.drops);
@@ -302,13 +302,13 @@ fn carry_over(mut journal: InflightJournal, listeners: &[Arc<Listener>], queue: 
     if lost > 0 {
         warn!(
             lost,
-            "the last daemon ended before everything that it had received was stored: {lost} datagrams are lost, and a \
-             gap in the log tells so"
+            "the previous daemon ended before it had stored everything: {lost} datagrams are lost; the inbox has a gap \
+             for them"
         );
     }
 }
 
-/// Takes over the control socket that is handed over, or makes that of the configuration.
+/// Adopts the control socket that the service manager passes, or creates the configured one.
 fn open_control(
     runtime: &Runtime,
     settings: &Settings,
@@ -325,7 +325,7 @@ fn open_control(
     Ok(taken)
 }
 
-/// Makes the data directory, for this user alone, and takes it for this process.
+/// Creates the data directory, private to this user, and locks it for this process.
 fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
     let shown = path.display().to_string();
     DirBuilder::new()
@@ -339,7 +339,7 @@ fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
     })
 }
 
-/// Logs that the daemon serves, and what its user should know.
+/// Logs that the daemon is ready, and warns about small receive buffers.
 fn announce(daemon: &Daemon) {
     let settings = daemon.configuration.boot();
     let asked = settings.receive_buffer.bytes();
@@ -365,7 +365,7 @@ fn announce(daemon: &Daemon) {
     );
 }
 
-/// Prints every setting, its value and where it came from.
+/// Prints every setting with its value and origin.
 fn print_settings(settings: &Settings) -> io::Result<()> {
     let listing = settings.listing();
     let width = |column: fn(&(String, String, String)) -> &String| {
@@ -376,5 +376,5 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
     for (key, value, origin) in &listing {
         writeln!(out, "{key:keys$} = {value:values$}  # {origin}")?;
     }
-    writeln!(io::stderr(), "the configuration is right")
+    writeln!(io::stderr(), "the configuration is valid")
 }

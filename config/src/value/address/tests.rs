@@ -66,7 +66,7 @@ fn peer_addresses_are_read_and_shown() {
 #[test]
 fn what_is_no_peer_address_is_refused_with_its_reason() {
     for (text, reason) in [
-        ("1.2.3.4:0", "port 0 is no port"),
+        ("1.2.3.4:0", "a peer cannot have port 0"),
         ("1.2.3.4:65536", "port 65536 is out of range"),
         ("0.0.0.0:80", "the unspecified address"),
         ("bob.example:80", "is a host name, not an IP address"),
