@@ -87,10 +87,10 @@ impl Client {
                 _ => ClientError::NoDaemon { path, source },
             }
         })?;
-        Ok(Self::over(connection))
+        Ok(Self::new(connection))
     }
 
-    fn over(connection: Connection) -> Self {
+    fn new(connection: Connection) -> Self {
         let (reader, writer) = connection.into_split();
         Self {
             reader: LineReader::new(reader),
@@ -262,7 +262,7 @@ mod tests {
     /// Returns a client, and the daemon's end of its connection.
     fn connected() -> (Client, Connection) {
         let (ours, theirs) = Connection::pair().unwrap();
-        (Client::over(ours), theirs)
+        (Client::new(ours), theirs)
     }
 
     fn run(test: impl Future<Output = ()>) {

@@ -132,7 +132,7 @@ fn a_reply_leaves_from_the_address_sent_to() {
 }
 
 /// Few enough to fit into the smallest receive buffer, so that timing does not matter.
-const EACH_WAY: usize = 200;
+const PER_DIRECTION: usize = 200;
 
 #[test]
 fn both_directions_at_once_keep_their_order() {
@@ -153,9 +153,9 @@ fn both_directions_at_once_keep_their_order() {
         }
     });
     assert!(senders.iter_mut().all(|sender| sender.wait().success()));
-    let followed: Vec<_> = (0..4 * EACH_WAY).map(|_| all.json()).collect();
+    let followed: Vec<_> = (0..4 * PER_DIRECTION).map(|_| all.json()).collect();
     for peer in &peers {
-        let received: Vec<_> = (0..EACH_WAY).map(|_| String::from_utf8(peer.receive().0).unwrap()).collect();
+        let received: Vec<_> = (0..PER_DIRECTION).map(|_| String::from_utf8(peer.receive().0).unwrap()).collect();
         assert!(received.iter().map(String::as_str).eq(numbered("to")));
         assert_eq!(of(&followed, peer, "in"), numbered("from").collect::<Vec<_>>());
         assert_eq!(of(&followed, peer, "out"), numbered("to").collect::<Vec<_>>());
@@ -165,7 +165,7 @@ fn both_directions_at_once_keep_their_order() {
 }
 
 fn numbered(word: &str) -> impl Iterator<Item = String> {
-    (0..EACH_WAY).map(move |number| format!("{word} {number}"))
+    (0..PER_DIRECTION).map(move |number| format!("{word} {number}"))
 }
 
 /// Returns the texts of one peer in one direction, in the order of the entries.
