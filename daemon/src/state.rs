@@ -1,4 +1,4 @@
-//! What the parts of a running daemon share. It is made at the start, and knows nothing above it: neither `control` nor `metrics`.
+//! The state that the parts of a running daemon share. Created at the start; does not depend on `control` or `metrics`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,9 +28,9 @@ pub(crate) struct Daemon {
     pub(crate) started: Timestamp,
     pub(crate) configuration: Configuration,
     pub(crate) listeners: Vec<Arc<Listener>>,
-    /// Where the control socket is.
+    /// The path of the control socket.
     pub(crate) socket: PathBuf,
-    /// Where metrics are served, if they are.
+    /// The address of the metrics endpoint, if enabled.
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
@@ -42,19 +42,19 @@ pub(crate) struct Daemon {
     pub(crate) self_tests: Arc<SelfTests>,
     pub(crate) health: Arc<Health>,
     pub(crate) logging: Logging,
-    /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
+    /// Limits concurrent look-ups of names, which block a thread for any time.
     pub(crate) lookups: Arc<Semaphore>,
     /// Becomes true when the daemon is to stop.
     pub(crate) stopping: watch::Sender<bool>,
 }
 
 impl Daemon {
-    /// Asks the daemon to stop.
+    /// Makes the daemon stop.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    /// Reads from the inbox on a thread that may wait.
+    /// Reads from the inbox on a blocking thread.
     pub(crate) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
@@ -69,7 +69,7 @@ impl Daemon {
                 let text = format!("the inbox cannot be read: {error}");
                 self.health.report(Component::InboxRead, text.clone());
                 Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
-                    .hint("`udpchatctl status` and the daemon's log say more"))
+                    .hint("`udpchatctl status` and the daemon's log show the details"))
             }
             Err(panic) => {
                 Err(ErrorObject::new(ErrorKind::Internal, format!("reading the inbox failed: {panic}")))

@@ -1,5 +1,5 @@
-//! How long a message takes from its sender to a line of `udpchatctl inbox --follow`; on its way it becomes durable.
-//! Without anything else to do, and beside a steady stream of other messages, which the same follower prints.
+//! Measures the time from sending a message to its line in `udpchatctl inbox --follow`, which includes the commit. Measured
+//! idle, and with a steady stream of other messages, which the same follower prints.
 //!
 //! `cargo bench --bench latency`, or with `-- quick` to see only that it runs.
 
@@ -33,7 +33,7 @@ use support::eventually;
 
 /// The time between two samples.
 const INTERVAL: Duration = Duration::from_millis(5);
-/// The beginning of a sample; no other message holds it.
+/// The prefix of a sample; no other message contains it.
 const SAMPLE: &str = "sample-";
 /// How long to wait for a sample.
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -117,7 +117,7 @@ fn send_samples(to: SocketAddr, count: usize) -> Vec<Instant> {
 struct Follower {
     _process: Guard,
     seen: Receiver<(usize, Instant)>,
-    /// The first one that is not yet asked for.
+    /// The first one that was not requested yet.
     next: Option<(usize, Instant)>,
 }
 
@@ -140,7 +140,7 @@ impl Follower {
         follower
     }
 
-    /// Passes over what was sent to see whether it follows.
+    /// Skips the messages that were sent to detect its start.
     fn pass_first_ones(&mut self) {
         while self.seen.recv_timeout(Duration::from_millis(300)).is_ok() {}
         self.next = None;

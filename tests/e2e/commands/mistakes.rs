@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder};
 
-/// Checks that a run fails with this code and these texts, says nothing on standard output, and says the same as one
-/// JSON object with `--json`.
+/// Checks that a run fails with this code and these texts and prints nothing on standard output, and reports the same as
+/// one JSON object with `--json`.
 #[track_caller]
 fn assert_fails(daemon: &Daemon, args: &[&str], code: i32, texts: &[&str]) {
     let ran = daemon.ctl(args);

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Daemon, Peer, Running, Tmux, ctl_without_daemon, eventually};
 
-/// The shortest interval that there is.
+/// The shortest permitted interval.
 const FAST: [&str; 4] = ["status", "--watch", "--interval", "100ms"];
 
 /// Starts the watch into a pipe, with its standard error in a file.
@@ -95,7 +95,7 @@ fn a_lost_daemon_is_reported_once_and_awaited() {
     let first = number(&watch.json(), "/pid");
     assert_eq!(first, u64::from(daemon.pid()));
     let (folder, flags) = daemon.into_folder();
-    let told = eventually("word of the loss", || {
+    let told = eventually("the report of the loss", || {
         fs::read_to_string(&stderr).ok().filter(|text| text.ends_with('\n'))
     });
     let told: Value = serde_json::from_str(&told).unwrap();
@@ -119,7 +119,7 @@ fn it_needs_a_daemon_at_the_start() {
     }
 }
 
-/// Starts the watch in a terminal, by a shell that notes what the terminal is set to before and after.
+/// Starts the watch in a terminal, from a shell that records the settings of the terminal before and after.
 fn full_screen(tmux: &Tmux, daemon: &Daemon, environment: &str) {
     let [before, after, pid] = ["before", "after", "pid"].map(|name| tmux.path(name).display().to_string());
     let watch = format!(

@@ -33,7 +33,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
-/// Starts a daemon under a umask and with groups that may read, with places that it has to make, and checks every mode.
+/// Starts a daemon under a umask and with groups that may read, with folders that it must create, and checks every mode.
 #[track_caller]
 fn assert_modes_under(umask: &str, readers: &[u32], socket_mode: u32, directory_mode: u32) {
     let folder = new_folder();

@@ -1,4 +1,4 @@
-//! Packages depend only on what they may, folders and dependencies follow the rules: read from Cargo's metadata and files.
+//! Dependencies between packages and the layout of folders follow the rules, checked with Cargo's metadata and files.
 
 use std::collections::BTreeSet;
 use std::fs;

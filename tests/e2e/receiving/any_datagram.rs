@@ -47,7 +47,7 @@ fn batches(lengths: &[usize]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Subscribes to what comes.
+/// Subscribes to new messages.
 fn subscribed(daemon: &Daemon) -> Rpc {
     let mut rpc = daemon.rpc();
     rpc.call("subscribe", json!({}));

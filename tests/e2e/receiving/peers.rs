@@ -44,7 +44,7 @@ fn a_tutorial_python_peer_works_both_ways() {
     assert!(python.wait().success());
 }
 
-/// Lets a program that joins its streams with the daemon's port talk with the daemon.
+/// Exchanges messages with a program that connects its standard streams with the daemon's port.
 fn talks_both_ways(program: &str, args: &[&str]) {
     if !available(program) {
         return;
@@ -64,7 +64,7 @@ fn talks_both_ways(program: &str, args: &[&str]) {
     }
 }
 
-/// Subscribes to what the daemon hears from now on.
+/// Subscribes to messages received from now on.
 fn listening(daemon: &Daemon) -> Rpc {
     let mut received = daemon.rpc();
     received.call("subscribe", json!({ "direction": "in" }));
@@ -239,7 +239,7 @@ fn peers_lists_named_and_seen_peers_with_encodings() {
 #[test]
 fn talkers_rank_senders_and_continue_from_a_mark() {
     let (third, other) = (Peer::new(), Peer::new());
-    // By its address alone: what comes from any port of it is its.
+    // By its address alone: messages from any of its ports are its own.
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.2\"\n", &[]);
     let bobs = [Peer::at("127.0.0.2:0"), Peer::at("127.0.0.2:0")];
     daemon.receive_from(&other, ["four", "four", "four"]);

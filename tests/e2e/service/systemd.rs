@@ -75,7 +75,7 @@ fn an_address_conflicting_with_a_passed_socket_is_refused() {
 fn an_unusable_passed_socket_is_refused_by_name() {
     let manager = Manager::new();
     let mut command = manager.command(&[]);
-    // Standard input is nothing here.
+    // Standard input is empty here.
     command.env("LISTEN_FDNAMES", "web\u{1b}:control");
     let refused = Daemon::refused_by(&mut command);
     assert_eq!(refused.code, Some(1));
