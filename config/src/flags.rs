@@ -115,7 +115,7 @@ where
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_definition_is_valid() {
         super::Flags::definition().debug_assert();
     }
 }

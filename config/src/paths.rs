@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_home_there_are_no_places_for_a_user() {
+    fn without_a_home_a_user_has_no_paths() {
         for homeless in [environment(&[]), environment(&[("HOME", "")])] {
             assert_eq!(user_config_file(&homeless), None);
             assert_eq!(user_data_dir(&homeless), None);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_has_its_own_places() {
+    fn the_system_has_its_own_paths() {
         assert_eq!(system_config_file(&Environment::of_process()), Path::new("/etc/udpchat/config.toml"));
         assert_eq!(system_data_dir(), Path::new("/var/lib/udpchat"));
         assert_eq!(system_control_socket(), Path::new("/run/udpchat/control.sock"));

@@ -303,7 +303,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
     }
 
     #[test]
-    fn what_a_reload_applies_and_a_new_origin_need_no_restart() {
+    fn reloadable_keys_and_new_origins_need_no_restart() {
         let old = settings();
         let mut new = old.clone();
         new.listen.origin = Origin::Flag("--listen");

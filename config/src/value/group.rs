@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_is_refused_with_its_reason() {
+    fn invalid_groups_are_refused_with_a_reason() {
         for (text, reason) in [
             ("192.168.1.5", "is not a multicast address"),
             ("fe80::1%eth0", "is not a multicast address"),

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_could_reach_is_refused_and_so_is_what_is_no_address() {
+    fn reachable_and_invalid_addresses_are_refused() {
         for (text, reason, hint) in [
             ("0.0.0.0:17788", "is not a loopback address", "reverse proxy"),
             ("[::]:17788", "is not a loopback address", "reverse proxy"),

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_any_script_are_taken() {
+    fn names_of_any_script_are_accepted() {
         for text in ["bob", "小明", "Zoë", "node-7_a.lan", "7", "😀", &"x".repeat(64), &"张".repeat(64)]
         {
             assert_eq!(text.parse::<PeerName>().unwrap().as_str(), text);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_mean_something_else_are_refused() {
+    fn ambiguous_names_are_refused() {
         for (text, reason) in [
             ("", "is empty"),
             (&*"张".repeat(65), "longer than 64"),

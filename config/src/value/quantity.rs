@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused_with_an_example() {
+    fn invalid_sizes_are_refused_with_an_example() {
         for text in ["", "-1", "8 apples", "nan", "inf", "1e3", "MiB"] {
             let error = text.parse::<Size>().unwrap_err();
             assert!(error.to_string().ends_with("is not a size"), "{text}: {error}");

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers_are_told_apart() {
+    fn names_and_numbers_are_distinguished() {
         let name = |text: &str| UserGroup::Name(text.to_owned());
         for (text, group) in [
             ("udpchat", name("udpchat")),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_is_refused_with_its_reason() {
+    fn invalid_groups_are_refused_with_a_reason() {
         for (text, reason) in [
             ("", "is empty"),
             (&*"张".repeat(257), "longer than 256"),

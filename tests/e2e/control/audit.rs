@@ -36,9 +36,9 @@ fn the_log_and_sent_entries_name_the_user() {
     assert!(daemon.wait().success());
     let _last = daemon.log_line("stopped");
     let lines = deeds(&mut daemon);
-    let told: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
     let asked = ["reload", "stop"].map(|what| format!("asked to {what} through the control socket"));
-    assert_eq!(told, ["sent", "sent", "reads", "recoded", &asked[0], &asked[1]]);
+    assert_eq!(messages, ["sent", "sent", "reads", "recoded", &asked[0], &asked[1]]);
     let user = UID.to_string();
     for line in &lines {
         assert_eq!(
@@ -130,7 +130,7 @@ fn a_stopping_daemon_logs_the_last_count() {
     let (ended, lines) = daemon.wait();
     assert!(ended.success());
     let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let told =
+    let counts =
         lines.map(|line| u64::from(line["message"] == "sent") + line["left_out"].as_u64().unwrap_or(0));
-    assert_eq!(told.sum::<u64>(), 9);
+    assert_eq!(counts.sum::<u64>(), 9);
 }

@@ -142,8 +142,8 @@ fn every_schema_migrates_entries_marks_and_peers() {
         schemas().into_iter().flat_map(|schema| VARIANTS.map(|variant| (schema, variant)))
     {
         let mut daemon = start_in(folder_with(schema, variant));
-        let told = daemon.log().iter().any(|line| line.contains("migrated to a new schema"));
-        assert_eq!(told, schema != newest, "{:?}", daemon.log());
+        let migrated = daemon.log().iter().any(|line| line.contains("migrated to a new schema"));
+        assert_eq!(migrated, schema != newest, "{:?}", daemon.log());
         assert_eq!(schema_in(&daemon.database()), newest, "{schema}, {variant}");
         assert_reads_the_same(&daemon, schema);
         eventually("the index", || (daemon.status()["index"]["newest_id"] == 1_023).then_some(()));

@@ -378,7 +378,7 @@ fn a_subscription_joins_history_and_new_entries_exactly() {
 }
 
 #[test]
-fn a_subscription_without_a_start_begins_now() {
+fn a_subscription_without_a_cursor_starts_now() {
     let daemon = having_received(["old"]);
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({})), json!({ "after": 1 }));

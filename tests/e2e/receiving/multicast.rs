@@ -197,9 +197,9 @@ fn a_failed_join_is_a_problem_until_fixed() {
     received(&here, "mended");
     eventually("the log to report both", || {
         let log = here.log().join("\n");
-        let told =
+        let reported =
             log.contains("not joined on eth7: it is down") && log.contains("resolved: group 239.1.2.3%eth7");
-        told.then_some(())
+        reported.then_some(())
     });
 }
 

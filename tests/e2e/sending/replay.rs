@@ -194,11 +194,11 @@ fn gaps_and_failed_sends_are_skipped_with_a_note() {
     assert!(ran.stderr.ends_with("note: 2 messages of the other direction were skipped\n"), "{ran:?}");
     assert_eq!(replay(&["-q"]).ok(), "");
 
-    let told = replay(&["--json"]).json();
-    assert_eq!(told.len(), 1);
-    assert_eq!((&told[0]["sent"], &told[0]["gaps"], &told[0]["failed"]), (&json!(1), &json!(2), &json!(0)));
-    assert_eq!(told[0]["to"], peer.name());
-    assert!(told[0]["seconds"].is_f64());
+    let output = replay(&["--json"]).json();
+    assert_eq!(output.len(), 1);
+    assert_eq!((&output[0]["sent"], &output[0]["gaps"], &output[0]["failed"]), (&json!(1), &json!(2), &json!(0)));
+    assert_eq!(output[0]["to"], peer.name());
+    assert!(output[0]["seconds"].is_f64());
 }
 
 /// The kernel refuses to send from 127.0.0.1 to another machine, whatever its routes are.

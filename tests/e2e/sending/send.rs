@@ -293,10 +293,10 @@ fn a_failed_send_is_reported_recorded_and_counted() {
 
     let error = daemon.ctl(&["--json", "send", "192.0.2.1", "again"]);
     assert_eq!((error.code, error.stdout.as_str()), (Some(5), ""));
-    let told: Value = serde_json::from_str(&error.stderr).unwrap();
+    let reported: Value = serde_json::from_str(&error.stderr).unwrap();
     let recorded = daemon.entries().pop().unwrap();
     assert_eq!((id(&recorded), &recorded["error"]), (2, &json!(reason)));
-    assert!(told.to_string().contains("send_failed"), "{told}");
+    assert!(reported.to_string().contains("send_failed"), "{reported}");
 
     // Other peers are not affected.
     let peer = Peer::new();

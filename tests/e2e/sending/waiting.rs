@@ -132,8 +132,8 @@ fn an_own_multicast_copy_is_no_answer() {
 #[test]
 fn ask_without_an_answer_exits_with_4() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
-    let told = ["no message from bob (127.0.0.1:9) arrived within 50ms", "hint: "];
-    daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &told);
+    let texts = ["no message from bob (127.0.0.1:9) arrived within 50ms", "hint: "];
+    daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &texts);
     let bob = Peer::new();
     let ran = thread::scope(|scope| {
         answering(scope, &bob, |_| vec![b"one".to_vec()]);

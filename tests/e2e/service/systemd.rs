@@ -148,10 +148,10 @@ fn assert_hang_stops_notifications(thread: &str, calls: &str, name: &str) {
     };
     assert!(line.contains("\"level\":\"ERROR\""), "{line}");
     // Earlier notifications are read; then none comes for twice the usual interval.
-    let mut told = Vec::new();
+    let mut notifications = Vec::new();
     while let Some(one) = manager.notification_within(LIMIT / 2) {
-        told.push(one);
-        assert!(told.len() < 10, "{told:?}");
+        notifications.push(one);
+        assert!(notifications.len() < 10, "{notifications:?}");
     }
     drop(hang);
     manager.notification_starting_with("WATCHDOG=1");
