@@ -153,7 +153,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Makes a peer that `origin` mentions; loading the settings fails unless an address follows.
+    /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
         Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None }
     }
@@ -303,7 +303,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
     }
 
     #[test]
-    fn what_a_reload_applies_and_a_new_origin_need_no_restart() {
+    fn reloadable_keys_and_new_origins_need_no_restart() {
         let old = settings();
         let mut new = old.clone();
         new.listen.origin = Origin::Flag("--listen");

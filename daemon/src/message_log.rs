@@ -19,8 +19,8 @@ use crate::log::rate_limit::Window;
 use crate::peers::{Configured, Peers};
 use crate::state::Daemon;
 
-/// How much of a message's text a line shows, in characters. Longer lines are of no use in a log, and any sender could
-/// make them.
+/// How much of a message's text a line shows, in characters. Any sender could cause longer
+/// lines.
 const MAX_TEXT_CHARACTERS: usize = 256;
 
 /// How many messages are read at once.

@@ -1,5 +1,5 @@
-//! The cost of a command: `udpchatctl` as whole processes, beside the smallest program that sends a datagram and what
-//! users would type instead. Measured in turns, in one run; the ratios are what counts.
+//! Measures the cost of a command: whole processes of `udpchatctl`, of the smallest program that sends a datagram, and of
+//! an equivalent shell command. Measured in turns, in one run; compare the ratios.
 //!
 //! `cargo bench --bench commands`, or with a smaller number of rounds `cargo bench --bench commands -- 20`.
 

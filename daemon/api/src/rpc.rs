@@ -106,7 +106,7 @@ impl ErrorObject {
 /// Defines the enum of kinds, their codes and their list in one place.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident = $code:literal,)+) => {
-        /// The kind of an error. Clients must expect kinds that they do not know.
+        /// The kind of an error. Clients must accept unknown kinds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum ErrorKind {

@@ -41,7 +41,7 @@ impl From<ReadError> for ErrorObject {
         let text = error.to_string();
         match error {
             ReadError::Inbox(_) => Self::new(ErrorKind::InboxUnavailable, text)
-                .hint("`udpchatctl status` and the daemon's log say more"),
+                .hint("`udpchatctl status` and the daemon's log show the details"),
             ReadError::Panicked(_) => Self::new(ErrorKind::Internal, text),
         }
     }

@@ -1,4 +1,4 @@
-//! What the sessions of the control socket share: the daemon's state, and what only the control socket needs.
+//! The state that the sessions of the control socket share: the daemon's, and that of the control socket itself.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ impl Control {
         let names = Arc::new(UserNames::new(Arc::clone(&daemon.lookups)));
         let rules = watch::Sender::new(Arc::new(rules));
         let control = Arc::new(Self { daemon, rules, file, names, audit: Arc::default() });
-        // The daemon must not own what owns it.
+        // Avoids a cycle of references.
         let applied = Arc::downgrade(&control);
         control.daemon.configuration.on_reload(move |settings| {
             if let Some(control) = applied.upgrade() {

@@ -95,13 +95,13 @@ impl Groups {
 
     /// Joins the groups, and keeps them joined while interfaces come and go.
     pub(crate) fn keep_joined(self: &Arc<Self>) -> io::Result<()> {
-        // Before the first look, so that no change is missed.
+        // Started before the first update, so that no change is missed.
         let monitor = InterfaceMonitor::start();
         self.update(Changes::default());
         match monitor {
             Ok(monitor) => {
                 let groups = Arc::clone(self);
-                // It waits for the kernel until the process ends.
+                // The thread waits for the kernel until the process ends.
                 threads::spawn("interfaces", move || groups.follow(monitor)).map(drop)
             }
             Err(error) => {

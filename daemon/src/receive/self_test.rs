@@ -21,7 +21,7 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 /// The length of the random part of a payload, in bytes.
 const NONCE_BYTES: usize = 16;
 
-/// How the access list judges the datagram that arrived.
+/// The verdict of the access list on the datagram that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// Its source is allowed.

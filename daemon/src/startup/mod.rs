@@ -1,7 +1,7 @@
-//! The order in which the parts of the daemon start and stop.
+//! Starts and stops the parts of the daemon in order.
 //!
-//! Everything is opened before anything runs ([`mod@open`]), so that a start that fails leaves nothing behind. The daemon stops
-//! in the order of the data ([`mod@serve`]): reception, the writer, the readers. Nothing but `main` may depend on this folder.
+//! Everything is opened before any thread runs ([`mod@open`]), so that a failed start leaves nothing behind. The daemon stops
+//! in the order of the data ([`mod@serve`]): reception, the writer, the readers. Only `main` may depend on this folder.
 
 mod open;
 mod serve;
@@ -24,7 +24,7 @@ use crate::service::lock::{DATA_DIR_LOCK, Lock, LockError};
 use crate::service::systemd::Inherited;
 use crate::{backup, service};
 
-/// Runs the daemon, or what its flags ask for instead, until it is stopped.
+/// Runs the daemon until it is stopped, or performs `--check-config` or `--backup`.
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let mut settings = Settings::load(&overrides, &environment)?;
@@ -38,7 +38,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
-    // Whatever is made from here on is for this user alone.
+    // All files created from here on are private to this user.
     service::umask::restrict_to_owner();
     let data_dir = settings.data_dir.value.clone();
     let _data_lock = take_data_dir(&data_dir)?;
@@ -48,7 +48,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     serve(opened, runtime, signals)
 }
 
-/// Makes the data directory, for this user alone, and takes it for this process.
+/// Creates the data directory, private to this user, and locks it for this process.
 fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
     let shown = path.display().to_string();
     DirBuilder::new()
@@ -62,7 +62,7 @@ fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
     })
 }
 
-/// Prints every setting, its value and where it came from.
+/// Prints every setting with its value and origin.
 fn print_settings(settings: &Settings) -> io::Result<()> {
     let listing = settings.listing();
     let width = |column: fn(&(String, String, String)) -> &String| {
@@ -73,5 +73,5 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
     for (key, value, origin) in &listing {
         writeln!(out, "{key:keys$} = {value:values$}  # {origin}")?;
     }
-    writeln!(io::stderr(), "the configuration is right")
+    writeln!(io::stderr(), "the configuration is valid")
 }

@@ -33,10 +33,10 @@ use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
 
-/// Threads for readers of the inbox and for resolving names; more wait their turn.
+/// The number of threads for reading the inbox and resolving names; further calls wait.
 const MAX_BLOCKING_THREADS: usize = 8;
 
-/// How many of those threads names may take: readers always have the others.
+/// The maximum number of those threads that resolve names; the others stay free for readers.
 const MAX_LOOKUPS: usize = 4;
 
 /// The bound sockets.
@@ -63,7 +63,7 @@ impl Sockets {
     }
 }
 
-/// A daemon with everything opened and nothing running.
+/// A daemon with everything opened and no thread running.
 pub(super) struct Opened {
     pub(super) daemon: Arc<Daemon>,
     pub(super) control: Arc<Control>,
@@ -126,7 +126,7 @@ pub(super) fn open(
     Ok(Opened { daemon, control, writer, watchdog, metrics, control_socket, control_listener })
 }
 
-/// Makes the runtime, which has no thread of its own yet, and catches signals by it.
+/// Creates the runtime, which has no threads yet, and installs the signal handlers.
 pub(super) fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -138,7 +138,7 @@ pub(super) fn prepare_runtime() -> io::Result<(Runtime, Signals)> {
     Ok((runtime, signals))
 }
 
-/// Takes over the control socket that is handed over, or makes that of the configuration.
+/// Adopts the control socket that the service manager passes, or creates the configured one.
 fn open_control(
     runtime: &Runtime,
     settings: &Settings,
@@ -155,18 +155,18 @@ fn open_control(
     Ok(taken)
 }
 
-/// Registers what a reload must have applied before it ends.
+/// Registers the parts that must apply a reload before it ends.
 fn apply_reloads(configuration: &Configuration, groups: &Arc<Groups>, logging: &Logging, queue: &Arc<Queue>) {
     let (groups, logging, queue) = (Arc::clone(groups), logging.clone(), Arc::clone(queue));
     configuration.on_reload(move |settings| {
         groups.configure(settings);
         logging.set_level(*settings.log.level);
-        // The writer sleeps until entries come; it must apply new limits now.
+        // The writer sleeps until entries arrive; it must apply new limits now.
         queue.wake();
     });
 }
 
-/// Continues where the last daemon stopped: reports what was lost with it and what the kernel has dropped since.
+/// Continues the counters of the previous daemon: reports what it lost, and what the kernel has dropped since.
 fn carry_over(mut journal: InflightJournal, listeners: &[Arc<Listener>], queue: &Queue) {
     for listener in listeners {
         journal.resume(&listener.drops);
@@ -175,8 +175,8 @@ fn carry_over(mut journal: InflightJournal, listeners: &[Arc<Listener>], queue: 
     if lost > 0 {
         warn!(
             lost,
-            "the last daemon ended before everything that it had received was stored: {lost} datagrams are lost, and a \
-             gap in the log tells so"
+            "the previous daemon ended before it had stored everything: {lost} datagrams are lost; the inbox has a gap \
+             for them"
         );
     }
 }

@@ -19,7 +19,7 @@ use crate::state::Daemon;
 use crate::{control, index_thread, message_log, metrics, receive, service, signals, status_line};
 
 /// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
-/// then the writer, then those who read.
+/// then the writer, then the readers.
 pub(super) fn serve(opened: Opened, runtime: Runtime, signals: Signals) -> Result<(), Failure> {
     let Opened { daemon, control, writer, mut watchdog, metrics, control_socket, control_listener } = opened;
     let writer =
@@ -69,7 +69,7 @@ async fn serve_clients(
     Ok(())
 }
 
-/// Logs that the daemon serves, and what its user should know.
+/// Logs that the daemon is ready, and warns about small receive buffers.
 fn announce(daemon: &Daemon) {
     let settings = daemon.configuration.boot();
     let asked = settings.receive_buffer.bytes();
@@ -120,11 +120,11 @@ fn start_receivers(
     daemon.listeners.iter().enumerate().map(start).collect()
 }
 
-/// Lets the last messages be logged, and ends the connections.
+/// Waits until the last messages are logged, and closes the connections.
 fn finish(control: &Control, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     const LAST_LINES_WAIT: Duration = Duration::from_secs(2);
     runtime.block_on(async {
-        // If the inbox cannot be read, these lines are not worth waiting for.
+        // A timeout, because the inbox may be unreadable.
         let _logged = tokio::time::timeout(LAST_LINES_WAIT, message_log).await;
     });
     control.audit.conclude();

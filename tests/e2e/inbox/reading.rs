@@ -74,7 +74,7 @@ fn peeking_and_history_keep_the_read_mark() {
     assert_eq!(read(&daemon, &[]), ["one", "two"]);
 }
 
-/// More than the pipe and all the buffers on the way hold.
+/// More than the pipe and all the buffers in between hold.
 const MANY: usize = 3_000;
 
 /// Numbered messages of a length that fills pipes.
@@ -378,7 +378,7 @@ fn a_subscription_joins_history_and_new_entries_exactly() {
 }
 
 #[test]
-fn a_subscription_without_a_start_begins_now() {
+fn a_subscription_without_a_cursor_starts_now() {
     let daemon = having_received(["old"]);
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({})), json!({ "after": 1 }));
@@ -409,7 +409,7 @@ fn a_connection_has_one_subscription_at_a_time() {
     assert_eq!(rpc.error("subscribe", json!({}))["data"]["kind"], "subscription");
     rpc.call("unsubscribe", json!({}));
     daemon.receive_from(&Peer::new(), ["two"]);
-    // An entry in front of this answer would fail the call.
+    // An entry before this answer would fail the call.
     assert_eq!(rpc.call("inbox", json!({ "after": 1 }))["entries"][0]["text"], "two");
     rpc.call("subscribe", json!({ "after": 0 }));
     assert_eq!([rpc.entry(), rpc.entry()].map(|entry| entry["text"].clone()), ["one", "two"]);

@@ -110,7 +110,7 @@ fn access(daemon: &Daemon) -> AccessStatus {
     }
 }
 
-/// Returns how far the index has come. Entries that do not fill a block yet are not behind: they are not to be indexed.
+/// Returns the progress of the index. Entries of an incomplete block do not count as missing: they are not indexed.
 fn index(reader: &Reader, bounds: Bounds) -> IndexStatus {
     let index = reader.index();
     let newest_id = index.newest_id();

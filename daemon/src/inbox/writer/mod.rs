@@ -213,7 +213,7 @@ impl Writer {
         false
     }
 
-    /// Checks whether the file was removed or replaced: SQLite would go on writing into one that nobody can open again.
+    /// Checks whether the file was removed or replaced: SQLite would continue to write into a deleted file.
     fn check_replacement(&mut self) {
         if self.compared.elapsed() < REPLACEMENT_CHECK {
             return;

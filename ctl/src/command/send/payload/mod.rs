@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn stdin_must_be_utf8_and_the_hint_says_otherwise() {
+    fn invalid_utf8_on_stdin_is_refused_with_a_hint() {
         let CtlError::Failed(failure) = text_of_stdin(b"ab\xff".to_vec()).unwrap_err() else { panic!() };
         assert_eq!((failure.exit as u8, failure.message.contains("position 3")), (2, true));
         assert!(failure.hint.unwrap().contains("--file -"));
