@@ -34,9 +34,9 @@ impl Environment {
         }
     }
 
-    /// Creates an environment with only these variables, for tests: the current directory is `/`,
-    /// and no system-wide file is read.
-    pub fn from_pairs<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Self
+    /// Creates an environment with only these variables: the current directory is `/`, and no system-wide file is read.
+    #[cfg(test)]
+    pub(crate) fn from_pairs<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<OsString>,
         V: Into<OsString>,
@@ -49,15 +49,15 @@ impl Environment {
     }
 
     /// Replaces the directory that relative paths start from.
-    #[must_use]
-    pub fn with_current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.current_dir = Some(directory.into());
         self
     }
 
     /// Replaces the path of the system-wide configuration file.
-    #[must_use]
-    pub fn with_system_config_file(mut self, file: impl Into<PathBuf>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_system_config_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.system_config_file = file.into();
         self
     }
@@ -88,36 +88,36 @@ impl Environment {
 }
 
 /// Returns the system-wide configuration file: `/etc/udpchat/config.toml`.
-pub fn system_config_file(environment: &Environment) -> PathBuf {
+pub(crate) fn system_config_file(environment: &Environment) -> PathBuf {
     environment.system_config_file.clone()
 }
 
 /// Returns the system's data directory: `/var/lib/udpchat`.
-pub fn system_data_dir() -> PathBuf {
+pub(crate) fn system_data_dir() -> PathBuf {
     PathBuf::from("/var/lib/udpchat")
 }
 
 /// Returns the system's control socket: `/run/udpchat/control.sock`.
-pub fn system_control_socket() -> PathBuf {
+pub(crate) fn system_control_socket() -> PathBuf {
     PathBuf::from("/run/udpchat").join(SOCKET_NAME)
 }
 
 /// Returns the user's configuration file: `$XDG_CONFIG_HOME/udpchat/config.toml`, by default in `~/.config`.
 ///
 /// `None` if neither that variable nor `HOME` is set.
-pub fn user_config_file(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_config_file(environment: &Environment) -> Option<PathBuf> {
     Some(environment.xdg_directory("XDG_CONFIG_HOME", ".config")?.join("udpchat/config.toml"))
 }
 
 /// Returns the user's data directory: `$XDG_DATA_HOME/udpchat`, by default in `~/.local/share`.
 ///
 /// `None` if neither that variable nor `HOME` is set.
-pub fn user_data_dir(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_data_dir(environment: &Environment) -> Option<PathBuf> {
     Some(environment.xdg_directory("XDG_DATA_HOME", ".local/share")?.join("udpchat"))
 }
 
 /// Returns the user's control socket: `$XDG_RUNTIME_DIR/udpchat/control.sock`. `None` if the variable is unset.
-pub fn user_runtime_socket(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_runtime_socket(environment: &Environment) -> Option<PathBuf> {
     Some(environment.directory("XDG_RUNTIME_DIR")?.join("udpchat").join(SOCKET_NAME))
 }
 

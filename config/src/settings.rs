@@ -226,6 +226,7 @@ fn key_of(name: &PeerName) -> String {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if name.as_str().bytes().all(is_bare) { name.to_string() } else { toml_string(name) }
 }
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
