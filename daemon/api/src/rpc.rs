@@ -164,7 +164,7 @@ kinds! {
     InboxUnavailable = -32010,
     /// The new configuration is invalid; the current one stays in use.
     BadConfiguration = -32011,
-    /// There are too many connections.
+    /// There are too many connections, or too many consumers.
     Busy = -32012,
     /// The client began a line and did not finish it in time.
     TimedOut = -32013,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
 use nix::sys::signal::Signal;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, scaled, texts};
@@ -354,6 +355,21 @@ fn the_read_mark_moves_only_forward_to_existing_entries() {
     assert_eq!(unread(&mut rpc, "c"), 1);
     let page = rpc.call("inbox", json!({ "consumer": "c" }));
     assert_eq!(texts(page["entries"].as_array().unwrap()), ["three"]);
+}
+
+#[test]
+fn the_number_of_consumers_is_limited() {
+    let daemon = having_received(["one"]);
+    let mut rpc = daemon.rpc();
+    rpc.call("ack", json!({ "consumer": "early", "id": 0 }));
+    let others = "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+                  INSERT INTO consumer (name, read_id) SELECT 'c' || i, 1 FROM n";
+    Connection::open(daemon.database()).unwrap().execute(others, []).unwrap();
+    let error = rpc.error("ack", json!({ "consumer": "late", "id": 1 }));
+    assert_eq!(error["data"]["kind"], "busy", "{error}");
+    for consumer in ["early", "default"] {
+        assert_eq!(rpc.call("ack", json!({ "consumer": consumer, "id": 1 }))["read"], 1);
+    }
 }
 
 #[test]

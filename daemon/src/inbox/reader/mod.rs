@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
@@ -80,6 +80,13 @@ impl Reader {
     /// Returns up to which id a consumer has read; 0 if it has not read yet.
     pub(crate) fn read_mark(&self, consumer: &str) -> Result<u64, InboxError> {
         self.with(|connection| Ok(read_mark(connection, consumer)?))
+    }
+
+    /// Returns whether a consumer has a read mark, or fewer than `most` consumers have one.
+    pub(crate) fn may_mark(&self, consumer: &str, most: u64) -> Result<bool, InboxError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM consumer WHERE name = ?1) OR (SELECT count(*) FROM consumer) < ?2";
+        self.with(|connection| Ok(connection.query_row(sql, params![consumer, most], |row| row.get(0))?))
     }
 
     /// Returns how many received messages are above a read mark.
