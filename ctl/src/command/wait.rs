@@ -18,7 +18,7 @@ use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted};
 
 const HELP: &str = "\
-Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port stands for every \
+Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
 port of the host. Exits with 4 when the timeout ends; what arrived before is printed.
 
 Examples:
