@@ -33,8 +33,8 @@ fn payload(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Groups lengths so that each group fits into the smallest receive buffer.
-fn groups(lengths: &[usize]) -> Vec<Vec<usize>> {
+/// Divides lengths into batches that fit into the smallest receive buffer.
+fn batches(lengths: &[usize]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for &length in lengths {
         match groups.last_mut() {
@@ -47,7 +47,7 @@ fn groups(lengths: &[usize]) -> Vec<Vec<usize>> {
     groups
 }
 
-/// Subscribes to what comes.
+/// Subscribes to new messages.
 fn subscribed(daemon: &Daemon) -> Rpc {
     let mut rpc = daemon.rpc();
     rpc.call("subscribe", json!({}));
@@ -73,7 +73,7 @@ fn keeps_every_length(listen: &str, peer: &Peer) {
     let daemon = Daemon::start_with("", &["--listen", listen]);
     let mut stored = subscribed(&daemon);
     let lengths = lengths();
-    for group in groups(&lengths) {
+    for group in batches(&lengths) {
         group.iter().for_each(|length| peer.send(daemon.address(), payload(*length)));
         for length in group {
             assert!(

@@ -3,8 +3,7 @@
 //! Belongs here: the types that a method reads and writes. Does not belong here: the envelope of JSON-RPC
 //! ([`crate::rpc`]), and what the daemon does in a method. A file here may use `method`, `filter` and [`crate::entry`].
 //!
-//! The daemon rejects a parameter that it does not know. Results may get new fields; readers ignore fields that they do
-//! not know.
+//! The daemon rejects unknown parameters. Results may get new fields; readers ignore unknown fields.
 
 // First, because its macro is used by the others.
 #[macro_use]
