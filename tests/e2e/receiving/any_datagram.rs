@@ -35,16 +35,16 @@ fn payload(length: usize) -> Vec<u8> {
 
 /// Divides lengths into batches that fit into the smallest receive buffer.
 fn batches(lengths: &[usize]) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::new();
+    let mut batches: Vec<Vec<usize>> = Vec::new();
     for &length in lengths {
-        match groups.last_mut() {
-            Some(group) if group.len() < 100 && group.iter().sum::<usize>() + length < LONGEST => {
-                group.push(length);
+        match batches.last_mut() {
+            Some(batch) if batch.len() < 100 && batch.iter().sum::<usize>() + length < LONGEST => {
+                batch.push(length);
             }
-            _ => groups.push(vec![length]),
+            _ => batches.push(vec![length]),
         }
     }
-    groups
+    batches
 }
 
 /// Subscribes to new messages.
@@ -73,9 +73,9 @@ fn keeps_every_length(listen: &str, peer: &Peer) {
     let daemon = Daemon::start_with("", &["--listen", listen]);
     let mut stored = subscribed(&daemon);
     let lengths = lengths();
-    for group in batches(&lengths) {
-        group.iter().for_each(|length| peer.send(daemon.address(), payload(*length)));
-        for length in group {
+    for batch in batches(&lengths) {
+        batch.iter().for_each(|length| peer.send(daemon.address(), payload(*length)));
+        for length in batch {
             assert!(
                 is_this(&stored.entry(), &payload(length)),
                 "{length} bytes are not stored as they were sent"

@@ -185,7 +185,8 @@ impl FromStr for PeerAddress {
             return Err(ValueError::new("a peer cannot have port 0", Self::HINT));
         }
         if ip.is_unspecified() {
-            return Err(ValueError::new(format!("{} is the unspecified address, which no peer has", quoted(text)), Self::HINT));
+            let message = format!("{} is the unspecified address, which no peer has", quoted(text));
+            return Err(ValueError::new(message, Self::HINT));
         }
         Ok(Self { ip, scope_id, port })
     }

@@ -11,7 +11,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     if ports.is_empty() {
         return Vec::new();
     }
-    let found: Vec<_> = facts.firewalls.iter().filter_map(|firewall| check_firewall(firewall, &ports)).collect();
+    let found: Vec<_> =
+        facts.firewalls.iter().filter_map(|firewall| check_firewall(firewall, &ports)).collect();
     if !found.is_empty() {
         return found;
     }
