@@ -143,7 +143,7 @@ mod tests {
         assert_eq!((key(0, 2).name.as_str(), &key(0, 2).default), ("data_dir", &None));
         assert_eq!(
             key(1, 1).text,
-            "How long entries are kept, for example \"90d\" or \"12h\". Empty: for as long as max_size allows."
+            "How long entries are kept, for example \"90d\" or \"12h\". Empty: only max_size limits them."
         );
         let peers = reference.last().unwrap();
         assert_eq!(peers.name, "peers.NAME");

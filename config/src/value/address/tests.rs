@@ -35,7 +35,7 @@ fn invalid_listen_addresses_are_refused_with_a_reason() {
         ("127.0.0.1:", "port `` is not a number"),
         ("localhost:7788", "`localhost:7788` is a host name, not an IP address"),
         ("example.org", "`example.org` is a host name, not an IP address"),
-        ("[fe80::1%eth0]:7788", "with the number of an interface"),
+        ("[fe80::1%eth0]:7788", "not an IPv6 address with an interface number"),
         ("1.2.3.4.5:6", "is not an IP address"),
         ("[::1:7788", "is not an IP address"),
         ("", "the address is empty"),
