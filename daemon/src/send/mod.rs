@@ -189,15 +189,14 @@ fn send_failed(target: &Target, error: &io::Error) -> ErrorObject {
         ));
     }
     match error.kind() {
-        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed.hint(
-            "no route selects an interface; name one after the address, for example 239.1.2.3%eth0",
-        ),
+        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed
+            .hint("no route selects an interface; name one after the address, for example 239.1.2.3%eth0"),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             failed.hint("this machine has no route to that address; `ip route get ADDRESS` shows why")
         }
-        io::ErrorKind::PermissionDenied => failed.hint(
-            "a firewall rule or a `prohibit` route on this machine forbids it",
-        ),
+        io::ErrorKind::PermissionDenied => {
+            failed.hint("a firewall rule or a `prohibit` route on this machine forbids it")
+        }
         _ => failed,
     }
 }

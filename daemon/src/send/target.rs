@@ -201,7 +201,10 @@ fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
             let text = format!("port {port} is out of range, 1 to 65535");
             Err(ErrorObject::new(ErrorKind::InvalidParams, text))
         }
-        _ => Err(ErrorObject::new(ErrorKind::InvalidParams, format!("`{port}` is not a port number")).hint(FORMS)),
+        _ => {
+            Err(ErrorObject::new(ErrorKind::InvalidParams, format!("`{port}` is not a port number"))
+                .hint(FORMS))
+        }
     }
 }
 

@@ -155,7 +155,8 @@ fn both_directions_at_once_keep_their_order() {
     assert!(senders.iter_mut().all(|sender| sender.wait().success()));
     let followed: Vec<_> = (0..4 * PER_DIRECTION).map(|_| all.json()).collect();
     for peer in &peers {
-        let received: Vec<_> = (0..PER_DIRECTION).map(|_| String::from_utf8(peer.receive().0).unwrap()).collect();
+        let received: Vec<_> =
+            (0..PER_DIRECTION).map(|_| String::from_utf8(peer.receive().0).unwrap()).collect();
         assert!(received.iter().map(String::as_str).eq(numbered("to")));
         assert_eq!(of(&followed, peer, "in"), numbered("from").collect::<Vec<_>>());
         assert_eq!(of(&followed, peer, "out"), numbered("to").collect::<Vec<_>>());

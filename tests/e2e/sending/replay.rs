@@ -196,7 +196,10 @@ fn gaps_and_failed_sends_are_skipped_with_a_note() {
 
     let output = replay(&["--json"]).json();
     assert_eq!(output.len(), 1);
-    assert_eq!((&output[0]["sent"], &output[0]["gaps"], &output[0]["failed"]), (&json!(1), &json!(2), &json!(0)));
+    assert_eq!(
+        (&output[0]["sent"], &output[0]["gaps"], &output[0]["failed"]),
+        (&json!(1), &json!(2), &json!(0))
+    );
     assert_eq!(output[0]["to"], peer.name());
     assert!(output[0]["seconds"].is_f64());
 }

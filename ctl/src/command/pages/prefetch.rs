@@ -132,7 +132,8 @@ mod tests {
                 daemon.push_back(span);
             }
             assert!(
-                parts.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count() <= MAX_PREFETCHED_PAGES
+                parts.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count()
+                    <= MAX_PREFETCHED_PAGES
             );
             if let Some(page) = ready {
                 ids.extend(
