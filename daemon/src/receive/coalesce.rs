@@ -35,7 +35,7 @@ pub(super) struct Coalescer {
 }
 
 impl Coalescer {
-    /// Starts for a receive buffer of the granted size.
+    /// Creates a coalescer for a receive buffer of the granted size.
     pub(super) fn new(granted_bytes: u64) -> Self {
         // The kernel allows twice what it grants (socket(7)).
         Self {

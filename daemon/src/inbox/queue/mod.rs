@@ -194,11 +194,11 @@ impl Queue {
     fn wait_for_entries(&self, max_wait: Option<Duration>) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.writer = Waits::ForAny;
-        let in_vain = |state: &mut State| state.is_empty() && !state.closed && !state.woken;
+        let nothing_to_do = |state: &mut State| state.is_empty() && !state.closed && !state.woken;
         match max_wait {
-            None => self.filled.wait_while(&mut state, in_vain),
+            None => self.filled.wait_while(&mut state, nothing_to_do),
             Some(max_wait) => {
-                self.filled.wait_while_for(&mut state, in_vain, max_wait);
+                self.filled.wait_while_for(&mut state, nothing_to_do, max_wait);
             }
         }
         state
