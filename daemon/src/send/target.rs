@@ -233,8 +233,8 @@ mod tests {
         for (to, text) in [
             ("h:0", "out of range"),
             ("h:70000", "out of range"),
-            ("h:x", "no port"),
-            ("h:+9", "no port"),
+            ("h:x", "not a port"),
+            ("h:+9", "not a port"),
             ("[::1", "malformed"),
         ] {
             assert!(split_port(to).unwrap_err().message.contains(text), "{to}");
