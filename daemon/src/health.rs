@@ -17,6 +17,8 @@ pub(crate) enum Component {
     Retention,
     /// Another program keeps the write-ahead log from being reset.
     WriteAheadLog,
+    /// Entries of the inbox that cannot be read.
+    InboxDamage,
     /// A damaged inbox was moved to quarantine.
     InboxQuarantine,
     /// The inbox's file was removed or replaced.

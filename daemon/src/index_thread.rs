@@ -91,7 +91,7 @@ impl<'a> Work<'a> {
 
     /// Waits until there may be work; false at the end.
     async fn wait(&self, commits: &mut CommitWatch) -> bool {
-        while !self.indexer.has_work(commits.see().newest_id) {
+        while !self.has_work(commits.see().newest_id) {
             tokio::select! {
                 open = commits.changed() => if !open { return false },
                 () = self.daemon.reader.index().found_damaged() => {}
@@ -102,7 +102,7 @@ impl<'a> Work<'a> {
 
     /// Does steps until there is no work.
     fn run_steps(&mut self, commits: &CommitWatch) {
-        while self.indexer.has_work(commits.now().newest_id) && !self.stopping() {
+        while self.has_work(commits.now().newest_id) && !self.stopping() {
             match self.rate.pause(commits.now().newest_id) {
                 Pause::None => {}
                 Pause::Before => {
@@ -116,8 +116,14 @@ impl<'a> Work<'a> {
         self.indexer.release_memory();
     }
 
+    fn has_work(&self, newest_id: u64) -> bool {
+        self.indexer.has_work(self.daemon.reader.damage().complete_to(newest_id))
+    }
+
     fn step(&mut self) {
-        match self.indexer.step() {
+        let stepped = self.indexer.step();
+        self.daemon.report_damage();
+        match stepped {
             Ok(Step::Created) => {
                 let before = self.created.replace(Instant::now());
                 if before.is_some_and(|before| before.elapsed() < MAX_RETRY_WAIT) {

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, spawn_blocking};
+use tokio::time::timeout;
 
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
@@ -21,6 +23,9 @@ use crate::net::socket::Listener;
 use crate::peers::Peers;
 use crate::receive::denied::DeniedPeers;
 use crate::receive::self_test::SelfTests;
+
+/// How long a request for entries that are still to be recovered waits for them.
+const RECOVERY_WAIT: Duration = Duration::from_secs(1);
 
 /// A running daemon.
 #[derive(Debug)]
@@ -72,7 +77,32 @@ impl Daemon {
             Ok(_) => self.health.clear(Component::InboxRead),
             Err(error) => self.health.report(Component::InboxRead, error.to_string()),
         }
+        self.report_damage();
         read
+    }
+
+    /// Reports damage of the inbox that readers have met, and has the writer replace a file that cannot be used further.
+    pub(crate) fn report_damage(&self) {
+        let damage = self.reader.damage();
+        if let Some(problem) = damage.news() {
+            self.health.report(Component::InboxDamage, problem);
+        }
+        if damage.is_irreparable() {
+            self.queue.wake();
+        }
+    }
+
+    /// Waits for a moment if the entries behind an id are still to be recovered from a damaged inbox.
+    pub(crate) async fn recovered_behind(&self, after: u64) {
+        let is_awaited = || self.reader.damage().awaited().is_some_and(|(first, last)| {
+            (first.saturating_sub(1)..last).contains(&after)
+        });
+        if is_awaited() {
+            // The reader finds out what has come; if nothing has, the client asks again.
+            let mut commits = self.commits.clone();
+            let _committed = commits.see();
+            let _changed = timeout(RECOVERY_WAIT, commits.changed()).await;
+        }
     }
 }
 

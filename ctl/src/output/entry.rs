@@ -102,7 +102,9 @@ fn failure(message: &Message, palette: Palette) -> String {
 
 fn gap_line(gap: &Gap, zone: &TimeZone, palette: Palette) -> String {
     let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, local_time(gap.at, zone)));
-    format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {}", loss(gap.lost, &gap.reason))))
+    let ids = gap.first_id.filter(|first| *first < gap.id).map(|first| format!(" (#{first} to #{})", gap.id));
+    let text = format!("! {}{}", loss(gap.lost, &gap.reason), ids.unwrap_or_default());
+    format!("{stamp}  {}\n", palette.paint(ALERT, &text))
 }
 
 /// Describes a gap: how many datagrams are missing, and why; `reason` is the protocol's name.
@@ -111,6 +113,7 @@ pub(crate) fn loss(lost: u64, reason: &str) -> String {
         "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
         "queue_full" => Cow::Borrowed("the inbox could not keep up"),
         "daemon_ended" => Cow::Borrowed("the daemon ended before they were stored"),
+        "damaged" => Cow::Borrowed("the inbox was damaged"),
         other => safe::one_line(other),
     };
     let plural = if lost == 1 { "" } else { "s" };
@@ -173,7 +176,7 @@ mod tests {
     fn gaps_show_count_and_reason() {
         let gap = |lost, reason: &str| {
             let at = "2026-11-22T14:03:06Z".parse().unwrap();
-            as_text(&Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned() }), &TimeZone::UTC, OFF())
+            as_text(&Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None }), &TimeZone::UTC, OFF())
         };
         let head = "#813  2026-11-22 14:03:06  !";
         assert_eq!(

@@ -78,8 +78,11 @@ pub struct Gap {
     pub at: Timestamp,
     /// The number of missing datagrams.
     pub lost: u64,
-    /// The reason: `receive_buffer_full`, `queue_full` or `daemon_ended`.
+    /// The reason: `receive_buffer_full`, `queue_full`, `daemon_ended` or `damaged`.
     pub reason: String,
+    /// With the reason `damaged`, the first id of the entries that are missing; `id` is the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_id: Option<u64>,
 }
 
 /// Whether a message was received or sent.

@@ -7,7 +7,7 @@ use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
 use crate::clock::from_ns;
 use crate::encoding;
 use crate::encoding::Decoded;
-use crate::inbox::entry::{Body, ChosenBy, SentDetail, Stored};
+use crate::inbox::entry::{Body, ChosenBy, GapDetail, SentDetail, Stored};
 use crate::peers::Configured;
 use crate::state::Daemon;
 
@@ -28,7 +28,9 @@ impl Viewer {
     pub(crate) fn entry(&self, stored: Stored) -> Entry {
         let (id, at) = (stored.id, from_ns(stored.at_ns));
         let (direction, peer, local, payload, detail) = match stored.body {
-            Body::Gap(gap) => return Entry::Gap(Gap { id, at, lost: gap.lost, reason: gap.reason }),
+            Body::Gap(GapDetail { lost, reason, first_id }) => {
+                return Entry::Gap(Gap { id, at, lost, reason, first_id });
+            }
             Body::Received { peer, local, payload } => {
                 (Direction::In, peer, local, payload, SentDetail::default())
             }

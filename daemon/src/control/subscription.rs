@@ -71,6 +71,10 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
                 sleep(PAUSE_AFTER_ERROR).await;
                 continue;
             };
+            if read_to == cursor && lines.is_empty() {
+                // It waits for entries that a recovery has still to bring.
+                break;
+            }
             cursor = read_to;
             if !lines.is_empty() && outlet.write(&lines).await.is_err() {
                 return;
@@ -128,6 +132,7 @@ mod tests {
             at: udpchat_api::Timestamp::UNIX_EPOCH,
             lost: 2,
             reason: "queue_full".to_owned(),
+            first_id: None,
         });
         let reply: Reply = serde_json::from_slice(&notification(&gap)).unwrap();
         assert_eq!(reply.method.as_deref(), Some("entry"));

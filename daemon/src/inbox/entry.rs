@@ -89,6 +89,24 @@ pub(crate) struct LaterDetail {
 pub(crate) struct GapDetail {
     pub(crate) lost: u64,
     pub(crate) reason: String,
+    /// Of a gap in a damaged log, the first id that is missing; the last one is the id of the gap itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) first_id: Option<u64>,
+}
+
+impl GapDetail {
+    /// The reason of a gap for entries of a damaged log.
+    pub(crate) const DAMAGED: &'static str = "damaged";
+
+    /// Returns a gap for datagrams that were not stored.
+    pub(crate) fn lost(lost: u64, reason: GapReason) -> Self {
+        Self { lost, reason: reason.name().to_owned(), first_id: None }
+    }
+
+    /// Returns a gap for the entries of a damaged log from one id up to another.
+    pub(crate) fn damaged(first: u64, last: u64) -> Self {
+        Self { lost: last - first + 1, reason: Self::DAMAGED.to_owned(), first_id: Some(first) }
+    }
 }
 
 /// Why datagrams are missing at a place of the log.

@@ -11,6 +11,7 @@ use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
 use crate::control::context::Context;
 use crate::control::entry::Viewer;
 use crate::control::query::{Query, consumer};
+use crate::inbox::reader::Order;
 
 /// How many entries a page has if the client gives no limit, and at most.
 const DEFAULT_ENTRIES: u32 = 200;
@@ -33,6 +34,9 @@ pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<I
     let viewer = Viewer::of(daemon);
     let mut query = Query::of_inbox(&params, &daemon.peers.configured())?;
     let from_mark = params.after.is_none() && params.consumer.is_some();
+    if query.range.order == Order::Asc {
+        daemon.recovered_behind(query.range.after).await;
+    }
     let answer = daemon.read(move |reader| {
         let mark = reader.read_mark(&name)?;
         if from_mark {

@@ -41,6 +41,7 @@ pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<
     let (dry_run, remember) = (params.dry_run, params.remember);
     let mut search =
         Search { viewer: Viewer::of(daemon), query, encoding, dry_run, remember, found: Found::default() };
+    daemon.recovered_behind(search.query.range.after).await;
     let (found, scanned) = daemon
         .read(move |reader| {
             let (range, began) = (search.query.range.clone(), Instant::now());

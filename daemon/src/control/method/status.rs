@@ -82,9 +82,11 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
 
 fn read_inbox(reader: &Reader) -> Result<(InboxStatus, IndexStatus), InboxError> {
     let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
+    let missing = reader.damage().missing(bounds.oldest..=bounds.newest);
+    let entries = bounds.entries().saturating_sub(missing);
     let inbox = InboxStatus {
-        entries: bounds.entries(),
-        oldest_id: if bounds.entries() == 0 { 0 } else { bounds.oldest },
+        entries,
+        oldest_id: if entries == 0 { 0 } else { bounds.oldest },
         newest_id: bounds.newest,
         bytes: reader.size_bytes(),
         wal_bytes: reader.wal_bytes(),

@@ -3,8 +3,9 @@
 use rusqlite::Connection;
 
 use super::Reader;
+use crate::inbox::InboxError;
 use crate::inbox::address::unpack;
-use crate::inbox::entry::Kind;
+use crate::inbox::entry::{Body, Kind, Stored};
 use crate::inbox::queries::has;
 use crate::index::{Anchor, IndexedEntry, Log, LogError, Term};
 
@@ -14,7 +15,7 @@ const WINDOW_BYTES: usize = 256 * 1024;
 impl Log for Reader {
     fn id_range(&self) -> Result<(u64, u64), LogError> {
         let bounds = self.bounds()?;
-        Ok((bounds.oldest, bounds.newest))
+        Ok((bounds.oldest, self.damage.complete_to(bounds.newest)))
     }
 
     fn has(&self, anchor: Anchor) -> Result<bool, LogError> {
@@ -34,9 +35,17 @@ impl Log for Reader {
                 return Ok(false);
             }
             let mut next = ids.0;
-            while let Some(read_to) = visit_window(connection, (next, ids.1), visit)? {
-                next = read_to + 1;
+            loop {
+                match visit_window(connection, (next, ids.1), visit) {
+                    Ok(Some(read_to)) => next = read_to + 1,
+                    Ok(None) => return Ok(true),
+                    Err(error) if error.is_damage() => break,
+                    Err(error) => return Err(error),
+                }
             }
+            // Entries that were visited before change nothing when they are visited again.
+            let window = (next.saturating_sub(1), ids.1 - 1);
+            self.examine(connection, window, window, |entry| visit_stored(&entry, visit))?;
             Ok(true)
         });
         Ok(visited?)
@@ -49,7 +58,7 @@ fn visit_window(
     connection: &Connection,
     ids: (u64, u64),
     visit: &mut dyn FnMut(IndexedEntry<'_>),
-) -> rusqlite::Result<Option<u64>> {
+) -> Result<Option<u64>, InboxError> {
     let mut statement = connection
         .prepare_cached("SELECT id, at_ns, kind, peer, payload FROM entry WHERE id >= ?1 AND id < ?2")?;
     let mut rows = statement.query([ids.0, ids.1])?;
@@ -69,6 +78,15 @@ fn visit_window(
         }
     }
     Ok(None)
+}
+
+fn visit_stored(entry: &Stored, visit: &mut dyn FnMut(IndexedEntry<'_>)) {
+    let (kind, peer, payload) = match &entry.body {
+        Body::Received { peer, payload, .. } => (None, Some(*peer), payload.as_slice()),
+        Body::Sent { peer, payload, .. } => (Some(Term::Sent), Some(*peer), payload.as_slice()),
+        Body::Gap(_) => (Some(Term::Gap), None, [].as_slice()),
+    };
+    visit(IndexedEntry { anchor: Anchor { id: entry.id, at_ns: entry.at_ns }, kind, peer, payload });
 }
 
 /// Returns the term of a kind, by its number in the database. Received messages, which are the most, have none.

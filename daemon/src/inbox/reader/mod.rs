@@ -2,10 +2,12 @@
 //!
 //! Readers use connections of their own and never wait for the writer. They read in windows of a bounded number of ids,
 //! each a transaction of its own, since a long transaction would keep the write-ahead log from being cut back. Blocks that
-//! the [index](crate::index) rules out are skipped.
+//! the [index](crate::index) rules out are skipped. Where the file is damaged, readers pass over what cannot be read and
+//! [note](Damage) it; [`check`] looks for such places.
 //!
 //! Nothing here writes to the database. Control and the daemon's log read through this folder; reception does not.
 
+mod check;
 mod log;
 mod peers;
 mod row;
@@ -21,6 +23,7 @@ use rusqlite::{Connection, params};
 
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
+use super::damage::Damage;
 pub(crate) use super::queries::Bounds;
 use super::queries::{COUNT_NOT_RECEIVED, bounds, read_mark};
 use super::{InboxError, file};
@@ -32,6 +35,7 @@ pub(crate) use crate::index::Order;
 pub(crate) struct Reader {
     data_dir: PathBuf,
     index: Arc<Index>,
+    damage: Damage,
     idle: Mutex<Idle>,
     /// The newest visible id. A committed entry becomes visible a moment later, together with what was learned from it
     /// about its peer.
@@ -50,6 +54,7 @@ impl Reader {
         Self {
             data_dir: data_dir.to_owned(),
             index: Arc::new(Index::new(data_dir)),
+            damage: Damage::default(),
             idle: Mutex::default(),
             published: AtomicU64::new(0),
         }
@@ -70,6 +75,11 @@ impl Reader {
     /// Returns the index of the log.
     pub(crate) fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    /// Returns which ids cannot be read.
+    pub(crate) fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     /// Returns the oldest and the newest visible id.
@@ -102,7 +112,8 @@ impl Reader {
             let others: u64 = connection
                 .prepare_cached(COUNT_NOT_RECEIVED)?
                 .query_row([mark, bounds.newest], |row| row.get(0))?;
-            Ok((bounds, (bounds.newest - mark).saturating_sub(others)))
+            let missing = self.damage.missing(mark + 1..=bounds.newest);
+            Ok((bounds, (bounds.newest - mark).saturating_sub(others + missing)))
         })
     }
 
@@ -126,6 +137,8 @@ impl Reader {
     fn visible(&self, connection: &Connection) -> Result<Bounds, InboxError> {
         let published = self.published.load(Ordering::Acquire);
         let Bounds { oldest, newest } = bounds(connection)?;
+        // What a recovery has still to bring counts as present, so that no reader goes past it.
+        let oldest = self.damage.awaited().map_or(oldest, |(first, _)| oldest.min(first));
         Ok(Bounds { oldest, newest: newest.min(published).max(oldest.saturating_sub(1)) })
     }
 
@@ -139,7 +152,11 @@ impl Reader {
             Some(connection) => connection,
             None => file::open_reader(&self.data_dir)?,
         };
-        let out = read(&connection)?;
+        let out = read(&connection).inspect_err(|error| {
+            if error.is_damage() {
+                self.damage.give_up();
+            }
+        })?;
         let mut idle = self.idle.lock();
         if idle.generation == generation {
             idle.connections.push(connection);

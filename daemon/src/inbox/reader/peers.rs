@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use rusqlite::Connection;
 use udpchat_config::PeerAddress;
 
 use super::Reader;
@@ -22,6 +23,9 @@ pub(crate) const PEERS_WINDOW_IDS: u64 = 100_000;
 
 /// How many of the newest ids [`Reader::received_from`] covers. It is called every second and must cost next to nothing.
 const RECENT_IDS: u64 = 10_000;
+
+/// How many ids are queried at once where the file is damaged.
+const PART_IDS: u64 = 2_000;
 
 /// What the log shows about one peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,26 +50,24 @@ impl Reader {
     /// Returns what the newest entries, `window` of them, show about the peers in them.
     pub(crate) fn heard(&self, mark: u64, window: u64) -> Result<HashMap<SocketAddr, Heard>, InboxError> {
         self.with(|connection| {
-            let from = self.visible(connection)?.newest.saturating_sub(window);
-            let mut statement = connection.prepare_cached(
-                "SELECT peer, max(id), at_ns, count(*), sum(id > ?2) FROM entry
-                 WHERE id > ?1 AND kind = 0 GROUP BY peer",
-            )?;
-            let mut rows = statement.query([from, mark])?;
+            let newest = self.visible(connection)?.newest;
             let mut heard = HashMap::new();
-            while let Some(row) = rows.next()? {
-                if let Some(peer) = unpack(row.get_ref(0)?.as_blob()?) {
-                    heard.insert(
-                        peer,
-                        Heard {
-                            last_id: row.get(1)?,
-                            last_at_ns: row.get(2)?,
-                            messages: row.get(3)?,
-                            unread: row.get(4)?,
-                        },
-                    );
+            let query = |ids: (u64, u64)| query_heard(connection, mark, ids);
+            let mut add = |peer, part: Heard| {
+                let known: &mut Heard = heard.entry(peer).or_default();
+                known.messages += part.messages;
+                known.unread += part.unread;
+                if part.last_id > known.last_id {
+                    (known.last_id, known.last_at_ns) = (part.last_id, part.last_at_ns);
                 }
-            }
+            };
+            let one = |entry: Stored, _: usize| Heard {
+                last_id: entry.id,
+                last_at_ns: entry.at_ns,
+                messages: 1,
+                unread: u64::from(entry.id > mark),
+            };
+            self.by_peer(connection, (newest.saturating_sub(window), newest), query, one, &mut add)?;
             Ok(heard)
         })
     }
@@ -104,20 +106,93 @@ impl Reader {
     pub(crate) fn received_from(&self, after: u64) -> Result<(ReceivedByPeer, (u64, u64)), InboxError> {
         self.with(|connection| {
             let ids = recent(self.visible(connection)?, after);
-            let mut statement = connection.prepare_cached(
-                "SELECT peer, count(*), coalesce(sum(length(payload)), 0) FROM entry
-                 WHERE id > ?1 AND id <= ?2 AND kind = 0 GROUP BY peer",
-            )?;
-            let mut rows = statement.query([ids.0, ids.1])?;
             let mut received = HashMap::new();
-            while let Some(row) = rows.next()? {
-                if let Some(peer) = unpack(row.get_ref(0)?.as_blob()?) {
-                    received.insert(peer, ReceivedFrom { messages: row.get(1)?, bytes: row.get(2)? });
-                }
-            }
+            let query = |ids: (u64, u64)| query_received(connection, ids);
+            let mut add = |peer, part: ReceivedFrom| {
+                let known: &mut ReceivedFrom = received.entry(peer).or_default();
+                known.messages += part.messages;
+                known.bytes += part.bytes;
+            };
+            let one = |_: Stored, bytes: usize| ReceivedFrom { messages: 1, bytes: bytes as u64 };
+            self.by_peer(connection, ids, query, one, &mut add)?;
             Ok((received, ids))
         })
     }
+
+    /// Adds up what a query finds about each peer. Where the file is damaged, it reads entry by entry.
+    fn by_peer<T>(
+        &self,
+        connection: &Connection,
+        (low, high): (u64, u64),
+        query: impl Fn((u64, u64)) -> Result<Vec<(SocketAddr, T)>, InboxError>,
+        one: impl Fn(Stored, usize) -> T,
+        add: &mut impl FnMut(SocketAddr, T),
+    ) -> Result<(), InboxError> {
+        let is_whole = |ids: (u64, u64)| self.damage.within(ids.0 + 1..=ids.1).is_empty();
+        if low < high && is_whole((low, high)) {
+            match query((low, high)) {
+                Ok(found) => return Ok(found.into_iter().for_each(|(peer, part)| add(peer, part))),
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut next = low;
+        while next < high {
+            let window = (next, high.min(next + PART_IDS));
+            match query(window) {
+                Ok(found) => found.into_iter().for_each(|(peer, part)| add(peer, part)),
+                Err(error) if error.is_damage() => {
+                    self.examine(connection, window, window, |entry| {
+                        if let Body::Received { peer, payload, .. } = &entry.body {
+                            let (peer, bytes) = (*peer, payload.len());
+                            add(peer, one(entry, bytes));
+                        }
+                    })?;
+                }
+                Err(error) => return Err(error),
+            }
+            next = window.1;
+        }
+        Ok(())
+    }
+}
+
+fn query_heard(
+    connection: &Connection,
+    mark: u64,
+    ids: (u64, u64),
+) -> Result<Vec<(SocketAddr, Heard)>, InboxError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT peer, max(id), at_ns, count(*), sum(id > ?3) FROM entry
+         WHERE id > ?1 AND id <= ?2 AND kind = 0 GROUP BY peer",
+    )?;
+    let mut rows = statement.query([ids.0, ids.1, mark])?;
+    let mut heard = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(peer) = unpack(row.get_ref(0)?.as_blob()?) {
+            let (last_id, last_at_ns) = (row.get(1)?, row.get(2)?);
+            heard.push((peer, Heard { last_id, last_at_ns, messages: row.get(3)?, unread: row.get(4)? }));
+        }
+    }
+    Ok(heard)
+}
+
+fn query_received(
+    connection: &Connection,
+    ids: (u64, u64),
+) -> Result<Vec<(SocketAddr, ReceivedFrom)>, InboxError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT peer, count(*), coalesce(sum(length(payload)), 0) FROM entry
+         WHERE id > ?1 AND id <= ?2 AND kind = 0 GROUP BY peer",
+    )?;
+    let mut rows = statement.query([ids.0, ids.1])?;
+    let mut received = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(peer) = unpack(row.get_ref(0)?.as_blob()?) {
+            received.push((peer, ReceivedFrom { messages: row.get(1)?, bytes: row.get(2)? }));
+        }
+    }
+    Ok(received)
 }
 
 /// Returns the id above which to count, and the one up to which.

@@ -7,14 +7,19 @@ use rusqlite::{Connection, params};
 
 use super::Reader;
 use super::row::{SELECT, stored};
+use crate::clock::now_ns;
 use crate::inbox::InboxError;
-use crate::inbox::entry::Stored;
+use crate::inbox::damage::Damaged;
+use crate::inbox::entry::{Body, GapDetail, Stored};
 use crate::inbox::queries::has;
 use crate::index::predicate::Predicate;
 use crate::index::{Order, Term};
 
 /// How many ids one transaction looks at.
 const WINDOW_IDS: u64 = 2_000;
+
+/// How many ids beyond a window are looked at to find the end of a damaged range. A longer one is shown as several gaps.
+const MAX_EXTENT_IDS: u64 = 16_384;
 
 /// Which entries a scan visits: the ids, and what the database itself can filter.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +58,17 @@ impl Range {
         };
         Predicate::all([times, kinds, Predicate::clone(&self.predicate)])
     }
+
+    /// Returns whether the database would select an entry, by its time and kind.
+    fn selects(&self, entry: &Stored) -> bool {
+        let kind = match entry.body {
+            Body::Received { .. } => self.received,
+            Body::Sent { .. } => self.sent,
+            Body::Gap(_) => self.gaps,
+        };
+        kind && self.since_ns.is_none_or(|since| entry.at_ns >= since)
+            && self.until_ns.is_none_or(|until| entry.at_ns < until)
+    }
 }
 
 /// How far a scan came.
@@ -65,9 +81,11 @@ pub(crate) struct Scanned {
 }
 
 impl Reader {
-    /// Calls `visit` with the entries of a range, one after the other, until it breaks off or the range ends.
+    /// Calls `visit` with the entries of a range, one after the other, until it breaks off or the range ends. Where entries
+    /// cannot be read because the file is damaged, it visits a gap.
     ///
-    /// The entry at which it breaks off counts as looked at. After each window `go_on` decides whether to continue.
+    /// The entry at which it breaks off counts as looked at. After each window `go_on` decides whether to continue. Rising
+    /// scans wait before entries that a recovery has still to bring: they end there, and have more.
     pub(crate) fn scan(
         &self,
         range: &Range,
@@ -79,27 +97,41 @@ impl Reader {
             let mut low = range.after.max(bounds.oldest.saturating_sub(1));
             let mut high =
                 bounds.newest.min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
+            let mut waits = false;
+            if let Some((first, last)) = self.damage.awaited()
+                && low < last
+                && first <= high
+            {
+                waits = range.order == Order::Asc;
+                if waits || high <= last {
+                    high = first.saturating_sub(1);
+                }
+            }
             let has_entry = |anchor| has(connection, anchor);
             let mut blocks = self.index.block_scan(range.whole_predicate(), (low, high), has_entry);
             while low < high {
                 let ahead =
                     blocks.as_mut().map_or((low, high), |blocks| blocks.window(low, high, range.order));
+                let ahead = self.not_past_damage(range, (low, high), ahead);
                 let window = match range.order {
                     Order::Asc => (ahead.0, ahead.1.min(ahead.0.saturating_add(WINDOW_IDS))),
                     Order::Desc => (ahead.0.max(ahead.1.saturating_sub(WINDOW_IDS)), ahead.1),
                 };
-                if window.0 < window.1
-                    && let Some(cursor) = scan_window(connection, range, window, &mut visit)?
-                {
-                    let more = match range.order {
-                        Order::Asc => cursor < high,
-                        Order::Desc => cursor > low + 1,
-                    };
-                    return Ok(Scanned { cursor, more });
+                let mut end = window;
+                if window.0 < window.1 {
+                    let passed = self.scan_window(connection, range, window, (low, high), &mut visit)?;
+                    if let Some(cursor) = passed.broke_at {
+                        let more = match range.order {
+                            Order::Asc => waits || cursor < high,
+                            Order::Desc => cursor > low + 1,
+                        };
+                        return Ok(Scanned { cursor, more });
+                    }
+                    end = passed.window;
                 }
                 match range.order {
-                    Order::Asc => low = window.1,
-                    Order::Desc => high = window.0,
+                    Order::Asc => low = end.1,
+                    Order::Desc => high = end.0,
                 }
                 if low < high && !go_on() {
                     let cursor = if range.order == Order::Asc { low } else { high + 1 };
@@ -110,23 +142,229 @@ impl Reader {
                 Order::Asc => high.max(range.after),
                 Order::Desc => low.saturating_add(1),
             };
-            Ok(Scanned { cursor, more: false })
+            Ok(Scanned { cursor, more: waits })
         })
     }
 
     /// Returns one entry.
     pub(crate) fn entry(&self, id: u64) -> Result<Option<Stored>, InboxError> {
-        // SQLite's ids are signed: beyond them there is no entry.
-        let Ok(id) = i64::try_from(id) else { return Ok(None) };
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
-            statement.query([id])?.next()?.map(stored).transpose()
+        self.with(|connection| match row(connection, id) {
+            Err(error) if error.is_damage() => {
+                self.damage.add(Damaged { first: id, last: id, at_ns: now_ns() });
+                Ok(None)
+            }
+            read => read,
         })
+    }
+
+    /// Shortens a window that skips ids which cannot be read: their gap is wanted too.
+    fn not_past_damage(&self, range: &Range, (low, high): (u64, u64), ahead: (u64, u64)) -> (u64, u64) {
+        if !range.gaps {
+            return ahead;
+        }
+        match range.order {
+            Order::Asc if low < ahead.0 => {
+                let skipped = self.damage.within(low + 1..=ahead.0);
+                skipped.first().map_or(ahead, |damaged| (damaged.first.max(low + 1) - 1, damaged.last.min(high)))
+            }
+            Order::Desc if ahead.1 < high => {
+                let skipped = self.damage.within(ahead.1 + 1..=high);
+                skipped.last().map_or(ahead, |damaged| (damaged.first.max(low + 1) - 1, damaged.last.min(high)))
+            }
+            _ => ahead,
+        }
+    }
+
+    /// Scans the ids above `window.0` up to `window.1`, a part of those within `limits`.
+    fn scan_window(
+        &self,
+        connection: &Connection,
+        range: &Range,
+        window: (u64, u64),
+        limits: (u64, u64),
+        visit: &mut impl FnMut(Stored) -> ControlFlow<()>,
+    ) -> Result<Passed, InboxError> {
+        let mut rest = window;
+        if self.damage.within(window.0 + 1..=window.1).is_empty() {
+            let mut visit_noted = |entry: Stored| {
+                match range.order {
+                    Order::Asc => rest.0 = entry.id,
+                    Order::Desc => rest.1 = entry.id - 1,
+                }
+                visit(entry)
+            };
+            match query_window(connection, range, window, &mut visit_noted) {
+                Ok(broke_at) => return Ok(Passed { broke_at, window }),
+                Err(error) if error.is_damage() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut careful = Careful { reader: self, connection, limits, before: None, budget: MAX_EXTENT_IDS };
+        careful.pass(range, rest, visit)
+    }
+
+    /// Reads the ids above `window.0` up to `window.1` one by one, and notes which cannot be read.
+    pub(super) fn examine(
+        &self,
+        connection: &Connection,
+        window: (u64, u64),
+        limits: (u64, u64),
+        mut visit: impl FnMut(Stored),
+    ) -> Result<u64, InboxError> {
+        let mut careful = Careful { reader: self, connection, limits, before: None, budget: MAX_EXTENT_IDS };
+        let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
+        let mut visit = |entry: Stored| {
+            // A gap of the range is no entry.
+            if entry.id <= window.1 {
+                visit(entry);
+            }
+            ControlFlow::Continue(())
+        };
+        careful.pass(&all, window, &mut visit).map(|passed| passed.window.1)
     }
 }
 
-/// Scans the ids above `window.0` up to `window.1`; returns the id at which `visit` broke off.
-fn scan_window(
+/// How far a window was scanned.
+struct Passed {
+    /// The id at which `visit` broke off.
+    broke_at: Option<u64>,
+    /// The ids that were looked at; more than were asked for where a damaged range goes on.
+    window: (u64, u64),
+}
+
+/// Reads entry by entry where the file is damaged: a query over a range ends at the first page that cannot be read.
+struct Careful<'a> {
+    reader: &'a Reader,
+    connection: &'a Connection,
+    /// It looks for the end of a damaged range above the first of these ids and up to the second.
+    limits: (u64, u64),
+    /// The time of the last entry that was read.
+    before: Option<i64>,
+    /// How many more ids beyond the window it may look at.
+    budget: u64,
+}
+
+/// What is at an id.
+enum Found {
+    Entry(Stored),
+    /// Nothing, and that is right up to this id, in the order of the scan.
+    Nothing(u64),
+    /// Nothing can be read up to this id, in the order of the scan.
+    Unreadable(u64),
+}
+
+impl Careful<'_> {
+    fn pass(
+        &mut self,
+        range: &Range,
+        window: (u64, u64),
+        visit: &mut impl FnMut(Stored) -> ControlFlow<()>,
+    ) -> Result<Passed, InboxError> {
+        let rising = range.order == Order::Asc;
+        let step = |id: u64| if rising { id + 1 } else { id - 1 };
+        let mut id = if rising { window.0 + 1 } else { window.1 };
+        // The damaged range that is being passed, in the order of the scan.
+        let mut damaged: Option<(u64, u64)> = None;
+        let mut looked = window;
+        loop {
+            let inside = window.0 < id && id <= window.1;
+            let may_go_on = self.limits.0 < id && id <= self.limits.1 && self.budget > 0;
+            if !inside && !(damaged.is_some() && may_go_on) {
+                break;
+            }
+            self.budget = if inside { self.budget } else { self.budget - 1 };
+            let found = self.find(id, rising)?;
+            if let Found::Unreadable(to) = found {
+                let to = to.clamp(self.limits.0 + 1, self.limits.1);
+                damaged = Some((damaged.map_or(id, |(from, _)| from), to));
+                id = step(to);
+                continue;
+            }
+            if let Found::Entry(entry) = &found {
+                self.before.get_or_insert(entry.at_ns);
+            }
+            if let Some(ids) = damaged.take() {
+                looked = extended(looked, ids);
+                if self.gap(range, ids, visit).is_break() {
+                    return Ok(Passed { broke_at: Some(if rising { ids.1 } else { ids.0 }), window: looked });
+                }
+                if !inside {
+                    break;
+                }
+            }
+            match found {
+                Found::Entry(entry) => {
+                    self.before = Some(entry.at_ns);
+                    if range.selects(&entry) && visit(entry).is_break() {
+                        return Ok(Passed { broke_at: Some(id), window: looked });
+                    }
+                    id = step(id);
+                }
+                Found::Nothing(to) | Found::Unreadable(to) => id = step(to),
+            }
+        }
+        let mut broke_at = None;
+        if let Some(ids) = damaged {
+            looked = extended(looked, ids);
+            if self.gap(range, ids, visit).is_break() {
+                broke_at = Some(if rising { ids.1 } else { ids.0 });
+            }
+        }
+        Ok(Passed { broke_at, window: looked })
+    }
+
+    fn find(&self, id: u64, rising: bool) -> Result<Found, InboxError> {
+        if let Some(known) = self.reader.damage.within(id..=id).first() {
+            return Ok(Found::Unreadable(if rising { known.last } else { known.first }));
+        }
+        match row(self.connection, id) {
+            Ok(Some(entry)) => Ok(Found::Entry(entry)),
+            Ok(None) => Ok(match self.reader.damage.explained(id) {
+                Some(last) => Found::Nothing(if rising { last } else { id }),
+                None => Found::Unreadable(id),
+            }),
+            Err(error) if error.is_damage() => Ok(Found::Unreadable(id)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes a damaged range, given in the order of the scan, and visits its gap if the scan wants it.
+    fn gap(
+        &self,
+        range: &Range,
+        ids: (u64, u64),
+        visit: &mut impl FnMut(Stored) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let (first, last) = (ids.0.min(ids.1), ids.0.max(ids.1));
+        let at_ns = self.before.unwrap_or_else(now_ns);
+        self.reader.damage.add(Damaged { first, last, at_ns });
+        let known = self.reader.damage.within(last..=last).first().copied();
+        let gap = Stored {
+            id: last,
+            at_ns: known.map_or(at_ns, |known| known.at_ns),
+            body: Body::Gap(GapDetail::damaged(first, last)),
+            recoded: None,
+        };
+        // A falling scan that continues within the range has shown it already.
+        let is_rest = range.order == Order::Desc && known.is_some_and(|known| known.last > last);
+        if is_rest || !range.selects(&gap) { ControlFlow::Continue(()) } else { visit(gap) }
+    }
+}
+
+fn extended(window: (u64, u64), ids: (u64, u64)) -> (u64, u64) {
+    (window.0.min(ids.0.min(ids.1) - 1), window.1.max(ids.0.max(ids.1)))
+}
+
+/// Reads the entry with an id.
+pub(super) fn row(connection: &Connection, id: u64) -> Result<Option<Stored>, InboxError> {
+    // SQLite's ids are signed: beyond them there is no entry.
+    let Ok(id) = i64::try_from(id) else { return Ok(None) };
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE id = ?1"))?;
+    statement.query([id])?.next()?.map(stored).transpose()
+}
+
+/// Queries the ids above `window.0` up to `window.1`; returns the id at which `visit` broke off.
+fn query_window(
     connection: &Connection,
     range: &Range,
     window: (u64, u64),

@@ -357,7 +357,7 @@ fn append(
                 outcome.newest_at_ns = Some(sent.at_ns);
             }
             Item::Gap { at_ns, lost, reason } => {
-                log.gap(*at_ns, &GapDetail { lost: *lost, reason: reason.name().to_owned() })?;
+                log.gap(*at_ns, &GapDetail::lost(*lost, *reason))?;
                 outcome.stored.lose(*lost, *reason);
                 outcome.newest_at_ns = Some(*at_ns);
             }

@@ -1,0 +1,203 @@
+//! Which ids of the log have no readable row: those in damaged pages, those that a recorded gap stands for, and those that
+//! a recovery has still to bring.
+//!
+//! Readers share it. It is in memory only: what is damaged is found again after a start, and recorded gaps are in the log.
+
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// How many damaged ranges are remembered. Further ones are searched at each reading.
+const MAX_RANGES: usize = 4_096;
+
+/// Ids that have no readable row, though no gap is recorded for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Damaged {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The time of the readable entry before or behind it, in nanoseconds since 1970.
+    pub(crate) at_ns: i64,
+}
+
+/// The ids without a readable row.
+#[derive(Debug, Default)]
+pub(crate) struct Damage {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Whether damage was found that readers cannot pass over, so that the file must be replaced.
+    irreparable: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// In rising order, not adjacent.
+    unreadable: Vec<Damaged>,
+    /// The ids before those of recorded gaps, in rising order.
+    recorded: Vec<(u64, u64)>,
+    /// The ids that a recovery has still to bring.
+    awaited: Option<(u64, u64)>,
+    /// Whether unreadable ids were added since [`Damage::news`].
+    has_news: bool,
+}
+
+impl Damage {
+    /// Forgets everything: another file is read from now on. `recorded` are the ids before those of recorded gaps.
+    pub(crate) fn reset(&self, recorded: Vec<(u64, u64)>) {
+        let mut state = self.state.lock();
+        state.unreadable.clear();
+        state.recorded = recorded;
+        self.irreparable.store(false, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    /// Adds ids that cannot be read.
+    pub(crate) fn add(&self, new: Damaged) {
+        let mut state = self.state.lock();
+        let ranges = &mut state.unreadable;
+        let from = ranges.partition_point(|range| range.last.saturating_add(1) < new.first);
+        let to = ranges.partition_point(|range| range.first <= new.last.saturating_add(1));
+        let touched = &ranges[from..to.max(from)];
+        if touched.is_empty() && ranges.len() >= MAX_RANGES {
+            return;
+        }
+        let whole = touched.iter().fold(new, |whole, range| Damaged {
+            first: whole.first.min(range.first),
+            last: whole.last.max(range.last),
+            at_ns: if range.first < whole.first { range.at_ns } else { whole.at_ns },
+        });
+        let is_known = touched == [whole];
+        ranges.splice(from..to.max(from), [whole]);
+        state.has_news |= !is_known;
+    }
+
+    /// Returns the unreadable ranges that have an id in a range.
+    pub(crate) fn within(&self, ids: RangeInclusive<u64>) -> Vec<Damaged> {
+        let state = self.state.lock();
+        let from = state.unreadable.partition_point(|range| range.last < *ids.start());
+        let overlapping = state.unreadable[from..].iter().take_while(|range| range.first <= *ids.end());
+        overlapping.copied().collect()
+    }
+
+    /// Returns how many of these ids have no row, whatever the reason.
+    pub(crate) fn missing(&self, ids: RangeInclusive<u64>) -> u64 {
+        let state = self.state.lock();
+        let part = |first: u64, last: u64| {
+            (last.min(*ids.end()) + 1).saturating_sub(first.max(*ids.start()))
+        };
+        let unreadable = state.unreadable.iter().map(|range| part(range.first, range.last));
+        let recorded = state.recorded.iter().map(|(first, last)| part(*first, *last));
+        let awaited = state.awaited.iter().map(|(first, last)| part(*first, *last));
+        unreadable.chain(recorded).chain(awaited).sum()
+    }
+
+    /// Returns up to which id the ids from this one on have no row for a known reason; none if this one should have one.
+    pub(crate) fn explained(&self, id: u64) -> Option<u64> {
+        let state = self.state.lock();
+        let mut ranges = state.recorded.iter().chain(&state.awaited);
+        ranges.find(|(first, last)| (*first..=*last).contains(&id)).map(|(_, last)| *last)
+    }
+
+    /// Adds the ids that a recorded gap stands for, without its own.
+    pub(crate) fn record(&self, first: u64, last: u64) {
+        if first <= last {
+            let mut state = self.state.lock();
+            let at = state.recorded.partition_point(|(other, _)| *other < first);
+            state.recorded.insert(at, (first, last));
+        }
+    }
+
+    /// Sets the ids that a recovery has still to bring.
+    pub(crate) fn set_awaited(&self, ids: Option<(u64, u64)>) {
+        let mut state = self.state.lock();
+        state.awaited = ids;
+        self.changed.notify_all();
+    }
+
+    /// Returns the ids that a recovery has still to bring.
+    pub(crate) fn awaited(&self) -> Option<(u64, u64)> {
+        self.state.lock().awaited
+    }
+
+    /// Returns the newest id up to which the log is complete.
+    pub(crate) fn complete_to(&self, newest: u64) -> u64 {
+        self.awaited().map_or(newest, |(first, _)| newest.min(first.saturating_sub(1)))
+    }
+
+    /// Returns a description of the unreadable ranges if there are new ones.
+    pub(crate) fn news(&self) -> Option<String> {
+        let mut state = self.state.lock();
+        if !std::mem::take(&mut state.has_news) {
+            return None;
+        }
+        let ids: u64 = state.unreadable.iter().map(|range| range.last - range.first + 1).sum();
+        let first = state.unreadable.first()?;
+        let places = match state.unreadable.len() {
+            1 => format!("#{} to #{}", first.first, first.last),
+            more => format!("in {more} places, the first from #{} to #{}", first.first, first.last),
+        };
+        Some(format!(
+            "the inbox is damaged: {ids} entries cannot be read ({places}); readers pass over them. A restart recovers the \
+             others into a new file if the damage prevents writing or removing; check the disk"
+        ))
+    }
+
+    /// Notes that readers cannot pass over the damage; the writer then replaces the file.
+    pub(crate) fn give_up(&self) {
+        self.irreparable.store(true, Ordering::Release);
+    }
+
+    /// Returns whether the file must be replaced.
+    pub(crate) fn is_irreparable(&self) -> bool {
+        self.irreparable.load(Ordering::Acquire)
+    }
+
+    /// Waits for a recovery to do, or for a time.
+    pub(crate) fn wait_for_recovery(&self, wait: Duration) {
+        let mut state = self.state.lock();
+        self.changed.wait_while_for(&mut state, |state| state.awaited.is_none(), wait);
+    }
+
+    /// Ends a wait.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn damaged(first: u64, last: u64) -> Damaged {
+        Damaged { first, last, at_ns: first.cast_signed() }
+    }
+
+    #[test]
+    fn adjacent_ranges_become_one() {
+        let damage = Damage::default();
+        for (first, last) in [(10, 19), (40, 49), (20, 29), (5, 9), (60, 60), (41, 45)] {
+            damage.add(damaged(first, last));
+        }
+        assert_eq!(damage.within(1..=100), [damaged(5, 29), damaged(40, 49), damaged(60, 60)]);
+        assert_eq!(damage.within(29..=40).len(), 2);
+        assert_eq!(damage.within(30..=39), []);
+        assert_eq!(damage.missing(1..=100), 36);
+        assert_eq!(damage.missing(45..=60), 6);
+        damage.record(70, 79);
+        damage.set_awaited(Some((90, 200)));
+        assert_eq!(damage.missing(1..=100), 57);
+        assert_eq!(damage.complete_to(500), 89);
+        assert!(damage.news().is_some_and(|news| news.contains("36 entries")));
+        assert_eq!(damage.news(), None);
+    }
+
+    #[test]
+    fn remembered_ranges_are_bounded() {
+        let damage = Damage::default();
+        (1..10_000).for_each(|number| damage.add(damaged(number * 10, number * 10)));
+        assert_eq!(damage.within(0..=u64::MAX).len(), MAX_RANGES);
+        damage.reset(Vec::new());
+        assert_eq!(damage.within(0..=u64::MAX), []);
+    }
+}

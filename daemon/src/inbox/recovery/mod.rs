@@ -1,0 +1,18 @@
+//! Recovers the entries of a damaged inbox: reads what is readable of its file and its write-ahead log, and plans how the
+//! log that replaces it gets the same entries with the same ids.
+//!
+//! SQLite gives up where a header or an inner page is damaged. So the pages are read here, by the file format
+//! (<https://sqlite.org/fileformat2.html>): [`wal`] finds the valid frames of a write-ahead log, [`pages`] reads the newest
+//! version of a page, [`btree`] reads cells and records, [`salvage`] puts the rows into the order of their ids. [`plan`] is
+//! the table that says what remains to be recovered; the writer updates it in the transaction that adds the entries, so that
+//! a crash loses nothing and adds nothing twice.
+//!
+//! What does not belong here: moving files (the folder `file`) and adding the entries (the folder `writer`).
+
+mod btree;
+mod pages;
+pub(crate) mod plan;
+pub(crate) mod salvage;
+mod wal;
+
+pub(crate) use self::pages::{KnownIds, known_ids, lost_frames, schema_tables};

@@ -1,0 +1,264 @@
+//! The pages of a database that may be damaged: each in its newest version, from the write-ahead log or from the file.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::btree::{self, INNER_TABLE, LEAF_TABLE, Value};
+use super::wal::Frames;
+
+/// The page size of our files, in bytes, where no header says another.
+const USUAL_PAGE_BYTES: usize = 16 * 1024;
+
+/// The offset of the bytes that SQLite locks, in bytes; their page is never used.
+const LOCK_BYTES_AT: usize = 1 << 30;
+
+/// The depth of a tree at most; a longer path is a loop.
+const MAX_DEPTH: usize = 20;
+
+/// The use of a page, by the pointer map of a database with `auto_vacuum`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Tree,
+    Free,
+    /// The first overflow page of a cell of this page.
+    FirstOverflow(u32),
+    /// The overflow page behind this one.
+    Overflow(u32),
+    Unknown,
+}
+
+/// A database that is read page by page.
+#[derive(Debug)]
+pub(super) struct Pages {
+    file: File,
+    frames: Option<Frames>,
+    /// Whether only the frames that SQLite accepts are used.
+    accepted_only: bool,
+    pub(super) page_bytes: usize,
+    pub(super) count: u32,
+    has_map: bool,
+    /// Pages of the pointer map.
+    maps: HashMap<u32, Vec<u8>>,
+}
+
+impl Pages {
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut header = [0; 100];
+        let _short = read_some(&file, 0, &mut header)?;
+        let page_bytes = page_bytes(&header);
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let frames = Frames::read(Path::new(&log), page_bytes)?;
+        let in_log = frames.as_ref().and_then(|frames| frames.newest.keys().max().copied()).unwrap_or(0);
+        let in_file = u32::try_from(length.div_ceil(page_bytes as u64)).unwrap_or(u32::MAX);
+        let mut pages = Self {
+            file,
+            frames,
+            accepted_only: false,
+            page_bytes,
+            // A page number in a log may be any; the log itself has no more pages than frames.
+            count: in_file.max(in_log.min(in_file.saturating_add(1 << 20))),
+            has_map: true,
+            maps: HashMap::new(),
+        };
+        // The first page in the map is the root of the first table.
+        let map = pages.read(2);
+        let is_map = map.is_some_and(|map| map.starts_with(&[1, 0, 0, 0, 0]));
+        pages.has_map = is_map || header[52..56] != [0; 4];
+        Ok(pages)
+    }
+
+    /// Returns a page; none if it does not exist. What is missing of it is 0.
+    pub(super) fn read(&self, number: u32) -> Option<Vec<u8>> {
+        if number == 0 || number > self.count {
+            return None;
+        }
+        let mut page = vec![0; self.page_bytes];
+        let in_log = self.frames.as_ref().and_then(|frames| {
+            let of_page = if self.accepted_only { &frames.accepted } else { &frames.newest };
+            of_page.get(&number).map(|at| (frames, *at))
+        });
+        if let Some((frames, at)) = in_log
+            && frames.content(at, &mut page).is_ok()
+        {
+            return Some(page);
+        }
+        let at = u64::from(number - 1) * self.page_bytes as u64;
+        // A sector that cannot be read is as good as an empty one.
+        if read_some(&self.file, at, &mut page).is_err() {
+            page.fill(0);
+        }
+        Some(page)
+    }
+
+    /// Returns whether there is a pointer map.
+    pub(super) fn has_map(&self) -> bool {
+        self.has_map
+    }
+
+    /// Returns the use of a page.
+    pub(super) fn use_of(&mut self, number: u32) -> Use {
+        if !self.has_map || number < 3 {
+            return Use::Unknown;
+        }
+        let map = self.map_of(number);
+        if map == number {
+            return Use::Free;
+        }
+        let at = 5 * (number - map - 1) as usize;
+        if !self.maps.contains_key(&map) {
+            // One after the other is used.
+            if self.maps.len() >= 64 {
+                self.maps.clear();
+            }
+            let page = self.read(map).unwrap_or_default();
+            self.maps.insert(map, page);
+        }
+        let Some([kind, parent @ ..]) = self.maps[&map].get(at..at + 5) else { return Use::Unknown };
+        let parent = u32::from_be_bytes([parent[0], parent[1], parent[2], parent[3]]);
+        match kind {
+            1 | 5 => Use::Tree,
+            2 => Use::Free,
+            3 => Use::FirstOverflow(parent),
+            4 => Use::Overflow(parent),
+            _ => Use::Unknown,
+        }
+    }
+
+    /// Returns the page of the pointer map that describes a page.
+    fn map_of(&self, number: u32) -> u32 {
+        let each = u32::try_from(self.page_bytes / 5 + 1).unwrap_or(u32::MAX);
+        let map = (number - 2) / each * each + 2;
+        if map as usize == LOCK_BYTES_AT / self.page_bytes + 1 { map + 1 } else { map }
+    }
+
+    /// Returns names and root pages of the tables and indexes, as far as the first page shows them.
+    fn schema(&self) -> Vec<(String, u32)> {
+        let Some(page) = self.read(1) else { return Vec::new() };
+        let mut found = Vec::new();
+        for cell in btree::leaf_cells(&page, 100) {
+            let Some(payload) = cell.whole() else { continue };
+            if let Some([_, Value::Text(name), _, Value::Int(root), ..]) = btree::record(payload).as_deref() {
+                found.push(((*name).to_owned(), u32::try_from(*root).unwrap_or(0)));
+            }
+        }
+        found
+    }
+
+    /// Returns the ids of the first or the last leaf of the table `entry`, by the path along that side of its tree; none if
+    /// that path is damaged.
+    fn outermost_ids(&self, last: bool) -> Option<Vec<u64>> {
+        let (_, mut number) = self.schema().into_iter().find(|(name, _)| name == "entry")?;
+        for _ in 0..MAX_DEPTH {
+            let page = self.read(number)?;
+            let word = |at: usize| page.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+            match *page.first()? {
+                INNER_TABLE if last => number = word(8)?,
+                INNER_TABLE => number = word(u16::from_be_bytes([page[12], page[13]]).into())?,
+                LEAF_TABLE => {
+                    let ids = btree::entry_ids(&page);
+                    return (ids.len() == btree::cell_count(&page, 0)).then_some(ids);
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Returns the first id of the log, as its table `log` says.
+    fn first_id(&self) -> Option<u64> {
+        let (_, root) = self.schema().into_iter().find(|(name, _)| name == "log")?;
+        let page = self.read(root)?;
+        let cell = btree::leaf_cells(&page, 0).next()?;
+        match btree::record(cell.whole()?)?.as_slice() {
+            [Value::Null, Value::Int(first), Value::Int(_), Value::Text(_)] => u64::try_from(*first).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns the newest id in the pages of the write-ahead log.
+    fn newest_in_log(&self) -> Option<u64> {
+        let frames = self.frames.as_ref()?;
+        let pages = frames.newest.keys().filter_map(|number| self.read(*number));
+        let leaves = pages.filter(|page| page.first() == Some(&LEAF_TABLE));
+        leaves.filter_map(|page| btree::entry_ids(&page).last().copied()).max()
+    }
+}
+
+/// The ids that a damaged database had, as far as they are known without reading all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KnownIds {
+    /// The oldest id, if it is certain.
+    pub(crate) oldest: Option<u64>,
+    /// The first id that the log ever had.
+    pub(crate) first: Option<u64>,
+    /// The newest id that was found; 0 if none was.
+    pub(crate) newest: u64,
+    /// Whether the newest id is certain.
+    pub(crate) is_certain: bool,
+}
+
+/// Returns the ids that a damaged database had.
+pub(crate) fn known_ids(path: &Path) -> KnownIds {
+    let Ok(pages) = Pages::open(path) else { return KnownIds::default() };
+    let first = pages.first_id();
+    let last_leaf = pages.outermost_ids(true);
+    let found = last_leaf.iter().flatten().copied().chain(pages.newest_in_log());
+    let newest = found.chain(first.map(|first| first.saturating_sub(1))).max().unwrap_or(0);
+    KnownIds {
+        oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()),
+        first,
+        newest,
+        is_certain: last_leaf.is_some(),
+    }
+}
+
+/// Returns the names of the tables and indexes that a database has.
+pub(crate) fn schema_tables(path: &Path) -> BTreeSet<String> {
+    let Ok(pages) = Pages::open(path) else { return BTreeSet::new() };
+    pages.schema().into_iter().map(|(name, _)| name).collect()
+}
+
+/// Returns whether SQLite would lose committed transactions of the write-ahead log because of a damaged frame.
+///
+/// `durable` is the newest entry that was durable, if that is known; `same_boot` whether the system runs since then. After a
+/// power cut, frames that were not yet synced may be missing, which is no damage.
+pub(crate) fn lost_frames(path: &Path, durable: u64, same_boot: bool) -> bool {
+    let Ok(mut pages) = Pages::open(path) else { return false };
+    let Some(frames) = &pages.frames else { return false };
+    if !frames.has_more {
+        return false;
+    }
+    if frames.has_commit_behind && same_boot {
+        return true;
+    }
+    pages.accepted_only = true;
+    pages.outermost_ids(true).and_then(|ids| ids.last().copied()).is_some_and(|newest| newest < durable)
+}
+
+fn page_bytes(header: &[u8; 100]) -> usize {
+    match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        bytes if bytes >= 512 && bytes.is_power_of_two() => bytes.into(),
+        _ => USUAL_PAGE_BYTES,
+    }
+}
+
+/// Reads up to the end of the file; returns how much.
+fn read_some(file: &File, at: u64, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], at + length as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}

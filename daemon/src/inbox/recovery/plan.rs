@@ -1,0 +1,123 @@
+//! The plan of a recovery: the table `recovery` of the inbox that replaces a damaged one.
+//!
+//! A row is a range of ids that is still to be recovered, with the file that may hold them. The table exists only while
+//! something is to be recovered; programs that do not know it leave it alone.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// The name of the table.
+pub(crate) const TABLE: &str = "recovery";
+
+const CREATE: &str = "CREATE TABLE IF NOT EXISTS recovery (
+  first_id INTEGER PRIMARY KEY, -- the ids from here on are still to be recovered
+  last_id INTEGER NOT NULL,     -- up to this one
+  file TEXT NOT NULL            -- the path of the damaged inbox; in the data directory only its name
+) STRICT";
+
+/// A range of ids that is still to be recovered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) file: PathBuf,
+}
+
+/// Adds segments to the plan. They do not overlap.
+pub(crate) fn add(connection: &Connection, segments: &[Segment]) -> rusqlite::Result<()> {
+    if segments.is_empty() {
+        return Ok(());
+    }
+    connection.execute_batch(CREATE)?;
+    for Segment { first, last, file } in segments {
+        let add = "INSERT OR REPLACE INTO recovery (first_id, last_id, file) VALUES (?1, ?2, ?3)";
+        connection.execute(add, params![first, last, file.to_string_lossy()])?;
+    }
+    Ok(())
+}
+
+/// Returns the segments, the oldest first.
+pub(crate) fn read(connection: &Connection, data_dir: &Path) -> rusqlite::Result<Vec<Segment>> {
+    if !exists(connection)? {
+        return Ok(Vec::new());
+    }
+    let mut statement =
+        connection.prepare("SELECT first_id, last_id, file FROM recovery ORDER BY first_id")?;
+    let segments = statement.query_map([], |row| {
+        let file: String = row.get(2)?;
+        Ok(Segment { first: row.get(0)?, last: row.get(1)?, file: data_dir.join(file) })
+    })?;
+    segments.collect()
+}
+
+/// Notes that the first segment is recovered up to an id, and removes the table with its last segment.
+pub(crate) fn advance(connection: &Connection, first: u64, next: u64) -> rusqlite::Result<()> {
+    let advance = "UPDATE OR REPLACE recovery SET first_id = ?2 WHERE first_id = ?1 AND last_id >= ?2";
+    if connection.execute(advance, [first, next])? == 0 {
+        connection.execute("DELETE FROM recovery WHERE first_id = ?1", [first])?;
+    }
+    let is_empty = connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM recovery)", [], |row| row.get(0))?;
+    if is_empty {
+        connection.execute_batch("DROP TABLE recovery")?;
+    }
+    Ok(())
+}
+
+/// Splits the plan for a log that is damaged while a recovery into it runs: `rest` remains to be recovered from where it
+/// was, everything around it from `file`.
+pub(crate) fn around(rest: Vec<Segment>, (first, last): (u64, u64), file: &Path) -> Vec<Segment> {
+    let mut segments = Vec::new();
+    let mut next = first;
+    for segment in rest {
+        if segment.first > next {
+            segments.push(Segment { first: next, last: segment.first - 1, file: file.to_owned() });
+        }
+        next = segment.last + 1;
+        segments.push(segment);
+    }
+    if next <= last {
+        segments.push(Segment { first: next, last, file: file.to_owned() });
+    }
+    segments
+}
+
+fn exists(connection: &Connection) -> rusqlite::Result<bool> {
+    let found = connection
+        .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'recovery'", [], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment(first: u64, last: u64, file: &str) -> Segment {
+        Segment { first, last, file: PathBuf::from(file) }
+    }
+
+    #[test]
+    fn a_plan_is_kept_until_its_last_id_is_recovered() {
+        let connection = Connection::open_in_memory().unwrap();
+        let folder = Path::new("/data");
+        assert_eq!(read(&connection, folder).unwrap(), []);
+        add(&connection, &[segment(1, 9, "one"), segment(10, 20, "/two")]).unwrap();
+        let plan = || read(&connection, folder).unwrap();
+        assert_eq!(plan(), [segment(1, 9, "/data/one"), segment(10, 20, "/two")]);
+        advance(&connection, 1, 5).unwrap();
+        assert_eq!(plan()[0], segment(5, 9, "/data/one"));
+        advance(&connection, 5, 10).unwrap();
+        assert_eq!(plan(), [segment(10, 20, "/two")]);
+        advance(&connection, 10, 21).unwrap();
+        assert_eq!(plan(), []);
+    }
+
+    #[test]
+    fn a_second_damage_keeps_what_remains_of_the_first_recovery() {
+        let rest = vec![segment(50, 99, "one")];
+        let plan = around(rest, (1, 200), Path::new("two"));
+        assert_eq!(plan, [segment(1, 49, "two"), segment(50, 99, "one"), segment(100, 200, "two")]);
+        assert_eq!(around(Vec::new(), (1, 0), Path::new("two")), []);
+    }
+}

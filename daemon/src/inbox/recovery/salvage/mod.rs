@@ -1,0 +1,274 @@
+//! Reads the rows of a damaged inbox in the order of their ids.
+//!
+//! Inner pages are not needed: all leaf pages of the file are visited once to learn which ids they hold, then read in the
+//! order of these ids. The pointer map says which pages are free, so that removed entries do not come back, and which
+//! overflow page belongs to which cell.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::Path;
+
+use super::btree::{self, Cell, INNER_INDEX, LEAF_INDEX, LEAF_TABLE, Value};
+use super::pages::{Pages, Use};
+use crate::inbox::address::unpack;
+use crate::inbox::entry::{GapDetail, Kind, LaterDetail, SentDetail};
+
+/// How many leaf pages are remembered at most: those of 16 GiB. A larger file is visited several times.
+const MAX_LEAVES: usize = 1 << 20;
+
+/// How many read marks and encodings of peers are taken over at most.
+const MAX_MARKS: usize = 10_000;
+const MAX_PEERS: usize = 10_000;
+
+/// How many pages are visited between two questions whether to go on.
+const PAGES_PER_STEP: u32 = 256;
+
+/// The longest payload of a datagram, in bytes.
+const MAX_DATAGRAM_BYTES: usize = 65_535;
+
+/// A row of the table `entry`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) id: u64,
+    pub(crate) at_ns: i64,
+    pub(crate) kind: i64,
+    pub(crate) peer: Option<Vec<u8>>,
+    pub(crate) local: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) detail: Option<String>,
+}
+
+impl Row {
+    /// Returns how much memory it takes, in bytes.
+    pub(crate) fn size_bytes(&self) -> usize {
+        size_of::<Self>() + self.payload.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Checks a record as readers do; none if this program does not write such a row.
+    fn of(id: u64, values: &[Value<'_>]) -> Option<Self> {
+        let [Value::Null, Value::Int(at_ns), Value::Int(kind), peer, local, payload, detail] = values else {
+            return None;
+        };
+        let blob = |value: &Value<'_>| match value {
+            Value::Null => Some(None),
+            Value::Blob(bytes) => Some(Some(bytes.to_vec())),
+            _ => None,
+        };
+        let detail = match detail {
+            Value::Null => None,
+            Value::Text(text) => Some((*text).to_owned()),
+            _ => return None,
+        };
+        let row = Self {
+            id,
+            at_ns: *at_ns,
+            kind: *kind,
+            peer: blob(peer)?,
+            local: blob(local)?,
+            payload: blob(payload)?,
+            detail,
+        };
+        row.is_valid().then_some(row)
+    }
+
+    fn is_valid(&self) -> bool {
+        let is_address = |bytes: &Vec<u8>| unpack(bytes).is_some();
+        let detail = self.detail.as_deref();
+        let addressed = self.peer.as_ref().is_some_and(is_address)
+            && self.local.as_ref().is_none_or(is_address)
+            && self.payload.as_ref().is_none_or(|payload| payload.len() <= MAX_DATAGRAM_BYTES);
+        match self.kind {
+            kind if kind == Kind::Received as i64 => addressed && detail.is_none_or(is_json::<LaterDetail>),
+            kind if kind == Kind::Sent as i64 => addressed && detail.is_some_and(is_json::<SentDetail>),
+            kind if kind == Kind::Gap as i64 => {
+                self.peer.is_none() && self.payload.is_none() && detail.is_some_and(is_json::<GapDetail>)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_json<T: serde::de::DeserializeOwned>(text: &str) -> bool {
+    serde_json::from_str::<T>(text).is_ok()
+}
+
+/// What a damaged inbox holds besides entries.
+#[derive(Debug, Default)]
+pub(crate) struct Others {
+    /// Read marks of consumers.
+    pub(crate) marks: BTreeMap<String, u64>,
+    /// Packed addresses, encodings, and the entries these were learned from.
+    pub(crate) peers: Vec<(Vec<u8>, String, u64)>,
+}
+
+/// Reads a damaged inbox.
+#[derive(Debug)]
+pub(crate) struct Salvage {
+    pages: Pages,
+    /// The ids that are still wanted.
+    wanted: (u64, u64),
+    /// Leaf pages with their first wanted id, the last one first.
+    leaves: Vec<(u64, u32)>,
+    /// Whether there were more leaves than are remembered.
+    has_more: bool,
+    /// Rows that were read and are not yet returned.
+    pending: BTreeMap<u64, Row>,
+    others: Others,
+}
+
+impl Salvage {
+    /// Visits the pages of a file, for the rows from one id up to another. Asks `go_on` now and then; none if it refuses.
+    pub(crate) fn open(path: &Path, wanted: (u64, u64), go_on: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
+        let pages = Pages::open(path)?;
+        let mut salvage = Self {
+            pages,
+            wanted,
+            leaves: Vec::new(),
+            has_more: false,
+            pending: BTreeMap::new(),
+            others: Others::default(),
+        };
+        let whole = salvage.visit(go_on);
+        Ok(whole.then_some(salvage))
+    }
+
+    /// Returns read marks and encodings.
+    pub(crate) fn take_others(&mut self) -> Others {
+        std::mem::take(&mut self.others)
+    }
+
+    /// Returns the next rows, in rising order of ids, up to this size in bytes, plus or minus a row; empty at the end. None
+    /// if `go_on` refuses.
+    pub(crate) fn next_rows(&mut self, max_bytes: usize, go_on: &dyn Fn() -> bool) -> Option<Vec<Row>> {
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        while bytes < max_bytes {
+            let next_leaf = self.leaves.last().map(|(first, _)| *first);
+            // A row is next if no leaf that was not yet read can have one before it.
+            if let Some(entry) = self.pending.first_entry()
+                && next_leaf.is_none_or(|first| *entry.key() < first)
+            {
+                let row = entry.remove();
+                self.wanted.0 = row.id + 1;
+                bytes += row.size_bytes();
+                rows.push(row);
+            } else if let Some((_, number)) = self.leaves.pop() {
+                self.read_leaf(number);
+            } else if self.has_more {
+                self.has_more = false;
+                if !self.visit(go_on) {
+                    return None;
+                }
+            } else {
+                break;
+            }
+        }
+        Some(rows)
+    }
+
+    /// Finds the leaf pages with wanted rows; false if it was interrupted.
+    fn visit(&mut self, go_on: &dyn Fn() -> bool) -> bool {
+        let free = self.free_pages();
+        for number in 1..=self.pages.count {
+            if number % PAGES_PER_STEP == 0 && !go_on() {
+                return false;
+            }
+            let Some(page) = self.pages.read(number) else { continue };
+            let Some(kind @ (LEAF_TABLE | LEAF_INDEX | INNER_INDEX)) = page.first().copied() else { continue };
+            if free.contains(&number) || !matches!(self.pages.use_of(number), Use::Tree | Use::Unknown) {
+                continue;
+            }
+            if kind == LEAF_TABLE {
+                self.note_leaf(number, &page);
+            } else {
+                self.note_others(&page);
+            }
+        }
+        self.leaves.sort_unstable_by(|one, other| other.cmp(one));
+        true
+    }
+
+    fn note_leaf(&mut self, number: u32, page: &[u8]) {
+        let wanted = self.wanted.0..=self.wanted.1;
+        if let Some(first) = btree::entry_ids(page).into_iter().find(|id| wanted.contains(id)) {
+            self.leaves.push((first, number));
+        }
+        if self.leaves.len() > 2 * MAX_LEAVES {
+            self.leaves.select_nth_unstable(MAX_LEAVES);
+            self.leaves.truncate(MAX_LEAVES);
+            self.has_more = true;
+        }
+    }
+
+    fn note_others(&mut self, page: &[u8]) {
+        for record in btree::index_records(page) {
+            match btree::record(record).as_deref() {
+                Some([Value::Text(name), Value::Int(read)]) if self.others.marks.len() < MAX_MARKS => {
+                    let read = u64::try_from(*read).unwrap_or(0).min(self.wanted.1);
+                    self.others.marks.insert((*name).to_owned(), read);
+                }
+                Some([Value::Blob(address), Value::Text(encoding), Value::Int(learned)])
+                    if self.others.peers.len() < MAX_PEERS && unpack(address).is_some() =>
+                {
+                    let learned = u64::try_from(*learned).unwrap_or(0).min(self.wanted.1);
+                    self.others.peers.push((address.to_vec(), (*encoding).to_owned(), learned));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn read_leaf(&mut self, number: u32) {
+        let Some(page) = self.pages.read(number) else { return };
+        for cell in btree::entry_cells(&page) {
+            let id = cell.rowid.cast_unsigned();
+            if (self.wanted.0..=self.wanted.1).contains(&id)
+                && let Some(payload) = self.payload(&cell, number)
+                && let Some(row) = btree::record(&payload).and_then(|values| Row::of(id, &values))
+            {
+                self.pending.entry(id).or_insert(row);
+            }
+        }
+    }
+
+    /// Returns the whole payload of a cell; none if one of its overflow pages is not its own.
+    fn payload(&mut self, cell: &Cell<'_>, page: u32) -> Option<Vec<u8>> {
+        let mut payload = cell.local.to_vec();
+        let (mut next, mut before) = (cell.overflow, None);
+        while payload.len() < cell.length {
+            match (self.pages.use_of(next), before) {
+                (Use::FirstOverflow(parent), None) if parent == page => {}
+                (Use::Overflow(parent), Some(before)) if parent == before => {}
+                (Use::Unknown, _) => {}
+                _ => return None,
+            }
+            let content = self.pages.read(next)?;
+            let length = (content.len() - 4).min(cell.length - payload.len());
+            payload.extend_from_slice(&content[4..4 + length]);
+            before = Some(next);
+            next = u32::from_be_bytes(content[..4].try_into().ok()?);
+        }
+        Some(payload)
+    }
+
+    /// Returns the free pages of a database without a pointer map.
+    fn free_pages(&self) -> HashSet<u32> {
+        let mut free = HashSet::new();
+        if self.pages.has_map() {
+            return free;
+        }
+        let word = |page: &[u8], at: usize| {
+            page.get(at..at + 4).map_or(0, |word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
+        };
+        let mut trunk = self.pages.read(1).map_or(0, |page| word(&page, 32));
+        while trunk != 0 && free.insert(trunk) {
+            let Some(page) = self.pages.read(trunk) else { break };
+            let count = (word(&page, 4) as usize).min(page.len() / 4 - 2);
+            free.extend((0..count).map(|leaf| word(&page, 8 + 4 * leaf)));
+            trunk = word(&page, 0);
+        }
+        free
+    }
+}
+
+#[cfg(test)]
+mod tests;
