@@ -19,6 +19,8 @@ pub(crate) enum Component {
     WriteAheadLog,
     /// Entries of the inbox that cannot be read.
     InboxDamage,
+    /// The newest entries of the inbox are missing.
+    InboxTail,
     /// A damaged inbox was moved to quarantine.
     InboxQuarantine,
     /// The inbox's file was removed or replaced.

@@ -158,11 +158,6 @@ impl Damage {
         let mut state = self.state.lock();
         self.changed.wait_while_for(&mut state, |state| state.awaited.is_none(), wait);
     }
-
-    /// Ends a wait.
-    pub(crate) fn wake(&self) {
-        self.changed.notify_all();
-    }
 }
 
 #[cfg(test)]

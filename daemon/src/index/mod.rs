@@ -27,7 +27,7 @@ mod write;
 
 pub(crate) use blocks::whole_ids;
 pub(crate) use log::{Anchor, IndexedEntry, Log, LogError, Order};
-pub(crate) use shared::{Index, newest_id_in};
+pub(crate) use shared::{Index, newest_id_in, oldest_id_in};
 pub(crate) use term::Term;
 
 #[cfg(test)]

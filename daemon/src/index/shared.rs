@@ -79,6 +79,13 @@ impl Index {
         self.damaged.swap(false, Ordering::AcqRel)
     }
 
+    /// Stops the use of an index whose log was replaced; the indexer creates another.
+    pub(crate) fn discard(&self) {
+        self.set_damaged();
+        self.withdraw();
+        self.damage_found.notify_one();
+    }
+
     /// Lets readers use what is in the file.
     pub(super) fn publish(&self, state: State) {
         self.shared.lock().covered = (state.first < state.end).then_some((state.first, state.end));
@@ -91,6 +98,13 @@ impl Index {
         shared.generation += 1;
         shared.idle.clear();
     }
+}
+
+/// Returns the first id of the oldest block of a data directory's index, which the oldest entry of the log is not below.
+pub(crate) fn oldest_id_in(data_dir: &Path) -> Option<u64> {
+    let [file, ..] = store::paths(data_dir);
+    let state = || State::read(&store::open_reader(data_dir)?);
+    state().ok().filter(|_| file.exists()).map(|state| state.first << BLOCK_IDS_LOG2)
 }
 
 /// Returns an id that the log of a data directory had, near its newest, as the index's file shows it: 0 where that cannot

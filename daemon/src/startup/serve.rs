@@ -16,7 +16,7 @@ use crate::net::socket::Listener;
 use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
-use crate::{control, index_thread, message_log, metrics, receive, service, signals, status_line};
+use crate::{control, index_thread, message_log, metrics, receive, repair_thread, service, signals, status_line};
 
 /// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
 /// then the writer, then the readers.
@@ -30,6 +30,7 @@ pub(super) fn serve(opened: Opened, runtime: Runtime, signals: Signals) -> Resul
 
     let message_log = runtime.spawn(message_log::follow(Arc::clone(&daemon), daemon.commits.clone()));
     index_thread::start(Arc::clone(&daemon)).map_err(system("cannot start the index"))?;
+    repair_thread::start(Arc::clone(&daemon)).map_err(system("cannot start the repair of the inbox"))?;
     let served =
         runtime.block_on(serve_clients(&control, &daemon, watchdog, signals, metrics, control_listener));
     service::systemd::stopping();

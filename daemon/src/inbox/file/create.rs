@@ -1,14 +1,15 @@
 //! Creates an inbox with its tables and the first id of its log.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
-use super::format::{APPLICATION_ID, BUSY_TIMEOUT, PAGE_SIZE_BYTES, SCHEMA_VERSION, suffixed};
+use super::format::{APPLICATION_ID, PAGE_SIZE_BYTES, SCHEMA_VERSION, suffixed};
 use super::quarantine;
 use crate::clock;
-use crate::inbox::InboxError;
+use crate::inbox::recovery::plan::{self, Segment};
+use crate::inbox::{InboxError, inflight, recovery};
 use crate::index;
 
 /// `entry` is the log. Received messages are indexed by their id only, so that each costs one append. The partial index
@@ -56,13 +57,19 @@ pub(super) fn create_if_none(path: &Path, newest_id: u64) -> Result<(), InboxErr
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         return Ok(());
     }
-    let unfinished = suffixed(path, ".new");
+    let data_dir = path.parent().unwrap_or(Path::new("/"));
+    let first_id = if newest_id > 0 { newest_id + 1 } else { first_id(data_dir) };
+    create(path, first_id, &[])?;
+    rename(path)
+}
+
+/// Creates an inbox under a temporary name, with a plan of what is to be recovered into it.
+pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(), InboxError> {
+    let unfinished = unfinished(path);
     for suffix in ["", "-journal"] {
         // It exists only if a start was interrupted.
         let _none = fs::remove_file(suffixed(&unfinished, suffix));
     }
-    let data_dir = path.parent().unwrap_or(Path::new("/"));
-    let first_id = if newest_id > 0 { newest_id + 1 } else { first_id(data_dir) };
     let mut connection = Connection::open(&unfinished)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
     // Lets an inbox whose limit was lowered return space to the file system.
@@ -75,32 +82,80 @@ pub(super) fn create_if_none(path: &Path, newest_id: u64) -> Result<(), InboxErr
         "INSERT INTO log (id, first_id, begun_ns, begun_by) VALUES (1, ?1, ?2, ?3)",
         params![first_id, clock::now_ns(), begun_by],
     )?;
+    plan::add(&transaction, plan)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
-    drop(connection);
+    Ok(())
+}
+
+/// Gives the inbox that was created under a temporary name its own.
+pub(super) fn rename(path: &Path) -> Result<(), InboxError> {
     // Its name is durable with the first commit at the latest: SQLite syncs the directory with a new write-ahead log.
-    fs::rename(&unfinished, path).map_err(InboxError::Rename)
+    fs::rename(unfinished(path), path).map_err(InboxError::Rename)
 }
 
-/// Returns the first id of a log whose predecessor cannot be read: 1 if there was none. Otherwise it is above all ids in
-/// the damaged files and the index by at least [`SPARE_IDS`], and a round number plus 1, which makes the break visible.
-pub(super) fn first_id(data_dir: &Path) -> u64 {
-    let damaged = quarantine::damaged(data_dir);
-    let indexed = index::newest_id_in(data_dir);
-    if damaged.is_empty() && indexed.is_none() {
-        return 1;
+/// Returns the plan of an inbox that was created to replace a damaged one, and did not get its name because the daemon was
+/// interrupted.
+pub(super) fn interrupted(path: &Path) -> Vec<Segment> {
+    let data_dir = path.parent().unwrap_or(Path::new("/"));
+    let unfinished = unfinished(path);
+    if fs::metadata(path).is_ok() || fs::metadata(&unfinished).is_err() {
+        return Vec::new();
     }
-    let shown = damaged.iter().filter_map(|path| newest_id_in(path)).chain(indexed);
-    let known = shown.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0);
-    (known + SPARE_IDS).next_multiple_of(SPARE_IDS) + 1
+    let plan = || plan::read(&Connection::open(&unfinished)?, data_dir);
+    // Without a plan, it is created again.
+    plan().unwrap_or_default()
 }
 
-/// Returns the newest id that can be read from a damaged file; often the damage is in another part.
-fn newest_id_in(path: &Path) -> Option<u64> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).ok()?;
-    connection.busy_timeout(BUSY_TIMEOUT).ok()?;
-    let query = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<u64>>(0)).ok().flatten();
-    [query("SELECT max(id) FROM entry"), query("SELECT first_id - 1 FROM log")].into_iter().flatten().max()
+fn unfinished(path: &Path) -> PathBuf {
+    suffixed(path, ".new")
+}
+
+/// The ids of a log that is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lost {
+    /// The newest id that the log is known to have had.
+    pub(super) newest: u64,
+    /// The first id of the log that replaces it.
+    pub(super) next: u64,
+}
+
+/// Returns the newest id of a log whose content is not known, and the first one of the log that replaces it.
+///
+/// It is known from the damaged files, the index and the in-flight journal. Where all of these may be older than the log,
+/// the next id is above the known ones by at least [`SPARE_IDS`], and a round number plus 1, which makes the break visible.
+pub(super) fn lost_ids(data_dir: &Path, damaged: &Path) -> Lost {
+    let known = recovery::known_ids(damaged);
+    let durable = inflight::last_durable(data_dir);
+    let others = quarantine::damaged(data_dir);
+    let in_others = others.iter().map(|path| recovery::known_ids(path).newest);
+    let shown = in_others.chain([known.newest, durable.map_or(0, |durable| durable.newest.id)]);
+    let indexed = index::newest_id_in(data_dir);
+    let newest = shown.chain(indexed).filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0);
+    // A write-ahead log may be gone as a whole, which no file but the journal shows.
+    let is_certain = durable.is_some_and(|durable| durable.is_of_this_boot);
+    let is_first = newest == 0 && others.is_empty() && indexed.is_none() && durable.is_none();
+    let next = match is_certain {
+        true => newest + 1,
+        false if is_first && fs::metadata(damaged).is_err() => 1,
+        false => (newest + SPARE_IDS).next_multiple_of(SPARE_IDS) + 1,
+    };
+    Lost { newest, next }
+}
+
+/// Returns the first id of a log that has no predecessor, or one that cannot be read: 1 if there was none.
+pub(super) fn first_id(data_dir: &Path) -> u64 {
+    lost_ids(data_dir, &data_dir.join("none")).next
+}
+
+/// Returns what is to be recovered of a damaged log that gets a new path.
+pub(super) fn plan_recovery(damaged: &Path, target: &Path, newest: u64) -> Vec<Segment> {
+    let data_dir = damaged.parent().unwrap_or(Path::new("/"));
+    let known = recovery::known_ids(damaged);
+    let begin = || known.first.unwrap_or(1).max(index::oldest_id_in(data_dir).unwrap_or(1)).max(1);
+    let unfinished = recovery::unfinished(damaged, data_dir);
+    let oldest = known.oldest.unwrap_or_else(begin);
+    let oldest = unfinished.first().map_or(oldest, |segment| oldest.min(segment.first));
+    plan::around(unfinished, (oldest, newest), target)
 }

@@ -50,7 +50,7 @@ impl OpenError {
     }
 
     /// Returns whether the content of the file is damaged, rather than inaccessible.
-    pub(super) fn is_damage(&self) -> bool {
+    pub(in crate::inbox) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
             Self::Migration { source, .. } | Self::Database { source, .. } => source.is_damage(),

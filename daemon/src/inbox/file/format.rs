@@ -11,8 +11,12 @@ use crate::inbox::InboxError;
 /// The file's name in the data directory.
 pub(crate) const FILE_NAME: &str = "inbox.db";
 
-/// The version of the schema, SQLite's `user_version`. Each new version adds a step in [`super::migrate`].
+/// The version of the schema, SQLite's `user_version`. Each new version adds a step in [`super::migrate`], and a table or an
+/// index, so that a file with a changed bit in its version is recognised.
 pub(super) const SCHEMA_VERSION: u32 = 2;
+
+/// The table that version 2 has added.
+pub(super) const LOG_TABLE: &str = "log";
 
 /// SQLite's `application_id` of our files: `udpc`.
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpc");

@@ -17,13 +17,18 @@ const DAMAGED: &str = ".damaged-";
 /// SQLite would use them with another database of the same name.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Renames a damaged inbox and its companions; returns its new path.
-pub(super) fn quarantine(path: &Path) -> Result<PathBuf, OpenError> {
-    let target = suffixed(path, &format!("{DAMAGED}{}", stamp()));
-    for suffix in COMPANIONS.into_iter().chain([""]) {
-        rename_if_any(path, &suffixed(path, suffix), &suffixed(&target, suffix))?;
+/// Returns a new path for a damaged inbox.
+pub(super) fn target(path: &Path) -> PathBuf {
+    suffixed(path, &format!("{DAMAGED}{}", stamp()))
+}
+
+/// Renames a damaged inbox and its companions. The file itself comes first: without it, the companions are known to belong to
+/// the last damaged one, also after an interruption.
+pub(super) fn quarantine(path: &Path, target: &Path) -> Result<(), OpenError> {
+    for suffix in [""].into_iter().chain(COMPANIONS) {
+        rename_if_any(path, &suffixed(path, suffix), &suffixed(target, suffix))?;
     }
-    Ok(target)
+    Ok(())
 }
 
 /// Renames a write-ahead log that belongs to another file of the same name, since SQLite would apply it to this one. It is

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use udpchat_config::Encoding;
 
 use crate::inbox::entry::{GapReason, SentDetail};
+use crate::inbox::recovery::segment::Chunk;
 
 /// How long a client waits for its item to become durable before it gets an error.
 pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(10);
@@ -27,6 +28,7 @@ pub(crate) enum Item {
     },
     Mark(Box<MarkItem>),
     Recode(Box<RecodeItem>),
+    Recovered(Box<RecoveredItem>),
 }
 
 impl Item {
@@ -35,7 +37,7 @@ impl Item {
         match self {
             Self::Received { messages, .. } => *messages,
             Self::Sent(_) | Self::Gap { .. } => 1,
-            Self::Mark(_) | Self::Recode(_) => 0,
+            Self::Mark(_) | Self::Recode(_) | Self::Recovered(_) => 0,
         }
     }
 
@@ -45,6 +47,7 @@ impl Item {
             Self::Received { .. } | Self::Gap { .. } => 0,
             Self::Sent(sent) => size_of_val(&**sent) + sent.payload.len(),
             Self::Mark(mark) => size_of_val(&**mark) + mark.consumer.len(),
+            Self::Recovered(recovered) => size_of_val(&**recovered) + recovered.chunk.size_bytes(),
             Self::Recode(recode) => {
                 size_of_val(&**recode) + size_of_val(&recode.ids[..]) + size_of_val(&recode.peers[..])
             }
@@ -70,6 +73,14 @@ pub(crate) struct MarkItem {
     pub(crate) consumer: String,
     pub(crate) read_id: u64,
     /// Gets the resulting mark once it is durable.
+    pub(crate) stored: Option<oneshot::Sender<u64>>,
+}
+
+/// Entries of a damaged inbox, to be added with the ids that they had.
+#[derive(Debug)]
+pub(crate) struct RecoveredItem {
+    pub(crate) chunk: Chunk,
+    /// Gets the number of entries that are missing in it once it is durable.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }
 

@@ -24,7 +24,7 @@ pub(crate) use self::batch::Batch;
 #[cfg(test)]
 pub(super) use self::batch::{RUN_BYTES, RUN_MESSAGES};
 pub(crate) use self::counters::Counters;
-pub(crate) use self::item::{Item, MarkItem, RECORD_WAIT, RecodeItem, SentItem};
+pub(crate) use self::item::{Item, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem, SentItem};
 use super::entry::GapReason;
 use super::inflight::{EntryCounts, InflightJournal};
 use crate::error::reason;
@@ -158,6 +158,20 @@ impl Queue {
     /// Queues a new encoding for stored messages.
     pub(crate) fn recode(&self, item: Box<RecodeItem>) -> Result<(), Full> {
         self.push(Item::Recode(item))
+    }
+
+    /// Queues entries of a damaged inbox.
+    ///
+    /// # Errors
+    /// Returns the item if the queue was closed or has no room.
+    pub(crate) fn recover(&self, item: Box<RecoveredItem>) -> Result<(), Box<RecoveredItem>> {
+        let mut state = self.lock();
+        if !state.has_room() {
+            return Err(item);
+        }
+        state.batch.push(Item::Recovered(item));
+        self.notify(&mut state);
+        Ok(())
     }
 
     fn push(&self, item: Item) -> Result<(), Full> {

@@ -25,6 +25,7 @@ pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
 use super::damage::Damage;
 pub(crate) use super::queries::Bounds;
+use super::recovery::plan::{self, Segment};
 use super::queries::{COUNT_NOT_RECEIVED, bounds, read_mark};
 use super::{InboxError, file};
 use crate::index::Index;
@@ -85,6 +86,11 @@ impl Reader {
     /// Returns the oldest and the newest visible id.
     pub(crate) fn bounds(&self) -> Result<Bounds, InboxError> {
         self.with(|connection| self.visible(connection))
+    }
+
+    /// Returns what is still to be recovered of a damaged inbox.
+    pub(crate) fn recovery_plan(&self) -> Result<Vec<Segment>, InboxError> {
+        self.with(|connection| Ok(plan::read(connection, &self.data_dir)?))
     }
 
     /// Returns up to which id a consumer has read; 0 if it has not read yet.

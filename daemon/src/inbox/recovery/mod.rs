@@ -3,7 +3,7 @@
 //!
 //! SQLite gives up where a header or an inner page is damaged. So the pages are read here, by the file format
 //! (<https://sqlite.org/fileformat2.html>): [`wal`] finds the valid frames of a write-ahead log, [`pages`] reads the newest
-//! version of a page, [`btree`] reads cells and records, [`salvage`] puts the rows into the order of their ids. [`plan`] is
+//! version of a page, [`btree`] reads cells and records, [`salvage`] puts the rows into the order of their ids. [`segment`] passes them on in chunks. [`plan`] is
 //! the table that says what remains to be recovered; the writer updates it in the transaction that adds the entries, so that
 //! a crash loses nothing and adds nothing twice.
 //!
@@ -13,6 +13,7 @@ mod btree;
 mod pages;
 pub(crate) mod plan;
 pub(crate) mod salvage;
+pub(crate) mod segment;
 mod wal;
 
-pub(crate) use self::pages::{KnownIds, known_ids, lost_frames, schema_tables};
+pub(crate) use self::pages::{known_ids, lost_frames, schema_tables, unfinished};

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::plan::{self, Segment};
 use super::btree::{self, INNER_TABLE, LEAF_TABLE, Value};
 use super::wal::Frames;
 
@@ -199,8 +200,6 @@ pub(crate) struct KnownIds {
     pub(crate) first: Option<u64>,
     /// The newest id that was found; 0 if none was.
     pub(crate) newest: u64,
-    /// Whether the newest id is certain.
-    pub(crate) is_certain: bool,
 }
 
 /// Returns the ids that a damaged database had.
@@ -214,8 +213,25 @@ pub(crate) fn known_ids(path: &Path) -> KnownIds {
         oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()),
         first,
         newest,
-        is_certain: last_leaf.is_some(),
     }
+}
+
+/// Returns what the plan of a recovery into a database that is damaged now still has, as far as it can be read.
+pub(crate) fn unfinished(path: &Path, data_dir: &Path) -> Vec<Segment> {
+    let Ok(pages) = Pages::open(path) else { return Vec::new() };
+    let root = pages.schema().into_iter().find(|(name, _)| name == plan::TABLE);
+    let Some(page) = root.and_then(|(_, root)| pages.read(root)) else { return Vec::new() };
+    let segment = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
+        [Value::Null, Value::Int(last), Value::Text(file)] => {
+            let (first, last) = (u64::try_from(cell.rowid).ok()?, u64::try_from(*last).ok()?);
+            (first <= last).then(|| Segment { first, last, file: data_dir.join(file) })
+        }
+        _ => None,
+    };
+    let mut segments: Vec<_> = btree::leaf_cells(&page, 0).filter_map(segment).collect();
+    segments.sort_by_key(|segment| segment.first);
+    segments.dedup_by(|next, before| next.first <= before.last);
+    segments
 }
 
 /// Returns the names of the tables and indexes that a database has.

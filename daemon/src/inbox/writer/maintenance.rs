@@ -11,6 +11,7 @@ use super::retention::{Limits, Retention, Step};
 use crate::clock;
 use crate::error::explain;
 use crate::health::{Component, Health};
+use crate::inbox::InboxError;
 use crate::inbox::file::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, file_bytes};
 use crate::index::Index;
 use crate::service::backup_mark;
@@ -52,6 +53,8 @@ pub(super) struct Maintenance {
     /// Whether entries were removed whose pages the files still contain.
     untidy: bool,
     cut_back: Instant,
+    /// Whether removing entries has met damage of the file.
+    met_damage: bool,
     /// Whether the log was too long after the last attempt.
     long_log: bool,
 }
@@ -67,6 +70,7 @@ impl Maintenance {
             more: true,
             untidy: false,
             cut_back: Instant::now(),
+            met_damage: false,
             long_log: false,
         }
     }
@@ -79,6 +83,11 @@ impl Maintenance {
     /// Returns how long the writer may wait for entries before the next step is due; none if none is due.
     pub(super) fn max_wait(&self, limits: &Limits) -> Option<Duration> {
         if self.more { Some(Duration::ZERO) } else { self.retention.max_wait(limits) }
+    }
+
+    /// Returns whether removing entries has met damage of the file since the last call.
+    pub(super) fn met_damage(&mut self) -> bool {
+        std::mem::take(&mut self.met_damage)
     }
 
     /// Does one bounded step; returns how many entries were removed.
@@ -102,6 +111,8 @@ impl Maintenance {
             }
             Err(error) => {
                 self.more = false;
+                let error = InboxError::from(error);
+                self.met_damage |= error.is_damage();
                 let problem = explain("old entries cannot be removed from the inbox", &error);
                 self.health.report(Component::Retention, problem);
                 0

@@ -13,6 +13,7 @@ mod append;
 mod crash_tests;
 mod maintenance;
 pub(crate) mod recode;
+pub(crate) mod recovered;
 pub(crate) mod retention;
 
 use std::ops::Range;
@@ -20,24 +21,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Settings;
 
 use self::append::Appender;
 use self::maintenance::{Maintenance, checkpoint};
+use self::recovered::Added;
 use self::retention::Limits;
 use super::InboxError;
 use super::address::unpack;
 use super::commit_watch::{self, CommitPublisher, CommitWatch, Committed};
 use super::entry::GapDetail;
 use super::file::{self, Known, OpenError};
-use super::inflight::{EntryCounts, InflightJournal};
+use super::inflight::{self, EntryCounts, InflightJournal};
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queries::{newest, read_mark};
 use super::queue::packed::{Record, Records};
 use super::queue::{Batch, Item, MarkItem, Queue};
+use super::recovery::plan::{self, Segment};
 use super::reader::Reader;
 use crate::encoding;
 use crate::error::explain;
@@ -64,6 +67,9 @@ const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
 /// How often to check whether the open file is still the one of its name.
 const REPLACEMENT_CHECK: Duration = Duration::from_secs(1);
 
+/// How often a damaged file may be replaced at most.
+const REPLACE_EVERY: Duration = Duration::from_secs(60);
+
 /// The parts of the daemon that the writer uses.
 pub(crate) struct Parts {
     pub(crate) data_dir: PathBuf,
@@ -89,6 +95,8 @@ pub(crate) struct Writer {
     publisher: CommitPublisher,
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
+    /// When a damaged file was last replaced.
+    replaced: Option<Instant>,
 }
 
 /// The result of a transaction, to be published once it is committed.
@@ -99,6 +107,8 @@ struct Outcome {
     /// The time of that entry, if it is a new one.
     newest_at_ns: Option<i64>,
     updates: Updates,
+    /// What was added of a damaged inbox.
+    added: Option<Added>,
     /// The ids of sent messages, the read marks and the numbers of recoded messages, in the order of their items.
     answers: Vec<u64>,
 }
@@ -111,6 +121,7 @@ impl Writer {
         parts: Parts,
         open_journal: impl FnOnce() -> InflightJournal,
     ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
+        let durable = inflight::last_durable(&parts.data_dir).map(|last| last.newest);
         let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting)?;
         let (publisher, commits) = commit_watch::channel();
         let index = Arc::clone(parts.reader.index());
@@ -126,8 +137,15 @@ impl Writer {
             maintenance,
             publisher,
             given_up: false,
+            replaced: None,
         };
-        writer.load_tail(opened.quarantined)?;
+        let quarantined = opened.quarantined;
+        if let Err(error) = writer.load_tail(quarantined).and_then(|()| writer.add_lost_tail(durable)) {
+            if !error.is_damage() {
+                return Err(error);
+            }
+            writer.replace_damaged()?;
+        }
         let mut journal = open_journal();
         journal.compare(&writer.connection).map_err(|source| writer.unusable(source))?;
         writer.publish();
@@ -180,6 +198,13 @@ impl Writer {
     fn maintain(&mut self) {
         let limits = self.limits();
         let removed = self.maintenance.step(&mut self.connection, limits);
+        let damage = self.parts.reader.damage();
+        if self.maintenance.met_damage() {
+            damage.give_up();
+        }
+        if damage.is_irreparable() && self.may_replace() {
+            self.replace_damaged_or_report();
+        }
         if removed > 0 {
             self.removed += removed;
             self.publish();
@@ -193,17 +218,26 @@ impl Writer {
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
+            let is_damage;
             match self.commit(items, bytes) {
                 Ok(outcome) => {
                     self.parts.health.clear(Component::InboxWrite);
                     self.publish_commit(items, outcome);
                     return true;
                 }
-                Err(error) => self.report(&error),
+                Err(error) => {
+                    self.report(&error);
+                    is_damage = error.is_damage();
+                }
             }
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
+            // What was read wrong may be right when it is read again.
+            if is_damage && failures > 1 && self.may_replace() {
+                self.replace_damaged_or_report();
+                continue;
+            }
             // After a disk error, SQLite's state in memory is not to be trusted. If the file does not open either, the
             // next transaction fails too and is reported.
             if let Err(error) = self.reopen() {
@@ -250,6 +284,9 @@ impl Writer {
         self.newest_id = outcome.newest_id;
         self.stored += outcome.stored.messages;
         self.parts.learned.apply(outcome.updates);
+        if let Some(added) = outcome.added {
+            self.publish_recovered(added);
+        }
         let newest = outcome.newest_at_ns.map(|at_ns| Anchor { id: outcome.newest_id, at_ns });
         self.parts.queue.count_stored(&outcome.stored, newest);
         self.publish();
@@ -257,6 +294,7 @@ impl Writer {
             Item::Sent(sent) => Some(&mut sent.stored),
             Item::Mark(mark) => Some(&mut mark.stored),
             Item::Recode(recode) => Some(&mut recode.stored),
+            Item::Recovered(recovered) => Some(&mut recovered.stored),
             Item::Received { .. } | Item::Gap { .. } => None,
         });
         for (waiting, answer) in waiting.zip(outcome.answers) {
@@ -264,6 +302,23 @@ impl Writer {
                 // The client may have disconnected.
                 let _gone = waiting.send(answer);
             }
+        }
+    }
+
+    /// Lets readers see recovered entries.
+    fn publish_recovered(&self, added: Added) {
+        let damage = self.parts.reader.damage();
+        for (first, last) in added.gaps {
+            damage.record(first, last);
+        }
+        // After an error the ids stay awaited; the next chunk, or the next start, finds them in the plan again.
+        if let Ok(segments) = plan::read(&self.connection, &self.parts.data_dir) {
+            damage.set_awaited(awaited(&segments));
+        }
+        if added.has_peers
+            && let Err(error) = self.parts.learned.load(&self.connection)
+        {
+            debug!("{}", explain("the encodings of peers cannot be read", &error));
         }
     }
 
@@ -282,7 +337,11 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
-        let known = Known { newest_id: self.newest_id, identity: self.identity };
+        self.open_again(false)
+    }
+
+    fn open_again(&mut self, is_damaged: bool) -> Result<(), OpenError> {
+        let known = Known { newest_id: self.newest_id, identity: self.identity, is_damaged };
         let opened = file::open_behind(&self.parts.data_dir, known, &still_starting)?;
         self.connection = opened.connection;
         self.maintenance.reconnected();
@@ -290,16 +349,46 @@ impl Writer {
         self.load_tail(opened.quarantined)
     }
 
-    /// Loads where the log ends, and the learned encodings. In a file created while running, ids continue.
+    /// Returns whether a damaged file may be replaced now. On a failing disk each new file may be damaged soon.
+    fn may_replace(&self) -> bool {
+        self.replaced.is_none_or(|replaced| replaced.elapsed() >= REPLACE_EVERY)
+    }
+
+    /// Quarantines the damaged file, and starts a new one.
+    fn replace_damaged(&mut self) -> Result<(), OpenError> {
+        self.replaced = Some(Instant::now());
+        self.open_again(true)
+    }
+
+    fn replace_damaged_or_report(&mut self) {
+        match self.replace_damaged() {
+            Ok(()) => self.publish(),
+            Err(error) => {
+                let problem = explain("the inbox is damaged, and no new one can be created", &error);
+                self.parts.health.report(Component::InboxWrite, problem);
+            }
+        }
+    }
+
+    /// Loads where the log ends, what it does not have, and the learned encodings. In a file created while running, ids
+    /// continue.
     fn load_tail(&mut self, quarantined: Option<PathBuf>) -> Result<(), OpenError> {
         let newest = newest(&self.connection).map_err(|source| self.unusable(source.into()))?;
         self.parts.learned.load(&self.connection).map_err(|source| self.unusable(source.into()))?;
+        let segments = plan::read(&self.connection, &self.parts.data_dir);
+        let segments = segments.map_err(|source| self.unusable(source.into()))?;
+        let gaps = recorded_gaps(&self.connection, &segments).map_err(|source| self.unusable(source.into()))?;
+        let damage = self.parts.reader.damage();
+        damage.reset(gaps);
+        damage.set_awaited(awaited(&segments));
         self.parts.queue.log_reopened(newest);
         self.newest_id = self.newest_id.max(newest.id);
         self.identity = file::identity(&self.parts.data_dir);
         if let Some(path) = quarantined {
+            self.parts.reader.index().discard();
             let problem = format!(
-                "the inbox was damaged; it was moved to {}, and a new one was created",
+                "the inbox was damaged; it was moved to {}, and a new one was created; what can be read of it is being \
+                 recovered",
                 path.display()
             );
             self.parts.health.report(Component::InboxQuarantine, problem);
@@ -307,9 +396,62 @@ impl Writer {
         Ok(())
     }
 
+    /// Adds a gap where the log ends before the newest entry that was durable: ids that were shown are not used again.
+    fn add_lost_tail(&mut self, durable: Option<Anchor>) -> Result<(), OpenError> {
+        let Some(durable) = durable.filter(|durable| durable.id > self.newest_id) else { return Ok(()) };
+        let (first, data_dir) = (self.newest_id + 1, self.parts.data_dir.clone());
+        let mut added = Added::default();
+        let mut add = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            recovered::add_gap(&transaction, (first, durable.id), durable.at_ns, &mut added)?;
+            transaction.commit()
+        };
+        let path = || data_dir.join(file::FILE_NAME);
+        add().map_err(|source| OpenError::Database { path: path(), source: source.into() })?;
+        added.gaps.iter().for_each(|(first, last)| self.parts.reader.damage().record(*first, *last));
+        self.newest_id = durable.id;
+        let problem = format!(
+            "the inbox has lost its newest entries, #{first} to #{}: they were committed and are missing; it has a gap for \
+             them",
+            durable.id
+        );
+        self.parts.health.report(Component::InboxTail, problem);
+        Ok(())
+    }
+
     fn unusable(&self, source: InboxError) -> OpenError {
         OpenError::Database { path: self.parts.data_dir.join(file::FILE_NAME), source }
     }
+}
+
+/// Returns the ids that the gaps of a damaged log stand for, without their own, and those that no log has used.
+fn recorded_gaps(connection: &Connection, plan: &[Segment]) -> rusqlite::Result<Vec<(u64, u64)>> {
+    let gaps = "SELECT id FROM entry INDEXED BY entry_not_received WHERE kind <> 0 AND kind = 2 ORDER BY id";
+    let ids: Vec<u64> =
+        connection.prepare(gaps)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut recorded = Vec::new();
+    for id in ids {
+        let detail = "SELECT json_extract(detail, '$.first_id') FROM entry WHERE id = ?1";
+        // A gap that cannot be read is found as damage later.
+        let first = connection.prepare_cached(detail)?.query_row([id], |row| row.get::<_, Option<u64>>(0));
+        recorded.extend(first.ok().flatten().filter(|first| *first < id).map(|first| (first, id - 1)));
+    }
+    let unused = "SELECT (SELECT max(id) FROM entry WHERE id < first_id) + 1, first_id - 1 FROM log";
+    let unused = connection.query_row(unused, [], |row| Ok((row.get::<_, Option<u64>>(0)?, row.get(1)?)));
+    let planned = plan.last().map(|segment| segment.last + 1);
+    if let Some((present, last)) = unused.optional()?
+        && let Some(first) = present.max(planned)
+        && first <= last
+    {
+        let at = recorded.partition_point(|(other, _)| *other < first);
+        recorded.insert(at, (first, last));
+    }
+    Ok(recorded)
+}
+
+/// Returns the ids that a plan has still to recover, as one range.
+fn awaited(segments: &[Segment]) -> Option<(u64, u64)> {
+    Some((segments.first()?.first, segments.last()?.last))
 }
 
 /// Cuts the next transaction off a batch: the items from `first` on, and their bytes from `offset` on.
@@ -319,13 +461,18 @@ fn next_commit(batch: &Batch, first: usize, offset: usize, max_bytes: usize) -> 
         if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= max_bytes {
             break;
         }
+        let is_alone = matches!(item, Item::Recode(_) | Item::Recovered(_));
+        // Recovered entries have older ids than what is appended in the same transaction.
+        if matches!(item, Item::Recovered(_)) && items.end > items.start {
+            break;
+        }
         items.end += 1;
         entries += item.entries();
         if let Item::Received { bytes: length, .. } = item {
             bytes.end += length;
         }
         // It changes pages anywhere in the file, so one is enough for a transaction.
-        if matches!(item, Item::Recode(_)) {
+        if is_alone {
             break;
         }
     }
@@ -362,6 +509,11 @@ fn append(
                 outcome.newest_at_ns = Some(*at_ns);
             }
             Item::Mark(mark) => outcome.answers.push(set_mark(transaction, mark)?),
+            Item::Recovered(recovered) => {
+                let added = recovered::write(transaction, &recovered.chunk)?;
+                outcome.answers.push(added.lost);
+                outcome.added = Some(added);
+            }
             Item::Recode(recode) => {
                 outcome.answers.push(recode::write(transaction, recode)?);
                 for peer in &recode.peers {

@@ -2,7 +2,9 @@ use std::net::SocketAddr;
 
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::file::FILE_NAME;
-use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem};
+use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem, RecoveredItem};
+use crate::inbox::recovery::segment;
+use crate::index::Order;
 use crate::inbox::reader::{Bounds, Range};
 use crate::inbox::writer::*;
 
@@ -51,6 +53,210 @@ fn store_all(writer: &mut Writer, queue: &Queue) {
     assert!(writer.store(&mut batch.items, &bytes));
 }
 
+/// Recovers what the plan has, as the repair thread does.
+pub(super) fn recover_all(writer: &mut Writer) {
+    while let Some(segment) = writer.parts.reader.recovery_plan().unwrap().first().cloned() {
+        let stored = |chunk| {
+            let item = RecoveredItem { chunk, stored: None };
+            writer.store(&mut [Item::Recovered(Box::new(item))], &[])
+        };
+        assert!(segment::recover(&segment, &|| true, stored).unwrap());
+    }
+}
+
+/// Returns first id, last id and number of each gap of damaged entries.
+fn gaps(writer: &Writer) -> Vec<(u64, u64, u64)> {
+    let (mut gaps, range) = (Vec::new(), Range { gaps: true, ..Range::default() });
+    let visit = |entry: Stored| {
+        let Body::Gap(gap) = entry.body else { panic!("no gap") };
+        assert_eq!(gap.reason, "damaged");
+        gaps.push((gap.first_id.unwrap(), entry.id, gap.lost));
+        std::ops::ControlFlow::Continue(())
+    };
+    writer.parts.reader.scan(&range, visit, || true).unwrap();
+    gaps
+}
+
+fn received(writer: &Writer) -> Vec<(u64, Vec<u8>)> {
+    let (mut all, range) = (Vec::new(), Range { received: true, ..Range::default() });
+    let visit = |entry: Stored| {
+        if let Body::Received { payload, .. } = entry.body {
+            all.push((entry.id, payload));
+        }
+        std::ops::ControlFlow::Continue(())
+    };
+    writer.parts.reader.scan(&range, visit, || true).unwrap();
+    all
+}
+
+/// Opens an inbox with messages of 1,000 bytes, and returns them.
+fn filled(data_dir: &std::path::Path, messages: u64) -> Vec<(u64, Vec<u8>)> {
+    let (mut writer, queue, _commits) = open(data_dir);
+    let all: Vec<_> = (1..=messages).map(|id| (id, vec![id as u8; 1_000])).collect();
+    all.iter().for_each(|(_, payload)| receive(&queue, payload));
+    store_all(&mut writer, &queue);
+    checkpoint(&writer.connection);
+    all
+}
+
+fn zero_page(data_dir: &std::path::Path, page: usize) {
+    let path = data_dir.join(FILE_NAME);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[page * 16_384..(page + 1) * 16_384].fill(0);
+    std::fs::write(&path, bytes).unwrap();
+}
+
+#[test]
+fn a_damaged_inbox_is_recovered_with_its_ids_and_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 500);
+    zero_page(folder.path(), 20);
+    let (mut writer, queue, _commits) = open(folder.path());
+    receive(&queue, b"meanwhile");
+    store_all(&mut writer, &queue);
+    assert_eq!(received(&writer), [], "readers wait for what is still to be recovered");
+    recover_all(&mut writer);
+    let [(first, last, lost)] = gaps(&writer)[..] else { panic!("one gap") };
+    assert_eq!(lost, last - first + 1);
+    let mut expected = all;
+    expected.retain(|(id, _)| !(first..=last).contains(id));
+    let found = received(&writer);
+    assert!(lost < 20 && found[..found.len() - 1] == expected);
+    let (id, payload) = found.last().unwrap();
+    assert_eq!((payload.as_slice(), *id > 500), (&b"meanwhile"[..], true));
+    let damage = writer.parts.reader.damage();
+    assert_eq!((damage.awaited(), damage.is_irreparable()), (None, false));
+    let mut after = 0;
+    while let Some(end) = writer.parts.reader.check(after).unwrap() {
+        after = end;
+    }
+    assert_eq!(damage.news(), None);
+}
+
+#[test]
+fn a_recovery_continues_after_a_crash_at_any_chunk() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 1_000);
+    zero_page(folder.path(), 30);
+    zero_page(folder.path(), 40);
+    let mut chunks = 0;
+    loop {
+        // Each daemon stores one chunk; a crash loses what comes after its commit.
+        let (mut writer, _queue, _commits) = open(folder.path());
+        let Some(segment) = writer.parts.reader.recovery_plan().unwrap().first().cloned() else { break };
+        let mut is_first = true;
+        let stored = |chunk| {
+            let item = RecoveredItem { chunk, stored: None };
+            is_first && { is_first = false; writer.commit(&[Item::Recovered(Box::new(item))], &[]).is_ok() }
+        };
+        let _whole = segment::recover(&segment, &|| true, stored).unwrap();
+        chunks += 1;
+    }
+    assert!(chunks > 3, "{chunks}");
+    let (writer, ..) = open(folder.path());
+    let gaps = gaps(&writer);
+    assert_eq!(gaps.len(), 2);
+    let mut expected = all;
+    expected.retain(|(id, _)| !gaps.iter().any(|(first, last, _)| (first..=last).contains(&id)));
+    assert!(received(&writer) == expected);
+}
+
+#[test]
+fn readers_pass_over_a_damaged_page_in_both_orders() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 3_000);
+    let (writer, ..) = open(folder.path());
+    // The file was sound when it was opened.
+    zero_page(folder.path(), 60);
+    writer.parts.reader.reopen();
+    let read = |order, gaps| {
+        let mut entries = Vec::new();
+        let visit = |entry: Stored| {
+            entries.push(entry);
+            std::ops::ControlFlow::Continue(())
+        };
+        let range = Range { received: true, gaps, order, ..Range::default() };
+        writer.parts.reader.scan(&range, visit, || true).unwrap();
+        entries
+    };
+    let mut falling = read(Order::Desc, true);
+    falling.reverse();
+    let rising = read(Order::Asc, true);
+    assert_eq!(falling, rising);
+    let gap = rising.iter().find(|entry| matches!(entry.body, Body::Gap(_))).unwrap();
+    let Body::Gap(GapDetail { lost, first_id: Some(first), .. }) = gap.body else { panic!("{gap:?}") };
+    assert_eq!(gap.id, first + lost - 1);
+    assert_eq!(rising.len() as u64, all.len() as u64 - lost + 1);
+    assert_eq!(read(Order::Asc, false).len() as u64, all.len() as u64 - lost);
+    // Within the damaged ids, the rest of them is shown.
+    let mut seen = Vec::new();
+    let visit = |entry: Stored| {
+        seen.push((entry.id, entry.body));
+        std::ops::ControlFlow::Break(())
+    };
+    let range = Range { after: first, received: true, gaps: true, ..Range::default() };
+    let scanned = writer.parts.reader.scan(&range, visit, || true).unwrap();
+    assert_eq!((seen.len(), scanned.cursor), (1, gap.id));
+    assert_eq!(seen[0], (gap.id, Body::Gap(GapDetail::damaged(first + 1, gap.id))));
+    let heard = writer.parts.reader.heard(0, 100_000).unwrap();
+    assert_eq!(heard.values().map(|heard| heard.messages).sum::<u64>(), all.len() as u64 - lost);
+    assert!(writer.parts.reader.damage().news().is_some());
+    assert!(!writer.parts.reader.damage().is_irreparable());
+}
+
+#[test]
+fn the_check_finds_damage_and_missing_ids() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 3_000);
+    let (writer, ..) = open(folder.path());
+    let check = || {
+        let (mut after, reader) = (0, &writer.parts.reader);
+        while let Some(end) = reader.check(after).unwrap() {
+            assert!(end > after);
+            after = end;
+        }
+        reader.damage().within(0..=u64::MAX)
+    };
+    assert_eq!(check(), []);
+    writer.connection.execute("DELETE FROM entry WHERE id = 777", []).unwrap();
+    let [hole] = check()[..] else { panic!("one range") };
+    assert_eq!((hole.first, hole.last), (777, 777));
+    checkpoint(&writer.connection);
+    zero_page(folder.path(), 100);
+    writer.parts.reader.reopen();
+    assert_eq!(check().len(), 2);
+    assert!(writer.parts.reader.damage().news().unwrap().contains("2 places"));
+}
+
+#[test]
+fn a_file_damaged_during_its_recovery_is_recovered_from_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = filled(folder.path(), 3_000);
+    let (mut writer, ..) = open(folder.path());
+    zero_page(folder.path(), 60);
+    writer.reopen().unwrap();
+    let segment = writer.parts.reader.recovery_plan().unwrap().remove(0);
+    let mut chunks = 0;
+    let stored = |chunk| {
+        chunks += 1;
+        let item = RecoveredItem { chunk, stored: None };
+        chunks < 4 && writer.store(&mut [Item::Recovered(Box::new(item))], &[])
+    };
+    let _whole = segment::recover(&segment, &|| true, stored).unwrap();
+    // A reader has met damage that it cannot pass over.
+    writer.parts.reader.damage().give_up();
+    writer.maintain();
+    assert!(!writer.parts.reader.damage().is_irreparable());
+    assert_eq!(writer.parts.reader.recovery_plan().unwrap().len(), 2);
+    recover_all(&mut writer);
+    let [(first, last, lost)] = gaps(&writer)[..] else { panic!("one gap: {:?}", gaps(&writer)) };
+    assert_eq!(lost, last - first + 1);
+    let mut expected = all;
+    expected.retain(|(id, _)| !(first..=last).contains(id));
+    assert!(received(&writer) == expected);
+    assert_eq!(writer.newest_id, 3_000);
+}
+
 #[test]
 fn an_inbox_damaged_while_running_is_replaced_and_ids_continue() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,7 +268,10 @@ fn an_inbox_damaged_while_running_is_replaced_and_ids_continue() {
     receive(&queue, b"after");
     store_all(&mut writer, &queue);
     assert_eq!(commits.now().newest_id, 2);
-    assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 2, newest: 2 });
+    recover_all(&mut writer);
+    assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 1, newest: 2 });
+    // The write-ahead log was sound.
+    assert_eq!(received(&writer), [(1, b"before".to_vec()), (2, b"after".to_vec())]);
     assert!(writer.parts.health.problems()[0].contains("was moved to"));
 }
 
@@ -80,8 +289,10 @@ fn ids_continue_after_a_damaged_inbox_and_a_restart() {
     receive(&queue, b"after");
     store_all(&mut writer, &queue);
     assert_eq!(commits.now().newest_id, 2);
-    let only = Bounds { oldest: 2, newest: 2 };
-    assert_eq!(writer.parts.reader.bounds().unwrap(), only);
+    recover_all(&mut writer);
+    assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 1, newest: 2 });
+    // The write-ahead log was sound.
+    assert_eq!(received(&writer), [(1, b"before".to_vec()), (2, b"after".to_vec())]);
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::OpenError;
-use super::format::{APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, SCHEMA_VERSION, quick_check, version};
+use super::format::{APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, LOG_TABLE, SCHEMA_VERSION, quick_check, version};
 use super::{create, migrate, quarantine};
-use crate::inbox::InboxError;
+use crate::inbox::recovery::plan;
+use crate::inbox::{InboxError, inflight, recovery};
 
 /// The maximum size of a file that is checked completely when it is opened, in bytes; that takes about 100 ms.
 const CHECKED_MAX_BYTES: u64 = 32 * 1024 * 1024;
@@ -31,6 +32,8 @@ pub(crate) struct Known {
     pub(crate) newest_id: u64,
     /// Device and inode of the file.
     pub(crate) identity: Option<(u64, u64)>,
+    /// Whether the file is to be replaced because it is damaged.
+    pub(crate) is_damaged: bool,
 }
 
 /// Opens the inbox of a data directory for writing, creates it if there is none, and migrates an older one.
@@ -44,19 +47,23 @@ pub(crate) fn open_behind(
     still_working: &dyn Fn(),
 ) -> Result<Opened, OpenError> {
     let path = data_dir.join(FILE_NAME);
+    let failed = |source| OpenError::Database { path: path.clone(), source };
+    if known.is_damaged {
+        return replace(&path, known, still_working);
+    }
+    finish_replacement(&path)?;
     let open = || -> Result<Connection, OpenError> {
-        create::create_if_none(&path, known.newest_id)
-            .map_err(|source| OpenError::Database { path: path.clone(), source })?;
+        create::create_if_none(&path, known.newest_id).map_err(failed)?;
         prepare(&path, still_working)
     };
     // Closing the file would release every lock that SQLite holds on it in this process (fcntl(2)), so the header of a
     // file that is already open is not read.
     let is_open = known.identity.is_some() && known.identity == identity(data_dir);
-    let header = if is_open { Header::Ours { has_log: true } } else { header(&path)? };
+    let header = if is_open { Header::Ours { has_log: true } } else { judged_header(&path)? };
     let opened = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
-        Header::Damaged => Err(OpenError::Damaged { path: path.clone() }),
+        Header::Damaged | Header::Changed { .. } => Err(OpenError::Damaged { path: path.clone() }),
         Header::None | Header::Ours { has_log: false } => {
             quarantine::quarantine_strays(&path).and_then(|()| open())
         }
@@ -64,12 +71,34 @@ pub(crate) fn open_behind(
     };
     match opened {
         Ok(connection) => Ok(Opened { connection, quarantined: None }),
-        Err(error) if error.is_damage() => {
-            let quarantined = quarantine::quarantine(&path)?;
-            Ok(Opened { connection: open()?, quarantined: Some(quarantined) })
-        }
+        Err(error) if error.is_damage() => replace(&path, known, still_working),
         Err(error) => Err(error),
     }
+}
+
+/// Quarantines a damaged file, and creates a new one with a plan of what is to be recovered into it.
+fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let data_dir = path.parent().unwrap_or(Path::new("/"));
+    let target = quarantine::target(path);
+    let lost = match known.newest_id {
+        0 => create::lost_ids(data_dir, path),
+        newest => create::Lost { newest, next: newest + 1 },
+    };
+    let plan = create::plan_recovery(path, &target, lost.newest);
+    create::create(path, lost.next, &plan).map_err(failed)?;
+    quarantine::quarantine(path, &target)?;
+    create::rename(path).map_err(failed)?;
+    Ok(Opened { connection: prepare(path, still_working)?, quarantined: Some(target) })
+}
+
+/// Finishes a replacement that was interrupted between the two names.
+fn finish_replacement(path: &Path) -> Result<(), OpenError> {
+    if let Some(last) = create::interrupted(path).last() {
+        quarantine::quarantine(path, &last.file)?;
+        create::rename(path).map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+    }
+    Ok(())
 }
 
 /// Opens the inbox of a data directory as a starting daemon does.
@@ -92,9 +121,9 @@ pub(crate) fn open_reader(data_dir: &Path) -> rusqlite::Result<Connection> {
 /// refuse, but accepts an older schema.
 pub(crate) fn open_unowned(data_dir: &Path) -> Result<Connection, OpenError> {
     let path = data_dir.join(FILE_NAME);
-    match header(&path)? {
+    match judged_header(&path)? {
         Header::None => return Err(OpenError::None { path }),
-        Header::Damaged => return Err(OpenError::Damaged { path }),
+        Header::Damaged | Header::Changed { .. } => return Err(OpenError::Damaged { path }),
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
         Header::Ours { .. } => {}
@@ -112,6 +141,40 @@ enum Header {
     Newer(u32),
     Foreign,
     Damaged,
+    /// Nearly ours, and different from what this version writes; perhaps of a newer one.
+    Changed {
+        newer: Option<u32>,
+    },
+}
+
+/// Reads the header, and distinguishes damage from a file that is not for this program: what only a changed bit or byte tells
+/// apart from our own file is damage.
+fn judged_header(path: &Path) -> Result<Header, OpenError> {
+    let found = header(path)?;
+    let durable = path.parent().and_then(inflight::last_durable);
+    Ok(match found {
+        // The journal knows of entries.
+        Header::None if durable.is_some() && fs::metadata(path).is_ok() => Header::Damaged,
+        Header::Changed { .. } if has_our_tables(path) => Header::Damaged,
+        Header::Changed { newer: Some(version) } => Header::Newer(version),
+        Header::Changed { newer: None } => Header::Foreign,
+        Header::Ours { has_log: true } => {
+            let durable = durable.unwrap_or_default();
+            let is_lost = recovery::lost_frames(path, durable.newest.id, durable.is_of_this_boot);
+            if is_lost { Header::Damaged } else { found }
+        }
+        found => found,
+    })
+}
+
+/// Returns whether a database has the tables and indexes of a version up to this one, and no others.
+fn has_our_tables(path: &Path) -> bool {
+    const ALWAYS: [&str; 5] = ["entry", "entry_not_received", "consumer", "peer", "peer_learned"];
+    let found = recovery::schema_tables(path);
+    let is_ours = |name: &String| {
+        ALWAYS.contains(&name.as_str()) || [LOG_TABLE, plan::TABLE].contains(&name.as_str()) || name.starts_with("sqlite_")
+    };
+    ALWAYS.iter().all(|name| found.contains(*name)) && found.iter().all(is_ours)
 }
 
 /// Reads the header without SQLite, which changes a file when it opens it. The offsets are those of
@@ -120,7 +183,10 @@ enum Header {
 /// | offset | bytes | content |
 /// |---|---|---|
 /// | 0 | 16 | `SQLite format 3\0` |
-/// | 19 | 1 | read version; 2 with a write-ahead log |
+/// | 18, 19 | 1 each | write and read version; both 2 with a write-ahead log, 1 without |
+/// | 20 | 4 | unused bytes of a page, three fixed fractions: 0, 64, 32, 32 |
+/// | 44 | 4 | schema format: 4 |
+/// | 56 | 4 | encoding of texts: 1 is UTF-8 |
 /// | 60 | 4 | user version |
 /// | 68 | 4 | application id |
 fn header(path: &Path) -> Result<Header, OpenError> {
@@ -141,13 +207,26 @@ fn header(path: &Path) -> Result<Header, OpenError> {
     }
     let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let (user_version, application_id) = (word(60), word(68));
+    // Three bytes of four are right where one was damaged; none is if another program wrote the file.
+    let same = application_id.to_be_bytes().into_iter().zip(APPLICATION_ID.to_be_bytes()).filter(|(a, b)| a == b);
+    let is_nearly_ours = application_id == 0 || same.count() >= 3;
+    // A newer version has other tables too, so with our tables a single bit was changed.
+    let is_one_bit_off = (user_version ^ SCHEMA_VERSION).count_ones() == 1;
+    let newer = (user_version > SCHEMA_VERSION).then_some(user_version);
+    let fixed = [(18, bytes[19]), (20, 0), (21, 64), (22, 32), (23, 32)];
+    let is_changed = fixed.iter().any(|(at, right)| bytes[*at] != *right)
+        || !matches!(bytes[19], 1 | WITH_LOG)
+        || (word(44), word(56)) != (4, 1);
     Ok(match length {
         0 => Header::None,
         1..100 => Header::Damaged,
         _ if !bytes.starts_with(b"SQLite format 3\0") => Header::Damaged,
-        // Schema versions start at 1.
-        _ if application_id != APPLICATION_ID || user_version == 0 => Header::Foreign,
-        _ if user_version > SCHEMA_VERSION => Header::Newer(user_version),
+        _ if application_id != APPLICATION_ID && !is_nearly_ours => Header::Foreign,
+        _ if application_id != APPLICATION_ID => Header::Changed { newer: None },
+        // Schema versions start at 1 and have one byte.
+        _ if user_version > 255 => Header::Damaged,
+        _ if newer.is_some() && !is_one_bit_off => Header::Newer(user_version),
+        _ if newer.is_some() || user_version == 0 || is_changed => Header::Changed { newer },
         _ => Header::Ours { has_log: bytes[19] == WITH_LOG },
     })
 }
@@ -168,6 +247,7 @@ fn prepare(path: &Path, still_working: &dyn Fn()) -> Result<Connection, OpenErro
             .map_err(|source| OpenError::Migration { path: path.to_owned(), from: found, source })?;
     }
     set_up(&connection).map_err(failed_sql)?;
+    check_statements(&connection).map_err(failed)?;
     Ok(connection)
 }
 
@@ -180,6 +260,25 @@ fn check(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
         quick_check(connection, None)?;
     }
     Ok(version)
+}
+
+/// Checks that the tables and indexes have the columns that statements use: a changed bit in a definition is damage.
+fn check_statements(connection: &Connection) -> Result<(), InboxError> {
+    for statement in [
+        "SELECT id, at_ns, kind, peer, local, payload, detail FROM entry WHERE id > 1",
+        "SELECT count(*) FROM entry INDEXED BY entry_not_received WHERE id > 1 AND id < 2 AND kind <> 0",
+        "SELECT name, read_id FROM consumer WHERE name = ''",
+        "SELECT address, encoding, learned_id FROM peer INDEXED BY peer_learned WHERE learned_id > 1",
+        "SELECT id, first_id, begun_ns, begun_by FROM log WHERE id = 1",
+    ] {
+        match connection.prepare(statement) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
+                return Err(InboxError::Damaged(error.to_string()));
+            }
+            prepared => drop(prepared?),
+        }
+    }
+    Ok(())
 }
 
 /// Sets the pragmas of the writer's connection.

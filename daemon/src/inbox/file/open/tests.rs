@@ -10,12 +10,51 @@ fn database(folder: &Path) -> PathBuf {
 fn a_newer_inbox_is_refused_and_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path()).unwrap();
+    // Each version adds a table or an index.
+    opened.connection.execute_batch("CREATE TABLE newer (id INTEGER PRIMARY KEY)").unwrap();
     opened.connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
     drop(opened);
     let before = fs::read(database(folder.path())).unwrap();
     let error = open(folder.path()).unwrap_err();
     assert!(matches!(error, OpenError::Newer { found, .. } if found == SCHEMA_VERSION + 1), "{error}");
     assert_eq!(fs::read(database(folder.path())).unwrap(), before);
+}
+
+#[test]
+fn a_changed_bit_in_the_header_is_damage() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    let sound = fs::read(database(folder.path())).unwrap();
+    for byte in [0, 16, 17, 18, 19, 20, 21, 22, 23, 44, 45, 46, 47, 56, 59, 60, 61, 62, 63, 68, 69, 70, 71] {
+        for bit in 0..8 {
+            let folder = tempfile::tempdir().unwrap();
+            let mut changed = sound.clone();
+            changed[byte] ^= 1 << bit;
+            fs::write(database(folder.path()), changed).unwrap();
+            let opened = open(folder.path());
+            let replaced = opened.as_ref().is_ok_and(|opened| opened.quarantined.is_some());
+            assert!(replaced, "byte {byte}, bit {bit}: {opened:?}");
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_replacement_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let opened = open(folder.path()).unwrap();
+    opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
+    let target = quarantine::target(&path);
+    let plan = create::plan_recovery(&path, &target, 7);
+    assert_eq!((plan.len(), plan[0].first, plan[0].last), (1, 1, 7));
+    create::create(&path, 8, &plan).unwrap();
+    fs::rename(&path, &target).unwrap();
+    let log = fs::read(suffixed(&path, "-wal")).unwrap();
+    std::mem::forget(opened);
+    let again = open(folder.path()).unwrap();
+    assert_eq!(bounds(&again.connection), (8, 7));
+    assert!(!plan::read(&again.connection, folder.path()).unwrap().is_empty());
+    assert!(fs::read(suffixed(&target, "-wal")).unwrap() == log, "the log stays with its file");
 }
 
 #[test]
@@ -197,7 +236,7 @@ fn an_empty_inbox_of_schema_1_after_a_damaged_one_reuses_no_ids() {
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1, 0));
     let folder = tempfile::tempdir().unwrap();
     fs::write(database(folder.path()), "garbage").unwrap();
-    quarantine::quarantine(&database(folder.path())).unwrap();
+    quarantine::quarantine(&database(folder.path()), &quarantine::target(&database(folder.path()))).unwrap();
     of_schema_1(folder.path(), 0);
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1_000_001, 1_000_000));
 }

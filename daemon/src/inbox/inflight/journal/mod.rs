@@ -180,6 +180,23 @@ fn held_behind(log: &Connection, anchor: Anchor) -> Result<Option<EntryCounts>, 
     Ok(Some(held))
 }
 
+/// The newest entry that the previous daemon of a data directory had committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LastDurable {
+    pub(crate) newest: Anchor,
+    /// Whether the system has not been started again since then: then nothing newer was committed and published.
+    pub(crate) is_of_this_boot: bool,
+}
+
+/// Reads the page of a data directory's journal for the newest entry that was durable; none if there is no valid page.
+pub(crate) fn last_durable(data_dir: &Path) -> Option<LastDurable> {
+    let mut bytes = [0; PAGE_BYTES];
+    File::open(data_dir.join(FILE_NAME)).ok()?.read_exact_at(&mut bytes, 0).ok()?;
+    let page = Page::decode(&bytes).filter(|page| page.newest.id > 0)?;
+    let is_of_this_boot = page.boot_id != 0 && platform::boot_id() == Some(page.boot_id);
+    Some(LastDurable { newest: page.newest, is_of_this_boot })
+}
+
 /// The file that holds the page.
 #[derive(Debug)]
 struct PageFile {

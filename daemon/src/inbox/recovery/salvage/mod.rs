@@ -243,6 +243,11 @@ impl Salvage {
             }
             let content = self.pages.read(next)?;
             let length = (content.len() - 4).min(cell.length - payload.len());
+            // A page that was overwritten with zeros looks like the last one of a chain.
+            let ends_with_zeros = payload.iter().rev().take(64).all(|byte| *byte == 0);
+            if !ends_with_zeros && content.iter().all(|byte| *byte == 0) {
+                return None;
+            }
             payload.extend_from_slice(&content[4..4 + length]);
             before = Some(next);
             next = u32::from_be_bytes(content[..4].try_into().ok()?);

@@ -1,0 +1,98 @@
+//! Adds recovered entries to the log, with the ids that they had, and gaps where entries are missing.
+
+use rusqlite::{Transaction, params};
+
+use crate::clock;
+use crate::inbox::entry::{GapDetail, Kind};
+use crate::inbox::recovery::plan;
+use crate::inbox::recovery::salvage::{Others, Row};
+use crate::inbox::recovery::segment::Chunk;
+
+/// What a chunk has added.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Added {
+    pub(crate) entries: u64,
+    /// How many entries the added gaps stand for.
+    pub(crate) lost: u64,
+    /// The ids that the gaps stand for, without their own.
+    pub(crate) gaps: Vec<(u64, u64)>,
+    /// Whether encodings of peers were added.
+    pub(crate) has_peers: bool,
+}
+
+/// Writes a chunk, and notes in the plan how far the recovery is.
+pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::Result<Added> {
+    let mut added = Added::default();
+    if let Some(others) = &chunk.others {
+        added.has_peers = !others.peers.is_empty();
+        write_others(transaction, others)?;
+    }
+    // A file that is recovered by hand may have what an earlier one did not have.
+    let old_gaps = "DELETE FROM entry WHERE id >= ?1 AND id < ?2 AND kind = 2
+                    AND json_extract(detail, '$.first_id') IS NOT NULL";
+    transaction.prepare_cached(old_gaps)?.execute([chunk.first, chunk.next])?;
+    let (mut expected, mut at_ns) = (chunk.first, None);
+    for row in &chunk.rows {
+        // A gap of the damaged log itself stands for the ids before it.
+        let begins = first_id(row).unwrap_or(row.id).max(expected);
+        if begins > expected {
+            add_gap(transaction, (expected, begins - 1), row.at_ns, &mut added)?;
+        }
+        if begins < row.id {
+            added.gaps.push((begins, row.id - 1));
+        }
+        insert(transaction, row)?;
+        added.entries += 1;
+        (expected, at_ns) = (row.id + 1, Some(row.at_ns));
+    }
+    if expected < chunk.next {
+        let at_ns = at_ns.unwrap_or_else(clock::now_ns);
+        add_gap(transaction, (expected, chunk.next - 1), at_ns, &mut added)?;
+    }
+    plan::advance(transaction, chunk.first, chunk.next)?;
+    Ok(added)
+}
+
+/// Adds a gap for the entries of a damaged log from one id up to another, which becomes its own.
+pub(super) fn add_gap(
+    transaction: &Transaction<'_>,
+    (first, last): (u64, u64),
+    at_ns: i64,
+    added: &mut Added,
+) -> rusqlite::Result<()> {
+    // A struct of numbers and strings: serialising it cannot fail.
+    let detail = serde_json::to_string(&GapDetail::damaged(first, last)).ok();
+    let gap = Row { id: last, at_ns, kind: Kind::Gap as i64, peer: None, local: None, payload: None, detail };
+    insert(transaction, &gap)?;
+    added.lost += last - first + 1;
+    if first < last {
+        added.gaps.push((first, last - 1));
+    }
+    Ok(())
+}
+
+fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
+    let insert = "INSERT OR IGNORE INTO entry (id, at_ns, kind, peer, local, payload, detail)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let values = params![row.id, row.at_ns, row.kind, row.peer, row.local, row.payload, row.detail];
+    transaction.prepare_cached(insert)?.execute(values).map(drop)
+}
+
+fn write_others(transaction: &Transaction<'_>, others: &Others) -> rusqlite::Result<()> {
+    let mark = "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
+                ON CONFLICT (name) DO UPDATE SET read_id = max(read_id, ?2)";
+    for (name, read_id) in &others.marks {
+        transaction.prepare_cached(mark)?.execute(params![name, read_id])?;
+    }
+    let peer = "INSERT OR IGNORE INTO peer (address, encoding, learned_id) VALUES (?1, ?2, ?3)";
+    for (address, encoding, learned_id) in &others.peers {
+        transaction.prepare_cached(peer)?.execute(params![address, encoding, learned_id])?;
+    }
+    Ok(())
+}
+
+/// Returns the first id that a gap of a damaged log stands for.
+fn first_id(row: &Row) -> Option<u64> {
+    let detail = row.detail.as_deref().filter(|_| row.kind == Kind::Gap as i64)?;
+    serde_json::from_str::<GapDetail>(detail).ok()?.first_id
+}
