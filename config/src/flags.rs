@@ -26,6 +26,10 @@ pub struct Flags {
     /// Copies the inbox to this file, whether a daemon runs or not, prints what the copy contains, and exits
     #[arg(long, value_name = "FILE", conflicts_with = "check_config")]
     backup: Option<PathBuf>,
+
+    /// Takes what is readable of this damaged inbox into the inbox, while no daemon runs, prints how much, and exits
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check_config", "backup"])]
+    recover: Option<PathBuf>,
 }
 
 /// Holds what flags set; the strongest layer.
@@ -73,11 +77,16 @@ directory, put the copy there as inbox.db, owned by the daemon's user, and start
 to its schema; an older version refuses a newer copy, so make a copy before an upgrade. A copy of a running daemon's \
 inbox.db made with cp lacks the content of inbox.db-wal and may be unusable.
 
+Damage: a damaged inbox is renamed to inbox.db.damaged-TIME, and what is readable of it is recovered into a new one, while \
+the daemon receives. --recover does the same by hand, for a file that an older version has moved away or that was copied \
+from a failing disk: stop the daemon first. Only ids that the inbox lacks are filled; the file is not changed.
+
 Examples:
   udpchatd                                    with the defaults
   udpchatd --listen 0.0.0.0:9000              another port, IPv4 only
   udpchatd --config my.toml --check-config    is the file valid?
-  udpchatd --system --backup inbox-$(date +%F).db    a copy of the system's inbox";
+  udpchatd --system --backup inbox-$(date +%F).db    a copy of the system's inbox
+  udpchatd --system --recover inbox.db.damaged-20261127T080354.812643Z    what is readable of it";
 
 impl Flags {
     /// Reads the arguments of the process. Prints help and exits if that is requested or the arguments are invalid.
@@ -98,6 +107,11 @@ impl Flags {
     /// Returns the file to copy the inbox to, if that is requested.
     pub fn backup(&self) -> Option<&Path> {
         self.backup.as_deref()
+    }
+
+    /// Returns the damaged inbox to recover, if that is requested.
+    pub fn recover(&self) -> Option<&Path> {
+        self.recover.as_deref()
     }
 }
 

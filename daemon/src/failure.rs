@@ -11,6 +11,7 @@ use crate::error::chain;
 use crate::inbox::file::OpenError;
 use crate::metrics::BindError;
 use crate::net::socket::ListenError;
+use crate::recover::RecoverError;
 use crate::service::systemd::{InheritError, stderr_is_journal};
 
 /// Exit codes beside 0.
@@ -36,6 +37,8 @@ pub(crate) enum Failure {
     Inbox(#[from] OpenError),
     #[error(transparent)]
     Backup(#[from] BackupError),
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
     #[error(transparent)]
     Socket(#[from] SocketError),
     #[error("{0} entries could not be stored and are lost: the inbox could not be written up to the end")]
@@ -63,6 +66,8 @@ impl Failure {
             Self::Metrics(error) => error.hint(),
             Self::Inbox(error) => error.hint().map(str::to_owned),
             Self::Backup(error) => error.hint().map(str::to_owned),
+            Self::Recover(RecoverError::Inbox(error)) => error.hint().map(str::to_owned),
+            Self::Recover(_) => None,
             Self::Socket(error) => error.hint().map(str::to_owned),
             Self::GivenUp(_) | Self::System { .. } => None,
         }

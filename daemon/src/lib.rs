@@ -20,6 +20,7 @@ mod metrics;
 mod net;
 mod peers;
 mod receive;
+mod recover;
 mod repair_thread;
 mod send;
 mod service;

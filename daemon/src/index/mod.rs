@@ -29,6 +29,7 @@ pub(crate) use blocks::whole_ids;
 pub(crate) use log::{Anchor, IndexedEntry, Log, LogError, Order};
 pub(crate) use shared::{Index, newest_id_in, oldest_id_in};
 pub(crate) use term::Term;
+pub(crate) use write::remove_all as remove;
 
 #[cfg(test)]
 mod tests;

@@ -135,6 +135,14 @@ fn connect(data_dir: &Path) -> Result<Connection, IndexError> {
     Ok(connection)
 }
 
+/// Removes the index of a log that has changed while no indexer runs; it is created again. Readers recognise one that
+/// cannot be removed by its entries.
+pub(crate) fn remove_all(data_dir: &Path) {
+    if let Err(error) = remove(data_dir) {
+        tracing::warn!("{error}");
+    }
+}
+
 fn remove(data_dir: &Path) -> Result<(), IndexError> {
     for path in paths(data_dir) {
         match fs::remove_file(&path) {

@@ -22,9 +22,10 @@ use crate::inbox::writer::retention::limit_default_size;
 use crate::log::Logging;
 use crate::service::lock::{DATA_DIR_LOCK, Lock, LockError};
 use crate::service::systemd::Inherited;
-use crate::{backup, service};
+use crate::{backup, recover, service};
 
-/// Runs the daemon until it is stopped, or performs `--check-config` or `--backup`.
+/// Runs the daemon until it is stopped, or performs `--check-config`, `--backup` or
+/// `--recover`.
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let mut settings = Settings::load(&overrides, &environment)?;
@@ -42,6 +43,9 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     service::umask::restrict_to_owner();
     let data_dir = settings.data_dir.value.clone();
     let _data_lock = take_data_dir(&data_dir)?;
+    if let Some(file) = flags.recover() {
+        return Ok(recover::run(&data_dir, file)?);
+    }
     limit_default_size(&mut settings, &data_dir);
     let sockets = Sockets::open(&runtime, &settings, inherited)?;
     let opened = open(Configuration::new(settings, overrides, environment), sockets, logging)?;

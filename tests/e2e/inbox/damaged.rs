@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::{Daemon, Peer, new_folder, texts};
+use crate::support::{DEADLINE, Daemon, Peer, command_in, eventually, eventually_within, id, new_folder, texts};
 
 /// Creates an inbox with a few messages, and changes its file with SQL while no daemon runs.
 fn inbox_changed_by(sql: &str) -> (tempfile::TempDir, PathBuf) {
@@ -90,23 +91,229 @@ fn a_file_that_is_no_database_is_quarantined() {
     assert_quarantined(folder, &garbage);
 }
 
-#[test]
-fn a_truncated_inbox_is_quarantined() {
-    let (folder, path) = inbox_changed_by("SELECT 1");
-    let whole = fs::read(&path).unwrap();
-    let half = &whole[..whole.len() / 2];
-    fs::write(&path, half).unwrap();
-    assert_quarantined(folder, half);
+/// Starts a daemon on a damaged inbox that had the messages 1 to 100, waits for the end of the recovery, and checks that each id
+/// has its message or a gap, and that no id is used again. Returns how many messages are missing.
+#[track_caller]
+fn assert_recovered(folder: tempfile::TempDir) -> (Daemon, u64) {
+    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    let problems = eventually("the recovery", || {
+        let problems = daemon.status()["problems"].to_string();
+        (problems.contains("were recovered") || problems.contains("has lost its newest")).then_some(problems)
+    });
+    assert!(problems.contains("recovered") == kept_files(&daemon), "{problems}");
+    daemon.receive_from(&Peer::new(), ["new"]);
+    let (mut next, mut lost) = (1, 0);
+    let mut entries = daemon.entries();
+    let new = entries.pop().unwrap();
+    assert_eq!((&new["text"], &new["id"]), (&json!("new"), &json!(101)));
+    for entry in entries {
+        let first = entry["first_id"].as_u64().unwrap_or(id(&entry));
+        assert_eq!(first, next, "{entry}");
+        next = id(&entry) + 1;
+        if entry["type"] == "gap" {
+            assert_eq!((&entry["reason"], entry["lost"].as_u64()), (&json!("damaged"), Some(next - first)));
+            lost += next - first;
+        } else {
+            assert!(entry["text"].as_str().unwrap().starts_with(&format!("{} x", first - 1)), "{entry}");
+        }
+    }
+    assert_eq!(next, 101);
+    assert_eq!(daemon.status()["inbox"]["unread"].as_u64(), Some(101 - lost));
+    (daemon, lost)
+}
+
+fn kept_files(daemon: &Daemon) -> bool {
+    let names = fs::read_dir(daemon.path("data")).unwrap().map(|file| file.unwrap().file_name());
+    names.into_iter().any(|name| name.to_str().unwrap().contains(".damaged-"))
 }
 
 #[test]
-fn an_inbox_with_a_damaged_page_is_quarantined() {
+fn a_truncated_inbox_is_recovered() {
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    let (daemon, lost) = assert_recovered(folder);
+    assert!((1..80).contains(&lost), "{lost}");
+    let shown = daemon.ctl(&["inbox", "-a"]).ok();
+    assert!(shown.contains("lost here: the inbox was damaged (#"), "{shown}");
+}
+
+#[test]
+fn an_inbox_with_damaged_pages_is_recovered_around_them() {
     let (folder, path) = inbox_changed_by("SELECT 1");
     let mut bytes = fs::read(&path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 40_000].fill(0x5a);
     fs::write(&path, &bytes).unwrap();
-    assert_quarantined(folder, &bytes);
+    let (daemon, lost) = assert_recovered(folder);
+    assert!((20..70).contains(&lost), "{lost}");
+    // What was recovered is the inbox of the next daemon, which has no problem.
+    let entries = daemon.entries();
+    let daemon = daemon.start_again();
+    assert_eq!((daemon.entries(), &daemon.status()["state"]), (entries, &json!("ok")));
+}
+
+#[test]
+fn a_changed_bit_in_the_header_loses_nothing() {
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    let sound = fs::read(&path).unwrap();
+    let data = path.parent().unwrap();
+    for (byte, bit) in [(18, 0), (47, 0), (55, 0), (59, 1), (62, 0), (63, 0), (63, 1), (68, 5), (71, 7)] {
+        let copy = new_folder();
+        fs::create_dir(copy.path().join("data")).unwrap();
+        for file in ["inbox.db", "books"] {
+            fs::copy(data.join(file), copy.path().join("data").join(file)).unwrap();
+        }
+        let mut changed = sound.clone();
+        changed[byte] ^= 1 << bit;
+        fs::write(copy.path().join("data/inbox.db"), changed).unwrap();
+        fs::write(copy.path().join("config.toml"), "").unwrap();
+        let (daemon, lost) = assert_recovered(copy);
+        assert_eq!(lost, 0, "byte {byte}, bit {bit}");
+        drop(daemon);
+    }
+    drop(folder);
+}
+
+#[test]
+fn an_emptied_inbox_leaves_a_gap_and_reuses_no_id() {
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    fs::write(&path, b"").unwrap();
+    let (_daemon, lost) = assert_recovered(folder);
+    assert_eq!(lost, 100);
+}
+
+#[test]
+fn an_older_copy_leaves_a_gap_up_to_the_newest_id() {
+    let (folder, path) = inbox_changed_by("DELETE FROM entry WHERE id > 60");
+    let before = fs::read(&path).unwrap();
+    let (daemon, lost) = assert_recovered(folder);
+    assert_eq!((lost, before.is_empty()), (40, false));
+    drop(daemon);
+}
+
+#[test]
+fn a_changed_bit_in_the_write_ahead_log_loses_one_page_at_most() {
+    let mut daemon = Daemon::start();
+    let peer = Peer::new();
+    for number in 0..100 {
+        daemon.receive_from(&peer, [format!("{number} {}", "x".repeat(1_000))]);
+    }
+    daemon.signal(Signal::SIGKILL);
+    let _ended = daemon.wait();
+    let log = daemon.path("data").join("inbox.db-wal");
+    let mut bytes = fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&log, bytes).unwrap();
+    let (folder, _) = daemon.into_folder();
+    let (daemon, lost) = assert_recovered(folder);
+    assert!(lost < 20, "{lost}");
+    drop(daemon);
+}
+
+#[test]
+fn a_file_moved_away_earlier_is_recovered_by_hand() {
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    let aside = folder.path().join("old.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 16_384].fill(0);
+    fs::write(&aside, bytes).unwrap();
+    // As if an older version had started a new inbox.
+    for name in ["inbox.db", "books"] {
+        fs::remove_file(path.with_file_name(name)).unwrap();
+    }
+    fs::write(path.with_file_name("inbox.db.damaged-before"), "nothing").unwrap();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    daemon.receive_from(&Peer::new(), ["new"]);
+    let (folder, flags) = daemon.into_folder();
+    let run = |file: &Path| {
+        command_in(folder.path()).arg("--recover").arg(file).output().unwrap()
+    };
+    let output = run(&aside);
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && printed.contains("entries recovered from"), "{printed} {:?}", output.stderr);
+    let again = run(&aside);
+    assert!(String::from_utf8(again.stdout).unwrap().starts_with("0 entries recovered"));
+    assert_eq!(run(Path::new("/nowhere")).status.code(), Some(1));
+    let daemon = Daemon::start_in(folder, flags);
+    let entries = daemon.entries();
+    let texts: Vec<_> = entries.iter().filter_map(|entry| entry["text"].as_str()).collect();
+    assert!(texts.len() > 80 && texts[0].starts_with("0 x") && texts.last() == Some(&"new"), "{}", texts.len());
+    let lost: u64 = entries.iter().filter_map(|entry| entry["lost"].as_u64()).sum();
+    assert_eq!(lost, 101 - texts.len() as u64);
+}
+
+/// Fills an inbox with more than 32 MiB while no daemon runs, so that a start does not check all of it, and zeroes a page.
+fn large_damaged_inbox() -> tempfile::TempDir {
+    let (folder, path) = inbox_changed_by(
+        "WITH RECURSIVE number (id) AS (SELECT 101 UNION ALL SELECT id + 1 FROM number WHERE id < 40000)
+         INSERT INTO entry (id, at_ns, kind, peer, payload)
+         SELECT id, id, 0, x'7f0000010009', CAST(printf('%d %.*c', id, 900, 'x') AS BLOB) FROM number",
+    );
+    let mut bytes = fs::read(&path).unwrap();
+    assert!(bytes.len() > 34 << 20);
+    let middle = bytes.len() / 2 / 16_384 * 16_384;
+    bytes[middle..middle + 16_384].fill(0);
+    fs::write(&path, bytes).unwrap();
+    fs::write(folder.path().join("config.toml"), "[log]\nmessages_per_second = 0\n").unwrap();
+    folder
+}
+
+#[test]
+fn everybody_passes_over_a_damaged_page() {
+    let daemon = Daemon::start_in(large_damaged_inbox(), vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    let mut follower = daemon.rpc();
+    follower.call("subscribe", json!({ "after": 0 }));
+    daemon.receive_from(&Peer::new(), ["new"]);
+    let (mut next, mut gap) = (1, None);
+    while next <= 40_001 {
+        let entry = follower.entry();
+        assert_eq!(entry["first_id"].as_u64().unwrap_or(id(&entry)), next, "{entry}");
+        next = id(&entry) + 1;
+        if entry["type"] == "gap" {
+            assert_eq!((&gap, &entry["reason"]), (&None, &json!("damaged")));
+            gap = Some(entry);
+        }
+    }
+    let gap = gap.expect("a gap for the page");
+    let lost = gap["lost"].as_u64().unwrap();
+    assert!(lost < 25, "{gap}");
+    let pages = daemon.entries();
+    assert_eq!(pages.len() as u64, 40_001 - lost + 1);
+    assert!(pages.contains(&gap));
+    let exported = daemon.path("export.jsonl");
+    daemon.ctl(&["export", exported.to_str().unwrap()]).ok();
+    assert_eq!(fs::read_to_string(&exported).unwrap().lines().count() as u64, 40_001 - lost + 1);
+    let found = daemon.ctl(&["inbox", "-a", "--grep", "^39999 "]).ok();
+    assert!(found.contains("39999 x"), "{found}");
+    let status = daemon.status();
+    let problem = status["problems"].to_string();
+    assert!(problem.contains(&format!("{lost} entries cannot be read")), "{problem}");
+    assert_eq!((&status["state"], status["inbox"]["entries"].as_u64()), (&json!("degraded"), Some(40_001 - lost)));
+}
+
+#[test]
+fn retention_goes_on_past_a_damaged_page() {
+    let folder = large_damaged_inbox();
+    fs::write(
+        folder.path().join("config.toml"),
+        "[log]\nmessages_per_second = 0\n[inbox]\nmax_size = '16MiB'\n",
+    )
+    .unwrap();
+    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    let status = eventually_within(2 * DEADLINE, "the inbox to fit", || {
+        let status = daemon.status();
+        let problems = status["problems"].to_string();
+        let fits = status["inbox"]["bytes"].as_u64() < Some(18 << 20) && !problems.contains("being recovered");
+        fits.then_some(status)
+    });
+    assert!(!status["problems"].to_string().contains("cannot be removed"), "{status}");
+    daemon.receive_from(&Peer::new(), ["new"]);
+    let entries = daemon.entries();
+    assert_eq!((id(entries.last().unwrap()), entries[0]["type"].as_str()), (40_001, Some("message")));
 }
 
 #[test]
@@ -118,23 +325,13 @@ fn readers_continue_after_a_damaged_inbox() {
     fs::write(&path, &bytes).unwrap();
     fs::write(folder.path().join("config.toml"), "").unwrap();
     let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
-    let inbox = |daemon: &Daemon| daemon.status()["inbox"].take();
-    let begun = inbox(&daemon);
-    assert_eq!((&begun["entries"], &begun["oldest_id"], &begun["unread"]), (&json!(0), &json!(0), &json!(0)));
-    assert!(begun["newest_id"].as_u64() > Some(100), "{begun}");
-    // Also if the daemon is started again before anything has come.
+    // Also if the daemon is started again before anything has come, or before all is recovered.
     let daemon = daemon.start_again();
-    assert_eq!(inbox(&daemon)["newest_id"], begun["newest_id"]);
+    assert_eq!(daemon.status()["inbox"]["newest_id"], 100);
     // A consumer that had read all of the damaged inbox.
     let mut follower = daemon.rpc();
     follower.call("subscribe", json!({ "after": 100 }));
     daemon.receive_from(&Peer::new(), ["new"]);
     assert_eq!(follower.entry()["text"], "new");
     assert_eq!(texts(&daemon.rpc().entries(json!({ "after": 100 }))), ["new"]);
-    let after = inbox(&daemon);
-    assert_eq!(
-        (&after["entries"], &after["unread"], &after["oldest_id"]),
-        (&json!(1), &json!(1), &after["newest_id"])
-    );
-    assert_eq!(after["newest_id"].as_u64(), begun["newest_id"].as_u64().map(|newest| newest + 1));
 }

@@ -16,4 +16,4 @@ pub(crate) use self::format::{FILE_NAME, newest_id, quick_check, suffixed, versi
 #[cfg(test)]
 pub(crate) use self::open::open;
 pub(super) use self::open::{Known, identity, open_behind};
-pub(crate) use self::open::{open_reader, open_unowned};
+pub(crate) use self::open::{open_reader, open_unowned, open_unused};

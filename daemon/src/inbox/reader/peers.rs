@@ -131,7 +131,10 @@ impl Reader {
         let is_whole = |ids: (u64, u64)| self.damage.within(ids.0 + 1..=ids.1).is_empty();
         if low < high && is_whole((low, high)) {
             match query((low, high)) {
-                Ok(found) => return Ok(found.into_iter().for_each(|(peer, part)| add(peer, part))),
+                Ok(found) => {
+                    found.into_iter().for_each(|(peer, part)| add(peer, part));
+                    return Ok(());
+                }
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }

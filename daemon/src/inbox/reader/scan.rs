@@ -269,7 +269,8 @@ impl Careful<'_> {
         loop {
             let inside = window.0 < id && id <= window.1;
             let may_go_on = self.limits.0 < id && id <= self.limits.1 && self.budget > 0;
-            if !inside && !(damaged.is_some() && may_go_on) {
+            let looks_for_end = damaged.is_some() && may_go_on;
+            if !inside && !looks_for_end {
                 break;
             }
             self.budget = if inside { self.budget } else { self.budget - 1 };

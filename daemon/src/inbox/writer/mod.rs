@@ -218,8 +218,7 @@ impl Writer {
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            let is_damage;
-            match self.commit(items, bytes) {
+            let is_damage = match self.commit(items, bytes) {
                 Ok(outcome) => {
                     self.parts.health.clear(Component::InboxWrite);
                     self.publish_commit(items, outcome);
@@ -227,9 +226,9 @@ impl Writer {
                 }
                 Err(error) => {
                     self.report(&error);
-                    is_damage = error.is_damage();
+                    error.is_damage()
                 }
-            }
+            };
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
@@ -384,8 +383,11 @@ impl Writer {
         self.parts.queue.log_reopened(newest);
         self.newest_id = self.newest_id.max(newest.id);
         self.identity = file::identity(&self.parts.data_dir);
-        if let Some(path) = quarantined {
+        if !segments.is_empty() || quarantined.is_some() {
+            // Entries will appear where the index has none.
             self.parts.reader.index().discard();
+        }
+        if let Some(path) = quarantined {
             let problem = format!(
                 "the inbox was damaged; it was moved to {}, and a new one was created; what can be read of it is being \
                  recovered",

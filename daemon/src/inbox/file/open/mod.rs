@@ -107,6 +107,11 @@ pub(crate) fn open(data_dir: &Path) -> Result<Opened, OpenError> {
     open_behind(data_dir, Known::default(), &|| ())
 }
 
+/// Opens the inbox of a data directory that no daemon uses, as a starting daemon does.
+pub(crate) fn open_unused(data_dir: &Path, still_working: &dyn Fn()) -> Result<Connection, OpenError> {
+    open_behind(data_dir, Known::default(), still_working).map(|opened| opened.connection)
+}
+
 /// Opens the inbox for reading only.
 pub(crate) fn open_reader(data_dir: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -132,6 +132,11 @@ impl Salvage {
         Ok(whole.then_some(salvage))
     }
 
+    /// Returns the first wanted id that a leaf page has, before any row was read.
+    pub(crate) fn first_id(&self) -> Option<u64> {
+        self.leaves.last().map(|(first, _)| *first)
+    }
+
     /// Returns read marks and encodings.
     pub(crate) fn take_others(&mut self) -> Others {
         std::mem::take(&mut self.others)

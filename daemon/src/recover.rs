@@ -1,0 +1,117 @@
+//! `udpchatd --recover FILE`: takes what is readable of a damaged inbox into the inbox of the data directory, while no daemon
+//! runs.
+//!
+//! It fills only ids that the inbox does not have: those of gaps of damaged entries, those before its oldest entry and those
+//! behind its newest one.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, TransactionBehavior};
+use udpchat_api::safe;
+
+use crate::inbox::InboxError;
+use crate::inbox::file::{self, OpenError};
+use crate::inbox::recovery::plan::{self, Segment};
+use crate::inbox::recovery::salvage::Salvage;
+use crate::inbox::recovery::{known_ids, segment};
+use crate::inbox::writer::recovered;
+use crate::index;
+use crate::service::systemd::still_starting;
+
+/// Describes why nothing, or not everything, was recovered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecoverError {
+    #[error("cannot read {}", .path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Inbox(#[from] OpenError),
+    #[error("cannot write the inbox; a repetition continues")]
+    Write(#[from] InboxError),
+    #[error("the entries are recovered, but the report cannot be printed")]
+    Unreported(#[source] io::Error),
+}
+
+/// What was recovered.
+#[derive(Debug, Default)]
+struct Total {
+    entries: u64,
+    lost: u64,
+}
+
+/// Recovers a file into the inbox of a data directory that no daemon uses, and prints a line about it.
+pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
+    let path = fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
+    let mut connection = file::open_unused(data_dir, &still_starting)?;
+    // What a daemon has begun comes first: it may fill some of the same ids.
+    let _begun = recover_planned(&mut connection, data_dir)?;
+    let missing = missing(&connection, &path)?;
+    index::remove(data_dir);
+    plan::add(&connection, &missing).map_err(InboxError::from)?;
+    let Total { entries, lost } = recover_planned(&mut connection, data_dir)?;
+    let line = format!(
+        "{entries} entries recovered from {}; {lost} are not readable and have a gap\n",
+        safe::one_line(&path.to_string_lossy())
+    );
+    io::stdout().write_all(line.as_bytes()).map_err(RecoverError::Unreported)
+}
+
+/// Returns the ids that an inbox does not have and a file may have.
+fn missing(connection: &Connection, path: &Path) -> Result<Vec<Segment>, RecoverError> {
+    let (mut ranges, oldest, newest) = present(connection).map_err(InboxError::from)?;
+    let oldest = ranges.first().map_or(oldest, |(first, _)| oldest.min(*first));
+    let last = known_ids(path).newest;
+    let before = Salvage::open(path, (1, oldest.saturating_sub(1).min(last)), &|| true);
+    let before = before.map_err(|source| RecoverError::Read { path: path.to_owned(), source })?;
+    if let Some(first) = before.and_then(|salvage| salvage.first_id()) {
+        ranges.insert(0, (first, last.min(oldest - 1)));
+    }
+    if last > newest {
+        ranges.push((newest + 1, last));
+    }
+    let segment = |(first, last)| Segment { first, last, file: path.to_owned() };
+    Ok(ranges.into_iter().map(segment).collect())
+}
+
+/// First and last ids of gaps.
+type Gaps = Vec<(u64, u64)>;
+
+/// Returns the gaps of damaged entries, the oldest id and the newest one.
+fn present(connection: &Connection) -> rusqlite::Result<(Gaps, u64, u64)> {
+    let gaps = "SELECT json_extract(detail, '$.first_id'), id FROM entry INDEXED BY entry_not_received
+                WHERE kind <> 0 AND kind = 2 AND json_extract(detail, '$.first_id') IS NOT NULL ORDER BY id";
+    let mut gaps = connection.prepare(gaps)?;
+    let gaps = gaps.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    let oldest = "SELECT coalesce((SELECT min(id) FROM entry), (SELECT first_id FROM log))";
+    Ok((gaps, connection.query_row(oldest, [], |row| row.get(0))?, file::newest_id(connection)?))
+}
+
+/// Recovers all segments of the plan.
+fn recover_planned(connection: &mut Connection, data_dir: &Path) -> Result<Total, RecoverError> {
+    let mut total = Total::default();
+    while let Some(segment) = plan::read(connection, data_dir).map_err(InboxError::from)?.into_iter().next() {
+        let mut failed = None;
+        let recovered = segment::recover(&segment, &|| true, |chunk| {
+            let mut store = || -> rusqlite::Result<recovered::Added> {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let added = recovered::write(&transaction, &chunk)?;
+                transaction.commit()?;
+                Ok(added)
+            };
+            match store() {
+                Ok(added) => {
+                    total.entries += added.entries;
+                    total.lost += added.lost;
+                }
+                Err(error) => failed = Some(error),
+            }
+            failed.is_none()
+        });
+        recovered.map_err(|source| RecoverError::Read { path: segment.file.clone(), source })?;
+        if let Some(error) = failed {
+            return Err(InboxError::from(error).into());
+        }
+    }
+    Ok(total)
+}
