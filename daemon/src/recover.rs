@@ -42,7 +42,8 @@ struct Total {
 
 /// Recovers a file into the inbox of a data directory that no daemon uses, and prints a line about it.
 pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
-    let path = fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
+    let path =
+        fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
     let mut connection = file::open_unused(data_dir, &still_starting)?;
     // What a daemon has begun comes first: it may fill some of the same ids.
     let _begun = recover_planned(&mut connection, data_dir)?;

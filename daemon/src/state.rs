@@ -94,9 +94,12 @@ impl Daemon {
 
     /// Waits for a moment if the entries behind an id are still to be recovered from a damaged inbox.
     pub(crate) async fn recovered_behind(&self, after: u64) {
-        let is_awaited = || self.reader.damage().awaited().is_some_and(|(first, last)| {
-            (first.saturating_sub(1)..last).contains(&after)
-        });
+        let is_awaited = || {
+            self.reader
+                .damage()
+                .awaited()
+                .is_some_and(|(first, last)| (first.saturating_sub(1)..last).contains(&after))
+        };
         if is_awaited() {
             // The reader finds out what has come; if nothing has, the client asks again.
             let mut commits = self.commits.clone();

@@ -9,7 +9,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -62,10 +61,9 @@ impl Base {
         for some in ids.chunks(20) {
             daemon.receive_from(&peer, some.iter().map(|id| text(*id)));
         }
-        if killed {
-            daemon.signal(Signal::SIGKILL);
-            let _ended = daemon.wait();
-        }
+        // A daemon that is stopped empties the write-ahead log; one that is killed leaves it.
+        daemon.signal(if killed { Signal::SIGKILL } else { Signal::SIGTERM });
+        let _ended = daemon.wait();
         Self { folder: daemon.into_folder().0, messages }
     }
 
@@ -145,17 +143,19 @@ fn run(base: &Base, name: &str, random: &mut Random, again: bool) -> Result<(), 
     let excused = if name.starts_with("inbox") { touched(&sound, name, &range) } else { BTreeSet::new() };
     // The first page, and pages of long messages, hold parts of others.
     let may_touch_long = name.starts_with("inbox");
-    let daemon = start(copy.path(), copy).map_err(|error| format!("{case}: {error}"))?;
-    let daemon = check(daemon, base, &excused, may_touch_long, 1).map_err(|error| format!("{case}: {error}"))?;
+    let daemon = start(copy).map_err(|error| format!("{case}: {error}"))?;
+    let daemon =
+        check(daemon, base, &excused, may_touch_long, 1).map_err(|error| format!("{case}: {error}"))?;
     if again {
         let folder = daemon.into_folder().0;
-        let daemon = start(Path::new(""), folder).map_err(|error| format!("{case}, again: {error}"))?;
-        check(daemon, base, &excused, may_touch_long, 2).map_err(|error| format!("{case}, again: {error}"))?;
+        let daemon = start(folder).map_err(|error| format!("{case}, again: {error}"))?;
+        check(daemon, base, &excused, may_touch_long, 2)
+            .map_err(|error| format!("{case}, again: {error}"))?;
     }
     Ok(())
 }
 
-fn start(_: &Path, folder: tempfile::TempDir) -> Result<Daemon, String> {
+fn start(folder: tempfile::TempDir) -> Result<Daemon, String> {
     let flags = vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()];
     let start = move || Daemon::start_in(folder, flags);
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(start)).map_err(|_| "it does not start".to_owned())
@@ -196,7 +196,7 @@ fn check(
     for id in 1..=base.messages {
         match found.get(&id) {
             Some(found) if *found == text(id) || is_excused(&id) => {}
-            Some(found) => return Err(format!("#{id} is {:.40?}", found)),
+            Some(found) => return Err(format!("#{id} is {found:.40?}")),
             None if !gaps.contains(&id) => return Err(format!("#{id} is missing without a gap")),
             None if is_excused(&id) => {}
             None => return Err(format!("#{id} is not recovered")),
@@ -216,7 +216,9 @@ fn damaged_files_lose_only_what_they_held() {
     let mut wrong = Vec::new();
     let mut run_all = 0;
     for (number, base) in bases.iter().enumerate() {
-        for (file, name) in ["inbox.db", "inbox.db-wal", "inbox.db-shm", "books", "index.db"].iter().enumerate() {
+        for (file, name) in
+            ["inbox.db", "inbox.db-wal", "inbox.db-shm", "books", "index.db"].iter().enumerate()
+        {
             if !base.folder.path().join("data").join(name).exists() || base.file(name).is_empty() {
                 continue;
             }

@@ -176,7 +176,11 @@ mod tests {
     fn gaps_show_count_and_reason() {
         let gap = |lost, reason: &str| {
             let at = "2026-11-22T14:03:06Z".parse().unwrap();
-            as_text(&Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None }), &TimeZone::UTC, OFF())
+            as_text(
+                &Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None }),
+                &TimeZone::UTC,
+                OFF(),
+            )
         };
         let head = "#813  2026-11-22 14:03:06  !";
         assert_eq!(

@@ -83,9 +83,7 @@ impl Damage {
     /// Returns how many of these ids have no row, whatever the reason.
     pub(crate) fn missing(&self, ids: RangeInclusive<u64>) -> u64 {
         let state = self.state.lock();
-        let part = |first: u64, last: u64| {
-            (last.min(*ids.end()) + 1).saturating_sub(first.max(*ids.start()))
-        };
+        let part = |first: u64, last: u64| (last.min(*ids.end()) + 1).saturating_sub(first.max(*ids.start()));
         let unreadable = state.unreadable.iter().map(|range| part(range.first, range.last));
         let recorded = state.recorded.iter().map(|(first, last)| part(*first, *last));
         let awaited = state.awaited.iter().map(|(first, last)| part(*first, *last));
@@ -138,8 +136,8 @@ impl Damage {
             more => format!("in {more} places, the first from #{} to #{}", first.first, first.last),
         };
         Some(format!(
-            "the inbox is damaged: {ids} entries cannot be read ({places}); readers pass over them. A restart recovers the \
-             others into a new file if the damage prevents writing or removing; check the disk"
+            "the inbox is damaged: {ids} entries cannot be read ({places}); readers pass over them; check \
+             the disk"
         ))
     }
 

@@ -16,7 +16,9 @@ use crate::net::socket::Listener;
 use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
-use crate::{control, index_thread, message_log, metrics, receive, repair_thread, service, signals, status_line};
+use crate::{
+    control, index_thread, message_log, metrics, receive, repair_thread, service, signals, status_line,
+};
 
 /// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
 /// then the writer, then the readers.

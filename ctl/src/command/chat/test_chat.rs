@@ -120,7 +120,13 @@ impl TestChat {
 
     pub(super) fn gap(&mut self, lost: u64) {
         let (id, at) = self.next();
-        self.arrive(Entry::Gap(Gap { id, at, lost, reason: "receive_buffer_full".to_owned(), first_id: None }));
+        self.arrive(Entry::Gap(Gap {
+            id,
+            at,
+            lost,
+            reason: "receive_buffer_full".to_owned(),
+            first_id: None,
+        }));
     }
 
     pub(super) fn key(&mut self, action: Action) {

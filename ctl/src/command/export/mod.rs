@@ -71,7 +71,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     };
     let output = context.output;
     let progress = Progress::new(output.is_watched() && !to_screen, "entry");
-    Export { pages, sink, form, output, progress, is_whole: filter.is_open(), entries: 0 }.run().await
+    Export { pages, sink, form, output, progress, is_whole: filter.is_open(), entries: 0, damaged: 0 }
+        .run()
+        .await
 }
 
 /// The format with its state.
@@ -89,6 +91,8 @@ struct Export<'a> {
     /// Whether every entry of the span is exported, so that its ids give the expected number.
     is_whole: bool,
     entries: u64,
+    /// How many ids gaps of damaged entries stand for, besides their own.
+    damaged: u64,
 }
 
 impl Export<'_> {
@@ -101,7 +105,7 @@ impl Export<'_> {
             done => done?,
         }
         drop(self.progress);
-        let missing = self.pages.span().ids().saturating_sub(self.entries);
+        let missing = self.pages.span().ids().saturating_sub(self.entries + self.damaged);
         if self.is_whole && missing > 0 {
             let missing = counted(missing, "entry");
             let what = format!("{missing} removed from the inbox during the export");
@@ -124,6 +128,9 @@ impl Export<'_> {
                 Form::Packets(capture) => self.sink.write(self.output, &packets(capture, &page)?)?,
             }
             self.entries += page.entries.count();
+            if self.is_whole {
+                self.damaged += page.entries.iter().map(damaged_ids).sum::<u64>();
+            }
             self.progress.show(&self.reached(page.next));
         }
         Ok(())
@@ -149,6 +156,18 @@ fn packets(capture: &mut Capture, page: &RawInboxAnswer) -> Result<Vec<u8>> {
         capture.add(&entry, &mut packets);
     }
     Ok(packets)
+}
+
+/// Returns how many ids an entry stands for besides its own: those of a gap in a damaged log.
+fn damaged_ids(entry: &[u8]) -> u64 {
+    // The daemon writes the type first.
+    if !entry.starts_with(br#"{"type":"gap""#) {
+        return 0;
+    }
+    match serde_json::from_slice(entry) {
+        Ok(Entry::Gap(gap)) => gap.first_id.map_or(0, |first| gap.id.saturating_sub(first)),
+        _ => 0,
+    }
 }
 
 fn summary(form: &Form, entries: u64) -> String {

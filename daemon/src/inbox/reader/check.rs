@@ -31,9 +31,8 @@ impl Reader {
                 Err(error) if error.is_damage() => self.count_readable(connection, window, high)?,
                 Err(error) => return Err(error),
             };
-            let indexed: u64 = connection
-                .prepare_cached(COUNT_NOT_RECEIVED)?
-                .query_row([low, end], |row| row.get(0))?;
+            let indexed: u64 =
+                connection.prepare_cached(COUNT_NOT_RECEIVED)?.query_row([low, end], |row| row.get(0))?;
             let is_whole = self.damage.within(low + 1..=end).is_empty();
             if indexed < not_received || (is_whole && indexed != not_received) {
                 return Err(InboxError::Damaged("its index does not match its entries".to_owned()));
@@ -65,7 +64,8 @@ fn count_in_order(
     connection: &Connection,
     window: (u64, u64),
 ) -> Result<Option<(u64, u64)>, InboxError> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE id > ?1 AND id <= ?2 ORDER BY id"))?;
+    let mut statement =
+        connection.prepare_cached(&format!("{SELECT} WHERE id > ?1 AND id <= ?2 ORDER BY id"))?;
     let mut rows = statement.query([window.0, window.1])?;
     let (mut last, mut not_received, mut bytes) = (window.0, 0, 0);
     while let Some(row) = rows.next()? {

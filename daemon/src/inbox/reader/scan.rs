@@ -165,11 +165,15 @@ impl Reader {
         match range.order {
             Order::Asc if low < ahead.0 => {
                 let skipped = self.damage.within(low + 1..=ahead.0);
-                skipped.first().map_or(ahead, |damaged| (damaged.first.max(low + 1) - 1, damaged.last.min(high)))
+                skipped
+                    .first()
+                    .map_or(ahead, |damaged| (damaged.first.max(low + 1) - 1, damaged.last.min(high)))
             }
             Order::Desc if ahead.1 < high => {
                 let skipped = self.damage.within(ahead.1 + 1..=high);
-                skipped.last().map_or(ahead, |damaged| (damaged.first.max(low + 1) - 1, damaged.last.min(high)))
+                skipped
+                    .last()
+                    .map_or(ahead, |damaged| (damaged.first.max(low + 1) - 1, damaged.last.min(high)))
             }
             _ => ahead,
         }

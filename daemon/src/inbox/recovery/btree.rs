@@ -92,7 +92,8 @@ pub(super) fn index_records(page: &[u8]) -> Vec<&[u8]> {
     let (header_bytes, skipped) = if page.first() == Some(&INNER_INDEX) { (12, 4) } else { (8, 0) };
     let record = |at: usize| {
         let (length, read) = varint(page.get(at + skipped..)?)?;
-        let (_, local, overflow) = payload(page, at + skipped + read, length, (page.len() - 12) * 64 / 255 - 23)?;
+        let (_, local, overflow) =
+            payload(page, at + skipped + read, length, (page.len() - 12) * 64 / 255 - 23)?;
         (overflow == 0).then_some(local)
     };
     offsets(page, 0, header_bytes).filter_map(record).collect()

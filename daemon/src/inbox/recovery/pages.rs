@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::plan::{self, Segment};
 use super::btree::{self, INNER_TABLE, LEAF_TABLE, Value};
+use super::plan::{self, Segment};
 use super::wal::Frames;
 
 /// The page size of our files, in bytes, where no header says another.
@@ -209,11 +209,7 @@ pub(crate) fn known_ids(path: &Path) -> KnownIds {
     let last_leaf = pages.outermost_ids(true);
     let found = last_leaf.iter().flatten().copied().chain(pages.newest_in_log());
     let newest = found.chain(first.map(|first| first.saturating_sub(1))).max().unwrap_or(0);
-    KnownIds {
-        oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()),
-        first,
-        newest,
-    }
+    KnownIds { oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()), first, newest }
 }
 
 /// Returns what the plan of a recovery into a database that is damaged now still has, as far as it can be read.

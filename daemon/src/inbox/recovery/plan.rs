@@ -57,7 +57,8 @@ pub(crate) fn advance(connection: &Connection, first: u64, next: u64) -> rusqlit
     if connection.execute(advance, [first, next])? == 0 {
         connection.execute("DELETE FROM recovery WHERE first_id = ?1", [first])?;
     }
-    let is_empty = connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM recovery)", [], |row| row.get(0))?;
+    let is_empty =
+        connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM recovery)", [], |row| row.get(0))?;
     if is_empty {
         connection.execute_batch("DROP TABLE recovery")?;
     }

@@ -22,7 +22,8 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// Returns how much memory it takes, in bytes.
     pub(crate) fn size_bytes(&self) -> usize {
-        let others = self.others.as_ref().map_or(0, |others| others.marks.len() * 128 + others.peers.len() * 64);
+        let others =
+            self.others.as_ref().map_or(0, |others| others.marks.len() * 128 + others.peers.len() * 64);
         self.rows.iter().map(Row::size_bytes).sum::<usize>() + others
     }
 }

@@ -40,8 +40,8 @@ use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queries::{newest, read_mark};
 use super::queue::packed::{Record, Records};
 use super::queue::{Batch, Item, MarkItem, Queue};
-use super::recovery::plan::{self, Segment};
 use super::reader::Reader;
+use super::recovery::plan::{self, Segment};
 use crate::encoding;
 use crate::error::explain;
 use crate::health::{Component, Health};
@@ -376,7 +376,8 @@ impl Writer {
         self.parts.learned.load(&self.connection).map_err(|source| self.unusable(source.into()))?;
         let segments = plan::read(&self.connection, &self.parts.data_dir);
         let segments = segments.map_err(|source| self.unusable(source.into()))?;
-        let gaps = recorded_gaps(&self.connection, &segments).map_err(|source| self.unusable(source.into()))?;
+        let gaps =
+            recorded_gaps(&self.connection, &segments).map_err(|source| self.unusable(source.into()))?;
         let damage = self.parts.reader.damage();
         damage.reset(gaps);
         damage.set_awaited(awaited(&segments));

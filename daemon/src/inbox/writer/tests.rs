@@ -3,10 +3,10 @@ use std::net::SocketAddr;
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::file::FILE_NAME;
 use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem, RecoveredItem};
-use crate::inbox::recovery::segment;
-use crate::index::Order;
 use crate::inbox::reader::{Bounds, Range};
+use crate::inbox::recovery::segment;
 use crate::inbox::writer::*;
+use crate::index::Order;
 
 fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, CommitWatch) {
     let (writer, queue, commits, _journal) = open_with(data_dir, InflightJournal::default);
@@ -147,7 +147,10 @@ fn a_recovery_continues_after_a_crash_at_any_chunk() {
         let mut is_first = true;
         let stored = |chunk| {
             let item = RecoveredItem { chunk, stored: None };
-            is_first && { is_first = false; writer.commit(&[Item::Recovered(Box::new(item))], &[]).is_ok() }
+            is_first && {
+                is_first = false;
+                writer.commit(&[Item::Recovered(Box::new(item))], &[]).is_ok()
+            }
         };
         let _whole = segment::recover(&segment, &|| true, stored).unwrap();
         chunks += 1;

@@ -9,7 +9,9 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::OpenError;
-use super::format::{APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, LOG_TABLE, SCHEMA_VERSION, quick_check, version};
+use super::format::{
+    APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, LOG_TABLE, SCHEMA_VERSION, quick_check, version,
+};
 use super::{create, migrate, quarantine};
 use crate::inbox::recovery::plan;
 use crate::inbox::{InboxError, inflight, recovery};
@@ -177,7 +179,9 @@ fn has_our_tables(path: &Path) -> bool {
     const ALWAYS: [&str; 5] = ["entry", "entry_not_received", "consumer", "peer", "peer_learned"];
     let found = recovery::schema_tables(path);
     let is_ours = |name: &String| {
-        ALWAYS.contains(&name.as_str()) || [LOG_TABLE, plan::TABLE].contains(&name.as_str()) || name.starts_with("sqlite_")
+        ALWAYS.contains(&name.as_str())
+            || [LOG_TABLE, plan::TABLE].contains(&name.as_str())
+            || name.starts_with("sqlite_")
     };
     ALWAYS.iter().all(|name| found.contains(*name)) && found.iter().all(is_ours)
 }
@@ -213,7 +217,8 @@ fn header(path: &Path) -> Result<Header, OpenError> {
     let word = |at: usize| u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let (user_version, application_id) = (word(60), word(68));
     // Three bytes of four are right where one was damaged; none is if another program wrote the file.
-    let same = application_id.to_be_bytes().into_iter().zip(APPLICATION_ID.to_be_bytes()).filter(|(a, b)| a == b);
+    let same =
+        application_id.to_be_bytes().into_iter().zip(APPLICATION_ID.to_be_bytes()).filter(|(a, b)| a == b);
     let is_nearly_ours = application_id == 0 || same.count() >= 3;
     // A newer version has other tables too, so with our tables a single bit was changed.
     let is_one_bit_off = (user_version ^ SCHEMA_VERSION).count_ones() == 1;

@@ -118,7 +118,11 @@ pub(crate) struct Salvage {
 
 impl Salvage {
     /// Visits the pages of a file, for the rows from one id up to another. Asks `go_on` now and then; none if it refuses.
-    pub(crate) fn open(path: &Path, wanted: (u64, u64), go_on: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
+    pub(crate) fn open(
+        path: &Path,
+        wanted: (u64, u64),
+        go_on: &dyn Fn() -> bool,
+    ) -> io::Result<Option<Self>> {
         let pages = Pages::open(path)?;
         let mut salvage = Self {
             pages,
@@ -178,7 +182,9 @@ impl Salvage {
                 return false;
             }
             let Some(page) = self.pages.read(number) else { continue };
-            let Some(kind @ (LEAF_TABLE | LEAF_INDEX | INNER_INDEX)) = page.first().copied() else { continue };
+            let Some(kind @ (LEAF_TABLE | LEAF_INDEX | INNER_INDEX)) = page.first().copied() else {
+                continue;
+            };
             if free.contains(&number) || !matches!(self.pages.use_of(number), Use::Tree | Use::Unknown) {
                 continue;
             }

@@ -22,7 +22,14 @@ fn append(connection: &Connection, ids: std::ops::RangeInclusive<u64>) {
     let insert = "INSERT INTO entry (id, at_ns, kind, peer, payload, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     for id in ids {
         let detail = (id.is_multiple_of(9)).then_some(r#"{"by":"me"}"#);
-        let values = rusqlite::params![id, id * 7, u8::from(detail.is_some()), [127_u8, 0, 0, 1, 0, 9], payload(id), detail];
+        let values = rusqlite::params![
+            id,
+            id * 7,
+            u8::from(detail.is_some()),
+            [127_u8, 0, 0, 1, 0, 9],
+            payload(id),
+            detail
+        ];
         connection.execute(insert, values).unwrap();
     }
 }
