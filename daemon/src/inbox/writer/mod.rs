@@ -121,8 +121,10 @@ impl Writer {
         parts: Parts,
         open_journal: impl FnOnce() -> InflightJournal,
     ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
-        let durable = inflight::last_durable(&parts.data_dir).map(|last| last.newest);
+        let durable = inflight::last_durable(&parts.data_dir);
         let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting)?;
+        // Whoever restores a copy has decided to lose what came after it.
+        let durable = durable.map(|last| last.newest).filter(|_| !opened.is_restored);
         let (publisher, commits) = commit_watch::channel();
         let index = Arc::clone(parts.reader.index());
         let maintenance = Maintenance::new(parts.data_dir.clone(), index, Arc::clone(&parts.health));

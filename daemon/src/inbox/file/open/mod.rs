@@ -25,6 +25,9 @@ pub(crate) struct Opened {
     pub(crate) connection: Connection,
     /// The new path of the damaged inbox that was here before, if there was one.
     pub(crate) quarantined: Option<PathBuf>,
+    /// Whether it is a copy that was put here, since it has never been written with a write-ahead log. Its ids end where it was
+    /// copied.
+    pub(crate) is_restored: bool,
 }
 
 /// Facts about the inbox that a running daemon has open.
@@ -62,6 +65,7 @@ pub(crate) fn open_behind(
     // file that is already open is not read.
     let is_open = known.identity.is_some() && known.identity == identity(data_dir);
     let header = if is_open { Header::Ours { has_log: true } } else { judged_header(&path)? };
+    let is_restored = matches!(header, Header::Ours { has_log: false });
     let opened = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
@@ -72,7 +76,7 @@ pub(crate) fn open_behind(
         Header::Ours { has_log: true } => open(),
     };
     match opened {
-        Ok(connection) => Ok(Opened { connection, quarantined: None }),
+        Ok(connection) => Ok(Opened { connection, quarantined: None, is_restored }),
         Err(error) if error.is_damage() => replace(&path, known, still_working),
         Err(error) => Err(error),
     }
@@ -91,7 +95,7 @@ fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened
     create::create(path, lost.next, &plan).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
-    Ok(Opened { connection: prepare(path, still_working)?, quarantined: Some(target) })
+    Ok(Opened { connection: prepare(path, still_working)?, quarantined: Some(target), is_restored: false })
 }
 
 /// Finishes a replacement that was interrupted between the two names.
@@ -220,8 +224,10 @@ fn header(path: &Path) -> Result<Header, OpenError> {
     let same =
         application_id.to_be_bytes().into_iter().zip(APPLICATION_ID.to_be_bytes()).filter(|(a, b)| a == b);
     let is_nearly_ours = application_id == 0 || same.count() >= 3;
-    // A newer version has other tables too, so with our tables a single bit was changed.
-    let is_one_bit_off = (user_version ^ SCHEMA_VERSION).count_ones() == 1;
+    // A newer version has other tables too, so with our tables a single bit was changed. The next version is refused all the
+    // same: it must not be taken for damage.
+    let is_one_bit_off =
+        (user_version ^ SCHEMA_VERSION).count_ones() == 1 && user_version != SCHEMA_VERSION + 1;
     let newer = (user_version > SCHEMA_VERSION).then_some(user_version);
     let fixed = [(18, bytes[19]), (20, 0), (21, 64), (22, 32), (23, 32)];
     let is_changed = fixed.iter().any(|(at, right)| bytes[*at] != *right)

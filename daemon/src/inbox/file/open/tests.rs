@@ -10,8 +10,6 @@ fn database(folder: &Path) -> PathBuf {
 fn a_newer_inbox_is_refused_and_left_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let opened = open(folder.path()).unwrap();
-    // Each version adds a table or an index.
-    opened.connection.execute_batch("CREATE TABLE newer (id INTEGER PRIMARY KEY)").unwrap();
     opened.connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
     drop(opened);
     let before = fs::read(database(folder.path())).unwrap();
@@ -26,7 +24,8 @@ fn a_changed_bit_in_the_header_is_damage() {
     drop(open(folder.path()).unwrap());
     let sound = fs::read(database(folder.path())).unwrap();
     for byte in [0, 16, 17, 18, 19, 20, 21, 22, 23, 44, 45, 46, 47, 56, 59, 60, 61, 62, 63, 68, 69, 70, 71] {
-        for bit in 0..8 {
+        // With this bit it has the number of the next version, which is refused.
+        for bit in (0..8).filter(|bit| (byte, *bit) != (63, 0)) {
             let folder = tempfile::tempdir().unwrap();
             let mut changed = sound.clone();
             changed[byte] ^= 1 << bit;
