@@ -87,7 +87,7 @@ impl Peers {
             configured: named.and_then(|named| named.encoding),
             given: recall.given,
             remembered: recall.own.map(|own| own.encoding).or(recall.of_host),
-            known_before: recall.own.is_some_and(|own| own.learned_id < id),
+            known_before: recall.own.is_none_or(|own| own.learned_id != id),
             fallback: *configured.0.text.fallback,
         }
     }

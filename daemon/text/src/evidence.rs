@@ -19,7 +19,7 @@ const LEAD_OF_FALLBACK: HalfBits = 24;
 /// The lead that proves any other encoding, or that a sender has changed its encoding: 18 bits.
 const LEAD: HalfBits = 36;
 
-/// The lead that proves UTF-8 by a single character: 6 bits.
+/// The lead that proves UTF-8 by one or two characters of three bytes: 6 bits.
 const LEAD_OF_CHARACTER: HalfBits = 13;
 
 /// The lead that proves UTF-8 by sequences of two bytes: 14 bits.
@@ -70,7 +70,7 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
     match (unicode, another) {
         (Unicode::Wide, None) => {
             let is_another =
-                reads_better(&content, &mut sample, fallback) || is_short_and_rare(&content, &mut sample);
+                reads_better(&content, &mut sample, fallback) || is_doubtful(&content, &mut sample);
             (!is_another).then_some(Encoding::UTF_8)
         }
         (Unicode::Wide, Some(remembered)) => {
@@ -97,11 +97,12 @@ fn reads_better(content: &[u8], sample: &mut Sample<'_>, fallback: Encoding) -> 
     score.faults == 0 && score.cost < sample.score(Encoding::UTF_8).cost
 }
 
-/// Tells whether valid UTF-8 is a single character that is not frequent: a short word in another encoding can be the same bytes.
-fn is_short_and_rare(content: &[u8], sample: &mut Sample<'_>) -> bool {
-    const MAX_SHORT_BYTES: usize = 4;
-    let is_short = content.iter().filter(|byte| !byte.is_ascii()).nth(MAX_SHORT_BYTES).is_none();
-    is_short && sample.score(Encoding::UTF_8).cost + LEAD_OF_CHARACTER > sample.in_nothing_known()
+/// Tells whether valid UTF-8 has few sequences of three bytes, and reads hardly better than unknown letters: a short word in another
+/// encoding can be the same bytes.
+fn is_doubtful(content: &[u8], sample: &mut Sample<'_>) -> bool {
+    const FEW: usize = 2;
+    let has_few = content.iter().filter(|byte| **byte >= 0xe0).nth(FEW).is_none();
+    has_few && sample.score(Encoding::UTF_8).cost + LEAD_OF_CHARACTER > sample.in_nothing_known()
 }
 
 /// Returns what bytes prove that are not valid UTF-8.
@@ -113,7 +114,7 @@ fn of_no_utf_8(
     if remembered.is_some_and(|remembered| sample.score(remembered).reads_well()) {
         return None;
     }
-    let (encoding, score) = best(sample)?;
+    let (encoding, score) = best(sample, fallback)?;
     let (lead, frequent) = match (same(encoding, fallback), encoding == Encoding::GB18030) {
         (true, true) => (LEAD_OF_CHINESE_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
         (true, false) => (LEAD_OF_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
@@ -128,10 +129,19 @@ fn of_no_utf_8(
 }
 
 /// Finds the encoding that the bytes read best in, if they read better than as nothing that is known.
-fn best(sample: &mut Sample<'_>) -> Option<(Encoding, Score)> {
-    let scores = MULTI_BYTE.into_iter().map(|encoding| (encoding, sample.score(encoding)));
-    let (encoding, score) = scores.min_by_key(|(_, score)| score.cost)?;
-    (score.cost < sample.in_nothing_known()).then_some((encoding, score))
+fn best(sample: &mut Sample<'_>, fallback: Encoding) -> Option<(Encoding, Score)> {
+    let mut limit = sample.in_nothing_known();
+    let mut best = None;
+    // The likeliest one first, so that the others are given up early.
+    let fallback = MULTI_BYTE.into_iter().filter(|encoding| same(*encoding, fallback));
+    for encoding in fallback.chain(MULTI_BYTE) {
+        let score = sample.score_up_to(encoding, limit);
+        if score.cost < limit {
+            limit = score.cost;
+            best = Some((encoding, score));
+        }
+    }
+    best
 }
 
 /// Tells whether a reading leads over all others.
@@ -146,12 +156,14 @@ fn is_proven(
     if reached > sample.in_nothing_known() {
         return false;
     }
-    let is_kept = |remembered: Encoding| {
-        !same(remembered, encoding) && score.cost + LEAD.max(lead) > sample.score(remembered).cost
+    let needed = score.cost + LEAD.max(lead);
+    let keeps = |remembered: Encoding| {
+        !same(remembered, encoding) && sample.score_up_to(remembered, needed).cost < needed
     };
-    if remembered.is_some_and(is_kept) {
+    if remembered.is_some_and(keeps) {
         return false;
     }
     let mut others = MULTI_BYTE.into_iter().filter(|other| *other != encoding);
-    others.all(|other| reached <= sample.score(other).cost) && reached <= sample.in_alphabets()
+    others.all(|other| sample.score_up_to(other, reached).cost >= reached)
+        && !sample.is_alphabet_below(reached)
 }
