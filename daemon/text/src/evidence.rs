@@ -80,7 +80,8 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
         (Unicode::Narrow, _) if remembered == Some(Encoding::UTF_8) => None,
         (Unicode::Narrow, _) => {
             let score = sample.score(Encoding::UTF_8);
-            let proven = is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
+            let proven = !may_be_double_byte(&content)
+                && is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
             proven.then_some(Encoding::UTF_8)
         }
         (Unicode::Broken, _) => of_no_utf_8(&mut sample, remembered, fallback),
@@ -89,12 +90,17 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
 
 /// Tells whether valid UTF-8 reads better in the fallback, or in GB18030: rare characters of it form sequences of three bytes.
 fn reads_better(content: &[u8], sample: &mut Sample<'_>, fallback: Encoding) -> bool {
-    // Chinese and Korean text has no bytes in this range, and UTF-8 nearly always has.
-    if content.iter().any(|byte| (0x80..=0xa0).contains(byte)) {
+    if !may_be_double_byte(content) {
         return false;
     }
     let score = sample.score(if is_multi_byte(fallback) { fallback } else { Encoding::GB18030 });
     score.faults == 0 && score.cost < sample.score(Encoding::UTF_8).cost
+}
+
+/// Tells whether bytes may be text of the national standards in two bytes each, such as GB 2312 and KS X 1001: they have no bytes in
+/// this range, and UTF-8 nearly always has.
+fn may_be_double_byte(content: &[u8]) -> bool {
+    !content.iter().any(|byte| (0x80..=0xa0).contains(byte))
 }
 
 /// Tells whether valid UTF-8 has few sequences of three bytes, and reads hardly better than unknown letters: a short word in another
