@@ -6,8 +6,8 @@
 
 use udpchat_config::Encoding;
 
-use crate::characters::HalfBits;
 use crate::content;
+use crate::cost::HalfBits;
 use crate::reading::standard;
 use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
 

@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use encoding_rs::{DecoderResult, Encoding as Codec};
 use udpchat_config::Encoding;
 
-use crate::characters::{ANY_BYTE, HalfBits, Text, Writing, ascii};
+use crate::characters::{ANY_BYTE, Text, Writing, ascii};
+use crate::cost::HalfBits;
 use crate::reading::standard;
 
 /// How much of a message is looked at, in bytes from the first one outside ASCII. It bounds the work.
@@ -36,6 +37,9 @@ const BINARY_BYTE: HalfBits = 16;
 /// What a character outside ASCII may cost on average in text that reads well.
 const GOOD_CHARACTER: HalfBits = 26;
 const GOOD_LETTER: HalfBits = 15;
+
+/// What it may cost on average where no character is rare: those of the first level of a standard.
+const NO_RARE_CHARACTER: HalfBits = 30;
 
 /// The encodings of several bytes a character: those that can be proven and guessed.
 pub(crate) const MULTI_BYTE: [Encoding; 6] = [
@@ -82,13 +86,19 @@ pub(crate) struct Score {
     pub(crate) faults: u32,
     /// Whether it reads better without its first byte, the rest of a character that was cut.
     pub(crate) cut_in_front: bool,
-    reads_well: bool,
+    foreign_cost: HalfBits,
+    good_character: HalfBits,
 }
 
 impl Score {
     /// Tells whether the text has no fault and is what people write.
     pub(crate) fn reads_well(&self) -> bool {
-        self.reads_well
+        self.faults == 0 && self.foreign_cost <= self.foreign * self.good_character
+    }
+
+    /// Tells whether the text has no fault and is of characters that are not rare.
+    pub(crate) fn has_no_rare_text(&self) -> bool {
+        self.faults == 0 && self.foreign_cost <= self.foreign * NO_RARE_CHARACTER
     }
 }
 
@@ -254,10 +264,9 @@ impl Sum {
     fn score(mut self) -> Score {
         self.text.interrupt();
         let Text { cost, foreign, foreign_cost, frequent, .. } = self.text;
-        let good = if self.writing == Writing::Alphabet { GOOD_LETTER } else { GOOD_CHARACTER };
-        let reads_well = self.faults == 0 && foreign_cost <= foreign * good;
+        let good_character = if self.writing == Writing::Alphabet { GOOD_LETTER } else { GOOD_CHARACTER };
         let (whole, faults) = (self.whole, self.faults);
-        Score { cost, foreign, frequent, whole, faults, cut_in_front: false, reads_well }
+        Score { cost, foreign, frequent, whole, faults, cut_in_front: false, foreign_cost, good_character }
     }
 }
 

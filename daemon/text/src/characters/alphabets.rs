@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::HalfBits;
+use crate::cost::HalfBits;
 
 /// A letter after one of another script, an upper-case one after a lower-case one: no word.
 const NO_WORD: HalfBits = 16;

@@ -3,8 +3,8 @@
 
 use udpchat_config::Encoding;
 
-use crate::characters::HalfBits;
 use crate::content::{self, UTF_8_MARK};
+use crate::cost::HalfBits;
 use crate::evidence::Unicode;
 use crate::reading::{by_mark, decodes, read};
 use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
@@ -15,6 +15,9 @@ const LEAD_OVER_REMEMBERED: HalfBits = 28;
 
 /// How many frequent characters show that a peer has changed its encoding, where its message decodes in the old one.
 const MIN_FREQUENT_OF_CHANGE: u32 = 2;
+
+/// How many places may be no character, beside as many as there are characters, in a message of a peer that is known to use UTF-8.
+const MAX_FAULTS: u32 = 4;
 
 /// How many letters of two bytes say something: the bytes of a single one are a character in most encodings.
 const MIN_LETTERS: u32 = 2;
@@ -173,13 +176,17 @@ fn is_common_text(sample: &mut Sample<'_>, fallback: Encoding) -> bool {
     if !is_multi_byte(fallback) || sample.score(Encoding::UTF_8).foreign < MIN_LETTERS {
         return false;
     }
-    leads(sample, fallback, Encoding::UTF_8)
+    sample.score(fallback).has_no_rare_text() && leads(sample, fallback, Encoding::UTF_8)
 }
 
 /// Chooses for bytes that are not valid UTF-8: what the peer is known to use, or else the fallback, unless another reading leads.
 fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
-    let base = knowledge.remembered.unwrap_or(knowledge.fallback);
-    let of_base = sample.score(base);
+    let mut base = knowledge.remembered.unwrap_or(knowledge.fallback);
+    let mut of_base = sample.score(base);
+    if base == Encoding::UTF_8 && of_base.faults > of_base.foreign + MAX_FAULTS {
+        base = knowledge.fallback;
+        of_base = sample.score(base);
+    }
     let is_known = knowledge.remembered.is_some();
     if is_known && of_base.reads_well() {
         return (base, false);
