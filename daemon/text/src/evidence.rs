@@ -11,10 +11,8 @@ use crate::cost::HalfBits;
 use crate::reading::standard;
 use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
 
-/// The lead that proves the configured fallback, which a person has chosen: 8 bits for Chinese, whose characters say most, and 12
-/// bits for others.
+/// The lead that proves Chinese where it is the configured fallback, which a person has chosen: 8 bits.
 const LEAD_OF_CHINESE_FALLBACK: HalfBits = 16;
-const LEAD_OF_FALLBACK: HalfBits = 24;
 
 /// The lead that proves any other encoding, or that a sender has changed its encoding: 18 bits.
 const LEAD: HalfBits = 36;
@@ -31,6 +29,9 @@ const MIN_FREQUENT: u32 = 4;
 
 /// How many places of a proof may be damaged, in other encodings than UTF-8.
 const MAX_FAULTS: u32 = 1;
+
+/// How many more frequent characters such a place takes.
+const FREQUENT_FOR_A_FAULT: u32 = 2;
 
 /// How many whole characters of three bytes prove UTF-8 that is damaged.
 const MIN_WHOLE_OF_DAMAGED: u32 = 2;
@@ -123,13 +124,14 @@ fn of_no_utf_8(
     let (encoding, score) = best(sample, fallback)?;
     let (lead, frequent) = match (same(encoding, fallback), encoding == Encoding::GB18030) {
         (true, true) => (LEAD_OF_CHINESE_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
-        (true, false) => (LEAD_OF_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
+        (true, false) => (LEAD, MIN_FREQUENT_OF_FALLBACK),
         (false, _) => (LEAD, MIN_FREQUENT),
     };
+    let faults = score.faults + u32::from(score.cut_in_front);
     let is_enough = if encoding == Encoding::UTF_8 {
         score.whole >= MIN_WHOLE_OF_DAMAGED
     } else {
-        score.frequent >= frequent && score.faults <= MAX_FAULTS
+        score.frequent >= frequent + faults * FREQUENT_FOR_A_FAULT && faults <= MAX_FAULTS
     };
     (is_enough && is_proven(sample, encoding, &score, lead, remembered)).then_some(encoding)
 }
