@@ -20,6 +20,9 @@ const LEAD: HalfBits = 36;
 /// The lead that proves UTF-8 by one or two characters of three bytes: 6 bits.
 const LEAD_OF_CHARACTER: HalfBits = 13;
 
+/// The lead of such characters over text of two bytes a character that was cut in front: 5 bits.
+const LEAD_OVER_CUT_TEXT: HalfBits = 10;
+
 /// The lead that proves UTF-8 by sequences of two bytes: 14 bits.
 const LEAD_OF_NARROW_UTF_8: HalfBits = 28;
 
@@ -85,7 +88,7 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
                 && is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
             proven.then_some(Encoding::UTF_8)
         }
-        (Unicode::Broken, _) => of_no_utf_8(&mut sample, remembered, fallback),
+        (Unicode::Broken, _) => of_no_utf_8(&content, &mut sample, remembered, fallback),
     }
 }
 
@@ -109,11 +112,21 @@ fn may_be_double_byte(content: &[u8]) -> bool {
 fn is_doubtful(content: &[u8], sample: &mut Sample<'_>) -> bool {
     const FEW: usize = 2;
     let has_few = content.iter().filter(|byte| **byte >= 0xe0).nth(FEW).is_none();
-    has_few && sample.score(Encoding::UTF_8).cost + LEAD_OF_CHARACTER > sample.in_nothing_known()
+    if !has_few {
+        return false;
+    }
+    let cost = sample.score(Encoding::UTF_8).cost;
+    if cost + LEAD_OF_CHARACTER > sample.in_nothing_known() {
+        return true;
+    }
+    let limit = cost + LEAD_OVER_CUT_TEXT;
+    let mut others = MULTI_BYTE.into_iter().filter(|other| *other != Encoding::UTF_8);
+    may_be_double_byte(content) && others.any(|other| sample.score_up_to(other, limit).cost < limit)
 }
 
 /// Returns what bytes prove that are not valid UTF-8.
 fn of_no_utf_8(
+    content: &[u8],
     sample: &mut Sample<'_>,
     remembered: Option<Encoding>,
     fallback: Encoding,
@@ -129,7 +142,7 @@ fn of_no_utf_8(
     };
     let faults = score.faults + u32::from(score.cut_in_front);
     let is_enough = if encoding == Encoding::UTF_8 {
-        score.whole >= MIN_WHOLE_OF_DAMAGED
+        score.whole >= MIN_WHOLE_OF_DAMAGED && !may_be_double_byte(content)
     } else {
         score.frequent >= frequent + faults * FREQUENT_FOR_A_FAULT && faults <= MAX_FAULTS
     };

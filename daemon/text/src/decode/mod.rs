@@ -22,8 +22,10 @@ const MAX_FAULTS: u32 = 4;
 /// How many letters of two bytes say something: the bytes of a single one are a character in most encodings.
 const MIN_LETTERS: u32 = 2;
 
-/// How much worse than the fallback damaged UTF-8 may read and still be chosen; with a whole character of three bytes.
-const CREDIT_OF_UTF_8: HalfBits = 4;
+/// How much worse than the fallback damaged UTF-8 may read and still be chosen, with a whole character of three bytes: 2 bits where
+/// the fallback is Chinese, whose pairs of characters have such bytes, and 7 bits otherwise.
+const CREDIT_BESIDE_CHINESE: HalfBits = 4;
+const CREDIT_OF_UTF_8: HalfBits = 14;
 
 /// What chose the encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,6 +205,7 @@ fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, boo
     }
     let mut best = (of_base.cost, base, of_base.cut_in_front);
     let lead = if is_known { LEAD_OVER_REMEMBERED } else { LEAD_OVER_FALLBACK };
+    let credit = if same(base, Encoding::GB18030) { CREDIT_BESIDE_CHINESE } else { CREDIT_OF_UTF_8 };
     for other in MULTI_BYTE.into_iter().chain([knowledge.fallback]).filter(|other| !same(*other, base)) {
         let score = sample.score(other);
         let is_rare = score.frequent < MIN_FREQUENT_OF_CHANGE;
@@ -214,7 +217,7 @@ fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, boo
             // A guess explains all bytes, unless the text is cut in either reading.
             (false, _) if score.faults > 1 || score.faults > of_base.faults => continue,
             // Damaged UTF-8 is met more often than any third encoding.
-            (true, false) if score.whole > 0 => score.cost.saturating_sub(CREDIT_OF_UTF_8),
+            (true, false) if score.whole > 0 => score.cost.saturating_sub(credit),
             _ => score.cost + lead,
         };
         if cost < best.0 && is_better_than_alphabets(sample, other, &score) {
