@@ -79,7 +79,7 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
         }
         (Unicode::Wide, Some(remembered)) => {
             let leads = sample.score(Encoding::UTF_8).cost + LEAD <= sample.score(remembered).cost;
-            leads.then_some(Encoding::UTF_8)
+            (leads && !is_doubtful(&content, &mut sample)).then_some(Encoding::UTF_8)
         }
         (Unicode::Narrow, _) if remembered == Some(Encoding::UTF_8) => None,
         (Unicode::Narrow, _) => {
@@ -116,7 +116,8 @@ fn is_doubtful(content: &[u8], sample: &mut Sample<'_>) -> bool {
         return false;
     }
     let cost = sample.score(Encoding::UTF_8).cost;
-    if cost + LEAD_OF_CHARACTER > sample.in_nothing_known() {
+    let needed = cost + LEAD_OF_CHARACTER;
+    if needed > sample.in_nothing_known() || sample.is_alphabet_below(needed) {
         return true;
     }
     let limit = cost + LEAD_OVER_CUT_TEXT;

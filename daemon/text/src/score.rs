@@ -193,9 +193,10 @@ impl<'a> Sample<'a> {
                 DecoderResult::OutputFull => unreachable!("the buffer holds the longest output there can be"),
                 DecoderResult::Malformed(length, behind) => {
                     let end = at - usize::from(behind);
-                    let is_lead = length == 1 || end == self.bytes.len() && codec == encoding_rs::GB18030;
+                    let start = end - usize::from(length);
+                    let is_lead = length == 1 && (0x81..=0xfe).contains(&self.bytes[start]);
                     let is_cut = is_lead && self.bytes.get(end).is_none_or(u8::is_ascii);
-                    sum.first_fault.get_or_insert(end - usize::from(length));
+                    sum.first_fault.get_or_insert(start);
                     sum.fault(is_cut);
                 }
             }

@@ -23,9 +23,9 @@ const MAX_FAULTS: u32 = 4;
 const MIN_LETTERS: u32 = 2;
 
 /// How much worse than the fallback damaged UTF-8 may read and still be chosen, with a whole character of three bytes: 2 bits where
-/// the fallback is Chinese, whose pairs of characters have such bytes, and 7 bits otherwise.
+/// the fallback is Chinese, whose pairs of characters have such bytes, and 10 bits otherwise.
 const CREDIT_BESIDE_CHINESE: HalfBits = 4;
-const CREDIT_OF_UTF_8: HalfBits = 14;
+const CREDIT_OF_UTF_8: HalfBits = 20;
 
 /// What chose the encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
