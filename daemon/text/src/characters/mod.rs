@@ -220,7 +220,12 @@ impl Text {
             '\u{20000}'..='\u{3ffff}' => 60,
             '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fff0}'.. => NO_TEXT,
             // Other alphabets of three bytes in UTF-8; in East Asian sets they are missing.
-            '\u{900}'..='\u{d7f}' | '\u{10a0}'..='\u{17ff}' if self.writing == Writing::Universal => 18,
+            '\u{900}'..='\u{97f}' | '\u{10a0}'..='\u{10ff}' if self.writing == Writing::Universal => 18,
+            '\u{980}'..='\u{d7f}' | '\u{1200}'..='\u{137f}' | '\u{1780}'..='\u{17ff}'
+                if self.writing == Writing::Universal =>
+            {
+                26
+            }
             _ => 44,
         }
     }
