@@ -224,7 +224,7 @@ impl Text {
             '\u{980}'..='\u{d7f}' | '\u{1200}'..='\u{137f}' | '\u{1780}'..='\u{17ff}'
                 if self.writing == Writing::Universal =>
             {
-                26
+                30
             }
             _ => 44,
         }
