@@ -7,7 +7,6 @@ mod backup;
 mod clock;
 mod configuration;
 mod control;
-mod encoding;
 mod error;
 mod failure;
 mod health;

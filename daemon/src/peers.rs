@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use udpchat_api::EncodingBy;
 use udpchat_config::{Encoding, Peer, PeerAddress, PeerName, Settings};
+use udpchat_text::{Basis, Decoded, Knowledge};
 
-use crate::encoding;
-use crate::encoding::{Decoded, Knowledge};
 use crate::inbox::learned_encodings::LearnedEncodings;
 
 /// The peers. A reload changes the configured part.
@@ -62,7 +60,7 @@ impl Peers {
     ) -> Decoded {
         match recoded {
             Some(encoding) => {
-                Decoded { text: encoding::read(payload, encoding), encoding, by: EncodingBy::Given }
+                Decoded { text: udpchat_text::read(payload, encoding), encoding, by: Basis::Given }
             }
             None => self.decode(configured, id, peer, payload),
         }
@@ -79,11 +77,12 @@ impl Peers {
         let known = self.learned.of(peer);
         let knowledge = Knowledge {
             configured: configured.of(peer).and_then(|named| named.encoding),
+            given: None,
             remembered: known.map(|known| known.encoding),
             known_before: known.is_some_and(|known| known.learned_id < id),
             fallback: *configured.0.text.fallback,
         };
-        encoding::decode(payload, &knowledge)
+        udpchat_text::decode(payload, &knowledge)
     }
 
     /// Chooses the encoding of a message to a peer.
@@ -91,12 +90,12 @@ impl Peers {
         &self,
         configured: &Configured,
         peer: SocketAddr,
-    ) -> (Encoding, EncodingBy) {
+    ) -> (Encoding, Basis) {
         let own = configured.of(peer).and_then(|named| named.encoding);
         match (own, self.learned.of(peer)) {
-            (Some(own), _) => (own, EncodingBy::Configured),
-            (None, Some(known)) => (encoding::for_answering(known.encoding), EncodingBy::Remembered),
-            (None, None) => (*configured.0.text.encoding, EncodingBy::Configured),
+            (Some(own), _) => (own, Basis::Configured),
+            (None, Some(known)) => (udpchat_text::for_answering(known.encoding), Basis::Remembered),
+            (None, None) => (*configured.0.text.encoding, Basis::Configured),
         }
     }
 }

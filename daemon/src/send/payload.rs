@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use udpchat_api::call::SendParams;
 use udpchat_api::entry::max_entry_bytes;
 use udpchat_api::safe::json_length;
-use udpchat_api::{EncodingBy, ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
+use udpchat_api::{ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
 use udpchat_config::Encoding;
+use udpchat_text::{Basis, NotEncodable, encode};
 
 use super::escape::{self, Piece};
-use crate::encoding::{NotEncodable, encode};
-use crate::inbox::entry::{ChosenBy, SentEncoding};
+use crate::inbox::entry::SentEncoding;
 use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
@@ -35,7 +35,7 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Re
             let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
             let units =
                 in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
-            (units, Some(SentEncoding { name: encoding.to_string(), by: stored_choice(by) }))
+            (units, Some(SentEncoding { name: encoding.to_string(), by: by.into() }))
         }
         (None, Some(raw)) if params.encoding.is_none() && !params.escape => {
             let size = split.unwrap_or(usize::MAX);
@@ -52,17 +52,6 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Re
     Ok(Payload { datagrams, encoding })
 }
 
-/// Converts what chose an encoding to what is stored.
-fn stored_choice(by: EncodingBy) -> ChosenBy {
-    match by {
-        EncodingBy::Given => ChosenBy::Given,
-        EncodingBy::Configured => ChosenBy::Configured,
-        EncodingBy::Remembered => ChosenBy::Remembered,
-        EncodingBy::Detected => ChosenBy::Detected,
-        EncodingBy::Fallback => ChosenBy::Fallback,
-    }
-}
-
 fn invalid(text: String) -> ErrorObject {
     ErrorObject::new(ErrorKind::InvalidParams, text)
 }
@@ -71,14 +60,14 @@ fn chosen_encoding(
     daemon: &Daemon,
     params: &SendParams,
     peer: SocketAddr,
-) -> Result<(Encoding, EncodingBy), ErrorObject> {
+) -> Result<(Encoding, Basis), ErrorObject> {
     let Some(name) = &params.encoding else {
         return Ok(daemon.peers.encoding_towards(&daemon.peers.configured(), peer));
     };
     let encoding = name
         .parse()
         .map_err(|error: udpchat_config::ValueError| invalid(error.to_string()).hint_if(error.hint()))?;
-    Ok((encoding, EncodingBy::Given))
+    Ok((encoding, Basis::Given))
 }
 
 /// Encodes the pieces: as a whole, or a character at a time where it will be cut between them.

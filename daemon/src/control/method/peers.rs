@@ -10,6 +10,7 @@ use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
+use crate::control::entry::encoding_by;
 use crate::inbox::InboxError;
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::Configured;
@@ -93,12 +94,12 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
 }
 
 fn row(daemon: &Daemon, configured: &Configured, peer: SocketAddr, heard: Heard) -> Peer {
-    let (encoding, encoding_by) = daemon.peers.encoding_towards(configured, peer);
+    let (encoding, by) = daemon.peers.encoding_towards(configured, peer);
     Peer {
         name: None,
         address: peer.to_string(),
         encoding: encoding.to_string(),
-        encoding_by,
+        encoding_by: encoding_by(by),
         last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
         last_id: (heard.last_id > 0).then_some(heard.last_id),
         messages: heard.messages,

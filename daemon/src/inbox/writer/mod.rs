@@ -39,7 +39,6 @@ use super::queries::{newest, read_mark};
 use super::queue::packed::{Record, Records};
 use super::queue::{Batch, Item, MarkItem, Queue};
 use super::reader::Reader;
-use crate::encoding;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
@@ -235,7 +234,7 @@ impl Writer {
         let fallback = *self.parts.settings.borrow().text.fallback;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
-            if let Some(encoding) = encoding::strong_evidence(record.payload, fallback)
+            if let Some(encoding) = udpchat_text::evidence(record.payload, None, fallback)
                 && let Some(peer) = unpack(record.peer)
             {
                 updates.learn(&self.parts.learned, peer, encoding, id);
