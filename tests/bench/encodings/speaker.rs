@@ -31,8 +31,9 @@ pub(crate) struct Message {
 /// Returns a speaker of every encoding, with the lines of one half, or all; of those every `step`th.
 pub(crate) fn all(half: Option<Half>, step: usize) -> Vec<Speaker> {
     let all = &texts::ALL[..];
-    let speaker =
-        |name, configured, mark, languages| Speaker::new(name, configured, mark, languages, half, step);
+    let speaker = |name, configured, mark: &'static [u8], languages: &[Language]| {
+        Speaker::new(name, configured, mark, languages, half, step)
+    };
     vec![
         speaker("utf-8", "utf-8", &[], all),
         speaker("utf-8 with mark", "utf-8", b"\xef\xbb\xbf", all),
@@ -115,7 +116,7 @@ impl Speaker {
 
     /// Returns whether a learned encoding is that of these peers. GBK is a part of GB 18030.
     pub(crate) fn speaks(&self, learned: Encoding) -> bool {
-        let chinese = |codec| codec == GBK || codec == GB18030;
+        let chinese = |codec: &'static encoding_rs::Encoding| codec == GBK || codec == GB18030;
         learned.encoding() == self.codec || chinese(learned.encoding()) && chinese(self.codec)
     }
 }

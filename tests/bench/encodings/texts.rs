@@ -1,10 +1,7 @@
 //! The texts that peers send: one a line, in files by language.
 
 /// The texts of one language.
-pub(crate) struct Language {
-    pub(crate) name: &'static str,
-    file: &'static str,
-}
+pub(crate) struct Language(&'static str);
 
 /// A half of the lines. Rules and limits are chosen by looking at one half, and judged by the other.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,8 +14,7 @@ pub(crate) enum Half {
 
 macro_rules! language {
     ($name:ident, $file:literal) => {
-        pub(crate) const $name: Language =
-            Language { name: $file, file: include_str!(concat!("texts/", $file, ".txt")) };
+        pub(crate) const $name: Language = Language(include_str!(concat!("texts/", $file, ".txt")));
     };
 }
 
@@ -58,7 +54,7 @@ const CHINESE_WORDS: &str = include_str!("texts/chinese-words.txt");
 impl Language {
     /// Returns the lines of one half, or all.
     pub(crate) fn lines(&self, half: Option<Half>) -> impl Iterator<Item = &'static str> {
-        let numbered = self.file.lines().zip([Half::Tuning, Half::HeldOut].into_iter().cycle());
+        let numbered = self.0.lines().zip([Half::Tuning, Half::HeldOut].into_iter().cycle());
         numbered.filter(move |(_, of)| half.is_none_or(|half| half == *of)).map(|(line, _)| line)
     }
 }
