@@ -68,16 +68,17 @@ fn main() {
 fn first_messages(form: Form, speakers: &[Speaker], asked: usize) {
     let names = contender::ALL.map(|contender| contender.name);
     let columns = [&["peer", "cases", "default", "own fallback", "configured"][..], &names].concat();
-    let row = |speaker: &Speaker| {
-        progress(&format!("{}: {}", form.title(), speaker.name));
+    progress(form.title());
+    let samples: Vec<_> = speakers.iter().map(|speaker| sample(form, speaker, asked)).collect();
+    let answers = contender::ALL.map(|contender| contender.shares(&samples));
+    let row = |(number, speaker): (usize, &Speaker)| {
         let tallies = Setting::ALL.map(|setting| first_tally(form, speaker, setting));
-        let cases = sample(form, speaker, asked);
         let mut row = vec![speaker.name.to_owned(), tallies[0].cases.to_string()];
         row.extend(tallies.iter().map(Tally::share));
-        row.extend(contender::ALL.iter().map(|contender| contender.share(&cases)));
+        row.extend(answers.iter().map(|shares| shares[number].clone()));
         row
     };
-    let rows: Vec<_> = speakers.iter().map(row).collect();
+    let rows: Vec<_> = speakers.iter().enumerate().map(row).collect();
     let title = format!(
         "First messages, {}: read right, %; other detectors: of up to {asked} of the cases",
         form.title()

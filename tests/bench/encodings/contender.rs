@@ -38,18 +38,26 @@ pub(crate) const ALL: [Contender; 3] = [
 ];
 
 impl Contender {
-    /// Returns the share that it reads right.
-    pub(crate) fn share(&self, cases: &[Case]) -> String {
-        let Some(names) = (self.ask)(cases) else { return "not installed".to_owned() };
-        assert_eq!(names.len(), cases.len(), "{} answers for each message", self.name);
-        let mut tally = Tally::default();
-        for (case, name) in cases.iter().zip(names) {
-            // The names of some that we do not have are those of no speaker here.
-            let read = name.parse::<Encoding>().map(|encoding| encoding.encoding().decode(&case.bytes).0);
-            tally.count(read.is_ok_and(|read| case.is_right(&read)), String::new);
-        }
-        tally.share()
+    /// Returns the share that it reads right, for each list of messages. It is asked about all at once: a process for each
+    /// list would take longer than the answers.
+    pub(crate) fn shares(&self, lists: &[Vec<Case>]) -> Vec<String> {
+        let Some(names) = (self.ask)(&lists.concat()) else {
+            return vec!["not installed".to_owned(); lists.len()];
+        };
+        let mut names = names.into_iter();
+        lists.iter().map(|cases| share(cases, &mut names)).collect()
     }
+}
+
+fn share(cases: &[Case], names: &mut impl Iterator<Item = String>) -> String {
+    let mut tally = Tally::default();
+    for case in cases {
+        // The names of some that we do not have are those of no speaker here.
+        let encoding = names.next().and_then(|name| name.parse::<Encoding>().ok());
+        let read = encoding.map(|encoding| encoding.encoding().decode(&case.bytes).0);
+        tally.count(read.is_some_and(|read| case.is_right(&read)), String::new);
+    }
+    tally.share()
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of several")]
