@@ -62,8 +62,8 @@ const ENCODINGS: [(&str, &str); 47] = [
 ];
 
 /// For each encoding: decodes what may be sent, and what was refused although the encoding has bytes for it; prints what reads as
-/// another character, and what was refused and would be read as it is meant. Code that only controls a terminal or a printer
-/// (C1) and characters of private use may be refused.
+/// another character, and what was refused and would be read as it is meant. Controls and characters of private use may be
+/// refused.
 const PYTHON: &str = r#"
 import sys, unicodedata
 def load(path):
@@ -90,7 +90,7 @@ for line in sys.stdin:
 struct Repertoire {
     sendable: String,
     refused: String,
-    /// The refused ones as the codec of the standard encodes them.
+    /// The refused ones, as the codec of the standard encodes them and reads them back.
     refused_bytes: Vec<u8>,
 }
 
@@ -105,7 +105,9 @@ impl Repertoire {
                 continue;
             }
             let (bytes, _, is_unknown) = encoding.encoding().encode(character);
-            if !is_unknown {
+            // The standard's encoders replace some characters by similar ones.
+            let (read, _) = encoding.encoding().decode_without_bom_handling(&bytes);
+            if !is_unknown && read == character {
                 all.refused.extend([character, "\n"]);
                 all.refused_bytes.extend(bytes.iter().chain(b"\n"));
             }
