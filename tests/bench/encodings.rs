@@ -32,6 +32,12 @@ mod tally;
 #[path = "encodings/texts.rs"]
 mod texts;
 
+use std::hint::black_box;
+use std::time::Instant;
+
+use udpchat_config::Encoding;
+use udpchat_text::{Knowledge, decode, evidence};
+
 use case::Case;
 use conversation::Outcome;
 use form::Form;
@@ -55,6 +61,7 @@ fn main() {
         conversations(&speakers, damaged, options.pick(20, 2000));
     }
     halves(&speakers, &speaker::all(Some(Half::Tuning), step));
+    times(&speakers, options.pick(20, 200));
     progress("goals");
     let goals = goal::judge(step, options.pick(4, 200));
     report(&goals);
@@ -91,7 +98,7 @@ fn first_tally(form: Form, speaker: &Speaker, setting: Setting) -> Tally {
     let mut tally = Tally::default();
     for message in speaker.all_messages() {
         for case in form.cases(speaker, message) {
-            let decoded = udpchat_text::decode(&case.bytes, &knowledge);
+            let decoded = decode(&case.bytes, &knowledge);
             tally.count(case.is_right(&decoded.text), String::new);
         }
     }
@@ -173,6 +180,41 @@ fn halves(held_out: &[Speaker], tuning: &[Speaker]) {
     ];
     let rows: Vec<_> = held_out.iter().zip(tuning).map(row).collect();
     table("Texts that were held out, beside those for tuning: read right, %", &columns, &rows);
+}
+
+/// Prints how long it takes to learn from a whole message and to read it, under the default fallback.
+fn times(speakers: &[Speaker], rounds: usize) {
+    let row = |speaker: &Speaker| {
+        let messages: Vec<&[u8]> = speaker.all_messages().map(|message| &*message.bytes).collect();
+        let fallback = Encoding::GB18030;
+        let unknown = Knowledge::none(fallback);
+        let known = Knowledge { remembered: Some(speaker.configured), ..unknown };
+        let bytes = messages.iter().map(|bytes| bytes.len()).sum::<usize>();
+        let nanoseconds = [
+            time(&messages, rounds, |bytes| evidence(bytes, unknown.remembered, fallback)),
+            time(&messages, rounds, |bytes| evidence(bytes, known.remembered, fallback)),
+            time(&messages, rounds, |bytes| decode(bytes, &unknown)),
+            time(&messages, rounds, |bytes| decode(bytes, &known)),
+        ];
+        let mut row = vec![speaker.name.to_owned(), (bytes / messages.len()).to_string()];
+        row.extend(nanoseconds.map(|nanoseconds| format!("{nanoseconds:.0}")));
+        row
+    };
+    let columns = ["peer", "bytes", "learn: unknown peer", "known peer", "read: unknown peer", "known peer"];
+    table("Time, ns a message", &columns, &speakers.iter().map(row).collect::<Vec<_>>());
+}
+
+/// Returns the time of a call in nanoseconds: the mean of all messages, in the fastest round.
+fn time<T>(messages: &[&[u8]], rounds: usize, call: impl Fn(&[u8]) -> T) -> f64 {
+    let round = |_| {
+        let began = Instant::now();
+        for message in messages {
+            black_box(call(black_box(message)));
+        }
+        began.elapsed()
+    };
+    let fastest = (0..rounds).map(round).min().unwrap_or_default();
+    fastest.as_nanos() as f64 / messages.len() as f64
 }
 
 fn report(goals: &[Goal]) {
