@@ -52,13 +52,13 @@ use texts::Half;
 
 fn main() {
     let options = Options::read();
-    let step = options.pick(24, 1);
+    let step = options.pick(60, 1);
     let speakers = speaker::all(Some(Half::HeldOut), step);
     for form in Form::ALL {
         first_messages(form, &speakers, options.pick(8, 200));
     }
     for damaged in [false, true] {
-        conversations(&speakers, damaged, options.pick(20, 2000));
+        conversations(&speakers, damaged, options.pick(10, 2000));
     }
     halves(&speakers, &speaker::all(Some(Half::Tuning), step));
     times(&speakers, options.pick(20, 200));
