@@ -1,4 +1,4 @@
-//! The peers: their names and encodings from the configuration, and the encodings that were learned from their messages.
+//! The peers: their names and encodings from the configuration, and the encodings that are known of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -43,9 +43,12 @@ impl Peers {
         self.learned.peers()
     }
 
-    /// Returns the learned encoding of a peer.
-    pub(crate) fn known(&self, peer: SocketAddr) -> Option<Encoding> {
-        self.learned.of(peer).map(|known| known.encoding)
+    /// Tells whether a person has given this encoding for a peer; without one, whether none is known.
+    pub(crate) fn is_given(&self, peer: SocketAddr, encoding: Option<Encoding>) -> bool {
+        match (self.learned.of(peer), encoding) {
+            (Some(known), Some(encoding)) => known.is_given() && known.encoding == encoding,
+            (known, encoding) => known.is_none() && encoding.is_none(),
+        }
     }
 
     /// Decodes the message of entry `id` from a peer: in the encoding that `recode` has set for it, or else as [`Self::decode`]
@@ -74,27 +77,27 @@ impl Peers {
         peer: SocketAddr,
         payload: &[u8],
     ) -> Decoded {
-        let known = self.learned.of(peer);
-        let knowledge = Knowledge {
-            configured: configured.of(peer).and_then(|named| named.encoding),
-            given: None,
-            remembered: known.map(|known| known.encoding),
-            known_before: known.is_some_and(|known| known.learned_id < id),
+        udpchat_text::decode(payload, &self.knowledge(configured, id, peer))
+    }
+
+    fn knowledge(&self, configured: &Configured, id: u64, peer: SocketAddr) -> Knowledge {
+        let named = configured.of(peer);
+        let recall = self.learned.recall(peer, named.is_some_and(|named| named.address.port().is_none()));
+        Knowledge {
+            configured: named.and_then(|named| named.encoding),
+            given: recall.given,
+            remembered: recall.own.map(|own| own.encoding).or(recall.of_host),
+            known_before: recall.own.is_some_and(|own| own.learned_id < id),
             fallback: *configured.0.text.fallback,
-        };
-        udpchat_text::decode(payload, &knowledge)
+        }
     }
 
     /// Chooses the encoding of a message to a peer.
-    pub(crate) fn encoding_towards(
-        &self,
-        configured: &Configured,
-        peer: SocketAddr,
-    ) -> (Encoding, Basis) {
-        let own = configured.of(peer).and_then(|named| named.encoding);
-        match (own, self.learned.of(peer)) {
+    pub(crate) fn encoding_towards(&self, configured: &Configured, peer: SocketAddr) -> (Encoding, Basis) {
+        let knowledge = self.knowledge(configured, u64::MAX, peer);
+        match (knowledge.configured, knowledge.given.or(knowledge.remembered)) {
             (Some(own), _) => (own, Basis::Configured),
-            (None, Some(known)) => (udpchat_text::for_answering(known.encoding), Basis::Remembered),
+            (None, Some(known)) => (udpchat_text::for_answering(known), Basis::Remembered),
             (None, None) => (*configured.0.text.encoding, Basis::Configured),
         }
     }

@@ -20,6 +20,18 @@ impl Encoding {
     pub const GBK: Self = Self(encoding_rs::GBK);
     /// GB 18030, which has GBK within it.
     pub const GB18030: Self = Self(encoding_rs::GB18030);
+    /// UTF-16, little end first.
+    pub const UTF_16LE: Self = Self(encoding_rs::UTF_16LE);
+    /// UTF-16, big end first.
+    pub const UTF_16BE: Self = Self(encoding_rs::UTF_16BE);
+    /// Big5 with the characters of Hong Kong.
+    pub const BIG5: Self = Self(encoding_rs::BIG5);
+    /// EUC-JP.
+    pub const EUC_JP: Self = Self(encoding_rs::EUC_JP);
+    /// EUC-KR with all syllables (UHC).
+    pub const EUC_KR: Self = Self(encoding_rs::EUC_KR);
+    /// Shift_JIS with the extensions of Windows.
+    pub const SHIFT_JIS: Self = Self(encoding_rs::SHIFT_JIS);
 
     /// Names those that are met most often, the likeliest first.
     pub const COMMON: [&str; 10] = [
@@ -42,7 +54,7 @@ impl Encoding {
 
     /// Tells whether this is UTF-16, in either byte order.
     pub fn is_utf_16(self) -> bool {
-        self.0 == encoding_rs::UTF_16LE || self.0 == encoding_rs::UTF_16BE
+        self == Self::UTF_16LE || self == Self::UTF_16BE
     }
 }
 

@@ -41,4 +41,3 @@ pub fn encode(text: &str, encoding: Encoding) -> Result<Vec<u8>, NotEncodable> {
 pub fn for_answering(remembered: Encoding) -> Encoding {
     if remembered == Encoding::GB18030 { Encoding::GBK } else { remembered }
 }
-

@@ -1,71 +1,157 @@
 //! What a message proves about the encoding of its sender.
+//!
+//! Bytes prove an encoding if they are improbable in every other one: their text in it must lead by a number of bits over their
+//! texts in all others that are in use, over letters of an unknown alphabet, and over binary data. That bytes decode proves nothing,
+//! and encodings of one byte a character are never proven.
 
 use udpchat_config::Encoding;
 
-/// How many characters outside ASCII prove that bytes are in the fallback encoding.
-const MIN_CHARACTERS_FOR_PROOF: usize = 2;
+use crate::characters::HalfBits;
+use crate::content;
+use crate::reading::standard;
+use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
+
+/// The lead that proves the configured fallback, which a person has chosen: 8 bits for Chinese, whose characters say most, and 12
+/// bits for others.
+const LEAD_OF_CHINESE_FALLBACK: HalfBits = 16;
+const LEAD_OF_FALLBACK: HalfBits = 24;
+
+/// The lead that proves any other encoding, or that a sender has changed its encoding: 18 bits.
+const LEAD: HalfBits = 36;
+
+/// The lead that proves UTF-8 by a single character: 6 bits.
+const LEAD_OF_CHARACTER: HalfBits = 13;
+
+/// The lead that proves UTF-8 by sequences of two bytes: 14 bits.
+const LEAD_OF_NARROW_UTF_8: HalfBits = 28;
+
+/// How many frequent characters prove the fallback, and any other encoding.
+const MIN_FREQUENT_OF_FALLBACK: u32 = 2;
+const MIN_FREQUENT: u32 = 4;
+
+/// How many places of a proof may be damaged, in other encodings than UTF-8.
+const MAX_FAULTS: u32 = 1;
+
+/// How many whole characters of three bytes prove UTF-8 that is damaged.
+const MIN_WHOLE_OF_DAMAGED: u32 = 2;
+
+/// How far bytes are UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unicode {
+    /// Valid, with at least one sequence of three or four bytes.
+    Wide,
+    /// Valid, with sequences of two bytes only.
+    Narrow,
+    /// Not valid.
+    Broken,
+}
+
+impl Unicode {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        // In valid UTF-8, a byte from E0 on begins a sequence of three or four bytes.
+        let is_wide = |bytes: &[u8]| bytes.iter().any(|byte| *byte >= 0xe0);
+        if std::str::from_utf8(bytes).is_ok() {
+            return if is_wide(bytes) { Self::Wide } else { Self::Narrow };
+        }
+        let standard = standard(bytes);
+        if std::str::from_utf8(&standard).is_ok() && is_wide(&standard) { Self::Wide } else { Self::Broken }
+    }
+}
 
 /// Returns the encoding that a message proves of its sender, so that it may be remembered; mostly none.
 ///
-/// `remembered` is what the sender is known to use: to change that takes more than to learn it. Whatever is returned with
-/// it would also be returned without it. Cheap for what floods are made of: ASCII and binary data are seen through at once.
+/// `remembered` is what the sender is known to use: to change that takes more than to learn it, and what it is known to use need not
+/// be proven again. Cheap for what floods are made of: ASCII and binary data are seen through at once.
 pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) -> Option<Encoding> {
-    let _unused = remembered;
-    let bytes = without_trailer(bytes);
-    // A byte-order mark alone proves nothing: any program can put one before anything.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    if bytes.is_ascii() || bytes.iter().any(|byte| is_binary(*byte)) {
+    let content = content::of(bytes)?;
+    let unicode = Unicode::of(&content);
+    let another = remembered.filter(|remembered| *remembered != Encoding::UTF_8);
+    let mut sample = Sample::new(&content);
+    match (unicode, another) {
+        (Unicode::Wide, None) => {
+            let is_another =
+                reads_better(&content, &mut sample, fallback) || is_short_and_rare(&content, &mut sample);
+            (!is_another).then_some(Encoding::UTF_8)
+        }
+        (Unicode::Wide, Some(remembered)) => {
+            let leads = sample.score(Encoding::UTF_8).cost + LEAD <= sample.score(remembered).cost;
+            leads.then_some(Encoding::UTF_8)
+        }
+        (Unicode::Narrow, _) if remembered == Some(Encoding::UTF_8) => None,
+        (Unicode::Narrow, _) => {
+            let score = sample.score(Encoding::UTF_8);
+            let proven = is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
+            proven.then_some(Encoding::UTF_8)
+        }
+        (Unicode::Broken, _) => of_no_utf_8(&mut sample, remembered, fallback),
+    }
+}
+
+/// Tells whether valid UTF-8 reads better in the fallback, or in GB18030: rare characters of it form sequences of three bytes.
+fn reads_better(content: &[u8], sample: &mut Sample<'_>, fallback: Encoding) -> bool {
+    // Chinese and Korean text has no bytes in this range, and UTF-8 nearly always has.
+    if content.iter().any(|byte| (0x80..=0xa0).contains(byte)) {
+        return false;
+    }
+    let score = sample.score(if is_multi_byte(fallback) { fallback } else { Encoding::GB18030 });
+    score.faults == 0 && score.cost < sample.score(Encoding::UTF_8).cost
+}
+
+/// Tells whether valid UTF-8 is a single character that is not frequent: a short word in another encoding can be the same bytes.
+fn is_short_and_rare(content: &[u8], sample: &mut Sample<'_>) -> bool {
+    const MAX_SHORT_BYTES: usize = 4;
+    let is_short = content.iter().filter(|byte| !byte.is_ascii()).nth(MAX_SHORT_BYTES).is_none();
+    is_short && sample.score(Encoding::UTF_8).cost + LEAD_OF_CHARACTER > sample.in_nothing_known()
+}
+
+/// Returns what bytes prove that are not valid UTF-8.
+fn of_no_utf_8(
+    sample: &mut Sample<'_>,
+    remembered: Option<Encoding>,
+    fallback: Encoding,
+) -> Option<Encoding> {
+    if remembered.is_some_and(|remembered| sample.score(remembered).reads_well()) {
         return None;
     }
-    if std::str::from_utf8(bytes).is_ok() {
-        // In valid UTF-8, a byte from E0 on begins a sequence of three or four bytes.
-        return bytes.iter().any(|byte| *byte >= 0xe0).then_some(Encoding::UTF_8);
+    let (encoding, score) = best(sample)?;
+    let (lead, frequent) = match (same(encoding, fallback), encoding == Encoding::GB18030) {
+        (true, true) => (LEAD_OF_CHINESE_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
+        (true, false) => (LEAD_OF_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
+        (false, _) => (LEAD, MIN_FREQUENT),
+    };
+    let is_enough = if encoding == Encoding::UTF_8 {
+        score.whole >= MIN_WHOLE_OF_DAMAGED
+    } else {
+        score.frequent >= frequent && score.faults <= MAX_FAULTS
+    };
+    (is_enough && is_proven(sample, encoding, &score, lead, remembered)).then_some(encoding)
+}
+
+/// Finds the encoding that the bytes read best in, if they read better than as nothing that is known.
+fn best(sample: &mut Sample<'_>) -> Option<(Encoding, Score)> {
+    let scores = MULTI_BYTE.into_iter().map(|encoding| (encoding, sample.score(encoding)));
+    let (encoding, score) = scores.min_by_key(|(_, score)| score.cost)?;
+    (score.cost < sample.in_nothing_known()).then_some((encoding, score))
+}
+
+/// Tells whether a reading leads over all others.
+fn is_proven(
+    sample: &mut Sample<'_>,
+    encoding: Encoding,
+    score: &Score,
+    lead: HalfBits,
+    remembered: Option<Encoding>,
+) -> bool {
+    let reached = score.cost + lead;
+    if reached > sample.in_nothing_known() {
+        return false;
     }
-    if fallback == Encoding::GB18030 || fallback == Encoding::GBK {
-        return is_plain_chinese(bytes).then_some(Encoding::GB18030);
+    let is_kept = |remembered: Encoding| {
+        !same(remembered, encoding) && score.cost + LEAD.max(lead) > sample.score(remembered).cost
+    };
+    if remembered.is_some_and(is_kept) {
+        return false;
     }
-    let text = fallback.encoding().decode_without_bom_handling_and_without_replacement(bytes)?;
-    let foreign = text.chars().filter(|character| !character.is_ascii());
-    let (letters, others) = foreign.fold((0, 0), |(letters, others), character| {
-        if character.is_alphanumeric() { (letters + 1, others) } else { (letters, others + 1) }
-    });
-    (letters >= MIN_CHARACTERS_FOR_PROOF && letters >= others).then_some(fallback)
-}
-
-/// Tells whether bytes are ASCII and GB2312 only, at least two characters of it, and three quarters of those common
-/// ones: level 1 (the 3,755, B0 to D7) or punctuation (A1 and A3). In other encodings' texts the second bytes fall
-/// outside GB2312, or the characters are rare ones.
-fn is_plain_chinese(bytes: &[u8]) -> bool {
-    let (mut characters, mut common) = (0, 0);
-    let mut rest = bytes;
-    while let [first, tail @ ..] = rest {
-        rest = tail;
-        if first.is_ascii() {
-            continue;
-        }
-        let [0xa1..=0xfe, tail @ ..] = tail else { return false };
-        rest = tail;
-        match first {
-            0xb0..=0xd7 | 0xa1 | 0xa3 => common += 1,
-            0xa2 | 0xa4..=0xa9 | 0xd8..=0xf7 => {}
-            _ => return false,
-        }
-        characters += 1;
-    }
-    characters >= MIN_CHARACTERS_FOR_PROOF && common * 4 >= characters * 3
-}
-
-pub(crate) fn decodes(bytes: &[u8], encoding: Encoding) -> bool {
-    encoding.encoding().decode_without_bom_handling_and_without_replacement(bytes).is_some()
-}
-
-/// Controls that no text holds; tab, line ends and form feed do occur.
-pub(crate) fn is_binary(byte: u8) -> bool {
-    byte.is_ascii_control() && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c)
-}
-
-/// Leaves out the NULs that some tools put behind their text.
-pub(crate) fn without_trailer(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    &bytes[..end]
+    let mut others = MULTI_BYTE.into_iter().filter(|other| *other != encoding);
+    others.all(|other| reached <= sample.score(other).cost) && reached <= sample.in_alphabets()
 }

@@ -8,10 +8,15 @@
 //! Belongs here: pure functions on bytes and text. Does not belong here: sockets, storage, types of the control protocol.
 //! `udpchat-daemon` and benchmarks depend on this crate; it depends on `udpchat-config` for the names of encodings.
 
+mod characters;
+mod content;
 mod decode;
 mod encode;
 mod evidence;
+mod reading;
+mod score;
 
-pub use decode::{Basis, Decoded, Knowledge, decode, read};
+pub use decode::{Basis, Decoded, Knowledge, decode};
 pub use encode::{NotEncodable, encode, for_answering};
 pub use evidence::evidence;
+pub use reading::read;

@@ -49,7 +49,7 @@ pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<
             Ok((search.found, scanned))
         })
         .await?;
-    let peers = found.peers.into_iter().filter(|peer| daemon.peers.known(*peer) != encoding);
+    let peers = found.peers.into_iter().filter(|peer| !daemon.peers.is_given(*peer, encoding));
     let peers: Vec<_> = peers.collect();
     let (mut recoded, mut remembered) = (found.recoded, 0);
     if !dry_run {

@@ -31,8 +31,8 @@ CREATE TABLE consumer (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE peer (
   address BLOB PRIMARY KEY,
-  encoding TEXT NOT NULL,  -- the encoding learned of the peer
-  learned_id INTEGER NOT NULL -- the entry it was learned from
+  encoding TEXT NOT NULL,  -- the encoding known of the peer
+  learned_id INTEGER NOT NULL -- the entry it was learned from; 2^63 - 1 where a person has given it
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peer_learned ON peer (learned_id);
 CREATE TABLE log (          -- one row: how this log began

@@ -234,10 +234,11 @@ impl Writer {
         let fallback = *self.parts.settings.borrow().text.fallback;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
-            if let Some(encoding) = udpchat_text::evidence(record.payload, None, fallback)
+            if !record.payload.is_ascii()
                 && let Some(peer) = unpack(record.peer)
             {
-                updates.learn(&self.parts.learned, peer, encoding, id);
+                let proof = |remembered| udpchat_text::evidence(record.payload, remembered, fallback);
+                updates.learn(&self.parts.learned, peer, id, proof);
             }
         })?;
         outcome.updates.write(&self.parts.learned, &transaction)?;
@@ -365,7 +366,7 @@ fn append(
             Item::Recode(recode) => {
                 outcome.answers.push(recode::write(transaction, recode)?);
                 for peer in &recode.peers {
-                    outcome.updates.set(*peer, recode.encoding, outcome.newest_id);
+                    outcome.updates.give(*peer, recode.encoding);
                 }
             }
         }

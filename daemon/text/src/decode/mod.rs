@@ -1,13 +1,20 @@
-//! How a message is read.
+//! How a message is read: always an answer, by the first of a person's choice, the configuration, the bytes, what the peer is
+//! known to use, a guess, the fallback.
 
-use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use udpchat_config::Encoding;
 
-use crate::evidence::{decodes, evidence, is_binary, without_trailer};
+use crate::characters::HalfBits;
+use crate::content::{self, UTF_8_MARK};
+use crate::evidence::{Unicode, evidence};
+use crate::reading::{by_mark, decodes, read};
+use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
 
-/// How many bytes outside ASCII a message needs before a guess from letter frequencies is worth more than the
-/// fallback.
-const MIN_BYTES_FOR_GUESS: usize = 8;
+/// How much better another reading must be than the fallback (12 bits), or than what the peer is known to use (14 bits).
+const LEAD_OVER_FALLBACK: HalfBits = 24;
+const LEAD_OVER_REMEMBERED: HalfBits = 28;
+
+/// How much worse than the fallback damaged UTF-8 may read and still be chosen; with a whole character of three bytes.
+const CREDIT_OF_UTF_8: HalfBits = 4;
 
 /// What chose the encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +51,7 @@ pub struct Knowledge {
     pub given: Option<Encoding>,
     /// Learned from the peer's messages, or else from those of other ports of its IP address.
     pub remembered: Option<Encoding>,
-    /// Whether `remembered` was known before this message came. Only [`Decoded::by`] depends on it.
+    /// Whether `remembered` was learned from earlier messages of this address and port. Only [`Decoded::by`] depends on it.
     pub known_before: bool,
     /// Configured for all that is not UTF-8.
     pub fallback: Encoding,
@@ -59,94 +66,154 @@ impl Knowledge {
 
 /// Reads a message as text; what does not decode becomes U+FFFD.
 pub fn decode(bytes: &[u8], knowledge: &Knowledge) -> Decoded {
-    let (encoding, by) = choose(bytes, knowledge);
-    Decoded { text: read(bytes, encoding), encoding, by }
+    let Choice { encoding, by, cut_in_front } = choose(bytes, knowledge);
+    let text = match bytes.iter().position(|byte| !byte.is_ascii()) {
+        Some(first) if cut_in_front => {
+            let (before, behind) = (read(&bytes[..first], encoding), read(&bytes[first + 1..], encoding));
+            format!("{before}\u{fffd}{behind}")
+        }
+        _ => read(bytes, encoding),
+    };
+    Decoded { text, encoding, by }
 }
 
-/// Reads bytes in an encoding; what does not decode becomes U+FFFD.
-pub fn read(bytes: &[u8], encoding: Encoding) -> String {
-    // Never with the handling of byte-order marks: a stranger's mark would choose the encoding.
-    encoding.encoding().decode_without_bom_handling(bytes).0.into_owned()
+/// The encoding of a message.
+struct Choice {
+    encoding: Encoding,
+    by: Basis,
+    /// Whether the first byte outside ASCII is the rest of a character that was cut.
+    cut_in_front: bool,
 }
 
-fn choose(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, Basis) {
-    if let Some(configured) = knowledge.configured {
-        return (configured, Basis::Configured);
-    }
-    if let Some(given) = knowledge.given {
-        return (given, Basis::Remembered);
-    }
-    if let Some(proven) = evidence(bytes, knowledge.remembered, knowledge.fallback) {
-        let known = knowledge.known_before && knowledge.remembered == Some(proven);
-        return (proven, if known { Basis::Remembered } else { Basis::Detected });
-    }
-    if is_cut_utf8(bytes, knowledge.remembered) {
-        let known = knowledge.remembered == Some(Encoding::UTF_8);
-        return (Encoding::UTF_8, if known { Basis::Remembered } else { Basis::Detected });
-    }
-    if let Some(remembered) = knowledge.remembered
-        && decodes(bytes, remembered)
-    {
-        return (remembered, Basis::Remembered);
-    }
-    if std::str::from_utf8(bytes).is_ok() {
-        return (Encoding::UTF_8, Basis::Detected);
-    }
-    match guess(bytes, knowledge.fallback) {
-        Some(guessed) => (guessed, Basis::Detected),
-        None => (knowledge.fallback, Basis::Fallback),
+impl Choice {
+    fn new(encoding: Encoding, by: Basis) -> Self {
+        Self { encoding, by, cut_in_front: false }
     }
 }
 
-/// Tells whether bytes are UTF-8 that was cut inside a character, as boards and bridges with small buffers do: at the
-/// end, and with a peer that is known to speak UTF-8 also at the beginning.
-fn is_cut_utf8(bytes: &[u8], remembered: Option<Encoding>) -> bool {
-    const MAX_CUT_BYTES: usize = 3;
-    let known = remembered == Some(Encoding::UTF_8);
-    if !known && remembered.is_some() {
+fn choose(bytes: &[u8], knowledge: &Knowledge) -> Choice {
+    let chosen = knowledge.configured.map(|encoding| (encoding, Basis::Configured));
+    let chosen = chosen.or_else(|| knowledge.given.map(|encoding| (encoding, Basis::Remembered)));
+    if let Some((encoding, by)) = chosen {
+        return by_person(bytes, encoding, by);
+    }
+    if is_marked(bytes) {
+        return Choice::new(Encoding::UTF_8, by_bytes(Encoding::UTF_8, knowledge));
+    }
+    if bytes.is_ascii() {
+        return match knowledge.remembered {
+            Some(remembered) if decodes(bytes, remembered) => Choice::new(remembered, Basis::Remembered),
+            _ => Choice::new(Encoding::UTF_8, Basis::Detected),
+        };
+    }
+    let (encoding, cut_in_front) = by_content(bytes, knowledge);
+    Choice { encoding, by: basis(bytes, encoding, knowledge), cut_in_front }
+}
+
+/// Tells whether this is valid UTF-8 behind the mark of UTF-8.
+fn is_marked(bytes: &[u8]) -> bool {
+    bytes.starts_with(UTF_8_MARK) && std::str::from_utf8(bytes).is_ok()
+}
+
+/// Reads in what a person has chosen, except what is certainly UTF-8 and no text in the chosen encoding.
+fn by_person(bytes: &[u8], chosen: Encoding, by: Basis) -> Choice {
+    let is_certain = || Unicode::of(bytes) == Unicode::Wide && !decodes(bytes, chosen);
+    if chosen != Encoding::UTF_8 && (is_marked(bytes) || is_certain()) {
+        return Choice::new(Encoding::UTF_8, Basis::Detected);
+    }
+    Choice::new(by_mark(bytes, chosen), by)
+}
+
+/// Tells what chose an encoding, beside the bytes, that a peer may be known to use.
+fn by_bytes(encoding: Encoding, knowledge: &Knowledge) -> Basis {
+    let known = knowledge.known_before && knowledge.remembered.is_some_and(|known| same(known, encoding));
+    if known { Basis::Remembered } else { Basis::Detected }
+}
+
+fn basis(bytes: &[u8], encoding: Encoding, knowledge: &Knowledge) -> Basis {
+    let is_remembered = knowledge.remembered.is_some_and(|remembered| same(remembered, encoding));
+    if is_remembered && knowledge.known_before {
+        return Basis::Remembered;
+    }
+    if !is_remembered && !same(encoding, knowledge.fallback) {
+        return Basis::Detected;
+    }
+    // A message that proves its own encoding needs no other reason.
+    let proves = evidence(bytes, None, knowledge.fallback).is_some_and(|proven| same(proven, encoding));
+    match (proves, is_remembered) {
+        (true, _) => Basis::Detected,
+        (false, true) => Basis::Remembered,
+        (false, false) if encoding == Encoding::UTF_8 => Basis::Detected,
+        (false, false) => Basis::Fallback,
+    }
+}
+
+/// Chooses by the bytes, what the peer is known to use, and the fallback; returns whether the first byte belongs to a cut character.
+fn by_content(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, bool) {
+    let content = content::inside(bytes);
+    let mut sample = Sample::new(&content);
+    let another = knowledge.remembered.filter(|remembered| *remembered != Encoding::UTF_8);
+    let is_utf_8 = match Unicode::of(&content) {
+        Unicode::Broken => return of_no_utf_8(&mut sample, knowledge),
+        Unicode::Wide => another.is_none_or(|another| !leads(&mut sample, another, Encoding::UTF_8, 0)),
+        Unicode::Narrow => match (knowledge.remembered, another) {
+            (Some(_), None) => true,
+            (_, Some(another)) => {
+                let of_utf_8 = sample.score(Encoding::UTF_8);
+                let of_another = sample.score(another);
+                of_another.faults > 0 || of_utf_8.cost + LEAD_OVER_REMEMBERED <= of_another.cost
+            }
+            (None, None) => !is_common_text(&mut sample, knowledge.fallback),
+        },
+    };
+    (if is_utf_8 { Encoding::UTF_8 } else { another.unwrap_or(knowledge.fallback) }, false)
+}
+
+/// Tells whether a reading without a fault costs less than another by more than a lead.
+fn leads(sample: &mut Sample<'_>, one: Encoding, other: Encoding, lead: HalfBits) -> bool {
+    let score = sample.score(one);
+    score.faults == 0 && score.cost + lead < sample.score(other).cost
+}
+
+/// Tells whether sequences of two bytes, valid in UTF-8, read better as common text in the fallback: letters of several scripts in
+/// one word, or such as hardly any language has. A single sequence is a letter.
+fn is_common_text(sample: &mut Sample<'_>, fallback: Encoding) -> bool {
+    if !is_multi_byte(fallback) || sample.score(Encoding::UTF_8).foreign < 2 {
         return false;
     }
-    let bytes = without_trailer(bytes);
-    let is_continuation = |byte: &&u8| (0x80..0xc0).contains(*byte);
-    let cut_in_front = bytes.iter().take(MAX_CUT_BYTES).take_while(is_continuation).count();
-    let whole = &bytes[if known { cut_in_front } else { 0 }..];
-    let valid = match std::str::from_utf8(whole) {
-        Ok(_) => whole,
-        // No error length: the end came in the middle of a character.
-        Err(error) if error.error_len().is_none() => &whole[..error.valid_up_to()],
-        Err(_) => return false,
-    };
-    valid.len() < bytes.len() && valid.iter().any(|byte| *byte >= 0xe0)
+    sample.score(fallback).reads_well() && leads(sample, fallback, Encoding::UTF_8, 0)
 }
 
-/// Guesses from letter frequencies, for longer messages; never UTF-16, and only what decodes without a fault. What
-/// reads without a fault in the fallback needs twice the length to be something else.
-fn guess(bytes: &[u8], fallback: Encoding) -> Option<Encoding> {
-    let foreign = bytes.iter().filter(|byte| !byte.is_ascii()).count();
-    if foreign < MIN_BYTES_FOR_GUESS || without_trailer(bytes).iter().any(|byte| is_binary(*byte)) {
-        return None;
+/// Chooses for bytes that are not valid UTF-8: what the peer is known to use, or else the fallback, unless another reading leads.
+fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
+    let base = knowledge.remembered.unwrap_or(knowledge.fallback);
+    let of_base = sample.score(base);
+    let is_known = knowledge.remembered.is_some();
+    if is_known && of_base.reads_well() {
+        return (base, false);
     }
-    let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
-    detector.feed(bytes, true);
-    let name = detector.guess(None, Utf8Detection::Deny).name();
-    let guessed: Encoding = name.parse().ok()?;
-    if decodes(bytes, fallback) && (foreign < 2 * MIN_BYTES_FOR_GUESS || draws_or_counts(bytes, fallback)) {
-        return None;
+    let mut best = (of_base.cost, base, of_base.cut_in_front);
+    let lead = if is_known { LEAD_OVER_REMEMBERED } else { LEAD_OVER_FALLBACK };
+    for other in MULTI_BYTE.into_iter().chain([knowledge.fallback]).filter(|other| !same(*other, base)) {
+        let score = sample.score(other);
+        let cost = match (other == Encoding::UTF_8, is_known) {
+            (true, _) if score.whole == 0 => continue,
+            // A guess explains all bytes, unless the text is cut in either reading.
+            (false, _) if score.faults > 1 || score.faults > of_base.faults => continue,
+            // Damaged UTF-8 is met more often than any third encoding.
+            (true, false) => score.cost.saturating_sub(CREDIT_OF_UTF_8),
+            _ => score.cost + lead,
+        };
+        if cost < best.0 && is_better_than_alphabets(sample, other, &score) {
+            best = (cost, other, score.cut_in_front);
+        }
     }
-    // Single-byte encodings hold any bytes at all, so that they decode proves nothing.
-    (!guessed.encoding().is_single_byte() && decodes(bytes, guessed)).then_some(guessed)
+    (best.1, best.2)
 }
 
-/// Tells whether a text, read in the fallback, is mostly what frequencies of letters say nothing about: frames,
-/// symbols, Greek and Cyrillic letters of the East Asian sets.
-fn draws_or_counts(bytes: &[u8], fallback: Encoding) -> bool {
-    let (text, _) = fallback.encoding().decode_without_bom_handling(bytes);
-    let foreign = text.chars().filter(|character| !character.is_ascii());
-    let (plain, ideographs) = foreign.fold((0, 0), |(plain, ideographs), character| match character {
-        '\u{370}'..='\u{4ff}' | '\u{2000}'..='\u{2bff}' | '\u{3000}'..='\u{303f}' => (plain + 1, ideographs),
-        _ => (plain, ideographs + 1),
-    });
-    plain * 2 >= ideographs
+/// Tells whether a reading is better than as letters of any alphabet, where it is in several bytes a character.
+fn is_better_than_alphabets(sample: &mut Sample<'_>, encoding: Encoding, score: &Score) -> bool {
+    !is_multi_byte(encoding) || score.cost < sample.in_nothing_known() && score.cost < sample.in_alphabets()
 }
 
 #[cfg(test)]

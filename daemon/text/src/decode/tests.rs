@@ -53,12 +53,13 @@ fn every_common_character_round_trips_with_a_known_gbk_peer() {
 }
 
 #[test]
-fn no_text_of_common_characters_passes_for_proven_utf_8() {
+fn no_two_common_characters_form_a_sequence_of_three_bytes() {
     let characters = common_characters();
     for first in &characters {
         for second in &characters {
             let text = [first[0], first[1], second[0], second[1]];
-            assert_ne!(strong(&text, Encoding::GB18030), Some(Encoding::UTF_8), "{text:02x?}");
+            let is_wide = || text.iter().any(|byte| *byte >= 0xe0);
+            assert!(std::str::from_utf8(&text).is_err() || !is_wide(), "{text:02x?}");
         }
     }
 }
@@ -108,10 +109,10 @@ fn the_fallback_can_be_another_world() {
 }
 
 #[test]
-fn a_longer_text_in_a_third_encoding_is_guessed_not_remembered() {
+fn a_text_that_no_other_encoding_explains_is_learned() {
     let text = "これは日本語の文章です。文字化けしないでほしい。";
     let bytes = encode(text, named("shift_jis")).unwrap();
-    assert_eq!(strong(&bytes, Encoding::GB18030), None);
+    assert_eq!(strong(&bytes, Encoding::GB18030), Some(Encoding::SHIFT_JIS));
     check(&bytes, &NOTHING, text, "shift_jis", Basis::Detected);
 }
 
@@ -130,8 +131,7 @@ fn utf_8_that_was_cut_inside_a_character_is_still_utf_8() {
 
 #[test]
 fn frames_and_letters_of_gbk_are_not_taken_for_another_encoding() {
-    let texts =
-        ["────────", "┌────┐", "│温度│25℃│湿度│60％│", "αβγδεζ", "привет мир", "你好，世界，朋友們"];
+    let texts = ["────────", "┌────┐", "│温度│25℃│湿度│60％│", "αβγδεζ", "привет мир", "你好，世界，朋友們"];
     for text in texts {
         assert_eq!(decode(&gbk(text), &NOTHING).text, text);
     }
@@ -155,8 +155,7 @@ fn a_strangers_byte_order_mark_changes_nothing() {
 #[test]
 fn utf_16_is_never_guessed() {
     for text in ["hi", "你好", "short text in UTF-16 that is a little longer"] {
-        for bytes in [encode(text, named("utf-16le")).unwrap(), encode(text, named("utf-16be")).unwrap()]
-        {
+        for bytes in [encode(text, named("utf-16le")).unwrap(), encode(text, named("utf-16be")).unwrap()] {
             assert!(!decode(&bytes, &NOTHING).encoding.is_utf_16());
         }
     }
