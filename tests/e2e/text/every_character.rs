@@ -145,7 +145,7 @@ fn every_character_sent_reads_the_same_elsewhere() {
         let read = encoding.encoding().decode_without_bom_handling_and_without_replacement(&sent);
         assert!(read.as_deref() == Some(&*all.sendable), "the standard's {name} reads something else");
         let write = |end: &str, content: &[u8]| {
-            fs::write(folder.path().join(format!("{name}{end}")), content).unwrap()
+            fs::write(folder.path().join(format!("{name}{end}")), content).unwrap();
         };
         write(".txt", all.sendable.as_bytes());
         write(".bytes", &sent);
