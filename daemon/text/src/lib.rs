@@ -10,6 +10,7 @@
 
 mod characters;
 mod content;
+mod cost;
 mod decode;
 mod encode;
 mod evidence;

@@ -2,5 +2,6 @@
 
 mod encodings;
 mod every_character;
+mod evidence;
 mod recode;
 mod safe_text;
