@@ -159,7 +159,8 @@ fn evidence_tally(speaker: &Speaker) -> Tally {
                     let read = wrong.map(|learned| udpchat_text::read(&case.bytes, learned));
                     let described = case.describe(&read.unwrap_or_default());
                     let known = if remembered.is_some() { ", known" } else { "" };
-                    format!("{}{known}, fallback {fallback}, learned {wrong:?}: {described}", speaker.name)
+                    let learned = wrong.map_or_else(String::new, |learned| learned.to_string());
+                    format!("{}{known}, fallback {fallback}, learned {learned}: {described}", speaker.name)
                 });
             }
         }
