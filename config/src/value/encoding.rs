@@ -1,4 +1,4 @@
-//! Character encodings by the names that people give them.
+//! Character encodings and their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +8,8 @@ use crate::suggestion::nearest;
 
 /// Names a character encoding that text can be decoded from.
 ///
-/// Read from every label of the WHATWG Encoding Standard, and from what Python and Windows call the same
-/// encodings (`utf_8`, `cp936`), in any case. Displayed as the standard's name in lower case, or as the name of its
-/// [`Repertoire`].
+/// Parses every label of the WHATWG Encoding Standard, and the names of the same encodings in Python and Windows
+/// (`utf_8`, `cp936`), in any case. Displayed as the standard's name in lower case, or as the name of its [`Repertoire`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
     codec: &'static encoding_rs::Encoding,
@@ -20,9 +19,9 @@ pub struct Encoding {
 impl Encoding {
     /// UTF-8.
     pub const UTF_8: Self = Self::of(encoding_rs::UTF_8);
-    /// GBK, which has GB 2312 within it.
+    /// GBK, a superset of GB 2312.
     pub const GBK: Self = Self::of(encoding_rs::GBK);
-    /// GB 18030, which has GBK within it.
+    /// GB 18030, a superset of GBK.
     pub const GB18030: Self = Self::of(encoding_rs::GB18030);
     /// UTF-16, little end first.
     pub const UTF_16LE: Self = Self::of(encoding_rs::UTF_16LE);
@@ -37,7 +36,7 @@ impl Encoding {
     /// Shift_JIS with the extensions of Windows.
     pub const SHIFT_JIS: Self = Self::of(encoding_rs::SHIFT_JIS);
 
-    /// Names those that are met most often, the likeliest first.
+    /// Lists the most common encodings, the most common first.
     pub const COMMON: [&str; 10] = [
         "utf-8",
         "gbk",
@@ -55,7 +54,7 @@ impl Encoding {
         Self { codec, repertoire: Repertoire::Common }
     }
 
-    /// Returns the codec. Note that its encoder for UTF-16 is one for UTF-8, as the standard demands.
+    /// Returns the codec. For UTF-16 its encoder writes UTF-8, as the standard requires.
     pub const fn encoding(self) -> &'static encoding_rs::Encoding {
         self.codec
     }
@@ -91,7 +90,7 @@ impl FromStr for Encoding {
     }
 }
 
-/// Looks a label up in the standard. Leaves out its two encodings that no text was ever written in.
+/// Finds a label of the standard, except those of `replacement` and `x-user-defined`, which no text is written in.
 fn find(label: &str) -> Option<&'static encoding_rs::Encoding> {
     encoding_rs::Encoding::for_label_no_replacement(label.as_bytes())
         .filter(|encoding| *encoding != encoding_rs::X_USER_DEFINED)
@@ -119,7 +118,7 @@ fn alias(name: &str) -> Option<&'static str> {
     Some(label)
 }
 
-/// Translates the bare number of one of the Windows pages for alphabets.
+/// Translates the bare number of a single-byte Windows code page.
 fn windows_page(number: &str) -> Option<&'static str> {
     const PAGES: [&str; 10] = [
         "windows-874",

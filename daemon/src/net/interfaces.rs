@@ -139,7 +139,7 @@ impl LocalNetwork {
 }
 
 impl Interfaces {
-    /// Asks the system for its interfaces (getifaddrs(3)).
+    /// Lists the interfaces of the system (getifaddrs(3)).
     pub(crate) fn list() -> io::Result<Self> {
         let mut found: BTreeMap<String, Interface> = BTreeMap::new();
         let mut local = LocalAddresses::default();

@@ -11,7 +11,7 @@ use crate::support::{Daemon, Peer, eventually, ids, texts};
 const MESSAGES: u64 = 3_500;
 const INDEXED: u64 = 3_071;
 
-/// A daemon that has received much from one peer, and a little in between from others.
+/// A daemon that has received many messages from one peer, and a few in between from others.
 struct Crowd {
     daemon: Daemon,
     utf_8: Peer,
@@ -29,7 +29,7 @@ impl Crowd {
         Self { daemon, utf_8, gbk }
     }
 
-    /// Waits until the index has all that it will have.
+    /// Waits until the index is complete.
     #[track_caller]
     fn indexed(&self) {
         eventually("the index to be complete", || {

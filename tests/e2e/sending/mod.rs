@@ -1,4 +1,4 @@
-//! What leaves from the port: `send`, `replay`, and the commands that wait for an answer.
+//! Sending from the port: `send`, `replay`, and the commands that wait for an answer.
 
 mod encodings;
 mod replay;

@@ -258,7 +258,7 @@ fn a_target_is_a_name_address_or_host() {
 #[test]
 fn an_unknown_target_is_refused() {
     let daemon = Daemon::start();
-    // Longer than the parts of a host's name may be, so that no name server is asked.
+    // Longer than a label of a host name may be, so that no name server is queried.
     let nobody = "nobody".repeat(11);
     daemon.ctl(&["send", &nobody, "x"]).fails(5, &[&nobody, "udpchatctl peers"]);
     daemon.ctl(&["send", "127.0.0.1:0", "x"]).fails(2, &["port 0 is out of range"]);
@@ -311,7 +311,7 @@ fn the_reply_of_send_has_the_stored_entries() {
     assert_eq!(line.daemon.entries(), [whole, parts[0].clone(), parts[1].clone()]);
 }
 
-/// From 127.0.0.1, nothing leaves the machine: the kernel refuses, whatever its routes are.
+/// The kernel refuses to send from 127.0.0.1 to another machine, whatever its routes are.
 #[test]
 fn a_failed_send_is_reported_recorded_and_counted() {
     let daemon = Daemon::start();
@@ -326,10 +326,10 @@ fn a_failed_send_is_reported_recorded_and_counted() {
 
     let error = daemon.ctl(&["--json", "send", "192.0.2.1", "again"]);
     assert_eq!((error.code, error.stdout.as_str()), (Some(5), ""));
-    let told: Value = serde_json::from_str(&error.stderr).unwrap();
+    let reported: Value = serde_json::from_str(&error.stderr).unwrap();
     let recorded = daemon.entries().pop().unwrap();
     assert_eq!((id(&recorded), &recorded["error"]), (2, &json!(reason)));
-    assert!(told.to_string().contains("send_failed"), "{told}");
+    assert!(reported.to_string().contains("send_failed"), "{reported}");
 
     // Other peers are not affected.
     let peer = Peer::new();

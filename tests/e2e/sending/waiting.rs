@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, eventually, id, scaled, texts};
 
-/// Has a peer answer the next question, as soon as it is there, with what `answers` makes of it.
+/// Makes a peer answer the next question as soon as it arrives, with the result of `answers`.
 fn answering<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     peer: &'scope Peer,
@@ -22,7 +22,7 @@ fn answering<'scope>(
     });
 }
 
-/// Asks a peer that answers with what `answers` makes of the question; returns what `ask` printed.
+/// Runs `ask` with a peer that answers with the result of `answers`; returns the output.
 #[track_caller]
 fn asked(daemon: &Daemon, args: &[&str], input: &[u8], answers: fn(&[u8]) -> Vec<Vec<u8>>) -> String {
     let bob = Peer::new();
@@ -134,7 +134,7 @@ fn an_own_multicast_copy_is_no_answer() {
     let daemon = Daemon::start();
     let other = Peer::new();
     let itself = daemon.address().to_string();
-    // From there, which is itself, it is what came next; among answers of anyone it is not.
+    // Its own message is an answer if it asks itself by address, but not with `--anyone`.
     assert_eq!(daemon.ctl(&["ask", &itself, "anybody?"]).ok(), "anybody?\n");
     let mut asking = daemon.ctl_running(&["ask", &itself, "anybody?", "--anyone", "--timeout", "30s"]);
     let ended = eventually("an answer", || {
@@ -148,8 +148,8 @@ fn an_own_multicast_copy_is_no_answer() {
 #[test]
 fn ask_without_an_answer_exits_with_4() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
-    let told = ["no message from bob (127.0.0.1:9) arrived within 50ms", "hint: "];
-    daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &told);
+    let texts = ["no message from bob (127.0.0.1:9) arrived within 50ms", "hint: "];
+    daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &texts);
     let bob = Peer::new();
     let ran = thread::scope(|scope| {
         answering(scope, &bob, |_| vec![b"one".to_vec()]);

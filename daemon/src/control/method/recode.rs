@@ -66,7 +66,7 @@ pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<
     Ok(answer)
 }
 
-/// Parses the encoding; none stands for `auto`.
+/// Parses the encoding; none means `auto`.
 fn encoding(name: &str) -> Result<Option<Encoding>, ErrorObject> {
     if name == AUTO {
         return Ok(None);

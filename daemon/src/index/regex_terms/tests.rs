@@ -190,8 +190,8 @@ fn every_character_of_every_encoding_is_found() {
         for (text, bytes) in all {
             let mut payload = Payload::of(&[b"ab", &bytes[..], b"cd"].concat());
             for literal in [text.clone(), format!("b{text}c")] {
-                let places: Vec<Place> = literal.chars().map(|character| vec![character]).collect();
-                let predicate = predicate_in(&places, &coding);
+                let sets: Vec<CharacterSet> = literal.chars().map(|character| vec![character]).collect();
+                let predicate = predicate_in(&sets, &coding);
                 assert!(
                     predicate.is_some_and(|predicate| payload.may_match(&predicate)),
                     "{name} {bytes:x?} {literal:?}"
