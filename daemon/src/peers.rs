@@ -82,12 +82,17 @@ impl Peers {
 
     fn knowledge(&self, configured: &Configured, id: u64, peer: SocketAddr) -> Knowledge {
         let named = configured.of(peer);
-        let recall = self.learned.recall(peer, named.is_some_and(|named| named.address.port().is_none()));
+        // A peer that is configured with a port is a program of its own, whatever else its host speaks.
+        let has_port = named.map(|named| named.address.port().is_some());
+        let recall = self.learned.recall(peer, has_port == Some(false));
         Knowledge {
             configured: named.and_then(|named| named.encoding).map(Encoding::for_reading),
             given: recall.given,
-            remembered: recall.own.map(|own| own.encoding).or(recall.of_host),
-            known_before: recall.own.is_some_and(|own| own.learned_id < id),
+            remembered: recall
+                .own
+                .map(|own| own.encoding)
+                .or(recall.of_host.filter(|_| has_port != Some(true))),
+            known_before: recall.own.is_none_or(|own| own.learned_id != id),
             fallback: configured.0.text.fallback.for_reading(),
         }
     }

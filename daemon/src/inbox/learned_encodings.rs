@@ -22,12 +22,15 @@ pub(crate) const MAX_REMEMBERED_PEERS: usize = 10_000;
 /// How many peers may be learned in one transaction. It bounds the work that forged addresses can cause.
 pub(crate) const MAX_LEARNED_PER_COMMIT: usize = 16;
 
+/// How many messages are examined in one transaction. Each takes some microseconds, and forged addresses are never known.
+const MAX_EXAMINED_PER_COMMIT: usize = 1_024;
+
 /// How many ports of a host are remembered; a further one replaces the one of this host that was learned first. So forged ports
 /// of an address displace no other address.
 const MAX_PORTS_OF_HOST: usize = 256;
 
 /// How many ports of a host are remembered as long as they agree: further ones are read by what the host speaks.
-const MAX_AGREEING_PORTS: usize = 16;
+const MAX_AGREEING_PORTS: usize = 32;
 
 /// Stands for the entry that an encoding was learned from where a person has given it. It is higher than every id, so that such a
 /// peer is forgotten last.
@@ -186,6 +189,7 @@ fn remove(hosts: &mut HashMap<SocketAddr, Ports>, peer: SocketAddr) {
 pub(crate) struct Updates {
     changed: HashMap<SocketAddr, Known>,
     forgotten: Vec<SocketAddr>,
+    examined: usize,
 }
 
 impl Updates {
@@ -202,9 +206,11 @@ impl Updates {
         if own.is_some_and(|own| own.is_given()) {
             return;
         }
-        if self.changed.len() >= MAX_LEARNED_PER_COMMIT && !self.changed.contains_key(&peer) {
+        let is_full = self.changed.len() >= MAX_LEARNED_PER_COMMIT && !self.changed.contains_key(&peer);
+        if is_full || self.examined >= MAX_EXAMINED_PER_COMMIT {
             return;
         }
+        self.examined += 1;
         let remembered = own.map(|own| own.encoding).or_else(|| encodings.settled(peer));
         if let Some(encoding) = proof(remembered)
             && remembered != Some(encoding)

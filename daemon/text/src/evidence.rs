@@ -6,8 +6,8 @@
 
 use udpchat_config::Encoding;
 
-use crate::characters::HalfBits;
 use crate::content;
+use crate::cost::HalfBits;
 use crate::reading::standard;
 use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
 
@@ -19,7 +19,7 @@ const LEAD_OF_FALLBACK: HalfBits = 24;
 /// The lead that proves any other encoding, or that a sender has changed its encoding: 18 bits.
 const LEAD: HalfBits = 36;
 
-/// The lead that proves UTF-8 by a single character: 6 bits.
+/// The lead that proves UTF-8 by one or two characters of three bytes: 6 bits.
 const LEAD_OF_CHARACTER: HalfBits = 13;
 
 /// The lead that proves UTF-8 by sequences of two bytes: 14 bits.
@@ -70,7 +70,7 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
     match (unicode, another) {
         (Unicode::Wide, None) => {
             let is_another =
-                reads_better(&content, &mut sample, fallback) || is_short_and_rare(&content, &mut sample);
+                reads_better(&content, &mut sample, fallback) || is_doubtful(&content, &mut sample);
             (!is_another).then_some(Encoding::UTF_8)
         }
         (Unicode::Wide, Some(remembered)) => {
@@ -80,7 +80,8 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
         (Unicode::Narrow, _) if remembered == Some(Encoding::UTF_8) => None,
         (Unicode::Narrow, _) => {
             let score = sample.score(Encoding::UTF_8);
-            let proven = is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
+            let proven = !may_be_double_byte(&content)
+                && is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
             proven.then_some(Encoding::UTF_8)
         }
         (Unicode::Broken, _) => of_no_utf_8(&mut sample, remembered, fallback),
@@ -89,19 +90,25 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
 
 /// Tells whether valid UTF-8 reads better in the fallback, or in GB18030: rare characters of it form sequences of three bytes.
 fn reads_better(content: &[u8], sample: &mut Sample<'_>, fallback: Encoding) -> bool {
-    // Chinese and Korean text has no bytes in this range, and UTF-8 nearly always has.
-    if content.iter().any(|byte| (0x80..=0xa0).contains(byte)) {
+    if !may_be_double_byte(content) {
         return false;
     }
     let score = sample.score(if is_multi_byte(fallback) { fallback } else { Encoding::GB18030 });
     score.faults == 0 && score.cost < sample.score(Encoding::UTF_8).cost
 }
 
-/// Tells whether valid UTF-8 is a single character that is not frequent: a short word in another encoding can be the same bytes.
-fn is_short_and_rare(content: &[u8], sample: &mut Sample<'_>) -> bool {
-    const MAX_SHORT_BYTES: usize = 4;
-    let is_short = content.iter().filter(|byte| !byte.is_ascii()).nth(MAX_SHORT_BYTES).is_none();
-    is_short && sample.score(Encoding::UTF_8).cost + LEAD_OF_CHARACTER > sample.in_nothing_known()
+/// Tells whether bytes may be text of the national standards in two bytes each, such as GB 2312 and KS X 1001: they have no bytes in
+/// this range, and UTF-8 nearly always has.
+fn may_be_double_byte(content: &[u8]) -> bool {
+    !content.iter().any(|byte| (0x80..=0xa0).contains(byte))
+}
+
+/// Tells whether valid UTF-8 has few sequences of three bytes, and reads hardly better than unknown letters: a short word in another
+/// encoding can be the same bytes.
+fn is_doubtful(content: &[u8], sample: &mut Sample<'_>) -> bool {
+    const FEW: usize = 2;
+    let has_few = content.iter().filter(|byte| **byte >= 0xe0).nth(FEW).is_none();
+    has_few && sample.score(Encoding::UTF_8).cost + LEAD_OF_CHARACTER > sample.in_nothing_known()
 }
 
 /// Returns what bytes prove that are not valid UTF-8.
@@ -113,7 +120,7 @@ fn of_no_utf_8(
     if remembered.is_some_and(|remembered| sample.score(remembered).reads_well()) {
         return None;
     }
-    let (encoding, score) = best(sample)?;
+    let (encoding, score) = best(sample, fallback)?;
     let (lead, frequent) = match (same(encoding, fallback), encoding == Encoding::GB18030) {
         (true, true) => (LEAD_OF_CHINESE_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
         (true, false) => (LEAD_OF_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
@@ -128,10 +135,19 @@ fn of_no_utf_8(
 }
 
 /// Finds the encoding that the bytes read best in, if they read better than as nothing that is known.
-fn best(sample: &mut Sample<'_>) -> Option<(Encoding, Score)> {
-    let scores = MULTI_BYTE.into_iter().map(|encoding| (encoding, sample.score(encoding)));
-    let (encoding, score) = scores.min_by_key(|(_, score)| score.cost)?;
-    (score.cost < sample.in_nothing_known()).then_some((encoding, score))
+fn best(sample: &mut Sample<'_>, fallback: Encoding) -> Option<(Encoding, Score)> {
+    let mut limit = sample.in_nothing_known();
+    let mut best = None;
+    // The likeliest one first, so that the others are given up early.
+    let fallback = MULTI_BYTE.into_iter().filter(|encoding| same(*encoding, fallback));
+    for encoding in fallback.chain(MULTI_BYTE) {
+        let score = sample.score_up_to(encoding, limit);
+        if score.cost < limit {
+            limit = score.cost;
+            best = Some((encoding, score));
+        }
+    }
+    best
 }
 
 /// Tells whether a reading leads over all others.
@@ -146,12 +162,14 @@ fn is_proven(
     if reached > sample.in_nothing_known() {
         return false;
     }
-    let is_kept = |remembered: Encoding| {
-        !same(remembered, encoding) && score.cost + LEAD.max(lead) > sample.score(remembered).cost
+    let needed = score.cost + LEAD.max(lead);
+    let keeps = |remembered: Encoding| {
+        !same(remembered, encoding) && sample.score_up_to(remembered, needed).cost < needed
     };
-    if remembered.is_some_and(is_kept) {
+    if remembered.is_some_and(keeps) {
         return false;
     }
     let mut others = MULTI_BYTE.into_iter().filter(|other| *other != encoding);
-    others.all(|other| reached <= sample.score(other).cost) && reached <= sample.in_alphabets()
+    others.all(|other| sample.score_up_to(other, reached).cost >= reached)
+        && !sample.is_alphabet_below(reached)
 }

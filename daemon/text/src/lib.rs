@@ -11,6 +11,7 @@
 mod characters;
 mod common;
 mod content;
+mod cost;
 mod decode;
 mod encode;
 mod evidence;

@@ -4,10 +4,13 @@
 //! at most, as far as the model holds
 //! ([sequential tests of Wald](https://en.wikipedia.org/wiki/Sequential_probability_ratio_test) rest on the same bound).
 
+use std::sync::LazyLock;
+
 use encoding_rs::{DecoderResult, Encoding as Codec};
 use udpchat_config::Encoding;
 
-use crate::characters::{ANY_BYTE, HalfBits, Text, Writing, ascii};
+use crate::characters::{ANY_BYTE, Text, Writing, ascii};
+use crate::cost::HalfBits;
 use crate::reading::standard;
 
 /// How much of a message is looked at, in bytes from the first one outside ASCII. It bounds the work.
@@ -18,6 +21,9 @@ const CUT: HalfBits = 10;
 
 /// At how many places text is cut; what looks like further cuts are bytes that are no character.
 const MAX_CUTS: u32 = 2;
+
+/// A character that was cut in front, in an encoding that does not show where its characters begin.
+const CUT_IN_FRONT: HalfBits = 16;
 
 /// A further byte of a character that was cut in front.
 const CUT_FURTHER: HalfBits = 2;
@@ -31,6 +37,9 @@ const BINARY_BYTE: HalfBits = 16;
 /// What a character outside ASCII may cost on average in text that reads well.
 const GOOD_CHARACTER: HalfBits = 26;
 const GOOD_LETTER: HalfBits = 15;
+
+/// What it may cost on average where no character is rare: those of the first level of a standard.
+const NO_RARE_CHARACTER: HalfBits = 30;
 
 /// The encodings of several bytes a character: those that can be proven and guessed.
 pub(crate) const MULTI_BYTE: [Encoding; 6] = [
@@ -56,6 +65,13 @@ const ALPHABETS: [&Codec; 10] = [
     encoding_rs::IBM866,
 ];
 
+/// The upper half of each of them.
+static CHARACTERS: LazyLock<Vec<Vec<char>>> = LazyLock::new(|| {
+    let upper: Vec<u8> = (0x80..=0xff).collect();
+    let characters = |codec: &&'static Codec| codec.decode_without_bom_handling(&upper).0.chars().collect();
+    ALPHABETS.iter().map(characters).collect()
+});
+
 /// How well a message reads in an encoding.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Score {
@@ -64,19 +80,25 @@ pub(crate) struct Score {
     /// The number of characters outside ASCII, and of frequent ones among them.
     pub(crate) foreign: u32,
     pub(crate) frequent: u32,
-    /// In UTF-8, the number of characters of three or four bytes.
+    /// The number of characters of three or four bytes in UTF-8.
     pub(crate) whole: u32,
     /// The number of places that are no character.
     pub(crate) faults: u32,
     /// Whether it reads better without its first byte, the rest of a character that was cut.
     pub(crate) cut_in_front: bool,
-    reads_well: bool,
+    foreign_cost: HalfBits,
+    good_character: HalfBits,
 }
 
 impl Score {
     /// Tells whether the text has no fault and is what people write.
     pub(crate) fn reads_well(&self) -> bool {
-        self.reads_well
+        self.faults == 0 && self.foreign_cost <= self.foreign * self.good_character
+    }
+
+    /// Tells whether the text has no fault and is of characters that are not rare.
+    pub(crate) fn has_no_rare_text(&self) -> bool {
+        self.faults == 0 && self.foreign_cost <= self.foreign * NO_RARE_CHARACTER
     }
 }
 
@@ -108,25 +130,30 @@ impl<'a> Sample<'a> {
 
     /// Scores the reading in an encoding.
     pub(crate) fn score(&mut self, encoding: Encoding) -> Score {
+        self.score_up_to(encoding, HalfBits::MAX)
+    }
+
+    /// Scores the reading in an encoding; stops where its cost is above a limit, since then it only matters that it is.
+    pub(crate) fn score_up_to(&mut self, encoding: Encoding, limit: HalfBits) -> Score {
         if encoding == Encoding::UTF_8 {
-            return self.in_utf_8();
+            return self.in_utf_8(limit);
         }
-        let score = self.in_codec(encoding.encoding(), 0);
+        let codec = encoding.encoding();
+        let score = self.in_codec(codec, 0, limit);
         let may_be_cut = is_multi_byte(encoding)
             && score.faults > 0
             && self.bytes.first().is_some_and(|first| !first.is_ascii());
         if !may_be_cut {
             return score;
         }
-        let behind = self.in_codec(encoding.encoding(), 1);
-        let cost = behind.cost + CUT;
+        let behind = self.in_codec(codec, 1, limit);
+        let cost = behind.cost + CUT_IN_FRONT;
         if cost < score.cost { Score { cost, cut_in_front: true, ..behind } } else { score }
     }
 
-    /// Returns the least cost among the encodings of alphabets.
-    pub(crate) fn in_alphabets(&mut self) -> HalfBits {
-        let costs = ALPHABETS.map(|codec| self.in_codec(codec, 0).cost);
-        costs.into_iter().min().unwrap_or(HalfBits::MAX)
+    /// Tells whether the bytes read in an encoding of an alphabet at less than this cost.
+    pub(crate) fn is_alphabet_below(&self, limit: HalfBits) -> bool {
+        CHARACTERS.iter().any(|characters| self.in_alphabet(characters, limit) < limit)
     }
 
     /// Returns the cost as what no model knows: letters of an unknown alphabet, or binary data.
@@ -136,20 +163,32 @@ impl<'a> Sample<'a> {
         self.bytes.iter().map(letters).sum::<HalfBits>().min(binary)
     }
 
-    fn in_codec(&mut self, codec: &'static Codec, start: usize) -> Score {
+    fn in_alphabet(&self, characters: &[char], limit: HalfBits) -> HalfBits {
+        let mut text = Text::new(Writing::Alphabet);
+        for byte in self.bytes {
+            text.push(if byte.is_ascii() { char::from(*byte) } else { characters[usize::from(byte & 0x7f)] });
+            if text.cost >= limit {
+                break;
+            }
+        }
+        text.interrupt();
+        text.cost
+    }
+
+    fn in_codec(&mut self, codec: &'static Codec, start: usize, limit: HalfBits) -> Score {
         let mut sum = Sum::new(writing(codec));
         let mut decoder = codec.new_decoder_without_bom_handling();
         let mut at = start;
-        loop {
+        while sum.text.cost <= limit {
             self.buffer.clear();
             let rest = &self.bytes[at..];
             let most = decoder.max_utf8_buffer_length_without_replacement(rest.len());
             self.buffer.reserve(most.unwrap_or(rest.len()));
             let (result, read) = decoder.decode_to_string_without_replacement(rest, &mut self.buffer, true);
-            self.buffer.chars().for_each(|character| sum.text.push(character));
+            sum.push_all(&self.buffer, limit);
             at += read;
             match result {
-                DecoderResult::InputEmpty => return sum.score(),
+                DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => unreachable!("the buffer holds the longest output there can be"),
                 DecoderResult::Malformed(_, behind) => {
                     let end = at - usize::from(behind);
@@ -158,16 +197,17 @@ impl<'a> Sample<'a> {
                 }
             }
         }
+        sum.score()
     }
 
-    fn in_utf_8(&self) -> Score {
+    fn in_utf_8(&self, limit: HalfBits) -> Score {
         let bytes = standard(self.bytes);
         let mut sum = Sum::new(Writing::Universal);
         let (mut at, mut further) = (0, 0);
         for chunk in bytes.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                sum.whole += u32::from(character.len_utf8() >= 3);
-                sum.text.push(character);
+            sum.push_all(chunk.valid(), limit);
+            if sum.text.cost > limit {
+                break;
             }
             at += chunk.valid().len();
             let bad = chunk.invalid();
@@ -203,6 +243,16 @@ impl Sum {
         Self { writing, text: Text::new(writing), whole: 0, faults: 0, cuts: 0 }
     }
 
+    fn push_all(&mut self, text: &str, limit: HalfBits) {
+        for character in text.chars() {
+            self.whole += u32::from(character.len_utf8() >= 3);
+            self.text.push(character);
+            if self.text.cost > limit {
+                return;
+            }
+        }
+    }
+
     fn fault(&mut self, is_cut: bool) {
         self.text.interrupt();
         let is_cut = is_cut && self.cuts < MAX_CUTS;
@@ -214,10 +264,9 @@ impl Sum {
     fn score(mut self) -> Score {
         self.text.interrupt();
         let Text { cost, foreign, foreign_cost, frequent, .. } = self.text;
-        let good = if self.writing == Writing::Alphabet { GOOD_LETTER } else { GOOD_CHARACTER };
-        let reads_well = self.faults == 0 && foreign_cost <= foreign * good;
+        let good_character = if self.writing == Writing::Alphabet { GOOD_LETTER } else { GOOD_CHARACTER };
         let (whole, faults) = (self.whole, self.faults);
-        Score { cost, foreign, frequent, whole, faults, cut_in_front: false, reads_well }
+        Score { cost, foreign, frequent, whole, faults, cut_in_front: false, foreign_cost, good_character }
     }
 }
 

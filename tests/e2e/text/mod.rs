@@ -1,5 +1,6 @@
 //! How bytes become text and text becomes bytes: encodings, their repair, and characters that are unsafe to show.
 
 mod encodings;
+mod evidence;
 mod recode;
 mod safe_text;

@@ -1,6 +1,8 @@
 //! Letters of alphabets, and what makes them a word.
 
-use super::HalfBits;
+use std::sync::LazyLock;
+
+use crate::cost::HalfBits;
 
 /// A letter after one of another script, an upper-case one after a lower-case one: no word.
 const NO_WORD: HalfBits = 16;
@@ -12,13 +14,16 @@ const NO_VOWEL: HalfBits = 14;
 const ADJACENT_ACCENTS: HalfBits = 8;
 
 /// Letters that are hardly written: archaic ones, phonetic ones, those of few languages.
-const RARE: HalfBits = 34;
+const RARE: u8 = 34;
 
 /// The costs of а to я: frequencies of letters in Russian, in half bits.
 const RUSSIAN: [u8; 32] = [
     7, 12, 9, 12, 10, 7, 13, 12, 8, 13, 10, 9, 10, 8, 6, 10, 9, 8, 8, 11, 17, 13, 15, 12, 14, 16, 20, 11, 12,
     16, 15, 11,
 ];
+
+/// Vowels of the scripts whose words all have one.
+const VOWELS: &str = "аеёиоуыэюяіїєαεηιουωάέήίόύώ";
 
 /// A script that is written with spaces between words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +35,47 @@ enum Script {
     Thai,
 }
 
+/// What is known of a letter of an alphabet.
+#[derive(Clone, Copy, Debug)]
+struct Letter {
+    cost: u8,
+    script: Script,
+    is_upper: bool,
+    is_lower: bool,
+    is_vowel: bool,
+    /// Whether it stands above or below another letter, and so never first.
+    is_mark: bool,
+}
+
+/// All alphabets are below this character.
+const END: usize = 0x1f00;
+
+static LETTERS: LazyLock<Vec<Option<Letter>>> =
+    LazyLock::new(|| (0..END as u32).map(|code| Letter::of(char::from_u32(code)?)).collect());
+
+impl Letter {
+    fn of(character: char) -> Option<Self> {
+        let script = script(character)?;
+        let lower = character.to_lowercase().next().unwrap_or(character);
+        let case = if lower == character { 0 } else { 4 };
+        Some(Self {
+            cost: case + lower_case(lower),
+            script,
+            is_upper: character.is_uppercase(),
+            is_lower: character.is_lowercase(),
+            is_vowel: VOWELS.contains(lower),
+            is_mark: matches!(character, '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}'),
+        })
+    }
+}
+
+fn find(character: char) -> Option<Letter> {
+    *LETTERS.get(character as usize)?
+}
+
 /// Returns the cost of a letter outside ASCII; none if it is no letter of an alphabet.
 pub(super) fn letter(character: char) -> Option<HalfBits> {
-    script(character)?;
-    let lower = character.to_lowercase().next().unwrap_or(character);
-    let case = if lower == character { 0 } else { 4 };
-    Some(case + lower_case(lower))
+    find(character).map(|letter| HalfBits::from(letter.cost))
 }
 
 fn script(character: char) -> Option<Script> {
@@ -51,9 +91,9 @@ fn script(character: char) -> Option<Script> {
     }
 }
 
-fn lower_case(letter: char) -> HalfBits {
+fn lower_case(letter: char) -> u8 {
     match letter {
-        'а'..='я' => HalfBits::from(RUSSIAN[letter as usize - 'а' as usize]),
+        'а'..='я' => RUSSIAN[letter as usize - 'а' as usize],
         'і' => 12,
         'ё' | 'ї' | 'є' => 15,
         'ў' | 'ј' | 'љ' | 'њ' | 'ћ' | 'ђ' | 'џ' | 'ґ' => 18,
@@ -80,6 +120,8 @@ fn lower_case(letter: char) -> HalfBits {
         }
         '\u{e01}'..='\u{e5b}' => 20,
         'ա'..='և' => 20,
+        // Letters of transliterations.
+        '\u{1e00}'..='\u{1e9f}' => 50,
         _ => RARE,
     }
 }
@@ -99,15 +141,14 @@ pub(super) struct Word {
 impl Word {
     /// Takes the next character; returns what it costs that it does not fit the ones before.
     pub(super) fn push(&mut self, character: char) -> HalfBits {
-        let Some(script) = script(character) else { return self.end() };
+        let Some(letter) = find(character) else { return self.end() };
+        let Letter { script, is_upper: upper, is_lower: lower, .. } = letter;
         let accented = !character.is_ascii();
-        let (upper, lower) = (character.is_uppercase(), character.is_lowercase());
         let mut cost = 0;
         if self.script.is_some_and(|before| before != script) {
             cost += self.end() + NO_WORD;
         }
-        let is_mark = is_thai_mark(character);
-        if is_mark && self.letters == 0 {
+        if letter.is_mark && self.letters == 0 {
             cost += NO_WORD;
         }
         if accented || self.last_is_accented {
@@ -122,7 +163,7 @@ impl Word {
         }
         self.script = Some(script);
         self.letters += 1;
-        self.has_vowel |= is_vowel(character);
+        self.has_vowel |= letter.is_vowel;
         self.uppers = if upper { self.uppers + 1 } else { 0 };
         self.last_is_lower = lower;
         self.last_is_accented = accented;
@@ -135,43 +176,4 @@ impl Word {
         let has_vowels = matches!(word.script, Some(Script::Cyrillic | Script::Greek));
         if has_vowels && word.letters > 1 && !word.has_vowel { NO_VOWEL } else { 0 }
     }
-}
-
-fn is_vowel(character: char) -> bool {
-    matches!(
-        character.to_lowercase().next(),
-        Some(
-            'а' | 'е'
-                | 'ё'
-                | 'и'
-                | 'о'
-                | 'у'
-                | 'ы'
-                | 'э'
-                | 'ю'
-                | 'я'
-                | 'і'
-                | 'ї'
-                | 'є'
-                | 'α'
-                | 'ε'
-                | 'η'
-                | 'ι'
-                | 'ο'
-                | 'υ'
-                | 'ω'
-                | 'ά'
-                | 'έ'
-                | 'ή'
-                | 'ί'
-                | 'ό'
-                | 'ύ'
-                | 'ώ'
-        )
-    )
-}
-
-/// Tells whether a Thai sign stands above or below a consonant, and so never first.
-fn is_thai_mark(character: char) -> bool {
-    matches!(character, '\u{e31}' | '\u{e34}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}')
 }

@@ -12,9 +12,7 @@ mod east_asian;
 
 use self::alphabets::{Word, letter};
 use self::east_asian::{HAN, HANGUL, Han, Tier, han, hangul};
-
-/// A cost in half bits.
-pub(crate) type HalfBits = u32;
+use crate::cost::HalfBits;
 
 /// A byte outside ASCII in text of which nothing is known: one of about 90 letters.
 pub(crate) const ANY_BYTE: HalfBits = 13;

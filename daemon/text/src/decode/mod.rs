@@ -3,15 +3,24 @@
 
 use udpchat_config::Encoding;
 
-use crate::characters::HalfBits;
 use crate::content::{self, UTF_8_MARK};
-use crate::evidence::{Unicode, evidence};
+use crate::cost::HalfBits;
+use crate::evidence::Unicode;
 use crate::reading::{by_mark, decodes, read};
 use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
 
 /// How much better another reading must be than the fallback (12 bits), or than what the peer is known to use (14 bits).
 const LEAD_OVER_FALLBACK: HalfBits = 24;
 const LEAD_OVER_REMEMBERED: HalfBits = 28;
+
+/// How many frequent characters show that a peer has changed its encoding, where its message decodes in the old one.
+const MIN_FREQUENT_OF_CHANGE: u32 = 2;
+
+/// How many places may be no character, beside as many as there are characters, in a message of a peer that is known to use UTF-8.
+const MAX_FAULTS: u32 = 4;
+
+/// How many letters of two bytes say something: the bytes of a single one are a character in most encodings.
+const MIN_LETTERS: u32 = 2;
 
 /// How much worse than the fallback damaged UTF-8 may read and still be chosen; with a whole character of three bytes.
 const CREDIT_OF_UTF_8: HalfBits = 4;
@@ -51,7 +60,7 @@ pub struct Knowledge {
     pub given: Option<Encoding>,
     /// Learned from the peer's messages, or else from those of other ports of its IP address.
     pub remembered: Option<Encoding>,
-    /// Whether `remembered` was learned from earlier messages of this address and port. Only [`Decoded::by`] depends on it.
+    /// Whether `remembered` is known otherwise than from this very message. Only [`Decoded::by`] depends on it.
     pub known_before: bool,
     /// Configured for all that is not UTF-8.
     pub fallback: Encoding,
@@ -98,7 +107,7 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> Choice {
         return by_person(bytes, encoding, by);
     }
     if is_marked(bytes) {
-        return Choice::new(Encoding::UTF_8, by_bytes(Encoding::UTF_8, knowledge));
+        return Choice::new(Encoding::UTF_8, basis(Encoding::UTF_8, knowledge));
     }
     if bytes.is_ascii() {
         return match knowledge.remembered {
@@ -107,7 +116,7 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> Choice {
         };
     }
     let (encoding, cut_in_front) = by_content(bytes, knowledge);
-    Choice { encoding, by: basis(bytes, encoding, knowledge), cut_in_front }
+    Choice { encoding, by: basis(encoding, knowledge), cut_in_front }
 }
 
 /// Tells whether this is valid UTF-8 behind the mark of UTF-8.
@@ -124,27 +133,12 @@ fn by_person(bytes: &[u8], chosen: Encoding, by: Basis) -> Choice {
     Choice::new(by_mark(bytes, chosen), by)
 }
 
-/// Tells what chose an encoding, beside the bytes, that a peer may be known to use.
-fn by_bytes(encoding: Encoding, knowledge: &Knowledge) -> Basis {
-    let known = knowledge.known_before && knowledge.remembered.is_some_and(|known| same(known, encoding));
-    if known { Basis::Remembered } else { Basis::Detected }
-}
-
-fn basis(bytes: &[u8], encoding: Encoding, knowledge: &Knowledge) -> Basis {
-    let is_remembered = knowledge.remembered.is_some_and(|remembered| same(remembered, encoding));
-    if is_remembered && knowledge.known_before {
-        return Basis::Remembered;
-    }
-    if !is_remembered && !same(encoding, knowledge.fallback) {
-        return Basis::Detected;
-    }
-    // A message that proves its own encoding needs no other reason.
-    let proves = evidence(bytes, None, knowledge.fallback).is_some_and(|proven| same(proven, encoding));
-    match (proves, is_remembered) {
-        (true, _) => Basis::Detected,
-        (false, true) => Basis::Remembered,
-        (false, false) if encoding == Encoding::UTF_8 => Basis::Detected,
-        (false, false) => Basis::Fallback,
+/// Returns what chose an encoding that no person has chosen.
+fn basis(encoding: Encoding, knowledge: &Knowledge) -> Basis {
+    match knowledge.remembered {
+        Some(remembered) if same(remembered, encoding) && knowledge.known_before => Basis::Remembered,
+        None if encoding != Encoding::UTF_8 && same(encoding, knowledge.fallback) => Basis::Fallback,
+        _ => Basis::Detected,
     }
 }
 
@@ -155,13 +149,14 @@ fn by_content(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, bool) {
     let another = knowledge.remembered.filter(|remembered| *remembered != Encoding::UTF_8);
     let is_utf_8 = match Unicode::of(&content) {
         Unicode::Broken => return of_no_utf_8(&mut sample, knowledge),
-        Unicode::Wide => another.is_none_or(|another| !leads(&mut sample, another, Encoding::UTF_8, 0)),
+        Unicode::Wide => another.is_none_or(|another| !leads(&mut sample, another, Encoding::UTF_8)),
         Unicode::Narrow => match (knowledge.remembered, another) {
             (Some(_), None) => true,
             (_, Some(another)) => {
                 let of_utf_8 = sample.score(Encoding::UTF_8);
                 let of_another = sample.score(another);
-                of_another.faults > 0 || of_utf_8.cost + LEAD_OVER_REMEMBERED <= of_another.cost
+                let leads = of_utf_8.cost + LEAD_OVER_REMEMBERED <= of_another.cost;
+                of_another.faults > 0 || leads && of_utf_8.foreign >= MIN_LETTERS
             }
             (None, None) => !is_common_text(&mut sample, knowledge.fallback),
         },
@@ -169,25 +164,29 @@ fn by_content(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, bool) {
     (if is_utf_8 { Encoding::UTF_8 } else { another.unwrap_or(knowledge.fallback) }, false)
 }
 
-/// Tells whether a reading without a fault costs less than another by more than a lead.
-fn leads(sample: &mut Sample<'_>, one: Encoding, other: Encoding, lead: HalfBits) -> bool {
+/// Tells whether a reading without a fault costs less than another.
+fn leads(sample: &mut Sample<'_>, one: Encoding, other: Encoding) -> bool {
     let score = sample.score(one);
-    score.faults == 0 && score.cost + lead < sample.score(other).cost
+    score.faults == 0 && score.cost < sample.score(other).cost
 }
 
 /// Tells whether sequences of two bytes, valid in UTF-8, read better as common text in the fallback: letters of several scripts in
 /// one word, or such as hardly any language has. A single sequence is a letter.
 fn is_common_text(sample: &mut Sample<'_>, fallback: Encoding) -> bool {
-    if !is_multi_byte(fallback) || sample.score(Encoding::UTF_8).foreign < 2 {
+    if !is_multi_byte(fallback) || sample.score(Encoding::UTF_8).foreign < MIN_LETTERS {
         return false;
     }
-    sample.score(fallback).reads_well() && leads(sample, fallback, Encoding::UTF_8, 0)
+    sample.score(fallback).has_no_rare_text() && leads(sample, fallback, Encoding::UTF_8)
 }
 
 /// Chooses for bytes that are not valid UTF-8: what the peer is known to use, or else the fallback, unless another reading leads.
 fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
-    let base = knowledge.remembered.unwrap_or(knowledge.fallback);
-    let of_base = sample.score(base);
+    let mut base = knowledge.remembered.unwrap_or(knowledge.fallback);
+    let mut of_base = sample.score(base);
+    if base == Encoding::UTF_8 && of_base.faults > of_base.foreign + MAX_FAULTS {
+        base = knowledge.fallback;
+        of_base = sample.score(base);
+    }
     let is_known = knowledge.remembered.is_some();
     if is_known && of_base.reads_well() {
         return (base, false);
@@ -196,12 +195,15 @@ fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, boo
     let lead = if is_known { LEAD_OVER_REMEMBERED } else { LEAD_OVER_FALLBACK };
     for other in MULTI_BYTE.into_iter().chain([knowledge.fallback]).filter(|other| !same(*other, base)) {
         let score = sample.score(other);
+        let is_rare = score.frequent < MIN_FREQUENT_OF_CHANGE;
         let cost = match (other == Encoding::UTF_8, is_known) {
-            (true, _) if score.whole == 0 => continue,
+            (true, _) if score.whole == 0 && score.foreign < MIN_LETTERS => continue,
+            // What reads without a fault in what is remembered stands, unless the text is a common one in another encoding.
+            (false, true) if of_base.faults == 0 && is_multi_byte(base) && is_rare => continue,
             // A guess explains all bytes, unless the text is cut in either reading.
             (false, _) if score.faults > 1 || score.faults > of_base.faults => continue,
             // Damaged UTF-8 is met more often than any third encoding.
-            (true, false) => score.cost.saturating_sub(CREDIT_OF_UTF_8),
+            (true, false) if score.whole > 0 => score.cost.saturating_sub(CREDIT_OF_UTF_8),
             _ => score.cost + lead,
         };
         if cost < best.0 && is_better_than_alphabets(sample, other, &score) {
@@ -213,7 +215,8 @@ fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, boo
 
 /// Tells whether a reading is better than as letters of any alphabet, where it is in several bytes a character.
 fn is_better_than_alphabets(sample: &mut Sample<'_>, encoding: Encoding, score: &Score) -> bool {
-    !is_multi_byte(encoding) || score.cost < sample.in_nothing_known() && score.cost < sample.in_alphabets()
+    !is_multi_byte(encoding)
+        || score.cost < sample.in_nothing_known() && !sample.is_alphabet_below(score.cost)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::encode::{encode, for_answering};
+use crate::evidence::evidence;
 
 const NOTHING: Knowledge = Knowledge { known_before: true, ..Knowledge::none(Encoding::GB18030) };
 
