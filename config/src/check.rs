@@ -1,23 +1,23 @@
-//! The rules that a value can break only together with others, or at its limits.
+//! Rules on the limits of values, and on values in combination.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::{ConfigError, PeerAddress, Setting, Settings, Size, UserGroup};
 
-/// The most addresses to listen on.
+/// The maximum number of addresses to listen on.
 const MAX_LISTEN: usize = 64;
-/// The most groups to join.
+/// The maximum number of multicast groups to join.
 const MAX_GROUPS: usize = 64;
-/// The most groups of users that may have a role.
+/// The maximum number of user groups for each role.
 const MAX_USER_GROUPS: usize = 16;
-/// What fits into `sun_path` of unix(7), with its end.
+/// The longest path for `sun_path` of unix(7), without the terminating zero byte.
 const MAX_SOCKET_BYTES: usize = 107;
 const MIN_RECEIVE_BUFFER: Size = Size::from_bytes(4 * 1024);
 const MAX_RECEIVE_BUFFER: Size = Size::from_mib(1024);
 const MIN_INBOX: Size = Size::from_mib(1);
 
-/// Refuses settings that the daemon could not work with.
+/// Refuses settings that the daemon cannot use.
 pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
     check_listen(settings)?;
     check_groups(settings)?;
@@ -42,7 +42,7 @@ fn check_listen(settings: &Settings) -> Result<(), ConfigError> {
         return refuse(message, "\"[::]:7788\" listens on every address of this host");
     }
     let mut seen = BTreeSet::new();
-    // Port 0 means another port each time.
+    // The system chooses a different port for each port 0.
     match listen.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
         Some(twice) => refuse(format!("address {twice} is given twice"), "leave one of them out"),
         None => Ok(()),
@@ -112,7 +112,7 @@ fn check_role(key: &str, groups: &Setting<Vec<UserGroup>>) -> Result<(), ConfigE
     let refuse = |message: String, hint: &str| Err(ConfigError::rejected(&groups.origin, message, hint));
     if groups.len() > MAX_USER_GROUPS {
         let message = format!("{key}: {} groups, at most {MAX_USER_GROUPS} are possible", groups.len());
-        return refuse(message, "make one group of those who may, for example \"udpchat\"");
+        return refuse(message, "put these users into one group, for example \"udpchat\"");
     }
     let mut seen = BTreeSet::new();
     match groups.iter().find(|group| !seen.insert(*group)) {

@@ -1,12 +1,12 @@
-//! Ports and the annotated file that stand for what a configuration leaves out.
+//! The default ports, and the annotated file with every default.
 
-/// The UDP port that is meant where none is given.
+/// The UDP port of an address without a port.
 pub const DEFAULT_PORT: u16 = 7788;
 
-/// The TCP port of loopback that is meant where metrics are served and none is given.
+/// The TCP port of a metrics address without a port.
 ///
-/// Outside of the ports 9100 to 9999, which Prometheus assigns to exporters (its wiki, "Default port allocations"), and
-/// below those that Linux gives away by itself (from 32768).
+/// Outside the ports 9100 to 9999, which Prometheus assigns to exporters (its wiki, "Default port allocations"), and
+/// below the ephemeral ports of Linux (from 32768).
 pub const DEFAULT_METRICS_PORT: u16 = 17788;
 
 /// The annotated configuration file: every key with its default.

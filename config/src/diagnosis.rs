@@ -50,7 +50,7 @@ fn line_range(text: &str, offset: usize) -> Range<usize> {
     start..end
 }
 
-/// Shows the line with carets below the part that is meant; of an endless line, what is around that part.
+/// Shows the line with carets below the part at `span`; of a very long line only the surroundings of that part.
 fn excerpt(text: &str, span: &Range<usize>) -> String {
     const BEFORE: usize = 80;
     const SHOWN: usize = 160;
@@ -67,7 +67,7 @@ fn excerpt(text: &str, span: &Range<usize>) -> String {
     format!("{margin} |\n{number} | {shown}\n{margin} | {indent}{carets}")
 }
 
-/// Replaces what a terminal would obey, by one character each so that the carets stand where they should.
+/// Replaces a control character by one visible character, which keeps the carets in their columns.
 fn visible(character: char) -> char {
     match character {
         '\t' => ' ',
@@ -87,7 +87,7 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
         return "put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: [peers.\"小明\"]"
             .to_owned();
     }
-    "a line is a [table], or a key = value where text stands in quotes: max_size = \"4GiB\"".to_owned()
+    "a line is a [table], or a key = value where text is in quotes: max_size = \"4GiB\"".to_owned()
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_excerpt_marks_the_place() {
+    fn the_excerpt_marks_the_span() {
         let text = "a = 1\nbe = 'x'\r\n";
         assert_eq!(excerpt(text, &(11..14)), "  |\n2 | be = 'x'\n  |      ^^^");
         assert_eq!(excerpt("", &(0..0)), "  |\n1 | \n  | ^");
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_endless_line_only_a_part_is_shown() {
+    fn only_a_part_of_a_very_long_line_is_shown() {
         let text = format!("{} 'x' {}", "a".repeat(1000), "b".repeat(1000));
         let shown = excerpt(&text, &(1001..1004));
         let expected =
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_spans_lines_is_marked_to_the_end_of_its_first() {
+    fn a_span_of_lines_is_marked_to_the_end_of_its_first() {
         assert_eq!(excerpt("a = [\n1,\n]", &(4..10)), "  |\n1 | a = [\n  |     ^");
     }
 }

@@ -1,16 +1,16 @@
-//! What can be wrong with a configuration, said so that it can be put right.
+//! The errors of a configuration, each with a hint that says how to correct it.
 
 use std::path::PathBuf;
 
 use crate::{Origin, ValueError};
 
-/// Tells why no settings could be made of the layers.
+/// Explains why the settings could not be loaded.
 ///
-/// `Display` gives what is wrong and where, without the [hint](Self::hint).
+/// `Display` shows the error and its place, without the [hint](Self::hint).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A configuration file is there, or was asked for by name, and cannot be read.
+    /// A configuration file exists, or was named explicitly, and cannot be read.
     #[error("cannot read {}: {reason}", path.display())]
     Unreadable {
         /// The file.
@@ -36,7 +36,7 @@ pub enum ConfigError {
         /// What to write instead.
         hint: Option<String>,
     },
-    /// A value is well-formed and still cannot be used.
+    /// A value is well-formed but breaks a rule.
     #[error("{origin}: {message}")]
     Rejected {
         /// Where the value came from.
@@ -62,13 +62,13 @@ impl ConfigError {
         }
     }
 
-    /// Makes the error of a value that came from an environment variable or a flag.
+    /// Creates the error for an invalid value of an environment variable or a flag.
     pub(crate) fn bad_value(origin: Origin, error: ValueError) -> Self {
         let (message, hint) = error.into_parts();
         Self::Rejected { origin, message, hint }
     }
 
-    /// Makes the error of a value that breaks a rule.
+    /// Creates the error for a value that breaks a rule.
     pub(crate) fn rejected(origin: &Origin, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Rejected { origin: origin.clone(), message: message.into(), hint: Some(hint.into()) }
     }

@@ -1,5 +1,5 @@
-//! The command line of `udpchatd`, the strongest layer of the settings. It is defined here so that the manual can be made
-//! of it beside the keys of the file.
+//! The command line of `udpchatd`, the strongest layer of the settings. It is defined here because the manual is
+//! generated from it and from the keys of the file.
 
 use std::path::{Path, PathBuf};
 
@@ -67,35 +67,35 @@ UDPCHAT_LISTEN, UDPCHAT_DATA_DIR, UDPCHAT_SOCKET, UDPCHAT_LOG, flags. UDPCHAT_CO
 Signals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
 Exit status: 0 stopped, 1 failed, 2 wrong use or configuration.
 
-Backup: --backup copies the inbox as of one moment, messages, read marks and what is known of peers, while the daemon \
-goes on. To restore a copy, stop the daemon, move inbox.db, inbox.db-wal and inbox.db-shm out of the data directory, put \
-the copy there as inbox.db, owned by the daemon's user, and start. A newer version takes an older copy and brings it to \
-its schema; an older version refuses a newer one, so make a copy before an upgrade. What cp copies of a running daemon's \
-inbox.db lacks what is in inbox.db-wal, and may be of no use.
+Backup: --backup copies one consistent state of the inbox, with messages, read marks and the encodings of peers, while \
+the daemon continues. To restore a copy, stop the daemon, move inbox.db, inbox.db-wal and inbox.db-shm out of the data \
+directory, put the copy there as inbox.db, owned by the daemon's user, and start. A newer version migrates an older copy \
+to its schema; an older version refuses a newer copy, so make a copy before an upgrade. A copy of a running daemon's \
+inbox.db made with cp lacks the content of inbox.db-wal and may be unusable.
 
 Examples:
   udpchatd                                    with the defaults
   udpchatd --listen 0.0.0.0:9000              another port, IPv4 only
-  udpchatd --config my.toml --check-config    is the file right?
+  udpchatd --config my.toml --check-config    is the file valid?
   udpchatd --system --backup inbox-$(date +%F).db    a copy of the system's inbox";
 
 impl Flags {
-    /// Reads the arguments of the process. Shows help and ends it where that is asked for, or the arguments are wrong.
+    /// Reads the arguments of the process. Prints help and exits if that is requested or the arguments are invalid.
     pub fn of_process() -> Self {
         Self::parse()
     }
 
-    /// Returns the definition of the command line, for whoever documents it.
+    /// Returns the definition of the command line, for the manual.
     pub fn definition() -> clap::Command {
         Self::command()
     }
 
-    /// Tells whether the configuration is to be checked and printed only.
+    /// Returns whether the configuration is only to be checked and printed.
     pub fn check_config(&self) -> bool {
         self.check_config
     }
 
-    /// Returns where the inbox is to be copied to, if that is all that is to be done.
+    /// Returns the file to copy the inbox to, if that is requested.
     pub fn backup(&self) -> Option<&Path> {
         self.backup.as_deref()
     }
@@ -115,7 +115,7 @@ where
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_definition_is_valid() {
         super::Flags::definition().debug_assert();
     }
 }

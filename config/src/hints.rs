@@ -1,4 +1,4 @@
-//! What the hint of an error suggests to write, derived from the list of keys.
+//! The hints of errors, derived from the list of keys.
 
 use crate::key::split;
 use crate::settings::paths_and_examples;
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_key_is_answered_with_what_was_meant() {
+    fn an_unknown_key_is_answered_with_a_suggestion() {
         for (path, hint) in [
             ("lisen", "did you mean `listen`?"),
             ("inbox.max_sise", "did you mean `max_size`?"),
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_explained_by_an_example() {
+    fn a_table_or_key_has_an_example() {
         for (path, example) in [
             ("listen", r#"write for example: listen = ["[::]:7788"]"#),
             ("inbox.max_size", r#"write for example: max_size = "4GiB""#),

@@ -1,11 +1,11 @@
-//! What a key of the configuration is, whatever the type of its value.
+//! A key of the configuration, independent of the type of its value.
 
 use crate::value::{Mistake, Node, Value};
 use crate::{Origin, Setting};
 
 /// Describes one key of `S`, the settings or a peer.
 pub(crate) struct Key<S> {
-    /// The table and the name, joined by a dot; `NAME` stands for the name of any peer.
+    /// The table and the name, joined by a dot; `NAME` is a placeholder for the name of a peer.
     pub(crate) path: &'static str,
     pub(crate) applied_by: AppliedBy,
     /// A value in TOML, for hints and the manual.

@@ -32,14 +32,11 @@ mod value;
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::ConfigError;
 pub use flags::{Flags, Overrides};
-pub use paths::{
-    Environment, control_socket_candidates, system_config_file, system_control_socket, system_data_dir,
-    user_config_file, user_data_dir, user_runtime_socket,
-};
+pub use paths::{Environment, control_socket_candidates};
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
 pub use value::{
     Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress,
-    PeerName, Size, UserGroup, ValueError,
+    PeerName, Repertoire, Size, UserGroup, ValueError,
 };

@@ -1,4 +1,4 @@
-//! Where files live: pure rules over an explicit environment.
+//! The locations of files, as pure functions of an explicit environment.
 //!
 //! They follow the XDG Base Directory Specification: a variable that is empty, or a directory that is not
 //! absolute, counts as unset.
@@ -15,7 +15,7 @@ pub(crate) const SOCKET_VARIABLE: &str = "UDPCHAT_SOCKET";
 
 const SOCKET_NAME: &str = "control.sock";
 
-/// Holds what of the process's surroundings decides about settings and paths.
+/// Holds the environment variables and directories that settings and paths depend on.
 #[derive(Debug, Clone)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
@@ -28,15 +28,15 @@ impl Environment {
     pub fn of_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
-            // A deleted directory has no path. That matters only if a relative path is given.
+            // A deleted directory has no path. Only relative paths need it.
             current_dir: std::env::current_dir().ok(),
             system_config_file: PathBuf::from("/etc/udpchat/config.toml"),
         }
     }
 
-    /// Makes an environment of variables alone, for tests: the current directory is `/`,
-    /// and no system-wide file is read.
-    pub fn from_pairs<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Self
+    /// Creates an environment with only these variables: the current directory is `/`, and no system-wide file is read.
+    #[cfg(test)]
+    pub(crate) fn from_pairs<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<OsString>,
         V: Into<OsString>,
@@ -49,15 +49,15 @@ impl Environment {
     }
 
     /// Replaces the directory that relative paths start from.
-    #[must_use]
-    pub fn with_current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.current_dir = Some(directory.into());
         self
     }
 
     /// Replaces the path of the system-wide configuration file.
-    #[must_use]
-    pub fn with_system_config_file(mut self, file: impl Into<PathBuf>) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_system_config_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.system_config_file = file.into();
         self
     }
@@ -72,7 +72,7 @@ impl Environment {
         if path.is_absolute() {
             return Some(path.to_owned());
         }
-        // `join` would keep a leading `./` in the middle of a path that is shown to people.
+        // `join` would keep a leading `./` in the middle of the path, which users see.
         let relative: PathBuf = path.components().skip_while(|c| c.as_os_str() == ".").collect();
         Some(self.current_dir.as_ref()?.join(relative))
     }
@@ -81,43 +81,43 @@ impl Environment {
         self.variable(name).map(PathBuf::from).filter(|path| path.is_absolute())
     }
 
-    /// Returns the XDG directory of a variable, or its place below the home directory.
+    /// Returns the XDG directory that a variable names, by default `below_home` in the home directory.
     fn xdg_directory(&self, name: &str, below_home: &str) -> Option<PathBuf> {
         self.directory(name).or_else(|| self.directory("HOME").map(|home| home.join(below_home)))
     }
 }
 
 /// Returns the system-wide configuration file: `/etc/udpchat/config.toml`.
-pub fn system_config_file(environment: &Environment) -> PathBuf {
+pub(crate) fn system_config_file(environment: &Environment) -> PathBuf {
     environment.system_config_file.clone()
 }
 
 /// Returns the system's data directory: `/var/lib/udpchat`.
-pub fn system_data_dir() -> PathBuf {
+pub(crate) fn system_data_dir() -> PathBuf {
     PathBuf::from("/var/lib/udpchat")
 }
 
 /// Returns the system's control socket: `/run/udpchat/control.sock`.
-pub fn system_control_socket() -> PathBuf {
+pub(crate) fn system_control_socket() -> PathBuf {
     PathBuf::from("/run/udpchat").join(SOCKET_NAME)
 }
 
 /// Returns the user's configuration file: `$XDG_CONFIG_HOME/udpchat/config.toml`, by default in `~/.config`.
 ///
 /// `None` if neither that variable nor `HOME` is set.
-pub fn user_config_file(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_config_file(environment: &Environment) -> Option<PathBuf> {
     Some(environment.xdg_directory("XDG_CONFIG_HOME", ".config")?.join("udpchat/config.toml"))
 }
 
 /// Returns the user's data directory: `$XDG_DATA_HOME/udpchat`, by default in `~/.local/share`.
 ///
 /// `None` if neither that variable nor `HOME` is set.
-pub fn user_data_dir(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_data_dir(environment: &Environment) -> Option<PathBuf> {
     Some(environment.xdg_directory("XDG_DATA_HOME", ".local/share")?.join("udpchat"))
 }
 
 /// Returns the user's control socket: `$XDG_RUNTIME_DIR/udpchat/control.sock`. `None` if the variable is unset.
-pub fn user_runtime_socket(environment: &Environment) -> Option<PathBuf> {
+pub(crate) fn user_runtime_socket(environment: &Environment) -> Option<PathBuf> {
     Some(environment.directory("XDG_RUNTIME_DIR")?.join("udpchat").join(SOCKET_NAME))
 }
 
@@ -126,11 +126,11 @@ pub(crate) fn socket_in(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET_NAME)
 }
 
-/// Lists where a client should look for the daemon, best first.
+/// Lists the control sockets that a client should try, in this order.
 ///
-/// A path given by the flag `--socket` (`explicit`) or by `UDPCHAT_SOCKET` is the only one. Otherwise the user's
-/// sockets come before the system's. Both that in the runtime directory and those in data directories are listed:
-/// the daemon may have been started where `XDG_RUNTIME_DIR` was unset, by cron for example.
+/// A path given by the flag `--socket` (`explicit`) or by `UDPCHAT_SOCKET` is the only candidate. Otherwise the user's
+/// sockets come before the system's. The list has the sockets in the runtime directory and in the data directories:
+/// the daemon may have been started without `XDG_RUNTIME_DIR`, by cron for example.
 pub fn control_socket_candidates(environment: &Environment, explicit: Option<&Path>) -> Vec<PathBuf> {
     let variable = |name| environment.variable(name).map(Path::new);
     let absolute = |path: &Path| environment.absolute(path).unwrap_or_else(|| path.to_owned());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_home_there_are_no_places_for_a_user() {
+    fn without_a_home_a_user_has_no_paths() {
         for homeless in [environment(&[]), environment(&[("HOME", "")])] {
             assert_eq!(user_config_file(&homeless), None);
             assert_eq!(user_data_dir(&homeless), None);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn the_system_has_its_own_places() {
+    fn the_system_has_its_own_paths() {
         assert_eq!(system_config_file(&Environment::of_process()), Path::new("/etc/udpchat/config.toml"));
         assert_eq!(system_data_dir(), Path::new("/var/lib/udpchat"));
         assert_eq!(system_control_socket(), Path::new("/run/udpchat/control.sock"));

@@ -1,17 +1,17 @@
-//! The reference of the configuration file, read from the annotated default file: one place says what a key means.
+//! The reference of the configuration file, read from the annotated default file, the only place that explains keys.
 //!
-//! In that file a comment belongs to the key behind it, which may itself be a comment where its default is not the same
-//! everywhere. A table that stands for many is a comment as a whole; what its keys mean is listed in front of it.
+//! In that file a comment belongs to the key after it. A key without a fixed default is itself a comment. The table of
+//! a peer is a comment as a whole; a list before it explains its keys.
 
 use crate::defaults::DEFAULT_FILE;
 use crate::settings::paths_and_examples;
 
-/// A table of the file, or what stands before the first one.
+/// A table of the file, or the keys before the first table.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct TableReference {
-    /// Its name; empty for what stands before the first table. `NAME` stands for any name of a peer.
+    /// Its name; empty before the first table. `NAME` is a placeholder for the name of a peer.
     pub name: String,
-    /// What it is, where that is said.
+    /// Its description; may be empty.
     pub text: String,
     /// Its keys, in the order of the file.
     pub keys: Vec<KeyReference>,
@@ -22,11 +22,11 @@ pub struct TableReference {
 pub struct KeyReference {
     /// Its name within the table.
     pub name: String,
-    /// Its default, as TOML; none where the text tells it.
+    /// Its default, as TOML; `None` if the text describes it.
     pub default: Option<String>,
-    /// A value, as TOML.
+    /// An example of a value, as TOML.
     pub example: String,
-    /// What it means.
+    /// Its description.
     pub text: String,
 }
 
@@ -69,7 +69,7 @@ impl Reader {
             Some((parent, _)) => format!("{parent}.NAME"),
             None => name.to_owned(),
         };
-        // What stands before the header of a table with a default belongs to the key before.
+        // A comment before the header of a table with defaults belongs to the previous key.
         let text = if name.ends_with(".NAME") { std::mem::take(&mut self.comment) } else { Vec::new() };
         self.tables.push(TableReference { name, text: text.join("\n"), keys: Vec::new() });
     }
@@ -98,7 +98,7 @@ impl Reader {
     }
 }
 
-/// Takes the lines `name: ...` out of a text, with the indented ones that go on with them.
+/// Removes the line `name: ...` and its indented continuation lines from a text, and returns them.
 fn take_definition(text: &mut String, name: &str) -> Vec<String> {
     let (mut taken, mut left, mut inside) = (Vec::new(), Vec::new(), false);
     for line in text.lines() {
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!((key(0, 2).name.as_str(), &key(0, 2).default), ("data_dir", &None));
         assert_eq!(
             key(1, 1).text,
-            "How long entries are kept, for example \"90d\" or \"12h\". Empty: for as long as max_size allows."
+            "How long entries are kept, for example \"90d\" or \"12h\". Empty: only max_size limits them."
         );
         let peers = reference.last().unwrap();
         assert_eq!(peers.name, "peers.NAME");

@@ -1,13 +1,13 @@
-//! A value together with where it came from.
+//! A value with its origin.
 
 use std::fmt;
 use std::ops::Deref;
 use std::path::PathBuf;
 
-/// Tells which layer a value came from.
+/// Names the layer that a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody set it.
+    /// No layer set it.
     Default,
     /// A configuration file.
     File {
@@ -38,7 +38,7 @@ impl fmt::Display for Origin {
 pub struct Setting<T> {
     /// The value in effect.
     pub value: T,
-    /// Where it came from.
+    /// The layer that set it.
     pub origin: Origin,
 }
 
@@ -48,7 +48,7 @@ impl<T> Setting<T> {
         Self { value, origin }
     }
 
-    /// Makes a setting that nobody set.
+    /// Creates a setting with its default value.
     pub fn default_of(value: T) -> Self {
         Self::new(value, Origin::Default)
     }

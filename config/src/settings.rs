@@ -153,7 +153,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Makes a peer that `origin` mentions; loading the settings fails unless an address follows.
+    /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
         Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None }
     }
@@ -226,6 +226,7 @@ fn key_of(name: &PeerName) -> String {
     let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if name.as_str().bytes().all(is_bare) { name.to_string() } else { toml_string(name) }
 }
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -303,7 +304,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
     }
 
     #[test]
-    fn what_a_reload_applies_and_a_new_origin_need_no_restart() {
+    fn reloadable_keys_and_new_origins_need_no_restart() {
         let old = settings();
         let mut new = old.clone();
         new.listen.origin = Origin::Flag("--listen");

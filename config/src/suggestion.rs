@@ -1,9 +1,9 @@
-//! Suggests what a misspelt word was probably meant to be.
+//! Suggests a correction for a misspelt word.
 
 /// Returns the nearest candidate by edit distance (optimal string alignment), `None` if it differs in more than a third
 /// of its length.
 pub(crate) fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // The distance takes quadratic time, and no candidate is nearly as long.
+    // The distance takes quadratic time, and every candidate is much shorter.
     if text.len() > 64 {
         return None;
     }

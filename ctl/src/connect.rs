@@ -83,7 +83,7 @@ mod tests {
     fn the_no_daemon_hint_lists_the_tried_sockets() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
-        let CtlError::Failed(failure) = refusal(&path) else { panic!() };
+        let failure = refusal(&path).into_failure();
         assert_eq!(failure.exit, Exit::NoDaemon);
         assert_eq!(failure.message, "no daemon found");
         assert!(failure.hint.unwrap().contains(path.to_str().unwrap()));

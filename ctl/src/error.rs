@@ -169,6 +169,15 @@ impl CtlError {
         self
     }
 
+    /// Returns what failed.
+    #[cfg(test)]
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Failed(failure) => *failure,
+            Self::ReaderGone => panic!("no failure"),
+        }
+    }
+
     /// Returns the exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
@@ -276,13 +285,6 @@ fn own_hint(kind: ErrorKind) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    fn failure(error: CtlError) -> Failure {
-        match error {
-            CtlError::Failed(failure) => *failure,
-            CtlError::ReaderGone => panic!("no failure"),
-        }
-    }
-
     #[test]
     fn every_protocol_kind_has_its_exit_code() {
         for &kind in ErrorKind::ALL {
@@ -296,7 +298,7 @@ mod tests {
             };
             let error = CtlError::from(ErrorObject::new(kind, "x"));
             assert_eq!(error.exit() as u8, expected, "{kind:?}");
-            assert_eq!(failure(error).code, Some(kind.code()));
+            assert_eq!(error.into_failure().code, Some(kind.code()));
         }
     }
 
@@ -321,7 +323,7 @@ mod tests {
     #[test]
     fn causes_are_kept() {
         let error = ClientError::Io(io::Error::other("the wire broke"));
-        let failure = failure(error.into());
+        let failure = CtlError::from(error).into_failure();
         assert_eq!(failure.message, "the connection to the daemon failed");
         assert_eq!(failure.causes, ["the wire broke"]);
     }
@@ -329,13 +331,13 @@ mod tests {
     #[test]
     fn causes_have_no_error_numbers() {
         let error = CtlError::failed("x").caused_by(&io::Error::from_raw_os_error(2));
-        assert_eq!(failure(error).causes, ["No such file or directory"]);
+        assert_eq!(error.into_failure().causes, ["No such file or directory"]);
     }
 
     #[test]
     fn within_turns_the_message_into_a_cause() {
         let error = ClientError::Io(io::Error::other("the wire broke"));
-        let failure = failure(CtlError::from(error).within("the work is not done"));
+        let failure = CtlError::from(error).within("the work is not done").into_failure();
         assert_eq!((failure.message.as_str(), failure.kind.as_str()), ("the work is not done", "closed"));
         assert_eq!(failure.causes, ["the connection to the daemon failed", "the wire broke"]);
         assert!(matches!(CtlError::ReaderGone.within("x"), CtlError::ReaderGone));

@@ -1,7 +1,7 @@
 //! `udpchatctl`: sends and reads through the control socket of `udpchatd`.
 //!
 //! A run parses its arguments (`cli`), runs one `command`, which connects to the daemon (`connect`), and turns the result
-//! into an exit code (`error`). Everything that it knows about the daemon comes over the control socket. Everything that it
+//! into an exit code (`error`). All its data about the daemon comes over the control socket. Everything that it
 //! prints goes through `output`; `chat` and `status --watch` draw full screens on the `terminal`. Only `doctor` examines
 //! the machine itself.
 

@@ -1,6 +1,6 @@
 //! A client that connects when it is needed, and again after its connection failed.
 //!
-//! It has no timer of its own: who asks repeatedly also decides how often a connection is tried.
+//! It has no timer: the caller's requests determine how often a connection is tried.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl ReconnectingClient {
     /// Calls a method, after connecting if necessary. The connection is closed unless the daemon answered.
     ///
     /// # Errors
-    /// The call is not repeated: only the caller knows whether that is safe.
+    /// The call is not repeated, since that may not be safe.
     pub(crate) async fn call<C: Call>(&mut self, params: &C) -> Result<C::Answer, CallError> {
         let client = self.connected().await.map_err(CallError::NoDaemon)?;
         let answer = client.call(params).await;

@@ -141,7 +141,7 @@ mod tests {
         for text in
             ["", "10", "soon", "2026-13-01", "2026-11-22 25:00", "14:00", "m", "9999999y", "10x", "#5"]
         {
-            let CtlError::Failed(failure) = parse(text, &now()).unwrap_err() else { panic!() };
+            let failure = parse(text, &now()).unwrap_err().into_failure();
             assert_eq!(failure.exit as u8, 2, "{text}");
             assert!(failure.hint.unwrap().contains("yesterday"));
         }

@@ -1,4 +1,4 @@
-//! The thread that keeps the inbox's index up to date, behind the writer and out of the way of reception.
+//! The thread that keeps the inbox's index up to date, behind the writer, without slowing reception.
 //!
 //! It wakes when the log has grown by a block, works in steps of some milliseconds, and pauses while datagrams arrive at a
 //! high rate. While idle it has no timer and makes no system call. It may end at any moment, with the process or by a
@@ -22,7 +22,8 @@ use crate::state::Daemon;
 const MEASURED: Duration = Duration::from_millis(100);
 const VALID_FOR: Duration = Duration::from_secs(1);
 
-/// From the first rate on, in entries a second, it pauses after each block; from the second on, it waits.
+/// From the first rate on, in entries a second, it pauses after each block; from the second on, it indexes nothing until the
+/// rate falls.
 const BUSY: u64 = 20_000;
 const FLOOD: u64 = 100_000;
 const PAUSE: Duration = Duration::from_millis(5);

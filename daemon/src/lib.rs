@@ -1,7 +1,7 @@
 //! `udpchatd`: the daemon that holds a UDP port, keeps what arrives, and serves the control socket.
 //!
 //! `receive` moves datagrams from the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and
-//! `message_log` read them from there; `send` records what goes out in the same log. `startup` opens all of it in order.
+//! `message_log` read them from there; `send` records sent messages in the same log. `startup` opens all of it in order.
 
 mod backup;
 mod clock;

@@ -19,8 +19,8 @@ use crate::log::rate_limit::Window;
 use crate::peers::{Configured, Peers};
 use crate::state::Daemon;
 
-/// How much of a message's text a line shows, in characters. Longer lines are of no use in a log, and any sender could
-/// make them.
+/// How much of a message's text a line shows, in characters. Any sender could cause longer
+/// lines.
 const MAX_TEXT_CHARACTERS: usize = 256;
 
 /// How many messages are read at once.
@@ -65,7 +65,7 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut commits: CommitWatch) {
                 tokio::select! {
                     () = sleep_until(state.window.end()) => {}
                     // A stop does not wait for the window: the line follows the last message.
-                    () = stop_requested(&daemon) => while commits.changed().await {},
+                    () = daemon.stop_requested() => while commits.changed().await {},
                 }
             }
             skip(&mut state, commits.see(), limit);
@@ -74,12 +74,6 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut commits: CommitWatch) {
             return;
         }
     }
-}
-
-async fn stop_requested(daemon: &Daemon) {
-    let mut stopping = daemon.stopping.subscribe();
-    // The sender is part of `daemon`: this cannot fail.
-    let _stopping = stopping.wait_for(|stopping| *stopping).await.is_ok();
 }
 
 /// Logs the next messages, as many as the window has room for; returns false if the inbox cannot be read.

@@ -1,4 +1,4 @@
-//! What the parts of a running daemon share. It is made at the start, and knows nothing above it: neither `control` nor `metrics`.
+//! The state that the parts of a running daemon share. Created at the start; does not depend on `control` or `metrics`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
-use udpchat_api::{ErrorKind, ErrorObject};
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
@@ -28,9 +28,9 @@ pub(crate) struct Daemon {
     pub(crate) started: Timestamp,
     pub(crate) configuration: Configuration,
     pub(crate) listeners: Vec<Arc<Listener>>,
-    /// Where the control socket is.
+    /// The path of the control socket.
     pub(crate) socket: PathBuf,
-    /// Where metrics are served, if they are.
+    /// The address of the metrics endpoint, if enabled.
     pub(crate) metrics: Option<SocketAddr>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
@@ -42,38 +42,45 @@ pub(crate) struct Daemon {
     pub(crate) self_tests: Arc<SelfTests>,
     pub(crate) health: Arc<Health>,
     pub(crate) logging: Logging,
-    /// Who may look up a host's name now. A look-up may take as long as it likes, and its thread with it.
+    /// Limits concurrent look-ups of names, which block a thread for any time.
     pub(crate) lookups: Arc<Semaphore>,
     /// Becomes true when the daemon is to stop.
     pub(crate) stopping: watch::Sender<bool>,
 }
 
 impl Daemon {
-    /// Asks the daemon to stop.
+    /// Makes the daemon stop.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
     }
 
-    /// Reads from the inbox on a thread that may wait.
-    pub(crate) async fn read<T: Send + 'static>(
-        self: &Arc<Self>,
-        read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
-    ) -> Result<T, ErrorObject> {
-        let reader = Arc::clone(&self.reader);
-        match tokio::task::spawn_blocking(move || read(&reader)).await {
-            Ok(Ok(value)) => {
-                self.health.clear(Component::InboxRead);
-                Ok(value)
-            }
-            Ok(Err(error)) => {
-                let text = format!("the inbox cannot be read: {error}");
-                self.health.report(Component::InboxRead, text.clone());
-                Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
-                    .hint("`udpchatctl status` and the daemon's log say more"))
-            }
-            Err(panic) => {
-                Err(ErrorObject::new(ErrorKind::Internal, format!("reading the inbox failed: {panic}")))
-            }
-        }
+    /// Waits until the daemon is asked to stop.
+    pub(crate) async fn stop_requested(&self) {
+        // The daemon owns the sender, so the channel cannot close before a stop is requested.
+        let _stopping = self.stopping.subscribe().wait_for(|stopping| *stopping).await.is_ok();
     }
+
+    /// Reads from the inbox on a blocking thread.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
+    ) -> Result<T, ReadError> {
+        let reader = Arc::clone(&self.reader);
+        let read = spawn_blocking(move || read(&reader)).await.map_err(ReadError::Panicked)?;
+        let read = read.map_err(ReadError::Inbox);
+        match &read {
+            Ok(_) => self.health.clear(Component::InboxRead),
+            Err(error) => self.health.report(Component::InboxRead, error.to_string()),
+        }
+        read
+    }
+}
+
+/// Why nothing could be read from the inbox.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadError {
+    #[error("the inbox cannot be read: {0}")]
+    Inbox(InboxError),
+    #[error("reading the inbox failed: {0}")]
+    Panicked(JoinError),
 }

@@ -1,22 +1,12 @@
-//! Whether every datagram of a flood is accounted for: what was sent is what the kernel dropped and what
-//! was received; what was received is stored, dropped or queued; and the gaps in the log add up to what was lost.
-//! Then, whether anything is lost at all where there is room.
+//! Checks that every datagram of a flood is accounted for: sent = dropped by the kernel + received; received = stored +
+//! dropped + queued; and the gaps in the log add up to the loss. Then checks that loads which fit the buffers lose nothing.
 //!
-//! `cargo bench --bench accounting`, with `-- quick` in a short form, with `-- floods` or `-- room` only one of the parts.
-//! Ends with an error if a sum is off, or if something is lost where a full run must lose nothing.
+//! `cargo bench --bench accounting`; `-- quick` is a short form, `-- floods` and `-- room` run one of the two parts.
+//! Fails if a sum does not match, or if a full run loses datagrams of a load that must fit.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::process::ExitCode;
@@ -35,11 +25,11 @@ const SENDERS: u64 = 4;
 /// `kind` of a gap in the inbox.
 const GAP: i64 = 2;
 
-/// A kind of flood, and what it must not do.
+/// A kind of flood and its requirement.
 struct Trial {
     name: String,
     buffer: &'static str,
-    /// Each by a sender of its own.
+    /// Each has its own sender.
     floods: Vec<Flood>,
     must_keep_all: bool,
 }
@@ -57,14 +47,14 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Returns whether every datagram is accounted for. What this machine lost before it came to a socket is nobody's to
-    /// count, and may be another program's.
+    /// Returns whether every datagram is accounted for, except those that this machine dropped before any socket: no
+    /// receiver can count them, and they may be another program's.
     fn balances(&self) -> bool {
         let [sent, received, gaps] = self.residuals();
         (0..=i128::from(self.before_sockets)).contains(&sent) && received == 0 && gaps == 0
     }
 
-    /// How far each of the three sums is off.
+    /// Returns the residuals of the three sums.
     fn residuals(&self) -> [i128; 3] {
         let Counters { received, stored, queued, kernel_drops, queue_full, dropped } = self.counters;
         [
@@ -93,13 +83,13 @@ fn main() -> ExitCode {
     match trials.iter().zip(&outcomes).filter(|pair| bad(*pair)).count() {
         0 => ExitCode::SUCCESS,
         count => {
-            println!("\n{count} of {} are not as they must be", trials.len());
+            println!("\n{count} of {} failed", trials.len());
             ExitCode::FAILURE
         }
     }
 }
 
-/// More than can be kept, into small buffers.
+/// Floods that exceed small buffers.
 fn floods(options: &Options) -> Vec<Trial> {
     let datagrams = options.number().unwrap_or(options.pick(100_000, 2_500_000));
     let mut trials = Vec::new();
@@ -135,7 +125,7 @@ fn room(options: &Options) -> Vec<Trial> {
 const NOWHERE: &str = "127.0.0.1:0";
 
 fn run(trial: &Trial) -> Outcome {
-    // Room for everything: retention is another benchmark.
+    // Large enough to keep everything: retention is another benchmark.
     let config = format!("receive_buffer = \"{}\"\ninbox.max_size = \"64GiB\"\n", trial.buffer);
     let mut daemon = Daemon::start(&config);
     let before = lost_before_sockets();
@@ -163,8 +153,8 @@ fn gaps(inbox: &std::path::Path) -> i128 {
     lost.sum()
 }
 
-/// Returns how many packets all of this machine has lost on their way to the sockets: the second column, a line for
-/// each processor.
+/// Returns how many packets this machine has dropped before the sockets: the second column of `softnet_stat`, with a line
+/// for each processor.
 fn lost_before_sockets() -> u64 {
     let lines = fs::read_to_string("/proc/net/softnet_stat").unwrap_or_default();
     let second = lines.lines().filter_map(|line| line.split_whitespace().nth(1));

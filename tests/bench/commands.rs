@@ -1,20 +1,11 @@
-//! The cost of a command: `udpchatctl` as whole processes, beside the smallest program that sends a datagram and what
-//! users would type instead. Measured in turns, in one run; the ratios are what counts.
+//! Measures the cost of a command: whole processes of `udpchatctl`, of the smallest program that sends a datagram, and of
+//! an equivalent shell command. Measured in turns, in one run; compare the ratios.
 //!
 //! `cargo bench --bench commands`, or with a smaller number of rounds `cargo bench --bench commands -- 20`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::net::UdpSocket;
@@ -26,8 +17,8 @@ use harness::daemon::Daemon;
 use harness::options::Options;
 use harness::process_stats::mebibytes;
 use harness::statistics::part;
+use harness::support::new_folder;
 use harness::table::table;
-use support::new_folder;
 
 const SMALLEST: &str = r#"fn main() {
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,21 +1,12 @@
-//! How fast the whole inbox comes out, and what memory that takes on both sides: `udpchatctl export` in each of its
-//! formats, beside `udpchatctl inbox --all --json`.
+//! Measures speed and memory, on both sides, of reading the whole inbox: `udpchatctl export` in each of its formats, and
+//! `udpchatctl inbox --all --json`.
 //!
 //! `cargo bench --bench export`, with another number of entries `cargo bench --bench export -- 100000`, or with
-//! `-- quick`. Formats that `udpchatctl` does not know are left out.
+//! `-- quick`. Formats that `udpchatctl` does not support are left out.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::io::Read;
 use std::process::Stdio;
@@ -27,10 +18,10 @@ use harness::flood::Flood;
 use harness::options::Options;
 use harness::process_stats::{ProcessStats, mebibytes};
 use harness::statistics::median;
+use harness::support::Guard;
 use harness::table::table;
-use support::Guard;
 
-/// Datagrams a second while the inbox is filled, and from how many peers: what a busy machine keeps up with.
+/// Datagrams a second while the inbox is filled, and the number of peers: a load that a busy machine can process.
 const RATE: u64 = 100_000;
 const PEERS: u64 = 1000;
 
@@ -61,7 +52,7 @@ fn main() {
     let mut rows = Vec::new();
     for command in COMMANDS {
         if !is_known(&daemon, command) {
-            println!("left out: udpchatctl {}, which it does not know", command.join(" "));
+            println!("left out: udpchatctl {}, which it does not support", command.join(" "));
             continue;
         }
         rows.push(row(&daemon, command, entries, rounds, "/dev/null", to_nowhere));

@@ -1,20 +1,11 @@
-//! How long a message takes from its sender to a line of `udpchatctl inbox --follow`; on its way it becomes durable.
-//! Without anything else to do, and beside a steady stream of other messages, which the same follower prints.
+//! Measures the time from sending a message to its line in `udpchatctl inbox --follow`, which includes the commit. Measured
+//! idle, and with a steady stream of other messages, which the same follower prints.
 //!
 //! `cargo bench --bench latency`, or with `-- quick` to see only that it runs.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};
@@ -27,26 +18,25 @@ use harness::daemon::{Counters, Daemon};
 use harness::flood::Flood;
 use harness::options::Options;
 use harness::statistics::part;
+use harness::support::{Guard, eventually};
 use harness::table::table;
-use support::Guard;
-use support::eventually;
 
-/// The time between two probes.
+/// The time between two samples.
 const INTERVAL: Duration = Duration::from_millis(5);
-/// The beginning of a probe; no other message holds it.
-const PROBE: &str = "probe-";
-/// How long to wait for a probe.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The prefix of a sample; no other message contains it.
+const SAMPLE: &str = "sample-";
+/// How long to wait for a sample.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
-/// The load beside the probes.
+/// The load beside the samples.
 struct Load {
     name: String,
     /// Messages a second.
     rate: u64,
-    probes: usize,
+    samples: usize,
 }
 
-/// The results of the probes.
+/// The results of the samples.
 struct Outcome {
     /// In milliseconds.
     times: Vec<f64>,
@@ -58,15 +48,15 @@ fn main() {
     harness::play_role();
     let options = Options::read();
     let seconds = options.pick(2, 10);
-    let mut loads = vec![Load { name: "idle".into(), rate: 0, probes: options.pick(200, 2000) }];
+    let mut loads = vec![Load { name: "idle".into(), rate: 0, samples: options.pick(200, 2000) }];
     for rate in [20_000, 50_000] {
-        let probes = (Duration::from_secs(seconds).as_secs_f64() / INTERVAL.as_secs_f64()) as usize;
-        loads.push(Load { name: format!("{rate} others a second"), rate, probes });
+        let samples = (Duration::from_secs(seconds).as_secs_f64() / INTERVAL.as_secs_f64()) as usize;
+        loads.push(Load { name: format!("{rate} others a second"), rate, samples });
     }
     let rows: Vec<_> = loads.iter().map(|load| row(load, &measure(load))).collect();
     table(
         "from the sender to the follower's line, in milliseconds",
-        &["beside", "probes", "seen", "p50", "p99", "max", "lost of all"],
+        &["beside", "samples", "seen", "p50", "p99", "max", "lost of all"],
         &rows,
     );
 }
@@ -87,37 +77,37 @@ fn row(load: &Load, outcome: &Outcome) -> Vec<String> {
 fn measure(load: &Load) -> Outcome {
     let mut daemon = Daemon::start("receive_buffer = \"64MiB\"\n");
     let mut follower = Follower::start(&daemon);
-    let seconds = (INTERVAL * load.probes as u32).as_secs() + 1;
+    let seconds = (INTERVAL * load.samples as u32).as_secs() + 1;
     let others = (load.rate > 0).then(|| Flood::paced(daemon.address(), load.rate, seconds, 100).start());
     // The flood's process begins to send a little later.
     thread::sleep(Duration::from_millis(100));
-    let sent = send_probes(daemon.address(), load.probes);
+    let sent = send_samples(daemon.address(), load.samples);
     let times = sent.iter().enumerate().filter_map(|(number, &sent)| follower.seen(number, sent)).collect();
     let others = others.map_or(0, |others| others.wait().datagrams);
     let counters = daemon.wait_until_stored(others + sent.len() as u64);
     Outcome { times, sent: sent.len(), counters }
 }
 
-/// Sends probes, and returns when each was sent.
-fn send_probes(to: SocketAddr, count: usize) -> Vec<Instant> {
+/// Sends samples, and returns when each was sent.
+fn send_samples(to: SocketAddr, count: usize) -> Vec<Instant> {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let began = Instant::now();
-    let probe = |number| {
+    let sample = |number| {
         let due = began + INTERVAL * number as u32;
         thread::sleep(due.saturating_duration_since(Instant::now()));
-        let text = format!("{PROBE}{number} temperature=21.5 humidity=40 door=closed battery=97 signal=-61");
+        let text = format!("{SAMPLE}{number} temperature=21.5 humidity=40 door=closed battery=97 signal=-61");
         let sent = Instant::now();
         socket.send_to(text.as_bytes(), to).unwrap();
         sent
     };
-    (0..count).map(probe).collect()
+    (0..count).map(sample).collect()
 }
 
-/// A running `udpchatctl inbox --follow`, and the probes that it has printed.
+/// A running `udpchatctl inbox --follow`, and the samples that it has printed.
 struct Follower {
     _process: Guard,
     seen: Receiver<(usize, Instant)>,
-    /// The first one that is not yet asked for.
+    /// The first one that was not requested yet.
     next: Option<(usize, Instant)>,
 }
 
@@ -130,9 +120,9 @@ impl Follower {
         let (sender, seen) = mpsc::channel();
         thread::spawn(move || watch(output, &sender));
         let first = eventually("the follower", || {
-            // Numbers above those of the real probes are ignored.
+            // Numbers above those of the real samples are ignored.
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-            socket.send_to(format!("{PROBE}{} hello", usize::MAX).as_bytes(), daemon.address()).unwrap();
+            socket.send_to(format!("{SAMPLE}{} hello", usize::MAX).as_bytes(), daemon.address()).unwrap();
             seen.recv_timeout(Duration::from_millis(100)).ok()
         });
         let mut follower = Self { _process: process, seen, next: Some(first) };
@@ -140,18 +130,18 @@ impl Follower {
         follower
     }
 
-    /// Passes over what was sent to see whether it follows.
+    /// Skips the messages that were sent to detect its start.
     fn pass_first_ones(&mut self) {
         while self.seen.recv_timeout(Duration::from_millis(300)).is_ok() {}
         self.next = None;
     }
 
-    /// Returns how many milliseconds after it was sent a probe was printed; none if it was not.
+    /// Returns how many milliseconds after it was sent a sample was printed; none if it was not.
     fn seen(&mut self, number: usize, sent: Instant) -> Option<f64> {
         loop {
             let (seen, at) = match self.next.take() {
                 Some(next) => next,
-                None => self.seen.recv_timeout(PATIENCE).ok()?,
+                None => self.seen.recv_timeout(MAX_WAIT).ok()?,
             };
             if seen == number {
                 return Some((at - sent).as_secs_f64() * 1e3);
@@ -164,14 +154,14 @@ impl Follower {
     }
 }
 
-/// Notes when the line of each probe was read.
+/// Notes when the line of each sample was read.
 fn watch(output: ChildStdout, seen: &Sender<(usize, Instant)>) {
     let mut output = BufReader::with_capacity(1 << 16, output);
     let mut line = String::new();
     while output.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-        if let Some((_, probe)) = line.split_once(PROBE) {
+        if let Some((_, sample)) = line.split_once(SAMPLE) {
             let at = Instant::now();
-            let number = probe.split(' ').next().unwrap().parse().unwrap();
+            let number = sample.split(' ').next().unwrap().parse().unwrap();
             if seen.send((number, at)).is_err() {
                 return;
             }

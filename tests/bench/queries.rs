@@ -1,26 +1,17 @@
-//! The cost of queries of a large inbox, beside `grep` on a text log of the same messages: whole processes, in turns, in
-//! one run. Then how soon a daemon answers after its start, how much room a message takes, and whether receiving into
-//! a large inbox costs more than into an empty one.
+//! Measures the cost of queries of a large inbox and of `grep` on a text log of the same messages: whole processes, in
+//! turns, in one run. Then the time from a start to the first answer, the space of a message, and the cost of receiving into
+//! a large and into an empty inbox.
 //!
 //! `cargo bench --bench queries`, with a smaller number of entries `cargo bench --bench queries -- 1000000`, or with
 //! `-- quick`.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
 #[path = "queries/corpus.rs"]
 mod corpus;
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
 #[path = "queries/question.rs"]
 mod question;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 #[path = "queries/text_log.rs"]
 mod text_log;
 
@@ -33,10 +24,10 @@ use harness::flood::Flood;
 use harness::options::Options;
 use harness::process_stats::{bytes_in, mebibytes};
 use harness::statistics::{median, part};
+use harness::support::new_folder;
 use harness::table::table;
 use question::Question;
 use serde_json::Value;
-use support::new_folder;
 use tempfile::TempDir;
 
 /// The file name of the index beside the inbox.
@@ -62,7 +53,7 @@ fn main() {
     reception(daemon, options.pick(50_000, 1_000_000), options.pick(1, 3));
 }
 
-/// Asks all questions in turns, and prints how long they took. One that has had its share of time is not asked again.
+/// Runs all queries in turns, and prints how long they took. A query that has used its share of time is not repeated.
 fn ask(questions: &mut [Question], rounds: usize) {
     const SHARE: Duration = Duration::from_secs(60);
     for round in 0..rounds {
@@ -172,8 +163,8 @@ fn room(daemon: Daemon, entries: u64) -> Daemon {
     Daemon::start_in(folder)
 }
 
-/// Receives into the full inbox and into an empty one, in turns, and prints what a datagram costs; work that the index
-/// makes later is part of it.
+/// Receives into the full inbox and into an empty one, in turns, and prints the cost of a datagram, including the later
+/// work of the index.
 fn reception(mut full: Daemon, datagrams: u64, rounds: usize) {
     let mut empty = Daemon::start(CONFIG);
     let (mut into_full, mut into_empty) = (Vec::new(), Vec::new());
@@ -190,7 +181,7 @@ fn reception(mut full: Daemon, datagrams: u64, rounds: usize) {
     println!("  peak memory then       {}", mebibytes(full.process().peak_memory()));
 }
 
-/// Returns what receiving a datagram costs, in microseconds.
+/// Returns the cost of receiving a datagram, in microseconds.
 fn cost(daemon: &mut Daemon, datagrams: u64) -> f64 {
     daemon.wait_until_indexed();
     let (cpu, before) = (daemon.process().cpu(), daemon.counters());

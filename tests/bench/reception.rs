@@ -1,23 +1,14 @@
-//! The cost of a received datagram: processor time and memory of `udpchatd`, beside the least that receiving can cost
-//! and beside programs that write datagrams to a file. Measured in turns, in one run; the ratios are what counts.
+//! Measures the cost of a received datagram: processor time and memory of `udpchatd`, of bare receive loops (the lower
+//! bound), and of programs that write datagrams to a file. Measured in turns, in one run; compare the ratios.
 //!
 //! `cargo bench --bench reception`, or with `-- quick` to see only that it runs. `tests/bench/install-peers` installs
-//! what it is compared with.
+//! the other programs.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
 #[path = "reception/contender.rs"]
 mod contender;
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,21 +1,12 @@
-//! The cost and effect of `inbox.max_size`: how long sends wait while the oldest entries are removed, how large
-//! the data directory becomes beside `inbox.max_size`, and whether readers that stop or are many let the write-ahead
-//! log grow.
+//! Measures the cost and effect of `inbox.max_size`: how long sends wait while the oldest entries are removed, how large
+//! the data directory becomes compared with `inbox.max_size`, and whether stopped or many readers let the write-ahead log
+//! grow.
 //!
 //! `cargo bench --bench retention`, or with `-- quick` to see only that it runs.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::fs;
 use std::net::UdpSocket;
@@ -31,16 +22,15 @@ use harness::flood::Flood;
 use harness::options::Options;
 use harness::process_stats::{bytes_in, mebibytes};
 use harness::statistics::part;
+use harness::support::{Guard, Rpc};
 use harness::table::table;
 use nix::sys::signal::Signal;
 use serde_json::json;
-use support::Guard;
-use support::Rpc;
 
 /// Datagrams a second, and how long each is.
 const RATE: u64 = 20_000;
 const BYTES: usize = 400;
-/// The time between two looks at the sizes of files, and between two messages that are sent.
+/// The time between two checks of file sizes, and between two sent messages.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 const FOLLOWERS: usize = 8;
@@ -81,7 +71,7 @@ const NO_LIMIT: u64 = 64 * 1024;
 fn main() {
     harness::play_role();
     let options = Options::read();
-    // The flood must bring some times the limit, so that most of it is spent at the limit.
+    // The flood must be several times the limit, so that most of the time is spent at the limit.
     let (limit, seconds) = options.pick((8, 3), (128, 60));
     let trials = [
         Trial { name: "no limit", limit: NO_LIMIT, readers: Readers::None },
@@ -150,7 +140,7 @@ fn measure(trial: &Trial, seconds: u64) -> Outcome {
     outcome
 }
 
-/// Sends a message now and then, and looks at the sizes of the files; the first quarter of the time is for filling.
+/// Sends messages at intervals, and records the sizes of the files; the first quarter of the time is for filling.
 fn watch(daemon: &Daemon, until: Instant, outcome: &mut Outcome) {
     let sink = UdpSocket::bind("127.0.0.1:0").unwrap();
     let to = sink.local_addr().unwrap().to_string();
@@ -196,7 +186,7 @@ fn read(readers: Readers, daemon: &Daemon, over: &Arc<AtomicBool>) -> Reading {
     }
 }
 
-/// Starts a follower, lets it get under way, and stops it.
+/// Starts a follower, waits until it prints, and stops it.
 fn stopped_follower(daemon: &Daemon) -> Guard {
     let follower = Guard::start(daemon.ctl(&["inbox", "--all", "--follow", "--json"]).stdout(Stdio::null()));
     thread::sleep(Duration::from_millis(50));

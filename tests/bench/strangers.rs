@@ -1,20 +1,11 @@
-//! The effect of a million source addresses: memory, cost of a datagram, and response times, before
-//! and after each of them has sent one message, in every encoding that is learned.
+//! Measures the effect of a million source addresses: memory, cost of a datagram, and response times, before and after
+//! each of them has sent one message, in every encoding that is learned.
 //!
 //! `cargo bench --bench strangers`, with another number of addresses `-- 100000`, or `-- quick` to see that it runs.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "a benchmark prints, and panics at the first fault"
-)]
+#![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
-#[expect(dead_code, reason = "a benchmark uses a part of what they share")]
 mod harness;
-#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::process::Stdio;
 use std::time::Instant;
@@ -26,7 +17,7 @@ use harness::process_stats::mebibytes;
 use harness::statistics::median;
 use harness::table::{progress, table};
 
-/// How many commands each median is of.
+/// The number of commands for each median.
 const ROUNDS: usize = 20;
 
 /// The commands that are timed.
@@ -70,7 +61,7 @@ fn main() {
     );
 }
 
-/// Floods the daemon from ten peers, lets it come to rest, and looks at it.
+/// Floods the daemon from ten peers, waits until it is idle, and measures it.
 fn state(daemon: &mut Daemon, datagrams: u64, sent: &mut u64) -> State {
     let flood = Flood::mixed(daemon.address(), datagrams, 10);
     let before = daemon.process().cpu();

@@ -3,7 +3,7 @@
 part_debian() {
     title "the Debian package"
     point "lintian has nothing to say" lintian --fail-on error,warning --allow-root "$deb"
-    boot_anew
+    boot_fresh
     variant 2 "$work/two.deb"
     variant 3 "$work/three.deb" 's/^ReceiveBuffer=.*/ReceiveBuffer=4M/' udpchatd.socket
     variant 4 "$work/four.deb"
@@ -60,7 +60,7 @@ installation() {
         eval "active udpchatd.socket && active udpchatd.service && enabled udpchatd.socket && enabled udpchatd.service"
     point "it runs as the user udpchat, in a group of that name" \
         same "$(in_machine stat -c %U:%G "/proc/$(property MainPID udpchatd.service)")" udpchat:udpchat
-    point "the daemon has the port from systemd, with the 8 MiB that it asks for" \
+    point "the daemon has the port from systemd, with a receive buffer of 8 MiB" \
         prints '"granted":8388608' ctl --json status
     point "the configuration is a conffile" prints /etc/udpchat/config.toml in_machine cat /var/lib/dpkg/info/udpchat.conffiles
     point "the configuration sets nothing" \
@@ -92,18 +92,18 @@ permissions() {
 
 reload_and_restart() {
     local before
-    point "systemctl status tells that it runs" prints "active (running)" in_machine systemctl status udpchatd
+    point "systemctl status reports that it runs" prints "active (running)" in_machine systemctl status udpchatd
     point "systemctl reload applies the configuration" in_machine systemctl reload udpchatd
     in_machine sh -c 'echo "listne = 3" >>/etc/udpchat/config.toml'
     point "systemctl reload fails where the configuration is refused" not in_machine systemctl reload udpchatd
-    point "the journal says what is wrong in it" prints listne in_machine journalctl -u udpchatd --no-pager
-    point "the daemon goes on with the old one" active udpchatd
+    point "the journal names the mistake" prints listne in_machine journalctl -u udpchatd --no-pager
+    point "the daemon continues with the old one" active udpchatd
     in_machine sed -i '/listne/d' /etc/udpchat/config.toml
     before=$(property MainPID udpchatd)
     point "systemctl restart makes a new process" in_machine systemctl restart udpchatd
     point "which is another one" differ "$(property MainPID udpchatd)" "$before"
     point "systemctl stop of both closes the port" in_machine systemctl stop udpchatd.socket udpchatd.service
-    point "nobody has the port then" not port_is_open
+    point "the port is closed then" not port_is_open
     point "systemctl start of the service brings the socket along" in_machine systemctl start udpchatd.service
     point "both run again" active udpchatd.socket udpchatd.service
 }
@@ -133,10 +133,10 @@ upgrade_under_load() {
 
 changed_socket() {
     point "an upgrade with another socket unit installs" install_deb "$work/three.deb"
-    point "it tells that the socket keeps its old settings, and what to do" \
+    point "it reports that the socket keeps its old settings, and the remedy" \
         grep -q 'systemctl start udpchatd.service' "$work/said"
     saw "$(grep '^udpchat: ' "$work/said")"
-    point "what it tells to do works" in_machine sh -c "$(sed -n 's/^udpchat: .* until `\(.*\)`.*/\1/p' "$work/said")"
+    point "the remedy works" in_machine sh -c "$(sed -n 's/^udpchat: .* until `\(.*\)`.*/\1/p' "$work/said")"
     point "then the new settings hold" prints '"granted":4194304' ctl --json status
     point "an upgrade with the same socket unit says nothing" \
         eval "install_deb '$work/three.deb' && not grep -q '^udpchat: ' '$work/said'"
@@ -193,7 +193,7 @@ newer_inbox() {
         eventually prints "newer" in_machine journalctl -u udpchatd --no-pager -n 20
     saw "$(in_machine journalctl -u udpchatd --no-pager -n 20 -o cat | grep -m 1 newer || true)"
     in_machine systemctl stop udpchatd.socket udpchatd.service
-    point "the inbox is as it was, byte for byte" same "$(in_machine sha256sum /var/lib/udpchat/inbox.db)" "$before"
+    point "the inbox is unchanged, byte for byte" same "$(in_machine sha256sum /var/lib/udpchat/inbox.db)" "$before"
     set_schema ${schema:1}
     point "with the right version it starts again" in_machine systemctl start udpchatd.service
     point "and has its messages" prints mended ctl inbox -n 5
@@ -201,7 +201,7 @@ newer_inbox() {
 
 removal() {
     point "the package is removed" apt remove udpchat
-    point "nobody has the port then" not port_is_open
+    point "the port is closed then" not port_is_open
     point "no process is left" in_machine sh -c '! grep -lx udpchatd /proc/[0-9]*/comm'
     point "nothing is left in /run" not exists /run/udpchat
     point "the configuration and the inbox stay" in_machine test -e /etc/udpchat/config.toml -a -e /var/lib/udpchat/inbox.db

@@ -79,7 +79,7 @@ boot() {
 }
 
 # Boots a fresh copy of `booting`, with two users.
-boot_anew() {
+boot_fresh() {
     rm -rf "$work/machine"
     tree_of machine booting
     in_tree machine sh -c 'useradd -m -s /bin/bash ann; useradd -m -s /bin/bash bob'

@@ -141,9 +141,9 @@ in_a_container() {
     local status=0
     wait "$container" || status=$?
     point "SIGTERM ends it cleanly" same "$status" 0
-    point "without a volume it says what it cannot make" prints "/nowhere" contained "UDPCHAT_DATA_DIR=/nowhere/data"
+    point "without a volume it names the directory that it cannot create" prints "/nowhere" contained "UDPCHAT_DATA_DIR=/nowhere/data"
     point "and ends with 1" ends_with 1 eval "(contained UDPCHAT_DATA_DIR=/nowhere/data)"
-    point "with no environment at all it says what to name" prints "--data-dir" contained "NOTHING=1"
+    point "without an environment it names the missing flag" prints "--data-dir" contained "NOTHING=1"
 }
 
 # Becomes udpchatd as in a container: contained VARIABLE=VALUE. The root is read-only, but for the volume.

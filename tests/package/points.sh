@@ -1,4 +1,4 @@
-# Points: claims, whether they hold, and what was seen.
+# Points: claims, their results, and the output of failed ones.
 
 points=0
 failed=()

@@ -2,7 +2,7 @@
 
 part_tarball() {
     title "the tar.gz"
-    boot_anew
+    boot_fresh
     local root=/proc/$machine/root
     mkdir "$root/root/unpacked"
     tar --extract --strip-components=1 --directory "$root/root/unpacked" --file "$archive"
@@ -22,7 +22,7 @@ part_tarball() {
     point "the service runs" active udpchatd.service
     point "an unknown word shows how to use it" ends_with 2 in_machine /root/unpacked/install.sh --help
     point "install.sh --uninstall removes it" in_machine /root/unpacked/install.sh --uninstall
-    point "nobody has the port then" not port_is_open
+    point "the port is closed then" not port_is_open
     point "no file is left but the configuration and the inbox" \
         same "$(in_machine find /usr/local /etc /var -type f -path '*udpchat*' | sed 's|/inbox.*|/inbox|' | sort -u | tr '\n' ' ')" \
         "/etc/udpchat/config.toml $(in_machine find /var/lib/udpchat -type f | sed 's|/inbox.*|/inbox|' | sort -u | tr '\n' ' ')"

@@ -2,7 +2,7 @@
 
 part_user() {
     title "the user's unit"
-    boot_anew
+    boot_fresh
     point "the package installs" install_deb "$deb"
     point "no user's unit is enabled by it" not as_manager ann is-enabled udpchatd.socket udpchatd.service
     # The system's daemon has the port.
@@ -22,14 +22,14 @@ part_user() {
     point "the inbox is below her home" in_machine test -e /home/ann/.local/share/udpchat/inbox.db
     point "bob may not read it" not as bob udpchatctl --socket "/run/user/$(in_machine id -u ann)/udpchat/control.sock" status
     point "systemctl --user reload applies the configuration" as_manager ann reload udpchatd
-    point "systemctl --user restart starts it anew" as_manager ann restart udpchatd
+    point "systemctl --user restart starts a new process" as_manager ann restart udpchatd
     point "it runs" as_manager ann is-active udpchatd.service
     point "systemctl --user stop of both closes the port" as_manager ann stop udpchatd.socket udpchatd.service
-    point "nobody has the port then" not port_is_open
+    point "the port is closed then" not port_is_open
     halt
 }
 
-# Asks a user's service manager: as_manager USER COMMAND...
+# Runs systemctl for a user's service manager: as_manager USER COMMAND...
 as_manager() {
     local user=$1
     shift

@@ -1,4 +1,4 @@
-//! A daemon that cannot start, with and without traffic: the final state of its units, and that a fix is enough.
+//! A daemon that cannot start, with and without traffic: the final state of its units, and recovery after a fix.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,7 +83,7 @@ fn traffic_does_not_restart_a_refused_daemon() {
 #[test]
 fn repeated_exits_reach_the_trigger_limit() {
     let Some(machine) = Machine::boot() else { return };
-    // Well, but without having received anything: nothing but the limit ends this.
+    // The daemon works but has received nothing: only the limit ends this.
     machine.edit(SERVICE, "[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart=/bin/true\n");
     machine.systemctl(&["start", SOCKET]).done();
     let sender = machine.send_numbers(100);

@@ -1,4 +1,4 @@
-//! What an administrator does every day: start, look, reload, restart, stop, and read the journal.
+//! The daily tasks of an administrator: start, status, reload, restart, stop, and reading the journal.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ fn logged(lines: &[Value]) -> Vec<(&str, &str)> {
 fn the_service_starts_shows_its_status_and_stops() {
     let Some(machine) = Machine::boot() else { return };
     machine.systemctl(&["start", SERVICE]).done();
-    // It counts as started only when it serves.
+    // The unit is active only when the daemon serves.
     let status = machine.status();
     assert_eq!(status["pid"].to_string(), machine.show(SERVICE, "MainPID"));
     assert_eq!(machine.show(SOCKET, "ActiveState"), "active", "the service brings its sockets along");
@@ -72,7 +72,7 @@ fn the_journal_has_levels_and_one_time_stamp() {
         Some("4"),
         "{logged:#?}"
     );
-    // Neither a time nor a level stands in the text too.
+    // The text contains no time and no level.
     assert!(logged.iter().all(|(_, text)| !text.starts_with("20") && !text.contains("INFO")), "{logged:#?}");
     let warnings = machine.journal(&["--priority=warning"]);
     assert!(warnings.iter().any(|line| line["MESSAGE"].as_str().unwrap().starts_with("the kernel grants")));

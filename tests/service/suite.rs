@@ -13,7 +13,7 @@ const LEFT_OUT: [(&str, &str); 3] = [
         "commands::doctor::a_full_disk_is_a_problem",
         "its disk is mounted for the programs of one host, and the daemon is no child of that host",
     ),
-    ("project::layering::", "they start no daemon, and ask cargo, which the machine does not know"),
+    ("project::layering::", "they start no daemon, and call cargo, which the machine does not have"),
     (
         "service::surroundings::a_read_only_data_directory_is_named",
         "its container makes the root read-only, and the machine has the data directory on a disk of its own",

@@ -114,7 +114,7 @@ fn a_full_disk_causes_no_restart() {
     machine.run(&["chown", "udpchat:", data]).done();
     machine.systemctl(&["start", SERVICE]).done();
     let process = machine.serves();
-    // Somebody else's file takes all that is left.
+    // A file of another program takes the remaining space.
     machine.run(&["dd", "if=/dev/zero", &format!("of={data}/filler"), "bs=4k"]).refused();
     let sender = machine.send_numbers(4_000);
     eventually("the disk to be full", || (machine.status()["state"] == "degraded").then_some(()));

@@ -1,4 +1,4 @@
-//! Running `udpchatctl`.
+//! Runs `udpchatctl`.
 
 use std::io::Write;
 use std::path::Path;
@@ -50,7 +50,7 @@ pub(crate) fn run(socket: &Path, args: &[&str], input: &[u8]) -> Completed {
     finish(command(socket).args(args), input)
 }
 
-/// Runs `udpchatctl` without telling it of any daemon, in an environment of the test's own.
+/// Runs `udpchatctl` without flags for a daemon, in an environment of the test.
 pub(crate) fn ctl_without_daemon(args: &[&str], environment: &[(&str, &Path)]) -> Completed {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatctl"));
     finish(command.env_clear().envs(environment.iter().copied()).args(args), b"")

@@ -49,14 +49,14 @@ impl Daemon {
         Self::start_in(folder, flags)
     }
 
-    /// Starts a daemon in a folder that [`Self::into_folder`] has given back.
+    /// Starts a daemon in a folder that [`Self::into_folder`] has returned.
     pub(crate) fn start_in(folder: TempDir, flags: Vec<String>) -> Self {
         let mut daemon = Self::spawn_in(folder, flags);
         daemon.wait_until_ready();
         daemon
     }
 
-    /// Starts a daemon in a folder that [`Self::into_folder`] has given back, without waiting for anything.
+    /// Starts a daemon in a folder that [`Self::into_folder`] has returned, without waiting for anything.
     pub(crate) fn spawn_in(folder: TempDir, flags: Vec<String>) -> Self {
         let process = Process::start(command_in(folder.path()).args(&flags));
         Self::new(folder, flags, process)
@@ -104,16 +104,16 @@ impl Daemon {
     /// Runs a daemon by a command of the test's own, as [`Self::refused`] does.
     #[track_caller]
     pub(crate) fn refused_by(command: &mut Command) -> Refused {
-        // One that does start, against all promises, fails the test in time.
+        // One that starts nevertheless fails the test after a time limit.
         let (ended, lines) = Background::start(command).wait();
         Refused { code: ended.code(), stderr: lines.join("\n") + "\n" }
     }
 
-    /// Runs a daemon that must not start, with these places.
+    /// Runs a daemon that must not start, with these paths.
     #[track_caller]
     pub(crate) fn refused_at(data: &Path, socket: &Path) -> Refused {
         let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
-        Self::refused_by(with_places(command.env_clear(), data, socket))
+        Self::refused_by(with_paths(command.env_clear(), data, socket))
     }
 
     /// Starts it again in the same folder; the port is a new one.
@@ -156,7 +156,7 @@ impl Daemon {
         address
     }
 
-    /// Returns the addresses it says it listens on.
+    /// Returns the addresses that it reports to listen on.
     pub(crate) fn listen(&self) -> &[SocketAddr] {
         &self.listen
     }
@@ -242,7 +242,7 @@ impl Daemon {
         Rpc::connect(&self.socket())
     }
 
-    /// Asks for its status.
+    /// Requests its status.
     pub(crate) fn status(&self) -> Value {
         self.rpc().call("status", serde_json::json!({}))
     }
@@ -257,8 +257,8 @@ impl Daemon {
         })
     }
 
-    /// Has a peer send small datagrams while nobody else does, never more at once than the smallest receive buffer
-    /// holds, and waits until they are stored.
+    /// Sends small datagrams from a peer, never more at once than the smallest receive buffer holds, and waits until they
+    /// are stored. No other peer may send meanwhile.
     #[track_caller]
     pub(crate) fn receive_from(&self, peer: &Peer, payloads: impl IntoIterator<Item = impl AsRef<[u8]>>) {
         const AT_ONCE: u64 = 200;
@@ -301,18 +301,18 @@ impl Refused {
     }
 }
 
-/// Adds the places of a daemon to a command, with any port of loopback.
-pub(crate) fn with_places<'a>(command: &'a mut Command, data: &Path, socket: &Path) -> &'a mut Command {
+/// Adds the paths of a daemon to a command, with any port of loopback.
+pub(crate) fn with_paths<'a>(command: &'a mut Command, data: &Path, socket: &Path) -> &'a mut Command {
     let here = ["--listen", "127.0.0.1:0", "--log-level", "error"];
     command.args(here).arg("--data-dir").arg(data).arg("--socket").arg(socket)
 }
 
-/// Makes a folder whose name is short: the path of a Unix socket has 107 bytes at most.
+/// Creates a folder with a short name: the path of a Unix socket has 107 bytes at most.
 pub(crate) fn new_folder() -> TempDir {
     tempfile::Builder::new().prefix("uc").rand_bytes(5).tempdir().unwrap()
 }
 
-/// Prepares a daemon in a folder, with nothing of this process's environment.
+/// Prepares a daemon in a folder, with an empty environment.
 pub(crate) fn command_in(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
     command
@@ -331,7 +331,7 @@ pub(crate) fn command_in(folder: &Path) -> Command {
     command
 }
 
-/// Reads lines as they come, in a thread of its own.
+/// Reads lines as they arrive, in a separate thread.
 pub(super) fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {

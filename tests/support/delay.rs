@@ -1,4 +1,4 @@
-//! System calls that take long, as those of a slow disk or of a driver that does not respond.
+//! Delays system calls, as a slow disk or an unresponsive driver does.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A program that does not outlive the test which started it.
+//! A program that is killed at the end of the test.
 
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus};
 

@@ -1,4 +1,4 @@
-//! A service manager of the test's own: it passes sockets to daemons and receives their notifications.
+//! A service manager for tests: it passes sockets to daemons and receives their notifications.
 
 use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
@@ -31,7 +31,7 @@ impl Manager {
         Self { folder, notifications, udp, control, watchdog: None }
     }
 
-    /// Asks daemons for a sign of life within a time.
+    /// Enables the watchdog with this timeout.
     pub(crate) fn with_watchdog(self, limit: Duration) -> Self {
         Self { watchdog: Some(limit), ..self }
     }
@@ -71,7 +71,7 @@ impl Manager {
     /// Waits for the next notification.
     #[track_caller]
     pub(crate) fn notification(&self) -> String {
-        self.notification_within(DEADLINE).expect("the daemon tells nothing")
+        self.notification_within(DEADLINE).expect("no notification from the daemon")
     }
 
     /// Waits for a notification that begins so, whatever comes before it.

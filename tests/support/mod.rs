@@ -1,5 +1,5 @@
-//! Shared by the end-to-end tests, the tests of the service and the benchmarks: a running daemon, the client, peers, and
-//! waiting with a time limit. What only one area uses belongs there.
+//! Shared by the end-to-end tests, the service tests and the benchmarks: a running daemon, the client, peers, and waiting
+//! with a time limit. Code that only one area uses belongs in that area.
 
 mod background;
 mod ctl;
@@ -21,7 +21,7 @@ mod view;
 pub(crate) use background::Background;
 pub(crate) use ctl::{Completed, ctl_without_daemon, finish};
 pub(crate) use daemon::{Daemon, Refused};
-pub(crate) use daemon::{command_in, new_folder, with_places};
+pub(crate) use daemon::{command_in, new_folder, with_paths};
 pub(crate) use delay::Delay;
 pub(crate) use guard::Guard;
 pub(crate) use manager::Manager;
@@ -37,10 +37,10 @@ pub(crate) use view::{id, ids, raw, texts};
 
 use std::time::{Duration, Instant};
 
-/// How long anything may take that must happen. Far more than it needs: only a failing test waits for it.
+/// The time limit of waiting for an event. Only a failing test reaches it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Asks again and again until there is an answer, and fails the test if none comes in time.
+/// Calls `ask` repeatedly until it returns a value, and fails the test at the time limit.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
     eventually_within(DEADLINE, what, ask)

@@ -1,4 +1,4 @@
-//! A network of the test's own: two hosts with cables between them, each a network namespace.
+//! A network for one test: two hosts with cables between them, each a network namespace.
 //!
 //! They are made inside a user namespace, which takes no privileges where the machine permits it. Programs enter them
 //! by `nsenter`; files and Unix sockets are those of the whole machine, but for what is mounted there.
@@ -22,7 +22,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Makes two hosts without cables; none, after saying so, where this machine cannot.
+    /// Creates two hosts without cables; returns none, and prints why, if this machine cannot.
     #[track_caller]
     pub(crate) fn new() -> Option<Self> {
         if !["ip", "unshare", "nsenter"].iter().all(|name| tool::available(name)) {
@@ -69,14 +69,14 @@ impl Host {
         )
     }
 
-    /// Makes another one, to which cables can be laid.
+    /// Creates another host, which cables can connect.
     fn another(&self) -> Self {
         Self::held_by(self.enter(&Command::new("unshare")).arg("--net")).expect("a second host")
     }
 
     fn held_by(unshare: &mut Command) -> Option<Self> {
-        // `cat` ends when the test does, however that ends. Some machines let everybody make namespaces, and nobody do
-        // anything in them: that shows at the first interface.
+        // `cat` ends with the test, however that ends. Some machines allow namespaces but nothing inside them, which fails
+        // at the first interface.
         let script = "\"$1\" link set lo up && echo ready && exec cat";
         let ip = tool::path("ip").unwrap();
         let piped = unshare.args(["sh", "-c", script, "sh"]).arg(ip).stdin(Stdio::piped());

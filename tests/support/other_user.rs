@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::{Completed, Daemon, Running, ctl};
 
-/// A user by numbers, which need no name. The primary group has the number of the user.
+/// A user by numbers; no name is needed. The primary group has the number of the user.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) uid: u32,
@@ -26,7 +26,7 @@ impl Account {
         Self { uid, groups: groups.to_vec() }
     }
 
-    /// Prepares a program that this user can find.
+    /// Prepares a program to run as this user.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let (uid, groups) = (self.uid.to_string(), self.groups.iter().map(u32::to_string));
         let mut command = Command::new("setpriv");
@@ -54,7 +54,7 @@ impl UserConnection {
         self.0.type_in(text);
     }
 
-    /// Says that nothing more will be written.
+    /// Shuts down the writing side.
     pub(crate) fn end_writing(&mut self) {
         self.0.end_input();
     }
@@ -77,7 +77,7 @@ impl UserConnection {
 
     /// Reads to the end of the connection, and returns the lines.
     #[track_caller]
-    pub(crate) fn rest(mut self) -> Vec<Value> {
+    pub(crate) fn remaining_lines(mut self) -> Vec<Value> {
         let mut lines = Vec::new();
         while let Some(line) = self.0.next_line() {
             lines.push(serde_json::from_str(&line).unwrap());
@@ -87,7 +87,7 @@ impl UserConnection {
     }
 }
 
-/// Leave to become other users, with a folder that all users may look into.
+/// Runs programs as other users, with a folder that all users may read.
 pub(crate) struct OtherUser {
     folder: TempDir,
 }
@@ -123,11 +123,11 @@ impl OtherUser {
         ctl::finish(command.arg("--socket").arg(daemon.socket()).args(args), b"")
     }
 
-    /// Prepares one of our programs to be run by a user, from a copy: the original may be out of reach.
+    /// Prepares one of our programs to be run by a user, from a copy: the original may be inaccessible.
     pub(crate) fn command_of(&self, account: &Account, program: &str) -> Command {
         let copy = self.folder().join(Path::new(program).file_name().unwrap());
         if !copy.exists() {
-            // By a program of its own: a file that any thread here has open for writing cannot be run.
+            // By another program: a file that a thread of this process has open for writing cannot be executed.
             let copied =
                 Command::new("install").args(["-m", "755"]).arg(program).arg(&copy).status().unwrap();
             assert!(copied.success());

@@ -1,4 +1,4 @@
-//! Reading of procfs.
+//! Reads procfs.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -13,18 +13,18 @@ use nix::unistd::Pid;
 
 use super::{Host, eventually};
 
-/// Set where the daemons of the tests are to run in the sandbox of the unit. It takes root, a systemd that runs the
-/// machine, and `udpchatd` in `/usr/bin`: the sandbox may hide the place where it was built.
+/// Set if the daemons of the tests are to run in the sandbox of the unit. That requires root, systemd as the init
+/// process, and `udpchatd` in `/usr/bin`: the sandbox may hide the folder of the build.
 const UNDER_UNIT: &str = "UDPCHAT_UNDER_UNIT";
 
 /// The unit whose sandbox it is.
 const UNIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/daemon/systemd/system/udpchatd.service");
 
-/// Lines of the unit that the tests do without. All others hold.
+/// Lines of the unit that the tests omit. All others apply.
 const LEFT_OUT: [(&str, &str); 13] = [
     (
         "Type",
-        "a daemon that refuses to start has an exit status, which systemd-run tells only without waiting for READY",
+        "a daemon that refuses to start has an exit status, which systemd-run returns only without waiting for READY",
     ),
     ("ExecStart", "the tests have arguments of their own"),
     ("ExecReload", "it names the socket of the installed daemon"),
@@ -104,7 +104,7 @@ impl Process {
         }
     }
 
-    /// Tells how it ended, if it has.
+    /// Returns how it ended, if it has.
     pub(crate) fn try_wait(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().unwrap()
     }

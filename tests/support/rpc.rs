@@ -1,4 +1,4 @@
-//! The control socket as a script sees it: lines in, lines out, no help from the project's own client.
+//! The control socket as a script uses it: lines in, lines out, without the project's client.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -33,7 +33,7 @@ impl Rpc {
         self.writer.write_all(bytes).unwrap();
     }
 
-    /// Says that nothing more will be written.
+    /// Shuts down the writing side.
     pub(crate) fn end_writing(&self) {
         self.writer.shutdown(std::net::Shutdown::Write).unwrap();
     }

@@ -1,4 +1,4 @@
-//! A terminal that the test types into and reads, by a detached tmux.
+//! A terminal that a test types into and reads, in a detached tmux.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};

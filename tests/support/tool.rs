@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Set, one or the other, where every tool must be there, as on the machines that judge a change.
+/// One of these is set where every tool must exist, as in CI.
 const REQUIRED: [&str; 2] = ["UDPCHAT_REQUIRE_TOOLS", "CI"];
 
 /// Returns whether this machine has a program. Without it the test ends without a result, and this prints why;

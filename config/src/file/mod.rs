@@ -114,14 +114,14 @@ fn with_example(mistake: Mistake, path: &str) -> Mistake {
     Mistake { hint: mistake.hint.or_else(|| example_for(path)), ..mistake }
 }
 
-/// Refuses a key that is not known in its table; `shown` is the table's path as written.
+/// Refuses a key that its table does not have; `shown` is the table's path as written.
 fn unknown_key(name: &Spanned<DeString<'_>>, table: &str, shown: &str) -> Mistake {
     let place = if shown.is_empty() { String::new() } else { format!(" in [{shown}]") };
     let message = format!("unknown key {}{place}", quoted(name.get_ref()));
     Mistake { span: name.span(), message, hint: Some(hint_for_unknown(table, name.get_ref())) }
 }
 
-/// Reads a byte more than allowed, so that a longer file is noticed without being read whole.
+/// Reads one byte more than the limit, to detect a longer file without reading all of it.
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! Each kind of mistake in a configuration file, and what is said about it.
+//! Each kind of mistake in a configuration file, and its message.
 
 use std::fs;
 
@@ -97,10 +97,10 @@ fn a_bad_value_is_refused_with_its_own_hint() {
 }
 
 #[test]
-fn a_syntax_error_is_refused_with_what_a_line_looks_like() {
+fn a_syntax_error_is_refused_with_an_example() {
     assert_mistakes(&[
         ("\n\nlisten = ", 3, 10, "", "key = value"),
-        ("[inbox]\nmax_size = 4GiB", 2, 12, "", "text stands in quotes"),
+        ("[inbox]\nmax_size = 4GiB", 2, 12, "", "text is in quotes"),
         ("[inbox\nmax_size = 1", 1, 7, "", "a line is a [table]"),
         ("listen = []\nlisten = []", 2, 1, "duplicate key", "once"),
         ("[peers.小明]\naddress = '1.2.3.4'", 1, 8, "invalid unquoted key", r#"[peers."小明"]"#),
@@ -115,7 +115,7 @@ fn the_offending_line_is_shown_with_a_caret() {
 }
 
 #[test]
-fn every_value_knows_its_line() {
+fn every_value_has_the_line_of_its_origin() {
     let text = "listen = [\n'127.0.0.1:1']\n[log]\nlevel='warn'\n\n[peers.'小明']\naddress='1.2.3.4'\nencoding='gbk'";
     let settings = parse(text, Path::new("/x")).unwrap();
     let line = |line| Origin::File { path: "/x".into(), line };
@@ -127,7 +127,7 @@ fn every_value_knows_its_line() {
 }
 
 #[test]
-fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
+fn a_byte_order_mark_and_windows_line_ends_are_accepted() {
     let settings = parse("\u{feff}# x\r\nreceive_buffer = 4_096\r\n", Path::new("/x")).unwrap();
     let buffer = settings.receive_buffer;
     assert_eq!(buffer.value.bytes(), 4096);
@@ -136,7 +136,7 @@ fn a_byte_order_mark_and_windows_line_ends_do_no_harm() {
 }
 
 #[test]
-fn only_a_file_that_was_named_has_to_be_there() {
+fn only_a_named_file_must_exist() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("a.toml");
     assert!(read(&file, Presence::Optional).unwrap().is_none());
@@ -150,7 +150,7 @@ fn only_a_file_that_was_named_has_to_be_there() {
 }
 
 #[test]
-fn a_directory_is_no_configuration() {
+fn a_directory_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     for presence in [Presence::Optional, Presence::Required] {
         let error = read(directory.path(), presence).unwrap_err();
@@ -160,15 +160,15 @@ fn a_directory_is_no_configuration() {
 }
 
 #[test]
-fn a_denied_file_says_so() {
-    // The kernel denies nothing to root, who may run the tests.
+fn a_denied_file_is_reported() {
+    // Root, who may run the tests, may read every file.
     let error = unreadable(Path::new("/x"), &io::Error::from(io::ErrorKind::PermissionDenied));
     assert_eq!(error.to_string(), "cannot read /x: permission denied");
     assert!(!is_absence(&io::Error::from(io::ErrorKind::PermissionDenied)));
 }
 
 #[test]
-fn a_file_that_is_not_utf_8_tells_the_line() {
+fn a_file_that_is_not_utf_8_is_refused_with_its_line() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("gbk.toml");
     fs::write(&file, b"a = 1\n# \xc4\xe3\xba\xc3\n").unwrap();
@@ -191,7 +191,7 @@ fn a_file_of_more_than_one_mebibyte_is_refused() {
 }
 
 #[test]
-fn odd_documents_are_refused_with_a_hint_and_without_harm() {
+fn odd_documents_are_refused_with_a_hint() {
     let nested = format!("listen = {}", "[".repeat(100_000));
     let endless = format!("receive_buffer = [\"{}\"]", "x".repeat(100_000));
     for text in [

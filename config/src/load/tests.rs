@@ -1,4 +1,4 @@
-//! The order of the layers, the defaults, and what is refused although it is well-formed.
+//! The order of the layers, the defaults, and well-formed values that are refused.
 
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
@@ -9,7 +9,7 @@ use super::*;
 use crate::settings::paths_and_examples;
 use crate::{DEFAULT_FILE, DEFAULT_PORT, Encoding, LogFormat, LogLevel};
 
-/// A home and a system-wide file of its own.
+/// A home directory and a system-wide file for one test.
 struct Host {
     directory: TempDir,
     variables: Vec<(&'static str, String)>,
@@ -56,7 +56,7 @@ impl Host {
         Settings::load(&self.overrides, &self.environment())
     }
 
-    /// Loads a user's file that is refused and returns what is said, without the path of the file, and the hint.
+    /// Loads a user's file that is refused; returns the message without the path of the file, and the hint.
     fn refused(text: &str) -> (String, String) {
         let host = Self::new();
         let file = host.user_file(text);
@@ -76,7 +76,7 @@ fn in_file(path: &Path, line: u32) -> Origin {
 }
 
 #[test]
-fn nothing_set_gives_the_promised_defaults() {
+fn without_settings_the_documented_defaults_apply() {
     let mut host = Host::new();
     let settings = host.load().unwrap();
     assert_eq!(*settings.listen, ["[::]:7788".parse().unwrap()]);
@@ -183,7 +183,7 @@ fn a_named_file_that_is_missing_is_an_error() {
 }
 
 #[test]
-fn the_system_uses_its_own_places_and_no_users_file() {
+fn the_system_uses_its_own_paths_and_no_users_file() {
     let mut host = Host::new();
     host.set("XDG_RUNTIME_DIR", "/run/user/7");
     host.user_file("broken");
@@ -204,7 +204,7 @@ fn the_system_uses_its_own_places_and_no_users_file() {
 }
 
 #[test]
-fn a_file_says_more_than_the_systems_groups() {
+fn a_file_overrides_the_systems_groups() {
     let mut host = Host::new();
     host.overrides.system = true;
     let file = host.system_file("[control]\nread = []\nadmin = ['ops', 7, '8']");
@@ -287,7 +287,7 @@ fn an_empty_path_in_a_flag_is_refused() {
 }
 
 #[test]
-fn without_a_home_a_data_dir_has_to_be_named() {
+fn without_a_home_a_data_dir_is_required() {
     let homeless = Environment::from_pairs([("XDG_RUNTIME_DIR", "/run/user/7")]);
     let mut overrides = Overrides::default();
     assert_eq!(Settings::load(&overrides, &homeless), Err(ConfigError::NoDataDir));
@@ -330,7 +330,7 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
 }
 
 #[test]
-fn values_at_their_limits_are_taken() {
+fn values_at_their_limits_are_accepted() {
     for text in [
         format!("listen = [{}]", "'[::]:0', ".repeat(64)),
         "groups = ['239.1.2.3', '239.1.2.3%eth0', 'ff02::1']".to_owned(),

@@ -1,4 +1,4 @@
-//! Settings that are one of a few words.
+//! Settings with a fixed set of words as values.
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,16 +54,16 @@ macro_rules! choice {
 }
 
 choice! {
-    /// Tells how much is logged; each level includes those before it.
+    /// The least severe level that is logged; each level includes those before it.
     LogLevel, "log level",
     {
-        /// What keeps the daemon from its work.
+        /// Failures of the daemon.
         Error = "error",
-        /// What somebody should look at.
+        /// Problems that an administrator should look into.
         Warn = "warn",
-        /// What happens, with a line for each message.
+        /// Events, with a line for each message.
         Info = "info",
-        /// How it happens.
+        /// Details of events.
         Debug = "debug",
         /// Everything.
         Trace = "trace",
@@ -71,12 +71,12 @@ choice! {
 }
 
 choice! {
-    /// Tells how log lines are written.
+    /// The format of log lines.
     LogFormat, "log format",
     {
-        /// For people.
+        /// Text.
         Text = "text",
-        /// For machines: one object a line.
+        /// One JSON object a line.
         Json = "json",
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use super::{Text, ValueError, quoted};
 
-/// Names a multicast group, and the interface to join it on unless it is joined on every one.
+/// Names a multicast group, and the interface to join it on; without one it is joined on every interface.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group {
     ip: IpAddr,
@@ -14,7 +14,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// What fits into `IFNAMSIZ` of netdevice(7), without its end.
+    /// The longest name that fits `IFNAMSIZ` of netdevice(7), without the terminating zero byte.
     const MAX_INTERFACE_BYTES: usize = 15;
     const HINT: &str = "write a multicast address, with an interface or without, for example \"239.1.2.3\" or \
                         \"ff02::1%eth0\"";
@@ -24,7 +24,7 @@ impl Group {
         self.ip
     }
 
-    /// Returns the name or the number of the interface, `None` if every one is meant.
+    /// Returns the name or the number of the interface, `None` for every interface.
     pub fn interface(&self) -> Option<&str> {
         self.interface.as_deref()
     }
@@ -40,18 +40,18 @@ impl FromStr for Group {
             None => (text.trim(), None),
         };
         if interface.is_some_and(|name| !is_interface_name(name)) {
-            return refuse("names no possible interface");
+            return refuse("names an invalid interface");
         }
         match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
             Ok(ip) if ip.is_multicast() => Ok(Self { ip, interface: interface.map(str::to_owned) }),
             Ok(_) => refuse("is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8"),
-            Err(_) if has_port(text.trim()) => refuse("has a port, which a group has not"),
+            Err(_) if has_port(text.trim()) => refuse("has a port; a multicast group has none"),
             Err(_) => refuse("is not an IP address"),
         }
     }
 }
 
-/// Tells whether the kernel would take an interface of this name.
+/// Returns whether the kernel accepts this name of an interface.
 fn is_interface_name(name: &str) -> bool {
     let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
     (1..=Group::MAX_INTERFACE_BYTES).contains(&name.len())
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_is_refused_with_its_reason() {
+    fn invalid_groups_are_refused_with_a_reason() {
         for (text, reason) in [
             ("192.168.1.5", "is not a multicast address"),
             ("fe80::1%eth0", "is not a multicast address"),
@@ -107,11 +107,11 @@ mod tests {
             ("", "is not an IP address"),
             ("all", "is not an IP address"),
             ("239.1.2", "is not an IP address"),
-            ("ff02::1%", "names no possible interface"),
-            ("ff02::1%a b", "names no possible interface"),
-            ("239.1.2.3%abcdefghijklmnop", "names no possible interface"),
-            ("239.1.2.3%eth0%1", "names no possible interface"),
-            ("239.1.2.3%../x", "names no possible interface"),
+            ("ff02::1%", "names an invalid interface"),
+            ("ff02::1%a b", "names an invalid interface"),
+            ("239.1.2.3%abcdefghijklmnop", "names an invalid interface"),
+            ("239.1.2.3%eth0%1", "names an invalid interface"),
+            ("239.1.2.3%../x", "names an invalid interface"),
         ] {
             let error = text.parse::<Group>().unwrap_err();
             assert!(error.to_string().contains(reason), "{text}: {error}");

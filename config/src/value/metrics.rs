@@ -1,4 +1,4 @@
-//! Where metrics are served: at an address of this machine alone, or nowhere.
+//! The address to serve metrics on, if any; loopback only.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,9 +8,9 @@ use super::address::{Written, parse_port};
 use super::{Text, ValueError, quoted};
 use crate::defaults::DEFAULT_METRICS_PORT;
 
-/// Says where metrics are served: a loopback address and a port, where port 0 asks the system for one; empty is nowhere.
+/// Holds the address to serve metrics on: a loopback address and a port, or none. For port 0 the system chooses a port.
 ///
-/// An address alone stands for port [`DEFAULT_METRICS_PORT`], `:PORT` or `PORT` alone for 127.0.0.1.
+/// An address alone means port [`DEFAULT_METRICS_PORT`], `:PORT` or `PORT` alone 127.0.0.1; empty text means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MetricsAddress(Option<SocketAddr>);
 
@@ -43,7 +43,7 @@ impl FromStr for MetricsAddress {
         if !address.ip().is_loopback() {
             return Err(ValueError::new(
                 format!("{} is not a loopback address", quoted(text)),
-                "nobody is asked who they are there, so only this machine may reach it: write for example \
+                "the endpoint has no authentication, so only this machine may reach it: write for example \
                  \"127.0.0.1:17788\", and let a reverse proxy serve it to others",
             ));
         }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_could_reach_is_refused_and_so_is_what_is_no_address() {
+    fn reachable_and_invalid_addresses_are_refused() {
         for (text, reason, hint) in [
             ("0.0.0.0:17788", "is not a loopback address", "reverse proxy"),
             ("[::]:17788", "is not a loopback address", "reverse proxy"),

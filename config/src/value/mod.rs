@@ -1,4 +1,4 @@
-//! The types of the values of settings: each is parsed once, from text, with an error that contains a hint.
+//! The types of setting values: each is parsed once, from text; its error contains a hint.
 //!
 //! A type that several settings can share belongs here. Rules about one setting belong in `check`. Nothing here depends
 //! on the list of settings.
@@ -11,6 +11,7 @@ mod metrics;
 mod name;
 mod path;
 mod quantity;
+mod repertoire;
 mod toml;
 mod user_group;
 
@@ -21,6 +22,7 @@ pub use group::Group;
 pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub use quantity::{MaxAge, Size};
+pub use repertoire::Repertoire;
 pub(crate) use toml::{Mistake, Node, Text, Value, toml_string};
 pub use user_group::UserGroup;
 
@@ -35,7 +37,7 @@ pub struct ValueError {
 }
 
 impl ValueError {
-    /// Makes an error of a message and a hint, both fragments.
+    /// Creates an error with a message and a hint, both fragments.
     pub(crate) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: Some(hint.into()) }
     }

@@ -9,12 +9,12 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
 use super::{ValueError, quoted};
 
-/// Names a peer: 1 to 64 visible characters that cannot be taken for an address, a flag or a list.
+/// Names a peer: 1 to 64 visible characters that cannot be mistaken for an address, a flag or a list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerName(String);
 
 impl PeerName {
-    /// The most characters that a name may have.
+    /// The maximum length in characters.
     pub const MAX_CHARACTERS: usize = 64;
     const HINT: &str = "use 1 to 64 letters, digits, `-`, `_` or `.`, of any script, for example `bob`";
 
@@ -35,7 +35,7 @@ impl FromStr for PeerName {
     }
 }
 
-/// Tells what keeps a text from being a name.
+/// Returns why a text is not a valid name, `None` if it is valid.
 fn flaw(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some("is empty".to_owned());
@@ -43,7 +43,7 @@ fn flaw(text: &str) -> Option<String> {
     if text.chars().count() > PeerName::MAX_CHARACTERS {
         return Some(format!("is longer than {} characters", PeerName::MAX_CHARACTERS));
     }
-    // An address comes before its characters: "must not contain `:`" would not tell the reason.
+    // The check for an address comes first: "contains `:`" would be a less helpful reason.
     if text.parse::<IpAddr>().is_ok() {
         return Some("is an IP address".to_owned());
     }
@@ -53,7 +53,7 @@ fn flaw(text: &str) -> Option<String> {
     text.chars().find_map(character_flaw)
 }
 
-/// Tells why a character cannot be in a name.
+/// Returns why a character is not allowed in a name, `None` if it is allowed.
 fn character_flaw(character: char) -> Option<String> {
     if matches!(character, ':' | '[' | ']' | '/' | ',' | '"' | '\'') {
         return Some(format!("contains `{character}`"));
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_any_script_are_taken() {
+    fn names_of_any_script_are_accepted() {
         for text in ["bob", "小明", "Zoë", "node-7_a.lan", "7", "😀", &"x".repeat(64), &"张".repeat(64)]
         {
             assert_eq!(text.parse::<PeerName>().unwrap().as_str(), text);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_mean_something_else_are_refused() {
+    fn ambiguous_names_are_refused() {
         for (text, reason) in [
             ("", "is empty"),
             (&*"张".repeat(65), "longer than 64"),

@@ -16,7 +16,7 @@ impl Value for PathBuf {
     }
 }
 
-/// Refuses a path whose meaning would depend on the directory that the daemon is started in.
+/// Refuses a relative path: its meaning would depend on the directory that the daemon is started in.
 fn check(text: &str) -> Result<(), ValueError> {
     if text.contains('\0') {
         let message = format!("path {} contains a zero byte", quoted(text));

@@ -1,4 +1,4 @@
-//! Amounts: bytes and spans of time.
+//! Quantities: bytes and durations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,19 +11,19 @@ use super::{Text, ValueError, quoted};
 
 /// Counts bytes; written `8MiB`, `4GiB` or as a plain number.
 ///
-/// At most `i64::MAX` bytes, which is what databases and file systems can count.
+/// At most `i64::MAX` bytes, the limit of SQLite integers and of file offsets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Size(u64);
 
 impl Size {
     const HINT: &str = "write a number and a unit, for example \"8MiB\" or \"4GiB\"";
 
-    /// Makes a size of 1024 × 1024 bytes each.
+    /// Returns a size of this many mebibytes (1024 × 1024 bytes).
     pub const fn from_mib(mebibytes: u32) -> Self {
         Self(mebibytes as u64 * 1024 * 1024)
     }
 
-    /// Makes a size of single bytes, at most `i64::MAX`.
+    /// Returns a size of this many bytes, at most `i64::MAX`.
     pub const fn from_bytes(bytes: u64) -> Self {
         if bytes > i64::MAX as u64 { Self(i64::MAX as u64) } else { Self(bytes) }
     }
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused_with_an_example() {
+    fn invalid_sizes_are_refused_with_an_example() {
         for text in ["", "-1", "8 apples", "nan", "inf", "1e3", "MiB"] {
             let error = text.parse::<Size>().unwrap_err();
             assert!(error.to_string().ends_with("is not a size"), "{text}: {error}");

@@ -1,4 +1,4 @@
-//! How the values of settings are read from TOML and written as TOML.
+//! Reads setting values from TOML and writes them as TOML.
 
 use std::fmt::{Display, Write as _};
 use std::ops::Range;
@@ -12,7 +12,7 @@ use super::{ValueError, quoted};
 /// A parsed TOML value with its place in the text.
 pub(crate) type Node<'a> = Spanned<DeValue<'a>>;
 
-/// Describes what is wrong at a place of a TOML text.
+/// Describes an error at a place of a TOML text.
 #[derive(Debug)]
 pub(crate) struct Mistake {
     /// The place, in bytes.

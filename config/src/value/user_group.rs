@@ -10,24 +10,24 @@ use super::{Text, ValueError, quoted};
 /// Names a group of users, as `/etc/group` or a directory service does; a number is a gid.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum UserGroup {
-    /// By its name: 1 to 256 characters. Whether there is such a group shows when it is looked up.
+    /// By its name: 1 to 256 characters. The group may not exist.
     Name(String),
-    /// By its number, which needs no look-up.
+    /// By its number.
     Gid(u32),
 }
 
 impl UserGroup {
-    /// The longest name, in characters; that of Active Directory.
+    /// The maximum length in characters, that of Active Directory.
     const MAX_CHARACTERS: usize = 256;
     const HINT: &str = "write the name of a group, or its number, for example \"udpchat\"";
 
-    /// Returns the group of those who may use the system's daemon.
+    /// Returns the group whose members may use the system's daemon.
     pub(crate) fn of_the_system() -> Self {
         Self::Name("udpchat".to_owned())
     }
 
     fn of_number(gid: u64) -> Result<Self, ValueError> {
-        // The last number means "no group" to the system's calls.
+        // The largest number means "no group" in system calls.
         match u32::try_from(gid) {
             Ok(gid) if gid != u32::MAX => Ok(Self::Gid(gid)),
             _ => Err(ValueError::new(format!("group {gid} is out of range, 0 to 4294967294"), Self::HINT)),
@@ -49,7 +49,7 @@ impl FromStr for UserGroup {
     }
 }
 
-/// Tells what keeps a text from being the name of a group.
+/// Returns why a text is not a valid name of a group, `None` if it is valid.
 fn flaw(text: &str) -> Option<String> {
     if text.is_empty() {
         return Some("is empty".to_owned());
@@ -65,7 +65,7 @@ fn flaw(text: &str) -> Option<String> {
     }
     let is_invisible = |c: &char| c.is_control() || c.general_category() == GeneralCategory::Format;
     text.chars().find_map(|character| match character {
-        // What separates fields and members in /etc/group.
+        // The separators of fields and members in /etc/group.
         ':' | ',' => Some(format!("contains `{character}`")),
         _ if is_invisible(&character) => {
             Some(format!("contains the invisible character U+{:04X}", u32::from(character)))
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers_are_told_apart() {
+    fn names_and_numbers_are_distinguished() {
         let name = |text: &str| UserGroup::Name(text.to_owned());
         for (text, group) in [
             ("udpchat", name("udpchat")),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_group_is_refused_with_its_reason() {
+    fn invalid_groups_are_refused_with_a_reason() {
         for (text, reason) in [
             ("", "is empty"),
             (&*"张".repeat(257), "longer than 256"),

@@ -201,10 +201,7 @@ fn an_interval_needs_watch_and_has_limits() {
 #[test]
 fn wrong_usage_has_a_message_and_a_hint() {
     let wrong = |line: &str| match Cli::parse(line.split(' ').map(Into::into).collect()) {
-        Parsed::Wrong(error) => match CtlError::from_clap(&error) {
-            CtlError::Failed(failure) => *failure,
-            CtlError::ReaderGone => panic!("no failure"),
-        },
+        Parsed::Wrong(error) => CtlError::from_clap(&error).into_failure(),
         _ => panic!("{line} is accepted"),
     };
     let unknown = wrong("udpchatctl statos");

@@ -1,4 +1,4 @@
-//! What every command receives.
+//! The context of a command.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::connect;
 use crate::error::Result;
 use crate::output::Output;
 
-/// What every command receives.
+/// The context that every command receives.
 pub(crate) struct Context<'a> {
     /// Where the command prints.
     pub(crate) output: &'a mut Output,

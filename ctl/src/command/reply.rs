@@ -11,7 +11,7 @@ use super::send::{self, LinesArgs};
 use crate::error::Result;
 
 const HELP: &str = "\
-The message is sent from the local address that the entry was received on, if the daemon knows it.
+The message is sent from the local address that the entry was received on, if it is known.
 
 Examples:
   udpchatctl reply 812 thanks

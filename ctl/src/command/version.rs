@@ -14,7 +14,7 @@ Examples:
   udpchatctl version
   udpchatctl --json version | jq -r .udpchatd";
 
-const OWN: &str = env!("CARGO_PKG_VERSION");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Print the versions of both programs and of the protocol
 #[derive(Debug, Args)]
@@ -54,13 +54,13 @@ fn print(output: &mut Output, daemon: Option<&VersionAnswer>) -> Result<()> {
     if output.is_json() {
         let udpchatd = daemon.map(|daemon| daemon.version.as_str());
         return output.json(&Versions {
-            udpchatctl: OWN,
+            udpchatctl: VERSION,
             udpchatd,
             protocol: PROTOCOL,
             daemon_protocol: other,
         });
     }
-    output.line(&format!("udpchatctl {OWN}"))?;
+    output.line(&format!("udpchatctl {VERSION}"))?;
     if let Some(daemon) = daemon {
         output.line(&format!("udpchatd {}", daemon.version))?;
     }

@@ -18,7 +18,7 @@ use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted};
 
 const HELP: &str = "\
-Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port stands for every \
+Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
 port of the host. Exits with 4 when the timeout ends; what arrived before is printed.
 
 Examples:
@@ -143,10 +143,9 @@ mod tests {
                 SubscribeParams { grep: grep.map(str::to_owned), ..SubscribeParams::default() };
             let from = from.map(str::to_owned);
             let timeout = Some(Duration::from_millis(timeout));
-            match timed_out(&Wanted { subscription, from, count, timeout, own: Vec::new() }, arrived) {
-                CtlError::Failed(failure) => (failure.message, failure.exit as u8),
-                CtlError::ReaderGone => panic!("no failure"),
-            }
+            let wanted = Wanted { subscription, from, count, timeout, own: Vec::new() };
+            let failure = timed_out(&wanted, arrived).into_failure();
+            (failure.message, failure.exit as u8)
         };
         assert_eq!(error(None, None, 1, 5_000, 0), ("no message arrived within 5s".to_owned(), 4));
         let (text, _) = error(Some("bob"), Some("^ok"), 3, 90_500, 0);

@@ -76,7 +76,7 @@ mod tests {
         fs::write(&real, "secret").unwrap();
         symlink(&real, &link).unwrap();
         for path in [link.as_path(), folder.path(), Path::new("/dev/null")] {
-            let CtlError::Failed(failure) = replace_file(path, b"x").unwrap_err() else { panic!() };
+            let failure = replace_file(path, b"x").unwrap_err().into_failure();
             assert!(failure.message.contains("is not a regular file"), "{failure:?}");
         }
         assert_eq!(fs::read(&real).unwrap(), b"secret");
@@ -85,9 +85,7 @@ mod tests {
 
     #[test]
     fn a_missing_folder_is_an_error_with_the_path() {
-        let CtlError::Failed(failure) = replace_file(Path::new("/no/such/x.prom"), b"x").unwrap_err() else {
-            panic!()
-        };
+        let failure = replace_file(Path::new("/no/such/x.prom"), b"x").unwrap_err().into_failure();
         assert_eq!(failure.message, "cannot write /no/such/x.prom");
     }
 }

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dump_stands_below_a_header() {
+    fn a_dump_follows_a_header() {
         let dump = as_dump(&Entry::Message(message("hi\n")), &TimeZone::UTC, OFF());
         let lines: Vec<_> = dump.lines().collect();
         assert_eq!(lines[0], "#812  2026-11-22 14:03:05  < bob 192.168.43.159:8080  3 bytes");
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn no_character_is_harmful_or_begins_an_entry() {
+    fn no_character_is_harmful_or_starts_an_entry() {
         for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
             check(&shown(message(&format!("a{character}#999  x{character}"))));
         }
@@ -223,7 +223,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_text_is_harmful_or_begins_an_entry(text in r"(\PC|[\x00-\x9f]|\n#1  |\r|\u{202e}|\u{2028}|\u{85}|一)*") {
+        fn no_text_is_harmful_or_starts_an_entry(text in r"(\PC|[\x00-\x9f]|\n#1  |\r|\u{202e}|\u{2028}|\u{85}|一)*") {
             let hostile = Message {
                 name: Some(text.clone()),
                 error: Some(text.clone()),

@@ -65,17 +65,11 @@ mod tests {
     use crate::error::CtlError;
     use udpchat_api::{ErrorKind, ErrorObject};
 
-    fn failure(error: CtlError) -> Failure {
-        match error {
-            CtlError::Failed(failure) => *failure,
-            CtlError::ReaderGone => panic!("no failure"),
-        }
-    }
-
     #[test]
     fn json_errors_omit_empty_fields() {
-        let object = ErrorObject::new(ErrorKind::UnknownPeer, "no peer\u{1b} x").hint("name it").entry(7);
-        let line = as_json(&failure(object.into()));
+        let mut object = ErrorObject::new(ErrorKind::UnknownPeer, "no peer\u{1b} x").hint("name it");
+        object.data.entry = Some(7);
+        let line = as_json(&CtlError::from(object).into_failure());
         let expected = concat!(
             r#"{"error":{"message":"no peer\u001b x","kind":"unknown_peer","code":-32001,"#,
             r#""hint":"name it","entry":7,"exit":5}}"#,
@@ -83,7 +77,7 @@ mod tests {
         );
         assert_eq!(String::from_utf8(line).unwrap(), expected);
 
-        let line = as_json(&failure(CtlError::usage("x").at_line(3)));
+        let line = as_json(&CtlError::usage("x").at_line(3).into_failure());
         let expected = "{\"error\":{\"message\":\"x\",\"kind\":\"usage\",\"line\":3,\"exit\":2}}\n";
         assert_eq!(String::from_utf8(line).unwrap(), expected);
     }
@@ -93,6 +87,6 @@ mod tests {
         let cause = std::io::Error::other("no\nspace");
         let error = CtlError::failed("a\u{1b}b").caused_by(&cause).hint("tidy up").at_line(2);
         let expected = "error: line 2: a\\u{1b}b\n  caused by: no\\u{a}space\nhint: tidy up\n";
-        assert_eq!(as_text(&failure(error), Palette::new(false)), expected);
+        assert_eq!(as_text(&error.into_failure(), Palette::new(false)), expected);
     }
 }

@@ -5,7 +5,7 @@
 //! belong here: what one command alone shows, which is rendered in that command. Every command may use this folder; it uses
 //! none of them.
 //!
-//! Text that somebody else may have written is made safe for terminals by [`udpchat_api::safe`].
+//! Text that other programs may have written is made safe for terminals by [`udpchat_api::safe`].
 
 mod atomic_file;
 mod entry;

@@ -15,7 +15,7 @@ pub(crate) struct Reached {
     pub(crate) done: u64,
     /// How many items there are, if known.
     pub(crate) total: Option<u64>,
-    /// How much was examined, of how much, where the number of items says nothing about progress.
+    /// How much was examined, of how much, if the number of items does not show the progress.
     pub(crate) looked_at: Option<(u64, u64)>,
 }
 
@@ -32,8 +32,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Starts; `thing` is the noun of the items, in the singular. Draws nothing unless `on`.
-    pub(crate) fn begin(on: bool, thing: &'static str) -> Self {
+    /// Creates it; `thing` is the noun of the items, in the singular. Draws nothing unless `on`.
+    pub(crate) fn new(on: bool, thing: &'static str) -> Self {
         Self { on, thing, began: Instant::now(), drawn: None, width: 0 }
     }
 

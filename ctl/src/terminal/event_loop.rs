@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_keys_are_told_from_typed_letters() {
+    fn control_keys_differ_from_typed_letters() {
         let key = |modifiers| Event::Key(KeyEvent::new(KeyCode::Char('z'), modifiers));
         assert!(is_control(&key(KeyModifiers::CONTROL), 'z'));
         for modifiers in [KeyModifiers::NONE, KeyModifiers::CONTROL | KeyModifiers::ALT] {

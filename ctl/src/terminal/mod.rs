@@ -1,7 +1,7 @@
 //! Full-screen programs: terminal modes, keyboard and mouse input, signals, and the event loop.
 //!
 //! `chat` and `status --watch` implement [`App`], and [`run`] does the rest. What a screen shows and what its keys mean
-//! belong to the commands. This folder knows no command and no daemon.
+//! belong to the commands. This folder depends on no command and on no daemon.
 
 mod event_loop;
 mod full_screen;

@@ -1,7 +1,7 @@
 //! The client: one connection to the daemon, with any number of requests in flight and the entries of a subscription.
 //!
 //! The daemon answers the requests of a connection strictly in their order. While the client waits for an answer, it also
-//! writes what the kernel did not take before: otherwise a client that only writes and a daemon that only answers would
+//! writes bytes that the kernel did not accept before: otherwise a client that only writes and a daemon that only answers would
 //! block each other as soon as the buffers between them are full.
 
 use std::borrow::Cow;
@@ -63,7 +63,7 @@ fn none<T>() -> Option<T> {
     None
 }
 
-/// What a line of the daemon means to this connection.
+/// The meaning of a line of the daemon for this connection.
 enum Incoming<T> {
     /// The answer to the oldest request without one.
     Answer(Result<T, ErrorObject>),
@@ -87,10 +87,10 @@ impl Client {
                 _ => ClientError::NoDaemon { path, source },
             }
         })?;
-        Ok(Self::over(connection))
+        Ok(Self::new(connection))
     }
 
-    fn over(connection: Connection) -> Self {
+    fn new(connection: Connection) -> Self {
         let (reader, writer) = connection.into_split();
         Self {
             reader: LineReader::new(reader),
@@ -118,7 +118,7 @@ impl Client {
         self.answer().await
     }
 
-    /// Sends a request without waiting. What the kernel does not take now is written while an answer is awaited.
+    /// Sends a request without waiting. Bytes that the kernel does not accept now are written while an answer is awaited.
     ///
     /// # Errors
     /// [`ClientError::TooLong`]. A failure of the connection is returned by [`Self::answer`].
@@ -262,7 +262,7 @@ mod tests {
     /// Returns a client, and the daemon's end of its connection.
     fn connected() -> (Client, Connection) {
         let (ours, theirs) = Connection::pair().unwrap();
-        (Client::over(ours), theirs)
+        (Client::new(ours), theirs)
     }
 
     fn run(test: impl Future<Output = ()>) {

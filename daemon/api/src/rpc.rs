@@ -101,19 +101,12 @@ impl ErrorObject {
             None => self,
         }
     }
-
-    /// Adds the id of the entry that records the failure.
-    #[must_use]
-    pub fn entry(mut self, id: u64) -> Self {
-        self.data.entry = Some(id);
-        self
-    }
 }
 
 /// Defines the enum of kinds, their codes and their list in one place.
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $kind:ident = $code:literal,)+) => {
-        /// The kind of an error. Clients must expect kinds that they do not know.
+        /// The kind of an error. Clients must accept unknown kinds.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
         #[serde(rename_all = "snake_case")]
         pub enum ErrorKind {
@@ -171,7 +164,7 @@ kinds! {
     InboxUnavailable = -32010,
     /// The new configuration is invalid; the current one stays in use.
     BadConfiguration = -32011,
-    /// There are too many connections.
+    /// There are too many connections, or too many consumers.
     Busy = -32012,
     /// The client began a line and did not finish it in time.
     TimedOut = -32013,

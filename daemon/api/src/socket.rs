@@ -1,6 +1,6 @@
 //! The local socket that carries the control protocol, built on `interprocess`.
 //!
-//! Belongs here: every use of that crate, and what a connection is. Does not belong here: the socket's file with its
+//! Belongs here: every use of that crate, and the type of a connection. Does not belong here: the socket's file with its
 //! permissions, and the protocol.
 //!
 //! What `interprocess` 2.4 does by default and this module avoids:

@@ -1,12 +1,12 @@
 //! The file of a backup, which is complete or does not exist.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::error::BackupError;
+use crate::inbox::file::suffixed;
 
 /// A backup in progress. Dropping it removes the partial file, if there is one.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl Target {
         if fs::symlink_metadata(path).is_ok() {
             return Err(BackupError::Exists(path.to_owned()));
         }
-        let part = with_suffix(path, &format!(".part-{}", std::process::id()));
+        let part = suffixed(path, &format!(".part-{}", std::process::id()));
         let mut options = File::options();
         // `create_new` follows no symbolic link, which another user may have put there, and opens no existing file.
         options.write(true).create_new(true).mode(0o600);
@@ -63,15 +63,9 @@ impl Drop for Target {
     fn drop(&mut self) {
         for suffix in ["", "-journal"] {
             // The journal exists only during the copy; the partial file may have been renamed.
-            let _none = fs::remove_file(with_suffix(&self.part, suffix));
+            let _none = fs::remove_file(suffixed(&self.part, suffix));
         }
     }
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]

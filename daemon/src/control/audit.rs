@@ -31,11 +31,8 @@ enum Kind {
 /// The log of what clients do, with a rate limit for each kind of line.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    kinds: [Lines; 4],
+    kinds: [Mutex<State>; 4],
 }
-
-#[derive(Debug, Default)]
-struct Lines(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -148,7 +145,7 @@ impl Audit {
     }
 
     fn of(&self, kind: Kind) -> MutexGuard<'_, State> {
-        self.kinds[kind as usize].0.lock()
+        self.kinds[kind as usize].lock()
     }
 
     /// Logs how many lines of a kind were left out, if any were.

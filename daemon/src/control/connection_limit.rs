@@ -1,4 +1,4 @@
-//! Limits the open connections: all of them, and those of one user.
+//! Limits the open connections: in total and for each user.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use udpchat_api::{ErrorKind, ErrorObject};
 
-/// How many connections may be open at once.
+/// The maximum number of open connections.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How many connections one user may have, so that others can still connect. Privileged users may take all of them.
+/// The maximum number of connections of one user, so that others can still connect. It does not apply to privileged users.
 const MAX_CONNECTIONS_OF_A_USER: usize = 128;
 
 /// Counts the open connections.
@@ -25,7 +25,7 @@ struct Open {
     by_user: HashMap<u32, usize>,
 }
 
-/// Permission for one connection. Dropping it makes room for another.
+/// A permit for one connection. Dropping it releases the connection.
 #[derive(Debug)]
 pub(super) struct ConnectionPermit {
     limit: Arc<ConnectionLimit>,
@@ -33,7 +33,7 @@ pub(super) struct ConnectionPermit {
 }
 
 impl ConnectionLimit {
-    /// Counts a connection of a user; for a privileged one only the limit of all connections holds.
+    /// Counts a connection of a user; only the total limit applies to a privileged user.
     ///
     /// # Errors
     /// Fails if a limit is reached.

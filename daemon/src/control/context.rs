@@ -1,4 +1,4 @@
-//! What a method can use of the connection that calls it.
+//! The context of a method: the connection that calls it.
 
 use std::mem;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) struct Context {
     after_response: AfterResponse,
 }
 
-/// What a method leaves to be done when its response is written.
+/// An action that a method requests for the time after its response.
 #[derive(Default)]
 enum AfterResponse {
     #[default]
@@ -108,7 +108,7 @@ impl Context {
         self.after_response = AfterResponse::Stop;
     }
 
-    /// Does what the method has left for the time after its response.
+    /// Performs the action that the method requested for the time after its response.
     pub(super) fn after_response(&mut self) {
         match mem::take(&mut self.after_response) {
             AfterResponse::Nothing => {}

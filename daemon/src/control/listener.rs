@@ -18,7 +18,7 @@ use super::session;
 use super::shared::Control;
 use crate::health::Component;
 
-/// How many clients may be told at once why they are refused; further ones are closed without a response.
+/// How many refused clients can get the reason at a time; the connections of further ones are closed without a response.
 const MAX_REFUSALS: usize = 64;
 
 /// How long to wait after accepting failed, for example for want of file descriptors.

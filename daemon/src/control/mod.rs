@@ -1,8 +1,8 @@
 //! The server side of the control socket: accepts the connections of users that the configuration gives a role, up to a
 //! limit, and serves each one in a session.
 //!
-//! Belongs here: everything that knows the protocol of the socket. Only this folder knows both the stored entries and
-//! their form on the wire. Does not belong here: what a method has the daemon do. Start-up serves it, and `metrics` gets
+//! Belongs here: everything that depends on the protocol of the socket. Only this folder converts stored entries to their
+//! form on the wire. Does not belong here: the work that a method makes the daemon do. Start-up serves it, and `metrics` gets
 //! the daemon's status from it; no other part of the daemon may depend on it.
 
 mod audit;

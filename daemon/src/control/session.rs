@@ -174,7 +174,7 @@ impl Session {
         let sending = match self.context.parameters(&request).await {
             Ok(params) => {
                 let (control, client) = (Arc::clone(&self.context.control), Arc::clone(&self.context.client));
-                self.flush_while(method::send::begin(control, client, params)).await?
+                self.flush_while(method::send::start(control, client, params)).await?
             }
             Err(error) => Err(error),
         };

@@ -1,8 +1,8 @@
-//! What the sessions of the control socket share: the daemon's state, and what only the control socket needs.
+//! The state that the sessions of the control socket share: the daemon's, and that of the control socket itself.
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::warn;
 use udpchat_config::Settings;
 
@@ -26,21 +26,12 @@ pub(crate) struct Control {
 
 impl Control {
     /// Combines the shared state with the rules of its settings, and with the file of the socket if it has one. Each reload
-    /// applies the new roles. `lookups` limits concurrent look-ups of user names.
-    pub(crate) fn new(
-        daemon: Arc<Daemon>,
-        rules: Rules,
-        file: Option<SocketFile>,
-        lookups: Arc<Semaphore>,
-    ) -> Arc<Self> {
-        let control = Arc::new(Self {
-            daemon,
-            rules: watch::Sender::new(Arc::new(rules)),
-            file,
-            names: Arc::new(UserNames::new(lookups)),
-            audit: Arc::default(),
-        });
-        // The daemon must not own what owns it.
+    /// applies the new roles.
+    pub(crate) fn new(daemon: Arc<Daemon>, rules: Rules, file: Option<SocketFile>) -> Arc<Self> {
+        let names = Arc::new(UserNames::new(Arc::clone(&daemon.lookups)));
+        let rules = watch::Sender::new(Arc::new(rules));
+        let control = Arc::new(Self { daemon, rules, file, names, audit: Arc::default() });
+        // Avoids a cycle of references.
         let applied = Arc::downgrade(&control);
         control.daemon.configuration.on_reload(move |settings| {
             if let Some(control) = applied.upgrade() {

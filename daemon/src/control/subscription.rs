@@ -11,16 +11,16 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
+use udpchat_api::Entry;
 use udpchat_api::call::ENTRY_NOTIFICATION;
 use udpchat_api::line::to_line;
 use udpchat_api::rpc::Version;
-use udpchat_api::{Entry, ErrorObject};
 
 use super::entry::Viewer;
 use super::outlet::Outlet;
 use super::query::Query;
 use crate::inbox::reader::Range;
-use crate::state::Daemon;
+use crate::state::{Daemon, ReadError};
 
 /// How much is read at once for a follower, in bytes of lines; the last entry may exceed it. A follower that does not read
 /// holds no more memory.
@@ -84,7 +84,7 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
 }
 
 /// Returns the next entries as lines, and the cursor behind them.
-async fn page(daemon: &Arc<Daemon>, query: &Arc<Query>, cursor: u64) -> Result<(Vec<u8>, u64), ErrorObject> {
+async fn page(daemon: &Arc<Daemon>, query: &Arc<Query>, cursor: u64) -> Result<(Vec<u8>, u64), ReadError> {
     let (viewer, query) = (Viewer::of(daemon), Arc::clone(query));
     daemon
         .read(move |reader| {

@@ -101,7 +101,7 @@ impl From<ChosenBy> for Basis {
     }
 }
 
-/// What a client has changed since a message was stored; in the JSON of the column `detail` of any message.
+/// Changes by a client since a message was stored; in the JSON of the column `detail` of any message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct LaterDetail {
     /// The encoding to decode the message with.

@@ -1,11 +1,11 @@
-//! Why the log cannot be read or written.
+//! Errors of reading and writing the log.
 
 use std::io;
 
 use rusqlite::ErrorCode;
 use rusqlite::types::FromSqlError;
 
-/// Why the log cannot be read or written.
+/// An error of reading or writing the log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InboxError {
     #[error(transparent)]
@@ -29,7 +29,7 @@ impl From<FromSqlError> for InboxError {
 }
 
 impl InboxError {
-    /// Returns whether the content of the file is damaged, rather than out of reach.
+    /// Returns whether the content of the file is damaged, rather than inaccessible.
     pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged(_) => true,

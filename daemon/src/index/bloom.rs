@@ -97,7 +97,8 @@ impl Builder {
 
     /// Adds the pairs and the pieces of four bytes. With a remembered piece, its pairs are set too.
     fn add_content(&mut self, payload: &[u8]) {
-        const PLACE: u32 = 0x9e37_79b1;
+        // Fibonacci hashing (Knuth, TAOCP 6.4).
+        const MULTIPLIER: u32 = 0x9e37_79b1;
         self.folded.clear();
         self.folded.extend_from_slice(payload);
         self.folded.make_ascii_lowercase();
@@ -108,7 +109,7 @@ impl Builder {
         }
         for piece in self.folded.windows(4) {
             let piece = u32::from_be_bytes([piece[0], piece[1], piece[2], piece[3]]);
-            let recent = &mut self.recent[(piece.wrapping_mul(PLACE) >> (32 - RECENT_LOG2)) as usize];
+            let recent = &mut self.recent[(piece.wrapping_mul(MULTIPLIER) >> (32 - RECENT_LOG2)) as usize];
             if *recent != piece {
                 *recent = piece;
                 pair(&mut self.pairs, piece as u16);
@@ -119,10 +120,10 @@ impl Builder {
 
     /// Returns the block, and resets the builder for the next.
     pub(super) fn finish(&mut self) -> Block {
-        for (place, word) in self.pairs.iter().enumerate() {
+        for (index, word) in self.pairs.iter().enumerate() {
             let mut word = *word;
             while word != 0 {
-                let pair = (place as u16) << 6 | word.trailing_zeros() as u16;
+                let pair = (index as u16) << 6 | word.trailing_zeros() as u16;
                 content_positions(pair_hash(pair)).for_each(|position| set(&mut self.content, position));
                 word &= word - 1;
             }

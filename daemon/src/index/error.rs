@@ -1,11 +1,11 @@
-//! Why the index cannot be used.
+//! Errors of the index.
 
 use std::io;
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
 
-/// Why the index cannot be used.
+/// An error of the index.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IndexError {
     #[error("the index is damaged: {0}")]

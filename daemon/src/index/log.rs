@@ -1,13 +1,13 @@
-//! What the index requires of the log.
+//! The interface of the log that the index requires.
 
 use std::net::SocketAddr;
 
 use super::term::Term;
 
-/// Why the log cannot be read.
+/// An error of reading the log.
 pub(crate) type LogError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The log that an index is made of.
+/// The log that an index is built from.
 pub(crate) trait Log: Send + Sync {
     /// Returns the oldest and the newest id.
     fn id_range(&self) -> Result<(u64, u64), LogError>;

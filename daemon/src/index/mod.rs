@@ -8,7 +8,7 @@
 //! The file ([`store`], [`mod@write`]) is derived data: the [`indexer`] creates it again from the log when it is missing,
 //! damaged, of another version or of another log.
 //!
-//! This folder knows the log only as the trait [`Log`], and nothing of the inbox, which depends on it.
+//! This folder uses the log only through the trait [`Log`]; the inbox depends on it, not the reverse.
 
 mod block_scan;
 mod blocks;

@@ -22,7 +22,7 @@ pub(crate) enum Predicate {
     Any(Vec<Self>),
 }
 
-/// What is known of up to 64 blocks, each of which is a bit of a word.
+/// The indexed properties of up to 64 blocks, each of which is a bit of a word.
 pub(super) trait Evidence {
     /// Returns which blocks have the bit at a position of a filter set.
     fn at(&mut self, which: Which, position: u32) -> Result<u64, IndexError>;

@@ -64,7 +64,7 @@ pub(super) enum Coding {
 pub(super) enum Spellings {
     /// One of these.
     Known(Vec<Vec<u8>>),
-    /// Also a sequence that stands for two characters at once.
+    /// Also a sequence that encodes two characters.
     Unknown,
 }
 

@@ -18,7 +18,7 @@
 //! | `segment` | segment | 1, 2 as above; 3 a bit for each block that is in it; 4 on for each of 64 blocks its two times |
 //! | `segment_chunk` | segment · 8,192 + filter · 4,096 + chunk | 1 to 256 for each position of a filter a bit for each block |
 //!
-//! A size is a power of two in bits a block; 0 stands for a filter that rules out nothing and is not stored. A block is in
+//! A size is a power of two in bits a block; 0 means a filter that rules out nothing and is not stored. A block is in
 //! `block` until its segment is complete, then in `segment`.
 
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub(super) const FILE_NAME: &str = "index.db";
 pub(super) const CHUNK_WORDS: usize = 1 << CHUNK_WORDS_LOG2;
 const CHUNK_WORDS_LOG2: u32 = 8;
 
-/// How much memory a reader's pages may take, in KiB. A larger cache is of no use: reads are spread over the whole file.
+/// How much memory a reader's pages may take, in KiB. A larger cache would not help: reads are spread over the whole file.
 const READER_CACHE_KIB: i32 = 256;
 
 /// How long a statement waits for a lock. Only a program other than the daemon can hold one.
@@ -92,7 +92,7 @@ pub(super) struct State {
     pub(super) anchor: Anchor,
 }
 
-/// What is known of one block, or of the blocks of one segment.
+/// The properties of one block, or of the blocks of one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     /// The sizes of the filters as powers of two in bits a block; none where a filter rules out nothing.

@@ -1,4 +1,4 @@
-//! Terms: what a block is indexed by, and the bits of its filters that stand for a term.
+//! Terms: the properties that blocks are indexed by, and their bits in the filters of a block.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,7 +20,7 @@ pub(super) enum Which {
     Content = 1,
 }
 
-/// A property of an entry that a query can ask for.
+/// A property of an entry that a query can require.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Term {
     /// The peer's IP address, whatever its port and scope.

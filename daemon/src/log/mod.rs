@@ -3,13 +3,13 @@
 //! If standard error is systemd's journal, each line begins with its priority as the journal parses it (sd-daemon(3)), and has
 //! no time stamp.
 //!
-//! Lines pass a bounded buffer and a thread of its own. If standard error is not read, the lines that do not fit are
-//! dropped and counted, and the daemon is not held up.
+//! A bounded buffer passes lines to a thread that writes them. If standard error is not read, the lines that do not fit are
+//! dropped and counted, and the daemon does not wait.
 //!
-//! Text from strangers passes `udpchat_api::safe` before it is logged, and is given as a plain string value, which is
+//! Text from the network passes `udpchat_api::safe` before it is logged, and is given as a plain string value, which is
 //! quoted. A `%` value would be printed raw.
 //!
-//! Belongs here: how lines are written, and how many. Does not belong here: what is logged, which each part does by
+//! Belongs here: how lines are written, and how many. Does not belong here: what is logged, for which each part calls
 //! `tracing`.
 
 pub(crate) mod rate_limit;

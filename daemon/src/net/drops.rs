@@ -1,4 +1,4 @@
-//! How many datagrams the kernel dropped because a socket's receive buffer was full.
+//! Counts the datagrams that the kernel dropped because a socket's receive buffer was full.
 
 use std::io;
 use std::net::UdpSocket;
@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::platform;
 
-/// Counts the datagrams that one socket had no room for.
+/// Counts the datagrams that the kernel dropped for one socket.
 ///
 /// The kernel's counter is 32 bits wide and wraps. It starts with the socket, and a socket that a service manager holds
 /// outlives the daemon, so the first datagrams that it counts may be in the log of an earlier daemon already.
@@ -23,7 +23,7 @@ impl KernelDrops {
         Ok(Self { socket: socket.try_clone()?, counted: Mutex::new(0) })
     }
 
-    /// Returns the number that the kernel knows this socket by until the next boot; none where it gives none.
+    /// Returns the socket's `SO_COOKIE`, which is unique until the next boot; none on other platforms.
     pub(crate) fn cookie(&self) -> Option<u64> {
         platform::socket_cookie(&self.socket)
     }

@@ -12,7 +12,7 @@ use super::address::in_family_of;
 pub(crate) use super::netlink::InterfaceMonitor;
 use super::route::Route;
 
-/// Linux charges each datagram's overhead to the receive buffer, doubles what is asked for to make up for it, and
+/// Linux charges each datagram's overhead to the receive buffer, doubles the requested size to compensate, and
 /// reports the double (socket(7)).
 pub(super) const RECEIVE_BUFFER_FACTOR: usize = 2;
 
@@ -92,7 +92,7 @@ pub(super) fn leave(socket: &UdpSocket, group: IpAddr, interface: u32) -> io::Re
     }
 }
 
-/// Asks for a receive buffer beyond `net.core.rmem_max`, which only privileged users get. The caller reads back what was
+/// Requests a receive buffer beyond `net.core.rmem_max`, which only privileged users get. The caller reads back what was
 /// granted.
 pub(super) fn force_receive_buffer(socket: &Socket, bytes: usize) {
     let _granted = setsockopt(socket, sockopt::RcvBufForce, &bytes);

@@ -1,8 +1,8 @@
 //! Sockets that receiving and sending share: opening them, their options, addresses, multicast groups, interfaces.
 //!
-//! What one platform does differently stands in `linux` and `portable`, which have the same functions: the rest of the
-//! program calls [`platform`]. Reading datagrams belongs to [`crate::receive`], choosing what to send and to whom to
-//! [`crate::send`]. This folder knows neither of them, nor the inbox, nor the control socket.
+//! Platform differences are in `linux` and `portable`, which have the same functions: the rest of the program calls
+//! [`platform`]. Reading datagrams belongs to [`crate::receive`], choosing message and target to [`crate::send`]. This folder
+//! does not depend on them, on the inbox or on the control socket.
 
 pub(crate) mod address;
 pub(crate) mod drops;

@@ -20,6 +20,7 @@ use super::platform::{InterfaceMonitor, join, leave};
 use super::socket::Listener;
 use crate::error::reason;
 use crate::health::{Component, Health};
+use crate::service::threads;
 
 /// How long changes are collected after each update: many come together while a machine or a container starts.
 const COALESCE: Duration = Duration::from_millis(100);
@@ -92,8 +93,26 @@ impl Groups {
         self.apply(&mut state);
     }
 
+    /// Joins the groups, and keeps them joined while interfaces come and go.
+    pub(crate) fn keep_joined(self: &Arc<Self>) -> io::Result<()> {
+        // Started before the first update, so that no change is missed.
+        let monitor = InterfaceMonitor::start();
+        self.update(Changes::default());
+        match monitor {
+            Ok(monitor) => {
+                let groups = Arc::clone(self);
+                // The thread waits for the kernel until the process ends.
+                threads::spawn("interfaces", move || groups.follow(monitor)).map(drop)
+            }
+            Err(error) => {
+                self.cannot_monitor(&error);
+                Ok(())
+            }
+        }
+    }
+
     /// Updates the memberships at each change, as long as the daemon runs.
-    pub(crate) fn follow(&self, mut monitor: InterfaceMonitor) {
+    fn follow(&self, mut monitor: InterfaceMonitor) {
         loop {
             match monitor.wait() {
                 Ok(changes) => self.update(changes),
@@ -104,7 +123,7 @@ impl Groups {
     }
 
     /// Reports that changes of interfaces are not known.
-    pub(crate) fn cannot_monitor(&self, error: &io::Error) {
+    fn cannot_monitor(&self, error: &io::Error) {
         let problem = format!(
             "changes of network interfaces cannot be monitored ({}): groups are joined only at the start and at a reload",
             reason(error)
@@ -123,7 +142,7 @@ impl Groups {
     }
 
     /// Joins and leaves what the changes require. May wait for the kernel.
-    pub(crate) fn update(&self, changes: Changes) {
+    fn update(&self, changes: Changes) {
         let mut state = self.state.lock();
         state.changes.add(changes);
         self.apply(&mut state);

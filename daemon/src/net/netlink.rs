@@ -1,4 +1,4 @@
-//! News of interfaces and addresses from the kernel, over an rtnetlink(7) socket: a thread waits in `recv`, so that nothing
+//! Changes of interfaces and addresses, over an rtnetlink(7) socket: a thread waits in `recv`, so that nothing
 //! polls.
 
 use std::io;
@@ -16,7 +16,7 @@ use super::interfaces::Changes;
 const HEADER_BYTES: usize = 16;
 const ALIGNED_BYTES: usize = 4;
 
-/// The receive buffer, in bytes. The interface number stands in a message's first bytes, so a cut message is still read.
+/// The receive buffer, in bytes. The interface number is in a message's first bytes, so a truncated message is still usable.
 const BUFFER_BYTES: usize = 32 * 1024;
 
 /// Receives the changes of interfaces and addresses since its start.

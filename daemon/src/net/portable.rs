@@ -1,5 +1,5 @@
 //! Socket options and sending on systems other than Linux: no drop counter, no choice of source address or interface, no
-//! news of interfaces.
+//! notification of interface changes.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -10,7 +10,7 @@ use super::address::in_family_of;
 use super::interfaces::Changes;
 use super::route::Route;
 
-/// These systems report the receive buffer as it was asked for.
+/// These systems report the requested size of the receive buffer.
 pub(super) const RECEIVE_BUFFER_FACTOR: usize = 1;
 
 /// Sends a datagram; the system chooses the source address and the interface.
@@ -24,7 +24,7 @@ pub(crate) fn send(
     socket.send_to(payload, in_family_of(local, to)).map(|_| ())
 }
 
-/// Does nothing: only Linux delivers what other programs have joined.
+/// Does nothing: only Linux delivers groups that other programs have joined.
 pub(super) fn only_joined_groups(_socket: &Socket, _address: SocketAddr) -> io::Result<()> {
     Ok(())
 }

@@ -1,8 +1,8 @@
-//! How a datagram leaves this machine.
+//! The route of an outgoing datagram.
 
 use std::net::IpAddr;
 
-/// What the sender of a datagram chooses of its route; the rest is the system's choice.
+/// The part of a datagram's route that the sender chooses; the system chooses the rest.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Route {
     /// The source address; none leaves it to the system.

@@ -103,7 +103,7 @@ fn lacks_ipv6(error: &io::Error) -> bool {
     error.raw_os_error() == Some(nix::libc::EAFNOSUPPORT)
 }
 
-/// Asks for a receive buffer and returns the granted size, in bytes.
+/// Requests a receive buffer and returns the granted size, in bytes.
 fn ask_for_buffer(socket: &Socket, asked_bytes: usize) -> io::Result<u64> {
     // The kernel lowers the size without an error (socket(7)), so it is read back.
     socket.set_recv_buffer_size(asked_bytes)?;

@@ -35,7 +35,7 @@ pub(super) struct Coalescer {
 }
 
 impl Coalescer {
-    /// Starts for a receive buffer of the granted size.
+    /// Creates a coalescer for a receive buffer of the granted size.
     pub(super) fn new(granted_bytes: u64) -> Self {
         // The kernel allows twice what it grants (socket(7)).
         Self {
@@ -76,7 +76,7 @@ mod tests {
     const MIB: u64 = 1024 * 1024;
 
     /// Returns the delay after ten reads of `number` datagrams, one read every `every`.
-    fn settled(granted_bytes: u64, number: usize, length: usize, every: Duration) -> Option<Duration> {
+    fn steady_delay(granted_bytes: u64, number: usize, length: usize, every: Duration) -> Option<Duration> {
         let mut coalescer = Coalescer::new(granted_bytes);
         let mut now = Instant::now();
         let mut delay = None;
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn single_datagrams_are_not_delayed() {
-        assert_eq!(settled(8 * MIB, 1, 100, Duration::from_millis(2)), None);
+        assert_eq!(steady_delay(8 * MIB, 1, 100, Duration::from_millis(2)), None);
         let mut coalescer = Coalescer::new(8 * MIB);
         coalescer.add(100);
         assert_eq!(coalescer.delay(Instant::now()), None, "the first");
@@ -113,9 +113,9 @@ mod tests {
     #[test]
     fn a_small_buffer_shortens_the_delay() {
         let half = Duration::from_micros(500);
-        assert_eq!(settled(8 * MIB, 200, 100, half), Some(MAX_DELAY));
-        let short = settled(208 * 1024, 200, 100, half).unwrap_or_default();
+        assert_eq!(steady_delay(8 * MIB, 200, 100, half), Some(MAX_DELAY));
+        let short = steady_delay(208 * 1024, 200, 100, half).unwrap_or_default();
         assert!(short < Duration::from_micros(150), "{short:?}");
-        assert_eq!(settled(16 * 1024, 200, 1400, half), None);
+        assert_eq!(steady_delay(16 * 1024, 200, 1400, half), None);
     }
 }

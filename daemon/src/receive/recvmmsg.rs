@@ -51,7 +51,7 @@ impl Stop {
     }
 }
 
-/// Asks the kernel for each datagram's arrival time and, on a socket bound to several addresses, its destination.
+/// Enables control messages with each datagram's arrival time and, on a socket bound to several addresses, its destination.
 ///
 /// Each of the two costs 0.1 to 0.15 µs a datagram.
 pub(super) fn prepare(listener: &Listener) -> io::Result<()> {

@@ -21,7 +21,7 @@ const MAX_DELAY: Duration = Duration::from_secs(60);
 /// The length of the random part of a payload, in bytes.
 const NONCE_BYTES: usize = 16;
 
-/// How the access list judges the datagram that arrived.
+/// The verdict of the access list on the datagram that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// Its source is allowed.
@@ -57,7 +57,7 @@ impl SelfTests {
         payload: Vec<u8>,
         from: SocketAddr,
     ) -> Result<oneshot::Receiver<Arrival>, TooMany> {
-        let mut list = self.lock();
+        let mut list = self.list.lock();
         list.retain(|test| test.sent.elapsed() < MAX_DELAY);
         if list.len() >= MAX_PENDING {
             return Err(TooMany);
@@ -70,11 +70,7 @@ impl SelfTests {
 
     /// Returns what recognises the datagrams of a batch; none where no test is pending.
     pub(super) fn matcher(&self) -> Option<Matcher<'_>> {
-        self.any.load(Ordering::Relaxed).then(|| Matcher { any: &self.any, list: self.lock() })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<PendingTest>> {
-        self.list.lock()
+        self.any.load(Ordering::Relaxed).then(|| Matcher { any: &self.any, list: self.list.lock() })
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) enum Piece<'a> {
     Byte(u8),
 }
 
-/// Takes a text apart at its escapes.
+/// Splits a text at its escapes.
 pub(super) fn parse(text: &str) -> Result<Vec<Piece<'_>>, ErrorObject> {
     let mut pieces = Vec::new();
     let mut rest = text;
@@ -58,8 +58,8 @@ fn escape(text: &str) -> Option<(Piece<'_>, usize)> {
 
 fn unknown(text: &str) -> ErrorObject {
     let shown: String = text.chars().take(12).collect();
-    ErrorObject::new(ErrorKind::InvalidParams, format!("`{shown}` begins no escape that is known"))
-        .hint(r"known are \n \r \t \0 \\ \xHH, and \u with a number in braces")
+    ErrorObject::new(ErrorKind::InvalidParams, format!("unknown escape `{shown}`"))
+        .hint(r"the escapes are \n \r \t \0 \\ \xHH, and \u with a number in braces")
 }
 
 #[cfg(test)]
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_escape_is_what_it_says() {
+    fn every_escape_is_parsed() {
         use Piece::{Byte, Char, Text};
         let pieces = parse(r"a\n\r\t\0\\\x1b\xFF\u{4f60}好").unwrap();
         let expected = [
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_escape_is_refused_and_shown() {
+    fn unknown_escapes_are_refused_and_shown() {
         for text in [r"\", r"\q", r"\x1", r"\xzz", r"\x好", r"\u{}", r"\u{d800}", r"\u{1234567}", r"\u4f60"]
         {
             let error = parse(text).unwrap_err();

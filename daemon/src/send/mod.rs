@@ -1,5 +1,6 @@
-//! Sending one message: whom to, in which bytes, through which socket, and the record of it in the log.
+//! Sends one message: chooses target, bytes and socket, and records the message in the log.
 
+mod cut;
 mod escape;
 mod payload;
 mod target;
@@ -23,30 +24,30 @@ use crate::net::route::Route;
 use crate::state::Daemon;
 use target::Target;
 
-/// How long a message may wait for room in the kernel's send buffer.
+/// How long a message may wait for space in the kernel's send buffer.
 const SEND_WAIT: Duration = Duration::from_secs(1);
 
-/// How long between two tries for that room.
+/// The interval between two attempts.
 const SEND_RETRY: Duration = Duration::from_millis(2);
 
-/// A message that went out, and is on its way into the log.
+/// A message that was sent and whose record is not yet committed.
 pub(crate) struct Unrecorded {
-    /// The entries without their ids, and where those will come from.
+    /// The entries without their ids, with the channels that return the ids after the commit.
     entries: Vec<(Stored, oneshot::Receiver<u64>)>,
-    /// In how many datagrams it should have gone out, and why it did not.
+    /// The number of datagrams that the message consists of, and the error if not all were sent.
     parts: usize,
     failure: Option<ErrorObject>,
     give_up: Instant,
 }
 
-/// Sends what the parameters say, a datagram or several; `by` is the user who wants it.
+/// Sends the message that the parameters describe, as one datagram or several; `by` is the requesting user.
 pub(crate) async fn send(
     daemon: &Arc<Daemon>,
     params: SendParams,
     by: &str,
 ) -> Result<Unrecorded, ErrorObject> {
     let target = target::find(daemon, &params).await?;
-    let payload = payload::make(daemon, &params, target.peer)?;
+    let payload = payload::make(daemon, &params, &target)?;
     let parts = payload.datagrams.len();
     let mut entries = Vec::with_capacity(parts);
     let mut failure = None;
@@ -75,7 +76,7 @@ pub(crate) async fn send(
 }
 
 impl Unrecorded {
-    /// Waits until all of it is on record, or it is known not to be.
+    /// Waits until every datagram is recorded, or recording has failed or taken too long.
     pub(crate) async fn recorded(self) -> Recorded {
         let (mut entries, mut is_whole) = (Vec::with_capacity(self.entries.len()), true);
         for (mut record, recorded) in self.entries {
@@ -87,28 +88,28 @@ impl Unrecorded {
         }
         let failure = match self.failure {
             _ if !is_whole => Some(not_recorded()),
-            failure => failure.map(|failure| told_with_parts(failure, &entries, self.parts)),
+            failure => failure.map(|failure| with_details(failure, &entries, self.parts)),
         };
         Recorded { entries, failure }
     }
 }
 
-/// What has become of a message.
+/// The result of sending a message.
 pub(crate) struct Recorded {
-    /// One for each datagram that was handed to the kernel; the id is 0 of what is not on record.
+    /// One for each datagram that was passed to the kernel; the id is 0 if it is not recorded.
     pub(crate) entries: Vec<Stored>,
     failure: Option<ErrorObject>,
 }
 
 impl Recorded {
-    /// Returns the entries as stored, if everything went well.
+    /// Returns the entries as stored, if every datagram was sent and recorded.
     pub(crate) fn complete(self) -> Result<Vec<Stored>, ErrorObject> {
         self.failure.map_or(Ok(self.entries), Err)
     }
 }
 
-/// Adds to a failure what is on record of it, and of a message in parts, how many went out before.
-fn told_with_parts(mut failure: ErrorObject, entries: &[Stored], parts: usize) -> ErrorObject {
+/// Adds the entry of a failed datagram to its error, and for a message in parts the number of datagrams that were sent.
+fn with_details(mut failure: ErrorObject, entries: &[Stored], parts: usize) -> ErrorObject {
     let refused =
         |entry: &&Stored| matches!(&entry.body, Body::Sent { detail, .. } if detail.error.is_some());
     if let Some(entry) = entries.iter().find(refused) {
@@ -121,7 +122,7 @@ fn told_with_parts(mut failure: ErrorObject, entries: &[Stored], parts: usize) -
     failure
 }
 
-/// Hands one datagram to the kernel and queues its record, which is returned without its id.
+/// Passes one datagram to the kernel and queues its record, which is returned without its id.
 async fn transmit(
     daemon: &Daemon,
     target: &Target,
@@ -146,9 +147,9 @@ async fn transmit(
                 return Ok((Stored { id: 0, at_ns, body, recoded: None }, error));
             }
             Err(NotSent::Full) => {
-                let text = "nothing was sent: the inbox cannot take up the record of it now";
+                let text = "nothing was sent: the inbox cannot record it now";
                 return Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
-                    .hint("`udpchatctl status` says what is wrong"));
+                    .hint("`udpchatctl status` shows the problem"));
             }
             Err(NotSent::NotNow(_)) if Instant::now() > give_up => {
                 return Err(send_failed(target, &io::ErrorKind::WouldBlock.into()));
@@ -159,8 +160,8 @@ async fn transmit(
     }
 }
 
-/// Sends from the address that was spoken to, and returns the address that was asked for. Where that cannot be a
-/// source (a broadcast, or an address that this machine no longer has), the system chooses.
+/// Sends an answer from the address that the message was sent to, and returns the source address used. The system chooses
+/// one if that address cannot be a source (a broadcast, or an address that this machine no longer has).
 fn hand_over(target: &Target, payload: &[u8]) -> io::Result<Option<IpAddr>> {
     let send = |source| {
         let (listener, route) = (&target.listener, Route { source, interface: target.interface });
@@ -184,25 +185,24 @@ fn send_failed(target: &Target, error: &io::Error) -> ErrorObject {
     let failed = ErrorObject::new(ErrorKind::SendFailed, format!("cannot send to {peer}: {}", reason(error)));
     if listener.local.ip().is_loopback() && !peer.ip().is_loopback() {
         return failed.hint(format!(
-            "the daemon listens on {} only, out of which nothing leaves this machine; see `listen`",
+            "the daemon listens on {} only, which reaches no other machine; see `listen`",
             listener.local
         ));
     }
     match error.kind() {
-        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed.hint(
-            "no route says through which interface; name it behind the address, for example 239.1.2.3%eth0",
-        ),
+        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed
+            .hint("no route selects an interface; name one after the address, for example 239.1.2.3%eth0"),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             failed.hint("this machine has no route to that address; `ip route get ADDRESS` shows why")
         }
-        io::ErrorKind::PermissionDenied => failed.hint(
-            "a firewall rule on this machine forbids it, or the address is one to which nothing may go",
-        ),
+        io::ErrorKind::PermissionDenied => {
+            failed.hint("a firewall rule or a `prohibit` route on this machine forbids it")
+        }
         _ => failed,
     }
 }
 
-/// Tells whether a target has no place of its own: a group, or everybody on a network that is not named.
+/// Returns whether a route must choose the interface: for a multicast group or 255.255.255.255 without one.
 fn is_without_route(target: &Target) -> bool {
     let ip = target.peer.ip();
     target.interface == 0 && (ip.is_multicast() || ip == Ipv4Addr::BROADCAST)
@@ -210,5 +210,5 @@ fn is_without_route(target: &Target) -> bool {
 
 fn not_recorded() -> ErrorObject {
     let text = "the message was sent, but is not recorded: the inbox cannot be written now";
-    ErrorObject::new(ErrorKind::NotRecorded, text).hint("`udpchatctl status` says what is wrong")
+    ErrorObject::new(ErrorKind::NotRecorded, text).hint("`udpchatctl status` shows the problem")
 }

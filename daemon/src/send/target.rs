@@ -1,4 +1,4 @@
-//! Whom a message goes to: a name of the configuration, an address, a host, or the sender of an entry.
+//! Resolves the target of a message: a configured name, an address, a host, or the sender of an entry.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
@@ -16,21 +16,21 @@ use crate::net::interfaces::{self, Interfaces};
 use crate::net::socket::Listener;
 use crate::state::Daemon;
 
-/// How long a host's name may take to resolve.
+/// How long resolving a host name may take.
 const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
-/// Where a message goes, and how it leaves.
+/// The target of a message, and the socket, source address and interface to use.
 pub(super) struct Target {
     pub(super) peer: SocketAddr,
     pub(super) listener: Arc<Listener>,
-    /// The address it is to come from, in an answer.
+    /// The source address of an answer.
     pub(super) source: Option<IpAddr>,
-    /// The number of the interface that it is to leave through; 0 is the one of the route.
+    /// The index of the outgoing interface; 0 lets the route choose.
     pub(super) interface: u32,
 }
 
 impl Target {
-    /// Returns our side of a message that leaves from `source`, as far as that is known.
+    /// Returns the local address of a message sent from `source`, if known.
     pub(super) fn local(&self, source: Option<IpAddr>) -> Option<SocketAddr> {
         let bound = self.listener.local;
         let ip = source.or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
@@ -56,7 +56,7 @@ pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Ta
     }
 }
 
-/// Answers an entry: to where it came from, out of the socket and the address that it was sent to.
+/// Returns the target of an answer to an entry: its peer, through the socket and the address that it was sent to.
 async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject> {
     let missing = |what: &str| {
         ErrorObject::new(ErrorKind::NoSuchEntry, format!("entry {id} {what}"))
@@ -66,13 +66,13 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
         daemon.read(move |reader| reader.entry(id)).await?.ok_or_else(|| missing("does not exist"))?;
     let (peer, local) = match entry.body {
         Body::Received { peer, local, .. } | Body::Sent { peer, local, .. } => (peer, local),
-        Body::Gap(_) => return Err(missing("is a gap, nobody to reply to")),
+        Body::Gap(_) => return Err(missing("is a gap, which has no sender")),
     };
     let same_port = |listener: &&Arc<Listener>| {
         listener.can_send_to(peer) && local.is_some_and(|local| local.port() == listener.local.port())
     };
     let listener = daemon.listeners.iter().find(same_port).cloned().or_else(|| listener_for(daemon, peer));
-    // What was sent to a group or to everybody is answered from an address of ours that the route chooses.
+    // A multicast or broadcast address cannot be a source, so the route chooses one.
     let local_addresses = daemon.addresses.get();
     let is_ours = |ip: &IpAddr| !local_addresses.is_multicast_or_broadcast(*ip) && !ip.is_unspecified();
     let source = local.map(|local| local.ip()).filter(is_ours);
@@ -80,7 +80,7 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
     Ok(Target { peer, listener, source, interface: 0 })
 }
 
-/// Chooses the socket for a peer: one of its family, and loopback only for loopback.
+/// Chooses a socket of the peer's address family; a loopback socket only for a loopback peer.
 fn listener_for(daemon: &Daemon, peer: SocketAddr) -> Option<Arc<Listener>> {
     let able = || daemon.listeners.iter().filter(|listener| listener.can_send_to(peer));
     let fits = |listener: &&Arc<Listener>| {
@@ -90,10 +90,10 @@ fn listener_for(daemon: &Daemon, peer: SocketAddr) -> Option<Arc<Listener>> {
     able().find(fits).or_else(|| able().next()).cloned()
 }
 
-/// What a target's name stands for.
+/// The addresses that a target resolves to.
 struct Resolved {
     peers: Vec<SocketAddr>,
-    /// The number of the interface that is named, 0 where none is.
+    /// The index of the named interface, 0 if none is named.
     interface: u32,
 }
 
@@ -122,7 +122,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         || !host.contains(char::is_alphanumeric)
         || !host.chars().all(plausible)
     {
-        let text = format!("`{to}` is no peer, host or address");
+        let text = format!("`{to}` is not a peer, host or address");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(FORMS));
     }
     let found = timeout(RESOLVE_WAIT, look_up(daemon, host, port.unwrap_or(DEFAULT_PORT))).await;
@@ -143,7 +143,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint("check the spelling, or give its IP address"))
 }
 
-/// Finds the interface named behind an address.
+/// Resolves an address with an interface after `%`.
 fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObject> {
     let interfaces = Interfaces::list().map(|found| found.list).unwrap_or_default();
     let Some(interface) = interfaces::find(name, &interfaces).map(|interface| interface.index) else {
@@ -157,26 +157,26 @@ fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObje
     Ok(Resolved { peers: vec![peer], interface })
 }
 
-/// Tells whether an address means something else on each interface, so that it is shown with the interface's number.
+/// Returns whether an address is scoped to a link, so that it needs the index of the interface (RFC 4007).
 fn has_scope(ip: Ipv6Addr) -> bool {
-    /// Of the four bits after the first twelve: what stays on a link, or within a host.
+    /// The scope field of multicast addresses (RFC 4291): interface-local is 1, link-local 2.
     const LINK_LOCAL: u8 = 2;
     ip.is_unicast_link_local() || (ip.is_multicast() && ip.octets()[1] & 0xf <= LINK_LOCAL)
 }
 
-/// Resolves a host's name; at most so many at once that readers of the inbox keep their threads.
+/// Resolves a host name. A semaphore keeps enough blocking threads free for readers of the inbox.
 async fn look_up(daemon: &Daemon, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let place = Arc::clone(&daemon.lookups).acquire_owned().await.map_err(io::Error::other)?;
+    let permit = Arc::clone(&daemon.lookups).acquire_owned().await.map_err(io::Error::other)?;
     let host = host.to_owned();
     let found = tokio::task::spawn_blocking(move || {
-        // Given back only when the system is done with it, even if nobody waits any more.
-        let _place = place;
+        // The permit is held until the look-up ends, even if the caller has stopped waiting.
+        let _permit = permit;
         Ok((host.as_str(), port).to_socket_addrs()?.map(normalized).collect())
     });
     found.await.map_err(io::Error::other)?
 }
 
-const FORMS: &str = "a peer's name, `host[:port]` or `[v6]:port`; behind an address, `%INTERFACE`";
+const FORMS: &str = "a peer's name, `host[:port]` or `[v6]:port`; `%INTERFACE` may follow an address";
 
 /// Splits `host[:port]`, `[v6][:port]` and a bare IPv6 address, and checks the port's range.
 fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
@@ -201,7 +201,10 @@ fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
             let text = format!("port {port} is out of range, 1 to 65535");
             Err(ErrorObject::new(ErrorKind::InvalidParams, text))
         }
-        _ => Err(ErrorObject::new(ErrorKind::InvalidParams, format!("`{port}` is no port")).hint(FORMS)),
+        _ => {
+            Err(ErrorObject::new(ErrorKind::InvalidParams, format!("`{port}` is not a port number"))
+                .hint(FORMS))
+        }
     }
 }
 
@@ -230,8 +233,8 @@ mod tests {
         for (to, text) in [
             ("h:0", "out of range"),
             ("h:70000", "out of range"),
-            ("h:x", "no port"),
-            ("h:+9", "no port"),
+            ("h:x", "not a port"),
+            ("h:+9", "not a port"),
             ("[::1", "malformed"),
         ] {
             assert!(split_port(to).unwrap_err().message.contains(text), "{to}");

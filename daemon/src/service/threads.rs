@@ -25,3 +25,25 @@ pub(crate) fn spawn<T: Send + 'static>(
         work()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_the_process() {
+        const IN_CHILD: &str = "UDPCHAT_TEST_PANIC";
+        if std::env::var_os(IN_CHILD).is_some() {
+            // Without the abort, the child passes this test.
+            drop(spawn("panicking", || panic!("on purpose")).unwrap().join());
+            return;
+        }
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "service::threads::tests::a_panic_ends_the_process"]).env(IN_CHILD, "1");
+        let ended = child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(ended.signal(), Some(nix::libc::SIGABRT), "{ended}");
+    }
+}

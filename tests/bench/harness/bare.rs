@@ -1,4 +1,4 @@
-//! The least that receiving can cost: a process that fetches datagrams with `recvmmsg` and throws them away.
+//! The lower bound of the cost of receiving: a process that reads datagrams with `recvmmsg` and discards them.
 
 use std::io::{BufRead, BufReader, IoSliceMut, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -11,8 +11,8 @@ use std::time::Duration;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, getsockopt, recvmmsg, setsockopt, sockopt};
 
 use super::process_stats::ProcessStats;
+use super::support::Guard;
 use super::{RECEIVER, role};
-use crate::support::Guard;
 
 /// The longest datagram that is fetched whole.
 const MAX_BYTES: usize = 2048;
@@ -79,7 +79,7 @@ impl Bare {
         self.granted
     }
 
-    /// Asks how many datagrams it has fetched.
+    /// Returns how many datagrams it has fetched.
     pub(crate) fn fetched(&mut self) -> u64 {
         writeln!(self.input).unwrap();
         line(&mut self.output).parse().unwrap()
@@ -92,8 +92,8 @@ fn line(output: &mut impl BufRead) -> String {
     line.trim_end().to_owned()
 }
 
-/// The process itself: says its address and its receive buffer, then fetches until it is killed, and answers each
-/// line with how many it has fetched.
+/// Runs as the process itself: prints its address and its receive buffer, then fetches until it is killed, and answers each
+/// line with the number of fetched datagrams.
 pub(super) fn run(manner: &str) {
     static FETCHED: AtomicU64 = AtomicU64::new(0);
     let manner = if manner == Manner::Eager.name() { Manner::Eager } else { Manner::Gathering };
@@ -105,7 +105,7 @@ pub(super) fn run(manner: &str) {
     }
 }
 
-/// Asks for a large receive buffer, beyond the system's limit if this process may; returns what was granted.
+/// Requests a large receive buffer, beyond the system's limit if permitted; returns the granted size.
 fn widen(socket: &UdpSocket) -> usize {
     if setsockopt(socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_BYTES).is_err() {
         setsockopt(socket, sockopt::RcvBuf, &RECEIVE_BUFFER_BYTES).unwrap();

@@ -1,4 +1,4 @@
-//! A daemon to measure: its counters, and waiting until it has done its work.
+//! A daemon to measure: its counters, and waiting until it is idle.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::process_stats::ProcessStats;
-use crate::support::{self, Rpc, eventually_within};
+use super::support::{self, Rpc, eventually_within};
 
-/// How long anything may take that must happen: a benchmark loads the machine on purpose.
+/// The time limit of waiting for an event. Long, because a benchmark loads the machine.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// A running daemon. Dropping it kills it and removes its folder.
@@ -55,12 +55,12 @@ impl Counters {
         }
     }
 
-    /// Returns how many datagrams were sent to the daemon, as far as it knows.
+    /// Returns how many datagrams reached the daemon's sockets, including kernel drops.
     pub(crate) fn arrived(self) -> u64 {
         self.received + self.kernel_drops
     }
 
-    /// Returns how many datagrams are not stored and never will be.
+    /// Returns how many datagrams were dropped.
     pub(crate) fn lost(self) -> u64 {
         self.kernel_drops + self.dropped
     }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::support::Guard;
 use super::texts::Length;
 use super::{SENDER, role};
-use crate::support::Guard;
 
 /// The datagrams to send.
 #[derive(Clone)]

@@ -1,5 +1,7 @@
-//! Only for benchmarks: floods from processes of their own, the counters of the daemon, the cost of a process,
-//! statistics and tables. What tests use too is in `tests/support`.
+//! Only for benchmarks: floods from separate processes, the counters of the daemon, the cost of a process, statistics and
+//! tables. Code that tests use too is in `tests/support`.
+
+#![expect(dead_code, reason = "a benchmark uses a part of what they share")]
 
 pub(crate) mod bare;
 pub(crate) mod daemon;
@@ -9,6 +11,9 @@ pub(crate) mod process_stats;
 mod random;
 mod sender;
 pub(crate) mod statistics;
+#[expect(dead_code, unused_imports, reason = "the tests use the rest")]
+#[path = "../../support/mod.rs"]
+pub(crate) mod support;
 pub(crate) mod table;
 mod texts;
 
@@ -16,8 +21,8 @@ mod texts;
 const SENDER: &str = "as-sender";
 const RECEIVER: &str = "as-receiver";
 
-/// Does the work of another process if this one was started for that; it then never returns. Every benchmark begins
-/// with it: what sends and what is compared must not share the processor time of what is measured.
+/// Runs as a sender or receiver if this process was started as one, and then never returns. Every benchmark calls it first:
+/// these roles run in separate processes, so that their processor time is measured separately.
 pub(crate) fn play_role() {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 
-use crate::support::proc::status_number;
+use super::support::proc::status_number;
 
 /// The figures of a running process. A process that has just ended has no memory.
 #[derive(Clone, Copy)]

@@ -65,7 +65,7 @@ impl Sender {
         let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
         let many = flood.peers > 1;
         if !many {
-            // The kernel finds the way once.
+            // The kernel looks up the route once.
             socket.connect(to).unwrap();
         }
         let control = many.then(|| cmsg_space!(in_pktinfo));
@@ -106,7 +106,7 @@ impl Sender {
     }
 }
 
-/// Returns the source of the next datagrams: one of the peers, and every second time one of the few that talk most.
+/// Returns the source of the next datagrams: one of the peers, and every second time one of the most active few.
 fn chance(random: &mut Random, peers: u64) -> in_pktinfo {
     let among = if random.below(2) == 0 { peers } else { peers.div_ceil(32) };
     address(random.below(among))

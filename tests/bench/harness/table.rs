@@ -6,13 +6,13 @@ use std::io::{self, IsTerminal, Write};
 pub(crate) fn progress(what: &str) {
     if io::stdout().is_terminal() {
         print!("\r\x1b[K... {what}");
-        // Progress may be lost.
+        // A failure to print the progress does not matter.
         let _flushed = io::stdout().flush();
     }
 }
 
-/// Prints a title, the names of the columns and the rows: the first column to the left, the others to the right, each
-/// as wide as it must be.
+/// Prints a title, the names of the columns and the rows: the first column left-aligned, the others right-aligned, each as
+/// wide as necessary.
 pub(crate) fn table(title: &str, columns: &[&str], rows: &[Vec<String>]) {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());

@@ -1,7 +1,7 @@
 //! Payloads like those of real programs: lines of logs and readings of sensors, no two alike.
 //!
-//! They are made of some thousand lines that are written once, and of a number that is put into each, so that making
-//! one costs its sender little more than a copy.
+//! They consist of some thousand lines that are generated once, and of a number in each, so that a payload costs its sender
+//! little more than a copy.
 
 use encoding_rs::GBK;
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::daemon::{Counters, Daemon};
 use crate::harness::flood::Flood;
 
-/// Room for everything, and a large receive buffer: nothing is to be lost.
+/// Large enough to keep everything, with a large receive buffer, so that nothing is lost.
 pub(crate) const CONFIG: &str = "receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n";
 
 /// How many peers send, beside the rare one.
@@ -24,7 +24,7 @@ pub(crate) const RARE_GBK: &str = "鸳鸯";
 /// The peer of three early messages.
 const RARE_PEER: &str = "127.200.1.1";
 
-/// Datagrams a second: what a busy machine keeps up with.
+/// Datagrams a second: a load that a busy machine can process.
 const RATE: u64 = 100_000;
 
 /// Known facts about the messages.
@@ -60,7 +60,7 @@ impl Corpus {
         filler.flood(entries / 1000);
         let lost = filler.finish().lost();
         if lost > 0 {
-            // The text log has what the inbox has, so the figures stay comparable.
+            // The text log is made from the inbox, so the figures stay comparable.
             println!("this machine did not keep up: {lost} messages were lost");
         }
         println!("filled with {} messages in {:.0} s", filler.sent, began.elapsed().as_secs_f64());
@@ -95,7 +95,7 @@ impl Filler<'_> {
         self.daemon.wait_until_stored(self.sent)
     }
 
-    /// Sends some messages, so that there are some to be looked for.
+    /// Sends some messages, for queries of sent messages.
     fn answer(&mut self, peer: &UdpSocket) {
         let to = peer.local_addr().unwrap().to_string();
         let mut rpc = self.daemon.connect();

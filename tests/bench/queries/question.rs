@@ -92,7 +92,7 @@ impl Question {
         Self { name, command, arguments: Vec::new(), expected, times: Vec::new(), lines: 0 }
     }
 
-    /// Asks, and notes how long it took.
+    /// Runs it, and records how long it took.
     pub(crate) fn ask(&mut self) {
         let command = self.command.stdin(Stdio::null()).stderr(Stdio::null());
         let began = Instant::now();

@@ -10,8 +10,7 @@ use tempfile::TempDir;
 use crate::harness::bare::{Bare, Manner};
 use crate::harness::daemon::Daemon;
 use crate::harness::process_stats::{ProcessStats, mebibytes};
-use crate::support::Guard;
-use crate::support::{eventually, new_folder};
+use crate::harness::support::{Guard, eventually, new_folder};
 
 /// A way to receive.
 pub(crate) struct Contender {
@@ -22,7 +21,7 @@ pub(crate) struct Contender {
 enum Kind {
     Bare(Manner),
     Daemon,
-    /// A program that this machine may not have, and the command that has it write to a file.
+    /// A program that this machine may not have, and the command that makes it write to a file.
     Program(&'static str, fn(&Files) -> Command),
 }
 
@@ -46,7 +45,7 @@ with open(sys.argv[2], 'wb', buffering=0) as file:
 ";
 
 impl Contender {
-    /// Returns whether this machine has what it takes.
+    /// Returns whether this machine can run it.
     pub(crate) fn is_there(&self) -> bool {
         let Kind::Program(name, _) = self.kind else { return true };
         let folders = std::env::var_os("PATH").unwrap_or_default();
@@ -62,7 +61,7 @@ impl Contender {
     pub(crate) fn start(&self, bytes: usize) -> Running {
         match self.kind {
             Kind::Bare(manner) => Running::Bare(Bare::start(manner)),
-            // Room for everything: retention is another benchmark.
+            // Large enough to keep everything: retention is another benchmark.
             Kind::Daemon => {
                 Running::Daemon(Daemon::start("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n"))
             }
@@ -71,7 +70,7 @@ impl Contender {
     }
 }
 
-/// One that runs.
+/// A running contender.
 pub(crate) enum Running {
     Bare(Bare),
     Daemon(Daemon),
@@ -104,7 +103,7 @@ impl Running {
         }
     }
 
-    /// Says what receive buffer it has.
+    /// Describes its receive buffer.
     pub(crate) fn buffer(&mut self) -> String {
         match self {
             Self::Bare(bare) => mebibytes(bare.granted()),
@@ -124,7 +123,7 @@ pub(crate) struct Writer {
     bytes_each: u64,
 }
 
-/// Where such a program listens and writes to.
+/// The address and the file of such a program.
 struct Files {
     folder: TempDir,
     address: SocketAddr,
@@ -159,7 +158,7 @@ impl Writer {
     }
 }
 
-/// Returns whether anybody holds a port.
+/// Returns whether a port is in use.
 fn is_bound(address: SocketAddr) -> bool {
     let sockets = fs::read_to_string("/proc/net/udp").unwrap();
     sockets.contains(&format!(":{:04X} ", address.port()))
@@ -193,7 +192,7 @@ fn python(files: &Files) -> Command {
 }
 
 fn program(name: &str, flags: &[&str], paths: &[(&str, &Path)]) -> Command {
-    // Daemons live where ordinary users do not look.
+    // Daemons are in folders that the `PATH` of ordinary users lacks.
     let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
     let mut command = Command::new(name);
     command.env("PATH", path).args(flags);

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{Daemon, Peer, Running, available, eventually, new_folder, path_with_programs};
 
-/// Two peers, one of which a shell could not take as it is written.
+/// Two peers, one of which needs quoting in a shell.
 const PEERS: &str = "[peers.bobby]\naddress = \"127.0.0.1:9\"\nencoding = \"gbk\"\n\
                      [peers.\"bo$HOME\"]\naddress = \"127.0.0.1:10\"\n\
                      [peers.\"小明\"]\naddress = \"127.0.0.2\"\n";

@@ -42,7 +42,7 @@ fn problems(findings: &[Value]) -> Vec<&str> {
     findings.iter().filter(is_problem).map(|finding| finding["topic"].as_str().unwrap()).collect()
 }
 
-/// A network, and a daemon with a configuration on its first host, for which nothing is in the way.
+/// A network, and a daemon with a configuration on its first host, without any fault.
 fn healthy(config: &str) -> Option<(Network, Daemon)> {
     let network = Network::new()?;
     network.connect("eth0", 1);
@@ -103,7 +103,7 @@ fn the_self_test_leaves_no_trace() {
     }
 }
 
-/// Returns what a datagram of the self-test would hold if its secret were known.
+/// Returns a datagram of the self-test with a guessed secret.
 fn like_a_self_test() -> String {
     format!("udpchat self-test {:032x}", 0)
 }
@@ -220,7 +220,7 @@ fn a_full_disk_is_a_problem() {
     std::fs::create_dir(&data).unwrap();
     network.here.run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "udpchat"]).arg(&data));
     let here = Daemon::start_on_in(&network.here, folder, LISTEN);
-    // Somebody else takes all the room that there is.
+    // Another program takes all the free space.
     let fill = format!("cat /dev/zero > '{}' 2>&1 || true", data.join("filler").display());
     network.here.run(Command::new("sh").args(["-c", &fill]));
     let there = Daemon::start_on(&network.there, LISTEN);
@@ -267,7 +267,7 @@ fn a_dropping_firewall_is_named_and_fails_the_self_test() {
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 0);
     assert_finding(&found, "ok", "firewall", &["nftables rejects some", "allows UDP port 7788"]);
     assert_eq!(here.status()["received"]["datagrams"], 0);
-    // The self-tests that were dropped may still come, for all that the daemon knows. This is none of them.
+    // The daemon still waits for the dropped self-tests. This datagram is none of them.
     let there = Daemon::start_on(&network.there, LISTEN);
     let _receipt = there.ctl(&["send", "10.1.0.1", &like_a_self_test()]).ok();
     let _status = here.stored(1);
@@ -278,7 +278,7 @@ fn a_dropping_firewall_is_named_and_fails_the_self_test() {
 fn a_socket_of_another_user_names_its_owner() {
     let Some(other) = OtherUser::get() else { return };
     let daemon = Daemon::start();
-    // The folder must be open to the other user, or it would be the folder that is closed.
+    // The folder must be accessible to the other user; otherwise the folder would be the cause.
     std::fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o755)).unwrap();
     let mut command = other.command(env!("CARGO_BIN_EXE_udpchatctl"));
     let ran = command.args(["--json", "doctor"]).env("UDPCHAT_SOCKET", daemon.socket()).output().unwrap();
@@ -321,7 +321,7 @@ fn an_unreachable_peer_is_a_problem() {
     );
     assert_eq!(problems(&found), ["peer"]);
 
-    // No host has this address: the kernel asks three times, a second apart.
+    // No host has this address: the kernel sends three ARP requests, a second apart.
     let _receipt = here.ctl(&["send", "10.1.0.77", "x"]).ok();
     let found = eventually("the kernel to give up", || {
         let ran = here.ctl_on(&network.here, &["--json", "doctor", "10.1.0.77"]);

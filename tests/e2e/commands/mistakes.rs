@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder};
 
-/// Checks that a run fails with this code and these texts, says nothing on standard output, and says the same as one
-/// JSON object with `--json`.
+/// Checks that a run fails with this code and these texts and prints nothing on standard output, and reports the same as
+/// one JSON object with `--json`.
 #[track_caller]
 fn assert_fails(daemon: &Daemon, args: &[&str], code: i32, texts: &[&str]) {
     let ran = daemon.ctl(args);
@@ -48,8 +48,8 @@ fn an_invalid_message_is_refused_before_sending() {
     for (args, texts) in [
         (&["send", "127.0.0.1:0", "hi"][..], &["port 0 is out of range, 1 to 65535"][..]),
         (&["send", "127.0.0.1:70000", "hi"], &["port 70000 is out of range, 1 to 65535"]),
-        (&["send", "127.0.0.1:http", "hi"], &["`http` is no port", "hint: "]),
-        (&["send", "a b", "hi"], &["`a b` is no peer, host or address", "hint: "]),
+        (&["send", "127.0.0.1:http", "hi"], &["`http` is not a port number", "hint: "]),
+        (&["send", "a b", "hi"], &["`a b` is not a peer, host or address", "hint: "]),
         (&["send", to, ""], &["the message is empty", "--allow-empty"]),
         (&["send", to], &["the message is empty", "--allow-empty"]),
         (&["send", to, "-e", "gbkk", "hi"], &["unknown encoding `gbkk`", "did you mean `gbk`?"]),

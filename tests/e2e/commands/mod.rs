@@ -1,6 +1,6 @@
-//! `udpchatctl` in front of a person: full screens, completion, manual pages, diagnosis and error messages.
+//! `udpchatctl` as users see it: full screens, completion, manual pages, diagnosis and error messages.
 //!
-//! What a single command does to messages belongs to `sending`, `inbox` or `text`.
+//! The effects of single commands on messages belong to `sending`, `inbox` or `text`.
 
 mod chat;
 mod completion;

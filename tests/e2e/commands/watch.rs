@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Daemon, Peer, Running, Tmux, ctl_without_daemon, eventually};
 
-/// The shortest interval that there is.
+/// The shortest permitted interval.
 const FAST: [&str; 4] = ["status", "--watch", "--interval", "100ms"];
 
 /// Starts the watch into a pipe, with its standard error in a file.
@@ -82,8 +82,8 @@ fn a_closed_pipe_ends_it_successfully() {
         stdout.read_line(&mut line).unwrap();
         drop(stdout);
         let ended = eventually("the end of the watch", || watch.try_wait().unwrap());
-        let told = std::io::read_to_string(watch.stderr.take().unwrap()).unwrap();
-        assert_eq!((ended.code(), told.as_str()), (Some(0), ""));
+        let output = std::io::read_to_string(watch.stderr.take().unwrap()).unwrap();
+        assert_eq!((ended.code(), output.as_str()), (Some(0), ""));
     }
 }
 
@@ -95,11 +95,11 @@ fn a_lost_daemon_is_reported_once_and_awaited() {
     let first = number(&watch.json(), "/pid");
     assert_eq!(first, u64::from(daemon.pid()));
     let (folder, flags) = daemon.into_folder();
-    let told = eventually("word of the loss", || {
+    let output = eventually("the report of the loss", || {
         fs::read_to_string(&stderr).ok().filter(|text| text.ends_with('\n'))
     });
-    let told: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!(told["error"]["hint"], "waiting for it to come back");
+    let output: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(output["error"]["hint"], "waiting for it to come back");
     let again = Daemon::start_in(folder, flags);
     let second = u64::from(again.pid());
     for status in until(&mut watch, |status| number(status, "/pid") == second) {
@@ -119,7 +119,7 @@ fn it_needs_a_daemon_at_the_start() {
     }
 }
 
-/// Starts the watch in a terminal, by a shell that notes what the terminal is set to before and after.
+/// Starts the watch in a terminal, from a shell that records the settings of the terminal before and after.
 fn full_screen(tmux: &Tmux, daemon: &Daemon, environment: &str) {
     let [before, after, pid] = ["before", "after", "pid"].map(|name| tmux.path(name).display().to_string());
     let watch = format!(

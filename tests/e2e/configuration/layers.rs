@@ -133,7 +133,7 @@ fn the_shipped_file_is_valid_and_holds_the_defaults() {
     assert_eq!(said, values(listing(&mut bare(folder.path()))));
 }
 
-/// Starts a daemon without arguments and checks that it works with its places below `home`, its socket at `socket`,
+/// Starts a daemon without arguments and checks that it works with its folders below `home`, its socket at `socket`,
 /// and that the client finds it in the same environment.
 #[track_caller]
 fn assert_works_without_arguments(home: &Path, runtime: Option<&Path>, socket: &Path) {

@@ -1,4 +1,4 @@
-//! The sockets that the configuration asks for: addresses, address families and the receive buffer.
+//! The configured sockets: addresses, address families and the receive buffer.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 

@@ -36,9 +36,9 @@ fn the_log_and_sent_entries_name_the_user() {
     assert!(daemon.wait().success());
     let _last = daemon.log_line("stopped");
     let lines = deeds(&mut daemon);
-    let told: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
     let asked = ["reload", "stop"].map(|what| format!("asked to {what} through the control socket"));
-    assert_eq!(told, ["sent", "sent", "reads", "recoded", &asked[0], &asked[1]]);
+    assert_eq!(messages, ["sent", "sent", "reads", "recoded", &asked[0], &asked[1]]);
     let user = UID.to_string();
     for line in &lines {
         assert_eq!(
@@ -64,7 +64,7 @@ fn the_log_and_sent_entries_name_the_user() {
 #[test]
 fn the_log_names_who_sent_a_refused_message() {
     let mut daemon = Daemon::start();
-    // Out of a socket on loopback nothing reaches another network.
+    // A socket on loopback reaches no other network.
     let error = daemon.rpc().error("send", json!({ "to": "192.0.2.1:9", "text": "x" }));
     assert_eq!(error["data"]["kind"], "send_failed");
     let line = daemon.log_line("could not be sent");
@@ -86,7 +86,7 @@ fn sends_without_a_reply_are_logged_too() {
     rpc.write(format!("{request}\n").repeat(SENT).as_bytes());
     (0..SENT).for_each(|_| drop(peer.receive()));
     drop((rpc, lock));
-    eventually("all of them to be told", || {
+    eventually("the log to report all of them", || {
         let log = daemon.log();
         (log.iter().filter(|line| line.contains("\"sent\"")).count() == SENT).then_some(())
     });
@@ -102,7 +102,7 @@ fn lines_over_the_limit_are_counted() {
     for _ in 0..SENT {
         rpc.call("send", json!({ "to": peer.name(), "text": "x" }));
     }
-    eventually("the log to tell of every message", || {
+    eventually("the log to report every message", || {
         let lines = daemon.log().into_iter().map(|line| serde_json::from_str::<Value>(&line).unwrap());
         let (mut sent, mut left_out) = (0, 0);
         for line in lines {
@@ -130,7 +130,7 @@ fn a_stopping_daemon_logs_the_last_count() {
     let (ended, lines) = daemon.wait();
     assert!(ended.success());
     let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let told =
+    let counts =
         lines.map(|line| u64::from(line["message"] == "sent") + line["left_out"].as_u64().unwrap_or(0));
-    assert_eq!(told.sum::<u64>(), 9);
+    assert_eq!(counts.sum::<u64>(), 9);
 }

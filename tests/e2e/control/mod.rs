@@ -1,4 +1,4 @@
-//! The control socket: its file, its requests, the roles of its users, and the log of what they did.
+//! The control socket: its file, its requests, the roles of its users, and the log of their actions.
 
 mod audit;
 mod requests;

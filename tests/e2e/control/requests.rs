@@ -1,4 +1,4 @@
-//! The lines of the control socket: nothing that a client writes or leaves unread does harm.
+//! The lines of the control socket: no input and no unread output of a client does harm.
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
@@ -24,7 +24,7 @@ fn assert_error(reply: &Value, id: &Value, code: i64, kind: &str, texts: &[&str]
     assert!(!message.is_empty() && texts.iter().all(|text| message.contains(text)), "{reply}");
 }
 
-/// Checks that a connection answers as if nothing had happened.
+/// Checks that a connection still answers.
 #[track_caller]
 fn assert_usable(rpc: &mut Rpc) {
     assert_eq!(rpc.call("version", json!({}))["protocol"], udpchat_api::PROTOCOL);
@@ -181,7 +181,7 @@ fn a_request_in_pieces_is_answered() {
     assert_eq!(rpc.line().unwrap()["id"], 5);
 }
 
-/// Makes a request so long, line end included.
+/// Returns a request of this length, line end included.
 fn request_of_length(length: usize) -> Vec<u8> {
     let request = request(5);
     let blanks = " ".repeat(length - request.len());
@@ -351,7 +351,7 @@ fn a_client_that_never_reads_is_harmless() {
     asker.set_nonblocking(true).unwrap();
     let question =
         b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"inbox\",\"params\":{\"after\":0,\"limit\":1000}}\n";
-    // As many as it takes until the daemon, which cannot answer, reads no more.
+    // Until the daemon, which cannot answer, stops reading.
     while asker.write_all(question).is_ok() {}
     assert_usable(&mut daemon.rpc());
     daemon.receive_from(&peer, ["still here"]);
@@ -394,7 +394,7 @@ impl Random {
     }
 }
 
-/// Tells what must come for a line: an error, nothing, or whatever the daemon makes of it.
+/// The expected response to a line: an error, none, or any.
 fn assert_fits(line: &[u8], reply: Option<&Value>) {
     let shown = String::from_utf8_lossy(line);
     let is_blank = line.iter().all(u8::is_ascii_whitespace);

@@ -33,7 +33,7 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().mode() & 0o7777
 }
 
-/// Starts a daemon under a umask and with groups that may read, with places that it has to make, and checks every mode.
+/// Starts a daemon under a umask and with groups that may read, with folders that it must create, and checks every mode.
 #[track_caller]
 fn assert_modes_under(umask: &str, readers: &[u32], socket_mode: u32, directory_mode: u32) {
     let folder = new_folder();
@@ -91,9 +91,9 @@ fn the_socket_of_a_killed_daemon_is_replaced() {
     assert_eq!(mode(&daemon.socket()), 0o600);
 }
 
-/// Puts something in the place of the socket, and checks that a daemon refuses to start there.
+/// Creates something at the path of the socket, and checks that a daemon refuses to start.
 #[track_caller]
-fn assert_refuses_the_place(put: impl FnOnce(&Path), texts: &[&str]) -> tempfile::TempDir {
+fn assert_refuses_socket_path(put: impl FnOnce(&Path), texts: &[&str]) -> tempfile::TempDir {
     let folder = new_folder();
     fs::write(folder.path().join("config.toml"), "").unwrap();
     put(&folder.path().join("s"));
@@ -107,7 +107,7 @@ fn assert_refuses_the_place(put: impl FnOnce(&Path), texts: &[&str]) -> tempfile
 #[test]
 fn a_file_at_the_socket_path_is_kept() {
     let put = |path: &Path| fs::write(path, "precious").unwrap();
-    let folder = assert_refuses_the_place(put, &["not a socket", "hint: ", "--socket"]);
+    let folder = assert_refuses_socket_path(put, &["not a socket", "hint: ", "--socket"]);
     assert_eq!(fs::read(folder.path().join("s")).unwrap(), b"precious");
 }
 
@@ -117,7 +117,7 @@ fn a_directory_at_the_socket_path_is_kept() {
         fs::create_dir(path).unwrap();
         fs::write(path.join("inside"), "precious").unwrap();
     };
-    let folder = assert_refuses_the_place(put, &["not a socket", "hint: "]);
+    let folder = assert_refuses_socket_path(put, &["not a socket", "hint: "]);
     assert_eq!(fs::read(folder.path().join("s/inside")).unwrap(), b"precious");
 }
 
@@ -127,12 +127,12 @@ fn a_link_at_the_socket_path_is_kept() {
         fs::write(path.with_file_name("target"), "precious").unwrap();
         symlink("target", path).unwrap();
     };
-    let folder = assert_refuses_the_place(put, &["not a socket", "hint: "]);
+    let folder = assert_refuses_socket_path(put, &["not a socket", "hint: "]);
     assert_eq!(fs::read(folder.path().join("target")).unwrap(), b"precious");
     assert_eq!(fs::read_link(folder.path().join("s")).unwrap(), Path::new("target"));
     // One that points nowhere must not be followed either.
     let put = |path: &Path| symlink("nowhere", path).unwrap();
-    let folder = assert_refuses_the_place(put, &["not a socket"]);
+    let folder = assert_refuses_socket_path(put, &["not a socket"]);
     assert!(!folder.path().join("nowhere").exists());
 }
 
@@ -140,7 +140,7 @@ fn a_link_at_the_socket_path_is_kept() {
 fn a_listening_program_keeps_its_socket() {
     let mut listener = None;
     let put = |path: &Path| listener = Some(UnixListener::bind(path).unwrap());
-    let folder = assert_refuses_the_place(put, &["another program listens", "hint: "]);
+    let folder = assert_refuses_socket_path(put, &["another program listens", "hint: "]);
     let listener = listener.unwrap();
     // A client that connected before.
     listener.set_nonblocking(true).unwrap();

@@ -105,7 +105,7 @@ fn a_backup_is_private_and_has_the_inbox_format() {
     }
     let left = names(daemon.folder.path());
     assert!(left.iter().all(|name| name == "copy.db" || !name.starts_with("copy.db")), "{left:?}");
-    // Standing in the folder, a name is enough.
+    // A relative path is enough.
     let short =
         ran(command_in(daemon.folder.path()).current_dir(daemon.folder.path()).args(["--backup", "c"]));
     assert_eq!(short.ok().split(": ").last(), Some("c\n"));
@@ -248,7 +248,7 @@ fn a_backup_by_root_leaves_no_root_files() {
     theirs.copied_by_both("killed");
     fs::remove_file(data.join("inbox.db-shm")).unwrap();
     theirs.copied_by_both("killed, without the index of its log");
-    // Once a daemon has gone on from there, and was stopped.
+    // After another daemon has used it and was stopped.
     theirs.daemon =
         Some(Background::start(&mut Theirs::command(&theirs.other, &["--listen", "127.0.0.1:0"])));
     let socket = theirs.folder().join("s");
@@ -261,7 +261,7 @@ fn a_backup_by_root_leaves_no_root_files() {
     }
     let before = names(&data);
     theirs.copied_by_both("moved here");
-    assert_eq!(names(&data), before, "what reading has made is gone again");
+    assert_eq!(names(&data), before, "files created by reading are removed");
     // And the daemon can still use it.
     let mut daemon = Background::start(&mut Theirs::command(&theirs.other, &["--listen", "127.0.0.1:0"]));
     let mut rpc = daemon.answers_on(&theirs.folder().join("s"));

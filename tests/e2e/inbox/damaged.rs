@@ -1,4 +1,4 @@
-//! Files in the place of the inbox that are foreign, newer or damaged.
+//! Foreign, newer and damaged files at the path of the inbox.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Daemon, Peer, new_folder, texts};
 
-/// Makes an inbox with a few messages, and changes its file with SQL while no daemon runs.
+/// Creates an inbox with a few messages, and changes its file with SQL while no daemon runs.
 fn inbox_changed_by(sql: &str) -> (tempfile::TempDir, PathBuf) {
     let daemon = Daemon::start();
     let payloads: Vec<_> = (0..100).map(|number| format!("{number} {}", "x".repeat(1_000))).collect();
@@ -17,7 +17,7 @@ fn inbox_changed_by(sql: &str) -> (tempfile::TempDir, PathBuf) {
     let path = folder.path().join("data/inbox.db");
     let connection = Connection::open(&path).unwrap();
     connection.execute_batch(&format!("{sql}; PRAGMA wal_checkpoint(TRUNCATE)")).unwrap();
-    // The last one to close takes the write-ahead log away.
+    // Closing the last connection removes the write-ahead log.
     connection.close().unwrap();
     (folder, path)
 }
@@ -125,7 +125,7 @@ fn readers_continue_after_a_damaged_inbox() {
     // Also if the daemon is started again before anything has come.
     let daemon = daemon.start_again();
     assert_eq!(inbox(&daemon)["newest_id"], begun["newest_id"]);
-    // The one who had read all there was, at the damaged inbox.
+    // A consumer that had read all of the damaged inbox.
     let mut follower = daemon.rpc();
     follower.call("subscribe", json!({ "after": 100 }));
     daemon.receive_from(&Peer::new(), ["new"]);

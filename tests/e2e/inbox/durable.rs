@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, new_folder, scaled, texts};
 
-/// How many datagrams are on their way at any time while there is load.
-const UNDER_WAY: u64 = 200;
+/// How many datagrams are in flight at any time under load.
+const IN_FLIGHT: u64 = 200;
 
 #[test]
 fn entries_shown_to_a_follower_survive_kills() {
@@ -30,23 +30,23 @@ fn entries_shown_to_a_follower_survive_kills() {
     }
 }
 
-/// Sends numbered messages, a new one for each that a follower is shown, and notes what it is shown. Returns in the
-/// midst of it.
+/// Sends numbered messages, a new one for each that a follower prints, and records the printed ones. Returns in the
+/// middle of it.
 fn follow_under_load(daemon: &Daemon, round: usize, shown: &mut BTreeMap<u64, Value>) {
     let (peer, mut follower) = (Peer::new(), daemon.rpc());
     follower.call("subscribe", json!({}));
     let send = |number| peer.send(daemon.address(), format!("round {round}, message {number}"));
-    (0..UNDER_WAY).for_each(send);
+    (0..IN_FLIGHT).for_each(send);
     // Another place in the writer's work each time.
     for number in 0..300 + 37 * round as u64 % 500 {
         let entry = follower.entry();
         assert_eq!(entry["text"], format!("round {round}, message {number}"));
         assert!(shown.insert(id(&entry), entry).is_none(), "an id was used again");
-        send(UNDER_WAY + number);
+        send(IN_FLIGHT + number);
     }
 }
 
-/// Checks a copy of the files, as the kill has left them.
+/// Checks a copy of the files in their state after the kill.
 fn assert_sound_copy(data: &Path) {
     let copy = new_folder();
     for name in ["inbox.db", "inbox.db-wal"] {
@@ -78,7 +78,7 @@ fn assert_still_there(entries: &[Value], shown: &BTreeMap<u64, Value>) {
 fn entries_shown_by_inbox_survive_a_kill() {
     let daemon = Daemon::start();
     let peer = Peer::new();
-    (0..UNDER_WAY).for_each(|number| peer.send(daemon.address(), number.to_string()));
+    (0..IN_FLIGHT).for_each(|number| peer.send(daemon.address(), number.to_string()));
     let shown = eventually("some messages", || Some(daemon.entries()).filter(|entries| !entries.is_empty()));
     let daemon = daemon.start_again();
     let entries = daemon.entries();
@@ -157,10 +157,10 @@ fn assert_stops_with_all_stored(stop: impl FnOnce(&Daemon)) {
     let mut daemon = Daemon::start();
     let peer = Peer::new();
     daemon.signal(Signal::SIGSTOP);
-    (0..UNDER_WAY).for_each(|number| peer.send(daemon.address(), number.to_string()));
+    (0..IN_FLIGHT).for_each(|number| peer.send(daemon.address(), number.to_string()));
     stop(&daemon);
     assert_clean_end(&mut daemon);
-    assert_eq!(numbers_in(&daemon), (0..UNDER_WAY).collect::<Vec<_>>());
+    assert_eq!(numbers_in(&daemon), (0..IN_FLIGHT).collect::<Vec<_>>());
 }
 
 #[track_caller]
@@ -202,7 +202,7 @@ fn assert_stops_under_load() {
         let (rpc, to, sent) = (daemon.rpc(), daemon.address(), Arc::clone(&sent));
         move || send_as_shown(rpc, to, &sent)
     });
-    eventually("some load", || (sent.load(Ordering::SeqCst) > 5 * UNDER_WAY).then_some(()));
+    eventually("some load", || (sent.load(Ordering::SeqCst) > 5 * IN_FLIGHT).then_some(()));
     let sent_before = sent.load(Ordering::SeqCst);
     daemon.signal(Signal::SIGTERM);
     assert_clean_end(&mut daemon);
@@ -220,7 +220,7 @@ fn send_as_shown(mut follower: Rpc, to: std::net::SocketAddr, sent: &AtomicU64) 
         sent.fetch_add(1, Ordering::SeqCst);
     };
     follower.call("subscribe", json!({}));
-    (0..UNDER_WAY).for_each(|_| send());
+    (0..IN_FLIGHT).for_each(|_| send());
     while follower.raw_line().is_some() {
         send();
     }
@@ -248,7 +248,7 @@ fn every_flood_datagram_is_stored_or_counted() {
     assert_eq!(status["stored"], messages);
 }
 
-/// Waits until every datagram sent is accounted for, and checks the books; returns the status.
+/// Waits until every datagram sent is accounted for, and checks that the counters balance; returns the status.
 #[track_caller]
 fn assert_balanced(daemon: &Daemon, sent: u64) -> Value {
     let mut rpc = daemon.rpc();
@@ -262,7 +262,7 @@ fn assert_balanced(daemon: &Daemon, sent: u64) -> Value {
         assert!(received + drops <= sent, "{status}");
         (received + drops == sent && queued == 0).then_some(status)
     });
-    eventually("the gaps to tell every drop", || {
+    eventually("the gaps to report every drop", || {
         let gaps = rpc.entries(json!({ "after": 0, "direction": "in" })).into_iter();
         let gaps = gaps.filter(|entry| entry["type"] == "gap" && entry["reason"] == "receive_buffer_full");
         let lost: u64 = gaps.map(|gap| gap["lost"].as_u64().unwrap()).sum();

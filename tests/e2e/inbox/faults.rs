@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Daemon, Peer, Rpc, eventually, new_folder};
 
-/// Holds the database's write lock, as a program that should not have it open would.
+/// Holds the database's write lock, as another program could.
 fn hold_lock(daemon: &Daemon) -> Connection {
     let holder = Connection::open(daemon.database()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -137,7 +137,7 @@ fn a_deleted_inbox_is_noticed_and_ids_continue() {
         std::fs::remove_file(daemon.path("data").join(name)).unwrap();
     }
     // The file is compared with its name once a second at most, before something is stored.
-    // Until then, who has to open it for a question finds nothing there, which is a problem too.
+    // Until then a reader that opens it finds no file, which is a problem too.
     eventually("the loss to be noticed", || {
         peer.send(daemon.address(), "after");
         let status = daemon.status();
@@ -182,7 +182,7 @@ fn an_unread_log_pipe_blocks_nothing() {
     });
     assert!(lost < 8_000, "{lost}");
     rpc.call("stop", json!({}));
-    // With its reader gone for good, it ends.
+    // With its reader closed, it ends.
     let mut unread = Vec::new();
     child.stderr.take().unwrap().read_to_end(&mut unread).unwrap();
     assert!(child.wait().unwrap().success());

@@ -54,13 +54,15 @@ fn an_uncommitted_batch_is_stored_or_reported() {
     let peer = Peer::new();
     daemon.receive_from(&peer, ["before"]);
     let hang = Delay::hang(&daemon, "writer", "fsync,fdatasync");
-    // The first is in a transaction that has everything but the disk's answer, the others wait for it.
+    // The first is in a transaction that waits for the disk; the others wait for it.
     peer.send(daemon.address(), "on its way");
     eventually("it to be written", || wal_holds(&daemon, b"on its way").then_some(()));
     (0..300).for_each(|_| peer.send(daemon.address(), "behind it"));
     eventually("all to be received", || (daemon.status()["received"]["datagrams"] == 302).then_some(()));
+    let (stored, shown) = (daemon.status()["stored"].take(), daemon.entries().len());
+    assert_eq!((stored, shown), (json!(1), 1), "nothing is counted or shown before the disk has it");
     daemon.signal(Signal::SIGKILL);
-    // It ends when nothing holds that thread any more.
+    // It ends when that thread is no longer delayed.
     drop(hang);
     let _ended = daemon.wait();
     let daemon = daemon.start_again();
@@ -88,8 +90,8 @@ fn kills_under_load_are_accounted_within_a_batch() {
     let kills = scaled(6, 100);
     let Numbers { sent, stored, lost } = under_load(kills, Signal::SIGKILL);
     let missing = sent - stored;
-    assert!(lost <= missing, "{lost} told of {missing} that are missing");
-    assert!(missing - lost <= BATCH * kills as u64, "{lost} told of {missing} that are missing");
+    assert!(lost <= missing, "{lost} reported of {missing} missing");
+    assert!(missing - lost <= BATCH * kills as u64, "{lost} reported of {missing} missing");
 }
 
 #[test]
@@ -144,7 +146,7 @@ fn wal_holds(daemon: &Daemon, text: &[u8]) -> bool {
     wal.windows(text.len()).any(|bytes| bytes == text)
 }
 
-/// Holds the database's write lock: what comes in stays in the daemon's hands.
+/// Holds the database's write lock: received datagrams stay in the daemon's memory.
 fn hold_lock(daemon: &Daemon) -> Connection {
     let holder = Connection::open(daemon.database()).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -171,7 +173,7 @@ fn start(manager: &mut Manager) -> Daemon {
     manager.start(&[])
 }
 
-/// Takes what waits at the manager's socket away; returns how many datagrams that were.
+/// Discards the datagrams that wait at the manager's socket; returns their number.
 fn drain(manager: &Manager) -> u64 {
     manager.udp.set_nonblocking(true).unwrap();
     let taken = std::iter::from_fn(|| manager.udp.recv_from(&mut [0; 2000]).ok()).count();

@@ -19,7 +19,7 @@ use crate::support::{
     Background, Daemon, Host, Network, Peer, available, command_in, eventually, ids, new_folder,
 };
 
-/// Of each schema: as a daemon left it that was stopped, and as one did that was killed.
+/// For each schema: an inbox of a stopped daemon, and one of a killed daemon.
 const VARIANTS: [&str; 2] = ["clean.db", "killed.db"];
 
 /// System calls that write to a file or its folder.
@@ -90,13 +90,13 @@ fn assert_same_fields(now: &Value, then: &Value) {
     }
 }
 
-/// Returns the entries as the daemon of their time printed them.
+/// Returns the entries as the daemon of that schema printed them.
 fn expected(schema: u32) -> Vec<Value> {
     let lines = fs::read_to_string(of_schema(schema).join("entries.jsonl")).unwrap();
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Checks that everything reads as it did.
+/// Checks that everything reads as before.
 #[track_caller]
 fn assert_reads_the_same(daemon: &Daemon, schema: u32) {
     let (then, now) = (expected(schema), daemon.entries());
@@ -142,8 +142,8 @@ fn every_schema_migrates_entries_marks_and_peers() {
         schemas().into_iter().flat_map(|schema| VARIANTS.map(|variant| (schema, variant)))
     {
         let mut daemon = start_in(folder_with(schema, variant));
-        let told = daemon.log().iter().any(|line| line.contains("migrated to a new schema"));
-        assert_eq!(told, schema != newest, "{:?}", daemon.log());
+        let migrated = daemon.log().iter().any(|line| line.contains("migrated to a new schema"));
+        assert_eq!(migrated, schema != newest, "{:?}", daemon.log());
         assert_eq!(schema_in(&daemon.database()), newest, "{schema}, {variant}");
         assert_reads_the_same(&daemon, schema);
         eventually("the index", || (daemon.status()["index"]["newest_id"] == 1_023).then_some(()));
@@ -229,7 +229,7 @@ fn survives_kills_at_every_write(variant: &str) -> usize {
     for when in 1.. {
         let folder = folder_with(1, variant);
         let was_killed = killed_at(folder.path(), when);
-        // Whichever it is, this version goes on from it.
+        // This version continues from either state.
         let folder = start_in(folder).into_folder().0;
         let database = folder.path().join("data/inbox.db");
         assert_eq!(schema_in(&database), newest, "killed at {when}");
@@ -376,7 +376,7 @@ fn a_full_disk_leaves_the_old_inbox() {
     let Some(network) = Network::new() else { return };
     let disk = SmallDisk { network, folder: new_folder() };
     fs::create_dir(disk.folder.path().join("data")).unwrap();
-    // By default an inbox takes a tenth of its disk at most, and lets its oldest entries go.
+    // By default an inbox takes a tenth of its disk at most, and deletes its oldest entries.
     fs::write(disk.folder.path().join("config.toml"), "[inbox]\nmax_size = '16MiB'").unwrap();
     disk.run("mount -t tmpfs -o size=2m udpchat \"$1\"");
     let wanted = rows(&folder_with(1, "clean.db").path().join("data/inbox.db"));

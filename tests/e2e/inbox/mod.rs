@@ -1,4 +1,4 @@
-//! The log of messages on the disk: reading, exporting and backing up, and what happens to it in crashes and faults.
+//! The log of messages on the disk: reading, export and backup, and its behaviour in crashes and faults.
 //!
 //! `databases` holds inboxes of every schema that a build of main has written.
 

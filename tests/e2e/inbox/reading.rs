@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 
 use nix::sys::signal::Signal;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, Rpc, eventually, id, ids, scaled, texts};
@@ -74,7 +75,7 @@ fn peeking_and_history_keep_the_read_mark() {
     assert_eq!(read(&daemon, &[]), ["one", "two"]);
 }
 
-/// More than the pipe and all the buffers on the way hold.
+/// More than the pipe and all the buffers in between hold.
 const MANY: usize = 3_000;
 
 /// Numbered messages of a length that fills pipes.
@@ -357,6 +358,21 @@ fn the_read_mark_moves_only_forward_to_existing_entries() {
 }
 
 #[test]
+fn the_number_of_consumers_is_limited() {
+    let daemon = having_received(["one"]);
+    let mut rpc = daemon.rpc();
+    rpc.call("ack", json!({ "consumer": "early", "id": 0 }));
+    let others = "WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+                  INSERT INTO consumer (name, read_id) SELECT 'c' || i, 1 FROM n";
+    Connection::open(daemon.database()).unwrap().execute(others, []).unwrap();
+    let error = rpc.error("ack", json!({ "consumer": "late", "id": 1 }));
+    assert_eq!(error["data"]["kind"], "busy", "{error}");
+    for consumer in ["early", "default"] {
+        assert_eq!(rpc.call("ack", json!({ "consumer": consumer, "id": 1 }))["read"], 1);
+    }
+}
+
+#[test]
 fn a_read_mark_survives_a_crash() {
     let daemon = having_received(["one", "two"]);
     assert_eq!(read(&daemon, &[]), ["one", "two"]);
@@ -378,7 +394,7 @@ fn a_subscription_joins_history_and_new_entries_exactly() {
 }
 
 #[test]
-fn a_subscription_without_a_start_begins_now() {
+fn a_subscription_without_a_cursor_starts_now() {
     let daemon = having_received(["old"]);
     let mut follower = daemon.rpc();
     assert_eq!(follower.call("subscribe", json!({})), json!({ "after": 1 }));
@@ -409,7 +425,7 @@ fn a_connection_has_one_subscription_at_a_time() {
     assert_eq!(rpc.error("subscribe", json!({}))["data"]["kind"], "subscription");
     rpc.call("unsubscribe", json!({}));
     daemon.receive_from(&Peer::new(), ["two"]);
-    // An entry in front of this answer would fail the call.
+    // An entry before this answer would fail the call.
     assert_eq!(rpc.call("inbox", json!({ "after": 1 }))["entries"][0]["text"], "two");
     rpc.call("subscribe", json!({ "after": 0 }));
     assert_eq!([rpc.entry(), rpc.entry()].map(|entry| entry["text"].clone()), ["one", "two"]);

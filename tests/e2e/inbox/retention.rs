@@ -20,8 +20,8 @@ fn send(daemon: &Daemon, peer: &Peer, messages: u64, length: usize) {
     daemon.receive_from(peer, (0..messages).map(|number| format!("{number:0length$}")));
 }
 
-/// Checks that what is there is the newest of all that came, without holes, and that the status says so. What goes
-/// between two looks is no fault.
+/// Checks that the remaining entries are the newest ones, without holes, and that the status agrees. Entries may be removed
+/// between the two checks.
 fn is_the_newest_part(daemon: &Daemon, all: u64) {
     eventually("a log without holes and the same in the status", || {
         let ids: Vec<u64> = daemon.entries().iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
@@ -98,7 +98,7 @@ fn ids_and_readers_continue_after_removal() {
     assert!(removed["entries"][0]["id"].as_u64() > Some(1_000), "reading begins at the oldest that is left");
 }
 
-/// Sets the mark by which a daemon notices a backup: a shared lock on the data directory.
+/// Sets the mark by which a daemon detects a backup: a shared lock on the data directory.
 fn announce_backup(daemon: &Daemon) -> fs::File {
     let folder = fs::File::open(daemon.path("data")).unwrap();
     folder.lock_shared().unwrap();

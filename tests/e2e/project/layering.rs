@@ -1,4 +1,4 @@
-//! Packages depend only on what they may, folders and dependencies follow the rules: read from Cargo's metadata and files.
+//! Dependencies between packages and the layout of folders follow the rules, checked with Cargo's metadata and files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,7 +30,7 @@ impl Package {
     }
 
     /// Returns which packages of the workspace it depends on.
-    fn own(&self, kinds: &[Value]) -> Vec<&str> {
+    fn workspace_packages(&self, kinds: &[Value]) -> Vec<&str> {
         self.dependencies(kinds).into_iter().filter(|name| name.starts_with("udpchat")).collect()
     }
 }
@@ -66,8 +66,8 @@ fn each_package_depends_only_on_lower_ones() {
     assert_eq!(packages.len(), expected.len());
     for (name, below, for_tests) in expected {
         let package = packages.iter().find(|package| package.name() == name).unwrap();
-        assert_eq!(package.own(&[normal(), "build".into()]), below, "{name}");
-        assert_eq!(package.own(&["dev".into()]), for_tests, "{name}");
+        assert_eq!(package.workspace_packages(&[normal(), "build".into()]), below, "{name}");
+        assert_eq!(package.workspace_packages(&["dev".into()]), for_tests, "{name}");
     }
 }
 
@@ -90,7 +90,7 @@ fn only_the_daemon_uses_database_and_network_libraries() {
     }
 }
 
-/// Both programs reach the local socket through `udpchat-api`, which alone knows what a connection is.
+/// Both programs use the local socket through `udpchat-api`, which hides the type of a connection.
 #[test]
 fn both_programs_use_interprocess_through_the_api() {
     assert_eq!(users_of("interprocess"), ["udpchat-api"]);

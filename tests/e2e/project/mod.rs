@@ -1,4 +1,4 @@
-//! The project itself: which part may depend on which, where things are, and documents that must agree with the programs.
+//! The project itself: dependencies between its parts, the places of files, and documents that must agree with the programs.
 
 mod circles;
 mod commands;

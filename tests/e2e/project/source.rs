@@ -1,6 +1,6 @@
 //! Reads which modules a Rust file imports or names: a small parser for `use` declarations and paths.
 //!
-//! It knows as much of the language as this project uses. Comments, strings and code for unit tests do not count.
+//! It parses only the syntax that this project uses. Comments, strings and code for unit tests do not count.
 
 use std::iter::Peekable;
 use std::str::Chars;

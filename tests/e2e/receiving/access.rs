@@ -13,7 +13,7 @@ fn receive_both(daemon: &Daemon, port: u16) -> (Vec<String>, Value) {
     for address in ["127.0.0.2", "127.0.0.1"] {
         Peer::at(&format!("{address}:0")).send(to, address);
     }
-    // The lists of these tests let the second one in.
+    // The lists of these tests accept the second one.
     let status = daemon.stored(before + 1);
     (texts(&daemon.entries()).into_iter().map(str::to_owned).collect(), status)
 }

@@ -33,21 +33,21 @@ fn payload(length: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(length).collect()
 }
 
-/// Groups lengths so that each group fits into the smallest receive buffer.
-fn groups(lengths: &[usize]) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::new();
+/// Divides lengths into batches that fit into the smallest receive buffer.
+fn batches(lengths: &[usize]) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
     for &length in lengths {
-        match groups.last_mut() {
-            Some(group) if group.len() < 100 && group.iter().sum::<usize>() + length < LONGEST => {
-                group.push(length);
+        match batches.last_mut() {
+            Some(batch) if batch.len() < 100 && batch.iter().sum::<usize>() + length < LONGEST => {
+                batch.push(length);
             }
-            _ => groups.push(vec![length]),
+            _ => batches.push(vec![length]),
         }
     }
-    groups
+    batches
 }
 
-/// Subscribes to what comes.
+/// Subscribes to new messages.
 fn subscribed(daemon: &Daemon) -> Rpc {
     let mut rpc = daemon.rpc();
     rpc.call("subscribe", json!({}));
@@ -73,9 +73,9 @@ fn keeps_every_length(listen: &str, peer: &Peer) {
     let daemon = Daemon::start_with("", &["--listen", listen]);
     let mut stored = subscribed(&daemon);
     let lengths = lengths();
-    for group in groups(&lengths) {
-        group.iter().for_each(|length| peer.send(daemon.address(), payload(*length)));
-        for length in group {
+    for batch in batches(&lengths) {
+        batch.iter().for_each(|length| peer.send(daemon.address(), payload(*length)));
+        for length in batch {
             assert!(
                 is_this(&stored.entry(), &payload(length)),
                 "{length} bytes are not stored as they were sent"

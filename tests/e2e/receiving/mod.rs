@@ -1,6 +1,6 @@
-//! What arrives at the port: datagrams of every kind, from real peers, and who may send.
+//! Reception at the port: datagrams of every kind, from real peers, and who may send.
 //!
-//! How the bytes are read as text belongs to `text`, how they are kept to `inbox`.
+//! Decoding the bytes as text belongs to `text`, storing them to `inbox`.
 
 mod access;
 mod any_datagram;

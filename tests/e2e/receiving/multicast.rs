@@ -195,11 +195,11 @@ fn a_failed_join_is_a_problem_until_fixed() {
     assert_eq!(joined_on(&here, &["eth7"])["state"], "ok");
     send_text(&there, "239.1.2.3%eth7", "mended");
     received(&here, "mended");
-    eventually("the log to tell both", || {
+    eventually("the log to report both", || {
         let log = here.log().join("\n");
-        let told =
+        let reported =
             log.contains("not joined on eth7: it is down") && log.contains("resolved: group 239.1.2.3%eth7");
-        told.then_some(())
+        reported.then_some(())
     });
 }
 
@@ -288,12 +288,12 @@ fn without_a_route_the_hint_names_the_interface() {
     let Some(network) = two_cables() else { return };
     let here = Daemon::start_on(&network.here, LISTEN);
     for to in ["239.1.2.3", "255.255.255.255"] {
-        here.ctl(&["send", to, "x"]).fails(5, &["unreachable", "name it behind the address", "%eth0"]);
+        here.ctl(&["send", to, "x"]).fails(5, &["unreachable", "name one after the address", "%eth0"]);
     }
     for to in ["239.1.2.3%eth9", "ff02::1%eth9"] {
         here.ctl(&["send", to, "x"]).fails(2, &["no interface `eth9`", "ip link"]);
     }
-    // With one, the kernel knows where to.
+    // With an interface, the kernel can send it.
     network.here.ip("route add default via 10.1.0.2");
     let there = Daemon::start_on(&network.there, &format!("{LISTEN}groups = ['239.1.2.3%eth0']"));
     for to in ["239.1.2.3", "255.255.255.255"] {

@@ -44,7 +44,7 @@ fn a_tutorial_python_peer_works_both_ways() {
     assert!(python.wait().success());
 }
 
-/// Lets a program that joins its streams with the daemon's port talk with the daemon.
+/// Exchanges messages with a program that connects its standard streams with the daemon's port.
 fn talks_both_ways(program: &str, args: &[&str]) {
     if !available(program) {
         return;
@@ -64,7 +64,7 @@ fn talks_both_ways(program: &str, args: &[&str]) {
     }
 }
 
-/// Subscribes to what the daemon hears from now on.
+/// Subscribes to messages received from now on.
 fn listening(daemon: &Daemon) -> Rpc {
     let mut received = daemon.rpc();
     received.call("subscribe", json!({ "direction": "in" }));
@@ -132,7 +132,7 @@ fn a_reply_leaves_from_the_address_sent_to() {
 }
 
 /// Few enough to fit into the smallest receive buffer, so that timing does not matter.
-const EACH_WAY: usize = 200;
+const PER_DIRECTION: usize = 200;
 
 #[test]
 fn both_directions_at_once_keep_their_order() {
@@ -153,9 +153,10 @@ fn both_directions_at_once_keep_their_order() {
         }
     });
     assert!(senders.iter_mut().all(|sender| sender.wait().success()));
-    let followed: Vec<_> = (0..4 * EACH_WAY).map(|_| all.json()).collect();
+    let followed: Vec<_> = (0..4 * PER_DIRECTION).map(|_| all.json()).collect();
     for peer in &peers {
-        let received: Vec<_> = (0..EACH_WAY).map(|_| String::from_utf8(peer.receive().0).unwrap()).collect();
+        let received: Vec<_> =
+            (0..PER_DIRECTION).map(|_| String::from_utf8(peer.receive().0).unwrap()).collect();
         assert!(received.iter().map(String::as_str).eq(numbered("to")));
         assert_eq!(of(&followed, peer, "in"), numbered("from").collect::<Vec<_>>());
         assert_eq!(of(&followed, peer, "out"), numbered("to").collect::<Vec<_>>());
@@ -165,7 +166,7 @@ fn both_directions_at_once_keep_their_order() {
 }
 
 fn numbered(word: &str) -> impl Iterator<Item = String> {
-    (0..EACH_WAY).map(move |number| format!("{word} {number}"))
+    (0..PER_DIRECTION).map(move |number| format!("{word} {number}"))
 }
 
 /// Returns the texts of one peer in one direction, in the order of the entries.
@@ -239,7 +240,7 @@ fn peers_lists_named_and_seen_peers_with_encodings() {
 #[test]
 fn talkers_rank_senders_and_continue_from_a_mark() {
     let (third, other) = (Peer::new(), Peer::new());
-    // By its address alone: what comes from any port of it is its.
+    // By its address alone: messages from any of its ports are its own.
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.2\"\n", &[]);
     let bobs = [Peer::at("127.0.0.2:0"), Peer::at("127.0.0.2:0")];
     daemon.receive_from(&other, ["four", "four", "four"]);

@@ -26,7 +26,7 @@ fn payloads(daemon: &Daemon) -> Vec<Vec<u8>> {
     daemon.entries().iter().map(raw).collect()
 }
 
-/// Replays with these arguments, at once, to a second daemon that has received nothing yet; returns what that has stored.
+/// Replays with these arguments, at once, to a new second daemon; returns the messages that it has stored.
 #[track_caller]
 fn replayed(daemon: &Daemon, args: &[&str], input: &[u8], count: u64) -> Vec<Vec<u8>> {
     let second = Daemon::start();
@@ -133,11 +133,11 @@ fn the_pace_follows_the_recording_and_speed() {
     assert!(time_of(&daemon, &times, &["--speed", "2"]) >= millis(400));
     assert!(time_of(&daemon, &times, &["--speed", "0.5"]) >= millis(1_600));
     assert!(time_of(&daemon, &times, &["--max-pause", "150ms"]) >= millis(300));
-    // A clock that stepped back: what comes behind it has its own distances.
+    // A clock that stepped back: later messages keep their distances.
     assert!(time_of(&daemon, &[9_000, 100, 600], &[]) >= millis(500));
 }
 
-/// Of a minute of pauses nothing is waited, or this test fails by the deadline of all waiting.
+/// If the pauses of a minute were not skipped, the test would fail at its deadline.
 #[test]
 fn pauses_can_be_left_out() {
     let daemon = Daemon::start();
@@ -194,14 +194,17 @@ fn gaps_and_failed_sends_are_skipped_with_a_note() {
     assert!(ran.stderr.ends_with("note: 2 messages of the other direction were skipped\n"), "{ran:?}");
     assert_eq!(replay(&["-q"]).ok(), "");
 
-    let told = replay(&["--json"]).json();
-    assert_eq!(told.len(), 1);
-    assert_eq!((&told[0]["sent"], &told[0]["gaps"], &told[0]["failed"]), (&json!(1), &json!(2), &json!(0)));
-    assert_eq!(told[0]["to"], peer.name());
-    assert!(told[0]["seconds"].is_f64());
+    let output = replay(&["--json"]).json();
+    assert_eq!(output.len(), 1);
+    assert_eq!(
+        (&output[0]["sent"], &output[0]["gaps"], &output[0]["failed"]),
+        (&json!(1), &json!(2), &json!(0))
+    );
+    assert_eq!(output[0]["to"], peer.name());
+    assert!(output[0]["seconds"].is_f64());
 }
 
-/// From 127.0.0.1, nothing leaves the machine: the kernel refuses, whatever its routes are.
+/// The kernel refuses to send from 127.0.0.1 to another machine, whatever its routes are.
 #[test]
 fn a_message_refused_by_the_kernel_is_skipped() {
     let daemon = Daemon::start();
@@ -242,7 +245,7 @@ fn a_lost_daemon_ends_the_replay() {
     let (daemon, peer) = (Daemon::start(), Peer::new());
     let socket = daemon.socket();
     let file = daemon.path("inbox.jsonl");
-    // One every two seconds, for a minute: it is not at its end when the daemon goes.
+    // One every two seconds, for a minute: it has not ended when the daemon stops.
     std::fs::write(&file, recording(&std::array::from_fn::<_, 30, _>(|number| 2_000 * number as u64)))
         .unwrap();
     let mut replay = daemon.ctl_running(&["replay", "--file", file.to_str().unwrap(), "--to", &peer.name()]);

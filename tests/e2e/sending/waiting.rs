@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, eventually, id, scaled, texts};
 
-/// Has a peer answer the next question, as soon as it is there, with what `answers` makes of it.
+/// Makes a peer answer the next question as soon as it arrives, with the result of `answers`.
 fn answering<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     peer: &'scope Peer,
@@ -22,7 +22,7 @@ fn answering<'scope>(
     });
 }
 
-/// Asks a peer that answers with what `answers` makes of the question; returns what `ask` printed.
+/// Runs `ask` with a peer that answers with the result of `answers`; returns the output.
 #[track_caller]
 fn asked(daemon: &Daemon, args: &[&str], input: &[u8], answers: fn(&[u8]) -> Vec<Vec<u8>>) -> String {
     let bob = Peer::new();
@@ -56,6 +56,22 @@ fn only_the_text_of_the_answer_is_printed() {
     assert_eq!(asked(&daemon, &["T?"], b"", hostile), "\\u{1b}[2Jx\\u{7}\n");
     let entry: Value = serde_json::from_str(&asked(&daemon, &["--json", "T?"], b"", echo)).unwrap();
     assert_eq!((&entry["text"], &entry["direction"]), (&json!("T?"), &json!("in")));
+}
+
+#[test]
+fn a_pattern_is_matched_against_the_shown_text() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    for text in ["done\r\n", "done\n", "done", "done\0", "done\r", "done\r\n\0", "\u{feff}done\r\n"] {
+        let newest = daemon.entries().len();
+        daemon.receive_from(&peer, [text]);
+        let after = newest.to_string();
+        let waited =
+            daemon.ctl(&["--json", "wait", "--after", &after, "--grep", "^done$", "--timeout", "30s"]);
+        assert_eq!(id(&waited.json()[0]), newest as u64 + 1, "{text:?}");
+    }
+    let found = daemon.ctl(&["--json", "recode", "--as", "gbk", "--grep", "^done$", "--dry-run"]).json();
+    assert_eq!(found[0]["matched"], 7);
 }
 
 #[test]
@@ -118,7 +134,7 @@ fn an_own_multicast_copy_is_no_answer() {
     let daemon = Daemon::start();
     let other = Peer::new();
     let itself = daemon.address().to_string();
-    // From there, which is itself, it is what came next; among answers of anyone it is not.
+    // Its own message is an answer if it asks itself by address, but not with `--anyone`.
     assert_eq!(daemon.ctl(&["ask", &itself, "anybody?"]).ok(), "anybody?\n");
     let mut asking = daemon.ctl_running(&["ask", &itself, "anybody?", "--anyone", "--timeout", "30s"]);
     let ended = eventually("an answer", || {
@@ -132,8 +148,8 @@ fn an_own_multicast_copy_is_no_answer() {
 #[test]
 fn ask_without_an_answer_exits_with_4() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
-    let told = ["no message from bob (127.0.0.1:9) arrived within 50ms", "hint: "];
-    daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &told);
+    let texts = ["no message from bob (127.0.0.1:9) arrived within 50ms", "hint: "];
+    daemon.ctl(&["ask", "bob", "hello?", "--timeout", "50ms"]).fails(4, &texts);
     let bob = Peer::new();
     let ran = thread::scope(|scope| {
         answering(scope, &bob, |_| vec![b"one".to_vec()]);

@@ -31,7 +31,7 @@ fn every_message_is_logged_or_counted() {
     let mut daemon = Daemon::start_with(&format!("log.messages_per_second = {LIMIT}"), &[]);
     let began = Instant::now();
     daemon.receive_from(&Peer::new(), (0..SENT).map(|number| number.to_string()));
-    let (shown, left_out) = eventually("the log to tell of every message", || {
+    let (shown, left_out) = eventually("the log to report every message", || {
         let (shown, left_out) = message_lines(&daemon.log());
         let sum: u64 = left_out.iter().map(|line| line["left_out"].as_u64().unwrap()).sum();
         assert!(shown.len() as u64 + sum <= SENT, "{left_out:#?}");

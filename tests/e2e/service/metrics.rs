@@ -88,15 +88,15 @@ fn assert_same(text: &str, status: &Value) {
 }
 
 /// Reads the metrics while nothing changes, and returns them with the status of that time.
-fn at_rest(daemon: &Daemon, read: impl Fn() -> String) -> (String, Value) {
+fn while_idle(daemon: &Daemon, read: impl Fn() -> String) -> (String, Value) {
     let status = || {
         let mut status = daemon.status();
-        // These change by themselves, and are looked at by themselves.
+        // These change by themselves, and are checked separately.
         let varying = [status["at"].take(), status["inbox"]["disk_free_bytes"].take()];
         assert!(varying[0].is_string() && varying[1].is_u64(), "{varying:?}");
         status
     };
-    eventually("a moment of rest", || {
+    eventually("an idle moment", || {
         let (before, text, after) = (status(), read(), status());
         (before == after).then_some((text, after))
     })
@@ -120,7 +120,7 @@ fn metrics_equal_the_status_in_every_format() {
             scrape(address, "application/openmetrics-text")
         }];
     for way in ways {
-        let (text, status) = at_rest(&daemon, way);
+        let (text, status) = while_idle(&daemon, way);
         assert_same(&text, &status);
     }
     let now: Value = serde_json::from_str(&printed("json")).unwrap();

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use crate::support::{Daemon, OtherUser, Peer, new_folder, texts, with_places};
+use crate::support::{Daemon, OtherUser, Peer, new_folder, texts, with_paths};
 
 #[track_caller]
 fn assert_unharmed(daemon: &Daemon) {
@@ -75,7 +75,7 @@ fn an_unwritable_data_directory_is_refused() {
     fs::create_dir(&data).unwrap();
     fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = other.command(env!("CARGO_BIN_EXE_udpchatd"));
-    let refused = Daemon::refused_by(with_places(&mut command, &data, &data.join("s")));
+    let refused = Daemon::refused_by(with_paths(&mut command, &data, &data.join("s")));
     let texts = [data.to_str().unwrap(), "denied", "hint: ", "--data-dir"];
     refused.fails(&texts);
     assert_eq!(fs::read_dir(&data).unwrap().count(), 0);

@@ -75,7 +75,7 @@ fn an_address_conflicting_with_a_passed_socket_is_refused() {
 fn an_unusable_passed_socket_is_refused_by_name() {
     let manager = Manager::new();
     let mut command = manager.command(&[]);
-    // Standard input is nothing here.
+    // Standard input is empty here.
     command.env("LISTEN_FDNAMES", "web\u{1b}:control");
     let refused = Daemon::refused_by(&mut command);
     assert_eq!(refused.code, Some(1));
@@ -148,10 +148,10 @@ fn assert_hang_stops_notifications(thread: &str, calls: &str, name: &str) {
     };
     assert!(line.contains("\"level\":\"ERROR\""), "{line}");
     // Earlier notifications are read; then none comes for twice the usual interval.
-    let mut told = Vec::new();
+    let mut notifications = Vec::new();
     while let Some(one) = manager.notification_within(LIMIT / 2) {
-        told.push(one);
-        assert!(told.len() < 10, "{told:?}");
+        notifications.push(one);
+        assert!(notifications.len() < 10, "{notifications:?}");
     }
     drop(hang);
     manager.notification_starting_with("WATCHDOG=1");

@@ -12,7 +12,7 @@ use crate::support::{Daemon, Peer, scaled, texts};
 /// 一 in GBK, and һ in UTF-8.
 const AMBIGUOUS: &[u8] = b"\xd2\xbb";
 
-/// Returns how an entry was read: text, encoding, and what chose it.
+/// Returns how an entry was decoded: text, encoding, and the source of the encoding.
 fn reading(entry: &Value) -> (&str, &str, &str) {
     let field = |name: &str| entry[name].as_str().unwrap();
     (field("text"), field("encoding"), field("encoding_by"))

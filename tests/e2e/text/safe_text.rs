@@ -84,7 +84,7 @@ impl Heard {
         Self { daemon, texts: payloads.iter().map(|payload| decode(payload.as_ref())).collect() }
     }
 
-    /// Checks every way out of the daemon.
+    /// Checks every output of the daemon.
     fn assert_safe_everywhere(&self) {
         let Self { daemon, texts: sent } = self;
         let text = daemon.ctl(&["inbox", "--all"]).ok();

@@ -10,9 +10,9 @@ pub(crate) struct Inbox(Connection);
 /// The fate of numbers that were sent in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Account {
-    /// How many are there.
+    /// How many occur.
     pub(crate) there: u64,
-    /// How many stand behind a higher one, or are there twice.
+    /// How many follow a higher one, or occur twice.
     pub(crate) out_of_order: u64,
     /// The runs of missing ones: before which number, and how many.
     pub(crate) missing: Vec<(u64, u64)>,

@@ -14,7 +14,7 @@ mount -t tmpfs -o mode=755 tmpfs "$memory"
 mkdir "$memory/changes" "$memory/work" "$memory/cgroup" "$root"
 mount -t overlay -o "lowerdir=/,upperdir=$memory/changes,workdir=$memory/work" machine "$root"
 
-# Of what the host has installed and enabled, nothing starts but what its systemd needs.
+# Of the units that the host has installed and enabled, only those that systemd needs start.
 cd "$root"
 rm -rf etc/systemd/system var/log/journal
 mkdir -p etc/systemd/system etc/systemd/journald.conf.d

@@ -60,7 +60,7 @@ impl Completed {
 }
 
 impl Machine {
-    /// Boots a machine; none, after saying so, where this one cannot have another inside.
+    /// Boots a machine; returns none, and prints why, if this host cannot run one.
     pub(crate) fn boot() -> Option<Self> {
         if !geteuid().is_root() {
             missing("only root can boot a machine");
@@ -201,7 +201,7 @@ impl Machine {
         Rpc::connect(&self.path("/run/udpchat/control.sock"))
     }
 
-    /// Asks the daemon for its status.
+    /// Requests the daemon's status.
     pub(crate) fn status(&self) -> Value {
         self.rpc().call("status", serde_json::json!({}))
     }

@@ -1,4 +1,4 @@
-//! Addresses: where to receive, who a peer is, which networks are meant.
+//! Addresses: to listen on, of peers, of networks.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -9,7 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 use super::{Mistake, Node, Text, Value, ValueError, quoted};
 use crate::defaults::DEFAULT_PORT;
 
-/// An address as written, before anybody decides what a missing part means.
+/// An address as written; the caller chooses the default of a missing part.
 pub(super) struct Written {
     ip: IpAddr,
     scope_id: u32,
@@ -36,7 +36,7 @@ impl Written {
     }
 }
 
-/// Splits at the colon before the port, if there is one: the colons of a bare IPv6 address are its own.
+/// Splits at the colon before the port, if there is one. A bare IPv6 address has no port.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if host.ends_with(']') || !host.contains(':') => (host, Some(port)),
@@ -58,7 +58,7 @@ fn what_it_is_not(host: &str) -> &'static str {
     if is_name {
         "is a host name, not an IP address"
     } else if host.contains('%') {
-        "is no IPv6 address with the number of an interface"
+        "is not an IPv6 address with an interface number"
     } else {
         "is not an IP address"
     }
@@ -69,13 +69,13 @@ pub(super) fn parse_port(port: &str, hint: &str) -> Result<u16, ValueError> {
     if !is_number {
         return Err(ValueError::new(format!("port {} is not a number", quoted(port)), hint));
     }
-    // All digits, so too many of them is the only way to fail.
+    // Digits only, so the only possible error is overflow.
     port.parse().map_err(|_| ValueError::new(format!("port {port} is out of range, 0 to 65535"), hint))
 }
 
-/// Says where to receive: an IP address and a port, where port 0 asks the system for one.
+/// Holds an address to receive on: an IP address and a port; for port 0 the system chooses one.
 ///
-/// An address alone stands for port [`DEFAULT_PORT`], `:PORT` or `PORT` alone for every address of the host.
+/// An address alone means port [`DEFAULT_PORT`], `:PORT` or `PORT` alone every address of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenAddress(SocketAddr);
 
@@ -129,7 +129,7 @@ impl Value for SocketAddr {
     }
 }
 
-/// Says who a peer is: an IP address, and a port unless any of its ports is meant.
+/// Identifies a peer by an IP address, and a port unless it matches any port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerAddress {
     ip: IpAddr,
@@ -138,7 +138,7 @@ pub struct PeerAddress {
 }
 
 impl PeerAddress {
-    /// Stands for an address that is not configured yet. It cannot be parsed from text.
+    /// The placeholder for an address that is not configured yet. It cannot be parsed from text.
     pub(crate) const NONE: Self = Self { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), scope_id: 0, port: None };
     const HINT: &str = "write an IP address, with a port or without, for example \"192.168.43.159:8080\"; \
                         host names can be given to `udpchatctl send` directly";
@@ -153,18 +153,18 @@ impl PeerAddress {
         self.scope_id
     }
 
-    /// Returns the port, `None` if any is meant.
+    /// Returns the port, `None` if any port matches.
     pub const fn port(self) -> Option<u16> {
         self.port
     }
 
-    /// Returns where to send to: at [`DEFAULT_PORT`] if no port was given.
+    /// Returns the address to send to, with [`DEFAULT_PORT`] if no port was given.
     pub fn destination(self) -> SocketAddr {
         let Self { ip, scope_id, port } = self;
         Written { ip, scope_id, port }.with_port(port.unwrap_or(DEFAULT_PORT))
     }
 
-    /// Tells whether a message from `source` is from this peer. IPv4 inside IPv6 counts as IPv4.
+    /// Returns whether a message from `source` is from this peer. IPv4 inside IPv6 counts as IPv4.
     pub fn matches(self, source: SocketAddr) -> bool {
         let scope_id = match source {
             SocketAddr::V6(source) => source.scope_id(),
@@ -182,10 +182,11 @@ impl FromStr for PeerAddress {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let Written { ip, scope_id, port } = Written::parse(text.trim(), Self::HINT)?;
         if port == Some(0) {
-            return Err(ValueError::new("port 0 is no port that a peer can have", Self::HINT));
+            return Err(ValueError::new("a peer cannot have port 0", Self::HINT));
         }
         if ip.is_unspecified() {
-            return Err(ValueError::new(format!("{} is the address of nobody", quoted(text)), Self::HINT));
+            let message = format!("{} is the unspecified address, which no peer has", quoted(text));
+            return Err(ValueError::new(message, Self::HINT));
         }
         Ok(Self { ip, scope_id, port })
     }
@@ -217,7 +218,7 @@ impl Network {
         self.0
     }
 
-    /// Tells whether the range has the address.
+    /// Returns whether the range contains the address.
     pub fn contains(self, ip: IpAddr) -> bool {
         self.0.contains(&ip.to_canonical())
     }
@@ -238,7 +239,7 @@ impl FromStr for Network {
     }
 }
 
-/// Makes an IPv4 range of one that lies within ::ffff:0:0/96.
+/// Converts a range within ::ffff:0:0/96 to an IPv4 range.
 fn unmapped(range: IpNet) -> IpNet {
     let IpNet::V6(v6) = range else { return range };
     let (Some(ip), Some(prefix)) = (v6.addr().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) else {

@@ -1,4 +1,4 @@
-//! What is taken for an address, and what is said about the rest.
+//! Valid and invalid addresses, and the messages about the latter.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn listen_addresses_are_read_with_and_without_parts() {
 }
 
 #[test]
-fn what_is_no_listen_address_is_refused_with_its_reason() {
+fn invalid_listen_addresses_are_refused_with_a_reason() {
     for (text, reason) in [
         ("127.0.0.1:70000", "port 70000 is out of range, 0 to 65535"),
         ("70000", "port 70000 is out of range, 0 to 65535"),
@@ -35,7 +35,7 @@ fn what_is_no_listen_address_is_refused_with_its_reason() {
         ("127.0.0.1:", "port `` is not a number"),
         ("localhost:7788", "`localhost:7788` is a host name, not an IP address"),
         ("example.org", "`example.org` is a host name, not an IP address"),
-        ("[fe80::1%eth0]:7788", "with the number of an interface"),
+        ("[fe80::1%eth0]:7788", "not an IPv6 address with an interface number"),
         ("1.2.3.4.5:6", "is not an IP address"),
         ("[::1:7788", "is not an IP address"),
         ("", "the address is empty"),
@@ -64,11 +64,11 @@ fn peer_addresses_are_read_and_shown() {
 }
 
 #[test]
-fn what_is_no_peer_address_is_refused_with_its_reason() {
+fn invalid_peer_addresses_are_refused_with_a_reason() {
     for (text, reason) in [
-        ("1.2.3.4:0", "port 0 is no port"),
+        ("1.2.3.4:0", "a peer cannot have port 0"),
         ("1.2.3.4:65536", "port 65536 is out of range"),
-        ("0.0.0.0:80", "the address of nobody"),
+        ("0.0.0.0:80", "the unspecified address"),
         ("bob.example:80", "is a host name, not an IP address"),
         ("", "is not an IP address"),
         (":80", "is not an IP address"),
@@ -80,7 +80,7 @@ fn what_is_no_peer_address_is_refused_with_its_reason() {
 }
 
 #[test]
-fn a_peer_without_a_port_is_recognised_at_any() {
+fn a_peer_without_a_port_matches_any_port() {
     let matches =
         |peer: &str, source: &str| peer.parse::<PeerAddress>().unwrap().matches(source.parse().unwrap());
     assert!(matches("1.2.3.4", "1.2.3.4:999"));
@@ -115,7 +115,7 @@ fn networks_are_read_and_normalised() {
 }
 
 #[test]
-fn a_network_knows_ipv4_inside_ipv6() {
+fn a_network_contains_ipv4_inside_ipv6() {
     let network: Network = "10.0.0.0/8".parse().unwrap();
     assert!(network.contains("10.1.2.3".parse().unwrap()));
     assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));

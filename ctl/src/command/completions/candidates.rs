@@ -1,4 +1,4 @@
-//! Values that a shell completes and only the daemon knows: peers and ids of messages.
+//! Completion of values that the daemon provides: peers and ids of messages.
 //!
 //! The shell waits while this program runs, so the daemon has little time to answer; without a daemon nothing is offered.
 //! Received text is never offered.

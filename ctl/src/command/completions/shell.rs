@@ -74,7 +74,7 @@ pub(super) fn script(shell: Shell) -> Vec<u8> {
     script
 }
 
-/// Returns what the script of clap lacks.
+/// Returns an addition to the script of clap.
 fn extra(shell: Shell) -> &'static str {
     match shell {
         Shell::Bash => BASH_COLONS,

@@ -62,6 +62,6 @@ mod tests {
             let found = findings(&Facts { disk: Some(disk), ..facts() });
             assert_eq!(levels(&found), [level], "{found:?}");
         }
-        assert!(findings(&facts()).is_empty(), "an unknown disk is not judged");
+        assert!(findings(&facts()).is_empty(), "no finding for an unknown disk");
     }
 }

@@ -1,4 +1,4 @@
-//! Checks the firewalls of this machine, as far as their rules can be read. Only the kernel knows what finally happens to a
+//! Checks the firewalls of this machine, as far as their rules can be read. Only the kernel decides what happens to a
 //! datagram, so this reports warnings, never problems.
 
 use super::facts::{Facts, Firewall, Rules};
@@ -11,7 +11,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     if ports.is_empty() {
         return Vec::new();
     }
-    let found: Vec<_> = facts.firewalls.iter().filter_map(|firewall| judge(firewall, &ports)).collect();
+    let found: Vec<_> =
+        facts.firewalls.iter().filter_map(|firewall| check_firewall(firewall, &ports)).collect();
     if !found.is_empty() {
         return found;
     }
@@ -29,7 +30,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-fn judge(firewall: &Firewall, ports: &[u16]) -> Option<Finding> {
+fn check_firewall(firewall: &Firewall, ports: &[u16]) -> Option<Finding> {
     let Firewall { name, rules } = *firewall;
     let list: Vec<_> = ports.iter().map(ToString::to_string).collect();
     let list = format!("UDP port {}", list.join(", "));

@@ -9,10 +9,10 @@ const TOPIC: &str = "groups";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(status) = facts.status() else { return Vec::new() };
-    status.groups.iter().map(|group| judge(group, status)).collect()
+    status.groups.iter().map(|group| check_group(group, status)).collect()
 }
 
-fn judge(group: &GroupStatus, status: &Status) -> Finding {
+fn check_group(group: &GroupStatus, status: &Status) -> Finding {
     let name = &group.group;
     let on = group.interfaces.join(", ");
     match problem(name, status) {

@@ -1,6 +1,6 @@
 //! `doctor`: explains why nothing arrives.
 //!
-//! [`mod@gather`] collects facts from the daemon and the machine, and judges nothing; it is specific to Linux. Each other file
+//! [`mod@gather`] collects facts from the daemon and the machine, and draws no conclusions; it is specific to Linux. Each other file
 //! checks one topic: a function from [`Facts`] to [`Finding`]s, independent of the platform. Nothing is sent to other
 //! machines, and nothing is changed.
 

@@ -17,11 +17,11 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         let seen = "no interface except loopback is up and has an address: this machine is not in a network";
         return vec![Finding::problem(TOPIC, seen).hint("`ip address` lists the interfaces")];
     }
-    usable.into_iter().filter_map(|interface| judge(interface, facts.listen())).collect()
+    usable.into_iter().filter_map(|interface| check_interface(interface, facts.listen())).collect()
 }
 
 /// Returns how peers reach the daemon through an interface; none if it does not listen there.
-fn judge(interface: &Interface, listen: &[SocketAddr]) -> Option<Finding> {
+fn check_interface(interface: &Interface, listen: &[SocketAddr]) -> Option<Finding> {
     let name = &interface.name;
     if !interface.is_running {
         let seen = format!("{name} is up, but has no carrier: no cable or no wireless network is connected");

@@ -9,7 +9,7 @@ use super::finding::Finding;
 const TOPIC: &str = "self-test";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    let tests = facts.self_tests().unwrap_or_default().iter().map(judge);
+    let tests = facts.self_tests().unwrap_or_default().iter().map(check_self_test);
     tests.chain(facts.self_test_refused().map(refused)).collect()
 }
 
@@ -21,7 +21,7 @@ fn refused(why: &ErrorObject) -> Finding {
     }
 }
 
-fn judge(test: &SelfTest) -> Finding {
+fn check_self_test(test: &SelfTest) -> Finding {
     let to = test.to;
     match test.outcome {
         SelfTestOutcome::Received => {

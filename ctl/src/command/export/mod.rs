@@ -70,7 +70,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         Format::Pcap => Form::Packets(Capture::new(pages.listen_port())),
     };
     let output = context.output;
-    let progress = Progress::begin(output.is_watched() && !to_screen, "entry");
+    let progress = Progress::new(output.is_watched() && !to_screen, "entry");
     Export { pages, sink, form, output, progress, is_whole: filter.is_open(), entries: 0 }.run().await
 }
 

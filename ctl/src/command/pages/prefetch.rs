@@ -11,7 +11,7 @@ use udpchat_api::RawInboxAnswer;
 use super::span::{PAGE_ENTRIES, Span};
 
 /// How many pages are requested or held at once; each has at most 512 KiB.
-const PAGES_AHEAD: usize = 4;
+const MAX_PREFETCHED_PAGES: usize = 4;
 
 /// Cuts a span into parts, which are requested ahead and returned in order.
 pub(super) struct Prefetch {
@@ -50,7 +50,7 @@ impl Prefetch {
     /// Returns the next part to request; none while enough requests are in flight.
     pub(super) fn ask(&mut self) -> Option<Span> {
         let waiting = self.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count();
-        if waiting >= PAGES_AHEAD {
+        if waiting >= MAX_PREFETCHED_PAGES {
             return None;
         }
         let wanted = |part: &&mut Part| matches!(part.state, State::Wanted);
@@ -132,7 +132,8 @@ mod tests {
                 daemon.push_back(span);
             }
             assert!(
-                parts.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count() <= PAGES_AHEAD
+                parts.parts.iter().filter(|part| !matches!(part.state, State::Wanted)).count()
+                    <= MAX_PREFETCHED_PAGES
             );
             if let Some(page) = ready {
                 ids.extend(

@@ -20,15 +20,15 @@ Examples:
   udpchatctl recode --as big5 812 820-831
   udpchatctl recode --as auto --all";
 
-/// The flags that select messages otherwise than by ids.
-const OTHER_WAYS: [&str; 7] = ["all", "number", "from", "direction", "since", "until", "grep"];
+/// The flags that select messages by other criteria than ids.
+const OTHER_SELECTORS: [&str; 7] = ["all", "number", "from", "direction", "since", "until", "grep"];
 
 /// Correct the encoding in which stored messages are decoded
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct RecodeArgs {
     /// Ids of messages: 812, '#812' or 812-820
-    #[arg(value_name = "ID", conflicts_with_all = OTHER_WAYS)]
+    #[arg(value_name = "ID", conflicts_with_all = OTHER_SELECTORS)]
     pub(crate) ids: Vec<Ids>,
     /// Decode the messages as ENC, for example gbk; `auto` undoes an earlier recode
     #[arg(long = "as", value_name = "ENC", add = ArgValueCandidates::new(candidates::recodings))]

@@ -31,7 +31,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<
     let mut client = context.connect().await?;
     let spans = spans(&mut client, arguments, &filter).await?;
     let report = RecodeReport::new(&arguments.encoding, arguments.dry_run);
-    let progress = Progress::begin(context.output.is_watched(), "message");
+    let progress = Progress::new(context.output.is_watched(), "message");
     let mut recode = Recode { client, params: params(arguments, filter), report, progress };
     for part in spans {
         recode.span(part).await?;

@@ -25,7 +25,7 @@ use crate::error::{CtlError, Result};
 use crate::output::{Output, Progress, counted};
 
 /// How many sends are in flight at once.
-const SENDS_AHEAD: u64 = 64;
+const MAX_PENDING_SENDS: u64 = 64;
 
 /// How many bytes of requests may wait to be written to the socket.
 const BACKLOG_BYTES: usize = 256 * 1024;
@@ -35,7 +35,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
     let source = Source::open(&context, arguments).await?;
     let client = context.connect().await?;
     let output = context.output;
-    let progress = Progress::begin(output.is_watched(), "message");
+    let progress = Progress::new(output.is_watched(), "message");
     let replay = Replay {
         client,
         to: arguments.to.clone(),
@@ -165,7 +165,7 @@ impl Replay {
     /// invalid, no other is tried.
     fn is_full(&self) -> bool {
         let is_first = self.tally.sent + self.tally.failed == 0;
-        let ahead = if is_first { 1 } else { SENDS_AHEAD };
+        let ahead = if is_first { 1 } else { MAX_PENDING_SENDS };
         self.client.in_flight() >= ahead || self.client.backlog_bytes() > BACKLOG_BYTES
     }
 

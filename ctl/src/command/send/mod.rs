@@ -158,7 +158,7 @@ impl Sender<'_> {
             };
             match sent {
                 Ok(()) => {}
-                Err(error) if ends_all(&error, self.message) => return Err(error.at_line(number)),
+                Err(error) if fails_every_line(&error, self.message) => return Err(error.at_line(number)),
                 Err(error) => {
                     failed += 1;
                     self.output.failure(&error.at_line(number));
@@ -209,7 +209,7 @@ pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
 }
 
 /// Returns whether every further line would fail in the same way.
-fn ends_all(error: &CtlError, arguments: &MessageArgs) -> bool {
+fn fails_every_line(error: &CtlError, arguments: &MessageArgs) -> bool {
     let CtlError::Failed(failure) = error else { return true };
     if failure.code.is_none() {
         return is_of_the_connection(failure);
@@ -247,7 +247,7 @@ mod tests {
             ClientError::Silent.into(),
             CtlError::ReaderGone,
         ] {
-            assert!(ends_all(&error, &plain), "{error:?}");
+            assert!(fails_every_line(&error, &plain), "{error:?}");
         }
         for error in [
             refused(ErrorKind::NotEncodable),
@@ -256,9 +256,9 @@ mod tests {
             ClientError::TooLong { bytes: 1 }.into(),
             CtlError::usage("not UTF-8"),
         ] {
-            assert!(!ends_all(&error, &plain), "{error:?}");
+            assert!(!fails_every_line(&error, &plain), "{error:?}");
         }
         let escaped = MessageArgs { escape: true, ..MessageArgs::default() };
-        assert!(!ends_all(&refused(ErrorKind::InvalidParams), &escaped));
+        assert!(!fails_every_line(&refused(ErrorKind::InvalidParams), &escaped));
     }
 }

@@ -1,4 +1,4 @@
-//! What every method has: a name, a required role, parameters and a result.
+//! The definition of a method: its name, required role, parameters and result.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -33,30 +33,27 @@ pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<I
     let viewer = Viewer::of(daemon);
     let mut query = Query::of_inbox(&params, &daemon.peers.configured())?;
     let from_mark = params.after.is_none() && params.consumer.is_some();
-    daemon
-        .read(move |reader| {
-            let mark = reader.read_mark(&name)?;
-            if from_mark {
-                query.range.after = mark;
-            }
-            let mut page = Page::new(limit as usize);
-            let visit = |stored| page.visit(viewer.entry(stored), &query);
-            let began = Instant::now();
-            let scanned = reader.scan(&query.range, visit, || began.elapsed() <= SCAN_TIME)?;
-            let (next, more) = match page.resume_after {
-                Some(cursor) => (cursor, true),
-                None => (scanned.cursor, scanned.more),
-            };
-            Ok(InboxAnswer { entries: page.entries, next, more, unread: reader.unread(mark)? })
-        })
-        .await
+    let answer = daemon.read(move |reader| {
+        let mark = reader.read_mark(&name)?;
+        if from_mark {
+            query.range.after = mark;
+        }
+        let (mut page, until) = (Page::new(limit as usize), Instant::now() + SCAN_TIME);
+        let visit = |stored| page.visit(viewer.entry(stored), &query, until);
+        let scanned = reader.scan(&query.range, visit, || Instant::now() <= until)?;
+        let (next, more) = match page.resume_after {
+            Some(cursor) => (cursor, true),
+            None => (scanned.cursor, scanned.more),
+        };
+        Ok(InboxAnswer { entries: page.entries, next, more, unread: reader.unread(mark)? })
+    });
+    Ok(answer.await?)
 }
 
 /// A page that is being filled.
 struct Page {
     entries: Vec<Entry>,
     limit: usize,
-    began: Instant,
     bytes: usize,
     /// The cursor before an entry that was visited and did not fit.
     resume_after: Option<u64>,
@@ -65,17 +62,10 @@ struct Page {
 
 impl Page {
     fn new(limit: usize) -> Self {
-        Self {
-            entries: Vec::new(),
-            limit,
-            began: Instant::now(),
-            bytes: ENVELOPE_BYTES,
-            resume_after: None,
-            last_visited: None,
-        }
+        Self { entries: Vec::new(), limit, bytes: ENVELOPE_BYTES, resume_after: None, last_visited: None }
     }
 
-    fn visit(&mut self, entry: Entry, query: &Query) -> ControlFlow<()> {
+    fn visit(&mut self, entry: Entry, query: &Query, until: Instant) -> ControlFlow<()> {
         let id = entry.id();
         if query.matches(&entry) {
             let bytes = max_json_bytes(&entry);
@@ -88,7 +78,7 @@ impl Page {
             self.entries.push(entry);
         }
         self.last_visited = Some(id);
-        let full = self.entries.len() >= self.limit || self.began.elapsed() > SCAN_TIME;
+        let full = self.entries.len() >= self.limit || Instant::now() > until;
         if full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

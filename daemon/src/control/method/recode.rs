@@ -66,12 +66,12 @@ pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<
     Ok(answer)
 }
 
-/// Parses the encoding; none stands for `auto`.
+/// Parses the encoding; none means `auto`.
 fn encoding(name: &str) -> Result<Option<Encoding>, ErrorObject> {
     if name == AUTO {
         return Ok(None);
     }
-    name.parse().map(Some).map_err(|error: udpchat_config::ValueError| {
+    name.parse::<Encoding>().map(|encoding| Some(encoding.for_reading())).map_err(|error| {
         ErrorObject::new(ErrorKind::InvalidParams, format!("`as`: {error}")).hint_if(error.hint())
     })
 }

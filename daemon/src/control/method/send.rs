@@ -23,7 +23,7 @@ pub(in crate::control) struct Sending {
 }
 
 /// Sends a message. Messages that are sent later follow it on the wire.
-pub(in crate::control) async fn begin(
+pub(in crate::control) async fn start(
     control: Arc<Control>,
     client: Arc<Client>,
     params: SendParams,

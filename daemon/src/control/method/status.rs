@@ -11,6 +11,7 @@ use udpchat_config::Network;
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
+use crate::inbox::InboxError;
 use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::index::whole_ids;
@@ -24,27 +25,16 @@ pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Statu
 
 /// Returns the state and the counters of the daemon.
 pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
-    let inbox = daemon
-        .read(|reader| {
-            let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
-            let inbox = InboxStatus {
-                entries: bounds.entries(),
-                oldest_id: if bounds.entries() == 0 { 0 } else { bounds.oldest },
-                newest_id: bounds.newest,
-                bytes: reader.size_bytes(),
-                wal_bytes: reader.wal_bytes(),
-                disk_free_bytes: reader.disk_free_bytes(),
-                unread,
-                ..InboxStatus::default()
-            };
-            Ok((inbox, index(reader, bounds)))
-        })
-        .await;
+    let inbox = daemon.read(read_inbox).await;
     // Before the problems: a group that this finds joined has none.
     let groups = daemon.groups.joined().iter().map(group_status).collect();
     let mut problems = daemon.health.problems();
     let (inbox, index) = inbox.unwrap_or_else(|error| {
-        problems.push(error.message);
+        // It is among them already, unless another reader has succeeded since, or this one has panicked.
+        let problem = error.to_string();
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
         Default::default()
     });
     let inbox = InboxStatus {
@@ -90,6 +80,21 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
     }
 }
 
+fn read_inbox(reader: &Reader) -> Result<(InboxStatus, IndexStatus), InboxError> {
+    let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
+    let inbox = InboxStatus {
+        entries: bounds.entries(),
+        oldest_id: if bounds.entries() == 0 { 0 } else { bounds.oldest },
+        newest_id: bounds.newest,
+        bytes: reader.size_bytes(),
+        wal_bytes: reader.wal_bytes(),
+        disk_free_bytes: reader.disk_free_bytes(),
+        unread,
+        ..InboxStatus::default()
+    };
+    Ok((inbox, index(reader, bounds)))
+}
+
 fn access(daemon: &Daemon) -> AccessStatus {
     let settings = daemon.configuration.current();
     let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
@@ -105,7 +110,7 @@ fn access(daemon: &Daemon) -> AccessStatus {
     }
 }
 
-/// Returns how far the index has come. Entries that do not fill a block yet are not behind: they are not to be indexed.
+/// Returns the progress of the index. Entries of an incomplete block do not count as missing: they are not indexed.
 fn index(reader: &Reader, bounds: Bounds) -> IndexStatus {
     let index = reader.index();
     let newest_id = index.newest_id();

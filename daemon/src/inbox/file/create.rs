@@ -1,4 +1,4 @@
-//! Creating an inbox: its tables, and the first id of its log.
+//! Creates an inbox with its tables and the first id of its log.
 
 use std::fs;
 use std::path::Path;
@@ -11,16 +11,16 @@ use crate::clock;
 use crate::inbox::InboxError;
 use crate::index;
 
-/// `entry` is the log. It has no index over received messages besides its id, so that each costs one append. The partial
-/// index holds all other entries, and lets unread messages be counted without reading them.
+/// `entry` is the log. Received messages are indexed by their id only, so that each costs one append. The partial index
+/// holds all other entries, and unread messages are counted without reading them.
 const SCHEMA: &str = "
 CREATE TABLE entry (
-  id INTEGER PRIMARY KEY,  -- rises by one, is never used again
+  id INTEGER PRIMARY KEY,  -- increases by one, is never reused
   at_ns INTEGER NOT NULL,  -- nanoseconds since 1970, UTC
   kind INTEGER NOT NULL,   -- 0 received, 1 sent, 2 gap
   peer BLOB,               -- address and port in network order: 6, 18 or (with a scope) 22 bytes
-  local BLOB,              -- likewise, our side
-  payload BLOB,            -- the datagram's bytes as they were
+  local BLOB,              -- likewise, the local address
+  payload BLOB,            -- the datagram's bytes, unchanged
   detail TEXT              -- JSON: of a sent message its encoding and error, of a gap its size and reason, of
                            -- a message that was recoded its new encoding
 ) STRICT;
@@ -35,7 +35,7 @@ CREATE TABLE peer (
   learned_id INTEGER NOT NULL -- the entry it was learned from; 2^63 - 1 where a person has given it
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peer_learned ON peer (learned_id);
-CREATE TABLE log (          -- one row: how this log began
+CREATE TABLE log (          -- one row: the start of this log
   id INTEGER PRIMARY KEY CHECK (id = 1),
   first_id INTEGER NOT NULL CHECK (first_id > 0), -- no entry has a smaller id; the first one gets this
   begun_ns INTEGER NOT NULL, -- nanoseconds since 1970, UTC
@@ -43,29 +43,29 @@ CREATE TABLE log (          -- one row: how this log began
 ) STRICT;
 ";
 
-/// The least distance between the ids known of a lost log and the first id of the next one, since the known ids may be old:
-/// the index has whole blocks of 1,024 only, and lags behind in a flood; a damaged write-ahead log ends early.
+/// The minimum distance between the known ids of a lost log and the first id of the next one. The known ids may be old: the
+/// index has complete blocks of 1,024 only, and lags behind in a flood; a damaged write-ahead log ends early.
 const SPARE_IDS: u64 = 1_000_000;
 
 /// Ids above this one are ignored: a damaged file may hold any number.
 const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
 
-/// Creates an inbox where there is none, atomically, so that a crash or a full disk in the middle leaves nothing in the way
-/// of the next start. `newest_id` is that of the previous log, as a running daemon knows it; 0 otherwise.
+/// Creates an inbox if there is none, atomically: a crash or a full disk meanwhile does not affect the next start.
+/// `newest_id` is the newest id of the previous log if a running daemon replaces it; 0 otherwise.
 pub(super) fn create_if_none(path: &Path, newest_id: u64) -> Result<(), InboxError> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         return Ok(());
     }
     let unfinished = suffixed(path, ".new");
     for suffix in ["", "-journal"] {
-        // It exists only where a start was interrupted.
+        // It exists only if a start was interrupted.
         let _none = fs::remove_file(suffixed(&unfinished, suffix));
     }
     let data_dir = path.parent().unwrap_or(Path::new("/"));
     let first_id = if newest_id > 0 { newest_id + 1 } else { first_id(data_dir) };
     let mut connection = Connection::open(&unfinished)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
-    // Lets an inbox whose limit was lowered give space back to the file system.
+    // Lets an inbox whose limit was lowered return space to the file system.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     let transaction = connection.transaction()?;
@@ -83,8 +83,8 @@ pub(super) fn create_if_none(path: &Path, newest_id: u64) -> Result<(), InboxErr
     fs::rename(&unfinished, path).map_err(InboxError::Rename)
 }
 
-/// Returns the first id of a log whose predecessor cannot be read: 1 where there was none. Otherwise it is above all ids
-/// that the damaged files and the index still show, with room to spare, and a round number plus 1, which shows the break.
+/// Returns the first id of a log whose predecessor cannot be read: 1 if there was none. Otherwise it is above all ids in
+/// the damaged files and the index by at least [`SPARE_IDS`], and a round number plus 1, which makes the break visible.
 pub(super) fn first_id(data_dir: &Path) -> u64 {
     let damaged = quarantine::damaged(data_dir);
     let indexed = index::newest_id_in(data_dir);
@@ -96,7 +96,7 @@ pub(super) fn first_id(data_dir: &Path) -> u64 {
     (known + SPARE_IDS).next_multiple_of(SPARE_IDS) + 1
 }
 
-/// Returns the newest id that can be read from a damaged file: often the damage is elsewhere.
+/// Returns the newest id that can be read from a damaged file; often the damage is in another part.
 fn newest_id_in(path: &Path) -> Option<u64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).ok()?;

@@ -1,4 +1,4 @@
-//! Why an inbox does not open, and what to do about it.
+//! Errors of opening an inbox, with hints.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use super::format::SCHEMA_VERSION;
 use crate::inbox::InboxError;
 
-/// Why an inbox does not open.
+/// An error of opening an inbox.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
-    #[error("{} was written by a newer udpchat (schema {found}; this version knows {SCHEMA_VERSION})", .path.display())]
+    #[error("{} was written by a newer udpchat (schema {found}; this version supports {SCHEMA_VERSION})", .path.display())]
     Newer { path: PathBuf, found: u32 },
     #[error("{} is a database of another program", .path.display())]
     Foreign { path: PathBuf },
@@ -26,7 +26,7 @@ pub(crate) enum OpenError {
 }
 
 impl OpenError {
-    /// Returns what the user can do.
+    /// Returns what the user can do about the error.
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Newer { .. } => Some(
@@ -36,7 +36,7 @@ impl OpenError {
             Self::Foreign { .. } => Some("move it away, or give another `--data-dir`"),
             Self::None { .. } => Some("`--system` or `--data-dir` names the data directory"),
             Self::Damaged { .. } => {
-                Some("a daemon that is started on it moves it away and creates a new one")
+                Some("a daemon started with this data directory moves it away and creates a new one")
             }
             Self::Migration { source, .. } if source.is_disk_full() => {
                 Some("make room on that disk and start again; the version that wrote it can still use it")
@@ -49,7 +49,7 @@ impl OpenError {
         }
     }
 
-    /// Returns whether the content of the file is damaged, rather than out of reach.
+    /// Returns whether the content of the file is damaged, rather than inaccessible.
     pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged { .. } => true,
@@ -59,7 +59,7 @@ impl OpenError {
     }
 }
 
-/// Returns what to do about an error that is not about the content of the file.
+/// Returns what to do about an error that does not concern the content of the file.
 fn hint_of(error: &InboxError) -> Option<&'static str> {
     if error.is_disk_full() {
         Some("make room on that disk, or give another `--data-dir`")

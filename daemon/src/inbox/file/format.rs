@@ -1,5 +1,6 @@
-//! What identifies an inbox file, and questions that a file of any schema answers.
+//! The identification of an inbox file, and queries that work with any schema.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpc");
 /// of processor time for each datagram, measured with 100-byte datagrams.
 pub(in crate::inbox) const PAGE_SIZE_BYTES: u32 = 16 * 1024;
 
-/// How long a statement waits for a lock. Only a program other than the daemon can hold one.
+/// How long a statement waits for a lock, which only a program other than the daemon can hold.
 pub(in crate::inbox) const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Returns the version of a database's schema.
@@ -30,7 +31,7 @@ pub(crate) fn version(connection: &Connection) -> rusqlite::Result<u32> {
 
 /// Returns the newest id of a log of any schema; in an empty log the id before the first.
 pub(crate) fn newest_id(connection: &Connection) -> rusqlite::Result<u64> {
-    /// From this version on, the table `log` says where an empty log begins.
+    /// From this version on, the table `log` stores the first id.
     const HAS_FIRST_ID: u32 = 2;
     let sql = match version(connection)? {
         ..HAS_FIRST_ID => "SELECT coalesce(max(id), 0) FROM entry",
@@ -52,4 +53,10 @@ pub(crate) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Returns the size of the database, or with a suffix of a file beside it, in bytes.
+pub(in crate::inbox) fn file_bytes(data_dir: &Path, suffix: &str) -> u64 {
+    let path = data_dir.join(format!("{FILE_NAME}{suffix}"));
+    fs::metadata(path).map_or(0, |metadata| metadata.len())
 }

@@ -1,8 +1,8 @@
 //! Migrates an older inbox to this version: one step for each version, all in one transaction.
 //!
-//! The transaction uses a rollback journal, not the write-ahead log. So once it is committed, the file itself shows its
-//! version, in its first 100 bytes, where each version of the program looks before it changes anything. Until then SQLite
-//! restores the old file from the journal, whichever way the process or the disk fails.
+//! The transaction uses a rollback journal, not the write-ahead log. After the commit the header of the file itself (its
+//! first 100 bytes) has the new version, which every version of the program checks before it changes anything. Before the
+//! commit SQLite restores the old file from the journal after any failure of the process or the disk.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,18 +15,18 @@ use super::format::{SCHEMA_VERSION, quick_check};
 use crate::clock;
 use crate::inbox::InboxError;
 
-/// Migrates an inbox to the next version. A step has its own statements, which never change again: those of [`create`] are
-/// of the newest version.
+/// Migrates an inbox to the next version. The statements of a step never change; those of [`create`] are of the newest
+/// version.
 type Step = fn(&Work<'_>) -> rusqlite::Result<()>;
 
 /// The steps from the versions 1, 2 and so on.
 const STEPS: [Step; SCHEMA_VERSION as usize - 1] = [to_2];
 
-/// What a step works with.
+/// The context of a step.
 struct Work<'a> {
     transaction: &'a Transaction<'a>,
     data_dir: &'a Path,
-    /// A step that takes longer calls it at least once a second, so that the service manager goes on waiting for the start.
+    /// A long step calls it at least once a second, so that the service manager extends its start timeout.
     still_working: &'a dyn Fn(),
 }
 
@@ -63,18 +63,18 @@ pub(super) fn migrate(
     Ok(())
 }
 
-/// Copies the write-ahead log into the file, and switches to a rollback journal.
+/// Checkpoints the write-ahead log, and switches to a rollback journal.
 fn leave_wal_mode(connection: &Connection) -> Result<(), InboxError> {
     let mode: String = connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
     if mode != "delete" {
         return Err(InboxError::InUse);
     }
-    // Deleting the journal is what commits, so its directory is synced too.
+    // Deleting the journal commits the transaction, so the directory is synced too.
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     Ok(())
 }
 
-/// What a migration must preserve: the number of rows, and the range of ids.
+/// The properties that a migration must preserve: the numbers of rows and the range of ids.
 #[derive(Debug, PartialEq, Eq)]
 struct Preserved {
     ids: Option<(u64, u64)>,
@@ -101,7 +101,7 @@ impl Preserved {
         self.ids.map_or(0, |(oldest, newest)| newest - oldest + 1)
     }
 
-    /// Checks that everything is still there, and that the new table is valid.
+    /// Checks that the numbers and the range are unchanged, and that the new table is valid.
     fn verify(&self, connection: &Connection) -> Result<(), InboxError> {
         quick_check(connection, Some("log"))?;
         let first_id: u64 = connection.query_row("SELECT first_id FROM log", [], |row| row.get(0))?;
@@ -113,8 +113,8 @@ impl Preserved {
     }
 }
 
-/// To schema 2: the log stores its first id. So the ids of a log that follows a damaged one continue even if the daemon is
-/// started again before the first entry.
+/// Migrates to schema 2: the log stores its first id. After a damaged log ids then continue even if the daemon restarts
+/// before the first entry.
 fn to_2(work: &Work<'_>) -> rusqlite::Result<()> {
     work.transaction.execute_batch(
         "CREATE TABLE log (

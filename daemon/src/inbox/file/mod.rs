@@ -1,8 +1,7 @@
-//! The inbox's file: opening it ([`open`]), creating it ([`create`]), bringing it to this version ([`migrate`]), and moving
-//! it away where it is damaged ([`quarantine`]). A file that is not ours, or newer, is refused and not changed.
+//! The file of the inbox: opens it ([`open`]), creates it ([`create`]), migrates it to this version ([`migrate`]), and
+//! moves a damaged one away ([`quarantine`]). A newer file or a file of another program is refused and not changed.
 //!
-//! Nothing here reads or writes entries while the daemon runs: that is for the writer and the readers, which start from
-//! the connections that this folder opens.
+//! Reading and writing entries belongs to the writer and the readers, which use the connections that this folder opens.
 
 mod create;
 mod error;
@@ -12,7 +11,7 @@ mod open;
 mod quarantine;
 
 pub(crate) use self::error::OpenError;
-pub(super) use self::format::{BUSY_TIMEOUT, PAGE_SIZE_BYTES};
+pub(super) use self::format::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, file_bytes};
 pub(crate) use self::format::{FILE_NAME, newest_id, quick_check, suffixed, version};
 #[cfg(test)]
 pub(crate) use self::open::open;

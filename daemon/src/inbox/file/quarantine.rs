@@ -1,4 +1,4 @@
-//! Moves files away that are damaged or belong to another inbox. It deletes nothing except what SQLite creates again.
+//! Renames files that are damaged or belong to another inbox. Deletes only files that SQLite creates again.
 
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use tracing::warn;
 use super::error::OpenError;
 use super::format::{FILE_NAME, suffixed};
 
-/// Follows the file's name in the name of a damaged file, before the time.
+/// The suffix of a damaged file's name, before the time.
 const DAMAGED: &str = ".damaged-";
 
 /// The files beside a database that may hold a part of it: the write-ahead log with its index, and the rollback journal.
@@ -26,8 +26,8 @@ pub(super) fn quarantine(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(target)
 }
 
-/// Moves a write-ahead log away that does not belong to the file beside it: it is left over from another file of the same
-/// name, and SQLite would mix the two. That happens where a copy replaced an inbox whose daemon was killed.
+/// Renames a write-ahead log that belongs to another file of the same name, since SQLite would apply it to this one. It is
+/// left behind when a copy replaces the inbox of a killed daemon.
 pub(super) fn quarantine_strays(path: &Path) -> Result<(), OpenError> {
     let log = suffixed(path, "-wal");
     if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
@@ -37,7 +37,7 @@ pub(super) fn quarantine_strays(path: &Path) -> Result<(), OpenError> {
             "{FILE_NAME}-wal in the data directory did not belong to {FILE_NAME}; it was moved to {FILE_NAME}{suffix}"
         );
     }
-    // It holds nothing that is not in the write-ahead log.
+    // It contains nothing that is not in the write-ahead log.
     match fs::remove_file(suffixed(path, "-shm")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(OpenError::Io { path: path.to_owned(), source: error })
@@ -46,7 +46,7 @@ pub(super) fn quarantine_strays(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Lists the damaged inboxes that were moved away in a data directory.
+/// Lists the quarantined inboxes in a data directory.
 pub(super) fn damaged(data_dir: &Path) -> Vec<PathBuf> {
     let prefix = format!("{FILE_NAME}{DAMAGED}");
     let is_one =

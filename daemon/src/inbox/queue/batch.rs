@@ -20,8 +20,8 @@ pub(crate) struct Batch {
     pub(crate) items: Vec<Item>,
     /// How many entries of the log the items become.
     pub(crate) entries: usize,
-    /// The size of the payloads of sent messages, which are not in `bytes`.
-    pub(super) sent_bytes: usize,
+    /// How much memory the items hold outside `bytes` and `items`, in bytes.
+    boxed_bytes: usize,
     /// Whether a client waits for an item of this batch.
     pub(super) awaited: bool,
 }
@@ -31,6 +31,7 @@ impl Batch {
     pub(super) fn push(&mut self, item: Item) {
         self.awaited |= matches!(item, Item::Sent(_) | Item::Mark(_) | Item::Recode(_));
         self.entries += item.entries();
+        self.boxed_bytes += item.boxed_bytes();
         self.items.push(item);
     }
 
@@ -56,14 +57,14 @@ impl Batch {
     }
 
     pub(super) fn size_bytes(&self) -> usize {
-        self.bytes.len() + self.sent_bytes + self.items.len() * size_of::<Item>()
+        self.bytes.len() + self.boxed_bytes + self.items.len() * size_of::<Item>()
     }
 
     /// Empties the batch and releases what only a flood needed.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.items.clear();
-        (self.entries, self.sent_bytes, self.awaited) = (0, 0, false);
+        (self.entries, self.boxed_bytes, self.awaited) = (0, 0, false);
         self.bytes.shrink_to(KEPT_BYTES);
         self.items.shrink_to(KEPT_BYTES / size_of::<Item>());
     }

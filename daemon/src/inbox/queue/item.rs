@@ -38,6 +38,18 @@ impl Item {
             Self::Mark(_) | Self::Recode(_) => 0,
         }
     }
+
+    /// Returns how much memory it holds outside itself and the batch's `bytes`, without the few bytes of a detail.
+    pub(super) fn boxed_bytes(&self) -> usize {
+        match self {
+            Self::Received { .. } | Self::Gap { .. } => 0,
+            Self::Sent(sent) => size_of_val(&**sent) + sent.payload.len(),
+            Self::Mark(mark) => size_of_val(&**mark) + mark.consumer.len(),
+            Self::Recode(recode) => {
+                size_of_val(&**recode) + size_of_val(&recode.ids[..]) + size_of_val(&recode.peers[..])
+            }
+        }
+    }
 }
 
 /// A message that was handed to the kernel.

@@ -48,7 +48,7 @@ const READY_BYTES: usize = 1024 * 1024;
 struct State {
     batch: Batch,
     counters: Counters,
-    /// Records for the next daemon what this one has not stored yet.
+    /// Records the pending datagrams for the next daemon.
     journal: InflightJournal,
     /// Losses behind the end of the batch that have no gap there yet, since it was full.
     lost: Vec<Lost>,
@@ -123,7 +123,7 @@ impl Queue {
 
     /// Sends a datagram with `send` and queues its record, in one step. `send` must not wait.
     ///
-    /// If the kernel refuses for good, the record holds the reason, and the error is returned as well.
+    /// If the kernel refuses permanently, the record holds the reason, and the error is returned as well.
     pub(crate) fn send(
         &self,
         mut item: Box<SentItem>,
@@ -145,7 +145,6 @@ impl Queue {
         }
         item.detail.error = error.as_ref().map(reason);
         state.flush_gaps();
-        state.batch.sent_bytes += item.payload.len();
         state.batch.push(Item::Sent(item));
         self.notify(&mut state);
         Ok(error)
@@ -195,11 +194,11 @@ impl Queue {
     fn wait_for_entries(&self, max_wait: Option<Duration>) -> MutexGuard<'_, State> {
         let mut state = self.lock();
         state.writer = Waits::ForAny;
-        let in_vain = |state: &mut State| state.is_empty() && !state.closed && !state.woken;
+        let nothing_to_do = |state: &mut State| state.is_empty() && !state.closed && !state.woken;
         match max_wait {
-            None => self.filled.wait_while(&mut state, in_vain),
+            None => self.filled.wait_while(&mut state, nothing_to_do),
             Some(max_wait) => {
-                self.filled.wait_while_for(&mut state, in_vain, max_wait);
+                self.filled.wait_while_for(&mut state, nothing_to_do, max_wait);
             }
         }
         state
@@ -211,7 +210,7 @@ impl Queue {
         self.filled.notify_all();
     }
 
-    /// Counts what a transaction has made durable; `newest` is the last entry that it has appended, if any.
+    /// Counts the items of a durable transaction; `newest` is the last entry that it has appended, if any.
     pub(crate) fn count_stored(&self, stored: &EntryCounts, newest: Option<Anchor>) {
         let mut state = self.lock();
         state.counters.stored += stored.messages;

@@ -95,6 +95,14 @@ fn runs_end_at_their_limits_and_at_other_items() {
 }
 
 #[test]
+fn what_clients_queue_is_bounded_with_its_memory() {
+    let queue = Queue::default();
+    let item = || RecodeItem { ids: vec![1; 1_000], encoding: None, peers: Vec::new(), stored: None };
+    let queued = (0..10_000).take_while(|_| queue.recode(Box::new(item())).is_ok()).count();
+    assert!(queued * 8_000 <= QUEUE_MAX_BYTES + 8_000, "{queued}");
+}
+
+#[test]
 fn the_counters_balance_at_every_step() {
     let queue = Queue::default();
     receive(&queue, b"one");
@@ -108,19 +116,29 @@ fn the_counters_balance_at_every_step() {
     assert_eq!(queue.counters().queued(), 0);
 }
 
+fn message() -> SentItem {
+    let (payload, detail) = (Vec::new(), SentDetail::default());
+    SentItem { at_ns: 0, peer: PEER, local: None, payload, detail, stored: None }
+}
+
+#[test]
+fn a_message_is_sent_and_recorded_under_one_lock() {
+    let queue = Queue::default();
+    let sent = queue.send(Box::new(message()), |_| {
+        assert!(queue.state.try_lock().is_none(), "an answer could be queued before the message");
+        Ok(())
+    });
+    assert!(matches!(sent, Ok(None)), "{sent:?}");
+    let mut batch = Batch::default();
+    queue.take(&mut batch, None);
+    assert!(matches!(batch.items[..], [Item::Sent(_)]));
+}
+
 #[test]
 fn a_closed_queue_refuses_a_message_before_sending_it() {
     let queue = Queue::default();
     queue.close();
-    let item = SentItem {
-        at_ns: 0,
-        peer: PEER,
-        local: None,
-        payload: Vec::new(),
-        detail: SentDetail::default(),
-        stored: None,
-    };
-    let refused = queue.send(Box::new(item), |_| panic!("sent"));
+    let refused = queue.send(Box::new(message()), |_| panic!("sent"));
     assert!(matches!(refused, Err(NotSent::Full)), "{refused:?}");
     assert!(!queue.take(&mut Batch::default(), None));
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
@@ -82,6 +82,13 @@ impl Reader {
         self.with(|connection| Ok(read_mark(connection, consumer)?))
     }
 
+    /// Returns whether a consumer has a read mark, or fewer than `most` consumers have one.
+    pub(crate) fn may_mark(&self, consumer: &str, most: u64) -> Result<bool, InboxError> {
+        let sql =
+            "SELECT EXISTS (SELECT 1 FROM consumer WHERE name = ?1) OR (SELECT count(*) FROM consumer) < ?2";
+        self.with(|connection| Ok(connection.query_row(sql, params![consumer, most], |row| row.get(0))?))
+    }
+
     /// Returns how many received messages are above a read mark.
     pub(crate) fn unread(&self, mark: u64) -> Result<u64, InboxError> {
         self.summary(mark).map(|(_, unread)| unread)
@@ -101,23 +108,18 @@ impl Reader {
 
     /// Returns the size of the inbox's files, in bytes.
     pub(crate) fn size_bytes(&self) -> u64 {
-        self.file_bytes("") + self.wal_bytes()
+        file::file_bytes(&self.data_dir, "") + self.wal_bytes()
     }
 
     /// Returns the size of the write-ahead log, in bytes.
     pub(crate) fn wal_bytes(&self) -> u64 {
-        self.file_bytes("-wal")
+        file::file_bytes(&self.data_dir, "-wal")
     }
 
     /// Returns how much this process may still write to the disk, in bytes; none where the system does not report it.
     pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
         let disk = statvfs(&self.data_dir).ok()?;
         Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
-    }
-
-    fn file_bytes(&self, suffix: &str) -> u64 {
-        let path = self.data_dir.join(format!("{}{suffix}", file::FILE_NAME));
-        std::fs::metadata(path).map_or(0, |metadata| metadata.len())
     }
 
     /// Returns the bounds of what is visible.

@@ -1,8 +1,6 @@
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 
-use rusqlite::params;
-
 use crate::inbox::entry::{Kind, Stored};
 use crate::inbox::reader::scan::Scanned;
 use crate::inbox::reader::*;

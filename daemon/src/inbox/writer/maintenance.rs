@@ -1,6 +1,5 @@
 //! Maintenance between the writer's transactions: retention, and keeping the write-ahead log short.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +11,7 @@ use super::retention::{Limits, Retention, Step};
 use crate::clock;
 use crate::error::explain;
 use crate::health::{Component, Health};
-use crate::inbox::file::{BUSY_TIMEOUT, FILE_NAME, PAGE_SIZE_BYTES};
+use crate::inbox::file::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, file_bytes};
 use crate::index::Index;
 use crate::service::backup_mark;
 
@@ -84,7 +83,7 @@ impl Maintenance {
 
     /// Does one bounded step; returns how many entries were removed.
     pub(super) fn step(&mut self, connection: &mut Connection, limits: Limits) -> u64 {
-        let wal_bytes = self.file_bytes("-wal");
+        let wal_bytes = file_bytes(&self.data_dir, "-wal");
         let result = self.apply(connection, limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: reacting to its changes would write more into it.
             // An index that is too large is not compensated by removing messages.
@@ -140,7 +139,7 @@ impl Maintenance {
         }
         checkpoint(connection);
         self.cut_back = Instant::now();
-        let wal_bytes = self.file_bytes("-wal");
+        let wal_bytes = file_bytes(&self.data_dir, "-wal");
         self.long_log = wal_bytes >= LONG_WAL_BYTES;
         if self.long_log
             && let Some(problem) = self.log_blocker(wal_bytes)
@@ -161,11 +160,6 @@ impl Maintenance {
             "a backup of the inbox takes so long that the write-ahead log, which waits for its end, has grown to \
              more than 1 GiB; `fuser -v inbox.db` in the data directory names it",
         )
-    }
-
-    fn file_bytes(&self, suffix: &str) -> u64 {
-        let path = self.data_dir.join(format!("{FILE_NAME}{suffix}"));
-        fs::metadata(path).map_or(0, |metadata| metadata.len())
     }
 }
 

@@ -42,6 +42,7 @@ use super::reader::Reader;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
+use crate::service::systemd::still_starting;
 use crate::service::watchdog::Heartbeat;
 
 /// How many entries one transaction takes at most.
@@ -71,8 +72,6 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
-    /// Called at least once a second while opening the inbox takes long.
-    pub(crate) still_working: Box<dyn Fn() + Send>,
 }
 
 /// The writer, with its file open.
@@ -111,7 +110,7 @@ impl Writer {
         parts: Parts,
         open_journal: impl FnOnce() -> InflightJournal,
     ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
-        let opened = file::open_behind(&parts.data_dir, Known::default(), &parts.still_working)?;
+        let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting)?;
         let (publisher, commits) = commit_watch::channel();
         let index = Arc::clone(parts.reader.index());
         let maintenance = Maintenance::new(parts.data_dir.clone(), index, Arc::clone(&parts.health));
@@ -213,7 +212,7 @@ impl Writer {
         false
     }
 
-    /// Checks whether the file was removed or replaced: SQLite would go on writing into one that nobody can open again.
+    /// Checks whether the file was removed or replaced: SQLite would continue to write into a deleted file.
     fn check_replacement(&mut self) {
         if self.compared.elapsed() < REPLACEMENT_CHECK {
             return;
@@ -231,7 +230,7 @@ impl Writer {
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
-        let fallback = *self.parts.settings.borrow().text.fallback;
+        let fallback = self.parts.settings.borrow().text.fallback.for_reading();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
             if !record.payload.is_ascii()
@@ -284,7 +283,7 @@ impl Writer {
 
     fn reopen(&mut self) -> Result<(), OpenError> {
         let known = Known { newest_id: self.newest_id, identity: self.identity };
-        let opened = file::open_behind(&self.parts.data_dir, known, &self.parts.still_working)?;
+        let opened = file::open_behind(&self.parts.data_dir, known, &still_starting)?;
         self.connection = opened.connection;
         self.maintenance.reconnected();
         self.parts.reader.reopen();

@@ -26,7 +26,6 @@ pub(super) fn open_with(
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),
-        still_working: Box::new(|| ()),
     };
     let (writer, commits, journal) = Writer::open(parts, open_journal).unwrap();
     (writer, queue, commits, journal)

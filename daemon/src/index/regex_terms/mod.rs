@@ -12,7 +12,7 @@ use super::predicate::Predicate;
 use super::spellings::{Coding, ISO_2022_JP_ESCAPES, Spellings};
 use super::term::{Term, folded};
 
-/// How many characters one place of a text may have: under `(?i)`, `k`, `K` and the kelvin sign share one place.
+/// The maximum number of characters possible at one position of a text: under `(?i)` these are `k`, `K` and the kelvin sign.
 const MAX_ALTERNATIVES: usize = 4;
 
 /// How many spellings of a piece of text are looked for in one encoding; a piece with more is cut.
@@ -30,7 +30,8 @@ const MAX_CHARACTERS: usize = 512;
 /// How many terms a predicate may have; one with more would take longer than it saves.
 const MAX_TERMS: usize = 1_024;
 
-/// Returns a predicate of the messages whose text matches an expression in which `^` and `$` are the ends of a line.
+/// Returns a predicate of the messages whose text matches an expression in which `^` and `$` are the ends of a line. The text
+/// is the payload's, without what it begins and ends with, and with `\n` for `\r\n`.
 pub(crate) fn predicate(expression: &str) -> Predicate {
     let Ok(expression) = ParserBuilder::new().multi_line(true).build().parse(expression) else {
         return Predicate::Anything;
@@ -43,14 +44,14 @@ pub(crate) fn predicate(expression: &str) -> Predicate {
     if predicate.terms() > MAX_TERMS { Predicate::Anything } else { predicate }
 }
 
-/// The characters that one place of a text may have.
-type Place = Vec<char>;
+/// The characters possible at one position of a text.
+type CharacterSet = Vec<char>;
 
 /// What every match contains.
 #[derive(Debug, PartialEq, Eq)]
 enum Need {
-    /// A text, place by place.
-    Text(Vec<Place>),
+    /// A text, with the possible characters of each position.
+    Text(Vec<CharacterSet>),
     All(Vec<Self>),
     Any(Vec<Self>),
 }
@@ -65,7 +66,7 @@ impl Need {
 
     fn collect(&self, characters: &mut BTreeSet<char>) {
         match self {
-            Self::Text(places) => characters.extend(places.iter().flatten()),
+            Self::Text(sets) => characters.extend(sets.iter().flatten()),
             Self::All(needs) | Self::Any(needs) => needs.iter().for_each(|need| need.collect(characters)),
         }
     }
@@ -74,8 +75,8 @@ impl Need {
         match self {
             Self::All(needs) => Predicate::all(needs.iter().map(|need| need.predicate(codings))),
             Self::Any(needs) => Predicate::any(needs.iter().map(|need| need.predicate(codings))),
-            Self::Text(places) => {
-                let by_encoding = codings.iter().filter_map(|coding| predicate_in(places, coding));
+            Self::Text(sets) => {
+                let by_encoding = codings.iter().filter_map(|coding| predicate_in(sets, coding));
                 Predicate::any(by_encoding.chain(ISO_2022_JP_ESCAPES.into_iter().map(bytes_predicate)))
             }
         }
@@ -86,7 +87,7 @@ impl Need {
 struct Walk<'a> {
     needs: Vec<Need>,
     /// The current text, which the next part may continue.
-    run: Vec<Place>,
+    run: Vec<CharacterSet>,
     characters_left: &'a mut usize,
 }
 
@@ -96,11 +97,11 @@ impl Walk<'_> {
             // A part without length does not separate its neighbours.
             HirKind::Empty | HirKind::Look(_) => {}
             HirKind::Literal(literal) => match std::str::from_utf8(&literal.0) {
-                Ok(text) => text.chars().for_each(|character| self.place(vec![character])),
+                Ok(text) => text.chars().for_each(|character| self.push(vec![character])),
                 Err(_) => self.interrupt(),
             },
             HirKind::Class(class) => match few(class) {
-                Some(characters) => self.place(characters),
+                Some(characters) => self.push(characters),
                 None => self.interrupt(),
             },
             HirKind::Capture(capture) => self.read(&capture.sub),
@@ -120,9 +121,10 @@ impl Walk<'_> {
         }
     }
 
-    fn place(&mut self, characters: Place) {
-        // Bytes that do not decode become U+FFFD, so this character may have been any bytes.
-        if characters.contains(&char::REPLACEMENT_CHARACTER) || *self.characters_left < characters.len() {
+    fn push(&mut self, characters: CharacterSet) {
+        // Bytes that do not decode become U+FFFD, so this character may have been any bytes. `\n` may have been `\r\n`.
+        let is_anything = |character: &char| matches!(*character, char::REPLACEMENT_CHARACTER | '\n');
+        if characters.iter().any(is_anything) || *self.characters_left < characters.len() {
             return self.interrupt();
         }
         *self.characters_left -= characters.len();
@@ -137,7 +139,7 @@ impl Walk<'_> {
 }
 
 /// Returns the characters of a class that has few.
-fn few(class: &Class) -> Option<Place> {
+fn few(class: &Class) -> Option<CharacterSet> {
     let ranges: Vec<(char, char)> = match class {
         Class::Unicode(class) => class.ranges().iter().map(|range| (range.start(), range.end())).collect(),
         Class::Bytes(class) if class.is_ascii() => {
@@ -145,21 +147,21 @@ fn few(class: &Class) -> Option<Place> {
         }
         Class::Bytes(_) => return None,
     };
-    let characters: Place =
+    let characters: CharacterSet =
         ranges.into_iter().flat_map(|(from, to)| from..=to).take(MAX_ALTERNATIVES + 1).collect();
     (characters.len() <= MAX_ALTERNATIVES).then_some(characters)
 }
 
 /// Returns a predicate of payloads that decode to a text in one encoding; none if no payload does.
-fn predicate_in(places: &[Place], coding: &Coding) -> Option<Predicate> {
+fn predicate_in(sets: &[CharacterSet], coding: &Coding) -> Option<Predicate> {
     let mut pieces = Vec::new();
     let mut spellings: Vec<Vec<u8>> = vec![Vec::new()];
     let cut = |spellings: &mut Vec<Vec<u8>>| {
         let piece = std::mem::replace(spellings, vec![Vec::new()]);
         Predicate::any(piece.iter().map(|bytes| bytes_predicate(bytes)))
     };
-    for place in places {
-        match spellings_of(place, coding) {
+    for set in sets {
+        match spellings_of(set, coding) {
             Some(next) if next.is_empty() => return None,
             Some(next) if next.len() <= MAX_SPELLINGS => {
                 if spellings.len() * next.len() > MAX_SPELLINGS {
@@ -177,10 +179,10 @@ fn predicate_in(places: &[Place], coding: &Coding) -> Option<Predicate> {
     Some(Predicate::all(pieces))
 }
 
-/// Returns the bytes, folded, that an encoding has for the characters of a place; none if they are not known.
-fn spellings_of(place: &Place, coding: &Coding) -> Option<BTreeSet<Vec<u8>>> {
+/// Returns the folded bytes that an encoding has for the characters of a set; none if they are unknown.
+fn spellings_of(set: &CharacterSet, coding: &Coding) -> Option<BTreeSet<Vec<u8>>> {
     let mut all = BTreeSet::new();
-    for character in place {
+    for character in set {
         match coding.spellings(*character) {
             Spellings::Known(spellings) => {
                 all.extend(spellings.into_iter().map(|bytes| bytes.into_iter().map(folded).collect()));

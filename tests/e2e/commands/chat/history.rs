@@ -99,7 +99,7 @@ fn messages_of_other_peers_stay_unread_until_shown() {
         let entries = chat.daemon.ctl(&["--json", "inbox", "--peek"]).json();
         texts(&entries).len()
     };
-    // The chat has seen to it that bob's message is read: a later one is shown.
+    // A later message is shown, so the chat has read bob's message.
     chat.bob_sends("more");
     chat.tmux.shows("< more");
     assert_eq!(new(), 3);
@@ -124,7 +124,7 @@ fn typing_selects_a_peer_and_unread_messages_are_counted() {
     chat.tmux.type_in("thanks");
     chat.tmux.press(&["Enter"]);
     assert_eq!(stranger.receive().0, b"thanks");
-    // A peer that the daemon does not know.
+    // A peer that is not configured.
     let other = Peer::new();
     chat.tmux.press(&["F2"]);
     chat.tmux.type_in(&other.name());

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::support::{Daemon, Peer, Tmux};
 
-/// A chat in a terminal, with a daemon that knows bob, and bob.
+/// A chat in a terminal, with bob and a daemon in which bob is configured.
 struct Chat {
     tmux: Tmux,
     daemon: Daemon,

@@ -18,7 +18,7 @@ fn primary_and_any_supplementary_groups_count() {
 }
 
 #[test]
-fn an_unknown_group_name_permits_nobody() {
+fn an_unknown_group_name_permits_no_user() {
     let Some(_) = OtherUser::get() else { return };
     let daemon_group = nix::unistd::Group::from_name("daemon").unwrap().unwrap().gid.as_raw();
     let config = "[control]\n\nread = ['no-such-group', 'daemon']\nsend = ['no-such-group']";

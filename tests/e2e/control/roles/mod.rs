@@ -20,7 +20,7 @@ const READERS: u32 = 4_000_000_001;
 const SENDERS: u32 = 4_000_000_002;
 pub(super) const ADMINS: u32 = 4_000_000_003;
 
-/// A user whom no test puts into a group by the way.
+/// A user that is in no group of the tests.
 pub(super) const UID: u32 = 4_000_000_100;
 
 pub(super) fn config() -> String {

@@ -17,7 +17,7 @@ fn a_user_without_a_role_gets_one_error() {
         let mut outsider = account(&[7]).connect(&daemon.socket());
         outsider.write(words);
         outsider.end_writing();
-        let lines = outsider.rest();
+        let lines = outsider.remaining_lines();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert_eq!(lines[0]["id"], Value::Null);
         let error = &lines[0]["error"];

@@ -44,6 +44,8 @@ fn assert_permits(who: &str, roles: &[&str], peer: &Peer, mut call: impl FnMut(&
         let (message, hint) = (error["message"].as_str().unwrap(), error["data"]["hint"].as_str().unwrap());
         assert!(message.contains(&format!("`{method}`")) && message.contains(role.unwrap()), "{reply}");
         assert!(hint.contains("usermod -aG 400000000"), "{reply}");
+        let reply = call(method, json!({ "unknown": 1 }));
+        assert_eq!(reply["error"]["data"]["kind"], "not_permitted", "before its parameters: {reply}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use super::{READERS, SENDERS, UID, account, config, start};
 use crate::support::{Account, Daemon, OtherUser, Peer, available, command_in, finish, new_folder};
 
-/// Puts a command into a PID namespace of its own, in which it sees no process of another namespace.
+/// Runs a command in a new PID namespace, in which it sees no process of another namespace.
 fn in_pid_namespace(command: &Command) -> Command {
     let mut unshare = Command::new("unshare");
     unshare.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);

@@ -15,7 +15,7 @@ fn a_reload_grants_and_revokes_roles() {
     let mut daemon = start("", &[]);
     let user = account(&[READERS]);
     assert_eq!(mode(&daemon.socket()), 0o600);
-    let kept_out = user.connect(&daemon.socket()).rest();
+    let kept_out = user.connect(&daemon.socket()).remaining_lines();
     assert_eq!(kept_out, Vec::<Value>::new(), "the file is closed");
 
     reload(&daemon, &config());
@@ -33,10 +33,10 @@ fn a_reload_grants_and_revokes_roles() {
 
     // A user who loses a role gets an error and a disconnect, whatever roles are left.
     reload(&daemon, &format!("[control]\nsend = [{SENDERS}]"));
-    let last = follower.rest();
+    let last = follower.remaining_lines();
     assert_eq!(last.len(), 1, "{last:?}");
     assert_eq!(last[0]["error"]["data"]["kind"], "not_permitted");
-    let last = sender.rest();
+    let last = sender.remaining_lines();
     assert_eq!(last.len(), 1, "{last:?}");
     let why = last[0]["error"]["message"].as_str().unwrap();
     assert!(why.contains("lost a role"), "{why}");

@@ -11,7 +11,7 @@ use crate::support::{Daemon, available, id, raw};
 
 use super::{printed, with_everything};
 
-/// A packet as an independent reader sees it.
+/// A packet as an independent reader parses it.
 #[derive(Debug, PartialEq)]
 struct Packet {
     at: (u32, u32),
@@ -20,7 +20,7 @@ struct Packet {
     payload: Vec<u8>,
 }
 
-/// Reads a capture by the text of its format, as little as possible like it was written.
+/// Reads a capture by its specification, independently of the writer.
 fn packets(file: &Path) -> Vec<Packet> {
     let bytes = fs::read(file).unwrap();
     let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
@@ -66,7 +66,7 @@ fn expected(entry: &Value, daemon: &Daemon) -> Packet {
     Packet { at, source, destination, payload: raw(entry) }
 }
 
-/// Exports a capture; returns its file, what was said about it, and the entries that are packets of it.
+/// Exports a capture; returns its file, standard error, and the entries that are packets of it.
 fn capture(daemon: &Daemon) -> (std::path::PathBuf, String, Vec<Value>) {
     let file = daemon.path("out.pcap");
     let ran = daemon.ctl(&["export", "--format", "pcap", "-o", file.to_str().unwrap()]);

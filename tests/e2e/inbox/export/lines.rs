@@ -88,7 +88,7 @@ fn an_export_ends_while_messages_keep_arriving() {
     let (peer, to) = (Peer::new(), daemon.address());
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
     let sender = std::thread::spawn(move || {
-        // Some of it all the time, not a flood that takes the daemon's breath.
+        // A steady stream, not a flood that overloads the daemon.
         while stopped.recv_timeout(Duration::from_millis(2)).is_err() {
             (0..10).for_each(|_| peer.send(to, "more"));
         }

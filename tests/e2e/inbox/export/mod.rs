@@ -41,8 +41,8 @@ fn with_everything() -> Daemon {
     daemon
 }
 
-/// Lets messages get lost, since a stopped daemon does not fetch them. It may take a moment until all of it stands
-/// still, and then one flood is not enough.
+/// Loses messages: a stopped daemon does not fetch them. All its threads may stop only after a moment, and then one flood
+/// is not enough.
 fn lose_some(daemon: &Daemon) {
     let peer = Peer::at("[::1]:0");
     eventually("a gap", || {
@@ -79,7 +79,7 @@ fn with_many(entries: usize) -> Daemon {
     Daemon::start_in(folder, flags)
 }
 
-/// Returns what `udpchatctl` prints, which must be all that it says.
+/// Returns the output of `udpchatctl`, which must print nothing on standard error.
 #[track_caller]
 fn printed(daemon: &Daemon, args: &[&str]) -> String {
     daemon.ctl(args).ok()

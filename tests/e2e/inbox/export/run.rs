@@ -63,7 +63,7 @@ fn a_lost_daemon_makes_the_export_incomplete() {
         let daemon = with_many(50_000);
         let mut export = daemon.ctl_start(args);
         let mut pipe = BufReader::new(export.stdout.take().unwrap());
-        // Far more is to come than all the buffers on the way hold.
+        // The output is far larger than all the buffers in between.
         pipe.read_exact(&mut [0; 10_000]).unwrap();
         let (_folder, _) = daemon.into_folder();
         let mut rest = Vec::new();

@@ -66,7 +66,7 @@ fn check_v6(packet: &[u8]) -> (String, String, &[u8]) {
 }
 
 #[test]
-fn the_header_says_nanoseconds_and_raw_ip() {
+fn the_header_declares_nanoseconds_and_raw_ip() {
     let header = file_header();
     assert_eq!(header.len(), 24);
     assert_eq!(header[..8], [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0]);

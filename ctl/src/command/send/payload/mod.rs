@@ -209,15 +209,15 @@ mod tests {
     #[test]
     fn an_unreadable_file_is_named() {
         for path in ["/no/such/file", "/"] {
-            let CtlError::Failed(failure) = load(&file(Path::new(path))).unwrap_err() else { panic!() };
+            let failure = load(&file(Path::new(path))).unwrap_err().into_failure();
             assert_eq!((failure.message, failure.exit as u8), (format!("cannot read {path}"), 1));
             assert_eq!(failure.causes.len(), 1);
         }
     }
 
     #[test]
-    fn stdin_must_be_utf8_and_the_hint_says_otherwise() {
-        let CtlError::Failed(failure) = text_of_stdin(b"ab\xff".to_vec()).unwrap_err() else { panic!() };
+    fn invalid_utf8_on_stdin_is_refused_with_a_hint() {
+        let failure = text_of_stdin(b"ab\xff".to_vec()).unwrap_err().into_failure();
         assert_eq!((failure.exit as u8, failure.message.contains("position 3")), (2, true));
         assert!(failure.hint.unwrap().contains("--file -"));
     }

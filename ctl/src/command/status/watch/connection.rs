@@ -1,4 +1,4 @@
-//! Asks the daemon for its state and the top senders, at each call.
+//! Requests the state and the top senders of the daemon.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use udpchat_api::call::{Status, StatusParams, TalkersAnswer, TalkersParams};
 use crate::error::Result;
 use crate::reconnect::ReconnectingClient;
 
-/// The number of senders to ask for: more than a screen shows, so that sums over several answers are right.
+/// The number of senders to request: more than a screen shows, so that sums over several answers are right.
 const MAX_TALKERS: u32 = 50;
 
 /// The state of the daemon at a time.
@@ -44,7 +44,7 @@ impl StatusQuery {
         Self { client: ReconnectingClient::new(socket), counted_id: None, has_talkers: true }
     }
 
-    /// Asks for the state, after connecting if necessary.
+    /// Requests the state, after connecting if necessary.
     ///
     /// # Errors
     /// The daemon does not answer. The next call connects again.

@@ -35,7 +35,7 @@ struct Watch {
     began: Instant,
 }
 
-/// A change of what the watch shows.
+/// A change of the watch.
 enum Update {
     Answer(Box<Result<Answer>>),
     /// An interval has passed, with or without an answer.
@@ -74,7 +74,7 @@ fn is_quit(event: &Event) -> bool {
     is_quit && key.kind != KeyEventKind::Release
 }
 
-/// Asks in a task of its own, so that no key waits for an answer.
+/// Sends the requests in a separate task, so that no key waits for an answer.
 async fn ask_repeatedly(mut query: StatusQuery, interval: Duration, updates: mpsc::Sender<Update>) {
     let mut ticks = ticks(interval);
     // The first tick comes at once, and the first answer is already shown.

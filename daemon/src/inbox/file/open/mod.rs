@@ -1,4 +1,4 @@
-//! Opening the inbox, as its daemon, as one of its readers, or from another process.
+//! Opens the inbox as the daemon, as a reader of the daemon, or from another process.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ use super::format::{APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, SCHEMA_VERSION, qui
 use super::{create, migrate, quarantine};
 use crate::inbox::InboxError;
 
-/// A file up to this size is checked completely when it is opened, in bytes; that takes some 100 ms.
+/// The maximum size of a file that is checked completely when it is opened, in bytes; that takes about 100 ms.
 const CHECKED_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
-/// An inbox ready to be written.
+/// An inbox that is open for writing.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
@@ -24,20 +24,20 @@ pub(crate) struct Opened {
     pub(crate) quarantined: Option<PathBuf>,
 }
 
-/// What a running daemon knows of the inbox that it has open.
+/// Facts about the inbox that a running daemon has open.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
-    /// The newest entry's id; 0 where it is not known.
+    /// The id of the newest entry; 0 if unknown.
     pub(crate) newest_id: u64,
     /// Device and inode of the file.
     pub(crate) identity: Option<(u64, u64)>,
 }
 
-/// Opens the inbox of a data directory for writing, creates it where there is none, and migrates an older one;
-/// `still_working` is called at least once a second while that takes long.
+/// Opens the inbox of a data directory for writing, creates it if there is none, and migrates an older one.
+/// Calls `still_working` at least once a second during long work.
 ///
-/// A damaged file is moved away and a new one created, whose ids follow the newest entry that a running daemon knows of. A
-/// newer file, or one of another program, is refused and not changed.
+/// Quarantines a damaged file and creates a new one, whose ids follow the newest entry in `known`. Refuses a newer file or
+/// a file of another program, without changing it.
 pub(crate) fn open_behind(
     data_dir: &Path,
     known: Known,
@@ -72,7 +72,7 @@ pub(crate) fn open_behind(
     }
 }
 
-/// Opens the inbox of a data directory as at the start of a daemon.
+/// Opens the inbox of a data directory as a starting daemon does.
 #[cfg(test)]
 pub(crate) fn open(data_dir: &Path) -> Result<Opened, OpenError> {
     open_behind(data_dir, Known::default(), &|| ())
@@ -83,7 +83,7 @@ pub(crate) fn open_reader(data_dir: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(data_dir.join(FILE_NAME), flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // Readers go through the file from one end to the other: a large cache would only hold memory.
+    // Readers scan the file sequentially, so a large cache would only occupy memory.
     connection.pragma_update(None, "cache_size", -256)?;
     Ok(connection)
 }
@@ -102,7 +102,7 @@ pub(crate) fn open_unowned(data_dir: &Path) -> Result<Connection, OpenError> {
     open_reader(data_dir).map_err(|source| OpenError::Database { path, source: source.into() })
 }
 
-/// What the first 100 bytes of a file show.
+/// The kind of a file, by its first 100 bytes.
 enum Header {
     None,
     Ours {
@@ -114,7 +114,7 @@ enum Header {
     Damaged,
 }
 
-/// Reads the header without SQLite, which changes a file by opening it. The offsets are those of
+/// Reads the header without SQLite, which changes a file when it opens it. The offsets are those of
 /// <https://sqlite.org/fileformat2.html#the_database_header>:
 ///
 /// | offset | bytes | content |
@@ -145,14 +145,14 @@ fn header(path: &Path) -> Result<Header, OpenError> {
         0 => Header::None,
         1..100 => Header::Damaged,
         _ if !bytes.starts_with(b"SQLite format 3\0") => Header::Damaged,
-        // No version of ours has the number 0.
+        // Schema versions start at 1.
         _ if application_id != APPLICATION_ID || user_version == 0 => Header::Foreign,
         _ if user_version > SCHEMA_VERSION => Header::Newer(user_version),
         _ => Header::Ours { has_log: bytes[19] == WITH_LOG },
     })
 }
 
-/// Opens a file for writing, checks what can be checked quickly, and migrates it to this version.
+/// Opens a file for writing, checks it, and migrates it to this version.
 fn prepare(path: &Path, still_working: &dyn Fn()) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let failed_sql = |source: rusqlite::Error| failed(source.into());
@@ -171,7 +171,7 @@ fn prepare(path: &Path, still_working: &dyn Fn()) -> Result<Connection, OpenErro
     Ok(connection)
 }
 
-/// Checks a file that was just opened, completely if it is small; returns the version of its schema.
+/// Checks an open file, completely if it is small; returns the version of its schema.
 fn check(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let version = version(connection)?;
@@ -182,11 +182,11 @@ fn check(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
     Ok(version)
 }
 
-/// Sets a connection up as the writer's.
+/// Sets the pragmas of the writer's connection.
 fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // A transaction's pages stay in memory until it commits: it is bounded, and spilling them would write them twice.
+    // Transactions are bounded, and spilled pages would be written twice.
     connection.pragma_update(None, "cache_spill", false)
 }
 

@@ -158,7 +158,7 @@ fn ids_continue_in_a_new_log_after_a_restart() {
 #[test]
 fn a_log_after_a_damaged_one_reuses_no_ids() {
     for (damage, first_id) in [
-        // Nothing of it can be read.
+        // None of its ids can be read.
         ("unreadable", 1_000_001),
         // Its ids can be read; the number shows the break.
         ("broken elsewhere", 3_000_001),
@@ -208,7 +208,7 @@ fn a_write_ahead_log_of_another_file_is_moved_away() {
     let killed = tempfile::tempdir().unwrap();
     let connection = open(killed.path()).unwrap().connection;
     connection.execute("INSERT INTO entry (at_ns, kind, payload) VALUES (1, 0, x'61')", []).unwrap();
-    // As a killed daemon leaves it.
+    // A killed daemon leaves its write-ahead log behind.
     let log = fs::read(suffixed(&database(killed.path()), "-wal")).unwrap();
     drop(open(folder.path()).unwrap());
     let copy = Connection::open(database(folder.path())).unwrap();

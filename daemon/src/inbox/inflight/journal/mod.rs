@@ -64,7 +64,7 @@ impl InflightJournal {
         Ok(())
     }
 
-    /// Continues to count a listening socket's drops where the last daemon stopped. Must be called for each socket, in the
+    /// Continues to count a listening socket's drops where the previous daemon stopped. Must be called for each socket, in the
     /// order of their numbers, after [`Self::compare`].
     pub(crate) fn resume(&mut self, drops: &KernelDrops) {
         let cookie = drops.cookie().unwrap_or(0);
@@ -81,7 +81,7 @@ impl InflightJournal {
     /// Returns up to where the drops of a socket are in this log; none if that is not known.
     ///
     /// A socket is found again by its cookie, which the kernel may use again after a reboot, so the boot identifier must
-    /// be the same. A socket that the last daemon did not have is new to this log, and so are all its drops.
+    /// be the same. A socket that the previous daemon did not have is new to this log, and so are all its drops.
     pub(in crate::inbox) fn counted_before(&self, cookie: u64) -> Option<u32> {
         let known = self.last.sockets.iter().find(|socket| socket.cookie == cookie && cookie != 0);
         if self.last.boot_id != 0 && self.last.boot_id != self.page.boot_id {
@@ -126,7 +126,7 @@ impl InflightJournal {
         }
     }
 
-    /// Removes what a transaction has made durable, and notes the newest entry, if the transaction has added one.
+    /// Removes the counts of a durable transaction, and notes the newest entry, if the transaction has added one.
     pub(in crate::inbox) fn mark_durable(&mut self, stored: &EntryCounts, newest: Option<Anchor>) {
         self.page.pending = self.page.pending.without(stored);
         self.page.newest = newest.unwrap_or(self.page.newest);
@@ -172,7 +172,7 @@ fn held_behind(log: &Connection, anchor: Anchor) -> Result<Option<EntryCounts>, 
     while let Some(row) = rows.next()? {
         let detail = row.get_ref(0)?.as_str()?;
         let Ok(gap) = serde_json::from_str::<GapDetail>(detail) else { return Ok(None) };
-        // A reason that only a later version knows was not pending under a name of this version either.
+        // A reason of a later version was not pending under a name of this version either.
         if let Some(reason) = GapReason::ALL.into_iter().find(|reason| reason.name() == gap.reason) {
             held.lose(gap.lost, reason);
         }

@@ -16,7 +16,7 @@ fn drawn(model: &Model, width: u16, height: u16, colour: bool) -> Buffer {
 }
 
 /// Returns the lines of a screen without trailing blanks.
-fn screen(model: &Model, width: u16, height: u16) -> String {
+fn rendered(model: &Model, width: u16, height: u16) -> String {
     let buffer = drawn(model, width, height, true);
     let lines = buffer.content().chunks(usize::from(width)).map(|cells| {
         let (mut line, mut hidden) = (String::new(), 0);
@@ -71,7 +71,7 @@ senders of the last 10 s
 
 q quit   every 1s
 ";
-    assert_eq!(screen(&busy().model, 80, 24), expected);
+    assert_eq!(rendered(&busy().model, 80, 24), expected);
 }
 
 #[test]
@@ -98,7 +98,7 @@ senders of the last 10 s
      9.0/s  13 %  张三  192.168.43.159:8
 q quit   every 1s
 ";
-    assert_eq!(screen(&busy().model, 40, 20), expected);
+    assert_eq!(rendered(&busy().model, 40, 20), expected);
 }
 
 #[test]
@@ -110,7 +110,7 @@ lost      kernel 0
           denied 2
           log lines
 ";
-    assert_eq!(screen(&busy().model, 20, 5), expected);
+    assert_eq!(rendered(&busy().model, 20, 5), expected);
 }
 
 #[test]
@@ -141,7 +141,7 @@ senders of the last 10 s
 
 q quit   every 1s
 ";
-    assert_eq!(screen(&TestWatch::new().model, 80, 24), expected);
+    assert_eq!(rendered(&TestWatch::new().model, 80, 24), expected);
 }
 
 /// A daemon that loses messages, with more problems than fit.
@@ -184,7 +184,7 @@ senders of the last 10 s
 
 q quit   every 1s
 ";
-    assert_eq!(screen(&in_trouble().model, 80, 24), expected);
+    assert_eq!(rendered(&in_trouble().model, 80, 24), expected);
 }
 
 #[test]
@@ -211,9 +211,9 @@ senders of the last 10 s
 
 q quit   every 1s
 ";
-    assert_eq!(screen(&watch.model, 80, 16), expected);
+    assert_eq!(rendered(&watch.model, 80, 16), expected);
     watch.advance(&[("10.0.0.7:40001", 60)], |next| next.pid += 1);
-    let back = screen(&watch.model, 80, 16);
+    let back = rendered(&watch.model, 80, 16);
     assert!(back.starts_with("udpchatd ok  up 3h 2m"), "{back}");
     assert!(back.contains("\nthe daemon restarted, and its counters started at 0\n"), "{back}");
 }
@@ -223,7 +223,7 @@ fn a_silent_daemon_and_one_without_senders() {
     let mut watch = busy();
     watch.model.tick(std::time::Duration::from_secs(130));
     watch.model.talkers = None;
-    let shown = screen(&watch.model, 80, 24);
+    let shown = rendered(&watch.model, 80, 24);
     assert!(shown.starts_with("udpchatd silent"), "{shown}");
     assert!(shown.contains("\nno answer for 10 s; values are from the last answer\n"), "{shown}");
     assert!(shown.contains("\nthis daemon does not report senders\n"), "{shown}");

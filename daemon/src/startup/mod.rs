@@ -1,0 +1,77 @@
+//! Starts and stops the parts of the daemon in order.
+//!
+//! Everything is opened before any thread runs ([`mod@open`]), so that a failed start leaves nothing behind. The daemon stops
+//! in the order of the data ([`mod@serve`]): reception, the writer, the readers. Only `main` may depend on this folder.
+
+mod open;
+mod serve;
+
+use std::fs::DirBuilder;
+use std::io;
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use udpchat_config::{Environment, Flags, Settings};
+
+use self::open::{Sockets, open, prepare_runtime};
+use self::serve::serve;
+use crate::configuration::Configuration;
+use crate::failure::{Failure, system};
+use crate::inbox::writer::retention::limit_default_size;
+use crate::log::Logging;
+use crate::service::lock::{DATA_DIR_LOCK, Lock, LockError};
+use crate::service::systemd::Inherited;
+use crate::{backup, service};
+
+/// Runs the daemon until it is stopped, or performs `--check-config` or `--backup`.
+pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
+    let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
+    let mut settings = Settings::load(&overrides, &environment)?;
+    if flags.check_config() {
+        return print_settings(&settings).map_err(system("cannot print"));
+    }
+    if let Some(file) = flags.backup() {
+        let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
+        return Ok(backup::run(runtime, signals, &settings.data_dir, file)?);
+    }
+    let inherited = Inherited::take()?;
+    let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
+    let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
+    // All files created from here on are private to this user.
+    service::umask::restrict_to_owner();
+    let data_dir = settings.data_dir.value.clone();
+    let _data_lock = take_data_dir(&data_dir)?;
+    limit_default_size(&mut settings, &data_dir);
+    let sockets = Sockets::open(&runtime, &settings, inherited)?;
+    let opened = open(Configuration::new(settings, overrides, environment), sockets, logging)?;
+    serve(opened, runtime, signals)
+}
+
+/// Creates the data directory, private to this user, and locks it for this process.
+fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
+    let shown = path.display().to_string();
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| Failure::DataDir { path: shown.clone(), source })?;
+    Lock::take(&path.join(DATA_DIR_LOCK)).map_err(|error| match error {
+        LockError::Held { holder } => Failure::DataDirHeld { path: shown, holder },
+        LockError::Io(source) => Failure::DataDir { path: shown, source },
+    })
+}
+
+/// Prints every setting with its value and origin.
+fn print_settings(settings: &Settings) -> io::Result<()> {
+    let listing = settings.listing();
+    let width = |column: fn(&(String, String, String)) -> &String| {
+        listing.iter().map(|row| column(row).chars().count()).max().unwrap_or(0)
+    };
+    let (keys, values) = (width(|row| &row.0), width(|row| &row.1));
+    let mut out = io::stdout().lock();
+    for (key, value, origin) in &listing {
+        writeln!(out, "{key:keys$} = {value:values$}  # {origin}")?;
+    }
+    writeln!(io::stderr(), "the configuration is valid")
+}
