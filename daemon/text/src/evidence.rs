@@ -11,16 +11,17 @@ use crate::cost::HalfBits;
 use crate::reading::standard;
 use crate::score::{MULTI_BYTE, Sample, Score, is_multi_byte, same};
 
-/// The lead that proves the configured fallback, which a person has chosen: 8 bits for Chinese, whose characters say most, and 12
-/// bits for others.
+/// The lead that proves Chinese where it is the configured fallback, which a person has chosen: 8 bits.
 const LEAD_OF_CHINESE_FALLBACK: HalfBits = 16;
-const LEAD_OF_FALLBACK: HalfBits = 24;
 
 /// The lead that proves any other encoding, or that a sender has changed its encoding: 18 bits.
 const LEAD: HalfBits = 36;
 
 /// The lead that proves UTF-8 by one or two characters of three bytes: 6 bits.
 const LEAD_OF_CHARACTER: HalfBits = 13;
+
+/// The lead of such characters over text of two bytes a character that was cut in front: 5 bits.
+const LEAD_OVER_CUT_TEXT: HalfBits = 10;
 
 /// The lead that proves UTF-8 by sequences of two bytes: 14 bits.
 const LEAD_OF_NARROW_UTF_8: HalfBits = 28;
@@ -31,6 +32,9 @@ const MIN_FREQUENT: u32 = 4;
 
 /// How many places of a proof may be damaged, in other encodings than UTF-8.
 const MAX_FAULTS: u32 = 1;
+
+/// How many more frequent characters such a place takes.
+const FREQUENT_FOR_A_FAULT: u32 = 2;
 
 /// How many whole characters of three bytes prove UTF-8 that is damaged.
 const MIN_WHOLE_OF_DAMAGED: u32 = 2;
@@ -84,7 +88,7 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
                 && is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
             proven.then_some(Encoding::UTF_8)
         }
-        (Unicode::Broken, _) => of_no_utf_8(&mut sample, remembered, fallback),
+        (Unicode::Broken, _) => of_no_utf_8(&content, &mut sample, remembered, fallback),
     }
 }
 
@@ -108,11 +112,21 @@ fn may_be_double_byte(content: &[u8]) -> bool {
 fn is_doubtful(content: &[u8], sample: &mut Sample<'_>) -> bool {
     const FEW: usize = 2;
     let has_few = content.iter().filter(|byte| **byte >= 0xe0).nth(FEW).is_none();
-    has_few && sample.score(Encoding::UTF_8).cost + LEAD_OF_CHARACTER > sample.in_nothing_known()
+    if !has_few {
+        return false;
+    }
+    let cost = sample.score(Encoding::UTF_8).cost;
+    if cost + LEAD_OF_CHARACTER > sample.in_nothing_known() {
+        return true;
+    }
+    let limit = cost + LEAD_OVER_CUT_TEXT;
+    let mut others = MULTI_BYTE.into_iter().filter(|other| *other != Encoding::UTF_8);
+    may_be_double_byte(content) && others.any(|other| sample.score_up_to(other, limit).cost < limit)
 }
 
 /// Returns what bytes prove that are not valid UTF-8.
 fn of_no_utf_8(
+    content: &[u8],
     sample: &mut Sample<'_>,
     remembered: Option<Encoding>,
     fallback: Encoding,
@@ -123,13 +137,14 @@ fn of_no_utf_8(
     let (encoding, score) = best(sample, fallback)?;
     let (lead, frequent) = match (same(encoding, fallback), encoding == Encoding::GB18030) {
         (true, true) => (LEAD_OF_CHINESE_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
-        (true, false) => (LEAD_OF_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
+        (true, false) => (LEAD, MIN_FREQUENT_OF_FALLBACK),
         (false, _) => (LEAD, MIN_FREQUENT),
     };
+    let faults = score.faults + u32::from(score.cut_in_front);
     let is_enough = if encoding == Encoding::UTF_8 {
-        score.whole >= MIN_WHOLE_OF_DAMAGED
+        score.whole >= MIN_WHOLE_OF_DAMAGED && !may_be_double_byte(content)
     } else {
-        score.frequent >= frequent && score.faults <= MAX_FAULTS
+        score.frequent >= frequent + faults * FREQUENT_FOR_A_FAULT && faults <= MAX_FAULTS
     };
     (is_enough && is_proven(sample, encoding, &score, lead, remembered)).then_some(encoding)
 }

@@ -86,6 +86,8 @@ pub(crate) struct Score {
     pub(crate) faults: u32,
     /// Whether it reads better without its first byte, the rest of a character that was cut.
     pub(crate) cut_in_front: bool,
+    /// Where the first of them begins, in bytes.
+    first_fault: Option<usize>,
     foreign_cost: HalfBits,
     good_character: HalfBits,
 }
@@ -141,8 +143,7 @@ impl<'a> Sample<'a> {
         let codec = encoding.encoding();
         let score = self.in_codec(codec, 0, limit);
         let may_be_cut = is_multi_byte(encoding)
-            && score.faults > 0
-            && self.bytes.first().is_some_and(|first| !first.is_ascii());
+            && score.first_fault.is_some_and(|place| self.bytes[..place].iter().all(|byte| !byte.is_ascii()));
         if !may_be_cut {
             return score;
         }
@@ -190,9 +191,11 @@ impl<'a> Sample<'a> {
             match result {
                 DecoderResult::InputEmpty => break,
                 DecoderResult::OutputFull => unreachable!("the buffer holds the longest output there can be"),
-                DecoderResult::Malformed(_, behind) => {
+                DecoderResult::Malformed(length, behind) => {
                     let end = at - usize::from(behind);
-                    let is_cut = self.bytes.get(end).is_none_or(u8::is_ascii);
+                    let is_lead = length == 1 || end == self.bytes.len() && codec == encoding_rs::GB18030;
+                    let is_cut = is_lead && self.bytes.get(end).is_none_or(u8::is_ascii);
+                    sum.first_fault.get_or_insert(end - usize::from(length));
                     sum.fault(is_cut);
                 }
             }
@@ -236,11 +239,12 @@ struct Sum {
     whole: u32,
     faults: u32,
     cuts: u32,
+    first_fault: Option<usize>,
 }
 
 impl Sum {
     fn new(writing: Writing) -> Self {
-        Self { writing, text: Text::new(writing), whole: 0, faults: 0, cuts: 0 }
+        Self { writing, text: Text::new(writing), whole: 0, faults: 0, cuts: 0, first_fault: None }
     }
 
     fn push_all(&mut self, text: &str, limit: HalfBits) {
@@ -265,8 +269,19 @@ impl Sum {
         self.text.interrupt();
         let Text { cost, foreign, foreign_cost, frequent, .. } = self.text;
         let good_character = if self.writing == Writing::Alphabet { GOOD_LETTER } else { GOOD_CHARACTER };
-        let (whole, faults) = (self.whole, self.faults);
-        Score { cost, foreign, frequent, whole, faults, cut_in_front: false, foreign_cost, good_character }
+        let (whole, faults, first_fault) = (self.whole, self.faults, self.first_fault);
+        let cut_in_front = false;
+        Score {
+            cost,
+            foreign,
+            frequent,
+            whole,
+            faults,
+            cut_in_front,
+            first_fault,
+            foreign_cost,
+            good_character,
+        }
     }
 }
 

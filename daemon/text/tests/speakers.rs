@@ -76,7 +76,7 @@ const FRAMES: &[(&[u8], &[u8])] = &[
 ];
 
 fn named(name: &str) -> Encoding {
-    name.parse().unwrap()
+    name.parse().expect("the name of an encoding")
 }
 
 fn fallback() -> impl Strategy<Value = Encoding> {

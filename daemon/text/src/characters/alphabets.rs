@@ -8,7 +8,7 @@ use crate::cost::HalfBits;
 const NO_WORD: HalfBits = 16;
 
 /// A word without a vowel.
-const NO_VOWEL: HalfBits = 14;
+const NO_VOWEL: HalfBits = 20;
 
 /// A second accented letter at once.
 const ADJACENT_ACCENTS: HalfBits = 8;
@@ -103,6 +103,7 @@ fn lower_case(letter: char) -> u8 {
             15
         }
         '\u{c0}'..='\u{ff}' => 22,
+        'ĸ' | 'ŀ' | 'ŉ' | 'ſ' => RARE,
         // Central European, Baltic, Turkish and Vietnamese letters.
         '\u{100}'..='\u{17f}' | 'ơ' | 'ư' | 'ș' | 'ț' | '\u{1ea0}'..='\u{1ef9}' => 16,
         'α' | 'ε' | 'ι' | 'ο' | 'τ' | 'σ' | 'ν' | 'η' => 8,

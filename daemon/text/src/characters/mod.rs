@@ -216,9 +216,11 @@ impl Text {
             | '\u{3105}'..='\u{312f}'
             | '\u{3200}'..='\u{33ff}' => 24,
             '\u{1f000}'..='\u{1faff}' => 22,
+            // Chinese characters beyond those of the tables.
+            '\u{20000}'..='\u{3ffff}' => 60,
             '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{fff0}'.. => NO_TEXT,
             // Other alphabets of three bytes in UTF-8; in East Asian sets they are missing.
-            '\u{900}'..='\u{dff}' | '\u{10a0}'..='\u{17ff}' if self.writing == Writing::Universal => 18,
+            '\u{900}'..='\u{d7f}' | '\u{10a0}'..='\u{17ff}' if self.writing == Writing::Universal => 18,
             _ => 44,
         }
     }

@@ -22,8 +22,10 @@ const MAX_FAULTS: u32 = 4;
 /// How many letters of two bytes say something: the bytes of a single one are a character in most encodings.
 const MIN_LETTERS: u32 = 2;
 
-/// How much worse than the fallback damaged UTF-8 may read and still be chosen; with a whole character of three bytes.
-const CREDIT_OF_UTF_8: HalfBits = 4;
+/// How much worse than the fallback damaged UTF-8 may read and still be chosen, with a whole character of three bytes: 2 bits where
+/// the fallback is Chinese, whose pairs of characters have such bytes, and 7 bits otherwise.
+const CREDIT_BESIDE_CHINESE: HalfBits = 4;
+const CREDIT_OF_UTF_8: HalfBits = 14;
 
 /// What chose the encoding of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,8 +117,24 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> Choice {
             _ => Choice::new(Encoding::UTF_8, Basis::Detected),
         };
     }
-    let (encoding, cut_in_front) = by_content(bytes, knowledge);
-    Choice { encoding, by: basis(encoding, knowledge), cut_in_front }
+    let content = content::inside(bytes);
+    let mut sample = Sample::new(&content);
+    let unicode = Unicode::of(&content);
+    let mut knowledge = *knowledge;
+    if knowledge.remembered == Some(Encoding::UTF_8)
+        && unicode == Unicode::Broken
+        && (content::of(bytes).is_none() || is_hopeless(&mut sample))
+    {
+        knowledge.remembered = None;
+    }
+    let (encoding, cut_in_front) = by_content(unicode, &mut sample, &knowledge);
+    Choice { encoding, by: basis(encoding, &knowledge), cut_in_front }
+}
+
+/// Tells whether hardly anything is UTF-8: then, as binary data, it is no damaged text of a peer that uses it.
+fn is_hopeless(sample: &mut Sample<'_>) -> bool {
+    let score = sample.score(Encoding::UTF_8);
+    score.faults > score.foreign + MAX_FAULTS
 }
 
 /// Tells whether this is valid UTF-8 behind the mark of UTF-8.
@@ -143,13 +161,11 @@ fn basis(encoding: Encoding, knowledge: &Knowledge) -> Basis {
 }
 
 /// Chooses by the bytes, what the peer is known to use, and the fallback; returns whether the first byte belongs to a cut character.
-fn by_content(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, bool) {
-    let content = content::inside(bytes);
-    let mut sample = Sample::new(&content);
+fn by_content(unicode: Unicode, sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
     let another = knowledge.remembered.filter(|remembered| *remembered != Encoding::UTF_8);
-    let is_utf_8 = match Unicode::of(&content) {
-        Unicode::Broken => return of_no_utf_8(&mut sample, knowledge),
-        Unicode::Wide => another.is_none_or(|another| !leads(&mut sample, another, Encoding::UTF_8)),
+    let is_utf_8 = match unicode {
+        Unicode::Broken => return of_no_utf_8(sample, knowledge),
+        Unicode::Wide => another.is_none_or(|another| !leads(sample, another, Encoding::UTF_8)),
         Unicode::Narrow => match (knowledge.remembered, another) {
             (Some(_), None) => true,
             (_, Some(another)) => {
@@ -158,7 +174,7 @@ fn by_content(bytes: &[u8], knowledge: &Knowledge) -> (Encoding, bool) {
                 let leads = of_utf_8.cost + LEAD_OVER_REMEMBERED <= of_another.cost;
                 of_another.faults > 0 || leads && of_utf_8.foreign >= MIN_LETTERS
             }
-            (None, None) => !is_common_text(&mut sample, knowledge.fallback),
+            (None, None) => !is_common_text(sample, knowledge.fallback),
         },
     };
     (if is_utf_8 { Encoding::UTF_8 } else { another.unwrap_or(knowledge.fallback) }, false)
@@ -181,29 +197,27 @@ fn is_common_text(sample: &mut Sample<'_>, fallback: Encoding) -> bool {
 
 /// Chooses for bytes that are not valid UTF-8: what the peer is known to use, or else the fallback, unless another reading leads.
 fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
-    let mut base = knowledge.remembered.unwrap_or(knowledge.fallback);
-    let mut of_base = sample.score(base);
-    if base == Encoding::UTF_8 && of_base.faults > of_base.foreign + MAX_FAULTS {
-        base = knowledge.fallback;
-        of_base = sample.score(base);
-    }
+    let base = knowledge.remembered.unwrap_or(knowledge.fallback);
+    let of_base = sample.score(base);
     let is_known = knowledge.remembered.is_some();
     if is_known && of_base.reads_well() {
         return (base, false);
     }
     let mut best = (of_base.cost, base, of_base.cut_in_front);
     let lead = if is_known { LEAD_OVER_REMEMBERED } else { LEAD_OVER_FALLBACK };
+    let credit = if same(base, Encoding::GB18030) { CREDIT_BESIDE_CHINESE } else { CREDIT_OF_UTF_8 };
     for other in MULTI_BYTE.into_iter().chain([knowledge.fallback]).filter(|other| !same(*other, base)) {
         let score = sample.score(other);
         let is_rare = score.frequent < MIN_FREQUENT_OF_CHANGE;
         let cost = match (other == Encoding::UTF_8, is_known) {
             (true, _) if score.whole == 0 && score.foreign < MIN_LETTERS => continue,
+            (true, _) if score.faults > score.foreign + 1 => continue,
             // What reads without a fault in what is remembered stands, unless the text is a common one in another encoding.
             (false, true) if of_base.faults == 0 && is_multi_byte(base) && is_rare => continue,
             // A guess explains all bytes, unless the text is cut in either reading.
             (false, _) if score.faults > 1 || score.faults > of_base.faults => continue,
             // Damaged UTF-8 is met more often than any third encoding.
-            (true, false) if score.whole > 0 => score.cost.saturating_sub(CREDIT_OF_UTF_8),
+            (true, false) if score.whole > 0 => score.cost.saturating_sub(credit),
             _ => score.cost + lead,
         };
         if cost < best.0 && is_better_than_alphabets(sample, other, &score) {
