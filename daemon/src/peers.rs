@@ -86,24 +86,49 @@ impl Peers {
         let has_port = named.map(|named| named.address.port().is_some());
         let recall = self.learned.recall(peer, has_port == Some(false));
         Knowledge {
-            configured: named.and_then(|named| named.encoding),
+            configured: named.and_then(|named| named.encoding).map(Encoding::for_reading),
             given: recall.given,
             remembered: recall
                 .own
                 .map(|own| own.encoding)
                 .or(recall.of_host.filter(|_| has_port != Some(true))),
             known_before: recall.own.is_none_or(|own| own.learned_id != id),
-            fallback: *configured.0.text.fallback,
+            fallback: configured.0.text.fallback.for_reading(),
         }
     }
 
     /// Chooses the encoding of a message to a peer.
     pub(crate) fn encoding_towards(&self, configured: &Configured, peer: SocketAddr) -> (Encoding, Basis) {
         let knowledge = self.knowledge(configured, u64::MAX, peer);
-        match (knowledge.configured, knowledge.given.or(knowledge.remembered)) {
+        let own = configured.of(peer).and_then(|named| named.encoding);
+        match (own, knowledge.given.or(knowledge.remembered)) {
             (Some(own), _) => (own, Basis::Configured),
-            (None, Some(known)) => (udpchat_text::for_answering(known), Basis::Remembered),
+            (None, Some(known)) => {
+                let fallback = *configured.0.text.fallback;
+                (udpchat_text::for_answering(known, fallback), Basis::Remembered)
+            }
             (None, None) => (*configured.0.text.encoding, Basis::Configured),
+        }
+    }
+
+    /// Chooses the encoding of a message to `all`, a group or a broadcast address: its own, otherwise the one that all known
+    /// peers use among those that it reaches.
+    pub(crate) fn encoding_towards_all(
+        &self,
+        configured: &Configured,
+        all: SocketAddr,
+        is_reached: impl Fn(SocketAddr) -> bool,
+    ) -> (Encoding, Basis) {
+        if let Some(own) = configured.of(all).and_then(|named| named.encoding) {
+            return (own, Basis::Configured);
+        }
+        let named = configured.named().filter(|named| named.encoding.is_some());
+        let named = named.map(|named| named.address.destination());
+        let known = named.chain(self.remembered()).filter(|peer| is_reached(*peer));
+        let mut encodings = known.map(|peer| self.encoding_towards(configured, peer).0);
+        match encodings.next() {
+            Some(first) if encodings.all(|other| other == first) => (first, Basis::Remembered),
+            _ => (*configured.0.text.encoding, Basis::Configured),
         }
     }
 }

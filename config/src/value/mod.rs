@@ -11,6 +11,7 @@ mod metrics;
 mod name;
 mod path;
 mod quantity;
+mod repertoire;
 mod toml;
 mod user_group;
 
@@ -21,6 +22,7 @@ pub use group::Group;
 pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub use quantity::{MaxAge, Size};
+pub use repertoire::Repertoire;
 pub(crate) use toml::{Mistake, Node, Text, Value, toml_string};
 pub use user_group::UserGroup;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{DEFAULT_CONSUMER, Entry, ErrorKind, ErrorObject, Message};
+use udpchat_api::{DEFAULT_CONSUMER, Entry, ErrorKind, ErrorObject, Message, safe};
 use udpchat_config::PeerAddress;
 
 use crate::clock::to_ns;
@@ -83,7 +83,7 @@ impl Query {
     pub(crate) fn matches(&self, entry: &Entry) -> bool {
         let Entry::Message(Message { peer, text, .. }) = entry else { return true };
         self.from.is_none_or(|from| from.matches(*peer))
-            && self.grep.as_ref().is_none_or(|grep| grep.is_match(text))
+            && self.grep.as_ref().is_none_or(|grep| grep.is_match(&safe::as_seen(text)))
     }
 }
 
@@ -98,7 +98,7 @@ fn peer(from: &str, configured: &Configured) -> Result<PeerAddress, ErrorObject>
 }
 
 fn expression(grep: &str) -> Result<Regex, ErrorObject> {
-    // As in grep, ^ and $ match at the ends of a line.
+    // As in grep, ^ and $ match at the ends of a line. The text is matched as it is seen, with `\n` as the only line end.
     RegexBuilder::new(grep).multi_line(true).size_limit(MAX_REGEX_BYTES).build().map_err(|error| {
         // The message marks the place below the pattern in several lines; the last one states the reason.
         let error = error.to_string();

@@ -1,5 +1,6 @@
 //! Sends one message: chooses target, bytes and socket, and records the message in the log.
 
+mod cut;
 mod escape;
 mod payload;
 mod target;
@@ -46,7 +47,7 @@ pub(crate) async fn send(
     by: &str,
 ) -> Result<Unrecorded, ErrorObject> {
     let target = target::find(daemon, &params).await?;
-    let payload = payload::make(daemon, &params, target.peer)?;
+    let payload = payload::make(daemon, &params, &target)?;
     let parts = payload.datagrams.len();
     let mut entries = Vec::with_capacity(parts);
     let mut failure = None;

@@ -9,6 +9,7 @@
 //! `udpchat-daemon` and benchmarks depend on this crate; it depends on `udpchat-config` for the names of encodings.
 
 mod characters;
+mod common;
 mod content;
 mod cost;
 mod decode;
@@ -18,6 +19,6 @@ mod reading;
 mod score;
 
 pub use decode::{Basis, Decoded, Knowledge, decode};
-pub use encode::{NotEncodable, encode, for_answering};
+pub use encode::{NotEncodable, encode, for_answering, wider};
 pub use evidence::evidence;
 pub use reading::read;

@@ -51,7 +51,11 @@ fn normal() -> Value {
 #[test]
 fn each_package_depends_only_on_lower_ones() {
     let expected = [
-        ("udpchat", &["udpchat-ctl", "udpchat-daemon"][..], &["udpchat-api", "udpchat-text"][..]),
+        (
+            "udpchat",
+            &["udpchat-ctl", "udpchat-daemon"][..],
+            &["udpchat-api", "udpchat-config", "udpchat-text"][..],
+        ),
         ("udpchat-api", &[], &[]),
         ("udpchat-config", &[], &[]),
         ("udpchat-ctl", &["udpchat-api", "udpchat-config"], &[]),

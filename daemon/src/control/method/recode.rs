@@ -71,7 +71,7 @@ fn encoding(name: &str) -> Result<Option<Encoding>, ErrorObject> {
     if name == AUTO {
         return Ok(None);
     }
-    name.parse().map(Some).map_err(|error: udpchat_config::ValueError| {
+    name.parse::<Encoding>().map(|encoding| Some(encoding.for_reading())).map_err(|error| {
         ErrorObject::new(ErrorKind::InvalidParams, format!("`as`: {error}")).hint_if(error.hint())
     })
 }

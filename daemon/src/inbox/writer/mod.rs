@@ -230,7 +230,7 @@ impl Writer {
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
-        let fallback = *self.parts.settings.borrow().text.fallback;
+        let fallback = self.parts.settings.borrow().text.fallback.for_reading();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
             if !record.payload.is_ascii()

@@ -76,6 +76,14 @@ fn payloads() -> impl Strategy<Value = Vec<u8>> {
         2 => prop::collection::vec(0x80..=0xffu8, 1..8),
         1 => prop::collection::vec(0x21..=0x7eu8, 1..8),
         1 => escapes.prop_map(<[u8]>::to_vec),
+        1 => prop::sample::select(vec![
+            &b"\r\n"[..],
+            b"\n",
+            b"\r",
+            b"\0",
+            b"\xc0\x80",
+            b"\xed\xa0\xbd\xed\xb8\x80",
+        ]).prop_map(<[u8]>::to_vec),
     ];
     prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
 }
@@ -121,7 +129,8 @@ proptest! {
         (begin, length, cut) in (0..40usize, 1..12usize, 0..12usize),
         form in 0..10u8,
     ) {
-        let (text, _) = encoding(name).decode_without_bom_handling(&bytes);
+        let text = udpchat_text::read(&bytes, name.parse().unwrap());
+        let text = udpchat_api::safe::as_seen(&text);
         let count = text.chars().count();
         prop_assume!(count > 0);
         let part: String = text.chars().skip(begin % count).take(length).collect();
@@ -148,8 +157,8 @@ proptest! {
         }
         let mut block = builder.finish();
         for payload in payloads.iter().take(3) {
-            let (text, _) = encoding(name).decode_without_bom_handling(payload);
-            let predicate = predicate(&regex::escape(&text));
+            let text = udpchat_text::read(payload, name.parse().unwrap());
+            let predicate = predicate(&regex::escape(&udpchat_api::safe::as_seen(&text)));
             prop_assert_eq!(predicate.survivors(&mut block, 1).unwrap(), 1);
         }
     }
@@ -242,8 +251,16 @@ fn unusual_spellings_are_not_ruled_out() {
         ("\u{ca}\u{304}", "big5", b"\x88\x62"),
         ("€5", "gbk", b"\x805"),
         ("caf\u{fffd}", "utf-8", b"caf\xff"),
+        ("^done$", "utf-8", b"done\r\n"),
+        ("^done$", "utf-8", b"\xef\xbb\xbfdone\0"),
+        ("one$\n^two", "utf-8", b"one\r\ntwo"),
+        (r"one\s?two", "utf-8", b"one\r\ntwo"),
+        ("[\n;]two", "utf-8", b"one\r\ntwo"),
+        ("ok 😀", "utf-8", b"ok \xed\xa0\xbd\xed\xb8\x80"),
+        ("a\0b", "utf-8", b"a\xc0\x80b"),
     ] {
-        let (text, _) = encoding(name).decode_without_bom_handling(payload);
+        let text = udpchat_text::read(payload, name.parse().unwrap());
+        let text = udpchat_api::safe::as_seen(&text);
         assert!(
             RegexBuilder::new(expression).multi_line(true).build().unwrap().is_match(&text),
             "{expression} {text}"

@@ -49,7 +49,7 @@ fn every_common_character_round_trips_with_a_known_gbk_peer() {
     for pair in common_characters() {
         let decoded = decode(&pair, &knowing("gb18030"));
         assert_eq!((decoded.encoding, decoded.by), (Encoding::GB18030, Basis::Remembered));
-        assert_eq!(encode(&decoded.text, for_answering(Encoding::GB18030)).unwrap(), pair);
+        assert_eq!(encode(&decoded.text, for_answering(Encoding::GB18030, Encoding::GB18030)).unwrap(), pair);
     }
 }
 
