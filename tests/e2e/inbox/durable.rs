@@ -40,8 +40,8 @@ fn follow_under_load(daemon: &Daemon, round: usize, shown: &mut BTreeMap<u64, Va
     // Another place in the writer's work each time.
     for number in 0..300 + 37 * round as u64 % 500 {
         let mut entry = follower.entry();
-        // The daemon may record the loss of the last kill after this follower has subscribed.
-        while entry["type"] == "gap" {
+        // The daemon may record the loss of the last kill after this follower has subscribed, and before any message.
+        while round > 0 && number == 0 && entry["type"] == "gap" {
             entry = follower.entry();
         }
         assert_eq!(entry["text"], format!("round {round}, message {number}"));
