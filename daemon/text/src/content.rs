@@ -5,6 +5,7 @@ use std::borrow::Cow;
 /// The byte-order mark of UTF-8.
 pub(crate) const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 
+const BELL: u8 = 0x07;
 const ESCAPE: u8 = 0x1b;
 
 /// Controls that begin a frame: SOH, STX, BEL, VT (MLLP).
@@ -81,7 +82,15 @@ fn escape_length(bytes: &[u8]) -> usize {
             let has_end = parameters.get(length).is_some_and(|byte| matches!(byte, 0x40..=0x7e));
             1 + length + usize::from(has_end)
         }
-        b']' => parameters.iter().position(|byte| *byte == 0x07).map_or(1, |end| end + 2),
+        b']' => {
+            // A string for the terminal, up to BEL or ST. No search goes beyond the next ESC, so that the work is linear.
+            let end = parameters.iter().position(|byte| matches!(*byte, BELL | ESCAPE));
+            match end.map(|end| (end, &parameters[end..])) {
+                Some((end, [BELL, ..])) => end + 2,
+                Some((end, [ESCAPE, b'\\', ..])) => end + 3,
+                _ => 1,
+            }
+        }
         0x20..=0x2f => 1 + usize::from(parameters.first().is_some_and(u8::is_ascii_graphic)),
         0x30..=0x7e => 1,
         _ => 0,
@@ -106,6 +115,8 @@ mod tests {
             b"\x07\xc4\xe3\x07",
             b"\x1b[1;31m\xc4\xe3\x1b[0m\n",
             b"\x1b]0;title\x07\xc4\xe3",
+            b"\x1b]0;title\x1b\\\xc4\xe3\x07",
+            b"\x1b]\xc4\xe3\x1b[0m\x07",
             b"\x1b(B\xc4\xe3",
             b"\xef\xbb\xbf\xc4\xe3",
         ] {
