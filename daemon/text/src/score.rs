@@ -118,6 +118,8 @@ pub(crate) fn same(one: Encoding, other: Encoding) -> bool {
 /// The part of a message that is scored.
 pub(crate) struct Sample<'a> {
     bytes: &'a [u8],
+    /// Whether the message goes on behind it. Then it may end inside a character.
+    goes_on: bool,
     /// Holds decoded text; kept to allocate once.
     buffer: String,
 }
@@ -127,7 +129,8 @@ impl<'a> Sample<'a> {
         let first = content.iter().position(|byte| !byte.is_ascii()).unwrap_or(0);
         // With the character before it, which a word may begin with.
         let content = &content[first.saturating_sub(1)..];
-        Self { bytes: &content[..content.len().min(MAX_SAMPLE_BYTES)], buffer: String::new() }
+        let length = content.len().min(MAX_SAMPLE_BYTES);
+        Self { bytes: &content[..length], goes_on: length < content.len(), buffer: String::new() }
     }
 
     /// Scores the reading in an encoding.
@@ -185,7 +188,8 @@ impl<'a> Sample<'a> {
             let rest = &self.bytes[at..];
             let most = decoder.max_utf8_buffer_length_without_replacement(rest.len());
             self.buffer.reserve(most.unwrap_or(rest.len()));
-            let (result, read) = decoder.decode_to_string_without_replacement(rest, &mut self.buffer, true);
+            let (result, read) =
+                decoder.decode_to_string_without_replacement(rest, &mut self.buffer, !self.goes_on);
             sum.push_all(&self.buffer, limit);
             at += read;
             match result {
@@ -217,6 +221,9 @@ impl<'a> Sample<'a> {
             let bad = chunk.invalid();
             let Some(first) = bad.first() else { break };
             let is_rest = (0x80..0xc0).contains(first);
+            if self.goes_on && !is_rest && at + bad.len() == bytes.len() {
+                break;
+            }
             let begins = at == 0 || bytes[at - 1].is_ascii();
             let ends = bytes.get(at + bad.len()).is_none_or(u8::is_ascii);
             if is_rest && chunk.valid().is_empty() && further > 0 {
@@ -299,5 +306,22 @@ fn writing(codec: &'static Codec) -> Writing {
         Writing::Universal
     } else {
         Writing::Japanese
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_sample_is_no_fault() {
+        let text = "设备启动完成".repeat(30);
+        for encoding in [Encoding::UTF_8, Encoding::GB18030] {
+            for inside in ["", "a", "ab"] {
+                let (bytes, ..) = encoding.encoding().encode(&text);
+                let bytes = [&bytes[..6], inside.as_bytes(), &bytes[6..]].concat();
+                assert_eq!(Sample::new(&bytes).score(encoding).faults, 0, "{encoding} {inside}");
+            }
+        }
     }
 }
