@@ -51,7 +51,7 @@ pub fn encode(text: &str, encoding: Encoding) -> Result<Vec<u8>, NotEncodable> {
     Ok(bytes)
 }
 
-/// Returns the bytes of one character, if whoever decodes them gets this character.
+/// Returns the bytes of one character, if all programs decode them as this character.
 fn sequence(character: char, encoding: Encoding) -> Option<Vec<u8>> {
     let codec = encoding.encoding();
     let mut utf_8 = [0; 4];
@@ -68,9 +68,9 @@ fn sequence(character: char, encoding: Encoding) -> Option<Vec<u8>> {
     (decoded == text && is_common(character, &bytes, encoding)).then_some(bytes)
 }
 
-/// Chooses the encoding for a message to a peer that is known to speak `remembered`; `fallback` is the configured one.
+/// Chooses the encoding for a message to a peer that is known to use `remembered`; `fallback` is the configured one.
 ///
-/// A peer seen to speak Chinese in two bytes a character may know no more than GBK (Python's `gbk` fails on the
+/// A peer that has sent Chinese in two bytes a character may know no more than GBK (Python's `gbk` fails on the
 /// four-byte characters of GB18030), so it is answered in what both have in common. A peer that was read by the fallback is
 /// answered in what the name of the fallback promises: `cp932` has more characters than `shift_jis`.
 pub fn for_answering(remembered: Encoding, fallback: Encoding) -> Encoding {

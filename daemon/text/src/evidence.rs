@@ -17,7 +17,7 @@ const LEAD_OF_CHINESE_FALLBACK: HalfBits = 16;
 /// The lead that proves any other encoding, or that a sender has changed its encoding: 18 bits.
 const LEAD: HalfBits = 36;
 
-/// The lead that proves UTF-8 by one or two characters of three bytes: 6 bits.
+/// The lead that proves UTF-8 by one or two characters of three bytes: 6.5 bits.
 const LEAD_OF_CHARACTER: HalfBits = 13;
 
 /// The lead of such characters over text of two bytes a character that was cut in front: 5 bits.
@@ -65,7 +65,7 @@ impl Unicode {
 /// Returns the encoding that a message proves of its sender, so that it may be remembered; mostly none.
 ///
 /// `remembered` is what the sender is known to use: to change that takes more than to learn it, and what it is known to use need not
-/// be proven again. Cheap for what floods are made of: ASCII and binary data are seen through at once.
+/// be proven again. ASCII and binary data, which floods consist of, are recognised before anything is scored.
 pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) -> Option<Encoding> {
     let content = content::of(bytes)?;
     let unicode = Unicode::of(&content);
@@ -88,7 +88,7 @@ pub fn evidence(bytes: &[u8], remembered: Option<Encoding>, fallback: Encoding) 
                 && is_proven(&mut sample, Encoding::UTF_8, &score, LEAD_OF_NARROW_UTF_8, another);
             proven.then_some(Encoding::UTF_8)
         }
-        (Unicode::Broken, _) => of_no_utf_8(&content, &mut sample, remembered, fallback),
+        (Unicode::Broken, _) => of_invalid_utf_8(&content, &mut sample, remembered, fallback),
     }
 }
 
@@ -126,7 +126,7 @@ fn is_doubtful(content: &[u8], sample: &mut Sample<'_>) -> bool {
 }
 
 /// Returns what bytes prove that are not valid UTF-8.
-fn of_no_utf_8(
+fn of_invalid_utf_8(
     content: &[u8],
     sample: &mut Sample<'_>,
     remembered: Option<Encoding>,
@@ -136,11 +136,10 @@ fn of_no_utf_8(
         return None;
     }
     let (encoding, score) = best(sample, fallback)?;
-    let (lead, frequent) = match (same(encoding, fallback), encoding == Encoding::GB18030) {
-        (true, true) => (LEAD_OF_CHINESE_FALLBACK, MIN_FREQUENT_OF_FALLBACK),
-        (true, false) => (LEAD, MIN_FREQUENT_OF_FALLBACK),
-        (false, _) => (LEAD, MIN_FREQUENT),
-    };
+    let is_fallback = same(encoding, fallback);
+    let is_chinese_fallback = is_fallback && encoding == Encoding::GB18030;
+    let lead = if is_chinese_fallback { LEAD_OF_CHINESE_FALLBACK } else { LEAD };
+    let frequent = if is_fallback { MIN_FREQUENT_OF_FALLBACK } else { MIN_FREQUENT };
     let faults = score.faults + u32::from(score.cut_in_front);
     let is_enough = if encoding == Encoding::UTF_8 {
         score.whole >= MIN_WHOLE_OF_DAMAGED && !may_be_double_byte(content)
@@ -150,7 +149,7 @@ fn of_no_utf_8(
     (is_enough && is_proven(sample, encoding, &score, lead, remembered)).then_some(encoding)
 }
 
-/// Finds the encoding that the bytes read best in, if they read better than as nothing that is known.
+/// Finds the encoding with the lowest cost, if that is below the cost of unknown letters and of binary data.
 fn best(sample: &mut Sample<'_>, fallback: Encoding) -> Option<(Encoding, Score)> {
     let mut limit = sample.in_nothing_known();
     let mut best = None;
@@ -178,7 +177,7 @@ fn is_proven(
     if reached > sample.in_nothing_known() {
         return false;
     }
-    let needed = score.cost + LEAD.max(lead);
+    let needed = score.cost + LEAD;
     let keeps = |remembered: Encoding| {
         !same(remembered, encoding) && sample.score_up_to(remembered, needed).cost < needed
     };

@@ -164,17 +164,17 @@ fn basis(encoding: Encoding, knowledge: &Knowledge) -> Basis {
 fn by_content(unicode: Unicode, sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
     let another = knowledge.remembered.filter(|remembered| *remembered != Encoding::UTF_8);
     let is_utf_8 = match unicode {
-        Unicode::Broken => return of_no_utf_8(sample, knowledge),
+        Unicode::Broken => return of_invalid_utf_8(sample, knowledge),
         Unicode::Wide => another.is_none_or(|another| !leads(sample, another, Encoding::UTF_8)),
-        Unicode::Narrow => match (knowledge.remembered, another) {
-            (Some(_), None) => true,
-            (_, Some(another)) => {
+        Unicode::Narrow => match another {
+            None if knowledge.remembered.is_some() => true,
+            None => !is_common_text(sample, knowledge.fallback),
+            Some(another) => {
                 let of_utf_8 = sample.score(Encoding::UTF_8);
                 let of_another = sample.score(another);
                 let leads = of_utf_8.cost + LEAD_OVER_REMEMBERED <= of_another.cost;
                 of_another.faults > 0 || leads && of_utf_8.foreign >= MIN_LETTERS
             }
-            (None, None) => !is_common_text(sample, knowledge.fallback),
         },
     };
     (if is_utf_8 { Encoding::UTF_8 } else { another.unwrap_or(knowledge.fallback) }, false)
@@ -196,7 +196,7 @@ fn is_common_text(sample: &mut Sample<'_>, fallback: Encoding) -> bool {
 }
 
 /// Chooses for bytes that are not valid UTF-8: what the peer is known to use, or else the fallback, unless another reading leads.
-fn of_no_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
+fn of_invalid_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding, bool) {
     let base = knowledge.remembered.unwrap_or(knowledge.fallback);
     let of_base = sample.score(base);
     let is_known = knowledge.remembered.is_some();
