@@ -82,7 +82,7 @@ impl Peers {
 
     fn knowledge(&self, configured: &Configured, id: u64, peer: SocketAddr) -> Knowledge {
         let named = configured.of(peer);
-        // A peer that is configured with a port is a program of its own, whatever else its host speaks.
+        // A peer that is configured with a port is a program of its own, whatever else its host uses.
         let has_port = named.map(|named| named.address.port().is_some());
         let recall = self.learned.recall(peer, has_port == Some(false));
         Knowledge {
