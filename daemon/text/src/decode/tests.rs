@@ -177,15 +177,6 @@ fn utf_16_can_be_sent_where_it_is_asked_for() {
 
 proptest::proptest! {
     #[test]
-    fn any_bytes_decode_under_any_knowledge(
-        bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
-        remembered in proptest::option::of(proptest::sample::select(vec!["utf-8", "gb18030", "big5", "utf-16le"])),
-    ) {
-        let knowledge = Knowledge { remembered: remembered.map(named), ..NOTHING };
-        decode(&bytes, &knowledge);
-    }
-
-    #[test]
     fn what_is_encoded_decodes_to_the_same(text in r"[\x20-\x7e一-龥，。]{0,80}") {
         for encoding in [Encoding::UTF_8, Encoding::GBK, Encoding::GB18030] {
             let bytes = encode(&text, encoding).unwrap();
