@@ -128,7 +128,7 @@ fn a_broadcast_uses_the_encoding_common_to_its_network() {
     for to in [broadcast, group] {
         assert_eq!(encoding_towards(&daemon, to), by("utf-8", "configured"), "{to}");
     }
-    // A person's word for the address itself precedes.
+    // What is configured for the address itself comes first.
     let config = "listen = ['0.0.0.0:0']\n[peers.all]\naddress = '127.255.255.255:9'\nencoding = 'big5'\n";
     std::fs::write(daemon.path("config.toml"), config).unwrap();
     daemon.ctl(&["-q", "reload"]).ok();
