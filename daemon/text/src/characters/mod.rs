@@ -26,6 +26,9 @@ const CONTROL: HalfBits = 36;
 /// An unassigned or private character.
 const NO_TEXT: HalfBits = 52;
 
+/// One of some 2,500 other symbols: of mathematics and technology, and compressed words.
+const RARE_SYMBOL: HalfBits = 36;
+
 /// The same character again: rules of frames, ellipses, doubled syllables.
 const REPEATED_SYMBOL: HalfBits = 4;
 const REPEATED_CHARACTER: HalfBits = 14;
@@ -214,10 +217,26 @@ impl Text {
             '،' | '؛' | '؟' => 18,
             '\u{80}'..='\u{9f}' => 40,
             '\u{a1}'..='\u{bf}' | '×' | '÷' => 21,
-            '\u{2010}'..='\u{27bf}'
-            | '\u{3001}'..='\u{303f}'
-            | '\u{3105}'..='\u{312f}'
-            | '\u{3200}'..='\u{33ff}' => 24,
+            // Punctuation, arrows, frames, shapes, and what programs mark lines with.
+            '\u{2010}'..='\u{203d}' | '\u{2190}'..='\u{2199}' | '\u{2500}'..='\u{266f}' => 24,
+            '⌚'
+            | '⌛'
+            | '⏩'..='⏳'
+            | '⚠'
+            | '⚡'
+            | '✅'
+            | '✓'
+            | '✔'
+            | '✕'
+            | '✗'
+            | '✘'
+            | '✨'
+            | '❌'
+            | '❗'
+            | '❤'
+            | '➜' => 24,
+            '\u{3001}'..='\u{303f}' | '\u{3105}'..='\u{312f}' | '㈱' | '㎎' | '㎏' | '㎜'..='㎡' => 24,
+            '\u{2010}'..='\u{27bf}' | '\u{3200}'..='\u{33ff}' => RARE_SYMBOL,
             '\u{1f000}'..='\u{1faff}' => 22,
             // Chinese characters beyond those of the tables.
             '\u{20000}'..='\u{3ffff}' => 60,

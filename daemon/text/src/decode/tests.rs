@@ -95,6 +95,20 @@ fn weak_or_binary_bytes_prove_nothing() {
 }
 
 #[test]
+fn a_rare_symbol_is_no_evidence_of_utf_8() {
+    // Two characters of Shift_JIS without the first byte, and three of UTF-16 without the first byte.
+    for bytes in [&b"\xe2\x8f\x95"[..], b"WFO\rN\xe3\x89\x90g"] {
+        assert!(std::str::from_utf8(bytes).is_ok());
+        for fallback in ["gb18030", "shift_jis", "windows-1252"] {
+            assert_eq!(strong(bytes, named(fallback)), None, "{bytes:02x?}");
+        }
+    }
+    for text in ["→", "完了 ✓", "25㎡", "──────"] {
+        assert_eq!(strong(text.as_bytes(), named("shift_jis")), Some(Encoding::UTF_8), "{text}");
+    }
+}
+
+#[test]
 fn evidence_is_found_behind_trailers_of_tools() {
     assert_eq!(strong(b"\xc4\xe3\xba\xc3\r\n\0\0", Encoding::GB18030), Some(Encoding::GB18030));
     assert_eq!(strong("好\r\n\0".as_bytes(), Encoding::GB18030), Some(Encoding::UTF_8));
