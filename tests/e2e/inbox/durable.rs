@@ -39,7 +39,11 @@ fn follow_under_load(daemon: &Daemon, round: usize, shown: &mut BTreeMap<u64, Va
     (0..IN_FLIGHT).for_each(send);
     // Another place in the writer's work each time.
     for number in 0..300 + 37 * round as u64 % 500 {
-        let entry = follower.entry();
+        let mut entry = follower.entry();
+        // The daemon may record the loss of the last kill after this follower has subscribed, and before any message.
+        while round > 0 && number == 0 && entry["type"] == "gap" {
+            entry = follower.entry();
+        }
         assert_eq!(entry["text"], format!("round {round}, message {number}"));
         assert!(shown.insert(id(&entry), entry).is_none(), "an id was used again");
         send(IN_FLIGHT + number);
