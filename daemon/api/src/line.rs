@@ -9,7 +9,7 @@ use crate::limits::MAX_LINE_BYTES;
 use crate::safe::SafeJson;
 
 /// The capacity that a reader keeps between lines, in bytes; memory beyond it is freed.
-const KEPT_BUFFER_BYTES: usize = 8 * 1024;
+const KEPT_BUFFER_BYTES: usize = 4 * 1024;
 
 /// The reason why no line could be read.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,16 @@ pub struct LineReader<R> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Wraps a stream.
     pub fn new(stream: R) -> Self {
-        Self { reader: BufReader::new(stream), line: Vec::new(), is_returned: false }
+        Self::of_buffered(BufReader::new(stream))
+    }
+
+    /// Wraps a stream, from which it reads at most this many bytes at once.
+    pub fn with_capacity(bytes: usize, stream: R) -> Self {
+        Self::of_buffered(BufReader::with_capacity(bytes, stream))
+    }
+
+    fn of_buffered(reader: BufReader<R>) -> Self {
+        Self { reader, line: Vec::new(), is_returned: false }
     }
 
     /// Waits for the first byte of the next line. Returns false at the end of the stream.

@@ -11,7 +11,7 @@ use udpchat_api::{ErrorKind, ErrorObject};
 use super::client::Client;
 use super::memory::{Account, Charge};
 use super::outlet::Outlet;
-use super::pattern::{Pattern, check_length, compile_bytes};
+use super::pattern::Pattern;
 use super::query::Query;
 use super::reading;
 use super::request::parameters;
@@ -119,17 +119,10 @@ impl Context {
         self.memory = None;
     }
 
-    /// Compiles the regular expression of a filter, or finds it compiled. Compiling takes a turn, as reading does.
+    /// Returns the compiled regular expression of a filter, if it has one.
     pub(super) async fn pattern(&self, text: Option<&str>) -> Result<Option<Arc<Pattern>>, ErrorObject> {
         let Some(text) = text else { return Ok(None) };
-        check_length(text)?;
-        let patterns = Arc::clone(&self.control.patterns);
-        if let Some(pattern) = patterns.get(text) {
-            return Ok(Some(pattern));
-        }
-        let turn = self.account.user.turn().await?;
-        let memory = self.account.charge(compile_bytes(text)).await?;
-        patterns.compile_on_a_thread(text, turn, memory).await.map(Some)
+        self.control.patterns.obtain(text, &self.account).await.map(Some)
     }
 
     /// Checks that a subscription can be started.

@@ -61,6 +61,8 @@ pub(super) struct Account {
     allowance: AtomicUsize,
     /// How much of the budget it holds.
     held: AtomicUsize,
+    /// How many of its reads run.
+    reads: AtomicUsize,
     /// Whether the connection was asked to close.
     is_closing: AtomicBool,
     closing: Notify,
@@ -69,6 +71,10 @@ pub(super) struct Account {
 /// The account of an open connection. Dropping it removes it from those that may be asked to close.
 #[derive(Debug)]
 pub(super) struct OpenAccount(Arc<Account>);
+
+/// A read that runs. Dropping it ends it.
+#[derive(Debug)]
+pub(super) struct Running(Arc<Account>);
 
 /// Memory that may be taken. Dropping it gives it back.
 #[derive(Debug)]
@@ -92,6 +98,7 @@ impl Memory {
             user: self.users.of(uid, is_privileged),
             allowance: AtomicUsize::new(ALLOWANCE_BYTES),
             held: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
             is_closing: AtomicBool::new(false),
             closing: Notify::new(),
         });
@@ -119,6 +126,10 @@ impl Memory {
         }
         candidates.retain(|account| held(account) > 0 && !std::ptr::eq(&raw const ***account, needy));
         let largest = candidates.into_iter().max_by_key(|account| held(account)).ok_or_else(refusal)?;
+        if largest.reads.load(Relaxed) > 0 {
+            // Its memory comes back by itself, and goes to the request that waits longest.
+            return Ok(());
+        }
         largest.is_closing.store(true, Relaxed);
         largest.closing.notify_one();
         Ok(())
@@ -165,6 +176,12 @@ impl Account {
         }
     }
 
+    /// Begins a read, whose memory comes back by itself.
+    pub(super) fn begin_read(self: &Arc<Self>) -> Running {
+        self.reads.fetch_add(1, Relaxed);
+        Running(Arc::clone(self))
+    }
+
     async fn permit(&self, bytes: usize, whose: Whose) -> Result<OwnedSemaphorePermit, ErrorObject> {
         let memory = match whose {
             Whose::OfUser => &self.user.memory,
@@ -202,6 +219,12 @@ impl Deref for OpenAccount {
 impl Drop for OpenAccount {
     fn drop(&mut self) {
         self.0.memory.open.lock().retain(|account| !Arc::ptr_eq(account, &self.0));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.reads.fetch_sub(1, Relaxed);
     }
 }
 
@@ -310,6 +333,19 @@ mod tests {
         let (charged, why) = tokio::join!(bob.charge(2 * MIB), close);
         assert_eq!((charged.unwrap().bytes, why.data.kind), (2 * MIB, ErrorKind::Busy));
         assert!(!ann.is_closing.load(Relaxed) && !few.is_closing.load(Relaxed), "no other connection");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_not_closed_while_it_reads() {
+        let memory = memory(MIB);
+        let (reader, needy) = (memory.open(1, true), memory.open(2, false));
+        let (read, charge) = (reader.begin_read(), reader.charge(MIB).await.unwrap());
+        let ends = async {
+            tokio::time::sleep(3 * WAIT).await;
+            drop((read, charge));
+        };
+        let (charged, ()) = tokio::join!(needy.charge(MIB / 2), ends);
+        assert!(charged.is_ok() && !reader.is_closing.load(Relaxed));
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,10 +11,11 @@ use regex_automata::Input;
 use regex_automata::meta::{Cache, Config, Regex};
 use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::ParserBuilder;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use super::memory::Charge;
+use super::memory::{Account, Charge};
 use super::users::Turn;
 use crate::index::predicate::Predicate;
 use crate::index::regex_terms;
@@ -22,6 +23,10 @@ use crate::index::regex_terms;
 /// How long a pattern may be, in bytes, and how deep its groups and classes may be nested.
 const MAX_BYTES: usize = 1024;
 const MAX_NESTING: u32 = 50;
+
+/// How long plain text may be that is compiled at once, without a thread, and how much memory that takes at most, in bytes.
+const MAX_LITERAL_BYTES: usize = 64;
+const LITERAL_BYTES: usize = 128 * 1024;
 
 /// How much memory each compiled program may take, in bytes.
 const MAX_PROGRAM_BYTES: usize = 1024 * 1024;
@@ -76,34 +81,48 @@ impl Default for Patterns {
 }
 
 impl Patterns {
-    /// Returns a pattern that a connection uses already.
-    pub(super) fn get(&self, text: &str) -> Option<Arc<Pattern>> {
+    /// Returns a compiled pattern: one that a connection uses already, or a new one.
+    ///
+    /// # Errors
+    /// Fails if the pattern is not valid, or exceeds a limit, and with `busy` if there is no turn or no memory in time.
+    pub(super) async fn obtain(
+        self: &Arc<Self>,
+        text: &str,
+        account: &Arc<Account>,
+    ) -> Result<Arc<Pattern>, ErrorObject> {
+        // This costs nothing, so it comes before memory is charged.
+        check_length(text)?;
+        if let Some(pattern) = self.get(text) {
+            return Ok(pattern);
+        }
+        if is_short_literal(text) {
+            return self.compile(text, account.charge(LITERAL_BYTES).await?);
+        }
+        let turn = account.user.turn().await?;
+        let memory = account.charge(compile_bytes(text)).await?;
+        self.compile_on_a_thread(text.to_owned(), turn, memory).await
+    }
+
+    fn get(&self, text: &str) -> Option<Arc<Pattern>> {
         self.known.lock().get(text)?.upgrade()
     }
 
-    /// Compiles a pattern on a thread of its own, which may take some tenths of a second. The turn ends with it.
-    ///
-    /// `memory` is what [`compile_bytes`] returns; the pattern keeps of it what it needs.
-    ///
-    /// # Errors
-    /// Fails if the pattern is not valid, or exceeds a limit.
-    pub(super) async fn compile_on_a_thread(
+    /// Compiles a pattern on a blocking thread, which may take some tenths of a second. The turn ends with it, whether the
+    /// client waits or not.
+    async fn compile_on_a_thread(
         self: &Arc<Self>,
-        text: &str,
+        text: String,
         turn: Turn,
         memory: Charge,
     ) -> Result<Arc<Pattern>, ErrorObject> {
         let failed = || ErrorObject::new(ErrorKind::Internal, "compiling the pattern failed");
         let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|_| failed())?;
-        let (done, compiled) = oneshot::channel();
-        let (patterns, text) = (Arc::clone(self), text.to_owned());
+        let patterns = Arc::clone(self);
         let compile = move || {
-            // The client may have disconnected.
-            let _sent = done.send(patterns.compile(&text, memory));
-            drop((turn, permit));
+            let _until_compiled = (turn, permit);
+            patterns.compile(&text, memory)
         };
-        std::thread::Builder::new().name("pattern".to_owned()).spawn(compile).map_err(|_| failed())?;
-        compiled.await.map_err(|_| failed())?
+        spawn_blocking(compile).await.map_err(|_| failed())?
     }
 
     /// Compiles a pattern, unless a connection uses it by now.
@@ -123,15 +142,20 @@ impl Patterns {
     }
 }
 
+/// Returns whether a pattern is plain text, and so short that it is compiled within some microseconds.
+fn is_short_literal(text: &str) -> bool {
+    text.len() <= MAX_LITERAL_BYTES && !text.chars().any(regex_syntax::is_meta_character)
+}
+
 /// Returns how much memory compiling a pattern may take, in bytes: the forward and the reverse program with what builds
 /// them, and the parsed pattern, whose classes are large (`\W` has 770 ranges of characters).
-pub(super) fn compile_bytes(text: &str) -> usize {
+fn compile_bytes(text: &str) -> usize {
     const PARSED_BYTES_PER_BYTE: usize = 12 * 1024;
     4 * MAX_PROGRAM_BYTES + PARSED_BYTES_PER_BYTE * text.len()
 }
 
-/// Refuses a pattern that is too long. This costs nothing, so it comes before memory is charged.
-pub(super) fn check_length(text: &str) -> Result<(), ErrorObject> {
+/// Refuses a pattern that is too long.
+fn check_length(text: &str) -> Result<(), ErrorObject> {
     if text.len() <= MAX_BYTES {
         return Ok(());
     }

@@ -25,8 +25,9 @@ pub(super) async fn read<T: Send + 'static>(
 ) -> Result<(T, Charge), ErrorObject> {
     let turn = account.user.turn().await?;
     let memory = account.charge(bytes).await?;
+    let running = account.begin_read();
     let read = move |reader: &Reader| {
-        let _turn = turn;
+        let _until_read = (turn, running);
         Ok((read(reader)?, memory))
     };
     Ok(daemon.read(read).await?)

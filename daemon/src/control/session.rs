@@ -28,13 +28,20 @@ use super::shared::Control;
 /// How long a client may take to finish a line that it has begun.
 const LINE_WAIT_SECONDS: u64 = 30;
 
-/// How long a line may be without charging the budget of memory, in bytes: the room that each connection keeps.
-const SHORT_LINE_BYTES: usize = 8 * 1024;
+/// How much is read at once, in bytes.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
-/// How long lines may be that take more, and their memory, in bytes: the line, the spare room behind it, what is parsed, and
-/// the message that it sends with its answer. All of it is charged at once: connections that hold a part while they wait
-/// for the other would block each other. The first length fits a datagram in base64.
-const LONG_LINES: [(usize, usize); 2] = [(128 * 1024, 1024 * 1024), (MAX_LINE_BYTES, 2 * 1024 * 1024)];
+/// How long a line may be without charging the budget of memory, in bytes. One more is read, so that the line fits its
+/// memory of 4 KiB.
+const SHORT_LINE_BYTES: usize = 4 * 1024 - 1;
+
+/// How much memory the longest line takes, in bytes: the line, the spare room behind it, what is parsed, and the message that
+/// it sends with its answer. All of it is charged at once: connections that hold a part while they wait for more would block
+/// each other.
+const LONG_LINE_MEMORY_BYTES: usize = 2 * 1024 * 1024;
+
+/// How much of that a line takes for each of its bytes, once its length is known.
+const MEMORY_BYTES_PER_BYTE: usize = 8;
 
 /// How long a client whose connection is closed has to read the reason.
 const LAST_LINE_WAIT: Duration = Duration::from_secs(1);
@@ -56,7 +63,7 @@ pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Conn
     let mut session = Session { context, responses: ResponseQueue::default() };
     let why = tokio::select! {
         // However a connection ends, there is nothing left to do about it.
-        _ended = session.serve(LineReader::new(reader)) => None,
+        _ended = session.serve(LineReader::with_capacity(READ_BUFFER_BYTES, reader)) => None,
         () = loses_a_role(&client, rules) => Some(demotion(&control, &client).await),
         why = account.must_close() => Some(why),
     };
@@ -105,16 +112,14 @@ async fn read_line(
     reader: &mut LineReader<ReadHalf>,
     account: &Arc<Account>,
 ) -> Result<Option<Charge>, Unread> {
-    let (mut limit, mut memory) = (SHORT_LINE_BYTES, None);
-    let mut longer = LONG_LINES.into_iter();
-    while !reader.read_within(limit).await? {
-        // The reader fails beyond the last length.
-        let Some((length, bytes)) = longer.next() else { break };
-        limit = length;
-        drop(memory.take());
-        memory = Some(account.charge(bytes).await?);
+    if reader.read_within(SHORT_LINE_BYTES).await? {
+        return Ok(None);
     }
-    Ok(memory)
+    let mut memory = account.charge(LONG_LINE_MEMORY_BYTES).await?;
+    // The reader fails if the line is longer.
+    reader.read_within(MAX_LINE_BYTES).await?;
+    memory.shrink_to(MEMORY_BYTES_PER_BYTE * reader.line().len());
+    Ok(Some(memory))
 }
 
 /// Why a line could not be read.
