@@ -4,15 +4,17 @@
 //! before it is parsed, the compiled programs while they are built, and the memory is charged to the connection.
 
 use std::collections::HashMap;
+use std::io;
+use std::sync::mpsc::{self, SendError};
 use std::sync::{Arc, Weak};
+use std::thread;
 
 use parking_lot::Mutex;
 use regex_automata::Input;
 use regex_automata::meta::{Cache, Config, Regex};
 use regex_automata::nfa::thompson::WhichCaptures;
 use regex_syntax::ParserBuilder;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::sync::oneshot;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::memory::{Account, Charge};
@@ -70,13 +72,19 @@ impl Pattern {
 pub(super) struct Patterns {
     /// By their text. All have the same flags.
     known: Mutex<HashMap<Box<str>, Weak<Pattern>>>,
-    /// Lets one pattern be compiled at a time: the allocator keeps for each thread what a large one took.
-    compiling: Arc<Semaphore>,
+    /// Leads to the thread that compiles, one pattern after the other: the allocator keeps for each thread what a large
+    /// pattern took.
+    compiler: Mutex<mpsc::Sender<Job>>,
 }
+
+/// A pattern to compile.
+type Job = Box<dyn FnOnce() + Send>;
 
 impl Default for Patterns {
     fn default() -> Self {
-        Self { known: Mutex::default(), compiling: Arc::new(Semaphore::new(1)) }
+        // The thread starts with the first job.
+        let (compiler, _) = mpsc::channel();
+        Self { known: Mutex::default(), compiler: Mutex::new(compiler) }
     }
 }
 
@@ -100,29 +108,45 @@ impl Patterns {
         }
         let turn = account.user.turn().await?;
         let memory = account.charge(compile_bytes(text)).await?;
-        self.compile_on_a_thread(text.to_owned(), turn, memory).await
+        self.compile_on_the_thread(text.to_owned(), turn, memory).await
     }
 
     fn get(&self, text: &str) -> Option<Arc<Pattern>> {
         self.known.lock().get(text)?.upgrade()
     }
 
-    /// Compiles a pattern on a blocking thread, which may take some tenths of a second. The turn ends with it, whether the
+    /// Compiles a pattern on the thread for that, which may take some tenths of a second. The turn ends with it, whether the
     /// client waits or not.
-    async fn compile_on_a_thread(
+    async fn compile_on_the_thread(
         self: &Arc<Self>,
         text: String,
         turn: Turn,
         memory: Charge,
     ) -> Result<Arc<Pattern>, ErrorObject> {
         let failed = || ErrorObject::new(ErrorKind::Internal, "compiling the pattern failed");
-        let permit = Arc::clone(&self.compiling).acquire_owned().await.map_err(|_| failed())?;
+        let (done, compiled) = oneshot::channel();
         let patterns = Arc::clone(self);
-        let compile = move || {
-            let _until_compiled = (turn, permit);
-            patterns.compile(&text, memory)
+        let job = move || {
+            // The client may have disconnected.
+            let _sent = done.send(patterns.compile(&text, memory));
+            drop(turn);
         };
-        spawn_blocking(compile).await.map_err(|_| failed())?
+        self.start(Box::new(job)).map_err(|_| failed())?;
+        compiled.await.map_err(|_| failed())?
+    }
+
+    /// Gives a job to the thread. Starts the thread if there is none yet, or if a panic has ended it.
+    fn start(&self, job: Job) -> io::Result<()> {
+        let mut compiler = self.compiler.lock();
+        let Err(SendError(job)) = compiler.send(job) else { return Ok(()) };
+        let (sender, jobs) = mpsc::channel();
+        let run = move || {
+            job();
+            jobs.into_iter().for_each(|job: Job| job());
+        };
+        thread::Builder::new().name("pattern".to_owned()).spawn(run)?;
+        *compiler = sender;
+        Ok(())
     }
 
     /// Compiles a pattern, unless a connection uses it by now.

@@ -67,19 +67,25 @@ pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Conn
         () = loses_a_role(&client, rules) => Some(demotion(&control, &client).await),
         why = account.must_close() => Some(why),
     };
-    session.context.abort_subscription();
-    session.context.free_memory();
-    if let Some(why) = why {
-        control.audit.refused(&client, None, &why).await;
-        // The connection ends, whether the client reads this or not.
-        let last = failure_line(Value::Null, why);
-        let _sent = timeout(LAST_LINE_WAIT, session.context.outlet.write_last(&last)).await;
-    }
-    drop(account);
-    // Finishing a message logs who sent it, whether the client reads the response or not.
-    while !session.responses.is_empty() {
-        session.responses.first().await;
-    }
+    let Session { mut context, mut responses } = session;
+    context.abort_subscription();
+    context.free_memory();
+    let give_reason = async {
+        if let Some(why) = why {
+            control.audit.refused(&client, None, &why).await;
+            // The connection ends, whether the client reads this or not.
+            let last = failure_line(Value::Null, why);
+            let _sent = timeout(LAST_LINE_WAIT, context.outlet.write_last(&last)).await;
+        }
+    };
+    // Finishing a message logs who sent it, whether the client reads the response or not. Others may wait for the memory.
+    let finish_messages = async {
+        while !responses.is_empty() {
+            responses.first().await;
+        }
+        drop(account);
+    };
+    tokio::join!(give_reason, finish_messages);
 }
 
 /// Waits until a reload leaves the client a role less than before.

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::accounts::own_uid;
+use super::accounts::{is_private_group, own_uid};
 
 const ROOT: u32 = 0;
 const STICKY: u32 = 0o1000;
@@ -32,10 +32,28 @@ pub(crate) enum Use {
 /// Fails if the directory cannot be examined.
 pub(crate) fn danger(path: &Path, usage: Use) -> io::Result<Option<String>> {
     let directory = fs::metadata(path)?;
-    let found = danger_for(own_uid(), (directory.uid(), directory.gid(), directory.mode()), usage);
-    // The mode does not matter where other users cannot reach the directory.
-    let is_owners = directory.uid() == own_uid() || directory.uid() == ROOT;
-    Ok(found.filter(|_| !(is_owners && is_out_of_reach(path))))
+    let (uid, gid, mode) = (directory.uid(), directory.gid(), directory.mode());
+    if uid != own_uid() && uid != ROOT {
+        return Ok(Some(format!("belongs to the user with uid {uid}")));
+    }
+    let danger = writers(mode, usage, uid == ROOT).filter(|writers| {
+        // The mode does not matter where other users cannot reach the directory.
+        !is_out_of_reach(path) && !(*writers == Writers::Group && is_private_group(gid))
+    });
+    Ok(danger.map(|writers| {
+        let who = match writers {
+            Writers::Everyone => "every user".to_owned(),
+            Writers::Group => format!("the group with gid {gid}"),
+        };
+        format!("may be written by {who} (mode {:04o})", mode & 0o7777)
+    }))
+}
+
+/// The users who may write to a directory, beside its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writers {
+    Everyone,
+    Group,
 }
 
 /// Returns whether a directory above is closed to all other users.
@@ -48,21 +66,16 @@ fn is_out_of_reach(path: &Path) -> bool {
     })
 }
 
-fn danger_for(own_uid: u32, (uid, gid, mode): (u32, u32, u32), usage: Use) -> Option<String> {
-    if uid != own_uid && uid != ROOT {
-        return Some(format!("belongs to the user with uid {uid}"));
-    }
+/// Returns who may replace files in a directory of this mode.
+fn writers(mode: u32, usage: Use, is_roots: bool) -> Option<Writers> {
     if usage == Use::Socket && mode & STICKY != 0 {
         return None;
     }
     if mode & OTHERS_MAY_WRITE != 0 {
-        return Some(format!("may be written by every user (mode {:04o})", mode & 0o7777));
+        return Some(Writers::Everyone);
     }
-    // A directory of root's that this process may use by its group was made so for it, as volumes of containers are.
-    if mode & GROUP_MAY_WRITE != 0 && uid == own_uid {
-        return Some(format!("may be written by the group with gid {gid} (mode {:04o})", mode & 0o7777));
-    }
-    None
+    // A directory of root's that a group may write to was made so on purpose, as volumes of containers are.
+    (mode & GROUP_MAY_WRITE != 0 && !is_roots).then_some(Writers::Group)
 }
 
 #[cfg(test)]
@@ -70,20 +83,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_of_others_is_dangerous() {
-        let danger = |owner, mode, usage| danger_for(1000, (owner, 7, mode), usage);
+    fn a_mode_shows_who_may_write() {
         for usage in [Use::Data, Use::Socket] {
-            for (owner, mode) in [(1000, 0o700), (1000, 0o755), (1000, 0o2750), (0, 0o755), (0, 0o2775)] {
-                assert_eq!(danger(owner, mode, usage), None, "{owner} {mode:o}");
+            for mode in [0o700, 0o755, 0o2750] {
+                assert_eq!(writers(mode, usage, false), None, "{mode:o}");
             }
-            assert!(danger(1001, 0o700, usage).unwrap().contains("uid 1001"));
-            assert!(danger(1000, 0o777, usage).unwrap().contains("every user (mode 0777)"));
-            assert!(danger(0, 0o777, usage).unwrap().contains("every user"));
-            assert!(danger(1000, 0o775, usage).unwrap().contains("gid 7 (mode 0775)"));
+            assert_eq!(writers(0o777, usage, false), Some(Writers::Everyone));
+            assert_eq!(writers(0o777, usage, true), Some(Writers::Everyone));
+            assert_eq!(writers(0o775, usage, false), Some(Writers::Group));
+            assert_eq!(writers(0o2775, usage, true), None);
         }
-        assert_eq!(danger(0, 0o1777, Use::Socket), None);
-        assert!(danger(0, 0o1777, Use::Data).is_some());
-        assert!(danger(1001, 0o1777, Use::Socket).is_some());
-        assert!(danger_for(0, (1000, 7, 0o700), Use::Data).is_some(), "root's daemon in a user's directory");
+        assert_eq!(writers(0o1777, Use::Data, true), Some(Writers::Everyone));
+        assert_eq!(writers(0o1777, Use::Socket, true), None);
     }
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 use udpchat_api::safe::is_unsafe;
 
 use crate::support::{
-    Background, Daemon, OtherUser, Peer, Refused, command_in, new_folder, texts, with_paths,
+    Account, Background, Daemon, OtherUser, Peer, Refused, command_in, new_folder, texts, with_paths,
 };
 
 #[track_caller]
@@ -135,11 +135,28 @@ fn assert_unsafe(is_data: bool, make_unsafe: impl FnOnce(&Path), texts: &[&str])
 #[test]
 fn a_directory_that_others_may_write_to_is_refused() {
     for is_data in [true, false] {
-        for (mode, text) in [(0o777, "every user (mode 0777)"), (0o770, "the group with gid")] {
-            let open = |place: &Path| fs::set_permissions(place, fs::Permissions::from_mode(mode)).unwrap();
-            assert_unsafe(is_data, open, &[text, "chmod go-w"]);
-        }
+        let open = |place: &Path| fs::set_permissions(place, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_unsafe(is_data, open, &["every user (mode 0777)", "chmod go-w"]);
     }
+}
+
+#[test]
+fn only_a_private_group_may_write_to_a_directory() {
+    let Some(other) = OtherUser::get() else { return };
+    let data = other.folder().join("data");
+    fs::create_dir(&data).unwrap();
+    let prepare = |account: &Account| {
+        std::os::unix::fs::chown(&data, Some(account.uid), Some(account.uid)).unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o770)).unwrap();
+        let mut command = other.command_of(account, env!("CARGO_BIN_EXE_udpchatd"));
+        with_paths(&mut command, &data, &data.join("s"));
+        command
+    };
+    let without_name = Account::new(54_321, &[]);
+    Daemon::refused_by(&mut prepare(&without_name)).fails(&["the group with gid 54321 (mode 0770)"]);
+    // The user and the group `daemon`, which every system has.
+    let mut daemon = Background::start(&mut prepare(&Account::new(1, &[])));
+    assert_eq!(daemon.answers_on(&data.join("s")).call("status", json!({}))["state"], "ok");
 }
 
 #[test]
