@@ -218,6 +218,8 @@ fn refusal(text: &str, hint: &str) -> ErrorObject {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::control::memory::Memory;
     use crate::control::users::Users;
@@ -256,6 +258,29 @@ mod tests {
         let memory = charge("hello").await;
         let pattern = Patterns::default().compile("hello", memory).unwrap();
         assert!(pattern.regex.memory_usage() < 16 * 1024, "{}", pattern.regex.memory_usage());
+    }
+
+    #[test]
+    fn a_panic_does_not_end_compiling() {
+        let patterns = Patterns::default();
+        patterns.start(Box::new(|| panic!("on purpose"))).unwrap();
+        let (done, ran) = mpsc::channel();
+        // A job that is sent before the thread has ended is lost.
+        let attempt = || {
+            let done = done.clone();
+            patterns.start(Box::new(move || done.send(()).unwrap())).unwrap();
+            ran.recv_timeout(Duration::from_millis(10)).is_ok()
+        };
+        while !attempt() {}
+    }
+
+    #[test]
+    fn short_plain_text_is_a_literal() {
+        assert!(is_short_literal("温度 25, ok") && is_short_literal(&"x".repeat(MAX_LITERAL_BYTES)));
+        assert!(!is_short_literal(&"x".repeat(MAX_LITERAL_BYTES + 1)));
+        for pattern in [r"\PL", "a+", "a|b", "[ab]", "(a)", "a{9}", "^a", "a$", "."] {
+            assert!(!is_short_literal(pattern), "{pattern}");
+        }
     }
 
     #[test]
