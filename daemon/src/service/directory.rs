@@ -38,7 +38,8 @@ pub(crate) fn danger(path: &Path, usage: Use) -> io::Result<Option<String>> {
     }
     let danger = writers(mode, usage, uid == ROOT).filter(|writers| {
         // The mode does not matter where other users cannot reach the directory.
-        !is_out_of_reach(path) && !(*writers == Writers::Group && is_private_group(gid))
+        let is_private = *writers == Writers::Group && is_private_group(gid);
+        !is_private && !is_out_of_reach(path)
     });
     Ok(danger.map(|writers| {
         let who = match writers {
