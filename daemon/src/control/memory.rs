@@ -61,8 +61,8 @@ pub(super) struct Account {
     allowance: AtomicUsize,
     /// How much of the budget it holds.
     held: AtomicUsize,
-    /// How many of its reads run.
-    reads: AtomicUsize,
+    /// How much of its work runs: reads, and compilations of patterns.
+    running: AtomicUsize,
     /// Whether the connection was asked to close.
     is_closing: AtomicBool,
     closing: Notify,
@@ -72,7 +72,7 @@ pub(super) struct Account {
 #[derive(Debug)]
 pub(super) struct OpenAccount(Arc<Account>);
 
-/// A read that runs. Dropping it ends it.
+/// Work that ends by itself: a read, or the compilation of a pattern. Dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Running(Arc<Account>);
 
@@ -98,7 +98,7 @@ impl Memory {
             user: self.users.of(uid, is_privileged),
             allowance: AtomicUsize::new(ALLOWANCE_BYTES),
             held: AtomicUsize::new(0),
-            reads: AtomicUsize::new(0),
+            running: AtomicUsize::new(0),
             is_closing: AtomicBool::new(false),
             closing: Notify::new(),
         });
@@ -126,7 +126,7 @@ impl Memory {
         }
         candidates.retain(|account| held(account) > 0 && !std::ptr::eq(&raw const ***account, needy));
         let largest = candidates.into_iter().max_by_key(|account| held(account)).ok_or_else(refusal)?;
-        if largest.reads.load(Relaxed) > 0 {
+        if largest.running.load(Relaxed) > 0 {
             // Its memory comes back by itself, and goes to the request that waits longest.
             return Ok(());
         }
@@ -176,9 +176,9 @@ impl Account {
         }
     }
 
-    /// Begins a read, whose memory comes back by itself.
-    pub(super) fn begin_read(self: &Arc<Self>) -> Running {
-        self.reads.fetch_add(1, Relaxed);
+    /// Begins work whose memory comes back by itself.
+    pub(super) fn begin_work(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Relaxed);
         Running(Arc::clone(self))
     }
 
@@ -224,7 +224,7 @@ impl Drop for OpenAccount {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.reads.fetch_sub(1, Relaxed);
+        self.0.running.fetch_sub(1, Relaxed);
     }
 }
 
@@ -339,7 +339,7 @@ mod tests {
     async fn a_connection_is_not_closed_while_it_reads() {
         let memory = memory(MIB);
         let (reader, needy) = (memory.open(1, true), memory.open(2, false));
-        let (read, charge) = (reader.begin_read(), reader.charge(MIB).await.unwrap());
+        let (read, charge) = (reader.begin_work(), reader.charge(MIB).await.unwrap());
         let ends = async {
             tokio::time::sleep(3 * WAIT).await;
             drop((read, charge));

@@ -17,7 +17,7 @@ use regex_syntax::ParserBuilder;
 use tokio::sync::oneshot;
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use super::memory::{Account, Charge};
+use super::memory::{Account, Charge, Running};
 use super::users::Turn;
 use crate::index::predicate::Predicate;
 use crate::index::regex_terms;
@@ -108,7 +108,8 @@ impl Patterns {
         }
         let turn = account.user.turn().await?;
         let memory = account.charge(compile_bytes(text)).await?;
-        self.compile_on_the_thread(text.to_owned(), turn, memory).await
+        let until_compiled = (turn, account.begin_work());
+        self.compile_on_the_thread(text.to_owned(), until_compiled, memory).await
     }
 
     fn get(&self, text: &str) -> Option<Arc<Pattern>> {
@@ -120,7 +121,7 @@ impl Patterns {
     async fn compile_on_the_thread(
         self: &Arc<Self>,
         text: String,
-        turn: Turn,
+        until_compiled: (Turn, Running),
         memory: Charge,
     ) -> Result<Arc<Pattern>, ErrorObject> {
         let failed = || ErrorObject::new(ErrorKind::Internal, "compiling the pattern failed");
@@ -129,7 +130,7 @@ impl Patterns {
         let job = move || {
             // The client may have disconnected.
             let _sent = done.send(patterns.compile(&text, memory));
-            drop(turn);
+            drop(until_compiled);
         };
         self.start(Box::new(job)).map_err(|_| failed())?;
         compiled.await.map_err(|_| failed())?

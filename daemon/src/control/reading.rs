@@ -25,7 +25,7 @@ pub(super) async fn read<T: Send + 'static>(
 ) -> Result<(T, Charge), ErrorObject> {
     let turn = account.user.turn().await?;
     let memory = account.charge(bytes).await?;
-    let running = account.begin_read();
+    let running = account.begin_work();
     let read = move |reader: &Reader| {
         let _until_read = (turn, running);
         Ok((read(reader)?, memory))

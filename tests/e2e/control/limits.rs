@@ -76,7 +76,7 @@ fn a_pattern_over_a_limit_is_refused_with_the_limit() {
 fn a_hostile_pattern_takes_little_memory() {
     let daemon = Daemon::start();
     let (before, _) = memory(&daemon);
-    let mut clients: Vec<_> = (0..12).map(|_| daemon.rpc()).collect();
+    let mut clients: Vec<_> = (0..8).map(|_| daemon.rpc()).collect();
     for (number, rpc) in clients.iter_mut().enumerate() {
         for pattern in
             [r"(?i)".to_owned() + &r"\PL".repeat(5_000), format!("(?i){number}{}", r"\PL".repeat(330))]
