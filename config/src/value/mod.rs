@@ -15,6 +15,8 @@ mod repertoire;
 mod toml;
 mod user_group;
 
+use std::path::Path;
+
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use choice::{LogFormat, LogLevel};
 pub use encoding::Encoding;
@@ -67,6 +69,11 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     quoted.push('`');
     quoted
+}
+
+/// Shows a path in a message that may have several lines: a line end in the path must not begin one.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string().replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -12,14 +12,18 @@ use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
+use udpchat_api::safe::one_line;
 use udpchat_config::{Environment, Flags, Settings};
 
 use self::open::{Sockets, open, prepare_runtime};
 use self::serve::serve;
 use crate::configuration::Configuration;
+use crate::control::MAX_CONNECTIONS;
 use crate::failure::{Failure, system};
 use crate::inbox::writer::retention::limit_default_size;
 use crate::log::Logging;
+use crate::service::directory;
+use crate::service::file_limit;
 use crate::service::lock::{DATA_DIR_LOCK, Lock, LockError};
 use crate::service::systemd::Inherited;
 use crate::{backup, service};
@@ -38,6 +42,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
+    file_limit::raise(settings.listen.len().max(inherited.udp.len()), MAX_CONNECTIONS)?;
     // All files created from here on are private to this user.
     service::umask::restrict_to_owner();
     let data_dir = settings.data_dir.value.clone();
@@ -56,6 +61,10 @@ fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
         .mode(0o700)
         .create(path)
         .map_err(|source| Failure::DataDir { path: shown.clone(), source })?;
+    let danger = directory::danger(path, directory::Use::Data);
+    if let Some(danger) = danger.map_err(|source| Failure::DataDir { path: shown.clone(), source })? {
+        return Err(Failure::UnsafeDataDir { path: shown, danger });
+    }
     Lock::take(&path.join(DATA_DIR_LOCK)).map_err(|error| match error {
         LockError::Held { holder } => Failure::DataDirHeld { path: shown, holder },
         LockError::Io(source) => Failure::DataDir { path: shown, source },
@@ -71,7 +80,8 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
     let (keys, values) = (width(|row| &row.0), width(|row| &row.1));
     let mut out = io::stdout().lock();
     for (key, value, origin) in &listing {
-        writeln!(out, "{key:keys$} = {value:values$}  # {origin}")?;
+        let line = format!("{key:keys$} = {value:values$}  # {origin}");
+        writeln!(out, "{}", one_line(&line))?;
     }
     writeln!(io::stderr(), "the configuration is valid")
 }

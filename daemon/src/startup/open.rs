@@ -13,7 +13,7 @@ use udpchat_config::{Origin, Settings};
 use crate::clock;
 use crate::configuration::Configuration;
 use crate::control::socket::{ControlSocket, SocketError};
-use crate::control::{Control, Rules, look_up};
+use crate::control::{Control, MAX_TURNS, Rules, look_up};
 use crate::failure::Failure;
 use crate::health::Health;
 use crate::inbox::inflight::InflightJournal;
@@ -33,11 +33,11 @@ use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
 
-/// The number of threads for reading the inbox and resolving names; further calls wait.
-const MAX_BLOCKING_THREADS: usize = 8;
-
-/// The maximum number of those threads that resolve names; the others stay free for readers.
+/// The number of threads that may block: for reads of clients, for look-ups of names, and for short calls that must not
+/// wait behind those (`status`, `ack`, `reload`, the log of messages).
+const MAX_BLOCKING_THREADS: usize = MAX_TURNS + MAX_LOOKUPS + MAX_SHORT_CALLS;
 const MAX_LOOKUPS: usize = 4;
+const MAX_SHORT_CALLS: usize = 2;
 
 /// The bound sockets.
 pub(super) struct Sockets {

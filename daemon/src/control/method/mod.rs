@@ -35,7 +35,7 @@ const METHODS: &str = "version, send, inbox, ack, recode, subscribe, unsubscribe
 
 /// Calls the method of a request, and returns the response as a line. `send` is not among them: its response is prepared
 /// while other requests are handled ([`send`]).
-pub(super) async fn call(context: &mut Context, request: &Request) -> Result<Vec<u8>, ErrorObject> {
+pub(super) async fn call(context: &mut Context, request: &mut Request) -> Result<Vec<u8>, ErrorObject> {
     match request.method.as_str() {
         AckParams::METHOD => run(context, request, ack::call).await,
         InboxParams::METHOD => run(context, request, inbox::call).await,
@@ -58,12 +58,14 @@ pub(super) async fn call(context: &mut Context, request: &Request) -> Result<Vec
 
 async fn run<P>(
     context: &mut Context,
-    request: &Request,
+    request: &mut Request,
     method: impl AsyncFnOnce(&mut Context, P) -> Result<P::Answer, ErrorObject>,
 ) -> Result<Vec<u8>, ErrorObject>
 where
     P: Call<Answer: Serialize> + DeserializeOwned,
 {
     let params = context.parameters(request).await?;
-    success_line(request.id.as_ref(), &method(context, params).await?)
+    let line = success_line(request.id.as_ref(), &method(context, params).await?)?;
+    context.shrink_memory(line.len());
+    Ok(line)
 }

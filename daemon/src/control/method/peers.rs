@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
@@ -19,11 +20,14 @@ use crate::state::Daemon;
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
 
+/// How much memory a peer takes while the peers are counted, in bytes. Each entry of the window may have its own.
+const BYTES_OF_A_PEER: usize = 96;
+
 /// How long the search of the older part of the log for messages of silent peers may take, for all peers.
 const SEARCH_TIME: Duration = Duration::from_millis(500);
 
 pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
-    let daemon = context.daemon();
+    let daemon = Arc::clone(context.daemon());
     let window = params.window.unwrap_or(PEERS_WINDOW_IDS);
     if window > PEERS_WINDOW_IDS {
         let text = format!("`window` must be at most {PEERS_WINDOW_IDS}");
@@ -31,23 +35,24 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
     }
     let configured = daemon.peers.configured();
     let named_peers = configured.clone();
-    let mut heard = daemon
-        .read(move |reader| {
-            let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
-            if params.window.is_none() {
-                add_silent(reader, &named_peers, &mut heard)?;
-            }
-            Ok(heard)
-        })
-        .await?;
+    let read = move |reader: &Reader| {
+        let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
+        if params.window.is_none() {
+            add_silent(reader, &named_peers, &mut heard)?;
+        }
+        Ok(heard)
+    };
+    let listed = MAX_SEEN_PEERS + daemon.peers.remembered().len();
+    let bytes = BYTES_OF_A_PEER * (usize::try_from(window).unwrap_or(usize::MAX) + 4 * listed);
+    let mut heard = context.read(bytes, read).await?;
     for peer in daemon.peers.remembered() {
         heard.entry(peer).or_default();
     }
-    let mut peers = named(daemon, &configured, &mut heard);
+    let mut peers = named(&daemon, &configured, &mut heard);
     let mut seen: Vec<_> = heard.into_iter().collect();
     seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
     seen.truncate(MAX_SEEN_PEERS);
-    peers.extend(seen.into_iter().map(|(peer, heard)| row(daemon, &configured, peer, heard)));
+    peers.extend(seen.into_iter().map(|(peer, heard)| row(&daemon, &configured, peer, heard)));
     Ok(PeersAnswer { peers })
 }
 

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::predicate::Predicate;
@@ -30,14 +29,11 @@ const MAX_CHARACTERS: usize = 512;
 /// How many terms a predicate may have; one with more would take longer than it saves.
 const MAX_TERMS: usize = 1_024;
 
-/// Returns a predicate of the messages whose text matches an expression in which `^` and `$` are the ends of a line. The text
-/// is the payload's, without what it begins and ends with, and with `\n` for `\r\n`.
-pub(crate) fn predicate(expression: &str) -> Predicate {
-    let Ok(expression) = ParserBuilder::new().multi_line(true).build().parse(expression) else {
-        return Predicate::Anything;
-    };
+/// Returns a predicate of the messages whose text matches an expression. The text is the payload's, without what it begins
+/// and ends with, and with `\n` for `\r\n`.
+pub(crate) fn predicate(expression: &Hir) -> Predicate {
     let mut characters_left = MAX_CHARACTERS;
-    let need = Need::of(&expression, &mut characters_left);
+    let need = Need::of(expression, &mut characters_left);
     let mut characters = BTreeSet::new();
     need.collect(&mut characters);
     let predicate = need.predicate(&Coding::all(&characters));
