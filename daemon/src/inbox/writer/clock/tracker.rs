@@ -51,6 +51,10 @@ impl Tracker {
         let (newest, reading) = (newest(connection)?, self.read());
         self.noted_ns = reading.boottime_ns;
         let mut next = self.history.observe(&reading, newest);
+        if next.is_none() {
+            // Where the boot is unknown, it is that of the last period.
+            self.boot_id = self.history.boot_id().unwrap_or(self.boot_id);
+        }
         if next.is_none()
             && let Some(lead_ns) = self.history.lead(&reading, newest)
             && lead_ns >= to_ns(SMALLEST_LEAD)
@@ -114,7 +118,8 @@ impl Tracker {
     pub(in crate::inbox::writer) fn note(&mut self, connection: &Connection) {
         let reading = self.read();
         self.noted_ns = reading.boottime_ns;
-        if let Err(error) = store::set_seen(connection, reading.wall_ns) {
+        let Some(seen_ns) = self.history.seen_ns(&reading) else { return };
+        if let Err(error) = store::set_seen(connection, seen_ns) {
             debug!("{}", explain("the time cannot be noted in the inbox", &error));
         }
     }

@@ -1,3 +1,5 @@
+use rusqlite::params;
+
 use crate::inbox::file;
 use crate::inbox::writer::retention::*;
 

@@ -61,17 +61,29 @@ impl History {
         // Where the boot is unknown, a clock that runs on without a step shows that it is the same.
         let is_same_boot =
             reading.boottime_ns >= last.boottime_ns && (reading.boot_id == last.boot_id || is_steady);
+        // After a step back, the first entries may have times of before, which are in the future.
+        let has_entries = newest.id >= last.first_id;
+        let is_mixed = has_entries && last.step_ns < 0 && !last.restarted;
         if !is_same_boot {
-            let newest_ns = if newest.id >= last.first_id { newest.at_ns } else { i64::MIN };
+            let newest_ns = if has_entries && !is_mixed { newest.at_ns } else { i64::MIN };
             let absence_ns = reading.wall_ns.saturating_sub(last.seen_ns.max(newest_ns));
             return Some(last.next(reading, first_id, absence_ns, true));
         }
         if !is_steady {
             return Some(last.next(reading, first_id, step_ns, false));
         }
-        // After a step back, the first entries may have times of before, which are in the future. This period ends theirs.
-        let is_mixed = last.step_ns < 0 && !last.restarted && newest.id >= last.first_id;
+        // The next period ends the times of those entries.
         if is_mixed { self.mark(reading, newest.id) } else { None }
+    }
+
+    /// Returns the time to note, by the clock of the newest period, even if it was set meanwhile. Valid in its boot.
+    pub(super) fn seen_ns(&self, reading: &Reading) -> Option<i64> {
+        self.periods.last().map(|last| last.expected_ns(reading))
+    }
+
+    /// Returns the boot of the newest period.
+    pub(super) fn boot_id(&self) -> Option<u128> {
+        self.periods.last().map(|last| last.boot_id)
     }
 
     /// Returns how far the newest entry of the current period is ahead of the clock, in nanoseconds: where the log was written
