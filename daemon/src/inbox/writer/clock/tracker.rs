@@ -211,13 +211,14 @@ fn explain_lead(lead_ns: i64) -> String {
     )
 }
 
-/// Writes a span of time in its largest unit.
+/// Writes a span of time in its largest unit, rounded.
 fn span(ns: i64) -> String {
     let seconds = ns.unsigned_abs() / 1_000_000_000;
-    let (number, unit) = match seconds {
-        ..3_600 => (seconds / 60, "minute"),
-        3_600..86_400 => (seconds / 3_600, "hour"),
-        86_400.. => (seconds / 86_400, "day"),
+    let rounded = |unit: u64| (seconds + unit / 2) / unit;
+    let (number, unit) = match (rounded(60), rounded(3_600), rounded(86_400)) {
+        (minutes @ ..60, _, _) => (minutes, "minute"),
+        (_, hours @ ..24, _) => (hours, "hour"),
+        (_, _, days) => (days, "day"),
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
@@ -230,10 +231,12 @@ mod tests {
     fn spans_have_their_largest_unit() {
         for (seconds, shown) in [
             (60, "1 minute"),
-            (3_599, "59 minutes"),
+            (3_540, "59 minutes"),
+            (3_599, "1 hour"),
             (-3_600, "1 hour"),
-            (86_399, "23 hours"),
-            (31_536_000, "365 days"),
+            (82_800, "23 hours"),
+            (86_399, "1 day"),
+            (31_535_999, "365 days"),
         ] {
             assert_eq!(span(seconds * 1_000_000_000), shown);
         }
