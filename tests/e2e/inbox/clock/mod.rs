@@ -9,6 +9,8 @@ use std::process::Command;
 use std::thread;
 
 use nix::sys::signal::Signal;
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -68,7 +70,9 @@ impl Machine {
 
     /// Restarts the machine.
     fn restart(&mut self) {
+        let real = clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap();
         self.boot += 1;
+        self.boottime_ns = 5 * SECOND - real.num_nanoseconds();
         self.show();
     }
 }
@@ -124,23 +128,29 @@ fn expected_problem(step: i64, when: When) -> Option<&'static str> {
     }
 }
 
+/// Sets the clock of a running daemon, or before another start.
+fn step_clock(machine: &mut Machine, daemon: Daemon, step: i64, when: When) -> Daemon {
+    if when == When::Running {
+        machine.step(step);
+        return daemon;
+    }
+    let folder = stop(daemon);
+    if when == When::AtRestartOfTheMachine {
+        machine.restart();
+    }
+    machine.step(step);
+    let config = fs::read_to_string(folder.path().join("config.toml")).unwrap();
+    start(folder, &config)
+}
+
 fn check_step(step: i64, when: When) {
     let folder = new_folder();
     let mut machine = Machine::new(folder.path()).unwrap();
-    let mut daemon = start(folder, WITH_MAX_AGE);
+    let daemon = start(folder, WITH_MAX_AGE);
     receive(&daemon, 10);
     machine.pass(MAX_AGE * 2 / 3);
     receive(&daemon, 100);
-    if when == When::Running {
-        machine.step(step);
-    } else {
-        let folder = stop(daemon);
-        if when == When::AtRestartOfTheMachine {
-            machine.restart();
-        }
-        machine.step(step);
-        daemon = start(folder, WITH_MAX_AGE);
-    }
+    let daemon = step_clock(&mut machine, daemon, step, when);
     receive(&daemon, 5);
     let expected = expected_problem(step, when);
     if let Some(expected) = expected {
@@ -154,6 +164,20 @@ fn check_step(step: i64, when: When) {
     assert!(expected.is_some() || problems(&daemon) == "[]");
     machine.pass(MAX_AGE);
     eventually("all others to go", || (entries(&daemon) == 1).then_some(()));
+}
+
+/// Without a largest age the step is reported as well.
+fn check_unlimited(step: i64, when: When) {
+    let folder = new_folder();
+    let mut machine = Machine::new(folder.path()).unwrap();
+    let daemon = start(folder, "");
+    receive(&daemon, 10);
+    let daemon = step_clock(&mut machine, daemon, step, when);
+    receive(&daemon, 5);
+    if let Some(expected) = expected_problem(step, when) {
+        eventually(expected, || problems(&daemon).contains(expected).then_some(()));
+    }
+    assert_eq!(entries(&daemon), 15, "{step} {when:?}");
 }
 
 /// One thread a row: each waits for its daemon most of the time.
@@ -171,6 +195,13 @@ fn for_each_step(check: impl Fn(i64, When) + Copy + Send + Sync) {
 fn no_step_of_the_clock_changes_an_age() {
     if available("cc") {
         for_each_step(check_step);
+    }
+}
+
+#[test]
+fn a_step_is_reported_without_a_largest_age() {
+    if available("cc") {
+        for_each_step(check_unlimited);
     }
 }
 
