@@ -13,6 +13,8 @@ pub(crate) enum Component {
     InboxWrite,
     /// Reading the inbox.
     InboxRead,
+    /// The system's clock was set.
+    Clock,
     /// Removing old entries.
     Retention,
     /// Another program keeps the write-ahead log from being reset.

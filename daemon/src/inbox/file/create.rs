@@ -41,6 +41,16 @@ CREATE TABLE log (          -- one row: the start of this log
   begun_ns INTEGER NOT NULL, -- nanoseconds since 1970, UTC
   begun_by TEXT NOT NULL   -- the program and its version
 ) STRICT;
+CREATE TABLE clock (        -- the periods in which the clock was not set
+  number INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL, -- older entries existed when it began, this and newer ones were received later
+  boot_id BLOB NOT NULL,   -- which start of the machine, 16 bytes
+  boottime_ns INTEGER NOT NULL, -- CLOCK_BOOTTIME when it began
+  begin_ns INTEGER NOT NULL, -- the clock when it began, nanoseconds since 1970, UTC
+  seen_ns INTEGER NOT NULL, -- the clock when it was last noted
+  step_ns INTEGER NOT NULL, -- how far the clock was set before it; after a restart of the machine the time between
+  restarted INTEGER NOT NULL -- 1 if the machine was restarted before it, otherwise 0
+) STRICT;
 ";
 
 /// The minimum distance between the known ids of a lost log and the first id of the next one. The known ids may be old: the

@@ -12,7 +12,7 @@ use crate::inbox::InboxError;
 pub(crate) const FILE_NAME: &str = "inbox.db";
 
 /// The version of the schema, SQLite's `user_version`. Each new version adds a step in [`super::migrate`].
-pub(super) const SCHEMA_VERSION: u32 = 2;
+pub(super) const SCHEMA_VERSION: u32 = 3;
 
 /// SQLite's `application_id` of our files: `udpc`.
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpc");

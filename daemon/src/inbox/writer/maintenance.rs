@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tracing::debug;
 
+use super::clock::history::History;
+use super::clock::period::Reading;
 use super::retention::{Limits, Retention, Step};
-use crate::clock;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::inbox::file::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, file_bytes};
@@ -81,14 +82,19 @@ impl Maintenance {
         if self.more { Some(Duration::ZERO) } else { self.retention.max_wait(limits) }
     }
 
-    /// Does one bounded step; returns how many entries were removed.
-    pub(super) fn step(&mut self, connection: &mut Connection, limits: Limits) -> u64 {
+    /// Does one bounded step; returns how many entries were removed. Without the history of the clock no age is judged.
+    pub(super) fn step(
+        &mut self,
+        connection: &mut Connection,
+        limits: Limits,
+        clock: Option<(&History, Reading)>,
+    ) -> u64 {
         let wal_bytes = file_bytes(&self.data_dir, "-wal");
         let result = self.apply(connection, limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: reacting to its changes would write more into it.
             // An index that is too large is not compensated by removing messages.
             let beside = 2 * usual_wal_bytes(limits) + self.index.size_bytes().min(limits.max_bytes / 2);
-            self.retention.step(connection, &limits, beside, clock::now_ns())
+            self.retention.step(connection, &limits, beside, clock)
         });
         let removed = match result {
             Ok(Step { removed, more }) => {

@@ -9,6 +9,7 @@
 //! others go through the queue.
 
 mod append;
+mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod maintenance;
@@ -26,6 +27,7 @@ use tracing::debug;
 use udpchat_config::Settings;
 
 use self::append::Appender;
+use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
 use self::retention::Limits;
 use super::InboxError;
@@ -85,6 +87,7 @@ pub(crate) struct Writer {
     stored: u64,
     removed: u64,
     maintenance: Maintenance,
+    clock: Tracker,
     publisher: CommitPublisher,
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
@@ -114,6 +117,7 @@ impl Writer {
         let (publisher, commits) = commit_watch::channel();
         let index = Arc::clone(parts.reader.index());
         let maintenance = Maintenance::new(parts.data_dir.clone(), index, Arc::clone(&parts.health));
+        let clock = Tracker::new(Arc::clone(&parts.health));
         let mut writer = Self {
             parts,
             connection: opened.connection,
@@ -123,6 +127,7 @@ impl Writer {
             stored: 0,
             removed: 0,
             maintenance,
+            clock,
             publisher,
             given_up: false,
         };
@@ -156,6 +161,7 @@ impl Writer {
                 self.maintenance.tidy_up(&self.connection);
             }
         }
+        self.clock.note(&self.connection);
         checkpoint(&self.connection);
         given_up
     }
@@ -169,16 +175,17 @@ impl Writer {
         usize::try_from(part).unwrap_or(usize::MAX).min(MAX_BYTES_PER_COMMIT)
     }
 
-    /// Returns how long the writer may wait for entries: until the next step of maintenance, and no longer than the
+    /// Returns how long the writer may wait for entries: until maintenance or the clock needs a step, and no longer than the
     /// watchdog allows.
     fn max_wait(&self) -> Option<Duration> {
         let maintenance = self.maintenance.max_wait(&self.limits());
-        maintenance.into_iter().chain(self.parts.heartbeat.max_wait()).min()
+        maintenance.into_iter().chain(self.clock.max_wait()).chain(self.parts.heartbeat.max_wait()).min()
     }
 
     fn maintain(&mut self) {
         let limits = self.limits();
-        let removed = self.maintenance.step(&mut self.connection, limits);
+        let clock = self.clock.update(&mut self.connection, self.newest_id, limits.max_age.is_some());
+        let removed = self.maintenance.step(&mut self.connection, limits, clock);
         if removed > 0 {
             self.removed += removed;
             self.publish();
@@ -231,7 +238,12 @@ impl Writer {
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
+        // After the batch was taken: its entries have times of the clock as it was until now.
+        let history = self.clock.next(&self.connection, self.newest_id)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(history) = &history {
+            Tracker::write(&transaction, history)?;
+        }
         append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
             if !record.payload.is_ascii()
                 && let Some(peer) = unpack(record.peer)
@@ -242,6 +254,9 @@ impl Writer {
         })?;
         outcome.updates.write(&self.parts.learned, &transaction)?;
         transaction.commit()?;
+        if let Some(history) = history {
+            self.clock.adopt(history);
+        }
         Ok(outcome)
     }
 
@@ -294,6 +309,7 @@ impl Writer {
     fn load_tail(&mut self, quarantined: Option<PathBuf>) -> Result<(), OpenError> {
         let newest = newest(&self.connection).map_err(|source| self.unusable(source.into()))?;
         self.parts.learned.load(&self.connection).map_err(|source| self.unusable(source.into()))?;
+        self.clock.load(&mut self.connection).map_err(|source| self.unusable(source.into()))?;
         self.parts.queue.log_reopened(newest);
         self.newest_id = self.newest_id.max(newest.id);
         self.identity = file::identity(&self.parts.data_dir);
