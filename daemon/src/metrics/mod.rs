@@ -14,12 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::info;
 use udpchat_api::{MetricsFormat, metrics};
 use udpchat_config::Settings;
 
 use crate::control::status;
+use crate::faults::Retry;
 use crate::health::Component;
 use crate::state::Daemon;
 
@@ -27,8 +28,8 @@ use crate::state::Daemon;
 /// the standard library).
 const MAX_CONNECTIONS: usize = 16;
 
-/// How long to wait after accepting failed, for example for want of file descriptors.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// After how long without an error a failing `accept` counts as working again: no connection came.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// The endpoint: bound, and not yet accepting connections.
 #[derive(Debug)]
@@ -90,21 +91,31 @@ impl Endpoint {
 async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let renderer = Renderer { daemon: Arc::clone(daemon), turn: Arc::default() };
+    let mut retry = Retry::default();
     // The semaphore is never closed.
     while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                daemon.health.clear(Component::Metrics);
+        let accepted = match retry.is_failing() {
+            true => timeout(QUIET, listener.accept()).await,
+            false => Ok(listener.accept().await),
+        };
+        if !matches!(accepted, Ok(Err(_))) && retry.succeeded() {
+            daemon.health.succeeded(Component::Metrics);
+        }
+        match accepted {
+            Err(_) => {}
+            Ok(Ok((stream, _))) => {
                 let renderer = renderer.clone();
                 tokio::spawn(async move {
                     http::serve(stream, |format| renderer.render(format)).await;
                     drop(permit);
                 });
             }
-            Err(error) => {
-                let problem = format!("cannot accept connections for metrics: {error}");
-                daemon.health.report(Component::Metrics, problem);
-                sleep(PAUSE_AFTER_ERROR).await;
+            Ok(Err(error)) => {
+                if let Some(pause) = retry.failed(&error) {
+                    let problem = format!("cannot accept connections for metrics: {error}");
+                    daemon.health.report(Component::Metrics, problem);
+                    sleep(pause).await;
+                }
             }
         }
     }

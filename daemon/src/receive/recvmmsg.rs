@@ -118,10 +118,6 @@ impl Receiver {
         let received = match received {
             Ok(received) => received,
             Err(Errno::EAGAIN) => return Ok(false),
-            // ICMP errors that a peer or router caused are reported once and concern no other datagram.
-            Err(Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
-                return Ok(true);
-            }
             Err(error) => return Err(error.into()),
         };
         let bound_ip = Some(self.listener.local.ip()).filter(|ip| !ip.is_unspecified());

@@ -5,6 +5,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod backup_mark;
+pub(crate) mod data_dir;
 pub(crate) mod lock;
 pub(crate) mod systemd;
 pub(crate) mod threads;

@@ -225,6 +225,22 @@ impl Queue {
         state.journal.save();
     }
 
+    /// Writes the journal again after a failure. Opens its file if that has failed before.
+    pub(crate) fn retry_journal(&self) {
+        let closed = self.lock().journal.retry();
+        if let Some((data_dir, health)) = closed {
+            // Opening may wait for the disk, so the lock is not held.
+            let opened = InflightJournal::open(&data_dir, &health);
+            self.lock().journal.take_file(opened);
+        }
+    }
+
+    /// Opens the file of the journal again, because the data directory was made again.
+    pub(crate) fn reopen_journal(&self) {
+        self.lock().journal.close_file();
+        self.retry_journal();
+    }
+
     /// Returns whether the queue is more than three quarters full.
     pub(crate) fn is_filling(&self) -> bool {
         self.lock().is_filling()
