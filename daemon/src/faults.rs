@@ -16,15 +16,16 @@ const MAX_AT_ONCE: u32 = 16;
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
-/// Returns whether an error concerns one message or connection, so that the next call may succeed at once: a signal, or what
-/// the network reports about an earlier message (udp(7), accept(2)).
+/// Returns whether an error concerns one message or connection, so that the next call may succeed at once: a signal, nothing
+/// there after all, or what the network reports about an earlier message (udp(7), accept(2)).
 pub(crate) fn concerns_one(error: &io::Error) -> bool {
     let Some(number) = error.raw_os_error() else {
-        return matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionReset);
+        return matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock);
     };
     matches!(
         Errno::from_raw(number),
-        Errno::EINTR
+        Errno::EAGAIN
+            | Errno::EINTR
             | Errno::ECONNABORTED
             | Errno::ECONNREFUSED
             | Errno::ECONNRESET
@@ -34,6 +35,15 @@ pub(crate) fn concerns_one(error: &io::Error) -> bool {
             | Errno::ENETUNREACH
             | Errno::ENOPROTOOPT
             | Errno::EPROTO
+    )
+}
+
+/// Returns whether a message that could not be sent is to be sent again after a moment: the kernel has no room for it now, or
+/// a signal came.
+pub(crate) fn is_momentary(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EAGAIN | Errno::EINTR | Errno::ENOBUFS | Errno::ENOMEM)
     )
 }
 

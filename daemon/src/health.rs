@@ -59,6 +59,8 @@ pub(crate) enum Component {
     Group(usize),
     /// Reading from a listening socket, by its number.
     Receive(usize),
+    /// Reading datagrams that are announced on a listening socket, by its number.
+    ReceiveNothing(usize),
     /// Waiting for datagrams on a listening socket, by its number.
     ReceiveWait(usize),
 }

@@ -39,7 +39,7 @@ pub(crate) fn start(number: usize, listener: Arc<Listener>, parts: Parts) -> io:
         let receiver = Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop));
         let coalescer = Coalescer::new(listener.granted_bytes);
         let (queue_nearly_full, pending) = (false, None);
-        let (reading, waiting) = (Retry::default(), Retry::default());
+        let (reading, waiting, missing) = (Retry::default(), Retry::default(), Retry::default());
         Reception {
             number,
             listener,
@@ -50,6 +50,8 @@ pub(crate) fn start(number: usize, listener: Arc<Listener>, parts: Parts) -> io:
             pending,
             reading,
             waiting,
+            missing,
+            has_read: false,
         }
         .run();
     })
@@ -68,6 +70,10 @@ struct Reception {
     /// The failures of reading, and of waiting for datagrams.
     reading: Retry,
     waiting: Retry,
+    /// The datagrams that were announced and could not be read.
+    missing: Retry,
+    /// Whether datagrams were read since the last wait.
+    has_read: bool,
 }
 
 impl Reception {
@@ -76,11 +82,18 @@ impl Reception {
         if let Err(error) = self.batch() {
             self.reading_failed(&error);
         }
-        while self.wait() == Wake::Datagrams {
+        loop {
+            let wake = self.wait();
+            if wake == Wake::Stop {
+                break;
+            }
             self.parts.heartbeat.record();
+            self.has_read = false;
             match self.read_stream() {
-                Ok(Wake::Datagrams) => {}
                 Ok(Wake::Stop) => break,
+                Ok(_) if self.has_read => self.read_something(),
+                Ok(_) if wake == Wake::Datagrams => self.read_nothing(),
+                Ok(_) => {}
                 Err(error) => self.reading_failed(&error),
             }
         }
@@ -91,7 +104,7 @@ impl Reception {
     fn wait(&mut self) -> Wake {
         self.parts.heartbeat.record();
         if self.reading.is_failing() {
-            return if self.parts.stop.is_stopped() { Wake::Stop } else { Wake::Datagrams };
+            return if self.parts.stop.is_stopped() { Wake::Stop } else { Wake::Timeout };
         }
         let woken = self.receiver.wait(self.parts.heartbeat.max_wait());
         self.waited(woken)
@@ -119,7 +132,7 @@ impl Reception {
                     self.parts.health.report(component, problem);
                     self.pause(pause);
                 }
-                if self.parts.stop.is_stopped() { Wake::Stop } else { Wake::Datagrams }
+                if self.parts.stop.is_stopped() { Wake::Stop } else { Wake::Timeout }
             }
         }
     }
@@ -174,11 +187,13 @@ impl Reception {
     fn batch(&mut self) -> io::Result<bool> {
         let (queue, pending) = (&self.parts.queue, &mut self.pending);
         let (coalescer, nearly_full) = (&mut self.coalescer, &mut self.queue_nearly_full);
+        let has_read = &mut self.has_read;
         let (rules, port) = (&self.parts.rules, self.listener.local.port());
         let more = self.receiver.batch(|datagrams| {
             let mut classifier = Classifier::new(rules, port);
             queue.intake(|intake| {
                 for datagram in datagrams {
+                    *has_read = true;
                     coalescer.add(datagram.payload.len());
                     // Datagrams that were in the buffer when drops were seen had arrived before them.
                     if let Some((_, lost)) = pending.take_if(|(seen_ns, _)| datagram.at_ns > *seen_ns) {
@@ -221,6 +236,23 @@ impl Reception {
         if let Some(pause) = self.reading.failed(error) {
             let problem = format!("cannot receive on {}: {error}", self.listener.local);
             self.parts.health.report(Component::Receive(self.number), problem);
+            self.pause(pause);
+        }
+    }
+
+    /// Notes that datagrams were read.
+    fn read_something(&mut self) {
+        if self.missing.succeeded() {
+            self.parts.health.succeeded(Component::ReceiveNothing(self.number));
+        }
+    }
+
+    /// Pauses if the kernel announces datagrams again and again and returns none.
+    fn read_nothing(&mut self) {
+        if let Some(pause) = self.missing.failed(&io::ErrorKind::WouldBlock.into()) {
+            let problem =
+                format!("datagrams wait on {} that the kernel does not return", self.listener.local);
+            self.parts.health.report(Component::ReceiveNothing(self.number), problem);
             self.pause(pause);
         }
     }
