@@ -30,12 +30,13 @@ enum Kind {
     Read,
     Recoded,
     Refused,
+    Demoted,
 }
 
 /// The log of what clients do, with a rate limit for each kind of line.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    kinds: [Mutex<State>; 5],
+    kinds: [Mutex<State>; 6],
 }
 
 #[derive(Debug)]
@@ -118,9 +119,17 @@ impl Audit {
         }
     }
 
+    /// Logs that a reload took a role from a connected client.
+    pub(super) async fn demoted(self: &Arc<Self>, client: &Client, why: &ErrorObject) {
+        if self.admits(Kind::Demoted, LINES_PER_SECOND) {
+            let by = By::of(client).await;
+            warn!(user = &*by.user, uid = by.uid, pid = by.pid, "refused: {}", why.message);
+        }
+    }
+
     /// Reports how many lines of each kind were left out. For the end, when none will follow.
     pub(crate) fn conclude(&self) {
-        for kind in [Kind::Sent, Kind::NotSent, Kind::Read, Kind::Recoded, Kind::Refused] {
+        for kind in [Kind::Sent, Kind::NotSent, Kind::Read, Kind::Recoded, Kind::Refused, Kind::Demoted] {
             self.report_left_out(kind);
         }
     }
@@ -128,7 +137,7 @@ impl Audit {
     /// Returns whether another line may be logged; counts one that may not.
     fn admits(self: &Arc<Self>, kind: Kind, limit: u32) -> bool {
         let is_enabled = match kind {
-            Kind::Refused => enabled!(Level::WARN),
+            Kind::Refused | Kind::Demoted => enabled!(Level::WARN),
             _ => enabled!(Level::INFO),
         };
         if !is_enabled || limit == 0 {
@@ -171,6 +180,7 @@ impl Audit {
             Kind::Read => info!(left_out, "there were more readers than are logged"),
             Kind::Recoded => info!(left_out, "recoded in more steps than are logged"),
             Kind::Refused => warn!(left_out, "refused more requests than are logged"),
+            Kind::Demoted => warn!(left_out, "closed more connections than are logged"),
         }
     }
 }

@@ -81,7 +81,7 @@ async fn close_demoted(control: &Control, client: &Client, outlet: &Outlet) {
         let text = format!("{} lost a role: the configuration was changed", shown(user));
         ErrorObject::new(ErrorKind::NotPermitted, text).hint("connect again for what is still permitted")
     };
-    control.audit.refused(client, None, &why).await;
+    control.audit.demoted(client, &why).await;
     // The connection ends, whether the client reads this or not.
     let _sent = timeout(LAST_LINE_WAIT, outlet.write_last(&failure_line(Value::Null, why))).await;
 }

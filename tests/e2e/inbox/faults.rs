@@ -200,8 +200,8 @@ fn a_removed_data_directory_is_made_again() {
     daemon.receive_from(&peer, ["after 1", "after 2"]);
     let answered = daemon.ctl(&["--json", "send", &peer.name(), "answered for"]);
     assert_eq!(answered.json()[0]["id"], 4, "ids continue");
-    let problem = problem(&daemon);
-    assert!(problem.contains("removed or replaced") && problem.contains("up to #1"), "{problem}");
+    let problems = daemon.status()["problems"].to_string();
+    assert!(problems.contains("removed or replaced") && problems.contains("up to #1"), "{problems}");
     Daemon::refused_at(&daemon.path("data"), &daemon.path("s2")).fails(&["is in use by"]);
     // The in-flight journal and the lock are there again too.
     assert!(daemon.path("data/books").exists());

@@ -236,31 +236,41 @@ impl Writer {
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            match self.commit_in_place(items, bytes) {
+            match self.attempt(items, bytes) {
                 Ok(outcome) => {
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
                     return true;
                 }
-                Err(error) => self.report(&error),
+                Err(error) => self.report(&*error),
             }
+            // After a disk error, SQLite's state in memory is not to be trusted.
+            self.connection = None;
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
-            // After a disk error, SQLite's state in memory is not to be trusted. If the file does not open either, nothing
-            // is stored until it does.
-            if let Err(error) = self.reopen() {
-                self.report(&error);
-            }
         }
         false
     }
 
-    /// Commits a part of the batch into the file that has the inbox's name. SQLite would continue to write into a removed file.
-    fn commit_in_place(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
+    /// Commits a part of the batch; opens the file first if it is not open.
+    fn attempt(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, Box<dyn Error>> {
+        if self.connection.is_none() {
+            self.reopen()?;
+        }
+        if let Some(outcome) = self.commit_in_place(items, bytes)? {
+            return Ok(outcome);
+        }
+        self.reopen()?;
+        Ok(self.commit_in_place(items, bytes)?.ok_or(InboxError::Removed)?)
+    }
+
+    /// Commits a part of the batch into the file that has the inbox's name; none if that is no longer the open file. SQLite would
+    /// continue to write into a removed one.
+    fn commit_in_place(&mut self, items: &[Item], bytes: &[u8]) -> Result<Option<Outcome>, InboxError> {
         let outcome = self.commit(items, bytes)?;
         if self.is_in_place() {
-            return Ok(outcome);
+            return Ok(Some(outcome));
         }
         let problem = format!(
             "the inbox was removed or replaced while it was in use: its entries up to #{} are lost, unless its file was only \
@@ -268,8 +278,7 @@ impl Writer {
             self.newest_id
         );
         self.parts.health.note(Component::InboxReplaced, problem);
-        self.connection = None;
-        Err(InboxError::Removed)
+        Ok(None)
     }
 
     /// Returns whether the open file is still the one of the inbox's name. If that cannot be found out, nothing shows that it
@@ -332,6 +341,12 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
+        // All connections of a process to one file share SQLite's index of the write-ahead log, which was perhaps opened on a
+        // read-only disk, so the old ones are closed first. Those to a removed file serve readers until there is another.
+        self.connection = None;
+        if !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
+            self.parts.reader.reopen();
+        }
         self.parts.data_dir.restore().map_err(|source| {
             let source = io::Error::other(source.to_string());
             OpenError::Io { path: self.parts.data_dir.to_path_buf(), source }
