@@ -5,6 +5,9 @@
 //! was sent is missing in them.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -102,12 +105,10 @@ impl Load {
             }
         });
         let (over, to) = (Arc::clone(&is_over), Peer::new());
-        let mut rpc = daemon.rpc();
+        let mut client = Client::new(daemon.socket());
         let messages = thread::spawn(move || {
-            let request =
-                json!({ "jsonrpc": "2.0", "method": "send", "params": { "to": to.name(), "text": "x" } });
             while !over.load(Ordering::Relaxed) {
-                rpc.write(format!("{request}\n").as_bytes());
+                let _reply = client.call("send", &json!({ "to": to.name(), "text": "x" }));
                 thread::sleep(Duration::from_millis(20));
             }
         });
@@ -115,7 +116,7 @@ impl Load {
         let connections = thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 // The backlog may be full while nothing is accepted.
-                drop(std::os::unix::net::UnixStream::connect(&socket));
+                drop(UnixStream::connect(&socket));
                 thread::sleep(Duration::from_millis(20));
             }
         });
@@ -132,12 +133,63 @@ impl Load {
     }
 }
 
+/// A client that connects again when its connection is closed: a fault may affect the control socket too.
+struct Client {
+    socket: PathBuf,
+    connection: Option<BufReader<UnixStream>>,
+}
+
+impl Client {
+    fn new(socket: PathBuf) -> Self {
+        let mut client = Self { socket, connection: None };
+        client.connect();
+        client
+    }
+
+    fn connect(&mut self) {
+        let connected = UnixStream::connect(&self.socket);
+        self.connection = connected.ok().map(|connection| {
+            connection.set_read_timeout(Some(BEGINS_WITHIN)).unwrap();
+            BufReader::new(connection)
+        });
+    }
+
+    /// Calls a method; returns none if there is no result.
+    fn call(&mut self, method: &str, params: &Value) -> Option<Value> {
+        if self.connection.is_none() {
+            self.connect();
+        }
+        let connection = self.connection.as_mut()?;
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let mut line = String::new();
+        let written = connection.get_mut().write_all(format!("{request}\n").as_bytes());
+        match written.and_then(|()| connection.read_line(&mut line)) {
+            Ok(length) if length > 0 => {}
+            _ => {
+                self.connection = None;
+                return None;
+            }
+        }
+        let mut reply: Value = serde_json::from_str(&line).ok()?;
+        Some(reply["result"].take()).filter(|result| !result.is_null())
+    }
+
+    fn status(&mut self) -> Option<Value> {
+        self.call("status", &json!({}))
+    }
+
+    /// Requests the status until there is one.
+    #[track_caller]
+    fn status_in_the_end(&mut self) -> Value {
+        eventually_within(Duration::from_secs(20), "a status", || self.status())
+    }
+}
+
 /// Runs one combination; returns what was wrong.
 fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
     let mut daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
     // Accepted before the fault.
-    let mut rpc = daemon.rpc();
-    let mut status = move || rpc.call("status", json!({}));
+    let mut client = Client::new(daemon.socket());
     let load = Load::start(&daemon);
     let mut wrong = Vec::new();
     let began = Instant::now();
@@ -145,7 +197,11 @@ fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
     let attached = Instant::now();
     let (mut received, mut progress) = (0, Instant::now());
     while attached.elapsed() < FAULT {
-        let now = status();
+        // Without an answer, the counters show afterwards whether it received.
+        let Some(now) = client.status() else {
+            progress = Instant::now();
+            continue;
+        };
         let datagrams = number(&now, "/received/datagrams");
         if datagrams > received || is_degraded(&now) {
             (received, progress) = (datagrams, Instant::now());
@@ -158,7 +214,7 @@ fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
     }
     drop(fault);
     let ended = Instant::now();
-    let mut last = status();
+    let mut last = client.status_in_the_end();
     let at_the_end = number(&last, "/received/datagrams");
     while is_degraded(&last) || number(&last, "/received/datagrams") <= at_the_end {
         if ended.elapsed() > ENDS_WITHIN {
@@ -166,11 +222,11 @@ fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
             break;
         }
         thread::sleep(Duration::from_millis(50));
-        last = status();
+        last = client.status_in_the_end();
     }
     let sent = load.end();
     let settled = eventually_within(Duration::from_secs(20), "the counters to account for all", || {
-        let status = status();
+        let status = client.status()?;
         let known = number(&status, "/received/datagrams") + number(&status, "/kernel_drops");
         (known >= sent && status["queued"] == 0).then_some(status)
     });
