@@ -9,10 +9,10 @@
 //! | a condition | [`Health::report`] | [`Health::clear`] |
 //! | an event, which is over when it is seen | [`Health::note`] | [`Health::acknowledge`] |
 //!
-//! Each component logs at most one line a second; one more line reports how many were left out. `problem_watch` calls
+//! Each component logs at most one line a second. A few further ones wait for the next seconds, the others are counted. `problem_watch` calls
 //! [`Health::advance`] as long as there is something to do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -27,6 +27,9 @@ pub(crate) const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// How many lines a second each component logs.
 const LINES_PER_SECOND: u32 = 1;
+
+/// How many lines of each component wait for the next seconds.
+const MAX_WAITING_LINES: usize = 4;
 
 /// The components that can have a problem, each at most one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -101,8 +104,8 @@ enum Change {
 struct Lines {
     window: Window,
     left_out: u64,
-    /// The newest line that was left out.
-    newest: Option<(Change, String)>,
+    /// The newest lines, oldest first, which follow one by one.
+    waiting: VecDeque<(Change, String)>,
 }
 
 impl Health {
@@ -164,7 +167,7 @@ impl Health {
     pub(crate) fn is_unsettled(&self) -> bool {
         let state = self.state.lock();
         state.problems.values().any(|problem| !problem.is_event)
-            || state.lines.values().any(|lines| lines.newest.is_some())
+            || state.lines.values().any(|lines| !lines.waiting.is_empty())
     }
 
     /// Returns whether the operation of a component fails: it has not succeeded since it last failed.
@@ -203,7 +206,7 @@ impl Health {
 impl State {
     /// Logs a line about a component, as far as its limit permits.
     fn log(&mut self, component: Component, change: Change, text: &str, now: Instant) {
-        let none = || Lines { window: Window::ended_at(now), left_out: 0, newest: None };
+        let none = || Lines { window: Window::ended_at(now), left_out: 0, waiting: VecDeque::new() };
         self.lines.entry(component).or_insert_with(none).add(change, text, now);
     }
 
@@ -222,21 +225,23 @@ impl Problem {
 }
 
 impl Lines {
-    /// Logs a line, or keeps it for the end of the second.
+    /// Logs a line, or keeps it for one of the next seconds.
     fn add(&mut self, change: Change, text: &str, now: Instant) {
         self.window.turn(now);
-        if self.window.room(LINES_PER_SECOND) > 0 {
-            self.log(change, text);
-        } else {
-            self.left_out += u64::from(self.newest.is_some());
-            self.newest = Some((change, text.to_owned()));
+        if self.waiting.is_empty() && self.window.room(LINES_PER_SECOND) > 0 {
+            return self.log(change, text);
         }
+        if self.waiting.len() == MAX_WAITING_LINES {
+            self.waiting.pop_front();
+            self.left_out += 1;
+        }
+        self.waiting.push_back((change, text.to_owned()));
     }
 
-    /// Logs the newest line that was left out, if there is one and its second is over.
+    /// Logs the next line that waits, if there is one and the second is over.
     fn flush(&mut self, now: Instant) {
         if now >= self.window.end()
-            && let Some((change, text)) = self.newest.take()
+            && let Some((change, text)) = self.waiting.pop_front()
         {
             self.window.turn(now);
             self.log(change, &text);
@@ -245,8 +250,7 @@ impl Lines {
 
     fn log(&mut self, change: Change, text: &str) {
         self.window.take();
-        // A line that follows says what the one kept for later would have said, or more.
-        let left_out = std::mem::take(&mut self.left_out) + u64::from(self.newest.take().is_some());
+        let left_out = std::mem::take(&mut self.left_out);
         let left_out = (left_out > 0).then_some(left_out);
         match change {
             Change::Begins => warn!(left_out, "{text}"),
@@ -334,9 +338,10 @@ mod tests {
         let seconds = usize::try_from(now.elapsed().as_secs()).unwrap() + 1;
         assert!((2..=seconds + 1).contains(&lines()), "{}", lines());
         let before = lines();
-        health.advance(now + 60 * SECOND);
-        assert_eq!(lines(), before + 1, "the newest follows");
-        health.advance(now + 120 * SECOND);
-        assert_eq!(lines(), before + 1);
+        for minute in 1..=2 * MAX_WAITING_LINES {
+            health.advance(now + u32::try_from(minute).unwrap() * 60 * SECOND);
+            assert_eq!(lines(), before + minute.min(MAX_WAITING_LINES), "the newest follow one by one");
+        }
+        assert!(!health.is_unsettled());
     }
 }
