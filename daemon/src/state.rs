@@ -69,7 +69,11 @@ impl Daemon {
         let read = spawn_blocking(move || read(&reader)).await.map_err(ReadError::Panicked)?;
         let read = read.map_err(ReadError::Inbox);
         match &read {
-            Ok(_) => self.health.clear(Component::InboxRead),
+            Ok(_) => self.health.succeeded(Component::InboxRead),
+            // Another read may succeed, which proves nothing about this part of the file.
+            Err(error) if matches!(error, ReadError::Inbox(why) if why.is_damage()) => {
+                self.health.note(Component::InboxDamaged, error.to_string());
+            }
             Err(error) => self.health.report(Component::InboxRead, error.to_string()),
         }
         read

@@ -65,14 +65,16 @@ pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Conn
         // However a connection ends, there is nothing left to do about it.
         _ended = session.serve(LineReader::with_capacity(READ_BUFFER_BYTES, reader)) => None,
         () = loses_a_role(&client, rules) => Some(demotion(&control, &client).await),
-        why = account.must_close() => Some(why),
+        why = account.must_close() => {
+            control.audit.refused(&client, None, &why).await;
+            Some(why)
+        }
     };
     let Session { mut context, mut responses } = session;
     context.abort_subscription();
     context.free_memory();
     let give_reason = async {
         if let Some(why) = why {
-            control.audit.refused(&client, None, &why).await;
             // The connection ends, whether the client reads this or not.
             let last = failure_line(Value::Null, why);
             let _sent = timeout(LAST_LINE_WAIT, context.outlet.write_last(&last)).await;
@@ -102,15 +104,18 @@ async fn loses_a_role(client: &Client, mut rules: watch::Receiver<Arc<Rules>>) {
     std::future::pending::<()>().await;
 }
 
-/// Returns the reason for closing the connection of a client that lost a role.
+/// Records and returns the reason for closing the connection of a client that lost a role.
 async fn demotion(control: &Control, client: &Client) -> ErrorObject {
     let user = client.name().await;
     let rules = control.rules();
-    if rules.roles_of(&client.credentials).is_none() {
-        return rules.exclusion(user);
-    }
-    let text = format!("{} lost a role: the configuration was changed", shown(user));
-    ErrorObject::new(ErrorKind::NotPermitted, text).hint("connect again for what is still permitted")
+    let why = if rules.roles_of(&client.credentials).is_none() {
+        rules.exclusion(user)
+    } else {
+        let text = format!("{} lost a role: the configuration was changed", shown(user));
+        ErrorObject::new(ErrorKind::NotPermitted, text).hint("connect again for what is still permitted")
+    };
+    control.audit.demoted(client, &why).await;
+    why
 }
 
 /// Reads a line to its end. Returns the memory that is charged for it, if it is not short.

@@ -18,12 +18,13 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::info;
 use udpchat_api::{MetricsFormat, metrics};
 use udpchat_config::Settings;
 
 use crate::control::status;
+use crate::faults::Retry;
 use crate::health::Component;
 use crate::state::Daemon;
 
@@ -35,8 +36,8 @@ const MAX_CONNECTIONS: usize = 16;
 /// once.
 const PLACE_TIME: Duration = Duration::from_millis(100);
 
-/// How long to wait after accepting failed, for example for want of file descriptors.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// After how long without an error a failing `accept` counts as working again: no connection came.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// The endpoint: bound, and not yet accepting connections.
 #[derive(Debug)]
@@ -98,10 +99,18 @@ impl Endpoint {
 async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
     let mut places = Places::new();
     let renderer = Renderer { daemon: Arc::clone(daemon), turn: Arc::default() };
+    let mut retry = Retry::default();
     while let Some(place) = places.free().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                daemon.health.clear(Component::Metrics);
+        let accepted = match retry.is_failing() {
+            true => timeout(QUIET, listener.accept()).await,
+            false => Ok(listener.accept().await),
+        };
+        if !matches!(accepted, Ok(Err(_))) && retry.succeeded() {
+            daemon.health.succeeded(Component::Metrics);
+        }
+        match accepted {
+            Err(_) => {}
+            Ok(Ok((stream, _))) => {
                 let (renderer, has_request) = (renderer.clone(), Arc::<AtomicBool>::default());
                 let is_complete = Arc::clone(&has_request);
                 let task = tokio::spawn(async move {
@@ -114,10 +123,12 @@ async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
                 });
                 places.take(has_request, task.abort_handle());
             }
-            Err(error) => {
-                let problem = format!("cannot accept connections for metrics: {error}");
-                daemon.health.report(Component::Metrics, problem);
-                sleep(PAUSE_AFTER_ERROR).await;
+            Ok(Err(error)) => {
+                if let Some(pause) = retry.failed(&error) {
+                    let problem = format!("cannot accept connections for metrics: {error}");
+                    daemon.health.report(Component::Metrics, problem);
+                    sleep(pause).await;
+                }
             }
         }
     }

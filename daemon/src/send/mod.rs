@@ -174,10 +174,10 @@ async fn transmit(
                 return Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` shows the problem"));
             }
-            Err(NotSent::NotNow(_)) if Instant::now() > give_up => {
-                return Err(send_failed(target, &io::ErrorKind::WouldBlock.into()));
+            Err(NotSent::NotNow(_, error)) if Instant::now() > give_up => {
+                return Err(send_failed(target, &error));
             }
-            Err(NotSent::NotNow(back)) => item = back,
+            Err(NotSent::NotNow(back, _)) => item = back,
         }
         sleep(SEND_RETRY).await;
     }

@@ -6,6 +6,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod backup_mark;
+pub(crate) mod data_dir;
 pub(crate) mod directory;
 pub(crate) mod file_limit;
 pub(crate) mod lock;

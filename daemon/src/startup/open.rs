@@ -28,6 +28,7 @@ use crate::net::multicast::Groups;
 use crate::net::socket;
 use crate::net::socket::Listener;
 use crate::peers::Peers;
+use crate::service::data_dir::DataDir;
 use crate::service::systemd::Inherited;
 use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
@@ -79,6 +80,7 @@ pub(super) fn open(
     configuration: Configuration,
     sockets: Sockets,
     logging: Logging,
+    data_dir: &Arc<DataDir>,
 ) -> Result<Opened, Failure> {
     let Sockets { listeners, metrics, rules, control_socket, control_listener } = sockets;
     let settings = configuration.current();
@@ -92,7 +94,7 @@ pub(super) fn open(
     let groups = Arc::new(groups);
     apply_reloads(&configuration, &groups, &logging, &queue);
     let parts = writer::Parts {
-        data_dir: settings.data_dir.value.clone(),
+        data_dir: Arc::clone(data_dir),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
         learned: Arc::clone(&learned),

@@ -16,7 +16,9 @@ use crate::net::socket::Listener;
 use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
-use crate::{control, index_thread, message_log, metrics, receive, service, signals, status_line};
+use crate::{
+    control, index_thread, message_log, metrics, problem_watch, receive, service, signals, status_line,
+};
 
 /// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
 /// then the writer, then the readers.
@@ -63,6 +65,7 @@ async fn serve_clients(
     }
     daemon.groups.keep_joined()?;
     announce(daemon);
+    tokio::spawn(problem_watch::run(Arc::clone(daemon)));
     tokio::spawn(status_line::report(Arc::clone(daemon), watchdog));
     daemon.stop_requested().await;
     control.abort();

@@ -34,6 +34,9 @@ const CUT_BACK_EVERY: Duration = Duration::from_millis(200);
 const CUT_BACK_LONG_EVERY: Duration = Duration::from_secs(5);
 const CUT_BACK_WAIT: Duration = Duration::from_millis(20);
 
+/// How often failing retention is tried again while nothing arrives.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
 /// Returns the size at which the write-ahead log is copied, in bytes.
 fn usual_wal_bytes(limits: Limits) -> u64 {
     (limits.max_bytes / WAL_PART).clamp(WAL_BYTES.0, WAL_BYTES.1)
@@ -53,6 +56,8 @@ pub(super) struct Maintenance {
     /// Whether entries were removed whose pages the files still contain.
     untidy: bool,
     cut_back: Instant,
+    /// Whether the last step of retention has failed.
+    has_failed: bool,
     /// Whether the log was too long after the last attempt.
     long_log: bool,
 }
@@ -68,6 +73,7 @@ impl Maintenance {
             more: true,
             untidy: false,
             cut_back: Instant::now(),
+            has_failed: false,
             long_log: false,
         }
     }
@@ -79,7 +85,12 @@ impl Maintenance {
 
     /// Returns how long the writer may wait for entries before the next step is due; none if none is due.
     pub(super) fn max_wait(&self, limits: &Limits) -> Option<Duration> {
-        if self.more { Some(Duration::ZERO) } else { self.retention.max_wait(limits) }
+        if self.more {
+            return Some(Duration::ZERO);
+        }
+        // Problems are looked at again even if nothing arrives.
+        let problems = [self.has_failed.then_some(RETRY_EVERY), self.long_log.then_some(CUT_BACK_LONG_EVERY)];
+        self.retention.max_wait(limits).into_iter().chain(problems.into_iter().flatten()).min()
     }
 
     /// Does one bounded step; returns how many entries were removed. Without the history of the clock no age is judged.
@@ -99,7 +110,8 @@ impl Maintenance {
         let removed = match result {
             Ok(Step { removed, more }) => {
                 self.more = more;
-                self.health.clear(Component::Retention);
+                self.has_failed = false;
+                self.health.succeeded(Component::Retention);
                 if removed > 0 {
                     debug!(removed, "removed the oldest entries");
                     self.untidy = true;
@@ -107,7 +119,7 @@ impl Maintenance {
                 removed
             }
             Err(error) => {
-                self.more = false;
+                (self.more, self.has_failed) = (false, true);
                 let problem = explain("old entries cannot be removed from the inbox", &error);
                 self.health.report(Component::Retention, problem);
                 0
@@ -137,6 +149,7 @@ impl Maintenance {
     /// Cuts the write-ahead log back if it has grown long, and reports what prevents that.
     fn cut_back_log(&mut self, connection: &Connection, limits: Limits, wal_bytes: u64) {
         if wal_bytes <= 2 * usual_wal_bytes(limits) {
+            self.long_log = false;
             return self.health.clear(Component::WriteAheadLog);
         }
         let interval = if self.long_log { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY };

@@ -16,12 +16,15 @@ mod maintenance;
 pub(crate) mod recode;
 pub(crate) mod retention;
 
+use std::error::Error;
+use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use rusqlite::{Connection, MAIN_DB, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Settings;
@@ -34,7 +37,7 @@ use super::InboxError;
 use super::address::unpack;
 use super::commit_watch::{self, CommitPublisher, CommitWatch, Committed};
 use super::entry::GapDetail;
-use super::file::{self, Known, OpenError};
+use super::file::{self, Known, OpenError, Opened};
 use super::inflight::{EntryCounts, InflightJournal};
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queries::{newest, read_mark};
@@ -44,6 +47,7 @@ use super::reader::Reader;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
+use crate::service::data_dir::DataDir;
 use crate::service::systemd::still_starting;
 use crate::service::watchdog::Heartbeat;
 
@@ -57,17 +61,14 @@ const COMMIT_PART: u64 = 64;
 
 /// How long the writer waits after a failed transaction; doubled up to the maximum.
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
-const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
 const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
 
-/// How often to check whether the open file is still the one of its name.
-const REPLACEMENT_CHECK: Duration = Duration::from_secs(1);
-
 /// The parts of the daemon that the writer uses.
 pub(crate) struct Parts {
-    pub(crate) data_dir: PathBuf,
+    pub(crate) data_dir: Arc<DataDir>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) learned: Arc<LearnedEncodings>,
@@ -76,13 +77,13 @@ pub(crate) struct Parts {
     pub(crate) heartbeat: Arc<Heartbeat>,
 }
 
-/// The writer, with its file open.
+/// The writer, with its file.
 pub(crate) struct Writer {
     parts: Parts,
-    connection: Connection,
-    /// Device and inode of the open file, and when they were last compared with those of its name.
+    /// None while the file cannot be opened, or was removed.
+    connection: Option<Connection>,
+    /// Device and inode of the open file.
     identity: Option<(u64, u64)>,
-    compared: Instant,
     newest_id: u64,
     stored: u64,
     removed: u64,
@@ -113,16 +114,15 @@ impl Writer {
         parts: Parts,
         open_journal: impl FnOnce() -> InflightJournal,
     ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
-        let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting)?;
+        let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting);
         let (publisher, commits) = commit_watch::channel();
         let index = Arc::clone(parts.reader.index());
-        let maintenance = Maintenance::new(parts.data_dir.clone(), index, Arc::clone(&parts.health));
+        let maintenance = Maintenance::new(parts.data_dir.to_path_buf(), index, Arc::clone(&parts.health));
         let clock = Tracker::new(Arc::clone(&parts.health));
         let mut writer = Self {
             parts,
-            connection: opened.connection,
+            connection: None,
             identity: None,
-            compared: Instant::now(),
             newest_id: 0,
             stored: 0,
             removed: 0,
@@ -131,11 +131,36 @@ impl Writer {
             publisher,
             given_up: false,
         };
-        writer.load_tail(opened.quarantined)?;
-        let mut journal = open_journal();
-        journal.compare(&writer.connection).map_err(|source| writer.unusable(source))?;
+        let journal = match opened.and_then(|opened| writer.use_file(opened)) {
+            Ok(()) => {
+                let mut journal = open_journal();
+                writer.compare(&mut journal)?;
+                journal
+            }
+            Err(error) if error.is_of_the_system() && is_read_only(&writer.parts.data_dir) => {
+                writer.report(&error);
+                let mut journal = open_journal();
+                // What can be read is shown, and what the previous daemon lost is counted.
+                if let Ok(log) = file::open_reader(&writer.parts.data_dir) {
+                    writer.newest_id = newest(&log).map_or(0, |newest| newest.id);
+                    if let Err(error) = journal.compare(&log) {
+                        debug!(
+                            "{}",
+                            explain("the in-flight journal cannot be compared with the inbox", &error)
+                        );
+                    }
+                }
+                journal
+            }
+            Err(error) => return Err(error),
+        };
         writer.publish();
         Ok((writer, commits, journal))
+    }
+
+    fn compare(&self, journal: &mut InflightJournal) -> Result<(), OpenError> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        journal.compare(connection).map_err(|source| self.unusable(source))
     }
 
     /// Stores what comes through the queue until it is closed and empty; returns how many entries were given up.
@@ -157,12 +182,13 @@ impl Writer {
             }
             self.parts.heartbeat.record();
             if batch.items.is_empty() {
-                self.maintain();
-                self.maintenance.tidy_up(&self.connection);
+                self.idle();
             }
         }
-        self.clock.note(&self.connection);
-        checkpoint(&self.connection);
+        if let Some(connection) = &self.connection {
+            self.clock.note(connection);
+            checkpoint(connection);
+        }
         given_up
     }
 
@@ -178,14 +204,32 @@ impl Writer {
     /// Returns how long the writer may wait for entries: until maintenance or the clock needs a step, and no longer than the
     /// watchdog allows.
     fn max_wait(&self) -> Option<Duration> {
-        let maintenance = self.maintenance.max_wait(&self.limits());
+        let maintenance = match self.connection {
+            Some(_) => self.maintenance.max_wait(&self.limits()),
+            None => Some(MAX_RETRY_WAIT),
+        };
         maintenance.into_iter().chain(self.clock.max_wait()).chain(self.parts.heartbeat.max_wait()).min()
+    }
+
+    /// Does what is to be done while nothing arrives.
+    fn idle(&mut self) {
+        if self.connection.is_none() {
+            match self.reopen() {
+                Ok(()) => self.parts.health.succeeded(Component::InboxWrite),
+                Err(error) => self.report(&error),
+            }
+        }
+        self.maintain();
+        if let Some(connection) = &self.connection {
+            self.maintenance.tidy_up(connection);
+        }
     }
 
     fn maintain(&mut self) {
         let limits = self.limits();
-        let clock = self.clock.update(&mut self.connection, self.newest_id, limits.max_age.is_some());
-        let removed = self.maintenance.step(&mut self.connection, limits, clock);
+        let Some(connection) = &mut self.connection else { return };
+        let clock = self.clock.update(connection, self.newest_id, limits.max_age.is_some());
+        let removed = self.maintenance.step(connection, limits, clock);
         if removed > 0 {
             self.removed += removed;
             self.publish();
@@ -195,52 +239,67 @@ impl Writer {
     /// Commits a part of the batch and publishes it; false if it was given up because the daemon stops.
     fn store(&mut self, items: &mut [Item], bytes: &[u8]) -> bool {
         let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
-        self.check_replacement();
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            match self.commit(items, bytes) {
+            match self.attempt(items, bytes) {
                 Ok(outcome) => {
-                    self.parts.health.clear(Component::InboxWrite);
+                    self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
                     return true;
                 }
-                Err(error) => self.report(&error),
+                Err(error) => self.report(&*error),
             }
+            // After a disk error, SQLite's state in memory is not to be trusted.
+            self.connection = None;
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
-            // After a disk error, SQLite's state in memory is not to be trusted. If the file does not open either, the
-            // next transaction fails too and is reported.
-            if let Err(error) = self.reopen() {
-                debug!("{}", explain("the inbox cannot be opened", &error));
-            }
         }
         false
     }
 
-    /// Checks whether the file was removed or replaced: SQLite would continue to write into a deleted file.
-    fn check_replacement(&mut self) {
-        if self.compared.elapsed() < REPLACEMENT_CHECK {
-            return;
+    /// Commits a part of the batch; opens the file first if it is not open.
+    fn attempt(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, Box<dyn Error>> {
+        if self.connection.is_none() {
+            self.reopen()?;
         }
-        self.compared = Instant::now();
-        if self.identity == file::identity(&self.parts.data_dir) {
-            return;
+        if let Some(outcome) = self.commit_in_place(items, bytes)? {
+            return Ok(outcome);
         }
-        let problem = "the inbox's file was removed or replaced while it was in use; its entries are lost";
-        self.parts.health.report(Component::InboxReplaced, problem.to_owned());
-        if let Err(error) = self.reopen() {
-            debug!("{}", explain("the inbox cannot be opened", &error));
+        self.reopen()?;
+        Ok(self.commit_in_place(items, bytes)?.ok_or(InboxError::Removed)?)
+    }
+
+    /// Commits a part of the batch into the file that has the inbox's name; none if that is no longer the open file. SQLite would
+    /// continue to write into a removed one.
+    fn commit_in_place(&mut self, items: &[Item], bytes: &[u8]) -> Result<Option<Outcome>, InboxError> {
+        let outcome = self.commit(items, bytes)?;
+        if self.is_in_place() {
+            return Ok(Some(outcome));
         }
+        let problem = format!(
+            "the inbox was removed or replaced while it was in use: its entries up to #{} are lost, unless its file was only \
+             moved away",
+            self.newest_id
+        );
+        self.parts.health.note(Component::InboxReplaced, problem);
+        Ok(None)
+    }
+
+    /// Returns whether the open file is still the one of the inbox's name. If that cannot be found out, nothing shows that it
+    /// was removed.
+    fn is_in_place(&self) -> bool {
+        file::identity(&self.parts.data_dir).map_or(true, |found| found == self.identity)
     }
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
+        let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
         // After the batch was taken: its entries have times of the clock as it was until now.
-        let history = self.clock.next(&self.connection, self.newest_id)?;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let history = self.clock.next(connection, self.newest_id)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(history) = &history {
             Tracker::write(&transaction, history)?;
         }
@@ -291,34 +350,61 @@ impl Writer {
         });
     }
 
-    fn report(&self, error: &InboxError) {
+    fn report(&self, error: &dyn Error) {
         let problem = explain("the inbox cannot be written, new messages wait in memory", error);
         self.parts.health.report(Component::InboxWrite, problem);
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
+        // All connections of a process to one file share SQLite's index of the write-ahead log, which was perhaps opened on a
+        // read-only disk, so the old ones are closed first. Those to a removed file serve readers until there is another.
+        self.connection = None;
+        if !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
+            self.parts.reader.reopen();
+        }
+        self.parts.data_dir.restore().map_err(|source| {
+            let source = io::Error::other(source.to_string());
+            OpenError::Io { path: self.parts.data_dir.to_path_buf(), source }
+        })?;
         let known = Known { newest_id: self.newest_id, identity: self.identity };
+        let before = self.identity;
         let opened = file::open_behind(&self.parts.data_dir, known, &still_starting)?;
-        self.connection = opened.connection;
+        self.use_file(opened)?;
         self.maintenance.reconnected();
         self.parts.reader.reopen();
-        self.load_tail(opened.quarantined)
+        if before != self.identity {
+            // The file of the journal may have been removed with that of the inbox.
+            self.parts.queue.reopen_journal();
+            self.publish();
+        }
+        Ok(())
     }
 
-    /// Loads where the log ends, and the learned encodings. In a file created while running, ids continue.
-    fn load_tail(&mut self, quarantined: Option<PathBuf>) -> Result<(), OpenError> {
-        let newest = newest(&self.connection).map_err(|source| self.unusable(source.into()))?;
-        self.parts.learned.load(&self.connection).map_err(|source| self.unusable(source.into()))?;
-        self.clock.load(&mut self.connection).map_err(|source| self.unusable(source.into()))?;
+    /// Continues with a file: loads where its log ends, and the learned encodings. In a file created while running, ids
+    /// continue.
+    fn use_file(&mut self, opened: Opened) -> Result<(), OpenError> {
+        let Opened { mut connection, quarantined } = opened;
+        let path = self.parts.data_dir.join(file::FILE_NAME);
+        let database =
+            |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: source.into() };
+        // SQLite opens a file that it cannot write for reading.
+        if connection.is_readonly(MAIN_DB).map_err(database)? {
+            return Err(self.unusable(InboxError::ReadOnly));
+        }
+        let newest = newest(&connection).map_err(database)?;
+        let identity = file::identity(&self.parts.data_dir)
+            .map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        self.parts.learned.load(&connection).map_err(database)?;
+        self.clock.load(&mut connection).map_err(|source| self.unusable(source.into()))?;
         self.parts.queue.log_reopened(newest);
         self.newest_id = self.newest_id.max(newest.id);
-        self.identity = file::identity(&self.parts.data_dir);
+        (self.connection, self.identity) = (Some(connection), identity);
         if let Some(path) = quarantined {
             let problem = format!(
                 "the inbox was damaged; it was moved to {}, and a new one was created",
                 path.display()
             );
-            self.parts.health.report(Component::InboxQuarantine, problem);
+            self.parts.health.note(Component::InboxQuarantine, problem);
         }
         Ok(())
     }
@@ -326,6 +412,11 @@ impl Writer {
     fn unusable(&self, source: InboxError) -> OpenError {
         OpenError::Database { path: self.parts.data_dir.join(file::FILE_NAME), source }
     }
+}
+
+/// Returns whether a directory is on a disk that is mounted read-only.
+fn is_read_only(data_dir: &Path) -> bool {
+    statvfs(data_dir).is_ok_and(|disk| disk.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Cuts the next transaction off a batch: the items from `first` on, and their bytes from `offset` on.

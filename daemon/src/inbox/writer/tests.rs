@@ -6,20 +6,20 @@ use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem};
 use crate::inbox::reader::{Bounds, Range};
 use crate::inbox::writer::*;
 
-fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, CommitWatch) {
+fn open(data_dir: &Path) -> (Writer, Arc<Queue>, CommitWatch) {
     let (writer, queue, commits, _journal) = open_with(data_dir, InflightJournal::default);
     (writer, queue, commits)
 }
 
 /// Opens a writer without running it.
 pub(super) fn open_with(
-    data_dir: &std::path::Path,
+    data_dir: &Path,
     open_journal: impl FnOnce() -> InflightJournal,
 ) -> (Writer, Arc<Queue>, CommitWatch, InflightJournal) {
     let queue = Arc::new(Queue::default());
     let (_sender, settings) = watch::channel(Arc::new(Settings::default_in(data_dir)));
     let parts = Parts {
-        data_dir: data_dir.to_owned(),
+        data_dir: Arc::new(DataDir::take_over(data_dir)),
         queue: Arc::clone(&queue),
         reader: Arc::new(Reader::new(data_dir)),
         learned: Arc::default(),
@@ -132,7 +132,7 @@ fn an_entry_inserted_by_another_program_is_an_error() {
     let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (7, 1, 0, x'61')";
     receive(&queue, b"one");
     store_all(&mut writer, &queue);
-    writer.connection.execute(insert, []).unwrap();
+    writer.connection.as_mut().unwrap().execute(insert, []).unwrap();
     receive(&queue, b"two");
     receive(&queue, b"three");
     let mut batch = Batch::default();

@@ -51,7 +51,7 @@ pub(crate) fn open_behind(
     };
     // Closing the file would release every lock that SQLite holds on it in this process (fcntl(2)), so the header of a
     // file that is already open is not read.
-    let is_open = known.identity.is_some() && known.identity == identity(data_dir);
+    let is_open = known.identity.is_some() && known.identity == identity(data_dir).ok().flatten();
     let header = if is_open { Header::Ours { has_log: true } } else { header(&path)? };
     let opened = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
@@ -190,10 +190,15 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_spill", false)
 }
 
-/// Returns device and inode of a data directory's inbox, if there is one.
-pub(crate) fn identity(data_dir: &Path) -> Option<(u64, u64)> {
-    let metadata = fs::metadata(data_dir.join(FILE_NAME)).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+/// Returns device and inode of a data directory's inbox, if there is one. Fails if that cannot be found out.
+pub(crate) fn identity(data_dir: &Path) -> io::Result<Option<(u64, u64)>> {
+    match fs::metadata(data_dir.join(FILE_NAME)) {
+        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
