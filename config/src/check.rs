@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::value::shown;
 use crate::{ConfigError, PeerAddress, Setting, Settings, Size, UserGroup};
 
 /// The maximum number of addresses to listen on.
@@ -16,6 +17,8 @@ const MAX_SOCKET_BYTES: usize = 107;
 const MIN_RECEIVE_BUFFER: Size = Size::from_bytes(4 * 1024);
 const MAX_RECEIVE_BUFFER: Size = Size::from_mib(1024);
 const MIN_INBOX: Size = Size::from_mib(1);
+const MIN_MEMORY: Size = Size::from_mib(8);
+const MAX_MEMORY: Size = Size::from_mib(1024);
 
 /// Refuses settings that the daemon cannot use.
 pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
@@ -85,6 +88,16 @@ fn check_sizes(settings: &Settings) -> Result<(), ConfigError> {
             "write for example: max_size = \"4GiB\"",
         ));
     }
+    let memory = &settings.control.max_memory;
+    if !(MIN_MEMORY..=MAX_MEMORY).contains(&**memory) {
+        let message =
+            format!("control.max_memory {} is out of range, {MIN_MEMORY} to {MAX_MEMORY}", **memory);
+        return Err(ConfigError::rejected(
+            &memory.origin,
+            message,
+            "write for example: max_memory = \"32MiB\"",
+        ));
+    }
     Ok(())
 }
 
@@ -94,7 +107,7 @@ fn check_socket(socket: &Setting<PathBuf>) -> Result<(), ConfigError> {
     if bytes <= MAX_SOCKET_BYTES {
         return Ok(());
     }
-    let message = format!("socket path {} has {bytes} bytes, at most {MAX_SOCKET_BYTES} fit", path.display());
+    let message = format!("socket path {} has {bytes} bytes, at most {MAX_SOCKET_BYTES} fit", shown(path));
     Err(ConfigError::rejected(&socket.origin, message, "name a shorter path with `--socket`"))
 }
 

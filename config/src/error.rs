@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::value::shown;
 use crate::{Origin, ValueError};
 
 /// Explains why the settings could not be loaded.
@@ -11,7 +12,7 @@ use crate::{Origin, ValueError};
 #[non_exhaustive]
 pub enum ConfigError {
     /// A configuration file exists, or was named explicitly, and cannot be read.
-    #[error("cannot read {}: {reason}", path.display())]
+    #[error("cannot read {}: {reason}", shown(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -21,7 +22,7 @@ pub enum ConfigError {
         hint: Option<String>,
     },
     /// A configuration file has a syntax error, an unknown key, a wrong type or a bad value.
-    #[error("{}:{line}:{column}: {message}\n{excerpt}", path.display())]
+    #[error("{}:{line}:{column}: {message}\n{excerpt}", shown(path))]
     Malformed {
         /// The file.
         path: PathBuf,

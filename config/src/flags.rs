@@ -1,6 +1,7 @@
 //! The command line of `udpchatd`, the strongest layer of the settings. It is defined here because the manual is
 //! generated from it and from the keys of the file.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, CommandFactory, Parser};
@@ -89,9 +90,13 @@ Examples:
   udpchatd --system --recover inbox.db.damaged-20261127T080354.812643Z    what is readable of it";
 
 impl Flags {
-    /// Reads the arguments of the process. Prints help and exits if that is requested or the arguments are invalid.
-    pub fn of_process() -> Self {
-        Self::parse()
+    /// Parses arguments; the first one is the name of the program.
+    ///
+    /// # Errors
+    /// Fails if an argument is wrong, and if help is asked for, which is then in the error. Its text quotes arguments as
+    /// they are: they may contain control characters.
+    pub fn of(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        Self::try_parse_from(arguments)
     }
 
     /// Returns the definition of the command line, for the manual.

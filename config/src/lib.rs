@@ -38,5 +38,5 @@ pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
 pub use value::{
     Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress,
-    PeerName, Size, UserGroup, ValueError,
+    PeerName, Repertoire, Size, UserGroup, ValueError,
 };

@@ -126,7 +126,7 @@ settings! {
     }
 
     /// Gives roles on the control socket to groups of users, at most 16 for each role, without duplicates. Root and the
-    /// user that the daemon runs as have every role.
+    /// user that the daemon runs as have every role. Limits what the connections may take.
     control: Control {
         /// The groups that may read what was received and sent.
         read: Vec<UserGroup> = Vec::new(), Reload, r#"["udpchat"]"#;
@@ -134,6 +134,8 @@ settings! {
         send: Vec<UserGroup> = Vec::new(), Reload, r#"["udpchat"]"#;
         /// The groups that may do everything.
         admin: Vec<UserGroup> = Vec::new(), Reload, r#"["udpchat-admin"]"#;
+        /// How much memory all connections may make the daemon hold, 8 MiB to 1 GiB.
+        max_memory: Size = Size::from_mib(32), Restart, r#""32MiB""#;
     }
 
     /// Sets where the daemon serves its metrics over HTTP.
@@ -267,6 +269,7 @@ access.deny = [] # default
 control.read = [] # default
 control.send = [] # default
 control.admin = [] # default
+control.max_memory = "32MiB" # default
 metrics.listen = "" # default
 peers.bob.address = "1.2.3.4:80" # /c.toml:7
 peers."小明".address = "1.2.3.5" # /c.toml:7
@@ -296,10 +299,19 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.receive_buffer.value = "1MiB".parse().unwrap();
         new.socket.value = "/s".into();
         new.log.format.value = LogFormat::Json;
+        new.control.max_memory.value = "64MiB".parse().unwrap();
         new.metrics.listen.value = "127.0.0.1:1".parse().unwrap();
         assert_eq!(
             old.changed_needing_restart(&new),
-            ["listen", "data_dir", "receive_buffer", "socket", "log.format", "metrics.listen"]
+            [
+                "listen",
+                "data_dir",
+                "receive_buffer",
+                "socket",
+                "log.format",
+                "control.max_memory",
+                "metrics.listen"
+            ]
         );
     }
 

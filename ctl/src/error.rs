@@ -97,7 +97,8 @@ impl CtlError {
 
     /// Converts an error of the argument parser.
     pub(crate) fn from_clap(error: &clap::Error) -> Self {
-        let text = error.render().to_string();
+        // The error has no styles; what looks like one is a part of an argument, and is escaped when it is printed.
+        let text = error.render().ansi().to_string();
         // The parser separates the message, its tips, the usage and the pointer to --help by empty lines.
         let parts: Vec<String> = text.trim().split("\n\n").map(unwrapped).collect();
         let message = parts.first().map_or("", String::as_str);

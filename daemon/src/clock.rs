@@ -1,10 +1,23 @@
-//! Time stamps as the inbox stores them.
+//! The clock of the system, and time stamps as the inbox stores them.
 
 use jiff::Timestamp;
+use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 
 /// Returns the current time in nanoseconds since 1970, UTC.
 pub(crate) fn now_ns() -> i64 {
     to_ns(Timestamp::now())
+}
+
+/// Returns how long this boot of the machine has lasted, also while it was suspended, in nanoseconds. This clock cannot be set.
+/// Outside Linux, where `CLOCK_BOOTTIME` is missing, it begins at any time.
+pub(crate) fn boottime_ns() -> i64 {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    const CLOCK: ClockId = ClockId::CLOCK_BOOTTIME;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    const CLOCK: ClockId = ClockId::CLOCK_MONOTONIC;
+    // Infallible: the clock exists (clock_gettime(2)).
+    clock_gettime(CLOCK).map_or(0, |time| time.num_nanoseconds())
 }
 
 /// Converts a time to nanoseconds since 1970, UTC. A time that does not fit (before 1678, after 2262) becomes the nearest.

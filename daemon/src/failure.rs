@@ -3,6 +3,7 @@
 use std::io;
 use std::io::Write;
 
+use udpchat_api::safe::{lines, one_line};
 use udpchat_config::ConfigError;
 
 use crate::backup::BackupError;
@@ -12,6 +13,7 @@ use crate::inbox::file::OpenError;
 use crate::metrics::BindError;
 use crate::net::socket::ListenError;
 use crate::recover::RecoverError;
+use crate::service::file_limit::FileLimitError;
 use crate::service::systemd::{InheritError, stderr_is_journal};
 
 /// Exit codes beside 0.
@@ -27,6 +29,10 @@ pub(crate) enum Failure {
     DataDir { path: String, source: io::Error },
     #[error("the data directory {path} is in use by {holder}")]
     DataDirHeld { path: String, holder: String },
+    #[error("the data directory {path} is not safe: it {danger}")]
+    UnsafeDataDir { path: String, danger: String },
+    #[error(transparent)]
+    Files(#[from] FileLimitError),
     #[error(transparent)]
     Inherit(#[from] InheritError),
     #[error(transparent)]
@@ -61,6 +67,11 @@ impl Failure {
             Self::DataDirHeld { .. } => {
                 Some("stop that one, or give this one its own `--data-dir`".to_owned())
             }
+            Self::UnsafeDataDir { path, .. } => Some(format!(
+                "who may write to it may change the inbox: give it to the daemon's user, `chmod go-w {path}`, or name another \
+                 with `--data-dir`"
+            )),
+            Self::Files(error) => Some(error.hint()),
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
@@ -79,11 +90,17 @@ impl Failure {
 
     /// Writes what went wrong to standard error: what, why, what to do next.
     pub(crate) fn print(&self) {
-        let mut text = format!("error: {}\n", chain(self).join("\n  caused by: "));
-        if let Some(hint) = self.hint() {
-            text += &format!("hint: {hint}\n");
+        let mut texts = chain(self).into_iter();
+        let message = texts.next().unwrap_or_default();
+        // An error of the configuration quotes the file below its first line.
+        let message = if matches!(self, Self::Config(_)) { lines(&message) } else { one_line(&message) };
+        let mut text = format!("error: {message}\n");
+        for cause in texts {
+            text += &format!("  caused by: {}\n", one_line(&cause));
         }
-        let mut text = udpchat_api::safe::lines(&text).into_owned();
+        if let Some(hint) = self.hint() {
+            text += &format!("hint: {}\n", one_line(&hint));
+        }
         if stderr_is_journal() {
             text = text.lines().map(|line| format!("<3>{line}\n")).collect();
         }

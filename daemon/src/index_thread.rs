@@ -31,9 +31,11 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How long it waits after a flood: datagrams arrive in bursts.
 const AFTER_FLOOD: Duration = Duration::from_secs(2);
 
-/// How long it waits after an error; doubled up to the maximum. A second new index within the maximum also waits that long.
-const FIRST_RETRY_WAIT: Duration = Duration::from_secs(1);
-const MAX_RETRY_WAIT: Duration = Duration::from_secs(60);
+/// How long it waits after an error.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// The least time between the creation of two indexes.
+const CREATE_EVERY: Duration = Duration::from_secs(60);
 
 /// Starts the thread, which runs until the inbox is closed or the daemon stops.
 pub(crate) fn start(daemon: Arc<Daemon>) -> io::Result<()> {
@@ -68,7 +70,6 @@ struct Work<'a> {
     daemon: &'a Daemon,
     indexer: Indexer,
     rate: Rate,
-    retry_wait: Duration,
     /// When an index was last created.
     created: Option<Instant>,
 }
@@ -84,7 +85,6 @@ impl<'a> Work<'a> {
                 per_second: None,
                 flooded: None,
             },
-            retry_wait: FIRST_RETRY_WAIT,
             created: None,
         }
     }
@@ -126,21 +126,19 @@ impl<'a> Work<'a> {
         match stepped {
             Ok(Step::Created) => {
                 let before = self.created.replace(Instant::now());
-                if before.is_some_and(|before| before.elapsed() < MAX_RETRY_WAIT) {
-                    self.sleep(MAX_RETRY_WAIT);
+                if before.is_some_and(|before| before.elapsed() < CREATE_EVERY) {
+                    self.sleep(CREATE_EVERY);
                 }
             }
             Ok(Step::Done | Step::Idle) => {
-                self.retry_wait = FIRST_RETRY_WAIT;
-                self.daemon.health.clear(Component::Index);
+                self.daemon.health.succeeded(Component::Index);
             }
             Err(error) => {
                 if let StepError::Index(_) = error {
                     self.daemon.health.report(Component::Index, error::chain(&error).join(": "));
                 }
                 self.indexer.release_memory();
-                self.sleep(self.retry_wait);
-                self.retry_wait = (self.retry_wait * 2).min(MAX_RETRY_WAIT);
+                self.sleep(RETRY_WAIT);
             }
         }
     }
@@ -148,7 +146,7 @@ impl<'a> Work<'a> {
     fn sleep(&self, whole: Duration) {
         let until = Instant::now() + whole;
         while Instant::now() < until && !self.stopping() {
-            thread::sleep(FIRST_RETRY_WAIT.min(whole));
+            thread::sleep(RETRY_WAIT.min(whole));
         }
     }
 

@@ -7,9 +7,9 @@ mod backup;
 mod clock;
 mod configuration;
 mod control;
-mod encoding;
 mod error;
 mod failure;
+mod faults;
 mod health;
 mod inbox;
 mod index;
@@ -19,6 +19,7 @@ mod message_log;
 mod metrics;
 mod net;
 mod peers;
+mod problem_watch;
 mod receive;
 mod recover;
 mod repair_thread;
@@ -29,13 +30,24 @@ mod startup;
 mod state;
 mod status_line;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
+use udpchat_api::safe::one_line;
 use udpchat_config::Flags;
 
 /// Runs the daemon until it is stopped; returns its exit status.
 pub fn main() -> ExitCode {
-    match startup::run(&Flags::of_process()) {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let flags = match Flags::of(&arguments) {
+        Ok(flags) => flags,
+        Err(error) => {
+            // The error quotes arguments: it is made again of arguments that are safe to show.
+            let safe = arguments.iter().map(|argument| one_line(&argument.to_string_lossy()).into_owned());
+            Flags::of(safe).err().unwrap_or(error).exit()
+        }
+    };
+    match startup::run(&flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             failure.print();

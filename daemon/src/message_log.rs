@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info};
 use udpchat_api::safe;
+use udpchat_text::Decoded;
 
-use crate::encoding::Decoded;
 use crate::inbox::commit_watch::{CommitWatch, Committed};
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::reader::Range;

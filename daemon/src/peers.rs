@@ -1,14 +1,12 @@
-//! The peers: their names and encodings from the configuration, and the encodings that were learned from their messages.
+//! The peers: their names and encodings from the configuration, and the encodings that are known of them.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use udpchat_api::EncodingBy;
 use udpchat_config::{Encoding, Peer, PeerAddress, PeerName, Settings};
+use udpchat_text::{Basis, Decoded, Knowledge};
 
-use crate::encoding;
-use crate::encoding::{Decoded, Knowledge};
 use crate::inbox::learned_encodings::LearnedEncodings;
 
 /// The peers. A reload changes the configured part.
@@ -45,9 +43,12 @@ impl Peers {
         self.learned.peers()
     }
 
-    /// Returns the learned encoding of a peer.
-    pub(crate) fn known(&self, peer: SocketAddr) -> Option<Encoding> {
-        self.learned.of(peer).map(|known| known.encoding)
+    /// Tells whether a person has given this encoding for a peer; without one, whether none is known.
+    pub(crate) fn is_given(&self, peer: SocketAddr, encoding: Option<Encoding>) -> bool {
+        match (self.learned.of(peer), encoding) {
+            (Some(known), Some(encoding)) => known.is_given() && known.encoding == encoding,
+            (known, encoding) => known.is_none() && encoding.is_none(),
+        }
     }
 
     /// Decodes the message of entry `id` from a peer: in the encoding that `recode` has set for it, or else as [`Self::decode`]
@@ -62,7 +63,7 @@ impl Peers {
     ) -> Decoded {
         match recoded {
             Some(encoding) => {
-                Decoded { text: encoding::read(payload, encoding), encoding, by: EncodingBy::Given }
+                Decoded { text: udpchat_text::read(payload, encoding), encoding, by: Basis::Given }
             }
             None => self.decode(configured, id, peer, payload),
         }
@@ -76,27 +77,58 @@ impl Peers {
         peer: SocketAddr,
         payload: &[u8],
     ) -> Decoded {
-        let known = self.learned.of(peer);
-        let knowledge = Knowledge {
-            configured: configured.of(peer).and_then(|named| named.encoding),
-            remembered: known.map(|known| known.encoding),
-            known_before: known.is_some_and(|known| known.learned_id < id),
-            fallback: *configured.0.text.fallback,
-        };
-        encoding::decode(payload, &knowledge)
+        udpchat_text::decode(payload, &self.knowledge(configured, id, peer))
+    }
+
+    fn knowledge(&self, configured: &Configured, id: u64, peer: SocketAddr) -> Knowledge {
+        let named = configured.of(peer);
+        // A peer that is configured with a port is a program of its own, whatever else its host uses.
+        let has_port = named.map(|named| named.address.port().is_some());
+        let recall = self.learned.recall(peer, has_port == Some(false));
+        Knowledge {
+            configured: named.and_then(|named| named.encoding).map(Encoding::for_reading),
+            given: recall.given,
+            remembered: recall
+                .own
+                .map(|own| own.encoding)
+                .or(recall.of_host.filter(|_| has_port != Some(true))),
+            known_before: recall.own.is_none_or(|own| own.learned_id != id),
+            fallback: configured.0.text.fallback.for_reading(),
+        }
     }
 
     /// Chooses the encoding of a message to a peer.
-    pub(crate) fn encoding_towards(
+    pub(crate) fn encoding_towards(&self, configured: &Configured, peer: SocketAddr) -> (Encoding, Basis) {
+        let knowledge = self.knowledge(configured, u64::MAX, peer);
+        let own = configured.of(peer).and_then(|named| named.encoding);
+        match (own, knowledge.given.or(knowledge.remembered)) {
+            (Some(own), _) => (own, Basis::Configured),
+            (None, Some(known)) => {
+                let fallback = *configured.0.text.fallback;
+                (udpchat_text::for_answering(known, fallback), Basis::Remembered)
+            }
+            (None, None) => (*configured.0.text.encoding, Basis::Configured),
+        }
+    }
+
+    /// Chooses the encoding of a message to `all`, a group or a broadcast address: its own, otherwise the one that all known
+    /// peers use among those that it reaches.
+    pub(crate) fn encoding_towards_all(
         &self,
         configured: &Configured,
-        peer: SocketAddr,
-    ) -> (Encoding, EncodingBy) {
-        let own = configured.of(peer).and_then(|named| named.encoding);
-        match (own, self.learned.of(peer)) {
-            (Some(own), _) => (own, EncodingBy::Configured),
-            (None, Some(known)) => (encoding::for_answering(known.encoding), EncodingBy::Remembered),
-            (None, None) => (*configured.0.text.encoding, EncodingBy::Configured),
+        all: SocketAddr,
+        is_reached: impl Fn(SocketAddr) -> bool,
+    ) -> (Encoding, Basis) {
+        if let Some(own) = configured.of(all).and_then(|named| named.encoding) {
+            return (own, Basis::Configured);
+        }
+        let named = configured.named().filter(|named| named.encoding.is_some());
+        let named = named.map(|named| named.address.destination());
+        let known = named.chain(self.remembered()).filter(|peer| is_reached(*peer));
+        let mut encodings = known.map(|peer| self.encoding_towards(configured, peer).0);
+        match encodings.next() {
+            Some(first) if encodings.all(|other| other == first) => (first, Basis::Remembered),
+            _ => (*configured.0.text.encoding, Basis::Configured),
         }
     }
 }

@@ -49,6 +49,7 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     let _begun = recover_planned(&mut connection, data_dir)?;
     let missing = missing(&connection, &path)?;
     index::remove(data_dir);
+    recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
     plan::add(&connection, &missing).map_err(InboxError::from)?;
     let Total { entries, lost } = recover_planned(&mut connection, data_dir)?;
     let line = format!(

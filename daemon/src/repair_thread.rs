@@ -101,7 +101,7 @@ fn recover(daemon: &Daemon, segment: &Segment, total: &mut Total) {
                 segment.file.display(),
                 reason(&error)
             );
-            daemon.health.report(Component::InboxQuarantine, problem);
+            daemon.health.note(Component::InboxQuarantine, problem);
             let again = Instant::now() + AFTER_ERROR;
             while Instant::now() < again && !stopping(daemon) {
                 thread::sleep(WHILE_FULL);
@@ -117,7 +117,7 @@ fn report(daemon: &Daemon, segment: &Segment, total: &Total) {
         "the inbox was damaged; it was moved to {}; {entries} of its entries were recovered, {lost} are lost and have a gap",
         segment.file.display()
     );
-    daemon.health.report(Component::InboxQuarantine, problem);
+    daemon.health.note(Component::InboxQuarantine, problem);
 }
 
 /// The slow check of the log.

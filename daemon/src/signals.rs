@@ -1,4 +1,5 @@
-//! Signals: SIGTERM and SIGINT stop the daemon, SIGHUP reloads its configuration. Unix only.
+//! Signals: SIGTERM and SIGINT stop the daemon, SIGHUP reloads its configuration, and SIGXFSZ is caught so that a file size
+//! limit (setrlimit(2)) is an error of a write and not the end of the process. Unix only.
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,8 @@ pub(crate) struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// Never waited for: that it is caught is enough.
+    _file_size: Signal,
 }
 
 impl Signals {
@@ -23,6 +26,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hang_up: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(nix::libc::SIGXFSZ))?,
         })
     }
 

@@ -74,7 +74,11 @@ impl Daemon {
         let read = spawn_blocking(move || read(&reader)).await.map_err(ReadError::Panicked)?;
         let read = read.map_err(ReadError::Inbox);
         match &read {
-            Ok(_) => self.health.clear(Component::InboxRead),
+            Ok(_) => self.health.succeeded(Component::InboxRead),
+            // Another read may succeed, which proves nothing about this part of the file.
+            Err(error) if matches!(error, ReadError::Inbox(why) if why.is_damage()) => {
+                self.health.note(Component::InboxDamage, error.to_string());
+            }
             Err(error) => self.health.report(Component::InboxRead, error.to_string()),
         }
         self.report_damage();
@@ -85,7 +89,7 @@ impl Daemon {
     pub(crate) fn report_damage(&self) {
         let damage = self.reader.damage();
         if let Some(problem) = damage.news() {
-            self.health.report(Component::InboxDamage, problem);
+            self.health.note(Component::InboxDamage, problem);
         }
         if damage.is_irreparable() {
             self.queue.wake();

@@ -38,6 +38,14 @@ impl Rpc {
         self.writer.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
+    /// Returns whether a line, or the end of the connection, has arrived.
+    pub(crate) fn has_line(&mut self) -> bool {
+        self.writer.set_nonblocking(true).unwrap();
+        let waits = self.reader.fill_buf().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        self.writer.set_nonblocking(false).unwrap();
+        !waits
+    }
+
     /// Reads the next line; none at the end of the connection.
     pub(crate) fn line(&mut self) -> Option<Value> {
         let mut line = String::new();

@@ -9,6 +9,7 @@ use crate::paths::{
     socket_in, system_config_file, system_control_socket, system_data_dir, user_config_file, user_data_dir,
     user_runtime_socket,
 };
+use crate::value::shown;
 use crate::{ConfigError, ListenAddress, Origin, Overrides, Setting, Settings, UserGroup, ValueError};
 
 impl Settings {
@@ -140,7 +141,7 @@ fn absolute(path: &Path, origin: Origin, environment: &Environment) -> Result<Se
     match environment.absolute(path) {
         Some(absolute) => Ok(Setting::new(absolute, origin)),
         None => {
-            let message = format!("{} is relative, and the current directory does not exist", path.display());
+            let message = format!("{} is relative, and the current directory does not exist", shown(path));
             Err(ConfigError::rejected(&origin, message, "write an absolute path, with a leading `/`"))
         }
     }

@@ -3,23 +3,38 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Text, ValueError, quoted};
+use super::{Repertoire, Text, ValueError, quoted};
 use crate::suggestion::nearest;
 
 /// Names a character encoding that text can be decoded from.
 ///
 /// Parses every label of the WHATWG Encoding Standard, and the names of the same encodings in Python and Windows
-/// (`utf_8`, `cp936`), in any case. Displayed as the standard's name in lower case.
+/// (`utf_8`, `cp936`), in any case. Displayed as the standard's name in lower case, or as the name of its [`Repertoire`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Encoding(&'static encoding_rs::Encoding);
+pub struct Encoding {
+    codec: &'static encoding_rs::Encoding,
+    repertoire: Repertoire,
+}
 
 impl Encoding {
     /// UTF-8.
-    pub const UTF_8: Self = Self(encoding_rs::UTF_8);
+    pub const UTF_8: Self = Self::of(encoding_rs::UTF_8);
     /// GBK, a superset of GB 2312.
-    pub const GBK: Self = Self(encoding_rs::GBK);
+    pub const GBK: Self = Self::of(encoding_rs::GBK);
     /// GB 18030, a superset of GBK.
-    pub const GB18030: Self = Self(encoding_rs::GB18030);
+    pub const GB18030: Self = Self::of(encoding_rs::GB18030);
+    /// UTF-16, little end first.
+    pub const UTF_16LE: Self = Self::of(encoding_rs::UTF_16LE);
+    /// UTF-16, big end first.
+    pub const UTF_16BE: Self = Self::of(encoding_rs::UTF_16BE);
+    /// Big5 with the characters of Hong Kong.
+    pub const BIG5: Self = Self::of(encoding_rs::BIG5);
+    /// EUC-JP.
+    pub const EUC_JP: Self = Self::of(encoding_rs::EUC_JP);
+    /// EUC-KR with all syllables (UHC).
+    pub const EUC_KR: Self = Self::of(encoding_rs::EUC_KR);
+    /// Shift_JIS with the extensions of Windows.
+    pub const SHIFT_JIS: Self = Self::of(encoding_rs::SHIFT_JIS);
 
     /// Lists the most common encodings, the most common first.
     pub const COMMON: [&str; 10] = [
@@ -35,14 +50,29 @@ impl Encoding {
         "windows-1252",
     ];
 
+    const fn of(codec: &'static encoding_rs::Encoding) -> Self {
+        Self { codec, repertoire: Repertoire::Common }
+    }
+
     /// Returns the codec. For UTF-16 its encoder writes UTF-8, as the standard requires.
     pub const fn encoding(self) -> &'static encoding_rs::Encoding {
-        self.0
+        self.codec
+    }
+
+    /// Returns which of its characters may be sent.
+    pub const fn repertoire(self) -> Repertoire {
+        self.repertoire
+    }
+
+    /// Returns the standard's encoding, in which text is read: a reader may know more characters than the name says.
+    #[must_use]
+    pub const fn for_reading(self) -> Self {
+        Self::of(self.codec)
     }
 
     /// Returns whether this is UTF-16, in either byte order.
     pub fn is_utf_16(self) -> bool {
-        self.0 == encoding_rs::UTF_16LE || self.0 == encoding_rs::UTF_16BE
+        self.codec == encoding_rs::UTF_16LE || self.codec == encoding_rs::UTF_16BE
     }
 }
 
@@ -55,7 +85,7 @@ impl FromStr for Encoding {
         find(&label)
             .or_else(|| find(&dashed))
             .or_else(|| alias(&dashed).and_then(find))
-            .map(Self)
+            .map(|codec| Self { codec, repertoire: Repertoire::of(&dashed) })
             .ok_or_else(|| ValueError::new(format!("unknown encoding {}", quoted(text)), hint(&dashed)))
     }
 }
@@ -116,7 +146,10 @@ fn hint(name: &str) -> String {
 
 impl fmt::Display for Encoding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.name().to_ascii_lowercase())
+        match self.repertoire.name() {
+            Some(name) => f.pad(name),
+            None => f.pad(&self.codec.name().to_ascii_lowercase()),
+        }
     }
 }
 
@@ -138,17 +171,26 @@ mod tests {
     fn names_of_the_standard_of_python_and_of_windows_are_known() {
         for (names, shown) in [
             ("utf-8 UTF8 utf_8 U8 cp65001 65001 utf_8_sig", "utf-8"),
-            ("gbk GB2312 gb_2312 cp936 936 ms936 euc_cn chinese", "gbk"),
+            ("gbk cp936 936 ms936", "gbk"),
+            ("gb2312 GB2312 gb_2312 gb_2312-80 euc_cn chinese", "gb2312"),
             ("gb18030 GB18030 cp54936", "gb18030"),
-            ("big5 Big5-HKSCS big5_hkscs cp950 950", "big5"),
-            ("shift_jis shift-jis sjis cp932 ms932 932 Windows-31J", "shift_jis"),
+            ("big5 Big5-HKSCS big5_hkscs", "big5"),
+            ("cp950 950", "cp950"),
+            ("shift_jis shift-jis sjis", "shift_jis"),
+            ("cp932 ms932 932 Windows-31J", "cp932"),
             ("euc-jp euc_jp eucjp", "euc-jp"),
             ("iso-2022-jp iso2022_jp", "iso-2022-jp"),
-            ("euc-kr euc_kr cp949 ms949 949 uhc ks_c_5601-1987", "euc-kr"),
+            ("euc-kr euc_kr ks_c_5601-1987", "euc-kr"),
+            ("cp949 ms949 949 uhc", "cp949"),
             ("utf-16 utf_16 utf16 utf-16le utf_16_le cp1200", "utf-16le"),
             ("utf-16be utf_16_be UTF-16BE", "utf-16be"),
             ("windows-1251 windows_1251 cp1251 1251", "windows-1251"),
-            ("windows-1252 latin1 latin-1 latin_1 L1 iso8859_1 iso-8859-1 ascii cp1252", "windows-1252"),
+            ("windows-1252 windows_1252 cp1252", "windows-1252"),
+            ("iso-8859-1 latin1 latin-1 latin_1 L1 iso8859_1 ISO_8859-1:1987", "iso-8859-1"),
+            ("ascii US-ASCII us_ascii", "ascii"),
+            ("iso-8859-9 latin5", "iso-8859-9"),
+            ("windows-874 cp874 874", "windows-874"),
+            ("tis-620 iso-8859-11", "tis-620"),
             ("koi8-r koi8_r", "koi8-r"),
             ("macintosh mac_roman", "macintosh"),
         ] {
@@ -188,11 +230,33 @@ mod tests {
     }
 
     #[test]
+    fn a_narrower_name_is_read_as_the_whole_encoding() {
+        for (name, codec) in [
+            ("ascii", "windows-1252"),
+            ("iso-8859-1", "windows-1252"),
+            ("iso-8859-9", "windows-1254"),
+            ("tis-620", "windows-874"),
+            ("gb2312", "gbk"),
+            ("cp932", "shift_jis"),
+            ("cp949", "euc-kr"),
+            ("cp950", "big5"),
+        ] {
+            let encoding = name.parse::<Encoding>().unwrap();
+            assert_eq!(
+                (encoding.to_string().as_str(), encoding.for_reading().to_string().as_str()),
+                (name, codec)
+            );
+            assert_eq!(encoding.to_string().parse::<Encoding>().unwrap(), encoding);
+            assert_eq!(codec.parse::<Encoding>().unwrap(), encoding.for_reading());
+        }
+    }
+
+    #[test]
     fn a_name_is_read_back_as_the_same_encoding() {
-        for encoding in [Encoding::UTF_8, Encoding::GBK, Encoding::GB18030, Encoding(encoding_rs::BIG5)] {
+        for encoding in [Encoding::UTF_8, Encoding::GBK, Encoding::GB18030, Encoding::of(encoding_rs::BIG5)] {
             assert_eq!(encoding.to_string().parse::<Encoding>().unwrap(), encoding);
         }
-        assert!(Encoding(encoding_rs::UTF_16BE).is_utf_16());
+        assert!(Encoding::of(encoding_rs::UTF_16BE).is_utf_16());
         assert!(!Encoding::UTF_8.is_utf_16());
     }
 }

@@ -11,8 +11,11 @@ mod metrics;
 mod name;
 mod path;
 mod quantity;
+mod repertoire;
 mod toml;
 mod user_group;
+
+use std::path::Path;
 
 pub use address::{ListenAddress, Network, PeerAddress};
 pub use choice::{LogFormat, LogLevel};
@@ -21,6 +24,7 @@ pub use group::Group;
 pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub use quantity::{MaxAge, Size};
+pub use repertoire::Repertoire;
 pub(crate) use toml::{Mistake, Node, Text, Value, toml_string};
 pub use user_group::UserGroup;
 
@@ -65,6 +69,11 @@ pub(crate) fn quoted(text: &str) -> String {
     }
     quoted.push('`');
     quoted
+}
+
+/// Shows a path in a message that may have several lines: a line end in the path must not begin one.
+pub(crate) fn shown(path: &Path) -> String {
+    path.display().to_string().replace('\n', "\\n")
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 //! Belongs here: the root of the definition. Does not belong here: the arguments and help of a command, which are in the
 //! file of the command. Only the crate root may use this folder.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum, ValueHint};
 
@@ -84,14 +85,27 @@ impl Cli {
         let is_brief =
             arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "-h");
         let command = if is_brief { brief(Self::command()) } else { Self::command() };
-        let parsed = command.try_get_matches_from(arguments).and_then(|found| Self::from_arg_matches(&found));
-        match parsed {
+        match Self::parse_as(command, &arguments) {
             Ok(cli) => Parsed::Run(Box::new(cli)),
             Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
                 Parsed::Show(error.render())
             }
-            Err(error) => Parsed::Wrong(error),
+            Err(error) => Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error)),
         }
+    }
+
+    fn parse_as(command: clap::Command, arguments: &[impl AsRef<OsStr>]) -> Result<Self, clap::Error> {
+        let arguments = arguments.iter().map(AsRef::as_ref);
+        command.try_get_matches_from(arguments).and_then(|found| Self::from_arg_matches(&found))
+    }
+
+    /// Returns the error of wrong arguments without styles, which cannot be removed from its text later: an argument that
+    /// the text quotes may look like one. A line end in an argument is shown as `\n`, since the parts of the text are
+    /// paragraphs.
+    fn unstyled(arguments: &[OsString]) -> Option<clap::Error> {
+        let arguments: Vec<_> =
+            arguments.iter().map(|argument| argument.to_string_lossy().replace('\n', r"\n")).collect();
+        Self::parse_as(Self::command().styles(Styles::plain()), &arguments).err()
     }
 }
 

@@ -103,7 +103,7 @@ pub enum EncodingBy {
     Given,
     /// The configuration names it, for the peer or as `text.encoding`.
     Configured,
-    /// It was learned from earlier messages of the peer.
+    /// It is known of the peer: learned from its messages or its host's, or chosen by a person with `recode`.
     Remembered,
     /// It was detected from the bytes of the message.
     Detected,

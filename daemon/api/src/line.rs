@@ -9,7 +9,7 @@ use crate::limits::MAX_LINE_BYTES;
 use crate::safe::SafeJson;
 
 /// The capacity that a reader keeps between lines, in bytes; memory beyond it is freed.
-const KEPT_BUFFER_BYTES: usize = 16 * 1024;
+const KEPT_BUFFER_BYTES: usize = 4 * 1024;
 
 /// The reason why no line could be read.
 #[derive(Debug, thiserror::Error)]
@@ -34,11 +34,23 @@ pub struct LineReader<R> {
 impl<R: AsyncRead + Unpin> LineReader<R> {
     /// Wraps a stream.
     pub fn new(stream: R) -> Self {
-        Self { reader: BufReader::new(stream), line: Vec::new(), is_returned: false }
+        Self::of_buffered(BufReader::new(stream))
+    }
+
+    /// Wraps a stream, from which it reads at most this many bytes at once.
+    pub fn with_capacity(bytes: usize, stream: R) -> Self {
+        Self::of_buffered(BufReader::with_capacity(bytes, stream))
+    }
+
+    fn of_buffered(reader: BufReader<R>) -> Self {
+        Self { reader, line: Vec::new(), is_returned: false }
     }
 
     /// Waits for the first byte of the next line. Returns false at the end of the stream.
+    ///
+    /// Frees the memory of the line before.
     pub async fn wait_for_line(&mut self) -> Result<bool, LineError> {
+        self.free_returned();
         Ok(!self.reader.fill_buf().await?.is_empty())
     }
 
@@ -47,23 +59,39 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     /// This method is cancel safe: the next call continues with the line that was begun. After [`LineError::TooLong`] the
     /// stream is no longer at the start of a line, and should be closed.
     pub async fn next(&mut self) -> Result<Option<&[u8]>, LineError> {
+        self.read_within(MAX_LINE_BYTES).await?;
+        Ok((!self.line.is_empty()).then(|| self.line()))
+    }
+
+    /// Reads the next line until it is complete or has more than `limit` bytes; returns whether it is complete. If not,
+    /// the next call continues with the same line.
+    ///
+    /// Cancel safe, as [`Self::next`].
+    pub async fn read_within(&mut self, limit: usize) -> Result<bool, LineError> {
+        self.free_returned();
+        // One byte more than allowed distinguishes a line of exactly the limit from a longer one.
+        let remaining = (limit + 1).saturating_sub(self.line.len());
+        let mut limited = (&mut self.reader).take(remaining as u64);
+        limited.read_until(b'\n', &mut self.line).await?;
+        if self.line.len() > MAX_LINE_BYTES {
+            self.is_returned = true;
+            return Err(LineError::TooLong);
+        }
+        self.is_returned = self.line.len() <= limit || self.line.ends_with(b"\n");
+        Ok(self.is_returned)
+    }
+
+    /// Returns the line that [`Self::read_within`] has completed, without its line end; it is empty at the end of the stream.
+    pub fn line(&self) -> &[u8] {
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    fn free_returned(&mut self) {
         if std::mem::take(&mut self.is_returned) {
             self.line.clear();
             self.line.shrink_to(KEPT_BUFFER_BYTES);
         }
-        // One byte more than allowed distinguishes a line of exactly the limit from a longer one.
-        let remaining = MAX_LINE_BYTES + 1 - self.line.len();
-        let mut limited = (&mut self.reader).take(remaining as u64);
-        limited.read_until(b'\n', &mut self.line).await?;
-        self.is_returned = true;
-        if self.line.len() > MAX_LINE_BYTES {
-            return Err(LineError::TooLong);
-        }
-        if self.line.is_empty() {
-            return Ok(None);
-        }
-        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)))
     }
 }
 
@@ -75,6 +103,10 @@ pub fn to_line(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(512);
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut line, SafeJson))?;
     line.push(b'\n');
+    // A long line may wait for its reader, and the spare room behind it may be as long.
+    if line.len() > KEPT_BUFFER_BYTES {
+        line.shrink_to_fit();
+    }
     Ok(line)
 }
 
@@ -105,6 +137,23 @@ mod tests {
         assert!(cancelled.is_err());
         tokio::io::AsyncWriteExt::write_all(&mut writer, b" and half\n").await.unwrap();
         assert_eq!(reader.next().await.unwrap(), Some(&b"half and half"[..]));
+    }
+
+    #[tokio::test]
+    async fn a_long_line_is_read_in_steps() {
+        let text = [&b"short\n"[..], &[b'x'; 100], b"\nnext"].concat();
+        let mut reader = LineReader::new(&text[..]);
+        assert!(reader.read_within(10).await.unwrap());
+        assert_eq!(reader.line(), b"short");
+        for limit in [10, 10, 50, 99] {
+            assert!(!reader.read_within(limit).await.unwrap());
+        }
+        // The limit is for what stands before the line end, so that no call returns a line end alone.
+        assert!(reader.read_within(100).await.unwrap());
+        assert_eq!(reader.line(), [b'x'; 100]);
+        assert!(reader.read_within(10).await.unwrap());
+        assert_eq!(reader.line(), b"next");
+        assert!(reader.read_within(10).await.unwrap() && reader.line().is_empty());
     }
 
     #[tokio::test]

@@ -47,6 +47,13 @@ pub fn without_trailer(text: &str) -> &str {
     text.strip_suffix("\r\n").or_else(|| text.strip_suffix(['\n', '\r'])).unwrap_or(text)
 }
 
+/// Returns the text of a message as a reader sees it, before characters are escaped: without a trailer
+/// ([`without_trailer`]), and with `\n` for `\r\n`.
+pub fn as_seen(text: &str) -> Cow<'_, str> {
+    let text = without_trailer(text);
+    if text.contains("\r\n") { Cow::Owned(text.replace("\r\n", "\n")) } else { Cow::Borrowed(text) }
+}
+
 fn is_layout(character: char) -> bool {
     matches!(character, '\n' | '\t')
 }
@@ -175,6 +182,14 @@ mod tests {
         assert_eq!(without_trailer("a\r\n\0\0"), "a");
         assert_eq!(without_trailer("a\0b"), "a\0b");
         assert_eq!(without_trailer("\n"), "");
+    }
+
+    #[test]
+    fn a_reader_sees_no_trailer_or_carriage_return() {
+        for text in ["done", "done\r\n", "done\n", "done\r", "done\0", "done\r\n\0\0"] {
+            assert_eq!(as_seen(text), "done", "{text:?}");
+        }
+        assert_eq!(as_seen("a\r\nb\rc\r\n"), "a\nb\rc");
     }
 
     fn to_json(text: &str) -> String {

@@ -19,19 +19,24 @@ use crate::log::rate_limit::Window;
 /// How many lines a second each kind may have, except [`Kind::Sent`], whose limit is `log.messages_per_second`.
 const LINES_PER_SECOND: u32 = 20;
 
+/// How many lines a second report what was refused, and messages that could not be sent.
+const FAULTS_PER_SECOND: u32 = 1;
+
 /// Kinds of lines. Each has its own limit, so that none suppresses another.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Sent,
+    NotSent,
     Read,
     Recoded,
     Refused,
+    Demoted,
 }
 
 /// The log of what clients do, with a rate limit for each kind of line.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
-    kinds: [Mutex<State>; 4],
+    kinds: [Mutex<State>; 6],
 }
 
 #[derive(Debug)]
@@ -55,15 +60,19 @@ impl Audit {
         let Some((first, Body::Sent { peer, .. })) = entries.first().map(|first| (first, &first.body)) else {
             return;
         };
-        if !self.admits(Kind::Sent, lines_per_second) {
-            return;
-        }
         let details = entries.iter().filter_map(|entry| match &entry.body {
             Body::Sent { payload, detail, .. } => Some((payload.len(), detail.error.as_deref())),
             _ => None,
         });
         let (bytes, error) =
             details.fold((0, None), |(sum, error), (bytes, refused)| (sum + bytes, error.or(refused)));
+        let is_admitted = match error {
+            None => self.admits(Kind::Sent, lines_per_second),
+            Some(_) => self.admits(Kind::NotSent, lines_per_second.min(FAULTS_PER_SECOND)),
+        };
+        if !is_admitted {
+            return;
+        }
         let by = By::of(client).await;
         info!(
             user = &*by.user,
@@ -104,15 +113,23 @@ impl Audit {
 
     /// Logs that a client was refused something, and why.
     pub(super) async fn refused(self: &Arc<Self>, client: &Client, method: Option<&str>, why: &ErrorObject) {
-        if self.admits(Kind::Refused, LINES_PER_SECOND) {
+        if self.admits(Kind::Refused, FAULTS_PER_SECOND) {
             let by = By::of(client).await;
             warn!(user = &*by.user, uid = by.uid, pid = by.pid, method, "refused: {}", why.message);
         }
     }
 
+    /// Logs that a reload took a role from a connected client.
+    pub(super) async fn demoted(self: &Arc<Self>, client: &Client, why: &ErrorObject) {
+        if self.admits(Kind::Demoted, LINES_PER_SECOND) {
+            let by = By::of(client).await;
+            warn!(user = &*by.user, uid = by.uid, pid = by.pid, "refused: {}", why.message);
+        }
+    }
+
     /// Reports how many lines of each kind were left out. For the end, when none will follow.
     pub(crate) fn conclude(&self) {
-        for kind in [Kind::Sent, Kind::Read, Kind::Recoded, Kind::Refused] {
+        for kind in [Kind::Sent, Kind::NotSent, Kind::Read, Kind::Recoded, Kind::Refused, Kind::Demoted] {
             self.report_left_out(kind);
         }
     }
@@ -120,7 +137,7 @@ impl Audit {
     /// Returns whether another line may be logged; counts one that may not.
     fn admits(self: &Arc<Self>, kind: Kind, limit: u32) -> bool {
         let is_enabled = match kind {
-            Kind::Refused => enabled!(Level::WARN),
+            Kind::Refused | Kind::Demoted => enabled!(Level::WARN),
             _ => enabled!(Level::INFO),
         };
         if !is_enabled || limit == 0 {
@@ -159,9 +176,11 @@ impl Audit {
         }
         match kind {
             Kind::Sent => info!(left_out, "sent more messages than are logged (log.messages_per_second)"),
+            Kind::NotSent => info!(left_out, "more messages could not be sent than are logged"),
             Kind::Read => info!(left_out, "there were more readers than are logged"),
             Kind::Recoded => info!(left_out, "recoded in more steps than are logged"),
             Kind::Refused => warn!(left_out, "refused more requests than are logged"),
+            Kind::Demoted => warn!(left_out, "closed more connections than are logged"),
         }
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 /// The maximum number of open connections.
-const MAX_CONNECTIONS: usize = 256;
+pub(crate) const MAX_CONNECTIONS: usize = 256;
 
 /// The maximum number of connections of one user, so that others can still connect. It does not apply to privileged users.
 const MAX_CONNECTIONS_OF_A_USER: usize = 128;

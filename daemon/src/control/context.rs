@@ -9,11 +9,16 @@ use udpchat_api::rpc::Request;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::client::Client;
+use super::memory::{Account, Charge};
 use super::outlet::Outlet;
+use super::pattern::Pattern;
 use super::query::Query;
+use super::reading;
 use super::request::parameters;
 use super::shared::Control;
 use super::subscription::Subscription;
+use crate::inbox::InboxError;
+use crate::inbox::reader::Reader;
 use crate::state::Daemon;
 
 /// The state of a connection.
@@ -21,6 +26,10 @@ pub(super) struct Context {
     pub(super) control: Arc<Control>,
     pub(super) client: Arc<Client>,
     pub(super) outlet: Outlet,
+    /// What the connection is charged for.
+    pub(super) account: Arc<Account>,
+    /// The memory of the response in preparation.
+    memory: Option<Charge>,
     /// Whether the client has called a method of the role `read`, which is logged once.
     has_read: bool,
     subscription: Option<Subscription>,
@@ -39,9 +48,22 @@ enum AfterResponse {
 }
 
 impl Context {
-    pub(super) fn new(control: Arc<Control>, client: Arc<Client>, outlet: Outlet) -> Self {
-        let after_response = AfterResponse::default();
-        Self { control, client, outlet, has_read: false, subscription: None, after_response }
+    pub(super) fn new(
+        control: Arc<Control>,
+        client: Arc<Client>,
+        outlet: Outlet,
+        account: Arc<Account>,
+    ) -> Self {
+        Self {
+            control,
+            client,
+            outlet,
+            account,
+            memory: None,
+            has_read: false,
+            subscription: None,
+            after_response: AfterResponse::default(),
+        }
     }
 
     pub(super) fn daemon(&self) -> &Arc<Daemon> {
@@ -52,7 +74,7 @@ impl Context {
     /// in no other way.
     pub(super) async fn parameters<C: Call + DeserializeOwned>(
         &mut self,
-        request: &Request,
+        request: &mut Request,
     ) -> Result<C, ErrorObject> {
         if let Some(role) = C::ROLE {
             self.require(role, C::METHOD).await?;
@@ -72,6 +94,35 @@ impl Context {
             audit.reads(&self.client, method).await;
         }
         Ok(())
+    }
+
+    /// Reads the inbox for the response, which takes at most `bytes` of memory until [`Self::free_memory`].
+    pub(super) async fn read<T: Send + 'static>(
+        &mut self,
+        bytes: usize,
+        read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
+    ) -> Result<T, ErrorObject> {
+        let (result, memory) = reading::read(self.daemon(), &self.account, bytes, read).await?;
+        self.memory = Some(memory);
+        Ok(result)
+    }
+
+    /// Gives back the memory that the response does not need, now that it is a line of this length.
+    pub(super) fn shrink_memory(&mut self, bytes: usize) {
+        if let Some(memory) = &mut self.memory {
+            memory.shrink_to(bytes);
+        }
+    }
+
+    /// Gives back the memory of the response, which is written.
+    pub(super) fn free_memory(&mut self) {
+        self.memory = None;
+    }
+
+    /// Returns the compiled regular expression of a filter, if it has one.
+    pub(super) async fn pattern(&self, text: Option<&str>) -> Result<Option<Arc<Pattern>>, ErrorObject> {
+        let Some(text) = text else { return Ok(None) };
+        self.control.patterns.obtain(text, &self.account).await.map(Some)
     }
 
     /// Checks that a subscription can be started.
@@ -113,8 +164,8 @@ impl Context {
         match mem::take(&mut self.after_response) {
             AfterResponse::Nothing => {}
             AfterResponse::Subscribe(query) => {
-                let (daemon, outlet) = (Arc::clone(self.daemon()), self.outlet.clone());
-                self.subscription = Some(Subscription::start(daemon, *query, outlet));
+                let (daemon, account) = (Arc::clone(self.daemon()), Arc::clone(&self.account));
+                self.subscription = Some(Subscription::start(daemon, account, *query, self.outlet.clone()));
             }
             AfterResponse::Stop => self.daemon().stop(),
         }

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
+use udpchat_text::{Basis, Decoded};
 
 use crate::clock::from_ns;
-use crate::encoding;
-use crate::encoding::Decoded;
-use crate::inbox::entry::{Body, ChosenBy, GapDetail, SentDetail, Stored};
+use crate::inbox::entry::{Body, GapDetail, SentDetail, Stored};
 use crate::peers::Configured;
 use crate::state::Daemon;
 
@@ -36,10 +35,10 @@ impl Viewer {
             }
             Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
         };
-        let sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, encoding_by(sent.by))));
+        let sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by.into())));
         let Decoded { text, encoding, by } = match (stored.recoded, sent) {
             (None, Some((encoding, by))) => {
-                Decoded { text: encoding::read(&payload, encoding), encoding, by }
+                Decoded { text: udpchat_text::read(&payload, encoding), encoding, by }
             }
             (recoded, _) => self.daemon.peers.decode_stored(&self.configured, id, peer, &payload, recoded),
         };
@@ -52,7 +51,7 @@ impl Viewer {
             local,
             text,
             encoding: encoding.to_string(),
-            encoding_by: by,
+            encoding_by: encoding_by(by),
             bytes: payload.len(),
             raw: Raw(payload),
             error: detail.error,
@@ -61,13 +60,13 @@ impl Viewer {
     }
 }
 
-/// Converts what chose the encoding of a sent message.
-fn encoding_by(by: ChosenBy) -> EncodingBy {
+/// Converts what chose the encoding of a message.
+pub(in crate::control) fn encoding_by(by: Basis) -> EncodingBy {
     match by {
-        ChosenBy::Given => EncodingBy::Given,
-        ChosenBy::Configured => EncodingBy::Configured,
-        ChosenBy::Remembered => EncodingBy::Remembered,
-        ChosenBy::Detected => EncodingBy::Detected,
-        ChosenBy::Fallback => EncodingBy::Fallback,
+        Basis::Given => EncodingBy::Given,
+        Basis::Configured => EncodingBy::Configured,
+        Basis::Remembered => EncodingBy::Remembered,
+        Basis::Detected => EncodingBy::Detected,
+        Basis::Fallback => EncodingBy::Fallback,
     }
 }

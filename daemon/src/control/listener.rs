@@ -1,12 +1,17 @@
 //! Accepts connections: checks credentials and limits before it reads anything.
+//!
+//! A user without a role can connect as fast as the kernel permits. The first [`REASONS_PER_SECOND`] connections of a second
+//! get the reason, further ones are closed at once. After such a one, accepting pauses as soon as no connection waits: that
+//! slows a loop of connections down to some hundreds a second, and delays others by a millisecond.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use udpchat_api::socket::{Connection, Listener};
 use udpchat_api::{ErrorObject, MAX_LINE_BYTES};
 
@@ -16,32 +21,71 @@ use super::credentials::Credentials;
 use super::response::failure_line;
 use super::session;
 use super::shared::Control;
+use crate::faults::Retry;
 use crate::health::Component;
+use crate::log::rate_limit::Window;
 
 /// How many refused clients can get the reason at a time; the connections of further ones are closed without a response.
 const MAX_REFUSALS: usize = 64;
 
-/// How long to wait after accepting failed, for example for want of file descriptors.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// How many refused clients of one user get the reason in a second.
+const REASONS_PER_SECOND: u32 = 16;
+
+/// The number of users whose refusals are counted.
+const MAX_COUNTED_USERS: usize = 1_024;
+
+/// How long accepting pauses while a user without a role connects in a loop.
+const PAUSE_AFTER_REFUSALS: Duration = Duration::from_millis(1);
+
+/// After how long without an error a failing `accept` counts as working again: no connection came.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// How long a refused client has to read the reason.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 /// Serves the control socket until the daemon stops.
 pub(crate) async fn serve(control: Arc<Control>, listener: Listener) {
-    let acceptor =
-        Acceptor { control, limit: Arc::default(), refusals: Arc::new(Semaphore::new(MAX_REFUSALS)) };
-    let health = &acceptor.control.daemon.health;
+    let daemon = Arc::clone(&control.daemon);
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
+    let mut acceptor =
+        Acceptor { control, limit: Arc::default(), refusals, excluded: HashMap::new(), is_pressed: false };
+    let mut retry = Retry::default();
     loop {
-        match listener.accept().await {
+        let accepted = if acceptor.is_pressed {
+            tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                () = std::future::ready(()) => {
+                    acceptor.is_pressed = false;
+                    sleep(PAUSE_AFTER_REFUSALS).await;
+                    continue;
+                }
+            }
+        } else if retry.is_failing() {
+            match timeout(QUIET, listener.accept()).await {
+                Ok(accepted) => accepted,
+                Err(_) => {
+                    retry.succeeded();
+                    daemon.health.succeeded(Component::Control);
+                    continue;
+                }
+            }
+        } else {
+            listener.accept().await
+        };
+        match accepted {
             Ok(stream) => {
-                health.clear(Component::Control);
+                if retry.succeeded() {
+                    daemon.health.succeeded(Component::Control);
+                }
                 acceptor.accept(stream);
             }
             Err(error) => {
-                let problem = format!("cannot accept connections on the control socket: {error}");
-                health.report(Component::Control, problem);
-                sleep(PAUSE_AFTER_ERROR).await;
+                if let Some(pause) = retry.failed(&error) {
+                    let problem = format!("cannot accept connections on the control socket: {error}");
+                    daemon.health.report(Component::Control, problem);
+                    sleep(pause).await;
+                }
             }
         }
     }
@@ -51,16 +95,24 @@ struct Acceptor {
     control: Arc<Control>,
     limit: Arc<ConnectionLimit>,
     refusals: Arc<Semaphore>,
+    /// The refusals of the last second of each user without a role.
+    excluded: HashMap<u32, Window>,
+    /// Whether a connection was closed at once since the last pause.
+    is_pressed: bool,
 }
 
 impl Acceptor {
     /// Starts a session, or refuses the client.
-    fn accept(&self, stream: Connection) {
+    fn accept(&mut self, stream: Connection) {
         // A client without credentials gets no session and no response.
         let Ok(credentials) = Credentials::of(&stream) else { return };
         let rules = self.control.rules();
         let (uid, is_privileged) = (credentials.uid, rules.is_privileged(credentials.uid));
         let has_role = !rules.roles_of(&credentials).is_none();
+        if !has_role && !self.gets_a_reason(uid) {
+            self.is_pressed = true;
+            return;
+        }
         let client = Arc::new(Client::new(credentials, Arc::clone(&self.control.names)));
         if !has_role {
             return self.refuse(stream, client, None);
@@ -75,6 +127,20 @@ impl Acceptor {
             }
             Err(busy) => self.refuse(stream, client, Some(busy)),
         }
+    }
+
+    /// Returns whether a user without a role gets the reason once more in this second.
+    fn gets_a_reason(&mut self, uid: u32) -> bool {
+        if self.excluded.len() >= MAX_COUNTED_USERS {
+            self.excluded.clear();
+        }
+        let window = self.excluded.entry(uid).or_insert_with(Window::new);
+        window.turn(Instant::now());
+        let is_one_more = window.room(REASONS_PER_SECOND) > 0;
+        if is_one_more {
+            window.take();
+        }
+        is_one_more
     }
 
     /// Sends the reason and closes the connection. Without a reason, it is that the client has no role.

@@ -6,7 +6,18 @@ use udpchat_api::line::to_line;
 use udpchat_api::rpc::{Reply, Version};
 use udpchat_api::{ErrorKind, ErrorObject};
 
+use super::memory::Charge;
 use crate::state::ReadError;
+
+/// How long the message and the hint of an error may be, in characters: some repeat a part of the request.
+const MAX_ERROR_CHARACTERS: usize = 1024;
+
+/// A response with the memory that it takes until it is written.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) line: Vec<u8>,
+    pub(super) _memory: Option<Charge>,
+}
 
 /// Makes the response to a request that succeeded.
 pub(super) fn success_line(id: Option<&Value>, result: &impl Serialize) -> Result<Vec<u8>, ErrorObject> {
@@ -22,8 +33,21 @@ pub(super) fn success_line(id: Option<&Value>, result: &impl Serialize) -> Resul
     })
 }
 
+/// Shortens the texts of an error.
+pub(super) fn shortened(mut error: ErrorObject) -> ErrorObject {
+    for text in [Some(&mut error.message), error.data.hint.as_mut()].into_iter().flatten() {
+        if let Some((end, _)) = text.char_indices().nth(MAX_ERROR_CHARACTERS) {
+            text.truncate(end);
+            text.push('…');
+            text.shrink_to_fit();
+        }
+    }
+    error
+}
+
 /// Makes the response to a request that failed.
 pub(super) fn failure_line(id: Value, error: ErrorObject) -> Vec<u8> {
+    let error = shortened(error);
     let reply = Reply {
         jsonrpc: Version::V2,
         id: Some(id),
@@ -44,5 +68,18 @@ impl From<ReadError> for ErrorObject {
                 .hint("`udpchatctl status` and the daemon's log show the details"),
             ReadError::Panicked(_) => Self::new(ErrorKind::Internal, text),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_shortened() {
+        let error = ErrorObject::new(ErrorKind::Internal, "一".repeat(500_000)).hint("x".repeat(500_000));
+        assert!(failure_line(Value::Null, error).len() < 8 * 1024);
+        let error = ErrorObject::new(ErrorKind::Internal, "一".repeat(MAX_ERROR_CHARACTERS)).hint("x");
+        assert_eq!(shortened(error.clone()), error);
     }
 }

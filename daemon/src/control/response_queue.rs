@@ -6,6 +6,8 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 
+use super::response::Response;
+
 /// How many responses may be pending.
 const MAX_PENDING: usize = 64;
 
@@ -13,12 +15,12 @@ const MAX_PENDING: usize = 64;
 const MAX_PENDING_BYTES: usize = 256 * 1024;
 
 /// A response in preparation; it yields nothing for a notification.
-type Response = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+type Pending = Pin<Box<dyn Future<Output = Option<Response>> + Send>>;
 
 /// The pending responses of a connection.
 #[derive(Default)]
 pub(super) struct ResponseQueue {
-    pending: VecDeque<(Response, usize)>,
+    pending: VecDeque<(Pending, usize)>,
     bytes: usize,
 }
 
@@ -36,7 +38,7 @@ impl ResponseQueue {
     pub(super) fn push(
         &mut self,
         bytes: usize,
-        response: impl Future<Output = Option<Vec<u8>>> + Send + 'static,
+        response: impl Future<Output = Option<Response>> + Send + 'static,
     ) {
         self.pending.push_back((Box::pin(response), bytes));
         self.bytes += bytes;
@@ -45,12 +47,12 @@ impl ResponseQueue {
     /// Waits for the first response; returns none for a notification, and none if nothing is pending.
     ///
     /// Cancel safe.
-    pub(super) async fn first(&mut self) -> Option<Vec<u8>> {
+    pub(super) async fn first(&mut self) -> Option<Response> {
         let (response, bytes) = self.pending.front_mut()?;
-        let line = response.await;
+        let response = response.await;
         self.bytes -= *bytes;
         self.pending.pop_front();
-        line
+        response
     }
 }
 
@@ -59,23 +61,27 @@ mod tests {
     use super::*;
     use tokio::sync::oneshot;
 
+    fn response(line: &[u8]) -> Response {
+        Response { line: line.to_vec(), _memory: None }
+    }
+
     #[tokio::test]
     async fn responses_leave_in_request_order() {
         let mut queue = ResponseQueue::default();
         let (first, waits) = oneshot::channel::<()>();
         queue.push(10, async {
             waits.await.ok();
-            Some(b"first".to_vec())
+            Some(response(b"first"))
         });
-        queue.push(10, async { Some(b"second".to_vec()) });
+        queue.push(10, async { Some(response(b"second")) });
         tokio::select! {
             biased;
             line = queue.first() => panic!("{line:?} came before the first"),
             () = std::future::ready(()) => {}
         }
         first.send(()).unwrap();
-        assert_eq!(queue.first().await.unwrap(), b"first");
-        assert_eq!(queue.first().await.unwrap(), b"second");
+        assert_eq!(queue.first().await.unwrap().line, b"first");
+        assert_eq!(queue.first().await.unwrap().line, b"second");
         assert!(queue.is_empty());
         assert_eq!(queue.bytes, 0);
     }

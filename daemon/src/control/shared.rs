@@ -8,8 +8,11 @@ use udpchat_config::Settings;
 
 use super::audit::Audit;
 use super::client::UserNames;
+use super::memory::{Memory, chargeable};
+use super::pattern::Patterns;
 use super::roles::Rules;
 use super::socket::SocketFile;
+use super::users::Users;
 use crate::service::accounts;
 use crate::state::Daemon;
 
@@ -21,6 +24,9 @@ pub(crate) struct Control {
     /// None where the socket has no file.
     file: Option<SocketFile>,
     pub(super) names: Arc<UserNames>,
+    /// The memory that all clients may make the daemon hold.
+    pub(super) memory: Arc<Memory>,
+    pub(super) patterns: Arc<Patterns>,
     pub(crate) audit: Arc<Audit>,
 }
 
@@ -30,7 +36,11 @@ impl Control {
     pub(crate) fn new(daemon: Arc<Daemon>, rules: Rules, file: Option<SocketFile>) -> Arc<Self> {
         let names = Arc::new(UserNames::new(Arc::clone(&daemon.lookups)));
         let rules = watch::Sender::new(Arc::new(rules));
-        let control = Arc::new(Self { daemon, rules, file, names, audit: Arc::default() });
+        let memory_bytes = usize::try_from(daemon.configuration.boot().control.max_memory.bytes());
+        let memory_bytes = chargeable(memory_bytes.unwrap_or(usize::MAX));
+        let memory = Memory::new(Arc::new(Users::new(memory_bytes)));
+        let (patterns, audit) = (Arc::default(), Arc::default());
+        let control = Arc::new(Self { daemon, rules, file, names, memory, patterns, audit });
         // Avoids a cycle of references.
         let applied = Arc::downgrade(&control);
         control.daemon.configuration.on_reload(move |settings| {

@@ -17,6 +17,7 @@ use udpchat_api::socket::{Listener, has_listener};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::accounts::{own_gid, own_uid};
+use crate::service::directory;
 use crate::service::lock::{Lock, LockError};
 use crate::service::umask::with_mode;
 
@@ -100,6 +101,8 @@ pub(crate) enum SocketError {
     InUse { path: PathBuf, holder: String },
     #[error("{} exists and is {what}", .path.display())]
     Foreign { path: PathBuf, what: &'static str },
+    #[error("the directory {} of the control socket is not safe: it {danger}", .path.display())]
+    UnsafeDirectory { path: PathBuf, danger: String },
     #[error("cannot create the control socket {}", .path.display())]
     Io { path: PathBuf, source: io::Error },
 }
@@ -109,6 +112,10 @@ impl SocketError {
     pub(crate) fn hint(&self) -> Option<&'static str> {
         match self {
             Self::InUse { .. } => Some("stop that process, or give this one another `--socket`"),
+            Self::UnsafeDirectory { .. } => Some(
+                "who may write to it may put another socket in the place of this one: give it to the daemon's user, \
+                 `chmod go-w` it, or set another `--socket`",
+            ),
             Self::Foreign { .. } => Some("move it away, or set another `--socket`; nothing was changed"),
             Self::Io { .. } => {
                 Some("its directory must be writable for this user; `--socket` sets another path")
@@ -124,9 +131,12 @@ impl ControlSocket {
     pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, Listener), SocketError> {
         let failed = |source| SocketError::Io { path: path.to_owned(), source };
         let mode = rules.mode(own_gid());
-        if let Some(directory) = path.parent() {
+        if let Some(parent) = path.parent() {
             let mode = if mode == OWNER_ONLY { 0o700 } else { 0o755 };
-            with_mode(mode, || DirBuilder::new().recursive(true).create(directory)).map_err(failed)?;
+            with_mode(mode, || DirBuilder::new().recursive(true).create(parent)).map_err(failed)?;
+            if let Some(danger) = directory::danger(parent, directory::Use::Socket).map_err(failed)? {
+                return Err(SocketError::UnsafeDirectory { path: parent.to_owned(), danger });
+            }
         }
         let mut lock_path = path.as_os_str().to_owned();
         lock_path.push(".lock");

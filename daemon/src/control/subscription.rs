@@ -11,20 +11,25 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use udpchat_api::Entry;
 use udpchat_api::call::ENTRY_NOTIFICATION;
 use udpchat_api::line::to_line;
 use udpchat_api::rpc::Version;
+use udpchat_api::{Entry, ErrorObject, MAX_LINE_BYTES};
 
 use super::entry::Viewer;
+use super::memory::{Account, Charge};
 use super::outlet::Outlet;
 use super::query::Query;
-use crate::inbox::reader::Range;
-use crate::state::{Daemon, ReadError};
+use super::reading;
+use crate::inbox::reader::{Range, Reader};
+use crate::state::Daemon;
 
 /// How much is read at once for a follower, in bytes of lines; the last entry may exceed it. A follower that does not read
 /// holds no more memory.
 const PAGE_BYTES: usize = 64 * 1024;
+
+/// How much memory reading a page takes at most, in bytes: its last entry and its line, beside the other lines.
+const PAGE_MEMORY_BYTES: usize = PAGE_BYTES + 3 * MAX_LINE_BYTES;
 
 /// How long to wait after the inbox could not be read.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
@@ -38,9 +43,9 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// Starts to write entries.
-    pub(super) fn start(daemon: Arc<Daemon>, query: Query, outlet: Outlet) -> Self {
+    pub(super) fn start(daemon: Arc<Daemon>, account: Arc<Account>, query: Query, outlet: Outlet) -> Self {
         let (cancel, cancelled) = watch::channel(false);
-        let task = tokio::spawn(feed(daemon, Arc::new(query), outlet, cancelled));
+        let task = tokio::spawn(feed(daemon, account, Arc::new(query), outlet, cancelled));
         Self { cancel, task }
     }
 
@@ -57,7 +62,13 @@ impl Subscription {
     }
 }
 
-async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancelled: watch::Receiver<bool>) {
+async fn feed(
+    daemon: Arc<Daemon>,
+    account: Arc<Account>,
+    query: Arc<Query>,
+    outlet: Outlet,
+    mut cancelled: watch::Receiver<bool>,
+) {
     let mut commits = daemon.commits.clone();
     let mut cursor = query.range.after;
     loop {
@@ -66,8 +77,8 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
             if *cancelled.borrow() {
                 return;
             }
-            let Ok((lines, read_to)) = page(&daemon, &query, cursor).await else {
-                // The status and the log report it. Entries that cannot be read now are not skipped.
+            let Ok(((lines, read_to), _memory)) = page(&daemon, &account, &query, cursor).await else {
+                // The status and the log report it, or other clients use the memory. No entry is skipped.
                 sleep(PAUSE_AFTER_ERROR).await;
                 continue;
             };
@@ -87,25 +98,33 @@ async fn feed(daemon: Arc<Daemon>, query: Arc<Query>, outlet: Outlet, mut cancel
     }
 }
 
-/// Returns the next entries as lines, and the cursor behind them.
-async fn page(daemon: &Arc<Daemon>, query: &Arc<Query>, cursor: u64) -> Result<(Vec<u8>, u64), ReadError> {
+/// Returns the next entries as lines with the cursor behind them, and the memory that the lines take.
+async fn page(
+    daemon: &Arc<Daemon>,
+    account: &Arc<Account>,
+    query: &Arc<Query>,
+    cursor: u64,
+) -> Result<((Vec<u8>, u64), Charge), ErrorObject> {
     let (viewer, query) = (Viewer::of(daemon), Arc::clone(query));
-    daemon
-        .read(move |reader| {
-            let mut lines = Vec::new();
-            let range = Range { after: cursor, ..query.range.clone() };
-            let visit = |stored| {
-                let entry = viewer.entry(stored);
-                if query.matches(&entry) {
-                    lines.extend(notification(&entry));
-                }
-                if lines.len() < PAGE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            };
-            // One window at a time, so that a cancellation is noticed.
-            let scanned = reader.scan(&range, visit, || false)?;
-            Ok((lines, scanned.cursor))
-        })
-        .await
+    let bytes = PAGE_MEMORY_BYTES + query.matcher_bytes();
+    let read = move |reader: &Reader| {
+        let (mut lines, mut matcher) = (Vec::new(), query.matcher());
+        let range = Range { after: cursor, ..query.range.clone() };
+        let visit = |stored| {
+            let entry = viewer.entry(stored);
+            if matcher.matches(&entry) {
+                lines.extend(notification(&entry));
+            }
+            if lines.len() < PAGE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        // One window at a time, so that a cancellation is noticed.
+        let scanned = reader.scan(&range, visit, || false)?;
+        lines.shrink_to_fit();
+        Ok((lines, scanned.cursor))
+    };
+    let (page, mut memory) = reading::read(daemon, account, bytes, read).await?;
+    memory.shrink_to(page.0.len());
+    Ok((page, memory))
 }
 
 fn notification(entry: &Entry) -> Vec<u8> {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use udpchat_config::Encoding;
+use udpchat_text::Basis;
 
 /// The kind of an entry; the number is the one in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,30 @@ pub(crate) enum ChosenBy {
     Detected,
     /// `text.fallback`, since nothing else decided.
     Fallback,
+}
+
+impl From<Basis> for ChosenBy {
+    fn from(basis: Basis) -> Self {
+        match basis {
+            Basis::Given => Self::Given,
+            Basis::Configured => Self::Configured,
+            Basis::Remembered => Self::Remembered,
+            Basis::Detected => Self::Detected,
+            Basis::Fallback => Self::Fallback,
+        }
+    }
+}
+
+impl From<ChosenBy> for Basis {
+    fn from(chosen: ChosenBy) -> Self {
+        match chosen {
+            ChosenBy::Given => Self::Given,
+            ChosenBy::Configured => Self::Configured,
+            ChosenBy::Remembered => Self::Remembered,
+            ChosenBy::Detected => Self::Detected,
+            ChosenBy::Fallback => Self::Fallback,
+        }
+    }
 }
 
 /// Changes by a client since a message was stored; in the JSON of the column `detail` of any message.

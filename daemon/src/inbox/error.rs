@@ -18,6 +18,12 @@ pub(crate) enum InboxError {
     IdsOutOfOrder,
     #[error("the migration would lose rows; please report this")]
     MigrationLosesRows,
+    #[error("it was removed or replaced while it was in use")]
+    Removed,
+    #[error("it could not be opened")]
+    NotOpen,
+    #[error("it is read-only")]
+    ReadOnly,
     #[error("it cannot be renamed into place")]
     Rename(#[source] io::Error),
 }
@@ -30,14 +36,26 @@ impl From<FromSqlError> for InboxError {
 
 impl InboxError {
     /// Returns whether the content of the file is damaged, rather than inaccessible.
-    pub(super) fn is_damage(&self) -> bool {
+    pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Damaged(_) => true,
+            // A value of another type or size is not one that this program writes.
+            Self::Database(
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+                | rusqlite::Error::InvalidColumnType(..),
+            ) => true,
             Self::Database(error) => matches!(
                 error.sqlite_error_code(),
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
             ),
-            Self::InUse | Self::IdsOutOfOrder | Self::MigrationLosesRows | Self::Rename(_) => false,
+            Self::InUse
+            | Self::IdsOutOfOrder
+            | Self::MigrationLosesRows
+            | Self::Removed
+            | Self::NotOpen
+            | Self::ReadOnly
+            | Self::Rename(_) => false,
         }
     }
 

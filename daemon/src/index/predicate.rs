@@ -62,7 +62,7 @@ impl Predicate {
     }
 
     /// Returns how many terms it has.
-    pub(super) fn terms(&self) -> usize {
+    pub(crate) fn terms(&self) -> usize {
         match self {
             Self::Anything | Self::Times { .. } => 0,
             Self::Term(_) => 1,

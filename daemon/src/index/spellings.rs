@@ -102,8 +102,24 @@ impl Coding {
             Self::National(known) if !character.is_ascii() => {
                 known.get(&character).cloned().unwrap_or(Spellings::Known(Vec::new()))
             }
-            Self::Utf8 | Self::National(_) => Spellings::Known(vec![character.to_string().into_bytes()]),
+            Self::Utf8 => Spellings::Known(utf_8(character)),
+            Self::National(_) => Spellings::Known(vec![character.to_string().into_bytes()]),
         }
+    }
+}
+
+/// Returns the bytes of a character in UTF-8 and in the variants of it that `udpchat_text::read` reads: C0 80, and CESU-8.
+fn utf_8(character: char) -> Vec<Vec<u8>> {
+    let standard = character.to_string().into_bytes();
+    let mut units = [0; 2];
+    let surrogates = character.encode_utf16(&mut units).iter().flat_map(|unit| {
+        let [upper, lower] = [(unit >> 6 & 0x3f) as u8, (unit & 0x3f) as u8];
+        [0xe0 | (unit >> 12) as u8, 0x80 | upper, 0x80 | lower]
+    });
+    match character {
+        '\0' => vec![standard, vec![0xc0, 0x80]],
+        '\u{10000}'.. => vec![standard, surrogates.collect()],
+        _ => vec![standard],
     }
 }
 
@@ -278,5 +294,14 @@ mod tests {
         assert_eq!(national(encoding_rs::EUC_JP, '丂'), of(&[b"\x8f\xb0\xa1"]));
         assert_eq!(national(encoding_rs::KOI8_R, '你'), of(&[]));
         assert_eq!(Coding::Utf16Le.spellings('你'), of(&[b"\x60\x4f"]));
+        for character in ['\0', 'a', '你', '😀', char::MAX] {
+            let Spellings::Known(spellings) = Coding::Utf8.spellings(character) else { panic!() };
+            for bytes in spellings {
+                assert_eq!(
+                    udpchat_text::read(&bytes, udpchat_config::Encoding::UTF_8),
+                    character.to_string()
+                );
+            }
+        }
     }
 }

@@ -112,7 +112,10 @@ struct Query {
 impl Query {
     fn new(range: Range, from: Option<&str>, grep: Option<&str>) -> Self {
         let from = from.map(|from| from.parse().unwrap());
-        let predicates = [from.map(Predicate::of_peer), grep.map(regex_terms::predicate)];
+        let predicates = [
+            from.map(Predicate::of_peer),
+            grep.map(|grep| regex_terms::predicate(&regex_syntax::parse(grep).unwrap())),
+        ];
         let predicate = Arc::new(Predicate::all(predicates.into_iter().flatten()));
         let range = Range { predicate, ..range };
         Self { range, from, grep: grep.map(|grep| Regex::new(grep).unwrap()) }

@@ -19,7 +19,12 @@ pub(crate) struct Window {
 impl Window {
     /// Returns a window that is over, so that the first line begins another.
     pub(crate) fn new() -> Self {
-        Self { end: Instant::now(), lines: 0 }
+        Self::ended_at(Instant::now())
+    }
+
+    /// Returns a window that was over at a time.
+    pub(crate) fn ended_at(end: Instant) -> Self {
+        Self { end, lines: 0 }
     }
 
     /// Begins a new window, if this one is over.

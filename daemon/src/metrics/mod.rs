@@ -8,18 +8,23 @@
 mod http;
 mod request;
 
+use std::collections::VecDeque;
+use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Semaphore};
-use tokio::time::sleep;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::info;
 use udpchat_api::{MetricsFormat, metrics};
 use udpchat_config::Settings;
 
 use crate::control::status;
+use crate::faults::Retry;
 use crate::health::Component;
 use crate::state::Daemon;
 
@@ -27,8 +32,12 @@ use crate::state::Daemon;
 /// the standard library).
 const MAX_CONNECTIONS: usize = 16;
 
-/// How long to wait after accepting failed, for example for want of file descriptors.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+/// How long a connection keeps its place without a complete request while others wait for one. A scraper sends its request at
+/// once.
+const PLACE_TIME: Duration = Duration::from_millis(100);
+
+/// After how long without an error a failing `accept` counts as working again: no connection came.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// The endpoint: bound, and not yet accepting connections.
 #[derive(Debug)]
@@ -88,25 +97,87 @@ impl Endpoint {
 
 /// Accepts connections, up to the limit.
 async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut places = Places::new();
     let renderer = Renderer { daemon: Arc::clone(daemon), turn: Arc::default() };
-    // The semaphore is never closed.
-    while let Ok(permit) = Arc::clone(&connections).acquire_owned().await {
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                daemon.health.clear(Component::Metrics);
-                let renderer = renderer.clone();
-                tokio::spawn(async move {
-                    http::serve(stream, |format| renderer.render(format)).await;
-                    drop(permit);
+    let mut retry = Retry::default();
+    while let Some(place) = places.free().await {
+        let accepted = match retry.is_failing() {
+            true => timeout(QUIET, listener.accept()).await,
+            false => Ok(listener.accept().await),
+        };
+        if !matches!(accepted, Ok(Err(_))) && retry.succeeded() {
+            daemon.health.succeeded(Component::Metrics);
+        }
+        match accepted {
+            Err(_) => {}
+            Ok(Ok((stream, _))) => {
+                let (renderer, has_request) = (renderer.clone(), Arc::<AtomicBool>::default());
+                let is_complete = Arc::clone(&has_request);
+                let task = tokio::spawn(async move {
+                    let render = |format| {
+                        is_complete.store(true, Ordering::Relaxed);
+                        renderer.render(format)
+                    };
+                    http::serve(stream, render).await;
+                    drop(place);
                 });
+                places.take(has_request, task.abort_handle());
             }
-            Err(error) => {
-                let problem = format!("cannot accept connections for metrics: {error}");
-                daemon.health.report(Component::Metrics, problem);
-                sleep(PAUSE_AFTER_ERROR).await;
+            Ok(Err(error)) => {
+                if let Some(pause) = retry.failed(&error) {
+                    let problem = format!("cannot accept connections for metrics: {error}");
+                    daemon.health.report(Component::Metrics, problem);
+                    sleep(pause).await;
+                }
             }
         }
+    }
+}
+
+/// The places for connections. One without a complete request has to leave when another connection needs its place.
+struct Places {
+    free: Arc<Semaphore>,
+    /// The connections without a complete request, oldest first, and some that have one by now.
+    waiting: VecDeque<Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    has_request: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl Places {
+    fn new() -> Self {
+        Self { free: Arc::new(Semaphore::new(MAX_CONNECTIONS)), waiting: VecDeque::new() }
+    }
+
+    /// Waits for a free place.
+    async fn free(&mut self) -> Option<OwnedSemaphorePermit> {
+        loop {
+            self.waiting.retain(|connection| {
+                !connection.has_request.load(Ordering::Relaxed) && !connection.task.is_finished()
+            });
+            let oldest = self.waiting.front().map(|connection| connection.since + PLACE_TIME);
+            let oldest_is_over = async {
+                match oldest {
+                    Some(end) => sleep_until(end).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                // The semaphore is never closed.
+                place = Arc::clone(&self.free).acquire_owned() => return place.ok(),
+                () = oldest_is_over => if let Some(oldest) = self.waiting.pop_front() {
+                    oldest.task.abort();
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, has_request: Arc<AtomicBool>, task: AbortHandle) {
+        self.waiting.push_back(Waiting { since: Instant::now(), has_request, task });
     }
 }
 

@@ -65,6 +65,16 @@ pub(crate) struct LocalAddresses {
     addresses: BTreeSet<IpAddr>,
     /// The broadcast addresses of the networks that this host is in.
     broadcasts: BTreeSet<Ipv4Addr>,
+    networks: Vec<LocalNetwork>,
+}
+
+/// A network that this host is in, through one of its addresses.
+#[derive(Clone, Copy, Debug)]
+struct LocalNetwork {
+    /// The number of the interface; 0 if it was removed meanwhile.
+    interface: u32,
+    address: IpAddr,
+    mask: IpAddr,
 }
 
 /// The addresses of this host, which change while the daemon runs.
@@ -94,6 +104,38 @@ impl LocalAddresses {
         let is_broadcast = |ip: Ipv4Addr| ip.is_broadcast() || self.broadcasts.contains(&ip);
         ip.is_multicast() || matches!(ip, IpAddr::V4(ip) if is_broadcast(ip))
     }
+
+    /// Returns whether a peer is in a network of this host that a message to `all`, a group or a broadcast address, can reach
+    /// through an interface; 0 is any but loopback.
+    pub(crate) fn is_reached(&self, peer: SocketAddr, all: IpAddr, interface: u32) -> bool {
+        let is_usable = |network: &LocalNetwork| match interface {
+            0 => network.contains(all) || !network.address.is_loopback(),
+            interface => network.interface == interface,
+        };
+        // The broadcast address of one network reaches no other.
+        let is_of_one_network = self.networks.iter().any(|network| network.contains(all));
+        let mut networks = self.networks.iter().filter(|network| is_usable(network));
+        networks.any(|network| network.has(peer) && (!is_of_one_network || network.contains(all)))
+    }
+}
+
+impl LocalNetwork {
+    fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address, self.mask, ip) {
+            (IpAddr::V4(address), IpAddr::V4(mask), IpAddr::V4(ip)) => address & mask == ip & mask,
+            (IpAddr::V6(address), IpAddr::V6(mask), IpAddr::V6(ip)) => address & mask == ip & mask,
+            _ => false,
+        }
+    }
+
+    /// Returns whether a peer is in the network. All interfaces have the same link-local network: the peer's scope decides.
+    fn has(&self, peer: SocketAddr) -> bool {
+        let scope = match peer {
+            SocketAddr::V6(peer) => peer.scope_id(),
+            SocketAddr::V4(_) => 0,
+        };
+        self.contains(peer.ip()) && (scope == 0 || scope == self.interface)
+    }
 }
 
 impl Interfaces {
@@ -102,9 +144,9 @@ impl Interfaces {
         let mut found: BTreeMap<String, Interface> = BTreeMap::new();
         let mut local = LocalAddresses::default();
         for entry in getifaddrs()? {
-            local.add(&entry);
             // An IPv4 address may have a label behind a colon.
             let name = entry.interface_name.split(':').next().unwrap_or_default();
+            local.add(&entry, found.get(name).map(|known| known.index).or_else(|| if_nametoindex(name).ok()));
             if !found.contains_key(name) {
                 // The interface may have been removed meanwhile.
                 let Ok(index) = if_nametoindex(name) else { continue };
@@ -122,9 +164,12 @@ impl Interfaces {
 }
 
 impl LocalAddresses {
-    fn add(&mut self, entry: &InterfaceAddress) {
+    fn add(&mut self, entry: &InterfaceAddress, interface: Option<u32>) {
         let Some(address) = entry.address.as_ref().and_then(ip) else { return };
         self.addresses.insert(address);
+        if let Some(mask) = entry.netmask.as_ref().and_then(ip) {
+            self.networks.push(LocalNetwork { interface: interface.unwrap_or(0), address, mask });
+        }
         let v4 = |address: Option<&SockaddrStorage>| match address.and_then(ip) {
             Some(IpAddr::V4(ip)) => Some(ip),
             _ => None,
@@ -207,6 +252,39 @@ mod tests {
             assert!(list("10.1.0.1", mask, "10.1.0.1").is_empty());
         }
         assert_eq!(list("127.0.0.1", "255.0.0.0", "127.0.0.1"), ["127.255.255.255"]);
+    }
+
+    #[test]
+    fn a_broadcast_reaches_the_peers_of_its_network() {
+        let network = |interface, address: &str, mask: &str| {
+            let (address, mask) = (address.parse().unwrap(), mask.parse().unwrap());
+            LocalNetwork { interface, address, mask }
+        };
+        let networks = vec![
+            network(1, "127.0.0.1", "255.0.0.0"),
+            network(2, "192.168.7.1", "255.255.255.0"),
+            network(3, "10.0.0.1", "255.0.0.0"),
+            network(2, "fe80::1", "ffff:ffff:ffff:ffff::"),
+            network(3, "fe80::2", "ffff:ffff:ffff:ffff::"),
+        ];
+        let local = LocalAddresses { networks, ..LocalAddresses::default() };
+        for (peer, all, interface, expected) in [
+            ("192.168.7.9:1", "192.168.7.255", 0, true),
+            ("10.2.3.4:1", "192.168.7.255", 0, false),
+            ("10.2.3.4:1", "255.255.255.255", 0, true),
+            ("10.2.3.4:1", "255.255.255.255", 2, false),
+            ("10.2.3.4:1", "239.1.2.3", 3, true),
+            ("8.8.8.8:1", "239.1.2.3", 0, false),
+            ("127.0.0.2:1", "255.255.255.255", 0, false),
+            ("127.0.0.2:1", "127.255.255.255", 0, true),
+            ("[fe80::9%2]:1", "ff02::1", 2, true),
+            ("[fe80::9%3]:1", "ff02::1", 2, false),
+            ("[fe80::9%3]:1", "ff02::1", 0, true),
+            ("10.2.3.4:1", "ff02::1", 3, true),
+        ] {
+            let reached = local.is_reached(peer.parse().unwrap(), all.parse().unwrap(), interface);
+            assert_eq!(reached, expected, "{peer} {all}%{interface}");
+        }
     }
 
     #[test]

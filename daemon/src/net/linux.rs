@@ -122,9 +122,10 @@ pub(super) fn socket_cookie(socket: &UdpSocket) -> Option<u64> {
     SockRef::from(socket).cookie().ok()
 }
 
-/// Returns the identifier of this boot (random(4)).
+/// Returns the identifier of this boot (random(4)). The units of systemd hide that file and set a variable instead.
 pub(crate) fn boot_id() -> Option<u128> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let file = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    let text = file.or_else(|| std::env::var("UDPCHAT_BOOT_ID").ok())?;
     u128::from_str_radix(&text.trim().replace('-', ""), 16).ok()
 }
 

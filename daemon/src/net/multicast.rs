@@ -19,6 +19,7 @@ use super::interfaces::{Changes, CurrentAddresses, Interface, Interfaces, find};
 use super::platform::{InterfaceMonitor, join, leave};
 use super::socket::Listener;
 use crate::error::reason;
+use crate::faults::Retry;
 use crate::health::{Component, Health};
 use crate::service::threads;
 
@@ -113,10 +114,22 @@ impl Groups {
 
     /// Updates the memberships at each change, as long as the daemon runs.
     fn follow(&self, mut monitor: InterfaceMonitor) {
+        let mut retry = Retry::default();
         loop {
-            match monitor.wait() {
-                Ok(changes) => self.update(changes),
-                Err(error) => return self.cannot_monitor(&error),
+            match monitor.wait(retry.is_failing()) {
+                Ok(mut changes) => {
+                    if retry.succeeded() {
+                        self.state.lock().unmonitored = None;
+                        // What has changed meanwhile is not known.
+                        changes.is_unclear = true;
+                    }
+                    self.update(changes);
+                }
+                Err(error) => {
+                    let Some(pause) = retry.failed(&error) else { continue };
+                    self.cannot_monitor(&error);
+                    thread::sleep(pause);
+                }
             }
             thread::sleep(COALESCE);
         }

@@ -36,16 +36,17 @@ impl InterfaceMonitor {
         Ok(Self { socket, buffer: vec![0; BUFFER_BYTES] })
     }
 
-    /// Waits for changes and returns all that the kernel has queued.
-    pub(crate) fn wait(&mut self) -> io::Result<Changes> {
+    /// Waits for changes and returns all that the kernel has queued. After a failure, it does not wait: only a call shows that
+    /// it works again.
+    pub(crate) fn wait(&mut self, after_failure: bool) -> io::Result<Changes> {
         let mut changes = Changes::default();
-        let mut flags = MsgFlags::empty();
+        let mut flags = if after_failure { MsgFlags::MSG_DONTWAIT } else { MsgFlags::empty() };
         loop {
             match recv(self.socket.as_raw_fd(), &mut self.buffer, flags) {
                 Ok(length) => read_messages(&self.buffer[..length], &mut changes),
                 Err(Errno::EAGAIN) => return Ok(changes),
-                Err(Errno::ENOBUFS) => changes.is_unclear = true,
-                Err(Errno::EINTR) => continue,
+                Err(Errno::ENOBUFS) if !changes.is_unclear => changes.is_unclear = true,
+                Err(Errno::ENOBUFS) => return Ok(changes),
                 Err(error) => return Err(error.into()),
             }
             flags = MsgFlags::MSG_DONTWAIT;

@@ -72,7 +72,7 @@ impl InterfaceMonitor {
         Ok(Self)
     }
 
-    pub(crate) fn wait(&mut self) -> io::Result<Changes> {
+    pub(crate) fn wait(&mut self, _after_failure: bool) -> io::Result<Changes> {
         loop {
             std::thread::park();
         }

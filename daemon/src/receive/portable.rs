@@ -65,7 +65,7 @@ impl Receiver {
                 Err(error) if is_timeout(&error) && self.stop.is_stopped() => {
                     return Ok(Wake::Stop);
                 }
-                Err(error) if is_timeout(&error) && max_wait.is_some() => return Ok(Wake::Datagrams),
+                Err(error) if is_timeout(&error) && max_wait.is_some() => return Ok(Wake::Timeout),
                 // Windows reports the ICMP error of an earlier send here (WSAECONNRESET); it concerns no other datagram.
                 Err(error) if is_timeout(&error) || error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Err(error),
@@ -80,7 +80,7 @@ impl Receiver {
         reason = "on Linux it can fail, and the callers are the same"
     )]
     pub(super) fn delay(&self, _time: Duration) -> io::Result<Wake> {
-        Ok(Wake::Datagrams)
+        Ok(Wake::Timeout)
     }
 
     /// Passes what [`Self::wait`] has read to `deliver`; there is never more.

@@ -88,7 +88,8 @@ impl Receiver {
         ];
         match ppoll(&mut watched, max_wait.map(TimeSpec::from), None) {
             Ok(_) if watched[1].any().unwrap_or(true) => Ok(Wake::Stop),
-            Ok(_) | Err(Errno::EINTR) => Ok(Wake::Datagrams),
+            Ok(0) => Ok(Wake::Timeout),
+            Ok(_) => Ok(Wake::Datagrams),
             Err(error) => Err(error.into()),
         }
     }
@@ -97,7 +98,7 @@ impl Receiver {
     pub(super) fn delay(&self, time: Duration) -> io::Result<Wake> {
         let mut watched = [PollFd::new(self.stop.event.as_fd(), PollFlags::POLLIN)];
         match ppoll(&mut watched, Some(time.into()), None) {
-            Ok(0) | Err(Errno::EINTR) => Ok(Wake::Datagrams),
+            Ok(0) => Ok(Wake::Timeout),
             Ok(_) => Ok(Wake::Stop),
             Err(error) => Err(error.into()),
         }
@@ -118,10 +119,6 @@ impl Receiver {
         let received = match received {
             Ok(received) => received,
             Err(Errno::EAGAIN) => return Ok(false),
-            // ICMP errors that a peer or router caused are reported once and concern no other datagram.
-            Err(Errno::EINTR | Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH) => {
-                return Ok(true);
-            }
             Err(error) => return Err(error.into()),
         };
         let bound_ip = Some(self.listener.local.ip()).filter(|ip| !ip.is_unspecified());

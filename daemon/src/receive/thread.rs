@@ -10,6 +10,7 @@ use super::coalesce::Coalescer;
 use super::platform::{Receiver, Stop, prepare};
 use super::types::Wake;
 use crate::clock;
+use crate::faults::Retry;
 use crate::health::{Component, Health};
 use crate::inbox::queue::Queue;
 use crate::net::socket::Listener;
@@ -21,9 +22,6 @@ const DRAIN_AT_STOP: Duration = Duration::from_millis(500);
 
 /// How long one wait lasts while the queue is nearly full.
 const BACKPRESSURE_DELAY: Duration = Duration::from_millis(1);
-
-/// How long reception pauses after an error that does not concern a single datagram, such as no memory.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// What a reception thread shares with the rest of the daemon.
 pub(crate) struct Parts {
@@ -40,8 +38,22 @@ pub(crate) fn start(number: usize, listener: Arc<Listener>, parts: Parts) -> io:
     threads::spawn(&format!("receive-{number}"), move || {
         let receiver = Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop));
         let coalescer = Coalescer::new(listener.granted_bytes);
-        let (queue_nearly_full, pending, failing) = (false, None, false);
-        Reception { number, listener, parts, receiver, coalescer, queue_nearly_full, pending, failing }.run();
+        let (queue_nearly_full, pending) = (false, None);
+        let (reading, waiting, missing) = (Retry::default(), Retry::default(), Retry::default());
+        Reception {
+            number,
+            listener,
+            parts,
+            receiver,
+            coalescer,
+            queue_nearly_full,
+            pending,
+            reading,
+            waiting,
+            missing,
+            has_read: false,
+        }
+        .run();
     })
 }
 
@@ -55,26 +67,72 @@ struct Reception {
     queue_nearly_full: bool,
     /// Kernel drops without a gap in the log yet: when they were first seen, and how many.
     pending: Option<(i64, u64)>,
-    /// Whether a problem is reported and not resolved.
-    failing: bool,
+    /// The failures of reading, and of waiting for datagrams.
+    reading: Retry,
+    waiting: Retry,
+    /// The datagrams that were announced and could not be read.
+    missing: Retry,
+    /// Whether datagrams were read since the last wait.
+    has_read: bool,
 }
 
 impl Reception {
     fn run(&mut self) {
         // An inherited socket may have dropped datagrams while no daemon ran: they get their gap even if no more arrive.
         if let Err(error) = self.batch() {
-            self.report(&error);
+            self.reading_failed(&error);
         }
         loop {
+            let wake = self.wait();
+            if wake == Wake::Stop {
+                break;
+            }
             self.parts.heartbeat.record();
-            match self
-                .receiver
-                .wait(self.parts.heartbeat.max_wait())
-                .and_then(|wake| if wake == Wake::Stop { Ok(wake) } else { self.read_stream() })
-            {
-                Ok(Wake::Datagrams) => {}
-                Ok(Wake::Stop) => return self.finish(),
-                Err(error) => self.report(&error),
+            self.has_read = false;
+            match self.read_stream() {
+                Ok(Wake::Stop) => break,
+                Ok(_) if self.has_read => self.read_something(),
+                Ok(_) if wake == Wake::Datagrams => self.read_nothing(),
+                Ok(_) => {}
+                Err(error) => self.reading_failed(&error),
+            }
+        }
+        self.finish();
+    }
+
+    /// Waits for datagrams. While reading fails, it does not wait: only a call shows that reading works again.
+    fn wait(&mut self) -> Wake {
+        self.parts.heartbeat.record();
+        if self.reading.is_failing() {
+            return if self.parts.stop.is_stopped() { Wake::Stop } else { Wake::Timeout };
+        }
+        let woken = self.receiver.wait(self.parts.heartbeat.max_wait());
+        self.waited(woken)
+    }
+
+    /// Lets datagrams accumulate.
+    fn delay(&mut self, time: Duration) -> Wake {
+        let woken = self.receiver.delay(time);
+        self.waited(woken)
+    }
+
+    /// Returns why a wait ended. If it failed, reading is tried after a pause.
+    fn waited(&mut self, woken: io::Result<Wake>) -> Wake {
+        let component = Component::ReceiveWait(self.number);
+        match woken {
+            Ok(wake) => {
+                if self.waiting.succeeded() {
+                    self.parts.health.succeeded(component);
+                }
+                wake
+            }
+            Err(error) => {
+                if let Some(pause) = self.waiting.failed(&error) {
+                    let problem = format!("cannot wait for datagrams on {}: {error}", self.listener.local);
+                    self.parts.health.report(component, problem);
+                    self.pause(pause);
+                }
+                if self.parts.stop.is_stopped() { Wake::Stop } else { Wake::Timeout }
             }
         }
     }
@@ -83,7 +141,7 @@ impl Reception {
     fn read_stream(&mut self) -> io::Result<Wake> {
         loop {
             self.parts.heartbeat.record();
-            if self.apply_backpressure()? == Wake::Stop {
+            if self.apply_backpressure() == Wake::Stop {
                 return Ok(Wake::Stop);
             }
             if self.batch()? {
@@ -93,7 +151,7 @@ impl Reception {
                 continue;
             }
             let Some(delay) = self.coalescer.delay(Instant::now()) else { return Ok(Wake::Datagrams) };
-            if self.receiver.delay(delay)? == Wake::Stop {
+            if self.delay(delay) == Wake::Stop {
                 return Ok(Wake::Stop);
             }
         }
@@ -101,15 +159,15 @@ impl Reception {
 
     /// Leaves datagrams in the kernel's buffer while the queue is nearly full. What fits into neither is then dropped by
     /// the kernel, which costs nothing; reading datagrams only to drop them took processor time from the writer.
-    fn apply_backpressure(&mut self) -> io::Result<Wake> {
+    fn apply_backpressure(&mut self) -> Wake {
         while self.queue_nearly_full {
-            if self.receiver.delay(BACKPRESSURE_DELAY)? == Wake::Stop {
-                return Ok(Wake::Stop);
+            if self.delay(BACKPRESSURE_DELAY) == Wake::Stop {
+                return Wake::Stop;
             }
             self.queue_nearly_full = self.parts.queue.is_filling();
             self.parts.heartbeat.record();
         }
-        Ok(Wake::Datagrams)
+        Wake::Datagrams
     }
 
     /// Reads what has already arrived when the daemon stops.
@@ -119,7 +177,7 @@ impl Reception {
             match self.batch() {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(error) => self.report(&error),
+                Err(error) => self.reading_failed(&error),
             }
         }
         self.account_drops(true);
@@ -129,11 +187,13 @@ impl Reception {
     fn batch(&mut self) -> io::Result<bool> {
         let (queue, pending) = (&self.parts.queue, &mut self.pending);
         let (coalescer, nearly_full) = (&mut self.coalescer, &mut self.queue_nearly_full);
+        let has_read = &mut self.has_read;
         let (rules, port) = (&self.parts.rules, self.listener.local.port());
         let more = self.receiver.batch(|datagrams| {
             let mut classifier = Classifier::new(rules, port);
             queue.intake(|intake| {
                 for datagram in datagrams {
+                    *has_read = true;
                     coalescer.add(datagram.payload.len());
                     // Datagrams that were in the buffer when drops were seen had arrived before them.
                     if let Some((_, lost)) = pending.take_if(|(seen_ns, _)| datagram.at_ns > *seen_ns) {
@@ -145,8 +205,8 @@ impl Reception {
             });
         })?;
         self.account_drops(!more);
-        if std::mem::take(&mut self.failing) {
-            self.parts.health.clear(Component::Receive(self.number));
+        if self.reading.succeeded() {
+            self.parts.health.succeeded(Component::Receive(self.number));
         }
         Ok(more)
     }
@@ -171,12 +231,35 @@ impl Reception {
         });
     }
 
-    /// Reports an error and pauses: no error ends reception. Errors of one datagram or one peer do not come here.
-    fn report(&mut self, error: &io::Error) {
-        self.failing = true;
-        let problem = format!("cannot receive on {}: {error}", self.listener.local);
-        self.parts.health.report(Component::Receive(self.number), problem);
-        sleep(PAUSE_AFTER_ERROR);
+    /// Reports an error and pauses, unless it concerns one datagram. No error ends reception.
+    fn reading_failed(&mut self, error: &io::Error) {
+        if let Some(pause) = self.reading.failed(error) {
+            let problem = format!("cannot receive on {}: {error}", self.listener.local);
+            self.parts.health.report(Component::Receive(self.number), problem);
+            self.pause(pause);
+        }
+    }
+
+    /// Notes that datagrams were read.
+    fn read_something(&mut self) {
+        if self.missing.succeeded() {
+            self.parts.health.succeeded(Component::ReceiveNothing(self.number));
+        }
+    }
+
+    /// Pauses if the kernel announces datagrams again and again and returns none.
+    fn read_nothing(&mut self) {
+        if let Some(pause) = self.missing.failed(&io::ErrorKind::WouldBlock.into()) {
+            let problem =
+                format!("datagrams wait on {} that the kernel does not return", self.listener.local);
+            self.parts.health.report(Component::ReceiveNothing(self.number), problem);
+            self.pause(pause);
+        }
+    }
+
+    /// Pauses, but no longer than the watchdog allows.
+    fn pause(&self, time: Duration) {
+        sleep(self.parts.heartbeat.max_wait().map_or(time, |max_wait| max_wait.min(time)));
     }
 }
 

@@ -19,5 +19,7 @@ pub(super) struct Datagram<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
     Datagrams,
+    /// The time is over.
+    Timeout,
     Stop,
 }

@@ -1,5 +1,6 @@
 //! Sends one message: chooses target, bytes and socket, and records the message in the log.
 
+mod cut;
 mod escape;
 mod payload;
 mod target;
@@ -12,7 +13,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout_at};
 use udpchat_api::call::SendParams;
-use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_api::entry::max_entry_bytes;
+use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use crate::clock;
 use crate::error::reason;
@@ -21,6 +23,7 @@ use crate::inbox::queue::{NotSent, RECORD_WAIT, SentItem};
 use crate::net::platform;
 use crate::net::route::Route;
 use crate::state::Daemon;
+use payload::Payload;
 use target::Target;
 
 /// How long a message may wait for space in the kernel's send buffer.
@@ -39,14 +42,35 @@ pub(crate) struct Unrecorded {
     give_up: Instant,
 }
 
-/// Sends the message that the parameters describe, as one datagram or several; `by` is the requesting user.
-pub(crate) async fn send(
-    daemon: &Arc<Daemon>,
-    params: SendParams,
-    by: &str,
-) -> Result<Unrecorded, ErrorObject> {
-    let target = target::find(daemon, &params).await?;
-    let payload = payload::make(daemon, &params, target.peer)?;
+/// A message that can be sent: its target is found, and its text encoded.
+pub(crate) struct Prepared {
+    target: Target,
+    payload: Payload,
+}
+
+/// Prepares what the parameters say.
+pub(crate) async fn prepare(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Prepared, ErrorObject> {
+    let target = target::find(daemon, params).await?;
+    let payload = payload::make(daemon, params, &target)?;
+    Ok(Prepared { target, payload })
+}
+
+impl Prepared {
+    /// Returns how much memory the message takes at most until it is on record, with the entries that are made of it then,
+    /// in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        /// The longest text of a byte is an escaped control character.
+        const JSON_BYTES: usize = 6;
+        let bytes: usize = self.payload.datagrams.iter().map(Vec::len).sum();
+        let entry = |datagram: &Vec<u8>| max_entry_bytes(JSON_BYTES * datagram.len(), datagram.len());
+        let answer: usize = self.payload.datagrams.iter().map(entry).sum();
+        3 * bytes + answer.min(MAX_LINE_BYTES)
+    }
+}
+
+/// Sends a message, in one datagram or several; `by` is the user who wants it.
+pub(crate) async fn send(daemon: &Daemon, message: Prepared, by: &str) -> Unrecorded {
+    let Prepared { target, payload } = message;
     let parts = payload.datagrams.len();
     let mut entries = Vec::with_capacity(parts);
     let mut failure = None;
@@ -71,7 +95,7 @@ pub(crate) async fn send(
             break;
         }
     }
-    Ok(Unrecorded { entries, parts, failure, give_up: Instant::now() + RECORD_WAIT })
+    Unrecorded { entries, parts, failure, give_up: Instant::now() + RECORD_WAIT }
 }
 
 impl Unrecorded {
@@ -150,10 +174,10 @@ async fn transmit(
                 return Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` shows the problem"));
             }
-            Err(NotSent::NotNow(_)) if Instant::now() > give_up => {
-                return Err(send_failed(target, &io::ErrorKind::WouldBlock.into()));
+            Err(NotSent::NotNow(_, error)) if Instant::now() > give_up => {
+                return Err(send_failed(target, &error));
             }
-            Err(NotSent::NotNow(back)) => item = back,
+            Err(NotSent::NotNow(back, _)) => item = back,
         }
         sleep(SEND_RETRY).await;
     }

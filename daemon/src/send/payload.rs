@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use udpchat_api::call::SendParams;
 use udpchat_api::entry::max_entry_bytes;
 use udpchat_api::safe::json_length;
-use udpchat_api::{EncodingBy, ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
+use udpchat_api::{ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
 use udpchat_config::Encoding;
+use udpchat_text::{Basis, NotEncodable, encode, wider};
 
+use super::cut::cut;
 use super::escape::{self, Piece};
-use crate::encoding::{NotEncodable, encode};
-use crate::inbox::entry::{ChosenBy, SentEncoding};
+use super::target::Target;
+use crate::inbox::entry::SentEncoding;
 use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
@@ -24,43 +26,35 @@ pub(super) struct Payload {
 }
 
 /// Makes the datagrams of a request.
-pub(super) fn make(daemon: &Daemon, params: &SendParams, peer: SocketAddr) -> Result<Payload, ErrorObject> {
+pub(super) fn make(daemon: &Daemon, params: &SendParams, target: &Target) -> Result<Payload, ErrorObject> {
     let split = params.split.and_then(udpchat_api::call::Split::bytes);
     if split.is_some_and(|bytes| !(MIN_SPLIT_BYTES..=MAX_DATAGRAM_BYTES).contains(&bytes)) {
         return Err(invalid(format!("`split` must be {MIN_SPLIT_BYTES} to {MAX_DATAGRAM_BYTES} bytes")));
     }
-    let (units, encoding) = match (&params.text, &params.raw) {
+    let as_received =
+        |bytes: &[u8]| daemon.peers.decode(&daemon.peers.configured(), u64::MAX, target.peer, bytes);
+    let (datagrams, encoding) = match (&params.text, &params.raw) {
         (Some(text), None) => {
-            let (encoding, by) = chosen_encoding(daemon, params, peer)?;
+            let (encoding, by) = chosen_encoding(daemon, params, target)?;
             let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
             let units =
                 in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
-            (units, Some(SentEncoding { name: encoding.to_string(), by: stored_choice(by) }))
+            (pack(units, split), Some(SentEncoding { name: encoding.to_string(), by: by.into() }))
         }
         (None, Some(raw)) if params.encoding.is_none() && !params.escape => {
-            let size = split.unwrap_or(usize::MAX);
-            (raw.0.chunks(size).map(<[u8]>::to_vec).collect(), None)
+            let datagrams = match split {
+                // The bytes are cut as the peer would read them if they came from it: it uses the same encoding.
+                Some(most) if raw.0.len() > most => cut(&raw.0, most, as_received(&raw.0).encoding),
+                _ => vec![raw.0.clone()],
+            };
+            (datagrams, None)
         }
         (None, Some(_)) => return Err(invalid("`encoding` and `escape` go with `text` only".to_owned())),
         _ => return Err(invalid("give one of `text` and `raw`".to_owned())),
     };
-    let datagrams = pack(units, split);
     check(&datagrams, params.allow_empty)?;
-    check_answer(&datagrams, |bytes| {
-        daemon.peers.decode(&daemon.peers.configured(), u64::MAX, peer, bytes).text
-    })?;
+    check_answer(&datagrams, |bytes| as_received(bytes).text)?;
     Ok(Payload { datagrams, encoding })
-}
-
-/// Converts what chose an encoding to what is stored.
-fn stored_choice(by: EncodingBy) -> ChosenBy {
-    match by {
-        EncodingBy::Given => ChosenBy::Given,
-        EncodingBy::Configured => ChosenBy::Configured,
-        EncodingBy::Remembered => ChosenBy::Remembered,
-        EncodingBy::Detected => ChosenBy::Detected,
-        EncodingBy::Fallback => ChosenBy::Fallback,
-    }
 }
 
 fn invalid(text: String) -> ErrorObject {
@@ -70,15 +64,28 @@ fn invalid(text: String) -> ErrorObject {
 fn chosen_encoding(
     daemon: &Daemon,
     params: &SendParams,
-    peer: SocketAddr,
-) -> Result<(Encoding, EncodingBy), ErrorObject> {
+    target: &Target,
+) -> Result<(Encoding, Basis), ErrorObject> {
     let Some(name) = &params.encoding else {
-        return Ok(daemon.peers.encoding_towards(&daemon.peers.configured(), peer));
+        return Ok(encoding_towards(daemon, target));
     };
     let encoding = name
         .parse()
         .map_err(|error: udpchat_config::ValueError| invalid(error.to_string()).hint_if(error.hint()))?;
-    Ok((encoding, EncodingBy::Given))
+    Ok((encoding, Basis::Given))
+}
+
+/// Chooses the encoding by what is known of the peer, or of all peers that a message to several reaches.
+fn encoding_towards(daemon: &Daemon, target: &Target) -> (Encoding, Basis) {
+    let (configured, local) = (daemon.peers.configured(), daemon.addresses.get());
+    let (all, interface) = (target.peer, target.interface);
+    if !local.is_multicast_or_broadcast(all.ip()) {
+        return daemon.peers.encoding_towards(&configured, all);
+    }
+    let is_reached = |peer: SocketAddr| {
+        !local.is_multicast_or_broadcast(peer.ip()) && local.is_reached(peer, all.ip(), interface)
+    };
+    daemon.peers.encoding_towards_all(&configured, all, is_reached)
 }
 
 /// Encodes the pieces: as a whole, or a character at a time where it will be cut between them.
@@ -141,10 +148,15 @@ fn check_answer(datagrams: &[Vec<u8>], text_of: impl Fn(&[u8]) -> String) -> Res
 fn not_encodable(refused: &NotEncodable) -> ErrorObject {
     let NotEncodable { character, encoding } = refused;
     let text = format!("{encoding} cannot hold `{character}` (U+{:04X})", u32::from(*character));
-    let hint = if *encoding == Encoding::GBK {
-        "`-e gb18030` holds every character, if the peer reads it; so does `-e utf-8`"
-    } else {
-        "`-e utf-8` holds every character, if the peer reads it"
+    let holds = |wider: &Encoding| encode(character.encode_utf8(&mut [0; 4]), *wider).is_ok();
+    let hint = match wider(*encoding).filter(holds) {
+        Some(wider) if wider == Encoding::GB18030 => {
+            "`-e gb18030` holds every character, if the peer reads it; so does `-e utf-8`".to_owned()
+        }
+        Some(wider) => {
+            format!("`-e {wider}` holds it, if the peer reads that; `-e utf-8` holds every character")
+        }
+        None => "`-e utf-8` holds every character, if the peer reads it".to_owned(),
     };
     ErrorObject::new(ErrorKind::NotEncodable, text).hint(hint)
 }

@@ -1,15 +1,12 @@
 //! Lock files of what only one process may use: the data directory, the control socket. The kernel releases them, however
 //! the process ends.
 
-use std::fs::{File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::accounts::own_uid;
-
-/// The name of the lock file in the data directory.
-pub(crate) const DATA_DIR_LOCK: &str = "lock";
 
 /// How much of a lock file is read, in bytes.
 const MAX_HOLDER_BYTES: u64 = 32;
@@ -17,15 +14,17 @@ const MAX_HOLDER_BYTES: u64 = 32;
 /// A held lock.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Describes why a lock was not taken.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum LockError {
     /// Another process holds it.
+    #[error("it is in use by {holder}")]
     Held { holder: String },
     /// The file cannot be opened or locked.
+    #[error(transparent)]
     Io(io::Error),
 }
 
@@ -41,7 +40,31 @@ impl Lock {
         }
         // For error messages only: a failure does not matter.
         let _written = write_pid(&mut file);
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Locks a file on a read-only disk; returns none if it does not exist.
+    pub(crate) fn take_read_only(path: &Path) -> Result<Option<Self>, LockError> {
+        let mut file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(LockError::Io(error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held { holder: holder(&mut file) }),
+            Err(TryLockError::Error(error)) => Err(LockError::Io(error)),
+        }
+    }
+
+    /// Returns whether the locked file is still the one at a path.
+    pub(crate) fn is_at(&self, path: &Path) -> io::Result<bool> {
+        let locked = self.file.metadata()?;
+        match fs::symlink_metadata(path) {
+            Ok(found) => Ok((found.dev(), found.ino()) == (locked.dev(), locked.ino())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -6,26 +6,29 @@
 mod open;
 mod serve;
 
-use std::fs::DirBuilder;
 use std::io;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
 
+use udpchat_api::safe::one_line;
 use udpchat_config::{Environment, Flags, Settings};
 
 use self::open::{Sockets, open, prepare_runtime};
 use self::serve::serve;
 use crate::configuration::Configuration;
+use crate::control::MAX_CONNECTIONS;
 use crate::failure::{Failure, system};
 use crate::inbox::writer::retention::limit_default_size;
 use crate::log::Logging;
-use crate::service::lock::{DATA_DIR_LOCK, Lock, LockError};
+use crate::service::data_dir::{self, DataDir};
+use crate::service::directory;
+use crate::service::file_limit;
+use crate::service::lock::LockError;
 use crate::service::systemd::Inherited;
 use crate::{backup, recover, service};
 
-/// Runs the daemon until it is stopped, or performs `--check-config`, `--backup` or
-/// `--recover`.
+/// Runs the daemon until it is stopped, or performs `--check-config`, `--backup` or `--recover`.
 pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let mut settings = Settings::load(&overrides, &environment)?;
@@ -39,28 +42,30 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
     let (logging, _written_at_the_end) = Logging::start(*settings.log.level, *settings.log.format);
+    file_limit::raise(settings.listen.len().max(inherited.udp.len()), MAX_CONNECTIONS)?;
     // All files created from here on are private to this user.
     service::umask::restrict_to_owner();
     let data_dir = settings.data_dir.value.clone();
-    let _data_lock = take_data_dir(&data_dir)?;
+    // Locked until the end.
+    let locked = Arc::new(take_data_dir(&data_dir)?);
     if let Some(file) = flags.recover() {
         return Ok(recover::run(&data_dir, file)?);
     }
     limit_default_size(&mut settings, &data_dir);
     let sockets = Sockets::open(&runtime, &settings, inherited)?;
-    let opened = open(Configuration::new(settings, overrides, environment), sockets, logging)?;
+    let opened = open(Configuration::new(settings, overrides, environment), sockets, logging, &locked)?;
     serve(opened, runtime, signals)
 }
 
 /// Creates the data directory, private to this user, and locks it for this process.
-fn take_data_dir(path: &Path) -> Result<Lock, Failure> {
+fn take_data_dir(path: &Path) -> Result<DataDir, Failure> {
     let shown = path.display().to_string();
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|source| Failure::DataDir { path: shown.clone(), source })?;
-    Lock::take(&path.join(DATA_DIR_LOCK)).map_err(|error| match error {
+    let error = |source| Failure::DataDir { path: shown.clone(), source };
+    data_dir::create(path).map_err(error)?;
+    if let Some(danger) = directory::danger(path, directory::Use::Data).map_err(error)? {
+        return Err(Failure::UnsafeDataDir { path: shown, danger });
+    }
+    DataDir::take(path).map_err(|error| match error {
         LockError::Held { holder } => Failure::DataDirHeld { path: shown, holder },
         LockError::Io(source) => Failure::DataDir { path: shown, source },
     })
@@ -75,7 +80,8 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
     let (keys, values) = (width(|row| &row.0), width(|row| &row.1));
     let mut out = io::stdout().lock();
     for (key, value, origin) in &listing {
-        writeln!(out, "{key:keys$} = {value:values$}  # {origin}")?;
+        let line = format!("{key:keys$} = {value:values$}  # {origin}");
+        writeln!(out, "{}", one_line(&line))?;
     }
     writeln!(io::stderr(), "the configuration is valid")
 }

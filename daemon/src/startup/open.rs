@@ -13,7 +13,7 @@ use udpchat_config::{Origin, Settings};
 use crate::clock;
 use crate::configuration::Configuration;
 use crate::control::socket::{ControlSocket, SocketError};
-use crate::control::{Control, Rules, look_up};
+use crate::control::{Control, MAX_TURNS, Rules, look_up};
 use crate::failure::Failure;
 use crate::health::Health;
 use crate::inbox::inflight::InflightJournal;
@@ -28,16 +28,17 @@ use crate::net::multicast::Groups;
 use crate::net::socket;
 use crate::net::socket::Listener;
 use crate::peers::Peers;
+use crate::service::data_dir::DataDir;
 use crate::service::systemd::Inherited;
 use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
 
-/// The number of threads for reading the inbox and resolving names; further calls wait.
-const MAX_BLOCKING_THREADS: usize = 8;
-
-/// The maximum number of those threads that resolve names; the others stay free for readers.
+/// The number of threads that may block: for reads of clients, for look-ups of names, and for short calls that must not
+/// wait behind those (`status`, `ack`, `reload`, the log of messages).
+const MAX_BLOCKING_THREADS: usize = MAX_TURNS + MAX_LOOKUPS + MAX_SHORT_CALLS;
 const MAX_LOOKUPS: usize = 4;
+const MAX_SHORT_CALLS: usize = 2;
 
 /// The bound sockets.
 pub(super) struct Sockets {
@@ -79,6 +80,7 @@ pub(super) fn open(
     configuration: Configuration,
     sockets: Sockets,
     logging: Logging,
+    data_dir: &Arc<DataDir>,
 ) -> Result<Opened, Failure> {
     let Sockets { listeners, metrics, rules, control_socket, control_listener } = sockets;
     let settings = configuration.current();
@@ -92,7 +94,7 @@ pub(super) fn open(
     let groups = Arc::new(groups);
     apply_reloads(&configuration, &groups, &logging, &queue);
     let parts = writer::Parts {
-        data_dir: settings.data_dir.value.clone(),
+        data_dir: Arc::clone(data_dir),
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
         learned: Arc::clone(&learned),

@@ -218,7 +218,9 @@ fn a_full_disk_is_a_problem() {
     let folder = new_folder();
     let data = folder.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    network.here.run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "udpchat"]).arg(&data));
+    network
+        .here
+        .run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m,mode=700", "udpchat"]).arg(&data));
     let here = Daemon::start_on_in(&network.here, folder, LISTEN);
     // Another program takes all the free space.
     let fill = format!("cat /dev/zero > '{}' 2>&1 || true", data.join("filler").display());

@@ -7,6 +7,7 @@ use std::process::Output;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use udpchat_api::safe::is_unsafe;
 
 use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder};
 
@@ -100,6 +101,42 @@ fn a_wrong_command_line_suggests_the_nearest() {
     assert_fails(&daemon, &["inbox", "--folow"], 2, &["'--folow'", "--follow"]);
     assert_fails(&daemon, &[], 2, &["command", "--help"]);
     ctl_without_daemon(&[], &[]).fails(2, &["missing command", "--help"]);
+}
+
+#[test]
+fn arguments_are_shown_escaped() {
+    let hostile = "x\u{1b}]0;owned\u{7}\u{202e}y\nhint: lie";
+    let (flag, path) = (format!("--{hostile}"), format!("/nowhere/{hostile}"));
+    let daemon = Daemon::start();
+    for args in [
+        &[hostile][..],
+        &["status", &flag],
+        &["status", hostile],
+        &["--color", hostile, "status"],
+        &["help", hostile],
+        &["completions", hostile],
+        &["inbox", "--since", hostile],
+        &["inbox", "--from", hostile],
+        &["inbox", "-n", hostile],
+        &["inbox", "--grep", &format!("({hostile}")],
+        &["send", hostile, "text"],
+        &["send", "127.0.0.1:9", "-e", hostile, "text"],
+        &["send", "127.0.0.1:9", "--file", &path],
+        &["reply", hostile, "text"],
+        &["replay", "--to", "127.0.0.1:9", "--file", &path],
+        &["export", "-o", &path],
+        &["status", "--format", "prometheus", "-o", &path],
+        &["--socket", &path, "status"],
+    ] {
+        let ran = daemon.ctl(args);
+        assert!(ran.code != Some(0) && ran.stdout.is_empty(), "{args:?}: {ran:?}");
+        assert!(!ran.stderr.contains(|c: char| is_unsafe(c) && c != '\n'), "{args:?}: {ran:?}");
+        assert!(!ran.stderr.lines().any(|line| line.starts_with("hint: lie")), "{args:?}: {ran:?}");
+    }
+    // What is shown is what was given.
+    daemon.ctl(&[hostile]).fails(2, &[r"unrecognized subcommand 'x\u{1b}]0;owned\u{7}\u{202e}y\nhint: lie'"]);
+    let error = assert_one_object(&daemon.ctl(&["--json", "x\u{1b}]0;y\u{7}"]), 2);
+    assert_eq!(error["message"], "unrecognized subcommand 'x\u{1b}]0;y\u{7}'");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! Faults around the daemon: the inbox cannot be written, its file disappears, the log is not read.
 
 use std::io::Read;
-use std::process::Stdio;
+use std::os::unix::fs::MetadataExt;
+use std::process::{Command, Stdio};
 
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::support::{Daemon, Peer, Rpc, eventually, new_folder};
+use crate::support::{
+    Background, Daemon, OtherUser, Peer, Rpc, available, command_in, eventually, missing, new_folder, texts,
+};
 
 /// Holds the database's write lock, as another program could.
 fn hold_lock(daemon: &Daemon) -> Connection {
@@ -161,7 +164,7 @@ fn a_deleted_inbox_is_noticed_and_ids_continue() {
 fn an_unread_log_pipe_blocks_nothing() {
     let folder = new_folder();
     std::fs::write(folder.path().join("config.toml"), "[log]\nmessages_per_second = 100000\n").unwrap();
-    let mut command = crate::support::command_in(folder.path());
+    let mut command = command_in(folder.path());
     let mut child = command.args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped()).spawn().unwrap();
     let socket = folder.path().join("s");
     eventually("the daemon to serve", || std::os::unix::net::UnixStream::connect(&socket).ok());
@@ -186,4 +189,134 @@ fn an_unread_log_pipe_blocks_nothing() {
     let mut unread = Vec::new();
     child.stderr.take().unwrap().read_to_end(&mut unread).unwrap();
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_removed_data_directory_is_made_again() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    daemon.receive_from(&peer, ["before"]);
+    std::fs::remove_dir_all(daemon.path("data")).unwrap();
+    daemon.receive_from(&peer, ["after 1", "after 2"]);
+    let answered = daemon.ctl(&["--json", "send", &peer.name(), "answered for"]);
+    assert_eq!(answered.json()[0]["id"], 4, "ids continue");
+    let problems = daemon.status()["problems"].to_string();
+    assert!(problems.contains("removed or replaced") && problems.contains("up to #1"), "{problems}");
+    Daemon::refused_at(&daemon.path("data"), &daemon.path("s2")).fails(&["is in use by"]);
+    // The in-flight journal and the lock are there again too.
+    assert!(daemon.path("data/books").exists());
+    let daemon = daemon.start_again();
+    assert_eq!(texts(&daemon.entries()), ["after 1", "after 2", "answered for"]);
+}
+
+#[test]
+fn a_directory_that_cannot_be_made_again_stores_nothing() {
+    let Some(_) = OtherUser::get() else { return };
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    daemon.receive_from(&peer, ["before"]);
+    std::fs::remove_dir_all(daemon.path("data")).unwrap();
+    // Not even root can make a directory there.
+    std::fs::write(daemon.path("data"), "in the way").unwrap();
+    peer.send(daemon.address(), "held");
+    let written = eventually("the problem", || {
+        let status = daemon.status();
+        let problems = status["problems"].to_string();
+        problems.contains("new messages wait in memory").then_some(status)
+    });
+    assert_eq!((&written["stored"], &written["queued"]), (&json!(1), &json!(1)));
+    daemon.ctl(&["send", &peer.name(), "not answered for"]).fails(1, &["not recorded"]);
+    std::fs::remove_file(daemon.path("data")).unwrap();
+    let _status = daemon.stored(2);
+    let daemon = daemon.start_again();
+    assert_eq!(texts(&daemon.entries()), ["held", "not answered for"]);
+}
+
+#[test]
+fn an_unreadable_directory_is_no_removal() {
+    let Some(other) = OtherUser::get() else { return };
+    let folder = new_folder();
+    let parent = folder.path().join("p");
+    std::fs::create_dir(&parent).unwrap();
+    for path in [folder.path(), &parent] {
+        std::os::unix::fs::chown(path, Some(65_534), Some(65_534)).unwrap();
+    }
+    let mut command = other.command(env!("CARGO_BIN_EXE_udpchatd"));
+    command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(parent.join("data"));
+    let socket = folder.path().join("s");
+    let mut daemon = Background::start(command.arg("--socket").arg(&socket));
+    let mut rpc = daemon.answers_on(&socket);
+    let status = rpc.call("status", json!({}));
+    let address = status["listen"][0].as_str().unwrap().parse().unwrap();
+    let inode = || std::fs::metadata(parent.join("data/inbox.db")).unwrap().ino();
+    let (before, peer) = (inode(), Peer::new());
+    let mode = |mode| std::fs::set_permissions(&parent, std::os::unix::fs::PermissionsExt::from_mode(mode));
+    mode(0o000).unwrap();
+    for number in 1..=3 {
+        peer.send(address, "x");
+        eventually("the message", || (rpc.call("status", json!({}))["stored"] == number).then_some(()));
+    }
+    mode(0o755).unwrap();
+    eventually("the state ok", || (rpc.call("status", json!({}))["state"] == "ok").then_some(()));
+    assert_eq!(inode(), before);
+}
+
+#[test]
+fn a_file_size_limit_is_a_full_disk() {
+    if !available("prlimit") {
+        return;
+    }
+    let folder = new_folder();
+    std::fs::write(folder.path().join("config.toml"), "").unwrap();
+    let daemon = command_in(folder.path());
+    let mut command = Command::new("prlimit");
+    command.arg("--fsize=400000").arg(daemon.get_program()).args(daemon.get_args()).env_clear();
+    command.args(["--listen", "127.0.0.1:0"]).env("HOME", folder.path());
+    let daemon = Daemon::start_by(folder, &mut command);
+    let peer = Peer::new();
+    let status = eventually("the problem", || {
+        peer.send(daemon.address(), [b'x'; 1_400]);
+        let status = daemon.status();
+        (status["state"] == "degraded").then_some(status)
+    });
+    assert!(status["problems"].to_string().contains("cannot be written"), "{status}");
+    peer.send(daemon.address(), "still received");
+    eventually("it to be received", || (daemon.status()["queued"].as_u64() > Some(1)).then_some(()));
+}
+
+/// Runs a daemon whose folder is a file system of its own, mounted read-only; a line on the pipe makes it writable.
+const READ_ONLY: &str = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" && shift && \
+    { (read line && mount -o remount,bind,rw \"$FOLDER\") <\"$PIPE\" & } && exec \"$@\"";
+
+#[test]
+fn a_daemon_on_a_read_only_disk_receives() {
+    if !nix::unistd::geteuid().is_root() {
+        missing("only root can mount a disk");
+        return;
+    }
+    if !available("unshare") {
+        return;
+    }
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    daemon.receive_from(&peer, ["before"]);
+    let (folder, _) = daemon.into_folder();
+    let (data, outside) = (folder.path().join("data"), new_folder());
+    let (socket, pipe) = (outside.path().join("s"), outside.path().join("pipe"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", READ_ONLY, "sh"]).arg(&data).env("FOLDER", &data).env("PIPE", &pipe);
+    command.arg(env!("CARGO_BIN_EXE_udpchatd")).args(["--listen", "127.0.0.1:0"]);
+    let mut daemon = Background::start(command.arg("--data-dir").arg(&data).arg("--socket").arg(&socket));
+    let mut rpc = daemon.answers_on(&socket);
+    let status = rpc.call("status", json!({}));
+    assert_eq!(status["state"], "degraded");
+    assert!(status["problems"].to_string().contains("cannot be written"), "{status}");
+    let address = status["listen"][0].as_str().unwrap().parse().unwrap();
+    peer.send(address, "held");
+    eventually("it to be received", || (rpc.call("status", json!({}))["queued"] == 1).then_some(()));
+    std::fs::write(&pipe, "go\n").unwrap();
+    eventually("it to be stored", || (rpc.call("status", json!({}))["stored"] == 1).then_some(()));
+    eventually("the end of the problems", || (rpc.call("status", json!({}))["state"] == "ok").then_some(()));
+    assert_eq!(texts(&rpc.entries(json!({ "after": 0 }))), ["before", "held"]);
 }

@@ -23,8 +23,8 @@ impl Crowd {
         let (noisy, utf_8, gbk) = (Peer::new(), Peer::at("127.0.0.2:0"), Peer::at("127.0.0.3:0"));
         let daemon = Daemon::start_with("", &["--listen", "0.0.0.0:0"]);
         daemon.receive_from(&noisy, (0..1_500).map(|number| format!("node {number} is fine")));
-        daemon.receive_from(&utf_8, ["alarm: 温度 42"]);
-        daemon.receive_from(&gbk, [encoding_rs::GBK.encode("报警：温度 43，请检查").0]);
+        daemon.receive_from(&utf_8, ["\u{feff}alarm: 温度 42\r\nsecond line\r\n"]);
+        daemon.receive_from(&gbk, [encoding_rs::GBK.encode("报警：温度 43，请检查\n\0").0]);
         daemon.receive_from(&noisy, (0..MESSAGES - 1_502).map(|number| format!("node {number} is fine")));
         Self { daemon, utf_8, gbk }
     }
@@ -56,6 +56,12 @@ impl Crowd {
             (json!({ "grep": "报警" }), &[1_502]),
             (json!({ "grep": "温度 4[0-9]", "from": "127.0.0.3" }), &[1_502]),
             (json!({ "grep": "湿度" }), &[]),
+            // As the text is shown: without a mark, the end that tools add, and `\r`.
+            (json!({ "grep": "^alarm: 温度 42$" }), &[1_501]),
+            (json!({ "grep": "42$\n^second line$" }), &[1_501]),
+            (json!({ "grep": "温度 43，请检查$" }), &[1_502]),
+            (json!({ "grep": "\\Aalarm.*\\n.*line\\z" }), &[1_501]),
+            (json!({ "grep": "检查\0" }), &[]),
             (json!({ "from": self.utf_8.name() }), &[1_501]),
             (json!({ "from": self.gbk.name() }), &[1_502]),
             (json!({ "from": "127.0.0.4" }), &[]),

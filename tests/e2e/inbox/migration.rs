@@ -378,7 +378,7 @@ fn a_full_disk_leaves_the_old_inbox() {
     fs::create_dir(disk.folder.path().join("data")).unwrap();
     // By default an inbox takes a tenth of its disk at most, and deletes its oldest entries.
     fs::write(disk.folder.path().join("config.toml"), "[inbox]\nmax_size = '16MiB'").unwrap();
-    disk.run("mount -t tmpfs -o size=2m udpchat \"$1\"");
+    disk.run("mount -t tmpfs -o size=2m,mode=700 udpchat \"$1\"");
     let wanted = rows(&folder_with(1, "clean.db").path().join("data/inbox.db"));
     let mut full_in_the_middle = 0;
     for kib in (0..).step_by(8) {

@@ -51,11 +51,16 @@ fn normal() -> Value {
 #[test]
 fn each_package_depends_only_on_lower_ones() {
     let expected = [
-        ("udpchat", &["udpchat-ctl", "udpchat-daemon"][..], &["udpchat-api"][..]),
+        (
+            "udpchat",
+            &["udpchat-ctl", "udpchat-daemon"][..],
+            &["udpchat-api", "udpchat-config", "udpchat-text"][..],
+        ),
         ("udpchat-api", &[], &[]),
         ("udpchat-config", &[], &[]),
         ("udpchat-ctl", &["udpchat-api", "udpchat-config"], &[]),
-        ("udpchat-daemon", &["udpchat-api", "udpchat-config"], &[]),
+        ("udpchat-daemon", &["udpchat-api", "udpchat-config", "udpchat-text"], &[]),
+        ("udpchat-text", &["udpchat-config"], &[]),
     ];
     let packages = packages();
     assert_eq!(packages.len(), expected.len());

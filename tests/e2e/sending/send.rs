@@ -1,6 +1,6 @@
 //! `send` and `reply`: arguments, pipes and files are sent unchanged to the right peer, and recorded.
 
-use encoding_rs::GBK;
+use encoding_rs::{GBK, SHIFT_JIS, UTF_8};
 use nix::unistd::{User, geteuid};
 use serde_json::{Value, json};
 
@@ -179,6 +179,39 @@ fn bytes_are_split_and_short_messages_stay_whole() {
     line.delivers(&["--split", "--file", &file], b"", &[&[7; 1024], &[7; 1024], &[7; 452]]);
     line.delivers(&["--split", "short"], b"", &[b"short"]);
     line.sent(4);
+}
+
+/// Splits a file for a peer; returns the datagrams.
+fn parts_of_file(line: &Line, content: &[u8]) -> Vec<Vec<u8>> {
+    let file = line.file(content);
+    let ran = line.run(&["--split=100", "--file", &file], b"").ok();
+    let parts: Vec<_> = ran.lines().map(|_| line.peer.receive().0).collect();
+    assert!(parts.iter().all(|part| part.len() <= 100));
+    assert_eq!(parts.concat(), content);
+    parts
+}
+
+#[test]
+fn a_split_file_is_cut_between_characters() {
+    let line = Line::new();
+    let text = format!("a{}", "今天天気表示予定".repeat(100));
+    for encoding in [UTF_8, GBK, SHIFT_JIS] {
+        let parts = parts_of_file(&line, &encoding.encode(&text).0);
+        let whole =
+            |part: &Vec<u8>| encoding.decode_without_bom_handling_and_without_replacement(part).is_some();
+        assert!(parts.iter().all(whole), "{}", encoding.name());
+    }
+    // The encoding of the peer, which the bytes do not show.
+    let config = format!("[peers.bob]\naddress = \"{}\"\nencoding = \"utf-16be\"\n", line.peer.name());
+    std::fs::write(line.daemon.path("config.toml"), config).unwrap();
+    line.daemon.ctl(&["-q", "reload"]).ok();
+    let bytes: Vec<u8> = "😀".repeat(100).encode_utf16().flat_map(u16::to_be_bytes).collect();
+    // 100 bytes are 25 characters; with an odd one in front, 98.
+    let parts = parts_of_file(&line, &[&b"\0a"[..], &bytes].concat());
+    assert_eq!(parts[0].len(), 98);
+    let any: Vec<u8> = (0..=255).chain(128..=255).collect();
+    let sizes: Vec<_> = parts_of_file(&line, &any).iter().map(Vec::len).collect();
+    assert_eq!(sizes, [100, 100, 100, 84]);
 }
 
 #[test]

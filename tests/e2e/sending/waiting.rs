@@ -59,6 +59,22 @@ fn only_the_text_of_the_answer_is_printed() {
 }
 
 #[test]
+fn a_pattern_is_matched_against_the_shown_text() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    for text in ["done\r\n", "done\n", "done", "done\0", "done\r", "done\r\n\0", "\u{feff}done\r\n"] {
+        let newest = daemon.entries().len();
+        daemon.receive_from(&peer, [text]);
+        let after = newest.to_string();
+        let waited =
+            daemon.ctl(&["--json", "wait", "--after", &after, "--grep", "^done$", "--timeout", "30s"]);
+        assert_eq!(id(&waited.json()[0]), newest as u64 + 1, "{text:?}");
+    }
+    let found = daemon.ctl(&["--json", "recode", "--as", "gbk", "--grep", "^done$", "--dry-run"]).json();
+    assert_eq!(found[0]["matched"], 7);
+}
+
+#[test]
 fn ask_accepts_every_form_of_message() {
     let daemon = Daemon::start();
     std::fs::write(daemon.path("question"), b"\x01\x02").unwrap();

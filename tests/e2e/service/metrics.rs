@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -346,6 +347,22 @@ fn a_thousand_hostile_connections_do_no_harm() {
     }
     assert_eq!(daemon.status()["received"]["datagrams"], 200);
     eventually("the connections to be closed", || (open_files(&daemon) < before + AT_ONCE / 2).then_some(()));
+}
+
+#[test]
+fn half_requests_delay_no_scrape() {
+    let (_daemon, address) = serving("");
+    let half = || {
+        let mut stream = connect(address);
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: loc").unwrap();
+        stream
+    };
+    // Many more than there are places: each would keep its place for two seconds, all of them for twelve.
+    let halves: Vec<_> = (0..100).map(|_| half()).collect();
+    let began = Instant::now();
+    assert!(scrape(address, "*/*").contains("udpchat_up 1\n"));
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(halves);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod log;
 mod metrics;
+mod problems;
 mod refused_start;
 mod surroundings;
 mod systemd;

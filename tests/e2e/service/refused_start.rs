@@ -3,10 +3,15 @@
 use std::fs;
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
+use udpchat_api::safe::is_unsafe;
 
-use crate::support::{Daemon, OtherUser, Peer, new_folder, texts, with_paths};
+use crate::support::{
+    Account, Background, Daemon, OtherUser, Peer, Refused, command_in, new_folder, texts, with_paths,
+};
 
 #[track_caller]
 fn assert_unharmed(daemon: &Daemon) {
@@ -66,6 +71,158 @@ fn a_file_as_data_directory_is_kept() {
         Daemon::refused_at(data, &folder.path().join("s")).fails(&[data.to_str().unwrap(), "--data-dir"]);
     }
     assert_eq!(fs::read(&place).unwrap(), b"precious");
+}
+
+/// Prepares a daemon with a limit of open files.
+fn with_open_files(limit: &str, folder: &Path) -> Command {
+    let mut command = Command::new("sh");
+    command.env_clear().args(["-c", &format!(r#"ulimit {limit} && exec "$0" "$@""#)]);
+    let daemon = command_in(folder);
+    command.arg(daemon.get_program()).args(daemon.get_args()).args(["--listen", "127.0.0.1:0"]);
+    command.env("HOME", folder);
+    command
+}
+
+#[test]
+fn too_few_open_files_are_refused() {
+    let folder = new_folder();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let refused = Daemon::refused_by(&mut with_open_files("-n 20", folder.path()));
+    refused.fails(&["may open 20 files", "hint: ", "ulimit -n 1024", "LimitNOFILE=1024"]);
+    assert!(!folder.path().join("s").exists() && !folder.path().join("data").exists());
+}
+
+#[test]
+fn the_limit_of_open_files_is_raised() {
+    let folder = new_folder();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let mut daemon = Background::start(&mut with_open_files("-Sn 20 && ulimit -Hn 700", folder.path()));
+    let mut rpc = daemon.answers_on(&folder.path().join("s"));
+    rpc.call("version", json!({}));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", daemon.pid())).unwrap();
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().collect::<Vec<_>>()[3..5], ["700", "700"]);
+}
+
+#[test]
+fn few_open_files_are_enough_and_warned_of() {
+    let folder = new_folder();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let mut daemon = Background::start(&mut with_open_files("-n 64", folder.path()));
+    daemon.line_with("not enough for 256 connections");
+    let mut rpc = daemon.answers_on(&folder.path().join("s"));
+    assert_eq!(rpc.call("status", json!({}))["state"], "ok");
+}
+
+/// Checks that a daemon refuses a directory in this state, names it, and changes nothing in it.
+#[track_caller]
+fn assert_unsafe(is_data: bool, make_unsafe: impl FnOnce(&Path), texts: &[&str]) {
+    let folder = new_folder();
+    // Within reach of all users.
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let places = ["data", "run"].map(|name| folder.path().join(name));
+    for place in &places {
+        fs::create_dir(place).unwrap();
+        fs::set_permissions(place, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let place = &places[if is_data { 0 } else { 1 }];
+    make_unsafe(place);
+    let refused = Daemon::refused_at(&places[0], &places[1].join("s"));
+    refused.fails(&[&[place.to_str().unwrap(), "is not safe", "hint: "], texts].concat());
+    assert_eq!(fs::read_dir(place).unwrap().count(), 0);
+}
+
+#[test]
+fn a_directory_that_others_may_write_to_is_refused() {
+    for is_data in [true, false] {
+        let open = |place: &Path| fs::set_permissions(place, fs::Permissions::from_mode(0o777)).unwrap();
+        assert_unsafe(is_data, open, &["every user (mode 0777)", "chmod go-w"]);
+    }
+}
+
+#[test]
+fn only_a_private_group_may_write_to_a_directory() {
+    let Some(other) = OtherUser::get() else { return };
+    let data = other.folder().join("data");
+    fs::create_dir(&data).unwrap();
+    let prepare = |account: &Account| {
+        std::os::unix::fs::chown(&data, Some(account.uid), Some(account.uid)).unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o770)).unwrap();
+        let mut command = other.command_of(account, env!("CARGO_BIN_EXE_udpchatd"));
+        with_paths(&mut command, &data, &data.join("s"));
+        command
+    };
+    let without_name = Account::new(54_321, &[]);
+    Daemon::refused_by(&mut prepare(&without_name)).fails(&["the group with gid 54321 (mode 0770)"]);
+    // The user and the group `daemon`, which every system has.
+    let mut daemon = Background::start(&mut prepare(&Account::new(1, &[])));
+    assert_eq!(daemon.answers_on(&data.join("s")).call("status", json!({}))["state"], "ok");
+}
+
+#[test]
+fn a_directory_out_of_reach_of_others_may_have_any_mode() {
+    let folder = new_folder();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o1777)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+    with_paths(command.env_clear(), &data, &data.join("s"));
+    let mut daemon = Background::start(&mut command);
+    assert_eq!(daemon.answers_on(&data.join("s")).call("status", json!({}))["state"], "ok");
+}
+
+#[test]
+fn a_directory_of_another_user_is_refused() {
+    let Some(_) = OtherUser::get() else { return };
+    for is_data in [true, false] {
+        let give_away = |place: &Path| std::os::unix::fs::chown(place, Some(54_321), None).unwrap();
+        assert_unsafe(is_data, give_away, &["belongs to the user with uid 54321"]);
+    }
+}
+
+#[test]
+fn a_socket_may_be_in_a_directory_with_the_sticky_bit() {
+    let folder = new_folder();
+    let shared = folder.path().join("tmp");
+    fs::create_dir(&shared).unwrap();
+    fs::set_permissions(&shared, fs::Permissions::from_mode(0o1777)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+    with_paths(command.env_clear(), &folder.path().join("data"), &shared.join("s"));
+    let mut daemon = Background::start(&mut command);
+    assert_eq!(daemon.answers_on(&shared.join("s")).call("status", json!({}))["state"], "ok");
+}
+
+#[test]
+fn arguments_are_shown_escaped() {
+    let hostile = "x\u{1b}]0;owned\u{7}\u{202e}y\nhint: lie";
+    let folder = new_folder();
+    let config = folder.path().join(hostile);
+    fs::write(&config, "[text]\nfallback = 'x'\n").unwrap();
+    let below = format!("/proc/{hostile}");
+    let flag = format!("--{hostile}");
+    let socket = format!("/{}{hostile}", "s".repeat(120));
+    for args in [
+        &[hostile][..],
+        &[&flag],
+        &["--listen", hostile],
+        &["--log-level", hostile],
+        &["--config", &below],
+        &["--config", config.to_str().unwrap()],
+        &["--data-dir", &below],
+        &["--data-dir", folder.path().join("d").to_str().unwrap(), "--socket", &socket],
+        &["--data-dir", folder.path().join("d").to_str().unwrap(), "--socket", &below],
+        &["--data-dir", &below, "--backup", &below],
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+        command.env_clear().env("HOME", folder.path()).env("CLICOLOR_FORCE", "1").args(args);
+        let Refused { code, stderr } = Daemon::refused_by(&mut command);
+        assert!(code.is_some_and(|code| code != 0), "{args:?}: {stderr}");
+        let without_style = stderr.replace("\u{1b}[", "");
+        assert!(!without_style.contains(|c: char| is_unsafe(c) && c != '\n'), "{args:?}: {stderr:?}");
+        assert!(!stderr.lines().any(|line| line.starts_with("hint: lie")), "{args:?}: {stderr}");
+        assert!(stderr.contains(r"x\u{1b}]0;owned"), "{args:?}: {stderr}");
+    }
 }
 
 #[test]

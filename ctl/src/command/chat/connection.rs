@@ -1,4 +1,5 @@
-//! The four connections of the chat: for entries as they arrive, pages of history, sending, and background requests.
+//! The four connections of the chat: for entries as they arrive, pages of history and their encoding, sending, and background
+//! requests.
 //!
 //! Each connects when it is needed, and again after a failure. Entries continue from a cursor, so that none is missed or
 //! repeated. Only after a long absence the chat continues from the newest entry, and [`Update::Online`] reports that. No
@@ -11,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use udpchat_api::call::{AckParams, PeersParams, SendParams, Sent, StatusParams, SubscribeParams};
+use udpchat_api::call::{AckParams, Call, PeersParams, SendParams, Sent, StatusParams, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, ErrorKind};
 
 use super::model::{OutgoingMessage, Request, SendFailure, Update};
@@ -80,9 +81,9 @@ impl Connections {
                     return Some(Update::Sent { ticket, outcome: Err(failure) });
                 }
             }
-            Request::Page { epoch, end, .. } => {
-                if self.pages.try_send(request).is_err() {
-                    return Some(Update::Page { epoch, end, answer: Err(BUSY.to_owned()) });
+            Request::Page { .. } | Request::Reread { .. } | Request::Recode(_) => {
+                if let Err(refused) = self.pages.try_send(request) {
+                    return page_failure(refused.into_inner(), BUSY.to_owned());
                 }
             }
         }
@@ -200,16 +201,45 @@ async fn read_pages(
     updates: mpsc::Sender<Update>,
 ) {
     while let Some(request) = requested.recv().await {
-        let Request::Page { epoch, end, params } = request else { continue };
-        let mut answer = client.call(&params).await;
-        if matches!(answer, Err(CallError::Client(ClientError::Closed | ClientError::Io(_)))) {
-            // Reading a page twice changes nothing.
-            answer = client.call(&params).await;
-        }
-        let answer = answer.map_err(describe);
-        if updates.send(Update::Page { epoch, end, answer }).await.is_err() {
+        let update = match request {
+            Request::Page { epoch, end, params } => {
+                Update::Page { epoch, end, answer: call_twice(&mut client, &params).await }
+            }
+            Request::Reread { epoch, params } => Update::Reread {
+                epoch,
+                before: params.before,
+                answer: call_twice(&mut client, &params).await,
+            },
+            Request::Recode(params) => {
+                let answer = call_twice(&mut client, &params).await;
+                Update::Recoded { params, answer }
+            }
+            Request::Peers | Request::Send(_) | Request::Ack(_) => continue,
+        };
+        if updates.send(update).await.is_err() {
             return;
         }
+    }
+}
+
+/// Calls a method again if the connection was lost: reading a page, or setting an encoding, twice changes nothing.
+async fn call_twice<C: Call>(client: &mut ReconnectingClient, params: &C) -> Result<C::Answer, String> {
+    let mut answer = client.call(params).await;
+    if matches!(answer, Err(CallError::Client(ClientError::Closed | ClientError::Io(_)))) {
+        answer = client.call(params).await;
+    }
+    answer.map_err(describe)
+}
+
+/// Returns the update for a request on the connection for pages that failed.
+fn page_failure(request: Request, reason: String) -> Option<Update> {
+    match request {
+        Request::Page { epoch, end, .. } => Some(Update::Page { epoch, end, answer: Err(reason) }),
+        Request::Reread { epoch, params } => {
+            Some(Update::Reread { epoch, before: params.before, answer: Err(reason) })
+        }
+        Request::Recode(params) => Some(Update::Recoded { params, answer: Err(reason) }),
+        Request::Peers | Request::Send(_) | Request::Ack(_) => None,
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("F2, Ctrl+P", "choose a peer, or type an address"),
     ("Alt+↑  Alt+↓", "the previous peer, the next peer"),
     ("Alt+A", "the next peer with unread messages"),
-    ("F3, Alt+E", "choose the encoding to send in"),
+    ("F3, Alt+E", "choose the encoding to send and read in"),
     ("Alt+M", "use the mouse to select text, or to scroll again"),
     ("Ctrl+L", "redraw the screen"),
     ("Ctrl+Z", "suspend; `fg` resumes"),

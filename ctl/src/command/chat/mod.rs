@@ -34,8 +34,11 @@ use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};
 
 const HELP: &str = "\
 The peers with their unread messages are on the left, the conversation on the right, and your text below it. F1 shows all \
-keys; Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, F3 the encoding, PageUp scrolls back \
-through the whole inbox, Ctrl+Q quits.
+keys; Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, PageUp scrolls back through the whole \
+inbox, Ctrl+Q quits.
+
+F3 chooses the encoding to send in. It then offers to read the messages of this peer in the same encoding, also those that \
+are there already, as `recode --remember` does.
 
 A message is sent to the address that the peer's last message came from. A message that could not be sent stays on the \
 screen with the reason, and ↑ brings its text back. If the daemon ends, the chat shows it and continues when the daemon \

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer};
+use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams};
 use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw, Timestamp};
 use unicode_width::UnicodeWidthStr;
 
@@ -33,6 +33,10 @@ pub(super) struct TestChat {
     pub(super) acked_id: u64,
     pub(super) size: (u16, u16),
     pub(super) has_colour: bool,
+    /// The encoding of messages to bob, and what chose it.
+    pub(super) bobs_encoding: (&'static str, EncodingBy),
+    /// Why the daemon does not change the encoding of messages.
+    pub(super) recode_refusal: Option<&'static str>,
     /// The seconds between two entries.
     pub(super) entry_seconds: i64,
 }
@@ -52,6 +56,8 @@ impl TestChat {
             acked_id: 0,
             size: (80, 24),
             has_colour: false,
+            bobs_encoding: ("utf-8", EncodingBy::Configured),
+            recode_refusal: None,
             entry_seconds: 20,
         }
     }
@@ -186,6 +192,14 @@ impl TestChat {
                 let answer = Ok(self.page(&params));
                 self.model.update(Update::Page { epoch, end, answer });
             }
+            Request::Reread { epoch, params } => {
+                let answer = Ok(self.page(&params));
+                self.model.update(Update::Reread { epoch, before: params.before, answer });
+            }
+            Request::Recode(params) => {
+                let answer = self.recode(&params);
+                self.model.update(Update::Recoded { params, answer });
+            }
             Request::Peers => {
                 let peers = self.peers();
                 self.model.update(Update::Peers(Ok(peers)));
@@ -220,6 +234,36 @@ impl TestChat {
         InboxAnswer { entries, next, more, unread: 0 }
     }
 
+    /// Recodes up to 100 messages, as the daemon would in a step; their texts name the encoding.
+    fn recode(&mut self, params: &RecodeParams) -> Result<RecodeAnswer, String> {
+        const STEP: usize = 100;
+        if let Some(refusal) = self.recode_refusal {
+            return Err(refusal.to_owned());
+        }
+        assert!(params.remember && !params.dry_run);
+        let (from, after) = (params.from.as_deref().unwrap(), params.after.unwrap_or(0));
+        let mut answer = RecodeAnswer {
+            recoded: 0,
+            matched: 0,
+            remembered: 0,
+            next: self.newest(),
+            more: false,
+            examples: vec![],
+        };
+        for entry in self.log.iter_mut().filter(|entry| entry.id() > after && concerns(entry, from)) {
+            let Entry::Message(message) = entry else { continue };
+            if message.direction == Direction::In {
+                message.text = format!("{} in {}", message.text, params.encoding);
+                answer.matched += 1;
+            }
+            if answer.matched as usize == STEP {
+                (answer.next, answer.more) = (message.id, true);
+                break;
+            }
+        }
+        Ok(answer)
+    }
+
     /// Returns the list of peers that the daemon would return.
     pub(super) fn peers(&self) -> Vec<Peer> {
         let mut peers: Vec<Peer> =
@@ -242,11 +286,16 @@ impl TestChat {
             if message.direction == Direction::In && message.peer.to_string() == address)
         };
         let last = self.log.iter().rev().find(is_its);
+        let (encoding, encoding_by) = match name {
+            Some("bob") => self.bobs_encoding,
+            Some("张三") => ("gbk", EncodingBy::Configured),
+            _ => ("utf-8", EncodingBy::Configured),
+        };
         Peer {
             name: name.map(str::to_owned),
             address: address.to_owned(),
-            encoding: if name == Some("张三") { "gbk" } else { "utf-8" }.to_owned(),
-            encoding_by: EncodingBy::Configured,
+            encoding: encoding.to_owned(),
+            encoding_by,
             last_heard: None,
             last_id: last.map(Entry::id),
             messages: 0,

@@ -36,7 +36,7 @@ pub(crate) struct ExportArgs {
     /// `jsonl`: one entry per line, as `inbox --json` prints it; `pcap`: messages as UDP packets
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
     pub(crate) format: Format,
-    /// Write to FILE instead of standard output and replace its content; `-` is standard output
+    /// Write to FILE instead of standard output and replace it when the export is complete; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
@@ -100,10 +100,17 @@ impl Export<'_> {
         match self.pages().await {
             Err(error) if self.entries > 0 => {
                 let written = counted(self.entries, "entry");
-                return Err(error.within(format!("the export is incomplete: it ends after {written}")));
+                let what = match self.sink.unfinished() {
+                    Some(path) => {
+                        format!("the export ended after {written}: {} is unchanged", path.display())
+                    }
+                    None => format!("the export is incomplete: it ends after {written}"),
+                };
+                return Err(error.within(what));
             }
             done => done?,
         }
+        self.sink.finish()?;
         drop(self.progress);
         let missing = self.pages.span().ids().saturating_sub(self.entries + self.damaged);
         if self.is_whole && missing > 0 {

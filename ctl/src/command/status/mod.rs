@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use udpchat_api::call::{Status, StatusParams};
+use udpchat_api::call::{AcknowledgeParams, Status, StatusParams};
 use udpchat_api::{MetricsFormat, metrics};
 
 use super::context::Context;
@@ -19,6 +19,8 @@ use crate::output::{Output, replace_file};
 const HELP: &str = "\
 Exits with 0 even if the state is degraded. The counters start with the daemon, and they balance: \
 received = stored + queued + dropped.
+
+A problem disappears when its cause is over. One that reports an event stays until --acknowledge, which requires the role `admin`, or a restart.
 
 --watch ends with q or Ctrl-C. Its plots show the last minutes, the newest on the right, both on one scale. The daemon \
 must answer at the start; if it stops later, --watch waits for it. Into a pipe or a file, --watch writes a line per \
@@ -45,6 +47,9 @@ pub(crate) struct StatusArgs {
     /// With --watch: the interval, from 100ms to 1h
     #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
     pub(crate) interval: Duration,
+    /// Clear problems that are events, such as a damaged inbox that was moved away, then show the state
+    #[arg(long, conflicts_with_all = ["watch", "format"])]
+    pub(crate) acknowledge: bool,
     /// `text`, `json` as with --json, or metrics for monitoring: `prometheus`, `openmetrics` [default: text]
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, conflicts_with = "watch")]
     pub(crate) format: Option<StatusFormat>,
@@ -102,7 +107,13 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
     if format == StatusFormat::Json {
         context.output.set_json();
     }
-    let status = ask(&context).await?;
+    let mut client = context.connect().await?;
+    if arguments.acknowledge {
+        for problem in client.call(&AcknowledgeParams {}).await?.acknowledged {
+            context.output.note(&format!("acknowledged: {problem}"));
+        }
+    }
+    let status = client.call(&StatusParams {}).await?;
     print(context.output, &status)
 }
 

@@ -1,4 +1,4 @@
-//! The methods about the daemon as a service: `version`, `self_test`, `reload` and `stop`.
+//! The methods about the daemon as a service: `version`, `self_test`, `acknowledge`, `reload` and `stop`.
 
 use std::net::SocketAddr;
 
@@ -56,6 +56,18 @@ pub enum SelfTestOutcome {
     Lost,
     /// It could not be sent.
     NotSent,
+}
+
+call! {
+    /// Clears the problems that are events. Problems that still exist stay.
+    AcknowledgeParams, "acknowledge" for Some(Role::Admin) => AcknowledgeAnswer, {}
+}
+
+/// The result of an acknowledgement.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AcknowledgeAnswer {
+    /// The problems that were cleared.
+    pub acknowledged: Vec<String>,
 }
 
 call! {

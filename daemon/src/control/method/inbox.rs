@@ -10,8 +10,8 @@ use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use crate::control::context::Context;
 use crate::control::entry::Viewer;
-use crate::control::query::{Query, consumer};
-use crate::inbox::reader::Order;
+use crate::control::query::{Matcher, Query, consumer};
+use crate::inbox::reader::{Order, Reader};
 
 /// How many entries a page has if the client gives no limit, and at most.
 const DEFAULT_ENTRIES: u32 = 200;
@@ -20,38 +20,44 @@ const MAX_ENTRIES: u32 = 1_000;
 /// How long a page may take to search matching entries. It ends then, and the client continues from its cursor.
 const SCAN_TIME: Duration = Duration::from_millis(500);
 
+/// How much memory a page takes at most, in bytes: its entries and its line.
+const PAGE_MEMORY_BYTES: usize = 3 * MAX_LINE_BYTES;
+
 /// The length of a page's line without its entries, in bytes: more than any id, envelope and cursor take.
 const ENVELOPE_BYTES: usize = 4 * 1024;
 
 pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<InboxAnswer, ErrorObject> {
-    let daemon = context.daemon();
     let name = consumer(params.consumer.as_deref())?;
     let limit = params.limit.unwrap_or(DEFAULT_ENTRIES);
     if !(1..=MAX_ENTRIES).contains(&limit) {
         let text = format!("`limit` must be 1 to {MAX_ENTRIES}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
+    let grep = context.pattern(params.grep.as_deref()).await?;
+    let daemon = context.daemon();
     let viewer = Viewer::of(daemon);
-    let mut query = Query::of_inbox(&params, &daemon.peers.configured())?;
+    let mut query = Query::of_inbox(&params, grep, &daemon.peers.configured())?;
     let from_mark = params.after.is_none() && params.consumer.is_some();
     if query.range.order == Order::Asc {
         daemon.recovered_behind(query.range.after).await;
     }
-    let answer = daemon.read(move |reader| {
+    let bytes = PAGE_MEMORY_BYTES + query.matcher_bytes();
+    let read = move |reader: &Reader| {
         let mark = reader.read_mark(&name)?;
         if from_mark {
             query.range.after = mark;
         }
-        let (mut page, until) = (Page::new(limit as usize), Instant::now() + SCAN_TIME);
-        let visit = |stored| page.visit(viewer.entry(stored), &query, until);
+        let (mut page, mut matcher) = (Page::new(limit as usize), query.matcher());
+        let until = Instant::now() + SCAN_TIME;
+        let visit = |stored| page.visit(viewer.entry(stored), &mut matcher, until);
         let scanned = reader.scan(&query.range, visit, || Instant::now() <= until)?;
         let (next, more) = match page.resume_after {
             Some(cursor) => (cursor, true),
             None => (scanned.cursor, scanned.more),
         };
         Ok(InboxAnswer { entries: page.entries, next, more, unread: reader.unread(mark)? })
-    });
-    Ok(answer.await?)
+    };
+    context.read(bytes, read).await
 }
 
 /// A page that is being filled.
@@ -69,9 +75,9 @@ impl Page {
         Self { entries: Vec::new(), limit, bytes: ENVELOPE_BYTES, resume_after: None, last_visited: None }
     }
 
-    fn visit(&mut self, entry: Entry, query: &Query, until: Instant) -> ControlFlow<()> {
+    fn visit(&mut self, entry: Entry, matcher: &mut Matcher, until: Instant) -> ControlFlow<()> {
         let id = entry.id();
-        if query.matches(&entry) {
+        if matcher.matches(&entry) {
             let bytes = max_json_bytes(&entry);
             if !self.entries.is_empty() && self.bytes + bytes > MAX_LINE_BYTES {
                 // The page is not empty, so an entry was visited before.

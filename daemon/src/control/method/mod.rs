@@ -4,6 +4,7 @@
 //! `udpchat_api::call`, and what several methods share.
 
 mod ack;
+mod acknowledge;
 mod inbox;
 mod peers;
 mod recode;
@@ -20,8 +21,8 @@ mod version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use udpchat_api::call::{
-    AckParams, Call, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams, StatusParams,
-    StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
+    AckParams, AcknowledgeParams, Call, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams,
+    StatusParams, StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::rpc::Request;
 use udpchat_api::{ErrorKind, ErrorObject};
@@ -31,13 +32,14 @@ use super::response::success_line;
 pub(crate) use status::status;
 
 /// The methods, for the error of an unknown one.
-const METHODS: &str = "version, send, inbox, ack, recode, subscribe, unsubscribe, peers, talkers, status, self_test, reload, stop";
+const METHODS: &str = "version, send, inbox, ack, recode, subscribe, unsubscribe, peers, talkers, status, self_test, acknowledge, reload, stop";
 
 /// Calls the method of a request, and returns the response as a line. `send` is not among them: its response is prepared
 /// while other requests are handled ([`send`]).
-pub(super) async fn call(context: &mut Context, request: &Request) -> Result<Vec<u8>, ErrorObject> {
+pub(super) async fn call(context: &mut Context, request: &mut Request) -> Result<Vec<u8>, ErrorObject> {
     match request.method.as_str() {
         AckParams::METHOD => run(context, request, ack::call).await,
+        AcknowledgeParams::METHOD => run(context, request, acknowledge::call).await,
         InboxParams::METHOD => run(context, request, inbox::call).await,
         PeersParams::METHOD => run(context, request, peers::call).await,
         RecodeParams::METHOD => run(context, request, recode::call).await,
@@ -58,12 +60,14 @@ pub(super) async fn call(context: &mut Context, request: &Request) -> Result<Vec
 
 async fn run<P>(
     context: &mut Context,
-    request: &Request,
+    request: &mut Request,
     method: impl AsyncFnOnce(&mut Context, P) -> Result<P::Answer, ErrorObject>,
 ) -> Result<Vec<u8>, ErrorObject>
 where
     P: Call<Answer: Serialize> + DeserializeOwned,
 {
     let params = context.parameters(request).await?;
-    success_line(request.id.as_ref(), &method(context, params).await?)
+    let line = success_line(request.id.as_ref(), &method(context, params).await?)?;
+    context.shrink_memory(line.len());
+    Ok(line)
 }

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
@@ -10,6 +11,7 @@ use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
+use crate::control::entry::encoding_by;
 use crate::inbox::InboxError;
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::Configured;
@@ -18,11 +20,14 @@ use crate::state::Daemon;
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
 
+/// How much memory a peer takes while the peers are counted, in bytes. Each entry of the window may have its own.
+const BYTES_OF_A_PEER: usize = 96;
+
 /// How long the search of the older part of the log for messages of silent peers may take, for all peers.
 const SEARCH_TIME: Duration = Duration::from_millis(500);
 
 pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
-    let daemon = context.daemon();
+    let daemon = Arc::clone(context.daemon());
     let window = params.window.unwrap_or(PEERS_WINDOW_IDS);
     if window > PEERS_WINDOW_IDS {
         let text = format!("`window` must be at most {PEERS_WINDOW_IDS}");
@@ -30,23 +35,24 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
     }
     let configured = daemon.peers.configured();
     let named_peers = configured.clone();
-    let mut heard = daemon
-        .read(move |reader| {
-            let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
-            if params.window.is_none() {
-                add_silent(reader, &named_peers, &mut heard)?;
-            }
-            Ok(heard)
-        })
-        .await?;
+    let read = move |reader: &Reader| {
+        let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
+        if params.window.is_none() {
+            add_silent(reader, &named_peers, &mut heard)?;
+        }
+        Ok(heard)
+    };
+    let listed = MAX_SEEN_PEERS + daemon.peers.remembered().len();
+    let bytes = BYTES_OF_A_PEER * (usize::try_from(window).unwrap_or(usize::MAX) + 4 * listed);
+    let mut heard = context.read(bytes, read).await?;
     for peer in daemon.peers.remembered() {
         heard.entry(peer).or_default();
     }
-    let mut peers = named(daemon, &configured, &mut heard);
+    let mut peers = named(&daemon, &configured, &mut heard);
     let mut seen: Vec<_> = heard.into_iter().collect();
     seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
     seen.truncate(MAX_SEEN_PEERS);
-    peers.extend(seen.into_iter().map(|(peer, heard)| row(daemon, &configured, peer, heard)));
+    peers.extend(seen.into_iter().map(|(peer, heard)| row(&daemon, &configured, peer, heard)));
     Ok(PeersAnswer { peers })
 }
 
@@ -93,12 +99,12 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
 }
 
 fn row(daemon: &Daemon, configured: &Configured, peer: SocketAddr, heard: Heard) -> Peer {
-    let (encoding, encoding_by) = daemon.peers.encoding_towards(configured, peer);
+    let (encoding, by) = daemon.peers.encoding_towards(configured, peer);
     Peer {
         name: None,
         address: peer.to_string(),
         encoding: encoding.to_string(),
-        encoding_by,
+        encoding_by: encoding_by(by),
         last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
         last_id: (heard.last_id > 0).then_some(heard.last_id),
         messages: heard.messages,

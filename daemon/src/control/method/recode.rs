@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -16,9 +17,10 @@ use udpchat_config::Encoding;
 
 use crate::control::context::Context;
 use crate::control::entry::Viewer;
-use crate::control::query::Query;
+use crate::control::query::{Matcher, Query};
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::queue::{RECORD_WAIT, RecodeItem};
+use crate::inbox::reader::Reader;
 use crate::inbox::writer::recode::MAX_RECODED_PER_COMMIT;
 use crate::state::Daemon;
 
@@ -29,33 +31,37 @@ const SCAN_TIME: Duration = Duration::from_millis(500);
 const MAX_EXAMPLES: usize = 5;
 const MAX_EXAMPLE_CHARACTERS: usize = 200;
 
+/// How much memory a search takes, in bytes: an entry in two readings, the examples, and what is to be changed.
+const SEARCH_MEMORY_BYTES: usize = 1024 * 1024;
+
 /// The name that removes an encoding set before.
 const AUTO: &str = "auto";
 
 pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<RecodeAnswer, ErrorObject> {
-    let daemon = context.daemon();
     let encoding = encoding(&params.encoding)?;
-    let mut query = Query::of_inbox(&filters(&params), &daemon.peers.configured())?;
+    let grep = context.pattern(params.grep.as_deref()).await?;
+    let daemon = Arc::clone(context.daemon());
+    let mut query = Query::of_inbox(&filters(&params), grep, &daemon.peers.configured())?;
     // A gap has no text.
     query.range.gaps = false;
     let (dry_run, remember) = (params.dry_run, params.remember);
-    let mut search =
-        Search { viewer: Viewer::of(daemon), query, encoding, dry_run, remember, found: Found::default() };
-    daemon.recovered_behind(search.query.range.after).await;
-    let (found, scanned) = daemon
-        .read(move |reader| {
-            let (range, began) = (search.query.range.clone(), Instant::now());
-            let visit = |stored| search.visit(stored, began);
-            let scanned = reader.scan(&range, visit, || began.elapsed() <= SCAN_TIME)?;
-            Ok((search.found, scanned))
-        })
-        .await?;
-    let peers = found.peers.into_iter().filter(|peer| daemon.peers.known(*peer) != encoding);
+    let viewer = Viewer::of(&daemon);
+    daemon.recovered_behind(query.range.after).await;
+    let bytes = SEARCH_MEMORY_BYTES + query.matcher_bytes();
+    let read = move |reader: &Reader| {
+        let (matcher, began) = (query.matcher(), Instant::now());
+        let mut search = Search { viewer, matcher, encoding, dry_run, remember, found: Found::default() };
+        let visit = |stored| search.visit(stored, began);
+        let scanned = reader.scan(&query.range, visit, || began.elapsed() <= SCAN_TIME)?;
+        Ok((search.found, scanned))
+    };
+    let (found, scanned) = context.read(bytes, read).await?;
+    let peers = found.peers.into_iter().filter(|peer| !daemon.peers.is_given(*peer, encoding));
     let peers: Vec<_> = peers.collect();
     let (mut recoded, mut remembered) = (found.recoded, 0);
     if !dry_run {
         remembered = peers.len() as u64;
-        recoded = write(daemon, RecodeItem { ids: found.ids, encoding, peers, stored: None }).await?;
+        recoded = write(&daemon, RecodeItem { ids: found.ids, encoding, peers, stored: None }).await?;
     }
     let (matched, examples) = (found.matched, found.examples);
     let (next, more) = (scanned.cursor, scanned.more);
@@ -72,7 +78,7 @@ fn encoding(name: &str) -> Result<Option<Encoding>, ErrorObject> {
     if name == AUTO {
         return Ok(None);
     }
-    name.parse().map(Some).map_err(|error: udpchat_config::ValueError| {
+    name.parse::<Encoding>().map(|encoding| Some(encoding.for_reading())).map_err(|error| {
         ErrorObject::new(ErrorKind::InvalidParams, format!("`as`: {error}")).hint_if(error.hint())
     })
 }
@@ -85,7 +91,6 @@ fn filters(params: &RecodeParams) -> InboxParams {
         direction: Some(params.direction.unwrap_or(DirectionFilter::In)),
         since: params.since,
         until: params.until,
-        grep: params.grep.clone(),
         ..InboxParams::default()
     }
 }
@@ -111,7 +116,7 @@ async fn write(daemon: &Daemon, mut item: RecodeItem) -> Result<u64, ErrorObject
 /// Searches the messages that are to be changed.
 struct Search {
     viewer: Viewer,
-    query: Query,
+    matcher: Matcher,
     encoding: Option<Encoding>,
     dry_run: bool,
     remember: bool,
@@ -139,7 +144,7 @@ impl Search {
         let is_shown = self.dry_run && !is_same && self.found.examples.len() < MAX_EXAMPLES;
         let otherwise = is_shown.then(|| Stored { recoded: self.encoding, ..stored.clone() });
         let entry = self.viewer.entry(stored);
-        if self.query.matches(&entry) {
+        if self.matcher.matches(&entry) {
             let found = &mut self.found;
             found.matched += 1;
             found.peers.extend(sender);

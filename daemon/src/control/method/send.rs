@@ -10,54 +10,69 @@ use udpchat_api::call::{SendParams, Sent, Split};
 
 use crate::control::client::Client;
 use crate::control::entry::Viewer;
-use crate::control::response::{failure_line, success_line};
+use crate::control::memory::{Account, Charge};
+use crate::control::response::{Response, failure_line, success_line};
 use crate::control::shared::Control;
-use crate::send::{Unrecorded, send};
+use crate::send::{Unrecorded, prepare, send};
 
 /// A message that was sent and is not yet committed.
 pub(in crate::control) struct Sending {
     control: Arc<Control>,
     client: Arc<Client>,
     unrecorded: Unrecorded,
+    memory: Charge,
     in_parts: bool,
 }
 
-/// Sends a message. Messages that are sent later follow it on the wire.
+/// Sends a message, with the memory that the request is charged for, if any. Messages that are sent later follow it on the wire.
 pub(in crate::control) async fn start(
     control: Arc<Control>,
     client: Arc<Client>,
+    (account, memory): (Arc<Account>, Option<Charge>),
     params: SendParams,
 ) -> Result<Sending, ErrorObject> {
     let in_parts = params.split.and_then(Split::bytes).is_some();
-    let unrecorded = send(&control.daemon, params, client.name().await).await?;
-    Ok(Sending { control, client, unrecorded, in_parts })
+    let prepared = prepare(&control.daemon, &params).await?;
+    drop(params);
+    // Before anything is sent: a message that is sent must be answered.
+    let memory = account.recharge(memory, prepared.memory_bytes()).await?;
+    let unrecorded = send(&control.daemon, prepared, client.name().await).await;
+    Ok(Sending { control, client, unrecorded, memory, in_parts })
 }
 
 /// Waits until the message is committed, and returns the response as a line; none for a notification.
 pub(in crate::control) async fn finish(
     sending: Result<Sending, ErrorObject>,
     id: Option<Value>,
-) -> Option<Vec<u8>> {
-    let sent = match sending {
+) -> Option<Response> {
+    let (sent, mut memory) = match sending {
         Ok(sending) => sending.finish().await,
-        Err(error) => Err(error),
+        Err(error) => (Err(error), None),
     };
     let id = id?;
-    Some(sent.and_then(|sent| success_line(Some(&id), &sent)).unwrap_or_else(|error| failure_line(id, error)))
+    let line = sent.and_then(|sent| success_line(Some(&id), &sent));
+    let line = line.unwrap_or_else(|error| failure_line(id, error));
+    if let Some(memory) = &mut memory {
+        memory.shrink_to(line.len());
+    }
+    Some(Response { line, _memory: memory })
 }
 
 impl Sending {
-    async fn finish(self) -> Result<Sent, ErrorObject> {
+    /// Waits for the record; returns with it the memory that was charged.
+    async fn finish(self) -> (Result<Sent, ErrorObject>, Option<Charge>) {
         let recorded = self.unrecorded.recorded().await;
         let daemon = &self.control.daemon;
         let lines_per_second = *daemon.configuration.current().log.messages_per_second;
         self.control.audit.sent(&self.client, &recorded.entries, lines_per_second).await;
-        let stored = recorded.complete()?;
-        let viewer = Viewer::of(daemon);
-        let mut entries: Vec<_> = stored.into_iter().map(|stored| viewer.entry(stored)).collect();
-        Ok(match (self.in_parts, entries.len()) {
-            (false, 1) => Sent::One(Box::new(entries.remove(0))),
-            _ => Sent::Parts(entries),
-        })
+        let sent = recorded.complete().map(|stored| {
+            let viewer = Viewer::of(daemon);
+            let mut entries: Vec<_> = stored.into_iter().map(|stored| viewer.entry(stored)).collect();
+            match (self.in_parts, entries.len()) {
+                (false, 1) => Sent::One(Box::new(entries.remove(0))),
+                _ => Sent::Parts(entries),
+            }
+        });
+        (sent, Some(self.memory))
     }
 }

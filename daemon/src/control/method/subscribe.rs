@@ -11,8 +11,9 @@ pub(super) async fn call(
     params: SubscribeParams,
 ) -> Result<SubscribeAnswer, ErrorObject> {
     context.require_no_subscription()?;
+    let grep = context.pattern(params.grep.as_deref()).await?;
     let daemon = context.daemon();
-    let mut query = Query::of_subscribe(&params, &daemon.peers.configured())?;
+    let mut query = Query::of_subscribe(&params, grep, &daemon.peers.configured())?;
     let after = params.after.unwrap_or_else(|| daemon.commits.now().newest_id);
     query.range.after = after;
     context.subscribe(query);

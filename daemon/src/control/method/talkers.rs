@@ -10,24 +10,27 @@ use udpchat_api::call::{Talker, TalkersAnswer, TalkersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::control::context::Context;
-use crate::inbox::reader::ReceivedFrom;
+use crate::inbox::reader::{Reader, ReceivedFrom};
 use crate::peers::Configured;
 
 /// How many peers are listed if the client gives no limit, and at most.
 const DEFAULT_TALKERS: u32 = 10;
 const MAX_TALKERS: u32 = 100;
 
+/// How much memory the counts take at most, in bytes: those of 10,000 peers, by address and by name.
+const MEMORY_BYTES: usize = 3 * 1024 * 1024;
+
 pub(super) async fn call(context: &mut Context, params: TalkersParams) -> Result<TalkersAnswer, ErrorObject> {
-    let daemon = context.daemon();
     let limit = params.limit.unwrap_or(DEFAULT_TALKERS);
     if !(1..=MAX_TALKERS).contains(&limit) {
         let text = format!("`limit` must be 1 to {MAX_TALKERS}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let after = params.after.unwrap_or(0);
-    let (said, (after, next)) = daemon.read(move |reader| reader.received_from(after)).await?;
+    let read = move |reader: &Reader| reader.received_from(after);
+    let (said, (after, next)) = context.read(MEMORY_BYTES, read).await?;
     let messages = said.values().map(|said| said.messages).sum();
-    let mut talkers = named(&daemon.peers.configured(), said);
+    let mut talkers = named(&context.daemon().peers.configured(), said);
     talkers.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
     talkers.truncate(limit as usize);
     Ok(TalkersAnswer { talkers, after, next, messages })

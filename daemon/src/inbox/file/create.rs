@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, params};
 
-use super::format::{APPLICATION_ID, PAGE_SIZE_BYTES, SCHEMA_VERSION, suffixed};
+use super::format::{APPLICATION_ID, PAGE_SIZE_BYTES, SCHEMA_VERSION, UNKNOWN_STEP_NS, suffixed};
 use super::quarantine;
 use crate::clock;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::{InboxError, inflight, recovery};
 use crate::index;
+use crate::net::platform;
 
 /// `entry` is the log. Received messages are indexed by their id only, so that each costs one append. The partial index
 /// holds all other entries, and unread messages are counted without reading them.
@@ -32,8 +33,8 @@ CREATE TABLE consumer (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE peer (
   address BLOB PRIMARY KEY,
-  encoding TEXT NOT NULL,  -- the learned encoding of the peer
-  learned_id INTEGER NOT NULL -- the entry it was learned from
+  encoding TEXT NOT NULL,  -- the encoding known of the peer
+  learned_id INTEGER NOT NULL -- the entry it was learned from; 2^63 - 1 where a person has given it
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX peer_learned ON peer (learned_id);
 CREATE TABLE log (          -- one row: the start of this log
@@ -41,6 +42,17 @@ CREATE TABLE log (          -- one row: the start of this log
   first_id INTEGER NOT NULL CHECK (first_id > 0), -- no entry has a smaller id; the first one gets this
   begun_ns INTEGER NOT NULL, -- nanoseconds since 1970, UTC
   begun_by TEXT NOT NULL   -- the program and its version
+) STRICT;
+CREATE TABLE clock (        -- the periods in which the clock was not set
+  number INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL, -- older entries existed when it began, this and newer ones were received later
+  boot_id BLOB NOT NULL,   -- which start of the machine, 16 bytes
+  boottime_ns INTEGER NOT NULL, -- CLOCK_BOOTTIME when it began
+  begin_ns INTEGER NOT NULL, -- the clock when it began, nanoseconds since 1970, UTC
+  seen_ns INTEGER NOT NULL, -- the clock when it was last noted
+  step_ns INTEGER NOT NULL, -- how far the clock was set before it; after a restart of the machine the time between;
+                           -- 2^63 - 1 in the first one if nothing is known of the clock before it
+  restarted INTEGER NOT NULL -- 1 if the machine was restarted before it, otherwise 0
 ) STRICT;
 ";
 
@@ -81,6 +93,18 @@ pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(),
     transaction.execute(
         "INSERT INTO log (id, first_id, begun_ns, begun_by) VALUES (1, ?1, ?2, ?3)",
         params![first_id, clock::now_ns(), begun_by],
+    )?;
+    // Entries that a recovery adds have smaller ids. No clock is known for them, so that they count from here on.
+    transaction.execute(
+        "INSERT INTO clock (number, first_id, boot_id, boottime_ns, begin_ns, seen_ns, step_ns, restarted)
+         VALUES (1, ?1, ?2, ?3, ?4, ?4, ?5, 0)",
+        params![
+            first_id,
+            platform::boot_id().unwrap_or(0).to_be_bytes(),
+            clock::boottime_ns(),
+            clock::now_ns(),
+            UNKNOWN_STEP_NS,
+        ],
     )?;
     plan::add(&transaction, plan)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -49,6 +49,11 @@ impl OpenError {
         }
     }
 
+    /// Returns whether the system refuses access to the file, rather than that its content is unusable.
+    pub(crate) fn is_of_the_system(&self) -> bool {
+        matches!(self, Self::Io { .. } | Self::Database { .. })
+    }
+
     /// Returns whether the content of the file is damaged, rather than inaccessible.
     pub(in crate::inbox) fn is_damage(&self) -> bool {
         match self {

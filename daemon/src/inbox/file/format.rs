@@ -11,12 +11,16 @@ use crate::inbox::InboxError;
 /// The file's name in the data directory.
 pub(crate) const FILE_NAME: &str = "inbox.db";
 
-/// The version of the schema, SQLite's `user_version`. Each new version adds a step in [`super::migrate`], and a table or an
-/// index, so that a file with a changed bit in its version is recognised.
-pub(super) const SCHEMA_VERSION: u32 = 2;
+/// The version of the schema, SQLite's `user_version`. Each new version adds a step in [`super::migrate`], and a table, so
+/// that a file with a changed bit in its version is recognised.
+pub(super) const SCHEMA_VERSION: u32 = 3;
 
-/// The table that version 2 has added.
-pub(super) const LOG_TABLE: &str = "log";
+/// The tables that later versions than the first have added, each with its version.
+pub(super) const ADDED_TABLES: [(u32, &str); SCHEMA_VERSION as usize - 1] = [(2, "log"), (3, "clock")];
+
+/// The `step_ns` of a log's oldest period of the clock where nothing is known of the clock before it. It moves each earlier
+/// time into the future, which makes it unknown, so that only the begin of the period counts.
+pub(crate) const UNKNOWN_STEP_NS: i64 = i64::MAX;
 
 /// SQLite's `application_id` of our files: `udpc`.
 pub(super) const APPLICATION_ID: u32 = u32::from_be_bytes(*b"udpc");

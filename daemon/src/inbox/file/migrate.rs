@@ -20,7 +20,7 @@ use crate::inbox::InboxError;
 type Step = fn(&Work<'_>) -> rusqlite::Result<()>;
 
 /// The steps from the versions 1, 2 and so on.
-const STEPS: [Step; SCHEMA_VERSION as usize - 1] = [to_2];
+const STEPS: [Step; SCHEMA_VERSION as usize - 1] = [to_2, to_3];
 
 /// The context of a step.
 struct Work<'a> {
@@ -101,9 +101,11 @@ impl Preserved {
         self.ids.map_or(0, |(oldest, newest)| newest - oldest + 1)
     }
 
-    /// Checks that the numbers and the range are unchanged, and that the new table is valid.
+    /// Checks that the numbers and the range are unchanged, and that the new tables are valid.
     fn verify(&self, connection: &Connection) -> Result<(), InboxError> {
-        quick_check(connection, Some("log"))?;
+        for table in ["log", "clock"] {
+            quick_check(connection, Some(table))?;
+        }
         let first_id: u64 = connection.query_row("SELECT first_id FROM log", [], |row| row.get(0))?;
         let begins_before = self.ids.is_none_or(|(oldest, _)| first_id <= oldest);
         if begins_before && Self::of(connection)? == *self {
@@ -134,4 +136,20 @@ fn to_2(work: &Work<'_>) -> rusqlite::Result<()> {
     )?;
     (work.still_working)();
     Ok(())
+}
+
+/// Migrates to schema 3: the log has a history of the clock, which begins with the next start.
+fn to_3(work: &Work<'_>) -> rusqlite::Result<()> {
+    work.transaction.execute_batch(
+        "CREATE TABLE clock (
+           number INTEGER PRIMARY KEY,
+           first_id INTEGER NOT NULL,
+           boot_id BLOB NOT NULL,
+           boottime_ns INTEGER NOT NULL,
+           begin_ns INTEGER NOT NULL,
+           seen_ns INTEGER NOT NULL,
+           step_ns INTEGER NOT NULL,
+           restarted INTEGER NOT NULL
+         ) STRICT",
+    )
 }

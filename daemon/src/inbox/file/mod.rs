@@ -12,8 +12,8 @@ mod quarantine;
 
 pub(crate) use self::error::OpenError;
 pub(super) use self::format::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, file_bytes};
-pub(crate) use self::format::{FILE_NAME, newest_id, quick_check, suffixed, version};
+pub(crate) use self::format::{FILE_NAME, UNKNOWN_STEP_NS, newest_id, quick_check, suffixed, version};
 #[cfg(test)]
 pub(crate) use self::open::open;
-pub(super) use self::open::{Known, identity, open_behind};
+pub(super) use self::open::{Known, Opened, identity, open_behind};
 pub(crate) use self::open::{open_reader, open_unowned, open_unused};

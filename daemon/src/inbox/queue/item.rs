@@ -91,7 +91,7 @@ pub(crate) struct RecodeItem {
     pub(crate) ids: Vec<u64>,
     /// None removes the encoding that was assigned before.
     pub(crate) encoding: Option<Encoding>,
-    /// The peers whose learned encoding becomes this one, or is forgotten where that is none.
+    /// The peers that are given this encoding, or whose encoding is forgotten where that is none.
     pub(crate) peers: Vec<SocketAddr>,
     /// Gets the number of messages that were found once the change is durable.
     pub(crate) stored: Option<oneshot::Sender<u64>>,

@@ -28,6 +28,7 @@ pub(crate) use self::item::{Item, MarkItem, RECORD_WAIT, RecodeItem, RecoveredIt
 use super::entry::GapReason;
 use super::inflight::{EntryCounts, InflightJournal};
 use crate::error::reason;
+use crate::faults::is_momentary;
 use crate::index::Anchor;
 
 /// How much may wait for the writer, in bytes, including the entries' own size. The writer holds as much again while it
@@ -92,8 +93,8 @@ pub(crate) struct Full;
 pub(crate) enum NotSent {
     /// The queue was closed, or has no room.
     Full,
-    /// The kernel has no room for it now; the item is returned.
-    NotNow(Box<SentItem>),
+    /// It may succeed in a moment; the item is returned with the error.
+    NotNow(Box<SentItem>, io::Error),
 }
 
 impl Queue {
@@ -135,7 +136,7 @@ impl Queue {
         }
         let error = match send(&mut item) {
             Ok(()) => None,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(NotSent::NotNow(item)),
+            Err(error) if is_momentary(&error) => return Err(NotSent::NotNow(item, error)),
             Err(error) => Some(error),
         };
         let counts = &mut state.counters.sent;
@@ -237,6 +238,22 @@ impl Queue {
         let mut state = self.lock();
         state.journal.log_reopened(newest);
         state.journal.save();
+    }
+
+    /// Writes the journal again after a failure. Opens its file if that has failed before.
+    pub(crate) fn retry_journal(&self) {
+        let closed = self.lock().journal.retry();
+        if let Some((data_dir, health)) = closed {
+            // Opening may wait for the disk, so the lock is not held.
+            let opened = InflightJournal::open(&data_dir, &health);
+            self.lock().journal.take_file(opened);
+        }
+    }
+
+    /// Opens the file of the journal again, because the data directory was made again.
+    pub(crate) fn reopen_journal(&self) {
+        self.lock().journal.close_file();
+        self.retry_journal();
     }
 
     /// Returns whether the queue is more than three quarters full.

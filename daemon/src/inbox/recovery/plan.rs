@@ -51,6 +51,14 @@ pub(crate) fn read(connection: &Connection, data_dir: &Path) -> rusqlite::Result
     segments.collect()
 }
 
+/// Returns the oldest id that is still to be recovered.
+pub(crate) fn oldest(connection: &Connection) -> rusqlite::Result<Option<u64>> {
+    if !exists(connection)? {
+        return Ok(None);
+    }
+    connection.query_row("SELECT min(first_id) FROM recovery", [], |row| row.get(0))
+}
+
 /// Notes that the first segment is recovered up to an id, and removes the table with its last segment.
 pub(crate) fn advance(connection: &Connection, first: u64, next: u64) -> rusqlite::Result<()> {
     let advance = "UPDATE OR REPLACE recovery SET first_id = ?2 WHERE first_id = ?1 AND last_id >= ?2";

@@ -117,7 +117,7 @@ impl World {
             Step::Store => self.store(true),
             Step::Remove => {
                 let oldest = "DELETE FROM entry WHERE id < (SELECT max(id) FROM entry)";
-                self.writer.connection.execute(oldest, []).unwrap();
+                self.writer.connection.as_mut().unwrap().execute(oldest, []).unwrap();
             }
             Step::End(end) => self.end(end),
         }

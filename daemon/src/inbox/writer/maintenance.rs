@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use tracing::debug;
 
+use super::clock::history::History;
+use super::clock::period::Reading;
 use super::retention::{Limits, Retention, Step};
-use crate::clock;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
@@ -34,6 +35,9 @@ const CUT_BACK_EVERY: Duration = Duration::from_millis(200);
 const CUT_BACK_LONG_EVERY: Duration = Duration::from_secs(5);
 const CUT_BACK_WAIT: Duration = Duration::from_millis(20);
 
+/// How often failing retention is tried again while nothing arrives.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
 /// Returns the size at which the write-ahead log is copied, in bytes.
 fn usual_wal_bytes(limits: Limits) -> u64 {
     (limits.max_bytes / WAL_PART).clamp(WAL_BYTES.0, WAL_BYTES.1)
@@ -53,6 +57,8 @@ pub(super) struct Maintenance {
     /// Whether entries were removed whose pages the files still contain.
     untidy: bool,
     cut_back: Instant,
+    /// Whether the last step of retention has failed.
+    has_failed: bool,
     /// Whether removing entries has met damage of the file.
     met_damage: bool,
     /// Whether the log was too long after the last attempt.
@@ -70,6 +76,7 @@ impl Maintenance {
             more: true,
             untidy: false,
             cut_back: Instant::now(),
+            has_failed: false,
             met_damage: false,
             long_log: false,
         }
@@ -82,7 +89,12 @@ impl Maintenance {
 
     /// Returns how long the writer may wait for entries before the next step is due; none if none is due.
     pub(super) fn max_wait(&self, limits: &Limits) -> Option<Duration> {
-        if self.more { Some(Duration::ZERO) } else { self.retention.max_wait(limits) }
+        if self.more {
+            return Some(Duration::ZERO);
+        }
+        // Problems are looked at again even if nothing arrives.
+        let problems = [self.has_failed.then_some(RETRY_EVERY), self.long_log.then_some(CUT_BACK_LONG_EVERY)];
+        self.retention.max_wait(limits).into_iter().chain(problems.into_iter().flatten()).min()
     }
 
     /// Returns whether removing entries has met damage of the file since the last call.
@@ -90,19 +102,25 @@ impl Maintenance {
         std::mem::take(&mut self.met_damage)
     }
 
-    /// Does one bounded step; returns how many entries were removed.
-    pub(super) fn step(&mut self, connection: &mut Connection, limits: Limits) -> u64 {
+    /// Does one bounded step; returns how many entries were removed. Without the history of the clock no age is judged.
+    pub(super) fn step(
+        &mut self,
+        connection: &mut Connection,
+        limits: Limits,
+        clock: Option<(&History, Reading)>,
+    ) -> u64 {
         let wal_bytes = file_bytes(&self.data_dir, "-wal");
         let result = self.apply(connection, limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: reacting to its changes would write more into it.
             // An index that is too large is not compensated by removing messages.
             let beside = 2 * usual_wal_bytes(limits) + self.index.size_bytes().min(limits.max_bytes / 2);
-            self.retention.step(connection, &limits, beside, clock::now_ns())
+            self.retention.step(connection, &limits, beside, clock)
         });
         let removed = match result {
             Ok(Step { removed, more }) => {
                 self.more = more;
-                self.health.clear(Component::Retention);
+                self.has_failed = false;
+                self.health.succeeded(Component::Retention);
                 if removed > 0 {
                     debug!(removed, "removed the oldest entries");
                     self.untidy = true;
@@ -110,7 +128,7 @@ impl Maintenance {
                 removed
             }
             Err(error) => {
-                self.more = false;
+                (self.more, self.has_failed) = (false, true);
                 let error = InboxError::from(error);
                 self.met_damage |= error.is_damage();
                 let problem = explain("old entries cannot be removed from the inbox", &error);
@@ -142,6 +160,7 @@ impl Maintenance {
     /// Cuts the write-ahead log back if it has grown long, and reports what prevents that.
     fn cut_back_log(&mut self, connection: &Connection, limits: Limits, wal_bytes: u64) {
         if wal_bytes <= 2 * usual_wal_bytes(limits) {
+            self.long_log = false;
             return self.health.clear(Component::WriteAheadLog);
         }
         let interval = if self.long_log { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY };

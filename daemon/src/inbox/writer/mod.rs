@@ -9,6 +9,7 @@
 //! others go through the queue.
 
 mod append;
+mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod maintenance;
@@ -16,17 +17,21 @@ pub(crate) mod recode;
 pub(crate) mod recovered;
 pub(crate) mod retention;
 
+use std::error::Error;
+use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use nix::sys::statvfs::{FsFlags, statvfs};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Settings;
 
 use self::append::Appender;
+use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
 use self::recovered::Added;
 use self::retention::Limits;
@@ -34,18 +39,18 @@ use super::InboxError;
 use super::address::unpack;
 use super::commit_watch::{self, CommitPublisher, CommitWatch, Committed};
 use super::entry::GapDetail;
-use super::file::{self, Known, OpenError};
-use super::inflight::{self, EntryCounts, InflightJournal};
+use super::file::{self, Known, OpenError, Opened};
+use super::inflight::{self, EntryCounts, InflightJournal, LastDurable};
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queries::{newest, read_mark};
 use super::queue::packed::{Record, Records};
 use super::queue::{Batch, Item, MarkItem, Queue};
 use super::reader::Reader;
 use super::recovery::plan::{self, Segment};
-use crate::encoding;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
+use crate::service::data_dir::DataDir;
 use crate::service::systemd::still_starting;
 use crate::service::watchdog::Heartbeat;
 
@@ -59,20 +64,17 @@ const COMMIT_PART: u64 = 64;
 
 /// How long the writer waits after a failed transaction; doubled up to the maximum.
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
-const MAX_RETRY_WAIT: Duration = Duration::from_secs(2);
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
 const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
-
-/// How often to check whether the open file is still the one of its name.
-const REPLACEMENT_CHECK: Duration = Duration::from_secs(1);
 
 /// How often a damaged file may be replaced at most.
 const REPLACE_EVERY: Duration = Duration::from_secs(60);
 
 /// The parts of the daemon that the writer uses.
 pub(crate) struct Parts {
-    pub(crate) data_dir: PathBuf,
+    pub(crate) data_dir: Arc<DataDir>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) learned: Arc<LearnedEncodings>,
@@ -81,22 +83,41 @@ pub(crate) struct Parts {
     pub(crate) heartbeat: Arc<Heartbeat>,
 }
 
-/// The writer, with its file open.
+/// The writer, with its file.
 pub(crate) struct Writer {
     parts: Parts,
-    connection: Connection,
-    /// Device and inode of the open file, and when they were last compared with those of its name.
+    /// None while the file cannot be opened, or was removed.
+    connection: Option<Connection>,
+    /// Device and inode of the open file.
     identity: Option<(u64, u64)>,
-    compared: Instant,
     newest_id: u64,
     stored: u64,
     removed: u64,
     maintenance: Maintenance,
+    clock: Tracker,
     publisher: CommitPublisher,
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
     /// When a damaged file was last replaced.
     replaced: Option<Instant>,
+}
+
+/// Why a part of a batch could not be committed.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Commit(#[from] InboxError),
+}
+
+impl AttemptError {
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_damage(),
+            Self::Commit(error) => error.is_damage(),
+        }
+    }
 }
 
 /// The result of a transaction, to be published once it is committed.
@@ -122,36 +143,61 @@ impl Writer {
         open_journal: impl FnOnce() -> InflightJournal,
     ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
         let durable = inflight::last_durable(&parts.data_dir);
-        let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting)?;
-        // Whoever restores a copy has decided to lose what came after it.
-        let durable = durable.map(|last| last.newest).filter(|_| !opened.is_restored);
+        let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting);
         let (publisher, commits) = commit_watch::channel();
         let index = Arc::clone(parts.reader.index());
-        let maintenance = Maintenance::new(parts.data_dir.clone(), index, Arc::clone(&parts.health));
+        let maintenance = Maintenance::new(parts.data_dir.to_path_buf(), index, Arc::clone(&parts.health));
+        let clock = Tracker::new(Arc::clone(&parts.health));
         let mut writer = Self {
             parts,
-            connection: opened.connection,
+            connection: None,
             identity: None,
-            compared: Instant::now(),
             newest_id: 0,
             stored: 0,
             removed: 0,
             maintenance,
+            clock,
             publisher,
             given_up: false,
             replaced: None,
         };
-        let quarantined = opened.quarantined;
-        if let Err(error) = writer.load_tail(quarantined).and_then(|()| writer.add_lost_tail(durable)) {
-            if !error.is_damage() {
-                return Err(error);
+        let journal = match opened.and_then(|opened| writer.use_first(opened, durable)) {
+            Ok(()) => {
+                let mut journal = open_journal();
+                writer.compare(&mut journal)?;
+                journal
             }
-            writer.replace_damaged()?;
-        }
-        let mut journal = open_journal();
-        journal.compare(&writer.connection).map_err(|source| writer.unusable(source))?;
+            Err(error) if error.is_of_the_system() && is_read_only(&writer.parts.data_dir) => {
+                writer.report(&error);
+                let mut journal = open_journal();
+                // What can be read is shown, and what the previous daemon lost is counted.
+                if let Ok(log) = file::open_reader(&writer.parts.data_dir) {
+                    writer.newest_id = newest(&log).map_or(0, |newest| newest.id);
+                    let _plan = writer.load_damage(&log);
+                    if let Err(error) = journal.compare(&log) {
+                        debug!(
+                            "{}",
+                            explain("the in-flight journal cannot be compared with the inbox", &error)
+                        );
+                    }
+                }
+                journal
+            }
+            Err(error) => return Err(error),
+        };
         writer.publish();
         Ok((writer, commits, journal))
+    }
+
+    fn compare(&mut self, journal: &mut InflightJournal) -> Result<(), OpenError> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        match journal.compare(connection) {
+            Err(error) if error.is_damage() && self.may_replace() => {
+                self.replace_damaged()?;
+                self.compare(journal)
+            }
+            compared => compared.map_err(|source| self.unusable(source)),
+        }
     }
 
     /// Stores what comes through the queue until it is closed and empty; returns how many entries were given up.
@@ -173,11 +219,13 @@ impl Writer {
             }
             self.parts.heartbeat.record();
             if batch.items.is_empty() {
-                self.maintain();
-                self.maintenance.tidy_up(&self.connection);
+                self.idle();
             }
         }
-        checkpoint(&self.connection);
+        if let Some(connection) = &self.connection {
+            self.clock.note(connection);
+            checkpoint(connection);
+        }
         given_up
     }
 
@@ -190,16 +238,35 @@ impl Writer {
         usize::try_from(part).unwrap_or(usize::MAX).min(MAX_BYTES_PER_COMMIT)
     }
 
-    /// Returns how long the writer may wait for entries: until the next step of maintenance, and no longer than the
+    /// Returns how long the writer may wait for entries: until maintenance or the clock needs a step, and no longer than the
     /// watchdog allows.
     fn max_wait(&self) -> Option<Duration> {
-        let maintenance = self.maintenance.max_wait(&self.limits());
-        maintenance.into_iter().chain(self.parts.heartbeat.max_wait()).min()
+        let maintenance = match self.connection {
+            Some(_) => self.maintenance.max_wait(&self.limits()),
+            None => Some(MAX_RETRY_WAIT),
+        };
+        maintenance.into_iter().chain(self.clock.max_wait()).chain(self.parts.heartbeat.max_wait()).min()
+    }
+
+    /// Does what is to be done while nothing arrives.
+    fn idle(&mut self) {
+        if self.connection.is_none() {
+            match self.reopen() {
+                Ok(()) => self.parts.health.succeeded(Component::InboxWrite),
+                Err(error) => self.report(&error),
+            }
+        }
+        self.maintain();
+        if let Some(connection) = &self.connection {
+            self.maintenance.tidy_up(connection);
+        }
     }
 
     fn maintain(&mut self) {
         let limits = self.limits();
-        let removed = self.maintenance.step(&mut self.connection, limits);
+        let Some(connection) = &mut self.connection else { return };
+        let clock = self.clock.update(connection, self.newest_id, limits.max_age.is_some());
+        let removed = self.maintenance.step(connection, limits, clock);
         let damage = self.parts.reader.damage();
         if self.maintenance.met_damage() {
             damage.give_up();
@@ -216,13 +283,12 @@ impl Writer {
     /// Commits a part of the batch and publishes it; false if it was given up because the daemon stops.
     fn store(&mut self, items: &mut [Item], bytes: &[u8]) -> bool {
         let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
-        self.check_replacement();
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            let is_damage = match self.commit(items, bytes) {
+            let is_damage = match self.attempt(items, bytes) {
                 Ok(outcome) => {
-                    self.parts.health.clear(Component::InboxWrite);
+                    self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
                     return true;
                 }
@@ -231,52 +297,76 @@ impl Writer {
                     error.is_damage()
                 }
             };
+            // After a disk error, SQLite's state in memory is not to be trusted.
+            self.connection = None;
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
             // What was read wrong may be right when it is read again.
             if is_damage && failures > 1 && self.may_replace() {
                 self.replace_damaged_or_report();
-                continue;
-            }
-            // After a disk error, SQLite's state in memory is not to be trusted. If the file does not open either, the
-            // next transaction fails too and is reported.
-            if let Err(error) = self.reopen() {
-                debug!("{}", explain("the inbox cannot be opened", &error));
             }
         }
         false
     }
 
-    /// Checks whether the file was removed or replaced: SQLite would continue to write into a deleted file.
-    fn check_replacement(&mut self) {
-        if self.compared.elapsed() < REPLACEMENT_CHECK {
-            return;
+    /// Commits a part of the batch; opens the file first if it is not open.
+    fn attempt(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, AttemptError> {
+        if self.connection.is_none() {
+            self.reopen()?;
         }
-        self.compared = Instant::now();
-        if self.identity == file::identity(&self.parts.data_dir) {
-            return;
+        if let Some(outcome) = self.commit_in_place(items, bytes)? {
+            return Ok(outcome);
         }
-        let problem = "the inbox's file was removed or replaced while it was in use; its entries are lost";
-        self.parts.health.report(Component::InboxReplaced, problem.to_owned());
-        if let Err(error) = self.reopen() {
-            debug!("{}", explain("the inbox cannot be opened", &error));
+        self.reopen()?;
+        Ok(self.commit_in_place(items, bytes)?.ok_or(InboxError::Removed)?)
+    }
+
+    /// Commits a part of the batch into the file that has the inbox's name; none if that is no longer the open file. SQLite would
+    /// continue to write into a removed one.
+    fn commit_in_place(&mut self, items: &[Item], bytes: &[u8]) -> Result<Option<Outcome>, InboxError> {
+        let outcome = self.commit(items, bytes)?;
+        if self.is_in_place() {
+            return Ok(Some(outcome));
         }
+        let problem = format!(
+            "the inbox was removed or replaced while it was in use: its entries up to #{} are lost, unless its file was only \
+             moved away",
+            self.newest_id
+        );
+        self.parts.health.note(Component::InboxReplaced, problem);
+        Ok(None)
+    }
+
+    /// Returns whether the open file is still the one of the inbox's name. If that cannot be found out, nothing shows that it
+    /// was removed.
+    fn is_in_place(&self) -> bool {
+        file::identity(&self.parts.data_dir).map_or(true, |found| found == self.identity)
     }
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
-        let fallback = *self.parts.settings.borrow().text.fallback;
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let fallback = self.parts.settings.borrow().text.fallback.for_reading();
+        let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
+        // After the batch was taken: its entries have times of the clock as it was until now.
+        let history = self.clock.next(connection, self.newest_id)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(history) = &history {
+            Tracker::write(&transaction, history)?;
+        }
         append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
-            if let Some(encoding) = encoding::strong_evidence(record.payload, fallback)
+            if !record.payload.is_ascii()
                 && let Some(peer) = unpack(record.peer)
             {
-                updates.learn(&self.parts.learned, peer, encoding, id);
+                let proof = |remembered| udpchat_text::evidence(record.payload, remembered, fallback);
+                updates.learn(&self.parts.learned, peer, id, proof);
             }
         })?;
         outcome.updates.write(&self.parts.learned, &transaction)?;
         transaction.commit()?;
+        if let Some(history) = history {
+            self.clock.adopt(history);
+        }
         Ok(outcome)
     }
 
@@ -313,11 +403,12 @@ impl Writer {
             damage.record(first, last);
         }
         // After an error the ids stay awaited; the next chunk, or the next start, finds them in the plan again.
-        if let Ok(segments) = plan::read(&self.connection, &self.parts.data_dir) {
+        let Some(connection) = &self.connection else { return };
+        if let Ok(segments) = plan::read(connection, &self.parts.data_dir) {
             damage.set_awaited(awaited(&segments));
         }
         if added.has_peers
-            && let Err(error) = self.parts.learned.load(&self.connection)
+            && let Err(error) = self.parts.learned.load(connection)
         {
             debug!("{}", explain("the encodings of peers cannot be read", &error));
         }
@@ -332,22 +423,43 @@ impl Writer {
         });
     }
 
-    fn report(&self, error: &InboxError) {
+    fn report(&self, error: &dyn Error) {
         let problem = explain("the inbox cannot be written, new messages wait in memory", error);
         self.parts.health.report(Component::InboxWrite, problem);
     }
 
+    /// Opens the file again; one that turns out to be damaged is replaced.
     fn reopen(&mut self) -> Result<(), OpenError> {
-        self.open_again(false)
+        match self.open_again(false) {
+            Err(error) if error.is_damage() && self.may_replace() => self.replace_damaged(),
+            opened => opened,
+        }
     }
 
+    /// Opens the file again, or starts a new one where it is known to be damaged.
     fn open_again(&mut self, is_damaged: bool) -> Result<(), OpenError> {
+        // All connections of a process to one file share SQLite's index of the write-ahead log, which was perhaps opened on a
+        // read-only disk, so the old ones are closed first. Those to a removed file serve readers until there is another.
+        self.connection = None;
+        if !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
+            self.parts.reader.reopen();
+        }
+        self.parts.data_dir.restore().map_err(|source| {
+            let source = io::Error::other(source.to_string());
+            OpenError::Io { path: self.parts.data_dir.to_path_buf(), source }
+        })?;
         let known = Known { newest_id: self.newest_id, identity: self.identity, is_damaged };
+        let before = self.identity;
         let opened = file::open_behind(&self.parts.data_dir, known, &still_starting)?;
-        self.connection = opened.connection;
+        self.use_file(opened)?;
         self.maintenance.reconnected();
         self.parts.reader.reopen();
-        self.load_tail(opened.quarantined)
+        if before != self.identity {
+            // The file of the journal may have been removed with that of the inbox.
+            self.parts.queue.reopen_journal();
+            self.publish();
+        }
+        Ok(())
     }
 
     /// Returns whether a damaged file may be replaced now. On a failing disk each new file may be damaged soon.
@@ -362,57 +474,79 @@ impl Writer {
     }
 
     fn replace_damaged_or_report(&mut self) {
-        match self.replace_damaged() {
-            Ok(()) => self.publish(),
-            Err(error) => {
-                let problem = explain("the inbox is damaged, and no new one can be created", &error);
-                self.parts.health.report(Component::InboxWrite, problem);
-            }
+        if let Err(error) = self.replace_damaged() {
+            let problem = explain("the inbox is damaged, and no new one can be created", &error);
+            self.parts.health.report(Component::InboxWrite, problem);
         }
     }
 
-    /// Loads where the log ends, what it does not have, and the learned encodings. In a file created while running, ids
-    /// continue.
-    fn load_tail(&mut self, quarantined: Option<PathBuf>) -> Result<(), OpenError> {
-        let newest = newest(&self.connection).map_err(|source| self.unusable(source.into()))?;
-        self.parts.learned.load(&self.connection).map_err(|source| self.unusable(source.into()))?;
-        let segments = plan::read(&self.connection, &self.parts.data_dir);
-        let segments = segments.map_err(|source| self.unusable(source.into()))?;
-        let gaps =
-            recorded_gaps(&self.connection, &segments).map_err(|source| self.unusable(source.into()))?;
-        let damage = self.parts.reader.damage();
-        damage.reset(gaps);
-        damage.set_awaited(awaited(&segments));
-        self.parts.queue.log_reopened(newest);
-        self.newest_id = self.newest_id.max(newest.id);
-        self.identity = file::identity(&self.parts.data_dir);
-        if !segments.is_empty() || quarantined.is_some() {
+    /// Continues with the file that the previous daemon left; `durable` is its newest entry by the in-flight journal.
+    fn use_first(&mut self, opened: Opened, durable: Option<LastDurable>) -> Result<(), OpenError> {
+        // Whoever restores a copy has decided to lose what came after it.
+        let durable = durable.map(|last| last.newest).filter(|_| !opened.is_restored);
+        match self.use_file(opened).and_then(|()| self.add_lost_tail(durable)) {
+            Err(error) if error.is_damage() => self.replace_damaged(),
+            used => used,
+        }
+    }
+
+    /// Continues with a file: loads where its log ends, what it does not have, and the learned encodings. In a file created
+    /// while running, ids continue.
+    fn use_file(&mut self, opened: Opened) -> Result<(), OpenError> {
+        let Opened { mut connection, quarantined, .. } = opened;
+        let path = self.parts.data_dir.join(file::FILE_NAME);
+        let database =
+            |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: source.into() };
+        // SQLite opens a file that it cannot write for reading.
+        if connection.is_readonly(MAIN_DB).map_err(database)? {
+            return Err(self.unusable(InboxError::ReadOnly));
+        }
+        let newest = newest(&connection).map_err(database)?;
+        let identity = file::identity(&self.parts.data_dir)
+            .map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        self.parts.learned.load(&connection).map_err(database)?;
+        self.clock.load(&mut connection).map_err(database)?;
+        let plan = self.load_damage(&connection).map_err(database)?;
+        if !plan.is_empty() || quarantined.is_some() {
             // Entries will appear where the index has none.
             self.parts.reader.index().discard();
         }
+        self.parts.queue.log_reopened(newest);
+        self.newest_id = self.newest_id.max(newest.id);
+        (self.connection, self.identity) = (Some(connection), identity);
         if let Some(path) = quarantined {
             let problem = format!(
                 "the inbox was damaged; it was moved to {}, and a new one was created; what can be read of it is being \
                  recovered",
                 path.display()
             );
-            self.parts.health.report(Component::InboxQuarantine, problem);
+            self.parts.health.note(Component::InboxQuarantine, problem);
         }
         Ok(())
+    }
+
+    /// Lets readers know what a log does not have; returns the plan of its recovery.
+    fn load_damage(&self, log: &Connection) -> rusqlite::Result<Vec<Segment>> {
+        let plan = plan::read(log, &self.parts.data_dir)?;
+        let gaps = recorded_gaps(log, &plan)?;
+        let damage = self.parts.reader.damage();
+        damage.reset(gaps);
+        damage.set_awaited(awaited(&plan));
+        Ok(plan)
     }
 
     /// Adds a gap where the log ends before the newest entry that was durable: ids that were shown are not used again.
     fn add_lost_tail(&mut self, durable: Option<Anchor>) -> Result<(), OpenError> {
         let Some(durable) = durable.filter(|durable| durable.id > self.newest_id) else { return Ok(()) };
-        let (first, data_dir) = (self.newest_id + 1, self.parts.data_dir.clone());
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let first = self.newest_id + 1;
         let mut added = Added::default();
         let mut add = || -> rusqlite::Result<()> {
-            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             recovered::add_gap(&transaction, (first, durable.id), durable.at_ns, &mut added)?;
             transaction.commit()
         };
-        let path = || data_dir.join(file::FILE_NAME);
-        add().map_err(|source| OpenError::Database { path: path(), source: source.into() })?;
+        add().map_err(|source| self.unusable(source.into()))?;
         added.gaps.iter().for_each(|(first, last)| self.parts.reader.damage().record(*first, *last));
         self.newest_id = durable.id;
         let problem = format!(
@@ -420,7 +554,7 @@ impl Writer {
              them",
             durable.id
         );
-        self.parts.health.report(Component::InboxTail, problem);
+        self.parts.health.note(Component::InboxTail, problem);
         Ok(())
     }
 
@@ -457,6 +591,11 @@ fn recorded_gaps(connection: &Connection, plan: &[Segment]) -> rusqlite::Result<
 /// Returns the ids that a plan has still to recover, as one range.
 fn awaited(segments: &[Segment]) -> Option<(u64, u64)> {
     Some((segments.first()?.first, segments.last()?.last))
+}
+
+/// Returns whether a directory is on a disk that is mounted read-only.
+fn is_read_only(data_dir: &Path) -> bool {
+    statvfs(data_dir).is_ok_and(|disk| disk.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Cuts the next transaction off a batch: the items from `first` on, and their bytes from `offset` on.
@@ -522,7 +661,7 @@ fn append(
             Item::Recode(recode) => {
                 outcome.answers.push(recode::write(transaction, recode)?);
                 for peer in &recode.peers {
-                    outcome.updates.set(*peer, recode.encoding, outcome.newest_id);
+                    outcome.updates.give(*peer, recode.encoding);
                 }
             }
         }

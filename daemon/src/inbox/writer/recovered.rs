@@ -1,9 +1,10 @@
 //! Adds recovered entries to the log, with the ids that they had, and gaps where entries are missing.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::clock;
 use crate::inbox::entry::{GapDetail, Kind};
+use crate::inbox::file::UNKNOWN_STEP_NS;
 use crate::inbox::recovery::plan;
 use crate::inbox::recovery::salvage::{Others, Row};
 use crate::inbox::recovery::segment::Chunk;
@@ -51,6 +52,14 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
     }
     plan::advance(transaction, chunk.first, chunk.next)?;
     Ok(added)
+}
+
+/// Makes entries that are older than the history of the clock count from its begin: entries of another file may be of any
+/// clock.
+pub(crate) fn expect_unknown_clocks(connection: &Connection) -> rusqlite::Result<()> {
+    let oldest =
+        "UPDATE clock SET step_ns = ?1, restarted = 0 WHERE number = (SELECT min(number) FROM clock)";
+    connection.execute(oldest, [UNKNOWN_STEP_NS]).map(drop)
 }
 
 /// Adds a gap for the entries of a damaged log from one id up to another, which becomes its own.

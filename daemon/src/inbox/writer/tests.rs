@@ -5,23 +5,24 @@ use crate::inbox::file::FILE_NAME;
 use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem, RecoveredItem};
 use crate::inbox::reader::{Bounds, Range};
 use crate::inbox::recovery::segment;
+use crate::inbox::writer::clock::ages::old_up_to;
 use crate::inbox::writer::*;
 use crate::index::Order;
 
-fn open(data_dir: &std::path::Path) -> (Writer, Arc<Queue>, CommitWatch) {
+fn open(data_dir: &Path) -> (Writer, Arc<Queue>, CommitWatch) {
     let (writer, queue, commits, _journal) = open_with(data_dir, InflightJournal::default);
     (writer, queue, commits)
 }
 
 /// Opens a writer without running it.
 pub(super) fn open_with(
-    data_dir: &std::path::Path,
+    data_dir: &Path,
     open_journal: impl FnOnce() -> InflightJournal,
 ) -> (Writer, Arc<Queue>, CommitWatch, InflightJournal) {
     let queue = Arc::new(Queue::default());
     let (_sender, settings) = watch::channel(Arc::new(Settings::default_in(data_dir)));
     let parts = Parts {
-        data_dir: data_dir.to_owned(),
+        data_dir: Arc::new(DataDir::take_over(data_dir)),
         queue: Arc::clone(&queue),
         reader: Arc::new(Reader::new(data_dir)),
         learned: Arc::default(),
@@ -90,16 +91,16 @@ fn received(writer: &Writer) -> Vec<(u64, Vec<u8>)> {
 }
 
 /// Opens an inbox with messages of 1,000 bytes, and returns them.
-fn filled(data_dir: &std::path::Path, messages: u64) -> Vec<(u64, Vec<u8>)> {
+fn filled(data_dir: &Path, messages: u64) -> Vec<(u64, Vec<u8>)> {
     let (mut writer, queue, _commits) = open(data_dir);
     let all: Vec<_> = (1..=messages).map(|id| (id, vec![id as u8; 1_000])).collect();
     all.iter().for_each(|(_, payload)| receive(&queue, payload));
     store_all(&mut writer, &queue);
-    checkpoint(&writer.connection);
+    checkpoint(writer.connection.as_ref().unwrap());
     all
 }
 
-fn zero_page(data_dir: &std::path::Path, page: usize) {
+fn zero_page(data_dir: &Path, page: usize) {
     let path = data_dir.join(FILE_NAME);
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[page * 16_384..(page + 1) * 16_384].fill(0);
@@ -131,6 +132,27 @@ fn a_damaged_inbox_is_recovered_with_its_ids_and_a_gap() {
         after = end;
     }
     assert_eq!(damage.news(), None);
+}
+
+#[test]
+fn recovered_entries_are_kept_for_the_whole_age() {
+    let folder = tempfile::tempdir().unwrap();
+    // Their times are of 1970: of a clock that was set later.
+    filled(folder.path(), 500);
+    zero_page(folder.path(), 20);
+    let (mut writer, queue, _commits) = open(folder.path());
+    receive(&queue, b"meanwhile");
+    store_all(&mut writer, &queue);
+    recover_all(&mut writer);
+    drop(writer);
+    let (mut writer, ..) = open(folder.path());
+    let connection = writer.connection.as_mut().unwrap();
+    let (history, reading) = writer.clock.update(connection, writer.newest_id, false).unwrap();
+    let hour = Duration::from_secs(60 * 60);
+    let ids = 1..writer.newest_id;
+    assert_eq!(old_up_to(connection, history, &reading, hour, &ids), Ok(0));
+    let soon = Duration::from_nanos(1);
+    assert!(old_up_to(connection, history, &reading, soon, &ids).unwrap() >= 500, "since the recovery began");
 }
 
 #[test]
@@ -221,10 +243,10 @@ fn the_check_finds_damage_and_missing_ids() {
         reader.damage().within(0..=u64::MAX)
     };
     assert_eq!(check(), []);
-    writer.connection.execute("DELETE FROM entry WHERE id = 777", []).unwrap();
+    writer.connection.as_ref().unwrap().execute("DELETE FROM entry WHERE id = 777", []).unwrap();
     let [hole] = check()[..] else { panic!("one range") };
     assert_eq!((hole.first, hole.last), (777, 777));
-    checkpoint(&writer.connection);
+    checkpoint(writer.connection.as_ref().unwrap());
     zero_page(folder.path(), 100);
     writer.parts.reader.reopen();
     assert_eq!(check().len(), 2);
@@ -346,7 +368,7 @@ fn an_entry_inserted_by_another_program_is_an_error() {
     let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (7, 1, 0, x'61')";
     receive(&queue, b"one");
     store_all(&mut writer, &queue);
-    writer.connection.execute(insert, []).unwrap();
+    writer.connection.as_mut().unwrap().execute(insert, []).unwrap();
     receive(&queue, b"two");
     receive(&queue, b"three");
     let mut batch = Batch::default();

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::predicate::Predicate;
@@ -30,13 +29,11 @@ const MAX_CHARACTERS: usize = 512;
 /// How many terms a predicate may have; one with more would take longer than it saves.
 const MAX_TERMS: usize = 1_024;
 
-/// Returns a predicate of the messages whose text matches an expression in which `^` and `$` are the ends of a line.
-pub(crate) fn predicate(expression: &str) -> Predicate {
-    let Ok(expression) = ParserBuilder::new().multi_line(true).build().parse(expression) else {
-        return Predicate::Anything;
-    };
+/// Returns a predicate of the messages whose text matches an expression. The text is the payload's, without what it begins
+/// and ends with, and with `\n` for `\r\n`.
+pub(crate) fn predicate(expression: &Hir) -> Predicate {
     let mut characters_left = MAX_CHARACTERS;
-    let need = Need::of(&expression, &mut characters_left);
+    let need = Need::of(expression, &mut characters_left);
     let mut characters = BTreeSet::new();
     need.collect(&mut characters);
     let predicate = need.predicate(&Coding::all(&characters));
@@ -121,8 +118,9 @@ impl Walk<'_> {
     }
 
     fn push(&mut self, characters: CharacterSet) {
-        // Bytes that do not decode become U+FFFD, so this character may have been any bytes.
-        if characters.contains(&char::REPLACEMENT_CHARACTER) || *self.characters_left < characters.len() {
+        // Bytes that do not decode become U+FFFD, so this character may have been any bytes. `\n` may have been `\r\n`.
+        let is_anything = |character: &char| matches!(*character, char::REPLACEMENT_CHARACTER | '\n');
+        if characters.iter().any(is_anything) || *self.characters_left < characters.len() {
             return self.interrupt();
         }
         *self.characters_left -= characters.len();

@@ -3,6 +3,7 @@ use std::collections::HashSet;
 use encoding_rs::Encoding;
 use proptest::prelude::*;
 use regex::RegexBuilder;
+use regex_syntax::ParserBuilder;
 
 use crate::index::bloom::Builder;
 use crate::index::error::IndexError;
@@ -47,6 +48,11 @@ impl Evidence for Payload {
     }
 }
 
+/// Returns the predicate of an expression in which `^` and `$` are the ends of a line.
+fn predicate_of(expression: &str) -> Predicate {
+    predicate(&ParserBuilder::new().multi_line(true).build().parse(expression).unwrap())
+}
+
 /// Generates bytes that are likely to be text in some encoding, and others.
 fn payloads() -> impl Strategy<Value = Vec<u8>> {
     let text = prop_oneof![
@@ -76,6 +82,14 @@ fn payloads() -> impl Strategy<Value = Vec<u8>> {
         2 => prop::collection::vec(0x80..=0xffu8, 1..8),
         1 => prop::collection::vec(0x21..=0x7eu8, 1..8),
         1 => escapes.prop_map(<[u8]>::to_vec),
+        1 => prop::sample::select(vec![
+            &b"\r\n"[..],
+            b"\n",
+            b"\r",
+            b"\0",
+            b"\xc0\x80",
+            b"\xed\xa0\xbd\xed\xb8\x80",
+        ]).prop_map(<[u8]>::to_vec),
     ];
     prop::collection::vec(piece, 1..5).prop_map(|pieces| pieces.concat())
 }
@@ -121,14 +135,15 @@ proptest! {
         (begin, length, cut) in (0..40usize, 1..12usize, 0..12usize),
         form in 0..10u8,
     ) {
-        let (text, _) = encoding(name).decode_without_bom_handling(&bytes);
+        let text = udpchat_text::read(&bytes, name.parse().unwrap());
+        let text = udpchat_api::safe::as_seen(&text);
         let count = text.chars().count();
         prop_assume!(count > 0);
         let part: String = text.chars().skip(begin % count).take(length).collect();
         let expression = around(&part, form, cut);
         let regex = RegexBuilder::new(&expression).multi_line(true).build();
         prop_assume!(regex.is_ok_and(|regex| regex.is_match(&text)));
-        let predicate = predicate(&expression);
+        let predicate = predicate_of(&expression);
         prop_assert!(Payload::of(&bytes).may_match(&predicate), "{name} {bytes:x?} {expression:?} {predicate:?}");
     }
 }
@@ -148,8 +163,8 @@ proptest! {
         }
         let mut block = builder.finish();
         for payload in payloads.iter().take(3) {
-            let (text, _) = encoding(name).decode_without_bom_handling(payload);
-            let predicate = predicate(&regex::escape(&text));
+            let text = udpchat_text::read(payload, name.parse().unwrap());
+            let predicate = predicate_of(&regex::escape(&udpchat_api::safe::as_seen(&text)));
             prop_assert_eq!(predicate.survivors(&mut block, 1).unwrap(), 1);
         }
     }
@@ -194,7 +209,7 @@ fn every_character_of_every_encoding_is_found() {
 
 /// Returns whether an expression rules out a payload.
 fn rules_out(expression: &str, payload: &[u8]) -> bool {
-    !Payload::of(payload).may_match(&predicate(expression))
+    !Payload::of(payload).may_match(&predicate_of(expression))
 }
 
 #[test]
@@ -242,8 +257,16 @@ fn unusual_spellings_are_not_ruled_out() {
         ("\u{ca}\u{304}", "big5", b"\x88\x62"),
         ("€5", "gbk", b"\x805"),
         ("caf\u{fffd}", "utf-8", b"caf\xff"),
+        ("^done$", "utf-8", b"done\r\n"),
+        ("^done$", "utf-8", b"\xef\xbb\xbfdone\0"),
+        ("one$\n^two", "utf-8", b"one\r\ntwo"),
+        (r"one\s?two", "utf-8", b"one\r\ntwo"),
+        ("[\n;]two", "utf-8", b"one\r\ntwo"),
+        ("ok 😀", "utf-8", b"ok \xed\xa0\xbd\xed\xb8\x80"),
+        ("a\0b", "utf-8", b"a\xc0\x80b"),
     ] {
-        let (text, _) = encoding(name).decode_without_bom_handling(payload);
+        let text = udpchat_text::read(payload, name.parse().unwrap());
+        let text = udpchat_api::safe::as_seen(&text);
         assert!(
             RegexBuilder::new(expression).multi_line(true).build().unwrap().is_match(&text),
             "{expression} {text}"
@@ -255,6 +278,6 @@ fn unusual_spellings_are_not_ruled_out() {
 #[test]
 fn an_expression_with_too_many_terms_rules_out_nothing() {
     let words: Vec<_> = (0..5_000).map(|word| format!("word{word}")).collect();
-    assert_eq!(predicate(&words.join("|")), Predicate::Anything);
-    assert!(predicate(&"x1".repeat(10_000)).terms() <= MAX_TERMS);
+    assert_eq!(predicate_of(&words.join("|")), Predicate::Anything);
+    assert!(predicate_of(&"x1".repeat(10_000)).terms() <= MAX_TERMS);
 }

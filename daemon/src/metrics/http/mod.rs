@@ -9,7 +9,7 @@ use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, VARY};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use udpchat_api::MetricsFormat;
@@ -18,6 +18,9 @@ use super::request::{is_for_this_machine, wanted_format};
 
 /// How long a connection may last in all. A scrape takes milliseconds.
 pub(super) const CONNECTION_TIME: Duration = Duration::from_secs(10);
+
+/// How long the request may take to arrive.
+pub(super) const REQUEST_TIME: Duration = Duration::from_secs(2);
 
 /// How long the request line and the headers may be together, in bytes. Prometheus sends about 400.
 pub(super) const MAX_HEADER_BYTES: usize = 8 * 1024;
@@ -49,8 +52,8 @@ where
         .half_close(true)
         .max_buf_size(MAX_HEADER_BYTES)
         .max_headers(MAX_HEADERS)
-        // The limit of the whole connection, below, includes it.
-        .header_read_timeout(None)
+        .timer(TokioTimer::new())
+        .header_read_timeout(REQUEST_TIME)
         .serve_connection(TokioIo::new(stream), service);
     // A client that is too slow or does not speak HTTP is disconnected. The error needs no report.
     drop(timeout(CONNECTION_TIME, connection).await);

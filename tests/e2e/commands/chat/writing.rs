@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use encoding_rs::GBK;
+use encoding_rs::{GBK, WINDOWS_1251};
 
 use crate::support::Peer;
 
@@ -80,6 +80,8 @@ fn the_encoding_is_selectable_and_failures_show_inline() {
     chat.tmux.shows("Choose an encoding");
     chat.tmux.type_in("gbk");
     chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("The messages of this peer");
+    chat.tmux.press(&["Down", "Enter"]);
     chat.tmux.shows("gbk (chosen here)");
     chat.tmux.type_in("你好");
     chat.tmux.press(&["Enter"]);
@@ -91,4 +93,35 @@ fn the_encoding_is_selectable_and_failures_show_inline() {
     chat.tmux.press(&["Up", "Home"]);
     chat.tmux.type_in("a");
     chat.tmux.shows("> a😀");
+}
+
+#[test]
+fn the_chosen_encoding_is_for_reading_too() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    let cyrillic = |text: &str| WINDOWS_1251.encode(text).0.into_owned();
+    chat.bob.send(chat.daemon.address(), cyrillic("Привет, мир"));
+    // Part of how the fallback reads it.
+    chat.tmux.shows("扈");
+    chat.tmux.press(&["F3"]);
+    chat.tmux.type_in("1251");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("read them in windows-1251, too");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("< Привет, мир");
+    // Two letters prove nothing.
+    chat.bob.send(chat.daemon.address(), cyrillic("да"));
+    chat.tmux.shows("< да");
+    chat.tmux.type_in("нет");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob.receive().0, cyrillic("нет"));
+}
+
+#[test]
+fn a_first_message_is_repaired_on_the_screen() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.bob.send(chat.daemon.address(), b"\xd2\xbb");
+    chat.tmux.shows("< һ");
+    chat.bob.send_text(chat.daemon.address(), "你好", GBK);
+    chat.tmux
+        .until("the first message in GBK", |screen| screen.contains("< 一") && screen.contains("< 你好"));
 }

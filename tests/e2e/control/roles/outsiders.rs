@@ -118,3 +118,35 @@ fn one_user_holds_at_most_half_the_connections() {
     assert!(another.get("result").is_some(), "{another}");
     assert_eq!(daemon.status()["state"], "ok");
 }
+
+/// Connects in a loop for three seconds, reads what comes, and prints how often it connected.
+const LOOP: &str = r#"
+    use Socket; $| = 1; my $end = time + 3;
+    while (time < $end) {
+        socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un($ARGV[0])) or die $!;
+        shutdown($s, 1); 1 while <$s>; ++$n;
+    }
+    print "$n\n";
+"#;
+
+#[test]
+fn a_user_without_a_role_in_a_loop_causes_little_work() {
+    let Some(_) = OtherUser::get() else { return };
+    if !available("perl") {
+        return;
+    }
+    let mut daemon = start(&config(), &[]);
+    let ticks = || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", daemon.pid())).unwrap();
+        let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().map(str::to_owned).collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    let mut connecting = Running::start(account(&[]).command("perl").args(["-e", LOOP]).arg(daemon.socket()));
+    let connections: u64 = connecting.line().parse().unwrap();
+    let used = ticks() - before;
+    // Without the pause there are some ten thousand, and they take most of a processor.
+    assert!(connections < 4_000 && used < 150, "{connections} connections, {used} hundredths of a second");
+    let lines = daemon.log().iter().filter(|line| line.contains("refused")).count();
+    assert!((1..=10).contains(&lines), "{lines} lines");
+}

@@ -23,6 +23,7 @@ fn methods(peer: &Peer) -> Vec<(&'static str, Value, Option<&'static str>)> {
         ("unsubscribe", json!({}), Some("read")),
         ("send", json!({ "to": peer.name(), "text": "x" }), Some("send")),
         ("recode", json!({ "as": "gbk" }), Some("admin")),
+        ("acknowledge", json!({}), Some("admin")),
         ("reload", json!({}), Some("admin")),
         ("stop", json!({}), Some("admin")),
     ]

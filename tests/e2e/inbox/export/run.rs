@@ -148,3 +148,23 @@ fn a_terminal_shows_the_progress() {
     let shown = on_a_terminal(&daemon, &format!("-q export -o {file}")).unwrap();
     assert_eq!(shown, "");
 }
+
+#[test]
+fn a_killed_export_leaves_no_half_file() {
+    let daemon = with_many(100_000);
+    let file = daemon.path("out.jsonl");
+    let mut part = None;
+    let mut export = daemon.ctl_start(&["export", "-o", file.to_str().unwrap()]);
+    let is_part = |path: &std::path::PathBuf| path.to_str().unwrap().contains("out.jsonl.part-");
+    eventually("a part of the export", || {
+        let mut files = fs::read_dir(daemon.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        part = files.find(is_part);
+        part.as_ref().and_then(|part| fs::metadata(part).ok()).filter(|part| part.len() > 0).map(drop)
+    });
+    export.kill().unwrap();
+    export.wait().unwrap();
+    assert!(!file.exists());
+    assert!(part.unwrap().exists(), "it was killed before its end");
+    daemon.ctl(&["-q", "export", "-o", file.to_str().unwrap()]).ok();
+    assert_eq!(fs::read_to_string(file).unwrap().lines().count(), 100_000);
+}

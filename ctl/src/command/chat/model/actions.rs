@@ -212,13 +212,20 @@ impl Model {
         }
         match choices.swap_remove(picker.selected).action {
             ChoiceAction::Open(key) => self.open(key),
-            ChoiceAction::Encode(encoding) => {
-                if let Some(key) = self.open_key().cloned()
-                    && let Some(row) = self.peers.get_mut(&key)
-                {
-                    row.chosen_encoding = encoding;
-                }
-            }
+            ChoiceAction::Encode(encoding) => self.choose_encoding(encoding),
+            ChoiceAction::Read(encoding) => self.read_in(encoding),
+            ChoiceAction::Leave => {}
+        }
+    }
+
+    /// Sends to the open peer in an encoding, and offers to read its messages in it, too.
+    fn choose_encoding(&mut self, encoding: Option<String>) {
+        let Some(key) = self.open_key().cloned() else { return };
+        if let Some(row) = self.peers.get_mut(&key) {
+            row.chosen_encoding.clone_from(&encoding);
+        }
+        if key.has_history() {
+            self.open_picker(PickerKind::Reading(encoding));
         }
     }
 }

@@ -50,6 +50,9 @@ pub(in crate::command::chat) struct Conversation {
     newest_id: u64,
     /// The end for which a page was requested.
     pub(super) requested: Option<WindowEnd>,
+    /// The cursor below which the items are to be read again, and whether that was requested.
+    reread_before: Option<u64>,
+    is_rereading: bool,
     /// Whether reading a page failed. It is requested again after a key or a new connection.
     pub(super) read_failed: bool,
     /// Whether the first page was received, or none is needed.
@@ -72,6 +75,8 @@ impl Conversation {
             newer: None,
             newest_id,
             requested: None,
+            reread_before: None,
+            is_rereading: false,
             read_failed: false,
             loaded: !has_history,
             scroll: Scroll::Follow,
@@ -158,6 +163,43 @@ impl Conversation {
                 // Entries that arrived while the page was read are not in it.
                 self.newer = (*more || *next < arrived_id).then_some(*next);
             }
+        }
+        self.trim();
+    }
+
+    /// Has all items read again, the newest first: they may be decoded in another encoding now.
+    pub(super) fn reread(&mut self) {
+        let newest = self.items.back().map(|item| item.last_id + 1);
+        self.reread_before = newest.filter(|_| self.key.has_history());
+    }
+
+    /// Returns the cursor of the next page to read again, and notes that it was requested.
+    pub(super) fn next_reread(&mut self) -> Option<u64> {
+        let before = self.reread_before.filter(|_| !self.is_rereading)?;
+        self.is_rereading = true;
+        Some(before)
+    }
+
+    /// Replaces the texts of items by those of a page that was requested with the cursor `before`; no answer ends it.
+    pub(super) fn add_reread(&mut self, before: Option<u64>, answer: Option<&InboxAnswer>, zone: &TimeZone) {
+        self.is_rereading = false;
+        let Some(InboxAnswer { entries, next, more, .. }) = answer else {
+            self.reread_before = None;
+            return;
+        };
+        for entry in entries.iter().filter(|entry| matches!(entry, Entry::Message(_))) {
+            let now = Item::from_entry(entry, zone);
+            // An entry that is not in the window, or not of this peer, has no item.
+            if let Ok(at) = self.items.binary_search_by_key(&now.sort_key, |item| item.sort_key) {
+                self.bytes = self.bytes.saturating_sub(self.items[at].bytes());
+                self.items[at].read_again(now);
+                self.bytes += self.items[at].bytes();
+            }
+        }
+        // If it was begun again meanwhile, the cursor stays at its new beginning.
+        if self.reread_before == before {
+            let is_over = self.items.front().is_none_or(|first| first.sort_key.id >= *next);
+            self.reread_before = (*more && !is_over).then_some(*next);
         }
         self.trim();
     }

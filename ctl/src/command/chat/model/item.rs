@@ -146,6 +146,13 @@ impl Item {
         text.iter().cloned().map(ItemLine::Text).chain(note.iter().cloned().map(ItemLine::Note))
     }
 
+    /// Takes the text of the same entry as it is read now.
+    pub(super) fn read_again(&mut self, now: Self) {
+        if self.text != now.text {
+            (self.text, self.lines) = (now.text, None);
+        }
+    }
+
     /// Frees the wrapped lines after the item has left the screen.
     pub(super) fn drop_lines(&mut self) {
         self.lines = None;

@@ -11,6 +11,7 @@ mod outbox;
 mod peer;
 mod peer_list;
 mod picker;
+mod recoding;
 mod request;
 mod scroll;
 mod state;

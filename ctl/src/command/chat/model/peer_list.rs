@@ -23,8 +23,8 @@ pub(in crate::command::chat) struct PeerRow {
     pub(in crate::command::chat) address: String,
     /// The encoding for messages to the peer, and what chose it; none until the daemon has reported it.
     pub(in crate::command::chat) encoding: Option<(String, EncodingBy)>,
-    /// The encoding of the last message that arrived in this chat.
-    pub(super) last_encoding: String,
+    /// The encoding of the last message that arrived in this chat, and what chose it.
+    pub(super) last_encoding: Option<(String, EncodingBy)>,
     pub(in crate::command::chat) last_heard: Option<Timestamp>,
     /// The id of the newest message from the peer.
     pub(super) last_id: Option<u64>,

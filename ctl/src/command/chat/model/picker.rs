@@ -22,11 +22,13 @@ pub(in crate::command::chat) struct Picker {
 }
 
 /// What is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::command::chat) enum PickerKind {
     #[default]
     Peers,
     Encodings,
+    /// Whether messages of the peer are read in this encoding, too; none is the peer's own.
+    Reading(Option<String>),
 }
 
 /// A line of the list, safe to show.
@@ -44,6 +46,10 @@ pub(super) enum ChoiceAction {
     Open(PeerKey),
     /// Sends in this encoding, or in the peer's encoding if there is none.
     Encode(Option<String>),
+    /// Reads the peer's messages in this encoding, or as detected if there is none.
+    Read(Option<String>),
+    /// Changes nothing.
+    Leave,
 }
 
 impl Picker {
@@ -54,9 +60,10 @@ impl Picker {
     /// Lists the choices that match the typed text; `open` is the peer of the open conversation.
     pub(super) fn choices(&self, peers: &PeerList, open: Option<&PeerRow>) -> Vec<Choice> {
         let query = self.query.text().trim();
-        match self.kind {
+        match &self.kind {
             PickerKind::Peers => peer_choices(query, peers),
             PickerKind::Encodings => encoding_choices(query, open),
+            PickerKind::Reading(encoding) => reading_choices(query, encoding.as_deref()),
         }
     }
 }
@@ -111,4 +118,22 @@ fn encoding_choices(query: &str, open: Option<&PeerRow>) -> Vec<Choice> {
         }
     }
     choices
+}
+
+fn reading_choices(query: &str, encoding: Option<&str>) -> Vec<Choice> {
+    let (read, only_send) = match encoding {
+        Some(encoding) => {
+            (format!("read them in {encoding}, too"), format!("{encoding} is for sending only"))
+        }
+        None => ("read them as detected".to_owned(), String::new()),
+    };
+    let choices = [
+        Choice {
+            label: read,
+            detail: "also those that are here".to_owned(),
+            action: ChoiceAction::Read(encoding.map(str::to_owned)),
+        },
+        Choice { label: "leave them as they are".to_owned(), detail: only_send, action: ChoiceAction::Leave },
+    ];
+    choices.into_iter().filter(|choice| choice.label.contains(&query.to_lowercase())).collect()
 }

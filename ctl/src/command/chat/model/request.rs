@@ -1,7 +1,7 @@
 //! What the model requests from the daemon, and what comes back.
 
 use udpchat_api::Entry;
-use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer};
+use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams};
 
 use super::conversation::{Conversation, WindowEnd};
 use super::outbox::{OutgoingMessage, SendFailure};
@@ -14,6 +14,10 @@ const PAGE_ENTRIES: u32 = 200;
 pub(in crate::command::chat) enum Request {
     /// A page for an end of the conversation with this epoch.
     Page { epoch: u64, end: WindowEnd, params: InboxParams },
+    /// A page of entries that the conversation with this epoch holds already: they may be read otherwise now.
+    Reread { epoch: u64, params: InboxParams },
+    /// A step of changing the encoding in which messages are read.
+    Recode(RecodeParams),
     /// The list of peers.
     Peers,
     /// Send a message.
@@ -33,10 +37,23 @@ pub(in crate::command::chat) enum Update {
     Arrived(Box<Entry>),
     /// The answer to [`Request::Page`].
     Page { epoch: u64, end: WindowEnd, answer: Result<InboxAnswer, String> },
+    /// The answer to [`Request::Reread`]; `before` is the cursor of the request.
+    Reread { epoch: u64, before: Option<u64>, answer: Result<InboxAnswer, String> },
+    /// The answer to [`Request::Recode`].
+    Recoded { params: RecodeParams, answer: Result<RecodeAnswer, String> },
     /// The answer to [`Request::Peers`].
     Peers(Result<Vec<Peer>, String>),
     /// The answer to [`Request::Send`] with this ticket: the entries that record the message.
     Sent { ticket: u64, outcome: Result<Vec<Entry>, SendFailure> },
+}
+
+/// A change of the encoding for reading that is not finished.
+#[derive(Clone, Debug)]
+pub(super) struct Recoding {
+    /// The parameters of the last step.
+    pub(super) params: RecodeParams,
+    /// The number of messages so far.
+    pub(super) matched: u64,
 }
 
 impl Request {
@@ -47,15 +64,23 @@ impl Request {
             WindowEnd::Older => (cursor, None, Order::Desc),
             WindowEnd::Newer => (None, cursor, Order::Asc),
         };
-        let params = InboxParams {
-            before,
-            after,
-            order: Some(order),
-            limit: Some(PAGE_ENTRIES),
-            from: Some(conversation.key.to_string()),
-            gaps: true,
-            ..InboxParams::default()
-        };
+        let params = InboxParams { before, after, order: Some(order), ..params(conversation) };
         Self::Page { epoch: conversation.epoch, end, params }
+    }
+
+    /// Requests the entries of a conversation below a cursor again.
+    pub(super) fn reread(conversation: &Conversation, before: u64) -> Self {
+        let params = InboxParams { before: Some(before), order: Some(Order::Desc), ..params(conversation) };
+        Self::Reread { epoch: conversation.epoch, params }
+    }
+}
+
+/// Returns the parameters of every page of a conversation.
+fn params(conversation: &Conversation) -> InboxParams {
+    InboxParams {
+        limit: Some(PAGE_ENTRIES),
+        from: Some(conversation.key.to_string()),
+        gaps: true,
+        ..InboxParams::default()
     }
 }

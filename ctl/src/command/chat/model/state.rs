@@ -12,7 +12,7 @@ use super::outbox::{Outbox, SendFailure, first_line};
 use super::peer::PeerKey;
 use super::peer_list::{PeerList, PeerRow};
 use super::picker::{Choice, Picker};
-use super::request::{Request, Update};
+use super::request::{Recoding, Request, Update};
 use super::scroll::{ConversationRow, Pane};
 use crate::command::chat::editor::Editor;
 use crate::command::chat::wrap;
@@ -70,6 +70,8 @@ pub(in crate::command::chat) struct Model {
     /// The number of unread messages when the chat connected.
     total_unread: u64,
     early_messages: Vec<Message>,
+    /// The change of an encoding for reading that is not finished.
+    pub(super) recoding: Option<Recoding>,
     pub(super) requests: Vec<Request>,
 }
 
@@ -104,6 +106,7 @@ impl Model {
             has_peers: false,
             total_unread: 0,
             early_messages: Vec::new(),
+            recoding: None,
             requests: Vec::new(),
         }
     }
@@ -144,6 +147,8 @@ impl Model {
             }
             Update::Arrived(entry) => return self.add_entry(*entry),
             Update::Page { epoch, end, answer } => self.add_page(epoch, end, answer),
+            Update::Reread { epoch, before, answer } => self.add_reread(epoch, before, answer.ok().as_ref()),
+            Update::Recoded { params, answer } => self.continue_recoding(params, answer),
             Update::Peers(Ok(peers)) => self.set_peers(peers),
             Update::Peers(Err(reason)) => self.notice = Some(format!("cannot list the peers: {reason}")),
             Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
@@ -208,23 +213,29 @@ impl Model {
         Redraw::None
     }
 
-    /// Requests the encoding of the open peer if its messages arrive in another one than before.
+    /// Requests the encoding of the open peer if its messages arrive in another one than before, or chosen in another way.
     fn refresh_encoding(&mut self, message: &Message) {
         let is_open = self.open_key() == Some(&PeerKey::of(message));
         let Some(row) = self.peers.get_mut(&PeerKey::of(message)) else { return };
-        if is_open && message.direction == Direction::In && row.last_encoding != message.encoding {
-            row.last_encoding.clone_from(&message.encoding);
+        let encoding = Some((message.encoding.clone(), message.encoding_by));
+        if is_open && message.direction == Direction::In && row.last_encoding != encoding {
+            row.last_encoding = encoding;
             self.requests.push(Request::Peers);
         }
     }
 
     fn set_peers(&mut self, peers: Vec<Peer>) {
         let is_first = !mem::replace(&mut self.has_peers, true);
+        let encoding_before = self.open_row().and_then(|row| row.encoding.clone());
         let listed: u64 = peers.iter().map(|peer| peer.unread).sum();
         if is_first {
             self.peers.unlisted_unread = self.total_unread.saturating_sub(listed);
         }
         self.peers.replace(peers, is_first);
+        // What is known of a peer also changes how its earlier messages are read.
+        if encoding_before.is_some() && self.open_row().is_some_and(|row| row.encoding != encoding_before) {
+            self.reread();
+        }
         for message in mem::take(&mut self.early_messages) {
             self.count_message(message);
         }
@@ -304,6 +315,27 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// Reads the messages of the open conversation again.
+    pub(super) fn reread(&mut self) {
+        if let Some(open) = &mut self.conversation {
+            open.reread();
+        }
+        self.request_reread();
+    }
+
+    fn request_reread(&mut self) {
+        let Some(open) = &mut self.conversation else { return };
+        if let Some(before) = open.next_reread() {
+            self.requests.push(Request::reread(open, before));
+        }
+    }
+
+    fn add_reread(&mut self, epoch: u64, before: Option<u64>, answer: Option<&InboxAnswer>) {
+        let Some(open) = self.conversation.as_mut().filter(|open| open.epoch == epoch) else { return };
+        open.add_reread(before, answer, &self.zone);
+        self.request_reread();
     }
 
     /// Lays out the conversation for the screen, and requests what it needs beyond it.

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use udpchat_api::{Direction, Entry};
+use udpchat_api::{Direction, EncodingBy, Entry};
 
 use super::conversation::MAX_ITEMS;
 use super::peer_list::MAX_UNNAMED;
@@ -453,4 +453,90 @@ fn quit_keys_do_not_discard_a_draft() {
     chat.model.act(Action::Help);
     assert!(!chat.model.act(Action::Interrupt) && chat.model.overlay.is_none());
     assert!(chat.model.act(Action::Quit));
+}
+
+/// Presses F3 and chooses an encoding for sending.
+fn choose_encoding(chat: &mut TestChat, encoding: &str) {
+    chat.key(Action::ChooseEncoding);
+    chat.write(encoding);
+    chat.key(Action::Submit);
+}
+
+#[test]
+fn a_learned_encoding_repairs_what_is_on_the_screen() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.receive(BOB, "һ");
+    chat.answer_requests();
+    // The next message shows which encoding bob uses, and the daemon reads the first one in it, too.
+    let Entry::Message(first) = &mut chat.log[0] else { panic!() };
+    first.text = "一".to_owned();
+    chat.bobs_encoding = ("gbk", EncodingBy::Remembered);
+    let mut second = chat.message(BOB, Direction::In, "你好");
+    second.encoding = "gb18030".to_owned();
+    chat.arrive(Entry::Message(second));
+    chat.answer_requests();
+    assert_eq!(texts(&chat), ["一", "你好"]);
+}
+
+#[test]
+fn all_loaded_messages_are_read_again() {
+    let mut chat = long_conversation();
+    (0..60).for_each(|_| chat.key(Action::PageUp));
+    let (before, loaded) = (shown_numbers(&chat), ids(&chat));
+    assert!(loaded.len() > 600, "several pages");
+    for entry in &mut chat.log {
+        if let Entry::Message(message) = entry
+            && let Ok(number) = message.text.parse::<u64>()
+        {
+            message.text = (number + 1_000_000).to_string();
+        }
+    }
+    chat.bobs_encoding = ("gbk", EncodingBy::Remembered);
+    let peers = chat.peers();
+    chat.model.update(Update::Peers(Ok(peers)));
+    chat.answer_requests();
+    assert!(texts(&chat).iter().all(|text| text.parse::<u64>().unwrap() >= 1_000_000));
+    assert_eq!(ids(&chat), loaded);
+    let shown: Vec<u64> = shown_numbers(&chat).iter().map(|number| number - 1_000_000).collect();
+    assert_eq!(shown, before);
+}
+
+#[test]
+fn a_chosen_encoding_is_for_reading_too() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    (0..250).for_each(|number| chat.record_received(BOB, &number.to_string()));
+    chat.connect();
+    choose_encoding(&mut chat, "big5");
+    assert_eq!(texts(&chat).last(), Some(&"249"));
+    chat.key(Action::Submit);
+    assert!(texts(&chat).len() >= 200 && texts(&chat).iter().all(|text| text.ends_with(" in big5")));
+    assert!(chat.model.notice.as_ref().unwrap().contains("read in big5"));
+    chat.write("x");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent[0].encoding.as_deref(), Some("big5"));
+    // The first choice is the peer's own encoding.
+    choose_encoding(&mut chat, "");
+    chat.key(Action::Submit);
+    assert!(texts(&chat)[0].ends_with(" in big5 in auto"));
+}
+
+#[test]
+fn a_chosen_encoding_can_be_for_sending_only() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(BOB, "hello");
+    chat.connect();
+    for leave in [vec![Action::Down, Action::Submit], vec![Action::Cancel]] {
+        choose_encoding(&mut chat, "big5");
+        leave.into_iter().for_each(|action| chat.key(action));
+        assert!(chat.model.overlay.is_none());
+        assert_eq!(chat.model.open_row().unwrap().chosen_encoding.as_deref(), Some("big5"));
+        assert_eq!(texts(&chat), ["hello"]);
+    }
+    // Who may not change it can still send in it.
+    chat.recode_refusal = Some("`recode` requires role `admin`");
+    choose_encoding(&mut chat, "gbk");
+    chat.key(Action::Submit);
+    assert!(chat.model.notice.as_ref().unwrap().contains("read as before: `recode` requires"));
+    assert_eq!(chat.model.open_row().unwrap().chosen_encoding.as_deref(), Some("gbk"));
 }

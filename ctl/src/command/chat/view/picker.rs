@@ -23,6 +23,7 @@ pub(super) fn draw(
     let title = match picker.kind {
         PickerKind::Peers => "Choose a peer",
         PickerKind::Encodings => "Choose an encoding",
+        PickerKind::Reading(_) => "The messages of this peer",
     };
     let area = window(title, screen, (COLUMNS, ROWS), theme, buffer);
     let columns = usize::from(area.width);
@@ -33,7 +34,11 @@ pub(super) fn draw(
     let choices = model.choices(picker);
     let list = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
     if choices.is_empty() {
-        put(buffer, list, prompt, "no match; type an address or a host name", theme.dim);
+        let hint = match picker.kind {
+            PickerKind::Peers => "no match; type an address or a host name",
+            PickerKind::Encodings | PickerKind::Reading(_) => "no match",
+        };
+        put(buffer, list, prompt, hint, theme.dim);
     }
     let first = (picker.selected + 1).saturating_sub(list.height.into());
     for (number, choice) in choices.iter().enumerate().skip(first).take(list.height.into()) {

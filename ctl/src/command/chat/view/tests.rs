@@ -131,6 +131,9 @@ fn choosing_an_encoding() {
     shows!(chat, "encoding");
     chat.write("cp936");
     chat.key(Action::Submit);
+    shows!(chat, "encoding_for_reading");
+    chat.key(Action::Down);
+    chat.key(Action::Submit);
     shows!(chat, "encoding_chosen");
     chat.write("再见");
     chat.key(Action::Submit);

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::error::OpenError;
 use super::format::{
-    APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, LOG_TABLE, SCHEMA_VERSION, quick_check, version,
+    ADDED_TABLES, APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, SCHEMA_VERSION, quick_check, version,
 };
 use super::{create, migrate, quarantine};
 use crate::inbox::recovery::plan;
@@ -63,7 +63,7 @@ pub(crate) fn open_behind(
     };
     // Closing the file would release every lock that SQLite holds on it in this process (fcntl(2)), so the header of a
     // file that is already open is not read.
-    let is_open = known.identity.is_some() && known.identity == identity(data_dir);
+    let is_open = known.identity.is_some() && known.identity == identity(data_dir).ok().flatten();
     let header = if is_open { Header::Ours { has_log: true } } else { judged_header(&path)? };
     let is_restored = matches!(header, Header::Ours { has_log: false });
     let opened = match header {
@@ -184,7 +184,8 @@ fn has_our_tables(path: &Path) -> bool {
     let found = recovery::schema_tables(path);
     let is_ours = |name: &String| {
         ALWAYS.contains(&name.as_str())
-            || [LOG_TABLE, plan::TABLE].contains(&name.as_str())
+            || ADDED_TABLES.iter().any(|(_, added)| added == name)
+            || name == plan::TABLE
             || name.starts_with("sqlite_")
     };
     ALWAYS.iter().all(|name| found.contains(*name)) && found.iter().all(is_ours)
@@ -272,10 +273,25 @@ fn check(connection: &Connection, path: &Path) -> Result<u32, InboxError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     let version = version(connection)?;
     let size_bytes = fs::metadata(path).map_or(0, |metadata| metadata.len());
-    if version <= SCHEMA_VERSION && size_bytes <= CHECKED_MAX_BYTES {
-        quick_check(connection, None)?;
+    if version <= SCHEMA_VERSION {
+        check_version(connection, version)?;
+        if size_bytes <= CHECKED_MAX_BYTES {
+            quick_check(connection, None)?;
+        }
     }
     Ok(version)
+}
+
+/// Checks that a database has the tables that came with its version and with earlier ones, and none of later ones: a changed
+/// bit makes one valid version another.
+fn check_version(connection: &Connection, version: u32) -> Result<(), InboxError> {
+    let exists = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1)";
+    for (since, table) in ADDED_TABLES {
+        if connection.query_row(exists, [table], |row| row.get::<_, bool>(0))? != (version >= since) {
+            return Err(InboxError::Damaged(format!("its tables are not those of schema {version}")));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that the tables and indexes have the columns that statements use: a changed bit in a definition is damage.
@@ -286,6 +302,7 @@ fn check_statements(connection: &Connection) -> Result<(), InboxError> {
         "SELECT name, read_id FROM consumer WHERE name = ''",
         "SELECT address, encoding, learned_id FROM peer INDEXED BY peer_learned WHERE learned_id > 1",
         "SELECT id, first_id, begun_ns, begun_by FROM log WHERE id = 1",
+        "SELECT number, first_id, boot_id, boottime_ns, begin_ns, seen_ns, step_ns, restarted FROM clock",
     ] {
         match connection.prepare(statement) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {
@@ -305,10 +322,15 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "cache_spill", false)
 }
 
-/// Returns device and inode of a data directory's inbox, if there is one.
-pub(crate) fn identity(data_dir: &Path) -> Option<(u64, u64)> {
-    let metadata = fs::metadata(data_dir.join(FILE_NAME)).ok()?;
-    Some((metadata.dev(), metadata.ino()))
+/// Returns device and inode of a data directory's inbox, if there is one. Fails if that cannot be found out.
+pub(crate) fn identity(data_dir: &Path) -> io::Result<Option<(u64, u64)>> {
+    match fs::metadata(data_dir.join(FILE_NAME)) {
+        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ fn of_schema_1(folder: &Path, entries: u64) {
         let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (?1, 7, 0, x'61')";
         connection.execute(insert, [id]).unwrap();
     }
-    connection.execute_batch("DROP TABLE log; PRAGMA user_version = 1").unwrap();
+    connection.execute_batch("DROP TABLE log; DROP TABLE clock; PRAGMA user_version = 1").unwrap();
     connection.close().unwrap();
 }
 
@@ -156,7 +156,7 @@ fn a_failed_migration_leaves_the_inbox_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     of_schema_1(folder.path(), 20);
     let connection = Connection::open(database(folder.path())).unwrap();
-    connection.execute_batch("CREATE TABLE log (in_the_way)").unwrap();
+    connection.execute_batch("CREATE VIEW log AS SELECT 1").unwrap();
     connection.close().unwrap();
     let error = open(folder.path()).unwrap_err();
     assert!(matches!(error, OpenError::Migration { from: 1, .. }), "{error}");
@@ -164,9 +164,30 @@ fn a_failed_migration_leaves_the_inbox_unchanged() {
     let connection = Connection::open(database(folder.path())).unwrap();
     assert_eq!(version(&connection), Ok(1));
     assert_eq!(newest_id(&connection), Ok(20));
-    connection.execute_batch("DROP TABLE log").unwrap();
+    connection.execute_batch("DROP VIEW log").unwrap();
     connection.close().unwrap();
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (1, 20));
+}
+
+#[test]
+fn a_version_without_its_tables_is_damage() {
+    let set_version = |folder: &Path, version: u32| {
+        let connection = Connection::open(database(folder)).unwrap();
+        connection.pragma_update(None, "user_version", version).unwrap();
+        connection.close().unwrap();
+    };
+    for version in 1..SCHEMA_VERSION {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path()).unwrap());
+        set_version(folder.path(), version);
+        assert!(open(folder.path()).unwrap().quarantined.is_some(), "{version}");
+    }
+    for version in 2..=SCHEMA_VERSION {
+        let folder = tempfile::tempdir().unwrap();
+        of_schema_1(folder.path(), 20);
+        set_version(folder.path(), version);
+        assert!(open(folder.path()).unwrap().quarantined.is_some(), "{version} from 1");
+    }
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The in-flight journal in memory and in its file.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::Connection;
@@ -41,14 +42,45 @@ impl InflightJournal {
     pub(crate) fn open(data_dir: &Path, health: &Arc<Health>) -> Self {
         let mut journal = Self::default();
         journal.page.boot_id = platform::boot_id().unwrap_or(0);
-        match PageFile::open(&data_dir.join(FILE_NAME), Arc::clone(health)) {
-            Ok((file, last)) => {
-                journal.file = Some(file);
-                journal.last = last.unwrap_or_default();
+        let path = data_dir.join(FILE_NAME);
+        let (open, last) = match open_page(&path) {
+            Ok((file, last)) => (Some(file), last),
+            Err(error) => {
+                report(health, &error);
+                (None, read_page(&path))
             }
-            Err(error) => report(health, &error),
-        }
+        };
+        journal.file = Some(PageFile { path, open, health: Arc::clone(health), is_failing: false });
+        journal.last = last.unwrap_or_default();
         journal
+    }
+
+    /// Takes the file of another journal, which was opened while this one was in use.
+    pub(in crate::inbox) fn take_file(&mut self, other: Self) {
+        self.file = other.file;
+        if let Some(file) = &mut self.file {
+            file.is_failing = true;
+        }
+        self.changed = true;
+        self.save();
+    }
+
+    /// Writes the page again after a failure; returns whether the file must be opened first.
+    pub(in crate::inbox) fn retry(&mut self) -> Option<(PathBuf, Arc<Health>)> {
+        let file = self.file.as_ref()?;
+        if file.open.is_none() {
+            return Some((file.path.parent()?.to_owned(), Arc::clone(&file.health)));
+        }
+        self.changed = true;
+        self.save();
+        None
+    }
+
+    /// Closes the file, because its directory was removed.
+    pub(in crate::inbox) fn close_file(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.open = None;
+        }
     }
 
     /// Finds out which pending datagrams of the previous daemon the log does not hold. From here on the journal follows
@@ -190,52 +222,66 @@ pub(crate) struct LastDurable {
 
 /// Reads the page of a data directory's journal for the newest entry that was durable; none if there is no valid page.
 pub(crate) fn last_durable(data_dir: &Path) -> Option<LastDurable> {
-    let mut bytes = [0; PAGE_BYTES];
-    File::open(data_dir.join(FILE_NAME)).ok()?.read_exact_at(&mut bytes, 0).ok()?;
-    let page = Page::decode(&bytes).filter(|page| page.newest.id > 0)?;
+    let page = read_page(&data_dir.join(FILE_NAME)).filter(|page| page.newest.id > 0)?;
     let is_of_this_boot = page.boot_id != 0 && platform::boot_id() == Some(page.boot_id);
     Some(LastDurable { newest: page.newest, is_of_this_boot })
+}
+
+/// Opens the file, or creates it, and reads the page; none if it holds no valid one.
+fn open_page(path: &Path) -> io::Result<(File, Option<Page>)> {
+    let file = open_own(path)?;
+    let mut bytes = [0; PAGE_BYTES];
+    if file.metadata()?.len() < PAGE_BYTES as u64 {
+        file.write_all_at(&bytes, 0)?;
+        file.sync_all()?;
+    }
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok((file, Page::decode(&bytes)))
+}
+
+/// Reads the page of a file without opening it for writing; none if it holds no valid one.
+fn read_page(path: &Path) -> Option<Page> {
+    let mut bytes = [0; PAGE_BYTES];
+    File::open(path).and_then(|file| file.read_exact_at(&mut bytes, 0)).ok()?;
+    Page::decode(&bytes)
 }
 
 /// The file that holds the page.
 #[derive(Debug)]
 struct PageFile {
-    file: File,
+    path: PathBuf,
+    /// None if it could not be opened.
+    open: Option<File>,
     health: Arc<Health>,
-    faulty: bool,
+    is_failing: bool,
 }
 
 impl PageFile {
-    /// Opens the file, or creates it, and reads the page; none if it holds no valid one.
-    fn open(path: &Path, health: Arc<Health>) -> std::io::Result<(Self, Option<Page>)> {
-        let file = open_own(path)?;
-        let mut bytes = [0; PAGE_BYTES];
-        if file.metadata()?.len() < PAGE_BYTES as u64 {
-            file.write_all_at(&bytes, 0)?;
-            file.sync_all()?;
-        }
-        file.read_exact_at(&mut bytes, 0)?;
-        Ok((Self { file, health, faulty: false }, Page::decode(&bytes)))
-    }
-
     /// Writes a page into the kernel's page cache. Overwriting existing bytes waits for no disk and takes some microseconds.
     fn write(&mut self, page: &Page) {
+        let Some(file) = &self.open else { return };
         let (bytes, length) = page.encode();
-        match self.file.write_all_at(&bytes[..length], 0) {
-            Ok(()) if !self.faulty => {}
+        // Not `write_all_at`, which repeats an interrupted call for ever, under the queue's lock.
+        let written = match file.write_at(&bytes[..length], 0) {
+            Ok(written) if written == length => Ok(()),
+            Ok(_) => Err(io::ErrorKind::WriteZero.into()),
+            Err(error) => Err(error),
+        };
+        match written {
+            Ok(()) if !self.is_failing => {}
             Ok(()) => {
-                self.faulty = false;
-                self.health.clear(Component::InflightJournal);
+                self.is_failing = false;
+                self.health.succeeded(Component::InflightJournal);
             }
             Err(error) => {
-                self.faulty = true;
+                self.is_failing = true;
                 report(&self.health, &error);
             }
         }
     }
 }
 
-fn report(health: &Health, error: &std::io::Error) {
+fn report(health: &Health, error: &io::Error) {
     let problem = format!(
         "the file `{FILE_NAME}` in the data directory cannot be used ({}): if the daemon is killed, messages that it has \
          received and not yet stored are lost uncounted",

@@ -96,17 +96,16 @@ fn a_linked_file_is_left_alone_and_reported() {
 fn a_write_error_is_reported_until_writing_succeeds() {
     let folder = tempfile::tempdir().unwrap();
     let (mut journal, health) = open(folder.path());
-    let good = std::mem::replace(
-        &mut journal.file.as_mut().unwrap().file,
-        File::open(folder.path().join(FILE_NAME)).unwrap(),
-    );
+    let unwritable = File::open(folder.path().join(FILE_NAME)).unwrap();
+    let good = journal.file.as_mut().unwrap().open.replace(unwritable);
     journal.add_message();
     journal.save();
     assert!(health.problems()[0].contains("bad file"), "{:?}", health.problems());
-    journal.file.as_mut().unwrap().file = good;
+    journal.file.as_mut().unwrap().open = good;
+    assert!(health.is_failing(Component::InflightJournal));
     journal.add_message();
     journal.save();
-    assert!(health.problems().is_empty());
+    assert!(!health.is_failing(Component::InflightJournal));
     assert_eq!(open(folder.path()).0.last.pending.messages, 2);
 }
 

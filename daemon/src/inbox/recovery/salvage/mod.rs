@@ -12,6 +12,7 @@ use super::btree::{self, Cell, INNER_INDEX, LEAF_INDEX, LEAF_TABLE, Value};
 use super::pages::{Pages, Use};
 use crate::inbox::address::unpack;
 use crate::inbox::entry::{GapDetail, Kind, LaterDetail, SentDetail};
+use crate::inbox::learned_encodings::GIVEN;
 
 /// How many leaf pages are remembered at most: those of 16 GiB. A larger file is visited several times.
 const MAX_LEAVES: usize = 1 << 20;
@@ -220,7 +221,8 @@ impl Salvage {
                 Some([Value::Blob(address), Value::Text(encoding), Value::Int(learned)])
                     if self.others.peers.len() < MAX_PEERS && unpack(address).is_some() =>
                 {
-                    let learned = u64::try_from(*learned).unwrap_or(0).min(self.wanted.1);
+                    let learned = u64::try_from(*learned).unwrap_or(0);
+                    let learned = if learned == GIVEN { learned } else { learned.min(self.wanted.1) };
                     self.others.peers.push((address.to_vec(), (*encoding).to_owned(), learned));
                 }
                 _ => {}

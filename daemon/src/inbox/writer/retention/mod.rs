@@ -8,9 +8,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior};
 use udpchat_config::{Origin, Settings, Size};
 
+use super::clock::ages::old_up_to;
+use super::clock::history::History;
+use super::clock::period::Reading;
 use crate::inbox::file::PAGE_SIZE_BYTES;
 use crate::inbox::queries::{Bounds, bounds};
 
@@ -37,12 +40,6 @@ const ENTRY_BYTES: u64 = 32;
 
 /// The shortest and the longest interval between checks for entries that are too old.
 const AGE_CHECKS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-
-/// A clock that jumps forward by more than this may have been set wrongly.
-const CLOCK_JUMP: Duration = Duration::from_secs(10 * 60);
-
-/// How long no entry is removed for its age after such a jump: time to notice it and to correct the clock.
-const AFTER_CLOCK_JUMP: Duration = Duration::from_secs(60 * 60);
 
 /// The default size is at most this part of the file system, as a divisor.
 const PART_OF_FILE_SYSTEM: u64 = 10;
@@ -85,13 +82,12 @@ pub(crate) struct Step {
 /// Keeps the inbox within its limits.
 #[derive(Debug)]
 pub(crate) struct Retention {
-    clock: Clock,
     next_age_check: Instant,
 }
 
 impl Retention {
     pub(crate) fn new() -> Self {
-        Self { clock: Clock::new(), next_age_check: Instant::now() }
+        Self { next_age_check: Instant::now() }
     }
 
     /// Returns how long the writer may wait before the next step is due; none if none becomes due.
@@ -100,19 +96,19 @@ impl Retention {
     }
 
     /// Removes a bounded part of what exceeds the limits. `beside_bytes` is the size of the inbox's files other than the
-    /// database; `now_ns` is the current time, in nanoseconds since 1970.
-    pub(crate) fn step(
+    /// database. Without a history of the clock that includes the reading, no age is judged.
+    pub(super) fn step(
         &mut self,
         connection: &mut Connection,
         limits: &Limits,
         beside_bytes: u64,
-        now_ns: i64,
+        clock: Option<(&History, Reading)>,
     ) -> rusqlite::Result<Step> {
         let pages = Pages::of(connection)?;
         let allowed = limits.max_bytes.saturating_sub(beside_bytes) / PAGE_BYTES;
         let spare = (allowed / PARTS).clamp(16, MAX_SPARE_PAGES);
         let excess_bytes = (pages.used() + spare).saturating_sub(allowed) * PAGE_BYTES;
-        let old = self.too_old(connection, limits, now_ns)?;
+        let old = self.too_old(connection, limits, clock)?;
         let cut =
             if excess_bytes > 0 || old > 0 { cut(connection, excess_bytes, old)? } else { Cut::default() };
         let removed = remove(connection, cut.id)?;
@@ -127,26 +123,22 @@ impl Retention {
     }
 
     /// Returns up to which id entries are too old; 0 if none are, or if the next check is not due.
-    fn too_old(&mut self, connection: &Connection, limits: &Limits, now_ns: i64) -> rusqlite::Result<u64> {
-        let (Some(max_age), now) = (limits.max_age, Instant::now()) else { return Ok(0) };
+    fn too_old(
+        &mut self,
+        connection: &Connection,
+        limits: &Limits,
+        clock: Option<(&History, Reading)>,
+    ) -> rusqlite::Result<u64> {
+        let (Some(max_age), Some((history, reading)), now) = (limits.max_age, clock, Instant::now()) else {
+            return Ok(0);
+        };
         if now < self.next_age_check {
             return Ok(0);
         }
         self.next_age_check = now + (max_age / 20).clamp(AGE_CHECKS.0, AGE_CHECKS.1);
-        if self.clock.is_doubtful(now, now_ns) {
-            return Ok(0);
-        }
-        let cutoff_ns = now_ns.saturating_sub(i64::try_from(max_age.as_nanos()).unwrap_or(i64::MAX));
         let Bounds { oldest, newest } = bounds(connection)?;
-        let end = newest.min(oldest + STEP_ENTRIES);
-        // An entry from the future shows that the clock was wrong, not that the entry is new.
-        let young =
-            "SELECT id FROM entry WHERE id >= ?1 AND id < ?2 AND at_ns BETWEEN ?3 AND ?4 ORDER BY id LIMIT 1";
-        let young: Option<u64> = connection
-            .prepare_cached(young)?
-            .query_row(params![oldest, end, cutoff_ns, now_ns], |row| row.get(0))
-            .optional()?;
-        Ok(young.unwrap_or(end).saturating_sub(1))
+        let ids = oldest..newest.min(oldest + STEP_ENTRIES);
+        old_up_to(connection, history, &reading, max_age, &ids)
     }
 }
 
@@ -228,33 +220,6 @@ impl Pages {
 
     fn used(&self) -> u64 {
         self.file - self.free
-    }
-}
-
-/// Detects forward jumps of the system's clock: a clock that is wrong for a moment must not remove everything.
-#[derive(Debug)]
-struct Clock {
-    last: Option<(Instant, i64)>,
-    doubtful_until: Option<Instant>,
-}
-
-impl Clock {
-    fn new() -> Self {
-        Self { last: None, doubtful_until: None }
-    }
-
-    /// Returns whether the clock has jumped forward recently.
-    fn is_doubtful(&mut self, now: Instant, now_ns: i64) -> bool {
-        if let Some((last, last_ns)) = self.last.replace((now, now_ns)) {
-            let passed_ns = i64::try_from((now - last + CLOCK_JUMP).as_nanos()).unwrap_or(i64::MAX);
-            if now_ns.saturating_sub(last_ns) > passed_ns {
-                tracing::warn!(
-                    "the system's clock has jumped forward: for an hour no entry is removed because of its age"
-                );
-                self.doubtful_until = Some(now + AFTER_CLOCK_JUMP);
-            }
-        }
-        self.doubtful_until.is_some_and(|until| now < until)
     }
 }
 

@@ -1,0 +1,136 @@
+//! What is sent is read as it was meant: in the encoding that was asked for, by its narrow name, and by every receiver of a
+//! broadcast.
+
+use encoding_rs::{Encoding, GBK, SHIFT_JIS, UTF_8};
+use serde_json::{Value, json};
+
+use crate::support::{Daemon, Peer, raw};
+
+/// Sends a text to a peer in an encoding; returns the entry.
+#[track_caller]
+fn sent(daemon: &Daemon, to: &str, args: &[&str]) -> Value {
+    daemon.ctl(&[&["--json", "send", to], args].concat()).json().remove(0)
+}
+
+#[test]
+fn characters_that_would_be_replaced_are_refused() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    for (encoding, text, hint) in [
+        ("shift_jis", "¥100", "-e utf-8"),
+        ("shift_jis", "a‾b", "-e utf-8"),
+        ("shift_jis", "10−5", "-e utf-8"),
+        ("euc-jp", "¥100", "-e utf-8"),
+        ("euc-jp", "10−5", "-e utf-8"),
+        ("iso-2022-jp", "ｱｲｳ", "-e utf-8"),
+        ("gb18030", "\u{e78d}", "-e utf-8"),
+    ] {
+        daemon
+            .ctl(&["send", &peer.name(), "-e", encoding, text])
+            .fails(5, &[&format!("{encoding} cannot hold `"), hint]);
+    }
+    assert!(daemon.entries().is_empty());
+    for (encoding, text) in [("shift_jis", "ｱｲｳ 天気"), ("iso-2022-jp", "¥100 天気"), ("gb18030", "€ 😀")]
+    {
+        assert_eq!(sent(&daemon, &peer.name(), &["-e", encoding, text])["text"], text, "{encoding}");
+    }
+}
+
+#[test]
+fn characters_that_other_programs_misread_are_refused() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    for (encoding, text, hint) in [
+        ("gbk", "价格5€", "-e gb18030"),
+        ("shift_jis", "①", "-e cp932"),
+        ("shift_jis", "～", "-e cp932"),
+        ("euc-kr", "똠", "-e cp949"),
+        ("big5", "恒", "-e cp950"),
+    ] {
+        let refused = daemon.ctl(&["send", &peer.name(), "-e", encoding, text]);
+        refused.fails(5, &[&format!("{encoding} cannot hold `"), hint]);
+    }
+    for (encoding, text, bytes) in [
+        ("gb18030", "5€", &b"5\xa2\xe3"[..]),
+        ("cp932", "①～", b"\x87\x40\x81\x60"),
+        ("cp949", "똠", b"\x8c\x63"),
+        ("cp950", "恒", b"\xf9\xda"),
+    ] {
+        let entry = sent(&daemon, &peer.name(), &["-e", encoding, text]);
+        assert_eq!((&entry["text"], &entry["encoding"]), (&json!(text), &json!(encoding)));
+        assert_eq!((raw(&entry).as_slice(), peer.receive().0.as_slice()), (bytes, bytes), "{encoding}");
+    }
+}
+
+#[test]
+fn a_narrow_name_keeps_to_its_characters() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    for (name, text, shown, refused, hint) in [
+        ("ascii", "plain", "ascii", "é", "-e windows-1252"),
+        ("us-ascii", "plain", "ascii", "你", "-e utf-8"),
+        ("latin1", "café", "iso-8859-1", "€", "-e windows-1252"),
+        ("gb2312", "你好，α", "gb2312", "镕", "-e gb18030"),
+    ] {
+        let entry = sent(&daemon, &peer.name(), &["-e", name, text]);
+        assert_eq!((&entry["text"], &entry["encoding"]), (&json!(text), &json!(shown)));
+        let wrong = daemon.ctl(&["send", &peer.name(), "-e", name, refused]);
+        wrong.fails(5, &[&format!("{shown} cannot hold `{refused}`"), hint]);
+    }
+}
+
+#[test]
+fn a_configured_narrow_name_limits_only_what_is_sent() {
+    let peer = Peer::new();
+    let config = format!("[peers.bob]\naddress = '{}'\nencoding = 'gb2312'\n", peer.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    daemon.receive_from(&peer, [GBK.encode("朱镕基").0]);
+    let received = daemon.entries().remove(0);
+    assert_eq!((&received["text"], &received["encoding"]), (&json!("朱镕基"), &json!("gbk")));
+    assert_eq!(sent(&daemon, "bob", &["你好"])["encoding"], "gb2312");
+    daemon.ctl(&["send", "bob", "朱镕基"]).fails(5, &["gb2312 cannot hold `镕`"]);
+}
+
+#[test]
+fn a_peer_read_by_the_fallback_is_answered_in_its_name() {
+    let daemon = Daemon::start_with("[text]\nfallback = 'cp932'\n", &[]);
+    let peer = Peer::new();
+    daemon.receive_from(&peer, [SHIFT_JIS.encode("今日は天気がいいですね").0]);
+    assert_eq!(daemon.entries()[0]["encoding"], "shift_jis");
+    let answer = sent(&daemon, &peer.name(), &["①"]);
+    assert_eq!((&answer["encoding"], &answer["encoding_by"]), (&json!("cp932"), &json!("remembered")));
+}
+
+/// Has a peer at an address send a text that proves its encoding.
+fn peer_that_speaks(daemon: &Daemon, address: &str, encoding: &'static Encoding) -> Peer {
+    let peer = Peer::at(address);
+    daemon.receive_from(&peer, [encoding.encode("你好，世界").0]);
+    peer
+}
+
+/// Returns the encoding in which a text goes to an address, and what chose it.
+fn encoding_towards(daemon: &Daemon, to: &str) -> (String, String) {
+    let entry = sent(daemon, to, &["大家好"]);
+    let field = |name: &str| entry[name].as_str().unwrap().to_owned();
+    (field("encoding"), field("encoding_by"))
+}
+
+#[test]
+fn a_broadcast_uses_the_encoding_common_to_its_network() {
+    let daemon = Daemon::start_with("", &["--listen", "0.0.0.0:0"]);
+    // Port 9 (discard) has no receiver.
+    let (broadcast, group) = ("127.255.255.255:9", "239.1.2.3%lo:9");
+    let by = |encoding: &str, by: &str| (encoding.to_owned(), by.to_owned());
+    assert_eq!(encoding_towards(&daemon, broadcast), by("utf-8", "configured"));
+    let _first = peer_that_speaks(&daemon, "127.0.0.2:0", GBK);
+    let _second = peer_that_speaks(&daemon, "127.0.0.3:0", GBK);
+    for to in [broadcast, group] {
+        assert_eq!(encoding_towards(&daemon, to), by("gbk", "remembered"), "{to}");
+    }
+    let _third = peer_that_speaks(&daemon, "127.0.0.4:0", UTF_8);
+    for to in [broadcast, group] {
+        assert_eq!(encoding_towards(&daemon, to), by("utf-8", "configured"), "{to}");
+    }
+    // What is configured for the address itself comes first.
+    let config = "listen = ['0.0.0.0:0']\n[peers.all]\naddress = '127.255.255.255:9'\nencoding = 'big5'\n";
+    std::fs::write(daemon.path("config.toml"), config).unwrap();
+    daemon.ctl(&["-q", "reload"]).ok();
+    assert_eq!(encoding_towards(&daemon, broadcast), by("big5", "configured"));
+}
