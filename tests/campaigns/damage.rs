@@ -4,7 +4,7 @@
 //! there as it was written, that each other id has a gap, and that no id is used again. What is expected is computed from
 //! the bytes of the undamaged files, not by the code under test.
 //!
-//! `UDPCHAT_SEED`, `UDPCHAT_DAMAGE_VARIANTS` (of each file) and `UDPCHAT_DAMAGE_MESSAGES` choose another run.
+//! The short size is a few variants of each file of a small inbox, the full one 1,000.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,7 +13,14 @@ use std::ops::Range;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Daemon, Peer, eventually, id, new_folder};
+use crate::seed;
+use crate::support::{Daemon, Peer, eventually, id, new_folder, scaled};
+
+/// How many messages the inbox has.
+const MESSAGES: u64 = 1_500;
+
+/// How many variants of each file, in the short and in the full size.
+const VARIANTS: (usize, usize) = (8, 1_000);
 
 /// The page size of the inbox, and the length of a frame of its write-ahead log, in bytes.
 const PAGE: usize = 16_384;
@@ -34,10 +41,6 @@ impl Random {
     fn below(&mut self, end: usize) -> usize {
         (self.next() % end.max(1) as u64) as usize
     }
-}
-
-fn figure(name: &str, usual: u64) -> u64 {
-    std::env::var(name).ok().map_or(usual, |text| text.parse().expect(name))
 }
 
 /// Returns the text of a message: its id, so that it is found in the files, and content of varied length.
@@ -210,9 +213,8 @@ fn check(
 
 #[test]
 fn damaged_files_lose_only_what_they_held() {
-    let (seed, variants) = (figure("UDPCHAT_SEED", 13), figure("UDPCHAT_DAMAGE_VARIANTS", 8));
-    let messages = figure("UDPCHAT_DAMAGE_MESSAGES", 1_500);
-    let bases = [Base::new(messages, false), Base::new(messages, true)];
+    let (seed, variants) = (seed(), scaled(VARIANTS.0, VARIANTS.1));
+    let bases = [Base::new(MESSAGES, false), Base::new(MESSAGES, true)];
     let mut wrong = Vec::new();
     let mut run_all = 0;
     for (number, base) in bases.iter().enumerate() {
@@ -223,7 +225,8 @@ fn damaged_files_lose_only_what_they_held() {
                 continue;
             }
             for variant in 0..variants {
-                let mut random = Random(seed ^ ((number as u64) << 48) ^ ((file as u64) << 40) ^ variant);
+                let place = ((number as u64) << 48) ^ ((file as u64) << 40);
+                let mut random = Random(seed ^ place ^ variant as u64);
                 run_all += 1;
                 if let Err(error) = run(base, name, &mut random, variant % 8 == 0) {
                     eprintln!("wrong: variant {number}/{name}/{variant}: {error}");

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::seed;
 use crate::support::{Daemon, Injection, Peer, available, eventually_within, scaled};
 
 const CALLS: [&str; 6] = ["recvmmsg", "sendto,sendmsg", "accept4", "openat", "fsync", "pwrite64"];
@@ -57,7 +58,7 @@ fn failing_system_calls_do_not_stop_reception_silently() {
             ERRNOS.iter().flat_map(move |errno| WHEN.iter().map(move |when| (*call, *errno, *when)))
         })
         .collect();
-    let seed = std::env::var("UDPCHAT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
+    let seed = seed();
     let chosen = choose(&all, scaled(6, all.len()), seed);
     eprintln!("seed {seed}: {} of {} combinations", chosen.len(), all.len());
     let mut wrong = Vec::new();

@@ -192,6 +192,17 @@ proptest! {
     }
 }
 
+#[test]
+fn a_step_back_within_a_step_ahead_makes_nothing_old() {
+    let mut model = Model::new();
+    model.receive(1, 0);
+    model.step(56 * YEAR);
+    model.receive(1, -YEAR);
+    model.restart(0, false);
+    model.remove();
+    assert_eq!(model.ids(), [1, 2]);
+}
+
 /// Receives an entry, lets the machine be off, and returns how long it runs until the entry goes.
 fn kept_after(off_ns: i64, steps: &[(i64, i64)]) -> i64 {
     let mut model = Model::new();

@@ -58,9 +58,10 @@ impl History {
         // Where the boot is unknown, a clock that runs on without a step shows that it is the same.
         let is_same_boot =
             reading.boottime_ns >= last.boottime_ns && (reading.boot_id == last.boot_id || is_steady);
-        // After a step back, the first entries may have times of before, which are in the future.
+        // After a step, the first entries may have times of before, which are in the future. A step ahead may have been two, the
+        // second one back.
         let has_entries = newest.id >= last.first_id;
-        let is_mixed = has_entries && last.step_ns < 0 && !last.restarted;
+        let is_mixed = has_entries && ![0, UNKNOWN_STEP_NS].contains(&last.step_ns) && !last.restarted;
         if !is_same_boot {
             let newest_ns = if has_entries && !is_mixed { newest.at_ns } else { i64::MIN };
             let absence_ns = reading.wall_ns.saturating_sub(last.seen_ns.max(newest_ns));
