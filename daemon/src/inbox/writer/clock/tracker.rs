@@ -14,10 +14,9 @@ use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::inbox::queries::{bounds, newest};
 use crate::inbox::recovery::plan;
-use crate::index::Anchor;
 use crate::net::platform;
 
-/// How often the time is noted where the age of entries is limited: as much of the time until a power cut may not count.
+/// How often the time is noted, where the age of entries is limited or entries arrive: as much of the time until a power cut may not count.
 const NOTED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How far the newest entry may be ahead of the clock without a report.
@@ -31,6 +30,8 @@ pub(in crate::inbox::writer) struct Tracker {
     history: History,
     /// `CLOCK_BOOTTIME` when the table last received the time.
     noted_ns: i64,
+    /// The newest entry at that time.
+    noted_id: u64,
     /// How far the newest entry was ahead of the clock when the log was opened, and when that was, by `CLOCK_BOOTTIME`.
     lead: Option<(i64, i64)>,
     /// The step that is reported, by its time, and until when, by `CLOCK_BOOTTIME`.
@@ -43,15 +44,15 @@ impl Tracker {
         let unknown = || u128::from(getrandom::u64().unwrap_or(0)) << 64 | u128::from(std::process::id());
         let boot_id = platform::boot_id().unwrap_or_else(unknown);
         let history = History::default();
-        Self { health, boot_id, history, noted_ns: 0, lead: None, reported: None }
+        Self { health, boot_id, history, noted_ns: 0, noted_id: 0, lead: None, reported: None }
     }
 
     /// Reads the history of a log that was opened, and compares it with the clock.
     pub(in crate::inbox::writer) fn load(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         self.history = store::load(connection)?;
         let (newest, reading) = (newest(connection)?, self.read());
-        self.noted_ns = reading.boottime_ns;
-        let mut next = self.history.observe(&reading, newest);
+        (self.noted_ns, self.noted_id) = (reading.boottime_ns, newest.id);
+        let mut next = self.history.observe(&reading, newest.id);
         if next.is_none() {
             // Where the boot is unknown, it is that of the last period.
             self.boot_id = self.history.boot_id().unwrap_or(self.boot_id);
@@ -107,7 +108,9 @@ impl Tracker {
         if let Some(period) = self.observe(&reading, newest_id) {
             self.record(connection, period);
         }
-        if note && reading.boottime_ns.saturating_sub(self.noted_ns) >= to_ns(NOTED_EVERY) {
+        let is_due = reading.boottime_ns.saturating_sub(self.noted_ns) >= to_ns(NOTED_EVERY);
+        if is_due && (note || newest_id != self.noted_id) {
+            self.noted_id = newest_id;
             self.note(connection);
         }
         self.report(&reading);
@@ -137,8 +140,7 @@ impl Tracker {
     }
 
     fn observe(&self, reading: &Reading, newest_id: u64) -> Option<Period> {
-        // The newest time matters only after a restart of the machine, which ends this process too.
-        self.history.observe(reading, Anchor { id: newest_id, at_ns: i64::MIN })
+        self.history.observe(reading, newest_id)
     }
 
     fn with(&self, connection: &Connection, period: Period) -> rusqlite::Result<History> {

@@ -1,7 +1,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::index::Anchor;
 
 const SECOND: i64 = 1_000_000_000;
 const HOUR: i64 = 3_600 * SECOND;
@@ -23,7 +22,6 @@ struct Model {
     history: History,
     entries: Vec<Received>,
     newest_id: u64,
-    newest_ns: i64,
     /// How long the machine has run in total, and at which of these times the current boot began.
     run_ns: i64,
     boot_ns: i64,
@@ -42,7 +40,6 @@ impl Model {
             history: History::default(),
             entries: Vec::new(),
             newest_id: 0,
-            newest_ns: 0,
             run_ns: 0,
             boot_ns: 0,
             restarts: 0,
@@ -64,15 +61,16 @@ impl Model {
     }
 
     fn observe(&mut self) {
-        let newest = Anchor { id: self.newest_id, at_ns: self.newest_ns };
-        if let Some(period) = self.history.observe(&self.reading(), newest) {
+        if let Some(period) = self.history.observe(&self.reading(), self.newest_id) {
             self.push(period);
         }
     }
 
     /// Sets the clock. Times fit into 64 bits until 2262.
     fn step(&mut self, ns: i64) {
-        self.wall_ns = (self.wall_ns + ns).clamp(-200 * YEAR, 200 * YEAR);
+        if (self.wall_ns + ns).abs() < 200 * YEAR {
+            self.wall_ns += ns;
+        }
     }
 
     fn pass(&mut self, ns: i64) {
@@ -82,6 +80,10 @@ impl Model {
 
     /// Receives entries; the clock may be set before they are stored.
     fn receive(&mut self, count: u64, step_ns: i64) {
+        if step_ns != 0 {
+            // Two steps between two batches are seen as one.
+            self.observe();
+        }
         let (at_ns, run_ns) = (self.wall_ns, self.run_ns);
         self.step(step_ns);
         self.pass(SECOND / 10);
@@ -92,7 +94,6 @@ impl Model {
             self.connection.execute(insert, params![self.newest_id, at_ns]).unwrap();
             self.entries.push(Received { id: self.newest_id, at_ns: run_ns, restarts: self.restarts });
         }
-        self.newest_ns = at_ns;
     }
 
     /// Switches the machine off and on. `off_ns` is what the clock shows of it.

@@ -48,30 +48,29 @@ impl History {
         (Self { periods: vec![Period::first(&reading(0), 1)] }, reading(now_ns))
     }
 
-    /// Returns the period that begins now, if one does. `newest` is the newest entry of the log; what is received from now on
+    /// Returns the period that begins now, if one does. `newest_id` is the newest entry of the log; what is received from now on
     /// has a higher id.
-    pub(super) fn observe(&self, reading: &Reading, newest: Anchor) -> Option<Period> {
-        let first_id = newest.id + 1;
+    pub(super) fn observe(&self, reading: &Reading, newest_id: u64) -> Option<Period> {
+        let first_id = newest_id + 1;
         let Some(last) = self.periods.last() else { return Some(Period::first(reading, first_id)) };
         let step_ns = reading.wall_ns.saturating_sub(last.expected_ns(reading));
         let is_steady = step_ns.unsigned_abs() < SMALLEST_STEP.as_nanos() as u64;
         // Where the boot is unknown, a clock that runs on without a step shows that it is the same.
         let is_same_boot =
             reading.boottime_ns >= last.boottime_ns && (reading.boot_id == last.boot_id || is_steady);
-        // After a step, the first entries may have times of before, which are in the future. A step ahead may have been two, the
-        // second one back.
-        let has_entries = newest.id >= last.first_id;
-        let is_mixed = has_entries && ![0, UNKNOWN_STEP_NS].contains(&last.step_ns) && !last.restarted;
+        // After a step, the first entries may have times of before, which may be in the future.
+        let is_step = ![0, UNKNOWN_STEP_NS].contains(&last.step_ns);
+        let is_mixed = newest_id >= last.first_id && is_step && !last.restarted;
         if !is_same_boot {
-            let newest_ns = if has_entries && !is_mixed { newest.at_ns } else { i64::MIN };
-            let absence_ns = reading.wall_ns.saturating_sub(last.seen_ns.max(newest_ns));
+            // The times of entries do not show when the machine stopped: one of them may be of a clock that was ahead.
+            let absence_ns = reading.wall_ns.saturating_sub(last.seen_ns);
             return Some(last.next(reading, first_id, absence_ns, true));
         }
         if !is_steady {
             return Some(last.next(reading, first_id, step_ns, false));
         }
         // The next period ends the times of those entries.
-        if is_mixed { self.mark(reading, newest.id) } else { None }
+        if is_mixed { self.mark(reading, newest_id) } else { None }
     }
 
     /// Returns the time to note, by the clock of the newest period, even if it was set meanwhile. Valid in its boot.
