@@ -1,7 +1,8 @@
 //! Finds the valid frames of a write-ahead log, also behind a damaged one.
 //!
 //! The checksum of a frame continues that of the frame before it, so SQLite stops at the first frame that is damaged. But each
-//! frame stores its checksum, from which the next one continues: so the frames behind a damaged one can be verified too.
+//! frame stores its checksum, from which the next one continues: so the frames behind a damaged one can be verified too. A frame
+//! behind a damaged header is used without that, as pages of the database are.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -65,6 +66,8 @@ impl Frames {
         let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
         let mut at = HEADER_BYTES as u64;
         let mut open = HashMap::new();
+        // Behind a damaged header the checksum to continue from is not known.
+        let mut has_chain = intact;
         while at + frame.len() as u64 <= length {
             self.file.read_exact_at(&mut frame, at)?;
             let found = (word(&frame, 8), word(&frame, 12));
@@ -73,7 +76,8 @@ impl Frames {
             let computed = sum(seeded, &frame[FRAME_HEADER_BYTES..], big_endian);
             chain = (word(&frame, 16), word(&frame, 20));
             let (page, is_commit) = (word(&frame, 0), word(&frame, 4) != 0);
-            let valid = of_log && computed == chain && page != 0;
+            let valid = of_log && page != 0 && (computed == chain || !has_chain);
+            has_chain = of_log;
             intact &= valid;
             self.has_more |= of_log && !intact;
             if valid {
@@ -89,6 +93,8 @@ impl Frames {
             }
             at += frame.len() as u64;
         }
+        // SQLite ignores a transaction whose end is missing.
+        self.has_more |= !open.is_empty();
         Ok(())
     }
 
