@@ -204,11 +204,14 @@ impl Writer {
     /// Returns how long the writer may wait for entries: until maintenance or the clock needs a step, and no longer than the
     /// watchdog allows.
     fn max_wait(&self) -> Option<Duration> {
-        let maintenance = match self.connection {
-            Some(_) => self.maintenance.max_wait(&self.limits()),
+        let step = match self.connection {
+            Some(_) => {
+                let maintenance = self.maintenance.max_wait(&self.limits());
+                maintenance.into_iter().chain(self.clock.max_wait()).min()
+            }
             None => Some(MAX_RETRY_WAIT),
         };
-        maintenance.into_iter().chain(self.clock.max_wait()).chain(self.parts.heartbeat.max_wait()).min()
+        step.into_iter().chain(self.parts.heartbeat.max_wait()).min()
     }
 
     /// Does what is to be done while nothing arrives.
@@ -242,7 +245,7 @@ impl Writer {
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            match self.attempt(items, bytes) {
+            match self.attempt(items, bytes, failures > 0) {
                 Ok(outcome) => {
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
@@ -250,8 +253,6 @@ impl Writer {
                 }
                 Err(error) => self.report(&*error),
             }
-            // After a disk error, SQLite's state in memory is not to be trusted.
-            self.connection = None;
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
@@ -259,9 +260,15 @@ impl Writer {
         false
     }
 
-    /// Commits a part of the batch; opens the file first if it is not open.
-    fn attempt(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, Box<dyn Error>> {
-        if self.connection.is_none() {
+    /// Commits a part of the batch; opens the file first if it is not open, or again if the attempt before failed: after a disk
+    /// error, SQLite's state in memory is not to be trusted.
+    fn attempt(
+        &mut self,
+        items: &[Item],
+        bytes: &[u8],
+        is_repeated: bool,
+    ) -> Result<Outcome, Box<dyn Error>> {
+        if self.connection.is_none() || is_repeated {
             self.reopen()?;
         }
         if let Some(outcome) = self.commit_in_place(items, bytes)? {
@@ -356,10 +363,10 @@ impl Writer {
     }
 
     fn reopen(&mut self) -> Result<(), OpenError> {
-        // All connections of a process to one file share SQLite's index of the write-ahead log, which was perhaps opened on a
-        // read-only disk, so the old ones are closed first. Those to a removed file serve readers until there is another.
-        self.connection = None;
-        if !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
+        // All connections of a process to one file share SQLite's index of the write-ahead log. Those of readers that opened it on
+        // a read-only disk are closed first. Otherwise the old connection stays until there is a new one: closing the last one
+        // removes the log, and on a full disk no reader could open it then.
+        if self.connection.is_none() && !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
             self.parts.reader.reopen();
         }
         self.parts.data_dir.restore().map_err(|source| {
