@@ -14,6 +14,9 @@ use crate::error::{CtlError, Result};
 /// The mode of a new file, which the umask limits.
 const NEW_FILE_MODE: u32 = 0o666;
 
+/// The mode of a file that only its owner may read.
+const PRIVATE_FILE_MODE: u32 = 0o600;
+
 /// A destination for data.
 #[derive(Debug)]
 pub(crate) enum Sink {
@@ -56,7 +59,9 @@ impl Sink {
             Some(_) => File::options().write(true).open(path).and_then(|_| path.canonicalize())?,
             None => path.to_owned(),
         };
-        let part = match part_of(&target) {
+        // A file that replaces another one gets the mode of that one when it is complete.
+        let mode = if before.is_some() { PRIVATE_FILE_MODE } else { NEW_FILE_MODE };
+        let part = match part_of(&target, mode) {
             // The file may be changed, its folder may not.
             Err(error) if before.is_some() && error.kind() == io::ErrorKind::PermissionDenied => {
                 return Ok(Self::Stream(File::create(path)?, path.to_owned()));
@@ -100,11 +105,11 @@ impl Sink {
 }
 
 /// Creates an empty file beside another one.
-fn part_of(path: &Path) -> io::Result<NamedTempFile> {
+fn part_of(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut prefix = path.file_name().map_or_else(OsString::new, OsString::from);
     prefix.push(".part-");
-    let permissions = Permissions::from_mode(NEW_FILE_MODE);
+    let permissions = Permissions::from_mode(mode);
     Builder::new().prefix(&prefix).permissions(permissions).tempfile_in(folder)
 }
 

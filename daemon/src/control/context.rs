@@ -9,7 +9,7 @@ use udpchat_api::rpc::Request;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::client::Client;
-use super::memory::{Account, Charge};
+use super::memory::{Account, Charge, Running};
 use super::outlet::Outlet;
 use super::pattern::Pattern;
 use super::query::Query;
@@ -30,6 +30,8 @@ pub(super) struct Context {
     pub(super) account: Arc<Account>,
     /// The memory of the response in preparation.
     memory: Option<Charge>,
+    /// While the response is not a line yet.
+    running: Option<Running>,
     /// Whether the client has called a method of the role `read`, which is logged once.
     has_read: bool,
     subscription: Option<Subscription>,
@@ -60,6 +62,7 @@ impl Context {
             outlet,
             account,
             memory: None,
+            running: None,
             has_read: false,
             subscription: None,
             after_response: AfterResponse::default(),
@@ -102,8 +105,8 @@ impl Context {
         bytes: usize,
         read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, ErrorObject> {
-        let (result, memory) = reading::read(self.daemon(), &self.account, bytes, read).await?;
-        self.memory = Some(memory);
+        let (result, memory, running) = reading::read(self.daemon(), &self.account, bytes, read).await?;
+        (self.memory, self.running) = (Some(memory), Some(running));
         Ok(result)
     }
 
@@ -112,11 +115,12 @@ impl Context {
         if let Some(memory) = &mut self.memory {
             memory.shrink_to(bytes);
         }
+        self.running = None;
     }
 
     /// Gives back the memory of the response, which is written.
     pub(super) fn free_memory(&mut self) {
-        self.memory = None;
+        (self.memory, self.running) = (None, None);
     }
 
     /// Returns the compiled regular expression of a filter, if it has one.

@@ -146,8 +146,8 @@ impl Account {
         if self.allowance.fetch_update(Relaxed, Relaxed, take).is_ok() {
             return Ok(Charge { account: Arc::clone(self), bytes, permits: None });
         }
-        // What is larger than the share gets all of it.
-        let bytes = bytes.min(self.user.memory_bytes);
+        // What is larger gets three quarters of the share, so that it need not wait for the patterns of other connections.
+        let bytes = bytes.min(self.user.memory_bytes / 4 * 3);
         let of_user = self.permit(bytes, Whose::OfUser).await?;
         let of_all = self.permit(bytes, Whose::All).await?;
         self.held.fetch_add(bytes, Relaxed);
@@ -169,7 +169,7 @@ impl Account {
                 Ok(charge)
             }
             smaller => {
-                // Whoever waits holds nothing, so that others can go on.
+                // A request that waits holds nothing, so that others can go on.
                 drop(smaller);
                 self.charge(bytes).await
             }

@@ -232,8 +232,14 @@ impl Session {
                 self.context.after_response();
                 Ok(())
             }
-            (Err(error), Some(id)) => self.respond_with_error(id, error).await,
-            (Err(_), None) => Ok(()),
+            (Err(error), id) => {
+                // What was read before the method failed.
+                self.context.free_memory();
+                match id {
+                    Some(id) => self.respond_with_error(id, error).await,
+                    None => Ok(()),
+                }
+            }
         }
     }
 

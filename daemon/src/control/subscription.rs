@@ -122,7 +122,7 @@ async fn page(
         lines.shrink_to_fit();
         Ok((lines, scanned.cursor))
     };
-    let (page, mut memory) = reading::read(daemon, account, bytes, read).await?;
+    let (page, mut memory, _running) = reading::read(daemon, account, bytes, read).await?;
     memory.shrink_to(page.0.len());
     Ok((page, memory))
 }

@@ -169,7 +169,9 @@ impl Places {
                 biased;
                 // The semaphore is never closed.
                 place = Arc::clone(&self.free).acquire_owned() => return place.ok(),
-                () = oldest_is_over => if let Some(oldest) = self.waiting.pop_front() {
+                () = oldest_is_over => if let Some(oldest) = self.waiting.pop_front()
+                    && !oldest.has_request.load(Ordering::Relaxed)
+                {
                     oldest.task.abort();
                 }
             }

@@ -21,8 +21,8 @@ const OTHERS_MAY_PASS: u32 = 0o011;
 pub(crate) enum Use {
     /// Any file that appears in it is read.
     Data,
-    /// Only the socket that this process creates matters. In a directory with the sticky bit, such as `/tmp`, nobody else
-    /// may replace it.
+    /// Only the socket that this process creates matters. In a directory with the sticky bit, such as `/tmp`, no other
+    /// user may replace it.
     Socket,
 }
 

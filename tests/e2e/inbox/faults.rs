@@ -1,8 +1,9 @@
 //! Faults around the daemon: the inbox cannot be written, its file disappears, the log is not read.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::json;
@@ -282,6 +283,46 @@ fn a_file_size_limit_is_a_full_disk() {
     assert!(status["problems"].to_string().contains("cannot be written"), "{status}");
     peer.send(daemon.address(), "still received");
     eventually("it to be received", || (daemon.status()["queued"].as_u64() > Some(1)).then_some(()));
+}
+
+/// Runs a daemon whose folder is a small file system.
+const SMALL_DISK: &str = "mount -t tmpfs -o size=2m,mode=700 udpchat \"$1\" && shift && exec \"$@\"";
+
+#[test]
+fn a_full_disk_can_be_read() {
+    if !nix::unistd::geteuid().is_root() {
+        missing("only root can mount a disk");
+        return;
+    }
+    if !available("unshare") {
+        return;
+    }
+    let (data, outside) = (new_folder(), new_folder());
+    let socket = outside.path().join("s");
+    let mut command = Command::new("unshare");
+    command
+        .args(["--mount", "sh", "-c", SMALL_DISK, "sh"])
+        .arg(data.path())
+        .arg(env!("CARGO_BIN_EXE_udpchatd"));
+    command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).arg("--socket").arg(&socket);
+    let config = outside.path().join("config.toml");
+    std::fs::write(&config, "inbox.max_size = '1GiB'").unwrap();
+    let mut daemon = Background::start(command.arg("--config").arg(&config));
+    let mut rpc = daemon.answers_on(&socket);
+    let address = rpc.call("status", json!({}))["listen"][0].as_str().unwrap().parse().unwrap();
+    let peer = Peer::new();
+    eventually("the disk to be full", || {
+        peer.send(address, [b'x'; 1_400]);
+        (rpc.call("status", json!({}))["state"] == "degraded").then_some(())
+    });
+    // Another program takes all that becomes free, while the daemon tries again and again.
+    let ballast = format!("/proc/{}/root{}/ballast", daemon.pid(), data.path().display());
+    let mut ballast = std::fs::File::create(ballast).unwrap();
+    let until = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        while ballast.write(&[0; 4_096]).is_ok() {}
+        assert_eq!(rpc.entries(json!({ "after": 0, "limit": 1 }))[0]["id"], 1);
+    }
 }
 
 /// Runs a daemon whose folder is a file system of its own, mounted read-only; a line on the pipe makes it writable.

@@ -241,11 +241,14 @@ impl Writer {
     /// Returns how long the writer may wait for entries: until maintenance or the clock needs a step, and no longer than the
     /// watchdog allows.
     fn max_wait(&self) -> Option<Duration> {
-        let maintenance = match self.connection {
-            Some(_) => self.maintenance.max_wait(&self.limits()),
+        let step = match self.connection {
+            Some(_) => {
+                let maintenance = self.maintenance.max_wait(&self.limits());
+                maintenance.into_iter().chain(self.clock.max_wait()).min()
+            }
             None => Some(MAX_RETRY_WAIT),
         };
-        maintenance.into_iter().chain(self.clock.max_wait()).chain(self.parts.heartbeat.max_wait()).min()
+        step.into_iter().chain(self.parts.heartbeat.max_wait()).min()
     }
 
     /// Does what is to be done while nothing arrives.
@@ -286,7 +289,7 @@ impl Writer {
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            let is_damage = match self.attempt(items, bytes) {
+            let is_damage = match self.attempt(items, bytes, failures > 0) {
                 Ok(outcome) => {
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
@@ -297,8 +300,6 @@ impl Writer {
                     error.is_damage()
                 }
             };
-            // After a disk error, SQLite's state in memory is not to be trusted.
-            self.connection = None;
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
@@ -310,9 +311,10 @@ impl Writer {
         false
     }
 
-    /// Commits a part of the batch; opens the file first if it is not open.
-    fn attempt(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, AttemptError> {
-        if self.connection.is_none() {
+    /// Commits a part of the batch; opens the file first if it is not open, or again if the attempt before failed: after a disk
+    /// error, SQLite's state in memory is not to be trusted.
+    fn attempt(&mut self, items: &[Item], bytes: &[u8], is_repeated: bool) -> Result<Outcome, AttemptError> {
+        if self.connection.is_none() || is_repeated {
             self.reopen()?;
         }
         if let Some(outcome) = self.commit_in_place(items, bytes)? {
@@ -438,10 +440,13 @@ impl Writer {
 
     /// Opens the file again, or starts a new one where it is known to be damaged.
     fn open_again(&mut self, is_damaged: bool) -> Result<(), OpenError> {
-        // All connections of a process to one file share SQLite's index of the write-ahead log, which was perhaps opened on a
-        // read-only disk, so the old ones are closed first. Those to a removed file serve readers until there is another.
-        self.connection = None;
-        if !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
+        // All connections of a process to one file share SQLite's index of the write-ahead log. Those to a damaged file, and those
+        // of readers that opened it on a read-only disk, are closed first. Otherwise the old connection stays until there is a new
+        // one: closing the last one removes the log, and on a full disk no reader could open it then.
+        if is_damaged {
+            self.connection = None;
+        }
+        if self.connection.is_none() && !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
             self.parts.reader.reopen();
         }
         self.parts.data_dir.restore().map_err(|source| {

@@ -1,11 +1,11 @@
 //! The table `clock`.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Error, params};
 
 use super::history::History;
 use super::period::Period;
 
-/// Reads the history of a log.
+/// Reads the history of a log; an empty one if its content is damaged.
 pub(super) fn load(connection: &Connection) -> rusqlite::Result<History> {
     let sql = "SELECT number, first_id, boot_id, boottime_ns, begin_ns, seen_ns, step_ns, restarted
                FROM clock ORDER BY number";
@@ -22,7 +22,15 @@ pub(super) fn load(connection: &Connection) -> rusqlite::Result<History> {
             restarted: row.get(7)?,
         })
     })?;
-    Ok(History { periods: periods.collect::<rusqlite::Result<_>>()? })
+    match periods.collect() {
+        Ok(periods) => Ok(History { periods }),
+        Err(
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..),
+        ) => Ok(History::default()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Writes the history of a log. The caller's transaction makes it one with the entries that it concerns.
