@@ -9,8 +9,8 @@
 //! | a condition | [`Health::report`] | [`Health::clear`] |
 //! | an event, which is over when it is seen | [`Health::note`] | [`Health::acknowledge`] |
 //!
-//! Each component logs at most one line a second. A few further ones wait for the next seconds, the others are counted. `problem_watch` calls
-//! [`Health::advance`] as long as there is something to do.
+//! Each component logs at most one line a second. A few further ones wait for the next seconds, the others are counted.
+//! `problem_watch` calls [`Health::advance`] as long as there is something to do.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

@@ -88,7 +88,7 @@ impl Sink {
         }
     }
 
-    /// Gives a complete file its name, durably.
+    /// Gives a complete file its name, once its content is on the disk.
     pub(crate) fn finish(self) -> Result<()> {
         let Self::File(part, path) = self else { return Ok(()) };
         let named = part.as_file().sync_all().and_then(|()| Ok(part.persist(&path)?));

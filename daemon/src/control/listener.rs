@@ -48,15 +48,15 @@ pub(crate) async fn serve(control: Arc<Control>, listener: Listener) {
     let daemon = Arc::clone(&control.daemon);
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let mut acceptor =
-        Acceptor { control, limit: Arc::default(), refusals, excluded: HashMap::new(), is_pressed: false };
+        Acceptor { control, limit: Arc::default(), refusals, excluded: HashMap::new(), must_pause: false };
     let mut retry = Retry::default();
     loop {
-        let accepted = if acceptor.is_pressed {
+        let accepted = if acceptor.must_pause {
             tokio::select! {
                 biased;
                 accepted = listener.accept() => accepted,
                 () = std::future::ready(()) => {
-                    acceptor.is_pressed = false;
+                    acceptor.must_pause = false;
                     sleep(PAUSE_AFTER_REFUSALS).await;
                     continue;
                 }
@@ -97,8 +97,8 @@ struct Acceptor {
     refusals: Arc<Semaphore>,
     /// The refusals of the last second of each user without a role.
     excluded: HashMap<u32, Window>,
-    /// Whether a connection was closed at once since the last pause.
-    is_pressed: bool,
+    /// Whether accepting must pause: a connection was closed at once since the last pause.
+    must_pause: bool,
 }
 
 impl Acceptor {
@@ -110,7 +110,7 @@ impl Acceptor {
         let (uid, is_privileged) = (credentials.uid, rules.is_privileged(credentials.uid));
         let has_role = !rules.roles_of(&credentials).is_none();
         if !has_role && !self.gets_a_reason(uid) {
-            self.is_pressed = true;
+            self.must_pause = true;
             return;
         }
         let client = Arc::new(Client::new(credentials, Arc::clone(&self.control.names)));

@@ -241,7 +241,7 @@ mod tests {
         let mut search = first.search();
         assert!(first.is_match(&mut search, "b\naaa\nb") && !first.is_match(&mut search, "ab"));
         drop((first, second));
-        assert!(patterns.get("^a+$").is_none(), "nobody uses it");
+        assert!(patterns.get("^a+$").is_none(), "no connection uses it");
     }
 
     #[tokio::test]

@@ -62,6 +62,11 @@ impl TestChat {
         }
     }
 
+    /// Returns the texts of the items that are loaded.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        self.model.conversation.as_ref().unwrap().items.iter().map(|item| item.text.as_str()).collect()
+    }
+
     /// Connects, and answers the requests of the model.
     pub(super) fn connect(&mut self) {
         self.model.update(Update::Online { after: self.newest(), is_gapless: false, unread: 0 });

@@ -52,3 +52,55 @@ impl Model {
         self.reread();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::chat::keys::Action;
+    use crate::command::chat::test_chat::{BOB, TestChat};
+
+    /// Presses F3 and chooses an encoding for sending.
+    fn choose_encoding(chat: &mut TestChat, encoding: &str) {
+        chat.key(Action::ChooseEncoding);
+        chat.write(encoding);
+        chat.key(Action::Submit);
+    }
+
+    #[test]
+    fn a_chosen_encoding_is_for_reading_too() {
+        let mut chat = TestChat::with_peer(Some("bob"));
+        (0..250).for_each(|number| chat.record_received(BOB, &number.to_string()));
+        chat.connect();
+        choose_encoding(&mut chat, "big5");
+        assert_eq!(chat.texts().last(), Some(&"249"));
+        chat.key(Action::Submit);
+        assert!(chat.texts().len() >= 200 && chat.texts().iter().all(|text| text.ends_with(" in big5")));
+        assert!(chat.model.notice.as_ref().unwrap().contains("read in big5"));
+        chat.write("x");
+        chat.key(Action::Submit);
+        assert_eq!(chat.sent[0].encoding.as_deref(), Some("big5"));
+        // The first choice is the peer's own encoding.
+        choose_encoding(&mut chat, "");
+        chat.key(Action::Submit);
+        assert!(chat.texts()[0].ends_with(" in big5 in auto"));
+    }
+
+    #[test]
+    fn a_chosen_encoding_can_be_for_sending_only() {
+        let mut chat = TestChat::with_peer(Some("bob"));
+        chat.record_received(BOB, "hello");
+        chat.connect();
+        for leave in [vec![Action::Down, Action::Submit], vec![Action::Cancel]] {
+            choose_encoding(&mut chat, "big5");
+            leave.into_iter().for_each(|action| chat.key(action));
+            assert!(chat.model.overlay.is_none());
+            assert_eq!(chat.model.open_row().unwrap().chosen_encoding.as_deref(), Some("big5"));
+            assert_eq!(chat.texts(), ["hello"]);
+        }
+        // Who may not change it can still send in it.
+        chat.recode_refusal = Some("`recode` requires role `admin`");
+        choose_encoding(&mut chat, "gbk");
+        chat.key(Action::Submit);
+        assert!(chat.model.notice.as_ref().unwrap().contains("read as before: `recode` requires"));
+        assert_eq!(chat.model.open_row().unwrap().chosen_encoding.as_deref(), Some("gbk"));
+    }
+}

@@ -15,11 +15,6 @@ fn ids(chat: &TestChat) -> Vec<u64> {
     chat.model.conversation.as_ref().unwrap().items.iter().map(|item| item.sort_key.id).collect()
 }
 
-/// The texts of the items that are loaded.
-fn texts(chat: &TestChat) -> Vec<&str> {
-    chat.model.conversation.as_ref().unwrap().items.iter().map(|item| item.text.as_str()).collect()
-}
-
 fn unread(chat: &TestChat, name: &str) -> u64 {
     chat.model.peers.get(&PeerKey::Named(name.to_owned())).unwrap().unread
 }
@@ -104,7 +99,7 @@ fn both_ends_of_a_long_inbox_are_one_key_away() {
     assert!(!shown_numbers(&chat).contains(&0));
     chat.receive(BOB, "100000");
     chat.answer_requests();
-    assert!(!texts(&chat).contains(&"100000"));
+    assert!(!chat.texts().contains(&"100000"));
     chat.key(Action::Newest);
     assert_eq!(shown_numbers(&chat).last(), Some(&100_000));
 }
@@ -153,7 +148,7 @@ fn messages_during_the_last_page_are_not_missed() {
     chat.receive(BOB, "1000");
     chat.model.update(page.unwrap());
     (0..100).for_each(|_| chat.key(Action::PageDown));
-    assert_eq!(texts(&chat).last(), Some(&"1000"));
+    assert_eq!(chat.texts().last(), Some(&"1000"));
 }
 
 #[test]
@@ -176,7 +171,7 @@ fn long_messages_do_not_enlarge_the_window() {
     chat.connect();
     (0..50).for_each(|_| chat.receive(BOB, &long));
     chat.answer_requests();
-    let bytes: usize = texts(&chat).iter().map(|text| text.len()).sum();
+    let bytes: usize = chat.texts().iter().map(|text| text.len()).sum();
     assert!(bytes < 5 * 1024 * 1024, "{bytes}");
     assert!(chat.model.conversation.as_ref().unwrap().is_following());
 }
@@ -194,7 +189,7 @@ fn a_reconnection_continues_from_the_cursor() {
     let again = chat.log.last().unwrap().clone();
     chat.model.update(Update::Arrived(Box::new(again)));
     chat.answer_requests();
-    assert_eq!(texts(&chat), ["one", "two"]);
+    assert_eq!(chat.texts(), ["one", "two"]);
 }
 
 #[test]
@@ -205,9 +200,9 @@ fn a_long_absence_reopens_the_conversation() {
     chat.model.update(Update::Offline("gone".to_owned()));
     (0..500).for_each(|number| chat.record_received(BOB, &number.to_string()));
     chat.connect();
-    assert_eq!(texts(&chat).last(), Some(&"499"));
+    assert_eq!(chat.texts().last(), Some(&"499"));
     (0..50).for_each(|_| chat.key(Action::PageUp));
-    assert_eq!(texts(&chat).len(), 501);
+    assert_eq!(chat.texts().len(), 501);
     // Messages that were on the screen stay read when the list of peers arrives later.
     (0..10).for_each(|_| chat.record_received(BOB, "more"));
     chat.model.update(Update::Online { after: 511, is_gapless: false, unread: 511 });
@@ -326,21 +321,21 @@ fn answer_and_entry_show_a_message_once() {
     for answer_first in [true, false] {
         chat.write("hello");
         chat.key(Action::Submit);
-        assert_eq!(texts(&chat).last(), Some(&"hello"));
-        let before = texts(&chat).len();
+        assert_eq!(chat.texts().last(), Some(&"hello"));
+        let before = chat.texts().len();
         let OutgoingMessage { ticket, .. } = chat.sent.remove(0);
         let entry = Entry::Message(chat.message(BOB, Direction::Out, "hello"));
         let answer = Update::Sent { ticket, outcome: Ok(vec![entry.clone()]) };
         if answer_first {
             chat.model.update(answer);
-            assert_eq!(texts(&chat).len(), before);
+            assert_eq!(chat.texts().len(), before);
             chat.arrive(entry);
         } else {
             chat.arrive(entry);
-            assert_eq!(texts(&chat).len(), before);
+            assert_eq!(chat.texts().len(), before);
             chat.model.update(answer);
         }
-        assert_eq!(texts(&chat).len(), before);
+        assert_eq!(chat.texts().len(), before);
         assert!(
             chat.model.conversation.as_ref().unwrap().items.iter().all(|item| item.kind == ItemKind::Sent)
         );
@@ -361,7 +356,7 @@ fn an_arriving_entry_resolves_an_uncertain_message() {
     assert_eq!(note(&chat).as_deref(), Some("[not sent: gone; it may have been sent]"));
     let entry = Entry::Message(chat.message(BOB, Direction::Out, "hello"));
     chat.arrive(entry);
-    assert_eq!((texts(&chat), note(&chat)), (vec!["hello"], None));
+    assert_eq!((chat.texts(), note(&chat)), (vec!["hello"], None));
 }
 
 #[test]
@@ -374,12 +369,13 @@ fn failed_messages_stay_where_they_were_written() {
     chat.answer(Some(SendFailure { reason: "no".to_owned(), is_recorded: false, is_uncertain: false }));
     chat.receive(BOB, "300");
     chat.answer_requests();
-    let tail =
-        |chat: &TestChat| texts(chat).iter().rev().take(3).map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let tail = |chat: &TestChat| {
+        chat.texts().iter().rev().take(3).map(|text| (*text).to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(tail(&chat), ["300", "failed", "299"]);
     // Also after another conversation was open.
     chat.key(Action::NextPeer);
-    assert!(texts(&chat).is_empty());
+    assert!(chat.texts().is_empty());
     chat.key(Action::PreviousPeer);
     assert_eq!(tail(&chat), ["300", "failed", "299"]);
 }
@@ -418,7 +414,7 @@ fn a_typed_host_becomes_the_resolved_peer() {
     chat.model.update(Update::Sent { ticket, outcome: Ok(vec![entry]) });
     chat.answer_requests();
     assert_eq!(chat.model.open_key(), Some(&PeerKey::Address(STRANGER.parse().unwrap())));
-    assert_eq!((texts(&chat), chat.model.input.text()), (vec!["hello"], "draft"));
+    assert_eq!((chat.texts(), chat.model.input.text()), (vec!["hello"], "draft"));
     assert!(chat.model.peers.get(&PeerKey::Host("sensor.lan".to_owned())).is_none());
 }
 
@@ -455,13 +451,6 @@ fn quit_keys_do_not_discard_a_draft() {
     assert!(chat.model.act(Action::Quit));
 }
 
-/// Presses F3 and chooses an encoding for sending.
-fn choose_encoding(chat: &mut TestChat, encoding: &str) {
-    chat.key(Action::ChooseEncoding);
-    chat.write(encoding);
-    chat.key(Action::Submit);
-}
-
 #[test]
 fn a_learned_encoding_repairs_what_is_on_the_screen() {
     let mut chat = TestChat::with_peer(Some("bob"));
@@ -476,7 +465,7 @@ fn a_learned_encoding_repairs_what_is_on_the_screen() {
     second.encoding = "gb18030".to_owned();
     chat.arrive(Entry::Message(second));
     chat.answer_requests();
-    assert_eq!(texts(&chat), ["一", "你好"]);
+    assert_eq!(chat.texts(), ["一", "你好"]);
 }
 
 #[test]
@@ -496,47 +485,8 @@ fn all_loaded_messages_are_read_again() {
     let peers = chat.peers();
     chat.model.update(Update::Peers(Ok(peers)));
     chat.answer_requests();
-    assert!(texts(&chat).iter().all(|text| text.parse::<u64>().unwrap() >= 1_000_000));
+    assert!(chat.texts().iter().all(|text| text.parse::<u64>().unwrap() >= 1_000_000));
     assert_eq!(ids(&chat), loaded);
     let shown: Vec<u64> = shown_numbers(&chat).iter().map(|number| number - 1_000_000).collect();
     assert_eq!(shown, before);
-}
-
-#[test]
-fn a_chosen_encoding_is_for_reading_too() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    (0..250).for_each(|number| chat.record_received(BOB, &number.to_string()));
-    chat.connect();
-    choose_encoding(&mut chat, "big5");
-    assert_eq!(texts(&chat).last(), Some(&"249"));
-    chat.key(Action::Submit);
-    assert!(texts(&chat).len() >= 200 && texts(&chat).iter().all(|text| text.ends_with(" in big5")));
-    assert!(chat.model.notice.as_ref().unwrap().contains("read in big5"));
-    chat.write("x");
-    chat.key(Action::Submit);
-    assert_eq!(chat.sent[0].encoding.as_deref(), Some("big5"));
-    // The first choice is the peer's own encoding.
-    choose_encoding(&mut chat, "");
-    chat.key(Action::Submit);
-    assert!(texts(&chat)[0].ends_with(" in big5 in auto"));
-}
-
-#[test]
-fn a_chosen_encoding_can_be_for_sending_only() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.record_received(BOB, "hello");
-    chat.connect();
-    for leave in [vec![Action::Down, Action::Submit], vec![Action::Cancel]] {
-        choose_encoding(&mut chat, "big5");
-        leave.into_iter().for_each(|action| chat.key(action));
-        assert!(chat.model.overlay.is_none());
-        assert_eq!(chat.model.open_row().unwrap().chosen_encoding.as_deref(), Some("big5"));
-        assert_eq!(texts(&chat), ["hello"]);
-    }
-    // Who may not change it can still send in it.
-    chat.recode_refusal = Some("`recode` requires role `admin`");
-    choose_encoding(&mut chat, "gbk");
-    chat.key(Action::Submit);
-    assert!(chat.model.notice.as_ref().unwrap().contains("read as before: `recode` requires"));
-    assert_eq!(chat.model.open_row().unwrap().chosen_encoding.as_deref(), Some("gbk"));
 }

@@ -16,7 +16,8 @@ use crate::inbox::queries::{bounds, newest};
 use crate::inbox::recovery::plan;
 use crate::net::platform;
 
-/// How often the time is noted, where the age of entries is limited or entries arrive: as much of the time until a power cut may not count.
+/// How often the time is noted, where the age of entries is limited or entries arrive: as much of the time until a power cut
+/// may not count.
 const NOTED_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How far the newest entry may be ahead of the clock without a report.
@@ -77,7 +78,7 @@ impl Tracker {
         connection: &Connection,
         newest_id: u64,
     ) -> rusqlite::Result<Option<History>> {
-        match self.observe(&self.read(), newest_id) {
+        match self.history.observe(&self.read(), newest_id) {
             Some(period) => self.with(connection, period).map(Some),
             None => Ok(None),
         }
@@ -105,7 +106,7 @@ impl Tracker {
         note: bool,
     ) -> Option<(&History, Reading)> {
         let reading = self.read();
-        if let Some(period) = self.observe(&reading, newest_id) {
+        if let Some(period) = self.history.observe(&reading, newest_id) {
             self.record(connection, period);
         }
         let is_due = reading.boottime_ns.saturating_sub(self.noted_ns) >= to_ns(NOTED_EVERY);
@@ -114,7 +115,7 @@ impl Tracker {
             self.note(connection);
         }
         self.report(&reading);
-        let is_recorded = self.observe(&reading, newest_id).is_none();
+        let is_recorded = self.history.observe(&reading, newest_id).is_none();
         is_recorded.then_some((&self.history, reading))
     }
 
@@ -137,10 +138,6 @@ impl Tracker {
 
     fn read(&self) -> Reading {
         Reading { boot_id: self.boot_id, boottime_ns: clock::boottime_ns(), wall_ns: clock::now_ns() }
-    }
-
-    fn observe(&self, reading: &Reading, newest_id: u64) -> Option<Period> {
-        self.history.observe(reading, newest_id)
     }
 
     fn with(&self, connection: &Connection, period: Period) -> rusqlite::Result<History> {
