@@ -61,8 +61,8 @@ pub(super) struct Maintenance {
     has_failed: bool,
     /// Whether removing entries has met damage of the file.
     met_damage: bool,
-    /// Whether the log was too long after the last attempt.
-    long_log: bool,
+    /// How often to cut the log back as long as it is too long; none if it is not.
+    cut_back_every: Option<Duration>,
 }
 
 impl Maintenance {
@@ -78,7 +78,7 @@ impl Maintenance {
             cut_back: Instant::now(),
             has_failed: false,
             met_damage: false,
-            long_log: false,
+            cut_back_every: None,
         }
     }
 
@@ -93,7 +93,8 @@ impl Maintenance {
             return Some(Duration::ZERO);
         }
         // Problems are looked at again even if nothing arrives.
-        let problems = [self.has_failed.then_some(RETRY_EVERY), self.long_log.then_some(CUT_BACK_LONG_EVERY)];
+        let cut_back = self.cut_back_every.map(|_| CUT_BACK_LONG_EVERY);
+        let problems = [self.has_failed.then_some(RETRY_EVERY), cut_back];
         self.retention.max_wait(limits).into_iter().chain(problems.into_iter().flatten()).min()
     }
 
@@ -160,18 +161,18 @@ impl Maintenance {
     /// Cuts the write-ahead log back if it has grown long, and reports what prevents that.
     fn cut_back_log(&mut self, connection: &Connection, limits: Limits, wal_bytes: u64) {
         if wal_bytes <= 2 * usual_wal_bytes(limits) {
-            self.long_log = false;
+            self.cut_back_every = None;
             return self.health.clear(Component::WriteAheadLog);
         }
-        let interval = if self.long_log { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY };
-        if self.cut_back.elapsed() < interval {
+        if self.cut_back.elapsed() < *self.cut_back_every.get_or_insert(CUT_BACK_EVERY) {
             return;
         }
         checkpoint(connection);
         self.cut_back = Instant::now();
         let wal_bytes = file_bytes(&self.data_dir, "-wal");
-        self.long_log = wal_bytes >= LONG_WAL_BYTES;
-        if self.long_log
+        let is_long = wal_bytes >= LONG_WAL_BYTES;
+        self.cut_back_every = Some(if is_long { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY });
+        if is_long
             && let Some(problem) = self.log_blocker(wal_bytes)
         {
             self.health.report(Component::WriteAheadLog, problem.to_owned());
