@@ -13,7 +13,7 @@ use std::ops::Range;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::seed;
+use crate::random::{Random, seed};
 use crate::support::{Daemon, Peer, eventually, id, new_folder, scaled};
 
 /// How many messages the inbox has.
@@ -25,23 +25,6 @@ const VARIANTS: (usize, usize) = (8, 1_000);
 /// The page size of the inbox, and the length of a frame of its write-ahead log, in bytes.
 const PAGE: usize = 16_384;
 const FRAME: usize = PAGE + 24;
-
-/// A pseudo-random sequence (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-}
 
 /// Returns the text of a message: its id, so that it is found in the files, and content of varied length.
 fn text(id: u64) -> String {

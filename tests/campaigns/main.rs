@@ -11,11 +11,7 @@
 #![allow(dead_code, unused_imports, reason = "the campaigns use a part of what the end-to-end tests share")]
 
 mod damage;
+mod random;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_calls;
-
-/// Returns the seed that `UDPCHAT_SEED` sets, or the usual one.
-fn seed() -> u64 {
-    std::env::var("UDPCHAT_SEED").map_or(1, |seed| seed.parse().expect("UDPCHAT_SEED is a number"))
-}

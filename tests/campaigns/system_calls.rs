@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::seed;
+use crate::random::seed;
 use crate::support::{Daemon, Injection, Peer, available, eventually_within, scaled};
 
 const CALLS: [&str; 6] = ["recvmmsg", "sendto,sendmsg", "accept4", "openat", "fsync", "pwrite64"];

@@ -172,9 +172,7 @@ impl Maintenance {
         let wal_bytes = file_bytes(&self.data_dir, "-wal");
         let is_long = wal_bytes >= LONG_WAL_BYTES;
         self.cut_back_every = Some(if is_long { CUT_BACK_LONG_EVERY } else { CUT_BACK_EVERY });
-        if is_long
-            && let Some(problem) = self.log_blocker(wal_bytes)
-        {
+        if is_long && let Some(problem) = self.log_blocker(wal_bytes) {
             self.health.report(Component::WriteAheadLog, problem.to_owned());
         }
     }
