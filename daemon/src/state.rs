@@ -76,7 +76,7 @@ impl Daemon {
         match &read {
             Ok(_) => self.health.succeeded(Component::InboxRead),
             // Another read may succeed, which proves nothing about this part of the file.
-            Err(error) if matches!(error, ReadError::Inbox(why) if why.is_damage()) => {
+            Err(error) if matches!(error, ReadError::Inbox(why) if why.is_damage() || why.is_read_error()) => {
                 self.health.note(Component::InboxDamage, error.to_string());
             }
             Err(error) => self.health.report(Component::InboxRead, error.to_string()),

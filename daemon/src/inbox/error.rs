@@ -3,6 +3,7 @@
 use std::io;
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::{SQLITE_IOERR_CORRUPTFS, SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ};
 use rusqlite::types::FromSqlError;
 
 /// An error of reading or writing the log.
@@ -57,6 +58,13 @@ impl InboxError {
             | Self::ReadOnly
             | Self::Rename(_) => false,
         }
+    }
+
+    /// Returns whether the disk could not read a part of the file. Reads of other parts prove nothing about that one.
+    pub(crate) fn is_read_error(&self) -> bool {
+        let Self::Database(error) = self else { return false };
+        let code = error.sqlite_error().map(|error| error.extended_code);
+        matches!(code, Some(SQLITE_IOERR_READ | SQLITE_IOERR_SHORT_READ | SQLITE_IOERR_CORRUPTFS))
     }
 
     /// Returns whether the disk is full.

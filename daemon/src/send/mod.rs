@@ -157,7 +157,8 @@ async fn transmit(
         item.at_ns = clock::now_ns();
         let (at_ns, peer, payload) = (item.at_ns, item.peer, item.payload.clone());
         let (mut local, mut detail) = (item.local, item.detail.clone());
-        let handed_over = daemon.queue.send(item, |item| {
+        let may_wait = Instant::now() < give_up;
+        let handed_over = daemon.queue.send(item, may_wait, |item| {
             let source = hand_over(target, &item.payload)?;
             local = target.local(source);
             item.local = local;
@@ -174,10 +175,7 @@ async fn transmit(
                 return Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` shows the problem"));
             }
-            Err(NotSent::NotNow(_, error)) if Instant::now() > give_up => {
-                return Err(send_failed(target, &error));
-            }
-            Err(NotSent::NotNow(back, _)) => item = back,
+            Err(NotSent::NotNow(back)) => item = back,
         }
         sleep(SEND_RETRY).await;
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::{Daemon, Injection, Peer, available, eventually, new_folder};
+use crate::support::{Daemon, Injection, Peer, available, eventually, new_folder, texts};
 
 /// Waits until the daemon has no problem.
 fn wait_until_ok(daemon: &Daemon) {
@@ -104,6 +104,21 @@ fn a_message_waits_for_a_kernel_without_memory() {
 }
 
 #[test]
+fn a_message_that_waited_in_vain_is_recorded_as_failed() {
+    if !available("strace") {
+        return;
+    }
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let fault = Injection::start(daemon.pid(), "sendmsg", "ENOBUFS", "1+");
+    daemon.ctl(&["-q", "send", &peer.name(), "lost"]).fails(5, &["no buffer space"]);
+    drop(fault);
+    let entry = daemon.entries().pop().unwrap();
+    assert_eq!(entry["text"], "lost");
+    assert!(entry["error"].as_str().unwrap().contains("no buffer space"), "{entry}");
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 1 }));
+}
+
+#[test]
 fn an_event_stays_until_it_is_acknowledged() {
     let folder = new_folder();
     fs::create_dir(folder.path().join("data")).unwrap();
@@ -117,4 +132,31 @@ fn an_event_stays_until_it_is_acknowledged() {
     assert!(ran.stdout.contains("state:           ok"), "{ran:?}");
     daemon.log_with("asked to acknowledge problems");
     assert_eq!(daemon.rpc().call("acknowledge", json!({})), json!({ "acknowledged": [] }));
+}
+
+#[test]
+fn reads_of_other_parts_do_not_end_a_read_error() {
+    if !available("strace") {
+        return;
+    }
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let texts_sent: Vec<_> = (0..200).map(|number| format!("{number} {}", "x".repeat(1_000))).collect();
+    daemon.receive_from(&peer, &texts_sent);
+    // The new daemon has read the newest entries only.
+    let mut daemon = daemon.start_again();
+    let fault = Injection::start(daemon.pid(), "pread64", "EIO", "1+");
+    let failed = daemon.ctl(&["inbox", "-a"]);
+    assert!(failed.stderr.contains("disk I/O error"), "{failed:?}");
+    drop(fault);
+    assert_eq!(texts(&daemon.entries()), texts_sent);
+    // The end of a later problem shows that one of a failing operation would be over by now.
+    let fault = Injection::start(daemon.pid(), "recvmmsg", "ENOMEM", "1+");
+    peer.send(daemon.address(), "x");
+    eventually("a second problem", || (daemon.status()["problems"].as_array()?.len() == 2).then_some(()));
+    drop(fault);
+    daemon.log_with("resolved: ");
+    let problems = daemon.status()["problems"].to_string();
+    assert!(problems.contains("disk I/O error"), "{problems}");
+    let ran = daemon.ctl(&["status", "--acknowledge"]);
+    assert!(ran.stdout.contains("state:           ok"), "{ran:?}");
 }

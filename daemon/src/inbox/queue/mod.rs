@@ -93,8 +93,8 @@ pub(crate) struct Full;
 pub(crate) enum NotSent {
     /// The queue was closed, or has no room.
     Full,
-    /// It may succeed in a moment; the item is returned with the error.
-    NotNow(Box<SentItem>, io::Error),
+    /// It may succeed in a moment; the item is returned.
+    NotNow(Box<SentItem>),
 }
 
 impl Queue {
@@ -124,10 +124,12 @@ impl Queue {
 
     /// Sends a datagram with `send` and queues its record, in one step. `send` must not wait.
     ///
-    /// If the kernel refuses permanently, the record holds the reason, and the error is returned as well.
+    /// If the kernel refuses, the record holds the reason, and the error is returned as well; unless the message may wait
+    /// for an error that may pass, in which case nothing is recorded.
     pub(crate) fn send(
         &self,
         mut item: Box<SentItem>,
+        may_wait: bool,
         send: impl FnOnce(&mut SentItem) -> io::Result<()>,
     ) -> Result<Option<io::Error>, NotSent> {
         let mut state = self.lock();
@@ -136,7 +138,7 @@ impl Queue {
         }
         let error = match send(&mut item) {
             Ok(()) => None,
-            Err(error) if is_momentary(&error) => return Err(NotSent::NotNow(item, error)),
+            Err(error) if may_wait && is_momentary(&error) => return Err(NotSent::NotNow(item)),
             Err(error) => Some(error),
         };
         let counts = &mut state.counters.sent;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::inbox::file::UNKNOWN_STEP_NS;
+
 /// A period in which the clock was not set and the machine was not restarted. A row of the table `clock`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::inbox::writer) struct Period {
@@ -30,7 +32,7 @@ pub(in crate::inbox::writer) struct Reading {
 }
 
 impl Period {
-    /// Returns the first period of a history: entries with smaller ids are of unknown clocks.
+    /// Returns the first period of a history. Entries with smaller ids, of a log of an older schema, are of unknown clocks.
     pub(super) fn first(reading: &Reading, first_id: u64) -> Self {
         Self {
             number: 1,
@@ -39,7 +41,7 @@ impl Period {
             boottime_ns: reading.boottime_ns,
             begin_ns: reading.wall_ns,
             seen_ns: reading.wall_ns,
-            step_ns: 0,
+            step_ns: UNKNOWN_STEP_NS,
             restarted: false,
         }
     }

@@ -13,7 +13,7 @@ fn reading(boot_id: u128, boottime_ns: i64, wall_ns: i64) -> Reading {
 fn history() -> History {
     let mut history = History::default();
     let first = history.observe(&reading(1, 100 * SECOND, 10 * YEAR), 7).unwrap();
-    assert_eq!((first.number, first.first_id, first.step_ns), (1, 8, 0));
+    assert_eq!((first.number, first.first_id, first.step_ns), (1, 8, UNKNOWN_STEP_NS));
     history.push(first, 1);
     history
 }
