@@ -2,7 +2,7 @@
 
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use super::operations::operations;
+use super::operations::{Content, End, How, Operation, Place, operations};
 use super::world::World;
 
 /// How many cases run usually, and in the full campaign.
@@ -34,4 +34,24 @@ fn the_inbox_behaves_as_its_model() {
     let seconds = began.elapsed().as_secs();
     assert!(result.is_ok(), "UDPCHAT_SEED={seed}: {}", result.unwrap_err());
     println!("{cases} cases of seed {seed} in {seconds} s");
+}
+
+#[test]
+fn the_rest_of_a_transaction_lost_in_a_power_cut_is_no_damage() {
+    let (first, all_but_the_first) = (Place(0), !1);
+    let receive = |length| Operation::Receive { peer: 0, content: Content::Text(length), count: 1 };
+    let end = |how| Operation::End(End { how, down_ns: 0, step_ns: 0, reboot: false });
+    let mut world = World::new();
+    for operation in [
+        receive(10),
+        Operation::Store,
+        receive(60_000),
+        end(How::PowerCut(first, all_but_the_first, first)),
+        receive(20),
+        Operation::Store,
+        end(How::Kill),
+    ] {
+        world.apply(&operation);
+    }
+    world.finish();
 }
