@@ -6,7 +6,7 @@ use super::operations::{Content, End, How, Operation, Place, operations};
 use super::world::World;
 
 /// How many cases run usually, and in the full campaign.
-const CASES: (u32, u32) = (40, 2_000);
+const CASES: (u32, u32) = (60, 2_000);
 
 /// How long a failing case is simplified at most, in milliseconds.
 const SIMPLIFIED_FOR_MS: u32 = 120_000;

@@ -174,9 +174,11 @@ impl Reference {
         self.entries.iter().filter(received).count() as u64
     }
 
-    /// Returns how many of the oldest entries take this many bytes, without the newest entry.
+    /// Returns how many of the oldest entries take this many bytes, without the newest entry; no more than one step removes.
     pub(super) fn count_excess(&self, excess_bytes: u64) -> usize {
         const ENTRY_BYTES: u64 = 32;
+        const STEP_BYTES: u64 = 16 * 1024 * 1024;
+        let excess_bytes = excess_bytes.min(STEP_BYTES);
         let (mut count, mut bytes) = (0, 0);
         while bytes < excess_bytes && count < self.entries.len() {
             bytes += self.entries[count].bytes() + ENTRY_BYTES;
