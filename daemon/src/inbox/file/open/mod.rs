@@ -78,7 +78,7 @@ pub(crate) fn open_behind(
         }
         Header::Ours { has_log: true, has_remains } => open().inspect(|connection| {
             if has_remains {
-                empty_log(connection)
+                empty_log(connection);
             }
         }),
     };

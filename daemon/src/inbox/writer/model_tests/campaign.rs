@@ -33,7 +33,10 @@ fn the_inbox_behaves_as_its_model() {
     });
     let seconds = began.elapsed().as_secs();
     assert!(result.is_ok(), "UDPCHAT_SEED={seed}: {}", result.unwrap_err());
-    println!("{cases} cases of seed {seed} in {seconds} s");
+    #[expect(clippy::print_stdout, reason = "a campaign says what it has run")]
+    if is_full {
+        println!("{cases} cases of seed {seed} in {seconds} s");
+    }
 }
 
 #[test]

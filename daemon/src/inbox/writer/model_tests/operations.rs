@@ -16,7 +16,7 @@ pub(super) struct Place(pub(super) u32);
 impl Place {
     /// Returns the index in something of this length, which is not 0.
     pub(super) fn index(self, length: usize) -> usize {
-        (u64::from(self.0) * length as u64 >> 32) as usize
+        ((u64::from(self.0) * length as u64) >> 32) as usize
     }
 }
 

@@ -29,6 +29,9 @@ const PAGE_BYTES: u64 = 16_384;
 /// How many of the newest entries are compared after each operation.
 const NEWEST: u64 = 50;
 
+/// The items of a transaction, and their bytes.
+type Part = (IndexRange<usize>, IndexRange<usize>);
+
 /// What one daemon must have counted.
 #[derive(Debug, Default)]
 struct Counts {
@@ -185,7 +188,7 @@ impl World {
 
     fn take_in(&mut self, peer: usize, payloads: Vec<Vec<u8>>) {
         let (peer, at_ns) = (address(peer), self.machine.wall_ns());
-        let local = (self.number % 2 == 0).then(|| address(0));
+        let local = (self.number.is_multiple_of(2)).then(|| address(0));
         self.daemon.queue.intake(|intake| {
             payloads.iter().for_each(|payload| intake.datagram(at_ns, peer, local, payload));
         });
@@ -285,7 +288,7 @@ impl World {
     }
 
     /// Takes what is queued; returns also how it is divided into transactions.
-    fn take(&mut self) -> (Batch, Vec<(IndexRange<usize>, IndexRange<usize>)>) {
+    fn take(&mut self) -> (Batch, Vec<Part>) {
         let mut batch = Batch::default();
         self.daemon.queue.take(&mut batch, Some(Duration::ZERO));
         let (mut commits, mut first, mut offset) = (Vec::new(), 0, 0);
@@ -454,9 +457,9 @@ impl World {
             assert_eq!(reader.read_mark(consumer).unwrap(), mark, "{consumer}");
             assert_eq!(reader.summary(mark).unwrap(), (bounds, reference.unread(mark)), "{consumer}");
         }
-        for peer in 0..PEERS.len() {
-            let known = self.daemon.writer.parts.learned.of(address(peer));
-            assert_eq!(known, reference.learned.get(&address(peer)).copied(), "{}", PEERS[peer]);
+        for peer in (0..PEERS.len()).map(address) {
+            let known = self.daemon.writer.parts.learned.of(peer);
+            assert_eq!(known, reference.learned.get(&peer).copied(), "{peer}");
         }
         self.compare_heard();
         self.compare_counts();
