@@ -124,6 +124,10 @@ pub(super) fn socket_cookie(socket: &UdpSocket) -> Option<u64> {
 
 /// Returns the identifier of this boot (random(4)). The units of systemd hide that file and set a variable instead.
 pub(crate) fn boot_id() -> Option<u128> {
+    #[cfg(test)]
+    if let Some(simulated) = crate::clock::simulated::get() {
+        return Some(simulated.boot_id);
+    }
     let file = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let text = file.or_else(|| std::env::var("UDPCHAT_BOOT_ID").ok())?;
     u128::from_str_radix(&text.trim().replace('-', ""), 16).ok()

@@ -60,6 +60,10 @@ pub(super) fn socket_cookie(_socket: &UdpSocket) -> Option<u64> {
 
 /// Returns nothing, for the same reason.
 pub(crate) fn boot_id() -> Option<u128> {
+    #[cfg(test)]
+    if let Some(simulated) = crate::clock::simulated::get() {
+        return Some(simulated.boot_id);
+    }
     None
 }
 

@@ -236,21 +236,31 @@ pub(crate) fn schema_tables(path: &Path) -> BTreeSet<String> {
     pages.schema().into_iter().map(|(name, _)| name).collect()
 }
 
-/// Returns whether SQLite would lose committed transactions of the write-ahead log because of a damaged frame.
+/// What is behind the last transaction that SQLite accepts of a write-ahead log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogEnd {
+    Nothing,
+    /// A part of a transaction that was not committed.
+    Remains,
+    /// Committed transactions, behind a damaged frame.
+    Lost,
+}
+
+/// Returns what is behind the end of the write-ahead log beside a database.
 ///
 /// `durable` is the newest entry that was durable, if that is known; `same_boot` whether the system runs since then. After a
 /// power cut, frames that were not yet synced may be missing, which is no damage.
-pub(crate) fn lost_frames(path: &Path, durable: u64, same_boot: bool) -> bool {
-    let Ok(mut pages) = Pages::open(path) else { return false };
-    let Some(frames) = &pages.frames else { return false };
-    if !frames.has_more {
-        return false;
-    }
+pub(crate) fn log_end(path: &Path, durable: u64, same_boot: bool) -> LogEnd {
+    let Ok(mut pages) = Pages::open(path) else { return LogEnd::Nothing };
+    let Some(frames) = pages.frames.as_ref().filter(|frames| frames.has_more) else {
+        return LogEnd::Nothing;
+    };
     if frames.has_commit_behind && same_boot {
-        return true;
+        return LogEnd::Lost;
     }
     pages.accepted_only = true;
-    pages.outermost_ids(true).and_then(|ids| ids.last().copied()).is_some_and(|newest| newest < durable)
+    let newest = pages.outermost_ids(true).and_then(|ids| ids.last().copied());
+    if newest.is_some_and(|newest| newest < durable) { LogEnd::Lost } else { LogEnd::Remains }
 }
 
 fn page_bytes(header: &[u8; 100]) -> usize {

@@ -98,6 +98,12 @@ impl Maintenance {
         self.retention.max_wait(limits).into_iter().chain(problems.into_iter().flatten()).min()
     }
 
+    /// Makes the next step judge ages, however recent the last check is.
+    #[cfg(test)]
+    pub(super) fn check_ages(&mut self) {
+        self.retention.check_ages();
+    }
+
     /// Returns whether removing entries has met damage of the file since the last call.
     pub(super) fn met_damage(&mut self) -> bool {
         std::mem::take(&mut self.met_damage)

@@ -13,6 +13,8 @@ mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod maintenance;
+#[cfg(test)]
+mod model_tests;
 pub(crate) mod recode;
 pub(crate) mod recovered;
 pub(crate) mod retention;

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tracing::debug;
 
 use super::error::OpenError;
 use super::format::{
     ADDED_TABLES, APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, SCHEMA_VERSION, quick_check, version,
 };
 use super::{create, migrate, quarantine};
-use crate::inbox::recovery::plan;
+use crate::error::explain;
+use crate::inbox::recovery::{LogEnd, plan};
 use crate::inbox::{InboxError, inflight, recovery};
 
 /// The maximum size of a file that is checked completely when it is opened, in bytes; that takes about 100 ms.
@@ -64,16 +66,21 @@ pub(crate) fn open_behind(
     // Closing the file would release every lock that SQLite holds on it in this process (fcntl(2)), so the header of a
     // file that is already open is not read.
     let is_open = known.identity.is_some() && known.identity == identity(data_dir).ok().flatten();
-    let header = if is_open { Header::Ours { has_log: true } } else { judged_header(&path)? };
-    let is_restored = matches!(header, Header::Ours { has_log: false });
+    let header =
+        if is_open { Header::Ours { has_log: true, has_remains: false } } else { judged_header(&path)? };
+    let is_restored = matches!(header, Header::Ours { has_log: false, .. });
     let opened = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
         Header::Damaged | Header::Changed { .. } => Err(OpenError::Damaged { path: path.clone() }),
-        Header::None | Header::Ours { has_log: false } => {
+        Header::None | Header::Ours { has_log: false, .. } => {
             quarantine::quarantine_strays(&path).and_then(|()| open())
         }
-        Header::Ours { has_log: true } => open(),
+        Header::Ours { has_log: true, has_remains } => open().inspect(|connection| {
+            if has_remains {
+                empty_log(connection);
+            }
+        }),
     };
     match opened {
         Ok(connection) => Ok(Opened { connection, quarantined: None, is_restored }),
@@ -148,6 +155,8 @@ enum Header {
     Ours {
         /// Whether a write-ahead log beside the file belongs to it.
         has_log: bool,
+        /// Whether that has a part of a transaction behind its end.
+        has_remains: bool,
     },
     Newer(u32),
     Foreign,
@@ -169,10 +178,13 @@ fn judged_header(path: &Path) -> Result<Header, OpenError> {
         Header::Changed { .. } if has_our_tables(path) => Header::Damaged,
         Header::Changed { newer: Some(version) } => Header::Newer(version),
         Header::Changed { newer: None } => Header::Foreign,
-        Header::Ours { has_log: true } => {
+        Header::Ours { has_log: true, .. } => {
             let durable = durable.unwrap_or_default();
-            let is_lost = recovery::lost_frames(path, durable.newest.id, durable.is_of_this_boot);
-            if is_lost { Header::Damaged } else { found }
+            match recovery::log_end(path, durable.newest.id, durable.is_of_this_boot) {
+                LogEnd::Nothing => found,
+                LogEnd::Remains => Header::Ours { has_log: true, has_remains: true },
+                LogEnd::Lost => Header::Damaged,
+            }
         }
         found => found,
     })
@@ -244,7 +256,7 @@ fn header(path: &Path) -> Result<Header, OpenError> {
         _ if user_version > 255 => Header::Damaged,
         _ if newer.is_some() && !is_one_bit_off => Header::Newer(user_version),
         _ if newer.is_some() || user_version == 0 || is_changed => Header::Changed { newer },
-        _ => Header::Ours { has_log: bytes[19] == WITH_LOG },
+        _ => Header::Ours { has_log: bytes[19] == WITH_LOG, has_remains: false },
     })
 }
 
@@ -312,6 +324,14 @@ fn check_statements(connection: &Connection) -> Result<(), InboxError> {
         }
     }
     Ok(())
+}
+
+/// Copies the write-ahead log into the database and empties it. Frames behind its end would look like lost transactions later,
+/// when new ones are written before them.
+fn empty_log(connection: &Connection) {
+    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+        debug!("{}", explain("the write-ahead log cannot be emptied", &error));
+    }
 }
 
 /// Sets the pragmas of the writer's connection.

@@ -4,7 +4,7 @@ use rusqlite::Connection;
 
 use crate::inbox::file;
 use crate::inbox::recovery::salvage::*;
-use crate::inbox::recovery::{known_ids, lost_frames};
+use crate::inbox::recovery::{LogEnd, known_ids, log_end};
 
 /// Creates an inbox with this many messages, of lengths up to four pages, and returns its path.
 fn inbox(folder: &Path, messages: u64) -> PathBuf {
@@ -125,13 +125,13 @@ fn frames_behind_a_damaged_one_are_read() {
     let path = folder.path().join(file::FILE_NAME);
     let log = folder.path().join("inbox.db-wal");
     let sound = std::fs::read(&log).unwrap();
-    assert!(!lost_frames(&path, 400, true));
+    assert_eq!(log_end(&path, 400, true), LogEnd::Nothing);
     let mut changed = sound.clone();
     changed[sound.len() / 2] ^= 1;
     std::fs::write(&log, &changed).unwrap();
-    assert!(lost_frames(&path, 400, true));
-    assert!(lost_frames(&path, 400, false));
-    assert!(!lost_frames(&path, 1, false), "nothing that was durable is missing");
+    assert_eq!(log_end(&path, 400, true), LogEnd::Lost);
+    assert_eq!(log_end(&path, 400, false), LogEnd::Lost);
+    assert_eq!(log_end(&path, 1, false), LogEnd::Remains, "nothing that was durable is missing");
     let left = rows(&path, (1, u64::MAX));
     assert_true(&left);
     assert_eq!(left.len(), 400, "each page has a later frame");
@@ -139,6 +139,6 @@ fn frames_behind_a_damaged_one_are_read() {
     let mut changed = sound.clone();
     changed[sound.len() - 100] ^= 1;
     std::fs::write(&log, &changed).unwrap();
-    assert!(lost_frames(&path, 400, true));
+    assert_eq!(log_end(&path, 400, true), LogEnd::Lost);
     assert_eq!(known_ids(&path).newest, 399);
 }

@@ -95,6 +95,12 @@ impl Retention {
         limits.max_age.map(|_| self.next_age_check.saturating_duration_since(Instant::now()))
     }
 
+    /// Makes the next step judge ages.
+    #[cfg(test)]
+    pub(super) fn check_ages(&mut self) {
+        self.next_age_check = Instant::now();
+    }
+
     /// Removes a bounded part of what exceeds the limits. `beside_bytes` is the size of the inbox's files other than the
     /// database. Without a history of the clock that includes the reading, no age is judged.
     pub(super) fn step(
