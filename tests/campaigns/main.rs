@@ -11,6 +11,10 @@
 #![allow(dead_code, unused_imports, reason = "the campaigns use a part of what the end-to-end tests share")]
 
 mod damage;
+mod kills;
+mod load;
+mod mounts;
+mod power_cuts;
 mod random;
 #[path = "../support/mod.rs"]
 mod support;

@@ -34,6 +34,7 @@ use process::Process;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::Running;
 pub(crate) use tmux::Tmux;
+pub(crate) use tool::path as path_of_tool;
 pub(crate) use tool::{available, missing, path_with_programs};
 pub(crate) use view::{id, ids, raw, texts};
 
