@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 use crate::random::Random;
 use crate::support::{DEADLINE, Daemon, Peer, id, new_folder};
 
+/// The configuration of a daemon whose disk is small: without `max_size`, a tenth of it would limit the inbox.
+pub(crate) const CONFIG: &str = "log.messages_per_second = 0\ninbox.max_size = '1GiB'\n";
+
 /// How many datagrams the peer sends at once, and how long it then waits: some thousand a second.
 const BURST: u64 = 8;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -60,8 +63,16 @@ impl Acknowledged {
     /// Compares it with the entries that a daemon has now; returns what is missing or different.
     pub(crate) fn missing_in(&self, daemon: &Daemon, entries: &[Value]) -> Vec<String> {
         let there: BTreeMap<_, _> = entries.iter().map(|entry| (id(entry), entry)).collect();
-        let lost = self.entries.iter().filter(|(id, entry)| there.get(id) != Some(entry));
-        let mut wrong: Vec<_> = lost.map(|(id, entry)| format!("{entry} is {:?}", there.get(id))).collect();
+        let mut lost = self.entries.iter().filter(|(id, entry)| there.get(id) != Some(entry));
+        let mut wrong = Vec::new();
+        if let Some((id, entry)) = lost.next() {
+            let (more, last) = (lost.clone().count(), lost.last().map_or(id, |(id, _)| id));
+            let now = there.get(id);
+            let first = there.keys().next();
+            wrong.push(format!(
+                "{entry:.300} is {now:?}, and {more} more up to #{last}; the oldest is {first:?}"
+            ));
+        }
         // The first unread message is behind the mark.
         let page = daemon.rpc().call("inbox", json!({ "consumer": CONSUMER, "limit": 1 }));
         if let Some(first) = page["entries"].get(0).map(id).filter(|first| *first <= self.mark) {
