@@ -16,4 +16,4 @@ pub(crate) mod salvage;
 pub(crate) mod segment;
 mod wal;
 
-pub(crate) use self::pages::{known_ids, lost_frames, schema_tables, unfinished};
+pub(crate) use self::pages::{has_schema, known_ids, lost_frames, schema_tables, unfinished};

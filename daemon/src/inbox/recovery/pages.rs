@@ -236,6 +236,18 @@ pub(crate) fn schema_tables(path: &Path) -> BTreeSet<String> {
     pages.schema().into_iter().map(|(name, _)| name).collect()
 }
 
+/// Returns whether the first page has a schema that can be read, of whatever program. One without any table counts too.
+pub(crate) fn has_schema(path: &Path) -> bool {
+    let Some(page) = Pages::open(path).ok().and_then(|pages| pages.read(1)) else { return false };
+    let cells = btree::cell_count(&page, 100);
+    match page[100] {
+        // A long definition need not be in the page.
+        LEAF_TABLE => btree::leaf_cells(&page, 100).count() == cells,
+        INNER_TABLE => cells > 0,
+        _ => false,
+    }
+}
+
 /// Returns whether SQLite would lose committed transactions of the write-ahead log because of a damaged frame.
 ///
 /// `durable` is the newest entry that was durable, if that is known; `same_boot` whether the system runs since then. After a

@@ -166,7 +166,9 @@ fn judged_header(path: &Path) -> Result<Header, OpenError> {
     Ok(match found {
         // The journal knows of entries.
         Header::None if durable.is_some() && fs::metadata(path).is_ok() => Header::Damaged,
-        Header::Changed { .. } if has_our_tables(path) => Header::Damaged,
+        Header::Changed { .. } | Header::Foreign if has_our_tables(path) => Header::Damaged,
+        // A file of another program can be read by that program.
+        Header::Changed { newer: None } | Header::Foreign if !recovery::has_schema(path) => Header::Damaged,
         Header::Changed { newer: Some(version) } => Header::Newer(version),
         Header::Changed { newer: None } => Header::Foreign,
         Header::Ours { has_log: true } => {
