@@ -14,6 +14,7 @@ mod damage;
 mod disks;
 mod kills;
 mod load;
+mod lost_writes;
 mod mounts;
 mod power_cuts;
 mod random;

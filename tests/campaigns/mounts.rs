@@ -7,7 +7,8 @@ use std::process::Command;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::support::{available, missing, path_of_tool};
+use crate::random::Random;
+use crate::support::{available, missing, tool};
 
 /// Gives the calling thread, and what it starts, a mount namespace of its own, whose mounts end with it. Returns false, and
 /// prints why, where that is not possible.
@@ -66,10 +67,25 @@ impl Drop for Mounted {
 /// Makes an ext4 file system in a new file.
 pub(crate) fn make_ext4(image: &Path, bytes: u64) {
     fs::File::create(image).unwrap().set_len(bytes).unwrap();
-    let mut make = Command::new(path_of_tool("mkfs.ext4").unwrap());
+    let mut make = Command::new(tool::path("mkfs.ext4").unwrap());
     run(make
         .args(["-q", "-F", "-b", "4096", "-m", "0", "-E", "lazy_itable_init=0,root_owner=0:0"])
         .arg(image));
+}
+
+/// Gives the processes of this mount namespace another boot identifier.
+pub(crate) fn set_boot_id(folder: &Path, random: &mut Random) {
+    const PATH: &str = "/proc/sys/kernel/random/boot_id";
+    let file = folder.join("boot_id");
+    let is_new = !file.exists();
+    let (high, low) = (random.next(), random.next());
+    let words = (high >> 32, high >> 16 & 0xffff, high & 0xffff, low >> 48, low & 0xffff_ffff_ffff);
+    let id = format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}\n", words.0, words.1, words.2, words.3, words.4);
+    fs::write(&file, id).unwrap();
+    if is_new {
+        let none = None::<&str>;
+        mount(Some(&file), PATH, none, MsFlags::MS_BIND, none).unwrap();
+    }
 }
 
 #[track_caller]

@@ -5,20 +5,19 @@
 //! device: what is only in the page cache, in inodes in memory or in an uncommitted transaction of ext4's journal is lost, since
 //! the file system commits by itself only every 60 s. The next daemon sees another boot identifier, as after a reboot.
 //!
-//! It does not show a device that loses or reorders writes in its own cache, nor one that lies about a flush.
+//! It does not show a device that loses or reorders writes in its own cache: see `lost_writes`. Nothing helps against one that
+//! lies about a flush.
 
 use std::fs;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::kills::wait_for_all;
 use crate::load::{Acknowledged, CONFIG, Load, account, check_integrity};
-use crate::mounts::{Mounted, make_ext4, new_namespace};
+use crate::mounts::{Mounted, make_ext4, new_namespace, set_boot_id};
 use crate::random::{Random, seed};
 use crate::support::{Daemon, eventually, id, new_folder, scaled};
 
@@ -131,21 +130,6 @@ fn cut_often(cuts: usize, random: &mut Random, figures: &mut Figures) {
     let (folder, _) = daemon.into_folder();
     drop(disk);
     drop(folder);
-}
-
-/// Gives the processes of this mount namespace another boot identifier.
-fn set_boot_id(folder: &Path, random: &mut Random) {
-    const PATH: &str = "/proc/sys/kernel/random/boot_id";
-    let file = folder.join("boot_id");
-    let is_new = !file.exists();
-    let (high, low) = (random.next(), random.next());
-    let words = (high >> 32, high >> 16 & 0xffff, high & 0xffff, low >> 48, low & 0xffff_ffff_ffff);
-    let id = format!("{:08x}-{:04x}-{:04x}-{:04x}-{:012x}\n", words.0, words.1, words.2, words.3, words.4);
-    fs::write(&file, id).unwrap();
-    if is_new {
-        let none = None::<&str>;
-        mount(Some(&file), PATH, none, MsFlags::MS_BIND, none).unwrap();
-    }
 }
 
 /// Returns whether every thread of a process has stopped.

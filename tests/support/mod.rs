@@ -16,7 +16,7 @@ mod process;
 mod rpc;
 mod running;
 mod tmux;
-mod tool;
+pub(crate) mod tool;
 mod view;
 
 pub(crate) use background::Background;
@@ -34,7 +34,6 @@ use process::Process;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::Running;
 pub(crate) use tmux::Tmux;
-pub(crate) use tool::path as path_of_tool;
 pub(crate) use tool::{available, missing, path_with_programs};
 pub(crate) use view::{id, ids, raw, texts};
 
