@@ -66,7 +66,7 @@ impl Acknowledged {
         let mut lost = self.entries.iter().filter(|(id, entry)| there.get(id) != Some(entry));
         let mut wrong = Vec::new();
         if let Some((id, entry)) = lost.next() {
-            let (more, last) = (lost.clone().count(), lost.last().map_or(id, |(id, _)| id));
+            let (more, last) = (lost.clone().count(), lost.next_back().map_or(id, |(id, _)| id));
             let now = there.get(id);
             let first = there.keys().next();
             wrong.push(format!(

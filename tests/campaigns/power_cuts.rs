@@ -133,7 +133,7 @@ fn cut_often(cuts: usize, random: &mut Random, figures: &mut Figures) {
 }
 
 /// Returns whether every thread of a process has stopped.
-fn has_stopped(pid: u32) -> bool {
+pub(crate) fn has_stopped(pid: u32) -> bool {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|entry| entry.unwrap().path());
     let mut states = threads.map(|thread| fs::read_to_string(thread.join("status")).unwrap_or_default());
     states.all(|state| state.contains("State:\tT"))
