@@ -85,7 +85,7 @@ fn a_damaged_pointer_map_hides_no_entries() {
         }
     }
     let mut changed = sound.clone();
-    (map..map + 8_000).for_each(|at| changed[at] = (at * 167 >> 3) as u8);
+    (map..map + 8_000).for_each(|at| changed[at] = ((at * 167) >> 3) as u8);
     std::fs::write(&path, changed).unwrap();
     let all = rows(&path, (1, u64::MAX));
     assert_true(&all);
