@@ -63,11 +63,15 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
 fn missing(connection: &Connection, path: &Path) -> Result<Vec<Segment>, RecoverError> {
     let (mut ranges, oldest, newest) = present(connection).map_err(InboxError::from)?;
     let oldest = ranges.first().map_or(oldest, |(first, _)| oldest.min(*first));
-    let last = known_ids(path).newest;
+    let known = known_ids(path);
+    let last = known.newest;
     let before = Salvage::open(path, (1, oldest.saturating_sub(1).min(last)), &|| true);
     let before = before.map_err(|source| RecoverError::Read { path: path.to_owned(), source })?;
-    if let Some(first) = before.and_then(|salvage| salvage.first_id()) {
-        ranges.insert(0, (first, last.min(oldest - 1)));
+    let readable = before.and_then(|salvage| salvage.first_id());
+    // What the file had and is not readable gets a gap.
+    let first = known.oldest.or(known.first).into_iter().chain(readable).min();
+    if let Some(first) = first.filter(|first| *first < oldest && *first <= last) {
+        ranges.insert(0, (first.max(1), last.min(oldest - 1)));
     }
     if last > newest {
         ranges.push((newest + 1, last));

@@ -4,13 +4,16 @@
 //! there as it was written, that each other id has a gap, and that no id is used again. What is expected is computed from
 //! the bytes of the undamaged files, not by the code under test.
 //!
-//! The short size is a few variants of each file of a small inbox, the full one 1,000.
+//! The short size is a few variants of each file of a small inbox, after a stop and after a kill. The full one is 1,000, and some
+//! of an inbox above 64 MiB, which a start does not check completely.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::Range;
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
+use rusqlite::Connection;
 use serde_json::json;
 
 use crate::random::{Random, seed};
@@ -19,8 +22,12 @@ use crate::support::{Daemon, Peer, eventually, id, new_folder, scaled};
 /// How many messages the inbox has.
 const MESSAGES: u64 = 1_500;
 
-/// How many variants of each file, in the short and in the full size.
-const VARIANTS: (usize, usize) = (8, 1_000);
+/// How many messages the large inbox has, with more than 64 MiB.
+const MESSAGES_OF_LARGE: u64 = 10_000;
+
+/// How many variants of each file, in the short and in the full size, and of the large inbox.
+const VARIANTS: (usize, usize) = (6, 1_000);
+const VARIANTS_OF_LARGE: (usize, usize) = (0, 30);
 
 /// The page size of the inbox, and the length of a frame of its write-ahead log, in bytes.
 const PAGE: usize = 16_384;
@@ -28,7 +35,11 @@ const FRAME: usize = PAGE + 24;
 
 /// Returns the text of a message: its id, so that it is found in the files, and content of varied length.
 fn text(id: u64) -> String {
-    let length = if id.is_multiple_of(97) { 20_000 } else { (id * 131 % 400) as usize };
+    let length = match id {
+        _ if id.is_multiple_of(97) => 20_000,
+        MESSAGES.. => 7_900,
+        _ => (id * 131 % 400) as usize,
+    };
     let filler: String = (0..length).map(|at| char::from(b'a' + ((id as usize + at) % 26) as u8)).collect();
     format!("<{id:07}>{filler}")
 }
@@ -51,6 +62,30 @@ impl Base {
         daemon.signal(if killed { Signal::SIGKILL } else { Signal::SIGTERM });
         let _ended = daemon.wait();
         Self { folder: daemon.into_folder().0, messages }
+    }
+
+    /// Returns one with a large inbox.
+    fn large() -> Self {
+        let base = Self { messages: MESSAGES_OF_LARGE, ..Self::new(MESSAGES, false) };
+        let mut inbox = Connection::open(base.folder.path().join("data/inbox.db")).unwrap();
+        let transaction = inbox.transaction().unwrap();
+        let insert =
+            "INSERT INTO entry (id, at_ns, kind, peer, payload) VALUES (?1, ?1, 0, x'7f0000010009', ?2)";
+        for id in MESSAGES + 1..=MESSAGES_OF_LARGE {
+            transaction.execute(insert, (id, text(id).into_bytes())).unwrap();
+        }
+        transaction.commit().unwrap();
+        inbox.close().unwrap();
+        base
+    }
+
+    /// Lists the files that are not empty.
+    fn files(&self) -> Vec<String> {
+        let files = fs::read_dir(self.folder.path().join("data")).unwrap().map(Result::unwrap);
+        let files = files.filter(|file| file.metadata().unwrap().len() > 0);
+        let mut names: Vec<_> = files.map(|file| file.file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     fn file(&self, name: &str) -> Vec<u8> {
@@ -196,28 +231,31 @@ fn check(
 
 #[test]
 fn damaged_files_lose_only_what_they_held() {
-    let (seed, variants) = (seed(), scaled(VARIANTS.0, VARIANTS.1));
-    let bases = [Base::new(MESSAGES, false), Base::new(MESSAGES, true)];
-    let mut wrong = Vec::new();
-    let mut run_all = 0;
-    for (number, base) in bases.iter().enumerate() {
-        for (file, name) in
-            ["inbox.db", "inbox.db-wal", "inbox.db-shm", "books", "index.db"].iter().enumerate()
-        {
-            if !base.folder.path().join("data").join(name).exists() || base.file(name).is_empty() {
-                continue;
-            }
-            for variant in 0..variants {
+    let (seed, began) = (seed(), Instant::now());
+    let (variants, of_large) =
+        (scaled(VARIANTS.0, VARIANTS.1), scaled(VARIANTS_OF_LARGE.0, VARIANTS_OF_LARGE.1));
+    let mut bases = vec![(Base::new(MESSAGES, false), variants), (Base::new(MESSAGES, true), variants)];
+    if of_large > 0 {
+        bases.push((Base::large(), of_large));
+    }
+    let (mut wrong, mut all) = (Vec::new(), 0);
+    for (number, (base, variants)) in bases.iter().enumerate() {
+        for (file, name) in base.files().iter().enumerate() {
+            let before = wrong.len();
+            for variant in 0..*variants {
                 let place = ((number as u64) << 48) ^ ((file as u64) << 40);
                 let mut random = Random(seed ^ place ^ variant as u64);
-                run_all += 1;
-                if let Err(error) = run(base, name, &mut random, variant % 8 == 0) {
+                let run = || run(base, name, &mut random, variant % 8 == 0);
+                let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+                if let Err(error) = failed.unwrap_or_else(|_| Err("it panicked, as shown above".to_owned())) {
                     eprintln!("wrong: variant {number}/{name}/{variant}: {error}");
                     wrong.push(error);
                 }
             }
+            all += variants;
+            eprintln!("{number}/{name}: {variants} variants, {} wrong", wrong.len() - before);
         }
     }
-    eprintln!("damage: seed {seed}, {run_all} variants, {} wrong", wrong.len());
+    eprintln!("damage: seed {seed}, {all} variants in {:.0?}, {} wrong", began.elapsed(), wrong.len());
     assert_eq!(json!(wrong), json!([]));
 }

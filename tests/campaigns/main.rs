@@ -11,7 +11,14 @@
 #![allow(dead_code, unused_imports, reason = "the campaigns use a part of what the end-to-end tests share")]
 
 mod damage;
+mod disks;
+mod kills;
+mod load;
+mod lost_writes;
+mod mounts;
+mod power_cuts;
 mod random;
+mod steady;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_calls;

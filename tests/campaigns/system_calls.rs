@@ -4,19 +4,14 @@
 //! end of the fault it has no problem; no kind of line is logged more than once a second; the counters balance, and nothing that
 //! was sent is missing in them.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-
-use crate::random::seed;
-use crate::support::{Daemon, Injection, Peer, available, eventually_within, scaled};
+use crate::random::{Random, seed};
+use crate::steady::{
+    Client, ENDS_WITHIN, Progress, Rate, Steady, falsely_answered, floods, is_degraded, number, unbalanced,
+};
+use crate::support::{Daemon, Injection, available, scaled};
 
 const CALLS: [&str; 6] = ["recvmmsg", "sendto,sendmsg", "accept4", "openat", "fsync", "pwrite64"];
 
@@ -42,10 +37,6 @@ const WHEN: [&str; 3] = ["1", "1+2", "1+"];
 
 /// How long a fault lasts.
 const FAULT: Duration = Duration::from_millis(2_500);
-
-/// The promised times, with an allowance for a busy machine on which every call of the daemon stops for strace.
-const BEGINS_WITHIN: Duration = Duration::from_millis(1_000 + 500);
-const ENDS_WITHIN: Duration = Duration::from_millis(5_000 + 1_000);
 
 #[test]
 fn failing_system_calls_do_not_stop_reception_silently() {
@@ -76,114 +67,8 @@ fn choose<T: Copy>(all: &[T], number: usize, seed: u64) -> Vec<T> {
         return all.to_vec();
     }
     let part = all.len() / number;
-    let mut state = seed;
-    // A linear congruential generator (Knuth, MMIX).
-    let mut random = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize
-    };
-    (0..number).map(|turn| all[turn * part + random() % part]).collect()
-}
-
-/// Sends datagrams and messages, and opens connections, until it is dropped.
-struct Load {
-    sent: Arc<AtomicU64>,
-    is_over: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<()>>,
-}
-
-impl Load {
-    fn start(daemon: &Daemon) -> Self {
-        let (sent, is_over) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (address, socket) = (daemon.address(), daemon.socket());
-        let (count, over) = (Arc::clone(&sent), Arc::clone(&is_over));
-        let datagrams = thread::spawn(move || {
-            let peer = Peer::new();
-            while !over.load(Ordering::Relaxed) {
-                peer.send(address, "datagram");
-                count.fetch_add(1, Ordering::Relaxed);
-                thread::sleep(Duration::from_millis(5));
-            }
-        });
-        let (over, to) = (Arc::clone(&is_over), Peer::new());
-        let mut client = Client::new(daemon.socket());
-        let messages = thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                let _reply = client.call("send", &json!({ "to": to.name(), "text": "x" }));
-                thread::sleep(Duration::from_millis(20));
-            }
-        });
-        let over = Arc::clone(&is_over);
-        let connections = thread::spawn(move || {
-            while !over.load(Ordering::Relaxed) {
-                // The backlog may be full while nothing is accepted.
-                drop(UnixStream::connect(&socket));
-                thread::sleep(Duration::from_millis(20));
-            }
-        });
-        Self { sent, is_over, threads: vec![datagrams, messages, connections] }
-    }
-
-    /// Ends it; returns how many datagrams were sent.
-    fn end(self) -> u64 {
-        self.is_over.store(true, Ordering::Relaxed);
-        for thread in self.threads {
-            thread.join().unwrap();
-        }
-        self.sent.load(Ordering::Relaxed)
-    }
-}
-
-/// A client that connects again when its connection is closed: a fault may affect the control socket too.
-struct Client {
-    socket: PathBuf,
-    connection: Option<BufReader<UnixStream>>,
-}
-
-impl Client {
-    fn new(socket: PathBuf) -> Self {
-        let mut client = Self { socket, connection: None };
-        client.connect();
-        client
-    }
-
-    fn connect(&mut self) {
-        let connected = UnixStream::connect(&self.socket);
-        self.connection = connected.ok().map(|connection| {
-            connection.set_read_timeout(Some(BEGINS_WITHIN)).unwrap();
-            BufReader::new(connection)
-        });
-    }
-
-    /// Calls a method; returns none if there is no result.
-    fn call(&mut self, method: &str, params: &Value) -> Option<Value> {
-        if self.connection.is_none() {
-            self.connect();
-        }
-        let connection = self.connection.as_mut()?;
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut line = String::new();
-        let written = connection.get_mut().write_all(format!("{request}\n").as_bytes());
-        match written.and_then(|()| connection.read_line(&mut line)) {
-            Ok(length) if length > 0 => {}
-            _ => {
-                self.connection = None;
-                return None;
-            }
-        }
-        let mut reply: Value = serde_json::from_str(&line).ok()?;
-        Some(reply["result"].take()).filter(|result| !result.is_null())
-    }
-
-    fn status(&mut self) -> Option<Value> {
-        self.call("status", &json!({}))
-    }
-
-    /// Requests the status until there is one.
-    #[track_caller]
-    fn status_in_the_end(&mut self) -> Value {
-        eventually_within(Duration::from_secs(20), "a status", || self.status())
-    }
+    let mut random = Random(seed);
+    (0..number).map(|turn| all[turn * part + random.below(part)]).collect()
 }
 
 /// Runs one combination; returns what was wrong.
@@ -191,24 +76,19 @@ fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
     let mut daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
     // Accepted before the fault.
     let mut client = Client::new(daemon.socket());
-    let load = Load::start(&daemon);
+    let load = Steady::start(&daemon, Rate::SLOW);
     let mut wrong = Vec::new();
     let began = Instant::now();
     let fault = Injection::start(daemon.pid(), call, errno, when);
     let attached = Instant::now();
-    let (mut received, mut progress) = (0, Instant::now());
+    let mut reception = Progress::or_problem("/received/datagrams");
     while attached.elapsed() < FAULT {
-        // Without an answer, the counters show afterwards whether it received.
-        let Some(now) = client.status() else {
-            progress = Instant::now();
+        let Some(status) = client.status() else {
+            reception.pause();
             continue;
         };
-        let datagrams = number(&now, "/received/datagrams");
-        if datagrams > received || is_degraded(&now) {
-            (received, progress) = (datagrams, Instant::now());
-        }
-        if progress.elapsed() > BEGINS_WITHIN {
-            wrong.push(format!("deaf without a problem: {now}"));
+        if let Some(fault) = reception.reading(&status) {
+            wrong.push(fault);
             break;
         }
         thread::sleep(Duration::from_millis(50));
@@ -225,47 +105,9 @@ fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
         thread::sleep(Duration::from_millis(50));
         last = client.status_in_the_end();
     }
-    let sent = load.end();
-    let settled = eventually_within(Duration::from_secs(20), "the counters to account for all", || {
-        let status = client.status()?;
-        let known = number(&status, "/received/datagrams") + number(&status, "/kernel_drops");
-        (known >= sent && status["queued"] == 0).then_some(status)
-    });
-    wrong.extend(unbalanced(&settled, sent));
+    let (sent, answered) = load.end();
+    wrong.extend(unbalanced(&client.settled(sent), sent));
+    wrong.extend(falsely_answered(&answered, &daemon.entries()));
     wrong.extend(floods(&daemon.log(), began.elapsed()));
     wrong
-}
-
-fn is_degraded(status: &Value) -> bool {
-    status["state"] == "degraded"
-}
-
-fn number(status: &Value, pointer: &str) -> u64 {
-    status.pointer(pointer).and_then(Value::as_u64).unwrap()
-}
-
-/// Compares the counters: sent = kernel_drops + received, received = stored + dropped + queued.
-fn unbalanced(status: &Value, sent: u64) -> Option<String> {
-    let received = number(status, "/received/datagrams");
-    let dropped: u64 = status["dropped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
-    let kept = number(status, "/stored") + dropped + number(status, "/queued");
-    let is_right = sent == received + number(status, "/kernel_drops") && received == kept;
-    (!is_right).then(|| format!("the counters do not balance with {sent} sent: {status}"))
-}
-
-/// Finds kinds of lines that were logged more often than once a second. A line that a problem is resolved is of another kind.
-fn floods(log: &[String], time: Duration) -> Vec<String> {
-    let mut kinds = BTreeMap::<String, u64>::new();
-    for line in log {
-        let line: Value = serde_json::from_str(line).unwrap_or_default();
-        let message = line["message"].as_str().unwrap_or_default();
-        let kind = message.split([':', '(']).next().unwrap_or_default();
-        // Readers are events, not faults; each new connection logs one.
-        if kind != "reads" && kind != "sent" {
-            *kinds.entry(kind.to_owned()).or_default() += 1;
-        }
-    }
-    let most = time.as_secs() + 2;
-    let floods = kinds.into_iter().filter(|(_, lines)| *lines > most);
-    floods.map(|(kind, lines)| format!("{lines} lines in {time:?}: {kind}")).collect()
 }

@@ -16,7 +16,7 @@ mod process;
 mod rpc;
 mod running;
 mod tmux;
-mod tool;
+pub(crate) mod tool;
 mod view;
 
 pub(crate) use background::Background;

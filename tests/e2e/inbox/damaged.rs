@@ -254,6 +254,34 @@ fn a_file_moved_away_earlier_is_recovered_by_hand() {
     assert_eq!(lost, 101 - texts.len() as u64);
 }
 
+#[test]
+fn a_recovery_by_hand_leaves_a_gap_before_the_first_readable_entry() {
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    let aside = folder.path().join("old.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let holds = |page: &[u8], text: &str| page.windows(text.len()).any(|part| part == text.as_bytes());
+    let first = bytes.chunks_mut(16_384).find(|page| holds(page, "0 xxx") && page[0] == 13).unwrap();
+    first.fill(0);
+    fs::write(&aside, bytes).unwrap();
+    for name in ["inbox.db", "books"] {
+        fs::remove_file(path.with_file_name(name)).unwrap();
+    }
+    fs::write(path.with_file_name("inbox.db.damaged-before"), "nothing").unwrap();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    daemon.receive_from(&Peer::new(), ["new"]);
+    let (folder, flags) = daemon.into_folder();
+    let mut command = command_in(folder.path());
+    let output = command.arg("--recover").arg(&aside).stdout(Stdio::piped()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let daemon = Daemon::start_in(folder, flags);
+    let entries = daemon.entries();
+    let gap = &entries[0];
+    assert_eq!((&gap["reason"], &gap["first_id"]), (&json!("damaged"), &json!(1)), "{gap}");
+    assert_eq!(gap["lost"].as_u64(), Some(id(gap)));
+    assert_eq!(id(&entries[1]), id(gap) + 1);
+}
+
 /// Fills an inbox with more than 32 MiB while no daemon runs, so that a start does not check all of it, and zeroes a page.
 fn large_damaged_inbox() -> tempfile::TempDir {
     let (folder, path) = inbox_changed_by(

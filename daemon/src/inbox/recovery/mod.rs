@@ -16,4 +16,4 @@ pub(crate) mod salvage;
 pub(crate) mod segment;
 mod wal;
 
-pub(crate) use self::pages::{LogEnd, known_ids, log_end, schema_tables, unfinished};
+pub(crate) use self::pages::{LogEnd, has_schema, known_ids, log_end, schema_tables, unfinished};

@@ -41,7 +41,7 @@ pub(super) struct Pages {
     pub(super) page_bytes: usize,
     pub(super) count: u32,
     has_map: bool,
-    /// Pages of the pointer map.
+    /// Pages of the pointer map; empty where one is damaged.
     maps: HashMap<u32, Vec<u8>>,
 }
 
@@ -97,11 +97,6 @@ impl Pages {
         Some(page)
     }
 
-    /// Returns whether there is a pointer map.
-    pub(super) fn has_map(&self) -> bool {
-        self.has_map
-    }
-
     /// Returns the use of a page.
     pub(super) fn use_of(&mut self, number: u32) -> Use {
         if !self.has_map || number < 3 {
@@ -117,8 +112,8 @@ impl Pages {
             if self.maps.len() >= 64 {
                 self.maps.clear();
             }
-            let page = self.read(map).unwrap_or_default();
-            self.maps.insert(map, page);
+            let page = self.read(map).filter(|page| self.is_sound_map(map, page));
+            self.maps.insert(map, page.unwrap_or_default());
         }
         let Some([kind, parent @ ..]) = self.maps[&map].get(at..at + 5) else { return Use::Unknown };
         let parent = u32::from_be_bytes([parent[0], parent[1], parent[2], parent[3]]);
@@ -129,6 +124,12 @@ impl Pages {
             4 => Use::Overflow(parent),
             _ => Use::Unknown,
         }
+    }
+
+    /// Returns whether a page of the pointer map has a valid use for each page that it describes.
+    fn is_sound_map(&self, number: u32, map: &[u8]) -> bool {
+        let described = (self.count.saturating_sub(number) as usize).min(self.page_bytes / 5);
+        map.chunks_exact(5).take(described).all(|use_of| matches!(use_of[0], 1..=5))
     }
 
     /// Returns the page of the pointer map that describes a page.
@@ -234,6 +235,18 @@ pub(crate) fn unfinished(path: &Path, data_dir: &Path) -> Vec<Segment> {
 pub(crate) fn schema_tables(path: &Path) -> BTreeSet<String> {
     let Ok(pages) = Pages::open(path) else { return BTreeSet::new() };
     pages.schema().into_iter().map(|(name, _)| name).collect()
+}
+
+/// Returns whether the first page has a schema that can be read, of whatever program. One without any table counts too.
+pub(crate) fn has_schema(path: &Path) -> bool {
+    let Some(page) = Pages::open(path).ok().and_then(|pages| pages.read(1)) else { return false };
+    let cells = btree::cell_count(&page, 100);
+    match page[100] {
+        // A long definition need not be in the page.
+        LEAF_TABLE => btree::leaf_cells(&page, 100).count() == cells,
+        INNER_TABLE => cells > 0,
+        _ => false,
+    }
 }
 
 /// What is behind the last transaction that SQLite accepts of a write-ahead log.

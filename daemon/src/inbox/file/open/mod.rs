@@ -176,6 +176,8 @@ fn judged_header(path: &Path) -> Result<Header, OpenError> {
         // The journal knows of entries.
         Header::None if durable.is_some() && fs::metadata(path).is_ok() => Header::Damaged,
         Header::Changed { .. } if has_our_tables(path) => Header::Damaged,
+        // A file of another program can be read by that program.
+        Header::Changed { newer: None } | Header::Foreign if !recovery::has_schema(path) => Header::Damaged,
         Header::Changed { newer: Some(version) } => Header::Newer(version),
         Header::Changed { newer: None } => Header::Foreign,
         Header::Ours { has_log: true, .. } => {
@@ -215,6 +217,7 @@ fn has_our_tables(path: &Path) -> bool {
 /// | 56 | 4 | encoding of texts: 1 is UTF-8 |
 /// | 60 | 4 | user version |
 /// | 68 | 4 | application id |
+/// | 72 | 20 | 0 |
 fn header(path: &Path) -> Result<Header, OpenError> {
     const WITH_LOG: u8 = 2;
     let failed = |source| OpenError::Io { path: path.to_owned(), source };
@@ -246,11 +249,14 @@ fn header(path: &Path) -> Result<Header, OpenError> {
     let is_changed = fixed.iter().any(|(at, right)| bytes[*at] != *right)
         || !matches!(bytes[19], 1 | WITH_LOG)
         || (word(44), word(56)) != (4, 1);
+    // More than the application id was overwritten otherwise.
+    let is_valid =
+        !is_changed && matches!(user_version, 1..=255) && bytes[72..92].iter().all(|byte| *byte == 0);
     Ok(match length {
         0 => Header::None,
         1..100 => Header::Damaged,
         _ if !bytes.starts_with(b"SQLite format 3\0") => Header::Damaged,
-        _ if application_id != APPLICATION_ID && !is_nearly_ours => Header::Foreign,
+        _ if application_id != APPLICATION_ID && !is_nearly_ours && is_valid => Header::Foreign,
         _ if application_id != APPLICATION_ID => Header::Changed { newer: None },
         // Schema versions start at 1 and have one byte.
         _ if user_version > 255 => Header::Damaged,

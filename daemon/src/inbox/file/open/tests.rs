@@ -38,6 +38,34 @@ fn a_changed_bit_in_the_header_is_damage() {
 }
 
 #[test]
+fn a_damaged_first_page_is_no_other_program() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    let sound = fs::read(database(folder.path())).unwrap();
+    // The identification, the schema behind it, or both.
+    for range in [16..13_522, 46..7_217, 60..72, 65..15_527, 68..100, 71..6_787] {
+        for filler in [0, 0x5a] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut changed = sound.clone();
+            changed[range.clone()].fill(filler);
+            fs::write(database(folder.path()), changed).unwrap();
+            let opened = open(folder.path());
+            let replaced = opened.as_ref().is_ok_and(|opened| opened.quarantined.is_some());
+            assert!(replaced, "{filler} in {range:?}: {opened:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_database_of_another_program_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = Connection::open(database(folder.path())).unwrap();
+    other.pragma_update(None, "application_id", 77).unwrap();
+    drop(other);
+    assert!(matches!(open(folder.path()), Err(OpenError::Foreign { .. })));
+}
+
+#[test]
 fn an_interrupted_replacement_is_finished() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path());

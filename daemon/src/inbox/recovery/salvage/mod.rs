@@ -186,7 +186,13 @@ impl Salvage {
             let Some(kind @ (LEAF_TABLE | LEAF_INDEX | INNER_INDEX)) = page.first().copied() else {
                 continue;
             };
-            if free.contains(&number) || !matches!(self.pages.use_of(number), Use::Tree | Use::Unknown) {
+            // Whatever the map says, these are no overflow pages: one begins with the number of the next, which is lower.
+            let is_free = match self.pages.use_of(number) {
+                Use::Free => true,
+                Use::Unknown => free.contains(&number),
+                _ => false,
+            };
+            if is_free {
                 continue;
             }
             if kind == LEAF_TABLE {
@@ -268,12 +274,9 @@ impl Salvage {
         Some(payload)
     }
 
-    /// Returns the free pages of a database without a pointer map.
+    /// Returns the list of free pages, as far as it can be read.
     fn free_pages(&self) -> HashSet<u32> {
         let mut free = HashSet::new();
-        if self.pages.has_map() {
-            return free;
-        }
         let word = |page: &[u8], at: usize| {
             page.get(at..at + 4).map_or(0, |word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
         };

@@ -69,6 +69,30 @@ fn a_sound_file_is_read_completely() {
 }
 
 #[test]
+fn a_damaged_pointer_map_hides_no_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = inbox(folder.path(), 1_000);
+    let sound = std::fs::read(&path).unwrap();
+    let map = 16_384;
+    let short = |rows: &[Row]| rows.iter().filter(|row| row.id % 50 != 0).count();
+    // A bit of each use, and numbers that mean nothing.
+    for at in (map..map + 5 * 60).step_by(5) {
+        for bit in 0..8 {
+            let mut changed = sound.clone();
+            changed[at] ^= 1 << bit;
+            std::fs::write(&path, changed).unwrap();
+            assert_eq!(short(&rows(&path, (1, u64::MAX))), 980, "byte {at}, bit {bit}");
+        }
+    }
+    let mut changed = sound.clone();
+    (map..map + 8_000).for_each(|at| changed[at] = ((at * 167) >> 3) as u8);
+    std::fs::write(&path, changed).unwrap();
+    let all = rows(&path, (1, u64::MAX));
+    assert_true(&all);
+    assert_eq!(short(&all), 980);
+}
+
+#[test]
 fn removed_entries_do_not_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = inbox(folder.path(), 2_000);
