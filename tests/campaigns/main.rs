@@ -10,8 +10,15 @@
 )]
 #![allow(dead_code, unused_imports, reason = "the campaigns use a part of what the end-to-end tests share")]
 
+mod churn;
+mod client;
+mod counters;
 mod damage;
+mod hostile;
 mod random;
+mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_calls;
+mod traffic;
+mod watch;

@@ -5,9 +5,7 @@
 //! was sent is missing in them.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -15,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::client::Client;
+use crate::counters::Counters;
 use crate::random::seed;
 use crate::support::{Daemon, Injection, Peer, available, eventually_within, scaled};
 
@@ -106,7 +106,7 @@ impl Load {
             }
         });
         let (over, to) = (Arc::clone(&is_over), Peer::new());
-        let mut client = Client::new(daemon.socket());
+        let mut client = Client::new(daemon.socket(), BEGINS_WITHIN);
         let messages = thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
                 let _reply = client.call("send", &json!({ "to": to.name(), "text": "x" }));
@@ -134,63 +134,11 @@ impl Load {
     }
 }
 
-/// A client that connects again when its connection is closed: a fault may affect the control socket too.
-struct Client {
-    socket: PathBuf,
-    connection: Option<BufReader<UnixStream>>,
-}
-
-impl Client {
-    fn new(socket: PathBuf) -> Self {
-        let mut client = Self { socket, connection: None };
-        client.connect();
-        client
-    }
-
-    fn connect(&mut self) {
-        let connected = UnixStream::connect(&self.socket);
-        self.connection = connected.ok().map(|connection| {
-            connection.set_read_timeout(Some(BEGINS_WITHIN)).unwrap();
-            BufReader::new(connection)
-        });
-    }
-
-    /// Calls a method; returns none if there is no result.
-    fn call(&mut self, method: &str, params: &Value) -> Option<Value> {
-        if self.connection.is_none() {
-            self.connect();
-        }
-        let connection = self.connection.as_mut()?;
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut line = String::new();
-        let written = connection.get_mut().write_all(format!("{request}\n").as_bytes());
-        match written.and_then(|()| connection.read_line(&mut line)) {
-            Ok(length) if length > 0 => {}
-            _ => {
-                self.connection = None;
-                return None;
-            }
-        }
-        let mut reply: Value = serde_json::from_str(&line).ok()?;
-        Some(reply["result"].take()).filter(|result| !result.is_null())
-    }
-
-    fn status(&mut self) -> Option<Value> {
-        self.call("status", &json!({}))
-    }
-
-    /// Requests the status until there is one.
-    #[track_caller]
-    fn status_in_the_end(&mut self) -> Value {
-        eventually_within(Duration::from_secs(20), "a status", || self.status())
-    }
-}
-
 /// Runs one combination; returns what was wrong.
 fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
     let mut daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
     // Accepted before the fault.
-    let mut client = Client::new(daemon.socket());
+    let mut client = Client::new(daemon.socket(), BEGINS_WITHIN);
     let load = Load::start(&daemon);
     let mut wrong = Vec::new();
     let began = Instant::now();
@@ -228,10 +176,9 @@ fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
     let sent = load.end();
     let settled = eventually_within(Duration::from_secs(20), "the counters to account for all", || {
         let status = client.status()?;
-        let known = number(&status, "/received/datagrams") + number(&status, "/kernel_drops");
-        (known >= sent && status["queued"] == 0).then_some(status)
+        Some(Counters::of(&status)).filter(|counters| counters.is_settled(sent))
     });
-    wrong.extend(unbalanced(&settled, sent));
+    wrong.extend(settled.check_settled(sent).err());
     wrong.extend(floods(&daemon.log(), began.elapsed()));
     wrong
 }
@@ -242,15 +189,6 @@ fn is_degraded(status: &Value) -> bool {
 
 fn number(status: &Value, pointer: &str) -> u64 {
     status.pointer(pointer).and_then(Value::as_u64).unwrap()
-}
-
-/// Compares the counters: sent = kernel_drops + received, received = stored + dropped + queued.
-fn unbalanced(status: &Value, sent: u64) -> Option<String> {
-    let received = number(status, "/received/datagrams");
-    let dropped: u64 = status["dropped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
-    let kept = number(status, "/stored") + dropped + number(status, "/queued");
-    let is_right = sent == received + number(status, "/kernel_drops") && received == kept;
-    (!is_right).then(|| format!("the counters do not balance with {sent} sent: {status}"))
 }
 
 /// Finds kinds of lines that were logged more often than once a second. A line that a problem is resolved is of another kind.

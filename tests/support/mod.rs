@@ -2,6 +2,7 @@
 //! with a time limit. Code that only one area uses belongs in that area.
 
 mod background;
+pub(crate) mod clock;
 mod ctl;
 mod daemon;
 mod delay;
