@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -45,7 +45,8 @@ fn hostile_datagrams_are_stored_or_counted() {
     let mut client = Client::new(daemon.socket(), DEADLINE);
     let earlier = client.status_in_the_end();
     let (is_over, watch) = (Arc::new(AtomicBool::new(false)), Watch::start(&daemon));
-    let follower = follow(&daemon, &is_over);
+    let last = Arc::new(AtomicU64::new(u64::MAX));
+    let follower = follow(&daemon, &last);
     let reader = read(&daemon, &is_over);
     let began = Instant::now();
     let sent = Counters::of(&earlier).arrived() + flood(&daemon, &mut client, &mut hostile, number);
@@ -55,9 +56,10 @@ fn hostile_datagrams_are_stored_or_counted() {
         client.status().filter(|status| status["index"]["behind"] == 0)
     });
     let newest = status["inbox"]["newest_id"].as_u64().unwrap();
+    last.store(newest, Ordering::Relaxed);
+    let mut wrong = follower.join().unwrap();
     is_over.store(true, Ordering::Relaxed);
     let watched = watch.end();
-    let mut wrong = follower.join().unwrap().wrong_before(newest);
     wrong.extend(reader.join().unwrap());
     wrong.extend(settled.check_settled(sent).err());
     wrong.extend(growth(&watched));
@@ -241,48 +243,26 @@ const ENCODINGS: [&str; 18] = [
     "x-user-defined",
 ];
 
-/// What a follower has read.
-struct Followed {
-    last: u64,
-    wrong: Vec<String>,
-}
-
-impl Followed {
-    /// Returns what was wrong, among it an end before an id.
-    fn wrong_before(mut self, newest: u64) -> Vec<String> {
-        if self.last != newest {
-            self.wrong.push(format!("the follower is at #{}, the inbox at #{newest}", self.last));
-        }
-        self.wrong
-    }
-}
-
-/// Follows all entries, until there are no more and it is over.
-fn follow(daemon: &Daemon, is_over: &Arc<AtomicBool>) -> JoinHandle<Followed> {
-    let (mut rpc, is_over) = (daemon.rpc(), Arc::clone(is_over));
+/// Follows all entries up to the last; returns what was wrong.
+fn follow(daemon: &Daemon, last: &Arc<AtomicU64>) -> JoinHandle<Vec<String>> {
+    let (mut rpc, last) = (daemon.rpc(), Arc::clone(last));
     rpc.call("subscribe", json!({ "after": 0 }));
     thread::spawn(move || {
-        let mut followed = Followed { last: 0, wrong: Vec::new() };
-        loop {
-            if !rpc.has_line() {
-                if is_over.load(Ordering::Relaxed) {
-                    return followed;
-                }
-                thread::sleep(Duration::from_millis(5));
-                continue;
-            }
+        let (mut wrong, mut read) = (Vec::new(), 0);
+        while read < last.load(Ordering::Relaxed) {
             let Some(line) = rpc.raw_line() else {
-                followed.wrong.push("the follower's connection was closed".to_owned());
-                return followed;
+                wrong.push(format!("the follower's connection was closed after #{read}"));
+                break;
             };
-            followed.wrong.extend(unsafe_lines(std::slice::from_ref(&line)));
+            wrong.extend(unsafe_lines(std::slice::from_ref(&line)));
             let entry: Value = serde_json::from_str(&line).unwrap();
             let this = id(&entry["params"]);
-            if this <= followed.last {
-                followed.wrong.push(format!("#{this} follows #{}", followed.last));
+            if this <= read {
+                wrong.push(format!("#{this} follows #{read}"));
             }
-            followed.last = this;
+            read = this;
         }
+        wrong
     })
 }
 
@@ -356,8 +336,7 @@ fn fuzzed_requests_have_one_answer_each() {
     if idle > before + MEMORY_GROWTH {
         wrong.push(format!("memory grew from {before} to {idle} KiB"));
     }
-    let settled = settle(&mut client, 3);
-    wrong.extend(settled.check_settled(settled.arrived()).err());
+    wrong.extend(settle(&mut client, 3).check_settled(3).err());
     wrong.extend(unsafe_lines(&daemon.log()));
     eprintln!(
         "fuzzed requests: seed {seed}, {number} in {time:?}, memory {before} and {idle} KiB, slowest status {:?}, {} wrong, {:?}",
@@ -414,6 +393,9 @@ const METHODS: [(&str, &[&str]); 15] = [
     ("stop", &["now"]),
     ("\u{0}\u{202e}method", &["x"]),
 ];
+
+/// Bytes that mean something in JSON, or must not occur.
+const SYNTAX: &[u8] = b"{}[]\",:\\\0\xff0-e.";
 
 impl Fuzzer {
     /// Sends requests; returns what was wrong.
@@ -478,7 +460,9 @@ impl Fuzzer {
         }
         // Only one that does something is worth its time.
         if method == "send" && self.random.below(2) == 0 {
+            params.remove("reply_to");
             params.insert("to".to_owned(), json!(self.to));
+            params.insert("text".to_owned(), self.value("text"));
         }
         let request = json!({ "jsonrpc": "2.0", "id": self.id(), "method": method, "params": params });
         serde_json::to_vec(&request).unwrap()
@@ -565,7 +549,7 @@ impl Fuzzer {
                 0 => line[at] ^= 1 << self.random.below(8),
                 1 => drop(line.remove(at)),
                 2 => line.insert(at, self.random.next() as u8),
-                _ => line.insert(at, b"{}[]\",:\\\0\xff0-e."[self.random.below(15)]),
+                _ => line.insert(at, SYNTAX[self.random.below(SYNTAX.len())]),
             }
             if line.is_empty() {
                 line.push(b'{');

@@ -12,6 +12,7 @@
 
 mod churn;
 mod client;
+mod clients;
 mod counters;
 mod damage;
 mod hostile;
