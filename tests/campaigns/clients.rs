@@ -20,11 +20,12 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::counters::Counters;
+use crate::memory_group::MemoryGroup;
 use crate::random::{Random, seed};
 use crate::support::proc::status_number;
 use crate::support::{
-    Account, DEADLINE, Daemon, Guard, MemoryGroup, OtherUser, Peer, Running, allocator_of_the_unit,
-    command_in, eventually_within, new_folder, scaled,
+    Account, DEADLINE, Daemon, Guard, OtherUser, Peer, Running, allocator_of_the_unit, command_in,
+    eventually_within, new_folder, scaled,
 };
 use crate::traffic::Traffic;
 use crate::watch::{Watch, descriptors, memory};

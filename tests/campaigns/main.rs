@@ -16,6 +16,7 @@ mod clients;
 mod counters;
 mod damage;
 mod hostile;
+mod memory_group;
 mod random;
 mod soak;
 #[path = "../support/mod.rs"]

@@ -5,7 +5,6 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -174,12 +173,12 @@ impl Soak {
 
     /// Makes all files too large for a while, which is a full disk for the daemon.
     fn fill_disk(&mut self, life: &mut Life) {
-        limit_files(&life.daemon, "0");
+        life.daemon.limit_files("0");
         thread::sleep(EVENT);
         if !life.client.status().is_some_and(|status| other_problems(&status).contains("written")) {
             self.wrong.push(format!("a full disk is not reported: {:?}", life.client.status()));
         }
-        limit_files(&life.daemon, "unlimited");
+        life.daemon.limit_files("unlimited");
         let ended = Instant::now();
         while life.client.status().is_none_or(|status| other_problems(&status).contains("written")) {
             if ended.elapsed() > ENDS_WITHIN {
@@ -291,11 +290,4 @@ impl Soak {
 fn other_problems(status: &Value) -> String {
     let problems = status["problems"].as_array().unwrap().iter().filter_map(Value::as_str);
     problems.filter(|problem| !problem.contains("clock")).collect::<Vec<_>>().join("; ")
-}
-
-/// Sets the largest size of a file that a daemon may write.
-fn limit_files(daemon: &Daemon, bytes: &str) {
-    let mut prlimit = Command::new("prlimit");
-    prlimit.args(["--pid", &daemon.pid().to_string(), &format!("--fsize={bytes}:unlimited")]);
-    assert!(prlimit.status().unwrap().success());
 }

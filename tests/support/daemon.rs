@@ -145,6 +145,13 @@ impl Daemon {
         self.process.pid()
     }
 
+    /// Limits the size of the files that it may write, which is a full disk for it. Needs `prlimit`.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &self.pid().to_string(), &format!("--fsize={bytes}:unlimited")]);
+        assert!(prlimit.status().unwrap().success());
+    }
+
     /// Returns the address that peers on this machine send to: the first one, with loopback for "any".
     pub(crate) fn address(&self) -> SocketAddr {
         let mut address = self.listen[0];

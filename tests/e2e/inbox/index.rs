@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::process::Command;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -192,12 +191,7 @@ fn the_problem_of_an_index_ends_when_it_is_created_again() {
     }
     let crowd = Crowd::start();
     crowd.indexed();
-    let limit_files = |bytes: &str| {
-        let mut prlimit = Command::new("prlimit");
-        prlimit.args(["--pid", &crowd.daemon.pid().to_string(), &format!("--fsize={bytes}:unlimited")]);
-        assert!(prlimit.status().unwrap().success());
-    };
-    limit_files("0");
+    crowd.daemon.limit_files("0");
     for (name, from) in [("index.db", 16_384), ("index.db-wal", 56)] {
         let Ok(file) = File::options().write(true).open(crowd.daemon.path("data").join(name)) else {
             continue;
@@ -211,7 +205,7 @@ fn the_problem_of_an_index_ends_when_it_is_created_again() {
         let problems = crowd.daemon.status()["problems"].to_string();
         problems.contains("the index of the inbox cannot be written").then_some(())
     });
-    limit_files("unlimited");
+    crowd.daemon.limit_files("unlimited");
     // Long before the next index may be created.
     eventually("the end of the problem", || (crowd.daemon.status()["state"] == "ok").then_some(()));
     crowd.answers();

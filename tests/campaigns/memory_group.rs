@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::unistd::geteuid;
 
-use super::missing;
+use crate::support::missing;
 
 /// A group with a limit, for one program and its children. Dropping it removes the group, which must be empty by then.
 pub(crate) struct MemoryGroup {
