@@ -37,6 +37,9 @@ const MEMORY_GROWTH: u64 = 8 * 1_024;
 
 // Datagrams.
 
+/// How long the index may need after a flood on a busy machine.
+const INDEXED_WITHIN: Duration = Duration::from_secs(300);
+
 #[test]
 fn hostile_datagrams_are_stored_or_counted() {
     let (seed, number) = (seed(), scaled(DATAGRAMS.0, DATAGRAMS.1) as u64);
@@ -52,7 +55,7 @@ fn hostile_datagrams_are_stored_or_counted() {
     let sent = Counters::of(&earlier).arrived() + flood(&daemon, &mut client, &mut hostile, number);
     let settled = settle(&mut client, sent);
     let time = began.elapsed();
-    let status = eventually_within(DEADLINE, "the index", || {
+    let status = eventually_within(INDEXED_WITHIN, "the index", || {
         client.status().filter(|status| status["index"]["behind"] == 0)
     });
     let newest = status["inbox"]["newest_id"].as_u64().unwrap();

@@ -60,6 +60,13 @@ pub(crate) fn descriptors(pid: u32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count() as u64)
 }
 
+/// Returns how many of them are sockets.
+pub(crate) fn sockets(pid: u32) -> u64 {
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return 0 };
+    let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    targets.filter(|target| target.to_string_lossy().starts_with("socket:")).count() as u64
+}
+
 /// The running observation.
 pub(crate) struct Watch {
     is_over: Arc<AtomicBool>,
