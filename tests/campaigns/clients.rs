@@ -314,15 +314,14 @@ fn python(account: &Account) -> Command {
     command
 }
 
-/// A thread that goes on until it is dropped.
+/// A thread that goes on until it, or another with the same end, is dropped.
 struct Repeated {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Repeated {
-    fn start(mut act: impl FnMut() + Send + 'static) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
+    fn start(is_over: Arc<AtomicBool>, mut act: impl FnMut() + Send + 'static) -> Self {
         let over = Arc::clone(&is_over);
         let thread = thread::spawn(move || {
             while !over.load(Ordering::Relaxed) {
@@ -403,7 +402,7 @@ impl Crowd<'_> {
 
     /// Clients that search with hostile patterns, again and again.
     fn patterns(&mut self, number: usize) -> Held {
-        let patterns = patterns();
+        let (patterns, is_over) = (patterns(), Arc::new(AtomicBool::new(false)));
         let clients = (0..number).map(|_| {
             let (socket, patterns) = (self.daemon.socket(), patterns.clone());
             let mut random = Random(self.random.next());
@@ -415,7 +414,7 @@ impl Crowd<'_> {
                     thread::sleep(Duration::from_millis(20));
                 }
             };
-            Box::new(Repeated::start(search)) as Box<dyn std::any::Any>
+            Box::new(Repeated::start(Arc::clone(&is_over), search)) as Box<dyn std::any::Any>
         });
         clients.collect()
     }
@@ -424,7 +423,7 @@ impl Crowd<'_> {
     fn connections(&mut self) -> Held {
         let (socket, mut number) = (self.daemon.socket(), 0_u64);
         let began = Instant::now();
-        vec![Box::new(Repeated::start(move || {
+        vec![Box::new(Repeated::start(Arc::default(), move || {
             // The backlog may be full for a moment.
             if let Ok(mut client) = UnixStream::connect(&socket) {
                 let half: &[u8] = if number.is_multiple_of(2) { b"{" } else { b"" };
