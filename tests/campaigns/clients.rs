@@ -94,8 +94,11 @@ while True:
 /// What clients hold until they leave.
 type Held = Vec<Box<dyn std::any::Any>>;
 
-/// Kinds of clients, all at once in the last.
-const CROWDS: [(&str, u64, fn(&mut Crowd<'_>) -> Held); 6] = [
+/// Gathers the clients of a crowd.
+type Gather = fn(&mut Crowd<'_>) -> Held;
+
+/// Kinds of clients, all at once in the last, and how much more memory in KiB may be there when they have left.
+const CROWDS: [(&str, u64, Gather); 6] = [
     ("64 stuck followers and 64 half requests", MEMORY_LEFT, |crowd| {
         held([crowd.stuck_followers(60), crowd.stopped_followers(4), crowd.half_requests(64)])
     }),
@@ -159,13 +162,7 @@ fn start(group: &MemoryGroup) -> Daemon {
 }
 
 /// Runs a crowd; returns what was wrong.
-fn run(
-    group: &MemoryGroup,
-    name: &str,
-    memory_left: u64,
-    gather: fn(&mut Crowd<'_>) -> Held,
-    mut random: Random,
-) -> Vec<String> {
+fn run(group: &MemoryGroup, name: &str, memory_left: u64, gather: Gather, mut random: Random) -> Vec<String> {
     let mut daemon = start(group);
     let pid = daemon.pid();
     let mut client = Client::new(daemon.socket(), DEADLINE);
