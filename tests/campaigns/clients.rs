@@ -49,6 +49,9 @@ const FILES_OF_READERS: u64 = 48;
 const RATE: (usize, usize) = (5_000, 20_000);
 const SECONDS: (usize, usize) = (3, 60);
 
+/// How many seconds of load come before the clients: a flood alone takes memory, too, and keeps some.
+const WARM_UP: (usize, usize) = (1, 20);
+
 /// How soon another user is answered on a busy machine.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
@@ -172,7 +175,7 @@ fn run(group: &MemoryGroup, name: &str, memory_left: u64, gather: Gather, mut ra
     let other = ask(&daemon, &is_over);
     let traffic = Traffic::start(daemon.address(), scaled(RATE.0, RATE.1) as u64);
     // What the load takes anyway is there before anything is measured.
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(Duration::from_secs(scaled(WARM_UP.0, WARM_UP.1) as u64));
     let before = (memory(pid), descriptors(pid), sockets(pid));
     let watch = Watch::start(&daemon);
     let began = Instant::now();
