@@ -72,7 +72,7 @@ fn act(socket: &Path, peer: &Peer, random: &mut Random) -> Result<(), String> {
         2 => client.call("inbox", &json!({ "after": 0, "limit": 1 + random.below(1_000) })),
         3 => client.call("inbox", &json!({ "grep": "1.*7", "order": "desc", "limit": 10 })),
         4 => client.call("inbox", &json!({ "grep": SLOW_PATTERN })),
-        5 => client.call("send", &json!({ "to": peer.name(), "text": "x".repeat(random.below(2_000)) })),
+        5 => client.call("send", &json!({ "to": peer.name(), "text": "x".repeat(1 + random.below(2_000)) })),
         6 => client.call("peers", &json!({ "window": 1_000 })),
         7 => follow(&mut client, random.below(3_000)),
         // A follower that does not read.
