@@ -125,6 +125,8 @@ impl<'a> Work<'a> {
         self.daemon.report_damage();
         match stepped {
             Ok(Step::Created) => {
+                // It was written; the wait below is no failure.
+                self.daemon.health.succeeded(Component::Index);
                 let before = self.created.replace(Instant::now());
                 if before.is_some_and(|before| before.elapsed() < CREATE_EVERY) {
                     self.sleep(CREATE_EVERY);

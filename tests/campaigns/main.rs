@@ -10,15 +10,24 @@
 )]
 #![allow(dead_code, unused_imports, reason = "the campaigns use a part of what the end-to-end tests share")]
 
+mod churn;
+mod client;
+mod clients;
+mod counters;
 mod damage;
 mod disks;
+mod hostile;
 mod kills;
 mod load;
 mod lost_writes;
+mod memory_group;
 mod mounts;
 mod power_cuts;
 mod random;
+mod soak;
 mod steady;
 #[path = "../support/mod.rs"]
 mod support;
 mod system_calls;
+mod traffic;
+mod watch;

@@ -145,6 +145,13 @@ impl Daemon {
         self.process.pid()
     }
 
+    /// Limits the size of the files that it may write, which is a full disk for it. Needs `prlimit`.
+    pub(crate) fn limit_files(&self, bytes: &str) {
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &self.pid().to_string(), &format!("--fsize={bytes}:unlimited")]);
+        assert!(prlimit.status().unwrap().success());
+    }
+
     /// Returns the address that peers on this machine send to: the first one, with loopback for "any".
     pub(crate) fn address(&self) -> SocketAddr {
         let mut address = self.listen[0];
@@ -329,6 +336,14 @@ pub(crate) fn command_in(folder: &Path) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     command
+}
+
+/// Returns the variables of the unit that tune the allocator.
+pub(crate) fn allocator_of_the_unit() -> impl Iterator<Item = (&'static str, &'static str)> {
+    const UNIT: &str = include_str!("../../daemon/systemd/system/udpchatd.service");
+    let mut lines = UNIT.lines().filter_map(|line| line.strip_prefix("Environment="));
+    let variables = lines.find(|variables| variables.contains("MALLOC_")).unwrap();
+    variables.split(' ').map(|variable| variable.split_once('=').unwrap())
 }
 
 /// Reads lines as they arrive, in a separate thread.

@@ -2,6 +2,7 @@
 //! with a time limit. Code that only one area uses belongs in that area.
 
 mod background;
+pub(crate) mod clock;
 mod ctl;
 mod daemon;
 mod delay;
@@ -22,7 +23,7 @@ mod view;
 pub(crate) use background::Background;
 pub(crate) use ctl::{Completed, ctl_without_daemon, finish};
 pub(crate) use daemon::{Daemon, Refused};
-pub(crate) use daemon::{command_in, new_folder, with_paths};
+pub(crate) use daemon::{allocator_of_the_unit, command_in, new_folder, with_paths};
 pub(crate) use delay::Delay;
 pub(crate) use guard::Guard;
 pub(crate) use injection::Injection;

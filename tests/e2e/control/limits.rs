@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use serde_json::{Value, json};
 
 use crate::support::proc::status_number;
-use crate::support::{Account, Daemon, OtherUser, Peer, Rpc, command_in, eventually, new_folder, scaled};
+use crate::support::{
+    Account, Daemon, OtherUser, Peer, Rpc, allocator_of_the_unit, command_in, eventually, new_folder, scaled,
+};
 
 const MIB: u64 = 1024;
 
@@ -174,14 +176,6 @@ fn users_take_turns_to_read() {
 }
 
 // Memory.
-
-/// Returns the variables of the unit that tune the allocator.
-fn allocator_of_the_unit() -> impl Iterator<Item = (&'static str, &'static str)> {
-    const UNIT: &str = include_str!("../../../daemon/systemd/system/udpchatd.service");
-    let mut lines = UNIT.lines().filter_map(|line| line.strip_prefix("Environment="));
-    let variables = lines.find(|variables| variables.contains("MALLOC_")).unwrap();
-    variables.split(' ').map(|variable| variable.split_once('=').unwrap())
-}
 
 #[test]
 fn unread_answers_of_many_connections_are_bounded() {

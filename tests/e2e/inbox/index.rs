@@ -1,11 +1,12 @@
 //! The index: filters skip blocks that cannot match, and give the same answers with and without it.
 
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, eventually, ids, texts};
+use crate::support::{Daemon, Peer, available, eventually, ids, texts};
 
 /// More than three blocks of 1,024 entries, and less than a fourth one more.
 const MESSAGES: u64 = 3_500;
@@ -179,6 +180,33 @@ fn an_unwritable_index_affects_no_query() {
     crowd.daemon.receive_from(&Peer::new(), ["one more"]);
     fs::remove_dir(&blocked).unwrap();
     crowd.indexed();
+    eventually("the end of the problem", || (crowd.daemon.status()["state"] == "ok").then_some(()));
+    crowd.answers();
+}
+
+#[test]
+fn the_problem_of_an_index_ends_when_it_is_created_again() {
+    if !available("prlimit") {
+        return;
+    }
+    let crowd = Crowd::start();
+    crowd.indexed();
+    crowd.daemon.limit_files("0");
+    for (name, from) in [("index.db", 16_384), ("index.db-wal", 56)] {
+        let Ok(file) = File::options().write(true).open(crowd.daemon.path("data").join(name)) else {
+            continue;
+        };
+        let length = file.metadata().unwrap().len();
+        file.write_all_at(&vec![7; length.saturating_sub(from) as usize], from).unwrap();
+    }
+    // A reader finds the damage, and no new index can be written.
+    eventually("the problem", || {
+        crowd.answers();
+        let problems = crowd.daemon.status()["problems"].to_string();
+        problems.contains("the index of the inbox cannot be written").then_some(())
+    });
+    crowd.daemon.limit_files("unlimited");
+    // Long before the next index may be created.
     eventually("the end of the problem", || (crowd.daemon.status()["state"] == "ok").then_some(()));
     crowd.answers();
 }

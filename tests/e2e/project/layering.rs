@@ -145,11 +145,12 @@ fn every_file_of_tests_is_run() {
     for folder in areas.iter().map(|area| tests.join(area)).chain([root().join("tests/support")]) {
         assert_all_declared(&folder);
     }
-    let service = root().join("tests/service");
-    let mut declared = declared_in(&service.join("main.rs"));
-    assert!(declared.remove("support"), "it is shared with other tests");
-    assert_eq!(modules_in(&service), declared);
-    assert_all_declared(&service.join("machine"));
+    for folder in ["tests/service", "tests/campaigns"].map(|folder| root().join(folder)) {
+        let mut declared = declared_in(&folder.join("main.rs"));
+        assert!(declared.remove("support"), "it is shared with other tests");
+        assert_eq!(modules_in(&folder), declared);
+    }
+    assert_all_declared(&root().join("tests/service/machine"));
 }
 
 /// Checks that each `mod.rs` declares all files of its folder, and so for the folders in it.

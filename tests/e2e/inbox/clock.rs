@@ -1,89 +1,23 @@
 //! A clock that is set, at a start or while the daemon runs, removes nothing that was not kept for `inbox.max_age`.
-//!
-//! The daemon sees clocks that the test sets: `shifted.c`, compiled here and preloaded.
 
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::process::Command;
+use std::fs;
 use std::thread;
 
 use nix::sys::signal::Signal;
-use nix::sys::time::TimeValLike;
-use nix::time::{ClockId, clock_gettime};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
+use crate::support::clock::{Clocks, HOUR, SECOND, YEAR};
 use crate::support::{Daemon, Peer, available, command_in, eventually, new_folder};
-
-const SECOND: i64 = 1_000_000_000;
-const HOUR: i64 = 3_600 * SECOND;
-const DAY: i64 = 24 * HOUR;
-const YEAR: i64 = 365 * DAY;
 
 /// Old entries are looked for every 1.5 s.
 const MAX_AGE: i64 = 30 * SECOND;
 const WITH_MAX_AGE: &str = "[inbox]\nmax_age = '30s'";
 
-/// The clocks of a machine.
-struct Machine {
-    file: File,
-    wall_ns: i64,
-    boottime_ns: i64,
-    boot: i64,
-}
-
-impl Machine {
-    /// Makes a machine in a folder; none if there is no compiler.
-    fn new(folder: &Path) -> Option<Self> {
-        if !available("cc") {
-            return None;
-        }
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/inbox/clock/shifted.c");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(folder.join("shifted.so")).args([source, "-ldl"]);
-        assert!(cc.status().unwrap().success());
-        let file = File::create(folder.join("clock")).unwrap();
-        let machine = Self { file, wall_ns: 0, boottime_ns: 0, boot: 1 };
-        machine.show();
-        Some(machine)
-    }
-
-    fn show(&self) {
-        for (number, value) in [self.wall_ns, self.boottime_ns, self.boot].into_iter().enumerate() {
-            self.file.write_all_at(&value.to_ne_bytes(), 8 * number as u64).unwrap();
-        }
-    }
-
-    /// Lets time pass.
-    fn pass(&mut self, ns: i64) {
-        self.wall_ns += ns;
-        self.boottime_ns += ns;
-        self.show();
-    }
-
-    /// Sets the clock.
-    fn step(&mut self, ns: i64) {
-        self.wall_ns += ns;
-        self.show();
-    }
-
-    /// Restarts the machine.
-    fn restart(&mut self) {
-        let real = clock_gettime(ClockId::CLOCK_BOOTTIME).unwrap();
-        self.boot += 1;
-        self.boottime_ns = 5 * SECOND - real.num_nanoseconds();
-        self.show();
-    }
-}
-
 fn start(folder: TempDir, config: &str) -> Daemon {
     fs::write(folder.path().join("config.toml"), config).unwrap();
     let mut command = command_in(folder.path());
-    command
-        .env("LD_PRELOAD", folder.path().join("shifted.so"))
-        .env("SHIFTED_CLOCK", folder.path().join("clock"))
-        .args(["--listen", "127.0.0.1:0"]);
+    Clocks::preload(folder.path(), command.args(["--listen", "127.0.0.1:0"]));
     Daemon::start_by(folder, &mut command)
 }
 
@@ -129,50 +63,50 @@ fn expected_problem(step: i64, when: When) -> Option<&'static str> {
 }
 
 /// Sets the clock of a running daemon, or before another start.
-fn step_clock(machine: &mut Machine, daemon: Daemon, step: i64, when: When) -> Daemon {
+fn step_clock(clocks: &mut Clocks, daemon: Daemon, step: i64, when: When) -> Daemon {
     if when == When::Running {
-        machine.step(step);
+        clocks.step(step);
         return daemon;
     }
     let folder = stop(daemon);
     if when == When::AtRestartOfTheMachine {
-        machine.restart();
+        clocks.restart();
     }
-    machine.step(step);
+    clocks.step(step);
     let config = fs::read_to_string(folder.path().join("config.toml")).unwrap();
     start(folder, &config)
 }
 
 fn check_step(step: i64, when: When) {
     let folder = new_folder();
-    let mut machine = Machine::new(folder.path()).unwrap();
+    let mut clocks = Clocks::new(folder.path()).unwrap();
     let daemon = start(folder, WITH_MAX_AGE);
     receive(&daemon, 10);
-    machine.pass(MAX_AGE * 2 / 3);
+    clocks.pass(MAX_AGE * 2 / 3);
     receive(&daemon, 100);
-    let daemon = step_clock(&mut machine, daemon, step, when);
+    let daemon = step_clock(&mut clocks, daemon, step, when);
     receive(&daemon, 5);
     let expected = expected_problem(step, when);
     if let Some(expected) = expected {
         eventually(expected, || problems(&daemon).contains(expected).then_some(()));
     }
-    machine.pass(MAX_AGE / 2);
+    clocks.pass(MAX_AGE / 2);
     eventually("the entries that were kept for long enough to go", || {
         (entries(&daemon) != 115).then_some(())
     });
     assert_eq!(entries(&daemon), 105, "{step} {when:?}");
     assert!(expected.is_some() || problems(&daemon) == "[]");
-    machine.pass(MAX_AGE);
+    clocks.pass(MAX_AGE);
     eventually("all others to go", || (entries(&daemon) == 1).then_some(()));
 }
 
 /// Without a largest age the step is reported as well.
 fn check_unlimited(step: i64, when: When) {
     let folder = new_folder();
-    let mut machine = Machine::new(folder.path()).unwrap();
+    let mut clocks = Clocks::new(folder.path()).unwrap();
     let daemon = start(folder, "");
     receive(&daemon, 10);
-    let daemon = step_clock(&mut machine, daemon, step, when);
+    let daemon = step_clock(&mut clocks, daemon, step, when);
     receive(&daemon, 5);
     if let Some(expected) = expected_problem(step, when) {
         eventually(expected, || problems(&daemon).contains(expected).then_some(()));
@@ -208,22 +142,22 @@ fn a_step_is_reported_without_a_largest_age() {
 #[test]
 fn a_step_is_reported_until_the_clock_is_believed() {
     let folder = new_folder();
-    let Some(mut machine) = Machine::new(folder.path()) else { return };
+    let Some(mut clocks) = Clocks::new(folder.path()) else { return };
     let mut daemon = start(folder, "");
     receive(&daemon, 10);
-    machine.step(-YEAR);
+    clocks.step(-YEAR);
     receive(&daemon, 1);
     let problem = daemon.log_with("the system's clock was set back by 365 days");
     assert!(problem.contains("WARN"), "{problem}");
     eventually("the report", || (daemon.status()["state"] == "degraded").then_some(()));
-    machine.pass(HOUR - 60 * SECOND);
+    clocks.pass(HOUR - 60 * SECOND);
     receive(&daemon, 1);
     assert_eq!(daemon.status()["state"], "degraded");
     // The report outlives a restart of the daemon.
     let daemon = start(stop(daemon), "");
     receive(&daemon, 1);
     eventually("the report", || problems(&daemon).contains("set back by 365 days").then_some(()));
-    machine.pass(60 * SECOND);
+    clocks.pass(60 * SECOND);
     receive(&daemon, 1);
     eventually("the end of the report", || (daemon.status()["state"] == "ok").then_some(()));
     assert_eq!(entries(&daemon), 14);
@@ -232,17 +166,17 @@ fn a_step_is_reported_until_the_clock_is_believed() {
 #[test]
 fn old_entries_go_after_daily_restarts() {
     let folder = new_folder();
-    let Some(mut machine) = Machine::new(folder.path()) else { return };
+    let Some(mut clocks) = Clocks::new(folder.path()) else { return };
     let config = "[inbox]\nmax_age = '30d'";
     let mut daemon = start(folder, config);
     for day in 1..=33 {
         receive(&daemon, 1);
         // Off for 16 hours, and at first the clock shows the time at which the machine was switched off.
-        machine.pass(8 * HOUR);
+        clocks.pass(8 * HOUR);
         let folder = stop(daemon);
-        machine.restart();
+        clocks.restart();
         daemon = start(folder, config);
-        machine.step(16 * HOUR);
+        clocks.step(16 * HOUR);
         if day < 30 {
             assert_eq!(entries(&daemon), day, "on day {day}");
         }
