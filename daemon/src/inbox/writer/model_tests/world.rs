@@ -238,7 +238,7 @@ impl World {
             detail: detail.clone(),
             stored: Some(stored),
         };
-        let sent = self.daemon.queue.send(Box::new(item), |_| match outcome {
+        let sent = self.daemon.queue.send(Box::new(item), true, |_| match outcome {
             Outcome::Sent => Ok(()),
             Outcome::Refused => Err(Errno::EMSGSIZE.into()),
             Outcome::NotNow => Err(Errno::EAGAIN.into()),
