@@ -58,9 +58,10 @@ impl History {
         // Where the boot is unknown, a clock that runs on without a step shows that it is the same.
         let is_same_boot =
             reading.boottime_ns >= last.boottime_ns && (reading.boot_id == last.boot_id || is_steady);
-        // After a step, the first entries may have times of before, which may be in the future.
+        // After a step, the first entries may have times of before, which may be in the future; after a restart of the machine,
+        // the gap of what the last daemon lost has such a time.
         let is_step = ![0, UNKNOWN_STEP_NS].contains(&last.step_ns);
-        let is_mixed = newest_id >= last.first_id && is_step && !last.restarted;
+        let is_mixed = newest_id >= last.first_id && is_step;
         if !is_same_boot {
             // The times of entries do not show when the machine stopped: one of them may be of a clock that was ahead.
             let absence_ns = reading.wall_ns.saturating_sub(last.seen_ns);

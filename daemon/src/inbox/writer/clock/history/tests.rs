@@ -48,15 +48,18 @@ fn small_steps_add_up() {
 
 #[test]
 fn the_first_entries_after_a_step_end_a_period() {
-    let mut history = history();
-    let back = history.observe(&reading(1, 200 * SECOND, 5 * YEAR), 9).unwrap();
-    history.push(back, 1);
-    let later = reading(1, 300 * SECOND, 5 * YEAR + 100 * SECOND);
-    assert_eq!(history.observe(&later, 9), None, "nothing was received yet");
-    let end = history.observe(&later, 12).unwrap();
-    assert_eq!((end.first_id, end.step_ns), (13, 0));
-    history.push(end, 1);
-    assert_eq!(history.observe(&later, 20), None);
+    // By the same boot, and by another one.
+    for (boot_id, since) in [(1, 200 * SECOND), (2, 5 * SECOND)] {
+        let mut history = history();
+        let back = history.observe(&reading(boot_id, since, 5 * YEAR), 9).unwrap();
+        history.push(back, 1);
+        let later = reading(boot_id, since + 100 * SECOND, 5 * YEAR + 100 * SECOND);
+        assert_eq!(history.observe(&later, 9), None, "nothing was received yet");
+        let end = history.observe(&later, 12).unwrap();
+        assert_eq!((end.first_id, end.step_ns, end.restarted), (13, 0, false));
+        history.push(end, 1);
+        assert_eq!(history.observe(&later, 20), None);
+    }
 }
 
 #[test]
