@@ -138,6 +138,9 @@ fn in_sandbox(command: &Command, unit: &str, more: &[String]) -> Command {
     let text = fs::read_to_string(UNIT).unwrap();
     let more = more.iter().map(String::as_str);
     let properties = properties(&text).into_iter().chain(more);
+    // systemd replaces specifiers in the files of units only.
+    let boot_id = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let properties = properties.map(|property| property.replace("%b", boot_id.trim()));
     outside.args(properties.map(|property| format!("--property={property}")));
     outside.arg(format!("--property=ReadWritePaths={}", std::env::temp_dir().display()));
     if let Some(folder) = command.get_current_dir() {
