@@ -27,6 +27,9 @@ const PASS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 const AFTER_ERROR: Duration = Duration::from_secs(60);
 const WHILE_FULL: Duration = Duration::from_millis(100);
 
+/// How long to wait after a chunk could not be stored.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
 /// How long it pauses while it reads a damaged file, each time after some MiB.
 const READ_PAUSE: Duration = Duration::from_millis(1);
 
@@ -59,14 +62,12 @@ struct Total {
 
 fn next_segment(daemon: &Daemon) -> Option<Segment> {
     daemon.reader.damage().awaited()?;
-    let segments = daemon.reader.recovery_plan();
-    match segments {
-        Ok(segments) => segments.into_iter().next(),
-        Err(_) => {
-            thread::sleep(WHILE_FULL);
-            None
-        }
+    let next = daemon.reader.recovery_plan().ok().and_then(|segments| segments.into_iter().next());
+    if next.is_none() {
+        // The plan cannot be read now, or the writer has not yet seen that it is empty.
+        thread::sleep(WHILE_FULL);
     }
+    next
 }
 
 /// Recovers a segment, or a part of it where it is interrupted.
@@ -93,7 +94,8 @@ fn recover(daemon: &Daemon, segment: &Segment, total: &mut Total) {
     });
     match recovered {
         Ok(true) => report(daemon, segment, total),
-        Ok(false) => thread::sleep(WHILE_FULL),
+        // The queue was closed, or the chunk could not be stored.
+        Ok(false) => thread::sleep(AFTER_FAILURE),
         Err(error) => {
             let problem = format!(
                 "the damaged inbox {} cannot be read ({}), so that its entries are not recovered; `udpchatd --recover` \

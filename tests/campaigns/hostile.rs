@@ -37,6 +37,9 @@ const MEMORY_GROWTH: u64 = 8 * 1_024;
 
 // Datagrams.
 
+/// The last message, which ends the follower.
+const LAST: &str = "the last message of the campaign";
+
 /// How long the index may need after a flood on a busy machine.
 const INDEXED_WITHIN: Duration = Duration::from_secs(300);
 
@@ -48,8 +51,7 @@ fn hostile_datagrams_are_stored_or_counted() {
     let mut client = Client::new(daemon.socket(), DEADLINE);
     let earlier = client.status_in_the_end();
     let (is_over, watch) = (Arc::new(AtomicBool::new(false)), Watch::start(&daemon));
-    let last = Arc::new(AtomicU64::new(u64::MAX));
-    let follower = follow(&daemon, &last);
+    let follower = follow(&daemon);
     let reader = read(&daemon, &is_over);
     let began = Instant::now();
     let sent = Counters::of(&earlier).arrived() + flood(&daemon, &mut client, &mut hostile, number);
@@ -58,8 +60,7 @@ fn hostile_datagrams_are_stored_or_counted() {
     let status = eventually_within(INDEXED_WITHIN, "the index", || {
         client.status().filter(|status| status["index"]["behind"] == 0)
     });
-    let newest = status["inbox"]["newest_id"].as_u64().unwrap();
-    last.store(newest, Ordering::Relaxed);
+    daemon.receive_from(&Peer::new(), [LAST]);
     let mut wrong = follower.join().unwrap();
     is_over.store(true, Ordering::Relaxed);
     let watched = watch.end();
@@ -247,12 +248,12 @@ const ENCODINGS: [&str; 18] = [
 ];
 
 /// Follows all entries up to the last; returns what was wrong.
-fn follow(daemon: &Daemon, last: &Arc<AtomicU64>) -> JoinHandle<Vec<String>> {
-    let (mut rpc, last) = (daemon.rpc(), Arc::clone(last));
+fn follow(daemon: &Daemon) -> JoinHandle<Vec<String>> {
+    let mut rpc = daemon.rpc();
     rpc.call("subscribe", json!({ "after": 0 }));
     thread::spawn(move || {
         let (mut wrong, mut read) = (Vec::new(), 0);
-        while read < last.load(Ordering::Relaxed) {
+        loop {
             let Some(line) = rpc.raw_line() else {
                 wrong.push(format!("the follower's connection was closed after #{read}"));
                 break;
@@ -264,6 +265,9 @@ fn follow(daemon: &Daemon, last: &Arc<AtomicU64>) -> JoinHandle<Vec<String>> {
                 wrong.push(format!("#{this} follows #{read}"));
             }
             read = this;
+            if entry["params"]["text"] == LAST {
+                break;
+            }
         }
         wrong
     })

@@ -18,6 +18,8 @@ impl Reader {
     /// cannot be read. Returns the id to continue from; none at the end of the log.
     pub(crate) fn check(&self, after: u64) -> Result<Option<u64>, InboxError> {
         self.with(|connection| {
+            // One transaction: the writer removes entries meanwhile.
+            let connection = &*connection.unchecked_transaction()?;
             let bounds = self.visible(connection)?;
             let low = after.max(bounds.oldest.saturating_sub(1));
             let high = self.damage.complete_to(bounds.newest);

@@ -203,11 +203,13 @@ impl Reader {
                 Err(error) => return Err(error),
             }
         }
-        let mut careful = Careful { reader: self, connection, limits, before: None, budget: MAX_EXTENT_IDS };
-        careful.pass(range, rest, visit)
+        // One transaction: entries that retention removes meanwhile are not damaged.
+        let connection = &*connection.unchecked_transaction()?;
+        Careful::new(self, connection, limits)?.pass(range, rest, visit)
     }
 
-    /// Reads the ids above `window.0` up to `window.1` one by one, and notes which cannot be read.
+    /// Reads the ids above `window.0` up to `window.1` one by one, and notes which cannot be read. Must be called in a
+    /// transaction.
     pub(super) fn examine(
         &self,
         connection: &Connection,
@@ -215,7 +217,7 @@ impl Reader {
         limits: (u64, u64),
         mut visit: impl FnMut(Stored),
     ) -> Result<u64, InboxError> {
-        let mut careful = Careful { reader: self, connection, limits, before: None, budget: MAX_EXTENT_IDS };
+        let mut careful = Careful::new(self, connection, limits)?;
         let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
         let mut visit = |entry: Stored| {
             // A gap of the range is no entry.
@@ -246,6 +248,8 @@ struct Careful<'a> {
     before: Option<i64>,
     /// How many more ids beyond the window it may look at.
     budget: u64,
+    /// The oldest id of the log in this transaction. Retention has removed those before it.
+    oldest: u64,
 }
 
 /// What is at an id.
@@ -257,7 +261,12 @@ enum Found {
     Unreadable(u64),
 }
 
-impl Careful<'_> {
+impl<'a> Careful<'a> {
+    fn new(reader: &'a Reader, connection: &'a Connection, limits: (u64, u64)) -> Result<Self, InboxError> {
+        let oldest = reader.visible(connection)?.oldest;
+        Ok(Self { reader, connection, limits, before: None, budget: MAX_EXTENT_IDS, oldest })
+    }
+
     fn pass(
         &mut self,
         range: &Range,
@@ -319,6 +328,9 @@ impl Careful<'_> {
     }
 
     fn find(&self, id: u64, rising: bool) -> Result<Found, InboxError> {
+        if id < self.oldest {
+            return Ok(Found::Nothing(if rising { self.oldest - 1 } else { (self.limits.0 + 1).min(id) }));
+        }
         if let Some(known) = self.reader.damage.within(id..=id).first() {
             return Ok(Found::Unreadable(if rising { known.last } else { known.first }));
         }

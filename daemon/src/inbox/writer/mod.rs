@@ -295,6 +295,12 @@ impl Writer {
                 Ok(outcome) => {
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
+                    if failures > 0
+                        && let Some(connection) = &self.connection
+                    {
+                        // What a failed transaction has left behind the end of the log would look like a lost one.
+                        checkpoint(connection);
+                    }
                     return true;
                 }
                 Err(error) => {
@@ -302,6 +308,10 @@ impl Writer {
                     error.is_damage()
                 }
             };
+            if matches!(items, [Item::Recovered(_)]) {
+                // The plan still has it, and what arrives must not wait for it.
+                return false;
+            }
             failures += 1;
             self.given_up = self.parts.queue.closed_within(wait) && failures >= MAX_FAILURES_WHILE_STOPPING;
             wait = (wait * 2).min(MAX_RETRY_WAIT);
@@ -519,7 +529,9 @@ impl Writer {
             self.parts.reader.index().discard();
         }
         self.parts.queue.log_reopened(newest);
-        self.newest_id = self.newest_id.max(newest.id);
+        // What a recovery has still to bring has its ids already.
+        let planned = plan.last().map_or(0, |segment| segment.last);
+        self.newest_id = self.newest_id.max(newest.id).max(planned);
         (self.connection, self.identity) = (Some(connection), identity);
         if let Some(path) = quarantined {
             let problem = format!(

@@ -35,7 +35,7 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
     let (mut expected, mut at_ns) = (chunk.first, None);
     for row in &chunk.rows {
         // A gap of the damaged log itself stands for the ids before it.
-        let begins = first_id(row).unwrap_or(row.id).max(expected);
+        let begins = first_id(row).unwrap_or(row.id).max(expected).min(row.id);
         if begins > expected {
             add_gap(transaction, (expected, begins - 1), row.at_ns, &mut added)?;
         }
