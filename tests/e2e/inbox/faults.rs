@@ -228,7 +228,8 @@ fn a_directory_that_cannot_be_made_again_stores_nothing() {
     assert_eq!((&written["stored"], &written["queued"]), (&json!(1), &json!(1)));
     daemon.ctl(&["send", &peer.name(), "not answered for"]).fails(1, &["not recorded"]);
     std::fs::remove_file(daemon.path("data")).unwrap();
-    let _status = daemon.stored(2);
+    // It is killed only when both are stored.
+    eventually("both messages", || (daemon.entries().len() == 2).then_some(()));
     let daemon = daemon.start_again();
     assert_eq!(texts(&daemon.entries()), ["held", "not answered for"]);
 }
