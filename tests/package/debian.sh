@@ -185,7 +185,7 @@ newer_inbox() {
     local before schema
     in_machine systemctl stop udpchatd.socket udpchatd.service
     schema=$(in_machine od -An -tx1 -j62 -N2 /var/lib/udpchat/inbox.db)
-    set_schema 7f ff
+    set_schema 00 63
     before=$(in_machine sha256sum /var/lib/udpchat/inbox.db)
     point "a downgrade below the inbox's version installs" install_deb "$work/two.deb"
     point "the package is wholly installed then" installed
