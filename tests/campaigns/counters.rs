@@ -47,10 +47,10 @@ impl Counters {
         if is_balanced { Ok(()) } else { Err(format!("identity B: {self:?}")) }
     }
 
-    /// Returns what is wrong with both identities, once everything has settled.
+    /// Returns what is wrong with both identities once everything has settled, so that nothing waits.
     pub(crate) fn check_settled(self, sent: u64) -> Result<(), String> {
         self.check()?;
-        let is_balanced = self.arrived() == sent;
+        let is_balanced = self.arrived() == sent && self.queued == 0;
         if is_balanced { Ok(()) } else { Err(format!("identity A with {sent} sent: {self:?}")) }
     }
 }

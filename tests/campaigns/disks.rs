@@ -18,13 +18,15 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::client::Client;
+use crate::counters::Counters;
 use crate::load::{CONFIG, check_integrity, number_of};
 use crate::mounts::{Mounted, make_ext4, new_namespace};
 use crate::power_cuts::has_stopped;
 use crate::random::{Random, seed};
 use crate::steady::{
-    Client, ENDS_WITHIN, Progress, Rate, Steady, falsely_answered, floods, is_degraded, number,
-    out_of_balance, unbalanced,
+    BEGINS_WITHIN, ENDS_WITHIN, Progress, Rate, Steady, falsely_answered, floods, is_degraded, number,
+    settled,
 };
 use crate::support::{Daemon, Delay, Injection, available, eventually, new_folder, proc, scaled};
 
@@ -185,7 +187,7 @@ impl Fault {
         begin: impl FnOnce(&Daemon) -> T,
         end: impl FnOnce(T),
     ) -> Vec<String> {
-        let mut client = Client::new(daemon.socket());
+        let mut client = Client::new(daemon.socket(), BEGINS_WITHIN);
         let (load, mut wrong) = (Steady::start(&daemon, self.rate), Vec::new());
         thread::sleep(Duration::from_millis(300));
         let (began, fault) = (Instant::now(), begin(&daemon));
@@ -202,7 +204,7 @@ impl Fault {
                 self.began = Some(made.elapsed());
             }
             wrong.extend(progress.iter_mut().filter_map(|progress| progress.reading(&status)));
-            wrong.extend(out_of_balance(&status));
+            wrong.extend(Counters::of(&status).check().err());
             let known = number(&status, "/received/datagrams") + number(&status, "/kernel_drops");
             if known > load.sent() || (number(&status, "/kernel_drops") > 0 && !expected.drops) {
                 wrong.push(format!("{} sent, {status}", load.sent()));
@@ -218,7 +220,7 @@ impl Fault {
         let at_the_end = number(&last, "/stored");
         let mut acknowledged = ended;
         while is_degraded(&last) || number(&last, "/stored") <= at_the_end {
-            wrong.extend(out_of_balance(&last));
+            wrong.extend(Counters::of(&last).check().err());
             if ended.elapsed() > ENDS_WITHIN {
                 wrong.push(format!("not over: {last}"));
                 break;
@@ -233,8 +235,8 @@ impl Fault {
         self.over = Some(ended.elapsed());
         let (sent, answered) = load.end();
         self.sent = sent;
-        let settled = client.settled(sent);
-        wrong.extend(unbalanced(&settled, sent));
+        let settled = settled(&mut client, sent);
+        wrong.extend(Counters::of(&settled).check_settled(sent).err());
         let entries = daemon.entries();
         wrong.extend(falsely_answered(&answered, &entries));
         let mut numbers: Vec<_> = entries.iter().filter_map(number_of).collect();

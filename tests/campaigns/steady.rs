@@ -1,9 +1,7 @@
 //! A steady load during a fault, and what every reading of the status must show.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -11,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, eventually_within, id};
+use crate::client::Client;
+use crate::counters::Counters;
+use crate::support::{Daemon, Peer, id};
 
 /// The promised times, with an allowance for a busy machine on which every call of the daemon may stop for strace.
 pub(crate) const BEGINS_WITHIN: Duration = Duration::from_millis(1_000 + 500);
@@ -55,7 +55,7 @@ impl Steady {
             }
         });
         let (over, to) = (Arc::clone(&is_over), Peer::new());
-        let mut client = Client::new(daemon.socket());
+        let mut client = Client::new(daemon.socket(), BEGINS_WITHIN);
         let sender = thread::spawn(move || {
             let mut answered = Vec::new();
             for number in 0.. {
@@ -94,69 +94,16 @@ impl Steady {
     }
 }
 
-/// A client that connects again when its connection is closed: a fault may affect the control socket too.
-pub(crate) struct Client {
-    socket: PathBuf,
-    connection: Option<BufReader<UnixStream>>,
-}
-
-impl Client {
-    pub(crate) fn new(socket: PathBuf) -> Self {
-        let mut client = Self { socket, connection: None };
-        client.connect();
-        client
-    }
-
-    fn connect(&mut self) {
-        let connected = UnixStream::connect(&self.socket);
-        self.connection = connected.ok().map(|connection| {
-            connection.set_read_timeout(Some(BEGINS_WITHIN)).unwrap();
-            BufReader::new(connection)
-        });
-    }
-
-    /// Calls a method; returns none if there is no result.
-    pub(crate) fn call(&mut self, method: &str, params: &Value) -> Option<Value> {
-        if self.connection.is_none() {
-            self.connect();
+/// Waits until the counters account for all datagrams, or for a time limit, and returns the status.
+#[track_caller]
+pub(crate) fn settled(client: &mut Client, sent: u64) -> Value {
+    let began = Instant::now();
+    loop {
+        let status = client.status_in_the_end();
+        if Counters::of(&status).is_settled(sent) || began.elapsed() > Duration::from_secs(20) {
+            return status;
         }
-        let connection = self.connection.as_mut()?;
-        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let mut line = String::new();
-        let written = connection.get_mut().write_all(format!("{request}\n").as_bytes());
-        match written.and_then(|()| connection.read_line(&mut line)) {
-            Ok(length) if length > 0 => {}
-            _ => {
-                self.connection = None;
-                return None;
-            }
-        }
-        let mut reply: Value = serde_json::from_str(&line).ok()?;
-        Some(reply["result"].take()).filter(|result| !result.is_null())
-    }
-
-    pub(crate) fn status(&mut self) -> Option<Value> {
-        self.call("status", &json!({}))
-    }
-
-    /// Requests the status until there is one.
-    #[track_caller]
-    pub(crate) fn status_in_the_end(&mut self) -> Value {
-        eventually_within(Duration::from_secs(20), "a status", || self.status())
-    }
-
-    /// Waits until the counters account for all datagrams, or for a time limit, and returns the status.
-    #[track_caller]
-    pub(crate) fn settled(&mut self, sent: u64) -> Value {
-        let began = Instant::now();
-        loop {
-            let status = self.status_in_the_end();
-            let known = number(&status, "/received/datagrams") + number(&status, "/kernel_drops");
-            if (known >= sent && status["queued"] == 0) || began.elapsed() > Duration::from_secs(20) {
-                return status;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
+        thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -203,21 +150,6 @@ pub(crate) fn is_degraded(status: &Value) -> bool {
 
 pub(crate) fn number(status: &Value, pointer: &str) -> u64 {
     status.pointer(pointer).and_then(Value::as_u64).unwrap()
-}
-
-/// Compares the counters at any time: received = stored + dropped + queued.
-pub(crate) fn out_of_balance(status: &Value) -> Option<String> {
-    let received = number(status, "/received/datagrams");
-    let dropped: u64 = status["dropped"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
-    let kept = number(status, "/stored") + dropped + number(status, "/queued");
-    (received != kept).then(|| format!("the counters do not balance: {status}"))
-}
-
-/// Compares the counters after a load: sent = kernel_drops + received, received = stored + dropped + queued.
-pub(crate) fn unbalanced(status: &Value, sent: u64) -> Option<String> {
-    let known = number(status, "/received/datagrams") + number(status, "/kernel_drops");
-    let is_wrong = sent != known || status["queued"] != 0 || out_of_balance(status).is_some();
-    is_wrong.then(|| format!("the counters do not balance with {sent} sent: {status}"))
 }
 
 /// Finds answered sends that are not in the inbox as they were answered.

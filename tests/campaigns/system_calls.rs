@@ -7,9 +7,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::client::Client;
+use crate::counters::Counters;
 use crate::random::{Random, seed};
 use crate::steady::{
-    Client, ENDS_WITHIN, Progress, Rate, Steady, falsely_answered, floods, is_degraded, number, unbalanced,
+    BEGINS_WITHIN, ENDS_WITHIN, Progress, Rate, Steady, falsely_answered, floods, is_degraded, number,
+    settled,
 };
 use crate::support::{Daemon, Injection, available, scaled};
 
@@ -75,7 +78,7 @@ fn choose<T: Copy>(all: &[T], number: usize, seed: u64) -> Vec<T> {
 fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
     let mut daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
     // Accepted before the fault.
-    let mut client = Client::new(daemon.socket());
+    let mut client = Client::new(daemon.socket(), BEGINS_WITHIN);
     let load = Steady::start(&daemon, Rate::SLOW);
     let mut wrong = Vec::new();
     let began = Instant::now();
@@ -106,7 +109,7 @@ fn run(call: &str, errno: &str, when: &str) -> Vec<String> {
         last = client.status_in_the_end();
     }
     let (sent, answered) = load.end();
-    wrong.extend(unbalanced(&client.settled(sent), sent));
+    wrong.extend(Counters::of(&settled(&mut client, sent)).check_settled(sent).err());
     wrong.extend(falsely_answered(&answered, &daemon.entries()));
     wrong.extend(floods(&daemon.log(), began.elapsed()));
     wrong
