@@ -10,7 +10,7 @@
 //! 5. flags, handed in as [`Overrides`].
 //!
 //! A stronger layer replaces single keys, not whole tables. Every value remembers its [`Origin`].
-//! Nothing here opens a socket or writes a file; the process's environment is read only by
+//! Nothing here listens, sends or writes a file; the system is asked for the number of an interface that is named; the process's environment is read only by
 //! [`Environment::of_process`].
 
 mod check;
@@ -36,7 +36,8 @@ pub use paths::{Environment, control_socket_candidates};
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
+pub use suggestion::nearest;
 pub use value::{
     Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress,
-    PeerName, Repertoire, Size, UserGroup, ValueError,
+    PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,
 };

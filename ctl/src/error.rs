@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use udpchat_api::{ClientError, ErrorKind, ErrorObject};
 
 /// The result of a fallible step of a run.
@@ -112,6 +113,7 @@ impl CtlError {
             Some(command) => format!("see `{command} --help`"),
             None => "see `udpchatctl --help`, or `udpchatctl COMMAND --help`".to_owned(),
         };
+        let tip = known_word(error).map(str::to_owned).or_else(|| tip.map(str::to_owned));
         Self::usage(message).hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}")))
     }
 
@@ -263,6 +265,33 @@ fn exit_of(kind: ErrorKind) -> Exit {
         | ErrorKind::SendFailed => Exit::NotSent,
         _ => Exit::Failed,
     }
+}
+
+/// Returns what does the work of a command or flag that other programs have.
+fn known_word(error: &clap::Error) -> Option<&'static str> {
+    let word = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    let word = word(ContextKind::InvalidSubcommand).or_else(|| word(ContextKind::InvalidArg))?;
+    Some(match word {
+        "history" | "log" | "list" | "ls" | "show" => "`udpchatctl inbox --all` prints all entries",
+        "read" | "recv" | "receive" => "`udpchatctl inbox` prints what is new",
+        "tail" | "follow" | "listen" | "monitor" | "watch" => {
+            "`udpchatctl inbox --follow` prints what arrives"
+        }
+        "ping" | "request" => "`udpchatctl ask TO TEXT` sends a message and waits for the answer",
+        "write" | "echo" | "msg" | "message" => "`udpchatctl send TO TEXT` sends a message",
+        "start" | "run" | "daemon" => "`udpchatd` is the daemon",
+        "restart" | "kill" | "quit" => "`udpchatctl stop` ends the daemon; `udpchatd` starts it",
+        "config" | "check" => "`udpchatd --check-config` checks the configuration",
+        "backup" => "`udpchatd --backup FILE` writes a copy of the inbox",
+        "--port" | "-p" => {
+            "write a port behind its host, HOST:PORT; `udpchatd --listen PORT` sets the daemon's own port"
+        }
+        "--host" | "--to" => "write the destination behind the command: `udpchatctl send HOST:PORT TEXT`",
+        _ => return None,
+    })
 }
 
 /// Returns the name of a kind in the protocol.

@@ -54,12 +54,16 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
     Some(now.checked_sub(span.abs()).ok()?.timestamp())
 }
 
-/// Parses a duration such as `1s`, `500ms`, `1m30s`; days and longer units have no fixed length and are refused.
+/// Parses a duration such as `1s`, `500ms`, `1m30s`; a number alone counts seconds. Days and longer units have no fixed
+/// length and are refused.
 ///
 /// # Errors
 /// Anything else, and negative durations; the error is a message for people.
 pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
-    let span: Option<SignedDuration> = text.trim().parse().ok();
+    let text = text.trim();
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let span: Option<SignedDuration> =
+        if is_number { format!("{text}s").parse().ok() } else { text.parse().ok() };
     span.and_then(|span| span.try_into().ok())
         .ok_or_else(|| "expected a duration such as 500ms, 1s or 1m30s".to_owned())
 }
@@ -127,11 +131,19 @@ mod tests {
 
     #[test]
     fn durations_are_parsed_with_their_units() {
-        let table = [("1s", 1_000), ("500ms", 500), ("1m30s", 90_000), (" 1.5s ", 1_500), ("0s", 0)];
+        let table = [
+            ("1s", 1_000),
+            ("500ms", 500),
+            ("1m30s", 90_000),
+            (" 1.5s ", 1_500),
+            ("0s", 0),
+            ("5", 5_000),
+            ("0.5", 500),
+        ];
         for (text, milliseconds) in table {
             assert_eq!(span(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
-        for text in ["", "1", "-1s", "soon", "1d"] {
+        for text in ["", "-1", ".", "-1s", "soon", "1d"] {
             assert!(span(text).is_err(), "{text}");
         }
     }

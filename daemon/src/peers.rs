@@ -139,6 +139,11 @@ impl Configured {
         self.0.peers.iter().map(Named::new)
     }
 
+    /// Returns the names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named().map(|peer| peer.name)
+    }
+
     /// Finds a peer by its name.
     pub(crate) fn by_name(&self, name: &str) -> Option<Named<'_>> {
         self.named().find(|peer| peer.name == name)

@@ -17,7 +17,7 @@ mod user_group;
 
 use std::path::Path;
 
-pub use address::{ListenAddress, Network, PeerAddress};
+pub use address::{ListenAddress, Network, PeerAddress, check_ipv4};
 pub use choice::{LogFormat, LogLevel};
 pub use encoding::Encoding;
 pub use group::Group;

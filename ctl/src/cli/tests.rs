@@ -60,9 +60,10 @@ fn words_may_be_numbers_and_flags_need_two_dashes() {
 
 #[test]
 fn split_takes_a_size_only_after_an_equals_sign() {
-    let default = message(&["send", "bob", "--split", "500"]);
-    assert_eq!((default.split, default.text), (Some(1024), vec!["500".to_owned()]));
-    assert_eq!(message(&["send", "bob", "--split=500", "x"]).split, Some(500));
+    let size = |args: &[&str]| message(args).split.unwrap().bytes();
+    assert_eq!(size(&["send", "bob", "--split", "x"]), 1024);
+    assert_eq!(size(&["send", "bob", "--split=500", "x"]), 500);
+    assert!(message(&["send", "bob", "--split", "500"]).check().is_err());
     assert!(is_refused(&["send", "bob", "--split=0", "x"]));
     assert!(is_refused(&["send", "bob", "--split=65508", "x"]));
 }
@@ -92,7 +93,7 @@ fn contradictory_arguments_are_refused() {
         &["replay"],
         &["replay", "--to", "bob", "--speed", "-1"],
         &["replay", "--to", "bob", "--speed", "fast"],
-        &["replay", "--to", "bob", "--max-pause", "10"],
+        &["replay", "--to", "bob", "--max-pause", "10x"],
         &["replay", "--to", "bob", "--file", "f", "--from", "bob"],
         &["replay", "--to", "bob", "--file", "f", "-n", "3"],
         &["replay", "--to", "bob", "--file", "f", "--since", "2h"],

@@ -56,6 +56,7 @@ pub(crate) struct AskArgs {
 
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
+    send::check_port(&context, &arguments.to, &arguments.message.text).await?;
     let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;

@@ -46,6 +46,14 @@ impl Progress {
         }
     }
 
+    /// Erases the line, before something else is printed.
+    pub(crate) fn erase(&mut self) {
+        if self.width > 0 {
+            self.draw("");
+            stderr::write(b"\r");
+        }
+    }
+
     /// Overwrites the line with a carriage return, which every terminal understands; no escape sequence is needed.
     fn draw(&mut self, line: &str) {
         let columns = line.chars().count();
@@ -56,10 +64,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.width > 0 {
-            self.draw("");
-            stderr::write(b"\r");
-        }
+        self.erase();
     }
 }
 

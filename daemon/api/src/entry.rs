@@ -33,6 +33,7 @@ pub struct Message {
     /// The entry's id.
     pub id: u64,
     /// The time when the kernel received it, or when it was sent; UTC, microseconds.
+    #[serde(with = "crate::time")]
     pub at: Timestamp,
     /// Whether it was received or sent.
     pub direction: Direction,
@@ -75,6 +76,7 @@ pub struct Gap {
     /// The entry's id.
     pub id: u64,
     /// The time when the loss was noticed; UTC, microseconds.
+    #[serde(with = "crate::time")]
     pub at: Timestamp,
     /// The number of missing datagrams.
     pub lost: u64,
@@ -145,8 +147,7 @@ mod tests {
     #[test]
     fn the_documented_entries_survive_a_round_trip() {
         let message = r#"{"type":"message","id":812,"at":"2026-11-22T06:03:05.123456Z","direction":"in","peer":"192.168.43.159:8080","name":"bob","local":"192.168.43.7:7788","text":"你好","encoding":"gb18030","encoding_by":"remembered","bytes":4,"raw":"xOO6ww=="}"#;
-        let gap =
-            r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06Z","lost":37,"reason":"receive_buffer_full"}"#;
+        let gap = r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06.000000Z","lost":37,"reason":"receive_buffer_full"}"#;
         for line in [message, gap] {
             let entry: Entry = serde_json::from_str(line).unwrap();
             assert_eq!(serde_json::to_string(&entry).unwrap(), line);

@@ -29,6 +29,7 @@ pub mod raw;
 pub mod rpc;
 pub mod safe;
 pub mod socket;
+mod time;
 
 pub use client::Client;
 pub use entry::{Direction, EncodingBy, Entry, Gap, Message, Raw};

@@ -117,6 +117,15 @@ impl LocalAddresses {
         let mut networks = self.networks.iter().filter(|network| is_usable(network));
         networks.any(|network| network.has(peer) && (!is_of_one_network || network.contains(all)))
     }
+
+    /// Returns the interface for an answer from the local address `source`: where several interfaces are in a network of
+    /// the peer (169.254.0.0/16, or two machine networks with the same numbers), a route would choose one of them for all
+    /// peers. Returns 0 where the route decides.
+    pub(crate) fn interface_of_answer(&self, source: IpAddr, peer: SocketAddr) -> u32 {
+        let near = || self.networks.iter().filter(|network| network.has(peer));
+        let Some(own) = near().find(|network| network.address == source) else { return 0 };
+        if near().any(|other| other.interface != own.interface) { own.interface } else { 0 }
+    }
 }
 
 impl LocalNetwork {
@@ -284,6 +293,35 @@ mod tests {
         ] {
             let reached = local.is_reached(peer.parse().unwrap(), all.parse().unwrap(), interface);
             assert_eq!(reached, expected, "{peer} {all}%{interface}");
+        }
+    }
+
+    #[test]
+    fn an_answer_leaves_by_the_interface_of_its_source() {
+        let network = |interface, address: &str, mask: &str| {
+            let (address, mask) = (address.parse().unwrap(), mask.parse().unwrap());
+            LocalNetwork { interface, address, mask }
+        };
+        let networks = vec![
+            network(2, "169.254.1.1", "255.255.0.0"),
+            network(3, "169.254.2.1", "255.255.0.0"),
+            network(4, "10.0.0.1", "255.0.0.0"),
+            network(2, "fe80::1", "ffff:ffff:ffff:ffff::"),
+            network(3, "fe80::2", "ffff:ffff:ffff:ffff::"),
+        ];
+        let local = LocalAddresses { networks, ..LocalAddresses::default() };
+        for (source, peer, interface) in [
+            ("169.254.1.1", "169.254.9.9:1", 2),
+            ("169.254.2.1", "169.254.9.9:1", 3),
+            // Only one interface is in the network, the peer is behind a router, the address is gone.
+            ("10.0.0.1", "10.2.3.4:1", 0),
+            ("10.0.0.1", "8.8.8.8:1", 0),
+            ("169.254.3.1", "169.254.9.9:1", 0),
+            // The scope of the peer already names the interface.
+            ("fe80::1", "[fe80::9%2]:1", 0),
+        ] {
+            let found = local.interface_of_answer(source.parse().unwrap(), peer.parse().unwrap());
+            assert_eq!(found, interface, "{source} {peer}");
         }
     }
 

@@ -67,11 +67,12 @@ pub(crate) fn open_all(
         listeners.push(Arc::new(Listener::take_over(socket, buffer_bytes)?));
     }
     let bound: Vec<_> = listeners.iter().map(|listener| listener.local).collect();
-    let wanted = addresses_to_bind(settings, &bound);
+    let wanted = without_included(addresses_to_bind(settings, &bound), &listeners);
     for address in &wanted {
         // Where 0.0.0.0 has the same port, [::] must leave IPv4 to it.
         let mut others = bound.iter().chain(&wanted);
-        let ipv6_only = others.any(|other| other.is_ipv4() && other.port() == address.port());
+        let ipv6_only = others
+            .any(|other| other.is_ipv4() && other.ip().is_unspecified() && other.port() == address.port());
         let opened = Listener::open_or_without_ipv6(*address, buffer_bytes, ipv6_only);
         listeners.push(Arc::new(opened.map_err(|source| ListenError {
             address: *address,
@@ -96,6 +97,33 @@ fn addresses_to_bind(settings: &Settings, inherited: &[SocketAddr]) -> Vec<Socke
         );
     }
     listen.value.iter().filter(|address| !inherited.contains(address)).copied().collect()
+}
+
+/// Leaves out the addresses that an inherited socket, or a wildcard address among them, serves as well. The kernel gives them
+/// no socket of their own (EADDRINUSE), and answers leave from the address that a message was sent to in any case.
+fn without_included(wanted: Vec<SocketAddr>, inherited: &[Arc<Listener>]) -> Vec<SocketAddr> {
+    let wildcard_of = |address: SocketAddr| {
+        // `[::]` serves both families.
+        let serves = |other: &SocketAddr| {
+            other.ip().is_unspecified()
+                && other.port() == address.port()
+                && (other.is_ipv6() || address.is_ipv4())
+        };
+        let sockets = inherited.iter().filter(|listener| listener.can_send_to(address));
+        let mut wildcards = sockets.map(|listener| listener.local).chain(wanted.iter().copied());
+        wildcards.find(serves)
+    };
+    let needs_a_socket = |address: &SocketAddr| {
+        if address.ip().is_unspecified() || address.port() == 0 {
+            return true;
+        }
+        let wildcard = wildcard_of(*address);
+        if let Some(wildcard) = wildcard {
+            tracing::info!("{address} has no socket of its own: {wildcard} receives what is sent to it");
+        }
+        wildcard.is_none()
+    };
+    wanted.iter().copied().filter(needs_a_socket).collect()
 }
 
 /// Returns whether an error means that the host has no IPv6 at all.
@@ -211,11 +239,14 @@ mod tests {
     use super::*;
     use udpchat_config::Setting;
 
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
     fn settings(listen: Option<&[&str]>) -> Settings {
         let mut settings = Settings::default_in("/tmp");
         if let Some(listen) = listen {
-            let addresses = listen.iter().map(|address| address.parse().unwrap()).collect();
-            settings.listen = Setting::new(addresses, Origin::Flag("--listen"));
+            settings.listen = Setting::new(addresses(listen), Origin::Flag("--listen"));
         }
         settings
     }
@@ -228,6 +259,32 @@ mod tests {
         assert!(addresses_to_bind(&settings(Some(&["[::]:9000"])), &inherited).is_empty());
         let both = settings(Some(&["[::]:9000", "127.0.0.1:0"]));
         assert_eq!(addresses_to_bind(&both, &inherited), ["127.0.0.1:0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_specific_address_beside_its_wildcard_is_not_bound() {
+        for (listen, bound) in [
+            (&["[::]:9", "10.9.0.1:9"][..], &["[::]:9"][..]),
+            (&["10.9.0.1:9", "[::]:9", "[fd00::1]:9"], &["[::]:9"]),
+            (&["0.0.0.0:9", "10.9.0.1:9"], &["0.0.0.0:9"]),
+            (&["[::]:9", "0.0.0.0:9", "10.9.0.1:9"], &["[::]:9", "0.0.0.0:9"]),
+            (&["0.0.0.0:9", "[fd00::1]:9"], &["0.0.0.0:9", "[fd00::1]:9"]),
+            (&["[::]:9", "10.9.0.1:8"], &["[::]:9", "10.9.0.1:8"]),
+            (&["[::]:0", "127.0.0.1:0"], &["[::]:0", "127.0.0.1:0"]),
+        ] {
+            assert_eq!(without_included(addresses(listen), &[]), addresses(bound), "{listen:?}");
+        }
+    }
+
+    #[test]
+    fn an_inherited_wildcard_serves_only_its_families() {
+        for (ipv6_only, bound) in [(false, false), (true, true)] {
+            let any = "[::]:0".parse().unwrap();
+            let Ok(listener) = Listener::open_as(any, 8192, ipv6_only) else { return };
+            let specific = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listener.local.port());
+            let left = without_included(vec![specific], &[Arc::new(listener)]);
+            assert_eq!(!left.is_empty(), bound, "{ipv6_only}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
-use udpchat_config::{DEFAULT_PORT, PeerAddress};
+use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4, nearest};
 
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
@@ -68,6 +68,7 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
         Body::Received { peer, local, .. } | Body::Sent { peer, local, .. } => (peer, local),
         Body::Gap(_) => return Err(missing("is a gap, which has no sender")),
     };
+    check_answerable(id, peer)?;
     let same_port = |listener: &&Arc<Listener>| {
         listener.can_send_to(peer) && local.is_some_and(|local| local.port() == listener.local.port())
     };
@@ -77,7 +78,21 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
     let is_ours = |ip: &IpAddr| !local_addresses.is_multicast_or_broadcast(*ip) && !ip.is_unspecified();
     let source = local.map(|local| local.ip()).filter(is_ours);
     let listener = listener.ok_or_else(|| no_socket(&[peer]))?;
-    Ok(Target { peer, listener, source, interface: 0 })
+    let interface = source.map_or(0, |source| local_addresses.interface_of_answer(source, peer));
+    Ok(Target { peer, listener, source, interface })
+}
+
+/// Refuses to answer a sender that has no address or no port (RFC 768: port 0 means that no answer is expected). The kernel
+/// would send to the unspecified address over loopback, which is this host.
+fn check_answerable(id: u64, peer: SocketAddr) -> Result<(), ErrorObject> {
+    let missing = match peer {
+        _ if peer.ip().is_unspecified() => "address",
+        _ if peer.port() == 0 => "port",
+        _ => return Ok(()),
+    };
+    let text = format!("entry {id} cannot be answered: its sender {peer} has no {missing}");
+    Err(ErrorObject::new(ErrorKind::InvalidParams, text)
+        .hint("name the destination: `udpchatctl send TO TEXT`"))
 }
 
 /// Chooses a socket of the peer's address family; a loopback socket only for a loopback peer.
@@ -108,13 +123,17 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         return Ok(named.address.destination().into());
     }
     let (host, port) = split_port(to)?;
-    if let Ok(address) = to.parse::<PeerAddress>() {
-        return Ok(address.destination().into());
-    }
     if let Some((ip, interface)) = host.split_once('%')
         && let Ok(ip) = ip.parse()
     {
         return on_interface(ip, interface, port.unwrap_or(DEFAULT_PORT));
+    }
+    if let Ok(address) = to.parse::<PeerAddress>() {
+        return Ok(address.destination().into());
+    }
+    if let Err(error) = check_ipv4(host) {
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, error.to_string())
+            .hint_if(error.hint().map(str::to_owned)));
     }
     let plausible = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '%' | ':');
     if host.is_empty()
@@ -136,11 +155,22 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     }
     if port.is_none() && !host.contains('.') {
         let text = format!("no peer is called `{to}`, and no host has that name");
-        let hint = "`udpchatctl peers` lists the names; [peers.NAME] in the configuration gives one";
+        let hint = unknown_name_hint(to, daemon.peers.configured().names());
         return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
     }
     let text = format!("the host `{host}` cannot be resolved: {why}");
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint("check the spelling, or give its IP address"))
+}
+
+/// Returns the hint for a name that no peer has: the nearest name, in any case of its letters, or how to give one.
+fn unknown_name_hint<'a>(to: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<(String, &str)> = names.map(|name| (name.to_lowercase(), name)).collect();
+    let near = nearest(&to.to_lowercase(), names.iter().map(|(lower, _)| lower.as_str()));
+    let name = near.and_then(|near| names.iter().find(|(lower, _)| lower == near));
+    match name {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None => "`udpchatctl peers` lists the names; [peers.NAME] in the configuration gives one".to_owned(),
+    }
 }
 
 /// Resolves an address with an interface after `%`.
@@ -216,7 +246,26 @@ fn no_socket(peers: &[SocketAddr]) -> ErrorObject {
 
 #[cfg(test)]
 mod tests {
-    use super::split_port;
+    use super::{check_answerable, split_port, unknown_name_hint};
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        for (to, name) in [("BOB", "bob"), ("alcie", "Alice"), ("张三丰", "")] {
+            let hint = unknown_name_hint(to, ["bob", "Alice", "张三"].into_iter());
+            assert_eq!(hint.contains(&format!("did you mean `{name}`?")), !name.is_empty(), "{hint}");
+        }
+    }
+
+    #[test]
+    fn a_sender_without_address_or_port_is_not_answered() {
+        for (peer, missing) in
+            [("0.0.0.0:5", "no address"), ("[::]:5", "no address"), ("10.0.0.1:0", "no port")]
+        {
+            let error = check_answerable(7, peer.parse().unwrap()).unwrap_err();
+            assert!(error.message.contains(missing), "{error}");
+        }
+        assert!(check_answerable(7, "10.0.0.1:5".parse().unwrap()).is_ok());
+    }
 
     #[test]
     fn targets_are_split_as_people_write_them() {

@@ -58,6 +58,13 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", to, "--hex", "c4e"], &["odd number of hex digits"]),
         (&["send", to, "--escape", r"a\q"], &[r"`\q`", r"\xHH"]),
         (&["send", to, "--escape", r"a\x1"], &[r"`\x1`"]),
+        (&["send", to, "--hex", "2 4"], &["odd number of hex digits before position 2", "02"]),
+        (&["send", to, "--split", "1000", "hi"], &["`--split 1000`", "`--split=1000`"]),
+        (&["send", "127.0.0.1", "9000", "hi"], &["127.0.0.1:9000", "in quotes"]),
+        (&["ask", "::1", "9000", "hi"], &["[::1]:9000", "in quotes"]),
+        (&["send", "localhost", "9000", "hi"], &["localhost:9000", "in quotes"]),
+        (&["send", "127.0.0.010", "hi"], &["`127.0.0.010` is not an IPv4 address", "127.0.0.10"]),
+        (&["send", "127.1:9000", "hi"], &["`127.1` is not an IPv4 address", "four numbers"]),
         (&["reply", "abc", "hi"], &["'abc'", "812"]),
         (&["send"], &["<TO>"]),
     ] {
@@ -67,6 +74,17 @@ fn an_invalid_message_is_refused_before_sending() {
     let long = "x".repeat(65_508);
     assert_fails(&daemon, &["send", to, &long], 5, &["65508", "65507", "--split"]);
     assert!(daemon.entries().is_empty(), "nothing was sent");
+}
+
+#[test]
+fn a_text_may_begin_with_a_number() {
+    let peer = Peer::new();
+    let daemon = Daemon::start_with(&format!("[peers.bob]\naddress = '{}'", peer.name()), &[]);
+    let _receipt = daemon.ctl(&["send", "bob", "9000", "messages"]).ok();
+    let _receipt = daemon.ctl(&["send", &peer.name(), "20 degrees"]).ok();
+    let _receipt = daemon.ctl(&["send", &peer.name(), "20", "degrees"]).ok();
+    let received = [peer.receive().0, peer.receive().0, peer.receive().0];
+    assert_eq!(received, [b"9000 messages".to_vec(), b"20 degrees".to_vec(), b"20 degrees".to_vec()]);
 }
 
 #[test]
@@ -98,6 +116,9 @@ fn a_wrong_command_line_suggests_the_nearest() {
     let daemon = Daemon::start();
     assert_fails(&daemon, &["status", "--frobnicate"], 2, &["'--frobnicate'", "--help"]);
     assert_fails(&daemon, &["statsu"], 2, &["'statsu'", "'status'"]);
+    assert_fails(&daemon, &["history"], 2, &["'history'", "udpchatctl inbox --all"]);
+    assert_fails(&daemon, &["tail"], 2, &["'tail'", "udpchatctl inbox --follow"]);
+    assert_fails(&daemon, &["--port", "9000", "send", "bob", "hi"], 2, &["'--port'", "HOST:PORT"]);
     assert_fails(&daemon, &["inbox", "--folow"], 2, &["'--folow'", "--follow"]);
     assert_fails(&daemon, &[], 2, &["command", "--help"]);
     ctl_without_daemon(&[], &[]).fails(2, &["missing command", "--help"]);

@@ -88,6 +88,29 @@ fn one_port_serves_both_families_over_two_sockets() {
     assert_receives_at(&daemon, &loopback(port));
 }
 
+#[test]
+fn an_address_beside_its_wildcard_leaves_no_other_out() {
+    if !has_ipv6() {
+        return;
+    }
+    let port = free_port();
+    let specific = |text: &str| -> SocketAddr { format!("{text}:{port}").parse().unwrap() };
+    for (wildcard, others) in [("[::]", &["127.0.0.2", "[::1]"][..]), ("0.0.0.0", &["127.0.0.2"])] {
+        let listen: Vec<_> = [&[wildcard], others].concat().iter().map(|ip| format!("{ip}:{port}")).collect();
+        let mut daemon = Daemon::start_with(&format!("listen = {listen:?}"), &[]);
+        assert_eq!(daemon.status()["listen"], json!([format!("{wildcard}:{port}")]));
+        let mut sent_to = vec![specific("127.0.0.1"), specific("127.0.0.2"), specific("127.0.0.3")];
+        sent_to.extend((wildcard == "[::]").then(|| specific("[::1]")));
+        assert_receives_at(&daemon, &sent_to);
+        assert!(
+            daemon
+                .log()
+                .iter()
+                .any(|line| line.contains("127.0.0.2") && line.contains("no socket of its own"))
+        );
+    }
+}
+
 fn loopback(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }

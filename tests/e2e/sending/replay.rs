@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Completed, Daemon, Peer, ctl_without_daemon, ids, raw, texts};
+use crate::support::{Background, Completed, Daemon, Peer, ctl_without_daemon, ids, raw, texts};
 
 /// Every kind of datagram.
 fn everything() -> Vec<Vec<u8>> {
@@ -144,6 +144,58 @@ fn pauses_can_be_left_out() {
     let times = [0, 59_000];
     for args in [["--speed", "max"], ["--speed", "0"], ["--max-pause", "0s"]] {
         assert!(time_of(&daemon, &times, &args) < Duration::from_secs(59));
+    }
+}
+
+/// The recording jumps by 56 years. Otherwise the program would look as if it did nothing.
+#[test]
+fn a_long_pause_is_announced() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let file = daemon.path("recording");
+    let message = recording(&[0]);
+    std::fs::write(&file, message.replace("2026", "1970") + &message).unwrap();
+    let file = file.display().to_string();
+    let mut replay =
+        Background::start(&mut daemon.ctl_command(&["replay", "--file", &file, "--to", &peer.name()]));
+    let note = replay.line_with("note: ");
+    assert!(
+        note.contains("2026-11-22") && note.contains("sent in 59m") && note.contains("--max-pause"),
+        "{note}"
+    );
+    assert_eq!(peer.receive().0, b"x");
+}
+
+#[test]
+fn an_exported_capture_is_replayed() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let payloads: Vec<&[u8]> = vec![b"one", b"", b"\xc4\xe3\xba\xc3", &[7; 1_472]];
+    for payload in &payloads {
+        peer.send(daemon.address(), payload);
+    }
+    let _status = daemon.stored(payloads.len() as u64);
+    let capture = daemon.path("c.pcap").display().to_string();
+    let _written = daemon.ctl(&["-q", "export", "--format", "pcap", "-o", &capture]).ok();
+    let found = replayed(&daemon, &["--file", &capture], b"", payloads.len() as u64);
+    assert_eq!(found, payloads);
+    daemon
+        .ctl(&["replay", "--file", &capture, "--to", &peer.name(), "--direction", "in"])
+        .fails(2, &["--direction does not apply to a capture"]);
+}
+
+#[test]
+fn a_file_of_another_format_is_named() {
+    let daemon = Daemon::start();
+    let file = daemon.path("recording");
+    for (bytes, text) in [
+        (&b"\x1f\x8b\x08\0\0"[..], "gunzip -c"),
+        (b"SQLite format 3\0...", "database"),
+        (b"hello\n", "JSON Lines of `udpchatctl export`"),
+        (b"\xd4\xc3\xb2\xa1\0", "it ends within a packet"),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        let file = file.display().to_string();
+        let ran = daemon.ctl(&["replay", "--file", &file, "--to", "127.0.0.1:9"]);
+        assert!(ran.code != Some(0) && ran.stderr.contains(text), "{ran:?}");
     }
 }
 

@@ -87,7 +87,7 @@ fn every_notation_of_hex_is_sent_as_bytes() {
     }
     line.delivers(&["--hex", "c4", "e3"], b"", &[b"\xc4\xe3"]);
     line.delivers(&["--hex"], b"00\nff\n", &[b"\0\xff"]);
-    line.run(&["--hex", "c4 e"], b"").fails(2, &["hex digits: 3"]);
+    line.run(&["--hex", "c4 e"], b"").fails(2, &["odd number of hex digits before position"]);
     line.run(&["--hex", "c4 g3"], b"").fails(2, &["'g'", "position 4"]);
     line.sent(7);
 }

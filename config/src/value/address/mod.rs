@@ -1,10 +1,11 @@
 //! Addresses: to listen on, of peers, of networks.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
+use nix::net::if_::if_nametoindex;
 
 use super::{Mistake, Node, Text, Value, ValueError, quoted};
 use crate::defaults::DEFAULT_PORT;
@@ -17,11 +18,12 @@ pub(super) struct Written {
 }
 
 impl Written {
-    /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[fe80::1%2]:80`. IPv4 inside IPv6 becomes IPv4.
+    /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[fe80::1%2]:80`, `[fe80::1%eth0]:80`. IPv4 inside IPv6 becomes IPv4.
     pub(super) fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
         let (host, port) = split_port(text);
         let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let Some((ip, scope_id)) = parse_ip(unbracketed.unwrap_or(host)) else {
+        let Some((ip, scope_id)) = parse_ip(unbracketed.unwrap_or(host))? else {
+            check_ipv4(host)?;
             return Err(ValueError::new(format!("{} {}", quoted(text), what_it_is_not(host)), hint));
         };
         let port = port.map(|port| parse_port(port, hint)).transpose()?;
@@ -36,6 +38,37 @@ impl Written {
     }
 }
 
+/// Refuses an IPv4 address in a notation that programs read differently: `127.0.0.010`, `10.1`, `0x7f000001`, `2130706433`.
+///
+/// The resolver takes the notations of inet_aton(3), where `010` is octal: the message would go to another host than the one
+/// that a device shows as `192.168.001.010`. Other hosts, names among them, are accepted.
+///
+/// # Errors
+/// The host is such a notation; the hint has the address that is probably meant, if there is one.
+pub fn check_ipv4(host: &str) -> Result<(), ValueError> {
+    let is_number = |part: &str| {
+        let digits = part.strip_prefix("0x").or_else(|| part.strip_prefix("0X"));
+        match digits {
+            Some(digits) => digits.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            None => !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()),
+        }
+    };
+    let parts: Vec<_> = host.split('.').collect();
+    if parts.len() > 4 || !parts.iter().all(|part| is_number(part)) || host.parse::<Ipv4Addr>().is_ok() {
+        return Ok(());
+    }
+    let numbers: Option<Vec<u8>> = parts.iter().map(|part| part.parse().ok()).collect();
+    let message = format!("{} is not an IPv4 address", quoted(host));
+    Err(match numbers.as_deref() {
+        Some([a, b, c, d]) => {
+            let hint =
+                format!("write {a}.{b}.{c}.{d}: some programs read a number with a leading 0 as octal");
+            ValueError::new(message, hint)
+        }
+        _ => ValueError::new(message, "write four numbers from 0 to 255, separated by dots"),
+    })
+}
+
 /// Splits at the colon before the port, if there is one. A bare IPv6 address has no port.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
@@ -44,11 +77,21 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn parse_ip(host: &str) -> Option<(IpAddr, u32)> {
-    if let Some((ip, scope)) = host.split_once('%') {
-        return Some((IpAddr::V6(ip.parse().ok()?), scope.parse().ok()?));
-    }
-    Some((host.parse().ok()?, 0))
+/// Reads an IP address; an IPv6 address may have an interface after `%`, by its number or its name.
+///
+/// # Errors
+/// This machine has no interface of that name now. A name stands for the number that its interface has at that moment.
+fn parse_ip(host: &str) -> Result<Option<(IpAddr, u32)>, ValueError> {
+    let Some((ip, interface)) = host.split_once('%') else {
+        return Ok(host.parse().ok().map(|ip| (ip, 0)));
+    };
+    let Ok(ip) = ip.parse() else { return Ok(None) };
+    let number = interface.parse().ok().or_else(|| if_nametoindex(interface).ok());
+    let missing = || {
+        let message = format!("this machine has no interface {}", quoted(interface));
+        ValueError::new(message, "`ip link` lists them")
+    };
+    Ok(Some((IpAddr::V6(ip), number.ok_or_else(missing)?)))
 }
 
 fn what_it_is_not(host: &str) -> &'static str {
@@ -58,7 +101,7 @@ fn what_it_is_not(host: &str) -> &'static str {
     if is_name {
         "is a host name, not an IP address"
     } else if host.contains('%') {
-        "is not an IPv6 address with an interface number"
+        "is not an IPv6 address with an interface"
     } else {
         "is not an IP address"
     }

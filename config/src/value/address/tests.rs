@@ -35,7 +35,7 @@ fn invalid_listen_addresses_are_refused_with_a_reason() {
         ("127.0.0.1:", "port `` is not a number"),
         ("localhost:7788", "`localhost:7788` is a host name, not an IP address"),
         ("example.org", "`example.org` is a host name, not an IP address"),
-        ("[fe80::1%eth0]:7788", "not an IPv6 address with an interface number"),
+        ("[1.2.3.4%lo]:7788", "not an IPv6 address with an interface"),
         ("1.2.3.4.5:6", "is not an IP address"),
         ("[::1:7788", "is not an IP address"),
         ("", "the address is empty"),
@@ -43,6 +43,37 @@ fn invalid_listen_addresses_are_refused_with_a_reason() {
         let error = text.parse::<ListenAddress>().unwrap_err();
         assert!(error.to_string().contains(reason), "{text}: {error}");
         assert!(error.hint().unwrap().contains("[::]:7788"));
+    }
+}
+
+#[test]
+fn an_interface_has_a_name_or_a_number() {
+    let of = |text: &str| text.parse::<PeerAddress>();
+    assert_eq!(of("[fe80::1%lo]:9").unwrap(), of("[fe80::1%1]:9").unwrap());
+    assert_eq!(of("fe80::1%lo").unwrap().scope_id(), 1);
+    assert_eq!("[fe80::1%lo]:9".parse::<ListenAddress>().unwrap().to_string(), "[fe80::1%1]:9");
+    let error = of("fe80::1%nosuch0").unwrap_err();
+    assert_eq!(error.to_string(), "this machine has no interface `nosuch0`");
+    assert!(error.hint().unwrap().contains("ip link"));
+}
+
+#[test]
+fn other_notations_of_ipv4_are_refused() {
+    for (host, hint) in [
+        ("127.0.0.010", "write 127.0.0.10:"),
+        ("192.168.001.010", "write 192.168.1.10:"),
+        ("10.1", "four numbers"),
+        ("2130706433", "four numbers"),
+        ("0x7f.0.0.1", "four numbers"),
+        ("256.1.1.1", "four numbers"),
+        ("0x", "four numbers"),
+    ] {
+        let error = check_ipv4(host).unwrap_err();
+        assert!(error.hint().unwrap().contains(hint), "{host}: {error:?}");
+        assert_eq!(format!("{host}:7788").parse::<PeerAddress>().unwrap_err(), error);
+    }
+    for host in ["127.0.0.10", "host", "1.2.3.4.5", "10.example", "", "::1", "a0x1.2"] {
+        assert!(check_ipv4(host).is_ok(), "{host}");
     }
 }
 

@@ -15,6 +15,9 @@ Sends the bytes of received messages again, from the daemon's port, in their ord
 --direction out or both also replays sent messages. Gaps are skipped. Messages that arrive during the replay are not \
 replayed. T of --since and --until is a time or a duration back from now, as for `inbox`.
 
+A file may be a capture (pcap or pcapng): its UDP payloads are sent, whatever their direction. \
+A pause of 10 seconds or more is announced; a longer one than an hour is shortened, unless --max-pause says otherwise.
+
 If the kernel refuses to send a message, the replay continues, and the exit status is 5.
 
 Examples:
@@ -22,7 +25,8 @@ Examples:
   udpchatctl replay --from bob --since 2h --to test-bench --speed 10
   udpchatctl replay -n 1000 --to 127.0.0.1:9999 --speed max
   udpchatctl replay --to bob --max-pause 1s
-  udpchatctl replay --file inbox.jsonl --to 127.0.0.1:9999";
+  udpchatctl replay --file inbox.jsonl --to 127.0.0.1:9999
+  udpchatctl replay --file capture.pcap --to 127.0.0.1:9999";
 
 /// Send recorded messages again, with their original timing
 #[derive(Clone, Debug, Args)]
@@ -36,9 +40,9 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "X", default_value = "1")]
     pub(crate) speed: Speed,
     /// Limit each pause to T, for example 1s or 500ms
-    #[arg(long, value_name = "T", value_parser = crate::time::span)]
-    pub(crate) max_pause: Option<Duration>,
-    /// Replay a file that `export` wrote instead of the inbox; `-` is standard input
+    #[arg(long, value_name = "T", default_value = "1h", value_parser = crate::time::span)]
+    pub(crate) max_pause: Duration,
+    /// Replay a file that `export` wrote, or a capture of tcpdump or Wireshark, instead of the inbox; `-` is standard input
     #[arg(long, value_name = "PATH", conflicts_with_all = ["number", "from", "since", "until", "grep"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]

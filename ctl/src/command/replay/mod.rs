@@ -4,6 +4,7 @@
 //! them one after the other, so the order is kept.
 
 mod args;
+mod capture;
 mod schedule;
 mod source;
 
@@ -12,20 +13,24 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
+use jiff::Span;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::SendParams;
-use udpchat_api::{Client, ClientError, ErrorKind};
+use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
 
 pub(crate) use self::args::ReplayArgs;
 use self::schedule::Schedule;
 use self::source::{Item, Recorded, Source};
 use super::context::Context;
 use crate::error::{CtlError, Result};
-use crate::output::{Output, Progress, counted};
+use crate::output::{Output, Progress, counted, local_time, span};
 
 /// How many sends are in flight at once.
 const MAX_PENDING_SENDS: u64 = 64;
+
+/// A pause of this length is announced.
+const LONG_PAUSE: Duration = Duration::from_secs(10);
 
 /// How many bytes of requests may wait to be written to the socket.
 const BACKLOG_BYTES: usize = 256 * 1024;
@@ -56,6 +61,7 @@ struct Tally {
     gaps: u64,
     never_sent: u64,
     other_direction: u64,
+    no_datagram: u64,
 }
 
 struct Replay {
@@ -89,7 +95,7 @@ struct Summary<'a> {
 impl Replay {
     async fn run(mut self, source: Source, schedule: Schedule, output: &mut Output) -> Result<()> {
         let began = Instant::now();
-        if let Err(error) = self.all(source, schedule).await {
+        if let Err(error) = self.all(source, schedule, output).await {
             let sent = self.tally.sent;
             return Err(match sent {
                 0 => error,
@@ -103,8 +109,8 @@ impl Replay {
     }
 
     /// Sends all messages. Waits for the answers in flight even if reading fails.
-    async fn all(&mut self, source: Source, schedule: Schedule) -> Result<()> {
-        let fed = self.feed(source, schedule).await;
+    async fn all(&mut self, source: Source, schedule: Schedule, output: &mut Output) -> Result<()> {
+        let fed = self.feed(source, schedule, output).await;
         while self.client.in_flight() > 0 {
             let answer = self.client.answer().await;
             // An earlier error is the cause of this one.
@@ -115,7 +121,7 @@ impl Replay {
         fed
     }
 
-    async fn feed(&mut self, mut source: Source, mut schedule: Schedule) -> Result<()> {
+    async fn feed(&mut self, mut source: Source, mut schedule: Schedule, output: &mut Output) -> Result<()> {
         let mut began = None;
         loop {
             match self.drive(source.next()).await?? {
@@ -123,9 +129,15 @@ impl Replay {
                 Some(Item::Gap) => self.tally.gaps += 1,
                 Some(Item::NeverSent) => self.tally.never_sent += 1,
                 Some(Item::OtherDirection) => self.tally.other_direction += 1,
+                Some(Item::NoDatagram) => self.tally.no_datagram += 1,
                 Some(Item::Message(message)) => {
                     let due = schedule.due(message.at);
                     let due = *began.get_or_insert_with(Instant::now) + due;
+                    let pause = due.saturating_duration_since(Instant::now());
+                    if pause >= LONG_PAUSE {
+                        self.progress.erase();
+                        note_pause(output, pause, message.at);
+                    }
                     self.drive(sleep_until(due)).await?;
                     self.send(message).await?;
                 }
@@ -200,6 +212,14 @@ impl Replay {
     }
 }
 
+/// Prints a note before a long pause, in which the program would look as if it did nothing.
+fn note_pause(output: &mut Output, pause: Duration, at: Timestamp) {
+    let at = local_time(at, output.zone());
+    // A pause is at most a year, which a span can hold.
+    let pause = span(Span::try_from(pause).unwrap_or_default());
+    output.note(&format!("the next message, of {at}, is sent in {pause}; `--max-pause 1s` shortens pauses"));
+}
+
 /// Returns whether a failure concerns one message only, so that the replay continues.
 fn is_of_one_message(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::SendFailed | ErrorKind::TooLong)
@@ -207,7 +227,7 @@ fn is_of_one_message(kind: ErrorKind) -> bool {
 
 /// Prints the result; fails if a message could not be sent.
 fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> Result<()> {
-    let Tally { sent, failed, first_failure, gaps, never_sent, other_direction } = tally;
+    let Tally { sent, failed, first_failure, gaps, never_sent, other_direction, no_datagram } = tally;
     let seconds = elapsed.as_secs_f64();
     if output.is_json() {
         output.json(&Summary { sent, failed, gaps, to, seconds })?;
@@ -219,6 +239,7 @@ fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> R
         (gaps, "gap"),
         (never_sent, "message that the kernel had refused to send"),
         (other_direction, "message of the other direction"),
+        (no_datagram, "packet without a whole UDP datagram"),
     ] {
         if count > 0 {
             output.note(&skipped(count, what));

@@ -41,9 +41,8 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Creates a schedule.
-    pub(super) fn new(speed: Speed, max_pause: Option<Duration>) -> Self {
-        let max_pause = max_pause.unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE);
-        Self { speed, max_pause, last_at: None, due: Duration::ZERO }
+    pub(super) fn new(speed: Speed, max_pause: Duration) -> Self {
+        Self { speed, max_pause: max_pause.min(LONGEST_PAUSE), last_at: None, due: Duration::ZERO }
     }
 
     /// Returns when the next message is due after the first one; `at` is its arrival time.
@@ -73,7 +72,8 @@ mod tests {
 
     #[track_caller]
     fn check(speed: &str, max_pause: Option<u64>, times: &[i64], due: &[u64]) {
-        let mut schedule = Schedule::new(speed.parse().unwrap(), max_pause.map(Duration::from_millis));
+        let mut schedule =
+            Schedule::new(speed.parse().unwrap(), max_pause.map_or(LONGEST_PAUSE, Duration::from_millis));
         let found: Vec<_> = times.iter().map(|time| schedule.due(at(*time))).collect();
         let due: Vec<_> = due.iter().copied().map(Duration::from_millis).collect();
         assert_eq!(found, due);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn extreme_times_do_not_overflow() {
-        let mut schedule = Schedule::new(Speed::Times(f64::MIN_POSITIVE), None);
+        let mut schedule = Schedule::new(Speed::Times(f64::MIN_POSITIVE), Duration::MAX);
         schedule.due(Timestamp::MIN);
         assert_eq!(schedule.due(Timestamp::MAX), LONGEST_PAUSE);
         schedule.due(Timestamp::MIN);
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn rounding_errors_do_not_add_up() {
-        let mut schedule = Schedule::new(Speed::Times(3.0), None);
+        let mut schedule = Schedule::new(Speed::Times(3.0), Duration::MAX);
         let due = (0..=30_000).map(|number| schedule.due(at(number * 10))).last().unwrap();
         assert!(due.abs_diff(Duration::from_secs(100)) < Duration::from_millis(1), "{due:?}");
     }

@@ -1,4 +1,4 @@
-//! The source of a replay: the inbox, or a file that `export` wrote.
+//! The source of a replay: the inbox, a file that `export` wrote, or a capture.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,6 +11,7 @@ use udpchat_api::line::{LineError, LineReader};
 use udpchat_api::{Direction, Raw, Timestamp};
 
 use super::args::ReplayArgs;
+use super::capture::Capture;
 use crate::command::context::Context;
 use crate::command::filter::Filter;
 use crate::command::pages::Pages;
@@ -28,6 +29,8 @@ pub(super) enum Item {
     NeverSent,
     /// A message of the other direction.
     OtherDirection,
+    /// A packet of a capture that is no whole datagram.
+    NoDatagram,
 }
 
 /// A recorded message.
@@ -45,6 +48,7 @@ pub(super) struct Recorded {
 pub(super) enum Source {
     Inbox(Box<Stored>),
     File(Box<Written>),
+    Capture(Box<Capture>),
 }
 
 /// Entries of the inbox.
@@ -85,11 +89,28 @@ impl Source {
         let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
         let direction = *filter.direction.get_or_insert(DirectionFilter::In);
         if let Some(path) = &arguments.file {
-            return Ok(Self::File(Box::new(Written::open(path, direction)?)));
+            return Self::of_file(path, direction, arguments.filter.direction.is_some());
         }
         let pages = Pages::select(context.connect().await?, &filter, arguments.filter.number).await?;
         let cursor = pages.span().after;
         Ok(Self::Inbox(Box::new(Stored { pages, items: VecDeque::new(), cursor, direction })))
+    }
+
+    fn of_file(path: &Path, direction: DirectionFilter, is_direction_given: bool) -> Result<Self> {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        let file = match is_stdin {
+            true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
+            false => File::open(path),
+        };
+        let mut file = file.map_err(|error| unreadable(&name, &error))?;
+        match Capture::open(&mut file, &name)? {
+            Some(_) if is_direction_given => {
+                Err(CtlError::usage("--direction does not apply to a capture, whose packets have none"))
+            }
+            Some(capture) => Ok(Self::Capture(Box::new(capture))),
+            None => Ok(Self::File(Box::new(Written::new(file, name, direction)))),
+        }
     }
 
     /// Returns the next entry; none at the end.
@@ -97,6 +118,7 @@ impl Source {
         match self {
             Self::Inbox(stored) => stored.next().await,
             Self::File(written) => written.next().await,
+            Self::Capture(capture) => capture.next(),
         }
     }
 
@@ -107,7 +129,7 @@ impl Source {
                 let span = stored.pages.span();
                 Some((stored.cursor.saturating_sub(span.after), span.ids()))
             }
-            Self::File(_) => None,
+            Self::File(_) | Self::Capture(_) => None,
         };
         Reached { done, looked_at, total: None }
     }
@@ -131,16 +153,8 @@ impl Stored {
 }
 
 impl Written {
-    fn open(path: &Path, direction: DirectionFilter) -> Result<Self> {
-        let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
-        let file = match is_stdin {
-            true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
-            false => File::open(path),
-        };
-        let file = file.map_err(|error| unreadable(&name, &error))?;
-        let lines = LineReader::new(tokio::fs::File::from_std(file));
-        Ok(Self { lines, name, number: 0, direction })
+    fn new(file: File, name: String, direction: DirectionFilter) -> Self {
+        Self { lines: LineReader::new(tokio::fs::File::from_std(file)), name, number: 0, direction }
     }
 
     async fn next(&mut self) -> Result<Option<Item>> {
@@ -150,15 +164,27 @@ impl Written {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(None),
                 Err(LineError::Io(error)) => return Err(unreadable(&self.name, &error)),
-                Err(error @ LineError::TooLong) => return Err(invalid_entry(&error).at_line(self.number)),
+                Err(error @ LineError::TooLong) => return Err(self.invalid(&error, &[])),
             };
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
             let number = self.number;
             let item = item(line, self.direction, |_| format!("line {number}"));
-            return item.map(Some).map_err(|error| invalid_entry(&error).at_line(number));
+            return match item {
+                Ok(item) => Ok(Some(item)),
+                Err(error) => {
+                    let line = line.to_vec();
+                    Err(self.invalid(&error, &line))
+                }
+            };
         }
+    }
+
+    fn invalid(&self, error: &dyn std::error::Error, line: &[u8]) -> CtlError {
+        let error = CtlError::usage("invalid entry: not in the format of `export`").caused_by(error);
+        let what = if self.number == 1 { known_format(line) } else { None };
+        error.at_line(self.number).hint(what.unwrap_or(FORMATS))
     }
 }
 
@@ -183,8 +209,23 @@ fn is_wanted(direction: Direction, wanted: DirectionFilter) -> bool {
     }
 }
 
-fn invalid_entry(error: &dyn std::error::Error) -> CtlError {
-    CtlError::usage("invalid entry: not in the format of `export`").caused_by(error)
+/// What `replay` reads.
+const FORMATS: &str =
+    "a file is JSON Lines of `udpchatctl export`, or a capture (pcap or pcapng) with a path of its own";
+
+/// Returns what to do with a file of another format that begins like this.
+fn known_format(beginning: &[u8]) -> Option<&'static str> {
+    let formats: [(&[u8], &str); 5] = [
+        (b"\x1f\x8b", "the file is compressed: `gunzip -c PATH | udpchatctl replay --file - ...`"),
+        (b"\x28\xb5\x2f\xfd", "the file is compressed: `zstd -dc PATH | udpchatctl replay --file - ...`"),
+        (b"\xfd7zXZ", "the file is compressed: `xz -dc PATH | udpchatctl replay --file - ...`"),
+        (
+            b"SQLite format 3",
+            "the file is a database: a daemon with a copy of that data directory can export it",
+        ),
+        (b"PK", "the file is a zip archive: unpack it first"),
+    ];
+    formats.into_iter().find(|(magic, _)| beginning.starts_with(magic)).map(|(_, hint)| hint)
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> CtlError {
@@ -214,6 +255,14 @@ mod tests {
         for invalid in ["", "7", "{}", "[]", "null", r#"{"type":"news"}"#, &MESSAGE.replace("AAE=", "?")] {
             assert!(read(invalid, DirectionFilter::Both).is_err(), "{invalid}");
         }
+    }
+
+    #[test]
+    fn other_formats_are_named() {
+        for (beginning, name) in [(&b"\x1f\x8b\x08"[..], "gunzip"), (b"SQLite format 3\0", "database")] {
+            assert!(known_format(beginning).unwrap().contains(name));
+        }
+        assert_eq!(known_format(b"{}"), None);
     }
 
     #[test]

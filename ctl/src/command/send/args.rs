@@ -1,6 +1,7 @@
 //! The arguments that `send`, `reply` and `ask` share: the message.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
@@ -27,12 +28,46 @@ pub(crate) struct MessageArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
     /// Split a long message into datagrams of at most BYTES, between characters [default: 1024]
-    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "1024")]
-    #[arg(value_parser = clap::value_parser!(u32).range(16..=65_507))]
-    pub(crate) split: Option<u32>,
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) split: Option<SplitSize>,
     /// Send an empty message as an empty datagram instead of refusing it
     #[arg(long)]
     pub(crate) allow_empty: bool,
+}
+
+/// The longest datagram of a message that is split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SplitSize {
+    /// [`Self::DEFAULT_BYTES`], since the flag has no value.
+    Default,
+    /// A number of bytes.
+    Bytes(u32),
+}
+
+impl SplitSize {
+    /// What the smallest common receive buffer holds, in bytes.
+    const DEFAULT_BYTES: u32 = 1024;
+    const RANGE: std::ops::RangeInclusive<u32> = 16..=65_507;
+
+    /// Returns the number of bytes.
+    pub(crate) fn bytes(self) -> u32 {
+        match self {
+            Self::Default => Self::DEFAULT_BYTES,
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl FromStr for SplitSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text.parse() {
+            _ if text.is_empty() => Ok(Self::Default),
+            Ok(bytes) if Self::RANGE.contains(&bytes) => Ok(Self::Bytes(bytes)),
+            _ => Err(format!("expected {} to {} bytes", Self::RANGE.start(), Self::RANGE.end())),
+        }
+    }
 }
 
 /// One message, or one for each line.
@@ -55,13 +90,41 @@ impl MessageArgs {
             )
             .hint("standard input takes them: `udpchatctl send TO --hex < PATH`"));
         }
-        Ok(())
+        self.check_split()
+    }
+
+    /// Refuses `--split 1000 TEXT`: the number would be sent as the beginning of the text.
+    fn check_split(&self) -> Result<()> {
+        match self.text.first() {
+            Some(number) if self.split == Some(SplitSize::Default) && number.parse::<u32>().is_ok() => {
+                let message = format!("`--split {number}` does not set the size");
+                let hint =
+                    format!("write `--split={number}`; to send the number, write `--split=1024 -- {number}`");
+                Err(CtlError::usage(message).hint(hint))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_behind_split_is_not_sent() {
+        let split = |size, text: &[&str]| {
+            let text = text.iter().map(ToString::to_string).collect();
+            MessageArgs { split: Some(size), text, ..MessageArgs::default() }.check()
+        };
+        assert_eq!(split(SplitSize::Default, &["1000", "x"]).unwrap_err().exit() as u8, 2);
+        assert!(split(SplitSize::Bytes(1000), &["1000", "x"]).is_ok());
+        assert!(split(SplitSize::Default, &["x", "1000"]).is_ok());
+        for (text, size) in [("", Some(SplitSize::Default)), ("16", Some(SplitSize::Bytes(16))), ("15", None)]
+        {
+            assert_eq!(text.parse::<SplitSize>().ok(), size);
+        }
+    }
 
     #[test]
     fn a_file_excludes_flags_for_text() {

@@ -4,10 +4,11 @@ mod args;
 mod payload;
 
 use std::io::{self, IsTerminal};
+use std::net::IpAddr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use udpchat_api::call::{SendParams, Split};
+use udpchat_api::call::{PeersParams, SendParams, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Raw};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
@@ -52,8 +53,36 @@ pub(crate) struct SendArgs {
 
 /// Runs `send`.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
+    check_port(&context, &arguments.to, &arguments.message.message.text).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     send(context, target, &arguments.message).await
+}
+
+/// Refuses `send HOST PORT TEXT`, as other programs take it: the port would be sent as the first word of the text. A peer
+/// that is configured has its port, so the text to it may begin with a number.
+///
+/// # Errors
+/// The arguments look like that.
+pub(super) async fn check_port(context: &Context<'_>, to: &str, words: &[String]) -> Result<()> {
+    let [port, _text, ..] = words else { return Ok(()) };
+    let is_port =
+        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_address = to.parse::<IpAddr>().is_ok();
+    if !is_port || (to.contains([':', '[']) && !is_address) {
+        return Ok(());
+    }
+    if !is_address {
+        let peers = context.connect().await?.call(&PeersParams::default()).await;
+        // Without the role to read, the names are unknown.
+        let Ok(peers) = peers else { return Ok(()) };
+        if peers.peers.iter().any(|peer| peer.name.as_deref() == Some(to)) {
+            return Ok(());
+        }
+    }
+    let host = if to.contains(':') { format!("[{to}]") } else { to.to_owned() };
+    Err(CtlError::usage(format!("the port belongs to the destination: {host}:{port}")).hint(format!(
+        "write `udpchatctl send {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes"
+    )))
 }
 
 /// Sends the messages of the arguments; `target` names the destination.
@@ -103,7 +132,7 @@ fn note_reading(output: &mut Output, what: &str) {
 /// Returns the parameters that send a message to the destination in `target`.
 pub(super) fn params(target: &SendParams, message: &MessageArgs, payload: Payload) -> SendParams {
     let mut params = SendParams {
-        split: message.split.map(|bytes| Split::Bytes(bytes as usize)),
+        split: message.split.map(|size| Split::Bytes(size.bytes() as usize)),
         allow_empty: message.allow_empty,
         ..target.clone()
     };

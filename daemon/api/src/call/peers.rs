@@ -36,7 +36,7 @@ pub struct Peer {
     /// Why this encoding was chosen.
     pub encoding_by: EncodingBy,
     /// The time of its newest message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "crate::time::optional", skip_serializing_if = "Option::is_none")]
     pub last_heard: Option<Timestamp>,
     /// The id of its newest message.
     #[serde(default, skip_serializing_if = "Option::is_none")]

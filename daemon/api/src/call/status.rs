@@ -20,13 +20,14 @@ with_metrics! {
     #[derive(Clone, Debug, Deserialize, Serialize)]
     pub struct Status {
         /// The time of these values, by the clock of the daemon.
-        #[serde(default)]
+        #[serde(default, with = "crate::time")]
         pub at: Timestamp,
         /// The version of the daemon.
         pub version: String,
         /// The process id of the daemon.
         pub pid: u32,
         /// The time at which the daemon started.
+        #[serde(with = "crate::time")]
         pub started: Timestamp,
         /// `ok`, or `degraded` if there are problems.
         pub state: State,
@@ -175,6 +176,7 @@ pub struct Refusal {
     /// The address; it can be forged.
     pub address: IpAddr,
     /// The time of its last datagram.
+    #[serde(with = "crate::time")]
     pub at: Timestamp,
     /// The number of its datagrams since it entered this list.
     pub datagrams: u64,

@@ -1,16 +1,14 @@
 //! Facts about a peer, found without sending anything to it.
 
-use std::borrow::Cow;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use nix::net::if_::if_nametoindex;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::call::{DirectionFilter, InboxParams, Order, PeersParams};
 use udpchat_api::{Client, Entry, Message};
-use udpchat_config::{DEFAULT_PORT, PeerAddress};
+use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4};
 
 use super::super::facts::PeerFacts;
 use super::daemon::call;
@@ -51,24 +49,19 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<SocketAddr, 
     };
     let named = configured.into_iter().find(|peer| peer.name.as_deref() == Some(name));
     let text = named.map_or_else(|| name.to_owned(), |peer| peer.address);
-    if let Ok(address) = with_interface_number(&text).parse::<PeerAddress>() {
+    if let Ok(address) = text.parse::<PeerAddress>() {
         return Ok(address.destination());
     }
+    let host = text.split_once(':').map_or(text.as_str(), |(host, _port)| host);
+    check_ipv4(host).map_err(|error| match error.hint() {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    })?;
     let with_port = if text.contains(':') { text } else { format!("{text}:{DEFAULT_PORT}") };
     match timeout(RESOLVE_WAIT, lookup_host(with_port)).await {
         Ok(Ok(mut found)) => found.next().ok_or_else(|| format!("`{name}` has no address")),
         Ok(Err(error)) => Err(format!("`{name}` is neither a peer nor a known host: {error}")),
         Err(_) => Err(format!("`{name}` does not resolve within {} s", RESOLVE_WAIT.as_secs())),
-    }
-}
-
-/// Replaces the name of an interface after `%` by its number.
-fn with_interface_number(address: &str) -> Cow<'_, str> {
-    let Some((ip, rest)) = address.split_once('%') else { return address.into() };
-    let (name, end) = rest.split_at(rest.find(']').unwrap_or(rest.len()));
-    match if_nametoindex(name) {
-        Ok(number) => format!("{ip}%{number}{end}").into(),
-        Err(_) => address.into(),
     }
 }
 
@@ -132,19 +125,6 @@ IP address       HW type     Flags       HW address            Mask     Device
         let answers = |ip: &str| answers_on_link(ip.parse().unwrap(), table);
         assert_eq!((answers("10.1.0.77"), answers("10.1.0.2")), (Some(false), Some(true)));
         assert_eq!((answers("10.1.0.7"), answers("::1")), (None, None));
-    }
-
-    #[test]
-    fn interfaces_may_be_named() {
-        for (written, read) in [
-            ("fe80::1%lo", "fe80::1%1"),
-            ("[fe80::1%lo]:80", "[fe80::1%1]:80"),
-            ("fe80::1%2", "fe80::1%2"),
-            ("fe80::1%nosuch", "fe80::1%nosuch"),
-            ("10.0.0.1:80", "10.0.0.1:80"),
-        ] {
-            assert_eq!(with_interface_number(written), read);
-        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use crate::error::{CtlError, Result};
 /// Parses hex digits; ignores spaces, `:`, `-`, `,` and a `0x` before a byte.
 ///
 /// # Errors
-/// A character is not a hex digit (the error has its position, in characters from 1), or the number of digits is odd.
+/// A character is not a hex digit (the error has its position, in characters from 1), or the number of digits
+/// between separators is odd.
 pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 2);
     let mut high = None;
@@ -14,6 +15,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     let mut characters = text.chars().enumerate().peekable();
     while let Some((at, character)) = characters.next() {
         if is_separator(character) {
+            if high.is_some() {
+                return Err(half_a_byte(at));
+            }
             fresh = true;
             continue;
         }
@@ -32,12 +36,18 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     }
     match high {
         None => Ok(bytes),
-        Some(_) => Err(CtlError::usage(format!("odd number of hex digits: {}", bytes.len() * 2 + 1))),
+        Some(_) => Err(half_a_byte(text.chars().count())),
     }
 }
 
 fn is_separator(character: char) -> bool {
     character.is_whitespace() || matches!(character, ':' | '-' | ',')
+}
+
+/// Returns the error of an odd number of digits: `2 4` may mean 02 04 as well as 24.
+fn half_a_byte(position: usize) -> CtlError {
+    CtlError::usage(format!("odd number of hex digits before position {}", position + 1))
+        .hint("a byte has two digits: write 02 for 2")
 }
 
 fn bad_digit(character: char, position: usize) -> CtlError {
@@ -58,7 +68,7 @@ mod tests {
             "c4-e3-0d-0a",
             "0xc4, 0xe3, 0x0d, 0x0a",
             "0XC4E3 0d\n0a\r\n",
-            " c4e 30d0a ",
+            " c4e3 0d0a ",
         ] {
             assert_eq!(parse(text).unwrap(), b"\xc4\xe3\x0d\x0a", "{text}");
         }
@@ -73,8 +83,10 @@ mod tests {
             ("c4 g3", "'g' at position 4"),
             ("你", "'你' at position 1"),
             ("c40xe3", "'x' at position 4"),
-            ("0x1 0x2", "'x' at position 6"),
-            ("abc", "odd number of hex digits: 3"),
+            ("0x1 0x2", "odd number of hex digits before position 4"),
+            ("abc", "odd number of hex digits before position 4"),
+            ("2 4", "odd number of hex digits before position 2"),
+            ("c4 e 30d0a", "odd number of hex digits before position 5"),
             ("0x", ""),
         ] {
             match parse(text) {

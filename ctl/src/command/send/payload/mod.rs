@@ -202,7 +202,7 @@ mod tests {
         assert!(load(&file(&path)).is_ok());
         std::fs::write(&path, vec![b'x'; MAX_DATAGRAM_BYTES + 1]).unwrap();
         assert_eq!(exit_of(load(&file(&path))), 5);
-        assert!(load(&MessageArgs { split: Some(1024), ..file(&path) }).is_ok());
+        assert!(load(&MessageArgs { split: "1024".parse().ok(), ..file(&path) }).is_ok());
         assert_eq!(exit_of(load(&file(Path::new("/dev/zero")))), 5);
     }
 
