@@ -1,7 +1,8 @@
 //! Connects to the daemon: tries the sockets in order, and reports why each one failed.
 
 use std::fmt::Write as _;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use udpchat_api::call::{InboxParams, Order};
@@ -17,18 +18,33 @@ use crate::socket_access::SocketAccess;
 /// The exit code is 6 if the user may not open a socket and no other daemon answers, 3 if none answers at all.
 pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
     let mut denied = None;
-    let mut tried = String::new();
+    let (mut tried, mut living) = (String::new(), None);
     for path in control_socket_candidates(&Environment::of_process(), explicit) {
         match Client::connect(&path).await {
             Ok(client) => return Ok(client),
-            Err(ClientError::NoDaemon { path, source }) => note_tried(&mut tried, &path, &source),
+            Err(ClientError::NoDaemon { path, source }) => {
+                living = living.or_else(|| living_daemon(&path));
+                note_tried(&mut tried, &path, &source);
+            }
             Err(error @ ClientError::NotPermitted { .. }) => {
                 denied.get_or_insert(error);
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Err(denied.map_or_else(|| no_daemon(&tried), not_permitted))
+    Err(denied.map_or_else(|| no_daemon(&tried, living.as_deref()), not_permitted))
+}
+
+/// Returns the process id of a daemon that lives although its socket is gone: the lock beside the socket holds it.
+fn living_daemon(socket: &Path) -> Option<String> {
+    const MAX_PID_BYTES: u64 = 16;
+    let mut lock = socket.as_os_str().to_owned();
+    lock.push(".lock");
+    let mut pid = String::new();
+    File::open(lock).ok()?.take(MAX_PID_BYTES).read_to_string(&mut pid).ok()?;
+    let pid: u32 = pid.trim().parse().ok()?;
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    (name.trim_end() == "udpchatd").then(|| pid.to_string())
 }
 
 fn note_tried(tried: &mut String, path: &Path, source: &io::Error) {
@@ -46,9 +62,17 @@ pub(crate) fn obstacle(source: &io::Error) -> String {
     }
 }
 
-fn no_daemon(tried: &str) -> CtlError {
-    CtlError::new(Exit::NoDaemon, "no_daemon", "no daemon found")
-        .hint(format!("start one with `udpchatd`; tried {tried}"))
+fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
+    match living {
+        Some(pid) => {
+            let text = format!("the socket of udpchatd (process id {pid}) is gone");
+            CtlError::new(Exit::NoDaemon, "no_daemon", text).hint(format!(
+                "it creates it again within 10 s, or at once after `kill -HUP {pid}`; tried {tried}"
+            ))
+        }
+        None => CtlError::new(Exit::NoDaemon, "no_daemon", "no daemon found")
+            .hint(format!("start one with `udpchatd`; tried {tried}")),
+    }
 }
 
 fn not_permitted(error: ClientError) -> CtlError {
@@ -87,6 +111,17 @@ mod tests {
         assert_eq!(failure.exit, Exit::NoDaemon);
         assert_eq!(failure.message, "no daemon found");
         assert!(failure.hint.unwrap().contains(path.to_str().unwrap()));
+    }
+
+    #[test]
+    fn a_lock_of_another_program_is_no_daemon() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let lock = directory.path().join("control.sock.lock");
+        for pid in [std::process::id().to_string(), "0".to_owned(), "x".to_owned()] {
+            std::fs::write(&lock, pid).unwrap();
+            assert_eq!(living_daemon(&path), None);
+        }
     }
 
     #[test]

@@ -21,6 +21,7 @@ use super::credentials::Credentials;
 use super::response::failure_line;
 use super::session;
 use super::shared::Control;
+use super::socket_watch::FileWatch;
 use crate::faults::Retry;
 use crate::health::Component;
 use crate::log::rate_limit::Window;
@@ -40,15 +41,81 @@ const PAUSE_AFTER_REFUSALS: Duration = Duration::from_millis(1);
 /// After how long without an error a failing `accept` counts as working again: no connection came.
 const QUIET: Duration = Duration::from_millis(500);
 
+/// The pause after the control socket could not be created again. A reload ends it.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
+
 /// How long a refused client has to read the reason.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
-/// Serves the control socket until the daemon stops.
-pub(crate) async fn serve(control: Arc<Control>, listener: Listener) {
-    let daemon = Arc::clone(&control.daemon);
+/// Serves the control socket until the daemon stops. Creates it again when its file is removed.
+pub(crate) async fn serve(control: Arc<Control>, mut listener: Listener) {
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-    let mut acceptor =
-        Acceptor { control, limit: Arc::default(), refusals, excluded: HashMap::new(), must_pause: false };
+    let acceptor_control = Arc::clone(&control);
+    let mut acceptor = Acceptor {
+        control: acceptor_control,
+        limit: Arc::default(),
+        refusals,
+        excluded: HashMap::new(),
+        must_pause: false,
+    };
+    loop {
+        tokio::select! {
+            () = accept_all(&mut acceptor, &listener) => {}
+            renewed = renewed(&control) => {
+                accept_waiting(&mut acceptor, &listener).await;
+                listener = renewed;
+                acceptor.control.daemon.health.succeeded(Component::Control);
+            }
+        }
+    }
+}
+
+/// Accepts the connections that were made before the socket was removed; no further ones come.
+async fn accept_waiting(acceptor: &mut Acceptor, listener: &Listener) {
+    // The time lets the runtime see connections that came before it first looked for them.
+    while let Ok(Ok(stream)) = timeout(Duration::from_millis(1), listener.accept()).await {
+        acceptor.accept(stream);
+    }
+}
+
+/// Waits until the socket was removed, and creates it again.
+async fn renewed(control: &Control) -> Listener {
+    let mut reloads = control.rules.subscribe();
+    loop {
+        let watch = FileWatch::new(control.socket.path());
+        // A file that was removed before it was watched, or that could not be created, is missing already.
+        if !control.socket.is_missing() {
+            tokio::select! {
+                // Without a watch, a reload is what remains.
+                changed = async { watch?.changed().await } => {
+                    if changed.is_err() && reloads.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                _ = reloads.changed() => {}
+            }
+            continue;
+        }
+        match control.socket.renew(&control.rules()) {
+            Ok(listener) => {
+                tracing::warn!(
+                    "the control socket {} was removed, and has been created again",
+                    control.socket.path().display()
+                );
+                return listener;
+            }
+            Err(error) => {
+                let problem = format!("the control socket was removed and cannot be created: {error}");
+                control.daemon.health.report(Component::Control, problem);
+                let _reloaded = timeout(RENEWAL_PAUSE, reloads.changed()).await;
+            }
+        }
+    }
+}
+
+/// Accepts connections for ever.
+async fn accept_all(acceptor: &mut Acceptor, listener: &Listener) {
+    let daemon = Arc::clone(&acceptor.control.daemon);
     let mut retry = Retry::default();
     loop {
         let accepted = if acceptor.must_pause {

@@ -25,6 +25,7 @@ mod roles;
 mod session;
 mod shared;
 pub(crate) mod socket;
+mod socket_watch;
 mod subscription;
 mod supplementary_groups;
 mod users;

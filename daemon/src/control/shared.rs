@@ -11,7 +11,7 @@ use super::client::UserNames;
 use super::memory::{Memory, chargeable};
 use super::pattern::Patterns;
 use super::roles::Rules;
-use super::socket::SocketFile;
+use super::socket::ControlSocket;
 use super::users::Users;
 use crate::service::accounts;
 use crate::state::Daemon;
@@ -21,8 +21,7 @@ use crate::state::Daemon;
 pub(crate) struct Control {
     pub(super) daemon: Arc<Daemon>,
     pub(super) rules: watch::Sender<Arc<Rules>>,
-    /// None where the socket has no file.
-    file: Option<SocketFile>,
+    pub(crate) socket: ControlSocket,
     pub(super) names: Arc<UserNames>,
     /// The memory that all clients may make the daemon hold.
     pub(super) memory: Arc<Memory>,
@@ -31,16 +30,15 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Combines the shared state with the rules of its settings, and with the file of the socket if it has one. Each reload
-    /// applies the new roles.
-    pub(crate) fn new(daemon: Arc<Daemon>, rules: Rules, file: Option<SocketFile>) -> Arc<Self> {
+    /// Combines the shared state with the rules of its settings, and with the socket. Each reload applies the new roles.
+    pub(crate) fn new(daemon: Arc<Daemon>, rules: Rules, socket: ControlSocket) -> Arc<Self> {
         let names = Arc::new(UserNames::new(Arc::clone(&daemon.lookups)));
         let rules = watch::Sender::new(Arc::new(rules));
         let memory_bytes = usize::try_from(daemon.configuration.boot().control.max_memory.bytes());
         let memory_bytes = chargeable(memory_bytes.unwrap_or(usize::MAX));
         let memory = Memory::new(Arc::new(Users::new(memory_bytes)));
         let (patterns, audit) = (Arc::default(), Arc::default());
-        let control = Arc::new(Self { daemon, rules, file, names, memory, patterns, audit });
+        let control = Arc::new(Self { daemon, rules, socket, names, memory, patterns, audit });
         // Avoids a cycle of references.
         let applied = Arc::downgrade(&control);
         control.daemon.configuration.on_reload(move |settings| {
@@ -60,10 +58,11 @@ impl Control {
     fn apply(&self, settings: &Settings) {
         let rules = Arc::new(look_up(settings));
         self.names.forget();
-        self.rules.send_replace(Arc::clone(&rules));
-        if let Some(file) = &self.file {
-            file.adapt(&rules);
+        // The listener creates a missing file again, with the mode that it must have.
+        if !self.socket.is_missing() {
+            self.socket.adapt(&rules);
         }
+        self.rules.send_replace(rules);
     }
 }
 

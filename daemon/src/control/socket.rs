@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::AT_FDCWD;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
+use parking_lot::Mutex;
 use tracing::warn;
 use udpchat_api::socket::{Listener, has_listener};
 
@@ -24,19 +25,27 @@ use crate::service::umask::with_mode;
 /// The permission bits of a mode.
 const PERMISSIONS: u32 = 0o777;
 
-/// A bound control socket. Dropping it removes the file, if this process created it.
+/// A bound control socket. [`Self::close`] removes the file, if this process created it.
 #[derive(Debug)]
 pub(crate) struct ControlSocket {
     path: PathBuf,
+    /// Whether the file is this process's to remove, and to create again.
+    is_own: bool,
+    bound: Mutex<Bound>,
+}
+
+/// The file of a socket.
+#[derive(Debug)]
+struct Bound {
     /// None for a socket without a file.
     file: Option<SocketFile>,
-    /// Held if the file is this process's to remove.
+    /// Held while the file is there, if it is this process's own.
     lock: Option<Lock>,
 }
 
 /// The file that a socket was bound to, as opposed to another one under the same name.
-#[derive(Clone, Debug)]
-pub(crate) struct SocketFile {
+#[derive(Debug)]
+struct SocketFile {
     path: PathBuf,
     /// Device and inode.
     identity: (u64, u64),
@@ -58,7 +67,7 @@ impl SocketFile {
     }
 
     /// Gives the file the mode that the roles need. Warns if that fails, or if a directory above still blocks other users.
-    pub(crate) fn adapt(&self, rules: &Rules) {
+    fn adapt(&self, rules: &Rules) {
         let Some(metadata) = self.metadata() else {
             warn!("{} is no longer the control socket, and is left unchanged", self.path.display());
             return;
@@ -138,18 +147,10 @@ impl ControlSocket {
                 return Err(SocketError::UnsafeDirectory { path: parent.to_owned(), danger });
             }
         }
-        let mut lock_path = path.as_os_str().to_owned();
-        lock_path.push(".lock");
-        let lock = Lock::take(Path::new(&lock_path)).map_err(|error| match error {
-            LockError::Held { holder } => SocketError::InUse { path: path.to_owned(), holder },
-            LockError::Io(source) => failed(source),
-        })?;
-        remove_stale(path)?;
-        let listener = with_mode(mode, || Listener::bind(path)).map_err(failed)?;
-        let file = SocketFile::at(path).map_err(failed)?;
-        // In a directory with the set-group-ID bit, the file has the directory's group.
-        file.adapt(rules);
-        Ok((Self { path: path.to_owned(), file: Some(file), lock: Some(lock) }, listener))
+        let lock = take_lock(path)?;
+        let (file, listener) = create(path, mode, rules)?;
+        let bound = Bound { file: Some(file), lock: Some(lock) };
+        Ok((Self { path: path.to_owned(), is_own: true, bound: Mutex::new(bound) }, listener))
     }
 
     /// Adopts a socket that another program has bound, and whose file it will remove. Its mode becomes what the roles need.
@@ -165,12 +166,32 @@ impl ControlSocket {
         if let Some(file) = &file {
             file.adapt(rules);
         }
-        Ok((Self { path, file, lock: None }, listener))
+        Ok((Self { path, is_own: false, bound: Mutex::new(Bound { file, lock: None }) }, listener))
     }
 
-    /// Returns its file, if it has one.
-    pub(crate) fn file(&self) -> Option<SocketFile> {
-        self.file.clone()
+    /// Gives the file, if there is one, the mode that the roles need.
+    pub(super) fn adapt(&self, rules: &Rules) {
+        if let Some(file) = &self.bound.lock().file {
+            file.adapt(rules);
+        }
+    }
+
+    /// Returns whether the file is gone, or another one has its name, and this process is to create it again.
+    pub(super) fn is_missing(&self) -> bool {
+        self.is_own && self.bound.lock().file.as_ref().is_some_and(|file| file.metadata().is_none())
+    }
+
+    /// Creates the socket again. Its directory must exist: whoever removed it must decide about it.
+    ///
+    /// Must be called within the runtime. Other threads may create files meanwhile: the umask only takes permissions.
+    pub(super) fn renew(&self, rules: &Rules) -> Result<Listener, SocketError> {
+        let mut bound = self.bound.lock();
+        // The lock file may have been removed as well, and another daemon may hold one of its name now.
+        bound.lock = None;
+        bound.lock = Some(take_lock(&self.path)?);
+        let (file, listener) = create(&self.path, OWNER_ONLY, rules)?;
+        bound.file = Some(file);
+        Ok(listener)
     }
 
     /// Returns its path.
@@ -179,15 +200,38 @@ impl ControlSocket {
     }
 }
 
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        let (Some(file), Some(_)) = (&self.file, &self.lock) else { return };
+impl ControlSocket {
+    /// Removes the file, if this process created it. Further clients find no socket.
+    pub(crate) fn close(&self) {
+        let bound = self.bound.lock();
+        let (Some(file), true) = (&bound.file, self.is_own) else { return };
         if file.metadata().is_some()
             && let Err(error) = fs::remove_file(&self.path)
         {
             warn!("cannot remove {}: {error}", self.path.display());
         }
     }
+}
+
+/// Takes the lock beside a socket.
+fn take_lock(path: &Path) -> Result<Lock, SocketError> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    Lock::take(Path::new(&lock_path)).map_err(|error| match error {
+        LockError::Held { holder } => SocketError::InUse { path: path.to_owned(), holder },
+        LockError::Io(source) => SocketError::Io { path: path.to_owned(), source },
+    })
+}
+
+/// Creates a socket with its file, in the place of one that an earlier daemon left behind.
+fn create(path: &Path, mode: u32, rules: &Rules) -> Result<(SocketFile, Listener), SocketError> {
+    let failed = |source| SocketError::Io { path: path.to_owned(), source };
+    remove_stale(path)?;
+    let listener = with_mode(mode, || Listener::bind(path)).map_err(failed)?;
+    let file = SocketFile::at(path).map_err(failed)?;
+    // In a directory with the set-group-ID bit, the file has the directory's group.
+    file.adapt(rules);
+    Ok((file, listener))
 }
 
 /// Removes the socket that an earlier daemon left behind; fails if anything else is there.

@@ -71,7 +71,6 @@ pub(super) struct Opened {
     pub(super) writer: Writer,
     pub(super) watchdog: Watchdog,
     pub(super) metrics: Option<metrics::Endpoint>,
-    pub(super) control_socket: ControlSocket,
     pub(super) control_listener: ControlListener,
 }
 
@@ -124,8 +123,8 @@ pub(super) fn open(
         stopping: watch::Sender::new(false),
         configuration,
     });
-    let control = Control::new(Arc::clone(&daemon), rules, control_socket.file());
-    Ok(Opened { daemon, control, writer, watchdog, metrics, control_socket, control_listener })
+    let control = Control::new(Arc::clone(&daemon), rules, control_socket);
+    Ok(Opened { daemon, control, writer, watchdog, metrics, control_listener })
 }
 
 /// Creates the runtime, which has no threads yet, and installs the signal handlers.

@@ -24,7 +24,7 @@ use crate::{
 /// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
 /// then the writer, then the readers.
 pub(super) fn serve(opened: Opened, runtime: Runtime, signals: Signals) -> Result<(), Failure> {
-    let Opened { daemon, control, writer, mut watchdog, metrics, control_socket, control_listener } = opened;
+    let Opened { daemon, control, writer, mut watchdog, metrics, control_listener } = opened;
     let writer =
         service::threads::spawn("writer", move || writer.run()).map_err(system("cannot start the writer"))?;
     let stop = Arc::new(receive::Stop::new().map_err(system("cannot start reception"))?);
@@ -37,7 +37,7 @@ pub(super) fn serve(opened: Opened, runtime: Runtime, signals: Signals) -> Resul
     let served =
         runtime.block_on(serve_clients(&control, &daemon, watchdog, signals, metrics, control_listener));
     service::systemd::stopping();
-    drop(control_socket);
+    control.socket.close();
 
     stop.stop();
     let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());

@@ -6,14 +6,15 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::support::{Background, Daemon, Refused, new_folder, scaled};
+use crate::support::{Background, Daemon, Refused, Rpc, eventually, new_folder, scaled};
 
 /// Polls a path, once more after the request to end, and returns every mode that it has seen there.
 fn watch_modes(path: PathBuf, end: Arc<AtomicBool>) -> JoinHandle<BTreeSet<u32>> {
@@ -157,9 +158,64 @@ fn a_listening_program_keeps_its_socket() {
 fn a_stopping_daemon_removes_only_its_own_socket() {
     let mut daemon = Daemon::start();
     let mut rpc = daemon.rpc();
-    fs::remove_file(daemon.socket()).unwrap();
-    fs::write(daemon.socket(), "precious").unwrap();
+    fs::write(daemon.path("other"), "precious").unwrap();
+    fs::rename(daemon.path("other"), daemon.socket()).unwrap();
     rpc.call("stop", json!({}));
     assert!(daemon.wait().success());
     assert_eq!(fs::read(daemon.socket()).unwrap(), b"precious");
+}
+
+/// What removes it may be a cleaner of old files, or the end of a login session.
+#[test]
+fn a_removed_socket_is_created_again() {
+    let daemon = Daemon::start_with(&format!("control.read = [{}]", nix::unistd::getegid()), &[]);
+    let mut before = daemon.rpc();
+    for remove in [
+        (|daemon| fs::remove_file(daemon.socket()).unwrap()) as fn(&Daemon),
+        |daemon| fs::rename(daemon.socket(), daemon.path("elsewhere")).unwrap(),
+        |daemon| {
+            fs::remove_file(daemon.path("s.lock")).unwrap();
+            fs::remove_file(daemon.socket()).unwrap();
+        },
+    ] {
+        remove(&daemon);
+        eventually("the socket to be there again", || UnixStream::connect(daemon.socket()).ok());
+        assert_eq!(daemon.status()["pid"], daemon.pid());
+        eventually("its mode", || (mode(&daemon.socket()) == 0o660).then_some(()));
+    }
+    // A client that was connected stays connected.
+    assert_eq!(before.call("status", json!({}))["pid"], daemon.pid());
+    assert_eq!(before.call("status", json!({}))["state"], "ok");
+}
+
+#[test]
+fn a_socket_in_a_removed_directory_waits_for_it() {
+    let folder = new_folder();
+    let run = folder.path().join("run");
+    fs::create_dir(&run).unwrap();
+    let socket = run.join("s");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+    command.env_clear().env("HOME", folder.path()).stderr(Stdio::piped());
+    command
+        .args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+        .arg(folder.path().join("data"));
+    let daemon = Daemon::start_by(folder, command.arg("--socket").arg(&socket));
+    let mut before = Rpc::connect(&socket);
+    fs::remove_dir_all(&run).unwrap();
+    eventually("the problem to be reported", || {
+        let status = before.call("status", json!({}));
+        status["problems"].to_string().contains("was removed and cannot be created").then_some(())
+    });
+    fs::create_dir(&run).unwrap();
+    // The daemon's lock is held, as where only the socket was removed.
+    fs::write(run.join("s.lock"), daemon.pid().to_string()).unwrap();
+    let mut status = Command::new(env!("CARGO_BIN_EXE_udpchatctl"));
+    let ran = status.env_clear().arg("--socket").arg(&socket).arg("status").output().unwrap();
+    let printed = String::from_utf8(ran.stderr).unwrap();
+    let there_again = socket.exists();
+    assert!(there_again || printed.contains(&format!("kill -HUP {}", daemon.pid())), "{printed}");
+    daemon.signal(Signal::SIGHUP);
+    eventually("the socket to be there again", || UnixStream::connect(&socket).ok());
+    let mut after = Rpc::connect(&socket);
+    eventually("the problem to end", || (after.call("status", json!({}))["state"] == "ok").then_some(()));
 }

@@ -8,7 +8,7 @@ use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 use udpchat_api::{Raw, Timestamp};
 
-use super::source::{Item, Recorded};
+use super::item::{Item, Recorded};
 use crate::error::{CtlError, Result};
 
 /// How much of the file is in memory, in bytes; more than a packet of the longest capture has.

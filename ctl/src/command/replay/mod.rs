@@ -5,6 +5,7 @@
 
 mod args;
 mod capture;
+mod item;
 mod schedule;
 mod source;
 
@@ -20,8 +21,9 @@ use udpchat_api::call::SendParams;
 use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
 
 pub(crate) use self::args::ReplayArgs;
+use self::item::{Item, Recorded};
 use self::schedule::Schedule;
-use self::source::{Item, Recorded, Source};
+use self::source::Source;
 use super::context::Context;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, Progress, counted, local_time, span};

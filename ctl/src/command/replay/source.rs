@@ -12,37 +12,12 @@ use udpchat_api::{Direction, Raw, Timestamp};
 
 use super::args::ReplayArgs;
 use super::capture::Capture;
+use super::item::{Item, Recorded};
 use crate::command::context::Context;
 use crate::command::filter::Filter;
 use crate::command::pages::Pages;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::Reached;
-
-/// One entry of a recording.
-#[derive(Debug, PartialEq)]
-pub(super) enum Item {
-    /// A message to send again.
-    Message(Recorded),
-    /// A gap.
-    Gap,
-    /// A message that the kernel refused to send.
-    NeverSent,
-    /// A message of the other direction.
-    OtherDirection,
-    /// A packet of a capture that is no whole datagram.
-    NoDatagram,
-}
-
-/// A recorded message.
-#[derive(Debug, PartialEq)]
-pub(super) struct Recorded {
-    /// Its name in errors.
-    pub(super) place: String,
-    /// When it arrived or was sent.
-    pub(super) at: Timestamp,
-    /// Its bytes.
-    pub(super) raw: Raw,
-}
 
 /// The entries of a recording, in order.
 pub(super) enum Source {

@@ -57,16 +57,16 @@ fn a_reload_keeps_the_mode_of_foreign_files() {
     let mut daemon = Daemon::start();
     let mut rpc = daemon.rpc();
     fs::write(daemon.path("config.toml"), config()).unwrap();
-    fs::remove_file(daemon.socket()).unwrap();
     fs::write(daemon.path("precious"), "precious").unwrap();
     fs::set_permissions(daemon.path("precious"), Permissions::from_mode(0o640)).unwrap();
-    std::os::unix::fs::symlink("precious", daemon.socket()).unwrap();
+    std::os::unix::fs::symlink("precious", daemon.path("link")).unwrap();
+    fs::rename(daemon.path("link"), daemon.socket()).unwrap();
+    let _problem = daemon.log_with("the control socket was removed and cannot be created");
     rpc.call("reload", json!({}));
-    let _warning = daemon.log_with("is no longer the control socket");
-    fs::remove_file(daemon.socket()).unwrap();
+    assert_eq!(mode(&daemon.path("precious")), 0o640);
     fs::rename(daemon.path("precious"), daemon.socket()).unwrap();
     rpc.call("reload", json!({}));
-    let _warning = daemon.log_with("is no longer the control socket");
+    assert!(rpc.call("status", json!({}))["problems"].to_string().contains("not a socket"));
     assert_eq!(mode(&daemon.socket()), 0o640);
     assert_eq!(fs::read(daemon.socket()).unwrap(), b"precious");
 }
