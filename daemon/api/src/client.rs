@@ -220,7 +220,7 @@ impl Client {
 fn request_line<C: Call>(id: u64, params: &C) -> Result<Vec<u8>, ClientError> {
     let request = Request {
         jsonrpc: Version::V2,
-        id: Some(Value::from(id)),
+        id: Some(id.into()),
         method: C::METHOD.to_owned(),
         params: Some(serde_json::to_value(params)?),
     };

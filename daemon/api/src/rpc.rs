@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A line of a client.
 #[derive(Debug, Deserialize, Serialize)]
@@ -11,7 +12,7 @@ pub struct Request {
     pub jsonrpc: Version,
     /// The id, which the answer repeats; a request without one is a notification and gets no answer.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub id: Option<Value>,
+    pub id: Option<Id>,
     /// The method's name.
     pub method: String,
     /// The parameters, by name.
@@ -19,9 +20,66 @@ pub struct Request {
     pub params: Option<Value>,
 }
 
+/// The id of a request. A number keeps the digits that were written, of which a number in memory may lose some.
+#[derive(Clone, Debug)]
+pub enum Id {
+    /// `null`.
+    Null,
+    /// A number, as written.
+    Number(Box<RawValue>),
+    /// A string.
+    Text(String),
+}
+
+impl Id {
+    /// Returns its length in JSON, in bytes; a character that is escaped counts as one.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Null => 4,
+            Self::Number(digits) => digits.get().len(),
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
+impl From<u64> for Id {
+    fn from(number: u64) -> Self {
+        // Digits are JSON.
+        RawValue::from_string(number.to_string()).map_or(Self::Null, Self::Number)
+    }
+}
+
+impl Serialize for Id {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Number(digits) => digits.serialize(serializer),
+            Self::Text(text) => serializer.serialize_str(text),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Box::<RawValue>::deserialize(deserializer)?;
+        match written.get().as_bytes().first() {
+            Some(b'n') => Ok(Self::Null),
+            Some(b'-' | b'0'..=b'9') => Ok(Self::Number(written)),
+            Some(b'"') => {
+                serde_json::from_str(written.get()).map(Self::Text).map_err(serde::de::Error::custom)
+            }
+            _ => Err(serde::de::Error::custom("`id` must be a string, a number or null")),
+        }
+    }
+}
+
 /// Distinguishes `"id": null`, which is present, from an absent id.
-pub(crate) fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A line of the daemon: an answer to a request, or a notification.
@@ -31,7 +89,7 @@ pub struct Reply {
     pub jsonrpc: Version,
     /// The id of the answered request; none in a notification.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub id: Option<Value>,
+    pub id: Option<Id>,
     /// The result, if the request succeeded.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
@@ -189,7 +247,7 @@ mod tests {
     fn a_null_id_is_not_an_absent_id() {
         let with: Request = serde_json::from_str(r#"{"jsonrpc":"2.0","id":null,"method":"m"}"#).unwrap();
         let without: Request = serde_json::from_str(r#"{"jsonrpc":"2.0","method":"m"}"#).unwrap();
-        assert_eq!((with.id, without.id), (Some(Value::Null), None));
+        assert!(matches!((with.id, without.id), (Some(Id::Null), None)));
     }
 
     #[test]

@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
+use udpchat_api::rpc::Id;
 use udpchat_api::socket::{Connection, Listener};
 use udpchat_api::{ErrorObject, MAX_LINE_BYTES};
 
@@ -232,7 +232,7 @@ async fn no_role(control: &Control, client: &Client) -> ErrorObject {
 }
 
 async fn send_refusal(mut stream: Connection, why: ErrorObject) {
-    let line = failure_line(Value::Null, why);
+    let line = failure_line(Id::Null, why);
     // The client is refused, whether it reads this or not.
     let _sent = timeout(REFUSAL_WAIT, async {
         stream.write_all(&line).await?;

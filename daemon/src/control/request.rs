@@ -2,9 +2,10 @@
 
 use std::mem;
 
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
-use udpchat_api::rpc::Request;
+use udpchat_api::rpc::{Id, Request};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 /// How many values a request may have. One of the protocol has at most 16; each takes up to some hundred bytes when parsed,
@@ -18,34 +19,47 @@ const MAX_ID_BYTES: usize = 512;
 ///
 /// # Errors
 /// Returns with the error the id to respond to, null if the line has none.
-pub(super) fn parse(line: &[u8]) -> Result<Request, (Value, ErrorObject)> {
+pub(super) fn parse(line: &[u8]) -> Result<Request, (Id, ErrorObject)> {
     let no_json = |error: serde_json::Error| {
         let text = format!("the line is not JSON: {error}");
-        (Value::Null, ErrorObject::new(ErrorKind::Malformed, text).hint("one JSON object a line, in UTF-8"))
+        (Id::Null, ErrorObject::new(ErrorKind::Malformed, text).hint("one JSON object a line, in UTF-8"))
     };
     if has_too_many_values(line) {
         serde_json::from_slice::<IgnoredAny>(line).map_err(no_json)?;
         let text = format!("the line has more than {MAX_VALUES} values");
-        return Err((Value::Null, ErrorObject::new(ErrorKind::Malformed, text)));
+        return Err((Id::Null, ErrorObject::new(ErrorKind::Malformed, text)));
     }
-    let value: Value = serde_json::from_slice(line).map_err(no_json)?;
-    let invalid = |id: Value, text: String| {
+    let invalid = |id: Id, text: String| {
         let hint = r#"such as {"jsonrpc":"2.0","id":1,"method":"version"}"#;
         (id, ErrorObject::new(ErrorKind::InvalidRequest, text).hint(hint))
     };
-    let id = match value.get("id") {
-        Some(Value::String(id)) if id.len() > MAX_ID_BYTES => {
-            return Err(invalid(Value::Null, format!("`id` is longer than {MAX_ID_BYTES} bytes")));
+    match serde_json::from_slice::<Request>(line) {
+        Ok(Request { id: Some(id), .. }) if id.bytes() > MAX_ID_BYTES => {
+            Err(invalid(Id::Null, format!("`id` is longer than {MAX_ID_BYTES} bytes")))
         }
-        Some(id @ (Value::String(_) | Value::Number(_))) => id.clone(),
-        None | Some(Value::Null) => Value::Null,
-        Some(_) => return Err(invalid(Value::Null, "`id` must be a string, a number or null".to_owned())),
-    };
-    if !value.is_object() {
-        return Err(invalid(id, "a request must be an object; batches are not supported".to_owned()));
+        Ok(request) => Ok(request),
+        Err(error) => {
+            let value: Value = serde_json::from_slice(line).map_err(no_json)?;
+            let id = id_of(line).filter(|id| id.bytes() <= MAX_ID_BYTES).unwrap_or(Id::Null);
+            let text = match (&value, value.get("id")) {
+                (Value::Object(_), Some(Value::Bool(_) | Value::Array(_) | Value::Object(_))) => {
+                    "`id` must be a string, a number or null".to_owned()
+                }
+                (Value::Object(_), _) => format!("invalid JSON-RPC 2.0 request: {error}"),
+                _ => "a request must be an object; batches are not supported".to_owned(),
+            };
+            Err(invalid(id, text))
+        }
     }
-    serde_json::from_value(value)
-        .map_err(|error| invalid(id, format!("invalid JSON-RPC 2.0 request: {error}")))
+}
+
+/// Returns the id of a request that is invalid otherwise.
+fn id_of(line: &[u8]) -> Option<Id> {
+    #[derive(Deserialize)]
+    struct WithId {
+        id: Id,
+    }
+    serde_json::from_slice::<WithId>(line).ok().map(|request| request.id)
 }
 
 /// Returns whether a line has more values than a request may have, without parsing it: each begins with a bracket, or follows
@@ -91,7 +105,7 @@ pub(super) fn parameters<T: DeserializeOwned>(request: &mut Request) -> Result<T
 mod tests {
     use super::*;
 
-    fn error(line: &str) -> (Value, ErrorObject) {
+    fn error(line: &str) -> (Id, ErrorObject) {
         parse(line.as_bytes()).unwrap_err()
     }
 
@@ -108,7 +122,7 @@ mod tests {
         ] {
             let line = with(&values).replace(",]", "]");
             let (id, error) = error(&line);
-            assert_eq!((id, error.data.kind), (Value::Null, ErrorKind::Malformed), "{line}");
+            assert!(matches!(id, Id::Null) && error.data.kind == ErrorKind::Malformed, "{line}");
             assert!(error.message.contains("128 values"), "{error}");
         }
         assert!(error(&"[".repeat(1_000)).1.message.contains("not JSON"));
@@ -123,10 +137,28 @@ mod tests {
     }
 
     #[test]
+    fn an_id_comes_back_as_it_was_written() {
+        for id in ["12345678901234567890123", "1.10", "1e2", "-0", "0", "null", r#""x""#, r#""你好""#] {
+            for line in [
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"m"}}"#),
+                format!(r#"{{"jsonrpc":"2.0","id": {id} ,"method":"m","unknown":1}}"#),
+            ] {
+                let found = match parse(line.as_bytes()) {
+                    Ok(request) => request.id.unwrap(),
+                    Err((found, _)) => found,
+                };
+                assert_eq!(serde_json::to_string(&found).unwrap(), id);
+            }
+        }
+        assert!(error(r#"{"jsonrpc":"2.0","id":[1],"method":"m"}"#).1.message.contains("`id` must be"));
+        assert!(error("[]").1.message.contains("batches"));
+    }
+
+    #[test]
     fn a_long_id_is_refused() {
         let with = |id: String| format!(r#"{{"jsonrpc":"2.0","id":"{id}","method":"m"}}"#);
         assert!(parse(with("x".repeat(MAX_ID_BYTES)).as_bytes()).is_ok());
         let (id, error) = error(&with("x".repeat(MAX_ID_BYTES + 1)));
-        assert!(id.is_null() && error.message.contains("512 bytes"), "{error}");
+        assert!(matches!(id, Id::Null) && error.message.contains("512 bytes"), "{error}");
     }
 }

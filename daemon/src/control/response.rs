@@ -1,9 +1,8 @@
 //! Responses as lines, and the errors of storage as those of the protocol.
 
 use serde::Serialize;
-use serde_json::Value;
 use udpchat_api::line::to_line;
-use udpchat_api::rpc::{Reply, Version};
+use udpchat_api::rpc::{Id, Reply, Version};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::memory::Charge;
@@ -20,12 +19,12 @@ pub(super) struct Response {
 }
 
 /// Makes the response to a request that succeeded.
-pub(super) fn success_line(id: Option<&Value>, result: &impl Serialize) -> Result<Vec<u8>, ErrorObject> {
+pub(super) fn success_line(id: Option<&Id>, result: &impl Serialize) -> Result<Vec<u8>, ErrorObject> {
     /// As [`Reply`], with the result written straight from its type, in the order of its fields.
     #[derive(Serialize)]
     struct Success<'a, R> {
         jsonrpc: Version,
-        id: Option<&'a Value>,
+        id: Option<&'a Id>,
         result: &'a R,
     }
     to_line(&Success { jsonrpc: Version::V2, id, result }).map_err(|error| {
@@ -46,7 +45,7 @@ pub(super) fn shortened(mut error: ErrorObject) -> ErrorObject {
 }
 
 /// Makes the response to a request that failed.
-pub(super) fn failure_line(id: Value, error: ErrorObject) -> Vec<u8> {
+pub(super) fn failure_line(id: Id, error: ErrorObject) -> Vec<u8> {
     let error = shortened(error);
     let reply = Reply {
         jsonrpc: Version::V2,
@@ -78,7 +77,7 @@ mod tests {
     #[test]
     fn a_long_error_is_shortened() {
         let error = ErrorObject::new(ErrorKind::Internal, "一".repeat(500_000)).hint("x".repeat(500_000));
-        assert!(failure_line(Value::Null, error).len() < 8 * 1024);
+        assert!(failure_line(Id::Null, error).len() < 8 * 1024);
         let error = ErrorObject::new(ErrorKind::Internal, "一".repeat(MAX_ERROR_CHARACTERS)).hint("x");
         assert_eq!(shortened(error.clone()), error);
     }

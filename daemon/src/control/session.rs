@@ -5,12 +5,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use udpchat_api::call::{Call, SendParams};
 use udpchat_api::line::{LineError, LineReader};
-use udpchat_api::rpc::Request;
+use udpchat_api::rpc::{Id, Request};
 use udpchat_api::socket::{Connection, ReadHalf};
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
@@ -76,7 +75,7 @@ pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Conn
     let give_reason = async {
         if let Some(why) = why {
             // The connection ends, whether the client reads this or not.
-            let last = failure_line(Value::Null, why);
+            let last = failure_line(Id::Null, why);
             let _sent = timeout(LAST_LINE_WAIT, context.outlet.write_last(&last)).await;
         }
     };
@@ -174,7 +173,7 @@ impl Session {
                 }
             };
             drop(reader);
-            return Ok(self.respond_with_error(Value::Null, error).await?);
+            return Ok(self.respond_with_error(Id::Null, error).await?);
         }
         Ok(self.flush().await?)
     }
@@ -260,7 +259,7 @@ impl Session {
         Ok(())
     }
 
-    async fn respond_with_error(&mut self, id: Value, error: ErrorObject) -> io::Result<()> {
+    async fn respond_with_error(&mut self, id: Id, error: ErrorObject) -> io::Result<()> {
         let line = failure_line(id, error);
         self.flush().await?;
         self.context.outlet.write(&line).await

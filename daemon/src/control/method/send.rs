@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use udpchat_api::ErrorObject;
 use udpchat_api::call::{SendParams, Sent, Split};
+use udpchat_api::rpc::Id;
 
 use crate::control::client::Client;
 use crate::control::entry::Viewer;
@@ -43,7 +43,7 @@ pub(in crate::control) async fn start(
 /// Waits until the message is committed, and returns the response as a line; none for a notification.
 pub(in crate::control) async fn finish(
     sending: Result<Sending, ErrorObject>,
-    id: Option<Value>,
+    id: Option<Id>,
 ) -> Option<Response> {
     let (sent, mut memory) = match sending {
         Ok(sending) => sending.finish().await,
