@@ -25,6 +25,8 @@ const WRONG_USE: u8 = 2;
 pub(crate) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the configuration names groups that give no access: {}", .0.join("; "))]
+    Groups(Vec<String>),
     #[error("cannot use the data directory {path}")]
     DataDir { path: String, source: io::Error },
     #[error("the data directory {path} is in use by {holder}")]
@@ -58,6 +60,7 @@ impl Failure {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Config(error) => error.hint(),
+            Self::Groups(_) => Some("`getent group` lists the groups; `groupadd` creates one. The daemon starts without them".to_owned()),
             Self::DataDir { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
                 "it is read-only here: `--data-dir` takes another; under systemd `ReadWritePaths=` opens this one".to_owned(),
             ),
@@ -85,7 +88,7 @@ impl Failure {
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Config(_)) { WRONG_USE } else { FAILED }
+        if matches!(self, Self::Config(_) | Self::Groups(_)) { WRONG_USE } else { FAILED }
     }
 
     /// Writes what went wrong to standard error: what, why, what to do next.

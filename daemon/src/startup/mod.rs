@@ -17,10 +17,11 @@ use udpchat_config::{Environment, Flags, Settings};
 use self::open::{Sockets, open, prepare_runtime};
 use self::serve::serve;
 use crate::configuration::Configuration;
-use crate::control::MAX_CONNECTIONS;
+use crate::control::{MAX_CONNECTIONS, Rules};
 use crate::failure::{Failure, system};
 use crate::inbox::writer::retention::limit_default_size;
 use crate::log::Logging;
+use crate::service::accounts;
 use crate::service::data_dir::{self, DataDir};
 use crate::service::directory;
 use crate::service::file_limit;
@@ -33,7 +34,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let mut settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
-        return print_settings(&settings).map_err(system("cannot print"));
+        return check_config(&settings);
     }
     if let Some(file) = flags.backup() {
         let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
@@ -71,6 +72,17 @@ fn take_data_dir(path: &Path) -> Result<DataDir, Failure> {
     })
 }
 
+/// Prints every setting, and fails if a group of users does not exist. Only this machine knows that, so the settings were valid
+/// so far.
+fn check_config(settings: &Settings) -> Result<(), Failure> {
+    print_settings(settings).map_err(system("cannot print"))?;
+    let (_rules, warnings) = Rules::of(settings, accounts::own_uid(), accounts::group_id);
+    if !warnings.is_empty() {
+        return Err(Failure::Groups(warnings));
+    }
+    writeln!(io::stderr(), "the configuration is valid").map_err(system("cannot print"))
+}
+
 /// Prints every setting with its value and origin.
 fn print_settings(settings: &Settings) -> io::Result<()> {
     let listing = settings.listing();
@@ -83,5 +95,5 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
         let line = format!("{key:keys$} = {value:values$}  # {origin}");
         writeln!(out, "{}", one_line(&line))?;
     }
-    writeln!(io::stderr(), "the configuration is valid")
+    Ok(())
 }

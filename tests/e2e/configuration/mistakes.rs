@@ -30,6 +30,19 @@ fn a_mistake_prevents_the_start_and_creates_nothing() {
 }
 
 #[test]
+fn an_unknown_group_of_users_fails_the_check_and_not_the_start() {
+    let folder = folder_with("[control]\nread = ['nosuchgroup']");
+    let Refused { code, stderr } = Daemon::refused(folder.path(), &["--check-config"]);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(
+        stderr.contains("control.read: group `nosuchgroup` is unknown") && stderr.contains("getent"),
+        "{stderr}"
+    );
+    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    assert_eq!(daemon.status()["state"], "ok");
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_a_suggestion() {
     assert_mistake("\nlisen = []", 2, "unknown key `lisen`", "`listen`");
     assert_mistake("[log]\n\nlevle = 'info'", 3, "unknown key `levle` in [log]", "`level`");
