@@ -149,14 +149,9 @@ impl CtlError {
         self.with(|failure| failure.hint = Some(hint))
     }
 
-    /// Sets the hint if the error is a timeout.
-    #[must_use]
-    pub(crate) fn hint_if_timed_out(self, hint: &str) -> Self {
-        if matches!(&self, Self::Failed(failure) if failure.exit == Exit::TimedOut) {
-            self.hint(hint)
-        } else {
-            self
-        }
+    /// Returns whether a time limit ended.
+    pub(crate) fn is_timeout(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.exit == Exit::TimedOut)
     }
 
     /// Sets the number of the input line that failed.

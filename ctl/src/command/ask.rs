@@ -3,18 +3,19 @@
 //! An answer has a higher entry id than the message. So no answer is missed, however fast it is, and no earlier message is
 //! taken for one.
 
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
+use udpchat_api::call::{DirectionFilter, InboxParams, SendParams, SubscribeParams};
 use udpchat_api::{Entry, Message};
 
 use super::completions::candidates;
 use super::context::Context;
 use super::send::{self, MessageArgs};
 use super::wait::{self, Wanted};
-use crate::connect::check_read_permission;
+use crate::connect::{check_read_permission, connect};
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
@@ -57,6 +58,7 @@ pub(crate) struct AskArgs {
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     send::check_port(&context, &arguments.to, &arguments.message.text).await?;
+    let socket = context.socket.clone();
     let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;
@@ -71,13 +73,36 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         return Err(CtlError::failed("the daemon did not return the sent message"));
     };
     let wanted = answers(arguments, first, &sent);
-    wait::for_messages(client, output, &wanted, Output::answer).await.map_err(|error| {
-        let hint = if !arguments.anyone && is_for_many(first) {
-            "`--anyone` accepts answers from every peer"
-        } else {
-            "`--timeout` waits longer; a later answer is in the inbox"
-        };
-        error.hint_if_timed_out(hint)
+    let Err(error) = wait::for_messages(client, output, &wanted, Output::answer).await else { return Ok(()) };
+    if !error.is_timeout() {
+        return Err(error);
+    }
+    if arguments.anyone {
+        return Err(error.hint("`--timeout` waits longer; a later answer is in the inbox"));
+    }
+    let hint = match from_another_port(socket.as_deref(), first).await {
+        Some(other) => format!(
+            "#{} came from {}, another port of that host; `--anyone` accepts it",
+            other.id, other.peer
+        ),
+        None if is_for_many(first) => "`--anyone` accepts answers from every peer".to_owned(),
+        None => "`--timeout` waits longer; a later answer is in the inbox".to_owned(),
+    };
+    Err(error.hint(hint))
+}
+
+/// Returns the first message that came after the question from another port of the host that was asked.
+async fn from_another_port(socket: Option<&Path>, question: &Message) -> Option<Message> {
+    let after = InboxParams {
+        after: Some(question.id),
+        from: Some(question.peer.ip().to_string()),
+        direction: Some(DirectionFilter::In),
+        ..InboxParams::default()
+    };
+    let answer = connect(socket).await.ok()?.call(&after).await.ok()?;
+    answer.entries.into_iter().find_map(|entry| match entry {
+        Entry::Message(message) if message.peer.port() != question.peer.port() => Some(message),
+        _ => None,
     })
 }
 

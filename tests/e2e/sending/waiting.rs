@@ -145,6 +145,24 @@ fn an_own_multicast_copy_is_no_answer() {
     assert_eq!(asking.line(), "here");
 }
 
+/// Some devices answer from another port than the one that they were asked at.
+#[test]
+fn an_answer_from_another_port_is_named() {
+    let (daemon, asked, other) = (Daemon::start(), Peer::new(), Peer::new());
+    let mut asking = daemon.ctl_running(&["ask", &asked.name(), "T?", "--timeout", "30s", "--anyone"]);
+    let (_question, from) = asked.receive();
+    other.send(from, "21");
+    assert_eq!(asking.line(), "21");
+    let ran = thread::scope(|scope| {
+        scope.spawn(|| {
+            let (_question, from) = asked.receive();
+            other.send(from, "22");
+        });
+        daemon.ctl(&["ask", &asked.name(), "T?", "--timeout", "2s"])
+    });
+    ran.fails(4, &[&format!("#4 came from {}, another port of that host", other.name()), "--anyone"]);
+}
+
 #[test]
 fn ask_without_an_answer_exits_with_4() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = \"127.0.0.1:9\"\n", &[]);
