@@ -36,9 +36,11 @@ pub(super) fn bounds(connection: &Connection) -> rusqlite::Result<Bounds> {
 
 /// Returns whether a log has an entry.
 pub(super) fn has(connection: &Connection, anchor: Anchor) -> rusqlite::Result<bool> {
+    // SQLite's ids are signed: beyond them there is no entry.
+    let Ok(id) = i64::try_from(anchor.id) else { return Ok(false) };
     let at_ns: Option<i64> = connection
         .prepare_cached("SELECT at_ns FROM entry WHERE id = ?1")?
-        .query_row([anchor.id], |row| row.get(0))
+        .query_row([id], |row| row.get(0))
         .optional()?;
     Ok(at_ns == Some(anchor.at_ns))
 }
