@@ -57,23 +57,24 @@ impl ValueError {
 /// Quotes input in a message: one line, without invisible characters, at most 80 characters.
 pub(crate) fn quoted(text: &str) -> String {
     const SHOWN: usize = 80;
-    let mut quoted = String::from("`");
-    for character in text.chars().take(SHOWN) {
-        match character {
-            '\'' | '"' | '\\' => quoted.push(character),
-            _ => quoted.extend(character.escape_debug()),
-        }
-    }
-    if text.chars().nth(SHOWN).is_some() {
-        quoted.push('…');
-    }
-    quoted.push('`');
-    quoted
+    let more = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
+    format!("`{}{more}`", visible(text.chars().take(SHOWN)))
 }
 
-/// Shows a path in a message that may have several lines: a line end in the path must not begin one.
+/// Shows a path in a message, in one line without invisible characters.
 pub(crate) fn shown(path: &Path) -> String {
-    path.display().to_string().replace('\n', "\\n")
+    visible(path.to_string_lossy().chars())
+}
+
+fn visible(text: impl Iterator<Item = char>) -> String {
+    let mut visible = String::new();
+    for character in text {
+        match character {
+            '\'' | '"' | '\\' => visible.push(character),
+            _ => visible.extend(character.escape_debug()),
+        }
+    }
+    visible
 }
 
 #[cfg(test)]
@@ -84,5 +85,6 @@ mod tests {
     fn quoted_text_is_one_visible_line() {
         assert_eq!(quoted("a\n\u{1b}[1m\u{202e}张\""), "`a\\n\\u{1b}[1m\\u{202e}张\"`");
         assert_eq!(quoted(&"x".repeat(81)), format!("`{}…`", "x".repeat(80)));
+        assert_eq!(shown(Path::new("/张\n\u{feff}'")), "/张\\n\\u{feff}'");
     }
 }
