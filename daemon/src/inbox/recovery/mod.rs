@@ -16,4 +16,7 @@ pub(crate) mod salvage;
 pub(crate) mod segment;
 mod wal;
 
+/// Larger ids are ignored: a damaged file may hold any number.
+pub(crate) const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
+
 pub(crate) use self::pages::{LogEnd, has_schema, known_ids, log_end, schema_tables, unfinished};

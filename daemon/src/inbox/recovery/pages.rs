@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::MAX_PLAUSIBLE_ID;
 use super::btree::{self, INNER_TABLE, LEAF_TABLE, Value};
 use super::plan::{self, Segment};
 use super::wal::Frames;
@@ -56,14 +57,16 @@ impl Pages {
         log.push("-wal");
         let frames = Frames::read(Path::new(&log), page_bytes)?;
         let in_log = frames.as_ref().and_then(|frames| frames.newest.keys().max().copied()).unwrap_or(0);
+        let in_frames = frames.as_ref().map_or(0, |frames| frames.newest.len());
+        let in_frames = u32::try_from(in_frames).unwrap_or(u32::MAX);
         let in_file = u32::try_from(length.div_ceil(page_bytes as u64)).unwrap_or(u32::MAX);
         let mut pages = Self {
             file,
             frames,
             accepted_only: false,
             page_bytes,
-            // A page number in a log may be any; the log itself has no more pages than frames.
-            count: in_file.max(in_log.min(in_file.saturating_add(1 << 20))),
+            // A page number in a log may be any; behind the file, the log has no more pages than frames.
+            count: in_file.max(in_log.min(in_file.saturating_add(in_frames))),
             has_map: true,
             maps: HashMap::new(),
         };
@@ -103,7 +106,8 @@ impl Pages {
             return Use::Unknown;
         }
         let map = self.map_of(number);
-        if map == number {
+        // Beside the bytes that SQLite locks, the map follows the page that it would have been.
+        if map >= number {
             return Use::Free;
         }
         let at = 5 * (number - map - 1) as usize;
@@ -209,8 +213,12 @@ pub(crate) fn known_ids(path: &Path) -> KnownIds {
     let first = pages.first_id();
     let last_leaf = pages.outermost_ids(true);
     let found = last_leaf.iter().flatten().copied().chain(pages.newest_in_log());
-    let newest = found.chain(first.map(|first| first.saturating_sub(1))).max().unwrap_or(0);
-    KnownIds { oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()), first, newest }
+    let found = found.chain(first.map(|first| first.saturating_sub(1)));
+    KnownIds {
+        oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()),
+        first,
+        newest: found.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0),
+    }
 }
 
 /// Returns what the plan of a recovery into a database that is damaged now still has, as far as it can be read.
