@@ -10,6 +10,8 @@ mod control;
 mod error;
 mod failure;
 mod faults;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod inbox;
 mod index;

@@ -106,6 +106,12 @@ impl Memory {
         OpenAccount(account)
     }
 
+    /// Returns how much is charged, in bytes.
+    #[cfg(fuzzing)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.users.held_bytes()
+    }
+
     /// Makes room for a request of `needy`: asks the largest other connection to close, of its user or of the largest user.
     ///
     /// # Errors

@@ -11,6 +11,8 @@ mod connection_limit;
 mod context;
 mod credentials;
 mod entry;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod listener;
 mod memory;
 mod method;

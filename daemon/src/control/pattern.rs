@@ -67,6 +67,14 @@ impl Pattern {
     }
 }
 
+#[cfg(fuzzing)]
+impl Search {
+    /// Returns how much memory it takes, in bytes.
+    pub(super) fn memory_usage(&self) -> usize {
+        self.0.memory_usage()
+    }
+}
+
 /// The patterns that connections use.
 #[derive(Debug)]
 pub(super) struct Patterns {

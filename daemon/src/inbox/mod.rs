@@ -15,6 +15,8 @@ pub(crate) mod damage;
 pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod file;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod inflight;
 pub(crate) mod learned_encodings;
 mod queries;

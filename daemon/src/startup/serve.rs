@@ -100,7 +100,7 @@ fn announce(daemon: &Daemon) {
     );
 }
 
-fn start_receivers(
+pub(super) fn start_receivers(
     daemon: &Arc<Daemon>,
     stop: &Arc<receive::Stop>,
     watchdog: &mut Watchdog,
