@@ -59,7 +59,7 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
     let missing = missing(&connection, path)?;
     index::remove(data_dir);
     recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
-    plan::add(&connection, &missing).map_err(InboxError::from)?;
+    plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
     recover_planned(&mut connection, data_dir)
 }
 

@@ -94,7 +94,7 @@ impl Log {
 
     /// Adds the plan of a recovery.
     pub fn plan_recovery(&self, first: u64, last: u64, file: &str) {
-        plan::add(&self.connection, &[Segment { first, last, file: file.into() }]).unwrap();
+        plan::add(&self.connection, &self.folder, &[Segment { first, last, file: file.into() }]).unwrap();
     }
 
     /// Reads the only row, as clients do and as recovery does.

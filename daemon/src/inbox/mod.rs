@@ -23,6 +23,7 @@ mod queries;
 pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod recovery;
+mod row;
 pub(crate) mod writer;
 
 pub(crate) use error::InboxError;

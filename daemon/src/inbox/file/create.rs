@@ -106,7 +106,7 @@ pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(),
             UNKNOWN_STEP_NS,
         ],
     )?;
-    plan::add(&transaction, plan)?;
+    plan::add(&transaction, path.parent().unwrap_or(Path::new("/")), plan)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;

@@ -3,10 +3,10 @@
 use rusqlite::Connection;
 
 use super::Reader;
-use super::row::{SELECT, stored};
 use crate::inbox::InboxError;
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::queries::COUNT_NOT_RECEIVED;
+use crate::inbox::row::{SELECT, stored};
 
 /// How many ids and how many bytes of messages a step reads at most, plus an entry. It takes some milliseconds, so that it
 /// neither delays others nor keeps the write-ahead log from being cut back.

@@ -10,7 +10,6 @@
 mod check;
 mod log;
 mod peers;
-mod row;
 mod scan;
 
 use std::path::{Path, PathBuf};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 
 use super::Reader;
-use super::row::{SELECT, stored};
 use crate::clock::now_ns;
 use crate::inbox::InboxError;
 use crate::inbox::damage::Damaged;
 use crate::inbox::entry::{Body, GapDetail, Stored};
 use crate::inbox::queries::has;
+use crate::inbox::row::{SELECT, stored};
 use crate::index::predicate::Predicate;
 use crate::index::{Order, Term};
 

@@ -11,11 +11,21 @@ use std::path::Path;
 use super::btree::{self, Cell, INNER_INDEX, LEAF_INDEX, LEAF_TABLE, Value};
 use super::pages::{Pages, Use};
 use crate::inbox::address::unpack;
-use crate::inbox::entry::{GapDetail, Kind, LaterDetail, SentDetail};
+use crate::inbox::entry::Body;
 use crate::inbox::learned_encodings::GIVEN;
+use crate::inbox::row::Columns;
 
-/// How many leaf pages are remembered at most: those of 16 GiB. A larger file is visited several times.
-const MAX_LEAVES: usize = 1 << 20;
+/// The limits of what is held in memory.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// How many leaf pages are remembered. A file with more is visited several times.
+    leaves: usize,
+    /// How many leaf pages are read before the rows that were found are returned, though they are few.
+    pages: u32,
+}
+
+/// Leaf pages of 16 GiB, and 64 MiB of pages.
+const LIMITS: Limits = Limits { leaves: 1 << 20, pages: 4_096 };
 
 /// How many read marks and encodings of peers are taken over at most.
 const MAX_MARKS: usize = 10_000;
@@ -26,9 +36,6 @@ const MAX_FREE_PAGES: usize = 1 << 20;
 
 /// How many pages are visited between two questions whether to go on.
 const PAGES_PER_STEP: u32 = 256;
-
-/// How many leaf pages are read at most before the rows that were found are returned, though they are few: 64 MiB.
-const MAX_PAGES_PER_ROWS: u32 = 4_096;
 
 /// The longest payload of a datagram, in bytes.
 const MAX_DATAGRAM_BYTES: usize = 65_535;
@@ -63,7 +70,7 @@ impl Row {
         };
         let detail = match detail {
             Value::Null => None,
-            Value::Text(text) => Some((*text).to_owned()),
+            Value::Text(text) => Some(std::str::from_utf8(text).ok()?.to_owned()),
             _ => return None,
         };
         let row = Self {
@@ -79,24 +86,24 @@ impl Row {
     }
 
     fn is_valid(&self) -> bool {
-        let is_address = |bytes: &Vec<u8>| unpack(bytes).is_some();
-        let detail = self.detail.as_deref();
-        let addressed = self.peer.as_ref().is_some_and(is_address)
-            && self.local.as_ref().is_none_or(is_address)
-            && self.payload.as_ref().is_none_or(|payload| payload.len() <= MAX_DATAGRAM_BYTES);
-        match self.kind {
-            kind if kind == Kind::Received as i64 => addressed && detail.is_none_or(is_json::<LaterDetail>),
-            kind if kind == Kind::Sent as i64 => addressed && detail.is_some_and(is_json::<SentDetail>),
-            kind if kind == Kind::Gap as i64 => {
-                self.peer.is_none() && self.payload.is_none() && detail.is_some_and(is_json::<GapDetail>)
+        let columns = Columns {
+            id: self.id,
+            kind: self.kind,
+            peer: self.peer.as_deref(),
+            local: self.local.as_deref(),
+            // Any bytes are a datagram.
+            payload: None,
+            detail: self.detail.as_deref(),
+        };
+        match columns.entry() {
+            Ok((Body::Gap(_), _)) => self.peer.is_none() && self.payload.is_none(),
+            Ok(_) => {
+                self.local.as_deref().is_none_or(|local| unpack(local).is_some())
+                    && self.payload.as_ref().is_none_or(|payload| payload.len() <= MAX_DATAGRAM_BYTES)
             }
-            _ => false,
+            Err(_) => false,
         }
     }
-}
-
-fn is_json<T: serde::de::DeserializeOwned>(text: &str) -> bool {
-    serde_json::from_str::<T>(text).is_ok()
 }
 
 /// What a damaged inbox holds besides entries.
@@ -129,7 +136,7 @@ pub(crate) struct Salvage {
     from: u64,
     /// Leaf pages with wanted rows that are not yet read, the last one first.
     leaves: Vec<Leaf>,
-    max_leaves: usize,
+    limits: Limits,
     /// The first leaf page that is not among them because there were too many.
     rest: Option<Leaf>,
     /// The last wanted id of a leaf page that is certain; 0 if none is.
@@ -149,13 +156,13 @@ impl Salvage {
         wanted: Vec<(u64, u64)>,
         go_on: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        Self::with_leaves(path, wanted, MAX_LEAVES, go_on)
+        Self::with_limits(path, wanted, LIMITS, go_on)
     }
 
-    fn with_leaves(
+    fn with_limits(
         path: &Path,
         wanted: Vec<(u64, u64)>,
-        max_leaves: usize,
+        limits: Limits,
         go_on: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
         let pages = Pages::open(path)?;
@@ -164,7 +171,7 @@ impl Salvage {
             wanted,
             from: 0,
             leaves: Vec::new(),
-            max_leaves,
+            limits,
             rest: None,
             last_id: 0,
             before: (0, 0),
@@ -203,7 +210,7 @@ impl Salvage {
                 break;
             };
             // What is found later comes behind `next`.
-            if pages >= MAX_PAGES_PER_ROWS && next > first {
+            if pages >= self.limits.pages && next > first {
                 self.from = next;
                 break;
             }
@@ -272,10 +279,10 @@ impl Salvage {
             return;
         }
         self.leaves.push(leaf);
-        if self.leaves.len() > 2 * self.max_leaves {
-            let (_, rest, _) = self.leaves.select_nth_unstable(self.max_leaves);
+        if self.leaves.len() > 2 * self.limits.leaves {
+            let (_, rest, _) = self.leaves.select_nth_unstable(self.limits.leaves);
             self.rest = Some(*rest);
-            self.leaves.truncate(self.max_leaves);
+            self.leaves.truncate(self.limits.leaves);
         }
     }
 
@@ -289,15 +296,17 @@ impl Salvage {
         for record in btree::index_records(page) {
             match btree::record(record).as_deref() {
                 Some([Value::Text(name), Value::Int(read)]) if self.others.marks.len() < MAX_MARKS => {
+                    let Ok(name) = std::str::from_utf8(name) else { continue };
                     let read = u64::try_from(*read).unwrap_or(0).min(last);
-                    self.others.marks.insert((*name).to_owned(), read);
+                    self.others.marks.insert(name.to_owned(), read);
                 }
                 Some([Value::Blob(address), Value::Text(encoding), Value::Int(learned)])
                     if self.others.peers.len() < MAX_PEERS && unpack(address).is_some() =>
                 {
+                    let Ok(encoding) = std::str::from_utf8(encoding) else { continue };
                     let learned = u64::try_from(*learned).unwrap_or(0);
                     let learned = if learned == GIVEN { learned } else { learned.min(last) };
-                    self.others.peers.push((address.to_vec(), (*encoding).to_owned(), learned));
+                    self.others.peers.push((address.to_vec(), encoding.to_owned(), learned));
                 }
                 _ => {}
             }
