@@ -21,6 +21,9 @@ const LOCK_BYTES_AT: usize = 1 << 30;
 /// The depth of a tree at most; a longer path is a loop.
 const MAX_DEPTH: usize = 20;
 
+/// Up to which page the root of a table is searched where the schema is damaged. New files have those of their tables in front.
+const MAX_ROOT: u32 = 64;
+
 /// How many pages of a small table are read at most.
 const MAX_TABLE_PAGES: usize = 4_096;
 
@@ -269,8 +272,14 @@ pub(crate) fn known_ids(path: &Path) -> KnownIds {
 
 /// Returns what the plan of a recovery into a database that is damaged now still has, as far as it can be read.
 pub(crate) fn unfinished(path: &Path, data_dir: &Path) -> Vec<Segment> {
-    let Ok(pages) = Pages::open(path) else { return Vec::new() };
-    let Some(root) = pages.root(plan::TABLE, Version::Newest) else { return Vec::new() };
+    let Ok(mut pages) = Pages::open(path) else { return Vec::new() };
+    let is_damaged = pages.root("entry", Version::Newest).is_none();
+    let roots = match pages.root(plan::TABLE, Version::Newest) {
+        Some(root) => vec![root],
+        // Its rows look like no others.
+        None if is_damaged => (2..=MAX_ROOT).filter(|number| pages.use_of(*number) != Use::Free).collect(),
+        None => return Vec::new(),
+    };
     let segment = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
         [Value::Null, Value::Int(last), Value::Text(file)] => {
             Segment::of(u64::try_from(cell.rowid).ok()?, u64::try_from(*last).ok()?, file, data_dir)
@@ -278,7 +287,8 @@ pub(crate) fn unfinished(path: &Path, data_dir: &Path) -> Vec<Segment> {
         _ => None,
     };
     let mut segments = Vec::new();
-    pages.for_each_leaf(root, |page| segments.extend(btree::leaf_cells(page, 0).filter_map(segment)));
+    let mut read = |page: &[u8]| segments.extend(btree::leaf_cells(page, 0).filter_map(segment));
+    roots.into_iter().for_each(|root| pages.for_each_leaf(root, &mut read));
     segments.sort_by_key(|segment| segment.first);
     segments.dedup_by(|next, before| next.first <= before.last);
     segments

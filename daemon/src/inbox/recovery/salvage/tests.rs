@@ -248,7 +248,12 @@ fn a_plan_of_many_segments_is_found_in_a_damaged_file() {
     let segments: Vec<_> = segments.collect();
     plan::add(&connection, folder.path(), &segments).unwrap();
     connection.close().unwrap();
-    assert_eq!(unfinished(&folder.path().join(file::FILE_NAME), folder.path()), segments);
+    let path = folder.path().join(file::FILE_NAME);
+    assert_eq!(unfinished(&path, folder.path()), segments);
+    // Also without the page that says where it is.
+    let first = std::fs::File::options().write(true).open(&path).unwrap();
+    first.write_all_at(&[0; 16_384], 0).unwrap();
+    assert_eq!(unfinished(&path, folder.path()), segments);
 }
 
 #[test]
