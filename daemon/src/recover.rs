@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use udpchat_api::safe;
 
 use crate::inbox::InboxError;
-use crate::inbox::file::{self, OpenError};
+use crate::inbox::file::{self, OpenError, Opened, Used};
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::Salvage;
 use crate::inbox::recovery::{known_ids, segment};
@@ -44,7 +44,12 @@ struct Total {
 pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     let path =
         fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
-    let mut connection = file::open_unused(data_dir, &still_starting)?;
+    let used = Used::by_journal(data_dir);
+    let Opened { mut connection, is_restored, .. } = file::open_unused(data_dir, &still_starting)?;
+    if !is_restored {
+        // The next daemon would add the same gap; what the file has of it is recovered now.
+        let _lost = recovered::add_lost_tail(&mut connection, used)?;
+    }
     // What a daemon has begun comes first: it may fill some of the same ids.
     let _begun = recover_planned(&mut connection, data_dir)?;
     let missing = missing(&connection, &path)?;

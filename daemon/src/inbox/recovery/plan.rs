@@ -59,6 +59,14 @@ pub(crate) fn oldest(connection: &Connection) -> rusqlite::Result<Option<u64>> {
     connection.query_row("SELECT min(first_id) FROM recovery", [], |row| row.get(0))
 }
 
+/// Returns the newest id that is still to be recovered.
+pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<u64>> {
+    if !exists(connection)? {
+        return Ok(None);
+    }
+    connection.query_row("SELECT max(last_id) FROM recovery", [], |row| row.get(0))
+}
+
 /// Notes that the first segment is recovered up to an id, and removes the table with its last segment.
 pub(crate) fn advance(connection: &Connection, first: u64, next: u64) -> rusqlite::Result<()> {
     let advance = "UPDATE OR REPLACE recovery SET first_id = ?2 WHERE first_id = ?1 AND last_id >= ?2";

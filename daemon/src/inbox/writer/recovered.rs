@@ -1,11 +1,13 @@
 //! Adds recovered entries to the log, with the ids that they had, and gaps where entries are missing.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::clock;
+use crate::inbox::InboxError;
 use crate::inbox::entry::{GapDetail, Kind};
-use crate::inbox::file::UNKNOWN_STEP_NS;
-use crate::inbox::recovery::plan;
+use crate::inbox::file::{LostTail, MAX_PLAUSIBLE_ID, UNKNOWN_STEP_NS, Used};
+use crate::inbox::queries::newest;
+use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::{Others, Row};
 use crate::inbox::recovery::segment::Chunk;
 
@@ -54,6 +56,33 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
     Ok(added)
 }
 
+/// Adds a gap where a log ends before the newest id that was used; returns what it stands for.
+///
+/// # Errors
+/// [`InboxError::Damaged`] if the log says that it has more entries than there can be.
+pub(crate) fn add_lost_tail(connection: &mut Connection, used: Used) -> Result<Option<LostTail>, InboxError> {
+    let last = last_id(connection)?;
+    if last > MAX_PLAUSIBLE_ID {
+        return Err(InboxError::Damaged(format!("its newest entry would be #{last}")));
+    }
+    let Some(tail) = used.missing_behind(last) else { return Ok(None) };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let detail = GapDetail { lost: tail.lost, ..GapDetail::damaged(tail.first, tail.last) };
+    insert(&transaction, &gap(tail.last, used.newest.at_ns, &detail))?;
+    transaction.commit()?;
+    Ok(Some(tail))
+}
+
+/// Returns the last id that a log has, or that its recovery has still to bring.
+pub(super) fn last_id(log: &Connection) -> rusqlite::Result<u64> {
+    Ok(newest(log)?.id.max(plan::newest(log)?.unwrap_or(0)))
+}
+
+/// Returns the ids that a plan has still to recover, as one range.
+pub(super) fn awaited(segments: &[Segment]) -> Option<(u64, u64)> {
+    Some((segments.first()?.first, segments.last()?.last))
+}
+
 /// Makes entries that are older than the history of the clock count from its begin: entries of another file may be of any
 /// clock.
 pub(crate) fn expect_unknown_clocks(connection: &Connection) -> rusqlite::Result<()> {
@@ -63,21 +92,24 @@ pub(crate) fn expect_unknown_clocks(connection: &Connection) -> rusqlite::Result
 }
 
 /// Adds a gap for the entries of a damaged log from one id up to another, which becomes its own.
-pub(super) fn add_gap(
+fn add_gap(
     transaction: &Transaction<'_>,
     (first, last): (u64, u64),
     at_ns: i64,
     added: &mut Added,
 ) -> rusqlite::Result<()> {
-    // A struct of numbers and strings: serialising it cannot fail.
-    let detail = serde_json::to_string(&GapDetail::damaged(first, last)).ok();
-    let gap = Row { id: last, at_ns, kind: Kind::Gap as i64, peer: None, local: None, payload: None, detail };
-    insert(transaction, &gap)?;
+    insert(transaction, &gap(last, at_ns, &GapDetail::damaged(first, last)))?;
     added.lost += last - first + 1;
     if first < last {
         added.gaps.push((first, last - 1));
     }
     Ok(())
+}
+
+fn gap(id: u64, at_ns: i64, detail: &GapDetail) -> Row {
+    // A struct of numbers and strings: serialising it cannot fail.
+    let detail = serde_json::to_string(detail).ok();
+    Row { id, at_ns, kind: Kind::Gap as i64, peer: None, local: None, payload: None, detail }
 }
 
 fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {

@@ -1,7 +1,11 @@
 use std::net::SocketAddr;
+use std::path::Path;
 
+use crate::clock::simulated::{self, Clocks};
+use crate::inbox::commit_watch::CommitWatch;
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::file::FILE_NAME;
+use crate::inbox::inflight::InflightJournal;
 use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem, RecoveredItem};
 use crate::inbox::reader::{Bounds, Range};
 use crate::inbox::recovery::segment;
@@ -147,9 +151,9 @@ fn recovered_entries_are_kept_for_the_whole_age() {
     drop(writer);
     let (mut writer, ..) = open(folder.path());
     let connection = writer.connection.as_mut().unwrap();
-    let (history, reading) = writer.clock.update(connection, writer.newest_id, false).unwrap();
+    let (history, reading) = writer.clock.update(connection, writer.used.newest.id, false).unwrap();
     let hour = Duration::from_secs(60 * 60);
-    let ids = 1..writer.newest_id;
+    let ids = 1..writer.used.newest.id;
     assert_eq!(old_up_to(connection, history, &reading, hour, &ids), Ok(0));
     let soon = Duration::from_nanos(1);
     assert!(old_up_to(connection, history, &reading, soon, &ids).unwrap() >= 500, "since the recovery began");
@@ -269,7 +273,8 @@ fn a_file_damaged_during_its_recovery_is_recovered_from_both() {
     };
     let _whole = segment::recover(&segment, &|| true, stored).unwrap();
     // A reader has met damage that it cannot pass over.
-    writer.parts.reader.damage().give_up();
+    writer.parts.reader.damage().marker().give_up();
+    writer.replaced = None;
     writer.maintain();
     assert!(!writer.parts.reader.damage().is_irreparable());
     assert_eq!(writer.parts.reader.recovery_plan().unwrap().len(), 2);
@@ -279,7 +284,7 @@ fn a_file_damaged_during_its_recovery_is_recovered_from_both() {
     let mut expected = all;
     expected.retain(|(id, _)| !(first..=last).contains(id));
     assert!(received(&writer) == expected);
-    assert_eq!(writer.newest_id, 3_000);
+    assert_eq!(writer.used.newest.id, 3_000);
 }
 
 #[test]
@@ -318,6 +323,181 @@ fn ids_continue_after_a_damaged_inbox_and_a_restart() {
     assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 1, newest: 2 });
     // The write-ahead log was sound.
     assert_eq!(received(&writer), [(1, b"before".to_vec()), (2, b"after".to_vec())]);
+}
+
+/// Removes the newest entries while no daemon runs, as an older copy of the file does.
+fn lose_behind(data_dir: &Path, newest: u64) {
+    let log = Connection::open(data_dir.join(FILE_NAME)).unwrap();
+    log.execute("DELETE FROM entry WHERE id > ?1", [newest]).unwrap();
+    log.close().unwrap();
+}
+
+/// Opens a writer with the in-flight journal of the data directory; returns how many datagrams were lost.
+fn open_with_journal(data_dir: &Path) -> (Writer, Arc<Queue>, CommitWatch, u64) {
+    let journal = || InflightJournal::open(data_dir, &Arc::default());
+    let (writer, queue, commits, journal) = open_with(data_dir, journal);
+    let lost = queue.carry_over(journal);
+    (writer, queue, commits, lost)
+}
+
+/// Stores messages, and leaves two received ones unstored.
+fn filled_with_journal(data_dir: &Path, messages: usize, bytes: usize) {
+    let (mut writer, queue, ..) = open_with_journal(data_dir);
+    for number in 1..=messages {
+        receive(&queue, &vec![7; bytes]);
+        if number % 100 == 0 || number == messages {
+            store_all(&mut writer, &queue);
+        }
+    }
+    receive(&queue, b"not stored");
+    receive(&queue, b"not stored");
+}
+
+fn next_id(writer: &mut Writer, queue: &Queue, commits: &CommitWatch) -> u64 {
+    receive(queue, b"next");
+    store_all(writer, queue);
+    commits.now().newest_id
+}
+
+fn boot(boot_id: u128) {
+    simulated::set(Clocks { wall_ns: 1 << 60, boottime_ns: 1 << 40, boot_id });
+}
+
+#[test]
+fn a_log_that_ends_early_gets_a_gap_and_reuses_no_id() {
+    let folder = tempfile::tempdir().unwrap();
+    boot(1);
+    filled_with_journal(folder.path(), 10, 100);
+    lose_behind(folder.path(), 6);
+    let (mut writer, queue, commits, lost) = open_with_journal(folder.path());
+    assert_eq!((gaps(&writer), commits.now().newest_id, lost), (vec![(7, 10, 4)], 10, 2));
+    store_all(&mut writer, &queue);
+    assert_eq!(next_id(&mut writer, &queue, &commits), 12);
+}
+
+#[test]
+fn ids_jump_where_a_log_ends_early_after_a_restart_of_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    boot(1);
+    filled_with_journal(folder.path(), 10, 100);
+    lose_behind(folder.path(), 6);
+    boot(2);
+    let (mut writer, queue, commits, _lost) = open_with_journal(folder.path());
+    // Newer ids than the journal knows may have been shown.
+    assert_eq!(gaps(&writer), [(7, 2_000_000, 4)]);
+    assert_eq!(next_id(&mut writer, &queue, &commits), 2_000_001);
+    assert_eq!(writer.parts.reader.summary(0).unwrap().1, 7);
+    assert_eq!(received(&writer).len(), 7);
+    let mut after = 0;
+    while let Some(end) = writer.parts.reader.check(after).unwrap() {
+        after = end;
+    }
+    assert_eq!(writer.parts.reader.damage().news(), None);
+}
+
+#[test]
+fn damage_met_at_the_end_of_a_log_reuses_no_id() {
+    for (boot_id, next) in [(1, 601), (2, 2_000_001)] {
+        let folder = tempfile::tempdir().unwrap();
+        boot(1);
+        // Larger than what is checked completely.
+        filled_with_journal(folder.path(), 600, 60_000);
+        lose_behind(folder.path(), 590);
+        let log = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+        let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'entry_not_received'";
+        let root: usize = log.query_row(root, [], |row| row.get(0)).unwrap();
+        log.close().unwrap();
+        zero_page(folder.path(), root - 1);
+        boot(boot_id);
+        let (mut writer, queue, commits, _lost) = open_with_journal(folder.path());
+        assert_eq!(next_id(&mut writer, &queue, &commits), next);
+        recover_all(&mut writer);
+        assert_eq!(gaps(&writer), [(591, 600, 10)]);
+        assert_eq!(received(&writer).len(), 591);
+    }
+}
+
+#[test]
+fn a_start_that_cannot_write_adds_the_gap_later() {
+    let folder = tempfile::tempdir().unwrap();
+    filled_with_journal(folder.path(), 10, 100);
+    lose_behind(folder.path(), 6);
+    let lock = Connection::open(folder.path().join(FILE_NAME)).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (mut writer, queue, commits, lost) = open_with_journal(folder.path());
+    assert_eq!((writer.connection.is_none(), commits.now().newest_id, lost), (true, 6, 2));
+    assert_eq!(received(&writer).len(), 6);
+    drop(lock);
+    writer.idle();
+    assert_eq!((gaps(&writer), commits.now().newest_id), (vec![(7, 10, 4)], 10));
+    store_all(&mut writer, &queue);
+    assert_eq!(next_id(&mut writer, &queue, &commits), 12);
+}
+
+#[test]
+fn an_older_copy_put_in_place_while_running_reuses_no_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, commits) = open(folder.path());
+    for _ in 0..6 {
+        next_id(&mut writer, &queue, &commits);
+    }
+    let copy = folder.path().join("copy");
+    writer.connection.as_ref().unwrap().execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+    for _ in 0..4 {
+        next_id(&mut writer, &queue, &commits);
+    }
+    std::fs::rename(copy, folder.path().join(FILE_NAME)).unwrap();
+    assert_eq!(next_id(&mut writer, &queue, &commits), 11);
+    assert_eq!((gaps(&writer), received(&writer).len()), (vec![(7, 10, 4)], 7));
+}
+
+#[test]
+fn ids_jump_only_once_for_a_recovered_log() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 500);
+    zero_page(folder.path(), 20);
+    let (mut writer, ..) = open(folder.path());
+    recover_all(&mut writer);
+    drop(writer);
+    // Nothing came meanwhile: the log has entries of the damaged one only.
+    let (mut writer, queue, commits) = open(folder.path());
+    assert_eq!(commits.now().newest_id, 2_000_000);
+    assert_eq!(next_id(&mut writer, &queue, &commits), 2_000_001);
+    assert_eq!(writer.parts.reader.damage().missing(501..=2_000_000), 2_000_000 - 500);
+}
+
+#[test]
+fn readers_of_a_replaced_file_mark_nothing_in_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 3_000);
+    let (mut writer, ..) = open(folder.path());
+    zero_page(folder.path(), 60);
+    let reader = Arc::clone(&writer.parts.reader);
+    reader.reopen();
+    let (mut ids, range) = (0, Range { received: true, gaps: true, ..Range::default() });
+    let visit = |entry: Stored| {
+        if ids == 0 {
+            writer.replace_damaged_or_report();
+        }
+        ids = entry.id;
+        std::ops::ControlFlow::Continue(())
+    };
+    reader.scan(&range, visit, || true).unwrap();
+    assert_eq!(ids, 3_000, "the scan has met the damaged page");
+    assert_eq!(reader.damage().within(0..=u64::MAX), []);
+    recover_all(&mut writer);
+    assert_eq!(gaps(&writer).len(), 1);
+}
+
+#[test]
+fn opening_the_same_file_again_reads_no_gaps_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, commits) = open(folder.path());
+    next_id(&mut writer, &queue, &commits);
+    let damage = Arc::clone(&writer.parts.reader);
+    damage.damage().record(10, 19);
+    writer.reopen().unwrap();
+    assert_eq!(damage.damage().explained(10), Some(19));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::error::OpenError;
 use super::format::{
     ADDED_TABLES, APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, SCHEMA_VERSION, quick_check, version,
 };
+use super::ids::Used;
 use super::{create, migrate, quarantine};
 use crate::error::explain;
 use crate::inbox::recovery::{LogEnd, plan};
@@ -35,19 +36,29 @@ pub(crate) struct Opened {
 /// Facts about the inbox that a running daemon has open.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
-    /// The id of the newest entry; 0 if unknown.
-    pub(crate) newest_id: u64,
+    /// The newest id that was used.
+    pub(crate) used: Used,
     /// Device and inode of the file.
     pub(crate) identity: Option<(u64, u64)>,
     /// Whether the file is to be replaced because it is damaged.
     pub(crate) is_damaged: bool,
 }
 
+impl Known {
+    /// Returns the newest id that was used. Where no daemon has opened the file yet, the files show it too.
+    fn used_in(&self, path: &Path) -> Used {
+        match self.identity {
+            Some(_) => self.used,
+            None => self.used.or_by_files(path.parent().unwrap_or(Path::new("/")), path),
+        }
+    }
+}
+
 /// Opens the inbox of a data directory for writing, creates it if there is none, and migrates an older one.
 /// Calls `still_working` at least once a second during long work.
 ///
-/// Quarantines a damaged file and creates a new one, whose ids follow the newest entry in `known`. Refuses a newer file or
-/// a file of another program, without changing it.
+/// Fails if the file is damaged; one that is known to be damaged is quarantined, and a new one created. Refuses a newer file or a
+/// file of another program, without changing it.
 pub(crate) fn open_behind(
     data_dir: &Path,
     known: Known,
@@ -60,7 +71,7 @@ pub(crate) fn open_behind(
     }
     finish_replacement(&path)?;
     let open = || -> Result<Connection, OpenError> {
-        create::create_if_none(&path, known.newest_id).map_err(failed)?;
+        create::create_if_none(&path, || known.used_in(&path).next()).map_err(failed)?;
         prepare(&path, still_working)
     };
     // Closing the file would release every lock that SQLite holds on it in this process (fcntl(2)), so the header of a
@@ -69,37 +80,43 @@ pub(crate) fn open_behind(
     let header =
         if is_open { Header::Ours { has_log: true, has_remains: false } } else { judged_header(&path)? };
     let is_restored = matches!(header, Header::Ours { has_log: false, .. });
-    let opened = match header {
+    let connection = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
-        Header::Damaged | Header::Changed { .. } => Err(OpenError::Damaged { path: path.clone() }),
+        Header::Damaged | Header::Changed { .. } => return Err(OpenError::Damaged { path }),
         Header::None | Header::Ours { has_log: false, .. } => {
-            quarantine::quarantine_strays(&path).and_then(|()| open())
+            quarantine::quarantine_strays(&path)?;
+            open()?
         }
-        Header::Ours { has_log: true, has_remains } => open().inspect(|connection| {
+        Header::Ours { has_log: true, has_remains } => {
+            let connection = open()?;
             if has_remains {
-                empty_log(connection);
+                empty_log(&connection);
             }
-        }),
+            connection
+        }
     };
-    match opened {
-        Ok(connection) => Ok(Opened { connection, quarantined: None, is_restored }),
-        Err(error) if error.is_damage() => replace(&path, known, still_working),
-        Err(error) => Err(error),
+    Ok(Opened { connection, quarantined: None, is_restored })
+}
+
+/// Opens the inbox as [`open_behind`] does for a starting daemon, and replaces a damaged one.
+fn open_or_replace(data_dir: &Path, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
+    let known = Known { used: Used::by_journal(data_dir), ..Known::default() };
+    match open_behind(data_dir, known, still_working) {
+        Err(error) if error.is_damage() => {
+            open_behind(data_dir, Known { is_damaged: true, ..known }, still_working)
+        }
+        opened => opened,
     }
 }
 
 /// Quarantines a damaged file, and creates a new one with a plan of what is to be recovered into it.
 fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
-    let data_dir = path.parent().unwrap_or(Path::new("/"));
     let target = quarantine::target(path);
-    let lost = match known.newest_id {
-        0 => create::lost_ids(data_dir, path),
-        newest => create::Lost { newest, next: newest + 1 },
-    };
-    let plan = create::plan_recovery(path, &target, lost.newest);
-    create::create(path, lost.next, &plan).map_err(failed)?;
+    let used = known.used_in(path);
+    let plan = create::plan_recovery(path, &target, used.newest.id);
+    create::create(path, used.next(), &plan).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
     Ok(Opened { connection: prepare(path, still_working)?, quarantined: Some(target), is_restored: false })
@@ -117,12 +134,12 @@ fn finish_replacement(path: &Path) -> Result<(), OpenError> {
 /// Opens the inbox of a data directory as a starting daemon does.
 #[cfg(test)]
 pub(crate) fn open(data_dir: &Path) -> Result<Opened, OpenError> {
-    open_behind(data_dir, Known::default(), &|| ())
+    open_or_replace(data_dir, &|| ())
 }
 
 /// Opens the inbox of a data directory that no daemon uses, as a starting daemon does.
-pub(crate) fn open_unused(data_dir: &Path, still_working: &dyn Fn()) -> Result<Connection, OpenError> {
-    open_behind(data_dir, Known::default(), still_working).map(|opened| opened.connection)
+pub(crate) fn open_unused(data_dir: &Path, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
+    open_or_replace(data_dir, still_working)
 }
 
 /// Opens the inbox for reading only.

@@ -83,10 +83,16 @@ impl InflightJournal {
         }
     }
 
-    /// Finds out which pending datagrams of the previous daemon the log does not hold. From here on the journal follows
-    /// the log as it is now.
-    pub(in crate::inbox) fn compare(&mut self, log: &Connection) -> Result<(), InboxError> {
-        if let Some(held) = held_behind(log, self.last.newest)? {
+    /// Finds out which pending datagrams of the previous daemon the log does not hold; none of them if it has lost its end. From
+    /// here on the journal follows the log as it is now.
+    pub(in crate::inbox) fn compare(
+        &mut self,
+        log: &Connection,
+        has_lost_end: bool,
+    ) -> Result<(), InboxError> {
+        if has_lost_end {
+            self.missing = self.last.pending;
+        } else if let Some(held) = held_behind(log, self.last.newest)? {
             let pending = &self.last.pending;
             // Kind by kind, so that the gaps have the right reasons. But a pending message may have been stored as a gap
             // since then, so the sums limit the result.
@@ -187,8 +193,8 @@ impl InflightJournal {
 /// Counts what a log holds behind an entry; none if it does not have that entry, or no longer all that was behind it.
 fn held_behind(log: &Connection, anchor: Anchor) -> Result<Option<EntryCounts>, InboxError> {
     let bounds = bounds(log)?;
-    // Only the oldest entries are ever removed: where the entry is, all behind it are.
-    let is_known = has(log, anchor)? || (beginning(log)? == Some(anchor) && bounds.oldest == anchor.id + 1);
+    // Only the oldest entries are ever removed: where the entry is, all behind it are. Recovered ones are older than the beginning.
+    let is_known = has(log, anchor)? || (beginning(log)? == Some(anchor) && bounds.oldest <= anchor.id + 1);
     if !is_known {
         return Ok(None);
     }
