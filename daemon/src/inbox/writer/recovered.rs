@@ -1,6 +1,6 @@
 //! Adds recovered entries to the log, with the ids that they had, and gaps where entries are missing.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::clock;
 use crate::inbox::InboxError;
@@ -30,10 +30,7 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
         added.has_peers = !others.peers.is_empty();
         write_others(transaction, others)?;
     }
-    // A file that is recovered by hand may have what an earlier one did not have.
-    let old_gaps = "DELETE FROM entry WHERE id >= ?1 AND id < ?2 AND kind = 2
-                    AND json_extract(detail, '$.first_id') IS NOT NULL";
-    transaction.prepare_cached(old_gaps)?.execute([chunk.first, chunk.next])?;
+    remove_gaps(transaction, chunk)?;
     let (mut expected, mut at_ns) = (chunk.first, None);
     for row in &chunk.rows {
         // A gap of the damaged log itself stands for the ids before it.
@@ -54,6 +51,29 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
     }
     plan::advance(transaction, chunk.first, chunk.next)?;
     Ok(added)
+}
+
+/// Removes the gaps for ids of a chunk, and that part of the next one: a file that is recovered by hand may have what an earlier one
+/// did not have.
+fn remove_gaps(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::Result<()> {
+    let whole = "DELETE FROM entry WHERE id >= ?1 AND id < ?2 AND kind = 2
+                 AND json_extract(detail, '$.first_id') IS NOT NULL";
+    transaction.prepare_cached(whole)?.execute([chunk.first, chunk.next])?;
+    let next = "SELECT id, json_extract(detail, '$.first_id'), json_extract(detail, '$.lost') FROM entry
+                INDEXED BY entry_not_received WHERE id >= ?1 AND kind <> 0 AND kind = 2 ORDER BY id LIMIT 1";
+    let gap =
+        |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<u64>>(1)?, row.get::<_, u64>(2)?));
+    let next: Option<(u64, _, _)> =
+        transaction.prepare_cached(next)?.query_row([chunk.next], gap).optional()?;
+    if let Some((id, Some(first), lost)) = next
+        && first < chunk.next
+    {
+        // The gap of a lost end may have more ids than entries.
+        let lost = lost.saturating_sub(chunk.next - first);
+        let rest = "UPDATE entry SET detail = json_set(detail, '$.first_id', ?2, '$.lost', ?3) WHERE id = ?1";
+        transaction.prepare_cached(rest)?.execute([id, chunk.next, lost])?;
+    }
+    Ok(())
 }
 
 /// Adds a gap where a log ends before the newest id that was used; returns what it stands for.
