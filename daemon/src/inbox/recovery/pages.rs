@@ -31,13 +31,20 @@ pub(super) enum Use {
     Unknown,
 }
 
+/// Which version of a page is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// The newest one that can be verified.
+    Newest,
+    /// The one that SQLite reads.
+    Accepted,
+}
+
 /// A database that is read page by page.
 #[derive(Debug)]
 pub(super) struct Pages {
     file: File,
     frames: Option<Frames>,
-    /// Whether only the frames that SQLite accepts are used.
-    accepted_only: bool,
     pub(super) page_bytes: usize,
     pub(super) count: u32,
     has_map: bool,
@@ -60,7 +67,6 @@ impl Pages {
         let mut pages = Self {
             file,
             frames,
-            accepted_only: false,
             page_bytes,
             // A page number in a log may be any; the log itself has no more pages than frames.
             count: in_file.max(in_log.min(in_file.saturating_add(1 << 20))),
@@ -76,12 +82,19 @@ impl Pages {
 
     /// Returns a page; none if it does not exist. What is missing of it is 0.
     pub(super) fn read(&self, number: u32) -> Option<Vec<u8>> {
+        self.read_as(number, Version::Newest)
+    }
+
+    fn read_as(&self, number: u32, version: Version) -> Option<Vec<u8>> {
         if number == 0 || number > self.count {
             return None;
         }
         let mut page = vec![0; self.page_bytes];
         let in_log = self.frames.as_ref().and_then(|frames| {
-            let of_page = if self.accepted_only { &frames.accepted } else { &frames.newest };
+            let of_page = match version {
+                Version::Newest => &frames.newest,
+                Version::Accepted => &frames.accepted,
+            };
             of_page.get(&number).map(|at| (frames, *at))
         });
         if let Some((frames, at)) = in_log
@@ -141,7 +154,11 @@ impl Pages {
 
     /// Returns names and root pages of the tables and indexes, as far as the first page shows them.
     fn schema(&self) -> Vec<(String, u32)> {
-        let Some(page) = self.read(1) else { return Vec::new() };
+        self.schema_as(Version::Newest)
+    }
+
+    fn schema_as(&self, version: Version) -> Vec<(String, u32)> {
+        let Some(page) = self.read_as(1, version) else { return Vec::new() };
         let mut found = Vec::new();
         for cell in btree::leaf_cells(&page, 100) {
             let Some(payload) = cell.whole() else { continue };
@@ -154,10 +171,10 @@ impl Pages {
 
     /// Returns the ids of the first or the last leaf of the table `entry`, by the path along that side of its tree; none if
     /// that path is damaged.
-    fn outermost_ids(&self, last: bool) -> Option<Vec<u64>> {
-        let (_, mut number) = self.schema().into_iter().find(|(name, _)| name == "entry")?;
+    fn outermost_ids(&self, last: bool, version: Version) -> Option<Vec<u64>> {
+        let (_, mut number) = self.schema_as(version).into_iter().find(|(name, _)| name == "entry")?;
         for _ in 0..MAX_DEPTH {
-            let page = self.read(number)?;
+            let page = self.read_as(number, version)?;
             let word = |at: usize| page.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
             match *page.first()? {
                 INNER_TABLE if last => number = word(8)?,
@@ -173,9 +190,9 @@ impl Pages {
     }
 
     /// Returns the first id of the log, as its table `log` says.
-    fn first_id(&self) -> Option<u64> {
-        let (_, root) = self.schema().into_iter().find(|(name, _)| name == "log")?;
-        let page = self.read(root)?;
+    fn first_id(&self, version: Version) -> Option<u64> {
+        let (_, root) = self.schema_as(version).into_iter().find(|(name, _)| name == "log")?;
+        let page = self.read_as(root, version)?;
         let cell = btree::leaf_cells(&page, 0).next()?;
         match btree::record(cell.whole()?)?.as_slice() {
             [Value::Null, Value::Int(first), Value::Int(_), Value::Text(_)] => u64::try_from(*first).ok(),
@@ -206,11 +223,15 @@ pub(crate) struct KnownIds {
 /// Returns the ids that a damaged database had.
 pub(crate) fn known_ids(path: &Path) -> KnownIds {
     let Ok(pages) = Pages::open(path) else { return KnownIds::default() };
-    let first = pages.first_id();
-    let last_leaf = pages.outermost_ids(true);
+    let first = pages.first_id(Version::Newest);
+    let last_leaf = pages.outermost_ids(true, Version::Newest);
     let found = last_leaf.iter().flatten().copied().chain(pages.newest_in_log());
     let newest = found.chain(first.map(|first| first.saturating_sub(1))).max().unwrap_or(0);
-    KnownIds { oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()), first, newest }
+    KnownIds {
+        oldest: pages.outermost_ids(false, Version::Newest).and_then(|ids| ids.first().copied()),
+        first,
+        newest,
+    }
 }
 
 /// Returns what the plan of a recovery into a database that is damaged now still has, as far as it can be read.
@@ -262,18 +283,21 @@ pub(crate) enum LogEnd {
 /// Returns what is behind the end of the write-ahead log beside a database.
 ///
 /// `durable` is the newest entry that was durable, if that is known; `same_boot` whether the system runs since then. After a
-/// power cut, frames that were not yet synced may be missing, which is no damage.
-pub(crate) fn log_end(path: &Path, durable: u64, same_boot: bool) -> LogEnd {
-    let Ok(mut pages) = Pages::open(path) else { return LogEnd::Nothing };
+/// power cut, frames of the last transaction may be missing, which was not yet synced: that is no damage. Each transaction is synced
+/// before the next one is written.
+pub(crate) fn log_end(path: &Path, durable: Option<u64>, same_boot: bool) -> LogEnd {
+    let Ok(pages) = Pages::open(path) else { return LogEnd::Nothing };
     let Some(frames) = pages.frames.as_ref().filter(|frames| frames.has_more) else {
         return LogEnd::Nothing;
     };
-    if frames.has_commit_behind && same_boot {
+    let may_be_unsynced = !same_boot && durable.is_some();
+    if frames.commits_behind > u32::from(may_be_unsynced) {
         return LogEnd::Lost;
     }
-    pages.accepted_only = true;
-    let newest = pages.outermost_ids(true).and_then(|ids| ids.last().copied());
-    if newest.is_some_and(|newest| newest < durable) { LogEnd::Lost } else { LogEnd::Remains }
+    let Some(ids) = pages.outermost_ids(true, Version::Accepted) else { return LogEnd::Lost };
+    let begins_behind = pages.first_id(Version::Accepted).map_or(0, |first| first.saturating_sub(1));
+    let newest = ids.last().copied().unwrap_or(0).max(begins_behind);
+    if newest < durable.unwrap_or(0) { LogEnd::Lost } else { LogEnd::Remains }
 }
 
 fn page_bytes(header: &[u8; 100]) -> usize {

@@ -26,8 +26,8 @@ pub(super) struct Frames {
     pub(super) accepted: HashMap<u32, u64>,
     /// Whether the frames of this log do not end where SQLite stops.
     pub(super) has_more: bool,
-    /// Whether a whole transaction behind that place was committed.
-    pub(super) has_commit_behind: bool,
+    /// How many transactions were committed behind that place.
+    pub(super) commits_behind: u32,
 }
 
 impl Frames {
@@ -49,7 +49,7 @@ impl Frames {
             newest: HashMap::new(),
             accepted: HashMap::new(),
             has_more: false,
-            has_commit_behind: false,
+            commits_behind: 0,
         };
         frames.verify(&header, length, page_bytes)?;
         Ok(Some(frames))
@@ -83,7 +83,7 @@ impl Frames {
             if valid {
                 let content = at + FRAME_HEADER_BYTES as u64;
                 self.newest.insert(page, content);
-                self.has_commit_behind |= is_commit && !intact;
+                self.commits_behind += u32::from(is_commit && !intact);
                 if intact {
                     open.insert(page, content);
                     if is_commit {

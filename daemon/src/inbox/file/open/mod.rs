@@ -189,17 +189,18 @@ enum Header {
 fn judged_header(path: &Path) -> Result<Header, OpenError> {
     let found = header(path)?;
     let durable = path.parent().and_then(inflight::last_durable);
+    let knows_entries = durable.is_some_and(|durable| durable.newest.id > 0);
     Ok(match found {
         // The journal knows of entries.
-        Header::None if durable.is_some() && fs::metadata(path).is_ok() => Header::Damaged,
+        Header::None if knows_entries && fs::metadata(path).is_ok() => Header::Damaged,
         Header::Changed { .. } if has_our_tables(path) => Header::Damaged,
         // A file of another program can be read by that program.
         Header::Changed { newer: None } | Header::Foreign if !recovery::has_schema(path) => Header::Damaged,
         Header::Changed { newer: Some(version) } => Header::Newer(version),
         Header::Changed { newer: None } => Header::Foreign,
         Header::Ours { has_log: true, .. } => {
-            let durable = durable.unwrap_or_default();
-            match recovery::log_end(path, durable.newest.id, durable.is_of_this_boot) {
+            let is_of_this_boot = durable.is_some_and(|durable| durable.is_of_this_boot);
+            match recovery::log_end(path, durable.map(|durable| durable.newest.id), is_of_this_boot) {
                 LogEnd::Nothing => found,
                 LogEnd::Remains => Header::Ours { has_log: true, has_remains: true },
                 LogEnd::Lost => Header::Damaged,

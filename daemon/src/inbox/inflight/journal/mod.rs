@@ -226,9 +226,10 @@ pub(crate) struct LastDurable {
     pub(crate) is_of_this_boot: bool,
 }
 
-/// Reads the page of a data directory's journal for the newest entry that was durable; none if there is no valid page.
+/// Reads the page of a data directory's journal for the newest entry that was durable; its id is 0 if there was none. None if
+/// there is no valid page.
 pub(crate) fn last_durable(data_dir: &Path) -> Option<LastDurable> {
-    let page = read_page(&data_dir.join(FILE_NAME)).filter(|page| page.newest.id > 0)?;
+    let page = read_page(&data_dir.join(FILE_NAME))?;
     let is_of_this_boot = page.boot_id != 0 && platform::boot_id() == Some(page.boot_id);
     Some(LastDurable { newest: page.newest, is_of_this_boot })
 }
@@ -238,7 +239,8 @@ fn open_page(path: &Path) -> io::Result<(File, Option<Page>)> {
     let file = open_own(path)?;
     let mut bytes = [0; PAGE_BYTES];
     if file.metadata()?.len() < PAGE_BYTES as u64 {
-        file.write_all_at(&bytes, 0)?;
+        // Of no boot, and valid: also after a power cut the next daemon knows that nothing was durable before.
+        file.write_all_at(&Page::default().encode().0, 0)?;
         file.sync_all()?;
     }
     file.read_exact_at(&mut bytes, 0)?;

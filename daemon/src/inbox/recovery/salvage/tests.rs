@@ -145,17 +145,20 @@ fn frames_behind_a_damaged_one_are_read() {
     opened.close().unwrap();
     let opened = file::open(folder.path()).unwrap().connection;
     opened.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(())).unwrap();
-    append(&opened, 1..=400);
+    append(&opened, 1..=399);
     let path = folder.path().join(file::FILE_NAME);
     let log = folder.path().join("inbox.db-wal");
+    let last_begins = std::fs::metadata(&log).unwrap().len() as usize;
+    append(&opened, 400..=400);
     let sound = std::fs::read(&log).unwrap();
-    assert_eq!(log_end(&path, 400, true), LogEnd::Nothing);
+    assert_eq!(log_end(&path, Some(400), true), LogEnd::Nothing);
     let mut changed = sound.clone();
     changed[sound.len() / 2] ^= 1;
     std::fs::write(&log, &changed).unwrap();
-    assert_eq!(log_end(&path, 400, true), LogEnd::Lost);
-    assert_eq!(log_end(&path, 400, false), LogEnd::Lost);
-    assert_eq!(log_end(&path, 1, false), LogEnd::Remains, "nothing that was durable is missing");
+    for durable in [None, Some(1), Some(400)] {
+        assert_eq!(log_end(&path, durable, true), LogEnd::Lost);
+        assert_eq!(log_end(&path, durable, false), LogEnd::Lost, "many transactions are behind the damage");
+    }
     let left = rows(&path, (1, u64::MAX));
     assert_true(&left);
     assert_eq!(left.len(), 400, "each page has a later frame");
@@ -163,6 +166,37 @@ fn frames_behind_a_damaged_one_are_read() {
     let mut changed = sound.clone();
     changed[sound.len() - 100] ^= 1;
     std::fs::write(&log, &changed).unwrap();
-    assert_eq!(log_end(&path, 400, true), LogEnd::Lost);
+    assert_eq!(log_end(&path, Some(400), true), LogEnd::Lost);
     assert_eq!(known_ids(&path).newest, 399);
+    assert_eq!(log_end(&path, None, false), LogEnd::Remains, "its end was not written");
+    // The last transaction, whose end was written.
+    let mut changed = sound.clone();
+    changed[last_begins + 100] ^= 1;
+    std::fs::write(&log, &changed).unwrap();
+    assert_eq!(log_end(&path, Some(399), false), LogEnd::Remains, "nothing that was durable is missing");
+    assert_eq!(log_end(&path, Some(400), false), LogEnd::Lost);
+    assert_eq!(
+        log_end(&path, Some(399), true),
+        LogEnd::Lost,
+        "within a boot each transaction is written in order"
+    );
+    assert_eq!(log_end(&path, None, false), LogEnd::Lost, "nothing shows that it was not durable");
+}
+
+#[test]
+fn an_unreadable_end_of_the_log_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = inbox(folder.path(), 100);
+    let opened = file::open(folder.path()).unwrap().connection;
+    append(&opened, 101..=102);
+    let log = folder.path().join("inbox.db-wal");
+    let mut frames = std::fs::read(&log).unwrap();
+    let last = frames.len() - 100;
+    frames[last] ^= 1;
+    std::fs::write(&log, &frames).unwrap();
+    assert_eq!(log_end(&path, Some(1), false), LogEnd::Remains);
+    let mut pages = std::fs::read(&path).unwrap();
+    pages[16_384..].fill(0);
+    std::fs::write(&path, pages).unwrap();
+    assert_eq!(log_end(&path, Some(1), false), LogEnd::Lost);
 }
