@@ -95,6 +95,11 @@ pub(crate) struct Writer {
     maintenance: Maintenance,
     clock: Tracker,
     publisher: CommitPublisher,
+    /// Whether the last transaction has failed: after a disk error, SQLite's state in memory is not to be trusted.
+    has_failed: bool,
+    /// Whether a failed transaction may have left frames behind the end of the write-ahead log. Behind later transactions they
+    /// would look like lost ones.
+    may_have_remains: bool,
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
     /// When a damaged file was last replaced.
@@ -204,6 +209,7 @@ impl Writer {
         let Some(connection) = &mut self.connection else { return };
         let clock = self.clock.update(connection, self.used.newest.id, limits.max_age.is_some());
         let removed = self.maintenance.step(connection, limits, clock);
+        self.may_have_remains |= self.maintenance.has_failed() | self.clock.take_failure();
         let damage = self.parts.reader.damage();
         if self.maintenance.met_damage() {
             damage.marker().give_up();
@@ -223,19 +229,16 @@ impl Writer {
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            let is_damage = match self.attempt(items, bytes, failures > 0) {
+            let is_damage = match self.attempt(items, bytes) {
                 Ok(outcome) => {
+                    self.has_failed = false;
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
-                    if failures > 0
-                        && let Some(connection) = &self.connection
-                    {
-                        // What a failed transaction has left behind the end of the log would look like a lost one.
-                        checkpoint(connection);
-                    }
+                    self.remove_remains();
                     return true;
                 }
                 Err(error) => {
+                    (self.has_failed, self.may_have_remains) = (true, true);
                     self.report(&error);
                     error.is_damage()
                 }
@@ -255,10 +258,18 @@ impl Writer {
         false
     }
 
-    /// Commits a part of the batch; opens the file first if it is not open, or again if the attempt before failed: after a disk
-    /// error, SQLite's state in memory is not to be trusted.
-    fn attempt(&mut self, items: &[Item], bytes: &[u8], is_repeated: bool) -> Result<Outcome, AttemptError> {
-        if self.connection.is_none() || is_repeated {
+    /// Empties the write-ahead log after a failure.
+    fn remove_remains(&mut self) {
+        if self.may_have_remains
+            && let Some(connection) = &self.connection
+        {
+            self.may_have_remains = !checkpoint(connection);
+        }
+    }
+
+    /// Commits a part of the batch; opens the file first if it is not open, or again if the attempt before failed.
+    fn attempt(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, AttemptError> {
+        if self.connection.is_none() || self.has_failed {
             self.reopen()?;
         }
         if let Some(outcome) = self.commit_in_place(items, bytes)? {

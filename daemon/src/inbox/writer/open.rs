@@ -50,6 +50,8 @@ impl Writer {
             stored: 0,
             removed: 0,
             publisher,
+            has_failed: false,
+            may_have_remains: false,
             given_up: false,
             replaced: None,
         };
@@ -154,7 +156,8 @@ impl Writer {
     /// Continues with a file: adds a gap where it ends before the newest id that was used, and loads what it does not have, the
     /// history of the clock and the learned encodings.
     fn use_file(&mut self, opened: Opened) -> Result<(), OpenError> {
-        let Opened { mut connection, quarantined, is_restored } = opened;
+        let Opened { mut connection, quarantined, is_restored, may_have_remains } = opened;
+        self.may_have_remains |= may_have_remains;
         let path = self.parts.data_dir.join(file::FILE_NAME);
         let database =
             |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: source.into() };

@@ -422,8 +422,7 @@ fn a_start_that_cannot_write_adds_the_gap_later() {
     let folder = tempfile::tempdir().unwrap();
     filled_with_journal(folder.path(), 10, 100);
     lose_behind(folder.path(), 6);
-    let lock = Connection::open(folder.path().join(FILE_NAME)).unwrap();
-    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let lock = lock(folder.path());
     let (mut writer, queue, commits, lost) = open_with_journal(folder.path());
     assert_eq!((writer.connection.is_none(), commits.now().newest_id, lost), (true, 6, 2));
     assert_eq!(received(&writer).len(), 6);
@@ -486,6 +485,88 @@ fn readers_of_a_replaced_file_mark_nothing_in_the_new_one() {
     assert_eq!(ids, 3_000, "the scan has met the damaged page");
     assert_eq!(reader.damage().within(0..=u64::MAX), []);
     recover_all(&mut writer);
+    assert_eq!(gaps(&writer).len(), 1);
+}
+
+fn lock(data_dir: &Path) -> Connection {
+    let lock = Connection::open(data_dir.join(FILE_NAME)).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    lock
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for name in [FILE_NAME, "inbox.db-wal", "books"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
+/// Appends the frames of a transaction of several pages to the write-ahead log, which SQLite does not know: as a commit leaves them
+/// whose `fsync` has failed.
+fn leave_remains(data_dir: &Path) {
+    let copy = tempfile::tempdir().unwrap();
+    copy_files(data_dir, copy.path());
+    let log = data_dir.join("inbox.db-wal");
+    let before = std::fs::read(&log).unwrap();
+    let (mut writer, queue, ..) = open(copy.path());
+    receive(&queue, &[7; 65_000]);
+    store_all(&mut writer, &queue);
+    let after = std::fs::read(copy.path().join("inbox.db-wal")).unwrap();
+    assert!(after.starts_with(&before) && after.len() > before.len() + 6 * 16_384);
+    std::fs::write(&log, after).unwrap();
+}
+
+/// Checks that a daemon that starts after a kill takes nothing for damage.
+#[track_caller]
+fn assert_undamaged_after_a_kill(data_dir: &Path) {
+    let copy = tempfile::tempdir().unwrap();
+    copy_files(data_dir, copy.path());
+    let (writer, ..) = open_with_journal(copy.path());
+    assert_eq!(writer.parts.health.problems(), Vec::<String>::new());
+}
+
+#[test]
+fn remains_of_a_failed_commit_are_not_taken_for_lost_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, commits, _lost) = open_with_journal(folder.path());
+    next_id(&mut writer, &queue, &commits);
+    leave_remains(folder.path());
+    let (lock, health) = (lock(folder.path()), Arc::clone(&writer.parts.health));
+    let release = std::thread::spawn(move || {
+        while health.problems().is_empty() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(lock);
+    });
+    next_id(&mut writer, &queue, &commits);
+    release.join().unwrap();
+    assert_undamaged_after_a_kill(folder.path());
+}
+
+#[test]
+fn a_failing_recovered_chunk_does_not_hold_up_reception() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 500);
+    zero_page(folder.path(), 20);
+    let (mut writer, queue, _commits, _lost) = open_with_journal(folder.path());
+    receive(&queue, b"first");
+    store_all(&mut writer, &queue);
+    receive(&queue, b"waiting");
+    // A daemon that stops gives up after some failures; one that runs would try for ever.
+    queue.close();
+    let segment = writer.parts.reader.recovery_plan().unwrap().remove(0);
+    let lock = lock(folder.path());
+    let stored = |chunk| {
+        let item = RecoveredItem { chunk, stored: None };
+        writer.store(&mut [Item::Recovered(Box::new(item))], &[])
+    };
+    assert!(!segment::recover(&segment, &|| true, stored).unwrap());
+    assert!(!writer.given_up);
+    drop(lock);
+    leave_remains(folder.path());
+    store_all(&mut writer, &queue);
+    assert_undamaged_after_a_kill(folder.path());
+    recover_all(&mut writer);
+    assert_eq!(received(&writer).last().unwrap().1, b"waiting");
     assert_eq!(gaps(&writer).len(), 1);
 }
 

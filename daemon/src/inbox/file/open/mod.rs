@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tracing::debug;
 
 use super::error::OpenError;
 use super::format::{
@@ -15,7 +14,6 @@ use super::format::{
 };
 use super::ids::Used;
 use super::{create, migrate, quarantine};
-use crate::error::explain;
 use crate::inbox::recovery::{LogEnd, plan};
 use crate::inbox::{InboxError, inflight, recovery};
 
@@ -31,6 +29,8 @@ pub(crate) struct Opened {
     /// Whether it is a copy that was put here, since it has never been written with a write-ahead log. Its ids end where it was
     /// copied.
     pub(crate) is_restored: bool,
+    /// Whether the write-ahead log may have a part of a failed transaction behind its end.
+    pub(crate) may_have_remains: bool,
 }
 
 /// Facts about the inbox that a running daemon has open.
@@ -80,6 +80,7 @@ pub(crate) fn open_behind(
     let header =
         if is_open { Header::Ours { has_log: true, has_remains: false } } else { judged_header(&path)? };
     let is_restored = matches!(header, Header::Ours { has_log: false, .. });
+    let mut may_have_remains = false;
     let connection = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
@@ -91,12 +92,12 @@ pub(crate) fn open_behind(
         Header::Ours { has_log: true, has_remains } => {
             let connection = open()?;
             if has_remains {
-                empty_log(&connection);
+                may_have_remains = !empty_log(&connection).unwrap_or(false);
             }
             connection
         }
     };
-    Ok(Opened { connection, quarantined: None, is_restored })
+    Ok(Opened { connection, quarantined: None, is_restored, may_have_remains })
 }
 
 /// Opens the inbox as [`open_behind`] does for a starting daemon, and replaces a damaged one.
@@ -119,7 +120,12 @@ fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened
     create::create(path, used.next(), &plan).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
-    Ok(Opened { connection: prepare(path, still_working)?, quarantined: Some(target), is_restored: false })
+    Ok(Opened {
+        connection: prepare(path, still_working)?,
+        quarantined: Some(target),
+        is_restored: false,
+        may_have_remains: false,
+    })
 }
 
 /// Finishes a replacement that was interrupted between the two names.
@@ -350,12 +356,10 @@ fn check_statements(connection: &Connection) -> Result<(), InboxError> {
     Ok(())
 }
 
-/// Copies the write-ahead log into the database and empties it. Frames behind its end would look like lost transactions later,
-/// when new ones are written before them.
-fn empty_log(connection: &Connection) {
-    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        debug!("{}", explain("the write-ahead log cannot be emptied", &error));
-    }
+/// Copies the write-ahead log into the database and empties it; returns whether it is empty, which a reader
+/// prevents that is active for longer than the connection waits.
+pub(in crate::inbox) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 /// Sets the pragmas of the writer's connection.
