@@ -8,6 +8,7 @@ use crate::inbox::file::FILE_NAME;
 use crate::inbox::inflight::InflightJournal;
 use crate::inbox::queue::{RUN_BYTES, RUN_MESSAGES, RecodeItem, RecoveredItem};
 use crate::inbox::reader::{Bounds, Range};
+use crate::inbox::recovery::plan::Segment;
 use crate::inbox::recovery::segment;
 use crate::inbox::writer::clock::ages::old_up_to;
 use crate::inbox::writer::*;
@@ -486,6 +487,55 @@ fn readers_of_a_replaced_file_mark_nothing_in_the_new_one() {
     assert_eq!(reader.damage().within(0..=u64::MAX), []);
     recover_all(&mut writer);
     assert_eq!(gaps(&writer).len(), 1);
+}
+
+#[test]
+fn ids_of_a_planned_recovery_are_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, commits) = open(folder.path());
+    next_id(&mut writer, &queue, &commits);
+    // As a recovery by hand that was interrupted.
+    let segment = Segment { first: 2, last: 20, file: folder.path().join("other") };
+    plan::add(writer.connection.as_ref().unwrap(), &[segment]).unwrap();
+    drop(writer);
+    let (mut writer, queue, commits) = open(folder.path());
+    assert_eq!(next_id(&mut writer, &queue, &commits), 21);
+    recover_all(&mut writer);
+    assert_eq!(gaps(&writer), [(2, 20, 19)]);
+}
+
+#[test]
+fn the_check_takes_no_removed_entry_for_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let (writer, ..) = open(folder.path());
+    let log = writer.connection.as_ref().unwrap();
+    let gaps = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 3000)
+                INSERT INTO entry (id, at_ns, kind, detail)
+                SELECT id, id, 2, '{\"lost\":1,\"reason\":\"queue_full\"}' FROM n";
+    log.execute_batch(gaps).unwrap();
+    let reader = Arc::clone(&writer.parts.reader);
+    reader.publish(3_000);
+    for hole in [None, Some(2_500)] {
+        log.execute("DELETE FROM entry WHERE id = ?1", [hole]).unwrap();
+        let (from, to) = if hole.is_none() { (1, 1_000) } else { (1_001, 2_000) };
+        let path = folder.path().join(FILE_NAME);
+        let remove = std::thread::spawn(move || {
+            let log = Connection::open(path).unwrap();
+            log.pragma_update(None, "synchronous", "OFF").unwrap();
+            for id in from..=to {
+                log.execute("DELETE FROM entry WHERE id <= ?1", [id]).unwrap();
+            }
+        });
+        while !remove.is_finished() {
+            reader.check(0).unwrap();
+        }
+        remove.join().unwrap();
+        let found = reader.damage().within(0..=u64::MAX);
+        assert!(
+            found.iter().map(|range| (range.first, range.last)).eq(hole.map(|hole| (hole, hole))),
+            "{found:?}"
+        );
+    }
 }
 
 fn lock(data_dir: &Path) -> Connection {
