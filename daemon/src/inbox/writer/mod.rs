@@ -219,6 +219,7 @@ impl Writer {
         }
         if removed > 0 {
             self.removed += removed;
+            self.update_awaited();
             self.publish();
         }
     }
@@ -359,15 +360,24 @@ impl Writer {
         for (first, last) in added.gaps {
             damage.record(first, last);
         }
-        // After an error the ids stay awaited; the next chunk, or the next start, finds them in the plan again.
-        let Some(connection) = &self.connection else { return };
-        if let Ok(segments) = plan::read(connection, &self.parts.data_dir) {
-            damage.set_awaited(awaited(&segments));
-        }
+        self.update_awaited();
         if added.has_peers
+            && let Some(connection) = &self.connection
             && let Err(error) = self.parts.learned.load(connection)
         {
             debug!("{}", explain("the encodings of peers cannot be read", &error));
+        }
+    }
+
+    /// Lets readers know what a recovery has still to bring. After an error the ids stay awaited; the next chunk, or the next
+    /// start, finds them in the plan again.
+    fn update_awaited(&self) {
+        let damage = self.parts.reader.damage();
+        if damage.awaited().is_some()
+            && let Some(connection) = &self.connection
+            && let Ok(segments) = plan::read(connection, &self.parts.data_dir)
+        {
+            damage.set_awaited(awaited(&segments));
         }
     }
 

@@ -23,9 +23,13 @@ pub(crate) struct Added {
     pub(crate) has_peers: bool,
 }
 
-/// Writes a chunk, and notes in the plan how far the recovery is.
+/// Writes a chunk, and notes in the plan how far the recovery is. Writes nothing if the chunk is no longer planned, because newer
+/// entries were removed meanwhile.
 pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::Result<Added> {
     let mut added = Added::default();
+    if plan::oldest(transaction)? != Some(chunk.first) {
+        return Ok(added);
+    }
     if let Some(others) = &chunk.others {
         added.has_peers = !others.peers.is_empty();
         write_others(transaction, others)?;

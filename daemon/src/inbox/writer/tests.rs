@@ -505,6 +505,26 @@ fn ids_of_a_planned_recovery_are_not_used() {
 }
 
 #[test]
+fn a_chunk_that_is_no_longer_planned_is_not_added() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 500);
+    zero_page(folder.path(), 20);
+    let (mut writer, queue, commits) = open(folder.path());
+    let newest = next_id(&mut writer, &queue, &commits);
+    let segment = writer.parts.reader.recovery_plan().unwrap().remove(0);
+    plan::drop_up_to(writer.connection.as_ref().unwrap(), 400).unwrap();
+    let stored = |chunk| {
+        let item = RecoveredItem { chunk, stored: None };
+        writer.store(&mut [Item::Recovered(Box::new(item))], &[])
+    };
+    assert!(segment::recover(&segment, &|| true, stored).unwrap());
+    assert_eq!(writer.parts.reader.damage().awaited(), Some((401, 500)));
+    recover_all(&mut writer);
+    let ids: Vec<_> = received(&writer).into_iter().map(|(id, _)| id).collect();
+    assert!(ids.iter().copied().eq((401..=500).chain([newest])), "{ids:?}");
+}
+
+#[test]
 fn the_check_takes_no_removed_entry_for_damaged() {
     let folder = tempfile::tempdir().unwrap();
     let (writer, ..) = open(folder.path());
