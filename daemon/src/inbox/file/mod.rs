@@ -17,5 +17,5 @@ pub(crate) use self::format::{FILE_NAME, UNKNOWN_STEP_NS, newest_id, quick_check
 pub(crate) use self::ids::{LostTail, MAX_PLAUSIBLE_ID, Used};
 #[cfg(test)]
 pub(crate) use self::open::open;
-pub(super) use self::open::{Known, empty_log, identity, open_behind};
+pub(super) use self::open::{Known, disk_of, empty_log, identity, open_behind};
 pub(crate) use self::open::{Opened, open_reader, open_unowned, open_unused};

@@ -86,7 +86,9 @@ pub(crate) struct Writer {
     connection: Option<Connection>,
     /// Device and inode of the file that was opened last.
     identity: Option<(u64, u64)>,
-    /// Those of the file whose gaps and plan readers know.
+    /// The device of its directory.
+    disk: Option<u64>,
+    /// Device and inode of the file whose gaps and plan readers know.
     loaded: Option<(u64, u64)>,
     /// The newest id that was used; until the file is open, as far as the in-flight journal knows it.
     used: Used,
@@ -97,6 +99,8 @@ pub(crate) struct Writer {
     publisher: CommitPublisher,
     /// Whether the last transaction has failed: after a disk error, SQLite's state in memory is not to be trusted.
     has_failed: bool,
+    /// Device and inode of a file that may have a transaction which did not count, behind the newest id that was used.
+    uncounted: Option<(u64, u64)>,
     /// Whether a failed transaction may have left frames behind the end of the write-ahead log. Behind later transactions they
     /// would look like lost ones.
     may_have_remains: bool,
@@ -232,7 +236,7 @@ impl Writer {
             self.parts.heartbeat.record();
             let is_damage = match self.attempt(items, bytes) {
                 Ok(outcome) => {
-                    self.has_failed = false;
+                    (self.has_failed, self.uncounted) = (false, None);
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
                     self.remove_remains();
@@ -283,6 +287,7 @@ impl Writer {
     /// Commits a part of the batch into the file that has the inbox's name; none if that is no longer the open file. SQLite would
     /// continue to write into a removed one.
     fn commit_in_place(&mut self, items: &[Item], bytes: &[u8]) -> Result<Option<Outcome>, InboxError> {
+        self.uncounted = self.identity;
         let outcome = self.commit(items, bytes)?;
         if self.is_in_place() {
             return Ok(Some(outcome));

@@ -46,11 +46,13 @@ impl Writer {
             parts,
             connection: None,
             identity: None,
+            disk: None,
             loaded: None,
             stored: 0,
             removed: 0,
             publisher,
             has_failed: false,
+            uncounted: None,
             may_have_remains: false,
             given_up: false,
             replaced: None,
@@ -123,16 +125,31 @@ impl Writer {
         if self.connection.is_none() && !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
             self.parts.reader.reopen();
         }
-        self.parts.data_dir.restore().map_err(|source| {
-            let source = io::Error::other(source.to_string());
-            OpenError::Io { path: self.parts.data_dir.to_path_buf(), source }
-        })?;
+        let unusable_dir = |reason: String| OpenError::Io {
+            path: self.parts.data_dir.to_path_buf(),
+            source: io::Error::other(reason),
+        };
+        if self.is_disk_away() && !self.parts.queue.is_filling() {
+            return Err(unusable_dir(
+                "another disk is there than before, without an inbox; mount the one before again, or restart the daemon to \
+                 begin a new inbox"
+                    .to_owned(),
+            ));
+        }
+        self.parts.data_dir.restore().map_err(|source| unusable_dir(source.to_string()))?;
         let known = Known { used: self.used, identity: self.identity, is_damaged };
         let opened = file::open_behind(&self.parts.data_dir, known, &still_starting)?;
         self.use_file(opened)?;
         self.maintenance.reconnected();
         self.publish();
         Ok(())
+    }
+
+    /// Returns whether the disk of the open file is no longer mounted. What is stored in its place would be hidden when it is mounted
+    /// again, so it waits in memory as long as there is room.
+    fn is_disk_away(&self) -> bool {
+        let is_another = self.disk.is_some() && file::disk_of(&self.parts.data_dir) != self.disk;
+        is_another && matches!(file::identity(&self.parts.data_dir), Ok(None))
     }
 
     /// Returns whether a damaged file may be replaced now. On a failing disk each new file may be damaged soon.
@@ -172,7 +189,7 @@ impl Writer {
             self.used = Used::default();
         }
         if self.identity != identity {
-            self.identity = identity;
+            (self.identity, self.disk) = (identity, file::disk_of(&self.parts.data_dir));
             // The file of the journal may have been removed with that of the inbox.
             self.parts.queue.reopen_journal();
         }
@@ -183,6 +200,11 @@ impl Writer {
                 path.display()
             );
             self.parts.health.note(Component::InboxQuarantine, problem);
+        }
+        if self.uncounted.is_some() && self.uncounted == identity {
+            // A commit that failed may have succeeded after all, and a file that was moved away may be back. Its entries come again.
+            let uncounted = "DELETE FROM entry WHERE id > ?1";
+            connection.execute(uncounted, [self.used.newest.id]).map_err(database)?;
         }
         self.add_lost_tail(&mut connection)?;
         let newest = newest(&connection).map_err(database)?;

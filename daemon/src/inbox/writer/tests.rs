@@ -505,6 +505,44 @@ fn ids_of_a_planned_recovery_are_not_used() {
 }
 
 #[test]
+fn no_inbox_begins_on_another_disk_while_there_is_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, commits) = open(folder.path());
+    next_id(&mut writer, &queue, &commits);
+    for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm"] {
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    let disk = writer.disk.replace(u64::MAX);
+    assert!(writer.reopen().unwrap_err().to_string().contains("cannot use"));
+    assert!(!folder.path().join(FILE_NAME).exists());
+    while !queue.is_filling() {
+        receive(&queue, &[7; 60_000]);
+    }
+    writer.reopen().unwrap();
+    assert_eq!((writer.disk, writer.used.newest.id), (disk, 1));
+}
+
+#[test]
+fn what_did_not_count_is_not_stored_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, commits) = open(folder.path());
+    next_id(&mut writer, &queue, &commits);
+    let [path, away] = ["inbox.db", "away"].map(|name| folder.path().join(name));
+    receive(&queue, b"once");
+    let mut batch = Batch::default();
+    assert!(queue.take(&mut batch, None));
+    // The transaction ends in a file that is not in its place, and no other can be opened.
+    std::fs::rename(&path, &away).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(writer.attempt(&batch.items, &batch.bytes).is_err());
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(&away, &path).unwrap();
+    writer.has_failed = true;
+    assert!(writer.store(&mut batch.items, &batch.bytes));
+    assert_eq!(received(&writer), [(1, b"next".to_vec()), (2, b"once".to_vec())]);
+}
+
+#[test]
 fn a_chunk_that_is_no_longer_planned_is_not_added() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path(), 500);

@@ -381,5 +381,11 @@ pub(crate) fn identity(data_dir: &Path) -> io::Result<Option<(u64, u64)>> {
     }
 }
 
+/// Returns the number of the disk with a directory, or with the place where it would be created.
+pub(in crate::inbox) fn disk_of(directory: &Path) -> Option<u64> {
+    let existing = directory.ancestors().find_map(|ancestor| fs::metadata(ancestor).ok());
+    existing.map(|metadata| metadata.dev())
+}
+
 #[cfg(test)]
 mod tests;
