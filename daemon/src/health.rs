@@ -50,6 +50,8 @@ pub(crate) enum Component {
     InboxTail,
     /// A damaged inbox was moved to quarantine; an event.
     InboxQuarantine,
+    /// A recovery waits for room on the disk; a condition.
+    Recovery,
     /// The inbox's file or its directory was removed or replaced; an event.
     InboxReplaced,
     /// The in-flight journal.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use udpchat_api::safe;
 
 use crate::inbox::InboxError;
-use crate::inbox::file::{self, OpenError};
+use crate::inbox::file::{self, OpenError, Opened, Used};
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::Salvage;
 use crate::inbox::recovery::{MAX_PLAUSIBLE_ID, known_ids, segment};
@@ -65,7 +65,12 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
 
 /// Recovers what is planned into the inbox of a data directory.
 pub(crate) fn continue_planned(data_dir: &Path) -> Result<Connection, RecoverError> {
-    let mut connection = file::open_unused(data_dir, &still_starting)?;
+    let used = Used::by_journal(data_dir);
+    let Opened { mut connection, is_restored, .. } = file::open_unused(data_dir, &still_starting)?;
+    if !is_restored {
+        // The next daemon would add the same gap; what a file has of it is recovered now.
+        let _lost = recovered::add_lost_tail(&mut connection, used)?;
+    }
     recover_planned(&mut connection, data_dir)?;
     Ok(connection)
 }
@@ -88,8 +93,10 @@ fn missing(connection: &Connection, path: &Path) -> Result<Vec<Segment>, Recover
     if last > newest {
         ranges.push((newest + 1, last));
     }
+    // Behind its newest id the file has nothing.
+    let ranges = ranges.into_iter().map(|(first, to)| (first, last.min(to)));
     let segment = |(first, last)| Segment { first, last, file: path.to_owned() };
-    Ok(ranges.into_iter().map(segment).collect())
+    Ok(ranges.filter(|(first, last)| first <= last).map(segment).collect())
 }
 
 /// First and last ids of gaps.
@@ -132,5 +139,41 @@ fn recover_planned(connection: &mut Connection, data_dir: &Path) -> Result<Total
         if let Some(error) = failed {
             return Err(InboxError::from(error).into());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kinds of the entries with their ids, and the details of gaps.
+    fn entries(connection: &Connection) -> Vec<(u64, i64, Option<String>)> {
+        let mut entries = connection.prepare("SELECT id, kind, detail FROM entry ORDER BY id").unwrap();
+        let entry = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        entries.query_map([], entry).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_part_of_a_gap_is_filled_and_the_rest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = file::open(folder.path()).unwrap().connection;
+        let add = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 10)
+                   INSERT INTO entry (id, at_ns, kind, peer, payload) SELECT id, id, 0, x'010203040005', 'x' FROM n";
+        connection.execute_batch(&add.replace("'x'", "x'61'")).unwrap();
+        let aside = folder.path().join("aside");
+        connection.execute("VACUUM INTO ?1", [aside.to_str().unwrap()]).unwrap();
+        let gap = r#"{"lost":9,"reason":"damaged","first_id":7}"#;
+        connection.execute("DELETE FROM entry WHERE id > 6", []).unwrap();
+        let lose = "INSERT INTO entry (id, at_ns, kind, detail) VALUES (2000000, 1, 2, ?1)";
+        connection.execute(lose, [gap]).unwrap();
+        drop(connection);
+        run(folder.path(), &aside).unwrap();
+        let found = entries(&file::open(folder.path()).unwrap().connection);
+        assert!(
+            found[..10].iter().map(|(id, kind, _)| (*id, *kind)).eq((1..=10).map(|id| (id, 0))),
+            "{found:?}"
+        );
+        let rest = r#"{"lost":5,"reason":"damaged","first_id":11}"#;
+        assert_eq!(found[10..], [(2_000_000, 2, Some(rest.to_owned()))]);
     }
 }

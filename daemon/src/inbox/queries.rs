@@ -23,12 +23,11 @@ impl Bounds {
     }
 }
 
-/// Returns the oldest and the newest id.
+/// Returns the oldest and the newest id. A log may have recovered entries only, which are older than its own first one.
 pub(super) fn bounds(connection: &Connection) -> rusqlite::Result<Bounds> {
-    // Subqueries: SQLite answers a lone min or max from the end of the tree, but scans for both at once. The table `log`
-    // is read only while the log is empty.
+    // Subqueries: SQLite answers a lone min or max from the end of the tree, but scans for both at once.
     let sql = "SELECT coalesce((SELECT min(id) FROM entry), (SELECT first_id FROM log), 1),
-               coalesce((SELECT max(id) FROM entry), (SELECT first_id FROM log) - 1, 0)";
+               max(coalesce((SELECT max(id) FROM entry), 0), coalesce((SELECT first_id FROM log) - 1, 0))";
     connection
         .prepare_cached(sql)?
         .query_row([], |row| Ok(Bounds { oldest: row.get(0)?, newest: row.get(1)? }))
@@ -45,13 +44,12 @@ pub(super) fn has(connection: &Connection, anchor: Anchor) -> rusqlite::Result<b
     Ok(at_ns == Some(anchor.at_ns))
 }
 
-/// Returns the newest entry of a log; of an empty log its beginning.
+/// Returns the newest entry of a log; of one without entries of its own its beginning.
 pub(super) fn newest(log: &Connection) -> rusqlite::Result<Anchor> {
     let newest = "SELECT id, at_ns FROM entry ORDER BY id DESC LIMIT 1";
-    match log.query_row(newest, [], anchor).optional()? {
-        Some(newest) => Ok(newest),
-        None => beginning(log).map(Option::unwrap_or_default),
-    }
+    let newest = log.query_row(newest, [], anchor).optional()?.unwrap_or_default();
+    let beginning = beginning(log)?.unwrap_or_default();
+    Ok(if newest.id < beginning.id || newest.id == 0 { beginning } else { newest })
 }
 
 /// Returns an anchor for the place before the first entry of a log.

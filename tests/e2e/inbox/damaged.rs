@@ -3,14 +3,15 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::{
-    DEADLINE, Daemon, Peer, command_in, eventually, eventually_within, id, new_folder, texts,
+    Background, DEADLINE, Daemon, Peer, available, command_in, eventually, eventually_within, id, missing,
+    new_folder, texts,
 };
 
 /// Creates an inbox with a few messages, and changes its file with SQL while no daemon runs.
@@ -361,6 +362,49 @@ fn retention_goes_on_past_a_damaged_page() {
     daemon.receive_from(&Peer::new(), ["new"]);
     let entries = daemon.entries();
     assert_eq!((id(entries.last().unwrap()), entries[0]["type"].as_str()), (40_001, Some("message")));
+}
+
+/// Runs a daemon on a small disk with a copy of a folder and little room.
+const LITTLE_ROOM: &str = "mount -t tmpfs -o size=100m,mode=700 udpchat \"$1\" && cp -a \"$FROM/.\" \"$1\" && \
+    head -c 60M /dev/zero >\"$1/ballast\" && shift && exec \"$@\"";
+
+#[test]
+fn a_recovery_leaves_room_for_new_messages() {
+    if !nix::unistd::geteuid().is_root() {
+        missing("only root can mount a disk");
+        return;
+    }
+    if !available("unshare") {
+        return;
+    }
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40_000].fill(0x5a);
+    fs::write(&path, &bytes).unwrap();
+    let (data, outside) = (new_folder(), new_folder());
+    let socket = outside.path().join("s");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", LITTLE_ROOM, "sh"]).arg(data.path());
+    command.env("FROM", path.parent().unwrap()).arg(env!("CARGO_BIN_EXE_udpchatd"));
+    command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).arg("--socket").arg(&socket);
+    let mut daemon = Background::start(&mut command);
+    let mut rpc = daemon.answers_on(&socket);
+    let mut problems = || rpc.call("status", json!({}))["problems"].to_string();
+    eventually("the recovery to wait", || problems().contains("waits for room").then_some(()));
+    let address = rpc.call("status", json!({}))["listen"][0].as_str().unwrap().parse().unwrap();
+    Peer::new().send(address, "new");
+    eventually("it to be stored", || (rpc.call("status", json!({}))["stored"] == 1).then_some(()));
+    fs::remove_file(format!("/proc/{}/root{}/ballast", daemon.pid(), data.path().display())).unwrap();
+    eventually("the recovery", || {
+        let problems = rpc.call("status", json!({}))["problems"].to_string();
+        (problems.contains("were recovered") && !problems.contains("waits")).then_some(())
+    });
+    let entries = rpc.entries(json!({ "after": 0 }));
+    let readable = entries.iter().filter(|entry| entry["type"] == "message").count() as u64;
+    let lost: u64 = entries.iter().filter_map(|entry| entry["lost"].as_u64()).sum();
+    assert_eq!((readable + lost, readable > 30, id(entries.last().unwrap())), (101, true, 101));
+    drop(folder);
 }
 
 #[test]

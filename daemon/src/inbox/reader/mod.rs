@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
-use super::damage::Damage;
+use super::damage::{Damage, Marker};
 pub(crate) use super::queries::Bounds;
 use super::queries::{COUNT_NOT_RECEIVED, bounds, read_mark};
 use super::recovery::plan::{self, Segment};
@@ -47,6 +47,21 @@ pub(crate) struct Reader {
 struct Idle {
     generation: u64,
     connections: Vec<Connection>,
+}
+
+/// The file that a reader has open.
+#[derive(Clone, Copy, Debug)]
+struct OpenFile<'a> {
+    connection: &'a Connection,
+    marker: Marker<'a>,
+}
+
+impl<'a> OpenFile<'a> {
+    /// Begins a transaction unless one is open. Whoever looks for damage needs one: what retention removes meanwhile is not
+    /// damaged.
+    fn begin(&self) -> rusqlite::Result<Option<Transaction<'a>>> {
+        self.connection.is_autocommit().then(|| self.connection.unchecked_transaction()).transpose()
+    }
 }
 
 impl Reader {
@@ -149,6 +164,15 @@ impl Reader {
 
     /// Lends a connection to `read`; one that failed is closed.
     fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, InboxError>) -> Result<T, InboxError> {
+        self.with_file(|file| read(file.connection))
+    }
+
+    /// Lends a connection to `read`, with what marks damage of its file.
+    fn with_file<T>(
+        &self,
+        read: impl FnOnce(OpenFile<'_>) -> Result<T, InboxError>,
+    ) -> Result<T, InboxError> {
+        let marker = self.damage.marker();
         let (generation, idle) = {
             let mut idle = self.idle.lock();
             (idle.generation, idle.connections.pop())
@@ -157,9 +181,9 @@ impl Reader {
             Some(connection) => connection,
             None => file::open_reader(&self.data_dir)?,
         };
-        let out = read(&connection).inspect_err(|error| {
+        let out = read(OpenFile { connection: &connection, marker }).inspect_err(|error| {
             if error.is_damage() {
-                self.damage.give_up();
+                marker.give_up();
             }
         })?;
         let mut idle = self.idle.lock();

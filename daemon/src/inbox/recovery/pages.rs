@@ -227,8 +227,8 @@ impl Pages {
     }
 
     /// Returns the first id of the log, as its table `log` says.
-    fn first_id(&self) -> Option<u64> {
-        let page = self.read(self.root("log", Version::Newest)?)?;
+    fn first_id(&self, version: Version) -> Option<u64> {
+        let page = self.read_version(self.root("log", version)?, version)?;
         let cell = btree::leaf_cells(&page, 0).next()?;
         match btree::record(cell.whole()?)?.as_slice() {
             [Value::Null, Value::Int(first), Value::Int(_), Value::Text(_)] => u64::try_from(*first).ok(),
@@ -242,6 +242,45 @@ impl Pages {
         let pages = frames.newest.keys().filter_map(|number| self.read(*number));
         let leaves = pages.filter(|page| page.first() == Some(&LEAF_TABLE));
         leaves.filter_map(|page| btree::entry_ids(&page).last().copied()).max()
+    }
+
+    fn known_ids(&self) -> KnownIds {
+        let first = self.first_id(Version::Newest);
+        let last_leaf = self.outermost_ids(true, Version::Newest);
+        let found = last_leaf.iter().flatten().copied().chain(self.newest_in_log());
+        let found = found.chain(first.map(|first| first.saturating_sub(1)));
+        KnownIds {
+            oldest: self.outermost_ids(false, Version::Newest).and_then(|ids| ids.first().copied()),
+            first,
+            newest: found.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0),
+        }
+    }
+
+    /// Returns the plan of a recovery into this database, in the order of ids.
+    fn unfinished(&mut self, data_dir: &Path) -> Vec<Segment> {
+        let segment = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
+            [Value::Null, Value::Int(last), Value::Text(file)] => {
+                Segment::of(u64::try_from(cell.rowid).ok()?, u64::try_from(*last).ok()?, file, data_dir)
+            }
+            _ => None,
+        };
+        let mut segments = Vec::new();
+        let mut read = |page: &[u8]| segments.extend(btree::leaf_cells(page, 0).filter_map(segment));
+        self.roots_of_plan().into_iter().for_each(|root| self.for_each_leaf(root, &mut read));
+        segments.sort_by_key(|segment| segment.first);
+        segments.dedup_by(|next, before| next.first <= before.last);
+        segments
+    }
+
+    /// Returns which pages may be the root of the plan.
+    fn roots_of_plan(&mut self) -> Vec<u32> {
+        let is_damaged = self.root("entry", Version::Newest).is_none();
+        match self.root(plan::TABLE, Version::Newest) {
+            Some(root) => vec![root],
+            // Its rows look like no others.
+            None if is_damaged => (2..=MAX_ROOT).filter(|number| self.use_of(*number) != Use::Free).collect(),
+            None => Vec::new(),
+        }
     }
 }
 
@@ -258,40 +297,13 @@ pub(crate) struct KnownIds {
 
 /// Returns the ids that a damaged database had.
 pub(crate) fn known_ids(path: &Path) -> KnownIds {
-    let Ok(pages) = Pages::open(path) else { return KnownIds::default() };
-    let first = pages.first_id();
-    let last_leaf = pages.outermost_ids(true, Version::Newest);
-    let found = last_leaf.iter().flatten().copied().chain(pages.newest_in_log());
-    let found = found.chain(first.map(|first| first.saturating_sub(1)));
-    KnownIds {
-        oldest: pages.outermost_ids(false, Version::Newest).and_then(|ids| ids.first().copied()),
-        first,
-        newest: found.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0),
-    }
+    Pages::open(path).map(|pages| pages.known_ids()).unwrap_or_default()
 }
 
-/// Returns what the plan of a recovery into a database that is damaged now still has, as far as it can be read.
-pub(crate) fn unfinished(path: &Path, data_dir: &Path) -> Vec<Segment> {
-    let Ok(mut pages) = Pages::open(path) else { return Vec::new() };
-    let is_damaged = pages.root("entry", Version::Newest).is_none();
-    let roots = match pages.root(plan::TABLE, Version::Newest) {
-        Some(root) => vec![root],
-        // Its rows look like no others.
-        None if is_damaged => (2..=MAX_ROOT).filter(|number| pages.use_of(*number) != Use::Free).collect(),
-        None => return Vec::new(),
-    };
-    let segment = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
-        [Value::Null, Value::Int(last), Value::Text(file)] => {
-            Segment::of(u64::try_from(cell.rowid).ok()?, u64::try_from(*last).ok()?, file, data_dir)
-        }
-        _ => None,
-    };
-    let mut segments = Vec::new();
-    let mut read = |page: &[u8]| segments.extend(btree::leaf_cells(page, 0).filter_map(segment));
-    roots.into_iter().for_each(|root| pages.for_each_leaf(root, &mut read));
-    segments.sort_by_key(|segment| segment.first);
-    segments.dedup_by(|next, before| next.first <= before.last);
-    segments
+/// Returns the ids that a damaged database had, and what the plan of a recovery into it still has, as far as they can be read.
+pub(crate) fn survey(path: &Path, data_dir: &Path) -> (KnownIds, Vec<Segment>) {
+    let Ok(mut pages) = Pages::open(path) else { return (KnownIds::default(), Vec::new()) };
+    (pages.known_ids(), pages.unfinished(data_dir))
 }
 
 /// Returns the names of the tables and indexes that a database has.
@@ -325,17 +337,21 @@ pub(crate) enum LogEnd {
 /// Returns what is behind the end of the write-ahead log beside a database.
 ///
 /// `durable` is the newest entry that was durable, if that is known; `same_boot` whether the system runs since then. After a
-/// power cut, frames that were not yet synced may be missing, which is no damage.
-pub(crate) fn log_end(path: &Path, durable: u64, same_boot: bool) -> LogEnd {
+/// power cut, frames of the last transaction may be missing, which was not yet synced: that is no damage. Each transaction is synced
+/// before the next one is written.
+pub(crate) fn log_end(path: &Path, durable: Option<u64>, same_boot: bool) -> LogEnd {
     let Ok(pages) = Pages::open(path) else { return LogEnd::Nothing };
     let Some(frames) = pages.frames.as_ref().filter(|frames| frames.has_more) else {
         return LogEnd::Nothing;
     };
-    if frames.has_commit_behind && same_boot {
+    let may_be_unsynced = !same_boot && durable.is_some();
+    if frames.commits_behind > u32::from(may_be_unsynced) {
         return LogEnd::Lost;
     }
-    let newest = pages.outermost_ids(true, Version::Accepted).and_then(|ids| ids.last().copied());
-    if newest.is_some_and(|newest| newest < durable) { LogEnd::Lost } else { LogEnd::Remains }
+    let Some(ids) = pages.outermost_ids(true, Version::Accepted) else { return LogEnd::Lost };
+    let begins_behind = pages.first_id(Version::Accepted).map_or(0, |first| first.saturating_sub(1));
+    let newest = ids.last().copied().unwrap_or(0).max(begins_behind);
+    if newest < durable.unwrap_or(0) { LogEnd::Lost } else { LogEnd::Remains }
 }
 
 fn page_bytes(header: &[u8; 100]) -> usize {

@@ -74,12 +74,31 @@ pub(crate) fn oldest(connection: &Connection) -> rusqlite::Result<Option<u64>> {
     Ok(read(connection, Path::new(""))?.first().map(|segment| segment.first))
 }
 
+/// Returns the newest id that is still to be recovered.
+pub(crate) fn newest(connection: &Connection) -> rusqlite::Result<Option<u64>> {
+    Ok(read(connection, Path::new(""))?.last().map(|segment| segment.last))
+}
+
+/// Removes the ids up to this one from the plan: what is older than a removed entry is not brought back.
+pub(crate) fn drop_up_to(connection: &Connection, last: u64) -> rusqlite::Result<()> {
+    if !exists(connection)? {
+        return Ok(());
+    }
+    connection.execute("DELETE FROM recovery WHERE last_id <= ?1", [last])?;
+    connection.execute("UPDATE recovery SET first_id = ?1 + 1 WHERE first_id <= ?1", [last])?;
+    remove_if_empty(connection)
+}
+
 /// Notes that the first segment is recovered up to an id, and removes the table with its last segment.
 pub(crate) fn advance(connection: &Connection, first: u64, next: u64) -> rusqlite::Result<()> {
     let advance = "UPDATE OR REPLACE recovery SET first_id = ?2 WHERE first_id = ?1 AND last_id >= ?2";
     if connection.execute(advance, [first, next])? == 0 {
         connection.execute("DELETE FROM recovery WHERE first_id = ?1", [first])?;
     }
+    remove_if_empty(connection)
+}
+
+fn remove_if_empty(connection: &Connection) -> rusqlite::Result<()> {
     let is_empty =
         connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM recovery)", [], |row| row.get(0))?;
     if is_empty {
@@ -166,6 +185,20 @@ mod tests {
         add(&connection, folder, &segments).unwrap();
         assert_eq!(read(&connection, folder).unwrap(), [segment(7, last, "/data/b")]);
         assert_eq!(oldest(&connection).unwrap(), Some(7));
+    }
+
+    #[test]
+    fn a_plan_ends_where_newer_entries_were_removed() {
+        let connection = Connection::open_in_memory().unwrap();
+        let plan = || read(&connection, Path::new("/data")).unwrap();
+        drop_up_to(&connection, 5).unwrap();
+        add(&connection, Path::new("/data"), &[segment(1, 9, "/one"), segment(10, 20, "/two")]).unwrap();
+        drop_up_to(&connection, 4).unwrap();
+        assert_eq!(plan(), [segment(5, 9, "/one"), segment(10, 20, "/two")]);
+        drop_up_to(&connection, 10).unwrap();
+        assert_eq!(plan(), [segment(11, 20, "/two")]);
+        drop_up_to(&connection, 30).unwrap();
+        assert!(plan().is_empty() && !exists(&connection).unwrap());
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub(super) struct Frames<F = File> {
     pub(super) accepted: HashMap<u32, u64>,
     /// Whether the frames of this log do not end where SQLite stops.
     pub(super) has_more: bool,
-    /// Whether a whole transaction behind that place was committed.
-    pub(super) has_commit_behind: bool,
+    /// How many transactions were committed behind that place.
+    pub(super) commits_behind: u32,
 }
 
 impl Frames {
@@ -60,7 +60,7 @@ impl<F: FileExt> Frames<F> {
         let mut salt = intact.then(|| (word(&header, 16), word(&header, 20)));
         let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
         let (mut newest, mut accepted, mut open) = (HashMap::new(), HashMap::new(), HashMap::new());
-        let (mut has_more, mut has_commit_behind) = (false, false);
+        let (mut has_more, mut commits_behind) = (false, 0);
         // Behind a damaged header, or a frame that is not of this log, the checksum to continue from is not known.
         let mut has_chain = intact;
         let mut at = HEADER_BYTES as u64;
@@ -79,7 +79,7 @@ impl<F: FileExt> Frames<F> {
             if valid {
                 let content = at + FRAME_HEADER_BYTES as u64;
                 newest.insert(page, content);
-                has_commit_behind |= is_commit && !intact;
+                commits_behind += u32::from(is_commit && !intact);
                 if intact {
                     open.insert(page, content);
                     if is_commit {
@@ -91,7 +91,7 @@ impl<F: FileExt> Frames<F> {
         }
         // SQLite ignores a transaction whose end is missing.
         has_more |= !open.is_empty();
-        Self { file, newest, accepted, has_more, has_commit_behind }
+        Self { file, newest, accepted, has_more, commits_behind }
     }
 
     /// Reads the content of a frame.
@@ -184,7 +184,7 @@ mod tests {
         let frames = frames(log(&[2, 3, 4]), (HEADER_BYTES + FRAME_HEADER_BYTES + 512 + 30) as u64);
         assert_eq!(pages(&frames), [2, 4]);
         assert_eq!(frames.accepted.keys().collect::<Vec<_>>(), [&2]);
-        assert!(frames.has_more && frames.has_commit_behind);
+        assert!(frames.has_more && frames.commits_behind > 0);
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
         // Unreadable; another byte order; another salt; another checksum.
         for frames in [frames(sound.clone(), 0), changed(3), changed(16), changed(24)] {
             assert_eq!((pages(&frames), frames.accepted.len()), (vec![2, 3, 4], 0));
-            assert!(frames.has_more && frames.has_commit_behind);
+            assert!(frames.has_more && frames.commits_behind > 0);
         }
     }
 }

@@ -175,6 +175,6 @@ fn an_id_that_no_log_can_have_reports_no_loss() {
     let unknown = Page { newest: Anchor { id: u64::MAX, at_ns: 0 }, ..page() };
     std::fs::write(folder.path().join(FILE_NAME), unknown.encode().0).unwrap();
     let (mut journal, _health) = open(folder.path());
-    journal.compare(&log).unwrap();
+    journal.compare(&log, false).unwrap();
     assert_eq!(journal.carry_over().1, EntryCounts::default());
 }

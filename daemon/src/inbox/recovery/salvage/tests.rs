@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::inbox::file;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::*;
-use crate::inbox::recovery::{KnownIds, LogEnd, MAX_PLAUSIBLE_ID, known_ids, log_end, segment, unfinished};
+use crate::inbox::recovery::{KnownIds, LogEnd, MAX_PLAUSIBLE_ID, known_ids, log_end, segment, survey};
 
 /// Creates an inbox with this many messages, of lengths up to four pages, and returns its path.
 fn inbox(folder: &Path, messages: u64) -> PathBuf {
@@ -249,11 +249,11 @@ fn a_plan_of_many_segments_is_found_in_a_damaged_file() {
     plan::add(&connection, folder.path(), &segments).unwrap();
     connection.close().unwrap();
     let path = folder.path().join(file::FILE_NAME);
-    assert_eq!(unfinished(&path, folder.path()), segments);
+    assert_eq!(survey(&path, folder.path()).1, segments);
     // Also without the page that says where it is.
     let first = std::fs::File::options().write(true).open(&path).unwrap();
     first.write_all_at(&[0; 16_384], 0).unwrap();
-    assert_eq!(unfinished(&path, folder.path()), segments);
+    assert_eq!(survey(&path, folder.path()).1, segments);
 }
 
 #[test]
@@ -324,17 +324,20 @@ fn frames_behind_a_damaged_one_are_read() {
     opened.close().unwrap();
     let opened = file::open(folder.path()).unwrap().connection;
     opened.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(())).unwrap();
-    append(&opened, 1..=400);
+    append(&opened, 1..=399);
     let path = folder.path().join(file::FILE_NAME);
     let log = folder.path().join("inbox.db-wal");
+    let last_begins = std::fs::metadata(&log).unwrap().len() as usize;
+    append(&opened, 400..=400);
     let sound = std::fs::read(&log).unwrap();
-    assert_eq!(log_end(&path, 400, true), LogEnd::Nothing);
+    assert_eq!(log_end(&path, Some(400), true), LogEnd::Nothing);
     let mut changed = sound.clone();
     changed[sound.len() / 2] ^= 1;
     std::fs::write(&log, &changed).unwrap();
-    assert_eq!(log_end(&path, 400, true), LogEnd::Lost);
-    assert_eq!(log_end(&path, 400, false), LogEnd::Lost);
-    assert_eq!(log_end(&path, 1, false), LogEnd::Remains, "nothing that was durable is missing");
+    for durable in [None, Some(1), Some(400)] {
+        assert_eq!(log_end(&path, durable, true), LogEnd::Lost);
+        assert_eq!(log_end(&path, durable, false), LogEnd::Lost, "many transactions are behind the damage");
+    }
     let left = rows(&path, (1, MAX_PLAUSIBLE_ID));
     assert_true(&left);
     assert_eq!(left.len(), 400, "each page has a later frame");
@@ -342,6 +345,37 @@ fn frames_behind_a_damaged_one_are_read() {
     let mut changed = sound.clone();
     changed[sound.len() - 100] ^= 1;
     std::fs::write(&log, &changed).unwrap();
-    assert_eq!(log_end(&path, 400, true), LogEnd::Lost);
+    assert_eq!(log_end(&path, Some(400), true), LogEnd::Lost);
     assert_eq!(known_ids(&path).newest, 399);
+    assert_eq!(log_end(&path, None, false), LogEnd::Remains, "its end was not written");
+    // The last transaction, whose end was written.
+    let mut changed = sound.clone();
+    changed[last_begins + 100] ^= 1;
+    std::fs::write(&log, &changed).unwrap();
+    assert_eq!(log_end(&path, Some(399), false), LogEnd::Remains, "nothing that was durable is missing");
+    assert_eq!(log_end(&path, Some(400), false), LogEnd::Lost);
+    assert_eq!(
+        log_end(&path, Some(399), true),
+        LogEnd::Lost,
+        "within a boot each transaction is written in order"
+    );
+    assert_eq!(log_end(&path, None, false), LogEnd::Lost, "nothing shows that it was not durable");
+}
+
+#[test]
+fn an_unreadable_end_of_the_log_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = inbox(folder.path(), 100);
+    let opened = file::open(folder.path()).unwrap().connection;
+    append(&opened, 101..=102);
+    let log = folder.path().join("inbox.db-wal");
+    let mut frames = std::fs::read(&log).unwrap();
+    let last = frames.len() - 100;
+    frames[last] ^= 1;
+    std::fs::write(&log, &frames).unwrap();
+    assert_eq!(log_end(&path, Some(1), false), LogEnd::Remains);
+    let mut pages = std::fs::read(&path).unwrap();
+    pages[16_384..].fill(0);
+    std::fs::write(&path, pages).unwrap();
+    assert_eq!(log_end(&path, Some(1), false), LogEnd::Lost);
 }

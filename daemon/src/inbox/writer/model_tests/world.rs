@@ -361,7 +361,7 @@ impl World {
         writer.maintenance.check_ages();
         // A step of the clock is recorded before the pages are counted.
         let connection = writer.connection.as_mut().unwrap();
-        writer.clock.update(connection, writer.newest_id, false);
+        writer.clock.update(connection, writer.used.newest.id, false);
         let by_size = self.count_too_much();
         let before = self.daemon.commits.now().removed;
         self.daemon.writer.maintain();
