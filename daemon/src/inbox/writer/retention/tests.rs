@@ -143,7 +143,7 @@ fn what_is_older_than_removed_entries_is_not_recovered() {
     // The first ones are recovered, the next ones planned, and the others are new.
     connection.execute("DELETE FROM entry WHERE id > 40 AND id <= 100", []).unwrap();
     let segment = plan::Segment { first: 41, last: 100, file: folder.path().join("damaged") };
-    plan::add(&connection, Path::new("/"), std::slice::from_ref(&segment)).unwrap();
+    plan::add(&connection, folder.path(), std::slice::from_ref(&segment)).unwrap();
     let plan = |connection: &Connection| plan::read(connection, folder.path()).unwrap();
     let limits = |seconds| Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(seconds)) };
     run_steps(&mut Retention::new(), &mut connection, &limits(170), 200 * SECOND_NS);
