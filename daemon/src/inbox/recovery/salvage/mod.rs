@@ -268,7 +268,7 @@ impl Salvage {
     fn note_leaf(&mut self, number: u32, page: &[u8], from: Option<Leaf>) {
         let mut ids = btree::entry_ids(page).into_iter().filter(|id| self.is_wanted(*id));
         let Some(first) = ids.next() else { return };
-        let last = ids.last().unwrap_or(first);
+        let last = ids.next_back().unwrap_or(first);
         // The ids in a page follow one another. A single one is certain if it follows those of the page before.
         if first < last || first == self.before.1 + 1 || first + 1 == self.before.0 {
             self.last_id = self.last_id.max(last);
