@@ -64,7 +64,7 @@ pub struct Reading {
 impl Log {
     /// Creates an empty inbox in a folder.
     pub fn create(folder: &Path) -> Self {
-        let connection = file::open_unused(folder, &|| ()).unwrap();
+        let connection = file::open_unused(folder, &|| ()).unwrap().connection;
         let reader = Reader::new(folder);
         reader.publish(u64::MAX);
         Self { folder: folder.to_owned(), connection, reader }
@@ -89,7 +89,7 @@ impl Log {
     /// Removes all rows.
     pub fn clear(&self) {
         self.connection.execute("DELETE FROM entry", []).unwrap();
-        self.reader.damage().reset(Vec::new());
+        self.reader.damage().reset(Vec::new(), None);
     }
 
     /// Adds the plan of a recovery.
@@ -120,7 +120,7 @@ impl Log {
         fs::write(self.folder.join("books"), page).unwrap();
         [(); 2].map(|()| {
             let mut journal = InflightJournal::open(&self.folder, &Arc::new(Health::default()));
-            journal.compare(&self.connection).unwrap();
+            journal.compare(&self.connection, false).unwrap();
             let (_, lost) = journal.carry_over();
             journal.save();
             lost.losses().fold(0_u64, |sum, (_, lost)| sum.saturating_add(lost))
