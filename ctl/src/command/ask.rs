@@ -84,7 +84,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
 fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     let subscription = SubscribeParams {
         after: Some(first.id),
-        from: (!arguments.anyone).then(|| first.peer.to_string()),
+        from: if arguments.anyone { Vec::new() } else { vec![first.peer.to_string()] },
         direction: Some(DirectionFilter::In),
         grep: arguments.grep.clone(),
         ..SubscribeParams::default()

@@ -8,6 +8,7 @@
 mod audit;
 mod client;
 mod connection_limit;
+mod consumer;
 mod context;
 mod credentials;
 mod entry;

@@ -21,6 +21,11 @@ impl Bounds {
     pub(crate) fn entries(self) -> u64 {
         (self.newest + 1).saturating_sub(self.oldest)
     }
+
+    /// Returns a read mark as one within the log: there is nothing before the oldest and behind the newest entry.
+    pub(crate) fn within(self, mark: u64) -> u64 {
+        mark.max(self.oldest.saturating_sub(1)).min(self.newest)
+    }
 }
 
 /// Returns the oldest and the newest id.
@@ -61,11 +66,10 @@ fn anchor(row: &Row<'_>) -> rusqlite::Result<Anchor> {
     Ok(Anchor { id: row.get(0)?, at_ns: row.get(1)? })
 }
 
-/// Returns up to which id a consumer has read; 0 if it has not read yet.
-pub(super) fn read_mark(connection: &Connection, consumer: &str) -> rusqlite::Result<u64> {
+/// Returns up to which id a consumer has read; none if it has no read mark.
+pub(super) fn read_mark(connection: &Connection, consumer: &str) -> rusqlite::Result<Option<u64>> {
     connection
         .prepare_cached("SELECT read_id FROM consumer WHERE name = ?1")?
         .query_row([consumer], |row| row.get(0))
         .optional()
-        .map(Option::unwrap_or_default)
 }

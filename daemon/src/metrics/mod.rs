@@ -20,7 +20,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::info;
-use udpchat_api::{MetricsFormat, metrics};
+use udpchat_api::{DEFAULT_CONSUMER, MetricsFormat, metrics};
 use udpchat_config::Settings;
 
 use crate::control::status;
@@ -194,6 +194,6 @@ struct Renderer {
 impl Renderer {
     async fn render(&self, format: MetricsFormat) -> String {
         let _turn = self.turn.lock().await;
-        metrics::of_status(&status(&self.daemon).await, format)
+        metrics::of_status(&status(&self.daemon, DEFAULT_CONSUMER.to_owned()).await, format)
     }
 }

@@ -11,6 +11,7 @@ use self::pcap::Capture;
 use super::context::Context;
 use super::filter::{Filter, FilterArgs};
 use super::pages::Pages;
+use super::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, Sink, counted};
 
@@ -55,14 +56,18 @@ pub(crate) enum Format {
 
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
-    let filter = Filter::of(&arguments.filter, crate::time::now)?;
+    let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
     let to_stdout = arguments.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
     let to_screen = to_stdout && context.output.is_terminal();
     if to_screen && arguments.format == Format::Pcap {
         return Err(CtlError::usage("a capture file is binary data, and standard output is a terminal")
             .hint("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`"));
     }
-    let client = context.connect().await?;
+    let mut client = context.connect().await?;
+    senders::resolve(&mut client, &mut filter.from).await?;
+    if to_screen {
+        context.output.use_pager();
+    }
     let sink = Sink::open(arguments.output.as_deref())?;
     let pages = Pages::select(client, &filter, arguments.filter.number).await?;
     let form = match arguments.format {
@@ -133,6 +138,9 @@ impl Export<'_> {
             match &mut self.form {
                 Form::Lines => self.sink.write(self.output, page.entries.as_bytes())?,
                 Form::Packets(capture) => self.sink.write(self.output, &packets(capture, &page)?)?,
+            }
+            if let Sink::Stdout = self.sink {
+                self.output.check_reader()?;
             }
             self.entries += page.entries.count();
             if self.is_whole {

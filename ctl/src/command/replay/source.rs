@@ -14,6 +14,7 @@ use super::args::ReplayArgs;
 use crate::command::context::Context;
 use crate::command::filter::Filter;
 use crate::command::pages::Pages;
+use crate::command::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::Reached;
 
@@ -87,7 +88,9 @@ impl Source {
         if let Some(path) = &arguments.file {
             return Ok(Self::File(Box::new(Written::open(path, direction)?)));
         }
-        let pages = Pages::select(context.connect().await?, &filter, arguments.filter.number).await?;
+        let mut client = context.connect().await?;
+        senders::resolve(&mut client, &mut filter.from).await?;
+        let pages = Pages::select(client, &filter, arguments.filter.number).await?;
         let cursor = pages.span().after;
         Ok(Self::Inbox(Box::new(Stored { pages, items: VecDeque::new(), cursor, direction })))
     }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::filter::DirectionFilter;
+use super::filter::{DirectionFilter, senders};
 use super::method::{Empty, Role, is_false};
 
 call! {
@@ -13,8 +13,8 @@ call! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u64>,
         /// As in `inbox`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub from: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub from: Vec<String>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,

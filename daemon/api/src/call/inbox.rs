@@ -1,9 +1,9 @@
-//! The methods `inbox` and `ack`: pages of the log, and the position up to which a consumer has read.
+//! The method `inbox`: pages of the log.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::filter::DirectionFilter;
+use super::filter::{DirectionFilter, senders};
 use super::method::{Role, is_false};
 use crate::entry::Entry;
 
@@ -22,9 +22,9 @@ call! {
         /// The consumer whose read mark is used; the default is `default`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub consumer: Option<String>,
-        /// Only entries of this peer: a name, `address` (any port) or `address:port`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub from: Option<String>,
+        /// Only entries of these peers: a name, `address` (any port), `address:port` or a network.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub from: Vec<String>,
         /// Only entries of this direction; the default is `both`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,
@@ -68,24 +68,10 @@ pub struct InboxAnswer {
     pub more: bool,
     /// The number of received messages that the consumer has not read.
     pub unread: u64,
-}
-
-call! {
-    /// Marks everything up to an id as read by a consumer.
-    AckParams, "ack" for Some(Role::Read) => AckAnswer, {
-        /// The consumer; the default is `default`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub consumer: Option<String>,
-        /// The id, at most the newest one. A read mark never decreases.
-        pub id: u64,
-    }
-}
-
-/// The read mark of a consumer.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct AckAnswer {
-    /// Everything up to this id is read.
-    pub read: u64,
-    /// The number of received messages that are not read.
-    pub unread: u64,
+    /// The consumer whose read mark was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+    /// The read mark of the consumer; absent if it has none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<u64>,
 }

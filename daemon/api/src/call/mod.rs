@@ -11,6 +11,7 @@
 #[macro_use]
 mod method;
 
+mod consumers;
 mod filter;
 mod follow;
 mod inbox;
@@ -20,6 +21,7 @@ mod send;
 mod service;
 mod status;
 
+pub use self::consumers::*;
 pub use self::filter::*;
 pub use self::follow::*;
 pub use self::inbox::*;

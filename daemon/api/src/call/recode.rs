@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::filter::DirectionFilter;
+use super::filter::{DirectionFilter, senders};
 use super::method::{Role, is_false};
 use crate::entry::EncodingBy;
 
@@ -21,8 +21,8 @@ call! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub before: Option<u64>,
         /// As in `inbox`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub from: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub from: Vec<String>,
         /// As in `inbox`, but the default is `in`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,

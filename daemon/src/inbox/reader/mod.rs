@@ -93,8 +93,8 @@ impl Reader {
         self.with(|connection| Ok(plan::read(connection, &self.data_dir)?))
     }
 
-    /// Returns up to which id a consumer has read; 0 if it has not read yet.
-    pub(crate) fn read_mark(&self, consumer: &str) -> Result<u64, InboxError> {
+    /// Returns up to which id a consumer has read; none if it has no read mark.
+    pub(crate) fn read_mark(&self, consumer: &str) -> Result<Option<u64>, InboxError> {
         self.with(|connection| Ok(read_mark(connection, consumer)?))
     }
 
@@ -103,6 +103,27 @@ impl Reader {
         let sql =
             "SELECT EXISTS (SELECT 1 FROM consumer WHERE name = ?1) OR (SELECT count(*) FROM consumer) < ?2";
         self.with(|connection| Ok(connection.query_row(sql, params![consumer, most], |row| row.get(0))?))
+    }
+
+    /// Returns the consumers by name, each with its read mark and how many received messages are above it.
+    pub(crate) fn consumers(&self) -> Result<Vec<(String, u64, u64)>, InboxError> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name, read_id FROM consumer")?;
+            let marks = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut marks: Vec<(String, u64)> = marks.collect::<rusqlite::Result<_>>()?;
+            // From the highest mark down, so that each entry is counted once, however many consumers there are.
+            marks.sort_by_key(|(_, read)| std::cmp::Reverse(*read));
+            let bounds = self.visible(connection)?;
+            let (mut counted_to, mut unread, mut consumers) = (bounds.newest, 0, Vec::new());
+            for (name, read) in marks {
+                let mark = bounds.within(read);
+                unread += self.received(connection, mark, counted_to)?;
+                counted_to = mark;
+                consumers.push((name, read, unread));
+            }
+            consumers.sort();
+            Ok(consumers)
+        })
     }
 
     /// Returns how many received messages are above a read mark.
@@ -114,13 +135,16 @@ impl Reader {
     pub(crate) fn summary(&self, mark: u64) -> Result<(Bounds, u64), InboxError> {
         self.with(|connection| {
             let bounds = self.visible(connection)?;
-            let mark = mark.max(bounds.oldest.saturating_sub(1)).min(bounds.newest);
-            let others: u64 = connection
-                .prepare_cached(COUNT_NOT_RECEIVED)?
-                .query_row([mark, bounds.newest], |row| row.get(0))?;
-            let missing = self.damage.missing(mark + 1..=bounds.newest);
-            Ok((bounds, (bounds.newest - mark).saturating_sub(others + missing)))
+            Ok((bounds, self.received(connection, bounds.within(mark), bounds.newest)?))
         })
+    }
+
+    /// Counts the received messages above an id, up to another.
+    fn received(&self, connection: &Connection, after: u64, last: u64) -> Result<u64, InboxError> {
+        let others: u64 =
+            connection.prepare_cached(COUNT_NOT_RECEIVED)?.query_row([after, last], |row| row.get(0))?;
+        let missing = if after < last { self.damage.missing(after + 1..=last) } else { 0 };
+        Ok((last - after).saturating_sub(others + missing))
     }
 
     /// Returns the size of the inbox's files, in bytes.

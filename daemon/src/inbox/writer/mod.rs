@@ -46,7 +46,7 @@ use super::inflight::{self, EntryCounts, InflightJournal, LastDurable};
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queries::{newest, read_mark};
 use super::queue::packed::{Record, Records};
-use super::queue::{Batch, Item, MarkItem, Queue};
+use super::queue::{Batch, Item, MarkChange, MarkItem, Queue};
 use super::reader::Reader;
 use super::recovery::plan::{self, Segment};
 use crate::error::explain;
@@ -671,7 +671,7 @@ fn append(
                 outcome.stored.lose(*lost, *reason);
                 outcome.newest_at_ns = Some(*at_ns);
             }
-            Item::Mark(mark) => outcome.answers.push(set_mark(transaction, mark)?),
+            Item::Mark(mark) => outcome.answers.push(change_mark(transaction, mark)?),
             Item::Recovered(recovered) => {
                 let added = recovered::write(transaction, &recovered.chunk)?;
                 outcome.answers.push(added.lost);
@@ -689,15 +689,23 @@ fn append(
     Ok(())
 }
 
-/// Moves a consumer's read mark forward, never back; returns the resulting mark.
-fn set_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET read_id = max(read_id, ?2)",
-        )?
-        .execute(params![mark.consumer, mark.read_id])?;
-    read_mark(transaction, &mark.consumer)
+/// Changes a consumer's read mark; returns the resulting mark, of a removal how many were removed.
+fn change_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {
+    let consumer = &mark.consumer;
+    let (id, on_conflict) = match mark.change {
+        MarkChange::Raise(id) => (id, "max(read_id, ?2)"),
+        MarkChange::Set(id) => (id, "?2"),
+        MarkChange::Remove => {
+            let removed = transaction.execute("DELETE FROM consumer WHERE name = ?1", [consumer])?;
+            return Ok(removed as u64);
+        }
+    };
+    let sql = format!(
+        "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET read_id = {on_conflict}"
+    );
+    transaction.prepare_cached(&sql)?.execute(params![consumer, id])?;
+    read_mark(transaction, consumer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]
