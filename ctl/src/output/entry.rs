@@ -109,6 +109,9 @@ fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
 /// Describes a gap: how many datagrams are missing, and why; `reason` is the protocol's name.
 pub(crate) fn loss(lost: u64, reason: &str) -> String {
     let reason = match reason {
+        "retention" => {
+            return format!("{} removed here: the inbox had reached its limits", counted(lost, "entry"));
+        }
         "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
         "queue_full" => Cow::Borrowed("the inbox could not keep up"),
         "daemon_ended" => Cow::Borrowed("the daemon ended before they were stored"),
@@ -195,6 +198,10 @@ mod tests {
         assert_eq!(
             gap(37, "receive_buffer_full"),
             format!("{head} 37 datagrams lost here: the receive buffer was full\n")
+        );
+        assert_eq!(
+            gap(21_970, "retention"),
+            format!("{head} 21,970 entries removed here: the inbox had reached its limits\n")
         );
         assert_eq!(
             gap(1, "queue_full"),

@@ -76,6 +76,8 @@ impl Query {
         };
         let mut query = Self::of_subscribe(&filters, grep, configured)?;
         query.range.before = params.before;
+        // Without a cursor, the log is read from the oldest entry on, wherever that is.
+        query.range.removed &= params.after.is_some();
         query.range.order = match params.order.unwrap_or_default() {
             call::Order::Asc => Order::Asc,
             call::Order::Desc => Order::Desc,
@@ -115,6 +117,7 @@ impl Query {
             received: direction != DirectionFilter::Out,
             sent: direction != DirectionFilter::In,
             gaps,
+            removed: params.after.is_none_or(|after| after > 0),
             predicate,
             order: Order::Asc,
         };

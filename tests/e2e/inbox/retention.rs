@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, eventually, scaled};
 
@@ -96,6 +96,80 @@ fn ids_and_readers_continue_after_removal() {
     is_the_newest_part(&daemon, 3_002);
     let removed = daemon.rpc().call("inbox", json!({ "after": 0, "limit": 1 }));
     assert!(removed["entries"][0]["id"].as_u64() > Some(1_000), "reading begins at the oldest that is left");
+}
+
+/// Returns the only gap at the beginning of entries, whose ids must be those from `first` to `last` with it.
+#[track_caller]
+fn gap_of(entries: &[Value], first: u64, last: u64) -> u64 {
+    let gap = &entries[0];
+    assert_eq!((&gap["type"], &gap["reason"]), (&json!("gap"), &json!("retention")), "{gap}");
+    let to = gap["id"].as_u64().unwrap();
+    assert_eq!((&gap["first_id"], &gap["lost"]), (&json!(first), &json!(to - first + 1)), "{gap}");
+    let rest: Vec<u64> = entries[1..].iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
+    assert!(rest.into_iter().eq(to + 1..=last));
+    to
+}
+
+#[test]
+fn removed_entries_are_a_gap_for_who_had_not_read_them() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '1MiB'", &[]);
+    let peer = Peer::new();
+    send(&daemon, &peer, 10, 10);
+    let mut rpc = daemon.rpc();
+    for (consumer, id) in [("early", 0), ("bot", 7)] {
+        rpc.call("ack", json!({ "consumer": consumer, "id": id }));
+    }
+    let status = daemon.status()["inbox"].take();
+    assert_eq!((&status["removed"], &status["removed_unread"]), (&json!(0), &json!(0)));
+    send(&daemon, &peer, 3_000, 1_400);
+    let oldest = eventually("the oldest entries to go", || {
+        let oldest = daemon.status()["inbox"]["oldest_id"].as_u64().unwrap();
+        (oldest > 1_000).then_some(oldest)
+    });
+    let read = |args: &[&str]| daemon.ctl(&[&["-q", "--json", "inbox"], args].concat()).json();
+    for (consumer, first) in [("bot", 8), ("early", 1)] {
+        assert_eq!(gap_of(&read(&["--peek", "--consumer", consumer]), first, 3_010), oldest - 1);
+    }
+    // A follower and a page behind its own cursor come to the same place, history and new consumers do not.
+    assert_eq!(gap_of(&rpc.entries(json!({ "after": 500 })), 501, 3_010), oldest - 1);
+    let mut follower = daemon.rpc();
+    follower.call("subscribe", json!({ "after": 500, "direction": "in" }));
+    assert_eq!(follower.entry()["reason"], "retention");
+    assert_eq!(follower.entry()["id"], oldest);
+    for entries in [read(&["-a"]), read(&["--consumer", "new"]), rpc.entries(json!({ "after": 0 }))] {
+        assert_eq!(entries[0]["id"], oldest);
+    }
+    assert!(rpc.entries(json!({ "after": 500, "direction": "out" })).is_empty());
+    let single = rpc.call("inbox", json!({ "after": 500, "limit": 1 }));
+    assert_eq!((&single["next"], &single["more"]), (&json!(oldest - 1), &json!(true)));
+    let text = daemon.ctl(&["inbox", "--consumer", "bot"]).ok();
+    assert!(text.contains("entries removed here: the inbox had reached its limits"), "{text}");
+    assert_eq!(daemon.ctl(&["inbox", "--consumer", "bot"]).ok(), "", "the mark is behind the gap");
+}
+
+#[test]
+fn removing_what_was_never_read_is_a_warning() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '1MiB'", &[]);
+    let peer = Peer::new();
+    send(&daemon, &peer, 3_000, 1_400);
+    let unread = eventually("unread entries to go", || {
+        let inbox = daemon.status()["inbox"].take();
+        (inbox["removed_unread"] == inbox["removed"])
+            .then(|| inbox["removed"].as_u64().unwrap())
+            .filter(|&n| n > 1_000)
+    });
+    let status = daemon.ctl(&["status"]).ok();
+    assert!(status.contains("entries that no consumer had read"), "{status}");
+    assert!(daemon.ctl(&["doctor"]).stdout.contains("removed from the inbox since the start before any"));
+    assert_eq!(daemon.status()["state"], "ok");
+    // What somebody has read may go.
+    daemon.rpc().call("ack", json!({ "consumer": "bot", "id": 3_000 }));
+    send(&daemon, &peer, 300, 1_400);
+    let inbox = eventually("read entries to go", || {
+        let inbox = daemon.status()["inbox"].take();
+        (inbox["removed"].as_u64() > Some(unread + 100)).then_some(inbox)
+    });
+    assert_eq!(inbox["removed_unread"], unread);
 }
 
 /// Sets the mark by which a daemon detects a backup: a shared lock on the data directory.

@@ -41,7 +41,7 @@ impl Start {
     /// Returns the read mark of a consumer that begins there.
     pub(crate) async fn read_mark(self, client: &mut Client) -> Result<u64> {
         Ok(match self {
-            Self::Oldest => 0,
+            Self::Oldest => client.call(&StatusParams {}).await?.inbox.oldest_id.saturating_sub(1),
             Self::Now => client.call(&StatusParams {}).await?.inbox.newest_id,
             Self::Id(id) => id - 1,
         })

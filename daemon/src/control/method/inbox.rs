@@ -48,6 +48,7 @@ pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<I
         if from_mark {
             query.range.after = mark;
         }
+        query.range.removed |= read == Some(query.range.after);
         let (mut page, mut matcher) = (Page::new(limit as usize), query.matcher());
         let until = Instant::now() + SCAN_TIME;
         let visit = |stored| page.visit(viewer.entry(stored), &mut matcher, until);

@@ -37,9 +37,11 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
         }
         Default::default()
     });
+    let committed = daemon.commits.now();
     let inbox = InboxStatus {
         max_bytes: daemon.configuration.current().inbox.max_size.bytes(),
-        removed: daemon.commits.now().removed,
+        removed: committed.removed,
+        removed_unread: committed.removed_unread,
         ..inbox
     };
     let settings = daemon.configuration.boot();

@@ -11,7 +11,7 @@ use crate::clock::now_ns;
 use crate::inbox::InboxError;
 use crate::inbox::damage::Damaged;
 use crate::inbox::entry::{Body, GapDetail, Stored};
-use crate::inbox::queries::has;
+use crate::inbox::queries::{beginning, has};
 use crate::index::predicate::Predicate;
 use crate::index::{Order, Term};
 
@@ -36,6 +36,8 @@ pub(crate) struct Range {
     pub(crate) received: bool,
     pub(crate) sent: bool,
     pub(crate) gaps: bool,
+    /// Whether entries above `after` that retention has removed are shown as a gap. A rising scan visits it first.
+    pub(crate) removed: bool,
     /// Only entries that meet it are wanted. It lets blocks of the log be skipped; entries of other blocks are visited
     /// whether they meet it or not.
     pub(crate) predicate: Arc<Predicate>,
@@ -105,6 +107,12 @@ impl Reader {
                 waits = range.order == Order::Asc;
                 if waits || high <= last {
                     high = first.saturating_sub(1);
+                }
+            }
+            if let Some(gap) = removed(connection, range, bounds.oldest)? {
+                let cursor = gap.id;
+                if visit(gap).is_break() {
+                    return Ok(Scanned { cursor, more: waits || cursor < high });
                 }
             }
             let has_entry = |anchor| has(connection, anchor);
@@ -366,6 +374,21 @@ impl<'a> Careful<'a> {
         let is_rest = range.order == Order::Desc && known.is_some_and(|known| known.last > last);
         if is_rest || !range.selects(&gap) { ControlFlow::Continue(()) } else { visit(gap) }
     }
+}
+
+/// Returns a gap for the entries of a range that retention has removed, if the range wants one. Ids before the first one of
+/// this log are not its business.
+fn removed(connection: &Connection, range: &Range, oldest: u64) -> Result<Option<Stored>, InboxError> {
+    if !range.removed || range.order == Order::Desc || range.after + 1 >= oldest {
+        return Ok(None);
+    }
+    let begun = beginning(connection)?.map_or(0, |beginning| beginning.id);
+    let first = range.after.max(begun) + 1;
+    let last = (oldest - 1).min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
+    let Some(behind) = row(connection, oldest)?.filter(|_| first <= last) else { return Ok(None) };
+    let body = Body::Gap(GapDetail::removed(first, last));
+    let gap = Stored { id: last, at_ns: behind.at_ns, body, recoded: None };
+    Ok(Some(gap).filter(|gap| range.selects(gap)))
 }
 
 fn extended(window: (u64, u64), ids: (u64, u64)) -> (u64, u64) {

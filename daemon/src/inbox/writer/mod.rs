@@ -95,6 +95,8 @@ pub(crate) struct Writer {
     newest_id: u64,
     stored: u64,
     removed: u64,
+    /// How many of the removed entries no consumer had read.
+    removed_unread: u64,
     maintenance: Maintenance,
     clock: Tracker,
     publisher: CommitPublisher,
@@ -157,6 +159,7 @@ impl Writer {
             newest_id: 0,
             stored: 0,
             removed: 0,
+            removed_unread: 0,
             maintenance,
             clock,
             publisher,
@@ -272,6 +275,7 @@ impl Writer {
         let Some(connection) = &mut self.connection else { return };
         let clock = self.clock.update(connection, self.newest_id, limits.max_age.is_some());
         let removed = self.maintenance.step(connection, limits, clock);
+        let unread = unread_of_removed(connection, removed);
         let damage = self.parts.reader.damage();
         if self.maintenance.met_damage() {
             damage.give_up();
@@ -281,6 +285,7 @@ impl Writer {
         }
         if removed > 0 {
             self.removed += removed;
+            self.removed_unread += unread;
             self.publish();
         }
     }
@@ -434,6 +439,7 @@ impl Writer {
             newest_id: self.newest_id,
             stored: self.stored,
             removed: self.removed,
+            removed_unread: self.removed_unread,
         });
     }
 
@@ -687,6 +693,17 @@ fn append(
     }
     outcome.newest_id = log.finish()?;
     Ok(())
+}
+
+/// Returns how many of the entries that were just removed no consumer had read.
+fn unread_of_removed(connection: &Connection, removed: u64) -> u64 {
+    if removed == 0 {
+        return 0;
+    }
+    let ids = "SELECT (SELECT min(id) FROM entry) - 1, coalesce((SELECT max(read_id) FROM consumer), 0)";
+    let ids = connection.query_row(ids, [], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?)));
+    // A count for people: where it cannot be read, other operations report that.
+    ids.map_or(0, |(last, read)| last.saturating_sub(read).min(removed))
 }
 
 /// Changes a consumer's read mark; returns the resulting mark, of a removal how many were removed.

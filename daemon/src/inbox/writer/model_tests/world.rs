@@ -416,6 +416,7 @@ impl World {
             received,
             sent,
             gaps,
+            removed: false,
             predicate: Arc::new(predicate),
             order: if page.falling { Order::Desc } else { Order::Asc },
         };
