@@ -32,8 +32,9 @@ impl Terminal {
         let (program, socket) = (env!("CARGO_BIN_EXE_udpchatctl"), self.daemon.socket());
         // In parts, so that the command line itself is not taken for the end.
         let over = "echo \"[over\" $?]";
-        self.tmux
-            .shell(&format!("clear; {environment} {program} --socket {} {args}; {over}", socket.display()));
+        // The end of the command before must not be taken for that of this one.
+        self.tmux.run(&["send-keys", "-R"]);
+        self.tmux.shell(&format!("{environment} {program} --socket {} {args}; {over}", socket.display()));
     }
 }
 

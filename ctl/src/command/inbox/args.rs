@@ -16,8 +16,8 @@ so do all if the program ends before it reads. But a pipe does not show what a p
 on which it fails counts as read, and so does all that it has read ahead while it was slow. A script that must not lose a \
 message uses --peek and `ack`. If anything is killed in between, messages are shown again rather than lost.
 
---consumer NAME uses a read mark of its own. A new consumer begins at the oldest entry, and says so on standard error; --start \
-now begins with what arrives next, --start ID at an entry. --start does nothing for a consumer that has a read mark. `consumers` \
+--consumer NAME uses a read mark of its own. A new consumer begins at the oldest entry, and says so on standard error (with \
+--json as an object `note`); --start now begins with what arrives next, --start ID at an entry. --start does nothing for a consumer that has a read mark. `consumers` \
 lists, sets and removes them. Each user has a mark of their own; root and the user that the daemon runs as share one.
 
 History: with IDs, -a, -r, -n or any flag that selects entries. Both directions unless --direction is given, oldest first \
@@ -26,7 +26,7 @@ them. If nothing selects entries (-r or --direction both alone), a terminal show
 get everything. With -f, the entries that exist come first, then those that arrive; `-n 0` leaves out the former.
 
 On a terminal, output that is longer than the screen is shown in a pager: UDPCHAT_PAGER, PAGER, otherwise less; not with \
--f or --no-pager. To search for a whole word: --grep '\\bword\\b'.
+-f or --no-pager. New messages that the pager has not read stay unread when you leave it.
 
 T is a time (22:00, which is the last one that has passed; '2026-11-22 14:00', 2026-11-22, RFC 3339), a duration back from \
 now (90s, 10m, 2h, 1h30m, 3d, 2w), or one of now, today, yesterday and 'yesterday 22:00'. A PEER without a port matches every \

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::filter::{DirectionFilter, senders};
+use super::filter::DirectionFilter;
 use super::method::{Empty, Role, is_false};
+use super::senders;
 
 call! {
     /// Requests a notification `entry` for each entry, until `unsubscribe` or the end of the connection.

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::filter::{DirectionFilter, senders};
+use super::filter::DirectionFilter;
 use super::method::{Role, is_false};
+use super::senders;
 use crate::entry::Entry;
 
 call! {
@@ -74,4 +75,28 @@ pub struct InboxAnswer {
     /// The read mark of the consumer; absent if it has none yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn senders_are_a_text_or_a_list() {
+        let read = |json: &str| serde_json::from_str::<InboxParams>(json).map(|params| params.from);
+        assert_eq!(read(r#"{"from":"bob"}"#).unwrap(), ["bob"]);
+        assert_eq!(read(r#"{"from":["bob","10.0.0.0/8"]}"#).unwrap(), ["bob", "10.0.0.0/8"]);
+        for none in ["{}", r#"{"from":null}"#, r#"{"from":[]}"#] {
+            assert!(read(none).unwrap().is_empty(), "{none}");
+        }
+        let error = read(r#"{"from":5}"#).unwrap_err().to_string();
+        assert!(error.contains("a string or a list of strings"), "{error}");
+        let written = |from: &[&str]| {
+            let from = from.iter().map(|&sender| sender.to_owned()).collect();
+            serde_json::to_string(&InboxParams { from, ..InboxParams::default() }).unwrap()
+        };
+        assert_eq!(written(&[]), "{}");
+        assert_eq!(written(&["bob"]), r#"{"from":"bob"}"#);
+        assert_eq!(written(&["a", "b"]), r#"{"from":["a","b"]}"#);
+    }
 }

@@ -18,6 +18,7 @@ mod inbox;
 mod peers;
 mod recode;
 mod send;
+mod senders;
 mod service;
 mod status;
 

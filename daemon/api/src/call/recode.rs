@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::filter::{DirectionFilter, senders};
+use super::filter::DirectionFilter;
 use super::method::{Role, is_false};
+use super::senders;
 use crate::entry::EncodingBy;
 
 call! {
