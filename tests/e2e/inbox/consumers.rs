@@ -1,7 +1,7 @@
 //! Read marks: they move over what a reader has taken, new ones say where they begin, and each user has one.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::thread::sleep;
@@ -79,6 +79,21 @@ fn a_late_reader_gets_all_and_what_it_takes_counts() {
     drop(lines);
     assert!(inbox.wait().unwrap().success());
     assert_eq!(mark(&daemon, "c"), Some(1));
+}
+
+#[test]
+fn bytes_of_others_in_the_pipe_count_as_nothing_read() {
+    const OTHERS: usize = 10_000;
+    let daemon = having_received(MESSAGES);
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(&[b'x'; OTHERS]).unwrap();
+    let mut inbox = daemon.ctl_command(&["-q", "inbox", "--consumer", "c"]).stdout(writer).spawn().unwrap();
+    eventually("everything to be in the pipe", || (bytes_in(&reader) > OTHERS as u64 + 1_500).then_some(()));
+    assert_eq!(mark(&daemon, "c"), Some(0));
+    let mut all = String::new();
+    reader.read_to_string(&mut all).unwrap();
+    assert!(inbox.wait().unwrap().success());
+    assert_eq!((all.lines().count() as u64, mark(&daemon, "c")), (MESSAGES, Some(MESSAGES)));
 }
 
 /// Returns how many bytes wait in a pipe.

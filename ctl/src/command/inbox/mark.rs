@@ -119,7 +119,8 @@ impl Mark {
         if self.waiting.is_empty() {
             return;
         }
-        let bytes = output.printed_bytes() - output.untaken_bytes();
+        // A pipe may also hold what other programs have written: then less counts as taken, never more.
+        let bytes = output.printed_bytes().saturating_sub(output.untaken_bytes());
         while let Some((_, id)) = self.waiting.front().copied().filter(|(end, _)| *end <= bytes) {
             self.waiting.pop_front();
             self.taken = id;
