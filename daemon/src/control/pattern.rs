@@ -72,8 +72,7 @@ impl Pattern {
 pub(super) struct Patterns {
     /// By their text. All have the same flags.
     known: Mutex<HashMap<Box<str>, Weak<Pattern>>>,
-    /// Leads to the thread that compiles, one pattern after the other: the allocator keeps for each thread what a large
-    /// pattern took.
+    /// Leads to the thread that compiles, one pattern after the other, so that compiling takes one core at most.
     compiler: Mutex<mpsc::Sender<Job>>,
 }
 
