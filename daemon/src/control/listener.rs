@@ -21,7 +21,7 @@ use super::credentials::Credentials;
 use super::response::failure_line;
 use super::session;
 use super::shared::Control;
-use crate::faults::Retry;
+use crate::accept::Accepting;
 use crate::health::Component;
 use crate::log::rate_limit::Window;
 
@@ -37,56 +37,33 @@ const MAX_COUNTED_USERS: usize = 1_024;
 /// How long accepting pauses while a user without a role connects in a loop.
 const PAUSE_AFTER_REFUSALS: Duration = Duration::from_millis(1);
 
-/// After how long without an error a failing `accept` counts as working again: no connection came.
-const QUIET: Duration = Duration::from_millis(500);
-
 /// How long a refused client has to read the reason.
 const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 
 /// Serves the control socket until the daemon stops.
 pub(crate) async fn serve(control: Arc<Control>, listener: Listener) {
-    let daemon = Arc::clone(&control.daemon);
+    let (health, component) = (&control.daemon.health, Component::Control);
+    let mut accepting = Accepting::new(health, component, "connections on the control socket");
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let mut acceptor =
         Acceptor { control, limit: Arc::default(), refusals, excluded: HashMap::new(), must_pause: false };
-    let mut retry = Retry::default();
     loop {
+        let next = accepting.next(listener.accept());
         let accepted = if acceptor.must_pause {
             tokio::select! {
                 biased;
-                accepted = listener.accept() => accepted,
+                accepted = next => accepted,
                 () = std::future::ready(()) => {
                     acceptor.must_pause = false;
                     sleep(PAUSE_AFTER_REFUSALS).await;
-                    continue;
-                }
-            }
-        } else if retry.is_failing() {
-            match timeout(QUIET, listener.accept()).await {
-                Ok(accepted) => accepted,
-                Err(_) => {
-                    retry.succeeded();
-                    daemon.health.succeeded(Component::Control);
-                    continue;
+                    None
                 }
             }
         } else {
-            listener.accept().await
+            next.await
         };
-        match accepted {
-            Ok(stream) => {
-                if retry.succeeded() {
-                    daemon.health.succeeded(Component::Control);
-                }
-                acceptor.accept(stream);
-            }
-            Err(error) => {
-                if let Some(pause) = retry.failed(&error) {
-                    let problem = format!("cannot accept connections on the control socket: {error}");
-                    daemon.health.report(Component::Control, problem);
-                    sleep(pause).await;
-                }
-            }
+        if let Some(stream) = accepted {
+            acceptor.accept(stream);
         }
     }
 }
