@@ -70,9 +70,9 @@ impl Query {
         let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
         let mut predicate = match (from.map(Predicate::of_peer), &grep) {
             (None, None) => Arc::new(Predicate::Anything),
-            (None, Some(grep)) => Arc::clone(&grep.predicate),
+            (None, Some(grep)) => Arc::clone(grep.predicate()),
             (Some(from), None) => Arc::new(from),
-            (Some(from), Some(grep)) => Arc::new(Predicate::all([from, Predicate::clone(&grep.predicate)])),
+            (Some(from), Some(grep)) => Arc::new(Predicate::all([from, Predicate::clone(grep.predicate())])),
         };
         if gaps {
             let with_gaps = [Predicate::clone(&predicate), Predicate::Term(Term::Gap)];
