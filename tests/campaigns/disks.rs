@@ -33,6 +33,16 @@ use crate::support::{Daemon, Delay, Injection, available, eventually, new_folder
 /// How often each fault is made, in the short and in the full size.
 const ROUNDS: (usize, usize) = (1, 10);
 
+/// The size of the image of a disk.
+const IMAGE_BYTES: u64 = 160 << 20;
+
+/// More than the memory of a daemon holds during the shortest fault: at most 22 MB a second.
+const FLOOD: Rate = Rate { bytes: 1_400, burst: 16, pause: Duration::from_millis(1) };
+
+/// The size of the image of a disk that is flooded. It has room for the flood of the longest fault, of the time before it and of
+/// [`ENDS_WITHIN`]: otherwise the inbox itself would fill the disk again.
+const FLOODED_IMAGE_BYTES: u64 = 400 << 20;
+
 /// What a fault is expected to do.
 #[derive(Clone, Copy)]
 struct Expected {
@@ -58,11 +68,11 @@ fn faults_of_a_mounted_disk_stop_no_reception() {
             faults.make(disk.daemon(), PROBLEM, |_| Ballast::fill(&disk.data), drop)
         });
         campaign.run("a full ext4", |faults| {
-            let disk = Disk::ext4("defaults");
+            let disk = Disk::ext4("defaults", IMAGE_BYTES);
             faults.make(disk.daemon(), PROBLEM, |_| Ballast::fill(&disk.data), drop)
         });
         campaign.run("a read-only ext4", |faults| {
-            let mut disk = Disk::ext4("errors=remount-ro");
+            let mut disk = Disk::ext4("errors=remount-ro", IMAGE_BYTES);
             let (data, expected) = (disk.data.clone(), Expected { is_replaced: true, ..PROBLEM });
             faults.make(disk.daemon(), expected, |daemon| fail_ext4(daemon, &data), |()| disk.replace())
         });
@@ -118,8 +128,8 @@ fn a_disk_that_stays_full_loses_only_what_is_counted() {
     let mut campaign = Campaign::new("disks that stay full");
     for _ in 0..scaled(1, 5) {
         campaign.run("a full ext4 in a flood", |faults| {
-            let disk = Disk::ext4("defaults");
-            faults.rate = Rate { bytes: 1_400, burst: 64, pause: Duration::from_millis(1) };
+            let disk = Disk::ext4("defaults", FLOODED_IMAGE_BYTES);
+            faults.rate = FLOOD;
             let expected = Expected { drops: true, ..PROBLEM };
             faults.make(disk.daemon(), expected, |_| Ballast::fill(&disk.data), drop)
         });
@@ -273,7 +283,6 @@ struct Disk {
 
 impl Disk {
     const TMPFS: &str = "96m";
-    const IMAGE_BYTES: u64 = 160 << 20;
 
     fn tmpfs() -> Self {
         let folder = new_folder();
@@ -282,12 +291,12 @@ impl Disk {
         Self { mounted, data, folder: Some(folder).into(), images: None }
     }
 
-    fn ext4(options: &str) -> Self {
+    fn ext4(options: &str, bytes: u64) -> Self {
         let (folder, images) = (new_folder(), new_folder());
         let data = folder.path().join("data");
-        let memory = Mounted::tmpfs(&images.path().join("t"), "512m");
+        let memory = Mounted::tmpfs(&images.path().join("t"), "900m");
         let image = images.path().join("t/image");
-        make_ext4(&image, Self::IMAGE_BYTES);
+        make_ext4(&image, bytes);
         let mounted = Some(Mounted::image(&image, &data, options));
         Self { mounted, data, folder: Some(folder).into(), images: Some((memory, images)) }
     }
