@@ -37,7 +37,8 @@ pub fn main() -> ExitCode {
         drop(output.data(&answer).and_then(|()| output.flush()));
         return ExitCode::SUCCESS;
     }
-    let done = run(arguments, &mut output).and_then(|()| output.flush());
+    let done = run(arguments, &mut output);
+    let done = done.and(output.finish());
     let Err(error) = done else { return ExitCode::SUCCESS };
     output.failure(&error);
     error.exit().into()

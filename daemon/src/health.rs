@@ -50,6 +50,8 @@ pub(crate) enum Component {
     InboxTail,
     /// A damaged inbox was moved to quarantine; an event.
     InboxQuarantine,
+    /// A recovery waits for room on the disk; a condition.
+    Recovery,
     /// The inbox's file or its directory was removed or replaced; an event.
     InboxReplaced,
     /// The in-flight journal.
@@ -72,6 +74,35 @@ pub(crate) enum Component {
     ReceiveWait(usize),
 }
 
+/// How the problem of a component ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Operation,
+    Condition,
+    Event,
+}
+
+impl Component {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Clock | Self::WriteAheadLog | Self::Recovery | Self::Interfaces | Self::Group(_) => {
+                Kind::Condition
+            }
+            Self::InboxDamage | Self::InboxTail | Self::InboxQuarantine | Self::InboxReplaced => Kind::Event,
+            Self::InboxWrite
+            | Self::InboxRead
+            | Self::Retention
+            | Self::InflightJournal
+            | Self::Index
+            | Self::Control
+            | Self::Metrics
+            | Self::Receive(_)
+            | Self::ReceiveNothing(_)
+            | Self::ReceiveWait(_) => Kind::Operation,
+        }
+    }
+}
+
 /// The current problems.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
@@ -88,7 +119,6 @@ struct State {
 #[derive(Debug)]
 struct Problem {
     text: String,
-    is_event: bool,
     failures: u64,
     failed_at: Instant,
     /// Whether the operation has succeeded since it last failed.
@@ -115,16 +145,19 @@ struct Lines {
 impl Health {
     /// Sets the problem of a component: an operation has failed, or a condition is found.
     pub(crate) fn report(&self, component: Component, problem: String) {
-        self.set(component, problem, false);
+        debug_assert_ne!(component.kind(), Kind::Event, "{component:?}");
+        self.set(component, problem);
     }
 
     /// Sets the problem of a component: an event, which stays until it is acknowledged.
     pub(crate) fn note(&self, component: Component, event: String) {
-        self.set(component, event, true);
+        debug_assert_eq!(component.kind(), Kind::Event, "{component:?}");
+        self.set(component, event);
     }
 
     /// Notes that the operation of a component has succeeded. Its problem is over if it does not fail for a while.
     pub(crate) fn succeeded(&self, component: Component) {
+        debug_assert_eq!(component.kind(), Kind::Operation, "{component:?}");
         if let Some(problem) = self.state.lock().problems.get_mut(&component) {
             problem.has_succeeded = true;
         }
@@ -132,6 +165,7 @@ impl Health {
 
     /// Clears the problem of a component whose condition is found to be over.
     pub(crate) fn clear(&self, component: Component) {
+        debug_assert_eq!(component.kind(), Kind::Condition, "{component:?}");
         let mut state = self.state.lock();
         if state.end(component, Instant::now()) {
             drop(state);
@@ -142,9 +176,10 @@ impl Health {
     /// Clears all events, and returns them.
     pub(crate) fn acknowledge(&self) -> Vec<String> {
         let mut state = self.state.lock();
-        let events = state.problems.values().filter(|problem| problem.is_event);
-        let events: Vec<_> = events.map(|event| event.text.clone()).collect();
-        state.problems.retain(|_, problem| !problem.is_event);
+        let is_event = |component: &Component| component.kind() == Kind::Event;
+        let events = state.problems.iter().filter(|(component, _)| is_event(component));
+        let events: Vec<_> = events.map(|(_, event)| event.text.clone()).collect();
+        state.problems.retain(|component, _| !is_event(component));
         drop(state);
         if !events.is_empty() {
             self.changed.send_replace(());
@@ -167,10 +202,15 @@ impl Health {
         }
     }
 
+    /// Logs all lines that wait, at once. For the end, when there is no next second.
+    pub(crate) fn conclude(&self) {
+        self.state.lock().lines.values_mut().for_each(Lines::conclude);
+    }
+
     /// Returns whether [`Self::advance`] has something to do, now or later.
     pub(crate) fn is_unsettled(&self) -> bool {
         let state = self.state.lock();
-        state.problems.values().any(|problem| !problem.is_event)
+        state.problems.keys().any(|component| component.kind() != Kind::Event)
             || state.lines.values().any(|lines| !lines.waiting.is_empty())
     }
 
@@ -189,7 +229,7 @@ impl Health {
         self.state.lock().problems.values().map(|problem| problem.text.clone()).collect()
     }
 
-    fn set(&self, component: Component, text: String, is_event: bool) {
+    fn set(&self, component: Component, text: String) {
         let now = Instant::now();
         let mut state = self.state.lock();
         let before = state.problems.get_mut(&component);
@@ -198,7 +238,7 @@ impl Health {
         if is_new {
             state.log(component, Change::Begins, &text, now);
         }
-        let problem = Problem { text, is_event, failures, failed_at: now, has_succeeded: false };
+        let problem = Problem { text, failures, failed_at: now, has_succeeded: false };
         state.problems.insert(component, problem);
         drop(state);
         if is_new {
@@ -224,7 +264,7 @@ impl State {
 
 impl Problem {
     fn is_over(&self, now: Instant) -> bool {
-        !self.is_event && self.has_succeeded && now.duration_since(self.failed_at) >= SETTLED_AFTER
+        self.has_succeeded && now.duration_since(self.failed_at) >= SETTLED_AFTER
     }
 }
 
@@ -248,6 +288,12 @@ impl Lines {
             && let Some((change, text)) = self.waiting.pop_front()
         {
             self.window.turn(now);
+            self.log(change, &text);
+        }
+    }
+
+    fn conclude(&mut self) {
+        while let Some((change, text)) = self.waiting.pop_front() {
             self.log(change, &text);
         }
     }
@@ -317,7 +363,6 @@ mod tests {
     fn an_event_stays_until_it_is_acknowledged() {
         let health = failing();
         health.note(Component::InboxQuarantine, "moved away".to_owned());
-        health.succeeded(Component::InboxQuarantine);
         health.advance(Instant::now() + 60 * SECOND);
         assert!(health.problems().contains(&"moved away".to_owned()));
         assert_eq!(health.acknowledge(), ["moved away"]);
@@ -334,8 +379,8 @@ mod tests {
         let health = Health::default();
         let now = Instant::now();
         for number in 0..1_000 {
-            health.report(Component::Control, format!("cannot accept: {number}"));
-            health.clear(Component::Control);
+            health.report(Component::Clock, format!("the clock was set: {number}"));
+            health.clear(Component::Clock);
         }
         health.report(Component::Metrics, "another component".to_owned());
         // On a slow machine a second may end meanwhile.
@@ -346,5 +391,21 @@ mod tests {
             health.advance(now + u32::try_from(minute).unwrap() * 60 * SECOND);
             assert_eq!(lines(), before + minute.min(MAX_WAITING_LINES), "the newest follow one by one");
         }
+    }
+
+    #[test]
+    fn lines_that_wait_are_logged_at_the_end() {
+        let count = Count::default();
+        let subscriber = tracing_subscriber::registry().with(count.clone());
+        let _log = tracing::subscriber::set_default(subscriber);
+        let health = failing();
+        (0..2 * MAX_WAITING_LINES)
+            .for_each(|number| health.report(Component::InboxWrite, number.to_string()));
+        let before = count.0.load(Ordering::Relaxed);
+        assert!(health.is_unsettled());
+        health.conclude();
+        assert_eq!(count.0.load(Ordering::Relaxed), before + MAX_WAITING_LINES);
+        health.conclude();
+        assert_eq!(count.0.load(Ordering::Relaxed), before + MAX_WAITING_LINES, "once");
     }
 }

@@ -3,6 +3,7 @@
 //! `receive` moves datagrams from the kernel into the queue of the `inbox`, whose writer makes them durable; `control` and
 //! `message_log` read them from there; `send` records sent messages in the same log. `startup` opens all of it in order.
 
+mod accept;
 mod backup;
 mod clock;
 mod configuration;
@@ -10,6 +11,8 @@ mod control;
 mod error;
 mod failure;
 mod faults;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod health;
 mod inbox;
 mod index;

@@ -12,10 +12,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use udpchat_api::safe;
 
 use crate::inbox::InboxError;
-use crate::inbox::file::{self, OpenError};
+use crate::inbox::file::{self, OpenError, Opened, Used};
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::Salvage;
-use crate::inbox::recovery::{known_ids, segment};
+use crate::inbox::recovery::{MAX_PLAUSIBLE_ID, known_ids, segment};
 use crate::inbox::writer::recovered;
 use crate::index;
 use crate::service::systemd::still_starting;
@@ -35,23 +35,16 @@ pub(crate) enum RecoverError {
 
 /// What was recovered.
 #[derive(Debug, Default)]
-struct Total {
-    entries: u64,
-    lost: u64,
+pub(crate) struct Total {
+    pub(crate) entries: u64,
+    pub(crate) lost: u64,
 }
 
 /// Recovers a file into the inbox of a data directory that no daemon uses, and prints a line about it.
 pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     let path =
         fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
-    let mut connection = file::open_unused(data_dir, &still_starting)?;
-    // What a daemon has begun comes first: it may fill some of the same ids.
-    let _begun = recover_planned(&mut connection, data_dir)?;
-    let missing = missing(&connection, &path)?;
-    index::remove(data_dir);
-    recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
-    plan::add(&connection, &missing).map_err(InboxError::from)?;
-    let Total { entries, lost } = recover_planned(&mut connection, data_dir)?;
+    let Total { entries, lost } = recover(data_dir, &path)?;
     let line = format!(
         "{entries} entries recovered from {}; {lost} are not readable and have a gap\n",
         safe::one_line(&path.to_string_lossy())
@@ -59,25 +52,51 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     io::stdout().write_all(line.as_bytes()).map_err(RecoverError::Unreported)
 }
 
+/// Recovers a file, whose path is absolute.
+pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverError> {
+    // What a daemon has begun comes first: it may fill some of the same ids.
+    let mut connection = continue_planned(data_dir)?;
+    let missing = missing(&connection, path)?;
+    index::remove(data_dir);
+    recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
+    plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
+    recover_planned(&mut connection, data_dir)
+}
+
+/// Recovers what is planned into the inbox of a data directory.
+pub(crate) fn continue_planned(data_dir: &Path) -> Result<Connection, RecoverError> {
+    let used = Used::by_journal(data_dir);
+    let Opened { mut connection, is_restored, .. } = file::open_unused(data_dir, &still_starting)?;
+    if !is_restored {
+        // The next daemon would add the same gap; what a file has of it is recovered now.
+        let _lost = recovered::add_lost_tail(&mut connection, used)?;
+    }
+    recover_planned(&mut connection, data_dir)?;
+    Ok(connection)
+}
+
 /// Returns the ids that an inbox does not have and a file may have.
 fn missing(connection: &Connection, path: &Path) -> Result<Vec<Segment>, RecoverError> {
     let (mut ranges, oldest, newest) = present(connection).map_err(InboxError::from)?;
     let oldest = ranges.first().map_or(oldest, |(first, _)| oldest.min(*first));
     let known = known_ids(path);
-    let last = known.newest;
-    let before = Salvage::open(path, (1, oldest.saturating_sub(1).min(last)), &|| true);
-    let before = before.map_err(|source| RecoverError::Read { path: path.to_owned(), source })?;
-    let readable = before.and_then(|salvage| salvage.first_id());
+    let all = Salvage::open(path, vec![(1, MAX_PLAUSIBLE_ID)], &|| true);
+    let all = all.map_err(|source| RecoverError::Read { path: path.to_owned(), source })?;
+    let readable = all.and_then(|salvage| salvage.ids());
     // What the file had and is not readable gets a gap.
-    let first = known.oldest.or(known.first).into_iter().chain(readable).min();
+    let first = known.oldest.or(known.first).into_iter().chain(readable.map(|(first, _)| first)).min();
+    // Where the tree does not show its newest id, any page may have it.
+    let last = known.newest.max(readable.map_or(0, |(_, last)| last));
     if let Some(first) = first.filter(|first| *first < oldest && *first <= last) {
         ranges.insert(0, (first.max(1), last.min(oldest - 1)));
     }
     if last > newest {
         ranges.push((newest + 1, last));
     }
+    // Behind its newest id the file has nothing.
+    let ranges = ranges.into_iter().map(|(first, to)| (first, last.min(to)));
     let segment = |(first, last)| Segment { first, last, file: path.to_owned() };
-    Ok(ranges.into_iter().map(segment).collect())
+    Ok(ranges.filter(|(first, last)| first <= last).map(segment).collect())
 }
 
 /// First and last ids of gaps.
@@ -96,9 +115,11 @@ fn present(connection: &Connection) -> rusqlite::Result<(Gaps, u64, u64)> {
 /// Recovers all segments of the plan.
 fn recover_planned(connection: &mut Connection, data_dir: &Path) -> Result<Total, RecoverError> {
     let mut total = Total::default();
-    while let Some(segment) = plan::read(connection, data_dir).map_err(InboxError::from)?.into_iter().next() {
+    loop {
+        let plan = plan::read(connection, data_dir).map_err(InboxError::from)?;
+        let Some(Segment { file, .. }) = plan.first() else { return Ok(total) };
         let mut failed = None;
-        let recovered = segment::recover(&segment, &|| true, |chunk| {
+        let recovered = segment::recover_all(&plan, &|| true, |chunk| {
             let mut store = || -> rusqlite::Result<recovered::Added> {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let added = recovered::write(&transaction, &chunk)?;
@@ -114,10 +135,45 @@ fn recover_planned(connection: &mut Connection, data_dir: &Path) -> Result<Total
             }
             failed.is_none()
         });
-        recovered.map_err(|source| RecoverError::Read { path: segment.file.clone(), source })?;
+        recovered.map_err(|source| RecoverError::Read { path: file.clone(), source })?;
         if let Some(error) = failed {
             return Err(InboxError::from(error).into());
         }
     }
-    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kinds of the entries with their ids, and the details of gaps.
+    fn entries(connection: &Connection) -> Vec<(u64, i64, Option<String>)> {
+        let mut entries = connection.prepare("SELECT id, kind, detail FROM entry ORDER BY id").unwrap();
+        let entry = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        entries.query_map([], entry).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn a_part_of_a_gap_is_filled_and_the_rest_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = file::open(folder.path()).unwrap().connection;
+        let add = "WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 10)
+                   INSERT INTO entry (id, at_ns, kind, peer, payload) SELECT id, id, 0, x'010203040005', 'x' FROM n";
+        connection.execute_batch(&add.replace("'x'", "x'61'")).unwrap();
+        let aside = folder.path().join("aside");
+        connection.execute("VACUUM INTO ?1", [aside.to_str().unwrap()]).unwrap();
+        let gap = r#"{"lost":9,"reason":"damaged","first_id":7}"#;
+        connection.execute("DELETE FROM entry WHERE id > 6", []).unwrap();
+        let lose = "INSERT INTO entry (id, at_ns, kind, detail) VALUES (2000000, 1, 2, ?1)";
+        connection.execute(lose, [gap]).unwrap();
+        drop(connection);
+        run(folder.path(), &aside).unwrap();
+        let found = entries(&file::open(folder.path()).unwrap().connection);
+        assert!(
+            found[..10].iter().map(|(id, kind, _)| (*id, *kind)).eq((1..=10).map(|id| (id, 0))),
+            "{found:?}"
+        );
+        let rest = r#"{"lost":5,"reason":"damaged","first_id":11}"#;
+        assert_eq!(found[10..], [(2_000_000, 2, Some(rest.to_owned()))]);
+    }
 }

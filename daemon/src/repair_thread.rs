@@ -14,6 +14,7 @@ use tracing::info;
 
 use crate::error::reason;
 use crate::health::Component;
+use crate::inbox::InboxError;
 use crate::inbox::queue::RecoveredItem;
 use crate::inbox::recovery::plan::Segment;
 use crate::inbox::recovery::segment;
@@ -30,6 +31,9 @@ const WHILE_FULL: Duration = Duration::from_millis(100);
 /// How long to wait after a chunk could not be stored.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// How much it leaves free on the disk, in bytes: for the write-ahead log and the index, and for messages until somebody makes room.
+const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+
 /// How long it pauses while it reads a damaged file, each time after some MiB.
 const READ_PAUSE: Duration = Duration::from_millis(1);
 
@@ -39,9 +43,10 @@ pub(crate) fn start(daemon: Arc<Daemon>) -> io::Result<()> {
         let mut check = Check { after: 0, began: Instant::now(), next: Instant::now() + STEP_EVERY };
         let mut total = Total::default();
         while !stopping(&daemon) {
-            match next_segment(&daemon) {
-                Some(segment) => recover(&daemon, &segment, &mut total),
-                None => check.step(&daemon),
+            match next(daemon.reader.damage().awaited().is_some(), || daemon.reader.recovery_plan()) {
+                Next::Recover(segment) => recover(&daemon, &segment, &mut total),
+                Next::Check => check.step(&daemon),
+                Next::Wait => thread::sleep(WHILE_FULL),
             }
         }
     };
@@ -60,14 +65,47 @@ struct Total {
     lost: u64,
 }
 
-fn next_segment(daemon: &Daemon) -> Option<Segment> {
-    daemon.reader.damage().awaited()?;
-    let next = daemon.reader.recovery_plan().ok().and_then(|segments| segments.into_iter().next());
-    if next.is_none() {
-        // The plan cannot be read now, or the writer has not yet seen that it is empty.
+/// What the thread does next.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Recover(Segment),
+    Check,
+    Wait,
+}
+
+/// Decides that by whether readers wait for a recovery, and by its plan.
+fn next(is_awaited: bool, plan: impl FnOnce() -> Result<Vec<Segment>, InboxError>) -> Next {
+    if !is_awaited {
+        return Next::Check;
+    }
+    // The plan may not be readable now, or the writer has not yet seen that it is empty.
+    let first = plan().ok().and_then(|segments| segments.into_iter().next());
+    first.map_or(Next::Wait, Next::Recover)
+}
+
+/// Returns whether a recovery may write, with this much left on the disk, in bytes; none where the system does not report it.
+fn has_room(free_bytes: Option<u64>) -> bool {
+    free_bytes.is_none_or(|free| free >= RESERVE_BYTES)
+}
+
+/// Waits until the ids from this one on may be added; false if they are no longer planned, or the daemon stops.
+fn wait_for_room(daemon: &Daemon, first: u64) -> bool {
+    // What is older than removed entries is no longer planned.
+    let is_planned = || daemon.reader.damage().awaited().is_some_and(|(planned, _)| planned <= first);
+    while is_planned() && !stopping(daemon) {
+        if has_room(daemon.reader.disk_free_bytes()) {
+            daemon.health.clear(Component::Recovery);
+            return true;
+        }
+        let problem = format!(
+            "the recovery of the damaged inbox waits for room on the disk: {} MiB are kept free for new messages",
+            RESERVE_BYTES >> 20
+        );
+        daemon.health.report(Component::Recovery, problem);
         thread::sleep(WHILE_FULL);
     }
-    next
+    daemon.health.clear(Component::Recovery);
+    false
 }
 
 /// Recovers a segment, or a part of it where it is interrupted.
@@ -77,6 +115,9 @@ fn recover(daemon: &Daemon, segment: &Segment, total: &mut Total) {
         !stopping(daemon)
     };
     let recovered = segment::recover(segment, &go_on, |chunk| {
+        if !wait_for_room(daemon, chunk.first) {
+            return false;
+        }
         let entries = chunk.rows.len() as u64;
         let (stored, done) = oneshot::channel();
         let mut item = Box::new(RecoveredItem { chunk, stored: Some(stored) });
@@ -94,7 +135,7 @@ fn recover(daemon: &Daemon, segment: &Segment, total: &mut Total) {
     });
     match recovered {
         Ok(true) => report(daemon, segment, total),
-        // The queue was closed, or the chunk could not be stored.
+        // The queue was closed, the plan has changed, or the chunk could not be stored.
         Ok(false) => thread::sleep(AFTER_FAILURE),
         Err(error) => {
             let problem = format!(
@@ -147,5 +188,19 @@ impl Check {
             Err(_) => self.after = 0,
         }
         daemon.report_damage();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_cannot_be_read_is_waited_for() {
+        let segment = Segment { first: 1, last: 9, file: "damaged".into() };
+        assert_eq!(next(true, || Ok(vec![segment.clone()])), Next::Recover(segment));
+        assert_eq!(next(true, || Err(InboxError::NotOpen)), Next::Wait);
+        assert_eq!(next(true, || Ok(Vec::new())), Next::Wait);
+        assert_eq!(next(false, || panic!("nothing is to be recovered")), Next::Check);
     }
 }

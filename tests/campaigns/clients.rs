@@ -24,8 +24,8 @@ use crate::memory_group::MemoryGroup;
 use crate::random::{Random, seed};
 use crate::support::proc::status_number;
 use crate::support::{
-    Account, DEADLINE, Daemon, Guard, OtherUser, Peer, Running, allocator_of_the_unit, available, command_in,
-    eventually_within, new_folder, scaled,
+    Account, DEADLINE, Daemon, Guard, OtherUser, Peer, Running, available, command_in, eventually_within,
+    new_folder, scaled,
 };
 use crate::traffic::Traffic;
 use crate::watch::{Watch, descriptors, memory, sockets};
@@ -38,9 +38,6 @@ const GROUP_BYTES: u64 = 256 << 20;
 /// How much memory the daemon may have at most, and how much more than before when the clients have left, in KiB.
 const MOST_MEMORY: u64 = 96 * MIB;
 const MEMORY_LEFT: u64 = 8 * MIB;
-
-/// The same where patterns were compiled: the allocator keeps what the largest took meanwhile, 16 MiB, for the next ones.
-const MEMORY_LEFT_WITH_PATTERNS: u64 = (8 + 16) * MIB;
 
 /// How many files the idle connections of readers to the inbox and its index keep open.
 const FILES_OF_READERS: u64 = 48;
@@ -100,18 +97,18 @@ type Held = Vec<Box<dyn std::any::Any>>;
 /// Gathers the clients of a crowd.
 type Gather = fn(&mut Crowd<'_>) -> Held;
 
-/// Kinds of clients, all at once in the last, and how much more memory in KiB may be there when they have left.
-const CROWDS: [(&str, u64, Gather); 6] = [
-    ("64 stuck followers and 64 half requests", MEMORY_LEFT, |crowd| {
+/// Kinds of clients, all at once in the last.
+const CROWDS: [(&str, Gather); 6] = [
+    ("64 stuck followers and 64 half requests", |crowd| {
         held([crowd.stuck_followers(60), crowd.stopped_followers(4), crowd.half_requests(64)])
     }),
-    ("120 that pipeline and do not read", MEMORY_LEFT, |crowd| held([crowd.pipelines(120)])),
-    ("60 with hostile patterns", MEMORY_LEFT_WITH_PATTERNS, |crowd| held([crowd.patterns(60)])),
-    ("10,000 connections a minute, and a user without a role", MEMORY_LEFT, |crowd| {
+    ("120 that pipeline and do not read", |crowd| held([crowd.pipelines(120)])),
+    ("60 with hostile patterns", |crowd| held([crowd.patterns(60)])),
+    ("10,000 connections a minute, and a user without a role", |crowd| {
         held([crowd.connections(), crowd.stranger()])
     }),
-    ("one user against another", MEMORY_LEFT_WITH_PATTERNS, |crowd| held([crowd.hostile_user(128)])),
-    ("250 of all kinds", MEMORY_LEFT_WITH_PATTERNS, |crowd| {
+    ("one user against another", |crowd| held([crowd.hostile_user(128)])),
+    ("250 of all kinds", |crowd| {
         held([
             crowd.hostile_user(100),
             crowd.stuck_followers(40),
@@ -136,13 +133,9 @@ fn hostile_clients_disturb_nobody() {
     let Some(group) = MemoryGroup::new(GROUP_BYTES) else { return };
     let seed = seed();
     let mut wrong = Vec::new();
-    for (number, (name, memory_left, gather)) in CROWDS.iter().enumerate() {
+    for (number, (name, gather)) in CROWDS.iter().enumerate() {
         let random = Random(seed ^ (number as u64) << 32);
-        wrong.extend(
-            run(&group, name, *memory_left, *gather, random)
-                .into_iter()
-                .map(|fault| format!("{name}: {fault}")),
-        );
+        wrong.extend(run(&group, name, *gather, random).into_iter().map(|fault| format!("{name}: {fault}")));
     }
     eprintln!("clients: seed {seed}, {} crowds, {} wrong", CROWDS.len(), wrong.len());
     assert_eq!(json!(wrong), json!([]));
@@ -155,7 +148,7 @@ fn start(group: &MemoryGroup) -> Daemon {
     let config = format!("[control]\nread = [{GROUP}]\nsend = [{GROUP}]\n[log]\nmessages_per_second = 0\n");
     std::fs::write(folder.path().join("config.toml"), config).unwrap();
     let mut command = command_in(folder.path());
-    command.args(["--listen", "127.0.0.1:0"]).envs(allocator_of_the_unit());
+    command.args(["--listen", "127.0.0.1:0"]);
     let mut inside = group.command(&command);
     let piped = inside.stdin(Stdio::null()).stdout(Stdio::null());
     let daemon = Daemon::start_by(folder, piped);
@@ -165,7 +158,7 @@ fn start(group: &MemoryGroup) -> Daemon {
 }
 
 /// Runs a crowd; returns what was wrong.
-fn run(group: &MemoryGroup, name: &str, memory_left: u64, gather: Gather, mut random: Random) -> Vec<String> {
+fn run(group: &MemoryGroup, name: &str, gather: Gather, mut random: Random) -> Vec<String> {
     let mut daemon = start(group);
     let pid = daemon.pid();
     let mut client = Client::new(daemon.socket(), DEADLINE);
@@ -201,7 +194,7 @@ fn run(group: &MemoryGroup, name: &str, memory_left: u64, gather: Gather, mut ra
         wrong.push(format!("lost: {settled:?}"));
     }
     // The follower and the other user have left, too.
-    let most_after = (before.0 + memory_left, before.1 + FILES_OF_READERS, before.2);
+    let most_after = (before.0 + MEMORY_LEFT, before.1 + FILES_OF_READERS, before.2);
     let after = eventually_back(pid, most_after).unwrap_or_else(|after| {
         wrong.push(format!("memory in KiB, descriptors and sockets were {before:?} and are {after:?}"));
         after

@@ -338,14 +338,6 @@ pub(crate) fn command_in(folder: &Path) -> Command {
     command
 }
 
-/// Returns the variables of the unit that tune the allocator.
-pub(crate) fn allocator_of_the_unit() -> impl Iterator<Item = (&'static str, &'static str)> {
-    const UNIT: &str = include_str!("../../daemon/systemd/system/udpchatd.service");
-    let mut lines = UNIT.lines().filter_map(|line| line.strip_prefix("Environment="));
-    let variables = lines.find(|variables| variables.contains("MALLOC_")).unwrap();
-    variables.split(' ').map(|variable| variable.split_once('=').unwrap())
-}
-
 /// Reads lines as they arrive, in a separate thread.
 pub(super) fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();

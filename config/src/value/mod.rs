@@ -71,7 +71,8 @@ pub(crate) fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Shows a path in a message that may have several lines: a line end in the path must not begin one.
+/// Shows a path in a message that may have several lines: a line end in the path must not begin one. What prints the message
+/// escapes the rest.
 pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string().replace('\n', "\\n")
 }

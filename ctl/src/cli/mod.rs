@@ -32,6 +32,7 @@ Exit codes:
 
 Environment:
   UDPCHAT_SOCKET   the daemon's control socket
+  UDPCHAT_PAGER    the pager for long output on a terminal, before PAGER [default: less]; empty: none
   NO_COLOR         no colour, if set and not empty";
 
 /// Sends and reads messages through udpchatd, the daemon that holds the UDP port.
@@ -60,12 +61,15 @@ pub(crate) struct GlobalArgs {
     /// Print only data and errors, no notes and no confirmations
     #[arg(short, long, global = true)]
     pub(crate) quiet: bool,
+    /// Do not show long output on a terminal in a pager
+    #[arg(long, global = true)]
+    pub(crate) no_pager: bool,
 }
 
 impl GlobalArgs {
     /// Returns how output looks.
     pub(crate) fn look(&self) -> Look {
-        Look { json: self.json, color: self.color, quiet: self.quiet }
+        Look { json: self.json, color: self.color, quiet: self.quiet, pager: !self.no_pager }
     }
 }
 

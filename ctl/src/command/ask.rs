@@ -95,7 +95,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
 async fn from_another_port(socket: Option<&Path>, question: &Message) -> Option<Message> {
     let after = InboxParams {
         after: Some(question.id),
-        from: Some(question.peer.ip().to_string()),
+        from: vec![question.peer.ip().to_string()],
         direction: Some(DirectionFilter::In),
         ..InboxParams::default()
     };
@@ -110,7 +110,7 @@ async fn from_another_port(socket: Option<&Path>, question: &Message) -> Option<
 fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     let subscription = SubscribeParams {
         after: Some(first.id),
-        from: (!arguments.anyone).then(|| first.peer.to_string()),
+        from: if arguments.anyone { Vec::new() } else { vec![first.peer.to_string()] },
         direction: Some(DirectionFilter::In),
         grep: arguments.grep.clone(),
         ..SubscribeParams::default()

@@ -1,5 +1,7 @@
 //! How commands select entries: by the filters that all commands share, and by ids.
 
+use std::str::FromStr;
+
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 use jiff::{Timestamp, Zoned};
@@ -16,9 +18,10 @@ pub(crate) struct FilterArgs {
     /// Only the last N entries
     #[arg(short = 'n', long = "number", value_name = "N")]
     pub(crate) number: Option<u64>,
-    /// Only messages from and to PEER, a name or an address
+    /// Only messages from and to PEER: a peer's name, an address, a network such as 10.0.0.0/8, or a host; several
+    /// `--from` select the messages of any of them
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
-    pub(crate) from: Option<String>,
+    pub(crate) from: Vec<String>,
     /// Only received messages and gaps (`in`), only sent messages (`out`), or `both`
     #[arg(long, value_name = "DIRECTION", value_enum, hide_possible_values = true)]
     pub(crate) direction: Option<DirectionArg>,
@@ -31,6 +34,18 @@ pub(crate) struct FilterArgs {
     /// Only messages whose text matches the regular expression RE
     #[arg(long, value_name = "RE")]
     pub(crate) grep: Option<String>,
+    /// Ignore upper and lower case in RE
+    #[arg(short, long, requires = "grep")]
+    pub(crate) ignore_case: bool,
+}
+
+impl FilterArgs {
+    /// Returns whether they select entries by anything but their number.
+    pub(crate) fn select(&self) -> bool {
+        let everything = Self { number: self.number, ..Self::default() };
+        let all_directions = Self { direction: Some(DirectionArg::Both), ..everything.clone() };
+        *self != everything && *self != all_directions
+    }
 }
 
 /// The values of `--direction`.
@@ -57,7 +72,7 @@ impl From<DirectionArg> for DirectionFilter {
 /// Filters with their times resolved; without the number of entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Filter {
-    pub(super) from: Option<String>,
+    pub(super) from: Vec<String>,
     pub(super) direction: Option<DirectionFilter>,
     pub(super) since: Option<Timestamp>,
     pub(super) until: Option<Timestamp>,
@@ -70,14 +85,11 @@ impl Filter {
     /// # Errors
     /// A time is invalid.
     pub(super) fn of(arguments: &FilterArgs, now: impl Fn() -> Zoned) -> Result<Self> {
-        let time = |text: &Option<String>| text.as_ref().map(|text| time::parse(text, &now())).transpose();
-        Ok(Self {
-            from: arguments.from.clone(),
-            direction: arguments.direction.map(Into::into),
-            since: time(&arguments.since)?,
-            until: time(&arguments.until)?,
-            grep: arguments.grep.clone(),
-        })
+        let since = arguments.since.as_ref().map(|text| time::parse(text, &now())).transpose()?;
+        let until = arguments.until.as_ref().map(|text| time::parse_end(text, &now(), since)).transpose()?;
+        let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
+        let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
+        Ok(Self { from, direction, since, until, grep })
     }
 
     /// Returns the parameters that request a page.
@@ -90,7 +102,35 @@ impl Filter {
     pub(super) fn is_open(&self) -> bool {
         let Self { from, direction, since, until, grep } = self;
         let any_direction = matches!(direction, None | Some(DirectionFilter::Both));
-        any_direction && from.is_none() && since.is_none() && until.is_none() && grep.is_none()
+        any_direction && from.is_empty() && since.is_none() && until.is_none() && grep.is_none()
+    }
+}
+
+/// Returns the pattern for the daemon.
+pub(super) fn pattern(grep: &str, ignore_case: bool) -> String {
+    if ignore_case { format!("(?i){grep}") } else { grep.to_owned() }
+}
+
+/// A range of ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ids {
+    /// The first, at least 1.
+    pub(crate) first: u64,
+    /// The last, not before the first.
+    pub(crate) last: u64,
+}
+
+impl FromStr for Ids {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let ids = Self { first: entry_id(first)?, last: entry_id(last)? };
+        match ids {
+            Self { first: 0, .. } => Err("ids start at 1".to_owned()),
+            Self { first, last } if last < first => Err(format!("the last id is before the first, {first}")),
+            ids => Ok(ids),
+        }
     }
 }
 
@@ -98,4 +138,33 @@ impl Filter {
 pub(crate) fn entry_id(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix('#').unwrap_or(text);
     digits.parse().map_err(|_| "an entry id is a number such as 812 or '#812'".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_directions_and_a_number_select_everything() {
+        let filter = |change: fn(&mut FilterArgs)| {
+            let mut filter = FilterArgs::default();
+            change(&mut filter);
+            filter.select()
+        };
+        assert!(!filter(|_| {}) && !filter(|filter| filter.number = Some(3)));
+        assert!(!filter(|filter| filter.direction = Some(DirectionArg::Both)));
+        assert!(filter(|filter| filter.direction = Some(DirectionArg::In)));
+        assert!(filter(|filter| filter.from = vec!["bob".to_owned()]));
+        assert!(filter(|filter| filter.until = Some("now".to_owned())));
+    }
+
+    #[test]
+    fn ids_are_single_or_a_range() {
+        for (text, first, last) in [("812", 812, 812), ("#7", 7, 7), ("812-820", 812, 820), ("#1-#2", 1, 2)] {
+            assert_eq!(text.parse(), Ok(Ids { first, last }), "{text}");
+        }
+        for text in ["", "x", "0", "0-3", "9-8", "1-", "-1", "1-2-3"] {
+            assert!(text.parse::<Ids>().is_err(), "{text}");
+        }
+    }
 }

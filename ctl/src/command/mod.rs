@@ -1,14 +1,17 @@
 //! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
 //!
-//! Belongs here: the commands, and what several of them share (`context`, `filter`, `pages`). Does not belong here: the
+//! Belongs here: the commands, and what several of them share (`context`, `filter`, `senders`, `pages`). Does not belong here: the
 //! global flags and parsing (`cli`), the streams and how entries look (`output`). Only `cli` and the crate root may use
-//! this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`).
+//! this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`), and
+//! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
 //!
 //! To add a command: write its file, then add a `mod` line, a variant of [`Command`] and an arm of [`run`] here.
 
+pub(crate) mod ack;
 pub(crate) mod ask;
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod consumers;
 pub(crate) mod context;
 pub(crate) mod doctor;
 pub(crate) mod export;
@@ -22,6 +25,7 @@ pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod reply;
 pub(crate) mod send;
+mod senders;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod version;
@@ -39,7 +43,9 @@ pub(crate) enum Command {
     Reply(reply::ReplyArgs),
     Ask(ask::AskArgs),
     Wait(wait::WaitArgs),
-    Inbox(inbox::InboxArgs),
+    Inbox(Box<inbox::InboxArgs>),
+    Ack(ack::AckArgs),
+    Consumers(consumers::ConsumersArgs),
     Export(export::ExportArgs),
     Replay(Box<replay::ReplayArgs>),
     Recode(Box<recode::RecodeArgs>),
@@ -66,6 +72,8 @@ pub(crate) async fn run(
         Command::Ask(arguments) => ask::run(context, &arguments).await,
         Command::Wait(arguments) => wait::run(context, &arguments).await,
         Command::Inbox(arguments) => inbox::run(context, &arguments).await,
+        Command::Ack(arguments) => ack::run(context, &arguments).await,
+        Command::Consumers(arguments) => consumers::run(context, &arguments).await,
         Command::Export(arguments) => export::run(context, &arguments).await,
         Command::Replay(arguments) => replay::run(context, &arguments).await,
         Command::Recode(arguments) => recode::run(context, &arguments).await,

@@ -13,7 +13,8 @@ use udpchat_api::{Client, ClientError, Entry, Message, Raw};
 
 use super::completions::candidates;
 use super::context::Context;
-use super::filter::entry_id;
+use super::filter::{entry_id, pattern};
+use super::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted};
 
@@ -31,12 +32,15 @@ Examples:
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct WaitArgs {
-    /// Only messages from PEER, a name or an address
+    /// Only messages from PEER: a peer's name, an address, a network or a host; several `--from` accept any of them
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
-    pub(crate) from: Option<String>,
+    pub(crate) from: Vec<String>,
     /// Only messages whose text matches the regular expression RE
     #[arg(long, value_name = "RE")]
     pub(crate) grep: Option<String>,
+    /// Ignore upper and lower case in RE
+    #[arg(short, long, requires = "grep")]
+    pub(crate) ignore_case: bool,
     /// Stop after N messages
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
@@ -73,15 +77,18 @@ impl Wanted {
 
 /// Runs `wait`.
 pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()> {
-    let client = context.connect().await?;
+    let mut client = context.connect().await?;
+    let mut senders = arguments.from.clone();
+    senders::resolve(&mut client, &mut senders).await?;
     let subscription = SubscribeParams {
         after: arguments.after,
-        from: arguments.from.clone(),
+        from: senders,
         direction: Some(DirectionFilter::In),
-        grep: arguments.grep.clone(),
+        grep: arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case)),
         ..SubscribeParams::default()
     };
-    let (from, timeout) = (arguments.from.clone(), arguments.timeout);
+    let from = (!arguments.from.is_empty()).then(|| arguments.from.join(" or "));
+    let timeout = arguments.timeout;
     let wanted = Wanted { subscription, from, count: arguments.count, timeout, own: Vec::new() };
     for_messages(client, context.output, &wanted, |output, entry| output.entry(entry, arguments.hex)).await
 }

@@ -5,10 +5,9 @@
 
 use std::borrow::Cow;
 
-use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Gap, Message, safe};
 
-use super::format::{counted, grouped, local_time};
+use super::format::{Times, counted, grouped};
 use super::hexdump;
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 
@@ -16,11 +15,11 @@ use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 const CONTINUATION: &str = "\n  | ";
 
 /// Renders an entry with its text, with a final line end.
-pub(super) fn as_text(entry: &Entry, zone: &TimeZone, palette: Palette) -> String {
+pub(super) fn as_text(entry: &Entry, times: &Times, palette: Palette) -> String {
     match entry {
-        Entry::Gap(gap) => gap_line(gap, zone, palette),
+        Entry::Gap(gap) => gap_line(gap, times, palette),
         Entry::Message(message) => {
-            let header = header(message, zone, palette);
+            let header = header(message, times, palette);
             let line = format!("{header}  {}{}", body(message), failure(message, palette));
             format!("{}\n", line.trim_end_matches(' '))
         }
@@ -28,11 +27,11 @@ pub(super) fn as_text(entry: &Entry, zone: &TimeZone, palette: Palette) -> Strin
 }
 
 /// Renders an entry with a hex dump below a header, with a final line end.
-pub(super) fn as_dump(entry: &Entry, zone: &TimeZone, palette: Palette) -> String {
+pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String {
     match entry {
-        Entry::Gap(gap) => gap_line(gap, zone, palette),
+        Entry::Gap(gap) => gap_line(gap, times, palette),
         Entry::Message(message) => {
-            let header = header(message, zone, palette);
+            let header = header(message, times, palette);
             let size = counted(message.raw.0.len() as u64, "byte");
             format!("{header}  {size}{}\n{}", failure(message, palette), hexdump::dump(&message.raw.0))
         }
@@ -62,12 +61,12 @@ pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -
     }
 }
 
-fn header(message: &Message, zone: &TimeZone, palette: Palette) -> String {
+fn header(message: &Message, times: &Times, palette: Palette) -> String {
     let sign = match message.direction {
         Direction::In => '<',
         Direction::Out => '>',
     };
-    let stamp = palette.paint(DIM, &format!("#{}  {}", message.id, local_time(message.at, zone)));
+    let stamp = palette.paint(DIM, &format!("#{}  {}", message.id, times.show(message.at)));
     format!("{stamp}  {sign} {}", peer(message, palette))
 }
 
@@ -100,8 +99,8 @@ fn failure(message: &Message, palette: Palette) -> String {
     }
 }
 
-fn gap_line(gap: &Gap, zone: &TimeZone, palette: Palette) -> String {
-    let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, local_time(gap.at, zone)));
+fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
+    let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, times.show(gap.at)));
     let ids = gap.first_id.filter(|first| *first < gap.id).map(|first| format!(" (#{first} to #{})", gap.id));
     let text = format!("! {}{}", loss(gap.lost, &gap.reason), ids.unwrap_or_default());
     format!("{stamp}  {}\n", palette.paint(ALERT, &text))
@@ -110,6 +109,9 @@ fn gap_line(gap: &Gap, zone: &TimeZone, palette: Palette) -> String {
 /// Describes a gap: how many datagrams are missing, and why; `reason` is the protocol's name.
 pub(crate) fn loss(lost: u64, reason: &str) -> String {
     let reason = match reason {
+        "retention" => {
+            return format!("{} removed here: the inbox had reached its limits", counted(lost, "entry"));
+        }
         "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
         "queue_full" => Cow::Borrowed("the inbox could not keep up"),
         "daemon_ended" => Cow::Borrowed("the daemon ended before they were stored"),
@@ -123,7 +125,10 @@ pub(crate) fn loss(lost: u64, reason: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::TimeZone;
     use udpchat_api::{EncodingBy, Raw};
+
+    const UTC: Times = Times { zone: TimeZone::UTC, milliseconds: false };
 
     const OFF: fn() -> Palette = || Palette::new(false);
 
@@ -146,7 +151,7 @@ mod tests {
     }
 
     fn shown(message: Message) -> String {
-        as_text(&Entry::Message(message), &TimeZone::UTC, OFF())
+        as_text(&Entry::Message(message), &UTC, OFF())
     }
 
     #[test]
@@ -158,6 +163,13 @@ mod tests {
         assert_eq!(shown(message("\n")), format!("{head}\n"));
         let nameless = Message { name: None, direction: Direction::Out, ..message("x") };
         assert_eq!(shown(nameless), "#812  2026-11-22 14:03:05  > 192.168.43.159:8080  x\n");
+    }
+
+    #[test]
+    fn times_can_have_milliseconds() {
+        let times = Times { zone: TimeZone::UTC, milliseconds: true };
+        let shown = as_text(&Entry::Message(message("x")), &times, OFF());
+        assert_eq!(shown, "#812  2026-11-22 14:03:05.123  < bob 192.168.43.159:8080  x\n");
     }
 
     #[test]
@@ -178,7 +190,7 @@ mod tests {
             let at = "2026-11-22T14:03:06Z".parse().unwrap();
             as_text(
                 &Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None }),
-                &TimeZone::UTC,
+                &UTC,
                 OFF(),
             )
         };
@@ -186,6 +198,10 @@ mod tests {
         assert_eq!(
             gap(37, "receive_buffer_full"),
             format!("{head} 37 datagrams lost here: the receive buffer was full\n")
+        );
+        assert_eq!(
+            gap(21_970, "retention"),
+            format!("{head} 21,970 entries removed here: the inbox had reached its limits\n")
         );
         assert_eq!(
             gap(1, "queue_full"),
@@ -196,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_dump_follows_a_header() {
-        let dump = as_dump(&Entry::Message(message("hi\n")), &TimeZone::UTC, OFF());
+        let dump = as_dump(&Entry::Message(message("hi\n")), &UTC, OFF());
         let lines: Vec<_> = dump.lines().collect();
         assert_eq!(lines[0], "#812  2026-11-22 14:03:05  < bob 192.168.43.159:8080  3 bytes");
         assert!(lines[1].starts_with("00000000  68 69 0a "));
@@ -205,10 +221,10 @@ mod tests {
     #[test]
     fn colour_does_not_change_the_text() {
         let entry = Entry::Message(message("a\nb"));
-        let painted = as_text(&entry, &TimeZone::UTC, Palette::new(true));
-        assert_ne!(painted, as_text(&entry, &TimeZone::UTC, OFF()));
+        let painted = as_text(&entry, &UTC, Palette::new(true));
+        assert_ne!(painted, as_text(&entry, &UTC, OFF()));
         let stripped = anstream::adapter::strip_str(&painted).to_string();
-        assert_eq!(stripped, as_text(&entry, &TimeZone::UTC, OFF()));
+        assert_eq!(stripped, as_text(&entry, &UTC, OFF()));
     }
 
     /// Checks what must hold for every rendered entry.

@@ -21,6 +21,24 @@ pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// How the times of entries are shown.
+#[derive(Debug)]
+pub(crate) struct Times {
+    pub(crate) zone: TimeZone,
+    /// Whether they have milliseconds.
+    pub(crate) milliseconds: bool,
+}
+
+impl Times {
+    /// Shows a time.
+    pub(super) fn show(&self, at: Timestamp) -> String {
+        if !self.milliseconds {
+            return local_time(at, &self.zone);
+        }
+        at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M:%S.%3f").to_string()
+    }
+}
+
 /// Shows the local time of day, to the second.
 pub(crate) fn clock_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string()

@@ -12,10 +12,12 @@ mod entry;
 mod failure;
 mod format;
 mod hexdump;
+mod pager;
 mod printer;
 mod progress;
 mod sink;
 mod stderr;
+mod stream;
 pub(crate) mod style;
 
 pub(crate) use self::atomic_file::replace_file;

@@ -1,7 +1,7 @@
 //! Prints to standard output and standard error, as text or as JSON.
 
 use std::cell::OnceCell;
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use anstream::AutoStream;
 use clap::ColorChoice;
@@ -11,6 +11,9 @@ use serde::Serialize;
 use udpchat_api::line::to_line;
 use udpchat_api::{Entry, safe};
 
+use super::format::Times;
+use super::pager::Pager;
+use super::stream::{Held, Stream};
 use super::style::{Look, Palette};
 use super::{entry, failure, stderr};
 use crate::error::{CtlError, Result};
@@ -20,17 +23,40 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// Prints everything outside the full screens.
 pub(crate) struct Output {
-    stdout: BufWriter<Stdout>,
+    stdout: BufWriter<Stream>,
+    /// How many bytes were printed.
+    printed: u64,
     look: Look,
+    /// Whether the times of entries have milliseconds.
+    milliseconds: bool,
     /// Read once, and only if a time is shown.
-    zone: OnceCell<TimeZone>,
+    times: OnceCell<Times>,
+    /// What standard error gets once the pager has left the terminal.
+    late: Vec<u8>,
 }
 
 impl Output {
     /// Opens the standard streams of the process.
     pub(crate) fn new(look: &Look) -> Self {
-        let stdout = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
-        Self { stdout, look: *look, zone: OnceCell::new() }
+        let stdout = BufWriter::with_capacity(BUFFER_BYTES, Stream::direct());
+        let (times, late) = (OnceCell::new(), Vec::new());
+        Self { stdout, printed: 0, look: *look, milliseconds: false, times, late }
+    }
+
+    /// Shows what is printed from now on in a pager, if standard output is a terminal and too small for it.
+    pub(crate) fn use_pager(&mut self) {
+        let size = terminal_size::terminal_size_of(io::stdout());
+        if let Some((terminal_size::Width(columns), terminal_size::Height(rows))) = size
+            && self.look.pager
+            && let Some(pager) = Pager::command_line()
+        {
+            *self.stdout.get_mut() = Stream::Held(Held::new(pager, (columns, rows)));
+        }
+    }
+
+    /// Shows the times of entries with milliseconds.
+    pub(crate) fn show_milliseconds(&mut self) {
+        self.milliseconds = true;
     }
 
     /// Changes how output looks.
@@ -55,12 +81,12 @@ impl Output {
 
     /// Returns whether standard output is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
-        self.stdout.get_ref().is_terminal()
+        io::stdout().is_terminal()
     }
 
     /// Returns how many columns the terminal has; none if standard output is not a terminal.
     pub(crate) fn terminal_width(&self) -> Option<u16> {
-        terminal_size::terminal_size_of(self.stdout.get_ref()).map(|(terminal_size::Width(width), _)| width)
+        terminal_size::terminal_size_of(io::stdout()).map(|(terminal_size::Width(width), _)| width)
     }
 
     /// Returns whether standard output has colour.
@@ -70,12 +96,16 @@ impl Output {
 
     /// Returns the colours of standard output.
     pub(crate) fn palette(&self) -> Palette {
-        Palette::new(use_colour(self.look.color, self.stdout.get_ref()))
+        Palette::new(use_colour(self.look.color, &io::stdout()))
     }
 
     /// Returns the time zone in which times are shown.
     pub(crate) fn zone(&self) -> &TimeZone {
-        self.zone.get_or_init(crate::time::local_zone)
+        &self.times().zone
+    }
+
+    fn times(&self) -> &Times {
+        self.times.get_or_init(|| Times { zone: crate::time::local_zone(), milliseconds: self.milliseconds })
     }
 
     /// Returns whether standard error is a terminal and notes are wanted there.
@@ -85,6 +115,7 @@ impl Output {
 
     /// Prints bytes unchanged. They must be safe for terminals, or not meant for one.
     pub(crate) fn data(&mut self, bytes: &[u8]) -> Result<()> {
+        self.printed += bytes.len() as u64;
         self.stdout.write_all(bytes).map_err(|error| CtlError::from_output(&error))
     }
 
@@ -116,8 +147,8 @@ impl Output {
         }
         let palette = self.palette();
         let text = match hex {
-            false => entry::as_text(entry, self.zone(), palette),
-            true => entry::as_dump(entry, self.zone(), palette),
+            false => entry::as_text(entry, self.times(), palette),
+            true => entry::as_dump(entry, self.times(), palette),
         };
         self.text(&text)
     }
@@ -145,18 +176,67 @@ impl Output {
         self.text(&text)
     }
 
-    /// Hands everything printed so far to the system.
-    ///
-    /// # Errors
-    /// What was printed may not have arrived, so entries printed since the last flush must not be marked as read.
+    /// Hands everything printed so far to the system. A program that reads it may not have read it yet.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.stdout.flush().map_err(|error| CtlError::from_output(&error))
+    }
+
+    /// Ends the command if no program reads its output any more, even if it has nothing to print.
+    pub(crate) fn check_reader(&self) -> Result<()> {
+        if self.is_abandoned() { Err(CtlError::ReaderGone) } else { Ok(()) }
+    }
+
+    /// Prints what was held because it fits on the screen.
+    pub(crate) fn release(&mut self) -> Result<()> {
+        let released = self.stdout.flush().and_then(|()| self.stdout.get_mut().release());
+        released.map_err(|error| CtlError::from_output(&error))
+    }
+
+    /// Prints what is held, and waits until the user leaves the pager.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let flushed = self.stdout.flush();
+        let finished = self.stdout.get_mut().finish();
+        stderr::write(&std::mem::take(&mut self.late));
+        flushed.and(finished).map_err(|error| CtlError::from_output(&error))
+    }
+
+    /// Returns whether another program reads the output through a pipe.
+    pub(crate) fn is_piped(&self) -> bool {
+        self.stdout.get_ref().is_piped()
+    }
+
+    /// Returns whether the output goes into a pipe that no program reads any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.stdout.get_ref().is_abandoned()
+    }
+
+    /// Returns how many bytes were printed.
+    pub(crate) fn printed_bytes(&self) -> u64 {
+        self.printed
+    }
+
+    /// Returns how many of the printed bytes have not reached the reader: they are held here, or wait in a pipe. What is
+    /// written to a terminal or a file has reached it.
+    pub(crate) fn untaken_bytes(&self) -> u64 {
+        self.stdout.buffer().len() as u64 + self.stdout.get_ref().unread_bytes()
     }
 
     /// Prints a note on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.look.quiet && !self.look.json {
-            stderr::write(format!("note: {}\n", safe::one_line(text)).as_bytes());
+            self.say(format!("note: {}\n", safe::one_line(text)).as_bytes());
+        }
+    }
+
+    /// Prints a note that programs need, too: with `--json` as the object `note` on standard error.
+    pub(crate) fn note_with(&mut self, text: &str, note: &impl Serialize) {
+        #[derive(Serialize)]
+        struct Object<'a, N> {
+            note: &'a N,
+        }
+        match self.look.json && !self.look.quiet {
+            true => self.say(&to_line(&Object { note }).unwrap_or_default()),
+            false => self.note(text),
         }
     }
 
@@ -164,7 +244,16 @@ impl Output {
     pub(crate) fn warning(&mut self, text: &str, hint: &str) {
         if !self.look.quiet && !self.look.json {
             let (text, hint) = (safe::one_line(text), safe::one_line(hint));
-            stderr::write(format!("warning: {text}\nhint: {hint}\n").as_bytes());
+            self.say(format!("warning: {text}\nhint: {hint}\n").as_bytes());
+        }
+    }
+
+    /// Writes to standard error, after the pager if one has the terminal.
+    fn say(&mut self, text: &[u8]) {
+        if self.stdout.get_ref().is_paged() {
+            self.late.extend_from_slice(text);
+        } else {
+            stderr::write(text);
         }
     }
 
@@ -173,7 +262,7 @@ impl Output {
         let CtlError::Failed(failure) = error else { return };
         // Keeps the order where both streams are the same terminal. If flushing fails too, the error below is the
         // one that matters.
-        drop(self.stdout.flush());
+        drop(self.finish());
         if self.look.json {
             stderr::write(&failure::as_json(failure));
         } else {

@@ -15,7 +15,7 @@ pub(crate) const ALERT: Style = AnsiColor::Yellow.on_default();
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
 
 /// How output looks, as the global flags say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     /// JSON instead of text.
     pub(crate) json: bool,
@@ -23,6 +23,14 @@ pub(crate) struct Look {
     pub(crate) color: ColorChoice,
     /// No notes and no confirmations.
     pub(crate) quiet: bool,
+    /// A pager for long output on a terminal.
+    pub(crate) pager: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self { json: false, color: ColorChoice::default(), quiet: false, pager: true }
+    }
 }
 
 /// Applies colours, if they are on.

@@ -9,6 +9,7 @@ use udpchat_api::rpc::Request;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::client::Client;
+use super::consumer;
 use super::memory::{Account, Charge, Running};
 use super::outlet::Outlet;
 use super::pattern::Pattern;
@@ -97,6 +98,21 @@ impl Context {
             audit.reads(&self.client, method).await;
         }
         Ok(())
+    }
+
+    /// Returns the consumer with the client's own read mark.
+    pub(super) fn own_consumer(&self) -> String {
+        consumer::own(&self.client, &self.control.rules())
+    }
+
+    /// Returns the consumer that a parameter names; the default is the client's own.
+    pub(super) fn consumer(&self, name: Option<&str>) -> Result<String, ErrorObject> {
+        consumer::named(name, &self.client, &self.control.rules())
+    }
+
+    /// Returns the consumer that a parameter names, whose read mark the client may change.
+    pub(super) fn changeable_consumer(&self, name: Option<&str>) -> Result<String, ErrorObject> {
+        consumer::changeable(name, &self.client, &self.control.rules())
     }
 
     /// Reads the inbox for the response, which takes at most `bytes` of memory until [`Self::free_memory`].

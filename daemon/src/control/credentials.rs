@@ -35,7 +35,7 @@ impl Credentials {
         self.gid == gid || self.supplementary_groups.contains(&gid)
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn with_groups(uid: u32, gid: u32, groups: &[u32]) -> Self {
         Self { uid, gid, supplementary_groups: groups.to_vec(), pid: None }
     }

@@ -22,7 +22,7 @@ use super::response::failure_line;
 use super::session;
 use super::shared::Control;
 use super::socket_watch::FileWatch;
-use crate::faults::Retry;
+use crate::accept::Accepting;
 use crate::health::Component;
 use crate::log::rate_limit::Window;
 
@@ -37,9 +37,6 @@ const MAX_COUNTED_USERS: usize = 1_024;
 
 /// How long accepting pauses while a user without a role connects in a loop.
 const PAUSE_AFTER_REFUSALS: Duration = Duration::from_millis(1);
-
-/// After how long without an error a failing `accept` counts as working again: no connection came.
-const QUIET: Duration = Duration::from_millis(500);
 
 /// The pause after the control socket could not be created again. A reload ends it.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
@@ -115,45 +112,25 @@ async fn renewed(control: &Control) -> Listener {
 
 /// Accepts connections for ever.
 async fn accept_all(acceptor: &mut Acceptor, listener: &Listener) {
-    let daemon = Arc::clone(&acceptor.control.daemon);
-    let mut retry = Retry::default();
+    let health = &acceptor.control.daemon.health;
+    let mut accepting = Accepting::new(health, Component::Control, "connections on the control socket");
     loop {
+        let next = accepting.next(listener.accept());
         let accepted = if acceptor.must_pause {
             tokio::select! {
                 biased;
-                accepted = listener.accept() => accepted,
+                accepted = next => accepted,
                 () = std::future::ready(()) => {
                     acceptor.must_pause = false;
                     sleep(PAUSE_AFTER_REFUSALS).await;
-                    continue;
-                }
-            }
-        } else if retry.is_failing() {
-            match timeout(QUIET, listener.accept()).await {
-                Ok(accepted) => accepted,
-                Err(_) => {
-                    retry.succeeded();
-                    daemon.health.succeeded(Component::Control);
-                    continue;
+                    None
                 }
             }
         } else {
-            listener.accept().await
+            next.await
         };
-        match accepted {
-            Ok(stream) => {
-                if retry.succeeded() {
-                    daemon.health.succeeded(Component::Control);
-                }
-                acceptor.accept(stream);
-            }
-            Err(error) => {
-                if let Some(pause) = retry.failed(&error) {
-                    let problem = format!("cannot accept connections on the control socket: {error}");
-                    daemon.health.report(Component::Control, problem);
-                    sleep(pause).await;
-                }
-            }
+        if let Some(stream) = accepted {
+            acceptor.accept(stream);
         }
     }
 }

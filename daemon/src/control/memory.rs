@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -41,7 +41,7 @@ const MAX_WAITS: usize = 10;
 #[derive(Debug)]
 pub(super) struct Memory {
     users: Arc<Users>,
-    /// The accounts of open connections. A pattern that others use stays charged to a connection that has closed.
+    /// The accounts of open connections.
     open: Mutex<Vec<Arc<Account>>>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Account {
     pub(super) user: Arc<User>,
     /// How much of the allowance is left.
     allowance: AtomicUsize,
-    /// How much of the budget it holds.
+    /// How much of the budget it holds, with what it shares with others.
     held: AtomicUsize,
     /// How much of its work runs: reads, and compilations of patterns.
     running: AtomicUsize,
@@ -85,6 +85,23 @@ pub(super) struct Charge {
     permits: Option<[OwnedSemaphorePermit; 2]>,
 }
 
+/// Memory that several connections use. It is charged once to all, and once to each of their users.
+#[derive(Debug)]
+pub(super) struct Shared {
+    bytes: usize,
+    _of_all: Option<OwnedSemaphorePermit>,
+    of_users: Mutex<HashMap<u32, Weak<OwnedSemaphorePermit>>>,
+}
+
+/// The use of shared memory by a connection, which counts as if the connection held all of it: closing the connections that
+/// use it gives it back.
+#[derive(Debug)]
+pub(super) struct SharedUse {
+    account: Arc<Account>,
+    bytes: usize,
+    _of_user: Option<Arc<OwnedSemaphorePermit>>,
+}
+
 impl Memory {
     /// Divides the memory of these users.
     pub(super) fn new(users: Arc<Users>) -> Arc<Self> {
@@ -104,6 +121,12 @@ impl Memory {
         });
         self.open.lock().push(Arc::clone(&account));
         OpenAccount(account)
+    }
+
+    /// Returns how much is charged, in bytes.
+    #[cfg(fuzzing)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.users.held_bytes()
     }
 
     /// Makes room for a request of `needy`: asks the largest other connection to close, of its user or of the largest user.
@@ -174,6 +197,29 @@ impl Account {
                 self.charge(bytes).await
             }
         }
+    }
+
+    /// Charges shared memory, unless the user is charged for it already.
+    ///
+    /// # Errors
+    /// As [`Self::charge`].
+    pub(super) async fn share(self: &Arc<Self>, shared: &Shared) -> Result<SharedUse, ErrorObject> {
+        let uid = self.user.uid;
+        let charged = shared.of_users.lock().get(&uid).and_then(Weak::upgrade);
+        let of_user = match charged {
+            Some(of_user) => of_user,
+            None => {
+                let permit = Arc::new(self.permit(shared.bytes, Whose::OfUser).await?);
+                let mut of_users = shared.of_users.lock();
+                of_users.retain(|_, permit| permit.strong_count() > 0);
+                // Another connection of the user may have been charged meanwhile.
+                let of_user = of_users.get(&uid).and_then(Weak::upgrade).unwrap_or(permit);
+                of_users.insert(uid, Arc::downgrade(&of_user));
+                of_user
+            }
+        };
+        self.held.fetch_add(shared.bytes, Relaxed);
+        Ok(SharedUse { account: Arc::clone(self), bytes: shared.bytes, _of_user: Some(of_user) })
     }
 
     /// Begins work whose memory comes back by itself.
@@ -249,6 +295,33 @@ impl Charge {
                 self.account.allowance.fetch_add(surplus, Relaxed);
             }
         }
+    }
+}
+
+impl Charge {
+    /// Turns it into memory that other connections can use, too.
+    pub(super) fn into_shared(mut self) -> (Shared, SharedUse) {
+        let (account, bytes) = (Arc::clone(&self.account), self.bytes);
+        let [of_user, of_all] = match self.permits.take() {
+            Some(permits) => {
+                self.bytes = 0;
+                permits.map(Some)
+            }
+            None => {
+                account.held.fetch_add(bytes, Relaxed);
+                [None, None]
+            }
+        };
+        let of_user = of_user.map(Arc::new);
+        let charged = of_user.iter().map(|permit| (account.user.uid, Arc::downgrade(permit)));
+        let of_users = Mutex::new(charged.collect());
+        (Shared { bytes, _of_all: of_all, of_users }, SharedUse { account, bytes, _of_user: of_user })
+    }
+}
+
+impl Drop for SharedUse {
+    fn drop(&mut self) {
+        self.account.held.fetch_sub(self.bytes, Relaxed);
     }
 }
 
@@ -350,6 +423,34 @@ mod tests {
         };
         let (charged, ()) = tokio::join!(needy.charge(MIB / 2), ends);
         assert!(charged.is_ok() && !reader.is_closing.load(Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn shared_memory_is_charged_to_those_who_use_it() {
+        let memory = memory(8 * MIB);
+        let (ann, bob, eve) = (memory.open(1, false), memory.open(2, false), memory.open(3, false));
+        let (shared, of_ann) = ann.charge(3 * MIB).await.unwrap().into_shared();
+        let of_bob = bob.share(&shared).await.unwrap();
+        let again = bob.share(&shared).await.unwrap();
+        let free_of = |account: &Account| account.user.memory.available_permits();
+        assert_eq!((free(&memory), free_of(&ann), free_of(&bob)), (5 * MIB, MIB, MIB), "once each");
+        drop((of_ann, again));
+        assert_eq!((free_of(&ann), ann.held.load(Relaxed)), (4 * MIB, 0), "she no longer uses it");
+        assert_eq!((free_of(&bob), bob.held.load(Relaxed)), (MIB, 3 * MIB));
+        drop(ann);
+        // Only the connection that uses it can give it back.
+        let _of_eve = eve.charge(5 * MIB / 2).await.unwrap();
+        let close = async {
+            bob.must_close().await;
+            drop((of_bob, shared));
+        };
+        let needy = memory.open(4, false);
+        let charged = async {
+            let charged = needy.charge(11 * MIB / 4).await;
+            assert!(bob.is_closing.load(Relaxed) && charged.is_ok(), "{charged:?}");
+        };
+        tokio::join!(charged, close);
+        assert_eq!(free(&memory), 8 * MIB - 5 * MIB / 2);
     }
 
     #[tokio::test(start_paused = true)]

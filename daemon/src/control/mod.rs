@@ -8,9 +8,12 @@
 mod audit;
 mod client;
 mod connection_limit;
+mod consumer;
 mod context;
 mod credentials;
 mod entry;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod listener;
 mod memory;
 mod method;

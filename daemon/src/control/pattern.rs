@@ -17,7 +17,7 @@ use regex_syntax::ParserBuilder;
 use tokio::sync::oneshot;
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use super::memory::{Account, Charge, Running};
+use super::memory::{Account, Charge, Running, Shared, SharedUse};
 use super::users::Turn;
 use crate::index::predicate::Predicate;
 use crate::index::regex_terms;
@@ -42,13 +42,20 @@ pub(super) const MAX_SEARCH_BYTES: usize = 4 * MAX_CACHED_STATES_BYTES;
 /// How many patterns the cache holds before those that are no longer used are removed from it.
 const MAX_CACHED: usize = 256;
 
-/// A compiled pattern.
+/// A pattern that a connection uses.
 #[derive(Debug)]
 pub(super) struct Pattern {
+    compiled: Arc<Compiled>,
+    _memory: SharedUse,
+}
+
+/// A compiled pattern.
+#[derive(Debug)]
+struct Compiled {
     regex: Regex,
     /// What the messages that match it contain.
-    pub(super) predicate: Arc<Predicate>,
-    _memory: Charge,
+    predicate: Arc<Predicate>,
+    memory: Shared,
 }
 
 /// The memory of one search.
@@ -56,14 +63,27 @@ pub(super) struct Pattern {
 pub(super) struct Search(Cache);
 
 impl Pattern {
+    /// Returns what the messages that match it contain.
+    pub(super) fn predicate(&self) -> &Arc<Predicate> {
+        &self.compiled.predicate
+    }
+
     /// Returns the memory for a search. It is freed with the search, so that patterns that are in use hold little.
     pub(super) fn search(&self) -> Search {
-        Search(self.regex.create_cache())
+        Search(self.compiled.regex.create_cache())
     }
 
     /// Returns whether a text contains a match.
     pub(super) fn is_match(&self, search: &mut Search, text: &str) -> bool {
-        self.regex.is_match_with(&mut search.0, &Input::new(text))
+        self.compiled.regex.is_match_with(&mut search.0, &Input::new(text))
+    }
+}
+
+#[cfg(fuzzing)]
+impl Search {
+    /// Returns how much memory it takes, in bytes.
+    pub(super) fn memory_usage(&self) -> usize {
+        self.0.memory_usage()
     }
 }
 
@@ -71,9 +91,8 @@ impl Pattern {
 #[derive(Debug)]
 pub(super) struct Patterns {
     /// By their text. All have the same flags.
-    known: Mutex<HashMap<Box<str>, Weak<Pattern>>>,
-    /// Leads to the thread that compiles, one pattern after the other: the allocator keeps for each thread what a large
-    /// pattern took.
+    known: Mutex<HashMap<Box<str>, Weak<Compiled>>>,
+    /// Leads to the thread that compiles, one pattern after the other, so that compiling takes one core at most.
     compiler: Mutex<mpsc::Sender<Job>>,
 }
 
@@ -100,19 +119,24 @@ impl Patterns {
     ) -> Result<Arc<Pattern>, ErrorObject> {
         // This costs nothing, so it comes before memory is charged.
         check_length(text)?;
-        if let Some(pattern) = self.get(text) {
-            return Ok(pattern);
-        }
-        if is_short_literal(text) {
-            return self.compile(text, account.charge(LITERAL_BYTES).await?);
-        }
-        let turn = account.user.turn().await?;
-        let memory = account.charge(compile_bytes(text)).await?;
-        let until_compiled = (turn, account.begin_work());
-        self.compile_on_the_thread(text.to_owned(), until_compiled, memory).await
+        let (compiled, memory) = match self.get(text) {
+            Some(compiled) => (compiled, None),
+            None if is_short_literal(text) => self.compile(text, account.charge(LITERAL_BYTES).await?)?,
+            None => {
+                let turn = account.user.turn().await?;
+                let memory = account.charge(compile_bytes(text)).await?;
+                let until_compiled = (turn, account.begin_work());
+                self.compile_on_the_thread(text.to_owned(), until_compiled, memory).await?
+            }
+        };
+        let memory = match memory {
+            Some(memory) => memory,
+            None => account.share(&compiled.memory).await?,
+        };
+        Ok(Arc::new(Pattern { compiled, _memory: memory }))
     }
 
-    fn get(&self, text: &str) -> Option<Arc<Pattern>> {
+    fn get(&self, text: &str) -> Option<Arc<Compiled>> {
         self.known.lock().get(text)?.upgrade()
     }
 
@@ -123,7 +147,7 @@ impl Patterns {
         text: String,
         until_compiled: (Turn, Running),
         memory: Charge,
-    ) -> Result<Arc<Pattern>, ErrorObject> {
+    ) -> Result<(Arc<Compiled>, Option<SharedUse>), ErrorObject> {
         let failed = || ErrorObject::new(ErrorKind::Internal, "compiling the pattern failed");
         let (done, compiled) = oneshot::channel();
         let patterns = Arc::clone(self);
@@ -150,20 +174,25 @@ impl Patterns {
         Ok(())
     }
 
-    /// Compiles a pattern, unless a connection uses it by now.
-    fn compile(&self, text: &str, mut memory: Charge) -> Result<Arc<Pattern>, ErrorObject> {
-        if let Some(pattern) = self.get(text) {
-            return Ok(pattern);
+    /// Compiles a pattern, and returns it with its memory. A pattern that a connection uses by now is returned without.
+    fn compile(
+        &self,
+        text: &str,
+        mut memory: Charge,
+    ) -> Result<(Arc<Compiled>, Option<SharedUse>), ErrorObject> {
+        if let Some(compiled) = self.get(text) {
+            return Ok((compiled, None));
         }
         let (regex, predicate) = compile(text)?;
         memory.shrink_to(regex.memory_usage() + text.len() + predicate.terms() * size_of::<Predicate>());
-        let pattern = Arc::new(Pattern { regex, predicate: Arc::new(predicate), _memory: memory });
+        let (memory, used) = memory.into_shared();
+        let compiled = Arc::new(Compiled { regex, predicate: Arc::new(predicate), memory });
         let mut known = self.known.lock();
         if known.len() >= MAX_CACHED {
             known.retain(|_, pattern| pattern.strong_count() > 0);
         }
-        known.insert(text.into(), Arc::downgrade(&pattern));
-        Ok(pattern)
+        known.insert(text.into(), Arc::downgrade(&compiled));
+        Ok((compiled, Some(used)))
     }
 }
 
@@ -227,17 +256,25 @@ mod tests {
 
     const MIB: usize = 1024 * 1024;
 
+    fn memory() -> Arc<Memory> {
+        Memory::new(Arc::new(Users::new(64 * MIB)))
+    }
+
     async fn charge(text: &str) -> Charge {
-        let memory = Memory::new(Arc::new(Users::new(64 * MIB)));
-        memory.open(1, true).charge(compile_bytes(text)).await.unwrap()
+        memory().open(1, true).charge(compile_bytes(text)).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_pattern_is_compiled_once_for_all_who_use_it() {
-        let patterns = Patterns::default();
-        let first = patterns.compile("^a+$", charge("^a+$").await).unwrap();
-        let second = patterns.compile("^a+$", charge("^a+$").await).unwrap();
-        assert!(Arc::ptr_eq(&first, &second) && Arc::ptr_eq(&first, &patterns.get("^a+$").unwrap()));
+        let (patterns, memory) = (Arc::<Patterns>::default(), memory());
+        let (ann, bob) = (memory.open(1, true), memory.open(2, false));
+        let first = patterns.obtain("^a+$", &ann).await.unwrap();
+        let second = patterns.obtain("^a+$", &bob).await.unwrap();
+        assert!(Arc::ptr_eq(&first.compiled, &second.compiled));
+        // As if bob's had been requested before ann's was ready.
+        let (third, used) = patterns.compile("^a+$", charge("^a+$").await).unwrap();
+        assert!(Arc::ptr_eq(&first.compiled, &third) && used.is_none());
+        drop(third);
         let mut search = first.search();
         assert!(first.is_match(&mut search, "b\naaa\nb") && !first.is_match(&mut search, "ab"));
         drop((first, second));
@@ -257,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn a_small_pattern_keeps_little_memory() {
         let memory = charge("hello").await;
-        let pattern = Patterns::default().compile("hello", memory).unwrap();
+        let (pattern, _used) = Patterns::default().compile("hello", memory).unwrap();
         assert!(pattern.regex.memory_usage() < 16 * 1024, "{}", pattern.regex.memory_usage());
     }
 

@@ -1,10 +1,11 @@
 //! The filters of `inbox`, `subscribe` and `recode`: checked once, then applied to each entry.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{DEFAULT_CONSUMER, Entry, ErrorKind, ErrorObject, Message, safe};
-use udpchat_config::PeerAddress;
+use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, safe};
+use udpchat_config::{Network, PeerAddress};
 
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
@@ -13,22 +14,47 @@ use crate::index::Term;
 use crate::index::predicate::Predicate;
 use crate::peers::Configured;
 
-/// The longest name of a consumer, in characters.
-const MAX_CONSUMER_CHARACTERS: usize = 64;
+/// How many senders a filter may name.
+const MAX_SENDERS: usize = 64;
+
+/// Whose messages are selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sender {
+    Peer(PeerAddress),
+    Network(Network),
+}
+
+impl Sender {
+    fn matches(self, peer: SocketAddr) -> bool {
+        match self {
+            Self::Peer(address) => address.matches(peer),
+            Self::Network(network) => network.contains(peer.ip()),
+        }
+    }
+
+    /// Returns what the index knows of its messages: nothing of those of a network.
+    fn predicate(self) -> Predicate {
+        match self {
+            Self::Peer(address) => Predicate::of_peer(address),
+            Self::Network(_) => Predicate::Anything,
+        }
+    }
+}
 
 /// Selects entries.
 #[derive(Debug)]
 pub(crate) struct Query {
     /// The part that the database filters.
     pub(crate) range: Range,
-    from: Option<PeerAddress>,
+    /// An entry of any of them passes; without any, every entry does.
+    from: Arc<[Sender]>,
     grep: Option<Arc<Pattern>>,
 }
 
 /// Applies the filters that the database does not, to the entries of one read.
 #[derive(Debug)]
 pub(crate) struct Matcher {
-    from: Option<PeerAddress>,
+    from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
 }
 
@@ -50,6 +76,8 @@ impl Query {
         };
         let mut query = Self::of_subscribe(&filters, grep, configured)?;
         query.range.before = params.before;
+        // Without a cursor, the log is read from the oldest entry on, wherever that is.
+        query.range.removed &= params.after.is_some();
         query.range.order = match params.order.unwrap_or_default() {
             call::Order::Asc => Order::Asc,
             call::Order::Desc => Order::Desc,
@@ -64,15 +92,18 @@ impl Query {
         configured: &Configured,
     ) -> Result<Self, ErrorObject> {
         let direction = params.direction.unwrap_or_default();
-        let from = params.from.as_deref().map(|from| peer(from, configured)).transpose()?;
+        let from = senders(&params.from, configured)?;
         // A gap has no peer and no text: it stands among selected messages only on request.
-        let is_selective = from.is_some() || grep.is_some();
+        let is_selective = !from.is_empty() || grep.is_some();
         let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
-        let mut predicate = match (from.map(Predicate::of_peer), &grep) {
-            (None, None) => Arc::new(Predicate::Anything),
-            (None, Some(grep)) => Arc::clone(&grep.predicate),
-            (Some(from), None) => Arc::new(from),
-            (Some(from), Some(grep)) => Arc::new(Predicate::all([from, Predicate::clone(&grep.predicate)])),
+        let of_senders = match from.is_empty() {
+            true => Predicate::Anything,
+            false => Predicate::any(from.iter().map(|sender| sender.predicate())),
+        };
+        let mut predicate = match &grep {
+            Some(grep) if of_senders == Predicate::Anything => Arc::clone(grep.predicate()),
+            Some(grep) => Arc::new(Predicate::all([of_senders, Predicate::clone(grep.predicate())])),
+            None => Arc::new(of_senders),
         };
         if gaps {
             let with_gaps = [Predicate::clone(&predicate), Predicate::Term(Term::Gap)];
@@ -86,6 +117,7 @@ impl Query {
             received: direction != DirectionFilter::Out,
             sent: direction != DirectionFilter::In,
             gaps,
+            removed: params.after.is_none_or(|after| after > 0),
             predicate,
             order: Order::Asc,
         };
@@ -100,7 +132,7 @@ impl Query {
     /// Returns a matcher for one read. Its memory is freed with it.
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
-        Matcher { from: self.from, grep }
+        Matcher { from: Arc::clone(&self.from), grep }
     }
 }
 
@@ -108,28 +140,27 @@ impl Matcher {
     /// Returns whether an entry of the range matches the other filters.
     pub(crate) fn matches(&mut self, entry: &Entry) -> bool {
         let Entry::Message(Message { peer, text, .. }) = entry else { return true };
-        self.from.is_none_or(|from| from.matches(*peer))
+        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
 }
 
-fn peer(from: &str, configured: &Configured) -> Result<PeerAddress, ErrorObject> {
-    if let Some(named) = configured.by_name(from) {
-        return Ok(named.address);
+fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, ErrorObject> {
+    if from.len() > MAX_SENDERS {
+        let text = format!("`from` names {} senders; at most {MAX_SENDERS} are allowed", from.len());
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
-    from.parse().map_err(|_| {
-        let text = format!("`from`: `{from}` is neither a configured peer nor an address");
-        ErrorObject::new(ErrorKind::InvalidParams, text).hint("`udpchatctl peers` lists names and addresses")
-    })
+    from.iter().map(|from| sender(from, configured)).collect()
 }
 
-/// Checks the name of a consumer.
-pub(crate) fn consumer(name: Option<&str>) -> Result<String, ErrorObject> {
-    let name = name.unwrap_or(DEFAULT_CONSUMER);
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':');
-    if (1..=MAX_CONSUMER_CHARACTERS).contains(&name.chars().count()) && name.chars().all(plain) {
-        return Ok(name.to_owned());
+fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
+    if let Some(named) = configured.by_name(from) {
+        return Ok(Sender::Peer(named.address));
     }
-    let text = format!("`consumer` must be 1 to {MAX_CONSUMER_CHARACTERS} letters, digits or `-_.@:`");
-    Err(ErrorObject::new(ErrorKind::InvalidParams, text))
+    let network = || from.contains('/').then(|| from.parse().ok()).flatten();
+    let address = from.parse().ok().map(Sender::Peer);
+    address.or_else(|| network().map(Sender::Network)).ok_or_else(|| {
+        let text = format!("`from`: `{from}` is not a configured peer, an address or a network");
+        ErrorObject::new(ErrorKind::InvalidParams, text).hint("`udpchatctl peers` lists names and addresses")
+    })
 }

@@ -17,6 +17,7 @@ use super::client::Client;
 use super::context::Context;
 use super::memory::{Account, Charge};
 use super::method;
+use super::method::send::{Sending, Transmission};
 use super::outlet::Outlet;
 use super::request::parse;
 use super::response::{Response, failure_line, shortened};
@@ -47,6 +48,8 @@ const LAST_LINE_WAIT: Duration = Duration::from_secs(1);
 
 struct Session {
     context: Context,
+    /// The message that is being sent, with its id.
+    sending: Option<(Transmission, Option<Id>)>,
     /// The responses to messages that were sent and are not yet committed.
     responses: ResponseQueue,
 }
@@ -59,7 +62,7 @@ pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Conn
     let account = control.memory.open(uid, control.rules().is_privileged(uid));
     let context =
         Context::new(Arc::clone(&control), Arc::clone(&client), Outlet::new(half), Arc::clone(&*account));
-    let mut session = Session { context, responses: ResponseQueue::default() };
+    let mut session = Session { context, sending: None, responses: ResponseQueue::default() };
     let why = tokio::select! {
         // However a connection ends, there is nothing left to do about it.
         _ended = session.serve(LineReader::with_capacity(READ_BUFFER_BYTES, reader)) => None,
@@ -69,7 +72,7 @@ pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Conn
             Some(why)
         }
     };
-    let Session { mut context, mut responses } = session;
+    let Session { mut context, sending, mut responses } = session;
     context.abort_subscription();
     context.free_memory();
     let give_reason = async {
@@ -81,6 +84,9 @@ pub(super) async fn run(control: Arc<Control>, client: Arc<Client>, stream: Conn
     };
     // Finishing a message logs who sent it, whether the client reads the response or not. Others may wait for the memory.
     let finish_messages = async {
+        if let Some((sending, id)) = sending {
+            responses.push(0, method::send::finish(Ok(sending.await), id));
+        }
         while !responses.is_empty() {
             responses.first().await;
         }
@@ -180,17 +186,7 @@ impl Session {
 
     /// Waits for `work`, and writes meanwhile the pending responses that are ready.
     async fn flush_while<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
-        let mut work = pin!(work);
-        let outlet = &self.context.outlet;
-        loop {
-            tokio::select! {
-                biased;
-                response = self.responses.first(), if !self.responses.is_empty() => {
-                    write(outlet, response).await?;
-                }
-                done = &mut work => return Ok(done),
-            }
-        }
+        flush_while(&self.context.outlet, &mut self.responses, work).await
     }
 
     /// Waits for all pending responses, and writes them.
@@ -242,12 +238,20 @@ impl Session {
         }
     }
 
+    /// Sends a message to its end, although the connection may be closed meanwhile.
+    async fn transmit(&mut self, message: Transmission, id: Option<Id>) -> io::Result<Sending> {
+        let (transmission, _) = self.sending.insert((message, id));
+        let sent = flush_while(&self.context.outlet, &mut self.responses, transmission).await?;
+        self.sending = None;
+        Ok(sent)
+    }
+
     /// Sends a message. Its response follows when it is committed; other requests are handled meanwhile.
     async fn send(&mut self, mut request: Request, bytes: usize, memory: Option<Charge>) -> io::Result<()> {
         while self.responses.is_full() {
             self.write_first_response().await?;
         }
-        let sending = match self.context.parameters(&mut request).await {
+        let prepared = match self.context.parameters(&mut request).await {
             Ok(params) => {
                 let (control, client) = (Arc::clone(&self.context.control), Arc::clone(&self.context.client));
                 let account = Arc::clone(&self.context.account);
@@ -255,7 +259,11 @@ impl Session {
             }
             Err(error) => Err(error),
         };
-        self.responses.push(bytes, method::send::finish(sending.map_err(shortened), request.id));
+        let sending = match prepared {
+            Ok(message) => Ok(self.transmit(message, request.id.clone()).await?),
+            Err(error) => Err(shortened(error)),
+        };
+        self.responses.push(bytes, method::send::finish(sending, request.id));
         Ok(())
     }
 
@@ -263,6 +271,22 @@ impl Session {
         let line = failure_line(id, error);
         self.flush().await?;
         self.context.outlet.write(&line).await
+    }
+}
+
+/// Waits for `work`, and writes meanwhile the responses that are ready.
+async fn flush_while<T>(
+    outlet: &Outlet,
+    responses: &mut ResponseQueue,
+    work: impl Future<Output = T>,
+) -> io::Result<T> {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            response = responses.first(), if !responses.is_empty() => write(outlet, response).await?,
+            done = &mut work => return Ok(done),
+        }
     }
 }
 

@@ -49,6 +49,11 @@ impl Control {
         control
     }
 
+    #[cfg(fuzzing)]
+    pub(crate) fn daemon(&self) -> &Arc<Daemon> {
+        &self.daemon
+    }
+
     pub(super) fn rules(&self) -> Arc<Rules> {
         Arc::clone(&self.rules.borrow())
     }

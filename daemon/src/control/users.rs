@@ -58,6 +58,12 @@ impl Users {
         }
     }
 
+    /// Returns how much of the memory for all clients is taken, in bytes.
+    #[cfg(fuzzing)]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.memory_bytes - self.memory.available_permits()
+    }
+
     /// Returns a user. One that is not privileged may take half of the memory.
     pub(super) fn of(&self, uid: u32, is_privileged: bool) -> Arc<User> {
         let mut known = self.known.lock();

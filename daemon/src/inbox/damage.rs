@@ -30,8 +30,18 @@ pub(crate) struct Damage {
     irreparable: AtomicBool,
 }
 
+/// Marks damage of the file that was open when this was made, and nothing once that is another file: a reader may still have a
+/// connection to the file before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marker<'a> {
+    damage: &'a Damage,
+    generation: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
+    /// Which file it is, by its number among those that were open.
+    generation: u64,
     /// In rising order, not adjacent.
     unreadable: Vec<Damaged>,
     /// The ids before those of recorded gaps, in rising order.
@@ -43,33 +53,21 @@ struct State {
 }
 
 impl Damage {
-    /// Forgets everything: another file is read from now on. `recorded` are the ids before those of recorded gaps.
-    pub(crate) fn reset(&self, recorded: Vec<(u64, u64)>) {
+    /// Forgets everything: another file is read from now on. `recorded` are the ids before those of recorded gaps, `awaited`
+    /// those that a recovery has still to bring.
+    ///
+    /// Readers must not get a connection to the file before any more.
+    pub(crate) fn reset(&self, recorded: Vec<(u64, u64)>, awaited: Option<(u64, u64)>) {
         let mut state = self.state.lock();
-        state.unreadable.clear();
-        state.recorded = recorded;
+        let generation = state.generation + 1;
+        *state = State { generation, recorded, awaited, ..State::default() };
         self.irreparable.store(false, Ordering::Release);
         self.changed.notify_all();
     }
 
-    /// Adds ids that cannot be read.
-    pub(crate) fn add(&self, new: Damaged) {
-        let mut state = self.state.lock();
-        let ranges = &mut state.unreadable;
-        let from = ranges.partition_point(|range| range.last.saturating_add(1) < new.first);
-        let to = ranges.partition_point(|range| range.first <= new.last.saturating_add(1));
-        let touched = &ranges[from..to.max(from)];
-        if touched.is_empty() && ranges.len() >= MAX_RANGES {
-            return;
-        }
-        let whole = touched.iter().fold(new, |whole, range| Damaged {
-            first: whole.first.min(range.first),
-            last: whole.last.max(range.last),
-            at_ns: if range.first < whole.first { range.at_ns } else { whole.at_ns },
-        });
-        let is_known = touched == [whole];
-        ranges.splice(from..to.max(from), [whole]);
-        state.has_news |= !is_known;
+    /// Returns what marks damage of the file that is read now. Must be called before a connection is taken.
+    pub(crate) fn marker(&self) -> Marker<'_> {
+        Marker { damage: self, generation: self.state.lock().generation }
     }
 
     /// Returns the unreadable ranges that have an id in a range.
@@ -141,11 +139,6 @@ impl Damage {
         ))
     }
 
-    /// Notes that readers cannot pass over the damage; the writer then replaces the file.
-    pub(crate) fn give_up(&self) {
-        self.irreparable.store(true, Ordering::Release);
-    }
-
     /// Returns whether the file must be replaced.
     pub(crate) fn is_irreparable(&self) -> bool {
         self.irreparable.load(Ordering::Acquire)
@@ -155,6 +148,40 @@ impl Damage {
     pub(crate) fn wait_for_recovery(&self, wait: Duration) {
         let mut state = self.state.lock();
         self.changed.wait_while_for(&mut state, |state| state.awaited.is_none(), wait);
+    }
+}
+
+impl Marker<'_> {
+    /// Adds ids that cannot be read.
+    pub(crate) fn add(&self, new: Damaged) {
+        let mut state = self.damage.state.lock();
+        if state.generation != self.generation {
+            return;
+        }
+        let ranges = &mut state.unreadable;
+        let from = ranges.partition_point(|range| range.last.saturating_add(1) < new.first);
+        let to = ranges.partition_point(|range| range.first <= new.last.saturating_add(1));
+        let touched = &ranges[from..to.max(from)];
+        if touched.is_empty() && ranges.len() >= MAX_RANGES {
+            return;
+        }
+        let whole = touched.iter().fold(new, |whole, range| Damaged {
+            first: whole.first.min(range.first),
+            last: whole.last.max(range.last),
+            at_ns: if range.first < whole.first { range.at_ns } else { whole.at_ns },
+        });
+        let is_known = touched == [whole];
+        ranges.splice(from..to.max(from), [whole]);
+        state.has_news |= !is_known;
+    }
+
+    /// Notes that readers cannot pass over the damage; the writer then replaces the file.
+    pub(crate) fn give_up(&self) {
+        // The lock is held, so that no file is replaced for the damage of the one before.
+        let state = self.damage.state.lock();
+        if state.generation == self.generation {
+            self.damage.irreparable.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -170,7 +197,7 @@ mod tests {
     fn adjacent_ranges_become_one() {
         let damage = Damage::default();
         for (first, last) in [(10, 19), (40, 49), (20, 29), (5, 9), (60, 60), (41, 45)] {
-            damage.add(damaged(first, last));
+            damage.marker().add(damaged(first, last));
         }
         assert_eq!(damage.within(1..=100), [damaged(5, 29), damaged(40, 49), damaged(60, 60)]);
         assert_eq!(damage.within(29..=40).len(), 2);
@@ -188,9 +215,21 @@ mod tests {
     #[test]
     fn remembered_ranges_are_bounded() {
         let damage = Damage::default();
-        (1..10_000).for_each(|number| damage.add(damaged(number * 10, number * 10)));
+        (1..10_000).for_each(|number| damage.marker().add(damaged(number * 10, number * 10)));
         assert_eq!(damage.within(0..=u64::MAX).len(), MAX_RANGES);
-        damage.reset(Vec::new());
+        damage.reset(Vec::new(), None);
         assert_eq!(damage.within(0..=u64::MAX), []);
+    }
+
+    #[test]
+    fn a_marker_of_the_file_before_marks_nothing() {
+        let damage = Damage::default();
+        let marker = damage.marker();
+        damage.reset(Vec::new(), Some((1, 9)));
+        marker.add(damaged(1, 9));
+        marker.give_up();
+        assert_eq!((damage.within(0..=u64::MAX), damage.is_irreparable()), (Vec::new(), false));
+        damage.marker().give_up();
+        assert_eq!((damage.awaited(), damage.is_irreparable()), (Some((1, 9)), true));
     }
 }

@@ -114,7 +114,7 @@ pub(crate) struct LaterDetail {
 pub(crate) struct GapDetail {
     pub(crate) lost: u64,
     pub(crate) reason: String,
-    /// Of a gap in a damaged log, the first id that is missing; the last one is the id of the gap itself.
+    /// Of a gap for entries of the log, the first id that is missing; the last one is the id of the gap itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) first_id: Option<u64>,
 }
@@ -122,6 +122,14 @@ pub(crate) struct GapDetail {
 impl GapDetail {
     /// The reason of a gap for entries of a damaged log.
     pub(crate) const DAMAGED: &'static str = "damaged";
+
+    /// The reason of a gap for entries that retention has removed. Such a gap is not stored.
+    const REMOVED: &'static str = "retention";
+
+    /// Returns a gap for the removed entries from one id up to another.
+    pub(crate) fn removed(first: u64, last: u64) -> Self {
+        Self { lost: last - first + 1, reason: Self::REMOVED.to_owned(), first_id: Some(first) }
+    }
 
     /// Returns a gap for datagrams that were not stored.
     pub(crate) fn lost(lost: u64, reason: GapReason) -> Self {

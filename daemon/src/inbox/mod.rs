@@ -15,12 +15,15 @@ pub(crate) mod damage;
 pub(crate) mod entry;
 pub(crate) mod error;
 pub(crate) mod file;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod inflight;
 pub(crate) mod learned_encodings;
 mod queries;
 pub(crate) mod queue;
 pub(crate) mod reader;
 pub(crate) mod recovery;
+mod row;
 pub(crate) mod writer;
 
 pub(crate) use error::InboxError;

@@ -21,14 +21,18 @@ impl Bounds {
     pub(crate) fn entries(self) -> u64 {
         (self.newest + 1).saturating_sub(self.oldest)
     }
+
+    /// Returns a read mark as one within the log: there is nothing before the oldest and behind the newest entry.
+    pub(crate) fn within(self, mark: u64) -> u64 {
+        mark.max(self.oldest.saturating_sub(1)).min(self.newest)
+    }
 }
 
-/// Returns the oldest and the newest id.
+/// Returns the oldest and the newest id. A log may have recovered entries only, which are older than its own first one.
 pub(super) fn bounds(connection: &Connection) -> rusqlite::Result<Bounds> {
-    // Subqueries: SQLite answers a lone min or max from the end of the tree, but scans for both at once. The table `log`
-    // is read only while the log is empty.
+    // Subqueries: SQLite answers a lone min or max from the end of the tree, but scans for both at once.
     let sql = "SELECT coalesce((SELECT min(id) FROM entry), (SELECT first_id FROM log), 1),
-               coalesce((SELECT max(id) FROM entry), (SELECT first_id FROM log) - 1, 0)";
+               max(coalesce((SELECT max(id) FROM entry), 0), coalesce((SELECT first_id FROM log) - 1, 0))";
     connection
         .prepare_cached(sql)?
         .query_row([], |row| Ok(Bounds { oldest: row.get(0)?, newest: row.get(1)? }))
@@ -36,20 +40,21 @@ pub(super) fn bounds(connection: &Connection) -> rusqlite::Result<Bounds> {
 
 /// Returns whether a log has an entry.
 pub(super) fn has(connection: &Connection, anchor: Anchor) -> rusqlite::Result<bool> {
+    // SQLite's ids are signed: beyond them there is no entry.
+    let Ok(id) = i64::try_from(anchor.id) else { return Ok(false) };
     let at_ns: Option<i64> = connection
         .prepare_cached("SELECT at_ns FROM entry WHERE id = ?1")?
-        .query_row([anchor.id], |row| row.get(0))
+        .query_row([id], |row| row.get(0))
         .optional()?;
     Ok(at_ns == Some(anchor.at_ns))
 }
 
-/// Returns the newest entry of a log; of an empty log its beginning.
+/// Returns the newest entry of a log; of one without entries of its own its beginning.
 pub(super) fn newest(log: &Connection) -> rusqlite::Result<Anchor> {
     let newest = "SELECT id, at_ns FROM entry ORDER BY id DESC LIMIT 1";
-    match log.query_row(newest, [], anchor).optional()? {
-        Some(newest) => Ok(newest),
-        None => beginning(log).map(Option::unwrap_or_default),
-    }
+    let newest = log.query_row(newest, [], anchor).optional()?.unwrap_or_default();
+    let beginning = beginning(log)?.unwrap_or_default();
+    Ok(if newest.id < beginning.id || newest.id == 0 { beginning } else { newest })
 }
 
 /// Returns an anchor for the place before the first entry of a log.
@@ -61,11 +66,10 @@ fn anchor(row: &Row<'_>) -> rusqlite::Result<Anchor> {
     Ok(Anchor { id: row.get(0)?, at_ns: row.get(1)? })
 }
 
-/// Returns up to which id a consumer has read; 0 if it has not read yet.
-pub(super) fn read_mark(connection: &Connection, consumer: &str) -> rusqlite::Result<u64> {
+/// Returns up to which id a consumer has read; none if it has no read mark.
+pub(super) fn read_mark(connection: &Connection, consumer: &str) -> rusqlite::Result<Option<u64>> {
     connection
         .prepare_cached("SELECT read_id FROM consumer WHERE name = ?1")?
         .query_row([consumer], |row| row.get(0))
         .optional()
-        .map(Option::unwrap_or_default)
 }

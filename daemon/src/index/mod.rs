@@ -15,6 +15,8 @@ mod blocks;
 mod bloom;
 pub(crate) mod checksum;
 mod error;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 pub(crate) mod indexer;
 mod log;
 pub(crate) mod predicate;

@@ -18,13 +18,13 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::info;
-use udpchat_api::{MetricsFormat, metrics};
+use udpchat_api::{DEFAULT_CONSUMER, MetricsFormat, metrics};
 use udpchat_config::Settings;
 
+use crate::accept::Accepting;
 use crate::control::status;
-use crate::faults::Retry;
 use crate::health::Component;
 use crate::state::Daemon;
 
@@ -35,9 +35,6 @@ const MAX_CONNECTIONS: usize = 16;
 /// How long a connection keeps its place without a complete request while others wait for one. A scraper sends its request at
 /// once.
 const PLACE_TIME: Duration = Duration::from_millis(100);
-
-/// After how long without an error a failing `accept` counts as working again: no connection came.
-const QUIET: Duration = Duration::from_millis(500);
 
 /// The endpoint: bound, and not yet accepting connections.
 #[derive(Debug)]
@@ -99,38 +96,20 @@ impl Endpoint {
 async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
     let mut places = Places::new();
     let renderer = Renderer { daemon: Arc::clone(daemon), turn: Arc::default() };
-    let mut retry = Retry::default();
+    let mut accepting = Accepting::new(&daemon.health, Component::Metrics, "connections for metrics");
     while let Some(place) = places.free().await {
-        let accepted = match retry.is_failing() {
-            true => timeout(QUIET, listener.accept()).await,
-            false => Ok(listener.accept().await),
-        };
-        if !matches!(accepted, Ok(Err(_))) && retry.succeeded() {
-            daemon.health.succeeded(Component::Metrics);
-        }
-        match accepted {
-            Err(_) => {}
-            Ok(Ok((stream, _))) => {
-                let (renderer, has_request) = (renderer.clone(), Arc::<AtomicBool>::default());
-                let is_complete = Arc::clone(&has_request);
-                let task = tokio::spawn(async move {
-                    let render = |format| {
-                        is_complete.store(true, Ordering::Relaxed);
-                        renderer.render(format)
-                    };
-                    http::serve(stream, render).await;
-                    drop(place);
-                });
-                places.take(has_request, task.abort_handle());
-            }
-            Ok(Err(error)) => {
-                if let Some(pause) = retry.failed(&error) {
-                    let problem = format!("cannot accept connections for metrics: {error}");
-                    daemon.health.report(Component::Metrics, problem);
-                    sleep(pause).await;
-                }
-            }
-        }
+        let Some((stream, _)) = accepting.next(listener.accept()).await else { continue };
+        let (renderer, has_request) = (renderer.clone(), Arc::<AtomicBool>::default());
+        let is_complete = Arc::clone(&has_request);
+        let task = tokio::spawn(async move {
+            let render = |format| {
+                is_complete.store(true, Ordering::Relaxed);
+                renderer.render(format)
+            };
+            http::serve(stream, render).await;
+            drop(place);
+        });
+        places.take(has_request, task.abort_handle());
     }
 }
 
@@ -194,6 +173,6 @@ struct Renderer {
 impl Renderer {
     async fn render(&self, format: MetricsFormat) -> String {
         let _turn = self.turn.lock().await;
-        metrics::of_status(&status(&self.daemon).await, format)
+        metrics::of_status(&status(&self.daemon, DEFAULT_CONSUMER.to_owned()).await, format)
     }
 }

@@ -39,7 +39,7 @@ impl Heartbeat {
     }
 
     /// Returns a heartbeat without a watchdog.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn unwatched() -> Arc<Self> {
         Watchdog { timeout: None, heartbeats: Vec::new() }.heartbeat("unwatched")
     }

@@ -3,6 +3,8 @@
 //! Everything is opened before any thread runs ([`mod@open`]), so that a failed start leaves nothing behind. The daemon stops
 //! in the order of the data ([`mod@serve`]): reception, the writer, the readers. Only `main` may depend on this folder.
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod open;
 mod serve;
 

@@ -43,7 +43,7 @@ pub(super) fn serve(opened: Opened, runtime: Runtime, signals: Signals) -> Resul
     let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());
     daemon.queue.close();
     let given_up = writer.join().unwrap_or(0);
-    finish(&control, runtime, message_log);
+    finish(&control, &daemon, runtime, message_log);
     served.map_err(system("cannot serve the control socket"))?;
     if given_up > 0 {
         return Err(Failure::GivenUp(given_up));
@@ -100,7 +100,7 @@ fn announce(daemon: &Daemon) {
     );
 }
 
-fn start_receivers(
+pub(super) fn start_receivers(
     daemon: &Arc<Daemon>,
     stop: &Arc<receive::Stop>,
     watchdog: &mut Watchdog,
@@ -126,12 +126,13 @@ fn start_receivers(
 }
 
 /// Waits until the last messages are logged, and closes the connections.
-fn finish(control: &Control, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
+fn finish(control: &Control, daemon: &Daemon, runtime: Runtime, message_log: tokio::task::JoinHandle<()>) {
     const LAST_LINES_WAIT: Duration = Duration::from_secs(2);
     runtime.block_on(async {
         // A timeout, because the inbox may be unreadable.
         let _logged = tokio::time::timeout(LAST_LINES_WAIT, message_log).await;
     });
     control.audit.conclude();
+    daemon.health.conclude();
     runtime.shutdown_background();
 }

@@ -7,4 +7,5 @@ mod completion;
 mod doctor;
 mod manual;
 mod mistakes;
+mod pager;
 mod watch;

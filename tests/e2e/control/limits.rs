@@ -6,9 +6,7 @@ use std::os::unix::net::UnixStream;
 use serde_json::{Value, json};
 
 use crate::support::proc::status_number;
-use crate::support::{
-    Account, Daemon, OtherUser, Peer, Rpc, allocator_of_the_unit, command_in, eventually, new_folder, scaled,
-};
+use crate::support::{Account, Daemon, OtherUser, Peer, Rpc, eventually, scaled};
 
 const MIB: u64 = 1024;
 
@@ -181,11 +179,7 @@ fn users_take_turns_to_read() {
 fn unread_answers_of_many_connections_are_bounded() {
     const BUDGET: u64 = 16;
     let config = format!("control.max_memory = '{BUDGET}MiB'\nlog.messages_per_second = 0");
-    let folder = new_folder();
-    std::fs::write(folder.path().join("config.toml"), config).unwrap();
-    let mut command = command_in(folder.path());
-    command.args(["--listen", "127.0.0.1:0"]).envs(allocator_of_the_unit());
-    let daemon = Daemon::start_by(folder, &mut command);
+    let daemon = Daemon::start_with(&config, &[]);
     let peer = Peer::new();
     // Before anything is measured, so that what is needed anyway is there.
     for _ in 0..100 {

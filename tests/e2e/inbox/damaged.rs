@@ -1,15 +1,17 @@
 //! Foreign, newer and damaged files at the path of the inbox.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Output, Stdio};
 
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::{
-    DEADLINE, Daemon, Peer, command_in, eventually, eventually_within, id, new_folder, texts,
+    Background, DEADLINE, Daemon, Peer, available, command_in, eventually, eventually_within, id, missing,
+    new_folder, texts,
 };
 
 /// Creates an inbox with a few messages, and changes its file with SQL while no daemon runs.
@@ -189,10 +191,12 @@ fn an_emptied_inbox_leaves_a_gap_and_reuses_no_id() {
 #[test]
 fn an_older_copy_leaves_a_gap_up_to_the_newest_id() {
     let (folder, path) = inbox_changed_by("DELETE FROM entry WHERE id > 60");
-    let before = fs::read(&path).unwrap();
+    let copy = fs::metadata(&path).unwrap().ino();
     let (daemon, lost) = assert_recovered(folder);
-    assert_eq!((lost, before.is_empty()), (40, false));
-    drop(daemon);
+    let entries = daemon.entries();
+    let gap = &entries[60];
+    assert_eq!((lost, entries.len(), &gap["first_id"], id(gap)), (40, 62, &json!(61), 100));
+    assert_eq!(fs::metadata(&path).unwrap().ino(), copy, "the daemon continues with the copy");
 }
 
 #[test]
@@ -215,38 +219,58 @@ fn a_changed_bit_in_the_write_ahead_log_loses_one_page_at_most() {
     drop(daemon);
 }
 
+/// An inbox of the messages 1 to 100 that was damaged and moved away; the data directory has a new one.
+struct MovedAway {
+    folder: tempfile::TempDir,
+    flags: Vec<String>,
+    aside: PathBuf,
+}
+
+impl MovedAway {
+    /// Zeroes one of the pages, which `choose` chooses by its number among all of them.
+    fn new(choose: impl FnOnce(&[&[u8]]) -> usize) -> Self {
+        let (folder, path) = inbox_changed_by("SELECT 1");
+        let aside = folder.path().join("old.db");
+        let mut bytes = fs::read(&path).unwrap();
+        let page = choose(&bytes.chunks(16_384).collect::<Vec<_>>());
+        bytes[page * 16_384..(page + 1) * 16_384].fill(0);
+        fs::write(&aside, bytes).unwrap();
+        // As if an older version had started a new inbox.
+        for name in ["inbox.db", "books"] {
+            fs::remove_file(path.with_file_name(name)).unwrap();
+        }
+        fs::write(path.with_file_name("inbox.db.damaged-before"), "nothing").unwrap();
+        fs::write(folder.path().join("config.toml"), "").unwrap();
+        let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+        daemon.receive_from(&Peer::new(), ["new"]);
+        let (folder, flags) = daemon.into_folder();
+        Self { folder, flags, aside }
+    }
+
+    fn recover(&self, file: &Path) -> Output {
+        let mut command = command_in(self.folder.path());
+        command.arg("--recover").arg(file).stdout(Stdio::piped()).output().unwrap()
+    }
+
+    fn start(self) -> Daemon {
+        Daemon::start_in(self.folder, self.flags)
+    }
+}
+
 #[test]
 fn a_file_moved_away_earlier_is_recovered_by_hand() {
-    let (folder, path) = inbox_changed_by("SELECT 1");
-    let aside = folder.path().join("old.db");
-    let mut bytes = fs::read(&path).unwrap();
-    let leaf = bytes.len() / 16_384 * 3 / 4 * 16_384;
-    bytes[leaf..leaf + 16_384].fill(0);
-    fs::write(&aside, bytes).unwrap();
-    // As if an older version had started a new inbox.
-    for name in ["inbox.db", "books"] {
-        fs::remove_file(path.with_file_name(name)).unwrap();
-    }
-    fs::write(path.with_file_name("inbox.db.damaged-before"), "nothing").unwrap();
-    fs::write(folder.path().join("config.toml"), "").unwrap();
-    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
-    daemon.receive_from(&Peer::new(), ["new"]);
-    let (folder, flags) = daemon.into_folder();
-    let run = |file: &Path| {
-        let mut command = command_in(folder.path());
-        command.arg("--recover").arg(file).stdout(Stdio::piped()).output().unwrap()
-    };
-    let output = run(&aside);
+    let moved = MovedAway::new(|pages| pages.len() * 3 / 4);
+    let output = moved.recover(&moved.aside);
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.status.success() && printed.contains("entries recovered from"),
         "{printed} {:?}",
         output.stderr
     );
-    let again = run(&aside);
+    let again = moved.recover(&moved.aside);
     assert!(String::from_utf8(again.stdout).unwrap().starts_with("0 entries recovered"));
-    assert_eq!(run(Path::new("/nowhere")).status.code(), Some(1));
-    let daemon = Daemon::start_in(folder, flags);
+    assert_eq!(moved.recover(Path::new("/nowhere")).status.code(), Some(1));
+    let daemon = moved.start();
     let entries = daemon.entries();
     let texts: Vec<_> = entries.iter().filter_map(|entry| entry["text"].as_str()).collect();
     assert!(texts.len() > 80 && texts[0].starts_with("0 x") && texts.last() == Some(&"new"), "{texts:.20?}");
@@ -256,26 +280,12 @@ fn a_file_moved_away_earlier_is_recovered_by_hand() {
 
 #[test]
 fn a_recovery_by_hand_leaves_a_gap_before_the_first_readable_entry() {
-    let (folder, path) = inbox_changed_by("SELECT 1");
-    let aside = folder.path().join("old.db");
-    let mut bytes = fs::read(&path).unwrap();
     let holds = |page: &[u8], text: &str| page.windows(text.len()).any(|part| part == text.as_bytes());
-    let first = bytes.chunks_mut(16_384).find(|page| holds(page, "0 xxx") && page[0] == 13).unwrap();
-    first.fill(0);
-    fs::write(&aside, bytes).unwrap();
-    for name in ["inbox.db", "books"] {
-        fs::remove_file(path.with_file_name(name)).unwrap();
-    }
-    fs::write(path.with_file_name("inbox.db.damaged-before"), "nothing").unwrap();
-    fs::write(folder.path().join("config.toml"), "").unwrap();
-    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
-    daemon.receive_from(&Peer::new(), ["new"]);
-    let (folder, flags) = daemon.into_folder();
-    let mut command = command_in(folder.path());
-    let output = command.arg("--recover").arg(&aside).stdout(Stdio::piped()).output().unwrap();
+    let is_first = |page: &&[u8]| holds(page, "0 xxx") && page[0] == 13;
+    let moved = MovedAway::new(|pages| pages.iter().position(is_first).unwrap());
+    let output = moved.recover(&moved.aside);
     assert!(output.status.success(), "{output:?}");
-    let daemon = Daemon::start_in(folder, flags);
-    let entries = daemon.entries();
+    let entries = moved.start().entries();
     let gap = &entries[0];
     assert_eq!((&gap["reason"], &gap["first_id"]), (&json!("damaged"), &json!(1)), "{gap}");
     assert_eq!(gap["lost"].as_u64(), Some(id(gap)));
@@ -352,6 +362,49 @@ fn retention_goes_on_past_a_damaged_page() {
     daemon.receive_from(&Peer::new(), ["new"]);
     let entries = daemon.entries();
     assert_eq!((id(entries.last().unwrap()), entries[0]["type"].as_str()), (40_001, Some("message")));
+}
+
+/// Runs a daemon on a small disk with a copy of a folder and little room.
+const LITTLE_ROOM: &str = "mount -t tmpfs -o size=100m,mode=700 udpchat \"$1\" && cp -a \"$FROM/.\" \"$1\" && \
+    head -c 60M /dev/zero >\"$1/ballast\" && shift && exec \"$@\"";
+
+#[test]
+fn a_recovery_leaves_room_for_new_messages() {
+    if !nix::unistd::geteuid().is_root() {
+        missing("only root can mount a disk");
+        return;
+    }
+    if !available("unshare") {
+        return;
+    }
+    let (folder, path) = inbox_changed_by("SELECT 1");
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 40_000].fill(0x5a);
+    fs::write(&path, &bytes).unwrap();
+    let (data, outside) = (new_folder(), new_folder());
+    let socket = outside.path().join("s");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", LITTLE_ROOM, "sh"]).arg(data.path());
+    command.env("FROM", path.parent().unwrap()).arg(env!("CARGO_BIN_EXE_udpchatd"));
+    command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).arg("--socket").arg(&socket);
+    let mut daemon = Background::start(&mut command);
+    let mut rpc = daemon.answers_on(&socket);
+    let mut problems = || rpc.call("status", json!({}))["problems"].to_string();
+    eventually("the recovery to wait", || problems().contains("waits for room").then_some(()));
+    let address = rpc.call("status", json!({}))["listen"][0].as_str().unwrap().parse().unwrap();
+    Peer::new().send(address, "new");
+    eventually("it to be stored", || (rpc.call("status", json!({}))["stored"] == 1).then_some(()));
+    fs::remove_file(format!("/proc/{}/root{}/ballast", daemon.pid(), data.path().display())).unwrap();
+    eventually("the recovery", || {
+        let problems = rpc.call("status", json!({}))["problems"].to_string();
+        (problems.contains("were recovered") && !problems.contains("waits")).then_some(())
+    });
+    let entries = rpc.entries(json!({ "after": 0 }));
+    let readable = entries.iter().filter(|entry| entry["type"] == "message").count() as u64;
+    let lost: u64 = entries.iter().filter_map(|entry| entry["lost"].as_u64()).sum();
+    assert_eq!((readable + lost, readable > 30, id(entries.last().unwrap())), (101, true, 101));
+    drop(folder);
 }
 
 #[test]

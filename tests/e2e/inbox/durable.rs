@@ -96,10 +96,10 @@ fn read_marks_survive_a_kill() {
     let peer = Peer::new();
     daemon.receive_from(&peer, ["one", "two"]);
     assert_eq!(daemon.ctl(&["--json", "inbox"]).json().len(), 2);
-    assert_eq!(daemon.ctl(&["--json", "inbox", "--consumer", "script"]).json().len(), 2);
+    assert_eq!(daemon.ctl(&["-q", "--json", "inbox", "--consumer", "script"]).json().len(), 2);
     let daemon = daemon.start_again();
     daemon.receive_from(&peer, ["three"]);
-    for args in [&["--json", "inbox"][..], &["--json", "inbox", "--consumer", "script"]] {
+    for args in [&["--json", "inbox"][..], &["-q", "--json", "inbox", "--consumer", "script"]] {
         assert_eq!(texts(&daemon.ctl(args).json()), ["three"], "{args:?}");
     }
 }

@@ -362,3 +362,45 @@ fn a_daemon_on_a_read_only_disk_receives() {
     eventually("the end of the problems", || (rpc.call("status", json!({}))["state"] == "ok").then_some(()));
     assert_eq!(texts(&rpc.entries(json!({ "after": 0 }))), ["before", "held"]);
 }
+
+/// Runs a daemon whose folder is a disk of its own; a line on the pipe unmounts it, a second one mounts it again.
+const DISK_AWAY: &str = "mount -t tmpfs -o mode=700 udpchat \"$DISK\" && mount --bind \"$DISK\" \"$1\" && shift && \
+    { (read line && umount -l \"$FOLDER\" && read line && mount --bind \"$DISK\" \"$FOLDER\") <\"$PIPE\" & } && exec \"$@\"";
+
+#[test]
+fn messages_wait_for_a_disk_that_is_not_mounted() {
+    if !nix::unistd::geteuid().is_root() {
+        missing("only root can mount a disk");
+        return;
+    }
+    if !available("unshare") {
+        return;
+    }
+    let (data, disk, outside) = (new_folder(), new_folder(), new_folder());
+    let (socket, pipe) = (outside.path().join("s"), outside.path().join("pipe"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", DISK_AWAY, "sh"]).arg(data.path()).env("FOLDER", data.path());
+    command.env("DISK", disk.path()).env("PIPE", &pipe);
+    command.arg(env!("CARGO_BIN_EXE_udpchatd")).args(["--listen", "127.0.0.1:0"]);
+    let mut daemon =
+        Background::start(command.arg("--data-dir").arg(data.path()).arg("--socket").arg(&socket));
+    let mut rpc = daemon.answers_on(&socket);
+    let address = rpc.call("status", json!({}))["listen"][0].as_str().unwrap().parse().unwrap();
+    let peer = Peer::new();
+    peer.send(address, "before");
+    eventually("it to be stored", || (rpc.call("status", json!({}))["stored"] == 1).then_some(()));
+    let mut pipe = std::fs::File::create(&pipe).unwrap();
+    pipe.write_all(b"out\n").unwrap();
+    let inbox = format!("/proc/{}/root{}/inbox.db", daemon.pid(), data.path().display());
+    eventually("the disk to go", || (!std::path::Path::new(&inbox).exists()).then_some(()));
+    peer.send(address, "meanwhile");
+    eventually("the problem", || {
+        let status = rpc.call("status", json!({}));
+        (status["problems"].to_string().contains("another disk") && status["queued"] == 1).then_some(())
+    });
+    assert!(std::fs::read_dir(data.path()).unwrap().next().is_none(), "something was stored below the disk");
+    pipe.write_all(b"in\n").unwrap();
+    eventually("it to be stored", || (rpc.call("status", json!({}))["stored"] == 2).then_some(()));
+    assert_eq!(texts(&rpc.entries(json!({ "after": 0 }))), ["before", "meanwhile"]);
+}

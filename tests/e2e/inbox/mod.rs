@@ -4,6 +4,7 @@
 
 mod backup;
 mod clock;
+mod consumers;
 mod damaged;
 mod durable;
 mod export;
@@ -13,3 +14,4 @@ mod losses;
 mod migration;
 mod reading;
 mod retention;
+mod selection;

@@ -16,10 +16,10 @@ fn having_received(messages: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Daem
     daemon
 }
 
-/// Returns the texts of what `udpchatctl --json inbox` prints with these arguments.
+/// Returns the texts of what `udpchatctl --json inbox` prints with these arguments; notes about new consumers are not wanted.
 #[track_caller]
 fn read(daemon: &Daemon, args: &[&str]) -> Vec<String> {
-    let entries = daemon.ctl(&[&["--json", "inbox"], args].concat()).json();
+    let entries = daemon.ctl(&[&["-q", "--json", "inbox"], args].concat()).json();
     texts(&entries).into_iter().map(str::to_owned).collect()
 }
 
@@ -205,7 +205,7 @@ fn history_has_a_limit_and_either_order() {
     conversation.shows(&["-a", "-r"], "654321");
     conversation.shows(&["-n", "2", "-r"], "65");
     conversation.daemon.receive_from(&conversation.stranger, (0..30).map(|_| "7"));
-    conversation.shows(&["-r"], &"7".repeat(20));
+    conversation.shows(&["-n", "20", "-r"], &"7".repeat(20));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::sys::signal::Signal;
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, eventually, scaled};
 
@@ -96,6 +96,83 @@ fn ids_and_readers_continue_after_removal() {
     is_the_newest_part(&daemon, 3_002);
     let removed = daemon.rpc().call("inbox", json!({ "after": 0, "limit": 1 }));
     assert!(removed["entries"][0]["id"].as_u64() > Some(1_000), "reading begins at the oldest that is left");
+}
+
+/// Returns the only gap at the beginning of entries, whose ids must be those from `first` to `last` with it.
+#[track_caller]
+fn gap_of(entries: &[Value], first: u64, last: u64) -> u64 {
+    let gap = &entries[0];
+    assert_eq!((&gap["type"], &gap["reason"]), (&json!("gap"), &json!("retention")), "{gap}");
+    let to = gap["id"].as_u64().unwrap();
+    assert!(to > 1_000, "{gap}");
+    assert_eq!((&gap["first_id"], &gap["lost"]), (&json!(first), &json!(to - first + 1)), "{gap}");
+    let rest: Vec<u64> = entries[1..].iter().map(|entry| entry["id"].as_u64().unwrap()).collect();
+    assert!(rest.into_iter().eq(to + 1..=last));
+    to
+}
+
+#[test]
+fn removed_entries_are_a_gap_for_who_had_not_read_them() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '1MiB'", &[]);
+    let peer = Peer::new();
+    send(&daemon, &peer, 10, 10);
+    let mut rpc = daemon.rpc();
+    for (consumer, id) in [("early", 0), ("bot", 7)] {
+        rpc.call("ack", json!({ "consumer": consumer, "id": id }));
+    }
+    let status = daemon.status()["inbox"].take();
+    assert_eq!((&status["removed"], &status["removed_unread"]), (&json!(0), &json!(0)));
+    send(&daemon, &peer, 3_000, 1_400);
+    // The writer answers an `ack` after the step of retention before it.
+    let mut oldest = || {
+        rpc.call("ack", json!({ "consumer": "early", "id": 0 }));
+        daemon.status()["inbox"]["oldest_id"].take()
+    };
+    eventually("retention to come to rest", || (oldest() == oldest()).then_some(()));
+    let read = |args: &[&str]| daemon.ctl(&[&["-q", "--json", "inbox"], args].concat()).json();
+    for (consumer, first) in [("bot", 8), ("early", 1)] {
+        gap_of(&read(&["--peek", "--consumer", consumer]), first, 3_010);
+    }
+    // A follower and a page behind its own cursor come to the same place; history and new consumers do not.
+    let removed_up_to = gap_of(&rpc.entries(json!({ "after": 500 })), 501, 3_010);
+    let mut follower = daemon.rpc();
+    follower.call("subscribe", json!({ "after": 500, "direction": "in" }));
+    assert_eq!(follower.entry()["reason"], "retention");
+    assert_eq!(follower.entry()["id"], removed_up_to + 1);
+    for entries in [read(&["-a"]), read(&["--consumer", "new"]), rpc.entries(json!({ "after": 0 }))] {
+        assert_eq!(entries[0]["id"], removed_up_to + 1);
+    }
+    assert!(rpc.entries(json!({ "after": 500, "direction": "out" })).is_empty());
+    let single = rpc.call("inbox", json!({ "after": 500, "limit": 1 }));
+    assert_eq!((&single["next"], &single["entries"][0]["type"]), (&json!(removed_up_to), &json!("gap")));
+    assert_eq!(single["more"], true);
+    let text = daemon.ctl(&["inbox", "--consumer", "bot"]).ok();
+    assert!(text.contains("entries removed here: the inbox had reached its limits"), "{text}");
+    assert_eq!(daemon.ctl(&["inbox", "--consumer", "bot"]).ok(), "", "the mark is behind the gap");
+}
+
+#[test]
+fn removing_what_was_never_read_is_a_warning() {
+    let daemon = Daemon::start_with("[inbox]\nmax_size = '4MiB'", &[]);
+    let peer = Peer::new();
+    send(&daemon, &peer, 6_000, 1_400);
+    eventually("unread entries to go", || {
+        let inbox = daemon.status()["inbox"].take();
+        (inbox["removed_unread"] == inbox["removed"] && inbox["removed"].as_u64() > Some(1_000)).then_some(())
+    });
+    let status = daemon.ctl(&["status"]).ok();
+    assert!(status.contains("entries that no consumer had read"), "{status}");
+    assert!(daemon.ctl(&["doctor"]).stdout.contains("removed from the inbox since the start before any"));
+    assert_eq!(daemon.status()["state"], "ok");
+    // What somebody has read may go.
+    daemon.rpc().call("ack", json!({ "consumer": "bot", "id": 6_000 }));
+    let before = daemon.status()["inbox"].take();
+    send(&daemon, &peer, 500, 1_400);
+    let after = eventually("read entries to go", || {
+        let inbox = daemon.status()["inbox"].take();
+        (inbox["removed"].as_u64().unwrap() > before["removed"].as_u64().unwrap() + 100).then_some(inbox)
+    });
+    assert_eq!(after["removed_unread"], before["removed_unread"]);
 }
 
 /// Sets the mark by which a daemon detects a backup: a shared lock on the data directory.

@@ -239,7 +239,7 @@ fn wait_exits_with_4_and_prints_partial_matches() {
         .fails(4, &["no message that matches `^ok` arrived within 0s"]);
     daemon
         .ctl(&["wait", "--from", "nobody"])
-        .fails(2, &["`nobody` is neither a configured peer nor an address"]);
+        .fails(2, &["`nobody` is not a configured peer, an address, a network or a known host"]);
 }
 
 #[test]

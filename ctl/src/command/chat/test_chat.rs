@@ -220,7 +220,7 @@ impl TestChat {
     /// Returns the page that the daemon would return.
     pub(super) fn page(&self, params: &InboxParams) -> InboxAnswer {
         assert!(params.gaps);
-        let from = params.from.as_deref().unwrap();
+        let from = params.from[0].as_str();
         let (after, before) = (params.after.unwrap_or(0), params.before.unwrap_or(u64::MAX));
         let is_in = |entry: &&Entry| entry.id() > after && entry.id() < before && concerns(entry, from);
         let limit = params.limit.unwrap() as usize;
@@ -236,7 +236,7 @@ impl TestChat {
             (false, true) => 1,
             (false, false) => self.newest(),
         };
-        InboxAnswer { entries, next, more, unread: 0 }
+        InboxAnswer { entries, next, more, unread: 0, consumer: None, read: None }
     }
 
     /// Recodes up to 100 messages, as the daemon would in a step; their texts name the encoding.
@@ -246,7 +246,7 @@ impl TestChat {
             return Err(refusal.to_owned());
         }
         assert!(params.remember && !params.dry_run);
-        let (from, after) = (params.from.as_deref().unwrap(), params.after.unwrap_or(0));
+        let (from, after) = (params.from[0].as_str(), params.after.unwrap_or(0));
         let mut answer = RecodeAnswer {
             recoded: 0,
             matched: 0,

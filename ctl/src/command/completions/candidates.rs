@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap_complete::CompletionCandidate;
 use tokio::time::timeout;
 use udpchat_api::Entry;
-use udpchat_api::call::{Call, DirectionFilter, InboxParams, Order, Peer, PeersParams};
+use udpchat_api::call::{Call, ConsumersParams, DirectionFilter, InboxParams, Order, Peer, PeersParams};
 use udpchat_config::Encoding;
 
 use crate::connect;
@@ -43,6 +43,16 @@ pub(crate) fn peers() -> Vec<CompletionCandidate> {
         CompletionCandidate::new(word).help(Some(help.into())).display_order(Some(place))
     });
     candidates.filter(|candidate| candidate.get_value().to_str().is_some_and(is_plain)).collect()
+}
+
+/// Offers the consumers.
+pub(crate) fn consumers() -> Vec<CompletionCandidate> {
+    let consumers = ask(&ConsumersParams {}).map(|answer| answer.consumers).unwrap_or_default();
+    let candidates = consumers.into_iter().filter(|consumer| is_plain(&consumer.consumer)).map(|consumer| {
+        let help = format!("{} unread", consumer.unread);
+        CompletionCandidate::new(consumer.consumer).help(Some(help.into()))
+    });
+    candidates.collect()
 }
 
 /// Offers the ids of the newest received messages, newest first.

@@ -21,6 +21,14 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         let entries = counted(status.inbox.entries, "entry");
         found.push(Finding::ok(TOPIC, format!("the inbox is in order, with {entries}")));
     }
+    if status.inbox.removed_unread > 0 {
+        let removed = counted(status.inbox.removed_unread, "entry");
+        let seen =
+            format!("{removed} removed from the inbox since the start before any consumer had read them");
+        found.push(Finding::warning(TOPIC, seen).hint(
+            "increase `inbox.max_size` or `inbox.max_age`, or read more often; `udpchatctl consumers` lists the read marks",
+        ));
+    }
     if status.log_lines_lost > 0 {
         let lost = counted(status.log_lines_lost, "line");
         let seen = format!("{lost} of the daemon's log were lost: its reader is too slow");
@@ -51,8 +59,11 @@ mod tests {
             status.problems = vec!["the disk is full".to_owned(), "group 239.1.2.3 is not joined".to_owned()];
             status.groups =
                 vec![udpchat_api::call::GroupStatus { group: "239.1.2.3".to_owned(), ..Default::default() }];
+            status.inbox.removed_unread = 21_970;
             status.log_lines_lost = 1;
         });
-        assert_eq!(levels(&findings(&facts)), [Problem, Warning]);
+        assert_eq!(levels(&findings(&facts)), [Problem, Warning, Warning]);
+        let told = text(&findings(&facts));
+        assert!(told.contains("21,970 entries removed from the inbox since the start before any"), "{told}");
     }
 }

@@ -5,12 +5,13 @@ mod pcap;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use udpchat_api::{Entry, RawInboxAnswer};
+use udpchat_api::{Entry, Gap, RawInboxAnswer};
 
 use self::pcap::Capture;
 use super::context::Context;
 use super::filter::{Filter, FilterArgs};
 use super::pages::Pages;
+use super::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, Sink, counted};
 
@@ -55,14 +56,18 @@ pub(crate) enum Format {
 
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
-    let filter = Filter::of(&arguments.filter, crate::time::now)?;
+    let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
     let to_stdout = arguments.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
     let to_screen = to_stdout && context.output.is_terminal();
     if to_screen && arguments.format == Format::Pcap {
         return Err(CtlError::usage("a capture file is binary data, and standard output is a terminal")
             .hint("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`"));
     }
-    let client = context.connect().await?;
+    let mut client = context.connect().await?;
+    senders::resolve(&mut client, &mut filter.from).await?;
+    if to_screen {
+        context.output.use_pager();
+    }
     let sink = Sink::open(arguments.output.as_deref())?;
     let pages = Pages::select(client, &filter, arguments.filter.number).await?;
     let form = match arguments.format {
@@ -71,9 +76,19 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     };
     let output = context.output;
     let progress = Progress::new(output.is_watched() && !to_screen, "entry");
-    Export { pages, sink, form, output, progress, is_whole: filter.is_open(), entries: 0, damaged: 0 }
-        .run()
-        .await
+    Export {
+        pages,
+        sink,
+        form,
+        output,
+        progress,
+        is_whole: filter.is_open(),
+        entries: 0,
+        missing: 0,
+        removed: 0,
+    }
+    .run()
+    .await
 }
 
 /// The format with its state.
@@ -91,8 +106,10 @@ struct Export<'a> {
     /// Whether every entry of the span is exported, so that its ids give the expected number.
     is_whole: bool,
     entries: u64,
-    /// How many ids gaps of damaged entries stand for, besides their own.
-    damaged: u64,
+    /// How many ids the gaps of missing entries stand for, besides their own.
+    missing: u64,
+    /// How many entries retention has removed during the export, according to their gaps.
+    removed: u64,
 }
 
 impl Export<'_> {
@@ -112,7 +129,7 @@ impl Export<'_> {
         }
         self.sink.finish()?;
         drop(self.progress);
-        let missing = self.pages.span().ids().saturating_sub(self.entries + self.damaged);
+        let missing = self.pages.span().ids().saturating_sub(self.entries + self.missing) + self.removed;
         if self.is_whole && missing > 0 {
             let missing = counted(missing, "entry");
             let what = format!("{missing} removed from the inbox during the export");
@@ -134,9 +151,16 @@ impl Export<'_> {
                 Form::Lines => self.sink.write(self.output, page.entries.as_bytes())?,
                 Form::Packets(capture) => self.sink.write(self.output, &packets(capture, &page)?)?,
             }
+            if let Sink::Stdout = self.sink {
+                self.output.check_reader()?;
+            }
             self.entries += page.entries.count();
             if self.is_whole {
-                self.damaged += page.entries.iter().map(damaged_ids).sum::<u64>();
+                for gap in page.entries.iter().filter_map(gap) {
+                    let others = gap.first_id.map_or(0, |first| gap.id.saturating_sub(first));
+                    self.missing += others;
+                    self.removed += if gap.reason == "retention" { others + 1 } else { 0 };
+                }
             }
             self.progress.show(&self.reached(page.next));
         }
@@ -165,15 +189,15 @@ fn packets(capture: &mut Capture, page: &RawInboxAnswer) -> Result<Vec<u8>> {
     Ok(packets)
 }
 
-/// Returns how many ids an entry stands for besides its own: those of a gap in a damaged log.
-fn damaged_ids(entry: &[u8]) -> u64 {
+/// Returns an entry that is a gap.
+fn gap(entry: &[u8]) -> Option<Gap> {
     // The daemon writes the type first.
     if !entry.starts_with(br#"{"type":"gap""#) {
-        return 0;
+        return None;
     }
     match serde_json::from_slice(entry) {
-        Ok(Entry::Gap(gap)) => gap.first_id.map_or(0, |first| gap.id.saturating_sub(first)),
-        _ => 0,
+        Ok(Entry::Gap(gap)) => Some(gap),
+        _ => None,
     }
 }
 

@@ -1,35 +1,64 @@
 //! The arguments of `inbox`.
 
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
-use crate::command::filter::FilterArgs;
+use super::start::Start;
+use crate::command::completions::candidates;
+use crate::command::filter::{FilterArgs, Ids};
 
 const HELP: &str = "\
-Without history flags: prints the messages that arrived since the last time, oldest first, and marks them as read once \
-they are written. With -a, -r or any flag that selects entries: prints history, both directions unless --direction is \
-given, oldest first unless -r is given, the last 20 entries unless -n or -a is given; marks nothing as read.
+Without history flags: prints the messages that arrived since the last time, oldest first, and marks them as read.
 
-T is a time (2026-11-22 14:00, 2026-11-22, RFC 3339), a duration back from now (90s, 10m, 2h, 1h30m, 3d, 2w), or one of \
-now, today and yesterday (their midnights).
+What is certain: the read mark moves over a message only after it was written, and in a pipe only after the program at the \
+other end has taken it (on Linux; elsewhere once the pipe has it). `| head -1` takes one message, and the others stay unread; \
+so do all if the program ends before it reads. But a pipe does not show what a program does with what it has taken: a message \
+on which it fails counts as read, and so does all that it has read ahead while it was slow. A script that must not lose a \
+message uses --peek and `ack`. If anything is killed in between, messages are shown again rather than lost.
+
+--consumer NAME uses a read mark of its own. A new consumer begins at the oldest entry, and says so on standard error (with \
+--json as an object `note`); --start now begins with what arrives next, --start ID at an entry. --start does nothing for a consumer that has a read mark. `consumers` \
+lists, sets and removes them. Each user has a mark of their own; root and the user that the daemon runs as share one.
+
+History: with IDs, -a, -r, -n or any flag that selects entries. Both directions unless --direction is given, oldest first \
+unless -r is given; marks nothing as read. A flag that selects entries shows all that match; -n N shows only the last N of \
+them. If nothing selects entries (-r or --direction both alone), a terminal shows the last 20, and a pipe, a file and --json \
+get everything. With -f, the entries that exist come first, then those that arrive; `-n 0` leaves out the former.
+
+On a terminal, output that is longer than the screen is shown in a pager: UDPCHAT_PAGER, PAGER, otherwise less; not with \
+-f or --no-pager. New messages that the pager has not read stay unread when you leave it.
+
+T is a time (22:00, which is the last one that has passed; '2026-11-22 14:00', 2026-11-22, RFC 3339), a duration back from \
+now (90s, 10m, 2h, 1h30m, 3d, 2w), or one of now, today, yesterday and 'yesterday 22:00'. A PEER without a port matches every \
+port of the host.
 
 Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost. \
 Further lines of a message begin with `  | `. Control characters and invisible characters appear as \\u{..}. \
---hex has no effect on --json, whose `raw` always contains the bytes.
+--hex has no effect on --json, whose `raw` always contains the bytes; its times always have microseconds.
 
 Examples:
   udpchatctl inbox
   udpchatctl inbox --follow
+  udpchatctl inbox 812 820-831
   udpchatctl inbox -n 50 --from bob
-  udpchatctl inbox --all --since yesterday --grep 'error|warn'
+  udpchatctl inbox --from bob --from 192.168.43.0/24 --since 22:00
+  udpchatctl inbox --since yesterday -i --grep 'error|warn'
   udpchatctl --json inbox --consumer backup";
 
 /// The flags that select history instead of what is new.
-const HISTORY_FLAGS: [&str; 8] = ["number", "all", "from", "direction", "since", "until", "grep", "reverse"];
+const HISTORY_FLAGS: [&str; 10] =
+    ["ids", "number", "all", "from", "direction", "since", "until", "grep", "ignore_case", "reverse"];
+
+/// The flags that have no meaning beside ids.
+const OTHER_SELECTORS: [&str; 7] = ["number", "all", "from", "direction", "since", "until", "grep"];
 
 /// Print new messages, or history
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct InboxArgs {
+    /// History: these entries; an id is written 812 or '#812', several 812-820
+    #[arg(value_name = "ID", conflicts_with_all = OTHER_SELECTORS, conflicts_with_all = ["reverse", "follow"])]
+    pub(crate) ids: Vec<Ids>,
     /// History: all entries
     #[arg(short, long, conflicts_with = "number")]
     pub(crate) all: bool,
@@ -39,15 +68,25 @@ pub(crate) struct InboxArgs {
     /// Print new messages without marking them as read
     #[arg(long, conflicts_with_all = HISTORY_FLAGS)]
     pub(crate) peek: bool,
-    /// Use the read mark of the consumer NAME instead of the common one
+    /// Use the read mark of the consumer NAME instead of your own one
     #[arg(long, value_name = "NAME", conflicts_with_all = HISTORY_FLAGS)]
+    #[arg(add = ArgValueCandidates::new(candidates::consumers))]
     pub(crate) consumer: Option<String>,
+    /// Where a consumer without a read mark begins: `oldest` entry, `now`, or the entry ID
+    #[arg(long, value_name = "START", default_value = "oldest", conflicts_with_all = HISTORY_FLAGS)]
+    pub(crate) start: Start,
     /// Continue with entries as they arrive, until interrupted
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Print the bytes as a hex dump instead of the text
     #[arg(long)]
     pub(crate) hex: bool,
+    /// Print times to the second, the default
+    #[arg(long, overrides_with = "milliseconds")]
+    pub(crate) seconds: bool,
+    /// Print times with milliseconds
+    #[arg(long, visible_alias = "ms", overrides_with = "seconds")]
+    pub(crate) milliseconds: bool,
     // Last, since its heading would apply to every argument after it.
     #[command(flatten)]
     pub(crate) filter: FilterArgs,

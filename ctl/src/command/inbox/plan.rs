@@ -4,10 +4,10 @@ use jiff::Zoned;
 use udpchat_api::call::{DirectionFilter, InboxParams, SubscribeParams};
 
 use super::args::InboxArgs;
-use crate::command::filter::{Filter, FilterArgs};
+use crate::command::filter::{Filter, FilterArgs, Ids};
 use crate::error::Result;
 
-/// How many entries history shows by default.
+/// How many entries a person sees of a history that nothing selects.
 const HISTORY_ENTRIES: u64 = 20;
 
 /// What to print first, which entries to print, and whether to follow.
@@ -23,18 +23,20 @@ pub(super) struct Plan {
 pub(super) enum Part {
     /// What a consumer has not read; with `ack` it is then marked as read.
     Unread { consumer: Option<String>, ack: bool },
-    /// The newest entries.
-    Last { count: u64, newest_first: bool },
+    /// The newest entries. Their number is `implied` if the user did not give it.
+    Last { count: u64, newest_first: bool, implied: bool },
     /// All entries.
     All { newest_first: bool },
+    /// The entries with these ids.
+    Ids(Vec<Ids>),
 }
 
 impl Plan {
-    /// Creates the plan; calls `now` only if a time is given.
+    /// Creates the plan; calls `now` only if a time is given. A terminal gets fewer entries than a program.
     ///
     /// # Errors
     /// A time is invalid.
-    pub(super) fn of(arguments: &InboxArgs, now: impl Fn() -> Zoned) -> Result<Self> {
+    pub(super) fn of(arguments: &InboxArgs, is_for_a_person: bool, now: impl Fn() -> Zoned) -> Result<Self> {
         let follow = arguments.follow;
         if !is_history(arguments) {
             let part = Part::Unread { consumer: arguments.consumer.clone(), ack: !arguments.peek };
@@ -42,9 +44,15 @@ impl Plan {
             return Ok(Self { part, filter, follow });
         }
         let newest_first = arguments.reverse;
+        let selects = arguments.all || arguments.filter.select();
         let part = match arguments.filter.number {
-            _ if arguments.all => Part::All { newest_first },
-            number => Part::Last { count: number.unwrap_or(HISTORY_ENTRIES), newest_first },
+            _ if !arguments.ids.is_empty() => Part::Ids(arguments.ids.clone()),
+            Some(count) => Part::Last { count, newest_first, implied: false },
+            // A follower is interested in what comes.
+            None if !selects && (is_for_a_person || follow) => {
+                Part::Last { count: HISTORY_ENTRIES, newest_first, implied: true }
+            }
+            None => Part::All { newest_first },
         };
         Ok(Self { part, filter: Filter::of(&arguments.filter, now)?, follow })
     }
@@ -62,7 +70,10 @@ impl Plan {
 }
 
 fn is_history(arguments: &InboxArgs) -> bool {
-    arguments.all || arguments.reverse || arguments.filter != FilterArgs::default()
+    arguments.all
+        || arguments.reverse
+        || !arguments.ids.is_empty()
+        || arguments.filter != FilterArgs::default()
 }
 
 #[cfg(test)]
@@ -73,8 +84,12 @@ mod tests {
     use crate::command::filter::DirectionArg;
 
     fn plan(arguments: &InboxArgs) -> Plan {
+        plan_for(arguments, true)
+    }
+
+    fn plan_for(arguments: &InboxArgs, is_for_a_person: bool) -> Plan {
         let now = || "2026-11-22T14:00:00Z".parse::<Timestamp>().unwrap().to_zoned(jiff::tz::TimeZone::UTC);
-        Plan::of(arguments, now).unwrap()
+        Plan::of(arguments, is_for_a_person, now).unwrap()
     }
 
     fn none() -> InboxArgs {
@@ -97,22 +112,42 @@ mod tests {
     }
 
     #[test]
-    fn a_history_flag_selects_the_last_twenty() {
+    fn a_filter_shows_all_that_matches() {
         let text = || Some("2h".to_owned());
         for filter in [
-            FilterArgs { from: text(), ..FilterArgs::default() },
+            FilterArgs { from: vec!["bob".to_owned()], ..FilterArgs::default() },
             FilterArgs { since: text(), ..FilterArgs::default() },
             FilterArgs { until: text(), ..FilterArgs::default() },
             FilterArgs { grep: text(), ..FilterArgs::default() },
-            FilterArgs { direction: Some(DirectionArg::Both), ..FilterArgs::default() },
+            FilterArgs { direction: Some(DirectionArg::Out), ..FilterArgs::default() },
         ] {
             let arguments = InboxArgs { filter, ..none() };
-            let plan = plan(&arguments);
-            assert_eq!(plan.part, Part::Last { count: 20, newest_first: false }, "{arguments:?}");
-            assert_ne!(plan.filter.direction, Some(DirectionFilter::In));
+            for follow in [false, true] {
+                let plan = plan(&InboxArgs { follow, ..arguments.clone() });
+                assert_eq!(plan.part, Part::All { newest_first: false }, "{arguments:?}");
+                assert_ne!(plan.filter.direction, Some(DirectionFilter::In));
+            }
         }
-        let reversed = plan(&InboxArgs { reverse: true, ..none() });
-        assert_eq!(reversed.part, Part::Last { count: 20, newest_first: true });
+    }
+
+    #[test]
+    fn only_a_person_gets_the_last_twenty() {
+        let both = FilterArgs { direction: Some(DirectionArg::Both), ..FilterArgs::default() };
+        for (newest_first, arguments) in
+            [(true, InboxArgs { reverse: true, ..none() }), (false, filtered(both))]
+        {
+            let last = Part::Last { count: 20, newest_first, implied: true };
+            assert_eq!(plan_for(&arguments, true).part, last);
+            assert_eq!(plan_for(&arguments, false).part, Part::All { newest_first });
+            let followed = InboxArgs { follow: true, ..arguments };
+            assert_eq!(plan_for(&followed, false).part, last);
+        }
+    }
+
+    #[test]
+    fn ids_select_their_entries() {
+        let ids = vec!["812".parse().unwrap(), "820-831".parse().unwrap()];
+        assert_eq!(plan(&InboxArgs { ids: ids.clone(), ..none() }).part, Part::Ids(ids));
     }
 
     #[test]
@@ -124,7 +159,7 @@ mod tests {
                 ..FilterArgs::default()
             }))
             .part,
-            Part::Last { count: 3, newest_first: false }
+            Part::Last { count: 3, newest_first: false, implied: false }
         );
         assert_eq!(
             plan(&InboxArgs { all: true, reverse: true, ..none() }).part,
@@ -135,7 +170,7 @@ mod tests {
     #[test]
     fn filters_apply_to_page_and_subscription() {
         let plan = plan(&filtered(FilterArgs {
-            from: Some("bob".to_owned()),
+            from: vec!["bob".to_owned()],
             direction: Some(DirectionArg::Out),
             since: Some("2h".to_owned()),
             until: Some("now".to_owned()),
@@ -145,7 +180,7 @@ mod tests {
         let (page, subscription) = (plan.page(), plan.subscription(7));
         assert_eq!(page.since, Some("2026-11-22T12:00:00Z".parse().unwrap()));
         assert_eq!(page.until, Some("2026-11-22T14:00:00Z".parse().unwrap()));
-        assert_eq!((page.from.as_deref(), page.grep.as_deref()), (Some("bob"), Some("x")));
+        assert_eq!((page.from.as_slice(), page.grep.as_deref()), (&["bob".to_owned()][..], Some("x")));
         assert_eq!((page.after, page.consumer), (None, None));
         assert_eq!(subscription.after, Some(7));
         assert_eq!(subscription.direction, Some(DirectionFilter::Out));
@@ -156,6 +191,6 @@ mod tests {
     #[test]
     fn the_clock_is_read_only_for_a_time() {
         let arguments = filtered(FilterArgs { number: Some(1), ..FilterArgs::default() });
-        assert!(Plan::of(&arguments, || panic!("the clock was read")).is_ok());
+        assert!(Plan::of(&arguments, true, || panic!("the clock was read")).is_ok());
     }
 }

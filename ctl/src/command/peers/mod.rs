@@ -29,6 +29,7 @@ pub(crate) struct PeersArgs {}
 /// Runs `peers`.
 pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     let answer = context.connect().await?.call(&PeersParams::default()).await?;
+    context.output.use_pager();
     print(context.output, &answer.peers)?;
     if answer.peers.is_empty() && context.output.is_for_a_person() {
         context.output.note("no peer is configured, and no message has arrived");

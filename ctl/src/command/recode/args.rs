@@ -1,12 +1,10 @@
 //! The arguments of `recode`.
 
-use std::str::FromStr;
-
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
 use crate::command::completions::candidates;
-use crate::command::filter::{FilterArgs, entry_id};
+use crate::command::filter::{FilterArgs, Ids};
 
 const HELP: &str = "\
 The stored bytes do not change: from now on the messages are decoded as ENC wherever they are shown and searched. Each \
@@ -51,43 +49,5 @@ impl RecodeArgs {
     /// Returns whether the arguments select messages.
     pub(crate) fn select_any(&self) -> bool {
         self.all || !self.ids.is_empty() || self.filter != FilterArgs::default()
-    }
-}
-
-/// A range of ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ids {
-    /// The first, at least 1.
-    pub(crate) first: u64,
-    /// The last, not before the first.
-    pub(crate) last: u64,
-}
-
-impl FromStr for Ids {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (first, last) = text.split_once('-').unwrap_or((text, text));
-        let ids = Self { first: entry_id(first)?, last: entry_id(last)? };
-        match ids {
-            Self { first: 0, .. } => Err("ids start at 1".to_owned()),
-            Self { first, last } if last < first => Err(format!("the last id is before the first, {first}")),
-            ids => Ok(ids),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_are_single_or_a_range() {
-        for (text, first, last) in [("812", 812, 812), ("#7", 7, 7), ("812-820", 812, 820), ("#1-#2", 1, 2)] {
-            assert_eq!(text.parse(), Ok(Ids { first, last }), "{text}");
-        }
-        for text in ["", "x", "0", "0-3", "9-8", "1-", "-1", "1-2-3"] {
-            assert!(text.parse::<Ids>().is_err(), "{text}");
-        }
     }
 }

@@ -6,12 +6,12 @@ mod report;
 use udpchat_api::Client;
 use udpchat_api::call::{DirectionFilter, RecodeAnswer, RecodeParams, StatusParams};
 
-use self::args::Ids;
 pub(crate) use self::args::RecodeArgs;
 use self::report::RecodeReport;
 use super::context::Context;
-use super::filter::Filter;
+use super::filter::{Filter, Ids};
 use super::pages::{Span, span};
+use super::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, counted};
 
@@ -29,6 +29,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<
     let direction = if arguments.ids.is_empty() { DirectionFilter::In } else { DirectionFilter::Both };
     filter.direction.get_or_insert(direction);
     let mut client = context.connect().await?;
+    senders::resolve(&mut client, &mut filter.from).await?;
     let spans = spans(&mut client, arguments, &filter).await?;
     let report = RecodeReport::new(&arguments.encoding, arguments.dry_run);
     let progress = Progress::new(context.output.is_watched(), "message");
@@ -94,7 +95,7 @@ impl Recode {
             }
             after = next;
         }
-        if span.ids() == 1 && self.params.from.is_none() && self.report.matched == matched_before {
+        if span.ids() == 1 && self.params.from.is_empty() && self.report.matched == matched_before {
             self.report.missing.push(span.last);
         }
         Ok(())

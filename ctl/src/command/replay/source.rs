@@ -16,6 +16,7 @@ use super::item::{Item, Recorded};
 use crate::command::context::Context;
 use crate::command::filter::Filter;
 use crate::command::pages::Pages;
+use crate::command::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::Reached;
 
@@ -66,7 +67,9 @@ impl Source {
         if let Some(path) = &arguments.file {
             return Self::of_file(path, direction, arguments.filter.direction.is_some());
         }
-        let pages = Pages::select(context.connect().await?, &filter, arguments.filter.number).await?;
+        let mut client = context.connect().await?;
+        senders::resolve(&mut client, &mut filter.from).await?;
+        let pages = Pages::select(client, &filter, arguments.filter.number).await?;
         let cursor = pages.span().after;
         Ok(Self::Inbox(Box::new(Stored { pages, items: VecDeque::new(), cursor, direction })))
     }

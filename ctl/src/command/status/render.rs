@@ -34,6 +34,11 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         lines.push(("lost before", palette.paint(ALERT, &lost)));
     }
     lines.extend(inbox(&status.inbox));
+    if status.inbox.removed_unread > 0 {
+        let unread = counted(status.inbox.removed_unread, "entry");
+        let text = format!("{unread} that no consumer had read, since the start");
+        lines.push(("removed unread", palette.paint(ALERT, &text)));
+    }
     lines.push(("index", index(&status.index)));
     if status.log_lines_lost > 0 {
         lines.push(("log lines lost", palette.paint(ALERT, &grouped(status.log_lines_lost))));
@@ -152,7 +157,7 @@ mod tests {
             "sent": { "datagrams": 1, "failed": 0 }, "log_lines_lost": 0,
             "inbox": {
                 "entries": 1_230, "oldest_id": 21, "newest_id": 1_250, "bytes": 131_072, "wal_bytes": 32_768,
-                "max_bytes": 4_u64 << 30, "removed": 20, "unread": 5,
+                "max_bytes": 4_u64 << 30, "removed": 20, "removed_unread": 12, "unread": 5,
             },
             "index": { "newest_id": 1_023, "behind": 0, "bytes": 131_072 },
         });
@@ -184,6 +189,7 @@ sent:            1 datagram, 0 failed
 lost before:     12 datagrams by the previous daemon process
 inbox:           1,230 entries, #21 to #1250, 128.0 KiB of 4.0 GiB; 20 old entries removed
 unread:          5
+removed unread:  12 entries that no consumer had read, since the start
 index:           up to #1023, 128.0 KiB
 ";
         assert_eq!(as_text(&status(), now, &TimeZone::UTC, Palette::new(false)), expected);

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::DirectionFilter;
 use super::method::{Empty, Role, is_false};
+use super::senders;
 
 call! {
     /// Requests a notification `entry` for each entry, until `unsubscribe` or the end of the connection.
@@ -13,8 +14,8 @@ call! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u64>,
         /// As in `inbox`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub from: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub from: Vec<String>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,

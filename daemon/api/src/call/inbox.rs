@@ -1,10 +1,11 @@
-//! The methods `inbox` and `ack`: pages of the log, and the position up to which a consumer has read.
+//! The method `inbox`: pages of the log.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::filter::DirectionFilter;
 use super::method::{Role, is_false};
+use super::senders;
 use crate::entry::Entry;
 
 call! {
@@ -22,9 +23,9 @@ call! {
         /// The consumer whose read mark is used; the default is `default`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub consumer: Option<String>,
-        /// Only entries of this peer: a name, `address` (any port) or `address:port`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub from: Option<String>,
+        /// Only entries of these peers: a name, `address` (any port), `address:port` or a network.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub from: Vec<String>,
         /// Only entries of this direction; the default is `both`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,
@@ -68,24 +69,34 @@ pub struct InboxAnswer {
     pub more: bool,
     /// The number of received messages that the consumer has not read.
     pub unread: u64,
+    /// The consumer whose read mark was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+    /// The read mark of the consumer; absent if it has none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<u64>,
 }
 
-call! {
-    /// Marks everything up to an id as read by a consumer.
-    AckParams, "ack" for Some(Role::Read) => AckAnswer, {
-        /// The consumer; the default is `default`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub consumer: Option<String>,
-        /// The id, at most the newest one. A read mark never decreases.
-        pub id: u64,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn senders_are_a_text_or_a_list() {
+        let read = |json: &str| serde_json::from_str::<InboxParams>(json).map(|params| params.from);
+        assert_eq!(read(r#"{"from":"bob"}"#).unwrap(), ["bob"]);
+        assert_eq!(read(r#"{"from":["bob","10.0.0.0/8"]}"#).unwrap(), ["bob", "10.0.0.0/8"]);
+        for none in ["{}", r#"{"from":null}"#, r#"{"from":[]}"#] {
+            assert!(read(none).unwrap().is_empty(), "{none}");
+        }
+        let error = read(r#"{"from":5}"#).unwrap_err().to_string();
+        assert!(error.contains("a string or a list of strings"), "{error}");
+        let written = |from: &[&str]| {
+            let from = from.iter().map(|&sender| sender.to_owned()).collect();
+            serde_json::to_string(&InboxParams { from, ..InboxParams::default() }).unwrap()
+        };
+        assert_eq!(written(&[]), "{}");
+        assert_eq!(written(&["bob"]), r#"{"from":"bob"}"#);
+        assert_eq!(written(&["a", "b"]), r#"{"from":["a","b"]}"#);
     }
-}
-
-/// The read mark of a consumer.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct AckAnswer {
-    /// Everything up to this id is read.
-    pub read: u64,
-    /// The number of received messages that are not read.
-    pub unread: u64,
 }

@@ -11,15 +11,18 @@
 #[macro_use]
 mod method;
 
+mod consumers;
 mod filter;
 mod follow;
 mod inbox;
 mod peers;
 mod recode;
 mod send;
+mod senders;
 mod service;
 mod status;
 
+pub use self::consumers::*;
 pub use self::filter::*;
 pub use self::follow::*;
 pub use self::inbox::*;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::filter::DirectionFilter;
 use super::method::{Role, is_false};
+use super::senders;
 use crate::entry::EncodingBy;
 
 call! {
@@ -21,8 +22,8 @@ call! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub before: Option<u64>,
         /// As in `inbox`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub from: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub from: Vec<String>,
         /// As in `inbox`, but the default is `in`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,

@@ -1,40 +1,71 @@
-//! The method `ack`: moves the read mark of a consumer.
+//! The methods `ack`, `set_mark` and `remove_mark`: change the read mark of a consumer.
 
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use udpchat_api::call::{AckAnswer, AckParams};
+use udpchat_api::call::{AckAnswer, AckParams, RemoveMarkAnswer, RemoveMarkParams, SetMarkParams};
 use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
 use crate::control::context::Context;
-use crate::control::query::consumer;
-use crate::inbox::queue::{MarkItem, RECORD_WAIT};
+use crate::inbox::queue::{MarkChange, MarkItem, RECORD_WAIT};
 use crate::inbox::reader::Reader;
+use crate::state::Daemon;
 
-/// How many consumers may have a read mark: marks are never removed. The default consumer may always have one.
+/// How many consumers may have a read mark. The default consumer may always have one.
 const MAX_CONSUMERS: u64 = 1_000;
 
-pub(super) async fn call(context: &mut Context, params: AckParams) -> Result<AckAnswer, ErrorObject> {
+pub(super) async fn ack(context: &mut Context, params: AckParams) -> Result<AckAnswer, ErrorObject> {
+    mark(context, params.consumer.as_deref(), params.id, MarkChange::Raise).await
+}
+
+pub(super) async fn set(context: &mut Context, params: SetMarkParams) -> Result<AckAnswer, ErrorObject> {
+    mark(context, params.consumer.as_deref(), params.id, MarkChange::Set).await
+}
+
+pub(super) async fn remove(
+    context: &mut Context,
+    params: RemoveMarkParams,
+) -> Result<RemoveMarkAnswer, ErrorObject> {
+    let consumer = context.changeable_consumer(params.consumer.as_deref())?;
+    let removed = change(context.daemon(), consumer, MarkChange::Remove).await?;
+    Ok(RemoveMarkAnswer { removed: removed > 0 })
+}
+
+async fn mark(
+    context: &Context,
+    consumer: Option<&str>,
+    id: u64,
+    to: impl Fn(u64) -> MarkChange,
+) -> Result<AckAnswer, ErrorObject> {
     let daemon = context.daemon();
-    let consumer = consumer(params.consumer.as_deref())?;
+    let consumer = context.changeable_consumer(consumer)?;
     let newest = daemon.commits.now().newest_id;
-    if params.id > newest {
-        let text = format!("`id` is {}, but the newest entry is {newest}", params.id);
+    if id > newest {
+        let text = format!("`id` is {id}, but the newest entry is {newest}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let name = consumer.clone();
     let has_room = move |reader: &Reader| reader.may_mark(&name, MAX_CONSUMERS);
     if consumer != DEFAULT_CONSUMER && !daemon.read(has_room).await? {
         let text = format!("too many consumers: {MAX_CONSUMERS} have a read mark");
-        return Err(ErrorObject::new(ErrorKind::Busy, text).hint("use a consumer that has one"));
+        let hint = "use a consumer that has one, or remove one: `udpchatctl consumers` lists them";
+        return Err(ErrorObject::new(ErrorKind::Busy, text).hint(hint));
     }
+    let read = change(daemon, consumer, to(id)).await?;
+    let unread = daemon.read(move |reader| reader.unread(read)).await?;
+    Ok(AckAnswer { read, unread })
+}
+
+/// Has the writer change a read mark, and waits until it is committed; returns the result.
+async fn change(daemon: &Daemon, consumer: String, change: MarkChange) -> Result<u64, ErrorObject> {
     let (stored, marked) = oneshot::channel();
-    let item = MarkItem { consumer, read_id: params.id, stored: Some(stored) };
+    let item = MarkItem { consumer, change, stored: Some(stored) };
     let unavailable = || {
         ErrorObject::new(ErrorKind::InboxUnavailable, "the read mark cannot be stored now")
             .hint("`udpchatctl status` shows the problem")
     };
     daemon.queue.mark(Box::new(item)).map_err(|_| unavailable())?;
-    let Ok(Ok(read)) = timeout(RECORD_WAIT, marked).await else { return Err(unavailable()) };
-    let unread = daemon.read(move |reader| reader.unread(read)).await?;
-    Ok(AckAnswer { read, unread })
+    match timeout(RECORD_WAIT, marked).await {
+        Ok(Ok(result)) => Ok(result),
+        _ => Err(unavailable()),
+    }
 }

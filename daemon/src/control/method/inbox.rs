@@ -10,7 +10,7 @@ use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use crate::control::context::Context;
 use crate::control::entry::Viewer;
-use crate::control::query::{Matcher, Query, consumer};
+use crate::control::query::{Matcher, Query};
 use crate::inbox::reader::{Order, Reader};
 
 /// How many entries a page has if the client gives no limit, and at most.
@@ -27,7 +27,7 @@ const PAGE_MEMORY_BYTES: usize = 3 * MAX_LINE_BYTES;
 const ENVELOPE_BYTES: usize = 4 * 1024;
 
 pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<InboxAnswer, ErrorObject> {
-    let name = consumer(params.consumer.as_deref())?;
+    let consumer = context.consumer(params.consumer.as_deref())?;
     let limit = params.limit.unwrap_or(DEFAULT_ENTRIES);
     if !(1..=MAX_ENTRIES).contains(&limit) {
         let text = format!("`limit` must be 1 to {MAX_ENTRIES}");
@@ -43,10 +43,12 @@ pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<I
     }
     let bytes = PAGE_MEMORY_BYTES + query.matcher_bytes();
     let read = move |reader: &Reader| {
-        let mark = reader.read_mark(&name)?;
+        let read = reader.read_mark(&consumer)?;
+        let mark = read.unwrap_or_default();
         if from_mark {
             query.range.after = mark;
         }
+        query.range.removed |= read == Some(query.range.after);
         let (mut page, mut matcher) = (Page::new(limit as usize), query.matcher());
         let until = Instant::now() + SCAN_TIME;
         let visit = |stored| page.visit(viewer.entry(stored), &mut matcher, until);
@@ -55,7 +57,8 @@ pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<I
             Some(cursor) => (cursor, true),
             None => (scanned.cursor, scanned.more),
         };
-        Ok(InboxAnswer { entries: page.entries, next, more, unread: reader.unread(mark)? })
+        let unread = reader.unread(mark)?;
+        Ok(InboxAnswer { entries: page.entries, next, more, unread, consumer: Some(consumer), read })
     };
     context.read(bytes, read).await
 }

@@ -5,6 +5,7 @@
 
 mod ack;
 mod acknowledge;
+mod consumers;
 mod inbox;
 mod peers;
 mod recode;
@@ -21,8 +22,9 @@ mod version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use udpchat_api::call::{
-    AckParams, AcknowledgeParams, Call, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams,
-    StatusParams, StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
+    AckParams, AcknowledgeParams, Call, ConsumersParams, InboxParams, PeersParams, RecodeParams,
+    ReloadParams, RemoveMarkParams, SelfTestParams, SetMarkParams, StatusParams, StopParams, SubscribeParams,
+    TalkersParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::rpc::Request;
 use udpchat_api::{ErrorKind, ErrorObject};
@@ -32,19 +34,22 @@ use super::response::success_line;
 pub(crate) use status::status;
 
 /// The methods, for the error of an unknown one.
-const METHODS: &str = "version, send, inbox, ack, recode, subscribe, unsubscribe, peers, talkers, status, self_test, acknowledge, reload, stop";
+const METHODS: &str = "version, send, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, status, self_test, acknowledge, reload, stop";
 
 /// Calls the method of a request, and returns the response as a line. `send` is not among them: its response is prepared
 /// while other requests are handled ([`send`]).
 pub(super) async fn call(context: &mut Context, request: &mut Request) -> Result<Vec<u8>, ErrorObject> {
     match request.method.as_str() {
-        AckParams::METHOD => run(context, request, ack::call).await,
+        AckParams::METHOD => run(context, request, ack::ack).await,
         AcknowledgeParams::METHOD => run(context, request, acknowledge::call).await,
+        ConsumersParams::METHOD => run(context, request, consumers::call).await,
         InboxParams::METHOD => run(context, request, inbox::call).await,
         PeersParams::METHOD => run(context, request, peers::call).await,
         RecodeParams::METHOD => run(context, request, recode::call).await,
         ReloadParams::METHOD => run(context, request, reload::call).await,
+        RemoveMarkParams::METHOD => run(context, request, ack::remove).await,
         SelfTestParams::METHOD => run(context, request, self_test::call).await,
+        SetMarkParams::METHOD => run(context, request, ack::set).await,
         StatusParams::METHOD => run(context, request, status::call).await,
         StopParams::METHOD => run(context, request, stop::call).await,
         SubscribeParams::METHOD => run(context, request, subscribe::call).await,

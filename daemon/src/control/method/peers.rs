@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
-use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
+use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
@@ -27,7 +27,7 @@ const BYTES_OF_A_PEER: usize = 96;
 const SEARCH_TIME: Duration = Duration::from_millis(500);
 
 pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
-    let daemon = Arc::clone(context.daemon());
+    let (daemon, consumer) = (Arc::clone(context.daemon()), context.own_consumer());
     let window = params.window.unwrap_or(PEERS_WINDOW_IDS);
     if window > PEERS_WINDOW_IDS {
         let text = format!("`window` must be at most {PEERS_WINDOW_IDS}");
@@ -36,7 +36,7 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
     let configured = daemon.peers.configured();
     let named_peers = configured.clone();
     let read = move |reader: &Reader| {
-        let mut heard = reader.heard(reader.read_mark(DEFAULT_CONSUMER)?, window)?;
+        let mut heard = reader.heard(reader.read_mark(&consumer)?.unwrap_or_default(), window)?;
         if params.window.is_none() {
             add_silent(reader, &named_peers, &mut heard)?;
         }

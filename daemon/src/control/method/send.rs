@@ -1,7 +1,9 @@
 //! The method `send`: sends a message, and responds with it as stored.
 //!
-//! It takes two steps, so that the next message of a connection does not wait until this one is committed.
+//! It takes three steps. What is being sent is sent to its end, even if the connection is closed meanwhile; and the next
+//! message of a connection does not wait until this one is committed.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use udpchat_api::ErrorObject;
@@ -24,20 +26,25 @@ pub(in crate::control) struct Sending {
     in_parts: bool,
 }
 
-/// Sends a message, with the memory that the request is charged for, if any. Messages that are sent later follow it on the wire.
+/// Sends a message. Once begun, it must be driven to its end: a message may have several parts, and each waits for the kernel.
+pub(in crate::control) type Transmission = Pin<Box<dyn Future<Output = Sending> + Send>>;
+
+/// Prepares a message, with the memory that the request is charged for, if any. Nothing is sent yet.
 pub(in crate::control) async fn start(
     control: Arc<Control>,
     client: Arc<Client>,
     (account, memory): (Arc<Account>, Option<Charge>),
     params: SendParams,
-) -> Result<Sending, ErrorObject> {
+) -> Result<Transmission, ErrorObject> {
     let in_parts = params.split.and_then(Split::bytes).is_some();
     let prepared = prepare(&control.daemon, &params).await?;
     drop(params);
     // Before anything is sent: a message that is sent must be answered.
     let memory = account.recharge(memory, prepared.memory_bytes()).await?;
-    let unrecorded = send(&control.daemon, prepared, client.name().await).await;
-    Ok(Sending { control, client, unrecorded, memory, in_parts })
+    Ok(Box::pin(async move {
+        let unrecorded = send(&control.daemon, prepared, client.name().await).await;
+        Sending { control, client, unrecorded, memory, in_parts }
+    }))
 }
 
 /// Waits until the message is committed, and returns the response as a line; none for a notification.

@@ -6,7 +6,7 @@ use udpchat_api::call::{
     AccessStatus, Dropped, GroupStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal,
     SentCounts, State, Status, StatusParams, Traffic,
 };
-use udpchat_api::{DEFAULT_CONSUMER, ErrorObject, Timestamp};
+use udpchat_api::{ErrorObject, Timestamp};
 use udpchat_config::Network;
 
 use crate::clock::from_ns;
@@ -20,12 +20,12 @@ use crate::receive::denied;
 use crate::state::Daemon;
 
 pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
-    Ok(status(context.daemon()).await)
+    Ok(status(context.daemon(), context.own_consumer()).await)
 }
 
-/// Returns the state and the counters of the daemon.
-pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
-    let inbox = daemon.read(read_inbox).await;
+/// Returns the state and the counters of the daemon, and how many messages a consumer has not read.
+pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
+    let inbox = daemon.read(move |reader| read_inbox(reader, &consumer)).await;
     // Before the problems: a group that this finds joined has none.
     let groups = daemon.groups.joined().iter().map(group_status).collect();
     let mut problems = daemon.health.problems();
@@ -37,9 +37,11 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
         }
         Default::default()
     });
+    let committed = daemon.commits.now();
     let inbox = InboxStatus {
         max_bytes: daemon.configuration.current().inbox.max_size.bytes(),
-        removed: daemon.commits.now().removed,
+        removed: committed.removed,
+        removed_unread: committed.removed_unread,
         ..inbox
     };
     let settings = daemon.configuration.boot();
@@ -80,8 +82,8 @@ pub(crate) async fn status(daemon: &Arc<Daemon>) -> Status {
     }
 }
 
-fn read_inbox(reader: &Reader) -> Result<(InboxStatus, IndexStatus), InboxError> {
-    let (bounds, unread) = reader.summary(reader.read_mark(DEFAULT_CONSUMER)?)?;
+fn read_inbox(reader: &Reader, consumer: &str) -> Result<(InboxStatus, IndexStatus), InboxError> {
+    let (bounds, unread) = reader.summary(reader.read_mark(consumer)?.unwrap_or_default())?;
     let missing = reader.damage().missing(bounds.oldest..=bounds.newest);
     let entries = bounds.entries().saturating_sub(missing);
     let inbox = InboxStatus {

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use super::format::{APPLICATION_ID, PAGE_SIZE_BYTES, SCHEMA_VERSION, UNKNOWN_STEP_NS, suffixed};
-use super::quarantine;
 use crate::clock;
 use crate::inbox::recovery::plan::{self, Segment};
-use crate::inbox::{InboxError, inflight, recovery};
+use crate::inbox::{InboxError, recovery};
 use crate::index;
 use crate::net::platform;
 
@@ -56,22 +55,13 @@ CREATE TABLE clock (        -- the periods in which the clock was not set
 ) STRICT;
 ";
 
-/// The minimum distance between the known ids of a lost log and the first id of the next one. The known ids may be old: the
-/// index has complete blocks of 1,024 only, and lags behind in a flood; a damaged write-ahead log ends early.
-const SPARE_IDS: u64 = 1_000_000;
-
-/// Ids above this one are ignored: a damaged file may hold any number.
-const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
-
-/// Creates an inbox if there is none, atomically: a crash or a full disk meanwhile does not affect the next start.
-/// `newest_id` is the newest id of the previous log if a running daemon replaces it; 0 otherwise.
-pub(super) fn create_if_none(path: &Path, newest_id: u64) -> Result<(), InboxError> {
+/// Creates an inbox if there is none, atomically: a crash or a full disk meanwhile does not affect the next start. `first_id`
+/// computes the id that the log begins with.
+pub(super) fn create_if_none(path: &Path, first_id: impl FnOnce() -> u64) -> Result<(), InboxError> {
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         return Ok(());
     }
-    let data_dir = path.parent().unwrap_or(Path::new("/"));
-    let first_id = if newest_id > 0 { newest_id + 1 } else { first_id(data_dir) };
-    create(path, first_id, &[])?;
+    create(path, first_id(), &[])?;
     rename(path)
 }
 
@@ -106,7 +96,7 @@ pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(),
             UNKNOWN_STEP_NS,
         ],
     )?;
-    plan::add(&transaction, plan)?;
+    plan::add(&transaction, path.parent().unwrap_or(Path::new("/")), plan)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     transaction.commit()?;
@@ -136,49 +126,11 @@ fn unfinished(path: &Path) -> PathBuf {
     suffixed(path, ".new")
 }
 
-/// The ids of a log that is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lost {
-    /// The newest id that the log is known to have had.
-    pub(super) newest: u64,
-    /// The first id of the log that replaces it.
-    pub(super) next: u64,
-}
-
-/// Returns the newest id of a log whose content is not known, and the first one of the log that replaces it.
-///
-/// It is known from the damaged files, the index and the in-flight journal. Where all of these may be older than the log,
-/// the next id is above the known ones by at least [`SPARE_IDS`], and a round number plus 1, which makes the break visible.
-pub(super) fn lost_ids(data_dir: &Path, damaged: &Path) -> Lost {
-    let known = recovery::known_ids(damaged);
-    let durable = inflight::last_durable(data_dir);
-    let others = quarantine::damaged(data_dir);
-    let in_others = others.iter().map(|path| recovery::known_ids(path).newest);
-    let shown = in_others.chain([known.newest, durable.map_or(0, |durable| durable.newest.id)]);
-    let indexed = index::newest_id_in(data_dir);
-    let newest = shown.chain(indexed).filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0);
-    // A write-ahead log may be gone as a whole, which no file but the journal shows.
-    let is_certain = durable.is_some_and(|durable| durable.is_of_this_boot);
-    let is_first = newest == 0 && others.is_empty() && indexed.is_none() && durable.is_none();
-    let next = match is_certain {
-        true => newest + 1,
-        false if is_first && fs::metadata(damaged).is_err() => 1,
-        false => (newest + SPARE_IDS).next_multiple_of(SPARE_IDS) + 1,
-    };
-    Lost { newest, next }
-}
-
-/// Returns the first id of a log that has no predecessor, or one that cannot be read: 1 if there was none.
-pub(super) fn first_id(data_dir: &Path) -> u64 {
-    lost_ids(data_dir, &data_dir.join("none")).next
-}
-
 /// Returns what is to be recovered of a damaged log that gets a new path.
 pub(super) fn plan_recovery(damaged: &Path, target: &Path, newest: u64) -> Vec<Segment> {
     let data_dir = damaged.parent().unwrap_or(Path::new("/"));
-    let known = recovery::known_ids(damaged);
+    let (known, unfinished) = recovery::survey(damaged, data_dir);
     let begin = || known.first.unwrap_or(1).max(index::oldest_id_in(data_dir).unwrap_or(1)).max(1);
-    let unfinished = recovery::unfinished(damaged, data_dir);
     let oldest = known.oldest.unwrap_or_else(begin);
     let oldest = unfinished.first().map_or(oldest, |segment| oldest.min(segment.first));
     plan::around(unfinished, (oldest, newest), target)

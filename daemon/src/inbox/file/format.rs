@@ -37,13 +37,15 @@ pub(crate) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
-/// Returns the newest id of a log of any schema; in an empty log the id before the first.
+/// Returns the newest id of a log of any schema; without entries of its own the id before the first.
 pub(crate) fn newest_id(connection: &Connection) -> rusqlite::Result<u64> {
     /// From this version on, the table `log` stores the first id.
     const HAS_FIRST_ID: u32 = 2;
     let sql = match version(connection)? {
         ..HAS_FIRST_ID => "SELECT coalesce(max(id), 0) FROM entry",
-        HAS_FIRST_ID.. => "SELECT coalesce((SELECT max(id) FROM entry), (SELECT first_id FROM log) - 1, 0)",
+        HAS_FIRST_ID.. => {
+            "SELECT max(coalesce((SELECT max(id) FROM entry), 0), coalesce((SELECT first_id FROM log) - 1, 0))"
+        }
     };
     connection.query_row(sql, [], |row| row.get(0))
 }

@@ -10,12 +10,12 @@ use std::time::Instant;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use tracing::info;
 
-use super::create;
 use super::format::{SCHEMA_VERSION, quick_check};
+use super::ids::Used;
 use crate::clock;
 use crate::inbox::InboxError;
 
-/// Migrates an inbox to the next version. The statements of a step never change; those of [`create`] are of the newest
+/// Migrates an inbox to the next version. The statements of a step never change; those of [`super::create`] are of the newest
 /// version.
 type Step = fn(&Work<'_>) -> rusqlite::Result<()>;
 
@@ -129,13 +129,18 @@ fn to_2(work: &Work<'_>) -> rusqlite::Result<()> {
     let oldest = "SELECT id, at_ns FROM entry ORDER BY id LIMIT 1";
     let oldest = work.transaction.query_row(oldest, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let (first_id, begun_ns): (u64, i64) =
-        oldest.unwrap_or_else(|| (create::first_id(work.data_dir), clock::now_ns()));
+        oldest.unwrap_or_else(|| (first_id(work.data_dir), clock::now_ns()));
     work.transaction.execute(
         "INSERT INTO log (id, first_id, begun_ns, begun_by) VALUES (1, ?1, ?2, 'schema 1')",
         params![first_id, begun_ns],
     )?;
     (work.still_working)();
     Ok(())
+}
+
+/// Returns the first id of a log without entries.
+fn first_id(data_dir: &Path) -> u64 {
+    Used::by_journal(data_dir).or_by_files(data_dir, &data_dir.join("none")).next()
 }
 
 /// Migrates to schema 3: the log has a history of the clock, which begins with the next start.

@@ -18,6 +18,6 @@ mod journal;
 mod page;
 
 pub(crate) use self::counts::EntryCounts;
-pub(crate) use self::journal::{InflightJournal, LastDurable, last_durable};
+pub(crate) use self::journal::{InflightJournal, last_durable};
 #[cfg(test)]
 pub(super) use self::page::SocketDrops;

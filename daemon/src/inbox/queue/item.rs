@@ -67,13 +67,23 @@ pub(crate) struct SentItem {
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }
 
-/// A consumer's new read mark.
+/// A change of a consumer's read mark.
 #[derive(Debug)]
 pub(crate) struct MarkItem {
     pub(crate) consumer: String,
-    pub(crate) read_id: u64,
-    /// Gets the resulting mark once it is durable.
+    pub(crate) change: MarkChange,
+    /// Gets the resulting mark once it is durable; of a removal 1 if there was one, otherwise 0.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
+}
+
+/// How a read mark changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MarkChange {
+    /// To this id, unless it is higher.
+    Raise(u64),
+    /// To this id.
+    Set(u64),
+    Remove,
 }
 
 /// Entries of a damaged inbox, to be added with the ids that they had.

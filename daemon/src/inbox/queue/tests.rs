@@ -58,7 +58,7 @@ fn a_stream_is_coalesced_until_a_client_waits() {
     assert!(began.elapsed() >= GATHER, "behind a stream");
     (0..STREAM_ENTRIES).for_each(|_| receive(&queue, b"stream"));
     queue.take(&mut batch, None);
-    let item = MarkItem { consumer: String::new(), read_id: 1, stored: None };
+    let item = MarkItem { consumer: String::new(), change: MarkChange::Raise(1), stored: None };
     queue.mark(Box::new(item)).unwrap();
     assert!(queue.lock().is_ready());
 }
@@ -71,7 +71,7 @@ fn the_writer_is_woken_once_and_only_when_it_waits() {
         event();
         queue.lock().writer == Waits::Not
     };
-    let mark = || MarkItem { consumer: String::new(), read_id: 1, stored: None };
+    let mark = || MarkItem { consumer: String::new(), change: MarkChange::Raise(1), stored: None };
     assert!(!woken_by(Waits::ForAny, &|| queue.intake(|intake| intake.denied(1))));
     assert!(woken_by(Waits::ForAny, &|| receive(&queue, b"first")));
     assert!(!woken_by(Waits::ForMany, &|| receive(&queue, b"second")));

@@ -2,11 +2,11 @@
 
 use rusqlite::Connection;
 
-use super::Reader;
-use super::row::{SELECT, stored};
+use super::{OpenFile, Reader};
 use crate::inbox::InboxError;
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::queries::COUNT_NOT_RECEIVED;
+use crate::inbox::row::{SELECT, stored};
 
 /// How many ids and how many bytes of messages a step reads at most, plus an entry. It takes some milliseconds, so that it
 /// neither delays others nor keeps the write-ahead log from being cut back.
@@ -17,9 +17,10 @@ impl Reader {
     /// Reads the next entries behind an id, compares them with the index of entries that were not received, and notes what
     /// cannot be read. Returns the id to continue from; none at the end of the log.
     pub(crate) fn check(&self, after: u64) -> Result<Option<u64>, InboxError> {
-        self.with(|connection| {
+        self.with_file(|file| {
             // One transaction: the writer removes entries meanwhile.
-            let connection = &*connection.unchecked_transaction()?;
+            let _transaction = file.begin()?;
+            let connection = file.connection;
             let bounds = self.visible(connection)?;
             let low = after.max(bounds.oldest.saturating_sub(1));
             let high = self.damage.complete_to(bounds.newest);
@@ -29,8 +30,8 @@ impl Reader {
             let window = (low, high.min(low + STEP_IDS));
             let (end, not_received) = match count_in_order(self, connection, window) {
                 Ok(Some(counted)) => counted,
-                Ok(None) => self.count_readable(connection, window, high)?,
-                Err(error) if error.is_damage() => self.count_readable(connection, window, high)?,
+                Ok(None) => self.count_readable(file, window, high)?,
+                Err(error) if error.is_damage() => self.count_readable(file, window, high)?,
                 Err(error) => return Err(error),
             };
             let indexed: u64 =
@@ -46,12 +47,12 @@ impl Reader {
     /// Reads entry by entry; returns up to which id, and how many entries were not received.
     fn count_readable(
         &self,
-        connection: &Connection,
+        file: OpenFile<'_>,
         window: (u64, u64),
         high: u64,
     ) -> Result<(u64, u64), InboxError> {
         let mut not_received = 0;
-        let end = self.examine(connection, window, (window.0, high), |entry| {
+        let end = self.examine(file, window, (window.0, high), |entry| {
             let is_shown = matches!(&entry.body, Body::Gap(gap) if gap.first_id.is_some());
             let is_noted = is_shown && !self.damage.within(entry.id..=entry.id).is_empty();
             not_received += u64::from(!is_noted && !matches!(entry.body, Body::Received { .. }));

@@ -28,7 +28,8 @@ impl Log for Reader {
         ids: (u64, u64),
         visit: &mut dyn FnMut(IndexedEntry<'_>),
     ) -> Result<bool, LogError> {
-        let visited = self.with(|connection| {
+        let visited = self.with_file(|file| {
+            let connection = file.connection;
             if let Some(known) = known
                 && !has(connection, known)?
             {
@@ -45,7 +46,7 @@ impl Log for Reader {
             }
             // Entries that were visited before change nothing when they are visited again.
             let window = (next.saturating_sub(1), ids.1 - 1);
-            self.examine(connection, window, window, |entry| visit_stored(&entry, visit))?;
+            self.examine(file, window, window, |entry| visit_stored(&entry, visit))?;
             Ok(true)
         });
         Ok(visited?)

@@ -10,7 +10,6 @@
 mod check;
 mod log;
 mod peers;
-mod row;
 mod scan;
 
 use std::path::{Path, PathBuf};
@@ -19,11 +18,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Transaction, params};
 
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
-use super::damage::Damage;
+use super::damage::{Damage, Marker};
 pub(crate) use super::queries::Bounds;
 use super::queries::{COUNT_NOT_RECEIVED, bounds, read_mark};
 use super::recovery::plan::{self, Segment};
@@ -48,6 +47,21 @@ pub(crate) struct Reader {
 struct Idle {
     generation: u64,
     connections: Vec<Connection>,
+}
+
+/// The file that a reader has open.
+#[derive(Clone, Copy, Debug)]
+struct OpenFile<'a> {
+    connection: &'a Connection,
+    marker: Marker<'a>,
+}
+
+impl<'a> OpenFile<'a> {
+    /// Begins a transaction unless one is open. Whoever looks for damage needs one: what retention removes meanwhile is not
+    /// damaged.
+    fn begin(&self) -> rusqlite::Result<Option<Transaction<'a>>> {
+        self.connection.is_autocommit().then(|| self.connection.unchecked_transaction()).transpose()
+    }
 }
 
 impl Reader {
@@ -93,8 +107,8 @@ impl Reader {
         self.with(|connection| Ok(plan::read(connection, &self.data_dir)?))
     }
 
-    /// Returns up to which id a consumer has read; 0 if it has not read yet.
-    pub(crate) fn read_mark(&self, consumer: &str) -> Result<u64, InboxError> {
+    /// Returns up to which id a consumer has read; none if it has no read mark.
+    pub(crate) fn read_mark(&self, consumer: &str) -> Result<Option<u64>, InboxError> {
         self.with(|connection| Ok(read_mark(connection, consumer)?))
     }
 
@@ -103,6 +117,27 @@ impl Reader {
         let sql =
             "SELECT EXISTS (SELECT 1 FROM consumer WHERE name = ?1) OR (SELECT count(*) FROM consumer) < ?2";
         self.with(|connection| Ok(connection.query_row(sql, params![consumer, most], |row| row.get(0))?))
+    }
+
+    /// Returns the consumers by name, each with its read mark and how many received messages are above it.
+    pub(crate) fn consumers(&self) -> Result<Vec<(String, u64, u64)>, InboxError> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name, read_id FROM consumer")?;
+            let marks = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut marks: Vec<(String, u64)> = marks.collect::<rusqlite::Result<_>>()?;
+            // From the highest mark down, so that each entry is counted once, however many consumers there are.
+            marks.sort_by_key(|(_, read)| std::cmp::Reverse(*read));
+            let bounds = self.visible(connection)?;
+            let (mut counted_to, mut unread, mut consumers) = (bounds.newest, 0, Vec::new());
+            for (name, read) in marks {
+                let mark = bounds.within(read);
+                unread += self.received(connection, mark, counted_to)?;
+                counted_to = mark;
+                consumers.push((name, read, unread));
+            }
+            consumers.sort();
+            Ok(consumers)
+        })
     }
 
     /// Returns how many received messages are above a read mark.
@@ -114,13 +149,16 @@ impl Reader {
     pub(crate) fn summary(&self, mark: u64) -> Result<(Bounds, u64), InboxError> {
         self.with(|connection| {
             let bounds = self.visible(connection)?;
-            let mark = mark.max(bounds.oldest.saturating_sub(1)).min(bounds.newest);
-            let others: u64 = connection
-                .prepare_cached(COUNT_NOT_RECEIVED)?
-                .query_row([mark, bounds.newest], |row| row.get(0))?;
-            let missing = self.damage.missing(mark + 1..=bounds.newest);
-            Ok((bounds, (bounds.newest - mark).saturating_sub(others + missing)))
+            Ok((bounds, self.received(connection, bounds.within(mark), bounds.newest)?))
         })
+    }
+
+    /// Counts the received messages above an id, up to another.
+    fn received(&self, connection: &Connection, after: u64, last: u64) -> Result<u64, InboxError> {
+        let others: u64 =
+            connection.prepare_cached(COUNT_NOT_RECEIVED)?.query_row([after, last], |row| row.get(0))?;
+        let missing = if after < last { self.damage.missing(after + 1..=last) } else { 0 };
+        Ok((last - after).saturating_sub(others + missing))
     }
 
     /// Returns the size of the inbox's files, in bytes.
@@ -150,6 +188,15 @@ impl Reader {
 
     /// Lends a connection to `read`; one that failed is closed.
     fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, InboxError>) -> Result<T, InboxError> {
+        self.with_file(|file| read(file.connection))
+    }
+
+    /// Lends a connection to `read`, with what marks damage of its file.
+    fn with_file<T>(
+        &self,
+        read: impl FnOnce(OpenFile<'_>) -> Result<T, InboxError>,
+    ) -> Result<T, InboxError> {
+        let marker = self.damage.marker();
         let (generation, idle) = {
             let mut idle = self.idle.lock();
             (idle.generation, idle.connections.pop())
@@ -158,9 +205,9 @@ impl Reader {
             Some(connection) => connection,
             None => file::open_reader(&self.data_dir)?,
         };
-        let out = read(&connection).inspect_err(|error| {
+        let out = read(OpenFile { connection: &connection, marker }).inspect_err(|error| {
             if error.is_damage() {
-                self.damage.give_up();
+                marker.give_up();
             }
         })?;
         let mut idle = self.idle.lock();

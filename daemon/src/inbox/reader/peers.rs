@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 use udpchat_config::PeerAddress;
 
-use super::Reader;
 use super::scan::Range;
+use super::{OpenFile, Reader};
 use crate::inbox::InboxError;
 use crate::inbox::address::unpack;
 use crate::inbox::entry::{Body, Stored};
@@ -49,7 +49,8 @@ pub(crate) type ReceivedByPeer = HashMap<SocketAddr, ReceivedFrom>;
 impl Reader {
     /// Returns what the newest entries, `window` of them, show about the peers in them.
     pub(crate) fn heard(&self, mark: u64, window: u64) -> Result<HashMap<SocketAddr, Heard>, InboxError> {
-        self.with(|connection| {
+        self.with_file(|file| {
+            let connection = file.connection;
             let newest = self.visible(connection)?.newest;
             let mut heard = HashMap::new();
             let query = |ids: (u64, u64)| query_heard(connection, mark, ids);
@@ -67,7 +68,7 @@ impl Reader {
                 messages: 1,
                 unread: u64::from(entry.id > mark),
             };
-            self.by_peer(connection, (newest.saturating_sub(window), newest), query, one, &mut add)?;
+            self.by_peer(file, (newest.saturating_sub(window), newest), query, one, &mut add)?;
             Ok(heard)
         })
     }
@@ -104,7 +105,8 @@ impl Reader {
     /// Counts the received messages above an id by peer, in the newest 10,000 entries at most; returns the id above which
     /// it counted, and the one up to which.
     pub(crate) fn received_from(&self, after: u64) -> Result<(ReceivedByPeer, (u64, u64)), InboxError> {
-        self.with(|connection| {
+        self.with_file(|file| {
+            let connection = file.connection;
             let ids = recent(self.visible(connection)?, after);
             let mut received = HashMap::new();
             let query = |ids: (u64, u64)| query_received(connection, ids);
@@ -114,7 +116,7 @@ impl Reader {
                 known.bytes += part.bytes;
             };
             let one = |_: Stored, bytes: usize| ReceivedFrom { messages: 1, bytes: bytes as u64 };
-            self.by_peer(connection, ids, query, one, &mut add)?;
+            self.by_peer(file, ids, query, one, &mut add)?;
             Ok((received, ids))
         })
     }
@@ -122,7 +124,7 @@ impl Reader {
     /// Adds up what a query finds about each peer. Where the file is damaged, it reads entry by entry.
     fn by_peer<T>(
         &self,
-        connection: &Connection,
+        file: OpenFile<'_>,
         (low, high): (u64, u64),
         query: impl Fn((u64, u64)) -> Result<Vec<(SocketAddr, T)>, InboxError>,
         one: impl Fn(Stored, usize) -> T,
@@ -145,7 +147,7 @@ impl Reader {
             match query(window) {
                 Ok(found) => found.into_iter().for_each(|(peer, part)| add(peer, part)),
                 Err(error) if error.is_damage() => {
-                    self.examine(connection, window, window, |entry| {
+                    self.examine(file, window, window, |entry| {
                         if let Body::Received { peer, payload, .. } = &entry.body {
                             let (peer, bytes) = (*peer, payload.len());
                             add(peer, one(entry, bytes));

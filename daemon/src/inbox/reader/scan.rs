@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
-use super::Reader;
-use super::row::{SELECT, stored};
+use super::{OpenFile, Reader};
 use crate::clock::now_ns;
 use crate::inbox::InboxError;
 use crate::inbox::damage::Damaged;
 use crate::inbox::entry::{Body, GapDetail, Stored};
-use crate::inbox::queries::has;
+use crate::inbox::queries::{beginning, has};
+use crate::inbox::row::{SELECT, stored};
 use crate::index::predicate::Predicate;
 use crate::index::{Order, Term};
 
@@ -36,6 +36,8 @@ pub(crate) struct Range {
     pub(crate) received: bool,
     pub(crate) sent: bool,
     pub(crate) gaps: bool,
+    /// Whether entries above `after` that retention has removed are shown as a gap. A rising scan visits it first.
+    pub(crate) removed: bool,
     /// Only entries that meet it are wanted. It lets blocks of the log be skipped; entries of other blocks are visited
     /// whether they meet it or not.
     pub(crate) predicate: Arc<Predicate>,
@@ -92,8 +94,8 @@ impl Reader {
         mut visit: impl FnMut(Stored) -> ControlFlow<()>,
         mut go_on: impl FnMut() -> bool,
     ) -> Result<Scanned, InboxError> {
-        self.with(|connection| {
-            let bounds = self.visible(connection)?;
+        self.with_file(|file| {
+            let bounds = self.visible(file.connection)?;
             let mut low = range.after.max(bounds.oldest.saturating_sub(1));
             let mut high =
                 bounds.newest.min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
@@ -107,7 +109,13 @@ impl Reader {
                     high = first.saturating_sub(1);
                 }
             }
-            let has_entry = |anchor| has(connection, anchor);
+            if let Some(gap) = removed(file.connection, range, bounds.oldest)? {
+                let cursor = gap.id;
+                if visit(gap).is_break() {
+                    return Ok(Scanned { cursor, more: waits || cursor < high });
+                }
+            }
+            let has_entry = |anchor| has(file.connection, anchor);
             let mut blocks = self.index.block_scan(range.whole_predicate(), (low, high), has_entry);
             while low < high {
                 let ahead =
@@ -119,7 +127,7 @@ impl Reader {
                 };
                 let mut end = window;
                 if window.0 < window.1 {
-                    let passed = self.scan_window(connection, range, window, (low, high), &mut visit)?;
+                    let passed = self.scan_window(file, range, window, (low, high), &mut visit)?;
                     if let Some(cursor) = passed.broke_at {
                         let more = match range.order {
                             Order::Asc => waits || cursor < high,
@@ -148,9 +156,9 @@ impl Reader {
 
     /// Returns one entry.
     pub(crate) fn entry(&self, id: u64) -> Result<Option<Stored>, InboxError> {
-        self.with(|connection| match row(connection, id) {
+        self.with_file(|file| match row(file.connection, id) {
             Err(error) if error.is_damage() => {
-                self.damage.add(Damaged { first: id, last: id, at_ns: now_ns() });
+                file.marker.add(Damaged { first: id, last: id, at_ns: now_ns() });
                 Ok(None)
             }
             read => read,
@@ -182,7 +190,7 @@ impl Reader {
     /// Scans the ids above `window.0` up to `window.1`, a part of those within `limits`.
     fn scan_window(
         &self,
-        connection: &Connection,
+        file: OpenFile<'_>,
         range: &Range,
         window: (u64, u64),
         limits: (u64, u64),
@@ -197,27 +205,26 @@ impl Reader {
                 }
                 visit(entry)
             };
-            match query_window(connection, range, window, &mut visit_noted) {
+            match query_window(file.connection, range, window, &mut visit_noted) {
                 Ok(broke_at) => return Ok(Passed { broke_at, window }),
                 Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error),
             }
         }
-        // One transaction: entries that retention removes meanwhile are not damaged.
-        let connection = &*connection.unchecked_transaction()?;
-        Careful::new(self, connection, limits)?.pass(range, rest, visit)
+        let _transaction = file.begin()?;
+        Careful::new(self, file, limits)?.pass(range, rest, visit)
     }
 
-    /// Reads the ids above `window.0` up to `window.1` one by one, and notes which cannot be read. Must be called in a
-    /// transaction.
+    /// Reads the ids above `window.0` up to `window.1` one by one, and notes which cannot be read.
     pub(super) fn examine(
         &self,
-        connection: &Connection,
+        file: OpenFile<'_>,
         window: (u64, u64),
         limits: (u64, u64),
         mut visit: impl FnMut(Stored),
     ) -> Result<u64, InboxError> {
-        let mut careful = Careful::new(self, connection, limits)?;
+        let _transaction = file.begin()?;
+        let mut careful = Careful::new(self, file, limits)?;
         let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
         let mut visit = |entry: Stored| {
             // A gap of the range is no entry.
@@ -241,7 +248,7 @@ struct Passed {
 /// Reads entry by entry where the file is damaged: a query over a range ends at the first page that cannot be read.
 struct Careful<'a> {
     reader: &'a Reader,
-    connection: &'a Connection,
+    file: OpenFile<'a>,
     /// It looks for the end of a damaged range above the first of these ids and up to the second.
     limits: (u64, u64),
     /// The time of the last entry that was read.
@@ -262,9 +269,9 @@ enum Found {
 }
 
 impl<'a> Careful<'a> {
-    fn new(reader: &'a Reader, connection: &'a Connection, limits: (u64, u64)) -> Result<Self, InboxError> {
-        let oldest = reader.visible(connection)?.oldest;
-        Ok(Self { reader, connection, limits, before: None, budget: MAX_EXTENT_IDS, oldest })
+    fn new(reader: &'a Reader, file: OpenFile<'a>, limits: (u64, u64)) -> Result<Self, InboxError> {
+        let oldest = reader.visible(file.connection)?.oldest;
+        Ok(Self { reader, file, limits, before: None, budget: MAX_EXTENT_IDS, oldest })
     }
 
     fn pass(
@@ -334,7 +341,7 @@ impl<'a> Careful<'a> {
         if let Some(known) = self.reader.damage.within(id..=id).first() {
             return Ok(Found::Unreadable(if rising { known.last } else { known.first }));
         }
-        match row(self.connection, id) {
+        match row(self.file.connection, id) {
             Ok(Some(entry)) => Ok(Found::Entry(entry)),
             Ok(None) => Ok(match self.reader.damage.explained(id) {
                 Some(last) => Found::Nothing(if rising { last } else { id }),
@@ -354,7 +361,7 @@ impl<'a> Careful<'a> {
     ) -> ControlFlow<()> {
         let (first, last) = (ids.0.min(ids.1), ids.0.max(ids.1));
         let at_ns = self.before.unwrap_or_else(now_ns);
-        self.reader.damage.add(Damaged { first, last, at_ns });
+        self.file.marker.add(Damaged { first, last, at_ns });
         let known = self.reader.damage.within(last..=last).first().copied();
         let gap = Stored {
             id: last,
@@ -366,6 +373,21 @@ impl<'a> Careful<'a> {
         let is_rest = range.order == Order::Desc && known.is_some_and(|known| known.last > last);
         if is_rest || !range.selects(&gap) { ControlFlow::Continue(()) } else { visit(gap) }
     }
+}
+
+/// Returns a gap for the entries of a range that retention has removed, if the range wants one. Ids before the first one of
+/// this log are not its business.
+fn removed(connection: &Connection, range: &Range, oldest: u64) -> Result<Option<Stored>, InboxError> {
+    if !range.removed || range.order == Order::Desc || range.after + 1 >= oldest {
+        return Ok(None);
+    }
+    let begun = beginning(connection)?.map_or(0, |beginning| beginning.id);
+    let first = range.after.max(begun) + 1;
+    let last = (oldest - 1).min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
+    let Some(behind) = row(connection, oldest)?.filter(|_| first <= last) else { return Ok(None) };
+    let body = Body::Gap(GapDetail::removed(first, last));
+    let gap = Stored { id: last, at_ns: behind.at_ns, body, recoded: None };
+    Ok(Some(gap).filter(|gap| range.selects(gap)))
 }
 
 fn extended(window: (u64, u64), ids: (u64, u64)) -> (u64, u64) {

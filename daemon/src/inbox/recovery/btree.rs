@@ -38,7 +38,16 @@ pub(super) enum Value<'a> {
     Int(i64),
     Real,
     Blob(&'a [u8]),
-    Text(&'a str),
+    /// UTF-8, unless it is damaged.
+    Text(&'a [u8]),
+}
+
+/// A child of an inner page of a table, with the first and the last id that it can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Child {
+    pub(super) page: u32,
+    pub(super) first: i64,
+    pub(super) last: i64,
 }
 
 /// Reads a variable-length integer; returns also its length, in bytes.
@@ -71,6 +80,24 @@ fn offsets(page: &[u8], head: usize, header_bytes: usize) -> impl Iterator<Item 
     let fitting = page.len().saturating_sub(pointers) / 2;
     (0..cell_count(page, head).min(fitting))
         .filter_map(move |cell| short(page, pointers + 2 * cell).filter(|at| *at > pointers))
+}
+
+/// Returns the children of a table's inner page, in the order of their ids; none if they are not in order.
+pub(super) fn children(page: &[u8]) -> Option<Vec<Child>> {
+    let number = |at: usize| page.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    let mut children = Vec::new();
+    let mut first = i64::MIN;
+    for at in offsets(page, 0, 12) {
+        let (last, _) = varint(page.get(at + 4..)?)?;
+        let last = last.cast_signed();
+        if last < first || last == i64::MAX {
+            return None;
+        }
+        children.push(Child { page: number(at)?, first, last });
+        first = last + 1;
+    }
+    children.push(Child { page: number(8)?, first, last: i64::MAX });
+    (children.len() == cell_count(page, 0) + 1).then_some(children)
 }
 
 /// Returns the readable cells of a table's leaf page.
@@ -128,7 +155,7 @@ pub(super) fn record(bytes: &[u8]) -> Option<Vec<Value<'_>>> {
             8 => Value::Int(0),
             9 => Value::Int(1),
             _ if kind % 2 == 0 => Value::Blob(content),
-            _ => Value::Text(std::str::from_utf8(content).ok()?),
+            _ => Value::Text(content),
         });
     }
     (at == bytes.len()).then_some(values)
@@ -222,7 +249,7 @@ mod tests {
     #[test]
     fn a_record_of_another_length_is_rejected() {
         let bytes = [4, 1, 8, 17, 7, b'h', b'i'];
-        assert_eq!(record(&bytes).unwrap(), [Value::Int(7), Value::Int(0), Value::Text("hi")]);
+        assert_eq!(record(&bytes).unwrap(), [Value::Int(7), Value::Int(0), Value::Text(b"hi")]);
         assert_eq!(record(&bytes[..6]), None);
         assert_eq!(record(&[&bytes[..], &[0]].concat()), None);
         assert_eq!(record(&[2, 10]), None, "a type that is reserved");

@@ -16,4 +16,9 @@ pub(crate) mod salvage;
 pub(crate) mod segment;
 mod wal;
 
-pub(crate) use self::pages::{LogEnd, has_schema, known_ids, log_end, schema_tables, unfinished};
+/// Larger ids are ignored: a damaged file may hold any number.
+pub(crate) const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
+
+#[cfg(test)]
+pub(crate) use self::pages::KnownIds;
+pub(crate) use self::pages::{LogEnd, has_schema, known_ids, log_end, schema_tables, survey};

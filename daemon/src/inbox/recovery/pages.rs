@@ -6,9 +6,11 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::MAX_PLAUSIBLE_ID;
 use super::btree::{self, INNER_TABLE, LEAF_TABLE, Value};
 use super::plan::{self, Segment};
 use super::wal::Frames;
+use crate::inbox::file::suffixed;
 
 /// The page size of our files, in bytes, where no header says another.
 const USUAL_PAGE_BYTES: usize = 16 * 1024;
@@ -18,6 +20,12 @@ const LOCK_BYTES_AT: usize = 1 << 30;
 
 /// The depth of a tree at most; a longer path is a loop.
 const MAX_DEPTH: usize = 20;
+
+/// Up to which page the root of a table is searched where the schema is damaged. New files have those of their tables in front.
+const MAX_ROOT: u32 = 64;
+
+/// How many pages of a small table are read at most.
+const MAX_TABLE_PAGES: usize = 4_096;
 
 /// The use of a page, by the pointer map of a database with `auto_vacuum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,13 +39,20 @@ pub(super) enum Use {
     Unknown,
 }
 
+/// Which version of a page is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    /// From the newest valid frame of the write-ahead log.
+    Newest,
+    /// From the newest frame that SQLite accepts.
+    Accepted,
+}
+
 /// A database that is read page by page.
 #[derive(Debug)]
 pub(super) struct Pages {
     file: File,
     frames: Option<Frames>,
-    /// Whether only the frames that SQLite accepts are used.
-    accepted_only: bool,
     pub(super) page_bytes: usize,
     pub(super) count: u32,
     has_map: bool,
@@ -50,20 +65,20 @@ impl Pages {
         let file = File::open(path)?;
         let length = file.metadata()?.len();
         let mut header = [0; 100];
-        let _short = read_some(&file, 0, &mut header)?;
+        // A header that cannot be read is as good as one that is damaged.
+        let _read = read_some(&file, 0, &mut header);
         let page_bytes = page_bytes(&header);
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        let frames = Frames::read(Path::new(&log), page_bytes)?;
+        let frames = Frames::read(&suffixed(path, "-wal"), page_bytes)?;
         let in_log = frames.as_ref().and_then(|frames| frames.newest.keys().max().copied()).unwrap_or(0);
+        let in_frames = frames.as_ref().map_or(0, |frames| frames.newest.len());
+        let in_frames = u32::try_from(in_frames).unwrap_or(u32::MAX);
         let in_file = u32::try_from(length.div_ceil(page_bytes as u64)).unwrap_or(u32::MAX);
         let mut pages = Self {
             file,
             frames,
-            accepted_only: false,
             page_bytes,
-            // A page number in a log may be any; the log itself has no more pages than frames.
-            count: in_file.max(in_log.min(in_file.saturating_add(1 << 20))),
+            // A page number in a log may be any; behind the file, the log has no more pages than frames.
+            count: in_file.max(in_log.min(in_file.saturating_add(in_frames))),
             has_map: true,
             maps: HashMap::new(),
         };
@@ -74,14 +89,21 @@ impl Pages {
         Ok(pages)
     }
 
-    /// Returns a page; none if it does not exist. What is missing of it is 0.
+    /// Returns the newest version of a page; none if it does not exist. What is missing of it is 0.
     pub(super) fn read(&self, number: u32) -> Option<Vec<u8>> {
+        self.read_version(number, Version::Newest)
+    }
+
+    fn read_version(&self, number: u32, version: Version) -> Option<Vec<u8>> {
         if number == 0 || number > self.count {
             return None;
         }
         let mut page = vec![0; self.page_bytes];
         let in_log = self.frames.as_ref().and_then(|frames| {
-            let of_page = if self.accepted_only { &frames.accepted } else { &frames.newest };
+            let of_page = match version {
+                Version::Newest => &frames.newest,
+                Version::Accepted => &frames.accepted,
+            };
             of_page.get(&number).map(|at| (frames, *at))
         });
         if let Some((frames, at)) = in_log
@@ -103,7 +125,8 @@ impl Pages {
             return Use::Unknown;
         }
         let map = self.map_of(number);
-        if map == number {
+        // Beside the bytes that SQLite locks, the map follows the page that it would have been.
+        if map >= number {
             return Use::Free;
         }
         let at = 5 * (number - map - 1) as usize;
@@ -140,31 +163,43 @@ impl Pages {
     }
 
     /// Returns names and root pages of the tables and indexes, as far as the first page shows them.
-    fn schema(&self) -> Vec<(String, u32)> {
-        let Some(page) = self.read(1) else { return Vec::new() };
+    fn schema(&self, version: Version) -> Vec<(String, u32)> {
+        let Some(page) = self.read_version(1, version) else { return Vec::new() };
         let mut found = Vec::new();
         for cell in btree::leaf_cells(&page, 100) {
             let Some(payload) = cell.whole() else { continue };
-            if let Some([_, Value::Text(name), _, Value::Int(root), ..]) = btree::record(payload).as_deref() {
-                found.push(((*name).to_owned(), u32::try_from(*root).unwrap_or(0)));
+            if let Some([_, Value::Text(name), _, Value::Int(root), ..]) = btree::record(payload).as_deref()
+                && let Ok(name) = std::str::from_utf8(name)
+            {
+                found.push((name.to_owned(), u32::try_from(*root).unwrap_or(0)));
             }
         }
         found
     }
 
+    fn root(&self, table: &str, version: Version) -> Option<u32> {
+        self.schema(version).into_iter().find_map(|(name, root)| (name == table).then_some(root))
+    }
+
     /// Returns the ids of the first or the last leaf of the table `entry`, by the path along that side of its tree; none if
-    /// that path is damaged.
-    fn outermost_ids(&self, last: bool) -> Option<Vec<u64>> {
-        let (_, mut number) = self.schema().into_iter().find(|(name, _)| name == "entry")?;
+    /// that path is damaged, or leads to ids that do not belong there.
+    fn outermost_ids(&self, last: bool, version: Version) -> Option<Vec<u64>> {
+        let mut number = self.root("entry", version)?;
+        let mut expected = i64::MIN..=i64::MAX;
         for _ in 0..MAX_DEPTH {
-            let page = self.read(number)?;
-            let word = |at: usize| page.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+            let page = self.read_version(number, version)?;
             match *page.first()? {
-                INNER_TABLE if last => number = word(8)?,
-                INNER_TABLE => number = word(u16::from_be_bytes([page[12], page[13]]).into())?,
+                INNER_TABLE => {
+                    let children = btree::children(&page)?;
+                    let child = if last { children.last() } else { children.first() }?;
+                    let (first, last) =
+                        (*expected.start().max(&child.first), *expected.end().min(&child.last));
+                    (number, expected) = (child.page, first..=last);
+                }
                 LEAF_TABLE => {
                     let ids = btree::entry_ids(&page);
-                    return (ids.len() == btree::cell_count(&page, 0)).then_some(ids);
+                    let are_expected = ids.iter().all(|id| expected.contains(&id.cast_signed()));
+                    return (are_expected && ids.len() == btree::cell_count(&page, 0)).then_some(ids);
                 }
                 _ => return None,
             }
@@ -172,10 +207,28 @@ impl Pages {
         None
     }
 
+    /// Calls `visit` with each leaf page of a table, in the order of its ids, as far as they can be read.
+    fn for_each_leaf(&self, root: u32, mut visit: impl FnMut(&[u8])) {
+        let mut left = vec![root];
+        // Damaged pages may lead in a circle.
+        let mut pages = 0;
+        while let Some(number) = left.pop().filter(|_| pages < MAX_TABLE_PAGES) {
+            pages += 1;
+            let Some(page) = self.read(number) else { continue };
+            match page[0] {
+                INNER_TABLE => {
+                    let children = btree::children(&page).unwrap_or_default();
+                    left.extend(children.iter().rev().map(|child| child.page));
+                }
+                LEAF_TABLE => visit(&page),
+                _ => {}
+            }
+        }
+    }
+
     /// Returns the first id of the log, as its table `log` says.
-    fn first_id(&self) -> Option<u64> {
-        let (_, root) = self.schema().into_iter().find(|(name, _)| name == "log")?;
-        let page = self.read(root)?;
+    fn first_id(&self, version: Version) -> Option<u64> {
+        let page = self.read_version(self.root("log", version)?, version)?;
         let cell = btree::leaf_cells(&page, 0).next()?;
         match btree::record(cell.whole()?)?.as_slice() {
             [Value::Null, Value::Int(first), Value::Int(_), Value::Text(_)] => u64::try_from(*first).ok(),
@@ -189,6 +242,45 @@ impl Pages {
         let pages = frames.newest.keys().filter_map(|number| self.read(*number));
         let leaves = pages.filter(|page| page.first() == Some(&LEAF_TABLE));
         leaves.filter_map(|page| btree::entry_ids(&page).last().copied()).max()
+    }
+
+    fn known_ids(&self) -> KnownIds {
+        let first = self.first_id(Version::Newest);
+        let last_leaf = self.outermost_ids(true, Version::Newest);
+        let found = last_leaf.iter().flatten().copied().chain(self.newest_in_log());
+        let found = found.chain(first.map(|first| first.saturating_sub(1)));
+        KnownIds {
+            oldest: self.outermost_ids(false, Version::Newest).and_then(|ids| ids.first().copied()),
+            first,
+            newest: found.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0),
+        }
+    }
+
+    /// Returns the plan of a recovery into this database, in the order of ids.
+    fn unfinished(&mut self, data_dir: &Path) -> Vec<Segment> {
+        let segment = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
+            [Value::Null, Value::Int(last), Value::Text(file)] => {
+                Segment::of(u64::try_from(cell.rowid).ok()?, u64::try_from(*last).ok()?, file, data_dir)
+            }
+            _ => None,
+        };
+        let mut segments = Vec::new();
+        let mut read = |page: &[u8]| segments.extend(btree::leaf_cells(page, 0).filter_map(segment));
+        self.roots_of_plan().into_iter().for_each(|root| self.for_each_leaf(root, &mut read));
+        segments.sort_by_key(|segment| segment.first);
+        segments.dedup_by(|next, before| next.first <= before.last);
+        segments
+    }
+
+    /// Returns which pages may be the root of the plan.
+    fn roots_of_plan(&mut self) -> Vec<u32> {
+        let is_damaged = self.root("entry", Version::Newest).is_none();
+        match self.root(plan::TABLE, Version::Newest) {
+            Some(root) => vec![root],
+            // Its rows look like no others.
+            None if is_damaged => (2..=MAX_ROOT).filter(|number| self.use_of(*number) != Use::Free).collect(),
+            None => Vec::new(),
+        }
     }
 }
 
@@ -205,36 +297,19 @@ pub(crate) struct KnownIds {
 
 /// Returns the ids that a damaged database had.
 pub(crate) fn known_ids(path: &Path) -> KnownIds {
-    let Ok(pages) = Pages::open(path) else { return KnownIds::default() };
-    let first = pages.first_id();
-    let last_leaf = pages.outermost_ids(true);
-    let found = last_leaf.iter().flatten().copied().chain(pages.newest_in_log());
-    let newest = found.chain(first.map(|first| first.saturating_sub(1))).max().unwrap_or(0);
-    KnownIds { oldest: pages.outermost_ids(false).and_then(|ids| ids.first().copied()), first, newest }
+    Pages::open(path).map(|pages| pages.known_ids()).unwrap_or_default()
 }
 
-/// Returns what the plan of a recovery into a database that is damaged now still has, as far as it can be read.
-pub(crate) fn unfinished(path: &Path, data_dir: &Path) -> Vec<Segment> {
-    let Ok(pages) = Pages::open(path) else { return Vec::new() };
-    let root = pages.schema().into_iter().find(|(name, _)| name == plan::TABLE);
-    let Some(page) = root.and_then(|(_, root)| pages.read(root)) else { return Vec::new() };
-    let segment = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
-        [Value::Null, Value::Int(last), Value::Text(file)] => {
-            let (first, last) = (u64::try_from(cell.rowid).ok()?, u64::try_from(*last).ok()?);
-            (first <= last).then(|| Segment { first, last, file: data_dir.join(file) })
-        }
-        _ => None,
-    };
-    let mut segments: Vec<_> = btree::leaf_cells(&page, 0).filter_map(segment).collect();
-    segments.sort_by_key(|segment| segment.first);
-    segments.dedup_by(|next, before| next.first <= before.last);
-    segments
+/// Returns the ids that a damaged database had, and what the plan of a recovery into it still has, as far as they can be read.
+pub(crate) fn survey(path: &Path, data_dir: &Path) -> (KnownIds, Vec<Segment>) {
+    let Ok(mut pages) = Pages::open(path) else { return (KnownIds::default(), Vec::new()) };
+    (pages.known_ids(), pages.unfinished(data_dir))
 }
 
 /// Returns the names of the tables and indexes that a database has.
 pub(crate) fn schema_tables(path: &Path) -> BTreeSet<String> {
     let Ok(pages) = Pages::open(path) else { return BTreeSet::new() };
-    pages.schema().into_iter().map(|(name, _)| name).collect()
+    pages.schema(Version::Newest).into_iter().map(|(name, _)| name).collect()
 }
 
 /// Returns whether the first page has a schema that can be read, of whatever program. One without any table counts too.
@@ -262,18 +337,21 @@ pub(crate) enum LogEnd {
 /// Returns what is behind the end of the write-ahead log beside a database.
 ///
 /// `durable` is the newest entry that was durable, if that is known; `same_boot` whether the system runs since then. After a
-/// power cut, frames that were not yet synced may be missing, which is no damage.
-pub(crate) fn log_end(path: &Path, durable: u64, same_boot: bool) -> LogEnd {
-    let Ok(mut pages) = Pages::open(path) else { return LogEnd::Nothing };
+/// power cut, frames of the last transaction may be missing, which was not yet synced: that is no damage. Each transaction is synced
+/// before the next one is written.
+pub(crate) fn log_end(path: &Path, durable: Option<u64>, same_boot: bool) -> LogEnd {
+    let Ok(pages) = Pages::open(path) else { return LogEnd::Nothing };
     let Some(frames) = pages.frames.as_ref().filter(|frames| frames.has_more) else {
         return LogEnd::Nothing;
     };
-    if frames.has_commit_behind && same_boot {
+    let may_be_unsynced = !same_boot && durable.is_some();
+    if frames.commits_behind > u32::from(may_be_unsynced) {
         return LogEnd::Lost;
     }
-    pages.accepted_only = true;
-    let newest = pages.outermost_ids(true).and_then(|ids| ids.last().copied());
-    if newest.is_some_and(|newest| newest < durable) { LogEnd::Lost } else { LogEnd::Remains }
+    let Some(ids) = pages.outermost_ids(true, Version::Accepted) else { return LogEnd::Lost };
+    let begins_behind = pages.first_id(Version::Accepted).map_or(0, |first| first.saturating_sub(1));
+    let newest = ids.last().copied().unwrap_or(0).max(begins_behind);
+    if newest < durable.unwrap_or(0) { LogEnd::Lost } else { LogEnd::Remains }
 }
 
 fn page_bytes(header: &[u8; 100]) -> usize {

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::plan::Segment;
-use super::salvage::{Others, Row, Salvage};
+use super::salvage::{Others, Row, Rows, Salvage};
 
 /// How much a chunk holds at most, in bytes, plus or minus a row: one transaction of the writer.
 const CHUNK_BYTES: usize = 256 * 1024;
@@ -33,26 +33,40 @@ impl Chunk {
 pub(crate) fn recover(
     segment: &Segment,
     go_on: &dyn Fn() -> bool,
+    store: impl FnMut(Chunk) -> bool,
+) -> io::Result<bool> {
+    recover_all(std::slice::from_ref(segment), go_on, store)
+}
+
+/// Recovers the first segments of a plan, as far as they are in one file, which is visited once.
+pub(crate) fn recover_all(
+    plan: &[Segment],
+    go_on: &dyn Fn() -> bool,
     mut store: impl FnMut(Chunk) -> bool,
 ) -> io::Result<bool> {
-    let mut salvage = match Salvage::open(&segment.file, (segment.first, segment.last), go_on) {
+    let Some(Segment { file, .. }) = plan.first() else { return Ok(true) };
+    let segments = plan.iter().take_while(|segment| segment.file == *file);
+    let wanted = segments.clone().map(|segment| (segment.first, segment.last)).collect();
+    let mut salvage = match Salvage::open(file, wanted, go_on) {
         Ok(Some(salvage)) => Some(salvage),
         Ok(None) => return Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(error),
     };
     let mut others = salvage.as_mut().map(Salvage::take_others);
-    let mut first = segment.first;
-    loop {
-        let rows = salvage.as_mut().map_or(Some(Vec::new()), |salvage| salvage.next_rows(CHUNK_BYTES, go_on));
-        let Some(rows) = rows else { return Ok(false) };
-        let next = rows.last().map_or(segment.last + 1, |row| row.id + 1);
-        if !store(Chunk { first, next, rows, others: others.take() }) {
-            return Ok(false);
+    for segment in segments {
+        let mut first = segment.first;
+        while first <= segment.last {
+            let rows = match &mut salvage {
+                Some(salvage) => salvage.next_rows((first, segment.last), CHUNK_BYTES, go_on),
+                None => Some(Rows { rows: Vec::new(), next: segment.last + 1 }),
+            };
+            let Some(Rows { rows, next }) = rows else { return Ok(false) };
+            if !store(Chunk { first, next, rows, others: others.take() }) {
+                return Ok(false);
+            }
+            first = next;
         }
-        if next > segment.last {
-            return Ok(true);
-        }
-        first = next;
     }
+    Ok(true)
 }

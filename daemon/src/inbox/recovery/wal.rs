@@ -18,16 +18,16 @@ const MAGIC_BIG_ENDIAN: u32 = 0x377f_0683;
 
 /// The frames of a write-ahead log that can be verified.
 #[derive(Debug)]
-pub(super) struct Frames {
-    file: File,
+pub(super) struct Frames<F = File> {
+    file: F,
     /// Where the newest verified version of each page begins, in bytes.
     pub(super) newest: HashMap<u32, u64>,
     /// The same of the frames that SQLite accepts: those up to the last commit before the first damaged one.
     pub(super) accepted: HashMap<u32, u64>,
     /// Whether the frames of this log do not end where SQLite stops.
     pub(super) has_more: bool,
-    /// Whether a whole transaction behind that place was committed.
-    pub(super) has_commit_behind: bool,
+    /// How many transactions were committed behind that place.
+    pub(super) commits_behind: u32,
 }
 
 impl Frames {
@@ -39,39 +39,35 @@ impl Frames {
             Err(error) => return Err(error),
         };
         let length = file.metadata()?.len();
-        let mut header = [0; HEADER_BYTES];
-        if length < (HEADER_BYTES + FRAME_HEADER_BYTES + page_bytes) as u64 {
-            return Ok(None);
-        }
-        file.read_exact_at(&mut header, 0)?;
-        let mut frames = Self {
-            file,
-            newest: HashMap::new(),
-            accepted: HashMap::new(),
-            has_more: false,
-            has_commit_behind: false,
-        };
-        frames.verify(&header, length, page_bytes)?;
-        Ok(Some(frames))
+        let has_frame = length >= (HEADER_BYTES + FRAME_HEADER_BYTES + page_bytes) as u64;
+        Ok(has_frame.then(|| Self::verified(file, length, page_bytes)))
     }
+}
 
-    fn verify(&mut self, header: &[u8; HEADER_BYTES], length: u64, page_bytes: usize) -> io::Result<()> {
-        let big_endian = word(header, 0) == MAGIC_BIG_ENDIAN;
-        let is_magic = word(header, 0) & !1 == MAGIC_BIG_ENDIAN & !1;
-        let own = sum((0, 0), &header[..24], big_endian);
-        let mut chain = (word(header, 24), word(header, 28));
-        let mut intact = is_magic && own == chain && word(header, 8) as usize == page_bytes;
+impl<F: FileExt> Frames<F> {
+    /// Verifies the frames of a log of this length, in bytes. What cannot be read is as good as damaged.
+    fn verified(file: F, length: u64, page_bytes: usize) -> Self {
+        let mut header = [0; HEADER_BYTES];
+        read_or_clear(&file, &mut header, 0);
+        let said = word(&header, 0) == MAGIC_BIG_ENDIAN;
+        let is_magic = word(&header, 0) & !1 == MAGIC_BIG_ENDIAN & !1;
+        let own = sum((0, 0), &header[..24], said);
+        let mut chain = (word(&header, 24), word(&header, 28));
+        let mut intact = is_magic && own == chain && word(&header, 8) as usize == page_bytes;
+        // SQLite uses the order of the machine.
+        let big_endian = if intact { said } else { cfg!(target_endian = "big") };
         // The salt of the first frame is that of the log, also if the header is damaged.
-        let mut salt = intact.then(|| (word(header, 16), word(header, 20)));
+        let mut salt = intact.then(|| (word(&header, 16), word(&header, 20)));
         let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
-        let mut at = HEADER_BYTES as u64;
-        let mut open = HashMap::new();
-        // Behind a damaged header the checksum to continue from is not known.
+        let (mut newest, mut accepted, mut open) = (HashMap::new(), HashMap::new(), HashMap::new());
+        let (mut has_more, mut commits_behind) = (false, 0);
+        // Behind a damaged header, or a frame that is not of this log, the checksum to continue from is not known.
         let mut has_chain = intact;
+        let mut at = HEADER_BYTES as u64;
         while at + frame.len() as u64 <= length {
-            self.file.read_exact_at(&mut frame, at)?;
+            let is_read = read_or_clear(&file, &mut frame, at);
             let found = (word(&frame, 8), word(&frame, 12));
-            let of_log = *salt.get_or_insert(found) == found;
+            let of_log = is_read && *salt.get_or_insert(found) == found;
             let seeded = sum(chain, &frame[..8], big_endian);
             let computed = sum(seeded, &frame[FRAME_HEADER_BYTES..], big_endian);
             chain = (word(&frame, 16), word(&frame, 20));
@@ -79,29 +75,38 @@ impl Frames {
             let valid = of_log && page != 0 && (computed == chain || !has_chain);
             has_chain = of_log;
             intact &= valid;
-            self.has_more |= of_log && !intact;
+            has_more |= of_log && !intact;
             if valid {
                 let content = at + FRAME_HEADER_BYTES as u64;
-                self.newest.insert(page, content);
-                self.has_commit_behind |= is_commit && !intact;
+                newest.insert(page, content);
+                commits_behind += u32::from(is_commit && !intact);
                 if intact {
                     open.insert(page, content);
                     if is_commit {
-                        self.accepted.extend(open.drain());
+                        accepted.extend(open.drain());
                     }
                 }
             }
             at += frame.len() as u64;
         }
         // SQLite ignores a transaction whose end is missing.
-        self.has_more |= !open.is_empty();
-        Ok(())
+        has_more |= !open.is_empty();
+        Self { file, newest, accepted, has_more, commits_behind }
     }
 
     /// Reads the content of a frame.
     pub(super) fn content(&self, at: u64, page: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(page, at)
     }
+}
+
+/// Reads bytes, or makes them 0 where they cannot be read; returns whether they were.
+fn read_or_clear(file: &impl FileExt, bytes: &mut [u8], at: u64) -> bool {
+    let is_read = file.read_exact_at(bytes, at).is_ok();
+    if !is_read {
+        bytes.fill(0);
+    }
+    is_read
 }
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -122,4 +127,78 @@ fn sum(from: (u32, u32), bytes: &[u8], big_endian: bool) -> (u32, u32) {
         two = two.wrapping_add(second).wrapping_add(one);
     }
     (one, two)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with a sector that cannot be read.
+    struct Broken(Vec<u8>, u64);
+
+    impl FileExt for Broken {
+        fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+            let Self(content, sector) = self;
+            if (at..at + bytes.len() as u64).contains(sector) {
+                return Err(io::Error::from_raw_os_error(5));
+            }
+            let from = at as usize;
+            bytes.copy_from_slice(&content[from..from + bytes.len()]);
+            Ok(bytes.len())
+        }
+
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
+            unreachable!()
+        }
+    }
+
+    /// A log with a transaction of one page for each of these numbers.
+    fn log(pages: &[u32]) -> Vec<u8> {
+        let big_endian = cfg!(target_endian = "big");
+        let magic = MAGIC_BIG_ENDIAN - u32::from(!big_endian);
+        let mut log = [magic, 3_007_000, 512, 0, 7, 9].map(u32::to_be_bytes).concat();
+        let mut chain = sum((0, 0), &log, big_endian);
+        log.extend([chain.0, chain.1].map(u32::to_be_bytes).concat());
+        for page in pages {
+            let (head, content) = ([*page, 100].map(u32::to_be_bytes).concat(), [*page as u8; 512]);
+            chain = sum(sum(chain, &head, big_endian), &content, big_endian);
+            let rest = [7, 9, chain.0, chain.1].map(u32::to_be_bytes).concat();
+            log.extend([&head, &rest, &content[..]].concat());
+        }
+        log
+    }
+
+    fn frames(log: Vec<u8>, unreadable: u64) -> Frames<Broken> {
+        let length = log.len() as u64;
+        Frames::verified(Broken(log, unreadable), length, 512)
+    }
+
+    fn pages<F>(frames: &Frames<F>) -> Vec<u32> {
+        let mut pages: Vec<_> = frames.newest.keys().copied().collect();
+        pages.sort_unstable();
+        pages
+    }
+
+    #[test]
+    fn a_frame_that_cannot_be_read_is_passed_over() {
+        let frames = frames(log(&[2, 3, 4]), (HEADER_BYTES + FRAME_HEADER_BYTES + 512 + 30) as u64);
+        assert_eq!(pages(&frames), [2, 4]);
+        assert_eq!(frames.accepted.keys().collect::<Vec<_>>(), [&2]);
+        assert!(frames.has_more && frames.commits_behind > 0);
+    }
+
+    #[test]
+    fn a_damaged_header_costs_no_frame() {
+        let sound = log(&[2, 3, 4]);
+        let changed = |at: usize| {
+            let mut changed = sound.clone();
+            changed[at] ^= 1;
+            frames(changed, u64::MAX)
+        };
+        // Unreadable; another byte order; another salt; another checksum.
+        for frames in [frames(sound.clone(), 0), changed(3), changed(16), changed(24)] {
+            assert_eq!((pages(&frames), frames.accepted.len()), (vec![2, 3, 4], 0));
+            assert!(frames.has_more && frames.commits_behind > 0);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::tests::open_with;
 use crate::inbox::entry::{GapReason, SentDetail};
-use crate::inbox::inflight::SocketDrops;
+use crate::inbox::inflight::{InflightJournal, SocketDrops};
 use crate::inbox::queue::SentItem;
 use crate::inbox::writer::*;
 

@@ -13,7 +13,7 @@ use super::retention::{Limits, Retention, Step};
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
-use crate::inbox::file::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, file_bytes};
+use crate::inbox::file::{BUSY_TIMEOUT, PAGE_SIZE_BYTES, empty_log, file_bytes};
 use crate::index::Index;
 use crate::service::backup_mark;
 
@@ -109,6 +109,11 @@ impl Maintenance {
         std::mem::take(&mut self.met_damage)
     }
 
+    /// Returns whether the last step has failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed
+    }
+
     /// Does one bounded step; returns how many entries were removed. Without the history of the clock no age is judged.
     pub(super) fn step(
         &mut self,
@@ -198,15 +203,16 @@ impl Maintenance {
     }
 }
 
-/// Copies the write-ahead log into the database and empties it, as far as readers allow.
-pub(super) fn checkpoint(connection: &Connection) {
-    let attempt = || -> rusqlite::Result<()> {
+/// Copies the write-ahead log into the database and empties it, as far as readers allow; returns whether it is empty.
+pub(super) fn checkpoint(connection: &Connection) -> bool {
+    let attempt = || -> rusqlite::Result<bool> {
         connection.busy_timeout(CUT_BACK_WAIT)?;
-        let result = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        let is_empty = empty_log(connection);
         connection.busy_timeout(BUSY_TIMEOUT)?;
-        result
+        is_empty
     };
-    if let Err(error) = attempt() {
+    attempt().unwrap_or_else(|error| {
         debug!("{}", explain("the write-ahead log cannot be cut back", &error));
-    }
+        false
+    })
 }

@@ -15,19 +15,17 @@ mod crash_tests;
 mod maintenance;
 #[cfg(test)]
 mod model_tests;
+mod open;
 pub(crate) mod recode;
 pub(crate) mod recovered;
 pub(crate) mod retention;
 
 use std::error::Error;
-use std::io;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::sys::statvfs::{FsFlags, statvfs};
-use rusqlite::{Connection, MAIN_DB, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Settings;
@@ -35,25 +33,24 @@ use udpchat_config::Settings;
 use self::append::Appender;
 use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
-use self::recovered::Added;
+use self::recovered::{Added, awaited};
 use self::retention::Limits;
 use super::InboxError;
 use super::address::unpack;
-use super::commit_watch::{self, CommitPublisher, CommitWatch, Committed};
+use super::commit_watch::{CommitPublisher, Committed};
 use super::entry::GapDetail;
-use super::file::{self, Known, OpenError, Opened};
-use super::inflight::{self, EntryCounts, InflightJournal, LastDurable};
+use super::file::{self, OpenError, Used};
+use super::inflight::EntryCounts;
 use super::learned_encodings::{LearnedEncodings, Updates};
-use super::queries::{newest, read_mark};
+use super::queries::read_mark;
 use super::queue::packed::{Record, Records};
-use super::queue::{Batch, Item, MarkItem, Queue};
+use super::queue::{Batch, Item, MarkChange, MarkItem, Queue};
 use super::reader::Reader;
-use super::recovery::plan::{self, Segment};
+use super::recovery::plan;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
 use crate::service::data_dir::DataDir;
-use crate::service::systemd::still_starting;
 use crate::service::watchdog::Heartbeat;
 
 /// How many entries one transaction takes at most.
@@ -71,9 +68,6 @@ const MAX_RETRY_WAIT: Duration = Duration::from_secs(1);
 /// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
 const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
 
-/// How often a damaged file may be replaced at most.
-const REPLACE_EVERY: Duration = Duration::from_secs(60);
-
 /// The parts of the daemon that the writer uses.
 pub(crate) struct Parts {
     pub(crate) data_dir: Arc<DataDir>,
@@ -90,14 +84,28 @@ pub(crate) struct Writer {
     parts: Parts,
     /// None while the file cannot be opened, or was removed.
     connection: Option<Connection>,
-    /// Device and inode of the open file.
+    /// Device and inode of the file that was opened last.
     identity: Option<(u64, u64)>,
-    newest_id: u64,
+    /// The device of its directory.
+    disk: Option<u64>,
+    /// Device and inode of the file whose gaps and plan readers know.
+    loaded: Option<(u64, u64)>,
+    /// The newest id that was used; until the file is open, as far as the in-flight journal knows it.
+    used: Used,
     stored: u64,
     removed: u64,
+    /// How many of the removed entries no consumer had read.
+    removed_unread: u64,
     maintenance: Maintenance,
     clock: Tracker,
     publisher: CommitPublisher,
+    /// Whether the last transaction has failed: after a disk error, SQLite's state in memory is not to be trusted.
+    has_failed: bool,
+    /// Device and inode of a file that may have a transaction which did not count, behind the newest id that was used.
+    uncounted: Option<(u64, u64)>,
+    /// Whether a failed transaction may have left frames behind the end of the write-ahead log. Behind later transactions they
+    /// would look like lost ones.
+    may_have_remains: bool,
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
     /// When a damaged file was last replaced.
@@ -137,71 +145,6 @@ struct Outcome {
 }
 
 impl Writer {
-    /// Opens the inbox, compares it with the in-flight journal of the previous daemon, and publishes how far it is durable.
-    ///
-    /// The journal, whose file may have to be created, is opened only once the inbox was accepted.
-    pub(crate) fn open(
-        parts: Parts,
-        open_journal: impl FnOnce() -> InflightJournal,
-    ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
-        let durable = inflight::last_durable(&parts.data_dir);
-        let opened = file::open_behind(&parts.data_dir, Known::default(), &still_starting);
-        let (publisher, commits) = commit_watch::channel();
-        let index = Arc::clone(parts.reader.index());
-        let maintenance = Maintenance::new(parts.data_dir.to_path_buf(), index, Arc::clone(&parts.health));
-        let clock = Tracker::new(Arc::clone(&parts.health));
-        let mut writer = Self {
-            parts,
-            connection: None,
-            identity: None,
-            newest_id: 0,
-            stored: 0,
-            removed: 0,
-            maintenance,
-            clock,
-            publisher,
-            given_up: false,
-            replaced: None,
-        };
-        let journal = match opened.and_then(|opened| writer.use_first(opened, durable)) {
-            Ok(()) => {
-                let mut journal = open_journal();
-                writer.compare(&mut journal)?;
-                journal
-            }
-            Err(error) if error.is_of_the_system() && is_read_only(&writer.parts.data_dir) => {
-                writer.report(&error);
-                let mut journal = open_journal();
-                // What can be read is shown, and what the previous daemon lost is counted.
-                if let Ok(log) = file::open_reader(&writer.parts.data_dir) {
-                    writer.newest_id = newest(&log).map_or(0, |newest| newest.id);
-                    let _plan = writer.load_damage(&log);
-                    if let Err(error) = journal.compare(&log) {
-                        debug!(
-                            "{}",
-                            explain("the in-flight journal cannot be compared with the inbox", &error)
-                        );
-                    }
-                }
-                journal
-            }
-            Err(error) => return Err(error),
-        };
-        writer.publish();
-        Ok((writer, commits, journal))
-    }
-
-    fn compare(&mut self, journal: &mut InflightJournal) -> Result<(), OpenError> {
-        let Some(connection) = &self.connection else { return Ok(()) };
-        match journal.compare(connection) {
-            Err(error) if error.is_damage() && self.may_replace() => {
-                self.replace_damaged()?;
-                self.compare(journal)
-            }
-            compared => compared.map_err(|source| self.unusable(source)),
-        }
-    }
-
     /// Stores what comes through the queue until it is closed and empty; returns how many entries were given up.
     pub(crate) fn run(mut self) -> usize {
         let queue = Arc::clone(&self.parts.queue);
@@ -270,17 +213,21 @@ impl Writer {
     fn maintain(&mut self) {
         let limits = self.limits();
         let Some(connection) = &mut self.connection else { return };
-        let clock = self.clock.update(connection, self.newest_id, limits.max_age.is_some());
+        let clock = self.clock.update(connection, self.used.newest.id, limits.max_age.is_some());
         let removed = self.maintenance.step(connection, limits, clock);
+        self.may_have_remains |= self.maintenance.has_failed() | self.clock.take_failure();
+        let unread = unread_of_removed(connection, removed);
         let damage = self.parts.reader.damage();
         if self.maintenance.met_damage() {
-            damage.give_up();
+            damage.marker().give_up();
         }
         if damage.is_irreparable() && self.may_replace() {
             self.replace_damaged_or_report();
         }
         if removed > 0 {
             self.removed += removed;
+            self.update_awaited();
+            self.removed_unread += unread;
             self.publish();
         }
     }
@@ -291,19 +238,16 @@ impl Writer {
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
-            let is_damage = match self.attempt(items, bytes, failures > 0) {
+            let is_damage = match self.attempt(items, bytes) {
                 Ok(outcome) => {
+                    (self.has_failed, self.uncounted) = (false, None);
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
-                    if failures > 0
-                        && let Some(connection) = &self.connection
-                    {
-                        // What a failed transaction has left behind the end of the log would look like a lost one.
-                        checkpoint(connection);
-                    }
+                    self.remove_remains();
                     return true;
                 }
                 Err(error) => {
+                    (self.has_failed, self.may_have_remains) = (true, true);
                     self.report(&error);
                     error.is_damage()
                 }
@@ -323,10 +267,18 @@ impl Writer {
         false
     }
 
-    /// Commits a part of the batch; opens the file first if it is not open, or again if the attempt before failed: after a disk
-    /// error, SQLite's state in memory is not to be trusted.
-    fn attempt(&mut self, items: &[Item], bytes: &[u8], is_repeated: bool) -> Result<Outcome, AttemptError> {
-        if self.connection.is_none() || is_repeated {
+    /// Empties the write-ahead log after a failure.
+    fn remove_remains(&mut self) {
+        if self.may_have_remains
+            && let Some(connection) = &self.connection
+        {
+            self.may_have_remains = !checkpoint(connection);
+        }
+    }
+
+    /// Commits a part of the batch; opens the file first if it is not open, or again if the attempt before failed.
+    fn attempt(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, AttemptError> {
+        if self.connection.is_none() || self.has_failed {
             self.reopen()?;
         }
         if let Some(outcome) = self.commit_in_place(items, bytes)? {
@@ -339,6 +291,7 @@ impl Writer {
     /// Commits a part of the batch into the file that has the inbox's name; none if that is no longer the open file. SQLite would
     /// continue to write into a removed one.
     fn commit_in_place(&mut self, items: &[Item], bytes: &[u8]) -> Result<Option<Outcome>, InboxError> {
+        self.uncounted = self.identity;
         let outcome = self.commit(items, bytes)?;
         if self.is_in_place() {
             return Ok(Some(outcome));
@@ -346,7 +299,7 @@ impl Writer {
         let problem = format!(
             "the inbox was removed or replaced while it was in use: its entries up to #{} are lost, unless its file was only \
              moved away",
-            self.newest_id
+            self.used.newest.id
         );
         self.parts.health.note(Component::InboxReplaced, problem);
         Ok(None)
@@ -359,11 +312,11 @@ impl Writer {
     }
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
-        let mut outcome = Outcome { newest_id: self.newest_id, ..Outcome::default() };
+        let mut outcome = Outcome { newest_id: self.used.newest.id, ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
         let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
         // After the batch was taken: its entries have times of the clock as it was until now.
-        let history = self.clock.next(connection, self.newest_id)?;
+        let history = self.clock.next(connection, self.used.newest.id)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(history) = &history {
             Tracker::write(&transaction, history)?;
@@ -386,13 +339,13 @@ impl Writer {
 
     /// Publishes the committed entries, then answers the clients that wait for them.
     fn publish_commit(&mut self, items: &mut [Item], outcome: Outcome) {
-        self.newest_id = outcome.newest_id;
+        let newest = outcome.newest_at_ns.map(|at_ns| Anchor { id: outcome.newest_id, at_ns });
+        self.used.newest = newest.unwrap_or(self.used.newest);
         self.stored += outcome.stored.messages;
         self.parts.learned.apply(outcome.updates);
         if let Some(added) = outcome.added {
             self.publish_recovered(added);
         }
-        let newest = outcome.newest_at_ns.map(|at_ns| Anchor { id: outcome.newest_id, at_ns });
         self.parts.queue.count_stored(&outcome.stored, newest);
         self.publish();
         let waiting = items.iter_mut().filter_map(|item| match item {
@@ -416,24 +369,38 @@ impl Writer {
         for (first, last) in added.gaps {
             damage.record(first, last);
         }
-        // After an error the ids stay awaited; the next chunk, or the next start, finds them in the plan again.
-        let Some(connection) = &self.connection else { return };
-        if let Ok(segments) = plan::read(connection, &self.parts.data_dir) {
-            damage.set_awaited(awaited(&segments));
-        }
+        self.update_awaited();
         if added.has_peers
+            && let Some(connection) = &self.connection
             && let Err(error) = self.parts.learned.load(connection)
         {
             debug!("{}", explain("the encodings of peers cannot be read", &error));
         }
     }
 
+    /// Lets readers know what a recovery has still to bring. After an error the ids stay awaited; the next chunk, or the next
+    /// start, finds them in the plan again.
+    fn update_awaited(&self) {
+        let damage = self.parts.reader.damage();
+        if damage.awaited().is_some()
+            && let Some(connection) = &self.connection
+            && let Ok(segments) = plan::read(connection, &self.parts.data_dir)
+        {
+            damage.set_awaited(awaited(&segments));
+        }
+    }
+
     fn publish(&self) {
-        self.parts.reader.publish(self.newest_id);
+        self.publish_up_to(self.used.newest.id);
+    }
+
+    fn publish_up_to(&self, newest_id: u64) {
+        self.parts.reader.publish(newest_id);
         self.publisher.publish(Committed {
-            newest_id: self.newest_id,
+            newest_id,
             stored: self.stored,
             removed: self.removed,
+            removed_unread: self.removed_unread,
         });
     }
 
@@ -441,180 +408,6 @@ impl Writer {
         let problem = explain("the inbox cannot be written, new messages wait in memory", error);
         self.parts.health.report(Component::InboxWrite, problem);
     }
-
-    /// Opens the file again; one that turns out to be damaged is replaced.
-    fn reopen(&mut self) -> Result<(), OpenError> {
-        match self.open_again(false) {
-            Err(error) if error.is_damage() && self.may_replace() => self.replace_damaged(),
-            opened => opened,
-        }
-    }
-
-    /// Opens the file again, or starts a new one where it is known to be damaged.
-    fn open_again(&mut self, is_damaged: bool) -> Result<(), OpenError> {
-        // All connections of a process to one file share SQLite's index of the write-ahead log. Those to a damaged file, and those
-        // of readers that opened it on a read-only disk, are closed first. Otherwise the old connection stays until there is a new
-        // one: closing the last one removes the log, and on a full disk no reader could open it then.
-        if is_damaged {
-            self.connection = None;
-        }
-        if self.connection.is_none() && !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
-            self.parts.reader.reopen();
-        }
-        self.parts.data_dir.restore().map_err(|source| {
-            let source = io::Error::other(source.to_string());
-            OpenError::Io { path: self.parts.data_dir.to_path_buf(), source }
-        })?;
-        let known = Known { newest_id: self.newest_id, identity: self.identity, is_damaged };
-        let before = self.identity;
-        let opened = file::open_behind(&self.parts.data_dir, known, &still_starting)?;
-        self.use_file(opened)?;
-        self.maintenance.reconnected();
-        self.parts.reader.reopen();
-        if before != self.identity {
-            // The file of the journal may have been removed with that of the inbox.
-            self.parts.queue.reopen_journal();
-            self.publish();
-        }
-        Ok(())
-    }
-
-    /// Returns whether a damaged file may be replaced now. On a failing disk each new file may be damaged soon.
-    fn may_replace(&self) -> bool {
-        self.replaced.is_none_or(|replaced| replaced.elapsed() >= REPLACE_EVERY)
-    }
-
-    /// Quarantines the damaged file, and starts a new one.
-    fn replace_damaged(&mut self) -> Result<(), OpenError> {
-        self.replaced = Some(Instant::now());
-        self.open_again(true)
-    }
-
-    fn replace_damaged_or_report(&mut self) {
-        if let Err(error) = self.replace_damaged() {
-            let problem = explain("the inbox is damaged, and no new one can be created", &error);
-            self.parts.health.report(Component::InboxWrite, problem);
-        }
-    }
-
-    /// Continues with the file that the previous daemon left; `durable` is its newest entry by the in-flight journal.
-    fn use_first(&mut self, opened: Opened, durable: Option<LastDurable>) -> Result<(), OpenError> {
-        // Whoever restores a copy has decided to lose what came after it.
-        let durable = durable.map(|last| last.newest).filter(|_| !opened.is_restored);
-        match self.use_file(opened).and_then(|()| self.add_lost_tail(durable)) {
-            Err(error) if error.is_damage() => self.replace_damaged(),
-            used => used,
-        }
-    }
-
-    /// Continues with a file: loads where its log ends, what it does not have, and the learned encodings. In a file created
-    /// while running, ids continue.
-    fn use_file(&mut self, opened: Opened) -> Result<(), OpenError> {
-        let Opened { mut connection, quarantined, .. } = opened;
-        let path = self.parts.data_dir.join(file::FILE_NAME);
-        let database =
-            |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: source.into() };
-        // SQLite opens a file that it cannot write for reading.
-        if connection.is_readonly(MAIN_DB).map_err(database)? {
-            return Err(self.unusable(InboxError::ReadOnly));
-        }
-        let newest = newest(&connection).map_err(database)?;
-        let identity = file::identity(&self.parts.data_dir)
-            .map_err(|source| OpenError::Io { path: path.clone(), source })?;
-        self.parts.learned.load(&connection).map_err(database)?;
-        self.clock.load(&mut connection).map_err(database)?;
-        let plan = self.load_damage(&connection).map_err(database)?;
-        if !plan.is_empty() || quarantined.is_some() {
-            // Entries will appear where the index has none.
-            self.parts.reader.index().discard();
-        }
-        self.parts.queue.log_reopened(newest);
-        // What a recovery has still to bring has its ids already.
-        let planned = plan.last().map_or(0, |segment| segment.last);
-        self.newest_id = self.newest_id.max(newest.id).max(planned);
-        (self.connection, self.identity) = (Some(connection), identity);
-        if let Some(path) = quarantined {
-            let problem = format!(
-                "the inbox was damaged; it was moved to {}, and a new one was created; what can be read of it is being \
-                 recovered",
-                path.display()
-            );
-            self.parts.health.note(Component::InboxQuarantine, problem);
-        }
-        Ok(())
-    }
-
-    /// Lets readers know what a log does not have; returns the plan of its recovery.
-    fn load_damage(&self, log: &Connection) -> rusqlite::Result<Vec<Segment>> {
-        let plan = plan::read(log, &self.parts.data_dir)?;
-        let gaps = recorded_gaps(log, &plan)?;
-        let damage = self.parts.reader.damage();
-        damage.reset(gaps);
-        damage.set_awaited(awaited(&plan));
-        Ok(plan)
-    }
-
-    /// Adds a gap where the log ends before the newest entry that was durable: ids that were shown are not used again.
-    fn add_lost_tail(&mut self, durable: Option<Anchor>) -> Result<(), OpenError> {
-        let Some(durable) = durable.filter(|durable| durable.id > self.newest_id) else { return Ok(()) };
-        let Some(connection) = &mut self.connection else { return Ok(()) };
-        let first = self.newest_id + 1;
-        let mut added = Added::default();
-        let mut add = || -> rusqlite::Result<()> {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            recovered::add_gap(&transaction, (first, durable.id), durable.at_ns, &mut added)?;
-            transaction.commit()
-        };
-        add().map_err(|source| self.unusable(source.into()))?;
-        added.gaps.iter().for_each(|(first, last)| self.parts.reader.damage().record(*first, *last));
-        self.newest_id = durable.id;
-        let problem = format!(
-            "the inbox has lost its newest entries, #{first} to #{}: they were committed and are missing; it has a gap for \
-             them",
-            durable.id
-        );
-        self.parts.health.note(Component::InboxTail, problem);
-        Ok(())
-    }
-
-    fn unusable(&self, source: InboxError) -> OpenError {
-        OpenError::Database { path: self.parts.data_dir.join(file::FILE_NAME), source }
-    }
-}
-
-/// Returns the ids that the gaps of a damaged log stand for, without their own, and those that no log has used.
-fn recorded_gaps(connection: &Connection, plan: &[Segment]) -> rusqlite::Result<Vec<(u64, u64)>> {
-    let gaps = "SELECT id FROM entry INDEXED BY entry_not_received WHERE kind <> 0 AND kind = 2 ORDER BY id";
-    let ids: Vec<u64> =
-        connection.prepare(gaps)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    let mut recorded = Vec::new();
-    for id in ids {
-        let detail = "SELECT json_extract(detail, '$.first_id') FROM entry WHERE id = ?1";
-        // A gap that cannot be read is found as damage later.
-        let first = connection.prepare_cached(detail)?.query_row([id], |row| row.get::<_, Option<u64>>(0));
-        recorded.extend(first.ok().flatten().filter(|first| *first < id).map(|first| (first, id - 1)));
-    }
-    let unused = "SELECT (SELECT max(id) FROM entry WHERE id < first_id) + 1, first_id - 1 FROM log";
-    let unused = connection.query_row(unused, [], |row| Ok((row.get::<_, Option<u64>>(0)?, row.get(1)?)));
-    let planned = plan.last().map(|segment| segment.last + 1);
-    if let Some((present, last)) = unused.optional()?
-        && let Some(first) = present.max(planned)
-        && first <= last
-    {
-        let at = recorded.partition_point(|(other, _)| *other < first);
-        recorded.insert(at, (first, last));
-    }
-    Ok(recorded)
-}
-
-/// Returns the ids that a plan has still to recover, as one range.
-fn awaited(segments: &[Segment]) -> Option<(u64, u64)> {
-    Some((segments.first()?.first, segments.last()?.last))
-}
-
-/// Returns whether a directory is on a disk that is mounted read-only.
-fn is_read_only(data_dir: &Path) -> bool {
-    statvfs(data_dir).is_ok_and(|disk| disk.flags().contains(FsFlags::ST_RDONLY))
 }
 
 /// Cuts the next transaction off a batch: the items from `first` on, and their bytes from `offset` on.
@@ -671,7 +464,7 @@ fn append(
                 outcome.stored.lose(*lost, *reason);
                 outcome.newest_at_ns = Some(*at_ns);
             }
-            Item::Mark(mark) => outcome.answers.push(set_mark(transaction, mark)?),
+            Item::Mark(mark) => outcome.answers.push(change_mark(transaction, mark)?),
             Item::Recovered(recovered) => {
                 let added = recovered::write(transaction, &recovered.chunk)?;
                 outcome.answers.push(added.lost);
@@ -689,15 +482,34 @@ fn append(
     Ok(())
 }
 
-/// Moves a consumer's read mark forward, never back; returns the resulting mark.
-fn set_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET read_id = max(read_id, ?2)",
-        )?
-        .execute(params![mark.consumer, mark.read_id])?;
-    read_mark(transaction, &mark.consumer)
+/// Returns how many of the entries that were just removed no consumer had read.
+fn unread_of_removed(connection: &Connection, removed: u64) -> u64 {
+    if removed == 0 {
+        return 0;
+    }
+    let ids = "SELECT (SELECT min(id) FROM entry) - 1, coalesce((SELECT max(read_id) FROM consumer), 0)";
+    let ids = connection.query_row(ids, [], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?)));
+    // A count for people: where it cannot be read, other operations report that.
+    ids.map_or(0, |(last, read)| last.saturating_sub(read).min(removed))
+}
+
+/// Changes a consumer's read mark; returns the resulting mark, of a removal how many were removed.
+fn change_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {
+    let consumer = &mark.consumer;
+    let (id, on_conflict) = match mark.change {
+        MarkChange::Raise(id) => (id, "max(read_id, ?2)"),
+        MarkChange::Set(id) => (id, "?2"),
+        MarkChange::Remove => {
+            let removed = transaction.execute("DELETE FROM consumer WHERE name = ?1", [consumer])?;
+            return Ok(removed as u64);
+        }
+    };
+    let sql = format!(
+        "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET read_id = {on_conflict}"
+    );
+    transaction.prepare_cached(&sql)?.execute(params![consumer, id])?;
+    read_mark(transaction, consumer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Adds recovered entries to the log, with the ids that they had, and gaps where entries are missing.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::clock;
+use crate::inbox::InboxError;
 use crate::inbox::entry::{GapDetail, Kind};
-use crate::inbox::file::UNKNOWN_STEP_NS;
-use crate::inbox::recovery::plan;
+use crate::inbox::file::{LostTail, UNKNOWN_STEP_NS, Used};
+use crate::inbox::queries::newest;
+use crate::inbox::recovery::MAX_PLAUSIBLE_ID;
+use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::{Others, Row};
 use crate::inbox::recovery::segment::Chunk;
 
@@ -21,17 +24,18 @@ pub(crate) struct Added {
     pub(crate) has_peers: bool,
 }
 
-/// Writes a chunk, and notes in the plan how far the recovery is.
+/// Writes a chunk, and notes in the plan how far the recovery is. Writes nothing if the chunk is no longer planned, because newer
+/// entries were removed meanwhile.
 pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::Result<Added> {
     let mut added = Added::default();
+    if plan::oldest(transaction)? != Some(chunk.first) {
+        return Ok(added);
+    }
     if let Some(others) = &chunk.others {
         added.has_peers = !others.peers.is_empty();
         write_others(transaction, others)?;
     }
-    // A file that is recovered by hand may have what an earlier one did not have.
-    let old_gaps = "DELETE FROM entry WHERE id >= ?1 AND id < ?2 AND kind = 2
-                    AND json_extract(detail, '$.first_id') IS NOT NULL";
-    transaction.prepare_cached(old_gaps)?.execute([chunk.first, chunk.next])?;
+    remove_gaps(transaction, chunk)?;
     let (mut expected, mut at_ns) = (chunk.first, None);
     for row in &chunk.rows {
         // A gap of the damaged log itself stands for the ids before it.
@@ -54,6 +58,56 @@ pub(crate) fn write(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::R
     Ok(added)
 }
 
+/// Removes the gaps for ids of a chunk, and that part of the next one: a file that is recovered by hand may have what an earlier one
+/// did not have.
+fn remove_gaps(transaction: &Transaction<'_>, chunk: &Chunk) -> rusqlite::Result<()> {
+    let whole = "DELETE FROM entry WHERE id >= ?1 AND id < ?2 AND kind = 2
+                 AND json_extract(detail, '$.first_id') IS NOT NULL";
+    transaction.prepare_cached(whole)?.execute([chunk.first, chunk.next])?;
+    let next = "SELECT id, json_extract(detail, '$.first_id'), json_extract(detail, '$.lost') FROM entry
+                INDEXED BY entry_not_received WHERE id >= ?1 AND kind <> 0 AND kind = 2 ORDER BY id LIMIT 1";
+    let gap =
+        |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, Option<u64>>(1)?, row.get::<_, u64>(2)?));
+    let next: Option<(u64, _, _)> =
+        transaction.prepare_cached(next)?.query_row([chunk.next], gap).optional()?;
+    if let Some((id, Some(first), lost)) = next
+        && first < chunk.next
+    {
+        // The gap of a lost end may have more ids than entries.
+        let lost = lost.saturating_sub(chunk.next - first);
+        let rest = "UPDATE entry SET detail = json_set(detail, '$.first_id', ?2, '$.lost', ?3) WHERE id = ?1";
+        transaction.prepare_cached(rest)?.execute([id, chunk.next, lost])?;
+    }
+    Ok(())
+}
+
+/// Adds a gap where a log ends before the newest id that was used; returns what it stands for.
+///
+/// # Errors
+/// [`InboxError::Damaged`] if the log says that it has more entries than there can be.
+pub(crate) fn add_lost_tail(connection: &mut Connection, used: Used) -> Result<Option<LostTail>, InboxError> {
+    let last = last_id(connection)?;
+    if last > MAX_PLAUSIBLE_ID {
+        return Err(InboxError::Damaged(format!("its newest entry would be #{last}")));
+    }
+    let Some(tail) = used.missing_behind(last) else { return Ok(None) };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let detail = GapDetail { lost: tail.lost, ..GapDetail::damaged(tail.first, tail.last) };
+    insert(&transaction, &gap(tail.last, used.newest.at_ns, &detail))?;
+    transaction.commit()?;
+    Ok(Some(tail))
+}
+
+/// Returns the last id that a log has, or that its recovery has still to bring.
+pub(super) fn last_id(log: &Connection) -> rusqlite::Result<u64> {
+    Ok(newest(log)?.id.max(plan::newest(log)?.unwrap_or(0)))
+}
+
+/// Returns the ids that a plan has still to recover, as one range.
+pub(super) fn awaited(segments: &[Segment]) -> Option<(u64, u64)> {
+    Some((segments.first()?.first, segments.last()?.last))
+}
+
 /// Makes entries that are older than the history of the clock count from its begin: entries of another file may be of any
 /// clock.
 pub(crate) fn expect_unknown_clocks(connection: &Connection) -> rusqlite::Result<()> {
@@ -63,21 +117,24 @@ pub(crate) fn expect_unknown_clocks(connection: &Connection) -> rusqlite::Result
 }
 
 /// Adds a gap for the entries of a damaged log from one id up to another, which becomes its own.
-pub(super) fn add_gap(
+fn add_gap(
     transaction: &Transaction<'_>,
     (first, last): (u64, u64),
     at_ns: i64,
     added: &mut Added,
 ) -> rusqlite::Result<()> {
-    // A struct of numbers and strings: serialising it cannot fail.
-    let detail = serde_json::to_string(&GapDetail::damaged(first, last)).ok();
-    let gap = Row { id: last, at_ns, kind: Kind::Gap as i64, peer: None, local: None, payload: None, detail };
-    insert(transaction, &gap)?;
+    insert(transaction, &gap(last, at_ns, &GapDetail::damaged(first, last)))?;
     added.lost += last - first + 1;
     if first < last {
         added.gaps.push((first, last - 1));
     }
     Ok(())
+}
+
+fn gap(id: u64, at_ns: i64, detail: &GapDetail) -> Row {
+    // A struct of numbers and strings: serialising it cannot fail.
+    let detail = serde_json::to_string(detail).ok();
+    Row { id, at_ns, kind: Kind::Gap as i64, peer: None, local: None, payload: None, detail }
 }
 
 fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {

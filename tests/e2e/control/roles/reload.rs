@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{Account, Daemon, Manager, OtherUser, Peer};
+use crate::support::{Account, Daemon, Injection, Manager, OtherUser, Peer, available};
 
 use super::{READERS, SENDERS, UID, account, config, mode, open_folder, reload, start};
 
@@ -50,6 +50,28 @@ fn a_reload_grants_and_revokes_roles() {
     reload(&daemon, "");
     assert_eq!(mode(&daemon.socket()), 0o600);
     assert_eq!(daemon.status()["state"], "ok");
+}
+
+#[test]
+fn a_message_in_parts_is_finished_after_its_sender_lost_the_role() {
+    let Some(_) = OtherUser::get() else { return };
+    if !available("strace") {
+        return;
+    }
+    let mut daemon = start(&config(), &[]);
+    let (peer, mut sender) = (Peer::new(), account(&[SENDERS]).connect(&daemon.socket()));
+    assert!(sender.reply("version", json!({})).get("result").is_some());
+    // The first part is sent; the second waits for the kernel, and is given up after a second.
+    let _fault = Injection::start(daemon.pid(), "sendmsg", "ENOBUFS", "2+");
+    let params = json!({ "to": peer.name(), "raw": "AAAA".repeat(12), "split": 16 });
+    let request = json!({ "jsonrpc": "2.0", "id": 7, "method": "send", "params": params });
+    sender.write(&format!("{request}\n"));
+    assert_eq!(peer.receive().0.len(), 16);
+    reload(&daemon, "");
+    let line = daemon.log_line("could not be sent");
+    assert_eq!((&line["datagrams"], &line["bytes"]), (&json!(2), &json!(32)), "{line}");
+    let entries = daemon.entries();
+    assert!(entries.len() == 2 && entries[1]["error"].is_string(), "{entries:?}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ impl Model {
         let Some(key) = self.open_key() else { return };
         let params = RecodeParams {
             encoding: encoding.unwrap_or_else(|| AUTO.to_owned()),
-            from: Some(key.to_string()),
+            from: vec![key.to_string()],
             remember: true,
             ..RecodeParams::default()
         };

@@ -79,7 +79,7 @@ impl Request {
 fn params(conversation: &Conversation) -> InboxParams {
     InboxParams {
         limit: Some(PAGE_ENTRIES),
-        from: Some(conversation.key.to_string()),
+        from: vec![conversation.key.to_string()],
         gaps: true,
         ..InboxParams::default()
     }

@@ -92,7 +92,7 @@ fn answers_on_link(ip: IpAddr, table: &str) -> Option<bool> {
 /// Returns the last message from or to an address, at any port.
 async fn last(client: &mut Client, ip: IpAddr, direction: DirectionFilter) -> Option<Message> {
     let mut params = InboxParams {
-        from: Some(ip.to_string()),
+        from: vec![ip.to_string()],
         direction: Some(direction),
         order: Some(Order::Desc),
         limit: Some(1),

@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use tracing::debug;
 
 use super::error::OpenError;
 use super::format::{
     ADDED_TABLES, APPLICATION_ID, BUSY_TIMEOUT, FILE_NAME, SCHEMA_VERSION, quick_check, version,
 };
+use super::ids::Used;
 use super::{create, migrate, quarantine};
-use crate::error::explain;
 use crate::inbox::recovery::{LogEnd, plan};
 use crate::inbox::{InboxError, inflight, recovery};
 
@@ -30,24 +29,36 @@ pub(crate) struct Opened {
     /// Whether it is a copy that was put here, since it has never been written with a write-ahead log. Its ids end where it was
     /// copied.
     pub(crate) is_restored: bool,
+    /// Whether the write-ahead log may have a part of a failed transaction behind its end.
+    pub(crate) may_have_remains: bool,
 }
 
 /// Facts about the inbox that a running daemon has open.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Known {
-    /// The id of the newest entry; 0 if unknown.
-    pub(crate) newest_id: u64,
+    /// The newest id that was used.
+    pub(crate) used: Used,
     /// Device and inode of the file.
     pub(crate) identity: Option<(u64, u64)>,
     /// Whether the file is to be replaced because it is damaged.
     pub(crate) is_damaged: bool,
 }
 
+impl Known {
+    /// Returns the newest id that was used. Where no daemon has opened the file yet, the files show it too.
+    fn used_in(&self, path: &Path) -> Used {
+        match self.identity {
+            Some(_) => self.used,
+            None => self.used.or_by_files(path.parent().unwrap_or(Path::new("/")), path),
+        }
+    }
+}
+
 /// Opens the inbox of a data directory for writing, creates it if there is none, and migrates an older one.
 /// Calls `still_working` at least once a second during long work.
 ///
-/// Quarantines a damaged file and creates a new one, whose ids follow the newest entry in `known`. Refuses a newer file or
-/// a file of another program, without changing it.
+/// Fails if the file is damaged; one that is known to be damaged is quarantined, and a new one created. Refuses a newer file or a
+/// file of another program, without changing it.
 pub(crate) fn open_behind(
     data_dir: &Path,
     known: Known,
@@ -60,7 +71,7 @@ pub(crate) fn open_behind(
     }
     finish_replacement(&path)?;
     let open = || -> Result<Connection, OpenError> {
-        create::create_if_none(&path, known.newest_id).map_err(failed)?;
+        create::create_if_none(&path, || known.used_in(&path).next()).map_err(failed)?;
         prepare(&path, still_working)
     };
     // Closing the file would release every lock that SQLite holds on it in this process (fcntl(2)), so the header of a
@@ -69,40 +80,52 @@ pub(crate) fn open_behind(
     let header =
         if is_open { Header::Ours { has_log: true, has_remains: false } } else { judged_header(&path)? };
     let is_restored = matches!(header, Header::Ours { has_log: false, .. });
-    let opened = match header {
+    let mut may_have_remains = false;
+    let connection = match header {
         Header::Newer(found) => return Err(OpenError::Newer { path, found }),
         Header::Foreign => return Err(OpenError::Foreign { path }),
-        Header::Damaged | Header::Changed { .. } => Err(OpenError::Damaged { path: path.clone() }),
+        Header::Damaged | Header::Changed { .. } => return Err(OpenError::Damaged { path }),
         Header::None | Header::Ours { has_log: false, .. } => {
-            quarantine::quarantine_strays(&path).and_then(|()| open())
+            quarantine::quarantine_strays(&path)?;
+            open()?
         }
-        Header::Ours { has_log: true, has_remains } => open().inspect(|connection| {
+        Header::Ours { has_log: true, has_remains } => {
+            let connection = open()?;
             if has_remains {
-                empty_log(connection);
+                may_have_remains = !empty_log(&connection).unwrap_or(false);
             }
-        }),
+            connection
+        }
     };
-    match opened {
-        Ok(connection) => Ok(Opened { connection, quarantined: None, is_restored }),
-        Err(error) if error.is_damage() => replace(&path, known, still_working),
-        Err(error) => Err(error),
+    Ok(Opened { connection, quarantined: None, is_restored, may_have_remains })
+}
+
+/// Opens the inbox as [`open_behind`] does for a starting daemon, and replaces a damaged one.
+fn open_or_replace(data_dir: &Path, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
+    let known = Known { used: Used::by_journal(data_dir), ..Known::default() };
+    match open_behind(data_dir, known, still_working) {
+        Err(error) if error.is_damage() => {
+            open_behind(data_dir, Known { is_damaged: true, ..known }, still_working)
+        }
+        opened => opened,
     }
 }
 
 /// Quarantines a damaged file, and creates a new one with a plan of what is to be recovered into it.
 fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
-    let data_dir = path.parent().unwrap_or(Path::new("/"));
     let target = quarantine::target(path);
-    let lost = match known.newest_id {
-        0 => create::lost_ids(data_dir, path),
-        newest => create::Lost { newest, next: newest + 1 },
-    };
-    let plan = create::plan_recovery(path, &target, lost.newest);
-    create::create(path, lost.next, &plan).map_err(failed)?;
+    let used = known.used_in(path);
+    let plan = create::plan_recovery(path, &target, used.newest.id);
+    create::create(path, used.next(), &plan).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
-    Ok(Opened { connection: prepare(path, still_working)?, quarantined: Some(target), is_restored: false })
+    Ok(Opened {
+        connection: prepare(path, still_working)?,
+        quarantined: Some(target),
+        is_restored: false,
+        may_have_remains: false,
+    })
 }
 
 /// Finishes a replacement that was interrupted between the two names.
@@ -117,12 +140,12 @@ fn finish_replacement(path: &Path) -> Result<(), OpenError> {
 /// Opens the inbox of a data directory as a starting daemon does.
 #[cfg(test)]
 pub(crate) fn open(data_dir: &Path) -> Result<Opened, OpenError> {
-    open_behind(data_dir, Known::default(), &|| ())
+    open_or_replace(data_dir, &|| ())
 }
 
 /// Opens the inbox of a data directory that no daemon uses, as a starting daemon does.
-pub(crate) fn open_unused(data_dir: &Path, still_working: &dyn Fn()) -> Result<Connection, OpenError> {
-    open_behind(data_dir, Known::default(), still_working).map(|opened| opened.connection)
+pub(crate) fn open_unused(data_dir: &Path, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
+    open_or_replace(data_dir, still_working)
 }
 
 /// Opens the inbox for reading only.
@@ -172,17 +195,18 @@ enum Header {
 fn judged_header(path: &Path) -> Result<Header, OpenError> {
     let found = header(path)?;
     let durable = path.parent().and_then(inflight::last_durable);
+    let knows_entries = durable.is_some_and(|durable| durable.newest.id > 0);
     Ok(match found {
         // The journal knows of entries.
-        Header::None if durable.is_some() && fs::metadata(path).is_ok() => Header::Damaged,
+        Header::None if knows_entries && fs::metadata(path).is_ok() => Header::Damaged,
         Header::Changed { .. } if has_our_tables(path) => Header::Damaged,
         // A file of another program can be read by that program.
         Header::Changed { newer: None } | Header::Foreign if !recovery::has_schema(path) => Header::Damaged,
         Header::Changed { newer: Some(version) } => Header::Newer(version),
         Header::Changed { newer: None } => Header::Foreign,
         Header::Ours { has_log: true, .. } => {
-            let durable = durable.unwrap_or_default();
-            match recovery::log_end(path, durable.newest.id, durable.is_of_this_boot) {
+            let is_of_this_boot = durable.is_some_and(|durable| durable.is_of_this_boot);
+            match recovery::log_end(path, durable.map(|durable| durable.newest.id), is_of_this_boot) {
                 LogEnd::Nothing => found,
                 LogEnd::Remains => Header::Ours { has_log: true, has_remains: true },
                 LogEnd::Lost => Header::Damaged,
@@ -332,12 +356,10 @@ fn check_statements(connection: &Connection) -> Result<(), InboxError> {
     Ok(())
 }
 
-/// Copies the write-ahead log into the database and empties it. Frames behind its end would look like lost transactions later,
-/// when new ones are written before them.
-fn empty_log(connection: &Connection) {
-    if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
-        debug!("{}", explain("the write-ahead log cannot be emptied", &error));
-    }
+/// Copies the write-ahead log into the database and empties it; returns whether it is empty, which a reader
+/// prevents that is active for longer than the connection waits.
+pub(in crate::inbox) fn empty_log(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
 }
 
 /// Sets the pragmas of the writer's connection.
@@ -357,6 +379,12 @@ pub(crate) fn identity(data_dir: &Path) -> io::Result<Option<(u64, u64)>> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Returns the number of the disk with a directory, or with the place where it would be created.
+pub(in crate::inbox) fn disk_of(directory: &Path) -> Option<u64> {
+    let existing = directory.ancestors().find_map(|ancestor| fs::metadata(ancestor).ok());
+    existing.map(|metadata| metadata.dev())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::inbox::file::format::{PAGE_SIZE_BYTES, newest_id, suffixed};
 use crate::inbox::queries;
+use crate::index::Anchor;
 
 fn database(folder: &Path) -> PathBuf {
     folder.join(FILE_NAME)
@@ -235,8 +236,8 @@ fn ids_continue_in_a_new_log_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     for _ in 0..3 {
         // Only the first call creates it.
-        let opened =
-            open_behind(folder.path(), Known { newest_id: 500, ..Known::default() }, &|| ()).unwrap();
+        let used = Used { newest: Anchor { id: 500, at_ns: 1 }, is_certain: true };
+        let opened = open_behind(folder.path(), Known { used, ..Known::default() }, &|| ()).unwrap();
         assert_eq!(bounds(&opened.connection), (501, 500));
     }
     assert_eq!(bounds(&open(folder.path()).unwrap().connection), (501, 500));

@@ -83,10 +83,16 @@ impl InflightJournal {
         }
     }
 
-    /// Finds out which pending datagrams of the previous daemon the log does not hold. From here on the journal follows
-    /// the log as it is now.
-    pub(in crate::inbox) fn compare(&mut self, log: &Connection) -> Result<(), InboxError> {
-        if let Some(held) = held_behind(log, self.last.newest)? {
+    /// Finds out which pending datagrams of the previous daemon the log does not hold; none of them if it has lost its end. From
+    /// here on the journal follows the log as it is now.
+    pub(in crate::inbox) fn compare(
+        &mut self,
+        log: &Connection,
+        has_lost_end: bool,
+    ) -> Result<(), InboxError> {
+        if has_lost_end {
+            self.missing = self.last.pending;
+        } else if let Some(held) = held_behind(log, self.last.newest)? {
             let pending = &self.last.pending;
             // Kind by kind, so that the gaps have the right reasons. But a pending message may have been stored as a gap
             // since then, so the sums limit the result.
@@ -187,8 +193,8 @@ impl InflightJournal {
 /// Counts what a log holds behind an entry; none if it does not have that entry, or no longer all that was behind it.
 fn held_behind(log: &Connection, anchor: Anchor) -> Result<Option<EntryCounts>, InboxError> {
     let bounds = bounds(log)?;
-    // Only the oldest entries are ever removed: where the entry is, all behind it are.
-    let is_known = has(log, anchor)? || (beginning(log)? == Some(anchor) && bounds.oldest == anchor.id + 1);
+    // Only the oldest entries are ever removed: where the entry is, all behind it are. Recovered ones are older than the beginning.
+    let is_known = has(log, anchor)? || (beginning(log)? == Some(anchor) && bounds.oldest <= anchor.id + 1);
     if !is_known {
         return Ok(None);
     }
@@ -220,9 +226,10 @@ pub(crate) struct LastDurable {
     pub(crate) is_of_this_boot: bool,
 }
 
-/// Reads the page of a data directory's journal for the newest entry that was durable; none if there is no valid page.
+/// Reads the page of a data directory's journal for the newest entry that was durable; its id is 0 if there was none. None if
+/// there is no valid page.
 pub(crate) fn last_durable(data_dir: &Path) -> Option<LastDurable> {
-    let page = read_page(&data_dir.join(FILE_NAME)).filter(|page| page.newest.id > 0)?;
+    let page = read_page(&data_dir.join(FILE_NAME))?;
     let is_of_this_boot = page.boot_id != 0 && platform::boot_id() == Some(page.boot_id);
     Some(LastDurable { newest: page.newest, is_of_this_boot })
 }
@@ -232,7 +239,8 @@ fn open_page(path: &Path) -> io::Result<(File, Option<Page>)> {
     let file = open_own(path)?;
     let mut bytes = [0; PAGE_BYTES];
     if file.metadata()?.len() < PAGE_BYTES as u64 {
-        file.write_all_at(&bytes, 0)?;
+        // Of no boot, and valid: also after a power cut the next daemon knows that nothing was durable before.
+        file.write_all_at(&Page::default().encode().0, 0)?;
         file.sync_all()?;
     }
     file.read_exact_at(&mut bytes, 0)?;

@@ -167,3 +167,14 @@ fn drops_are_counted_from_where_this_log_has_them() {
     assert_eq!(without_page(0).counted_before(5), Some(0), "an empty log");
     assert_eq!(without_page(7).counted_before(5), None, "the log may have some of them");
 }
+
+#[test]
+fn an_id_that_no_log_can_have_reports_no_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = crate::inbox::file::open(folder.path()).unwrap().connection;
+    let unknown = Page { newest: Anchor { id: u64::MAX, at_ns: 0 }, ..page() };
+    std::fs::write(folder.path().join(FILE_NAME), unknown.encode().0).unwrap();
+    let (mut journal, _health) = open(folder.path());
+    journal.compare(&log, false).unwrap();
+    assert_eq!(journal.carry_over().1, EntryCounts::default());
+}

@@ -11,15 +11,28 @@ use std::path::Path;
 use super::btree::{self, Cell, INNER_INDEX, LEAF_INDEX, LEAF_TABLE, Value};
 use super::pages::{Pages, Use};
 use crate::inbox::address::unpack;
-use crate::inbox::entry::{GapDetail, Kind, LaterDetail, SentDetail};
+use crate::inbox::entry::Body;
 use crate::inbox::learned_encodings::GIVEN;
+use crate::inbox::row::Columns;
 
-/// How many leaf pages are remembered at most: those of 16 GiB. A larger file is visited several times.
-const MAX_LEAVES: usize = 1 << 20;
+/// The limits of what is held in memory.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// How many leaf pages are remembered. A file with more is visited several times.
+    leaves: usize,
+    /// How many leaf pages are read before the rows that were found are returned, though they are few.
+    pages: u32,
+}
+
+/// Leaf pages of 16 GiB, and 64 MiB of pages.
+const LIMITS: Limits = Limits { leaves: 1 << 20, pages: 4_096 };
 
 /// How many read marks and encodings of peers are taken over at most.
 const MAX_MARKS: usize = 10_000;
 const MAX_PEERS: usize = 10_000;
+
+/// How many free pages are remembered at most, where the pointer map does not show them: those of 16 GiB.
+const MAX_FREE_PAGES: usize = 1 << 20;
 
 /// How many pages are visited between two questions whether to go on.
 const PAGES_PER_STEP: u32 = 256;
@@ -57,7 +70,7 @@ impl Row {
         };
         let detail = match detail {
             Value::Null => None,
-            Value::Text(text) => Some((*text).to_owned()),
+            Value::Text(text) => Some(std::str::from_utf8(text).ok()?.to_owned()),
             _ => return None,
         };
         let row = Self {
@@ -73,24 +86,24 @@ impl Row {
     }
 
     fn is_valid(&self) -> bool {
-        let is_address = |bytes: &Vec<u8>| unpack(bytes).is_some();
-        let detail = self.detail.as_deref();
-        let addressed = self.peer.as_ref().is_some_and(is_address)
-            && self.local.as_ref().is_none_or(is_address)
-            && self.payload.as_ref().is_none_or(|payload| payload.len() <= MAX_DATAGRAM_BYTES);
-        match self.kind {
-            kind if kind == Kind::Received as i64 => addressed && detail.is_none_or(is_json::<LaterDetail>),
-            kind if kind == Kind::Sent as i64 => addressed && detail.is_some_and(is_json::<SentDetail>),
-            kind if kind == Kind::Gap as i64 => {
-                self.peer.is_none() && self.payload.is_none() && detail.is_some_and(is_json::<GapDetail>)
+        let columns = Columns {
+            id: self.id,
+            kind: self.kind,
+            peer: self.peer.as_deref(),
+            local: self.local.as_deref(),
+            // Any bytes are a datagram.
+            payload: None,
+            detail: self.detail.as_deref(),
+        };
+        match columns.entry() {
+            Ok((Body::Gap(_), _)) => self.peer.is_none() && self.payload.is_none(),
+            Ok(_) => {
+                self.local.as_deref().is_none_or(|local| unpack(local).is_some())
+                    && self.payload.as_ref().is_none_or(|payload| payload.len() <= MAX_DATAGRAM_BYTES)
             }
-            _ => false,
+            Err(_) => false,
         }
     }
-}
-
-fn is_json<T: serde::de::DeserializeOwned>(text: &str) -> bool {
-    serde_json::from_str::<T>(text).is_ok()
 }
 
 /// What a damaged inbox holds besides entries.
@@ -102,34 +115,66 @@ pub(crate) struct Others {
     pub(crate) peers: Vec<(Vec<u8>, String, u64)>,
 }
 
+/// A leaf page, with its first wanted id before its number.
+type Leaf = (u64, u32);
+
+/// Rows in rising order of their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Rows {
+    pub(crate) rows: Vec<Row>,
+    /// There are no further rows before this id.
+    pub(crate) next: u64,
+}
+
 /// Reads a damaged inbox.
 #[derive(Debug)]
 pub(crate) struct Salvage {
     pages: Pages,
-    /// The ids that are still wanted.
-    wanted: (u64, u64),
-    /// Leaf pages with their first wanted id, the last one first.
-    leaves: Vec<(u64, u32)>,
-    /// Whether there were more leaves than are remembered.
-    has_more: bool,
+    /// The ranges of ids that are wanted, in rising order.
+    wanted: Vec<(u64, u64)>,
+    /// The ids before this one are no longer wanted.
+    from: u64,
+    /// Leaf pages with wanted rows that are not yet read, the last one first.
+    leaves: Vec<Leaf>,
+    limits: Limits,
+    /// The first leaf page that is not among them because there were too many.
+    rest: Option<Leaf>,
+    /// The last wanted id of a leaf page that is certain; 0 if none is.
+    last_id: u64,
+    /// The ids of the leaf page that was visited before.
+    before: (u64, u64),
     /// Rows that were read and are not yet returned.
     pending: BTreeMap<u64, Row>,
     others: Others,
 }
 
 impl Salvage {
-    /// Visits the pages of a file, for the rows from one id up to another. Asks `go_on` now and then; none if it refuses.
+    /// Visits the pages of a file, for the rows of these ranges of ids, which are in rising order. Asks `go_on` now and then;
+    /// none if it refuses.
     pub(crate) fn open(
         path: &Path,
-        wanted: (u64, u64),
+        wanted: Vec<(u64, u64)>,
+        go_on: &dyn Fn() -> bool,
+    ) -> io::Result<Option<Self>> {
+        Self::with_limits(path, wanted, LIMITS, go_on)
+    }
+
+    fn with_limits(
+        path: &Path,
+        wanted: Vec<(u64, u64)>,
+        limits: Limits,
         go_on: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
         let pages = Pages::open(path)?;
         let mut salvage = Self {
             pages,
             wanted,
+            from: 0,
             leaves: Vec::new(),
-            has_more: false,
+            limits,
+            rest: None,
+            last_id: 0,
+            before: (0, 0),
             pending: BTreeMap::new(),
             others: Others::default(),
         };
@@ -137,9 +182,9 @@ impl Salvage {
         Ok(whole.then_some(salvage))
     }
 
-    /// Returns the first wanted id that a leaf page has, before any row was read.
-    pub(crate) fn first_id(&self) -> Option<u64> {
-        self.leaves.last().map(|(first, _)| *first)
+    /// Returns the first wanted id that leaf pages have, and the last one that is certain, before any row was read.
+    pub(crate) fn ids(&self) -> Option<(u64, u64)> {
+        self.leaves.last().map(|(first, _)| (*first, self.last_id))
     }
 
     /// Returns read marks and encodings.
@@ -147,36 +192,50 @@ impl Salvage {
         std::mem::take(&mut self.others)
     }
 
-    /// Returns the next rows, in rising order of ids, up to this size in bytes, plus or minus a row; empty at the end. None
-    /// if `go_on` refuses.
-    pub(crate) fn next_rows(&mut self, max_bytes: usize, go_on: &dyn Fn() -> bool) -> Option<Vec<Row>> {
-        let (mut rows, mut bytes) = (Vec::new(), 0);
+    /// Returns the next rows from an id up to another, and up to this size in bytes, plus or minus a row; fewer where many pages
+    /// have no readable row. None if `go_on` refuses.
+    pub(crate) fn next_rows(
+        &mut self,
+        (first, last): (u64, u64),
+        max_bytes: usize,
+        go_on: &dyn Fn() -> bool,
+    ) -> Option<Rows> {
+        let (mut rows, mut bytes, mut pages) = (Vec::new(), 0, 0);
+        self.from = self.from.max(first);
         while bytes < max_bytes {
-            let next_leaf = self.leaves.last().map(|(first, _)| *first);
+            let next_leaf = self.leaves.last().copied().or(self.rest).map(|(first, _)| first);
+            let next_row = self.pending.first_key_value().map(|(id, _)| *id);
+            let Some(next) = next_leaf.into_iter().chain(next_row).min().filter(|next| *next <= last) else {
+                self.from = self.from.max(last.saturating_add(1));
+                break;
+            };
+            // What is found later comes behind `next`.
+            if pages >= self.limits.pages && next > first {
+                self.from = next;
+                break;
+            }
             // A row is next if no leaf that was not yet read can have one before it.
-            if let Some(entry) = self.pending.first_entry()
-                && next_leaf.is_none_or(|first| *entry.key() < first)
-            {
-                let row = entry.remove();
-                self.wanted.0 = row.id + 1;
+            if next_leaf.is_none_or(|first| next < first) {
+                let Some((id, row)) = self.pending.pop_first() else { break };
+                self.from = id + 1;
                 bytes += row.size_bytes();
                 rows.push(row);
             } else if let Some((_, number)) = self.leaves.pop() {
                 self.read_leaf(number);
-            } else if self.has_more {
-                self.has_more = false;
-                if !self.visit(go_on) {
+                pages += 1;
+                if pages % PAGES_PER_STEP == 0 && !go_on() {
                     return None;
                 }
-            } else {
-                break;
+            } else if !self.visit(go_on) {
+                return None;
             }
         }
-        Some(rows)
+        Some(Rows { rows, next: self.from })
     }
 
-    /// Finds the leaf pages with wanted rows; false if it was interrupted.
+    /// Finds the leaf pages with wanted rows, those from `rest` on; false if it was interrupted.
     fn visit(&mut self, go_on: &dyn Fn() -> bool) -> bool {
+        let read_before = self.rest.take();
         let free = self.free_pages();
         for number in 1..=self.pages.count {
             if number % PAGES_PER_STEP == 0 && !go_on() {
@@ -196,8 +255,8 @@ impl Salvage {
                 continue;
             }
             if kind == LEAF_TABLE {
-                self.note_leaf(number, &page);
-            } else {
+                self.note_leaf(number, &page, read_before);
+            } else if read_before.is_none() {
                 self.note_others(&page);
             }
         }
@@ -205,31 +264,49 @@ impl Salvage {
         true
     }
 
-    fn note_leaf(&mut self, number: u32, page: &[u8]) {
-        let wanted = self.wanted.0..=self.wanted.1;
-        if let Some(first) = btree::entry_ids(page).into_iter().find(|id| wanted.contains(id)) {
-            self.leaves.push((first, number));
+    /// Remembers a leaf page with wanted rows, unless it comes before `from` or behind those that are remembered already.
+    fn note_leaf(&mut self, number: u32, page: &[u8], from: Option<Leaf>) {
+        let mut ids = btree::entry_ids(page).into_iter().filter(|id| self.is_wanted(*id));
+        let Some(first) = ids.next() else { return };
+        let last = ids.next_back().unwrap_or(first);
+        // The ids in a page follow one another. A single one is certain if it follows those of the page before.
+        if first < last || first == self.before.1 + 1 || first + 1 == self.before.0 {
+            self.last_id = self.last_id.max(last);
         }
-        if self.leaves.len() > 2 * MAX_LEAVES {
-            self.leaves.select_nth_unstable(MAX_LEAVES);
-            self.leaves.truncate(MAX_LEAVES);
-            self.has_more = true;
+        self.before = (first, last);
+        let leaf = (first, number);
+        if from.is_some_and(|from| leaf < from) || self.rest.is_some_and(|rest| leaf >= rest) {
+            return;
+        }
+        self.leaves.push(leaf);
+        if self.leaves.len() > 2 * self.limits.leaves {
+            let (_, rest, _) = self.leaves.select_nth_unstable(self.limits.leaves);
+            self.rest = Some(*rest);
+            self.leaves.truncate(self.limits.leaves);
         }
     }
 
+    fn is_wanted(&self, id: u64) -> bool {
+        let at = self.wanted.partition_point(|(_, last)| *last < id);
+        id >= self.from && self.wanted.get(at).is_some_and(|(first, _)| *first <= id)
+    }
+
     fn note_others(&mut self, page: &[u8]) {
+        let last = self.wanted.last().map_or(0, |(_, last)| *last);
         for record in btree::index_records(page) {
             match btree::record(record).as_deref() {
                 Some([Value::Text(name), Value::Int(read)]) if self.others.marks.len() < MAX_MARKS => {
-                    let read = u64::try_from(*read).unwrap_or(0).min(self.wanted.1);
-                    self.others.marks.insert((*name).to_owned(), read);
+                    let Ok(name) = std::str::from_utf8(name) else { continue };
+                    let read = u64::try_from(*read).unwrap_or(0).min(last);
+                    self.others.marks.insert(name.to_owned(), read);
                 }
                 Some([Value::Blob(address), Value::Text(encoding), Value::Int(learned)])
                     if self.others.peers.len() < MAX_PEERS && unpack(address).is_some() =>
                 {
+                    let Ok(encoding) = std::str::from_utf8(encoding) else { continue };
                     let learned = u64::try_from(*learned).unwrap_or(0);
-                    let learned = if learned == GIVEN { learned } else { learned.min(self.wanted.1) };
-                    self.others.peers.push((address.to_vec(), (*encoding).to_owned(), learned));
+                    let learned = if learned == GIVEN { learned } else { learned.min(last) };
+                    self.others.peers.push((address.to_vec(), encoding.to_owned(), learned));
                 }
                 _ => {}
             }
@@ -240,7 +317,7 @@ impl Salvage {
         let Some(page) = self.pages.read(number) else { return };
         for cell in btree::entry_cells(&page) {
             let id = cell.rowid.cast_unsigned();
-            if (self.wanted.0..=self.wanted.1).contains(&id)
+            if self.is_wanted(id)
                 && let Some(payload) = self.payload(&cell, number)
                 && let Some(row) = btree::record(&payload).and_then(|values| Row::of(id, &values))
             {
@@ -281,7 +358,7 @@ impl Salvage {
             page.get(at..at + 4).map_or(0, |word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
         };
         let mut trunk = self.pages.read(1).map_or(0, |page| word(&page, 32));
-        while trunk != 0 && free.insert(trunk) {
+        while trunk != 0 && free.len() < MAX_FREE_PAGES && free.insert(trunk) {
             let Some(page) = self.pages.read(trunk) else { break };
             let count = (word(&page, 4) as usize).min(page.len() / 4 - 2);
             free.extend((0..count).map(|leaf| word(&page, 8 + 4 * leaf)));

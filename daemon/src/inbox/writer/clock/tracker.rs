@@ -35,6 +35,8 @@ pub(in crate::inbox::writer) struct Tracker {
     noted_id: u64,
     /// How far the newest entry was ahead of the clock when the log was opened, and when that was, by `CLOCK_BOOTTIME`.
     lead: Option<(i64, i64)>,
+    /// Whether a transaction of its own has failed.
+    has_failed: bool,
     /// The step that is reported, by its time, and until when, by `CLOCK_BOOTTIME`.
     reported: Option<(i64, i64)>,
 }
@@ -45,7 +47,16 @@ impl Tracker {
         let unknown = || u128::from(getrandom::u64().unwrap_or(0)) << 64 | u128::from(std::process::id());
         let boot_id = platform::boot_id().unwrap_or_else(unknown);
         let history = History::default();
-        Self { health, boot_id, history, noted_ns: 0, noted_id: 0, lead: None, reported: None }
+        Self {
+            health,
+            boot_id,
+            history,
+            noted_ns: 0,
+            noted_id: 0,
+            lead: None,
+            has_failed: false,
+            reported: None,
+        }
     }
 
     /// Reads the history of a log that was opened, and compares it with the clock.
@@ -125,8 +136,14 @@ impl Tracker {
         self.noted_ns = reading.boottime_ns;
         let Some(seen_ns) = self.history.seen_ns(&reading) else { return };
         if let Err(error) = store::set_seen(connection, seen_ns) {
+            self.has_failed = true;
             debug!("{}", explain("the time cannot be noted in the inbox", &error));
         }
+    }
+
+    /// Returns whether a transaction of its own has failed since the last call.
+    pub(in crate::inbox::writer) fn take_failure(&mut self) -> bool {
+        std::mem::take(&mut self.has_failed)
     }
 
     /// Returns how long the writer may wait before [`Self::update`] is due; none if it is not.
@@ -159,7 +176,10 @@ impl Tracker {
         };
         match attempt(connection) {
             Ok(history) => self.history = history,
-            Err(error) => debug!("{}", explain("a step of the clock cannot be recorded", &error)),
+            Err(error) => {
+                self.has_failed = true;
+                debug!("{}", explain("a step of the clock cannot be recorded", &error));
+            }
         }
     }
 

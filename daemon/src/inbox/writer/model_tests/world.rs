@@ -17,7 +17,7 @@ use super::machine::{Machine, Moment, SECOND};
 use super::operations::{CONSUMERS, Content, End, How, Operation, Outcome, PEERS, Page, Place};
 use super::reference::{Entry, Pending, Reference};
 use crate::inbox::entry::{Body, ChosenBy, GapReason, SentDetail, SentEncoding, Stored};
-use crate::inbox::queue::{Batch, Item, MarkItem, NotSent, RecodeItem, SentItem};
+use crate::inbox::queue::{Batch, Item, MarkChange, MarkItem, NotSent, RecodeItem, SentItem};
 use crate::inbox::reader::{Bounds, PEERS_WINDOW_IDS, Range};
 use crate::inbox::writer::maintenance::checkpoint;
 use crate::inbox::writer::{MAX_BYTES_PER_COMMIT, next_commit};
@@ -269,7 +269,11 @@ impl World {
     fn mark(&mut self, consumer: &str, at: Place) {
         let read_id = at.index(self.reference.newest_id as usize + 1) as u64;
         let (stored, waiting) = oneshot::channel();
-        let item = MarkItem { consumer: consumer.to_owned(), read_id, stored: Some(stored) };
+        let item = MarkItem {
+            consumer: consumer.to_owned(),
+            change: MarkChange::Raise(read_id),
+            stored: Some(stored),
+        };
         self.daemon.queue.mark(Box::new(item)).unwrap();
         self.waiting.push(waiting);
         self.pending.push(Pending::Mark { consumer: consumer.to_owned(), read_id });
@@ -361,7 +365,7 @@ impl World {
         writer.maintenance.check_ages();
         // A step of the clock is recorded before the pages are counted.
         let connection = writer.connection.as_mut().unwrap();
-        writer.clock.update(connection, writer.newest_id, false);
+        writer.clock.update(connection, writer.used.newest.id, false);
         let by_size = self.count_too_much();
         let before = self.daemon.commits.now().removed;
         self.daemon.writer.maintain();
@@ -412,6 +416,7 @@ impl World {
             received,
             sent,
             gaps,
+            removed: false,
             predicate: Arc::new(predicate),
             order: if page.falling { Order::Desc } else { Order::Asc },
         };
@@ -454,7 +459,7 @@ impl World {
         assert_same(&found, &expected);
         for consumer in CONSUMERS {
             let mark = reference.marks.get(consumer).copied().unwrap_or(0);
-            assert_eq!(reader.read_mark(consumer).unwrap(), mark, "{consumer}");
+            assert_eq!(reader.read_mark(consumer).unwrap().unwrap_or_default(), mark, "{consumer}");
             assert_eq!(reader.summary(mark).unwrap(), (bounds, reference.unread(mark)), "{consumer}");
         }
         for peer in (0..PEERS.len()).map(address) {

@@ -16,6 +16,7 @@ use super::clock::history::History;
 use super::clock::period::Reading;
 use crate::inbox::file::PAGE_SIZE_BYTES;
 use crate::inbox::queries::{Bounds, bounds};
+use crate::inbox::recovery::plan;
 
 /// The size of a page of the database, in bytes.
 const PAGE_BYTES: u64 = PAGE_SIZE_BYTES as u64;
@@ -185,6 +186,8 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<u64> {
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let removed = transaction.prepare_cached("DELETE FROM entry WHERE id <= ?1")?.execute([last])?;
+    // Otherwise a recovery would bring older entries than those that are removed, and leave a hole behind them.
+    plan::drop_up_to(&transaction, last)?;
     transaction.commit()?;
     Ok(removed as u64)
 }

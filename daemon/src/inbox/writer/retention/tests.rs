@@ -135,3 +135,19 @@ fn an_empty_inbox_stays_empty() {
     let limits = Limits { max_bytes: 0, max_age: Some(Duration::from_secs(1)) };
     assert_eq!(run_steps(&mut Retention::new(), &mut connection, &limits, i64::MAX), 0);
 }
+
+#[test]
+fn what_is_older_than_removed_entries_is_not_recovered() {
+    let (folder, mut connection) = inbox();
+    add(&mut connection, 200, 10);
+    // The first ones are recovered, the next ones planned, and the others are new.
+    connection.execute("DELETE FROM entry WHERE id > 40 AND id <= 100", []).unwrap();
+    let segment = plan::Segment { first: 41, last: 100, file: folder.path().join("damaged") };
+    plan::add(&connection, folder.path(), std::slice::from_ref(&segment)).unwrap();
+    let plan = |connection: &Connection| plan::read(connection, folder.path()).unwrap();
+    let limits = |seconds| Limits { max_bytes: u64::MAX, max_age: Some(Duration::from_secs(seconds)) };
+    run_steps(&mut Retention::new(), &mut connection, &limits(170), 200 * SECOND_NS);
+    assert_eq!((bounds(&connection).unwrap().oldest, plan(&connection)), (30, vec![segment]));
+    run_steps(&mut Retention::new(), &mut connection, &limits(50), 200 * SECOND_NS);
+    assert_eq!((bounds(&connection).unwrap().oldest, plan(&connection)), (150, Vec::new()));
+}

@@ -1,0 +1,53 @@
+//! `ack`: marks messages as read.
+
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use udpchat_api::call::{AckAnswer, AckParams};
+
+use super::completions::candidates;
+use super::context::Context;
+use super::filter::entry_id;
+use crate::error::Result;
+use crate::output::{Output, counted};
+
+const HELP: &str = "\
+Everything up to the entry ID counts as read. A read mark never goes back; `consumers NAME --set ID` sets it to any entry. \
+When the command has ended with 0, the mark is on the disk.
+
+`inbox --consumer` marks a message as read once the program that reads the pipe has taken it, whatever becomes of it then. A \
+script that must not lose a message reads with --peek, and acknowledges each message when it is done with it:
+
+  udpchatctl --json inbox --peek --consumer bot | while read -r message; do
+      process \"$message\" && udpchatctl -q ack --consumer bot \"$(printf %s \"$message\" | jq .id)\" || break
+  done
+
+Examples:
+  udpchatctl ack 812
+  udpchatctl ack '#812' --consumer bot";
+
+/// Mark everything up to an entry as read
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct AckArgs {
+    /// The id of the newest entry that is read
+    #[arg(value_name = "ID", value_parser = entry_id, add = ArgValueCandidates::new(candidates::messages))]
+    pub(crate) id: u64,
+    /// Move the read mark of the consumer NAME instead of your own one
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(candidates::consumers))]
+    pub(crate) consumer: Option<String>,
+}
+
+/// Runs `ack`.
+pub(crate) async fn run(context: Context<'_>, arguments: &AckArgs) -> Result<()> {
+    let params = AckParams { consumer: arguments.consumer.clone(), id: arguments.id };
+    let answer = context.connect().await?.call(&params).await?;
+    print(context.output, &answer)
+}
+
+/// Prints a read mark that was changed.
+pub(super) fn print(output: &mut Output, answer: &AckAnswer) -> Result<()> {
+    if output.is_json() {
+        return output.json(answer);
+    }
+    output.done(&format!("read up to #{}, {} unread", answer.read, counted(answer.unread, "message")))
+}

@@ -1,0 +1,144 @@
+//! Where a consumer without a read mark begins.
+
+use std::str::FromStr;
+
+use serde::Serialize;
+use udpchat_api::call::{AckParams, DirectionFilter, InboxParams, StatusParams};
+use udpchat_api::{Client, DEFAULT_CONSUMER, Entry};
+
+use crate::command::filter::entry_id;
+use crate::error::Result;
+use crate::output::{Output, counted};
+
+/// Where a consumer begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// At the oldest entry.
+    #[default]
+    Oldest,
+    /// At what arrives from now on.
+    Now,
+    /// At this entry.
+    Id(u64),
+}
+
+impl FromStr for Start {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "oldest" => Ok(Self::Oldest),
+            "now" => Ok(Self::Now),
+            id => match entry_id(id) {
+                Ok(id) if id > 0 => Ok(Self::Id(id)),
+                _ => Err("expected `oldest`, `now` or the id of an entry".to_owned()),
+            },
+        }
+    }
+}
+
+impl Start {
+    /// Returns the read mark of a consumer that begins there.
+    pub(crate) async fn read_mark(self, client: &mut Client) -> Result<u64> {
+        Ok(match self {
+            Self::Oldest => client.call(&StatusParams {}).await?.inbox.oldest_id.saturating_sub(1),
+            Self::Now => client.call(&StatusParams {}).await?.inbox.newest_id,
+            Self::Id(id) => id - 1,
+        })
+    }
+}
+
+/// Where to read, and on whose behalf.
+pub(super) struct Beginning {
+    /// The consumer, as the daemon names it.
+    pub(super) consumer: String,
+    /// The cursor; none leaves it to the daemon.
+    pub(super) after: Option<u64>,
+}
+
+/// Finds where a consumer begins to read. A new one begins at `start`, which it gets as its read mark if `create` is set.
+pub(super) async fn begin(
+    client: &mut Client,
+    output: &mut Output,
+    consumer: Option<&str>,
+    start: Start,
+    create: bool,
+) -> Result<Beginning> {
+    let name = consumer.unwrap_or(DEFAULT_CONSUMER);
+    let page = InboxParams {
+        consumer: Some(name.to_owned()),
+        limit: Some(1),
+        direction: Some(DirectionFilter::In),
+        ..InboxParams::default()
+    };
+    let found = client.call(&page).await?;
+    let Some(consumer) = found.consumer else {
+        // A daemon of a release that does not tell new consumers from others.
+        return Ok(Beginning { consumer: name.to_owned(), after: None });
+    };
+    if let Some(after) = found.read {
+        return Ok(Beginning { consumer, after: Some(after) });
+    }
+    let after = start.read_mark(client).await?;
+    if create {
+        client.call(&AckParams { consumer: Some(consumer.clone()), id: after }).await?;
+    }
+    // Everybody's first `inbox` is a new consumer, too.
+    if consumer != DEFAULT_CONSUMER && found.unread > 0 {
+        let oldest = found.entries.first().map_or(1, Entry::id);
+        note(output, &consumer, start, oldest, found.unread);
+    }
+    Ok(Beginning { consumer, after: Some(after) })
+}
+
+/// The note about a new consumer, in JSON.
+#[derive(Serialize)]
+struct NewConsumer<'a> {
+    message: &'a str,
+    kind: &'static str,
+    consumer: &'a str,
+    /// The id of the first entry; absent if it has yet to arrive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_id: Option<u64>,
+    /// How many messages the inbox has, read or not.
+    messages: u64,
+}
+
+fn note(output: &mut Output, consumer: &str, start: Start, oldest: u64, messages: u64) {
+    let all = counted(messages, "message");
+    let (first_id, text) = match start {
+        Start::Oldest => (
+            Some(oldest),
+            format!(
+                "begins at the oldest entry, #{oldest}, with {all}; `--start now` begins with what arrives next"
+            ),
+        ),
+        Start::Now => (
+            None,
+            format!(
+                "begins with what arrives next and leaves out {all}; `udpchatctl consumers {consumer} --set oldest` \
+                 shows them"
+            ),
+        ),
+        Start::Id(id) => (Some(id), format!("begins at entry #{id}; the inbox has {all}")),
+    };
+    let message = &format!("consumer `{consumer}` is new: it {text}");
+    output.note_with(message, &NewConsumer { message, kind: "new_consumer", consumer, first_id, messages });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_a_word_or_an_id() {
+        for (text, expected) in
+            [("oldest", Start::Oldest), ("now", Start::Now), ("812", Start::Id(812)), ("#7", Start::Id(7))]
+        {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "first", "-1"] {
+            assert!(text.parse::<Start>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Opens the file of the inbox: at the start, again after a failure, and a new one where it is damaged or was removed.
+//!
+//! Each way ends in [`Writer::use_file`], which decides how the log continues: behind the newest id that is known to have been
+//! used, with a gap where the file ends before it.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::statvfs::{FsFlags, statvfs};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension};
+use tracing::debug;
+
+use super::clock::tracker::Tracker;
+use super::maintenance::Maintenance;
+use super::recovered::{self, awaited};
+use super::{Parts, Writer};
+use crate::error::explain;
+use crate::health::Component;
+use crate::inbox::InboxError;
+use crate::inbox::commit_watch::{self, CommitWatch};
+use crate::inbox::file::{self, Known, OpenError, Opened, Used};
+use crate::inbox::inflight::InflightJournal;
+use crate::inbox::queries::newest;
+use crate::inbox::recovery::plan::{self, Segment};
+use crate::index::Anchor;
+use crate::service::systemd::still_starting;
+
+/// How often a damaged file may be replaced at most.
+const REPLACE_EVERY: Duration = Duration::from_secs(60);
+
+impl Writer {
+    /// Opens the inbox, compares it with the in-flight journal of the previous daemon, and publishes how far it is durable.
+    ///
+    /// The journal, whose file may have to be created, is opened only once the inbox was accepted.
+    pub(crate) fn open(
+        parts: Parts,
+        open_journal: impl FnOnce() -> InflightJournal,
+    ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
+        let (publisher, commits) = commit_watch::channel();
+        let (index, health) = (parts.reader.index(), &parts.health);
+        let mut writer = Self {
+            used: Used::by_journal(&parts.data_dir),
+            maintenance: Maintenance::new(parts.data_dir.to_path_buf(), index.clone(), health.clone()),
+            clock: Tracker::new(health.clone()),
+            parts,
+            connection: None,
+            identity: None,
+            disk: None,
+            loaded: None,
+            stored: 0,
+            removed: 0,
+            removed_unread: 0,
+            publisher,
+            has_failed: false,
+            uncounted: None,
+            may_have_remains: false,
+            given_up: false,
+            replaced: None,
+        };
+        let journal = match writer.reopen() {
+            Ok(()) => {
+                let mut journal = open_journal();
+                writer.compare(&mut journal)?;
+                writer.publish();
+                journal
+            }
+            Err(error) if writer.may_wait_after(&error) => {
+                writer.report(&error);
+                let mut journal = open_journal();
+                writer.show_what_can_be_read(&mut journal);
+                journal
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((writer, commits, journal))
+    }
+
+    /// Returns whether a daemon that starts may run without the inbox until it can be written: where the disk is read-only, and
+    /// where the file is in use and the disk refuses to write it.
+    fn may_wait_after(&self, error: &OpenError) -> bool {
+        error.is_of_the_system() && (self.identity.is_some() || is_read_only(&self.parts.data_dir))
+    }
+
+    /// Shows what can be read of an inbox that cannot be written, and counts what the previous daemon has lost.
+    fn show_what_can_be_read(&self, journal: &mut InflightJournal) {
+        let mut show = || -> Result<(), InboxError> {
+            let log = file::open_reader(&self.parts.data_dir)?;
+            let newest_id = newest(&log)?.id;
+            self.load_damage(&log)?;
+            self.publish_up_to(newest_id);
+            journal.compare(&log, self.used.missing_behind(newest_id).is_some())
+        };
+        if let Err(error) = show() {
+            debug!("{}", explain("the inbox that cannot be written cannot be read completely", &error));
+        }
+    }
+
+    fn compare(&mut self, journal: &mut InflightJournal) -> Result<(), OpenError> {
+        let Some(connection) = &self.connection else { return Ok(()) };
+        match journal.compare(connection, false) {
+            Err(error) if error.is_damage() && self.may_replace() => {
+                self.replace_damaged()?;
+                self.compare(journal)
+            }
+            compared => compared.map_err(|source| self.unusable(source)),
+        }
+    }
+
+    /// Opens the file, also again; one that turns out to be damaged is replaced.
+    pub(super) fn reopen(&mut self) -> Result<(), OpenError> {
+        match self.open_again(false) {
+            Err(error) if error.is_damage() && self.may_replace() => self.replace_damaged(),
+            opened => opened,
+        }
+    }
+
+    /// Opens the file again, or starts a new one where it is known to be damaged.
+    fn open_again(&mut self, is_damaged: bool) -> Result<(), OpenError> {
+        // All connections of a process to one file share SQLite's index of the write-ahead log. Those to a damaged file, and those
+        // of readers that opened it on a read-only disk, are closed first. Otherwise the old connection stays until there is a new
+        // one: closing the last one removes the log, and on a full disk no reader could open it then.
+        if is_damaged {
+            self.connection = None;
+        }
+        if self.connection.is_none() && !matches!(file::identity(&self.parts.data_dir), Ok(None)) {
+            self.parts.reader.reopen();
+        }
+        let unusable_dir = |reason: String| OpenError::Io {
+            path: self.parts.data_dir.to_path_buf(),
+            source: io::Error::other(reason),
+        };
+        if self.is_disk_away() && !self.parts.queue.is_filling() {
+            return Err(unusable_dir(
+                "another disk is there than before, without an inbox; mount the one before again, or restart the daemon to \
+                 begin a new inbox"
+                    .to_owned(),
+            ));
+        }
+        self.parts.data_dir.restore().map_err(|source| unusable_dir(source.to_string()))?;
+        let known = Known { used: self.used, identity: self.identity, is_damaged };
+        let opened = file::open_behind(&self.parts.data_dir, known, &still_starting)?;
+        self.use_file(opened)?;
+        self.maintenance.reconnected();
+        self.publish();
+        Ok(())
+    }
+
+    /// Returns whether the disk of the open file is no longer mounted. What is stored in its place would be hidden when it is mounted
+    /// again, so it waits in memory as long as there is room.
+    fn is_disk_away(&self) -> bool {
+        let is_another = self.disk.is_some() && file::disk_of(&self.parts.data_dir) != self.disk;
+        is_another && matches!(file::identity(&self.parts.data_dir), Ok(None))
+    }
+
+    /// Returns whether a damaged file may be replaced now. On a failing disk each new file may be damaged soon.
+    pub(super) fn may_replace(&self) -> bool {
+        self.replaced.is_none_or(|replaced| replaced.elapsed() >= REPLACE_EVERY)
+    }
+
+    /// Quarantines the damaged file, and starts a new one.
+    fn replace_damaged(&mut self) -> Result<(), OpenError> {
+        self.replaced = Some(Instant::now());
+        self.open_again(true)
+    }
+
+    pub(super) fn replace_damaged_or_report(&mut self) {
+        if let Err(error) = self.replace_damaged() {
+            let problem = explain("the inbox is damaged, and no new one can be created", &error);
+            self.parts.health.report(Component::InboxWrite, problem);
+        }
+    }
+
+    /// Continues with a file: adds a gap where it ends before the newest id that was used, and loads what it does not have, the
+    /// history of the clock and the learned encodings.
+    fn use_file(&mut self, opened: Opened) -> Result<(), OpenError> {
+        let Opened { mut connection, quarantined, is_restored, may_have_remains } = opened;
+        self.may_have_remains |= may_have_remains;
+        let path = self.parts.data_dir.join(file::FILE_NAME);
+        let database =
+            |source: rusqlite::Error| OpenError::Database { path: path.clone(), source: source.into() };
+        // SQLite opens a file that it cannot write for reading.
+        if connection.is_readonly(MAIN_DB).map_err(database)? {
+            return Err(self.unusable(InboxError::ReadOnly));
+        }
+        let identity = file::identity(&self.parts.data_dir)
+            .map_err(|source| OpenError::Io { path: path.clone(), source })?;
+        if self.identity.is_none() && is_restored {
+            // Whoever restores a copy has decided to lose what came after it.
+            self.used = Used::default();
+        }
+        if self.identity != identity {
+            (self.identity, self.disk) = (identity, file::disk_of(&self.parts.data_dir));
+            // The file of the journal may have been removed with that of the inbox.
+            self.parts.queue.reopen_journal();
+        }
+        if let Some(path) = quarantined {
+            let problem = format!(
+                "the inbox was damaged; it was moved to {}, and a new one was created; what can be read of it is being \
+                 recovered",
+                path.display()
+            );
+            self.parts.health.note(Component::InboxQuarantine, problem);
+        }
+        if self.uncounted.is_some() && self.uncounted == identity {
+            // A commit that failed may have succeeded after all, and a file that was moved away may be back. Its entries come again.
+            let uncounted = "DELETE FROM entry WHERE id > ?1";
+            connection.execute(uncounted, [self.used.newest.id]).map_err(database)?;
+        }
+        self.add_lost_tail(&mut connection)?;
+        let newest = newest(&connection).map_err(database)?;
+        // Reading all gaps takes a while in a log with many, and on a failing disk the file is opened again each second.
+        if self.loaded != identity || self.used.newest.id != newest.id {
+            // From here on no reader gets a connection to the file before.
+            self.parts.reader.reopen();
+            self.load_damage(&connection).map_err(database)?;
+            self.loaded = identity;
+        }
+        self.parts.learned.load(&connection).map_err(database)?;
+        self.clock.load(&mut connection).map_err(database)?;
+        self.parts.queue.log_reopened(newest);
+        // What a recovery has still to bring has its ids already.
+        let last = recovered::last_id(&connection).map_err(database)?;
+        let newest = if last > newest.id { Anchor { id: last, ..newest } } else { newest };
+        self.used = Used { newest, is_certain: true };
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    /// Lets readers know what a log does not have.
+    fn load_damage(&self, log: &Connection) -> rusqlite::Result<()> {
+        let plan = plan::read(log, &self.parts.data_dir)?;
+        if !plan.is_empty() {
+            // Entries will appear where the index has none.
+            self.parts.reader.index().discard();
+        }
+        self.parts.reader.damage().reset(recorded_gaps(log, &plan)?, awaited(&plan));
+        Ok(())
+    }
+
+    /// Adds a gap where the log ends before the newest id that was used: ids that were shown are not used again.
+    fn add_lost_tail(&self, connection: &mut Connection) -> Result<(), OpenError> {
+        let added =
+            recovered::add_lost_tail(connection, self.used).map_err(|source| self.unusable(source))?;
+        if let Some(tail) = added {
+            let problem = format!(
+                "the inbox has lost its newest entries, #{} to #{}: they were committed and are missing; it has a gap for \
+                 them",
+                tail.first, self.used.newest.id
+            );
+            self.parts.health.note(Component::InboxTail, problem);
+        }
+        Ok(())
+    }
+
+    fn unusable(&self, source: InboxError) -> OpenError {
+        OpenError::Database { path: self.parts.data_dir.join(file::FILE_NAME), source }
+    }
+}
+
+/// Returns the ids that the gaps of a damaged log stand for, without their own, and those that no log has used.
+fn recorded_gaps(connection: &Connection, plan: &[Segment]) -> rusqlite::Result<Vec<(u64, u64)>> {
+    let gaps = "SELECT id FROM entry INDEXED BY entry_not_received WHERE kind <> 0 AND kind = 2 ORDER BY id";
+    let ids: Vec<u64> =
+        connection.prepare(gaps)?.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut recorded = Vec::new();
+    for id in ids {
+        let detail = "SELECT json_extract(detail, '$.first_id') FROM entry WHERE id = ?1";
+        // A gap that cannot be read is found as damage later.
+        let first = connection.prepare_cached(detail)?.query_row([id], |row| row.get::<_, Option<u64>>(0));
+        recorded.extend(first.ok().flatten().filter(|first| *first < id).map(|first| (first, id - 1)));
+    }
+    let unused = "SELECT (SELECT max(id) FROM entry WHERE id < first_id) + 1, first_id - 1 FROM log";
+    let unused = connection.query_row(unused, [], |row| Ok((row.get::<_, Option<u64>>(0)?, row.get(1)?)));
+    let planned = plan.last().map(|segment| segment.last + 1);
+    if let Some((present, last)) = unused.optional()?
+        && let Some(first) = present.max(planned)
+        && first <= last
+    {
+        let at = recorded.partition_point(|(other, _)| *other < first);
+        recorded.insert(at, (first, last));
+    }
+    Ok(recorded)
+}
+
+/// Returns whether a directory is on a disk that is mounted read-only.
+fn is_read_only(data_dir: &Path) -> bool {
+    statvfs(data_dir).is_ok_and(|disk| disk.flags().contains(FsFlags::ST_RDONLY))
+}

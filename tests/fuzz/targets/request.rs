@@ -1,0 +1,26 @@
+//! Any line is a request, or gets one error that is safe JSON.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use serde_json::Value;
+use udpchat_api::MAX_LINE_BYTES;
+use udpchat_api::rpc::Reply;
+use udpchat_daemon::fuzzing::{Line, is_internal, parse_line};
+use udpchat_fuzz::assert_safe;
+
+fuzz_target!(|line: &[u8]| {
+    let Line { id, refusal } = parse_line(line);
+    if let Some(id) = &id {
+        assert!(matches!(id, Value::Null | Value::String(_) | Value::Number(_)), "{id}");
+    }
+    let Some(refusal) = refusal else { return };
+    assert!(refusal.len() < MAX_LINE_BYTES / 64, "{} bytes for an error", refusal.len());
+    let refusal = String::from_utf8(refusal).expect("an error is UTF-8");
+    let refusal = refusal.strip_suffix('\n').expect("a line end");
+    assert_safe(refusal);
+    let reply: Reply = serde_json::from_str(refusal).expect("an error is JSON");
+    let error = reply.error.expect("an error");
+    assert!(!is_internal(&error) && error.code == error.data.kind.code(), "{refusal}");
+    assert_eq!(reply.id.map(|id| id.is_null()), Some(id.is_none_or(|id| id.is_null())));
+});

@@ -1,0 +1,144 @@
+//! Any bytes, in any encoding and with any knowledge of their sender, become text that is safe to show.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use udpchat_api::line::to_line;
+use udpchat_api::safe;
+use udpchat_config::Encoding;
+use udpchat_fuzz::{Input, assert_safe, assert_safe_lines, unescape};
+use udpchat_text::{Basis, Knowledge, decode, encode, evidence, for_answering, read, wider};
+
+/// Names of all encodings that a configuration and a client may name.
+const NAMES: [&str; 47] = [
+    "utf-8",
+    "utf-16le",
+    "utf-16be",
+    "gbk",
+    "gb18030",
+    "gb2312",
+    "big5",
+    "cp950",
+    "shift_jis",
+    "cp932",
+    "euc-jp",
+    "iso-2022-jp",
+    "euc-kr",
+    "cp949",
+    "ascii",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-3",
+    "iso-8859-4",
+    "iso-8859-5",
+    "iso-8859-6",
+    "iso-8859-7",
+    "iso-8859-8",
+    "iso-8859-8-i",
+    "iso-8859-9",
+    "iso-8859-10",
+    "iso-8859-13",
+    "iso-8859-14",
+    "iso-8859-15",
+    "iso-8859-16",
+    "tis-620",
+    "windows-874",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
+    "windows-1253",
+    "windows-1254",
+    "windows-1255",
+    "windows-1256",
+    "windows-1257",
+    "windows-1258",
+    "koi8-r",
+    "koi8-u",
+    "ibm866",
+    "macintosh",
+    "x-mac-cyrillic",
+    "utf-8",
+];
+
+fn named(number: u8) -> Encoding {
+    NAMES[usize::from(number) % NAMES.len()].parse().expect("the name of an encoding")
+}
+
+fn maybe(number: u8) -> Option<Encoding> {
+    (number >= 128).then(|| named(number - 128))
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut input = Input(data);
+    let (configured, given, remembered) = (maybe(input.byte()), maybe(input.byte()), maybe(input.byte()));
+    let (fallback, other) = (named(input.byte()), named(input.byte()));
+    // A configuration with UTF-16 as the fallback is refused.
+    let fallback = if fallback.is_utf_16() { Encoding::GB18030 } else { fallback };
+    let bytes = input.0;
+
+    let knowledge =
+        Knowledge { configured, given, remembered, known_before: other == Encoding::UTF_8, fallback };
+    let decoded = decode(bytes, &knowledge);
+    assert_eq!(decode(bytes, &knowledge), decoded, "the same bytes decode to the same text");
+    if let Some(configured) = configured {
+        // A person's choice decides, except about what is certainly UTF-8; a mark says the order of the bytes of UTF-16.
+        let (read, chosen) = (decoded.encoding.encoding(), configured.encoding());
+        match decoded.by {
+            Basis::Configured => {
+                assert!(read == chosen || decoded.encoding.is_utf_16() && configured.is_utf_16())
+            }
+            by => assert_eq!((by, read), (Basis::Detected, Encoding::UTF_8.encoding())),
+        }
+    }
+    show(&decoded.text);
+    answer(&decoded.text, for_answering(decoded.encoding, fallback));
+
+    let proven = evidence(bytes, remembered, fallback);
+    assert!(proven.is_none_or(|proven| !proven.encoding().is_single_byte() && !proven.is_utf_16()));
+
+    let text = read(bytes, other);
+    if other == Encoding::UTF_8
+        && let Ok(valid) = std::str::from_utf8(bytes)
+    {
+        assert_eq!(text, valid.strip_prefix('\u{feff}').unwrap_or(valid), "valid UTF-8 reads as it is");
+    }
+    show(&text);
+    answer(&text, other);
+});
+
+/// Checks everything that makes a text safe to show.
+fn show(text: &str) {
+    let line = safe::one_line(text);
+    assert_safe(&line);
+    assert_eq!(unescape(&line), text, "escaping is reversible");
+    let lines = safe::lines(text);
+    assert_safe_lines(&lines.replace('\t', ""));
+    assert_eq!(unescape(&lines), text.replace("\r\n", "\n"));
+    let json = String::from_utf8(to_line(&text).expect("a text is JSON")).expect("JSON is UTF-8");
+    let json = json.strip_suffix('\n').expect("a line end");
+    assert_safe(json);
+    assert!(json.len() <= safe::json_length(text) + 2);
+    assert_eq!(serde_json::from_str::<String>(json).expect("JSON"), text);
+    assert!(text.starts_with(safe::without_trailer(text)));
+    assert_eq!(safe::as_seen(text), safe::without_trailer(text).replace("\r\n", "\n"));
+}
+
+/// Checks that what is sent reads as it was written, or is refused for a character of the text.
+fn answer(text: &str, encoding: Encoding) {
+    match encode(text, encoding) {
+        // A mark at the beginning is no part of the text.
+        Ok(_) if text.starts_with(['\u{feff}', '\u{fffe}']) => {}
+        Ok(bytes) => assert_eq!(read(&bytes, encoding.for_reading()), text),
+        Err(refused) => {
+            assert!(text.contains(refused.character));
+            if let Some(wider) = wider(encoding) {
+                let held: String =
+                    text.chars().filter(|c| encode(&c.to_string(), encoding).is_ok()).collect();
+                assert!(
+                    encode(&held, wider).is_ok(),
+                    "a wider encoding has every character of the narrower one"
+                );
+            }
+        }
+    }
+}
