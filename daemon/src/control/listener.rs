@@ -55,6 +55,8 @@ pub(crate) async fn serve(control: Arc<Control>, mut listener: Listener) {
         excluded: HashMap::new(),
         must_pause: false,
     };
+    let memory = Arc::clone(&control.memory);
+    tokio::spawn(async move { memory.free.give_back().await });
     loop {
         tokio::select! {
             () = accept_all(&mut acceptor, &listener) => {}

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::connection_limit::MAX_CONNECTIONS;
+use super::free_memory::FreeMemory;
 use super::users::{User, Users};
 
 /// How much a connection may hold beside its buffers without charging the budget, in bytes: enough for a few small
@@ -41,6 +42,7 @@ const MAX_WAITS: usize = 10;
 #[derive(Debug)]
 pub(super) struct Memory {
     users: Arc<Users>,
+    pub(super) free: FreeMemory,
     /// The accounts of open connections.
     open: Mutex<Vec<Arc<Account>>>,
 }
@@ -105,7 +107,7 @@ pub(super) struct SharedUse {
 impl Memory {
     /// Divides the memory of these users.
     pub(super) fn new(users: Arc<Users>) -> Arc<Self> {
-        Arc::new(Self { users, open: Mutex::default() })
+        Arc::new(Self { users, free: FreeMemory::default(), open: Mutex::default() })
     }
 
     /// Opens the account of a connection.
@@ -290,6 +292,7 @@ impl Charge {
             Some(permits) => {
                 permits.iter_mut().for_each(|permit| drop(permit.split(surplus)));
                 self.account.held.fetch_sub(surplus, Relaxed);
+                self.account.memory.free.add(surplus);
             }
             None => {
                 self.account.allowance.fetch_add(surplus, Relaxed);
@@ -322,6 +325,7 @@ impl Charge {
 impl Drop for SharedUse {
     fn drop(&mut self) {
         self.account.held.fetch_sub(self.bytes, Relaxed);
+        self.account.memory.free.add(self.bytes);
     }
 }
 

@@ -12,6 +12,7 @@ mod consumer;
 mod context;
 mod credentials;
 mod entry;
+mod free_memory;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod listener;

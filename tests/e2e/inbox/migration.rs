@@ -13,8 +13,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value as Cell;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
-use udpchat_api::Timestamp;
 use tempfile::TempDir;
+use udpchat_api::Timestamp;
 
 use crate::support::{
     Background, Daemon, Host, Network, Peer, available, command_in, eventually, ids, new_folder,
