@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use udpchat_api::call::{
-    AckParams, AcknowledgeParams, Call, InboxParams, PeersParams, RecodeParams, ReloadParams, SelfTestParams,
-    SendParams, StatusParams, StopParams, SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
+    AckParams, AcknowledgeParams, Call, ConsumersParams, InboxParams, PeersParams, RecodeParams,
+    ReloadParams, RemoveMarkParams, SelfTestParams, SendParams, SetMarkParams, StatusParams, StopParams,
+    SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
 };
-use udpchat_api::rpc::Request;
+use udpchat_api::rpc::{Id, Request};
 use udpchat_api::safe;
 use udpchat_api::socket::Connection;
 use udpchat_api::{ErrorKind, ErrorObject};
@@ -29,7 +29,7 @@ use super::users::Users;
 #[derive(Debug)]
 pub struct Line {
     /// The id to respond to; none for a notification.
-    pub id: Option<Value>,
+    pub id: Option<Id>,
     /// The response, if the line or its parameters are not valid.
     pub refusal: Option<Vec<u8>>,
 }
@@ -39,7 +39,7 @@ pub fn parse_line(line: &[u8]) -> Line {
     match parse(line) {
         Ok(mut request) => {
             let error = invalid_parameters(&mut request);
-            let refusal = error.map(|error| failure_line(request.id.clone().unwrap_or_default(), error));
+            let refusal = error.map(|error| failure_line(request.id.clone().unwrap_or(Id::Null), error));
             Line { id: request.id, refusal }
         }
         Err((id, error)) => Line { id: Some(id.clone()), refusal: Some(failure_line(id, error)) },
@@ -53,12 +53,15 @@ fn invalid_parameters(request: &mut Request) -> Option<ErrorObject> {
     let methods = [
         of::<AckParams>,
         of::<AcknowledgeParams>,
+        of::<ConsumersParams>,
         of::<InboxParams>,
         of::<PeersParams>,
         of::<RecodeParams>,
         of::<ReloadParams>,
+        of::<RemoveMarkParams>,
         of::<SelfTestParams>,
         of::<SendParams>,
+        of::<SetMarkParams>,
         of::<StatusParams>,
         of::<StopParams>,
         of::<SubscribeParams>,
@@ -125,7 +128,7 @@ impl Grep {
         let text = decode(payload, &Knowledge::none(Encoding::GB18030)).text;
         let mut search = pattern.search();
         let is_match = pattern.is_match(&mut search, &safe::as_seen(&text));
-        let is_excluded = crate::index::fuzzing::excludes(&pattern.predicate, payload);
+        let is_excluded = crate::index::fuzzing::excludes(pattern.predicate(), payload);
         Ok(Found { text, is_match, is_excluded, is_within_memory: search.memory_usage() <= MAX_SEARCH_BYTES })
     }
 

@@ -69,13 +69,13 @@ impl Daemon {
             let locked = Arc::new(take_data_dir(&settings.data_dir)?);
             let sockets = Sockets::open(&runtime, &settings, Inherited::default())?;
             let configuration = Configuration::new(settings.clone(), overrides, environment);
-            let Opened { daemon, control, writer, mut watchdog, control_socket, control_listener, .. } =
+            let Opened { daemon, control, writer, mut watchdog, control_listener, .. } =
                 open(configuration, sockets, logging, &locked)?;
             service::threads::spawn("writer", move || writer.run()).unwrap();
             let stop = Arc::new(receive::Stop::new().unwrap());
             let receivers = start_receivers(&daemon, &stop, &mut watchdog).unwrap();
             index_thread::start(Arc::clone(&daemon)).unwrap();
-            let kept = Box::new((written, watchdog, stop, receivers, control_socket, control_listener));
+            let kept = Box::new((written, watchdog, stop, receivers, control_listener));
             Ok(Self { runtime, control, _kept: kept })
         };
         start().map_err(|failure| failure.to_string()).unwrap()
