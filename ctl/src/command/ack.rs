@@ -11,14 +11,16 @@ use crate::error::Result;
 use crate::output::{Output, counted};
 
 const HELP: &str = "\
-Everything up to the entry ID counts as read. A read mark never goes back; `consumers NAME --set ID` sets it to any entry. \
+Everything up to the entry ID counts as read. A read mark never goes back; `consumers NAME --set ID` sets which entry it reads next. \
 When the command has ended with 0, the mark is on the disk.
 
 `inbox --consumer` marks a message as read once the program that reads the pipe has taken it, whatever becomes of it then. A \
 script that must not lose a message reads with --peek, and acknowledges each message when it is done with it:
 
   udpchatctl --json inbox --peek --consumer bot | while read -r message; do
-      process \"$message\" && udpchatctl -q ack --consumer bot \"$(printf %s \"$message\" | jq .id)\" || break
+      process \"$message\" || break
+      id=$(printf %s \"$message\" | jq .id)
+      udpchatctl -q ack --consumer bot \"$id\" || break
   done
 
 Examples:

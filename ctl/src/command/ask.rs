@@ -57,7 +57,7 @@ pub(crate) struct AskArgs {
 
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
-    send::check_port(&context, &arguments.to, &arguments.message.text).await?;
+    send::check_port(&context, "ask", &arguments.to, &arguments.message).await?;
     let socket = context.socket.clone();
     let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
     // Before anything is sent: without this role its answer could not be read.

@@ -12,10 +12,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 /// The environment variables that name the pager, in the order of their precedence.
 const VARIABLES: [&str; 2] = ["UDPCHAT_PAGER", "PAGER"];
 
-/// The default pager, and its options unless the user has set some: ends if everything fits on the screen (F), shows
-/// colours (R), and leaves the text on the screen (X).
+/// The default pager, and what it gets unless the user has set it: it ends if everything fits on the screen (F), shows
+/// colours (R), and leaves the text on the screen (X); the text is UTF-8, whatever the locale is.
 const DEFAULT: &str = "less";
-const LESS_OPTIONS: (&str, &str) = ("LESS", "FRX");
+const LESS_VARIABLES: [(&str, &str); 2] = [("LESS", "FRX"), ("LESSCHARSET", "utf-8")];
 
 /// Characters that need a shell, beside white space.
 const SHELL_CHARACTERS: &str = "|&;<>()$`\\\"'*?[#~=%";
@@ -43,8 +43,10 @@ impl Pager {
     /// The program cannot be started. A shell that starts one reports that itself.
     pub(super) fn start(command_line: &OsString) -> io::Result<Self> {
         let mut command = command(command_line);
-        if env::var_os(LESS_OPTIONS.0).is_none() {
-            command.env(LESS_OPTIONS.0, LESS_OPTIONS.1);
+        for (name, value) in LESS_VARIABLES {
+            if env::var_os(name).is_none() {
+                command.env(name, value);
+            }
         }
         let mut program = command.stdin(Stdio::piped()).spawn()?;
         let interrupt = Handle::try_current().ok().and_then(|_| signal(SignalKind::interrupt()).ok());
@@ -57,7 +59,7 @@ impl Pager {
     }
 
     /// Ends its input, and waits until the user leaves it.
-    pub(super) fn wait(mut self) {
+    pub(super) fn wait(&mut self) {
         drop(self.stdin.take());
         // However it ended, the terminal is free again.
         let _ended = self.program.wait();

@@ -62,9 +62,8 @@ impl Stream {
     /// Prints what is held, or waits for the end of the pager.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.release()?;
-        if self.is_paged()
-            && let Self::Paged(pager) = std::mem::replace(self, Self::Direct { is_pipe: false })
-        {
+        // It stays: what the user did not want to see must not reach the terminal after it.
+        if let Self::Paged(pager) = self {
             pager.wait();
         }
         Ok(())

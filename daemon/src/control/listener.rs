@@ -38,7 +38,10 @@ const MAX_COUNTED_USERS: usize = 1_024;
 /// How long accepting pauses while a user without a role connects in a loop.
 const PAUSE_AFTER_REFUSALS: Duration = Duration::from_millis(1);
 
-/// The pause after the control socket could not be created again. A reload ends it.
+/// How many connections wait at a socket at most (net.core.somaxconn).
+const MAX_WAITING: usize = 4_096;
+
+/// The pause after the control socket could not be created again, or watched. A reload ends it.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(10);
 
 /// How long a refused client has to read the reason.
@@ -69,11 +72,14 @@ pub(crate) async fn serve(control: Arc<Control>, mut listener: Listener) {
     }
 }
 
-/// Accepts the connections that were made before the socket was removed; no further ones come.
+/// Accepts the connections that were made before the socket was removed.
 async fn accept_waiting(acceptor: &mut Acceptor, listener: &Listener) {
-    // The time lets the runtime see connections that came before it first looked for them.
-    while let Ok(Ok(stream)) = timeout(Duration::from_millis(1), listener.accept()).await {
-        acceptor.accept(stream);
+    for _ in 0..MAX_WAITING {
+        // The time lets the runtime see connections that came before it first looked for them.
+        match timeout(Duration::from_millis(1), listener.accept()).await {
+            Ok(Ok(stream)) => acceptor.accept(stream),
+            _ => return,
+        }
     }
 }
 
@@ -85,10 +91,11 @@ async fn renewed(control: &Control) -> Listener {
         // A file that was removed before it was watched, or that could not be created, is missing already.
         if !control.socket.is_missing() {
             tokio::select! {
-                // Without a watch, a reload is what remains.
                 changed = async { watch?.changed().await } => {
-                    if changed.is_err() && reloads.changed().await.is_err() {
-                        std::future::pending::<()>().await;
+                    if let Err(error) = changed {
+                        // The user has too many watches: it looks from time to time.
+                        tracing::debug!("the control socket cannot be watched: {error}");
+                        let _reloaded = timeout(RENEWAL_PAUSE, reloads.changed()).await;
                     }
                 }
                 _ = reloads.changed() => {}

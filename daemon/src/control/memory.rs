@@ -292,7 +292,6 @@ impl Charge {
             Some(permits) => {
                 permits.iter_mut().for_each(|permit| drop(permit.split(surplus)));
                 self.account.held.fetch_sub(surplus, Relaxed);
-                self.account.memory.free.add(surplus);
             }
             None => {
                 self.account.allowance.fetch_add(surplus, Relaxed);
@@ -331,6 +330,10 @@ impl Drop for SharedUse {
 
 impl Drop for Charge {
     fn drop(&mut self) {
+        // What was given back before was never taken.
+        if self.permits.is_some() {
+            self.account.memory.free.add(self.bytes);
+        }
         self.shrink_to(0);
     }
 }

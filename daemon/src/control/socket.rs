@@ -143,12 +143,9 @@ impl ControlSocket {
         if let Some(parent) = path.parent() {
             let mode = if mode == OWNER_ONLY { 0o700 } else { 0o755 };
             with_mode(mode, || DirBuilder::new().recursive(true).create(parent)).map_err(failed)?;
-            if let Some(danger) = directory::danger(parent, directory::Use::Socket).map_err(failed)? {
-                return Err(SocketError::UnsafeDirectory { path: parent.to_owned(), danger });
-            }
         }
         let lock = take_lock(path)?;
-        let (file, listener) = create(path, mode, rules)?;
+        let (file, listener) = create(path, rules, || with_mode(mode, || Listener::bind(path)))?;
         let bound = Bound { file: Some(file), lock: Some(lock) };
         Ok((Self { path: path.to_owned(), is_own: true, bound: Mutex::new(bound) }, listener))
     }
@@ -181,15 +178,16 @@ impl ControlSocket {
         self.is_own && self.bound.lock().file.as_ref().is_some_and(|file| file.metadata().is_none())
     }
 
-    /// Creates the socket again. Its directory must exist: whoever removed it must decide about it.
+    /// Creates the socket again. Its directory must exist: this process does not create it again.
     ///
-    /// Must be called within the runtime. Other threads may create files meanwhile: the umask only takes permissions.
+    /// Must be called within the runtime. The umask must keep other users out: other threads may create files meanwhile, so it is
+    /// not changed here.
     pub(super) fn renew(&self, rules: &Rules) -> Result<Listener, SocketError> {
         let mut bound = self.bound.lock();
         // The lock file may have been removed as well, and another daemon may hold one of its name now.
         bound.lock = None;
         bound.lock = Some(take_lock(&self.path)?);
-        let (file, listener) = create(&self.path, OWNER_ONLY, rules)?;
+        let (file, listener) = create(&self.path, rules, || Listener::bind(&self.path))?;
         bound.file = Some(file);
         Ok(listener)
     }
@@ -203,8 +201,8 @@ impl ControlSocket {
 impl ControlSocket {
     /// Removes the file, if this process created it. Further clients find no socket.
     pub(crate) fn close(&self) {
-        let bound = self.bound.lock();
-        let (Some(file), true) = (&bound.file, self.is_own) else { return };
+        // From here on it is not missing either.
+        let (Some(file), true) = (self.bound.lock().file.take(), self.is_own) else { return };
         if file.metadata().is_some()
             && let Err(error) = fs::remove_file(&self.path)
         {
@@ -213,21 +211,31 @@ impl ControlSocket {
     }
 }
 
-/// Takes the lock beside a socket.
+/// Takes the lock beside a socket, if no other user may write to their directory.
 fn take_lock(path: &Path) -> Result<Lock, SocketError> {
+    let failed = |source| SocketError::Io { path: path.to_owned(), source };
+    if let Some(parent) = path.parent()
+        && let Some(danger) = directory::danger(parent, directory::Use::Socket).map_err(failed)?
+    {
+        return Err(SocketError::UnsafeDirectory { path: parent.to_owned(), danger });
+    }
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     Lock::take(Path::new(&lock_path)).map_err(|error| match error {
         LockError::Held { holder } => SocketError::InUse { path: path.to_owned(), holder },
-        LockError::Io(source) => SocketError::Io { path: path.to_owned(), source },
+        LockError::Io(source) => failed(source),
     })
 }
 
 /// Creates a socket with its file, in the place of one that an earlier daemon left behind.
-fn create(path: &Path, mode: u32, rules: &Rules) -> Result<(SocketFile, Listener), SocketError> {
+fn create(
+    path: &Path,
+    rules: &Rules,
+    bind: impl FnOnce() -> io::Result<Listener>,
+) -> Result<(SocketFile, Listener), SocketError> {
     let failed = |source| SocketError::Io { path: path.to_owned(), source };
     remove_stale(path)?;
-    let listener = with_mode(mode, || Listener::bind(path)).map_err(failed)?;
+    let listener = bind().map_err(failed)?;
     let file = SocketFile::at(path).map_err(failed)?;
     // In a directory with the set-group-ID bit, the file has the directory's group.
     file.adapt(rules);

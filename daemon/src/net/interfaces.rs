@@ -73,6 +73,8 @@ pub(crate) struct LocalAddresses {
 struct LocalNetwork {
     /// The number of the interface; 0 if it was removed meanwhile.
     interface: u32,
+    /// Whether the interface can send: up, and with a link.
+    is_running: bool,
     address: IpAddr,
     mask: IpAddr,
 }
@@ -122,7 +124,7 @@ impl LocalAddresses {
     /// the peer (169.254.0.0/16, or two machine networks with the same numbers), a route would choose one of them for all
     /// peers. Returns 0 where the route decides.
     pub(crate) fn interface_of_answer(&self, source: IpAddr, peer: SocketAddr) -> u32 {
-        let near = || self.networks.iter().filter(|network| network.has(peer));
+        let near = || self.networks.iter().filter(|network| network.is_running && network.has(peer));
         let Some(own) = near().find(|network| network.address == source) else { return 0 };
         if near().any(|other| other.interface != own.interface) { own.interface } else { 0 }
     }
@@ -177,7 +179,12 @@ impl LocalAddresses {
         let Some(address) = entry.address.as_ref().and_then(ip) else { return };
         self.addresses.insert(address);
         if let Some(mask) = entry.netmask.as_ref().and_then(ip) {
-            self.networks.push(LocalNetwork { interface: interface.unwrap_or(0), address, mask });
+            self.networks.push(LocalNetwork {
+                interface: interface.unwrap_or(0),
+                is_running: entry.flags.contains(InterfaceFlags::IFF_RUNNING),
+                address,
+                mask,
+            });
         }
         let v4 = |address: Option<&SockaddrStorage>| match address.and_then(ip) {
             Some(IpAddr::V4(ip)) => Some(ip),
@@ -267,7 +274,7 @@ mod tests {
     fn a_broadcast_reaches_the_peers_of_its_network() {
         let network = |interface, address: &str, mask: &str| {
             let (address, mask) = (address.parse().unwrap(), mask.parse().unwrap());
-            LocalNetwork { interface, address, mask }
+            LocalNetwork { interface, is_running: true, address, mask }
         };
         let networks = vec![
             network(1, "127.0.0.1", "255.0.0.0"),
@@ -300,7 +307,7 @@ mod tests {
     fn an_answer_leaves_by_the_interface_of_its_source() {
         let network = |interface, address: &str, mask: &str| {
             let (address, mask) = (address.parse().unwrap(), mask.parse().unwrap());
-            LocalNetwork { interface, address, mask }
+            LocalNetwork { interface, is_running: true, address, mask }
         };
         let networks = vec![
             network(2, "169.254.1.1", "255.255.0.0"),
@@ -309,7 +316,7 @@ mod tests {
             network(2, "fe80::1", "ffff:ffff:ffff:ffff::"),
             network(3, "fe80::2", "ffff:ffff:ffff:ffff::"),
         ];
-        let local = LocalAddresses { networks, ..LocalAddresses::default() };
+        let mut local = LocalAddresses { networks, ..LocalAddresses::default() };
         for (source, peer, interface) in [
             ("169.254.1.1", "169.254.9.9:1", 2),
             ("169.254.2.1", "169.254.9.9:1", 3),
@@ -322,6 +329,11 @@ mod tests {
         ] {
             let found = local.interface_of_answer(source.parse().unwrap(), peer.parse().unwrap());
             assert_eq!(found, interface, "{source} {peer}");
+        }
+        local.networks[1].is_running = false;
+        for source in ["169.254.1.1", "169.254.2.1"] {
+            let peer = "169.254.9.9:1".parse().unwrap();
+            assert_eq!(local.interface_of_answer(source.parse().unwrap(), peer), 0, "only one has a link");
         }
     }
 

@@ -70,9 +70,9 @@ pub(crate) fn open_all(
     let wanted = without_included(addresses_to_bind(settings, &bound), &listeners);
     for address in &wanted {
         // Where 0.0.0.0 has the same port, [::] must leave IPv4 to it.
-        let mut others = bound.iter().chain(&wanted);
-        let ipv6_only = others
-            .any(|other| other.is_ipv4() && other.ip().is_unspecified() && other.port() == address.port());
+        let has_ipv4 = |other: &&SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let ipv6_only = bound.iter().any(|other| has_ipv4(&other))
+            || wanted.iter().filter(has_ipv4).any(|other| other.ip().is_unspecified());
         let opened = Listener::open_or_without_ipv6(*address, buffer_bytes, ipv6_only);
         listeners.push(Arc::new(opened.map_err(|source| ListenError {
             address: *address,

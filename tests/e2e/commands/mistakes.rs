@@ -62,6 +62,7 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", to, "--split", "1000", "hi"], &["`--split 1000`", "`--split=1000`"]),
         (&["send", "127.0.0.1", "9000", "hi"], &["127.0.0.1:9000", "in quotes"]),
         (&["ask", "::1", "9000", "hi"], &["[::1]:9000", "in quotes"]),
+        (&["send", "[::1]", "9000", "hi"], &["udpchatctl send [::1]:9000"]),
         (&["send", "localhost", "9000", "hi"], &["localhost:9000", "in quotes"]),
         (&["send", "127.0.0.010", "hi"], &["`127.0.0.010` is not an IPv4 address", "127.0.0.10"]),
         (&["send", "127.1:9000", "hi"], &["`127.1` is not an IPv4 address", "four numbers"]),
@@ -83,8 +84,10 @@ fn a_text_may_begin_with_a_number() {
     let _receipt = daemon.ctl(&["send", "bob", "9000", "messages"]).ok();
     let _receipt = daemon.ctl(&["send", &peer.name(), "20 degrees"]).ok();
     let _receipt = daemon.ctl(&["send", &peer.name(), "20", "degrees"]).ok();
-    let received = [peer.receive().0, peer.receive().0, peer.receive().0];
-    assert_eq!(received, [b"9000 messages".to_vec(), b"20 degrees".to_vec(), b"20 degrees".to_vec()]);
+    let _receipt = daemon.ctl(&["send", "bob", "--hex", "20", "41"]).ok();
+    for expected in [&b"9000 messages"[..], b"20 degrees", b"20 degrees", b" A"] {
+        assert_eq!(peer.receive().0, expected);
+    }
 }
 
 #[test]

@@ -187,7 +187,7 @@ fn a_file_of_another_format_is_named() {
     let daemon = Daemon::start();
     let file = daemon.path("recording");
     for (bytes, text) in [
-        (&b"\x1f\x8b\x08\0\0"[..], "gunzip -c"),
+        (&b"\x1f\x8b\x08\0\0"[..], "with gunzip"),
         (b"SQLite format 3\0...", "database"),
         (b"hello\n", "JSON Lines of `udpchatctl export`"),
         (b"\xd4\xc3\xb2\xa1\0", "it ends within a packet"),

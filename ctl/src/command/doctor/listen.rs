@@ -18,8 +18,23 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     }
     let mut found = vec![Finding::ok(TOPIC, format!("listens on {list}"))];
     found.extend(listen.iter().filter_map(|address| missing(facts, *address)));
+    found.extend(listen.iter().filter_map(|address| without_ipv4(*address, listen)));
     found.extend(ipv6(facts, listen));
     found
+}
+
+/// Reports a `[::]` that must leave IPv4 to an address with the same port, which a service manager has bound.
+fn without_ipv4(any: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
+    let mut same_port = listen.iter().filter(|other| other.is_ipv4() && other.port() == any.port());
+    let is_complete = same_port.clone().any(|other| other.ip().is_unspecified());
+    let other = same_port.next().filter(|_| any.is_ipv6() && any.ip().is_unspecified() && !is_complete)?;
+    let seen = format!(
+        "{any} receives IPv6 only, since {other} has the same port: other IPv4 addresses receive nothing"
+    );
+    Some(
+        Finding::problem(TOPIC, seen)
+            .hint("remove that ListenDatagram= from the socket unit: `[::]` includes the address"),
+    )
 }
 
 /// Reports a listening address that this machine no longer has.
@@ -63,6 +78,15 @@ mod tests {
         assert_eq!(levels(&found), [Problem]);
         assert!(text(&found).contains("127.0.0.1:7788, [::1]:7788 only: no other machine"));
         assert_eq!(levels(&findings(&listening_on(&["127.0.0.1:7788", "[::]:7789"]))), [Fine]);
+    }
+
+    #[test]
+    fn a_wildcard_that_leaves_ipv4_out_is_a_problem() {
+        let found = findings(&listening_on(&["127.0.0.1:7788", "[::]:7788"]));
+        assert!(text(&found).contains("[::]:7788 receives IPv6 only, since 127.0.0.1:7788"), "{found:?}");
+        for whole in [&["[::]:7788"][..], &["[::]:7788", "0.0.0.0:7788"], &["[::]:7788", "127.0.0.1:7789"]] {
+            assert!(!text(&findings(&listening_on(whole))).contains("IPv6 only"));
+        }
     }
 
     #[test]

@@ -194,9 +194,9 @@ const FORMATS: &str =
 /// Returns what to do with a file of another format that begins like this.
 fn known_format(beginning: &[u8]) -> Option<&'static str> {
     let formats: [(&[u8], &str); 5] = [
-        (b"\x1f\x8b", "the file is compressed: `gunzip -c PATH | udpchatctl replay --file - ...`"),
-        (b"\x28\xb5\x2f\xfd", "the file is compressed: `zstd -dc PATH | udpchatctl replay --file - ...`"),
-        (b"\xfd7zXZ", "the file is compressed: `xz -dc PATH | udpchatctl replay --file - ...`"),
+        (b"\x1f\x8b", "the file is compressed: unpack it first, with gunzip"),
+        (b"\x28\xb5\x2f\xfd", "the file is compressed: unpack it first, with zstd -d"),
+        (b"\xfd7zXZ", "the file is compressed: unpack it first, with unxz"),
         (
             b"SQLite format 3",
             "the file is a database: a daemon with a copy of that data directory can export it",

@@ -53,7 +53,7 @@ pub(crate) struct SendArgs {
 
 /// Runs `send`.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
-    check_port(&context, &arguments.to, &arguments.message.message.text).await?;
+    check_port(&context, "send", &arguments.to, &arguments.message.message).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     send(context, target, &arguments.message).await
 }
@@ -63,12 +63,20 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
 ///
 /// # Errors
 /// The arguments look like that.
-pub(super) async fn check_port(context: &Context<'_>, to: &str, words: &[String]) -> Result<()> {
-    let [port, _text, ..] = words else { return Ok(()) };
-    let is_port =
-        port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-    let is_address = to.parse::<IpAddr>().is_ok();
-    if !is_port || (to.contains([':', '[']) && !is_address) {
+pub(super) async fn check_port(
+    context: &Context<'_>,
+    command: &str,
+    to: &str,
+    message: &MessageArgs,
+) -> Result<()> {
+    let [port, _text, ..] = message.text.as_slice() else { return Ok(()) };
+    let is_port = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
+    if message.hex || !is_port || port.parse::<u16>().is_err() {
+        return Ok(());
+    }
+    let bare = to.strip_prefix('[').and_then(|to| to.strip_suffix(']')).unwrap_or(to);
+    let is_address = bare.split('%').next().is_some_and(|ip| ip.parse::<IpAddr>().is_ok());
+    if bare.contains(':') && !is_address {
         return Ok(());
     }
     if !is_address {
@@ -79,9 +87,9 @@ pub(super) async fn check_port(context: &Context<'_>, to: &str, words: &[String]
             return Ok(());
         }
     }
-    let host = if to.contains(':') { format!("[{to}]") } else { to.to_owned() };
+    let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
     Err(CtlError::usage(format!("the port belongs to the destination: {host}:{port}")).hint(format!(
-        "write `udpchatctl send {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes"
+        "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes"
     )))
 }
 

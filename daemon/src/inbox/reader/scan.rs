@@ -376,17 +376,21 @@ impl<'a> Careful<'a> {
 }
 
 /// Returns a gap for the entries of a range that retention has removed, if the range wants one. Ids before the first one of
-/// this log are not its business.
+/// this log were not removed.
 fn removed(connection: &Connection, range: &Range, oldest: u64) -> Result<Option<Stored>, InboxError> {
-    if !range.removed || range.order == Order::Desc || range.after + 1 >= oldest {
+    if !range.removed || range.order == Order::Desc || range.after >= oldest.saturating_sub(1) {
         return Ok(None);
     }
     let begun = beginning(connection)?.map_or(0, |beginning| beginning.id);
     let first = range.after.max(begun) + 1;
     let last = (oldest - 1).min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
-    let Some(behind) = row(connection, oldest)?.filter(|_| first <= last) else { return Ok(None) };
+    if first > last {
+        return Ok(None);
+    }
+    // The scan meets an entry that cannot be read by itself, and passes over it.
+    let at_ns = row(connection, oldest).ok().flatten().map_or_else(now_ns, |behind| behind.at_ns);
     let body = Body::Gap(GapDetail::removed(first, last));
-    let gap = Stored { id: last, at_ns: behind.at_ns, body, recoded: None };
+    let gap = Stored { id: last, at_ns, body, recoded: None };
     Ok(Some(gap).filter(|gap| range.selects(gap)))
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn drop_up_to(connection: &Connection, last: u64) -> rusqlite::Result
         return Ok(());
     }
     connection.execute("DELETE FROM recovery WHERE last_id <= ?1", [last])?;
-    connection.execute("UPDATE recovery SET first_id = ?1 + 1 WHERE first_id <= ?1", [last])?;
+    connection.execute("UPDATE OR REPLACE recovery SET first_id = ?1 + 1 WHERE first_id <= ?1", [last])?;
     remove_if_empty(connection)
 }
 

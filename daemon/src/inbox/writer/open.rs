@@ -68,6 +68,7 @@ impl Writer {
             Err(error) if writer.may_wait_after(&error) => {
                 writer.report(&error);
                 let mut journal = open_journal();
+                journal.keep_newest();
                 writer.show_what_can_be_read(&mut journal);
                 journal
             }

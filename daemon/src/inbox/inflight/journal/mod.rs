@@ -83,8 +83,18 @@ impl InflightJournal {
         }
     }
 
-    /// Finds out which pending datagrams of the previous daemon the log does not hold; none of them if it has lost its end. From
-    /// here on the journal follows the log as it is now.
+    /// Keeps what the previous daemon wrote of the newest entry, for a log that is not open yet: until then the ids behind its end
+    /// are not used again, also if this daemon ends before.
+    pub(in crate::inbox) fn keep_newest(&mut self) {
+        self.page.newest = self.last.newest;
+        if self.last.boot_id != self.page.boot_id {
+            // Of another boot: there may have been newer ones.
+            self.page.boot_id = 0;
+        }
+    }
+
+    /// Finds out which pending datagrams of the previous daemon the log does not hold. From here on the journal follows the log as
+    /// it is now, unless that has lost its end: then it holds none of them.
     pub(in crate::inbox) fn compare(
         &mut self,
         log: &Connection,
@@ -92,7 +102,9 @@ impl InflightJournal {
     ) -> Result<(), InboxError> {
         if has_lost_end {
             self.missing = self.last.pending;
-        } else if let Some(held) = held_behind(log, self.last.newest)? {
+            return Ok(());
+        }
+        if let Some(held) = held_behind(log, self.last.newest)? {
             let pending = &self.last.pending;
             // Kind by kind, so that the gaps have the right reasons. But a pending message may have been stored as a gap
             // since then, so the sums limit the result.
@@ -173,8 +185,10 @@ impl InflightJournal {
 
     /// Notes the newest entry of a log that was opened again, if it shows that this is another log.
     pub(in crate::inbox) fn log_reopened(&mut self, newest: Anchor) {
-        if newest.id <= self.page.newest.id && newest != self.page.newest {
-            self.page.newest = newest;
+        let boot_id = platform::boot_id().unwrap_or(0);
+        let is_other = newest.id <= self.page.newest.id && newest != self.page.newest;
+        if is_other || boot_id != self.page.boot_id {
+            (self.page.newest, self.page.boot_id) = (newest, boot_id);
             self.changed = true;
         }
     }
