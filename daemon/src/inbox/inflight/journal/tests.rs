@@ -178,3 +178,28 @@ fn an_id_that_no_log_can_have_reports_no_loss() {
     journal.compare(&log, false).unwrap();
     assert_eq!(journal.carry_over().1, EntryCounts::default());
 }
+
+/// Otherwise the next daemon would use the ids of the lost end again.
+#[test]
+fn the_newest_id_stays_until_the_log_is_open() {
+    let this_boot = platform::boot_id().unwrap();
+    for (boot_id, is_of_this_boot) in [(this_boot, true), (this_boot ^ 1, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        // A log that has lost its end: it is empty.
+        let log = crate::inbox::file::open(folder.path()).unwrap().connection;
+        std::fs::write(folder.path().join(FILE_NAME), Page { boot_id, ..page() }.encode().0).unwrap();
+        let (mut journal, _health) = open(folder.path());
+        journal.keep_newest();
+        journal.compare(&log, true).unwrap();
+        journal.changed = true;
+        journal.save();
+        let kept = last_durable(folder.path()).unwrap();
+        assert_eq!((kept.newest, kept.is_of_this_boot), (page().newest, is_of_this_boot));
+        let newest = Anchor { id: 2_000_001, at_ns: 5 };
+        journal.log_reopened(newest);
+        journal.mark_durable(&EntryCounts::default(), Some(newest));
+        journal.save();
+        let opened = last_durable(folder.path()).unwrap();
+        assert_eq!((opened.newest, opened.is_of_this_boot), (newest, true));
+    }
+}
