@@ -51,7 +51,9 @@ pub(super) fn changeable(name: Option<&str>, client: &Client, rules: &Rules) -> 
 
 /// Returns the user whose own read mark it is.
 pub(super) fn owner(consumer: &str) -> Option<u32> {
-    consumer.strip_prefix(DEFAULT_CONSUMER)?.strip_prefix('@')?.parse().ok()
+    let uid = consumer.strip_prefix(DEFAULT_CONSUMER)?.strip_prefix('@')?;
+    // `007` is a name like any other.
+    uid.parse().ok().filter(|number: &u32| number.to_string() == uid)
 }
 
 #[cfg(test)]
@@ -60,9 +62,13 @@ mod tests {
 
     #[test]
     fn own_read_marks_name_their_user() {
-        for (consumer, uid) in
-            [("default@1000", Some(1000)), ("default", None), ("bot", None), ("default@bob", None)]
-        {
+        for (consumer, uid) in [
+            ("default@1000", Some(1000)),
+            ("default", None),
+            ("bot", None),
+            ("default@bob", None),
+            ("default@007", None),
+        ] {
             assert_eq!(owner(consumer), uid, "{consumer}");
         }
     }

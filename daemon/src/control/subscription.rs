@@ -109,7 +109,9 @@ async fn page(
     let bytes = PAGE_MEMORY_BYTES + query.matcher_bytes();
     let read = move |reader: &Reader| {
         let (mut lines, mut matcher) = (Vec::new(), query.matcher());
-        let range = Range { after: cursor, ..query.range.clone() };
+        // Behind its beginning, a follower has seen what was there.
+        let removed = query.range.removed || cursor > query.range.after;
+        let range = Range { after: cursor, removed, ..query.range.clone() };
         let visit = |stored| {
             let entry = viewer.entry(stored);
             if matcher.matches(&entry) {

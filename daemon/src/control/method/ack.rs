@@ -5,6 +5,7 @@ use tokio::time::timeout;
 use udpchat_api::call::{AckAnswer, AckParams, RemoveMarkAnswer, RemoveMarkParams, SetMarkParams};
 use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
+use crate::control::consumer::owner;
 use crate::control::context::Context;
 use crate::inbox::queue::{MarkChange, MarkItem, RECORD_WAIT};
 use crate::inbox::reader::Reader;
@@ -43,9 +44,11 @@ async fn mark(
         let text = format!("`id` is {id}, but the newest entry is {newest}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
-    let name = consumer.clone();
+    let (name, uid) = (consumer.clone(), context.client.credentials.uid);
+    // Each user has one of its own, whatever others have created.
+    let is_own = consumer == DEFAULT_CONSUMER || owner(&consumer) == Some(uid);
     let has_room = move |reader: &Reader| reader.may_mark(&name, MAX_CONSUMERS);
-    if consumer != DEFAULT_CONSUMER && !daemon.read(has_room).await? {
+    if !is_own && !daemon.read(has_room).await? {
         let text = format!("too many consumers: {MAX_CONSUMERS} have a read mark");
         let hint = "use a consumer that has one, or remove one: `udpchatctl consumers` lists them";
         return Err(ErrorObject::new(ErrorKind::Busy, text).hint(hint));

@@ -253,7 +253,8 @@ impl Writer {
                 }
             };
             if matches!(items, [Item::Recovered(_)]) {
-                // The plan still has it, and what arrives must not wait for it.
+                // The plan still has it, unless the commit has succeeded after all; what arrives must not wait for it.
+                self.loaded = None;
                 return false;
             }
             failures += 1;

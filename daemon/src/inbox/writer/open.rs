@@ -240,10 +240,12 @@ impl Writer {
     }
 
     /// Adds a gap where the log ends before the newest id that was used: ids that were shown are not used again.
-    fn add_lost_tail(&self, connection: &mut Connection) -> Result<(), OpenError> {
+    fn add_lost_tail(&mut self, connection: &mut Connection) -> Result<(), OpenError> {
         let added =
             recovered::add_lost_tail(connection, self.used).map_err(|source| self.unusable(source))?;
         if let Some(tail) = added {
+            // Readers do not know the gap yet.
+            self.loaded = None;
             let problem = format!(
                 "the inbox has lost its newest entries, #{} to #{}: they were committed and are missing; it has a gap for \
                  them",
