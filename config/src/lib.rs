@@ -10,8 +10,8 @@
 //! 5. flags, handed in as [`Overrides`].
 //!
 //! A stronger layer replaces single keys, not whole tables. Every value remembers its [`Origin`].
-//! Nothing here listens, sends or writes a file; the system is asked for the number of an interface that is named; the process's environment is read only by
-//! [`Environment::of_process`].
+//! Nothing here listens, sends or writes a file. [`Environment::of_process`] reads the environment of the process, and
+//! an address with the name of an interface asks the system for its number.
 
 mod check;
 mod defaults;

@@ -33,21 +33,18 @@ impl Accepting {
             true => timeout(QUIET, accept).await.ok(),
             false => Some(accept.await),
         };
-        match accepted {
-            Some(Err(error)) => {
-                if let Some(pause) = self.retry.failed(&error) {
-                    self.health.report(self.component, format!("cannot accept {}: {error}", self.what));
-                    sleep(pause).await;
-                }
-                None
+        if let Some(Err(error)) = accepted {
+            if let Some(pause) = self.retry.failed(&error) {
+                self.health.report(self.component, format!("cannot accept {}: {error}", self.what));
+                sleep(pause).await;
             }
-            quiet_or_accepted => {
-                if self.retry.succeeded() {
-                    self.health.succeeded(self.component);
-                }
-                quiet_or_accepted?.ok()
-            }
+            return None;
         }
+        // A connection, or a quiet time.
+        if self.retry.succeeded() {
+            self.health.succeeded(self.component);
+        }
+        accepted?.ok()
     }
 }
 

@@ -31,7 +31,7 @@ const WHILE_FULL: Duration = Duration::from_millis(100);
 /// How long to wait after a chunk could not be stored.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How much it leaves free on the disk, in bytes: for the write-ahead log and the index, and for messages until somebody makes room.
+/// How much it leaves free on the disk, in bytes: for the write-ahead log and the index, and for messages until the administrator makes room.
 const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long it pauses while it reads a damaged file, each time after some MiB.
@@ -177,7 +177,7 @@ impl Check {
             return;
         }
         self.next = Instant::now() + STEP_EVERY;
-        // An error is reported by whoever reads next; damage is noted.
+        // The next read reports an error; damage is noted.
         match daemon.reader.check(self.after) {
             Ok(Some(end)) => self.after = end,
             Ok(None) => {

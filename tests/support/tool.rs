@@ -27,6 +27,15 @@ pub(crate) fn missing(what: &str) -> bool {
     false
 }
 
+/// Returns whether a test can mount disks, in a mount namespace of its own; as [`available`] otherwise.
+#[track_caller]
+pub(crate) fn can_mount() -> bool {
+    if !nix::unistd::geteuid().is_root() {
+        return missing("only root can mount a disk");
+    }
+    available("unshare")
+}
+
 /// Returns the search path with the project's own programs in front.
 pub(crate) fn path_with_programs() -> String {
     let folder = Path::new(env!("CARGO_BIN_EXE_udpchatctl")).parent().unwrap();

@@ -1,7 +1,7 @@
 //! The names of consumers, and whose read marks they are.
 //!
 //! `default` is the read mark of root and of the user that the daemon runs as. Each other user has `default@UID`, and means
-//! it by `default`. Any other name belongs to whoever uses it.
+//! it by `default`. All users with the role to read share any other name.
 
 use udpchat_api::call::Role;
 use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};

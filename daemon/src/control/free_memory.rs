@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 /// How much clients give back before the system gets it, in bytes. Less is not worth the time: asking takes some milliseconds
 /// for each 10 MiB, in which other threads may have to wait for memory.
-const WORTH_BYTES: usize = 4 << 20;
+const TRIM_AFTER_BYTES: usize = 4 << 20;
 
 /// The pause before the system gets what clients have given back, which is also the shortest time between two times.
 const PAUSE: Duration = Duration::from_secs(2);
@@ -21,22 +21,22 @@ const PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub(super) struct FreeMemory {
     bytes: AtomicUsize,
-    is_worth: Notify,
+    is_due: Notify,
 }
 
 impl FreeMemory {
     /// Notes that a client gives back memory.
     pub(super) fn add(&self, bytes: usize) {
         let before = self.bytes.fetch_add(bytes, Relaxed);
-        if before < WORTH_BYTES && before.saturating_add(bytes) >= WORTH_BYTES {
-            self.is_worth.notify_one();
+        if before < TRIM_AFTER_BYTES && before.saturating_add(bytes) >= TRIM_AFTER_BYTES {
+            self.is_due.notify_one();
         }
     }
 
-    /// Gives it to the system whenever it is worth it, until the daemon ends.
+    /// Gives it to the system whenever it is due, until the daemon ends.
     pub(super) async fn give_back(&self) {
         loop {
-            self.is_worth.notified().await;
+            self.is_due.notified().await;
             sleep(PAUSE).await;
             self.bytes.store(0, Relaxed);
             // It fails only while the runtime ends.
@@ -66,13 +66,13 @@ mod tests {
         let free = Arc::new(FreeMemory::default());
         let worker = Arc::clone(&free);
         let task = tokio::spawn(async move { worker.give_back().await });
-        free.add(WORTH_BYTES - 1);
+        free.add(TRIM_AFTER_BYTES - 1);
         sleep(10 * PAUSE).await;
-        assert_eq!(free.bytes.load(Relaxed), WORTH_BYTES - 1);
+        assert_eq!(free.bytes.load(Relaxed), TRIM_AFTER_BYTES - 1);
         free.add(1);
         sleep(2 * PAUSE).await;
         assert_eq!(free.bytes.load(Relaxed), 0);
-        free.add(2 * WORTH_BYTES);
+        free.add(2 * TRIM_AFTER_BYTES);
         sleep(2 * PAUSE).await;
         assert_eq!(free.bytes.load(Relaxed), 0);
         task.abort();

@@ -50,9 +50,8 @@ const REFUSAL_WAIT: Duration = Duration::from_secs(1);
 /// Serves the control socket until the daemon stops. Creates it again when its file is removed.
 pub(crate) async fn serve(control: Arc<Control>, mut listener: Listener) {
     let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
-    let acceptor_control = Arc::clone(&control);
     let mut acceptor = Acceptor {
-        control: acceptor_control,
+        control: Arc::clone(&control),
         limit: Arc::default(),
         refusals,
         excluded: HashMap::new(),

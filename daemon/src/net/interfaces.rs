@@ -245,6 +245,11 @@ pub(crate) fn find<'a>(name: &str, interfaces: &'a [Interface]) -> Option<&'a In
 mod tests {
     use super::*;
 
+    fn network(interface: u32, address: &str, mask: &str) -> LocalNetwork {
+        let (address, mask) = (address.parse().unwrap(), mask.parse().unwrap());
+        LocalNetwork { interface, is_running: true, address, mask }
+    }
+
     #[test]
     fn loopback_is_found_with_its_address() {
         let found = Interfaces::list().unwrap();
@@ -272,10 +277,6 @@ mod tests {
 
     #[test]
     fn a_broadcast_reaches_the_peers_of_its_network() {
-        let network = |interface, address: &str, mask: &str| {
-            let (address, mask) = (address.parse().unwrap(), mask.parse().unwrap());
-            LocalNetwork { interface, is_running: true, address, mask }
-        };
         let networks = vec![
             network(1, "127.0.0.1", "255.0.0.0"),
             network(2, "192.168.7.1", "255.255.255.0"),
@@ -305,10 +306,6 @@ mod tests {
 
     #[test]
     fn an_answer_leaves_by_the_interface_of_its_source() {
-        let network = |interface, address: &str, mask: &str| {
-            let (address, mask) = (address.parse().unwrap(), mask.parse().unwrap());
-            LocalNetwork { interface, is_running: true, address, mask }
-        };
         let networks = vec![
             network(2, "169.254.1.1", "255.255.0.0"),
             network(3, "169.254.2.1", "255.255.0.0"),

@@ -10,8 +10,8 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::{
-    Background, DEADLINE, Daemon, Peer, available, command_in, eventually, eventually_within, id, missing,
-    new_folder, texts,
+    Background, DEADLINE, Daemon, Peer, can_mount, command_in, eventually, eventually_within, id, new_folder,
+    texts,
 };
 
 /// Creates an inbox with a few messages, and changes its file with SQL while no daemon runs.
@@ -370,11 +370,7 @@ const LITTLE_ROOM: &str = "mount -t tmpfs -o size=100m,mode=700 udpchat \"$1\" &
 
 #[test]
 fn a_recovery_leaves_room_for_new_messages() {
-    if !nix::unistd::geteuid().is_root() {
-        missing("only root can mount a disk");
-        return;
-    }
-    if !available("unshare") {
+    if !can_mount() {
         return;
     }
     let (folder, path) = inbox_changed_by("SELECT 1");

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use serde_json::json;
 
 use crate::support::{
-    Background, Daemon, OtherUser, Peer, Rpc, available, command_in, eventually, missing, new_folder, texts,
+    Background, Daemon, OtherUser, Peer, Rpc, available, can_mount, command_in, eventually, new_folder, texts,
 };
 
 /// Holds the database's write lock, as another program could.
@@ -291,11 +291,7 @@ const SMALL_DISK: &str = "mount -t tmpfs -o size=2m,mode=700 udpchat \"$1\" && s
 
 #[test]
 fn a_full_disk_can_be_read() {
-    if !nix::unistd::geteuid().is_root() {
-        missing("only root can mount a disk");
-        return;
-    }
-    if !available("unshare") {
+    if !can_mount() {
         return;
     }
     let (data, outside) = (new_folder(), new_folder());
@@ -332,11 +328,7 @@ const READ_ONLY: &str = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro 
 
 #[test]
 fn a_daemon_on_a_read_only_disk_receives() {
-    if !nix::unistd::geteuid().is_root() {
-        missing("only root can mount a disk");
-        return;
-    }
-    if !available("unshare") {
+    if !can_mount() {
         return;
     }
     let daemon = Daemon::start();
@@ -369,11 +361,7 @@ const DISK_AWAY: &str = "mount -t tmpfs -o mode=700 udpchat \"$DISK\" && mount -
 
 #[test]
 fn messages_wait_for_a_disk_that_is_not_mounted() {
-    if !nix::unistd::geteuid().is_root() {
-        missing("only root can mount a disk");
-        return;
-    }
-    if !available("unshare") {
+    if !can_mount() {
         return;
     }
     let (data, disk, outside) = (new_folder(), new_folder(), new_folder());

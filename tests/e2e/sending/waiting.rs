@@ -158,7 +158,7 @@ fn an_answer_from_another_port_is_named() {
             let (_question, from) = asked.receive();
             other.send(from, "22");
         });
-        daemon.ctl(&["ask", &asked.name(), "T?", "--timeout", "2s"])
+        daemon.ctl(&["ask", &asked.name(), "T?", "--timeout", "5s"])
     });
     ran.fails(4, &[&format!("#4 came from {}, another port of that host", other.name()), "--anyone"]);
 }

@@ -3,11 +3,11 @@
 //! Belongs here: what a method does. Does not belong here: the types of its parameters and its result, which are those of
 //! `udpchat_api::call`, and what several methods share.
 
-mod ack;
 mod acknowledge;
 mod consumers;
 mod inbox;
 mod peers;
+mod read_marks;
 mod recode;
 mod reload;
 mod self_test;
@@ -40,16 +40,16 @@ const METHODS: &str = "version, send, inbox, ack, consumers, set_mark, remove_ma
 /// while other requests are handled ([`send`]).
 pub(super) async fn call(context: &mut Context, request: &mut Request) -> Result<Vec<u8>, ErrorObject> {
     match request.method.as_str() {
-        AckParams::METHOD => run(context, request, ack::ack).await,
+        AckParams::METHOD => run(context, request, read_marks::ack).await,
         AcknowledgeParams::METHOD => run(context, request, acknowledge::call).await,
         ConsumersParams::METHOD => run(context, request, consumers::call).await,
         InboxParams::METHOD => run(context, request, inbox::call).await,
         PeersParams::METHOD => run(context, request, peers::call).await,
         RecodeParams::METHOD => run(context, request, recode::call).await,
         ReloadParams::METHOD => run(context, request, reload::call).await,
-        RemoveMarkParams::METHOD => run(context, request, ack::remove).await,
+        RemoveMarkParams::METHOD => run(context, request, read_marks::remove).await,
         SelfTestParams::METHOD => run(context, request, self_test::call).await,
-        SetMarkParams::METHOD => run(context, request, ack::set).await,
+        SetMarkParams::METHOD => run(context, request, read_marks::set).await,
         StatusParams::METHOD => run(context, request, status::call).await,
         StopParams::METHOD => run(context, request, stop::call).await,
         SubscribeParams::METHOD => run(context, request, subscribe::call).await,

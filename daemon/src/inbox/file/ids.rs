@@ -56,17 +56,19 @@ impl Used {
         Some(LostTail { first: present + 1, last: self.next() - 1, lost })
     }
 
-    /// Adds what the files of a data directory show, where a log cannot be read: the damaged file, those that were quarantined
+    /// Adds what the files of a data directory show, where a log cannot be read: the damaged file if there is one, those that were quarantined
     /// earlier, and the index. In a new data directory no id was used.
-    pub(super) fn or_by_files(self, data_dir: &Path, damaged: &Path) -> Self {
+    pub(super) fn or_by_files(self, data_dir: &Path, damaged: Option<&Path>) -> Self {
         let others = quarantine::damaged(data_dir);
         let logs = others.iter().map(|path| recovery::known_ids(path).newest);
         let indexed = index::newest_id_in(data_dir);
-        let shown = logs.chain([recovery::known_ids(damaged).newest]).chain(indexed);
+        let shown = logs.chain(damaged.map(|path| recovery::known_ids(path).newest)).chain(indexed);
         let newest = shown.filter(|id| *id <= MAX_PLAUSIBLE_ID).max().unwrap_or(0);
         let newest = if newest > self.newest.id { Anchor { id: newest, at_ns: 0 } } else { self.newest };
-        let is_first =
-            newest.id == 0 && others.is_empty() && indexed.is_none() && fs::metadata(damaged).is_err();
+        let is_first = newest.id == 0
+            && others.is_empty()
+            && indexed.is_none()
+            && damaged.is_none_or(|path| fs::metadata(path).is_err());
         // A write-ahead log may be gone as a whole, which no file but the journal shows.
         Self { newest, is_certain: self.is_certain || is_first }
     }

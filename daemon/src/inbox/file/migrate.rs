@@ -140,7 +140,7 @@ fn to_2(work: &Work<'_>) -> rusqlite::Result<()> {
 
 /// Returns the first id of a log without entries.
 fn first_id(data_dir: &Path) -> u64 {
-    Used::by_journal(data_dir).or_by_files(data_dir, &data_dir.join("none")).next()
+    Used::by_journal(data_dir).or_by_files(data_dir, None).next()
 }
 
 /// Migrates to schema 3: the log has a history of the clock, which begins with the next start.

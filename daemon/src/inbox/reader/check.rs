@@ -1,4 +1,4 @@
-//! Checks the log in small steps, so that damage is found before somebody needs the entries.
+//! Checks the log in small steps, so that damage is found before a client reads the entries.
 
 use rusqlite::Connection;
 

@@ -3,9 +3,9 @@
 //!
 //! SQLite gives up where a header or an inner page is damaged. So the pages are read here, by the file format
 //! (<https://sqlite.org/fileformat2.html>): [`wal`] finds the valid frames of a write-ahead log, [`pages`] reads the newest
-//! version of a page, [`btree`] reads cells and records, [`salvage`] puts the rows into the order of their ids. [`segment`] passes them on in chunks. [`plan`] is
-//! the table that says what remains to be recovered; the writer updates it in the transaction that adds the entries, so that
-//! a crash loses nothing and adds nothing twice.
+//! version of a page, [`btree`] reads cells and records, [`salvage`] puts the rows into the order of their ids. [`segment`]
+//! passes them on in chunks. [`plan`] is the table that says what remains to be recovered; the writer updates it in the
+//! transaction that adds the entries, so that a crash loses nothing and adds nothing twice.
 //!
 //! What does not belong here: moving files (the folder `file`) and adding the entries (the folder `writer`).
 

@@ -13,6 +13,7 @@ mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod maintenance;
+mod marks;
 #[cfg(test)]
 mod model_tests;
 mod open;
@@ -25,7 +26,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::Settings;
@@ -33,6 +34,7 @@ use udpchat_config::Settings;
 use self::append::Appender;
 use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
+use self::marks::{change_mark, unread_of_removed};
 use self::recovered::{Added, awaited};
 use self::retention::Limits;
 use super::InboxError;
@@ -42,9 +44,8 @@ use super::entry::GapDetail;
 use super::file::{self, OpenError, Used};
 use super::inflight::EntryCounts;
 use super::learned_encodings::{LearnedEncodings, Updates};
-use super::queries::read_mark;
 use super::queue::packed::{Record, Records};
-use super::queue::{Batch, Item, MarkChange, MarkItem, Queue};
+use super::queue::{Batch, Item, Queue};
 use super::reader::Reader;
 use super::recovery::plan;
 use crate::error::explain;
@@ -481,36 +482,6 @@ fn append(
     }
     outcome.newest_id = log.finish()?;
     Ok(())
-}
-
-/// Returns how many of the entries that were just removed no consumer had read.
-fn unread_of_removed(connection: &Connection, removed: u64) -> u64 {
-    if removed == 0 {
-        return 0;
-    }
-    let ids = "SELECT (SELECT min(id) FROM entry) - 1, coalesce((SELECT max(read_id) FROM consumer), 0)";
-    let ids = connection.query_row(ids, [], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?)));
-    // A count for people: where it cannot be read, other operations report that.
-    ids.map_or(0, |(last, read)| last.saturating_sub(read).min(removed))
-}
-
-/// Changes a consumer's read mark; returns the resulting mark, of a removal how many were removed.
-fn change_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {
-    let consumer = &mark.consumer;
-    let (id, on_conflict) = match mark.change {
-        MarkChange::Raise(id) => (id, "max(read_id, ?2)"),
-        MarkChange::Set(id) => (id, "?2"),
-        MarkChange::Remove => {
-            let removed = transaction.execute("DELETE FROM consumer WHERE name = ?1", [consumer])?;
-            return Ok(removed as u64);
-        }
-    };
-    let sql = format!(
-        "INSERT INTO consumer (name, read_id) VALUES (?1, ?2)
-         ON CONFLICT (name) DO UPDATE SET read_id = {on_conflict}"
-    );
-    transaction.prepare_cached(&sql)?.execute(params![consumer, id])?;
-    read_mark(transaction, consumer).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

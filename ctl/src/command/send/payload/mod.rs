@@ -63,7 +63,7 @@ impl Source {
         }
     }
 
-    /// Returns whether reading may wait for somebody to type.
+    /// Returns whether reading may wait for typing.
     pub(crate) fn waits(&self) -> bool {
         *self == Self::Stdin
     }

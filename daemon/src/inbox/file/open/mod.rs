@@ -49,7 +49,7 @@ impl Known {
     fn used_in(&self, path: &Path) -> Used {
         match self.identity {
             Some(_) => self.used,
-            None => self.used.or_by_files(path.parent().unwrap_or(Path::new("/")), path),
+            None => self.used.or_by_files(path.parent().unwrap_or(Path::new("/")), Some(path)),
         }
     }
 }

@@ -7,47 +7,51 @@ use super::{
     zero_page,
 };
 use crate::clock::simulated::{self, Clocks};
+use crate::inbox::commit_watch::CommitWatch;
 use crate::inbox::file::FILE_NAME;
 use crate::inbox::reader::Bounds;
 use crate::inbox::recovery::plan::Segment;
 use crate::inbox::writer::*;
 
+/// Stores a message, damages the file, and opens it again.
+fn damaged_while_running(data_dir: &Path) -> (Writer, Arc<Queue>, CommitWatch) {
+    let (mut writer, queue, commits) = open(data_dir);
+    receive(&queue, b"before");
+    store_all(&mut writer, &queue);
+    std::fs::write(data_dir.join(FILE_NAME), [7; 100_000]).unwrap();
+    writer.reopen().unwrap();
+    (writer, queue, commits)
+}
+
+/// Recovers what is planned, and checks that both messages are there: the write-ahead log was sound.
+#[track_caller]
+fn assert_nothing_is_lost(writer: &mut Writer) {
+    recover_all(writer);
+    assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 1, newest: 2 });
+    assert_eq!(received(writer), [(1, b"before".to_vec()), (2, b"after".to_vec())]);
+}
+
 #[test]
 fn an_inbox_damaged_while_running_is_replaced_and_ids_continue() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, queue, commits) = open(folder.path());
-    receive(&queue, b"before");
-    store_all(&mut writer, &queue);
-    std::fs::write(folder.path().join(FILE_NAME), [7; 100_000]).unwrap();
-    writer.reopen().unwrap();
+    let (mut writer, queue, commits) = damaged_while_running(folder.path());
     receive(&queue, b"after");
     store_all(&mut writer, &queue);
     assert_eq!(commits.now().newest_id, 2);
-    recover_all(&mut writer);
-    assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 1, newest: 2 });
-    // The write-ahead log was sound.
-    assert_eq!(received(&writer), [(1, b"before".to_vec()), (2, b"after".to_vec())]);
+    assert_nothing_is_lost(&mut writer);
     assert!(writer.parts.health.problems()[0].contains("was moved to"));
 }
 
 #[test]
 fn ids_continue_after_a_damaged_inbox_and_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut writer, queue, _commits) = open(folder.path());
-    receive(&queue, b"before");
-    store_all(&mut writer, &queue);
-    std::fs::write(folder.path().join(FILE_NAME), [7; 100_000]).unwrap();
-    writer.reopen().unwrap();
-    drop(writer);
+    drop(damaged_while_running(folder.path()));
     let (mut writer, queue, commits) = open(folder.path());
     assert_eq!(commits.now().newest_id, 1);
     receive(&queue, b"after");
     store_all(&mut writer, &queue);
     assert_eq!(commits.now().newest_id, 2);
-    recover_all(&mut writer);
-    assert_eq!(writer.parts.reader.bounds().unwrap(), Bounds { oldest: 1, newest: 2 });
-    // The write-ahead log was sound.
-    assert_eq!(received(&writer), [(1, b"before".to_vec()), (2, b"after".to_vec())]);
+    assert_nothing_is_lost(&mut writer);
 }
 
 /// Removes the newest entries while no daemon runs, as an older copy of the file does.
