@@ -119,14 +119,23 @@ pub fn finished(help: &str) -> String {
             characters.next_if(|&next| next == ' ' || next == JOINER);
         }
     }
-    for word in WORDS {
-        let translation = find(word).unwrap_or(word);
-        // A line may end within the word's last space.
-        made = made.replace(word, translation).replace(word.trim_end(), translation);
-    }
+    let mut made = with_words(&made);
     // No space follows a wide colon, which may be styled.
     for colon in ["： ", "：\u{1b}[0m "] {
         made = made.replace(colon, colon.trim_end());
+    }
+    made
+}
+
+/// Translates clap's own words in a text that clap has made of translated help.
+pub fn with_words(text: &str) -> String {
+    let mut made = text.to_owned();
+    if language() == Language::Chinese {
+        for word in WORDS {
+            let translation = find(word).unwrap_or(word);
+            // A line may end within the word's last space.
+            made = made.replace(word, translation).replace(word.trim_end(), translation);
+        }
     }
     made
 }

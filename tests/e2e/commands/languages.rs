@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::support::{Completed, Daemon, ctl_without_daemon, new_folder};
 
 /// Runs without a daemon in an environment with these variables.
@@ -36,6 +38,17 @@ fn json_is_english_in_every_locale() {
     let english = run_with(&[], &["--json", "sned"]);
     assert!(error.stderr.starts_with("{\"error\":{\"message\":\"unrecognized"), "{error:?}");
     assert_eq!(error.stderr, english.stderr);
+}
+
+#[test]
+fn chinese_help_of_the_program_fits_into_80_columns() {
+    let help = run_with(&[("UDPCHAT_LANG", "zh"), ("COLUMNS", "80")], &["--help"]).ok();
+    for expected in
+        ["通过持有 UDP 端口的守护进程", "用法：udpchatctl [选项] <命令>", "全局选项：", "\n退出码：\n"]
+    {
+        assert!(help.contains(expected), "{expected}: {help}");
+    }
+    assert_eq!(help.lines().find(|line| line.width() > 80), None);
 }
 
 #[test]

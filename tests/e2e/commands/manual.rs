@@ -1,17 +1,20 @@
 //! The manual pages, shown by man(1).
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use unicode_width::UnicodeWidthStr;
 
 use crate::support::{available, ctl_without_daemon};
 
-/// Shows a page on 80 columns; fails the test if anything in it deserves a warning.
+/// Shows a page in a language on 80 columns; fails the test if anything in it deserves a warning.
 #[track_caller]
-fn shown(page: &str) -> Option<String> {
+fn shown(page: &str, language: &str) -> Option<String> {
     if !available("man") || !available("groff") {
         return None;
     }
-    let source = ctl_without_daemon(&["man", page], &[]).ok();
+    let source = ctl_without_daemon(&["man", page], &[("UDPCHAT_LANG", Path::new(language))]).ok();
     let mut man = Command::new("man")
         .args(["--warnings=w", "-l", "-"])
         .env("LC_ALL", "C.UTF-8")
@@ -37,7 +40,7 @@ fn man_shows_every_page_without_a_warning() {
         ("udpchat.toml", ["max_size = \"4GiB\"", "[peers.NAME]", "encoding, for example \"gbk\""]),
     ];
     for (page, texts) in pages {
-        let Some(shown) = shown(page) else { return };
+        let Some(shown) = shown(page, "en") else { return };
         for text in texts {
             assert!(shown.contains(text), "{page} lacks {text}:\n{shown}");
         }
@@ -46,6 +49,29 @@ fn man_shows_every_page_without_a_warning() {
             !shown.contains('\u{2010}') && !shown.contains('\u{2212}') && !shown.contains('\u{2019}'),
             "{shown}"
         );
+    }
+}
+
+#[test]
+fn man_shows_every_page_in_chinese() {
+    let pages = [
+        (
+            "udpchatctl",
+            ["\n名称\n       udpchatctl - 通过", "\n       udpchatctl [选项] <命令>\n", "\n全局选项\n"],
+        ),
+        ("udpchatd", ["\n概要\n       udpchatd [选项]\n", "\n文件\n", "\n另见\n"]),
+        ("udpchat.toml", ["udpchat.toml - udpchatd 的配置\n", "\n顶层配置项\n", "，例如 \"gbk\"\n"]),
+    ];
+    for (page, texts) in pages {
+        let Some(shown) = shown(page, "zh") else { return };
+        for text in texts {
+            assert!(shown.contains(text), "{page} lacks {text}:\n{shown}");
+        }
+        // Text in a paragraph; examples are not wrapped.
+        let sentences = shown.lines().filter(|line| line.contains(['，', '；']) && !line.contains("  #"));
+        let widths: Vec<_> = sentences.map(UnicodeWidthStr::width).collect();
+        assert!(widths.iter().all(|width| *width <= 80), "{page} is too wide:\n{shown}");
+        assert!(widths.iter().any(|width| *width > 76), "{page} does not use the width:\n{shown}");
     }
 }
 

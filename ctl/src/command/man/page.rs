@@ -3,8 +3,12 @@
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use udpchat_locale::{Language, help, language, tr};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What ends a heading in a help text.
+const COLONS: [char; 2] = [':', '：'];
 
 /// The lines that clap_mangen repeats before everything it renders; they define the apostrophe, once is enough.
 const PREAMBLE: [&str; 2] = [".ie ", ".el "];
@@ -20,9 +24,14 @@ impl Page {
         let mut roff = Roff::new();
         // No date, so that the same definitions make the same page.
         roff.control("TH", [&name.to_uppercase(), section, "", &format!("udpchat {VERSION}"), manual]);
-        // No hyphenation and no justification, since much of the text is paths and commands.
-        roff.control("nr", ["HY", "0"]).control("nh", []).control("ad", ["l"]);
-        roff.control("SH", ["NAME"]);
+        // No hyphenation and no justification, since much of the text is paths and commands. The macros of groff 1.23
+        // reset `ad` in each paragraph to the string AD.
+        roff.control("nr", ["HY", "0"]).control("nh", []).control("ad", ["l"]).control("ds", ["AD", "l"]);
+        if language() == Language::Chinese {
+            // Lets lines break between Chinese characters.
+            roff.control("mso", ["zh.tmac"]);
+        }
+        roff.control("SH", [tr!("Name").to_uppercase().as_str()]);
         roff.text([roman(format!("{name} - {}", lower_first(about)))]);
         Self { source: roff.render() }
     }
@@ -43,7 +52,7 @@ impl Page {
         let usage = command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage:").trim();
         let name = command.get_bin_name().unwrap_or(command.get_name());
-        let rest = usage.strip_prefix(name).unwrap_or(usage);
+        let rest = help::with_words(usage.strip_prefix(name).unwrap_or(usage));
         self.add(Roff::new().text([bold(name), roman(rest)]));
     }
 
@@ -60,8 +69,8 @@ impl Page {
                 let end = at + lines[at..].iter().take_while(|line| is_indented(line)).count();
                 self.example(&lines[at..end]);
                 (at, is_new) = (end, true);
-            } else if lines.get(at + 1).is_some_and(is_indented) && lines[at].ends_with(':') {
-                self.heading(lines[at].trim_end_matches(':'), headings);
+            } else if lines.get(at + 1).is_some_and(is_indented) && lines[at].ends_with(COLONS) {
+                self.heading(lines[at], headings);
                 at += 1;
             } else {
                 if std::mem::take(&mut is_new) {
@@ -73,12 +82,13 @@ impl Page {
         }
     }
 
+    /// Writes a heading that ends with a colon.
     fn heading(&mut self, heading: &str, headings: Headings) {
         match headings {
-            Headings::Sections => self.section(heading),
+            Headings::Sections => self.section(heading.trim_end_matches(COLONS)),
             Headings::Bold => {
                 self.paragraph();
-                self.add(Roff::new().text([bold(format!("{heading}:"))]));
+                self.add(Roff::new().text([bold(heading)]));
             }
         }
     }
@@ -124,12 +134,16 @@ impl Page {
         drop(Man::new(own).render_options_section(&mut source));
         for line in String::from_utf8_lossy(&source).lines() {
             match line.strip_prefix(".SH ") {
-                Some(heading) if is_top => self.section(heading.trim_matches('"')),
+                Some("OPTIONS") if is_top => self.section(tr!("Options")),
                 Some("OPTIONS") => {}
-                Some(heading) => self.heading(&capitalised(heading.trim_matches('"')), headings),
+                Some(heading) if is_top => self.section(heading.trim_matches('"')),
+                Some(heading) => {
+                    let heading = capitalised(heading.trim_matches('"'));
+                    self.heading(&tr!("{heading}:", heading), headings);
+                }
                 None if PREAMBLE.iter().any(|preamble| line.starts_with(preamble)) => {}
                 None => {
-                    self.source += line;
+                    self.source += &help::with_words(line);
                     self.source.push('\n');
                 }
             }
