@@ -117,6 +117,12 @@ pub fn finished(help: &str) -> String {
         made.push(character);
         if is_wide(character) {
             characters.next_if(|&next| next == ' ' || next == JOINER);
+            let mut rest = characters.clone();
+            // The colon that clap writes behind a heading.
+            if rest.next() == Some(':') && rest.next().is_none_or(|next| ['\n', '\u{1b}'].contains(&next)) {
+                characters.next();
+                made.push('：');
+            }
         }
     }
     let mut made = with_words(&made);
@@ -185,6 +191,14 @@ mod tests {
     #[test]
     fn the_words_of_clap_have_translations() {
         assert!(WORDS.iter().all(|word| find(word).is_some()));
+    }
+
+    #[test]
+    fn headings_end_with_a_wide_colon() {
+        let shown = with_language(Language::Chinese, || {
+            finished("全局选项:\n  端口:7788\n\u{1b}[1m过滤:\u{1b}[0m\n条目:")
+        });
+        assert_eq!(shown, "全局选项：\n  端口:7788\n\u{1b}[1m过滤：\u{1b}[0m\n条目：");
     }
 
     #[test]

@@ -22,8 +22,8 @@ impl Page {
     /// Starts a page with its title and a summary.
     pub(super) fn new(name: &str, section: &str, about: &str, manual: &str) -> Self {
         let mut roff = Roff::new();
-        // No date, so that the same definitions make the same page.
-        roff.control("TH", [&name.to_uppercase(), section, "", &format!("udpchat {VERSION}"), manual]);
+        // No date, so that the same definitions make the same page. It is a space, since `Roff` writes no empty argument.
+        roff.control("TH", [&name.to_uppercase(), section, " ", &format!("udpchat {VERSION}"), manual]);
         // No hyphenation and no justification, since much of the text is paths and commands. The macros of groff 1.23
         // reset `ad` in each paragraph to the string AD.
         roff.control("nr", ["HY", "0"]).control("nh", []).control("ad", ["l"]).control("ds", ["AD", "l"]);
