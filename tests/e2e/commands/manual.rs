@@ -35,12 +35,22 @@ fn shown(page: &str, language: &str) -> Option<String> {
 #[test]
 fn man_shows_every_page_without_a_warning() {
     let pages = [
-        ("udpchatctl", ["udpchatctl send bob hello world", "GLOBAL OPTIONS", "EXIT CODES"]),
-        ("udpchatd", ["--check-config", "SIGHUP reads the configuration", "udpchatctl(1)"]),
-        ("udpchat.toml", ["max_size = \"4GiB\"", "[peers.NAME]", "encoding, for example \"gbk\""]),
+        ("udpchatctl", "User Commands", ["udpchatctl send bob hello world", "GLOBAL OPTIONS", "EXIT CODES"]),
+        (
+            "udpchatd",
+            "System Administration",
+            ["--check-config", "SIGHUP reads the configuration", "udpchatctl(1)"],
+        ),
+        (
+            "udpchat.toml",
+            "File Formats",
+            ["max_size = \"4GiB\"", "[peers.NAME]", "encoding, for example \"gbk\""],
+        ),
     ];
-    for (page, texts) in pages {
+    for (page, manual, texts) in pages {
         let Some(shown) = shown(page, "en") else { return };
+        let (first, last) = (shown.lines().next().unwrap(), shown.trim_end().lines().last().unwrap());
+        assert!(first.contains(manual) && last.starts_with("udpchat "), "{shown}");
         for text in texts {
             assert!(shown.contains(text), "{page} lacks {text}:\n{shown}");
         }
@@ -60,7 +70,10 @@ fn man_shows_every_page_in_chinese() {
             ["\n名称\n       udpchatctl - 通过", "\n       udpchatctl [选项] <命令>\n", "\n全局选项\n"],
         ),
         ("udpchatd", ["\n概要\n       udpchatd [选项]\n", "\n文件\n", "\n另见\n"]),
-        ("udpchat.toml", ["udpchat.toml - udpchatd 的配置\n", "\n顶层配置项\n", "，例如 \"gbk\"\n"]),
+        (
+            "udpchat.toml",
+            ["udpchat.toml - udpchatd 的配置\n", "\n顶层配置项\n", "\n              接收消息的地址："],
+        ),
     ];
     let mut widths = Vec::new();
     for (page, texts) in pages {

@@ -70,6 +70,7 @@ mod tests {
         with_language(language, || source(page, Cli::command))
             .replace(r"\-", "-")
             .replace(r"\&", "")
+            .replace(r"\:", "")
             .replace(r"\fB", "")
             .replace(r"\fR", "")
     }

@@ -7,6 +7,12 @@ use udpchat_locale::{Language, help, language, tr};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
+/// Chinese punctuation behind which a line may end.
+const CLOSING: &str = "，。：；！？、）》”";
+
+/// Chinese punctuation with which a line may begin.
+const OPENING: &str = "（《“";
+
 /// What ends a heading in a help text.
 const COLONS: [char; 2] = [':', '：'];
 
@@ -152,7 +158,10 @@ impl Page {
 
     /// Returns the source for groff.
     pub(super) fn into_source(self) -> String {
-        self.source
+        match language() {
+            Language::English => self.source,
+            Language::Chinese => self.source.lines().map(|line| with_break_points(line) + "\n").collect(),
+        }
     }
 
     fn add(&mut self, roff: &Roff) {
@@ -174,6 +183,26 @@ pub(super) enum Headings {
     Bold,
 }
 
+/// Lets a line of text break between Chinese punctuation and text in other scripts. `zh.tmac` allows that only between
+/// Chinese characters.
+fn with_break_points(line: &str) -> String {
+    if line.starts_with('.') {
+        return line.to_owned();
+    }
+    let mut made = String::with_capacity(line.len());
+    let mut before = ' ';
+    for character in line.chars() {
+        let ends = CLOSING.contains(before) && character.is_ascii_graphic();
+        let begins = OPENING.contains(character) && before.is_ascii_graphic();
+        if ends || begins {
+            made.push_str(r"\:");
+        }
+        made.push(character);
+        before = character;
+    }
+    made
+}
+
 /// Makes the first letter lower case, since a name precedes the text.
 fn lower_first(text: &str) -> String {
     let mut characters = text.chars();
@@ -185,4 +214,20 @@ fn lower_first(text: &str) -> String {
 fn capitalised(heading: &str) -> String {
     let (first, rest) = heading.split_at(heading.chars().next().map_or(0, char::len_utf8));
     format!("{first}{}", rest.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_chinese_punctuation_and_latin_text() {
+        for (line, expected) in [
+            ("默认值、/etc、~/x。", r"默认值、\:/etc、\:~/x。"),
+            (r"选项，\-\-all（-a）。见 x", r"选项，\:\-\-all\:（-a）。见 x"),
+            (".SH 名称：x", ".SH 名称：x"),
+        ] {
+            assert_eq!(with_break_points(line), expected);
+        }
+    }
 }
