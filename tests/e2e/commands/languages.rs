@@ -1,5 +1,6 @@
 //! The language of `udpchatctl`: Chinese in a Chinese locale, English elsewhere and for programs.
 
+use std::fs;
 use std::path::Path;
 
 use unicode_width::UnicodeWidthStr;
@@ -58,4 +59,14 @@ fn an_error_of_the_daemon_is_in_chinese_for_people() {
     daemon.ctl_in_chinese(&args).fails(5, &["错误：没有名为 `nobody` 的对端，也没有叫这个名字的主机"]);
     let json = daemon.ctl_in_chinese(&["--json", "send", "nobody", "x"]);
     assert!(json.stderr.contains("no peer is called `nobody`"), "{json:?}");
+}
+
+#[test]
+fn reload_and_stop_confirm_in_chinese() {
+    let daemon = Daemon::start_with("", &[]);
+    fs::write(daemon.path("config.toml"), "receive_buffer = '4MiB'").unwrap();
+    let reloaded = daemon.ctl_in_chinese(&["reload"]);
+    assert!(reloaded.stderr.contains("以下配置项在重启后才生效：receive_buffer"), "{reloaded:?}");
+    assert_eq!(reloaded.stdout, "已重新加载配置\n");
+    assert_eq!(daemon.ctl_in_chinese(&["stop"]).ok(), "已停止\n");
 }
