@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_explained_in_chinese() {
+    fn every_key_has_a_translation() {
         let texts = reference()
             .into_iter()
             .flat_map(|table| table.keys.into_iter().map(|key| key.text).chain([table.text]));
