@@ -25,6 +25,17 @@ fn a_chinese_locale_gets_chinese() {
 }
 
 #[test]
+fn chinese_help_of_the_program_fits_into_80_columns() {
+    let help = run_with(&[("UDPCHAT_LANG", "zh"), ("COLUMNS", "80")], &["--help"]).ok();
+    for expected in
+        ["通过持有 UDP 端口的守护进程", "用法：udpchatctl [选项] <命令>", "全局选项：", "\n退出码：\n"]
+    {
+        assert!(help.contains(expected), "{expected}: {help}");
+    }
+    assert_eq!(help.lines().find(|line| line.width() > 80), None);
+}
+
+#[test]
 fn other_locales_get_english() {
     for locale in ["zh_CN.GBK", "zh_TW.UTF-8", "en_US.UTF-8"] {
         run_with(&[("LC_ALL", locale)], &["sned"]).fails(2, &["error: unrecognized subcommand 'sned'\n"]);
@@ -39,17 +50,6 @@ fn json_is_english_in_every_locale() {
     let english = run_with(&[], &["--json", "sned"]);
     assert!(error.stderr.starts_with("{\"error\":{\"message\":\"unrecognized"), "{error:?}");
     assert_eq!(error.stderr, english.stderr);
-}
-
-#[test]
-fn chinese_help_of_the_program_fits_into_80_columns() {
-    let help = run_with(&[("UDPCHAT_LANG", "zh"), ("COLUMNS", "80")], &["--help"]).ok();
-    for expected in
-        ["通过持有 UDP 端口的守护进程", "用法：udpchatctl [选项] <命令>", "全局选项：", "\n退出码：\n"]
-    {
-        assert!(help.contains(expected), "{expected}: {help}");
-    }
-    assert_eq!(help.lines().find(|line| line.width() > 80), None);
 }
 
 #[test]
