@@ -11,7 +11,7 @@
 //!
 //! A stronger layer replaces single keys, not whole tables. Every value remembers its [`Origin`].
 //! Nothing here listens, sends or writes a file. [`Environment::of_process`] reads the environment of the process, and
-//! an address with the name of an interface asks the system for its number.
+//! [`Interface::number`] asks the system for the number of an interface. No setting depends on that: interfaces come and go.
 
 mod check;
 mod defaults;
@@ -38,6 +38,6 @@ pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
 pub use suggestion::nearest;
 pub use value::{
-    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress,
-    PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,
+    Encoding, Group, Interface, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
+    PeerAddress, PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,
 };

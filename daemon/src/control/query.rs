@@ -13,19 +13,20 @@ use crate::inbox::reader::{Order, Range};
 use crate::index::Term;
 use crate::index::predicate::Predicate;
 use crate::peers::Configured;
+use crate::send::no_interface;
 
 /// How many senders a filter may name.
 const MAX_SENDERS: usize = 64;
 
 /// Whose messages are selected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Sender {
     Peer(PeerAddress),
     Network(Network),
 }
 
 impl Sender {
-    fn matches(self, peer: SocketAddr) -> bool {
+    fn matches(&self, peer: SocketAddr) -> bool {
         match self {
             Self::Peer(address) => address.matches(peer),
             Self::Network(network) => network.contains(peer.ip()),
@@ -33,7 +34,7 @@ impl Sender {
     }
 
     /// Returns what the index knows of its messages: nothing of those of a network.
-    fn predicate(self) -> Predicate {
+    fn predicate(&self) -> Predicate {
         match self {
             Self::Peer(address) => Predicate::of_peer(address),
             Self::Network(_) => Predicate::Anything,
@@ -155,11 +156,15 @@ fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, Er
 
 fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
     if let Some(named) = configured.by_name(from) {
-        return Ok(Sender::Peer(named.address));
+        return Ok(Sender::Peer(named.address.clone()));
+    }
+    if let Ok(address) = from.parse::<PeerAddress>() {
+        // A configured peer is waited for. What is typed may be a mistake, which would find nothing.
+        let missing = address.interface().filter(|interface| interface.number().is_none());
+        return missing.map_or(Ok(Sender::Peer(address.clone())), |interface| Err(no_interface(interface)));
     }
     let network = || from.contains('/').then(|| from.parse().ok()).flatten();
-    let address = from.parse().ok().map(Sender::Peer);
-    address.or_else(|| network().map(Sender::Network)).ok_or_else(|| {
+    network().map(Sender::Network).ok_or_else(|| {
         let text = format!("`from`: `{from}` is not a configured peer, an address or a network");
         ErrorObject::new(ErrorKind::InvalidParams, text).hint("`udpchatctl peers` lists names and addresses")
     })

@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
-use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4, nearest};
+use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, check_ipv4, nearest};
 
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
 use crate::net::interfaces::{self, Interfaces};
 use crate::net::socket::Listener;
+use crate::peers::Named;
 use crate::state::Daemon;
 
 /// How long resolving a host name may take.
@@ -120,16 +121,16 @@ impl From<SocketAddr> for Resolved {
 
 async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     if let Some(named) = daemon.peers.configured().by_name(to) {
-        return Ok(named.address.destination().into());
+        return named.address.destination().map(Resolved::from).ok_or_else(|| without_interface(&named));
     }
     let (host, port) = split_port(to)?;
     if let Some((ip, interface)) = host.split_once('%')
-        && let Ok(ip) = ip.parse()
+        && let (Ok(ip), Ok(interface)) = (ip.parse(), interface.parse())
     {
-        return on_interface(ip, interface, port.unwrap_or(DEFAULT_PORT));
+        return on_interface(ip, &interface, port.unwrap_or(DEFAULT_PORT));
     }
-    if let Ok(address) = to.parse::<PeerAddress>() {
-        return Ok(address.destination().into());
+    if let Some(address) = to.parse::<PeerAddress>().ok().and_then(|address| address.destination()) {
+        return Ok(address.into());
     }
     if let Err(error) = check_ipv4(host) {
         return Err(ErrorObject::new(ErrorKind::InvalidParams, error.to_string())
@@ -174,17 +175,29 @@ fn unknown_name_hint<'a>(to: &str, names: impl Iterator<Item = &'a str>) -> Stri
 }
 
 /// Resolves an address with an interface after `%`.
-fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObject> {
+fn on_interface(ip: IpAddr, name: &Interface, port: u16) -> Result<Resolved, ErrorObject> {
     let interfaces = Interfaces::list().map(|found| found.list).unwrap_or_default();
-    let Some(interface) = interfaces::find(name, &interfaces).map(|interface| interface.index) else {
-        let text = format!("this machine has no interface `{name}`");
-        return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint("`ip link` lists them"));
-    };
+    let found = interfaces::find(name, &interfaces).ok_or_else(|| no_interface(name))?;
+    let interface = found.index;
     let peer = match ip.to_canonical() {
         IpAddr::V4(ip) => SocketAddr::from((ip, port)),
         IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, if has_scope(ip) { interface } else { 0 }).into(),
     };
     Ok(Resolved { peers: vec![peer], interface })
+}
+
+/// Refuses an interface that a client has named.
+pub(crate) fn no_interface(name: &Interface) -> ErrorObject {
+    let text = format!("this machine has no interface `{name}`");
+    ErrorObject::new(ErrorKind::InvalidParams, text).hint("`ip link` lists them")
+}
+
+/// Describes why a configured peer has no address now: its interface is missing.
+fn without_interface(peer: &Named<'_>) -> ErrorObject {
+    let interface = peer.address.interface().map(Interface::as_str).unwrap_or_default();
+    let text =
+        format!("peer `{}` is on the interface `{interface}`, which this machine does not have now", peer.name);
+    ErrorObject::new(ErrorKind::Unresolvable, text).hint("`ip link` lists the interfaces")
 }
 
 /// Returns whether an address is scoped to a link, so that it needs the index of the interface (RFC 4007).
