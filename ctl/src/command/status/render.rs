@@ -35,7 +35,7 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
     }
     lines.extend(inbox(&status.inbox));
     if status.inbox.removed_unread > 0 {
-        let unread = counted(status.inbox.removed_unread, "message");
+        let unread = counted(status.inbox.removed_unread, "entry");
         let text = format!("{unread} that no consumer had read, since the start");
         lines.push(("removed unread", palette.paint(ALERT, &text)));
     }

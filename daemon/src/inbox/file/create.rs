@@ -67,12 +67,8 @@ pub(super) fn create_if_none(path: &Path, first_id: impl FnOnce() -> u64) -> Res
 
 /// Creates an inbox under a temporary name, with a plan of what is to be recovered into it.
 pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(), InboxError> {
-    let unfinished = unfinished(path);
-    for suffix in ["", "-journal"] {
-        // It exists only if a start was interrupted.
-        let _none = fs::remove_file(suffixed(&unfinished, suffix));
-    }
-    let mut connection = Connection::open(&unfinished)?;
+    remove_unfinished(path);
+    let mut connection = Connection::open(unfinished(path))?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
     // Lets an inbox whose limit was lowered return space to the file system.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -109,17 +105,23 @@ pub(super) fn rename(path: &Path) -> Result<(), InboxError> {
     fs::rename(unfinished(path), path).map_err(InboxError::Rename)
 }
 
-/// Returns the plan of an inbox that was created to replace a damaged one, and did not get its name because the daemon was
-/// interrupted.
-pub(super) fn interrupted(path: &Path) -> Vec<Segment> {
+/// Removes an inbox that did not get its name because the daemon was interrupted, and is not needed: it has no entries.
+pub(super) fn remove_unfinished(path: &Path) {
+    for suffix in ["", "-journal"] {
+        let _none = fs::remove_file(suffixed(&unfinished(path), suffix));
+    }
+}
+
+/// Returns whether an inbox that was created to replace a damaged one did not get its name because the daemon was interrupted.
+pub(super) fn is_interrupted(path: &Path) -> bool {
     let data_dir = path.parent().unwrap_or(Path::new("/"));
     let unfinished = unfinished(path);
     if fs::metadata(path).is_ok() || fs::metadata(&unfinished).is_err() {
-        return Vec::new();
+        return false;
     }
-    let plan = || plan::read(&Connection::open(&unfinished)?, data_dir);
     // Without a plan, it is created again.
-    plan().unwrap_or_default()
+    let plan = || plan::read(&Connection::open(&unfinished)?, data_dir);
+    plan().is_ok_and(|plan| !plan.is_empty())
 }
 
 fn unfinished(path: &Path) -> PathBuf {

@@ -86,6 +86,43 @@ fn an_interrupted_replacement_is_finished() {
 }
 
 #[test]
+fn an_interrupted_replacement_leaves_earlier_damaged_files_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let opened = open(folder.path()).unwrap();
+    opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
+    let earlier = suffixed(&path, ".damaged-99990101T000000.000000Z");
+    fs::write(&earlier, "earlier").unwrap();
+    fs::write(suffixed(&earlier, ".bak"), "a copy").unwrap();
+    let target = quarantine::target(&path);
+    assert!(target > earlier, "also where the clock was set back");
+    // Everything is still to be recovered from the earlier one.
+    let plan = [plan::Segment { first: 1, last: 7, file: earlier.clone() }];
+    create::create(&path, 8, &plan).unwrap();
+    fs::rename(&path, &target).unwrap();
+    let log = fs::read(suffixed(&path, "-wal")).unwrap();
+    std::mem::forget(opened);
+    let again = open(folder.path()).unwrap();
+    assert_eq!(plan::read(&again.connection, folder.path()).unwrap(), plan);
+    assert!(fs::read(suffixed(&target, "-wal")).unwrap() == log, "the log stays with its file");
+    assert!(!suffixed(&earlier, "-wal").exists());
+}
+
+#[test]
+fn a_replacement_that_was_not_needed_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let opened = open(folder.path()).unwrap();
+    opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
+    // The daemon was killed before it moved the damaged file, which then could be read after all.
+    create::create(&path, 8, &create::plan_recovery(&path, &quarantine::target(&path), 7)).unwrap();
+    drop(opened);
+    let again = open(folder.path()).unwrap();
+    assert_eq!((bounds(&again.connection), again.quarantined), ((1, 1), None));
+    assert!(!suffixed(&path, ".new").exists());
+}
+
+#[test]
 fn a_database_of_another_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let other = Connection::open(database(folder.path())).unwrap();

@@ -198,7 +198,7 @@ fn a_file_is_visited_once_for_all_segments_of_a_plan() {
         visits.set(visits.get() + 1);
         true
     };
-    let whole = segment::recover_all(&plan, &count, |chunk| {
+    let whole = segment::recover(&plan, &count, |chunk| {
         ids.extend(chunk.rows.iter().map(|row| row.id));
         true
     });
