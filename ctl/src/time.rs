@@ -1,5 +1,6 @@
 //! Parses the times and durations that users write.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::civil::{Date, DateTime, Time};
@@ -16,7 +17,7 @@ const EXAMPLES: &str =
 ///
 /// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
 /// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`). A time of day alone is
-/// the last one that has passed.
+/// the last one that has passed. Its hour may have one digit.
 ///
 /// # Errors
 /// Anything else is an error of usage, with examples as the hint.
@@ -24,12 +25,14 @@ pub(crate) fn parse(text: &str, now: &Zoned) -> Result<Timestamp> {
     parse_end(text, now, None)
 }
 
-/// Parses the time at which a period ends that begins at `since`: a time of day alone is the first one after that.
+/// Parses the time at which a period ends that begins at `since`: a time of day alone is the last one that has passed, or the
+/// first one after `since` if that is later.
 pub(crate) fn parse_end(text: &str, now: &Zoned, since: Option<Timestamp>) -> Result<Timestamp> {
     let text = text.trim();
-    let found = word(text, now)
-        .or_else(|| time_of_day(text, now, since))
-        .or_else(|| absolute(text, now))
+    let padded = with_two_digits(text);
+    let found = word(&padded, now)
+        .or_else(|| time_of_day(&padded, now, since))
+        .or_else(|| absolute(&padded, now))
         .or_else(|| back_from(text, now));
     found.ok_or_else(|| CtlError::usage(format!("invalid time '{text}'")).hint(EXAMPLES))
 }
@@ -50,20 +53,33 @@ fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
     }
 }
 
+/// Puts a zero before an hour of one digit.
+fn with_two_digits(text: &str) -> Cow<'_, str> {
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let hour = text.find(':').and_then(|colon| colon.checked_sub(1)).filter(|hour| is_digit(*hour));
+    match hour {
+        Some(hour) if hour.checked_sub(1).is_none_or(|before| !is_digit(before)) => {
+            Cow::Owned(format!("{}0{}", &text[..hour], &text[hour..]))
+        }
+        _ => Cow::Borrowed(text),
+    }
+}
+
 /// Parses `22:00` and `22:00:05`.
 fn time_of_day(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timestamp> {
     let time = clock(text)?;
-    match since {
-        Some(since) => {
-            let date = since.to_zoned(now.time_zone().clone()).date();
-            let same_day = on(date, time, now).filter(|end| *end > since);
-            same_day.or_else(|| on(date.tomorrow().ok()?, time, now))
-        }
-        None => {
-            let today = on(now.date(), time, now).filter(|begin| *begin <= now.timestamp());
-            today.or_else(|| on(now.date().yesterday().ok()?, time, now))
-        }
-    }
+    let today = on(now.date(), time, now).filter(|today| *today <= now.timestamp());
+    let passed = today.or_else(|| on(now.date().yesterday().ok()?, time, now));
+    let Some(since) = since else { return passed };
+    passed.filter(|passed| *passed > since).or_else(|| first_after(since, time, now))
+}
+
+/// Returns the first time after `since` at which the clock shows `time`.
+fn first_after(since: Timestamp, time: Time, now: &Zoned) -> Option<Timestamp> {
+    let date = since.to_zoned(now.time_zone().clone()).date();
+    let same_day = on(date, time, now).filter(|end| *end > since);
+    same_day.or_else(|| on(date.tomorrow().ok()?, time, now))
 }
 
 fn clock(text: &str) -> Option<Time> {
@@ -180,6 +196,12 @@ mod tests {
             ("22:00", "2026-11-21T21:00:00Z"),
             ("yesterday 10:00", "2026-11-21T09:00:00Z"),
             ("today 22:00", "2026-11-22T21:00:00Z"),
+            ("7:00", "2026-11-22T06:00:00Z"),
+            ("7:00:05", "2026-11-22T06:00:05Z"),
+            ("today 7:00", "2026-11-22T06:00:00Z"),
+            ("yesterday 7:00", "2026-11-21T06:00:00Z"),
+            ("2026-11-22 7:00", "2026-11-22T06:00:00Z"),
+            ("2026-11-22T7:00:00+08:00", "2026-11-21T23:00:00Z"),
         ];
         for (text, expected) in table {
             assert_eq!(parse(text, &now()).unwrap().to_string(), expected, "{text}");
@@ -195,6 +217,13 @@ mod tests {
         assert_eq!(end("14:00", "16:00"), "2026-11-22T15:00:00Z");
         assert_eq!(end("22:00", "23:00"), "2026-11-21T22:00:00Z");
         assert_eq!(end("22:00", "01:00"), "2026-11-22T00:00:00Z");
+        // The last one that has passed, however long ago the period began.
+        assert_eq!(end("3d", "14:48"), "2026-11-22T13:48:00Z");
+        assert_eq!(end("3d", "15:48"), "2026-11-21T14:48:00Z");
+        assert_eq!(end("3d", "9:00"), "2026-11-22T08:00:00Z");
+        assert_eq!(end("2026-11-20", "15:03:05"), "2026-11-22T14:03:05Z");
+        // All that have passed are before it.
+        assert_eq!(end("today 14:00", "13:00"), "2026-11-23T12:00:00Z");
         assert_eq!(parse_end("16:00", &now(), None).unwrap().to_string(), "2026-11-21T15:00:00Z");
     }
 
@@ -227,6 +256,9 @@ mod tests {
             "2026-11-22 25:00",
             "25:00",
             "14:",
+            ":30",
+            "x7:00",
+            "7:0",
             "tomorrow 9:00",
             "m",
             "9999999y",
