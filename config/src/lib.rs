@@ -10,6 +10,8 @@
 //! 5. flags, handed in as [`Overrides`].
 //!
 //! A stronger layer replaces single keys, not whole tables. Every value remembers its [`Origin`].
+//! [`when`] reads times as people write them, for both programs.
+//!
 //! Nothing here listens, sends or writes a file. [`Environment::of_process`] reads the environment of the process, and
 //! [`Interface::number`] asks the system for the number of an interface. No setting depends on that: interfaces come and go.
 
@@ -28,6 +30,7 @@ mod setting;
 mod settings;
 mod suggestion;
 mod value;
+pub mod when;
 
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::ConfigError;

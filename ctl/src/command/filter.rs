@@ -95,6 +95,8 @@ impl Filter {
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
         let Self { from, direction, since, until, grep } = self.clone();
+        // The same moment for each page.
+        let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         InboxParams { from, direction, since, until, grep, ..InboxParams::default() }
     }
 

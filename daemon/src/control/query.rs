@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, safe};
-use udpchat_config::{Network, PeerAddress};
+use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Timestamp, safe};
+use udpchat_config::{Network, PeerAddress, when};
 
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
@@ -70,8 +70,8 @@ impl Query {
             after: params.after,
             from: params.from.clone(),
             direction: params.direction,
-            since: params.since,
-            until: params.until,
+            since: params.since.clone(),
+            until: params.until.clone(),
             grep: None,
             gaps: params.gaps,
         };
@@ -93,6 +93,8 @@ impl Query {
         configured: &Configured,
     ) -> Result<Self, ErrorObject> {
         let direction = params.direction.unwrap_or_default();
+        let since = time("since", params.since.as_deref(), None)?;
+        let until = time("until", params.until.as_deref(), since)?;
         let from = senders(&params.from, configured)?;
         // A gap has no peer and no text: it stands among selected messages only on request.
         let is_selective = !from.is_empty() || grep.is_some();
@@ -113,8 +115,8 @@ impl Query {
         let range = Range {
             after: params.after.unwrap_or(0),
             before: None,
-            since_ns: params.since.map(to_ns),
-            until_ns: params.until.map(to_ns),
+            since_ns: since.map(to_ns),
+            until_ns: until.map(to_ns),
             received: direction != DirectionFilter::Out,
             sent: direction != DirectionFilter::In,
             gaps,
@@ -144,6 +146,19 @@ impl Matcher {
         (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
+}
+
+/// Reads a time in any notation of the command line, in the time zone of this process.
+fn time(name: &str, text: Option<&str>, since: Option<Timestamp>) -> Result<Option<Timestamp>, ErrorObject> {
+    let Some(text) = text else { return Ok(None) };
+    // What `udpchatctl` sends needs no time zone.
+    if let Ok(time) = text.parse() {
+        return Ok(Some(time));
+    }
+    when::parse(text, &when::now(), since).map(Some).ok_or_else(|| {
+        let text = format!("`{name}`: invalid time `{text}`");
+        ErrorObject::new(ErrorKind::InvalidParams, text).hint(when::EXAMPLES)
+    })
 }
 
 fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, ErrorObject> {
