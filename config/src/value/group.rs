@@ -32,19 +32,20 @@ impl FromStr for Group {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let refuse = |what: &str| Err(ValueError::new(format!("{} {what}", quoted(text)), Self::HINT));
+        let shown = quoted(text);
+        let refuse = |message: String| Err(ValueError::new(message, Self::HINT));
         let (ip, interface) = match text.trim().split_once('%') {
             Some((ip, interface)) => (ip, Some(interface)),
             None => (text.trim(), None),
         };
         let Ok(interface) = interface.map(str::parse).transpose() else {
-            return refuse("names an invalid interface");
+            return refuse(format!("{shown} names an invalid interface"));
         };
         match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
             Ok(ip) if ip.is_multicast() => Ok(Self { ip, interface }),
-            Ok(_) => refuse("is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8"),
-            Err(_) if has_port(text.trim()) => refuse("has a port; a multicast group has none"),
-            Err(_) => refuse("is not an IP address"),
+            Ok(_) => refuse(format!("{shown} is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8")),
+            Err(_) if has_port(text.trim()) => refuse(format!("{shown} has a port; a multicast group has none")),
+            Err(_) => refuse(format!("{shown} is not an IP address")),
         }
     }
 }

@@ -59,15 +59,15 @@ pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Ta
 
 /// Returns the target of an answer to an entry: its peer, through the socket and the address that it was sent to.
 async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject> {
-    let missing = |what: &str| {
-        ErrorObject::new(ErrorKind::NoSuchEntry, format!("entry {id} {what}"))
+    let missing = |text: String| {
+        ErrorObject::new(ErrorKind::NoSuchEntry, text)
             .hint("`udpchatctl inbox -n 20` lists entries with their ids")
     };
-    let entry =
-        daemon.read(move |reader| reader.entry(id)).await?.ok_or_else(|| missing("does not exist"))?;
+    let entry = daemon.read(move |reader| reader.entry(id)).await?;
+    let entry = entry.ok_or_else(|| missing(format!("entry {id} does not exist")))?;
     let (peer, local) = match entry.body {
         Body::Received { peer, local, .. } | Body::Sent { peer, local, .. } => (peer, local),
-        Body::Gap(_) => return Err(missing("is a gap, which has no sender")),
+        Body::Gap(_) => return Err(missing(format!("entry {id} is a gap, which has no sender"))),
     };
     check_answerable(id, peer)?;
     let same_port = |listener: &&Arc<Listener>| {
@@ -86,12 +86,13 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
 /// Refuses to answer a sender that has no address or no port (RFC 768: port 0 means that no answer is expected). The kernel
 /// would send to the unspecified address over loopback, which is this host.
 fn check_answerable(id: u64, peer: SocketAddr) -> Result<(), ErrorObject> {
-    let missing = match peer {
-        _ if peer.ip().is_unspecified() => "address",
-        _ if peer.port() == 0 => "port",
+    let text = match peer {
+        _ if peer.ip().is_unspecified() => {
+            format!("entry {id} cannot be answered: its sender {peer} has no address")
+        }
+        _ if peer.port() == 0 => format!("entry {id} cannot be answered: its sender {peer} has no port"),
         _ => return Ok(()),
     };
-    let text = format!("entry {id} cannot be answered: its sender {peer} has no {missing}");
     Err(ErrorObject::new(ErrorKind::InvalidParams, text)
         .hint("name the destination: `udpchatctl send TO TEXT`"))
 }

@@ -25,7 +25,7 @@ impl Written {
         let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let Some((ip, interface)) = parse_ip(unbracketed.unwrap_or(host))? else {
             check_ipv4(host)?;
-            return Err(ValueError::new(format!("{} {}", quoted(text), what_it_is_not(host)), hint));
+            return Err(ValueError::new(what_it_is_not(&quoted(text), host), hint));
         };
         let port = port.map(|port| parse_port(port, hint)).transpose()?;
         let ip = ip.to_canonical();
@@ -108,16 +108,16 @@ fn parse_ip(host: &str) -> Result<Option<(IpAddr, Option<Interface>)>, ValueErro
     Ok(Some((IpAddr::V6(ip), Some(interface.parse()?))))
 }
 
-fn what_it_is_not(host: &str) -> &'static str {
+fn what_it_is_not(text: &str, host: &str) -> String {
     let is_name = !host.is_empty()
         && host.chars().any(char::is_alphabetic)
         && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
     if is_name {
-        "is a host name, not an IP address"
+        format!("{text} is a host name, not an IP address")
     } else if host.contains('%') {
-        "is not an IPv6 address with an interface"
+        format!("{text} is not an IPv6 address with an interface")
     } else {
-        "is not an IP address"
+        format!("{text} is not an IP address")
     }
 }
 
