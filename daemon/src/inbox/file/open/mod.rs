@@ -117,7 +117,7 @@ fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let target = quarantine::target(path);
     let used = known.used_in(path);
-    let plan = create::plan_recovery(path, &target, used.newest.id);
+    let plan = create::plan_recovery(path, &target, used.newest.id, has_our_tables(path));
     create::create(path, used.next(), &plan).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
