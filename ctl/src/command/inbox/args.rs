@@ -28,9 +28,9 @@ get everything. With -f, the entries that exist come first, then those that arri
 On a terminal, output that is longer than the screen is shown in a pager: UDPCHAT_PAGER, PAGER, otherwise less; not with \
 -f or --no-pager. New messages that the pager has not read stay unread when you leave it.
 
-T is a time (22:00, which is the last one that has passed; '2026-11-22 14:00', 2026-11-22, RFC 3339), a duration back from \
-now (90s, 10m, 2h, 1h30m, 3d, 2w), or one of now, today, yesterday and 'yesterday 22:00'. A PEER without a port matches every \
-port of the host.
+T is a time (22:00, 7:00, '2026-11-22 14:00', 2026-11-22, RFC 3339), a duration back from now (90s, 10m, 2h, 1h30m, 3d, 2w), \
+or one of now, today, yesterday and 'yesterday 22:00'. 22:00 is the last one that has passed; as --until it is the first one \
+after --since if that is later. A PEER without a port matches every port of the host.
 
 Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost. \
 Further lines of a message begin with `  | `. Control characters and invisible characters appear as \\u{..}. \
