@@ -17,14 +17,14 @@ const QUIET: Duration = Duration::from_millis(500);
 pub(crate) struct Accepting {
     health: Arc<Health>,
     component: Component,
-    /// What is accepted, for the problem.
-    what: &'static str,
+    /// The problem, without its reason.
+    problem: &'static str,
     retry: Retry,
 }
 
 impl Accepting {
-    pub(crate) fn new(health: &Arc<Health>, component: Component, what: &'static str) -> Self {
-        Self { health: Arc::clone(health), component, what, retry: Retry::default() }
+    pub(crate) fn new(health: &Arc<Health>, component: Component, problem: &'static str) -> Self {
+        Self { health: Arc::clone(health), component, problem, retry: Retry::default() }
     }
 
     /// Waits for `accept`, and pauses if it fails. Returns none if it is to be called again.
@@ -35,7 +35,7 @@ impl Accepting {
         };
         if let Some(Err(error)) = accepted {
             if let Some(pause) = self.retry.failed(&error) {
-                self.health.report(self.component, format!("cannot accept {}: {error}", self.what));
+                self.health.report(self.component, format!("{}: {error}", self.problem));
                 sleep(pause).await;
             }
             return None;

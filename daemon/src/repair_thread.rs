@@ -151,10 +151,10 @@ fn recover(daemon: &Daemon, plan: &[Segment], total: &mut Total) {
         Ok(false) => thread::sleep(AFTER_FAILURE),
         Err(error) => {
             let problem = format!(
-                "the damaged inbox {} cannot be read ({}), so that its entries are not recovered; `udpchatd --recover` \
-                 does that later",
-                file.display(),
-                reason(&error)
+                "the damaged inbox {file} cannot be read ({reason}), so that its entries are not recovered; `udpchatd \
+                 --recover` does that later",
+                file = file.display(),
+                reason = reason(&error)
             );
             daemon.health.note(Component::InboxQuarantine, problem);
             let again = Instant::now() + AFTER_ERROR;
