@@ -83,20 +83,28 @@ mod tests {
     #[test]
     fn errors_of_the_command_line_are_chinese() {
         let text = error_of(&["--listen", "127.0.0.1:70000"]);
-        assert!(text.starts_with("错误：'--listen <ADDR>' 的值 '127.0.0.1:70000' 无效：端口 70000 超出范围"), "{text}");
+        assert!(
+            text.starts_with("错误：'--listen <ADDR>' 的值 '127.0.0.1:70000' 无效：端口 70000 超出范围"),
+            "{text}"
+        );
         assert!(text.contains("\n提示：写 IP 地址和端口"), "{text}");
         let text = error_of(&["--lisen", "127.0.0.1:70000"]);
         assert!(text.starts_with("错误：无法识别的参数 '--lisen'\n"), "{text}");
-        assert!(text.contains("\n提示：有相近的参数：'--listen'\n") && text.contains("\n用法：udpchatd"), "{text}");
+        assert!(
+            text.contains("\n提示：有相近的参数：'--listen'\n") && text.contains("\n用法：udpchatd"),
+            "{text}"
+        );
         assert!(text.ends_with("'--help'。\n"), "{text}");
     }
 
     #[test]
     fn the_help_is_chinese() {
-        let help = with_language(Language::Chinese, || translated_help(&["udpchatd".into(), "--help".into()]));
+        let help =
+            with_language(Language::Chinese, || translated_help(&["udpchatd".into(), "--help".into()]));
         assert!(help.contains("用法：udpchatd [选项]") && help.contains("\n选项：\n"), "{help}");
         let english = Flags::definition().render_long_help().to_string();
-        let is_a_sentence = |line: &&str| line.split(' ').filter(|word| word.chars().all(char::is_alphabetic)).count() > 4;
+        let is_a_sentence =
+            |line: &&str| line.split(' ').filter(|word| word.chars().all(char::is_alphabetic)).count() > 4;
         for line in english.lines().filter(is_a_sentence) {
             assert!(!help.contains(line.trim()), "{line}");
         }

@@ -55,7 +55,9 @@ pub(crate) fn run(
     let file = safe::one_line(&path);
     let line = match entries {
         1 => tr!("1 entry, the newest #{newest_id}, {size}: {file}", newest_id, size, file),
-        _ => tr!("{entries} entries, the newest #{newest_id}, {size}: {file}", entries, newest_id, size, file),
+        _ => {
+            tr!("{entries} entries, the newest #{newest_id}, {size}: {file}", entries, newest_id, size, file)
+        }
     };
     writeln!(io::stdout(), "{line}").map_err(BackupError::Unreported)
 }

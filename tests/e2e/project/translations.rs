@@ -12,7 +12,7 @@ use super::layering::root;
 const FOLDERS: [&str; 3] = ["config", "ctl", "daemon"];
 
 /// Comments that mark texts of libraries, which are in no source of ours.
-const FOREIGN: [&str; 4] = ["of clap", "of serde", "of SQLite", "of the system"];
+const FOREIGN: [&str; 5] = ["of clap", "of regex-syntax", "of serde", "of SQLite", "of the system"];
 
 /// Macros whose texts are for the log, which is English, or for those who change the code.
 const NOT_FOR_PEOPLE: [&str; 15] = [
@@ -164,7 +164,9 @@ fn every_sentence_of_the_daemon_has_a_translation() {
     for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
         let names = file.iter().filter_map(|name| name.to_str());
         let is_for_tests = |name: &str| {
-            ["tests", "tests.rs", "fuzzing.rs"].contains(&name) || name.ends_with("_tests") || name.ends_with("_tests.rs")
+            ["tests", "tests.rs", "fuzzing.rs"].contains(&name)
+                || name.ends_with("_tests")
+                || name.ends_with("_tests.rs")
         };
         if !names.map(is_for_tests).any(|is_one| is_one) {
             add_sentences(fs::read_to_string(&file).unwrap().parse().unwrap(), &mut sentences);

@@ -178,13 +178,16 @@ impl Rules {
     pub(crate) fn exclusion(&self, user: &str) -> ErrorObject {
         let roles = [Role::Read, Role::Send, Role::Admin].into_iter().filter_map(|role| {
             let groups: Vec<_> = self.groups_of(role).iter().collect();
-            (!groups.is_empty()).then(|| format!("`{role}` is for {groups}", role = role.name(), groups = list(&groups)))
+            (!groups.is_empty())
+                .then(|| format!("`{role}` is for {groups}", role = role.name(), groups = list(&groups)))
         });
         let roles: Vec<_> = roles.collect();
         let roles = roles.join(", ");
         let hint = match self.all().next().map(|group| command_to_join(&group.name, user)) {
             Some(Some(command)) => {
-                format!("{roles}; an administrator adds a user with `{command}`, which takes effect at the next login")
+                format!(
+                    "{roles}; an administrator adds a user with `{command}`, which takes effect at the next login"
+                )
             }
             Some(None) => roles,
             None => {
