@@ -137,7 +137,7 @@ fn has_words(text: &str) -> bool {
 
 /// Returns whether a text has several words in lower case: no name, and no statement of SQL.
 fn is_sentence(text: &str) -> bool {
-    let is_word = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_lowercase());
+    let is_word = |word: &&str| word.len() > 1 && word.chars().all(char::is_lowercase);
     text.split([' ', ',', ';', ':']).filter(is_word).count() >= 2
         && !text.starts_with(|first: char| first.is_ascii_uppercase())
         && !text.starts_with(['\n', '\r'])
@@ -162,13 +162,13 @@ fn every_sentence_of_the_daemon_has_a_translation() {
     let mut sentences = BTreeSet::new();
     let files = ["config/src", "daemon"].iter().flat_map(|folder| sources(root().join(folder)));
     for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
-        let names = file.iter().filter_map(|name| name.to_str());
+        let mut names = file.iter().filter_map(|name| name.to_str());
         let is_for_tests = |name: &str| {
             ["tests", "tests.rs", "fuzzing.rs"].contains(&name)
                 || name.ends_with("_tests")
                 || name.ends_with("_tests.rs")
         };
-        if !names.map(is_for_tests).any(|is_one| is_one) {
+        if !names.any(is_for_tests) {
             add_sentences(fs::read_to_string(&file).unwrap().parse().unwrap(), &mut sentences);
         }
     }
