@@ -59,7 +59,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failing_accept_is_reported_until_it_is_quiet_or_succeeds() {
         let health = Arc::<Health>::default();
-        let mut accepting = Accepting::new(&health, Component::Control, "connections");
+        let mut accepting = Accepting::new(&health, Component::Control, "cannot accept connections");
         assert_eq!(accepting.next(ready(Ok(1))).await, Some(1));
         for is_quiet in [true, false] {
             let failed: io::Result<u32> = Err(Errno::EMFILE.into());

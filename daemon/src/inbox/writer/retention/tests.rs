@@ -224,12 +224,12 @@ fn ids_before_a_new_log_are_no_gap() {
 fn the_newest_recovered_entry_stays() {
     let (folder, mut connection) = inbox();
     add(&mut connection, 500, 10);
-    connection.execute("UPDATE log SET first_id = 501", []).unwrap();
+    connection.execute("UPDATE log SET first_id = 1001", []).unwrap();
     remove(&mut connection, 500).unwrap();
-    assert_eq!(bounds(&connection).unwrap(), Bounds { oldest: 500, newest: 500 });
+    assert_eq!(bounds(&connection).unwrap().oldest, 500);
     add(&mut connection, 100, 10);
-    remove(&mut connection, 550).unwrap();
-    assert_eq!(gaps_behind(&folder, 10), [gap("retention", 11, 550)]);
+    remove(&mut connection, 1_050).unwrap();
+    assert_eq!(gaps_behind(&folder, 10), [gap("retention", 11, 1_050)]);
 }
 
 #[test]
