@@ -71,6 +71,7 @@ Configuration, weakest first: defaults, /etc/udpchat/config.toml, ~/.config/udpc
 UDPCHAT_LISTEN, UDPCHAT_DATA_DIR, UDPCHAT_SOCKET, UDPCHAT_LOG, flags. UDPCHAT_CONFIG names another file.
 Signals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
 Exit status: 0 stopped, 1 failed, 2 wrong use or configuration.
+Language: UDPCHAT_LANG, en or zh, before LC_ALL, LC_MESSAGES and LANG. The log is English.
 
 Backup: --backup copies one consistent state of the inbox, with messages, read marks and the encodings of peers, while \
 the daemon continues. To restore a copy, stop the daemon, move inbox.db, inbox.db-wal and inbox.db-shm out of the data \

@@ -17,14 +17,14 @@ const QUIET: Duration = Duration::from_millis(500);
 pub(crate) struct Accepting {
     health: Arc<Health>,
     component: Component,
-    /// What is accepted, for the problem.
-    what: &'static str,
+    /// The problem, without its reason.
+    problem: &'static str,
     retry: Retry,
 }
 
 impl Accepting {
-    pub(crate) fn new(health: &Arc<Health>, component: Component, what: &'static str) -> Self {
-        Self { health: Arc::clone(health), component, what, retry: Retry::default() }
+    pub(crate) fn new(health: &Arc<Health>, component: Component, problem: &'static str) -> Self {
+        Self { health: Arc::clone(health), component, problem, retry: Retry::default() }
     }
 
     /// Waits for `accept`, and pauses if it fails. Returns none if it is to be called again.
@@ -35,7 +35,7 @@ impl Accepting {
         };
         if let Some(Err(error)) = accepted {
             if let Some(pause) = self.retry.failed(&error) {
-                self.health.report(self.component, format!("cannot accept {}: {error}", self.what));
+                self.health.report(self.component, format!("{}: {error}", self.problem));
                 sleep(pause).await;
             }
             return None;
@@ -59,7 +59,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failing_accept_is_reported_until_it_is_quiet_or_succeeds() {
         let health = Arc::<Health>::default();
-        let mut accepting = Accepting::new(&health, Component::Control, "connections");
+        let mut accepting = Accepting::new(&health, Component::Control, "cannot accept connections");
         assert_eq!(accepting.next(ready(Ok(1))).await, Some(1));
         for is_quiet in [true, false] {
             let failed: io::Result<u32> = Err(Errno::EMFILE.into());

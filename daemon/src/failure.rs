@@ -5,6 +5,7 @@ use std::io::Write;
 
 use udpchat_api::safe::{lines, one_line};
 use udpchat_config::ConfigError;
+use udpchat_locale::{tr, translated};
 
 use crate::backup::BackupError;
 use crate::control::socket::SocketError;
@@ -95,14 +96,19 @@ impl Failure {
     pub(crate) fn print(&self) {
         let mut texts = chain(self).into_iter();
         let message = texts.next().unwrap_or_default();
-        // An error of the configuration quotes the file below its first line.
-        let message = if matches!(self, Self::Config(_)) { lines(&message) } else { one_line(&message) };
-        let mut text = format!("error: {message}\n");
+        let message = match message.split_once('\n') {
+            // An error of the configuration quotes the file below its first line.
+            Some((first, excerpt)) if matches!(self, Self::Config(_)) => {
+                lines(&format!("{}\n{excerpt}", translated(first))).into_owned()
+            }
+            _ => one_line(&translated(&message)).into_owned(),
+        };
+        let mut text = tr!("{label} {message}", label = tr!("error:"), message) + "\n";
         for cause in texts {
-            text += &format!("  caused by: {}\n", one_line(&cause));
+            text += &format!("  {}\n", tr!("caused by: {cause}", cause = one_line(&translated(&cause))));
         }
         if let Some(hint) = self.hint() {
-            text += &format!("hint: {}\n", one_line(&hint));
+            text += &format!("{}\n", tr!("hint: {hint}", hint = one_line(&translated(&hint))));
         }
         if stderr_is_journal() {
             text = text.lines().map(|line| format!("<3>{line}\n")).collect();

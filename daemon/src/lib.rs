@@ -6,6 +6,7 @@
 mod accept;
 mod backup;
 mod clock;
+mod command_line;
 mod configuration;
 mod control;
 mod error;
@@ -36,19 +37,17 @@ mod status_line;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use udpchat_api::safe::one_line;
-use udpchat_config::Flags;
+use udpchat_locale::{Language, set_language};
 
 /// Runs the daemon until it is stopped; returns its exit status.
 pub fn main() -> ExitCode {
+    // What goes to the journal is a part of the log, which is English.
+    let is_for_the_log = service::systemd::stderr_is_journal();
+    set_language(if is_for_the_log { Language::English } else { Language::of_environment() });
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let flags = match Flags::of(&arguments) {
+    let flags = match command_line::parse(&arguments) {
         Ok(flags) => flags,
-        Err(error) => {
-            // The error quotes arguments: it is made again of arguments that are safe to show.
-            let safe = arguments.iter().map(|argument| one_line(&argument.to_string_lossy()).into_owned());
-            Flags::of(safe).err().unwrap_or(error).exit()
-        }
+        Err(exit_code) => return exit_code,
     };
     match startup::run(&flags) {
         Ok(()) => ExitCode::SUCCESS,

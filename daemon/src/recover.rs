@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 use udpchat_api::safe;
+use udpchat_locale::tr;
 
 use crate::inbox::InboxError;
 use crate::inbox::file::{self, OpenError, Opened, Used};
@@ -45,11 +46,13 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     let path =
         fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
     let Total { entries, lost } = recover(data_dir, &path)?;
-    let line = format!(
-        "{entries} entries recovered from {}; {lost} are not readable and have a gap\n",
-        safe::one_line(&path.to_string_lossy())
+    let line = tr!(
+        "{entries} entries recovered from {file}; {lost} are not readable and have a gap",
+        entries,
+        file = safe::one_line(&path.to_string_lossy()),
+        lost
     );
-    io::stdout().write_all(line.as_bytes()).map_err(RecoverError::Unreported)
+    writeln!(io::stdout(), "{line}").map_err(RecoverError::Unreported)
 }
 
 /// Recovers a file, whose path is absolute.

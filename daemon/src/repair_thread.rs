@@ -17,8 +17,8 @@ use crate::error::reason;
 use crate::health::Component;
 use crate::inbox::InboxError;
 use crate::inbox::queue::RecoveredItem;
-use crate::inbox::recovery::plan::Segment;
 use crate::inbox::reader::Disk;
+use crate::inbox::recovery::plan::Segment;
 use crate::inbox::recovery::segment::{self, Chunk};
 use crate::state::Daemon;
 
@@ -104,7 +104,8 @@ fn wait_for_room(daemon: &Daemon, chunk: &Chunk) -> bool {
     // What is older than removed entries is no longer planned.
     let is_planned = || daemon.reader.damage().awaited().is_some_and(|(planned, _)| planned <= chunk.first);
     while is_planned() && !stopping(daemon) {
-        let Some(disk) = daemon.reader.disk().filter(|disk| !has_room(*disk, chunk.size_bytes() as u64)) else {
+        let Some(disk) = daemon.reader.disk().filter(|disk| !has_room(*disk, chunk.size_bytes() as u64))
+        else {
             daemon.health.clear(Component::Recovery);
             return true;
         };
@@ -151,10 +152,10 @@ fn recover(daemon: &Daemon, plan: &[Segment], total: &mut Total) {
         Ok(false) => thread::sleep(AFTER_FAILURE),
         Err(error) => {
             let problem = format!(
-                "the damaged inbox {} cannot be read ({}), so that its entries are not recovered; `udpchatd --recover` \
-                 does that later",
-                file.display(),
-                reason(&error)
+                "the damaged inbox {file} cannot be read ({reason}), so that its entries are not recovered; `udpchatd \
+                 --recover` does that later",
+                file = file.display(),
+                reason = reason(&error)
             );
             daemon.health.note(Component::InboxQuarantine, problem);
             let again = Instant::now() + AFTER_ERROR;
@@ -210,13 +211,9 @@ mod tests {
     #[test]
     fn a_small_disk_needs_a_tenth_of_it_free() {
         const MIB: u64 = 1 << 20;
-        for (size, free, expected) in [
-            (1_000, 64, false),
-            (1_000, 65, true),
-            (40, 4, false),
-            (40, 5, true),
-            (1_000_000, 65, true),
-        ] {
+        for (size, free, expected) in
+            [(1_000, 64, false), (1_000, 65, true), (40, 4, false), (40, 5, true), (1_000_000, 65, true)]
+        {
             let disk = Disk { size_bytes: size * MIB, free_bytes: free * MIB };
             assert_eq!(has_room(disk, MIB / 4), expected, "{size} {free}");
         }

@@ -67,7 +67,8 @@ pub fn fill(text: &str, arguments: &[(&str, &dyn Display)]) -> String {
 
 /// Translates a finished English text: finds the text, or the text with placeholders that it was made of. Of several that
 /// fit, the one with the longest literal parts is taken. An argument that has several words is translated in the same way.
-/// Text that no entry fits is returned as it is.
+/// Where no entry fits, the parts of a list (`; `) and the parts before and behind a colon are translated one by one, and text
+/// that has none is returned as it is.
 pub fn translated(text: &str) -> Cow<'_, str> {
     match language() {
         Language::English => Cow::Borrowed(text),
@@ -85,7 +86,7 @@ fn in_chinese(text: &str) -> Cow<'_, str> {
         Some((template, translation, arguments))
     });
     let Some((_, translation, arguments)) = fits.max_by_key(|(template, ..)| literal_bytes(template)) else {
-        return Cow::Borrowed(text);
+        return in_parts(text);
     };
     let arguments: Vec<(&str, Cow<'_, str>)> = arguments
         .into_iter()
@@ -96,6 +97,18 @@ fn in_chinese(text: &str) -> Cow<'_, str> {
     let shown: Vec<(&str, &dyn Display)> =
         arguments.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
     Cow::Owned(fill(translation, &shown))
+}
+
+/// Translates a reason and its causes, a place and what is wrong there, or several problems.
+fn in_parts(text: &str) -> Cow<'_, str> {
+    for (separator, chinese) in [("; ", "；"), (": ", "：")] {
+        let Some((first, rest)) = text.split_once(separator) else { continue };
+        let (translated, rest) = (in_chinese(first), in_chinese(rest));
+        // A place, such as a file with a line, keeps its colon.
+        let separator = if translated == first { separator } else { chinese };
+        return Cow::Owned(format!("{translated}{separator}{rest}"));
+    }
+    Cow::Borrowed(text)
 }
 
 fn literal_bytes(template: &str) -> usize {
@@ -176,6 +189,18 @@ mod tests {
             assert_eq!(arguments_of("cannot send to {to}: {error}", other), None, "{other}");
         }
         assert_eq!(arguments_of("{a}{b}", "xy"), None);
+    }
+
+    #[test]
+    fn what_no_entry_fits_is_translated_in_parts() {
+        for (text, expected) in [
+            ("/etc/c.toml:2:3: missing command", "/etc/c.toml:2:3: 缺少命令"),
+            ("missing command: No such device", "缺少命令：没有该设备"),
+            ("No such device; no daemon found", "没有该设备；没有找到守护进程"),
+            ("nothing of it: is known", "nothing of it: is known"),
+        ] {
+            assert_eq!(in_chinese(text), expected);
+        }
     }
 
     proptest! {

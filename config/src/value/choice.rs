@@ -8,7 +8,7 @@ use super::{Text, ValueError, quoted};
 /// Defines an enum whose variants are written as words, in any case.
 macro_rules! choice {
     (
-        $(#[$meta:meta])* $name:ident, $what:literal,
+        $(#[$meta:meta])* $name:ident, $expected:literal, $unknown:literal,
         { $($(#[$variant_meta:meta])* $variant:ident = $word:literal),+ $(,)? }
     ) => {
         $(#[$meta])*
@@ -34,7 +34,7 @@ macro_rules! choice {
                 found.copied().ok_or_else(|| {
                     let words: Vec<_> = Self::ALL.iter().map(|choice| choice.as_str()).collect();
                     ValueError::new(
-                        format!(concat!("unknown ", $what, " {}"), quoted(text)),
+                        format!($unknown, quoted(text)),
                         format!("choose one of {}", words.join(", ")),
                     )
                 })
@@ -48,14 +48,14 @@ macro_rules! choice {
         }
 
         impl Text for $name {
-            const EXPECTED: &str = concat!("a ", $what, " as text");
+            const EXPECTED: &str = $expected;
         }
     };
 }
 
 choice! {
     /// The least severe level that is logged; each level includes those before it.
-    LogLevel, "log level",
+    LogLevel, "a log level as text", "unknown log level {}",
     {
         /// Failures of the daemon.
         Error = "error",
@@ -72,7 +72,7 @@ choice! {
 
 choice! {
     /// The format of log lines.
-    LogFormat, "log format",
+    LogFormat, "a log format as text", "unknown log format {}",
     {
         /// Text.
         Text = "text",

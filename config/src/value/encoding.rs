@@ -311,7 +311,8 @@ mod tests {
             assert!(Encoding::NAMES.contains(&encoding.for_reading().to_string().as_str()), "{name}");
         }
         // The standard has 39 encodings besides `replacement`; no text is written in `x-user-defined`.
-        let codecs: HashSet<_> = Encoding::NAMES.iter().map(|name| name.parse::<Encoding>().unwrap().codec).collect();
+        let codecs: HashSet<_> =
+            Encoding::NAMES.iter().map(|name| name.parse::<Encoding>().unwrap().codec).collect();
         assert_eq!(codecs.len(), 38);
         assert!(Encoding::COMMON.iter().all(|name| Encoding::NAMES.contains(name)));
     }

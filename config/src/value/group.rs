@@ -43,8 +43,12 @@ impl FromStr for Group {
         };
         match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
             Ok(ip) if ip.is_multicast() => Ok(Self { ip, interface }),
-            Ok(_) => refuse(format!("{shown} is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8")),
-            Err(_) if has_port(text.trim()) => refuse(format!("{shown} has a port; a multicast group has none")),
+            Ok(_) => refuse(format!(
+                "{shown} is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8"
+            )),
+            Err(_) if has_port(text.trim()) => {
+                refuse(format!("{shown} has a port; a multicast group has none"))
+            }
             Err(_) => refuse(format!("{shown} is not an IP address")),
         }
     }

@@ -16,7 +16,7 @@ pub(crate) enum BackupError {
     Write { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Inbox(#[from] OpenError),
-    #[error("cannot copy {} to {}", .from.display(), .to.display())]
+    #[error("cannot copy {inbox} to {copy}", inbox = .from.display(), copy = .to.display())]
     Copy { from: PathBuf, to: PathBuf, source: rusqlite::Error },
     #[error("the copy is not sound: {0}")]
     Unsound(String),

@@ -17,6 +17,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, spawn_blocking};
 use udpchat_api::safe;
+use udpchat_locale::tr;
 
 use crate::inbox::InboxError;
 use crate::inbox::file;
@@ -51,9 +52,14 @@ pub(crate) fn run(
     target.finish()?;
     let Copied { entries, newest_id, bytes } = copied;
     let (size, path) = (ByteSize::b(bytes).display().iec(), target.path().to_string_lossy());
-    let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
-    let line = format!("{entries}, the newest #{newest_id}, {size}: {}\n", safe::one_line(&path));
-    io::stdout().write_all(line.as_bytes()).map_err(BackupError::Unreported)
+    let file = safe::one_line(&path);
+    let line = match entries {
+        1 => tr!("1 entry, the newest #{newest_id}, {size}: {file}", newest_id, size, file),
+        _ => {
+            tr!("{entries} entries, the newest #{newest_id}, {size}: {file}", entries, newest_id, size, file)
+        }
+    };
+    writeln!(io::stdout(), "{line}").map_err(BackupError::Unreported)
 }
 
 /// Copies and shows the progress. A signal interrupts it.
@@ -88,7 +94,9 @@ async fn show_progress(
                 shown = true;
                 let sizes = [file_bytes(part), most].map(|bytes| ByteSize::b(bytes).display().iec());
                 // Progress is optional: an error is ignored.
-                let _shown = write!(io::stderr(), "\r\x1b[K{} of at most {} written", sizes[0], sizes[1]);
+                let [written, all] = sizes;
+                let text = tr!("{written} of at most {all} written", written, all);
+                let _shown = write!(io::stderr(), "\r\x1b[K{text}");
             }
         }
     };

@@ -121,7 +121,8 @@ async fn renewed(control: &Control) -> Listener {
 /// Accepts connections for ever.
 async fn accept_all(acceptor: &mut Acceptor, listener: &Listener) {
     let health = &acceptor.control.daemon.health;
-    let mut accepting = Accepting::new(health, Component::Control, "connections on the control socket");
+    let mut accepting =
+        Accepting::new(health, Component::Control, "cannot accept connections on the control socket");
     loop {
         let next = accepting.next(listener.accept());
         let accepted = if acceptor.must_pause {

@@ -101,7 +101,7 @@ impl Query {
         let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
         let of_senders = match from.is_empty() {
             true => Predicate::Anything,
-            false => Predicate::any(from.iter().map(|sender| sender.predicate())),
+            false => Predicate::any(from.iter().map(Sender::predicate)),
         };
         let mut predicate = match &grep {
             Some(grep) if of_senders == Predicate::Anything => Arc::clone(grep.predicate()),

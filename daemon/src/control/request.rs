@@ -92,12 +92,11 @@ pub(super) fn parameters<T: DeserializeOwned>(request: &mut Request) -> Result<T
     serde_path_to_error::deserialize(params).map_err(|error| {
         let (path, what) = (error.path().to_string(), error.inner());
         // The error itself already names an unknown or a missing parameter.
-        let name = if path == "." || what.to_string().contains(&path) {
-            String::new()
+        if path == "." || what.to_string().contains(&path) {
+            invalid(format!("invalid parameters: {what}"))
         } else {
-            format!("`{path}`: ")
-        };
-        invalid(format!("invalid parameters: {name}{what}"))
+            invalid(format!("invalid parameters: `{path}`: {what}"))
+        }
     })
 }
 

@@ -129,7 +129,9 @@ impl SocketError {
                 "who may write to it may put another socket in the place of this one: give it to the daemon's user, \
                  `chmod go-w` it, or set another `--socket`",
             ),
-            Self::NoSocket(_) | Self::OfAnotherUser(_) | Self::HasListener(_) => Some("move it away, or set another `--socket`; nothing was changed"),
+            Self::NoSocket(_) | Self::OfAnotherUser(_) | Self::HasListener(_) => {
+                Some("move it away, or set another `--socket`; nothing was changed")
+            }
             Self::Io { .. } => {
                 Some("its directory must be writable for this user; `--socket` sets another path")
             }

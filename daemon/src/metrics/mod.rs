@@ -96,7 +96,8 @@ impl Endpoint {
 async fn accept(daemon: &Arc<Daemon>, listener: &tokio::net::TcpListener) {
     let mut places = Places::new();
     let renderer = Renderer { daemon: Arc::clone(daemon), turn: Arc::default() };
-    let mut accepting = Accepting::new(&daemon.health, Component::Metrics, "connections for metrics");
+    let mut accepting =
+        Accepting::new(&daemon.health, Component::Metrics, "cannot accept connections for metrics");
     while let Some(place) = places.free().await {
         let Some((stream, _)) = accepting.next(listener.accept()).await else { continue };
         let (renderer, has_request) = (renderer.clone(), Arc::<AtomicBool>::default());

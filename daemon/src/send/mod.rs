@@ -141,7 +141,8 @@ fn with_details(mut failure: ErrorObject, entries: &[Stored], parts: usize) -> E
     }
     if parts > 1 {
         let sent = entries.iter().filter(|entry| !refused(entry)).count();
-        failure.message += &format!(" ({sent} of {parts} datagrams were sent)");
+        let failed = &failure.message;
+        failure.message = format!("{failed} ({sent} of {parts} datagrams were sent)");
     }
     failure
 }

@@ -196,8 +196,10 @@ pub(crate) fn no_interface(name: &Interface) -> ErrorObject {
 /// Describes why a configured peer has no address now: its interface is missing.
 fn without_interface(peer: &Named<'_>) -> ErrorObject {
     let interface = peer.address.interface().map(Interface::as_str).unwrap_or_default();
-    let text =
-        format!("peer `{}` is on the interface `{interface}`, which this machine does not have now", peer.name);
+    let text = format!(
+        "peer `{}` is on the interface `{interface}`, which this machine does not have now",
+        peer.name
+    );
     ErrorObject::new(ErrorKind::Unresolvable, text).hint("`ip link` lists the interfaces")
 }
 

@@ -35,7 +35,9 @@ pub(crate) enum InheritError {
     NoSocket(String),
     #[error("the service manager passes {0}, which is a second control socket")]
     SecondControl(String),
-    #[error("the service manager passes {0}, which is neither a UDP socket nor a Unix socket for connections")]
+    #[error(
+        "the service manager passes {0}, which is neither a UDP socket nor a Unix socket for connections"
+    )]
     OfAnotherKind(String),
     #[error("cannot use {name}, which the service manager passes")]
     Io { name: String, source: io::Error },

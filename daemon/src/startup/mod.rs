@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use udpchat_api::safe::one_line;
 use udpchat_config::{Environment, Flags, Group, Interface, ListenAddress, Settings};
+use udpchat_locale::tr;
 
 use self::open::{Sockets, open, prepare_runtime};
 use self::serve::serve;
@@ -84,9 +85,10 @@ fn check_config(settings: &Settings) -> Result<(), Failure> {
     }
     let mut errors = io::stderr().lock();
     for note in missing_interfaces(settings) {
-        writeln!(errors, "note: {}", one_line(&note)).map_err(system("cannot print"))?;
+        let note = tr!("note: {note}", note = one_line(&note));
+        writeln!(errors, "{note}").map_err(system("cannot print"))?;
     }
-    writeln!(errors, "the configuration is valid").map_err(system("cannot print"))
+    writeln!(errors, "{}", tr!("the configuration is valid")).map_err(system("cannot print"))
 }
 
 /// Describes the interfaces that the settings name and this machine does not have now. They may appear later, so this is no
@@ -95,23 +97,27 @@ fn missing_interfaces(settings: &Settings) -> Vec<String> {
     let is_missing = |interface: &&Interface| interface.number().is_none();
     let listen = settings.listen.iter().filter_map(ListenAddress::interface).filter(is_missing);
     let listen = listen.map(|interface| {
-        format!(
+        tr!(
             "`listen` names the interface `{interface}`, which this machine does not have now: the daemon does not start \
-             without it"
+             without it",
+            interface
         )
     });
     let groups = settings.groups.iter().filter_map(Group::interface).filter(is_missing);
     let groups = groups.map(|interface| {
-        format!(
+        tr!(
             "`groups` names the interface `{interface}`, which this machine does not have now: the group is joined once it \
-             is there"
+             is there",
+            interface
         )
     });
     let peers = settings.peers.iter().filter_map(|(name, peer)| {
         let interface = peer.address.interface().filter(is_missing)?;
-        Some(format!(
+        Some(tr!(
             "peer `{name}` names the interface `{interface}`, which this machine does not have now: nothing can be sent to \
-             it until then"
+             it until then",
+            name,
+            interface
         ))
     });
     listen.chain(groups).chain(peers).collect()

@@ -1,18 +1,22 @@
 //! Interfaces that the configuration names after `%`: they come and go while the daemon runs.
 
+use std::process::Stdio;
+
 use crate::support::{Daemon, Network, Refused, command_in, eventually};
 
 use super::folder_with;
 
-const PEERS: &str = "groups = ['ff02::7788%nosuch1']\n[peers.bob]\naddress = 'fe80::1:2%nosuch2'\nencoding = 'gbk'\n";
+const PEERS: &str =
+    "groups = ['ff02::7788%nosuch1']\n[peers.bob]\naddress = 'fe80::1:2%nosuch2'\nencoding = 'gbk'\n";
 
 #[test]
 fn a_missing_interface_is_noted_and_prevents_no_start() {
     let folder = folder_with(&format!("listen = ['[fe80::1%nosuch0]:9']\n{PEERS}"));
-    let checked = command_in(folder.path()).arg("--check-config").output().unwrap();
+    let checked = command_in(folder.path()).arg("--check-config").stdout(Stdio::piped()).output().unwrap();
     let stderr = String::from_utf8(checked.stderr).unwrap();
     assert!(checked.status.success() && stderr.ends_with("the configuration is valid\n"), "{stderr}");
-    let notes = ["`listen` names the interface `nosuch0`", "`nosuch1`", "peer `bob` names the interface `nosuch2`"];
+    let notes =
+        ["`listen` names the interface `nosuch0`", "`nosuch1`", "peer `bob` names the interface `nosuch2`"];
     for (note, line) in notes.iter().zip(stderr.lines()) {
         assert!(line.starts_with("note: ") && line.contains(note), "{stderr}");
     }
@@ -48,10 +52,15 @@ fn a_peer_stays_known_when_its_interface_is_made_again() {
     for round in ["one", "two"] {
         network.connect("eth0", 1);
         here.ctl(&["send", "bob", round]).ok();
-        let received = eventually("the message", || there.entries().into_iter().rev().find(|entry| entry["text"] == round));
+        let received = eventually("the message", || {
+            there.entries().into_iter().rev().find(|entry| entry["text"] == round)
+        });
         there.ctl(&["reply", &received["id"].to_string(), round]).ok();
         let answer = eventually("the answer", || {
-            here.entries().into_iter().rev().find(|entry| entry["text"] == round && entry["direction"] == "in")
+            here.entries()
+                .into_iter()
+                .rev()
+                .find(|entry| entry["text"] == round && entry["direction"] == "in")
         });
         assert_eq!(answer["name"], "bob", "{answer}");
         // The next interface of that name gets another number.

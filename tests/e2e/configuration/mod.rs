@@ -1,6 +1,7 @@
 //! The configuration: its mistakes, its layers, its defaults, and what a reload changes.
 
 mod interfaces;
+mod languages;
 mod layers;
 mod listening;
 mod mistakes;

@@ -12,7 +12,42 @@ use super::layering::root;
 const FOLDERS: [&str; 3] = ["config", "ctl", "daemon"];
 
 /// Comments that mark texts of libraries, which are in no source of ours.
-const FOREIGN: [&str; 2] = ["of clap", "of the system"];
+const FOREIGN: [&str; 5] = ["of clap", "of regex-syntax", "of serde", "of SQLite", "of the system"];
+
+/// Macros whose texts are for the log, which is English, or for those who change the code.
+const NOT_FOR_PEOPLE: [&str; 15] = [
+    "assert",
+    "assert_eq",
+    "concat",
+    "debug",
+    "debug_assert",
+    "env",
+    "error",
+    "info",
+    "panic",
+    "tr",
+    "trace",
+    "unreachable",
+    "warn",
+    "todo",
+    "getsockopt_impl",
+];
+
+/// Texts of the daemon and of the configuration that look like sentences and are shown to nobody, or are read by programs.
+const NO_SENTENCES: [&str; 11] = [
+    "1 if the daemon has a problem, which `udpchatctl status` shows, otherwise 0.",
+    "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",
+    "a list of entries",
+    "acknowledge problems",
+    "metrics are served to this machine only: use localhost or a loopback address; a reverse proxy must send `Host: localhost`",
+    "not found; the metrics are at /metrics",
+    "reception on {local}",
+    "the metrics are read with GET or HEAD",
+    "the writer of the inbox",
+    "version, send, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, status, \
+     self_test, acknowledge, reload, stop",
+    "{} messages stored, {lost} lost",
+];
 
 /// The texts of the sources.
 #[derive(Default)]
@@ -65,6 +100,54 @@ fn text(token: TokenTree) -> Option<String> {
     syn::parse2::<syn::LitStr>(token.into()).ok().map(|literal| literal.value())
 }
 
+/// Adds the texts that the daemon and the settings make in English, and that are translated where they are printed: those of
+/// `#[error("...")]`, and all other literals of several words. Tests and what is for the log are left out.
+fn add_sentences(tokens: TokenStream, sentences: &mut BTreeSet<String>) {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is = |place: Option<usize>, what: &str| place.is_some_and(|place| tokens[place].to_string() == what);
+    let mut is_for_tests = false;
+    for (place, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) if is(place.checked_sub(1), "#") || is(place.checked_sub(2), "#") => {
+                let attribute = group.stream().to_string().replace(' ', "");
+                is_for_tests |= attribute.starts_with("cfg(test)");
+                let arguments = group.stream().into_iter().nth(1).filter(|_| attribute.starts_with("error("));
+                if let Some(TokenTree::Group(arguments)) = arguments {
+                    let error = arguments.stream().into_iter().next().and_then(text);
+                    sentences.extend(error.filter(|text| has_words(text)));
+                }
+            }
+            TokenTree::Group(group) => {
+                let is_macro = is(place.checked_sub(1), "!");
+                let is_quiet = NOT_FOR_PEOPLE.iter().any(|name| is_macro && is(place.checked_sub(2), name));
+                let is_skipped = is_for_tests && group.delimiter() == Delimiter::Brace;
+                if is_skipped {
+                    is_for_tests = false;
+                } else if !is_quiet && !is_for_tests {
+                    add_sentences(group.stream(), sentences);
+                }
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ';' => is_for_tests = false,
+            other => sentences.extend(text(other.clone()).filter(|text| is_sentence(text))),
+        }
+    }
+}
+
+/// Returns whether a text has words beside its placeholders.
+fn has_words(text: &str) -> bool {
+    let outside = text.split('{').map(|part| part.split_once('}').map_or(part, |(_, outside)| outside));
+    outside.collect::<String>().contains(char::is_alphabetic)
+}
+
+/// Returns whether a text has several words in lower case: no name, and no statement of SQL.
+fn is_sentence(text: &str) -> bool {
+    let is_word = |word: &&str| word.len() > 1 && word.chars().all(char::is_lowercase);
+    text.split([' ', ',', ';', ':']).filter(is_word).count() >= 2
+        && !text.starts_with(|first: char| first.is_ascii_uppercase())
+        && !text.starts_with(['\n', '\r'])
+        && !text.starts_with("{SELECT}")
+}
+
 fn without_spaces(text: &str) -> String {
     text.split_whitespace().collect()
 }
@@ -73,6 +156,39 @@ fn without_spaces(text: &str) -> String {
 fn every_text_has_a_translation() {
     let texts = Texts::read().translated;
     assert!(texts.len() > 20, "{texts:#?}");
+    let missing: Vec<_> = texts.iter().filter(|text| !udpchat_locale::is_known(text)).collect();
+    let entries: String = missing.iter().map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n")).collect();
+    assert!(missing.is_empty(), "{} without a translation in config/locale/po:\n{entries}", missing.len());
+}
+
+#[test]
+fn every_sentence_of_the_daemon_has_a_translation() {
+    let mut sentences = BTreeSet::new();
+    let files = ["config/src", "daemon"].iter().flat_map(|folder| sources(root().join(folder)));
+    for file in files.filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
+        let mut names = file.iter().filter_map(|name| name.to_str());
+        let is_for_tests = |name: &str| {
+            ["tests", "tests.rs", "fuzzing.rs"].contains(&name)
+                || name.ends_with("_tests")
+                || name.ends_with("_tests.rs")
+        };
+        if !names.any(is_for_tests) {
+            add_sentences(fs::read_to_string(&file).unwrap().parse().unwrap(), &mut sentences);
+        }
+    }
+    assert!(sentences.len() > 300, "{}", sentences.len());
+    let is_shown = |text: &&String| !NO_SENTENCES.contains(&text.as_str());
+    let missing: Vec<_> =
+        sentences.iter().filter(is_shown).filter(|text| !udpchat_locale::is_known(text)).collect();
+    let entries: String = missing.iter().map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n")).collect();
+    assert!(missing.is_empty(), "{} without a translation in config/locale/po:\n{entries}", missing.len());
+    let unused: Vec<_> = NO_SENTENCES.iter().filter(|text| !sentences.contains(**text)).collect();
+    assert!(unused.is_empty(), "{unused:#?}");
+}
+
+#[test]
+fn the_help_of_the_daemon_has_a_translation() {
+    let texts = udpchat_locale::help::texts(&udpchat_config::Flags::definition());
     let missing: Vec<_> = texts.iter().filter(|text| !udpchat_locale::is_known(text)).collect();
     let entries: String = missing.iter().map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n")).collect();
     assert!(missing.is_empty(), "{} without a translation in config/locale/po:\n{entries}", missing.len());

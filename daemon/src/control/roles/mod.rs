@@ -89,14 +89,14 @@ impl Rules {
                     Ok(Some(gid)) => found.push(Group { name: group.to_string(), gid }),
                     Ok(None) if is_default(&groups.origin) => {}
                     Ok(None) => warnings.push(format!(
-                        "control.{}: group `{group}` is unknown and gives no access ({})",
-                        role.name(),
-                        groups.origin
+                        "control.{role}: group `{group}` is unknown and gives no access ({origin})",
+                        role = role.name(),
+                        origin = groups.origin
                     )),
                     Err(error) => warnings.push(format!(
-                        "control.{}: group `{group}` cannot be looked up ({error}) and gives no access ({})",
-                        role.name(),
-                        groups.origin
+                        "control.{role}: group `{group}` cannot be looked up ({error}) and gives no access ({origin})",
+                        role = role.name(),
+                        origin = groups.origin
                     )),
                 }
             }
@@ -178,13 +178,16 @@ impl Rules {
     pub(crate) fn exclusion(&self, user: &str) -> ErrorObject {
         let roles = [Role::Read, Role::Send, Role::Admin].into_iter().filter_map(|role| {
             let groups: Vec<_> = self.groups_of(role).iter().collect();
-            (!groups.is_empty()).then(|| format!("`{}` is for {}", role.name(), list(&groups)))
+            (!groups.is_empty())
+                .then(|| format!("`{role}` is for {groups}", role = role.name(), groups = list(&groups)))
         });
         let roles: Vec<_> = roles.collect();
         let roles = roles.join(", ");
         let hint = match self.all().next().map(|group| command_to_join(&group.name, user)) {
             Some(Some(command)) => {
-                format!("{roles}; an administrator adds a user with `{command}`, which takes effect at the next login")
+                format!(
+                    "{roles}; an administrator adds a user with `{command}`, which takes effect at the next login"
+                )
             }
             Some(None) => roles,
             None => {

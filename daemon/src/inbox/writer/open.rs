@@ -247,9 +247,10 @@ impl Writer {
             // Readers do not know the gap yet.
             self.loaded = None;
             let problem = format!(
-                "the inbox has lost its newest entries, #{} to #{}: they were committed and are missing; it has a gap for \
-                 them",
-                tail.first, self.used.newest.id
+                "the inbox has lost its newest entries, #{first} to #{last}: they were committed and are missing; it has a \
+                 gap for them",
+                first = tail.first,
+                last = self.used.newest.id
             );
             self.parts.health.note(Component::InboxTail, problem);
         }

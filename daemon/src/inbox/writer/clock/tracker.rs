@@ -244,12 +244,14 @@ fn explain_lead(lead_ns: i64) -> String {
 fn span(ns: i64) -> String {
     let seconds = ns.unsigned_abs() / 1_000_000_000;
     let rounded = |unit: u64| (seconds + unit / 2) / unit;
-    let (number, unit) = match (rounded(60), rounded(3_600), rounded(86_400)) {
-        (minutes @ ..60, _, _) => (minutes, "minute"),
-        (_, hours @ ..24, _) => (hours, "hour"),
-        (_, _, days) => (days, "day"),
-    };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+    match (rounded(60), rounded(3_600), rounded(86_400)) {
+        (1, _, _) => "1 minute".to_owned(),
+        (minutes @ ..60, _, _) => format!("{minutes} minutes"),
+        (_, 1, _) => "1 hour".to_owned(),
+        (_, hours @ ..24, _) => format!("{hours} hours"),
+        (_, _, 1) => "1 day".to_owned(),
+        (_, _, days) => format!("{days} days"),
+    }
 }
 
 #[cfg(test)]

@@ -215,8 +215,7 @@ fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<Removed> 
 /// Notes in the log that it continues an earlier one, once its recovered entries are removed: they were older than its own
 /// first one, and readers that had not come to them get a gap.
 fn show_older_ids(connection: &Connection, removed: u64) -> rusqlite::Result<()> {
-    let lower =
-        "UPDATE log SET first_id = 1 WHERE first_id > ?1 AND first_id <= (SELECT min(id) FROM entry)";
+    let lower = "UPDATE log SET first_id = 1 WHERE first_id > ?1 AND first_id <= (SELECT min(id) FROM entry)";
     connection.prepare_cached(lower)?.execute([removed]).map(drop)
 }
 
