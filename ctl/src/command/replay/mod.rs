@@ -39,8 +39,9 @@ const BACKLOG_BYTES: usize = 256 * 1024;
 
 /// Runs `replay`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<()> {
-    let source = Source::open(&context, arguments).await?;
+    // First, since a pipe may keep the source waiting.
     let client = context.connect().await?;
+    let source = Source::open(&context, arguments).await?;
     let output = context.output;
     let progress = Progress::new(output.is_watched(), "message");
     let replay = Replay {

@@ -2,16 +2,19 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::{Cursor, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use serde::Deserialize;
+use tokio::io::{AsyncReadExt, Chain};
+use tokio::sync::mpsc;
 use udpchat_api::call::DirectionFilter;
 use udpchat_api::line::{LineError, LineReader};
 use udpchat_api::{Direction, Raw, Timestamp};
 
 use super::args::ReplayArgs;
-use super::capture::Capture;
+use super::capture::{self, MAGIC_BYTES};
 use super::item::{Item, Recorded};
 use crate::command::context::Context;
 use crate::command::filter::Filter;
@@ -24,7 +27,7 @@ use crate::output::Reached;
 pub(super) enum Source {
     Inbox(Box<Stored>),
     File(Box<Written>),
-    Capture(Box<Capture>),
+    Capture(mpsc::Receiver<Result<Item>>),
 }
 
 /// Entries of the inbox.
@@ -37,7 +40,7 @@ pub(super) struct Stored {
 
 /// Lines of a file.
 pub(super) struct Written {
-    lines: LineReader<tokio::fs::File>,
+    lines: LineReader<Chain<Cursor<Vec<u8>>, tokio::fs::File>>,
     name: String,
     number: u64,
     direction: DirectionFilter,
@@ -81,14 +84,16 @@ impl Source {
             true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
             false => File::open(path),
         };
-        let mut file = file.map_err(|error| unreadable(&name, &error))?;
-        match Capture::open(&mut file, &name)? {
-            Some(_) if is_direction_given => {
-                Err(CtlError::usage("--direction does not apply to a capture, whose packets have none"))
-            }
-            Some(capture) => Ok(Self::Capture(Box::new(capture))),
-            None => Ok(Self::File(Box::new(Written::new(file, name, direction)))),
+        let file = file.map_err(|error| unreadable(&name, &error))?;
+        let mut magic = Vec::new();
+        (&file).take(MAGIC_BYTES).read_to_end(&mut magic).map_err(|error| unreadable(&name, &error))?;
+        if !capture::is_capture(&magic) {
+            return Ok(Self::File(Box::new(Written::new(magic, file, name, direction))));
         }
+        if is_direction_given {
+            return Err(CtlError::usage("--direction does not apply to a capture, whose packets have none"));
+        }
+        Ok(Self::Capture(capture::packets(magic, file, name)))
     }
 
     /// Returns the next entry; none at the end.
@@ -96,7 +101,7 @@ impl Source {
         match self {
             Self::Inbox(stored) => stored.next().await,
             Self::File(written) => written.next().await,
-            Self::Capture(capture) => capture.next(),
+            Self::Capture(packets) => packets.recv().await.transpose(),
         }
     }
 
@@ -131,8 +136,10 @@ impl Stored {
 }
 
 impl Written {
-    fn new(file: File, name: String, direction: DirectionFilter) -> Self {
-        Self { lines: LineReader::new(tokio::fs::File::from_std(file)), name, number: 0, direction }
+    /// Creates it for a file of which `beginning` was read already.
+    fn new(beginning: Vec<u8>, file: File, name: String, direction: DirectionFilter) -> Self {
+        let file = AsyncReadExt::chain(Cursor::new(beginning), tokio::fs::File::from_std(file));
+        Self { lines: LineReader::new(file), name, number: 0, direction }
     }
 
     async fn next(&mut self) -> Result<Option<Item>> {
@@ -188,8 +195,7 @@ fn is_wanted(direction: Direction, wanted: DirectionFilter) -> bool {
 }
 
 /// What `replay` reads.
-const FORMATS: &str =
-    "a file is JSON Lines of `udpchatctl export`, or a capture (pcap or pcapng) with a path of its own";
+const FORMATS: &str = "a file is JSON Lines of `udpchatctl export`, or a capture (pcap or pcapng)";
 
 /// Returns what to do with a file of another format that begins like this.
 fn known_format(beginning: &[u8]) -> Option<&'static str> {
