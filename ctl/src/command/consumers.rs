@@ -5,21 +5,25 @@ use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use nix::unistd::{Uid, User};
-use udpchat_api::call::{Consumer, ConsumersParams, InboxParams, Order, RemoveMarkParams, SetMarkParams};
-use udpchat_api::{DEFAULT_CONSUMER, safe};
+use udpchat_api::call::{
+    AckAnswer, Consumer, ConsumersParams, InboxParams, Order, RemoveMarkParams, SetMarkParams,
+};
+use udpchat_api::{Client, DEFAULT_CONSUMER, safe};
 
 use super::ack;
 use super::completions::candidates;
 use super::context::Context;
 use super::inbox::Start;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, grouped};
+use crate::output::{Output, counted, grouped};
 
 const HELP: &str = "\
 A consumer is a reader with a read mark of its own, for example a script that calls `inbox --consumer NAME`. Your own mark \
-is `default` for root and the user that the daemon runs as, and `default@UID` for each other user. READ is the entry up to \
-which it has read. A removed consumer is new when it reads again. Only an administrator changes the own mark of \
-another user.
+is `default` for root and the user that the daemon runs as, and `default@UID` for each other user, whose name is in the \
+column USER. Only an administrator changes the own mark of another user.
+
+READ, in JSON `read`, is the last entry that is read. After `--set 812`, which makes 812 the next one, it is #811. A removed \
+consumer is new when it reads again.
 
 Examples:
   udpchatctl consumers
@@ -44,30 +48,54 @@ pub(crate) struct ConsumersArgs {
 
 /// Runs `consumers`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ConsumersArgs) -> Result<()> {
-    let (mut client, output) = (context.connect().await?, context.output);
-    let consumer = arguments.name.clone();
-    if let Some(start) = arguments.set {
-        let id = start.read_mark(&mut client).await?;
-        return ack::print(output, &client.call(&SetMarkParams { consumer, id }).await?);
+    let (client, output) = (context.connect().await?, context.output);
+    match (arguments.name.as_deref(), arguments.set) {
+        (Some(name), Some(start)) => set(client, output, name, start).await,
+        (Some(name), None) if arguments.remove => remove(client, output, name).await,
+        (name, _) => list(client, output, name).await,
     }
-    if arguments.remove {
-        let answer = client.call(&RemoveMarkParams { consumer }).await?;
-        return match answer.removed {
-            true if output.is_json() => output.json(&answer),
-            true => output.done("removed"),
-            false => Err(unknown(arguments.name.as_deref())),
-        };
+}
+
+async fn set(mut client: Client, output: &mut Output, name: &str, start: Start) -> Result<()> {
+    let id = start.read_mark(&mut client).await?;
+    let answer = client.call(&SetMarkParams { consumer: Some(name.to_owned()), id }).await?;
+    if output.is_json() {
+        output.json(&answer)?;
+    } else {
+        output.done(&confirmation(&answer))?;
     }
+    if answer.new { ack::note_new(&mut client, output, name).await } else { Ok(()) }
+}
+
+/// Says what a consumer has read, and what it reads next.
+fn confirmation(answer: &AckAnswer) -> String {
+    let (next, unread) = (answer.read.saturating_add(1), counted(answer.unread, "message"));
+    match answer.read {
+        0 => format!("nothing is read, #{next} is next; {unread} unread"),
+        read => format!("read up to #{read}, #{next} is next; {unread} unread"),
+    }
+}
+
+async fn remove(mut client: Client, output: &mut Output, name: &str) -> Result<()> {
+    let answer = client.call(&RemoveMarkParams { consumer: Some(name.to_owned()) }).await?;
+    match answer.removed {
+        true if output.is_json() => output.json(&answer),
+        true => output.done("removed"),
+        false => Err(unknown(&mut client, name).await),
+    }
+}
+
+async fn list(mut client: Client, output: &mut Output, name: Option<&str>) -> Result<()> {
     let own = client.call(&own_mark()).await?.consumer;
-    let is_wanted = |consumer: &Consumer| match arguments.name.as_deref() {
+    let is_wanted = |consumer: &Consumer| match name {
         None => true,
         Some(DEFAULT_CONSUMER) => Some(&consumer.consumer) == own.as_ref(),
         Some(name) => consumer.consumer == name,
     };
     let mut consumers = client.call(&ConsumersParams {}).await?.consumers;
     consumers.retain(is_wanted);
-    if consumers.is_empty() && arguments.name.is_some() {
-        return Err(unknown(arguments.name.as_deref()));
+    if let (true, Some(name)) = (consumers.is_empty(), name) {
+        return Err(unknown(&mut client, name).await);
     }
     output.use_pager();
     print(output, &consumers)
@@ -78,10 +106,16 @@ fn own_mark() -> InboxParams {
     InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() }
 }
 
-fn unknown(name: Option<&str>) -> CtlError {
-    let text = format!("consumer `{}` has no read mark", name.unwrap_or_default());
-    CtlError::new(Exit::Failed, "no_such_consumer", text)
-        .hint("`udpchatctl consumers` lists those that have one")
+async fn unknown(client: &mut Client, name: &str) -> CtlError {
+    let error =
+        CtlError::new(Exit::Failed, "no_such_consumer", format!("consumer `{name}` has no read mark"));
+    // The suggestion is a courtesy: without it the error is the same.
+    error.hint(match ack::similar(client, name).await {
+        Ok(Some(similar)) => {
+            format!("did you mean `{similar}`? `udpchatctl consumers` lists those that have one")
+        }
+        _ => "`udpchatctl consumers` lists those that have one".to_owned(),
+    })
 }
 
 fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
@@ -105,7 +139,8 @@ fn table(consumers: &[Consumer], name: impl Fn(u32) -> String) -> String {
     for Consumer { consumer, uid, read, unread } in consumers {
         let user = uid.map_or("-".to_owned(), |uid| safe::one_line(&name(uid)).into_owned());
         let consumer = safe::one_line(consumer).into_owned();
-        table.add_row([consumer, user, format!("#{read}"), grouped(*unread)]);
+        let read = if *read == 0 { "-".to_owned() } else { format!("#{read}") };
+        table.add_row([consumer, user, read, grouped(*unread)]);
     }
     for (at, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
@@ -121,16 +156,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_confirmation_names_what_is_next() {
+        let of = |read, unread| confirmation(&AckAnswer { read, unread, new: false });
+        assert_eq!(of(811, 1), "read up to #811, #812 is next; 1 message unread");
+        assert_eq!(of(0, 20_838), "nothing is read, #1 is next; 20,838 messages unread");
+    }
+
+    #[test]
     fn the_table_names_users_and_groups_numbers() {
         let consumer = |consumer: &str, uid, read, unread| {
             let consumer = consumer.to_owned();
             Consumer { consumer, uid, read, unread }
         };
-        let consumers =
-            [consumer("default@1000", Some(1000), 812, 20_838), consumer("机器人", None, 21_650, 0)];
+        let consumers = [
+            consumer("default@1000", Some(1000), 812, 20_838),
+            consumer("new", None, 0, 3),
+            consumer("机器人", None, 21_650, 0),
+        ];
         let expected = "\
 CONSUMER      USER    READ  UNREAD
 default@1000  ann     #812  20,838
+new           -          -       3
 机器人        -     #21650       0
 ";
         assert_eq!(table(&consumers, |_| "ann".to_owned()), expected);

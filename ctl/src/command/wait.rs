@@ -50,7 +50,7 @@ pub(crate) struct WaitArgs {
     /// Start after the entry ID instead of now; messages that arrived since then count
     #[arg(long, value_name = "ID", value_parser = entry_id)]
     pub(crate) after: Option<u64>,
-    /// Print the bytes as a hex dump instead of the text
+    /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,
 }

@@ -15,7 +15,7 @@ use super::format::Times;
 use super::pager::Pager;
 use super::stream::{Held, Stream};
 use super::style::{Look, Palette};
-use super::{entry, failure, stderr};
+use super::{entry, failure, hexdump, stderr};
 use crate::error::{CtlError, Result};
 
 /// The buffer of standard output, in bytes: the capacity of a Linux pipe.
@@ -31,7 +31,7 @@ pub(crate) struct Output {
     milliseconds: bool,
     /// Read once, and only if a time is shown.
     times: OnceCell<Times>,
-    /// What standard error gets once the pager has left the terminal.
+    /// What standard error gets once the text is on the terminal, or the pager has left it.
     late: Vec<u8>,
 }
 
@@ -41,6 +41,21 @@ impl Output {
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, Stream::direct());
         let (times, late) = (OnceCell::new(), Vec::new());
         Self { stdout, printed: 0, look: *look, milliseconds: false, times, late }
+    }
+
+    /// Returns whether a pager shows the output.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.stdout.get_ref().is_paged()
+    }
+
+    /// Returns whether the text is held because it may still fit on the screen.
+    pub(crate) fn is_held(&self) -> bool {
+        self.stdout.get_ref().is_held()
+    }
+
+    /// Returns whether another program reads single keys from the terminal that standard error is, as full screens do.
+    pub(crate) fn is_screen_taken(&self) -> bool {
+        stderr::is_raw_terminal()
     }
 
     /// Shows what is printed from now on in a pager, if standard output is a terminal and too small for it.
@@ -140,10 +155,10 @@ impl Output {
         if self.look.quiet { Ok(()) } else { self.line(text) }
     }
 
-    /// Prints an entry with its text, or with its bytes if `hex` is set.
+    /// Prints an entry with its text, or with its bytes if `hex` is set. JSON has both, and the bytes as `hex` too if it is set.
     pub(crate) fn entry(&mut self, entry: &Entry, hex: bool) -> Result<()> {
         if self.look.json {
-            return self.json(entry);
+            return if hex { self.json(&WithHex::of(entry)) } else { self.json(entry) };
         }
         let palette = self.palette();
         let text = match hex {
@@ -248,12 +263,11 @@ impl Output {
         }
     }
 
-    /// Writes to standard error, after the pager if one has the terminal.
+    /// Writes to standard error; after the text if a pager may have to show that.
     fn say(&mut self, text: &[u8]) {
-        if self.stdout.get_ref().is_paged() {
-            self.late.extend_from_slice(text);
-        } else {
-            stderr::write(text);
+        self.late.extend_from_slice(text);
+        if !(self.is_held() || self.is_paged()) {
+            stderr::write(&std::mem::take(&mut self.late));
         }
     }
 
@@ -269,6 +283,25 @@ impl Output {
             let palette = Palette::new(use_colour(self.look.color, &io::stderr()));
             stderr::write(failure::as_text(failure, palette).as_bytes());
         }
+    }
+}
+
+/// An entry in JSON with its bytes in hexadecimal digits; a gap has none.
+#[derive(Serialize)]
+struct WithHex<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
+}
+
+impl<'a> WithHex<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let hex = match entry {
+            Entry::Message(message) => Some(hexdump::digits(&message.raw.0)),
+            Entry::Gap(_) => None,
+        };
+        Self { entry, hex }
     }
 }
 

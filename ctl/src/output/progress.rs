@@ -37,10 +37,14 @@ impl Progress {
         Self { on, thing, began: Instant::now(), drawn: None, width: 0 }
     }
 
-    /// Draws the state, at most once each [`PERIOD`].
+    /// Returns whether the next state is drawn: at most once each [`PERIOD`].
+    pub(crate) fn is_due(&self) -> bool {
+        self.on && self.drawn.unwrap_or(self.began).elapsed() >= PERIOD
+    }
+
+    /// Draws the state if it is due.
     pub(crate) fn show(&mut self, reached: &Reached) {
-        let is_time = self.drawn.unwrap_or(self.began).elapsed() >= PERIOD;
-        if self.on && is_time {
+        if self.is_due() {
             self.draw(&line(reached, self.thing, self.began.elapsed()));
             self.drawn = Some(Instant::now());
         }

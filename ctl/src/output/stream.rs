@@ -74,6 +74,11 @@ impl Stream {
         matches!(self, Self::Paged(_))
     }
 
+    /// Returns whether the text is held because it may still fit on the screen.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+
     /// Returns the pipe that another program reads, if output goes into one.
     fn pipe<'a>(&'a self, stdout: &'a Stdout) -> Option<BorrowedFd<'a>> {
         match self {
