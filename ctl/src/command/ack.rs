@@ -36,7 +36,7 @@ pub(crate) struct AckArgs {
     /// The id of the newest entry that is read
     #[arg(value_name = "ID", value_parser = entry_id, add = ArgValueCandidates::new(candidates::messages))]
     pub(crate) id: u64,
-    /// Move the read mark of the consumer NAME instead of your own one
+    /// Move the read mark of the consumer NAME, not your own
     #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(candidates::consumers))]
     pub(crate) consumer: Option<String>,
 }

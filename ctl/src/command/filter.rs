@@ -18,8 +18,7 @@ pub(crate) struct FilterArgs {
     /// Only the last N entries
     #[arg(short = 'n', long = "number", value_name = "N")]
     pub(crate) number: Option<u64>,
-    /// Only messages from and to PEER: a peer's name, an address, a network such as 10.0.0.0/8, or a host; several
-    /// `--from` select the messages of any of them
+    /// Only messages from and to PEER: a peer's name, an address, a network such as 10.0.0.0/8, or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
     /// Only received messages and gaps (`in`), only sent messages (`out`), or `both`

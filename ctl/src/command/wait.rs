@@ -26,13 +26,14 @@ Examples:
   udpchatctl wait
   udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
   udpchatctl --json wait -c 10 | jq -r .text
-  id=$(udpchatctl --json send bob start | jq .id); udpchatctl wait --from bob --after $id";
+  id=$(udpchatctl --json send bob start | jq .id)
+  udpchatctl wait --from bob --after $id";
 
 /// Wait for messages that arrive from now on
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct WaitArgs {
-    /// Only messages from PEER: a peer's name, an address, a network or a host; several `--from` accept any of them
+    /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
     /// Only messages whose text matches the regular expression RE
@@ -44,7 +45,7 @@ pub(crate) struct WaitArgs {
     /// Stop after N messages
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
-    /// Give up after T, for example 500ms, 30s or 1m30s [default: never]
+    /// Give up after T, for example 500ms or 1m30s [default: never]
     #[arg(long, value_name = "T", value_parser = crate::time::span)]
     pub(crate) timeout: Option<Duration>,
     /// Start after the entry ID instead of now; messages that arrived since then count

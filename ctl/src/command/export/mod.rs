@@ -19,9 +19,9 @@ const HELP: &str = "\
 Without a filter: every entry that exists now, oldest first, gaps included. No entry is marked as read. \
 T is a time or a duration back from now, as for `inbox`.
 
-In a capture file each message is an IP packet with the addresses and the time of the entry, in microseconds. \
-An unknown local address is written as 0.0.0.0 or ::. Gaps, and messages that the kernel refused to send, have no packet; they are counted on \
-standard error.
+In a capture file each message is an IP packet with the addresses and the time of the entry, in microseconds. Where the local \
+address is unknown, it is 0.0.0.0 or `::`. Gaps, and messages that the kernel refused to send, have no packet; they are \
+counted on standard error.
 
 Examples:
   udpchatctl export > inbox.jsonl

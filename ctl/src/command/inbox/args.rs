@@ -34,7 +34,7 @@ or one of now, today, yesterday and 'yesterday 22:00'. 22:00 is the last one tha
 after --since if that is later. A PEER without a port matches every port of the host.
 
 Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost. \
-Further lines of a message begin with `  | `. Control characters and invisible characters appear as \\u{..}. \
+Further lines of a message are indented, behind a bar. Control characters and invisible characters appear as \\u{..}. \
 In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, and times always have microseconds.
 
 Examples:
@@ -57,7 +57,7 @@ const OTHER_SELECTORS: [&str; 7] = ["number", "all", "from", "direction", "since
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct InboxArgs {
-    /// History: these entries; an id is written 812 or '#812', several 812-820
+    /// History: these entries, for example 812, '#812' or 812-820
     #[arg(value_name = "ID", conflicts_with_all = OTHER_SELECTORS, conflicts_with_all = ["reverse", "follow"])]
     pub(crate) ids: Vec<Ids>,
     /// History: all entries
@@ -69,7 +69,7 @@ pub(crate) struct InboxArgs {
     /// Print new messages without marking them as read
     #[arg(long, conflicts_with_all = HISTORY_FLAGS)]
     pub(crate) peek: bool,
-    /// Use the read mark of the consumer NAME instead of your own one
+    /// Use the read mark of the consumer NAME, not your own
     #[arg(long, value_name = "NAME", conflicts_with_all = HISTORY_FLAGS)]
     #[arg(add = ArgValueCandidates::new(candidates::consumers))]
     pub(crate) consumer: Option<String>,
