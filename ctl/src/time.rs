@@ -7,11 +7,9 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, Zoned};
 
-use crate::error::{CtlError, Result};
+use udpchat_locale::tr;
 
-/// The hint for an invalid time.
-const EXAMPLES: &str =
-    "for example 22:00, '2026-11-22 14:00', 2026-11-22T14:00:00+08:00, 10m, 2h, 3d, today, yesterday";
+use crate::error::{CtlError, Result};
 
 /// Parses a time relative to `now`, in its time zone.
 ///
@@ -34,7 +32,11 @@ pub(crate) fn parse_end(text: &str, now: &Zoned, since: Option<Timestamp>) -> Re
         .or_else(|| time_of_day(&padded, now, since))
         .or_else(|| absolute(&padded, now))
         .or_else(|| back_from(text, now));
-    found.ok_or_else(|| CtlError::usage(format!("invalid time '{text}'")).hint(EXAMPLES))
+    found.ok_or_else(|| {
+        CtlError::usage(tr!("invalid time '{time}'", time = text)).hint(tr!(
+            "for example 22:00, '2026-11-22 14:00', 2026-11-22T14:00:00+08:00, 10m, 2h, 3d, today, yesterday"
+        ))
+    })
 }
 
 fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
@@ -122,7 +124,7 @@ pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
     let span: Option<SignedDuration> =
         if is_number { format!("{text}s").parse().ok() } else { text.parse().ok() };
     span.and_then(|span| span.try_into().ok())
-        .ok_or_else(|| "expected a duration such as 500ms, 1s or 1m30s".to_owned())
+        .ok_or_else(|| tr!("expected a duration such as 500ms, 1s or 1m30s").to_owned())
 }
 
 /// Returns the current time, in the time zone of this machine.

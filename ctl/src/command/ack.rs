@@ -5,6 +5,7 @@ use clap_complete::ArgValueCandidates;
 use udpchat_api::Client;
 use udpchat_api::call::{AckAnswer, AckParams, ConsumersParams};
 use udpchat_config::nearest;
+use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
@@ -57,17 +58,20 @@ fn print(output: &mut Output, answer: &AckAnswer) -> Result<()> {
     if output.is_json() {
         return output.json(answer);
     }
-    output.done(&format!("read up to #{}, {} unread", answer.read, counted(answer.unread, "message")))
+    let (read, messages) = (answer.read, counted(answer.unread, "message"));
+    output.done(&tr!("read up to #{read}, {messages} unread", read, messages))
 }
 
 /// Says that a read mark was created for a consumer, whose name may be misspelt.
 pub(super) async fn note_new(client: &mut Client, output: &mut Output, consumer: &str) -> Result<()> {
     output.flush()?;
     output.note(&match similar(client, consumer).await? {
-        None => format!("consumer `{consumer}` is new"),
-        Some(similar) => format!(
+        None => tr!("consumer `{consumer}` is new", consumer),
+        Some(similar) => tr!(
             "consumer `{consumer}` is new; if you meant `{similar}`, `udpchatctl consumers {consumer} --remove` \
-             removes it again"
+             removes it again",
+            consumer,
+            similar
         ),
     });
     Ok(())

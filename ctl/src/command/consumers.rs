@@ -9,6 +9,7 @@ use udpchat_api::call::{
     AckAnswer, Consumer, ConsumersParams, InboxParams, Order, RemoveMarkParams, SetMarkParams,
 };
 use udpchat_api::{Client, DEFAULT_CONSUMER, safe};
+use udpchat_locale::tr;
 
 use super::ack;
 use super::completions::candidates;
@@ -69,10 +70,10 @@ async fn set(mut client: Client, output: &mut Output, name: &str, start: Start) 
 
 /// Says what a consumer has read, and what it reads next.
 fn confirmation(answer: &AckAnswer) -> String {
-    let (next, unread) = (answer.read.saturating_add(1), counted(answer.unread, "message"));
+    let (next, messages) = (answer.read.saturating_add(1), counted(answer.unread, "message"));
     match answer.read {
-        0 => format!("nothing is read, #{next} is next; {unread} unread"),
-        read => format!("read up to #{read}, #{next} is next; {unread} unread"),
+        0 => tr!("nothing is read, #{next} is next; {messages} unread", next, messages),
+        read => tr!("read up to #{read}, #{next} is next; {messages} unread", read, next, messages),
     }
 }
 
@@ -80,7 +81,7 @@ async fn remove(mut client: Client, output: &mut Output, name: &str) -> Result<(
     let answer = client.call(&RemoveMarkParams { consumer: Some(name.to_owned()) }).await?;
     match answer.removed {
         true if output.is_json() => output.json(&answer),
-        true => output.done("removed"),
+        true => output.done(tr!("removed")),
         false => Err(unknown(&mut client, name).await),
     }
 }
@@ -108,13 +109,13 @@ fn own_mark() -> InboxParams {
 
 async fn unknown(client: &mut Client, name: &str) -> CtlError {
     let error =
-        CtlError::new(Exit::Failed, "no_such_consumer", format!("consumer `{name}` has no read mark"));
+        CtlError::new(Exit::Failed, "no_such_consumer", tr!("consumer `{name}` has no read mark", name));
     // The suggestion is a courtesy: without it the error is the same.
     error.hint(match ack::similar(client, name).await {
         Ok(Some(similar)) => {
-            format!("did you mean `{similar}`? `udpchatctl consumers` lists those that have one")
+            tr!("did you mean `{similar}`? `udpchatctl consumers` lists those that have one", similar)
         }
-        _ => "`udpchatctl consumers` lists those that have one".to_owned(),
+        _ => tr!("`udpchatctl consumers` lists those that have one").to_owned(),
     })
 }
 
@@ -124,7 +125,7 @@ fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
     }
     if consumers.is_empty() {
         if output.is_for_a_person() {
-            output.note("no consumer has read yet");
+            output.note(tr!("no consumer has read yet"));
         }
         return Ok(());
     }
@@ -135,7 +136,7 @@ fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
 
 fn table(consumers: &[Consumer], name: impl Fn(u32) -> String) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["CONSUMER", "USER", "READ", "UNREAD"]);
+    table.load_style(NOTHING).set_header([tr!("CONSUMER"), tr!("USER"), tr!("READ"), tr!("UNREAD")]);
     for Consumer { consumer, uid, read, unread } in consumers {
         let user = uid.map_or("-".to_owned(), |uid| safe::one_line(&name(uid)).into_owned());
         let consumer = safe::one_line(consumer).into_owned();
@@ -153,6 +154,8 @@ fn table(consumers: &[Consumer], name: impl Fn(u32) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
 
     #[test]
@@ -180,5 +183,13 @@ new           -          -       3
 机器人        -     #21650       0
 ";
         assert_eq!(table(&consumers, |_| "ann".to_owned()), expected);
+        let expected = "\
+消费者        用户  已读到    未读
+default@1000  ann     #812  20,838
+new           -          -       3
+机器人        -     #21650       0
+";
+        let chinese = with_language(Language::Chinese, || table(&consumers, |_| "ann".to_owned()));
+        assert_eq!(chinese, expected);
     }
 }

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 use jiff::{Timestamp, Zoned};
 use udpchat_api::call::{DirectionFilter, InboxParams};
+use udpchat_locale::tr;
 
 use super::completions::candidates;
 use crate::error::Result;
@@ -126,8 +127,10 @@ impl FromStr for Ids {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let ids = Self { first: entry_id(first)?, last: entry_id(last)? };
         match ids {
-            Self { first: 0, .. } => Err("ids start at 1".to_owned()),
-            Self { first, last } if last < first => Err(format!("the last id is before the first, {first}")),
+            Self { first: 0, .. } => Err(tr!("ids start at 1").to_owned()),
+            Self { first, last } if last < first => {
+                Err(tr!("the last id is before the first, {first}", first))
+            }
             ids => Ok(ids),
         }
     }
@@ -136,7 +139,7 @@ impl FromStr for Ids {
 /// Parses the id of an entry, written `812` or `#812`.
 pub(crate) fn entry_id(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix('#').unwrap_or(text);
-    digits.parse().map_err(|_| "an entry id is a number such as 812 or '#812'".to_owned())
+    digits.parse().map_err(|_| tr!("an entry id is a number such as 812 or '#812'").to_owned())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use udpchat_api::line::to_line;
 use udpchat_api::{Entry, safe};
+use udpchat_locale::tr;
 
 use super::format::Times;
 use super::pager::Pager;
@@ -141,7 +142,8 @@ impl Output {
 
     /// Prints a value as one line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<()> {
-        let line = to_line(value).map_err(|error| CtlError::failed("cannot write JSON").caused_by(&error))?;
+        let line =
+            to_line(value).map_err(|error| CtlError::failed(tr!("cannot write JSON")).caused_by(&error))?;
         self.data(&line)
     }
 
@@ -239,7 +241,7 @@ impl Output {
     /// Prints a note on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.look.quiet && !self.look.json {
-            self.say(format!("note: {}\n", safe::one_line(text)).as_bytes());
+            self.say(format!("{}\n", tr!("note: {note}", note = safe::one_line(text))).as_bytes());
         }
     }
 
@@ -258,8 +260,9 @@ impl Output {
     /// Prints a warning and a hint on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn warning(&mut self, text: &str, hint: &str) {
         if !self.look.quiet && !self.look.json {
-            let (text, hint) = (safe::one_line(text), safe::one_line(hint));
-            self.say(format!("warning: {text}\nhint: {hint}\n").as_bytes());
+            let warning = tr!("warning: {warning}", warning = safe::one_line(text));
+            let hint = tr!("hint: {hint}", hint = safe::one_line(hint));
+            self.say(format!("{warning}\n{hint}\n").as_bytes());
         }
     }
 

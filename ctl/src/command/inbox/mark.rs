@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use udpchat_api::Client;
 use udpchat_api::call::AckParams;
+use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
 use crate::output::{Output, counted};
@@ -152,10 +153,10 @@ impl Mark {
         }
         self.is_explained = true;
         let (consumer, entries) = (&self.consumer, self.waiting.len());
-        let message = &format!(
-            "waiting until the program that reads this output has taken {}, which count as read only then; if it \
-             waits for the end of this command, use --peek and `udpchatctl ack`; Ctrl-C leaves them unread",
-            counted(entries as u64, "entry")
+        let message = &tr!(
+            "waiting until the program that reads this output has taken {entries}, which count as read only then; if \
+             it waits for the end of this command, use --peek and `udpchatctl ack`; Ctrl-C leaves them unread",
+            entries = counted(entries as u64, "entry")
         );
         output.note_with(message, &Waiting { message, kind: "waiting_for_reader", consumer, entries });
     }

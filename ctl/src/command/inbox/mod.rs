@@ -11,6 +11,7 @@ mod start;
 
 use udpchat_api::call::{InboxParams, StatusParams};
 use udpchat_api::{Client, DEFAULT_CONSUMER};
+use udpchat_locale::tr;
 
 pub(crate) use self::args::InboxArgs;
 use self::follow::Marking;
@@ -22,7 +23,7 @@ pub(crate) use self::start::Start;
 use super::context::Context;
 use super::senders;
 use crate::error::{CtlError, Result};
-use crate::output::{counted, grouped};
+use crate::output::grouped;
 
 /// Runs `inbox`.
 pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<()> {
@@ -55,11 +56,12 @@ async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Resul
     if let Part::Last { implied: true, .. } = part
         && left_out
     {
-        let entries = inbox.client.call(&StatusParams {}).await?.inbox.entries;
-        inbox.output.note(&format!(
-            "the last {} of {} entries; -a shows all, -n N the last N",
-            inbox.printed,
-            grouped(entries)
+        let entries = grouped(inbox.client.call(&StatusParams {}).await?.inbox.entries);
+        let shown = inbox.printed;
+        inbox.output.note(&tr!(
+            "the last {shown} of {entries} entries; -a shows all, -n N the last N",
+            shown,
+            entries
         ));
     }
     if plan.follow {
@@ -68,8 +70,8 @@ async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Resul
     match part {
         // `-n 0` asks for none.
         Part::Last { count: 0, .. } => {}
-        _ if plan.filter.is_open() => note_if_empty(&mut inbox, "the inbox is empty"),
-        _ => note_if_empty(&mut inbox, "no entry matches"),
+        _ if plan.filter.is_open() => note_if_empty(&mut inbox, tr!("the inbox is empty")),
+        _ => note_if_empty(&mut inbox, tr!("no entry matches")),
     }
     Ok(())
 }
@@ -98,7 +100,7 @@ async fn new(
         let marking = mark.zip(second).map(|(mark, client)| Marking { mark, client });
         return follow::run(inbox, plan, next, marking).await;
     }
-    note_if_empty(&mut inbox, "nothing new");
+    note_if_empty(&mut inbox, tr!("nothing new"));
     Ok(())
 }
 
@@ -109,8 +111,8 @@ async fn note_unread(inbox: &mut InboxPrinter<'_>, consumer: Option<&str>) -> Re
     let left = inbox.client.call(&page).await?.unread;
     match left {
         0 => {}
-        1 => inbox.output.note("1 message stays unread"),
-        left => inbox.output.note(&format!("{} stay unread", counted(left, "message"))),
+        1 => inbox.output.note(tr!("1 message stays unread")),
+        left => inbox.output.note(&tr!("{messages} messages stay unread", messages = grouped(left))),
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use udpchat_api::call::{InboxAnswer, InboxParams, Order, StatusParams};
 use udpchat_api::{Client, Entry};
+use udpchat_locale::tr;
 
 use super::mark::Mark;
 use super::plan::Plan;
@@ -214,17 +215,20 @@ fn is_of_retention(entry: &Entry) -> bool {
 fn no_such_entry(id: u64, next: Option<&Entry>, (oldest, newest): (u64, u64)) -> CtlError {
     let error = |text: String| CtlError::new(Exit::Failed, "no_such_entry", text);
     match next {
-        _ if newest == 0 => error(format!("there is no entry #{id}: the inbox is empty")),
+        _ if newest == 0 => error(tr!("there is no entry #{id}: the inbox is empty", id)),
         Some(next) if id >= oldest => {
             let last = if let Entry::Gap(gap) = next { gap.id } else { next.id() - 1 };
-            error(format!("entry #{id} is lost: the inbox was damaged up to #{last}"))
-                .hint(format!("`udpchatctl inbox {id}-{last}` shows the gap"))
+            error(tr!("entry #{id} is lost: the inbox was damaged up to #{last}", id, last)).hint(tr!(
+                "`udpchatctl inbox {id}-{last}` shows the gap",
+                id,
+                last
+            ))
         }
-        Some(_) => error(format!("there is no entry #{id}: the oldest is #{oldest}")).hint(
-            "`inbox.max_size` and `inbox.max_age` of the configuration limit how long entries are kept",
-        ),
-        None => error(format!("there is no entry #{id}: the newest is #{newest}"))
-            .hint("`udpchatctl inbox -n 20` shows the last entries"),
+        Some(_) => error(tr!("there is no entry #{id}: the oldest is #{oldest}", id, oldest)).hint(tr!(
+            "`inbox.max_size` and `inbox.max_age` of the configuration limit how long entries are kept"
+        )),
+        None => error(tr!("there is no entry #{id}: the newest is #{newest}", id, newest))
+            .hint(tr!("`udpchatctl inbox -n 20` shows the last entries")),
     }
 }
 

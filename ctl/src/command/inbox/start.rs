@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use udpchat_api::call::{AckParams, DirectionFilter, InboxParams, StatusParams};
 use udpchat_api::{Client, DEFAULT_CONSUMER, Entry};
+use udpchat_locale::tr;
 
 use crate::command::filter::entry_id;
 use crate::error::Result;
@@ -31,7 +32,7 @@ impl FromStr for Start {
             "now" => Ok(Self::Now),
             id => match entry_id(id) {
                 Ok(id) if id > 0 => Ok(Self::Id(id)),
-                _ => Err("expected `oldest`, `now` or the id of an entry".to_owned()),
+                _ => Err(tr!("expected `oldest`, `now` or the id of an entry").to_owned()),
             },
         }
     }
@@ -116,23 +117,37 @@ struct NewConsumer<'a> {
 /// Says where a new consumer begins.
 fn note_new(output: &mut Output, consumer: &str, start: Start, oldest: u64, messages: u64) {
     let all = counted(messages, "message");
-    let (first_id, text) = match start {
+    let (first_id, message) = match start {
         Start::Oldest => (
             Some(oldest),
-            format!(
-                "begins at the oldest entry, #{oldest}, with {all}; `--start now` begins with what arrives next"
+            tr!(
+                "consumer `{consumer}` is new: it begins at the oldest entry, #{oldest}, with {all}; `--start now` begins \
+                 with what arrives next",
+                consumer,
+                oldest,
+                all
             ),
         ),
         Start::Now => (
             None,
-            format!(
-                "begins with what arrives next and leaves out {all}; `udpchatctl consumers {consumer} --set oldest` \
-                 shows them"
+            tr!(
+                "consumer `{consumer}` is new: it begins with what arrives next and leaves out {all}; \
+                 `udpchatctl consumers {consumer} --set oldest` shows them",
+                consumer,
+                all
             ),
         ),
-        Start::Id(id) => (Some(id), format!("begins at entry #{id}; the inbox has {all}")),
+        Start::Id(id) => (
+            Some(id),
+            tr!(
+                "consumer `{consumer}` is new: it begins at entry #{id}; the inbox has {all}",
+                consumer,
+                id,
+                all
+            ),
+        ),
     };
-    let message = &format!("consumer `{consumer}` is new: it {text}");
+    let message = &message;
     output.note_with(message, &NewConsumer { message, kind: "new_consumer", consumer, first_id, messages });
 }
 
@@ -148,9 +163,12 @@ struct StartIgnored<'a> {
 
 /// Says that `--start` does nothing; `name` is what the user calls the consumer.
 fn note_ignored(output: &mut Output, name: &str, consumer: &str, read: u64) {
-    let message = &format!(
+    let message = &tr!(
         "--start does nothing: consumer `{consumer}` has the read mark #{read}; \
-         `udpchatctl consumers {name} --set START` changes it"
+         `udpchatctl consumers {name} --set START` changes it",
+        consumer,
+        read,
+        name
     );
     output.note_with(message, &StartIgnored { message, kind: "start_ignored", consumer, read });
 }

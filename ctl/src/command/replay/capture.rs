@@ -8,6 +8,7 @@ use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use udpchat_api::{Raw, Timestamp};
+use udpchat_locale::tr;
 
 use super::item::{Item, Recorded};
 use crate::error::{CtlError, Result};
@@ -80,7 +81,7 @@ impl Capture {
     /// The file cannot be read, or its header is damaged.
     fn open(magic: Vec<u8>, mut file: impl Read + Send + 'static, name: String) -> Result<Self> {
         let header = header(magic, &mut file)
-            .map_err(|error| CtlError::failed(format!("cannot read {name}")).caused_by(&error))?;
+            .map_err(|error| CtlError::failed(tr!("cannot read {path}", path = name)).caused_by(&error))?;
         let packets = create_reader(BUFFER_BYTES, Cursor::new(header).chain(file));
         let packets = packets.map_err(|error| invalid(&name, &error))?;
         Ok(Self { packets, name, number: 0, interfaces: Vec::new() })
@@ -99,7 +100,7 @@ impl Capture {
                     self.packets.consume(length);
                     let Some(packet) = packet else { continue };
                     self.number += 1;
-                    let place = format!("packet {}", self.number);
+                    let place = tr!("packet {number}", number = self.number);
                     return Ok(Some(packet.map_or(Item::NoDatagram, |(at, payload)| {
                         Item::Message(Recorded { place, at, raw: Raw(payload) })
                     })));
@@ -143,13 +144,16 @@ fn header(magic: Vec<u8>, file: &mut impl Read) -> io::Result<Vec<u8>> {
 }
 
 fn invalid(name: &str, error: &PcapError<&[u8]>) -> CtlError {
-    let why = match error {
-        PcapError::Incomplete(_) | PcapError::UnexpectedEof => "it ends within a packet",
-        PcapError::ReadError => "it cannot be read",
-        PcapError::BufferTooSmall => "a packet is longer than 1 MiB",
-        _ => "its contents are not valid",
-    };
-    CtlError::failed(format!("the capture {name} is damaged: {why}"))
+    CtlError::failed(match error {
+        PcapError::Incomplete(_) | PcapError::UnexpectedEof => {
+            tr!("the capture {path} is damaged: it ends within a packet", path = name)
+        }
+        PcapError::ReadError => tr!("the capture {path} is damaged: it cannot be read", path = name),
+        PcapError::BufferTooSmall => {
+            tr!("the capture {path} is damaged: a packet is longer than 1 MiB", path = name)
+        }
+        _ => tr!("the capture {path} is damaged: its contents are not valid", path = name),
+    })
 }
 
 /// Returns time and payload of the datagram of a block. The outer `None` is a block without a packet, the inner one a packet
