@@ -12,8 +12,10 @@ use tokio::time::timeout;
 use udpchat_api::Entry;
 use udpchat_api::call::{Call, ConsumersParams, DirectionFilter, InboxParams, Order, Peer, PeersParams};
 use udpchat_config::Encoding;
+use udpchat_locale::tr;
 
 use crate::connect;
+use crate::output::counted;
 
 /// How long the daemon may take to answer; afterwards nothing is offered.
 const DAEMON_WAIT: Duration = Duration::from_millis(200);
@@ -49,7 +51,7 @@ pub(crate) fn peers() -> Vec<CompletionCandidate> {
 pub(crate) fn consumers() -> Vec<CompletionCandidate> {
     let consumers = ask(&ConsumersParams {}).map(|answer| answer.consumers).unwrap_or_default();
     let candidates = consumers.into_iter().filter(|consumer| is_plain(&consumer.consumer)).map(|consumer| {
-        let help = format!("{} unread", consumer.unread);
+        let help = tr!("{messages} unread", messages = counted(consumer.unread, "message"));
         CompletionCandidate::new(consumer.consumer).help(Some(help.into()))
     });
     candidates.collect()
