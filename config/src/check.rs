@@ -46,7 +46,7 @@ fn check_listen(settings: &Settings) -> Result<(), ConfigError> {
     }
     let mut seen = BTreeSet::new();
     // The system chooses a different port for each port 0.
-    match listen.iter().find(|address| address.port() != 0 && !seen.insert(**address)) {
+    match listen.iter().find(|address| address.port() != 0 && !seen.insert(*address)) {
         Some(twice) => refuse(format!("address {twice} is given twice"), "leave one of them out"),
         None => Ok(()),
     }
@@ -142,7 +142,7 @@ fn check_peers(settings: &Settings) -> Result<(), ConfigError> {
             let message = format!("peer `{name}` has no address");
             return Err(ConfigError::rejected(&peer.address.origin, message, hint));
         }
-        if let Some(other) = seen.insert(*peer.address, name) {
+        if let Some(other) = seen.insert(&*peer.address, name) {
             let message = format!("peers `{other}` and `{name}` have the same address {}", *peer.address);
             let hint = "a message from there would have two names; keep one of them";
             return Err(ConfigError::rejected(&peer.address.origin, message, hint));

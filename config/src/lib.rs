@@ -10,8 +10,10 @@
 //! 5. flags, handed in as [`Overrides`].
 //!
 //! A stronger layer replaces single keys, not whole tables. Every value remembers its [`Origin`].
+//! [`when`] reads times as people write them, for both programs.
+//!
 //! Nothing here listens, sends or writes a file. [`Environment::of_process`] reads the environment of the process, and
-//! an address with the name of an interface asks the system for its number.
+//! [`Interface::number`] asks the system for the number of an interface. No setting depends on that: interfaces come and go.
 
 mod check;
 mod defaults;
@@ -28,6 +30,7 @@ mod setting;
 mod settings;
 mod suggestion;
 mod value;
+pub mod when;
 
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::ConfigError;
@@ -38,6 +41,6 @@ pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
 pub use suggestion::nearest;
 pub use value::{
-    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, PeerAddress,
-    PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,
+    Encoding, Group, Interface, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
+    PeerAddress, PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,
 };

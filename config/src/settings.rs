@@ -1,7 +1,6 @@
 //! The definition of every setting. A new key needs a line here, and its default and explanation in `udpchat.toml`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::key::{AppliedBy, Field, Key};
@@ -80,7 +79,7 @@ macro_rules! settings {
 settings! {
     {
         /// The addresses to receive on: 1 to 64; for port 0 the system chooses a port.
-        listen: Vec<SocketAddr> = vec![ListenAddress::DEFAULT.socket_address()], Restart, r#"["[::]:7788"]"#;
+        listen: Vec<ListenAddress> = vec![ListenAddress::DEFAULT], Restart, r#"["[::]:7788"]"#;
         /// The multicast groups to join: at most 64, without duplicates.
         groups: Vec<Group> = Vec::new(), Reload, r#"["239.1.2.3", "ff02::1%eth0"]"#;
         /// The directory of the inbox; absolute.

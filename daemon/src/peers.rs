@@ -24,7 +24,7 @@ pub(crate) struct Configured(Arc<Settings>);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Named<'a> {
     pub(crate) name: &'a str,
-    pub(crate) address: PeerAddress,
+    pub(crate) address: &'a PeerAddress,
     pub(crate) encoding: Option<Encoding>,
 }
 
@@ -123,7 +123,7 @@ impl Peers {
             return (own, Basis::Configured);
         }
         let named = configured.named().filter(|named| named.encoding.is_some());
-        let named = named.map(|named| named.address.destination());
+        let named = named.filter_map(|named| named.address.destination());
         let known = named.chain(self.remembered()).filter(|peer| is_reached(*peer));
         let mut encodings = known.map(|peer| self.encoding_towards(configured, peer).0);
         match encodings.next() {
@@ -160,6 +160,6 @@ impl Configured {
 impl<'a> Named<'a> {
     fn new((name, peer): (&'a PeerName, &'a Peer)) -> Self {
         let encoding = peer.encoding.as_ref().map(|encoding| **encoding);
-        Self { name: name.as_str(), address: *peer.address, encoding }
+        Self { name: name.as_str(), address: &peer.address, encoding }
     }
 }

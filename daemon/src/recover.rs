@@ -119,7 +119,7 @@ fn recover_planned(connection: &mut Connection, data_dir: &Path) -> Result<Total
         let plan = plan::read(connection, data_dir).map_err(InboxError::from)?;
         let Some(Segment { file, .. }) = plan.first() else { return Ok(total) };
         let mut failed = None;
-        let recovered = segment::recover_all(&plan, &|| true, |chunk| {
+        let recovered = segment::recover(&plan, &|| true, |chunk| {
             let mut store = || -> rusqlite::Result<recovered::Added> {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let added = recovered::write(&transaction, &chunk)?;

@@ -5,6 +5,7 @@
 //! milliseconds long: below 0.1 % of a core. After a whole pass it rests until a day has passed since the pass began.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,8 +17,9 @@ use crate::error::reason;
 use crate::health::Component;
 use crate::inbox::InboxError;
 use crate::inbox::queue::RecoveredItem;
+use crate::inbox::reader::Disk;
 use crate::inbox::recovery::plan::Segment;
-use crate::inbox::recovery::segment;
+use crate::inbox::recovery::segment::{self, Chunk};
 use crate::state::Daemon;
 
 /// How often to check a part of the log, and how often to check all of it.
@@ -31,8 +33,13 @@ const WHILE_FULL: Duration = Duration::from_millis(100);
 /// How long to wait after a chunk could not be stored.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// How much it leaves free on the disk, in bytes: for the write-ahead log and the index, and for messages until the administrator makes room.
+/// How much it leaves free on the disk at most, in bytes: for the write-ahead log and the index, and for messages until the
+/// administrator makes room. On a small disk it is this part of the disk, as a divisor.
 const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+const PART_OF_DISK: u64 = 10;
+
+/// How often a chunk is written: to the write-ahead log and to the database.
+const COPIES_OF_CHUNK: u64 = 2;
 
 /// How long it pauses while it reads a damaged file, each time after some MiB.
 const READ_PAUSE: Duration = Duration::from_millis(1);
@@ -44,7 +51,7 @@ pub(crate) fn start(daemon: Arc<Daemon>) -> io::Result<()> {
         let mut total = Total::default();
         while !stopping(&daemon) {
             match next(daemon.reader.damage().awaited().is_some(), || daemon.reader.recovery_plan()) {
-                Next::Recover(segment) => recover(&daemon, &segment, &mut total),
+                Next::Recover(plan) => recover(&daemon, &plan, &mut total),
                 Next::Check => check.step(&daemon),
                 Next::Wait => thread::sleep(WHILE_FULL),
             }
@@ -68,7 +75,7 @@ struct Total {
 /// What the thread does next.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
-    Recover(Segment),
+    Recover(Vec<Segment>),
     Check,
     Wait,
 }
@@ -79,27 +86,32 @@ fn next(is_awaited: bool, plan: impl FnOnce() -> Result<Vec<Segment>, InboxError
         return Next::Check;
     }
     // The plan may not be readable now, or the writer has not yet seen that it is empty.
-    let first = plan().ok().and_then(|segments| segments.into_iter().next());
-    first.map_or(Next::Wait, Next::Recover)
+    plan().ok().filter(|segments| !segments.is_empty()).map_or(Next::Wait, Next::Recover)
 }
 
-/// Returns whether a recovery may write, with this much left on the disk, in bytes; none where the system does not report it.
-fn has_room(free_bytes: Option<u64>) -> bool {
-    free_bytes.is_none_or(|free| free >= RESERVE_BYTES)
+/// Returns how much a recovery leaves free on a disk, in bytes.
+fn reserve_bytes(disk: Disk) -> u64 {
+    RESERVE_BYTES.min(disk.size_bytes / PART_OF_DISK)
 }
 
-/// Waits until the ids from this one on may be added; false if they are no longer planned, or the daemon stops.
-fn wait_for_room(daemon: &Daemon, first: u64) -> bool {
+/// Returns whether a recovery may write a chunk.
+fn has_room(disk: Disk, chunk_bytes: u64) -> bool {
+    disk.free_bytes >= reserve_bytes(disk) + COPIES_OF_CHUNK * chunk_bytes
+}
+
+/// Waits until a chunk may be added; false if it is no longer planned, or the daemon stops.
+fn wait_for_room(daemon: &Daemon, chunk: &Chunk) -> bool {
     // What is older than removed entries is no longer planned.
-    let is_planned = || daemon.reader.damage().awaited().is_some_and(|(planned, _)| planned <= first);
+    let is_planned = || daemon.reader.damage().awaited().is_some_and(|(planned, _)| planned <= chunk.first);
     while is_planned() && !stopping(daemon) {
-        if has_room(daemon.reader.disk_free_bytes()) {
+        let Some(disk) = daemon.reader.disk().filter(|disk| !has_room(*disk, chunk.size_bytes() as u64))
+        else {
             daemon.health.clear(Component::Recovery);
             return true;
-        }
+        };
         let problem = format!(
             "the recovery of the damaged inbox waits for room on the disk: {} MiB are kept free for new messages",
-            RESERVE_BYTES >> 20
+            reserve_bytes(disk).div_ceil(1 << 20)
         );
         daemon.health.report(Component::Recovery, problem);
         thread::sleep(WHILE_FULL);
@@ -108,14 +120,15 @@ fn wait_for_room(daemon: &Daemon, first: u64) -> bool {
     false
 }
 
-/// Recovers a segment, or a part of it where it is interrupted.
-fn recover(daemon: &Daemon, segment: &Segment, total: &mut Total) {
+/// Recovers the first file of a plan, or a part of it where it is interrupted.
+fn recover(daemon: &Daemon, plan: &[Segment], total: &mut Total) {
+    let Some(Segment { file, .. }) = plan.first() else { return };
     let go_on = || {
         thread::sleep(READ_PAUSE);
         !stopping(daemon)
     };
-    let recovered = segment::recover(segment, &go_on, |chunk| {
-        if !wait_for_room(daemon, chunk.first) {
+    let recovered = segment::recover(plan, &go_on, |chunk| {
+        if !wait_for_room(daemon, &chunk) {
             return false;
         }
         let entries = chunk.rows.len() as u64;
@@ -134,14 +147,14 @@ fn recover(daemon: &Daemon, segment: &Segment, total: &mut Total) {
         true
     });
     match recovered {
-        Ok(true) => report(daemon, segment, total),
+        Ok(true) => report(daemon, file, total),
         // The queue was closed, the plan has changed, or the chunk could not be stored.
         Ok(false) => thread::sleep(AFTER_FAILURE),
         Err(error) => {
             let problem = format!(
                 "the damaged inbox {} cannot be read ({}), so that its entries are not recovered; `udpchatd --recover` \
                  does that later",
-                segment.file.display(),
+                file.display(),
                 reason(&error)
             );
             daemon.health.note(Component::InboxQuarantine, problem);
@@ -153,12 +166,12 @@ fn recover(daemon: &Daemon, segment: &Segment, total: &mut Total) {
     }
 }
 
-fn report(daemon: &Daemon, segment: &Segment, total: &Total) {
+fn report(daemon: &Daemon, file: &Path, total: &Total) {
     let Total { entries, lost } = total;
     info!(entries, lost, "recovered the entries of a damaged inbox");
     let problem = format!(
         "the inbox was damaged; it was moved to {}; {entries} of its entries were recovered, {lost} are lost and have a gap",
-        segment.file.display()
+        file.display()
     );
     daemon.health.note(Component::InboxQuarantine, problem);
 }
@@ -196,9 +209,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_small_disk_needs_a_tenth_of_it_free() {
+        const MIB: u64 = 1 << 20;
+        for (size, free, expected) in
+            [(1_000, 64, false), (1_000, 65, true), (40, 4, false), (40, 5, true), (1_000_000, 65, true)]
+        {
+            let disk = Disk { size_bytes: size * MIB, free_bytes: free * MIB };
+            assert_eq!(has_room(disk, MIB / 4), expected, "{size} {free}");
+        }
+    }
+
+    #[test]
     fn a_plan_that_cannot_be_read_is_waited_for() {
-        let segment = Segment { first: 1, last: 9, file: "damaged".into() };
-        assert_eq!(next(true, || Ok(vec![segment.clone()])), Next::Recover(segment));
+        let plan = vec![Segment { first: 1, last: 9, file: "damaged".into() }];
+        assert_eq!(next(true, || Ok(plan.clone())), Next::Recover(plan));
         assert_eq!(next(true, || Err(InboxError::NotOpen)), Next::Wait);
         assert_eq!(next(true, || Ok(Vec::new())), Next::Wait);
         assert_eq!(next(false, || panic!("nothing is to be recovered")), Next::Check);

@@ -141,7 +141,7 @@ impl Base {
 
     /// Returns one with a large inbox.
     fn large() -> Self {
-        let base = Self { messages: MESSAGES_OF_LARGE, ..Self::new(MESSAGES, false) };
+        let base = Self::new(MESSAGES, false);
         let mut inbox = Connection::open(base.folder.path().join("data/inbox.db")).unwrap();
         let transaction = inbox.transaction().unwrap();
         let insert =
@@ -151,7 +151,11 @@ impl Base {
         }
         transaction.commit().unwrap();
         inbox.close().unwrap();
-        base
+        // The journal of a daemon that has received these messages knows the newest one.
+        let mut daemon = start(base.folder).unwrap();
+        daemon.signal(Signal::SIGTERM);
+        let _ended = daemon.wait();
+        Self { folder: daemon.into_folder().0, messages: MESSAGES_OF_LARGE }
     }
 
     /// Lists the files that are not empty.

@@ -23,8 +23,8 @@ const KILLS_OF_ONE_INBOX: usize = 25;
 /// How many datagrams a receiver fetches at once.
 const BATCH: u64 = 64;
 
-/// The promised time of a start, with an allowance for a machine that has other work.
-const STARTS_WITHIN: Duration = Duration::from_millis(1_000 + 1_000);
+/// The time of a start in milliseconds: with an allowance for a machine that has other work, and as promised, in the full size.
+const STARTS_WITHIN: (usize, usize) = (2_000, 1_000);
 
 #[test]
 fn kills_under_load_lose_nothing_acknowledged() {
@@ -86,7 +86,7 @@ fn kill_often(kills: usize, random: &mut Random, figures: &mut Figures) {
         let start = began.elapsed();
         // Nothing else reads them, and a daemon blocks on a manager that does not read.
         while manager.notification_within(Duration::from_millis(1)).is_some() {}
-        if start > STARTS_WITHIN {
+        if start > Duration::from_millis(scaled(STARTS_WITHIN.0, STARTS_WITHIN.1) as u64) {
             wrong.push(format!("a start took {start:?}"));
         }
         // What waited in the kernel comes before this.

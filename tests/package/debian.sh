@@ -69,6 +69,10 @@ installation() {
         -a -e /usr/share/man/man8/udpchatd.8.gz -a -e /usr/share/man/man5/udpchat.toml.5.gz \
         -a -e /usr/share/bash-completion/completions/udpchatctl -a -e /usr/share/zsh/vendor-completions/_udpchatctl \
         -a -e /usr/share/fish/vendor_completions.d/udpchatctl.fish
+    point "so are the Chinese manual pages" in_machine test -e /usr/share/man/zh_CN/man1/udpchatctl.1.gz \
+        -a -e /usr/share/man/zh_CN/man8/udpchatd.8.gz -a -e /usr/share/man/zh_CN/man5/udpchat.toml.5.gz
+    point "the others are English on every machine that packs them" \
+        not eval "in_machine zcat /usr/share/man/man1/udpchatctl.1.gz | grep -q '^.SH 名称'"
     point "nothing lies in /lib, which is /usr/lib" not grep -q ' \./lib' <(dpkg-deb -c "$deb")
     point "a message from another machine arrives" message_arrives hello
 }

@@ -117,16 +117,31 @@ pub fn finished(help: &str) -> String {
         made.push(character);
         if is_wide(character) {
             characters.next_if(|&next| next == ' ' || next == JOINER);
+            let mut rest = characters.clone();
+            // The colon that clap writes behind a heading.
+            if rest.next() == Some(':') && rest.next().is_none_or(|next| ['\n', '\u{1b}'].contains(&next)) {
+                characters.next();
+                made.push('：');
+            }
         }
     }
-    for word in WORDS {
-        let translation = find(word).unwrap_or(word);
-        // A line may end within the word's last space.
-        made = made.replace(word, translation).replace(word.trim_end(), translation);
-    }
+    let mut made = with_words(&made);
     // No space follows a wide colon, which may be styled.
     for colon in ["： ", "：\u{1b}[0m "] {
         made = made.replace(colon, colon.trim_end());
+    }
+    made
+}
+
+/// Translates clap's own words in a text that clap has made of translated help.
+pub fn with_words(text: &str) -> String {
+    let mut made = text.to_owned();
+    if language() == Language::Chinese {
+        for word in WORDS {
+            let translation = find(word).unwrap_or(word);
+            // A line may end within the word's last space.
+            made = made.replace(word, translation).replace(word.trim_end(), translation);
+        }
     }
     made
 }
@@ -176,6 +191,14 @@ mod tests {
     #[test]
     fn the_words_of_clap_have_translations() {
         assert!(WORDS.iter().all(|word| find(word).is_some()));
+    }
+
+    #[test]
+    fn headings_end_with_a_wide_colon() {
+        let shown = with_language(Language::Chinese, || {
+            finished("全局选项:\n  端口:7788\n\u{1b}[1m过滤:\u{1b}[0m\n条目:")
+        });
+        assert_eq!(shown, "全局选项：\n  端口:7788\n\u{1b}[1m过滤：\u{1b}[0m\n条目：");
     }
 
     #[test]

@@ -116,8 +116,11 @@ fn with_example(mistake: Mistake, path: &str) -> Mistake {
 
 /// Refuses a key that its table does not have; `shown` is the table's path as written.
 fn unknown_key(name: &Spanned<DeString<'_>>, table: &str, shown: &str) -> Mistake {
-    let place = if shown.is_empty() { String::new() } else { format!(" in [{shown}]") };
-    let message = format!("unknown key {}{place}", quoted(name.get_ref()));
+    let key = quoted(name.get_ref());
+    let message = match shown {
+        "" => format!("unknown key {key}"),
+        shown => format!("unknown key {key} in [{shown}]"),
+    };
     Mistake { span: name.span(), message, hint: Some(hint_for_unknown(table, name.get_ref())) }
 }
 

@@ -10,7 +10,7 @@ use crate::paths::{
     user_runtime_socket,
 };
 use crate::value::shown;
-use crate::{ConfigError, ListenAddress, Origin, Overrides, Setting, Settings, UserGroup, ValueError};
+use crate::{ConfigError, Origin, Overrides, Setting, Settings, UserGroup, ValueError};
 
 impl Settings {
     /// Reads every layer and applies it.
@@ -69,8 +69,7 @@ fn apply_environment(settings: &mut Settings, environment: &Environment) -> Resu
         let value = environment.variable(name);
         value.map(|value| absolute(Path::new(value), Origin::Environment(name), environment)).transpose()
     };
-    let addresses =
-        |text: &str| text.split(',').map(str::parse).collect::<Result<_, _>>().map(socket_addresses);
+    let addresses = |text: &str| text.split(',').map(str::parse).collect::<Result<_, _>>();
     put(&mut settings.listen, parse_variable(environment, LISTEN_VARIABLE, addresses)?);
     put(&mut settings.data_dir, path(DATA_DIR_VARIABLE)?);
     put(&mut settings.socket, path(SOCKET_VARIABLE)?);
@@ -87,7 +86,7 @@ fn apply_flags(
         given.as_deref().map(|path| absolute(path, Origin::Flag(name), environment)).transpose()
     };
     let listen = Some(overrides.listen.clone()).filter(|addresses| !addresses.is_empty());
-    put(&mut settings.listen, flag("--listen", listen.map(socket_addresses)));
+    put(&mut settings.listen, flag("--listen", listen));
     put(&mut settings.data_dir, path(&overrides.data_dir, "--data-dir")?);
     put(&mut settings.socket, path(&overrides.socket, "--socket")?);
     put(&mut settings.log.level, flag("--log-level", overrides.log_level));
@@ -128,10 +127,6 @@ fn parse_variable<T>(
         Ok(value) => Ok(Some(Setting::new(value, Origin::Environment(name)))),
         Err(error) => Err(ConfigError::bad_value(Origin::Environment(name), error)),
     }
-}
-
-fn socket_addresses(addresses: Vec<ListenAddress>) -> Vec<std::net::SocketAddr> {
-    addresses.into_iter().map(ListenAddress::socket_address).collect()
 }
 
 fn absolute(path: &Path, origin: Origin, environment: &Environment) -> Result<Setting<PathBuf>, ConfigError> {

@@ -50,6 +50,56 @@ impl Encoding {
         "windows-1252",
     ];
 
+    /// Lists the names of all encodings, as they are displayed, by language.
+    pub const NAMES: [&str; 46] = [
+        "utf-8",
+        "utf-16le",
+        "utf-16be",
+        "gbk",
+        "gb18030",
+        "gb2312",
+        "big5",
+        "cp950",
+        "shift_jis",
+        "cp932",
+        "euc-jp",
+        "iso-2022-jp",
+        "euc-kr",
+        "cp949",
+        "ascii",
+        "iso-8859-1",
+        "iso-8859-2",
+        "iso-8859-3",
+        "iso-8859-4",
+        "iso-8859-5",
+        "iso-8859-6",
+        "iso-8859-7",
+        "iso-8859-8",
+        "iso-8859-8-i",
+        "iso-8859-9",
+        "iso-8859-10",
+        "iso-8859-13",
+        "iso-8859-14",
+        "iso-8859-15",
+        "iso-8859-16",
+        "tis-620",
+        "windows-874",
+        "windows-1250",
+        "windows-1251",
+        "windows-1252",
+        "windows-1253",
+        "windows-1254",
+        "windows-1255",
+        "windows-1256",
+        "windows-1257",
+        "windows-1258",
+        "koi8-r",
+        "koi8-u",
+        "ibm866",
+        "macintosh",
+        "x-mac-cyrillic",
+    ];
+
     const fn of(codec: &'static encoding_rs::Encoding) -> Self {
         Self { codec, repertoire: Repertoire::Common }
     }
@@ -165,6 +215,8 @@ impl Text for Encoding {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
@@ -249,6 +301,20 @@ mod tests {
             assert_eq!(encoding.to_string().parse::<Encoding>().unwrap(), encoding);
             assert_eq!(codec.parse::<Encoding>().unwrap(), encoding.for_reading());
         }
+    }
+
+    #[test]
+    fn all_names_are_listed_as_they_are_displayed() {
+        for name in Encoding::NAMES {
+            let encoding = name.parse::<Encoding>().unwrap();
+            assert_eq!(encoding.to_string(), name);
+            assert!(Encoding::NAMES.contains(&encoding.for_reading().to_string().as_str()), "{name}");
+        }
+        // The standard has 39 encodings besides `replacement`; no text is written in `x-user-defined`.
+        let codecs: HashSet<_> =
+            Encoding::NAMES.iter().map(|name| name.parse::<Encoding>().unwrap().codec).collect();
+        assert_eq!(codecs.len(), 38);
+        assert!(Encoding::COMMON.iter().all(|name| Encoding::NAMES.contains(name)));
     }
 
     #[test]

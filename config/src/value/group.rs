@@ -4,18 +4,16 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::{Text, ValueError, quoted};
+use super::{Interface, Text, ValueError, quoted};
 
 /// Names a multicast group, and the interface to join it on; without one it is joined on every interface.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Group {
     ip: IpAddr,
-    interface: Option<String>,
+    interface: Option<Interface>,
 }
 
 impl Group {
-    /// The longest name that fits `IFNAMSIZ` of netdevice(7), without the terminating zero byte.
-    const MAX_INTERFACE_BYTES: usize = 15;
     const HINT: &str = "write a multicast address, with an interface or without, for example \"239.1.2.3\" or \
                         \"ff02::1%eth0\"";
 
@@ -24,9 +22,9 @@ impl Group {
         self.ip
     }
 
-    /// Returns the name or the number of the interface, `None` for every interface.
-    pub fn interface(&self) -> Option<&str> {
-        self.interface.as_deref()
+    /// Returns the interface, `None` for every interface.
+    pub const fn interface(&self) -> Option<&Interface> {
+        self.interface.as_ref()
     }
 }
 
@@ -34,29 +32,26 @@ impl FromStr for Group {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let refuse = |what: &str| Err(ValueError::new(format!("{} {what}", quoted(text)), Self::HINT));
+        let shown = quoted(text);
+        let refuse = |message: String| Err(ValueError::new(message, Self::HINT));
         let (ip, interface) = match text.trim().split_once('%') {
             Some((ip, interface)) => (ip, Some(interface)),
             None => (text.trim(), None),
         };
-        if interface.is_some_and(|name| !is_interface_name(name)) {
-            return refuse("names an invalid interface");
-        }
+        let Ok(interface) = interface.map(str::parse).transpose() else {
+            return refuse(format!("{shown} names an invalid interface"));
+        };
         match ip.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-            Ok(ip) if ip.is_multicast() => Ok(Self { ip, interface: interface.map(str::to_owned) }),
-            Ok(_) => refuse("is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8"),
-            Err(_) if has_port(text.trim()) => refuse("has a port; a multicast group has none"),
-            Err(_) => refuse("is not an IP address"),
+            Ok(ip) if ip.is_multicast() => Ok(Self { ip, interface }),
+            Ok(_) => refuse(format!(
+                "{shown} is not a multicast address, 224.0.0.0 to 239.255.255.255 or ff00::/8"
+            )),
+            Err(_) if has_port(text.trim()) => {
+                refuse(format!("{shown} has a port; a multicast group has none"))
+            }
+            Err(_) => refuse(format!("{shown} is not an IP address")),
         }
     }
-}
-
-/// Returns whether the kernel accepts this name of an interface.
-fn is_interface_name(name: &str) -> bool {
-    let forbidden = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':' | '%');
-    (1..=Group::MAX_INTERFACE_BYTES).contains(&name.len())
-        && !matches!(name, "." | "..")
-        && !name.contains(forbidden)
 }
 
 fn has_port(text: &str) -> bool {
@@ -90,7 +85,8 @@ mod tests {
             ("::ffff:239.1.2.3%a", "239.1.2.3", Some("a")),
         ] {
             let group: Group = text.parse().unwrap();
-            assert_eq!((group.ip(), group.interface()), (ip.parse().unwrap(), interface), "{text}");
+            let name = group.interface().map(Interface::as_str);
+            assert_eq!((group.ip(), name), (ip.parse().unwrap(), interface), "{text}");
             assert_eq!(group.to_string().parse::<Group>().unwrap(), group);
         }
     }

@@ -39,8 +39,9 @@ impl FromStr for MetricsAddress {
             return Ok(Self(Some((Ipv4Addr::LOCALHOST, port).into())));
         }
         let written = Written::parse(text, Self::HINT)?;
-        let address = written.with_port(written.port.unwrap_or(DEFAULT_METRICS_PORT));
-        if !address.ip().is_loopback() {
+        let address = SocketAddr::new(written.ip, written.port.unwrap_or(DEFAULT_METRICS_PORT));
+        // The loopback address has no interface.
+        if !address.ip().is_loopback() || written.interface.is_some() {
             return Err(ValueError::new(
                 format!("{} is not a loopback address", quoted(text)),
                 "the endpoint has no authentication, so only this machine may reach it: write for example \
@@ -98,6 +99,7 @@ mod tests {
             ("128.0.0.1", "is not a loopback address", "reverse proxy"),
             ("::ffff:10.0.0.1", "is not a loopback address", "reverse proxy"),
             ("fe80::1", "is not a loopback address", "reverse proxy"),
+            ("::1%lo", "is not a loopback address", "reverse proxy"),
             ("localhost:17788", "is a host name, not an IP address", "127.0.0.1:17788"),
             ("127.0.0.1:x", "port `x` is not a number", "127.0.0.1:17788"),
             ("70000", "port 70000 is out of range", "127.0.0.1:17788"),

@@ -30,39 +30,42 @@ impl FromStr for PeerName {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         match flaw(text) {
             None => Ok(Self(text.to_owned())),
-            Some(flaw) => Err(ValueError::new(format!("peer name {} {flaw}", quoted(text)), Self::HINT)),
+            Some(flaw) => Err(ValueError::new(flaw, Self::HINT)),
         }
     }
 }
 
 /// Returns why a text is not a valid name, `None` if it is valid.
 fn flaw(text: &str) -> Option<String> {
+    const MAX_CHARACTERS: usize = PeerName::MAX_CHARACTERS;
+    let name = quoted(text);
     if text.is_empty() {
-        return Some("is empty".to_owned());
+        return Some(format!("peer name {name} is empty"));
     }
-    if text.chars().count() > PeerName::MAX_CHARACTERS {
-        return Some(format!("is longer than {} characters", PeerName::MAX_CHARACTERS));
+    if text.chars().count() > MAX_CHARACTERS {
+        return Some(format!("peer name {name} is longer than {MAX_CHARACTERS} characters"));
     }
     // The check for an address comes first: "contains `:`" would be a less helpful reason.
     if text.parse::<IpAddr>().is_ok() {
-        return Some("is an IP address".to_owned());
+        return Some(format!("peer name {name} is an IP address"));
     }
     if let Some(first) = text.chars().next().filter(|first| matches!(first, '-' | '#')) {
-        return Some(format!("starts with `{first}`"));
+        return Some(format!("peer name {name} starts with `{first}`"));
     }
-    text.chars().find_map(character_flaw)
+    text.chars().find_map(|character| character_flaw(&name, character))
 }
 
-/// Returns why a character is not allowed in a name, `None` if it is allowed.
-fn character_flaw(character: char) -> Option<String> {
+/// Returns why a name with a character is not valid, `None` if the character is allowed.
+fn character_flaw(name: &str, character: char) -> Option<String> {
     if matches!(character, ':' | '[' | ']' | '/' | ',' | '"' | '\'') {
-        return Some(format!("contains `{character}`"));
+        return Some(format!("peer name {name} contains `{character}`"));
     }
     if character.is_whitespace() {
-        return Some("contains white space".to_owned());
+        return Some(format!("peer name {name} contains white space"));
     }
     if character.is_control() || character.general_category() == GeneralCategory::Format {
-        return Some(format!("contains the invisible character U+{:04X}", u32::from(character)));
+        let code = u32::from(character);
+        return Some(format!("peer name {name} contains the invisible character U+{code:04X}"));
     }
     None
 }

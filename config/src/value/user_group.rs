@@ -44,31 +44,34 @@ impl FromStr for UserGroup {
         }
         match flaw(text) {
             None => Ok(Self::Name(text.to_owned())),
-            Some(flaw) => Err(ValueError::new(format!("group {} {flaw}", quoted(text)), Self::HINT)),
+            Some(flaw) => Err(ValueError::new(flaw, Self::HINT)),
         }
     }
 }
 
 /// Returns why a text is not a valid name of a group, `None` if it is valid.
 fn flaw(text: &str) -> Option<String> {
+    const MAX_CHARACTERS: usize = UserGroup::MAX_CHARACTERS;
+    let name = quoted(text);
     if text.is_empty() {
-        return Some("is empty".to_owned());
+        return Some(format!("group {name} is empty"));
     }
-    if text.chars().count() > UserGroup::MAX_CHARACTERS {
-        return Some(format!("is longer than {} characters", UserGroup::MAX_CHARACTERS));
+    if text.chars().count() > MAX_CHARACTERS {
+        return Some(format!("group {name} is longer than {MAX_CHARACTERS} characters"));
     }
     if text.starts_with('-') {
-        return Some("starts with `-`".to_owned());
+        return Some(format!("group {name} starts with `-`"));
     }
     if text.trim() != text {
-        return Some("begins or ends with white space".to_owned());
+        return Some(format!("group {name} begins or ends with white space"));
     }
     let is_invisible = |c: &char| c.is_control() || c.general_category() == GeneralCategory::Format;
     text.chars().find_map(|character| match character {
         // The separators of fields and members in /etc/group.
-        ':' | ',' => Some(format!("contains `{character}`")),
+        ':' | ',' => Some(format!("group {name} contains `{character}`")),
         _ if is_invisible(&character) => {
-            Some(format!("contains the invisible character U+{:04X}", u32::from(character)))
+            let code = u32::from(character);
+            Some(format!("group {name} contains the invisible character U+{code:04X}"))
         }
         _ => None,
     })

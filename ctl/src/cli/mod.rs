@@ -33,7 +33,8 @@ Exit codes:
 
 Environment:
   UDPCHAT_SOCKET   the daemon's control socket
-  UDPCHAT_PAGER    the pager for long output on a terminal, before PAGER [default: less]; empty: none
+  UDPCHAT_PAGER    the pager for long output, before PAGER [default: less];
+                   empty: none
   NO_COLOR         no colour, if set and not empty
   UDPCHAT_LANG     the language, en or zh, before LC_ALL, LC_MESSAGES and LANG";
 

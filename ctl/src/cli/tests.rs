@@ -1,5 +1,6 @@
 //! What the command line accepts and refuses.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::cli::*;
@@ -222,15 +223,8 @@ fn wrong_usage_has_a_message_and_a_hint() {
 
 #[test]
 fn every_help_text_has_a_translation() {
-    let missing: Vec<_> = help::texts(&Cli::command())
-        .into_iter()
-        .filter(|text| !udpchat_locale::is_known(text))
-        .map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n"))
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "{} without a translation in config/locale/po:\n{}",
-        missing.len(),
-        missing.concat()
-    );
+    let texts: BTreeSet<_> = help::texts(&Cli::command()).into_iter().collect();
+    let missing: Vec<_> = texts.iter().filter(|text| !udpchat_locale::is_known(text)).collect();
+    let entries: String = missing.iter().map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n")).collect();
+    assert!(missing.is_empty(), "{} without a translation in config/locale/po:\n{entries}", missing.len());
 }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
-use jiff::{Timestamp, Zoned};
+use jiff::Zoned;
 use udpchat_api::call::{DirectionFilter, InboxParams};
 use udpchat_locale::tr;
 
@@ -74,8 +74,9 @@ impl From<DirectionArg> for DirectionFilter {
 pub(super) struct Filter {
     pub(super) from: Vec<String>,
     pub(super) direction: Option<DirectionFilter>,
-    pub(super) since: Option<Timestamp>,
-    pub(super) until: Option<Timestamp>,
+    /// In RFC 3339: the same moment for each page.
+    pub(super) since: Option<String>,
+    pub(super) until: Option<String>,
     pub(super) grep: Option<String>,
 }
 
@@ -87,6 +88,7 @@ impl Filter {
     pub(super) fn of(arguments: &FilterArgs, now: impl Fn() -> Zoned) -> Result<Self> {
         let since = arguments.since.as_ref().map(|text| time::parse(text, &now())).transpose()?;
         let until = arguments.until.as_ref().map(|text| time::parse_end(text, &now(), since)).transpose()?;
+        let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
         Ok(Self { from, direction, since, until, grep })

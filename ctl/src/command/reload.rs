@@ -2,6 +2,7 @@
 
 use clap::Args;
 use udpchat_api::call::ReloadParams;
+use udpchat_locale::tr;
 
 use super::context::Context;
 use crate::error::Result;
@@ -24,11 +25,11 @@ pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     if context.output.is_json() {
         return context.output.json(&answer);
     }
-    context.output.done("reloaded")?;
+    context.output.done(tr!("reloaded"))?;
     context.output.flush()?;
     if !answer.needs_restart.is_empty() {
-        let keys = answer.needs_restart.join(", ");
-        context.output.note(&format!("these keys take effect only after a restart: {keys}"));
+        let keys = answer.needs_restart.join(tr!(", "));
+        context.output.note(&tr!("these keys take effect only after a restart: {keys}", keys));
     }
     Ok(())
 }

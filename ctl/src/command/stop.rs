@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use udpchat_api::call::StopParams;
 use udpchat_api::{Client, ClientError};
+use udpchat_locale::tr;
 
 use super::context::Context;
 use crate::error::{CtlError, Exit, Result};
@@ -44,7 +45,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<()> {
         context.output.flush()?;
     }
     timeout(Duration::from_secs(STOP_TIMEOUT_SECONDS), closed(&mut client)).await.map_err(|_| timed_out())?;
-    if context.output.is_json() { Ok(()) } else { context.output.done("stopped") }
+    if context.output.is_json() { Ok(()) } else { context.output.done(tr!("stopped")) }
 }
 
 /// Waits until the connection is closed, cleanly or by an error.
@@ -53,6 +54,7 @@ async fn closed(client: &mut Client) {
 }
 
 fn timed_out() -> CtlError {
-    let what = format!("the daemon did not end within {STOP_TIMEOUT_SECONDS} s");
-    CtlError::new(Exit::TimedOut, "timed_out", what).hint("read its log, then end its process by its pid")
+    let what = tr!("the daemon did not end within {seconds} s", seconds = STOP_TIMEOUT_SECONDS);
+    CtlError::new(Exit::TimedOut, "timed_out", what)
+        .hint(tr!("read its log, then end its process by its pid"))
 }

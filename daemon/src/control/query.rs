@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, safe};
-use udpchat_config::{Network, PeerAddress};
+use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Timestamp, safe};
+use udpchat_config::{Network, PeerAddress, when};
 
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
@@ -13,19 +13,20 @@ use crate::inbox::reader::{Order, Range};
 use crate::index::Term;
 use crate::index::predicate::Predicate;
 use crate::peers::Configured;
+use crate::send::no_interface;
 
 /// How many senders a filter may name.
 const MAX_SENDERS: usize = 64;
 
 /// Whose messages are selected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Sender {
     Peer(PeerAddress),
     Network(Network),
 }
 
 impl Sender {
-    fn matches(self, peer: SocketAddr) -> bool {
+    fn matches(&self, peer: SocketAddr) -> bool {
         match self {
             Self::Peer(address) => address.matches(peer),
             Self::Network(network) => network.contains(peer.ip()),
@@ -33,7 +34,7 @@ impl Sender {
     }
 
     /// Returns what the index knows of its messages: nothing of those of a network.
-    fn predicate(self) -> Predicate {
+    fn predicate(&self) -> Predicate {
         match self {
             Self::Peer(address) => Predicate::of_peer(address),
             Self::Network(_) => Predicate::Anything,
@@ -69,8 +70,8 @@ impl Query {
             after: params.after,
             from: params.from.clone(),
             direction: params.direction,
-            since: params.since,
-            until: params.until,
+            since: params.since.clone(),
+            until: params.until.clone(),
             grep: None,
             gaps: params.gaps,
         };
@@ -92,6 +93,8 @@ impl Query {
         configured: &Configured,
     ) -> Result<Self, ErrorObject> {
         let direction = params.direction.unwrap_or_default();
+        let since = time("since", params.since.as_deref(), None)?;
+        let until = time("until", params.until.as_deref(), since)?;
         let from = senders(&params.from, configured)?;
         // A gap has no peer and no text: it stands among selected messages only on request.
         let is_selective = !from.is_empty() || grep.is_some();
@@ -112,8 +115,8 @@ impl Query {
         let range = Range {
             after: params.after.unwrap_or(0),
             before: None,
-            since_ns: params.since.map(to_ns),
-            until_ns: params.until.map(to_ns),
+            since_ns: since.map(to_ns),
+            until_ns: until.map(to_ns),
             received: direction != DirectionFilter::Out,
             sent: direction != DirectionFilter::In,
             gaps,
@@ -145,6 +148,19 @@ impl Matcher {
     }
 }
 
+/// Reads a time in any notation of the command line, in the time zone of this process.
+fn time(name: &str, text: Option<&str>, since: Option<Timestamp>) -> Result<Option<Timestamp>, ErrorObject> {
+    let Some(text) = text else { return Ok(None) };
+    // What `udpchatctl` sends needs no time zone.
+    if let Ok(time) = text.parse() {
+        return Ok(Some(time));
+    }
+    when::parse(text, &when::now(), since).map(Some).ok_or_else(|| {
+        let text = format!("`{name}`: invalid time `{text}`");
+        ErrorObject::new(ErrorKind::InvalidParams, text).hint(when::EXAMPLES)
+    })
+}
+
 fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, ErrorObject> {
     if from.len() > MAX_SENDERS {
         let text = format!("`from` names {} senders; at most {MAX_SENDERS} are allowed", from.len());
@@ -155,11 +171,15 @@ fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, Er
 
 fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
     if let Some(named) = configured.by_name(from) {
-        return Ok(Sender::Peer(named.address));
+        return Ok(Sender::Peer(named.address.clone()));
+    }
+    if let Ok(address) = from.parse::<PeerAddress>() {
+        // A configured peer is waited for. What is typed may be a mistake, which would find nothing.
+        let missing = address.interface().filter(|interface| interface.number().is_none());
+        return missing.map_or(Ok(Sender::Peer(address.clone())), |interface| Err(no_interface(interface)));
     }
     let network = || from.contains('/').then(|| from.parse().ok()).flatten();
-    let address = from.parse().ok().map(Sender::Peer);
-    address.or_else(|| network().map(Sender::Network)).ok_or_else(|| {
+    network().map(Sender::Network).ok_or_else(|| {
         let text = format!("`from`: `{from}` is not a configured peer, an address or a network");
         ErrorObject::new(ErrorKind::InvalidParams, text).hint("`udpchatctl peers` lists names and addresses")
     })

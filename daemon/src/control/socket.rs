@@ -108,8 +108,12 @@ fn closed_directory(socket: &Path, rules: &Rules) -> Option<PathBuf> {
 pub(crate) enum SocketError {
     #[error("the control socket {} is in use by {holder}", .path.display())]
     InUse { path: PathBuf, holder: String },
-    #[error("{} exists and is {what}", .path.display())]
-    Foreign { path: PathBuf, what: &'static str },
+    #[error("{} exists and is not a socket", .0.display())]
+    NoSocket(PathBuf),
+    #[error("{} exists and is another user's socket", .0.display())]
+    OfAnotherUser(PathBuf),
+    #[error("{} exists and is a socket on which another program listens", .0.display())]
+    HasListener(PathBuf),
     #[error("the directory {} of the control socket is not safe: it {danger}", .path.display())]
     UnsafeDirectory { path: PathBuf, danger: String },
     #[error("cannot create the control socket {}", .path.display())]
@@ -125,7 +129,9 @@ impl SocketError {
                 "who may write to it may put another socket in the place of this one: give it to the daemon's user, \
                  `chmod go-w` it, or set another `--socket`",
             ),
-            Self::Foreign { .. } => Some("move it away, or set another `--socket`; nothing was changed"),
+            Self::NoSocket(_) | Self::OfAnotherUser(_) | Self::HasListener(_) => {
+                Some("move it away, or set another `--socket`; nothing was changed")
+            }
             Self::Io { .. } => {
                 Some("its directory must be writable for this user; `--socket` sets another path")
             }
@@ -245,19 +251,18 @@ fn create(
 /// Removes the socket that an earlier daemon left behind; fails if anything else is there.
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Io { path: path.to_owned(), source };
-    let foreign = |what| Err(SocketError::Foreign { path: path.to_owned(), what });
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         metadata => metadata.map_err(failed)?,
     };
     if !metadata.file_type().is_socket() {
-        return foreign("not a socket");
+        return Err(SocketError::NoSocket(path.to_owned()));
     }
     if metadata.uid() != own_uid() {
-        return foreign("another user's socket");
+        return Err(SocketError::OfAnotherUser(path.to_owned()));
     }
     match has_listener(path) {
         Ok(false) => fs::remove_file(path).map_err(failed),
-        _ => foreign("a socket on which another program listens"),
+        _ => Err(SocketError::HasListener(path.to_owned())),
     }
 }

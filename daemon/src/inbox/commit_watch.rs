@@ -14,7 +14,7 @@ pub(crate) struct Committed {
     pub(crate) stored: u64,
     /// How many entries retention has removed since the start of this daemon.
     pub(crate) removed: u64,
-    /// How many of these no consumer had read.
+    /// How many of these were received messages that no consumer had read.
     pub(crate) removed_unread: u64,
 }
 

@@ -129,14 +129,17 @@ impl Damage {
         }
         let ids: u64 = state.unreadable.iter().map(|range| range.last - range.first + 1).sum();
         let first = state.unreadable.first()?;
-        let places = match state.unreadable.len() {
-            1 => format!("#{} to #{}", first.first, first.last),
-            more => format!("in {more} places, the first from #{} to #{}", first.first, first.last),
-        };
-        Some(format!(
-            "the inbox is damaged: {ids} entries cannot be read ({places}); readers pass over them; check \
-             the disk"
-        ))
+        let (first, last) = (first.first, first.last);
+        Some(match state.unreadable.len() {
+            1 => format!(
+                "the inbox is damaged: {ids} entries cannot be read (#{first} to #{last}); readers pass over them; check the \
+                 disk"
+            ),
+            places => format!(
+                "the inbox is damaged: {ids} entries cannot be read (in {places} places, the first from #{first} to \
+                 #{last}); readers pass over them; check the disk"
+            ),
+        })
     }
 
     /// Returns whether the file must be replaced.

@@ -170,7 +170,7 @@ pub fn seal_page(page: &mut [u8; 512]) {
 pub fn salvaged_ids(file: &Path, first: u64, last: u64) -> Vec<u64> {
     let (mut ids, mut expected) = (Vec::new(), first);
     let segment = Segment { first, last, file: file.to_owned() };
-    let whole = segment::recover(&segment, &|| true, |chunk| {
+    let whole = segment::recover(&[segment], &|| true, |chunk| {
         assert!(chunk.first == expected && chunk.next > chunk.first, "chunks follow one another");
         expected = chunk.next;
         ids.extend(chunk.rows.iter().map(|row| row.id));

@@ -33,7 +33,7 @@ pub(super) trait Evidence {
 
 impl Predicate {
     /// Returns the predicate of a peer's entries.
-    pub(crate) fn of_peer(peer: PeerAddress) -> Self {
+    pub(crate) fn of_peer(peer: &PeerAddress) -> Self {
         Self::Term(Term::of_peer(peer))
     }
 

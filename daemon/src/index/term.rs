@@ -45,7 +45,7 @@ impl Term {
     }
 
     /// Returns the term that every entry of a peer has. A scope is not part of any term: it only narrows a query further.
-    pub(super) fn of_peer(peer: PeerAddress) -> Self {
+    pub(super) fn of_peer(peer: &PeerAddress) -> Self {
         match peer.port() {
             Some(port) => Self::Endpoint(peer.ip(), port),
             None => Self::Ip(peer.ip()),

@@ -111,9 +111,9 @@ struct Query {
 
 impl Query {
     fn new(range: Range, from: Option<&str>, grep: Option<&str>) -> Self {
-        let from = from.map(|from| from.parse().unwrap());
+        let from: Option<PeerAddress> = from.map(|from| from.parse().unwrap());
         let predicates = [
-            from.map(Predicate::of_peer),
+            from.as_ref().map(Predicate::of_peer),
             grep.map(|grep| regex_terms::predicate(&regex_syntax::parse(grep).unwrap())),
         ];
         let predicate = Arc::new(Predicate::all(predicates.into_iter().flatten()));
@@ -148,7 +148,7 @@ impl Query {
             Body::Received { peer, payload, .. } | Body::Sent { peer, payload, .. } => (peer, payload),
             Body::Gap(_) => return self.from.is_none() && self.grep.is_none(),
         };
-        self.from.is_none_or(|from| from.matches(*peer))
+        self.from.as_ref().is_none_or(|from| from.matches(*peer))
             && self.grep.as_ref().is_none_or(|grep| grep.is_match(str::from_utf8(payload).unwrap()))
     }
 

@@ -9,6 +9,7 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::SockaddrStorage;
 use parking_lot::RwLock;
+use udpchat_config::Interface as InterfaceName;
 
 /// A network interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -233,12 +234,10 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
 }
 
 /// Finds an interface by its name, or else by its number.
-pub(crate) fn find<'a>(name: &str, interfaces: &'a [Interface]) -> Option<&'a Interface> {
-    let by_name = interfaces.iter().find(|interface| interface.name == name);
-    by_name.or_else(|| {
-        let index: u32 = name.parse().ok()?;
-        interfaces.iter().find(|interface| interface.index == index)
-    })
+pub(crate) fn find<'a>(wanted: &InterfaceName, interfaces: &'a [Interface]) -> Option<&'a Interface> {
+    let number_of = |name: &str| Some(interfaces.iter().find(|interface| interface.name == name)?.index);
+    let number = wanted.number_by(number_of)?;
+    interfaces.iter().find(|interface| interface.index == number)
 }
 
 #[cfg(test)]

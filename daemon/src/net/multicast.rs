@@ -192,13 +192,10 @@ impl Groups {
         self.leave_all_but(state, &wanted);
         let mut rows = Vec::with_capacity(plans.len());
         for (number, plan) in plans.into_iter().enumerate() {
-            let (interfaces, problem) = self.join_all(&mut state.joined, &plan);
             let group = state.configured[number].clone();
+            let (interfaces, problem) = self.join_all(&mut state.joined, &group, &plan);
             match problem.or(plan.problem) {
-                Some(problem) => {
-                    let text = format!("group {group} is not joined {problem}");
-                    self.health.report(Component::Group(number), text);
-                }
+                Some(problem) => self.health.report(Component::Group(number), problem),
                 None => self.health.clear(Component::Group(number)),
             }
             rows.push(JoinedGroup { group, interfaces });
@@ -241,23 +238,28 @@ impl Groups {
     fn join_all(
         &self,
         joined: &mut BTreeSet<Membership>,
+        group: &Group,
         plan: &Plan,
     ) -> (Vec<(String, u32)>, Option<String>) {
         let (mut on, mut problem) = (Vec::new(), None);
         if !self.listeners.iter().any(|listener| listener.can_join(plan.group)) {
-            let (family, any) =
-                if plan.group.is_ipv4() { ("IPv4", "[::] or 0.0.0.0") } else { ("IPv6", "[::]") };
-            return (
-                on,
-                Some(format!("anywhere: no address in `listen` receives {family} groups, as {any} does")),
-            );
+            let problem = match plan.group {
+                IpAddr::V4(_) => format!(
+                    "group {group} is not joined anywhere: no address in `listen` receives IPv4 groups, as [::] or 0.0.0.0 \
+                     does"
+                ),
+                IpAddr::V6(_) => format!(
+                    "group {group} is not joined anywhere: no address in `listen` receives IPv6 groups, as [::] does"
+                ),
+            };
+            return (on, Some(problem));
         }
         let memberships = self.memberships(plan);
         for interface in &plan.on {
             let mut on_this = memberships.iter().filter(|membership| membership.interface == interface.index);
             match on_this.try_for_each(|membership| self.join(joined, membership)) {
                 Ok(()) => on.push((interface.name.clone(), interface.index)),
-                Err(error) => problem = Some(not_joined(interface, &error)),
+                Err(error) => problem = Some(not_joined(group, interface, &error)),
             }
         }
         (on, problem)
@@ -283,16 +285,17 @@ impl Groups {
     }
 }
 
-/// Describes why joining on an interface failed, to follow "group G is not joined".
-fn not_joined(interface: &Interface, error: &io::Error) -> String {
-    let hint = match error.raw_os_error() {
+/// Describes why joining on an interface failed.
+fn not_joined(group: &Group, interface: &Interface, error: &io::Error) -> String {
+    let (name, reason) = (&interface.name, reason(error));
+    match error.raw_os_error() {
         // The kernel's answer to too many memberships of one socket.
-        Some(nix::libc::ENOBUFS) => {
-            "; `sysctl net.ipv4.igmp_max_memberships` limits the memberships of a socket; after raising it, reload"
-        }
-        _ => "",
-    };
-    format!("on {}: {}{hint}", interface.name, reason(error))
+        Some(nix::libc::ENOBUFS) => format!(
+            "group {group} is not joined on {name}: {reason}; `sysctl net.ipv4.igmp_max_memberships` limits the memberships \
+             of a socket; after raising it, reload"
+        ),
+        _ => format!("group {group} is not joined on {name}: {reason}"),
+    }
 }
 
 /// Where a group should be joined.
@@ -300,28 +303,32 @@ fn not_joined(interface: &Interface, error: &io::Error) -> String {
 struct Plan {
     group: IpAddr,
     on: Vec<Interface>,
-    /// Why no interface can join it, to follow "group G is not joined".
+    /// Why no interface can join it.
     problem: Option<String>,
 }
 
 /// Chooses the interfaces for a group: the one that it names, or all that can join it.
 fn plan(group: &Group, interfaces: &[Interface]) -> Plan {
-    let obstacle = |interface: &Interface| obstacle(interface, group.ip());
+    let obstacle = |interface: &Interface| obstacle(interface, group);
     let (on, problem) = match group.interface() {
         None => {
             let able = |interface: &&Interface| obstacle(interface).is_none();
             let on: Vec<_> = interfaces.iter().filter(able).cloned().collect();
             let family = family(group.ip());
-            let none =
-                format!("anywhere: no interface is up, supports multicast and has an {family} address");
+            let none = format!(
+                "group {group} is not joined anywhere: no interface is up, supports multicast and has an {family} address"
+            );
             let problem = on.is_empty().then_some(none);
             (on, problem)
         }
         Some(name) => match find(name, interfaces) {
-            None => (Vec::new(), Some(format!("on {name}: there is no such interface"))),
+            None => {
+                let problem = format!("group {group} is not joined on {name}: there is no such interface");
+                (Vec::new(), Some(problem))
+            }
             Some(interface) => match obstacle(interface) {
                 None => (vec![interface.clone()], None),
-                Some(obstacle) => (Vec::new(), Some(format!("on {name}: {obstacle}"))),
+                Some(obstacle) => (Vec::new(), Some(obstacle)),
             },
         },
     };
@@ -330,14 +337,15 @@ fn plan(group: &Group, interfaces: &[Interface]) -> Plan {
 
 /// Describes why an interface cannot join a group. The kernel would also join on an interface without an address of the
 /// family, but such an interface could not answer, and the ports of bridges would use up the 20 memberships of a socket.
-fn obstacle(interface: &Interface, group: IpAddr) -> Option<String> {
-    let has_address = if group.is_ipv4() { interface.has_ipv4 } else { interface.has_ipv6 };
+fn obstacle(interface: &Interface, group: &Group) -> Option<String> {
+    let (name, family) = (&interface.name, family(group.ip()));
+    let has_address = if group.ip().is_ipv4() { interface.has_ipv4 } else { interface.has_ipv6 };
     if !interface.is_up {
-        Some("it is down".to_owned())
+        Some(format!("group {group} is not joined on {name}: it is down"))
     } else if !interface.supports_multicast {
-        Some("it does not support multicast".to_owned())
+        Some(format!("group {group} is not joined on {name}: it does not support multicast"))
     } else if !has_address {
-        Some(format!("it has no {} address", family(group)))
+        Some(format!("group {group} is not joined on {name}: it has no {family} address"))
     } else {
         None
     }
@@ -399,7 +407,8 @@ mod tests {
             (Interface { has_ipv4: false, ..able("eth9", 9) }, "on eth9: it has no IPv4 address"),
             (able("eth0", 2), "on eth9: there is no such interface"),
         ] {
-            assert_eq!(planned("239.1.2.3%eth9", &[broken]), (vec![], Some(what.to_owned())));
+            let problem = format!("group 239.1.2.3%eth9 is not joined {what}");
+            assert_eq!(planned("239.1.2.3%eth9", &[broken]), (vec![], Some(problem)));
         }
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use udpchat_config::{Origin, Settings};
+use udpchat_config::{ListenAddress, Origin, Settings};
 
 use super::drops::KernelDrops;
 use super::platform::{RECEIVE_BUFFER_FACTOR, force_receive_buffer, only_joined_groups};
@@ -25,20 +25,33 @@ pub(crate) struct Listener {
 
 /// A socket that cannot be bound or used.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on UDP {address}")]
-pub(crate) struct ListenError {
-    address: SocketAddr,
-    source: io::Error,
-    /// Whether an inherited socket has that port.
-    inherited: bool,
+pub(crate) enum ListenError {
+    #[error("cannot listen on UDP {address}")]
+    Socket {
+        address: SocketAddr,
+        source: io::Error,
+        /// Whether an inherited socket has that port.
+        inherited: bool,
+    },
+    #[error("cannot listen on UDP {address}: this machine has no interface `{interface}` now")]
+    NoInterface { address: ListenAddress, interface: String },
 }
 
 impl ListenError {
     /// Returns what to do next.
     pub(crate) fn hint(&self) -> Option<String> {
-        let port = self.address.port();
-        match self.source.kind() {
-            io::ErrorKind::AddrInUse if self.inherited => Some(format!(
+        let (address, source, inherited) = match self {
+            Self::Socket { address, source, inherited } => (address, source, *inherited),
+            Self::NoInterface { .. } => {
+                return Some(
+                    "`ip link` lists the interfaces; start again once it is there, as systemd does by itself"
+                        .to_owned(),
+                );
+            }
+        };
+        let port = address.port();
+        match source.kind() {
+            io::ErrorKind::AddrInUse if inherited => Some(format!(
                 "the service manager passes port {port} with another address: set `listen` to that address, or the socket unit \
                  to this one (`systemctl edit udpchatd.socket`, ListenDatagram=)"
             )),
@@ -49,7 +62,7 @@ impl ListenError {
                 Some("ports below 1024 need privileges; choose another with `--listen`".to_owned())
             }
             io::ErrorKind::AddrNotAvailable => {
-                Some(format!("this machine has no address {}; `ip address` lists them", self.address.ip()))
+                Some(format!("this machine has no address {}; `ip address` lists them", address.ip()))
             }
             _ => None,
         }
@@ -68,13 +81,14 @@ pub(crate) fn open_all(
     }
     let bound: Vec<_> = listeners.iter().map(|listener| listener.local).collect();
     let wanted = without_included(addresses_to_bind(settings, &bound), &listeners);
+    let wanted = wanted.iter().map(with_its_interface).collect::<Result<Vec<_>, _>>()?;
     for address in &wanted {
         // Where 0.0.0.0 has the same port, [::] must leave IPv4 to it.
         let has_ipv4 = |other: &&SocketAddr| other.is_ipv4() && other.port() == address.port();
         let ipv6_only = bound.iter().any(|other| has_ipv4(&other))
             || wanted.iter().filter(has_ipv4).any(|other| other.ip().is_unspecified());
         let opened = Listener::open_or_without_ipv6(*address, buffer_bytes, ipv6_only);
-        listeners.push(Arc::new(opened.map_err(|source| ListenError {
+        listeners.push(Arc::new(opened.map_err(|source| ListenError::Socket {
             address: *address,
             source,
             inherited: bound.iter().any(|other| other.port() == address.port()),
@@ -83,47 +97,59 @@ pub(crate) fn open_all(
     Ok(listeners)
 }
 
+/// Returns the address to bind, with the number that its interface has now.
+fn with_its_interface(address: &ListenAddress) -> Result<SocketAddr, ListenError> {
+    address.socket_address().ok_or_else(|| ListenError::NoInterface {
+        interface: address.interface().map(ToString::to_string).unwrap_or_default(),
+        address: address.clone(),
+    })
+}
+
 /// Returns the configured addresses that no inherited socket has.
-fn addresses_to_bind(settings: &Settings, inherited: &[SocketAddr]) -> Vec<SocketAddr> {
+fn addresses_to_bind(settings: &Settings, inherited: &[SocketAddr]) -> Vec<ListenAddress> {
     let listen = &settings.listen;
     // The socket unit says where to receive, so the default address does not apply.
     if !inherited.is_empty() && listen.origin == Origin::Default {
         return Vec::new();
     }
+    let configured: Vec<_> = listen.iter().filter_map(ListenAddress::socket_address).collect();
     // Every inherited socket is read: messages to an unread one would be lost without being counted.
-    for extra in inherited.iter().filter(|address| !listen.value.contains(address)) {
+    for extra in inherited.iter().filter(|address| !configured.contains(address)) {
         tracing::info!(
             "also listening on {extra}: the service manager passes this socket, which is not in `listen`"
         );
     }
-    listen.value.iter().filter(|address| !inherited.contains(address)).copied().collect()
+    let is_inherited =
+        |wanted: &ListenAddress| wanted.socket_address().is_some_and(|address| inherited.contains(&address));
+    listen.iter().filter(|wanted| !is_inherited(wanted)).cloned().collect()
 }
 
 /// Leaves out the addresses that an inherited socket, or a wildcard address among them, serves as well. The kernel gives them
 /// no socket of their own (EADDRINUSE), and answers leave from the address that a message was sent to in any case.
-fn without_included(wanted: Vec<SocketAddr>, inherited: &[Arc<Listener>]) -> Vec<SocketAddr> {
-    let wildcard_of = |address: SocketAddr| {
+fn without_included(wanted: Vec<ListenAddress>, inherited: &[Arc<Listener>]) -> Vec<ListenAddress> {
+    let wildcard_of = |address: &ListenAddress| {
         // `[::]` serves both families.
         let serves = |other: &SocketAddr| {
             other.ip().is_unspecified()
                 && other.port() == address.port()
-                && (other.is_ipv6() || address.is_ipv4())
+                && (other.is_ipv6() || address.ip().is_ipv4())
         };
-        let sockets = inherited.iter().filter(|listener| listener.can_send_to(address));
-        let mut wildcards = sockets.map(|listener| listener.local).chain(wanted.iter().copied());
-        wildcards.find(serves)
+        let is_of_its_family =
+            |listener: &&Arc<Listener>| listener.can_send_to(SocketAddr::new(address.ip(), address.port()));
+        let sockets = inherited.iter().filter(is_of_its_family).map(|listener| listener.local);
+        sockets.chain(wanted.iter().filter_map(ListenAddress::socket_address)).find(serves)
     };
-    let needs_a_socket = |address: &SocketAddr| {
+    let needs_a_socket = |address: &&ListenAddress| {
         if address.ip().is_unspecified() || address.port() == 0 {
             return true;
         }
-        let wildcard = wildcard_of(*address);
+        let wildcard = wildcard_of(address);
         if let Some(wildcard) = wildcard {
             tracing::info!("{address} has no socket of its own: {wildcard} receives what is sent to it");
         }
         wildcard.is_none()
     };
-    wanted.iter().copied().filter(needs_a_socket).collect()
+    wanted.iter().filter(needs_a_socket).cloned().collect()
 }
 
 /// Returns whether an error means that the host has no IPv6 at all.
@@ -185,7 +211,7 @@ impl Listener {
     fn take_over(socket: UdpSocket, buffer_bytes: usize) -> Result<Self, ListenError> {
         let unknown = SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0);
         let local = socket.local_addr().unwrap_or(unknown);
-        let failed = |source| ListenError { address: local, source, inherited: true };
+        let failed = |source| ListenError::Socket { address: local, source, inherited: true };
         let adopt = || {
             let socket = Socket::from(socket);
             socket.set_broadcast(true)?;
@@ -239,7 +265,7 @@ mod tests {
     use super::*;
     use udpchat_config::Setting;
 
-    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+    fn addresses(texts: &[&str]) -> Vec<ListenAddress> {
         texts.iter().map(|address| address.parse().unwrap()).collect()
     }
 
@@ -270,6 +296,7 @@ mod tests {
             (&["[::]:9", "0.0.0.0:9", "10.9.0.1:9"], &["[::]:9", "0.0.0.0:9"]),
             (&["0.0.0.0:9", "[fd00::1]:9"], &["0.0.0.0:9", "[fd00::1]:9"]),
             (&["[::]:9", "10.9.0.1:8"], &["[::]:9", "10.9.0.1:8"]),
+            (&["[::]:9", "[fe80::1%nosuch0]:9"], &["[::]:9"]),
             (&["[::]:0", "127.0.0.1:0"], &["[::]:0", "127.0.0.1:0"]),
         ] {
             assert_eq!(without_included(addresses(listen), &[]), addresses(bound), "{listen:?}");
@@ -277,12 +304,20 @@ mod tests {
     }
 
     #[test]
+    fn an_address_on_a_missing_interface_cannot_be_bound() {
+        let listen = addresses(&["[fe80::1%nosuch0]:9"]);
+        let error = with_its_interface(&listen[0]).unwrap_err();
+        assert!(error.to_string().ends_with("this machine has no interface `nosuch0` now"), "{error}");
+        assert!(error.hint().unwrap().contains("`ip link`"));
+    }
+
+    #[test]
     fn an_inherited_wildcard_serves_only_its_families() {
         for (ipv6_only, bound) in [(false, false), (true, true)] {
             let any = "[::]:0".parse().unwrap();
             let Ok(listener) = Listener::open_as(any, 8192, ipv6_only) else { return };
-            let specific = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), listener.local.port());
-            let left = without_included(vec![specific], &[Arc::new(listener)]);
+            let specific = format!("127.0.0.1:{}", listener.local.port());
+            let left = without_included(addresses(&[&specific]), &[Arc::new(listener)]);
             assert_eq!(!left.is_empty(), bound, "{ipv6_only}");
         }
     }

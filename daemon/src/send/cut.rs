@@ -53,26 +53,12 @@ mod tests {
     use super::*;
     use udpchat_text::encode;
 
-    const NAMES: [&str; 11] = [
-        "utf-8",
-        "utf-16le",
-        "utf-16be",
-        "gbk",
-        "gb18030",
-        "big5",
-        "shift_jis",
-        "euc-jp",
-        "iso-2022-jp",
-        "euc-kr",
-        "windows-1251",
-    ];
-
     proptest::proptest! {
         #[test]
         fn every_datagram_is_readable_by_itself(
             text in r"([a-z,。☆]|あ|中|天|😀|é|д|가|\n){0,300}",
             most in 16..64usize,
-            name in proptest::sample::select(&NAMES[..]),
+            name in proptest::sample::select(&Encoding::NAMES[..]),
         ) {
             let encoding: Encoding = name.parse().unwrap();
             let text: String = text.chars().filter(|c| encode(&c.to_string(), encoding).is_ok()).collect();
@@ -103,7 +89,7 @@ mod tests {
     #[test]
     fn utf_8_is_cut_as_utf_8_whatever_the_peer_uses() {
         let text = "今天天气很好".repeat(20);
-        for name in NAMES {
+        for name in Encoding::NAMES {
             let parts = cut(text.as_bytes(), 64, name.parse().unwrap());
             assert!(parts.iter().all(|part| std::str::from_utf8(part).is_ok()), "{name}");
         }

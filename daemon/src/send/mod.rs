@@ -25,6 +25,7 @@ use crate::net::route::Route;
 use crate::state::Daemon;
 use payload::Payload;
 use target::Target;
+pub(crate) use target::no_interface;
 
 /// How long a message may wait for space in the kernel's send buffer.
 const SEND_WAIT: Duration = Duration::from_secs(1);

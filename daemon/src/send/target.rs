@@ -8,12 +8,13 @@ use std::time::Duration;
 use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
-use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4, nearest};
+use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, check_ipv4, nearest};
 
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
 use crate::net::interfaces::{self, Interfaces};
 use crate::net::socket::Listener;
+use crate::peers::Named;
 use crate::state::Daemon;
 
 /// How long resolving a host name may take.
@@ -58,15 +59,15 @@ pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Ta
 
 /// Returns the target of an answer to an entry: its peer, through the socket and the address that it was sent to.
 async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject> {
-    let missing = |what: &str| {
-        ErrorObject::new(ErrorKind::NoSuchEntry, format!("entry {id} {what}"))
+    let missing = |text: String| {
+        ErrorObject::new(ErrorKind::NoSuchEntry, text)
             .hint("`udpchatctl inbox -n 20` lists entries with their ids")
     };
-    let entry =
-        daemon.read(move |reader| reader.entry(id)).await?.ok_or_else(|| missing("does not exist"))?;
+    let entry = daemon.read(move |reader| reader.entry(id)).await?;
+    let entry = entry.ok_or_else(|| missing(format!("entry {id} does not exist")))?;
     let (peer, local) = match entry.body {
         Body::Received { peer, local, .. } | Body::Sent { peer, local, .. } => (peer, local),
-        Body::Gap(_) => return Err(missing("is a gap, which has no sender")),
+        Body::Gap(_) => return Err(missing(format!("entry {id} is a gap, which has no sender"))),
     };
     check_answerable(id, peer)?;
     let same_port = |listener: &&Arc<Listener>| {
@@ -85,12 +86,13 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
 /// Refuses to answer a sender that has no address or no port (RFC 768: port 0 means that no answer is expected). The kernel
 /// would send to the unspecified address over loopback, which is this host.
 fn check_answerable(id: u64, peer: SocketAddr) -> Result<(), ErrorObject> {
-    let missing = match peer {
-        _ if peer.ip().is_unspecified() => "address",
-        _ if peer.port() == 0 => "port",
+    let text = match peer {
+        _ if peer.ip().is_unspecified() => {
+            format!("entry {id} cannot be answered: its sender {peer} has no address")
+        }
+        _ if peer.port() == 0 => format!("entry {id} cannot be answered: its sender {peer} has no port"),
         _ => return Ok(()),
     };
-    let text = format!("entry {id} cannot be answered: its sender {peer} has no {missing}");
     Err(ErrorObject::new(ErrorKind::InvalidParams, text)
         .hint("name the destination: `udpchatctl send TO TEXT`"))
 }
@@ -120,16 +122,16 @@ impl From<SocketAddr> for Resolved {
 
 async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     if let Some(named) = daemon.peers.configured().by_name(to) {
-        return Ok(named.address.destination().into());
+        return named.address.destination().map(Resolved::from).ok_or_else(|| without_interface(&named));
     }
     let (host, port) = split_port(to)?;
     if let Some((ip, interface)) = host.split_once('%')
-        && let Ok(ip) = ip.parse()
+        && let (Ok(ip), Ok(interface)) = (ip.parse(), interface.parse())
     {
-        return on_interface(ip, interface, port.unwrap_or(DEFAULT_PORT));
+        return on_interface(ip, &interface, port.unwrap_or(DEFAULT_PORT));
     }
-    if let Ok(address) = to.parse::<PeerAddress>() {
-        return Ok(address.destination().into());
+    if let Some(address) = to.parse::<PeerAddress>().ok().and_then(|address| address.destination()) {
+        return Ok(address.into());
     }
     if let Err(error) = check_ipv4(host) {
         return Err(ErrorObject::new(ErrorKind::InvalidParams, error.to_string())
@@ -174,17 +176,31 @@ fn unknown_name_hint<'a>(to: &str, names: impl Iterator<Item = &'a str>) -> Stri
 }
 
 /// Resolves an address with an interface after `%`.
-fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObject> {
+fn on_interface(ip: IpAddr, name: &Interface, port: u16) -> Result<Resolved, ErrorObject> {
     let interfaces = Interfaces::list().map(|found| found.list).unwrap_or_default();
-    let Some(interface) = interfaces::find(name, &interfaces).map(|interface| interface.index) else {
-        let text = format!("this machine has no interface `{name}`");
-        return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint("`ip link` lists them"));
-    };
+    let found = interfaces::find(name, &interfaces).ok_or_else(|| no_interface(name))?;
+    let interface = found.index;
     let peer = match ip.to_canonical() {
         IpAddr::V4(ip) => SocketAddr::from((ip, port)),
         IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, if has_scope(ip) { interface } else { 0 }).into(),
     };
     Ok(Resolved { peers: vec![peer], interface })
+}
+
+/// Refuses an interface that a client has named.
+pub(crate) fn no_interface(name: &Interface) -> ErrorObject {
+    let text = format!("this machine has no interface `{name}`");
+    ErrorObject::new(ErrorKind::InvalidParams, text).hint("`ip link` lists them")
+}
+
+/// Describes why a configured peer has no address now: its interface is missing.
+fn without_interface(peer: &Named<'_>) -> ErrorObject {
+    let interface = peer.address.interface().map(Interface::as_str).unwrap_or_default();
+    let text = format!(
+        "peer `{}` is on the interface `{interface}`, which this machine does not have now",
+        peer.name
+    );
+    ErrorObject::new(ErrorKind::Unresolvable, text).hint("`ip link` lists the interfaces")
 }
 
 /// Returns whether an address is scoped to a link, so that it needs the index of the interface (RFC 4007).

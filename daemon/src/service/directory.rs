@@ -41,12 +41,10 @@ pub(crate) fn danger(path: &Path, usage: Use) -> io::Result<Option<String>> {
         let is_private = *writers == Writers::Group && is_private_group(gid);
         !is_private && !is_out_of_reach(path)
     });
-    Ok(danger.map(|writers| {
-        let who = match writers {
-            Writers::Everyone => "every user".to_owned(),
-            Writers::Group => format!("the group with gid {gid}"),
-        };
-        format!("may be written by {who} (mode {:04o})", mode & 0o7777)
+    let mode = mode & 0o7777;
+    Ok(danger.map(|writers| match writers {
+        Writers::Everyone => format!("may be written by every user (mode {mode:04o})"),
+        Writers::Group => format!("may be written by the group with gid {gid} (mode {mode:04o})"),
     }))
 }
 

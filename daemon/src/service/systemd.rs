@@ -31,8 +31,14 @@ pub(crate) struct Inherited {
 pub(crate) enum InheritError {
     #[error("the service manager passes sockets with malformed LISTEN_PID or LISTEN_FDS")]
     Malformed,
-    #[error("the service manager passes {name}, which is {what}")]
-    Unusable { name: String, what: &'static str },
+    #[error("the service manager passes {0}, which is not a socket")]
+    NoSocket(String),
+    #[error("the service manager passes {0}, which is a second control socket")]
+    SecondControl(String),
+    #[error(
+        "the service manager passes {0}, which is neither a UDP socket nor a Unix socket for connections"
+    )]
+    OfAnotherKind(String),
     #[error("cannot use {name}, which the service manager passes")]
     Io { name: String, source: io::Error },
 }
@@ -40,7 +46,7 @@ pub(crate) enum InheritError {
 impl InheritError {
     /// Returns a hint what to do next.
     pub(crate) fn hint(&self) -> Option<&'static str> {
-        matches!(self, Self::Unusable { .. }).then_some(
+        matches!(self, Self::NoSocket(_) | Self::SecondControl(_) | Self::OfAnotherKind(_)).then_some(
             "a socket unit of udpchatd needs ListenDatagram= with UDP addresses, and at most one ListenStream= with a path",
         )
     }
@@ -62,23 +68,22 @@ impl Inherited {
     }
 
     fn classify(&mut self, name: &str, fd: OwnedFd) -> Result<(), InheritError> {
-        let unusable = |what| Err(InheritError::Unusable { name: name.to_owned(), what });
         let failed = |source| InheritError::Io { name: name.to_owned(), source };
         // It was inherited through exec, and must not be inherited by a child.
         fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|error| failed(error.into()))?;
         let socket = SockRef::from(&fd);
         let (kind, family) = match (socket.r#type(), socket.local_addr()) {
             (Ok(kind), Ok(address)) => (kind, address.domain()),
-            (Err(_), _) => return unusable("not a socket"),
+            (Err(_), _) => return Err(InheritError::NoSocket(name.to_owned())),
             (_, Err(error)) => return Err(failed(error)),
         };
         match kind {
             Type::DGRAM if [Domain::IPV4, Domain::IPV6].contains(&family) => self.udp.push(fd.into()),
             Type::STREAM if family == Domain::UNIX && self.control.is_some() => {
-                return unusable("a second control socket");
+                return Err(InheritError::SecondControl(name.to_owned()));
             }
             Type::STREAM if family == Domain::UNIX => self.control = Some(fd.into()),
-            _ => return unusable("neither a UDP socket nor a Unix socket for connections"),
+            _ => return Err(InheritError::OfAnotherKind(name.to_owned())),
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use udpchat_api::safe::one_line;
-use udpchat_config::{Environment, Flags, Settings};
+use udpchat_config::{Environment, Flags, Group, Interface, ListenAddress, Settings};
 
 use self::open::{Sockets, open, prepare_runtime};
 use self::serve::serve;
@@ -82,7 +82,39 @@ fn check_config(settings: &Settings) -> Result<(), Failure> {
     if !warnings.is_empty() {
         return Err(Failure::Groups(warnings));
     }
-    writeln!(io::stderr(), "the configuration is valid").map_err(system("cannot print"))
+    let mut errors = io::stderr().lock();
+    for note in missing_interfaces(settings) {
+        writeln!(errors, "note: {}", one_line(&note)).map_err(system("cannot print"))?;
+    }
+    writeln!(errors, "the configuration is valid").map_err(system("cannot print"))
+}
+
+/// Describes the interfaces that the settings name and this machine does not have now. They may appear later, so this is no
+/// error of the configuration.
+fn missing_interfaces(settings: &Settings) -> Vec<String> {
+    let is_missing = |interface: &&Interface| interface.number().is_none();
+    let listen = settings.listen.iter().filter_map(ListenAddress::interface).filter(is_missing);
+    let listen = listen.map(|interface| {
+        format!(
+            "`listen` names the interface `{interface}`, which this machine does not have now: the daemon does not start \
+             without it"
+        )
+    });
+    let groups = settings.groups.iter().filter_map(Group::interface).filter(is_missing);
+    let groups = groups.map(|interface| {
+        format!(
+            "`groups` names the interface `{interface}`, which this machine does not have now: the group is joined once it \
+             is there"
+        )
+    });
+    let peers = settings.peers.iter().filter_map(|(name, peer)| {
+        let interface = peer.address.interface().filter(is_missing)?;
+        Some(format!(
+            "peer `{name}` names the interface `{interface}`, which this machine does not have now: nothing can be sent to \
+             it until then"
+        ))
+    });
+    listen.chain(groups).chain(peers).collect()
 }
 
 /// Prints every setting with its value and origin.

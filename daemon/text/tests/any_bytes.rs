@@ -6,25 +6,6 @@ use proptest::sample::{Index, select};
 use udpchat_config::Encoding;
 use udpchat_text::{Knowledge, decode, encode, evidence, for_answering};
 
-const NAMES: &[&str] = &[
-    "utf-8",
-    "utf-16le",
-    "utf-16be",
-    "gbk",
-    "gb18030",
-    "gb2312",
-    "big5",
-    "shift_jis",
-    "euc-jp",
-    "iso-2022-jp",
-    "euc-kr",
-    "windows-1251",
-    "koi8-r",
-    "windows-1252",
-    "tis-620",
-    "ascii",
-];
-
 /// Bytes at which readers branch: marks, frames, escape sequences, lead bytes, variants of UTF-8.
 const PIECES: &[&[u8]] = &[
     b"\xef\xbb\xbf",
@@ -57,7 +38,7 @@ const PIECES: &[&[u8]] = &[
 ];
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    let text = ("\\PC{1,60}", select(NAMES)).prop_map(|(text, name)| {
+    let text = ("\\PC{1,60}", select(&Encoding::NAMES[..])).prop_map(|(text, name)| {
         encode(&text, named(name)).unwrap_or_else(|_| named(name).encoding().encode(&text).0.into_owned())
     });
     let piece = prop_oneof![
@@ -85,7 +66,7 @@ fn named(name: &str) -> Encoding {
 }
 
 fn some() -> impl Strategy<Value = Option<Encoding>> {
-    proptest::option::of(select(NAMES).prop_map(named))
+    proptest::option::of(select(&Encoding::NAMES[..]).prop_map(named))
 }
 
 proptest! {
@@ -95,7 +76,7 @@ proptest! {
     fn any_bytes_are_read_and_examined(
         bytes in bytes(),
         (configured, given, remembered) in (some(), some(), some()),
-        fallback in select(NAMES).prop_map(named),
+        fallback in select(&Encoding::NAMES[..]).prop_map(named),
         known_before: bool,
     ) {
         for (configured, given) in [(None, None), (None, given), (configured, given)] {

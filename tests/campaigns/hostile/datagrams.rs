@@ -43,11 +43,12 @@ fn hostile_datagrams_are_stored_or_counted() {
     let sent = Counters::of(&earlier).arrived() + flood(&daemon, &mut client, &mut hostile, number);
     let settled = settle(&mut client, sent);
     let time = began.elapsed();
+    // Before the index, which may take longer than a follower waits.
+    daemon.receive_from(&Peer::new(), [LAST]);
+    let mut wrong = follower.join().unwrap();
     let status = eventually_within(INDEXED_WITHIN, "the index", || {
         client.status().filter(|status| status["index"]["behind"] == 0)
     });
-    daemon.receive_from(&Peer::new(), [LAST]);
-    let mut wrong = follower.join().unwrap();
     is_over.store(true, Ordering::Relaxed);
     let watched = watch.end();
     wrong.extend(reader.join().unwrap());

@@ -1,6 +1,9 @@
 //! The language of `udpchatctl`: Chinese in a Chinese locale, English elsewhere and for programs.
 
+use std::fs;
 use std::path::Path;
+
+use unicode_width::UnicodeWidthStr;
 
 use crate::support::{Completed, Daemon, ctl_without_daemon, new_folder};
 
@@ -19,6 +22,17 @@ fn a_chinese_locale_gets_chinese() {
         let help = run_with(variables, &["send", "-h"]).ok();
         assert!(help.contains("\n选项：\n") && help.contains("用法：udpchatctl send"), "{help}");
     }
+}
+
+#[test]
+fn chinese_help_of_the_program_fits_into_80_columns() {
+    let help = run_with(&[("UDPCHAT_LANG", "zh"), ("COLUMNS", "80")], &["--help"]).ok();
+    for expected in
+        ["通过持有 UDP 端口的守护进程", "用法：udpchatctl [选项] <命令>", "全局选项：", "\n退出码：\n"]
+    {
+        assert!(help.contains(expected), "{expected}: {help}");
+    }
+    assert_eq!(help.lines().find(|line| line.width() > 80), None);
 }
 
 #[test]
@@ -45,4 +59,14 @@ fn an_error_of_the_daemon_is_in_chinese_for_people() {
     daemon.ctl_in_chinese(&args).fails(5, &["错误：没有名为 `nobody` 的对端，也没有叫这个名字的主机"]);
     let json = daemon.ctl_in_chinese(&["--json", "send", "nobody", "x"]);
     assert!(json.stderr.contains("no peer is called `nobody`"), "{json:?}");
+}
+
+#[test]
+fn reload_and_stop_confirm_in_chinese() {
+    let daemon = Daemon::start_with("", &[]);
+    fs::write(daemon.path("config.toml"), "receive_buffer = '4MiB'").unwrap();
+    let reloaded = daemon.ctl_in_chinese(&["reload"]);
+    assert!(reloaded.stderr.contains("以下配置项在重启后才生效：receive_buffer"), "{reloaded:?}");
+    assert_eq!(reloaded.stdout, "已重新加载配置\n");
+    assert_eq!(daemon.ctl_in_chinese(&["stop"]).ok(), "已停止\n");
 }

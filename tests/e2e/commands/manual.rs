@@ -1,17 +1,20 @@
 //! The manual pages, shown by man(1).
 
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+use unicode_width::UnicodeWidthStr;
 
 use crate::support::{available, ctl_without_daemon};
 
-/// Shows a page on 80 columns; fails the test if anything in it deserves a warning.
+/// Shows a page in a language on 80 columns; fails the test if anything in it deserves a warning.
 #[track_caller]
-fn shown(page: &str) -> Option<String> {
+fn shown(page: &str, language: &str) -> Option<String> {
     if !available("man") || !available("groff") {
         return None;
     }
-    let source = ctl_without_daemon(&["man", page], &[]).ok();
+    let source = ctl_without_daemon(&["man", page], &[("UDPCHAT_LANG", Path::new(language))]).ok();
     let mut man = Command::new("man")
         .args(["--warnings=w", "-l", "-"])
         .env("LC_ALL", "C.UTF-8")
@@ -32,12 +35,22 @@ fn shown(page: &str) -> Option<String> {
 #[test]
 fn man_shows_every_page_without_a_warning() {
     let pages = [
-        ("udpchatctl", ["udpchatctl send bob hello world", "GLOBAL OPTIONS", "EXIT CODES"]),
-        ("udpchatd", ["--check-config", "SIGHUP reads the configuration", "udpchatctl(1)"]),
-        ("udpchat.toml", ["max_size = \"4GiB\"", "[peers.NAME]", "encoding, for example \"gbk\""]),
+        ("udpchatctl", "User Commands", ["udpchatctl send bob hello world", "GLOBAL OPTIONS", "EXIT CODES"]),
+        (
+            "udpchatd",
+            "System Administration",
+            ["--check-config", "SIGHUP reads the configuration", "udpchatctl(1)"],
+        ),
+        (
+            "udpchat.toml",
+            "File Formats",
+            ["max_size = \"4GiB\"", "[peers.NAME]", "encoding, for example \"gbk\""],
+        ),
     ];
-    for (page, texts) in pages {
-        let Some(shown) = shown(page) else { return };
+    for (page, manual, texts) in pages {
+        let Some(shown) = shown(page, "en") else { return };
+        let (first, last) = (shown.lines().next().unwrap(), shown.trim_end().lines().last().unwrap());
+        assert!(first.contains(manual) && last.starts_with("udpchat "), "{shown}");
         for text in texts {
             assert!(shown.contains(text), "{page} lacks {text}:\n{shown}");
         }
@@ -47,6 +60,34 @@ fn man_shows_every_page_without_a_warning() {
             "{shown}"
         );
     }
+}
+
+#[test]
+fn man_shows_every_page_in_chinese() {
+    let pages = [
+        (
+            "udpchatctl",
+            ["\n名称\n       udpchatctl - 通过", "\n       udpchatctl [选项] <命令>\n", "\n全局选项\n"],
+        ),
+        ("udpchatd", ["\n概要\n       udpchatd [选项]\n", "\n文件\n", "\n另见\n"]),
+        (
+            "udpchat.toml",
+            ["udpchat.toml - udpchatd 的配置\n", "\n顶层配置项\n", "\n              接收消息的地址："],
+        ),
+    ];
+    let mut widths = Vec::new();
+    for (page, texts) in pages {
+        let Some(shown) = shown(page, "zh") else { return };
+        for text in texts {
+            assert!(shown.contains(text), "{page} lacks {text}:\n{shown}");
+        }
+        // The indentation of a paragraph and of an explanation. Examples have another one, and are not wrapped.
+        let indentation = |line: &str| line.len() - line.trim_start().len();
+        let text = shown.lines().filter(|line| [7, 14].contains(&indentation(line)));
+        widths.extend(text.map(|line| (line.width(), line.to_owned())));
+    }
+    let widest = widths.into_iter().max().unwrap();
+    assert!((77..=80).contains(&widest.0), "{widest:?}");
 }
 
 #[test]

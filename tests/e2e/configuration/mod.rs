@@ -1,5 +1,6 @@
 //! The configuration: its mistakes, its layers, its defaults, and what a reload changes.
 
+mod interfaces;
 mod layers;
 mod listening;
 mod mistakes;

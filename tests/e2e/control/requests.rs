@@ -89,6 +89,29 @@ fn json_without_a_request_gets_one_error() {
 }
 
 #[test]
+fn times_in_requests_are_those_of_the_command_line() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["now"]);
+    let mut rpc = daemon.rpc();
+    for (filters, found) in [
+        (json!({ "since": "2h" }), 1),
+        (json!({ "since": "2020-01-01 7:00" }), 1),
+        (json!({ "since": "2020-01-01", "until": "now" }), 1),
+        (json!({ "since": "3d", "until": "2h" }), 0),
+        (json!({ "until": "2020-01-01T00:00:00+08:00" }), 0),
+    ] {
+        assert_eq!(rpc.entries(filters.clone()).len(), found, "{filters}");
+    }
+    assert_errors(&[(
+        br#"{"jsonrpc":"2.0","id":1,"method":"inbox","params":{"until":"tomorrow"}}"#,
+        json!(1),
+        -32602,
+        "invalid_params",
+        &["`until`: invalid time `tomorrow`"],
+    )]);
+}
+
+#[test]
 fn a_wrong_method_or_parameter_is_named() {
     let lines = [
         ("frobnicate", "{}", -32601, "unknown_method", &["`frobnicate`"][..]),

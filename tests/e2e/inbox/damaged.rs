@@ -386,9 +386,14 @@ fn retention_goes_on_past_a_damaged_page() {
     assert_eq!((id(entries.last().unwrap()), entries[0]["type"].as_str()), (40_001, Some("message")));
 }
 
-/// Runs a daemon on a small disk with a copy of a folder and little room.
-const LITTLE_ROOM: &str = "mount -t tmpfs -o size=100m,mode=700 udpchat \"$1\" && cp -a \"$FROM/.\" \"$1\" && \
-    head -c 60M /dev/zero >\"$1/ballast\" && shift && exec \"$@\"";
+/// Runs a daemon on a small disk, which never has much room, with a copy of a folder and nearly no room.
+const LITTLE_ROOM: &str = "mount -t tmpfs -o size=60m,mode=700 udpchat \"$1\" && cp -a \"$FROM/.\" \"$1\" && \
+    head -c \"$BALLAST\" /dev/zero >\"$1/ballast\" && shift && exec \"$@\"";
+
+/// Returns how much the files of a folder take, in bytes.
+fn folder_bytes(folder: &Path) -> u64 {
+    fs::read_dir(folder).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
 
 #[test]
 fn a_recovery_leaves_room_for_new_messages() {
@@ -404,6 +409,9 @@ fn a_recovery_leaves_room_for_new_messages() {
     let socket = outside.path().join("s");
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", LITTLE_ROOM, "sh"]).arg(data.path());
+    // A tenth of the disk is 6 MiB.
+    let ballast = (60 << 20) - folder_bytes(path.parent().unwrap()) - (5 << 20);
+    command.env("BALLAST", ballast.to_string());
     command.env("FROM", path.parent().unwrap()).arg(env!("CARGO_BIN_EXE_udpchatd"));
     command.args(["--listen", "127.0.0.1:0", "--data-dir"]).arg(data.path()).arg("--socket").arg(&socket);
     let mut daemon = Background::start(&mut command);

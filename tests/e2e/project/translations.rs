@@ -31,6 +31,10 @@ impl Texts {
             let source = fs::read_to_string(&file).unwrap();
             texts.add(source.parse().unwrap());
         }
+        // The manual explains the keys with the comments of this file.
+        let file = fs::read_to_string(root().join("config/udpchat.toml")).unwrap();
+        let comments = file.lines().filter_map(|line| line.strip_prefix('#'));
+        texts.all.extend(comments.map(without_spaces));
         texts
     }
 

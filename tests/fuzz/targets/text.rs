@@ -9,59 +9,8 @@ use udpchat_config::Encoding;
 use udpchat_fuzz::{Input, assert_safe, assert_safe_lines, unescape};
 use udpchat_text::{Basis, Knowledge, decode, encode, evidence, for_answering, read, wider};
 
-/// Names of all encodings that a configuration and a client may name.
-const NAMES: [&str; 47] = [
-    "utf-8",
-    "utf-16le",
-    "utf-16be",
-    "gbk",
-    "gb18030",
-    "gb2312",
-    "big5",
-    "cp950",
-    "shift_jis",
-    "cp932",
-    "euc-jp",
-    "iso-2022-jp",
-    "euc-kr",
-    "cp949",
-    "ascii",
-    "iso-8859-1",
-    "iso-8859-2",
-    "iso-8859-3",
-    "iso-8859-4",
-    "iso-8859-5",
-    "iso-8859-6",
-    "iso-8859-7",
-    "iso-8859-8",
-    "iso-8859-8-i",
-    "iso-8859-9",
-    "iso-8859-10",
-    "iso-8859-13",
-    "iso-8859-14",
-    "iso-8859-15",
-    "iso-8859-16",
-    "tis-620",
-    "windows-874",
-    "windows-1250",
-    "windows-1251",
-    "windows-1252",
-    "windows-1253",
-    "windows-1254",
-    "windows-1255",
-    "windows-1256",
-    "windows-1257",
-    "windows-1258",
-    "koi8-r",
-    "koi8-u",
-    "ibm866",
-    "macintosh",
-    "x-mac-cyrillic",
-    "utf-8",
-];
-
 fn named(number: u8) -> Encoding {
-    NAMES[usize::from(number) % NAMES.len()].parse().expect("the name of an encoding")
+    Encoding::NAMES[usize::from(number) % Encoding::NAMES.len()].parse().expect("the name of an encoding")
 }
 
 fn maybe(number: u8) -> Option<Encoding> {

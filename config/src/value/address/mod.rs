@@ -5,15 +5,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
-use nix::net::if_::if_nametoindex;
 
-use super::{Mistake, Node, Text, Value, ValueError, quoted};
+use super::{Interface, Text, ValueError, quoted};
 use crate::defaults::DEFAULT_PORT;
 
 /// An address as written; the caller chooses the default of a missing part.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Written {
-    ip: IpAddr,
-    scope_id: u32,
+    pub(super) ip: IpAddr,
+    /// Only of an IPv6 address.
+    pub(super) interface: Option<Interface>,
     pub(super) port: Option<u16>,
 }
 
@@ -22,19 +23,40 @@ impl Written {
     pub(super) fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
         let (host, port) = split_port(text);
         let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        let Some((ip, scope_id)) = parse_ip(unbracketed.unwrap_or(host))? else {
+        let Some((ip, interface)) = parse_ip(unbracketed.unwrap_or(host))? else {
             check_ipv4(host)?;
-            return Err(ValueError::new(format!("{} {}", quoted(text), what_it_is_not(host)), hint));
+            return Err(ValueError::new(what_it_is_not(&quoted(text), host), hint));
         };
         let port = port.map(|port| parse_port(port, hint)).transpose()?;
-        Ok(Self { ip: ip.to_canonical(), scope_id, port })
+        let ip = ip.to_canonical();
+        Ok(Self { ip, interface: interface.filter(|_| ip.is_ipv6()), port })
     }
 
-    pub(super) fn with_port(&self, port: u16) -> SocketAddr {
-        match self.ip {
+    /// Returns the address with the number that its interface has now, and `port` if none was given; `None` if this machine
+    /// does not have the interface now.
+    fn socket_address(&self, port: u16) -> Option<SocketAddr> {
+        let port = self.port.unwrap_or(port);
+        let scope_id = match &self.interface {
+            Some(interface) => interface.number()?,
+            None => 0,
+        };
+        Some(match self.ip {
             IpAddr::V4(ip) => SocketAddr::from((ip, port)),
-            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, self.scope_id).into(),
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, scope_id).into(),
+        })
+    }
+}
+
+impl fmt::Display for Written {
+    /// Writes the address as [`Self::parse`] reads it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let brackets = if self.ip.is_ipv6() && self.port.is_some() { ("[", "]") } else { ("", "") };
+        write!(f, "{}{}", brackets.0, self.ip)?;
+        if let Some(interface) = &self.interface {
+            write!(f, "%{interface}")?;
         }
+        f.write_str(brackets.1)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 
@@ -77,33 +99,25 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Reads an IP address; an IPv6 address may have an interface after `%`, by its number or its name.
-///
-/// # Errors
-/// This machine has no interface of that name now. A name stands for the number that its interface has at that moment.
-fn parse_ip(host: &str) -> Result<Option<(IpAddr, u32)>, ValueError> {
+/// Reads an IP address; an IPv6 address may have an interface after `%`, by its name or its number.
+fn parse_ip(host: &str) -> Result<Option<(IpAddr, Option<Interface>)>, ValueError> {
     let Some((ip, interface)) = host.split_once('%') else {
-        return Ok(host.parse().ok().map(|ip| (ip, 0)));
+        return Ok(host.parse().ok().map(|ip| (ip, None)));
     };
     let Ok(ip) = ip.parse() else { return Ok(None) };
-    let number = interface.parse().ok().or_else(|| if_nametoindex(interface).ok());
-    let missing = || {
-        let message = format!("this machine has no interface {}", quoted(interface));
-        ValueError::new(message, "`ip link` lists them")
-    };
-    Ok(Some((IpAddr::V6(ip), number.ok_or_else(missing)?)))
+    Ok(Some((IpAddr::V6(ip), Some(interface.parse()?))))
 }
 
-fn what_it_is_not(host: &str) -> &'static str {
+fn what_it_is_not(text: &str, host: &str) -> String {
     let is_name = !host.is_empty()
         && host.chars().any(char::is_alphabetic)
         && host.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '_'));
     if is_name {
-        "is a host name, not an IP address"
+        format!("{text} is a host name, not an IP address")
     } else if host.contains('%') {
-        "is not an IPv6 address with an interface"
+        format!("{text} is not an IPv6 address with an interface")
     } else {
-        "is not an IP address"
+        format!("{text} is not an IP address")
     }
 }
 
@@ -119,18 +133,36 @@ pub(super) fn parse_port(port: &str, hint: &str) -> Result<u16, ValueError> {
 /// Holds an address to receive on: an IP address and a port; for port 0 the system chooses one.
 ///
 /// An address alone means port [`DEFAULT_PORT`], `:PORT` or `PORT` alone every address of the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ListenAddress(SocketAddr);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenAddress(Written);
 
 impl ListenAddress {
     /// Every address of this host, IPv6 and IPv4, at the default port.
-    pub const DEFAULT: Self =
-        Self(SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, DEFAULT_PORT, 0, 0)));
+    pub const DEFAULT: Self = Self::every(DEFAULT_PORT);
     const HINT: &str = "write an IP address and a port, for example \"[::]:7788\" or \"127.0.0.1:7788\"";
 
-    /// Returns the address to bind to.
-    pub const fn socket_address(self) -> SocketAddr {
-        self.0
+    const fn every(port: u16) -> Self {
+        Self(Written { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), interface: None, port: Some(port) })
+    }
+
+    /// Returns the IP address; IPv4 inside IPv6 has become IPv4.
+    pub const fn ip(&self) -> IpAddr {
+        self.0.ip
+    }
+
+    /// Returns the port.
+    pub fn port(&self) -> u16 {
+        self.0.port.unwrap_or(DEFAULT_PORT)
+    }
+
+    /// Returns the interface of a link-local IPv6 address, if one is given.
+    pub const fn interface(&self) -> Option<&Interface> {
+        self.0.interface.as_ref()
+    }
+
+    /// Returns the address to bind to, `None` if this machine does not have its interface now.
+    pub fn socket_address(&self) -> Option<SocketAddr> {
+        self.0.socket_address(DEFAULT_PORT)
     }
 }
 
@@ -144,11 +176,10 @@ impl FromStr for ListenAddress {
         }
         let port_alone = text.strip_prefix(':').unwrap_or(text);
         if !port_alone.is_empty() && port_alone.bytes().all(|byte| byte.is_ascii_digit()) {
-            let port = parse_port(port_alone, Self::HINT)?;
-            return Ok(Self((Ipv6Addr::UNSPECIFIED, port).into()));
+            return parse_port(port_alone, Self::HINT).map(Self::every);
         }
         let written = Written::parse(text, Self::HINT)?;
-        Ok(Self(written.with_port(written.port.unwrap_or(DEFAULT_PORT))))
+        Ok(Self(Written { port: written.port.or(Some(DEFAULT_PORT)), ..written }))
     }
 }
 
@@ -162,60 +193,57 @@ impl Text for ListenAddress {
     const EXPECTED: &str = "an address as text";
 }
 
-impl Value for SocketAddr {
-    fn read(node: &Node<'_>) -> Result<Self, Mistake> {
-        ListenAddress::read(node).map(ListenAddress::socket_address)
-    }
-
-    fn to_toml(&self) -> String {
-        ListenAddress(*self).to_toml()
-    }
-}
-
 /// Identifies a peer by an IP address, and a port unless it matches any port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerAddress {
-    ip: IpAddr,
-    scope_id: u32,
-    port: Option<u16>,
-}
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerAddress(Written);
 
 impl PeerAddress {
     /// The placeholder for an address that is not configured yet. It cannot be parsed from text.
-    pub(crate) const NONE: Self = Self { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), scope_id: 0, port: None };
+    pub(crate) const NONE: Self =
+        Self(Written { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), interface: None, port: None });
     const HINT: &str = "write an IP address, with a port or without, for example \"192.168.43.159:8080\"; \
                         host names can be given to `udpchatctl send` directly";
 
     /// Returns the IP address; IPv4 inside IPv6 has become IPv4.
-    pub const fn ip(self) -> IpAddr {
-        self.ip
+    pub const fn ip(&self) -> IpAddr {
+        self.0.ip
     }
 
-    /// Returns the index of the interface of a link-local IPv6 address, 0 if none was given.
-    pub const fn scope_id(self) -> u32 {
-        self.scope_id
+    /// Returns the interface of a link-local IPv6 address, if one is given.
+    pub const fn interface(&self) -> Option<&Interface> {
+        self.0.interface.as_ref()
     }
 
     /// Returns the port, `None` if any port matches.
-    pub const fn port(self) -> Option<u16> {
-        self.port
+    pub const fn port(&self) -> Option<u16> {
+        self.0.port
     }
 
-    /// Returns the address to send to, with [`DEFAULT_PORT`] if no port was given.
-    pub fn destination(self) -> SocketAddr {
-        let Self { ip, scope_id, port } = self;
-        Written { ip, scope_id, port }.with_port(port.unwrap_or(DEFAULT_PORT))
+    /// Returns the address to send to, with [`DEFAULT_PORT`] if no port was given; `None` if this machine does not have its
+    /// interface now.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        self.0.socket_address(DEFAULT_PORT)
+    }
+
+    /// Returns the address with the number of its interface instead of the name, if this machine has the interface now.
+    #[must_use]
+    pub fn numbered(&self) -> Self {
+        let Written { ip, interface, port } = &self.0;
+        let numbered = interface.as_ref().and_then(Interface::numbered);
+        Self(Written { ip: *ip, interface: numbered.or_else(|| interface.clone()), port: *port })
     }
 
     /// Returns whether a message from `source` is from this peer. IPv4 inside IPv6 counts as IPv4.
-    pub fn matches(self, source: SocketAddr) -> bool {
+    pub fn matches(&self, source: SocketAddr) -> bool {
         let scope_id = match source {
             SocketAddr::V6(source) => source.scope_id(),
             SocketAddr::V4(_) => 0,
         };
-        self.ip == source.ip().to_canonical()
-            && self.port.is_none_or(|port| port == source.port())
-            && (self.scope_id == 0 || self.scope_id == scope_id)
+        let Written { ip, interface, port } = &self.0;
+        // The interface last: looking up its name is a system call.
+        *ip == source.ip().to_canonical()
+            && port.is_none_or(|port| port == source.port())
+            && interface.as_ref().is_none_or(|interface| interface.number() == Some(scope_id))
     }
 }
 
@@ -223,25 +251,21 @@ impl FromStr for PeerAddress {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let Written { ip, scope_id, port } = Written::parse(text.trim(), Self::HINT)?;
-        if port == Some(0) {
+        let written = Written::parse(text.trim(), Self::HINT)?;
+        if written.port == Some(0) {
             return Err(ValueError::new("a peer cannot have port 0", Self::HINT));
         }
-        if ip.is_unspecified() {
+        if written.ip.is_unspecified() {
             let message = format!("{} is the unspecified address, which no peer has", quoted(text));
             return Err(ValueError::new(message, Self::HINT));
         }
-        Ok(Self { ip, scope_id, port })
+        Ok(Self(written))
     }
 }
 
 impl fmt::Display for PeerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            Some(_) => self.destination().fmt(f),
-            None if self.scope_id != 0 => write!(f, "{}%{}", self.ip, self.scope_id),
-            None => self.ip.fmt(f),
-        }
+        self.0.fmt(f)
     }
 }
 

@@ -47,13 +47,27 @@ fn invalid_listen_addresses_are_refused_with_a_reason() {
 }
 
 #[test]
-fn an_interface_has_a_name_or_a_number() {
-    let of = |text: &str| text.parse::<PeerAddress>();
-    assert_eq!(of("[fe80::1%lo]:9").unwrap(), of("[fe80::1%1]:9").unwrap());
-    assert_eq!(of("fe80::1%lo").unwrap().scope_id(), 1);
-    assert_eq!("[fe80::1%lo]:9".parse::<ListenAddress>().unwrap().to_string(), "[fe80::1%1]:9");
-    let error = of("fe80::1%nosuch0").unwrap_err();
-    assert_eq!(error.to_string(), "this machine has no interface `nosuch0`");
+fn an_interface_is_looked_up_when_it_is_used() {
+    let of = |text: &str| text.parse::<PeerAddress>().unwrap();
+    let listen = |text: &str| text.parse::<ListenAddress>().unwrap();
+    for (text, now) in [
+        ("[fe80::1%lo]:9", Some("[fe80::1%1]:9")),
+        ("[fe80::1%7]:9", Some("[fe80::1%7]:9")),
+        ("[fe80::1%nosuch0]:9", None),
+    ] {
+        let now: Option<SocketAddr> = now.map(|now| now.parse().unwrap());
+        assert_eq!((of(text).to_string(), of(text).destination()), (text.to_owned(), now));
+        assert_eq!((listen(text).to_string(), listen(text).socket_address()), (text.to_owned(), now));
+    }
+    assert!(of("fe80::1%lo").matches("[fe80::1%1]:9".parse().unwrap()));
+    for other in ["[fe80::1%2]:9", "[fe80::2%1]:9", "[fe80::1]:9"] {
+        assert!(!of("fe80::1%lo").matches(other.parse().unwrap()), "{other}");
+    }
+    assert!(!of("fe80::1%nosuch0").matches("[fe80::1]:9".parse().unwrap()));
+    assert_eq!(of("fe80::1%lo").numbered(), of("fe80::1%1"));
+    assert_eq!(of("[fe80::1%nosuch0]:9").numbered(), of("[fe80::1%nosuch0]:9"));
+    let error = "fe80::1%no such".parse::<PeerAddress>().unwrap_err();
+    assert_eq!(error.to_string(), "`no such` is not a name of an interface");
     assert!(error.hint().unwrap().contains("ip link"));
 }
 
@@ -89,7 +103,7 @@ fn peer_addresses_are_read_and_shown() {
     ] {
         let address: PeerAddress = text.parse().unwrap();
         assert_eq!(address.to_string(), shown);
-        assert_eq!(address.destination().to_string(), destination);
+        assert_eq!(address.destination().unwrap().to_string(), destination);
         assert_eq!(address.to_string().parse::<PeerAddress>().unwrap(), address);
     }
 }

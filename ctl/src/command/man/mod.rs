@@ -58,15 +58,19 @@ fn source(page: ManPage, definition: fn() -> clap::Command) -> String {
 mod tests {
     use clap::CommandFactory;
     use udpchat_config::{Flags, reference};
+    use udpchat_locale::{Language, is_known, with_language};
 
     use super::*;
     use crate::cli::Cli;
 
+    const LANGUAGES: [Language; 2] = [Language::English, Language::Chinese];
+
     /// Returns a page without backslashes before dashes and dots.
-    fn plain(page: ManPage) -> String {
-        source(page, Cli::command)
+    fn plain(page: ManPage, language: Language) -> String {
+        with_language(language, || source(page, Cli::command))
             .replace(r"\-", "-")
             .replace(r"\&", "")
+            .replace(r"\:", "")
             .replace(r"\fB", "")
             .replace(r"\fR", "")
     }
@@ -78,7 +82,11 @@ mod tests {
 
     #[test]
     fn every_command_and_flag_is_in_its_page() {
-        let (page, control) = (plain(ManPage::Control), Cli::command());
+        LANGUAGES.into_iter().for_each(check_commands_and_flags);
+    }
+
+    fn check_commands_and_flags(language: Language) {
+        let (page, control) = (plain(ManPage::Control, language), Cli::command());
         for command in control.get_subcommands() {
             let name = command.get_name();
             let begin = page.find(&format!("\n.SS {name}\n")).expect(name);
@@ -92,7 +100,7 @@ mod tests {
         for flag in flags_of(&control) {
             assert!(page.contains(&flag), "{flag}");
         }
-        let page = plain(ManPage::Daemon);
+        let page = plain(ManPage::Daemon, language);
         for flag in flags_of(&Flags::definition()) {
             assert!(page.contains(&flag), "{flag}");
         }
@@ -100,8 +108,11 @@ mod tests {
 
     #[test]
     fn every_key_is_in_its_page() {
-        let page = plain(ManPage::File);
-        for table in reference() {
+        for (language, table) in LANGUAGES
+            .into_iter()
+            .flat_map(|language| reference().into_iter().map(move |table| (language, table)))
+        {
+            let page = plain(ManPage::File, language);
             assert!(table.name.is_empty() || page.contains(&format!("[{}]", table.name)), "{}", table.name);
             for key in table.keys {
                 assert!(page.contains(&format!("\n.TP\n{}", key.name)), "{}", key.name);
@@ -110,11 +121,41 @@ mod tests {
     }
 
     #[test]
-    fn no_text_line_is_a_roff_request() {
-        let known =
-            ["TH", "SH", "SS", "PP", "TP", "EX", "EE", "RS", "RE", "IP", "nr", "nh", "ad", "br", "ie", "el"];
+    fn every_key_has_a_translation() {
+        let texts = reference()
+            .into_iter()
+            .flat_map(|table| table.keys.into_iter().map(|key| key.text).chain([table.text]));
+        let missing: Vec<_> = texts.filter(|text| !text.is_empty() && !is_known(text)).collect();
+        let entries: String = missing.iter().map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n")).collect();
+        assert!(
+            missing.is_empty(),
+            "{} without a translation in config/locale/po:\n{entries}",
+            missing.len()
+        );
+    }
+
+    #[test]
+    fn chinese_pages_have_chinese_headings() {
         for page in [ManPage::Control, ManPage::Daemon, ManPage::File] {
-            for line in source(page, Cli::command).lines().filter(|line| line.starts_with(['.', '\''])) {
+            let source = plain(page, Language::Chinese);
+            let headings: Vec<_> = source.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+            assert_eq!((headings.first(), headings.last()), (Some(&"名称"), Some(&"另见")), "{headings:?}");
+            let is_english = |heading: &&&str| heading.is_ascii() && !heading.starts_with('[');
+            assert_eq!(headings.iter().find(is_english), None);
+        }
+    }
+
+    #[test]
+    fn no_text_line_is_a_roff_request() {
+        let known = [
+            "TH", "SH", "SS", "PP", "TP", "EX", "EE", "RS", "RE", "IP", "nr", "nh", "ad", "ds", "mso", "br",
+            "ie", "el",
+        ];
+        let pages = [ManPage::Control, ManPage::Daemon, ManPage::File];
+        for (page, language) in pages.into_iter().flat_map(|page| LANGUAGES.map(|language| (page, language)))
+        {
+            let source = with_language(language, || source(page, Cli::command));
+            for line in source.lines().filter(|line| line.starts_with(['.', '\''])) {
                 let request = line[1..].split(' ').next().unwrap();
                 assert!(known.contains(&request), "{line}");
             }

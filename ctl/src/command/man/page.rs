@@ -3,8 +3,18 @@
 use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use udpchat_locale::{Language, help, language, tr};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Chinese punctuation behind which a line may end.
+const CLOSING: &str = "，。：；！？、）》”";
+
+/// Chinese punctuation with which a line may begin.
+const OPENING: &str = "（《“";
+
+/// What ends a heading in a help text.
+const COLONS: [char; 2] = [':', '：'];
 
 /// The lines that clap_mangen repeats before everything it renders; they define the apostrophe, once is enough.
 const PREAMBLE: [&str; 2] = [".ie ", ".el "];
@@ -18,11 +28,16 @@ impl Page {
     /// Starts a page with its title and a summary.
     pub(super) fn new(name: &str, section: &str, about: &str, manual: &str) -> Self {
         let mut roff = Roff::new();
-        // No date, so that the same definitions make the same page.
-        roff.control("TH", [&name.to_uppercase(), section, "", &format!("udpchat {VERSION}"), manual]);
-        // No hyphenation and no justification, since much of the text is paths and commands.
-        roff.control("nr", ["HY", "0"]).control("nh", []).control("ad", ["l"]);
-        roff.control("SH", ["NAME"]);
+        // No date, so that the same definitions make the same page. It is a space, since `Roff` writes no empty argument.
+        roff.control("TH", [&name.to_uppercase(), section, " ", &format!("udpchat {VERSION}"), manual]);
+        // No hyphenation and no justification, since much of the text is paths and commands. The macros of groff 1.23
+        // reset `ad` in each paragraph to the string AD.
+        roff.control("nr", ["HY", "0"]).control("nh", []).control("ad", ["l"]).control("ds", ["AD", "l"]);
+        if language() == Language::Chinese {
+            // Lets lines break between Chinese characters.
+            roff.control("mso", ["zh.tmac"]);
+        }
+        roff.control("SH", [tr!("Name").to_uppercase().as_str()]);
         roff.text([roman(format!("{name} - {}", lower_first(about)))]);
         Self { source: roff.render() }
     }
@@ -43,7 +58,7 @@ impl Page {
         let usage = command.clone().render_usage().to_string();
         let usage = usage.trim_start_matches("Usage:").trim();
         let name = command.get_bin_name().unwrap_or(command.get_name());
-        let rest = usage.strip_prefix(name).unwrap_or(usage);
+        let rest = help::with_words(usage.strip_prefix(name).unwrap_or(usage));
         self.add(Roff::new().text([bold(name), roman(rest)]));
     }
 
@@ -60,8 +75,8 @@ impl Page {
                 let end = at + lines[at..].iter().take_while(|line| is_indented(line)).count();
                 self.example(&lines[at..end]);
                 (at, is_new) = (end, true);
-            } else if lines.get(at + 1).is_some_and(is_indented) && lines[at].ends_with(':') {
-                self.heading(lines[at].trim_end_matches(':'), headings);
+            } else if lines.get(at + 1).is_some_and(is_indented) && lines[at].ends_with(COLONS) {
+                self.heading(lines[at], headings);
                 at += 1;
             } else {
                 if std::mem::take(&mut is_new) {
@@ -73,12 +88,13 @@ impl Page {
         }
     }
 
+    /// Writes a heading that ends with a colon.
     fn heading(&mut self, heading: &str, headings: Headings) {
         match headings {
-            Headings::Sections => self.section(heading),
+            Headings::Sections => self.section(heading.trim_end_matches(COLONS)),
             Headings::Bold => {
                 self.paragraph();
-                self.add(Roff::new().text([bold(format!("{heading}:"))]));
+                self.add(Roff::new().text([bold(heading)]));
             }
         }
     }
@@ -124,12 +140,16 @@ impl Page {
         drop(Man::new(own).render_options_section(&mut source));
         for line in String::from_utf8_lossy(&source).lines() {
             match line.strip_prefix(".SH ") {
-                Some(heading) if is_top => self.section(heading.trim_matches('"')),
+                Some("OPTIONS") if is_top => self.section(tr!("Options")),
                 Some("OPTIONS") => {}
-                Some(heading) => self.heading(&capitalised(heading.trim_matches('"')), headings),
+                Some(heading) if is_top => self.section(heading.trim_matches('"')),
+                Some(heading) => {
+                    let heading = capitalised(heading.trim_matches('"'));
+                    self.heading(&tr!("{heading}:", heading), headings);
+                }
                 None if PREAMBLE.iter().any(|preamble| line.starts_with(preamble)) => {}
                 None => {
-                    self.source += line;
+                    self.source += &help::with_words(line);
                     self.source.push('\n');
                 }
             }
@@ -138,7 +158,10 @@ impl Page {
 
     /// Returns the source for groff.
     pub(super) fn into_source(self) -> String {
-        self.source
+        match language() {
+            Language::English => self.source,
+            Language::Chinese => self.source.lines().map(|line| with_break_points(line) + "\n").collect(),
+        }
     }
 
     fn add(&mut self, roff: &Roff) {
@@ -160,6 +183,26 @@ pub(super) enum Headings {
     Bold,
 }
 
+/// Lets a line of text break between Chinese punctuation and text in other scripts. `zh.tmac` allows that only between
+/// Chinese characters.
+fn with_break_points(line: &str) -> String {
+    if line.starts_with('.') {
+        return line.to_owned();
+    }
+    let mut made = String::with_capacity(line.len());
+    let mut before = ' ';
+    for character in line.chars() {
+        let ends = CLOSING.contains(before) && character.is_ascii_graphic();
+        let begins = OPENING.contains(character) && before.is_ascii_graphic();
+        if ends || begins {
+            made.push_str(r"\:");
+        }
+        made.push(character);
+        before = character;
+    }
+    made
+}
+
 /// Makes the first letter lower case, since a name precedes the text.
 fn lower_first(text: &str) -> String {
     let mut characters = text.chars();
@@ -171,4 +214,20 @@ fn lower_first(text: &str) -> String {
 fn capitalised(heading: &str) -> String {
     let (first, rest) = heading.split_at(heading.chars().next().map_or(0, char::len_utf8));
     format!("{first}{}", rest.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_break_between_chinese_punctuation_and_latin_text() {
+        for (line, expected) in [
+            ("默认值、/etc、~/x。", r"默认值、\:/etc、\:~/x。"),
+            (r"选项，\-\-all（-a）。见 x", r"选项，\:\-\-all\:（-a）。见 x"),
+            (".SH 名称：x", ".SH 名称：x"),
+        ] {
+            assert_eq!(with_break_points(line), expected);
+        }
+    }
 }

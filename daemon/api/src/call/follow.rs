@@ -1,6 +1,5 @@
 //! The methods `subscribe` and `unsubscribe`: entries as they are stored.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::filter::DirectionFilter;
@@ -21,10 +20,10 @@ call! {
         pub direction: Option<DirectionFilter>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub since: Option<Timestamp>,
+        pub since: Option<String>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub until: Option<Timestamp>,
+        pub until: Option<String>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub grep: Option<String>,

@@ -1,6 +1,5 @@
 //! The method `inbox`: pages of the log.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::filter::DirectionFilter;
@@ -29,12 +28,12 @@ call! {
         /// Only entries of this direction; the default is `both`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,
-        /// Only entries of this time and later.
+        /// Only entries of this time and later, in any notation of `--since`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub since: Option<Timestamp>,
-        /// Only entries before this time.
+        pub since: Option<String>,
+        /// Only entries before this time, likewise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub until: Option<Timestamp>,
+        pub until: Option<String>,
         /// Only messages whose text matches this regular expression.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub grep: Option<String>,

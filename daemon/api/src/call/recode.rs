@@ -1,6 +1,5 @@
 //! The method `recode`.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::filter::DirectionFilter;
@@ -29,10 +28,10 @@ call! {
         pub direction: Option<DirectionFilter>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub since: Option<Timestamp>,
+        pub since: Option<String>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub until: Option<Timestamp>,
+        pub until: Option<String>,
         /// As in `inbox`; matches the text as decoded before this call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub grep: Option<String>,

@@ -214,7 +214,7 @@ with_metrics! {
         /// Entries that were removed because of the limits on size and age.
         #[serde(default)]
         pub removed: u64 => counter "inbox_removed_entries",
-        /// Of these, the entries that no consumer had read.
+        /// Of these, the received messages that no consumer had read.
         #[serde(default)]
         pub removed_unread: u64 => counter "inbox_removed_unread_entries",
         /// Received messages that the consumer `default` has not read.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_text::Basis;
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
@@ -87,12 +88,16 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
         false
     });
     let list = configured.named().map(|named| {
-        let own = (named.address.destination(), Heard::default());
-        let (peer, heard) = sums.get(named.name).copied().unwrap_or(own);
+        // Where its interface is missing, nothing is known of it but its configuration.
+        let own = named.address.destination().unwrap_or_else(|| SocketAddr::new(named.address.ip(), 0));
+        let (peer, heard) = sums.get(named.name).copied().unwrap_or((own, Heard::default()));
+        let row = row(daemon, configured, peer, heard);
         Peer {
             name: Some(named.name.to_owned()),
-            address: named.address.to_string(),
-            ..row(daemon, configured, peer, heard)
+            address: named.address.numbered().to_string(),
+            encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
+            encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
+            ..row
         }
     });
     list.collect()

@@ -89,8 +89,8 @@ fn filters(params: &RecodeParams) -> InboxParams {
         before: params.before,
         from: params.from.clone(),
         direction: Some(params.direction.unwrap_or(DirectionFilter::In)),
-        since: params.since,
-        until: params.until,
+        since: params.since.clone(),
+        until: params.until.clone(),
         ..InboxParams::default()
     }
 }

@@ -92,7 +92,7 @@ fn read_inbox(reader: &Reader, consumer: &str) -> Result<(InboxStatus, IndexStat
         newest_id: bounds.newest,
         bytes: reader.size_bytes(),
         wal_bytes: reader.wal_bytes(),
-        disk_free_bytes: reader.disk_free_bytes(),
+        disk_free_bytes: reader.disk().map(|disk| disk.free_bytes),
         unread,
         ..InboxStatus::default()
     };

@@ -88,11 +88,16 @@ impl Rules {
                 match gid {
                     Ok(Some(gid)) => found.push(Group { name: group.to_string(), gid }),
                     Ok(None) if is_default(&groups.origin) => {}
-                    Ok(None) => warnings.push(warning(role, group, "is unknown", &groups.origin)),
-                    Err(error) => {
-                        let what = format!("cannot be looked up ({error})");
-                        warnings.push(warning(role, group, &what, &groups.origin));
-                    }
+                    Ok(None) => warnings.push(format!(
+                        "control.{}: group `{group}` is unknown and gives no access ({})",
+                        role.name(),
+                        groups.origin
+                    )),
+                    Err(error) => warnings.push(format!(
+                        "control.{}: group `{group}` cannot be looked up ({error}) and gives no access ({})",
+                        role.name(),
+                        groups.origin
+                    )),
                 }
             }
             found
@@ -153,10 +158,13 @@ impl Rules {
         let with_admin: Vec<_> =
             groups.iter().chain(if role == Role::Admin { &[] } else { &self.admin[..] }).collect();
         let suitable = groups.first().or(self.admin.first());
-        let hint = match suitable {
-            Some(group) => {
-                format!("`{name}` is for {} and root{}", list(&with_admin), how_to_join(&group.name, user))
-            }
+        let groups = list(&with_admin);
+        let hint = match suitable.map(|group| command_to_join(&group.name, user)) {
+            Some(Some(command)) => format!(
+                "`{name}` is for {groups} and root; an administrator adds a user with `{command}`, which takes effect at the \
+                 next login"
+            ),
+            Some(None) => format!("`{name}` is for {groups} and root"),
             None => format!(
                 "`{name}` is for root and the user that the daemon runs as; list further groups under `{name}` in [control] \
                  of its configuration"
@@ -173,8 +181,14 @@ impl Rules {
             (!groups.is_empty()).then(|| format!("`{}` is for {}", role.name(), list(&groups)))
         });
         let roles: Vec<_> = roles.collect();
-        let hint = match self.all().next() {
-            Some(group) => format!("{}{}", roles.join(", "), how_to_join(&group.name, user)),
+        let roles = roles.join(", ");
+        let hint = match self.all().next().map(|group| command_to_join(&group.name, user)) {
+            Some(Some(command)) => {
+                format!(
+                    "{roles}; an administrator adds a user with `{command}`, which takes effect at the next login"
+                )
+            }
+            Some(None) => roles,
             None => {
                 "run this as root or as the user that the daemon runs as, or ask the administrator".to_owned()
             }
@@ -189,10 +203,6 @@ fn is_default(origin: &Origin) -> bool {
     matches!(origin, Origin::Default | Origin::Flag(_))
 }
 
-fn warning(role: Role, group: &UserGroup, what: &str, origin: &Origin) -> String {
-    format!("control.{}: group `{group}` {what} and gives no access ({origin})", role.name())
-}
-
 fn list(groups: &[&Group]) -> String {
     let mut names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
     names.dedup();
@@ -202,20 +212,15 @@ fn list(groups: &[&Group]) -> String {
     }
 }
 
-/// Describes how a user joins a group; empty if the group's name would need quoting in a shell.
-fn how_to_join(group: &str, user: &str) -> String {
+/// Returns the command by which a user joins a group; none if the group's name would need quoting in a shell.
+fn command_to_join(group: &str, user: &str) -> Option<String> {
     let is_plain = |name: &str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
         name.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
             && name.bytes().all(plain)
     };
     let user = if is_plain(user) && !is_number(user) { user } else { "NAME" };
-    match is_plain(group) {
-        true => format!(
-            "; an administrator adds a user with `usermod -aG {group} {user}`, which takes effect at the next login"
-        ),
-        false => String::new(),
-    }
+    is_plain(group).then(|| format!("usermod -aG {group} {user}"))
 }
 
 /// Returns a user for a sentence; one without a name gets its number.

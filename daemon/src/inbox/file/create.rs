@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use super::format::{APPLICATION_ID, PAGE_SIZE_BYTES, SCHEMA_VERSION, UNKNOWN_STEP_NS, suffixed};
+use super::quarantine;
 use crate::clock;
+use crate::inbox::recovery::Survey;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::{InboxError, recovery};
 use crate::index;
@@ -67,12 +69,8 @@ pub(super) fn create_if_none(path: &Path, first_id: impl FnOnce() -> u64) -> Res
 
 /// Creates an inbox under a temporary name, with a plan of what is to be recovered into it.
 pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(), InboxError> {
-    let unfinished = unfinished(path);
-    for suffix in ["", "-journal"] {
-        // It exists only if a start was interrupted.
-        let _none = fs::remove_file(suffixed(&unfinished, suffix));
-    }
-    let mut connection = Connection::open(&unfinished)?;
+    remove_unfinished(path);
+    let mut connection = Connection::open(unfinished(path))?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
     // Lets an inbox whose limit was lowered return space to the file system.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -109,29 +107,69 @@ pub(super) fn rename(path: &Path) -> Result<(), InboxError> {
     fs::rename(unfinished(path), path).map_err(InboxError::Rename)
 }
 
-/// Returns the plan of an inbox that was created to replace a damaged one, and did not get its name because the daemon was
-/// interrupted.
-pub(super) fn interrupted(path: &Path) -> Vec<Segment> {
+/// Removes an inbox that did not get its name because the daemon was interrupted, and is not needed: it has no entries.
+pub(super) fn remove_unfinished(path: &Path) {
+    for suffix in ["", "-journal"] {
+        let _none = fs::remove_file(suffixed(&unfinished(path), suffix));
+    }
+}
+
+/// Returns whether an inbox that was created to replace a damaged one did not get its name because the daemon was interrupted.
+pub(super) fn is_interrupted(path: &Path) -> bool {
     let data_dir = path.parent().unwrap_or(Path::new("/"));
     let unfinished = unfinished(path);
     if fs::metadata(path).is_ok() || fs::metadata(&unfinished).is_err() {
-        return Vec::new();
+        return false;
     }
-    let plan = || plan::read(&Connection::open(&unfinished)?, data_dir);
     // Without a plan, it is created again.
-    plan().unwrap_or_default()
+    let plan = || plan::read(&Connection::open(&unfinished)?, data_dir);
+    plan().is_ok_and(|plan| !plan.is_empty())
 }
 
 fn unfinished(path: &Path) -> PathBuf {
     suffixed(path, ".new")
 }
 
-/// Returns what is to be recovered of a damaged log that gets a new path.
-pub(super) fn plan_recovery(damaged: &Path, target: &Path, newest: u64) -> Vec<Segment> {
+/// How many ids may be between the last entry that a damaged inbox shows and the first of the one that replaced it: those that
+/// were lost at its end.
+const MAX_LOST_AT_END: u64 = 1 << 20;
+
+/// Returns what is to be recovered of a damaged log that gets a new path. `has_our_tables` tells whether its schema can be read.
+///
+/// Where the plan of an unfinished recovery into it may be lost, what that plan had is taken from the inboxes that were quarantined
+/// before, if they end where this log begins.
+pub(super) fn plan_recovery(
+    damaged: &Path,
+    target: &Path,
+    newest: u64,
+    has_our_tables: bool,
+) -> Vec<Segment> {
     let data_dir = damaged.parent().unwrap_or(Path::new("/"));
-    let (known, unfinished) = recovery::survey(damaged, data_dir);
+    let Survey { known, unfinished, has_whole_plan } = recovery::survey(damaged, data_dir);
     let begin = || known.first.unwrap_or(1).max(index::oldest_id_in(data_dir).unwrap_or(1)).max(1);
     let oldest = known.oldest.unwrap_or_else(begin);
     let oldest = unfinished.first().map_or(oldest, |segment| oldest.min(segment.first));
-    plan::around(unfinished, (oldest, newest), target)
+    let mut plan = plan::around(unfinished, (oldest, newest), target);
+    if !has_our_tables || !has_whole_plan {
+        plan.splice(0..0, segments_before(data_dir, oldest));
+    }
+    plan
+}
+
+/// Returns what the inboxes that were quarantined earlier have before a log that begins with this id, the oldest first.
+fn segments_before(data_dir: &Path, mut begin: u64) -> Vec<Segment> {
+    let mut files = quarantine::damaged(data_dir);
+    files.sort_unstable_by(|one, other| other.cmp(one));
+    let mut segments = Vec::new();
+    for file in files {
+        let known = recovery::known_ids(&file);
+        let first = known.oldest.or(known.first).unwrap_or(1);
+        if known.newest < first || known.newest >= begin || begin - known.newest > MAX_LOST_AT_END {
+            continue;
+        }
+        segments.push(Segment { first, last: begin - 1, file });
+        begin = first;
+    }
+    segments.reverse();
+    segments
 }

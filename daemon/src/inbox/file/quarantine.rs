@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -17,9 +18,26 @@ const DAMAGED: &str = ".damaged-";
 /// SQLite would use them with another database of the same name.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Returns a new path for a damaged inbox.
+/// Returns a new path for a damaged inbox. The last of these paths in the order of their names is the newest one, also where
+/// the clock was set back meanwhile.
 pub(super) fn target(path: &Path) -> PathBuf {
-    suffixed(path, &format!("{DAMAGED}{}", stamp()))
+    let now = suffixed(path, &format!("{DAMAGED}{}", stamp()));
+    match newest(path) {
+        Some(newest) if newest >= now => suffixed(&newest, "-2"),
+        _ => now,
+    }
+}
+
+/// Returns the inbox that was quarantined last, if there is one.
+pub(super) fn newest(path: &Path) -> Option<PathBuf> {
+    let own = suffixed(path, DAMAGED).into_os_string();
+    let is_own = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'T' | b'Z' | b'.' | b'-');
+    // A copy that a person made has letters behind the time, such as `.bak`.
+    let has_time = |file: &PathBuf| {
+        let time = file.as_os_str().as_bytes().strip_prefix(own.as_bytes());
+        time.is_some_and(|time| time.iter().copied().all(is_own))
+    };
+    damaged(path.parent()?).into_iter().filter(has_time).max()
 }
 
 /// Renames a damaged inbox and its companions. The file itself comes first: without it, the companions are known to belong to

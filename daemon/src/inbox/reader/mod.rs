@@ -49,6 +49,14 @@ struct Idle {
     connections: Vec<Connection>,
 }
 
+/// How large the disk with the inbox is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Disk {
+    pub(crate) size_bytes: u64,
+    /// How much this process may still write.
+    pub(crate) free_bytes: u64,
+}
+
 /// The file that a reader has open.
 #[derive(Clone, Copy, Debug)]
 struct OpenFile<'a> {
@@ -171,10 +179,11 @@ impl Reader {
         file::file_bytes(&self.data_dir, "-wal")
     }
 
-    /// Returns how much this process may still write to the disk, in bytes; none where the system does not report it.
-    pub(crate) fn disk_free_bytes(&self) -> Option<u64> {
+    /// Returns how large the disk with the inbox is; none where the system does not report it.
+    pub(crate) fn disk(&self) -> Option<Disk> {
         let disk = statvfs(&self.data_dir).ok()?;
-        Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.fragment_size());
+        Some(Disk { size_bytes: bytes(disk.blocks()), free_bytes: bytes(disk.blocks_available()) })
     }
 
     /// Returns the bounds of what is visible.

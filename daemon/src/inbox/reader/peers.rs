@@ -77,7 +77,7 @@ impl Reader {
     /// [`PEERS_WINDOW_IDS`] that [`Self::heard`] covers; searches as long as `go_on` allows.
     pub(crate) fn last_heard(
         &self,
-        peer: PeerAddress,
+        peer: &PeerAddress,
         is_its: impl Fn(SocketAddr) -> bool,
         go_on: impl FnMut() -> bool,
     ) -> Result<Option<(SocketAddr, Heard)>, InboxError> {

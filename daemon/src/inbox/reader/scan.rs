@@ -376,19 +376,26 @@ impl<'a> Careful<'a> {
 }
 
 /// Returns a gap for the entries of a range that retention has removed, if the range wants one. Ids before the first one of
-/// this log were not removed.
+/// this log were not removed, unless the log has recovered entries: then it continues an earlier one.
 fn removed(connection: &Connection, range: &Range, oldest: u64) -> Result<Option<Stored>, InboxError> {
     if !range.removed || range.order == Order::Desc || range.after >= oldest.saturating_sub(1) {
         return Ok(None);
     }
     let begun = beginning(connection)?.map_or(0, |beginning| beginning.id);
+    let begun = if oldest > begun { begun } else { 0 };
+    // The scan meets an entry that cannot be read by itself, and passes over it.
+    let behind = row(connection, oldest).ok().flatten();
+    // A gap stands for the ids before its own too.
+    let present = match behind.as_ref().map(|behind| &behind.body) {
+        Some(Body::Gap(gap)) => gap.first_id.map_or(oldest, |first| first.min(oldest)),
+        _ => oldest,
+    };
     let first = range.after.max(begun) + 1;
-    let last = (oldest - 1).min(range.before.map_or(u64::MAX, |before| before.saturating_sub(1)));
+    let last = present.min(range.before.unwrap_or(u64::MAX)).saturating_sub(1);
     if first > last {
         return Ok(None);
     }
-    // The scan meets an entry that cannot be read by itself, and passes over it.
-    let at_ns = row(connection, oldest).ok().flatten().map_or_else(now_ns, |behind| behind.at_ns);
+    let at_ns = behind.map_or_else(now_ns, |behind| behind.at_ns);
     let body = Body::Gap(GapDetail::removed(first, last));
     let gap = Stored { id: last, at_ns, body, recoded: None };
     Ok(Some(gap).filter(|gap| range.selects(gap)))

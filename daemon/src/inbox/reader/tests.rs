@@ -156,7 +156,7 @@ fn the_last_message_of_a_silent_peer_is_found() {
     let reader = Reader::new(folder.path());
     reader.publish(newest);
     let last = |peer: &str, is_its: bool| {
-        let last = reader.last_heard(peer.parse().unwrap(), |_| is_its, || true).unwrap();
+        let last = reader.last_heard(&peer.parse().unwrap(), |_| is_its, || true).unwrap();
         last.map(|(peer, heard)| (peer.to_string(), heard.last_id, heard.last_at_ns))
     };
     // The next message of this peer is in the window that the list of peers covers.

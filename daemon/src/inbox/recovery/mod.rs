@@ -21,4 +21,4 @@ pub(crate) const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
 
 #[cfg(test)]
 pub(crate) use self::pages::KnownIds;
-pub(crate) use self::pages::{LogEnd, has_schema, known_ids, log_end, schema_tables, survey};
+pub(crate) use self::pages::{LogEnd, Survey, has_schema, known_ids, log_end, schema_tables, survey};

@@ -268,20 +268,26 @@ impl Pages {
         }
     }
 
-    /// Returns the plan of a recovery into this database, in the order of ids.
-    fn unfinished(&mut self, data_dir: &Path) -> Vec<Segment> {
+    /// Returns the plan of a recovery into this database, in the order of ids, and whether all of it could be read.
+    fn unfinished(&mut self, data_dir: &Path) -> (Vec<Segment>, bool) {
         let segment = |cell: btree::Cell<'_>| match btree::record(cell.whole()?)?.as_slice() {
             [Value::Null, Value::Int(last), Value::Text(file)] => {
                 Segment::of(u64::try_from(cell.rowid).ok()?, u64::try_from(*last).ok()?, file, data_dir)
             }
             _ => None,
         };
-        let mut segments = Vec::new();
-        let mut read = |page: &[u8]| segments.extend(btree::leaf_cells(page, 0).filter_map(segment));
+        let has_plan = self.root(plan::TABLE, Version::Newest).is_some();
+        let (mut segments, mut leaves, mut is_whole) = (Vec::new(), 0, true);
+        let mut read = |page: &[u8]| {
+            let before = segments.len();
+            segments.extend(btree::leaf_cells(page, 0).filter_map(segment));
+            leaves += 1;
+            is_whole &= segments.len() - before == btree::cell_count(page, 0);
+        };
         self.roots_of_plan().into_iter().for_each(|root| self.for_each_leaf(root, &mut read));
         segments.sort_by_key(|segment| segment.first);
         segments.dedup_by(|next, before| next.first <= before.last);
-        segments
+        (segments, !has_plan || (leaves > 0 && is_whole))
     }
 
     /// Returns which pages may be the root of the plan.
@@ -312,10 +318,21 @@ pub(crate) fn known_ids(path: &Path) -> KnownIds {
     Pages::open(path).map(|pages| pages.known_ids()).unwrap_or_default()
 }
 
-/// Returns the ids that a damaged database had, and what the plan of a recovery into it still has, as far as they can be read.
-pub(crate) fn survey(path: &Path, data_dir: &Path) -> (KnownIds, Vec<Segment>) {
-    let Ok(mut pages) = Pages::open(path) else { return (KnownIds::default(), Vec::new()) };
-    (pages.known_ids(), pages.unfinished(data_dir))
+/// What a damaged database shows without reading all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    pub(crate) known: KnownIds,
+    /// What the plan of a recovery into it still has.
+    pub(crate) unfinished: Vec<Segment>,
+    /// Whether all of that plan could be read, as far as its table is in the schema.
+    pub(crate) has_whole_plan: bool,
+}
+
+/// Surveys a damaged database, as far as it can be read.
+pub(crate) fn survey(path: &Path, data_dir: &Path) -> Survey {
+    let Ok(mut pages) = Pages::open(path) else { return Survey::default() };
+    let (unfinished, has_whole_plan) = pages.unfinished(data_dir);
+    Survey { known: pages.known_ids(), unfinished, has_whole_plan }
 }
 
 /// Returns the names of the tables and indexes that a database has.

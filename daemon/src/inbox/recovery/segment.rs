@@ -1,4 +1,4 @@
-//! Recovers one segment of the plan, in chunks of a bounded size.
+//! Recovers segments of the plan, in chunks of a bounded size.
 
 use std::io;
 
@@ -28,18 +28,10 @@ impl Chunk {
     }
 }
 
-/// Reads what is readable of a segment, and passes it to `store` in rising order of ids, until that or `go_on` refuses;
-/// returns whether it came to the end. A file that does not exist has nothing readable.
+/// Reads what is readable of the first segments of a plan, as far as they are in one file, which is visited once. Passes it to
+/// `store` in rising order of ids, until that or `go_on` refuses; returns whether it came to their end. A file that does not
+/// exist has nothing readable.
 pub(crate) fn recover(
-    segment: &Segment,
-    go_on: &dyn Fn() -> bool,
-    store: impl FnMut(Chunk) -> bool,
-) -> io::Result<bool> {
-    recover_all(std::slice::from_ref(segment), go_on, store)
-}
-
-/// Recovers the first segments of a plan, as far as they are in one file, which is visited once.
-pub(crate) fn recover_all(
     plan: &[Segment],
     go_on: &dyn Fn() -> bool,
     mut store: impl FnMut(Chunk) -> bool,

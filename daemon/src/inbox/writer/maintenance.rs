@@ -114,13 +114,13 @@ impl Maintenance {
         self.has_failed
     }
 
-    /// Does one bounded step; returns how many entries were removed. Without the history of the clock no age is judged.
+    /// Does one bounded step of retention. Without the history of the clock no age is judged.
     pub(super) fn step(
         &mut self,
         connection: &mut Connection,
         limits: Limits,
         clock: Option<(&History, Reading)>,
-    ) -> u64 {
+    ) -> Step {
         let wal_bytes = file_bytes(&self.data_dir, "-wal");
         let result = self.apply(connection, limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: reacting to its changes would write more into it.
@@ -128,16 +128,16 @@ impl Maintenance {
             let beside = 2 * usual_wal_bytes(limits) + self.index.size_bytes().min(limits.max_bytes / 2);
             self.retention.step(connection, &limits, beside, clock)
         });
-        let removed = match result {
-            Ok(Step { removed, more }) => {
-                self.more = more;
+        let step = match result {
+            Ok(step) => {
+                self.more = step.more;
                 self.has_failed = false;
                 self.health.succeeded(Component::Retention);
-                if removed > 0 {
-                    debug!(removed, "removed the oldest entries");
+                if step.removed > 0 {
+                    debug!(removed = step.removed, "removed the oldest entries");
                     self.untidy = true;
                 }
-                removed
+                step
             }
             Err(error) => {
                 (self.more, self.has_failed) = (false, true);
@@ -145,11 +145,11 @@ impl Maintenance {
                 self.met_damage |= error.is_damage();
                 let problem = explain("old entries cannot be removed from the inbox", &error);
                 self.health.report(Component::Retention, problem);
-                0
+                Step::default()
             }
         };
         self.cut_back_log(connection, limits, wal_bytes);
-        removed
+        step
     }
 
     /// Gives the space of removed entries back to the file system, when no other step is due.

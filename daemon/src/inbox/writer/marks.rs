@@ -1,20 +1,9 @@
 //! The read marks of consumers.
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use crate::inbox::queries::read_mark;
 use crate::inbox::queue::{MarkChange, MarkItem};
-
-/// Returns how many of the entries that were just removed no consumer had read.
-pub(super) fn unread_of_removed(connection: &Connection, removed: u64) -> u64 {
-    if removed == 0 {
-        return 0;
-    }
-    let ids = "SELECT (SELECT min(id) FROM entry) - 1, coalesce((SELECT max(read_id) FROM consumer), 0)";
-    let ids = connection.query_row(ids, [], |row| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?)));
-    // A count for people: where it cannot be read, other operations report that.
-    ids.map_or(0, |(last, read)| last.saturating_sub(read).min(removed))
-}
 
 /// Changes a consumer's read mark; returns the resulting mark, of a removal how many were removed.
 pub(super) fn change_mark(transaction: &Transaction<'_>, mark: &MarkItem) -> rusqlite::Result<u64> {

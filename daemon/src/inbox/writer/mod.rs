@@ -34,7 +34,7 @@ use udpchat_config::Settings;
 use self::append::Appender;
 use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
-use self::marks::{change_mark, unread_of_removed};
+use self::marks::change_mark;
 use self::recovered::{Added, awaited};
 use self::retention::Limits;
 use super::InboxError;
@@ -95,7 +95,7 @@ pub(crate) struct Writer {
     used: Used,
     stored: u64,
     removed: u64,
-    /// How many of the removed entries no consumer had read.
+    /// How many of the removed entries were received messages that no consumer had read.
     removed_unread: u64,
     maintenance: Maintenance,
     clock: Tracker,
@@ -215,9 +215,8 @@ impl Writer {
         let limits = self.limits();
         let Some(connection) = &mut self.connection else { return };
         let clock = self.clock.update(connection, self.used.newest.id, limits.max_age.is_some());
-        let removed = self.maintenance.step(connection, limits, clock);
+        let step = self.maintenance.step(connection, limits, clock);
         self.may_have_remains |= self.maintenance.has_failed() | self.clock.take_failure();
-        let unread = unread_of_removed(connection, removed);
         let damage = self.parts.reader.damage();
         if self.maintenance.met_damage() {
             damage.marker().give_up();
@@ -225,10 +224,10 @@ impl Writer {
         if damage.is_irreparable() && self.may_replace() {
             self.replace_damaged_or_report();
         }
-        if removed > 0 {
-            self.removed += removed;
+        if step.removed > 0 {
+            self.removed += step.removed;
+            self.removed_unread += step.removed_unread;
             self.update_awaited();
-            self.removed_unread += unread;
             self.publish();
         }
     }

@@ -28,10 +28,8 @@ impl PeerKey {
 
     /// Parses an address or a host that the user typed.
     pub(in crate::command::chat) fn parse(text: &str) -> Self {
-        match text.parse::<PeerAddress>() {
-            Ok(address) => Self::Address(address.destination()),
-            Err(_) => Self::Host(text.to_owned()),
-        }
+        let address = text.parse::<PeerAddress>().ok().and_then(|address| address.destination());
+        address.map_or_else(|| Self::Host(text.to_owned()), Self::Address)
     }
 
     /// Returns whether the log can contain entries of this peer.

@@ -151,15 +151,9 @@ impl PeerList {
     }
 
     fn key_of(&mut self, peer: &Peer) -> PeerKey {
-        let address = peer.address.parse::<PeerAddress>();
-        match (&peer.name, address) {
-            (Some(name), address) => {
-                self.addresses.extend(address.map(|address| (name.clone(), address)));
-                PeerKey::Named(name.clone())
-            }
-            (None, Ok(address)) => PeerKey::Address(address.destination()),
-            (None, Err(_)) => PeerKey::Host(peer.address.clone()),
-        }
+        let Some(name) = &peer.name else { return PeerKey::parse(&peer.address) };
+        self.addresses.extend(peer.address.parse::<PeerAddress>().map(|address| (name.clone(), address)));
+        PeerKey::Named(name.clone())
     }
 
     /// Adds a peer on top of those without a name. If there are too many, removes the lowest one that has no draft and is

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use udpchat_api::Timestamp;
-use udpchat_config::{Environment, Overrides, Settings};
+use udpchat_config::{Environment, ListenAddress, Overrides, Settings};
 
 use super::facts::{Facts, Reach};
 
@@ -54,5 +54,7 @@ pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts
 fn configured() -> Result<Vec<SocketAddr>, String> {
     let settings = Settings::load(&Overrides::default(), &Environment::of_process());
     let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-    settings.map(|settings| settings.listen.to_vec()).map_err(|error| first_line(error.to_string()))
+    // An address without its interface cannot be listened on now.
+    let now = |settings: Settings| settings.listen.iter().filter_map(ListenAddress::socket_address).collect();
+    settings.map(now).map_err(|error| first_line(error.to_string()))
 }

@@ -50,7 +50,9 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<SocketAddr, 
     let named = configured.into_iter().find(|peer| peer.name.as_deref() == Some(name));
     let text = named.map_or_else(|| name.to_owned(), |peer| peer.address);
     if let Ok(address) = text.parse::<PeerAddress>() {
-        return Ok(address.destination());
+        return address
+            .destination()
+            .ok_or_else(|| format!("this machine has no interface for {address} now"));
     }
     let host = text.split_once(':').map_or(text.as_str(), |(host, _port)| host);
     check_ipv4(host).map_err(|error| match error.hint() {

@@ -97,6 +97,7 @@ pub(crate) fn open_behind(
             connection
         }
     };
+    create::remove_unfinished(&path);
     Ok(Opened { connection, quarantined: None, is_restored, may_have_remains })
 }
 
@@ -116,7 +117,7 @@ fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let target = quarantine::target(path);
     let used = known.used_in(path);
-    let plan = create::plan_recovery(path, &target, used.newest.id);
+    let plan = create::plan_recovery(path, &target, used.newest.id, has_our_tables(path));
     create::create(path, used.next(), &plan).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
@@ -128,10 +129,13 @@ fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened
     })
 }
 
-/// Finishes a replacement that was interrupted between the two names.
+/// Finishes a replacement that was interrupted between the two names: what is left of the damaged inbox belongs to the one
+/// that was quarantined last. The plan does not show it: it may have segments of earlier ones only.
 fn finish_replacement(path: &Path) -> Result<(), OpenError> {
-    if let Some(last) = create::interrupted(path).last() {
-        quarantine::quarantine(path, &last.file)?;
+    if create::is_interrupted(path) {
+        if let Some(damaged) = quarantine::newest(path) {
+            quarantine::quarantine(path, &damaged)?;
+        }
         create::rename(path).map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
     }
     Ok(())

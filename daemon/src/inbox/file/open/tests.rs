@@ -1,3 +1,5 @@
+use std::os::unix::fs::FileExt;
+
 use super::*;
 use crate::inbox::file::format::{PAGE_SIZE_BYTES, newest_id, suffixed};
 use crate::inbox::queries;
@@ -73,7 +75,7 @@ fn an_interrupted_replacement_is_finished() {
     let opened = open(folder.path()).unwrap();
     opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
     let target = quarantine::target(&path);
-    let plan = create::plan_recovery(&path, &target, 7);
+    let plan = create::plan_recovery(&path, &target, 7, true);
     assert_eq!((plan.len(), plan[0].first, plan[0].last), (1, 1, 7));
     create::create(&path, 8, &plan).unwrap();
     fs::rename(&path, &target).unwrap();
@@ -83,6 +85,88 @@ fn an_interrupted_replacement_is_finished() {
     assert_eq!(bounds(&again.connection), (8, 7));
     assert!(!plan::read(&again.connection, folder.path()).unwrap().is_empty());
     assert!(fs::read(suffixed(&target, "-wal")).unwrap() == log, "the log stays with its file");
+}
+
+#[test]
+fn an_interrupted_replacement_leaves_earlier_damaged_files_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let opened = open(folder.path()).unwrap();
+    opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
+    let earlier = suffixed(&path, ".damaged-99990101T000000.000000Z");
+    fs::write(&earlier, "earlier").unwrap();
+    fs::write(suffixed(&earlier, ".bak"), "a copy").unwrap();
+    let target = quarantine::target(&path);
+    assert!(target > earlier, "also where the clock was set back");
+    // Everything is still to be recovered from the earlier one.
+    let plan = [plan::Segment { first: 1, last: 7, file: earlier.clone() }];
+    create::create(&path, 8, &plan).unwrap();
+    fs::rename(&path, &target).unwrap();
+    let log = fs::read(suffixed(&path, "-wal")).unwrap();
+    std::mem::forget(opened);
+    let again = open(folder.path()).unwrap();
+    assert_eq!(plan::read(&again.connection, folder.path()).unwrap(), plan);
+    assert!(fs::read(suffixed(&target, "-wal")).unwrap() == log, "the log stays with its file");
+    assert!(!suffixed(&earlier, "-wal").exists());
+}
+
+#[test]
+fn a_lost_plan_is_made_again_of_the_files_that_it_had() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let create = |ids: std::ops::RangeInclusive<u64>, plan: &[plan::Segment]| {
+        create::create(&path, *ids.start(), plan).unwrap();
+        create::rename(&path).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        let insert = "INSERT INTO entry (id, at_ns, kind, peer) VALUES (?1, 1, 0, x'7f0000010009')";
+        for id in ids {
+            connection.execute(insert, [id]).unwrap();
+        }
+        connection
+    };
+    let quarantined = |name: &str, ids| {
+        create(ids, &[]).close().unwrap();
+        let file = suffixed(&path, &format!(".damaged-{name}"));
+        fs::rename(&path, &file).unwrap();
+        file
+    };
+    // One that is recovered since long, and two that are not.
+    quarantined("2026-1", 1..=10);
+    let earlier = quarantined("2026-2", 5_000_001..=5_000_010);
+    let last = quarantined("2026-3", 5_000_021..=5_000_030);
+    let plan = [
+        plan::Segment { first: 5_000_001, last: 5_000_020, file: earlier },
+        plan::Segment { first: 5_000_021, last: 5_000_040, file: last },
+    ];
+    let connection = create(5_000_041..=5_000_050, &plan);
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'recovery'";
+    let root: u32 = connection.query_row(root, [], |row| row.get(0)).unwrap();
+    connection.close().unwrap();
+    let target = quarantine::target(&path);
+    let rest = plan::Segment { first: 5_000_041, last: 5_000_050, file: target.clone() };
+    let whole = [plan.to_vec(), vec![rest.clone()]].concat();
+    let planned = |has_our_tables| create::plan_recovery(&path, &target, 5_000_050, has_our_tables);
+    assert_eq!(planned(true), whole);
+    assert_eq!(planned(false), whole, "what could be read is not taken twice");
+    let file = File::options().write(true).open(&path).unwrap();
+    file.write_all_at(&[0; 16_384], u64::from(root - 1) * 16_384).unwrap();
+    assert_eq!(planned(true), whole);
+    plan.iter().for_each(|segment| fs::remove_file(&segment.file).unwrap());
+    assert_eq!(planned(true), [rest], "the oldest one does not end where this one begins");
+}
+
+#[test]
+fn a_replacement_that_was_not_needed_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let opened = open(folder.path()).unwrap();
+    opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
+    // The daemon was killed before it moved the damaged file, which then could be read after all.
+    create::create(&path, 8, &create::plan_recovery(&path, &quarantine::target(&path), 7, true)).unwrap();
+    drop(opened);
+    let again = open(folder.path()).unwrap();
+    assert_eq!((bounds(&again.connection), again.quarantined), ((1, 1), None));
+    assert!(!suffixed(&path, ".new").exists());
 }
 
 #[test]

@@ -218,7 +218,7 @@ fn a_file_is_visited_once_for_all_segments_of_a_plan() {
         visits.set(visits.get() + 1);
         true
     };
-    let whole = segment::recover_all(&plan, &count, |chunk| {
+    let whole = segment::recover(&plan, &count, |chunk| {
         ids.extend(chunk.rows.iter().map(|row| row.id));
         true
     });
@@ -269,11 +269,11 @@ fn a_plan_of_many_segments_is_found_in_a_damaged_file() {
     plan::add(&connection, folder.path(), &segments).unwrap();
     connection.close().unwrap();
     let path = folder.path().join(file::FILE_NAME);
-    assert_eq!(survey(&path, folder.path()).1, segments);
+    assert_eq!(survey(&path, folder.path()).unfinished, segments);
     // Also without the page that says where it is.
     let first = std::fs::File::options().write(true).open(&path).unwrap();
     first.write_all_at(&[0; 16_384], 0).unwrap();
-    assert_eq!(survey(&path, folder.path()).1, segments);
+    assert_eq!(survey(&path, folder.path()).unfinished, segments);
 }
 
 #[test]

@@ -212,17 +212,24 @@ impl Tracker {
 
 fn explain_jump(jump: &Jump) -> String {
     let (by, at) = (span(jump.by_ns), clock::from_ns(jump.at_ns).strftime("%Y-%m-%d %H:%M:%SZ"));
-    let seen = match (jump.restarted, jump.by_ns > 0) {
-        (false, true) => format!("the system's clock was set forward by {by} to {at}"),
-        (false, false) => format!("the system's clock was set back by {by} to {at}"),
-        (true, true) => {
-            format!("since the machine was restarted, the system's clock is {by} ahead of the inbox: {at}")
-        }
-        (true, false) => {
-            format!("since the machine was restarted, the system's clock is {by} behind the inbox: {at}")
-        }
-    };
-    format!("{seen}; no message is removed because of that; if the clock is wrong, correct it")
+    match (jump.restarted, jump.by_ns > 0) {
+        (false, true) => format!(
+            "the system's clock was set forward by {by} to {at}; no message is removed because of that; if the clock is \
+             wrong, correct it"
+        ),
+        (false, false) => format!(
+            "the system's clock was set back by {by} to {at}; no message is removed because of that; if the clock is wrong, \
+             correct it"
+        ),
+        (true, true) => format!(
+            "since the machine was restarted, the system's clock is {by} ahead of the inbox: {at}; no message is removed \
+             because of that; if the clock is wrong, correct it"
+        ),
+        (true, false) => format!(
+            "since the machine was restarted, the system's clock is {by} behind the inbox: {at}; no message is removed \
+             because of that; if the clock is wrong, correct it"
+        ),
+    }
 }
 
 fn explain_lead(lead_ns: i64) -> String {

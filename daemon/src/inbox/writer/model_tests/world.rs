@@ -404,7 +404,7 @@ impl World {
         };
         let peer = page.peer.map(address);
         let predicate = match peer {
-            Some(peer) => Predicate::of_peer(peer.to_string().parse::<PeerAddress>().unwrap()),
+            Some(peer) => Predicate::of_peer(&peer.to_string().parse::<PeerAddress>().unwrap()),
             None => Predicate::Anything,
         };
         let (received, sent, gaps) = page.kinds;

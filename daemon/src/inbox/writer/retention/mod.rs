@@ -15,7 +15,7 @@ use super::clock::ages::old_up_to;
 use super::clock::history::History;
 use super::clock::period::Reading;
 use crate::inbox::file::PAGE_SIZE_BYTES;
-use crate::inbox::queries::{Bounds, bounds};
+use crate::inbox::queries::{Bounds, COUNT_NOT_RECEIVED, bounds};
 use crate::inbox::recovery::plan;
 
 /// The size of a page of the database, in bytes.
@@ -76,6 +76,8 @@ pub(crate) fn limit_default_size(settings: &mut Settings, data_dir: &Path) {
 pub(crate) struct Step {
     /// How many entries were removed.
     pub(crate) removed: u64,
+    /// How many of them were received messages that no consumer had read.
+    pub(crate) removed_unread: u64,
     /// Whether another step should follow at once.
     pub(crate) more: bool,
 }
@@ -118,7 +120,7 @@ impl Retention {
         let old = self.too_old(connection, limits, clock)?;
         let cut =
             if excess_bytes > 0 || old > 0 { cut(connection, excess_bytes, old)? } else { Cut::default() };
-        let removed = remove(connection, cut.id)?;
+        let Removed { entries: removed, unread } = remove(connection, cut.id)?;
         let more = cut.more && removed > 0;
         if more {
             // Only after a success: what fails is not tried again without a pause.
@@ -126,7 +128,7 @@ impl Retention {
         }
         let pages = if removed > 0 { Pages::of(connection)? } else { pages };
         let shrunk = shrink(connection, &pages, allowed)?;
-        Ok(Step { removed, more: shrunk || more })
+        Ok(Step { removed, removed_unread: unread, more: shrunk || more })
     }
 
     /// Returns up to which id entries are too old; 0 if none are, or if the next check is not due.
@@ -177,19 +179,44 @@ fn cut(connection: &Connection, excess_bytes: u64, old: u64) -> rusqlite::Result
     Ok(Cut { id: last, more: true })
 }
 
-/// Removes the entries up to an id, but never the newest; returns how many.
-fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<u64> {
-    let Bounds { oldest, newest } = bounds(connection)?;
-    let last = up_to.min(newest.saturating_sub(1));
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Removed {
+    entries: u64,
+    /// How many of them were received messages that no consumer had read.
+    unread: u64,
+}
+
+/// Removes the entries up to an id, but never the newest one.
+fn remove(connection: &mut Connection, up_to: u64) -> rusqlite::Result<Removed> {
+    const IDS: &str =
+        "SELECT coalesce((SELECT min(id) FROM entry), 1), coalesce((SELECT max(id) FROM entry), 1) - 1,
+         coalesce((SELECT max(read_id) FROM consumer), 0)";
+    let ids = |row: &rusqlite::Row<'_>| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get(2)?));
+    let (oldest, last, read): (_, _, u64) = connection.prepare_cached(IDS)?.query_row([], ids)?;
+    let last = up_to.min(last);
     if last < oldest {
-        return Ok(0);
+        return Ok(Removed::default());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let removed = transaction.prepare_cached("DELETE FROM entry WHERE id <= ?1")?.execute([last])?;
+    let others: u64 =
+        transaction.prepare_cached(COUNT_NOT_RECEIVED)?.query_row([read, last], |row| row.get(0))?;
+    // Two statements: SQLite counts what each removes, and nothing is read twice.
+    let remove = |last| transaction.prepare_cached("DELETE FROM entry WHERE id <= ?1")?.execute([last]);
+    let read = remove(read.min(last))? as u64;
+    let unread = remove(last)? as u64;
+    show_older_ids(&transaction, oldest)?;
     // Otherwise a recovery would bring older entries than those that are removed, and leave a hole behind them.
     plan::drop_up_to(&transaction, last)?;
     transaction.commit()?;
-    Ok(removed as u64)
+    Ok(Removed { entries: read + unread, unread: unread.saturating_sub(others) })
+}
+
+/// Notes in the log that it continues an earlier one, once its recovered entries are removed: they were older than its own
+/// first one, and readers that had not come to them get a gap.
+fn show_older_ids(connection: &Connection, removed: u64) -> rusqlite::Result<()> {
+    let lower = "UPDATE log SET first_id = 1 WHERE first_id > ?1 AND first_id <= (SELECT min(id) FROM entry)";
+    connection.prepare_cached(lower)?.execute([removed]).map(drop)
 }
 
 /// Gives a part of the free pages back to the file system, where the file is larger than allowed; returns whether more

@@ -1,12 +1,17 @@
-use rusqlite::params;
+use std::ops::ControlFlow;
 
+use rusqlite::params;
+use tempfile::TempDir;
+
+use crate::inbox::entry::{Body, Stored};
 use crate::inbox::file;
+use crate::inbox::reader::{Range, Reader};
 use crate::inbox::writer::retention::*;
 
 const MIB: u64 = 1024 * 1024;
 const SECOND_NS: i64 = 1_000_000_000;
 
-fn inbox() -> (tempfile::TempDir, Connection) {
+fn inbox() -> (TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
     let connection = file::open(folder.path()).unwrap().connection;
     (folder, connection)
@@ -150,4 +155,96 @@ fn what_is_older_than_removed_entries_is_not_recovered() {
     assert_eq!((bounds(&connection).unwrap().oldest, plan(&connection)), (30, vec![segment]));
     run_steps(&mut Retention::new(), &mut connection, &limits(50), 200 * SECOND_NS);
     assert_eq!((bounds(&connection).unwrap().oldest, plan(&connection)), (150, Vec::new()));
+}
+
+/// Replaces entries by the gap of a recovery.
+fn lose(connection: &Connection, first: u64, last: u64) {
+    connection.execute("DELETE FROM entry WHERE id BETWEEN ?1 AND ?2", [first, last]).unwrap();
+    let detail = format!(r#"{{"lost":{},"reason":"damaged","first_id":{first}}}"#, last - first + 1);
+    let gap = "INSERT INTO entry (id, at_ns, kind, detail) VALUES (?1, 1, 2, ?2)";
+    connection.execute(gap, params![last, detail]).unwrap();
+}
+
+/// Returns reason, first and last id of each gap that a reader behind an id gets.
+fn gaps_behind(folder: &TempDir, after: u64) -> Vec<(String, u64, u64)> {
+    let log = Connection::open(folder.path().join(file::FILE_NAME)).unwrap();
+    // Without a sender a received message cannot be read.
+    log.execute("UPDATE entry SET peer = x'010203040005' WHERE kind = 0", []).unwrap();
+    let reader = Reader::new(folder.path());
+    reader.publish(1_000_000);
+    let mut gaps = Vec::new();
+    let visit = |entry: Stored| {
+        if let Body::Gap(gap) = entry.body {
+            gaps.push((gap.reason, gap.first_id.unwrap(), entry.id));
+        }
+        ControlFlow::Continue(())
+    };
+    let range = Range { after, received: true, gaps: true, removed: true, ..Range::default() };
+    reader.scan(&range, visit, || true).unwrap();
+    gaps
+}
+
+fn gap(reason: &str, first: u64, last: u64) -> (String, u64, u64) {
+    (reason.to_owned(), first, last)
+}
+
+#[test]
+fn readers_behind_a_recovery_get_each_gap_once() {
+    let (folder, mut connection) = inbox();
+    add(&mut connection, 600, 10);
+    // Those before 501 are recovered.
+    connection.execute("UPDATE log SET first_id = 501", []).unwrap();
+    lose(&connection, 1, 40);
+    lose(&connection, 201, 300);
+    let damaged = gap("damaged", 201, 300);
+    assert_eq!(gaps_behind(&folder, 10), [gap("damaged", 1, 40), damaged.clone()]);
+    remove(&mut connection, 100).unwrap();
+    assert_eq!(gaps_behind(&folder, 10), [gap("retention", 11, 100), damaged.clone()]);
+    assert_eq!(gaps_behind(&folder, 100), [damaged.clone()]);
+    remove(&mut connection, 200).unwrap();
+    assert_eq!(gaps_behind(&folder, 150), [gap("retention", 151, 200), damaged.clone()]);
+    assert_eq!(gaps_behind(&folder, 250), [damaged]);
+    remove(&mut connection, 550).unwrap();
+    assert_eq!(gaps_behind(&folder, 10), [gap("retention", 11, 550)]);
+    assert_eq!(gaps_behind(&folder, 550), []);
+    assert_eq!(bounds(&connection).unwrap(), Bounds { oldest: 551, newest: 600 });
+}
+
+#[test]
+fn ids_before_a_new_log_are_no_gap() {
+    let (folder, mut connection) = inbox();
+    add(&mut connection, 600, 10);
+    connection.execute_batch("UPDATE log SET first_id = 501; DELETE FROM entry WHERE id < 501").unwrap();
+    assert_eq!(gaps_behind(&folder, 10), []);
+    remove(&mut connection, 550).unwrap();
+    assert_eq!(gaps_behind(&folder, 10), [gap("retention", 501, 550)]);
+}
+
+#[test]
+fn the_newest_recovered_entry_stays() {
+    let (folder, mut connection) = inbox();
+    add(&mut connection, 500, 10);
+    connection.execute("UPDATE log SET first_id = 501", []).unwrap();
+    remove(&mut connection, 500).unwrap();
+    assert_eq!(bounds(&connection).unwrap(), Bounds { oldest: 500, newest: 500 });
+    add(&mut connection, 100, 10);
+    remove(&mut connection, 550).unwrap();
+    assert_eq!(gaps_behind(&folder, 10), [gap("retention", 11, 550)]);
+}
+
+#[test]
+fn only_received_messages_that_nobody_had_read_are_counted() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 100, 10);
+    connection.execute("UPDATE entry SET kind = 1 WHERE id % 10 = 0", []).unwrap();
+    lose(&connection, 55, 55);
+    let removed = |connection: &mut Connection, up_to| {
+        let removed = remove(connection, up_to).unwrap();
+        (removed.entries, removed.unread)
+    };
+    assert_eq!(removed(&mut connection, 20), (20, 18));
+    connection.execute("INSERT INTO consumer (name, read_id) VALUES ('a', 35), ('b', 3)", []).unwrap();
+    assert_eq!(removed(&mut connection, 30), (10, 0));
+    // #40, #50 and #60 were sent, and #55 is a gap.
+    assert_eq!(removed(&mut connection, 60), (30, 25 - 4));
 }

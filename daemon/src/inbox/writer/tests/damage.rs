@@ -68,7 +68,10 @@ fn a_recovery_continues_after_a_crash_at_any_chunk() {
     loop {
         // Each daemon stores one chunk; a crash loses what comes after its commit.
         let (mut writer, _queue, _commits) = open(folder.path());
-        let Some(segment) = writer.parts.reader.recovery_plan().unwrap().first().cloned() else { break };
+        let plan = writer.parts.reader.recovery_plan().unwrap();
+        if plan.is_empty() {
+            break;
+        }
         let mut is_first = true;
         let stored = |chunk| {
             let item = RecoveredItem { chunk, stored: None };
@@ -77,7 +80,7 @@ fn a_recovery_continues_after_a_crash_at_any_chunk() {
                 writer.commit(&[Item::Recovered(Box::new(item))], &[]).is_ok()
             }
         };
-        let _whole = segment::recover(&segment, &|| true, stored).unwrap();
+        let _whole = segment::recover(&plan, &|| true, stored).unwrap();
         chunks += 1;
     }
     assert!(chunks > 3, "{chunks}");
@@ -163,14 +166,14 @@ fn a_file_damaged_during_its_recovery_is_recovered_from_both() {
     let (mut writer, ..) = open(folder.path());
     zero_page(folder.path(), 60);
     writer.reopen().unwrap();
-    let segment = writer.parts.reader.recovery_plan().unwrap().remove(0);
+    let plan = writer.parts.reader.recovery_plan().unwrap();
     let mut chunks = 0;
     let stored = |chunk| {
         chunks += 1;
         let item = RecoveredItem { chunk, stored: None };
         chunks < 4 && writer.store(&mut [Item::Recovered(Box::new(item))], &[])
     };
-    let _whole = segment::recover(&segment, &|| true, stored).unwrap();
+    let _whole = segment::recover(&plan, &|| true, stored).unwrap();
     // A reader has met damage that it cannot pass over.
     writer.parts.reader.damage().marker().give_up();
     writer.replaced = None;
@@ -216,13 +219,13 @@ fn a_chunk_that_is_no_longer_planned_is_not_added() {
     zero_page(folder.path(), 20);
     let (mut writer, queue, commits) = open(folder.path());
     let newest = next_id(&mut writer, &queue, &commits);
-    let segment = writer.parts.reader.recovery_plan().unwrap().remove(0);
+    let plan = writer.parts.reader.recovery_plan().unwrap();
     plan::drop_up_to(writer.connection.as_ref().unwrap(), 400).unwrap();
     let stored = |chunk| {
         let item = RecoveredItem { chunk, stored: None };
         writer.store(&mut [Item::Recovered(Box::new(item))], &[])
     };
-    assert!(segment::recover(&segment, &|| true, stored).unwrap());
+    assert!(segment::recover(&plan, &|| true, stored).unwrap());
     assert_eq!(writer.parts.reader.damage().awaited(), Some((401, 500)));
     recover_all(&mut writer);
     let ids: Vec<_> = received(&writer).into_iter().map(|(id, _)| id).collect();

@@ -108,13 +108,13 @@ fn a_failing_recovered_chunk_does_not_hold_up_reception() {
     receive(&queue, b"waiting");
     // A daemon that stops gives up after some failures; one that runs would try for ever.
     queue.close();
-    let segment = writer.parts.reader.recovery_plan().unwrap().remove(0);
+    let plan = writer.parts.reader.recovery_plan().unwrap();
     let lock = lock(folder.path());
     let stored = |chunk| {
         let item = RecoveredItem { chunk, stored: None };
         writer.store(&mut [Item::Recovered(Box::new(item))], &[])
     };
-    assert!(!segment::recover(&segment, &|| true, stored).unwrap());
+    assert!(!segment::recover(&plan, &|| true, stored).unwrap());
     assert!(!writer.given_up);
     drop(lock);
     leave_remains(folder.path());

@@ -54,12 +54,16 @@ pub(super) fn store_all(writer: &mut Writer, queue: &Queue) {
 
 /// Recovers what the plan has, as the repair thread does.
 pub(super) fn recover_all(writer: &mut Writer) {
-    while let Some(segment) = writer.parts.reader.recovery_plan().unwrap().first().cloned() {
+    loop {
+        let plan = writer.parts.reader.recovery_plan().unwrap();
+        if plan.is_empty() {
+            return;
+        }
         let stored = |chunk| {
             let item = RecoveredItem { chunk, stored: None };
             writer.store(&mut [Item::Recovered(Box::new(item))], &[])
         };
-        assert!(segment::recover(&segment, &|| true, stored).unwrap());
+        assert!(segment::recover(&plan, &|| true, stored).unwrap());
     }
 }
 
