@@ -127,7 +127,8 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
         ("packet", false) => tr!("{number} packets", number),
         ("problem", true) => tr!("1 problem").to_owned(),
         ("problem", false) => tr!("{number} problems", number),
-        (thing, _) => format!("{number} {thing}"),
+        (thing, true) => format!("{number} {thing}"),
+        (thing, false) => format!("{number} {thing}s"),
     }
 }
 

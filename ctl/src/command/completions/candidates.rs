@@ -15,7 +15,6 @@ use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
 use crate::connect;
-use crate::output::counted;
 
 /// How long the daemon may take to answer; afterwards nothing is offered.
 const DAEMON_WAIT: Duration = Duration::from_millis(200);
@@ -51,7 +50,7 @@ pub(crate) fn peers() -> Vec<CompletionCandidate> {
 pub(crate) fn consumers() -> Vec<CompletionCandidate> {
     let consumers = ask(&ConsumersParams {}).map(|answer| answer.consumers).unwrap_or_default();
     let candidates = consumers.into_iter().filter(|consumer| is_plain(&consumer.consumer)).map(|consumer| {
-        let help = tr!("{messages} unread", messages = counted(consumer.unread, "message"));
+        let help = tr!("{count} unread", count = consumer.unread);
         CompletionCandidate::new(consumer.consumer).help(Some(help.into()))
     });
     candidates.collect()
