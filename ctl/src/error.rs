@@ -191,7 +191,7 @@ impl CtlError {
 }
 
 /// Removes the error number that the standard library appends to a message of the system.
-fn without_number(text: &str) -> String {
+pub(crate) fn without_number(text: &str) -> String {
     text.split(" (os error ").next().unwrap_or_default().to_owned()
 }
 

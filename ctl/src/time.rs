@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use udpchat_config::when;
 pub(crate) use udpchat_config::when::{local_zone, now};
+use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
 
@@ -18,7 +19,7 @@ pub(crate) fn parse(text: &str, now: &Zoned) -> Result<Timestamp> {
 
 /// Parses the time at which a period ends that begins at `since`.
 pub(crate) fn parse_end(text: &str, now: &Zoned, since: Option<Timestamp>) -> Result<Timestamp> {
-    let invalid = || CtlError::usage(format!("invalid time '{}'", text.trim())).hint(when::EXAMPLES);
+    let invalid = || CtlError::usage(tr!("invalid time '{time}'", time = text.trim())).hint(when::EXAMPLES);
     when::parse(text, now, since).ok_or_else(invalid)
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
     let span: Option<SignedDuration> =
         if is_number { format!("{text}s").parse().ok() } else { text.parse().ok() };
     span.and_then(|span| span.try_into().ok())
-        .ok_or_else(|| "expected a duration such as 500ms, 1s or 1m30s".to_owned())
+        .ok_or_else(|| tr!("expected a duration such as 500ms, 1s or 1m30s").to_owned())
 }
 
 #[cfg(test)]

@@ -344,7 +344,7 @@ pub(crate) fn command_in(folder: &Path) -> Command {
 }
 
 /// Reads lines as they arrive, in a separate thread.
-pub(super) fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
+pub(crate) fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {

@@ -23,7 +23,7 @@ mod view;
 pub(crate) use background::Background;
 pub(crate) use ctl::{Completed, ctl_without_daemon, finish};
 pub(crate) use daemon::{Daemon, Refused};
-pub(crate) use daemon::{command_in, new_folder, with_paths};
+pub(crate) use daemon::{command_in, new_folder, read_lines, with_paths};
 pub(crate) use delay::Delay;
 pub(crate) use guard::Guard;
 pub(crate) use injection::Injection;

@@ -2,7 +2,10 @@
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use udpchat_api::call::{AckAnswer, AckParams};
+use udpchat_api::Client;
+use udpchat_api::call::{AckAnswer, AckParams, ConsumersParams};
+use udpchat_config::nearest;
+use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
@@ -34,22 +37,49 @@ pub(crate) struct AckArgs {
     /// The id of the newest entry that is read
     #[arg(value_name = "ID", value_parser = entry_id, add = ArgValueCandidates::new(candidates::messages))]
     pub(crate) id: u64,
-    /// Move the read mark of the consumer NAME instead of your own one
+    /// Move the read mark of the consumer NAME, not your own
     #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(candidates::consumers))]
     pub(crate) consumer: Option<String>,
 }
 
 /// Runs `ack`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AckArgs) -> Result<()> {
+    let (mut client, output) = (context.connect().await?, context.output);
     let params = AckParams { consumer: arguments.consumer.clone(), id: arguments.id };
-    let answer = context.connect().await?.call(&params).await?;
-    print(context.output, &answer)
+    let answer = client.call(&params).await?;
+    print(output, &answer)?;
+    match arguments.consumer.as_deref() {
+        Some(consumer) if answer.new => note_new(&mut client, output, consumer).await,
+        _ => Ok(()),
+    }
 }
 
-/// Prints a read mark that was changed.
-pub(super) fn print(output: &mut Output, answer: &AckAnswer) -> Result<()> {
+fn print(output: &mut Output, answer: &AckAnswer) -> Result<()> {
     if output.is_json() {
         return output.json(answer);
     }
-    output.done(&format!("read up to #{}, {} unread", answer.read, counted(answer.unread, "message")))
+    let (read, messages) = (answer.read, counted(answer.unread, "message"));
+    output.done(&tr!("read up to #{read}, {messages} unread", read, messages))
+}
+
+/// Says that a read mark was created for a consumer, whose name may be misspelt.
+pub(super) async fn note_new(client: &mut Client, output: &mut Output, consumer: &str) -> Result<()> {
+    output.flush()?;
+    output.note(&match similar(client, consumer).await? {
+        None => tr!("consumer `{consumer}` is new", consumer),
+        Some(similar) => tr!(
+            "consumer `{consumer}` is new; if you meant `{similar}`, `udpchatctl consumers {consumer} --remove` \
+             removes it again",
+            consumer,
+            similar
+        ),
+    });
+    Ok(())
+}
+
+/// Returns the consumer whose name is the nearest to a name.
+pub(super) async fn similar(client: &mut Client, name: &str) -> Result<Option<String>> {
+    let consumers = client.call(&ConsumersParams {}).await?.consumers;
+    let others = consumers.iter().map(|one| one.consumer.as_str()).filter(|other| *other != name);
+    Ok(nearest(name, others).map(str::to_owned))
 }

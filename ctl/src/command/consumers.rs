@@ -5,21 +5,26 @@ use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use nix::unistd::{Uid, User};
-use udpchat_api::call::{Consumer, ConsumersParams, InboxParams, Order, RemoveMarkParams, SetMarkParams};
-use udpchat_api::{DEFAULT_CONSUMER, safe};
+use udpchat_api::call::{
+    AckAnswer, Consumer, ConsumersParams, InboxParams, Order, RemoveMarkParams, SetMarkParams,
+};
+use udpchat_api::{Client, DEFAULT_CONSUMER, safe};
+use udpchat_locale::tr;
 
 use super::ack;
 use super::completions::candidates;
 use super::context::Context;
 use super::inbox::Start;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, grouped};
+use crate::output::{Output, counted, grouped};
 
 const HELP: &str = "\
 A consumer is a reader with a read mark of its own, for example a script that calls `inbox --consumer NAME`. Your own mark \
-is `default` for root and the user that the daemon runs as, and `default@UID` for each other user. READ is the entry up to \
-which it has read. A removed consumer is new when it reads again. Only an administrator changes the own mark of \
-another user.
+is `default` for root and the user that the daemon runs as, and `default@UID` for each other user, whose name is in the \
+column USER. Only an administrator changes the own mark of another user.
+
+READ, in JSON `read`, is the last entry that is read. After `--set 812`, which makes 812 the next one, it is #811. A removed \
+consumer is new when it reads again.
 
 Examples:
   udpchatctl consumers
@@ -44,30 +49,54 @@ pub(crate) struct ConsumersArgs {
 
 /// Runs `consumers`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ConsumersArgs) -> Result<()> {
-    let (mut client, output) = (context.connect().await?, context.output);
-    let consumer = arguments.name.clone();
-    if let Some(start) = arguments.set {
-        let id = start.read_mark(&mut client).await?;
-        return ack::print(output, &client.call(&SetMarkParams { consumer, id }).await?);
+    let (client, output) = (context.connect().await?, context.output);
+    match (arguments.name.as_deref(), arguments.set) {
+        (Some(name), Some(start)) => set(client, output, name, start).await,
+        (Some(name), None) if arguments.remove => remove(client, output, name).await,
+        (name, _) => list(client, output, name).await,
     }
-    if arguments.remove {
-        let answer = client.call(&RemoveMarkParams { consumer }).await?;
-        return match answer.removed {
-            true if output.is_json() => output.json(&answer),
-            true => output.done("removed"),
-            false => Err(unknown(arguments.name.as_deref())),
-        };
+}
+
+async fn set(mut client: Client, output: &mut Output, name: &str, start: Start) -> Result<()> {
+    let id = start.read_mark(&mut client).await?;
+    let answer = client.call(&SetMarkParams { consumer: Some(name.to_owned()), id }).await?;
+    if output.is_json() {
+        output.json(&answer)?;
+    } else {
+        output.done(&confirmation(&answer))?;
     }
+    if answer.new { ack::note_new(&mut client, output, name).await } else { Ok(()) }
+}
+
+/// Says what a consumer has read, and what it reads next.
+fn confirmation(answer: &AckAnswer) -> String {
+    let (next, messages) = (answer.read.saturating_add(1), counted(answer.unread, "message"));
+    match answer.read {
+        0 => tr!("nothing is read, #{next} is next; {messages} unread", next, messages),
+        read => tr!("read up to #{read}, #{next} is next; {messages} unread", read, next, messages),
+    }
+}
+
+async fn remove(mut client: Client, output: &mut Output, name: &str) -> Result<()> {
+    let answer = client.call(&RemoveMarkParams { consumer: Some(name.to_owned()) }).await?;
+    match answer.removed {
+        true if output.is_json() => output.json(&answer),
+        true => output.done(tr!("removed")),
+        false => Err(unknown(&mut client, name).await),
+    }
+}
+
+async fn list(mut client: Client, output: &mut Output, name: Option<&str>) -> Result<()> {
     let own = client.call(&own_mark()).await?.consumer;
-    let is_wanted = |consumer: &Consumer| match arguments.name.as_deref() {
+    let is_wanted = |consumer: &Consumer| match name {
         None => true,
         Some(DEFAULT_CONSUMER) => Some(&consumer.consumer) == own.as_ref(),
         Some(name) => consumer.consumer == name,
     };
     let mut consumers = client.call(&ConsumersParams {}).await?.consumers;
     consumers.retain(is_wanted);
-    if consumers.is_empty() && arguments.name.is_some() {
-        return Err(unknown(arguments.name.as_deref()));
+    if let (true, Some(name)) = (consumers.is_empty(), name) {
+        return Err(unknown(&mut client, name).await);
     }
     output.use_pager();
     print(output, &consumers)
@@ -78,10 +107,16 @@ fn own_mark() -> InboxParams {
     InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() }
 }
 
-fn unknown(name: Option<&str>) -> CtlError {
-    let text = format!("consumer `{}` has no read mark", name.unwrap_or_default());
-    CtlError::new(Exit::Failed, "no_such_consumer", text)
-        .hint("`udpchatctl consumers` lists those that have one")
+async fn unknown(client: &mut Client, name: &str) -> CtlError {
+    let error =
+        CtlError::new(Exit::Failed, "no_such_consumer", tr!("consumer `{name}` has no read mark", name));
+    // The suggestion is a courtesy: without it the error is the same.
+    error.hint(match ack::similar(client, name).await {
+        Ok(Some(similar)) => {
+            tr!("did you mean `{similar}`? `udpchatctl consumers` lists those that have one", similar)
+        }
+        _ => tr!("`udpchatctl consumers` lists those that have one").to_owned(),
+    })
 }
 
 fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
@@ -90,7 +125,7 @@ fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
     }
     if consumers.is_empty() {
         if output.is_for_a_person() {
-            output.note("no consumer has read yet");
+            output.note(tr!("no consumer has read yet"));
         }
         return Ok(());
     }
@@ -101,11 +136,12 @@ fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
 
 fn table(consumers: &[Consumer], name: impl Fn(u32) -> String) -> String {
     let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["CONSUMER", "USER", "READ", "UNREAD"]);
+    table.load_style(NOTHING).set_header([tr!("CONSUMER"), tr!("USER"), tr!("READ"), tr!("UNREAD")]);
     for Consumer { consumer, uid, read, unread } in consumers {
         let user = uid.map_or("-".to_owned(), |uid| safe::one_line(&name(uid)).into_owned());
         let consumer = safe::one_line(consumer).into_owned();
-        table.add_row([consumer, user, format!("#{read}"), grouped(*unread)]);
+        let read = if *read == 0 { "-".to_owned() } else { format!("#{read}") };
+        table.add_row([consumer, user, read, grouped(*unread)]);
     }
     for (at, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
@@ -118,7 +154,16 @@ fn table(consumers: &[Consumer], name: impl Fn(u32) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
+
+    #[test]
+    fn the_confirmation_names_what_is_next() {
+        let of = |read, unread| confirmation(&AckAnswer { read, unread, new: false });
+        assert_eq!(of(811, 1), "read up to #811, #812 is next; 1 message unread");
+        assert_eq!(of(0, 20_838), "nothing is read, #1 is next; 20,838 messages unread");
+    }
 
     #[test]
     fn the_table_names_users_and_groups_numbers() {
@@ -126,13 +171,25 @@ mod tests {
             let consumer = consumer.to_owned();
             Consumer { consumer, uid, read, unread }
         };
-        let consumers =
-            [consumer("default@1000", Some(1000), 812, 20_838), consumer("机器人", None, 21_650, 0)];
+        let consumers = [
+            consumer("default@1000", Some(1000), 812, 20_838),
+            consumer("new", None, 0, 3),
+            consumer("机器人", None, 21_650, 0),
+        ];
         let expected = "\
 CONSUMER      USER    READ  UNREAD
 default@1000  ann     #812  20,838
+new           -          -       3
 机器人        -     #21650       0
 ";
         assert_eq!(table(&consumers, |_| "ann".to_owned()), expected);
+        let expected = "\
+消费者        用户  已读到    未读
+default@1000  ann     #812  20,838
+new           -          -       3
+机器人        -     #21650       0
+";
+        let chinese = with_language(Language::Chinese, || table(&consumers, |_| "ann".to_owned()));
+        assert_eq!(chinese, expected);
     }
 }

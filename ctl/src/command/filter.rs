@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 use jiff::Zoned;
 use udpchat_api::call::{DirectionFilter, InboxParams};
+use udpchat_locale::tr;
 
 use super::completions::candidates;
 use crate::error::Result;
@@ -18,8 +19,7 @@ pub(crate) struct FilterArgs {
     /// Only the last N entries
     #[arg(short = 'n', long = "number", value_name = "N")]
     pub(crate) number: Option<u64>,
-    /// Only messages from and to PEER: a peer's name, an address, a network such as 10.0.0.0/8, or a host; several
-    /// `--from` select the messages of any of them
+    /// Only messages from and to PEER: a peer's name, an address, a network such as 10.0.0.0/8, or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
     /// Only received messages and gaps (`in`), only sent messages (`out`), or `both`
@@ -129,8 +129,10 @@ impl FromStr for Ids {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let ids = Self { first: entry_id(first)?, last: entry_id(last)? };
         match ids {
-            Self { first: 0, .. } => Err("ids start at 1".to_owned()),
-            Self { first, last } if last < first => Err(format!("the last id is before the first, {first}")),
+            Self { first: 0, .. } => Err(tr!("ids start at 1").to_owned()),
+            Self { first, last } if last < first => {
+                Err(tr!("the last id is before the first, {first}", first))
+            }
             ids => Ok(ids),
         }
     }
@@ -139,7 +141,7 @@ impl FromStr for Ids {
 /// Parses the id of an entry, written `812` or `#812`.
 pub(crate) fn entry_id(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix('#').unwrap_or(text);
-    digits.parse().map_err(|_| "an entry id is a number such as 812 or '#812'".to_owned())
+    digits.parse().map_err(|_| tr!("an entry id is a number such as 812 or '#812'").to_owned())
 }
 
 #[cfg(test)]

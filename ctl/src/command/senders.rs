@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use udpchat_api::Client;
 use udpchat_api::call::PeersParams;
 use udpchat_config::{Network, PeerAddress};
+use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
 
@@ -34,8 +35,9 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
         }
         let addresses = look_up(&sender).await;
         if addresses.is_empty() {
-            let text = format!("`{sender}` is not a configured peer, an address, a network or a known host");
-            return Err(CtlError::usage(text).hint("`udpchatctl peers` lists names and addresses"));
+            let text =
+                tr!("`{sender}` is not a configured peer, an address, a network or a known host", sender);
+            return Err(CtlError::usage(text).hint(tr!("`udpchatctl peers` lists names and addresses")));
         }
         resolved.extend(addresses);
     }

@@ -6,17 +6,17 @@ use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use jiff::SignedDuration;
 use tokio::time::timeout_at;
 use udpchat_api::call::{DirectionFilter, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, Message, Raw};
+use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
 use super::filter::{entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, counted};
+use crate::output::{Output, counted, duration};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -26,13 +26,14 @@ Examples:
   udpchatctl wait
   udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
   udpchatctl --json wait -c 10 | jq -r .text
-  id=$(udpchatctl --json send bob start | jq .id); udpchatctl wait --from bob --after $id";
+  id=$(udpchatctl --json send bob hi | jq .id)
+  udpchatctl wait --from bob --after $id";
 
 /// Wait for messages that arrive from now on
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct WaitArgs {
-    /// Only messages from PEER: a peer's name, an address, a network or a host; several `--from` accept any of them
+    /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
     /// Only messages whose text matches the regular expression RE
@@ -44,13 +45,13 @@ pub(crate) struct WaitArgs {
     /// Stop after N messages
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
-    /// Give up after T, for example 500ms, 30s or 1m30s [default: never]
+    /// Give up after T, for example 500ms or 1m30s [default: never]
     #[arg(long, value_name = "T", value_parser = crate::time::span)]
     pub(crate) timeout: Option<Duration>,
     /// Start after the entry ID instead of now; messages that arrived since then count
     #[arg(long, value_name = "ID", value_parser = entry_id)]
     pub(crate) after: Option<u64>,
-    /// Print the bytes as a hex dump instead of the text
+    /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,
 }
@@ -87,7 +88,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
         grep: arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case)),
         ..SubscribeParams::default()
     };
-    let from = (!arguments.from.is_empty()).then(|| arguments.from.join(" or "));
+    let from = (!arguments.from.is_empty()).then(|| arguments.from.join(tr!(" or ")));
     let timeout = arguments.timeout;
     let wanted = Wanted { subscription, from, count: arguments.count, timeout, own: Vec::new() };
     for_messages(client, context.output, &wanted, |output, entry| output.entry(entry, arguments.hex)).await
@@ -113,7 +114,8 @@ pub(super) async fn for_messages(
         let entry = next?.ok_or(ClientError::Closed)?;
         match &entry {
             Entry::Gap(gap) => {
-                output.note(&format!("{} lost while waiting", counted(gap.lost, "datagram")));
+                let datagrams = counted(gap.lost, "datagram");
+                output.note(&tr!("{datagrams} lost while waiting", datagrams));
             }
             Entry::Message(message) if wanted.is_own(message) => {}
             Entry::Message(_) => {
@@ -128,19 +130,59 @@ pub(super) async fn for_messages(
 
 /// Returns the error for a timeout: which messages are missing.
 fn timed_out(wanted: &Wanted, arrived: u64) -> CtlError {
-    let what = match (wanted.count, arrived) {
-        (_, 0) => "no message".to_owned(),
-        (count, arrived) => format!("only {arrived} of {}", counted(count, "message")),
-    };
-    let from = wanted.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
-    let grep = wanted.subscription.grep.as_ref().map(|grep| format!(" that matches `{grep}`"));
-    let within = SignedDuration::try_from(wanted.timeout.unwrap_or_default()).unwrap_or(SignedDuration::MAX);
-    let text = format!("{what}{from}{} arrived within {within:#}", grep.unwrap_or_default());
+    let text = if arrived == 0 { none_arrived(wanted) } else { too_few_arrived(wanted, arrived) };
     CtlError::new(Exit::TimedOut, "timed_out", text)
+}
+
+fn none_arrived(wanted: &Wanted) -> String {
+    let time = duration(wanted.timeout.unwrap_or_default());
+    match (&wanted.from, &wanted.subscription.grep) {
+        (None, None) => tr!("no message arrived within {time}", time),
+        (Some(peer), None) => tr!("no message from {peer} arrived within {time}", peer, time),
+        (None, Some(pattern)) => {
+            tr!("no message that matches `{pattern}` arrived within {time}", pattern, time)
+        }
+        (Some(peer), Some(pattern)) => {
+            tr!("no message from {peer} that matches `{pattern}` arrived within {time}", peer, pattern, time)
+        }
+    }
+}
+
+fn too_few_arrived(wanted: &Wanted, arrived: u64) -> String {
+    let (messages, time) = (counted(wanted.count, "message"), duration(wanted.timeout.unwrap_or_default()));
+    match (&wanted.from, &wanted.subscription.grep) {
+        (None, None) => tr!("only {arrived} of {messages} arrived within {time}", arrived, messages, time),
+        (Some(peer), None) => {
+            tr!(
+                "only {arrived} of {messages} from {peer} arrived within {time}",
+                arrived,
+                messages,
+                peer,
+                time
+            )
+        }
+        (None, Some(pattern)) => tr!(
+            "only {arrived} of {messages} that match `{pattern}` arrived within {time}",
+            arrived,
+            messages,
+            pattern,
+            time
+        ),
+        (Some(peer), Some(pattern)) => tr!(
+            "only {arrived} of {messages} from {peer} that match `{pattern}` arrived within {time}",
+            arrived,
+            messages,
+            peer,
+            pattern,
+            time
+        ),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
 
     #[test]
@@ -161,5 +203,13 @@ mod tests {
             error(Some("bob"), None, 3, 500, 2).0,
             "only 2 of 3 messages from bob arrived within 500ms"
         );
+        let chinese = with_language(Language::Chinese, || {
+            [error(Some("bob"), Some("^ok"), 3, 90_500, 0).0, error(None, Some("^ok"), 3, 500, 2).0]
+        });
+        let expected = [
+            "1 分钟 30 秒 500 毫秒内没有收到来自 bob 且匹配 `^ok` 的消息",
+            "500 毫秒内只收到 2 条匹配 `^ok` 的消息（要求 3 条消息）",
+        ];
+        assert_eq!(chinese, expected);
     }
 }

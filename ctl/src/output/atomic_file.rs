@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::Builder;
+use udpchat_locale::tr;
 
 use super::sink::unwritable;
 use crate::error::{CtlError, Result};
@@ -22,9 +23,9 @@ const MODE: u32 = 0o644;
 /// could lead elsewhere.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
-        let message = format!("{} is not a regular file; it was not changed", path.display());
+        let message = tr!("{path} is not a regular file; it was not changed", path = path.display());
         return Err(CtlError::failed(message)
-            .hint("give the path of a regular file, or leave it out for standard output"));
+            .hint(tr!("give the path of a regular file, or leave it out for standard output")));
     }
     let failed = |error| unwritable(path, &error);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -6,8 +6,9 @@
 use std::borrow::Cow;
 
 use udpchat_api::{Direction, Entry, Gap, Message, safe};
+use udpchat_locale::{tr, translated};
 
-use super::format::{Times, counted, grouped};
+use super::format::{Times, counted};
 use super::hexdump;
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 
@@ -54,9 +55,14 @@ pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -
         Entry::Message(message) => {
             let peer = peer(message, palette);
             let size = counted(message.bytes as u64, "byte");
-            let encoding = if with_encoding { format!(", {}", message.encoding) } else { String::new() };
-            let encoding = safe::one_line(&encoding);
-            format!("{id} > {peer}, {size}{encoding}{}\n", failure(message, palette))
+            let sent = match with_encoding {
+                false => tr!("{id} > {peer}, {size}", id, peer, size),
+                true => {
+                    let encoding = safe::one_line(&message.encoding);
+                    tr!("{id} > {peer}, {size}, {encoding}", id, peer, size, encoding)
+                }
+            };
+            format!("{sent}{}\n", failure(message, palette))
         }
     }
 }
@@ -84,7 +90,7 @@ fn peer(message: &Message, palette: Palette) -> String {
 
 fn body(message: &Message) -> Cow<'_, str> {
     if message.bytes == 0 {
-        return Cow::Borrowed("(empty)");
+        return Cow::Borrowed(tr!("(empty)"));
     }
     let text = safe::lines(safe::without_trailer(&message.text));
     if text.contains('\n') { Cow::Owned(text.replace('\n', CONTINUATION)) } else { text }
@@ -93,7 +99,8 @@ fn body(message: &Message) -> Cow<'_, str> {
 fn failure(message: &Message, palette: Palette) -> String {
     match &message.error {
         Some(error) => {
-            format!("  {}", palette.paint(ERROR, &format!("[not sent: {}]", safe::one_line(error))))
+            let error = translated(error);
+            format!("  {}", palette.paint(ERROR, &tr!("[not sent: {error}]", error = safe::one_line(&error))))
         }
         None => String::new(),
     }
@@ -101,25 +108,28 @@ fn failure(message: &Message, palette: Palette) -> String {
 
 fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
     let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, times.show(gap.at)));
-    let ids = gap.first_id.filter(|first| *first < gap.id).map(|first| format!(" (#{first} to #{})", gap.id));
-    let text = format!("! {}{}", loss(gap.lost, &gap.reason), ids.unwrap_or_default());
-    format!("{stamp}  {}\n", palette.paint(ALERT, &text))
+    let loss = loss(gap.lost, &gap.reason);
+    let text = match gap.first_id.filter(|first| *first < gap.id) {
+        Some(first) => tr!("{loss} (#{first} to #{last})", loss, first, last = gap.id),
+        None => loss,
+    };
+    format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {text}")))
 }
 
 /// Describes a gap: how many datagrams are missing, and why; `reason` is the protocol's name.
 pub(crate) fn loss(lost: u64, reason: &str) -> String {
-    let reason = match reason {
+    let datagrams = counted(lost, "datagram");
+    match reason {
         "retention" => {
-            return format!("{} removed here: the inbox had reached its limits", counted(lost, "entry"));
+            let entries = counted(lost, "entry");
+            tr!("{entries} removed here: the inbox had reached its limits", entries)
         }
-        "receive_buffer_full" => Cow::Borrowed("the receive buffer was full"),
-        "queue_full" => Cow::Borrowed("the inbox could not keep up"),
-        "daemon_ended" => Cow::Borrowed("the daemon ended before they were stored"),
-        "damaged" => Cow::Borrowed("the inbox was damaged"),
-        other => safe::one_line(other),
-    };
-    let plural = if lost == 1 { "" } else { "s" };
-    format!("{} datagram{plural} lost here: {reason}", grouped(lost))
+        "receive_buffer_full" => tr!("{datagrams} lost here: the receive buffer was full", datagrams),
+        "queue_full" => tr!("{datagrams} lost here: the inbox could not keep up", datagrams),
+        "daemon_ended" => tr!("{datagrams} lost here: the daemon ended before they were stored", datagrams),
+        "damaged" => tr!("{datagrams} lost here: the inbox was damaged", datagrams),
+        other => tr!("{datagrams} lost here: {reason}", datagrams, reason = safe::one_line(other)),
+    }
 }
 
 #[cfg(test)]
@@ -127,6 +137,7 @@ mod tests {
     use super::*;
     use jiff::tz::TimeZone;
     use udpchat_api::{EncodingBy, Raw};
+    use udpchat_locale::{Language, with_language};
 
     const UTC: Times = Times { zone: TimeZone::UTC, milliseconds: false };
 
@@ -208,6 +219,30 @@ mod tests {
             format!("{head} 1 datagram lost here: the inbox could not keep up\n")
         );
         assert_eq!(gap(12_345, "new\n"), format!("{head} 12,345 datagrams lost here: new\\u{{a}}\n"));
+    }
+
+    #[test]
+    fn entries_are_shown_in_chinese() {
+        let at = "2026-11-22T14:03:06Z".parse().unwrap();
+        let gap = |reason: &str, first_id| {
+            Entry::Gap(Gap { id: 813, at, lost: 37, reason: reason.to_owned(), first_id })
+        };
+        let error = Some("network is unreachable".to_owned());
+        let failed = Entry::Message(Message { direction: Direction::Out, error, ..message("") });
+        let shown = with_language(Language::Chinese, || {
+            let receipt = as_receipt(&failed, true, OFF());
+            let entries =
+                [gap("queue_full", None), gap("damaged", Some(800)), gap("retention", None), failed];
+            entries.map(|entry| as_text(&entry, &UTC, OFF())).concat() + &receipt
+        });
+        let expected = "\
+#813  2026-11-22 14:03:06  ! 此处丢失 37 个数据报：收件箱来不及保存
+#813  2026-11-22 14:03:06  ! 此处丢失 37 个数据报：收件箱已损坏（#800 至 #813）
+#813  2026-11-22 14:03:06  ! 此处有 37 个条目已被删除：收件箱达到了上限
+#812  2026-11-22 14:03:05  > bob 192.168.43.159:8080  （空）  [未发送：network is unreachable]
+#812 > bob 192.168.43.159:8080，0 字节，gbk  [未发送：network is unreachable]
+";
+        assert_eq!(shown, expected);
     }
 
     #[test]

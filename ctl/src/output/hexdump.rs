@@ -30,6 +30,16 @@ pub(super) fn dump(bytes: &[u8]) -> String {
     out
 }
 
+/// Returns two hexadecimal digits for each byte, as `send --hex` reads them.
+pub(super) fn digits(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string does not fail.
+        let _ = write!(out, "{byte:02x}");
+    }
+    out
+}
+
 fn shown(byte: u8) -> char {
     if byte == b' ' || byte.is_ascii_graphic() { char::from(byte) } else { '.' }
 }
@@ -49,5 +59,6 @@ mod tests {
         assert_eq!(dump(&bytes), expected);
         assert_eq!(dump(b""), "");
         assert_eq!(dump(&[0; 16]).lines().count(), 2);
+        assert_eq!(digits(&bytes[12..]), "210d0a007e7fff");
     }
 }

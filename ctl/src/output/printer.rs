@@ -10,12 +10,13 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use udpchat_api::line::to_line;
 use udpchat_api::{Entry, safe};
+use udpchat_locale::tr;
 
 use super::format::Times;
 use super::pager::Pager;
 use super::stream::{Held, Stream};
 use super::style::{Look, Palette};
-use super::{entry, failure, stderr};
+use super::{entry, failure, hexdump, stderr};
 use crate::error::{CtlError, Result};
 
 /// The buffer of standard output, in bytes: the capacity of a Linux pipe.
@@ -31,7 +32,7 @@ pub(crate) struct Output {
     milliseconds: bool,
     /// Read once, and only if a time is shown.
     times: OnceCell<Times>,
-    /// What standard error gets once the pager has left the terminal.
+    /// What standard error gets once the text is on the terminal, or the pager has left it.
     late: Vec<u8>,
 }
 
@@ -41,6 +42,21 @@ impl Output {
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, Stream::direct());
         let (times, late) = (OnceCell::new(), Vec::new());
         Self { stdout, printed: 0, look: *look, milliseconds: false, times, late }
+    }
+
+    /// Returns whether a pager shows the output.
+    pub(crate) fn is_paged(&self) -> bool {
+        self.stdout.get_ref().is_paged()
+    }
+
+    /// Returns whether the text is held because it may still fit on the screen.
+    pub(crate) fn is_held(&self) -> bool {
+        self.stdout.get_ref().is_held()
+    }
+
+    /// Returns whether another program reads single keys from the terminal that standard error is, as full screens do.
+    pub(crate) fn is_screen_taken(&self) -> bool {
+        stderr::is_raw_terminal()
     }
 
     /// Shows what is printed from now on in a pager, if standard output is a terminal and too small for it.
@@ -126,7 +142,8 @@ impl Output {
 
     /// Prints a value as one line of JSON.
     pub(crate) fn json(&mut self, value: &impl Serialize) -> Result<()> {
-        let line = to_line(value).map_err(|error| CtlError::failed("cannot write JSON").caused_by(&error))?;
+        let line =
+            to_line(value).map_err(|error| CtlError::failed(tr!("cannot write JSON")).caused_by(&error))?;
         self.data(&line)
     }
 
@@ -140,10 +157,10 @@ impl Output {
         if self.look.quiet { Ok(()) } else { self.line(text) }
     }
 
-    /// Prints an entry with its text, or with its bytes if `hex` is set.
+    /// Prints an entry with its text, or with its bytes if `hex` is set. JSON has both, and the bytes as `hex` too if it is set.
     pub(crate) fn entry(&mut self, entry: &Entry, hex: bool) -> Result<()> {
         if self.look.json {
-            return self.json(entry);
+            return if hex { self.json(&WithHex::of(entry)) } else { self.json(entry) };
         }
         let palette = self.palette();
         let text = match hex {
@@ -224,7 +241,7 @@ impl Output {
     /// Prints a note on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn note(&mut self, text: &str) {
         if !self.look.quiet && !self.look.json {
-            self.say(format!("note: {}\n", safe::one_line(text)).as_bytes());
+            self.say(format!("{}\n", tr!("note: {note}", note = safe::one_line(text))).as_bytes());
         }
     }
 
@@ -243,17 +260,17 @@ impl Output {
     /// Prints a warning and a hint on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn warning(&mut self, text: &str, hint: &str) {
         if !self.look.quiet && !self.look.json {
-            let (text, hint) = (safe::one_line(text), safe::one_line(hint));
-            self.say(format!("warning: {text}\nhint: {hint}\n").as_bytes());
+            let warning = tr!("warning: {warning}", warning = safe::one_line(text));
+            let hint = tr!("hint: {hint}", hint = safe::one_line(hint));
+            self.say(format!("{warning}\n{hint}\n").as_bytes());
         }
     }
 
-    /// Writes to standard error, after the pager if one has the terminal.
+    /// Writes to standard error; after the text if a pager may have to show that.
     fn say(&mut self, text: &[u8]) {
-        if self.stdout.get_ref().is_paged() {
-            self.late.extend_from_slice(text);
-        } else {
-            stderr::write(text);
+        self.late.extend_from_slice(text);
+        if !(self.is_held() || self.is_paged()) {
+            stderr::write(&std::mem::take(&mut self.late));
         }
     }
 
@@ -269,6 +286,25 @@ impl Output {
             let palette = Palette::new(use_colour(self.look.color, &io::stderr()));
             stderr::write(failure::as_text(failure, palette).as_bytes());
         }
+    }
+}
+
+/// An entry in JSON with its bytes in hexadecimal digits; a gap has none.
+#[derive(Serialize)]
+struct WithHex<'a> {
+    #[serde(flatten)]
+    entry: &'a Entry,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hex: Option<String>,
+}
+
+impl<'a> WithHex<'a> {
+    fn of(entry: &'a Entry) -> Self {
+        let hex = match entry {
+            Entry::Message(message) => Some(hexdump::digits(&message.raw.0)),
+            Entry::Gap(_) => None,
+        };
+        Self { entry, hex }
     }
 }
 

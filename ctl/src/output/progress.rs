@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use udpchat_locale::tr;
+use unicode_width::UnicodeWidthStr;
+
 use super::format::{counted, grouped};
 use super::stderr;
 
@@ -37,10 +40,14 @@ impl Progress {
         Self { on, thing, began: Instant::now(), drawn: None, width: 0 }
     }
 
-    /// Draws the state, at most once each [`PERIOD`].
+    /// Returns whether the next state is drawn: at most once each [`PERIOD`].
+    pub(crate) fn is_due(&self) -> bool {
+        self.on && self.drawn.unwrap_or(self.began).elapsed() >= PERIOD
+    }
+
+    /// Draws the state if it is due.
     pub(crate) fn show(&mut self, reached: &Reached) {
-        let is_time = self.drawn.unwrap_or(self.began).elapsed() >= PERIOD;
-        if self.on && is_time {
+        if self.is_due() {
             self.draw(&line(reached, self.thing, self.began.elapsed()));
             self.drawn = Some(Instant::now());
         }
@@ -56,7 +63,7 @@ impl Progress {
 
     /// Overwrites the line with a carriage return, which every terminal understands; no escape sequence is needed.
     fn draw(&mut self, line: &str) {
-        let columns = line.chars().count();
+        let columns = line.width();
         stderr::write(format!("\r{line}{:1$}", "", self.width.saturating_sub(columns)).as_bytes());
         self.width = columns;
     }
@@ -69,22 +76,28 @@ impl Drop for Progress {
 }
 
 fn line(reached: &Reached, thing: &str, elapsed: Duration) -> String {
-    let mut line = match reached.total {
-        Some(total) => format!("{} of about {}", grouped(reached.done), counted(total, thing)),
+    let items = match reached.total {
+        Some(total) => {
+            tr!("{done} of about {items}", done = grouped(reached.done), items = counted(total, thing))
+        }
         None => counted(reached.done, thing),
     };
+    let rate = grouped((reached.done as f64 / elapsed.as_secs_f64().max(0.001)) as u64);
     let share = reached.looked_at.or(reached.total.map(|total| (reached.done, total)));
-    if let Some((part, whole)) = share.filter(|(_, whole)| *whole > 0) {
-        // More items than expected still show 100 %.
-        let percent = u128::from(part.min(whole)) * 100 / u128::from(whole);
-        line += &format!(", {percent} %");
+    match share.filter(|(_, whole)| *whole > 0) {
+        Some((part, whole)) => {
+            // More items than expected still show 100 %.
+            let percent = u128::from(part.min(whole)) * 100 / u128::from(whole);
+            tr!("{items}, {percent} %, {rate}/s", items, percent, rate)
+        }
+        None => tr!("{items}, {rate}/s", items, rate),
     }
-    let rate = reached.done as f64 / elapsed.as_secs_f64().max(0.001);
-    line + &format!(", {}/s", grouped(rate as u64))
 }
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
 
     fn shown(done: u64, total: Option<u64>, looked_at: Option<(u64, u64)>, milliseconds: u64) -> String {
@@ -97,6 +110,10 @@ mod tests {
         assert_eq!(text, "412,000 of about 1,000,000 entries, 41 %, 305,185/s");
         assert_eq!(shown(12, None, Some((500, 2_000)), 2_000), "12 entries, 25 %, 6/s");
         assert_eq!(shown(1, None, None, 1_000), "1 entry, 1/s");
+        let chinese = with_language(Language::Chinese, || {
+            [shown(12, Some(1_000), None, 1_000), shown(12, None, None, 1_000)]
+        });
+        assert_eq!(chinese, ["12 / 约 1,000 个条目，1%，12/秒", "12 个条目，12/秒"]);
     }
 
     #[test]

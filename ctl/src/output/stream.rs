@@ -7,9 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anstream::adapter::strip_str;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
+use udpchat_api::safe;
+use udpchat_locale::{tr, translated};
 use unicode_width::UnicodeWidthStr;
 
 use super::pager::Pager;
+use crate::error::without_number;
 
 /// Standard output, or what is in front of it.
 pub(super) enum Stream {
@@ -74,6 +77,11 @@ impl Stream {
         matches!(self, Self::Paged(_))
     }
 
+    /// Returns whether the text is held because it may still fit on the screen.
+    pub(super) fn is_held(&self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+
     /// Returns the pipe that another program reads, if output goes into one.
     fn pipe<'a>(&'a self, stdout: &'a Stdout) -> Option<BorrowedFd<'a>> {
         match self {
@@ -130,9 +138,12 @@ impl Write for Stream {
                     *self = match Pager::start(&held.pager) {
                         Ok(pager) => Self::Paged(pager),
                         Err(error) => {
-                            let pager = held.pager.to_string_lossy();
-                            let text = format!("note: the pager `{pager}` cannot be started: {error}\n");
-                            super::stderr::write(udpchat_api::safe::lines(&text).as_bytes());
+                            let (pager, error) =
+                                (held.pager.to_string_lossy(), without_number(&error.to_string()));
+                            let error = translated(&error);
+                            let note = tr!("the pager `{pager}` cannot be started: {error}", pager, error);
+                            let note = tr!("note: {note}", note = safe::one_line(&note));
+                            super::stderr::write(format!("{note}\n").as_bytes());
                             Self::Direct { is_pipe: false }
                         }
                     };

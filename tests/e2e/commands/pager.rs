@@ -106,6 +106,50 @@ fn a_bare_look_shows_twenty_and_says_so() {
 }
 
 #[test]
+fn nothing_asked_for_is_no_note() {
+    let Some(terminal) = Terminal::start(0) else { return };
+    terminal.ctl("", "inbox -n 0");
+    let screen = terminal.tmux.shows("[over 0]");
+    assert!(!screen.contains("note:"), "{screen}");
+    for (args, note) in [
+        ("inbox -a", "note: the inbox is empty"),
+        ("inbox --grep x", "note: no entry matches"),
+        ("inbox", "note: nothing new"),
+    ] {
+        terminal.ctl("", args);
+        assert!(terminal.tmux.shows("[over 0]").contains(note), "{args}");
+    }
+}
+
+#[test]
+fn the_note_about_a_new_consumer_follows_the_pager() {
+    let Some(terminal) = Terminal::start(30) else { return };
+    terminal.ctl("", "inbox --consumer c");
+    let screen = terminal.tmux.until("a full screen", |screen| screen.trim_end().ends_with(':'));
+    assert!(screen.contains("number 1.") && !screen.contains("note:"), "{screen}");
+    terminal.tmux.press(&["G"]);
+    terminal.tmux.shows("number 30.");
+    terminal.tmux.press(&["q"]);
+    let screen = terminal.tmux.shows("[over 0]");
+    assert!(screen.contains("note: consumer `c` is new"), "{screen}");
+}
+
+#[test]
+fn a_pager_gets_messages_as_it_shows_them() {
+    let Some(terminal) = Terminal::start(2_000) else { return };
+    terminal.ctl("", "inbox");
+    terminal.tmux.until("a full screen", |screen| screen.trim_end().ends_with(':'));
+    // For longer than another reader would get messages ahead.
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    terminal.tmux.press(&["Space"]);
+    terminal.tmux.shows("number 22.");
+    terminal.tmux.press(&["q"]);
+    let screen = terminal.tmux.shows("stay unread");
+    let unread = terminal.daemon.status()["inbox"]["unread"].as_u64().unwrap();
+    assert!((1_975..=1_978).contains(&unread), "{unread}: {screen}");
+}
+
+#[test]
 fn leaving_the_pager_keeps_the_rest_unread() {
     let Some(terminal) = Terminal::start(2_000) else { return };
     terminal.ctl("", "inbox");

@@ -3,13 +3,15 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Account, Daemon, OtherUser, Peer, available, eventually, texts};
+use crate::support::{
+    Account, Completed, DEADLINE, Daemon, OtherUser, Peer, available, eventually, read_lines, texts,
+};
 
 /// As many messages as fit into a pipe.
 const MESSAGES: u64 = 52;
@@ -162,9 +164,24 @@ fn a_new_consumer_says_where_it_begins() {
     assert_eq!((&note["consumer"], &note["messages"]), (&json!("d"), &json!(5)), "{note}");
     daemon.receive_from(&Peer::new(), ["6"]);
     for (consumer, start) in [("a", "now"), ("b", "oldest"), ("c", "1"), ("d", "now")] {
-        let shown = read(&[consumer, "--start", start]).ok();
-        assert!(shown.starts_with("#6 ") && shown.lines().count() == 1, "{consumer}: {shown}");
+        let Completed { code, stdout, stderr } = read(&[consumer, "--start", start]);
+        assert!(stdout.starts_with("#6 ") && stdout.lines().count() == 1, "{consumer}: {stdout}");
+        let note = format!(
+            "note: --start does nothing: consumer `{consumer}` has the read mark #5; \
+             `udpchatctl consumers {consumer} --set START` changes it\n"
+        );
+        assert_eq!((code, stderr), (Some(0), note));
     }
+    let json = daemon.ctl(&["--json", "inbox", "--consumer", "a", "--start", "now"]);
+    let note: Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!(
+        (&note["note"]["kind"], &note["note"]["read"]),
+        (&json!("start_ignored"), &json!(6)),
+        "{note}"
+    );
+    daemon.ctl(&["-q", "ack", "2"]).ok();
+    let own = daemon.ctl(&["inbox", "--peek", "--start", "now"]);
+    assert!(own.stderr.contains("`default` has the read mark #2; `udpchatctl consumers default"), "{own:?}");
     read(&["e", "--start", "8"]).fails(2, &["the newest entry is 6"]);
     read(&["e", "--start", "soon"]).fails(2, &["`oldest`, `now` or the id"]);
     assert_eq!(mark(&daemon, "e"), None);
@@ -199,14 +216,64 @@ fn consumers_are_listed_set_and_removed() {
     let json = daemon.ctl(&["--json", "consumers", "bot"]).json();
     assert_eq!(json, [json!({ "consumer": "bot", "read": 5, "unread": 0 })]);
     let set = |start| daemon.ctl(&["consumers", "bot", "--set", start]).ok();
-    assert_eq!(set("4"), "read up to #3, 2 messages unread\n");
-    assert_eq!(set("oldest"), "read up to #0, 5 messages unread\n");
-    assert_eq!(set("now"), "read up to #5, 0 messages unread\n");
+    assert_eq!(set("4"), "read up to #3, #4 is next; 2 messages unread\n");
+    assert!(daemon.ctl(&["consumers", "bot"]).ok().ends_with(" #3       2\n"));
+    assert_eq!(daemon.ctl(&["--json", "consumers", "bot"]).json()[0]["read"], 3);
+    assert_eq!(set("oldest"), "nothing is read, #1 is next; 5 messages unread\n");
+    assert_eq!(set("now"), "read up to #5, #6 is next; 0 messages unread\n");
     assert_eq!(daemon.ctl(&["consumers", "bot", "--remove"]).ok(), "removed\n");
     for gone in [&["consumers", "bot"][..], &["consumers", "bot", "--remove"]] {
         daemon.ctl(gone).fails(1, &["`bot` has no read mark"]);
     }
     daemon.ctl(&["consumers", "--remove"]).fails(2, &["NAME"]);
+}
+
+#[test]
+fn a_misspelt_consumer_is_noticed() {
+    let daemon = having_received(3);
+    daemon.ctl(&["-q", "ack", "1", "--consumer", "backup"]).ok();
+    let note = |args: &[&str]| daemon.ctl(args).stderr;
+    let expected = "note: consumer `bakcup` is new; if you meant `backup`, `udpchatctl consumers bakcup --remove` \
+                    removes it again\n";
+    for args in [&["consumers", "bakcup", "--set", "2"][..], &["ack", "2", "--consumer", "bakcup"]] {
+        assert_eq!(note(args), expected, "{args:?}");
+        assert_eq!(note(args), "", "{args:?}");
+        daemon.ctl(&["consumers", "bakcup", "--remove"]).ok();
+    }
+    daemon.ctl(&["consumers", "bakcup"]).fails(1, &["has no read mark", "did you mean `backup`?"]);
+    daemon.ctl(&["consumers", "bakcup", "--remove"]).fails(1, &["did you mean `backup`?"]);
+    assert_eq!(note(&["ack", "1", "--consumer", "alarm"]), "note: consumer `alarm` is new\n");
+    assert_eq!(note(&["ack", "1"]), "", "the own mark is never new");
+    let new = json!({ "read": 1, "unread": 2, "new": true });
+    assert_eq!(daemon.ctl(&["--json", "ack", "1", "--consumer", "log"]).json(), [new]);
+}
+
+#[test]
+fn waiting_for_a_reader_that_reads_nothing_is_explained() {
+    let daemon = having_received(MESSAGES);
+    let started = ["text", "json"].map(|consumer| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut command = daemon.ctl_command(&["inbox", "--consumer", consumer]);
+        if consumer == "json" {
+            command.arg("--json");
+        }
+        let mut inbox = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let said = read_lines(inbox.stderr.take().unwrap());
+        (reader, inbox, said)
+    });
+    for (consumer, (reader, mut inbox, said)) in ["text", "json"].into_iter().zip(started) {
+        let line = || said.recv_timeout(DEADLINE).expect("a note");
+        assert!(line().contains("is new"));
+        let note = line();
+        assert!(note.contains("has taken 52 entries, which") && note.contains("use --peek"), "{note}");
+        if consumer == "json" {
+            let note = &serde_json::from_str::<Value>(&note).unwrap()["note"];
+            assert_eq!((&note["kind"], &note["entries"]), (&json!("waiting_for_reader"), &json!(52)));
+        }
+        drop(reader);
+        assert!(inbox.wait().unwrap().success());
+        assert_eq!(mark(&daemon, consumer), Some(0));
+    }
 }
 
 /// A group that no account is in.
@@ -236,6 +303,15 @@ fn each_user_has_a_read_mark_of_its_own() {
     assert_eq!(mark(&daemon, "default"), Some(4));
     let mine = ["consumers", "default"];
     assert!(other.ctl(&ann, &daemon, &mine).ok().contains("default@4000000100"));
+    // Every user sees all rows, each with its owner.
+    let listed = other.ctl(&ann, &daemon, &["consumers"]).ok();
+    let rows: Vec<Vec<&str>> = listed.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+    let expected = [
+        ["default", "-", "#4", "0"],
+        ["default@4000000100", "4000000100", "#3", "1"],
+        ["default@4000000101", "4000000101", "#3", "1"],
+    ];
+    assert_eq!(rows, expected);
     let others = ["ack", "4", "--consumer", "default@4000000101"];
     other.ctl(&ann, &daemon, &others).fails(6, &["the read mark of another user"]);
     other.ctl(&bob, &daemon, &others).ok();

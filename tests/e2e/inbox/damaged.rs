@@ -181,6 +181,28 @@ fn a_changed_bit_in_the_header_loses_nothing() {
 }
 
 #[test]
+fn an_id_within_a_damaged_range_is_lost() {
+    let gap = r#"{"lost":11,"reason":"damaged","first_id":40}"#;
+    let (folder, _) = inbox_changed_by(&format!(
+        "DELETE FROM entry WHERE id BETWEEN 40 AND 50 OR id BETWEEN 60 AND 70;
+         INSERT INTO entry (id, at_ns, kind, detail) VALUES (50, 1, 2, '{gap}')"
+    ));
+    let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
+    for (ids, id) in [("40", 40), ("45", 45), ("41-44", 41)] {
+        let lost = format!("entry #{id} is lost: the inbox was damaged up to #50");
+        let gap = format!("`udpchatctl inbox {id}-50` shows the gap");
+        let ran = daemon.ctl(&["inbox", ids]);
+        assert_eq!(ran.stdout, "", "{ids}");
+        ran.fails(1, &[&lost, &gap]);
+    }
+    let gap = daemon.ctl(&["inbox", "40-50"]).ok();
+    assert!(gap.contains("11 datagrams lost here: the inbox was damaged (#40 to #50)"), "{gap}");
+    assert!(daemon.ctl(&["inbox", "39-44"]).ok().starts_with("#39 "));
+    // Nothing has noticed these yet.
+    daemon.ctl(&["inbox", "65"]).fails(1, &["entry #65 is lost: the inbox was damaged up to #70"]);
+}
+
+#[test]
 fn an_emptied_inbox_leaves_a_gap_and_reuses_no_id() {
     let (folder, path) = inbox_changed_by("SELECT 1");
     fs::write(&path, b"").unwrap();

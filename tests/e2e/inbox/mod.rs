@@ -3,6 +3,7 @@
 //! `databases` holds inboxes of every schema that a build of main has written.
 
 mod backup;
+mod chinese;
 mod clock;
 mod consumers;
 mod damaged;

@@ -348,7 +348,8 @@ fn a_search_in_pages_finds_everything_exactly_once() {
 fn the_read_mark_moves_only_forward_to_existing_entries() {
     let daemon = having_received(["one", "two", "three"]);
     let mut rpc = daemon.rpc();
-    assert_eq!(rpc.call("ack", json!({ "consumer": "c", "id": 2 })), json!({ "read": 2, "unread": 1 }));
+    let first = rpc.call("ack", json!({ "consumer": "c", "id": 2 }));
+    assert_eq!(first, json!({ "read": 2, "unread": 1, "new": true }));
     assert_eq!(rpc.call("ack", json!({ "consumer": "c", "id": 1 })), json!({ "read": 2, "unread": 1 }));
     let error = rpc.error("ack", json!({ "consumer": "c", "id": 4 }));
     assert_eq!((&error["code"], &error["data"]["kind"]), (&json!(-32602), &json!("invalid_params")));

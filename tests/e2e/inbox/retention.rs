@@ -142,6 +142,11 @@ fn removed_entries_are_a_gap_for_who_had_not_read_them() {
     for entries in [read(&["-a"]), read(&["--consumer", "new"]), rpc.entries(json!({ "after": 0 }))] {
         assert_eq!(entries[0]["id"], removed_up_to + 1);
     }
+    for (ids, id) in [("1", 1), ("5", 5), ("2-9", 2), (&*format!("7-{removed_up_to}"), 7)] {
+        let oldest = format!("there is no entry #{id}: the oldest is #{}", removed_up_to + 1);
+        daemon.ctl(&["--json", "inbox", ids]).fails(1, &["\"no_such_entry\"", &oldest]);
+    }
+    assert_eq!(read(&[&format!("{removed_up_to}-{}", removed_up_to + 1)])[0]["reason"], "retention");
     assert!(rpc.entries(json!({ "after": 500, "direction": "out" })).is_empty());
     let single = rpc.call("inbox", json!({ "after": 500, "limit": 1 }));
     assert_eq!((&single["next"], &single["entries"][0]["type"]), (&json!(removed_up_to), &json!("gap")));

@@ -126,9 +126,29 @@ fn entries_are_shown_by_id() {
     assert_eq!(of(&["249-300"]), [249, 250]);
     let missing = daemon.ctl(&["inbox", "251", "7"]);
     assert!(missing.stdout.starts_with("#7 "), "{missing:?}");
-    missing.fails(1, &["there is no entry #251"]);
+    missing.fails(1, &["there is no entry #251: the newest is #250", "`udpchatctl inbox -n 20`"]);
+    Daemon::start().ctl(&["inbox", "3"]).fails(1, &["there is no entry #3: the inbox is empty"]);
     for args in [&["12", "-n", "3"][..], &["12", "--from", "a"], &["12", "--consumer", "x"], &["0"], &["x"]] {
         daemon.ctl(&[&["inbox"], args].concat()).fails(2, &["error: "]);
+    }
+}
+
+#[test]
+fn json_has_the_bytes_in_hexadecimal_on_request() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), [b"\xc4\xe3\0"]);
+    let entry = |args: &[&str]| daemon.ctl(&[&["--json"], args].concat()).json().remove(0);
+    let plain = entry(&["inbox", "-n", "1"]);
+    assert_eq!(plain.get("hex"), None);
+    for args in [
+        &["inbox", "--hex", "-n", "1"][..],
+        &["inbox", "--hex", "--peek"],
+        &["wait", "--hex", "--after", "0"],
+    ] {
+        let mut entry = entry(args);
+        assert_eq!(entry["hex"].take(), "c4e300", "{args:?}");
+        entry.as_object_mut().unwrap().remove("hex");
+        assert_eq!(entry, plain, "{args:?}");
     }
 }
 

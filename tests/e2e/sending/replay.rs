@@ -1,5 +1,7 @@
 //! `replay`: the same bytes in the same order, at the requested pace; each omission is reported.
 
+use std::io::Write;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -177,9 +179,31 @@ fn an_exported_capture_is_replayed() {
     let _written = daemon.ctl(&["-q", "export", "--format", "pcap", "-o", &capture]).ok();
     let found = replayed(&daemon, &["--file", &capture], b"", payloads.len() as u64);
     assert_eq!(found, payloads);
+    let piped = replayed(&daemon, &["--file", "-"], &std::fs::read(&capture).unwrap(), payloads.len() as u64);
+    assert_eq!(piped, payloads);
     daemon
         .ctl(&["replay", "--file", &capture, "--to", &peer.name(), "--direction", "in"])
         .fails(2, &["--direction does not apply to a capture"]);
+}
+
+#[test]
+fn a_growing_capture_is_sent_as_it_arrives() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    daemon.receive_from(&peer, ["one", "two"]);
+    let capture = daemon.ctl_command(&["export", "--format", "pcap"]).output().unwrap().stdout;
+    let mut command = daemon.ctl_command(&["-q", "replay", "--file", "-", "--to", &peer.name()]);
+    let mut replay = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut pipe = replay.stdin.take().unwrap();
+    // The header of the file; the header of the packet, and those of IP and UDP.
+    let first = 24 + 16 + 20 + 8 + "one".len();
+    for part in [&capture[..3], &capture[3..40], &capture[40..first]] {
+        pipe.write_all(part).unwrap();
+    }
+    assert_eq!(peer.receive().0, b"one");
+    pipe.write_all(&capture[first..]).unwrap();
+    assert_eq!(peer.receive().0, b"two");
+    drop(pipe);
+    assert!(replay.wait().unwrap().success());
 }
 
 #[test]

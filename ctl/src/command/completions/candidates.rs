@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use udpchat_api::Entry;
 use udpchat_api::call::{Call, ConsumersParams, DirectionFilter, InboxParams, Order, Peer, PeersParams};
 use udpchat_config::Encoding;
+use udpchat_locale::tr;
 
 use crate::connect;
 
@@ -49,7 +50,7 @@ pub(crate) fn peers() -> Vec<CompletionCandidate> {
 pub(crate) fn consumers() -> Vec<CompletionCandidate> {
     let consumers = ask(&ConsumersParams {}).map(|answer| answer.consumers).unwrap_or_default();
     let candidates = consumers.into_iter().filter(|consumer| is_plain(&consumer.consumer)).map(|consumer| {
-        let help = format!("{} unread", consumer.unread);
+        let help = tr!("{count} unread", count = consumer.unread);
         CompletionCandidate::new(consumer.consumer).help(Some(help.into()))
     });
     candidates.collect()

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use udpchat_api::{Entry, Gap, RawInboxAnswer};
+use udpchat_locale::tr;
 
 use self::pcap::Capture;
 use super::context::Context;
@@ -19,9 +20,9 @@ const HELP: &str = "\
 Without a filter: every entry that exists now, oldest first, gaps included. No entry is marked as read. \
 T is a time or a duration back from now, as for `inbox`.
 
-In a capture file each message is an IP packet with the addresses and the time of the entry, in microseconds. \
-An unknown local address is written as 0.0.0.0 or ::. Gaps, and messages that the kernel refused to send, have no packet; they are counted on \
-standard error.
+In a capture file each message is an IP packet with the addresses and the time of the entry, in microseconds. Where the local \
+address is unknown, it is 0.0.0.0 or `::`. Gaps, and messages that the kernel refused to send, have no packet; they are \
+counted on standard error.
 
 Examples:
   udpchatctl export > inbox.jsonl
@@ -60,8 +61,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     let to_stdout = arguments.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
     let to_screen = to_stdout && context.output.is_terminal();
     if to_screen && arguments.format == Format::Pcap {
-        return Err(CtlError::usage("a capture file is binary data, and standard output is a terminal")
-            .hint("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`"));
+        return Err(CtlError::usage(tr!("a capture file is binary data, and standard output is a terminal"))
+            .hint(tr!("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`")));
     }
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut filter.from).await?;
@@ -116,12 +117,13 @@ impl Export<'_> {
     async fn run(mut self) -> Result<()> {
         match self.pages().await {
             Err(error) if self.entries > 0 => {
-                let written = counted(self.entries, "entry");
+                let entries = counted(self.entries, "entry");
                 let what = match self.sink.unfinished() {
                     Some(path) => {
-                        format!("the export ended after {written}: {} is unchanged", path.display())
+                        let path = path.display();
+                        tr!("the export ended after {entries}: {path} is unchanged", entries, path)
                     }
-                    None => format!("the export is incomplete: it ends after {written}"),
+                    None => tr!("the export is incomplete: it ends after {entries}", entries),
                 };
                 return Err(error.within(what));
             }
@@ -131,9 +133,9 @@ impl Export<'_> {
         drop(self.progress);
         let missing = self.pages.span().ids().saturating_sub(self.entries + self.missing) + self.removed;
         if self.is_whole && missing > 0 {
-            let missing = counted(missing, "entry");
-            let what = format!("{missing} removed from the inbox during the export");
-            self.output.warning(&what, "`udpchatctl status` shows the size limits of the inbox");
+            let entries = counted(missing, "entry");
+            let what = tr!("{entries} removed from the inbox during the export", entries);
+            self.output.warning(&what, tr!("`udpchatctl status` shows the size limits of the inbox"));
         }
         let is_worth_a_note = matches!(&self.form, Form::Packets(capture) if capture.has_left_out());
         if is_worth_a_note || self.output.is_watched() {
@@ -181,7 +183,7 @@ fn packets(capture: &mut Capture, page: &RawInboxAnswer) -> Result<Vec<u8>> {
     let mut packets = Vec::with_capacity(page.entries.as_bytes().len() / 2);
     for entry in page.entries.iter() {
         let entry: Entry = serde_json::from_slice(entry).map_err(|error| {
-            CtlError::new(Exit::Failed, "protocol", "the answer of the daemon contains an invalid entry")
+            CtlError::new(Exit::Failed, "protocol", tr!("the answer of the daemon contains an invalid entry"))
                 .caused_by(&error)
         })?;
         capture.add(&entry, &mut packets);

@@ -14,11 +14,12 @@ What is certain: the read mark moves over a message only after it was written, a
 other end has taken it (on Linux; elsewhere once the pipe has it). `| head -1` takes one message, and the others stay unread; \
 so do all if the program ends before it reads. But a pipe does not show what a program does with what it has taken: a message \
 on which it fails counts as read, and so does all that it has read ahead while it was slow. A script that must not lose a \
-message uses --peek and `ack`. If anything is killed in between, messages are shown again rather than lost.
+message uses --peek and `ack`. If anything is killed in between, messages are shown again rather than lost. A program that \
+waits for the end of `inbox` before it has read the pipe to its end waits for ever; after 5 seconds a note says so.
 
 --consumer NAME uses a read mark of its own. A new consumer begins at the oldest entry, and says so on standard error (with \
---json as an object `note`); --start now begins with what arrives next, --start ID at an entry. --start does nothing for a consumer that has a read mark. `consumers` \
-lists, sets and removes them. Each user has a mark of their own; root and the user that the daemon runs as share one.
+--json as an object `note`); --start now begins with what arrives next, --start ID at an entry. For a consumer that has a \
+read mark, --start does nothing and says so; `consumers` lists, sets and removes read marks. Each user has a mark of their own; root and the user that the daemon runs as share one.
 
 History: with IDs, -a, -r, -n or any flag that selects entries. Both directions unless --direction is given, oldest first \
 unless -r is given; marks nothing as read. A flag that selects entries shows all that match; -n N shows only the last N of \
@@ -26,15 +27,15 @@ them. If nothing selects entries (-r or --direction both alone), a terminal show
 get everything. With -f, the entries that exist come first, then those that arrive; `-n 0` leaves out the former.
 
 On a terminal, output that is longer than the screen is shown in a pager: UDPCHAT_PAGER, PAGER, otherwise less; not with \
--f or --no-pager. New messages that the pager has not read stay unread when you leave it.
+-f or --no-pager. The pager gets new messages one by one as it shows them; when you leave it, the others stay unread.
 
 T is a time (22:00, 7:00, '2026-11-22 14:00', 2026-11-22, RFC 3339), a duration back from now (90s, 10m, 2h, 1h30m, 3d, 2w), \
 or one of now, today, yesterday and 'yesterday 22:00'. 22:00 is the last one that has passed; as --until it is the first one \
 after --since if that is later. A PEER without a port matches every port of the host.
 
 Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost. \
-Further lines of a message begin with `  | `. Control characters and invisible characters appear as \\u{..}. \
---hex has no effect on --json, whose `raw` always contains the bytes; its times always have microseconds.
+Further lines of a message are indented, behind a bar. Control characters and invisible characters appear as \\u{..}. \
+In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, and times always have microseconds.
 
 Examples:
   udpchatctl inbox
@@ -56,7 +57,7 @@ const OTHER_SELECTORS: [&str; 7] = ["number", "all", "from", "direction", "since
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct InboxArgs {
-    /// History: these entries; an id is written 812 or '#812', several 812-820
+    /// History: these entries, for example 812, '#812' or 812-820
     #[arg(value_name = "ID", conflicts_with_all = OTHER_SELECTORS, conflicts_with_all = ["reverse", "follow"])]
     pub(crate) ids: Vec<Ids>,
     /// History: all entries
@@ -68,17 +69,17 @@ pub(crate) struct InboxArgs {
     /// Print new messages without marking them as read
     #[arg(long, conflicts_with_all = HISTORY_FLAGS)]
     pub(crate) peek: bool,
-    /// Use the read mark of the consumer NAME instead of your own one
+    /// Use the read mark of the consumer NAME, not your own
     #[arg(long, value_name = "NAME", conflicts_with_all = HISTORY_FLAGS)]
     #[arg(add = ArgValueCandidates::new(candidates::consumers))]
     pub(crate) consumer: Option<String>,
-    /// Where a consumer without a read mark begins: `oldest` entry, `now`, or the entry ID
-    #[arg(long, value_name = "START", default_value = "oldest", conflicts_with_all = HISTORY_FLAGS)]
-    pub(crate) start: Start,
+    /// Where a consumer without a read mark begins: `oldest` entry, `now`, or the entry ID [default: oldest]
+    #[arg(long, value_name = "START", conflicts_with_all = HISTORY_FLAGS)]
+    pub(crate) start: Option<Start>,
     /// Continue with entries as they arrive, until interrupted
     #[arg(short, long)]
     pub(crate) follow: bool,
-    /// Print the bytes as a hex dump instead of the text
+    /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,
     /// Print times to the second, the default

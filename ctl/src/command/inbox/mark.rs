@@ -2,17 +2,20 @@
 //!
 //! A terminal and a file have taken what is written to them. A pipe holds what is written until its reader takes it, so each
 //! entry waits there alone while the reader keeps up: `| head -1` takes one, and the others stay unread. A reader that is
-//! slower gets entries ahead; what it has taken of them is known by the number of bytes that the pipe still holds.
+//! slower gets entries ahead; what it has taken of them is known by the number of bytes that the pipe still holds. A pager
+//! gets none ahead: it reads when it shows more.
 
 use std::collections::VecDeque;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
 use udpchat_api::Client;
 use udpchat_api::call::AckParams;
+use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
-use crate::output::Output;
+use crate::output::{Output, counted};
 
 /// The most entries that are taken before the mark moves.
 const ACK_ENTRIES: u64 = 256;
@@ -26,6 +29,9 @@ const PATIENCE: Duration = Duration::from_millis(400);
 
 /// How much such a reader gets ahead, in bytes: less than a pipe holds, so that writing does not block.
 const MAX_AHEAD_BYTES: u64 = 32 * 1024;
+
+/// How long a reader takes nothing until the user learns what this program waits for.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// How often the pipe is looked at: at once for readers that keep up, then at growing intervals.
 const YIELDS: u32 = 50;
@@ -43,20 +49,37 @@ pub(super) struct Mark {
     pending: u64,
     /// Whether the reader does not keep up.
     is_behind: bool,
+    /// Whether the user knows what this program waits for.
+    is_explained: bool,
+}
+
+/// The note about a reader that takes nothing, in JSON.
+#[derive(Serialize)]
+struct Waiting<'a> {
+    message: &'a str,
+    kind: &'static str,
+    consumer: &'a str,
+    /// How many entries it has not taken.
+    entries: usize,
 }
 
 impl Mark {
     pub(super) fn new(consumer: String) -> Self {
-        Self { consumer, waiting: VecDeque::new(), taken: 0, pending: 0, is_behind: false }
+        let waiting = VecDeque::new();
+        Self { consumer, waiting, taken: 0, pending: 0, is_behind: false, is_explained: false }
     }
 
     /// Records a printed entry. Moves the mark when it is due, and waits for a reader that keeps up.
     pub(super) async fn printed(&mut self, id: u64, output: &mut Output, client: &mut Client) -> Result<()> {
         self.waiting.push_back((output.printed_bytes(), id));
+        if output.is_held() {
+            // The entry that does not fit starts the pager, which must not get the whole buffer then.
+            output.flush()?;
+        }
         if output.is_piped() {
             output.flush()?;
             let is_enough = |mark: &mut Self, output: &Output, waited| {
-                mark.is_behind |= waited >= PATIENCE;
+                mark.is_behind |= waited >= PATIENCE && !output.is_paged();
                 mark.is_behind && output.untaken_bytes() < MAX_AHEAD_BYTES
             };
             return self.wait(output, client, is_enough).await;
@@ -87,13 +110,18 @@ impl Mark {
     /// Waits until everything was taken, or `is_enough` after so long a wait.
     async fn wait(
         &mut self,
-        output: &Output,
+        output: &mut Output,
         client: &mut Client,
         mut is_enough: impl FnMut(&mut Self, &Output, Duration) -> bool,
     ) -> Result<()> {
         let (began, mut moved, mut looks) = (Instant::now(), Instant::now(), 0);
+        let mut last_taken = began;
         loop {
+            let waiting = self.waiting.len();
             self.look(output);
+            if self.waiting.len() < waiting {
+                last_taken = Instant::now();
+            }
             let is_due = self.pending > 0 && (self.pending >= ACK_ENTRIES || moved.elapsed() >= ACK_QUIET);
             if is_due {
                 self.ack(client).await?;
@@ -109,9 +137,28 @@ impl Mark {
             if is_enough(self, output, began.elapsed()) {
                 return Ok(());
             }
+            if last_taken.elapsed() >= SILENCE {
+                self.explain(output);
+            }
             pause(looks);
             looks += 1;
         }
+    }
+
+    /// Says once what this program waits for: its reader may wait for its end. A person sees that a pager waits, and a program
+    /// that has the terminal must not be disturbed.
+    fn explain(&mut self, output: &mut Output) {
+        if self.is_explained || output.is_paged() || output.is_screen_taken() {
+            return;
+        }
+        self.is_explained = true;
+        let (consumer, entries) = (&self.consumer, self.waiting.len());
+        let message = &tr!(
+            "waiting until the program that reads this output has taken {entries}, which count as read only then; if \
+             it waits for the end of this command, use --peek and `udpchatctl ack`; Ctrl-C leaves them unread",
+            entries = counted(entries as u64, "entry")
+        );
+        output.note_with(message, &Waiting { message, kind: "waiting_for_reader", consumer, entries });
     }
 
     /// Looks which entries were taken.

@@ -11,17 +11,19 @@ mod start;
 
 use udpchat_api::call::{InboxParams, StatusParams};
 use udpchat_api::{Client, DEFAULT_CONSUMER};
+use udpchat_locale::tr;
 
 pub(crate) use self::args::InboxArgs;
 use self::follow::Marking;
 use self::mark::Mark;
-use self::plan::{Part, Plan};
+use self::plan::{Part, Plan, Wanted};
 use self::printer::InboxPrinter;
+use self::start::Consumer;
 pub(crate) use self::start::Start;
 use super::context::Context;
 use super::senders;
 use crate::error::{CtlError, Result};
-use crate::output::{counted, grouped};
+use crate::output::grouped;
 
 /// Runs `inbox`.
 pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<()> {
@@ -34,60 +36,71 @@ pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<(
     if !plan.follow {
         context.output.use_pager();
     }
-    if let Part::Unread { consumer, ack } = &plan.part {
-        return unread(context, client, &plan, consumer.as_deref(), *ack, arguments).await;
+    match &plan.wanted {
+        Wanted::New(consumer) => new(context, client, &plan, consumer, arguments.hex).await,
+        Wanted::History(part) => {
+            history(InboxPrinter::new(client, context.output, arguments.hex), &plan, part).await
+        }
     }
-    let mut inbox = InboxPrinter { client, output: context.output, hex: arguments.hex, printed: 0 };
-    let (next, left_out) = match &plan.part {
+}
+
+/// Prints a part of the history.
+async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Result<()> {
+    let (next, left_out) = match part {
         Part::Ids(ids) => return inbox.ids(ids).await,
         Part::Last { count, newest_first: true, .. } => (0, inbox.backward(plan.page(), *count).await?),
-        Part::Last { count, newest_first: false, .. } => inbox.last(&plan, *count).await?,
+        Part::Last { count, newest_first: false, .. } => inbox.last(plan, *count).await?,
         Part::All { newest_first: true } => (0, inbox.backward(plan.page(), u64::MAX).await?),
-        Part::All { newest_first: false } | Part::Unread { .. } => (inbox.all(&plan).await?, false),
+        Part::All { newest_first: false } => (inbox.all(plan).await?, false),
     };
-    if let Part::Last { implied: true, .. } = plan.part
+    if let Part::Last { implied: true, .. } = part
         && left_out
     {
-        let entries = inbox.client.call(&StatusParams {}).await?.inbox.entries;
-        inbox.output.note(&format!(
-            "the last {} of {} entries; -a shows all, -n N the last N",
-            inbox.printed,
-            grouped(entries)
+        let entries = grouped(inbox.client.call(&StatusParams {}).await?.inbox.entries);
+        let shown = inbox.printed;
+        inbox.output.note(&tr!(
+            "the last {shown} of {entries} entries; -a shows all, -n N the last N",
+            shown,
+            entries
         ));
     }
     if plan.follow {
-        return follow::run(inbox, &plan, next, None).await;
+        return follow::run(inbox, plan, next, None).await;
     }
-    note_if_empty(&mut inbox, "no entry matches");
+    match part {
+        // `-n 0` asks for none.
+        Part::Last { count: 0, .. } => {}
+        _ if plan.filter.is_open() => note_if_empty(&mut inbox, tr!("the inbox is empty")),
+        _ => note_if_empty(&mut inbox, tr!("no entry matches")),
+    }
     Ok(())
 }
 
 /// Prints what a consumer has not read.
-async fn unread(
+async fn new(
     context: Context<'_>,
     mut client: Client,
     plan: &Plan,
-    consumer: Option<&str>,
-    ack: bool,
-    arguments: &InboxArgs,
+    consumer: &Consumer,
+    hex: bool,
 ) -> Result<()> {
-    let beginning = start::begin(&mut client, context.output, consumer, arguments.start, ack).await?;
+    let beginning = start::begin(&mut client, context.output, consumer).await?;
     let page =
         InboxParams { consumer: Some(beginning.consumer.clone()), after: beginning.after, ..plan.page() };
-    let mut mark = ack.then(|| Mark::new(beginning.consumer));
+    let mut mark = consumer.ack.then(|| Mark::new(beginning.consumer));
     // A second connection moves the mark while the first one follows.
-    let second = if plan.follow && ack { Some(context.connect().await?) } else { None };
-    let mut inbox = InboxPrinter { client, output: context.output, hex: arguments.hex, printed: 0 };
+    let second = if plan.follow && consumer.ack { Some(context.connect().await?) } else { None };
+    let mut inbox = InboxPrinter::new(client, context.output, hex);
     let printed = inbox.unread(page, mark.as_mut()).await;
     if let (Err(CtlError::ReaderGone), true) = (&printed, inbox.output.is_for_a_person()) {
-        note_unread(&mut inbox, consumer).await?;
+        note_unread(&mut inbox, consumer.name.as_deref()).await?;
     }
     let next = printed?;
     if plan.follow {
         let marking = mark.zip(second).map(|(mark, client)| Marking { mark, client });
         return follow::run(inbox, plan, next, marking).await;
     }
-    note_if_empty(&mut inbox, "nothing new");
+    note_if_empty(&mut inbox, tr!("nothing new"));
     Ok(())
 }
 
@@ -98,8 +111,8 @@ async fn note_unread(inbox: &mut InboxPrinter<'_>, consumer: Option<&str>) -> Re
     let left = inbox.client.call(&page).await?.unread;
     match left {
         0 => {}
-        1 => inbox.output.note("1 message stays unread"),
-        left => inbox.output.note(&format!("{} stay unread", counted(left, "message"))),
+        1 => inbox.output.note(tr!("1 message stays unread")),
+        left => inbox.output.note(&tr!("{messages} messages stay unread", messages = grouped(left))),
     }
     Ok(())
 }

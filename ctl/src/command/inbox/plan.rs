@@ -4,6 +4,7 @@ use jiff::Zoned;
 use udpchat_api::call::{DirectionFilter, InboxParams, SubscribeParams};
 
 use super::args::InboxArgs;
+use super::start::Consumer;
 use crate::command::filter::{Filter, FilterArgs, Ids};
 use crate::error::Result;
 
@@ -13,16 +14,23 @@ const HISTORY_ENTRIES: u64 = 20;
 /// What to print first, which entries to print, and whether to follow.
 #[derive(Debug, PartialEq)]
 pub(super) struct Plan {
-    pub(super) part: Part,
+    pub(super) wanted: Wanted,
     pub(super) filter: Filter,
     pub(super) follow: bool,
 }
 
-/// The existing entries that are printed.
+/// What is printed.
+#[derive(Debug, PartialEq)]
+pub(super) enum Wanted {
+    /// What a consumer has not read.
+    New(Consumer),
+    /// Entries whether they are read or not.
+    History(Part),
+}
+
+/// The part of the history that is printed.
 #[derive(Debug, PartialEq)]
 pub(super) enum Part {
-    /// What a consumer has not read; with `ack` it is then marked as read.
-    Unread { consumer: Option<String>, ack: bool },
     /// The newest entries. Their number is `implied` if the user did not give it.
     Last { count: u64, newest_first: bool, implied: bool },
     /// All entries.
@@ -39,9 +47,10 @@ impl Plan {
     pub(super) fn of(arguments: &InboxArgs, is_for_a_person: bool, now: impl Fn() -> Zoned) -> Result<Self> {
         let follow = arguments.follow;
         if !is_history(arguments) {
-            let part = Part::Unread { consumer: arguments.consumer.clone(), ack: !arguments.peek };
+            let InboxArgs { consumer, start, peek, .. } = arguments;
+            let wanted = Wanted::New(Consumer { name: consumer.clone(), start: *start, ack: !peek });
             let filter = Filter { direction: Some(DirectionFilter::In), ..Filter::default() };
-            return Ok(Self { part, filter, follow });
+            return Ok(Self { wanted, filter, follow });
         }
         let newest_first = arguments.reverse;
         let selects = arguments.all || arguments.filter.select();
@@ -54,7 +63,7 @@ impl Plan {
             }
             None => Part::All { newest_first },
         };
-        Ok(Self { part, filter: Filter::of(&arguments.filter, now)?, follow })
+        Ok(Self { wanted: Wanted::History(part), filter: Filter::of(&arguments.filter, now)?, follow })
     }
 
     /// Returns the parameters that request a page.
@@ -82,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::command::filter::DirectionArg;
+    use crate::command::inbox::Start;
 
     fn plan(arguments: &InboxArgs) -> Plan {
         plan_for(arguments, true)
@@ -100,15 +110,22 @@ mod tests {
         InboxArgs { filter, ..none() }
     }
 
+    fn all(newest_first: bool) -> Wanted {
+        Wanted::History(Part::All { newest_first })
+    }
+
     #[test]
     fn the_default_is_new_received_messages() {
+        let consumer = |name: Option<&str>, start, ack| {
+            Wanted::New(Consumer { name: name.map(str::to_owned), start, ack })
+        };
         let bare = plan(&none());
-        assert_eq!(bare.part, Part::Unread { consumer: None, ack: true });
+        assert_eq!(bare.wanted, consumer(None, None, true));
         assert_eq!(bare.filter, Filter { direction: Some(DirectionFilter::In), ..Filter::default() });
         let peeked = plan(&InboxArgs { peek: true, follow: true, hex: true, ..none() });
-        assert_eq!((peeked.part, peeked.follow), (Part::Unread { consumer: None, ack: false }, true));
-        let named = plan(&InboxArgs { consumer: Some("x".to_owned()), ..none() });
-        assert_eq!(named.part, Part::Unread { consumer: Some("x".to_owned()), ack: true });
+        assert_eq!((peeked.wanted, peeked.follow), (consumer(None, None, false), true));
+        let named = plan(&InboxArgs { consumer: Some("x".to_owned()), start: Some(Start::Now), ..none() });
+        assert_eq!(named.wanted, consumer(Some("x"), Some(Start::Now), true));
     }
 
     #[test]
@@ -124,7 +141,7 @@ mod tests {
             let arguments = InboxArgs { filter, ..none() };
             for follow in [false, true] {
                 let plan = plan(&InboxArgs { follow, ..arguments.clone() });
-                assert_eq!(plan.part, Part::All { newest_first: false }, "{arguments:?}");
+                assert_eq!(plan.wanted, all(false), "{arguments:?}");
                 assert_ne!(plan.filter.direction, Some(DirectionFilter::In));
             }
         }
@@ -136,18 +153,19 @@ mod tests {
         for (newest_first, arguments) in
             [(true, InboxArgs { reverse: true, ..none() }), (false, filtered(both))]
         {
-            let last = Part::Last { count: 20, newest_first, implied: true };
-            assert_eq!(plan_for(&arguments, true).part, last);
-            assert_eq!(plan_for(&arguments, false).part, Part::All { newest_first });
+            let last = Wanted::History(Part::Last { count: 20, newest_first, implied: true });
+            assert_eq!(plan_for(&arguments, true).wanted, last);
+            assert_eq!(plan_for(&arguments, false).wanted, all(newest_first));
             let followed = InboxArgs { follow: true, ..arguments };
-            assert_eq!(plan_for(&followed, false).part, last);
+            assert_eq!(plan_for(&followed, false).wanted, last);
         }
     }
 
     #[test]
     fn ids_select_their_entries() {
         let ids = vec!["812".parse().unwrap(), "820-831".parse().unwrap()];
-        assert_eq!(plan(&InboxArgs { ids: ids.clone(), ..none() }).part, Part::Ids(ids));
+        let plan = plan(&InboxArgs { ids: ids.clone(), ..none() });
+        assert_eq!(plan.wanted, Wanted::History(Part::Ids(ids)));
     }
 
     #[test]
@@ -158,13 +176,10 @@ mod tests {
                 since: Some("today".to_owned()),
                 ..FilterArgs::default()
             }))
-            .part,
-            Part::Last { count: 3, newest_first: false, implied: false }
+            .wanted,
+            Wanted::History(Part::Last { count: 3, newest_first: false, implied: false })
         );
-        assert_eq!(
-            plan(&InboxArgs { all: true, reverse: true, ..none() }).part,
-            Part::All { newest_first: true }
-        );
+        assert_eq!(plan(&InboxArgs { all: true, reverse: true, ..none() }).wanted, all(true));
     }
 
     #[test]

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use udpchat_api::call::{InboxAnswer, InboxParams, Order};
+use udpchat_api::call::{InboxAnswer, InboxParams, Order, StatusParams};
 use udpchat_api::{Client, Entry};
+use udpchat_locale::tr;
 
 use super::mark::Mark;
 use super::plan::Plan;
 use crate::command::filter::Ids;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::Output;
+use crate::output::{Output, Progress, Reached};
 
 /// The page size, in entries; the daemon's limit.
 const PAGE_ENTRIES: u64 = 1_000;
@@ -22,9 +23,17 @@ pub(super) struct InboxPrinter<'a> {
     pub(super) hex: bool,
     /// How many entries were printed.
     pub(super) printed: u64,
+    progress: Progress,
+    /// The oldest and the newest id, once the progress needs them.
+    bounds: Option<(u64, u64)>,
 }
 
-impl InboxPrinter<'_> {
+impl<'a> InboxPrinter<'a> {
+    pub(super) fn new(client: Client, output: &'a mut Output, hex: bool) -> Self {
+        let progress = Progress::new(output.is_watched(), "entry");
+        Self { client, output, hex, printed: 0, progress, bounds: None }
+    }
+
     /// Prints what a consumer has not read, from a page on, and moves the mark over what the reader of the output has taken. Returns the
     /// cursor after it.
     pub(super) async fn unread(&mut self, page: InboxParams, mark: Option<&mut Mark>) -> Result<u64> {
@@ -51,8 +60,10 @@ impl InboxPrinter<'_> {
             }
             self.hand_over()?;
             if !more {
+                self.progress.erase();
                 return Ok(next);
             }
+            self.show_progress(self.printed, Order::Asc, next).await?;
             page.after = Some(next);
         }
     }
@@ -68,6 +79,7 @@ impl InboxPrinter<'_> {
         while let Some(entries) = pages.next(self).await? {
             entries.iter().try_for_each(|entry| self.print(entry))?;
             self.hand_over()?;
+            pages.show_progress(self).await?;
         }
         Ok(pages.more)
     }
@@ -92,6 +104,7 @@ impl InboxPrinter<'_> {
             if count <= PAGE_ENTRIES {
                 entries.into_iter().for_each(|entry| kept.push_front(entry));
             }
+            pages.show_progress(self).await?;
         }
         match place {
             Some((first, last)) if count > PAGE_ENTRIES => {
@@ -109,21 +122,35 @@ impl InboxPrinter<'_> {
     /// Prints the entries with these ids.
     ///
     /// # Errors
-    /// An id has no entry; the others are printed.
+    /// Some ids have no entry; the others are printed.
     pub(super) async fn ids(&mut self, ids: &[Ids]) -> Result<()> {
         let mut missing = None;
-        for Ids { first, last } in ids {
-            let printed = self.printed;
-            let (after, before) = (Some(first - 1), Some(last.saturating_add(1)));
-            self.forward(InboxParams { after, before, ..InboxParams::default() }, None).await?;
-            if self.printed == printed {
-                missing.get_or_insert(*first);
+        for &Ids { first, last } in ids {
+            let from = InboxParams { after: Some(first - 1), ..InboxParams::default() };
+            let next = self.first(from.clone()).await?;
+            if !next.as_ref().is_some_and(|next| is_in(next, first, last)) {
+                missing = missing.or(Some((first, next)));
+                continue;
             }
+            self.forward(InboxParams { before: Some(last.saturating_add(1)), ..from }, None).await?;
         }
         match missing {
             None => Ok(()),
-            Some(id) => Err(CtlError::new(Exit::Failed, "no_such_entry", format!("there is no entry #{id}"))
-                .hint("`udpchatctl status` shows the oldest and the newest id of the inbox")),
+            Some((id, next)) => {
+                let inbox = self.client.call(&StatusParams {}).await?.inbox;
+                Err(no_such_entry(id, next.as_ref(), (inbox.oldest_id, inbox.newest_id)))
+            }
+        }
+    }
+
+    /// Returns the first entry of a page, which may come after empty ones.
+    async fn first(&mut self, mut page: InboxParams) -> Result<Option<Entry>> {
+        loop {
+            let InboxAnswer { entries, next, more, .. } = self.page(&page, 1).await?;
+            if !more || !entries.is_empty() {
+                return Ok(entries.into_iter().next());
+            }
+            page.after = Some(next);
         }
     }
 
@@ -140,6 +167,7 @@ impl InboxPrinter<'_> {
     }
 
     fn print(&mut self, entry: &Entry) -> Result<()> {
+        self.progress.erase();
         self.printed += 1;
         self.output.entry(entry, self.hex)
     }
@@ -148,6 +176,59 @@ impl InboxPrinter<'_> {
     fn hand_over(&mut self) -> Result<()> {
         self.output.flush()?;
         self.output.check_reader()
+    }
+
+    /// Shows how far a long search is that has come to `cursor`, as long as nothing of it is on the screen.
+    async fn show_progress(&mut self, found: u64, order: Order, cursor: u64) -> Result<()> {
+        if !(self.output.is_held() && self.progress.is_due()) {
+            return Ok(());
+        }
+        let (oldest, newest) = match self.bounds {
+            Some(bounds) => bounds,
+            None => {
+                let inbox = self.client.call(&StatusParams {}).await?.inbox;
+                *self.bounds.insert((inbox.oldest_id, inbox.newest_id))
+            }
+        };
+        let all = (newest + 1).saturating_sub(oldest);
+        let looked_at = match order {
+            Order::Asc => (cursor + 1).saturating_sub(oldest),
+            Order::Desc => (newest + 1).saturating_sub(cursor),
+        };
+        self.progress.show(&Reached { done: found, looked_at: Some((looked_at, all)), total: None });
+        Ok(())
+    }
+}
+
+/// Returns whether one of the ids is that of an entry, if `next` is what comes at the first of them or after it. What
+/// retention has removed has no entry.
+fn is_in(next: &Entry, first: u64, last: u64) -> bool {
+    if is_of_retention(next) { next.id() < last } else { (first..=last).contains(&next.id()) }
+}
+
+fn is_of_retention(entry: &Entry) -> bool {
+    matches!(entry, Entry::Gap(gap) if gap.reason == "retention")
+}
+
+/// Returns the error for an id without an entry; `next` comes after it, and the log has the ids from the first to the second
+/// one of `bounds`.
+fn no_such_entry(id: u64, next: Option<&Entry>, (oldest, newest): (u64, u64)) -> CtlError {
+    let error = |text: String| CtlError::new(Exit::Failed, "no_such_entry", text);
+    match next {
+        _ if newest == 0 => error(tr!("there is no entry #{id}: the inbox is empty", id)),
+        Some(next) if id >= oldest => {
+            let last = if let Entry::Gap(gap) = next { gap.id } else { next.id() - 1 };
+            error(tr!("entry #{id} is lost: the inbox was damaged up to #{last}", id, last)).hint(tr!(
+                "`udpchatctl inbox {id}-{last}` shows the gap",
+                id,
+                last
+            ))
+        }
+        Some(_) => error(tr!("there is no entry #{id}: the oldest is #{oldest}", id, oldest)).hint(tr!(
+            "`inbox.max_size` and `inbox.max_age` of the configuration limit how long entries are kept"
+        )),
+        None => error(tr!("there is no entry #{id}: the newest is #{newest}", id, newest))
+            .hint(tr!("`udpchatctl inbox -n 20` shows the last entries")),
     }
 }
 
@@ -163,13 +244,14 @@ fn first_id(entry: &Entry) -> u64 {
 struct Backward {
     page: InboxParams,
     left: u64,
+    found: u64,
     /// Whether there may be more entries before those that were read.
     more: bool,
 }
 
 impl Backward {
     fn new(page: InboxParams, count: u64) -> Self {
-        Self { page: InboxParams { order: Some(Order::Desc), ..page }, left: count, more: true }
+        Self { page: InboxParams { order: Some(Order::Desc), ..page }, left: count, found: 0, more: true }
     }
 
     async fn next(&mut self, inbox: &mut InboxPrinter<'_>) -> Result<Option<Vec<Entry>>> {
@@ -179,8 +261,18 @@ impl Backward {
         let InboxAnswer { mut entries, next, more, .. } = inbox.page(&self.page, self.left).await?;
         entries.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= entries.len() as u64;
+        self.found += entries.len() as u64;
         self.more = more;
         self.page.before = Some(next);
         Ok(Some(entries))
+    }
+
+    async fn show_progress(&self, inbox: &mut InboxPrinter<'_>) -> Result<()> {
+        match self.page.before {
+            Some(cursor) if self.more && self.left > 0 => {
+                inbox.show_progress(self.found, Order::Desc, cursor).await
+            }
+            _ => Ok(()),
+        }
     }
 }

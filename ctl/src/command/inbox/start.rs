@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::Serialize;
 use udpchat_api::call::{AckParams, DirectionFilter, InboxParams, StatusParams};
 use udpchat_api::{Client, DEFAULT_CONSUMER, Entry};
+use udpchat_locale::tr;
 
 use crate::command::filter::entry_id;
 use crate::error::Result;
@@ -31,7 +32,7 @@ impl FromStr for Start {
             "now" => Ok(Self::Now),
             id => match entry_id(id) {
                 Ok(id) if id > 0 => Ok(Self::Id(id)),
-                _ => Err("expected `oldest`, `now` or the id of an entry".to_owned()),
+                _ => Err(tr!("expected `oldest`, `now` or the id of an entry").to_owned()),
             },
         }
     }
@@ -48,6 +49,17 @@ impl Start {
     }
 }
 
+/// A reader of what is new.
+#[derive(Debug, PartialEq)]
+pub(super) struct Consumer {
+    /// None is the own read mark.
+    pub(super) name: Option<String>,
+    /// Where it begins if it has no read mark.
+    pub(super) start: Option<Start>,
+    /// Whether what it reads is marked as read.
+    pub(super) ack: bool,
+}
+
 /// Where to read, and on whose behalf.
 pub(super) struct Beginning {
     /// The consumer, as the daemon names it.
@@ -56,15 +68,9 @@ pub(super) struct Beginning {
     pub(super) after: Option<u64>,
 }
 
-/// Finds where a consumer begins to read. A new one begins at `start`, which it gets as its read mark if `create` is set.
-pub(super) async fn begin(
-    client: &mut Client,
-    output: &mut Output,
-    consumer: Option<&str>,
-    start: Start,
-    create: bool,
-) -> Result<Beginning> {
-    let name = consumer.unwrap_or(DEFAULT_CONSUMER);
+/// Finds where a consumer begins to read. A new one gets a read mark there, unless it only peeks.
+pub(super) async fn begin(client: &mut Client, output: &mut Output, wanted: &Consumer) -> Result<Beginning> {
+    let name = wanted.name.as_deref().unwrap_or(DEFAULT_CONSUMER);
     let page = InboxParams {
         consumer: Some(name.to_owned()),
         limit: Some(1),
@@ -76,17 +82,21 @@ pub(super) async fn begin(
         // A daemon of a release that does not tell new consumers from others.
         return Ok(Beginning { consumer: name.to_owned(), after: None });
     };
-    if let Some(after) = found.read {
-        return Ok(Beginning { consumer, after: Some(after) });
+    if let Some(read) = found.read {
+        if wanted.start.is_some() {
+            note_ignored(output, name, &consumer, read);
+        }
+        return Ok(Beginning { consumer, after: Some(read) });
     }
+    let start = wanted.start.unwrap_or_default();
     let after = start.read_mark(client).await?;
-    if create {
+    if wanted.ack {
         client.call(&AckParams { consumer: Some(consumer.clone()), id: after }).await?;
     }
     // Everybody's first `inbox` is a new consumer, too.
     if consumer != DEFAULT_CONSUMER && found.unread > 0 {
         let oldest = found.entries.first().map_or(1, Entry::id);
-        note(output, &consumer, start, oldest, found.unread);
+        note_new(output, &consumer, start, oldest, found.unread);
     }
     Ok(Beginning { consumer, after: Some(after) })
 }
@@ -104,26 +114,63 @@ struct NewConsumer<'a> {
     messages: u64,
 }
 
-fn note(output: &mut Output, consumer: &str, start: Start, oldest: u64, messages: u64) {
+/// Says where a new consumer begins.
+fn note_new(output: &mut Output, consumer: &str, start: Start, oldest: u64, messages: u64) {
     let all = counted(messages, "message");
-    let (first_id, text) = match start {
+    let (first_id, message) = match start {
         Start::Oldest => (
             Some(oldest),
-            format!(
-                "begins at the oldest entry, #{oldest}, with {all}; `--start now` begins with what arrives next"
+            tr!(
+                "consumer `{consumer}` is new: it begins at the oldest entry, #{oldest}, with {all}; `--start now` begins \
+                 with what arrives next",
+                consumer,
+                oldest,
+                all
             ),
         ),
         Start::Now => (
             None,
-            format!(
-                "begins with what arrives next and leaves out {all}; `udpchatctl consumers {consumer} --set oldest` \
-                 shows them"
+            tr!(
+                "consumer `{consumer}` is new: it begins with what arrives next and leaves out {all}; \
+                 `udpchatctl consumers {consumer} --set oldest` shows them",
+                consumer,
+                all
             ),
         ),
-        Start::Id(id) => (Some(id), format!("begins at entry #{id}; the inbox has {all}")),
+        Start::Id(id) => (
+            Some(id),
+            tr!(
+                "consumer `{consumer}` is new: it begins at entry #{id}; the inbox has {all}",
+                consumer,
+                id,
+                all
+            ),
+        ),
     };
-    let message = &format!("consumer `{consumer}` is new: it {text}");
+    let message = &message;
     output.note_with(message, &NewConsumer { message, kind: "new_consumer", consumer, first_id, messages });
+}
+
+/// The note about `--start` for a consumer that has a read mark, in JSON.
+#[derive(Serialize)]
+struct StartIgnored<'a> {
+    message: &'a str,
+    kind: &'static str,
+    consumer: &'a str,
+    /// Everything up to this id is read.
+    read: u64,
+}
+
+/// Says that `--start` does nothing; `name` is what the user calls the consumer.
+fn note_ignored(output: &mut Output, name: &str, consumer: &str, read: u64) {
+    let message = &tr!(
+        "--start does nothing: consumer `{consumer}` has the read mark #{read}; \
+         `udpchatctl consumers {name} --set START` changes it",
+        consumer,
+        read,
+        name
+    );
+    output.note_with(message, &StartIgnored { message, kind: "start_ignored", consumer, read });
 }
 
 #[cfg(test)]

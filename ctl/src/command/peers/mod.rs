@@ -5,6 +5,7 @@ mod table;
 use clap::Args;
 use jiff::Timestamp;
 use udpchat_api::call::{Peer, PeersParams};
+use udpchat_locale::tr;
 
 use super::context::Context;
 use crate::error::Result;
@@ -32,7 +33,7 @@ pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     context.output.use_pager();
     print(context.output, &answer.peers)?;
     if answer.peers.is_empty() && context.output.is_for_a_person() {
-        context.output.note("no peer is configured, and no message has arrived");
+        context.output.note(tr!("no peer is configured, and no message has arrived"));
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use udpchat_api::call::Peer;
 use udpchat_api::safe;
+use udpchat_locale::tr;
 
 use crate::output::{chosen_by, grouped, local_time};
 
@@ -38,13 +39,13 @@ impl Column {
 
     fn header(self) -> &'static str {
         match self {
-            Self::Name => "NAME",
-            Self::Address => "ADDRESS",
-            Self::Encoding => "ENCODING",
-            Self::By => "BY",
-            Self::LastHeard => "LAST HEARD",
-            Self::Messages => "MESSAGES",
-            Self::Unread => "UNREAD",
+            Self::Name => tr!("NAME"),
+            Self::Address => tr!("ADDRESS"),
+            Self::Encoding => tr!("ENCODING"),
+            Self::By => tr!("BY"),
+            Self::LastHeard => tr!("LAST HEARD"),
+            Self::Messages => tr!("MESSAGES"),
+            Self::Unread => tr!("UNREAD"),
         }
     }
 
@@ -143,12 +144,12 @@ fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     match now.duration_since(at).as_secs() {
         seconds if now < at => {
             // A message may have arrived after the clock was read.
-            if seconds > -MINUTE { "0s ago".to_owned() } else { local_time(at, zone) }
+            if seconds > -MINUTE { tr!("{seconds}s ago", seconds = 0) } else { local_time(at, zone) }
         }
-        seconds @ 0..MINUTE => format!("{seconds}s ago"),
-        seconds @ MINUTE..HOUR => format!("{}m ago", seconds / MINUTE),
-        seconds @ HOUR..DAY => format!("{}h ago", seconds / HOUR),
-        seconds if seconds < 30 * DAY => format!("{}d ago", seconds / DAY),
+        seconds @ 0..MINUTE => tr!("{seconds}s ago", seconds),
+        seconds @ MINUTE..HOUR => tr!("{minutes}m ago", minutes = seconds / MINUTE),
+        seconds @ HOUR..DAY => tr!("{hours}h ago", hours = seconds / HOUR),
+        seconds if seconds < 30 * DAY => tr!("{days}d ago", days = seconds / DAY),
         _ => at.to_zoned(zone.clone()).strftime("%Y-%m-%d").to_string(),
     }
 }
@@ -157,6 +158,7 @@ fn ago(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
 mod tests {
     use super::*;
     use udpchat_api::EncodingBy;
+    use udpchat_locale::{Language, with_language};
 
     fn peer(name: Option<&str>, address: &str, last_heard: Option<&str>) -> Peer {
         Peer {
@@ -194,6 +196,24 @@ silent  10.0.0.1             gbk       configured  -                       1,234
 ";
         assert_eq!(table(&peers()[..2], &TimeZone::UTC), expected);
         assert_eq!(table(&[], &TimeZone::UTC).lines().count(), 1);
+        let expected = "\
+名称    地址                 编码  依据  最近收到             消息数  未读
+小明    192.168.43.159:8080  gbk   配置  2026-11-22 14:03:05   1,234     0
+silent  10.0.0.1             gbk   配置  -                     1,234     0
+";
+        let chinese = with_language(Language::Chinese, || table(&peers()[..2], &TimeZone::UTC));
+        assert_eq!(chinese, expected);
+    }
+
+    #[test]
+    fn a_chinese_table_fits_into_a_narrow_terminal() {
+        for width in [120, 94, 80, 60, 50] {
+            let shown = with_language(Language::Chinese, || for_terminal(width));
+            assert!(shown.contains("30 秒前") || width < 60, "{width}: {shown}");
+            for line in shown.lines() {
+                assert!(unicode_width::UnicodeWidthStr::width(line) <= usize::from(width), "{width}: {line}");
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod report;
 
 use udpchat_api::Client;
 use udpchat_api::call::{DirectionFilter, RecodeAnswer, RecodeParams, StatusParams};
+use udpchat_locale::tr;
 
 pub(crate) use self::args::RecodeArgs;
 use self::report::RecodeReport;
@@ -21,8 +22,8 @@ const MAX_EXAMPLES: usize = 5;
 /// Runs `recode`.
 pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<()> {
     if !arguments.select_any() {
-        return Err(CtlError::usage("no messages are selected")
-            .hint("give ids, a filter such as `--from PEER`, or `--all`"));
+        return Err(CtlError::usage(tr!("no messages are selected"))
+            .hint(tr!("give ids, a filter such as `--from PEER`, or `--all`")));
     }
     let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
     // The encoding of a sent message is known, so sent messages are recoded only when ids or --direction select them.
@@ -90,7 +91,8 @@ impl Recode {
                 break;
             }
             if next <= after {
-                let stuck = CtlError::failed(format!("the daemon makes no progress after entry #{after}"));
+                let stuck =
+                    CtlError::failed(tr!("the daemon makes no progress after entry #{id}", id = after));
                 return Err(self.incomplete(stuck));
             }
             after = next;
@@ -114,7 +116,9 @@ impl Recode {
     fn incomplete(&self, error: CtlError) -> CtlError {
         match self.report.recoded {
             0 => error,
-            recoded => error.within(format!("recoding ended after {}", counted(recoded, "message"))),
+            recoded => {
+                error.within(tr!("recoding ended after {messages}", messages = counted(recoded, "message")))
+            }
         }
     }
 
@@ -129,8 +133,8 @@ impl Recode {
         match report.missing.as_slice() {
             [] => Ok(()),
             [id, ..] => {
-                Err(CtlError::new(Exit::Failed, "no_such_entry", format!("there is no message #{id}"))
-                    .hint("`udpchatctl inbox -n 20` lists entries with their ids"))
+                Err(CtlError::new(Exit::Failed, "no_such_entry", tr!("there is no message #{id}", id))
+                    .hint(tr!("`udpchatctl inbox -n 20` lists entries with their ids")))
             }
         }
     }

@@ -3,10 +3,12 @@
 use serde::Serialize;
 use udpchat_api::call::{Reading, Recoded};
 use udpchat_api::safe;
+use udpchat_locale::tr;
+use unicode_width::UnicodeWidthStr;
 
 use crate::error::Result;
 use crate::output::style::{DIM, Palette};
-use crate::output::{Output, chosen_by, counted};
+use crate::output::{Output, chosen_by, counted, grouped};
 
 /// The result of `recode`, or of a dry run.
 #[derive(Debug, Serialize)]
@@ -62,9 +64,10 @@ fn example(Recoded { id, before, after }: &Recoded, palette: Palette) -> String 
         format!("{} ({})", safe::one_line(&reading.encoding), chosen_by(reading.encoding_by))
     };
     let (was, becomes) = (label(before), label(after));
-    let width = was.len().max(becomes.len());
+    let width = was.width().max(becomes.width());
     let line = |sign: char, label: &str, reading: &Reading| {
-        let label = palette.paint(DIM, &format!("{sign} {label:width$}"));
+        let padding = width - label.width();
+        let label = palette.paint(DIM, &format!("{sign} {label}{:padding$}", ""));
         format!("  {label}  {}\n", safe::one_line(safe::without_trailer(&reading.text)))
     };
     format!("#{id}\n{}{}", line('-', &was, before), line('+', &becomes, after))
@@ -74,26 +77,31 @@ fn example(Recoded { id, before, after }: &Recoded, palette: Palette) -> String 
 fn summary(report: &RecodeReport) -> String {
     let RecodeReport { recoded, matched, remembered, dry_run, .. } = report;
     if *matched == 0 {
-        return "no message matches".to_owned();
+        return tr!("no message matches").to_owned();
     }
     let messages = counted(*recoded, "message");
-    let verb = if *dry_run { "would be recoded" } else { "recoded" };
     let encoding = safe::one_line(&report.encoding);
-    let mut text = match &*encoding {
-        "auto" => format!("{messages} {verb} by the usual rules"),
-        encoding => format!("{messages} {verb} as {encoding}"),
-    };
+    let mut parts = vec![match (&*encoding, *dry_run) {
+        ("auto", false) => tr!("{messages} recoded by the usual rules", messages),
+        ("auto", true) => tr!("{messages} would be recoded by the usual rules", messages),
+        (encoding, false) => tr!("{messages} recoded as {encoding}", messages, encoding),
+        (encoding, true) => tr!("{messages} would be recoded as {encoding}", messages, encoding),
+    }];
     if matched > recoded {
-        text += &format!("; {} unchanged", counted(matched - recoded, "message"));
+        parts.push(tr!("{messages} unchanged", messages = counted(matched - recoded, "message")));
     }
-    if *remembered > 0 {
-        text += &format!("; {} remembered", counted(*remembered, "peer"));
+    match *remembered {
+        0 => {}
+        1 => parts.push(tr!("1 peer remembered").to_owned()),
+        peers => parts.push(tr!("{peers} peers remembered", peers = grouped(peers))),
     }
-    text
+    parts.join(tr!("; "))
 }
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
     use udpchat_api::EncodingBy;
 
@@ -115,6 +123,8 @@ mod tests {
         }
         let remembering = RecodeReport { remembered: 1, ..report("gbk", false, 3, 3) };
         assert_eq!(summary(&remembering), "3 messages recoded as gbk; 1 peer remembered");
+        let chinese = with_language(Language::Chinese, || summary(&report("gbk", true, 2, 5)));
+        assert_eq!(chinese, "2 条消息将按 gbk 解码；3 条消息不变");
     }
 
     #[test]
@@ -132,5 +142,8 @@ mod tests {
         };
         let expected = "#7\n  - utf-8 (remembered)  \\u{1b}x\n  + gbk (given)         你好\n";
         assert_eq!(examples(&report, Palette::new(false)), expected);
+        let expected = "#7\n  - utf-8 (已记住)  \\u{1b}x\n  + gbk (指定)      你好\n";
+        let chinese = with_language(Language::Chinese, || examples(&report, Palette::new(false)));
+        assert_eq!(chinese, expected);
     }
 }

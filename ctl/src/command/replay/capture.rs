@@ -1,12 +1,14 @@
 //! Reads the datagrams of a capture file: pcap or pcapng, as `export --format pcap`, tcpdump and Wireshark write it.
 
-use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Cursor, Read};
 
 use etherparse::{EtherType, SlicedPacket, TransportSlice};
 use pcap_parser::traits::PcapReaderIterator;
 use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use udpchat_api::{Raw, Timestamp};
+use udpchat_locale::tr;
 
 use super::item::{Item, Recorded};
 use crate::error::{CtlError, Result};
@@ -14,11 +16,46 @@ use crate::error::{CtlError, Result};
 /// How much of the file is in memory, in bytes; more than a packet of the longest capture has.
 const BUFFER_BYTES: usize = 1 << 20;
 
+/// How many packets are read ahead.
+const MAX_READ_AHEAD: usize = 64;
+
+/// How many bytes show whether a file is a capture.
+pub(super) const MAGIC_BYTES: u64 = 4;
+
+/// The length of the header of a pcap file, in bytes; that of pcapng is in its second word.
+const PCAP_HEADER_BYTES: usize = 24;
+
+/// The type of the first block of a pcapng file.
+const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+
 /// Nanoseconds in a second.
 const SECOND_NS: u128 = 1_000_000_000;
 
+/// Reads the packets of a capture in a thread of its own, since a capture that is still written must not delay what was read
+/// of it. `magic` is its beginning, of [`MAGIC_BYTES`]: a pipe has no position to return to.
+pub(super) fn packets(
+    magic: Vec<u8>,
+    file: impl Read + Send + 'static,
+    name: String,
+) -> mpsc::Receiver<Result<Item>> {
+    let (items, receiver) = mpsc::channel(MAX_READ_AHEAD);
+    spawn_blocking(move || {
+        let mut capture = match Capture::open(magic, file, name) {
+            Ok(capture) => capture,
+            Err(error) => return drop(items.blocking_send(Err(error))),
+        };
+        while let Some(item) = capture.next().transpose() {
+            let is_last = item.is_err();
+            if items.blocking_send(item).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
 /// An open capture file.
-pub(super) struct Capture {
+struct Capture {
     packets: Box<dyn PcapReaderIterator + Send>,
     name: String,
     /// The number of the packet that was read last, from 1.
@@ -38,32 +75,23 @@ struct Interface {
 }
 
 impl Capture {
-    /// Opens a file if it begins as a capture does; none if it does not. The position in the file is then unchanged.
+    /// Opens a capture, of which `magic` was read already.
     ///
     /// # Errors
-    /// The file cannot be read.
-    pub(super) fn open(file: &mut File, name: &str) -> Result<Option<Self>> {
-        let unreadable = |error| CtlError::failed(format!("cannot read {name}")).caused_by(&error);
-        // A pipe has no position to return to.
-        if !file.metadata().map_err(unreadable)?.is_file() {
-            return Ok(None);
-        }
-        let mut magic = Vec::new();
-        file.take(4).read_to_end(&mut magic).map_err(unreadable)?;
-        file.rewind().map_err(unreadable)?;
-        if !is_capture(&magic) {
-            return Ok(None);
-        }
-        let copy = file.try_clone().map_err(unreadable)?;
-        let packets = create_reader(BUFFER_BYTES, copy).map_err(|error| invalid(name, &error))?;
-        Ok(Some(Self { packets, name: name.to_owned(), number: 0, interfaces: Vec::new() }))
+    /// The file cannot be read, or its header is damaged.
+    fn open(magic: Vec<u8>, mut file: impl Read + Send + 'static, name: String) -> Result<Self> {
+        let header = header(magic, &mut file)
+            .map_err(|error| CtlError::failed(tr!("cannot read {path}", path = name)).caused_by(&error))?;
+        let packets = create_reader(BUFFER_BYTES, Cursor::new(header).chain(file));
+        let packets = packets.map_err(|error| invalid(&name, &error))?;
+        Ok(Self { packets, name, number: 0, interfaces: Vec::new() })
     }
 
     /// Returns the next packet; none at the end.
     ///
     /// # Errors
     /// The file cannot be read, or is damaged.
-    pub(super) fn next(&mut self) -> Result<Option<Item>> {
+    fn next(&mut self) -> Result<Option<Item>> {
         loop {
             let is_over = self.packets.reader_exhausted();
             match self.packets.next() {
@@ -72,7 +100,7 @@ impl Capture {
                     self.packets.consume(length);
                     let Some(packet) = packet else { continue };
                     self.number += 1;
-                    let place = format!("packet {}", self.number);
+                    let place = tr!("packet {number}", number = self.number);
                     return Ok(Some(packet.map_or(Item::NoDatagram, |(at, payload)| {
                         Item::Message(Recorded { place, at, raw: Raw(payload) })
                     })));
@@ -90,21 +118,42 @@ impl Capture {
 
 /// Returns whether a file with this beginning is a capture: pcapng, or pcap in either byte order, with times in microseconds
 /// or nanoseconds (draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng).
-fn is_capture(magic: &[u8]) -> bool {
-    const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
+pub(super) fn is_capture(magic: &[u8]) -> bool {
     const PCAP: [u32; 2] = [0xa1b2_c3d4, 0xa1b2_3c4d];
     let is_pcap = |number: u32| magic == number.to_le_bytes() || magic == number.to_be_bytes();
     magic == PCAPNG || PCAP.into_iter().any(is_pcap)
 }
 
-fn invalid(name: &str, error: &PcapError<&[u8]>) -> CtlError {
-    let why = match error {
-        PcapError::Incomplete(_) | PcapError::UnexpectedEof => "it ends within a packet",
-        PcapError::ReadError => "it cannot be read",
-        PcapError::BufferTooSmall => "a packet is longer than 1 MiB",
-        _ => "its contents are not valid",
+/// Reads the header, whose first bytes are `magic`. The parser wants it in one piece, which a pipe may not return.
+fn header(magic: Vec<u8>, file: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut header = magic;
+    let mut read_to = |header: &mut Vec<u8>, length: usize| {
+        let rest = length.saturating_sub(header.len()) as u64;
+        Read::take(&mut *file, rest).read_to_end(header).map(drop)
     };
-    CtlError::failed(format!("the capture {name} is damaged: {why}"))
+    read_to(&mut header, PCAP_HEADER_BYTES)?;
+    if header.starts_with(&PCAPNG)
+        && let Some(&[a, b, c, d, ref order @ ..]) = header.get(4..12)
+    {
+        let is_big_endian = order == [0x1a, 0x2b, 0x3c, 0x4d];
+        let length =
+            if is_big_endian { u32::from_be_bytes([a, b, c, d]) } else { u32::from_le_bytes([a, b, c, d]) };
+        read_to(&mut header, BUFFER_BYTES.min(length as usize))?;
+    }
+    Ok(header)
+}
+
+fn invalid(name: &str, error: &PcapError<&[u8]>) -> CtlError {
+    CtlError::failed(match error {
+        PcapError::Incomplete(_) | PcapError::UnexpectedEof => {
+            tr!("the capture {path} is damaged: it ends within a packet", path = name)
+        }
+        PcapError::ReadError => tr!("the capture {path} is damaged: it cannot be read", path = name),
+        PcapError::BufferTooSmall => {
+            tr!("the capture {path} is damaged: a packet is longer than 1 MiB", path = name)
+        }
+        _ => tr!("the capture {path} is damaged: its contents are not valid", path = name),
+    })
 }
 
 /// Returns time and payload of the datagram of a block. The outer `None` is a block without a packet, the inner one a packet
@@ -207,11 +256,21 @@ mod tests {
         [&kind.to_le_bytes()[..], &length.to_le_bytes(), &body, &length.to_le_bytes()].concat()
     }
 
+    /// Returns one byte at a time, as the slowest pipe would.
+    struct Trickle(Cursor<Vec<u8>>);
+
+    impl Read for Trickle {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let length = buffer.len().min(1);
+            self.0.read(&mut buffer[..length])
+        }
+    }
+
     fn items(bytes: &[u8]) -> Result<Vec<Item>> {
-        let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, bytes).unwrap();
-        file.rewind().unwrap();
-        let mut capture = Capture::open(&mut file, "x")?.expect("a capture");
+        let (magic, rest) = bytes.split_at(MAGIC_BYTES as usize);
+        assert!(is_capture(magic));
+        let rest = Trickle(Cursor::new(rest.to_vec()));
+        let mut capture = Capture::open(magic.to_vec(), rest, "x".to_owned())?;
         let mut items = Vec::new();
         while let Some(item) = capture.next()? {
             items.push(item);

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::SendParams;
 use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
+use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::ReplayArgs;
 use self::item::{Item, Recorded};
@@ -26,7 +27,7 @@ use self::schedule::Schedule;
 use self::source::Source;
 use super::context::Context;
 use crate::error::{CtlError, Result};
-use crate::output::{Output, Progress, counted, local_time, span};
+use crate::output::{Output, Progress, counted, grouped, local_time, span};
 
 /// How many sends are in flight at once.
 const MAX_PENDING_SENDS: u64 = 64;
@@ -39,8 +40,9 @@ const BACKLOG_BYTES: usize = 256 * 1024;
 
 /// Runs `replay`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<()> {
-    let source = Source::open(&context, arguments).await?;
+    // First, since a pipe may keep the source waiting.
     let client = context.connect().await?;
+    let source = Source::open(&context, arguments).await?;
     let output = context.output;
     let progress = Progress::new(output.is_watched(), "message");
     let replay = Replay {
@@ -101,8 +103,10 @@ impl Replay {
             let sent = self.tally.sent;
             return Err(match sent {
                 0 => error,
-                _ => error
-                    .within(format!("the replay is incomplete: it ended after {}", counted(sent, "message"))),
+                _ => {
+                    let messages = counted(sent, "message");
+                    error.within(tr!("the replay is incomplete: it ended after {messages}", messages))
+                }
             });
         }
         drop(self.progress);
@@ -193,7 +197,8 @@ impl Replay {
             }
             Err(ClientError::Refused(refused)) if is_of_one_message(refused.data.kind) => {
                 self.tally.failed += 1;
-                let message = format!("{place}: {}", refused.message);
+                let reason = translated(&refused.message);
+                let message = format!("{place}: {reason}");
                 let failure = CtlError::from(udpchat_api::ErrorObject { message, ..refused });
                 self.tally.first_failure.get_or_insert(failure);
                 Ok(())
@@ -219,7 +224,11 @@ fn note_pause(output: &mut Output, pause: Duration, at: Timestamp) {
     let at = local_time(at, output.zone());
     // A pause is at most a year, which a span can hold.
     let pause = span(Span::try_from(pause).unwrap_or_default());
-    output.note(&format!("the next message, of {at}, is sent in {pause}; `--max-pause 1s` shortens pauses"));
+    output.note(&tr!(
+        "the next message, of {at}, is sent in {pause}; `--max-pause 1s` shortens pauses",
+        at,
+        pause
+    ));
 }
 
 /// Returns whether a failure concerns one message only, so that the replay continues.
@@ -234,47 +243,56 @@ fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> R
     if output.is_json() {
         output.json(&Summary { sent, failed, gaps, to, seconds })?;
     } else {
-        output.done(&format!("{} sent to {to} in {seconds:.1} s", counted(sent, "message")))?;
+        let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
+        output.done(&tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds))?;
     }
     output.flush()?;
-    for (count, what) in [
-        (gaps, "gap"),
-        (never_sent, "message that the kernel had refused to send"),
-        (other_direction, "message of the other direction"),
-        (no_datagram, "packet without a whole UDP datagram"),
-    ] {
-        if count > 0 {
-            output.note(&skipped(count, what));
-        }
-    }
+    notes_on_skipped(gaps, never_sent, other_direction, no_datagram)
+        .iter()
+        .for_each(|note| output.note(note));
     match first_failure {
         None => Ok(()),
         Some(first) => {
-            let all = counted(sent + failed, "message");
-            Err(first.within(format!("{failed} of {all} could not be sent")))
+            let messages = counted(sent + failed, "message");
+            Err(first.within(tr!("{failed} of {messages} could not be sent", failed, messages)))
         }
     }
 }
 
-/// Returns a sentence on skipped items; the first word of `thing` takes the plural.
-fn skipped(count: u64, thing: &str) -> String {
-    let (noun, rest) =
-        thing.split_once(' ').map_or((thing, String::new()), |(noun, rest)| (noun, format!(" {rest}")));
-    let were = if count == 1 { "was" } else { "were" };
-    format!("{}{rest} {were} skipped", counted(count, noun))
+/// Returns a sentence for each kind of items that were skipped.
+fn notes_on_skipped(gaps: u64, never_sent: u64, other_direction: u64, no_datagram: u64) -> Vec<String> {
+    let sentence = |number: u64, one: &str, more: &dyn Fn(String) -> String| match number {
+        0 => None,
+        1 => Some(one.to_owned()),
+        number => Some(more(grouped(number))),
+    };
+    let sentences = [
+        sentence(gaps, tr!("1 gap was skipped"), &|number| tr!("{number} gaps were skipped", number)),
+        sentence(never_sent, tr!("1 message that the kernel had refused to send was skipped"), &|number| {
+            tr!("{number} messages that the kernel had refused to send were skipped", number)
+        }),
+        sentence(other_direction, tr!("1 message of the other direction was skipped"), &|number| {
+            tr!("{number} messages of the other direction were skipped", number)
+        }),
+        sentence(no_datagram, tr!("1 packet without a whole UDP datagram was skipped"), &|number| {
+            tr!("{number} packets without a whole UDP datagram were skipped", number)
+        }),
+    ];
+    sentences.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
 
     #[test]
-    fn skipped_items_make_a_sentence() {
-        assert_eq!(skipped(1, "gap"), "1 gap was skipped");
-        assert_eq!(
-            skipped(2_000, "message of the other direction"),
-            "2,000 messages of the other direction were skipped"
-        );
+    fn skipped_items_make_sentences() {
+        let expected = ["1 gap was skipped", "2,000 messages of the other direction were skipped"];
+        assert_eq!(notes_on_skipped(1, 0, 2_000, 0), expected);
+        let chinese = with_language(Language::Chinese, || notes_on_skipped(1, 0, 2_000, 0));
+        assert_eq!(chinese, ["跳过了 1 个缺口", "跳过了 2,000 条另一方向的消息"]);
     }
 
     #[test]

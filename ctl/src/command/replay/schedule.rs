@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use udpchat_api::Timestamp;
+use udpchat_locale::tr;
 
 /// The longest pause. Sums of such pauses stay within the range of `Duration`.
 const LONGEST_PAUSE: Duration = Duration::from_secs(366 * 24 * 60 * 60);
@@ -25,7 +26,7 @@ impl FromStr for Speed {
             Ok(0.0) => Ok(Self::Max),
             Ok(factor) if f64::is_finite(factor) && factor > 0.0 => Ok(Self::Times(factor)),
             _ if text == "max" => Ok(Self::Max),
-            _ => Err("expected a factor such as 2 or 0.5, or `max`".to_owned()),
+            _ => Err(tr!("expected a factor such as 2 or 0.5, or `max`").to_owned()),
         }
     }
 }

@@ -2,16 +2,20 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io::{Cursor, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use serde::Deserialize;
+use tokio::io::{AsyncReadExt, Chain};
+use tokio::sync::mpsc;
 use udpchat_api::call::DirectionFilter;
 use udpchat_api::line::{LineError, LineReader};
 use udpchat_api::{Direction, Raw, Timestamp};
+use udpchat_locale::tr;
 
 use super::args::ReplayArgs;
-use super::capture::Capture;
+use super::capture::{self, MAGIC_BYTES};
 use super::item::{Item, Recorded};
 use crate::command::context::Context;
 use crate::command::filter::Filter;
@@ -24,7 +28,7 @@ use crate::output::Reached;
 pub(super) enum Source {
     Inbox(Box<Stored>),
     File(Box<Written>),
-    Capture(Box<Capture>),
+    Capture(mpsc::Receiver<Result<Item>>),
 }
 
 /// Entries of the inbox.
@@ -37,7 +41,7 @@ pub(super) struct Stored {
 
 /// Lines of a file.
 pub(super) struct Written {
-    lines: LineReader<tokio::fs::File>,
+    lines: LineReader<Chain<Cursor<Vec<u8>>, tokio::fs::File>>,
     name: String,
     number: u64,
     direction: DirectionFilter,
@@ -76,19 +80,23 @@ impl Source {
 
     fn of_file(path: &Path, direction: DirectionFilter, is_direction_given: bool) -> Result<Self> {
         let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "standard input".to_owned() } else { path.display().to_string() };
+        let name = if is_stdin { tr!("standard input").to_owned() } else { path.display().to_string() };
         let file = match is_stdin {
             true => std::io::stdin().as_fd().try_clone_to_owned().map(File::from),
             false => File::open(path),
         };
-        let mut file = file.map_err(|error| unreadable(&name, &error))?;
-        match Capture::open(&mut file, &name)? {
-            Some(_) if is_direction_given => {
-                Err(CtlError::usage("--direction does not apply to a capture, whose packets have none"))
-            }
-            Some(capture) => Ok(Self::Capture(Box::new(capture))),
-            None => Ok(Self::File(Box::new(Written::new(file, name, direction)))),
+        let file = file.map_err(|error| unreadable(&name, &error))?;
+        let mut magic = Vec::new();
+        (&file).take(MAGIC_BYTES).read_to_end(&mut magic).map_err(|error| unreadable(&name, &error))?;
+        if !capture::is_capture(&magic) {
+            return Ok(Self::File(Box::new(Written::new(magic, file, name, direction))));
         }
+        if is_direction_given {
+            return Err(CtlError::usage(tr!(
+                "--direction does not apply to a capture, whose packets have none"
+            )));
+        }
+        Ok(Self::Capture(capture::packets(magic, file, name)))
     }
 
     /// Returns the next entry; none at the end.
@@ -96,7 +104,7 @@ impl Source {
         match self {
             Self::Inbox(stored) => stored.next().await,
             Self::File(written) => written.next().await,
-            Self::Capture(capture) => capture.next(),
+            Self::Capture(packets) => packets.recv().await.transpose(),
         }
     }
 
@@ -121,7 +129,7 @@ impl Stored {
             for entry in page.entries.iter() {
                 let item = item(entry, self.direction, |id| format!("#{}", id.unwrap_or_default()));
                 self.items.push_back(item.map_err(|error| {
-                    let what = "the answer of the daemon contains an invalid entry";
+                    let what = tr!("the answer of the daemon contains an invalid entry");
                     CtlError::new(Exit::Failed, "protocol", what).caused_by(&error)
                 })?);
             }
@@ -131,8 +139,10 @@ impl Stored {
 }
 
 impl Written {
-    fn new(file: File, name: String, direction: DirectionFilter) -> Self {
-        Self { lines: LineReader::new(tokio::fs::File::from_std(file)), name, number: 0, direction }
+    /// Creates it for a file of which `beginning` was read already.
+    fn new(beginning: Vec<u8>, file: File, name: String, direction: DirectionFilter) -> Self {
+        let file = AsyncReadExt::chain(Cursor::new(beginning), tokio::fs::File::from_std(file));
+        Self { lines: LineReader::new(file), name, number: 0, direction }
     }
 
     async fn next(&mut self) -> Result<Option<Item>> {
@@ -148,7 +158,7 @@ impl Written {
                 continue;
             }
             let number = self.number;
-            let item = item(line, self.direction, |_| format!("line {number}"));
+            let item = item(line, self.direction, |_| tr!("line {number}", number));
             return match item {
                 Ok(item) => Ok(Some(item)),
                 Err(error) => {
@@ -160,9 +170,10 @@ impl Written {
     }
 
     fn invalid(&self, error: &dyn std::error::Error, line: &[u8]) -> CtlError {
-        let error = CtlError::usage("invalid entry: not in the format of `export`").caused_by(error);
+        let error = CtlError::usage(tr!("invalid entry: not in the format of `export`")).caused_by(error);
         let what = if self.number == 1 { known_format(line) } else { None };
-        error.at_line(self.number).hint(what.unwrap_or(FORMATS))
+        let formats = || tr!("a file is JSON Lines of `udpchatctl export`, or a capture (pcap or pcapng)");
+        error.at_line(self.number).hint(what.unwrap_or_else(formats))
     }
 }
 
@@ -187,27 +198,23 @@ fn is_wanted(direction: Direction, wanted: DirectionFilter) -> bool {
     }
 }
 
-/// What `replay` reads.
-const FORMATS: &str =
-    "a file is JSON Lines of `udpchatctl export`, or a capture (pcap or pcapng) with a path of its own";
-
 /// Returns what to do with a file of another format that begins like this.
 fn known_format(beginning: &[u8]) -> Option<&'static str> {
     let formats: [(&[u8], &str); 5] = [
-        (b"\x1f\x8b", "the file is compressed: unpack it first, with gunzip"),
-        (b"\x28\xb5\x2f\xfd", "the file is compressed: unpack it first, with zstd -d"),
-        (b"\xfd7zXZ", "the file is compressed: unpack it first, with unxz"),
+        (b"\x1f\x8b", tr!("the file is compressed: unpack it first, with gunzip")),
+        (b"\x28\xb5\x2f\xfd", tr!("the file is compressed: unpack it first, with zstd -d")),
+        (b"\xfd7zXZ", tr!("the file is compressed: unpack it first, with unxz")),
         (
             b"SQLite format 3",
-            "the file is a database: a daemon with a copy of that data directory can export it",
+            tr!("the file is a database: a daemon with a copy of that data directory can export it"),
         ),
-        (b"PK", "the file is a zip archive: unpack it first"),
+        (b"PK", tr!("the file is a zip archive: unpack it first")),
     ];
     formats.into_iter().find(|(magic, _)| beginning.starts_with(magic)).map(|(_, hint)| hint)
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> CtlError {
-    CtlError::failed(format!("cannot read {name}")).caused_by(error)
+    CtlError::failed(tr!("cannot read {path}", path = name)).caused_by(error)
 }
 
 #[cfg(test)]

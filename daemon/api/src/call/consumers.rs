@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::method::Role;
+use super::method::{Role, is_false};
 
 call! {
     /// Marks everything up to an id as read by a consumer.
@@ -22,6 +22,9 @@ pub struct AckAnswer {
     pub read: u64,
     /// The number of received messages that are not read.
     pub unread: u64,
+    /// Whether the consumer had no read mark before. A user's own mark is never new.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub new: bool,
 }
 
 call! {

@@ -47,15 +47,18 @@ async fn mark(
     let (name, uid) = (consumer.clone(), context.client.credentials.uid);
     // Each user has one of its own, whatever others have created.
     let is_own = consumer == DEFAULT_CONSUMER || owner(&consumer) == Some(uid);
-    let has_room = move |reader: &Reader| reader.may_mark(&name, MAX_CONSUMERS);
-    if !is_own && !daemon.read(has_room).await? {
+    let look = move |reader: &Reader| {
+        Ok((reader.may_mark(&name, MAX_CONSUMERS)?, reader.read_mark(&name)?.is_none()))
+    };
+    let (has_room, new) = if is_own { (true, false) } else { daemon.read(look).await? };
+    if !has_room {
         let text = format!("too many consumers: {MAX_CONSUMERS} have a read mark");
         let hint = "use a consumer that has one, or remove one: `udpchatctl consumers` lists them";
         return Err(ErrorObject::new(ErrorKind::Busy, text).hint(hint));
     }
     let read = change(daemon, consumer, to(id)).await?;
     let unread = daemon.read(move |reader| reader.unread(read)).await?;
-    Ok(AckAnswer { read, unread })
+    Ok(AckAnswer { read, unread, new })
 }
 
 /// Has the writer change a read mark, and waits until it is committed; returns the result.

@@ -1,5 +1,7 @@
 //! Cells and records of SQLite's b-tree pages, read without trust in any of their numbers.
 
+use crate::inbox::entry::{GapDetail, Kind};
+
 /// The first byte of a page: a leaf or an inner page of a table, a leaf or an inner page of an index.
 pub(super) const LEAF_TABLE: u8 = 13;
 pub(super) const INNER_TABLE: u8 = 5;
@@ -200,7 +202,8 @@ fn is_entry(cell: &Cell<'_>) -> bool {
 
 /// Returns the cells of a leaf page that are rows of the table `entry`, in the order of their ids.
 ///
-/// The ids of neighbours follow one another, so an id that follows neither of its neighbours is not to be trusted.
+/// The ids of neighbours follow one another, so an id that follows neither of its neighbours is not to be trusted. A gap
+/// follows the entry before the first id that is missing.
 pub(super) fn entry_cells(page: &[u8]) -> Vec<Cell<'_>> {
     if page.first() != Some(&LEAF_TABLE) {
         return Vec::new();
@@ -210,13 +213,15 @@ pub(super) fn entry_cells(page: &[u8]) -> Vec<Cell<'_>> {
         return cells;
     }
     let id = |at: usize| cells.get(at).map(|cell| cell.rowid);
-    let follows = |at: usize| {
-        let before = at.checked_sub(1).and_then(id).is_some_and(|before| before + 1 == cells[at].rowid);
-        before || id(at + 1).is_some_and(|next| cells[at].rowid + 1 == next)
+    let succeeds = |before: usize, at: usize| {
+        let expected = cells[before].rowid.checked_add(1);
+        expected == Some(cells[at].rowid) || (expected.is_some() && expected == first_missing(&cells[at]))
     };
+    let follows =
+        |at: usize| (at > 0 && succeeds(at - 1, at)) || (at + 1 < cells.len() && succeeds(at, at + 1));
     let mut last = 0;
     let trusted = |(at, cell): (usize, &Cell<'_>)| {
-        // Beside a row that is not readable, or at a recorded gap, only the order is known.
+        // Beside a row that is not readable, only the order is known.
         let between = last < cell.rowid && id(at + 1).is_none_or(|next| cell.rowid < next) && cells.len() < 4;
         let trusted = (follows(at) || between) && last < cell.rowid;
         if trusted {
@@ -226,6 +231,14 @@ pub(super) fn entry_cells(page: &[u8]) -> Vec<Cell<'_>> {
     };
     let kept: Vec<bool> = cells.iter().enumerate().map(trusted).collect();
     cells.iter().zip(kept).filter(|(_, kept)| *kept).map(|(cell, _)| *cell).collect()
+}
+
+/// Returns the first id that is missing at a gap for entries of the log.
+fn first_missing(cell: &Cell<'_>) -> Option<i64> {
+    let values = record(cell.whole()?)?;
+    let [_, _, Value::Int(kind), .., Value::Text(detail)] = values.as_slice() else { return None };
+    let gap: GapDetail = (*kind == Kind::Gap as i64).then(|| serde_json::from_slice(detail).ok())??;
+    gap.first_id.and_then(|first| i64::try_from(first).ok()).filter(|first| *first <= cell.rowid)
 }
 
 /// Returns the ids in a leaf page of the table `entry`, in rising order.

@@ -7,8 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use etherparse::PacketBuilder;
 use udpchat_api::{Direction, Entry, Message, Timestamp};
+use udpchat_locale::tr;
 
-use crate::output::counted;
+use crate::output::{counted, grouped};
 
 /// The magic number: times in nanoseconds, and the byte order of the numbers.
 const MAGIC: u32 = 0xa1b2_3c4d;
@@ -76,19 +77,20 @@ impl Capture {
     /// Summarises how many packets were written and which entries were left out.
     pub(super) fn summary(&self) -> String {
         let mut parts = vec![counted(self.packets, "packet")];
-        if self.gaps > 0 {
-            parts.push(format!("{} left out", counted(self.gaps, "gap")));
+        match self.gaps {
+            0 => {}
+            1 => parts.push(tr!("1 gap left out").to_owned()),
+            gaps => parts.push(tr!("{gaps} gaps left out", gaps = grouped(gaps))),
         }
         if self.not_sent > 0 {
-            parts.push(format!(
-                "{} left out that the kernel refused to send",
-                counted(self.not_sent, "message")
-            ));
+            let messages = counted(self.not_sent, "message");
+            parts.push(tr!("{messages} left out that the kernel refused to send", messages));
         }
         if self.unfit > 0 {
-            parts.push(format!("{} left out that do not fit into a packet", counted(self.unfit, "message")));
+            let messages = counted(self.unfit, "message");
+            parts.push(tr!("{messages} left out that do not fit into a packet", messages));
         }
-        parts.join(", ")
+        parts.join(tr!(", "))
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use rusqlite::Connection;
 
+use crate::inbox::entry::GapDetail;
 use crate::inbox::file;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::*;
@@ -98,6 +99,24 @@ fn a_damaged_pointer_map_hides_no_entries() {
     let all = rows(&path, (1, MAX_PLAUSIBLE_ID));
     assert_true(&all);
     assert_eq!(short(&all), 980);
+}
+
+/// A sound page, whose first entry comes before gaps whose ids are far apart.
+#[test]
+fn gaps_show_that_the_ids_beside_them_are_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = file::open(folder.path()).unwrap().connection;
+    append(&connection, 100..=100);
+    let insert = "INSERT INTO entry (id, at_ns, kind, detail) VALUES (?1, 1, 2, ?2)";
+    for (first, last) in [(101, 5_000), (5_001, 7_000), (7_001, 9_000)] {
+        let gap = serde_json::to_string(&GapDetail::damaged(first, last)).unwrap();
+        connection.execute(insert, rusqlite::params![last, gap]).unwrap();
+    }
+    append(&connection, 9_001..=9_002);
+    connection.close().unwrap();
+    let left = rows(&folder.path().join(file::FILE_NAME), (1, MAX_PLAUSIBLE_ID));
+    let ids: Vec<u64> = left.iter().map(|row| row.id).collect();
+    assert_eq!(ids, [100, 5_000, 7_000, 9_000, 9_001, 9_002]);
 }
 
 #[test]
