@@ -70,8 +70,9 @@ fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
                 "it creates it again within 10 s, or at once after `kill -HUP {pid}`; tried {tried}"
             ))
         }
-        None => CtlError::new(Exit::NoDaemon, "no_daemon", "no daemon found")
-            .hint(format!("start one with `udpchatd`; tried {tried}")),
+        None => CtlError::new(Exit::NoDaemon, "no_daemon", "no daemon found").hint(format!(
+            "start one with `udpchatd`; tried {tried}. `udpchatctl doctor` finds one that listens elsewhere"
+        )),
     }
 }
 

@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Completed, Daemon, Network, OtherUser, Peer, available, ctl_without_daemon, eventually, missing,
-    new_folder,
+    Account, Completed, Daemon, Network, OtherUser, Peer, available, ctl_without_daemon, eventually, finish,
+    missing, new_folder,
 };
 
 /// Reads the findings of a run that ended with this code.
@@ -192,7 +192,7 @@ fn a_small_buffer_with_drops_is_a_problem() {
     let Some((network, here)) = healthy(&format!("{LISTEN}receive_buffer = '1GiB'")) else { return };
     let buffer = here.status()["receive_buffer"].take();
     if buffer["granted"] == buffer["asked"] {
-        missing("this machine grants any receive buffer");
+        missing("a kernel that limits receive buffers");
         return;
     }
     let neighbour = Daemon::start_on(&network.here, "listen = ['127.0.0.1:7789']");
@@ -293,6 +293,100 @@ fn a_socket_of_another_user_names_its_owner() {
     let socket = daemon.socket();
     let parts = [socket.to_str().unwrap(), "cannot be opened", "belongs to user root (0)"];
     assert_finding(&found, "problem", "daemon", &parts);
+}
+
+/// A user without a name, whose processes are none of the tests'.
+const STRANGER: u32 = 54_322;
+
+/// Runs the doctor as another user, with a configuration and without a daemon of that user's.
+fn of_a_stranger(other: &OtherUser, config: &str) -> Completed {
+    let file = other.folder().join("config.toml");
+    std::fs::write(&file, config).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let mut command = other.command_of(&Account::new(STRANGER, &[]), env!("CARGO_BIN_EXE_udpchatctl"));
+    finish(command.args(["--json", "doctor"]).env("UDPCHAT_CONFIG", &file).env_remove("UDPCHAT_SOCKET"), b"")
+}
+
+#[test]
+fn a_daemon_of_another_user_is_not_to_be_stopped() {
+    let Some(other) = OtherUser::get() else { return };
+    let daemon = Daemon::start();
+    let found = findings(&of_a_stranger(&other, &format!("listen = ['{}']", daemon.address())), 1);
+    let port = daemon.address().port();
+    let held = format!("UDP port {port} is held by a program of user root that this user may not inspect");
+    assert_finding(
+        &found,
+        "warning",
+        "port",
+        &[&held, "it is probably udpchatd (pid ", "`sudo ss -lunp 'sport"],
+    );
+    let running =
+        [", user root) is running, but at none of these sockets", "`sudo udpchatctl doctor`", "[control]"];
+    assert_finding(&found, "problem", "daemon", &running);
+    assert!(!of(&found, "warning", "port").contains("stop"), "{found:#?}");
+
+    // Another program: this user cannot stop it either.
+    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let found = findings(&of_a_stranger(&other, &format!("listen = ['{}']", held.local_addr().unwrap())), 1);
+    let seen = [of(&found, "warning", "port"), of(&found, "problem", "port")].concat();
+    assert!(seen.contains("`sudo ss -lunp") && !seen.contains("stop"), "{found:#?}");
+}
+
+#[test]
+fn directories_of_another_user_are_named() {
+    let Some(other) = OtherUser::get() else { return };
+    let data = other.folder().join("udpchat");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
+    let found = findings(&of_a_stranger(&other, &format!("data_dir = '{}'", data.display())), 1);
+    let command = format!("`sudo chown -R {STRANGER} {}`", data.display());
+    let cannot = format!("a daemon of this user cannot use {}", data.display());
+    assert_finding(&found, "problem", "configuration", &[&cannot, "belongs to user root (0)", &command]);
+}
+
+#[test]
+fn the_socket_of_a_running_daemon_is_found() {
+    let (_daemon, folder) = (Daemon::start(), new_folder());
+    let found = findings(&without_daemon(folder.path(), ""), 1);
+    assert_finding(&found, "problem", "daemon", &["is running, and listens at /", "udpchatctl --socket /"]);
+}
+
+#[test]
+fn a_peer_that_sends_from_another_port_is_a_warning() {
+    let (asked, other) = (Peer::new(), Peer::new());
+    let config = format!("[peers.bob]\naddress = '{}'\n[peers.host]\naddress = '127.0.0.1'", asked.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    daemon.receive_from(&other, ["from another port"]);
+    let doctor = |peer: &str| findings(&daemon.ctl(&["--json", "doctor", peer]), 1);
+    let elsewhere = format!("from port {}", other.address().port());
+    let nothing =
+        format!("no message from {} is in the inbox; the last one from that host is #1", asked.name());
+    for peer in ["bob", &asked.name()] {
+        let hint = "`address = \\\"127.0.0.1\\\"`";
+        assert_finding(&doctor(peer), "warning", "peer", &[&nothing, &elsewhere, hint]);
+    }
+    // Without a port, every message of the host counts.
+    assert_finding(&doctor("host"), "ok", "peer", &["the last message from it is #1 at 20", &elsewhere]);
+    daemon.receive_from(&asked, ["from its port"]);
+    assert_finding(&doctor("bob"), "ok", "peer", &["the last message from it is #2 at 20"]);
+}
+
+#[test]
+fn what_a_user_may_not_read_is_unknown() {
+    let Some(other) = OtherUser::get() else { return };
+    let account = Account::new(STRANGER, &[]);
+    let config = format!("[control]\nsend = [{STRANGER}]\n[peers.bob]\naddress = '127.0.0.1:9'");
+    let daemon = Daemon::start_with(&config, &[]);
+    std::fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let doctor = |peer: &str| findings(&other.ctl(&account, &daemon, &["--json", "doctor", peer]), 1);
+    let unknown = "whether 127.0.0.1:9 has sent anything is unknown: `inbox` requires role `read`";
+    assert_finding(&doctor("127.0.0.1:9"), "warning", "peer", &[unknown]);
+    assert_finding(
+        &doctor("bob"),
+        "problem",
+        "peer",
+        &["the names of peers are unknown", "requires role `read`"],
+    );
 }
 
 #[test]

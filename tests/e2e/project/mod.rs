@@ -5,4 +5,5 @@ mod commands;
 mod layering;
 mod protocol;
 mod readme;
+mod skipping;
 mod source;

@@ -50,6 +50,11 @@ impl Finding {
         Self::new(Level::Problem, topic, seen)
     }
 
+    /// Sets the hint, if there is one.
+    pub(super) fn hint_if(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+
     /// Sets the hint.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }

@@ -25,7 +25,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
                 "neither ufw nor firewalld is active; only root can read the rules of {}",
                 names.join(" and ")
             );
-            Finding::ok(TOPIC, seen).hint("`sudo udpchatctl doctor` checks them")
+            Finding::warning(TOPIC, seen).hint("`sudo udpchatctl doctor` checks them")
         }
     }]
 }
@@ -81,9 +81,9 @@ mod tests {
         assert_eq!(levels(&found("nftables", Rules::Open)), [Fine]);
         assert_eq!(levels(&found("nftables", Rules::AllowPort)), [Fine]);
         assert_eq!(levels(&found("ufw", Rules::ActiveUnreadable)), [Warning]);
-        assert!(
-            text(&found("nftables", Rules::Unreadable)).contains("only root can read the rules of nftables")
-        );
+        let unreadable = found("nftables", Rules::Unreadable);
+        assert_eq!(levels(&unreadable), [Warning]);
+        assert!(text(&unreadable).contains("only root can read the rules of nftables"));
         for name in ["ufw", "firewalld", "nftables", "iptables"] {
             let found = found(name, Rules::MayRefuse);
             assert_eq!(levels(&found), [Warning]);

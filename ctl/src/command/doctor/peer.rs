@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use udpchat_api::Message;
 use udpchat_config::Network;
 
-use super::facts::{Facts, PeerFacts};
+use super::facts::{Facts, Newest, PeerFacts, Unusable};
 use super::finding::Finding;
 
 const TOPIC: &str = "peer";
@@ -14,10 +14,9 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(peer) = &facts.peer else { return Vec::new() };
     let address = match &peer.address {
         Ok(address) => *address,
-        Err(why) => {
-            return vec![
-                Finding::problem(TOPIC, why.clone()).hint("give a peer's name, `host[:port]` or `[v6]:port`"),
-            ];
+        Err(Unusable { what, hint }) => {
+            let hint = hint.as_deref().unwrap_or("give a peer's name, `host[:port]` or `[v6]:port`");
+            return vec![Finding::problem(TOPIC, what.clone()).hint(hint)];
         }
     };
     let mut found = vec![route(peer, address)];
@@ -92,7 +91,8 @@ fn refusal(facts: &Facts, address: SocketAddr) -> Option<Finding> {
 }
 
 fn sent(peer: &PeerFacts) -> Option<Finding> {
-    let Message { id, at, error, .. } = peer.last_sent.as_ref()?;
+    let Newest::Message(message) = &peer.last_sent else { return None };
+    let Message { id, at, error, .. } = message.as_ref();
     Some(match error {
         None => Finding::ok(TOPIC, format!("the kernel accepted the last message to it, #{id} at {at}")),
         Some(error) => Finding::warning(
@@ -103,18 +103,50 @@ fn sent(peer: &PeerFacts) -> Option<Finding> {
     })
 }
 
+/// Reports the last message from it. A message from another port of its host is none of its messages.
 fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
-    match &peer.last_heard {
-        Some(Message { id, at, .. }) => {
-            Finding::ok(TOPIC, format!("the last message from it is #{id} at {at}"))
+    let ip = address.ip();
+    let who = if peer.has_port { address.to_string() } else { ip.to_string() };
+    let port = facts.ports().first().copied().unwrap_or_default();
+    let how = format!(
+        "check that it sends to an address of this machine that is listed above; `sudo tcpdump -n udp port {port}` shows what \
+         arrives"
+    );
+    match (&peer.last_heard, &peer.last_of_host) {
+        (Newest::Message(message), _) => {
+            let Message { id, at, peer, .. } = message.as_ref();
+            let seen = format!("the last message from it is #{id} at {at}");
+            let from = peer.port();
+            Finding::ok(
+                TOPIC,
+                if peer.to_string() == who { seen } else { format!("{seen}, from port {from}") },
+            )
         }
-        None => {
-            let port = facts.ports().first().copied().unwrap_or_default();
-            let seen = format!("no message from {} is in the inbox", address.ip());
-            Finding::warning(TOPIC, seen).hint(format!(
-                "check that it sends to an address of this machine that is listed above; `sudo tcpdump -n udp port {port}` \
-                 shows what arrives"
+        (Newest::Unknown(Unusable { what, hint }), _) => {
+            Finding::warning(TOPIC, format!("whether {who} has sent anything is unknown: {what}"))
+                .hint_if(hint.clone())
+        }
+        (_, Newest::Message(message)) => {
+            let Message { id, at, peer, .. } = message.as_ref();
+            let from = peer.port();
+            Finding::warning(
+                TOPIC,
+                format!(
+                    "no message from {who} is in the inbox; the last one from that host is #{id} at {at}, from port {from}"
+                ),
+            )
+            .hint(format!(
+                "it may send from another port than it receives on: in the configuration, `address = \"{ip}\"` without a port \
+                 is every port of that host; `ask --anyone` accepts an answer from another port"
             ))
+        }
+        (Newest::NothingSince(id), _) => Finding::warning(
+            TOPIC,
+            format!("no message from {who} is among the entries from #{id} on; older ones were not searched"),
+        )
+        .hint(how),
+        (Newest::Nothing, _) => {
+            Finding::warning(TOPIC, format!("no message from {who} is in the inbox")).hint(how)
         }
     }
 }
@@ -130,10 +162,20 @@ mod tests {
             name: "bob".to_owned(),
             address: Ok("10.1.0.7:8080".parse().unwrap()),
             source: Ok("10.1.0.1".parse().unwrap()),
+            has_port: true,
             answers_on_link: None,
-            last_sent: None,
-            last_heard: None,
+            last_sent: Newest::Nothing,
+            last_heard: Newest::Nothing,
+            last_of_host: Newest::Nothing,
         }
+    }
+
+    fn message(from: &str) -> Newest {
+        let message = serde_json::json!({
+            "id": 4, "at": "2026-11-22T11:00:00Z", "direction": "in", "peer": from, "text": "x", "encoding": "utf-8",
+            "encoding_by": "fallback", "bytes": 1, "raw": "eA==",
+        });
+        Newest::Message(serde_json::from_value(message).unwrap())
     }
 
     fn found(facts: Facts, peer: PeerFacts) -> Vec<Finding> {
@@ -150,12 +192,51 @@ mod tests {
     }
 
     #[test]
+    fn only_a_message_from_its_port_is_ok() {
+        let last = |peer: PeerFacts| {
+            let found = found(facts(), peer);
+            let last = found.last().unwrap();
+            (last.level, last.seen.clone(), last.hint.clone().unwrap_or_default())
+        };
+        let heard = PeerFacts { last_heard: message("10.1.0.7:8080"), ..peer() };
+        let seen = "the last message from it is #4 at 2026-11-22T11:00:00Z";
+        assert_eq!(last(heard), (Fine, seen.to_owned(), String::new()));
+        let (level, seen, hint) = last(PeerFacts { last_of_host: message("10.1.0.7:5000"), ..peer() });
+        assert_eq!(level, Warning);
+        assert!(seen.starts_with("no message from 10.1.0.7:8080 is in the inbox; the last one"), "{seen}");
+        assert!(seen.ends_with("is #4 at 2026-11-22T11:00:00Z, from port 5000"), "{seen}");
+        assert!(hint.contains("`address = \"10.1.0.7\"`"), "{hint}");
+        let any_port = PeerFacts { has_port: false, last_heard: message("10.1.0.7:5000"), ..peer() };
+        let (level, seen, _) = last(any_port);
+        assert_eq!(level, Fine);
+        assert!(seen.starts_with("the last message from it is #4") && seen.ends_with("port 5000"), "{seen}");
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_ok() {
+        let refused = Unusable { what: "`inbox` requires role `read`".to_owned(), hint: None };
+        let unknown = PeerFacts { last_heard: Newest::Unknown(refused), ..peer() };
+        let unsearched = PeerFacts { last_heard: Newest::NothingSince(812), ..peer() };
+        for (peer, expected) in [
+            (unknown, "whether 10.1.0.7:8080 has sent anything is unknown: `inbox` requires role `read`"),
+            (
+                unsearched,
+                "no message from 10.1.0.7:8080 is among the entries from #812 on; older ones were not searched",
+            ),
+        ] {
+            let found = found(facts(), peer);
+            assert_eq!((found[1].level, found[1].seen.as_str()), (Warning, expected));
+        }
+    }
+
+    #[test]
     fn obstacles_are_problems() {
         let no_route = PeerFacts { source: Err("network is unreachable".to_owned()), ..peer() };
         assert_eq!(levels(&found(facts(), no_route)), [Problem, Warning]);
         let silent = PeerFacts { answers_on_link: Some(false), ..peer() };
         assert_eq!(levels(&found(facts(), silent)), [Fine, Problem, Warning]);
-        let unknown = PeerFacts { address: Err("no peer is called `bob`".to_owned()), ..peer() };
+        let nobody = Unusable { what: "no peer is called `bob`".to_owned(), hint: None };
+        let unknown = PeerFacts { address: Err(nobody), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
         assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
     }

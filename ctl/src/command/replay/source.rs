@@ -9,6 +9,7 @@ use serde::Deserialize;
 use udpchat_api::call::DirectionFilter;
 use udpchat_api::line::{LineError, LineReader};
 use udpchat_api::{Direction, Raw, Timestamp};
+use udpchat_config::Need;
 
 use super::args::ReplayArgs;
 use super::capture::Capture;
@@ -207,7 +208,7 @@ fn known_format(beginning: &[u8]) -> Option<&'static str> {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> CtlError {
-    CtlError::failed(format!("cannot read {name}")).caused_by(error)
+    CtlError::failed(format!("cannot read {name}")).caused_by_file(Path::new(name), Need::Read, error)
 }
 
 #[cfg(test)]

@@ -9,6 +9,9 @@ use clap_complete::ArgValueCandidates;
 use crate::command::completions::candidates;
 use crate::error::{CtlError, Result};
 
+/// What the parser takes for `--split` without a size. No argument of a program can contain it.
+const NO_SIZE: &str = "\0";
+
 /// One message.
 #[derive(Debug, Default, Args)]
 pub(crate) struct MessageArgs {
@@ -28,7 +31,7 @@ pub(crate) struct MessageArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
     /// Split a long message into datagrams of at most BYTES, between characters [default: 1024]
-    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = NO_SIZE)]
     pub(crate) split: Option<SplitSize>,
     /// Send an empty message as an empty datagram instead of refusing it
     #[arg(long)]
@@ -63,9 +66,15 @@ impl FromStr for SplitSize {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text.parse() {
-            _ if text.is_empty() => Ok(Self::Default),
+            _ if text == NO_SIZE => Ok(Self::Default),
             Ok(bytes) if Self::RANGE.contains(&bytes) => Ok(Self::Bytes(bytes)),
-            _ => Err(format!("expected {} to {} bytes", Self::RANGE.start(), Self::RANGE.end())),
+            _ => {
+                let (least, most) = (Self::RANGE.start(), Self::RANGE.end());
+                Err(format!(
+                    "expected {least} to {most} bytes; `--split` without `=` takes {}",
+                    Self::DEFAULT_BYTES
+                ))
+            }
         }
     }
 }
@@ -120,8 +129,12 @@ mod tests {
         assert_eq!(split(SplitSize::Default, &["1000", "x"]).unwrap_err().exit() as u8, 2);
         assert!(split(SplitSize::Bytes(1000), &["1000", "x"]).is_ok());
         assert!(split(SplitSize::Default, &["x", "1000"]).is_ok());
-        for (text, size) in [("", Some(SplitSize::Default)), ("16", Some(SplitSize::Bytes(16))), ("15", None)]
-        {
+        for (text, size) in [
+            (NO_SIZE, Some(SplitSize::Default)),
+            ("16", Some(SplitSize::Bytes(16))),
+            ("15", None),
+            ("", None),
+        ] {
             assert_eq!(text.parse::<SplitSize>().ok(), size);
         }
     }

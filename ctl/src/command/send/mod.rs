@@ -5,9 +5,12 @@ mod payload;
 
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::stat::{SFlag, fstat};
 use udpchat_api::call::{PeersParams, SendParams, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Raw};
 
@@ -36,6 +39,12 @@ Examples:
   tail -f /var/log/syslog | udpchatctl send bob --lines
   udpchatctl send bob -- --not-a-flag";
 
+/// The least port that a number alone is taken for: programs without privileges use ports from here on.
+const FIRST_USUAL_PORT: u16 = 1024;
+
+/// How long a pipe may stay empty that is still open, in milliseconds.
+const PIPE_WAIT: u8 = 100;
+
 /// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
 const UNFRAGMENTED_BYTES: usize = 1472;
 
@@ -58,8 +67,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     send(context, target, &arguments.message).await
 }
 
-/// Refuses `send HOST PORT TEXT`, as other programs take it: the port would be sent as the first word of the text. A peer
-/// that is configured has its port, so the text to it may begin with a number.
+/// Refuses `send HOST PORT TEXT` and `echo TEXT | udpchatctl send HOST PORT`, as other programs take them: the port would be
+/// sent as text. A peer that is configured has its port, so the text to it may begin with a number.
 ///
 /// # Errors
 /// The arguments look like that.
@@ -69,9 +78,11 @@ pub(super) async fn check_port(
     to: &str,
     message: &MessageArgs,
 ) -> Result<()> {
-    let [port, _text, ..] = message.text.as_slice() else { return Ok(()) };
+    let Some((port, text)) = message.text.split_first() else { return Ok(()) };
     let is_port = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
-    if message.hex || !is_port || port.parse::<u16>().is_err() {
+    let Some(number) = port.parse::<u16>().ok().filter(|_| is_port && !message.hex) else { return Ok(()) };
+    // A number alone is usually a message, such as a counter or a measured value.
+    if text.is_empty() && (number < FIRST_USUAL_PORT || !has_piped_input()) {
         return Ok(());
     }
     let bare = to.strip_prefix('[').and_then(|to| to.strip_suffix(']')).unwrap_or(to);
@@ -88,9 +99,27 @@ pub(super) async fn check_port(
         }
     }
     let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
-    Err(CtlError::usage(format!("the port belongs to the destination: {host}:{port}")).hint(format!(
-        "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes"
-    )))
+    let error = CtlError::usage(format!("the port belongs to the destination: {host}:{port}"));
+    Err(error.hint(match text {
+        [] => format!(
+            "write `udpchatctl {command} {host}:{port}` to send standard input; to send {port} as text, add `< /dev/null`"
+        ),
+        _ => format!(
+            "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes"
+        ),
+    }))
+}
+
+/// Returns whether a pipe at standard input has something to read, or gets it soon: the program that writes into it starts
+/// at the same time as this one.
+fn has_piped_input() -> bool {
+    let stdin = io::stdin();
+    let is_pipe = fstat(&stdin)
+        .is_ok_and(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO);
+    let mut polled = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    is_pipe
+        && poll(&mut polled, PIPE_WAIT).is_ok()
+        && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
 }
 
 /// Sends the messages of the arguments; `target` names the destination.

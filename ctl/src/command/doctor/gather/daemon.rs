@@ -8,8 +8,8 @@ use udpchat_api::call::{Call, SelfTestParams, StatusParams};
 use udpchat_api::{Client, ClientError, ErrorKind};
 use udpchat_config::{Environment, control_socket_candidates};
 
-use super::super::facts::{AccessDenied, Reach, Reached};
-use super::process;
+use super::super::facts::{AccessDenied, Reach, Reached, RunningDaemon};
+use super::{process, socket};
 use crate::connect::obstacle;
 use crate::socket_access::SocketAccess;
 
@@ -40,7 +40,10 @@ pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
             Err(error) => tried.push((path, error.to_string())),
         }
     }
-    (Reach::NotReached { tried, denied, running: process::named("udpchatd") }, None)
+    let running = process::named("udpchatd").into_iter();
+    let running = running.map(|process| RunningDaemon { socket: socket::control_socket(&process), process });
+    let (running, sees_all) = (running.collect(), process::sees_all());
+    (Reach::NotReached { tried, denied, running, sees_all }, None)
 }
 
 async fn questions(client: &mut Client) -> Result<Reached, ClientError> {

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use udpchat_api::MAX_DATAGRAM_BYTES;
+use udpchat_config::Need;
 
 pub(crate) use self::lines::{Line, Lines};
 use super::args::MessageArgs;
@@ -152,7 +153,7 @@ fn too_long(message: &str) -> CtlError {
 }
 
 fn unreadable(what: &str, error: &io::Error) -> CtlError {
-    CtlError::failed(format!("cannot read {what}")).caused_by(error)
+    CtlError::failed(format!("cannot read {what}")).caused_by_file(Path::new(what), Need::Read, error)
 }
 
 #[cfg(test)]
