@@ -124,7 +124,6 @@ fn a_misspelt_name_is_suggested() {
     }
     assert_fails(&daemon, &["send", "node.lam", "hi"], 5, &["did you mean `node.lan`?"]);
     assert_fails(&daemon, &["send", "ff02::1%LO", "hi"], 2, &["no interface `LO`", "did you mean `lo`?"]);
-    assert_fails(&daemon, &["recode", "--as", "utf8-8", "--all"], 2, &["did you mean `utf-8`?"]);
     let found = daemon.ctl(&["--json", "doctor", "BOB"]);
     assert!(found.stdout.contains("did you mean `bob`?"), "{found:?}");
 }
