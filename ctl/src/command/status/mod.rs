@@ -33,7 +33,8 @@ error and sets the exit code as usual. FILE is replaced atomically; for the coll
 Examples:
   udpchatctl status
   udpchatctl --json status | jq .inbox.unread
-  udpchatctl status --format prometheus -o /var/lib/prometheus/node-exporter/udpchat.prom
+  udpchatctl status --format prometheus \\
+      -o /var/lib/prometheus/node-exporter/udpchat.prom
   udpchatctl status --watch
   udpchatctl --json status --watch --interval 10s >> status.jsonl";
 
