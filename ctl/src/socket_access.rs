@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
+use udpchat_locale::tr;
 
 /// Who may open a socket, according to its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +32,8 @@ impl SocketAccess {
         let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
         let (owner, account) = match user {
-            Some(user) => (format!("user {} ({uid})", user.name), user.name),
-            None => (format!("user {uid}"), format!("'#{uid}'")),
+            Some(user) => (tr!("user {name} ({uid})", name = user.name, uid), user.name),
+            None => (tr!("user {uid}", uid), format!("'#{uid}'")),
         };
         Some(Self { owner, account, group: group_access(socket) })
     }
@@ -40,22 +41,25 @@ impl SocketAccess {
     /// Returns what the user can do, as a clause.
     pub(crate) fn advice(&self) -> String {
         let Some(GroupAccess { name, user, is_member }) = &self.group else {
-            return format!(
-                "run this command as that user, with `sudo -u {}`, or ask its administrator for a role with `[control]` in the \
-                 configuration",
-                self.account
+            return tr!(
+                "run this command as that user, with `sudo -u {account}`, or ask its administrator for a role with `[control]` in \
+                 the configuration",
+                account = self.account
             );
         };
         if *is_member {
-            return format!(
+            return tr!(
                 "the group {name} may open it; you joined that group after you logged in: log in again, or run \
-                 `newgrp {name}`"
+                 `newgrp {name}`",
+                name
             );
         }
         let user = user.as_deref().unwrap_or("NAME");
-        format!(
+        tr!(
             "the group {name} may open it; an administrator can add you with `usermod -aG {name} {user}`, effective \
-             from your next login"
+             from your next login",
+            name,
+            user
         )
     }
 }

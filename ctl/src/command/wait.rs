@@ -26,7 +26,8 @@ Examples:
   udpchatctl wait
   udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
   udpchatctl --json wait -c 10 | jq -r .text
-  id=$(udpchatctl --json send bob start | jq .id); udpchatctl wait --from bob --after $id";
+  id=$(udpchatctl --json send bob hi | jq .id)
+  udpchatctl wait --from bob --after $id";
 
 /// Wait for messages that arrive from now on
 #[derive(Clone, Debug, Args)]

@@ -7,3 +7,4 @@ mod protocol;
 mod readme;
 mod skipping;
 mod source;
+mod translations;
