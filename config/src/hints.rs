@@ -2,7 +2,7 @@
 
 use crate::key::split;
 use crate::settings::paths_and_examples;
-use crate::suggestion::nearest;
+use crate::suggestion::did_you_mean;
 
 /// Shows how to write the key or the table at a path; `None` if there is none.
 pub(crate) fn example_for(path: &str) -> Option<String> {
@@ -18,8 +18,8 @@ pub(crate) fn example_for(path: &str) -> Option<String> {
 /// Suggests what to do about an unknown key in a table; the path of the top is empty.
 pub(crate) fn hint_for_unknown(table: &str, unknown: &str) -> String {
     let known = names_in(table);
-    if let Some(near) = nearest(unknown, known.iter().copied()) {
-        return format!("did you mean `{near}`?");
+    if let Some(question) = did_you_mean(unknown, known.iter().copied()) {
+        return question;
     }
     match table_with(unknown) {
         Some("") => format!("`{unknown}` belongs at the top of the file, before the first [table]"),

@@ -1,4 +1,5 @@
-//! The settings of udpchat: their names, values and defaults, the layers they come from, and where files live.
+//! The settings of udpchat: their names, values and defaults, the layers they come from, where files live, and what to do if
+//! they cannot be used.
 //!
 //! The layers, weakest first:
 //!
@@ -20,6 +21,7 @@ mod defaults;
 mod diagnosis;
 mod error;
 mod file;
+mod file_hint;
 mod flags;
 mod hints;
 mod key;
@@ -34,12 +36,13 @@ pub mod when;
 
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::ConfigError;
+pub use file_hint::{Need, access_hint, file_hint, owner_hint, size_limit, size_limit_hint};
 pub use flags::{Flags, Overrides};
 pub use paths::{Environment, control_socket_candidates};
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
-pub use suggestion::nearest;
+pub use suggestion::did_you_mean;
 pub use value::{
     Encoding, Group, Interface, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
     PeerAddress, PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,

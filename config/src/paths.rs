@@ -19,6 +19,7 @@ const SOCKET_NAME: &str = "control.sock";
 #[derive(Debug, Clone)]
 pub struct Environment {
     variables: BTreeMap<OsString, OsString>,
+    uid: u32,
     current_dir: Option<PathBuf>,
     system_config_file: PathBuf,
 }
@@ -28,13 +29,15 @@ impl Environment {
     pub fn of_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
+            uid: nix::unistd::geteuid().as_raw(),
             // A deleted directory has no path. Only relative paths need it.
             current_dir: std::env::current_dir().ok(),
             system_config_file: PathBuf::from("/etc/udpchat/config.toml"),
         }
     }
 
-    /// Creates an environment with only these variables: the current directory is `/`, and no system-wide file is read.
+    /// Creates an environment of user 1000 with only these variables: the current directory is `/`, and no system-wide file is
+    /// read.
     #[cfg(test)]
     pub(crate) fn from_pairs<K, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Self
     where
@@ -43,6 +46,7 @@ impl Environment {
     {
         Self {
             variables: pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect(),
+            uid: 1000,
             current_dir: Some(PathBuf::from("/")),
             system_config_file: PathBuf::from("/nonexistent/udpchat/config.toml"),
         }
@@ -121,6 +125,13 @@ pub(crate) fn user_runtime_socket(environment: &Environment) -> Option<PathBuf> 
     Some(environment.directory("XDG_RUNTIME_DIR")?.join("udpchat").join(SOCKET_NAME))
 }
 
+/// Returns the control socket of a daemon that the user has started in a session with `XDG_RUNTIME_DIR`, for a client without
+/// that variable: `su`, cron and some `ssh` sessions do not set it. systemd gives it this value (pam_systemd(8)).
+fn session_socket(environment: &Environment) -> Option<PathBuf> {
+    let directory = Path::new("/run/user").join(environment.uid.to_string());
+    environment.directory("XDG_RUNTIME_DIR").is_none().then(|| directory.join("udpchat").join(SOCKET_NAME))
+}
+
 /// Returns the control socket in a data directory.
 pub(crate) fn socket_in(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET_NAME)
@@ -130,7 +141,7 @@ pub(crate) fn socket_in(data_dir: &Path) -> PathBuf {
 ///
 /// A path given by the flag `--socket` (`explicit`) or by `UDPCHAT_SOCKET` is the only candidate. Otherwise the user's
 /// sockets come before the system's. The list has the sockets in the runtime directory and in the data directories:
-/// the daemon may have been started without `XDG_RUNTIME_DIR`, by cron for example.
+/// the daemon may have been started without `XDG_RUNTIME_DIR`, by cron for example, or the client.
 pub fn control_socket_candidates(environment: &Environment, explicit: Option<&Path>) -> Vec<PathBuf> {
     let variable = |name| environment.variable(name).map(Path::new);
     let absolute = |path: &Path| environment.absolute(path).unwrap_or_else(|| path.to_owned());
@@ -141,6 +152,7 @@ pub fn control_socket_candidates(environment: &Environment, explicit: Option<&Pa
         user_runtime_socket(environment),
         variable(DATA_DIR_VARIABLE).map(|directory| socket_in(&absolute(directory))),
         user_data_dir(environment).map(|directory| socket_in(&directory)),
+        session_socket(environment),
         Some(system_control_socket()),
     ];
     let mut candidates = Vec::new();
@@ -202,7 +214,8 @@ mod tests {
         for homeless in [environment(&[]), environment(&[("HOME", "")])] {
             assert_eq!(user_config_file(&homeless), None);
             assert_eq!(user_data_dir(&homeless), None);
-            assert_eq!(control_socket_candidates(&homeless, None), paths(&["/run/udpchat/control.sock"]));
+            let expected = paths(&["/run/user/1000/udpchat/control.sock", "/run/udpchat/control.sock"]);
+            assert_eq!(control_socket_candidates(&homeless, None), expected);
         }
     }
 
@@ -237,7 +250,11 @@ mod tests {
     #[test]
     fn no_candidate_is_tried_twice() {
         let env = environment(&[("XDG_DATA_HOME", "/d"), ("UDPCHAT_DATA_DIR", "/d/udpchat")]);
-        let expected = paths(&["/d/udpchat/control.sock", "/run/udpchat/control.sock"]);
+        let expected = paths(&[
+            "/d/udpchat/control.sock",
+            "/run/user/1000/udpchat/control.sock",
+            "/run/udpchat/control.sock",
+        ]);
         assert_eq!(control_socket_candidates(&env, None), expected);
     }
 }

@@ -1,18 +1,24 @@
 //! Suggests a correction for a misspelt word.
 
-/// Returns the nearest candidate by edit distance (optimal string alignment), `None` if it differs in more than a third
-/// of its length.
-pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// Returns the nearest candidate by edit distance (optimal string alignment), `None` if it differs in more than a third of
+/// its characters. The case of letters makes no difference.
+fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // The distance takes quadratic time, and every candidate is much shorter.
     if text.len() > 64 {
         return None;
     }
+    let text = text.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::osa_distance(text, candidate), candidate))
-        .filter(|(distance, candidate)| *distance * 3 <= candidate.len())
+        .map(|candidate| (strsim::osa_distance(&text, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance * 3 <= candidate.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Returns the question whether the nearest candidate is meant, as a hint; `None` if none is near.
+pub fn did_you_mean<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    nearest(text, candidates).map(|near| format!("did you mean `{near}`?"))
 }
 
 #[cfg(test)]
@@ -21,16 +27,23 @@ mod tests {
 
     #[test]
     fn only_a_near_candidate_is_suggested() {
-        let candidates = ["listen", "log", "socket"];
+        let candidates = ["listen", "log", "socket", "gbk", "Alice", "张三", "王小明"];
         for (text, expected) in [
             ("lisen", Some("listen")),
             ("lsiten", Some("listen")),
             ("lot", Some("log")),
+            ("gkb", Some("gbk")),
+            ("ALICE", Some("Alice")),
+            ("alcie", Some("Alice")),
+            ("王小朋", Some("王小明")),
+            ("李四", None),
+            ("张三丰", None),
             ("colour", None),
             ("", None),
             (&*"listen".repeat(20), None),
         ] {
             assert_eq!(nearest(text, candidates), expected, "{text}");
         }
+        assert_eq!(did_you_mean("lgo", candidates).as_deref(), Some("did you mean `log`?"));
     }
 }

@@ -74,8 +74,10 @@ fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
                 tried
             ))
         }
-        None => CtlError::new(Exit::NoDaemon, "no_daemon", tr!("no daemon found"))
-            .hint(tr!("start one with `udpchatd`; tried {tried}", tried)),
+        None => CtlError::new(Exit::NoDaemon, "no_daemon", tr!("no daemon found")).hint(tr!(
+            "start one with `udpchatd`; tried {tried}. `udpchatctl doctor` finds one that listens elsewhere",
+            tried
+        )),
     }
 }
 

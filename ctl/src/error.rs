@@ -2,10 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use udpchat_api::{ClientError, ErrorKind, ErrorObject};
+use udpchat_config::{Need, file_hint};
 use udpchat_locale::{tr, translated};
 
 /// The result of a fallible step of a run.
@@ -126,7 +128,21 @@ impl CtlError {
     pub(crate) fn from_output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::ReaderGone,
-            _ => Self::failed(tr!("cannot write to standard output")).caused_by(error),
+            _ => Self::failed(tr!("cannot write to standard output")).caused_by_file(
+                Path::new("/dev/stdout"),
+                Need::Write,
+                error,
+            ),
+        }
+    }
+
+    /// Adds the error of a system call on a path: as the cause, and what to do about it.
+    #[must_use]
+    pub(crate) fn caused_by_file(self, path: &Path, need: Need, error: &io::Error) -> Self {
+        let failed = self.caused_by(error);
+        match file_hint(path, need, error) {
+            Some(hint) => failed.hint(hint),
+            None => failed,
         }
     }
 

@@ -18,6 +18,9 @@ mod time;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use nix::sys::signal::Signal::SIGXFSZ;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use udpchat_locale::{Language, set_language, tr};
 
 use crate::cli::{Cli, Parsed, peek_look};
@@ -59,9 +62,18 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
         .enable_all()
         .build()
         .map_err(|error| CtlError::failed(tr!("the program cannot start")).caused_by(&error))?;
+    let _file_size = catch_file_size_limit(&runtime);
     let context = Context { output, socket: cli.global.socket };
     let done = runtime.block_on(command::run(cli.command, context, Cli::definition));
     // A pending read of standard input must not delay the exit.
     runtime.shutdown_background();
     done
+}
+
+/// Makes a file size limit (setrlimit(2)) an error of a write, and not the end of the process. The signal is only caught, and
+/// only where there is a limit.
+fn catch_file_size_limit(runtime: &Runtime) -> Option<Signal> {
+    udpchat_config::size_limit()?;
+    let _entered = runtime.enter();
+    signal(SignalKind::from_raw(SIGXFSZ as i32)).ok()
 }

@@ -11,6 +11,8 @@ use udpchat_locale::tr;
 pub(crate) struct SocketAccess {
     /// The owner of the socket, or of the nearest directory above it that can be examined.
     pub(crate) owner: String,
+    /// The owner as `sudo -u` takes it.
+    account: String,
     group: Option<GroupAccess>,
 }
 
@@ -29,20 +31,21 @@ impl SocketAccess {
     pub(crate) fn of(socket: &Path) -> Option<Self> {
         let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-        let owner = match user {
-            Some(user) => tr!("user {name} ({uid})", name = user.name, uid),
-            None => tr!("user {uid}", uid),
+        let (owner, account) = match user {
+            Some(user) => (tr!("user {name} ({uid})", name = user.name, uid), user.name),
+            None => (tr!("user {uid}", uid), format!("'#{uid}'")),
         };
-        Some(Self { owner, group: group_access(socket) })
+        Some(Self { owner, account, group: group_access(socket) })
     }
 
     /// Returns what the user can do, as a clause.
     pub(crate) fn advice(&self) -> String {
         let Some(GroupAccess { name, user, is_member }) = &self.group else {
             return tr!(
-                "run this command as that user, for example with `sudo -u`, or ask the administrator"
-            )
-            .to_owned();
+                "run this command as that user, with `sudo -u {account}`, or ask its administrator for a role with `[control]` in \
+                 the configuration",
+                account = self.account
+            );
         };
         if *is_member {
             return tr!(
@@ -83,14 +86,15 @@ mod tests {
     fn the_owner_is_found_above_a_missing_socket() {
         let access = SocketAccess::of(Path::new("/no/such/socket")).unwrap();
         assert!(access.owner.starts_with("user root") && access.group.is_none(), "{access:?}");
-        assert!(access.advice().contains("sudo -u"));
+        assert!(access.advice().contains("`sudo -u root`"));
     }
 
     #[test]
     fn advice_depends_on_membership_of_the_group() {
         let advice = |is_member| {
             let group = GroupAccess { name: "udpchat".to_owned(), user: Some("bob".to_owned()), is_member };
-            SocketAccess { owner: "user udpchat (990)".to_owned(), group: Some(group) }.advice()
+            let (owner, account) = ("user udpchat (990)".to_owned(), "udpchat".to_owned());
+            SocketAccess { owner, account, group: Some(group) }.advice()
         };
         assert!(advice(false).contains("`usermod -aG udpchat bob`"), "{}", advice(false));
         assert!(

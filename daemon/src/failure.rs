@@ -2,9 +2,10 @@
 
 use std::io;
 use std::io::Write;
+use std::path::Path;
 
 use udpchat_api::safe::{lines, one_line};
-use udpchat_config::ConfigError;
+use udpchat_config::{ConfigError, Need, file_hint, owner_hint};
 use udpchat_locale::{tr, translated};
 
 use crate::backup::BackupError;
@@ -65,25 +66,28 @@ impl Failure {
             Self::DataDir { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
                 "it is read-only here: `--data-dir` takes another; under systemd `ReadWritePaths=` opens this one".to_owned(),
             ),
-            Self::DataDir { .. } => {
-                Some("`--data-dir` takes another; it must be writable for this user".to_owned())
-            }
+            Self::DataDir { path, source } => Some(match file_hint(Path::new(path), Need::Directory, source) {
+                Some(hint) => format!("{hint}; `--data-dir` names another directory"),
+                None => "`--data-dir` takes another; it must be writable for this user".to_owned(),
+            }),
             Self::DataDirHeld { .. } => {
                 Some("stop that one, or give this one its own `--data-dir`".to_owned())
             }
-            Self::UnsafeDataDir { path, .. } => Some(format!(
-                "who may write to it may change the inbox: give it to the daemon's user, `chmod go-w {path}`, or name another \
-                 with `--data-dir`"
-            )),
+            Self::UnsafeDataDir { path, .. } => Some(match owner_hint(Path::new(path)) {
+                Some(hint) => format!("{hint}; `--data-dir` names another directory"),
+                None => format!(
+                    "who may write to it may change the inbox: give it to the daemon's user, `chmod go-w {path}`, or name \
+                     another with `--data-dir`"
+                ),
+            }),
             Self::Files(error) => Some(error.hint()),
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),
             Self::Metrics(error) => error.hint(),
-            Self::Inbox(error) => error.hint().map(str::to_owned),
-            Self::Backup(error) => error.hint().map(str::to_owned),
-            Self::Recover(RecoverError::Inbox(error)) => error.hint().map(str::to_owned),
-            Self::Recover(_) => None,
-            Self::Socket(error) => error.hint().map(str::to_owned),
+            Self::Inbox(error) => error.hint(),
+            Self::Backup(error) => error.hint(),
+            Self::Recover(error) => error.hint(),
+            Self::Socket(error) => Some(error.hint()),
             Self::GivenUp(_) | Self::System { .. } => None,
         }
     }

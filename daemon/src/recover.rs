@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
 use udpchat_api::safe;
+use udpchat_config::{Need, file_hint, size_limit_hint};
 use udpchat_locale::tr;
 
 use crate::inbox::InboxError;
@@ -32,6 +33,18 @@ pub(crate) enum RecoverError {
     Write(#[from] InboxError),
     #[error("the entries are recovered, but the report cannot be printed")]
     Unreported(#[source] io::Error),
+}
+
+impl RecoverError {
+    /// Returns a hint what to do next.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { path, source } => file_hint(path, Need::Read, source),
+            Self::Inbox(error) => error.hint(),
+            Self::Write(_) => size_limit_hint(),
+            Self::Unreported(_) => None,
+        }
+    }
 }
 
 /// What was recovered.

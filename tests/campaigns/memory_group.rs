@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nix::unistd::geteuid;
-
-use crate::support::missing;
+use crate::support::{is_root, missing};
 
 /// A group with a limit, for one program and its children. Dropping it removes the group, which must be empty by then.
 pub(crate) struct MemoryGroup {
@@ -18,12 +16,11 @@ pub(crate) struct MemoryGroup {
 impl MemoryGroup {
     /// Makes a group with a limit in bytes; returns none, and prints why, if this machine cannot.
     pub(crate) fn new(limit: u64) -> Option<Self> {
-        if !geteuid().is_root() {
-            missing("only root can make a cgroup");
+        if !is_root() {
             return None;
         }
         let Some(group) = Self::make(Path::new("/sys/fs/cgroup")) else {
-            missing("this machine has no memory cgroups");
+            missing("memory cgroups");
             return None;
         };
         fs::write(group.file("memory.max", "memory.limit_in_bytes"), limit.to_string()).unwrap();

@@ -8,20 +8,17 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::random::Random;
-use crate::support::{available, missing, tool};
+use crate::support::{available, is_root, missing, tool};
 
 /// Gives the calling thread, and what it starts, a mount namespace of its own, whose mounts end with it. Returns false, and
 /// prints why, where that is not possible.
 #[track_caller]
 pub(crate) fn new_namespace() -> bool {
-    if !nix::unistd::geteuid().is_root() {
-        return missing("only root can mount a disk");
-    }
-    if !(available("mkfs.ext4") && available("mount")) {
+    if !(is_root() && available("mkfs.ext4") && available("mount")) {
         return false;
     }
     if !Path::new("/dev/loop-control").exists() {
-        return missing("this machine has no loop devices");
+        return missing("loop devices");
     }
     unshare(CloneFlags::CLONE_NEWNS).unwrap();
     let (none, private) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);

@@ -35,7 +35,7 @@ use process::Process;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::Running;
 pub(crate) use tmux::Tmux;
-pub(crate) use tool::{available, can_mount, missing, path_with_programs};
+pub(crate) use tool::{available, can_mount, has_ipv6, is_root, missing, path_with_programs};
 pub(crate) use view::{id, ids, raw, texts};
 
 use std::time::{Duration, Instant};

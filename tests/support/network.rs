@@ -25,11 +25,11 @@ impl Network {
     /// Creates two hosts without cables; returns none, and prints why, if this machine cannot.
     #[track_caller]
     pub(crate) fn new() -> Option<Self> {
-        if !["ip", "unshare", "nsenter"].iter().all(|name| tool::available(name)) {
+        if !["ip", "unshare", "nsenter"].into_iter().all(tool::available) {
             return None;
         }
         let Some(here) = Host::alone() else {
-            tool::missing("this machine does not permit network namespaces");
+            tool::missing("network namespaces");
             return None;
         };
         let there = here.another();

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use nix::unistd::geteuid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -94,12 +93,9 @@ pub(crate) struct OtherUser {
 
 impl OtherUser {
     /// Returns none, and prints why, where this test may not become another user; in CI that is a failure.
+    #[track_caller]
     pub(crate) fn get() -> Option<Self> {
-        if !geteuid().is_root() {
-            super::missing("only root can become another user");
-            return None;
-        }
-        if !super::available("setpriv") || !super::available("nc") {
+        if !super::is_root() || !super::available("setpriv") || !super::available("nc") {
             return None;
         }
         let folder = super::new_folder();

@@ -1,15 +1,28 @@
-//! Programs that a test needs and that are no part of the project.
+//! What a test needs and not every machine has: programs, and what only root may do.
 
+use std::io::Write;
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 
 /// One of these is set where every tool must exist, as in CI.
 const REQUIRED: [&str; 2] = ["UDPCHAT_REQUIRE_TOOLS", "CI"];
 
-/// Returns whether this machine has a program. Without it the test ends without a result, and this prints why;
-/// where one of [`REQUIRED`] is set, that fails the test.
+/// Returns whether this machine has a program; as [`missing`] otherwise.
 #[track_caller]
 pub(crate) fn available(tool: &str) -> bool {
-    path(tool).is_some() || missing(&format!("this machine has no `{tool}`"))
+    path(tool).is_some() || missing(&format!("`{tool}`"))
+}
+
+/// Returns whether this process is root's; as [`missing`] otherwise.
+#[track_caller]
+pub(crate) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root() || missing("root")
+}
+
+/// Returns whether this machine has IPv6; as [`missing`] otherwise.
+#[track_caller]
+pub(crate) fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind("[::1]:0").is_ok() || missing("IPv6")
 }
 
 /// Finds a program, also among those of the administrator, which are not in everybody's `PATH`.
@@ -19,21 +32,24 @@ pub(crate) fn path(tool: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(tool)).find(|file| file.is_file())
 }
 
-/// Prints what is missing for a test, and returns false; where nothing may be missing, fails the test.
+/// Reports that the running test is skipped, since it needs something that this machine does not have, and returns false.
+/// Fails the test where one of [`REQUIRED`] is set.
 #[track_caller]
-pub(crate) fn missing(what: &str) -> bool {
-    assert!(REQUIRED.iter().all(|name| std::env::var_os(name).is_none()), "{what}");
-    eprintln!("skipped: {what}");
+pub(crate) fn missing(needed: &str) -> bool {
+    let place = Location::caller().to_string();
+    // The test harness names the thread of a test after it, unless all tests run on the main thread.
+    let thread = std::thread::current();
+    let test = thread.name().filter(|name| *name != "main").unwrap_or(&place);
+    assert!(REQUIRED.iter().all(|name| std::env::var_os(name).is_none()), "{test} needs {needed}");
+    // Not by a macro: the test harness hides what the macros of a passing test print.
+    std::io::stderr().write_all(format!("skipped: {test}: needs {needed}\n").as_bytes()).unwrap();
     false
 }
 
 /// Returns whether a test can mount disks, in a mount namespace of its own; as [`available`] otherwise.
 #[track_caller]
 pub(crate) fn can_mount() -> bool {
-    if !nix::unistd::geteuid().is_root() {
-        return missing("only root can mount a disk");
-    }
-    available("unshare")
+    is_root() && available("unshare")
 }
 
 /// Returns the search path with the project's own programs in front.

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
 use crate::diagnosis::{line_of, syntax_mistake};
+use crate::file_hint::{Need, access_hint};
 use crate::hints::{example_for, hint_for_unknown};
 use crate::key::{Key, split};
 use crate::settings::{KEYS, PEER_KEYS, Peer};
@@ -140,11 +141,11 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
         io::ErrorKind::NotFound => {
             unusable(path, "no such file", "check the name given by `--config` or UDPCHAT_CONFIG")
         }
-        io::ErrorKind::PermissionDenied => unusable(
-            path,
-            "permission denied",
-            "let the user who starts the daemon read it, or name another file with `--config`",
-        ),
+        io::ErrorKind::PermissionDenied => {
+            let other = "name another file with `--config`";
+            let hint = access_hint(path, Need::Read).map(|hint| format!("{hint}; or {other}"));
+            unusable(path, "permission denied", hint.as_deref().unwrap_or(other))
+        }
         io::ErrorKind::IsADirectory => {
             unusable(path, "it is a directory", "name a file, for example config.toml in it")
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{Repertoire, Text, ValueError, quoted};
-use crate::suggestion::nearest;
+use crate::suggestion::did_you_mean;
 
 /// Names a character encoding that text can be decoded from.
 ///
@@ -188,9 +188,10 @@ fn windows_page(number: &str) -> Option<&'static str> {
 
 fn hint(name: &str) -> String {
     let common = Encoding::COMMON;
-    match nearest(name, common) {
-        Some(near) => format!("did you mean `{near}`? common ones are {}", common.join(", ")),
-        None => format!("common ones are {}", common.join(", ")),
+    let names = common.join(", ");
+    match did_you_mean(name, common) {
+        Some(question) => format!("{question} common ones are {names}"),
+        None => format!("common ones are {names}"),
     }
 }
 

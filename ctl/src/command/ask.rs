@@ -3,19 +3,19 @@
 //! An answer has a higher entry id than the message. So no answer is missed, however fast it is, and no earlier message is
 //! taken for one.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use udpchat_api::call::{DirectionFilter, InboxParams, SendParams, SubscribeParams};
+use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
 use udpchat_api::{Entry, Message};
+use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
 use super::send::{self, MessageArgs};
 use super::wait::{self, Wanted};
-use crate::connect::{check_read_permission, connect};
+use crate::connect::check_read_permission;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
@@ -58,7 +58,6 @@ pub(crate) struct AskArgs {
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     send::check_port(&context, "ask", &arguments.to, &arguments.message).await?;
-    let socket = context.socket.clone();
     let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;
@@ -70,53 +69,59 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         return Err(refusal);
     }
     let Some(Entry::Message(first)) = sent.first() else {
-        return Err(CtlError::failed("the daemon did not return the sent message"));
+        return Err(CtlError::failed(tr!("the daemon did not return the sent message")));
     };
     let wanted = answers(arguments, first, &sent);
-    let Err(error) = wait::for_messages(client, output, &wanted, Output::answer).await else { return Ok(()) };
-    if !error.is_timeout() {
-        return Err(error);
-    }
-    if arguments.anyone {
-        return Err(error.hint("`--timeout` waits longer; a later answer is in the inbox"));
-    }
-    let hint = match from_another_port(socket.as_deref(), first).await {
-        Some(other) => format!(
-            "#{} came from {}, another port of that host; `--anyone` accepts it",
-            other.id, other.peer
-        ),
-        None if is_for_many(first) => "`--anyone` accepts answers from every peer".to_owned(),
-        None => "`--timeout` waits longer; a later answer is in the inbox".to_owned(),
+    // Some devices answer from another port than the one that they are asked at.
+    let mut elsewhere = None;
+    let print = |output: &mut Output, entry: &Entry| match entry {
+        Entry::Message(message) if !arguments.anyone && message.peer != first.peer => {
+            if elsewhere.is_none() {
+                let text = from_another_port(message);
+                output.note(&text);
+                elsewhere = Some(text);
+            }
+            Ok(false)
+        }
+        _ => output.answer(entry).map(|()| true),
     };
-    Err(error.hint(hint))
-}
-
-/// Returns the first message that came after the question from another port of the host that was asked.
-async fn from_another_port(socket: Option<&Path>, question: &Message) -> Option<Message> {
-    let after = InboxParams {
-        after: Some(question.id),
-        from: vec![question.peer.ip().to_string()],
-        direction: Some(DirectionFilter::In),
-        ..InboxParams::default()
-    };
-    let answer = connect(socket).await.ok()?.call(&after).await.ok()?;
-    answer.entries.into_iter().find_map(|entry| match entry {
-        Entry::Message(message) if message.peer.port() != question.peer.port() => Some(message),
-        _ => None,
+    let waited = wait::for_messages(client, output, &wanted, print).await;
+    waited.map_err(|error| match error.is_timeout() {
+        true => error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere)),
+        false => error,
     })
 }
 
-/// Returns what counts as an answer: messages after the first datagram that was sent.
+/// Returns what to do after the timeout.
+fn how_to_get_an_answer(anyone: bool, question: &Message, elsewhere: Option<String>) -> String {
+    match elsewhere {
+        Some(elsewhere) => elsewhere,
+        None if !anyone && is_for_many(question) => {
+            tr!("`--anyone` accepts answers from every peer").to_owned()
+        }
+        None => tr!("`--timeout` waits longer; a later answer is in the inbox").to_owned(),
+    }
+}
+
+/// Describes a message that came after the question from another port of the host that was asked.
+fn from_another_port(message: &Message) -> String {
+    let Message { id, peer, .. } = message;
+    tr!("#{id} came from {peer}, another port of that host; `--anyone` accepts it", id, peer)
+}
+
+/// Returns what may be an answer: messages after the first datagram that was sent, from every port of the host that was asked,
+/// so that an answer from another port can be named.
 fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
+    let asked = || vec![first.peer.to_string(), first.peer.ip().to_string()];
     let subscription = SubscribeParams {
         after: Some(first.id),
-        from: if arguments.anyone { Vec::new() } else { vec![first.peer.to_string()] },
+        from: if arguments.anyone { Vec::new() } else { asked() },
         direction: Some(DirectionFilter::In),
         grep: arguments.grep.clone(),
         ..SubscribeParams::default()
     };
     let from = (!arguments.anyone).then(|| match &first.name {
-        Some(name) => format!("{name} ({})", first.peer),
+        Some(name) => tr!("{name} ({address})", name, address = first.peer),
         None => first.peer.to_string(),
     });
     let payload = |entry: &Entry| match entry {
@@ -132,5 +137,29 @@ fn is_for_many(message: &Message) -> bool {
     match message.peer.ip() {
         std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.octets()[3] == 255,
         std::net::IpAddr::V6(ip) => ip.is_multicast(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(peer: &str) -> Message {
+        let message = serde_json::json!({
+            "id": 4, "at": "2026-11-22T12:00:00Z", "direction": "in", "peer": peer, "text": "22", "encoding": "utf-8",
+            "encoding_by": "fallback", "bytes": 2, "raw": "MjI=",
+        });
+        serde_json::from_value(message).unwrap()
+    }
+
+    #[test]
+    fn a_timeout_names_what_may_have_been_the_answer() {
+        let elsewhere = from_another_port(&message("10.0.0.7:5000"));
+        let one = |anyone, elsewhere| how_to_get_an_answer(anyone, &message("10.0.0.7:9000"), elsewhere);
+        let named = "#4 came from 10.0.0.7:5000, another port of that host; `--anyone` accepts it";
+        assert_eq!(one(false, Some(elsewhere)), named);
+        assert!(one(false, None).contains("--timeout") && one(true, None).contains("--timeout"));
+        let many = |anyone| how_to_get_an_answer(anyone, &message("10.0.0.255:9000"), None);
+        assert!(many(false).contains("--anyone") && many(true).contains("--timeout"));
     }
 }

@@ -1,7 +1,7 @@
 //! The senders that `--from` names: the daemon knows peers, addresses and networks, and host names are resolved here, once
 //! for all pages of a command.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::Client;
 use udpchat_api::call::PeersParams;
-use udpchat_config::{Network, PeerAddress};
+use udpchat_config::{Network, PeerAddress, did_you_mean};
 use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
@@ -26,7 +26,7 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
         return Ok(());
     }
     let peers = client.call(&PeersParams { window: Some(0) }).await?.peers;
-    let names: HashSet<String> = peers.into_iter().filter_map(|peer| peer.name).collect();
+    let names: BTreeSet<String> = peers.into_iter().filter_map(|peer| peer.name).collect();
     let mut resolved = Vec::with_capacity(from.len());
     for sender in from.drain(..) {
         if is_address(&sender) || names.contains(&sender) {
@@ -37,7 +37,9 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
         if addresses.is_empty() {
             let text =
                 tr!("`{sender}` is not a configured peer, an address, a network or a known host", sender);
-            return Err(CtlError::usage(text).hint(tr!("`udpchatctl peers` lists names and addresses")));
+            let near = did_you_mean(&sender, names.iter().map(String::as_str));
+            let hint = near.unwrap_or_else(|| tr!("`udpchatctl peers` lists names and addresses").to_owned());
+            return Err(CtlError::usage(text).hint(hint));
         }
         resolved.extend(addresses);
     }

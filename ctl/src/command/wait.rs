@@ -91,15 +91,17 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
     let from = (!arguments.from.is_empty()).then(|| arguments.from.join(tr!(" or ")));
     let timeout = arguments.timeout;
     let wanted = Wanted { subscription, from, count: arguments.count, timeout, own: Vec::new() };
-    for_messages(client, context.output, &wanted, |output, entry| output.entry(entry, arguments.hex)).await
+    let print = |output: &mut Output, entry: &Entry| output.entry(entry, arguments.hex).map(|()| true);
+    for_messages(client, context.output, &wanted, print).await
 }
 
-/// Prints each wanted message as it arrives. The timeout starts once the daemon has accepted the subscription.
+/// Has each message printed as it arrives, until there are enough: `print` returns whether a message counts. The timeout
+/// starts once the daemon has accepted the subscription.
 pub(super) async fn for_messages(
     mut client: Client,
     output: &mut Output,
     wanted: &Wanted,
-    print: impl Fn(&mut Output, &Entry) -> Result<()>,
+    mut print: impl FnMut(&mut Output, &Entry) -> Result<bool>,
 ) -> Result<()> {
     client.call(&wanted.subscription).await?;
     let began = tokio::time::Instant::now();
@@ -119,9 +121,8 @@ pub(super) async fn for_messages(
             }
             Entry::Message(message) if wanted.is_own(message) => {}
             Entry::Message(_) => {
-                print(output, &entry)?;
+                arrived += u64::from(print(output, &entry)?);
                 output.flush()?;
-                arrived += 1;
             }
         }
     }

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
+use udpchat_config::Need;
 use udpchat_locale::tr;
 
 use super::printer::Output;
@@ -117,7 +118,10 @@ fn part_of(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
 pub(super) fn unwritable(path: &Path, error: &io::Error) -> CtlError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => CtlError::ReaderGone,
-        _ => CtlError::failed(tr!("cannot write {path}", path = path.display())).caused_by(error),
+        _ => {
+            let failed = CtlError::failed(tr!("cannot write {path}", path = path.display()));
+            failed.caused_by_file(path, Need::Write, error)
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use rusqlite::ErrorCode;
+use udpchat_config::{Need, file_hint, size_limit_hint};
 
 use crate::inbox::file::OpenError;
 
@@ -28,26 +29,28 @@ pub(crate) enum BackupError {
 
 impl BackupError {
     /// Returns a hint what to do next.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Exists(_) => Some("choose another name, for example with the date, or move that file away"),
-            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => Some(NO_ROOM),
-            Self::Inbox(error) => error.hint(),
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Exists(_) => "choose another name, for example with the date, or move that file away",
+            Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => NO_ROOM,
+            Self::Write { path, source } => return file_hint(path, Need::Write, source),
+            Self::Inbox(error) => return error.hint(),
             Self::Copy { source, .. } => match source.sqlite_error_code() {
-                Some(ErrorCode::DiskFull) => Some(NO_ROOM),
+                Some(ErrorCode::DiskFull) => NO_ROOM,
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                    Some("the inbox itself is damaged; a daemon that starts on it moves it to quarantine")
+                    "the inbox itself is damaged; a daemon that starts on it moves it to quarantine"
                 }
                 Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-                    Some("run it as root or as the daemon's user")
+                    "run it as root or as the daemon's user"
                 }
                 // A daemon was killed during a migration of the schema, which only a process with write access can roll back.
-                Some(ErrorCode::ReadOnly) => Some("start the daemon on it first"),
-                _ => None,
+                Some(ErrorCode::ReadOnly) => "start the daemon on it first",
+                _ => return size_limit_hint(),
             },
-            Self::Unsound(_) => Some("try again; if it fails again, please report it"),
-            Self::Write { .. } | Self::Interrupted | Self::Unreported(_) => None,
-        }
+            Self::Unsound(_) => "try again; if it fails again, please report it",
+            Self::Interrupted | Self::Unreported(_) => return None,
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
 use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Timestamp, safe};
-use udpchat_config::{Network, PeerAddress, when};
+use udpchat_config::{Network, PeerAddress, did_you_mean, when};
 
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
@@ -181,6 +181,8 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
     let network = || from.contains('/').then(|| from.parse().ok()).flatten();
     network().map(Sender::Network).ok_or_else(|| {
         let text = format!("`from`: `{from}` is not a configured peer, an address or a network");
-        ErrorObject::new(ErrorKind::InvalidParams, text).hint("`udpchatctl peers` lists names and addresses")
+        let hint = did_you_mean(from, configured.names());
+        let hint = hint.unwrap_or_else(|| "`udpchatctl peers` lists names and addresses".to_owned());
+        ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint)
     })
 }

@@ -15,6 +15,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use parking_lot::Mutex;
 use tracing::warn;
 use udpchat_api::socket::{Listener, has_listener};
+use udpchat_config::{Need, file_hint, owner_hint};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::accounts::{own_gid, own_uid};
@@ -122,20 +123,29 @@ pub(crate) enum SocketError {
 
 impl SocketError {
     /// Returns a hint what to do next.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::InUse { .. } => Some("stop that process, or give this one another `--socket`"),
-            Self::UnsafeDirectory { .. } => Some(
-                "who may write to it may put another socket in the place of this one: give it to the daemon's user, \
-                 `chmod go-w` it, or set another `--socket`",
-            ),
+    pub(crate) fn hint(&self) -> String {
+        let with_another = |hint: String| format!("{hint}; `--socket` sets another path");
+        let hint = match self {
+            Self::InUse { .. } => "stop that process, or give this one another `--socket`",
+            Self::UnsafeDirectory { path, .. } => match owner_hint(path) {
+                Some(hint) => return with_another(hint),
+                None => {
+                    "who may write to it may put another socket in the place of this one: give it to the daemon's user, \
+                     `chmod go-w` it, or set another `--socket`"
+                }
+            },
             Self::NoSocket(_) | Self::OfAnotherUser(_) | Self::HasListener(_) => {
-                Some("move it away, or set another `--socket`; nothing was changed")
+                "move it away, or set another `--socket`; nothing was changed"
             }
-            Self::Io { .. } => {
-                Some("its directory must be writable for this user; `--socket` sets another path")
+            Self::Io { path, source } => {
+                let directory = path.parent().unwrap_or(path);
+                match file_hint(directory, Need::Directory, source) {
+                    Some(hint) => return with_another(hint),
+                    None => "its directory must be writable for this user; `--socket` sets another path",
+                }
             }
-        }
+        };
+        hint.to_owned()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
-use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, check_ipv4, nearest};
+use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, check_ipv4, did_you_mean};
 
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
@@ -121,7 +121,8 @@ impl From<SocketAddr> for Resolved {
 }
 
 async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
-    if let Some(named) = daemon.peers.configured().by_name(to) {
+    let configured = daemon.peers.configured();
+    if let Some(named) = configured.by_name(to) {
         return named.address.destination().map(Resolved::from).ok_or_else(|| without_interface(&named));
     }
     let (host, port) = split_port(to)?;
@@ -144,7 +145,8 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         || !host.chars().all(plausible)
     {
         let text = format!("`{to}` is not a peer, host or address");
-        return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(FORMS));
+        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| FORMS.to_owned());
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint));
     }
     let found = timeout(RESOLVE_WAIT, look_up(daemon, host, port.unwrap_or(DEFAULT_PORT))).await;
     let (addresses, why) = match found {
@@ -157,28 +159,28 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     }
     if port.is_none() && !host.contains('.') {
         let text = format!("no peer is called `{to}`, and no host has that name");
-        let hint = unknown_name_hint(to, daemon.peers.configured().names());
+        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| {
+            "`udpchatctl peers` lists the names; [peers.NAME] in the configuration gives one".to_owned()
+        });
         return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
     }
     let text = format!("the host `{host}` cannot be resolved: {why}");
-    Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint("check the spelling, or give its IP address"))
-}
-
-/// Returns the hint for a name that no peer has: the nearest name, in any case of its letters, or how to give one.
-fn unknown_name_hint<'a>(to: &str, names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<(String, &str)> = names.map(|name| (name.to_lowercase(), name)).collect();
-    let near = nearest(&to.to_lowercase(), names.iter().map(|(lower, _)| lower.as_str()));
-    let name = near.and_then(|near| names.iter().find(|(lower, _)| lower == near));
-    match name {
-        Some((_, name)) => format!("did you mean `{name}`?"),
-        None => "`udpchatctl peers` lists the names; [peers.NAME] in the configuration gives one".to_owned(),
-    }
+    let hint = did_you_mean(to, configured.names());
+    let hint = hint.unwrap_or_else(|| "check the spelling, or give its IP address".to_owned());
+    Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint(hint))
 }
 
 /// Resolves an address with an interface after `%`.
 fn on_interface(ip: IpAddr, name: &Interface, port: u16) -> Result<Resolved, ErrorObject> {
     let interfaces = Interfaces::list().map(|found| found.list).unwrap_or_default();
-    let found = interfaces::find(name, &interfaces).ok_or_else(|| no_interface(name))?;
+    let found = interfaces::find(name, &interfaces).ok_or_else(|| {
+        let names = interfaces.iter().map(|interface| interface.name.as_str());
+        let missing = no_interface(name);
+        match did_you_mean(&name.to_string(), names) {
+            Some(near) => missing.hint(near),
+            None => missing,
+        }
+    })?;
     let interface = found.index;
     let peer = match ip.to_canonical() {
         IpAddr::V4(ip) => SocketAddr::from((ip, port)),
@@ -262,15 +264,7 @@ fn no_socket(peers: &[SocketAddr]) -> ErrorObject {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_answerable, split_port, unknown_name_hint};
-
-    #[test]
-    fn the_nearest_name_is_suggested() {
-        for (to, name) in [("BOB", "bob"), ("alcie", "Alice"), ("张三丰", "")] {
-            let hint = unknown_name_hint(to, ["bob", "Alice", "张三"].into_iter());
-            assert_eq!(hint.contains(&format!("did you mean `{name}`?")), !name.is_empty(), "{hint}");
-        }
-    }
+    use super::{check_answerable, split_port};
 
     #[test]
     fn a_sender_without_address_or_port_is_not_answered() {

@@ -1,10 +1,11 @@
-//! The limit of open files, `RLIMIT_NOFILE`.
+//! The limits of open files, `RLIMIT_NOFILE`, and of their sizes, `RLIMIT_FSIZE`.
 //!
 //! Without a descriptor the daemon can neither accept a client nor read the inbox. So it raises the limit as far as it may,
 //! and does not start if that is not enough.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::warn;
+use udpchat_config::{size_limit, size_limit_hint};
 
 /// How many files the daemon needs with few clients: the databases, timers, pipes, and connections of the readers.
 const FILES_OF_THE_DAEMON: u64 = 40;
@@ -50,4 +51,13 @@ pub(crate) fn raise(listeners: usize, connections: usize) -> Result<(), FileLimi
         );
     }
     Ok(())
+}
+
+/// Warns if the inbox may become larger than this process may make a file.
+pub(crate) fn check_size(max_bytes: u64) {
+    if size_limit().is_some_and(|limit| limit < max_bytes)
+        && let Some(hint) = size_limit_hint()
+    {
+        warn!("the inbox cannot reach its `max_size` of {max_bytes} bytes: {hint}");
+    }
 }

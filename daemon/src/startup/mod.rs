@@ -56,6 +56,7 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
         return Ok(recover::run(&data_dir, file)?);
     }
     limit_default_size(&mut settings, &data_dir);
+    file_limit::check_size(settings.inbox.max_size.bytes());
     let sockets = Sockets::open(&runtime, &settings, inherited)?;
     let opened = open(Configuration::new(settings, overrides, environment), sockets, logging, &locked)?;
     serve(opened, runtime, signals)

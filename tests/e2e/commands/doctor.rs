@@ -10,8 +10,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Completed, Daemon, Network, OtherUser, Peer, available, ctl_without_daemon, eventually, missing,
-    new_folder,
+    Account, Completed, Daemon, Network, OtherUser, Peer, available, ctl_without_daemon, eventually, finish,
+    missing, new_folder,
 };
 
 /// Reads the findings of a run that ended with this code.
@@ -76,6 +76,64 @@ fn a_healthy_system_has_no_findings() {
     let text = daemon.ctl_on(&network.here, &["doctor"]);
     assert_eq!(text.code, Some(0));
     assert!(text.stdout.starts_with("ok       daemon     udpchatd "), "{}", text.stdout);
+}
+
+#[test]
+fn findings_are_chinese_in_a_chinese_locale() {
+    let daemon =
+        Daemon::start_with("[peers.bob]\naddress = '127.0.0.1:9'\n[access]\ndeny = ['10.9.0.0/16']", &[]);
+    let (address, pid) = (daemon.address(), daemon.pid());
+    let ran = daemon.ctl_in_chinese(&["doctor", "bob"]);
+    for line in [
+        &*format!(
+            "正常     守护进程   udpchatd {}（进程号 {pid}）在 {} 应答\n",
+            env!("CARGO_PKG_VERSION"),
+            daemon.socket().display()
+        ),
+        &format!("问题     监听       只监听 {address}：其他机器无法访问\n"),
+        "                    提示：要监听 IPv4 和 IPv6 的所有地址，在配置中设置 `listen = [\"[::]:7788\"]`，然后重启守护进程\n",
+        &format!("正常     自检       发往 {address} 的数据报已通过实际端口到达\n"),
+        "正常     访问列表   任何主机都可以发送，10.9.0.0/16 除外\n",
+        "正常     状态       收件箱正常，有 0 个条目\n",
+        "正常     对端       bob 即 127.0.0.1:9：有路由，源地址为 127.0.0.1\n",
+        "警告     对端       收件箱中没有来自 127.0.0.1:9 的消息\n",
+    ] {
+        assert!(ran.stdout.contains(line), "no {line:?} in {}", ran.stdout);
+    }
+    // No word of ours is left in English.
+    let words = ["ok ", "problem", "warning", "hint", "the ", " is "];
+    assert!(!words.iter().any(|word| ran.stdout.contains(word)), "{}", ran.stdout);
+    ran.fails(1, &["错误：发现 1 个问题\n"]);
+    let (english, in_chinese) =
+        (daemon.ctl(&["--json", "doctor", "bob"]), daemon.ctl_in_chinese(&["--json", "doctor", "bob"]));
+    let without_time = |ran: &Completed| {
+        let lines =
+            ran.stdout.lines().filter(|line| !line.contains("\"clock\"") && !line.contains("\"disk\""));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_time(&in_chinese), without_time(&english));
+}
+
+#[test]
+fn without_a_daemon_findings_are_chinese_too() {
+    let folder = new_folder();
+    std::fs::write(folder.path().join("config.toml"), "lisen = []").unwrap();
+    let environment = [
+        ("HOME", folder.path()),
+        ("UDPCHAT_CONFIG", &folder.path().join("config.toml")),
+        ("UDPCHAT_SOCKET", &folder.path().join("s")),
+        ("UDPCHAT_LANG", Path::new("zh")),
+    ];
+    let ran = ctl_without_daemon(&["doctor"], &environment);
+    let tried = format!("没有守护进程应答；已尝试 {}/s（没有该套接字）", folder.path().display());
+    assert!(ran.stdout.starts_with(&format!("问题     守护进程   {tried}")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("问题     配置       配置无效：")
+            && ran.stdout.contains("提示：是否想写 `listen`？"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("正常     时钟       20"), "{}", ran.stdout);
 }
 
 #[test]
@@ -192,7 +250,7 @@ fn a_small_buffer_with_drops_is_a_problem() {
     let Some((network, here)) = healthy(&format!("{LISTEN}receive_buffer = '1GiB'")) else { return };
     let buffer = here.status()["receive_buffer"].take();
     if buffer["granted"] == buffer["asked"] {
-        missing("this machine grants any receive buffer");
+        missing("a kernel that limits receive buffers");
         return;
     }
     let neighbour = Daemon::start_on(&network.here, "listen = ['127.0.0.1:7789']");
@@ -293,6 +351,100 @@ fn a_socket_of_another_user_names_its_owner() {
     let socket = daemon.socket();
     let parts = [socket.to_str().unwrap(), "cannot be opened", "belongs to user root (0)"];
     assert_finding(&found, "problem", "daemon", &parts);
+}
+
+/// A user without a name, whose processes are none of the tests'.
+const STRANGER: u32 = 54_322;
+
+/// Runs the doctor as another user, with a configuration and without a daemon of that user's.
+fn of_a_stranger(other: &OtherUser, config: &str) -> Completed {
+    let file = other.folder().join("config.toml");
+    std::fs::write(&file, config).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+    let mut command = other.command_of(&Account::new(STRANGER, &[]), env!("CARGO_BIN_EXE_udpchatctl"));
+    finish(command.args(["--json", "doctor"]).env("UDPCHAT_CONFIG", &file).env_remove("UDPCHAT_SOCKET"), b"")
+}
+
+#[test]
+fn a_daemon_of_another_user_is_not_to_be_stopped() {
+    let Some(other) = OtherUser::get() else { return };
+    let daemon = Daemon::start();
+    let found = findings(&of_a_stranger(&other, &format!("listen = ['{}']", daemon.address())), 1);
+    let port = daemon.address().port();
+    let held = format!("UDP port {port} is held by a program of user root that this user may not inspect");
+    assert_finding(
+        &found,
+        "warning",
+        "port",
+        &[&held, "it is probably udpchatd (pid ", "`sudo ss -lunp 'sport"],
+    );
+    let running =
+        [", user root) is running, but at none of these sockets", "`sudo udpchatctl doctor`", "[control]"];
+    assert_finding(&found, "problem", "daemon", &running);
+    assert!(!of(&found, "warning", "port").contains("stop"), "{found:#?}");
+
+    // Another program: this user cannot stop it either.
+    let held = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let found = findings(&of_a_stranger(&other, &format!("listen = ['{}']", held.local_addr().unwrap())), 1);
+    let seen = [of(&found, "warning", "port"), of(&found, "problem", "port")].concat();
+    assert!(seen.contains("`sudo ss -lunp") && !seen.contains("stop"), "{found:#?}");
+}
+
+#[test]
+fn directories_of_another_user_are_named() {
+    let Some(other) = OtherUser::get() else { return };
+    let data = other.folder().join("udpchat");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, Permissions::from_mode(0o700)).unwrap();
+    let found = findings(&of_a_stranger(&other, &format!("data_dir = '{}'", data.display())), 1);
+    let command = format!("`sudo chown -R {STRANGER} {}`", data.display());
+    let cannot = format!("a daemon of this user cannot use {}", data.display());
+    assert_finding(&found, "problem", "configuration", &[&cannot, "belongs to user root (0)", &command]);
+}
+
+#[test]
+fn the_socket_of_a_running_daemon_is_found() {
+    let (_daemon, folder) = (Daemon::start(), new_folder());
+    let found = findings(&without_daemon(folder.path(), ""), 1);
+    assert_finding(&found, "problem", "daemon", &["is running, and listens at /", "udpchatctl --socket /"]);
+}
+
+#[test]
+fn a_peer_that_sends_from_another_port_is_a_warning() {
+    let (asked, other) = (Peer::new(), Peer::new());
+    let config = format!("[peers.bob]\naddress = '{}'\n[peers.host]\naddress = '127.0.0.1'", asked.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    daemon.receive_from(&other, ["from another port"]);
+    let doctor = |peer: &str| findings(&daemon.ctl(&["--json", "doctor", peer]), 1);
+    let elsewhere = format!("from port {}", other.address().port());
+    let nothing =
+        format!("no message from {} is in the inbox; the last one from that host is #1", asked.name());
+    for peer in ["bob", &asked.name()] {
+        let hint = "`address = \\\"127.0.0.1\\\"`";
+        assert_finding(&doctor(peer), "warning", "peer", &[&nothing, &elsewhere, hint]);
+    }
+    // Without a port, every message of the host counts.
+    assert_finding(&doctor("host"), "ok", "peer", &["the last message from it is #1 at 20", &elsewhere]);
+    daemon.receive_from(&asked, ["from its port"]);
+    assert_finding(&doctor("bob"), "ok", "peer", &["the last message from it is #2 at 20"]);
+}
+
+#[test]
+fn what_a_user_may_not_read_is_unknown() {
+    let Some(other) = OtherUser::get() else { return };
+    let account = Account::new(STRANGER, &[]);
+    let config = format!("[control]\nsend = [{STRANGER}]\n[peers.bob]\naddress = '127.0.0.1:9'");
+    let daemon = Daemon::start_with(&config, &[]);
+    std::fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let doctor = |peer: &str| findings(&other.ctl(&account, &daemon, &["--json", "doctor", peer]), 1);
+    let unknown = "whether 127.0.0.1:9 has sent anything is unknown: `inbox` requires role `read`";
+    assert_finding(&doctor("127.0.0.1:9"), "warning", "peer", &[unknown]);
+    assert_finding(
+        &doctor("bob"),
+        "problem",
+        "peer",
+        &["the names of peers are unknown", "requires role `read`"],
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use udpchat_api::safe::is_unsafe;
 
-use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder};
+use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder, texts};
 
 /// Checks that a run fails with this code and these texts and prints nothing on standard output, and reports the same as
 /// one JSON object with `--json`.
@@ -53,6 +53,7 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", "a b", "hi"], &["`a b` is not a peer, host or address", "hint: "]),
         (&["send", to, ""], &["the message is empty", "--allow-empty"]),
         (&["send", to], &["the message is empty", "--allow-empty"]),
+        (&["send", to, "-e", "gkb", "hi"], &["unknown encoding `gkb`", "did you mean `gbk`?"]),
         (&["send", to, "-e", "gbkk", "hi"], &["unknown encoding `gbkk`", "did you mean `gbk`?"]),
         (&["send", to, "--hex", "c4 zz"], &["'z' at position 4", "hint: "]),
         (&["send", to, "--hex", "c4e"], &["odd number of hex digits"]),
@@ -60,6 +61,7 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", to, "--escape", r"a\x1"], &[r"`\x1`"]),
         (&["send", to, "--hex", "2 4"], &["odd number of hex digits before position 2", "02"]),
         (&["send", to, "--split", "1000", "hi"], &["`--split 1000`", "`--split=1000`"]),
+        (&["send", to, "--split=", "hi"], &["'--split", "16 to 65507 bytes", "`--split` without `=`"]),
         (&["send", "127.0.0.1", "9000", "hi"], &["127.0.0.1:9000", "in quotes"]),
         (&["ask", "::1", "9000", "hi"], &["[::1]:9000", "in quotes"]),
         (&["send", "[::1]", "9000", "hi"], &["udpchatctl send [::1]:9000"]),
@@ -88,6 +90,42 @@ fn a_text_may_begin_with_a_number() {
     for expected in [&b"9000 messages"[..], b"20 degrees", b"20 degrees", b" A"] {
         assert_eq!(peer.receive().0, expected);
     }
+}
+
+#[test]
+fn a_port_beside_text_from_a_pipe_is_refused() {
+    let daemon = Daemon::start();
+    for command in ["send", "ask"] {
+        let ran = daemon.ctl_with_input(&[command, "127.0.0.1", "9000"], b"hi\n");
+        let meant = format!("udpchatctl {command} 127.0.0.1:9000");
+        ran.fails(2, &["belongs to the destination: 127.0.0.1:9000", &meant, "< /dev/null"]);
+    }
+    assert!(daemon.entries().is_empty(), "nothing was sent");
+    // Numbers that are no ports, or without any other text, are messages.
+    let peer = Peer::new();
+    let _receipt = daemon.ctl_with_input(&["send", &peer.name(), "9000"], b"hi\n").ok();
+    let _receipt = daemon.ctl(&["send", "127.0.0.1", "9000"]).ok();
+    let _receipt = daemon.ctl_with_input(&["send", "127.0.0.1", "20"], b"30\n40\n").ok();
+    assert_eq!(texts(&daemon.entries()), ["9000", "9000", "20"]);
+}
+
+#[test]
+fn a_misspelt_name_is_suggested() {
+    let config = "[peers.bob]\naddress = '127.0.0.1:9'\n[peers.'node.lan']\naddress = '127.0.0.1:8'\n";
+    let daemon = Daemon::start_with(config, &[]);
+    for (args, code) in [
+        (&["send", "BOB", "hi"][..], 5),
+        (&["ask", "bbo", "hi"], 5),
+        (&["inbox", "--from", "BOB"], 2),
+        (&["wait", "--from", "Bob"], 2),
+        (&["export", "--from", "boob"], 2),
+    ] {
+        assert_fails(&daemon, args, code, &["did you mean `bob`?"]);
+    }
+    assert_fails(&daemon, &["send", "node.lam", "hi"], 5, &["did you mean `node.lan`?"]);
+    assert_fails(&daemon, &["send", "ff02::1%LO", "hi"], 2, &["no interface `LO`", "did you mean `lo`?"]);
+    let found = daemon.ctl(&["--json", "doctor", "BOB"]);
+    assert!(found.stdout.contains("did you mean `bob`?"), "{found:?}");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::support::{Background, command_in, ctl_without_daemon, new_folder};
+use crate::support::{
+    Background, can_mount, command_in, ctl_without_daemon, finish, new_folder, path_with_programs,
+};
 
 use super::{bare, folder_with};
 
@@ -167,6 +169,31 @@ fn the_default_socket_is_in_the_runtime_directory() {
     let (home, runtime) = (new_folder(), new_folder());
     let socket = runtime.path().join("udpchat/control.sock");
     assert_works_without_arguments(home.path(), Some(runtime.path()), &socket);
+}
+
+/// Runs both programs with a `/run` of their own. The client has no `XDG_RUNTIME_DIR`, as after `su`.
+const SESSION: &str = r#"
+    set -e
+    mount -t tmpfs none /run
+    runtime="/run/user/$(id -u)"
+    mkdir -p -m 700 "$runtime"
+    XDG_RUNTIME_DIR="$runtime" udpchatd --listen 127.0.0.1:0 >"$HOME/log" 2>&1 &
+    trap "kill $!" EXIT
+    until udpchatctl --socket "$runtime/udpchat/control.sock" version >"$HOME/version" 2>&1; do kill -0 $!; done
+    udpchatctl --json status
+"#;
+
+#[test]
+fn a_client_without_the_runtime_directory_finds_the_daemon() {
+    if !can_mount() {
+        return;
+    }
+    let home = new_folder();
+    let mut session = Command::new("unshare");
+    session.args(["--mount", "sh", "-c", SESSION]).env_clear().env("PATH", path_with_programs());
+    let status = finish(session.env("HOME", home.path()), b"").json().remove(0);
+    let socket = status["socket"].as_str().unwrap();
+    assert!(socket.starts_with("/run/user/") && socket.ends_with("/udpchat/control.sock"), "{socket}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, texts};
+use crate::support::{Daemon, Peer, has_ipv6, texts};
 
 #[test]
 fn status_and_log_report_a_smaller_receive_buffer() {
@@ -26,15 +26,6 @@ fn a_granted_receive_buffer_causes_no_warning() {
     let mut daemon = Daemon::start_with("receive_buffer = '16KiB'", &[]);
     assert_eq!(daemon.status()["receive_buffer"], json!({ "asked": 16_384, "granted": 16_384 }));
     assert!(!daemon.log().iter().any(|line| line.contains("smaller receive buffer")));
-}
-
-/// Returns whether this machine has IPv6, and prints a note if not.
-fn has_ipv6() -> bool {
-    let has = UdpSocket::bind("[::1]:0").is_ok();
-    if !has {
-        eprintln!("skipped: this machine has no IPv6");
-    }
-    has
 }
 
 /// Sends a message from an address of the same family to each of these, and checks that all arrive where they were

@@ -274,14 +274,21 @@ fn a_file_size_limit_is_a_full_disk() {
     let mut command = Command::new("prlimit");
     command.arg("--fsize=400000").arg(daemon.get_program()).args(daemon.get_args()).env_clear();
     command.args(["--listen", "127.0.0.1:0"]).env("HOME", folder.path());
-    let daemon = Daemon::start_by(folder, &mut command);
+    let mut daemon = Daemon::start_by(folder, &mut command);
     let peer = Peer::new();
     let status = eventually("the problem", || {
         peer.send(daemon.address(), [b'x'; 1_400]);
         let status = daemon.status();
         (status["state"] == "degraded").then_some(status)
     });
-    assert!(status["problems"].to_string().contains("cannot be written"), "{status}");
+    let problems = status["problems"].to_string();
+    assert!(problems.contains("cannot be written"), "{problems}");
+    let limit =
+        "at most 400000 bytes: `ulimit -f unlimited` lifts the limit, under systemd `LimitFSIZE=infinity`";
+    assert!(problems.contains(limit), "{problems}");
+    let warning =
+        |line: &String| line.contains("the inbox cannot reach its `max_size`") && line.contains(limit);
+    assert!(daemon.log().iter().any(warning), "{:?}", daemon.log());
     peer.send(daemon.address(), "still received");
     eventually("it to be received", || (daemon.status()["queued"].as_u64() > Some(1)).then_some(()));
 }

@@ -5,5 +5,6 @@ mod commands;
 mod layering;
 mod protocol;
 mod readme;
+mod skipping;
 mod source;
 mod translations;

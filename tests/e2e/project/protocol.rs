@@ -1,12 +1,12 @@
 //! daemon/api/PROTOCOL.md: runs its examples in order, and compares its table of errors with the code.
 
-use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use udpchat_api::ErrorKind;
 
-use crate::support::{Daemon, Peer, Rpc, available};
+use super::layering::root;
+use crate::support::{Daemon, Peer, Rpc, available, path_with_programs};
 
 const TEXT: &str = include_str!("../../../daemon/api/PROTOCOL.md");
 
@@ -115,25 +115,31 @@ fn every_status_field_is_documented() {
     }
 }
 
+/// Runs the line of each document that uses the control socket by hand.
 #[test]
 fn nothing_but_nc_is_needed() {
-    if !available("nc") {
+    if !available("nc") || !available("jq") {
         return;
     }
     let (daemon, bob) = as_in_the_text();
-    let request = r#"{"jsonrpc":"2.0","id":1,"method":"send","params":{"to":"bob","text":"你好"}}"#;
-    let mut nc = Command::new("nc")
-        .args(["-U", "-q1"])
-        .arg(daemon.socket())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    writeln!(nc.stdin.take().unwrap(), "{request}").unwrap();
-    assert_eq!(bob.receive(), (encoding_rs::GBK.encode("你好").0.into_owned(), daemon.address()));
-    let output = nc.wait_with_output().unwrap();
-    let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(reply["result"]["id"], 2, "{reply}");
+    for (document, text, id) in [
+        ("daemon/api/PROTOCOL.md", "你好", 2),
+        ("daemon/docs/usage.md", "hello", 3),
+        ("daemon/docs/usage.zh-CN.md", "你好", 4),
+    ] {
+        let lines = std::fs::read_to_string(root().join(document)).unwrap();
+        let line = lines.lines().find(|line| line.starts_with("echo ") && line.contains("nc -U")).unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", line]).env_clear().env("PATH", path_with_programs());
+        let output = shell.env("UDPCHAT_SOCKET", daemon.socket()).stderr(Stdio::inherit()).output().unwrap();
+        assert_eq!(
+            bob.receive(),
+            (encoding_rs::GBK.encode(text).0.into_owned(), daemon.address()),
+            "{document}"
+        );
+        let reply: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(reply["result"]["id"], id, "{document}: {reply}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{DEADLINE, Daemon, Peer, available, eventually, new_folder};
+use crate::support::{DEADLINE, Daemon, Peer, available, eventually, has_ipv6, new_folder};
 
 /// Returns the fields of the status with their metrics, from the table in PROTOCOL.md.
 fn documented() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -293,8 +293,7 @@ fn another_address_needs_a_restart() {
 
 #[test]
 fn both_families_of_loopback_serve() {
-    if TcpListener::bind("[::1]:0").is_err() {
-        eprintln!("skipped: this machine has no IPv6");
+    if !has_ipv6() {
         return;
     }
     let daemon = Daemon::start_with("[metrics]\nlisten = '[::1]:0'\n", &["--listen", "127.0.0.1:0"]);

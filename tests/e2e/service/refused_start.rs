@@ -177,8 +177,80 @@ fn a_directory_of_another_user_is_refused() {
     let Some(_) = OtherUser::get() else { return };
     for is_data in [true, false] {
         let give_away = |place: &Path| std::os::unix::fs::chown(place, Some(54_321), None).unwrap();
-        assert_unsafe(is_data, give_away, &["belongs to the user with uid 54321"]);
+        let texts = ["belongs to the user with uid 54321", "`sudo -u '#54321'`", "`sudo chown -R root "];
+        assert_unsafe(is_data, give_away, &texts);
     }
+}
+
+/// A user without a name, who finds what root left behind.
+const STRANGER: u32 = 54_321;
+
+/// Runs the daemon as another user; returns what it prints when it is refused.
+#[track_caller]
+fn refused_to_stranger(other: &OtherUser, data: &Path, socket: &Path, args: &[&str]) -> String {
+    let mut command = other.command_of(&Account::new(STRANGER, &[]), env!("CARGO_BIN_EXE_udpchatd"));
+    with_paths(&mut command, data, socket).args(args);
+    let Refused { code, stderr } = Daemon::refused_by(&mut command);
+    assert!(code.is_some_and(|code| code != 0), "{stderr}");
+    stderr
+}
+
+#[test]
+fn what_root_left_behind_is_given_to_the_user() {
+    let Some(other) = OtherUser::get() else { return };
+    let place = |name: &str| other.folder().join(name);
+    let make = |path: &Path, owner: u32, mode| {
+        fs::create_dir(path).unwrap();
+        std::os::unix::fs::chown(path, Some(owner), Some(owner)).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let belongs = |path: &Path| {
+        format!("{} belongs to user root (0), and this program runs as user {STRANGER}", path.display())
+    };
+    let (own, run) = (place("own"), place("run"));
+    make(&own, STRANGER, 0o700);
+    make(&run, STRANGER, 0o700);
+
+    // A directory of root's, such as a daemon makes that is started with `sudo`.
+    let data = place("udpchat");
+    make(&data, 0, 0o700);
+    let hint = refused_to_stranger(&other, &data, &run.join("s"), &[]);
+    let command = format!("`sudo chown -R {STRANGER} {}` gives it to {STRANGER}", data.display());
+    assert!(hint.contains(&belongs(&data)) && hint.contains(&command), "{hint}");
+    // A directory that holds other files is not given away.
+    let foreign = place("foreign");
+    make(&foreign, 0, 0o755);
+    fs::write(foreign.join("letter"), "").unwrap();
+    let hint = refused_to_stranger(&other, &foreign, &run.join("s"), &[]);
+    assert!(hint.contains(&belongs(&foreign)) && !hint.contains("chown"), "{hint}");
+    // No directory, and none can be made.
+    let hint = refused_to_stranger(&other, &foreign.join("new"), &run.join("s"), &[]);
+    let command = format!("`sudo install -d -m 700 -o {STRANGER} {}`", foreign.join("new").display());
+    assert!(hint.contains(&command) && hint.contains("--data-dir"), "{hint}");
+    // Files of root's in a directory of the user's own.
+    for name in ["lock", "inbox.db"] {
+        let (data, file) = (place(&format!("mixed-{name}")), place(&format!("mixed-{name}")).join(name));
+        make(&data, STRANGER, 0o700);
+        fs::write(data.join("inbox.db"), "").unwrap();
+        std::os::unix::fs::chown(data.join("inbox.db"), Some(STRANGER), None).unwrap();
+        fs::write(&file, "").unwrap();
+        std::os::unix::fs::chown(&file, Some(0), None).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let hint = refused_to_stranger(&other, &data, &run.join("s"), &[]);
+        let command = format!("`sudo chown -R {STRANGER} {}`", data.display());
+        assert!(hint.contains(&belongs(&file)) && hint.contains(&command), "{name}: {hint}");
+    }
+    // The directory of the socket, and the configuration.
+    let closed = place("closed");
+    make(&closed, 0, 0o755);
+    let hint = refused_to_stranger(&other, &own, &closed.join("s"), &[]);
+    assert!(hint.contains(&belongs(&closed)) && hint.contains("--socket"), "{hint}");
+    let config = place("config.toml");
+    fs::write(&config, "").unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let hint = refused_to_stranger(&other, &own, &run.join("s"), &["--config", config.to_str().unwrap()]);
+    let command = format!("`sudo chmod o+r {}`", config.display());
+    assert!(hint.contains(&belongs(&config)) && hint.contains(&command), "{hint}");
 }
 
 #[test]

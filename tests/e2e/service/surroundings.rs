@@ -6,7 +6,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Background, Daemon, OtherUser, Peer, available, missing, new_folder, texts};
+use crate::support::{Background, Daemon, OtherUser, Peer, available, is_root, new_folder, texts};
 
 /// Prepares a daemon with an empty environment, and no flags beside its port.
 fn bare() -> Command {
@@ -67,11 +67,7 @@ fn it_starts_with_closed_standard_descriptors() {
 /// Prepares a daemon of the system as the first process of a container: a read-only root, in which what `writable` lists is a
 /// file system of its own, no environment, and no network but loopback.
 fn contained(root: &Path, writable: &[&str]) -> Option<Command> {
-    if !nix::unistd::geteuid().is_root() {
-        missing("only root can make a container");
-        return None;
-    }
-    if !available("unshare") {
+    if !is_root() || !available("unshare") {
         return None;
     }
     let mounts: String =

@@ -19,11 +19,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, setns};
-use nix::unistd::geteuid;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Completed, Delay, Rpc, available, eventually, missing, new_folder, proc};
+use crate::support::{Completed, Delay, Rpc, available, eventually, is_root, new_folder, proc};
 
 /// The units that are installed in the machine.
 pub(crate) const SERVICE: &str = "udpchatd.service";
@@ -62,8 +61,7 @@ impl Completed {
 impl Machine {
     /// Boots a machine; returns none, and prints why, if this host cannot run one.
     pub(crate) fn boot() -> Option<Self> {
-        if !geteuid().is_root() {
-            missing("only root can boot a machine");
+        if !is_root() {
             return None;
         }
         // dbus-daemon: systemd-run waits by it for the end of what it runs.

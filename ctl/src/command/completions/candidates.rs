@@ -69,8 +69,8 @@ pub(crate) fn messages() -> Vec<CompletionCandidate> {
     let messages = answer.entries.into_iter().enumerate().filter_map(|(place, entry)| {
         let Entry::Message(message) = entry else { return None };
         let from = message.name.unwrap_or_else(|| message.peer.to_string());
-        let help =
-            format!("from {from}, {}", message.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S"));
+        let time = message.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let help = tr!("from {peer}, {time}", peer = from, time);
         let candidate = CompletionCandidate::new(message.id.to_string());
         Some(candidate.help(Some(help.into())).display_order(Some(place)))
     });
@@ -85,7 +85,7 @@ pub(crate) fn encodings() -> Vec<CompletionCandidate> {
 /// Offers the values of `recode --as`.
 pub(crate) fn recodings() -> Vec<CompletionCandidate> {
     let mut all = encodings();
-    all.push(CompletionCandidate::new("auto").help(Some("undo an earlier recode".into())));
+    all.push(CompletionCandidate::new("auto").help(Some(tr!("undo an earlier recode").into())));
     all
 }
 

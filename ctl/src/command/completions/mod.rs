@@ -15,7 +15,8 @@ Completes subcommands, flags and encodings, and peers and message ids, which it 
 
 Examples:
   source <(udpchatctl completions bash)
-  udpchatctl completions bash > ~/.local/share/bash-completion/completions/udpchatctl
+  udpchatctl completions bash \\
+      > ~/.local/share/bash-completion/completions/udpchatctl
   udpchatctl completions zsh > ~/.zfunc/_udpchatctl
   udpchatctl completions fish > ~/.config/fish/completions/udpchatctl.fish";
 

@@ -1,8 +1,9 @@
 //! Checks whether a daemon answers.
 
 use udpchat_api::call::Status;
+use udpchat_locale::{tr, translated};
 
-use super::facts::{AccessDenied, Facts, Process, Reach, Reached, Tried, shown};
+use super::facts::{AccessDenied, Facts, Reach, Reached, RunningDaemon, Tried, Unusable, shown};
 use super::finding::Finding;
 
 const TOPIC: &str = "daemon";
@@ -10,69 +11,114 @@ const TOPIC: &str = "daemon";
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     match &facts.daemon {
         Reach::Reached(reached) => reachable(reached),
-        Reach::NotReached { tried, denied: None, running } => {
-            let mut found = vec![absent(tried, running)];
+        Reach::NotReached { denied: Some(denied), running, .. } => vec![refused(denied, running)],
+        Reach::NotReached { tried, denied: None, running, sees_all } => {
+            let mut found = vec![absent(tried, running, *sees_all)];
             found.extend(configuration(facts));
             found
         }
-        Reach::NotReached { denied: Some(denied), .. } => vec![refused(denied)],
     }
 }
 
 fn reachable(reached: &Reached) -> Vec<Finding> {
     let Status { version, pid, socket, .. } = &reached.status;
-    let mut found =
-        vec![Finding::ok(TOPIC, format!("udpchatd {version} (pid {pid}) answers at {}", shown(socket)))];
+    let socket = shown(socket);
+    let answers = tr!("udpchatd {version} (pid {pid}) answers at {socket}", version, pid, socket);
+    let mut found = vec![Finding::ok(TOPIC, answers)];
     let own = env!("CARGO_PKG_VERSION");
     if version != own {
-        let seen = format!("udpchatd is {version}, udpchatctl is {own}");
-        found.push(Finding::warning(TOPIC, seen).hint("restart the daemon after installing a release"));
+        let seen = tr!("udpchatd is {daemon}, udpchatctl is {client}", daemon = version, client = own);
+        found.push(Finding::warning(TOPIC, seen).hint(tr!("restart the daemon after installing a release")));
     }
     found
 }
 
-fn absent(tried: &[Tried], running: &[Process]) -> Finding {
-    let tried: Vec<_> = tried.iter().map(|(path, why)| format!("{} ({why})", shown(path))).collect();
-    let seen = format!("no daemon answers; tried {}", tried.join(", "));
-    let Some(process) = running.first() else {
-        return Finding::problem(TOPIC, format!("{seen}; no udpchatd process is running"))
-            .hint("start one with `udpchatd`");
+fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding {
+    let each = |(path, why): &Tried| tr!("{path} ({obstacle})", path = shown(path), obstacle = why);
+    let tried: Vec<_> = tried.iter().map(each).collect();
+    let seen = tr!("no daemon answers; tried {tried}", tried = tried.join(tr!(", ")));
+    // One whose socket is known can be used at once.
+    let Some(RunningDaemon { process, socket }) =
+        running.iter().find(|daemon| daemon.socket.is_some()).or(running.first())
+    else {
+        return not_running(&seen, sees_all);
     };
-    Finding::problem(TOPIC, format!("{seen}; {process} is running, but at none of these sockets")).hint(
-        "give its control socket with `--socket PATH`; its log shows the path in the line `ready`. Restart it if it hangs",
-    )
+    match socket {
+        Some(socket) => {
+            let socket = shown(socket);
+            let seen = tr!("{seen}; {process} is running, and listens at {socket}", seen, process, socket);
+            Finding::problem(TOPIC, seen)
+                .hint(tr!("`udpchatctl --socket {socket} doctor` examines that one", socket))
+        }
+        None => {
+            let seen = tr!("{seen}; {process} is running, but at none of these sockets", seen, process);
+            Finding::problem(TOPIC, seen).hint(match process.is_own {
+                true => tr!(
+                    "give its control socket with `--socket PATH`; its log shows the path in the line `ready`. Restart it if it \
+                     hangs"
+                ),
+                false => tr!(
+                    "it belongs to another user: `sudo udpchatctl doctor` shows its socket, and its administrator can give you \
+                     a role with `[control]` in its configuration; `udpchatd` starts one of your own"
+                ),
+            })
+        }
+    }
 }
 
-fn refused(denied: &AccessDenied) -> Finding {
-    let finding = Finding::problem(TOPIC, format!("{} {}", shown(&denied.path), denied.why));
-    finding.hint(denied.advice.as_deref().unwrap_or("ask the administrator"))
+fn not_running(seen: &str, sees_all: bool) -> Finding {
+    if sees_all {
+        let seen = tr!("{seen}; no udpchatd process is running", seen);
+        return Finding::problem(TOPIC, seen).hint(tr!("start one with `udpchatd`"));
+    }
+    let seen =
+        tr!("{seen}; no udpchatd process of this user is running, and those of others are hidden", seen);
+    Finding::problem(TOPIC, seen)
+        .hint(tr!("start one with `udpchatd`; `sudo udpchatctl doctor` sees all processes"))
 }
 
-/// Reports an invalid configuration, with which no daemon starts.
-fn configuration(facts: &Facts) -> Option<Finding> {
-    let error = facts.configured.as_ref().err()?;
-    let seen = format!("the configuration is invalid: {error}");
-    Some(Finding::problem("configuration", seen).hint("`udpchatd --check-config` shows where"))
+fn refused(denied: &AccessDenied, running: &[RunningDaemon]) -> Finding {
+    let seen = match running.first() {
+        Some(RunningDaemon { process, .. }) => {
+            tr!("{seen}; {process} is running", seen = denied.why, process)
+        }
+        None => denied.why.clone(),
+    };
+    Finding::problem(TOPIC, seen).hint(denied.advice.as_deref().unwrap_or(tr!("ask the administrator")))
+}
+
+/// Reports what keeps a daemon of this user from starting.
+fn configuration(facts: &Facts) -> Vec<Finding> {
+    match &facts.configured {
+        Err(Unusable { what, hint }) => {
+            let hint = hint.as_deref().unwrap_or(tr!("`udpchatd --check-config` shows where"));
+            let seen = tr!("the configuration is invalid: {error}", error = translated(what));
+            vec![Finding::problem("configuration", seen).hint(hint)]
+        }
+        Ok(configured) => {
+            let finding = |closed: &Unusable| {
+                let seen = tr!("a daemon of this user cannot use {path}", path = closed.what);
+                Finding::problem("configuration", seen).hint_if(closed.hint.clone())
+            };
+            configured.closed.iter().map(finding).collect()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::finding::Level::{Fine, Problem, Warning};
-    use super::super::testing::{facts, levels, text};
+    use super::super::testing::{facts, levels, running, text, without_daemon};
     use super::*;
 
-    fn not_reached(running: &[Process], denied: bool) -> Facts {
+    fn not_reached(running: &[RunningDaemon], denied: bool) -> Facts {
         let denied = denied.then(|| AccessDenied {
-            path: "/run/udpchat/control.sock".into(),
-            why: "cannot be opened: it belongs to user root (0)".to_owned(),
+            why: "/run/udpchat/control.sock cannot be opened: it belongs to user root (0)".to_owned(),
             advice: None,
         });
         let tried = vec![("/a".into(), "no such socket".to_owned())];
-        Facts {
-            daemon: Reach::NotReached { tried, denied, running: running.to_vec() },
-            configured: Ok(vec!["[::]:7788".parse().unwrap()]),
-            ..facts()
-        }
+        let daemon = Reach::NotReached { tried, denied, running: running.to_vec(), sees_all: true };
+        Facts { daemon, ..without_daemon("[::]:7788") }
     }
 
     #[test]
@@ -89,20 +135,50 @@ mod tests {
         let found = findings(&not_reached(&[], false));
         assert_eq!(levels(&found), [Problem]);
         assert!(text(&found).contains("tried /a (no such socket); no udpchatd process is running"));
-        let process = Process { pid: 7, name: "udpchatd".to_owned(), user: "user bob".to_owned() };
-        let found = findings(&not_reached(&[process], false));
-        assert!(text(&found).contains("udpchatd (pid 7, user bob) is running, but at none"), "{found:?}");
+        let mut facts = not_reached(&[], false);
+        let Reach::NotReached { sees_all, .. } = &mut facts.daemon else { panic!() };
+        *sees_all = false;
+        assert!(text(&findings(&facts)).contains("those of others are hidden"));
+    }
+
+    #[test]
+    fn a_running_daemon_is_named_with_its_socket() {
+        let of_bob = findings(&not_reached(&[running(None)], false));
+        assert!(text(&of_bob).contains("udpchatd (pid 7, user bob) is running, but at none"), "{of_bob:?}");
+        let hint = of_bob[0].hint.as_deref().unwrap();
+        assert!(hint.contains("`sudo udpchatctl doctor`") && hint.contains("[control]"), "{hint}");
+        let mut own = running(None);
+        own.process.is_own = true;
+        let own = findings(&not_reached(&[own], false));
+        assert!(own[0].hint.as_ref().unwrap().contains("the line `ready`"), "{own:?}");
+        let seen = findings(&not_reached(&[running(None), running(Some("/b/s"))], false));
+        assert!(text(&seen).contains("is running, and listens at /b/s"), "{seen:?}");
+        assert!(seen[0].hint.as_ref().unwrap().contains("udpchatctl --socket /b/s doctor"), "{seen:?}");
     }
 
     #[test]
     fn a_denied_socket_names_its_owner() {
         let found = findings(&not_reached(&[], true));
         assert!(text(&found).contains("control.sock cannot be opened: it belongs to user root (0)"));
+        let found = findings(&not_reached(&[running(None)], true));
+        assert!(text(&found).ends_with("; udpchatd (pid 7, user bob) is running"), "{found:?}");
+    }
+
+    #[test]
+    fn a_closed_directory_is_a_separate_problem() {
+        let closed = Unusable { what: "/data".to_owned(), hint: Some("`sudo chown x /data`".to_owned()) };
+        let mut facts = not_reached(&[], false);
+        facts.configured.as_mut().unwrap().closed.push(closed);
+        let found = findings(&facts);
+        assert_eq!(levels(&found), [Problem, Problem]);
+        assert!(text(&found).contains("a daemon of this user cannot use /data"), "{found:?}");
+        assert_eq!(found[1].hint.as_deref(), Some("`sudo chown x /data`"));
     }
 
     #[test]
     fn an_invalid_configuration_is_a_separate_problem() {
-        let facts = Facts { configured: Err("/c:1: no".to_owned()), ..not_reached(&[], false) };
+        let invalid = Unusable { what: "/c:1: no".to_owned(), hint: None };
+        let facts = Facts { configured: Err(invalid), ..not_reached(&[], false) };
         let found = findings(&facts);
         assert_eq!(levels(&found), [Problem, Problem]);
         assert!(text(&found).contains("the configuration is invalid: /c:1: no"));

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use udpchat_api::call::{SelfTest, Status};
 use udpchat_api::{ErrorObject, Message, Timestamp};
+use udpchat_locale::tr;
 
 /// Everything that is known before the checks.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) now: Timestamp,
     pub(crate) daemon: Reach,
-    /// The addresses of the configuration, or why it is invalid. Read only if no daemon answers.
-    pub(crate) configured: Result<Vec<SocketAddr>, String>,
+    /// What a daemon of this user would use, or why the configuration is invalid. Read only if no daemon answers.
+    pub(crate) configured: Result<Configured, Unusable>,
     /// The UDP sockets of this machine.
     pub(crate) sockets: Vec<UdpSocket>,
     pub(crate) interfaces: Vec<Interface>,
@@ -51,11 +52,19 @@ impl Facts {
         }
     }
 
+    /// Returns the processes of daemons that do not answer.
+    pub(super) fn running(&self) -> &[RunningDaemon] {
+        match &self.daemon {
+            Reach::Reached(_) => &[],
+            Reach::NotReached { running, .. } => running,
+        }
+    }
+
     /// Returns the addresses on which the daemon listens, or would listen.
     pub(crate) fn listen(&self) -> &[SocketAddr] {
         match self.status() {
             Some(status) => &status.listen,
-            None => self.configured.as_deref().unwrap_or_default(),
+            None => self.configured.as_ref().map_or(&[], |configured| &configured.listen),
         }
     }
 
@@ -85,16 +94,42 @@ pub(crate) enum Reach {
         tried: Vec<Tried>,
         /// The first daemon that denies access to this user.
         denied: Option<AccessDenied>,
-        /// The processes named `udpchatd`.
-        running: Vec<Process>,
+        /// The processes named `udpchatd` that this user sees.
+        running: Vec<RunningDaemon>,
+        /// Whether this user sees the processes of others.
+        sees_all: bool,
     },
+}
+
+/// A process named `udpchatd`.
+#[derive(Clone, Debug)]
+pub(crate) struct RunningDaemon {
+    pub(crate) process: Process,
+    /// Where it listens for clients; none if this user may not see that.
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// What a daemon of this user would use.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Configured {
+    pub(crate) listen: Vec<SocketAddr>,
+    /// The directories that this user may not use.
+    pub(crate) closed: Vec<Unusable>,
+}
+
+/// Something that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unusable {
+    /// What, or why.
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
 }
 
 /// A daemon that denies access to this user.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessDenied {
-    pub(crate) path: PathBuf,
-    /// Why.
+    /// Which socket, and why.
     pub(crate) why: String,
     /// What to do about it.
     pub(crate) advice: Option<String>,
@@ -117,11 +152,14 @@ pub(crate) struct Process {
     pub(crate) name: String,
     /// The user that owns it.
     pub(crate) user: String,
+    /// Whether that is the user who runs the checks.
+    pub(crate) is_own: bool,
 }
 
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {}, {})", self.name, self.pid, self.user)
+        let Self { name, pid, user, .. } = self;
+        f.write_str(&tr!("{name} (pid {pid}, {user})", name, pid, user))
     }
 }
 
@@ -202,13 +240,31 @@ pub(crate) struct PeerFacts {
     /// The name on the command line.
     pub(crate) name: String,
     /// The address, or why there is none.
-    pub(crate) address: Result<SocketAddr, String>,
+    pub(crate) address: Result<SocketAddr, Unusable>,
+    /// Whether the address has a port of its own, not only the default one.
+    pub(crate) has_port: bool,
     /// The local address from which the kernel would send, or why it would not.
     pub(crate) source: Result<IpAddr, String>,
     /// Whether it answers on the link; none if unknown, or if it is not on a local link.
     pub(crate) answers_on_link: Option<bool>,
-    pub(crate) last_sent: Option<Message>,
-    pub(crate) last_heard: Option<Message>,
+    /// The last message to it; if it has a port, to that port.
+    pub(crate) last_sent: Newest,
+    /// The last message from it; if it has a port, from that port.
+    pub(crate) last_heard: Newest,
+    /// The last message from its host, if there is none from its port.
+    pub(crate) last_of_host: Newest,
+}
+
+/// The newest message of a peer in one direction.
+#[derive(Clone, Debug)]
+pub(crate) enum Newest {
+    Message(Box<Message>),
+    /// None is in the inbox.
+    Nothing,
+    /// None is among the entries from this id on; older ones were not searched.
+    NothingSince(u64),
+    /// The inbox could not be searched.
+    Unknown(Unusable),
 }
 
 /// A path that was tried, and why no daemon answers there.

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 use udpchat_api::safe;
+use udpchat_locale::{tr, translated, translation};
+use unicode_width::UnicodeWidthStr;
 
 use crate::error::Result;
 use crate::output::Output;
@@ -50,6 +52,11 @@ impl Finding {
         Self::new(Level::Problem, topic, seen)
     }
 
+    /// Sets the hint, if there is one.
+    pub(super) fn hint_if(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+
     /// Sets the hint.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -64,30 +71,75 @@ impl Finding {
     }
 }
 
-/// The widths of the columns before the text, in characters.
+/// The widths of the columns before the text, in columns of a terminal.
 const LEVEL_WIDTH: usize = 9;
 const TOPIC_WIDTH: usize = 11;
+
+/// Returns the blanks between a word and the next column. At least one separates them.
+fn padding(word: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(word.width()).max(1))
+}
 
 /// Renders a finding as text: severity, topic and text, and the hint below.
 fn as_text(finding: &Finding, palette: Palette) -> String {
     let (word, style) = match finding.level {
-        Level::Fine => ("ok", TO),
-        Level::Warning => ("warning", ALERT),
-        Level::Problem => ("problem", ERROR),
+        Level::Fine => (tr!("ok"), TO),
+        Level::Warning => (tr!("warning"), ALERT),
+        Level::Problem => (tr!("problem"), ERROR),
     };
-    let blanks = " ".repeat(LEVEL_WIDTH - word.len());
-    let (topic, seen) = (finding.topic, safe::one_line(&finding.seen));
-    let mut out = format!("{}{blanks}{topic:TOPIC_WIDTH$}{seen}\n", palette.paint(style, word));
+    let (level, topic) = (padding(word, LEVEL_WIDTH), translation(finding.topic));
+    let seen = translated(&finding.seen);
+    let mut out = format!(
+        "{}{level}{topic}{}{}\n",
+        palette.paint(style, word),
+        padding(topic, TOPIC_WIDTH),
+        safe::one_line(&seen)
+    );
     if let Some(hint) = &finding.hint {
         let indent = " ".repeat(LEVEL_WIDTH + TOPIC_WIDTH);
-        out += &format!("{indent}{} {}\n", palette.paint(DIM, "hint:"), safe::one_line(hint));
+        let hint = translated(hint);
+        let label = palette.paint(DIM, tr!("hint:"));
+        out += &format!("{indent}{}\n", tr!("{label} {message}", label, message = safe::one_line(&hint)));
     }
     out
 }
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
+
+    #[test]
+    fn findings_are_aligned_in_chinese() {
+        const TOPICS: [&str; 14] = [
+            "daemon",
+            "port",
+            "listen",
+            "network",
+            "firewall",
+            "groups",
+            "self-test",
+            "access",
+            "buffer",
+            "traffic",
+            "state",
+            "disk",
+            "clock",
+            "peer",
+        ];
+        with_language(Language::Chinese, || {
+            for topic in TOPICS {
+                let finding = Finding::warning(topic, "seen").hint("do it");
+                let text = as_text(&finding, Palette::new(false));
+                let (first, second) = text.split_once('\n').unwrap();
+                let before = first.strip_suffix("seen").unwrap();
+                assert!(before.starts_with("警告     ") && !before.contains(topic), "{text}");
+                assert_eq!(before.width(), LEVEL_WIDTH + TOPIC_WIDTH, "{text}");
+                assert_eq!(second, format!("{}提示：do it\n", " ".repeat(LEVEL_WIDTH + TOPIC_WIDTH)));
+            }
+        });
+    }
 
     #[test]
     fn findings_are_aligned_and_safe() {

@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use udpchat_api::Message;
 use udpchat_config::Network;
+use udpchat_locale::{tr, translated};
 
-use super::facts::{Facts, PeerFacts};
+use super::facts::{Facts, Newest, PeerFacts, Unusable};
 use super::finding::Finding;
 
 const TOPIC: &str = "peer";
@@ -14,10 +15,9 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(peer) = &facts.peer else { return Vec::new() };
     let address = match &peer.address {
         Ok(address) => *address,
-        Err(why) => {
-            return vec![
-                Finding::problem(TOPIC, why.clone()).hint("give a peer's name, `host[:port]` or `[v6]:port`"),
-            ];
+        Err(Unusable { what, hint }) => {
+            let hint = hint.as_deref().unwrap_or(tr!("give a peer's name, `host[:port]` or `[v6]:port`"));
+            return vec![Finding::problem(TOPIC, what.clone()).hint(hint)];
         }
     };
     let mut found = vec![route(peer, address)];
@@ -31,13 +31,24 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn route(peer: &PeerFacts, address: SocketAddr) -> Finding {
     let is_itself = [address.to_string(), address.ip().to_string()].contains(&peer.name);
-    let name = if is_itself { String::new() } else { format!("{} is ", peer.name) };
+    let name = &peer.name;
     match &peer.source {
-        Ok(source) => {
-            Finding::ok(TOPIC, format!("{name}{address}: a route exists, with source address {source}"))
+        Ok(source) if is_itself => Finding::ok(
+            TOPIC,
+            tr!("{address}: a route exists, with source address {source}", address, source),
+        ),
+        Ok(source) => Finding::ok(
+            TOPIC,
+            tr!("{name} is {address}: a route exists, with source address {source}", name, address, source),
+        ),
+        Err(why) => {
+            let reason = translated(why);
+            let seen = match is_itself {
+                true => tr!("{address}: cannot be reached: {reason}", address, reason),
+                false => tr!("{name} is {address}: cannot be reached: {reason}", name, address, reason),
+            };
+            Finding::problem(TOPIC, seen).hint(tr!("`ip route get {ip}` shows why", ip = address.ip()))
         }
-        Err(why) => Finding::problem(TOPIC, format!("{name}{address}: cannot be reached: {why}"))
-            .hint(format!("`ip route get {}` shows why", address.ip())),
     }
 }
 
@@ -51,24 +62,25 @@ fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
         return None;
     }
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-    let seen = format!(
-        "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it"
+    let seen = tr!(
+        "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it",
+        family
     );
     Some(
         Finding::problem(TOPIC, seen)
-            .hint("`listen = [\"[::]:7788\"]` in the configuration covers both families"),
+            .hint(tr!("`listen = [\"[::]:7788\"]` in the configuration covers both families")),
     )
 }
 
 fn link(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {
     let ip = address.ip();
     Some(match peer.answers_on_link? {
-        true => Finding::ok(TOPIC, format!("{ip} answers on the link")),
+        true => Finding::ok(TOPIC, tr!("{ip} answers on the link", ip)),
         false => Finding::problem(
             TOPIC,
-            format!("{ip} does not answer on the link: no host there has this address now"),
+            tr!("{ip} does not answer on the link: no host there has this address now", ip),
         )
-        .hint("check that the peer is switched on and in the same network"),
+        .hint(tr!("check that the peer is switched on and in the same network")),
     })
 }
 
@@ -78,43 +90,99 @@ fn refusal(facts: &Facts, address: SocketAddr) -> Option<Finding> {
     let has =
         |network: &&String| network.parse::<Network>().is_ok_and(|network| network.contains(address.ip()));
     let why = match access.deny.iter().find(has) {
-        Some(network) => format!("`access.deny` contains {network}"),
+        Some(network) => tr!("`access.deny` contains {network}", network),
         None if !access.allow.is_empty() && !access.allow.iter().any(|network| has(&network)) => {
-            "`access.allow` does not contain it".to_owned()
+            tr!("`access.allow` does not contain it").to_owned()
         }
         None => return None,
     };
-    let seen = format!("messages from {} are refused: {why}", address.ip());
+    let seen = tr!("messages from {ip} are refused: {reason}", ip = address.ip(), reason = why);
     Some(
         Finding::problem(TOPIC, seen)
-            .hint("change the lists in the configuration, then run `udpchatctl reload`"),
+            .hint(tr!("change the lists in the configuration, then run `udpchatctl reload`")),
     )
 }
 
 fn sent(peer: &PeerFacts) -> Option<Finding> {
-    let Message { id, at, error, .. } = peer.last_sent.as_ref()?;
+    let Newest::Message(message) = &peer.last_sent else { return None };
+    let Message { id, at, error, .. } = message.as_ref();
     Some(match error {
-        None => Finding::ok(TOPIC, format!("the kernel accepted the last message to it, #{id} at {at}")),
+        None => Finding::ok(
+            TOPIC,
+            tr!("the kernel accepted the last message to it, #{id} at {time}", id, time = at),
+        ),
         Some(error) => Finding::warning(
             TOPIC,
-            format!("the kernel refused the last message to it, #{id} at {at}: {error}"),
+            tr!(
+                "the kernel refused the last message to it, #{id} at {time}: {error}",
+                id,
+                time = at,
+                error = translated(error)
+            ),
         )
-        .hint("the cause may have gone: send another message"),
+        .hint(tr!("the cause may have gone: send another message")),
     })
 }
 
+/// Reports the last message from it. A message from another port of its host is none of its messages.
 fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
-    match &peer.last_heard {
-        Some(Message { id, at, .. }) => {
-            Finding::ok(TOPIC, format!("the last message from it is #{id} at {at}"))
+    let ip = address.ip();
+    let who = if peer.has_port { address.to_string() } else { ip.to_string() };
+    let port = facts.ports().first().copied().unwrap_or_default();
+    let how = tr!(
+        "check that it sends to an address of this machine that is listed above; `sudo tcpdump -n udp port {port}` shows what \
+         arrives",
+        port
+    );
+    match (&peer.last_heard, &peer.last_of_host) {
+        (Newest::Message(message), _) => {
+            let Message { id, at, peer, .. } = message.as_ref();
+            let seen = tr!("the last message from it is #{id} at {time}", id, time = at);
+            Finding::ok(
+                TOPIC,
+                match peer.to_string() == who {
+                    true => seen,
+                    false => tr!("{seen}, from port {port}", seen, port = peer.port()),
+                },
+            )
         }
-        None => {
-            let port = facts.ports().first().copied().unwrap_or_default();
-            let seen = format!("no message from {} is in the inbox", address.ip());
-            Finding::warning(TOPIC, seen).hint(format!(
-                "check that it sends to an address of this machine that is listed above; `sudo tcpdump -n udp port {port}` \
-                 shows what arrives"
+        (Newest::Unknown(Unusable { what, hint }), _) => {
+            let reason = translated(what);
+            Finding::warning(
+                TOPIC,
+                tr!("whether {peer} has sent anything is unknown: {reason}", peer = who, reason),
+            )
+            .hint_if(hint.clone())
+        }
+        (_, Newest::Message(message)) => {
+            let Message { id, at, peer, .. } = message.as_ref();
+            Finding::warning(
+                TOPIC,
+                tr!(
+                    "no message from {peer} is in the inbox; the last one from that host is #{id} at {time}, from port {port}",
+                    peer = who,
+                    id,
+                    time = at,
+                    port = peer.port()
+                ),
+            )
+            .hint(tr!(
+                "it may send from another port than it receives on: in the configuration, `address = \"{ip}\"` without a port \
+                 is every port of that host; `ask --anyone` accepts an answer from another port",
+                ip
             ))
+        }
+        (Newest::NothingSince(id), _) => Finding::warning(
+            TOPIC,
+            tr!(
+                "no message from {peer} is among the entries from #{id} on; older ones were not searched",
+                peer = who,
+                id
+            ),
+        )
+        .hint(how),
+        (Newest::Nothing, _) => {
+            Finding::warning(TOPIC, tr!("no message from {peer} is in the inbox", peer = who)).hint(how)
         }
     }
 }
@@ -130,10 +198,20 @@ mod tests {
             name: "bob".to_owned(),
             address: Ok("10.1.0.7:8080".parse().unwrap()),
             source: Ok("10.1.0.1".parse().unwrap()),
+            has_port: true,
             answers_on_link: None,
-            last_sent: None,
-            last_heard: None,
+            last_sent: Newest::Nothing,
+            last_heard: Newest::Nothing,
+            last_of_host: Newest::Nothing,
         }
+    }
+
+    fn message(from: &str) -> Newest {
+        let message = serde_json::json!({
+            "id": 4, "at": "2026-11-22T11:00:00Z", "direction": "in", "peer": from, "text": "x", "encoding": "utf-8",
+            "encoding_by": "fallback", "bytes": 1, "raw": "eA==",
+        });
+        Newest::Message(serde_json::from_value(message).unwrap())
     }
 
     fn found(facts: Facts, peer: PeerFacts) -> Vec<Finding> {
@@ -150,12 +228,51 @@ mod tests {
     }
 
     #[test]
+    fn only_a_message_from_its_port_is_ok() {
+        let last = |peer: PeerFacts| {
+            let found = found(facts(), peer);
+            let last = found.last().unwrap();
+            (last.level, last.seen.clone(), last.hint.clone().unwrap_or_default())
+        };
+        let heard = PeerFacts { last_heard: message("10.1.0.7:8080"), ..peer() };
+        let seen = "the last message from it is #4 at 2026-11-22T11:00:00Z";
+        assert_eq!(last(heard), (Fine, seen.to_owned(), String::new()));
+        let (level, seen, hint) = last(PeerFacts { last_of_host: message("10.1.0.7:5000"), ..peer() });
+        assert_eq!(level, Warning);
+        assert!(seen.starts_with("no message from 10.1.0.7:8080 is in the inbox; the last one"), "{seen}");
+        assert!(seen.ends_with("is #4 at 2026-11-22T11:00:00Z, from port 5000"), "{seen}");
+        assert!(hint.contains("`address = \"10.1.0.7\"`"), "{hint}");
+        let any_port = PeerFacts { has_port: false, last_heard: message("10.1.0.7:5000"), ..peer() };
+        let (level, seen, _) = last(any_port);
+        assert_eq!(level, Fine);
+        assert!(seen.starts_with("the last message from it is #4") && seen.ends_with("port 5000"), "{seen}");
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_ok() {
+        let refused = Unusable { what: "`inbox` requires role `read`".to_owned(), hint: None };
+        let unknown = PeerFacts { last_heard: Newest::Unknown(refused), ..peer() };
+        let unsearched = PeerFacts { last_heard: Newest::NothingSince(812), ..peer() };
+        for (peer, expected) in [
+            (unknown, "whether 10.1.0.7:8080 has sent anything is unknown: `inbox` requires role `read`"),
+            (
+                unsearched,
+                "no message from 10.1.0.7:8080 is among the entries from #812 on; older ones were not searched",
+            ),
+        ] {
+            let found = found(facts(), peer);
+            assert_eq!((found[1].level, found[1].seen.as_str()), (Warning, expected));
+        }
+    }
+
+    #[test]
     fn obstacles_are_problems() {
         let no_route = PeerFacts { source: Err("network is unreachable".to_owned()), ..peer() };
         assert_eq!(levels(&found(facts(), no_route)), [Problem, Warning]);
         let silent = PeerFacts { answers_on_link: Some(false), ..peer() };
         assert_eq!(levels(&found(facts(), silent)), [Fine, Problem, Warning]);
-        let unknown = PeerFacts { address: Err("no peer is called `bob`".to_owned()), ..peer() };
+        let nobody = Unusable { what: "no peer is called `bob`".to_owned(), hint: None };
+        let unknown = PeerFacts { address: Err(nobody), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
         assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
     }

@@ -2,10 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use udpchat_locale::tr;
+
 use super::facts::{Facts, UdpSocket};
 use super::finding::Finding;
 
 const TOPIC: &str = "port";
+
+/// The name of the daemon's process.
+const DAEMON: &str = "udpchatd";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     match facts.status() {
@@ -20,13 +25,36 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 fn free(facts: &Facts, wanted: SocketAddr) -> Finding {
     let port = wanted.port();
     match facts.sockets.iter().find(|socket| overlap(socket.local, wanted)) {
-        None => Finding::ok(TOPIC, format!("UDP port {port} is free for {wanted}")),
-        Some(socket) => {
-            let seen = format!("UDP port {port} is held by {}, at {}", holder(socket), socket.local);
-            Finding::problem(TOPIC, seen).hint(
-                "stop that program, or set another port for udpchatd with `listen` in its configuration",
-            )
+        None => Finding::ok(TOPIC, tr!("UDP port {port} is free for {address}", port, address = wanted)),
+        Some(socket) => held(facts, socket),
+    }
+}
+
+/// Reports a socket at which a daemon would receive. Only a program that this user sees, and that is no daemon, should be
+/// stopped.
+fn held(facts: &Facts, socket: &UdpSocket) -> Finding {
+    let (port, local) = (socket.local.port(), socket.local);
+    let holder = holder(socket);
+    let seen = tr!("UDP port {port} is held by {holder}, at {address}", port, holder, address = local);
+    let daemon = || facts.running().iter().find(|daemon| daemon.process.user == socket.user);
+    match (&socket.holder, daemon()) {
+        (Some(holder), _) if holder.name == DAEMON => Finding::warning(TOPIC, seen).hint(tr!(
+            "that daemon receives there; `listen` in the configuration sets another port for a second one"
+        )),
+        (Some(_), _) => Finding::problem(TOPIC, seen)
+            .hint(tr!("stop that program, or set another port for udpchatd with `listen` in its configuration")),
+        (None, Some(daemon)) => {
+            let seen = tr!("{seen}; it is probably {process}", seen, process = daemon.process);
+            Finding::warning(TOPIC, seen).hint(tr!(
+                "`sudo ss -lunp 'sport = :{port}'` names it for certain; `listen` in the configuration sets another port for a \
+                 daemon of your own",
+                port
+            ))
         }
+        (None, None) => Finding::problem(TOPIC, seen).hint(tr!(
+            "`sudo ss -lunp 'sport = :{port}'` names it; `listen` in the configuration sets another port for udpchatd",
+            port
+        )),
     }
 }
 
@@ -46,10 +74,20 @@ fn intercepting(facts: &Facts, listen: &[SocketAddr]) -> Vec<Finding> {
             && listen.iter().any(|own| own.ip().is_unspecified() && overlap(*own, local))
     };
     let finding = |socket: &UdpSocket| {
-        let seen = format!("datagrams to {} go to {}, not to udpchatd", socket.local, holder(socket));
-        Finding::warning(TOPIC, seen).hint(
-            "it is bound to that specific address, which takes precedence over the wildcard address; stop it",
-        )
+        let (address, port) = (socket.local, socket.local.port());
+        let seen =
+            tr!("datagrams to {address} go to {holder}, not to udpchatd", address, holder = holder(socket));
+        Finding::warning(TOPIC, seen).hint(match &socket.holder {
+            Some(_) => tr!(
+                "it is bound to that specific address, which takes precedence over the wildcard address; stop it"
+            )
+            .to_owned(),
+            None => tr!(
+                "it is bound to that specific address, which takes precedence over the wildcard address; `sudo ss -lunp \
+                 'sport = :{port}'` names it",
+                port
+            ),
+        })
     };
     facts.sockets.iter().filter(is_more_specific).map(finding).collect()
 }
@@ -58,19 +96,20 @@ fn intercepting(facts: &Facts, listen: &[SocketAddr]) -> Vec<Finding> {
 fn holder(socket: &UdpSocket) -> String {
     match &socket.holder {
         Some(process) => process.to_string(),
-        None => format!("a program of {} that this user may not inspect", socket.user),
+        None => tr!("a program of {user} that this user may not inspect", user = socket.user),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::Process;
+    use super::super::facts::{Process, Reach};
     use super::super::finding::Level::{Fine, Problem, Warning};
-    use super::super::testing::{facts, levels, text, without_daemon};
+    use super::super::testing::{facts, levels, running, text, without_daemon};
     use super::*;
 
     fn socket(local: &str) -> UdpSocket {
-        let holder = Process { pid: 4711, name: "nc".to_owned(), user: "user bob".to_owned() };
+        let (name, user) = ("nc".to_owned(), "user bob".to_owned());
+        let holder = Process { pid: 4711, name, user, is_own: true };
         UdpSocket { local: local.parse().unwrap(), user: "user bob".to_owned(), holder: Some(holder) }
     }
 
@@ -87,9 +126,29 @@ mod tests {
             assert_eq!(levels(&found), [level], "{held}");
             assert_eq!(text(&found).contains("held by nc (pid 4711, user bob)"), level == Problem);
         }
+    }
+
+    #[test]
+    fn only_a_visible_program_is_to_be_stopped() {
         let hidden = UdpSocket { holder: None, ..socket("0.0.0.0:7788") };
-        let found = findings(&Facts { sockets: vec![hidden], ..without_daemon("0.0.0.0:7788") });
+        let mut facts = Facts { sockets: vec![hidden], ..without_daemon("0.0.0.0:7788") };
+        let found = findings(&facts);
+        assert_eq!(levels(&found), [Problem]);
         assert!(text(&found).contains("held by a program of user bob that this user may not inspect"));
+        let hint = found[0].hint.as_deref().unwrap();
+        assert!(hint.contains("`sudo ss -lunp 'sport = :7788'`") && !hint.contains("stop"), "{hint}");
+
+        let Reach::NotReached { running: daemons, .. } = &mut facts.daemon else { panic!() };
+        daemons.push(running(None));
+        let found = findings(&facts);
+        assert_eq!(levels(&found), [Warning]);
+        assert!(text(&found).ends_with("it is probably udpchatd (pid 7, user bob)"), "{found:?}");
+        assert!(!found[0].hint.as_ref().unwrap().contains("stop"), "{found:?}");
+
+        facts.sockets[0].holder = Some(running(None).process);
+        let found = findings(&facts);
+        assert_eq!(levels(&found), [Warning]);
+        assert!(!found[0].hint.as_ref().unwrap().contains("stop"), "{found:?}");
     }
 
     #[test]
@@ -107,5 +166,9 @@ mod tests {
         let found = findings(&Facts { sockets, ..facts() });
         assert_eq!(levels(&found), [Warning]);
         assert!(text(&found).contains("datagrams to 192.168.7.5:7788 go to nc"));
+        assert!(found[0].hint.as_ref().unwrap().ends_with("stop it"));
+        let hidden = UdpSocket { holder: None, ..socket("192.168.7.5:7788") };
+        let found = findings(&Facts { sockets: vec![hidden], ..facts() });
+        assert!(found[0].hint.as_ref().unwrap().contains("`sudo ss -lunp"), "{found:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! Facts for tests: everything is in order unless a test changes something.
 
-use super::facts::{Facts, Interface, Reach, Reached};
+use super::facts::{Configured, Facts, Interface, Process, Reach, Reached, RunningDaemon};
 use super::finding::{Finding, Level};
 
 const STATUS: &str = r#"{
@@ -39,7 +39,7 @@ pub(super) fn facts() -> Facts {
     Facts {
         now: "2026-11-22T12:00:00Z".parse().unwrap(),
         daemon: Reach::Reached(Box::new(reached)),
-        configured: Ok(Vec::new()),
+        configured: Ok(Configured::default()),
         sockets: Vec::new(),
         interfaces: vec![loopback, eth0],
         ipv6_disabled: false,
@@ -67,8 +67,15 @@ pub(super) fn listening_on(addresses: &[&str]) -> Facts {
 
 /// Returns facts where no daemon runs and one would listen on an address.
 pub(super) fn without_daemon(listen: &str) -> Facts {
-    let daemon = Reach::NotReached { tried: Vec::new(), denied: None, running: Vec::new() };
-    Facts { daemon, configured: Ok(vec![listen.parse().unwrap()]), ..facts() }
+    let daemon = Reach::NotReached { tried: Vec::new(), denied: None, running: Vec::new(), sees_all: true };
+    let configured = Configured { listen: vec![listen.parse().unwrap()], closed: Vec::new() };
+    Facts { daemon, configured: Ok(configured), ..facts() }
+}
+
+/// Returns a process of a daemon of another user.
+pub(super) fn running(socket: Option<&str>) -> RunningDaemon {
+    let process = Process { pid: 7, name: "udpchatd".to_owned(), user: "user bob".to_owned(), is_own: false };
+    RunningDaemon { process, socket: socket.map(Into::into) }
 }
 
 /// Returns the levels of findings.

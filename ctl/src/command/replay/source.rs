@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use udpchat_api::call::DirectionFilter;
 use udpchat_api::line::{LineError, LineReader};
 use udpchat_api::{Direction, Raw, Timestamp};
+use udpchat_config::Need;
 use udpchat_locale::tr;
 
 use super::args::ReplayArgs;
@@ -214,7 +215,7 @@ fn known_format(beginning: &[u8]) -> Option<&'static str> {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> CtlError {
-    CtlError::failed(tr!("cannot read {path}", path = name)).caused_by(error)
+    CtlError::failed(tr!("cannot read {path}", path = name)).caused_by_file(Path::new(name), Need::Read, error)
 }
 
 #[cfg(test)]

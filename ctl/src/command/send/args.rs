@@ -5,9 +5,13 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use udpchat_locale::tr;
 
 use crate::command::completions::candidates;
 use crate::error::{CtlError, Result};
+
+/// What the parser takes for `--split` without a size. No argument of a program can contain it.
+const NO_SIZE: &str = "\0";
 
 /// One message.
 #[derive(Debug, Default, Args)]
@@ -28,7 +32,7 @@ pub(crate) struct MessageArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) file: Option<PathBuf>,
     /// Split a long message into datagrams of at most BYTES, between characters [default: 1024]
-    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(long, value_name = "BYTES", num_args = 0..=1, require_equals = true, default_missing_value = NO_SIZE)]
     pub(crate) split: Option<SplitSize>,
     /// Send an empty message as an empty datagram instead of refusing it
     #[arg(long)]
@@ -63,9 +67,17 @@ impl FromStr for SplitSize {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         match text.parse() {
-            _ if text.is_empty() => Ok(Self::Default),
+            _ if text == NO_SIZE => Ok(Self::Default),
             Ok(bytes) if Self::RANGE.contains(&bytes) => Ok(Self::Bytes(bytes)),
-            _ => Err(format!("expected {} to {} bytes", Self::RANGE.start(), Self::RANGE.end())),
+            _ => {
+                let (least, most) = (Self::RANGE.start(), Self::RANGE.end());
+                Err(tr!(
+                    "expected {least} to {most} bytes; `--split` without `=` takes {default}",
+                    least,
+                    most,
+                    default = Self::DEFAULT_BYTES
+                ))
+            }
         }
     }
 }
@@ -85,10 +97,10 @@ impl MessageArgs {
     pub(crate) fn check(&self) -> Result<()> {
         let is_for_text = self.hex || self.escape || self.encoding.is_some();
         if self.file.is_some() && is_for_text {
-            return Err(CtlError::usage(
-                "--file sends bytes unchanged and cannot be combined with --encoding, --escape or --hex",
-            )
-            .hint("standard input takes them: `udpchatctl send TO --hex < PATH`"));
+            return Err(CtlError::usage(tr!(
+                "--file sends bytes unchanged and cannot be combined with --encoding, --escape or --hex"
+            ))
+            .hint(tr!("standard input takes them: `udpchatctl send TO --hex < PATH`")));
         }
         self.check_split()
     }
@@ -97,9 +109,11 @@ impl MessageArgs {
     fn check_split(&self) -> Result<()> {
         match self.text.first() {
             Some(number) if self.split == Some(SplitSize::Default) && number.parse::<u32>().is_ok() => {
-                let message = format!("`--split {number}` does not set the size");
-                let hint =
-                    format!("write `--split={number}`; to send the number, write `--split=1024 -- {number}`");
+                let message = tr!("`--split {number}` does not set the size", number);
+                let hint = tr!(
+                    "write `--split={number}`; to send the number, write `--split=1024 -- {number}`",
+                    number
+                );
                 Err(CtlError::usage(message).hint(hint))
             }
             _ => Ok(()),
@@ -120,8 +134,12 @@ mod tests {
         assert_eq!(split(SplitSize::Default, &["1000", "x"]).unwrap_err().exit() as u8, 2);
         assert!(split(SplitSize::Bytes(1000), &["1000", "x"]).is_ok());
         assert!(split(SplitSize::Default, &["x", "1000"]).is_ok());
-        for (text, size) in [("", Some(SplitSize::Default)), ("16", Some(SplitSize::Bytes(16))), ("15", None)]
-        {
+        for (text, size) in [
+            (NO_SIZE, Some(SplitSize::Default)),
+            ("16", Some(SplitSize::Bytes(16))),
+            ("15", None),
+            ("", None),
+        ] {
             assert_eq!(text.parse::<SplitSize>().ok(), size);
         }
     }

@@ -5,11 +5,15 @@ mod payload;
 
 use std::io::{self, IsTerminal};
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::stat::{SFlag, fstat};
 use udpchat_api::call::{PeersParams, SendParams, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Raw};
+use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
 use self::payload::{Line, Lines, Payload, Source};
@@ -36,6 +40,12 @@ Examples:
   tail -f /var/log/syslog | udpchatctl send bob --lines
   udpchatctl send bob -- --not-a-flag";
 
+/// The least port that a number alone is taken for: programs without privileges use ports from here on.
+const FIRST_USUAL_PORT: u16 = 1024;
+
+/// How long a pipe may stay empty that is still open, in milliseconds.
+const PIPE_WAIT: u8 = 100;
+
 /// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
 const UNFRAGMENTED_BYTES: usize = 1472;
 
@@ -58,8 +68,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     send(context, target, &arguments.message).await
 }
 
-/// Refuses `send HOST PORT TEXT`, as other programs take it: the port would be sent as the first word of the text. A peer
-/// that is configured has its port, so the text to it may begin with a number.
+/// Refuses `send HOST PORT TEXT` and `echo TEXT | udpchatctl send HOST PORT`, as other programs take them: the port would be
+/// sent as text. A peer that is configured has its port, so the text to it may begin with a number.
 ///
 /// # Errors
 /// The arguments look like that.
@@ -69,9 +79,11 @@ pub(super) async fn check_port(
     to: &str,
     message: &MessageArgs,
 ) -> Result<()> {
-    let [port, _text, ..] = message.text.as_slice() else { return Ok(()) };
+    let Some((port, text)) = message.text.split_first() else { return Ok(()) };
     let is_port = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
-    if message.hex || !is_port || port.parse::<u16>().is_err() {
+    let Some(number) = port.parse::<u16>().ok().filter(|_| is_port && !message.hex) else { return Ok(()) };
+    // A number alone is usually a message, such as a counter or a measured value.
+    if text.is_empty() && (number < FIRST_USUAL_PORT || !has_piped_input()) {
         return Ok(());
     }
     let bare = to.strip_prefix('[').and_then(|to| to.strip_suffix(']')).unwrap_or(to);
@@ -88,9 +100,33 @@ pub(super) async fn check_port(
         }
     }
     let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
-    Err(CtlError::usage(format!("the port belongs to the destination: {host}:{port}")).hint(format!(
-        "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes"
-    )))
+    let error = CtlError::usage(tr!("the port belongs to the destination: {host}:{port}", host, port));
+    Err(error.hint(match text {
+        [] => tr!(
+            "write `udpchatctl {command} {host}:{port}` to send standard input; to send {port} as text, add `< /dev/null`",
+            command,
+            host,
+            port
+        ),
+        _ => tr!(
+            "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes",
+            command,
+            host,
+            port
+        ),
+    }))
+}
+
+/// Returns whether a pipe at standard input has something to read, or gets it soon: the program that writes into it starts
+/// at the same time as this one.
+fn has_piped_input() -> bool {
+    let stdin = io::stdin();
+    let is_pipe = fstat(&stdin)
+        .is_ok_and(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO);
+    let mut polled = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    is_pipe
+        && poll(&mut polled, PIPE_WAIT).is_ok()
+        && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
 }
 
 /// Sends the messages of the arguments; `target` names the destination.
@@ -103,7 +139,10 @@ pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &L
     let source = Source::of(message);
     let client = context.connect().await?;
     if source.waits() {
-        note_reading(context.output, "one message per line");
+        note_reading(
+            context.output,
+            tr!("reading one message per line from standard input, end with Ctrl-D"),
+        );
     }
     let mut sender = Sender { client, output: context.output, target, message, large: false };
     sender.lines(Lines::new(source.open()?, source.to_string(), message.hex)).await
@@ -123,7 +162,7 @@ pub(super) async fn prepare<'a>(
     let payload = match ready {
         Some(payload) => payload,
         None => {
-            note_reading(context.output, "the message");
+            note_reading(context.output, tr!("reading the message from standard input, end with Ctrl-D"));
             source.load(message)?
         }
     };
@@ -131,9 +170,9 @@ pub(super) async fn prepare<'a>(
 }
 
 /// Prints a note if a message must be typed at the terminal.
-fn note_reading(output: &mut Output, what: &str) {
+fn note_reading(output: &mut Output, note: &str) {
     if io::stdin().is_terminal() {
-        output.note(&format!("reading {what} from standard input, end with Ctrl-D"));
+        output.note(note);
     }
 }
 
@@ -206,14 +245,19 @@ impl Sender<'_> {
     }
 
     fn conclude(&mut self, total: u64, failed: u64, empty: u64) -> Result<()> {
-        if empty > 0 {
-            let lines = if empty == 1 { "1 empty line was" } else { &format!("{empty} empty lines were") };
-            self.output.note(&format!("{lines} skipped; `--allow-empty` sends empty datagrams"));
+        match empty {
+            0 => {}
+            1 => self.output.note(tr!("1 empty line was skipped; `--allow-empty` sends empty datagrams")),
+            number => self.output.note(&tr!(
+                "{number} empty lines were skipped; `--allow-empty` sends empty datagrams",
+                number
+            )),
         }
         if failed == 0 {
             return Ok(());
         }
-        Err(CtlError::not_sent("lines_failed", format!("{failed} of {total} lines could not be sent")))
+        let text = tr!("{failed} of {total} lines could not be sent", failed, total);
+        Err(CtlError::not_sent("lines_failed", text))
     }
 }
 
@@ -226,9 +270,10 @@ pub(super) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
     let largest = sizes.max().unwrap_or(0);
     let is_large = largest > UNFRAGMENTED_BYTES;
     if is_large {
-        output.note(&format!(
+        output.note(&tr!(
             "a datagram of {largest} bytes is sent in IP fragments on most networks, and peers with a buffer of 1,024 \
-             bytes receive only its beginning; `--split` splits the message"
+             bytes receive only its beginning; `--split` splits the message",
+            largest
         ));
     }
     is_large
@@ -239,7 +284,8 @@ pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
     match entry {
         Entry::Message(message) => {
             let error = message.error.as_ref()?;
-            Some(CtlError::not_sent("send_failed", format!("#{} could not be sent: {error}", message.id)))
+            let text = tr!("#{id} could not be sent: {error}", id = message.id, error = translated(error));
+            Some(CtlError::not_sent("send_failed", text))
         }
         Entry::Gap(_) => None,
     }

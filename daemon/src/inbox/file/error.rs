@@ -1,7 +1,9 @@
 //! Errors of opening an inbox, with hints.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use udpchat_config::{Need, access_hint, file_hint, size_limit_hint};
 
 use super::format::SCHEMA_VERSION;
 use crate::inbox::InboxError;
@@ -27,26 +29,30 @@ pub(crate) enum OpenError {
 
 impl OpenError {
     /// Returns what the user can do about the error.
-    pub(crate) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Newer { .. } => Some(
-                "start the newer version, restore a backup from before the upgrade (`udpchatd --help` explains how), or \
-                 give another `--data-dir`",
-            ),
-            Self::Foreign { .. } => Some("move it away, or give another `--data-dir`"),
-            Self::None { .. } => Some("`--system` or `--data-dir` names the data directory"),
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Newer { .. } => {
+                "start the newer version, restore a backup from before the upgrade (`udpchatd --help` explains how), or give \
+                 another `--data-dir`"
+            }
+            Self::Foreign { .. } => "move it away, or give another `--data-dir`",
+            Self::None { .. } => "`--system` or `--data-dir` names the data directory",
             Self::Damaged { .. } => {
-                Some("a daemon started with this data directory moves it away and creates a new one")
+                "a daemon started with this data directory moves it away and creates a new one"
             }
             Self::Migration { source, .. } if source.is_disk_full() => {
-                Some("make room on that disk and start again; the version that wrote it can still use it")
+                "make room on that disk and start again; the version that wrote it can still use it"
             }
             Self::Migration { source, .. } => {
-                Some(hint_of(source).unwrap_or("the version that wrote it can still use it"))
+                hint_of(source).unwrap_or("the version that wrote it can still use it")
             }
-            Self::Database { source, .. } => hint_of(source),
-            Self::Io { .. } => None,
-        }
+            Self::Database { path, source } => match hint_of(source) {
+                Some(hint) => hint,
+                None => return access_hint(directory_of(path), Need::Directory).or_else(size_limit_hint),
+            },
+            Self::Io { path, source } => return file_hint(directory_of(path), Need::Directory, source),
+        };
+        Some(hint.to_owned())
     }
 
     /// Returns whether the system refuses access to the file, rather than that its content is unusable.
@@ -62,6 +68,11 @@ impl OpenError {
             Self::Newer { .. } | Self::Foreign { .. } | Self::None { .. } | Self::Io { .. } => false,
         }
     }
+}
+
+/// Returns the directory of a file: all its files have the same owner.
+fn directory_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(file)
 }
 
 /// Returns what to do about an error that does not concern the content of the file.

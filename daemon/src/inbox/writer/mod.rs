@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::watch;
 use tracing::debug;
-use udpchat_config::Settings;
+use udpchat_config::{Settings, size_limit_hint};
 
 use self::append::Appender;
 use self::clock::tracker::Tracker;
@@ -406,7 +406,11 @@ impl Writer {
     }
 
     fn report(&self, error: &dyn Error) {
-        let problem = explain("the inbox cannot be written, new messages wait in memory", error);
+        let mut problem = explain("the inbox cannot be written, new messages wait in memory", error);
+        // SQLite reports it as any other error of a write.
+        if let Some(limit) = size_limit_hint() {
+            problem += &format!("; {limit}");
+        }
         self.parts.health.report(Component::InboxWrite, problem);
     }
 }

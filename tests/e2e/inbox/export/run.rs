@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command};
 
 use serde_json::Value;
 
 use crate::support::proc::status_number;
-use crate::support::{Daemon, available, ctl_without_daemon, eventually, new_folder, scaled};
+use crate::support::{
+    Account, Daemon, OtherUser, available, ctl_without_daemon, eventually, finish, new_folder, scaled,
+};
 
 use super::with_many;
 
@@ -25,6 +29,68 @@ fn an_unwritable_file_fails_before_any_query() {
     daemon.ctl(&["export", "--grep", "("]).fails(2, &["regular expression"]);
     daemon.ctl(&["export", "--from", "nobody"]).fails(2, &["nobody"]);
     daemon.ctl(&["export", "--since", "soon"]).fails(2, &["invalid time 'soon'"]);
+}
+
+#[test]
+fn a_file_size_limit_is_an_error() {
+    if !available("prlimit") {
+        return;
+    }
+    let daemon = with_many(1_000);
+    let (file, folder) = (daemon.path("out"), daemon.folder.path());
+    fs::write(&file, "precious").unwrap();
+    let before = fs::read_dir(folder).unwrap().count();
+    for format in ["jsonl", "pcap"] {
+        let export = daemon.ctl_command(&["export", "--format", format, "-o", file.to_str().unwrap()]);
+        let ran = finish(limited(&export).current_dir(folder), b"");
+        let texts = ["cannot write ", "File too large", "at most 5000 bytes", "ulimit -f unlimited"];
+        ran.fails(1, &texts);
+        assert_eq!(
+            (fs::read(&file).unwrap(), fs::read_dir(folder).unwrap().count()),
+            (b"precious".into(), before)
+        );
+    }
+    let mut inbox = limited(&daemon.ctl_command(&["inbox", "--all"]));
+    let output = inbox.stdout(fs::File::create(&file).unwrap()).output().unwrap();
+    let complaint = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(
+        complaint.contains("cannot write to standard output") && complaint.contains("ulimit -f"),
+        "{complaint}"
+    );
+}
+
+/// Prepares a program that may write small files only.
+fn limited(command: &Command) -> Command {
+    let mut limited = Command::new("prlimit");
+    limited.arg("--fsize=5000").arg(command.get_program()).args(command.get_args()).env_clear();
+    limited.env("PATH", std::env::var_os("PATH").unwrap());
+    limited
+}
+
+#[test]
+fn a_file_of_another_user_has_a_hint() {
+    let Some(other) = OtherUser::get() else { return };
+    let account = Account::new(54_321, &[]);
+    let daemon = Daemon::start_with("[control]\nread = [54321]\nsend = [54321]\n", &[]);
+    let folder = other.folder().join("ours");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("out.pcap");
+    fs::write(&file, "").unwrap();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(daemon.folder.path(), 0o755);
+    mode(&folder, 0o755);
+    mode(&file, 0o600);
+    let (file, folder) = (file.to_str().unwrap(), folder.to_str().unwrap());
+    let export = |to: &str| other.ctl(&account, &daemon, &["export", "-o", to]);
+    let belongs =
+        |path: &str| format!("{path} belongs to user root (0), and this program runs as user 54321");
+    export(file).fails(1, &["cannot write", &belongs(file), &format!("`sudo chown 54321 {file}`")]);
+    export(&format!("{folder}/new")).fails(1, &["cannot write", &belongs(folder)]);
+    let replay = other.ctl(&account, &daemon, &["replay", "--file", file, "--to", "127.0.0.1:9"]);
+    replay.fails(1, &["cannot read", &belongs(file), &format!("`sudo chmod o+r {file}`")]);
+    mode(Path::new(folder), 0o700);
+    export(file).fails(1, &["only user root (0) may pass", &format!("`sudo chmod o+x {folder}`")]);
 }
 
 #[test]

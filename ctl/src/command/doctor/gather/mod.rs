@@ -12,19 +12,18 @@ mod process;
 mod program;
 mod socket;
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use udpchat_api::Timestamp;
-use udpchat_config::{Environment, ListenAddress, Overrides, Settings};
+use udpchat_config::{Environment, ListenAddress, Need, Overrides, Settings, access_hint};
 
-use super::facts::{Facts, Reach};
+use super::facts::{Configured, Facts, Reach, Unusable, shown};
 
 /// Collects all facts; `explicit` is the socket given by `--socket`, `peer` the peer to check.
 pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts {
     let (reach, mut client) = daemon::ask(explicit).await;
     let configured = match &reach {
-        Reach::Reached(_) => Ok(Vec::new()),
+        Reach::Reached(_) => Ok(Configured::default()),
         Reach::NotReached { .. } => configured(),
     };
     let mut facts = Facts {
@@ -50,11 +49,23 @@ pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts
     facts
 }
 
-/// Returns the listening addresses of this user's configuration, or the first line of its error.
-fn configured() -> Result<Vec<SocketAddr>, String> {
-    let settings = Settings::load(&Overrides::default(), &Environment::of_process());
+/// Returns what this user's configuration says, or the first line of its error.
+fn configured() -> Result<Configured, Unusable> {
     let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    let settings = Settings::load(&Overrides::default(), &Environment::of_process());
+    let settings =
+        settings.map_err(|error| Unusable { what: first_line(error.to_string()), hint: error.hint() })?;
+    let directories = [Some(settings.data_dir.as_path()), settings.socket.parent()];
+    let mut closed: Vec<Unusable> = Vec::new();
+    for directory in directories.into_iter().flatten() {
+        let what = shown(directory);
+        if let Some(hint) = access_hint(directory, Need::Directory)
+            && closed.iter().all(|other| other.what != what)
+        {
+            closed.push(Unusable { what, hint: Some(hint) });
+        }
+    }
     // An address without its interface cannot be listened on now.
-    let now = |settings: Settings| settings.listen.iter().filter_map(ListenAddress::socket_address).collect();
-    settings.map(now).map_err(|error| first_line(error.to_string()))
+    let listen = settings.listen.iter().filter_map(ListenAddress::socket_address).collect();
+    Ok(Configured { listen, closed })
 }

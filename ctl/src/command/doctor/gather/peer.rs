@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::call::{DirectionFilter, InboxParams, Order, PeersParams};
-use udpchat_api::{Client, Entry, Message};
-use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4};
+use udpchat_api::{Client, ClientError, Entry};
+use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4, did_you_mean};
+use udpchat_locale::{tr, translated};
 
-use super::super::facts::PeerFacts;
+use super::super::facts::{Newest, PeerFacts, Unusable};
 use super::daemon::call;
 
 /// How long resolving a host name may take.
@@ -20,50 +21,95 @@ const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 const MAX_PAGES: usize = 10;
 
 pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFacts {
-    let address = resolve(name, client.as_deref_mut()).await;
+    let (address, has_port) = match resolve(name, client.as_deref_mut()).await {
+        Ok((address, has_port)) => (Ok(address), has_port),
+        Err(why) => (Err(why), false),
+    };
     let mut found = PeerFacts {
         name: name.to_owned(),
-        source: Err("its address is unknown".to_owned()),
+        source: Err(String::new()),
+        has_port,
         answers_on_link: None,
-        last_sent: None,
-        last_heard: None,
+        last_sent: Newest::Nothing,
+        last_heard: Newest::Nothing,
+        last_of_host: Newest::Nothing,
         address,
     };
     let Ok(address) = found.address else { return found };
     found.source = source(address);
     found.answers_on_link =
         answers_on_link(address.ip(), &fs::read_to_string("/proc/net/arp").unwrap_or_default());
-    if let Some(client) = client {
-        found.last_sent = last(client, address.ip(), DirectionFilter::Out).await;
-        found.last_heard = last(client, address.ip(), DirectionFilter::In).await;
+    let Some(client) = client else {
+        found.last_heard =
+            Newest::Unknown(Unusable { what: tr!("no daemon answers").to_owned(), hint: None });
+        return found;
+    };
+    let host = host(address);
+    let asked = if has_port { address.to_string() } else { host.clone() };
+    found.last_sent = last(client, &asked, DirectionFilter::Out).await;
+    found.last_heard = last(client, &asked, DirectionFilter::In).await;
+    if has_port && !matches!(found.last_heard, Newest::Message(_) | Newest::Unknown(_)) {
+        found.last_of_host = last(client, &host, DirectionFilter::In).await;
     }
     found
 }
 
-async fn resolve(name: &str, client: Option<&mut Client>) -> Result<SocketAddr, String> {
-    let configured = match client {
-        Some(client) => {
-            call(client, &PeersParams::default()).await.map(|answer| answer.peers).unwrap_or_default()
-        }
-        None => Vec::new(),
-    };
-    let named = configured.into_iter().find(|peer| peer.name.as_deref() == Some(name));
-    let text = named.map_or_else(|| name.to_owned(), |peer| peer.address);
-    if let Ok(address) = text.parse::<PeerAddress>() {
-        return address
-            .destination()
-            .ok_or_else(|| format!("this machine has no interface for {address} now"));
+/// Returns an address without its port, as the daemon reads it.
+fn host(address: SocketAddr) -> String {
+    match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        _ => address.ip().to_string(),
     }
-    let host = text.split_once(':').map_or(text.as_str(), |(host, _port)| host);
-    check_ipv4(host).map_err(|error| match error.hint() {
-        Some(hint) => format!("{error}: {hint}"),
-        None => error.to_string(),
-    })?;
-    let with_port = if text.contains(':') { text } else { format!("{text}:{DEFAULT_PORT}") };
+}
+
+/// Resolves a peer; returns also whether its port is given.
+async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr, bool), Unusable> {
+    let unusable = |what: String| Unusable { what, hint: None };
+    let (peers, hidden) = match client {
+        None => (Vec::new(), None),
+        Some(client) => match call(client, &PeersParams::default()).await {
+            Ok(answer) => (answer.peers, None),
+            // Without the role to read, the names are unknown.
+            Err(error) => (Vec::new(), Some(error.to_string())),
+        },
+    };
+    let named = peers.iter().find(|peer| peer.name.as_deref() == Some(name));
+    let text = named.map_or(name, |peer| peer.address.as_str());
+    if let Ok(address) = text.parse::<PeerAddress>() {
+        let has_port = address.port().is_some();
+        let missing = || unusable(tr!("this machine has no interface for {address} now", address));
+        return address.destination().map(|destination| (destination, has_port)).ok_or_else(missing);
+    }
+    let (host, has_port) = text.split_once(':').map_or((text, false), |(host, _port)| (host, true));
+    check_ipv4(host)
+        .map_err(|error| Unusable { what: error.to_string(), hint: error.hint().map(str::to_owned) })?;
+    let with_port = if has_port { text.to_owned() } else { format!("{text}:{DEFAULT_PORT}") };
     match timeout(RESOLVE_WAIT, lookup_host(with_port)).await {
-        Ok(Ok(mut found)) => found.next().ok_or_else(|| format!("`{name}` has no address")),
-        Ok(Err(error)) => Err(format!("`{name}` is neither a peer nor a known host: {error}")),
-        Err(_) => Err(format!("`{name}` does not resolve within {} s", RESOLVE_WAIT.as_secs())),
+        Ok(Ok(mut found)) => {
+            let first = found.next().ok_or_else(|| unusable(tr!("`{name}` has no address", name)));
+            first.map(|address| (address, has_port))
+        }
+        Ok(Err(error)) => Err(match hidden {
+            Some(hidden) => {
+                let reason = translated(&hidden);
+                unusable(tr!(
+                    "`{name}` is no known host, and the names of peers are unknown: {reason}",
+                    name,
+                    reason
+                ))
+            }
+            None => {
+                let error = error.to_string();
+                let error = translated(&error);
+                let what = tr!("`{name}` is neither a peer nor a known host: {error}", name, error);
+                let names = peers.iter().filter_map(|peer| peer.name.as_deref());
+                Unusable { what, hint: did_you_mean(name, names) }
+            }
+        }),
+        Err(_) => {
+            let seconds = RESOLVE_WAIT.as_secs();
+            Err(unusable(tr!("`{name}` does not resolve within {seconds} s", name, seconds)))
+        }
     }
 }
 
@@ -91,26 +137,35 @@ fn answers_on_link(ip: IpAddr, table: &str) -> Option<bool> {
     Some(flags != "0x0")
 }
 
-/// Returns the last message from or to an address, at any port.
-async fn last(client: &mut Client, ip: IpAddr, direction: DirectionFilter) -> Option<Message> {
+/// Returns the last message from or to an address, or to a host at any port.
+async fn last(client: &mut Client, from: &str, direction: DirectionFilter) -> Newest {
     let mut params = InboxParams {
-        from: vec![ip.to_string()],
+        from: vec![from.to_owned()],
         direction: Some(direction),
         order: Some(Order::Desc),
         limit: Some(1),
         ..InboxParams::default()
     };
     for _ in 0..MAX_PAGES {
-        let page = call(client, &params).await.ok()?;
+        let page = match call(client, &params).await {
+            Ok(page) => page,
+            Err(error) => {
+                let hint = match &error {
+                    ClientError::Refused(object) => object.data.hint.clone(),
+                    _ => None,
+                };
+                return Newest::Unknown(Unusable { what: error.to_string(), hint });
+            }
+        };
         if let Some(Entry::Message(message)) = page.entries.into_iter().next() {
-            return Some(message);
+            return Newest::Message(Box::new(message));
         }
         if !page.more {
-            return None;
+            return Newest::Nothing;
         }
         params.before = Some(page.next);
     }
-    None
+    Newest::NothingSince(params.before.unwrap_or_default())
 }
 
 #[cfg(test)]

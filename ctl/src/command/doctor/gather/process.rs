@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Uid, User};
+use nix::unistd::{Uid, User, geteuid};
+use udpchat_locale::tr;
 
 use super::super::facts::Process;
 
@@ -26,12 +27,20 @@ pub(super) fn named(name: &str) -> Vec<Process> {
 pub(super) fn of(folder: &Path) -> Option<Process> {
     let name = fs::read_to_string(folder.join("comm")).ok()?.trim_end().to_owned();
     let pid = folder.file_name()?.to_str()?.parse().ok()?;
-    let user = user(fs::metadata(folder).ok()?.uid());
-    Some(Process { pid, name, user })
+    let uid = fs::metadata(folder).ok()?.uid();
+    Some(Process { pid, name, user: user(uid), is_own: uid == geteuid().as_raw() })
+}
+
+/// Returns whether this user sees the processes of others: `/proc` may be mounted with `hidepid`.
+pub(super) fn sees_all() -> bool {
+    Path::new("/proc/1/comm").exists()
 }
 
 /// Returns the name of a user.
 pub(super) fn user(uid: u32) -> String {
     let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    found.map_or_else(|| format!("user {uid}"), |user| format!("user {}", user.name))
+    match found {
+        Some(user) => tr!("user {name}", name = user.name),
+        None => tr!("user {uid}", uid),
+    }
 }

@@ -1,8 +1,9 @@
-//! The UDP sockets of this machine, and the processes that have them open.
+//! The sockets of this machine, and the processes that have them open.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use super::super::facts::{Process, UdpSocket};
 use super::process;
@@ -31,23 +32,53 @@ pub(super) fn bound_to(ports: &[u16]) -> Vec<UdpSocket> {
 
 /// Returns the processes that have sockets open, by inode, as far as this user may see them.
 fn holders(rows: &[Row]) -> HashMap<u64, Process> {
-    let wanted: HashMap<String, u64> =
-        rows.iter().map(|row| (format!("socket:[{}]", row.inode), row.inode)).collect();
+    let wanted: HashMap<String, u64> = rows.iter().map(|row| (inode_name(row.inode), row.inode)).collect();
     let mut found = HashMap::new();
     if wanted.is_empty() {
         return found;
     }
     for folder in process::folders() {
-        let links = fs::read_dir(folder.join("fd")).into_iter().flatten().flatten();
-        let targets =
-            links.filter_map(|link| fs::read_link(link.path()).ok()?.into_os_string().into_string().ok());
-        for inode in targets.filter_map(|target| wanted.get(&target)) {
+        for inode in open_sockets(&folder).iter().filter_map(|socket| wanted.get(socket)) {
             if let Some(process) = process::of(&folder) {
                 found.insert(*inode, process);
             }
         }
     }
     found
+}
+
+/// Returns the names of the sockets that a process has open, as far as this user may see them.
+fn open_sockets(folder: &Path) -> Vec<String> {
+    let links = fs::read_dir(folder.join("fd")).into_iter().flatten().flatten();
+    let target = |link: DirEntry| fs::read_link(link.path()).ok()?.into_os_string().into_string().ok();
+    links.filter_map(target).filter(|target| target.starts_with("socket:")).collect()
+}
+
+/// Returns the name of a socket as a link in `/proc/PID/fd` has it.
+fn inode_name(inode: u64) -> String {
+    format!("socket:[{inode}]")
+}
+
+/// Returns the socket at which a daemon listens for clients, as far as this user may see it.
+pub(super) fn control_socket(daemon: &Process) -> Option<PathBuf> {
+    let folder = Path::new("/proc").join(daemon.pid.to_string());
+    let table = fs::read_to_string(folder.join("net/unix")).ok()?;
+    let open = open_sockets(&folder);
+    let found = listening(&table).find(|(inode, _)| open.contains(&inode_name(*inode)));
+    found.map(|(_, path)| path.into())
+}
+
+/// Returns the inodes and paths of listening sockets in `/proc/net/unix` (proc_net_unix(5)).
+fn listening(table: &str) -> impl Iterator<Item = (u64, &str)> {
+    const ACCEPTS_CONNECTIONS: &str = "00010000";
+    table.lines().filter_map(|line| {
+        let (fields, path) = line.split_once(" /")?;
+        let mut words = fields.split_ascii_whitespace();
+        let is_listening = words.nth(3)? == ACCEPTS_CONNECTIONS;
+        let inode = words.nth(2)?.parse().ok()?;
+        // The path begins with the slash.
+        is_listening.then(|| (inode, &line[line.len() - path.len() - 1..]))
+    })
 }
 
 /// Parses `/proc/net/udp` or `/proc/net/udp6` (proc_net_udp(5)).
@@ -96,6 +127,29 @@ mod tests {
             ("[fe80::5054:ff:fffe:f3b7]:7789".to_owned(), 0, 99),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn listening_sockets_are_found_in_proc_net_unix() {
+        let table = "\
+Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01 4711 /run/user/1000/udp chat/control.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 4712 /run/connected.sock
+0000000000000000: 00000002 00000000 00010000 0001 01 4713 @abstract
+0000000000000000: 00000003 00000000 00000000 0001 03 4714
+";
+        let found: Vec<_> = listening(table).collect();
+        assert_eq!(found, [(4711, "/run/user/1000/udp chat/control.sock")]);
+    }
+
+    #[test]
+    fn our_own_control_socket_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let table = fs::read_to_string("/proc/self/net/unix").unwrap();
+        let inode = listening(&table).find(|(_, at)| Path::new(at) == path).unwrap().0;
+        assert!(open_sockets(Path::new("/proc/self")).contains(&inode_name(inode)));
     }
 
     #[test]
