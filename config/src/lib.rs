@@ -42,7 +42,7 @@ pub use paths::{Environment, control_socket_candidates};
 pub use reference::{KeyReference, TableReference, reference};
 pub use setting::{Origin, Setting};
 pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
-pub use suggestion::did_you_mean;
+pub use suggestion::{did_you_mean, nearest};
 pub use value::{
     Encoding, Group, Interface, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network,
     PeerAddress, PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,

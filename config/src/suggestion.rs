@@ -2,7 +2,7 @@
 
 /// Returns the nearest candidate by edit distance (optimal string alignment), `None` if it differs in more than a third of
 /// its characters. The case of letters makes no difference.
-fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // The distance takes quadratic time, and every candidate is much shorter.
     if text.len() > 64 {
         return None;
