@@ -215,7 +215,11 @@ fn known_format(beginning: &[u8]) -> Option<&'static str> {
 }
 
 fn unreadable(name: &str, error: &std::io::Error) -> CtlError {
-    CtlError::failed(tr!("cannot read {path}", path = name)).caused_by_file(Path::new(name), Need::Read, error)
+    CtlError::failed(tr!("cannot read {path}", path = name)).caused_by_file(
+        Path::new(name),
+        Need::Read,
+        error,
+    )
 }
 
 #[cfg(test)]
