@@ -103,6 +103,11 @@ impl ReconnectingClient {
 }
 
 impl CallError {
+    /// Returns whether the connection was lost, so that only a new one shows whether a daemon answers.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Client(ClientError::Closed | ClientError::Io(_)))
+    }
+
     /// Returns whether the daemon refused the call with an error of this kind.
     pub(crate) fn is_refusal(&self, kind: ErrorKind) -> bool {
         matches!(self, Self::Client(ClientError::Refused(error)) if error.data.kind == kind)

@@ -20,6 +20,14 @@ pub(super) fn as_text(failure: &Failure, palette: Palette) -> String {
     out
 }
 
+/// Renders an error in one line, for a place on a full screen: the message and the hint. Not safe to show.
+pub(crate) fn as_line(failure: &Failure) -> String {
+    match &failure.hint {
+        Some(hint) => format!("{}; {hint}", failure.message),
+        None => failure.message.clone(),
+    }
+}
+
 /// The JSON object of an error.
 #[derive(Serialize)]
 struct Object<'a> {

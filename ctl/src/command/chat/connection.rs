@@ -6,6 +6,7 @@
 //! queue grows without limit: entries that the chat has not taken stay with the daemon.
 
 use std::convert::Infallible;
+use std::mem;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,10 +14,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use udpchat_api::call::{AckParams, Call, PeersParams, SendParams, Sent, StatusParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, ErrorKind};
+use udpchat_api::{Client, ClientError, Entry, ErrorKind, Raw};
 
 use super::model::{OutgoingMessage, Request, SendFailure, Update};
+use crate::command::send::Payload;
 use crate::error::CtlError;
+use crate::output::as_line;
 use crate::reconnect::{CallError, ReconnectingClient};
 
 /// The most updates that may wait for the chat.
@@ -104,24 +107,24 @@ impl Connections {
 fn describe(error: impl Into<CtlError>) -> String {
     match error.into() {
         CtlError::ReaderGone => String::new(),
-        CtlError::Failed(failure) => match failure.hint {
-            // The hint with the sockets that were tried helps at the start, not at each retry.
-            Some(hint) if failure.code.is_some() => format!("{}; {hint}", failure.message),
-            _ => failure.message,
-        },
+        CtlError::Failed(failure) => as_line(&failure),
     }
 }
 
 /// Passes on all entries that the daemon records, over as many connections as necessary.
 async fn follow(mut client: ReconnectingClient, updates: mpsc::Sender<Update>) {
     let mut cursor = None;
+    let mut was_lost = false;
     loop {
         let Err(ended) = follow_connection(&mut client, &mut cursor, &updates).await;
         client.disconnect();
         match ended {
             FollowEnd::ChatEnded => return,
             FollowEnd::TooFarBehind => {}
+            // Only the attempt to connect again shows what has happened.
+            FollowEnd::Failed(error) if error.is_lost() && !mem::replace(&mut was_lost, true) => {}
             FollowEnd::Failed(error) => {
+                was_lost = false;
                 if updates.send(Update::Offline(describe(error))).await.is_err() {
                     return;
                 }
@@ -156,7 +159,7 @@ async fn follow_connection(
         let entry = client.next_entry().await?;
         let id = entry.id();
         *cursor = Some(id);
-        let update = Update::Arrived(Box::new(without_raw(entry)));
+        let update = Update::Arrived(Box::new(entry));
         updates.send(update).await.map_err(|_| FollowEnd::ChatEnded)?;
         since_check += 1;
         if since_check == CHECK_EVERY_ENTRIES {
@@ -185,14 +188,6 @@ async fn subscribe(
     client.reconnect_related();
     let online = Update::Online { after, is_gapless: near.is_some(), unread: inbox.unread };
     updates.send(online).await.map_err(|_| FollowEnd::ChatEnded)
-}
-
-/// Drops the raw bytes, which the chat does not show.
-fn without_raw(mut entry: Entry) -> Entry {
-    if let Entry::Message(message) = &mut entry {
-        message.raw = udpchat_api::Raw::default();
-    }
-    entry
 }
 
 async fn read_pages(
@@ -225,7 +220,7 @@ async fn read_pages(
 /// Calls a method again if the connection was lost: reading a page, or setting an encoding, twice changes nothing.
 async fn call_twice<C: Call>(client: &mut ReconnectingClient, params: &C) -> Result<C::Answer, String> {
     let mut answer = client.call(params).await;
-    if matches!(answer, Err(CallError::Client(ClientError::Closed | ClientError::Io(_)))) {
+    if matches!(&answer, Err(error) if error.is_lost()) {
         answer = client.call(params).await;
     }
     answer.map_err(describe)
@@ -260,8 +255,11 @@ async fn send_messages(
 /// Sends a message as a reply, so that it leaves from the address that the peer sent to. If the log no longer has the
 /// replied entry, sends it to the peer's address.
 async fn send(client: &mut ReconnectingClient, message: OutgoingMessage) -> Result<Vec<Entry>, CallError> {
-    let OutgoingMessage { reply_to, to, text, encoding, .. } = message;
-    let params = SendParams { text: Some(text), encoding, ..SendParams::default() };
+    let OutgoingMessage { reply_to, to, payload, encoding, .. } = message;
+    let params = match payload {
+        Payload::Text(text) => SendParams { text: Some(text), encoding, ..SendParams::default() },
+        Payload::Bytes(bytes) => SendParams { raw: Some(Raw(bytes)), ..SendParams::default() },
+    };
     if let Some(id) = reply_to {
         match client.call(&SendParams { reply_to: Some(id), ..params.clone() }).await {
             Err(error) if error.is_refusal(ErrorKind::NoSuchEntry) => {}

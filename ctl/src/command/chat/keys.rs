@@ -32,6 +32,9 @@ pub(super) enum Action {
     NextUnread,
     ChoosePeer,
     ChooseEncoding,
+    ToggleHex,
+    ChangeLineEnd,
+    MarkAllRead,
     Help,
     Quit,
 }
@@ -59,12 +62,16 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("F2, Ctrl+P", "choose a peer, or type an address"),
     ("Alt+↑  Alt+↓", "the previous peer, the next peer"),
     ("Alt+A", "the next peer with unread messages"),
+    ("Alt+R", "mark the messages of all peers as read"),
     ("F3, Alt+E", "choose the encoding to send and read in"),
+    ("F4, Alt+X", "show and write bytes in hex, or text again"),
+    ("F5, Alt+L", r"append \r\n to what is sent, \n, \r, or nothing"),
     ("Alt+M", "use the mouse to select text, or to scroll again"),
     ("Ctrl+L", "redraw the screen"),
     ("Ctrl+Z", "suspend; `fg` resumes"),
     ("Ctrl+C", "clear the input; quit if it is empty, as Ctrl+D"),
     ("Ctrl+Q", "quit"),
+    ("F1, Ctrl+G, Alt+H", "these keys"),
 ];
 
 /// Returns the meaning of an event, if it has one.
@@ -116,6 +123,7 @@ fn with_control(code: KeyCode) -> Option<Action> {
         KeyCode::Char('k') => Action::Erase(Motion::LineEnd),
         KeyCode::Char('c') => Action::Interrupt,
         KeyCode::Char('d') => Action::EndOfInput,
+        KeyCode::Char('g') => Action::Help,
         KeyCode::Char('p') => Action::ChoosePeer,
         KeyCode::Char('q') => Action::Quit,
         KeyCode::Home => Action::Oldest,
@@ -139,6 +147,9 @@ fn with_alt(code: KeyCode) -> Option<Action> {
         KeyCode::Char('a') => Action::NextUnread,
         KeyCode::Char('e') => Action::ChooseEncoding,
         KeyCode::Char('p') => Action::ChoosePeer,
+        KeyCode::Char('x') => Action::ToggleHex,
+        KeyCode::Char('l') => Action::ChangeLineEnd,
+        KeyCode::Char('r') => Action::MarkAllRead,
         KeyCode::Char('h' | '?') => Action::Help,
         _ => return None,
     };
@@ -168,6 +179,8 @@ fn without_modifiers(key: KeyEvent) -> Option<Action> {
         KeyCode::F(1) => Action::Help,
         KeyCode::F(2) => Action::ChoosePeer,
         KeyCode::F(3) => Action::ChooseEncoding,
+        KeyCode::F(4) => Action::ToggleHex,
+        KeyCode::F(5) => Action::ChangeLineEnd,
         _ => return None,
     };
     Some(action)

@@ -62,7 +62,7 @@ fn every_exit_restores_the_terminal() {
             after.display(),
             after.display()
         ));
-        chat.tmux.shows("F1 help");
+        chat.tmux.shows("Ctrl+G help");
         assert_eq!(chat.tmux.tmux_format("#{alternate_on} #{mouse_any_flag}"), "1 1", "{name}");
         quit();
         eventually(name, || (!modes(after).is_empty()).then_some(()));
@@ -75,7 +75,7 @@ fn every_exit_restores_the_terminal() {
         );
     }
     let screen = chat.tmux.screen();
-    assert!(!screen.contains("F1 help"), "{screen}");
+    assert!(!screen.contains("Ctrl+G help"), "{screen}");
 }
 
 #[test]
@@ -193,7 +193,7 @@ fn colour_obeys_no_color_and_the_flag() {
         ("NO_COLOR=1", "--color always", true),
     ] {
         chat.tmux.shell(&format!("clear; export {environment}; {}", chat.command(&format!("bob {flag}"))));
-        chat.tmux.until("the chat", |screen| screen.contains("< hello") && screen.contains("F1 help"));
+        chat.tmux.until("the chat", |screen| screen.contains("< hello") && screen.contains("Ctrl+G help"));
         assert_eq!(colours(), expected, "{environment} {flag}");
         chat.tmux.press(&["C-q"]);
         chat.tmux.until("the shell", |screen| screen.trim_end().ends_with('$'));

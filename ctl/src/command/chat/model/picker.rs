@@ -5,7 +5,7 @@ use udpchat_config::Encoding;
 use super::peer::PeerKey;
 use super::peer_list::{PeerList, PeerRow};
 use crate::command::chat::editor::Editor;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 
 /// The encodings that are listed before anything is typed.
 const COMMON: [&str; 9] =
@@ -55,6 +55,18 @@ pub(super) enum ChoiceAction {
 impl Picker {
     pub(super) fn new(kind: PickerKind) -> Self {
         Self { kind, ..Self::default() }
+    }
+
+    /// Explains why the typed text matches no choice.
+    pub(in crate::command::chat) fn no_match(&self) -> String {
+        match (&self.kind, self.query.text().parse::<Encoding>()) {
+            (PickerKind::Encodings, Err(error)) => {
+                let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                wrap::display_line(&format!("{error}{hint}")).into_owned()
+            }
+            (PickerKind::Peers, _) => "no match; type an address or a host name".to_owned(),
+            (PickerKind::Encodings | PickerKind::Reading(_), _) => "no match".to_owned(),
+        }
     }
 
     /// Lists the choices that match the typed text; `open` is the peer of the open conversation.

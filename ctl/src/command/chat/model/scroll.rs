@@ -17,6 +17,8 @@ pub(in crate::command::chat) enum ConversationRow {
     Day(Date),
     /// A line of the text of an item.
     Text { index: usize, span: Range<usize>, is_first: bool },
+    /// A line of the bytes of an item.
+    Bytes { index: usize, span: Range<usize> },
     /// A line of the note of an item.
     Note { index: usize, span: Range<usize> },
 }
@@ -27,6 +29,8 @@ pub(in crate::command::chat) struct Pane {
     /// The columns of the text, without the margin.
     pub(in crate::command::chat) columns: usize,
     pub(in crate::command::chat) rows: usize,
+    /// Whether messages are shown as bytes.
+    pub(in crate::command::chat) is_hex: bool,
 }
 
 impl Conversation {
@@ -49,8 +53,9 @@ impl Conversation {
         if begins_day {
             rows.push(ConversationRow::Day(day));
         }
-        rows.extend(self.items[index].lines(pane.columns).map(|line| match line {
+        rows.extend(self.items[index].lines(pane.columns, pane.is_hex).map(|line| match line {
             ItemLine::Text(span) => ConversationRow::Text { index, is_first: span.start == 0, span },
+            ItemLine::Bytes(span) => ConversationRow::Bytes { index, span },
             ItemLine::Note(span) => ConversationRow::Note { index, span },
         }));
         rows

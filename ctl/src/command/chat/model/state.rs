@@ -8,6 +8,7 @@ use udpchat_api::{Direction, Entry, Message, Raw, Timestamp};
 
 use super::conversation::{Conversation, WindowEnd};
 use super::input_history::InputHistory;
+use super::line_end::LineEnd;
 use super::outbox::{Outbox, SendFailure, first_line};
 use super::peer::PeerKey;
 use super::peer_list::{PeerList, PeerRow};
@@ -15,7 +16,7 @@ use super::picker::{Choice, Picker};
 use super::request::{Recoding, Request, Update};
 use super::scroll::{ConversationRow, Pane};
 use crate::command::chat::editor::Editor;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 use crate::terminal::Redraw;
 
 /// The most messages that wait for the list of peers; beyond, the list is requested again.
@@ -49,6 +50,8 @@ pub(in crate::command::chat) struct Model {
     pub(in crate::command::chat) conversation: Option<Conversation>,
     pub(in crate::command::chat) input: Editor,
     pub(in crate::command::chat) overlay: Option<Overlay>,
+    /// Whether messages are shown as bytes, and the input is read as hex digits.
+    pub(in crate::command::chat) is_hex: bool,
     /// A message about the last key, until the next one.
     pub(in crate::command::chat) notice: Option<String>,
     /// The rows of the conversation that are on the screen.
@@ -92,6 +95,7 @@ impl Model {
             conversation: None,
             input: Editor::default(),
             overlay: None,
+            is_hex: false,
             notice: None,
             rows: Vec::new(),
             pane: Pane::default(),
@@ -124,6 +128,11 @@ impl Model {
     /// Returns the row of the open conversation in the list of peers.
     pub(in crate::command::chat) fn open_row(&self) -> Option<&PeerRow> {
         self.peers.get(self.open_key()?)
+    }
+
+    /// Returns the line end that is appended to texts to the open peer. Bytes are sent as they are.
+    pub(in crate::command::chat) fn line_end(&self) -> LineEnd {
+        self.open_row().filter(|_| !self.is_hex).map(|row| row.line_end).unwrap_or_default()
     }
 
     /// Lists the choices of a picker.
@@ -428,6 +437,7 @@ impl Model {
         self.peers.ensure_listed(&found);
         if let Some(found) = self.peers.get_mut(&found) {
             found.chosen_encoding = found.chosen_encoding.take().or(row.chosen_encoding);
+            found.line_end = row.line_end;
         }
         if self.open_key() == Some(&host) {
             let input = mem::take(&mut self.input);

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::cells::{put, row, window};
 use crate::command::chat::keys::HELP;
 use crate::command::chat::theme::Theme;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 
 /// The columns of the key names.
 const NAME_COLUMNS: usize = 24;

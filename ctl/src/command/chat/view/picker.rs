@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::cells::{position, put, row, window};
 use crate::command::chat::model::{Choice, Model, Picker, PickerKind};
 use crate::command::chat::theme::Theme;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 
 const COLUMNS: u16 = 60;
 const ROWS: u16 = 16;
@@ -34,11 +34,10 @@ pub(super) fn draw(
     let choices = model.choices(picker);
     let list = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
     if choices.is_empty() {
-        let hint = match picker.kind {
-            PickerKind::Peers => "no match; type an address or a host name",
-            PickerKind::Encodings | PickerKind::Reading(_) => "no match",
-        };
-        put(buffer, list, prompt, hint, theme.dim);
+        let why = picker.no_match();
+        for (number, span) in wrap::wrap(&why, columns.saturating_sub(2 * prompt)).into_iter().enumerate() {
+            put(buffer, row(list, number), prompt, &why[span], theme.dim);
+        }
     }
     let first = (picker.selected + 1).saturating_sub(list.height.into());
     for (number, choice) in choices.iter().enumerate().skip(first).take(list.height.into()) {

@@ -46,5 +46,7 @@ fn print(output: &mut Output, answer: &Answer, rates: Option<&Rates>) -> Result<
 
 /// Reports that the daemon does not answer. The watch continues, because daemons are restarted.
 fn report_lost_daemon(output: &mut Output, error: CtlError) {
-    output.failure(&error.hint("waiting for it to come back"));
+    let CtlError::Failed(failure) = &error else { return };
+    let hint = failure.hint.as_ref().map(|hint| format!("{hint}; ")).unwrap_or_default();
+    output.failure(&error.hint(format!("{hint}waiting for it to come back")));
 }

@@ -14,6 +14,7 @@ use super::model::{Loss, Model};
 use super::rates::Rates;
 use super::talkers::{TopTalker, WINDOW};
 use crate::output::{Output, clock_time, grouped, size, span};
+use crate::terminal::wrap;
 
 /// The most problems that are shown; of the others the number is shown.
 const MAX_PROBLEMS: usize = 3;
@@ -97,7 +98,10 @@ fn top(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
         head.push(Span::styled(format!("{time:>0$}", width - used), dim()));
     }
     let mut lines = vec![Line::from(head)];
-    lines.extend(connection_notes(model).into_iter().map(|text| Line::styled(text, theme.alert())));
+    for text in connection_notes(model) {
+        let rows = wrap::wrap(&text, width);
+        lines.extend(rows.into_iter().map(|row| Line::styled(text[row].to_owned(), theme.alert())));
+    }
     lines.extend(problems(model).into_iter().map(|text| Line::styled(text, theme.alert())));
     lines
 }
@@ -106,7 +110,7 @@ fn top(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
 fn connection_notes(model: &Model) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(reason) = &model.failure {
-        notes.push(format!("{}; trying again; values are from the last answer", one_line(reason)));
+        notes.push(format!("{}; trying again; values are from the last answer", wrap::display_line(reason)));
     } else if let Some(silent) = model.silent_for() {
         notes.push(format!("no answer for {} s; values are from the last answer", silent.as_secs()));
     }

@@ -272,7 +272,11 @@ proptest::proptest! {
         for width in [13, 40, 80] {
             let buffer = drawn(&watch.model, width, 24, true);
             for cell in buffer.content() {
-                proptest::prop_assert!(!cell.symbol().contains(udpchat_api::safe::is_unsafe), "{cell:?}");
+                // A joiner stands in the cell of the character before it.
+                let is_unsafe = |c: char| {
+                    udpchat_api::safe::is_unsafe(c) && !matches!(c, '\u{200c}' | '\u{200d}')
+                };
+                proptest::prop_assert!(!cell.symbol().contains(is_unsafe), "{cell:?}");
             }
         }
     }
