@@ -49,14 +49,20 @@ pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> Ct
     let answers = "a daemon answers again; its log shows why the connection ended";
     match find_again(explicit).await {
         Ok(()) => failure.hint = Some(answers.to_owned()),
-        Err(CtlError::Failed(now)) => (failure.message, failure.causes, failure.hint) = (now.message, now.causes, now.hint),
+        Err(CtlError::Failed(now)) => {
+            (failure.message, failure.causes, failure.hint) = (now.message, now.causes, now.hint)
+        }
         Err(CtlError::ReaderGone) => {}
     }
     CtlError::Failed(failure)
 }
 
-/// Checks whether a daemon answers, after one that may be ending has ended.
-async fn find_again(explicit: Option<&Path>) -> Result<()> {
+/// Checks whether a daemon answers after a connection was lost. One that is ending closes its connections first; its end is
+/// awaited.
+///
+/// # Errors
+/// As [`connect`].
+pub(crate) async fn find_again(explicit: Option<&Path>) -> Result<()> {
     let began = Instant::now();
     loop {
         let ending = match open(explicit).await {

@@ -76,6 +76,11 @@ impl ReconnectingClient {
         answer.map_err(CallError::Client)
     }
 
+    /// Checks whether a daemon answers after the connection was lost, as [`connect::find_again`].
+    pub(crate) async fn find_again(&self) -> Result<(), CtlError> {
+        connect::find_again(self.socket.as_deref()).await
+    }
+
     /// Waits for the next entry of the subscription of this connection.
     ///
     /// # Errors

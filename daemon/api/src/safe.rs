@@ -10,9 +10,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::ops::{Range, RangeInclusive};
 
-use unicode_properties::{
-    GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, UnicodeGeneralCategory,
-};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, UnicodeGeneralCategory};
 
 /// Zero-width non-joiner and joiner: shown only between two characters that they join.
 const JOINERS: [char; 2] = ['\u{200c}', JOINER];
@@ -87,7 +85,8 @@ fn joins(text: &str, at: usize) -> bool {
 fn joining_script(character: char) -> Option<usize> {
     let group = character.general_category_group();
     let is_of_word = matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark);
-    let script = JOINING_SCRIPTS.iter().position(|blocks| blocks.iter().any(|block| block.contains(&character)));
+    let script =
+        JOINING_SCRIPTS.iter().position(|blocks| blocks.iter().any(|block| block.contains(&character)));
     script.filter(|_| is_of_word)
 }
 

@@ -6,7 +6,6 @@
 //! queue grows without limit: entries that the chat has not taken stay with the daemon.
 
 use std::convert::Infallible;
-use std::mem;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -114,18 +113,18 @@ fn describe(error: impl Into<CtlError>) -> String {
 /// Passes on all entries that the daemon records, over as many connections as necessary.
 async fn follow(mut client: ReconnectingClient, updates: mpsc::Sender<Update>) {
     let mut cursor = None;
-    let mut was_lost = false;
     loop {
         let Err(ended) = follow_connection(&mut client, &mut cursor, &updates).await;
         client.disconnect();
         match ended {
             FollowEnd::ChatEnded => return,
             FollowEnd::TooFarBehind => {}
-            // Only the attempt to connect again shows what has happened.
-            FollowEnd::Failed(error) if error.is_lost() && !mem::replace(&mut was_lost, true) => {}
             FollowEnd::Failed(error) => {
-                was_lost = false;
-                if updates.send(Update::Offline(describe(error))).await.is_err() {
+                let is_lost = error.is_lost();
+                let reason = if is_lost { client.find_again().await.err() } else { Some(error.into()) };
+                if let Some(reason) = reason
+                    && updates.send(Update::Offline(describe(reason))).await.is_err()
+                {
                     return;
                 }
                 sleep(RETRY_PAUSE).await;

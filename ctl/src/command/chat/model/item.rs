@@ -6,9 +6,9 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Gap, Message, Timestamp};
 
-use crate::terminal::wrap;
 use crate::command::send::Payload;
 use crate::output::loss;
+use crate::terminal::wrap;
 
 /// An item of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]

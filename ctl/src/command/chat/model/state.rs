@@ -16,8 +16,8 @@ use super::picker::{Choice, Picker};
 use super::request::{Recoding, Request, Update};
 use super::scroll::{ConversationRow, Pane};
 use crate::command::chat::editor::Editor;
-use crate::terminal::wrap;
 use crate::terminal::Redraw;
+use crate::terminal::wrap;
 
 /// The most messages that wait for the list of peers; beyond, the list is requested again.
 const MAX_EARLY_MESSAGES: usize = 10_000;

@@ -36,7 +36,8 @@ impl Areas {
     pub(in crate::command::chat) fn lay_out(model: &mut Model, whole: Rect) -> Self {
         let input_columns = Self::input_columns(whole);
         let (_, main) = columns(whole);
-        let areas = Self::of(whole, model.input.row_count(input_columns), status::row_count(model, main.width));
+        let areas =
+            Self::of(whole, model.input.row_count(input_columns), status::row_count(model, main.width));
         model.lay_out(areas.pane(model.is_hex), input_columns);
         areas
     }

@@ -49,11 +49,13 @@ impl StatusQuery {
     /// # Errors
     /// The daemon does not answer. The next call connects again.
     pub(super) async fn ask(&mut self) -> Result<Answer> {
-        let mut answer = self.ask_once().await;
-        if matches!(&answer, Err(error) if error.is_lost()) {
-            answer = self.ask_once().await;
+        match self.ask_once().await {
+            Err(error) if error.is_lost() => {
+                self.client.find_again().await?;
+                Ok(self.ask_once().await?)
+            }
+            answer => Ok(answer?),
         }
-        Ok(answer?)
     }
 
     async fn ask_once(&mut self) -> Result<Answer, CallError> {
