@@ -57,7 +57,7 @@ pub(super) const HELP: &[(&str, &str)] = &[
     ("Ctrl+A  Ctrl+E", "start and end of the line, as Home and End"),
     ("Ctrl+W  Ctrl+U  Ctrl+K", "erase a word, to the line start, to the line end"),
     ("Alt+B  Alt+F", "move by a word, as Ctrl+← and Ctrl+→"),
-    ("PageUp  PageDown", "scroll, as the mouse wheel; Shift+↑ Shift+↓ by a line"),
+    ("PageUp  PageDown", "scroll, as the mouse wheel; Shift+↑ ↓ by a line"),
     ("Ctrl+Home  Ctrl+End", "the oldest message, the newest (also Esc)"),
     ("F2, Ctrl+P", "choose a peer, or type an address"),
     ("Alt+↑  Alt+↓", "the previous peer, the next peer"),

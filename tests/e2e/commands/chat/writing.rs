@@ -181,5 +181,5 @@ fn an_unknown_encoding_is_explained_in_the_list() {
     chat.tmux.shows("Choose an encoding");
     chat.tmux.type_in("gkb");
     let screen = chat.tmux.shows("did you mean `gbk`?");
-    assert!(screen.contains("unknown encoding 'gkb'"), "{screen}");
+    assert!(screen.contains("unknown encoding `gkb`"), "{screen}");
 }
