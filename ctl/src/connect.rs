@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use udpchat_api::call::{InboxParams, Order, VersionParams};
 use udpchat_api::{Client, ClientError};
 use udpchat_config::{Environment, control_socket_candidates};
+use udpchat_locale::{tr, translated};
 
 use crate::error::{CtlError, Exit, Result};
 use crate::socket_access::SocketAccess;
@@ -46,7 +47,7 @@ pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> Ct
     if failure.kind != LOST_KIND {
         return CtlError::Failed(failure);
     }
-    let answers = "a daemon answers again; its log shows why the connection ended";
+    let answers = tr!("a daemon answers again; its log shows why the connection ended");
     match find_again(explicit).await {
         Ok(()) => failure.hint = Some(answers.to_owned()),
         Err(CtlError::Failed(now)) => {
@@ -122,30 +123,35 @@ fn living_daemon(socket: &Path) -> Option<String> {
 }
 
 fn note_tried(tried: &mut String, path: &Path, source: &io::Error) {
-    let comma = if tried.is_empty() { "" } else { ", " };
+    let separator = if tried.is_empty() { "" } else { tr!(", ") };
+    let one = tr!("{path} ({obstacle})", path = path.display(), obstacle = obstacle(source));
     // Writing to a string cannot fail.
-    let _ = write!(tried, "{comma}{} ({})", path.display(), obstacle(source));
+    let _ = write!(tried, "{separator}{one}");
 }
 
 /// Describes why no daemon answers at a socket.
 pub(crate) fn obstacle(source: &io::Error) -> String {
     match source.kind() {
-        io::ErrorKind::NotFound => "no such socket".to_owned(),
-        io::ErrorKind::ConnectionRefused => "no process listens".to_owned(),
-        _ => source.to_string(),
+        io::ErrorKind::NotFound => tr!("no such socket").to_owned(),
+        io::ErrorKind::ConnectionRefused => tr!("no process listens").to_owned(),
+        _ => translated(&source.to_string()).into_owned(),
     }
 }
 
 fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
     match living {
         Some(pid) => {
-            let text = format!("the socket of udpchatd (process id {pid}) is gone");
-            CtlError::new(Exit::NoDaemon, "no_daemon", text).hint(format!(
-                "it creates it again within 10 s, or at once after `kill -HUP {pid}`; tried {tried}"
+            let text = tr!("the socket of udpchatd (process id {pid}) is gone", pid);
+            CtlError::new(Exit::NoDaemon, "no_daemon", text).hint(tr!(
+                "it creates it again within 10 s, or at once after `kill -HUP {pid}`; tried {tried}",
+                pid,
+                tried
             ))
         }
-        None => CtlError::new(Exit::NoDaemon, "no_daemon", format!("no daemon found at {tried}"))
-            .hint("start one with `udpchatd`"),
+        None => {
+            CtlError::new(Exit::NoDaemon, "no_daemon", tr!("no daemon found at {sockets}", sockets = tried))
+                .hint(tr!("start one with `udpchatd`"))
+        }
     }
 }
 
@@ -156,8 +162,10 @@ fn not_permitted(error: ClientError) -> CtlError {
     };
     let error = CtlError::from(error);
     match access {
-        Some(access) => error.hint(format!("it belongs to {}: {}", access.owner, access.advice())),
-        None => error.hint("run this as the user that the daemon runs as, or ask the administrator"),
+        Some(access) => {
+            error.hint(tr!("it belongs to {owner}: {advice}", owner = access.owner, advice = access.advice()))
+        }
+        None => error.hint(tr!("run this as the user that the daemon runs as, or ask the administrator")),
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use udpchat_api::{ClientError, ErrorKind, ErrorObject};
+use udpchat_locale::{tr, translated};
 
 /// The result of a fallible step of a run.
 pub(crate) type Result<T, E = CtlError> = std::result::Result<T, E>;
@@ -106,22 +107,26 @@ impl CtlError {
         let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
         let usage = parts.iter().find_map(|part| part.strip_prefix("Usage: ")).unwrap_or_default();
         let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
-        let message = if is_help { "missing command" } else { message.trim_start_matches("error: ") };
+        let message = if is_help { tr!("missing command") } else { message.trim_start_matches("error: ") };
         // The message of the standard library for an invalid number.
         let message = message.replace("invalid digit found in string", "not a whole number");
         let help = match command_in(usage) {
-            Some(command) => format!("see `{command} --help`"),
-            None => "see `udpchatctl --help`, or `udpchatctl COMMAND --help`".to_owned(),
+            Some(command) => tr!("see `{command} --help`", command),
+            None => tr!("see `udpchatctl --help`, or `udpchatctl COMMAND --help`").to_owned(),
         };
-        let tip = known_word(error).map(str::to_owned).or_else(|| tip.map(str::to_owned));
-        Self::usage(message).hint(tip.map_or(help.clone(), |tip| format!("{tip}; {help}")))
+        let tip =
+            known_word(error).map(str::to_owned).or_else(|| tip.map(|tip| translated(tip).into_owned()));
+        Self::usage(message).hint(match tip {
+            Some(tip) => tr!("{tip}; {help}", tip, help),
+            None => help,
+        })
     }
 
     /// Converts a failed write to standard output.
     pub(crate) fn from_output(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::ReaderGone,
-            _ => Self::failed("cannot write to standard output").caused_by(error),
+            _ => Self::failed(tr!("cannot write to standard output")).caused_by(error),
         }
     }
 
@@ -206,25 +211,29 @@ impl From<ClientError> for CtlError {
     fn from(error: ClientError) -> Self {
         let (exit, kind, hint) = match error {
             ClientError::Refused(object) => return object.into(),
-            ClientError::NoDaemon { .. } => (Exit::NoDaemon, "no_daemon", "start one with `udpchatd`"),
+            ClientError::NoDaemon { .. } => (Exit::NoDaemon, "no_daemon", tr!("start one with `udpchatd`")),
             ClientError::NotPermitted { .. } => {
-                (Exit::NotPermitted, "not_permitted", "run this as the user that the daemon runs as")
+                (Exit::NotPermitted, "not_permitted", tr!("run this as the user that the daemon runs as"))
             }
             ClientError::Busy { .. } => (
                 Exit::Failed,
                 "busy",
-                "try again; if this lasts, the daemon hangs: see its log, and restart it",
+                tr!("try again; if this lasts, the daemon hangs: see its log, and restart it"),
             ),
             ClientError::Closed | ClientError::Io(_) => {
-                (Exit::Failed, "closed", "the daemon ended; its log shows why")
+                (Exit::Failed, "closed", tr!("the daemon ended; its log shows why"))
             }
             ClientError::Silent => {
-                (Exit::TimedOut, "silent", "the daemon hangs: read its log, then restart it")
+                (Exit::TimedOut, "silent", tr!("the daemon hangs: read its log, then restart it"))
             }
-            ClientError::TooLong { .. } => (Exit::NotSent, "too_long", "send it as several shorter messages"),
-            ClientError::Protocol { .. } => {
-                (Exit::Failed, "protocol", "compare the versions of both programs with `udpchatctl version`")
+            ClientError::TooLong { .. } => {
+                (Exit::NotSent, "too_long", tr!("send it as several shorter messages"))
             }
+            ClientError::Protocol { .. } => (
+                Exit::Failed,
+                "protocol",
+                tr!("compare the versions of both programs with `udpchatctl version`"),
+            ),
         };
         let made = Self::new(exit, kind, error.to_string()).hint(hint);
         match Error::source(&error) {
@@ -270,19 +279,21 @@ fn known_word(error: &clap::Error) -> Option<&'static str> {
     };
     let word = word(ContextKind::InvalidSubcommand).or_else(|| word(ContextKind::InvalidArg))?;
     Some(match word {
-        "history" | "log" | "list" | "ls" | "show" => "`udpchatctl inbox --all` prints all entries",
-        "read" | "recv" | "receive" => "`udpchatctl inbox` prints what is new",
+        "history" | "log" | "list" | "ls" | "show" => tr!("`udpchatctl inbox --all` prints all entries"),
+        "read" | "recv" | "receive" => tr!("`udpchatctl inbox` prints what is new"),
         "tail" | "follow" | "listen" | "monitor" | "watch" => {
-            "`udpchatctl inbox --follow` prints what arrives"
+            tr!("`udpchatctl inbox --follow` prints what arrives")
         }
-        "ping" | "request" => "`udpchatctl ask TO TEXT` sends a message and waits for the answer",
-        "write" | "echo" | "msg" | "message" => "`udpchatctl send TO TEXT` sends a message",
-        "start" | "run" | "daemon" => "`udpchatd` is the daemon",
-        "restart" | "kill" | "quit" => "`udpchatctl stop` ends the daemon; `udpchatd` starts it",
-        "config" | "check" => "`udpchatd --check-config` checks the configuration",
-        "backup" => "`udpchatd --backup FILE` writes a copy of the inbox",
+        "ping" | "request" => tr!("`udpchatctl ask TO TEXT` sends a message and waits for the answer"),
+        "write" | "echo" | "msg" | "message" => tr!("`udpchatctl send TO TEXT` sends a message"),
+        "start" | "run" | "daemon" => tr!("`udpchatd` is the daemon"),
+        "restart" | "kill" | "quit" => tr!("`udpchatctl stop` ends the daemon; `udpchatd` starts it"),
+        "config" | "check" => tr!("`udpchatd --check-config` checks the configuration"),
+        "backup" => tr!("`udpchatd --backup FILE` writes a copy of the inbox"),
         "--port" | "-p" => {
-            "write a port behind its host, HOST:PORT; `udpchatd --listen PORT` sets the daemon's own port"
+            tr!(
+                "write a port behind its host, HOST:PORT; `udpchatd --listen PORT` sets the daemon's own port"
+            )
         }
         "--host" | "--to" => "write the destination behind the command: `udpchatctl send HOST:PORT TEXT`",
         _ => return None,
@@ -300,8 +311,10 @@ fn name_of(kind: ErrorKind) -> String {
 /// Returns a hint that names a flag of this program; the daemon's own hint names a parameter of the protocol.
 fn own_hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
-        ErrorKind::EmptyMessage => Some("`--allow-empty` sends an empty datagram"),
-        ErrorKind::UnknownMethod => Some("the daemon has another version: compare with `udpchatctl version`"),
+        ErrorKind::EmptyMessage => Some(tr!("`--allow-empty` sends an empty datagram")),
+        ErrorKind::UnknownMethod => {
+            Some(tr!("the daemon has another version: compare with `udpchatctl version`"))
+        }
         _ => None,
     }
 }

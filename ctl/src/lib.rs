@@ -18,7 +18,7 @@ mod time;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
+use udpchat_locale::{Language, set_language, tr};
 
 use crate::cli::{Cli, Parsed, peek_look};
 use crate::command::completions;
@@ -31,8 +31,11 @@ use crate::output::Output;
 /// The codes: 0 done, 1 failed, 2 wrong usage, 3 no daemon, 4 timed out, 5 could not be sent, 6 not permitted.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let mut output = Output::new(&peek_look(&arguments));
-    if let Some(answer) = completions::answer(&arguments, Cli::command) {
+    let look = peek_look(&arguments);
+    // What programs read is English.
+    set_language(if look.json { Language::English } else { Language::of_environment() });
+    let mut output = Output::new(&look);
+    if let Some(answer) = completions::answer(&arguments, Cli::definition) {
         // A shell cannot use an error.
         drop(output.data(&answer).and_then(|()| output.flush()));
         return ExitCode::SUCCESS;
@@ -55,11 +58,11 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| CtlError::failed("the program cannot start").caused_by(&error))?;
+        .map_err(|error| CtlError::failed(tr!("the program cannot start")).caused_by(&error))?;
     let socket = cli.global.socket;
     let context = Context { output, socket: socket.clone() };
     let done = runtime.block_on(async {
-        match command::run(cli.command, context, Cli::command).await {
+        match command::run(cli.command, context, Cli::definition).await {
             Err(error) => Err(connect::explain_lost(socket.as_deref(), error).await),
             done => done,
         }

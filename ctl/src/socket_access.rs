@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::unistd::{Gid, Group, Uid, User, getegid, geteuid, getgroups};
+use udpchat_locale::tr;
 
 /// Who may open a socket, according to its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,26 +29,34 @@ impl SocketAccess {
     pub(crate) fn of(socket: &Path) -> Option<Self> {
         let uid = socket.ancestors().find_map(|path| path.metadata().ok())?.uid();
         let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-        let owner = user.map_or_else(|| format!("user {uid}"), |user| format!("user {} ({uid})", user.name));
+        let owner = match user {
+            Some(user) => tr!("user {name} ({uid})", name = user.name, uid),
+            None => tr!("user {uid}", uid),
+        };
         Some(Self { owner, group: group_access(socket) })
     }
 
     /// Returns what the user can do, as a clause.
     pub(crate) fn advice(&self) -> String {
         let Some(GroupAccess { name, user, is_member }) = &self.group else {
-            return "run this command as that user, for example with `sudo -u`, or ask the administrator"
-                .to_owned();
+            return tr!(
+                "run this command as that user, for example with `sudo -u`, or ask the administrator"
+            )
+            .to_owned();
         };
         if *is_member {
-            return format!(
+            return tr!(
                 "the group {name} may open it; you joined that group after you logged in: log in again, or run \
-                 `newgrp {name}`"
+                 `newgrp {name}`",
+                name
             );
         }
         let user = user.as_deref().unwrap_or("NAME");
-        format!(
+        tr!(
             "the group {name} may open it; an administrator can add you with `usermod -aG {name} {user}`, effective \
-             from your next login"
+             from your next login",
+            name,
+            user
         )
     }
 }

@@ -217,6 +217,11 @@ impl Daemon {
         ctl::run(&self.socket(), args, b"")
     }
 
+    /// Runs `udpchatctl` against it, in a Chinese locale.
+    pub(crate) fn ctl_in_chinese(&self, args: &[&str]) -> Completed {
+        ctl::finish(ctl::command(&self.socket()).env("LC_ALL", "zh_CN.UTF-8").args(args), b"")
+    }
+
     /// Runs `udpchatctl` against it, on a host of the test's own.
     pub(crate) fn ctl_on(&self, host: &Host, args: &[&str]) -> Completed {
         ctl::finish(&mut host.enter(ctl::command(&self.socket()).args(args)), b"")

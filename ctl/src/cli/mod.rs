@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum, ValueHint};
+use udpchat_locale::{help, tr};
 
 use crate::command::Command;
 use crate::output::style::Look;
@@ -33,7 +34,8 @@ Exit codes:
 Environment:
   UDPCHAT_SOCKET   the daemon's control socket
   UDPCHAT_PAGER    the pager for long output on a terminal, before PAGER [default: less]; empty: none
-  NO_COLOR         no colour, if set and not empty";
+  NO_COLOR         no colour, if set and not empty
+  UDPCHAT_LANG     the language, en or zh, before LC_ALL, LC_MESSAGES and LANG";
 
 /// Sends and reads messages through udpchatd, the daemon that holds the UDP port.
 #[derive(Debug, Parser)]
@@ -86,16 +88,27 @@ pub(crate) enum Parsed {
 impl Cli {
     /// Parses the arguments; the first one is the name of the program.
     pub(crate) fn parse(arguments: Vec<OsString>) -> Parsed {
-        let is_brief =
-            arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "-h");
-        let command = if is_brief { brief(Self::command()) } else { Self::command() };
-        match Self::parse_as(command, &arguments) {
+        match Self::parse_as(Self::command(), &arguments) {
             Ok(cli) => Parsed::Run(Box::new(cli)),
-            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-                Parsed::Show(error.render())
+            Err(error) if error.kind() == ErrorKind::DisplayVersion => Parsed::Show(error.render()),
+            Err(error) if error.kind() == ErrorKind::DisplayHelp => {
+                Parsed::Show(Self::help(&arguments).unwrap_or(error).render())
             }
             Err(error) => Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error)),
         }
+    }
+
+    /// Returns the definition of the command line, with help in the user's language.
+    pub(crate) fn definition() -> clap::Command {
+        help::translated(Self::command())
+    }
+
+    /// Returns the help that arguments ask for, in the user's language. A run that shows no help does not translate it.
+    fn help(arguments: &[OsString]) -> Option<clap::Error> {
+        let is_brief =
+            arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "-h");
+        let definition = if is_brief { brief(Self::definition()) } else { Self::definition() };
+        Self::parse_as(help::prepared(definition), arguments).err()
     }
 
     fn parse_as(command: clap::Command, arguments: &[impl AsRef<OsStr>]) -> Result<Self, clap::Error> {
@@ -115,17 +128,16 @@ impl Cli {
 
 /// Shortens the help of `-h`: replaces what follows the options by a pointer to `--help`.
 fn brief(command: clap::Command) -> clap::Command {
-    let command = command.after_help(pointer(""));
+    let command = command.after_help(pointer("udpchatctl"));
     command.mut_subcommands(|subcommand| {
-        let text = pointer(subcommand.get_name());
+        let text = pointer(&format!("udpchatctl {}", subcommand.get_name()));
         subcommand.after_help(text)
     })
 }
 
 /// Returns the text that replaces the examples in the help of `-h`.
 fn pointer(command: &str) -> String {
-    let space = if command.is_empty() { "" } else { " " };
-    format!("`udpchatctl{space}{command} --help` shows more, with examples.")
+    tr!("`{command} --help` shows more, with examples.", command)
 }
 
 /// Finds `--json` and `--color` without parsing the rest, to show help and the errors of a wrong command line.

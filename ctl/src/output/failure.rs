@@ -3,28 +3,40 @@
 use serde::Serialize;
 use udpchat_api::line::to_line;
 use udpchat_api::safe::one_line;
+use udpchat_locale::{tr, translated};
 
 use super::style::{ERROR, Palette};
 use crate::error::Failure;
 
-/// Renders an error as text: the message, each cause and the hint on a line of its own.
+/// Renders an error as text: the message, each cause and the hint on a line of its own, in the user's language.
 pub(super) fn as_text(failure: &Failure, palette: Palette) -> String {
-    let line = failure.line.map(|line| format!("line {line}: ")).unwrap_or_default();
-    let mut out = format!("{} {line}{}\n", palette.paint(ERROR, "error:"), one_line(&failure.message));
+    let message = one_line(&translated(&failure.message)).into_owned();
+    let message = match failure.line {
+        Some(line) => tr!("line {line}: {message}", line, message),
+        None => message,
+    };
+    let label = palette.paint(ERROR, tr!("error:"));
+    let mut out = format!("{}\n", tr!("{label} {message}", label, message));
     for cause in &failure.causes {
-        out += &format!("  caused by: {}\n", one_line(cause));
+        out += &format!("  {}\n", tr!("caused by: {cause}", cause = one_line(&translated(cause))));
     }
     if let Some(hint) = &failure.hint {
-        out += &format!("hint: {}\n", one_line(hint));
+        out += &format!("{}\n", tr!("hint: {hint}", hint = one_line(&translated(hint))));
     }
     out
 }
 
 /// Renders an error in one line, for a place on a full screen: the message and the hint. Not safe to show.
 pub(crate) fn as_line(failure: &Failure) -> String {
-    match &failure.hint {
-        Some(hint) => format!("{}; {hint}", failure.message),
-        None => failure.message.clone(),
+    in_one_line(&failure.message, failure.hint.as_deref())
+}
+
+/// Joins what happened and what to do next, in the user's language. Not safe to show.
+pub(crate) fn in_one_line(what: &str, hint: Option<&str>) -> String {
+    let what = translated(what);
+    match hint {
+        Some(hint) => tr!("{what}; {hint}", what, hint = translated(hint)),
+        None => what.into_owned(),
     }
 }
 

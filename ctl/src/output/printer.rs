@@ -173,7 +173,7 @@ impl Output {
     /// Prints a help text of this program.
     pub(crate) fn help(&mut self, help: &StyledStr) -> Result<()> {
         let text = if self.palette().is_on() { help.ansi().to_string() } else { help.to_string() };
-        self.text(&text)
+        self.text(&udpchat_locale::help::finished(&text))
     }
 
     /// Hands everything printed so far to the system. A program that reads it may not have read it yet.

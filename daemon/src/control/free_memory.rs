@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 /// How much clients give back before the system gets it, in bytes. Less is not worth the time: asking takes some milliseconds
 /// for each 10 MiB, in which other threads may have to wait for memory.
-const TRIM_AFTER_BYTES: usize = 4 << 20;
+const TRIM_AFTER_BYTES: usize = 1 << 20;
 
 /// The pause before the system gets what clients have given back, which is also the shortest time between two times.
 const PAUSE: Duration = Duration::from_secs(2);

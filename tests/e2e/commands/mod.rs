@@ -5,6 +5,7 @@
 mod chat;
 mod completion;
 mod doctor;
+mod languages;
 mod manual;
 mod mistakes;
 mod pager;

@@ -7,7 +7,7 @@ use super::layering::root;
 use crate::support::ctl_without_daemon;
 
 /// Returns the files of source code below a folder.
-fn sources(folder: PathBuf) -> Vec<PathBuf> {
+pub(super) fn sources(folder: PathBuf) -> Vec<PathBuf> {
     let (mut folders, mut files) = (vec![folder], Vec::new());
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());

@@ -54,12 +54,13 @@ fn each_package_depends_only_on_lower_ones() {
         (
             "udpchat",
             &["udpchat-ctl", "udpchat-daemon"][..],
-            &["udpchat-api", "udpchat-config", "udpchat-text"][..],
+            &["udpchat-api", "udpchat-config", "udpchat-locale", "udpchat-text"][..],
         ),
         ("udpchat-api", &[], &[]),
         ("udpchat-config", &[], &[]),
-        ("udpchat-ctl", &["udpchat-api", "udpchat-config"], &[]),
-        ("udpchat-daemon", &["udpchat-api", "udpchat-config", "udpchat-text"], &[]),
+        ("udpchat-ctl", &["udpchat-api", "udpchat-config", "udpchat-locale"], &[]),
+        ("udpchat-daemon", &["udpchat-api", "udpchat-config", "udpchat-locale", "udpchat-text"], &[]),
+        ("udpchat-locale", &[], &[]),
         ("udpchat-text", &["udpchat-config"], &[]),
     ];
     let packages = packages();
@@ -105,9 +106,11 @@ fn both_programs_use_interprocess_through_the_api() {
 
 #[test]
 fn only_the_client_uses_terminal_libraries() {
-    for library in ["anstream", "anstyle", "comfy-table", "ratatui", "unicode-width"] {
+    for library in ["anstream", "anstyle", "comfy-table", "ratatui"] {
         assert_eq!(users_of(library), ["udpchat-ctl"], "{library}");
     }
+    // Help is wrapped by the width of its characters.
+    assert_eq!(users_of("unicode-width"), ["udpchat-ctl", "udpchat-locale"]);
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod layering;
 mod protocol;
 mod readme;
 mod source;
+mod translations;

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use udpchat_api::call::{AckParams, Call, PeersParams, SendParams, Sent, StatusParams, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, ErrorKind, Raw};
+use udpchat_locale::{tr, translated};
 
 use super::model::{OutgoingMessage, Request, SendFailure, Update};
 use crate::command::send::Payload;
@@ -71,21 +72,20 @@ impl Connections {
 
     /// Queues a request; returns an update with the failure if its queue is full.
     pub(super) fn send(&self, request: Request) -> Option<Update> {
-        const BUSY: &str = "too many requests are waiting for the daemon";
+        let busy = || tr!("too many requests are waiting for the daemon").to_owned();
         match request {
             Request::Ack(id) => self.background.send_modify(|requests| requests.read_id = id),
             Request::Peers => self.background.send_modify(|requests| requests.peers += 1),
             Request::Send(message) => {
                 let ticket = message.ticket;
                 if self.messages.try_send(message).is_err() {
-                    let failure =
-                        SendFailure { reason: BUSY.to_owned(), is_recorded: false, is_uncertain: false };
+                    let failure = SendFailure { reason: busy(), is_recorded: false, is_uncertain: false };
                     return Some(Update::Sent { ticket, outcome: Err(failure) });
                 }
             }
             Request::Page { .. } | Request::Reread { .. } | Request::Recode(_) => {
                 if let Err(refused) = self.pages.try_send(request) {
-                    return page_failure(refused.into_inner(), BUSY.to_owned());
+                    return page_failure(refused.into_inner(), busy());
                 }
             }
         }
@@ -279,7 +279,7 @@ fn send_failure(error: CallError) -> SendFailure {
     let reason = match error {
         // The daemon's hint names a flag of `send`.
         CallError::Client(ClientError::Refused(refusal)) if refusal.data.kind == ErrorKind::NotEncodable => {
-            format!("{}; F3 chooses another encoding", refusal.message)
+            tr!("{refusal}; F3 chooses another encoding", refusal = translated(&refusal.message))
         }
         error => describe(error),
     };

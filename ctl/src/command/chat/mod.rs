@@ -19,6 +19,7 @@ use ratatui::crossterm::event::Event;
 use ratatui::layout::Position;
 use udpchat_api::Timestamp;
 use udpchat_config::Encoding;
+use udpchat_locale::tr;
 
 use self::connection::Connections;
 use self::keys::Meaning;
@@ -77,7 +78,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
         return Err(CtlError::usage("chat has no JSON output").hint(hint));
     }
     check_encoding(arguments)?;
-    let hint = "`udpchatctl send` and `udpchatctl inbox --follow` work without one";
+    let hint = tr!("`udpchatctl send` and `udpchatctl inbox --follow` work without one");
     terminal::check("chat").map_err(|error| error.hint(hint))?;
     let theme = Theme::new(context.output.has_colour());
     let mut client = context.connect().await?;
@@ -127,9 +128,9 @@ impl App for Chat {
             Some(Meaning::Click(column, row)) => self.click(Position { x: column, y: row }),
             Some(Meaning::ToggleMouse) => {
                 let notice = if screen.toggle_mouse()? {
-                    "the mouse scrolls the chat; Alt+M leaves it to the terminal"
+                    tr!("the mouse scrolls the chat; Alt+M leaves it to the terminal")
                 } else {
-                    "the mouse selects text in the terminal; Alt+M makes it scroll the chat"
+                    tr!("the mouse selects text in the terminal; Alt+M makes it scroll the chat")
                 };
                 self.model.notice = Some(notice.to_owned());
             }

@@ -1,5 +1,7 @@
 //! The actions of keys: writing, sending, scrolling, opening conversations.
 
+use udpchat_locale::tr;
+
 use super::conversation::{Scroll, WindowEnd};
 use super::outbox::OutgoingMessage;
 use super::picker::{ChoiceAction, Picker, PickerKind};
@@ -113,7 +115,7 @@ impl Model {
     fn insert(&mut self, text: &str) {
         self.history.reset();
         if !self.input.insert(text) {
-            self.notice = Some("the text is too long; the rest was cut off".to_owned());
+            self.notice = Some(tr!("the text is too long; the rest was cut off").to_owned());
         }
     }
 
@@ -168,7 +170,7 @@ impl Model {
     fn open_unread(&mut self) {
         match self.peers.next_unread(self.open_key()).cloned() {
             Some(key) => self.open(key),
-            None => self.notice = Some("no peer has unread messages".to_owned()),
+            None => self.notice = Some(tr!("no peer has unread messages").to_owned()),
         }
     }
 
@@ -183,9 +185,9 @@ impl Model {
     /// Counts the messages of all peers as read, also those that were not shown.
     fn mark_all_read(&mut self) {
         let notice = match self.peers.unread() {
-            _ if !self.has_peers() => "the list of peers has not arrived yet",
-            0 => "no peer has unread messages",
-            _ => "the messages of all peers are marked as read",
+            _ if !self.has_peers() => tr!("the list of peers has not arrived yet"),
+            0 => tr!("no peer has unread messages"),
+            _ => tr!("the messages of all peers are marked as read"),
         };
         if self.has_peers() {
             self.peers.mark_read(self.arrived_id);
@@ -195,11 +197,11 @@ impl Model {
 
     fn change_line_end(&mut self) {
         let Some(key) = self.open_key().cloned() else {
-            self.notice = Some("no conversation is open; choose a peer first".to_owned());
+            self.notice = Some(tr!("no conversation is open; choose a peer first").to_owned());
             return;
         };
         if self.is_hex {
-            self.notice = Some("bytes are sent as they are; F4 goes back to text".to_owned());
+            self.notice = Some(tr!("bytes are sent as they are; F4 goes back to text").to_owned());
         } else if let Some(row) = self.peers.get_mut(&key) {
             row.line_end = row.line_end.next();
         }
@@ -223,7 +225,7 @@ impl Model {
     fn submit(&mut self) {
         let Some(payload) = self.payload() else { return };
         let Some(key) = self.open_key().cloned() else {
-            self.notice = Some("no peer is chosen: press F2 to choose one".to_owned());
+            self.notice = Some(tr!("no peer is chosen: press F2 to choose one").to_owned());
             return;
         };
         let text = self.input.take();
@@ -240,7 +242,7 @@ impl Model {
 
     fn open_picker(&mut self, kind: PickerKind) {
         if kind == PickerKind::Encodings && self.conversation.is_none() {
-            self.notice = Some("no conversation is open; choose a peer first".to_owned());
+            self.notice = Some(tr!("no conversation is open; choose a peer first").to_owned());
             return;
         }
         self.overlay = Some(Overlay::Picker(Picker::new(kind)));

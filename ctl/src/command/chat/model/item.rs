@@ -5,6 +5,7 @@ use std::ops::Range;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Gap, Message, Timestamp};
+use udpchat_locale::{tr, translated};
 
 use crate::command::send::Payload;
 use crate::output::loss;
@@ -86,8 +87,9 @@ impl Item {
             Direction::In => ItemKind::Received,
             Direction::Out => ItemKind::Sent,
         };
-        let text = if message.bytes == 0 { "(empty)".to_owned() } else { wrap::display_text(&message.text) };
-        let note = message.error.as_deref().map(not_sent);
+        let text =
+            if message.bytes == 0 { tr!("(empty)").to_owned() } else { wrap::display_text(&message.text) };
+        let note = message.error.as_deref().map(|error| not_sent(&translated(error)));
         let raw = message.raw.0.clone();
         Self { note, raw, ..Self::new(SortKey { id: message.id, ticket: 0 }, message.at, zone, kind, text) }
     }
@@ -188,5 +190,5 @@ pub(in crate::command::chat) fn row_bytes(columns: usize) -> usize {
 }
 
 fn not_sent(reason: &str) -> String {
-    format!("[not sent: {}]", wrap::display_line(reason))
+    tr!("[not sent: {reason}]", reason = wrap::display_line(reason))
 }

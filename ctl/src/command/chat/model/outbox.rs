@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Timestamp};
+use udpchat_locale::tr;
 
 use super::item::{Item, SortKey};
 use super::peer::PeerKey;
@@ -167,7 +168,7 @@ impl Outbox {
                 let reason = match &unsent.state {
                     State::Failed(reason) => Some(reason.as_str()),
                     State::Uncertain(reason) => {
-                        uncertain = format!("{reason}; it may have been sent");
+                        uncertain = tr!("{reason}; it may have been sent", reason);
                         Some(uncertain.as_str())
                     }
                     _ => None,

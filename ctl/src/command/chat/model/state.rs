@@ -5,6 +5,7 @@ use std::mem;
 use jiff::tz::TimeZone;
 use udpchat_api::call::{InboxAnswer, Peer};
 use udpchat_api::{Direction, Entry, Message, Raw, Timestamp};
+use udpchat_locale::tr;
 
 use super::conversation::{Conversation, WindowEnd};
 use super::input_history::InputHistory;
@@ -159,7 +160,7 @@ impl Model {
             Update::Reread { epoch, before, answer } => self.add_reread(epoch, before, answer.ok().as_ref()),
             Update::Recoded { params, answer } => self.continue_recoding(params, answer),
             Update::Peers(Ok(peers)) => self.set_peers(peers),
-            Update::Peers(Err(reason)) => self.notice = Some(format!("cannot list the peers: {reason}")),
+            Update::Peers(Err(reason)) => self.notice = Some(tr!("cannot list the peers: {reason}", reason)),
             Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
         }
         Redraw::Update
@@ -320,7 +321,7 @@ impl Model {
             Err(reason) => {
                 conversation.read_failed = true;
                 if self.connection == ConnectionState::Online {
-                    self.notice = Some(format!("cannot read the inbox: {reason}"));
+                    self.notice = Some(tr!("cannot read the inbox: {reason}", reason));
                 }
             }
         }
@@ -400,7 +401,7 @@ impl Model {
     pub(in crate::command::chat) fn encoding(&self) -> Option<(String, &'static str)> {
         let row = self.open_row()?;
         match (&row.chosen_encoding, &row.encoding) {
-            (Some(chosen), _) => Some((wrap::display_line(chosen).into_owned(), "chosen here")),
+            (Some(chosen), _) => Some((wrap::display_line(chosen).into_owned(), tr!("chosen here"))),
             (None, Some((encoding, by))) => {
                 Some((wrap::display_line(encoding).into_owned(), crate::output::chosen_by(*by)))
             }
@@ -419,7 +420,7 @@ impl Model {
             Err(failure) => {
                 let text = first_line(self.outbox.text(ticket).unwrap_or_default());
                 if !matches!(self.connection, ConnectionState::Offline(_)) || !failure.is_uncertain {
-                    self.notice = Some(format!("`{text}` was not sent; ↑ brings it back"));
+                    self.notice = Some(tr!("`{text}` was not sent; ↑ brings it back", text));
                 }
                 self.outbox.finish(ticket, Err(&failure), self.arrived_id);
             }

@@ -6,6 +6,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
 use super::areas::{margin, time_format};
 use super::cells::{put, row};
@@ -85,12 +86,14 @@ fn hint(model: &Model) -> String {
         (Some(open), _) if !open.loaded => String::new(),
         (Some(open), _) => {
             let peer = wrap::display_text(&open.key.to_string());
-            format!("No messages yet. What you type is sent to {peer}.")
+            tr!("No messages yet. What you type is sent to {peer}.", peer)
         }
         (None, _) if !model.has_peers() => String::new(),
         (None, _) => {
-            "No message has arrived yet. Press F2 to choose a peer by name or address. The first message that \
-             arrives opens its conversation."
+            tr!(
+                "No message has arrived yet. Press F2 to choose a peer by name or address. The first message that arrives \
+                 opens its conversation."
+            )
             .to_owned()
         }
     }

@@ -12,15 +12,13 @@ mod status;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
 pub(super) use self::areas::Areas;
 use self::cells::put;
 use super::model::{Model, Overlay};
 use super::theme::Theme;
 use crate::terminal::wrap;
-
-/// The bottom row, as far as it fits. Some terminals take F1.
-const KEYS: [&str; 6] = ["Ctrl+G help", "Ctrl+Q quit", "F2 peers", "F3 encoding", "F4 hex", "F5 line end"];
 
 /// Draws everything, and returns the position of the cursor.
 pub(super) fn draw(model: &Model, areas: &Areas, theme: &Theme, buffer: &mut Buffer) -> Position {
@@ -45,9 +43,18 @@ pub(super) fn draw(model: &Model, areas: &Areas, theme: &Theme, buffer: &mut Buf
     }
 }
 
+/// Draws the most important keys, as far as they fit. Some terminals take F1.
 fn draw_keys(area: Rect, theme: &Theme, buffer: &mut Buffer) {
+    let keys = [
+        tr!("Ctrl+G help"),
+        tr!("Ctrl+Q quit"),
+        tr!("F2 peers"),
+        tr!("F3 encoding"),
+        tr!("F4 hex"),
+        tr!("F5 line end"),
+    ];
     let mut column = 0;
-    for key in KEYS {
+    for key in keys {
         if column + wrap::width(key) > usize::from(area.width) {
             return;
         }
@@ -69,7 +76,8 @@ fn draw_header(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     let name = key.to_string();
     let name = wrap::display_line(&name);
     let address = model.open_row().map(|row| wrap::display_line(&row.address).into_owned());
-    let encoding = model.encoding().map_or(String::new(), |(encoding, by)| format!("{encoding} ({by})"));
+    let encoding =
+        model.encoding().map_or(String::new(), |(encoding, by)| tr!("{encoding} ({by})", encoding, by));
     let width = usize::from(area.width);
     let encoding_width = wrap::width(&encoding);
     // Without room for both, the name is shown.

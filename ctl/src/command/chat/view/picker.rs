@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
 use super::cells::{position, put, row, window};
 use crate::command::chat::model::{Choice, Model, Picker, PickerKind};
@@ -21,9 +22,9 @@ pub(super) fn draw(
     buffer: &mut Buffer,
 ) -> Position {
     let title = match picker.kind {
-        PickerKind::Peers => "Choose a peer",
-        PickerKind::Encodings => "Choose an encoding",
-        PickerKind::Reading(_) => "The messages of this peer",
+        PickerKind::Peers => tr!("Choose a peer"),
+        PickerKind::Encodings => tr!("Choose an encoding"),
+        PickerKind::Reading(_) => tr!("The messages of this peer"),
     };
     let area = window(title, screen, (COLUMNS, ROWS), theme, buffer);
     let columns = usize::from(area.width);

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
 use super::cells::{put, row};
 use crate::command::chat::model::{ConnectionState, Model};
@@ -61,7 +62,7 @@ fn room(modes: &str, width: u16) -> usize {
 
 /// Returns the modes that change what is sent and shown, each with its key; empty without any.
 fn modes(model: &Model) -> String {
-    let hex = model.is_hex.then(|| "F4 hex".to_owned());
+    let hex = model.is_hex.then(|| tr!("F4 hex").to_owned());
     let line_end = model.line_end().label().map(|label| format!("F5 {label}"));
     let modes: Vec<String> = [hex, line_end].into_iter().flatten().collect();
     if modes.is_empty() { String::new() } else { format!(" {} ", modes.join("  ")) }
@@ -70,7 +71,7 @@ fn modes(model: &Model) -> String {
 /// Returns the text of the status, and whether it reports a failure.
 fn status(model: &Model) -> Option<(String, bool)> {
     if let ConnectionState::Offline(reason) = &model.connection {
-        return Some((format!("{}; trying again", wrap::display_line(reason)), true));
+        return Some((tr!("{reason}; trying again", reason = wrap::display_line(reason)), true));
     }
     if let Some(notice) = &model.notice {
         return Some((wrap::display_line(notice).into_owned(), true));
@@ -78,9 +79,9 @@ fn status(model: &Model) -> Option<(String, bool)> {
     let open = model.conversation.as_ref().filter(|open| !open.is_following())?;
     let new = model.open_row().map_or(0, |row| row.unread);
     let text = match new {
-        0 if open.holds_newest() => "history; Esc goes to the newest message".to_owned(),
-        0 => "history; Esc goes to the newest message, far below".to_owned(),
-        new => format!("{} new below; Esc goes there", grouped(new)),
+        0 if open.holds_newest() => tr!("history; Esc goes to the newest message").to_owned(),
+        0 => tr!("history; Esc goes to the newest message, far below").to_owned(),
+        new => tr!("{count} new below; Esc goes there", count = grouped(new)),
     };
     Some((text, false))
 }

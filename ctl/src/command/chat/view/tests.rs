@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 use udpchat_api::{Direction, Entry, safe};
+use udpchat_locale::{Language, with_language};
 use unicode_width::UnicodeWidthStr;
 
-use crate::command::chat::keys::Action;
+use super::help;
+use crate::command::chat::keys::{self, Action};
 use crate::command::chat::model::{SendFailure, Update};
 use crate::command::chat::test_chat::{BOB, STRANGER, TestChat, ZHANG, text_of};
 
@@ -245,6 +247,80 @@ fn hostile_text() {
     chat.arrive(Entry::Message(named));
     chat.answer_requests();
     shows!(chat, "hostile");
+}
+
+#[test]
+fn screens_in_chinese() {
+    with_language(Language::Chinese, || {
+        let mut chat = TestChat::new();
+        chat.named.clear();
+        chat.connect();
+        shows!(chat, "zh_empty");
+        let mut chat = conversation();
+        shows!(chat, "zh_conversation");
+        chat.key(Action::Help);
+        shows!(chat, "zh_help");
+        chat.key(Action::Cancel);
+        chat.key(Action::ChooseEncoding);
+        shows!(chat, "zh_encoding");
+        chat.write("gkb");
+        shows!(chat, "zh_encoding_unknown");
+        chat.key(Action::Cancel);
+        chat.key(Action::ChooseEncoding);
+        chat.write("big5");
+        chat.key(Action::Submit);
+        shows!(chat, "zh_encoding_for_reading");
+        chat.key(Action::Submit);
+        shows!(chat, "zh_encoding_chosen");
+        chat.key(Action::ChangeLineEnd);
+        chat.key(Action::ToggleHex);
+        chat.write("4");
+        chat.key(Action::Submit);
+        shows!(chat, "zh_hex_invalid");
+        let reason = "在 /run/user/1000/udpchat/control.sock（套接字不存在）没有找到守护进程；用 `udpchatd` 启动守护进程";
+        chat.model.update(Update::Offline(reason.to_owned()));
+        chat.size = (48, 14);
+        chat.answer_requests();
+        shows!(chat, "zh_narrow");
+    });
+}
+
+#[test]
+fn chinese_screens_hold_at_any_size() {
+    with_language(Language::Chinese, || {
+        for width in (0..90).step_by(3) {
+            for height in (0..26).step_by(5) {
+                let mut chat = TestChat::new();
+                chat.size = (width, height);
+                check(&mut chat);
+                let mut chat = conversation();
+                chat.size = (width, height);
+                for action in
+                    [Action::Help, Action::Cancel, Action::ChoosePeer, Action::Cancel, Action::ChooseEncoding]
+                {
+                    chat.key(action);
+                    check(&mut chat);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn keys_fit_into_their_columns_in_both_languages() {
+    for language in [Language::English, Language::Chinese] {
+        with_language(language, || {
+            for (name, text) in keys::help() {
+                assert!(name.width() < help::NAME_COLUMNS, "{name}");
+                assert!(text.width() <= usize::from(help::COLUMNS) - 2 - help::NAME_COLUMNS, "{text}");
+            }
+            // All but the last key fit beside the list of peers on a screen of 80 columns.
+            let mut chat = conversation();
+            let keys = chat.rendered();
+            let last = keys.lines().nth(23).unwrap();
+            assert!(last.contains("F4") && last.contains("Ctrl+Q"), "{last}");
+        });
+    }
 }
 
 /// Checks properties of every screen.

@@ -4,6 +4,9 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 
+use udpchat_locale::{Language, with_language};
+
+use super::super::fit::LABEL_WIDTH;
 use super::super::model::tests::TestWatch;
 use crate::command::status::watch::view::*;
 
@@ -258,6 +261,31 @@ fn screens_of_any_size_are_drawn() {
         for height in (0..30).chain([60, 200]) {
             drawn(&watch.model, width, height, true);
         }
+    }
+}
+
+#[test]
+fn screens_in_chinese() {
+    let expected = "";
+    with_language(Language::Chinese, || {
+        assert_eq!(rendered(&in_trouble().model, 80, 24), expected);
+    });
+    let expected = "";
+    with_language(Language::Chinese, || {
+        let mut watch = busy();
+        watch.disconnect("no daemon was found");
+        assert_eq!(rendered(&watch.model, 40, 20), expected);
+    });
+}
+
+#[test]
+fn labels_are_narrower_than_their_column_in_both_languages() {
+    for language in [Language::English, Language::Chinese] {
+        with_language(language, || {
+            for label in [tr!("received"), tr!("stored"), tr!("lost"), tr!("waiting"), tr!("inbox")] {
+                assert!(Span::raw(label).width() < LABEL_WIDTH, "{label}");
+            }
+        });
     }
 }
 

@@ -1,0 +1,43 @@
+//! Makes a sorted table of the catalogues in `po/`, so that a program finds a translation without parsing anything.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=po");
+    let mut texts = BTreeMap::new();
+    for file in catalogues(Path::new("po"))? {
+        let catalogue = polib::po_file::parse(&file)?;
+        for message in catalogue.messages() {
+            let (text, translation) = (message.msgid(), message.msgstr()?);
+            if translation.is_empty() || message.is_fuzzy() {
+                return Err(format!("{}: no final translation of {text:?}", file.display()).into());
+            }
+            let earlier = texts.insert(text.to_owned(), translation.to_owned());
+            if earlier.is_some_and(|earlier| earlier != translation) {
+                return Err(format!("{}: two translations of {text:?}", file.display()).into());
+            }
+        }
+    }
+    let mut table = String::from("&[\n");
+    for (text, translation) in texts {
+        writeln!(table, "    ({text:?}, {translation:?}),")?;
+    }
+    table.push(']');
+    std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("chinese.rs"), table)?;
+    Ok(())
+}
+
+fn catalogues(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "po") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
