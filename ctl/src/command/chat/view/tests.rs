@@ -277,7 +277,7 @@ fn screens_in_chinese() {
         chat.write("4");
         chat.key(Action::Submit);
         shows!(chat, "zh_hex_invalid");
-        let reason = "在 /run/user/1000/udpchat/control.sock（套接字不存在）没有找到守护进程；用 `udpchatd` 启动守护进程";
+        let reason = "没有找到守护进程：/run/user/1000/udpchat/control.sock（没有该套接字）；用 `udpchatd` 启动守护进程";
         chat.model.update(Update::Offline(reason.to_owned()));
         chat.size = (48, 14);
         chat.answer_requests();

@@ -226,7 +226,7 @@ fn facts(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let inbox = &status.inbox;
     let mut there = vec![
         Span::raw(tr!("{count} entries", count = grouped(inbox.entries))),
-        Span::raw(tr!("{used} of {max}", used = size(inbox.bytes), max = size(inbox.max_bytes))),
+        Span::raw(format!("{} / {}", size(inbox.bytes), size(inbox.max_bytes))),
         Span::raw(tr!("{count} unread", count = grouped(inbox.unread))),
         Span::raw(tr!("{count} sent", count = grouped(status.sent.datagrams))),
     ];
