@@ -51,7 +51,7 @@ pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> Ct
     match find_again(explicit).await {
         Ok(()) => failure.hint = Some(answers.to_owned()),
         Err(CtlError::Failed(now)) => {
-            (failure.message, failure.causes, failure.hint) = (now.message, now.causes, now.hint)
+            (failure.message, failure.causes, failure.hint) = (now.message, now.causes, now.hint);
         }
         Err(CtlError::ReaderGone) => {}
     }
