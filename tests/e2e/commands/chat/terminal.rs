@@ -178,6 +178,19 @@ fn without_a_daemon_it_fails_before_using_the_screen() {
 }
 
 #[test]
+fn the_chat_is_chinese_in_a_chinese_locale() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.press(&["C-q"]);
+    chat.tmux.shows("ended with 0");
+    for (locale, help) in [("zh_CN.UTF-8", "Ctrl+G 帮助"), ("en_US.UTF-8", "Ctrl+G help")] {
+        chat.tmux.shell(&format!("clear; LC_ALL={locale} {}", chat.command("bob")));
+        chat.tmux.shows(help);
+        chat.tmux.press(&["C-q"]);
+        chat.tmux.until("the shell", |screen| screen.trim_end().ends_with('$'));
+    }
+}
+
+#[test]
 fn colour_obeys_no_color_and_the_flag() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.bob_sends("hello");

@@ -264,15 +264,23 @@ fn screens_of_any_size_are_drawn() {
     }
 }
 
+/// Returns the lines below the first one, in which most words are those of other commands.
+fn below_the_head(model: &Model, width: u16, height: u16) -> String {
+    let screen = rendered(model, width, height);
+    let (head, below) = screen.split_once('\n').unwrap();
+    assert!(head.starts_with("udpchatd ") && head.contains("已运行 "), "{head}");
+    below.to_owned()
+}
+
 #[test]
 fn screens_in_chinese() {
     with_language(Language::Chinese, || {
         let mut lost = busy();
         lost.disconnect("没有找到守护进程：/run/user/1000/udpchat/control.sock（没有该套接字）；用 `udpchatd` 启动守护进程");
         insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
-            insta::assert_snapshot!("zh_trouble", rendered(&in_trouble().model, 80, 24));
-            insta::assert_snapshot!("zh_lost", rendered(&lost.model, 80, 24));
-            insta::assert_snapshot!("zh_narrow", rendered(&lost.model, 40, 20));
+            insta::assert_snapshot!("zh_trouble", below_the_head(&in_trouble().model, 80, 24));
+            insta::assert_snapshot!("zh_lost", below_the_head(&lost.model, 80, 24));
+            insta::assert_snapshot!("zh_narrow", below_the_head(&lost.model, 40, 20));
         });
     });
 }
