@@ -74,7 +74,7 @@ fn every_command_reports_a_gone_daemon_alike() {
     chat.bob_sends("first");
     chat.tmux.shows("< first");
     let waiting = [
-        &["inbox", "--follow"][..],
+        &["inbox", "--follow", "-n", "1"][..],
         &["wait", "--after", "0", "-c", "2"],
         &["status", "--watch", "--interval", "100ms"],
     ];
