@@ -150,7 +150,7 @@ fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
         }
         None => {
             CtlError::new(Exit::NoDaemon, "no_daemon", tr!("no daemon found at {sockets}", sockets = tried))
-                .hint(tr!("start one with `udpchatd`"))
+                .hint(tr!("start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere"))
         }
     }
 }
@@ -192,7 +192,10 @@ mod tests {
         let failure = refusal(&path).into_failure();
         assert_eq!(failure.exit, Exit::NoDaemon);
         assert_eq!(failure.message, format!("no daemon found at {} (no such socket)", path.display()));
-        assert_eq!(failure.hint.as_deref(), Some("start one with `udpchatd`"));
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some("start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere")
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ fn a_reconnected_chat_shows_each_message_once() {
 
 #[test]
 fn every_command_reports_a_gone_daemon_alike() {
-    let Some(mut chat) = Chat::start(200, 24) else { return };
+    let Some(mut chat) = Chat::start(240, 24) else { return };
     chat.bob_sends("first");
     chat.tmux.shows("< first");
     let waiting = [
@@ -88,7 +88,7 @@ fn every_command_reports_a_gone_daemon_alike() {
     chat.daemon.wait();
     let socket = chat.daemon.socket();
     let what = format!("no daemon found at {} (no such socket)", socket.display());
-    let hint = "start one with `udpchatd`";
+    let hint = "start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere";
     let sent = chat.daemon.ctl(&["send", "bob", "x"]);
     assert_eq!((sent.code, sent.stderr.as_str()), (Some(3), &*format!("error: {what}\nhint: {hint}\n")));
     let [mut follow, mut wait, mut watch] = waiting;

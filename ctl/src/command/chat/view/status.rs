@@ -12,7 +12,7 @@ use crate::output::grouped;
 use crate::terminal::wrap;
 
 /// The most rows. A longer text is cut.
-const MAX_ROWS: usize = 3;
+const MAX_ROWS: usize = 4;
 /// The columns of the rule that stay on either side of a text, with a blank.
 const MARGIN: usize = 2;
 /// The fewest columns of a text beside the modes.

@@ -165,8 +165,8 @@ fn a_message_that_was_not_sent() {
 #[test]
 fn the_daemon_is_gone() {
     let mut chat = conversation();
-    let reason =
-        "no daemon found at /run/user/1000/udpchat/control.sock (no such socket); start one with `udpchatd`";
+    let reason = "no daemon found at /run/user/1000/udpchat/control.sock (no such socket); start one with `udpchatd`; \
+         `udpchatctl doctor` finds one that listens elsewhere";
     chat.model.update(Update::Offline(reason.to_owned()));
     shows!(chat, "disconnected");
 }
