@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use udpchat_api::call::{InboxParams, Order};
+use tokio::time::sleep;
+use udpchat_api::call::{InboxParams, Order, VersionParams};
 use udpchat_api::{Client, ClientError};
 use udpchat_config::{Environment, control_socket_candidates};
 use udpchat_locale::{tr, translated};
@@ -13,11 +15,73 @@ use udpchat_locale::{tr, translated};
 use crate::error::{CtlError, Exit, Result};
 use crate::socket_access::SocketAccess;
 
+/// How long a daemon may take to end after it has closed its connections, and how often that is checked.
+const ENDING: Duration = Duration::from_secs(3);
+const ENDING_CHECK: Duration = Duration::from_millis(50);
+
+/// The kind of the error of a lost connection.
+const LOST_KIND: &str = "closed";
+
+/// Why no socket could be opened.
+enum Unreachable {
+    /// No daemon answers: the sockets that were tried, and the process id of a daemon that lives nevertheless.
+    NoDaemon {
+        tried: String,
+        living: Option<String>,
+    },
+    Failed(ClientError),
+}
+
 /// Connects to the first daemon that answers: `--socket`, `UDPCHAT_SOCKET`, the user's own, the system's.
 ///
 /// # Errors
 /// The exit code is 6 if the user may not open a socket and no other daemon answers, 3 if none answers at all.
 pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
+    open(explicit).await.map_err(CtlError::from)
+}
+
+/// Explains the error of a command by what any command would report now: if no daemon answers any more, that is what
+/// happened to a lost connection. Other errors stay as they are, and the exit code and the kind of all.
+pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> CtlError {
+    let CtlError::Failed(mut failure) = error else { return error };
+    if failure.kind != LOST_KIND {
+        return CtlError::Failed(failure);
+    }
+    let answers = tr!("a daemon answers again; its log shows why the connection ended");
+    match find_again(explicit).await {
+        Ok(()) => failure.hint = Some(answers.to_owned()),
+        Err(CtlError::Failed(now)) => {
+            (failure.message, failure.causes, failure.hint) = (now.message, now.causes, now.hint);
+        }
+        Err(CtlError::ReaderGone) => {}
+    }
+    CtlError::Failed(failure)
+}
+
+/// Checks whether a daemon answers after a connection was lost. One that is ending closes its connections first; its end is
+/// awaited.
+///
+/// # Errors
+/// As [`connect`].
+pub(crate) async fn find_again(explicit: Option<&Path>) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let ending = match open(explicit).await {
+            Ok(mut client) => match client.call(&VersionParams {}).await {
+                Err(lost @ (ClientError::Closed | ClientError::Io(_))) => Unreachable::Failed(lost),
+                _ => return Ok(()),
+            },
+            Err(living @ Unreachable::NoDaemon { living: Some(_), .. }) => living,
+            Err(unreachable) => return Err(unreachable.into()),
+        };
+        if began.elapsed() > ENDING {
+            return Err(ending.into());
+        }
+        sleep(ENDING_CHECK).await;
+    }
+}
+
+async fn open(explicit: Option<&Path>) -> Result<Client, Unreachable> {
     let mut denied = None;
     let (mut tried, mut living) = (String::new(), None);
     for path in control_socket_candidates(&Environment::of_process(), explicit) {
@@ -30,10 +94,20 @@ pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
             Err(error @ ClientError::NotPermitted { .. }) => {
                 denied.get_or_insert(error);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Unreachable::Failed(error)),
         }
     }
-    Err(denied.map_or_else(|| no_daemon(&tried, living.as_deref()), not_permitted))
+    Err(denied.map_or(Unreachable::NoDaemon { tried, living }, Unreachable::Failed))
+}
+
+impl From<Unreachable> for CtlError {
+    fn from(unreachable: Unreachable) -> Self {
+        match unreachable {
+            Unreachable::NoDaemon { tried, living } => no_daemon(&tried, living.as_deref()),
+            Unreachable::Failed(error @ ClientError::NotPermitted { .. }) => not_permitted(error),
+            Unreachable::Failed(error) => error.into(),
+        }
+    }
 }
 
 /// Returns the process id of a daemon that lives although its socket is gone: the lock beside the socket holds it.
@@ -74,10 +148,10 @@ fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
                 tried
             ))
         }
-        None => CtlError::new(Exit::NoDaemon, "no_daemon", tr!("no daemon found")).hint(tr!(
-            "start one with `udpchatd`; tried {tried}. `udpchatctl doctor` finds one that listens elsewhere",
-            tried
-        )),
+        None => {
+            CtlError::new(Exit::NoDaemon, "no_daemon", tr!("no daemon found at {sockets}", sockets = tried))
+                .hint(tr!("start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere"))
+        }
     }
 }
 
@@ -112,13 +186,29 @@ mod tests {
     }
 
     #[test]
-    fn the_no_daemon_hint_lists_the_tried_sockets() {
+    fn the_error_without_a_daemon_names_the_tried_sockets() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("control.sock");
         let failure = refusal(&path).into_failure();
         assert_eq!(failure.exit, Exit::NoDaemon);
-        assert_eq!(failure.message, "no daemon found");
-        assert!(failure.hint.unwrap().contains(path.to_str().unwrap()));
+        assert_eq!(failure.message, format!("no daemon found at {} (no such socket)", path.display()));
+        assert_eq!(
+            failure.hint.as_deref(),
+            Some("start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere")
+        );
+    }
+
+    #[test]
+    fn a_lost_connection_is_explained_by_what_answers_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let explained = |error: CtlError| runtime.block_on(explain_lost(Some(&path), error)).into_failure();
+        let now = refusal(&path).into_failure();
+        let lost = explained(CtlError::from(ClientError::Closed).at_line(3));
+        assert_eq!((&lost.message, &lost.hint), (&now.message, &now.hint));
+        assert_eq!((lost.kind.as_str(), lost.exit, lost.line), ("closed", Exit::Failed, Some(3)));
+        assert_eq!(explained(CtlError::failed("x")).message, "x");
     }
 
     #[test]

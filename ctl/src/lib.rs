@@ -63,8 +63,14 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
         .build()
         .map_err(|error| CtlError::failed(tr!("the program cannot start")).caused_by(&error))?;
     let _file_size = catch_file_size_limit(&runtime);
-    let context = Context { output, socket: cli.global.socket };
-    let done = runtime.block_on(command::run(cli.command, context, Cli::definition));
+    let socket = cli.global.socket;
+    let context = Context { output, socket: socket.clone() };
+    let done = runtime.block_on(async {
+        match command::run(cli.command, context, Cli::definition).await {
+            Err(error) => Err(connect::explain_lost(socket.as_deref(), error).await),
+            done => done,
+        }
+    });
     // A pending read of standard input must not delay the exit.
     runtime.shutdown_background();
     done

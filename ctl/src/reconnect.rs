@@ -76,6 +76,11 @@ impl ReconnectingClient {
         answer.map_err(CallError::Client)
     }
 
+    /// Checks whether a daemon answers after the connection was lost, as [`connect::find_again`].
+    pub(crate) async fn find_again(&self) -> Result<(), CtlError> {
+        connect::find_again(self.socket.as_deref()).await
+    }
+
     /// Waits for the next entry of the subscription of this connection.
     ///
     /// # Errors
@@ -103,6 +108,11 @@ impl ReconnectingClient {
 }
 
 impl CallError {
+    /// Returns whether the connection was lost, so that only a new one shows whether a daemon answers.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Client(ClientError::Closed | ClientError::Io(_)))
+    }
+
     /// Returns whether the daemon refused the call with an error of this kind.
     pub(crate) fn is_refusal(&self, kind: ErrorKind) -> bool {
         matches!(self, Self::Client(ClientError::Refused(error)) if error.data.kind == kind)

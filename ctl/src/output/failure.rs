@@ -26,6 +26,20 @@ pub(super) fn as_text(failure: &Failure, palette: Palette) -> String {
     out
 }
 
+/// Renders an error in one line, for a place on a full screen: the message and the hint. Not safe to show.
+pub(crate) fn as_line(failure: &Failure) -> String {
+    in_one_line(&failure.message, failure.hint.as_deref())
+}
+
+/// Joins what happened and what to do next, in the user's language. Not safe to show.
+pub(crate) fn in_one_line(what: &str, hint: Option<&str>) -> String {
+    let what = translated(what);
+    match hint {
+        Some(hint) => tr!("{what}; {hint}", what, hint = translated(hint)),
+        None => what.into_owned(),
+    }
+}
+
 /// The JSON object of an error.
 #[derive(Serialize)]
 struct Object<'a> {

@@ -10,19 +10,7 @@ pub(super) fn dump(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len() * 5 + 16);
     for (at, line) in bytes.chunks(LINE_BYTES).enumerate() {
         // Writing to a string does not fail.
-        let _ = write!(out, "{:08x}  ", at * LINE_BYTES);
-        for column in 0..LINE_BYTES {
-            let _ = match line.get(column) {
-                Some(byte) => write!(out, "{byte:02x} "),
-                None => write!(out, "   "),
-            };
-            if column == LINE_BYTES / 2 - 1 {
-                out.push(' ');
-            }
-        }
-        out.push_str(" |");
-        out.extend(line.iter().map(|&byte| shown(byte)));
-        out.push_str("|\n");
+        let _ = writeln!(out, "{:08x}  {}", at * LINE_BYTES, line_of(line, LINE_BYTES));
     }
     if !bytes.is_empty() {
         let _ = writeln!(out, "{:08x}", bytes.len());
@@ -37,6 +25,25 @@ pub(super) fn digits(bytes: &[u8]) -> String {
         // Writing to a string does not fail.
         let _ = write!(out, "{byte:02x}");
     }
+    out
+}
+
+/// Returns the bytes of a line in hex, blanks up to the number of bytes in a full line, and the bytes as ASCII.
+pub(crate) fn line_of(bytes: &[u8], line_bytes: usize) -> String {
+    let mut out = String::with_capacity(line_bytes * 4 + 4);
+    for column in 0..line_bytes {
+        // Writing to a `String` does not fail.
+        let _ = match bytes.get(column) {
+            Some(byte) => write!(out, "{byte:02x} "),
+            None => write!(out, "   "),
+        };
+        if column == LINE_BYTES / 2 - 1 && line_bytes == LINE_BYTES {
+            out.push(' ');
+        }
+    }
+    out.push_str(" |");
+    out.extend(bytes.iter().map(|&byte| shown(byte)));
+    out.push('|');
     out
 }
 

@@ -12,6 +12,7 @@ use ratatui::Frame;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, sleep_until};
+use udpchat_locale::tr;
 
 use super::full_screen::{FullScreen, Input, unusable};
 use super::input::read_events;
@@ -136,7 +137,7 @@ impl<A: App> EventLoop<'_, A> {
                 () = sleep_until(due.into()), if self.redraw > Redraw::None => {}
                 update = updates.recv() => {
                     // The sending task has panicked.
-                    self.update(update.ok_or_else(|| CtlError::failed("the connection task ended"))?);
+                    self.update(update.ok_or_else(|| CtlError::failed(tr!("the connection task ended")))?);
                     self.handle_waiting_updates(updates);
                 }
             }
@@ -229,7 +230,7 @@ fn is_control(event: &Event, letter: char) -> bool {
 }
 
 fn terminal_gone() -> CtlError {
-    CtlError::failed("the terminal is gone")
+    CtlError::failed(tr!("the terminal is gone"))
 }
 
 #[cfg(test)]

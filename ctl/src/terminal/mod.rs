@@ -1,4 +1,4 @@
-//! Full-screen programs: terminal modes, keyboard and mouse input, signals, and the event loop.
+//! Full-screen programs: terminal modes, keyboard and mouse input, signals, the event loop, and text wrapped in columns.
 //!
 //! `chat` and `status --watch` implement [`App`], and [`run`] does the rest. What a screen shows and what its keys mean
 //! belong to the commands. This folder depends on no command and on no daemon.
@@ -7,6 +7,7 @@ mod event_loop;
 mod full_screen;
 mod input;
 mod signals;
+pub(crate) mod wrap;
 
 pub(crate) use self::event_loop::{App, Reaction, Redraw, run};
 pub(crate) use self::full_screen::{FullScreen, Input, check, supports_full_screen};

@@ -2,6 +2,7 @@
 
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
+use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
 
@@ -27,7 +28,8 @@ impl Signals {
     /// Installs the handlers.
     pub(super) fn new() -> Result<Self> {
         let listen = |kind| {
-            unix::signal(kind).map_err(|error| CtlError::failed("cannot handle signals").caused_by(&error))
+            unix::signal(kind)
+                .map_err(|error| CtlError::failed(tr!("cannot handle signals")).caused_by(&error))
         };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,

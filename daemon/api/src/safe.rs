@@ -8,11 +8,41 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
+use std::ops::{Range, RangeInclusive};
 
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeEmoji, UnicodeGeneralCategory};
+
+/// Zero-width non-joiner and joiner: shown only between two characters that they join.
+const JOINERS: [char; 2] = ['\u{200c}', JOINER];
+const JOINER: char = '\u{200d}';
+
+/// The blocks of each script whose letters change their form beside others, which a joiner controls.
+const JOINING_SCRIPTS: [&[RangeInclusive<char>]; 16] = [
+    // Arabic, Syriac, N'Ko.
+    &['\u{600}'..='\u{6ff}', '\u{750}'..='\u{77f}', '\u{870}'..='\u{8ff}'],
+    &['\u{700}'..='\u{74f}', '\u{860}'..='\u{86f}'],
+    &['\u{7c0}'..='\u{7ff}'],
+    // Devanagari, Bengali, Gurmukhi, Gujarati, Oriya, Tamil, Telugu, Kannada, Malayalam, Sinhala.
+    &['\u{900}'..='\u{97f}', '\u{a8e0}'..='\u{a8ff}'],
+    &['\u{980}'..='\u{9ff}'],
+    &['\u{a00}'..='\u{a7f}'],
+    &['\u{a80}'..='\u{aff}'],
+    &['\u{b00}'..='\u{b7f}'],
+    &['\u{b80}'..='\u{bff}'],
+    &['\u{c00}'..='\u{c7f}'],
+    &['\u{c80}'..='\u{cff}'],
+    &['\u{d00}'..='\u{d7f}'],
+    &['\u{d80}'..='\u{dff}'],
+    // Myanmar, Khmer, Mongolian.
+    &['\u{1000}'..='\u{109f}', '\u{a9e0}'..='\u{a9ff}', '\u{aa60}'..='\u{aa7f}'],
+    &['\u{1780}'..='\u{17ff}'],
+    &['\u{1800}'..='\u{18af}'],
+];
 
 /// Returns whether a character can control a terminal or reorder the text around it: all control characters (C0, DEL, C1),
 /// all of category Cf (bidirectional marks, zero-width and tag characters), and the line and paragraph separators.
+///
+/// Text for people may still contain U+200C and U+200D where they join: see [`find_unsafe`].
 pub fn is_unsafe(character: char) -> bool {
     if character.is_ascii() {
         return character.is_ascii_control();
@@ -26,17 +56,62 @@ pub fn is_unsafe(character: char) -> bool {
     )
 }
 
+/// Returns the first character of a text that must be escaped before the text is shown: an unsafe one that is no joiner
+/// between two characters that it joins.
+pub fn find_unsafe(text: &str) -> Option<char> {
+    let found = text.char_indices().find(|&(at, character)| is_unsafe(character) && !joins(text, at));
+    found.map(|(_, character)| character)
+}
+
+/// Returns whether the character at an offset is a joiner between two characters that it joins: letters or marks of the
+/// same joining script, and U+200D between two emoji.
+///
+/// Simpler than the contexts of RFC 5892, appendix A, which need joining types and viramas; the scripts are the same.
+fn joins(text: &str, at: usize) -> bool {
+    let (before, behind) = text.split_at(at);
+    let Some(behind) = behind.strip_prefix(JOINERS) else { return false };
+    let (Some(last), Some(next)) = (before.chars().next_back(), behind.chars().next()) else { return false };
+    let script = joining_script(last);
+    if script.is_some() && script == joining_script(next) {
+        return true;
+    }
+    // What changes the look of an emoji stands behind it.
+    let is_modifier = |character: char| matches!(character, '\u{fe0f}' | '\u{1f3fb}'..='\u{1f3ff}');
+    let emoji = before.trim_end_matches(is_modifier).chars().next_back();
+    text[at..].starts_with(JOINER) && emoji.is_some_and(is_emoji) && is_emoji(next)
+}
+
+/// Returns the joining script of a letter or mark.
+fn joining_script(character: char) -> Option<usize> {
+    let group = character.general_category_group();
+    let is_of_word = matches!(group, GeneralCategoryGroup::Letter | GeneralCategoryGroup::Mark);
+    let script =
+        JOINING_SCRIPTS.iter().position(|blocks| blocks.iter().any(|block| block.contains(&character)));
+    script.filter(|_| is_of_word)
+}
+
+/// Returns whether a character can be a part of an emoji that is joined of several.
+fn is_emoji(character: char) -> bool {
+    character.is_emoji_char() && !character.is_emoji_component()
+}
+
 /// Escapes text for one line: line ends and tabs are escaped too.
 pub fn one_line(text: &str) -> Cow<'_, str> {
-    escape(text, |_| false)
+    one_line_part(text, 0..text.len())
+}
+
+/// Escapes a part of a text for one line, as [`one_line`] escapes it within the whole text.
+pub fn one_line_part(text: &str, part: Range<usize>) -> Cow<'_, str> {
+    escape(text, part, |_| false)
 }
 
 /// Escapes text of several lines: keeps `\n` and tabs, and turns `\r\n` into `\n`.
 pub fn lines(text: &str) -> Cow<'_, str> {
     if text.contains("\r\n") {
-        return Cow::Owned(escape(&text.replace("\r\n", "\n"), is_layout).into_owned());
+        let text = text.replace("\r\n", "\n");
+        return Cow::Owned(escape(&text, 0..text.len(), is_layout).into_owned());
     }
-    escape(text, is_layout)
+    escape(text, 0..text.len(), is_layout)
 }
 
 /// Removes what some programs append to a message: NULs, then one line end.
@@ -58,15 +133,16 @@ fn is_layout(character: char) -> bool {
     matches!(character, '\n' | '\t')
 }
 
-fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
-    let must_escape = |character: char| is_unsafe(character) && !keep(character);
-    if !text.contains(must_escape) && !text.contains(r"\u{") {
+fn escape(whole: &str, part: Range<usize>, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
+    let text = &whole[part.clone()];
+    let may_escape = |character: char| is_unsafe(character) && !keep(character);
+    if !text.contains(may_escape) && !text.contains(r"\u{") {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for (at, character) in text.char_indices() {
         let looks_like_escape = character == '\\' && text[at..].starts_with(r"\u{");
-        if must_escape(character) || looks_like_escape {
+        if looks_like_escape || may_escape(character) && !joins(whole, part.start + at) {
             // Writing to a `String` cannot fail.
             let _ = write!(out, r"\u{{{:x}}}", u32::from(character));
         } else {
@@ -76,7 +152,7 @@ fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Writes JSON in which every unsafe character is a `\uXXXX` escape.
+/// Writes JSON in which every unsafe character is a `\uXXXX` escape, also joiners.
 ///
 /// serde_json by itself does not escape U+007F to U+009F and the bidirectional marks.
 #[derive(Debug, Default)]
@@ -192,6 +268,55 @@ mod tests {
         assert_eq!(as_seen("a\r\nb\rc\r\n"), "a\nb\rc");
     }
 
+    #[test]
+    fn joiners_are_shown_only_where_they_join() {
+        for joined in [
+            // Persian, Devanagari, Bengali, Sinhala, Malayalam with a mark on either side, Mongolian.
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+            "র\u{200d}্য",
+            "ශ්\u{200d}රී",
+            "ന്\u{200d}റ",
+            "ᠠ\u{200d}ᠡ",
+            "👨\u{200d}👩\u{200d}👧\u{200d}👦",
+            "👩🏽\u{200d}❤\u{fe0f}\u{200d}💋\u{200d}👨🏽",
+            "🏳\u{fe0f}\u{200d}🌈",
+        ] {
+            assert_eq!(one_line(joined), joined);
+            assert_eq!(lines(joined), joined);
+            assert_eq!(find_unsafe(joined), None);
+            // In JSON they are escaped.
+            assert!(!to_json(joined).contains(is_unsafe));
+        }
+        for (text, shown) in [
+            ("a\u{200d}b", r"a\u{200d}b"),
+            ("你\u{200c}好", r"你\u{200c}好"),
+            ("\u{200c}ی", r"\u{200c}ی"),
+            ("ی\u{200c}", r"ی\u{200c}"),
+            ("ی\u{200c} ه", r"ی\u{200c} ه"),
+            ("ی\u{200c}\u{200c}ه", r"ی\u{200c}\u{200c}ه"),
+            // Of two scripts, beside a digit of the script, beside another unsafe character.
+            ("ی\u{200d}क", r"ی\u{200d}क"),
+            ("ی\u{200c}۳", r"ی\u{200c}۳"),
+            ("ی\u{200c}\u{202e}ه", r"ی\u{200c}\u{202e}ه"),
+            // Only U+200D joins emoji, and neither a flag nor a digit is one that it joins.
+            ("👨\u{200c}👩", r"👨\u{200c}👩"),
+            ("🇨🇳\u{200d}👩", r"🇨🇳\u{200d}👩"),
+            ("1\u{200d}👩", r"1\u{200d}👩"),
+            ("\u{fe0f}\u{200d}👩", "\u{fe0f}\\u{200d}👩"),
+        ] {
+            assert_eq!(one_line(text), shown);
+            assert!(find_unsafe(text).is_some());
+        }
+    }
+
+    #[test]
+    fn a_part_is_escaped_as_in_the_whole() {
+        let text = "ی\u{200c}ه\u{200c}";
+        assert_eq!(one_line_part(text, 0..5), "ی\u{200c}");
+        assert_eq!(one_line_part(text, 5..10), r"ه\u{200c}");
+    }
+
     fn to_json(text: &str) -> String {
         let mut out = Vec::new();
         serde::Serialize::serialize(text, &mut serde_json::Serializer::with_formatter(&mut out, SafeJson))
@@ -213,7 +338,8 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn escaping_can_be_undone(text in r"(\PC|[\x00-\x9f]|\\|\\u\{|\}|\u{202e}|一)*") {
+        fn escaping_can_be_undone(text in r"(\PC|[\x00-\x9f]|\\|\\u\{|\}|\u{202e}|一|ی|क|👩|[\u{200c}\u{200d}])*") {
+            proptest::prop_assert_eq!(find_unsafe(&one_line(&text)), None);
             proptest::prop_assert_eq!(unescape(&one_line(&text)), text);
         }
 

@@ -99,7 +99,9 @@ fn a_lost_daemon_is_reported_once_and_awaited() {
         fs::read_to_string(&stderr).ok().filter(|text| text.ends_with('\n'))
     });
     let output: Value = serde_json::from_str(&output).unwrap();
-    assert_eq!(output["error"]["hint"], "waiting for it to come back");
+    let hint = "start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere; \
+        waiting for it to come back";
+    assert_eq!(output["error"]["hint"], hint);
     let again = Daemon::start_in(folder, flags);
     let second = u64::from(again.pid());
     for status in until(&mut watch, |status| number(status, "/pid") == second) {

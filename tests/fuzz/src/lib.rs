@@ -3,13 +3,19 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use udpchat_api::safe::is_unsafe;
+use udpchat_api::safe::{find_unsafe, is_unsafe};
 
-/// Fails if a text has a character that is not safe to show in one line.
+/// Fails if a text for people has a character that is not safe to show in one line.
 #[track_caller]
 pub fn assert_safe(text: &str) {
-    let found = text.chars().find(|character| is_unsafe(*character));
-    assert_eq!(found, None, "unsafe character in {text:?}");
+    assert_eq!(find_unsafe(text), None, "unsafe character in {text:?}");
+}
+
+/// Fails if a line of JSON has an unsafe character that is not escaped.
+#[track_caller]
+pub fn assert_safe_json(line: &str) {
+    let found = line.chars().find(|character| is_unsafe(*character));
+    assert_eq!(found, None, "unsafe character in {line:?}");
 }
 
 /// Fails if a text of several lines has a character that is not safe to show.

@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use udpchat_api::MAX_LINE_BYTES;
 use udpchat_api::rpc::{Id, Reply};
 use udpchat_daemon::fuzzing::{Line, is_internal, parse_line};
-use udpchat_fuzz::assert_safe;
+use udpchat_fuzz::assert_safe_json;
 
 fuzz_target!(|line: &[u8]| {
     let Line { id, refusal } = parse_line(line);
@@ -14,7 +14,7 @@ fuzz_target!(|line: &[u8]| {
     assert!(refusal.len() < MAX_LINE_BYTES / 64, "{} bytes for an error", refusal.len());
     let refusal = String::from_utf8(refusal).expect("an error is UTF-8");
     let refusal = refusal.strip_suffix('\n').expect("a line end");
-    assert_safe(refusal);
+    assert_safe_json(refusal);
     let reply: Reply = serde_json::from_str(refusal).expect("an error is JSON");
     let error = reply.error.expect("an error");
     assert!(!is_internal(&error) && error.code == error.data.kind.code(), "{refusal}");

@@ -9,7 +9,7 @@ use udpchat_api::Entry;
 use udpchat_api::call::InboxAnswer;
 use udpchat_api::rpc::{Id, Reply};
 use udpchat_daemon::fuzzing::{Daemon, is_internal, parse_line};
-use udpchat_fuzz::{assert_safe, folder};
+use udpchat_fuzz::{assert_safe_json, folder};
 
 /// How a notification begins.
 const NOTIFICATION: &str = r#"{"jsonrpc":"2.0","method":"entry","#;
@@ -50,7 +50,7 @@ fuzz_target!(|data: &[u8]| {
             );
             break;
         };
-        assert_safe(line);
+        assert_safe_json(line);
         let reply: Reply = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         match reply.method.as_deref() {
             Some("entry") => {

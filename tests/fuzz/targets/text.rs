@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use udpchat_api::line::to_line;
 use udpchat_api::safe;
 use udpchat_config::Encoding;
-use udpchat_fuzz::{Input, assert_safe, assert_safe_lines, unescape};
+use udpchat_fuzz::{Input, assert_safe, assert_safe_json, assert_safe_lines, unescape};
 use udpchat_text::{Basis, Knowledge, decode, encode, evidence, for_answering, read, wider};
 
 fn named(number: u8) -> Encoding {
@@ -65,7 +65,7 @@ fn show(text: &str) {
     assert_eq!(unescape(&lines), text.replace("\r\n", "\n"));
     let json = String::from_utf8(to_line(&text).expect("a text is JSON")).expect("JSON is UTF-8");
     let json = json.strip_suffix('\n').expect("a line end");
-    assert_safe(json);
+    assert_safe_json(json);
     assert!(json.len() <= safe::json_length(text) + 2);
     assert_eq!(serde_json::from_str::<String>(json).expect("JSON"), text);
     assert!(text.starts_with(safe::without_trailer(text)));

@@ -13,10 +13,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use udpchat_api::call::{AckParams, Call, PeersParams, SendParams, Sent, StatusParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, ErrorKind};
+use udpchat_api::{Client, ClientError, Entry, ErrorKind, Raw};
+use udpchat_locale::{tr, translated};
 
 use super::model::{OutgoingMessage, Request, SendFailure, Update};
+use crate::command::send::Payload;
 use crate::error::CtlError;
+use crate::output::as_line;
 use crate::reconnect::{CallError, ReconnectingClient};
 
 /// The most updates that may wait for the chat.
@@ -69,21 +72,20 @@ impl Connections {
 
     /// Queues a request; returns an update with the failure if its queue is full.
     pub(super) fn send(&self, request: Request) -> Option<Update> {
-        const BUSY: &str = "too many requests are waiting for the daemon";
+        let busy = || tr!("too many requests are waiting for the daemon").to_owned();
         match request {
             Request::Ack(id) => self.background.send_modify(|requests| requests.read_id = id),
             Request::Peers => self.background.send_modify(|requests| requests.peers += 1),
             Request::Send(message) => {
                 let ticket = message.ticket;
                 if self.messages.try_send(message).is_err() {
-                    let failure =
-                        SendFailure { reason: BUSY.to_owned(), is_recorded: false, is_uncertain: false };
+                    let failure = SendFailure { reason: busy(), is_recorded: false, is_uncertain: false };
                     return Some(Update::Sent { ticket, outcome: Err(failure) });
                 }
             }
             Request::Page { .. } | Request::Reread { .. } | Request::Recode(_) => {
                 if let Err(refused) = self.pages.try_send(request) {
-                    return page_failure(refused.into_inner(), BUSY.to_owned());
+                    return page_failure(refused.into_inner(), busy());
                 }
             }
         }
@@ -104,11 +106,7 @@ impl Connections {
 fn describe(error: impl Into<CtlError>) -> String {
     match error.into() {
         CtlError::ReaderGone => String::new(),
-        CtlError::Failed(failure) => match failure.hint {
-            // The hint with the sockets that were tried helps at the start, not at each retry.
-            Some(hint) if failure.code.is_some() => format!("{}; {hint}", failure.message),
-            _ => failure.message,
-        },
+        CtlError::Failed(failure) => as_line(&failure),
     }
 }
 
@@ -122,7 +120,11 @@ async fn follow(mut client: ReconnectingClient, updates: mpsc::Sender<Update>) {
             FollowEnd::ChatEnded => return,
             FollowEnd::TooFarBehind => {}
             FollowEnd::Failed(error) => {
-                if updates.send(Update::Offline(describe(error))).await.is_err() {
+                let is_lost = error.is_lost();
+                let reason = if is_lost { client.find_again().await.err() } else { Some(error.into()) };
+                if let Some(reason) = reason
+                    && updates.send(Update::Offline(describe(reason))).await.is_err()
+                {
                     return;
                 }
                 sleep(RETRY_PAUSE).await;
@@ -156,7 +158,7 @@ async fn follow_connection(
         let entry = client.next_entry().await?;
         let id = entry.id();
         *cursor = Some(id);
-        let update = Update::Arrived(Box::new(without_raw(entry)));
+        let update = Update::Arrived(Box::new(entry));
         updates.send(update).await.map_err(|_| FollowEnd::ChatEnded)?;
         since_check += 1;
         if since_check == CHECK_EVERY_ENTRIES {
@@ -185,14 +187,6 @@ async fn subscribe(
     client.reconnect_related();
     let online = Update::Online { after, is_gapless: near.is_some(), unread: inbox.unread };
     updates.send(online).await.map_err(|_| FollowEnd::ChatEnded)
-}
-
-/// Drops the raw bytes, which the chat does not show.
-fn without_raw(mut entry: Entry) -> Entry {
-    if let Entry::Message(message) = &mut entry {
-        message.raw = udpchat_api::Raw::default();
-    }
-    entry
 }
 
 async fn read_pages(
@@ -225,7 +219,7 @@ async fn read_pages(
 /// Calls a method again if the connection was lost: reading a page, or setting an encoding, twice changes nothing.
 async fn call_twice<C: Call>(client: &mut ReconnectingClient, params: &C) -> Result<C::Answer, String> {
     let mut answer = client.call(params).await;
-    if matches!(answer, Err(CallError::Client(ClientError::Closed | ClientError::Io(_)))) {
+    if matches!(&answer, Err(error) if error.is_lost()) {
         answer = client.call(params).await;
     }
     answer.map_err(describe)
@@ -260,8 +254,11 @@ async fn send_messages(
 /// Sends a message as a reply, so that it leaves from the address that the peer sent to. If the log no longer has the
 /// replied entry, sends it to the peer's address.
 async fn send(client: &mut ReconnectingClient, message: OutgoingMessage) -> Result<Vec<Entry>, CallError> {
-    let OutgoingMessage { reply_to, to, text, encoding, .. } = message;
-    let params = SendParams { text: Some(text), encoding, ..SendParams::default() };
+    let OutgoingMessage { reply_to, to, payload, encoding, .. } = message;
+    let params = match payload {
+        Payload::Text(text) => SendParams { text: Some(text), encoding, ..SendParams::default() },
+        Payload::Bytes(bytes) => SendParams { raw: Some(Raw(bytes)), ..SendParams::default() },
+    };
     if let Some(id) = reply_to {
         match client.call(&SendParams { reply_to: Some(id), ..params.clone() }).await {
             Err(error) if error.is_refusal(ErrorKind::NoSuchEntry) => {}
@@ -282,7 +279,7 @@ fn send_failure(error: CallError) -> SendFailure {
     let reason = match error {
         // The daemon's hint names a flag of `send`.
         CallError::Client(ClientError::Refused(refusal)) if refusal.data.kind == ErrorKind::NotEncodable => {
-            format!("{}; F3 chooses another encoding", refusal.message)
+            tr!("{refusal}; F3 chooses another encoding", refusal = translated(&refusal.message))
         }
         error => describe(error),
     };

@@ -3,6 +3,7 @@
 use ratatui::crossterm::event::{
     Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
+use udpchat_locale::tr;
 
 use super::editor::Motion;
 
@@ -32,6 +33,9 @@ pub(super) enum Action {
     NextUnread,
     ChoosePeer,
     ChooseEncoding,
+    ToggleHex,
+    ChangeLineEnd,
+    MarkAllRead,
     Help,
     Quit,
 }
@@ -46,26 +50,32 @@ pub(super) enum Meaning {
     ToggleMouse,
 }
 
-/// All keys and their descriptions, for the help.
-pub(super) const HELP: &[(&str, &str)] = &[
-    ("Enter", "send"),
-    ("Alt+Enter, Ctrl+J", "insert a line break"),
-    ("↑ ↓", "move by a line; at the ends, recall earlier texts"),
-    ("Ctrl+A  Ctrl+E", "start and end of the line, as Home and End"),
-    ("Ctrl+W  Ctrl+U  Ctrl+K", "erase a word, to the line start, to the line end"),
-    ("Alt+B  Alt+F", "move by a word, as Ctrl+← and Ctrl+→"),
-    ("PageUp  PageDown", "scroll, as the mouse wheel; Shift+↑ Shift+↓ by a line"),
-    ("Ctrl+Home  Ctrl+End", "the oldest message, the newest (also Esc)"),
-    ("F2, Ctrl+P", "choose a peer, or type an address"),
-    ("Alt+↑  Alt+↓", "the previous peer, the next peer"),
-    ("Alt+A", "the next peer with unread messages"),
-    ("F3, Alt+E", "choose the encoding to send and read in"),
-    ("Alt+M", "use the mouse to select text, or to scroll again"),
-    ("Ctrl+L", "redraw the screen"),
-    ("Ctrl+Z", "suspend; `fg` resumes"),
-    ("Ctrl+C", "clear the input; quit if it is empty, as Ctrl+D"),
-    ("Ctrl+Q", "quit"),
-];
+/// Returns all keys and their descriptions, for the help.
+pub(super) fn help() -> [(&'static str, &'static str); 21] {
+    [
+        ("Enter", tr!("send")),
+        ("Alt+Enter, Ctrl+J", tr!("insert a line break")),
+        ("↑ ↓", tr!("move by a line; at the ends, recall earlier texts")),
+        ("Ctrl+A  Ctrl+E", tr!("start and end of the line, as Home and End")),
+        ("Ctrl+W  Ctrl+U  Ctrl+K", tr!("erase a word, to the line start, to the line end")),
+        ("Alt+B  Alt+F", tr!("move by a word, as Ctrl+← and Ctrl+→")),
+        ("PageUp  PageDown", tr!("scroll, as the mouse wheel; Shift+↑ ↓ by a line")),
+        ("Ctrl+Home  Ctrl+End", tr!("the oldest message, the newest (also Esc)")),
+        ("F2, Ctrl+P", tr!("choose a peer, or type an address")),
+        ("Alt+↑  Alt+↓", tr!("the previous peer, the next peer")),
+        ("Alt+A", tr!("the next peer with unread messages")),
+        ("Alt+R", tr!("mark the messages of all peers as read")),
+        ("F3, Alt+E", tr!("choose the encoding to send and read in")),
+        ("F4, Alt+X", tr!("show and write bytes in hex, or text again")),
+        ("F5, Alt+L", tr!(r"append \r\n to what is sent, \n, \r, or nothing")),
+        ("Alt+M", tr!("use the mouse to select text, or to scroll again")),
+        ("Ctrl+L", tr!("redraw the screen")),
+        ("Ctrl+Z", tr!("suspend; `fg` resumes")),
+        ("Ctrl+C", tr!("clear the input; quit if it is empty, as Ctrl+D")),
+        ("Ctrl+Q", tr!("quit")),
+        ("F1, Ctrl+G, Alt+H", tr!("these keys")),
+    ]
+}
 
 /// Returns the meaning of an event, if it has one.
 pub(super) fn meaning(event: Event) -> Option<Meaning> {
@@ -116,6 +126,7 @@ fn with_control(code: KeyCode) -> Option<Action> {
         KeyCode::Char('k') => Action::Erase(Motion::LineEnd),
         KeyCode::Char('c') => Action::Interrupt,
         KeyCode::Char('d') => Action::EndOfInput,
+        KeyCode::Char('g') => Action::Help,
         KeyCode::Char('p') => Action::ChoosePeer,
         KeyCode::Char('q') => Action::Quit,
         KeyCode::Home => Action::Oldest,
@@ -139,6 +150,9 @@ fn with_alt(code: KeyCode) -> Option<Action> {
         KeyCode::Char('a') => Action::NextUnread,
         KeyCode::Char('e') => Action::ChooseEncoding,
         KeyCode::Char('p') => Action::ChoosePeer,
+        KeyCode::Char('x') => Action::ToggleHex,
+        KeyCode::Char('l') => Action::ChangeLineEnd,
+        KeyCode::Char('r') => Action::MarkAllRead,
         KeyCode::Char('h' | '?') => Action::Help,
         _ => return None,
     };
@@ -168,6 +182,8 @@ fn without_modifiers(key: KeyEvent) -> Option<Action> {
         KeyCode::F(1) => Action::Help,
         KeyCode::F(2) => Action::ChoosePeer,
         KeyCode::F(3) => Action::ChooseEncoding,
+        KeyCode::F(4) => Action::ToggleHex,
+        KeyCode::F(5) => Action::ChangeLineEnd,
         _ => return None,
     };
     Some(action)

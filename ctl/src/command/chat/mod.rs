@@ -11,7 +11,6 @@ mod model;
 mod test_chat;
 mod theme;
 mod view;
-mod wrap;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
@@ -20,6 +19,7 @@ use ratatui::crossterm::event::Event;
 use ratatui::layout::Position;
 use udpchat_api::Timestamp;
 use udpchat_config::Encoding;
+use udpchat_locale::tr;
 
 use self::connection::Connections;
 use self::keys::Meaning;
@@ -33,12 +33,15 @@ use crate::error::{CtlError, Result};
 use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};
 
 const HELP: &str = "\
-The peers with their unread messages are on the left, the conversation on the right, and your text below it. F1 shows all \
-keys; Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, PageUp scrolls back through the whole \
+The peers with their unread messages are on the left, the conversation on the right, and your text below it. F1 or Ctrl+G \
+shows all keys; Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, PageUp scrolls back through the whole \
 inbox, Ctrl+Q quits.
 
 F3 chooses the encoding to send in. It then offers to read the messages of this peer in the same encoding, also those that \
 are there already, as `recode --remember` does.
+
+F4 shows messages as bytes, and sends what is typed as hex digits, as `send --hex` does. F5 appends \\r\\n to each text to this \
+peer, then \\n, then \\r, then nothing. The line above the input shows both.
 
 A message is sent to the address that the peer's last message came from. A message that could not be sent stays on the \
 screen with the reason, and ↑ brings its text back. If the daemon ends, the chat shows it and continues when the daemon \
@@ -75,7 +78,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
         return Err(CtlError::usage("chat has no JSON output").hint(hint));
     }
     check_encoding(arguments)?;
-    let hint = "`udpchatctl send` and `udpchatctl inbox --follow` work without one";
+    let hint = tr!("`udpchatctl send` and `udpchatctl inbox --follow` work without one");
     terminal::check("chat").map_err(|error| error.hint(hint))?;
     let theme = Theme::new(context.output.has_colour());
     let mut client = context.connect().await?;
@@ -125,9 +128,9 @@ impl App for Chat {
             Some(Meaning::Click(column, row)) => self.click(Position { x: column, y: row }),
             Some(Meaning::ToggleMouse) => {
                 let notice = if screen.toggle_mouse()? {
-                    "the mouse scrolls the chat; Alt+M leaves it to the terminal"
+                    tr!("the mouse scrolls the chat; Alt+M leaves it to the terminal")
                 } else {
-                    "the mouse selects text in the terminal; Alt+M makes it scroll the chat"
+                    tr!("the mouse selects text in the terminal; Alt+M makes it scroll the chat")
                 };
                 self.model.notice = Some(notice.to_owned());
             }

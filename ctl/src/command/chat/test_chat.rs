@@ -13,6 +13,7 @@ use super::keys::Action;
 use super::model::{Model, OutgoingMessage, Request, SendFailure, Update};
 use super::theme::Theme;
 use super::view::{self, Areas};
+use crate::command::send::Payload;
 
 /// 2026-11-22 14:03:05 UTC, the start of the log.
 const START_SECONDS: i64 = 1_795_356_185;
@@ -98,7 +99,7 @@ impl TestChat {
             encoding: "utf-8".to_owned(),
             encoding_by: EncodingBy::Detected,
             bytes: text.len(),
-            raw: Raw::default(),
+            raw: Raw(text.as_bytes().to_vec()),
             error: None,
             by: None,
         }
@@ -151,7 +152,7 @@ impl TestChat {
 
     /// Answers the oldest unanswered message: it is recorded and arrives, or it fails.
     pub(super) fn answer(&mut self, failure: Option<SendFailure>) {
-        let OutgoingMessage { ticket, reply_to, to, text, .. } = self.sent.remove(0);
+        let OutgoingMessage { ticket, reply_to, to, payload, .. } = self.sent.remove(0);
         let address =
             self.named.iter().find(|(name, _)| *name == to).map_or(to.as_str(), |(_, address)| address);
         let address = match reply_to.map(|id| &self.log[id as usize - 1]) {
@@ -161,7 +162,14 @@ impl TestChat {
         let outcome = match failure {
             Some(failure) => Err(failure),
             None => {
-                let entry = Entry::Message(self.message(&address, Direction::Out, &text));
+                let message = match payload {
+                    Payload::Text(text) => self.message(&address, Direction::Out, &text),
+                    Payload::Bytes(bytes) => {
+                        let text = String::from_utf8_lossy(&bytes).into_owned();
+                        Message { raw: Raw(bytes), ..self.message(&address, Direction::Out, &text) }
+                    }
+                };
+                let entry = Entry::Message(message);
                 self.arrive(entry.clone());
                 Ok(vec![entry])
             }

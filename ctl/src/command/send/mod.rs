@@ -16,7 +16,8 @@ use udpchat_api::{Client, Entry, ErrorKind, Raw};
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
-use self::payload::{Line, Lines, Payload, Source};
+pub(crate) use self::payload::Payload;
+use self::payload::{Line, Lines, Source};
 use super::completions::candidates;
 use super::context::Context;
 use crate::error::{CtlError, Exit, Failure, Result};

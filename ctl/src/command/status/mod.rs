@@ -88,7 +88,7 @@ impl StatusFormat {
 fn interval(text: &str) -> Result<Duration, String> {
     let span = crate::time::span(text)?;
     let (least, most) = watch::INTERVALS;
-    if (least..=most).contains(&span) { Ok(span) } else { Err("must be from 100ms to 1h".to_owned()) }
+    if (least..=most).contains(&span) { Ok(span) } else { Err(tr!("must be from 100ms to 1h").to_owned()) }
 }
 
 /// Runs `status`. A degraded state is not a failure of this program.

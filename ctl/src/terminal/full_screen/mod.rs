@@ -10,6 +10,7 @@ use ratatui::crossterm::style::force_color_output;
 use ratatui::crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
 use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::{Frame, Terminal};
+use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
 
@@ -118,15 +119,15 @@ impl Drop for FullScreen {
 /// A usage error with the reason.
 pub(crate) fn check(command: &str) -> Result<()> {
     let reason = if !io::stdin().is_terminal() {
-        "standard input is not a terminal"
+        tr!("standard input is not a terminal")
     } else if !io::stdout().is_terminal() {
-        "standard output is not a terminal"
+        tr!("standard output is not a terminal")
     } else if !supports_full_screen() {
-        "this terminal (TERM=dumb) cannot position text"
+        tr!("this terminal (TERM=dumb) cannot position text")
     } else {
         return Ok(());
     };
-    Err(CtlError::usage(format!("{command} needs a terminal: {reason}")))
+    Err(CtlError::usage(tr!("{command} needs a terminal: {reason}", command, reason)))
 }
 
 /// Returns whether the terminal can position text.
@@ -136,7 +137,7 @@ pub(crate) fn supports_full_screen() -> bool {
 
 /// Converts an error of the terminal.
 pub(super) fn unusable(error: &io::Error) -> CtlError {
-    CtlError::failed("the terminal cannot be used").caused_by(error)
+    CtlError::failed(tr!("the terminal cannot be used")).caused_by(error)
 }
 
 fn enter_raw_mode() -> io::Result<()> {

@@ -1,6 +1,9 @@
 //! Received messages on the screen: scrolling, reconnecting, unread counts.
 
+use std::io::{BufRead, BufReader};
 use std::time::Instant;
+
+use nix::sys::signal::Signal;
 
 use crate::support::proc::status_number;
 use crate::support::{Daemon, Peer, eventually, scaled, texts};
@@ -42,15 +45,15 @@ fn a_reconnected_chat_shows_each_message_once() {
     chat.bob_sends("before");
     chat.tmux.shows("< before");
     let (folder, flags) = chat.daemon.into_folder();
-    chat.tmux.shows("not connected, trying again");
+    chat.tmux.shows("trying again");
     // A message written now cannot be sent, and is marked so.
     chat.tmux.type_in("too early");
     chat.tmux.press(&["Enter"]);
-    chat.tmux.shows("[not sent: no daemon found]");
+    chat.tmux.shows("[not sent: no daemon found at");
     chat.daemon = Daemon::start_in(folder, flags);
     (0..10).for_each(|number| chat.bob_sends(&format!("meanwhile {number}")));
     let screen = chat.tmux.shows("< meanwhile 9");
-    assert!(!screen.contains("not connected"), "{screen}");
+    assert!(!screen.contains("trying again"), "{screen}");
     chat.tmux.press(&["Up"]);
     chat.tmux.shows("> too early");
     chat.tmux.press(&["Enter"]);
@@ -63,6 +66,43 @@ fn a_reconnected_chat_shows_each_message_once() {
     let expected: Vec<_> =
         std::iter::once("before").chain(meanwhile.iter().map(String::as_str)).chain(["after"]).collect();
     assert_eq!(received, expected);
+}
+
+#[test]
+fn every_command_reports_a_gone_daemon_alike() {
+    let Some(mut chat) = Chat::start(240, 24) else { return };
+    chat.bob_sends("first");
+    chat.tmux.shows("< first");
+    let waiting = [
+        &["inbox", "--follow", "-n", "1"][..],
+        &["wait", "--after", "0", "-c", "2"],
+        &["status", "--watch", "--interval", "100ms"],
+    ];
+    let mut waiting = waiting.map(|args| chat.daemon.ctl_start(args));
+    for command in &mut waiting {
+        let mut line = String::new();
+        BufReader::new(command.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty());
+    }
+    chat.daemon.signal(Signal::SIGTERM);
+    chat.daemon.wait();
+    let socket = chat.daemon.socket();
+    let what = format!("no daemon found at {} (no such socket)", socket.display());
+    let hint = "start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere";
+    let sent = chat.daemon.ctl(&["send", "bob", "x"]);
+    assert_eq!((sent.code, sent.stderr.as_str()), (Some(3), &*format!("error: {what}\nhint: {hint}\n")));
+    let [mut follow, mut wait, mut watch] = waiting;
+    for command in [&mut follow, &mut wait] {
+        let code = command.wait().unwrap().code();
+        let stderr = std::io::read_to_string(command.stderr.take().unwrap()).unwrap();
+        assert_eq!((code, stderr), (Some(1), format!("error: {what}\nhint: {hint}\n")));
+    }
+    let mut lines = BufReader::new(watch.stderr.take().unwrap()).lines();
+    let reported = [lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()];
+    assert_eq!(reported, [format!("error: {what}"), format!("hint: {hint}; waiting for it to come back")]);
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    chat.tmux.shows(&format!("{what}; {hint}; trying again"));
 }
 
 #[test]
@@ -106,6 +146,37 @@ fn messages_of_other_peers_stay_unread_until_shown() {
     chat.tmux.press(&["M-a"]);
     chat.tmux.shows("< from somebody else");
     eventually("everything to be read", || (new() == 0).then_some(()));
+}
+
+#[test]
+fn one_key_marks_all_messages_as_read() {
+    let strangers = [Peer::new(), Peer::new()];
+    let before = |daemon: &Daemon, _: &Peer| {
+        strangers.iter().for_each(|stranger| daemon.receive_from(stranger, ["x"]));
+    };
+    let Some(chat) = Chat::after(80, 24, before) else { return };
+    let new = || texts(&chat.daemon.ctl(&["--json", "inbox", "--peek"]).json()).len();
+    chat.tmux.until("two unread messages", |screen| screen.matches(" 1 │").count() == 2);
+    assert_eq!(new(), 2);
+    chat.tmux.press(&["M-r"]);
+    chat.tmux.shows("the messages of all peers are marked as read");
+    eventually("everything to be read", || (new() == 0).then_some(()));
+    assert!(!chat.tmux.screen().contains(" 1 │"));
+}
+
+#[test]
+fn joined_letters_and_emoji_are_shown_as_they_are() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.bob_sends("می\u{200c}خواهم|");
+    chat.bob_sends("a\u{200c}b|");
+    chat.bob_sends("👨\u{200d}👩|");
+    chat.tmux.shows(r"< a\u{200c}b|");
+    chat.tmux.shows("می\u{200c}خواهم|");
+    let printed = chat.daemon.ctl(&["inbox", "--all"]).ok();
+    assert!(printed.contains("می\u{200c}خواهم|") && printed.contains("👨\u{200d}👩|"), "{printed}");
+    assert!(printed.contains(r"a\u{200c}b|"), "{printed}");
+    let json = chat.daemon.ctl(&["--json", "inbox", "--all"]).ok();
+    assert!(json.contains(r"\u200c") && !json.contains(['\u{200c}', '\u{200d}']), "{json}");
 }
 
 #[test]

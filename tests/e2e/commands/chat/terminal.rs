@@ -62,7 +62,7 @@ fn every_exit_restores_the_terminal() {
             after.display(),
             after.display()
         ));
-        chat.tmux.shows("F1 help");
+        chat.tmux.shows("Ctrl+G help");
         assert_eq!(chat.tmux.tmux_format("#{alternate_on} #{mouse_any_flag}"), "1 1", "{name}");
         quit();
         eventually(name, || (!modes(after).is_empty()).then_some(()));
@@ -75,7 +75,7 @@ fn every_exit_restores_the_terminal() {
         );
     }
     let screen = chat.tmux.screen();
-    assert!(!screen.contains("F1 help"), "{screen}");
+    assert!(!screen.contains("Ctrl+G help"), "{screen}");
 }
 
 #[test]
@@ -178,6 +178,19 @@ fn without_a_daemon_it_fails_before_using_the_screen() {
 }
 
 #[test]
+fn the_chat_is_chinese_in_a_chinese_locale() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.press(&["C-q"]);
+    chat.tmux.shows("ended with 0");
+    for (locale, help) in [("zh_CN.UTF-8", "Ctrl+G 帮助"), ("en_US.UTF-8", "Ctrl+G help")] {
+        chat.tmux.shell(&format!("clear; LC_ALL={locale} {}", chat.command("bob")));
+        chat.tmux.shows(help);
+        chat.tmux.press(&["C-q"]);
+        chat.tmux.until("the shell", |screen| screen.trim_end().ends_with('$'));
+    }
+}
+
+#[test]
 fn colour_obeys_no_color_and_the_flag() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.bob_sends("hello");
@@ -193,7 +206,7 @@ fn colour_obeys_no_color_and_the_flag() {
         ("NO_COLOR=1", "--color always", true),
     ] {
         chat.tmux.shell(&format!("clear; export {environment}; {}", chat.command(&format!("bob {flag}"))));
-        chat.tmux.until("the chat", |screen| screen.contains("< hello") && screen.contains("F1 help"));
+        chat.tmux.until("the chat", |screen| screen.contains("< hello") && screen.contains("Ctrl+G help"));
         assert_eq!(colours(), expected, "{environment} {flag}");
         chat.tmux.press(&["C-q"]);
         chat.tmux.until("the shell", |screen| screen.trim_end().ends_with('$'));

@@ -125,3 +125,61 @@ fn a_first_message_is_repaired_on_the_screen() {
     chat.tmux
         .until("the first message in GBK", |screen| screen.contains("< 一") && screen.contains("< 你好"));
 }
+
+#[test]
+fn bytes_are_shown_and_sent_in_hex() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.bob.send(chat.daemon.address(), b"OK\r\n\x00\xff");
+    chat.tmux.press(&["F4"]);
+    chat.tmux.shows("< 0000  4f 4b 0d 0a 00 ff        |OK....|");
+    chat.tmux.shows("F4 hex");
+    chat.tmux.type_in("c4 e3 0x0d,0");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("odd number of hex digits");
+    chat.tmux.type_in("a");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob.receive().0, b"\xc4\xe3\r\n");
+    chat.tmux.shows("> 0000  c4 e3 0d 0a              |....|");
+    chat.tmux.press(&["F4"]);
+    chat.tmux.until("text again", |screen| screen.contains("< OK") && !screen.contains("F4 hex  "));
+}
+
+#[test]
+fn a_line_end_is_appended_in_the_encoding_of_the_peer() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.press(&["F5"]);
+    chat.tmux.shows(r"F5 +\r\n");
+    chat.tmux.type_in("AT");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob_receives(), "AT\r\n");
+    chat.tmux.shows("> AT");
+    chat.tmux.press(&["F3"]);
+    chat.tmux.type_in("utf-16le");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("The messages of this peer");
+    chat.tmux.press(&["Down", "Enter", "M-l", "M-l"]);
+    chat.tmux.shows(r"F5 +\r ");
+    chat.tmux.type_in("A");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob.receive().0, b"A\0\r\0");
+}
+
+#[test]
+fn help_opens_without_a_function_key() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.press(&["C-g"]);
+    let screen = chat.tmux.shows("Keys (Esc closes)");
+    assert!(screen.contains("F1, Ctrl+G, Alt+H"), "{screen}");
+    chat.tmux.press(&["C-g"]);
+    chat.tmux.until("the chat", |screen| !screen.contains("Keys (Esc closes)"));
+}
+
+#[test]
+fn an_unknown_encoding_is_explained_in_the_list() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    chat.tmux.press(&["F3"]);
+    chat.tmux.shows("Choose an encoding");
+    chat.tmux.type_in("gkb");
+    let screen = chat.tmux.shows("did you mean `gbk`?");
+    assert!(screen.contains("unknown encoding `gkb`"), "{screen}");
+}

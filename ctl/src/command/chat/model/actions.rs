@@ -1,5 +1,7 @@
 //! The actions of keys: writing, sending, scrolling, opening conversations.
 
+use udpchat_locale::tr;
+
 use super::conversation::{Scroll, WindowEnd};
 use super::outbox::OutgoingMessage;
 use super::picker::{ChoiceAction, Picker, PickerKind};
@@ -7,6 +9,9 @@ use super::request::Request;
 use super::state::{Model, Overlay};
 use crate::command::chat::editor::Motion;
 use crate::command::chat::keys::Action;
+use crate::command::send::Payload;
+use crate::error::CtlError;
+use crate::output::as_line;
 
 /// The rows that one step of the mouse wheel scrolls.
 const WHEEL_ROWS: usize = 3;
@@ -99,6 +104,9 @@ impl Model {
             Action::NextUnread => self.open_unread(),
             Action::ChoosePeer => self.open_picker(PickerKind::Peers),
             Action::ChooseEncoding => self.open_picker(PickerKind::Encodings),
+            Action::ToggleHex => self.is_hex = !self.is_hex,
+            Action::ChangeLineEnd => self.change_line_end(),
+            Action::MarkAllRead => self.mark_all_read(),
             Action::Help => self.overlay = Some(Overlay::Help(0)),
             Action::Quit => {}
         }
@@ -107,7 +115,7 @@ impl Model {
     fn insert(&mut self, text: &str) {
         self.history.reset();
         if !self.input.insert(text) {
-            self.notice = Some("the text is too long; the rest was cut off".to_owned());
+            self.notice = Some(tr!("the text is too long; the rest was cut off").to_owned());
         }
     }
 
@@ -162,7 +170,7 @@ impl Model {
     fn open_unread(&mut self) {
         match self.peers.next_unread(self.open_key()).cloned() {
             Some(key) => self.open(key),
-            None => self.notice = Some("no peer has unread messages".to_owned()),
+            None => self.notice = Some(tr!("no peer has unread messages").to_owned()),
         }
     }
 
@@ -174,13 +182,50 @@ impl Model {
         }
     }
 
-    /// Sends the text of the input.
-    fn submit(&mut self) {
-        if self.input.is_empty() {
-            return;
+    /// Counts the messages of all peers as read, also those that were not shown.
+    fn mark_all_read(&mut self) {
+        let notice = match self.peers.unread() {
+            _ if !self.has_peers() => tr!("the list of peers has not arrived yet"),
+            0 => tr!("no peer has unread messages"),
+            _ => tr!("the messages of all peers are marked as read"),
+        };
+        if self.has_peers() {
+            self.peers.mark_read(self.arrived_id);
         }
+        self.notice = Some(notice.to_owned());
+    }
+
+    fn change_line_end(&mut self) {
         let Some(key) = self.open_key().cloned() else {
-            self.notice = Some("no peer is chosen: press F2 to choose one".to_owned());
+            self.notice = Some(tr!("no conversation is open; choose a peer first").to_owned());
+            return;
+        };
+        if self.is_hex {
+            self.notice = Some(tr!("bytes are sent as they are; F4 goes back to text").to_owned());
+        } else if let Some(row) = self.peers.get_mut(&key) {
+            row.line_end = row.line_end.next();
+        }
+    }
+
+    /// Returns what the input sends; none if it is empty or invalid.
+    fn payload(&mut self) -> Option<Payload> {
+        let mut text = self.input.text().to_owned();
+        text.push_str(self.line_end().text());
+        match Payload::of_text(text, self.is_hex) {
+            Ok(payload) => Some(payload).filter(|payload| !payload.is_empty()),
+            Err(CtlError::Failed(failure)) => {
+                self.notice = Some(as_line(&failure));
+                None
+            }
+            Err(CtlError::ReaderGone) => None,
+        }
+    }
+
+    /// Sends the input.
+    fn submit(&mut self) {
+        let Some(payload) = self.payload() else { return };
+        let Some(key) = self.open_key().cloned() else {
+            self.notice = Some(tr!("no peer is chosen: press F2 to choose one").to_owned());
             return;
         };
         let text = self.input.take();
@@ -189,15 +234,15 @@ impl Model {
         let encoding = row.and_then(|row| row.chosen_encoding.clone());
         let reply_to = row.and_then(|row| row.last_id).filter(|_| key.has_history());
         let to = key.to_string();
-        let ticket = self.outbox.add(key, text.clone(), (self.clock)(), self.arrived_id);
-        self.requests.push(Request::Send(OutgoingMessage { ticket, reply_to, to, text, encoding }));
+        let ticket = self.outbox.add(key, text, payload.clone(), (self.clock)(), self.arrived_id);
+        self.requests.push(Request::Send(OutgoingMessage { ticket, reply_to, to, payload, encoding }));
         self.go_to_newest();
         self.show_unsent();
     }
 
     fn open_picker(&mut self, kind: PickerKind) {
         if kind == PickerKind::Encodings && self.conversation.is_none() {
-            self.notice = Some("no conversation is open; choose a peer first".to_owned());
+            self.notice = Some(tr!("no conversation is open; choose a peer first").to_owned());
             return;
         }
         self.overlay = Some(Overlay::Picker(Picker::new(kind)));

@@ -30,6 +30,8 @@ pub(in crate::command::chat) enum WindowEnd {
 pub(super) enum Scroll {
     /// At the newest item, also when new ones arrive.
     Follow,
+    /// Where the first row of the oldest item is at the top.
+    Top,
     /// At an item, of which `hidden` rows are below the screen.
     Held { sort_key: SortKey, hidden: usize },
 }
@@ -86,8 +88,7 @@ impl Conversation {
 
     /// Opens at the oldest entries, which are to be requested.
     pub(super) fn open_at_oldest(key: PeerKey, epoch: u64) -> Self {
-        let scroll = Scroll::Held { sort_key: SortKey::default(), hidden: 0 };
-        Self { older: None, newer: Some(0), loaded: true, scroll, ..Self::open(key, epoch, 0) }
+        Self { older: None, newer: Some(0), loaded: true, scroll: Scroll::Top, ..Self::open(key, epoch, 0) }
     }
 
     /// Returns whether the window reaches the end of the log.
@@ -104,6 +105,7 @@ impl Conversation {
     pub(super) fn bottom_index(&self) -> Option<usize> {
         match self.scroll {
             Scroll::Follow => self.items.len().checked_sub(1),
+            Scroll::Top => (!self.items.is_empty()).then_some(0),
             Scroll::Held { sort_key, .. } => {
                 self.index_of(sort_key).or((!self.items.is_empty()).then_some(0))
             }

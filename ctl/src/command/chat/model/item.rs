@@ -5,9 +5,11 @@ use std::ops::Range;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Gap, Message, Timestamp};
+use udpchat_locale::{tr, translated};
 
-use crate::command::chat::wrap;
+use crate::command::send::Payload;
 use crate::output::loss;
+use crate::terminal::wrap;
 
 /// An item of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(in crate::command::chat) struct Item {
     pub(in crate::command::chat) kind: ItemKind,
     /// The text of the message, or the description of the gap.
     pub(in crate::command::chat) text: String,
+    /// The bytes of the message; empty where they are not known.
+    pub(in crate::command::chat) raw: Vec<u8>,
     /// Why the message was not sent.
     pub(in crate::command::chat) note: Option<String>,
     /// The wrapped lines while the item is on the screen.
@@ -52,6 +56,8 @@ pub(in crate::command::chat) enum ItemKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Lines {
     columns: usize,
+    /// Whether `text` holds the lines of the bytes instead of those of the text.
+    is_hex: bool,
     text: Vec<Range<usize>>,
     note: Vec<Range<usize>>,
 }
@@ -61,6 +67,8 @@ struct Lines {
 pub(super) enum ItemLine {
     /// A line of the text.
     Text(Range<usize>),
+    /// A line of the bytes.
+    Bytes(Range<usize>),
     /// A line of the note.
     Note(Range<usize>),
 }
@@ -79,9 +87,11 @@ impl Item {
             Direction::In => ItemKind::Received,
             Direction::Out => ItemKind::Sent,
         };
-        let text = if message.bytes == 0 { "(empty)".to_owned() } else { wrap::display_text(&message.text) };
-        let note = message.error.as_deref().map(not_sent);
-        Self { note, ..Self::new(SortKey { id: message.id, ticket: 0 }, message.at, zone, kind, text) }
+        let text =
+            if message.bytes == 0 { tr!("(empty)").to_owned() } else { wrap::display_text(&message.text) };
+        let note = message.error.as_deref().map(|error| not_sent(&translated(error)));
+        let raw = message.raw.0.clone();
+        Self { note, raw, ..Self::new(SortKey { id: message.id, ticket: 0 }, message.at, zone, kind, text) }
     }
 
     fn from_gap(gap: &Gap, zone: &TimeZone) -> Self {
@@ -90,21 +100,27 @@ impl Item {
         Self::new(SortKey { id: gap.id, ticket: 0 }, gap.at, zone, kind, text)
     }
 
-    /// Creates the item of an unsent message; `reason` says why it was not sent.
+    /// Creates the item of an unsent message with the text that was typed; `reason` says why it was not sent. The bytes of
+    /// a text are known once the daemon has encoded it.
     pub(super) fn unsent(
         sort_key: SortKey,
         at: Timestamp,
         zone: &TimeZone,
-        text: &str,
+        (text, payload): (&str, &Payload),
         reason: Option<&str>,
     ) -> Self {
         let note = reason.map(not_sent);
-        Self { note, ..Self::new(sort_key, at, zone, ItemKind::Unsent, wrap::display_text(text)) }
+        let raw = match payload {
+            Payload::Text(_) => Vec::new(),
+            Payload::Bytes(bytes) => bytes.clone(),
+        };
+        Self { note, raw, ..Self::new(sort_key, at, zone, ItemKind::Unsent, wrap::display_text(text)) }
     }
 
     fn new(sort_key: SortKey, at: Timestamp, zone: &TimeZone, kind: ItemKind, text: String) -> Self {
         let at = zone.to_datetime(at);
-        Self { sort_key, last_id: sort_key.id, at, kind, text, note: None, lines: None }
+        let raw = Vec::new();
+        Self { sort_key, last_id: sort_key.id, at, kind, text, raw, note: None, lines: None }
     }
 
     pub(super) fn day(&self) -> Date {
@@ -113,7 +129,7 @@ impl Item {
 
     /// Returns the memory in bytes, counting what depends on received data.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.text.len() + self.note.as_ref().map_or(0, String::len)
+        size_of::<Self>() + self.text.len() + self.raw.len() + self.note.as_ref().map_or(0, String::len)
     }
 
     /// Merges an adjacent gap with the same reason into this one. Returns whether it was merged.
@@ -136,14 +152,22 @@ impl Item {
         true
     }
 
-    /// Returns the lines of the item, wrapped at a width.
-    pub(super) fn lines(&mut self, columns: usize) -> impl DoubleEndedIterator<Item = ItemLine> + use<'_> {
-        if self.lines.as_ref().is_none_or(|lines| lines.columns != columns) {
+    /// Returns the lines of the item at a width: its bytes if `is_hex` and they are known, otherwise its wrapped text.
+    pub(super) fn lines(&mut self, columns: usize, is_hex: bool) -> impl Iterator<Item = ItemLine> + use<'_> {
+        let is_hex = is_hex && !self.raw.is_empty();
+        if self.lines.as_ref().is_none_or(|lines| (lines.columns, lines.is_hex) != (columns, is_hex)) {
             let note = self.note.as_deref().map(|note| wrap::wrap(note, columns)).unwrap_or_default();
-            self.lines = Some(Lines { columns, text: wrap::wrap(&self.text, columns), note });
+            let text = if is_hex { self.hex_lines(columns) } else { wrap::wrap(&self.text, columns) };
+            self.lines = Some(Lines { columns, is_hex, text, note });
         }
         let (text, note) = self.lines.as_ref().map_or((&[][..], &[][..]), |lines| (&lines.text, &lines.note));
-        text.iter().cloned().map(ItemLine::Text).chain(note.iter().cloned().map(ItemLine::Note))
+        let line = if is_hex { ItemLine::Bytes } else { ItemLine::Text };
+        text.iter().cloned().map(line).chain(note.iter().cloned().map(ItemLine::Note))
+    }
+
+    fn hex_lines(&self, columns: usize) -> Vec<Range<usize>> {
+        let (bytes, length) = (row_bytes(columns), self.raw.len());
+        (0..length).step_by(bytes).map(|start| start..(start + bytes).min(length)).collect()
     }
 
     /// Takes the text of the same entry as it is read now.
@@ -159,6 +183,12 @@ impl Item {
     }
 }
 
+/// Returns how many bytes a line of a hex dump shows at a width: `0000  c4 e3  |..|`.
+pub(in crate::command::chat) fn row_bytes(columns: usize) -> usize {
+    let fits = |bytes: &usize| *bytes * 4 + 10 <= columns;
+    [16, 8, 4, 2].into_iter().find(fits).unwrap_or(1)
+}
+
 fn not_sent(reason: &str) -> String {
-    format!("[not sent: {}]", wrap::display_line(reason))
+    tr!("[not sent: {reason}]", reason = wrap::display_line(reason))
 }

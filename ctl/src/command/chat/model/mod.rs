@@ -7,6 +7,7 @@ mod actions;
 mod conversation;
 mod input_history;
 mod item;
+mod line_end;
 mod outbox;
 mod peer;
 mod peer_list;
@@ -16,7 +17,7 @@ mod request;
 mod scroll;
 mod state;
 
-pub(super) use self::item::{Item, ItemKind};
+pub(super) use self::item::{Item, ItemKind, row_bytes};
 pub(super) use self::outbox::{OutgoingMessage, SendFailure};
 pub(super) use self::peer::PeerKey;
 pub(super) use self::peer_list::PeerRow;

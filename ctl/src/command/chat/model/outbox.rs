@@ -2,10 +2,12 @@
 
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Timestamp};
+use udpchat_locale::tr;
 
 use super::item::{Item, SortKey};
 use super::peer::PeerKey;
-use crate::command::chat::wrap;
+use crate::command::send::Payload;
+use crate::terminal::wrap;
 
 /// The most failed messages that are kept.
 const MAX_FAILED: usize = 100;
@@ -19,7 +21,7 @@ pub(in crate::command::chat) struct OutgoingMessage {
     pub(in crate::command::chat) reply_to: Option<u64>,
     /// The peer, if there is nothing to reply to.
     pub(in crate::command::chat) to: String,
-    pub(in crate::command::chat) text: String,
+    pub(in crate::command::chat) payload: Payload,
     pub(in crate::command::chat) encoding: Option<String>,
 }
 
@@ -37,7 +39,9 @@ pub(in crate::command::chat) struct SendFailure {
 struct Unsent {
     ticket: u64,
     key: PeerKey,
+    /// The text that was typed.
     text: String,
+    payload: Payload,
     at: Timestamp,
     /// The newest entry when the message was written.
     after: u64,
@@ -64,11 +68,18 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Adds a message that was written after an entry; returns its ticket.
-    pub(super) fn add(&mut self, key: PeerKey, text: String, at: Timestamp, after: u64) -> u64 {
+    /// Adds a message that was typed as `text` after an entry; returns its ticket.
+    pub(super) fn add(
+        &mut self,
+        key: PeerKey,
+        text: String,
+        payload: Payload,
+        at: Timestamp,
+        after: u64,
+    ) -> u64 {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        self.unsent.push(Unsent { ticket, key, text, at, after, state: State::InFlight });
+        self.unsent.push(Unsent { ticket, key, text, payload, at, after, state: State::InFlight });
         ticket
     }
 
@@ -88,7 +99,11 @@ impl Outbox {
         let key = PeerKey::of(message);
         let found = self.unsent.iter().position(|unsent| {
             let waits = matches!(unsent.state, State::InFlight | State::Uncertain(_));
-            waits && unsent.key == key && unsent.text == message.text
+            let is_same = match &unsent.payload {
+                Payload::Text(text) => *text == message.text,
+                Payload::Bytes(bytes) => *bytes == message.raw.0,
+            };
+            waits && unsent.key == key && is_same
         });
         let Some(at) = found else { return false };
         match self.unsent[at].state {
@@ -153,12 +168,12 @@ impl Outbox {
                 let reason = match &unsent.state {
                     State::Failed(reason) => Some(reason.as_str()),
                     State::Uncertain(reason) => {
-                        uncertain = format!("{reason}; it may have been sent");
+                        uncertain = tr!("{reason}; it may have been sent", reason);
                         Some(uncertain.as_str())
                     }
                     _ => None,
                 };
-                Item::unsent(sort_key, unsent.at, zone, &unsent.text, reason)
+                Item::unsent(sort_key, unsent.at, zone, (&unsent.text, &unsent.payload), reason)
             })
             .collect()
     }

@@ -10,6 +10,7 @@ use udpchat_api::call::Peer;
 use udpchat_api::{Direction, EncodingBy, Message, Timestamp};
 use udpchat_config::PeerAddress;
 
+use super::line_end::LineEnd;
 use super::peer::PeerKey;
 use crate::command::chat::editor::Editor;
 
@@ -34,6 +35,8 @@ pub(in crate::command::chat) struct PeerRow {
     pub(in crate::command::chat) unread: u64,
     /// The encoding that the user chose.
     pub(in crate::command::chat) chosen_encoding: Option<String>,
+    /// The line end that is appended to each text to the peer.
+    pub(super) line_end: LineEnd,
     /// The text in the input when another conversation was opened.
     pub(super) draft: Editor,
 }
@@ -74,6 +77,14 @@ impl PeerList {
     /// Returns the number of unread messages of all peers.
     pub(super) fn unread(&self) -> u64 {
         self.rows.values().map(|row| row.unread).sum::<u64>() + self.unlisted_unread
+    }
+
+    /// Counts all messages up to an entry as shown.
+    pub(super) fn mark_read(&mut self, arrived_id: u64) {
+        for row in self.rows.values_mut() {
+            (row.unread, row.seen_id) = (0, arrived_id);
+        }
+        self.unlisted_unread = 0;
     }
 
     /// Returns the peer that sent the newest message.

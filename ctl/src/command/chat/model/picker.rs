@@ -1,11 +1,13 @@
 //! A list from which the user chooses a peer or an encoding; typing filters it.
 
 use udpchat_config::Encoding;
+use udpchat_locale::tr;
 
 use super::peer::PeerKey;
 use super::peer_list::{PeerList, PeerRow};
 use crate::command::chat::editor::Editor;
-use crate::command::chat::wrap;
+use crate::output::in_one_line;
+use crate::terminal::wrap;
 
 /// The encodings that are listed before anything is typed.
 const COMMON: [&str; 9] =
@@ -57,6 +59,17 @@ impl Picker {
         Self { kind, ..Self::default() }
     }
 
+    /// Explains why the typed text matches no choice.
+    pub(in crate::command::chat) fn no_match(&self) -> String {
+        match (&self.kind, self.query.text().parse::<Encoding>()) {
+            (PickerKind::Encodings, Err(error)) => {
+                wrap::display_line(&in_one_line(&error.to_string(), error.hint())).into_owned()
+            }
+            (PickerKind::Peers, _) => tr!("no match; type an address or a host name").to_owned(),
+            (PickerKind::Encodings | PickerKind::Reading(_), _) => tr!("no match").to_owned(),
+        }
+    }
+
     /// Lists the choices that match the typed text; `open` is the peer of the open conversation.
     pub(super) fn choices(&self, peers: &PeerList, open: Option<&PeerRow>) -> Vec<Choice> {
         let query = self.query.text().trim();
@@ -87,7 +100,7 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
     let may_be_new = choices.is_empty() || query.contains(['.', ':']);
     if !query.is_empty() && may_be_new && peers.get(&typed).is_none() {
         let label = wrap::display_line(&typed.to_string()).into_owned();
-        choices.push(Choice { label, detail: "new peer".to_owned(), action: ChoiceAction::Open(typed) });
+        choices.push(Choice { label, detail: tr!("new peer").to_owned(), action: ChoiceAction::Open(typed) });
     }
     choices
 }
@@ -102,7 +115,7 @@ fn encoding_choices(query: &str, open: Option<&PeerRow>) -> Vec<Choice> {
     if query.is_empty() {
         let encoding = open.and_then(|row| row.encoding.as_ref());
         let detail = encoding.map(|(encoding, _)| wrap::display_line(encoding).into_owned());
-        let label = "the peer's encoding".to_owned();
+        let label = tr!("the peer's encoding").to_owned();
         choices.push(Choice {
             label,
             detail: detail.unwrap_or_default(),
@@ -123,17 +136,21 @@ fn encoding_choices(query: &str, open: Option<&PeerRow>) -> Vec<Choice> {
 fn reading_choices(query: &str, encoding: Option<&str>) -> Vec<Choice> {
     let (read, only_send) = match encoding {
         Some(encoding) => {
-            (format!("read them in {encoding}, too"), format!("{encoding} is for sending only"))
+            (tr!("read them in {encoding}, too", encoding), tr!("{encoding} is for sending only", encoding))
         }
-        None => ("read them as detected".to_owned(), String::new()),
+        None => (tr!("read them as detected").to_owned(), String::new()),
     };
     let choices = [
         Choice {
             label: read,
-            detail: "also those that are here".to_owned(),
+            detail: tr!("also those that are here").to_owned(),
             action: ChoiceAction::Read(encoding.map(str::to_owned)),
         },
-        Choice { label: "leave them as they are".to_owned(), detail: only_send, action: ChoiceAction::Leave },
+        Choice {
+            label: tr!("leave them as they are").to_owned(),
+            detail: only_send,
+            action: ChoiceAction::Leave,
+        },
     ];
     choices.into_iter().filter(|choice| choice.label.contains(&query.to_lowercase())).collect()
 }

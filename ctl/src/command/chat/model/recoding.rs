@@ -1,6 +1,7 @@
 //! Changes the encoding in which the messages of a peer are read, in steps, as `recode --remember` does.
 
 use udpchat_api::call::{RecodeAnswer, RecodeParams};
+use udpchat_locale::tr;
 
 use super::request::{Recoding, Request};
 use super::state::Model;
@@ -32,7 +33,7 @@ impl Model {
         let answer = match answer {
             Ok(answer) => answer,
             Err(reason) => {
-                self.notice = Some(format!("the messages are read as before: {reason}"));
+                self.notice = Some(tr!("the messages are read as before: {reason}", reason));
                 return;
             }
         };
@@ -44,9 +45,11 @@ impl Model {
             return;
         }
         self.notice = Some(match (recoding.matched, params.encoding.as_str()) {
-            (0, _) => "this peer has sent nothing yet: only the encoding for sending was changed".to_owned(),
-            (_, AUTO) => "the messages of this peer are read as detected now".to_owned(),
-            (_, encoding) => format!("the messages of this peer are read in {encoding} now"),
+            (0, _) => {
+                tr!("this peer has sent nothing yet: only the encoding for sending was changed").to_owned()
+            }
+            (_, AUTO) => tr!("the messages of this peer are read as detected now").to_owned(),
+            (_, encoding) => tr!("the messages of this peer are read in {encoding} now", encoding),
         });
         self.requests.push(Request::Peers);
         self.reread();

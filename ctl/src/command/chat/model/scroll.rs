@@ -17,6 +17,8 @@ pub(in crate::command::chat) enum ConversationRow {
     Day(Date),
     /// A line of the text of an item.
     Text { index: usize, span: Range<usize>, is_first: bool },
+    /// A line of the bytes of an item.
+    Bytes { index: usize, span: Range<usize> },
     /// A line of the note of an item.
     Note { index: usize, span: Range<usize> },
 }
@@ -27,13 +29,16 @@ pub(in crate::command::chat) struct Pane {
     /// The columns of the text, without the margin.
     pub(in crate::command::chat) columns: usize,
     pub(in crate::command::chat) rows: usize,
+    /// Whether messages are shown as bytes.
+    pub(in crate::command::chat) is_hex: bool,
 }
 
 impl Conversation {
     /// Returns the index of the item at the bottom of the screen, and how many of its rows are below the screen.
-    fn bottom(&self) -> Option<(usize, usize)> {
+    fn bottom(&mut self, pane: Pane) -> Option<(usize, usize)> {
         let index = self.bottom_index()?;
         match self.scroll {
+            Scroll::Top => Some((index, self.item_rows(index, pane).len().saturating_sub(1))),
             Scroll::Held { sort_key, hidden } if self.items[index].sort_key == sort_key => {
                 Some((index, hidden))
             }
@@ -49,8 +54,9 @@ impl Conversation {
         if begins_day {
             rows.push(ConversationRow::Day(day));
         }
-        rows.extend(self.items[index].lines(pane.columns).map(|line| match line {
+        rows.extend(self.items[index].lines(pane.columns, pane.is_hex).map(|line| match line {
             ItemLine::Text(span) => ConversationRow::Text { index, is_first: span.start == 0, span },
+            ItemLine::Bytes(span) => ConversationRow::Bytes { index, span },
             ItemLine::Note(span) => ConversationRow::Note { index, span },
         }));
         rows
@@ -58,7 +64,7 @@ impl Conversation {
 
     /// Returns the rows on the screen, from the top down.
     pub(super) fn lay_out(&mut self, pane: Pane) -> Vec<ConversationRow> {
-        let Some((bottom, hidden)) = self.bottom() else { return Vec::new() };
+        let Some((bottom, hidden)) = self.bottom(pane) else { return Vec::new() };
         let mut screen = self.item_rows(bottom, pane);
         // After the screen became wider, the item may have fewer rows than were hidden.
         let hidden = hidden.min(screen.len().saturating_sub(1));
@@ -140,7 +146,7 @@ impl Conversation {
     /// Moves the bottom of the screen up, to the oldest item at most. Returns the number of remaining rows.
     /// [`Self::lay_out`] moves it down again if the screen is not full.
     fn scroll_up(&mut self, rows: usize, pane: Pane) -> usize {
-        let Some((mut index, hidden)) = self.bottom() else { return rows };
+        let Some((mut index, hidden)) = self.bottom(pane) else { return rows };
         let mut hidden = hidden + rows;
         let mut left = 0;
         loop {
@@ -162,7 +168,7 @@ impl Conversation {
 
     /// Moves the bottom of the screen down, to the end of the window at most. Returns the number of remaining rows.
     fn scroll_down(&mut self, rows: usize, pane: Pane) -> usize {
-        let Some((mut index, mut hidden)) = self.bottom() else { return rows };
+        let Some((mut index, mut hidden)) = self.bottom(pane) else { return rows };
         let mut left = rows;
         while left > hidden {
             left -= hidden;
@@ -180,9 +186,7 @@ impl Conversation {
 
     /// Moves the screen to the oldest item of the window.
     pub(super) fn scroll_to_top(&mut self) {
-        if let Some(first) = self.items.front() {
-            (self.scroll, self.pending_scroll) = (Scroll::Held { sort_key: first.sort_key, hidden: 0 }, None);
-        }
+        (self.scroll, self.pending_scroll) = (Scroll::Top, None);
     }
 
     /// Returns the end of the window for which a page should be requested now.

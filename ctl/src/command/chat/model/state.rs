@@ -5,9 +5,11 @@ use std::mem;
 use jiff::tz::TimeZone;
 use udpchat_api::call::{InboxAnswer, Peer};
 use udpchat_api::{Direction, Entry, Message, Raw, Timestamp};
+use udpchat_locale::tr;
 
 use super::conversation::{Conversation, WindowEnd};
 use super::input_history::InputHistory;
+use super::line_end::LineEnd;
 use super::outbox::{Outbox, SendFailure, first_line};
 use super::peer::PeerKey;
 use super::peer_list::{PeerList, PeerRow};
@@ -15,8 +17,8 @@ use super::picker::{Choice, Picker};
 use super::request::{Recoding, Request, Update};
 use super::scroll::{ConversationRow, Pane};
 use crate::command::chat::editor::Editor;
-use crate::command::chat::wrap;
 use crate::terminal::Redraw;
+use crate::terminal::wrap;
 
 /// The most messages that wait for the list of peers; beyond, the list is requested again.
 const MAX_EARLY_MESSAGES: usize = 10_000;
@@ -49,6 +51,8 @@ pub(in crate::command::chat) struct Model {
     pub(in crate::command::chat) conversation: Option<Conversation>,
     pub(in crate::command::chat) input: Editor,
     pub(in crate::command::chat) overlay: Option<Overlay>,
+    /// Whether messages are shown as bytes, and the input is read as hex digits.
+    pub(in crate::command::chat) is_hex: bool,
     /// A message about the last key, until the next one.
     pub(in crate::command::chat) notice: Option<String>,
     /// The rows of the conversation that are on the screen.
@@ -92,6 +96,7 @@ impl Model {
             conversation: None,
             input: Editor::default(),
             overlay: None,
+            is_hex: false,
             notice: None,
             rows: Vec::new(),
             pane: Pane::default(),
@@ -126,6 +131,11 @@ impl Model {
         self.peers.get(self.open_key()?)
     }
 
+    /// Returns the line end that is appended to texts to the open peer. Bytes are sent as they are.
+    pub(in crate::command::chat) fn line_end(&self) -> LineEnd {
+        self.open_row().filter(|_| !self.is_hex).map(|row| row.line_end).unwrap_or_default()
+    }
+
     /// Lists the choices of a picker.
     pub(in crate::command::chat) fn choices(&self, picker: &Picker) -> Vec<Choice> {
         picker.choices(&self.peers, self.open_row())
@@ -150,7 +160,7 @@ impl Model {
             Update::Reread { epoch, before, answer } => self.add_reread(epoch, before, answer.ok().as_ref()),
             Update::Recoded { params, answer } => self.continue_recoding(params, answer),
             Update::Peers(Ok(peers)) => self.set_peers(peers),
-            Update::Peers(Err(reason)) => self.notice = Some(format!("cannot list the peers: {reason}")),
+            Update::Peers(Err(reason)) => self.notice = Some(tr!("cannot list the peers: {reason}", reason)),
             Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
         }
         Redraw::Update
@@ -311,7 +321,7 @@ impl Model {
             Err(reason) => {
                 conversation.read_failed = true;
                 if self.connection == ConnectionState::Online {
-                    self.notice = Some(format!("cannot read the inbox: {reason}"));
+                    self.notice = Some(tr!("cannot read the inbox: {reason}", reason));
                 }
             }
         }
@@ -391,7 +401,7 @@ impl Model {
     pub(in crate::command::chat) fn encoding(&self) -> Option<(String, &'static str)> {
         let row = self.open_row()?;
         match (&row.chosen_encoding, &row.encoding) {
-            (Some(chosen), _) => Some((wrap::display_line(chosen).into_owned(), "chosen here")),
+            (Some(chosen), _) => Some((wrap::display_line(chosen).into_owned(), tr!("chosen here"))),
             (None, Some((encoding, by))) => {
                 Some((wrap::display_line(encoding).into_owned(), crate::output::chosen_by(*by)))
             }
@@ -410,7 +420,7 @@ impl Model {
             Err(failure) => {
                 let text = first_line(self.outbox.text(ticket).unwrap_or_default());
                 if !matches!(self.connection, ConnectionState::Offline(_)) || !failure.is_uncertain {
-                    self.notice = Some(format!("`{text}` was not sent; ↑ brings it back"));
+                    self.notice = Some(tr!("`{text}` was not sent; ↑ brings it back", text));
                 }
                 self.outbox.finish(ticket, Err(&failure), self.arrived_id);
             }
@@ -428,6 +438,7 @@ impl Model {
         self.peers.ensure_listed(&found);
         if let Some(found) = self.peers.get_mut(&found) {
             found.chosen_encoding = found.chosen_encoding.take().or(row.chosen_encoding);
+            found.line_end = row.line_end;
         }
         if self.open_key() == Some(&host) {
             let input = mem::take(&mut self.input);

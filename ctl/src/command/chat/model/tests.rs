@@ -9,6 +9,7 @@ use super::peer_list::MAX_UNNAMED;
 use crate::command::chat::keys::Action;
 use crate::command::chat::model::*;
 use crate::command::chat::test_chat::{BOB, STRANGER, TestChat, ZHANG};
+use crate::command::send::Payload;
 
 /// The ids of the items that are loaded.
 fn ids(chat: &TestChat) -> Vec<u64> {
@@ -312,6 +313,120 @@ fn a_message_replies_to_the_last_received_one() {
     chat.key(Action::Submit);
     assert_eq!(chat.sent.iter().map(|sent| sent.reply_to).collect::<Vec<_>>(), [Some(1), Some(2)]);
     assert!(chat.sent.iter().all(|sent| sent.to == "bob"));
+}
+
+#[test]
+fn each_peer_has_its_line_end() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    let texts = ["x\r\n", "x\n", "x\r", "x"];
+    for expected in texts {
+        chat.key(Action::ChangeLineEnd);
+        chat.write("x");
+        chat.key(Action::Submit);
+        assert_eq!(chat.sent.last().unwrap().payload, Payload::Text(expected.to_owned()));
+    }
+    // The entry of a message is recognised with its line end, which is not shown.
+    for _ in texts {
+        chat.answer(None);
+    }
+    assert_eq!(chat.texts(), ["x"; 4]);
+    chat.key(Action::Up);
+    assert_eq!(chat.model.input.text(), "x");
+    chat.key(Action::Interrupt);
+    // Without text only the line end is sent, and nothing without both.
+    chat.key(Action::Submit);
+    assert!(chat.sent.is_empty());
+    chat.key(Action::ChangeLineEnd);
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent.remove(0).payload, Payload::Text("\r\n".to_owned()));
+    chat.key(Action::NextPeer);
+    chat.write("y");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent.remove(0).payload, Payload::Text("y".to_owned()));
+    chat.key(Action::PreviousPeer);
+    chat.write("z");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent.remove(0).payload, Payload::Text("z\r\n".to_owned()));
+}
+
+#[test]
+fn hex_digits_are_sent_as_bytes() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.key(Action::ChangeLineEnd);
+    chat.key(Action::ToggleHex);
+    for (invalid, expected) in
+        [("4", "odd number of hex digits"), ("zz", "invalid hex digit 'z' at position 1")]
+    {
+        chat.write(invalid);
+        chat.key(Action::Submit);
+        assert!(chat.model.notice.as_ref().unwrap().contains(expected), "{:?}", chat.model.notice);
+        assert_eq!(chat.model.input.text(), invalid);
+        chat.key(Action::Interrupt);
+    }
+    // No line end is appended to bytes.
+    chat.write("ff 00");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent[0].payload, Payload::Bytes(vec![0xff, 0]));
+    let raw = |chat: &TestChat| chat.model.conversation.as_ref().unwrap().items[0].raw.clone();
+    assert_eq!(raw(&chat), [0xff, 0]);
+    chat.answer(None);
+    assert_eq!((raw(&chat), chat.texts().len()), (vec![0xff, 0], 1));
+    chat.key(Action::Submit);
+    assert!(chat.sent.is_empty());
+    chat.key(Action::ToggleHex);
+    chat.write("ff");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent[0].payload, Payload::Text("ff\r\n".to_owned()));
+}
+
+#[test]
+fn a_dump_scrolls_through_all_bytes() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    let long: String = (0..4_000).map(|number| char::from(b'a' + (number % 26) as u8)).collect();
+    chat.record_received(BOB, &long);
+    chat.record_received(BOB, "after");
+    chat.connect();
+    chat.key(Action::ToggleHex);
+    chat.key(Action::Oldest);
+    let mut offsets = Vec::new();
+    // A page has more than ten lines of eight bytes.
+    for _ in 0..4_000 / 80 {
+        let screen = chat.rendered();
+        let shown = screen.lines().filter_map(|line| {
+            let (_, line) = line.split_once(['│', '<'])?;
+            let (_, line) = line.split_once(['│', '<'])?;
+            usize::from_str_radix(line.trim().get(..4)?, 16).ok()
+        });
+        offsets.extend(shown);
+        if screen.contains("|after|") {
+            break;
+        }
+        chat.key(Action::PageDown);
+    }
+    for offset in (0..4_000).step_by(8) {
+        assert!(offsets.contains(&offset), "{offset}");
+    }
+}
+
+#[test]
+fn all_peers_can_be_marked_as_read() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(ZHANG, "在吗");
+    chat.record_received(STRANGER, "x");
+    // Three of unlisted peers are unread, too.
+    chat.model.act(Action::MarkAllRead);
+    assert_eq!(chat.model.notice.as_deref(), Some("the list of peers has not arrived yet"));
+    chat.model.update(Update::Online { after: 2, is_gapless: false, unread: 5 });
+    chat.answer_requests();
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (5, 0));
+    chat.key(Action::MarkAllRead);
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (0, 2));
+    chat.key(Action::MarkAllRead);
+    assert_eq!(chat.model.notice.as_deref(), Some("no peer has unread messages"));
+    chat.receive(ZHANG, "another");
+    assert_eq!(unread(&chat, "张三"), 1);
 }
 
 #[test]

@@ -2,14 +2,17 @@
 
 use ratatui::layout::Rect;
 
+use super::status;
 use crate::command::chat::model::{Model, Pane};
 
 /// The minimum width of the screen for the list of peers.
 const PEERS_FROM_COLUMNS: u16 = 60;
-/// The minimum width of the conversation for the times of messages.
+/// The minimum width of the conversation for the times of messages, without and with seconds.
 const TIMES_FROM_COLUMNS: u16 = 40;
-/// The columns before a message: `14:03 < `, or `< ` without the time.
-const WIDE_MARGIN: u16 = 8;
+const SECONDS_FROM_COLUMNS: u16 = 50;
+/// The columns before a message: `14:03:05 < `, `14:03 < `, or `< ` without the time.
+const SECONDS_MARGIN: u16 = 11;
+const MINUTES_MARGIN: u16 = 8;
 const NARROW_MARGIN: u16 = 2;
 /// The columns before the input: `> `.
 pub(super) const PROMPT_COLUMNS: u16 = 2;
@@ -32,8 +35,10 @@ impl Areas {
     /// Divides the screen, and lays out the model for it.
     pub(in crate::command::chat) fn lay_out(model: &mut Model, whole: Rect) -> Self {
         let input_columns = Self::input_columns(whole);
-        let areas = Self::of(whole, model.input.row_count(input_columns));
-        model.lay_out(areas.pane(), input_columns);
+        let (_, main) = columns(whole);
+        let areas =
+            Self::of(whole, model.input.row_count(input_columns), status::row_count(model, main.width));
+        model.lay_out(areas.pane(model.is_hex), input_columns);
         areas
     }
 
@@ -43,12 +48,12 @@ impl Areas {
         usize::from(main.width.saturating_sub(PROMPT_COLUMNS)).max(1)
     }
 
-    /// Divides a screen, with up to `input_rows` rows of input.
-    fn of(whole: Rect, input_rows: usize) -> Self {
+    /// Divides a screen, with up to `input_rows` rows of input and `status_rows` rows of status.
+    fn of(whole: Rect, input_rows: usize, status_rows: u16) -> Self {
         let (peers, main) = columns(whole);
         let height = main.height;
         let header_rows = u16::from(height >= 5);
-        let status_rows = u16::from(height >= 4);
+        let status_rows = if height >= 4 { status_rows.clamp(1, height / 4) } else { 0 };
         let footer_rows = u16::from(height >= 10);
         let most_input = (height / 3).clamp(1, MAX_INPUT_ROWS);
         let input_rows = u16::try_from(input_rows).unwrap_or(u16::MAX).clamp(1, most_input).min(height);
@@ -75,20 +80,28 @@ impl Areas {
     }
 
     /// Returns the size of the text of the conversation.
-    fn pane(&self) -> Pane {
+    fn pane(&self, is_hex: bool) -> Pane {
         let columns = self.conversation.width.saturating_sub(margin(self.conversation.width));
-        Pane { columns: usize::from(columns).max(1), rows: self.conversation.height.into() }
+        Pane { columns: usize::from(columns).max(1), rows: self.conversation.height.into(), is_hex }
     }
 }
 
 /// Returns the columns before a message.
 pub(super) fn margin(width: u16) -> u16 {
-    if has_times(width) { WIDE_MARGIN } else { NARROW_MARGIN.min(width.saturating_sub(2)) }
+    match width {
+        SECONDS_FROM_COLUMNS.. => SECONDS_MARGIN,
+        TIMES_FROM_COLUMNS.. => MINUTES_MARGIN,
+        _ => NARROW_MARGIN.min(width.saturating_sub(2)),
+    }
 }
 
-/// Returns whether there is room for the times of messages.
-pub(super) fn has_times(width: u16) -> bool {
-    width >= TIMES_FROM_COLUMNS
+/// Returns the format of the times of messages, if there is room for them.
+pub(super) fn time_format(width: u16) -> Option<&'static str> {
+    match width {
+        SECONDS_FROM_COLUMNS.. => Some("%H:%M:%S"),
+        TIMES_FROM_COLUMNS.. => Some("%H:%M"),
+        _ => None,
+    }
 }
 
 /// Divides a screen into the list of peers, if there is room, and the rest.
@@ -111,9 +124,9 @@ mod tests {
     fn parts_fill_a_screen_of_any_size() {
         for width in 0..130 {
             for height in 0..40 {
-                for input_rows in [1, 3, 50] {
+                for (input_rows, status_rows) in [(1, 1), (3, 3), (50, 2)] {
                     let whole = Rect { x: 0, y: 0, width, height };
-                    let areas = Areas::of(whole, input_rows);
+                    let areas = Areas::of(whole, input_rows, status_rows);
                     let parts = [
                         areas.header,
                         Some(areas.conversation),
@@ -128,7 +141,7 @@ mod tests {
                         "{areas:?}"
                     );
                     assert!(height == 0 || areas.input.height > 0);
-                    assert!(areas.pane().columns >= 1);
+                    assert!(areas.pane(false).columns >= 1);
                 }
             }
         }

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::widgets::{Block, Clear, Widget};
 
 use crate::command::chat::theme::Theme;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 
 /// Writes safe text into the first row of an area at a column, cut at the end of the area. Returns the column after it.
 pub(super) fn put(buffer: &mut Buffer, area: Rect, column: usize, text: &str, style: Style) -> usize {

@@ -6,12 +6,14 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
-use super::areas::{has_times, margin};
+use super::areas::{margin, time_format};
 use super::cells::{put, row};
-use crate::command::chat::model::{ConnectionState, ConversationRow, Item, ItemKind, Model};
+use crate::command::chat::model::{ConnectionState, ConversationRow, Item, ItemKind, Model, row_bytes};
 use crate::command::chat::theme::Theme;
-use crate::command::chat::wrap;
+use crate::output::hex_line;
+use crate::terminal::wrap;
 
 pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     if model.rows.is_empty() {
@@ -27,6 +29,12 @@ pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer
             ConversationRow::Text { index, span, is_first } => {
                 let item = &open.items[*index];
                 draw_text(item, &item.text[span.clone()], *is_first, area, theme, buffer);
+            }
+            ConversationRow::Bytes { index, span } => {
+                let item = &open.items[*index];
+                let line = hex_line(&item.raw[span.clone()], row_bytes(model.pane.columns));
+                let text = format!("{:04x}  {line}", span.start);
+                draw_text(item, &text, span.start == 0, area, theme, buffer);
             }
             ConversationRow::Note { index, span } => {
                 let note = open.items[*index].note.as_deref().unwrap_or_default();
@@ -53,8 +61,8 @@ fn draw_text(item: &Item, text: &str, is_first: bool, area: Rect, theme: &Theme,
     };
     let sign_at = margin.saturating_sub(2);
     if is_first {
-        if has_times(area.width) {
-            put(buffer, area, 0, &item.at.strftime("%H:%M").to_string(), theme.dim);
+        if let Some(format) = time_format(area.width) {
+            put(buffer, area, 0, &item.at.strftime(format).to_string(), theme.dim);
         }
         put(buffer, area, sign_at, sign, sign_style);
     } else {
@@ -78,12 +86,14 @@ fn hint(model: &Model) -> String {
         (Some(open), _) if !open.loaded => String::new(),
         (Some(open), _) => {
             let peer = wrap::display_text(&open.key.to_string());
-            format!("No messages yet. What you type is sent to {peer}.")
+            tr!("No messages yet. What you type is sent to {peer}.", peer)
         }
         (None, _) if !model.has_peers() => String::new(),
         (None, _) => {
-            "No message has arrived yet. Press F2 to choose a peer by name or address. The first message that \
-             arrives opens its conversation."
+            tr!(
+                "No message has arrived yet. Press F2 to choose a peer by name or address. The first message that arrives \
+                 opens its conversation."
+            )
             .to_owned()
         }
     }

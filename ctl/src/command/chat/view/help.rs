@@ -3,22 +3,24 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
 use super::cells::{put, row, window};
-use crate::command::chat::keys::HELP;
+use crate::command::chat::keys;
 use crate::command::chat::theme::Theme;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 
 /// The columns of the key names.
-const NAME_COLUMNS: usize = 24;
-const COLUMNS: u16 = 78;
+pub(super) const NAME_COLUMNS: usize = 24;
+/// The columns of the window.
+pub(super) const COLUMNS: u16 = 78;
 
 /// Draws the help without its first `scrolled` lines, and returns the position of the cursor.
 pub(super) fn draw(scrolled: usize, screen: Rect, theme: &Theme, buffer: &mut Buffer) -> Position {
     let columns = usize::from(screen.width.min(COLUMNS).saturating_sub(2));
     let lines = lines(columns);
     let rows = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
-    let area = window("Keys (Esc closes)", screen, (COLUMNS, rows), theme, buffer);
+    let area = window(tr!("Keys (Esc closes)"), screen, (COLUMNS, rows), theme, buffer);
     let first = scrolled.min(lines.len().saturating_sub(area.height.into()));
     for (number, (name, text)) in lines.iter().skip(first).take(area.height.into()).enumerate() {
         let area = row(area, number);
@@ -32,7 +34,7 @@ pub(super) fn draw(scrolled: usize, screen: Rect, theme: &Theme, buffer: &mut Bu
 fn lines(columns: usize) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     let is_wide = columns >= usize::from(COLUMNS) - 2;
-    for (name, text) in HELP {
+    for (name, text) in keys::help() {
         let mut name = wrap::truncated(name, columns).into_owned();
         if !is_wide {
             lines.push((std::mem::take(&mut name), String::new()));

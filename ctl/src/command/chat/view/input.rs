@@ -19,7 +19,11 @@ pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer
     for (number, text) in rows.iter().skip(first).take(height).enumerate() {
         let area = row(area, number);
         if prompt > 0 {
-            let sign = if first + number == 0 { ">" } else { "│" };
+            let sign = match first + number {
+                0 if model.is_hex => "#",
+                0 => ">",
+                _ => "│",
+            };
             put(buffer, area, 0, sign, theme.sent);
         }
         put(buffer, area, prompt, text, Style::new());

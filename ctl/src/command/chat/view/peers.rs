@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::cells::{put, row};
 use crate::command::chat::model::{Model, PeerKey, PeerRow};
 use crate::command::chat::theme::Theme;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 
 /// The largest unread count that is shown exactly.
 const MAX_SHOWN_COUNT: u64 = 9_999;

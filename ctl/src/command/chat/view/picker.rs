@@ -3,11 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
 use super::cells::{position, put, row, window};
 use crate::command::chat::model::{Choice, Model, Picker, PickerKind};
 use crate::command::chat::theme::Theme;
-use crate::command::chat::wrap;
+use crate::terminal::wrap;
 
 const COLUMNS: u16 = 60;
 const ROWS: u16 = 16;
@@ -21,9 +22,9 @@ pub(super) fn draw(
     buffer: &mut Buffer,
 ) -> Position {
     let title = match picker.kind {
-        PickerKind::Peers => "Choose a peer",
-        PickerKind::Encodings => "Choose an encoding",
-        PickerKind::Reading(_) => "The messages of this peer",
+        PickerKind::Peers => tr!("Choose a peer"),
+        PickerKind::Encodings => tr!("Choose an encoding"),
+        PickerKind::Reading(_) => tr!("The messages of this peer"),
     };
     let area = window(title, screen, (COLUMNS, ROWS), theme, buffer);
     let columns = usize::from(area.width);
@@ -34,11 +35,10 @@ pub(super) fn draw(
     let choices = model.choices(picker);
     let list = Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area };
     if choices.is_empty() {
-        let hint = match picker.kind {
-            PickerKind::Peers => "no match; type an address or a host name",
-            PickerKind::Encodings | PickerKind::Reading(_) => "no match",
-        };
-        put(buffer, list, prompt, hint, theme.dim);
+        let why = picker.no_match();
+        for (number, span) in wrap::wrap(&why, columns.saturating_sub(2 * prompt)).into_iter().enumerate() {
+            put(buffer, row(list, number), prompt, &why[span], theme.dim);
+        }
     }
     let first = (picker.selected + 1).saturating_sub(list.height.into());
     for (number, choice) in choices.iter().enumerate().skip(first).take(list.height.into()) {

@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 use udpchat_api::{Direction, Entry, safe};
+use udpchat_locale::{Language, with_language};
 use unicode_width::UnicodeWidthStr;
 
-use crate::command::chat::keys::Action;
+use super::help;
+use crate::command::chat::keys::{self, Action};
 use crate::command::chat::model::{SendFailure, Update};
 use crate::command::chat::test_chat::{BOB, STRANGER, TestChat, ZHANG, text_of};
 
@@ -163,8 +165,44 @@ fn a_message_that_was_not_sent() {
 #[test]
 fn the_daemon_is_gone() {
     let mut chat = conversation();
-    chat.model.update(Update::Offline("the daemon closed the connection".to_owned()));
+    let reason = "no daemon found at /run/user/1000/udpchat/control.sock (no such socket); start one with `udpchatd`; \
+         `udpchatctl doctor` finds one that listens elsewhere";
+    chat.model.update(Update::Offline(reason.to_owned()));
     shows!(chat, "disconnected");
+}
+
+#[test]
+fn an_unknown_encoding_is_explained() {
+    let mut chat = conversation();
+    chat.key(Action::ChooseEncoding);
+    chat.write("gkb");
+    shows!(chat, "encoding_unknown");
+    chat.key(Action::Submit);
+    assert!(chat.model.overlay.is_some());
+}
+
+#[test]
+fn bytes_instead_of_text() {
+    let mut chat = conversation();
+    chat.key(Action::ToggleHex);
+    shows!(chat, "hex");
+    chat.write("c4 g3");
+    chat.key(Action::Submit);
+    shows!(chat, "hex_invalid");
+    chat.key(Action::Interrupt);
+    chat.write("68 69 0d 0a");
+    chat.key(Action::Submit);
+    chat.size = (30, 12);
+    chat.answer_requests();
+    shows!(chat, "hex_sent");
+}
+
+#[test]
+fn a_line_end_is_shown_above_the_input() {
+    let mut chat = conversation();
+    chat.key(Action::ChangeLineEnd);
+    chat.key(Action::PageUp);
+    shows!(chat, "line_end");
 }
 
 #[test]
@@ -211,6 +249,76 @@ fn hostile_text() {
     shows!(chat, "hostile");
 }
 
+#[test]
+fn screens_in_chinese() {
+    with_language(Language::Chinese, || {
+        let mut chat = TestChat::new();
+        chat.named.clear();
+        chat.connect();
+        shows!(chat, "zh_empty");
+        let mut chat = conversation();
+        chat.key(Action::ChooseEncoding);
+        chat.write("big5");
+        chat.key(Action::Submit);
+        shows!(chat, "zh_encoding_for_reading");
+        chat.key(Action::Submit);
+        shows!(chat, "zh_conversation");
+        chat.key(Action::ChooseEncoding);
+        shows!(chat, "zh_encoding");
+        chat.key(Action::Cancel);
+        chat.key(Action::Help);
+        shows!(chat, "zh_help");
+        chat.key(Action::Cancel);
+        chat.key(Action::ChangeLineEnd);
+        chat.key(Action::ToggleHex);
+        chat.key(Action::ChangeLineEnd);
+        shows!(chat, "zh_hex");
+        let reason = "没有找到守护进程：/run/user/1000/udpchat/control.sock（没有该套接字）；用 `udpchatd` 启动守护进程";
+        chat.model.update(Update::Offline(reason.to_owned()));
+        chat.size = (48, 14);
+        chat.answer_requests();
+        shows!(chat, "zh_narrow");
+    });
+}
+
+#[test]
+fn chinese_screens_hold_at_any_size() {
+    with_language(Language::Chinese, || {
+        for width in (0..90).step_by(3) {
+            for height in (0..26).step_by(5) {
+                let mut chat = TestChat::new();
+                chat.size = (width, height);
+                check(&mut chat);
+                let mut chat = conversation();
+                chat.size = (width, height);
+                for action in
+                    [Action::Help, Action::Cancel, Action::ChoosePeer, Action::Cancel, Action::ChooseEncoding]
+                {
+                    chat.key(action);
+                    check(&mut chat);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn keys_fit_into_their_columns_in_both_languages() {
+    for language in [Language::English, Language::Chinese] {
+        with_language(language, || {
+            for (name, text) in keys::help() {
+                assert!(name.width() < help::NAME_COLUMNS, "{name}");
+                assert!(text.width() <= usize::from(help::COLUMNS) - 2 - help::NAME_COLUMNS, "{text}");
+            }
+            // All but the last key fit beside the list of peers on a screen of 80 columns.
+            let mut chat = conversation();
+            let keys = chat.rendered();
+            let last = keys.lines().nth(23).unwrap();
+            assert!(last.contains("F4") && last.contains("Ctrl+Q"), "{last}");
+        });
+    }
+}
+
 /// Checks properties of every screen.
 fn check(chat: &mut TestChat) {
     let (buffer, cursor) = chat.draw();
@@ -219,7 +327,9 @@ fn check(chat: &mut TestChat) {
         let mut x = area.left();
         while x < area.right() {
             let symbol = buffer[(x, y)].symbol();
-            assert!(!symbol.contains(safe::is_unsafe), "{symbol:?} at {x},{y}:\n{}", text_of(&buffer));
+            // A joiner stands in the cell of the character before it.
+            let is_unsafe = |c: char| safe::is_unsafe(c) && !matches!(c, '\u{200c}' | '\u{200d}');
+            assert!(!symbol.contains(is_unsafe), "{symbol:?} at {x},{y}:\n{}", text_of(&buffer));
             x += (symbol.width() as u16).max(1);
         }
         // A wide character at the edge would stick out, and the terminal would break the row.
@@ -256,12 +366,12 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
     #[test]
     fn whatever_is_said_and_whatever_the_size_the_screen_holds(
-        texts in proptest::collection::vec(r"(\PC|[\x00-\x9f]|\n|一|👍🏽|🇨🇳|e\u{301}|\u{202e}|क्षि|ｱ|\u{1f1e8}){0,60}", 1..8),
+        texts in proptest::collection::vec(r"(\PC|[\x00-\x9f]|\n|一|👍🏽|🇨🇳|e\u{301}|\u{202e}|क्षि|ｱ|\u{1f1e8}|ی|[\u{200c}\u{200d}]|❤\u{fe0f}){0,60}", 1..8),
         name in r"(\PC|[\x00-\x9f]|一|\u{202e}|\u{200b}){1,20}",
         written in r"(\PC|\n|一|\t){0,40}",
         width in 0_u16..100,
         height in 0_u16..30,
-        keys in proptest::collection::vec(0_usize..8, 0..6),
+        keys in proptest::collection::vec(0_usize..10, 0..6),
     ) {
         let mut chat = conversation();
         for (number, text) in texts.iter().enumerate() {
@@ -279,7 +389,7 @@ proptest! {
         chat.write(&written);
         for key in keys {
             let action = [Action::PageUp, Action::NextPeer, Action::Help, Action::ChoosePeer, Action::ChooseEncoding,
-                Action::Cancel, Action::Submit, Action::Oldest][key].clone();
+                Action::Cancel, Action::Submit, Action::Oldest, Action::ToggleHex, Action::ChangeLineEnd][key].clone();
             chat.key(action);
             check(&mut chat);
         }

@@ -19,7 +19,7 @@ use crate::error::{CtlError, Exit, Result};
 const MAX_INPUT_BYTES: usize = 1024 * 1024;
 
 /// The payload of a message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Payload {
     /// Text, which the daemon encodes.
     Text(String),
@@ -37,7 +37,7 @@ impl Payload {
     }
 
     /// Creates a payload from text, or from hex digits if `hex` is set.
-    fn of_text(text: String, hex: bool) -> Result<Self> {
+    pub(crate) fn of_text(text: String, hex: bool) -> Result<Self> {
         if hex { hex::parse(&text).map(Self::Bytes) } else { Ok(Self::Text(text)) }
     }
 }

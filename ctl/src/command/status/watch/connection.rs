@@ -7,7 +7,7 @@ use udpchat_api::ErrorKind;
 use udpchat_api::call::{Status, StatusParams, TalkersAnswer, TalkersParams};
 
 use crate::error::Result;
-use crate::reconnect::ReconnectingClient;
+use crate::reconnect::{CallError, ReconnectingClient};
 
 /// The number of senders to request: more than a screen shows, so that sums over several answers are right.
 const MAX_TALKERS: u32 = 50;
@@ -49,6 +49,16 @@ impl StatusQuery {
     /// # Errors
     /// The daemon does not answer. The next call connects again.
     pub(super) async fn ask(&mut self) -> Result<Answer> {
+        match self.ask_once().await {
+            Err(error) if error.is_lost() => {
+                self.client.find_again().await?;
+                Ok(self.ask_once().await?)
+            }
+            answer => Ok(answer?),
+        }
+    }
+
+    async fn ask_once(&mut self) -> Result<Answer, CallError> {
         // A daemon of another version may answer after a reconnection.
         self.has_talkers |= !self.client.is_connected();
         let status = self.client.call(&StatusParams {}).await?;
@@ -56,7 +66,7 @@ impl StatusQuery {
         Ok(Answer { at: Instant::now(), status, talkers })
     }
 
-    async fn talkers(&mut self, status: &Status) -> Result<Talkers> {
+    async fn talkers(&mut self, status: &Status) -> Result<Talkers, CallError> {
         if !self.has_talkers {
             return Ok(Talkers::Unavailable);
         }
@@ -73,7 +83,7 @@ impl StatusQuery {
                 self.has_talkers = false;
                 Ok(Talkers::Unavailable)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 }

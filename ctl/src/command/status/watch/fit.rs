@@ -2,18 +2,19 @@
 
 use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 /// The width of the column of labels.
-const LABEL_WIDTH: usize = 10;
+pub(super) const LABEL_WIDTH: usize = 10;
 
 /// The number of blanks between two facts.
 const BETWEEN: usize = 3;
 
 /// Returns the lines of a labelled row of facts, wrapped at the width.
-pub(super) fn row(label: &'static str, facts: Vec<Span<'static>>, width: usize) -> Vec<Line<'static>> {
+pub(super) fn row(label: &str, facts: Vec<Span<'static>>, width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    let mut spans =
-        vec![Span::styled(format!("{label:LABEL_WIDTH$}"), Style::new().add_modifier(Modifier::DIM))];
+    let blank = " ".repeat(LABEL_WIDTH.saturating_sub(label.width()));
+    let mut spans = vec![Span::styled(format!("{label}{blank}"), Style::new().add_modifier(Modifier::DIM))];
     let mut used = LABEL_WIDTH;
     for fact in facts {
         let (is_first, needed) = (spans.len() == 1, fact.width());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use udpchat_locale::{tr, translated};
 
 use super::connection::{Answer, StatusQuery};
 use super::rates::Rates;
@@ -27,7 +28,7 @@ pub(super) async fn run(
         match query.ask().await {
             Ok(answer) => {
                 if std::mem::take(&mut is_gone) {
-                    output.note("the daemon answers again");
+                    output.note(tr!("the daemon answers again"));
                 }
                 let elapsed = answer.at.saturating_duration_since(before.at);
                 print(output, &answer, Rates::between(&before.status, &answer.status, elapsed).as_ref())?;
@@ -46,5 +47,7 @@ fn print(output: &mut Output, answer: &Answer, rates: Option<&Rates>) -> Result<
 
 /// Reports that the daemon does not answer. The watch continues, because daemons are restarted.
 fn report_lost_daemon(output: &mut Output, error: CtlError) {
-    output.failure(&error.hint("waiting for it to come back"));
+    let CtlError::Failed(failure) = &error else { return };
+    let hint = translated(failure.hint.as_deref().unwrap_or_default()).into_owned();
+    output.failure(&error.hint(tr!("{hint}; waiting for it to come back", hint)));
 }

@@ -11,6 +11,7 @@ use super::connection::{Answer, Talkers};
 use super::rates::{Rates, is_same_run};
 use super::talkers::TalkersWindow;
 use crate::error::{CtlError, Result};
+use crate::output::as_line;
 
 /// The number of rates that are kept: the columns of the widest screen.
 const HISTORY: usize = 1_000;
@@ -66,7 +67,7 @@ impl Model {
         self.now = now;
         match answer {
             Ok(answer) => self.add_status(answer),
-            Err(CtlError::Failed(failure)) => self.add_failure(failure.message),
+            Err(CtlError::Failed(failure)) => self.add_failure(as_line(&failure)),
             // Asking prints nothing.
             Err(CtlError::ReaderGone) => {}
         }

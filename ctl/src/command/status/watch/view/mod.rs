@@ -8,12 +8,14 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, RenderDirection, Sparkline};
 use udpchat_api::call::State;
 use udpchat_api::safe::one_line;
+use udpchat_locale::{tr, translated};
 
 use super::fit::{Heights, row};
 use super::model::{Loss, Model};
 use super::rates::Rates;
 use super::talkers::{TopTalker, WINDOW};
 use crate::output::{Output, clock_time, grouped, size, span};
+use crate::terminal::wrap;
 
 /// The most problems that are shown; of the others the number is shown.
 const MAX_PROBLEMS: usize = 3;
@@ -83,13 +85,13 @@ fn length(lines: &[Line<'_>]) -> u16 {
 fn top(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let status = &model.status;
     let state = match (&model.failure, model.silent_for(), status.state) {
-        (Some(_), ..) => Span::styled("gone", theme.error()),
-        (None, Some(_), _) => Span::styled("silent", theme.error()),
-        (None, None, State::Degraded) => Span::styled("degraded", theme.error()),
-        (None, None, State::Ok) => Span::styled("ok", theme.fg(Color::Green)),
+        (Some(_), ..) => Span::styled(tr!("gone"), theme.error()),
+        (None, Some(_), _) => Span::styled(tr!("silent"), theme.error()),
+        (None, None, State::Degraded) => Span::styled(tr!("degraded"), theme.error()),
+        (None, None, State::Ok) => Span::styled(tr!("ok"), theme.fg(Color::Green)),
     };
-    let mut head =
-        vec![Span::raw("udpchatd "), state, Span::raw(format!("  up {}", span(status.at - status.started)))];
+    let up = tr!("up {span}", span = span(status.at - status.started));
+    let mut head = vec![Span::raw("udpchatd "), state, Span::raw(format!("  {up}"))];
     head.extend(status.listen.iter().map(|address| Span::raw(format!("  {address}"))));
     let used: usize = head.iter().map(Span::width).sum();
     let time = clock_time(status.at, &theme.zone);
@@ -97,7 +99,10 @@ fn top(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
         head.push(Span::styled(format!("{time:>0$}", width - used), dim()));
     }
     let mut lines = vec![Line::from(head)];
-    lines.extend(connection_notes(model).into_iter().map(|text| Line::styled(text, theme.alert())));
+    for text in connection_notes(model) {
+        let rows = wrap::wrap(&text, width);
+        lines.extend(rows.into_iter().map(|row| Line::styled(text[row].to_owned(), theme.alert())));
+    }
     lines.extend(problems(model).into_iter().map(|text| Line::styled(text, theme.alert())));
     lines
 }
@@ -106,24 +111,29 @@ fn top(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
 fn connection_notes(model: &Model) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(reason) = &model.failure {
-        notes.push(format!("{}; trying again; values are from the last answer", one_line(reason)));
+        let reason = wrap::display_line(reason);
+        notes.push(tr!("{reason}; trying again; values are from the last answer", reason));
     } else if let Some(silent) = model.silent_for() {
-        notes.push(format!("no answer for {} s; values are from the last answer", silent.as_secs()));
+        let seconds = silent.as_secs();
+        notes.push(tr!("no answer for {seconds} s; values are from the last answer", seconds));
     }
     match model.restarts {
         0 => {}
-        1 => notes.push("the daemon restarted, and its counters started at 0".to_owned()),
-        times => notes.push(format!("the daemon restarted {times} times, and its counters started at 0")),
+        1 => notes.push(tr!("the daemon restarted, and its counters started at 0").to_owned()),
+        times => notes.push(tr!("the daemon restarted {times} times, and its counters started at 0", times)),
     }
     notes
 }
 
 fn problems(model: &Model) -> Vec<String> {
     let problems = &model.status.problems;
-    let mut lines: Vec<String> =
-        problems.iter().take(MAX_PROBLEMS).map(|problem| one_line(problem).into_owned()).collect();
+    let mut lines: Vec<String> = problems
+        .iter()
+        .take(MAX_PROBLEMS)
+        .map(|problem| one_line(&translated(problem)).into_owned())
+        .collect();
     if let more @ 1.. = problems.len().saturating_sub(MAX_PROBLEMS) {
-        lines.push(format!("and {more} more: see `udpchatctl status`"));
+        lines.push(tr!("and {more} more: see `udpchatctl status`", more));
     }
     lines
 }
@@ -132,6 +142,7 @@ fn problems(model: &Model) -> Vec<String> {
 struct Plot {
     label: &'static str,
     of: fn(&Rates) -> u64,
+    bytes: Option<fn(&Rates) -> u64>,
     color: Color,
     total: u64,
 }
@@ -140,8 +151,20 @@ struct Plot {
 fn plots(frame: &mut Frame<'_>, model: &Model, theme: &Theme, areas: [Rect; 2]) {
     let (received, stored) = (model.status.received.datagrams, model.status.stored);
     let plots = [
-        Plot { label: "received", of: |rates| rates.received, color: Color::Cyan, total: received },
-        Plot { label: "stored", of: |rates| rates.stored, color: Color::Green, total: stored },
+        Plot {
+            label: tr!("received"),
+            of: |rates| rates.received,
+            bytes: Some(|rates| rates.bytes),
+            color: Color::Cyan,
+            total: received,
+        },
+        Plot {
+            label: tr!("stored"),
+            of: |rates| rates.stored,
+            bytes: None,
+            color: Color::Green,
+            total: stored,
+        },
     ];
     let shown: Vec<&Option<Rates>> = model.history.iter().take(usize::from(areas[0].width)).collect();
     let peaks =
@@ -161,11 +184,11 @@ impl Plot {
     fn facts(&self, model: &Model, peak: Option<u64>) -> Vec<Span<'static>> {
         let now = model.rates.as_ref().map(self.of);
         let mut facts = vec![Span::styled(rate(now), Style::new().add_modifier(Modifier::BOLD))];
-        if let ("received", Some(rates)) = (self.label, model.rates) {
-            facts.push(Span::raw(format!("{}/s", size(rates.bytes))));
+        if let (Some(bytes), Some(rates)) = (self.bytes, &model.rates) {
+            facts.push(Span::raw(format!("{}/s", size(bytes(rates)))));
         }
-        facts.push(Span::raw(format!("peak {}", rate(Some(peak.unwrap_or(0))))));
-        facts.push(Span::raw(format!("{} total", grouped(self.total))));
+        facts.push(Span::raw(tr!("peak {rate}", rate = rate(Some(peak.unwrap_or(0))))));
+        facts.push(Span::raw(tr!("{count} total", count = grouped(self.total))));
         facts
     }
 }
@@ -178,44 +201,48 @@ fn rate(rate: Option<u64>) -> String {
 fn facts(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let status = &model.status;
     let losses = &model.losses;
+    let count = |loss: &Loss| {
+        let total = grouped(loss.total);
+        if model.is_recent(loss) { format!("{total} +{}", grouped(loss.grown)) } else { total }
+    };
     let lost = [
-        ("kernel", &losses.kernel),
-        ("queue full", &losses.queue_full),
-        ("denied", &losses.denied),
-        ("log lines", &losses.log_lines),
+        (&losses.kernel, tr!("kernel {count}", count = count(&losses.kernel))),
+        (&losses.queue_full, tr!("queue full {count}", count = count(&losses.queue_full))),
+        (&losses.denied, tr!("denied {count}", count = count(&losses.denied))),
+        (&losses.log_lines, tr!("log lines {count}", count = count(&losses.log_lines))),
     ];
-    let lost = lost.into_iter().map(|(what, loss)| self::loss(model, theme, what, loss)).collect();
+    let lost =
+        lost.into_iter().map(|(loss, text)| Span::styled(text, loss_style(model, theme, loss))).collect();
     let waiting = vec![
-        waits(theme, format!("{} queued", grouped(status.queued)), false),
+        waits(theme, tr!("{count} queued", count = grouped(status.queued)), false),
         waits(
             theme,
-            format!("queue {} of {}", size(status.queue.bytes), size(status.queue.max_bytes)),
+            tr!("queue {used} of {max}", used = size(status.queue.bytes), max = size(status.queue.max_bytes)),
             status.queue.bytes > status.queue.max_bytes / 4 * 3,
         ),
-        waits(theme, format!("index {} behind", grouped(status.index.behind)), false),
-        waits(theme, format!("write-ahead log {}", size(status.inbox.wal_bytes)), false),
+        waits(theme, tr!("index {count} behind", count = grouped(status.index.behind)), false),
+        waits(theme, tr!("write-ahead log {size}", size = size(status.inbox.wal_bytes)), false),
     ];
     let inbox = &status.inbox;
     let mut there = vec![
-        Span::raw(format!("{} entries", grouped(inbox.entries))),
-        Span::raw(format!("{} of {}", size(inbox.bytes), size(inbox.max_bytes))),
-        Span::raw(format!("{} unread", grouped(inbox.unread))),
-        Span::raw(format!("{} sent", grouped(status.sent.datagrams))),
+        Span::raw(tr!("{count} entries", count = grouped(inbox.entries))),
+        Span::raw(format!("{} / {}", size(inbox.bytes), size(inbox.max_bytes))),
+        Span::raw(tr!("{count} unread", count = grouped(inbox.unread))),
+        Span::raw(tr!("{count} sent", count = grouped(status.sent.datagrams))),
     ];
     if status.sent.failed > 0 {
-        there.push(Span::styled(format!("{} not sent", grouped(status.sent.failed)), theme.alert()));
+        let failed = tr!("{count} not sent", count = grouped(status.sent.failed));
+        there.push(Span::styled(failed, theme.alert()));
     }
-    [row("lost", lost, width), row("waiting", waiting, width), row("inbox", there, width)].concat()
+    [row(tr!("lost"), lost, width), row(tr!("waiting"), waiting, width), row(tr!("inbox"), there, width)]
+        .concat()
 }
 
-fn loss(model: &Model, theme: &Theme, what: &str, loss: &Loss) -> Span<'static> {
-    let total = grouped(loss.total);
+fn loss_style(model: &Model, theme: &Theme, loss: &Loss) -> Style {
     match loss.total {
-        _ if model.is_recent(loss) => {
-            Span::styled(format!("{what} {total} +{}", grouped(loss.grown)), theme.error())
-        }
-        0 => Span::raw(format!("{what} {total}")),
-        _ => Span::styled(format!("{what} {total}"), theme.alert()),
+        _ if model.is_recent(loss) => theme.error(),
+        0 => Style::new(),
+        _ => theme.alert(),
     }
 }
 
@@ -226,15 +253,19 @@ fn waits(theme: &Theme, text: String, too_much: bool) -> Span<'static> {
 /// The top senders, as many as there is room for.
 fn talkers(model: &Model, theme: &Theme, area: Rect) -> Vec<Line<'static>> {
     let Some(window) = &model.talkers else {
-        return vec![Line::styled("this daemon does not report senders", dim())];
+        return vec![Line::styled(tr!("this daemon does not report senders"), dim())];
     };
     let rows = usize::from(area.height.saturating_sub(1));
-    let about = if window.is_estimated() { ", estimated" } else { "" };
-    let title = format!("senders of the last {} s{about}", WINDOW.as_secs());
+    let seconds = WINDOW.as_secs();
+    let title = if window.is_estimated() {
+        tr!("senders of the last {seconds} s, estimated", seconds)
+    } else {
+        tr!("senders of the last {seconds} s", seconds)
+    };
     let mut lines = vec![Line::styled(title, dim())];
     let top = window.top(rows);
     if top.is_empty() && model.failure.is_none() {
-        lines.push(Line::raw("  no messages"));
+        lines.push(Line::raw(format!("  {}", tr!("no messages"))));
     }
     lines.extend(top.iter().map(|talker| talker_line(talker, theme, usize::from(area.width))));
     lines
@@ -261,7 +292,7 @@ fn talker_line(talker: &TopTalker, theme: &Theme, width: usize) -> Line<'static>
 }
 
 fn footer(model: &Model) -> Line<'static> {
-    Line::styled(format!("q quit   every {:?}", model.interval), dim())
+    Line::styled(tr!("q quit   every {interval}", interval = format!("{:?}", model.interval)), dim())
 }
 
 fn dim() -> Style {

@@ -13,20 +13,20 @@ use unicode_width::UnicodeWidthStr;
 /// The distance of tab stops in columns.
 const TAB_COLUMNS: usize = 8;
 
-/// The most characters of a grapheme: a letter and seven combining marks. More marks would cover the lines above.
-const MAX_GRAPHEME_CHARACTERS: usize = 8;
+/// The most characters of a grapheme, as in the longest emoji. More combining marks would cover the lines above.
+const MAX_GRAPHEME_CHARACTERS: usize = 10;
 
 /// The base of a combining mark without a letter.
 const MARK_HOLDER: char = '\u{25cc}';
 
 /// Returns the width in columns of a text from [`display_text`] or [`display_line`].
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     // By grapheme, as it is drawn: the width of a whole text may differ because of ligatures.
     if text.is_ascii() { text.len() } else { text.graphemes(true).map(UnicodeWidthStr::width).sum() }
 }
 
 /// Makes received text displayable: safe, with tabs as blanks, and without the line end that the sender's tool appended.
-pub(super) fn display_text(text: &str) -> String {
+pub(crate) fn display_text(text: &str) -> String {
     let safe = safe::lines(safe::without_trailer(text));
     if is_plain(&safe) {
         return safe.into_owned();
@@ -35,8 +35,13 @@ pub(super) fn display_text(text: &str) -> String {
 }
 
 /// Makes text displayable on one line, without line ends and tabs.
-pub(super) fn display_line(text: &str) -> Cow<'_, str> {
-    let safe = safe::one_line(text);
+pub(crate) fn display_line(text: &str) -> Cow<'_, str> {
+    display_part(text, 0..text.len())
+}
+
+/// Makes a part of a text displayable on one line: a joiner is shown if it joins within the whole text.
+pub(crate) fn display_part(text: &str, part: Range<usize>) -> Cow<'_, str> {
+    let safe = safe::one_line_part(text, part);
     if is_plain(&safe) { safe } else { Cow::Owned(normalize(&safe)) }
 }
 
@@ -53,7 +58,8 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n'))
 }
 
-/// Expands tabs, limits combining marks, and drops variation selectors, which only some terminals count as a column.
+/// Expands tabs, limits combining marks, and drops variation selectors, which only some terminals count as a column, except
+/// in a joined emoji: terminals that join it agree on its two columns only if it is complete.
 fn normalize(safe: &str) -> String {
     let mut out = String::with_capacity(safe.len());
     let mut column = 0;
@@ -82,8 +88,17 @@ fn push_grapheme(out: &mut String, grapheme: &str) {
     if grapheme.width() == 0 {
         out.push(MARK_HOLDER);
     }
-    let kept = grapheme.chars().filter(|&character| !is_variation_selector(character));
-    out.extend(kept.take(MAX_GRAPHEME_CHARACTERS));
+    let is_joined = grapheme.contains('\u{200d}');
+    let mut kept = grapheme.chars().filter(|&character| is_joined || !is_variation_selector(character));
+    out.extend(kept.by_ref().take(MAX_GRAPHEME_CHARACTERS));
+    if kept.next().is_some() {
+        // What the last joiner joins is cut off.
+        out.truncate(trim_joiners(out).len());
+    }
+}
+
+fn trim_joiners(text: &str) -> &str {
+    text.trim_end_matches(['\u{200c}', '\u{200d}'])
 }
 
 fn is_variation_selector(character: char) -> bool {
@@ -92,7 +107,7 @@ fn is_variation_selector(character: char) -> bool {
 
 /// Wraps text from [`display_text`] at `columns`, at blanks where possible, otherwise between graphemes. Returns the
 /// range of each line. A grapheme that is wider than a line has a line of its own.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<Range<usize>> {
+pub(crate) fn wrap(text: &str, columns: usize) -> Vec<Range<usize>> {
     let mut lines = Vec::new();
     let mut from = 0;
     for paragraph in text.split('\n') {
@@ -150,7 +165,7 @@ fn wrap_paragraph(text: &str, offset: usize, columns: usize, lines: &mut Vec<Ran
 }
 
 /// Cuts a text to a width, with an ellipsis if something is missing.
-pub(super) fn truncated(text: &str, columns: usize) -> Cow<'_, str> {
+pub(crate) fn truncated(text: &str, columns: usize) -> Cow<'_, str> {
     if width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -160,7 +175,7 @@ pub(super) fn truncated(text: &str, columns: usize) -> Cow<'_, str> {
         used += grapheme.width();
         (used > room).then_some(at)
     });
-    Cow::Owned(format!("{}…", &text[..end.unwrap_or(text.len())]))
+    Cow::Owned(format!("{}…", trim_joiners(&text[..end.unwrap_or(text.len())])))
 }
 
 #[cfg(test)]
@@ -191,6 +206,10 @@ mod tests {
         assert_eq!(display_text("a\tb"), "a       b");
         assert_eq!(display_text("\u{301}"), "\u{25cc}\u{301}");
         assert_eq!(display_text("❤\u{fe0f}"), "❤");
+        let joined = "👩🏽\u{200d}❤\u{fe0f}\u{200d}💋\u{200d}👨🏽";
+        assert_eq!((display_text(joined), width(joined)), (joined.to_owned(), 2));
+        let long = ["👩"; 30].join("\u{200d}");
+        assert_eq!(display_text(&long), ["👩"; 5].join("\u{200d}"));
         let zalgo = format!("z{}", "\u{301}".repeat(300));
         assert_eq!(display_text(&zalgo).chars().count(), MAX_GRAPHEME_CHARACTERS);
         assert_eq!(display_text("\u{1b}[2J\r\nb\r\n\0"), "\\u{1b}[2J\nb");
@@ -202,16 +221,17 @@ mod tests {
         assert_eq!(truncated("hello!", 5), "hell…");
         assert_eq!(truncated("你好世界", 6), "你好…");
         assert_eq!(truncated("x", 0), "");
+        assert_eq!(truncated("می\u{200c}خواهم", 3), "می…");
     }
 
     proptest::proptest! {
         #[test]
         fn lines_fit_and_lose_only_blanks(
-            text in r"(\PC|[\x00-\x9f]|\n| |一|a\u{301}|\u{202e}|👍\u{1f3fd}|🇨🇳|क्षि){0,80}",
+            text in r"(\PC|[\x00-\x9f]|\n| |一|a\u{301}|\u{202e}|👍\u{1f3fd}|🇨🇳|क्षि|ی|❤\u{fe0f}|[\u{200c}\u{200d}]){0,80}",
             columns in 2_usize..40,
         ) {
             let text = display_text(&text);
-            proptest::prop_assert!(!text.contains(|c| safe::is_unsafe(c) && c != '\n'));
+            proptest::prop_assert_eq!(safe::find_unsafe(&text.replace('\n', " ")), None);
             let lines = wrap(&text, columns);
             let mut joined = String::new();
             for line in &lines {
