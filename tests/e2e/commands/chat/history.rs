@@ -1,12 +1,13 @@
 //! Received messages on the screen: scrolling, reconnecting, unread counts.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
 
 use crate::support::proc::status_number;
-use crate::support::{Daemon, Peer, eventually, scaled, texts};
+use crate::support::{Daemon, Peer, Running, eventually, scaled, texts};
 
 use super::Chat;
 
@@ -73,17 +74,17 @@ fn every_command_reports_a_gone_daemon_alike() {
     let Some(mut chat) = Chat::start(240, 24) else { return };
     chat.bob_sends("first");
     chat.tmux.shows("< first");
-    let waiting = [
-        &["inbox", "--follow", "-n", "1"][..],
-        &["wait", "--after", "0", "-c", "2"],
-        &["status", "--watch", "--interval", "100ms"],
-    ];
+    let waiting = [&["inbox", "--follow", "-n", "1"][..], &["wait", "--after", "0", "-c", "2"]];
     let mut waiting = waiting.map(|args| chat.daemon.ctl_start(args));
     for command in &mut waiting {
         let mut line = String::new();
         BufReader::new(command.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert!(!line.is_empty());
     }
+    let report = chat.tmux.path("report");
+    let mut watch = chat.daemon.ctl_command(&["status", "--watch", "--interval", "100ms"]);
+    let mut watch = Running::start(watch.stderr(File::create(&report).unwrap()));
+    watch.line();
     chat.daemon.signal(Signal::SIGTERM);
     chat.daemon.wait();
     let socket = chat.daemon.socket();
@@ -91,17 +92,15 @@ fn every_command_reports_a_gone_daemon_alike() {
     let hint = "start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere";
     let sent = chat.daemon.ctl(&["send", "bob", "x"]);
     assert_eq!((sent.code, sent.stderr.as_str()), (Some(3), &*format!("error: {what}\nhint: {hint}\n")));
-    let [mut follow, mut wait, mut watch] = waiting;
-    for command in [&mut follow, &mut wait] {
+    for command in &mut waiting {
         let code = command.wait().unwrap().code();
         let stderr = std::io::read_to_string(command.stderr.take().unwrap()).unwrap();
         assert_eq!((code, stderr), (Some(1), format!("error: {what}\nhint: {hint}\n")));
     }
-    let mut lines = BufReader::new(watch.stderr.take().unwrap()).lines();
-    let reported = [lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap()];
-    assert_eq!(reported, [format!("error: {what}"), format!("hint: {hint}; waiting for it to come back")]);
-    watch.kill().unwrap();
-    watch.wait().unwrap();
+    let reported = eventually("the report of the watch", || {
+        fs::read_to_string(&report).ok().filter(|text| text.lines().count() == 2)
+    });
+    assert_eq!(reported, format!("error: {what}\nhint: {hint}; waiting for it to come back\n"));
     chat.tmux.shows(&format!("{what}; {hint}; trying again"));
 }
 
