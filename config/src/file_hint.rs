@@ -40,47 +40,34 @@ pub fn file_hint(path: &Path, need: Need, error: &io::Error) -> Option<String> {
 pub fn access_hint(path: &Path, need: Need) -> Option<String> {
     let path = std::path::absolute(path).ok()?;
     let (obstacle, what) = obstacle(&path, need)?;
-    let owner = fs::metadata(&obstacle).ok()?.uid();
-    let me = geteuid().as_raw();
-    let (at, user) = (obstacle.display(), name(me));
+    let uid = fs::metadata(&obstacle).ok()?.uid();
+    let (is_own, owner, me) = (uid == geteuid().as_raw(), shown(uid), shown(geteuid().as_raw()));
+    let (path_there, user, word) = (obstacle.display(), own_name(), word(&obstacle));
     Some(match what {
-        Obstacle::Pass if owner == me => {
-            format!("`chmod u+x {}` lets you pass that directory", word(&obstacle))
-        }
+        Obstacle::Pass if is_own => format!("`chmod u+x {word}` lets you pass that directory"),
         Obstacle::Pass => format!(
-            "only user {} may pass {at}, and this program runs as user {}: choose a path elsewhere, or `sudo chmod o+x {}` lets \
-             every user pass",
-            shown(owner),
-            shown(me),
-            word(&obstacle)
+            "only user {owner} may pass {path_there}, and this program runs as user {me}: choose a path elsewhere, or `sudo chmod \
+             o+x {word}` lets every user pass"
         ),
-        Obstacle::Create if owner == me => {
-            format!("`chmod u+w {}` lets you create files there", word(&obstacle))
+        Obstacle::Create if is_own => format!("`chmod u+w {word}` lets you create files there"),
+        Obstacle::Create if need == Need::Directory => {
+            let new = self::word(&path);
+            format!(
+                "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo install -d -m 700 -o {user} {new}` \
+                 creates the directory for {user}"
+            )
         }
-        Obstacle::Create if need == Need::Directory => format!(
-            "{at} belongs to user {}, and this program runs as user {}: `sudo install -d -m 700 -o {user} {}` creates the directory \
-             for {user}",
-            shown(owner),
-            shown(me),
-            word(&path)
-        ),
-        Obstacle::Use | Obstacle::Inside if owner == me => {
-            format!("`chmod u+rwX {}` lets you use it", word(&obstacle))
-        }
+        Obstacle::Use | Obstacle::Inside if is_own => format!("`chmod u+rwX {word}` lets you use it"),
         Obstacle::Use if need == Need::Read => format!(
-            "{at} belongs to user {}, and this program runs as user {}: `sudo chmod o+r {}` lets every user read it",
-            shown(owner),
-            shown(me),
-            word(&obstacle)
+            "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo chmod o+r {word}` lets every user read \
+             it"
         ),
-        Obstacle::Use if need == Need::Write => {
-            foreign(&obstacle, owner, &format!("chown {user} {}", word(&obstacle)))
-        }
+        Obstacle::Use if need == Need::Write => foreign(&obstacle, uid, &format!("chown {user} {word}")),
         Obstacle::Use | Obstacle::Inside if is_ours(&path) => {
-            foreign(&obstacle, owner, &format!("chown -R {user} {}", word(&path)))
+            foreign(&obstacle, uid, &format!("chown -R {user} {}", self::word(&path)))
         }
         Obstacle::Use | Obstacle::Inside | Obstacle::Create => {
-            format!("{at} belongs to user {}, and this program runs as user {}", shown(owner), shown(me))
+            format!("{path_there} belongs to user {owner}, and this program runs as user {me}")
         }
     })
 }
@@ -89,29 +76,22 @@ pub fn access_hint(path: &Path, need: Need) -> Option<String> {
 /// such a directory, but should not.
 pub fn owner_hint(directory: &Path) -> Option<String> {
     let owner = fs::metadata(directory).ok()?.uid();
-    let user = name(geteuid().as_raw());
-    (owner != geteuid().as_raw())
-        .then(|| foreign(directory, owner, &format!("chown -R {user} {}", word(directory))))
+    let command = || format!("chown -R {} {}", own_name(), word(directory));
+    (owner != geteuid().as_raw()).then(|| foreign(directory, owner, &command()))
 }
 
 /// Names the owner of what another user needs, and how that user gets it. What belongs to root was usually made by `sudo`.
-fn foreign(path: &Path, owner: u32, command: &str) -> String {
-    let (at, me) = (path.display(), geteuid().as_raw());
-    if owner == 0 {
+fn foreign(path: &Path, uid: u32, command: &str) -> String {
+    let (path, owner, me, user) = (path.display(), shown(uid), shown(geteuid().as_raw()), own_name());
+    if uid == 0 {
         return format!(
-            "{at} belongs to user {}, and this program runs as user {}: `sudo {command}` gives it to {}",
-            shown(owner),
-            shown(me),
-            name(me)
+            "{path} belongs to user {owner}, and this program runs as user {me}: `sudo {command}` gives it to {user}"
         );
     }
+    let account = account(uid);
     format!(
-        "{at} belongs to user {}, and this program runs as user {}: run it as that user, with `sudo -u {}`, or `sudo {command}` \
-         gives it to {}",
-        shown(owner),
-        shown(me),
-        account(owner),
-        name(me)
+        "{path} belongs to user {owner}, and this program runs as user {me}: run it as that user, with `sudo -u {account}`, or \
+         `sudo {command}` gives it to {user}"
     )
 }
 
@@ -193,9 +173,10 @@ fn shown(uid: u32) -> String {
     }
 }
 
-/// Returns the name of a user, or its number.
-fn name(uid: u32) -> String {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+/// Returns the name of the user of this process, or its number.
+fn own_name() -> String {
+    let uid = geteuid();
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// Returns a user as `sudo -u` takes it.
@@ -234,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_owner_decides_who_mends_it() {
-        let (path, me) = (Path::new("/var/lib/udpchat"), name(geteuid().as_raw()));
+        let (path, me) = (Path::new("/var/lib/udpchat"), own_name());
         let of_root = foreign(path, 0, &format!("chown -R {me} /var/lib/udpchat"));
         assert!(of_root.starts_with("/var/lib/udpchat belongs to user root (0)"), "{of_root}");
         assert!(

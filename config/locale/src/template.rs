@@ -102,10 +102,15 @@ fn literal_bytes(template: &str) -> usize {
     parts(template).map(|part| if let Part::Literal(literal) = part { literal.len() } else { 0 }).sum()
 }
 
-/// Returns whether a template has words of its own. One without any, such as `{path}: {error}`, would fit almost every text.
+/// Returns whether a template has enough words of its own. One with few letters, such as `{path}: {error}` or
+/// `{used} of {max}`, would fit many texts that it did not make.
 fn has_words(template: &str) -> bool {
-    parts(template)
-        .any(|part| matches!(part, Part::Literal(literal) if literal.contains(char::is_alphabetic)))
+    const LETTERS: usize = 8;
+    let letters = |part| match part {
+        Part::Literal(literal) => literal.chars().filter(|character| character.is_alphabetic()).count(),
+        Part::Placeholder(_) => 0,
+    };
+    parts(template).map(letters).sum::<usize>() >= LETTERS
 }
 
 /// Returns the arguments that make a text of a template, each as short as possible; none if the text is of another one.
@@ -160,6 +165,14 @@ mod tests {
     #[test]
     fn braces_can_be_written() {
         assert_eq!(fill("{{{a}}} {b}", &[("a", &1)]), "{1} {b}");
+    }
+
+    #[test]
+    fn a_template_with_few_letters_fits_no_finished_text() {
+        for template in ["{path}: {error}", "{used} of {max}", "{count} unread"] {
+            assert!(!has_words(template), "{template}");
+        }
+        assert!(has_words("cannot use {}"));
     }
 
     #[test]

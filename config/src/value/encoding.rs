@@ -138,10 +138,10 @@ fn windows_page(number: &str) -> Option<&'static str> {
 
 fn hint(name: &str) -> String {
     let common = Encoding::COMMON;
-    let common_ones = format!("common ones are {}", common.join(", "));
+    let names = common.join(", ");
     match did_you_mean(name, common) {
-        Some(question) => format!("{question} {common_ones}"),
-        None => common_ones,
+        Some(question) => format!("{question} common ones are {names}"),
+        None => format!("common ones are {names}"),
     }
 }
 

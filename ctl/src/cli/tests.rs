@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use unicode_width::UnicodeWidthStr;
+
 use crate::cli::*;
 use crate::command::ask::AskArgs;
 use crate::command::reply::ReplyArgs;
@@ -149,14 +151,30 @@ fn help_ends_with_examples_and_short_help_points_there() {
         let examples: Vec<_> =
             long.split("\nExamples:\n").nth(1).expect(command).trim_end().lines().collect();
         assert!(examples.len() >= 2, "{long}");
+        let mut continues = false;
         for example in examples {
-            assert!(example.starts_with("  ") && example.contains("udpchatctl"), "{command}: {example}");
+            let is_one = continues || example.contains("udpchatctl");
+            assert!(example.starts_with("  ") && is_one, "{command}: {example}");
+            continues = example.ends_with('\\');
         }
         let short = shown(&[command, "-h"]);
         assert!(short.lines().count() < long.lines().count() + 1, "{short}");
         assert!(short.trim_end().ends_with("--help` shows more, with examples."), "{short}");
     }
     assert!(shown(&["-h"]).lines().count() < shown(&["--help"]).lines().count());
+}
+
+/// A line that is broken by the terminal or by clap is no command that can be copied.
+#[test]
+fn examples_and_tables_fit_into_80_columns() {
+    const COLUMNS: usize = 80;
+    let definition = Cli::command();
+    for command in std::iter::once(&definition).chain(definition.get_subcommands()) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        for line in help.lines().filter(|line| line.starts_with(' ')) {
+            assert!(line.width() <= COLUMNS, "{}: {line}", command.get_name());
+        }
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
 use udpchat_api::{Entry, Message};
+use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
@@ -68,7 +69,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         return Err(refusal);
     }
     let Some(Entry::Message(first)) = sent.first() else {
-        return Err(CtlError::failed("the daemon did not return the sent message"));
+        return Err(CtlError::failed(tr!("the daemon did not return the sent message")));
     };
     let wanted = answers(arguments, first, &sent);
     // Some devices answer from another port than the one that they are asked at.
@@ -95,15 +96,17 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
 fn how_to_get_an_answer(anyone: bool, question: &Message, elsewhere: Option<String>) -> String {
     match elsewhere {
         Some(elsewhere) => elsewhere,
-        None if !anyone && is_for_many(question) => "`--anyone` accepts answers from every peer".to_owned(),
-        None => "`--timeout` waits longer; a later answer is in the inbox".to_owned(),
+        None if !anyone && is_for_many(question) => {
+            tr!("`--anyone` accepts answers from every peer").to_owned()
+        }
+        None => tr!("`--timeout` waits longer; a later answer is in the inbox").to_owned(),
     }
 }
 
 /// Describes a message that came after the question from another port of the host that was asked.
 fn from_another_port(message: &Message) -> String {
     let Message { id, peer, .. } = message;
-    format!("#{id} came from {peer}, another port of that host; `--anyone` accepts it")
+    tr!("#{id} came from {peer}, another port of that host; `--anyone` accepts it", id, peer)
 }
 
 /// Returns what may be an answer: messages after the first datagram that was sent, from every port of the host that was asked,
@@ -118,7 +121,7 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
         ..SubscribeParams::default()
     };
     let from = (!arguments.anyone).then(|| match &first.name {
-        Some(name) => format!("{name} ({})", first.peer),
+        Some(name) => tr!("{name} ({address})", name, address = first.peer),
         None => first.peer.to_string(),
     });
     let payload = |entry: &Entry| match entry {

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use udpchat_api::PROTOCOL;
 use udpchat_api::call::{VersionAnswer, VersionParams};
+use udpchat_locale::tr;
 
 use super::context::Context;
 use crate::error::Result;
@@ -64,12 +65,16 @@ fn print(output: &mut Output, daemon: Option<&VersionAnswer>) -> Result<()> {
     if let Some(daemon) = daemon {
         output.line(&format!("udpchatd {}", daemon.version))?;
     }
-    output.line(&format!("protocol {PROTOCOL}"))?;
+    output.line(&tr!("protocol {number}", number = PROTOCOL))?;
     output.flush()?;
     if let Some(other) = other {
         output.warning(
-            &format!("the daemon uses protocol {other}, this program uses {PROTOCOL}"),
-            "restart the daemon, so that both programs are of the same release",
+            &tr!(
+                "the daemon uses protocol {daemon}, this program uses {own}",
+                daemon = other,
+                own = PROTOCOL
+            ),
+            tr!("restart the daemon, so that both programs are of the same release"),
         );
     }
     Ok(())

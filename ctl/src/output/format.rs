@@ -4,6 +4,7 @@ use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
 use udpchat_api::EncodingBy;
+use udpchat_locale::tr;
 
 /// Names what chose an encoding.
 pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
@@ -50,10 +51,33 @@ pub(crate) fn span(span: Span) -> String {
     let rounding =
         SpanRound::new().largest(Unit::Day).smallest(smallest).mode(RoundMode::Trunc).days_are_24_hours();
     match span.round(rounding) {
-        Ok(span) if !span.is_negative() => format!("{span:#}"),
+        Ok(span) if !span.is_negative() => in_units(&span),
         // The clock was set back.
-        _ => "0s".to_owned(),
+        _ => in_units(&Span::new()),
     }
+}
+
+/// Shows the units of a duration that are not 0.
+fn in_units(span: &Span) -> String {
+    let units = [
+        (span.get_days().into(), tr!("d")),
+        (span.get_hours().into(), tr!("h")),
+        (span.get_minutes(), tr!("m")),
+        (span.get_seconds(), tr!("s")),
+        (span.get_milliseconds(), tr!("ms")),
+    ];
+    let shown: Vec<String> = units
+        .into_iter()
+        .filter(|(number, _)| *number != 0)
+        .map(|(number, unit)| quantity(number, unit))
+        .collect();
+    if shown.is_empty() { quantity(0, tr!("s")) } else { shown.join(" ") }
+}
+
+/// Puts a unit behind a number; a Chinese unit is a word, with a space before it.
+fn quantity(number: i64, unit: &str) -> String {
+    let space = if unit.is_ascii() { "" } else { " " };
+    format!("{number}{space}{unit}")
 }
 
 /// Shows a number of bytes in units of 1,024.
@@ -76,11 +100,25 @@ pub(crate) fn grouped(number: u64) -> String {
 
 /// Shows a count with its noun, given in the singular: `1 byte`, `2,000 bytes`, `3 entries`.
 pub(crate) fn counted(number: u64, thing: &str) -> String {
-    let shown = grouped(number);
-    match (number, thing.strip_suffix('y')) {
-        (1, _) => format!("{shown} {thing}"),
-        (_, Some(stem)) => format!("{shown} {stem}ies"),
-        (_, None) => format!("{shown} {thing}s"),
+    let is_one = number == 1;
+    let number = grouped(number);
+    match (thing, is_one) {
+        ("byte", true) => tr!("1 byte").to_owned(),
+        ("byte", false) => tr!("{number} bytes", number),
+        ("datagram", true) => tr!("1 datagram").to_owned(),
+        ("datagram", false) => tr!("{number} datagrams", number),
+        ("entry", true) => tr!("1 entry").to_owned(),
+        ("entry", false) => tr!("{number} entries", number),
+        ("line", true) => tr!("1 line").to_owned(),
+        ("line", false) => tr!("{number} lines", number),
+        ("message", true) => tr!("1 message").to_owned(),
+        ("message", false) => tr!("{number} messages", number),
+        ("packet", true) => tr!("1 packet").to_owned(),
+        ("packet", false) => tr!("{number} packets", number),
+        ("problem", true) => tr!("1 problem").to_owned(),
+        ("problem", false) => tr!("{number} problems", number),
+        (thing, true) => format!("{number} {thing}"),
+        (thing, false) => format!("{number} {thing}s"),
     }
 }
 

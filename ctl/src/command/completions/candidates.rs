@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use udpchat_api::Entry;
 use udpchat_api::call::{Call, ConsumersParams, DirectionFilter, InboxParams, Order, Peer, PeersParams};
 use udpchat_config::Encoding;
+use udpchat_locale::tr;
 
 use crate::connect;
 
@@ -49,7 +50,7 @@ pub(crate) fn peers() -> Vec<CompletionCandidate> {
 pub(crate) fn consumers() -> Vec<CompletionCandidate> {
     let consumers = ask(&ConsumersParams {}).map(|answer| answer.consumers).unwrap_or_default();
     let candidates = consumers.into_iter().filter(|consumer| is_plain(&consumer.consumer)).map(|consumer| {
-        let help = format!("{} unread", consumer.unread);
+        let help = tr!("{count} unread", count = consumer.unread);
         CompletionCandidate::new(consumer.consumer).help(Some(help.into()))
     });
     candidates.collect()
@@ -68,8 +69,8 @@ pub(crate) fn messages() -> Vec<CompletionCandidate> {
     let messages = answer.entries.into_iter().enumerate().filter_map(|(place, entry)| {
         let Entry::Message(message) = entry else { return None };
         let from = message.name.unwrap_or_else(|| message.peer.to_string());
-        let help =
-            format!("from {from}, {}", message.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S"));
+        let time = message.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let help = tr!("from {peer}, {time}", peer = from, time);
         let candidate = CompletionCandidate::new(message.id.to_string());
         Some(candidate.help(Some(help.into())).display_order(Some(place)))
     });
@@ -84,7 +85,7 @@ pub(crate) fn encodings() -> Vec<CompletionCandidate> {
 /// Offers the values of `recode --as`.
 pub(crate) fn recodings() -> Vec<CompletionCandidate> {
     let mut all = encodings();
-    all.push(CompletionCandidate::new("auto").help(Some("undo an earlier recode".into())));
+    all.push(CompletionCandidate::new("auto").help(Some(tr!("undo an earlier recode").into())));
     all
 }
 

@@ -1,10 +1,11 @@
 //! Checks the access list, and which addresses it has refused.
 
 use udpchat_api::call::{Refusal, Status};
+use udpchat_locale::tr;
 
 use super::facts::Facts;
 use super::finding::Finding;
-use crate::output::{counted, grouped};
+use crate::output::grouped;
 
 const TOPIC: &str = "access";
 
@@ -12,41 +13,49 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(status) = facts.status() else { return Vec::new() };
     let access = &status.access;
     let rules = match (access.allow.as_slice(), access.deny.as_slice()) {
-        ([], []) => "everyone may send".to_owned(),
-        ([], deny) => format!("everyone may send, except {}", deny.join(", ")),
-        (allow, []) => format!("only {} may send", allow.join(", ")),
-        (allow, deny) => format!("only {} may send, except {}", allow.join(", "), deny.join(", ")),
+        ([], []) => tr!("everyone may send").to_owned(),
+        ([], deny) => tr!("everyone may send, except {networks}", networks = deny.join(", ")),
+        (allow, []) => tr!("only {networks} may send", networks = allow.join(", ")),
+        (allow, deny) => tr!(
+            "only {allowed} may send, except {denied}",
+            allowed = allow.join(", "),
+            denied = deny.join(", ")
+        ),
     };
     let refused = status.dropped.denied;
     if refused == 0 {
         return vec![Finding::ok(TOPIC, rules)];
     }
-    let seen = format!("{rules}; {} refused{}", was_or_were(refused), last(&access.refused));
-    let hint = "change `access.allow` and `access.deny` in the configuration, then run `udpchatctl reload`";
+    let refused = refusals(refused, &access.refused);
+    let seen = tr!("{rules}; {refused}", rules, refused);
+    let hint =
+        tr!("change `access.allow` and `access.deny` in the configuration, then run `udpchatctl reload`");
     let finding = if were_all_refused(status) {
-        Finding::problem(TOPIC, format!("every received datagram was refused: {seen}"))
+        Finding::problem(TOPIC, tr!("every received datagram was refused: {seen}", seen))
     } else {
         Finding::warning(TOPIC, seen)
     };
     vec![finding.hint(hint)]
 }
 
-fn was_or_were(datagrams: u64) -> String {
-    let were = if datagrams == 1 { "was" } else { "were" };
-    format!("{} {were}", counted(datagrams, "datagram"))
+/// Returns how many datagrams were refused, and the last refused addresses.
+fn refusals(datagrams: u64, last: &[Refusal]) -> String {
+    let refused = match datagrams {
+        1 => tr!("1 datagram was refused").to_owned(),
+        number => tr!("{number} datagrams were refused", number = grouped(number)),
+    };
+    let each = |refusal: &Refusal| {
+        let Refusal { address, datagrams, at } = refusal;
+        tr!("{address} ({datagrams}, at {time})", address, datagrams = grouped(*datagrams), time = at)
+    };
+    match last.iter().map(each).collect::<Vec<_>>() {
+        none if none.is_empty() => refused,
+        list => tr!("{refused}, most recently from {addresses}", refused, addresses = list.join(tr!(", "))),
+    }
 }
 
 fn were_all_refused(status: &Status) -> bool {
     Facts::received_of_others(status) == status.dropped.denied
-}
-
-/// Lists the last refused addresses.
-fn last(refused: &[Refusal]) -> String {
-    let each = |refusal: &Refusal| {
-        format!("{} ({}, at {})", refusal.address, grouped(refusal.datagrams), refusal.at)
-    };
-    let list: Vec<_> = refused.iter().map(each).collect();
-    if list.is_empty() { String::new() } else { format!(", most recently from {}", list.join(", ")) }
 }
 
 #[cfg(test)]

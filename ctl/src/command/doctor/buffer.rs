@@ -1,6 +1,7 @@
 //! Checks the receive buffer, and what the kernel dropped because it was full.
 
 use udpchat_api::call::Status;
+use udpchat_locale::tr;
 
 use super::facts::Facts;
 use super::finding::Finding;
@@ -12,39 +13,38 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(status) = facts.status() else { return Vec::new() };
     let buffer = status.receive_buffer;
     let is_small = buffer.granted < buffer.asked;
+    let (granted, asked) = (size(buffer.granted), size(buffer.asked));
     let seen = match (is_small, facts.rmem_max) {
-        (false, _) => format!("the receive buffer has {}, as requested", size(buffer.granted)),
-        (true, Some(limit)) => format!(
-            "the receive buffer has {} instead of the requested {}: net.core.rmem_max is {}",
-            size(buffer.granted),
-            size(buffer.asked),
-            grouped(limit)
+        (false, _) => tr!("the receive buffer has {granted}, as requested", granted),
+        (true, Some(limit)) => tr!(
+            "the receive buffer has {granted} instead of the requested {asked}: net.core.rmem_max is {limit}",
+            granted,
+            asked,
+            limit = grouped(limit)
         ),
         (true, None) => {
-            format!(
-                "the receive buffer has {} instead of the requested {}",
-                size(buffer.granted),
-                size(buffer.asked)
-            )
+            tr!("the receive buffer has {granted} instead of the requested {asked}", granted, asked)
         }
     };
-    let larger = format!(
-        "run `sudo sysctl -w net.core.rmem_max={}` (permanently: in a file in /etc/sysctl.d), then restart the daemon",
-        buffer.asked
+    let larger = tr!(
+        "run `sudo sysctl -w net.core.rmem_max={bytes}` (permanently: in a file in /etc/sysctl.d), then restart the daemon",
+        bytes = buffer.asked
     );
-    let busier = "a larger `receive_buffer` in the configuration absorbs larger bursts; each loss is a gap in the inbox";
+    let busier = tr!(
+        "a larger `receive_buffer` in the configuration absorbs larger bursts; each loss is a gap in the inbox"
+    );
     vec![match (status.kernel_drops, is_small) {
         (0, false) => Finding::ok(TOPIC, seen),
-        (0, true) => Finding::warning(TOPIC, format!("{seen}; nothing has been lost so far")).hint(larger),
-        (_, true) => Finding::problem(TOPIC, format!("{}; {seen}", lost(status))).hint(larger),
-        (_, false) => Finding::warning(TOPIC, format!("{}; {seen}", lost(status))).hint(busier),
+        (0, true) => Finding::warning(TOPIC, tr!("{seen}; nothing has been lost so far", seen)).hint(larger),
+        (_, true) => Finding::problem(TOPIC, tr!("{lost}; {seen}", lost = lost(status), seen)).hint(larger),
+        (_, false) => Finding::warning(TOPIC, tr!("{lost}; {seen}", lost = lost(status), seen)).hint(busier),
     }]
 }
 
 fn lost(status: &Status) -> String {
-    format!(
-        "the kernel dropped {} since the start because the buffer was full",
-        counted(status.kernel_drops, "datagram")
+    tr!(
+        "the kernel dropped {datagrams} since the start because the buffer was full",
+        datagrams = counted(status.kernel_drops, "datagram")
     )
 }
 

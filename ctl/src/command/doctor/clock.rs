@@ -1,6 +1,7 @@
 //! Checks the clock, which sets the times of entries and when old ones are removed.
 
 use udpchat_api::Timestamp;
+use udpchat_locale::tr;
 
 use super::facts::Facts;
 use super::finding::Finding;
@@ -12,29 +13,30 @@ const EARLIEST_SECOND: i64 = 1_735_689_600;
 const LATEST_SECOND: i64 = 4_102_444_800;
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    let now = facts.now.strftime("%Y-%m-%d %H:%M:%SZ");
+    let now = facts.now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
     if !(EARLIEST_SECOND..LATEST_SECOND).contains(&facts.now.as_second()) {
-        let seen = format!("the clock is wrong: it shows {now}");
+        let seen = tr!("the clock is wrong: it shows {now}", now);
         return vec![
             Finding::problem(TOPIC, seen)
-                .hint("set it with `date` or `timedatectl`; it sets the times of entries"),
+                .hint(tr!("set it with `date` or `timedatectl`; it sets the times of entries")),
         ];
     }
     let newest_start = facts.status().map(|status| status.started).filter(|started| *started > facts.now);
     match (newest_start, facts.clock_synchronised) {
         (Some(started), _) => vec![backwards(started, facts.now)],
         (None, Some(false)) => vec![
-            Finding::warning(TOPIC, format!("{now}; the clock is not synchronised"))
-                .hint("`timedatectl set-ntp true` synchronises it, if systemd-timesyncd is installed"),
+            Finding::warning(TOPIC, tr!("{now}; the clock is not synchronised", now))
+                .hint(tr!("`timedatectl set-ntp true` synchronises it, if systemd-timesyncd is installed")),
         ],
-        (None, Some(true)) => vec![Finding::ok(TOPIC, format!("{now}, synchronised over the network"))],
-        (None, None) => vec![Finding::ok(TOPIC, now.to_string())],
+        (None, Some(true)) => vec![Finding::ok(TOPIC, tr!("{now}, synchronised over the network", now))],
+        (None, None) => vec![Finding::ok(TOPIC, now)],
     }
 }
 
 fn backwards(started: Timestamp, now: Timestamp) -> Finding {
-    let seen = format!("the clock was set back: the daemon started at {started}, and now it is {now}");
-    Finding::warning(TOPIC, seen).hint("older entries have later times than new ones")
+    let seen =
+        tr!("the clock was set back: the daemon started at {started}, and now it is {now}", started, now);
+    Finding::warning(TOPIC, seen).hint(tr!("older entries have later times than new ones"))
 }
 
 #[cfg(test)]

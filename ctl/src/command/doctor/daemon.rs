@@ -1,6 +1,7 @@
 //! Checks whether a daemon answers.
 
 use udpchat_api::call::Status;
+use udpchat_locale::{tr, translated};
 
 use super::facts::{AccessDenied, Facts, Reach, Reached, RunningDaemon, Tried, Unusable, shown};
 use super::finding::Finding;
@@ -21,19 +22,21 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn reachable(reached: &Reached) -> Vec<Finding> {
     let Status { version, pid, socket, .. } = &reached.status;
-    let mut found =
-        vec![Finding::ok(TOPIC, format!("udpchatd {version} (pid {pid}) answers at {}", shown(socket)))];
+    let socket = shown(socket);
+    let answers = tr!("udpchatd {version} (pid {pid}) answers at {socket}", version, pid, socket);
+    let mut found = vec![Finding::ok(TOPIC, answers)];
     let own = env!("CARGO_PKG_VERSION");
     if version != own {
-        let seen = format!("udpchatd is {version}, udpchatctl is {own}");
-        found.push(Finding::warning(TOPIC, seen).hint("restart the daemon after installing a release"));
+        let seen = tr!("udpchatd is {daemon}, udpchatctl is {client}", daemon = version, client = own);
+        found.push(Finding::warning(TOPIC, seen).hint(tr!("restart the daemon after installing a release")));
     }
     found
 }
 
 fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding {
-    let tried: Vec<_> = tried.iter().map(|(path, why)| format!("{} ({why})", shown(path))).collect();
-    let seen = format!("no daemon answers; tried {}", tried.join(", "));
+    let each = |(path, why): &Tried| tr!("{path} ({obstacle})", path = shown(path), obstacle = why);
+    let tried: Vec<_> = tried.iter().map(each).collect();
+    let seen = tr!("no daemon answers; tried {tried}", tried = tried.join(tr!(", ")));
     // One whose socket is known can be used at once.
     let Some(RunningDaemon { process, socket }) =
         running.iter().find(|daemon| daemon.socket.is_some()).or(running.first())
@@ -43,21 +46,21 @@ fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding
     match socket {
         Some(socket) => {
             let socket = shown(socket);
-            let seen = format!("{seen}; {process} is running, and listens at {socket}");
+            let seen = tr!("{seen}; {process} is running, and listens at {socket}", seen, process, socket);
             Finding::problem(TOPIC, seen)
-                .hint(format!("`udpchatctl --socket {socket} doctor` examines that one"))
+                .hint(tr!("`udpchatctl --socket {socket} doctor` examines that one", socket))
         }
         None => {
-            let seen = format!("{seen}; {process} is running, but at none of these sockets");
+            let seen = tr!("{seen}; {process} is running, but at none of these sockets", seen, process);
             Finding::problem(TOPIC, seen).hint(match process.is_own {
-                true => {
+                true => tr!(
                     "give its control socket with `--socket PATH`; its log shows the path in the line `ready`. Restart it if it \
                      hangs"
-                }
-                false => {
+                ),
+                false => tr!(
                     "it belongs to another user: `sudo udpchatctl doctor` shows its socket, and its administrator can give you \
                      a role with `[control]` in its configuration; `udpchatd` starts one of your own"
-                }
+                ),
             })
         }
     }
@@ -65,34 +68,36 @@ fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding
 
 fn not_running(seen: &str, sees_all: bool) -> Finding {
     if sees_all {
-        let seen = format!("{seen}; no udpchatd process is running");
-        return Finding::problem(TOPIC, seen).hint("start one with `udpchatd`");
+        let seen = tr!("{seen}; no udpchatd process is running", seen);
+        return Finding::problem(TOPIC, seen).hint(tr!("start one with `udpchatd`"));
     }
-    let seen = format!("{seen}; no udpchatd process of this user is running, and those of others are hidden");
+    let seen =
+        tr!("{seen}; no udpchatd process of this user is running, and those of others are hidden", seen);
     Finding::problem(TOPIC, seen)
-        .hint("start one with `udpchatd`; `sudo udpchatctl doctor` sees all processes")
+        .hint(tr!("start one with `udpchatd`; `sudo udpchatctl doctor` sees all processes"))
 }
 
 fn refused(denied: &AccessDenied, running: &[RunningDaemon]) -> Finding {
-    let seen = format!("{} {}", shown(&denied.path), denied.why);
     let seen = match running.first() {
-        Some(RunningDaemon { process, .. }) => format!("{seen}; {process} is running"),
-        None => seen,
+        Some(RunningDaemon { process, .. }) => {
+            tr!("{seen}; {process} is running", seen = denied.why, process)
+        }
+        None => denied.why.clone(),
     };
-    Finding::problem(TOPIC, seen).hint(denied.advice.as_deref().unwrap_or("ask the administrator"))
+    Finding::problem(TOPIC, seen).hint(denied.advice.as_deref().unwrap_or(tr!("ask the administrator")))
 }
 
 /// Reports what keeps a daemon of this user from starting.
 fn configuration(facts: &Facts) -> Vec<Finding> {
     match &facts.configured {
         Err(Unusable { what, hint }) => {
-            let hint = hint.as_deref().unwrap_or("`udpchatd --check-config` shows where");
-            let seen = format!("the configuration is invalid: {what}");
+            let hint = hint.as_deref().unwrap_or(tr!("`udpchatd --check-config` shows where"));
+            let seen = tr!("the configuration is invalid: {error}", error = translated(what));
             vec![Finding::problem("configuration", seen).hint(hint)]
         }
         Ok(configured) => {
             let finding = |closed: &Unusable| {
-                let seen = format!("a daemon of this user cannot use {}", closed.what);
+                let seen = tr!("a daemon of this user cannot use {path}", path = closed.what);
                 Finding::problem("configuration", seen).hint_if(closed.hint.clone())
             };
             configured.closed.iter().map(finding).collect()
@@ -108,8 +113,7 @@ mod tests {
 
     fn not_reached(running: &[RunningDaemon], denied: bool) -> Facts {
         let denied = denied.then(|| AccessDenied {
-            path: "/run/udpchat/control.sock".into(),
-            why: "cannot be opened: it belongs to user root (0)".to_owned(),
+            why: "/run/udpchat/control.sock cannot be opened: it belongs to user root (0)".to_owned(),
             advice: None,
         });
         let tried = vec![("/a".into(), "no such socket".to_owned())];

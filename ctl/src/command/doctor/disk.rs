@@ -1,5 +1,7 @@
 //! Checks the disk of the inbox.
 
+use udpchat_locale::tr;
+
 use super::facts::{Facts, shown};
 use super::finding::Finding;
 use crate::output::size;
@@ -13,28 +15,31 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let (Some(disk), Some(status)) = (&facts.disk, facts.status()) else { return Vec::new() };
     let (path, free) = (shown(&disk.path), size(disk.free_bytes));
     if disk.is_read_only {
-        let seen = format!("{path} is mounted read-only: nothing can be stored");
+        let seen = tr!("{path} is mounted read-only: nothing can be stored", path);
         return vec![
-            Finding::problem(TOPIC, seen).hint("mount it read-write, or configure another `data_dir`"),
+            Finding::problem(TOPIC, seen).hint(tr!("mount it read-write, or configure another `data_dir`")),
         ];
     }
     if disk.free_bytes < SCARCE_BYTES || disk.free_files == Some(0) {
         let seen = match disk.free_files {
-            Some(0) => format!("no file can be created at {path}: the file system has no free inodes"),
-            _ => format!("only {free} are free at {path}"),
+            Some(0) => tr!("no file can be created at {path}: the file system has no free inodes", path),
+            _ => tr!("only {free} are free at {path}", free, path),
         };
-        let hint = "free space there, or lower `inbox.max_size` and run `udpchatctl reload`, which removes the oldest entries";
+        let hint = tr!(
+            "free space there, or lower `inbox.max_size` and run `udpchatctl reload`, which removes the oldest entries"
+        );
         return vec![Finding::problem(TOPIC, seen).hint(hint)];
     }
     let inbox = &status.inbox;
     let used = inbox.bytes + status.index.bytes;
     let may_grow = inbox.max_bytes.saturating_sub(used);
-    let seen =
-        format!("{free} are free at {path}; the inbox uses {} of {}", size(used), size(inbox.max_bytes));
+    let (used, most) = (size(used), size(inbox.max_bytes));
+    let seen = tr!("{free} are free at {path}; the inbox uses {used} of {most}", free, path, used, most);
     if may_grow > disk.free_bytes {
         return vec![
-            Finding::warning(TOPIC, seen)
-                .hint("the disk will be full before the inbox reaches its limit: lower `inbox.max_size`"),
+            Finding::warning(TOPIC, seen).hint(tr!(
+                "the disk will be full before the inbox reaches its limit: lower `inbox.max_size`"
+            )),
         ];
     }
     vec![Finding::ok(TOPIC, seen)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use udpchat_api::call::{SelfTest, Status};
 use udpchat_api::{ErrorObject, Message, Timestamp};
+use udpchat_locale::tr;
 
 /// Everything that is known before the checks.
 #[derive(Clone, Debug)]
@@ -128,8 +129,7 @@ pub(crate) struct Unusable {
 /// A daemon that denies access to this user.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessDenied {
-    pub(crate) path: PathBuf,
-    /// Why.
+    /// Which socket, and why.
     pub(crate) why: String,
     /// What to do about it.
     pub(crate) advice: Option<String>,
@@ -158,7 +158,8 @@ pub(crate) struct Process {
 
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {}, {})", self.name, self.pid, self.user)
+        let Self { name, pid, user, .. } = self;
+        f.write_str(&tr!("{name} (pid {pid}, {user})", name, pid, user))
     }
 }
 

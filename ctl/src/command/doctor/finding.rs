@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 use udpchat_api::safe;
+use udpchat_locale::{tr, translated, translation};
+use unicode_width::UnicodeWidthStr;
 
 use crate::error::Result;
 use crate::output::Output;
@@ -69,23 +71,35 @@ impl Finding {
     }
 }
 
-/// The widths of the columns before the text, in characters.
+/// The widths of the columns before the text, in columns of a terminal.
 const LEVEL_WIDTH: usize = 9;
 const TOPIC_WIDTH: usize = 11;
+
+/// Returns the blanks between a word and the next column. At least one separates them.
+fn padding(word: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(word.width()).max(1))
+}
 
 /// Renders a finding as text: severity, topic and text, and the hint below.
 fn as_text(finding: &Finding, palette: Palette) -> String {
     let (word, style) = match finding.level {
-        Level::Fine => ("ok", TO),
-        Level::Warning => ("warning", ALERT),
-        Level::Problem => ("problem", ERROR),
+        Level::Fine => (tr!("ok"), TO),
+        Level::Warning => (tr!("warning"), ALERT),
+        Level::Problem => (tr!("problem"), ERROR),
     };
-    let blanks = " ".repeat(LEVEL_WIDTH - word.len());
-    let (topic, seen) = (finding.topic, safe::one_line(&finding.seen));
-    let mut out = format!("{}{blanks}{topic:TOPIC_WIDTH$}{seen}\n", palette.paint(style, word));
+    let (level, topic) = (padding(word, LEVEL_WIDTH), translation(finding.topic));
+    let seen = translated(&finding.seen);
+    let mut out = format!(
+        "{}{level}{topic}{}{}\n",
+        palette.paint(style, word),
+        padding(topic, TOPIC_WIDTH),
+        safe::one_line(&seen)
+    );
     if let Some(hint) = &finding.hint {
         let indent = " ".repeat(LEVEL_WIDTH + TOPIC_WIDTH);
-        out += &format!("{indent}{} {}\n", palette.paint(DIM, "hint:"), safe::one_line(hint));
+        let hint = translated(hint);
+        let label = palette.paint(DIM, tr!("hint:"));
+        out += &format!("{indent}{}\n", tr!("{label} {message}", label, message = safe::one_line(&hint)));
     }
     out
 }

@@ -1,6 +1,8 @@
 //! Checks the firewalls of this machine, as far as their rules can be read. Only the kernel decides what happens to a
 //! datagram, so this reports warnings, never problems.
 
+use udpchat_locale::tr;
+
 use super::facts::{Facts, Firewall, Rules};
 use super::finding::Finding;
 
@@ -19,13 +21,13 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let unreadable: Vec<_> =
         facts.firewalls.iter().filter(|it| it.rules == Rules::Unreadable).map(|it| it.name).collect();
     vec![match unreadable.as_slice() {
-        [] => Finding::ok(TOPIC, "no firewall that rejects datagrams was found on this machine"),
+        [] => Finding::ok(TOPIC, tr!("no firewall that rejects datagrams was found on this machine")),
         names => {
-            let seen = format!(
-                "neither ufw nor firewalld is active; only root can read the rules of {}",
-                names.join(" and ")
+            let seen = tr!(
+                "neither ufw nor firewalld is active; only root can read the rules of {names}",
+                names = names.join(tr!(" and "))
             );
-            Finding::warning(TOPIC, seen).hint("`sudo udpchatctl doctor` checks them")
+            Finding::warning(TOPIC, seen).hint(tr!("`sudo udpchatctl doctor` checks them"))
         }
     }]
 }
@@ -33,21 +35,29 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 fn check_firewall(firewall: &Firewall, ports: &[u16]) -> Option<Finding> {
     let Firewall { name, rules } = *firewall;
     let list: Vec<_> = ports.iter().map(ToString::to_string).collect();
-    let list = format!("UDP port {}", list.join(", "));
+    let ports_shown = list.join(tr!(", "));
     match rules {
         Rules::Open | Rules::Unreadable => None,
-        Rules::AllowPort => {
-            Some(Finding::ok(TOPIC, format!("{name} rejects some incoming datagrams, and allows {list}")))
-        }
+        Rules::AllowPort => Some(Finding::ok(
+            TOPIC,
+            tr!(
+                "{name} rejects some incoming datagrams, and allows UDP port {ports}",
+                name,
+                ports = ports_shown
+            ),
+        )),
         Rules::MayRefuse => {
-            let seen = format!(
-                "{name} rejects some incoming datagrams, and no rule was found that allows {list}: it may block \
-                 datagrams"
+            let seen = tr!(
+                "{name} rejects some incoming datagrams, and no rule was found that allows UDP port {ports}: it may block \
+                 datagrams",
+                name,
+                ports = ports_shown
             );
             Some(Finding::warning(TOPIC, seen).hint(how_to_open(name, ports)))
         }
         Rules::ActiveUnreadable => {
-            let seen = format!("{name} is active, and only root can read its rules: it may block datagrams");
+            let seen =
+                tr!("{name} is active, and only root can read its rules: it may block datagrams", name);
             Some(Finding::warning(TOPIC, seen).hint(how_to_open(name, ports)))
         }
     }
@@ -56,15 +66,17 @@ fn check_firewall(firewall: &Firewall, ports: &[u16]) -> Option<Finding> {
 fn how_to_open(name: &str, ports: &[u16]) -> String {
     let port = ports.first().copied().unwrap_or_default();
     match name {
-        "ufw" => format!("`sudo ufw allow {port}/udp` allows datagrams"),
-        "firewalld" => format!(
-            "`sudo firewall-cmd --permanent --add-port={port}/udp && sudo firewall-cmd --reload` allows datagrams"
+        "ufw" => tr!("`sudo ufw allow {port}/udp` allows datagrams", port),
+        "firewalld" => tr!(
+            "`sudo firewall-cmd --permanent --add-port={port}/udp && sudo firewall-cmd --reload` allows datagrams",
+            port
         ),
         "nftables" => {
-            format!("`sudo nft list ruleset` shows the rules; `udp dport {port} accept` allows datagrams")
+            tr!("`sudo nft list ruleset` shows the rules; `udp dport {port} accept` allows datagrams", port)
         }
-        _ => format!(
-            "`sudo iptables -S INPUT` shows the rules; `-p udp --dport {port} -j ACCEPT` allows datagrams"
+        _ => tr!(
+            "`sudo iptables -S INPUT` shows the rules; `-p udp --dport {port} -j ACCEPT` allows datagrams",
+            port
         ),
     }
 }

@@ -1,6 +1,7 @@
 //! Checks on which interfaces the multicast groups are joined.
 
 use udpchat_api::call::{GroupStatus, Status};
+use udpchat_locale::{tr, translated};
 
 use super::facts::Facts;
 use super::finding::Finding;
@@ -14,16 +15,21 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn check_group(group: &GroupStatus, status: &Status) -> Finding {
     let name = &group.group;
-    let on = group.interfaces.join(", ");
+    let interfaces = group.interfaces.join(tr!(", "));
     match problem(name, status) {
         None if group.interfaces.is_empty() => {
-            Finding::problem(TOPIC, format!("group {name} is not joined on any interface"))
+            Finding::problem(TOPIC, tr!("group {name} is not joined on any interface", name))
         }
-        None => Finding::ok(TOPIC, format!("group {name} is joined on {on}")),
+        None => Finding::ok(TOPIC, tr!("group {name} is joined on {interfaces}", name, interfaces)),
         Some(problem) => {
-            let joined = if on.is_empty() { String::new() } else { format!("; it is joined on {on}") };
-            Finding::problem(TOPIC, format!("{problem}{joined}"))
-                .hint("`ip link` lists the interfaces; the daemon joins automatically as soon as it can")
+            let problem = translated(problem);
+            let seen = match interfaces.is_empty() {
+                true => problem.into_owned(),
+                false => tr!("{problem}; it is joined on {interfaces}", problem, interfaces),
+            };
+            let hint =
+                tr!("`ip link` lists the interfaces; the daemon joins automatically as soon as it can");
+            Finding::problem(TOPIC, seen).hint(hint)
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reports the problems in the daemon's status.
 
 use udpchat_api::call::Status;
+use udpchat_locale::{tr, translated};
 
 use super::facts::Facts;
 use super::finding::Finding;
@@ -15,26 +16,27 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         .problems
         .iter()
         .filter(|problem| !is_of_any_group(problem, status))
-        .map(|problem| Finding::problem(TOPIC, problem).hint("the daemon's log has details"))
+        .map(|problem| Finding::problem(TOPIC, translated(problem)).hint(tr!("the daemon's log has details")))
         .collect();
     if found.is_empty() {
         let entries = counted(status.inbox.entries, "entry");
-        found.push(Finding::ok(TOPIC, format!("the inbox is in order, with {entries}")));
+        found.push(Finding::ok(TOPIC, tr!("the inbox is in order, with {entries}", entries)));
     }
     if status.inbox.removed_unread > 0 {
-        let removed = counted(status.inbox.removed_unread, "entry");
-        let seen =
-            format!("{removed} removed from the inbox since the start before any consumer had read them");
-        found.push(Finding::warning(TOPIC, seen).hint(
-            "increase `inbox.max_size` or `inbox.max_age`, or read more often; `udpchatctl consumers` lists the read marks",
-        ));
+        let seen = tr!(
+            "{entries} removed from the inbox since the start before any consumer had read them",
+            entries = counted(status.inbox.removed_unread, "entry")
+        );
+        found.push(Finding::warning(TOPIC, seen).hint(tr!(
+            "increase `inbox.max_size` or `inbox.max_age`, or read more often; `udpchatctl consumers` lists the read marks"
+        )));
     }
     if status.log_lines_lost > 0 {
-        let lost = counted(status.log_lines_lost, "line");
-        let seen = format!("{lost} of the daemon's log were lost: its reader is too slow");
+        let lines = counted(status.log_lines_lost, "line");
+        let seen = tr!("{lines} of the daemon's log were lost: its reader is too slow", lines);
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("the program that reads the daemon's standard error must keep reading"),
+                .hint(tr!("the program that reads the daemon's standard error must keep reading")),
         );
     }
     found

@@ -2,21 +2,28 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use udpchat_locale::tr;
+
 use super::facts::{Facts, Interface};
 use super::finding::Finding;
 
 const TOPIC: &str = "listen";
-const HOW_TO_LISTEN: &str = "set `listen = [\"[::]:7788\"]` in the configuration for every address of both families, then restart the daemon";
+
+fn how_to_listen() -> &'static str {
+    tr!(
+        "set `listen = [\"[::]:7788\"]` in the configuration for every address of both families, then restart the daemon"
+    )
+}
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(status) = facts.status() else { return Vec::new() };
     let listen = &status.listen;
-    let list = listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let addresses = listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(tr!(", "));
     if listen.iter().all(|address| address.ip().is_loopback()) {
-        let seen = format!("listens on {list} only: no other machine can reach it");
-        return vec![Finding::problem(TOPIC, seen).hint(HOW_TO_LISTEN)];
+        let seen = tr!("listens on {addresses} only: no other machine can reach it", addresses);
+        return vec![Finding::problem(TOPIC, seen).hint(how_to_listen())];
     }
-    let mut found = vec![Finding::ok(TOPIC, format!("listens on {list}"))];
+    let mut found = vec![Finding::ok(TOPIC, tr!("listens on {addresses}", addresses))];
     found.extend(listen.iter().filter_map(|address| missing(facts, *address)));
     found.extend(listen.iter().filter_map(|address| without_ipv4(*address, listen)));
     found.extend(ipv6(facts, listen));
@@ -28,12 +35,14 @@ fn without_ipv4(any: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
     let mut same_port = listen.iter().filter(|other| other.is_ipv4() && other.port() == any.port());
     let is_complete = same_port.clone().any(|other| other.ip().is_unspecified());
     let other = same_port.next().filter(|_| any.is_ipv6() && any.ip().is_unspecified() && !is_complete)?;
-    let seen = format!(
-        "{any} receives IPv6 only, since {other} has the same port: other IPv4 addresses receive nothing"
+    let seen = tr!(
+        "{any} receives IPv6 only, since {other} has the same port: other IPv4 addresses receive nothing",
+        any,
+        other
     );
     Some(
         Finding::problem(TOPIC, seen)
-            .hint("remove that ListenDatagram= from the socket unit: `[::]` includes the address"),
+            .hint(tr!("remove that ListenDatagram= from the socket unit: `[::]` includes the address")),
     )
 }
 
@@ -44,23 +53,23 @@ fn missing(facts: &Facts, address: SocketAddr) -> Option<Finding> {
     if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || is_there() {
         return None;
     }
-    let seen = format!("listens on {address}, but no interface has {ip} now");
-    Some(Finding::problem(TOPIC, seen).hint(HOW_TO_LISTEN))
+    let seen = tr!("listens on {address}, but no interface has {ip} now", address, ip);
+    Some(Finding::problem(TOPIC, seen).hint(how_to_listen()))
 }
 
 fn ipv6(facts: &Facts, listen: &[SocketAddr]) -> Option<Finding> {
     let has_ipv6 = facts.interfaces.iter().any(|interface| interface.addresses.iter().any(IpAddr::is_ipv6));
     let takes_ipv6 = listen.iter().any(SocketAddr::is_ipv6);
     if facts.ipv6_disabled || !has_ipv6 {
-        let seen = "IPv6 is disabled on this machine: peers reach it over IPv4 only";
-        return Some(Finding::warning(TOPIC, seen).hint(
-            "if peers use IPv6: `sysctl -w net.ipv6.conf.all.disable_ipv6=0`, unless the kernel was started without IPv6",
-        ));
+        let seen = tr!("IPv6 is disabled on this machine: peers reach it over IPv4 only");
+        return Some(Finding::warning(TOPIC, seen).hint(tr!(
+            "if peers use IPv6: `sysctl -w net.ipv6.conf.all.disable_ipv6=0`, unless the kernel was started without IPv6"
+        )));
     }
     let is_wide = |interface: &Interface| interface.wide_ipv6().next().is_some();
     if !takes_ipv6 && facts.interfaces.iter().any(is_wide) {
-        let seen = "listens on no IPv6 address, although this machine has IPv6 addresses";
-        return Some(Finding::warning(TOPIC, seen).hint(HOW_TO_LISTEN));
+        let seen = tr!("listens on no IPv6 address, although this machine has IPv6 addresses");
+        return Some(Finding::warning(TOPIC, seen).hint(how_to_listen()));
     }
     None
 }

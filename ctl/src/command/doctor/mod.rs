@@ -26,6 +26,7 @@ mod traffic;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use udpchat_locale::tr;
 
 use self::facts::Facts;
 use self::finding::{Finding, Level};
@@ -68,7 +69,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &DoctorArgs) -> Result<
     match findings.iter().filter(|finding| finding.level == Level::Problem).count() as u64 {
         0 => Ok(()),
         problems => {
-            let message = format!("{} found", counted(problems, "problem"));
+            let message = tr!("{problems} found", problems = counted(problems, "problem"));
             Err(CtlError::new(Exit::Failed, "problems", message))
         }
     }

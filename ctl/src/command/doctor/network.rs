@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use udpchat_locale::tr;
+
 use super::facts::{Facts, Interface};
 use super::finding::Finding;
 
@@ -14,8 +16,9 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         .filter(|interface| !interface.is_loopback && interface.is_up && !interface.addresses.is_empty())
         .collect();
     if usable.is_empty() {
-        let seen = "no interface except loopback is up and has an address: this machine is not in a network";
-        return vec![Finding::problem(TOPIC, seen).hint("`ip address` lists the interfaces")];
+        let seen =
+            tr!("no interface except loopback is up and has an address: this machine is not in a network");
+        return vec![Finding::problem(TOPIC, seen).hint(tr!("`ip address` lists the interfaces"))];
     }
     usable.into_iter().filter_map(|interface| check_interface(interface, facts.listen())).collect()
 }
@@ -24,8 +27,9 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 fn check_interface(interface: &Interface, listen: &[SocketAddr]) -> Option<Finding> {
     let name = &interface.name;
     if !interface.is_running {
-        let seen = format!("{name} is up, but has no carrier: no cable or no wireless network is connected");
-        return Some(Finding::warning(TOPIC, seen).hint("peers on this network cannot be reached"));
+        let seen =
+            tr!("{name} is up, but has no carrier: no cable or no wireless network is connected", name);
+        return Some(Finding::warning(TOPIC, seen).hint(tr!("peers on this network cannot be reached")));
     }
     let targets: Vec<_> =
         listen.iter().flat_map(|own| targets(interface, *own)).map(|target| target.to_string()).collect();
@@ -38,11 +42,19 @@ fn check_interface(interface: &Interface, listen: &[SocketAddr]) -> Option<Findi
     if targets.is_empty() {
         return None;
     }
-    let mut seen = format!("{name}: peers send to {}", targets.join(" or "));
-    if !broadcasts.is_empty() {
-        seen += &format!("; broadcast is {}", broadcasts.join(", "));
-    }
-    Some(Finding::ok(TOPIC, seen))
+    let targets = targets.join(tr!(" or "));
+    Some(Finding::ok(
+        TOPIC,
+        match broadcasts.as_slice() {
+            [] => tr!("{name}: peers send to {addresses}", name, addresses = targets),
+            broadcasts => tr!(
+                "{name}: peers send to {addresses}; broadcast is {broadcasts}",
+                name,
+                addresses = targets,
+                broadcasts = broadcasts.join(tr!(", "))
+            ),
+        },
+    ))
 }
 
 /// Returns the addresses of an interface that a listening socket receives on. Link-local addresses are listed only if there

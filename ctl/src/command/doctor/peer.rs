@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use udpchat_api::Message;
 use udpchat_config::Network;
+use udpchat_locale::{tr, translated};
 
 use super::facts::{Facts, Newest, PeerFacts, Unusable};
 use super::finding::Finding;
@@ -15,7 +16,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let address = match &peer.address {
         Ok(address) => *address,
         Err(Unusable { what, hint }) => {
-            let hint = hint.as_deref().unwrap_or("give a peer's name, `host[:port]` or `[v6]:port`");
+            let hint = hint.as_deref().unwrap_or(tr!("give a peer's name, `host[:port]` or `[v6]:port`"));
             return vec![Finding::problem(TOPIC, what.clone()).hint(hint)];
         }
     };
@@ -30,13 +31,24 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 
 fn route(peer: &PeerFacts, address: SocketAddr) -> Finding {
     let is_itself = [address.to_string(), address.ip().to_string()].contains(&peer.name);
-    let name = if is_itself { String::new() } else { format!("{} is ", peer.name) };
+    let name = &peer.name;
     match &peer.source {
-        Ok(source) => {
-            Finding::ok(TOPIC, format!("{name}{address}: a route exists, with source address {source}"))
+        Ok(source) if is_itself => Finding::ok(
+            TOPIC,
+            tr!("{address}: a route exists, with source address {source}", address, source),
+        ),
+        Ok(source) => Finding::ok(
+            TOPIC,
+            tr!("{name} is {address}: a route exists, with source address {source}", name, address, source),
+        ),
+        Err(why) => {
+            let reason = translated(why);
+            let seen = match is_itself {
+                true => tr!("{address}: cannot be reached: {reason}", address, reason),
+                false => tr!("{name} is {address}: cannot be reached: {reason}", name, address, reason),
+            };
+            Finding::problem(TOPIC, seen).hint(tr!("`ip route get {ip}` shows why", ip = address.ip()))
         }
-        Err(why) => Finding::problem(TOPIC, format!("{name}{address}: cannot be reached: {why}"))
-            .hint(format!("`ip route get {}` shows why", address.ip())),
     }
 }
 
@@ -50,24 +62,25 @@ fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
         return None;
     }
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-    let seen = format!(
-        "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it"
+    let seen = tr!(
+        "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it",
+        family
     );
     Some(
         Finding::problem(TOPIC, seen)
-            .hint("`listen = [\"[::]:7788\"]` in the configuration covers both families"),
+            .hint(tr!("`listen = [\"[::]:7788\"]` in the configuration covers both families")),
     )
 }
 
 fn link(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {
     let ip = address.ip();
     Some(match peer.answers_on_link? {
-        true => Finding::ok(TOPIC, format!("{ip} answers on the link")),
+        true => Finding::ok(TOPIC, tr!("{ip} answers on the link", ip)),
         false => Finding::problem(
             TOPIC,
-            format!("{ip} does not answer on the link: no host there has this address now"),
+            tr!("{ip} does not answer on the link: no host there has this address now", ip),
         )
-        .hint("check that the peer is switched on and in the same network"),
+        .hint(tr!("check that the peer is switched on and in the same network")),
     })
 }
 
@@ -77,16 +90,16 @@ fn refusal(facts: &Facts, address: SocketAddr) -> Option<Finding> {
     let has =
         |network: &&String| network.parse::<Network>().is_ok_and(|network| network.contains(address.ip()));
     let why = match access.deny.iter().find(has) {
-        Some(network) => format!("`access.deny` contains {network}"),
+        Some(network) => tr!("`access.deny` contains {network}", network),
         None if !access.allow.is_empty() && !access.allow.iter().any(|network| has(&network)) => {
-            "`access.allow` does not contain it".to_owned()
+            tr!("`access.allow` does not contain it").to_owned()
         }
         None => return None,
     };
-    let seen = format!("messages from {} are refused: {why}", address.ip());
+    let seen = tr!("messages from {ip} are refused: {reason}", ip = address.ip(), reason = why);
     Some(
         Finding::problem(TOPIC, seen)
-            .hint("change the lists in the configuration, then run `udpchatctl reload`"),
+            .hint(tr!("change the lists in the configuration, then run `udpchatctl reload`")),
     )
 }
 
@@ -94,12 +107,20 @@ fn sent(peer: &PeerFacts) -> Option<Finding> {
     let Newest::Message(message) = &peer.last_sent else { return None };
     let Message { id, at, error, .. } = message.as_ref();
     Some(match error {
-        None => Finding::ok(TOPIC, format!("the kernel accepted the last message to it, #{id} at {at}")),
+        None => Finding::ok(
+            TOPIC,
+            tr!("the kernel accepted the last message to it, #{id} at {time}", id, time = at),
+        ),
         Some(error) => Finding::warning(
             TOPIC,
-            format!("the kernel refused the last message to it, #{id} at {at}: {error}"),
+            tr!(
+                "the kernel refused the last message to it, #{id} at {time}: {error}",
+                id,
+                time = at,
+                error = translated(error)
+            ),
         )
-        .hint("the cause may have gone: send another message"),
+        .hint(tr!("the cause may have gone: send another message")),
     })
 }
 
@@ -108,45 +129,60 @@ fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
     let ip = address.ip();
     let who = if peer.has_port { address.to_string() } else { ip.to_string() };
     let port = facts.ports().first().copied().unwrap_or_default();
-    let how = format!(
+    let how = tr!(
         "check that it sends to an address of this machine that is listed above; `sudo tcpdump -n udp port {port}` shows what \
-         arrives"
+         arrives",
+        port
     );
     match (&peer.last_heard, &peer.last_of_host) {
         (Newest::Message(message), _) => {
             let Message { id, at, peer, .. } = message.as_ref();
-            let seen = format!("the last message from it is #{id} at {at}");
-            let from = peer.port();
+            let seen = tr!("the last message from it is #{id} at {time}", id, time = at);
             Finding::ok(
                 TOPIC,
-                if peer.to_string() == who { seen } else { format!("{seen}, from port {from}") },
+                match peer.to_string() == who {
+                    true => seen,
+                    false => tr!("{seen}, from port {port}", seen, port = peer.port()),
+                },
             )
         }
         (Newest::Unknown(Unusable { what, hint }), _) => {
-            Finding::warning(TOPIC, format!("whether {who} has sent anything is unknown: {what}"))
-                .hint_if(hint.clone())
+            let reason = translated(what);
+            Finding::warning(
+                TOPIC,
+                tr!("whether {peer} has sent anything is unknown: {reason}", peer = who, reason),
+            )
+            .hint_if(hint.clone())
         }
         (_, Newest::Message(message)) => {
             let Message { id, at, peer, .. } = message.as_ref();
-            let from = peer.port();
             Finding::warning(
                 TOPIC,
-                format!(
-                    "no message from {who} is in the inbox; the last one from that host is #{id} at {at}, from port {from}"
+                tr!(
+                    "no message from {peer} is in the inbox; the last one from that host is #{id} at {time}, from port {port}",
+                    peer = who,
+                    id,
+                    time = at,
+                    port = peer.port()
                 ),
             )
-            .hint(format!(
+            .hint(tr!(
                 "it may send from another port than it receives on: in the configuration, `address = \"{ip}\"` without a port \
-                 is every port of that host; `ask --anyone` accepts an answer from another port"
+                 is every port of that host; `ask --anyone` accepts an answer from another port",
+                ip
             ))
         }
         (Newest::NothingSince(id), _) => Finding::warning(
             TOPIC,
-            format!("no message from {who} is among the entries from #{id} on; older ones were not searched"),
+            tr!(
+                "no message from {peer} is among the entries from #{id} on; older ones were not searched",
+                peer = who,
+                id
+            ),
         )
         .hint(how),
         (Newest::Nothing, _) => {
-            Finding::warning(TOPIC, format!("no message from {who} is in the inbox")).hint(how)
+            Finding::warning(TOPIC, tr!("no message from {peer} is in the inbox", peer = who)).hint(how)
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use udpchat_locale::tr;
+
 use super::facts::{Facts, UdpSocket};
 use super::finding::Finding;
 
@@ -23,7 +25,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 fn free(facts: &Facts, wanted: SocketAddr) -> Finding {
     let port = wanted.port();
     match facts.sockets.iter().find(|socket| overlap(socket.local, wanted)) {
-        None => Finding::ok(TOPIC, format!("UDP port {port} is free for {wanted}")),
+        None => Finding::ok(TOPIC, tr!("UDP port {port} is free for {address}", port, address = wanted)),
         Some(socket) => held(facts, socket),
     }
 }
@@ -32,20 +34,26 @@ fn free(facts: &Facts, wanted: SocketAddr) -> Finding {
 /// stopped.
 fn held(facts: &Facts, socket: &UdpSocket) -> Finding {
     let (port, local) = (socket.local.port(), socket.local);
-    let seen = format!("UDP port {port} is held by {}, at {local}", holder(socket));
+    let holder = holder(socket);
+    let seen = tr!("UDP port {port} is held by {holder}, at {address}", port, holder, address = local);
     let daemon = || facts.running().iter().find(|daemon| daemon.process.user == socket.user);
     match (&socket.holder, daemon()) {
-        (Some(holder), _) if holder.name == DAEMON => Finding::warning(TOPIC, seen)
-            .hint("that daemon receives there; `listen` in the configuration sets another port for a second one"),
+        (Some(holder), _) if holder.name == DAEMON => Finding::warning(TOPIC, seen).hint(tr!(
+            "that daemon receives there; `listen` in the configuration sets another port for a second one"
+        )),
         (Some(_), _) => Finding::problem(TOPIC, seen)
-            .hint("stop that program, or set another port for udpchatd with `listen` in its configuration"),
-        (None, Some(daemon)) => Finding::warning(TOPIC, format!("{seen}; it is probably {}", daemon.process))
-            .hint(format!(
+            .hint(tr!("stop that program, or set another port for udpchatd with `listen` in its configuration")),
+        (None, Some(daemon)) => {
+            let seen = tr!("{seen}; it is probably {process}", seen, process = daemon.process);
+            Finding::warning(TOPIC, seen).hint(tr!(
                 "`sudo ss -lunp 'sport = :{port}'` names it for certain; `listen` in the configuration sets another port for a \
-                 daemon of your own"
-            )),
-        (None, None) => Finding::problem(TOPIC, seen).hint(format!(
-            "`sudo ss -lunp 'sport = :{port}'` names it; `listen` in the configuration sets another port for udpchatd"
+                 daemon of your own",
+                port
+            ))
+        }
+        (None, None) => Finding::problem(TOPIC, seen).hint(tr!(
+            "`sudo ss -lunp 'sport = :{port}'` names it; `listen` in the configuration sets another port for udpchatd",
+            port
         )),
     }
 }
@@ -66,15 +74,18 @@ fn intercepting(facts: &Facts, listen: &[SocketAddr]) -> Vec<Finding> {
             && listen.iter().any(|own| own.ip().is_unspecified() && overlap(*own, local))
     };
     let finding = |socket: &UdpSocket| {
-        let seen = format!("datagrams to {} go to {}, not to udpchatd", socket.local, holder(socket));
+        let (address, port) = (socket.local, socket.local.port());
+        let seen =
+            tr!("datagrams to {address} go to {holder}, not to udpchatd", address, holder = holder(socket));
         Finding::warning(TOPIC, seen).hint(match &socket.holder {
-            Some(_) => {
-                "it is bound to that specific address, which takes precedence over the wildcard address; stop it".to_owned()
-            }
-            None => format!(
+            Some(_) => tr!(
+                "it is bound to that specific address, which takes precedence over the wildcard address; stop it"
+            )
+            .to_owned(),
+            None => tr!(
                 "it is bound to that specific address, which takes precedence over the wildcard address; `sudo ss -lunp \
-                 'sport = :{}'` names it",
-                socket.local.port()
+                 'sport = :{port}'` names it",
+                port
             ),
         })
     };
@@ -85,7 +96,7 @@ fn intercepting(facts: &Facts, listen: &[SocketAddr]) -> Vec<Finding> {
 fn holder(socket: &UdpSocket) -> String {
     match &socket.holder {
         Some(process) => process.to_string(),
-        None => format!("a program of {} that this user may not inspect", socket.user),
+        None => tr!("a program of {user} that this user may not inspect", user = socket.user),
     }
 }
 

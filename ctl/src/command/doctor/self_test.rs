@@ -2,6 +2,7 @@
 
 use udpchat_api::ErrorObject;
 use udpchat_api::call::{SelfTest, SelfTestOutcome};
+use udpchat_locale::{tr, translated};
 
 use super::facts::Facts;
 use super::finding::Finding;
@@ -14,7 +15,8 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 }
 
 fn refused(why: &ErrorObject) -> Finding {
-    let finding = Finding::warning(TOPIC, format!("not run: {}", why.message));
+    let reason = translated(&why.message);
+    let finding = Finding::warning(TOPIC, tr!("not run: {reason}", reason));
     match &why.data.hint {
         Some(hint) => finding.hint(hint),
         None => finding,
@@ -25,21 +27,26 @@ fn check_self_test(test: &SelfTest) -> Finding {
     let to = test.to;
     match test.outcome {
         SelfTestOutcome::Received => {
-            Finding::ok(TOPIC, format!("a datagram to {to} arrived through the real port"))
+            Finding::ok(TOPIC, tr!("a datagram to {to} arrived through the real port", to))
         }
         SelfTestOutcome::Denied => Finding::warning(
             TOPIC,
-            format!("a datagram to {to} arrived, and the access list refused it: programs on this machine cannot send to the daemon"),
+            tr!(
+                "a datagram to {to} arrived, and the access list refused it: programs on this machine cannot send to the daemon",
+                to
+            ),
         )
-        .hint(format!("other machines may be allowed; `access.allow` with \"{}\" allows this one", to.ip())),
+        .hint(tr!("other machines may be allowed; `access.allow` with \"{ip}\" allows this one", ip = to.ip())),
         SelfTestOutcome::Lost => {
-            Finding::problem(TOPIC, format!("a datagram to {to} did not arrive, although it never left this machine"))
-                .hint("possible causes: a firewall rule for loopback, a full receive buffer, another socket on that address")
+            Finding::problem(TOPIC, tr!("a datagram to {to} did not arrive, although it never left this machine", to))
+                .hint(tr!(
+                    "possible causes: a firewall rule for loopback, a full receive buffer, another socket on that address"
+                ))
         }
         SelfTestOutcome::NotSent => {
-            let error = test.error.as_deref().unwrap_or("unknown error");
-            Finding::warning(TOPIC, format!("cannot send to {to}: {error}"))
-                .hint("this machine has no such address now, or its loopback interface is down")
+            let error = translated(test.error.as_deref().unwrap_or("unknown error"));
+            Finding::warning(TOPIC, tr!("cannot send to {to}: {error}", to, error))
+                .hint(tr!("this machine has no such address now, or its loopback interface is down"))
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Reports what has arrived and what was lost.
 
+use udpchat_locale::tr;
+
 use super::facts::Facts;
 use super::finding::Finding;
 use crate::output::{counted, grouped};
@@ -12,35 +14,36 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found = vec![Finding::ok(
         TOPIC,
         match received {
-            0 => format!("nothing has arrived since the start at {}", status.started),
-            _ => {
-                let stored = grouped(status.stored);
-                format!("{} arrived since the start, {stored} stored", counted(received, "datagram"))
-            }
+            0 => tr!("nothing has arrived since the start at {time}", time = status.started),
+            _ => tr!(
+                "{datagrams} arrived since the start, {stored} stored",
+                datagrams = counted(received, "datagram"),
+                stored = grouped(status.stored)
+            ),
         },
     )];
     if status.dropped.queue_full > 0 {
-        let lost = counted(status.dropped.queue_full, "datagram");
-        let seen = format!("{lost} were lost because the inbox could not keep up");
+        let datagrams = counted(status.dropped.queue_full, "datagram");
+        let seen = tr!("{datagrams} were lost because the inbox could not keep up", datagrams);
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("use a faster disk or fewer senders; each loss is a gap in the inbox"),
+                .hint(tr!("use a faster disk or fewer senders; each loss is a gap in the inbox")),
         );
     }
     if status.lost_before > 0 {
-        let lost = counted(status.lost_before, "datagram");
-        let seen = format!("{lost} were lost when the previous daemon process ended");
+        let datagrams = counted(status.lost_before, "datagram");
+        let seen = tr!("{datagrams} were lost when the previous daemon process ended", datagrams);
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("a gap in the inbox shows when; the daemon's log may show why it ended"),
+                .hint(tr!("a gap in the inbox shows when; the daemon's log may show why it ended")),
         );
     }
     if status.sent.failed > 0 {
-        let failed = counted(status.sent.failed, "message");
-        let seen = format!("{failed} could not be sent");
+        let messages = counted(status.sent.failed, "message");
+        let seen = tr!("{messages} could not be sent", messages);
         found.push(
             Finding::warning(TOPIC, seen)
-                .hint("`udpchatctl inbox --direction out` shows them with the reason"),
+                .hint(tr!("`udpchatctl inbox --direction out` shows them with the reason")),
         );
     }
     found

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
+use udpchat_locale::tr;
 
 use crate::command::completions::candidates;
 use crate::error::{CtlError, Result};
@@ -70,9 +71,11 @@ impl FromStr for SplitSize {
             Ok(bytes) if Self::RANGE.contains(&bytes) => Ok(Self::Bytes(bytes)),
             _ => {
                 let (least, most) = (Self::RANGE.start(), Self::RANGE.end());
-                Err(format!(
-                    "expected {least} to {most} bytes; `--split` without `=` takes {}",
-                    Self::DEFAULT_BYTES
+                Err(tr!(
+                    "expected {least} to {most} bytes; `--split` without `=` takes {default}",
+                    least,
+                    most,
+                    default = Self::DEFAULT_BYTES
                 ))
             }
         }
@@ -94,10 +97,10 @@ impl MessageArgs {
     pub(crate) fn check(&self) -> Result<()> {
         let is_for_text = self.hex || self.escape || self.encoding.is_some();
         if self.file.is_some() && is_for_text {
-            return Err(CtlError::usage(
-                "--file sends bytes unchanged and cannot be combined with --encoding, --escape or --hex",
-            )
-            .hint("standard input takes them: `udpchatctl send TO --hex < PATH`"));
+            return Err(CtlError::usage(tr!(
+                "--file sends bytes unchanged and cannot be combined with --encoding, --escape or --hex"
+            ))
+            .hint(tr!("standard input takes them: `udpchatctl send TO --hex < PATH`")));
         }
         self.check_split()
     }
@@ -106,9 +109,11 @@ impl MessageArgs {
     fn check_split(&self) -> Result<()> {
         match self.text.first() {
             Some(number) if self.split == Some(SplitSize::Default) && number.parse::<u32>().is_ok() => {
-                let message = format!("`--split {number}` does not set the size");
-                let hint =
-                    format!("write `--split={number}`; to send the number, write `--split=1024 -- {number}`");
+                let message = tr!("`--split {number}` does not set the size", number);
+                let hint = tr!(
+                    "write `--split={number}`; to send the number, write `--split=1024 -- {number}`",
+                    number
+                );
                 Err(CtlError::usage(message).hint(hint))
             }
             _ => Ok(()),

@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::stat::{SFlag, fstat};
 use udpchat_api::call::{PeersParams, SendParams, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Raw};
+use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
 use self::payload::{Line, Lines, Payload, Source};
@@ -99,13 +100,19 @@ pub(super) async fn check_port(
         }
     }
     let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
-    let error = CtlError::usage(format!("the port belongs to the destination: {host}:{port}"));
+    let error = CtlError::usage(tr!("the port belongs to the destination: {host}:{port}", host, port));
     Err(error.hint(match text {
-        [] => format!(
-            "write `udpchatctl {command} {host}:{port}` to send standard input; to send {port} as text, add `< /dev/null`"
+        [] => tr!(
+            "write `udpchatctl {command} {host}:{port}` to send standard input; to send {port} as text, add `< /dev/null`",
+            command,
+            host,
+            port
         ),
-        _ => format!(
-            "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes"
+        _ => tr!(
+            "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes",
+            command,
+            host,
+            port
         ),
     }))
 }
@@ -132,7 +139,10 @@ pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &L
     let source = Source::of(message);
     let client = context.connect().await?;
     if source.waits() {
-        note_reading(context.output, "one message per line");
+        note_reading(
+            context.output,
+            tr!("reading one message per line from standard input, end with Ctrl-D"),
+        );
     }
     let mut sender = Sender { client, output: context.output, target, message, large: false };
     sender.lines(Lines::new(source.open()?, source.to_string(), message.hex)).await
@@ -152,7 +162,7 @@ pub(super) async fn prepare<'a>(
     let payload = match ready {
         Some(payload) => payload,
         None => {
-            note_reading(context.output, "the message");
+            note_reading(context.output, tr!("reading the message from standard input, end with Ctrl-D"));
             source.load(message)?
         }
     };
@@ -160,9 +170,9 @@ pub(super) async fn prepare<'a>(
 }
 
 /// Prints a note if a message must be typed at the terminal.
-fn note_reading(output: &mut Output, what: &str) {
+fn note_reading(output: &mut Output, note: &str) {
     if io::stdin().is_terminal() {
-        output.note(&format!("reading {what} from standard input, end with Ctrl-D"));
+        output.note(note);
     }
 }
 
@@ -235,14 +245,19 @@ impl Sender<'_> {
     }
 
     fn conclude(&mut self, total: u64, failed: u64, empty: u64) -> Result<()> {
-        if empty > 0 {
-            let lines = if empty == 1 { "1 empty line was" } else { &format!("{empty} empty lines were") };
-            self.output.note(&format!("{lines} skipped; `--allow-empty` sends empty datagrams"));
+        match empty {
+            0 => {}
+            1 => self.output.note(tr!("1 empty line was skipped; `--allow-empty` sends empty datagrams")),
+            number => self.output.note(&tr!(
+                "{number} empty lines were skipped; `--allow-empty` sends empty datagrams",
+                number
+            )),
         }
         if failed == 0 {
             return Ok(());
         }
-        Err(CtlError::not_sent("lines_failed", format!("{failed} of {total} lines could not be sent")))
+        let text = tr!("{failed} of {total} lines could not be sent", failed, total);
+        Err(CtlError::not_sent("lines_failed", text))
     }
 }
 
@@ -255,9 +270,10 @@ pub(super) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
     let largest = sizes.max().unwrap_or(0);
     let is_large = largest > UNFRAGMENTED_BYTES;
     if is_large {
-        output.note(&format!(
+        output.note(&tr!(
             "a datagram of {largest} bytes is sent in IP fragments on most networks, and peers with a buffer of 1,024 \
-             bytes receive only its beginning; `--split` splits the message"
+             bytes receive only its beginning; `--split` splits the message",
+            largest
         ));
     }
     is_large
@@ -268,7 +284,8 @@ pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
     match entry {
         Entry::Message(message) => {
             let error = message.error.as_ref()?;
-            Some(CtlError::not_sent("send_failed", format!("#{} could not be sent: {error}", message.id)))
+            let text = tr!("#{id} could not be sent: {error}", id = message.id, error = translated(error));
+            Some(CtlError::not_sent("send_failed", text))
         }
         Entry::Gap(_) => None,
     }

@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use udpchat_api::call::{AcknowledgeParams, Status, StatusParams};
 use udpchat_api::{MetricsFormat, metrics};
+use udpchat_locale::{tr, translated};
 
 use super::context::Context;
 use crate::error::{CtlError, Result};
@@ -101,9 +102,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
         return write_metrics(context, format, file).await;
     }
     if file.is_some() {
-        return Err(CtlError::usage("only metrics can be written to a file").hint(
-            "choose metrics with `--format prometheus` or `--format openmetrics`, or redirect with `> FILE`",
-        ));
+        return Err(CtlError::usage(tr!("only metrics can be written to a file")).hint(tr!(
+            "choose metrics with `--format prometheus` or `--format openmetrics`, or redirect with `> FILE`"
+        )));
     }
     if format == StatusFormat::Json {
         context.output.set_json();
@@ -111,7 +112,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
     let mut client = context.connect().await?;
     if arguments.acknowledge {
         for problem in client.call(&AcknowledgeParams {}).await?.acknowledged {
-            context.output.note(&format!("acknowledged: {problem}"));
+            context.output.note(&tr!("acknowledged: {problem}", problem = translated(&problem)));
         }
     }
     let status = client.call(&StatusParams {}).await?;
@@ -128,9 +129,8 @@ fn print(output: &mut Output, status: &Status) -> Result<()> {
 /// Writes metrics. If the daemon does not answer, the file is replaced as well: old metrics would hide the failure.
 async fn write_metrics(context: Context<'_>, format: MetricsFormat, file: Option<&Path>) -> Result<()> {
     if context.output.is_json() {
-        return Err(
-            CtlError::usage("metrics cannot be printed as JSON").hint("leave out `--json`, or `--format`")
-        );
+        return Err(CtlError::usage(tr!("metrics cannot be printed as JSON"))
+            .hint(tr!("leave out `--json`, or `--format`")));
     }
     let answer = ask(&context).await;
     let text = match &answer {

@@ -4,142 +4,188 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use udpchat_api::call::{Dropped, GroupStatus, InboxStatus, IndexStatus, State, Status};
 use udpchat_api::safe;
+use udpchat_locale::{tr, translated};
+use unicode_width::UnicodeWidthStr;
 
 use crate::output::style::{ALERT, ERROR, Palette};
 use crate::output::{counted, grouped, local_time, size, span};
 
-/// The width of the column of keys.
+/// The width of the column of keys, in columns of a terminal.
 const KEY_WIDTH: usize = 17;
 
 /// Renders the state as lines of `key: value`, problems first.
 pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette: Palette) -> String {
-    let mut lines = vec![("state", state(status.state, palette))];
-    let problems = status.problems.iter().map(|text| palette.paint(ALERT, &safe::one_line(text)));
-    lines.extend(problems.map(|problem| ("problem", problem)));
+    let mut lines = vec![(tr!("state:"), state(status.state, palette))];
+    let problems =
+        status.problems.iter().map(|text| palette.paint(ALERT, &safe::one_line(&translated(text))));
+    lines.extend(problems.map(|problem| (tr!("problem:"), problem)));
     lines.extend([
-        ("version", safe::one_line(&status.version).into_owned()),
-        ("pid", status.pid.to_string()),
-        ("running since", since(status.started, now, zone)),
+        (tr!("version:"), safe::one_line(&status.version).into_owned()),
+        (tr!("pid:"), status.pid.to_string()),
+        (tr!("running since:"), since(status.started, now, zone)),
     ]);
-    lines.extend(status.listen.iter().map(|address| ("listening on", address.to_string())));
-    lines.extend(status.groups.iter().map(|row| ("group", group(row))));
+    lines.extend(status.listen.iter().map(|address| (tr!("listening on:"), address.to_string())));
+    lines.extend(status.groups.iter().map(|row| (tr!("group:"), group(row))));
     lines.extend([
-        ("control socket", safe::one_line(&status.socket.to_string_lossy()).into_owned()),
-        ("data directory", safe::one_line(&status.data_dir.to_string_lossy()).into_owned()),
+        (tr!("control socket:"), safe::one_line(&status.socket.to_string_lossy()).into_owned()),
+        (tr!("data directory:"), safe::one_line(&status.data_dir.to_string_lossy()).into_owned()),
     ]);
-    lines.extend(status.metrics.map(|address| ("metrics", format!("http://{address}/metrics"))));
+    lines.extend(status.metrics.map(|address| (tr!("metrics:"), format!("http://{address}/metrics"))));
     lines.extend(counters(status, palette));
     if status.lost_before > 0 {
-        let lost = format!("{} by the previous daemon process", counted(status.lost_before, "datagram"));
-        lines.push(("lost before", palette.paint(ALERT, &lost)));
+        let datagrams = counted(status.lost_before, "datagram");
+        let lost = tr!("{datagrams} by the previous daemon process", datagrams);
+        lines.push((tr!("lost before:"), palette.paint(ALERT, &lost)));
     }
     lines.extend(inbox(&status.inbox));
     if status.inbox.removed_unread > 0 {
-        let unread = counted(status.inbox.removed_unread, "entry");
-        let text = format!("{unread} that no consumer had read, since the start");
-        lines.push(("removed unread", palette.paint(ALERT, &text)));
+        let entries = counted(status.inbox.removed_unread, "entry");
+        let text = tr!("{entries} that no consumer had read, since the start", entries);
+        lines.push((tr!("removed unread:"), palette.paint(ALERT, &text)));
     }
-    lines.push(("index", index(&status.index)));
+    lines.push((tr!("index:"), index(&status.index)));
     if status.log_lines_lost > 0 {
-        lines.push(("log lines lost", palette.paint(ALERT, &grouped(status.log_lines_lost))));
+        lines.push((tr!("log lines lost:"), palette.paint(ALERT, &grouped(status.log_lines_lost))));
     }
-    lines.iter().map(|(key, value)| format!("{:KEY_WIDTH$}{value}\n", format!("{key}:"))).collect()
+    lines.iter().map(|(key, value)| line(key, value)).collect()
+}
+
+fn line(key: &str, value: &str) -> String {
+    let blanks = " ".repeat(KEY_WIDTH.saturating_sub(key.width()).max(1));
+    format!("{key}{blanks}{value}\n")
 }
 
 fn group(group: &GroupStatus) -> String {
-    let on = match group.interfaces.as_slice() {
-        [] => "not joined on any interface".to_owned(),
-        interfaces => format!("joined on {}", interfaces.join(", ")),
+    let name = &group.group;
+    let text = match group.interfaces.as_slice() {
+        [] => tr!("{group}, not joined on any interface", group = name),
+        interfaces => {
+            tr!("{group}, joined on {interfaces}", group = name, interfaces = interfaces.join(tr!(", ")))
+        }
     };
-    safe::one_line(&format!("{}, {on}", group.group)).into_owned()
+    safe::one_line(&text).into_owned()
 }
 
 fn state(state: State, palette: Palette) -> String {
     match state {
-        State::Ok => "ok".to_owned(),
-        State::Degraded => palette.paint(ERROR, "degraded"),
+        State::Ok => tr!("ok").to_owned(),
+        State::Degraded => palette.paint(ERROR, tr!("degraded")),
     }
 }
 
 fn since(started: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
-    format!("{} ({})", local_time(started, zone), span(now - started))
+    tr!("{time} ({span})", time = local_time(started, zone), span = span(now - started))
 }
 
 fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
     let buffer = status.receive_buffer;
-    let granted = format!("{} granted", size(buffer.granted));
+    let granted = size(buffer.granted);
     let granted = if buffer.granted < buffer.asked { palette.paint(ALERT, &granted) } else { granted };
     let drops = match status.kernel_drops {
         0 => "0".to_owned(),
         drops => palette.paint(ALERT, &grouped(drops)),
     };
-    let received = status.received;
-    let sent = status.sent;
+    let (received, sent) = (status.received, status.sent);
     [
-        ("receive buffer", format!("{} asked, {granted}", size(buffer.asked))),
-        ("received", format!("{}, {}", counted(received.datagrams, "datagram"), size(received.bytes))),
-        ("stored", grouped(status.stored)),
-        ("queued", queued(status)),
-        ("kernel drops", drops),
-        ("dropped", dropped(&status.dropped)),
-        ("sent", format!("{}, {} failed", counted(sent.datagrams, "datagram"), grouped(sent.failed))),
+        (
+            tr!("receive buffer:"),
+            tr!("{asked} asked, {granted} granted", asked = size(buffer.asked), granted),
+        ),
+        (
+            tr!("received:"),
+            tr!(
+                "{datagrams}, {size}",
+                datagrams = counted(received.datagrams, "datagram"),
+                size = size(received.bytes)
+            ),
+        ),
+        (tr!("stored:"), grouped(status.stored)),
+        (tr!("queued:"), queued(status)),
+        (tr!("kernel drops:"), drops),
+        (tr!("dropped:"), dropped(&status.dropped)),
+        (
+            tr!("sent:"),
+            tr!(
+                "{datagrams}, {failed} failed",
+                datagrams = counted(sent.datagrams, "datagram"),
+                failed = grouped(sent.failed)
+            ),
+        ),
     ]
 }
 
 /// Shows the queue: its datagrams, and their size of the limit.
 fn queued(status: &Status) -> String {
+    let queue = status.queue;
     match status.queued {
         0 => "0".to_owned(),
-        queued => {
-            format!("{}, {} of {}", grouped(queued), size(status.queue.bytes), size(status.queue.max_bytes))
-        }
+        queued => tr!(
+            "{queued}, {used} of {max}",
+            queued = grouped(queued),
+            used = size(queue.bytes),
+            max = size(queue.max_bytes)
+        ),
     }
 }
 
 fn dropped(dropped: &Dropped) -> String {
-    let (denied, full) = (grouped(dropped.denied), grouped(dropped.queue_full));
-    let own = match dropped.own {
-        0 => String::new(),
-        own => format!(", own multicast copies {}", grouped(own)),
-    };
-    format!("{} (denied {denied}, queue full {full}{own})", grouped(dropped.total()))
+    let (total, denied, full) =
+        (grouped(dropped.total()), grouped(dropped.denied), grouped(dropped.queue_full));
+    match dropped.own {
+        0 => tr!("{total} (denied {denied}, queue full {full})", total, denied, full),
+        own => tr!(
+            "{total} (denied {denied}, queue full {full}, own multicast copies {own})",
+            total,
+            denied,
+            full,
+            own = grouped(own)
+        ),
+    }
 }
 
 fn inbox(inbox: &InboxStatus) -> [(&'static str, String); 2] {
-    let entries =
-        if inbox.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", grouped(inbox.entries)) };
-    let ids = match inbox.entries {
-        0 => String::new(),
-        _ => format!(", #{} to #{}", inbox.oldest_id, inbox.newest_id),
+    let entries = counted(inbox.entries, "entry");
+    let used = match inbox.max_bytes {
+        0 => size(inbox.bytes),
+        max => tr!("{used} of {max}", used = size(inbox.bytes), max = size(max)),
     };
-    let most = if inbox.max_bytes == 0 { String::new() } else { format!(" of {}", size(inbox.max_bytes)) };
-    let removed = match inbox.removed {
-        0 => String::new(),
-        removed => format!("; {} old entries removed", grouped(removed)),
+    let shown = match inbox.entries {
+        0 => tr!("{entries}, {used}", entries, used),
+        _ => tr!(
+            "{entries}, #{oldest} to #{newest}, {used}",
+            entries,
+            oldest = inbox.oldest_id,
+            newest = inbox.newest_id,
+            used
+        ),
     };
-    [
-        ("inbox", format!("{entries}{ids}, {}{most}{removed}", size(inbox.bytes))),
-        ("unread", grouped(inbox.unread)),
-    ]
+    let shown = match inbox.removed {
+        0 => shown,
+        removed => tr!("{inbox}; {removed} old entries removed", inbox = shown, removed = grouped(removed)),
+    };
+    [(tr!("inbox:"), shown), (tr!("unread:"), grouped(inbox.unread))]
 }
 
 fn index(index: &IndexStatus) -> String {
     let reached = match (index.newest_id, index.behind) {
-        (0, 0) => return "none (too few entries to need one)".to_owned(),
-        (0, _) => "being built".to_owned(),
-        (newest_id, _) => format!("up to #{newest_id}"),
+        (0, 0) => return tr!("none (too few entries to need one)").to_owned(),
+        (0, _) => tr!("being built").to_owned(),
+        (newest_id, _) => tr!("up to #{id}", id = newest_id),
     };
-    let behind = match index.behind {
-        0 => String::new(),
-        behind => format!(", {} behind", grouped(behind)),
-    };
-    format!("{reached}{behind}, {}", size(index.bytes))
+    let size = size(index.bytes);
+    match index.behind {
+        0 => tr!("{index}, {size}", index = reached, size),
+        behind => {
+            tr!("{index}, {count} behind, {size}", index = reached, count = grouped(behind), size)
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+    use udpchat_locale::{Language, with_language};
 
     fn status() -> Status {
         let value = json!({
@@ -193,6 +239,39 @@ removed unread:  12 entries that no consumer had read, since the start
 index:           up to #1023, 128.0 KiB
 ";
         assert_eq!(as_text(&status(), now, &TimeZone::UTC, Palette::new(false)), expected);
+    }
+
+    #[test]
+    fn values_are_aligned_in_chinese() {
+        let now = "2026-11-22T13:02:10Z".parse().unwrap();
+        let expected = "\
+状态：           降级
+问题：           the disk\\u{1b} is full
+版本：           0.1.0
+进程号：         4711
+启动时间：       2026-11-22 10:00:00（3 小时 2 分钟）
+监听地址：       [::]:7788
+组播组：         239.1.2.3，已在 eth0，wlan0 上加入
+组播组：         ff02::1%eth9，未在任何接口上加入
+控制套接字：     /run/s
+数据目录：       /data
+指标：           http://127.0.0.1:17788/metrics
+接收缓冲区：     请求 8.0 MiB，实际 416.0 KiB
+已接收：         1,236 个数据报，55.5 KiB
+已存储：         1,230
+排队：           2，占用 1.0 KiB / 16.0 MiB
+内核丢弃：       7
+丢弃：           6（访问列表拒绝 3，队列已满 1，自身的组播副本 2）
+已发送：         1 个数据报，失败 0
+此前丢失：       前一个守护进程丢失 12 个数据报
+收件箱：         1,230 个条目，#21 至 #1250，128.0 KiB / 4.0 GiB；已删除 20 个旧条目
+未读：           5
+未读即删除：     自启动以来有 12 个条目在任何消费者读到之前被删除
+索引：           到 #1023，128.0 KiB
+";
+        let shown =
+            with_language(Language::Chinese, || as_text(&status(), now, &TimeZone::UTC, Palette::new(false)));
+        assert_eq!(shown, expected);
     }
 
     #[test]

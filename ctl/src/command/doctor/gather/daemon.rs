@@ -7,6 +7,7 @@ use tokio::time::timeout;
 use udpchat_api::call::{Call, SelfTestParams, StatusParams};
 use udpchat_api::{Client, ClientError, ErrorKind};
 use udpchat_config::{Environment, control_socket_candidates};
+use udpchat_locale::{tr, translated};
 
 use super::super::facts::{AccessDenied, Reach, Reached, RunningDaemon};
 use super::{process, socket};
@@ -24,17 +25,19 @@ pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
             Ok(mut client) => match questions(&mut client).await {
                 Ok(reached) => return (Reach::Reached(Box::new(reached)), Some(client)),
                 Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NotPermitted => {
-                    let why = format!("answers, but refuses: {}", error.message);
-                    denied.get_or_insert(AccessDenied { path, why, advice: error.data.hint });
+                    let message = translated(&error.message);
+                    let why = tr!("{path} answers, but refuses: {message}", path = path.display(), message);
+                    denied.get_or_insert(AccessDenied { why, advice: error.data.hint });
                 }
                 Err(error) => tried.push((path, error.to_string())),
             },
             Err(ClientError::NotPermitted { path, .. }) => {
                 let access = SocketAccess::of(&path);
-                let owner = access.as_ref().map_or("another user", |access| access.owner.as_str());
-                let why = format!("cannot be opened: it belongs to {owner}");
+                let owner = access.as_ref().map_or(tr!("another user"), |access| access.owner.as_str());
+                let path = path.display();
+                let why = tr!("{path} cannot be opened: it belongs to {owner}", path, owner);
                 let advice = access.as_ref().map(SocketAccess::advice);
-                denied.get_or_insert(AccessDenied { path, why, advice });
+                denied.get_or_insert(AccessDenied { why, advice });
             }
             Err(ClientError::NoDaemon { path, source }) => tried.push((path, obstacle(&source))),
             Err(error) => tried.push((path, error.to_string())),

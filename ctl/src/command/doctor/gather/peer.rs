@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use udpchat_api::call::{DirectionFilter, InboxParams, Order, PeersParams};
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4, did_you_mean};
+use udpchat_locale::{tr, translated};
 
 use super::super::facts::{Newest, PeerFacts, Unusable};
 use super::daemon::call;
@@ -26,7 +27,7 @@ pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFa
     };
     let mut found = PeerFacts {
         name: name.to_owned(),
-        source: Err("its address is unknown".to_owned()),
+        source: Err(String::new()),
         has_port,
         answers_on_link: None,
         last_sent: Newest::Nothing,
@@ -39,7 +40,8 @@ pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFa
     found.answers_on_link =
         answers_on_link(address.ip(), &fs::read_to_string("/proc/net/arp").unwrap_or_default());
     let Some(client) = client else {
-        found.last_heard = Newest::Unknown(Unusable { what: "no daemon answers".to_owned(), hint: None });
+        found.last_heard =
+            Newest::Unknown(Unusable { what: tr!("no daemon answers").to_owned(), hint: None });
         return found;
     };
     let host = host(address);
@@ -82,20 +84,30 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr,
     let with_port = if has_port { text.to_owned() } else { format!("{text}:{DEFAULT_PORT}") };
     match timeout(RESOLVE_WAIT, lookup_host(with_port)).await {
         Ok(Ok(mut found)) => {
-            let first = found.next().ok_or_else(|| unusable(format!("`{name}` has no address")));
+            let first = found.next().ok_or_else(|| unusable(tr!("`{name}` has no address", name)));
             first.map(|address| (address, has_port))
         }
         Ok(Err(error)) => Err(match hidden {
             Some(hidden) => {
-                unusable(format!("`{name}` is no known host, and the names of peers are unknown: {hidden}"))
+                let reason = translated(&hidden);
+                unusable(tr!(
+                    "`{name}` is no known host, and the names of peers are unknown: {reason}",
+                    name,
+                    reason
+                ))
             }
             None => {
-                let what = format!("`{name}` is neither a peer nor a known host: {error}");
+                let error = error.to_string();
+                let error = translated(&error);
+                let what = tr!("`{name}` is neither a peer nor a known host: {error}", name, error);
                 let names = peers.iter().filter_map(|peer| peer.name.as_deref());
                 Unusable { what, hint: did_you_mean(name, names) }
             }
         }),
-        Err(_) => Err(unusable(format!("`{name}` does not resolve within {} s", RESOLVE_WAIT.as_secs()))),
+        Err(_) => {
+            let seconds = RESOLVE_WAIT.as_secs();
+            Err(unusable(tr!("`{name}` does not resolve within {seconds} s", name, seconds)))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Uid, User, geteuid};
+use udpchat_locale::tr;
 
 use super::super::facts::Process;
 
@@ -38,5 +39,8 @@ pub(super) fn sees_all() -> bool {
 /// Returns the name of a user.
 pub(super) fn user(uid: u32) -> String {
     let found = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    found.map_or_else(|| format!("user {uid}"), |user| format!("user {}", user.name))
+    match found {
+        Some(user) => tr!("user {name}", name = user.name),
+        None => tr!("user {uid}", uid),
+    }
 }

@@ -1,5 +1,7 @@
 //! Parses hex digits in the usual notations: `c4 e3`, `c4:e3`, `0xC4, 0xE3`.
 
+use udpchat_locale::tr;
+
 use crate::error::{CtlError, Result};
 
 /// Parses hex digits; ignores spaces, `:`, `-`, `,` and a `0x` before a byte.
@@ -46,13 +48,13 @@ fn is_separator(character: char) -> bool {
 
 /// Returns the error of an odd number of digits: `2 4` may mean 02 04 as well as 24.
 fn half_a_byte(position: usize) -> CtlError {
-    CtlError::usage(format!("odd number of hex digits before position {}", position + 1))
-        .hint("a byte has two digits: write 02 for 2")
+    CtlError::usage(tr!("odd number of hex digits before position {position}", position = position + 1))
+        .hint(tr!("a byte has two digits: write 02 for 2"))
 }
 
 fn bad_digit(character: char, position: usize) -> CtlError {
-    CtlError::usage(format!("invalid hex digit '{character}' at position {position}"))
-        .hint("write hex as 'c4 e3 0d 0a', c4e30d0a or '0xc4,0xe3'")
+    CtlError::usage(tr!("invalid hex digit '{character}' at position {position}", character, position))
+        .hint(tr!("write hex as 'c4 e3 0d 0a', c4e30d0a or '0xc4,0xe3'"))
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 
+use udpchat_locale::tr;
+
 use super::{MAX_INPUT_BYTES, Payload, unreadable};
 use crate::error::{CtlError, Result};
 
@@ -47,7 +49,7 @@ impl Lines {
             if !ended {
                 self.input.skip_until(b'\n').map_err(|error| unreadable(&self.name, &error))?;
             }
-            let payload = Err(CtlError::not_sent("too_long", "the line is longer than 1 MiB"));
+            let payload = Err(CtlError::not_sent("too_long", tr!("the line is longer than 1 MiB")));
             return Ok(Some(Line { number: self.number, payload }));
         }
         Ok(Some(Line { number: self.number, payload: self.payload(line) }))
@@ -56,8 +58,8 @@ impl Lines {
     fn payload(&self, line: Vec<u8>) -> Result<Payload> {
         let text = String::from_utf8(line).map_err(|error| {
             let at = error.utf8_error().valid_up_to() + 1;
-            CtlError::usage(format!("the line is not UTF-8: invalid byte at position {at}"))
-                .hint("`--hex` sends any bytes, written as hex digits, one line for each message")
+            CtlError::usage(tr!("the line is not UTF-8: invalid byte at position {position}", position = at))
+                .hint(tr!("`--hex` sends any bytes, written as hex digits, one line for each message"))
         })?;
         Payload::of_text(text, self.hex)
     }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use udpchat_api::MAX_DATAGRAM_BYTES;
 use udpchat_config::Need;
+use udpchat_locale::tr;
 
 pub(crate) use self::lines::{Line, Lines};
 use super::args::MessageArgs;
@@ -107,7 +108,8 @@ impl Source {
             .read_to_end(&mut bytes)
             .map_err(|error| unreadable(&self.to_string(), &error))?;
         if bytes.len() > MAX_INPUT_BYTES {
-            return Err(too_long(&format!("{self} has more than 1 MiB, far more than a datagram")));
+            let source = self;
+            return Err(too_long(&tr!("{source} has more than 1 MiB, far more than a datagram", source)));
         }
         Ok(bytes)
     }
@@ -116,8 +118,8 @@ impl Source {
 impl std::fmt::Display for Source {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Words(_) => formatter.write_str("the message"),
-            Self::Stdin => formatter.write_str("standard input"),
+            Self::Words(_) => formatter.write_str(tr!("the message")),
+            Self::Stdin => formatter.write_str(tr!("standard input")),
             Self::File(path) => write!(formatter, "{}", path.display()),
         }
     }
@@ -126,14 +128,16 @@ impl std::fmt::Display for Source {
 /// Refuses what the daemon would refuse anyway, with an error that names the source and the flags.
 fn check(payload: &Payload, arguments: &MessageArgs, source: &Source) -> Result<()> {
     if payload.is_empty() && !arguments.allow_empty {
-        return Err(CtlError::new(Exit::Usage, "empty_message", "the message is empty")
-            .hint("`--allow-empty` sends an empty datagram"));
+        return Err(CtlError::new(Exit::Usage, "empty_message", tr!("the message is empty"))
+            .hint(tr!("`--allow-empty` sends an empty datagram")));
     }
     match payload {
         Payload::Bytes(bytes) if bytes.len() > MAX_DATAGRAM_BYTES && arguments.split.is_none() => {
-            let length = bytes.len();
-            Err(too_long(&format!(
-                "{source} has {length} bytes; a datagram has at most {MAX_DATAGRAM_BYTES}"
+            Err(too_long(&tr!(
+                "{source} has {length} bytes; a datagram has at most {most}",
+                source,
+                length = bytes.len(),
+                most = MAX_DATAGRAM_BYTES
             )))
         }
         _ => Ok(()),
@@ -143,17 +147,24 @@ fn check(payload: &Payload, arguments: &MessageArgs, source: &Source) -> Result<
 fn text_of_stdin(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to() + 1;
-        CtlError::usage(format!("standard input is not UTF-8: invalid byte at position {at}"))
-            .hint("`--file -` sends any bytes unchanged")
+        CtlError::usage(tr!(
+            "standard input is not UTF-8: invalid byte at position {position}",
+            position = at
+        ))
+        .hint(tr!("`--file -` sends any bytes unchanged"))
     })
 }
 
 fn too_long(message: &str) -> CtlError {
-    CtlError::not_sent("too_long", message).hint("`--split` splits a message into datagrams that fit")
+    CtlError::not_sent("too_long", message).hint(tr!("`--split` splits a message into datagrams that fit"))
 }
 
 fn unreadable(what: &str, error: &io::Error) -> CtlError {
-    CtlError::failed(format!("cannot read {what}")).caused_by_file(Path::new(what), Need::Read, error)
+    CtlError::failed(tr!("cannot read {path}", path = what)).caused_by_file(
+        Path::new(what),
+        Need::Read,
+        error,
+    )
 }
 
 #[cfg(test)]
