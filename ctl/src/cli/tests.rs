@@ -237,3 +237,18 @@ fn wrong_usage_has_a_message_and_a_hint() {
     );
     assert!(wrong("udpchatctl send").message.ends_with("were not provided: <TO>"));
 }
+
+#[test]
+fn every_help_text_has_a_translation() {
+    let missing: Vec<_> = udpchat_locale::help::texts(&Cli::command())
+        .into_iter()
+        .filter(|text| !udpchat_locale::is_known(text))
+        .map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n"))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{} without a translation in config/locale/po:\n{}",
+        missing.len(),
+        missing.concat()
+    );
+}

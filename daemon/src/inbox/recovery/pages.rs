@@ -54,7 +54,10 @@ pub(super) struct Pages {
     file: File,
     frames: Option<Frames>,
     pub(super) page_bytes: usize,
-    pub(super) count: u32,
+    /// How many pages the file has; the last one may be incomplete.
+    in_file: u32,
+    /// How many pages the database seems to have.
+    count: u32,
     has_map: bool,
     /// Pages of the pointer map; empty where one is damaged.
     maps: HashMap<u32, Vec<u8>>,
@@ -77,6 +80,7 @@ impl Pages {
             file,
             frames,
             page_bytes,
+            in_file,
             // A page number in a log may be any; behind the file, the log has no more pages than frames.
             count: in_file.max(in_log.min(in_file.saturating_add(in_frames))),
             has_map: true,
@@ -89,16 +93,20 @@ impl Pages {
         Ok(pages)
     }
 
-    /// Returns the newest version of a page; none if it does not exist. What is missing of it is 0.
+    /// Returns the numbers of the pages that are in the file or in the log. A file that was cut off has fewer than its log.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> + use<> {
+        let in_log = self.frames.iter().flat_map(|frames| frames.newest.keys().copied());
+        let mut behind: Vec<u32> = in_log.filter(|number| *number > self.in_file).collect();
+        behind.sort_unstable();
+        (1..=self.in_file).chain(behind)
+    }
+
+    /// Returns the newest version of a page; none if it is neither in the file nor in the log. What is missing of it is 0.
     pub(super) fn read(&self, number: u32) -> Option<Vec<u8>> {
         self.read_version(number, Version::Newest)
     }
 
     fn read_version(&self, number: u32, version: Version) -> Option<Vec<u8>> {
-        if number == 0 || number > self.count {
-            return None;
-        }
-        let mut page = vec![0; self.page_bytes];
         let in_log = self.frames.as_ref().and_then(|frames| {
             let of_page = match version {
                 Version::Newest => &frames.newest,
@@ -106,6 +114,10 @@ impl Pages {
             };
             of_page.get(&number).map(|at| (frames, *at))
         });
+        if number == 0 || (number > self.in_file && in_log.is_none()) {
+            return None;
+        }
+        let mut page = vec![0; self.page_bytes];
         if let Some((frames, at)) = in_log
             && frames.content(at, &mut page).is_ok()
         {

@@ -56,8 +56,10 @@ impl<F: FileExt> Frames<F> {
         let mut intact = is_magic && own == chain && word(&header, 8) as usize == page_bytes;
         // SQLite uses the order of the machine.
         let big_endian = if intact { said } else { cfg!(target_endian = "big") };
-        // The salt of the first frame is that of the log, also if the header is damaged.
-        let mut salt = intact.then(|| (word(&header, 16), word(&header, 20)));
+        let salt = match intact {
+            true => Some((word(&header, 16), word(&header, 20))),
+            false => salt_of_frames(&file, length, page_bytes, big_endian),
+        };
         let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
         let (mut newest, mut accepted, mut open) = (HashMap::new(), HashMap::new(), HashMap::new());
         let (mut has_more, mut commits_behind) = (false, 0);
@@ -67,7 +69,7 @@ impl<F: FileExt> Frames<F> {
         while at + frame.len() as u64 <= length {
             let is_read = read_or_clear(&file, &mut frame, at);
             let found = (word(&frame, 8), word(&frame, 12));
-            let of_log = is_read && *salt.get_or_insert(found) == found;
+            let of_log = is_read && salt == Some(found);
             let seeded = sum(chain, &frame[..8], big_endian);
             let computed = sum(seeded, &frame[FRAME_HEADER_BYTES..], big_endian);
             chain = (word(&frame, 16), word(&frame, 20));
@@ -98,6 +100,35 @@ impl<F: FileExt> Frames<F> {
     pub(super) fn content(&self, at: u64, page: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(page, at)
     }
+}
+
+/// Returns the salt of a log whose header is damaged: that of the first frame that continues the checksum of the frame before it,
+/// since the first frame may be damaged too; or of the first frame at all.
+fn salt_of_frames(
+    file: &impl FileExt,
+    length: u64,
+    page_bytes: usize,
+    big_endian: bool,
+) -> Option<(u32, u32)> {
+    let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
+    let (mut first, mut before) = (None, None);
+    let mut at = HEADER_BYTES as u64;
+    while at + frame.len() as u64 <= length {
+        // A frame of zeros has the right checksum behind another one.
+        let is_frame = read_or_clear(file, &mut frame, at) && word(&frame, 0) != 0;
+        let salt = (word(&frame, 8), word(&frame, 12));
+        let own = (word(&frame, 16), word(&frame, 20));
+        if let Some((salt_before, chain)) = before.filter(|_| is_frame) {
+            let seeded = sum(chain, &frame[..8], big_endian);
+            if salt_before == salt && sum(seeded, &frame[FRAME_HEADER_BYTES..], big_endian) == own {
+                return Some(salt);
+            }
+        }
+        before = is_frame.then_some((salt, own));
+        first = first.or(is_frame.then_some(salt));
+        at += frame.len() as u64;
+    }
+    first
 }
 
 /// Reads bytes, or makes them 0 where they cannot be read; returns whether they were.
@@ -200,5 +231,31 @@ mod tests {
             assert_eq!((pages(&frames), frames.accepted.len()), (vec![2, 3, 4], 0));
             assert!(frames.has_more && frames.commits_behind > 0);
         }
+    }
+
+    #[test]
+    fn a_damaged_header_and_first_frame_cost_one_frame() {
+        let sound = log(&[2, 3, 4]);
+        for value in [0, 7] {
+            for end in [HEADER_BYTES + 10, HEADER_BYTES + FRAME_HEADER_BYTES + 512] {
+                let mut changed = sound.clone();
+                changed[..end].fill(value);
+                let frames = frames(changed, u64::MAX);
+                assert!(pages(&frames).ends_with(&[3, 4]), "{value} up to {end}: {:?}", pages(&frames));
+                assert!(frames.has_more && frames.commits_behind > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn frames_of_an_older_log_do_not_count() {
+        let mut one = log(&[2]);
+        one[..8].fill(0);
+        let older = log(&[5, 6]);
+        let frame = FRAME_HEADER_BYTES + 512;
+        let mut behind = older[HEADER_BYTES + frame..].to_vec();
+        behind[11] ^= 1;
+        one.extend(behind);
+        assert_eq!(pages(&frames(one, u64::MAX)), [2]);
     }
 }

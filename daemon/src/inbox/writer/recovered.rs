@@ -93,7 +93,9 @@ pub(crate) fn add_lost_tail(connection: &mut Connection, used: Used) -> Result<O
     let Some(tail) = used.missing_behind(last) else { return Ok(None) };
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let detail = GapDetail { lost: tail.lost, ..GapDetail::damaged(tail.first, tail.last) };
-    insert(&transaction, &gap(tail.last, used.newest.at_ns, &detail))?;
+    // Without a journal, the time of the newest entry is not known.
+    let at_ns = if used.newest.at_ns == 0 { clock::now_ns() } else { used.newest.at_ns };
+    insert(&transaction, &gap(tail.last, at_ns, &detail))?;
     transaction.commit()?;
     Ok(Some(tail))
 }

@@ -237,7 +237,7 @@ impl Salvage {
     fn visit(&mut self, go_on: &dyn Fn() -> bool) -> bool {
         let read_before = self.rest.take();
         let free = self.free_pages();
-        for number in 1..=self.pages.count {
+        for number in self.pages.numbers() {
             if number % PAGES_PER_STEP == 0 && !go_on() {
                 return false;
             }

@@ -113,8 +113,9 @@ fn removed_entries_do_not_come_back() {
 /// Returns which rows each page has a part of.
 fn rows_of_pages(path: &Path) -> Vec<BTreeSet<u64>> {
     let pages = Pages::open(path).unwrap();
-    let mut of_pages = vec![BTreeSet::new(); pages.count as usize + 1];
-    for number in 1..=pages.count {
+    let numbers: Vec<u32> = pages.numbers().collect();
+    let mut of_pages = vec![BTreeSet::new(); numbers.len() + 1];
+    for number in numbers {
         let page = pages.read(number).unwrap();
         for cell in btree::entry_cells(&page) {
             let id = cell.rowid.cast_unsigned();
@@ -378,4 +379,20 @@ fn an_unreadable_end_of_the_log_is_lost() {
     pages[16_384..].fill(0);
     std::fs::write(&path, pages).unwrap();
     assert_eq!(log_end(&path, Some(1), false), LogEnd::Lost);
+}
+
+#[test]
+fn pages_in_the_log_survive_a_file_that_was_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = inbox(folder.path(), 700);
+    // A daemon that was killed leaves its log.
+    let opened = file::open(folder.path()).unwrap().connection;
+    opened.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(())).unwrap();
+    append(&opened, 701..=900);
+    for bytes in [1, 50, 99, 100, 20_000] {
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(bytes).unwrap();
+        let left = rows(&path, (1, MAX_PLAUSIBLE_ID));
+        assert_true(&left);
+        assert!((750..=900).all(|id| left.iter().any(|row| row.id == id)), "{bytes}: {}", left.len());
+    }
 }
