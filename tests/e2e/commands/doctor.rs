@@ -79,6 +79,64 @@ fn a_healthy_system_has_no_findings() {
 }
 
 #[test]
+fn findings_are_chinese_in_a_chinese_locale() {
+    let daemon =
+        Daemon::start_with("[peers.bob]\naddress = '127.0.0.1:9'\n[access]\ndeny = ['10.9.0.0/16']", &[]);
+    let (address, pid) = (daemon.address(), daemon.pid());
+    let ran = daemon.ctl_in_chinese(&["doctor", "bob"]);
+    for line in [
+        &*format!(
+            "正常     守护进程   udpchatd {}（进程号 {pid}）在 {} 应答\n",
+            env!("CARGO_PKG_VERSION"),
+            daemon.socket().display()
+        ),
+        &format!("问题     监听       只监听 {address}：其他机器无法访问\n"),
+        "                    提示：要监听 IPv4 和 IPv6 的所有地址，在配置中设置 `listen = [\"[::]:7788\"]`，然后重启守护进程\n",
+        &format!("正常     自检       发往 {address} 的数据报已通过实际端口到达\n"),
+        "正常     访问列表   任何主机都可以发送，10.9.0.0/16 除外\n",
+        "正常     状态       收件箱正常，有 0 个条目\n",
+        "正常     对端       bob 即 127.0.0.1:9：有路由，源地址为 127.0.0.1\n",
+        "警告     对端       收件箱中没有来自 127.0.0.1:9 的消息\n",
+    ] {
+        assert!(ran.stdout.contains(line), "no {line:?} in {}", ran.stdout);
+    }
+    // No word of ours is left in English.
+    let words = ["ok ", "problem", "warning", "hint", "the ", " is "];
+    assert!(!words.iter().any(|word| ran.stdout.contains(word)), "{}", ran.stdout);
+    ran.fails(1, &["错误：发现 1 个问题\n"]);
+    let (english, in_chinese) =
+        (daemon.ctl(&["--json", "doctor", "bob"]), daemon.ctl_in_chinese(&["--json", "doctor", "bob"]));
+    let without_time = |ran: &Completed| {
+        let lines =
+            ran.stdout.lines().filter(|line| !line.contains("\"clock\"") && !line.contains("\"disk\""));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_time(&in_chinese), without_time(&english));
+}
+
+#[test]
+fn without_a_daemon_findings_are_chinese_too() {
+    let folder = new_folder();
+    std::fs::write(folder.path().join("config.toml"), "lisen = []").unwrap();
+    let environment = [
+        ("HOME", folder.path()),
+        ("UDPCHAT_CONFIG", &folder.path().join("config.toml")),
+        ("UDPCHAT_SOCKET", &folder.path().join("s")),
+        ("UDPCHAT_LANG", Path::new("zh")),
+    ];
+    let ran = ctl_without_daemon(&["doctor"], &environment);
+    let tried = format!("没有守护进程应答；已尝试 {}/s（没有该套接字）", folder.path().display());
+    assert!(ran.stdout.starts_with(&format!("问题     守护进程   {tried}")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("问题     配置       配置无效：")
+            && ran.stdout.contains("提示：是否要写 `listen`？"),
+        "{}",
+        ran.stdout
+    );
+    assert!(ran.stdout.contains("正常     时钟       20"), "{}", ran.stdout);
+}
+
+#[test]
 fn the_self_test_leaves_no_trace() {
     for (listen, tested) in [
         ("[::]:0", &["127.0.0.1", "[::1]"][..]),

@@ -39,6 +39,51 @@ fn json_is_english_in_every_locale() {
 }
 
 #[test]
+fn status_and_version_are_in_chinese() {
+    let daemon = Daemon::start();
+    let status = daemon.ctl_in_chinese(&["status"]).ok();
+    for line in [
+        "状态：           正常\n",
+        &format!("进程号：         {}\n", daemon.pid()),
+        &format!("监听地址：       {}\n", daemon.address()),
+        "接收缓冲区：     请求 8.0 MiB，实际 ",
+        "已接收：         0 个数据报，0 B\n",
+        "丢弃：           0（访问列表拒绝 0，队列已满 0）\n",
+        "索引：           无（条目太少，不需要索引）\n",
+    ] {
+        assert!(status.contains(line), "no {line:?} in {status}");
+    }
+    let labels = status.lines().map(|line| line.split('：').next().unwrap());
+    assert!(labels.clone().all(|label| label.chars().all(|c| !c.is_ascii())), "{status}");
+    assert!(daemon.ctl_in_chinese(&["version"]).ok().ends_with("\n协议 1\n"));
+}
+
+#[test]
+fn mistakes_of_sending_are_explained_in_chinese() {
+    let daemon = Daemon::start_with("[peers.bob]\naddress = '127.0.0.1:9'", &[]);
+    for (args, code, texts) in [
+        (&["send", "BOB", "x"][..], 5, &["错误：没有名为 `BOB` 的对端", "提示：是否要写 `bob`？\n"][..]),
+        (&["send", "127.0.0.1", "9000", "x"], 2, &["错误：端口应写在目的地中：127.0.0.1:9000\n"]),
+        (&["send", "bob", "--hex", "2 4"], 2, &["十六进制数字个数为奇数\n", "提示：一个字节为两位数字"]),
+        (&["send", "bob", ""], 2, &["错误：消息为空\n", "提示：用 `--allow-empty` 发送空数据报\n"]),
+        (
+            &["send", "bob", "--split=", "x"],
+            2,
+            &["错误：'--split[=<BYTES>]' 的值为空：应为 16 至 65507 字节"],
+        ),
+        (
+            &["send", "bob", "-e", "gkb", "x"],
+            2,
+            &["错误：未知的编码 `gkb`\n", "提示：是否要写 `gbk`？常用的编码有"],
+        ),
+    ] {
+        daemon.ctl_in_chinese(args).fails(code, texts);
+    }
+    let ran = daemon.ctl_in_chinese(&["ask", "bob", "x", "--timeout", "10ms"]);
+    ran.fails(4, &["提示：用 `--timeout` 延长等待时间；迟到的回答在收件箱中\n"]);
+}
+
+#[test]
 fn an_error_of_the_daemon_is_in_chinese_for_people() {
     let daemon = Daemon::start();
     let args = ["send", "nobody", "x"];

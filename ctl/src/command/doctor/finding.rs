@@ -106,7 +106,40 @@ fn as_text(finding: &Finding, palette: Palette) -> String {
 
 #[cfg(test)]
 mod tests {
+    use udpchat_locale::{Language, with_language};
+
     use super::*;
+
+    #[test]
+    fn findings_are_aligned_in_chinese() {
+        const TOPICS: [&str; 14] = [
+            "daemon",
+            "port",
+            "listen",
+            "network",
+            "firewall",
+            "groups",
+            "self-test",
+            "access",
+            "buffer",
+            "traffic",
+            "state",
+            "disk",
+            "clock",
+            "peer",
+        ];
+        with_language(Language::Chinese, || {
+            for topic in TOPICS {
+                let finding = Finding::warning(topic, "seen").hint("do it");
+                let text = as_text(&finding, Palette::new(false));
+                let (first, second) = text.split_once('\n').unwrap();
+                let before = first.strip_suffix("seen").unwrap();
+                assert!(before.starts_with("警告     ") && !before.contains(topic), "{text}");
+                assert_eq!(before.width(), LEVEL_WIDTH + TOPIC_WIDTH, "{text}");
+                assert_eq!(second, format!("{}提示：do it\n", " ".repeat(LEVEL_WIDTH + TOPIC_WIDTH)));
+            }
+        });
+    }
 
     #[test]
     fn findings_are_aligned_and_safe() {
