@@ -129,7 +129,7 @@ fn without_a_daemon_findings_are_chinese_too() {
     assert!(ran.stdout.starts_with(&format!("问题     守护进程   {tried}")), "{}", ran.stdout);
     assert!(
         ran.stdout.contains("问题     配置       配置无效：")
-            && ran.stdout.contains("提示：是否要写 `listen`？"),
+            && ran.stdout.contains("提示：是否想写 `listen`？"),
         "{}",
         ran.stdout
     );

@@ -62,7 +62,7 @@ fn status_and_version_are_in_chinese() {
 fn mistakes_of_sending_are_explained_in_chinese() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = '127.0.0.1:9'", &[]);
     for (args, code, texts) in [
-        (&["send", "BOB", "x"][..], 5, &["错误：没有名为 `BOB` 的对端", "提示：是否要写 `bob`？\n"][..]),
+        (&["send", "BOB", "x"][..], 5, &["错误：没有名为 `BOB` 的对端", "提示：是否想写 `bob`？\n"][..]),
         (&["send", "127.0.0.1", "9000", "x"], 2, &["错误：端口应写在目的地中：127.0.0.1:9000\n"]),
         (&["send", "bob", "--hex", "2 4"], 2, &["十六进制数字个数为奇数\n", "提示：一个字节为两位数字"]),
         (&["send", "bob", ""], 2, &["错误：消息为空\n", "提示：用 `--allow-empty` 发送空数据报\n"]),
@@ -74,7 +74,7 @@ fn mistakes_of_sending_are_explained_in_chinese() {
         (
             &["send", "bob", "-e", "gkb", "x"],
             2,
-            &["错误：未知的编码 `gkb`\n", "提示：是否要写 `gbk`？常用的编码有"],
+            &["错误：未知的编码 `gkb`\n", "提示：是否想写 `gbk`？常用的编码有"],
         ),
     ] {
         daemon.ctl_in_chinese(args).fails(code, texts);
