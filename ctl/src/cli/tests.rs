@@ -240,7 +240,7 @@ fn wrong_usage_has_a_message_and_a_hint() {
 
 #[test]
 fn every_help_text_has_a_translation() {
-    let missing: Vec<_> = udpchat_locale::help::texts(&Cli::command())
+    let missing: Vec<_> = help::texts(&Cli::command())
         .into_iter()
         .filter(|text| !udpchat_locale::is_known(text))
         .map(|text| format!("msgid {text:?}\nmsgstr \"\"\n\n"))

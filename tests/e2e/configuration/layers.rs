@@ -177,11 +177,10 @@ const SESSION: &str = r#"
     mount -t tmpfs none /run
     runtime="/run/user/$(id -u)"
     mkdir -p -m 700 "$runtime"
-    XDG_RUNTIME_DIR="$runtime" udpchatd --listen 127.0.0.1:0 2>"$HOME/log" &
+    XDG_RUNTIME_DIR="$runtime" udpchatd --listen 127.0.0.1:0 >"$HOME/log" 2>&1 &
+    trap "kill $!" EXIT
     until udpchatctl --socket "$runtime/udpchat/control.sock" version >"$HOME/version" 2>&1; do kill -0 $!; done
     udpchatctl --json status
-    udpchatctl stop -q
-    wait
 "#;
 
 #[test]
