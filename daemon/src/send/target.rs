@@ -174,7 +174,10 @@ fn on_interface(ip: IpAddr, name: &str, port: u16) -> Result<Resolved, ErrorObje
     let Some(interface) = interfaces::find(name, &interfaces).map(|interface| interface.index) else {
         let text = format!("this machine has no interface `{name}`");
         let hint = did_you_mean(name, interfaces.iter().map(|interface| interface.name.as_str()));
-        let hint = hint.unwrap_or_else(|| "`ip link` lists them".to_owned());
+        let hint = match hint {
+            Some(question) => format!("{question} `ip link` lists them"),
+            None => "`ip link` lists them".to_owned(),
+        };
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint));
     };
     let peer = match ip.to_canonical() {
