@@ -51,11 +51,25 @@ pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> Ct
     match find_again(explicit).await {
         Ok(()) => failure.hint = Some(answers.to_owned()),
         Err(CtlError::Failed(now)) => {
-            (failure.message, failure.causes, failure.hint) = (now.message, now.causes, now.hint);
+            // What the command says of its work stays in front.
+            match failure.causes.iter().position(|cause| is_lost(cause)) {
+                Some(place) => {
+                    failure.causes.splice(place.., [now.message].into_iter().chain(now.causes)).for_each(drop)
+                }
+                None => (failure.message, failure.causes) = (now.message, now.causes),
+            }
+            failure.hint = now.hint;
         }
         Err(CtlError::ReaderGone) => {}
     }
     CtlError::Failed(failure)
+}
+
+/// Returns whether a message says that a connection was lost.
+fn is_lost(message: &str) -> bool {
+    [ClientError::Closed, ClientError::Io(io::ErrorKind::Other.into())]
+        .iter()
+        .any(|lost| lost.to_string() == message)
 }
 
 /// Checks whether a daemon answers after a connection was lost. One that is ending closes its connections first; its end is
@@ -209,6 +223,8 @@ mod tests {
         assert_eq!((&lost.message, &lost.hint), (&now.message, &now.hint));
         assert_eq!((lost.kind.as_str(), lost.exit, lost.line), ("closed", Exit::Failed, Some(3)));
         assert_eq!(explained(CtlError::failed("x")).message, "x");
+        let within = explained(CtlError::from(ClientError::Closed).within("half of it is done"));
+        assert_eq!((within.message.as_str(), &within.causes[0]), ("half of it is done", &now.message));
     }
 
     #[test]

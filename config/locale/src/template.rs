@@ -209,7 +209,7 @@ mod tests {
         for (text, expected) in [
             ("/etc/c.toml:2:3: missing command", "/etc/c.toml:2:3: 缺少命令"),
             ("missing command: No such device", "缺少命令：没有该设备"),
-            ("No such device; no daemon found", "没有该设备；没有找到守护进程"),
+            ("No such device; missing command", "没有该设备；缺少命令"),
             ("nothing of it: is known", "nothing of it: is known"),
         ] {
             assert_eq!(in_chinese(text), expected);

@@ -177,7 +177,7 @@ fn on_interface(ip: IpAddr, name: &Interface, port: u16) -> Result<Resolved, Err
         let names = interfaces.iter().map(|interface| interface.name.as_str());
         let missing = no_interface(name);
         match did_you_mean(&name.to_string(), names) {
-            Some(near) => missing.hint(near),
+            Some(question) => missing.hint(format!("{question} `ip link` lists them")),
             None => missing,
         }
     })?;
