@@ -94,7 +94,7 @@ fn mistakes_of_sending_are_explained_in_chinese() {
         daemon.ctl_in_chinese(args).fails(code, texts);
     }
     let ran = daemon.ctl_in_chinese(&["ask", "bob", "x", "--timeout", "10ms"]);
-    ran.fails(4, &["提示：用 `--timeout` 延长等待时间；迟到的回答在收件箱中\n"]);
+    ran.fails(4, &["提示：用 `--timeout` 延长等待时间；迟到的应答在收件箱中\n"]);
 }
 
 #[test]
