@@ -7,13 +7,19 @@ use std::path::{Path, PathBuf};
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=po");
-    let mut texts = BTreeMap::new();
+    let (mut texts, mut shapes) = (BTreeMap::new(), BTreeMap::new());
     for file in catalogues(Path::new("po"))? {
         let catalogue = polib::po_file::parse(&file)?;
         for message in catalogue.messages() {
             let (text, translation) = (message.msgid(), message.msgstr()?);
             if translation.is_empty() || message.is_fuzzy() {
                 return Err(format!("{}: no final translation of {text:?}", file.display()).into());
+            }
+            let earlier = shapes.insert(shape(text), shape(translation));
+            if earlier.is_some_and(|earlier| earlier != shape(translation)) {
+                return Err(
+                    format!("{}: two translations of what looks like {text:?}", file.display()).into()
+                );
             }
             let earlier = texts.insert(text.to_owned(), translation.to_owned());
             if earlier.is_some_and(|earlier| earlier != translation) {
@@ -28,6 +34,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     table.push(']');
     std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("chinese.rs"), table)?;
     Ok(())
+}
+
+/// Returns a text without the names of its placeholders: a finished text does not show them.
+fn shape(text: &str) -> String {
+    let mut shape = String::new();
+    let mut is_name = false;
+    for character in text.chars() {
+        is_name &= character != '}';
+        if !is_name {
+            shape.push(character);
+        }
+        is_name |= character == '{';
+    }
+    shape
 }
 
 fn catalogues(folder: &Path) -> std::io::Result<Vec<PathBuf>> {

@@ -69,8 +69,11 @@ pub struct Overrides {
 const AFTER_HELP: &str = "\
 Configuration, weakest first: defaults, /etc/udpchat/config.toml, ~/.config/udpchat/config.toml, \
 UDPCHAT_LISTEN, UDPCHAT_DATA_DIR, UDPCHAT_SOCKET, UDPCHAT_LOG, flags. UDPCHAT_CONFIG names another file.
+
 Signals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.
+
 Exit status: 0 stopped, 1 failed, 2 wrong use or configuration.
+
 Language: UDPCHAT_LANG, en or zh, before LC_ALL, LC_MESSAGES and LANG. The log is English.
 
 Backup: --backup copies one consistent state of the inbox, with messages, read marks and the encodings of peers, while \

@@ -61,7 +61,7 @@ fn translated_error(text: &str) -> String {
         } else if let Some(hint) = rest("tip: ").or_else(|| rest("hint: ")) {
             tr!("hint: {hint}", hint)
         } else if let Some(usage) = trimmed.strip_prefix("Usage: ") {
-            format!("{}{usage}", translated("Usage:"))
+            format!("{}{}", translated("Usage:"), help::with_words(usage))
         } else {
             translated(line).into_owned()
         }

@@ -54,8 +54,17 @@ pub fn translated(command: Command) -> Command {
 pub fn prepared(command: Command) -> Command {
     match language() {
         Language::English => command,
-        Language::Chinese => with_texts(command, &|text| Some(breakable(text))),
+        // clap counts a column too few for a line that ends with a wide character.
+        Language::Chinese => with_texts(command, &|text| Some(breakable(text))).term_width(columns() - 1),
     }
+}
+
+/// Returns how many columns help may take, as clap finds it.
+fn columns() -> usize {
+    const MOST: usize = 100;
+    let terminal = terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| columns.into());
+    let given = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    terminal.or_else(given).unwrap_or(MOST).clamp(2, MOST)
 }
 
 /// Replaces the texts of a command and of its subcommands by what a function returns for them.
@@ -183,7 +192,7 @@ mod tests {
 
     fn help_of(about: &str) -> String {
         with_language(Language::Chinese, || {
-            let mut command = prepared(Command::new("x").term_width(40).about(about.to_owned()));
+            let mut command = prepared(Command::new("x").about(about.to_owned())).term_width(39);
             finished(&command.render_help().to_string())
         })
     }

@@ -1,7 +1,7 @@
 //! Texts with placeholders: `{name}`. `{{` and `}}` stand for braces.
 
 use std::borrow::Cow;
-use std::fmt::{Display, Write as _};
+use std::fmt::Display;
 
 use crate::catalogue::{CHINESE, find};
 use crate::{Language, language};
@@ -49,81 +49,182 @@ pub fn placeholders(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Fills the placeholders of a text. One without an argument stays as it is.
+/// Fills the placeholders of a text. One without an argument stays as it is. No space stays beside full-width punctuation.
 pub fn fill(text: &str, arguments: &[(&str, &dyn Display)]) -> String {
     let mut filled = String::with_capacity(2 * text.len());
     for part in parts(text) {
-        // Writing to a string does not fail.
-        let _written = match part {
-            Part::Literal(literal) => filled.write_str(literal),
+        match part {
+            Part::Literal(literal) => push(&mut filled, literal),
             Part::Placeholder(name) => match arguments.iter().find(|(argument, _)| *argument == name) {
-                Some((_, value)) => write!(filled, "{value}"),
-                None => write!(filled, "{{{name}}}"),
+                Some((_, value)) => push(&mut filled, &value.to_string()),
+                None => push(&mut filled, &format!("{{{name}}}")),
             },
-        };
+        }
     }
     filled
 }
 
+/// Appends a part. Where one of the parts has full-width punctuation at the seam, the other one's space is left out.
+fn push(filled: &mut String, part: &str) {
+    const FULL_WIDTH: &str = "，。：；！？、（）《》“”";
+    let is_full_width = |character| FULL_WIDTH.contains(character);
+    if part.starts_with(is_full_width) && filled.ends_with(' ') {
+        filled.pop();
+    }
+    let part = match part.strip_prefix(' ') {
+        Some(rest) if filled.ends_with(is_full_width) => rest,
+        _ => part,
+    };
+    filled.push_str(part);
+}
+
+/// Texts that are longer, or have more parts, are not translated: they quote what is large, and the work grows with both.
+const MOST_BYTES: usize = 2_048;
+const MOST_PARTS: usize = 16;
+
+/// How deep arguments are translated: a reason may have a reason.
+const MOST_DEPTH: usize = 3;
+
+/// The placeholders whose arguments come from users, files and other programs. They stay as they are.
+const QUOTED: &[&str] = &[
+    "address",
+    "argument",
+    "character",
+    "command",
+    "consumer",
+    "copy",
+    "file",
+    "from",
+    "group",
+    "host",
+    "inbox",
+    "interface",
+    "key",
+    "keys",
+    "name",
+    "origin",
+    "path",
+    "path_there",
+    "pattern",
+    "peer",
+    "sender",
+    "socket",
+    "sockets",
+    "text",
+    "to",
+    "tried",
+    "value",
+];
+
 /// Translates a finished English text: finds the text, or the text with placeholders that it was made of. Of several that
-/// fit, the one with the longest literal parts is taken. An argument that has several words is translated in the same way.
+/// fit, the one with the longest literal parts is taken. An argument of several words that is a text itself is translated in
+/// the same way.
+///
 /// Where no entry fits, the parts of a list (`; `) and the parts before and behind a colon are translated one by one, and text
 /// that has none is returned as it is.
 pub fn translated(text: &str) -> Cow<'_, str> {
     match language() {
         Language::English => Cow::Borrowed(text),
-        Language::Chinese => in_chinese(text),
+        Language::Chinese => in_chinese(text, MOST_DEPTH),
     }
 }
 
-fn in_chinese(text: &str) -> Cow<'_, str> {
+fn in_chinese(text: &str, depth: usize) -> Cow<'_, str> {
+    let separators = || text.matches("; ").chain(text.matches(": ")).count();
+    if text.len() > MOST_BYTES || separators() >= MOST_PARTS || depth == 0 {
+        return Cow::Borrowed(text);
+    }
+    whole(text, depth).unwrap_or_else(|| in_parts(text, depth))
+}
+
+/// Translates a text that one entry fits.
+fn whole(text: &str, depth: usize) -> Option<Cow<'static, str>> {
     if let Some(translation) = find(text) {
-        return Cow::Borrowed(translation);
+        return Some(Cow::Borrowed(translation));
     }
     let fits = CHINESE.iter().filter_map(|(template, translation)| {
-        let arguments =
-            arguments_of(template, text).filter(|found| !found.is_empty() && has_words(template))?;
+        let arguments = arguments_of(template, text).filter(|found| is_likely(template, found))?;
         Some((template, translation, arguments))
     });
-    let Some((_, translation, arguments)) = fits.max_by_key(|(template, ..)| literal_bytes(template)) else {
-        return in_parts(text);
-    };
-    let arguments: Vec<(&str, Cow<'_, str>)> = arguments
+    let (template, translation, arguments) = fits.max_by_key(|(template, ..)| literal_bytes(template))?;
+    let shown: Vec<(&str, Cow<'_, str>)> = arguments
         .into_iter()
-        .map(|(name, value)| {
-            (name, if value.contains(' ') { in_chinese(value) } else { Cow::Borrowed(value) })
+        .map(|(name, value)| match is_text(template, name) && value.contains(' ') {
+            true => (name, in_chinese(value, depth - 1)),
+            false => (name, Cow::Borrowed(value)),
         })
         .collect();
     let shown: Vec<(&str, &dyn Display)> =
-        arguments.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
-    Cow::Owned(fill(translation, &shown))
+        shown.iter().map(|(name, value)| (*name, value as &dyn Display)).collect();
+    Some(Cow::Owned(fill(translation, &shown)))
 }
 
-/// Translates a reason and its causes, a place and what is wrong there, or several problems.
-fn in_parts(text: &str) -> Cow<'_, str> {
-    for (separator, chinese) in [("; ", "；"), (": ", "：")] {
-        let Some((first, rest)) = text.split_once(separator) else { continue };
-        let (translated, rest) = (in_chinese(first), in_chinese(rest));
-        // A place, such as a file with a line, keeps its colon.
-        let separator = if translated == first { separator } else { chinese };
-        return Cow::Owned(format!("{translated}{separator}{rest}"));
+/// Returns whether the argument of a placeholder is a text of the programs. One without a name is, where it is a reason.
+fn is_text(template: &str, name: &str) -> bool {
+    let is_quoted = QUOTED.contains(&name)
+        || ["'", "`"].iter().any(|quote| template.contains(&format!("{quote}{{{name}}}")));
+    let is_named = name.starts_with(|first: char| first.is_alphabetic());
+    !is_quoted && (is_named || template.contains(&format!(": {{{name}}}")))
+}
+
+/// Translates several problems, and of each a reason and its causes, or a place and what is wrong there.
+fn in_parts(text: &str, depth: usize) -> Cow<'_, str> {
+    let mut made = String::with_capacity(text.len());
+    let mut any = false;
+    for (number, item) in text.split("; ").enumerate() {
+        let translated = in_chain(item, depth);
+        if number > 0 {
+            made.push_str(if translated.is_some() { "；" } else { "; " });
+        }
+        any |= translated.is_some();
+        made.push_str(translated.as_deref().unwrap_or(item));
     }
-    Cow::Borrowed(text)
+    if any { Cow::Owned(made) } else { Cow::Borrowed(text) }
+}
+
+/// Translates parts with `: ` between them; none if no part has a translation.
+fn in_chain(text: &str, depth: usize) -> Option<String> {
+    let (mut made, mut any, mut rest) = (String::new(), false, text);
+    loop {
+        if let Some(translated) = whole(rest, depth) {
+            made.push_str(&translated);
+            return Some(made);
+        }
+        let Some((first, behind)) = rest.split_once(": ") else {
+            made.push_str(rest);
+            return any.then_some(made);
+        };
+        let translated = whole(first, depth);
+        any |= translated.is_some();
+        // A place, such as a file with a line, keeps its colon.
+        let is_word = translated.is_some() || (first.starts_with('`') && first.ends_with('`'));
+        made.push_str(translated.as_deref().unwrap_or(first));
+        made.push_str(if is_word { "：" } else { ": " });
+        rest = behind;
+    }
 }
 
 fn literal_bytes(template: &str) -> usize {
     parts(template).map(|part| if let Part::Literal(literal) = part { literal.len() } else { 0 }).sum()
 }
 
-/// Returns whether a template has enough words of its own. One with few letters, such as `{path}: {error}` or
-/// `{used} of {max}`, would fit many texts that it did not make.
-fn has_words(template: &str) -> bool {
-    const LETTERS: usize = 8;
-    let letters = |part| match part {
-        Part::Literal(literal) => literal.chars().filter(|character| character.is_alphabetic()).count(),
-        Part::Placeholder(_) => 0,
+/// Returns whether a text was made of a template that fits it. One with few characters, such as `{path}: {error}` or
+/// `{used} of {max}`, fits many texts that it did not make; one with a word fits if its arguments are single words. The end of a
+/// list is not a part of an argument.
+fn is_likely(template: &str, arguments: &[(&str, &str)]) -> bool {
+    const CHARACTERS: usize = 8;
+    const LETTERS: usize = 4;
+    let count = |counts: fn(char) -> bool| {
+        let literals = parts(template).filter_map(|part| match part {
+            Part::Literal(literal) => Some(literal.chars().filter(|&character| counts(character)).count()),
+            Part::Placeholder(_) => None,
+        });
+        literals.sum::<usize>()
     };
-    parts(template).map(letters).sum::<usize>() >= LETTERS
+    let is_long = count(|character| !character.is_whitespace()) >= CHARACTERS;
+    let has_word =
+        count(char::is_alphabetic) >= LETTERS && arguments.iter().all(|(_, value)| !value.contains(' '));
+    !arguments.is_empty() && (is_long || has_word) && arguments.iter().all(|(_, value)| !value.contains("; "))
 }
 
 /// Returns the arguments that make a text of a template, each as short as possible; none if the text is of another one.
@@ -166,7 +267,10 @@ fn arguments_of<'t, 'a>(template: &'t str, text: &'a str) -> Option<Vec<(&'t str
         None if rest.is_empty() => {}
         _ => return None,
     }
-    Some(arguments)
+    let is_same = |(name, value): &(&str, &str)| {
+        arguments.iter().all(|(other, another)| name.is_empty() || name != other || value == another)
+    };
+    arguments.iter().all(is_same).then_some(arguments)
 }
 
 #[cfg(test)]
@@ -182,10 +286,14 @@ mod tests {
 
     #[test]
     fn a_template_with_few_letters_fits_no_finished_text() {
+        let several = [("", "several words")];
         for template in ["{path}: {error}", "{used} of {max}", "{count} unread"] {
-            assert!(!has_words(template), "{template}");
+            assert!(!is_likely(template, &several), "{template}");
         }
-        assert!(has_words("cannot use {}"));
+        assert!(!is_likely("{used} of {max}", &[("used", "1"), ("max", "2")]));
+        assert!(is_likely("user {uid}", &[("uid", "7")]));
+        assert!(is_likely("cannot use {}", &several));
+        assert!(!is_likely("cannot use {}", &[("", "one; another")]));
     }
 
     #[test]
@@ -202,6 +310,31 @@ mod tests {
             assert_eq!(arguments_of("cannot send to {to}: {error}", other), None, "{other}");
         }
         assert_eq!(arguments_of("{a}{b}", "xy"), None);
+        assert_eq!(arguments_of("{a} is {a}", "one is two"), None);
+    }
+
+    #[test]
+    fn what_users_wrote_is_not_translated() {
+        assert_eq!(
+            in_chinese("no peer is called `No such device`, and no host has that name", MOST_DEPTH),
+            "没有名为 `No such device` 的对端，也没有叫这个名字的主机"
+        );
+    }
+
+    #[test]
+    fn no_space_stays_beside_full_width_punctuation() {
+        assert_eq!(fill("来自 {a} 的", &[("a", &"bob（一）")]), "来自 bob（一）的");
+        assert_eq!(fill("{a} 的", &[("a", &"bob")]), "bob 的");
+    }
+
+    #[test]
+    fn a_long_text_takes_little_time_and_no_stack() {
+        for part in ["; ", ": ", "No such device; ", "cannot use a: "] {
+            for bytes in [64 * 1024, MOST_BYTES, MOST_PARTS * part.len()] {
+                let text = part.repeat(bytes / part.len());
+                assert_eq!(in_chinese(&text, MOST_DEPTH), text);
+            }
+        }
     }
 
     #[test]
@@ -210,9 +343,10 @@ mod tests {
             ("/etc/c.toml:2:3: missing command", "/etc/c.toml:2:3: 缺少命令"),
             ("missing command: No such device", "缺少命令：没有该设备"),
             ("No such device; missing command", "没有该设备；缺少命令"),
-            ("nothing of it: is known", "nothing of it: is known"),
+            ("`as`: missing command", "`as`：缺少命令"),
+            ("nothing of it: is known; at all", "nothing of it: is known; at all"),
         ] {
-            assert_eq!(in_chinese(text), expected);
+            assert_eq!(in_chinese(text, MOST_DEPTH), expected);
         }
     }
 
@@ -237,7 +371,7 @@ mod tests {
 
         #[test]
         fn any_text_is_translated_without_a_panic(text in ".*") {
-            let _translated = in_chinese(&text);
+            let _translated = in_chinese(&text, MOST_DEPTH);
         }
     }
 }

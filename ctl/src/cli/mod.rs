@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum, ValueHint};
-use udpchat_locale::{Language, help, language, tr};
+use udpchat_locale::{help, tr};
 
 use crate::command::Command;
 use crate::output::style::Look;
@@ -109,12 +109,7 @@ impl Cli {
         let is_brief =
             arguments.iter().take_while(|argument| *argument != "--").any(|argument| argument == "-h");
         let definition = if is_brief { brief(Self::definition()) } else { Self::definition() };
-        let definition = match language() {
-            Language::English => definition,
-            // clap counts a column too few for a line that ends with a wide character.
-            Language::Chinese => help::prepared(definition).term_width(columns() - 1),
-        };
-        Self::parse_as(definition, arguments).err()
+        Self::parse_as(help::prepared(definition), arguments).err()
     }
 
     fn parse_as(command: clap::Command, arguments: &[impl AsRef<OsStr>]) -> Result<Self, clap::Error> {
@@ -130,14 +125,6 @@ impl Cli {
             arguments.iter().map(|argument| argument.to_string_lossy().replace('\n', r"\n")).collect();
         Self::parse_as(Self::command().styles(Styles::plain()), &arguments).err()
     }
-}
-
-/// Returns how many columns help may take, as clap finds it.
-fn columns() -> usize {
-    const MOST: usize = 100;
-    let terminal = terminal_size::terminal_size().map(|(terminal_size::Width(columns), _)| columns.into());
-    let given = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    terminal.or_else(given).unwrap_or(MOST).clamp(2, MOST)
 }
 
 /// Shortens the help of `-h`: replaces what follows the options by a pointer to `--help`.

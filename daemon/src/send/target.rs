@@ -250,8 +250,11 @@ fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
             Err(ErrorObject::new(ErrorKind::InvalidParams, text))
         }
         _ => {
-            Err(ErrorObject::new(ErrorKind::InvalidParams, format!("`{port}` is not a port number"))
-                .hint(FORMS))
+            let text = match port {
+                "" => format!("there is no port behind the colon of `{to}`"),
+                _ => format!("`{port}` is not a port number"),
+            };
+            Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(FORMS))
         }
     }
 }

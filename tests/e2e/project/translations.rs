@@ -12,7 +12,8 @@ use super::layering::root;
 const FOLDERS: [&str; 3] = ["config", "ctl", "daemon"];
 
 /// Comments that mark texts of libraries, which are in no source of ours.
-const FOREIGN: [&str; 5] = ["of clap", "of regex-syntax", "of serde", "of SQLite", "of the system"];
+const FOREIGN: [&str; 6] =
+    ["of clap", "of regex-syntax", "of serde", "of SQLite", "of the system", "of toml"];
 
 /// Macros whose texts are for the log, which is English, or for those who change the code.
 const NOT_FOR_PEOPLE: [&str; 15] = [

@@ -27,7 +27,7 @@ pub(super) fn page(definition: Command) -> Page {
     // Building adds `--help`.
     let command = help::translated(command);
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let mut page = Page::new("udpchatctl", "1", &about, "User Commands");
+    let mut page = Page::new("udpchatctl", "1", &about, tr!("User Commands"));
     page.section(tr!("Synopsis"));
     page.usage(&command);
     page.section(tr!("Description"));

@@ -28,7 +28,8 @@ pub(super) fn page() -> Page {
     let command = help::translated(command);
     let text = |text: Option<&clap::builder::StyledStr>| text.map(ToString::to_string).unwrap_or_default();
     let about = text(command.get_about());
-    let mut page = Page::new("udpchatd", "8", about.trim_end_matches(['.', '。']), "System Administration");
+    let mut page =
+        Page::new("udpchatd", "8", about.trim_end_matches(['.', '。']), tr!("System Administration"));
     page.section(tr!("Synopsis"));
     page.usage(&command);
     page.section(tr!("Description"));

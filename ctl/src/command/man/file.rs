@@ -39,7 +39,7 @@ const EXAMPLE: [&str; 9] = [
 
 /// Writes the page.
 pub(super) fn page() -> Page {
-    let mut page = Page::new("udpchat.toml", "5", tr!("the configuration of udpchatd"), "File Formats");
+    let mut page = Page::new("udpchat.toml", "5", tr!("the configuration of udpchatd"), tr!("File Formats"));
     page.section(tr!("Description"));
     for paragraph in description() {
         page.paragraph();

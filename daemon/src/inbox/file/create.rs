@@ -130,14 +130,10 @@ fn unfinished(path: &Path) -> PathBuf {
     suffixed(path, ".new")
 }
 
-/// How many ids may be between the last entry that a damaged inbox shows and the first of the one that replaced it: those that
-/// were lost at its end.
-const MAX_LOST_AT_END: u64 = 1 << 20;
-
 /// Returns what is to be recovered of a damaged log that gets a new path. `has_our_tables` tells whether its schema can be read.
 ///
-/// Where the plan of an unfinished recovery into it may be lost, what that plan had is taken from the inboxes that were quarantined
-/// before, if they end where this log begins.
+/// Where the plan of an unfinished recovery into it may be lost, it is made again of the inboxes that were quarantined before and
+/// end where this log begins: nothing of them was recovered yet, and retention has removed nothing.
 pub(super) fn plan_recovery(
     damaged: &Path,
     target: &Path,
@@ -164,11 +160,10 @@ fn segments_before(data_dir: &Path, mut begin: u64) -> Vec<Segment> {
     for file in files {
         let known = recovery::known_ids(&file);
         let first = known.oldest.or(known.first).unwrap_or(1);
-        if known.newest < first || known.newest >= begin || begin - known.newest > MAX_LOST_AT_END {
-            continue;
+        if known.newest >= first && known.newest + 1 == begin {
+            segments.push(Segment { first, last: known.newest, file });
+            begin = first;
         }
-        segments.push(Segment { first, last: begin - 1, file });
-        begin = first;
     }
     segments.reverse();
     segments

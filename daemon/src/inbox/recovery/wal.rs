@@ -104,6 +104,9 @@ impl<F: FileExt> Frames<F> {
 
 /// Returns the salt of a log whose header is damaged: that of the first frame that continues the checksum of the frame before it,
 /// since the first frame may be damaged too; or of the first frame at all.
+///
+/// Frames of older logs follow those of this one, which may be a single frame. SQLite adds 1 to the first half of the salt for each
+/// new log (<https://sqlite.org/fileformat2.html#the_write_ahead_log>), so the newer one is known.
 fn salt_of_frames(
     file: &impl FileExt,
     length: u64,
@@ -121,7 +124,7 @@ fn salt_of_frames(
         if let Some((salt_before, chain)) = before.filter(|_| is_frame) {
             let seeded = sum(chain, &frame[..8], big_endian);
             if salt_before == salt && sum(seeded, &frame[FRAME_HEADER_BYTES..], big_endian) == own {
-                return Some(salt);
+                return first.filter(|first| is_newer(*first, salt)).or(Some(salt));
             }
         }
         before = is_frame.then_some((salt, own));
@@ -129,6 +132,12 @@ fn salt_of_frames(
         at += frame.len() as u64;
     }
     first
+}
+
+/// Returns whether a salt is of a log that followed another one.
+fn is_newer(one: (u32, u32), other: (u32, u32)) -> bool {
+    const MOST_LOGS: u32 = 1 << 16;
+    (1..MOST_LOGS).contains(&one.0.wrapping_sub(other.0))
 }
 
 /// Reads bytes, or makes them 0 where they cannot be read; returns whether they were.
@@ -185,15 +194,20 @@ mod tests {
 
     /// A log with a transaction of one page for each of these numbers.
     fn log(pages: &[u32]) -> Vec<u8> {
+        log_with(7, pages)
+    }
+
+    /// A log with this first half of the salt.
+    fn log_with(salt: u32, pages: &[u32]) -> Vec<u8> {
         let big_endian = cfg!(target_endian = "big");
         let magic = MAGIC_BIG_ENDIAN - u32::from(!big_endian);
-        let mut log = [magic, 3_007_000, 512, 0, 7, 9].map(u32::to_be_bytes).concat();
+        let mut log = [magic, 3_007_000, 512, 0, salt, 9].map(u32::to_be_bytes).concat();
         let mut chain = sum((0, 0), &log, big_endian);
         log.extend([chain.0, chain.1].map(u32::to_be_bytes).concat());
         for page in pages {
             let (head, content) = ([*page, 100].map(u32::to_be_bytes).concat(), [*page as u8; 512]);
             chain = sum(sum(chain, &head, big_endian), &content, big_endian);
-            let rest = [7, 9, chain.0, chain.1].map(u32::to_be_bytes).concat();
+            let rest = [salt, 9, chain.0, chain.1].map(u32::to_be_bytes).concat();
             log.extend([&head, &rest, &content[..]].concat());
         }
         log
@@ -249,13 +263,11 @@ mod tests {
 
     #[test]
     fn frames_of_an_older_log_do_not_count() {
-        let mut one = log(&[2]);
-        one[..8].fill(0);
-        let older = log(&[5, 6]);
-        let frame = FRAME_HEADER_BYTES + 512;
-        let mut behind = older[HEADER_BYTES + frame..].to_vec();
-        behind[11] ^= 1;
-        one.extend(behind);
-        assert_eq!(pages(&frames(one, u64::MAX)), [2]);
+        let mut newer = log_with(7, &[2]);
+        let older = log_with(6, &[4, 5, 6, 7]);
+        newer.extend(&older[newer.len()..]);
+        assert_eq!(pages(&frames(newer.clone(), u64::MAX)), [2]);
+        newer[..8].fill(0);
+        assert_eq!(pages(&frames(newer, u64::MAX)), [2]);
     }
 }
