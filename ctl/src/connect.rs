@@ -54,7 +54,10 @@ pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> Ct
             // What the command says of its work stays in front.
             match failure.causes.iter().position(|cause| is_lost(cause)) {
                 Some(place) => {
-                    failure.causes.splice(place.., [now.message].into_iter().chain(now.causes)).for_each(drop);
+                    failure
+                        .causes
+                        .splice(place.., [now.message].into_iter().chain(now.causes))
+                        .for_each(drop);
                 }
                 None => (failure.message, failure.causes) = (now.message, now.causes),
             }
