@@ -1,8 +1,10 @@
 //! The filters of `inbox`, `subscribe` and `recode`: checked once, then applied to each entry.
 
+use std::cell::LazyCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use jiff::Zoned;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
 use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Timestamp, safe};
 use udpchat_config::{Network, PeerAddress, did_you_mean, when};
@@ -21,14 +23,18 @@ const MAX_SENDERS: usize = 64;
 /// Whose messages are selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Sender {
+    /// A configured peer.
     Peer(PeerAddress),
+    /// An address as the client has written it.
+    Address(PeerAddress),
     Network(Network),
 }
 
 impl Sender {
-    fn matches(&self, peer: SocketAddr) -> bool {
+    fn matches(&self, peer: SocketAddr, configured: &Configured) -> bool {
         match self {
-            Self::Peer(address) => address.matches(peer),
+            Self::Peer(address) => configured.is_of_peer(address, peer),
+            Self::Address(address) => configured.is_exactly(address, peer),
             Self::Network(network) => network.contains(peer.ip()),
         }
     }
@@ -36,7 +42,7 @@ impl Sender {
     /// Returns what the index knows of its messages: nothing of those of a network.
     fn predicate(&self) -> Predicate {
         match self {
-            Self::Peer(address) => Predicate::of_peer(address),
+            Self::Peer(address) | Self::Address(address) => Predicate::of_peer(address),
             Self::Network(_) => Predicate::Anything,
         }
     }
@@ -50,6 +56,7 @@ pub(crate) struct Query {
     /// An entry of any of them passes; without any, every entry does.
     from: Arc<[Sender]>,
     grep: Option<Arc<Pattern>>,
+    configured: Configured,
 }
 
 /// Applies the filters that the database does not, to the entries of one read.
@@ -57,6 +64,7 @@ pub(crate) struct Query {
 pub(crate) struct Matcher {
     from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
+    configured: Configured,
 }
 
 impl Query {
@@ -93,8 +101,10 @@ impl Query {
         configured: &Configured,
     ) -> Result<Self, ErrorObject> {
         let direction = params.direction.unwrap_or_default();
-        let since = time("since", params.since.as_deref(), None)?;
-        let until = time("until", params.until.as_deref(), since)?;
+        // One time for both, which reads the time zone of this machine at most once.
+        let now: LazyCell<Zoned> = LazyCell::new(when::now);
+        let since = time("since", params.since.as_deref(), &now, None)?;
+        let until = time("until", params.until.as_deref(), &now, since)?;
         let from = senders(&params.from, configured)?;
         // A gap has no peer and no text: it stands among selected messages only on request.
         let is_selective = !from.is_empty() || grep.is_some();
@@ -124,7 +134,7 @@ impl Query {
             predicate,
             order: Order::Asc,
         };
-        Ok(Self { range, from, grep })
+        Ok(Self { range, from, grep, configured: configured.clone() })
     }
 
     /// Returns how much memory a [`Matcher`] may take, in bytes.
@@ -135,7 +145,7 @@ impl Query {
     /// Returns a matcher for one read. Its memory is freed with it.
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
-        Matcher { from: Arc::clone(&self.from), grep }
+        Matcher { from: Arc::clone(&self.from), grep, configured: self.configured.clone() }
     }
 }
 
@@ -143,19 +153,24 @@ impl Matcher {
     /// Returns whether an entry of the range matches the other filters.
     pub(crate) fn matches(&mut self, entry: &Entry) -> bool {
         let Entry::Message(Message { peer, text, .. }) = entry else { return true };
-        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer)))
+        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
 }
 
 /// Reads a time in any notation of the command line, in the time zone of this process.
-fn time(name: &str, text: Option<&str>, since: Option<Timestamp>) -> Result<Option<Timestamp>, ErrorObject> {
+fn time(
+    name: &str,
+    text: Option<&str>,
+    now: &LazyCell<Zoned>,
+    since: Option<Timestamp>,
+) -> Result<Option<Timestamp>, ErrorObject> {
     let Some(text) = text else { return Ok(None) };
     // What `udpchatctl` sends needs no time zone.
     if let Ok(time) = text.parse() {
         return Ok(Some(time));
     }
-    when::parse(text, &when::now(), since).map(Some).ok_or_else(|| {
+    when::parse(text, now, since).map(Some).ok_or_else(|| {
         let text = format!("`{name}`: invalid time `{text}`");
         ErrorObject::new(ErrorKind::InvalidParams, text).hint(when::EXAMPLES)
     })
@@ -175,8 +190,10 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
     }
     if let Ok(address) = from.parse::<PeerAddress>() {
         // A configured peer is waited for. What is typed may be a mistake, which would find nothing.
-        let missing = address.interface().filter(|interface| interface.number().is_none());
-        return missing.map_or(Ok(Sender::Peer(address.clone())), |interface| Err(no_interface(interface)));
+        if let Some(missing) = address.interface().filter(|interface| !configured.look_up(interface)) {
+            return Err(no_interface(missing));
+        }
+        return Ok(Sender::Address(address));
     }
     let network = || from.contains('/').then(|| from.parse().ok()).flatten();
     network().map(Sender::Network).ok_or_else(|| {
