@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn each_damaged_file_has_its_own_numbers() {
+        let mut totals = Totals::new();
+        for (file, entries, lost) in [("one", 5, 1), ("two", 7, 0), ("one", 3, 2)] {
+            totals.entry(file.into()).or_default().add(entries, lost);
+        }
+        for (file, expected) in [("one", "8 of its entries were recovered, 3 are lost"), ("two", "7 of its")]
+        {
+            let described = totals[Path::new(file)].describe(Path::new(file));
+            assert!(described.contains(&format!("moved to {file}; {expected}")), "{described}");
+        }
+    }
+
+    #[test]
     fn a_plan_that_cannot_be_read_is_waited_for() {
         let plan = vec![Segment { first: 1, last: 9, file: "damaged".into() }];
         assert_eq!(next(true, || Ok(plan.clone())), Next::Recover(plan));

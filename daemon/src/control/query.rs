@@ -203,3 +203,96 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
         ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::sync::watch;
+    use udpchat_api::{Direction, EncodingBy, Raw};
+    use udpchat_config::{Environment, Overrides, Settings};
+
+    use super::*;
+    use crate::inbox::learned_encodings::LearnedEncodings;
+    use crate::net::interface_names::InterfaceNames;
+    use crate::peers::Peers;
+
+    fn configured(peers: &str) -> Configured {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, peers).unwrap();
+        let overrides = Overrides { config: Some(file), ..Overrides::default() };
+        let settings = Settings::load(&overrides, &Environment::of_process()).unwrap();
+        let (_sender, settings) = watch::channel(Arc::new(settings));
+        let names = Arc::new(InterfaceNames::default());
+        assert!(names.look_up(&"lo".parse().unwrap()));
+        Peers::new(settings, names, Arc::new(LearnedEncodings::default())).configured()
+    }
+
+    fn query(params: Value, configured: &Configured) -> Result<Query, ErrorObject> {
+        Query::of_subscribe(&serde_json::from_value(params).unwrap(), None, configured)
+    }
+
+    fn entry(peer: &str) -> Entry {
+        Entry::Message(Message {
+            id: 1,
+            at: Timestamp::UNIX_EPOCH,
+            direction: Direction::In,
+            peer: peer.parse().unwrap(),
+            name: None,
+            local: None,
+            text: String::new(),
+            encoding: "utf-8".to_owned(),
+            encoding_by: EncodingBy::Detected,
+            bytes: 0,
+            raw: Raw(Vec::new()),
+            error: None,
+            by: None,
+        })
+    }
+
+    #[test]
+    fn messages_of_a_peer_are_found_while_its_interface_is_missing() {
+        let configured = configured("[peers.bob]\naddress = 'fe80::1%nosuch0'\n");
+        for peer in ["[fe80::1%1]:9", "[fe80::1%7]:9"] {
+            let mut matcher = query(json!({"from": ["bob"]}), &configured).unwrap().matcher();
+            assert!(matcher.matches(&entry(peer)) && !matcher.matches(&entry("[fe80::2%7]:9")), "{peer}");
+            assert_eq!(configured.of(peer.parse().unwrap()).map(|named| named.name), Some("bob"), "{peer}");
+        }
+    }
+
+    #[test]
+    fn the_interface_selects_where_two_peers_share_an_address() {
+        let peers = "[peers.bob]\naddress = 'fe80::1%lo'\n[peers.eve]\naddress = 'fe80::1%nosuch0'\n";
+        let configured = configured(peers);
+        for (from, on_loopback, elsewhere) in
+            [("bob", true, false), ("eve", false, false), ("fe80::1", true, true)]
+        {
+            let mut matcher = query(json!({"from": [from]}), &configured).unwrap().matcher();
+            let matches = ["[fe80::1%1]:9", "[fe80::1%7]:9"].map(|peer| matcher.matches(&entry(peer)));
+            assert_eq!(matches, [on_loopback, elsewhere], "{from}");
+        }
+    }
+
+    #[test]
+    fn a_written_address_selects_its_interface() {
+        let configured = configured("");
+        for from in ["fe80::1%lo", "[fe80::1%1]:9"] {
+            let mut matcher = query(json!({"from": [from]}), &configured).unwrap().matcher();
+            assert!(
+                matcher.matches(&entry("[fe80::1%1]:9")) && !matcher.matches(&entry("[fe80::1%7]:9")),
+                "{from}"
+            );
+        }
+        let refused = query(json!({"from": ["fe80::1%nosuch0"]}), &configured).unwrap_err();
+        assert!(refused.message.contains("no interface `nosuch0`"), "{refused}");
+    }
+
+    #[test]
+    fn the_times_of_a_request_have_one_present() {
+        for time in ["now", "10m"] {
+            let Range { since_ns, until_ns, .. } =
+                query(json!({"since": time, "until": time}), &configured("")).unwrap().range;
+            assert!(since_ns.is_some() && since_ns == until_ns, "{time}: {since_ns:?} {until_ns:?}");
+        }
+    }
+}

@@ -91,7 +91,7 @@ impl Reader {
         };
         let mut last = None;
         let visit = |entry: Stored| match entry.body {
-            Body::Received { peer: sender, .. } if is_its(sender) => {
+            Body::Received { peer: sender, .. } if peer.matches(sender) && is_its(sender) => {
                 let heard = Heard { last_id: entry.id, last_at_ns: entry.at_ns, messages: 0, unread: 0 };
                 last = Some((sender, heard));
                 ControlFlow::Break(())
