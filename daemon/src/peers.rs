@@ -4,21 +4,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use udpchat_config::{Encoding, Peer, PeerAddress, PeerName, Settings};
+use udpchat_config::{Encoding, Interface, Peer, PeerAddress, PeerName, Settings, interface_decides, owner};
 use udpchat_text::{Basis, Decoded, Knowledge};
 
 use crate::inbox::learned_encodings::LearnedEncodings;
+use crate::net::interface_names::InterfaceNames;
 
 /// The peers. A reload changes the configured part.
 #[derive(Debug)]
 pub(crate) struct Peers {
     settings: watch::Receiver<Arc<Settings>>,
+    interfaces: Arc<InterfaceNames>,
     learned: Arc<LearnedEncodings>,
 }
 
 /// The configured peers and encodings of one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct Configured(Arc<Settings>);
+pub(crate) struct Configured {
+    settings: Arc<Settings>,
+    interfaces: Arc<InterfaceNames>,
+}
 
 /// A configured peer.
 #[derive(Clone, Copy, Debug)]
@@ -29,13 +34,17 @@ pub(crate) struct Named<'a> {
 }
 
 impl Peers {
-    pub(crate) fn new(settings: watch::Receiver<Arc<Settings>>, learned: Arc<LearnedEncodings>) -> Self {
-        Self { settings, learned }
+    pub(crate) fn new(
+        settings: watch::Receiver<Arc<Settings>>,
+        interfaces: Arc<InterfaceNames>,
+        learned: Arc<LearnedEncodings>,
+    ) -> Self {
+        Self { settings, interfaces, learned }
     }
 
     /// Returns the current configuration.
     pub(crate) fn configured(&self) -> Configured {
-        Configured(Arc::clone(&self.settings.borrow()))
+        Configured { settings: Arc::clone(&self.settings.borrow()), interfaces: Arc::clone(&self.interfaces) }
     }
 
     /// Returns the peers with a learned encoding.
@@ -93,7 +102,7 @@ impl Peers {
                 .map(|own| own.encoding)
                 .or(recall.of_host.filter(|_| has_port != Some(true))),
             known_before: recall.own.is_none_or(|own| own.learned_id != id),
-            fallback: configured.0.text.fallback.for_reading(),
+            fallback: configured.settings.text.fallback.for_reading(),
         }
     }
 
@@ -104,10 +113,10 @@ impl Peers {
         match (own, knowledge.given.or(knowledge.remembered)) {
             (Some(own), _) => (own, Basis::Configured),
             (None, Some(known)) => {
-                let fallback = *configured.0.text.fallback;
+                let fallback = *configured.settings.text.fallback;
                 (udpchat_text::for_answering(known, fallback), Basis::Remembered)
             }
-            (None, None) => (*configured.0.text.encoding, Basis::Configured),
+            (None, None) => (*configured.settings.text.encoding, Basis::Configured),
         }
     }
 
@@ -128,7 +137,7 @@ impl Peers {
         let mut encodings = known.map(|peer| self.encoding_towards(configured, peer).0);
         match encodings.next() {
             Some(first) if encodings.all(|other| other == first) => (first, Basis::Remembered),
-            _ => (*configured.0.text.encoding, Basis::Configured),
+            _ => (*configured.settings.text.encoding, Basis::Configured),
         }
     }
 }
@@ -136,7 +145,7 @@ impl Peers {
 impl Configured {
     /// Returns the configured peers, sorted by name.
     pub(crate) fn named(&self) -> impl Iterator<Item = Named<'_>> {
-        self.0.peers.iter().map(Named::new)
+        self.settings.peers.iter().map(Named::new)
     }
 
     /// Returns the names.
@@ -149,11 +158,32 @@ impl Configured {
         self.named().find(|peer| peer.name == name)
     }
 
-    /// Finds the peer that an address belongs to. A peer with this port comes before one without a port.
+    /// Finds the peer that an address belongs to ([`owner`]). No system call: the numbers of interfaces are known.
     pub(crate) fn of(&self, address: SocketAddr) -> Option<Named<'_>> {
-        let matching = || self.0.peers.iter().filter(|(_, peer)| peer.address.matches(address));
-        let exact = matching().find(|(_, peer)| peer.address.port().is_some());
-        exact.or_else(|| matching().next()).map(Named::new)
+        let peers = self.settings.peers.iter().map(|peer| (peer, &*peer.1.address));
+        owner(peers, address, |interface, number| self.interfaces.is_number_of(interface, number))
+            .map(Named::new)
+    }
+
+    /// Returns whether an address is that of a configured peer. Its interface matters only where it distinguishes peers.
+    pub(crate) fn is_of_peer(&self, peer: &PeerAddress, address: SocketAddr) -> bool {
+        let addresses = || self.settings.peers.values().map(|peer| &*peer.address);
+        peer.matches(address) && (!interface_decides(addresses(), address) || self.is_on(peer, address))
+    }
+
+    /// Returns whether an address is the given one, on its interface if it has one.
+    pub(crate) fn is_exactly(&self, given: &PeerAddress, address: SocketAddr) -> bool {
+        given.matches(address) && self.is_on(given, address)
+    }
+
+    fn is_on(&self, given: &PeerAddress, address: SocketAddr) -> bool {
+        let is_number_of = |interface: &Interface, number| self.interfaces.is_number_of(interface, number);
+        given.is_on_interface_of(address, is_number_of)
+    }
+
+    /// Looks an interface up that a client has named; returns whether this machine has or had it.
+    pub(crate) fn look_up(&self, interface: &Interface) -> bool {
+        self.interfaces.look_up(interface)
     }
 }
 

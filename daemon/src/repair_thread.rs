@@ -4,8 +4,9 @@
 //! reception and clients come between them. It looks for damage in steps of at most 1 MiB every ten seconds, each some
 //! milliseconds long: below 0.1 % of a core. After a whole pass it rests until a day has passed since the pass began.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -48,10 +49,10 @@ const READ_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) fn start(daemon: Arc<Daemon>) -> io::Result<()> {
     let work = move || {
         let mut check = Check { after: 0, began: Instant::now(), next: Instant::now() + STEP_EVERY };
-        let mut total = Total::default();
+        let mut totals = Totals::new();
         while !stopping(&daemon) {
             match next(daemon.reader.damage().awaited().is_some(), || daemon.reader.recovery_plan()) {
-                Next::Recover(plan) => recover(&daemon, &plan, &mut total),
+                Next::Recover(plan) => recover(&daemon, &plan, &mut totals),
                 Next::Check => check.step(&daemon),
                 Next::Wait => thread::sleep(WHILE_FULL),
             }
@@ -65,11 +66,29 @@ fn stopping(daemon: &Daemon) -> bool {
     *daemon.stopping.borrow()
 }
 
-/// What was recovered since the start of the daemon.
-#[derive(Debug, Default)]
+/// What was recovered of each damaged file since the start of the daemon.
+type Totals = BTreeMap<PathBuf, Total>;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Total {
     entries: u64,
     lost: u64,
+}
+
+impl Total {
+    fn add(&mut self, entries: u64, lost: u64) {
+        self.entries += entries;
+        self.lost += lost;
+    }
+
+    fn describe(self, file: &Path) -> String {
+        let Self { entries, lost } = self;
+        format!(
+            "the inbox was damaged; it was moved to {}; {entries} of its entries were recovered, {lost} are lost and have a \
+             gap",
+            file.display()
+        )
+    }
 }
 
 /// What the thread does next.
@@ -104,29 +123,38 @@ fn wait_for_room(daemon: &Daemon, chunk: &Chunk) -> bool {
     // What is older than removed entries is no longer planned.
     let is_planned = || daemon.reader.damage().awaited().is_some_and(|(planned, _)| planned <= chunk.first);
     while is_planned() && !stopping(daemon) {
-        let Some(disk) = daemon.reader.disk().filter(|disk| !has_room(*disk, chunk.size_bytes() as u64))
-        else {
-            daemon.health.clear(Component::Recovery);
-            return true;
-        };
-        let problem = format!(
-            "the recovery of the damaged inbox waits for room on the disk: {} MiB are kept free for new messages",
-            reserve_bytes(disk).div_ceil(1 << 20)
-        );
-        daemon.health.report(Component::Recovery, problem);
-        thread::sleep(WHILE_FULL);
+        match daemon.reader.disk() {
+            Some(disk) if !has_room(disk, chunk.size_bytes() as u64) => {
+                daemon.health.report(Component::Recovery, waits_for_room(disk));
+                thread::sleep(WHILE_FULL);
+            }
+            // An unknown free space counts as room: the writer reports a full disk.
+            _ => {
+                daemon.health.clear(Component::Recovery);
+                return true;
+            }
+        }
     }
     daemon.health.clear(Component::Recovery);
     false
 }
 
+fn waits_for_room(disk: Disk) -> String {
+    format!(
+        "the recovery of the damaged inbox waits for room on the disk: {} MiB are kept free for new messages",
+        reserve_bytes(disk).div_ceil(1 << 20)
+    )
+}
+
 /// Recovers the first file of a plan, or a part of it where it is interrupted.
-fn recover(daemon: &Daemon, plan: &[Segment], total: &mut Total) {
+fn recover(daemon: &Daemon, plan: &[Segment], totals: &mut Totals) {
     let Some(Segment { file, .. }) = plan.first() else { return };
     let go_on = || {
         thread::sleep(READ_PAUSE);
         !stopping(daemon)
     };
+    // A file may be recovered in several parts.
+    let total = totals.entry(file.clone()).or_default();
     let recovered = segment::recover(plan, &go_on, |chunk| {
         if !wait_for_room(daemon, &chunk) {
             return false;
@@ -143,11 +171,11 @@ fn recover(daemon: &Daemon, plan: &[Segment], total: &mut Total) {
         }
         // Without an answer it was given up; the plan still has it.
         let Ok(lost) = done.blocking_recv() else { return false };
-        (total.entries, total.lost) = (total.entries + entries, total.lost + lost);
+        total.add(entries, lost);
         true
     });
     match recovered {
-        Ok(true) => report(daemon, file, total),
+        Ok(true) => report(daemon, file, *total),
         // The queue was closed, the plan has changed, or the chunk could not be stored.
         Ok(false) => thread::sleep(AFTER_FAILURE),
         Err(error) => {
@@ -166,14 +194,10 @@ fn recover(daemon: &Daemon, plan: &[Segment], total: &mut Total) {
     }
 }
 
-fn report(daemon: &Daemon, file: &Path, total: &Total) {
+fn report(daemon: &Daemon, file: &Path, total: Total) {
     let Total { entries, lost } = total;
-    info!(entries, lost, "recovered the entries of a damaged inbox");
-    let problem = format!(
-        "the inbox was damaged; it was moved to {}; {entries} of its entries were recovered, {lost} are lost and have a gap",
-        file.display()
-    );
-    daemon.health.note(Component::InboxQuarantine, problem);
+    info!(file = %file.display(), entries, lost, "recovered the entries of a damaged inbox");
+    daemon.health.note(Component::InboxQuarantine, total.describe(file));
 }
 
 /// The slow check of the log.
@@ -216,6 +240,19 @@ mod tests {
         {
             let disk = Disk { size_bytes: size * MIB, free_bytes: free * MIB };
             assert_eq!(has_room(disk, MIB / 4), expected, "{size} {free}");
+        }
+    }
+
+    #[test]
+    fn each_damaged_file_has_its_own_numbers() {
+        let mut totals = Totals::new();
+        for (file, entries, lost) in [("one", 5, 1), ("two", 7, 0), ("one", 3, 2)] {
+            totals.entry(file.into()).or_default().add(entries, lost);
+        }
+        for (file, expected) in [("one", "8 of its entries were recovered, 3 are lost"), ("two", "7 of its")]
+        {
+            let described = totals[Path::new(file)].describe(Path::new(file));
+            assert!(described.contains(&format!("moved to {file}; {expected}")), "{described}");
         }
     }
 

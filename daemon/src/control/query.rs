@@ -1,8 +1,10 @@
 //! The filters of `inbox`, `subscribe` and `recode`: checked once, then applied to each entry.
 
+use std::cell::LazyCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use jiff::Zoned;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
 use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Timestamp, safe};
 use udpchat_config::{Network, PeerAddress, did_you_mean, when};
@@ -21,14 +23,18 @@ const MAX_SENDERS: usize = 64;
 /// Whose messages are selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Sender {
+    /// A configured peer.
     Peer(PeerAddress),
+    /// An address as the client has written it.
+    Address(PeerAddress),
     Network(Network),
 }
 
 impl Sender {
-    fn matches(&self, peer: SocketAddr) -> bool {
+    fn matches(&self, peer: SocketAddr, configured: &Configured) -> bool {
         match self {
-            Self::Peer(address) => address.matches(peer),
+            Self::Peer(address) => configured.is_of_peer(address, peer),
+            Self::Address(address) => configured.is_exactly(address, peer),
             Self::Network(network) => network.contains(peer.ip()),
         }
     }
@@ -36,7 +42,7 @@ impl Sender {
     /// Returns what the index knows of its messages: nothing of those of a network.
     fn predicate(&self) -> Predicate {
         match self {
-            Self::Peer(address) => Predicate::of_peer(address),
+            Self::Peer(address) | Self::Address(address) => Predicate::of_peer(address),
             Self::Network(_) => Predicate::Anything,
         }
     }
@@ -50,6 +56,7 @@ pub(crate) struct Query {
     /// An entry of any of them passes; without any, every entry does.
     from: Arc<[Sender]>,
     grep: Option<Arc<Pattern>>,
+    configured: Configured,
 }
 
 /// Applies the filters that the database does not, to the entries of one read.
@@ -57,6 +64,7 @@ pub(crate) struct Query {
 pub(crate) struct Matcher {
     from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
+    configured: Configured,
 }
 
 impl Query {
@@ -93,8 +101,10 @@ impl Query {
         configured: &Configured,
     ) -> Result<Self, ErrorObject> {
         let direction = params.direction.unwrap_or_default();
-        let since = time("since", params.since.as_deref(), None)?;
-        let until = time("until", params.until.as_deref(), since)?;
+        // One time for both, which reads the time zone of this machine at most once.
+        let now: LazyCell<Zoned> = LazyCell::new(when::now);
+        let since = time("since", params.since.as_deref(), &now, None)?;
+        let until = time("until", params.until.as_deref(), &now, since)?;
         let from = senders(&params.from, configured)?;
         // A gap has no peer and no text: it stands among selected messages only on request.
         let is_selective = !from.is_empty() || grep.is_some();
@@ -124,7 +134,7 @@ impl Query {
             predicate,
             order: Order::Asc,
         };
-        Ok(Self { range, from, grep })
+        Ok(Self { range, from, grep, configured: configured.clone() })
     }
 
     /// Returns how much memory a [`Matcher`] may take, in bytes.
@@ -135,7 +145,7 @@ impl Query {
     /// Returns a matcher for one read. Its memory is freed with it.
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
-        Matcher { from: Arc::clone(&self.from), grep }
+        Matcher { from: Arc::clone(&self.from), grep, configured: self.configured.clone() }
     }
 }
 
@@ -143,19 +153,24 @@ impl Matcher {
     /// Returns whether an entry of the range matches the other filters.
     pub(crate) fn matches(&mut self, entry: &Entry) -> bool {
         let Entry::Message(Message { peer, text, .. }) = entry else { return true };
-        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer)))
+        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
 }
 
 /// Reads a time in any notation of the command line, in the time zone of this process.
-fn time(name: &str, text: Option<&str>, since: Option<Timestamp>) -> Result<Option<Timestamp>, ErrorObject> {
+fn time(
+    name: &str,
+    text: Option<&str>,
+    now: &LazyCell<Zoned>,
+    since: Option<Timestamp>,
+) -> Result<Option<Timestamp>, ErrorObject> {
     let Some(text) = text else { return Ok(None) };
     // What `udpchatctl` sends needs no time zone.
     if let Ok(time) = text.parse() {
         return Ok(Some(time));
     }
-    when::parse(text, &when::now(), since).map(Some).ok_or_else(|| {
+    when::parse(text, now, since).map(Some).ok_or_else(|| {
         let text = format!("`{name}`: invalid time `{text}`");
         ErrorObject::new(ErrorKind::InvalidParams, text).hint(when::EXAMPLES)
     })
@@ -175,8 +190,10 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
     }
     if let Ok(address) = from.parse::<PeerAddress>() {
         // A configured peer is waited for. What is typed may be a mistake, which would find nothing.
-        let missing = address.interface().filter(|interface| interface.number().is_none());
-        return missing.map_or(Ok(Sender::Peer(address.clone())), |interface| Err(no_interface(interface)));
+        if let Some(missing) = address.interface().filter(|interface| !configured.look_up(interface)) {
+            return Err(no_interface(missing));
+        }
+        return Ok(Sender::Address(address));
     }
     let network = || from.contains('/').then(|| from.parse().ok()).flatten();
     network().map(Sender::Network).ok_or_else(|| {
@@ -185,4 +202,97 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
         let hint = hint.unwrap_or_else(|| "`udpchatctl peers` lists names and addresses".to_owned());
         ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use tokio::sync::watch;
+    use udpchat_api::{Direction, EncodingBy, Raw};
+    use udpchat_config::{Environment, Overrides, Settings};
+
+    use super::*;
+    use crate::inbox::learned_encodings::LearnedEncodings;
+    use crate::net::interface_names::InterfaceNames;
+    use crate::peers::Peers;
+
+    fn configured(peers: &str) -> Configured {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, peers).unwrap();
+        let overrides = Overrides { config: Some(file), ..Overrides::default() };
+        let settings = Settings::load(&overrides, &Environment::of_process()).unwrap();
+        let (_sender, settings) = watch::channel(Arc::new(settings));
+        let names = Arc::new(InterfaceNames::default());
+        assert!(names.look_up(&"lo".parse().unwrap()));
+        Peers::new(settings, names, Arc::new(LearnedEncodings::default())).configured()
+    }
+
+    fn query(params: Value, configured: &Configured) -> Result<Query, ErrorObject> {
+        Query::of_subscribe(&serde_json::from_value(params).unwrap(), None, configured)
+    }
+
+    fn entry(peer: &str) -> Entry {
+        Entry::Message(Message {
+            id: 1,
+            at: Timestamp::UNIX_EPOCH,
+            direction: Direction::In,
+            peer: peer.parse().unwrap(),
+            name: None,
+            local: None,
+            text: String::new(),
+            encoding: "utf-8".to_owned(),
+            encoding_by: EncodingBy::Detected,
+            bytes: 0,
+            raw: Raw(Vec::new()),
+            error: None,
+            by: None,
+        })
+    }
+
+    #[test]
+    fn messages_of_a_peer_are_found_while_its_interface_is_missing() {
+        let configured = configured("[peers.bob]\naddress = 'fe80::1%nosuch0'\n");
+        for peer in ["[fe80::1%1]:9", "[fe80::1%7]:9"] {
+            let mut matcher = query(json!({"from": ["bob"]}), &configured).unwrap().matcher();
+            assert!(matcher.matches(&entry(peer)) && !matcher.matches(&entry("[fe80::2%7]:9")), "{peer}");
+            assert_eq!(configured.of(peer.parse().unwrap()).map(|named| named.name), Some("bob"), "{peer}");
+        }
+    }
+
+    #[test]
+    fn the_interface_selects_where_two_peers_share_an_address() {
+        let peers = "[peers.bob]\naddress = 'fe80::1%lo'\n[peers.eve]\naddress = 'fe80::1%nosuch0'\n";
+        let configured = configured(peers);
+        for (from, on_loopback, elsewhere) in
+            [("bob", true, false), ("eve", false, false), ("fe80::1", true, true)]
+        {
+            let mut matcher = query(json!({"from": [from]}), &configured).unwrap().matcher();
+            let matches = ["[fe80::1%1]:9", "[fe80::1%7]:9"].map(|peer| matcher.matches(&entry(peer)));
+            assert_eq!(matches, [on_loopback, elsewhere], "{from}");
+        }
+    }
+
+    #[test]
+    fn a_written_address_selects_its_interface() {
+        let configured = configured("");
+        for from in ["fe80::1%lo", "[fe80::1%1]:9"] {
+            let mut matcher = query(json!({"from": [from]}), &configured).unwrap().matcher();
+            assert!(
+                matcher.matches(&entry("[fe80::1%1]:9")) && !matcher.matches(&entry("[fe80::1%7]:9")),
+                "{from}"
+            );
+        }
+        let refused = query(json!({"from": ["fe80::1%nosuch0"]}), &configured).unwrap_err();
+        assert!(refused.message.contains("no interface `nosuch0`"), "{refused}");
+    }
+
+    #[test]
+    fn the_times_of_a_request_have_one_present() {
+        for time in ["now", "10m"] {
+            let Range { since_ns, until_ns, .. } =
+                query(json!({"since": time, "until": time}), &configured("")).unwrap().range;
+            assert!(since_ns.is_some() && since_ns == until_ns, "{time}: {since_ns:?} {until_ns:?}");
+        }
+    }
 }

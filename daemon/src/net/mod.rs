@@ -6,6 +6,7 @@
 
 pub(crate) mod address;
 pub(crate) mod drops;
+pub(crate) mod interface_names;
 pub(crate) mod interfaces;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tracing::info;
 use udpchat_config::{Group, Settings};
 
+use super::interface_names::InterfaceNames;
 use super::interfaces::{Changes, CurrentAddresses, Interface, Interfaces, find};
 use super::platform::{InterfaceMonitor, join, leave};
 use super::socket::Listener;
@@ -31,6 +32,7 @@ const COALESCE: Duration = Duration::from_millis(100);
 pub(crate) struct Groups {
     listeners: Vec<Arc<Listener>>,
     addresses: Arc<CurrentAddresses>,
+    names: Arc<InterfaceNames>,
     health: Arc<Health>,
     /// Locked during an update, which may wait for the kernel.
     state: Mutex<State>,
@@ -72,12 +74,14 @@ impl Groups {
         settings: &Settings,
         listeners: &[Arc<Listener>],
         addresses: Arc<CurrentAddresses>,
+        names: Arc<InterfaceNames>,
         health: Arc<Health>,
     ) -> Self {
         let state = State { configured: settings.groups.to_vec(), ..State::default() };
         Self {
             listeners: listeners.to_vec(),
             addresses,
+            names,
             health,
             state: Mutex::new(state),
             joined: Mutex::new(Arc::new([])),
@@ -185,6 +189,7 @@ impl Groups {
         };
         self.report_interfaces(state, None);
         self.addresses.set(interfaces.local.clone());
+        self.names.update(&interfaces.list);
         let changes = std::mem::take(&mut state.changes);
         self.forget(state, &changes);
         let plans: Vec<_> = state.configured.iter().map(|group| plan(group, &interfaces.list)).collect();

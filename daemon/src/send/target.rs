@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
-use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, check_ipv4, did_you_mean};
+use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, did_you_mean};
 
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
@@ -127,17 +127,15 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     }
     let (host, port) = split_port(to)?;
     if let Some((ip, interface)) = host.split_once('%')
-        && let (Ok(ip), Ok(interface)) = (ip.parse(), interface.parse())
+        && let Ok(ip) = ip.parse()
     {
+        let interface = interface.parse().map_err(|error| invalid(&error))?;
         return on_interface(ip, &interface, port.unwrap_or(DEFAULT_PORT));
     }
     if let Some(address) = to.parse::<PeerAddress>().ok().and_then(|address| address.destination()) {
         return Ok(address.into());
     }
-    if let Err(error) = check_ipv4(host) {
-        return Err(ErrorObject::new(ErrorKind::InvalidParams, error.to_string())
-            .hint_if(error.hint().map(str::to_owned)));
-    }
+    check_ipv4(host).map_err(|error| invalid(&error))?;
     let plausible = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '%' | ':');
     if host.is_empty()
         || host.len() > 255
@@ -168,6 +166,11 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     let hint = did_you_mean(to, configured.names());
     let hint = hint.unwrap_or_else(|| "check the spelling, or give its IP address".to_owned());
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint(hint))
+}
+
+/// Refuses a part of an address, with the reason of the configuration's rules.
+fn invalid(error: &ValueError) -> ErrorObject {
+    ErrorObject::new(ErrorKind::InvalidParams, error.to_string()).hint_if(error.hint().map(str::to_owned))
 }
 
 /// Resolves an address with an interface after `%`.

@@ -23,6 +23,7 @@ use crate::inbox::reader::Reader;
 use crate::inbox::writer::{self, Writer};
 use crate::log::Logging;
 use crate::metrics;
+use crate::net::interface_names::InterfaceNames;
 use crate::net::interfaces::CurrentAddresses;
 use crate::net::multicast::Groups;
 use crate::net::socket;
@@ -89,7 +90,9 @@ pub(super) fn open(
     let learned = Arc::new(LearnedEncodings::default());
     let health = Arc::new(Health::default());
     let addresses = Arc::new(CurrentAddresses::default());
-    let groups = Groups::new(&settings, &listeners, Arc::clone(&addresses), Arc::clone(&health));
+    let names = Arc::new(InterfaceNames::default());
+    let groups =
+        Groups::new(&settings, &listeners, Arc::clone(&addresses), Arc::clone(&names), Arc::clone(&health));
     let groups = Arc::new(groups);
     apply_reloads(&configuration, &groups, &logging, &queue);
     let parts = writer::Parts {
@@ -112,7 +115,7 @@ pub(super) fn open(
         queue,
         reader,
         commits,
-        peers: Peers::new(configuration.subscribe(), learned),
+        peers: Peers::new(configuration.subscribe(), names, learned),
         groups,
         addresses,
         denied: Arc::default(),

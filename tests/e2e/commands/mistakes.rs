@@ -66,6 +66,10 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["ask", "::1", "9000", "hi"], &["[::1]:9000", "in quotes"]),
         (&["send", "[::1]", "9000", "hi"], &["udpchatctl send [::1]:9000"]),
         (&["send", "localhost", "9000", "hi"], &["localhost:9000", "in quotes"]),
+        (
+            &["send", "fe80::1%toolongname12345", "hi"],
+            &["`toolongname12345` is not a name of an interface", "at most 15 bytes"],
+        ),
         (&["send", "127.0.0.010", "hi"], &["`127.0.0.010` is not an IPv4 address", "127.0.0.10"]),
         (&["send", "127.1:9000", "hi"], &["`127.1` is not an IPv4 address", "four numbers"]),
         (&["reply", "abc", "hi"], &["'abc'", "812"]),

@@ -65,5 +65,13 @@ fn a_peer_stays_known_when_its_interface_is_made_again() {
         assert_eq!(answer["name"], "bob", "{answer}");
         // The next interface of that name gets another number.
         network.here.ip("link delete eth0");
+        // What is stored stays known under both names, with both numbers.
+        let stored = if round == "one" { 2 } else { 4 };
+        for from in ["bob", "fe80::1:2%eth0"] {
+            let found = here.rpc().call("inbox", serde_json::json!({"from": [from]}));
+            let found = found["entries"].as_array().unwrap().clone();
+            assert_eq!(found.len(), stored, "{from}: {found:?}");
+            assert!(found.iter().all(|entry| entry["name"] == "bob"), "{from}: {found:?}");
+        }
     }
 }

@@ -233,17 +233,25 @@ impl PeerAddress {
         Self(Written { ip: *ip, interface: numbered.or_else(|| interface.clone()), port: *port })
     }
 
-    /// Returns whether a message from `source` is from this peer. IPv4 inside IPv6 counts as IPv4.
+    /// Returns whether `source` has this IP address, and this port if there is one, on any interface. IPv4 inside IPv6
+    /// counts as IPv4.
     pub fn matches(&self, source: SocketAddr) -> bool {
-        let scope_id = match source {
+        let Written { ip, port, .. } = &self.0;
+        *ip == source.ip().to_canonical() && port.is_none_or(|port| port == source.port())
+    }
+
+    /// Returns whether `source` is on the interface of this address, where `is_number_of` returns whether an interface has a
+    /// number. Without an interface, every source is.
+    pub fn is_on_interface_of(
+        &self,
+        source: SocketAddr,
+        is_number_of: impl FnOnce(&Interface, u32) -> bool,
+    ) -> bool {
+        let number = match source {
             SocketAddr::V6(source) => source.scope_id(),
             SocketAddr::V4(_) => 0,
         };
-        let Written { ip, interface, port } = &self.0;
-        // The interface last: looking up its name is a system call.
-        *ip == source.ip().to_canonical()
-            && port.is_none_or(|port| port == source.port())
-            && interface.as_ref().is_none_or(|interface| interface.number() == Some(scope_id))
+        self.0.interface.as_ref().is_none_or(|interface| is_number_of(interface, number))
     }
 }
 

@@ -59,11 +59,6 @@ fn an_interface_is_looked_up_when_it_is_used() {
         assert_eq!((of(text).to_string(), of(text).destination()), (text.to_owned(), now));
         assert_eq!((listen(text).to_string(), listen(text).socket_address()), (text.to_owned(), now));
     }
-    assert!(of("fe80::1%lo").matches("[fe80::1%1]:9".parse().unwrap()));
-    for other in ["[fe80::1%2]:9", "[fe80::2%1]:9", "[fe80::1]:9"] {
-        assert!(!of("fe80::1%lo").matches(other.parse().unwrap()), "{other}");
-    }
-    assert!(!of("fe80::1%nosuch0").matches("[fe80::1]:9".parse().unwrap()));
     assert_eq!(of("fe80::1%lo").numbered(), of("fe80::1%1"));
     assert_eq!(of("[fe80::1%nosuch0]:9").numbered(), of("[fe80::1%nosuch0]:9"));
     let error = "fe80::1%no such".parse::<PeerAddress>().unwrap_err();
@@ -134,8 +129,26 @@ fn a_peer_without_a_port_matches_any_port() {
     assert!(matches("1.2.3.4:80", "1.2.3.4:80"));
     assert!(!matches("1.2.3.4:80", "1.2.3.4:81"));
     assert!(matches("fe80::1", "[fe80::1%3]:80"));
-    assert!(matches("fe80::1%3", "[fe80::1%3]:80"));
-    assert!(!matches("fe80::1%2", "[fe80::1%3]:80"));
+}
+
+#[test]
+fn an_address_matches_without_its_interface_being_looked_up() {
+    for peer in ["fe80::1%lo", "fe80::1%2", "fe80::1%nosuch0"] {
+        let peer: PeerAddress = peer.parse().unwrap();
+        for source in ["[fe80::1%1]:9", "[fe80::1%3]:9", "[fe80::1]:9"] {
+            assert!(peer.matches(source.parse().unwrap()), "{peer} {source}");
+        }
+        assert!(!peer.matches("[fe80::2%1]:9".parse().unwrap()));
+    }
+    let is_on = |peer: &str, source: &str| {
+        let peer: PeerAddress = peer.parse().unwrap();
+        peer.is_on_interface_of(source.parse().unwrap(), |interface, number| {
+            interface.number() == Some(number)
+        })
+    };
+    assert!(is_on("fe80::1%lo", "[fe80::1%1]:9") && is_on("fe80::1", "[fe80::1%3]:9"));
+    assert!(is_on("fe80::1%3", "[fe80::1%3]:80") && !is_on("fe80::1%2", "[fe80::1%3]:80"));
+    assert!(is_on("10.0.0.1", "10.0.0.1:9") && !is_on("fe80::1%nosuch0", "[fe80::1]:9"));
 }
 
 #[test]

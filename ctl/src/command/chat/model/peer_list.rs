@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use udpchat_api::call::Peer;
 use udpchat_api::{Direction, EncodingBy, Message, Timestamp};
-use udpchat_config::PeerAddress;
+use udpchat_config::{Interface, PeerAddress, owner};
 
 use super::line_end::LineEnd;
 use super::peer::PeerKey;
@@ -133,9 +133,10 @@ impl PeerList {
 
     /// Returns the named peer with this address, otherwise the address.
     fn owner(&self, address: SocketAddr) -> PeerKey {
-        let owners = || self.addresses.iter().filter(|(_, owner)| owner.matches(address));
-        let owner = owners().find(|(_, owner)| owner.port().is_some()).or_else(|| owners().next());
-        owner.map_or(PeerKey::Address(address), |(name, _)| PeerKey::Named(name.clone()))
+        let peers = self.addresses.iter().map(|(name, address)| (name, address));
+        let is_number_of = |interface: &Interface, number| interface.number() == Some(number);
+        owner(peers, address, is_number_of)
+            .map_or(PeerKey::Address(address), |name| PeerKey::Named(name.clone()))
     }
 
     /// Replaces the list by the daemon's. `with_unread`: takes its unread counts, too; otherwise this chat has counted on

@@ -237,8 +237,9 @@ impl Salvage {
     fn visit(&mut self, go_on: &dyn Fn() -> bool) -> bool {
         let read_before = self.rest.take();
         let free = self.free_pages();
-        for number in self.pages.numbers() {
-            if number % PAGES_PER_STEP == 0 && !go_on() {
+        // Counted: behind the end of the file, the numbers have gaps.
+        for (visited, number) in (1_u32..).zip(self.pages.numbers()) {
+            if visited % PAGES_PER_STEP == 0 && !go_on() {
                 return false;
             }
             let Some(page) = self.pages.read(number) else { continue };

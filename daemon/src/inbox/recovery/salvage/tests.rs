@@ -415,3 +415,30 @@ fn pages_in_the_log_survive_a_file_that_was_cut_off() {
         assert!((750..=900).all(|id| left.iter().any(|row| row.id == id)), "{bytes}: {}", left.len());
     }
 }
+
+#[test]
+fn pages_in_the_log_behind_the_end_of_the_file_are_counted() {
+    // One of them leaves out all pages whose number is even.
+    for remainder in [0, 1] {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = file::open(folder.path()).unwrap().connection;
+        let insert = "INSERT INTO entry (id, at_ns, kind, peer, payload) VALUES (?1, 1, 0, x'7f0000010009', zeroblob(12000))";
+        connection.execute_batch("BEGIN").unwrap();
+        (1..=600).for_each(|id| assert_eq!(connection.execute(insert, [id]).unwrap(), 1, "a page for each"));
+        connection.execute_batch("COMMIT").unwrap();
+        connection.close().unwrap();
+        let opened = file::open(folder.path()).unwrap().connection;
+        opened.query_row("PRAGMA wal_autocheckpoint = 0", [], |_| Ok(())).unwrap();
+        opened.execute("UPDATE entry SET at_ns = 2 WHERE id % 2 = ?1", [remainder]).unwrap();
+        let path = folder.path().join(file::FILE_NAME);
+        std::fs::File::options().write(true).open(&path).unwrap().set_len(16_384).unwrap();
+        let asked = std::cell::Cell::new(0);
+        let go_on = || {
+            asked.set(asked.get() + 1);
+            true
+        };
+        assert!(Salvage::open(&path, vec![(1, 600)], &go_on).unwrap().is_some());
+        assert_eq!(asked.get(), 1, "{remainder}");
+        assert!(Salvage::open(&path, vec![(1, 600)], &|| false).unwrap().is_none(), "{remainder}");
+    }
+}

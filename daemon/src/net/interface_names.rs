@@ -1,0 +1,118 @@
+//! The names of the interfaces by their numbers, those of the past included.
+//!
+//! Stored addresses have the numbers of their time. A table that the notifications of interface changes keep current makes a
+//! look-up for each entry unnecessary. What cannot be listed or looked up stays as it is.
+
+use std::collections::BTreeMap;
+
+use parking_lot::RwLock;
+use udpchat_config::Interface as InterfaceName;
+
+use super::interfaces::Interface;
+
+/// How many numbers are remembered at most, unless there are more interfaces.
+const MAX_NUMBERS: usize = 4_096;
+
+/// The last name that was seen with each number.
+#[derive(Debug, Default)]
+pub(crate) struct InterfaceNames(RwLock<BTreeMap<u32, String>>);
+
+impl InterfaceNames {
+    /// Takes the interfaces that there are now. Removed ones are remembered.
+    pub(super) fn update(&self, interfaces: &[Interface]) {
+        let mut names = self.0.write();
+        names.extend(now(interfaces));
+        if names.len() > MAX_NUMBERS {
+            *names = now(interfaces).collect();
+        }
+    }
+
+    /// Returns whether an interface has or had a number. No system call.
+    pub(crate) fn is_number_of(&self, interface: &InterfaceName, number: u32) -> bool {
+        let names = self.0.read();
+        let last = |wanted: &str| names.iter().rev().find(|(_, name)| *name == wanted).map(|(last, _)| *last);
+        names.get(&number).is_some_and(|name| name == interface.as_str())
+            || interface.number_by(last) == Some(number)
+    }
+
+    /// Looks an interface up and remembers its number; returns whether this machine has or had it.
+    pub(crate) fn look_up(&self, interface: &InterfaceName) -> bool {
+        self.look_up_by(interface, InterfaceName::number)
+    }
+
+    fn look_up_by(
+        &self,
+        interface: &InterfaceName,
+        number: impl FnOnce(&InterfaceName) -> Option<u32>,
+    ) -> bool {
+        let mut names = self.0.write();
+        match number(interface) {
+            Some(number) if interface.as_str().parse() == Ok(number) => true,
+            Some(number) => {
+                names.insert(number, interface.as_str().to_owned());
+                true
+            }
+            None => names.values().any(|name| name == interface.as_str()),
+        }
+    }
+}
+
+fn now(interfaces: &[Interface]) -> impl Iterator<Item = (u32, String)> {
+    interfaces.iter().map(|interface| (interface.index, interface.name.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(index: u32, name: &str) -> Interface {
+        Interface { index, name: name.to_owned(), ..Interface::default() }
+    }
+
+    fn named(name: &str) -> InterfaceName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn an_interface_keeps_the_numbers_that_it_had() {
+        let names = InterfaceNames::default();
+        names.update(&[interface(2, "eth0"), interface(3, "4")]);
+        names.update(&[interface(7, "eth0")]);
+        for (name, number, expected) in [
+            ("eth0", 2, true),
+            ("eth0", 7, true),
+            ("eth0", 3, false),
+            ("eth1", 2, false),
+            ("7", 7, true),
+            ("9", 9, true),
+            ("4", 3, true),
+            ("4", 4, false),
+        ] {
+            assert_eq!(names.is_number_of(&named(name), number), expected, "{name} {number}");
+        }
+        // The newest interface with a number has it.
+        names.update(&[interface(2, "eth1")]);
+        assert!(names.is_number_of(&named("eth1"), 2) && !names.is_number_of(&named("eth0"), 2));
+    }
+
+    #[test]
+    fn a_failed_look_up_changes_nothing() {
+        let names = InterfaceNames::default();
+        assert!(!names.look_up_by(&named("eth0"), |_| None));
+        assert!(names.look_up_by(&named("eth0"), |_| Some(2)));
+        assert!(names.look_up_by(&named("eth0"), |_| None) && names.is_number_of(&named("eth0"), 2));
+        // A number as written names no interface.
+        assert!(names.look_up_by(&named("2"), |_| Some(2)) && names.is_number_of(&named("eth0"), 2));
+        assert!(names.look_up(&named("lo")) && names.is_number_of(&named("lo"), 1));
+    }
+
+    #[test]
+    fn only_so_many_removed_interfaces_are_remembered() {
+        let names = InterfaceNames::default();
+        for number in 2..10_000 {
+            names.update(&[interface(1, "lo"), interface(number, "veth0")]);
+            assert!(names.0.read().len() <= MAX_NUMBERS);
+        }
+        assert!(names.is_number_of(&named("lo"), 1) && names.is_number_of(&named("veth0"), 9_999));
+    }
+}
