@@ -184,8 +184,8 @@ fn account(uid: u32) -> String {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| format!("'#{uid}'"), |user| user.name)
 }
 
-/// Writes a path as a word of a shell.
-fn word(path: &Path) -> String {
+/// Returns a path as a word of a shell.
+pub fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+@%:=,".contains(c);
     if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

@@ -311,7 +311,9 @@ fn known_word(error: &clap::Error) -> Option<&'static str> {
                 "write a port behind its host, HOST:PORT; `udpchatd --listen PORT` sets the daemon's own port"
             )
         }
-        "--host" | "--to" => "write the destination behind the command: `udpchatctl send HOST:PORT TEXT`",
+        "--host" | "--to" => {
+            tr!("write the destination behind the command: `udpchatctl send HOST:PORT TEXT`")
+        }
         _ => return None,
     })
 }

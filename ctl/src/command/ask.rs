@@ -57,7 +57,7 @@ pub(crate) struct AskArgs {
 
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
-    send::check_port(&context, "ask", &arguments.to, &arguments.message).await?;
+    send::refuse_port(&context, "ask", &arguments.to, &arguments.message).await?;
     let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;
@@ -65,6 +65,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let question = send::params(&target, &arguments.message, payload);
     let sent = client.call(&question).await?.into_entries();
     send::note_large(output, &sent);
+    send::note_unread_input(&mut client, output, &arguments.to, &arguments.message).await;
     if let Some(refusal) = sent.iter().find_map(send::refusal) {
         return Err(refusal);
     }

@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use udpchat_api::line::to_line;
 use udpchat_api::{Entry, safe};
-use udpchat_locale::tr;
+use udpchat_locale::{Language, set_language, tr};
 
 use super::format::Times;
 use super::pager::Pager;
@@ -80,8 +80,9 @@ impl Output {
         self.look = *look;
     }
 
-    /// Prints JSON from now on, errors included.
+    /// Prints JSON from now on, errors included. What programs read is English.
     pub(crate) fn set_json(&mut self) {
+        set_language(Language::English);
         self.look.json = true;
     }
 

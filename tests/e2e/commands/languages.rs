@@ -50,6 +50,11 @@ fn json_is_english_in_every_locale() {
     let english = run_with(&[], &["--json", "sned"]);
     assert!(error.stderr.starts_with("{\"error\":{\"message\":\"unrecognized"), "{error:?}");
     assert_eq!(error.stderr, english.stderr);
+
+    let args = ["--socket", "/nox", "status", "--format", "json"];
+    let error = run_with(&chinese, &args);
+    assert!(error.stderr.starts_with("{\"error\":{\"message\":\"no daemon"), "{error:?}");
+    assert_eq!(error.stderr, run_with(&[], &args).stderr);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Wrong use of `udpchatctl`: each mistake is explained, with the documented exit code, and changes nothing.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -96,21 +97,59 @@ fn a_text_may_begin_with_a_number() {
     }
 }
 
-#[test]
-fn a_port_beside_text_from_a_pipe_is_refused() {
-    let daemon = Daemon::start();
-    for command in ["send", "ask"] {
-        let ran = daemon.ctl_with_input(&[command, "127.0.0.1", "9000"], b"hi\n");
-        let meant = format!("udpchatctl {command} 127.0.0.1:9000");
-        ran.fails(2, &["belongs to the destination: 127.0.0.1:9000", &meant, "< /dev/null"]);
+/// Runs a command line in a shell, where `$ctl` reaches the daemon, and a pipe at standard input holds these bytes.
+fn in_a_shell(daemon: &Daemon, line: &str, input: &[u8]) -> Completed {
+    let ctl = format!("{} --socket {}", env!("CARGO_BIN_EXE_udpchatctl"), daemon.socket().display());
+    let (stdin, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(input).unwrap();
+    drop(writer);
+    let ran = Command::new("sh").args(["-c", line]).env("ctl", ctl).stdin(stdin).output().unwrap();
+    Completed {
+        code: ran.status.code(),
+        stdout: String::from_utf8(ran.stdout).unwrap(),
+        stderr: String::from_utf8(ran.stderr).unwrap(),
     }
-    assert!(daemon.entries().is_empty(), "nothing was sent");
-    // Numbers that are no ports, or without any other text, are messages.
+}
+
+#[test]
+fn a_port_beside_text_from_a_pipe_is_sent_with_a_note() {
+    let daemon = Daemon::start();
+    let send = in_a_shell(&daemon, "$ctl send 127.0.0.1 9000", b"hi\n");
+    let note = "9000 was sent as the text, and standard input was not read; a port stands behind its host: 127.0.0.1:9000";
+    assert_eq!((send.code, send.stderr.as_str()), (Some(0), &*format!("note: {note}\n")), "{send:?}");
+    let ask = in_a_shell(&daemon, "$ctl ask ::1 9000 --timeout 10ms", b"hi\n");
+    ask.fails(4, &["note: 9000 was sent as the text", "[::1]:9000"]);
+    let json = in_a_shell(&daemon, "$ctl --json send 127.0.0.1 9000", b"hi\n");
+    let object: Value = serde_json::from_str(&json.stderr).unwrap();
+    assert_eq!(object, json!({"note": {"message": note, "kind": "input_unread"}}));
+    assert_eq!(texts(&daemon.entries()), ["9000"; 3]);
+}
+
+#[test]
+fn the_numbers_of_a_loop_are_messages() {
+    let daemon = Daemon::start();
+    let line = "while read n; do $ctl -q send 127.0.0.1 $n || exit; done";
+    let ran = in_a_shell(&daemon, line, b"2000\n2001\n2002\n");
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{ran:?}");
+    assert_eq!(texts(&daemon.entries()), ["2000", "2001", "2002"]);
+}
+
+#[test]
+fn a_number_without_unread_text_has_no_note() {
     let peer = Peer::new();
-    let _receipt = daemon.ctl_with_input(&["send", &peer.name(), "9000"], b"hi\n").ok();
-    let _receipt = daemon.ctl(&["send", "127.0.0.1", "9000"]).ok();
-    let _receipt = daemon.ctl_with_input(&["send", "127.0.0.1", "20"], b"30\n40\n").ok();
-    assert_eq!(texts(&daemon.entries()), ["9000", "9000", "20"]);
+    let config = format!("[peers.bob]\naddress = '{}'", peer.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    for (line, input) in [
+        (format!("$ctl send {} 9000", peer.name()), &b"hi\n"[..]),
+        ("$ctl send bob 9000".to_owned(), b"hi\n"),
+        ("$ctl send 127.0.0.1 20".to_owned(), b"30\n40\n"),
+        ("$ctl send 127.0.0.1 9000".to_owned(), b""),
+        ("$ctl send 127.0.0.1 9000 < /dev/null".to_owned(), b"hi\n"),
+    ] {
+        let ran = in_a_shell(&daemon, &line, input);
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{line}: {ran:?}");
+    }
+    assert_eq!(texts(&daemon.entries()), ["9000", "9000", "20", "9000", "9000"]);
 }
 
 #[test]
@@ -164,6 +203,7 @@ fn a_wrong_command_line_suggests_the_nearest() {
     assert_fails(&daemon, &["history"], 2, &["'history'", "udpchatctl inbox --all"]);
     assert_fails(&daemon, &["tail"], 2, &["'tail'", "udpchatctl inbox --follow"]);
     assert_fails(&daemon, &["--port", "9000", "send", "bob", "hi"], 2, &["'--port'", "HOST:PORT"]);
+    assert_fails(&daemon, &["send", "--host", "bob", "hi"], 2, &["'--host'", "send HOST:PORT TEXT`"]);
     assert_fails(&daemon, &["inbox", "--folow"], 2, &["'--folow'", "--follow"]);
     assert_fails(&daemon, &[], 2, &["command", "--help"]);
     ctl_without_daemon(&[], &[]).fails(2, &["missing command", "--help"]);

@@ -182,7 +182,10 @@ fn a_new_consumer_says_where_it_begins() {
     daemon.ctl(&["-q", "ack", "2"]).ok();
     let own = daemon.ctl(&["inbox", "--peek", "--start", "now"]);
     assert!(own.stderr.contains("`default` has the read mark #2; `udpchatctl consumers default"), "{own:?}");
-    read(&["e", "--start", "8"]).fails(2, &["the newest entry is 6"]);
+    read(&["e", "--start", "8"]).fails(2, &["there is no entry #8: the newest is #6", "`now`"]);
+    let set = |id| daemon.ctl(&["consumers", "a", "--set", id]);
+    set("999").fails(2, &["there is no entry #999: the newest is #6", "`now`"]);
+    assert_eq!(set("7").code, Some(0), "what arrives next");
     read(&["e", "--start", "soon"]).fails(2, &["`oldest`, `now` or the id"]);
     assert_eq!(mark(&daemon, "e"), None);
 }

@@ -26,7 +26,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     if refused == 0 {
         return vec![Finding::ok(TOPIC, rules)];
     }
-    let refused = refusals(refused, &access.refused);
+    let refused = refusals(facts, refused, &access.refused);
     let seen = tr!("{rules}; {refused}", rules, refused);
     let hint =
         tr!("change `access.allow` and `access.deny` in the configuration, then run `udpchatctl reload`");
@@ -39,14 +39,15 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Returns how many datagrams were refused, and the last refused addresses.
-fn refusals(datagrams: u64, last: &[Refusal]) -> String {
+fn refusals(facts: &Facts, datagrams: u64, last: &[Refusal]) -> String {
     let refused = match datagrams {
         1 => tr!("1 datagram was refused").to_owned(),
         number => tr!("{number} datagrams were refused", number = grouped(number)),
     };
     let each = |refusal: &Refusal| {
         let Refusal { address, datagrams, at } = refusal;
-        tr!("{address} ({datagrams}, at {time})", address, datagrams = grouped(*datagrams), time = at)
+        let time = facts.local_time(*at);
+        tr!("{address} ({datagrams}, at {time})", address, datagrams = grouped(*datagrams), time)
     };
     match last.iter().map(each).collect::<Vec<_>>() {
         none if none.is_empty() => refused,
@@ -80,7 +81,7 @@ mod tests {
         let found = findings(&refusing(3));
         assert_eq!(levels(&found), [Warning]);
         let expected = "everyone may send, except 10.0.0.0/8; 3 datagrams were refused, most recently from 10.1.1.1 (3, at \
-                        2026-11-22T11:00:00Z)";
+                        2026-11-22 11:00:00)";
         assert_eq!(text(&found), expected);
         assert_eq!(levels(&findings(&refusing(0))), [Fine]);
     }

@@ -1,6 +1,9 @@
 //! Checks whether a daemon answers.
 
+use std::path::absolute;
+
 use udpchat_api::call::Status;
+use udpchat_config::word;
 use udpchat_locale::{tr, translated};
 
 use super::facts::{AccessDenied, Facts, Reach, Reached, RunningDaemon, Tried, Unusable, shown};
@@ -45,10 +48,11 @@ fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding
     };
     match socket {
         Some(socket) => {
-            let socket = shown(socket);
-            let seen = tr!("{seen}; {process} is running, and listens at {socket}", seen, process, socket);
+            let there = shown(socket);
+            let seen =
+                tr!("{seen}; {process} is running, and listens at {socket}", seen, process, socket = there);
             Finding::problem(TOPIC, seen)
-                .hint(tr!("`udpchatctl --socket {socket} doctor` examines that one", socket))
+                .hint(tr!("`udpchatctl --socket {socket} doctor` examines that one", socket = word(socket)))
         }
         None => {
             let seen = tr!("{seen}; {process} is running, but at none of these sockets", seen, process);
@@ -78,7 +82,9 @@ fn not_running(seen: &str, sees_all: bool) -> Finding {
 }
 
 fn refused(denied: &AccessDenied, running: &[RunningDaemon]) -> Finding {
-    let seen = match running.first() {
+    // Another daemon has nothing to do with it.
+    let at_socket = |daemon: &&RunningDaemon| daemon.socket == absolute(&denied.socket).ok();
+    let seen = match running.iter().filter(|daemon| daemon.socket.is_some()).find(at_socket) {
         Some(RunningDaemon { process, .. }) => {
             tr!("{seen}; {process} is running", seen = denied.why, process)
         }
@@ -113,6 +119,7 @@ mod tests {
 
     fn not_reached(running: &[RunningDaemon], denied: bool) -> Facts {
         let denied = denied.then(|| AccessDenied {
+            socket: "/run/udpchat/control.sock".into(),
             why: "/run/udpchat/control.sock cannot be opened: it belongs to user root (0)".to_owned(),
             advice: None,
         });
@@ -151,16 +158,21 @@ mod tests {
         own.process.is_own = true;
         let own = findings(&not_reached(&[own], false));
         assert!(own[0].hint.as_ref().unwrap().contains("the line `ready`"), "{own:?}");
-        let seen = findings(&not_reached(&[running(None), running(Some("/b/s"))], false));
-        assert!(text(&seen).contains("is running, and listens at /b/s"), "{seen:?}");
-        assert!(seen[0].hint.as_ref().unwrap().contains("udpchatctl --socket /b/s doctor"), "{seen:?}");
+        let seen = findings(&not_reached(&[running(None), running(Some("/b c/s"))], false));
+        assert!(text(&seen).contains("is running, and listens at /b c/s"), "{seen:?}");
+        assert!(seen[0].hint.as_ref().unwrap().contains("udpchatctl --socket '/b c/s' doctor"), "{seen:?}");
     }
 
     #[test]
     fn a_denied_socket_names_its_owner() {
         let found = findings(&not_reached(&[], true));
         assert!(text(&found).contains("control.sock cannot be opened: it belongs to user root (0)"));
-        let found = findings(&not_reached(&[running(None)], true));
+        for other in [None, Some("/b/s")] {
+            let found = findings(&not_reached(&[running(other)], true));
+            assert!(text(&found).ends_with("user root (0)"), "{found:?}");
+        }
+        let at_it = [running(Some("/b/s")), running(Some("/run/udpchat/control.sock"))];
+        let found = findings(&not_reached(&at_it, true));
         assert!(text(&found).ends_with("; udpchatd (pid 7, user bob) is running"), "{found:?}");
     }
 

@@ -4,14 +4,19 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use udpchat_api::call::{SelfTest, Status};
 use udpchat_api::{ErrorObject, Message, Timestamp};
 use udpchat_locale::tr;
+
+use crate::output::local_time;
 
 /// Everything that is known before the checks.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     pub(crate) now: Timestamp,
+    /// The time zone in which times are shown.
+    pub(crate) zone: TimeZone,
     pub(crate) daemon: Reach,
     /// What a daemon of this user would use, or why the configuration is invalid. Read only if no daemon answers.
     pub(crate) configured: Result<Configured, Unusable>,
@@ -66,6 +71,11 @@ impl Facts {
             Some(status) => &status.listen,
             None => self.configured.as_ref().map_or(&[], |configured| &configured.listen),
         }
+    }
+
+    /// Shows a time.
+    pub(super) fn local_time(&self, at: Timestamp) -> String {
+        local_time(at, &self.zone)
     }
 
     /// Returns the number of datagrams received from others, without returned copies of our own multicast datagrams.
@@ -129,6 +139,7 @@ pub(crate) struct Unusable {
 /// A daemon that denies access to this user.
 #[derive(Clone, Debug)]
 pub(crate) struct AccessDenied {
+    pub(crate) socket: PathBuf,
     /// Which socket, and why.
     pub(crate) why: String,
     /// What to do about it.
@@ -240,7 +251,7 @@ pub(crate) struct PeerFacts {
     /// The name on the command line.
     pub(crate) name: String,
     /// The address, or why there is none.
-    pub(crate) address: Result<SocketAddr, Unusable>,
+    pub(crate) address: Result<SocketAddr, NoAddress>,
     /// Whether the address has a port of its own, not only the default one.
     pub(crate) has_port: bool,
     /// The local address from which the kernel would send, or why it would not.
@@ -253,6 +264,15 @@ pub(crate) struct PeerFacts {
     pub(crate) last_heard: Newest,
     /// The last message from its host, if there is none from its port.
     pub(crate) last_of_host: Newest,
+}
+
+/// Why a peer has no address.
+#[derive(Clone, Debug)]
+pub(crate) enum NoAddress {
+    /// It has none.
+    Absent(Unusable),
+    /// The names of the peers are unknown, and it may be one of them.
+    Hidden(Unusable),
 }
 
 /// The newest message of a peer in one direction.

@@ -1,6 +1,7 @@
 //! Checks the firewalls of this machine, as far as their rules can be read. Only the kernel decides what happens to a
 //! datagram, so this reports warnings, never problems.
 
+use udpchat_config::word;
 use udpchat_locale::tr;
 
 use super::facts::{Facts, Firewall, Rules};
@@ -27,9 +28,20 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
                 "neither ufw nor firewalld is active; only root can read the rules of {names}",
                 names = names.join(tr!(" and "))
             );
-            Finding::warning(TOPIC, seen).hint(tr!("`sudo udpchatctl doctor` checks them"))
+            Finding::warning(TOPIC, seen).hint(as_root(facts))
         }
     }]
+}
+
+/// Returns the command that checks the rules for the same daemon.
+fn as_root(facts: &Facts) -> String {
+    match facts.status() {
+        // Without the path, root would reach the daemon of the system.
+        Some(status) => {
+            tr!("`sudo udpchatctl --socket {socket} doctor` checks them", socket = word(&status.socket))
+        }
+        None => tr!("`sudo udpchatctl doctor` checks them").to_owned(),
+    }
 }
 
 fn check_firewall(firewall: &Firewall, ports: &[u16]) -> Option<Finding> {
@@ -84,7 +96,7 @@ fn how_to_open(name: &str, ports: &[u16]) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::finding::Level::{Fine, Warning};
-    use super::super::testing::{facts, levels, text};
+    use super::super::testing::{facts, levels, text, with_status, without_daemon};
     use super::*;
 
     #[test]
@@ -96,6 +108,13 @@ mod tests {
         let unreadable = found("nftables", Rules::Unreadable);
         assert_eq!(levels(&unreadable), [Warning]);
         assert!(text(&unreadable).contains("only root can read the rules of nftables"));
+        let hint = |facts: &Facts| findings(facts)[0].hint.clone().unwrap();
+        let firewalls = vec![Firewall { name: "nftables", rules: Rules::Unreadable }];
+        let mut with = with_status(|status| status.socket = "/run/my chat/s".into());
+        with.firewalls.clone_from(&firewalls);
+        assert_eq!(hint(&with), "`sudo udpchatctl --socket '/run/my chat/s' doctor` checks them");
+        let without = Facts { firewalls, ..without_daemon("[::]:7788") };
+        assert_eq!(hint(&without), "`sudo udpchatctl doctor` checks them");
         for name in ["ufw", "firewalld", "nftables", "iptables"] {
             let found = found(name, Rules::MayRefuse);
             assert_eq!(levels(&found), [Warning]);

@@ -6,7 +6,7 @@ use udpchat_api::Message;
 use udpchat_config::Network;
 use udpchat_locale::{tr, translated};
 
-use super::facts::{Facts, Newest, PeerFacts, Unusable};
+use super::facts::{Facts, Newest, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
 
 const TOPIC: &str = "peer";
@@ -15,16 +15,19 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(peer) = &facts.peer else { return Vec::new() };
     let address = match &peer.address {
         Ok(address) => *address,
-        Err(Unusable { what, hint }) => {
+        Err(NoAddress::Absent(Unusable { what, hint })) => {
             let hint = hint.as_deref().unwrap_or(tr!("give a peer's name, `host[:port]` or `[v6]:port`"));
             return vec![Finding::problem(TOPIC, what.clone()).hint(hint)];
+        }
+        Err(NoAddress::Hidden(Unusable { what, hint })) => {
+            return vec![Finding::warning(TOPIC, what.clone()).hint_if(hint.clone())];
         }
     };
     let mut found = vec![route(peer, address)];
     found.extend(socket(facts, address));
     found.extend(link(peer, address));
     found.extend(refusal(facts, address));
-    found.extend(sent(peer));
+    found.extend(sent(facts, peer));
     found.push(heard(facts, peer, address));
     found
 }
@@ -103,9 +106,10 @@ fn refusal(facts: &Facts, address: SocketAddr) -> Option<Finding> {
     )
 }
 
-fn sent(peer: &PeerFacts) -> Option<Finding> {
+fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
     let Newest::Message(message) = &peer.last_sent else { return None };
     let Message { id, at, error, .. } = message.as_ref();
+    let at = facts.local_time(*at);
     Some(match error {
         None => Finding::ok(
             TOPIC,
@@ -137,6 +141,7 @@ fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
     match (&peer.last_heard, &peer.last_of_host) {
         (Newest::Message(message), _) => {
             let Message { id, at, peer, .. } = message.as_ref();
+            let at = facts.local_time(*at);
             let seen = tr!("the last message from it is #{id} at {time}", id, time = at);
             Finding::ok(
                 TOPIC,
@@ -156,6 +161,7 @@ fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
         }
         (_, Newest::Message(message)) => {
             let Message { id, at, peer, .. } = message.as_ref();
+            let at = facts.local_time(*at);
             Finding::warning(
                 TOPIC,
                 tr!(
@@ -235,12 +241,12 @@ mod tests {
             (last.level, last.seen.clone(), last.hint.clone().unwrap_or_default())
         };
         let heard = PeerFacts { last_heard: message("10.1.0.7:8080"), ..peer() };
-        let seen = "the last message from it is #4 at 2026-11-22T11:00:00Z";
+        let seen = "the last message from it is #4 at 2026-11-22 11:00:00";
         assert_eq!(last(heard), (Fine, seen.to_owned(), String::new()));
         let (level, seen, hint) = last(PeerFacts { last_of_host: message("10.1.0.7:5000"), ..peer() });
         assert_eq!(level, Warning);
         assert!(seen.starts_with("no message from 10.1.0.7:8080 is in the inbox; the last one"), "{seen}");
-        assert!(seen.ends_with("is #4 at 2026-11-22T11:00:00Z, from port 5000"), "{seen}");
+        assert!(seen.ends_with("is #4 at 2026-11-22 11:00:00, from port 5000"), "{seen}");
         assert!(hint.contains("`address = \"10.1.0.7\"`"), "{hint}");
         let any_port = PeerFacts { has_port: false, last_heard: message("10.1.0.7:5000"), ..peer() };
         let (level, seen, _) = last(any_port);
@@ -263,6 +269,10 @@ mod tests {
             let found = found(facts(), peer);
             assert_eq!((found[1].level, found[1].seen.as_str()), (Warning, expected));
         }
+        let hint = Some("root can add them to it".to_owned());
+        let hidden = Unusable { what: "`peers` requires role `read`".to_owned(), hint: hint.clone() };
+        let found = found(facts(), PeerFacts { address: Err(NoAddress::Hidden(hidden)), ..peer() });
+        assert_eq!((levels(&found), &found[0].hint), (vec![Warning], &hint));
     }
 
     #[test]
@@ -272,7 +282,7 @@ mod tests {
         let silent = PeerFacts { answers_on_link: Some(false), ..peer() };
         assert_eq!(levels(&found(facts(), silent)), [Fine, Problem, Warning]);
         let nobody = Unusable { what: "no peer is called `bob`".to_owned(), hint: None };
-        let unknown = PeerFacts { address: Err(nobody), ..peer() };
+        let unknown = PeerFacts { address: Err(NoAddress::Absent(nobody)), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
         assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use udpchat_locale::tr;
 
-use super::facts::{Facts, UdpSocket};
+use super::facts::{Facts, Process, RunningDaemon, UdpSocket};
 use super::finding::Finding;
 
 const TOPIC: &str = "port";
@@ -36,25 +36,26 @@ fn held(facts: &Facts, socket: &UdpSocket) -> Finding {
     let (port, local) = (socket.local.port(), socket.local);
     let holder = holder(socket);
     let seen = tr!("UDP port {port} is held by {holder}, at {address}", port, holder, address = local);
-    let daemon = || facts.running().iter().find(|daemon| daemon.process.user == socket.user);
-    match (&socket.holder, daemon()) {
-        (Some(holder), _) if holder.name == DAEMON => Finding::warning(TOPIC, seen).hint(tr!(
+    match &socket.holder {
+        Some(holder) if holder.name == DAEMON => Finding::warning(TOPIC, seen).hint(tr!(
             "that daemon receives there; `listen` in the configuration sets another port for a second one"
         )),
-        (Some(_), _) => Finding::problem(TOPIC, seen)
+        Some(_) => Finding::problem(TOPIC, seen)
             .hint(tr!("stop that program, or set another port for udpchatd with `listen` in its configuration")),
-        (None, Some(daemon)) => {
-            let seen = tr!("{seen}; it is probably {process}", seen, process = daemon.process);
-            Finding::warning(TOPIC, seen).hint(tr!(
-                "`sudo ss -lunp 'sport = :{port}'` names it for certain; `listen` in the configuration sets another port for a \
-                 daemon of your own",
-                port
-            ))
-        }
-        (None, None) => Finding::problem(TOPIC, seen).hint(tr!(
+        None => Finding::problem(TOPIC, with_daemon_of_holder(facts, socket, seen)).hint(tr!(
             "`sudo ss -lunp 'sport = :{port}'` names it; `listen` in the configuration sets another port for udpchatd",
             port
         )),
+    }
+}
+
+/// Adds a daemon of the user that holds the socket: it may be the holder, but need not be.
+fn with_daemon_of_holder(facts: &Facts, socket: &UdpSocket, seen: String) -> String {
+    match facts.running().iter().find(|daemon| daemon.process.user == socket.user) {
+        Some(RunningDaemon { process: Process { name, pid, user, .. }, .. }) => {
+            tr!("{seen}; {user} also runs {name} (pid {pid})", seen, user, name, pid)
+        }
+        None => seen,
     }
 }
 
@@ -102,7 +103,7 @@ fn holder(socket: &UdpSocket) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::facts::{Process, Reach};
+    use super::super::facts::Reach;
     use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, running, text, without_daemon};
     use super::*;
@@ -141,8 +142,8 @@ mod tests {
         let Reach::NotReached { running: daemons, .. } = &mut facts.daemon else { panic!() };
         daemons.push(running(None));
         let found = findings(&facts);
-        assert_eq!(levels(&found), [Warning]);
-        assert!(text(&found).ends_with("it is probably udpchatd (pid 7, user bob)"), "{found:?}");
+        assert_eq!(levels(&found), [Problem]);
+        assert!(text(&found).ends_with("; user bob also runs udpchatd (pid 7)"), "{found:?}");
         assert!(!found[0].hint.as_ref().unwrap().contains("stop"), "{found:?}");
 
         facts.sockets[0].holder = Some(running(None).process);

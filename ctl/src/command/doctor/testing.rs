@@ -38,6 +38,7 @@ pub(super) fn facts() -> Facts {
     };
     Facts {
         now: "2026-11-22T12:00:00Z".parse().unwrap(),
+        zone: jiff::tz::TimeZone::UTC,
         daemon: Reach::Reached(Box::new(reached)),
         configured: Ok(Configured::default()),
         sockets: Vec::new(),

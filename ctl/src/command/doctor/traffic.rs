@@ -14,7 +14,9 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let mut found = vec![Finding::ok(
         TOPIC,
         match received {
-            0 => tr!("nothing has arrived since the start at {time}", time = status.started),
+            0 => {
+                tr!("nothing has arrived since the start at {time}", time = facts.local_time(status.started))
+            }
             _ => tr!(
                 "{datagrams} arrived since the start, {stored} stored",
                 datagrams = counted(received, "datagram"),
@@ -59,7 +61,7 @@ mod tests {
     fn received_and_lost_datagrams_are_counted() {
         assert_eq!(text(&findings(&facts())), "12 datagrams arrived since the start, 12 stored");
         let silent = with_status(|status| status.dropped.own = 12);
-        assert_eq!(text(&findings(&silent)), "nothing has arrived since the start at 2026-11-22T10:00:00Z");
+        assert_eq!(text(&findings(&silent)), "nothing has arrived since the start at 2026-11-22 10:00:00");
         let lossy = with_status(|status| {
             status.dropped.queue_full = 2;
             status.lost_before = 3;

@@ -19,7 +19,8 @@ waits for the end of `inbox` before it has read the pipe to its end waits for ev
 
 --consumer NAME uses a read mark of its own. A new consumer begins at the oldest entry, and says so on standard error (with \
 --json as an object `note`); --start now begins with what arrives next, --start ID at an entry. For a consumer that has a \
-read mark, --start does nothing and says so; `consumers` lists, sets and removes read marks. Each user has a mark of their own; root and the user that the daemon runs as share one.
+read mark, --start does nothing and says so; `consumers` lists, sets and removes read marks. Each user has a mark of their \
+own; root and the user that the daemon runs as share one.
 
 History: with IDs, -a, -r, -n or any flag that selects entries. Both directions unless --direction is given, oldest first \
 unless -r is given; marks nothing as read. A flag that selects entries shows all that match; -n N shows only the last N of \

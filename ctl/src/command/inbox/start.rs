@@ -8,7 +8,7 @@ use udpchat_api::{Client, DEFAULT_CONSUMER, Entry};
 use udpchat_locale::tr;
 
 use crate::command::filter::entry_id;
-use crate::error::Result;
+use crate::error::{CtlError, Result};
 use crate::output::{Output, counted};
 
 /// Where a consumer begins.
@@ -40,13 +40,31 @@ impl FromStr for Start {
 
 impl Start {
     /// Returns the read mark of a consumer that begins there.
+    ///
+    /// # Errors
+    /// The entry is beyond the next one.
     pub(crate) async fn read_mark(self, client: &mut Client) -> Result<u64> {
         Ok(match self {
             Self::Oldest => client.call(&StatusParams {}).await?.inbox.oldest_id.saturating_sub(1),
             Self::Now => client.call(&StatusParams {}).await?.inbox.newest_id,
-            Self::Id(id) => id - 1,
+            Self::Id(id) => {
+                let newest = client.call(&StatusParams {}).await?.inbox.newest_id;
+                if id - 1 > newest {
+                    return Err(beyond(id, newest));
+                }
+                id - 1
+            }
         })
     }
+}
+
+/// Returns the error for an id that neither an entry nor the next one has.
+fn beyond(id: u64, newest: u64) -> CtlError {
+    let error = CtlError::usage(match newest {
+        0 => tr!("there is no entry #{id}: the inbox is empty", id),
+        newest => tr!("there is no entry #{id}: the newest is #{newest}", id, newest),
+    });
+    error.hint(tr!("`now` begins with what arrives next"))
 }
 
 /// A reader of what is new.

@@ -2,22 +2,20 @@
 
 mod args;
 mod payload;
+mod port;
 
 use std::io::{self, IsTerminal};
-use std::net::IpAddr;
-use std::os::fd::AsFd;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::stat::{SFlag, fstat};
-use udpchat_api::call::{PeersParams, SendParams, Split};
+use udpchat_api::call::{SendParams, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Raw};
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
 pub(crate) use self::payload::Payload;
 use self::payload::{Line, Lines, Source};
+pub(super) use self::port::{note_unread_input, refuse_port};
 use super::completions::candidates;
 use super::context::Context;
 use crate::error::{CtlError, Exit, Failure, Result};
@@ -41,12 +39,6 @@ Examples:
   tail -f /var/log/syslog | udpchatctl send bob --lines
   udpchatctl send bob -- --not-a-flag";
 
-/// The least port that a number alone is taken for: programs without privileges use ports from here on.
-const FIRST_USUAL_PORT: u16 = 1024;
-
-/// How long a pipe may stay empty that is still open, in milliseconds.
-const PIPE_WAIT: u8 = 100;
-
 /// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
 const UNFRAGMENTED_BYTES: usize = 1472;
 
@@ -64,70 +56,9 @@ pub(crate) struct SendArgs {
 
 /// Runs `send`.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
-    check_port(&context, "send", &arguments.to, &arguments.message.message).await?;
+    refuse_port(&context, "send", &arguments.to, &arguments.message.message).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     send(context, target, &arguments.message).await
-}
-
-/// Refuses `send HOST PORT TEXT` and `echo TEXT | udpchatctl send HOST PORT`, as other programs take them: the port would be
-/// sent as text. A peer that is configured has its port, so the text to it may begin with a number.
-///
-/// # Errors
-/// The arguments look like that.
-pub(super) async fn check_port(
-    context: &Context<'_>,
-    command: &str,
-    to: &str,
-    message: &MessageArgs,
-) -> Result<()> {
-    let Some((port, text)) = message.text.split_first() else { return Ok(()) };
-    let is_port = !port.starts_with('0') && port.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(number) = port.parse::<u16>().ok().filter(|_| is_port && !message.hex) else { return Ok(()) };
-    // A number alone is usually a message, such as a counter or a measured value.
-    if text.is_empty() && (number < FIRST_USUAL_PORT || !has_piped_input()) {
-        return Ok(());
-    }
-    let bare = to.strip_prefix('[').and_then(|to| to.strip_suffix(']')).unwrap_or(to);
-    let is_address = bare.split('%').next().is_some_and(|ip| ip.parse::<IpAddr>().is_ok());
-    if bare.contains(':') && !is_address {
-        return Ok(());
-    }
-    if !is_address {
-        let peers = context.connect().await?.call(&PeersParams::default()).await;
-        // Without the role to read, the names are unknown.
-        let Ok(peers) = peers else { return Ok(()) };
-        if peers.peers.iter().any(|peer| peer.name.as_deref() == Some(to)) {
-            return Ok(());
-        }
-    }
-    let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
-    let error = CtlError::usage(tr!("the port belongs to the destination: {host}:{port}", host, port));
-    Err(error.hint(match text {
-        [] => tr!(
-            "write `udpchatctl {command} {host}:{port}` to send standard input; to send {port} as text, add `< /dev/null`",
-            command,
-            host,
-            port
-        ),
-        _ => tr!(
-            "write `udpchatctl {command} {host}:{port} TEXT`; to send {port} as text, put all of the text in quotes",
-            command,
-            host,
-            port
-        ),
-    }))
-}
-
-/// Returns whether a pipe at standard input has something to read, or gets it soon: the program that writes into it starts
-/// at the same time as this one.
-fn has_piped_input() -> bool {
-    let stdin = io::stdin();
-    let is_pipe = fstat(&stdin)
-        .is_ok_and(|found| SFlag::from_bits_truncate(found.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO);
-    let mut polled = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
-    is_pipe
-        && poll(&mut polled, PIPE_WAIT).is_ok()
-        && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN))
 }
 
 /// Sends the messages of the arguments; `target` names the destination.
@@ -216,6 +147,9 @@ impl Sender<'_> {
         self.output.flush()?;
         if !self.large {
             self.large = note_large(self.output, &entries);
+        }
+        if let Some(to) = &self.target.to {
+            note_unread_input(&mut self.client, self.output, to, self.message).await;
         }
         entries.iter().find_map(refusal).map_or(Ok(()), Err)
     }

@@ -21,7 +21,8 @@ const HELP: &str = "\
 Exits with 0 even if the state is degraded. The counters start with the daemon, and they balance: \
 received = stored + queued + dropped.
 
-A problem disappears when its cause is over. One that reports an event stays until --acknowledge, which requires the role `admin`, or a restart.
+A problem disappears when its cause is over. One that reports an event stays until --acknowledge, which requires the role \
+`admin`, or a restart.
 
 --watch ends with q or Ctrl-C. Its plots show the last minutes, the newest on the right, both on one scale. The daemon \
 must answer at the start; if it stops later, --watch waits for it. Into a pipe or a file, --watch writes a line per \
@@ -97,6 +98,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
         return watch::run(context.output, context.socket, arguments.interval).await;
     }
     let format = arguments.format.unwrap_or(StatusFormat::Text);
+    if format == StatusFormat::Json {
+        context.output.set_json();
+    }
     let file = arguments.output.as_deref();
     if let Some(format) = format.metrics() {
         return write_metrics(context, format, file).await;
@@ -105,9 +109,6 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
         return Err(CtlError::usage(tr!("only metrics can be written to a file")).hint(tr!(
             "choose metrics with `--format prometheus` or `--format openmetrics`, or redirect with `> FILE`"
         )));
-    }
-    if format == StatusFormat::Json {
-        context.output.set_json();
     }
     let mut client = context.connect().await?;
     if arguments.acknowledge {

@@ -27,17 +27,16 @@ pub(super) async fn ask(explicit: Option<&Path>) -> (Reach, Option<Client>) {
                 Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NotPermitted => {
                     let message = translated(&error.message);
                     let why = tr!("{path} answers, but refuses: {message}", path = path.display(), message);
-                    denied.get_or_insert(AccessDenied { why, advice: error.data.hint });
+                    denied.get_or_insert(AccessDenied { socket: path, why, advice: error.data.hint });
                 }
                 Err(error) => tried.push((path, error.to_string())),
             },
             Err(ClientError::NotPermitted { path, .. }) => {
                 let access = SocketAccess::of(&path);
                 let owner = access.as_ref().map_or(tr!("another user"), |access| access.owner.as_str());
-                let path = path.display();
-                let why = tr!("{path} cannot be opened: it belongs to {owner}", path, owner);
+                let why = tr!("{path} cannot be opened: it belongs to {owner}", path = path.display(), owner);
                 let advice = access.as_ref().map(SocketAccess::advice);
-                denied.get_or_insert(AccessDenied { why, advice });
+                denied.get_or_insert(AccessDenied { socket: path, why, advice });
             }
             Err(ClientError::NoDaemon { path, source }) => tried.push((path, obstacle(&source))),
             Err(error) => tried.push((path, error.to_string())),

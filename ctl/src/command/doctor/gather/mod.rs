@@ -18,6 +18,7 @@ use udpchat_api::Timestamp;
 use udpchat_config::{Environment, ListenAddress, Need, Overrides, Settings, access_hint};
 
 use super::facts::{Configured, Facts, Reach, Unusable, shown};
+use crate::time::local_zone;
 
 /// Collects all facts; `explicit` is the socket given by `--socket`, `peer` the peer to check.
 pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts {
@@ -28,6 +29,7 @@ pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts
     };
     let mut facts = Facts {
         now: Timestamp::now(),
+        zone: local_zone(),
         daemon: reach,
         configured,
         sockets: Vec::new(),

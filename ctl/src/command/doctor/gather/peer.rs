@@ -11,7 +11,7 @@ use udpchat_api::{Client, ClientError, Entry};
 use udpchat_config::{DEFAULT_PORT, PeerAddress, check_ipv4, did_you_mean};
 use udpchat_locale::{tr, translated};
 
-use super::super::facts::{Newest, PeerFacts, Unusable};
+use super::super::facts::{Newest, NoAddress, PeerFacts, Unusable};
 use super::daemon::call;
 
 /// How long resolving a host name may take.
@@ -63,14 +63,13 @@ fn host(address: SocketAddr) -> String {
 }
 
 /// Resolves a peer; returns also whether its port is given.
-async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr, bool), Unusable> {
+async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr, bool), NoAddress> {
     let unusable = |what: String| Unusable { what, hint: None };
-    let (peers, hidden) = match client {
-        None => (Vec::new(), None),
+    let (peers, unread) = match client {
+        None => (Vec::new(), Some(unusable(tr!("no daemon answers").to_owned()))),
         Some(client) => match call(client, &PeersParams::default()).await {
             Ok(answer) => (answer.peers, None),
-            // Without the role to read, the names are unknown.
-            Err(error) => (Vec::new(), Some(error.to_string())),
+            Err(error) => (Vec::new(), Some(refused(&error))),
         },
     };
     let named = peers.iter().find(|peer| peer.name.as_deref() == Some(name));
@@ -78,39 +77,52 @@ async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr,
     if let Ok(address) = text.parse::<PeerAddress>() {
         let has_port = address.port().is_some();
         let missing = || unusable(tr!("this machine has no interface for {address} now", address));
-        return address.destination().map(|destination| (destination, has_port)).ok_or_else(missing);
+        let destination = address.destination().ok_or_else(|| NoAddress::Absent(missing()))?;
+        return Ok((destination, has_port));
     }
     let (host, has_port) = text.split_once(':').map_or((text, false), |(host, _port)| (host, true));
-    check_ipv4(host)
-        .map_err(|error| Unusable { what: error.to_string(), hint: error.hint().map(str::to_owned) })?;
+    check_ipv4(host).map_err(|error| {
+        NoAddress::Absent(Unusable { what: error.to_string(), hint: error.hint().map(str::to_owned) })
+    })?;
     let with_port = if has_port { text.to_owned() } else { format!("{text}:{DEFAULT_PORT}") };
-    match timeout(RESOLVE_WAIT, lookup_host(with_port)).await {
-        Ok(Ok(mut found)) => {
-            let first = found.next().ok_or_else(|| unusable(tr!("`{name}` has no address", name)));
-            first.map(|address| (address, has_port))
+    match (look_up(name, with_port).await, unread) {
+        (Ok(address), _) => Ok((address, has_port)),
+        (Err(_), Some(Unusable { what, hint })) => {
+            let reason = translated(&what);
+            let what =
+                tr!("`{name}` is no known host, and the names of peers are unknown: {reason}", name, reason);
+            Err(NoAddress::Hidden(Unusable { what, hint }))
         }
-        Ok(Err(error)) => Err(match hidden {
-            Some(hidden) => {
-                let reason = translated(&hidden);
-                unusable(tr!(
-                    "`{name}` is no known host, and the names of peers are unknown: {reason}",
-                    name,
-                    reason
-                ))
-            }
-            None => {
-                let error = error.to_string();
-                let error = translated(&error);
-                let what = tr!("`{name}` is neither a peer nor a known host: {error}", name, error);
-                let names = peers.iter().filter_map(|peer| peer.name.as_deref());
-                Unusable { what, hint: did_you_mean(name, names) }
-            }
-        }),
-        Err(_) => {
-            let seconds = RESOLVE_WAIT.as_secs();
-            Err(unusable(tr!("`{name}` does not resolve within {seconds} s", name, seconds)))
+        (Err(what), None) => {
+            let names = peers.iter().filter_map(|peer| peer.name.as_deref());
+            Err(NoAddress::Absent(Unusable { what, hint: did_you_mean(name, names) }))
         }
     }
+}
+
+/// Resolves a host name with its port; the error says what failed.
+async fn look_up(name: &str, with_port: String) -> Result<SocketAddr, String> {
+    match timeout(RESOLVE_WAIT, lookup_host(with_port)).await {
+        Ok(Ok(mut found)) => found.next().ok_or_else(|| tr!("`{name}` has no address", name)),
+        Ok(Err(error)) => {
+            let error = error.to_string();
+            let error = translated(&error);
+            Err(tr!("`{name}` is neither a peer nor a known host: {error}", name, error))
+        }
+        Err(_) => {
+            let seconds = RESOLVE_WAIT.as_secs();
+            Err(tr!("`{name}` does not resolve within {seconds} s", name, seconds))
+        }
+    }
+}
+
+/// Returns why the daemon does not answer a question, and what to do about it.
+fn refused(error: &ClientError) -> Unusable {
+    let hint = match error {
+        ClientError::Refused(object) => object.data.hint.clone(),
+        _ => None,
+    };
+    Unusable { what: error.to_string(), hint }
 }
 
 /// Returns the address from which the kernel would send; connecting a UDP socket sends nothing.
@@ -149,13 +161,7 @@ async fn last(client: &mut Client, from: &str, direction: DirectionFilter) -> Ne
     for _ in 0..MAX_PAGES {
         let page = match call(client, &params).await {
             Ok(page) => page,
-            Err(error) => {
-                let hint = match &error {
-                    ClientError::Refused(object) => object.data.hint.clone(),
-                    _ => None,
-                };
-                return Newest::Unknown(Unusable { what: error.to_string(), hint });
-            }
+            Err(error) => return Newest::Unknown(refused(&error)),
         };
         if let Some(Entry::Message(message)) = page.entries.into_iter().next() {
             return Newest::Message(Box::new(message));
