@@ -36,7 +36,7 @@ pub mod when;
 
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::ConfigError;
-pub use file_hint::{Need, access_hint, file_hint, owner_hint, size_limit, size_limit_hint};
+pub use file_hint::{Need, access_hint, file_hint, size_limit, size_limit_hint, unsafe_hint};
 pub use flags::{Flags, Overrides};
 pub use paths::{Environment, control_socket_candidates};
 pub use reference::{KeyReference, TableReference, reference};
