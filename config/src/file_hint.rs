@@ -62,11 +62,11 @@ pub fn access_hint(path: &Path, need: Need) -> Option<String> {
     Some(match path.symlink_metadata() {
         Ok(_) if is_ours(&path) => format!(
             "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo chown -R {user} {word}` gives it to \
-             {user}"
+             this user"
         ),
         Err(error) if error.kind() == io::ErrorKind::NotFound => format!(
             "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo install -d -m 700 -o {user} {word}` \
-             creates the directory for {user}"
+             creates the directory for this user"
         ),
         _ => foreign(&obstacle, &found),
     })

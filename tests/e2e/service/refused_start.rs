@@ -212,7 +212,7 @@ fn what_root_left_behind_is_given_to_the_user() {
     let data = place("udpchat");
     make(&data, 0, 0o700);
     let hint = refused_to_stranger(&other, &data, &run.join("s"), &[]);
-    let command = format!("`sudo chown -R {STRANGER} {}` gives it to {STRANGER}", data.display());
+    let command = format!("`sudo chown -R {STRANGER} {}` gives it to this user", data.display());
     assert!(hint.contains(&belongs(&data)) && hint.contains(&command), "{hint}");
     // No directory, and none can be made.
     let new = place("new");
