@@ -1,7 +1,10 @@
-//! What to do about an error of the file system: who owns a file that this user may not use, who needs it, and the command
-//! that mends it; which limit a file has reached.
+//! What to do about an error of the file system: who owns a file that this user may not use, and the command that mends it;
+//! which limit a file has reached.
+//!
+//! A command that gives a directory to another user is offered only for a directory of the daemon's that root left behind. No
+//! command opens a file to other users.
 
-use std::fs;
+use std::fs::{self, DirEntry, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +14,14 @@ use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::unistd::{AccessFlags, Uid, User, faccessat, geteuid};
 
-/// The names of files that mark a directory as one of the daemon's.
-const OUR_FILES: [&str; 3] = ["inbox.db", "control.sock", "control.sock.lock"];
+/// The names of the daemon's files. Files beside a database and a socket have longer names.
+const OUR_FILES: [&str; 2] = ["lock", "books"];
+const OUR_PREFIXES: [&str; 3] = ["inbox.db", "index.db", "control.sock"];
+
+/// The name of the daemon's directories.
+const OUR_DIRECTORY: &str = "udpchat";
+
+const ROOT: u32 = 0;
 
 /// States what a path is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,63 +44,54 @@ pub fn file_hint(path: &Path, need: Need, error: &io::Error) -> Option<String> {
     }
 }
 
-/// Returns who owns what keeps this process from using a path, and the command that mends it; `None` if neither an owner nor a
-/// mode is in the way.
+/// Returns who owns what keeps this process from using a path, and what to do about it; `None` if neither an owner nor a mode is
+/// in the way.
 pub fn access_hint(path: &Path, need: Need) -> Option<String> {
     let path = std::path::absolute(path).ok()?;
-    let (obstacle, what) = obstacle(&path, need)?;
-    let uid = fs::metadata(&obstacle).ok()?.uid();
-    let (is_own, owner, me) = (uid == geteuid().as_raw(), shown(uid), shown(geteuid().as_raw()));
-    let (path_there, user, word) = (obstacle.display(), own_name(), word(&obstacle));
-    Some(match what {
-        Obstacle::Pass if is_own => format!("`chmod u+x {word}` lets you pass that directory"),
-        Obstacle::Pass => format!(
-            "only user {owner} may pass {path_there}, and this program runs as user {me}: choose a path elsewhere, or `sudo chmod \
-             o+x {word}` lets every user pass"
+    let obstacle = obstacle(&path, need)?;
+    let found = fs::metadata(&obstacle).ok()?;
+    let me = geteuid().as_raw();
+    if found.uid() == me {
+        return Some(format!("`chmod u+rwX {}` lets you use it", word(&obstacle)));
+    }
+    if need != Need::Directory || found.uid() != ROOT {
+        return Some(foreign(&obstacle, &found));
+    }
+    let (path_there, owner, word) = (obstacle.display(), shown(ROOT), word(&path));
+    let (user, me) = (name(me).unwrap_or_else(|| me.to_string()), shown(me));
+    Some(match path.symlink_metadata() {
+        Ok(_) if is_ours(&path) => format!(
+            "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo chown -R {user} {word}` gives it to \
+             this user"
         ),
-        Obstacle::Create if is_own => format!("`chmod u+w {word}` lets you create files there"),
-        Obstacle::Create if need == Need::Directory => {
-            let new = self::word(&path);
-            format!(
-                "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo install -d -m 700 -o {user} {new}` \
-                 creates the directory for {user}"
-            )
-        }
-        Obstacle::Use | Obstacle::Inside if is_own => format!("`chmod u+rwX {word}` lets you use it"),
-        Obstacle::Use if need == Need::Read => format!(
-            "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo chmod o+r {word}` lets every user read \
-             it"
+        Err(error) if error.kind() == io::ErrorKind::NotFound => format!(
+            "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo install -d -m 700 -o {user} {word}` \
+             creates the directory for this user"
         ),
-        Obstacle::Use if need == Need::Write => foreign(&obstacle, uid, &format!("chown {user} {word}")),
-        Obstacle::Use | Obstacle::Inside if is_ours(&path) => {
-            foreign(&obstacle, uid, &format!("chown -R {user} {}", self::word(&path)))
-        }
-        Obstacle::Use | Obstacle::Inside | Obstacle::Create => {
-            format!("{path_there} belongs to user {owner}, and this program runs as user {me}")
-        }
+        _ => foreign(&obstacle, &found),
     })
 }
 
-/// Returns whose a directory of the daemon's is, if it belongs to another user, and the command that mends it. Root may use
-/// such a directory, but should not.
-pub fn owner_hint(directory: &Path) -> Option<String> {
-    let owner = fs::metadata(directory).ok()?.uid();
-    let command = || format!("chown -R {} {}", own_name(), word(directory));
-    (owner != geteuid().as_raw()).then(|| foreign(directory, owner, &command()))
+/// Returns what to do about a directory of the daemon's that another user owns or may write to.
+pub fn unsafe_hint(directory: &Path) -> String {
+    let me = geteuid().as_raw();
+    match fs::metadata(directory) {
+        Ok(found) if ![me, ROOT].contains(&found.uid()) => foreign(directory, &found),
+        Ok(found) if found.uid() == me && is_ours(directory) => {
+            format!("`chmod go-w {}` keeps other users out", word(directory))
+        }
+        _ => "who may write to a directory may replace the files in it".to_owned(),
+    }
 }
 
-/// Names the owner of what another user needs, and how that user gets it. What belongs to root was usually made by `sudo`.
-fn foreign(path: &Path, uid: u32, command: &str) -> String {
-    let (path, owner, me, user) = (path.display(), shown(uid), shown(geteuid().as_raw()), own_name());
-    if uid == 0 {
-        return format!(
-            "{path} belongs to user {owner}, and this program runs as user {me}: `sudo {command}` gives it to {user}"
-        );
-    }
-    let account = account(uid);
+/// Names the owner and the mode of a file that this user may not use.
+fn foreign(path: &Path, found: &Metadata) -> String {
+    let (uid, mode) = (found.uid(), format!("{:04o}", found.mode() & 0o7777));
+    let (path, owner, me) = (path.display(), shown(uid), shown(geteuid().as_raw()));
+    let account = name(uid).unwrap_or_else(|| format!("'#{uid}'"));
     format!(
-        "{path} belongs to user {owner}, and this program runs as user {me}: run it as that user, with `sudo -u {account}`, or \
-         `sudo {command}` gives it to {user}"
+        "{path} (mode {mode}) belongs to user {owner}, and this program runs as user {me}: choose another path, or run it as that \
+         user, with `sudo -u {account}`"
     )
 }
 
@@ -109,79 +109,61 @@ pub fn size_limit_hint() -> Option<String> {
     ))
 }
 
-/// What keeps this process from using a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Obstacle {
-    /// A directory above it may not be passed.
-    Pass,
-    /// It does not exist, and the nearest directory above it may not be written to.
-    Create,
-    /// It may not be used itself.
-    Use,
-    /// A file in it may not be used.
-    Inside,
-}
-
-/// Finds what is in the way to a path, and where.
-fn obstacle(path: &Path, need: Need) -> Option<(PathBuf, Obstacle)> {
+/// Finds what is in the way to a path: the path itself, the nearest directory above it, or a file of the daemon's in it.
+fn obstacle(path: &Path, need: Need) -> Option<PathBuf> {
     // Below a directory that may not be passed, nothing is visible.
     let visible = path.ancestors().find(|path| path.symlink_metadata().is_ok())?;
-    if visible != path {
-        if is_denied(visible, AccessFlags::X_OK) {
-            return Some((visible.to_owned(), Obstacle::Pass));
-        }
-        let is_closed = need != Need::Read && is_denied(visible, AccessFlags::W_OK);
-        return is_closed.then(|| (visible.to_owned(), Obstacle::Create));
-    }
     let mode = match need {
-        Need::Read => AccessFlags::R_OK,
-        Need::Write => AccessFlags::W_OK,
-        Need::Directory => AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK,
+        Need::Read if visible == path => AccessFlags::R_OK,
+        Need::Write if visible == path => AccessFlags::W_OK,
+        Need::Directory if visible == path => AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK,
+        Need::Read => AccessFlags::X_OK,
+        Need::Write | Need::Directory => AccessFlags::W_OK | AccessFlags::X_OK,
     };
-    if is_denied(path, mode) {
-        return Some((path.to_owned(), Obstacle::Use));
+    if is_denied(visible, mode) {
+        return Some(visible.to_owned());
     }
-    if need != Need::Directory {
+    if visible != path || need != Need::Directory {
         return None;
     }
-    let mut files = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
-    let closed = files.find(|file| file.is_file() && is_denied(file, AccessFlags::R_OK | AccessFlags::W_OK));
-    closed.map(|file| (file, Obstacle::Inside))
+    let mut files = entries(path).into_iter().filter(is_our_file).map(|entry| entry.path());
+    files.find(|file| is_denied(file, AccessFlags::R_OK | AccessFlags::W_OK))
 }
 
 fn is_denied(path: &Path, mode: AccessFlags) -> bool {
     faccessat(AT_FDCWD, path, mode, AtFlags::AT_EACCESS) == Err(Errno::EACCES)
 }
 
-/// Returns whether a directory is one of the daemon's, so that it may be given to another user: by its files, or by its name if
-/// they cannot be listed.
+/// Returns whether a directory is one of the daemon's and holds nothing else: by its files, or by its name if it is empty or may
+/// not be listed.
 fn is_ours(directory: &Path) -> bool {
-    match fs::read_dir(directory) {
-        Ok(entries) => {
-            let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-            names.is_empty() || OUR_FILES.iter().any(|ours| names.iter().any(|name| name == ours))
-        }
-        Err(_) => directory.file_name().is_some_and(|name| name == "udpchat"),
+    let entries = entries(directory);
+    if entries.is_empty() {
+        return directory.file_name().is_some_and(|name| name == OUR_DIRECTORY);
     }
+    entries.iter().all(is_our_file)
+}
+
+fn is_our_file(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    let is_our_name = name.to_str().is_some_and(|name| {
+        OUR_FILES.contains(&name) || OUR_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    });
+    is_our_name && entry.file_type().is_ok_and(|kind| !kind.is_dir())
+}
+
+/// Returns what is in a directory; nothing if it may not be listed.
+fn entries(directory: &Path) -> Vec<DirEntry> {
+    fs::read_dir(directory).into_iter().flatten().flatten().collect()
 }
 
 /// Shows a user by name and number.
 fn shown(uid: u32) -> String {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(Some(user)) => format!("{} ({uid})", user.name),
-        _ => uid.to_string(),
-    }
+    name(uid).map_or_else(|| uid.to_string(), |name| format!("{name} ({uid})"))
 }
 
-/// Returns the name of the user of this process, or its number.
-fn own_name() -> String {
-    let uid = geteuid();
-    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
-}
-
-/// Returns a user as `sudo -u` takes it.
-fn account(uid: u32) -> String {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| format!("'#{uid}'"), |user| user.name)
+fn name(uid: u32) -> Option<String> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
 /// Returns a path as a word of a shell.
@@ -203,27 +185,53 @@ mod tests {
     }
 
     #[test]
-    fn only_what_the_daemon_made_is_given_away() {
+    fn only_what_the_daemon_made_is_ours() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(is_ours(folder.path()));
-        fs::write(folder.path().join("letter"), "").unwrap();
-        assert!(!is_ours(folder.path()));
-        fs::write(folder.path().join("inbox.db"), "").unwrap();
-        assert!(is_ours(folder.path()));
+        let place = |name: &str| {
+            let place = folder.path().join(name);
+            fs::create_dir_all(&place).unwrap();
+            place
+        };
+        assert!(!is_ours(&place("srv")), "an empty directory may be another program's");
+        assert!(is_ours(&place("udpchat")));
         assert!(is_ours(Path::new("/no/such/udpchat")) && !is_ours(Path::new("/no/such/home")));
+
+        let data = place("data");
+        for name in ["lock", "books", "inbox.db", "inbox.db-wal", "index.db", "control.sock.lock"] {
+            fs::write(data.join(name), "").unwrap();
+        }
+        assert!(is_ours(&data));
+        fs::write(data.join("thesis"), "").unwrap();
+        assert!(!is_ours(&data), "it is shared");
+
+        // A clone of the sources, and a directory with the name of a file.
+        fs::write(place("udpchat").join("README.md"), "").unwrap();
+        assert!(!is_ours(&place("udpchat")));
+        fs::create_dir_all(place("spool").join("lock")).unwrap();
+        assert!(!is_ours(&place("spool")));
     }
 
     #[test]
-    fn the_owner_decides_who_mends_it() {
-        let (path, me) = (Path::new("/var/lib/udpchat"), own_name());
-        let of_root = foreign(path, 0, &format!("chown -R {me} /var/lib/udpchat"));
-        assert!(of_root.starts_with("/var/lib/udpchat belongs to user root (0)"), "{of_root}");
+    fn a_foreign_file_is_described_without_a_change() {
+        let file = Path::new("/etc/passwd");
+        let hint = foreign(file, &fs::metadata(file).unwrap());
+        assert!(hint.starts_with("/etc/passwd (mode 0644) belongs to user root (0), and "), "{hint}");
         assert!(
-            of_root.ends_with(&format!("`sudo chown -R {me} /var/lib/udpchat` gives it to {me}")),
-            "{of_root}"
+            hint.ends_with(": choose another path, or run it as that user, with `sudo -u root`"),
+            "{hint}"
         );
-        let of_another = foreign(path, 54_321, "chown x");
-        assert!(of_another.contains("belongs to user 54321") && of_another.contains("`sudo -u '#54321'`"));
+    }
+
+    #[test]
+    fn only_our_directory_is_closed_to_other_users() {
+        let folder = tempfile::tempdir().unwrap();
+        let reason = "who may write to a directory may replace the files in it";
+        assert_eq!(unsafe_hint(folder.path()), reason);
+        fs::write(folder.path().join("inbox.db"), "").unwrap();
+        let command = format!("`chmod go-w {}` keeps other users out", folder.path().display());
+        assert_eq!(unsafe_hint(folder.path()), command);
+        fs::write(folder.path().join("thesis"), "").unwrap();
+        assert_eq!(unsafe_hint(folder.path()), reason);
     }
 
     #[test]
@@ -233,7 +241,6 @@ mod tests {
             assert_eq!(access_hint(&folder.path().join("new"), need), None);
             assert_eq!(access_hint(folder.path(), need), None);
         }
-        assert_eq!(owner_hint(folder.path()), None);
         let error = io::Error::from(io::ErrorKind::NotFound);
         assert_eq!(file_hint(folder.path(), Need::Read, &error), None);
     }

@@ -37,7 +37,7 @@ pub mod when;
 
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::ConfigError;
-pub use file_hint::{Need, access_hint, file_hint, owner_hint, size_limit, size_limit_hint, word};
+pub use file_hint::{Need, access_hint, file_hint, size_limit, size_limit_hint, unsafe_hint, word};
 pub use flags::{Flags, Overrides};
 pub use owner::{interface_decides, owner};
 pub use paths::{Environment, control_socket_candidates};

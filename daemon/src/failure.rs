@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use udpchat_api::safe::{lines, one_line};
-use udpchat_config::{ConfigError, Need, file_hint, owner_hint};
+use udpchat_config::{ConfigError, Need, file_hint, unsafe_hint};
 use udpchat_locale::{tr, translated};
 
 use crate::backup::BackupError;
@@ -73,13 +73,10 @@ impl Failure {
             Self::DataDirHeld { .. } => {
                 Some("stop that one, or give this one its own `--data-dir`".to_owned())
             }
-            Self::UnsafeDataDir { path, .. } => Some(match owner_hint(Path::new(path)) {
-                Some(hint) => format!("{hint}; `--data-dir` names another directory"),
-                None => format!(
-                    "who may write to it may change the inbox: give it to the daemon's user, `chmod go-w {path}`, or name \
-                     another with `--data-dir`"
-                ),
-            }),
+            Self::UnsafeDataDir { path, .. } => {
+                let hint = unsafe_hint(Path::new(path));
+                Some(format!("{hint}; `--data-dir` names another directory"))
+            }
             Self::Files(error) => Some(error.hint()),
             Self::Inherit(error) => error.hint().map(str::to_owned),
             Self::Listen(error) => error.hint(),

@@ -15,7 +15,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use parking_lot::Mutex;
 use tracing::warn;
 use udpchat_api::socket::{Listener, has_listener};
-use udpchat_config::{Need, file_hint, owner_hint};
+use udpchat_config::{Need, file_hint, unsafe_hint};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::accounts::{own_gid, own_uid};
@@ -85,7 +85,7 @@ impl SocketFile {
             let closed = closed.display();
             warn!(
                 "other users cannot pass {closed}, so the groups of [control] cannot reach the control socket; \
-                 `chmod o+x {closed}` lets them pass, or set another `socket`"
+                 set `socket` to a path that they can reach"
             );
         }
     }
@@ -127,13 +127,7 @@ impl SocketError {
         let with_another = |hint: String| format!("{hint}; `--socket` sets another path");
         let hint = match self {
             Self::InUse { .. } => "stop that process, or give this one another `--socket`",
-            Self::UnsafeDirectory { path, .. } => match owner_hint(path) {
-                Some(hint) => return with_another(hint),
-                None => {
-                    "who may write to it may put another socket in the place of this one: give it to the daemon's user, \
-                     `chmod go-w` it, or set another `--socket`"
-                }
-            },
+            Self::UnsafeDirectory { path, .. } => return with_another(unsafe_hint(path)),
             Self::NoSocket(_) | Self::OfAnotherUser(_) | Self::HasListener(_) => {
                 "move it away, or set another `--socket`; nothing was changed"
             }

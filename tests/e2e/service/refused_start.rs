@@ -129,6 +129,8 @@ fn assert_unsafe(is_data: bool, make_unsafe: impl FnOnce(&Path), texts: &[&str])
     make_unsafe(place);
     let refused = Daemon::refused_at(&places[0], &places[1].join("s"));
     refused.fails(&[&[place.to_str().unwrap(), "is not safe", "hint: "], texts].concat());
+    // An empty directory may be another program's.
+    assert!(!["chown", "chmod"].iter().any(|command| refused.stderr.contains(command)), "{}", refused.stderr);
     assert_eq!(fs::read_dir(place).unwrap().count(), 0);
 }
 
@@ -136,7 +138,7 @@ fn assert_unsafe(is_data: bool, make_unsafe: impl FnOnce(&Path), texts: &[&str])
 fn a_directory_that_others_may_write_to_is_refused() {
     for is_data in [true, false] {
         let open = |place: &Path| fs::set_permissions(place, fs::Permissions::from_mode(0o777)).unwrap();
-        assert_unsafe(is_data, open, &["every user (mode 0777)", "chmod go-w"]);
+        assert_unsafe(is_data, open, &["every user (mode 0777)", "may replace the files in it; `--"]);
     }
 }
 
@@ -177,7 +179,8 @@ fn a_directory_of_another_user_is_refused() {
     let Some(_) = OtherUser::get() else { return };
     for is_data in [true, false] {
         let give_away = |place: &Path| std::os::unix::fs::chown(place, Some(54_321), None).unwrap();
-        let texts = ["belongs to the user with uid 54321", "`sudo -u '#54321'`", "`sudo chown -R root "];
+        let texts =
+            ["belongs to the user with uid 54321", "(mode 0700) belongs to user 54321", "`sudo -u '#54321'`"];
         assert_unsafe(is_data, give_away, &texts);
     }
 }
@@ -199,33 +202,22 @@ fn refused_to_stranger(other: &OtherUser, data: &Path, socket: &Path, args: &[&s
 fn what_root_left_behind_is_given_to_the_user() {
     let Some(other) = OtherUser::get() else { return };
     let place = |name: &str| other.folder().join(name);
-    let make = |path: &Path, owner: u32, mode| {
-        fs::create_dir(path).unwrap();
-        std::os::unix::fs::chown(path, Some(owner), Some(owner)).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    };
     let belongs = |path: &Path| {
         format!("{} belongs to user root (0), and this program runs as user {STRANGER}", path.display())
     };
-    let (own, run) = (place("own"), place("run"));
-    make(&own, STRANGER, 0o700);
+    let run = place("run");
     make(&run, STRANGER, 0o700);
 
     // A directory of root's, such as a daemon makes that is started with `sudo`.
     let data = place("udpchat");
     make(&data, 0, 0o700);
     let hint = refused_to_stranger(&other, &data, &run.join("s"), &[]);
-    let command = format!("`sudo chown -R {STRANGER} {}` gives it to {STRANGER}", data.display());
+    let command = format!("`sudo chown -R {STRANGER} {}` gives it to this user", data.display());
     assert!(hint.contains(&belongs(&data)) && hint.contains(&command), "{hint}");
-    // A directory that holds other files is not given away.
-    let foreign = place("foreign");
-    make(&foreign, 0, 0o755);
-    fs::write(foreign.join("letter"), "").unwrap();
-    let hint = refused_to_stranger(&other, &foreign, &run.join("s"), &[]);
-    assert!(hint.contains(&belongs(&foreign)) && !hint.contains("chown"), "{hint}");
     // No directory, and none can be made.
-    let hint = refused_to_stranger(&other, &foreign.join("new"), &run.join("s"), &[]);
-    let command = format!("`sudo install -d -m 700 -o {STRANGER} {}`", foreign.join("new").display());
+    let new = place("new");
+    let hint = refused_to_stranger(&other, &new, &run.join("s"), &[]);
+    let command = format!("`sudo install -d -m 700 -o {STRANGER} {}`", new.display());
     assert!(hint.contains(&command) && hint.contains("--data-dir"), "{hint}");
     // Files of root's in a directory of the user's own.
     for name in ["lock", "inbox.db"] {
@@ -240,17 +232,54 @@ fn what_root_left_behind_is_given_to_the_user() {
         let command = format!("`sudo chown -R {STRANGER} {}`", data.display());
         assert!(hint.contains(&belongs(&file)) && hint.contains(&command), "{name}: {hint}");
     }
-    // The directory of the socket, and the configuration.
-    let closed = place("closed");
-    make(&closed, 0, 0o755);
-    let hint = refused_to_stranger(&other, &own, &closed.join("s"), &[]);
-    assert!(hint.contains(&belongs(&closed)) && hint.contains("--socket"), "{hint}");
-    let config = place("config.toml");
-    fs::write(&config, "").unwrap();
-    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
-    let hint = refused_to_stranger(&other, &own, &run.join("s"), &["--config", config.to_str().unwrap()]);
-    let command = format!("`sudo chmod o+r {}`", config.display());
-    assert!(hint.contains(&belongs(&config)) && hint.contains(&command), "{hint}");
+}
+
+#[test]
+fn a_foreign_path_is_left_to_its_owner() {
+    let Some(other) = OtherUser::get() else { return };
+    let place = |name: &str| other.folder().join(name);
+    let (own, run) = (place("own"), place("run"));
+    make(&own, STRANGER, 0o700);
+    make(&run, STRANGER, 0o700);
+    // A directory of the system, one that is shared with other files, and one that only root may pass.
+    let (srv, shared, closed) = (place("srv"), place("shared"), place("closed"));
+    make(&srv, 0, 0o755);
+    make(&shared, 0, 0o755);
+    make(&closed, 0, 0o700);
+    fs::write(shared.join("inbox.db"), "").unwrap();
+    fs::write(shared.join("thesis"), "").unwrap();
+    // A directory of a third user's.
+    let theirs = place("theirs");
+    make(&theirs, 54_322, 0o700);
+    // Files: a configuration, and an inbox to recover.
+    let file = place("inbox.db.damaged");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    let path = file.to_str().unwrap();
+
+    let socket = run.join("s");
+    for (data, socket, args, foreign, account, flag) in [
+        (&srv, &socket, &[][..], (&srv, "0755"), "root", "--data-dir"),
+        (&shared, &socket, &[], (&shared, "0755"), "root", "--data-dir"),
+        (&closed.join("udpchat"), &socket, &[], (&closed, "0700"), "root", "--data-dir"),
+        (&theirs, &socket, &[], (&theirs, "0700"), "'#54322'", "--data-dir"),
+        (&own, &srv.join("s"), &[], (&srv, "0755"), "root", "--socket"),
+        (&own, &socket, &["--config", path], (&file, "0600"), "root", "--config"),
+        (&own, &socket, &["--recover", path], (&file, "0600"), "root", ""),
+    ] {
+        let hint = refused_to_stranger(&other, data, socket, args);
+        let belongs = format!("{} (mode {}) belongs to user ", foreign.0.display(), foreign.1);
+        let owner = format!("choose another path, or run it as that user, with `sudo -u {account}`");
+        assert!(hint.contains(&belongs) && hint.contains(&owner) && hint.contains(flag), "{hint}");
+        assert!(!["chown", "chmod", "install"].iter().any(|command| hint.contains(command)), "{hint}");
+    }
+}
+
+/// Creates a directory of a user.
+fn make(path: &Path, owner: u32, mode: u32) {
+    fs::create_dir(path).unwrap();
+    std::os::unix::fs::chown(path, Some(owner), Some(owner)).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 #[test]

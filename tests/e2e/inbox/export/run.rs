@@ -83,14 +83,20 @@ fn a_file_of_another_user_has_a_hint() {
     mode(&file, 0o600);
     let (file, folder) = (file.to_str().unwrap(), folder.to_str().unwrap());
     let export = |to: &str| other.ctl(&account, &daemon, &["export", "-o", to]);
-    let belongs =
-        |path: &str| format!("{path} belongs to user root (0), and this program runs as user 54321");
-    export(file).fails(1, &["cannot write", &belongs(file), &format!("`sudo chown 54321 {file}`")]);
-    export(&format!("{folder}/new")).fails(1, &["cannot write", &belongs(folder)]);
+    let belongs = |path: &str, mode: &str| {
+        format!(
+            "{path} (mode {mode}) belongs to user root (0), and this program runs as user 54321: choose another path, or run it \
+             as that user, with `sudo -u root`"
+        )
+    };
+    export(file).fails(1, &["cannot write", &belongs(file, "0600")]);
+    export(&format!("{folder}/new")).fails(1, &["cannot write", &belongs(folder, "0755")]);
     let replay = other.ctl(&account, &daemon, &["replay", "--file", file, "--to", "127.0.0.1:9"]);
-    replay.fails(1, &["cannot read", &belongs(file), &format!("`sudo chmod o+r {file}`")]);
+    replay.fails(1, &["cannot read", &belongs(file, "0600")]);
+    let send = other.ctl(&account, &daemon, &["send", "127.0.0.1:9", "--file", file]);
+    send.fails(1, &["cannot read", &belongs(file, "0600")]);
     mode(Path::new(folder), 0o700);
-    export(file).fails(1, &["only user root (0) may pass", &format!("`sudo chmod o+x {folder}`")]);
+    export(file).fails(1, &["cannot write", &belongs(folder, "0700")]);
 }
 
 #[test]
