@@ -93,7 +93,7 @@ fn mistakes_of_sending_are_explained_in_chinese() {
         (
             &["send", "bob", "-e", "gkb", "x"],
             2,
-            &["错误：未知的编码 `gkb`\n", "提示：是否想写 `gbk`？常用的有"],
+            &["错误：未知的编码 `gkb`\n", "提示：是否想写 `gbk`？常用的编码有"],
         ),
     ] {
         daemon.ctl_in_chinese(args).fails(code, texts);
