@@ -95,13 +95,14 @@ fn every_command_reports_a_gone_daemon_alike() {
     for command in &mut waiting {
         let code = command.wait().unwrap().code();
         let stderr = std::io::read_to_string(command.stderr.take().unwrap()).unwrap();
-        assert_eq!((code, stderr), (Some(1), format!("error: {what}\nhint: {hint}\n")));
+        let lost = format!("error: the daemon closed the connection\n  caused by: {what}\nhint: {hint}\n");
+        assert_eq!((code, stderr), (Some(1), lost));
     }
     let reported = eventually("the report of the watch", || {
         fs::read_to_string(&report).ok().filter(|text| text.lines().count() == 2)
     });
     assert_eq!(reported, format!("error: {what}\nhint: {hint}; waiting for it to come back\n"));
-    chat.tmux.shows(&format!("{what}; {hint}; trying again"));
+    chat.tmux.shows(&format!("trying again: {what}; {hint}"));
 }
 
 #[test]
