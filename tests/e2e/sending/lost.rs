@@ -20,8 +20,8 @@ fn serve(stream: &UnixStream, answered: usize) {
             Some("send") => {
                 sends += 1;
                 json!({
-                    "id": sends, "at": "2026-11-22T12:00:00Z", "direction": "out", "peer": "127.0.0.1:9", "text": "x",
-                    "encoding": "utf-8", "encoding_by": "fallback", "bytes": 1, "raw": "eA==",
+                    "type": "message", "id": sends, "at": "2026-11-22T12:00:00Z", "direction": "out",
+                    "peer": "127.0.0.1:9", "text": "x", "encoding": "utf-8", "encoding_by": "fallback", "bytes": 1, "raw": "eA==",
                 })
             }
             Some("inbox") => json!({ "entries": [], "next": 0, "more": false, "unread": 0 }),
@@ -90,8 +90,8 @@ fn an_interrupted_replay_counts_what_may_have_been_sent() {
     let folder = new_folder();
     let recorded = (1..=3).map(|id| {
         json!({
-            "id": id, "at": "2026-11-22T12:00:00Z", "direction": "in", "peer": "127.0.0.1:9", "text": "x",
-            "encoding": "utf-8", "encoding_by": "fallback", "bytes": 1, "raw": "eA==",
+            "type": "message", "id": id, "at": "2026-11-22T12:00:00Z", "direction": "in", "peer": "127.0.0.1:9",
+            "text": "x", "encoding": "utf-8", "encoding_by": "fallback", "bytes": 1, "raw": "eA==",
         })
     });
     let recorded: String = recorded.map(|entry| format!("{entry}\n")).collect();

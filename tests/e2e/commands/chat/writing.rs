@@ -146,7 +146,7 @@ fn bytes_are_shown_and_sent_in_hex() {
     // What was sent as bytes comes back as bytes.
     chat.tmux.press(&["Up"]);
     chat.tmux
-        .until("bytes again", |screen| screen.contains("> c4 e3 0x0d,0a") && screen.contains(" F4 hex ─"));
+        .until("bytes again", |screen| screen.contains("# c4 e3 0x0d,0a") && screen.contains(" F4 hex ─"));
     chat.tmux.press(&["Enter"]);
     assert_eq!(chat.bob.receive().0, b"\xc4\xe3\r\n");
 }
