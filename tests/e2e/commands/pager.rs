@@ -163,7 +163,7 @@ fn a_pager_gets_messages_as_it_shows_them() {
     terminal.tmux.press(&["q"]);
     let screen = terminal.tmux.shows("stay unread");
     let unread = terminal.daemon.status()["inbox"]["unread"].as_u64().unwrap();
-    // less reads a few lines more than it shows; another reader would have more than a hundred.
+    // less reads a few lines more than it shows; another reader would have dozens.
     let expected = 2_000 - last - 20..=2_000 - last;
     assert!(expected.contains(&unread), "{unread}, not {expected:?}: {screen}");
 }
