@@ -19,9 +19,6 @@ use crate::socket_access::SocketAccess;
 const ENDING: Duration = Duration::from_secs(3);
 const ENDING_CHECK: Duration = Duration::from_millis(50);
 
-/// The kind of the error of a lost connection.
-const LOST_KIND: &str = "closed";
-
 /// Why no socket could be opened.
 enum Unreachable {
     /// No daemon answers: the sockets that were tried, and the process id of a daemon that lives nevertheless.
@@ -29,6 +26,8 @@ enum Unreachable {
         tried: String,
         living: Option<String>,
     },
+    /// A daemon has closed its connections, but has not ended: its process id, if it is known.
+    Ending(Option<String>),
     Failed(ClientError),
 }
 
@@ -40,39 +39,24 @@ pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
     open(explicit).await.map_err(CtlError::from)
 }
 
-/// Explains the error of a command by what any command would report now: if no daemon answers any more, that is what
-/// happened to a lost connection. Other errors stay as they are, and the exit code and the kind of all.
+/// Explains a lost connection by what any command would report now: if no daemon answers any more, that is the last cause,
+/// and its hint is the hint. Message, kind and exit code stay as they are, and so do other errors.
 pub(crate) async fn explain_lost(explicit: Option<&Path>, error: CtlError) -> CtlError {
-    let CtlError::Failed(mut failure) = error else { return error };
-    if failure.kind != LOST_KIND {
-        return CtlError::Failed(failure);
-    }
+    let mut failure = match error {
+        CtlError::Failed(failure) if failure.is_lost => failure,
+        other => return other,
+    };
     let answers = tr!("a daemon answers again; its log shows why the connection ended");
     match find_again(explicit).await {
         Ok(()) => failure.hint = Some(answers.to_owned()),
         Err(CtlError::Failed(now)) => {
-            // What the command says of its work stays in front.
-            match failure.causes.iter().position(|cause| is_lost(cause)) {
-                Some(place) => {
-                    failure
-                        .causes
-                        .splice(place.., [now.message].into_iter().chain(now.causes))
-                        .for_each(drop);
-                }
-                None => (failure.message, failure.causes) = (now.message, now.causes),
-            }
+            failure.causes.push(now.message);
+            failure.causes.extend(now.causes);
             failure.hint = now.hint;
         }
         Err(CtlError::ReaderGone) => {}
     }
     CtlError::Failed(failure)
-}
-
-/// Returns whether a message says that a connection was lost.
-fn is_lost(message: &str) -> bool {
-    [ClientError::Closed, ClientError::Io(io::ErrorKind::Other.into())]
-        .iter()
-        .any(|lost| lost.to_string() == message)
 }
 
 /// Checks whether a daemon answers after a connection was lost. One that is ending closes its connections first; its end is
@@ -85,14 +69,14 @@ pub(crate) async fn find_again(explicit: Option<&Path>) -> Result<()> {
     loop {
         let ending = match open(explicit).await {
             Ok(mut client) => match client.call(&VersionParams {}).await {
-                Err(lost @ (ClientError::Closed | ClientError::Io(_))) => Unreachable::Failed(lost),
+                Err(error) if error.is_lost() => None,
                 _ => return Ok(()),
             },
-            Err(living @ Unreachable::NoDaemon { living: Some(_), .. }) => living,
+            Err(Unreachable::NoDaemon { living: Some(pid), .. }) => Some(pid),
             Err(unreachable) => return Err(unreachable.into()),
         };
         if began.elapsed() > ENDING {
-            return Err(ending.into());
+            return Err(Unreachable::Ending(ending).into());
         }
         sleep(ENDING_CHECK).await;
     }
@@ -121,6 +105,7 @@ impl From<Unreachable> for CtlError {
     fn from(unreachable: Unreachable) -> Self {
         match unreachable {
             Unreachable::NoDaemon { tried, living } => no_daemon(&tried, living.as_deref()),
+            Unreachable::Ending(pid) => ending(pid),
             Unreachable::Failed(error @ ClientError::NotPermitted { .. }) => not_permitted(error),
             Unreachable::Failed(error) => error.into(),
         }
@@ -170,6 +155,14 @@ fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
                 .hint(tr!("start one with `udpchatd`; `udpchatctl doctor` finds one that listens elsewhere"))
         }
     }
+}
+
+fn ending(pid: Option<String>) -> CtlError {
+    let text = match pid {
+        Some(pid) => tr!("udpchatd (process id {pid}) is ending", pid),
+        None => tr!("the daemon is ending").to_owned(),
+    };
+    CtlError::new(Exit::NoDaemon, "no_daemon", text).hint(tr!("if this lasts, its log shows why"))
 }
 
 fn not_permitted(error: ClientError) -> CtlError {
@@ -222,12 +215,55 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let explained = |error: CtlError| runtime.block_on(explain_lost(Some(&path), error)).into_failure();
         let now = refusal(&path).into_failure();
+        let closed = "the daemon closed the connection";
         let lost = explained(CtlError::from(ClientError::Closed).at_line(3));
-        assert_eq!((&lost.message, &lost.hint), (&now.message, &now.hint));
+        assert_eq!((lost.message.as_str(), &lost.hint), (closed, &now.hint));
+        assert_eq!(lost.causes, [now.message.as_str()]);
         assert_eq!((lost.kind.as_str(), lost.exit, lost.line), ("closed", Exit::Failed, Some(3)));
-        assert_eq!(explained(CtlError::failed("x")).message, "x");
+        assert_eq!(explained(CtlError::failed("x")).causes.len(), 0);
         let within = explained(CtlError::from(ClientError::Closed).within("half of it is done"));
-        assert_eq!((within.message.as_str(), &within.causes[0]), ("half of it is done", &now.message));
+        assert_eq!(within.message, "half of it is done");
+        assert_eq!(within.causes, [closed, now.message.as_str()]);
+        let broken = explained(ClientError::Io(io::Error::other("the wire broke")).into());
+        assert_eq!(broken.message, "the connection to the daemon failed");
+        assert_eq!(broken.causes, ["the wire broke", now.message.as_str()]);
+    }
+
+    /// Returns what a lost connection is explained by while the daemon at this socket is ending.
+    fn found_while_ending(path: &Path) -> String {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime
+            .block_on(find_again(Some(path)))
+            .expect_err("the daemon does not answer")
+            .into_failure()
+            .message
+    }
+
+    #[test]
+    fn a_daemon_without_a_socket_is_ending() {
+        let directory = tempfile::tempdir().unwrap();
+        // A process of that name, until its standard input ends.
+        let mut daemon = std::process::Command::new("sh")
+            .args(["-c", "printf udpchatd > /proc/$$/comm; echo; read -r _"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        daemon.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let pid = daemon.id();
+        std::fs::write(directory.path().join("s.lock"), pid.to_string()).unwrap();
+        let found = found_while_ending(&directory.path().join("s"));
+        daemon.wait().unwrap();
+        assert_eq!(found, format!("udpchatd (process id {pid}) is ending"));
+    }
+
+    #[test]
+    fn a_daemon_that_closes_every_connection_is_ending() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("s");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || listener.incoming().for_each(drop));
+        assert_eq!(found_while_ending(&path), "the daemon is ending");
     }
 
     #[test]

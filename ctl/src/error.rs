@@ -67,6 +67,8 @@ pub(crate) struct Failure {
     pub(crate) line: Option<u64>,
     /// The exit code.
     pub(crate) exit: Exit,
+    /// Whether the connection to the daemon was lost.
+    pub(crate) is_lost: bool,
 }
 
 impl CtlError {
@@ -81,6 +83,7 @@ impl CtlError {
             entry: None,
             line: None,
             exit,
+            is_lost: false,
         }))
     }
 
@@ -97,6 +100,16 @@ impl CtlError {
     /// Creates an error for a message that was not sent.
     pub(crate) fn not_sent(kind: &str, message: impl Into<String>) -> Self {
         Self::new(Exit::NotSent, kind, message)
+    }
+
+    /// Converts the error of a request to send a message. Without an answer, the message may have been sent.
+    pub(crate) fn of_send(error: ClientError) -> Self {
+        let is_unanswered = error.is_unanswered();
+        let error = Self::from(error);
+        if !is_unanswered {
+            return error;
+        }
+        error.amended(|reason| tr!("{reason}; the message may have been sent", reason))
     }
 
     /// Converts an error of the argument parser.
@@ -163,11 +176,22 @@ impl CtlError {
         })
     }
 
+    /// Replaces the message by a sentence that holds it.
+    #[must_use]
+    pub(crate) fn amended(self, sentence: impl FnOnce(&str) -> String) -> Self {
+        self.with(|failure| failure.message = sentence(&translated(&failure.message)))
+    }
+
     /// Sets the hint: what to do next.
     #[must_use]
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
         let hint = hint.into();
         self.with(|failure| failure.hint = Some(hint))
+    }
+
+    /// Returns whether the connection to the daemon was lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.is_lost)
     }
 
     /// Returns whether a time limit ended.
@@ -225,6 +249,7 @@ fn unwrapped(paragraph: &str) -> String {
 
 impl From<ClientError> for CtlError {
     fn from(error: ClientError) -> Self {
+        let is_lost = error.is_lost();
         let (exit, kind, hint) = match error {
             ClientError::Refused(object) => return object.into(),
             ClientError::NoDaemon { .. } => (Exit::NoDaemon, "no_daemon", tr!("start one with `udpchatd`")),
@@ -252,6 +277,7 @@ impl From<ClientError> for CtlError {
             ),
         };
         let made = Self::new(exit, kind, error.to_string()).hint(hint);
+        let made = made.with(|failure| failure.is_lost = is_lost);
         match Error::source(&error) {
             Some(source) => made.caused_by(source),
             None => made,

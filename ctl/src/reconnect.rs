@@ -110,7 +110,7 @@ impl ReconnectingClient {
 impl CallError {
     /// Returns whether the connection was lost, so that only a new one shows whether a daemon answers.
     pub(crate) fn is_lost(&self) -> bool {
-        matches!(self, Self::Client(ClientError::Closed | ClientError::Io(_)))
+        matches!(self, Self::Client(error) if error.is_lost())
     }
 
     /// Returns whether the daemon refused the call with an error of this kind.

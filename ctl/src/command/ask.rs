@@ -63,7 +63,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     check_read_permission(&mut client).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     let question = send::params(&target, &arguments.message, payload);
-    let sent = client.call(&question).await?.into_entries();
+    let sent = client.call(&question).await.map_err(CtlError::of_send)?.into_entries();
     send::note_large(output, &sent);
     send::note_unread_input(&mut client, output, &arguments.to, &arguments.message).await;
     if let Some(refusal) = sent.iter().find_map(send::refusal) {
@@ -87,9 +87,12 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         _ => output.answer(entry).map(|()| true),
     };
     let waited = wait::for_messages(client, output, &wanted, print).await;
-    waited.map_err(|error| match error.is_timeout() {
-        true => error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere)),
-        false => error,
+    waited.map_err(|error| match error {
+        error if error.is_timeout() => error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere)),
+        error if error.is_lost() => {
+            error.amended(|reason| tr!("{reason}; #{id} was sent", reason, id = first.id))
+        }
+        error => error,
     })
 }
 

@@ -1,20 +1,23 @@
 //! Makes text displayable, and wraps it at a width in terminal columns.
 //!
 //! Text is measured by graphemes (what a reader sees as one character). [`display_text`] makes text safe for a terminal,
-//! and removes characters that terminals display with different widths.
+//! and removes or escapes characters that terminals display with different widths.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use udpchat_api::safe;
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The distance of tab stops in columns.
 const TAB_COLUMNS: usize = 8;
 
 /// The most characters of a grapheme, as in the longest emoji. More combining marks would cover the lines above.
 const MAX_GRAPHEME_CHARACTERS: usize = 10;
+
+/// Joins the characters beside it.
+const JOINER: char = '\u{200d}';
 
 /// The base of a combining mark without a letter.
 const MARK_HOLDER: char = '\u{25cc}';
@@ -59,7 +62,8 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Expands tabs, limits combining marks, and drops variation selectors, which only some terminals count as a column, except
-/// in a joined emoji: terminals that join it agree on its two columns only if it is complete.
+/// in a joined emoji: terminals that join it agree on its two columns only if it is complete. Escapes U+200D elsewhere: some
+/// terminals put the letter behind it into the same column, and the rest of the row would be drawn one column off.
 fn normalize(safe: &str) -> String {
     let mut out = String::with_capacity(safe.len());
     let mut column = 0;
@@ -88,17 +92,27 @@ fn push_grapheme(out: &mut String, grapheme: &str) {
     if grapheme.width() == 0 {
         out.push(MARK_HOLDER);
     }
-    let is_joined = grapheme.contains('\u{200d}');
+    let is_joined = grapheme.contains(JOINER) && starts_wide(grapheme);
     let mut kept = grapheme.chars().filter(|&character| is_joined || !is_variation_selector(character));
-    out.extend(kept.by_ref().take(MAX_GRAPHEME_CHARACTERS));
+    for character in kept.by_ref().take(MAX_GRAPHEME_CHARACTERS) {
+        match character {
+            JOINER if !is_joined => out.push_str(r"\u{200d}"),
+            _ => out.push(character),
+        }
+    }
     if kept.next().is_some() {
         // What the last joiner joins is cut off.
         out.truncate(trim_joiners(out).len());
     }
 }
 
+/// Returns whether the first character alone takes the two columns of a joined emoji.
+fn starts_wide(grapheme: &str) -> bool {
+    grapheme.chars().next().and_then(UnicodeWidthChar::width) == Some(2)
+}
+
 fn trim_joiners(text: &str) -> &str {
-    text.trim_end_matches(['\u{200c}', '\u{200d}'])
+    text.trim_end_matches(['\u{200c}', JOINER])
 }
 
 fn is_variation_selector(character: char) -> bool {
@@ -213,6 +227,21 @@ mod tests {
         let zalgo = format!("z{}", "\u{301}".repeat(300));
         assert_eq!(display_text(&zalgo).chars().count(), MAX_GRAPHEME_CHARACTERS);
         assert_eq!(display_text("\u{1b}[2J\r\nb\r\n\0"), "\\u{1b}[2J\nb");
+    }
+
+    #[test]
+    fn a_joiner_that_changes_the_columns_is_escaped() {
+        for (text, shown) in [
+            ("ক্\u{200d}ষ", r"ক্\u{200d}ষ"),
+            ("ی\u{200d}ه", r"ی\u{200d}ه"),
+            ("ᠠ\u{200d}ᠡ", r"ᠠ\u{200d}ᠡ"),
+            // The flag alone takes one column on some terminals.
+            ("🏳\u{fe0f}\u{200d}🌈", r"🏳\u{200d}🌈"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("👨\u{200d}👩", "👨\u{200d}👩"),
+        ] {
+            assert_eq!((display_text(text).as_str(), &*display_line(text)), (shown, shown));
+        }
     }
 
     #[test]

@@ -63,6 +63,18 @@ pub enum ClientError {
     Io(#[from] io::Error),
 }
 
+impl ClientError {
+    /// Returns whether the connection was lost, so that only a new one shows whether a daemon answers.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Closed | Self::Io(_))
+    }
+
+    /// Returns whether the daemon may have done what was requested, although it did not say so.
+    pub fn is_unanswered(&self) -> bool {
+        self.is_lost() || matches!(self, Self::Silent | Self::Protocol { .. })
+    }
+}
+
 impl From<LineError> for ClientError {
     fn from(error: LineError) -> Self {
         match error {

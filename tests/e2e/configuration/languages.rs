@@ -42,7 +42,7 @@ fn errors_at_the_start_are_chinese() {
     assert_shown(
         refused("lisen = []", &["--check-config"]),
         2,
-        &["未知的键 `lisen`", "提示：是否想写 `listen`？"],
+        &["未知的配置项 `lisen`", "提示：是否想写 `listen`？"],
     );
     let unknown = "[control]\nread = ['nosuchgroup']";
     assert_shown(
@@ -115,7 +115,7 @@ fn answers_of_the_daemon_are_shown_in_chinese() {
         (
             &["inbox", "--grep", "("],
             2,
-            &["`grep`: 正则表达式无效：括号没有闭合\n提示：反斜杠使后面的字符按原样匹配：`\\[`"],
+            &["`grep`：正则表达式无效：括号没有闭合\n提示：反斜杠使后面的字符按原样匹配：`\\[`"],
         ),
         (&["inbox", "--consumer", "a/b"], 2, &["错误：`consumer` 须为 1 到 64 个字母、数字或 `-_.@:`"]),
         (&["ack", "9"], 2, &["错误：`id` 为 9，但最新的条目是 0"]),

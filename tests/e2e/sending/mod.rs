@@ -1,6 +1,7 @@
 //! Sending from the port: `send`, `replay`, and the commands that wait for an answer.
 
 mod encodings;
+mod lost;
 mod replay;
 mod send;
 mod waiting;

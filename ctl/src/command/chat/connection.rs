@@ -270,9 +270,9 @@ async fn send(client: &mut ReconnectingClient, message: OutgoingMessage) -> Resu
 
 fn send_failure(error: CallError) -> SendFailure {
     let is_uncertain = match &error {
-        CallError::NoDaemon(_) | CallError::Client(ClientError::TooLong { .. }) => false,
+        CallError::NoDaemon(_) => false,
         CallError::Client(ClientError::Refused(refusal)) => refusal.data.kind == ErrorKind::NotRecorded,
-        CallError::Client(_) => true,
+        CallError::Client(error) => error.is_unanswered(),
     };
     let is_recorded =
         matches!(&error, CallError::Client(ClientError::Refused(refusal)) if refusal.data.entry.is_some());

@@ -188,6 +188,7 @@ impl Replay {
     }
 
     fn answered(&mut self, answer: std::result::Result<Answered, ClientError>) -> Result<()> {
+        let unanswered = self.in_flight.len() as u64;
         let place = self.in_flight.pop_front().unwrap_or_default();
         match answer {
             Ok(Answered { peer }) => {
@@ -202,6 +203,12 @@ impl Replay {
                 let failure = CtlError::from(udpchat_api::ErrorObject { message, ..refused });
                 self.tally.first_failure.get_or_insert(failure);
                 Ok(())
+            }
+            Err(error) if error.is_unanswered() => {
+                let messages = counted(unanswered, "message");
+                Err(CtlError::from(error).amended(|reason| {
+                    tr!("{reason}; {messages} without an answer may have been sent", reason, messages)
+                }))
             }
             Err(error) => Err(error.into()),
         }

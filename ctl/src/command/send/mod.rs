@@ -140,7 +140,7 @@ impl Sender<'_> {
     async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
         let params = params(&self.target, self.message, payload);
-        let entries = self.client.call(&params).await?.into_entries();
+        let entries = self.client.call(&params).await.map_err(CtlError::of_send)?.into_entries();
         for entry in &entries {
             self.output.sent(entry, is_text)?;
         }

@@ -132,7 +132,8 @@ fn bytes_are_shown_and_sent_in_hex() {
     chat.bob.send(chat.daemon.address(), b"OK\r\n\x00\xff");
     chat.tmux.press(&["F4"]);
     chat.tmux.shows("< 0000  4f 4b 0d 0a 00 ff        |OK....|");
-    chat.tmux.shows("F4 hex");
+    // The footer names the key, too, but not in the rule.
+    chat.tmux.shows(" F4 hex ─");
     chat.tmux.type_in("c4 e3 0x0d,0");
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("odd number of hex digits");
@@ -141,7 +142,33 @@ fn bytes_are_shown_and_sent_in_hex() {
     assert_eq!(chat.bob.receive().0, b"\xc4\xe3\r\n");
     chat.tmux.shows("> 0000  c4 e3 0d 0a              |....|");
     chat.tmux.press(&["F4"]);
-    chat.tmux.until("text again", |screen| screen.contains("< OK") && !screen.contains("F4 hex  "));
+    chat.tmux.until("text again", |screen| screen.contains("< OK") && !screen.contains("F4 hex ─"));
+    // What was sent as bytes comes back as bytes.
+    chat.tmux.press(&["Up"]);
+    chat.tmux
+        .until("bytes again", |screen| screen.contains("# c4 e3 0x0d,0a") && screen.contains(" F4 hex ─"));
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob.receive().0, b"\xc4\xe3\r\n");
+}
+
+#[test]
+fn joined_letters_leave_nothing_behind() {
+    let Some(chat) = Chat::start(80, 24) else { return };
+    for (text, shown) in [
+        ("ক্\u{200d}ষ", r"< ক্\u{200d}ষ"),
+        ("ی\u{200d}ه", r"< ی\u{200d}ه"),
+        ("می\u{200c}خواهم", "< می\u{200c}خواهم"),
+        ("👨\u{200d}👩", "< 👨\u{200d}👩"),
+    ] {
+        chat.bob_sends(text);
+        let is_whole = |screen: &str| screen.lines().any(|line| line.trim_end().ends_with(shown));
+        chat.tmux.until(shown, is_whole);
+        // The bytes take more columns than the text, which is then drawn over them.
+        chat.tmux.press(&["F4"]);
+        chat.tmux.until("only bytes", |screen| screen.contains("F4 hex ─") && !is_whole(screen));
+        chat.tmux.press(&["F4"]);
+        chat.tmux.until("text again", |screen| !screen.contains("F4 hex ─") && is_whole(screen));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use udpchat_locale::tr;
 
 use super::conversation::{Scroll, WindowEnd};
+use super::input_history::Typed;
 use super::outbox::OutgoingMessage;
 use super::picker::{ChoiceAction, Picker, PickerKind};
 use super::request::Request;
@@ -126,8 +127,9 @@ impl Model {
         }
         // A text that is being written is not replaced.
         let is_draft = !self.input.is_empty() && !self.history.is_active();
-        if let Some(text) = (!is_draft).then(|| self.history.step(!down)).flatten() {
-            self.input.set(text);
+        if let Some(typed) = (!is_draft).then(|| self.history.step(!down, self.is_hex)).flatten() {
+            self.input.set(&typed.text);
+            self.is_hex = typed.is_hex;
         }
     }
 
@@ -229,7 +231,7 @@ impl Model {
             return;
         };
         let text = self.input.take();
-        self.history.push(&text);
+        self.history.push(Typed { text: text.clone(), is_hex: self.is_hex });
         let row = self.peers.get(&key);
         let encoding = row.and_then(|row| row.chosen_encoding.clone());
         let reply_to = row.and_then(|row| row.last_id).filter(|_| key.has_history());

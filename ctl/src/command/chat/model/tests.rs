@@ -515,6 +515,49 @@ fn history_recalls_texts_and_keeps_a_draft() {
 }
 
 #[test]
+fn history_restores_the_mode_of_each_text() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.key(Action::ToggleHex);
+    chat.write("41 42");
+    chat.key(Action::Submit);
+    chat.key(Action::ToggleHex);
+    chat.write("41 42");
+    chat.key(Action::Submit);
+    let mut steps = Vec::new();
+    for action in [Action::Up, Action::Up, Action::Down, Action::Down] {
+        chat.key(action);
+        steps.push((chat.model.input.text().to_owned(), chat.model.is_hex));
+    }
+    let expected = [("41 42", false), ("41 42", true), ("41 42", false), ("", false)];
+    assert_eq!(steps, expected.map(|(text, is_hex)| (text.to_owned(), is_hex)));
+    chat.key(Action::Up);
+    chat.key(Action::Up);
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent.last().unwrap().payload, Payload::Bytes(b"AB".to_vec()));
+    // Past the newest text, the mode is the one before the first step.
+    chat.key(Action::ToggleHex);
+    chat.key(Action::Up);
+    assert!(chat.model.is_hex);
+    chat.key(Action::Down);
+    assert!(!chat.model.is_hex && chat.model.input.is_empty());
+}
+
+#[test]
+fn bytes_that_were_not_sent_come_back_as_bytes() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.key(Action::ToggleHex);
+    chat.write("41 42");
+    chat.key(Action::Submit);
+    chat.answer(Some(SendFailure { reason: "no".to_owned(), is_recorded: false, is_uncertain: false }));
+    assert_eq!(chat.model.notice.as_deref(), Some("`41 42` was not sent; ↑ brings it back"));
+    chat.key(Action::ToggleHex);
+    chat.key(Action::Up);
+    assert_eq!((chat.model.input.text(), chat.model.is_hex), ("41 42", true));
+}
+
+#[test]
 fn a_typed_host_becomes_the_resolved_peer() {
     let mut chat = TestChat::with_peer(Some("sensor.lan"));
     chat.connect();

@@ -71,7 +71,7 @@ fn modes(model: &Model) -> String {
 /// Returns the text of the status, and whether it reports a failure.
 fn status(model: &Model) -> Option<(String, bool)> {
     if let ConnectionState::Offline(reason) = &model.connection {
-        return Some((tr!("{reason}; trying again", reason = wrap::display_line(reason)), true));
+        return Some((tr!("trying again: {reason}", reason = wrap::display_line(reason)), true));
     }
     if let Some(notice) = &model.notice {
         return Some((wrap::display_line(notice).into_owned(), true));

@@ -169,6 +169,9 @@ fn the_daemon_is_gone() {
          `udpchatctl doctor` finds one that listens elsewhere";
     chat.model.update(Update::Offline(reason.to_owned()));
     shows!(chat, "disconnected");
+    // What is cut on a small screen is the end of the reason.
+    chat.size = (40, 10);
+    assert!(chat.rendered().contains(" trying again: no daemon found at "));
 }
 
 #[test]
@@ -330,6 +333,8 @@ fn check(chat: &mut TestChat) {
             // A joiner stands in the cell of the character before it.
             let is_unsafe = |c: char| safe::is_unsafe(c) && !matches!(c, '\u{200c}' | '\u{200d}');
             assert!(!symbol.contains(is_unsafe), "{symbol:?} at {x},{y}:\n{}", text_of(&buffer));
+            // Between letters it would put two of them into one column of some terminals.
+            assert!(!symbol.contains('\u{200d}') || symbol.width() == 2, "{symbol:?} at {x},{y}");
             x += (symbol.width() as u16).max(1);
         }
         // A wide character at the edge would stick out, and the terminal would break the row.

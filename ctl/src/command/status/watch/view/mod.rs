@@ -7,7 +7,6 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Paragraph, RenderDirection, Sparkline};
 use udpchat_api::call::State;
-use udpchat_api::safe::one_line;
 use udpchat_locale::{tr, translated};
 
 use super::fit::{Heights, row};
@@ -130,7 +129,7 @@ fn problems(model: &Model) -> Vec<String> {
     let mut lines: Vec<String> = problems
         .iter()
         .take(MAX_PROBLEMS)
-        .map(|problem| one_line(&translated(problem)).into_owned())
+        .map(|problem| wrap::display_line(&translated(problem)).into_owned())
         .collect();
     if let more @ 1.. = problems.len().saturating_sub(MAX_PROBLEMS) {
         lines.push(tr!("and {more} more: see `udpchatctl status`", more));
@@ -284,10 +283,13 @@ fn talker_line(talker: &TopTalker, theme: &Theme, width: usize) -> Line<'static>
         spans.push(Span::raw(" ".repeat(BAR_WIDTH - full + 2)));
     }
     if let Some(name) = &talker.name {
-        spans.push(Span::styled(one_line(name).into_owned(), Style::new().add_modifier(Modifier::BOLD)));
+        spans.push(Span::styled(
+            wrap::display_line(name).into_owned(),
+            Style::new().add_modifier(Modifier::BOLD),
+        ));
         spans.push(Span::raw("  "));
     }
-    spans.push(Span::raw(one_line(&talker.address).into_owned()));
+    spans.push(Span::raw(wrap::display_line(&talker.address).into_owned()));
     Line::from(spans)
 }
 
