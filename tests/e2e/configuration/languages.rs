@@ -118,7 +118,7 @@ fn answers_of_the_daemon_are_shown_in_chinese() {
             &["`grep`：正则表达式无效：括号没有闭合\n提示：反斜杠使后面的字符按原样匹配：`\\[`"],
         ),
         (&["inbox", "--consumer", "a/b"], 2, &["错误：`consumer` 须为 1 到 64 个字母、数字或 `-_.@:`"]),
-        (&["ack", "9"], 2, &["错误：`id` 为 9，但最新的条目是 0"]),
+        (&["ack", "9"], 2, &["错误：`id` 为 9，但最新的条目是 #0"]),
     ];
     for (args, code, texts) in table {
         ctl(&daemon, args).fails(code, texts);
