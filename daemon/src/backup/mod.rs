@@ -143,17 +143,21 @@ fn check(part: &Path, version: u32, newest_id: u64) -> Result<Copied, BackupErro
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let copy = Connection::open_with_flags(part, flags)?;
         file::quick_check(&copy, None)?;
-        let entries = "SELECT count(*), coalesce(max(id) - min(id) + 1, 0) FROM entry";
-        let entries: (u64, u64) = copy.query_row(entries, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok((entries, file::version(&copy)?, file::newest_id(&copy)?))
+        // A gap may stand for the ids from its first one on.
+        let entries = "SELECT count(*), coalesce(sum(id - first + 1), 0), coalesce(max(id) - min(first) + 1, 0) FROM (
+            SELECT id, CASE kind WHEN 2 THEN coalesce(json_extract(detail, '$.first_id'), id) ELSE id END AS first
+            FROM entry)";
+        let ids: (u64, u64, u64) =
+            copy.query_row(entries, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok((ids, file::version(&copy)?, file::newest_id(&copy)?))
     };
-    let ((entries, without_holes), found, copied_id) =
+    let ((entries, ids, without_holes), found, copied_id) =
         read().map_err(|error| BackupError::Unsound(error.to_string()))?;
     if found != version {
         return Err(BackupError::Unsound(format!("it has schema {found} instead of {version}")));
     }
-    if entries != without_holes {
-        return Err(BackupError::Unsound(format!("of {without_holes} entries it has {entries}")));
+    if ids != without_holes {
+        return Err(BackupError::Unsound(format!("of {without_holes} ids it has {ids}")));
     }
     if copied_id < newest_id {
         return Err(BackupError::Unsound(format!("it ends at #{copied_id} instead of #{newest_id}")));

@@ -1,6 +1,7 @@
 //! The configured sockets: addresses, address families and the receive buffer.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use serde_json::{Value, json};
 
@@ -106,9 +107,11 @@ fn loopback(port: u16) -> [SocketAddr; 2] {
     [(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]
 }
 
-/// Finds a port that is free for both families, below the system's ephemeral ports.
+/// Finds a port that is free for both families, below the system's ephemeral ports. Each call looks among others, since the tests run
+/// at once.
 fn free_port() -> u16 {
-    let first = 20_000 + (std::process::id() % 10_000) as u16;
+    static CALLS: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 10_000) as u16 + 100 * CALLS.fetch_add(1, Relaxed);
     let is_free = |port: &u16| UdpSocket::bind(("::", *port)).is_ok();
-    (first..first + 1_000).find(is_free).expect("a free port")
+    (first..first + 100).find(is_free).expect("a free port")
 }

@@ -112,6 +112,23 @@ fn a_backup_is_private_and_has_the_inbox_format() {
 }
 
 #[test]
+fn a_gap_for_several_ids_is_no_hole() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), (0..30).map(|number| number.to_string()));
+    let (folder, _) = daemon.into_folder();
+    let inbox = Connection::open(folder.path().join("data/inbox.db")).unwrap();
+    let gap = "DELETE FROM entry WHERE id BETWEEN 1 AND 5 OR id BETWEEN 11 AND 20;
+        INSERT INTO entry (id, at_ns, kind, detail) VALUES
+            (5, 1, 2, '{\"lost\":5,\"reason\":\"damaged\",\"first_id\":1}'),
+            (20, 1, 2, '{\"lost\":10,\"reason\":\"damaged\",\"first_id\":11}')";
+    inbox.execute_batch(gap).unwrap();
+    let copy = folder.path().join("copy.db");
+    assert!(backup(folder.path(), &copy).ok().starts_with("17 entries, the newest #30"));
+    inbox.execute("DELETE FROM entry WHERE id = 25", []).unwrap();
+    backup(folder.path(), &folder.path().join("other.db")).fails(1, &["of 30 ids it has 29"]);
+}
+
+#[test]
 fn a_backup_replaces_no_file() {
     let daemon = Daemon::start();
     let copy = daemon.path("copy.db");
