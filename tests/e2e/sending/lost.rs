@@ -1,7 +1,8 @@
 //! A daemon that dies while it handles a message: every command says that the message may have been sent.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::thread;
@@ -43,6 +44,9 @@ fn ctl_of_dying_daemon(folder: &Path, answered: usize, args: &[&str]) -> Complet
         let (stream, _) = listener.accept().unwrap();
         serve(&stream, answered);
         fs::remove_file(path).unwrap();
+        // What the command has sent after that is read, so that it sees the end of the connection and no reset.
+        stream.shutdown(Shutdown::Write).unwrap();
+        let _rest = io::copy(&mut &stream, &mut io::sink());
     });
     let ran = ctl_without_daemon(&[&["--socket", socket.to_str().unwrap()], args].concat(), &[]);
     daemon.join().unwrap();
