@@ -170,20 +170,8 @@ fn alias(name: &str) -> Option<&'static str> {
 
 /// Translates the bare number of a single-byte Windows code page.
 fn windows_page(number: &str) -> Option<&'static str> {
-    const PAGES: [&str; 10] = [
-        "windows-874",
-        "windows-1250",
-        "windows-1251",
-        "windows-1252",
-        "windows-1253",
-        "windows-1254",
-        "windows-1255",
-        "windows-1256",
-        "windows-1257",
-        "windows-1258",
-    ];
     let number = number.strip_prefix("cp").unwrap_or(number);
-    PAGES.into_iter().find(|page| page.strip_prefix("windows-") == Some(number))
+    Encoding::NAMES.into_iter().find(|name| name.strip_prefix("windows-") == Some(number))
 }
 
 fn hint(name: &str) -> String {

@@ -34,7 +34,8 @@ const NOT_FOR_PEOPLE: [&str; 15] = [
     "getsockopt_impl",
 ];
 
-/// Texts of the daemon and of the configuration that look like sentences and are shown to nobody, or are read by programs.
+/// Texts of the daemon and of the configuration that look like sentences. Only programs read them, or they are
+/// never printed.
 const NO_SENTENCES: [&str; 11] = [
     "1 if the daemon has a problem, which `udpchatctl status` shows, otherwise 0.",
     "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",

@@ -130,7 +130,8 @@ fn unfinished(path: &Path) -> PathBuf {
     suffixed(path, ".new")
 }
 
-/// Returns what is to be recovered of a damaged log that gets a new path. `has_our_tables` tells whether its schema can be read.
+/// Returns what is to be recovered of a damaged log that gets a new path. `has_our_tables` is false where
+/// its schema may be damaged.
 ///
 /// Where the plan of an unfinished recovery into it may be lost, it is made again of the inboxes that were quarantined before and
 /// end where this log begins: nothing of them was recovered yet, and retention has removed nothing.
