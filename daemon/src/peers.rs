@@ -181,7 +181,8 @@ impl Configured {
         given.is_on_interface_of(address, is_number_of)
     }
 
-    /// Looks an interface up that a client has named; returns whether this machine has or had it.
+    /// Looks an interface up that a client uses; returns whether this machine has or had it. Its number is remembered, even if
+    /// the interface is removed before its creation is noticed.
     pub(crate) fn look_up(&self, interface: &Interface) -> bool {
         self.interfaces.look_up(interface)
     }

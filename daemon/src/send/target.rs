@@ -123,6 +123,9 @@ impl From<SocketAddr> for Resolved {
 async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     let configured = daemon.peers.configured();
     if let Some(named) = configured.by_name(to) {
+        if let Some(interface) = named.address.interface() {
+            configured.look_up(interface);
+        }
         return named.address.destination().map(Resolved::from).ok_or_else(|| without_interface(&named));
     }
     let (host, port) = split_port(to)?;
@@ -130,6 +133,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         && let Ok(ip) = ip.parse()
     {
         let interface = interface.parse().map_err(|error| invalid(&error))?;
+        configured.look_up(&interface);
         return on_interface(ip, &interface, port.unwrap_or(DEFAULT_PORT));
     }
     if let Some(address) = to.parse::<PeerAddress>().ok().and_then(|address| address.destination()) {
