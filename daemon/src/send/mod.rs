@@ -52,7 +52,7 @@ pub(crate) struct Prepared {
 /// Prepares what the parameters say.
 pub(crate) async fn prepare(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Prepared, ErrorObject> {
     let target = target::find(daemon, params).await?;
-    let payload = payload::make(daemon, params, &target)?;
+    let payload = payload::make(daemon, params, &target).await?;
     Ok(Prepared { target, payload })
 }
 

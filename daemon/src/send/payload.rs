@@ -1,6 +1,7 @@
 //! What is sent: the bytes of each datagram, made of the text or the bytes of a request.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use udpchat_api::call::SendParams;
 use udpchat_api::entry::max_entry_bytes;
@@ -13,6 +14,7 @@ use super::cut::cut;
 use super::escape::{self, Piece};
 use super::target::Target;
 use crate::inbox::entry::SentEncoding;
+use crate::peers::Configured;
 use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
@@ -26,7 +28,11 @@ pub(super) struct Payload {
 }
 
 /// Makes the datagrams of a request.
-pub(super) fn make(daemon: &Daemon, params: &SendParams, target: &Target) -> Result<Payload, ErrorObject> {
+pub(super) async fn make(
+    daemon: &Arc<Daemon>,
+    params: &SendParams,
+    target: &Target,
+) -> Result<Payload, ErrorObject> {
     let split = params.split.and_then(udpchat_api::call::Split::bytes);
     if split.is_some_and(|bytes| !(MIN_SPLIT_BYTES..=MAX_DATAGRAM_BYTES).contains(&bytes)) {
         return Err(invalid(format!("`split` must be {MIN_SPLIT_BYTES} to {MAX_DATAGRAM_BYTES} bytes")));
@@ -35,7 +41,7 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, target: &Target) -> Res
         |bytes: &[u8]| daemon.peers.decode(&daemon.peers.configured(), u64::MAX, target.peer, bytes);
     let (datagrams, encoding) = match (&params.text, &params.raw) {
         (Some(text), None) => {
-            let (encoding, by) = chosen_encoding(daemon, params, target)?;
+            let (encoding, by) = chosen_encoding(daemon, params, target).await?;
             let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
             let units =
                 in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
@@ -61,13 +67,13 @@ fn invalid(text: String) -> ErrorObject {
     ErrorObject::new(ErrorKind::InvalidParams, text)
 }
 
-fn chosen_encoding(
-    daemon: &Daemon,
+async fn chosen_encoding(
+    daemon: &Arc<Daemon>,
     params: &SendParams,
     target: &Target,
 ) -> Result<(Encoding, Basis), ErrorObject> {
     let Some(name) = &params.encoding else {
-        return Ok(encoding_towards(daemon, target));
+        return Ok(encoding_towards(daemon, target).await);
     };
     let encoding = name
         .parse()
@@ -76,16 +82,31 @@ fn chosen_encoding(
 }
 
 /// Chooses the encoding by what is known of the peer, or of all peers that a message to several reaches.
-fn encoding_towards(daemon: &Daemon, target: &Target) -> (Encoding, Basis) {
+async fn encoding_towards(daemon: &Arc<Daemon>, target: &Target) -> (Encoding, Basis) {
     let (configured, local) = (daemon.peers.configured(), daemon.addresses.get());
     let (all, interface) = (target.peer, target.interface);
     if !local.is_multicast_or_broadcast(all.ip()) {
-        return daemon.peers.encoding_towards(&configured, all);
+        return encoding_towards_one(daemon, configured, all).await;
     }
     let is_reached = |peer: SocketAddr| {
         !local.is_multicast_or_broadcast(peer.ip()) && local.is_reached(peer, all.ip(), interface)
     };
     daemon.peers.encoding_towards_all(&configured, all, is_reached)
+}
+
+async fn encoding_towards_one(
+    daemon: &Arc<Daemon>,
+    configured: Configured,
+    peer: SocketAddr,
+) -> (Encoding, Basis) {
+    if let Some(known) = daemon.peers.known_towards(&configured, peer) {
+        return known;
+    }
+    let default = configured.default_encoding();
+    let sender = Arc::clone(daemon);
+    let read = daemon.read(move |reader| sender.peers.encoding_towards(&configured, peer, reader)).await;
+    // A message can be sent although the inbox cannot be read, which is reported elsewhere.
+    read.unwrap_or(default)
 }
 
 /// Encodes the pieces: as a whole, or a character at a time where it will be cut between them.

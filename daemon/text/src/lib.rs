@@ -18,6 +18,7 @@ mod evidence;
 mod reading;
 mod score;
 
+pub use content::shows_encoding;
 pub use decode::{Basis, Decoded, Knowledge, decode};
 pub use encode::{NotEncodable, encode, for_answering, wider};
 pub use evidence::evidence;

@@ -138,8 +138,8 @@ impl App for Chat {
         Ok(Reaction::Changed)
     }
 
-    fn update(&mut self, update: Update) -> Redraw {
-        self.model.update(update)
+    fn update(&mut self, update: Update) -> Result<Redraw> {
+        Ok(self.model.update(update))
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
