@@ -59,6 +59,12 @@ impl Daemon {
         self.stopping.send_replace(true);
     }
 
+    /// Returns how many received datagrams are queued and cannot be stored now; none if the inbox can be written.
+    pub(crate) fn unstorable(&self) -> Option<u64> {
+        let queued = self.queue.counters().queued();
+        (queued > 0 && self.health.is_failing(Component::InboxWrite)).then_some(queued)
+    }
+
     /// Waits until the daemon is asked to stop.
     pub(crate) async fn stop_requested(&self) {
         // The daemon owns the sender, so the channel cannot close before a stop is requested.

@@ -82,7 +82,7 @@ pub(crate) async fn run(
         Command::Status(arguments) => status::run(context, &arguments).await,
         Command::Doctor(arguments) => doctor::run(context, &arguments).await,
         Command::Reload(_) => reload::run(context).await,
-        Command::Stop(_) => stop::run(context).await,
+        Command::Stop(args) => stop::run(context, args).await,
         Command::Completions(arguments) => completions::run(context.output, &arguments),
         Command::Man(arguments) => man::run(context.output, &arguments, definition),
         Command::Version(_) => version::run(context).await,

@@ -35,6 +35,8 @@ pub(super) struct Context {
     running: Option<Running>,
     /// Whether the client has called a method of the role `read`, which is logged once.
     has_read: bool,
+    /// The consumer whose read mark the client has raised last, if that is logged.
+    pub(super) acked: Option<String>,
     subscription: Option<Subscription>,
     after_response: AfterResponse,
 }
@@ -65,6 +67,7 @@ impl Context {
             memory: None,
             running: None,
             has_read: false,
+            acked: None,
             subscription: None,
             after_response: AfterResponse::default(),
         }

@@ -102,7 +102,7 @@ const METHODS: [(&str, &[&str]); 18] = [
     ("self_test", &[]),
     ("acknowledge", &[]),
     ("reload", &[]),
-    ("stop", &["now"]),
+    ("stop", &["now", "unless_losing"]),
     ("\u{0}\u{202e}method", &["x"]),
 ];
 

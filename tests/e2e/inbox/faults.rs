@@ -92,18 +92,43 @@ fn stopping_with_an_unwritable_inbox_reports_the_loss() {
     let peer = Peer::new();
     peer.send(daemon.address(), "before");
     let _status = daemon.stored(1);
-    let _holder = hold_lock(&daemon);
+    let holder = hold_lock(&daemon);
     for _ in 0..5 {
         peer.send(daemon.address(), "lost");
     }
     eventually("messages to be queued", || (daemon.status()["queued"] == 5).then_some(()));
-    daemon.ctl(&["stop"]).ok();
+    assert!(problem(&daemon).contains("cannot be written"), "{}", daemon.status());
+    let refused =
+        ["5 messages in memory cannot be stored now and would be lost", "udpchatctl stop --discard"];
+    daemon.ctl(&["stop"]).fails(1, &refused);
+    daemon.ctl_in_chinese(&["stop"]).fails(1, &["内存中有 5 条消息"]);
+    assert_eq!(
+        daemon.ctl(&["stop", "--discard"]).ok(),
+        "stopped; 5 messages in memory could not be stored\n"
+    );
+    let queued = daemon.log_line(
+        "the inbox cannot be written: the queued messages are lost unless it can be within seconds",
+    );
+    assert_eq!((&queued["level"], &queued["queued"]), (&json!("ERROR"), &json!(5)));
     assert_eq!(daemon.wait().code(), Some(1));
     let log = eventually("the last words", || {
         let log = daemon.log().join("\n");
         log.contains("could not be stored").then_some(log)
     });
     assert!(log.contains("error: 5 entries could not be stored and are lost"), "{log}");
+    drop(holder);
+    let daemon = daemon.start_again();
+    eventually("the next daemon to report them", || {
+        let lost = daemon.entries().iter().filter_map(|entry| entry["lost"].as_u64()).sum::<u64>();
+        (lost == 5).then_some(())
+    });
+}
+
+#[test]
+fn a_daemon_that_can_store_stops_at_once() {
+    let mut daemon = Daemon::start();
+    assert_eq!(daemon.ctl(&["--json", "stop"]).ok(), "{\"stopping\":true}\n");
+    assert!(daemon.wait().success());
 }
 
 #[test]

@@ -264,7 +264,6 @@ impl Queue {
     }
 
     /// Returns the counters, which balance.
-    #[cfg(test)]
     pub(crate) fn counters(&self) -> Counters {
         self.counters_with(|| 0)
     }
