@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | a failing operation | [`Health::report`] | it has succeeded since, and has not failed for [`SETTLED_AFTER`] |
 //! | a condition | [`Health::report`] | [`Health::clear`] |
-//! | an event, which is over when it is seen | [`Health::note`] | [`Health::acknowledge`] |
+//! | an event, which is over when it is seen | [`Health::note`] | [`Health::acknowledge`], or [`Health::supersede`] |
 //!
 //! Each component logs at most one line a second. A few further ones wait for the next seconds, the others are counted.
 //! `problem_watch` calls [`Health::advance`] as long as there is something to do.
@@ -166,11 +166,21 @@ impl Health {
     /// Clears the problem of a component whose condition is found to be over.
     pub(crate) fn clear(&self, component: Component) {
         debug_assert_eq!(component.kind(), Kind::Condition, "{component:?}");
+        self.end(component);
+    }
+
+    fn end(&self, component: Component) {
         let mut state = self.state.lock();
         if state.end(component, Instant::now()) {
             drop(state);
             self.changed.send_replace(());
         }
+    }
+
+    /// Ends an event that another one has replaced.
+    pub(crate) fn supersede(&self, component: Component) {
+        debug_assert_eq!(component.kind(), Kind::Event, "{component:?}");
+        self.end(component);
     }
 
     /// Clears all events, and returns them.

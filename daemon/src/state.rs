@@ -76,14 +76,15 @@ impl Daemon {
         &self,
         read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let reader = Arc::clone(&self.reader);
+        let (reader, file) = (Arc::clone(&self.reader), self.reader.damage().marker());
         let read = spawn_blocking(move || read(&reader)).await.map_err(ReadError::Panicked)?;
         let read = read.map_err(ReadError::Inbox);
         match &read {
             Ok(_) => self.health.succeeded(Component::InboxRead),
             // Another read may succeed, which proves nothing about this part of the file.
             Err(error) if matches!(error, ReadError::Inbox(why) if why.is_damage() || why.is_read_error()) => {
-                self.health.note(Component::InboxDamage, error.to_string());
+                // A file that was replaced meanwhile has its own problem.
+                file.if_current(|| self.health.note(Component::InboxDamage, error.to_string()));
             }
             Err(error) => self.health.report(Component::InboxRead, error.to_string()),
         }
@@ -94,9 +95,7 @@ impl Daemon {
     /// Reports damage of the inbox that readers have met, and has the writer replace a file that cannot be used further.
     pub(crate) fn report_damage(&self) {
         let damage = self.reader.damage();
-        if let Some(problem) = damage.news() {
-            self.health.note(Component::InboxDamage, problem);
-        }
+        damage.report(|problem| self.health.note(Component::InboxDamage, problem));
         if damage.is_irreparable() {
             self.queue.wake();
         }
