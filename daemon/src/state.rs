@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::commit_watch::CommitWatch;
-use crate::inbox::queue::Queue;
+use crate::inbox::queue::{FAILING_WAIT, Queue};
 use crate::inbox::reader::Reader;
 use crate::log::Logging;
 use crate::net::interfaces::CurrentAddresses;
@@ -63,6 +63,22 @@ impl Daemon {
     pub(crate) fn unstorable(&self) -> Option<u64> {
         let queued = self.queue.counters().queued();
         (queued > 0 && self.health.is_failing(Component::InboxWrite)).then_some(queued)
+    }
+
+    /// Waits for the result of what was queued for the inbox, up to a time, and only for a further attempt once the inbox cannot
+    /// be written; none if it does not come.
+    pub(crate) async fn recorded<T>(&self, mut result: oneshot::Receiver<T>, give_up: Instant) -> Option<T> {
+        let mut changes = self.health.changes();
+        loop {
+            let is_failing = self.health.is_failing(Component::InboxWrite);
+            let until = if is_failing { give_up.min(Instant::now() + FAILING_WAIT) } else { give_up };
+            tokio::select! {
+                biased;
+                result = &mut result => return result.ok(),
+                () = sleep_until(until) => return None,
+                changed = changes.changed(), if !is_failing => changed.ok()?,
+            }
+        }
     }
 
     /// Waits until the daemon is asked to stop.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use udpchat_api::call::{AckAnswer, AckParams, RemoveMarkAnswer, RemoveMarkParams, SetMarkParams};
 use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
@@ -86,8 +86,5 @@ async fn change(daemon: &Daemon, consumer: String, change: MarkChange) -> Result
             .hint("`udpchatctl status` shows the problem")
     };
     daemon.queue.mark(Box::new(item)).map_err(|_| unavailable())?;
-    match timeout(RECORD_WAIT, marked).await {
-        Ok(Ok(result)) => Ok(result),
-        _ => Err(unavailable()),
-    }
+    daemon.recorded(marked, Instant::now() + RECORD_WAIT).await.ok_or_else(unavailable)
 }

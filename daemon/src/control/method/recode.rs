@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 use udpchat_api::call::{DirectionFilter, InboxParams, Reading, RecodeAnswer, RecodeParams, Recoded};
 use udpchat_api::{Entry, ErrorKind, ErrorObject};
 use udpchat_config::Encoding;
@@ -107,10 +106,7 @@ async fn write(daemon: &Daemon, mut item: RecodeItem) -> Result<u64, ErrorObject
             .hint("`udpchatctl status` shows the problem")
     };
     daemon.queue.recode(Box::new(item)).map_err(|_| unavailable())?;
-    match timeout(RECORD_WAIT, done).await {
-        Ok(Ok(found)) => Ok(found),
-        _ => Err(unavailable()),
-    }
+    daemon.recorded(done, tokio::time::Instant::now() + RECORD_WAIT).await.ok_or_else(unavailable)
 }
 
 /// Searches the messages that are to be changed.

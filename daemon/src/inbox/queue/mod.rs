@@ -24,7 +24,9 @@ pub(crate) use self::batch::Batch;
 #[cfg(test)]
 pub(super) use self::batch::{RUN_BYTES, RUN_MESSAGES};
 pub(crate) use self::counters::Counters;
-pub(crate) use self::item::{Item, MarkChange, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem, SentItem};
+pub(crate) use self::item::{
+    FAILING_WAIT, Item, MarkChange, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem, SentItem,
+};
 use super::entry::GapReason;
 use super::inflight::{EntryCounts, InflightJournal};
 use crate::error::reason;

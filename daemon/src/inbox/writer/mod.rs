@@ -454,6 +454,8 @@ fn append(
     let mut log = Appender::new(transaction, outcome.newest_id)?;
     for item in items {
         match item {
+            // Its client was answered that it could not be stored.
+            item if item.is_abandoned() => outcome.answers.push(0),
             Item::Received { messages, bytes: length } => {
                 let (records, rest) = bytes.split_at(*length);
                 bytes = rest;
