@@ -58,6 +58,8 @@ pub(crate) enum Component {
     InflightJournal,
     /// The index of the inbox.
     Index,
+    /// Groups of users that the configuration names and that give no access; a condition.
+    UserGroups,
     /// Accepting connections on the control socket.
     Control,
     /// Accepting connections for metrics.
@@ -85,9 +87,12 @@ enum Kind {
 impl Component {
     fn kind(self) -> Kind {
         match self {
-            Self::Clock | Self::WriteAheadLog | Self::Recovery | Self::Interfaces | Self::Group(_) => {
-                Kind::Condition
-            }
+            Self::Clock
+            | Self::WriteAheadLog
+            | Self::Recovery
+            | Self::UserGroups
+            | Self::Interfaces
+            | Self::Group(_) => Kind::Condition,
             Self::InboxDamage | Self::InboxTail | Self::InboxQuarantine | Self::InboxReplaced => Kind::Event,
             Self::InboxWrite
             | Self::InboxRead
@@ -232,6 +237,11 @@ impl Health {
     /// Returns a receiver that is notified when a problem appears, changes or is resolved.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Returns the problem of a component.
+    pub(crate) fn problem(&self, component: Component) -> Option<String> {
+        self.state.lock().problems.get(&component).map(|problem| problem.text.clone())
     }
 
     /// Returns the problems.

@@ -13,6 +13,7 @@ use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
 use crate::net::interfaces::{self, Interfaces};
+use crate::net::route::source_towards;
 use crate::net::socket::Listener;
 use crate::peers::Named;
 use crate::state::Daemon;
@@ -28,13 +29,26 @@ pub(super) struct Target {
     pub(super) source: Option<IpAddr>,
     /// The index of the outgoing interface; 0 lets the route choose.
     pub(super) interface: u32,
+    /// The source address that the route chooses for a new message, if that is known.
+    pub(super) by_route: Option<IpAddr>,
 }
 
 impl Target {
+    /// Notes the source address that the route will choose.
+    fn with_route(mut self) -> Self {
+        let is_chosen = self.source.is_none() && self.listener.local.ip().is_unspecified();
+        // The routing table does not know the interface that is named for a message.
+        if is_chosen && self.interface == 0 {
+            self.by_route = source_towards(self.peer);
+        }
+        self
+    }
+
     /// Returns the local address of a message sent from `source`, if known.
     pub(super) fn local(&self, source: Option<IpAddr>) -> Option<SocketAddr> {
         let bound = self.listener.local;
-        let ip = source.or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
+        let bound_ip = (!bound.ip().is_unspecified()).then_some(bound.ip());
+        let ip = source.or(bound_ip).or(self.by_route)?;
         Some(normalized(SocketAddr::new(ip, bound.port())))
     }
 }
@@ -50,7 +64,7 @@ pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Ta
                 0 => daemon.groups.interface_of(peer.ip()).unwrap_or(0),
                 named => named,
             };
-            Ok(Target { peer, listener, source: None, interface })
+            Ok(Target { peer, listener, source: None, interface, by_route: None }.with_route())
         }
         (None, Some(id)) => sender_of(daemon, id).await,
         _ => Err(ErrorObject::new(ErrorKind::InvalidParams, "give one of `to` and `reply_to`")),
@@ -80,7 +94,7 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
     let source = local.map(|local| local.ip()).filter(is_ours);
     let listener = listener.ok_or_else(|| no_socket(&[peer]))?;
     let interface = source.map_or(0, |source| local_addresses.interface_of_answer(source, peer));
-    Ok(Target { peer, listener, source, interface })
+    Ok(Target { peer, listener, source, interface, by_route: None }.with_route())
 }
 
 /// Refuses to answer a sender that has no address or no port (RFC 768: port 0 means that no answer is expected). The kernel

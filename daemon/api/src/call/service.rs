@@ -80,6 +80,9 @@ call! {
 pub struct ReloadAnswer {
     /// The changed keys that require a restart.
     pub needs_restart: Vec<String>,
+    /// What is wrong with groups of users that the configuration names and that give no access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<String>,
 }
 
 call! {
