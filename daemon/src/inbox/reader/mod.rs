@@ -9,7 +9,7 @@
 
 mod check;
 mod log;
-mod newest_text;
+mod newest_texts;
 mod peers;
 mod scan;
 
@@ -21,7 +21,7 @@ use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, params};
 
-use self::newest_text::NewestTexts;
+use self::newest_texts::NewestTexts;
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
 use super::damage::{Damage, Marker};
