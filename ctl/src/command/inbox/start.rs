@@ -110,10 +110,12 @@ pub(super) async fn begin(client: &mut Client, output: &mut Output, wanted: &Con
     let start = wanted.start.unwrap_or_default();
     let after = start.read_mark(client).await?;
     if wanted.ack {
-        match client.call(&AckParams { consumer: Some(consumer.clone()), id: after }).await {
-            // What can be read is printed; the mark behind it reports the problem.
-            Err(error) if mark::is_unstorable(&error) => {}
-            marked => drop(marked?),
+        let marked = client.call(&AckParams { consumer: Some(consumer.clone()), id: after }).await;
+        // What can be read is printed nevertheless; the mark behind it reports the problem.
+        if let Err(error) = marked
+            && !mark::is_unstorable(&error)
+        {
+            return Err(error.into());
         }
     }
     // Everybody's first `inbox` is a new consumer, too.
