@@ -146,7 +146,8 @@ impl Peers {
             _ => None,
         });
         Ok(match read {
-            Some(Decoded { encoding, by: Basis::Fallback, .. }) => {
+            // What has bytes that are no character was read in the fallback for want of anything better.
+            Some(Decoded { encoding, by: Basis::Fallback, text }) if !text.contains('\u{fffd}') => {
                 (udpchat_text::for_answering(encoding, configured.fallback()), Basis::Fallback)
             }
             _ => configured.default_encoding(),

@@ -125,6 +125,10 @@ fn a_peer_that_has_proven_nothing_is_answered_in_the_fallback() {
         assert_eq!(peer.receive().0, GBK.encode("大家好").0.to_vec());
         assert_eq!(encoding_towards(&daemon, &silent.name()), by("utf-8", "configured"));
     }
+    // What the fallback cannot read says nothing.
+    let russian = Peer::at("127.0.0.3:0");
+    daemon.receive_from(&russian, [b"\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0"]);
+    assert_eq!(encoding_towards(&daemon, &russian.name()), by("utf-8", "configured"));
     // Its other ports are answered alike; the newest message decides.
     assert_eq!(encoding_towards(&daemon, "127.0.0.1:9"), by("gbk", "fallback"));
     daemon.receive_from(&peer, ["好"]);
