@@ -56,9 +56,9 @@ struct State {
     is_awaited: bool,
 }
 
-impl Default for State {
-    fn default() -> Self {
-        Self { window: Window::new(), left_out: 0, is_awaited: false }
+impl State {
+    fn begun_at(now: Instant) -> Self {
+        Self { window: Window::ended_at(now), left_out: 0, is_awaited: false }
     }
 }
 
@@ -181,7 +181,7 @@ impl Audit {
         let now = Instant::now();
         let mut limits = self.limits.lock();
         let limited = (kind, user_of_limit(&mut limits, kind, uid, now));
-        let state = limits.entry(limited).or_default();
+        let state = limits.entry(limited).or_insert_with(|| State::begun_at(now));
         state.window.turn(now);
         if state.window.room(limit) > 0 {
             state.window.take();
@@ -253,7 +253,7 @@ impl By {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn each_kind_has_its_own_limit() {
         // A disabled level counts nothing.
         let audit = Arc::<Audit>::default();
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(left_out(), 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn no_user_hides_what_another_does() {
         let audit = Arc::<Audit>::default();
         let everything = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
