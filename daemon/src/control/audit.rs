@@ -24,7 +24,7 @@ const LINES_PER_SECOND: u32 = 20;
 /// How many lines a second report what a user was refused, and messages that could not be sent.
 const FAULTS_PER_SECOND: u32 = 1;
 
-/// How many users have limits of their own at once; further ones share those of nobody in particular.
+/// How many users have limits of their own at once; all further ones share one limit.
 const MAX_USERS: usize = 16;
 
 /// Kinds of lines. Each has its own limit, so that none suppresses another.
