@@ -27,6 +27,7 @@ pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub use quantity::{MaxAge, Size};
 pub use repertoire::Repertoire;
+pub use toml::peer_table;
 pub(crate) use toml::{Mistake, Node, Text, Value, toml_key, toml_string};
 pub use user_group::UserGroup;
 

@@ -114,6 +114,11 @@ pub(crate) fn toml_key(key: &str) -> String {
     if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { toml_string(&key) }
 }
 
+/// Returns the table of a peer in the configuration: `[peers.bob]`, `[peers."李雷"]`.
+pub fn peer_table(name: &str) -> String {
+    format!("[peers.{}]", toml_key(name))
+}
+
 /// Writes a TOML basic string; invisible characters are escaped.
 pub(crate) fn toml_string(value: &impl Display) -> String {
     let mut quoted = String::from("\"");

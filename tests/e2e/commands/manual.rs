@@ -40,7 +40,11 @@ fn a_terminal_gets_the_page_and_not_its_source() {
     let (bin, folder) = (env!("CARGO_BIN_EXE_udpchatctl"), terminal.path("bin"));
     fs::create_dir(&folder).unwrap();
     let man = folder.join("man");
-    fs::write(&man, "#!/bin/sh\nread -r first && echo \"man $* shows $first\" && while read -r rest; do :; done\n").unwrap();
+    fs::write(
+        &man,
+        "#!/bin/sh\nread -r first && echo \"man $* shows $first\" && while read -r rest; do :; done\n",
+    )
+    .unwrap();
     fs::set_permissions(&man, Permissions::from_mode(0o755)).unwrap();
     terminal.shell(&format!("PATH={} {bin} man udpchatd; echo code $?", folder.display()));
     terminal.shows("code 0");
