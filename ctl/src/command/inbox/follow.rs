@@ -53,6 +53,9 @@ pub(super) async fn run(
             mark.keep_up(output, client).await?;
         }
         if !(plan.reconnect && (error.is_lost() || error.is_timeout())) {
+            if error.is_lost() && output.is_for_a_person() {
+                output.note(tr!("with --reconnect, `inbox -f` continues once a daemon answers again"));
+            }
             return Err(error);
         }
         output.flush()?;
