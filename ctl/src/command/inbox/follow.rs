@@ -52,7 +52,7 @@ pub(super) async fn run(
         if let (CtlError::ReaderGone, Some(Marking { mark, client })) = (&error, &mut marking) {
             mark.keep_up(output, client).await?;
         }
-        if !(plan.reconnect && (error.is_lost() || error.is_timeout())) {
+        if !(plan.reconnect && may_pass(&error)) {
             if error.is_lost() && output.is_for_a_person() {
                 output.note(tr!("with --reconnect, `inbox -f` continues once a daemon answers again"));
             }
@@ -79,7 +79,7 @@ async fn connect_again(
         output.check_reader()?;
         let (client, newest) = match answering(lost.path(), marking).await {
             Ok(found) => found,
-            Err(error) if error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon => continue,
+            Err(error) if may_pass(&error) => continue,
             Err(error) => return Err(error),
         };
         let message = match newest < *after {
@@ -93,6 +93,12 @@ async fn connect_again(
         output.note_with(&message, &Connection { message: &message, kind: "connected_again", after: *after });
         return Ok(client);
     }
+}
+
+/// Returns whether an error ends by itself: no daemon answers, the connection was lost, or the daemon has too much to do.
+fn may_pass(error: &CtlError) -> bool {
+    let is_busy = matches!(error, CtlError::Failed(failure) if failure.kind == "busy");
+    is_busy || error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon
 }
 
 /// Connects for the subscription, and for the read mark if there is one; returns the newest id of the inbox as well.
@@ -152,4 +158,24 @@ type Received = std::result::Result<Option<Entry>, ClientError>;
 
 fn entry(received: Received) -> Result<Entry> {
     Ok(received?.ok_or(ClientError::Closed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_ends_by_itself_is_tried_again() {
+        let error = |exit, kind| CtlError::new(exit, kind, "x");
+        for passing in [
+            CtlError::from(ClientError::Closed),
+            CtlError::from(ClientError::Silent),
+            error(Exit::NoDaemon, "no_daemon"),
+            error(Exit::Failed, "busy"),
+        ] {
+            assert!(may_pass(&passing), "{passing:?}");
+        }
+        let lasting = [error(Exit::NotPermitted, "not_permitted"), error(Exit::Usage, "usage")];
+        assert!(!lasting.iter().chain([&CtlError::ReaderGone]).any(may_pass));
+    }
 }
