@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use udpchat_api::{ClientError, ErrorKind, ErrorObject};
-use udpchat_config::{Need, file_hint};
+use udpchat_config::{Need, ValueError, file_hint};
 use udpchat_locale::{tr, translated};
 
 /// The result of a fallible step of a run.
@@ -97,6 +97,15 @@ impl CtlError {
         Self::new(Exit::Usage, "usage", message)
     }
 
+    /// Creates an error of usage from that of a value.
+    pub(crate) fn of_value(error: ValueError) -> Self {
+        let wrong = Self::usage(error.to_string());
+        match error.hint() {
+            Some(hint) => wrong.hint(hint),
+            None => wrong,
+        }
+    }
+
     /// Creates an error for a message that was not sent.
     pub(crate) fn not_sent(kind: &str, message: impl Into<String>) -> Self {
         Self::new(Exit::NotSent, kind, message)
@@ -125,12 +134,15 @@ impl CtlError {
         let message = if is_help { tr!("missing command") } else { message.trim_start_matches("error: ") };
         // The message of the standard library for an invalid number.
         let message = message.replace("invalid digit found in string", "not a whole number");
+        // The parser proposes `-- --x` for every unknown flag, but hardly a text begins like one.
+        let is_flag = tip.is_some_and(|tip| tip.starts_with("to pass ")) && names_flag(error);
         let help = match command_in(usage) {
+            Some(command) if is_flag => tr!("`{command} --help` lists the options", command),
             Some(command) => tr!("see `{command} --help`", command),
             None => tr!("see `udpchatctl --help`, or `udpchatctl COMMAND --help`").to_owned(),
         };
-        let tip =
-            known_word(error).map(str::to_owned).or_else(|| tip.map(|tip| translated(tip).into_owned()));
+        let tip = tip.filter(|_| !is_flag).map(|tip| translated(tip).into_owned());
+        let tip = known_word(error).map(str::to_owned).or(tip);
         Self::usage(message).hint(match tip {
             Some(tip) => tr!("{tip}; {help}", tip, help),
             None => help,
@@ -328,6 +340,7 @@ fn known_word(error: &clap::Error) -> Option<&'static str> {
         }
         "ping" | "request" => tr!("`udpchatctl ask TO TEXT` sends a message and waits for the answer"),
         "write" | "echo" | "msg" | "message" => tr!("`udpchatctl send TO TEXT` sends a message"),
+        "broadcast" => tr!("`udpchatctl send 255.255.255.255 TEXT` sends to every host of the network"),
         "start" | "run" | "daemon" => tr!("`udpchatd` is the daemon"),
         "restart" | "kill" | "quit" => tr!("`udpchatctl stop` ends the daemon; `udpchatd` starts it"),
         "config" | "check" => tr!("`udpchatd --check-config` checks the configuration"),
@@ -342,6 +355,19 @@ fn known_word(error: &clap::Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// Returns whether the unknown argument is written as flags are: `-x`, `--some-name`.
+fn names_flag(error: &clap::Error) -> bool {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return false };
+    let is_name = |name: &str| {
+        name.starts_with(|first: char| first.is_ascii_alphabetic())
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    };
+    match word.strip_prefix("--") {
+        Some(name) => is_name(name),
+        None => word.strip_prefix('-').is_some_and(|name| name.len() == 1 && is_name(name)),
+    }
 }
 
 /// Returns the name of a kind in the protocol.

@@ -13,7 +13,7 @@ use udpchat_api::call::{AcknowledgeParams, Status, StatusParams};
 use udpchat_api::{MetricsFormat, metrics};
 use udpchat_locale::{tr, translated};
 
-use super::context::Context;
+use super::context::{Context, within};
 use crate::error::{CtlError, Result};
 use crate::output::{Output, replace_file};
 
@@ -56,6 +56,9 @@ pub(crate) struct StatusArgs {
     /// `text`, `json` as with --json, or metrics for monitoring: `prometheus`, `openmetrics` [default: text]
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, conflicts_with = "watch")]
     pub(crate) format: Option<StatusFormat>,
+    /// Give up if the daemon does not answer within T, for example 500ms or 5s [default: 30s]
+    #[arg(long, value_name = "T", value_parser = crate::time::span, conflicts_with = "watch")]
+    pub(crate) timeout: Option<Duration>,
     /// With metrics: write to FILE, replaced atomically and readable by everyone
     #[arg(short, long, value_name = "FILE", requires = "format")]
     pub(crate) output: Option<PathBuf>,
@@ -103,20 +106,20 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
     }
     let file = arguments.output.as_deref();
     if let Some(format) = format.metrics() {
-        return write_metrics(context, format, file).await;
+        return write_metrics(context, format, file, arguments.timeout).await;
     }
     if file.is_some() {
         return Err(CtlError::usage(tr!("only metrics can be written to a file")).hint(tr!(
             "choose metrics with `--format prometheus` or `--format openmetrics`, or redirect with `> FILE`"
         )));
     }
-    let mut client = context.connect().await?;
     if arguments.acknowledge {
-        for problem in client.call(&AcknowledgeParams {}).await?.acknowledged {
+        let acknowledge = async { Ok(context.connect().await?.call(&AcknowledgeParams {}).await?) };
+        for problem in within(arguments.timeout, acknowledge).await?.acknowledged {
             context.output.note(&tr!("acknowledged: {problem}", problem = translated(&problem)));
         }
     }
-    let status = client.call(&StatusParams {}).await?;
+    let status = within(arguments.timeout, ask(&context)).await?;
     print(context.output, &status)
 }
 
@@ -128,12 +131,17 @@ fn print(output: &mut Output, status: &Status) -> Result<()> {
 }
 
 /// Writes metrics. If the daemon does not answer, the file is replaced as well: old metrics would hide the failure.
-async fn write_metrics(context: Context<'_>, format: MetricsFormat, file: Option<&Path>) -> Result<()> {
+async fn write_metrics(
+    context: Context<'_>,
+    format: MetricsFormat,
+    file: Option<&Path>,
+    timeout: Option<Duration>,
+) -> Result<()> {
     if context.output.is_json() {
         return Err(CtlError::usage(tr!("metrics cannot be printed as JSON"))
             .hint(tr!("leave out `--json`, or `--format`")));
     }
-    let answer = ask(&context).await;
+    let answer = within(timeout, ask(&context)).await;
     let text = match &answer {
         Ok(status) => metrics::of_status(status, format),
         Err(_) => metrics::of_silence(format),

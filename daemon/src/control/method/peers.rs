@@ -97,6 +97,7 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
             address: named.address.numbered().to_string(),
             encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
             encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
+            encoding_is_default: row.encoding_is_default && named.encoding.is_none(),
             ..row
         }
     });
@@ -105,13 +106,16 @@ fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAdd
 
 fn row(daemon: &Daemon, configured: &Configured, peer: SocketAddr, heard: Heard) -> Peer {
     let (encoding, by) = daemon.peers.encoding_towards(configured, peer);
+    let has_own = configured.of(peer).is_some_and(|named| named.encoding.is_some());
     Peer {
         name: None,
         address: peer.to_string(),
         encoding: encoding.to_string(),
         encoding_by: encoding_by(by),
+        encoding_is_default: by == Basis::Configured && !has_own,
         last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
         last_id: (heard.last_id > 0).then_some(heard.last_id),
+        last_from: (heard.last_id > 0).then(|| peer.to_string()),
         messages: heard.messages,
         unread: heard.unread,
     }

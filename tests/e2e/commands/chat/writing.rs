@@ -81,7 +81,7 @@ fn the_encoding_is_selectable_and_failures_show_inline() {
     chat.tmux.type_in("gbk");
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("The messages of this peer");
-    chat.tmux.press(&["Down", "Enter"]);
+    chat.tmux.press(&["Enter"]);
     chat.tmux.shows("gbk (chosen here)");
     chat.tmux.type_in("你好");
     chat.tmux.press(&["Enter"]);
@@ -106,7 +106,7 @@ fn the_chosen_encoding_is_for_reading_too() {
     chat.tmux.type_in("1251");
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("read them in windows-1251, too");
-    chat.tmux.press(&["Enter"]);
+    chat.tmux.press(&["Down", "Enter"]);
     chat.tmux.shows("< Привет, мир");
     // Two letters prove nothing.
     chat.bob.send(chat.daemon.address(), cyrillic("да"));
