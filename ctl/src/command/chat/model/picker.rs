@@ -10,8 +10,18 @@ use crate::output::in_one_line;
 use crate::terminal::wrap;
 
 /// The encodings that are listed before anything is typed.
-const COMMON: [&str; 9] =
-    ["utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc-kr", "utf-16le", "windows-1251", "windows-1252"];
+const COMMON: [&str; 10] = [
+    "utf-8",
+    "gbk",
+    "gb18030",
+    "big5",
+    "shift_jis",
+    "euc-kr",
+    "utf-16le",
+    "windows-1251",
+    "windows-1252",
+    "hex",
+];
 
 /// The list on the screen.
 #[derive(Debug, Default)]
