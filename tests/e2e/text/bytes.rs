@@ -30,6 +30,25 @@ fn bytes_of_a_peer_are_digits_in_both_directions() {
 }
 
 #[test]
+fn bytes_are_searched_in_every_command() {
+    let (daemon, plc) = (Daemon::start(), Peer::new());
+    daemon.receive_from(&plc, [FRAME, b"\xe4\x01\x09", b"text"]);
+    for digits in ["e4 09", "E409", "0xe4,0x09"] {
+        for command in [&["inbox"][..], &["inbox", "-n", "9"], &["export"], &["wait", "--after", "0"]] {
+            let found = daemon.ctl(&[&["--json"], command, &["--grep-hex", digits]].concat()).json();
+            assert_eq!((found.len(), &found[0]["id"]), (1, &json!(1)), "{command:?} {digits}");
+        }
+    }
+    let recoded = daemon.ctl(&["recode", "--as", "hex", "--grep-hex", "09"]).ok();
+    assert_eq!(recoded, "2 messages recoded as hex\n");
+    daemon.ctl(&["inbox", "--grep-hex", "e4 0"]).fails(2, &["odd number of hex digits"]);
+    daemon.ctl(&["inbox", "--grep-hex", ""]).fails(2, &["no bytes are given"]);
+    daemon.ctl(&["inbox", "--peek", "--grep-hex", "e4"]).fails(2, &["--peek"]);
+    let refused = daemon.rpc().error("inbox", json!({ "contains": "" }));
+    assert!(refused["message"].as_str().unwrap().contains("1 to 1024 bytes"), "{refused}");
+}
+
+#[test]
 fn messages_can_be_recoded_as_digits() {
     let (daemon, plc) = (Daemon::start(), Peer::new());
     daemon.receive_from(&plc, [FRAME]);

@@ -230,7 +230,7 @@ fn spellings_of(set: &CharacterSet, coding: &Coding) -> Option<BTreeSet<Vec<u8>>
 }
 
 /// Returns a predicate of payloads that contain these bytes.
-fn bytes_predicate(bytes: &[u8]) -> Predicate {
+pub(crate) fn bytes_predicate(bytes: &[u8]) -> Predicate {
     let bytes: Vec<u8> = bytes.iter().copied().map(folded).collect();
     let quads: Vec<_> =
         bytes.windows(4).map(|quad| Term::Quad([quad[0], quad[1], quad[2], quad[3]])).collect();
