@@ -35,6 +35,17 @@ fn a_peer_without_a_port_was_heard_elsewhere() {
 }
 
 #[test]
+fn a_destination_behind_the_text_is_recognised() {
+    let daemon = Daemon::start_with("[peers.board]\naddress = \"127.0.0.51\"\n", &[]);
+    for text in [&["board"][..], &["hello", "board"]] {
+        let ran = daemon.ctl(&[&["send", "nobody-of-this-name"], text].concat());
+        ran.fails(5, &["hint: the destination stands before the text: `udpchatctl send board TEXT`"]);
+    }
+    let near = daemon.ctl(&["send", "boart", "board"]);
+    near.fails(5, &["hint: did you mean `board`?"]);
+}
+
+#[test]
 fn other_peers_of_an_address_are_named() {
     let (one, two) = (Peer::at("127.0.0.51:0"), Peer::at("127.0.0.51:0"));
     let config =

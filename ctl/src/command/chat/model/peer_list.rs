@@ -292,8 +292,8 @@ mod tests {
     use udpchat_api::{Direction, Entry};
 
     use crate::command::chat::keys::Action;
-    use crate::command::chat::model::Update;
     use crate::command::chat::model::peer::PeerKey;
+    use crate::command::chat::model::{SendFailure, Update};
     use crate::command::chat::test_chat::TestChat;
 
     const BOARD: &str = "127.0.0.51";
@@ -331,6 +331,18 @@ mod tests {
         assert_eq!(chat.texts(), ["x", "x", "here"]);
         assert_eq!(send(&mut chat).0, Some(chat.newest()));
         assert_eq!(chat.model.encoding().unwrap().0, "utf-8", "it is that of its host");
+    }
+
+    #[test]
+    fn an_entry_resolves_an_uncertain_message_to_a_port() {
+        let mut chat = chat_with(Some(USUAL));
+        send(&mut chat);
+        let ticket = chat.sent.remove(0).ticket;
+        let lost = SendFailure { reason: "gone".to_owned(), is_recorded: false, is_uncertain: true };
+        chat.model.update(Update::Sent { ticket, outcome: Err(lost) });
+        let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
+        chat.arrive(entry);
+        assert_eq!(chat.texts(), ["x"]);
     }
 
     #[test]
