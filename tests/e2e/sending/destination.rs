@@ -64,7 +64,8 @@ fn other_peers_of_an_address_are_named() {
 #[test]
 fn a_broadcast_in_the_default_encoding_has_a_note() {
     // Port 9 (discard) has no receiver.
-    let config = "[peers.all]\naddress = '127.255.255.255:8'\nencoding = 'gbk'\n";
+    let config = "[peers.all]\naddress = '127.255.255.255:8'\nencoding = 'gbk'\n\
+                  [peers.plc]\naddress = '127.0.0.52:502'\nencoding = 'hex'\n";
     let daemon = Daemon::start_with(config, &["--listen", "0.0.0.0:0"]);
     let notes = |args: &[&str]| daemon.ctl(args).stderr;
     let note = "note: the text was sent in utf-8, the default: ";

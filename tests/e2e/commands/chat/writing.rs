@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use encoding_rs::{GBK, WINDOWS_1251};
 
-use crate::support::Peer;
+use crate::support::{Daemon, Peer, Tmux};
 
 use super::Chat;
 
@@ -209,4 +209,32 @@ fn an_unknown_encoding_is_explained_in_the_list() {
     chat.tmux.type_in("gkb");
     let screen = chat.tmux.shows("did you mean `gbk`?");
     assert!(screen.contains("unknown encoding `gkb`"), "{screen}");
+}
+
+#[test]
+fn a_written_port_of_a_host_is_the_destination() {
+    let Some(tmux) = Tmux::start(80, 24) else { return };
+    let (asked, other) = (Peer::at("127.0.0.51:0"), Peer::at("127.0.0.51:0"));
+    let daemon = Daemon::start_with("[peers.board]\naddress = '127.0.0.51'\n", &[]);
+    daemon.receive_from(&other, ["hello"]);
+    let chat = Chat { tmux, daemon, bob: asked };
+    let (asked, heard) = (chat.bob.name(), other.name());
+    chat.tmux.shell(&chat.command(&asked));
+    chat.tmux.shows("What you type is sent to");
+    chat.tmux.type_in("as written");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob_receives(), "as written");
+    // The name is the whole host: the header shows where its last message came from.
+    chat.tmux.press(&["F2"]);
+    chat.tmux.type_in("board");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows(&format!("board  {heard}"));
+    chat.tmux.press(&["F2"]);
+    chat.tmux.type_in(&heard);
+    chat.tmux.shows("only this port of board");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("< hello");
+    chat.tmux.type_in("as chosen");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(other.receive().0, b"as chosen");
 }

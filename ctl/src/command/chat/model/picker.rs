@@ -111,7 +111,12 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
     if !query.is_empty() && may_be_new && peers.get(&typed).is_none() {
         let label = wrap::display_line(&typed.to_string()).into_owned();
         let detail = new_peer(&typed, peers);
-        choices.push(Choice { label, detail, action: ChoiceAction::Open(typed) });
+        choices.push(Choice { label, detail, action: ChoiceAction::Open(typed.clone()) });
+    }
+    // What is typed exactly comes before what only contains it.
+    let exact = ChoiceAction::Open(typed);
+    if let Some(at) = choices.iter().position(|choice| choice.action == exact) {
+        choices[..=at].rotate_right(1);
     }
     choices
 }
