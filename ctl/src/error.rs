@@ -39,6 +39,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// The commands whose arguments are text.
+const TAKE_TEXT: [&str; 3] = ["udpchatctl ask", "udpchatctl reply", "udpchatctl send"];
+
 /// Why a run ends early.
 #[derive(Debug)]
 pub(crate) enum CtlError {
@@ -128,21 +131,24 @@ impl CtlError {
         // The parser separates the message, its tips, the usage and the pointer to --help by empty lines.
         let parts: Vec<String> = text.trim().split("\n\n").map(unwrapped).collect();
         let message = parts.first().map_or("", String::as_str);
-        let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
         let usage = parts.iter().find_map(|part| part.strip_prefix("Usage: ")).unwrap_or_default();
         let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
         let message = if is_help { tr!("missing command") } else { message.trim_start_matches("error: ") };
         // The message of the standard library for an invalid number.
         let message = message.replace("invalid digit found in string", "not a whole number");
-        // The parser proposes `-- --x` for every unknown flag, but hardly a text begins like one.
-        let is_flag = tip.is_some_and(|tip| tip.starts_with("to pass ")) && names_flag(error);
-        let help = match command_in(usage) {
-            Some(command) if is_flag => tr!("`{command} --help` lists the options", command),
+        let command = command_in(usage);
+        let is_option = error.kind() == clap::error::ErrorKind::UnknownArgument;
+        // Only a text is likely to begin with a dash.
+        let takes_text = command.as_deref().is_some_and(|command| TAKE_TEXT.contains(&command));
+        let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
+        let tip = tip.filter(|tip| takes_text || !tip.starts_with("to pass "));
+        let help = match command {
+            Some(command) if is_option => tr!("`{command} --help` lists the options", command),
             Some(command) => tr!("see `{command} --help`", command),
             None => tr!("see `udpchatctl --help`, or `udpchatctl COMMAND --help`").to_owned(),
         };
-        let tip = tip.filter(|_| !is_flag).map(|tip| translated(tip).into_owned());
-        let tip = known_word(error).map(str::to_owned).or(tip);
+        let tip =
+            known_word(error).map(str::to_owned).or_else(|| tip.map(|tip| translated(tip).into_owned()));
         Self::usage(message).hint(match tip {
             Some(tip) => tr!("{tip}; {help}", tip, help),
             None => help,
@@ -355,19 +361,6 @@ fn known_word(error: &clap::Error) -> Option<&'static str> {
         }
         _ => return None,
     })
-}
-
-/// Returns whether the unknown argument is written as flags are: `-x`, `--some-name`.
-fn names_flag(error: &clap::Error) -> bool {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return false };
-    let is_name = |name: &str| {
-        name.starts_with(|first: char| first.is_ascii_alphabetic())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
-    };
-    match word.strip_prefix("--") {
-        Some(name) => is_name(name),
-        None => word.strip_prefix('-').is_some_and(|name| name.len() == 1 && is_name(name)),
-    }
 }
 
 /// Returns the name of a kind in the protocol.

@@ -28,7 +28,8 @@ pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub use quantity::{MaxAge, Size};
 pub use repertoire::Repertoire;
-pub(crate) use toml::{Mistake, Node, Text, Value, toml_string};
+pub use toml::peer_table;
+pub(crate) use toml::{Mistake, Node, Text, Value, toml_key, toml_string};
 pub use user_group::UserGroup;
 pub use width::check_width;
 

@@ -236,6 +236,8 @@ fn wrong_usage_has_a_message_and_a_hint() {
         wrong("udpchatctl send --no-such-flag").hint.unwrap().split("; ").last(),
         Some("`udpchatctl send --help` lists the options")
     );
+    let list = "`udpchatctl inbox --help` lists the options";
+    assert_eq!(wrong("udpchatctl inbox --no-such-flag").hint.as_deref(), Some(list));
     assert!(wrong("udpchatctl send").message.ends_with("were not provided: <TO>"));
 }
 

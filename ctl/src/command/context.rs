@@ -18,8 +18,10 @@ pub(super) async fn within<T>(
     let Some(timeout) = timeout else { return answer.await };
     tokio::time::timeout(timeout, answer).await.unwrap_or_else(|_| {
         let text = tr!("the daemon did not answer within {time}", time = duration(timeout));
-        Err(CtlError::new(Exit::TimedOut, "silent", text)
-            .hint(tr!("if this lasts, the daemon hangs: read its log, then restart it")))
+        let error = CtlError::new(Exit::TimedOut, "timed_out", text);
+        Err(error.hint(tr!(
+            "`--timeout` waits longer; if this lasts, the daemon hangs: read its log, then restart it"
+        )))
     })
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct WaitArgs {
     /// Ignore upper and lower case in RE
     #[arg(short, long, requires = "grep")]
     pub(crate) ignore_case: bool,
-    /// Only messages that contain these bytes: hex digits, as for `send --hex`
+    /// Only messages that contain these bytes, given as hex digits
     #[arg(long, value_name = "HEX", value_parser = bytes)]
     pub(crate) grep_hex: Option<Raw>,
     /// Stop after N messages

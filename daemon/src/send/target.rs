@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{
-    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, check_width, did_you_mean,
+    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, check_width, did_you_mean, peer_table,
 };
 
 use crate::inbox::entry::Body;
@@ -185,8 +185,10 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     }
     if port.is_none() && !host.contains('.') {
         let text = format!("no peer is called `{to}`, and no host has that name");
-        let names = "`udpchatctl peers` lists the names; [peers.NAME] in the configuration gives one";
-        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| all_or(to, names));
+        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| {
+            let table = peer_table(to);
+            all_or(to, &format!("`udpchatctl peers` lists the names; {table} in the configuration gives one"))
+        });
         return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
     }
     let text = format!("the host `{host}` cannot be resolved: {why}");

@@ -87,11 +87,8 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["wait", "--from", "127.0.0.1，127.0.0.2"], &["full-width character `，`"]),
         (&["send", "*", "hi"], &["255.255.255.255"]),
         (&["broadcast", "hi"], &["255.255.255.255"]),
-        (
-            &["send", to, "--no-such", "hi"],
-            &["'--no-such'", "hint: `udpchatctl send --help` lists the options"],
-        ),
-        (&["send", to, "-x", "hi"], &["'-x'", "hint: `udpchatctl send --help` lists the options"]),
+        (&["send", to, "--no-such", "hi"], &["'--no-such'", "`udpchatctl send --help` lists the options"]),
+        (&["send", to, "-x", "hi"], &["'-x'", "`udpchatctl send --help` lists the options"]),
         (&["send", to, "-=-", "hi"], &["use '-- -='"]),
         (&["reply", "abc", "hi"], &["'abc'", "812"]),
         (&["send"], &["<TO>"]),
@@ -219,6 +216,12 @@ fn invalid_filters_are_refused() {
 fn a_wrong_command_line_suggests_the_nearest() {
     let daemon = Daemon::start();
     assert_fails(&daemon, &["status", "--frobnicate"], 2, &["'--frobnicate'", "--help"]);
+    let unknown = daemon.ctl(&["inbox", "--frobnicate", "x"]);
+    assert!(!unknown.stderr.contains("-- --frobnicate"), "{unknown:?}");
+    unknown.fails(2, &["hint: `udpchatctl inbox --help` lists the options\n"]);
+    daemon
+        .ctl(&["send", "bob", "--frobnicate"])
+        .fails(2, &["'-- --frobnicate'; `udpchatctl send --help` lists"]);
     assert_fails(&daemon, &["statsu"], 2, &["'statsu'", "'status'"]);
     assert_fails(&daemon, &["history"], 2, &["'history'", "udpchatctl inbox --all"]);
     assert_fails(&daemon, &["tail"], 2, &["'tail'", "udpchatctl inbox --follow"]);

@@ -50,15 +50,15 @@ pub(crate) struct StatusArgs {
     /// With --watch: the interval, from 100ms to 1h
     #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
     pub(crate) interval: Duration,
+    /// Give up after T, for example 500ms or 5s [default: 30s]
+    #[arg(long, value_name = "T", conflicts_with = "watch", value_parser = crate::time::span)]
+    pub(crate) timeout: Option<Duration>,
     /// Clear problems that are events, such as a damaged inbox that was moved away, then show the state
     #[arg(long, conflicts_with_all = ["watch", "format"])]
     pub(crate) acknowledge: bool,
     /// `text`, `json` as with --json, or metrics for monitoring: `prometheus`, `openmetrics` [default: text]
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true, conflicts_with = "watch")]
     pub(crate) format: Option<StatusFormat>,
-    /// Give up if the daemon does not answer within T, for example 500ms or 5s [default: 30s]
-    #[arg(long, value_name = "T", value_parser = crate::time::span, conflicts_with = "watch")]
-    pub(crate) timeout: Option<Duration>,
     /// With metrics: write to FILE, replaced atomically and readable by everyone
     #[arg(short, long, value_name = "FILE", requires = "format")]
     pub(crate) output: Option<PathBuf>,
@@ -113,14 +113,21 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
             "choose metrics with `--format prometheus` or `--format openmetrics`, or redirect with `> FILE`"
         )));
     }
-    if arguments.acknowledge {
-        let acknowledge = async { Ok(context.connect().await?.call(&AcknowledgeParams {}).await?) };
-        for problem in within(arguments.timeout, acknowledge).await?.acknowledged {
-            context.output.note(&tr!("acknowledged: {problem}", problem = translated(&problem)));
-        }
+    let (acknowledged, status) = within(arguments.timeout, ask(&context, arguments.acknowledge)).await?;
+    for problem in acknowledged {
+        context.output.note(&tr!("acknowledged: {problem}", problem = translated(&problem)));
     }
-    let status = within(arguments.timeout, ask(&context)).await?;
     print(context.output, &status)
+}
+
+/// Acknowledges problems if that is wanted, then requests the state; returns what was acknowledged as well.
+async fn ask(context: &Context<'_>, acknowledge: bool) -> Result<(Vec<String>, Status)> {
+    let mut client = context.connect().await?;
+    let acknowledged = match acknowledge {
+        true => client.call(&AcknowledgeParams {}).await?.acknowledged,
+        false => Vec::new(),
+    };
+    Ok((acknowledged, client.call(&StatusParams {}).await?))
 }
 
 fn print(output: &mut Output, status: &Status) -> Result<()> {
@@ -135,15 +142,15 @@ async fn write_metrics(
     context: Context<'_>,
     format: MetricsFormat,
     file: Option<&Path>,
-    timeout: Option<Duration>,
+    limit: Option<Duration>,
 ) -> Result<()> {
     if context.output.is_json() {
         return Err(CtlError::usage(tr!("metrics cannot be printed as JSON"))
             .hint(tr!("leave out `--json`, or `--format`")));
     }
-    let answer = within(timeout, ask(&context)).await;
+    let answer = within(limit, ask(&context, false)).await;
     let text = match &answer {
-        Ok(status) => metrics::of_status(status, format),
+        Ok((_, status)) => metrics::of_status(status, format),
         Err(_) => metrics::of_silence(format),
     };
     match file {
@@ -151,8 +158,4 @@ async fn write_metrics(
         _ => context.output.data(text.as_bytes())?,
     }
     answer.map(drop)
-}
-
-async fn ask(context: &Context<'_>) -> Result<Status> {
-    Ok(context.connect().await?.call(&StatusParams {}).await?)
 }
