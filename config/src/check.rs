@@ -26,7 +26,7 @@ pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
     check_groups(settings)?;
     check_sizes(settings)?;
     check_socket(&settings.socket)?;
-    check_fallback(settings)?;
+    check_text(settings)?;
     let control = &settings.control;
     check_role("control.read", &control.read)?;
     check_role("control.send", &control.send)?;
@@ -111,8 +111,15 @@ fn check_socket(socket: &Setting<PathBuf>) -> Result<(), ConfigError> {
     Err(ConfigError::rejected(&socket.origin, message, "name a shorter path with `--socket`"))
 }
 
-fn check_fallback(settings: &Settings) -> Result<(), ConfigError> {
-    let fallback = &settings.text.fallback;
+fn check_text(settings: &Settings) -> Result<(), ConfigError> {
+    let (encoding, fallback) = (&settings.text.encoding, &settings.text.fallback);
+    for (key, encoding) in [("text.encoding", encoding), ("text.fallback", fallback)] {
+        if encoding.is_hex() {
+            let hint =
+                "no text would be shown or sent any more; give a peer that sends bytes `encoding = \"hex\"`";
+            return Err(ConfigError::rejected(&encoding.origin, format!("{key} cannot be hex"), hint));
+        }
+    }
     if !fallback.is_utf_16() {
         return Ok(());
     }

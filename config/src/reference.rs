@@ -152,6 +152,6 @@ mod tests {
             "{}",
             peers.text
         );
-        assert!(peers.keys[1].text.ends_with("text.encoding when sending."), "{:?}", peers.keys[1]);
+        assert!(peers.keys[1].text.ends_with("such as \"01 e4\"."), "{:?}", peers.keys[1]);
     }
 }

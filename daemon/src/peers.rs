@@ -168,7 +168,9 @@ impl Peers {
         let named = configured.named().filter(|named| named.encoding.is_some());
         let named = named.filter_map(|named| named.address.destination());
         let known = named.chain(self.remembered()).filter(|peer| is_reached(*peer));
-        let mut encodings = known.filter_map(|peer| Some(self.known_towards(configured, peer)?.0));
+        let encodings = known.filter_map(|peer| Some(self.known_towards(configured, peer)?.0));
+        // A peer that sends bytes reads no text at all.
+        let mut encodings = encodings.filter(|encoding| !encoding.is_hex());
         match encodings.next() {
             Some(first) if encodings.all(|other| other == first) => (first, Basis::Remembered),
             _ => configured.default_encoding(),

@@ -316,6 +316,8 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
         (&*many_users, "FILE:2: control.send: 17 groups, at most 16", "one group"),
         ("[control]\nadmin = ['a', 7, '7']", "FILE:2: control.admin: group 7 is given twice", "leave one"),
         ("[text]\n\nfallback = 'utf-16be'", "FILE:3: text.fallback cannot be utf-16be", "utf-16le"),
+        ("[text]\nfallback = 'bytes'", "FILE:2: text.fallback cannot be hex", "encoding = \"hex\""),
+        ("[text]\nencoding = 'hex'", "FILE:2: text.encoding cannot be hex", "encoding = \"hex\""),
         ("[peers.bob]\nencoding = 'gbk'", "FILE:1: peer `bob` has no address", "address ="),
         (
             "[peers.bob]\naddress = '1.2.3.4:5'\n[peers.al]\naddress = '::ffff:1.2.3.4'\n[peers.cy]\naddress = '1.2.3.4'",

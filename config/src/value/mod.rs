@@ -15,6 +15,7 @@ mod quantity;
 mod repertoire;
 mod toml;
 mod user_group;
+mod width;
 
 use std::path::Path;
 
@@ -30,6 +31,7 @@ pub use repertoire::Repertoire;
 pub use toml::peer_table;
 pub(crate) use toml::{Mistake, Node, Text, Value, toml_key, toml_string};
 pub use user_group::UserGroup;
+pub use width::check_width;
 
 /// Explains why a text is not a valid value.
 ///

@@ -186,7 +186,7 @@ fn filters_have_a_heading_of_their_own() {
         let group =
             help.split("\nWhich entries:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
         let flags = group.lines().filter(|line| line.trim_start().starts_with('-')).count();
-        assert_eq!(flags, 7, "{group}");
+        assert_eq!(flags, 8, "{group}");
     }
 }
 

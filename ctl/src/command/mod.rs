@@ -78,13 +78,13 @@ pub(crate) async fn run(
         Command::Replay(arguments) => replay::run(context, &arguments).await,
         Command::Recode(arguments) => recode::run(context, &arguments).await,
         Command::Chat(arguments) => chat::run(context, &arguments).await,
-        Command::Peers(_) => peers::run(context).await,
+        Command::Peers(arguments) => peers::run(context, &arguments).await,
         Command::Status(arguments) => status::run(context, &arguments).await,
         Command::Doctor(arguments) => doctor::run(context, &arguments).await,
         Command::Reload(_) => reload::run(context).await,
         Command::Stop(args) => stop::run(context, args).await,
         Command::Completions(arguments) => completions::run(context.output, &arguments),
         Command::Man(arguments) => man::run(context.output, &arguments, definition),
-        Command::Version(_) => version::run(context).await,
+        Command::Version(arguments) => version::run(context, &arguments).await,
     }
 }

@@ -13,7 +13,7 @@ use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use super::filter::{entry_id, pattern};
+use super::filter::{bytes, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted, duration};
@@ -42,6 +42,9 @@ pub(crate) struct WaitArgs {
     /// Ignore upper and lower case in RE
     #[arg(short, long, requires = "grep")]
     pub(crate) ignore_case: bool,
+    /// Only messages that contain these bytes, given as hex digits
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    pub(crate) grep_hex: Option<Raw>,
     /// Stop after N messages
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
@@ -86,6 +89,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
         from: senders,
         direction: Some(DirectionFilter::In),
         grep: arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case)),
+        contains: arguments.grep_hex.clone(),
         ..SubscribeParams::default()
     };
     let from = (!arguments.from.is_empty()).then(|| arguments.from.join(tr!(" or ")));

@@ -39,10 +39,12 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
     }
 }
 
-/// Renders only the text of a message, with a final line end. It may have several lines.
-pub(super) fn as_answer(entry: &Entry) -> String {
+/// Renders only the text of a message, with a final line end; it may have several lines. With `hex`, renders its bytes as
+/// hex digits in one line.
+pub(super) fn as_answer(entry: &Entry, hex: bool) -> String {
     match entry {
         Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason)),
+        Entry::Message(message) if hex => format!("{}\n", hexdump::pairs(&message.raw.0)),
         Entry::Message(message) => format!("{}\n", safe::lines(safe::without_trailer(&message.text))),
     }
 }

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
 use udpchat_api::EncodingBy;
+use udpchat_api::call::Peer;
 use udpchat_locale::tr;
 
 /// Names what chose an encoding.
@@ -17,6 +18,11 @@ pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
         EncodingBy::Detected => tr!("detected"),
         EncodingBy::Fallback => tr!("fallback"),
     }
+}
+
+/// Names what chose the encoding of messages to a peer.
+pub(crate) fn encoding_chosen_by(peer: &Peer) -> &'static str {
+    if peer.encoding_is_default { tr!("default") } else { chosen_by(peer.encoding_by) }
 }
 
 /// Shows a time: local date and time, to the second.

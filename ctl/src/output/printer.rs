@@ -171,9 +171,9 @@ impl Output {
         self.text(&text)
     }
 
-    /// Prints the text of a message and nothing else.
-    pub(crate) fn answer(&mut self, entry: &Entry) -> Result<()> {
-        if self.look.json { self.json(entry) } else { self.text(&entry::as_answer(entry)) }
+    /// Prints the text of a message and nothing else, or its bytes as hex digits if `hex` is set. JSON is as in [`Self::entry`].
+    pub(crate) fn answer(&mut self, entry: &Entry, hex: bool) -> Result<()> {
+        if self.look.json { self.entry(entry, hex) } else { self.text(&entry::as_answer(entry, hex)) }
     }
 
     /// Prints the receipt of a message that was just sent, with the encoding if `with_encoding` is set.
@@ -239,9 +239,14 @@ impl Output {
         self.stdout.buffer().len() as u64 + self.stdout.get_ref().unread_bytes()
     }
 
+    /// Returns whether notes are printed: neither `--quiet` nor `--json` is given.
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.look.quiet && !self.look.json
+    }
+
     /// Prints a note on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn note(&mut self, text: &str) {
-        if !self.look.quiet && !self.look.json {
+        if self.has_notes() {
             self.say(format!("{}\n", tr!("note: {note}", note = safe::one_line(text))).as_bytes());
         }
     }

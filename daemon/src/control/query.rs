@@ -6,19 +6,22 @@ use std::sync::Arc;
 
 use jiff::Zoned;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Timestamp, safe};
+use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Raw, Timestamp, safe};
 use udpchat_config::{Network, PeerAddress, did_you_mean, when};
 
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
 use crate::inbox::reader::{Order, Range};
-use crate::index::Term;
 use crate::index::predicate::Predicate;
+use crate::index::{Term, regex_terms};
 use crate::peers::Configured;
 use crate::send::no_interface;
 
 /// How many senders a filter may name.
 const MAX_SENDERS: usize = 64;
+
+/// How many bytes may be looked for in payloads.
+const MAX_CONTAINED_BYTES: usize = 1024;
 
 /// Whose messages are selected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub(crate) struct Query {
     /// An entry of any of them passes; without any, every entry does.
     from: Arc<[Sender]>,
     grep: Option<Arc<Pattern>>,
+    /// Bytes that the payload contains.
+    contains: Option<Arc<[u8]>>,
     configured: Configured,
 }
 
@@ -64,6 +69,7 @@ pub(crate) struct Query {
 pub(crate) struct Matcher {
     from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
+    contains: Option<Arc<[u8]>>,
     configured: Configured,
 }
 
@@ -81,6 +87,7 @@ impl Query {
             since: params.since.clone(),
             until: params.until.clone(),
             grep: None,
+            contains: params.contains.clone(),
             gaps: params.gaps,
         };
         let mut query = Self::of_subscribe(&filters, grep, configured)?;
@@ -106,8 +113,9 @@ impl Query {
         let since = time("since", params.since.as_deref(), &now, None)?;
         let until = time("until", params.until.as_deref(), &now, since)?;
         let from = senders(&params.from, configured)?;
+        let contains = params.contains.as_ref().map(contained).transpose()?;
         // A gap has no peer and no text: it stands among selected messages only on request.
-        let is_selective = !from.is_empty() || grep.is_some();
+        let is_selective = !from.is_empty() || grep.is_some() || contains.is_some();
         let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
         let of_senders = match from.is_empty() {
             true => Predicate::Anything,
@@ -118,6 +126,10 @@ impl Query {
             Some(grep) => Arc::new(Predicate::all([of_senders, Predicate::clone(grep.predicate())])),
             None => Arc::new(of_senders),
         };
+        if let Some(bytes) = &contains {
+            let of_bytes = regex_terms::bytes_predicate(bytes);
+            predicate = Arc::new(Predicate::all([Predicate::clone(&predicate), of_bytes]));
+        }
         if gaps {
             let with_gaps = [Predicate::clone(&predicate), Predicate::Term(Term::Gap)];
             predicate = Arc::new(Predicate::any(with_gaps));
@@ -134,7 +146,7 @@ impl Query {
             predicate,
             order: Order::Asc,
         };
-        Ok(Self { range, from, grep, configured: configured.clone() })
+        Ok(Self { range, from, grep, contains, configured: configured.clone() })
     }
 
     /// Returns how much memory a [`Matcher`] may take, in bytes.
@@ -145,17 +157,30 @@ impl Query {
     /// Returns a matcher for one read. Its memory is freed with it.
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
-        Matcher { from: Arc::clone(&self.from), grep, configured: self.configured.clone() }
+        let (from, contains) = (Arc::clone(&self.from), self.contains.clone());
+        Matcher { from, grep, contains, configured: self.configured.clone() }
     }
 }
 
 impl Matcher {
     /// Returns whether an entry of the range matches the other filters.
     pub(crate) fn matches(&mut self, entry: &Entry) -> bool {
-        let Entry::Message(Message { peer, text, .. }) = entry else { return true };
-        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
+        let Entry::Message(Message { peer, text, raw, .. }) = entry else { return true };
+        let contains = |bytes: &Arc<[u8]>| raw.0.windows(bytes.len()).any(|part| part == &**bytes);
+        self.contains.as_ref().is_none_or(contains)
+            && (self.from.is_empty()
+                || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
+}
+
+/// Checks bytes that payloads must contain.
+fn contained(bytes: &Raw) -> Result<Arc<[u8]>, ErrorObject> {
+    if (1..=MAX_CONTAINED_BYTES).contains(&bytes.0.len()) {
+        return Ok(Arc::from(bytes.0.as_slice()));
+    }
+    let text = format!("`contains` must be 1 to {MAX_CONTAINED_BYTES} bytes");
+    Err(ErrorObject::new(ErrorKind::InvalidParams, text))
 }
 
 /// Reads a time in any notation of the command line, in the time zone of this process.
@@ -208,7 +233,7 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
 mod tests {
     use serde_json::{Value, json};
     use tokio::sync::watch;
-    use udpchat_api::{Direction, EncodingBy, Raw};
+    use udpchat_api::{Direction, EncodingBy};
     use udpchat_config::{Environment, Overrides, Settings};
 
     use super::*;

@@ -51,7 +51,8 @@ pub(crate) struct Prepared {
 
 /// Prepares what the parameters say.
 pub(crate) async fn prepare(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Prepared, ErrorObject> {
-    let target = target::find(daemon, params).await?;
+    let target = target::find(daemon, params).await;
+    let target = target.map_err(|error| target::swapped(daemon, params, error))?;
     let payload = payload::make(daemon, params, &target).await?;
     Ok(Prepared { target, payload })
 }

@@ -116,6 +116,9 @@ fn in_units(pieces: &[Piece<'_>], encoding: Encoding, to_be_cut: bool) -> Result
         match piece {
             Piece::Byte(byte) => units.push(vec![*byte]),
             Piece::Char(character) => units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?),
+            Piece::Text(text) if encoding.is_hex() => {
+                units.extend(encode(text, encoding)?.into_iter().map(|byte| vec![byte]));
+            }
             Piece::Text(text) if to_be_cut => {
                 for character in text.chars() {
                     units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?);
@@ -168,6 +171,12 @@ fn check_answer(datagrams: &[Vec<u8>], text_of: impl Fn(&[u8]) -> String) -> Res
 
 fn not_encodable(refused: &NotEncodable) -> ErrorObject {
     let NotEncodable { character, encoding } = refused;
+    if encoding.is_hex() {
+        let text =
+            format!("`{character}` is no byte in hexadecimal digits, which the encoding of this peer takes");
+        return ErrorObject::new(ErrorKind::NotEncodable, text)
+            .hint("write two digits for each byte, for example `01 e4`; `-e utf-8` sends text");
+    }
     let text = format!("{encoding} cannot hold `{character}` (U+{:04X})", u32::from(*character));
     let holds = |wider: &Encoding| encode(character.encode_utf8(&mut [0; 4]), *wider).is_ok();
     let hint = match wider(*encoding).filter(holds) {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{
-    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, did_you_mean, peer_table,
+    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, check_width, did_you_mean, peer_table,
 };
 
 use crate::inbox::entry::Body;
@@ -71,6 +71,27 @@ pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Ta
         (None, Some(id)) => sender_of(daemon, id).await,
         _ => Err(ErrorObject::new(ErrorKind::InvalidParams, "give one of `to` and `reply_to`")),
     }
+}
+
+/// Adds to the error of an unknown destination that the destination stands behind the text, where it does.
+pub(super) fn swapped(daemon: &Daemon, params: &SendParams, error: ErrorObject) -> ErrorObject {
+    /// The longest text that may end with a destination, in bytes.
+    const MAX_TEXT_BYTES: usize = 1024;
+    let is_unknown = matches!(
+        error.data.kind,
+        ErrorKind::UnknownPeer | ErrorKind::Unresolvable | ErrorKind::InvalidParams
+    );
+    let is_explained = error.data.hint.as_ref().is_some_and(|hint| hint.ends_with('?'));
+    let Some(text) = &params.text else { return error };
+    if !is_unknown || is_explained || text.len() > MAX_TEXT_BYTES {
+        return error;
+    }
+    let last = text.rsplit(' ').next().unwrap_or_default();
+    let is_peer = daemon.peers.configured().by_name(last).is_some() || last.parse::<PeerAddress>().is_ok();
+    if !is_peer || params.to.is_none() {
+        return error;
+    }
+    error.hint(format!("the destination stands before the text: `udpchatctl send {last} TEXT`"))
 }
 
 /// Returns the target of an answer to an entry: its peer, through the socket and the address that it was sent to.
@@ -144,6 +165,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         }
         return named.address.destination().map(Resolved::from).ok_or_else(|| without_interface(&named));
     }
+    check_width(to).map_err(|error| invalid(&error))?;
     let (host, port) = split_port(to)?;
     if let Some((ip, interface)) = host.split_once('%')
         && let Ok(ip) = ip.parse()
@@ -163,7 +185,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         || !host.chars().all(plausible)
     {
         let text = format!("`{to}` is not a peer, host or address");
-        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| FORMS.to_owned());
+        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| all_or(to, FORMS));
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint));
     }
     let found = timeout(RESOLVE_WAIT, look_up(daemon, host, port.unwrap_or(DEFAULT_PORT))).await;
@@ -179,7 +201,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         let text = format!("no peer is called `{to}`, and no host has that name");
         let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| {
             let table = peer_table(to);
-            format!("`udpchatctl peers` lists the names; {table} in the configuration gives one")
+            all_or(to, &format!("`udpchatctl peers` lists the names; {table} in the configuration gives one"))
         });
         return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
     }
@@ -187,6 +209,16 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     let hint = did_you_mean(to, configured.names());
     let hint = hint.unwrap_or_else(|| "check the spelling, or give its IP address".to_owned());
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint(hint))
+}
+
+/// Returns how to send to every host if a word for them is given as the destination, otherwise another hint.
+fn all_or(to: &str, hint: &str) -> String {
+    match to.to_lowercase().as_str() {
+        "broadcast" | "all" | "everyone" | "*" | "广播" | "所有人" | "全部" => {
+            "255.255.255.255 reaches every host of the network, as does its own broadcast address, for example 192.168.1.255".to_owned()
+        }
+        _ => hint.to_owned(),
+    }
 }
 
 /// Refuses a part of an address, with the reason of the configuration's rules.

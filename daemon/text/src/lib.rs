@@ -15,6 +15,7 @@ mod cost;
 mod decode;
 mod encode;
 mod evidence;
+mod hex;
 mod reading;
 mod score;
 

@@ -79,7 +79,7 @@ pub(crate) fn messages() -> Vec<CompletionCandidate> {
 
 /// Offers the most common encodings.
 pub(crate) fn encodings() -> Vec<CompletionCandidate> {
-    Encoding::COMMON.iter().map(CompletionCandidate::new).collect()
+    Encoding::COMMON.iter().chain(&["hex"]).map(CompletionCandidate::new).collect()
 }
 
 /// Offers the values of `recode --as`.

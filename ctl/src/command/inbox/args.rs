@@ -52,14 +52,27 @@ Examples:
   udpchatctl inbox -n 50 --from bob
   udpchatctl inbox --from bob --from 192.168.43.0/24 --since 22:00
   udpchatctl inbox --since yesterday -i --grep 'error|warn'
+  udpchatctl inbox --hex --grep-hex '01 e4 09'
   udpchatctl --json inbox --consumer backup";
 
 /// The flags that select history instead of what is new.
-const HISTORY_FLAGS: [&str; 10] =
-    ["ids", "number", "all", "from", "direction", "since", "until", "grep", "ignore_case", "reverse"];
+const HISTORY_FLAGS: [&str; 11] = [
+    "ids",
+    "number",
+    "all",
+    "from",
+    "direction",
+    "since",
+    "until",
+    "grep",
+    "ignore_case",
+    "grep_hex",
+    "reverse",
+];
 
 /// The flags that have no meaning beside ids.
-const OTHER_SELECTORS: [&str; 7] = ["number", "all", "from", "direction", "since", "until", "grep"];
+const OTHER_SELECTORS: [&str; 8] =
+    ["number", "all", "from", "direction", "since", "until", "grep", "grep_hex"];
 
 /// Print new messages, or history
 #[derive(Clone, Debug, Default, Args)]

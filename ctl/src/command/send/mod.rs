@@ -1,6 +1,7 @@
 //! `send`: sends one message, or one for each line. `reply` and `ask` use parts of it.
 
 mod args;
+mod notes;
 mod payload;
 mod port;
 
@@ -9,10 +10,11 @@ use std::io::{self, IsTerminal};
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use udpchat_api::call::{SendParams, Split};
-use udpchat_api::{Client, Entry, ErrorKind, Raw};
+use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
+pub(super) use self::notes::{OtherPort, is_for_many, note_encoding};
 pub(crate) use self::payload::Payload;
 use self::payload::{Line, Lines, Source};
 pub(super) use self::port::{note_unread_input, refuse_port};
@@ -66,7 +68,7 @@ pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &L
     let message = &arguments.message;
     if !arguments.lines {
         let (client, output, payload) = prepare(context, message).await?;
-        return Sender { client, output, target, message, large: false }.payload(payload).await;
+        return Sender::new(client, output, target, message).payload(payload).await;
     }
     let source = Source::of(message);
     let client = context.connect().await?;
@@ -76,7 +78,7 @@ pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &L
             tr!("reading one message per line from standard input, end with Ctrl-D"),
         );
     }
-    let mut sender = Sender { client, output: context.output, target, message, large: false };
+    let mut sender = Sender::new(client, context.output, target, message);
     sender.lines(Lines::new(source.open()?, source.to_string(), message.hex)).await
 }
 
@@ -133,9 +135,17 @@ struct Sender<'a> {
     message: &'a MessageArgs,
     /// Whether the note on fragmentation was already printed.
     large: bool,
+    /// Whether the port of the destination was already examined, and the note on the encoding printed.
+    is_port_known: bool,
+    has_encoding_note: bool,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    fn new(client: Client, output: &'a mut Output, target: SendParams, message: &'a MessageArgs) -> Self {
+        let (large, is_port_known, has_encoding_note) = (false, false, false);
+        Self { client, output, target, message, large, is_port_known, has_encoding_note }
+    }
+
     /// Sends one message and prints the stored entries.
     async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
@@ -151,7 +161,24 @@ impl Sender<'_> {
         if let Some(to) = &self.target.to {
             note_unread_input(&mut self.client, self.output, to, self.message).await;
         }
+        if let Some(Entry::Message(sent)) = entries.first() {
+            self.note_destination(sent, is_text).await;
+        }
         entries.iter().find_map(refusal).map_or(Ok(()), Err)
+    }
+
+    /// Prints notes on the port and the encoding of the destination, each once.
+    async fn note_destination(&mut self, sent: &Message, is_text: bool) {
+        if let Some(to) = &self.target.to
+            && self.output.has_notes()
+            && !std::mem::replace(&mut self.is_port_known, true)
+            && let Some(other) = OtherPort::of(&mut self.client, to, sent).await
+        {
+            self.output.note(&other.describe("send"));
+        }
+        if is_text && self.message.encoding.is_none() && !self.has_encoding_note {
+            self.has_encoding_note = note_encoding(&mut self.client, self.output, sent).await;
+        }
     }
 
     /// Sends a message for each line as it is read. A line that fails does not stop the following ones.

@@ -110,6 +110,7 @@ impl List<'_> {
                 address: named.address.numbered().to_string(),
                 encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
                 encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
+                encoding_is_default: row.encoding_is_default && named.encoding.is_none(),
                 ..row
             })
         });
@@ -118,13 +119,16 @@ impl List<'_> {
 
     fn row(&self, peer: SocketAddr, heard: Heard) -> Result<Peer, InboxError> {
         let (encoding, by) = self.known.encoding_towards(self.configured, peer, self.reader)?;
+        let has_own = self.configured.of(peer).is_some_and(|named| named.encoding.is_some());
         Ok(Peer {
             name: None,
             address: peer.to_string(),
             encoding: encoding.to_string(),
             encoding_by: encoding_by(by),
+            encoding_is_default: by == Basis::Configured && !has_own,
             last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
             last_id: (heard.last_id > 0).then_some(heard.last_id),
+            last_from: (heard.last_id > 0).then(|| peer.to_string()),
             messages: heard.messages,
             unread: heard.unread,
         })

@@ -90,6 +90,7 @@ fn filters(params: &RecodeParams) -> InboxParams {
         direction: Some(params.direction.unwrap_or(DirectionFilter::In)),
         since: params.since.clone(),
         until: params.until.clone(),
+        contains: params.contains.clone(),
         ..InboxParams::default()
     }
 }
