@@ -12,6 +12,7 @@ mod error;
 mod output;
 mod reconnect;
 mod socket_access;
+mod template;
 mod terminal;
 mod time;
 

@@ -19,6 +19,12 @@ pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
     }
 }
 
+/// Shows a number with as few digits as identify it.
+pub(crate) fn shown_number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-5..1e17).contains(&size) { format!("{value:e}") } else { value.to_string() }
+}
+
 /// Shows a time: local date and time, to the second.
 pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()

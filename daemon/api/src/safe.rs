@@ -114,6 +114,11 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, 0..text.len(), is_layout)
 }
 
+/// Escapes a part of a text of several lines, whose line ends are `\n`, as [`lines`] escapes it within the whole text.
+pub fn lines_part(text: &str, part: Range<usize>) -> Cow<'_, str> {
+    escape(text, part, is_layout)
+}
+
 /// Removes what some programs append to a message: NULs, then one line end.
 ///
 /// For display only: storage and JSON keep every byte.

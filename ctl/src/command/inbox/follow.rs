@@ -7,6 +7,7 @@ use std::task::Poll;
 use tokio::time::timeout;
 use udpchat_api::{Client, ClientError, Entry};
 
+use super::form::Form;
 use super::mark::{ACK_QUIET, Mark};
 use super::plan::Plan;
 use super::printer::InboxPrinter;
@@ -26,9 +27,9 @@ pub(super) async fn run(
     after: u64,
     mut marking: Option<Marking>,
 ) -> Result<()> {
-    let InboxPrinter { client: mut subscription, output, hex, .. } = inbox;
+    let InboxPrinter { client: mut subscription, output, form, .. } = inbox;
     subscription.call(&plan.subscription(after)).await?;
-    let Err(error) = print(&mut subscription, output, hex, &mut marking).await;
+    let Err(error) = print(&mut subscription, output, &form, &mut marking).await;
     if let (CtlError::ReaderGone, Some(Marking { mark, client })) = (&error, &mut marking) {
         mark.keep_up(output, client).await?;
     }
@@ -38,12 +39,14 @@ pub(super) async fn run(
 async fn print(
     subscription: &mut Client,
     output: &mut Output,
-    hex: bool,
+    form: &Form,
     marking: &mut Option<Marking>,
 ) -> Result<std::convert::Infallible> {
     loop {
         let entry = wait(pin!(subscription.next_entry()), output, marking).await?;
-        output.entry(&entry, hex)?;
+        if form.selects(&entry) {
+            form.print(output, &entry)?;
+        }
         if let Some(Marking { mark, client }) = marking {
             mark.printed(entry.id(), output, client).await?;
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
+use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_text::Basis;
 
@@ -54,7 +54,12 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
     seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
     seen.truncate(MAX_SEEN_PEERS);
     peers.extend(seen.into_iter().map(|(peer, heard)| row(&daemon, &configured, peer, heard)));
-    Ok(PeersAnswer { peers })
+    let lists = configured.lists().map(|(name, members)| PeerList {
+        name: name.to_owned(),
+        members: members.iter().map(ToString::to_string).collect(),
+    });
+    let lists = lists.collect();
+    Ok(PeersAnswer { peers, lists })
 }
 
 /// Adds the last message of each configured peer without a message in the window.
