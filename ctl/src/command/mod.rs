@@ -22,6 +22,7 @@ pub(crate) mod man;
 mod pages;
 pub(crate) mod peers;
 mod pipeline;
+pub(crate) mod plot;
 pub(crate) mod recode;
 pub(crate) mod reload;
 pub(crate) mod replay;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Recode(Box<recode::RecodeArgs>),
     Chat(chat::ChatArgs),
     Peers(peers::PeersArgs),
+    Plot(plot::PlotArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Reload(reload::ReloadArgs),
@@ -89,6 +91,7 @@ pub(crate) async fn run(
         Command::Recode(arguments) => recode::run(context, &arguments).await,
         Command::Chat(arguments) => chat::run(context, &arguments).await,
         Command::Peers(_) => peers::run(context).await,
+        Command::Plot(arguments) => plot::run(context, &arguments).await,
         Command::Status(arguments) => status::run(context, &arguments).await,
         Command::Doctor(arguments) => doctor::run(context, &arguments).await,
         Command::Reload(_) => reload::run(context).await,

@@ -125,6 +125,8 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
         ("datagram", false) => tr!("{number} datagrams", number),
         ("entry", true) => tr!("1 entry").to_owned(),
         ("entry", false) => tr!("{number} entries", number),
+        ("gap", true) => tr!("1 gap").to_owned(),
+        ("gap", false) => tr!("{number} gaps", number),
         ("line", true) => tr!("1 line").to_owned(),
         ("line", false) => tr!("{number} lines", number),
         ("message", true) => tr!("1 message").to_owned(),

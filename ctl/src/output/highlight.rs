@@ -43,6 +43,8 @@ impl Highlight {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     fn painted(pattern: &str, text: &str) -> String {
@@ -61,12 +63,15 @@ mod tests {
         assert!(Highlight::of("(").is_none());
     }
 
+    static HIGHLIGHTS: LazyLock<[Highlight; 4]> =
+        LazyLock::new(|| ["a.", r"\S+", "(?s).", "\u{200c}"].map(|pattern| Highlight::of(pattern).unwrap()));
+
     proptest::proptest! {
         #[test]
         fn painted_text_is_the_safe_text(text in r"(\PC|[\x00-\x1f]|\u{202e}|ab|\\u\{1\}|ی|\u{200c})*") {
             let text = safe::as_seen(&text);
-            for pattern in ["a.", r"\S+", "(?s).", "\u{200c}"] {
-                let painted = Highlight::of(pattern).unwrap().painted(&text, Palette::new(true));
+            for highlight in HIGHLIGHTS.iter() {
+                let painted = highlight.painted(&text, Palette::new(true));
                 let plain = painted.replace("\u{1b}[1m", "").replace("\u{1b}[0m", "");
                 proptest::prop_assert_eq!(plain, safe::lines(&text));
             }

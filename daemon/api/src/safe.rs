@@ -141,12 +141,12 @@ fn is_layout(character: char) -> bool {
 fn escape(whole: &str, part: Range<usize>, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     let text = &whole[part.clone()];
     let may_escape = |character: char| is_unsafe(character) && !keep(character);
-    if !text.contains(may_escape) && !text.contains(r"\u{") {
+    if !text.contains(may_escape) && !(text.contains('\\') && whole.contains(r"\u{")) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for (at, character) in text.char_indices() {
-        let looks_like_escape = character == '\\' && text[at..].starts_with(r"\u{");
+        let looks_like_escape = character == '\\' && whole[part.start + at..].starts_with(r"\u{");
         if looks_like_escape || may_escape(character) && !joins(whole, part.start + at) {
             // Writing to a `String` cannot fail.
             let _ = write!(out, r"\u{{{:x}}}", u32::from(character));
