@@ -141,7 +141,9 @@ fn is_layout(character: char) -> bool {
 fn escape(whole: &str, part: Range<usize>, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     let text = &whole[part.clone()];
     let may_escape = |character: char| is_unsafe(character) && !keep(character);
-    if !text.contains(may_escape) && !(text.contains('\\') && whole.contains(r"\u{")) {
+    // An escape may begin in the part and end behind it.
+    let may_look_like_escape = text.contains('\\') && whole.contains(r"\u{");
+    if !may_look_like_escape && !text.contains(may_escape) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);

@@ -188,7 +188,7 @@ fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, Er
     for from in from {
         match configured.list(from) {
             Some(members) => {
-                senders.extend(members.iter().filter_map(|member| of_member(member, configured)))
+                senders.extend(members.iter().filter_map(|member| of_member(member, configured)));
             }
             None => senders.push(sender(from, configured)?),
         }

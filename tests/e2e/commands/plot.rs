@@ -68,6 +68,5 @@ fn curves_are_drawn_held_and_hidden() {
     tmux.type_in(" ");
     tmux.until("the new value", |screen| screen.contains("temp 50") && screen.contains("space holds"));
     tmux.type_in("q");
-    tmux.shell("echo the end");
-    tmux.shows("the end");
+    tmux.until("the shell", |screen| !screen.contains("sensor  15s") && screen.contains("$ "));
 }

@@ -4,7 +4,7 @@ mod table;
 
 use clap::Args;
 use jiff::Timestamp;
-use udpchat_api::call::{Peer, PeersParams};
+use udpchat_api::call::{Peer, PeerList, PeersParams};
 use udpchat_locale::tr;
 
 use super::context::Context;
@@ -34,6 +34,11 @@ pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     print(context.output, &answer.peers)?;
     if answer.peers.is_empty() && context.output.is_for_a_person() {
         context.output.note(tr!("no peer is configured, and no message has arrived"));
+    }
+    if context.output.is_for_a_person() {
+        for PeerList { name, members } in answer.lists {
+            context.output.line(&format!("{name}: {}", members.join(", ")))?;
+        }
     }
     Ok(())
 }

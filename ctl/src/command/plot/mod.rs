@@ -89,7 +89,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PlotArgs) -> Result<()
     senders::resolve(&mut client, &mut from).await?;
     let feed = Feed::new(context.socket.clone(), from, since);
     match is_screen {
-        true => screen::run(context.output, feed, client, arguments).await,
+        true => {
+            let (fields, span) = (arguments.fields.clone(), arguments.span);
+            screen::run(context.output, feed, client, fields, span).await
+        }
         false => lines::run(context.output, feed, client, &arguments.fields).await,
     }
 }

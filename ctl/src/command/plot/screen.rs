@@ -9,7 +9,6 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use udpchat_api::{Client, Timestamp, safe};
 use udpchat_locale::{tr, translated};
 
-use super::PlotArgs;
 use super::canvas::Marks;
 use super::feed::{Feed, Sample};
 use super::series::{Curves, LONGEST_SPAN, SHORTEST_SPAN};
@@ -28,10 +27,16 @@ const TICK: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Plots until the user or a signal ends it.
-pub(super) async fn run(output: &Output, feed: Feed, client: Client, arguments: &PlotArgs) -> Result<()> {
+pub(super) async fn run(
+    output: &Output,
+    feed: Feed,
+    client: Client,
+    fields: Vec<String>,
+    span: Duration,
+) -> Result<()> {
     let mut plot = Plot {
-        curves: Curves::new(arguments.fields.clone()),
-        span: arguments.span,
+        curves: Curves::new(fields),
+        span,
         held_at: None,
         problem: None,
         theme: Theme::new(output, marks()),

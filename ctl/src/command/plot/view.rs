@@ -284,7 +284,8 @@ mod tests {
         let theme = Theme { has_colour: true, zone: TimeZone::UTC, marks };
         let scene = Scene { curves, from: 0, until: MINUTE, is_held: false, problem: None };
         terminal.draw(|frame| draw(frame, &scene, &theme)).unwrap();
-        let cells: Vec<_> = terminal.backend().buffer().content().iter().map(|cell| cell.symbol()).collect();
+        let cells: Vec<_> =
+            terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect();
         cells.chunks(usize::from(width)).map(|row| row.concat().trim_end().to_owned()).collect()
     }
 
@@ -294,7 +295,7 @@ mod tests {
         let expected = [
             " sensor7  1m  1:temp 60 [0 60]  2:hum\\u{1b} 40 [40 40]",
             " space holds  + - span  1-6 hide  q quit",
-            "       60+                                                *",
+            "       60+                                               ***",
         ];
         assert_eq!(screen[..3], expected, "{screen:#?}");
         assert!(screen[11].starts_with("        0+*"), "{screen:#?}");

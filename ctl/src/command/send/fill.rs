@@ -45,7 +45,7 @@ impl Fill {
             Field::UnixMilliseconds => text.push_str(&now.as_millisecond().to_string()),
             // Without the random numbers of the system, a number that differs is used.
             Field::Random(width) => {
-                width.write(getrandom::u32().unwrap_or(now.subsec_nanosecond() as u32), text)
+                width.write(getrandom::u32().unwrap_or(now.subsec_nanosecond() as u32), text);
             }
         })
     }
