@@ -75,10 +75,10 @@ pub(crate) fn quoted(text: &str) -> String {
     quoted
 }
 
-/// Shows a path in a message that may have several lines: a line end in the path must not begin one. What prints the message
-/// escapes the rest.
+/// Shows a path in a message that may have several lines: line ends and tabs in the path must not be taken for those of the
+/// message. What prints the message escapes the rest.
 pub(crate) fn shown(path: &Path) -> String {
-    path.display().to_string().replace('\n', "\\n")
+    path.display().to_string().replace('\n', "\\n").replace('\t', "\\t")
 }
 
 #[cfg(test)]
@@ -89,5 +89,10 @@ mod tests {
     fn quoted_text_is_one_visible_line() {
         assert_eq!(quoted("a\n\u{1b}[1m\u{202e}张\""), "`a\\n\\u{1b}[1m\\u{202e}张\"`");
         assert_eq!(quoted(&"x".repeat(81)), format!("`{}…`", "x".repeat(80)));
+    }
+
+    #[test]
+    fn a_path_is_shown_in_one_line() {
+        assert_eq!(shown(Path::new("/a\n/b\tc 张")), "/a\\n/b\\tc 张");
     }
 }

@@ -76,6 +76,17 @@ pub(super) fn cell_count(page: &[u8], head: usize) -> usize {
     short(page, head + 3).unwrap_or(0)
 }
 
+/// Returns whether all cells of a table's leaf page can be read and the first one in the page is among them. A changed count
+/// hides cells.
+pub(super) fn is_whole_leaf(page: &[u8], head: usize) -> bool {
+    let count = cell_count(page, head);
+    let is_leaf = page.get(head) == Some(&LEAF_TABLE);
+    let first = offsets(page, head, 8).min().unwrap_or(page.len());
+    // A content area that begins at 65,536 is written as 0.
+    let content = short(page, head + 5).map_or(0, |at| if at == 0 { 1 << 16 } else { at });
+    is_leaf && leaf_cells(page, head).count() == count && first == content
+}
+
 /// Returns the offsets of a page's cells, those within the page only.
 fn offsets(page: &[u8], head: usize, header_bytes: usize) -> impl Iterator<Item = usize> {
     let pointers = head + header_bytes;

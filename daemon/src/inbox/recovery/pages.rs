@@ -189,6 +189,11 @@ impl Pages {
         found
     }
 
+    /// Returns whether the first page shows all tables and indexes.
+    fn has_whole_schema(&self) -> bool {
+        self.read(1).is_some_and(|page| btree::is_whole_leaf(&page, 100))
+    }
+
     fn root(&self, table: &str, version: Version) -> Option<u32> {
         self.schema(version).into_iter().find_map(|(name, root)| (name == table).then_some(root))
     }
@@ -276,7 +281,8 @@ impl Pages {
             }
             _ => None,
         };
-        let has_plan = self.root(plan::TABLE, Version::Newest).is_some();
+        let root = self.root(plan::TABLE, Version::Newest);
+        let may_have_plan = root.is_some() || !self.has_whole_schema();
         let (mut segments, mut leaves, mut is_whole) = (Vec::new(), 0, true);
         let mut read = |page: &[u8]| {
             let before = segments.len();
@@ -284,21 +290,18 @@ impl Pages {
             leaves += 1;
             is_whole &= segments.len() - before == btree::cell_count(page, 0);
         };
-        self.roots_of_plan().into_iter().for_each(|root| self.for_each_leaf(root, &mut read));
-        segments.sort_by_key(|segment| segment.first);
-        segments.dedup_by(|next, before| next.first <= before.last);
-        (segments, !has_plan || (leaves > 0 && is_whole))
-    }
-
-    /// Returns which pages may be the root of the plan.
-    fn roots_of_plan(&mut self) -> Vec<u32> {
-        let is_damaged = self.root("entry", Version::Newest).is_none();
-        match self.root(plan::TABLE, Version::Newest) {
+        let roots = match root {
             Some(root) => vec![root],
             // Its rows look like no others.
-            None if is_damaged => (2..=MAX_ROOT).filter(|number| self.use_of(*number) != Use::Free).collect(),
+            None if may_have_plan => {
+                (2..=MAX_ROOT).filter(|number| self.use_of(*number) != Use::Free).collect()
+            }
             None => Vec::new(),
-        }
+        };
+        roots.into_iter().for_each(|root| self.for_each_leaf(root, &mut read));
+        segments.sort_by_key(|segment| segment.first);
+        segments.dedup_by(|next, before| next.first <= before.last);
+        (segments, !may_have_plan || (leaves > 0 && is_whole))
     }
 }
 
@@ -324,7 +327,7 @@ pub(crate) struct Survey {
     pub(crate) known: KnownIds,
     /// What the plan of a recovery into it still has.
     pub(crate) unfinished: Vec<Segment>,
-    /// Whether all of that plan could be read, as far as its table is in the schema.
+    /// Whether all of that plan could be read, if there may be one.
     pub(crate) has_whole_plan: bool,
 }
 

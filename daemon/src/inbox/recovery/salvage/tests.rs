@@ -270,10 +270,17 @@ fn a_plan_of_many_segments_is_found_in_a_damaged_file() {
     connection.close().unwrap();
     let path = folder.path().join(file::FILE_NAME);
     assert_eq!(survey(&path, folder.path()).unfinished, segments);
-    // Also without the page that says where it is.
-    let first = std::fs::File::options().write(true).open(&path).unwrap();
-    first.write_all_at(&[0; 16_384], 0).unwrap();
-    assert_eq!(survey(&path, folder.path()).unfinished, segments);
+    // Also where a part of the page that says where it is, or all of it, is damaged.
+    let file = std::fs::File::options().write(true).open(&path).unwrap();
+    let page = std::fs::read(&path).unwrap()[..16_384].to_vec();
+    let tables = page[104];
+    let pointers = (0..usize::from(tables)).map(|table| (108 + 2 * table, vec![0, 0]));
+    let fewer = (104, vec![tables - 1]);
+    for (at, bytes) in pointers.chain([fewer, (0, vec![0; 16_384])]) {
+        file.write_all_at(&bytes, at as u64).unwrap();
+        assert_eq!(survey(&path, folder.path()).unfinished, segments, "{} bytes at {at}", bytes.len());
+        file.write_all_at(&page, 0).unwrap();
+    }
 }
 
 #[test]
