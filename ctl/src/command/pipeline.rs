@@ -15,7 +15,7 @@ use crate::error::{CtlError, Result};
 use crate::output::counted;
 
 /// How many sends are in flight at once.
-pub(super) const MAX_PENDING_SENDS: u64 = 512;
+pub(super) const MAX_PENDING_SENDS: u64 = 64;
 
 /// How many bytes of requests may wait to be written to the socket.
 const BACKLOG_BYTES: usize = 256 * 1024;

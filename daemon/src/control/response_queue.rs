@@ -8,8 +8,8 @@ use std::pin::Pin;
 
 use super::response::Response;
 
-/// How many responses may be pending. Their memory is charged besides.
-const MAX_PENDING: usize = 512;
+/// How many responses may be pending.
+const MAX_PENDING: usize = 64;
 
 /// How long their requests may be together, in bytes; the last one may exceed it.
 const MAX_PENDING_BYTES: usize = 256 * 1024;
