@@ -3,8 +3,10 @@
 use std::ops::Range;
 use std::path::Path;
 
+use unicode_width::UnicodeWidthChar;
+
 use crate::ConfigError;
-use crate::value::Mistake;
+use crate::value::{Mistake, toml_key};
 
 impl ConfigError {
     /// Makes the error of a mistake in the text of a file.
@@ -25,7 +27,16 @@ impl ConfigError {
 pub(crate) fn syntax_mistake(error: &toml::de::Error, text: &str) -> Mistake {
     let span = error.span().unwrap_or(0..0);
     let hint = Some(hint_for_syntax(error.message(), text, &span));
-    Mistake { span, message: error.message().to_owned(), hint }
+    Mistake { span, message: without_description(error.message()).to_owned(), hint }
+}
+
+/// Removes what the parser expects if it is not characters, such as `expected nothing` or `expected literal string`: the place
+/// and the hint say it better.
+fn without_description(message: &str) -> &str {
+    match message.split_once(", expected ") {
+        Some((mistake, expected)) if !expected.split(", ").all(|one| one.starts_with('`')) => mistake,
+        _ => message,
+    }
 }
 
 /// Returns the line of a byte, from 1.
@@ -50,7 +61,8 @@ fn line_range(text: &str, offset: usize) -> Range<usize> {
     start..end
 }
 
-/// Shows the line with carets below the part at `span`; of a very long line only the surroundings of that part.
+/// Shows the line with carets below the part at `span`, in columns of a terminal; of a very long line only the surroundings of
+/// that part.
 fn excerpt(text: &str, span: &Range<usize>) -> String {
     const BEFORE: usize = 80;
     const SHOWN: usize = 160;
@@ -59,9 +71,12 @@ fn excerpt(text: &str, span: &Range<usize>) -> String {
     let left_out = before.saturating_sub(BEFORE);
     let characters = text[line.clone()].trim_end_matches('\r').chars();
     let shown: String = characters.skip(left_out).take(SHOWN).map(visible).collect();
-    let indent = " ".repeat(before - left_out);
-    let marked = text.get(span.start..span.end.min(line.end)).unwrap_or_default();
-    let carets = "^".repeat(marked.chars().take(SHOWN - indent.len()).count().max(1));
+    let (indented, marked_characters) = (before - left_out, text.get(span.start..span.end.min(line.end)));
+    let columns = |from: usize, characters: usize| {
+        shown.chars().skip(from).take(characters).map(|one| one.width().unwrap_or(1)).sum::<usize>()
+    };
+    let indent = " ".repeat(columns(0, indented));
+    let carets = "^".repeat(columns(indented, marked_characters.unwrap_or_default().chars().count()).max(1));
     let number = line_of(text, span.start).to_string();
     let margin = " ".repeat(number.len());
     format!("{margin} |\n{number} | {shown}\n{margin} | {indent}{carets}")
@@ -82,12 +97,22 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
         return "a key can be set once in a file; keep one of them".to_owned();
     }
     let line = text[line_range(text, span.start)].trim();
-    let name = line.split('=').next().unwrap_or_default();
-    if !name.is_ascii() && !name.contains('"') {
-        return "put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: [peers.\"小明\"]"
-            .to_owned();
+    if let Some(example) = with_quoted_names(line) {
+        return format!("put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: {example}");
     }
     "a line is a [table], or a key = value where text is in quotes: max_size = \"4GiB\"".to_owned()
+}
+
+/// Returns a table or a key with its names in quotes where they need them; none if that is not what the line lacks.
+fn with_quoted_names(line: &str) -> Option<String> {
+    let table = line.strip_prefix('[').and_then(|rest| rest.split(']').next());
+    let name = table.unwrap_or_else(|| line.split('=').next().unwrap_or_default()).trim();
+    if name.is_ascii() || name.contains(['"', '\'', '：', '＝', '“', '”', '［', '］']) {
+        return None;
+    }
+    let quoted: Vec<_> = name.split('.').map(|part| toml_key(part.trim())).collect();
+    let quoted = quoted.join(".");
+    Some(if table.is_some() { format!("[{quoted}]") } else { quoted })
 }
 
 #[cfg(test)]
@@ -104,8 +129,41 @@ mod tests {
     #[test]
     fn the_excerpt_counts_characters_and_hides_controls() {
         let text = "\t张\u{1b} = 3";
-        assert_eq!(excerpt(text, &(8..9)), "  |\n1 |  张\u{fffd} = 3\n  |       ^");
+        assert_eq!(excerpt(text, &(8..9)), "  |\n1 |  张\u{fffd} = 3\n  |        ^");
         assert_eq!(column_of(text, 8), 7);
+    }
+
+    #[test]
+    fn carets_are_as_wide_as_what_they_mark() {
+        let text = "[peers.李雷]";
+        assert_eq!(excerpt(text, &(7..13)), "  |\n1 | [peers.李雷]\n  |        ^^^^");
+        assert_eq!(excerpt(text, &(13..14)), "  |\n1 | [peers.李雷]\n  |            ^");
+    }
+
+    #[test]
+    fn names_are_quoted_where_they_need_it() {
+        for (line, example) in [
+            ("[peers.李雷]", Some(r#"[peers."李雷"]"#)),
+            ("[peers.李雷] # x", Some(r#"[peers."李雷"]"#)),
+            ("李雷.address = 'x'", Some(r#""李雷".address"#)),
+            ("[peers.bob]", None),
+            ("[peers.\"李雷\"]x", None),
+            ("端口：7788", None),
+        ] {
+            assert_eq!(with_quoted_names(line).as_deref(), example, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_expected_is_shown_as_characters_only() {
+        for (message, shown) in [
+            ("unclosed table, expected `]`", "unclosed table, expected `]`"),
+            ("string values must be quoted, expected literal string", "string values must be quoted"),
+            ("unexpected `=` in array, expected value, `]`", "unexpected `=` in array"),
+            ("duplicate key", "duplicate key"),
+        ] {
+            assert_eq!(without_description(message), shown);
+        }
     }
 
     #[test]

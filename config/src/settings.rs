@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::key::{AppliedBy, Field, Key};
 use crate::paths::socket_in;
-use crate::value::toml_string;
+use crate::value::toml_key;
 use crate::{
     ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Member, MetricsAddress,
     Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
@@ -265,8 +265,7 @@ impl Settings {
 
 /// Writes a peer's name as a TOML key: bare if possible.
 fn key_of(name: &PeerName) -> String {
-    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if name.as_str().bytes().all(is_bare) { name.to_string() } else { toml_string(name) }
+    toml_key(name.as_str())
 }
 
 #[cfg(test)]

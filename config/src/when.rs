@@ -14,7 +14,7 @@ pub const EXAMPLES: &str =
 /// that begins then.
 ///
 /// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
-/// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`). A time of day alone is
+/// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese. A time of day alone is
 /// the last one that has passed; as an end it is the first one after `since` if that is later. Its hour may have one digit.
 pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timestamp> {
     let text = text.trim();
@@ -26,13 +26,13 @@ pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timest
 }
 
 fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
-    if text == "now" {
+    if matches!(text, "now" | "现在") {
         return Some(now.timestamp());
     }
     let (day, time) = text.split_once(' ').unwrap_or((text, ""));
     let date = match day {
-        "today" => now.date(),
-        "yesterday" => now.date().yesterday().ok()?,
+        "today" | "今天" => now.date(),
+        "yesterday" | "昨天" => now.date().yesterday().ok()?,
         _ => return None,
     };
     match time {
@@ -153,6 +153,10 @@ mod tests {
             // 35 days ago was summer time: the same time of the day, an hour less of UTC.
             ("35d", "2026-10-18T13:03:05Z"),
             (" today ", "2026-11-21T23:00:00Z"),
+            ("今天", "2026-11-21T23:00:00Z"),
+            ("昨天", "2026-11-20T23:00:00Z"),
+            ("昨天 7:00", "2026-11-21T06:00:00Z"),
+            ("现在", "2026-11-22T14:03:05Z"),
         ];
         for (text, expected) in table {
             let expected: Timestamp = expected.parse().unwrap();

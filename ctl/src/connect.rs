@@ -13,6 +13,7 @@ use udpchat_config::{Environment, control_socket_candidates};
 use udpchat_locale::{tr, translated};
 
 use crate::error::{CtlError, Exit, Result};
+use crate::process::living_name;
 use crate::socket_access::SocketAccess;
 
 /// How long a daemon may take to end after it has closed its connections, and how often that is checked.
@@ -120,8 +121,8 @@ fn living_daemon(socket: &Path) -> Option<String> {
     let mut pid = String::new();
     File::open(lock).ok()?.take(MAX_PID_BYTES).read_to_string(&mut pid).ok()?;
     let pid: u32 = pid.trim().parse().ok()?;
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    (name.trim_end() == "udpchatd").then(|| pid.to_string())
+    let name = living_name(&Path::new("/proc").join(pid.to_string()))?;
+    (name == "udpchatd").then(|| pid.to_string())
 }
 
 fn note_tried(tried: &mut String, path: &Path, source: &io::Error) {

@@ -39,6 +39,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
+/// The commands whose arguments are text.
+const TAKE_TEXT: [&str; 3] = ["udpchatctl ask", "udpchatctl reply", "udpchatctl send"];
+
 /// Why a run ends early.
 #[derive(Debug)]
 pub(crate) enum CtlError {
@@ -119,13 +122,19 @@ impl CtlError {
         // The parser separates the message, its tips, the usage and the pointer to --help by empty lines.
         let parts: Vec<String> = text.trim().split("\n\n").map(unwrapped).collect();
         let message = parts.first().map_or("", String::as_str);
-        let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
         let usage = parts.iter().find_map(|part| part.strip_prefix("Usage: ")).unwrap_or_default();
         let is_help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
         let message = if is_help { tr!("missing command") } else { message.trim_start_matches("error: ") };
         // The message of the standard library for an invalid number.
         let message = message.replace("invalid digit found in string", "not a whole number");
-        let help = match command_in(usage) {
+        let command = command_in(usage);
+        let is_option = error.kind() == clap::error::ErrorKind::UnknownArgument;
+        // Only a text is likely to begin with a dash.
+        let takes_text = command.as_deref().is_some_and(|command| TAKE_TEXT.contains(&command));
+        let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
+        let tip = tip.filter(|tip| takes_text || !tip.starts_with("to pass "));
+        let help = match command {
+            Some(command) if is_option => tr!("`{command} --help` lists the options", command),
             Some(command) => tr!("see `{command} --help`", command),
             None => tr!("see `udpchatctl --help`, or `udpchatctl COMMAND --help`").to_owned(),
         };

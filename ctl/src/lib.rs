@@ -10,6 +10,7 @@ mod command;
 mod connect;
 mod error;
 mod output;
+mod process;
 mod reconnect;
 mod socket_access;
 mod template;

@@ -14,7 +14,7 @@ use crate::{Language, language};
 const JOINER: char = '\u{2060}';
 
 /// A line does not begin with one of these.
-const CLOSING: &str = "，。：；！？、）》”’…";
+const CLOSING: &str = "，。：；！？、）》”’…])}";
 
 /// A line does not end with one of these.
 const OPENING: &str = "（《“‘";
@@ -220,6 +220,19 @@ mod tests {
         assert!(lines[..lines.len() - 1].iter().all(|line| width(line) >= 34), "{help}");
         assert!(lines.iter().all(|line| !line.starts_with(|first| CLOSING.contains(first))), "{help}");
         assert!(help.contains("用法：x"), "{help}");
+    }
+
+    #[test]
+    fn no_line_starts_with_what_closes_brackets() {
+        let about =
+            "守护进程的控制套接字 [默认值：UDPCHAT_SOCKET，其次是用户自己的，再次是系统的](见手册){见下文}";
+        for columns in 20..60 {
+            let help = with_language(Language::Chinese, || {
+                let mut command = prepared(Command::new("x").about(about)).term_width(columns);
+                finished(&command.render_help().to_string())
+            });
+            assert!(help.lines().all(|line| !line.starts_with([']', ')', '}'])), "{help}");
+        }
     }
 
     proptest! {

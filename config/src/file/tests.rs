@@ -104,6 +104,7 @@ fn a_syntax_error_is_refused_with_an_example() {
         ("[inbox\nmax_size = 1", 1, 7, "", "a line is a [table]"),
         ("listen = []\nlisten = []", 2, 1, "duplicate key", "once"),
         ("[peers.小明]\naddress = '1.2.3.4'", 1, 8, "invalid unquoted key", r#"[peers."小明"]"#),
+        ("[peers.李雷]\naddress = '1.2.3.4'", 1, 8, "invalid unquoted key\n", r#": [peers."李雷"]"#),
     ]);
 }
 

@@ -29,7 +29,8 @@ pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub use quantity::{MaxAge, Size};
 pub use repertoire::Repertoire;
-pub(crate) use toml::{Mistake, Node, Text, Value, toml_string};
+pub use toml::peer_table;
+pub(crate) use toml::{Mistake, Node, Text, Value, toml_key, toml_string};
 pub use user_group::UserGroup;
 
 /// Explains why a text is not a valid value.

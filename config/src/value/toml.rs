@@ -108,6 +108,17 @@ fn integer(node: &Node<'_>) -> Option<u64> {
     u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
+/// Writes a key: bare if possible.
+pub(crate) fn toml_key(key: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if !key.is_empty() && key.bytes().all(is_bare) { key.to_owned() } else { toml_string(&key) }
+}
+
+/// Returns the table of a peer in the configuration: `[peers.bob]`, `[peers."李雷"]`.
+pub fn peer_table(name: &str) -> String {
+    format!("[peers.{}]", toml_key(name))
+}
+
 /// Writes a TOML basic string; invisible characters are escaped.
 pub(crate) fn toml_string(value: &impl Display) -> String {
     let mut quoted = String::from("\"");

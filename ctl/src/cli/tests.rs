@@ -236,8 +236,10 @@ fn wrong_usage_has_a_message_and_a_hint() {
     assert_eq!(wrong_number.message, "invalid value 'x' for '--number <N>': not a whole number");
     assert_eq!(
         wrong("udpchatctl send --no-such-flag").hint.unwrap().split("; ").last(),
-        Some("see `udpchatctl send --help`")
+        Some("`udpchatctl send --help` lists the options")
     );
+    let list = "`udpchatctl inbox --help` lists the options";
+    assert_eq!(wrong("udpchatctl inbox --no-such-flag").hint.as_deref(), Some(list));
     assert!(wrong("udpchatctl send").message.ends_with("were not provided: <TO>"));
 }
 

@@ -5,6 +5,7 @@ use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, Table};
 use nix::unistd::{Uid, User};
+use serde::Serialize;
 use udpchat_api::call::{
     AckAnswer, Consumer, ConsumersParams, InboxParams, Order, RemoveMarkParams, SetMarkParams,
 };
@@ -119,9 +120,21 @@ async fn unknown(client: &mut Client, name: &str) -> CtlError {
     })
 }
 
+/// A consumer in JSON: with the name of its user, which only this machine knows.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    consumer: &'a Consumer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
+}
+
 fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
+    let user = |uid| User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name);
     if output.is_json() {
-        return consumers.iter().try_for_each(|consumer| output.json(consumer));
+        return consumers
+            .iter()
+            .try_for_each(|consumer| output.json(&Listed { consumer, user: consumer.uid.and_then(user) }));
     }
     if consumers.is_empty() {
         if output.is_for_a_person() {
@@ -129,9 +142,7 @@ fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
         }
         return Ok(());
     }
-    output.text(&table(consumers, |uid| {
-        User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or(uid.to_string(), |user| user.name)
-    }))
+    output.text(&table(consumers, |uid| user(uid).unwrap_or_else(|| uid.to_string())))
 }
 
 fn table(consumers: &[Consumer], name: impl Fn(u32) -> String) -> String {

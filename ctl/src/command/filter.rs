@@ -9,7 +9,8 @@ use udpchat_api::call::{DirectionFilter, InboxParams};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
-use crate::error::Result;
+use crate::error::{CtlError, Result};
+use crate::output::local_time;
 use crate::time;
 
 /// The filters on the command line, the same for every command that reads history.
@@ -84,10 +85,23 @@ impl Filter {
     /// Reads the filters; calls `now` only if a time is given.
     ///
     /// # Errors
-    /// A time is invalid.
+    /// A time is invalid, or the period ends before it begins.
     pub(super) fn of(arguments: &FilterArgs, now: impl Fn() -> Zoned) -> Result<Self> {
         let since = arguments.since.as_ref().map(|text| time::parse(text, &now())).transpose()?;
         let until = arguments.until.as_ref().map(|text| time::parse_end(text, &now(), since)).transpose()?;
+        if let (Some(since), Some(until)) = (since, until)
+            && until < since
+        {
+            let [since, until] = [since, until].map(|time| local_time(time, &time::local_zone()));
+            let text = tr!(
+                "the period ends before it begins: it begins at {since} and ends at {until}",
+                since,
+                until
+            );
+            return Err(
+                CtlError::usage(text).hint(tr!("`--since` is the earlier time, `--until` the later one"))
+            );
+        }
         let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
@@ -126,6 +140,12 @@ impl FromStr for Ids {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if text.contains(|character: char| !(character.is_ascii_digit() || "#-".contains(character))) {
+            return Err(tr!(
+                "an entry id is a number such as 812 or '#812'; `--from PEER` selects the messages of a peer"
+            )
+            .to_owned());
+        }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let ids = Self { first: entry_id(first)?, last: entry_id(last)? };
         match ids {

@@ -38,8 +38,9 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
         if addresses.is_empty() {
             let text =
                 tr!("`{sender}` is not a configured peer, an address, a network or a known host", sender);
-            let near = did_you_mean(&sender, names.iter().map(String::as_str));
-            let hint = near.unwrap_or_else(|| tr!("`udpchatctl peers` lists names and addresses").to_owned());
+            let hint = did_you_mean(&sender, names.iter().map(String::as_str))
+                .or_else(|| repeated(&sender))
+                .unwrap_or_else(|| tr!("`udpchatctl peers` lists names and addresses").to_owned());
             return Err(CtlError::usage(text).hint(hint));
         }
         resolved.extend(addresses);
@@ -48,6 +49,14 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
     resolved.dedup();
     *from = resolved;
     Ok(())
+}
+
+/// Returns how several senders are given, if that is what was meant.
+fn repeated(sender: &str) -> Option<String> {
+    let several: Vec<_> = sender.split(',').map(str::trim).filter(|one| !one.is_empty()).collect();
+    let options: Vec<_> = several.iter().map(|one| format!("--from {one}")).collect();
+    (several.len() > 1)
+        .then(|| tr!("give the option once for each: `{options}`", options = options.join(" ")))
 }
 
 /// Returns whether a text is an address or a network.

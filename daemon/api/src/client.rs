@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -30,6 +30,8 @@ use crate::socket::{self, Connection, ReadHalf, WriteHalf};
 /// Dropping a future of any method loses nothing that the daemon wrote: the next call reads on.
 #[derive(Debug)]
 pub struct Client {
+    /// The socket.
+    path: PathBuf,
     reader: LineReader<ReadHalf>,
     writer: WriteHalf,
     /// Requests; the kernel has taken the first `written` bytes.
@@ -87,12 +89,13 @@ impl Client {
                 _ => ClientError::NoDaemon { path, source },
             }
         })?;
-        Ok(Self::new(connection))
+        Ok(Self::new(path, connection))
     }
 
-    fn new(connection: Connection) -> Self {
+    fn new(path: &Path, connection: Connection) -> Self {
         let (reader, writer) = connection.into_split();
         Self {
+            path: path.to_owned(),
             reader: LineReader::new(reader),
             writer,
             outgoing: Vec::new(),
@@ -102,6 +105,11 @@ impl Client {
             last_answered: 0,
             entries: VecDeque::new(),
         }
+    }
+
+    /// Returns the path of the socket at which this client has connected.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Calls a method and waits for its result, [`ANSWER_TIMEOUT_SECONDS`] at most.
@@ -262,7 +270,7 @@ mod tests {
     /// Returns a client, and the daemon's end of its connection.
     fn connected() -> (Client, Connection) {
         let (ours, theirs) = Connection::pair().unwrap();
-        (Client::new(ours), theirs)
+        (Client::new(Path::new("s"), ours), theirs)
     }
 
     fn run(test: impl Future<Output = ()>) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
-use udpchat_config::{DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, did_you_mean};
+use udpchat_config::{
+    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, did_you_mean, peer_table,
+};
 
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
@@ -167,7 +169,8 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     if port.is_none() && !host.contains('.') {
         let text = format!("no peer is called `{to}`, and no host has that name");
         let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| {
-            "`udpchatctl peers` lists the names; [peers.NAME] in the configuration gives one".to_owned()
+            let table = peer_table(to);
+            format!("`udpchatctl peers` lists the names; {table} in the configuration gives one")
         });
         return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
     }

@@ -293,8 +293,12 @@ fn a_full_disk_is_a_problem() {
     });
     let found = findings(&here.ctl_on(&network.here, &["--json", "doctor"]), 1);
     assert_finding(&found, "problem", "state", &["cannot be written", "disk is full"]);
-    assert_finding(&found, "problem", "disk", &["are free at", data.to_str().unwrap(), "free space there"]);
+    let hint = "delete or move other files on that file system; the daemon continues by itself";
+    assert_finding(&found, "problem", "disk", &["are free at", data.to_str().unwrap(), hint]);
     assert_eq!(problems(&found), ["state", "disk"]);
+    network.here.run(Command::new("rm").arg(data.join("filler")));
+    eventually("the daemon to continue", || (here.status()["state"] == "ok").then_some(()));
+    assert_eq!(here.status()["queued"], 0);
 }
 
 #[test]
@@ -353,6 +357,34 @@ fn a_socket_of_another_user_names_its_owner() {
     let socket = daemon.socket();
     let parts = [socket.to_str().unwrap(), "cannot be opened", "belongs to user root (0)"];
     assert_finding(&found, "problem", "daemon", &parts);
+    let as_root = format!("`sudo udpchatctl --socket {} doctor` checks this daemon", socket.display());
+    assert_finding(&found, "problem", "daemon", &[&as_root]);
+    // What a daemon of this user would listen on is no matter.
+    assert!(!found.iter().any(|finding| finding["topic"] == "port"), "{found:#?}");
+}
+
+#[test]
+fn a_sender_to_the_previous_port_is_a_warning() {
+    let (daemon, peer) = (Daemon::start(), Peer::new());
+    let old = daemon.address().port();
+    daemon.receive_from(&peer, ["to the old port"]);
+    let daemon = daemon.start_again();
+    let found = findings(&daemon.ctl(&["--json", "doctor"]), 1);
+    let last = format!("#1 from {} at", peer.name());
+    let tcpdump = format!("`sudo tcpdump -ni any udp port {old}`");
+    assert_finding(
+        &found,
+        "warning",
+        "traffic",
+        &[&last, &format!("came to port {old}, on which"), &tcpdump],
+    );
+    daemon.receive_from(&peer, ["to the new port"]);
+    assert_finding(
+        &findings(&daemon.ctl(&["--json", "doctor"]), 1),
+        "ok",
+        "traffic",
+        &["1 datagram arrived"],
+    );
 }
 
 /// A user without a name, whose processes are none of the tests'.

@@ -1,12 +1,14 @@
 //! The manual pages, shown by man(1).
 
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::support::{available, ctl_without_daemon};
+use crate::support::{Tmux, available, ctl_without_daemon};
 
 /// Shows a page in a language on 80 columns; fails the test if anything in it deserves a warning.
 #[track_caller]
@@ -30,6 +32,27 @@ fn shown(page: &str, language: &str) -> Option<String> {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{page}");
     assert!(output.status.success(), "{page}");
     Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_terminal_gets_the_page_and_not_its_source() {
+    let Some(terminal) = Tmux::start(80, 24) else { return };
+    let (bin, folder) = (env!("CARGO_BIN_EXE_udpchatctl"), terminal.path("bin"));
+    fs::create_dir(&folder).unwrap();
+    let man = folder.join("man");
+    fs::write(
+        &man,
+        "#!/bin/sh\nread -r first && echo \"man $* shows $first\" && while read -r rest; do :; done\n",
+    )
+    .unwrap();
+    fs::set_permissions(&man, Permissions::from_mode(0o755)).unwrap();
+    terminal.shell(&format!("PATH={} {bin} man udpchatd; echo code $?", folder.display()));
+    terminal.shows("code 0");
+    assert!(terminal.screen().contains("man -l - shows .ie"), "{}", terminal.screen());
+    // Without that program, the source is better than nothing.
+    terminal.shell(&format!("clear; PATH= {bin} man udpchatd; echo code $?"));
+    terminal.shows("code 0");
+    terminal.shows(".SH \"SEE ALSO\"");
 }
 
 #[test]

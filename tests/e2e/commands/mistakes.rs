@@ -199,6 +199,12 @@ fn invalid_filters_are_refused() {
 fn a_wrong_command_line_suggests_the_nearest() {
     let daemon = Daemon::start();
     assert_fails(&daemon, &["status", "--frobnicate"], 2, &["'--frobnicate'", "--help"]);
+    let unknown = daemon.ctl(&["inbox", "--frobnicate", "x"]);
+    assert!(!unknown.stderr.contains("-- --frobnicate"), "{unknown:?}");
+    unknown.fails(2, &["hint: `udpchatctl inbox --help` lists the options\n"]);
+    daemon
+        .ctl(&["send", "bob", "--frobnicate"])
+        .fails(2, &["'-- --frobnicate'; `udpchatctl send --help` lists"]);
     assert_fails(&daemon, &["statsu"], 2, &["'statsu'", "'status'"]);
     assert_fails(&daemon, &["history"], 2, &["'history'", "udpchatctl inbox --all"]);
     assert_fails(&daemon, &["tail"], 2, &["'tail'", "udpchatctl inbox --follow"]);

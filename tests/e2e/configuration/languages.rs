@@ -27,6 +27,72 @@ fn assert_shown(refused: Refused, code: i32, lines: &[&str]) {
 }
 
 #[test]
+fn mistakes_in_toml_are_shown_in_chinese() {
+    let nested = format!("a = {}", "[".repeat(200));
+    let mistakes = [
+        "[peers.李雷]",
+        "= 1",
+        "a = b",
+        "a = \"",
+        "a = '",
+        "a = '''",
+        "a = \"\"\"",
+        r#"a = "\q""#,
+        r#"a = "\u12""#,
+        "a = 1.2.3",
+        "a = 1.",
+        "a = 1e",
+        "a = .5",
+        "a = inf1",
+        "a = truee",
+        "a = 01",
+        "a = 1__0",
+        "a = 0b2",
+        "a = 0xg",
+        "a = 0X1",
+        "a = +0x1",
+        "a = --1",
+        "a = 2026-13-40",
+        "a = 25:00",
+        "a = 1979-05-27T07:32:00X",
+        "[a",
+        "[[a]",
+        "a = [1",
+        "a = {b=1",
+        "a == 1",
+        "a = {b=1 c=2}",
+        "a = {b=1\nc=2}",
+        "a = [1,,2]",
+        "a = {,}",
+        "a = ['a' 'b']",
+        "a = [=]",
+        "a = 1 b = 2",
+        "a = ]",
+        "a = }",
+        "]",
+        "}",
+        "a = 1 # \u{1}",
+        "a = 1\rb",
+        "'''a''' = 1",
+        "\"\"\"a\"\"\" = 1",
+        "a",
+        "a = 1\na = 2",
+        &nested,
+    ];
+    for mistake in mistakes {
+        let Refused { code, stderr } = refused(mistake, &["--check-config"]);
+        let shown = stderr.lines().next().unwrap_or_default().split(": ").skip(1).collect::<String>();
+        // What stands in backquotes is of the file.
+        let words: String = shown.split('`').step_by(2).collect();
+        let mut words = words.split(|c: char| !c.is_ascii_alphabetic());
+        let english = words.find(|word| word.len() > 1 && *word != "Unicode");
+        assert!(code == Some(2) && !shown.is_empty() && english.is_none(), "{mistake}: {stderr}");
+    }
+    let hint = "提示：名称中有 A-Z、a-z、0-9、- 和 _ 以外的字符时要加引号：[peers.\"李雷\"]";
+    assert_shown(refused("[peers.李雷]", &[]), 2, &["配置项名称中有不允许的字符\n", hint]);
+}
+
+#[test]
 fn errors_at_the_start_are_chinese() {
     let mistake = "[text]\nfallback = 'gbkk'";
     assert_shown(

@@ -315,6 +315,14 @@ fn each_user_has_a_read_mark_of_its_own() {
         ["default@4000000101", "4000000101", "#3", "1"],
     ];
     assert_eq!(rows, expected);
+    // In JSON, the name of a user stands beside the number, if the user has one.
+    let nobody = Account::new(65_534, &[READERS]);
+    assert_eq!(read(&nobody).stdout.lines().count(), 4);
+    let users = daemon.ctl(&["--json", "consumers"]).json();
+    let users: Vec<_> = users.iter().map(|consumer| (&consumer["uid"], &consumer["user"])).collect();
+    assert_eq!(users[0], (&Value::Null, &Value::Null));
+    assert!(users.contains(&(&json!(65_534), &json!("nobody"))), "{users:?}");
+    assert!(users.contains(&(&json!(4_000_000_100_u64), &Value::Null)), "{users:?}");
     let others = ["ack", "4", "--consumer", "default@4000000101"];
     other.ctl(&ann, &daemon, &others).fails(6, &["the read mark of another user"]);
     other.ctl(&bob, &daemon, &others).ok();

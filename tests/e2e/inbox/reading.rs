@@ -141,6 +141,37 @@ fn resident_kib(daemon: &Daemon) -> u64 {
 }
 
 #[test]
+fn a_follower_continues_after_a_restart_of_the_daemon() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["one"]);
+    let options = ["-q", "--json", "inbox", "-f", "--reconnect", "--consumer", "c"];
+    let mut follower = daemon.ctl_running(&options);
+    let mut filtered =
+        daemon.ctl_running(&["-q", "--json", "inbox", "-a", "-f", "--reconnect", "--grep", "o"]);
+    let mut without = daemon.ctl_running(&["-q", "--json", "inbox", "-a", "-f"]);
+    assert_eq!(
+        [follower.json(), filtered.json(), without.json()].map(|entry| entry["text"].clone()),
+        ["one"; 3]
+    );
+    eventually("the message to count as read", || {
+        let consumers = daemon.ctl(&["--json", "consumers"]).json();
+        consumers.iter().any(|it| it["consumer"] == "c" && it["read"] == 1).then_some(())
+    });
+    let daemon = daemon.start_again();
+    assert_eq!((without.next_line(), without.wait().code()), (None, Some(1)));
+    daemon.receive_from(&Peer::new(), ["2", "also two"]);
+    assert_eq!([follower.json(), follower.json()].map(|entry| entry["text"].clone()), ["2", "also two"]);
+    assert_eq!(filtered.json()["text"], "also two");
+    eventually("the messages to count as read", || {
+        let consumers = daemon.ctl(&["--json", "consumers"]).json();
+        consumers.iter().any(|it| it["consumer"] == "c" && it["read"] == 3).then_some(())
+    });
+    let daemon = daemon.start_again();
+    daemon.receive_from(&Peer::new(), ["four"]);
+    assert_eq!([follower.json(), filtered.json()].map(|entry| entry["text"].clone()), ["four"; 2]);
+}
+
+#[test]
 fn following_loses_nothing_while_another_follower_is_stopped() {
     let messages = scaled(20_000, 100_000);
     let daemon = Daemon::start();

@@ -105,6 +105,19 @@ fn several_senders_and_networks_are_selected() {
 }
 
 #[test]
+fn a_selection_that_cannot_be_meant_is_refused() {
+    let daemon = of_three();
+    for command in ["inbox", "export"] {
+        let reversed = [command, "--since", "2026-11-22 14:00", "--until", "2026-11-22 13:00"];
+        daemon.ctl(&reversed).fails(2, &["begins at 2026-11-22 14:00:00 and ends at 2026-11-22 13:00:00"]);
+        let list = [command, "--from", "a, 127.1.0.3"];
+        daemon.ctl(&list).fails(2, &["give the option once for each: `--from a --from 127.1.0.3`"]);
+    }
+    daemon.ctl(&["inbox", "a"]).fails(2, &["`--from PEER` selects the messages of a peer"]);
+    assert_eq!(shown(&daemon, &["--since", "昨天", "--until", "现在"]), "abc");
+}
+
+#[test]
 fn senders_can_be_hosts() {
     let daemon = of_three();
     assert_eq!(shown(&daemon, &["--from", "localhost"]), "a");

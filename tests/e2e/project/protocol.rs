@@ -10,6 +10,8 @@ use crate::support::{Daemon, Peer, Rpc, available, path_with_programs};
 
 const TEXT: &str = include_str!("../../../daemon/api/PROTOCOL.md");
 
+const IN_CHINESE: &str = include_str!("../../../daemon/api/PROTOCOL.zh-CN.md");
+
 /// The addresses of bob and of the daemon in the text.
 const BOB: &str = "127.0.0.1:8080";
 const DAEMON: &str = "127.0.0.1:7788";
@@ -70,6 +72,35 @@ fn the_examples_get_the_documented_answers() {
     }
     assert!(rpc.line().is_none(), "the last example stops the daemon");
     assert!(compared > 15, "only {compared} answers were found in the text");
+}
+
+/// Returns what must be the same in both languages: the examples, the names of methods, and the names and numbers in the
+/// first columns of the tables.
+fn names(text: &'static str) -> Vec<&'static str> {
+    let is_same = |line: &&str| line.starts_with("### ") || line.starts_with("| `");
+    // A table of roles or kinds ends with a column of prose.
+    let name = |line: &'static str| line.rsplit_once(" | ").map_or(line, |(names, _prose)| names);
+    let mut in_block = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let is_fence = line.starts_with("```");
+        if in_block || is_fence {
+            found.push(line);
+        } else if is_same(&line) {
+            found.push(name(line));
+        }
+        in_block ^= is_fence;
+    }
+    found
+}
+
+#[test]
+fn both_languages_document_the_same_protocol() {
+    let (english, chinese) = (names(TEXT), names(IN_CHINESE));
+    let missing: Vec<_> = english.iter().filter(|name| !chinese.contains(name)).collect();
+    assert!(missing.is_empty(), "PROTOCOL.zh-CN.md lacks {missing:#?}");
+    assert_eq!(english, chinese);
+    assert!(english.len() > 100, "only {} names were found", english.len());
 }
 
 fn parse(line: &str) -> Value {

@@ -50,14 +50,14 @@ fn in_chinese(document: &str) -> String {
 #[test]
 fn commands_in_documents_print_what_is_shown() {
     for document in WITH_COMMANDS {
-        run_commands(document);
+        run_commands(document, "en");
     }
 }
 
 #[test]
 fn commands_in_chinese_documents_print_what_is_shown() {
     for document in WITH_COMMANDS {
-        run_commands(&in_chinese(document));
+        run_commands(&in_chinese(document), "zh");
     }
 }
 
@@ -159,8 +159,8 @@ fn visit(folder: &Path, see: &mut dyn FnMut(&Path)) {
     }
 }
 
-/// Runs the commands of a document in their order, beside a daemon of their own.
-fn run_commands(document: &str) {
+/// Runs the commands of a document in their order, in its language, beside a daemon of their own.
+fn run_commands(document: &str, language: &str) {
     if !available("bash") || !available("nc") || !available("python3") {
         return;
     }
@@ -180,7 +180,7 @@ fn run_commands(document: &str) {
 
     let steps = steps(&text);
     assert!(!steps.is_empty(), "{document}: no command was found");
-    let outputs = shell(&daemon, &ports(&shell_script(&steps)));
+    let outputs = shell(&daemon, &ports(&shell_script(&steps)), language);
     assert_eq!(outputs.len(), steps.len(), "{document}");
     let folder = daemon.folder.path().to_str().unwrap();
     for (step, output) in steps.iter().zip(outputs) {
@@ -223,8 +223,8 @@ fn shell_script(steps: &[Step]) -> String {
     script
 }
 
-/// Runs the script; returns what each command printed.
-fn shell(daemon: &Daemon, script: &str) -> Vec<String> {
+/// Runs the script as a user of this language; returns what each command printed.
+fn shell(daemon: &Daemon, script: &str, language: &str) -> Vec<String> {
     let bin = Path::new(env!("CARGO_BIN_EXE_udpchatctl")).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let mut bash = Command::new("bash")
@@ -232,6 +232,7 @@ fn shell(daemon: &Daemon, script: &str) -> Vec<String> {
         .env_clear()
         .env("PATH", path)
         .env("PYTHONIOENCODING", "utf-8")
+        .env("UDPCHAT_LANG", language)
         .env("UDPCHAT_SOCKET", daemon.socket())
         .env("UDPCHAT_DATA_DIR", daemon.path("data"))
         .stdin(Stdio::piped())

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::support::{Daemon, Injection, Peer, available, eventually, new_folder, texts};
@@ -116,6 +117,18 @@ fn a_message_that_waited_in_vain_is_recorded_as_failed() {
     assert_eq!(entry["text"], "lost");
     assert!(entry["error"].as_str().unwrap().contains("no buffer space"), "{entry}");
     assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 1 }));
+}
+
+#[test]
+fn status_waits_no_longer_than_its_timeout() {
+    let daemon = Daemon::start();
+    daemon.ctl(&["status", "--timeout", "30s"]).ok();
+    daemon.signal(Signal::SIGSTOP);
+    let late = daemon.ctl(&["status", "--timeout", "200ms"]);
+    let metrics = daemon.ctl(&["status", "--timeout", "200ms", "--format", "prometheus"]);
+    daemon.signal(Signal::SIGCONT);
+    late.fails(4, &["the daemon did not answer within 200ms", "`--timeout` waits longer"]);
+    assert_eq!((metrics.code, metrics.stdout.contains("udpchat_up 0\n")), (Some(4), true), "{metrics:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Checks whether a daemon answers.
 
+use std::borrow::Cow;
 use std::path::absolute;
 
 use udpchat_api::call::Status;
@@ -63,7 +64,7 @@ fn absent(tried: &[Tried], running: &[RunningDaemon], sees_all: bool) -> Finding
                 ),
                 false => tr!(
                     "it belongs to another user: `sudo udpchatctl doctor` shows its socket, and its administrator can give you \
-                     a role with `[control]` in its configuration; `udpchatd` starts one of your own"
+                     a role with `[control]` in its configuration"
                 ),
             })
         }
@@ -90,7 +91,12 @@ fn refused(denied: &AccessDenied, running: &[RunningDaemon]) -> Finding {
         }
         None => denied.why.clone(),
     };
-    Finding::problem(TOPIC, seen).hint(denied.advice.as_deref().unwrap_or(tr!("ask the administrator")))
+    let advice = denied.advice.as_deref().map_or(Cow::Borrowed(tr!("ask the administrator")), translated);
+    Finding::problem(TOPIC, seen).hint(tr!(
+        "{advice}; `sudo udpchatctl --socket {socket} doctor` checks this daemon as root",
+        advice,
+        socket = word(&denied.socket)
+    ))
 }
 
 /// Reports what keeps a daemon of this user from starting.
@@ -174,6 +180,10 @@ mod tests {
         let at_it = [running(Some("/b/s")), running(Some("/run/udpchat/control.sock"))];
         let found = findings(&not_reached(&at_it, true));
         assert!(text(&found).ends_with("; udpchatd (pid 7, user bob) is running"), "{found:?}");
+        let hint = found[0].hint.as_deref().unwrap();
+        let as_root =
+            "; `sudo udpchatctl --socket /run/udpchat/control.sock doctor` checks this daemon as root";
+        assert!(hint.ends_with(as_root), "{hint}");
     }
 
     #[test]

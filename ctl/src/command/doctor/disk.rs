@@ -21,13 +21,20 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         ];
     }
     if disk.free_bytes < SCARCE_BYTES || disk.free_files == Some(0) {
-        let seen = match disk.free_files {
-            Some(0) => tr!("no file can be created at {path}: the file system has no free inodes", path),
-            _ => tr!("only {free} are free at {path}", free, path),
+        let (seen, hint) = match disk.free_files {
+            Some(0) => (
+                tr!("no file can be created at {path}: the file system has no free inodes", path),
+                tr!("delete files on that file system; the daemon continues by itself"),
+            ),
+            _ => (
+                tr!("only {free} are free at {path}", free, path),
+                tr!(
+                    "delete or move other files on that file system; the daemon continues by itself. Then lower \
+                     `inbox.max_size` and run `udpchatctl reload`: on a full disk that alone does not help, since removing \
+                     entries takes space too"
+                ),
+            ),
         };
-        let hint = tr!(
-            "free space there, or lower `inbox.max_size` and run `udpchatctl reload`, which removes the oldest entries"
-        );
         return vec![Finding::problem(TOPIC, seen).hint(hint)];
     }
     let inbox = &status.inbox;

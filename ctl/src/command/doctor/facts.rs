@@ -18,7 +18,8 @@ pub(crate) struct Facts {
     /// The time zone in which times are shown.
     pub(crate) zone: TimeZone,
     pub(crate) daemon: Reach,
-    /// What a daemon of this user would use, or why the configuration is invalid. Read only if no daemon answers.
+    /// What a daemon of this user would use, or why the configuration is invalid. Read only if no daemon answers, and none
+    /// refuses this user.
     pub(crate) configured: Result<Configured, Unusable>,
     /// The UDP sockets of this machine.
     pub(crate) sockets: Vec<UdpSocket>,
@@ -31,6 +32,8 @@ pub(crate) struct Facts {
     /// Whether the clock is synchronised; none if unknown.
     pub(crate) clock_synchronised: Option<bool>,
     pub(crate) disk: Option<Disk>,
+    /// The last message in the inbox that was received. Searched only if none arrived since the start.
+    pub(crate) last_received: Newest,
     /// The peer given on the command line.
     pub(crate) peer: Option<PeerFacts>,
 }

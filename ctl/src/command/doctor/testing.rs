@@ -1,6 +1,6 @@
 //! Facts for tests: everything is in order unless a test changes something.
 
-use super::facts::{Configured, Facts, Interface, Process, Reach, Reached, RunningDaemon};
+use super::facts::{Configured, Facts, Interface, Newest, Process, Reach, Reached, RunningDaemon};
 use super::finding::{Finding, Level};
 
 const STATUS: &str = r#"{
@@ -48,6 +48,7 @@ pub(super) fn facts() -> Facts {
         firewalls: Vec::new(),
         clock_synchronised: Some(true),
         disk: None,
+        last_received: Newest::Nothing,
         peer: None,
     }
 }

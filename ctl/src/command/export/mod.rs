@@ -3,7 +3,8 @@
 mod csv;
 mod pcap;
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use udpchat_api::{Entry, Gap, RawInboxAnswer};
@@ -35,8 +36,8 @@ Examples:
   udpchatctl export > inbox.jsonl
   udpchatctl export --from bob --since yesterday -o bob.jsonl
   udpchatctl export --grep error | jq -r .text
-  udpchatctl export --format pcap -o inbox.pcap
-  udpchatctl export --format csv -o inbox.csv
+  udpchatctl export -o inbox.pcap
+  udpchatctl export -o inbox.csv
   udpchatctl export --format csv --fields temp,hum --from sensor7 -S 1d
   udpchatctl export --format pcap -n 1000 | tshark -r -";
 
@@ -44,9 +45,10 @@ Examples:
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ExportArgs {
-    /// `jsonl`: one entry per line, as `inbox --json` prints it; `pcap`: messages as UDP packets; `csv`: messages as a table
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
-    pub(crate) format: Format,
+    /// `jsonl`: one entry per line, as `inbox --json` prints it; `pcap`: messages as UDP packets; `csv`: messages as a
+    /// table [default: pcap or csv if FILE is named so, otherwise jsonl]
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub(crate) format: Option<Format>,
     /// Write to FILE instead of standard output and replace it when the export is complete; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
@@ -61,10 +63,9 @@ pub(crate) struct ExportArgs {
 }
 
 /// The formats that `export` writes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// JSON, one entry per line
-    #[default]
     Jsonl,
     /// A capture file, for Wireshark and similar programs
     Pcap,
@@ -72,16 +73,29 @@ pub(crate) enum Format {
     Csv,
 }
 
+impl Format {
+    /// Returns the format that the name of a file promises; JSON lines if it promises none.
+    fn of_file(file: Option<&Path>) -> Self {
+        let extension = file.and_then(Path::extension).and_then(OsStr::to_str).map(str::to_ascii_lowercase);
+        match extension.as_deref() {
+            Some("pcap" | "cap" | "dmp") => Self::Pcap,
+            Some("csv") => Self::Csv,
+            _ => Self::Jsonl,
+        }
+    }
+}
+
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
     let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
+    let format = arguments.format.unwrap_or_else(|| Format::of_file(arguments.output.as_deref()));
     let to_stdout = arguments.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
     let to_screen = to_stdout && context.output.is_terminal();
-    if to_screen && arguments.format == Format::Pcap {
+    if to_screen && format == Format::Pcap {
         return Err(CtlError::usage(tr!("a capture file is binary data, and standard output is a terminal"))
             .hint(tr!("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`")));
     }
-    if arguments.format != Format::Csv && (arguments.raw || !arguments.fields.is_empty()) {
+    if format != Format::Csv && (arguments.raw || !arguments.fields.is_empty()) {
         return Err(CtlError::usage(tr!("--fields and --raw belong to `--format csv`")));
     }
     let mut client = context.connect().await?;
@@ -91,7 +105,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     }
     let sink = Sink::open(arguments.output.as_deref())?;
     let pages = Pages::select(client, &filter, arguments.filter.number).await?;
-    let form = match arguments.format {
+    let form = match format {
         Format::Jsonl => Form::Lines,
         Format::Pcap => Form::Packets(Capture::new(pages.listen_port())),
         // What others have sent is made safe before it reaches a terminal.
@@ -152,6 +166,7 @@ impl Export<'_> {
             }
             done => done?,
         }
+        let is_to_a_file = !matches!(self.sink, Sink::Stdout);
         self.sink.finish()?;
         drop(self.progress);
         let missing = self.pages.span().ids().saturating_sub(self.entries + self.missing) + self.removed;
@@ -167,6 +182,8 @@ impl Export<'_> {
         };
         if is_worth_a_note || self.output.is_watched() {
             self.output.note(&summary(&self.form, self.entries));
+        } else if self.entries == 0 && !self.is_whole && is_to_a_file {
+            self.output.note(tr!("no entry matches"));
         }
         Ok(())
     }

@@ -29,6 +29,9 @@ unless -r is given; marks nothing as read. A flag that selects entries shows all
 them. If nothing selects entries (-r or --direction both alone), a terminal shows the last 20, and a pipe, a file and --json \
 get everything. With -f, the entries that exist come first, then those that arrive; `-n 0` leaves out the former.
 
+-f ends with an error when the daemon ends. With --reconnect it waits until a daemon answers at the same socket, and prints \
+what has arrived since its last entry: no entry is missing, and none is printed twice.
+
 On a terminal, output that is longer than the screen is shown in a pager: UDPCHAT_PAGER, PAGER, otherwise less; not with \
 -f or --no-pager. The pager gets new messages one by one as it shows them; when you leave it, the others stay unread.
 
@@ -41,11 +44,15 @@ Further lines of a message are indented, behind a bar. Control characters and in
 --where compares numbers that a text has as name=value, name:value, JSON, columns (named 1, 2, ...), teleplot or NMEA; a \
 message without the number is not printed. With -F each message is one line; {{{{ is {{, and \\t is a tab.
 
-In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, and times always have microseconds.
+In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, times always have microseconds, and \
+`by` is the user who sent a message.
+
+--grep matches the text as it is shown: without the line end at its end, and with \\n for \\r\\n. In JSON, `text` has both.
 
 Examples:
   udpchatctl inbox
   udpchatctl inbox --follow
+  udpchatctl inbox --follow --reconnect
   udpchatctl inbox 812 820-831
   udpchatctl inbox -n 50 --from bob
   udpchatctl inbox --from bob --from 192.168.43.0/24 --since 22:00
@@ -98,6 +105,9 @@ pub(crate) struct InboxArgs {
     /// Continue with entries as they arrive, until interrupted
     #[arg(short, long)]
     pub(crate) follow: bool,
+    /// With --follow: when the daemon ends, wait until it runs again, and continue after the last entry
+    #[arg(long, requires = "follow")]
+    pub(crate) reconnect: bool,
     /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,

@@ -1,17 +1,25 @@
-//! `inbox --follow`: prints entries as they arrive, until the command is interrupted or the daemon ends.
+//! `inbox --follow`: prints entries as they arrive, until the command is interrupted or the daemon ends. With `--reconnect`
+//! it continues after the last entry once a daemon answers again.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::task::Poll;
+use std::time::Duration;
 
-use tokio::time::timeout;
+use serde::Serialize;
+use tokio::time::{sleep, timeout};
+use udpchat_api::call::StatusParams;
 use udpchat_api::{Client, ClientError, Entry};
+use udpchat_locale::tr;
 
 use super::form::Form;
 use super::mark::{ACK_QUIET, Mark};
 use super::plan::Plan;
 use super::printer::InboxPrinter;
-use crate::error::{CtlError, Result};
+use crate::connect::connect;
+use crate::error::{CtlError, Exit, Result};
 use crate::output::Output;
 
 /// The read mark, with a connection of its own, so that waiting for an entry is never cancelled halfway.
@@ -20,33 +28,106 @@ pub(super) struct Marking {
     pub(super) client: Client,
 }
 
+/// How often a daemon is looked for after the connection was lost.
+const RETRY_EVERY: Duration = Duration::from_millis(500);
+
+/// The note about a lost connection, or about the one that replaces it, in JSON.
+#[derive(Serialize)]
+struct Connection<'a> {
+    message: &'a str,
+    kind: &'static str,
+    /// The id after which entries follow.
+    after: u64,
+}
+
 /// Prints what comes after the cursor `after`; ends only with an error.
 pub(super) async fn run(
     inbox: InboxPrinter<'_>,
     plan: &Plan,
-    after: u64,
+    mut after: u64,
     mut marking: Option<Marking>,
 ) -> Result<()> {
     let InboxPrinter { client: mut subscription, output, form, .. } = inbox;
-    subscription.call(&plan.subscription(after)).await?;
-    let Err(error) = print(&mut subscription, output, &form, &mut marking).await;
-    if let (CtlError::ReaderGone, Some(Marking { mark, client })) = (&error, &mut marking) {
-        mark.keep_up(output, client).await?;
+    loop {
+        let Err(error) = print(&mut subscription, plan, &mut after, output, &form, &mut marking).await;
+        if let (CtlError::ReaderGone, Some(Marking { mark, client })) = (&error, &mut marking) {
+            mark.keep_up(output, client).await?;
+        }
+        if !(plan.reconnect && may_pass(&error)) {
+            if error.is_lost() && output.is_for_a_person() {
+                output.note(tr!("with --reconnect, `inbox -f` continues once a daemon answers again"));
+            }
+            return Err(error);
+        }
+        output.flush()?;
+        let message =
+            tr!("the daemon has ended; waiting until it answers again, to continue after #{after}", after);
+        output.note_with(&message, &Connection { message: &message, kind: "connection_lost", after });
+        subscription = connect_again(subscription, &mut after, output, &mut marking).await?;
     }
-    Err(error)
 }
 
+/// Connects to the same socket again, once a daemon answers there. Moves the cursor back if the inbox is another one, with
+/// lower ids.
+async fn connect_again(
+    lost: Client,
+    after: &mut u64,
+    output: &mut Output,
+    marking: &mut Option<Marking>,
+) -> Result<Client> {
+    loop {
+        sleep(RETRY_EVERY).await;
+        output.check_reader()?;
+        let (client, newest) = match answering(lost.path(), marking).await {
+            Ok(found) => found,
+            Err(error) if may_pass(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        let message = match newest < *after {
+            false => tr!("a daemon answers again; continuing after #{after}", after),
+            true => tr!(
+                "a daemon answers again, with another inbox: its newest entry is #{newest}; continuing after that",
+                newest
+            ),
+        };
+        *after = newest.min(*after);
+        output.note_with(&message, &Connection { message: &message, kind: "connected_again", after: *after });
+        return Ok(client);
+    }
+}
+
+/// Returns whether an error ends by itself: no daemon answers, the connection was lost, or the daemon has too much to do.
+fn may_pass(error: &CtlError) -> bool {
+    let is_busy = matches!(error, CtlError::Failed(failure) if failure.kind == "busy");
+    is_busy || error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon
+}
+
+/// Connects for the subscription, and for the read mark if there is one; returns the newest id of the inbox as well.
+async fn answering(socket: &Path, marking: &mut Option<Marking>) -> Result<(Client, u64)> {
+    let mut client = connect(Some(socket)).await?;
+    let newest = client.call(&StatusParams {}).await?.inbox.newest_id;
+    if let Some(Marking { client, .. }) = marking {
+        *client = connect(Some(socket)).await?;
+    }
+    Ok((client, newest))
+}
+
+/// Subscribes to what comes after a cursor, and prints it; the cursor moves with it.
 async fn print(
     subscription: &mut Client,
+    plan: &Plan,
+    after: &mut u64,
     output: &mut Output,
     form: &Form,
     marking: &mut Option<Marking>,
-) -> Result<std::convert::Infallible> {
+) -> Result<Infallible> {
+    subscription.call(&plan.subscription(*after)).await?;
     loop {
         let entry = wait(pin!(subscription.next_entry()), output, marking).await?;
         if form.selects(&entry) {
             form.print(output, &entry)?;
         }
+        *after = entry.id();
         if let Some(Marking { mark, client }) = marking {
             mark.printed(entry.id(), output, client).await?;
         }
@@ -80,4 +161,24 @@ type Received = std::result::Result<Option<Entry>, ClientError>;
 
 fn entry(received: Received) -> Result<Entry> {
     Ok(received?.ok_or(ClientError::Closed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_ends_by_itself_is_tried_again() {
+        let error = |exit, kind| CtlError::new(exit, kind, "x");
+        for passing in [
+            CtlError::from(ClientError::Closed),
+            CtlError::from(ClientError::Silent),
+            error(Exit::NoDaemon, "no_daemon"),
+            error(Exit::Failed, "busy"),
+        ] {
+            assert!(may_pass(&passing), "{passing:?}");
+        }
+        let lasting = [error(Exit::NotPermitted, "not_permitted"), error(Exit::Usage, "usage")];
+        assert!(!lasting.iter().chain([&CtlError::ReaderGone]).any(may_pass));
+    }
 }

@@ -17,6 +17,8 @@ pub(super) struct Plan {
     pub(super) wanted: Wanted,
     pub(super) filter: Filter,
     pub(super) follow: bool,
+    /// Whether following continues after the daemon has ended.
+    pub(super) reconnect: bool,
 }
 
 /// What is printed.
@@ -45,12 +47,12 @@ impl Plan {
     /// # Errors
     /// A time is invalid.
     pub(super) fn of(arguments: &InboxArgs, is_for_a_person: bool, now: impl Fn() -> Zoned) -> Result<Self> {
-        let follow = arguments.follow;
+        let (follow, reconnect) = (arguments.follow, arguments.reconnect);
         if !is_history(arguments) {
             let InboxArgs { consumer, start, peek, .. } = arguments;
             let wanted = Wanted::New(Consumer { name: consumer.clone(), start: *start, ack: !peek });
             let filter = Filter { direction: Some(DirectionFilter::In), ..Filter::default() };
-            return Ok(Self { wanted, filter, follow });
+            return Ok(Self { wanted, filter, follow, reconnect });
         }
         let newest_first = arguments.reverse;
         let selects = arguments.all || arguments.filter.select() || !arguments.conditions.is_empty();
@@ -63,7 +65,8 @@ impl Plan {
             }
             None => Part::All { newest_first },
         };
-        Ok(Self { wanted: Wanted::History(part), filter: Filter::of(&arguments.filter, now)?, follow })
+        let filter = Filter::of(&arguments.filter, now)?;
+        Ok(Self { wanted: Wanted::History(part), filter, follow, reconnect })
     }
 
     /// Returns the parameters that request a page.

@@ -5,14 +5,19 @@ mod daemon;
 mod file;
 mod page;
 
+use std::io::Write;
+use std::process::{Command, Stdio};
+
 use clap::{Args, ValueEnum};
 
 use crate::error::Result;
 use crate::output::Output;
 
 const HELP: &str = "\
+On a terminal, `man -l -` shows the page. A pipe and a file get its source, for groff.
+
 Examples:
-  udpchatctl man | man -l -
+  udpchatctl man
   udpchatctl man udpchat.toml | man -l -
   udpchatctl man udpchatd > /usr/local/share/man/man8/udpchatd.8";
 
@@ -41,7 +46,22 @@ enum ManPage {
 
 /// Runs `man`; `definition` returns the definition of the command line of this program.
 pub(crate) fn run(output: &mut Output, arguments: &ManArgs, definition: fn() -> clap::Command) -> Result<()> {
-    output.text(&source(arguments.page, definition))
+    let source = source(arguments.page, definition);
+    if output.is_terminal() && is_shown_by_man(&source) {
+        return Ok(());
+    }
+    output.text(&source)
+}
+
+/// Has man(1) show a page; returns false if there is no man(1) that can.
+fn is_shown_by_man(source: &str) -> bool {
+    let mut command = Command::new("man");
+    let Ok(mut man) = command.args(["-l", "-"]).stdin(Stdio::piped()).spawn() else { return false };
+    if let Some(mut input) = man.stdin.take() {
+        // A reader that has left has seen enough.
+        let _left = input.write_all(source.as_bytes());
+    }
+    man.wait().is_ok_and(|status| status.success())
 }
 
 /// Returns the source of a page, for groff.

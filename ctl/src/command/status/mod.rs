@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use tokio::time::timeout;
 use udpchat_api::call::{AcknowledgeParams, Status, StatusParams};
 use udpchat_api::{MetricsFormat, metrics};
 use udpchat_locale::{tr, translated};
 
 use super::context::Context;
-use crate::error::{CtlError, Result};
-use crate::output::{Output, replace_file};
+use crate::error::{CtlError, Exit, Result};
+use crate::output::{Output, duration, replace_file};
 
 const HELP: &str = "\
 Exits with 0 even if the state is degraded. The counters start with the daemon, and they balance: \
@@ -50,6 +51,9 @@ pub(crate) struct StatusArgs {
     /// With --watch: the interval, from 100ms to 1h
     #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
     pub(crate) interval: Duration,
+    /// Give up after T, for example 500ms or 5s [default: 30s]
+    #[arg(long, value_name = "T", conflicts_with = "watch", value_parser = crate::time::span)]
+    pub(crate) timeout: Option<Duration>,
     /// Clear problems that are events, such as a damaged inbox that was moved away, then show the state
     #[arg(long, conflicts_with_all = ["watch", "format"])]
     pub(crate) acknowledge: bool,
@@ -103,21 +107,40 @@ pub(crate) async fn run(context: Context<'_>, arguments: &StatusArgs) -> Result<
     }
     let file = arguments.output.as_deref();
     if let Some(format) = format.metrics() {
-        return write_metrics(context, format, file).await;
+        return write_metrics(context, format, file, arguments.timeout).await;
     }
     if file.is_some() {
         return Err(CtlError::usage(tr!("only metrics can be written to a file")).hint(tr!(
             "choose metrics with `--format prometheus` or `--format openmetrics`, or redirect with `> FILE`"
         )));
     }
-    let mut client = context.connect().await?;
-    if arguments.acknowledge {
-        for problem in client.call(&AcknowledgeParams {}).await?.acknowledged {
-            context.output.note(&tr!("acknowledged: {problem}", problem = translated(&problem)));
-        }
+    let (acknowledged, status) = within(arguments.timeout, ask(&context, arguments.acknowledge)).await?;
+    for problem in acknowledged {
+        context.output.note(&tr!("acknowledged: {problem}", problem = translated(&problem)));
     }
-    let status = client.call(&StatusParams {}).await?;
     print(context.output, &status)
+}
+
+/// Acknowledges problems if that is wanted, then requests the state; returns what was acknowledged as well.
+async fn ask(context: &Context<'_>, acknowledge: bool) -> Result<(Vec<String>, Status)> {
+    let mut client = context.connect().await?;
+    let acknowledged = match acknowledge {
+        true => client.call(&AcknowledgeParams {}).await?.acknowledged,
+        false => Vec::new(),
+    };
+    Ok((acknowledged, client.call(&StatusParams {}).await?))
+}
+
+/// Waits for an answer, no longer than the limit if there is one.
+async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = Result<T>>) -> Result<T> {
+    let Some(limit) = limit else { return answer.await };
+    timeout(limit, answer).await.unwrap_or_else(|_| {
+        let text = tr!("the daemon did not answer within {time}", time = duration(limit));
+        let error = CtlError::new(Exit::TimedOut, "timed_out", text);
+        Err(error.hint(tr!(
+            "`--timeout` waits longer; if this lasts, the daemon hangs: read its log, then restart it"
+        )))
+    })
 }
 
 fn print(output: &mut Output, status: &Status) -> Result<()> {
@@ -128,14 +151,19 @@ fn print(output: &mut Output, status: &Status) -> Result<()> {
 }
 
 /// Writes metrics. If the daemon does not answer, the file is replaced as well: old metrics would hide the failure.
-async fn write_metrics(context: Context<'_>, format: MetricsFormat, file: Option<&Path>) -> Result<()> {
+async fn write_metrics(
+    context: Context<'_>,
+    format: MetricsFormat,
+    file: Option<&Path>,
+    limit: Option<Duration>,
+) -> Result<()> {
     if context.output.is_json() {
         return Err(CtlError::usage(tr!("metrics cannot be printed as JSON"))
             .hint(tr!("leave out `--json`, or `--format`")));
     }
-    let answer = ask(&context).await;
+    let answer = within(limit, ask(&context, false)).await;
     let text = match &answer {
-        Ok(status) => metrics::of_status(status, format),
+        Ok((_, status)) => metrics::of_status(status, format),
         Err(_) => metrics::of_silence(format),
     };
     match file {
@@ -143,8 +171,4 @@ async fn write_metrics(context: Context<'_>, format: MetricsFormat, file: Option
         _ => context.output.data(text.as_bytes())?,
     }
     answer.map(drop)
-}
-
-async fn ask(context: &Context<'_>) -> Result<Status> {
-    Ok(context.connect().await?.call(&StatusParams {}).await?)
 }

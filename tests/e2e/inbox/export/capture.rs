@@ -87,6 +87,19 @@ fn an_empty_inbox_exports_no_line_and_no_packet() {
 }
 
 #[test]
+fn the_name_of_a_file_chooses_the_format() {
+    let daemon = with_everything();
+    let (file, ..) = capture(&daemon);
+    let by_name = daemon.path("by-name.PCAP");
+    let _note = daemon.ctl(&["export", "-o", by_name.to_str().unwrap()]);
+    assert_eq!(fs::read(&by_name).unwrap(), fs::read(&file).unwrap());
+    daemon.ctl(&["export", "--format", "jsonl", "-o", by_name.to_str().unwrap()]).ok();
+    assert_eq!(fs::read_to_string(&by_name).unwrap(), daemon.ctl(&["export"]).ok());
+    let nothing = daemon.ctl(&["export", "--grep", "nosuchtext", "-o", by_name.to_str().unwrap()]);
+    assert_eq!((nothing.code, nothing.stderr.as_str()), (Some(0), "note: no entry matches\n"));
+}
+
+#[test]
 fn a_capture_has_every_message_and_notes_omissions() {
     let daemon = with_everything();
     let (file, note, entries) = capture(&daemon);

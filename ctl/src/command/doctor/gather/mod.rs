@@ -15,17 +15,19 @@ mod socket;
 use std::path::Path;
 
 use udpchat_api::Timestamp;
+use udpchat_api::call::DirectionFilter;
 use udpchat_config::{Environment, ListenAddress, Need, Overrides, Settings, access_hint};
 
-use super::facts::{Configured, Facts, Reach, Unusable, shown};
+use super::facts::{Configured, Facts, Newest, Reach, Unusable, shown};
 use crate::time::local_zone;
 
 /// Collects all facts; `explicit` is the socket given by `--socket`, `peer` the peer to check.
 pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts {
     let (reach, mut client) = daemon::ask(explicit).await;
     let configured = match &reach {
-        Reach::Reached(_) => Ok(Configured::default()),
-        Reach::NotReached { .. } => configured(),
+        // A daemon that refuses this user has a configuration of its own.
+        Reach::Reached(_) | Reach::NotReached { denied: Some(_), .. } => Ok(Configured::default()),
+        Reach::NotReached { denied: None, .. } => configured(),
     };
     let mut facts = Facts {
         now: Timestamp::now(),
@@ -39,11 +41,16 @@ pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts
         firewalls: Vec::new(),
         clock_synchronised: machine::clock_synchronised().await,
         disk: None,
+        last_received: Newest::Nothing,
         peer: None,
     };
     let ports = facts.ports();
     facts.sockets = socket::bound_to(&ports);
     facts.firewalls = firewall::all(&ports).await;
+    let received = facts.status().map(Facts::received_of_others);
+    if let (Some(0), Some(client)) = (received, client.as_mut()) {
+        facts.last_received = peer::last(client, &[], DirectionFilter::In).await;
+    }
     facts.disk = facts.status().and_then(|status| machine::disk(&status.data_dir));
     if let Some(name) = peer {
         facts.peer = Some(peer::facts(name, client.as_mut()).await);

@@ -45,11 +45,11 @@ pub(super) async fn facts(name: &str, mut client: Option<&mut Client>) -> PeerFa
         return found;
     };
     let host = host(address);
-    let asked = if has_port { address.to_string() } else { host.clone() };
+    let asked = [if has_port { address.to_string() } else { host.clone() }];
     found.last_sent = last(client, &asked, DirectionFilter::Out).await;
     found.last_heard = last(client, &asked, DirectionFilter::In).await;
     if has_port && !matches!(found.last_heard, Newest::Message(_) | Newest::Unknown(_)) {
-        found.last_of_host = last(client, &host, DirectionFilter::In).await;
+        found.last_of_host = last(client, &[host], DirectionFilter::In).await;
     }
     found
 }
@@ -149,10 +149,10 @@ fn answers_on_link(ip: IpAddr, table: &str) -> Option<bool> {
     Some(flags != "0x0")
 }
 
-/// Returns the last message from or to an address, or to a host at any port.
-async fn last(client: &mut Client, from: &str, direction: DirectionFilter) -> Newest {
+/// Returns the last message from or to these addresses, or hosts at any port; from or to any, if there are none.
+pub(super) async fn last(client: &mut Client, peers: &[String], direction: DirectionFilter) -> Newest {
     let mut params = InboxParams {
-        from: vec![from.to_owned()],
+        from: peers.to_vec(),
         direction: Some(direction),
         order: Some(Order::Desc),
         limit: Some(1),

@@ -8,6 +8,7 @@ use nix::unistd::{Uid, User, geteuid};
 use udpchat_locale::tr;
 
 use super::super::facts::Process;
+use crate::process::living_name;
 
 /// Returns the folders of all processes in `/proc`.
 pub(super) fn folders() -> impl Iterator<Item = PathBuf> {
@@ -25,7 +26,7 @@ pub(super) fn named(name: &str) -> Vec<Process> {
 
 /// Returns the process of a folder; none if it has ended.
 pub(super) fn of(folder: &Path) -> Option<Process> {
-    let name = fs::read_to_string(folder.join("comm")).ok()?.trim_end().to_owned();
+    let name = living_name(folder)?;
     let pid = folder.file_name()?.to_str()?.parse().ok()?;
     let uid = fs::metadata(folder).ok()?.uid();
     Some(Process { pid, name, user: user(uid), is_own: uid == geteuid().as_raw() })
