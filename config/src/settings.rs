@@ -7,8 +7,8 @@ use crate::key::{AppliedBy, Field, Key};
 use crate::paths::socket_in;
 use crate::value::toml_key;
 use crate::{
-    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, Origin,
-    PeerAddress, PeerName, Setting, Size, UserGroup,
+    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Member, MetricsAddress,
+    Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// Defines [`Settings`], a struct for each table, and [`KEYS`].
@@ -36,6 +36,8 @@ macro_rules! settings {
             $(#[doc = concat!("The table `", stringify!($table), "`.")] pub $table: $table_type,)*
             /// The named peers; no two have the same address.
             pub peers: BTreeMap<PeerName, Peer>,
+            /// The lists of peers, with their members; no list is a member of another one.
+            pub lists: BTreeMap<PeerName, Setting<Vec<Member>>>,
         }
 
         $(
@@ -52,6 +54,7 @@ macro_rules! settings {
                     $($key: Setting::default_of($default),)*
                     $($table: $table_type { $($inner: Setting::default_of($inner_default),)* },)*
                     peers: BTreeMap::new(),
+                    lists: BTreeMap::new(),
                 }
             }
         }
@@ -151,12 +154,14 @@ pub struct Peer {
     pub address: Setting<PeerAddress>,
     /// The encoding that it reads and writes, if configured.
     pub encoding: Option<Setting<Encoding>>,
+    /// The members, while the settings are loaded. Then a table with members is one of [`Settings::lists`].
+    pub(crate) members: Option<Setting<Vec<Member>>>,
 }
 
 impl Peer {
     /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
-        Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None }
+        Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None, members: None }
     }
 }
 
@@ -176,6 +181,13 @@ pub(crate) const PEER_KEYS: &[Key<Peer>] = &[
         field: |peer| &peer.encoding,
         field_mut: |peer| &mut peer.encoding,
     },
+    Key {
+        path: "peers.NAME.members",
+        applied_by: AppliedBy::Reload,
+        example: r#"["bob", "10.0.0.9:9000"]"#,
+        field: |peer| &peer.members,
+        field_mut: |peer| &mut peer.members,
+    },
 ];
 
 /// Lists the path and the example of every key, in the order of the default file.
@@ -191,6 +203,32 @@ impl Settings {
         settings.data_dir.value = data_dir.into();
         settings.socket.value = socket_in(&settings.data_dir);
         settings
+    }
+
+    /// Moves the peers with members to the lists.
+    ///
+    /// # Errors
+    /// A list has an address or an encoding.
+    pub(crate) fn separate_lists(&mut self) -> Result<(), ConfigError> {
+        for (name, mut list) in std::mem::take(&mut self.peers) {
+            let Some(members) = list.members.take() else {
+                self.peers.insert(name, list);
+                continue;
+            };
+            let message = match &list {
+                Peer { address, .. } if **address != PeerAddress::NONE => {
+                    format!("`{name}` has members and an address")
+                }
+                Peer { encoding: Some(_), .. } => format!("`{name}` has members and an encoding"),
+                _ => {
+                    self.lists.insert(name, members);
+                    continue;
+                }
+            };
+            let hint = "a list has only members; a peer has an address and no members";
+            return Err(ConfigError::rejected(&members.origin, message, hint));
+        }
+        Ok(())
     }
 
     /// Lists the keys whose values differ in `new` and that only a restart applies. Origins are not compared.
@@ -218,6 +256,9 @@ impl Settings {
                 push(key.path.replace("NAME", &key_of(name)), (key.field)(peer));
             }
         }
+        for (name, members) in &self.lists {
+            push(format!("peers.{}.members", key_of(name)), members);
+        }
         list
     }
 }
@@ -241,8 +282,10 @@ mod tests {
         {
             let address = Setting::new(address.parse().unwrap(), origin.clone());
             let encoding = encoding.map(|encoding| Setting::new(encoding, origin.clone()));
-            settings.peers.insert(name.parse().unwrap(), Peer { address, encoding });
+            settings.peers.insert(name.parse().unwrap(), Peer { address, encoding, members: None });
         }
+        let members = ["bob", "1.2.3.6"].map(|member| member.parse().unwrap()).to_vec();
+        settings.lists.insert("lab".parse().unwrap(), Setting::new(members, origin));
         settings
     }
 
@@ -271,7 +314,8 @@ control.max_memory = "32MiB" # default
 metrics.listen = "" # default
 peers.bob.address = "1.2.3.4:80" # /c.toml:7
 peers."小明".address = "1.2.3.5" # /c.toml:7
-peers."小明".encoding = "gbk" # /c.toml:7"#;
+peers."小明".encoding = "gbk" # /c.toml:7
+peers.lab.members = ["bob", "1.2.3.6"] # /c.toml:7"#;
         assert_eq!(shown.join("\n"), expected);
     }
 
@@ -282,6 +326,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         let text: String = settings.listing().iter().map(|(k, v, _)| format!("{k} = {v}\n")).collect();
         let mut read = Settings::default_in("/d");
         crate::file::apply(&mut read, &text, Path::new("/x")).unwrap();
+        read.separate_lists().unwrap();
         let values =
             |settings: &Settings| settings.listing().into_iter().map(|(k, v, _)| (k, v)).collect::<Vec<_>>();
         assert_eq!(values(&read), values(&settings));
@@ -320,6 +365,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.listen.origin = Origin::Flag("--listen");
         new.groups.value.push("239.1.2.3".parse().unwrap());
         new.peers.clear();
+        new.lists.clear();
         new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
         new.control.read.value.push("users".parse().unwrap());
         new.text.encoding.value = Encoding::GBK;

@@ -223,6 +223,12 @@ impl CtlError {
         self.with(|failure| failure.line = Some(line))
     }
 
+    /// Sets the exit code.
+    #[must_use]
+    pub(crate) fn with_exit(self, exit: Exit) -> Self {
+        self.with(|failure| failure.exit = exit)
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Failure)) -> Self {
         if let Self::Failed(failure) = &mut self {
             change(failure);

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use udpchat_config::{Encoding, Interface, Peer, PeerAddress, PeerName, Settings, interface_decides, owner};
+use udpchat_config::{
+    Encoding, Interface, Member, Peer, PeerAddress, PeerName, Settings, interface_decides, owner,
+};
 use udpchat_text::{Basis, Decoded, Knowledge};
 
 use crate::inbox::InboxError;
@@ -193,9 +195,19 @@ impl Configured {
         self.settings.peers.iter().map(Named::new)
     }
 
-    /// Returns the names.
+    /// Returns the names of peers and lists.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.named().map(|peer| peer.name)
+        self.named().map(|peer| peer.name).chain(self.lists().map(|(name, _)| name))
+    }
+
+    /// Returns the lists of peers with their members, sorted by name.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = (&str, &[Member])> {
+        self.settings.lists.iter().map(|(name, members)| (name.as_str(), members.as_slice()))
+    }
+
+    /// Finds the members of a list by its name.
+    pub(crate) fn list(&self, name: &str) -> Option<&[Member]> {
+        self.settings.lists.get(name).map(|members| members.as_slice())
     }
 
     /// Finds a peer by its name.

@@ -67,7 +67,10 @@ impl Host {
 
 /// Writes a configuration that sets every key to its example.
 fn every_example() -> String {
-    let line = |(path, example): (&str, _)| format!("{} = {example}\n", path.replace("NAME", "bob"));
+    let line = |(path, example): (&str, _)| {
+        let name = if path.ends_with(".members") { "lab" } else { "bob" };
+        format!("{} = {example}\n", path.replace("NAME", name))
+    };
     paths_and_examples().map(line).collect()
 }
 
@@ -301,6 +304,9 @@ fn without_a_home_a_data_dir_is_required() {
 fn values_beyond_their_limits_are_refused_with_their_line() {
     let many = format!("listen = [{}]", "'[::]:0', ".repeat(65));
     let many_groups = format!("groups = [{}]", "'239.1.2.3', ".repeat(65));
+    let members: Vec<_> =
+        (0..257).map(|number| format!("'10.0.{}.{}'", number / 256, number % 256)).collect();
+    let many_members = format!("[peers.lab]\nmembers = [{}]", members.join(","));
     let many_users = format!("[control]\nsend = [{}]", "'a', ".repeat(17));
     let long = format!("\nsocket = '/{}'", "s".repeat(107));
     for (text, message, hint) in [
@@ -323,6 +329,34 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
             "[peers.bob]\naddress = '1.2.3.4:5'\n[peers.al]\naddress = '::ffff:1.2.3.4'\n[peers.cy]\naddress = '1.2.3.4'",
             "FILE:6: peers `al` and `cy` have the same address 1.2.3.4",
             "two names",
+        ),
+        ("[peers.lab]\nmembers = []", "FILE:2: list `lab` has no members", "members ="),
+        (&*many_members, "FILE:2: list `lab` has 257 members, at most 256", "several"),
+        (
+            "[peers.lab]\nmembers = ['1.2.3.4', '1.2.3.4']",
+            "FILE:2: list `lab`: 1.2.3.4 is given twice",
+            "leave",
+        ),
+        (
+            "[peers.bob]\naddress = '1.2.3.4'\n[peers.lab]\nmembers = ['bub']",
+            "FILE:4: list `lab`: no peer is called `bub`",
+            "did you mean `bob`?",
+        ),
+        (
+            "[peers.a]\nmembers = ['b']\n[peers.b]\nmembers = ['a']",
+            "FILE:2: list `a`: `b` is a list",
+            "its members",
+        ),
+        ("[peers.a]\nmembers = ['a']", "FILE:2: list `a`: `a` is a list", "its members"),
+        (
+            "[peers.lab]\naddress = '1.2.3.4'\nmembers = ['1.2.3.5']",
+            "FILE:3: `lab` has members and an address",
+            "only members",
+        ),
+        (
+            "[peers.lab]\nencoding = 'gbk'\nmembers = ['1.2.3.5']",
+            "FILE:3: `lab` has members and an encoding",
+            "only members",
         ),
     ] {
         let (said, given) = Host::refused(text);
@@ -370,7 +404,7 @@ fn the_default_file_has_every_key() {
     let host = Host::new();
     let is_commented_out = |line: &str| {
         line.starts_with("[peers.")
-            || ["data_dir", "socket", "read", "send", "address", "encoding"]
+            || ["data_dir", "socket", "read", "send", "address", "encoding", "members"]
                 .iter()
                 .any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = ")))
     };
@@ -384,7 +418,8 @@ fn the_default_file_has_every_key() {
     let listing = host.load().unwrap().listing();
     let prefix = file.to_str().unwrap();
     assert!(listing.iter().all(|(_, _, origin)| origin.starts_with(prefix)), "{listing:?}");
-    let listed: Vec<_> = listing.iter().map(|(key, _, _)| key.replace("peers.bob", "peers.NAME")).collect();
+    let without_name = |key: &str| key.replace("peers.bob", "peers.NAME").replace("peers.lab", "peers.NAME");
+    let listed: Vec<_> = listing.iter().map(|(key, _, _)| without_name(key)).collect();
     let known: Vec<_> = paths_and_examples().map(|(path, _)| path).collect();
     assert_eq!(listed, known);
 }

@@ -13,8 +13,8 @@ use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use super::send::{self, MessageArgs, Payload};
-use super::wait::{self, Wanted};
+use super::send::{self, FormArgs, MessageArgs, Payload};
+use super::wait::{self, Retry, Wanted};
 use crate::connect::check_read_permission;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
@@ -29,7 +29,9 @@ Examples:
   udpchatctl ask bob 'what time is it?'
   temperature=$(udpchatctl ask sensor:9000 'T?' --timeout 500ms)
   udpchatctl ask 192.168.1.255:7788 'who is there?' --anyone -c 100 --timeout 2s
-  udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw";
+  udpchatctl ask sensor7 'T?' --retry 3 --timeout 8s
+  udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw
+  udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus";
 
 /// Send a message and wait for the answer
 #[derive(Debug, Args)]
@@ -41,9 +43,14 @@ pub(crate) struct AskArgs {
     pub(crate) to: String,
     #[command(flatten)]
     pub(crate) message: MessageArgs,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     /// Give up after T, for example 500ms, 30s or 1m30s
     #[arg(long, value_name = "T", default_value = "5s", value_parser = crate::time::span)]
     pub(crate) timeout: Duration,
+    /// Ask again N times within the timeout, at equal intervals, until an answer arrives
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub(crate) retry: u32,
     /// Wait for N answers
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
@@ -58,9 +65,13 @@ pub(crate) struct AskArgs {
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     send::refuse_port(&context, "ask", &arguments.to, &arguments.message).await?;
-    let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
+    arguments.form.check(&arguments.message, false)?;
+    arguments.message.check()?;
+    let reading = arguments.form.for_reading(&arguments.message);
+    let (mut client, output, payload) = send::prepare(context, &reading).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;
+    let payload = arguments.form.of_one(&mut client, &arguments.to, &arguments.message, payload).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
     let is_default = matches!(payload, Payload::Text(_)) && arguments.message.encoding.is_none();
     let question = send::params(&target, &arguments.message, payload);
@@ -87,7 +98,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         }
         _ => output.answer(entry, arguments.message.hex).map(|()| true),
     };
-    let waited = wait::for_messages(client, output, &wanted, print).await;
+    let retry = Retry { question, times: arguments.retry };
+    let waited = wait::for_messages(client, output, &wanted, Some(&retry), print).await;
     waited.map_err(|error| match error {
         error if error.is_timeout() => {
             let other_port = other_port.as_ref().map(|other| other.describe("ask"));

@@ -13,6 +13,7 @@ use udpchat_api::{Entry, safe};
 use udpchat_locale::{Language, set_language, tr};
 
 use super::format::Times;
+use super::highlight::Highlight;
 use super::pager::Pager;
 use super::stream::{Held, Stream};
 use super::style::{Look, Palette};
@@ -30,6 +31,8 @@ pub(crate) struct Output {
     look: Look,
     /// Whether the times of entries have milliseconds.
     milliseconds: bool,
+    /// What is shown in bold in texts.
+    highlight: Option<Highlight>,
     /// Read once, and only if a time is shown.
     times: OnceCell<Times>,
     /// What standard error gets once the text is on the terminal, or the pager has left it.
@@ -41,7 +44,7 @@ impl Output {
     pub(crate) fn new(look: &Look) -> Self {
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, Stream::direct());
         let (times, late) = (OnceCell::new(), Vec::new());
-        Self { stdout, printed: 0, look: *look, milliseconds: false, times, late }
+        Self { stdout, printed: 0, look: *look, milliseconds: false, highlight: None, times, late }
     }
 
     /// Returns whether a pager shows the output.
@@ -73,6 +76,11 @@ impl Output {
     /// Shows the times of entries with milliseconds.
     pub(crate) fn show_milliseconds(&mut self) {
         self.milliseconds = true;
+    }
+
+    /// Shows what matches a pattern of `--grep` in bold, where there is colour.
+    pub(crate) fn highlight(&mut self, grep: &str) {
+        self.highlight = if self.has_colour() { Highlight::of(grep) } else { None };
     }
 
     /// Changes how output looks.
@@ -165,7 +173,7 @@ impl Output {
         }
         let palette = self.palette();
         let text = match hex {
-            false => entry::as_text(entry, self.times(), palette),
+            false => entry::as_text(entry, self.times(), palette, self.highlight.as_ref()),
             true => entry::as_dump(entry, self.times(), palette),
         };
         self.text(&text)

@@ -129,6 +129,12 @@ impl Context {
         Ok(result)
     }
 
+    /// Charges the memory of a response that is not read from the inbox, until [`Self::free_memory`].
+    pub(super) async fn charge(&mut self, bytes: usize) -> Result<(), ErrorObject> {
+        self.memory = Some(self.account.charge(bytes).await?);
+        Ok(())
+    }
+
     /// Gives back the memory that the response does not need, now that it is a line of this length.
     pub(super) fn shrink_memory(&mut self, bytes: usize) {
         if let Some(memory) = &mut self.memory {

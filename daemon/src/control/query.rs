@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Zoned;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
 use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Raw, Timestamp, safe};
-use udpchat_config::{Network, PeerAddress, did_you_mean, when};
+use udpchat_config::{Member, Network, PeerAddress, did_you_mean, when};
 
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
@@ -23,8 +23,11 @@ const MAX_SENDERS: usize = 64;
 /// How many bytes may be looked for in payloads.
 const MAX_CONTAINED_BYTES: usize = 1024;
 
+/// How many senders a filter may have, with the members of the lists that it names.
+const MAX_SENDERS_OF_LISTS: usize = 1_024;
+
 /// Whose messages are selected.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sender {
     /// A configured peer.
     Peer(PeerAddress),
@@ -206,7 +209,31 @@ fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, Er
         let text = format!("`from` names {} senders; at most {MAX_SENDERS} are allowed", from.len());
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
-    from.iter().map(|from| sender(from, configured)).collect()
+    let mut senders = Vec::with_capacity(from.len());
+    for from in from {
+        match configured.list(from) {
+            Some(members) => {
+                senders.extend(members.iter().filter_map(|member| of_member(member, configured)));
+            }
+            None => senders.push(sender(from, configured)?),
+        }
+    }
+    senders.sort_unstable();
+    senders.dedup();
+    if senders.len() > MAX_SENDERS_OF_LISTS {
+        let most = MAX_SENDERS_OF_LISTS;
+        let text = format!("`from` names lists of {} peers; at most {most} are allowed", senders.len());
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
+    }
+    Ok(senders.into())
+}
+
+/// Returns the sender that a member of a list is; the configuration has every peer that a list names.
+fn of_member(member: &Member, configured: &Configured) -> Option<Sender> {
+    match member {
+        Member::Peer(name) => Some(Sender::Peer(configured.by_name(name.as_str())?.address.clone())),
+        Member::Address(address) => Some(Sender::Address(address.clone())),
+    }
 }
 
 fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
@@ -310,6 +337,20 @@ mod tests {
         }
         let refused = query(json!({"from": ["fe80::1%nosuch0"]}), &configured).unwrap_err();
         assert!(refused.message.contains("no interface `nosuch0`"), "{refused}");
+    }
+
+    #[test]
+    fn a_list_selects_the_messages_of_each_member() {
+        let peers = "[peers.bob]\naddress = '10.0.0.7:80'\n[peers.lab]\nmembers = ['bob', '10.0.0.9']\n";
+        let configured = configured(peers);
+        let mut matcher = query(json!({"from": ["lab", "10.0.0.9"]}), &configured).unwrap().matcher();
+        for (peer, expected) in
+            [("10.0.0.7:80", true), ("10.0.0.7:81", false), ("10.0.0.9:1", true), ("10.0.0.8:80", false)]
+        {
+            assert_eq!(matcher.matches(&entry(peer)), expected, "{peer}");
+        }
+        let missing = query(json!({"from": ["lob"]}), &configured).unwrap_err();
+        assert_eq!(missing.data.hint.as_deref(), Some("did you mean `bob`?"));
     }
 
     #[test]

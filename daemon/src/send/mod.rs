@@ -1,9 +1,9 @@
 //! Sends one message: chooses target, bytes and socket, and records the message in the log.
 
 mod cut;
-mod escape;
 mod payload;
 mod target;
+mod targets;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,6 +26,7 @@ use crate::state::Daemon;
 use payload::Payload;
 use target::Target;
 pub(crate) use target::no_interface;
+pub(crate) use targets::targets;
 
 /// How long a message may wait for space in the kernel's send buffer.
 const SEND_WAIT: Duration = Duration::from_secs(1);

@@ -8,10 +8,9 @@ use udpchat_api::entry::max_entry_bytes;
 use udpchat_api::safe::json_length;
 use udpchat_api::{ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
 use udpchat_config::Encoding;
-use udpchat_text::{Basis, NotEncodable, encode, wider};
+use udpchat_text::{Basis, NotEncodable, Piece, UnknownEscape, encode, parse_escapes, wider};
 
 use super::cut::cut;
-use super::escape::{self, Piece};
 use super::target::Target;
 use crate::inbox::entry::SentEncoding;
 use crate::peers::Configured;
@@ -42,7 +41,10 @@ pub(super) async fn make(
     let (datagrams, encoding) = match (&params.text, &params.raw) {
         (Some(text), None) => {
             let (encoding, by) = chosen_encoding(daemon, params, target).await?;
-            let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
+            let pieces = match params.escape {
+                true => parse_escapes(text).map_err(|escape| unknown_escape(&escape))?,
+                false => vec![Piece::Text(text)],
+            };
             let units =
                 in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
             (pack(units, split), Some(SentEncoding { name: encoding.to_string(), by: by.into() }))
@@ -82,7 +84,7 @@ async fn chosen_encoding(
 }
 
 /// Chooses the encoding by what is known of the peer, or of all peers that a message to several reaches.
-async fn encoding_towards(daemon: &Arc<Daemon>, target: &Target) -> (Encoding, Basis) {
+pub(super) async fn encoding_towards(daemon: &Arc<Daemon>, target: &Target) -> (Encoding, Basis) {
     let (configured, local) = (daemon.peers.configured(), daemon.addresses.get());
     let (all, interface) = (target.peer, target.interface);
     if !local.is_multicast_or_broadcast(all.ip()) {
@@ -114,8 +116,6 @@ fn in_units(pieces: &[Piece<'_>], encoding: Encoding, to_be_cut: bool) -> Result
     let mut units = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Byte(byte) => units.push(vec![*byte]),
-            Piece::Char(character) => units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?),
             Piece::Text(text) if encoding.is_hex() => {
                 units.extend(encode(text, encoding)?.into_iter().map(|byte| vec![byte]));
             }
@@ -124,7 +124,7 @@ fn in_units(pieces: &[Piece<'_>], encoding: Encoding, to_be_cut: bool) -> Result
                     units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?);
                 }
             }
-            Piece::Text(text) => units.push(encode(text, encoding)?),
+            piece => units.push(piece.encode(encoding)?),
         }
     }
     Ok(units)
@@ -167,6 +167,11 @@ fn check_answer(datagrams: &[Vec<u8>], text_of: impl Fn(&[u8]) -> String) -> Res
     let bytes: usize = datagrams.iter().map(Vec::len).sum();
     let text = format!("{bytes} bytes in {} datagrams are too much for one message", datagrams.len());
     Err(ErrorObject::new(ErrorKind::TooLong, text).hint("send it in several messages, of 50 KB each"))
+}
+
+fn unknown_escape(UnknownEscape(shown): &UnknownEscape) -> ErrorObject {
+    invalid(format!("unknown escape `{shown}`"))
+        .hint(r"the escapes are \n \r \t \0 \\ \xHH, and \u with a number in braces")
 }
 
 fn not_encodable(refused: &NotEncodable) -> ErrorObject {

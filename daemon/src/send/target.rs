@@ -165,6 +165,11 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         }
         return named.address.destination().map(Resolved::from).ok_or_else(|| without_interface(&named));
     }
+    if configured.list(to).is_some() {
+        let text = format!("`{to}` is a list of peers; a message has one destination");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text)
+            .hint("`udpchatctl send` sends to each member; `targets` on the socket lists them"));
+    }
     check_width(to).map_err(|error| invalid(&error))?;
     let (host, port) = split_port(to)?;
     if let Some((ip, interface)) = host.split_once('%')

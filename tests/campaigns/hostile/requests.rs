@@ -67,7 +67,7 @@ struct Fuzzer {
 }
 
 /// The methods with their parameters. `stop` ends the daemon if it has none, so it always gets one.
-const METHODS: [(&str, &[&str]); 18] = [
+const METHODS: [(&str, &[&str]); 19] = [
     ("version", &[]),
     ("send", &["to", "reply_to", "text", "raw", "encoding", "escape", "split", "allow_empty"]),
     (
@@ -111,6 +111,7 @@ const METHODS: [(&str, &[&str]); 18] = [
     ("unsubscribe", &[]),
     ("peers", &["window"]),
     ("talkers", &["after", "limit"]),
+    ("targets", &["to"]),
     ("status", &[]),
     ("self_test", &[]),
     ("acknowledge", &[]),

@@ -1,6 +1,10 @@
 //! `send`: sends one message, or one for each line. `reply` and `ask` use parts of it.
 
+mod append;
 mod args;
+mod fill;
+mod form;
+mod many;
 mod notes;
 mod payload;
 mod port;
@@ -14,9 +18,12 @@ use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
+pub(super) use self::form::Draft;
+pub(crate) use self::form::FormArgs;
+pub(crate) use self::many::ManyArgs;
 pub(super) use self::notes::{OtherPort, is_for_many, note_encoding};
 pub(crate) use self::payload::Payload;
-use self::payload::{Line, Lines, Source};
+pub(super) use self::payload::{Line, Lines, Source};
 pub(super) use self::port::{note_unread_input, refuse_port};
 use super::completions::candidates;
 use super::context::Context;
@@ -39,6 +46,10 @@ Examples:
   udpchatctl send bob --escape 'a\\tb\\x00'
   udpchatctl send bob --file letter.txt --split
   tail -f /var/log/syslog | udpchatctl send bob --lines
+  udpchatctl send bob,sensor7,10.0.0.9:9000 hello
+  udpchatctl send bob --every 100ms -c 50 --fill '{{n:04}} {{time:%H:%M}}'
+  udpchatctl send plc --hex '01 03 00 0a 00 02' --append crc16-modbus
+  udpchatctl send --again 812
   udpchatctl send bob -- --not-a-flag";
 
 /// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
@@ -49,17 +60,40 @@ const UNFRAGMENTED_BYTES: usize = 1472;
 #[command(after_help = HELP)]
 pub(crate) struct SendArgs {
     // Not a documentation comment: the brackets would be links.
-    #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the default port is 7788")]
+    #[arg(
+        value_name = "TO",
+        help = "A peer's name, host[:port] or [v6]:port, or several with commas between them; the default port is 7788"
+    )]
     #[arg(add = ArgValueCandidates::new(candidates::peers))]
-    pub(crate) to: String,
+    #[arg(required_unless_present = "again")]
+    pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) message: LinesArgs,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+    #[command(flatten)]
+    pub(crate) many: ManyArgs,
 }
 
-/// Runs `send`.
+impl SendArgs {
+    /// Returns whether each message is sent as it is, once, to one destination.
+    pub(super) fn is_plain(&self) -> bool {
+        let is_one = self.to.as_ref().is_some_and(|to| !many::may_be_several(to));
+        is_one && self.many.are_unused() && self.form.is_unused()
+    }
+
+    /// Refuses a port that stands behind its host.
+    pub(super) async fn refuse_port(&self, context: &Context<'_>) -> Result<()> {
+        match &self.to {
+            Some(to) => refuse_port(context, "send", to, &self.message.message).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs `send` with plain arguments; `send_many` runs it with others.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
-    refuse_port(&context, "send", &arguments.to, &arguments.message.message).await?;
-    let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
+    let target = SendParams { to: arguments.to.clone(), ..SendParams::default() };
     send(context, target, &arguments.message).await
 }
 
@@ -104,7 +138,7 @@ pub(super) async fn prepare<'a>(
 }
 
 /// Prints a note if a message must be typed at the terminal.
-fn note_reading(output: &mut Output, note: &str) {
+pub(super) fn note_reading(output: &mut Output, note: &str) {
     if io::stdin().is_terminal() {
         output.note(note);
     }
@@ -128,11 +162,12 @@ pub(super) fn params(target: &SendParams, message: &MessageArgs, payload: Payloa
     params
 }
 
-struct Sender<'a> {
-    client: Client,
-    output: &'a mut Output,
-    target: SendParams,
-    message: &'a MessageArgs,
+/// Sends messages to one destination, one after the other.
+pub(super) struct Sender<'a> {
+    pub(super) client: Client,
+    pub(super) output: &'a mut Output,
+    pub(super) target: SendParams,
+    pub(super) message: &'a MessageArgs,
     /// Whether the note on fragmentation was already printed.
     large: bool,
     /// Whether the port of the destination was already examined, and the note on the encoding printed.
@@ -141,13 +176,18 @@ struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    fn new(client: Client, output: &'a mut Output, target: SendParams, message: &'a MessageArgs) -> Self {
+    pub(super) fn new(
+        client: Client,
+        output: &'a mut Output,
+        target: SendParams,
+        message: &'a MessageArgs,
+    ) -> Self {
         let (large, is_port_known, has_encoding_note) = (false, false, false);
         Self { client, output, target, message, large, is_port_known, has_encoding_note }
     }
 
     /// Sends one message and prints the stored entries.
-    async fn payload(&mut self, payload: Payload) -> Result<()> {
+    pub(super) async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
         let params = params(&self.target, self.message, payload);
         let entries = self.client.call(&params).await.map_err(CtlError::of_send)?.into_entries();
@@ -182,7 +222,7 @@ impl<'a> Sender<'a> {
     }
 
     /// Sends a message for each line as it is read. A line that fails does not stop the following ones.
-    async fn lines(&mut self, mut lines: Lines) -> Result<()> {
+    pub(super) async fn lines(&mut self, mut lines: Lines) -> Result<()> {
         let (mut total, mut failed, mut empty) = (0_u64, 0_u64, 0_u64);
         while let Some(Line { number, payload }) = lines.next()? {
             if matches!(&payload, Ok(payload) if payload.is_empty() && !self.message.allow_empty) {

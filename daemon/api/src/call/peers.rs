@@ -21,6 +21,18 @@ call! {
 pub struct PeersAnswer {
     /// The peers.
     pub peers: Vec<Peer>,
+    /// The configured lists of peers, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<PeerList>,
+}
+
+/// A list of peers.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PeerList {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The names and addresses of its members.
+    pub members: Vec<String>,
 }
 
 /// A peer.

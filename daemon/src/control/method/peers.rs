@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
+use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_text::Basis;
 
@@ -35,8 +35,13 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
     }
     let listed = MAX_SEEN_PEERS + daemon.peers.remembered().len();
     let bytes = BYTES_OF_A_PEER * (usize::try_from(window).unwrap_or(usize::MAX) + 4 * listed);
+    let configured = daemon.peers.configured();
+    let lists = configured.lists().map(|(name, members)| PeerList {
+        name: name.to_owned(),
+        members: members.iter().map(ToString::to_string).collect(),
+    });
+    let lists = lists.collect();
     let read = move |reader: &Reader| {
-        let configured = daemon.peers.configured();
         let mut heard = reader.heard(reader.read_mark(&consumer)?.unwrap_or_default(), window)?;
         if params.window.is_none() {
             add_silent(reader, &configured, &mut heard)?;
@@ -47,7 +52,7 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
         let list = List { known: &daemon.peers, configured: &configured, reader };
         list.peers(heard)
     };
-    Ok(PeersAnswer { peers: context.read(bytes, read).await? })
+    Ok(PeersAnswer { peers: context.read(bytes, read).await?, lists })
 }
 
 /// Adds the last message of each configured peer without a message in the window.
