@@ -55,7 +55,7 @@ pub(super) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     let reading = form.for_reading(message);
     if *lines {
         let mut client = context.connect().await?;
-        let destinations = destinations(&mut client, to).await?;
+        let destinations = destinations(&mut client, to, is_alone(form, many)).await?;
         let source = Source::of(message);
         if source.waits() {
             let note = tr!("reading one message per line from standard input, end with Ctrl-D");
@@ -72,7 +72,7 @@ pub(super) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     message.check()?;
     let (mut client, output, payload) = prepare(context, &reading).await?;
     let draft = form.draft(payload)?;
-    let destinations = destinations(&mut client, to).await?;
+    let destinations = destinations(&mut client, to, is_alone(form, many)).await?;
     if let (Some(target), Draft::Payload(payload)) = (is_plain(&destinations, to, form, many), &draft) {
         let mut sender = Sender::new(client, output, target, message);
         return sender.payload(payload.clone()).await;
@@ -83,17 +83,22 @@ pub(super) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
 
 /// Returns the destination of a message that is sent once to the only destination that TO names.
 fn is_plain(destinations: &[Destination], to: &str, form: &FormArgs, many: &ManyArgs) -> Option<SendParams> {
-    let is_itself = |found: &Destination| found.shown == to || found.params.to.is_none();
     let [only] = destinations else { return None };
-    (is_itself(only) && form.is_unused() && many.are_unused())
+    (only.shown == to && is_alone(form, many))
         .then(|| SendParams { to: Some(to.to_owned()), ..SendParams::default() })
 }
 
-/// Finds the destinations that TO names, before anything is sent.
+/// Returns whether a message is sent as it is, once.
+fn is_alone(form: &FormArgs, many: &ManyArgs) -> bool {
+    form.is_unused() && many.are_unused()
+}
+
+/// Finds the destinations that TO names, before anything is sent. A message that is `alone` is refused by `send` itself, which knows
+/// its text: the destination may stand behind it.
 ///
 /// # Errors
 /// One of several is unknown, which is an error of usage.
-async fn destinations(client: &mut Client, to: &str) -> Result<Vec<Destination>> {
+async fn destinations(client: &mut Client, to: &str, alone: bool) -> Result<Vec<Destination>> {
     let names: Vec<String> = to.split(',').map(|name| name.trim().to_owned()).collect();
     let is_one = names.len() == 1;
     match client.call(&TargetsParams { to: names }).await {
@@ -105,7 +110,9 @@ async fn destinations(client: &mut Client, to: &str) -> Result<Vec<Destination>>
         }
         Ok(answer) => Ok(answer.targets.into_iter().map(Destination::of).collect()),
         // An older daemon has no lists.
-        Err(ClientError::Refused(error)) if is_one && error.data.kind == ErrorKind::UnknownMethod => {
+        Err(ClientError::Refused(error))
+            if is_one && (alone || error.data.kind == ErrorKind::UnknownMethod) =>
+        {
             let params = SendParams { to: Some(to.to_owned()), ..SendParams::default() };
             Ok(vec![Destination { params, shown: to.to_owned(), encoding: None }])
         }
@@ -131,7 +138,7 @@ async fn again(client: &mut Client, id: u64, to: Option<&str>) -> Result<(Payloa
     };
     let payload = Payload::Bytes(message.raw.0);
     if let Some(to) = to {
-        return Ok((payload, destinations(client, to).await?));
+        return Ok((payload, destinations(client, to, false).await?));
     }
     if message.direction == Direction::In {
         let hint = tr!("name a destination: `udpchatctl send TO --again {id}`", id);

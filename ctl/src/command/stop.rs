@@ -6,19 +6,19 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::timeout;
 use udpchat_api::call::{StopAnswer, StopParams};
-use udpchat_api::{Client, ClientError, ErrorKind};
+use udpchat_api::{Client, ClientError};
 use udpchat_locale::tr;
 
 use super::context::Context;
 use crate::error::{CtlError, Exit, Result};
 
 const HELP: &str = "\
-Messages that have arrived are stored before the daemon ends. While the inbox cannot be written, for example because the
-disk is full, messages wait in memory: then the daemon is not stopped, unless --discard gives them up.
+Messages that have arrived are stored before the daemon ends. While the inbox cannot be written, for example because the \
+disk is full, messages wait in memory; those that still cannot be stored are lost, and the command says how many.
 
 Examples:
   udpchatctl stop
-  udpchatctl stop --discard
+  udpchatctl stop --unless-losing
   udpchatctl --socket /run/udpchat/control.sock stop";
 
 /// How long the daemon may take to store what is queued and to end.
@@ -28,9 +28,9 @@ const STOP_TIMEOUT_SECONDS: u64 = 30;
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct StopArgs {
-    /// Stop even if messages in memory cannot be stored: they are lost
+    /// Do not stop if messages in memory cannot be stored now and would be lost
     #[arg(long)]
-    discard: bool,
+    unless_losing: bool,
 }
 
 #[derive(Serialize)]
@@ -44,7 +44,7 @@ struct Stopping {
 /// Runs `stop`.
 pub(crate) async fn run(context: Context<'_>, args: StopArgs) -> Result<()> {
     let mut client = context.connect().await?;
-    let unstorable = request(&mut client, args.discard).await?.unstorable;
+    let unstorable = request(&mut client, args.unless_losing).await?.unstorable;
     if context.output.is_json() {
         context.output.json(&Stopping { stopping: true, unstorable })?;
         context.output.flush()?;
@@ -61,13 +61,8 @@ pub(crate) async fn run(context: Context<'_>, args: StopArgs) -> Result<()> {
 }
 
 /// Requests the stop.
-async fn request(client: &mut Client, discard: bool) -> Result<StopAnswer> {
-    let mut answer = client.call(&StopParams { unless_losing: !discard }).await;
-    if matches!(&answer, Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::InvalidParams) {
-        // A daemon of an earlier version does not know the parameter.
-        answer = client.call(&StopParams::default()).await;
-    }
-    match answer {
+async fn request(client: &mut Client, unless_losing: bool) -> Result<StopAnswer> {
+    match client.call(&StopParams { unless_losing }).await {
         // A daemon that ends at once may close the connection before it has answered.
         Err(ClientError::Closed) => Ok(StopAnswer::default()),
         answer => Ok(answer?),

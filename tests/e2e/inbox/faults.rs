@@ -137,14 +137,10 @@ fn stopping_with_an_unwritable_inbox_reports_the_loss() {
     }
     eventually("messages to be queued", || (daemon.status()["queued"] == 5).then_some(()));
     assert!(problem(&daemon).contains("cannot be written"), "{}", daemon.status());
-    let refused =
-        ["5 messages in memory cannot be stored now and would be lost", "udpchatctl stop --discard"];
-    daemon.ctl(&["stop"]).fails(1, &refused);
-    daemon.ctl_in_chinese(&["stop"]).fails(1, &["内存中有 5 条消息"]);
-    assert_eq!(
-        daemon.ctl(&["stop", "--discard"]).ok(),
-        "stopped; 5 messages in memory could not be stored\n"
-    );
+    let refused = ["5 messages in memory cannot be stored now and would be lost", "udpchatctl status"];
+    daemon.ctl(&["stop", "--unless-losing"]).fails(1, &refused);
+    daemon.ctl_in_chinese(&["stop", "--unless-losing"]).fails(1, &["内存中有 5 条消息"]);
+    assert_eq!(daemon.ctl(&["stop"]).ok(), "stopped; 5 messages in memory could not be stored\n");
     let queued = daemon.log_line(
         "the inbox cannot be written: the queued messages are lost unless it can be within seconds",
     );

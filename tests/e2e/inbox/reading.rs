@@ -172,6 +172,27 @@ fn a_follower_continues_after_a_restart_of_the_daemon() {
 }
 
 #[test]
+fn a_follower_reads_another_inbox_from_its_beginning() {
+    let mut daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["one", "two"]);
+    let options = ["-q", "--json", "inbox", "-f", "--reconnect", "--consumer", "c"];
+    let mut follower = daemon.ctl_running(&options);
+    assert_eq!([follower.json(), follower.json()].map(|entry| entry["text"].clone()), ["one", "two"]);
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait();
+    let (folder, flags) = daemon.into_folder();
+    std::fs::remove_dir_all(folder.path().join("data")).unwrap();
+    let daemon = Daemon::start_in(folder, flags);
+    daemon.receive_from(&Peer::new(), ["first"]);
+    let entry = follower.json();
+    assert_eq!((&entry["id"], &entry["text"]), (&json!(1), &json!("first")), "{entry}");
+    eventually("the message to count as read", || {
+        let consumers = daemon.ctl(&["--json", "consumers"]).json();
+        consumers.iter().any(|it| it["consumer"] == "c" && it["read"] == 1).then_some(())
+    });
+}
+
+#[test]
 fn following_loses_nothing_while_another_follower_is_stopped() {
     let messages = scaled(20_000, 100_000);
     let daemon = Daemon::start();

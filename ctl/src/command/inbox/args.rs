@@ -30,7 +30,8 @@ them. If nothing selects entries (-r or --direction both alone), a terminal show
 get everything. With -f, the entries that exist come first, then those that arrive; `-n 0` leaves out the former.
 
 -f ends with an error when the daemon ends. With --reconnect it waits until a daemon answers at the same socket, and prints \
-what has arrived since its last entry: no entry is missing, and none is printed twice.
+what has arrived since its last entry: no entry is missing, and none is printed twice. Another inbox, with lower ids, is \
+followed from its beginning.
 
 On a terminal, output that is longer than the screen is shown in a pager: UDPCHAT_PAGER, PAGER, otherwise less; not with \
 -f or --no-pager. The pager gets new messages one by one as it shows them; when you leave it, the others stay unread.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
-use udpchat_api::call::StatusParams;
+use udpchat_api::call::{InboxParams, Order};
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
@@ -48,8 +48,11 @@ pub(super) async fn run(
     mut marking: Option<Marking>,
 ) -> Result<()> {
     let InboxPrinter { client: mut subscription, output, form, .. } = inbox;
+    // The note about a new connection, until that has a subscription.
+    let mut reconnected = None;
     loop {
-        let Err(error) = print(&mut subscription, plan, &mut after, output, &form, &mut marking).await;
+        let position = (&mut after, &mut reconnected);
+        let Err(error) = print(&mut subscription, plan, position, output, &form, &mut marking).await;
         if let (CtlError::ReaderGone, Some(Marking { mark, client })) = (&error, &mut marking) {
             mark.keep_up(output, client).await?;
         }
@@ -60,21 +63,25 @@ pub(super) async fn run(
             return Err(error);
         }
         output.flush()?;
-        let message =
-            tr!("the daemon has ended; waiting until it answers again, to continue after #{after}", after);
-        output.note_with(&message, &Connection { message: &message, kind: "connection_lost", after });
-        subscription = connect_again(subscription, &mut after, output, &mut marking).await?;
+        // A connection without a subscription is not worth a second note.
+        if reconnected.is_none() {
+            let message =
+                tr!("the connection to the daemon is lost; waiting, to continue after #{after}", after);
+            output.note_with(&message, &Connection { message: &message, kind: "connection_lost", after });
+        }
+        let (client, message) = connect_again(subscription, &mut after, output, &mut marking).await?;
+        (subscription, reconnected) = (client, Some(message));
     }
 }
 
-/// Connects to the same socket again, once a daemon answers there. Moves the cursor back if the inbox is another one, with
-/// lower ids.
+/// Connects to the same socket again, once a daemon answers there; returns also the note about it. An inbox with lower ids is
+/// another one: it is followed from its beginning.
 async fn connect_again(
     lost: Client,
     after: &mut u64,
     output: &mut Output,
     marking: &mut Option<Marking>,
-) -> Result<Client> {
+) -> Result<(Client, String)> {
     loop {
         sleep(RETRY_EVERY).await;
         output.check_reader()?;
@@ -83,29 +90,32 @@ async fn connect_again(
             Err(error) if may_pass(&error) => continue,
             Err(error) => return Err(error),
         };
-        let message = match newest < *after {
-            false => tr!("a daemon answers again; continuing after #{after}", after),
-            true => tr!(
-                "a daemon answers again, with another inbox: its newest entry is #{newest}; continuing after that",
-                newest
-            ),
-        };
-        *after = newest.min(*after);
-        output.note_with(&message, &Connection { message: &message, kind: "connected_again", after: *after });
-        return Ok(client);
+        if newest >= *after {
+            return Ok((client, tr!("a daemon answers again; continuing after #{after}", after)));
+        }
+        *after = 0;
+        if let Some(Marking { mark, .. }) = marking {
+            mark.begin_anew();
+        }
+        let message = tr!("a daemon answers again, with another inbox, which begins with its first entry");
+        return Ok((client, message.to_owned()));
     }
 }
 
-/// Returns whether an error ends by itself: no daemon answers, the connection was lost, or the daemon has too much to do.
+/// Returns whether an error ends by itself: no daemon answers, the connection was lost, or the daemon has too much to do or
+/// cannot read or write the inbox now.
 fn may_pass(error: &CtlError) -> bool {
-    let is_busy = matches!(error, CtlError::Failed(failure) if failure.kind == "busy");
-    is_busy || error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon
+    let kinds = ["busy", "inbox_unavailable"];
+    let is_of_daemon = matches!(error, CtlError::Failed(failure) if kinds.contains(&failure.kind.as_ref()));
+    is_of_daemon || error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon
 }
 
 /// Connects for the subscription, and for the read mark if there is one; returns the newest id of the inbox as well.
 async fn answering(socket: &Path, marking: &mut Option<Marking>) -> Result<(Client, u64)> {
     let mut client = connect(Some(socket)).await?;
-    let newest = client.call(&StatusParams {}).await?.inbox.newest_id;
+    // `status` answers with 0 where the inbox cannot be read.
+    let newest = InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() };
+    let newest = client.call(&newest).await?.entries.first().map_or(0, Entry::id);
     if let Some(Marking { client, .. }) = marking {
         *client = connect(Some(socket)).await?;
     }
@@ -116,12 +126,15 @@ async fn answering(socket: &Path, marking: &mut Option<Marking>) -> Result<(Clie
 async fn print(
     subscription: &mut Client,
     plan: &Plan,
-    after: &mut u64,
+    (after, reconnected): (&mut u64, &mut Option<String>),
     output: &mut Output,
     form: &Form,
     marking: &mut Option<Marking>,
 ) -> Result<Infallible> {
     subscription.call(&plan.subscription(*after)).await?;
+    if let Some(message) = reconnected.take() {
+        output.note_with(&message, &Connection { message: &message, kind: "connected_again", after: *after });
+    }
     loop {
         let entry = wait(pin!(subscription.next_entry()), output, marking).await?;
         if form.selects(&entry) {
@@ -175,6 +188,7 @@ mod tests {
             CtlError::from(ClientError::Silent),
             error(Exit::NoDaemon, "no_daemon"),
             error(Exit::Failed, "busy"),
+            error(Exit::Failed, "inbox_unavailable"),
         ] {
             assert!(may_pass(&passing), "{passing:?}");
         }

@@ -111,6 +111,12 @@ impl Mark {
         self.store(client).await
     }
 
+    /// Begins anew, for another inbox: what was printed is not in it.
+    pub(super) fn begin_anew(&mut self) {
+        self.waiting.clear();
+        (self.taken, self.pending, self.is_unstorable) = (0, 0, false);
+    }
+
     /// Returns whether printed entries are not marked as read yet.
     pub(super) fn lags(&self) -> bool {
         self.pending > 0 || self.is_unstorable || !self.waiting.is_empty()
@@ -192,14 +198,13 @@ impl Mark {
 
     /// Moves the mark over what was taken. If the daemon cannot store it now, that is left to [`Self::store`].
     async fn ack(&mut self, client: &mut Client) -> Result<()> {
+        if !self.is_unstorable {
+            match self.request(client).await {
+                Err(error) if is_unstorable(&error) => self.is_unstorable = true,
+                moved => moved?,
+            }
+        }
         self.pending = 0;
-        if self.is_unstorable {
-            return Ok(());
-        }
-        match self.request(client).await {
-            Err(error) if is_unstorable(&error) => self.is_unstorable = true,
-            moved => moved?,
-        }
         Ok(())
     }
 
@@ -208,8 +213,11 @@ impl Mark {
     /// # Errors
     /// Also if the daemon cannot store it now.
     async fn store(&mut self, client: &mut Client) -> Result<()> {
-        (self.pending, self.is_unstorable) = (0, false);
-        self.request(client).await.map_err(|error| match error {
+        let moved = self.request(client).await;
+        if !matches!(&moved, Err(error) if error.is_unanswered()) {
+            (self.pending, self.is_unstorable) = (0, false);
+        }
+        moved.map_err(|error| match error {
             error if is_unstorable(&error) => {
                 CtlError::from(error).amended(|reason| tr!("{reason}; what was printed stays unread", reason))
             }

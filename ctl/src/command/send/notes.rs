@@ -1,7 +1,7 @@
 //! What a user should know about a message that was sent: that a peer without a port was heard from another one, and that the
 //! peers of a broadcast may not read the encoding.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use udpchat_api::call::PeersParams;
 use udpchat_api::{Client, EncodingBy, Message};
@@ -30,7 +30,9 @@ impl OtherPort {
         let peers = client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await.ok()?.peers;
         let peer = peers.into_iter().find(|peer| peer.name.as_ref() == Some(name))?;
         let is_host = peer.address.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none());
-        let heard = peer.last_from.filter(|heard| is_host && *heard != sent.peer.to_string())?;
+        let port = |address: &str| address.parse::<SocketAddr>().map(|address| address.port());
+        let is_other = |heard: &String| port(heard).is_ok_and(|port| port != sent.peer.port());
+        let heard = peer.last_from.filter(|heard| is_host && is_other(heard))?;
         Some(Self { name: name.clone(), heard })
     }
 

@@ -20,7 +20,6 @@ fn losing(number: u64) -> ErrorObject {
         1 => "not stopped: 1 message in memory cannot be stored now and would be lost".to_owned(),
         _ => format!("not stopped: {number} messages in memory cannot be stored now and would be lost"),
     };
-    ErrorObject::new(ErrorKind::InboxUnavailable, text).hint(
-        "`udpchatctl status` shows the problem; once it is solved, they are stored. `udpchatctl stop --discard` gives them up",
-    )
+    ErrorObject::new(ErrorKind::InboxUnavailable, text)
+        .hint("`udpchatctl status` shows the problem; once it is solved, they are stored")
 }
