@@ -178,6 +178,11 @@ fn a_follower_reads_another_inbox_from_its_beginning() {
     let options = ["-q", "--json", "inbox", "-f", "--reconnect", "--consumer", "c"];
     let mut follower = daemon.ctl_running(&options);
     assert_eq!([follower.json(), follower.json()].map(|entry| entry["text"].clone()), ["one", "two"]);
+    let is_read = |daemon: &Daemon, id: u64| {
+        let consumers = daemon.ctl(&["--json", "consumers"]).json();
+        consumers.iter().any(|it| it["consumer"] == "c" && it["read"] == id).then_some(())
+    };
+    eventually("the messages to count as read", || is_read(&daemon, 2));
     daemon.signal(Signal::SIGTERM);
     daemon.wait();
     let (folder, flags) = daemon.into_folder();
@@ -186,10 +191,7 @@ fn a_follower_reads_another_inbox_from_its_beginning() {
     daemon.receive_from(&Peer::new(), ["first"]);
     let entry = follower.json();
     assert_eq!((&entry["id"], &entry["text"]), (&json!(1), &json!("first")), "{entry}");
-    eventually("the message to count as read", || {
-        let consumers = daemon.ctl(&["--json", "consumers"]).json();
-        consumers.iter().any(|it| it["consumer"] == "c" && it["read"] == 1).then_some(())
-    });
+    eventually("the message to count as read", || is_read(&daemon, 1));
 }
 
 #[test]
