@@ -18,7 +18,7 @@ use crate::error::{CtlError, Result};
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FormArgs {
-    /// Fill in {{n}}, {{n:04}}, {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and {{random}}; {{{{ is {{
+    /// Fill in {{n:04}} (the number of the message, with zeros), {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and {{random}}; {{{{ is {{
     #[arg(long)]
     pub(crate) fill: bool,
     /// Add a checksum: sum8, xor8, lrc, crc8, crc16-modbus, crc16-ccitt, crc16-xmodem, crc32 or nmea; `:be` or `:le` sets the

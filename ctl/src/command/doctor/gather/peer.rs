@@ -65,13 +65,18 @@ fn host(address: SocketAddr) -> String {
 /// Resolves a peer; returns also whether its port is given.
 async fn resolve(name: &str, client: Option<&mut Client>) -> Result<(SocketAddr, bool), NoAddress> {
     let unusable = |what: String| Unusable { what, hint: None };
-    let (peers, unread) = match client {
-        None => (Vec::new(), Some(unusable(tr!("no daemon answers").to_owned()))),
+    let (peers, lists, unread) = match client {
+        None => (Vec::new(), Vec::new(), Some(unusable(tr!("no daemon answers").to_owned()))),
         Some(client) => match call(client, &PeersParams::default()).await {
-            Ok(answer) => (answer.peers, None),
-            Err(error) => (Vec::new(), Some(refused(&error))),
+            Ok(answer) => (answer.peers, answer.lists, None),
+            Err(error) => (Vec::new(), Vec::new(), Some(refused(&error))),
         },
     };
+    if let Some(list) = lists.iter().find(|list| list.name == name) {
+        let what = tr!("`{name}` is a list of peers", name);
+        let hint = tr!("name one of its members: {members}", members = list.members.join(", "));
+        return Err(NoAddress::Absent(Unusable { what, hint: Some(hint) }));
+    }
     let named = peers.iter().find(|peer| peer.name.as_deref() == Some(name));
     let text = named.map_or(name, |peer| peer.address.as_str());
     if let Ok(address) = text.parse::<PeerAddress>() {
