@@ -246,6 +246,10 @@ impl Model {
         if encoding_before.is_some() && self.open_row().is_some_and(|row| row.encoding != encoding_before) {
             self.reread();
         }
+        // The peer that the user has named, whoever has sent something meanwhile.
+        if self.initial_peer.is_some() {
+            self.open_first();
+        }
         for message in mem::take(&mut self.early_messages) {
             self.count_message(message);
         }

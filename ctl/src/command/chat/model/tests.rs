@@ -33,6 +33,15 @@ fn long_conversation() -> TestChat {
 }
 
 #[test]
+fn the_named_peer_is_opened_while_others_send() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.model.update(Update::Online { after: 0, is_gapless: false, unread: 0 });
+    chat.receive(STRANGER, "before the list of peers");
+    chat.answer_requests();
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("bob".to_owned())));
+}
+
+#[test]
 fn scrolling_through_the_inbox_shows_every_message() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.entry_seconds = 1;
