@@ -30,9 +30,9 @@ counted on standard error.
 
 A table (csv) has the columns id, at, direction, peer, name, bytes and text, or with --fields at, peer, name and these \
 numbers of received messages, as `inbox --where` finds them; where one occurs again in a message, another line begins. \
---direction out selects the numbers of sent messages, both those of all. Spreadsheets execute text \
-that begins with =, +, -, @ or a tab: such text gets a `'` in front, and control characters appear as \\u{..}, unless --raw \
-is given.
+--direction out selects the numbers of sent messages, both those of all. Spreadsheets \
+execute a cell that begins with =, +, - or @: these get a `'` in front at the beginning of a text or a line, and behind a \
+semicolon or a tab. Control characters appear as \\u{..}. With --raw, texts stay as they are.
 
 Examples:
   udpchatctl export > inbox.jsonl
