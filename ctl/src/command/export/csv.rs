@@ -152,13 +152,13 @@ impl Table {
         let rows = counted(self.rows, "line");
         match (self.gaps, self.without) {
             (0, 0) => rows,
-            (gaps, 0) => tr!("{lines}; without a line: {gaps}", lines = rows, gaps = counted(gaps, "gap")),
+            (gaps, 0) => tr!("{lines}; no line for {gaps}", lines = rows, gaps = counted(gaps, "gap")),
             (0, without) => {
                 let messages = counted(without, "message");
-                tr!("{lines}; without a line: {messages} without these fields", lines = rows, messages)
+                tr!("{lines}; no line for {messages} without these fields", lines = rows, messages)
             }
             (gaps, without) => tr!(
-                "{lines}; without a line: {gaps}, and {messages} without these fields",
+                "{lines}; no line for {gaps}, nor for {messages} without these fields",
                 lines = rows,
                 gaps = counted(gaps, "gap"),
                 messages = counted(without, "message")
@@ -281,11 +281,11 @@ mod tests {
             let expected: String = expected.iter().map(|cells| format!("{head},{cells}\r\n")).collect();
             assert_eq!(rows(&mut table, text), expected, "{text}");
         }
-        assert_eq!(table.summary(), "5 lines; without a line: 1 message without these fields");
+        assert_eq!(table.summary(), "5 lines; no line for 1 message without these fields");
         let gap =
             br#"{"type":"gap","id":8,"at":"2026-11-26T22:03:05.250000Z","lost":3,"reason":"queue_full"}"#;
         table.add(gap, &mut Vec::new()).unwrap();
-        assert_eq!(table.summary(), "5 lines; without a line: 1 gap, and 1 message without these fields");
+        assert_eq!(table.summary(), "5 lines; no line for 1 gap, nor for 1 message without these fields");
     }
 
     /// Reads a line as spreadsheets do.
