@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use udpchat_api::call::{InboxParams, Order, VersionParams};
+use udpchat_api::call::{InboxParams, Order, StatusParams, VersionParams};
 use udpchat_api::{Client, ClientError};
 use udpchat_config::{Environment, control_socket_candidates};
 use udpchat_locale::{tr, translated};
@@ -38,6 +38,17 @@ enum Unreachable {
 /// The exit code is 6 if the user may not open a socket and no other daemon answers, 3 if none answers at all.
 pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
     open(explicit).await.map_err(CtlError::from)
+}
+
+/// Connects again; returns the id after which entries follow as well: `after`, or the newest one if the inbox is another one,
+/// with lower ids.
+///
+/// # Errors
+/// As [`connect`], and if the daemon does not answer.
+pub(crate) async fn connect_after(explicit: Option<&Path>, after: u64) -> Result<(Client, u64)> {
+    let mut client = connect(explicit).await?;
+    let newest = client.call(&StatusParams {}).await?.inbox.newest_id;
+    Ok((client, newest.min(after)))
 }
 
 /// Explains a lost connection by what any command would report now: if no daemon answers any more, that is the last cause,

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
-use udpchat_api::call::StatusParams;
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
@@ -18,7 +17,7 @@ use super::form::Form;
 use super::mark::{ACK_QUIET, Mark};
 use super::plan::Plan;
 use super::printer::InboxPrinter;
-use crate::connect::connect;
+use crate::connect::{connect, connect_after};
 use crate::error::{CtlError, Exit, Result};
 use crate::output::Output;
 
@@ -78,7 +77,7 @@ async fn connect_again(
     loop {
         sleep(RETRY_EVERY).await;
         output.check_reader()?;
-        let (client, newest) = match answering(lost.path(), marking).await {
+        let (client, newest) = match answering(lost.path(), *after, marking).await {
             Ok(found) => found,
             Err(error) if may_pass(&error) => continue,
             Err(error) => return Err(error),
@@ -90,7 +89,7 @@ async fn connect_again(
                 newest
             ),
         };
-        *after = newest.min(*after);
+        *after = newest;
         output.note_with(&message, &Connection { message: &message, kind: "connected_again", after: *after });
         return Ok(client);
     }
@@ -102,14 +101,13 @@ fn may_pass(error: &CtlError) -> bool {
     is_busy || error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon
 }
 
-/// Connects for the subscription, and for the read mark if there is one; returns the newest id of the inbox as well.
-async fn answering(socket: &Path, marking: &mut Option<Marking>) -> Result<(Client, u64)> {
-    let mut client = connect(Some(socket)).await?;
-    let newest = client.call(&StatusParams {}).await?.inbox.newest_id;
+/// Connects for the subscription, and for the read mark if there is one; returns the id after which entries follow as well.
+async fn answering(socket: &Path, after: u64, marking: &mut Option<Marking>) -> Result<(Client, u64)> {
+    let connected = connect_after(Some(socket), after).await?;
     if let Some(Marking { client, .. }) = marking {
         *client = connect(Some(socket)).await?;
     }
-    Ok((client, newest))
+    Ok(connected)
 }
 
 /// Subscribes to what comes after a cursor, and prints it; the cursor moves with it.

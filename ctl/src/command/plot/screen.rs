@@ -13,7 +13,7 @@ use super::canvas::Marks;
 use super::feed::{Feed, Sample};
 use super::series::{Curves, LONGEST_SPAN, SHORTEST_SPAN};
 use super::view::{self, Scene, Theme};
-use crate::error::{CtlError, Result};
+use crate::error::{CtlError, Exit, Result};
 use crate::output::Output;
 use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};
 
@@ -69,6 +69,8 @@ enum Update {
     Samples(Vec<Sample>),
     /// The connection is lost.
     Lost(String),
+    /// The user has no permission to read any more.
+    Refused(CtlError),
     Tick,
 }
 
@@ -94,6 +96,7 @@ impl App for Plot {
                 samples.iter().for_each(|sample| self.curves.add(sample));
             }
             Update::Lost(problem) => self.problem = Some(problem),
+            Update::Refused(error) => return Err(error),
             Update::Tick => {}
         }
         Ok(Redraw::Background)
@@ -134,7 +137,8 @@ fn now() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
-/// Reads until the screen is closed. If the connection is lost, it is opened again.
+/// Reads until the screen is closed. If the connection is lost, it is opened again: a daemon that takes a role away closes it,
+/// and the user may still be permitted to read.
 async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
     let mut client = Some(client);
     loop {
@@ -144,6 +148,11 @@ async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
                 Ok(connected) => {
                     client = Some(connected);
                     continue;
+                }
+                // A user without a role gets none by waiting.
+                Err(error) if error.exit() == Exit::NotPermitted => {
+                    drop(updates.send(Update::Refused(error)).await);
+                    return;
                 }
                 Err(error) => Some(error),
             },
