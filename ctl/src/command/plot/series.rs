@@ -82,11 +82,28 @@ impl Curve {
         }
     }
 
+    /// Returns the finest resolution that covers a time span.
+    fn resolution(&self, from: i64, until: i64) -> usize {
+        let covers = |length: &i64| length.saturating_mul(KEPT as i64) >= until.saturating_sub(from);
+        let mut place = RESOLUTIONS.iter().position(covers).unwrap_or(RESOLUTIONS.len() - 1);
+        // What came behind the span, while the plot is held, may have pushed its beginning out of this one.
+        while let Some(begin) = self.levels[place].front().map(|first| first.number * RESOLUTIONS[place])
+            && begin > from.saturating_add(RESOLUTIONS[place])
+        {
+            let reaches_back = |coarser: &usize| {
+                let first = self.levels[*coarser].front();
+                first.is_some_and(|first| first.number < begin.div_euclid(RESOLUTIONS[*coarser]))
+            };
+            let Some(coarser) = (place + 1..RESOLUTIONS.len()).find(reaches_back) else { break };
+            place = coarser;
+        }
+        place
+    }
+
     /// Returns the intervals of a time span that touch it, each with its middle, in microseconds, in the finest resolution
     /// that covers the span.
     pub(super) fn within(&self, from: i64, until: i64) -> impl Iterator<Item = (i64, Interval)> {
-        let covers = |length: &i64| length.saturating_mul(KEPT as i64) >= until.saturating_sub(from);
-        let place = RESOLUTIONS.iter().position(covers).unwrap_or(RESOLUTIONS.len() - 1);
+        let place = self.resolution(from, until);
         let (level, length) = (&self.levels[place], RESOLUTIONS[place]);
         let begin = level.partition_point(|interval| interval.number < from.div_euclid(length));
         level
@@ -184,6 +201,27 @@ mod tests {
         }
         assert!(curve.levels.iter().all(|level| level.len() <= KEPT));
         assert_eq!(curve.within(newest + 70_000_000, newest + 80_000_000).count(), 0);
+    }
+
+    #[test]
+    fn a_span_in_the_past_keeps_its_beginning() {
+        let mut curve = Curve::new(String::new(), String::new());
+        let (from, until) = (100_000_000, 160_000_000);
+        let begin = |curve: &Curve| curve.within(from, until).next().map(|(at, _)| at);
+        // Four hours in samples of 20 ms, of which the first minute is held.
+        for number in 0..720_000 {
+            curve.add(from + number * 20_000, number as f64);
+            if number >= 3_000 && number % 1_000 == 0 {
+                let (length, begin) = (RESOLUTIONS[curve.resolution(from, until)], begin(&curve));
+                let is_whole = begin.is_some_and(|begin| (begin - from).abs() <= 2 * length);
+                assert!(is_whole, "{number}: {begin:?} in intervals of {length}");
+            }
+        }
+        assert_eq!(RESOLUTIONS[curve.resolution(from, until)], 4_096_000);
+        // Where nothing was pushed out, the finest one is taken, whenever the curve begins.
+        let mut young = Curve::new(String::new(), String::new());
+        young.add(159_000_000, 1.0);
+        assert_eq!(RESOLUTIONS[young.resolution(from, until)], 16_000);
     }
 
     #[test]
