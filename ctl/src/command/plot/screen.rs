@@ -1,5 +1,6 @@
 //! The plot on a full screen: keys, and the task that reads messages.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -93,7 +94,8 @@ impl App for Plot {
         match update {
             Update::Samples(samples) => {
                 self.problem = None;
-                samples.iter().for_each(|sample| self.curves.add(sample));
+                let from = self.visible().start;
+                samples.iter().for_each(|sample| self.curves.add(sample, from));
             }
             Update::Lost(problem) => self.problem = Some(problem),
             Update::Refused(error) => return Err(error),
@@ -103,11 +105,10 @@ impl App for Plot {
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
-        let until = self.held_at.unwrap_or_else(now);
-        let span = i64::try_from(self.span.as_micros()).unwrap_or(i64::MAX);
+        let Range { start: from, end: until } = self.visible();
         let scene = Scene {
             curves: &self.curves,
-            from: until.saturating_sub(span),
+            from,
             until,
             is_held: self.held_at.is_some(),
             problem: self.problem.as_deref(),
@@ -117,6 +118,13 @@ impl App for Plot {
 }
 
 impl Plot {
+    /// Returns the visible time span, in microseconds since 1970.
+    fn visible(&self) -> Range<i64> {
+        let until = self.held_at.unwrap_or_else(now);
+        let span = i64::try_from(self.span.as_micros()).unwrap_or(i64::MAX);
+        until.saturating_sub(span)..until
+    }
+
     fn press(&mut self, character: char) -> Reaction {
         match character {
             ' ' => self.held_at = if self.held_at.is_some() { None } else { Some(now()) },

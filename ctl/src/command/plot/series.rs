@@ -119,8 +119,8 @@ pub(super) struct Curves {
     /// The names of the wanted numbers; without any, the first ones.
     wanted: Vec<String>,
     pub(super) list: Vec<Curve>,
-    /// Whether there were more than can be drawn.
-    pub(super) has_more: bool,
+    /// When the last number came for which there was no curve, in microseconds since 1970.
+    left_out_at: Option<i64>,
 }
 
 impl Curves {
@@ -129,8 +129,9 @@ impl Curves {
         Self { wanted, ..Self::default() }
     }
 
-    /// Adds the numbers of a message.
-    pub(super) fn add(&mut self, sample: &Sample) {
+    /// Adds the numbers of a message. A new curve may replace one whose values are all from before the visible span.
+    pub(super) fn add(&mut self, sample: &Sample, visible_from: i64) {
+        let at = sample.at.as_microsecond();
         let peer = safe::one_line(sample.name.as_deref().unwrap_or(&sample.peer));
         for (name, value) in &sample.numbers {
             if !(self.wanted.is_empty() || self.wanted.contains(name)) {
@@ -145,12 +146,32 @@ impl Curves {
                     self.list.len() - 1
                 }
                 None => {
-                    self.has_more = true;
-                    continue;
+                    let Some(place) = self.replaceable(at.min(visible_from)) else {
+                        self.left_out_at = self.left_out_at.max(Some(at));
+                        continue;
+                    };
+                    self.list[place] = Curve::new(peer.clone().into_owned(), field.into_owned());
+                    place
                 }
             };
-            self.list[place].add(sample.at.as_microsecond(), *value);
+            self.list[place].add(at, *value);
         }
+    }
+
+    /// Returns the curve that ended first, if that was before a time.
+    fn replaceable(&self, before: i64) -> Option<usize> {
+        let ended = self.list.iter().enumerate().filter(|(_, curve)| curve.newest_at < before);
+        ended.min_by_key(|(_, curve)| curve.newest_at).map(|(place, _)| place)
+    }
+
+    /// Returns whether a number since this time has no curve.
+    pub(super) fn has_more(&self, from: i64) -> bool {
+        self.left_out_at.is_some_and(|at| at >= from)
+    }
+
+    /// Returns whether names of numbers are given.
+    pub(super) fn has_fields(&self) -> bool {
+        !self.wanted.is_empty()
     }
 
     /// Returns whether all curves are of one peer.
@@ -173,15 +194,38 @@ mod tests {
     fn each_peer_and_field_has_a_curve_up_to_a_limit() {
         let mut curves = Curves::new(Vec::new());
         for peer in ["a", "b", "c", "d\u{1b}"] {
-            curves.add(&sample(1, peer, &[("x", 1.0), ("y\n", 2.0)]));
+            curves.add(&sample(1, peer, &[("x", 1.0), ("y\n", 2.0)]), 0);
         }
         let names: Vec<_> =
             curves.list.iter().map(|curve| format!("{} {}", curve.peer, curve.field)).collect();
         assert_eq!(names, ["a x", "a y\\u{a}", "b x", "b y\\u{a}", "c x", "c y\\u{a}"]);
-        assert!(curves.has_more && !curves.is_of_one_peer());
+        assert!(curves.has_more(0) && !curves.has_more(2) && !curves.is_of_one_peer());
         let mut wanted = Curves::new(vec!["x".to_owned()]);
-        wanted.add(&sample(1, "a", &[("x", 1.0), ("y", 2.0)]));
-        assert!(wanted.list.len() == 1 && !wanted.has_more && wanted.is_of_one_peer());
+        wanted.add(&sample(1, "a", &[("x", 1.0), ("y", 2.0)]), 0);
+        assert!(wanted.list.len() == 1 && !wanted.has_more(0) && wanted.is_of_one_peer());
+        assert!(wanted.has_fields() && !curves.has_fields());
+    }
+
+    #[test]
+    fn a_new_curve_replaces_one_out_of_view() {
+        let mut curves = Curves::new(Vec::new());
+        let names = |curves: &Curves| curves.list.iter().map(|curve| curve.peer.clone()).collect::<String>();
+        for (at, peer) in (1..).zip(["b", "a", "c", "d", "e", "f"]) {
+            curves.add(&sample(at, peer, &[("x", 1.0)]), 0);
+        }
+        curves.list[1].is_hidden = true;
+        // All are in view.
+        curves.add(&sample(7, "g", &[("x", 1.0)]), 1);
+        assert!(names(&curves) == "bacdef" && curves.has_more(7), "{curves:?}");
+        curves.add(&sample(8, "b", &[("x", 1.0)]), 4);
+        curves.add(&sample(8, "g", &[("x", 1.0)]), 4);
+        curves.add(&sample(9, "h", &[("x", 1.0)]), 4);
+        curves.add(&sample(9, "i", &[("x", 1.0)]), 4);
+        assert!(names(&curves) == "bghdef" && curves.has_more(9), "{curves:?}");
+        assert!(!curves.list[1].is_hidden);
+        // A number from the past, as in history, replaces none that is newer.
+        curves.add(&sample(3, "j", &[("x", 1.0)]), 100);
+        assert_eq!(names(&curves), "bghdef");
     }
 
     #[test]

@@ -181,7 +181,10 @@ fn head(scene: &Scene<'_>, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let keys = match scene.problem {
         Some(problem) => problem.to_owned(),
         None if scene.is_held => tr!("held; space continues").to_owned(),
-        None if scene.curves.has_more => tr!("more numbers than curves; name the FIELDs to draw").to_owned(),
+        None if scene.curves.has_more(scene.from) => match scene.curves.has_fields() {
+            true => tr!("only six curves fit; select the peers with --from").to_owned(),
+            false => tr!("only six curves fit; name the FIELDs to draw").to_owned(),
+        },
         None => tr!("space holds  + - span  1-6 hide  q quit").to_owned(),
     };
     let keys = Span::styled(keys, Style::new().add_modifier(Modifier::DIM));
@@ -273,7 +276,7 @@ mod tests {
             for peer in peers {
                 let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
                 let numbers = vec![("temp".to_owned(), value(second)), ("hum\u{1b}".to_owned(), 40.0)];
-                curves.add(&Sample { id: 1, at, peer: (*peer).to_owned(), name: None, numbers });
+                curves.add(&Sample { id: 1, at, peer: (*peer).to_owned(), name: None, numbers }, 0);
             }
         }
         curves
