@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use udpchat_api::safe;
-
 use super::feed::Sample;
+use crate::terminal::wrap::display_line;
 
 /// The most curves.
 pub(super) const MAX_CURVES: usize = 6;
@@ -39,9 +38,9 @@ pub(super) struct Interval {
 /// One curve.
 #[derive(Clone, Debug)]
 pub(super) struct Curve {
-    /// The peer, safe to show.
+    /// The peer, displayable on a screen.
     pub(super) peer: String,
-    /// The name of the number, safe to show.
+    /// The name of the number, displayable on a screen.
     pub(super) field: String,
     pub(super) is_hidden: bool,
     pub(super) last: f64,
@@ -132,12 +131,12 @@ impl Curves {
     /// Adds the numbers of a message. A new curve may replace one whose values are all from before the visible span.
     pub(super) fn add(&mut self, sample: &Sample, visible_from: i64) {
         let at = sample.at.as_microsecond();
-        let peer = safe::one_line(sample.name.as_deref().unwrap_or(&sample.peer));
+        let peer = display_line(sample.name.as_deref().unwrap_or(&sample.peer));
         for (name, value) in &sample.numbers {
             if !(self.wanted.is_empty() || self.wanted.contains(name)) {
                 continue;
             }
-            let field = safe::one_line(name);
+            let field = display_line(name);
             let known = self.list.iter().position(|curve| curve.field == field && curve.peer == peer);
             let place = match known {
                 Some(place) => place,
@@ -199,6 +198,10 @@ mod tests {
         let names: Vec<_> =
             curves.list.iter().map(|curve| format!("{} {}", curve.peer, curve.field)).collect();
         assert_eq!(names, ["a x", "a y\\u{a}", "b x", "b y\\u{a}", "c x", "c y\\u{a}"]);
+        // On a screen a single joiner would move the rest of the line.
+        let mut joined = Curves::new(Vec::new());
+        joined.add(&sample(1, "a\u{200d}b", &[("\u{301}x", 1.0)]), 0);
+        assert_eq!((&*joined.list[0].peer, &*joined.list[0].field), (r"a\u{200d}b", "\u{25cc}\u{301}x"));
         assert!(curves.has_more(0) && !curves.has_more(2) && !curves.is_of_one_peer());
         let mut wanted = Curves::new(vec!["x".to_owned()]);
         wanted.add(&sample(1, "a", &[("x", 1.0), ("y", 2.0)]), 0);

@@ -21,6 +21,9 @@ const COLOURS: [Color; 6] =
 const LABEL_COLUMNS: u16 = 10;
 const TIME_COLUMNS: u16 = 16;
 
+/// The most columns of a number: one less than a label has.
+const NUMBER_COLUMNS: usize = 9;
+
 /// The rows between two labels of the value axis.
 const LABEL_ROWS: u16 = 5;
 
@@ -211,17 +214,18 @@ fn legend(curve: &Curve, number: usize, scene: &Scene<'_>, with_peer: bool) -> S
     }
 }
 
-/// Shows a number in at most 9 columns.
+/// Shows a number in at most [`NUMBER_COLUMNS`].
 fn short(value: f64) -> String {
     let exact = shown_number(value);
-    if exact.len() <= 8 {
+    if exact.len() < NUMBER_COLUMNS {
         return exact;
     }
-    match value.abs() {
+    let rounded = match value.abs() {
         1e-3..1e3 => format!("{value:.3}"),
         1e3..1e6 => format!("{value:.1}"),
         _ => format!("{value:.2e}"),
-    }
+    };
+    if rounded.len() <= NUMBER_COLUMNS { rounded } else { format!("{value:.1e}") }
 }
 
 /// Draws the axis on the left, with values.
@@ -233,9 +237,8 @@ fn value_axis(buffer: &mut Buffer, plot: Rect, range: Option<Range>, theme: &The
         buffer.set_string(plot.x - 1, plot.y + row, if is_labelled { tick } else { line }, Style::new());
         if let (true, Some(range)) = (is_labelled, range) {
             let place = 1.0 - f64::from(row) / f64::from((plot.height - 1).max(1));
-            let columns = usize::from(LABEL_COLUMNS - 1);
-            let label = format!("{:>columns$}", short(range.value(place)));
-            buffer.set_stringn(plot.x - LABEL_COLUMNS, plot.y + row, label, columns, Style::new());
+            let label = format!("{:>NUMBER_COLUMNS$}", short(range.value(place)));
+            buffer.set_stringn(plot.x - LABEL_COLUMNS, plot.y + row, label, NUMBER_COLUMNS, Style::new());
         }
     }
 }
@@ -321,6 +324,24 @@ mod tests {
         }
         let screen = drawn(&Curves::default(), Marks::Braille, (80, 24));
         assert!(screen.iter().any(|line| line.contains("no numbers yet")), "{screen:#?}");
+    }
+
+    #[test]
+    fn a_short_number_fits_and_is_almost_the_number() {
+        let cases = [
+            (-1.23e-300, "-1.2e-300"),
+            (1.23e-300, "1.23e-300"),
+            (f64::MIN, "-1.80e308"),
+            (-999_999.99, "-1.0e6"),
+            (-999.999_99, "-1000.000"),
+            (1.0 / 3.0, "0.333"),
+            (12_345.678, "12345.7"),
+        ];
+        for (value, expected) in cases {
+            let shown = short(value);
+            assert!(shown.len() <= NUMBER_COLUMNS, "{shown}");
+            assert_eq!(shown, expected, "{value}");
+        }
     }
 
     #[test]
