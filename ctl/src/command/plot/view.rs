@@ -207,7 +207,10 @@ fn legend(curve: &Curve, number: usize, scene: &Scene<'_>, with_peer: bool) -> S
     match Range::of(curve, scene) {
         _ if curve.is_hidden => format!("{key}:({name})"),
         Some(Range { least, greatest }) => {
-            let [last, least, greatest] = [curve.last, least, greatest].map(short);
+            // While the plot is held, later values are not shown.
+            let visible = curve.within(scene.from, scene.until).last();
+            let last = visible.map_or(curve.last, |(_, interval)| interval.last);
+            let [last, least, greatest] = [last, least, greatest].map(short);
             format!("{key}:{name} {last} [{least} {greatest}]")
         }
         None => format!("{key}:{name} {}", short(curve.last)),
@@ -310,6 +313,16 @@ mod tests {
         assert!(screen[5].contains("+++++"), "{screen:#?}");
         let braille = drawn(&curves(&["sensor7"], |second| second as f64), Marks::Braille, (60, 14));
         assert!(braille[2].contains('┤') && braille.concat().contains('⡠'), "{braille:#?}");
+    }
+
+    #[test]
+    fn values_behind_the_span_are_not_shown() {
+        let mut curves = curves(&["sensor7"], |second| second as f64);
+        let at = Timestamp::from_microsecond(MINUTE + 10_000_000).unwrap();
+        let numbers = vec![("temp".to_owned(), 99.0)];
+        curves.add(&Sample { id: 1, at, peer: "sensor7".to_owned(), name: None, numbers }, 0);
+        let screen = drawn(&curves, Marks::Ascii, (60, 14));
+        assert!(screen[0].contains("1:temp 60 [0 60]"), "{screen:#?}");
     }
 
     #[test]
