@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use udpchat_api::call::{InboxParams, Order, VersionParams};
+use udpchat_api::call::{InboxParams, Order, StatusParams, VersionParams};
 use udpchat_api::{Client, ClientError};
 use udpchat_config::{Environment, control_socket_candidates};
 use udpchat_locale::{tr, translated};
@@ -38,6 +38,18 @@ enum Unreachable {
 /// The exit code is 6 if the user may not open a socket and no other daemon answers, 3 if none answers at all.
 pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
     open(explicit).await.map_err(CtlError::from)
+}
+
+/// Connects again; returns the id after which entries follow as well: `after`, or 0 if the inbox is another one, with lower ids.
+///
+/// # Errors
+/// As [`connect`], and if the daemon does not answer.
+pub(crate) async fn connect_after(explicit: Option<&Path>, after: u64) -> Result<(Client, u64)> {
+    let mut client = connect(explicit).await?;
+    // `status` answers with 0 where the inbox cannot be read.
+    let newest = InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() };
+    let newest = client.call(&newest).await?.entries.first().map_or(0, Entry::id);
+    Ok((client, if newest < after { 0 } else { after }))
 }
 
 /// Explains a lost connection by what any command would report now: if no daemon answers any more, that is the last cause,

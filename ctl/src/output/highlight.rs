@@ -2,6 +2,7 @@
 
 use anstyle::Style;
 use regex_automata::meta::{Config, Regex};
+use regex_automata::util::syntax;
 use udpchat_api::safe;
 
 use super::style::Palette;
@@ -19,7 +20,9 @@ impl Highlight {
     /// Compiles a pattern; none if it is invalid, which the daemon reports.
     pub(super) fn of(pattern: &str) -> Option<Self> {
         let config = Config::new().nfa_size_limit(Some(MAX_BYTES)).onepass_size_limit(Some(MAX_BYTES));
-        Regex::builder().configure(config).build(pattern).ok().map(Self)
+        // As the daemon does: ^ and $ match at the ends of a line.
+        let syntax = syntax::Config::new().multi_line(true);
+        Regex::builder().configure(config).syntax(syntax).build(pattern).ok().map(Self)
     }
 
     /// Returns a text of several lines, made safe, with what matches in bold. No style goes over a line end.
@@ -58,6 +61,8 @@ mod tests {
         assert_eq!(painted("(?i)ERR", "an error"), "an <err>or");
         assert_eq!(painted("x*", "ab"), "ab");
         assert_eq!(painted("(?s)b.c", "ab\ncd"), "a<b>\n<c>d");
+        assert_eq!(painted("^b", "ab\nbc\nb"), "ab\n<b>c\n<b>");
+        assert_eq!(painted("b$", "ab\nbc"), "a<b>\nbc");
         assert_eq!(painted("好", "你好"), "你<好>");
         assert_eq!(painted("\\x1b", "a\u{1b}[2J"), "a<\\u{1b}>[2J");
         assert!(Highlight::of("(").is_none());

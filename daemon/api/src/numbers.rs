@@ -8,7 +8,8 @@
 //! | `temp=21.4 hum: 48%` | `temp`, `hum`; a unit may follow. Times, addresses and versions are no numbers |
 //! | `1.5, 2; 3` | `1`, `2`, `3`: the columns |
 //!
-//! Each line of a message is one of these. Numbers that are not finite are left out.
+//! Each line of a message is one of these. Numbers that are not finite are left out. Invalid JSON, such as `{"t":21.4,"h":NaN}`,
+//! is read as `name:value`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -112,11 +113,13 @@ fn pairs(line: &str, found: &mut Found) -> bool {
     any
 }
 
-/// Reads a separator and a number at an offset of a line; returns the number and where it ends. A number that is a part of a
-/// time, an address or a version is none.
+/// Reads a separator and a number at an offset of a line; returns the number and where it ends. A quotation mark may end the
+/// name, as in JSON. A number that is a part of a time, an address or a version is none.
 fn value_behind(line: &str, at: usize) -> Option<(f64, usize)> {
     let blank = [' ', '\t'];
-    let behind = line[at..].trim_start_matches(blank).strip_prefix([':', '='])?.trim_start_matches(blank);
+    let behind = &line[at..];
+    let behind = behind.strip_prefix('"').unwrap_or(behind);
+    let behind = behind.trim_start_matches(blank).strip_prefix([':', '='])?.trim_start_matches(blank);
     let (value, length) = leading_number(behind)?;
     let next = &behind.as_bytes()[length..];
     let is_part = match next.first() {
@@ -140,7 +143,8 @@ fn is_of_name(character: char) -> bool {
     is_word(character) || matches!(character, '.' | '/' | '-')
 }
 
-/// Reads a line of nothing but numbers; one comma, semicolon or some blanks are between them.
+/// Reads a line of nothing but numbers; one comma, semicolon or some blanks are between them. One may be at
+/// the end.
 fn columns(line: &str, found: &mut Found) {
     let (mut values, mut rest) = (Vec::new(), line);
     loop {
@@ -149,12 +153,12 @@ fn columns(line: &str, found: &mut Found) {
             values.push(value);
         }
         rest = &rest[length..];
-        if rest.is_empty() {
-            break;
-        }
         let blank = [' ', '\t'];
         let behind = rest.trim_start_matches(blank);
         let behind = behind.strip_prefix([',', ';']).unwrap_or(behind).trim_start_matches(blank);
+        if behind.is_empty() {
+            break;
+        }
         if behind.len() == rest.len() {
             return;
         }
@@ -255,7 +259,7 @@ impl<'de> Visitor<'de> for Flat<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any value")
+        formatter.write_str("JSON")
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
@@ -357,6 +361,13 @@ mod tests {
             ("room 3 temp:20", &[("temp", 20.0)]),
             ("3.2323e-8", &[("1", 3.2323e-8)]),
             ("GET /x?n=5", &[("n", 5.0)]),
+            // Python writes NaN, which is not JSON.
+            (r#"{"temp":21.4,"hum":NaN}"#, &[("temp", 21.4)]),
+            (r#"{"hum": NaN, "temp": 21.4}"#, &[("temp", 21.4)]),
+            (r#"{"t":21,"x":1e400}"#, &[("t", 21.0)]),
+            (r#"{"t" : 21, "v": Infinity, "温度":5}"#, &[("t", 21.0), ("温度", 5.0)]),
+            ("1.5,2,", &[("1", 1.5), ("2", 2.0)]),
+            ("1.5; 2 ;\r\n", &[("1", 1.5), ("2", 2.0)]),
         ] {
             let found = numbers(text);
             let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), *value)).collect();
@@ -382,6 +393,9 @@ mod tests {
             "$GP",
             "$GPGGA",
             "1,,2",
+            "1,2,,",
+            ",1",
+            r#"{"x":NaN}"#,
             "a:b:c",
             ">a:1:",
             "x=1:2",

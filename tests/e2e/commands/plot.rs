@@ -1,8 +1,10 @@
 //! `plot`: a line for each number in a pipe, and curves on a full screen.
 
+use std::process::Command;
+
 use serde_json::json;
 
-use crate::support::{Daemon, Peer, Tmux};
+use crate::support::{Daemon, Peer, Running, Tmux};
 
 fn with_sensor() -> (Daemon, Peer) {
     let peer = Peer::new();
@@ -43,6 +45,38 @@ fn json_has_an_object_for_each_number() {
             (&entry["id"], &entry["at"], &entry["peer"])
         );
     }
+}
+
+#[test]
+fn lines_end_with_their_reader() {
+    let (daemon, peer) = with_sensor();
+    daemon.receive_from(&peer, ["temp=1"]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#""$0" --socket "$1" plot temp -S 1h | head -n 1"#]);
+    let mut plot = Running::start(shell.arg(env!("CARGO_BIN_EXE_udpchatctl")).arg(daemon.socket()));
+    assert!(plot.line().ends_with("\tsensor\ttemp\t1"));
+    // Nothing else arrives.
+    assert!(plot.wait().success());
+}
+
+#[test]
+fn a_plot_continues_in_another_inbox() {
+    let (daemon, peer) = with_sensor();
+    daemon.receive_from(&peer, (0..20).map(|number| format!("temp={number}")));
+    let Some(tmux) = Tmux::start(80, 24) else { return };
+    tmux.shell(&format!(
+        "LC_ALL=C.UTF-8 {} --socket {} plot",
+        env!("CARGO_BIN_EXE_udpchatctl"),
+        daemon.socket().display()
+    ));
+    tmux.shows("temp 19 [0 19]");
+    let (folder, flags) = daemon.into_folder();
+    tmux.shows("no connection");
+    std::fs::remove_dir_all(folder.path().join("data")).unwrap();
+    let daemon = Daemon::start_in(folder, flags);
+    tmux.until("the connection", |screen| screen.contains("space holds"));
+    daemon.receive_from(&peer, ["temp=50"]);
+    tmux.shows("temp 50 [0 50]");
 }
 
 #[test]

@@ -83,6 +83,15 @@ fn a_table_is_harmless_in_a_spreadsheet() {
     assert_eq!(rows[0], "at,peer,name,hum,temp");
     let cells: Vec<_> = rows[1..].iter().map(|row| row.split_once(",sensor,").unwrap().1).collect();
     assert_eq!(cells, ["40,31.2", "15,29.5", "10,35"]);
+    // Numbers that were sent are not among those that were received.
+    daemon.ctl(&["send", &peer.name(), "temp=99"]).ok();
+    let rows = |args: &[&str]| {
+        let table = daemon.ctl(&[&["export", "--format", "csv", "--fields", "temp"], args].concat());
+        table.stdout.lines().skip(1).map(|row| row.rsplit_once(',').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&[]), ["31.2", "29.5", "35"]);
+    assert_eq!(rows(&["--direction", "both"]), ["31.2", "29.5", "35", "99"]);
+    assert_eq!(rows(&["--direction", "out"]), ["99"]);
     daemon.ctl(&["export", "--raw"]).fails(2, &["--format csv"]);
 }
 

@@ -1,7 +1,7 @@
 //! Writes messages as a table (RFC 4180), or the numbers in them.
 //!
-//! Spreadsheets execute a cell that begins with `=` or a similar character. What others have sent gets an apostrophe in front
-//! of it, which spreadsheets do not show.
+//! Spreadsheets execute a cell that begins with `=` or a similar character. In what others have sent, such a character gets an
+//! apostrophe in front of it wherever a spreadsheet may begin a cell, also one that separates cells by semicolons or tabs.
 
 use std::borrow::Cow;
 
@@ -128,18 +128,12 @@ impl Table {
 
     /// Adds a cell with a comma behind it.
     fn cell(&self, text: &str, out: &mut Vec<u8>) {
-        let text = if self.raw { Cow::Borrowed(text) } else { safe::lines(text) };
-        let is_executed = !self.raw && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let text = if self.raw { Cow::Borrowed(text) } else { harmless(safe::lines(text)) };
         let is_quoted = text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
             || text.starts_with(' ')
             || text.ends_with(' ');
         if is_quoted {
             out.push(b'"');
-        }
-        if is_executed {
-            out.push(b'\'');
-        }
-        if is_quoted {
             out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
             out.push(b'"');
         } else {
@@ -158,19 +152,47 @@ impl Table {
         let rows = counted(self.rows, "line");
         match (self.gaps, self.without) {
             (0, 0) => rows,
-            (gaps, 0) => tr!("{lines}; without a line: {gaps}", lines = rows, gaps = counted(gaps, "gap")),
+            (gaps, 0) => tr!("{lines}; no line for {gaps}", lines = rows, gaps = counted(gaps, "gap")),
             (0, without) => {
                 let messages = counted(without, "message");
-                tr!("{lines}; without a line: {messages} without these fields", lines = rows, messages)
+                tr!("{lines}; no line for {messages} without these fields", lines = rows, messages)
             }
             (gaps, without) => tr!(
-                "{lines}; without a line: {gaps}, and {messages} without these fields",
+                "{lines}; no line for {gaps}, nor for {messages} without these fields",
                 lines = rows,
                 gaps = counted(gaps, "gap"),
                 messages = counted(without, "message")
             ),
         }
     }
+}
+
+/// Puts an apostrophe in front of each character that makes a cell a formula, where a cell may begin: at the beginning, and
+/// behind line ends, semicolons and tabs, since many locales separate cells by semicolons and do not find the quotation marks
+/// in the middle of such a cell.
+fn harmless(text: Cow<'_, str>) -> Cow<'_, str> {
+    let (mut begins, mut is_first) = (true, true);
+    let mut executed = Vec::new();
+    for (at, character) in text.char_indices() {
+        let is_formula = matches!(character, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠');
+        if begins && (is_formula || (is_first && matches!(character, '\t' | '\r'))) {
+            executed.push(at);
+        }
+        is_first &= character == '\n';
+        begins = matches!(character, '\n' | ';' | '\t') || (begins && character == '"');
+    }
+    if executed.is_empty() {
+        return text;
+    }
+    let mut harmless = String::with_capacity(text.len() + executed.len());
+    let mut end = 0;
+    for at in executed {
+        harmless.push_str(&text[end..at]);
+        harmless.push('\'');
+        end = at;
+    }
+    harmless.push_str(&text[end..]);
+    Cow::Owned(harmless)
 }
 
 fn number(value: u64, out: &mut Vec<u8>) {
@@ -222,7 +244,16 @@ mod tests {
             ("+1", "'+1"),
             ("-2.5", "'-2.5"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
+            ("\t=1", "'\t'=1"),
+            ("\n=1", "\"\n'=1\""),
+            ("\n\n\t1", "\"\n\n'\t1\""),
+            ("＝1+1", "'＝1+1"),
+            ("＠SUM(A1)", "'＠SUM(A1)"),
+            ("a;=1;b", "a;'=1;b"),
+            ("a\t-1\t\tb", "a\t'-1\t\tb"),
+            ("a;\"=1\"", "\"a;\"\"'=1\"\"\""),
+            ("a\n+1", "\"a\n'+1\""),
+            ("a=1-2; b=-1", "a=1-2; b=-1"),
             ("=A1,\"x\"", "\"'=A1,\"\"x\"\"\""),
             ("\u{1b}[2J", "\\u{1b}[2J"),
             ("\r=1", "\\u{d}=1"),
@@ -250,11 +281,11 @@ mod tests {
             let expected: String = expected.iter().map(|cells| format!("{head},{cells}\r\n")).collect();
             assert_eq!(rows(&mut table, text), expected, "{text}");
         }
-        assert_eq!(table.summary(), "5 lines; without a line: 1 message without these fields");
+        assert_eq!(table.summary(), "5 lines; no line for 1 message without these fields");
         let gap =
             br#"{"type":"gap","id":8,"at":"2026-11-26T22:03:05.250000Z","lost":3,"reason":"queue_full"}"#;
         table.add(gap, &mut Vec::new()).unwrap();
-        assert_eq!(table.summary(), "5 lines; without a line: 1 gap, and 1 message without these fields");
+        assert_eq!(table.summary(), "5 lines; no line for 1 gap, nor for 1 message without these fields");
     }
 
     /// Reads a line as spreadsheets do.
@@ -276,10 +307,16 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_one_harmless_cell(text in r#"(\PC|[\x00-\x1f]|[=+@",' -]|\r\n){0,40}"#) {
+        fn any_text_is_one_harmless_cell(text in r#"(\PC|[\x00-\x1f]|[=+@",' -]|[＝;\t]|\r\n){0,40}"#) {
             let row = cells(&rows(&mut Table::default(), &text));
             proptest::prop_assert_eq!(row.len(), COLUMNS.len());
-            proptest::prop_assert!(!row[6].starts_with(['=', '+', '-', '@', '\t', '\r']), "{:?}", row[6]);
+            let executed = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+            proptest::prop_assert!(!row[6].trim_start_matches('\n').starts_with(['\t', '\r']), "{:?}", row[6]);
+            // Where cells are separated otherwise, quotation marks may end anywhere.
+            let line = rows(&mut Table::default(), &text);
+            for cell in line.split([';', '\t', '\n']).chain([&*row[6]]) {
+                proptest::prop_assert!(!cell.trim_start_matches('"').starts_with(executed), "{:?}", cell);
+            }
             let raw = cells(&rows(&mut Table::new(Vec::new(), true), &text));
             proptest::prop_assert_eq!(&raw[6], &text);
         }

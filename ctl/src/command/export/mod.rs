@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use udpchat_api::call::DirectionFilter;
 use udpchat_api::{Entry, Gap, RawInboxAnswer};
 use udpchat_locale::tr;
 
@@ -28,9 +29,10 @@ address is unknown, it is 0.0.0.0 or `::`. Gaps, and messages that the kernel re
 counted on standard error.
 
 A table (csv) has the columns id, at, direction, peer, name, bytes and text, or with --fields at, peer, name and these \
-numbers, as `inbox --where` finds them; where one occurs again in a message, another line begins. Spreadsheets execute text \
-that begins with =, +, -, @ or a tab: such text gets a `'` in front, and control characters appear as \\u{..}, unless --raw \
-is given.
+numbers of received messages, as `inbox --where` finds them; where one occurs again in a message, another line begins. \
+--direction out selects the numbers of sent messages, both those of all. Spreadsheets \
+execute a cell that begins with =, +, - or @: these get a `'` in front at the beginning of a text or a line, and behind a \
+semicolon or a tab. Control characters appear as \\u{..}. With --raw, texts stay as they are.
 
 Examples:
   udpchatctl export > inbox.jsonl
@@ -88,6 +90,10 @@ impl Format {
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
     let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
+    if !arguments.fields.is_empty() {
+        // The table has no column for the direction.
+        filter.direction.get_or_insert(DirectionFilter::In);
+    }
     let format = arguments.format.unwrap_or_else(|| Format::of_file(arguments.output.as_deref()));
     let to_stdout = arguments.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
     let to_screen = to_stdout && context.output.is_terminal();

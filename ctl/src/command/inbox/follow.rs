@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
-use udpchat_api::call::{InboxParams, Order};
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
@@ -18,7 +17,7 @@ use super::form::Form;
 use super::mark::{ACK_QUIET, Mark};
 use super::plan::Plan;
 use super::printer::InboxPrinter;
-use crate::connect::connect;
+use crate::connect::{connect, connect_after};
 use crate::error::{CtlError, Exit, Result};
 use crate::output::Output;
 
@@ -85,15 +84,15 @@ async fn connect_again(
     loop {
         sleep(RETRY_EVERY).await;
         output.check_reader()?;
-        let (client, newest) = match answering(lost.path(), marking).await {
+        let (client, from) = match answering(lost.path(), *after, marking).await {
             Ok(found) => found,
             Err(error) if may_pass(&error) => continue,
             Err(error) => return Err(error),
         };
-        if newest >= *after {
+        if from == *after {
             return Ok((client, tr!("a daemon answers again; continuing after #{after}", after)));
         }
-        *after = 0;
+        *after = from;
         if let Some(Marking { mark, .. }) = marking {
             mark.begin_anew();
         }
@@ -110,16 +109,13 @@ fn may_pass(error: &CtlError) -> bool {
     is_of_daemon || error.is_lost() || error.is_timeout() || error.exit() == Exit::NoDaemon
 }
 
-/// Connects for the subscription, and for the read mark if there is one; returns the newest id of the inbox as well.
-async fn answering(socket: &Path, marking: &mut Option<Marking>) -> Result<(Client, u64)> {
-    let mut client = connect(Some(socket)).await?;
-    // `status` answers with 0 where the inbox cannot be read.
-    let newest = InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() };
-    let newest = client.call(&newest).await?.entries.first().map_or(0, Entry::id);
+/// Connects for the subscription, and for the read mark if there is one; returns the id after which entries follow as well.
+async fn answering(socket: &Path, after: u64, marking: &mut Option<Marking>) -> Result<(Client, u64)> {
+    let connected = connect_after(Some(socket), after).await?;
     if let Some(Marking { client, .. }) = marking {
         *client = connect(Some(socket)).await?;
     }
-    Ok((client, newest))
+    Ok(connected)
 }
 
 /// Subscribes to what comes after a cursor, and prints it; the cursor moves with it.

@@ -40,8 +40,15 @@ impl Feed {
     }
 
     /// Connects again.
-    pub(super) async fn connect(&self) -> Result<Client> {
-        connect::connect(self.socket.as_deref()).await
+    ///
+    /// # Errors
+    /// No daemon answers, or the user has no permission to read any more.
+    pub(super) async fn connect(&mut self) -> Result<Client> {
+        let after = self.cursor.unwrap_or(u64::MAX);
+        let (mut client, after) = connect::connect_after(self.socket.as_deref(), after).await?;
+        connect::check_read_permission(&mut client).await?;
+        self.cursor = self.cursor.map(|_| after);
+        Ok(client)
     }
 
     /// Returns the next page of what was there at the beginning; none at its end.

@@ -1,11 +1,18 @@
 //! The plot as lines: one for each number.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use serde::Serialize;
+use tokio::time::timeout;
 use udpchat_api::{Client, safe};
 
 use super::feed::{Feed, Sample};
 use crate::error::Result;
 use crate::output::{Output, shown_number};
+
+/// How often is checked whether the reader of the lines is still there while none is printed.
+const READER_CHECK: Duration = Duration::from_millis(500);
 
 /// A number, in JSON.
 #[derive(Serialize)]
@@ -19,7 +26,7 @@ struct Number<'a> {
     value: f64,
 }
 
-/// Prints until the command is interrupted, or the daemon ends.
+/// Prints until the command is interrupted, no program reads the output any more, or the daemon ends.
 pub(super) async fn run(
     output: &mut Output,
     mut feed: Feed,
@@ -33,9 +40,22 @@ pub(super) async fn run(
     }
     feed.follow(&mut client).await?;
     loop {
-        let sample = feed.next(&mut client).await?;
+        let sample = next(&mut feed, &mut client, output).await?;
         print(output, &sample, fields)?;
         output.flush()?;
+        output.check_reader()?;
+    }
+}
+
+/// Returns the next message that has numbers.
+async fn next(feed: &mut Feed, client: &mut Client, output: &Output) -> Result<Sample> {
+    // One future for all checks: reading is never cancelled halfway.
+    let mut next = pin!(feed.next(client));
+    loop {
+        match timeout(READER_CHECK, next.as_mut()).await {
+            Ok(sample) => return sample,
+            Err(_) => output.check_reader()?,
+        }
     }
 }
 

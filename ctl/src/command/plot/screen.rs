@@ -1,5 +1,6 @@
 //! The plot on a full screen: keys, and the task that reads messages.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -13,7 +14,7 @@ use super::canvas::Marks;
 use super::feed::{Feed, Sample};
 use super::series::{Curves, LONGEST_SPAN, SHORTEST_SPAN};
 use super::view::{self, Scene, Theme};
-use crate::error::{CtlError, Result};
+use crate::error::{CtlError, Exit, Result};
 use crate::output::Output;
 use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};
 
@@ -69,6 +70,8 @@ enum Update {
     Samples(Vec<Sample>),
     /// The connection is lost.
     Lost(String),
+    /// The user has no permission to read any more.
+    Refused(CtlError),
     Tick,
 }
 
@@ -91,20 +94,21 @@ impl App for Plot {
         match update {
             Update::Samples(samples) => {
                 self.problem = None;
-                samples.iter().for_each(|sample| self.curves.add(sample));
+                let from = self.visible().start;
+                samples.iter().for_each(|sample| self.curves.add(sample, from));
             }
             Update::Lost(problem) => self.problem = Some(problem),
+            Update::Refused(error) => return Err(error),
             Update::Tick => {}
         }
         Ok(Redraw::Background)
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {
-        let until = self.held_at.unwrap_or_else(now);
-        let span = i64::try_from(self.span.as_micros()).unwrap_or(i64::MAX);
+        let Range { start: from, end: until } = self.visible();
         let scene = Scene {
             curves: &self.curves,
-            from: until.saturating_sub(span),
+            from,
             until,
             is_held: self.held_at.is_some(),
             problem: self.problem.as_deref(),
@@ -114,6 +118,13 @@ impl App for Plot {
 }
 
 impl Plot {
+    /// Returns the visible time span, in microseconds since 1970.
+    fn visible(&self) -> Range<i64> {
+        let until = self.held_at.unwrap_or_else(now);
+        let span = i64::try_from(self.span.as_micros()).unwrap_or(i64::MAX);
+        until.saturating_sub(span)..until
+    }
+
     fn press(&mut self, character: char) -> Reaction {
         match character {
             ' ' => self.held_at = if self.held_at.is_some() { None } else { Some(now()) },
@@ -134,7 +145,8 @@ fn now() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
-/// Reads until the screen is closed. If the connection is lost, it is opened again.
+/// Reads until the screen is closed. If the connection is lost, it is opened again: a daemon that takes a role away closes it,
+/// and the user may still be permitted to read.
 async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
     let mut client = Some(client);
     loop {
@@ -144,6 +156,11 @@ async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
                 Ok(connected) => {
                     client = Some(connected);
                     continue;
+                }
+                // A user without a role gets none by waiting.
+                Err(error) if error.exit() == Exit::NotPermitted => {
+                    drop(updates.send(Update::Refused(error)).await);
+                    return;
                 }
                 Err(error) => Some(error),
             },

@@ -4,9 +4,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use udpchat_api::safe;
-
 use super::feed::Sample;
+use crate::terminal::wrap::display_line;
 
 /// The most curves.
 pub(super) const MAX_CURVES: usize = 6;
@@ -39,9 +38,9 @@ pub(super) struct Interval {
 /// One curve.
 #[derive(Clone, Debug)]
 pub(super) struct Curve {
-    /// The peer, safe to show.
+    /// The peer, displayable on a screen.
     pub(super) peer: String,
-    /// The name of the number, safe to show.
+    /// The name of the number, displayable on a screen.
     pub(super) field: String,
     pub(super) is_hidden: bool,
     pub(super) last: f64,
@@ -82,11 +81,28 @@ impl Curve {
         }
     }
 
+    /// Returns the finest resolution that covers a time span.
+    fn resolution(&self, from: i64, until: i64) -> usize {
+        let covers = |length: &i64| length.saturating_mul(KEPT as i64) >= until.saturating_sub(from);
+        let mut place = RESOLUTIONS.iter().position(covers).unwrap_or(RESOLUTIONS.len() - 1);
+        // What came behind the span, while the plot is held, may have pushed its beginning out of this one.
+        while let Some(begin) = self.levels[place].front().map(|first| first.number * RESOLUTIONS[place])
+            && begin > from.saturating_add(RESOLUTIONS[place])
+        {
+            let reaches_back = |coarser: &usize| {
+                let first = self.levels[*coarser].front();
+                first.is_some_and(|first| first.number < begin.div_euclid(RESOLUTIONS[*coarser]))
+            };
+            let Some(coarser) = (place + 1..RESOLUTIONS.len()).find(reaches_back) else { break };
+            place = coarser;
+        }
+        place
+    }
+
     /// Returns the intervals of a time span that touch it, each with its middle, in microseconds, in the finest resolution
     /// that covers the span.
     pub(super) fn within(&self, from: i64, until: i64) -> impl Iterator<Item = (i64, Interval)> {
-        let covers = |length: &i64| length.saturating_mul(KEPT as i64) >= until.saturating_sub(from);
-        let place = RESOLUTIONS.iter().position(covers).unwrap_or(RESOLUTIONS.len() - 1);
+        let place = self.resolution(from, until);
         let (level, length) = (&self.levels[place], RESOLUTIONS[place]);
         let begin = level.partition_point(|interval| interval.number < from.div_euclid(length));
         level
@@ -102,8 +118,8 @@ pub(super) struct Curves {
     /// The names of the wanted numbers; without any, the first ones.
     wanted: Vec<String>,
     pub(super) list: Vec<Curve>,
-    /// Whether there were more than can be drawn.
-    pub(super) has_more: bool,
+    /// When the last number came for which there was no curve, in microseconds since 1970.
+    left_out_at: Option<i64>,
 }
 
 impl Curves {
@@ -112,14 +128,15 @@ impl Curves {
         Self { wanted, ..Self::default() }
     }
 
-    /// Adds the numbers of a message.
-    pub(super) fn add(&mut self, sample: &Sample) {
-        let peer = safe::one_line(sample.name.as_deref().unwrap_or(&sample.peer));
+    /// Adds the numbers of a message. A new curve may replace one whose values are all from before the visible span.
+    pub(super) fn add(&mut self, sample: &Sample, visible_from: i64) {
+        let at = sample.at.as_microsecond();
+        let peer = display_line(sample.name.as_deref().unwrap_or(&sample.peer));
         for (name, value) in &sample.numbers {
             if !(self.wanted.is_empty() || self.wanted.contains(name)) {
                 continue;
             }
-            let field = safe::one_line(name);
+            let field = display_line(name);
             let known = self.list.iter().position(|curve| curve.field == field && curve.peer == peer);
             let place = match known {
                 Some(place) => place,
@@ -128,12 +145,32 @@ impl Curves {
                     self.list.len() - 1
                 }
                 None => {
-                    self.has_more = true;
-                    continue;
+                    let Some(place) = self.replaceable(at.min(visible_from)) else {
+                        self.left_out_at = self.left_out_at.max(Some(at));
+                        continue;
+                    };
+                    self.list[place] = Curve::new(peer.clone().into_owned(), field.into_owned());
+                    place
                 }
             };
-            self.list[place].add(sample.at.as_microsecond(), *value);
+            self.list[place].add(at, *value);
         }
+    }
+
+    /// Returns the curve that ended first, if that was before a time.
+    fn replaceable(&self, before: i64) -> Option<usize> {
+        let ended = self.list.iter().enumerate().filter(|(_, curve)| curve.newest_at < before);
+        ended.min_by_key(|(_, curve)| curve.newest_at).map(|(place, _)| place)
+    }
+
+    /// Returns whether a number since this time has no curve.
+    pub(super) fn has_more(&self, from: i64) -> bool {
+        self.left_out_at.is_some_and(|at| at >= from)
+    }
+
+    /// Returns whether names of numbers are given.
+    pub(super) fn has_fields(&self) -> bool {
+        !self.wanted.is_empty()
     }
 
     /// Returns whether all curves are of one peer.
@@ -156,15 +193,42 @@ mod tests {
     fn each_peer_and_field_has_a_curve_up_to_a_limit() {
         let mut curves = Curves::new(Vec::new());
         for peer in ["a", "b", "c", "d\u{1b}"] {
-            curves.add(&sample(1, peer, &[("x", 1.0), ("y\n", 2.0)]));
+            curves.add(&sample(1, peer, &[("x", 1.0), ("y\n", 2.0)]), 0);
         }
         let names: Vec<_> =
             curves.list.iter().map(|curve| format!("{} {}", curve.peer, curve.field)).collect();
         assert_eq!(names, ["a x", "a y\\u{a}", "b x", "b y\\u{a}", "c x", "c y\\u{a}"]);
-        assert!(curves.has_more && !curves.is_of_one_peer());
+        // On a screen a single joiner would move the rest of the line.
+        let mut joined = Curves::new(Vec::new());
+        joined.add(&sample(1, "a\u{200d}b", &[("\u{301}x", 1.0)]), 0);
+        assert_eq!((&*joined.list[0].peer, &*joined.list[0].field), (r"a\u{200d}b", "\u{25cc}\u{301}x"));
+        assert!(curves.has_more(0) && !curves.has_more(2) && !curves.is_of_one_peer());
         let mut wanted = Curves::new(vec!["x".to_owned()]);
-        wanted.add(&sample(1, "a", &[("x", 1.0), ("y", 2.0)]));
-        assert!(wanted.list.len() == 1 && !wanted.has_more && wanted.is_of_one_peer());
+        wanted.add(&sample(1, "a", &[("x", 1.0), ("y", 2.0)]), 0);
+        assert!(wanted.list.len() == 1 && !wanted.has_more(0) && wanted.is_of_one_peer());
+        assert!(wanted.has_fields() && !curves.has_fields());
+    }
+
+    #[test]
+    fn a_new_curve_replaces_one_out_of_view() {
+        let mut curves = Curves::new(Vec::new());
+        let names = |curves: &Curves| curves.list.iter().map(|curve| curve.peer.clone()).collect::<String>();
+        for (at, peer) in (1..).zip(["b", "a", "c", "d", "e", "f"]) {
+            curves.add(&sample(at, peer, &[("x", 1.0)]), 0);
+        }
+        curves.list[1].is_hidden = true;
+        // All are in view.
+        curves.add(&sample(7, "g", &[("x", 1.0)]), 1);
+        assert!(names(&curves) == "bacdef" && curves.has_more(7), "{curves:?}");
+        curves.add(&sample(8, "b", &[("x", 1.0)]), 4);
+        curves.add(&sample(8, "g", &[("x", 1.0)]), 4);
+        curves.add(&sample(9, "h", &[("x", 1.0)]), 4);
+        curves.add(&sample(9, "i", &[("x", 1.0)]), 4);
+        assert!(names(&curves) == "bghdef" && curves.has_more(9), "{curves:?}");
+        assert!(!curves.list[1].is_hidden);
+        // A number from the past, as in history, replaces none that is newer.
+        curves.add(&sample(3, "j", &[("x", 1.0)]), 100);
+        assert_eq!(names(&curves), "bghdef");
     }
 
     #[test]
@@ -184,6 +248,27 @@ mod tests {
         }
         assert!(curve.levels.iter().all(|level| level.len() <= KEPT));
         assert_eq!(curve.within(newest + 70_000_000, newest + 80_000_000).count(), 0);
+    }
+
+    #[test]
+    fn a_span_in_the_past_keeps_its_beginning() {
+        let mut curve = Curve::new(String::new(), String::new());
+        let (from, until) = (100_000_000, 160_000_000);
+        let begin = |curve: &Curve| curve.within(from, until).next().map(|(at, _)| at);
+        // Four hours in samples of 20 ms, of which the first minute is held.
+        for number in 0..720_000 {
+            curve.add(from + number * 20_000, number as f64);
+            if number >= 3_000 && number % 1_000 == 0 {
+                let (length, begin) = (RESOLUTIONS[curve.resolution(from, until)], begin(&curve));
+                let is_whole = begin.is_some_and(|begin| (begin - from).abs() <= 2 * length);
+                assert!(is_whole, "{number}: {begin:?} in intervals of {length}");
+            }
+        }
+        assert_eq!(RESOLUTIONS[curve.resolution(from, until)], 4_096_000);
+        // Where nothing was pushed out, the finest one is taken, whenever the curve begins.
+        let mut young = Curve::new(String::new(), String::new());
+        young.add(159_000_000, 1.0);
+        assert_eq!(RESOLUTIONS[young.resolution(from, until)], 16_000);
     }
 
     #[test]

@@ -21,6 +21,9 @@ const COLOURS: [Color; 6] =
 const LABEL_COLUMNS: u16 = 10;
 const TIME_COLUMNS: u16 = 16;
 
+/// The most columns of a number: one less than a label has.
+const NUMBER_COLUMNS: usize = 9;
+
 /// The rows between two labels of the value axis.
 const LABEL_ROWS: u16 = 5;
 
@@ -181,7 +184,10 @@ fn head(scene: &Scene<'_>, theme: &Theme, width: usize) -> Vec<Line<'static>> {
     let keys = match scene.problem {
         Some(problem) => problem.to_owned(),
         None if scene.is_held => tr!("held; space continues").to_owned(),
-        None if scene.curves.has_more => tr!("more numbers than curves; name the FIELDs to draw").to_owned(),
+        None if scene.curves.has_more(scene.from) => match scene.curves.has_fields() {
+            true => tr!("only six curves fit; select the peers with --from").to_owned(),
+            false => tr!("only six curves fit; name the FIELDs to draw").to_owned(),
+        },
         None => tr!("space holds  + - span  1-6 hide  q quit").to_owned(),
     };
     let keys = Span::styled(keys, Style::new().add_modifier(Modifier::DIM));
@@ -201,24 +207,28 @@ fn legend(curve: &Curve, number: usize, scene: &Scene<'_>, with_peer: bool) -> S
     match Range::of(curve, scene) {
         _ if curve.is_hidden => format!("{key}:({name})"),
         Some(Range { least, greatest }) => {
-            let [last, least, greatest] = [curve.last, least, greatest].map(short);
+            // While the plot is held, later values are not shown.
+            let visible = curve.within(scene.from, scene.until).last();
+            let last = visible.map_or(curve.last, |(_, interval)| interval.last);
+            let [last, least, greatest] = [last, least, greatest].map(short);
             format!("{key}:{name} {last} [{least} {greatest}]")
         }
         None => format!("{key}:{name} {}", short(curve.last)),
     }
 }
 
-/// Shows a number in at most 9 columns.
+/// Shows a number in at most [`NUMBER_COLUMNS`].
 fn short(value: f64) -> String {
     let exact = shown_number(value);
-    if exact.len() <= 8 {
+    if exact.len() < NUMBER_COLUMNS {
         return exact;
     }
-    match value.abs() {
+    let rounded = match value.abs() {
         1e-3..1e3 => format!("{value:.3}"),
         1e3..1e6 => format!("{value:.1}"),
         _ => format!("{value:.2e}"),
-    }
+    };
+    if rounded.len() <= NUMBER_COLUMNS { rounded } else { format!("{value:.1e}") }
 }
 
 /// Draws the axis on the left, with values.
@@ -230,9 +240,8 @@ fn value_axis(buffer: &mut Buffer, plot: Rect, range: Option<Range>, theme: &The
         buffer.set_string(plot.x - 1, plot.y + row, if is_labelled { tick } else { line }, Style::new());
         if let (true, Some(range)) = (is_labelled, range) {
             let place = 1.0 - f64::from(row) / f64::from((plot.height - 1).max(1));
-            let columns = usize::from(LABEL_COLUMNS - 1);
-            let label = format!("{:>columns$}", short(range.value(place)));
-            buffer.set_stringn(plot.x - LABEL_COLUMNS, plot.y + row, label, columns, Style::new());
+            let label = format!("{:>NUMBER_COLUMNS$}", short(range.value(place)));
+            buffer.set_stringn(plot.x - LABEL_COLUMNS, plot.y + row, label, NUMBER_COLUMNS, Style::new());
         }
     }
 }
@@ -273,7 +282,7 @@ mod tests {
             for peer in peers {
                 let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
                 let numbers = vec![("temp".to_owned(), value(second)), ("hum\u{1b}".to_owned(), 40.0)];
-                curves.add(&Sample { id: 1, at, peer: (*peer).to_owned(), name: None, numbers });
+                curves.add(&Sample { id: 1, at, peer: (*peer).to_owned(), name: None, numbers }, 0);
             }
         }
         curves
@@ -307,6 +316,16 @@ mod tests {
     }
 
     #[test]
+    fn values_behind_the_span_are_not_shown() {
+        let mut curves = curves(&["sensor7"], |second| second as f64);
+        let at = Timestamp::from_microsecond(MINUTE + 10_000_000).unwrap();
+        let numbers = vec![("temp".to_owned(), 99.0)];
+        curves.add(&Sample { id: 1, at, peer: "sensor7".to_owned(), name: None, numbers }, 0);
+        let screen = drawn(&curves, Marks::Ascii, (60, 14));
+        assert!(screen[0].contains("1:temp 60 [0 60]"), "{screen:#?}");
+    }
+
+    #[test]
     fn extreme_values_and_empty_plots_are_drawn() {
         for value in [0.0, -0.0, f64::MAX, f64::MIN, 1e-320, -7.5] {
             let screen = drawn(
@@ -318,6 +337,24 @@ mod tests {
         }
         let screen = drawn(&Curves::default(), Marks::Braille, (80, 24));
         assert!(screen.iter().any(|line| line.contains("no numbers yet")), "{screen:#?}");
+    }
+
+    #[test]
+    fn a_short_number_fits_and_is_almost_the_number() {
+        let cases = [
+            (-1.23e-300, "-1.2e-300"),
+            (1.23e-300, "1.23e-300"),
+            (f64::MIN, "-1.80e308"),
+            (-999_999.99, "-1.0e6"),
+            (-999.999_99, "-1000.000"),
+            (1.0 / 3.0, "0.333"),
+            (12_345.678, "12345.7"),
+        ];
+        for (value, expected) in cases {
+            let shown = short(value);
+            assert!(shown.len() <= NUMBER_COLUMNS, "{shown}");
+            assert_eq!(shown, expected, "{value}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{Account, Daemon, Injection, Manager, OtherUser, Peer, Running, available};
+use crate::support::{Account, Daemon, Injection, Manager, OtherUser, Peer, Running, Tmux, available};
 
 use super::{READERS, SENDERS, UID, account, config, mode, open_folder, reload, start};
 
@@ -82,6 +82,28 @@ fn a_client_that_loses_its_role_reports_why() {
     assert_eq!(watch.wait().code(), Some(6), "{}", why("watch"));
     let error = last_line("watch");
     assert_eq!(error["error"]["kind"], "not_permitted", "{error}");
+}
+
+#[test]
+fn a_plot_on_a_screen_ends_without_the_role_to_read() {
+    let Some(user) = OtherUser::get() else { return };
+    let Some(tmux) = Tmux::start(80, 24) else { return };
+    let daemon = start(&config(), &[]);
+    daemon.receive_from(&Peer::new(), ["temp=1"]);
+    let command = user.command_of(&account(&[READERS, SENDERS]), env!("CARGO_BIN_EXE_udpchatctl"));
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| word.to_string_lossy())
+        .collect();
+    tmux.shell(&format!("{} --socket {} plot; echo code $?", words.join(" "), daemon.socket().display()));
+    tmux.shows("temp 1 [1 1]");
+    // One role less closes the connection; the other one still permits to read.
+    reload(&daemon, &format!("[control]\nread = [{READERS}]"));
+    tmux.shows("no connection");
+    tmux.shows("space holds");
+    reload(&daemon, "[control]\nread = [0]");
+    let screen = tmux.shows("code 6");
+    assert!(screen.contains("error"), "{screen}");
 }
 
 #[test]
