@@ -152,7 +152,7 @@ fn in_units(pieces: &[Piece<'_>], encoding: Encoding, to_be_cut: bool) -> Result
     let mut units = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Text(text) if encoding.is_hex() => {
+            Piece::Text(text) if to_be_cut && encoding.is_hex() => {
                 units.extend(encode(text, encoding)?.into_iter().map(|byte| vec![byte]));
             }
             Piece::Text(text) if to_be_cut => {
