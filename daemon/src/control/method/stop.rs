@@ -21,6 +21,6 @@ fn losing(number: u64) -> ErrorObject {
         _ => format!("not stopped: {number} messages in memory cannot be stored now and would be lost"),
     };
     ErrorObject::new(ErrorKind::InboxUnavailable, text).hint(
-        "`udpchatctl status` shows the problem; once it is solved, they are stored. `udpchatctl stop --discard` gives them up",
+        "`udpchatctl status` shows the problem; once it is solved, they are stored. `udpchatctl stop --discard` discards them",
     )
 }
