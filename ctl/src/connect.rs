@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use udpchat_api::call::{InboxParams, Order, StatusParams, VersionParams};
-use udpchat_api::{Client, ClientError};
+use udpchat_api::call::{InboxParams, Order, VersionParams};
+use udpchat_api::{Client, ClientError, Entry};
 use udpchat_config::{Environment, control_socket_candidates};
 use udpchat_locale::{tr, translated};
 

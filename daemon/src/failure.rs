@@ -86,7 +86,7 @@ impl Failure {
             Self::Recover(error) => error.hint(),
             Self::Socket(error) => Some(error.hint()),
             Self::GivenUp(_) => Some(
-                "the next start records a gap for the received ones; `status` and the log name the problem while the daemon runs"
+                "the next start records a gap for the received messages; `status` and the log name the problem while the daemon runs"
                     .to_owned(),
             ),
             Self::System { .. } => None,

@@ -49,6 +49,8 @@ pub(crate) struct Daemon {
     pub(crate) logging: Logging,
     /// Limits concurrent look-ups of names, which block a thread for any time.
     pub(crate) lookups: Arc<Semaphore>,
+    /// Limits concurrent look-ups of encodings in the inbox for messages to send, which take no turn of a user.
+    pub(crate) encoding_lookups: Arc<Semaphore>,
     /// Becomes true when the daemon is to stop.
     pub(crate) stopping: watch::Sender<bool>,
 }

@@ -1,8 +1,9 @@
 //! Log lines about what the clients of the control socket do.
 //!
 //! An action that affects the whole daemon is logged each time. For what a client may do without limit, the lines of each
-//! kind have a rate limit of their own for each user, so that no user hides what another does: lines above it are counted, and
-//! one line reports their number. The inbox records in any case who sent a message.
+//! kind have a rate limit of their own for each user, so that no user hides what another does; only sent messages have one for
+//! all users together. Lines above a limit are counted, and one line reports their number. The inbox records in any case who sent
+//! a message.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -114,7 +115,8 @@ impl Audit {
         }
     }
 
-    /// Logs that a read mark that is not the client's own was changed; without an id there is none.
+    /// Logs that a read mark that is not the client's own was changed. `before` is none if there was none, `after` is none if it
+    /// was removed.
     pub(super) async fn marked(
         self: &Arc<Self>,
         client: &Client,

@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use jiff::Zoned;
+use memchr::memmem::Finder;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
 use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Raw, Timestamp, safe};
 use udpchat_config::{Member, Network, PeerAddress, did_you_mean, when};
 
+use super::entry::Viewer;
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
+use crate::inbox::entry::{Body, Stored};
 use crate::inbox::reader::{Order, Range};
 use crate::index::predicate::Predicate;
 use crate::index::{Term, regex_terms};
@@ -62,8 +65,8 @@ pub(crate) struct Query {
     /// An entry of any of them passes; without any, every entry does.
     from: Arc<[Sender]>,
     grep: Option<Arc<Pattern>>,
-    /// Bytes that the payload contains.
-    contains: Option<Arc<[u8]>>,
+    /// Finds the bytes that the payload contains.
+    contains: Option<Arc<Finder<'static>>>,
     configured: Configured,
 }
 
@@ -72,7 +75,7 @@ pub(crate) struct Query {
 pub(crate) struct Matcher {
     from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
-    contains: Option<Arc<[u8]>>,
+    contains: Option<Arc<Finder<'static>>>,
     configured: Configured,
 }
 
@@ -129,8 +132,8 @@ impl Query {
             Some(grep) => Arc::new(Predicate::all([of_senders, Predicate::clone(grep.predicate())])),
             None => Arc::new(of_senders),
         };
-        if let Some(bytes) = &contains {
-            let of_bytes = regex_terms::bytes_predicate(bytes);
+        if let Some(finder) = &contains {
+            let of_bytes = regex_terms::bytes_predicate(finder.needle());
             predicate = Arc::new(Predicate::all([Predicate::clone(&predicate), of_bytes]));
         }
         if gaps {
@@ -166,21 +169,33 @@ impl Query {
 }
 
 impl Matcher {
-    /// Returns whether an entry of the range matches the other filters.
-    pub(crate) fn matches(&mut self, entry: &Entry) -> bool {
-        let Entry::Message(Message { peer, text, raw, .. }) = entry else { return true };
-        let contains = |bytes: &Arc<[u8]>| raw.0.windows(bytes.len()).any(|part| part == &**bytes);
-        self.contains.as_ref().is_none_or(contains)
-            && (self.from.is_empty()
-                || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
+    /// Returns an entry of the range as clients see it if it matches the other filters.
+    pub(crate) fn matching(&mut self, viewer: &Viewer, stored: Stored) -> Option<Entry> {
+        // Decoding takes longer than looking for bytes.
+        let entry = self.has_bytes(&stored).then(|| viewer.entry(stored))?;
+        self.matches(&entry).then_some(entry)
+    }
+
+    fn has_bytes(&self, stored: &Stored) -> bool {
+        match (&self.contains, &stored.body) {
+            (None, _) | (_, Body::Gap(_)) => true,
+            (Some(finder), Body::Received { payload, .. } | Body::Sent { payload, .. }) => {
+                finder.find(payload).is_some()
+            }
+        }
+    }
+
+    fn matches(&mut self, entry: &Entry) -> bool {
+        let Entry::Message(Message { peer, text, .. }) = entry else { return true };
+        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
 }
 
 /// Checks bytes that payloads must contain.
-fn contained(bytes: &Raw) -> Result<Arc<[u8]>, ErrorObject> {
+fn contained(bytes: &Raw) -> Result<Arc<Finder<'static>>, ErrorObject> {
     if (1..=MAX_CONTAINED_BYTES).contains(&bytes.0.len()) {
-        return Ok(Arc::from(bytes.0.as_slice()));
+        return Ok(Arc::new(Finder::new(&bytes.0).into_owned()));
     }
     let text = format!("`contains` must be 1 to {MAX_CONTAINED_BYTES} bytes");
     Err(ErrorObject::new(ErrorKind::InvalidParams, text))
@@ -264,6 +279,7 @@ mod tests {
     use udpchat_config::{Environment, Overrides, Settings};
 
     use super::*;
+    use crate::inbox::entry::SentDetail;
     use crate::inbox::learned_encodings::LearnedEncodings;
     use crate::net::interface_names::InterfaceNames;
     use crate::peers::Peers;
@@ -351,6 +367,22 @@ mod tests {
         }
         let missing = query(json!({"from": ["lob"]}), &configured).unwrap_err();
         assert_eq!(missing.data.hint.as_deref(), Some("did you mean `bob`?"));
+    }
+
+    #[test]
+    fn contained_bytes_are_found_anywhere_in_messages() {
+        let contains = serde_json::to_value(Raw(b"\0\0\x01".to_vec())).unwrap();
+        let matcher = query(json!({"contains": contains}), &configured("")).unwrap().matcher();
+        let has_bytes = |body| matcher.has_bytes(&Stored { id: 1, at_ns: 0, body, recoded: None });
+        let peer = "10.0.0.7:80".parse().unwrap();
+        for (payload, expected) in
+            [(&b"\0\0\0\x01"[..], true), (b"\0\0\x01\xff", true), (b"\0\x01\0", false), (b"", false)]
+        {
+            let body = Body::Received { peer, local: None, payload: payload.to_vec() };
+            assert_eq!(has_bytes(body), expected, "{payload:?}");
+            let (local, payload, detail) = (None, payload.to_vec(), SentDetail::default());
+            assert_eq!(has_bytes(Body::Sent { peer, local, payload, detail }), expected);
+        }
     }
 
     #[test]

@@ -113,8 +113,7 @@ async fn page(
         let removed = query.range.removed || cursor > query.range.after;
         let range = Range { after: cursor, removed, ..query.range.clone() };
         let visit = |stored| {
-            let entry = viewer.entry(stored);
-            if matcher.matches(&entry) {
+            if let Some(entry) = matcher.matching(&viewer, stored) {
                 lines.extend(notification(&entry));
             }
             if lines.len() < PAGE_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }

@@ -54,14 +54,15 @@ struct State {
 
 impl Damage {
     /// Forgets everything: another file is read from now on. `recorded` are the ids before those of recorded gaps, `awaited`
-    /// those that a recovery has still to bring.
+    /// those that a recovery has still to bring. Calls `also` before anything is found in the new file.
     ///
     /// Readers must not get a connection to the file before any more.
-    pub(crate) fn reset(&self, recorded: Vec<(u64, u64)>, awaited: Option<(u64, u64)>) {
+    pub(crate) fn reset(&self, recorded: Vec<(u64, u64)>, awaited: Option<(u64, u64)>, also: impl FnOnce()) {
         let mut state = self.state.lock();
         let generation = state.generation + 1;
         *state = State { generation, recorded, awaited, ..State::default() };
         self.irreparable.store(false, Ordering::Release);
+        also();
         self.changed.notify_all();
     }
 
@@ -242,7 +243,7 @@ mod tests {
         let damage = Damage::default();
         (1..10_000).for_each(|number| damage.marker().add(damaged(number * 10, number * 10)));
         assert_eq!(damage.within(0..=u64::MAX).len(), MAX_RANGES);
-        damage.reset(Vec::new(), None);
+        damage.reset(Vec::new(), None, || {});
         assert_eq!(damage.within(0..=u64::MAX), []);
     }
 
@@ -250,7 +251,7 @@ mod tests {
     fn a_marker_of_the_file_before_marks_nothing() {
         let damage = Damage::default();
         let marker = damage.marker();
-        damage.reset(Vec::new(), Some((1, 9)));
+        damage.reset(Vec::new(), Some((1, 9)), || {});
         marker.add(damaged(1, 9));
         marker.give_up();
         assert_eq!((damage.within(0..=u64::MAX), damage.is_irreparable()), (Vec::new(), false));

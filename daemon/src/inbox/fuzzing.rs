@@ -89,7 +89,7 @@ impl Log {
     /// Removes all rows.
     pub fn clear(&self) {
         self.connection.execute("DELETE FROM entry", []).unwrap();
-        self.reader.damage().reset(Vec::new(), None);
+        self.reader.damage().reset(Vec::new(), None, || {});
     }
 
     /// Adds the plan of a recovery.

@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout_at};
 use udpchat_api::call::SendParams;
 use udpchat_api::entry::max_entry_bytes;
 use udpchat_api::safe::json_length;
@@ -13,11 +16,16 @@ use udpchat_text::{Basis, NotEncodable, Piece, UnknownEscape, encode, parse_esca
 use super::cut::cut;
 use super::target::Target;
 use crate::inbox::entry::SentEncoding;
+use crate::inbox::reader::Reader;
 use crate::peers::Configured;
 use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
 const MIN_SPLIT_BYTES: usize = 16;
+
+/// How long the look-ups of encodings in the inbox may take for one request, with the wait for those of others. On a disk that
+/// hangs, messages are still sent.
+const LOOK_UP_TIME: Duration = Duration::from_millis(500);
 
 /// The bytes to send.
 pub(super) struct Payload {
@@ -75,7 +83,7 @@ async fn chosen_encoding(
     target: &Target,
 ) -> Result<(Encoding, Basis), ErrorObject> {
     let Some(name) = &params.encoding else {
-        return Ok(encoding_towards(daemon, target).await);
+        return Ok(encoding_towards(daemon, target, look_up_until()).await);
     };
     let encoding = name
         .parse()
@@ -83,12 +91,22 @@ async fn chosen_encoding(
     Ok((encoding, Basis::Given))
 }
 
-/// Chooses the encoding by what is known of the peer, or of all peers that a message to several reaches.
-pub(super) async fn encoding_towards(daemon: &Arc<Daemon>, target: &Target) -> (Encoding, Basis) {
+/// Returns until when a request that begins its look-ups now may take for them.
+pub(super) fn look_up_until() -> Instant {
+    Instant::now() + LOOK_UP_TIME
+}
+
+/// Chooses the encoding by what is known of the peer, or of all peers that a message to several reaches. It reads the inbox up to
+/// a time, after which `text.encoding` stands for what is not known.
+pub(super) async fn encoding_towards(
+    daemon: &Arc<Daemon>,
+    target: &Target,
+    until: Instant,
+) -> (Encoding, Basis) {
     let (configured, local) = (daemon.peers.configured(), daemon.addresses.get());
     let (all, interface) = (target.peer, target.interface);
     if !local.is_multicast_or_broadcast(all.ip()) {
-        return encoding_towards_one(daemon, configured, all).await;
+        return encoding_towards_one(daemon, configured, all, until).await;
     }
     let is_reached = |peer: SocketAddr| {
         !local.is_multicast_or_broadcast(peer.ip()) && local.is_reached(peer, all.ip(), interface)
@@ -100,15 +118,33 @@ async fn encoding_towards_one(
     daemon: &Arc<Daemon>,
     configured: Configured,
     peer: SocketAddr,
+    until: Instant,
 ) -> (Encoding, Basis) {
     if let Some(known) = daemon.peers.known_towards(&configured, peer) {
         return known;
     }
     let default = configured.default_encoding();
     let sender = Arc::clone(daemon);
-    let read = daemon.read(move |reader| sender.peers.encoding_towards(&configured, peer, reader)).await;
-    // A message can be sent although the inbox cannot be read, which is reported elsewhere.
-    read.unwrap_or(default)
+    let look_up = async |permit| {
+        let read = move |reader: &Reader| {
+            // The permit is held until the read ends, even if the caller has stopped waiting.
+            let _permit = permit;
+            sender.peers.encoding_towards(&configured, peer, reader)
+        };
+        // A message can be sent although the inbox cannot be read, which is reported elsewhere.
+        daemon.read(read).await.ok()
+    };
+    permitted(&daemon.encoding_lookups, until, look_up).await.unwrap_or(default)
+}
+
+/// Looks something up with a permit; returns none if there is no permit or no result in time.
+async fn permitted<T>(
+    permits: &Arc<Semaphore>,
+    until: Instant,
+    look_up: impl AsyncFnOnce(OwnedSemaphorePermit) -> Option<T>,
+) -> Option<T> {
+    let permit_and_look_up = async { look_up(Arc::clone(permits).acquire_owned().await.ok()?).await };
+    timeout_at(until, permit_and_look_up).await.ok().flatten()
 }
 
 /// Encodes the pieces: as a whole, or a character at a time where it will be cut between them.
@@ -116,7 +152,7 @@ fn in_units(pieces: &[Piece<'_>], encoding: Encoding, to_be_cut: bool) -> Result
     let mut units = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Text(text) if encoding.is_hex() => {
+            Piece::Text(text) if to_be_cut && encoding.is_hex() => {
                 units.extend(encode(text, encoding)?.into_iter().map(|byte| vec![byte]));
             }
             Piece::Text(text) if to_be_cut => {
@@ -220,6 +256,18 @@ mod tests {
                 proptest::prop_assert!(parts.windows(2).all(|pair| pair[0].len() + 3 > most || !pair[1].is_empty()));
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_up_waits_neither_for_others_nor_for_the_disk() {
+        let permits = Arc::new(Semaphore::new(1));
+        let held = Arc::clone(&permits).acquire_owned().await.unwrap();
+        assert_eq!(permitted(&permits, look_up_until(), async |_permit| Some(1)).await, None);
+        drop(held);
+        assert_eq!(permitted(&permits, look_up_until(), async |_permit| Some(1)).await, Some(1));
+        let began = Instant::now();
+        let hanging = permitted(&permits, look_up_until(), async |_permit| std::future::pending().await);
+        assert_eq!((hanging.await, began.elapsed()), (None::<u32>, LOOK_UP_TIME));
     }
 
     #[test]

@@ -77,21 +77,30 @@ pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Ta
 pub(super) fn swapped(daemon: &Daemon, params: &SendParams, error: ErrorObject) -> ErrorObject {
     /// The longest text that may end with a destination, in bytes.
     const MAX_TEXT_BYTES: usize = 1024;
-    let is_unknown = matches!(
-        error.data.kind,
-        ErrorKind::UnknownPeer | ErrorKind::Unresolvable | ErrorKind::InvalidParams
-    );
     let is_explained = error.data.hint.as_ref().is_some_and(|hint| hint.ends_with('?'));
-    let Some(text) = &params.text else { return error };
-    if !is_unknown || is_explained || text.len() > MAX_TEXT_BYTES {
+    let (Some(to), Some(text)) = (&params.to, &params.text) else { return error };
+    if !is_unknown(to, &error) || is_explained || text.len() > MAX_TEXT_BYTES {
         return error;
     }
     let last = text.rsplit(' ').next().unwrap_or_default();
     let is_peer = daemon.peers.configured().by_name(last).is_some() || last.parse::<PeerAddress>().is_ok();
-    if !is_peer || params.to.is_none() {
+    if !is_peer {
         return error;
     }
     error.hint(format!("the destination stands before the text: `udpchatctl send {last} TEXT`"))
+}
+
+/// Returns whether an error says that nothing is known under a destination. Others have a hint that fits them better.
+fn is_unknown(to: &str, error: &ErrorObject) -> bool {
+    match error.data.kind {
+        ErrorKind::UnknownPeer | ErrorKind::Unresolvable => true,
+        ErrorKind::InvalidParams => error.message == no_destination(to),
+        _ => false,
+    }
+}
+
+fn no_destination(to: &str) -> String {
+    format!("`{to}` is not a peer, host or address")
 }
 
 /// Returns the target of an answer to an entry: its peer, through the socket and the address that it was sent to.
@@ -189,9 +198,8 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         || !host.contains(char::is_alphanumeric)
         || !host.chars().all(plausible)
     {
-        let text = format!("`{to}` is not a peer, host or address");
         let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| all_or(to, FORMS));
-        return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint));
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, no_destination(to)).hint(hint));
     }
     let found = timeout(RESOLVE_WAIT, look_up(daemon, host, port.unwrap_or(DEFAULT_PORT))).await;
     let (addresses, why) = match found {
@@ -328,7 +336,19 @@ fn no_socket(peers: &[SocketAddr]) -> ErrorObject {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_answerable, split_port};
+    use udpchat_api::{ErrorKind, ErrorObject};
+
+    use super::{check_answerable, is_unknown, no_destination, split_port};
+
+    #[test]
+    fn only_an_unknown_destination_may_be_behind_the_text() {
+        let error = ErrorObject::new(ErrorKind::InvalidParams, no_destination("a b"));
+        assert!(is_unknown("a b", &error));
+        assert!(is_unknown("bob", &ErrorObject::new(ErrorKind::UnknownPeer, "no peer is called `bob`")));
+        for to in ["h:x", "h:0", "[::1"] {
+            assert!(!is_unknown(to, &split_port(to).unwrap_err()), "{to}");
+        }
+    }
 
     #[test]
     fn a_sender_without_address_or_port_is_not_answered() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use udpchat_api::call::{self, SendParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use super::payload::encoding_towards;
+use super::payload::{encoding_towards, look_up_until};
 use super::target::find;
 use crate::state::Daemon;
 
@@ -39,11 +39,15 @@ pub(crate) async fn targets(
         if !seen.insert((target.peer, target.interface)) {
             continue;
         }
-        let (encoding, _) = encoding_towards(daemon, &target).await;
         // A host name is resolved once: its address is used from now on. What names an interface stays as it is.
         let keeps = configured.by_name(&to).is_some() || to.contains('%');
         let to = if keeps { to } else { target.peer.to_string() };
-        found.push(call::Target { to, peer: target.peer, encoding: encoding.to_string(), list });
+        found.push((to, target, list));
     }
-    Ok(found)
+    let (until, mut targets) = (look_up_until(), Vec::with_capacity(found.len()));
+    for (to, target, list) in found {
+        let (encoding, _) = encoding_towards(daemon, &target, until).await;
+        targets.push(call::Target { to, peer: target.peer, encoding: encoding.to_string(), list });
+    }
+    Ok(targets)
 }

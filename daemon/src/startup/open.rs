@@ -35,10 +35,12 @@ use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
 
-/// The number of threads that may block: for reads of clients, for look-ups of names, and for short calls that must not
-/// wait behind those (`status`, `ack`, `reload`, the log of messages).
-const MAX_BLOCKING_THREADS: usize = MAX_TURNS + MAX_LOOKUPS + MAX_SHORT_CALLS;
+/// The number of threads that may block: for reads of clients, for look-ups of names, for look-ups of the encoding of a message to
+/// send, and for short calls that must not wait behind those (`status`, `ack`, `reload`, the log of messages).
+const MAX_BLOCKING_THREADS: usize = MAX_TURNS + MAX_LOOKUPS + MAX_ENCODING_LOOKUPS + MAX_SHORT_CALLS;
 const MAX_LOOKUPS: usize = 4;
+/// They wait for each other in any case: they share what they remember of the log.
+const MAX_ENCODING_LOOKUPS: usize = 1;
 const MAX_SHORT_CALLS: usize = 2;
 
 /// The bound sockets.
@@ -125,6 +127,7 @@ pub(super) fn open(
         health,
         logging,
         lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
+        encoding_lookups: Arc::new(Semaphore::new(MAX_ENCODING_LOOKUPS)),
         stopping: watch::Sender::new(false),
         configuration,
     });

@@ -25,4 +25,5 @@ pub use decode::{Basis, Decoded, Knowledge, decode};
 pub use encode::{NotEncodable, encode, for_answering, wider};
 pub use escape::{Piece, UnknownEscape, parse_escapes};
 pub use evidence::evidence;
+pub use hex::to_hex;
 pub use reading::read;

@@ -6,7 +6,7 @@ use encoding_rs::{UTF_16BE, UTF_16LE};
 use udpchat_config::Encoding;
 
 use crate::content::without_mark;
-use crate::hex;
+use crate::hex::to_hex;
 
 /// Reads bytes in an encoding; what does not decode becomes U+FFFD.
 ///
@@ -15,7 +15,7 @@ use crate::hex;
 /// ([CESU-8](https://www.unicode.org/reports/tr26/)) is its character. [`Encoding::HEX`] is read as hexadecimal digits.
 pub fn read(bytes: &[u8], encoding: Encoding) -> String {
     if encoding.is_hex() {
-        return hex::read(bytes);
+        return to_hex(bytes);
     }
     if encoding == Encoding::UTF_8 {
         return String::from_utf8_lossy(&standard(without_mark(bytes))).into_owned();

@@ -10,7 +10,8 @@ use udpchat_api::{Entry, ErrorKind, ErrorObject, MAX_LINE_BYTES};
 
 use crate::control::context::Context;
 use crate::control::entry::Viewer;
-use crate::control::query::{Matcher, Query};
+use crate::control::query::Query;
+use crate::inbox::entry::Stored;
 use crate::inbox::reader::{Order, Reader};
 
 /// How many entries a page has if the client gives no limit, and at most.
@@ -51,7 +52,7 @@ pub(super) async fn call(context: &mut Context, params: InboxParams) -> Result<I
         query.range.removed |= read == Some(query.range.after);
         let (mut page, mut matcher) = (Page::new(limit as usize), query.matcher());
         let until = Instant::now() + SCAN_TIME;
-        let visit = |stored| page.visit(viewer.entry(stored), &mut matcher, until);
+        let visit = |stored: Stored| page.visit(stored.id, matcher.matching(&viewer, stored), until);
         let scanned = reader.scan(&query.range, visit, || Instant::now() <= until)?;
         let (next, more) = match page.resume_after {
             Some(cursor) => (cursor, true),
@@ -78,9 +79,9 @@ impl Page {
         Self { entries: Vec::new(), limit, bytes: ENVELOPE_BYTES, resume_after: None, last_visited: None }
     }
 
-    fn visit(&mut self, entry: Entry, matcher: &mut Matcher, until: Instant) -> ControlFlow<()> {
-        let id = entry.id();
-        if matcher.matches(&entry) {
+    /// Takes the entry with this id if it matches.
+    fn visit(&mut self, id: u64, matching: Option<Entry>, until: Instant) -> ControlFlow<()> {
+        if let Some(entry) = matching {
             let bytes = max_json_bytes(&entry);
             if !self.entries.is_empty() && self.bytes + bytes > MAX_LINE_BYTES {
                 // The page is not empty, so an entry was visited before.

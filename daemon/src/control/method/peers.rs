@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_config::Encoding;
 use udpchat_text::Basis;
 
 use crate::clock::from_ns;
@@ -23,7 +24,8 @@ const MAX_SEEN_PEERS: usize = 1_000;
 /// How much memory a peer takes while the peers are counted, in bytes. Each entry of the window may have its own.
 const BYTES_OF_A_PEER: usize = 96;
 
-/// How long the search of the older part of the log for messages of silent peers may take, for all peers.
+/// How long the search of the older part of the log for messages of silent peers may take, for all peers; and as long again the
+/// look-ups of encodings in the log.
 const SEARCH_TIME: Duration = Duration::from_millis(500);
 
 pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<PeersAnswer, ErrorObject> {
@@ -49,7 +51,8 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
         for peer in daemon.peers.remembered() {
             heard.entry(peer).or_default();
         }
-        let list = List { known: &daemon.peers, configured: &configured, reader };
+        let until = Instant::now() + SEARCH_TIME;
+        let list = List { known: &daemon.peers, configured: &configured, reader, until };
         list.peers(heard)
     };
     Ok(PeersAnswer { peers: context.read(bytes, read).await?, lists })
@@ -77,6 +80,8 @@ struct List<'a> {
     known: &'a Peers,
     configured: &'a Configured,
     reader: &'a Reader,
+    /// Until when encodings are looked up in the log.
+    until: Instant,
 }
 
 impl List<'_> {
@@ -123,7 +128,7 @@ impl List<'_> {
     }
 
     fn row(&self, peer: SocketAddr, heard: Heard) -> Result<Peer, InboxError> {
-        let (encoding, by) = self.known.encoding_towards(self.configured, peer, self.reader)?;
+        let (encoding, by) = self.encoding_towards(peer)?;
         let has_own = self.configured.of(peer).is_some_and(|named| named.encoding.is_some());
         Ok(Peer {
             name: None,
@@ -137,5 +142,38 @@ impl List<'_> {
             messages: heard.messages,
             unread: heard.unread,
         })
+    }
+
+    /// Chooses the encoding of a message to a peer; once the time is up, without the log.
+    fn encoding_towards(&self, peer: SocketAddr) -> Result<(Encoding, Basis), InboxError> {
+        if Instant::now() < self.until {
+            return self.known.encoding_towards(self.configured, peer, self.reader);
+        }
+        let known = self.known.known_towards(self.configured, peer);
+        Ok(known.unwrap_or_else(|| self.configured.default_encoding()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::watch;
+    use udpchat_config::Settings;
+
+    use super::*;
+
+    #[test]
+    fn encodings_are_looked_up_only_as_long_as_there_is_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_sender, settings) = watch::channel(Arc::new(Settings::default_in(folder.path())));
+        let known = Peers::new(settings, Arc::default(), Arc::default());
+        // Without an inbox, each look-up fails.
+        let (configured, reader) = (known.configured(), Reader::new(folder.path()));
+        let row = |until| {
+            let list = List { known: &known, configured: &configured, reader: &reader, until };
+            list.row("127.0.0.1:5".parse().unwrap(), Heard::default())
+        };
+        assert!(row(Instant::now() + SEARCH_TIME).is_err());
+        let row = row(Instant::now()).unwrap();
+        assert_eq!((row.encoding.as_str(), row.encoding_is_default), ("utf-8", true));
     }
 }

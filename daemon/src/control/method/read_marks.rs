@@ -29,10 +29,13 @@ pub(super) async fn remove(
     params: RemoveMarkParams,
 ) -> Result<RemoveMarkAnswer, ErrorObject> {
     let consumer = context.changeable_consumer(params.consumer.as_deref())?;
-    let name = consumer.clone();
-    let before = context.daemon().read(move |reader| reader.read_mark(&name)).await?;
+    let (name, is_own) = (consumer.clone(), is_own(context, &consumer));
+    let before = match is_own {
+        true => None,
+        false => context.daemon().read(move |reader| reader.read_mark(&name)).await?,
+    };
     let removed = change(context.daemon(), consumer.clone(), MarkChange::Remove).await?;
-    if removed > 0 && !is_own(context, &consumer) {
+    if removed > 0 && !is_own {
         context.control.audit.marked(&context.client, &consumer, before, None).await;
     }
     Ok(RemoveMarkAnswer { removed: removed > 0 })
@@ -51,10 +54,11 @@ async fn mark(
         let text = format!("`id` is {id}, but the newest entry is {newest}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
-    // Each user has one of its own, whatever others have created.
     let (name, is_own) = (consumer.clone(), is_own(context, &consumer));
     let look = move |reader: &Reader| Ok((reader.may_mark(&name, MAX_CONSUMERS)?, reader.read_mark(&name)?));
-    let (has_room, before) = if is_own { (true, Some(0)) } else { daemon.read(look).await? };
+    // Each user has one of its own, whatever others have created: it is never new, and its changes are not logged.
+    let (has_room, before) = if is_own { (true, None) } else { daemon.read(look).await? };
+    let is_new = !is_own && before.is_none();
     if !has_room {
         let text = format!("too many consumers: {MAX_CONSUMERS} have a read mark");
         let hint = "use a consumer that has one, or remove one: `udpchatctl consumers` lists them";
@@ -62,14 +66,14 @@ async fn mark(
     }
     let to = to(id);
     let read = change(&daemon, consumer.clone(), to).await?;
-    // One who reads acknowledges again and again: of each connection the first time is logged.
+    // A reader acknowledges often, so only the first change on each connection is logged.
     let is_news = matches!(to, MarkChange::Set(_)) || context.acked.as_ref() != Some(&consumer);
     if !is_own && is_news && before != Some(read) {
         context.control.audit.marked(&context.client, &consumer, before, Some(read)).await;
         context.acked = Some(consumer);
     }
     let unread = daemon.read(move |reader| reader.unread(read)).await?;
-    Ok(AckAnswer { read, unread, new: before.is_none() })
+    Ok(AckAnswer { read, unread, new: is_new })
 }
 
 /// Returns whether a consumer belongs to the client: others cannot change its mark, or only administrators.

@@ -140,8 +140,7 @@ impl Search {
         };
         let is_shown = self.dry_run && !is_same && self.found.examples.len() < MAX_EXAMPLES;
         let otherwise = is_shown.then(|| Stored { recoded: self.encoding, ..stored.clone() });
-        let entry = self.viewer.entry(stored);
-        if self.matcher.matches(&entry) {
+        if let Some(entry) = self.matcher.matching(&self.viewer, stored) {
             let found = &mut self.found;
             found.matched += 1;
             found.peers.extend(sender);

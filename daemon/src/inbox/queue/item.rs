@@ -12,8 +12,11 @@ use crate::inbox::recovery::segment::Chunk;
 /// How long a client waits for its item to become durable before it gets an error.
 pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(10);
 
-/// How long it waits while the inbox cannot be written: the writer tries again within this time.
-pub(crate) const FAILING_WAIT: Duration = Duration::from_secs(1);
+/// How long the writer waits at most between two attempts while the inbox cannot be written.
+pub(crate) const MAX_RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// How long a client waits then: the writer makes another attempt within this time, and may need some of it.
+pub(crate) const FAILING_WAIT: Duration = Duration::from_secs(2 * MAX_RETRY_WAIT.as_secs());
 
 /// A queued item.
 #[derive(Debug)]

@@ -25,7 +25,8 @@ pub(crate) use self::batch::Batch;
 pub(super) use self::batch::{RUN_BYTES, RUN_MESSAGES};
 pub(crate) use self::counters::Counters;
 pub(crate) use self::item::{
-    FAILING_WAIT, Item, MarkChange, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem, SentItem,
+    FAILING_WAIT, Item, MAX_RETRY_WAIT, MarkChange, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem,
+    SentItem,
 };
 use super::entry::GapReason;
 use super::inflight::{EntryCounts, InflightJournal};

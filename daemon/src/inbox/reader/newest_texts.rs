@@ -15,18 +15,15 @@ pub(super) struct NewestTexts {
     /// Up to which id the log was gone through.
     pub(super) seen_to: u64,
     ids: HashMap<SocketAddr, u64>,
+    /// The newest of each host among them, by its address with port 0.
+    of_hosts: HashMap<SocketAddr, u64>,
 }
 
 impl NewestTexts {
     /// Returns the newest of a peer; if it has none and `of_host`, the newest of any port of its host.
     pub(super) fn of(&self, peer: SocketAddr, of_host: bool) -> Option<u64> {
-        let is_of_host = |mut other: SocketAddr| {
-            other.set_port(peer.port());
-            other == peer
-        };
-        let newest =
-            || self.ids.iter().filter(|(other, _)| of_host && is_of_host(**other)).map(|(_, id)| *id).max();
-        self.ids.get(&peer).copied().or_else(newest)
+        let of_host = || of_host.then(|| self.of_hosts.get(&host(peer))).flatten();
+        self.ids.get(&peer).or_else(of_host).copied()
     }
 
     /// Returns whether a newer one of a peer is known.
@@ -35,8 +32,9 @@ impl NewestTexts {
     }
 
     pub(super) fn note(&mut self, peer: SocketAddr, id: u64) {
-        let newest = self.ids.entry(peer).or_default();
-        *newest = id.max(*newest);
+        for newest in [self.ids.entry(peer).or_default(), self.of_hosts.entry(host(peer)).or_default()] {
+            *newest = id.max(*newest);
+        }
         if self.ids.len() >= 2 * MAX_PEERS {
             self.forget_old();
         }
@@ -47,7 +45,14 @@ impl NewestTexts {
         let (_, oldest_kept, _) = ids.select_nth_unstable(self.ids.len() - MAX_PEERS);
         let oldest_kept = *oldest_kept;
         self.ids.retain(|_, id| *id >= oldest_kept);
+        self.of_hosts.retain(|_, id| *id >= oldest_kept);
     }
+}
+
+/// Returns the address of a peer's host, with port 0.
+fn host(mut peer: SocketAddr) -> SocketAddr {
+    peer.set_port(0);
+    peer
 }
 
 #[cfg(test)]
@@ -63,7 +68,7 @@ mod tests {
         let mut texts = NewestTexts::default();
         for number in 1..=5 * MAX_PEERS {
             texts.note(peer(number), number as u64);
-            assert!(texts.ids.len() <= 2 * MAX_PEERS);
+            assert!(texts.ids.len() <= 2 * MAX_PEERS && texts.of_hosts.len() <= texts.ids.len());
         }
         let newest = 5 * MAX_PEERS;
         assert_eq!(texts.of(peer(newest - MAX_PEERS + 1), false), Some((newest - MAX_PEERS + 1) as u64));
@@ -74,7 +79,7 @@ mod tests {
     fn another_port_of_the_host_counts_only_without_an_own_message() {
         let mut texts = NewestTexts::default();
         let port = |port| SocketAddr::new([10, 0, 0, 1].into(), port);
-        for (from, id) in [(port(1), 1), (port(2), 2), (peer(1), 3)] {
+        for (from, id) in [(port(2), 2), (port(1), 1), (peer(1), 3)] {
             texts.note(from, id);
         }
         assert_eq!(texts.of(port(1), true), Some(1));

@@ -47,7 +47,7 @@ use super::file::{self, OpenError, Used};
 use super::inflight::EntryCounts;
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queue::packed::{Record, Records};
-use super::queue::{Batch, Item, Queue};
+use super::queue::{Batch, Item, MAX_RETRY_WAIT, Queue};
 use super::reader::Reader;
 use super::recovery::plan;
 use crate::error::explain;
@@ -64,9 +64,8 @@ const MAX_ENTRIES_PER_COMMIT: usize = 16_384;
 const MAX_BYTES_PER_COMMIT: usize = 4 * 1024 * 1024;
 const COMMIT_PART: u64 = 64;
 
-/// How long the writer waits after a failed transaction; doubled up to the maximum.
+/// How long the writer waits after a failed transaction; doubled up to [`MAX_RETRY_WAIT`].
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
-const MAX_RETRY_WAIT: Duration = Duration::from_secs(1);
 
 /// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
 const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
@@ -93,6 +92,8 @@ pub(crate) struct Writer {
     disk: Option<u64>,
     /// Device and inode of the file whose gaps and plan readers know.
     loaded: Option<(u64, u64)>,
+    /// Whether these have changed since, so that readers must get them again.
+    must_load: bool,
     /// The newest id that was used; until the file is open, as far as the in-flight journal knows it.
     used: Used,
     stored: u64,
@@ -257,7 +258,7 @@ impl Writer {
             };
             if matches!(items, [Item::Recovered(_)]) {
                 // The plan still has it, unless the commit has succeeded after all; what arrives must not wait for it.
-                self.loaded = None;
+                self.must_load = true;
                 return false;
             }
             failures += 1;

@@ -46,6 +46,7 @@ impl Writer {
             identity: None,
             disk: None,
             loaded: None,
+            must_load: false,
             stored: 0,
             removed: 0,
             removed_unread: 0,
@@ -86,7 +87,7 @@ impl Writer {
         let mut show = || -> Result<(), InboxError> {
             let log = file::open_reader(&self.parts.data_dir)?;
             let newest_id = newest(&log)?.id;
-            self.load_damage(&log)?;
+            self.load_damage(&log, false)?;
             self.publish_up_to(newest_id);
             journal.compare(&log, self.used.missing_behind(newest_id).is_some())
         };
@@ -188,7 +189,6 @@ impl Writer {
             // Whoever restores a copy has decided to lose what came after it.
             self.used = Used::default();
         }
-        let is_another = self.identity.is_some() && self.identity != identity;
         if self.identity != identity {
             (self.identity, self.disk) = (identity, file::disk_of(&self.parts.data_dir));
             // The file of the journal may have been removed with that of the inbox.
@@ -210,15 +210,12 @@ impl Writer {
         self.add_lost_tail(&mut connection)?;
         let newest = newest(&connection).map_err(database)?;
         // Reading all gaps takes a while in a log with many, and on a failing disk the file is opened again each second.
-        if self.loaded != identity || self.used.newest.id != newest.id {
+        if self.must_load || self.loaded != identity || self.used.newest.id != newest.id {
             // From here on no reader gets a connection to the file before.
             self.parts.reader.reopen();
-            self.load_damage(&connection).map_err(database)?;
-            self.loaded = identity;
-        }
-        if is_another {
-            // What was found in the file before; another problem says what became of it.
-            self.parts.health.supersede(Component::InboxDamage);
+            let is_another = self.loaded.is_some() && self.loaded != identity;
+            self.load_damage(&connection, is_another).map_err(database)?;
+            (self.loaded, self.must_load) = (identity, false);
         }
         self.parts.learned.load(&connection).map_err(database)?;
         self.clock.load(&mut connection).map_err(database)?;
@@ -231,14 +228,20 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets readers know what a log does not have.
-    fn load_damage(&self, log: &Connection) -> rusqlite::Result<()> {
+    /// Lets readers know what a log does not have. What they found in the file before is over if this is another: a problem of its own
+    /// says what became of that file.
+    fn load_damage(&self, log: &Connection, is_another: bool) -> rusqlite::Result<()> {
         let plan = plan::read(log, &self.parts.data_dir)?;
         if !plan.is_empty() {
             // Entries will appear where the index has none.
             self.parts.reader.index().discard();
         }
-        self.parts.reader.damage().reset(recorded_gaps(log, &plan)?, awaited(&plan));
+        let supersede = || {
+            if is_another {
+                self.parts.health.supersede(Component::InboxDamage);
+            }
+        };
+        self.parts.reader.damage().reset(recorded_gaps(log, &plan)?, awaited(&plan), supersede);
         Ok(())
     }
 
@@ -248,7 +251,7 @@ impl Writer {
             recovered::add_lost_tail(connection, self.used).map_err(|source| self.unusable(source))?;
         if let Some(tail) = added {
             // Readers do not know the gap yet.
-            self.loaded = None;
+            self.must_load = true;
             let problem = format!(
                 "the inbox has lost its newest entries, #{first} to #{last}: they were committed and are missing; it has a \
                  gap for them",

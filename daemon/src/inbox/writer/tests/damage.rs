@@ -210,6 +210,26 @@ fn damage_of_a_replaced_file_is_no_problem_of_the_new_one() {
 }
 
 #[test]
+fn damage_of_a_replaced_file_ends_also_at_a_later_attempt() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 100);
+    let (mut writer, ..) = open(folder.path());
+    let health = Arc::clone(&writer.parts.health);
+    health.note(Component::InboxDamage, "a read of the file before has failed".to_owned());
+    let away = tempfile::tempdir().unwrap();
+    for name in [FILE_NAME, "inbox.db-wal", "inbox.db-shm"] {
+        std::fs::rename(folder.path().join(name), away.path().join(name)).unwrap();
+    }
+    writer.connection = None;
+    drop(file::open(folder.path()).unwrap());
+    // The first attempt has failed after it knew the new file.
+    writer.identity = file::identity(folder.path()).unwrap();
+    writer.reopen().unwrap();
+    let problems = health.problems();
+    assert!(problems.len() == 1 && problems[0].contains("lost its newest entries"), "{problems:?}");
+}
+
+#[test]
 fn readers_of_a_replaced_file_mark_nothing_in_the_new_one() {
     let folder = tempfile::tempdir().unwrap();
     filled(folder.path(), 3_000);
