@@ -83,6 +83,15 @@ fn a_list_selects_and_reaches_its_members() {
 }
 
 #[test]
+fn a_list_that_is_named_twice_counts_once() {
+    let members: Vec<String> = (1..=20).map(|port| format!("'127.0.0.1:{port}'")).collect();
+    let daemon =
+        Daemon::start_with(&format!("[peers.lab]\nmembers = [{}]\n", members.join(", ")), &[]);
+    let found = daemon.rpc().call("targets", json!({ "to": vec!["lab"; 64] }));
+    assert_eq!(found["targets"].as_array().map(Vec::len), Some(20), "{found}");
+}
+
+#[test]
 fn an_interval_sends_the_filled_text_in_order() {
     let (daemon, [bob, eve, _]) = with_list();
     let args =
