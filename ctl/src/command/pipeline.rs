@@ -75,11 +75,13 @@ impl<A: Answers> Pipeline<A> {
         Ok(())
     }
 
-    /// Sends a message as soon as few enough requests are in flight.
+    /// Sends a message as soon as few enough requests are in flight. One that no request can hold is answered with its error.
     pub(super) async fn send(&mut self, params: &SendParams, request: A::Request) -> Result<()> {
         self.ready().await?;
-        self.client.ask(params)?;
-        self.in_flight.push_back(request);
+        match self.client.ask(params) {
+            Ok(()) => self.in_flight.push_back(request),
+            Err(error) => self.answers.answered(request, Err(error))?,
+        }
         Ok(())
     }
 

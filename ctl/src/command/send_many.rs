@@ -16,7 +16,7 @@ use super::context::Context;
 use super::pipeline::{Answers, Pipeline};
 use super::send::{
     Draft, FormArgs, Line, Lines, LinesArgs, ManyArgs, MessageArgs, Payload, SendArgs, Sender, Source,
-    note_large, note_reading, params, prepare, refusal,
+    fails_every_line, note_large, note_reading, params, prepare, refusal,
 };
 use super::ticks::Ticks;
 use crate::error::{CtlError, Exit, Result};
@@ -205,6 +205,8 @@ impl Job {
         let answers = Sending {
             output,
             progress,
+            message: &self.message,
+            is_lines: self.is_lines,
             is_summed_up: many.every.is_some(),
             is_several: self.destinations.len() > 1,
             is_alone,
@@ -312,7 +314,10 @@ impl Job {
             let encoding = destination.encoding.as_deref();
             let params = match self.form.finished(payload.clone(), &self.message, encoding) {
                 Ok(payload) => params(&destination.params, &self.message, payload),
-                Err(error) if self.is_lines || self.destinations.len() > 1 => {
+                // Another destination may have another encoding; what is wrong with the arguments is wrong for all.
+                Err(error)
+                    if self.is_lines || (self.destinations.len() > 1 && error.exit() != Exit::Usage) =>
+                {
                     pipeline.answers.failed(self.placed(error, destination, line));
                     continue;
                 }
@@ -435,6 +440,8 @@ struct Request {
 struct Sending<'a> {
     output: &'a mut Output,
     progress: Progress,
+    message: &'a MessageArgs,
+    is_lines: bool,
     /// Whether the messages are counted and not printed.
     is_summed_up: bool,
     is_several: bool,
@@ -444,6 +451,14 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
+    /// Returns whether every further message would fail in the same way.
+    fn fails_every_message(&self, error: &CtlError) -> bool {
+        // Without lines, each message is the same one. Of several destinations, a single one may be gone.
+        let is_usage = !self.is_lines && error.exit() == Exit::Usage;
+        let is_of_one = self.is_several && error.exit() == Exit::NotSent;
+        (is_usage || fails_every_line(error, self.message)) && !is_of_one
+    }
+
     /// Counts a message that was not sent, and reports it; of a loop only the first one.
     fn failed(&mut self, error: CtlError) {
         self.outcome.failed += 1;
@@ -465,13 +480,18 @@ impl Answers for Sending<'_> {
         let Request { shown, line, is_text } = request;
         let entries = match answer {
             Ok(sent) => sent.into_entries(),
-            Err(ClientError::Refused(error)) if error.data.kind != ErrorKind::NotPermitted => {
+            Err(error @ (ClientError::Refused(_) | ClientError::TooLong { .. })) => {
                 let error = CtlError::from(error);
+                let ends = self.fails_every_message(&error);
                 let error = match self.is_several {
                     true => error.amended(|reason| format!("{shown}: {reason}")),
                     false => error,
                 };
-                self.failed(if line > 0 { error.at_line(line) } else { error });
+                let error = if line > 0 { error.at_line(line) } else { error };
+                if ends {
+                    return Err(error);
+                }
+                self.failed(error);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),

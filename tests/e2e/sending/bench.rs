@@ -83,6 +83,30 @@ fn a_list_selects_and_reaches_its_members() {
 }
 
 #[test]
+fn what_fails_each_message_ends_a_loop() {
+    let (daemon, _peers) = with_list();
+    for more in [&["--every", "1ms"][..], &["--every", "1ms", "--append", "sum8"], &[]] {
+        for to in ["bob", "bob,eve"] {
+            let args = [&["send", to, "x", "-e", "nonsense"], more].concat();
+            daemon.ctl(&args).fails(2, &["nonsense"]);
+        }
+        let args = [&["send", "eve", "--lines", "-e", "nonsense"], more].concat();
+        daemon.ctl_with_input(&args, b"one\ntwo\n").fails(2, &["nonsense"]);
+    }
+    daemon.ctl(&["send", "eve", r"\q", "--escape", "--every", "1ms"]).fails(2, &[r"\q"]);
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 0 }));
+}
+
+#[test]
+fn a_line_that_is_too_long_ends_no_loop() {
+    let (daemon, [bob, ..]) = with_list();
+    let input = [b"a\n", &vec![b'x'; 600 * 1024][..], b"\nb\n"].concat();
+    let sent = daemon.ctl_with_input(&["send", "bob", "--lines", "--every", "1ms"], &input);
+    sent.fails(1, &["line 2", "1 of 3 messages could not be sent"]);
+    assert_eq!([bob.receive().0, bob.receive().0], [b"a", b"b"]);
+}
+
+#[test]
 fn a_list_that_is_named_twice_counts_once() {
     let members: Vec<String> = (1..=20).map(|port| format!("'127.0.0.1:{port}'")).collect();
     let daemon =

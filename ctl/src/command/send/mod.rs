@@ -294,7 +294,7 @@ pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
 }
 
 /// Returns whether every further line would fail in the same way.
-fn fails_every_line(error: &CtlError, arguments: &MessageArgs) -> bool {
+pub(super) fn fails_every_line(error: &CtlError, arguments: &MessageArgs) -> bool {
     let CtlError::Failed(failure) = error else { return true };
     if failure.code.is_none() {
         return is_of_the_connection(failure);
