@@ -218,6 +218,7 @@ impl Job {
             Some(every) => self.every(&mut pipeline, messages, Ticks::new(every), many.count).await,
             None => self.once(&mut pipeline, messages).await,
         };
+        let unanswered = pipeline.unanswered();
         let Sending { output, progress, outcome, .. } = pipeline.answers;
         drop(progress);
         done.map_err(|error| match outcome.sent {
@@ -228,7 +229,7 @@ impl Job {
             }
         })?;
         if many.every.is_some() {
-            self.sum_up(output, &outcome, began.elapsed())?;
+            self.sum_up(output, &outcome, unanswered, began.elapsed())?;
         }
         outcome.conclude(is_alone)
     }
@@ -282,7 +283,12 @@ impl Job {
                 break;
             }
             pipeline.answers.outcome.left_out += ticks.take(began.elapsed());
-            self.round(pipeline, line, number, draft).await?;
+            // A round waits while the daemon is slow.
+            tokio::select! {
+                biased;
+                () = interrupt.next() => break,
+                done = self.round(pipeline, line, number, draft) => done?,
+            }
             let done = pipeline.answers.outcome.sent;
             pipeline.answers.progress.show(&Reached { done, ..Reached::default() });
         }
@@ -338,12 +344,18 @@ impl Job {
     }
 
     /// Prints what `--every` has sent.
-    fn sum_up(&self, output: &mut Output, outcome: &Outcome, elapsed: Duration) -> Result<()> {
+    fn sum_up(
+        &self,
+        output: &mut Output,
+        outcome: &Outcome,
+        unanswered: u64,
+        elapsed: Duration,
+    ) -> Result<()> {
         let Outcome { sent, failed, left_out, .. } = *outcome;
         let seconds = elapsed.as_secs_f64();
         let to: Vec<&str> = self.destinations.iter().map(|one| one.shown.as_str()).collect();
         if output.is_json() {
-            output.json(&Summary { sent, failed, left_out, to, seconds })?;
+            output.json(&Summary { sent, failed, left_out, unanswered, to, seconds })?;
             return output.flush();
         }
         let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
@@ -363,7 +375,12 @@ impl Job {
             ),
         };
         output.done(&text)?;
-        output.flush()
+        output.flush()?;
+        if unanswered > 0 {
+            let messages = counted(unanswered, "message");
+            output.note(&tr!("{messages} without an answer may have been sent", messages));
+        }
+        Ok(())
     }
 }
 
@@ -373,6 +390,7 @@ struct Summary<'a> {
     sent: u64,
     failed: u64,
     left_out: u64,
+    unanswered: u64,
     to: Vec<&'a str>,
     seconds: f64,
 }

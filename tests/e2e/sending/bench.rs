@@ -1,11 +1,13 @@
 //! `send` to several destinations, at an interval, with fields and checksums, and once more; `ask --retry`; lists of peers.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::thread;
 
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::{Value, from_str, json};
 
-use crate::support::{Daemon, Peer, id, raw, texts};
+use crate::support::{Daemon, Peer, Running, ctl_command, eventually, id, new_folder, raw, texts};
 
 /// Starts a daemon that knows two peers as members of a list, with a third address.
 fn with_list() -> (Daemon, [Peer; 3]) {
@@ -159,6 +161,32 @@ fn an_interrupted_loop_ends_with_its_summary() {
     assert_eq!(running.wait().code(), Some(0));
     let sent = summary.split(' ').next().unwrap().replace(',', "");
     assert_eq!(daemon.status()["sent"]["datagrams"].to_string(), sent, "{summary}");
+}
+
+#[test]
+fn a_loop_that_waits_for_the_daemon_can_be_interrupted() {
+    let folder = new_folder();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let args = ["--json", "send", "127.0.0.1:9", "x", "--every", "1ms"];
+    let mut running = Running::start(ctl_command(&socket).args(args));
+    let (stream, _) = listener.accept().unwrap();
+    let mut requests = BufReader::new(&stream).lines().map(|line| from_str::<Value>(&line.unwrap()).unwrap());
+    // It answers the question for the destinations, and no message.
+    let request = requests.next().unwrap();
+    assert_eq!(request["method"], "targets");
+    let target = json!({ "to": "127.0.0.1:9", "peer": "127.0.0.1:9", "encoding": "utf-8" });
+    let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": { "targets": [target] } });
+    writeln!(&stream, "{answer}").unwrap();
+    // As many as may be in flight: the next one waits.
+    assert_eq!(requests.by_ref().take(64).filter(|request| request["method"] == "send").count(), 64);
+    eventually("the loop to end", || {
+        running.signal(Signal::SIGINT);
+        running.ended()
+    });
+    let summary = running.json();
+    assert_eq!((&summary["sent"], &summary["unanswered"]), (&json!(0), &json!(64)), "{summary}");
+    assert_eq!(running.wait().code(), Some(0));
 }
 
 #[test]
