@@ -16,7 +16,7 @@ use super::context::Context;
 use super::pipeline::{Answers, Pipeline};
 use super::send::{
     Draft, FormArgs, Line, Lines, LinesArgs, ManyArgs, MessageArgs, Payload, SendArgs, Sender, Source,
-    fails_every_line, note_large, note_reading, params, prepare, refusal,
+    fails_every_line, note_empty_lines, note_large, note_reading, params, prepare, refusal,
 };
 use super::ticks::Ticks;
 use crate::error::{CtlError, Exit, Result};
@@ -231,16 +231,16 @@ impl Job {
         if many.every.is_some() {
             self.sum_up(output, &outcome, unanswered, began.elapsed())?;
         }
+        note_empty_lines(output, outcome.empty);
         outcome.conclude(is_alone)
     }
 
     /// Sends each message to every destination, and waits for the answers before the next one is read.
     async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, mut messages: Messages) -> Result<()> {
-        let mut number = 0;
+        let mut number = 1;
         loop {
-            number += 1;
             let Some((line, draft)) = messages.next(number, &self.form).await? else { return Ok(()) };
-            self.round(pipeline, line, number, draft).await?;
+            number += u64::from(self.round(pipeline, line, number, draft).await?);
             pipeline.finish(pending::<()>()).await?;
             pipeline.answers.output.flush()?;
         }
@@ -256,9 +256,8 @@ impl Job {
     ) -> Result<()> {
         let mut interrupt = Interrupt::new()?;
         let began = Instant::now();
-        let mut number = 0;
-        while count.is_none_or(|count| number < count) {
-            number += 1;
+        let mut number = 1;
+        while count.is_none_or(|count| number <= count) {
             let asked = Instant::now();
             let next = async {
                 tokio::select! {
@@ -284,11 +283,12 @@ impl Job {
             }
             pipeline.answers.outcome.left_out += ticks.take(began.elapsed());
             // A round waits while the daemon is slow.
-            tokio::select! {
+            let is_counted = tokio::select! {
                 biased;
                 () = interrupt.next() => break,
-                done = self.round(pipeline, line, number, draft) => done?,
-            }
+                is_counted = self.round(pipeline, line, number, draft) => is_counted?,
+            };
+            number += u64::from(is_counted);
             let done = pipeline.answers.outcome.sent;
             pipeline.answers.progress.show(&Reached { done, ..Reached::default() });
         }
@@ -296,25 +296,29 @@ impl Job {
         pipeline.finish(interrupt.next()).await
     }
 
-    /// Sends one message to every destination.
+    /// Sends one message to every destination. Returns whether it counts: a line of which nothing is sent does not.
     async fn round(
         &self,
         pipeline: &mut Pipeline<Sending<'_>>,
         line: u64,
         number: u64,
         draft: Result<Draft>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let payload = draft.and_then(|draft| draft.payload(number, self.message.hex));
         let payload = match payload {
             // As `--lines` does for one destination.
-            Ok(payload) if self.is_lines && payload.is_empty() && !self.message.allow_empty => return Ok(()),
+            Ok(payload) if self.is_lines && payload.is_empty() && !self.message.allow_empty => {
+                pipeline.answers.outcome.empty += 1;
+                return Ok(false);
+            }
             Ok(payload) => payload,
             Err(error) if self.is_lines => {
                 pipeline.answers.failed(error.at_line(line));
-                return Ok(());
+                return Ok(false);
             }
             Err(error) => return Err(error),
         };
+        let mut is_counted = !self.is_lines;
         for destination in &self.destinations {
             let is_text = matches!(payload, Payload::Text(_));
             let encoding = destination.encoding.as_deref();
@@ -331,8 +335,9 @@ impl Job {
             };
             let request = Request { shown: destination.shown.clone(), line, is_text };
             pipeline.send(&params, request).await?;
+            is_counted = true;
         }
-        Ok(())
+        Ok(is_counted)
     }
 
     fn placed(&self, error: CtlError, destination: &Destination, line: u64) -> CtlError {
@@ -424,6 +429,8 @@ struct Outcome {
     sent: u64,
     failed: u64,
     left_out: u64,
+    /// The number of lines that were skipped.
+    empty: u64,
     first_failure: Option<CtlError>,
 }
 
@@ -535,7 +542,7 @@ mod tests {
     fn the_exit_code_tells_whether_any_was_sent() {
         let exit = |sent, failed| {
             let first_failure = (failed > 0).then(|| CtlError::usage("x"));
-            let outcome = Outcome { sent, failed, left_out: 0, first_failure };
+            let outcome = Outcome { sent, failed, first_failure, ..Outcome::default() };
             outcome.conclude(sent + failed == 1).map_err(|error| error.exit() as u8)
         };
         assert_eq!(exit(2, 0), Ok(()));

@@ -141,11 +141,16 @@ fn an_interval_sends_the_filled_text_in_order() {
 fn lines_are_sent_at_the_interval_until_they_end() {
     let (daemon, [bob, ..]) = with_list();
     let args = ["send", "bob", "--lines", "--every", "1ms", "--fill"];
-    let said = daemon.ctl_with_input(&args, b"a {{n}}\nb\n{{x}}\nc {{n}}\n");
-    said.fails(1, &["line 3", "unknown field `x`", "1 of 4 messages could not be sent"]);
-    for expected in ["a 1", "b", "c 4"] {
+    let input = b"a {{n}}\nb\n{{x}}\n\nc {{n}}\n";
+    let said = daemon.ctl_with_input(&args, input);
+    let empty = "1 empty line was skipped";
+    said.fails(1, &["line 3", "unknown field `x`", empty, "1 of 4 messages could not be sent"]);
+    // A number is that of a message that is sent.
+    for expected in ["a 1", "b", "c 3"] {
         assert_eq!(bob.receive().0, expected.as_bytes());
     }
+    daemon.ctl_with_input(&[&args[..], &["-c", "2"]].concat(), b"a\n\n{{x}}\nb\nc\n").fails(1, &["line 3"]);
+    assert_eq!([bob.receive().0, bob.receive().0], [b"a", b"b"]);
 }
 
 #[test]

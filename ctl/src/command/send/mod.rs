@@ -21,7 +21,7 @@ pub(crate) use self::args::{LinesArgs, MessageArgs};
 pub(super) use self::form::Draft;
 pub(crate) use self::form::FormArgs;
 pub(crate) use self::many::ManyArgs;
-pub(super) use self::notes::{OtherPort, is_for_many, note_encoding};
+pub(super) use self::notes::{OtherPort, is_for_many, note_empty_lines, note_encoding};
 pub(crate) use self::payload::Payload;
 pub(super) use self::payload::{Line, Lines, Source};
 pub(super) use self::port::{note_unread_input, refuse_port};
@@ -247,14 +247,7 @@ impl<'a> Sender<'a> {
     }
 
     fn conclude(&mut self, total: u64, failed: u64, empty: u64) -> Result<()> {
-        match empty {
-            0 => {}
-            1 => self.output.note(tr!("1 empty line was skipped; `--allow-empty` sends empty datagrams")),
-            number => self.output.note(&tr!(
-                "{number} empty lines were skipped; `--allow-empty` sends empty datagrams",
-                number
-            )),
-        }
+        note_empty_lines(self.output, empty);
         if failed == 0 {
             return Ok(());
         }
