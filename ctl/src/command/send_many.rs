@@ -200,6 +200,16 @@ impl Job {
         messages: Messages,
         many: &ManyArgs,
     ) -> Result<()> {
+        // Before anything is sent: each text would fail.
+        let is_text = match &messages {
+            Messages::Same(Draft::Payload(payload), _) => matches!(payload, Payload::Text(_)),
+            Messages::Same(Draft::Fill(_), _) | Messages::Lines(_) => !self.message.hex,
+        };
+        if is_text {
+            for destination in &self.destinations {
+                self.form.check_encoding(&self.message, destination.encoding.as_deref())?;
+            }
+        }
         let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
         let progress = Progress::new(many.every.is_some() && output.is_watched(), "message");
         let answers = Sending {
