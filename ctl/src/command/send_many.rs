@@ -83,9 +83,8 @@ pub(super) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
 
 /// Returns the destination of a message that is sent once to the only destination that TO names.
 fn is_plain(destinations: &[Destination], to: &str, form: &FormArgs, many: &ManyArgs) -> Option<SendParams> {
-    let is_itself = |found: &Destination| found.shown == to || found.params.to.is_none();
     let [only] = destinations else { return None };
-    (is_itself(only) && form.is_unused() && many.are_unused())
+    (only.shown == to && form.is_unused() && many.are_unused())
         .then(|| SendParams { to: Some(to.to_owned()), ..SendParams::default() })
 }
 
@@ -171,7 +170,7 @@ impl Messages {
     }
 }
 
-/// Reads lines on a thread, never beyond the line that is sent next.
+/// Reads lines on a thread, at most two beyond the line that is sent.
 fn read_aside(mut lines: Lines) -> mpsc::Receiver<Result<Line>> {
     let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {

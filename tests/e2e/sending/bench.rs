@@ -111,8 +111,7 @@ fn a_line_that_is_too_long_ends_no_loop() {
 #[test]
 fn a_list_that_is_named_twice_counts_once() {
     let members: Vec<String> = (1..=20).map(|port| format!("'127.0.0.1:{port}'")).collect();
-    let daemon =
-        Daemon::start_with(&format!("[peers.lab]\nmembers = [{}]\n", members.join(", ")), &[]);
+    let daemon = Daemon::start_with(&format!("[peers.lab]\nmembers = [{}]\n", members.join(", ")), &[]);
     let found = daemon.rpc().call("targets", json!({ "to": vec!["lab"; 64] }));
     assert_eq!(found["targets"].as_array().map(Vec::len), Some(20), "{found}");
 }

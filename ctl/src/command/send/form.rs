@@ -45,8 +45,9 @@ impl FormArgs {
     pub(in crate::command) fn check(&self, message: &MessageArgs, is_lines: bool) -> Result<()> {
         if self.fill && message.file.is_some() && !is_lines {
             let text = tr!("--file sends bytes unchanged and cannot be combined with --fill");
-            return Err(CtlError::usage(text)
-                .hint(tr!("standard input takes it: `udpchatctl send TO --fill < PATH`")));
+            return Err(
+                CtlError::usage(text).hint(tr!("use standard input: `udpchatctl send TO --fill < PATH`"))
+            );
         }
         Ok(())
     }
@@ -177,7 +178,9 @@ mod tests {
         let plain = MessageArgs::default();
         assert_eq!(form.check_encoding(&plain, None).unwrap_err().exit() as u8, 2);
         let given = MessageArgs { encoding: Some("gbk".to_owned()), ..MessageArgs::default() };
-        assert!(form.check_encoding(&given, None).is_ok() && form.check_encoding(&plain, Some("gbk")).is_ok());
+        assert!(
+            form.check_encoding(&given, None).is_ok() && form.check_encoding(&plain, Some("gbk")).is_ok()
+        );
         let bytes = Payload::Bytes(vec![1]);
         assert_eq!(form.finished(bytes, &plain, None).unwrap(), Payload::Bytes(vec![1, 1]));
         assert!(FormArgs::default().check_encoding(&plain, None).is_ok());

@@ -62,7 +62,7 @@ pub(crate) struct SendArgs {
     // Not a documentation comment: the brackets would be links.
     #[arg(
         value_name = "TO",
-        help = "A peer's name, host[:port] or [v6]:port, or several with commas between them; the default port is 7788"
+        help = "The name of a peer or of a list, host[:port] or [v6]:port, or several with commas between them; the default port is 7788"
     )]
     #[arg(add = ArgValueCandidates::new(candidates::peers))]
     #[arg(required_unless_present = "again")]

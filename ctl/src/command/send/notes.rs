@@ -78,10 +78,8 @@ pub(in crate::command) fn note_empty_lines(output: &mut Output, number: u64) {
     match number {
         0 => {}
         1 => output.note(tr!("1 empty line was skipped; `--allow-empty` sends empty datagrams")),
-        number => output.note(&tr!(
-            "{number} empty lines were skipped; `--allow-empty` sends empty datagrams",
-            number
-        )),
+        number => output
+            .note(&tr!("{number} empty lines were skipped; `--allow-empty` sends empty datagrams", number)),
     }
 }
 
