@@ -172,17 +172,21 @@ fn a_loop_that_waits_for_the_daemon_can_be_interrupted() {
     let folder = new_folder();
     let socket = folder.path().join("s");
     let listener = UnixListener::bind(&socket).unwrap();
-    let args = ["--json", "send", "127.0.0.1:9", "x", "--every", "1ms"];
+    let args = ["--json", "send", "lab", "x", "--every", "1h"];
     let mut running = Running::start(ctl_command(&socket).args(args));
     let (stream, _) = listener.accept().unwrap();
     let mut requests = BufReader::new(&stream).lines().map(|line| from_str::<Value>(&line.unwrap()).unwrap());
     // It answers the question for the destinations, and no message.
     let request = requests.next().unwrap();
     assert_eq!(request["method"], "targets");
-    let target = json!({ "to": "127.0.0.1:9", "peer": "127.0.0.1:9", "encoding": "utf-8" });
-    let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": { "targets": [target] } });
+    let target = |port: u16| {
+        let to = format!("127.0.0.1:{port}");
+        json!({ "to": to, "peer": to, "encoding": "utf-8", "list": "lab" })
+    };
+    // One more than may be in flight: its message waits.
+    let targets: Vec<Value> = (1..=65).map(target).collect();
+    let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": { "targets": targets } });
     writeln!(&stream, "{answer}").unwrap();
-    // As many as may be in flight: the next one waits.
     assert_eq!(requests.by_ref().take(64).filter(|request| request["method"] == "send").count(), 64);
     eventually("the loop to end", || {
         running.signal(Signal::SIGINT);
