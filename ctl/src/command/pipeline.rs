@@ -75,11 +75,13 @@ impl<A: Answers> Pipeline<A> {
         Ok(())
     }
 
-    /// Sends a message as soon as few enough requests are in flight.
+    /// Sends a message as soon as few enough requests are in flight. One that no request can hold is answered with its error.
     pub(super) async fn send(&mut self, params: &SendParams, request: A::Request) -> Result<()> {
         self.ready().await?;
-        self.client.ask(params)?;
-        self.in_flight.push_back(request);
+        match self.client.ask(params) {
+            Ok(()) => self.in_flight.push_back(request),
+            Err(error) => self.answers.answered(request, Err(error))?,
+        }
         Ok(())
     }
 
@@ -96,12 +98,17 @@ impl<A: Answers> Pipeline<A> {
         Ok(())
     }
 
+    /// Returns how many messages have no answer.
+    pub(super) fn unanswered(&self) -> u64 {
+        self.in_flight.len() as u64
+    }
+
     fn is_full(&self) -> bool {
         self.client.in_flight() >= self.answers.max_in_flight() || self.client.backlog_bytes() > BACKLOG_BYTES
     }
 
     fn answered(&mut self, answer: std::result::Result<A::Answer, ClientError>) -> Result<()> {
-        let unanswered = self.in_flight.len() as u64;
+        let unanswered = self.unanswered();
         match (answer, self.in_flight.pop_front()) {
             (Err(error), _) if error.is_unanswered() => {
                 let messages = counted(unanswered, "message");

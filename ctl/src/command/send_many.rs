@@ -16,7 +16,7 @@ use super::context::Context;
 use super::pipeline::{Answers, Pipeline};
 use super::send::{
     Draft, FormArgs, Line, Lines, LinesArgs, ManyArgs, MessageArgs, Payload, SendArgs, Sender, Source,
-    note_large, note_reading, params, prepare, refusal,
+    fails_every_line, note_empty_lines, note_large, note_reading, params, prepare, refusal,
 };
 use super::ticks::Ticks;
 use crate::error::{CtlError, Exit, Result};
@@ -178,7 +178,7 @@ impl Messages {
     }
 }
 
-/// Reads lines on a thread, never beyond the line that is sent next.
+/// Reads lines on a thread, at most two beyond the line that is sent.
 fn read_aside(mut lines: Lines) -> mpsc::Receiver<Result<Line>> {
     let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {
@@ -207,11 +207,23 @@ impl Job {
         messages: Messages,
         many: &ManyArgs,
     ) -> Result<()> {
+        // Before anything is sent: each text would fail.
+        let is_text = match &messages {
+            Messages::Same(Draft::Payload(payload), _) => matches!(payload, Payload::Text(_)),
+            Messages::Same(Draft::Fill(_), _) | Messages::Lines(_) => !self.message.hex,
+        };
+        if is_text {
+            for destination in &self.destinations {
+                self.form.check_encoding(&self.message, destination.encoding.as_deref())?;
+            }
+        }
         let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
         let progress = Progress::new(many.every.is_some() && output.is_watched(), "message");
         let answers = Sending {
             output,
             progress,
+            message: &self.message,
+            is_lines: self.is_lines,
             is_summed_up: many.every.is_some(),
             is_several: self.destinations.len() > 1,
             is_alone,
@@ -223,6 +235,7 @@ impl Job {
             Some(every) => self.every(&mut pipeline, messages, Ticks::new(every), many.count).await,
             None => self.once(&mut pipeline, messages).await,
         };
+        let unanswered = pipeline.unanswered();
         let Sending { output, progress, outcome, .. } = pipeline.answers;
         drop(progress);
         done.map_err(|error| match outcome.sent {
@@ -233,18 +246,18 @@ impl Job {
             }
         })?;
         if many.every.is_some() {
-            self.sum_up(output, &outcome, began.elapsed())?;
+            self.sum_up(output, &outcome, unanswered, began.elapsed())?;
         }
+        note_empty_lines(output, outcome.empty);
         outcome.conclude(is_alone)
     }
 
     /// Sends each message to every destination, and waits for the answers before the next one is read.
     async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, mut messages: Messages) -> Result<()> {
-        let mut number = 0;
+        let mut number = 1;
         loop {
-            number += 1;
             let Some((line, draft)) = messages.next(number, &self.form).await? else { return Ok(()) };
-            self.round(pipeline, line, number, draft).await?;
+            number += u64::from(self.round(pipeline, line, number, draft).await?);
             pipeline.finish(pending::<()>()).await?;
             pipeline.answers.output.flush()?;
         }
@@ -260,9 +273,8 @@ impl Job {
     ) -> Result<()> {
         let mut interrupt = Interrupt::new()?;
         let began = Instant::now();
-        let mut number = 0;
-        while count.is_none_or(|count| number < count) {
-            number += 1;
+        let mut number = 1;
+        while count.is_none_or(|count| number <= count) {
             let asked = Instant::now();
             let next = async {
                 tokio::select! {
@@ -287,7 +299,13 @@ impl Job {
                 break;
             }
             pipeline.answers.outcome.left_out += ticks.take(began.elapsed());
-            self.round(pipeline, line, number, draft).await?;
+            // A round waits while the daemon is slow.
+            let is_counted = tokio::select! {
+                biased;
+                () = interrupt.next() => break,
+                is_counted = self.round(pipeline, line, number, draft) => is_counted?,
+            };
+            number += u64::from(is_counted);
             let done = pipeline.answers.outcome.sent;
             pipeline.answers.progress.show(&Reached { done, ..Reached::default() });
         }
@@ -295,31 +313,38 @@ impl Job {
         pipeline.finish(interrupt.next()).await
     }
 
-    /// Sends one message to every destination.
+    /// Sends one message to every destination. Returns whether it counts: a line of which nothing is sent does not.
     async fn round(
         &self,
         pipeline: &mut Pipeline<Sending<'_>>,
         line: u64,
         number: u64,
         draft: Result<Draft>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let payload = draft.and_then(|draft| draft.payload(number, self.message.hex));
         let payload = match payload {
             // As `--lines` does for one destination.
-            Ok(payload) if self.is_lines && payload.is_empty() && !self.message.allow_empty => return Ok(()),
+            Ok(payload) if self.is_lines && payload.is_empty() && !self.message.allow_empty => {
+                pipeline.answers.outcome.empty += 1;
+                return Ok(false);
+            }
             Ok(payload) => payload,
             Err(error) if self.is_lines => {
                 pipeline.answers.failed(error.at_line(line));
-                return Ok(());
+                return Ok(false);
             }
             Err(error) => return Err(error),
         };
+        let mut is_counted = !self.is_lines;
         for destination in &self.destinations {
             let is_text = matches!(payload, Payload::Text(_));
             let encoding = destination.encoding.as_deref();
             let params = match self.form.finished(payload.clone(), &self.message, encoding) {
                 Ok(payload) => params(&destination.params, &self.message, payload),
-                Err(error) if self.is_lines || self.destinations.len() > 1 => {
+                // Another destination may have another encoding; what is wrong with the arguments is wrong for all.
+                Err(error)
+                    if self.is_lines || (self.destinations.len() > 1 && error.exit() != Exit::Usage) =>
+                {
                     pipeline.answers.failed(self.placed(error, destination, line));
                     continue;
                 }
@@ -327,8 +352,9 @@ impl Job {
             };
             let request = Request { shown: destination.shown.clone(), line, is_text };
             pipeline.send(&params, request).await?;
+            is_counted = true;
         }
-        Ok(())
+        Ok(is_counted)
     }
 
     fn placed(&self, error: CtlError, destination: &Destination, line: u64) -> CtlError {
@@ -340,12 +366,18 @@ impl Job {
     }
 
     /// Prints what `--every` has sent.
-    fn sum_up(&self, output: &mut Output, outcome: &Outcome, elapsed: Duration) -> Result<()> {
+    fn sum_up(
+        &self,
+        output: &mut Output,
+        outcome: &Outcome,
+        unanswered: u64,
+        elapsed: Duration,
+    ) -> Result<()> {
         let Outcome { sent, failed, left_out, .. } = *outcome;
         let seconds = elapsed.as_secs_f64();
         let to: Vec<&str> = self.destinations.iter().map(|one| one.shown.as_str()).collect();
         if output.is_json() {
-            output.json(&Summary { sent, failed, left_out, to, seconds })?;
+            output.json(&Summary { sent, failed, left_out, unanswered, to, seconds })?;
             return output.flush();
         }
         let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
@@ -365,7 +397,12 @@ impl Job {
             ),
         };
         output.done(&text)?;
-        output.flush()
+        output.flush()?;
+        if unanswered > 0 {
+            let messages = counted(unanswered, "message");
+            output.note(&tr!("{messages} without an answer may have been sent", messages));
+        }
+        Ok(())
     }
 }
 
@@ -375,6 +412,7 @@ struct Summary<'a> {
     sent: u64,
     failed: u64,
     left_out: u64,
+    unanswered: u64,
     to: Vec<&'a str>,
     seconds: f64,
 }
@@ -408,6 +446,8 @@ struct Outcome {
     sent: u64,
     failed: u64,
     left_out: u64,
+    /// The number of lines that were skipped.
+    empty: u64,
     first_failure: Option<CtlError>,
 }
 
@@ -442,6 +482,8 @@ struct Request {
 struct Sending<'a> {
     output: &'a mut Output,
     progress: Progress,
+    message: &'a MessageArgs,
+    is_lines: bool,
     /// Whether the messages are counted and not printed.
     is_summed_up: bool,
     is_several: bool,
@@ -451,6 +493,14 @@ struct Sending<'a> {
 }
 
 impl Sending<'_> {
+    /// Returns whether every further message would fail in the same way.
+    fn fails_every_message(&self, error: &CtlError) -> bool {
+        // Without lines, each message is the same one. Of several destinations, a single one may be gone.
+        let is_usage = !self.is_lines && error.exit() == Exit::Usage;
+        let is_of_one = self.is_several && error.exit() == Exit::NotSent;
+        (is_usage || fails_every_line(error, self.message)) && !is_of_one
+    }
+
     /// Counts a message that was not sent, and reports it; of a loop only the first one.
     fn failed(&mut self, error: CtlError) {
         self.outcome.failed += 1;
@@ -472,13 +522,18 @@ impl Answers for Sending<'_> {
         let Request { shown, line, is_text } = request;
         let entries = match answer {
             Ok(sent) => sent.into_entries(),
-            Err(ClientError::Refused(error)) if error.data.kind != ErrorKind::NotPermitted => {
+            Err(error @ (ClientError::Refused(_) | ClientError::TooLong { .. })) => {
                 let error = CtlError::from(error);
+                let ends = self.fails_every_message(&error);
                 let error = match self.is_several {
                     true => error.amended(|reason| format!("{shown}: {reason}")),
                     false => error,
                 };
-                self.failed(if line > 0 { error.at_line(line) } else { error });
+                let error = if line > 0 { error.at_line(line) } else { error };
+                if ends {
+                    return Err(error);
+                }
+                self.failed(error);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
@@ -504,7 +559,7 @@ mod tests {
     fn the_exit_code_tells_whether_any_was_sent() {
         let exit = |sent, failed| {
             let first_failure = (failed > 0).then(|| CtlError::usage("x"));
-            let outcome = Outcome { sent, failed, left_out: 0, first_failure };
+            let outcome = Outcome { sent, failed, first_failure, ..Outcome::default() };
             outcome.conclude(sent + failed == 1).map_err(|error| error.exit() as u8)
         };
         assert_eq!(exit(2, 0), Ok(()));

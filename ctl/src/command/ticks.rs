@@ -52,11 +52,13 @@ impl Ticks {
         left_out
     }
 
-    /// Skips those that were due while there was nothing to send, from `began` to `ended`: none of them is left out.
+    /// Skips those that were due while there was nothing to send, from `began` to `ended`: none of them is left out. If the
+    /// next one was due before, it is late by as much as it was then.
     pub(super) fn wait(&mut self, began: Duration, ended: Duration) {
-        if self.due() >= began {
-            self.next = self.next.max(self.index(ended));
-        }
+        self.next = match self.due() < began {
+            true => self.next + (self.index(ended) - self.index(began)),
+            false => self.next.max(self.index(ended)),
+        };
     }
 
     /// Returns the last one that is due at `now`.
@@ -101,6 +103,17 @@ mod tests {
         // Input that was there in time changes nothing.
         ticks.wait(ms(1_051), ms(1_052));
         assert_eq!(ticks.due(), ms(1_100));
+    }
+
+    #[test]
+    fn waiting_with_one_due_leaves_nothing_out() {
+        let mut ticks = Ticks::new(ms(1));
+        assert_eq!((ticks.take(ms(0)), ticks.due()), (0, ms(1)));
+        ticks.wait(ms(3), ms(1_003));
+        assert_eq!((ticks.due(), ticks.take(ms(1_003)), ticks.due()), (ms(1_001), 0, ms(1_002)));
+        // What was late before the wait is left out.
+        ticks.wait(ms(1_053), ms(2_053));
+        assert_eq!((ticks.take(ms(2_053)), ticks.due()), (51, ms(2_054)));
     }
 
     #[test]

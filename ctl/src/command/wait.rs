@@ -87,10 +87,11 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// Returns when the question is due again, after it was asked again `asked` times; none if it is not.
+    /// Returns when the question is due again, after it was asked again `asked` times; none if it is not, or later than a
+    /// clock can tell.
     fn due(&self, asked: u32, began: Instant, timeout: Option<Duration>) -> Option<Instant> {
-        let interval = timeout? / (self.times + 1);
-        (asked < self.times).then_some(began + interval * (asked + 1))
+        let interval = timeout? / self.times.saturating_add(1);
+        (asked < self.times).then(|| began.checked_add(interval * (asked + 1))).flatten()
     }
 }
 
@@ -223,6 +224,18 @@ mod tests {
     use udpchat_locale::{Language, with_language};
 
     use super::*;
+
+    #[test]
+    fn a_question_is_due_at_equal_intervals() {
+        let began = Instant::now();
+        let retry = Retry { question: SendParams::default(), times: 1 };
+        let due = |asked, timeout| retry.due(asked, began, timeout);
+        let second = Duration::from_secs(1);
+        assert_eq!(due(0, Some(2 * second)), Some(began + second));
+        assert_eq!((due(1, Some(2 * second)), due(0, None)), (None, None));
+        // No clock reaches these times.
+        assert_eq!((due(0, Some(Duration::MAX)), due(1, Some(Duration::MAX))), (None, None));
+    }
 
     #[test]
     fn a_timeout_names_the_missing_messages() {

@@ -26,7 +26,7 @@ use crate::state::Daemon;
 use payload::Payload;
 use target::Target;
 pub(crate) use target::no_interface;
-pub(crate) use targets::targets;
+pub(crate) use targets::{expand, targets};
 
 /// How long a message may wait for space in the kernel's send buffer.
 const SEND_WAIT: Duration = Duration::from_secs(1);

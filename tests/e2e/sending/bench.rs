@@ -1,11 +1,13 @@
 //! `send` to several destinations, at an interval, with fields and checksums, and once more; `ask --retry`; lists of peers.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
 use std::thread;
 
 use nix::sys::signal::Signal;
-use serde_json::{Value, json};
+use serde_json::{Value, from_str, json};
 
-use crate::support::{Daemon, Peer, id, raw, texts};
+use crate::support::{Daemon, Peer, Running, ctl_command, eventually, id, new_folder, raw, texts};
 
 /// Starts a daemon that knows two peers as members of a list, with a third address.
 fn with_list() -> (Daemon, [Peer; 3]) {
@@ -83,6 +85,38 @@ fn a_list_selects_and_reaches_its_members() {
 }
 
 #[test]
+fn what_fails_each_message_ends_a_loop() {
+    let (daemon, _peers) = with_list();
+    for more in [&["--every", "1ms"][..], &["--every", "1ms", "--append", "sum8"], &[]] {
+        for to in ["bob", "bob,eve"] {
+            let args = [&["send", to, "x", "-e", "nonsense"], more].concat();
+            daemon.ctl(&args).fails(2, &["nonsense"]);
+        }
+        let args = [&["send", "eve", "--lines", "-e", "nonsense"], more].concat();
+        daemon.ctl_with_input(&args, b"one\ntwo\n").fails(2, &["nonsense"]);
+    }
+    daemon.ctl(&["send", "eve", r"\q", "--escape", "--every", "1ms"]).fails(2, &[r"\q"]);
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 0 }));
+}
+
+#[test]
+fn a_line_that_is_too_long_ends_no_loop() {
+    let (daemon, [bob, ..]) = with_list();
+    let input = [b"a\n", &vec![b'x'; 600 * 1024][..], b"\nb\n"].concat();
+    let sent = daemon.ctl_with_input(&["send", "bob", "--lines", "--every", "1ms"], &input);
+    sent.fails(1, &["line 2", "1 of 3 messages could not be sent"]);
+    assert_eq!([bob.receive().0, bob.receive().0], [b"a", b"b"]);
+}
+
+#[test]
+fn a_list_that_is_named_twice_counts_once() {
+    let members: Vec<String> = (1..=20).map(|port| format!("'127.0.0.1:{port}'")).collect();
+    let daemon = Daemon::start_with(&format!("[peers.lab]\nmembers = [{}]\n", members.join(", ")), &[]);
+    let found = daemon.rpc().call("targets", json!({ "to": vec!["lab"; 64] }));
+    assert_eq!(found["targets"].as_array().map(Vec::len), Some(20), "{found}");
+}
+
+#[test]
 fn an_interval_sends_the_filled_text_in_order() {
     let (daemon, [bob, eve, _]) = with_list();
     let args =
@@ -106,11 +140,16 @@ fn an_interval_sends_the_filled_text_in_order() {
 fn lines_are_sent_at_the_interval_until_they_end() {
     let (daemon, [bob, ..]) = with_list();
     let args = ["send", "bob", "--lines", "--every", "1ms", "--fill"];
-    let said = daemon.ctl_with_input(&args, b"a {{n}}\nb\n{{x}}\nc {{n}}\n");
-    said.fails(1, &["line 3", "unknown field `x`", "1 of 4 messages could not be sent"]);
-    for expected in ["a 1", "b", "c 4"] {
+    let input = b"a {{n}}\nb\n{{x}}\n\nc {{n}}\n";
+    let said = daemon.ctl_with_input(&args, input);
+    let empty = "1 empty line was skipped";
+    said.fails(1, &["line 3", "unknown field `x`", empty, "1 of 4 messages could not be sent"]);
+    // A number is that of a message that is sent.
+    for expected in ["a 1", "b", "c 3"] {
         assert_eq!(bob.receive().0, expected.as_bytes());
     }
+    daemon.ctl_with_input(&[&args[..], &["-c", "2"]].concat(), b"a\n\n{{x}}\nb\nc\n").fails(1, &["line 3"]);
+    assert_eq!([bob.receive().0, bob.receive().0], [b"a", b"b"]);
 }
 
 #[test]
@@ -126,6 +165,36 @@ fn an_interrupted_loop_ends_with_its_summary() {
     assert_eq!(running.wait().code(), Some(0));
     let sent = summary.split(' ').next().unwrap().replace(',', "");
     assert_eq!(daemon.status()["sent"]["datagrams"].to_string(), sent, "{summary}");
+}
+
+#[test]
+fn a_loop_that_waits_for_the_daemon_can_be_interrupted() {
+    let folder = new_folder();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let args = ["--json", "send", "lab", "x", "--every", "1h"];
+    let mut running = Running::start(ctl_command(&socket).args(args));
+    let (stream, _) = listener.accept().unwrap();
+    let mut requests = BufReader::new(&stream).lines().map(|line| from_str::<Value>(&line.unwrap()).unwrap());
+    // It answers the question for the destinations, and no message.
+    let request = requests.next().unwrap();
+    assert_eq!(request["method"], "targets");
+    let target = |port: u16| {
+        let to = format!("127.0.0.1:{port}");
+        json!({ "to": to, "peer": to, "encoding": "utf-8", "list": "lab" })
+    };
+    // One more than may be in flight: its message waits.
+    let targets: Vec<Value> = (1..=65).map(target).collect();
+    let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": { "targets": targets } });
+    writeln!(&stream, "{answer}").unwrap();
+    assert_eq!(requests.by_ref().take(64).filter(|request| request["method"] == "send").count(), 64);
+    eventually("the loop to end", || {
+        running.signal(Signal::SIGINT);
+        running.ended()
+    });
+    let summary = running.json();
+    assert_eq!((&summary["sent"], &summary["unanswered"]), (&json!(0), &json!(64)), "{summary}");
+    assert_eq!(running.wait().code(), Some(0));
 }
 
 #[test]

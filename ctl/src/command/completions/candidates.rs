@@ -31,10 +31,6 @@ pub(super) fn words(arguments: &[OsString]) -> &[OsString] {
     end.map_or(&[], |end| &arguments[end + 1..])
 }
 
-/// The names of checksums.
-const CHECKSUMS: [&str; 9] =
-    ["sum8", "xor8", "lrc", "crc8", "crc16-modbus", "crc16-ccitt", "crc16-xmodem", "crc32", "nmea"];
-
 /// Offers the names of peers, and the addresses of peers without a name.
 pub(crate) fn peers() -> Vec<CompletionCandidate> {
     let answer = ask(&PeersParams { window: Some(PEERS_WINDOW) });
@@ -88,11 +84,6 @@ pub(crate) fn messages() -> Vec<CompletionCandidate> {
 /// Offers the most common encodings.
 pub(crate) fn encodings() -> Vec<CompletionCandidate> {
     Encoding::COMMON.iter().chain(&["hex"]).map(CompletionCandidate::new).collect()
-}
-
-/// Offers the values of `send --append`.
-pub(crate) fn checksums() -> Vec<CompletionCandidate> {
-    CHECKSUMS.iter().map(CompletionCandidate::new).collect()
 }
 
 /// Offers the values of `recode --as`.

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use clap_complete::CompletionCandidate;
 use crc::{CRC_8_SMBUS, CRC_16_IBM_3740, CRC_16_MODBUS, CRC_16_XMODEM, CRC_32_ISO_HDLC, Crc, NoTable, Table};
 use udpchat_locale::tr;
 
@@ -57,6 +58,11 @@ pub(crate) struct Append {
 }
 
 impl Append {
+    /// Offers the names of the checksums to the shell.
+    pub(super) fn candidates() -> Vec<CompletionCandidate> {
+        ALGORITHMS.iter().map(|(name, _)| CompletionCandidate::new(name)).collect()
+    }
+
     /// Adds the checksum of the message to it. That of NMEA stands before the line end.
     pub(super) fn to(self, message: &mut Vec<u8>) {
         match self.algorithm {

@@ -100,7 +100,7 @@ impl MessageArgs {
             return Err(CtlError::usage(tr!(
                 "--file sends bytes unchanged and cannot be combined with --encoding, --escape or --hex"
             ))
-            .hint(tr!("standard input takes them: `udpchatctl send TO --hex < PATH`")));
+            .hint(tr!("use standard input: `udpchatctl send TO --hex < PATH`")));
         }
         self.check_split()
     }

@@ -12,7 +12,6 @@ use udpchat_text::{NotEncodable, Piece, UnknownEscape, parse_escapes};
 use super::append::Append;
 use super::fill::Fill;
 use super::{MessageArgs, Payload};
-use crate::command::completions::candidates;
 use crate::error::{CtlError, Result};
 
 /// How the message is finished.
@@ -23,7 +22,7 @@ pub(crate) struct FormArgs {
     pub(crate) fill: bool,
     /// Add a checksum: sum8, xor8, lrc, crc8, crc16-modbus, crc16-ccitt, crc16-xmodem, crc32 or nmea; `:be` or `:le` sets the
     /// order of its bytes
-    #[arg(long, value_name = "SUM", conflicts_with = "split", add = ArgValueCandidates::new(candidates::checksums))]
+    #[arg(long, value_name = "SUM", conflicts_with = "split", add = ArgValueCandidates::new(Append::candidates))]
     pub(crate) append: Option<Append>,
 }
 
@@ -46,8 +45,9 @@ impl FormArgs {
     pub(in crate::command) fn check(&self, message: &MessageArgs, is_lines: bool) -> Result<()> {
         if self.fill && message.file.is_some() && !is_lines {
             let text = tr!("--file sends bytes unchanged and cannot be combined with --fill");
-            return Err(CtlError::usage(text)
-                .hint(tr!("standard input takes it: `udpchatctl send TO --fill < PATH`")));
+            return Err(
+                CtlError::usage(text).hint(tr!("use standard input: `udpchatctl send TO --fill < PATH`"))
+            );
         }
         Ok(())
     }
@@ -81,6 +81,15 @@ impl FormArgs {
         Ok(Payload::Bytes(bytes))
     }
 
+    /// Refuses a checksum for text that no message can have: the encoding is unknown.
+    pub(in crate::command) fn check_encoding(
+        &self,
+        message: &MessageArgs,
+        encoding: Option<&str>,
+    ) -> Result<()> {
+        self.finished(Payload::Text(String::new()), message, encoding).map(drop)
+    }
+
     /// Makes the message of `ask` from what was read.
     pub(in crate::command) async fn of_one(
         &self,
@@ -91,7 +100,8 @@ impl FormArgs {
     ) -> Result<Payload> {
         let payload = self.draft(payload)?.payload(1, message.hex)?;
         let mut encoding = None;
-        if self.append.is_some() && matches!(payload, Payload::Text(_)) {
+        let needs_encoding = self.append.is_some() && message.encoding.is_none();
+        if needs_encoding && matches!(payload, Payload::Text(_)) {
             let answer = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?;
             encoding = answer.targets.into_iter().next().map(|target| target.encoding);
         }
@@ -117,7 +127,11 @@ fn encoded(text: &str, message: &MessageArgs, encoding: Option<&str>) -> Result<
     let encoding = message.encoding.as_deref().or(encoding).map(str::parse::<Encoding>).transpose();
     let encoding = encoding
         .map_err(|error| CtlError::usage(error.to_string()).hint(error.hint().unwrap_or_default()))?;
-    let encoding = encoding.unwrap_or(Encoding::UTF_8);
+    let Some(encoding) = encoding else {
+        // An older daemon does not tell.
+        let text = tr!("--append needs the encoding of the text, which this daemon does not tell");
+        return Err(CtlError::usage(text).hint(tr!("`-e ENC` sets it; `--hex` sends bytes")));
+    };
     let pieces = match message.escape {
         true => parse_escapes(text).map_err(|UnknownEscape(shown)| {
             CtlError::usage(tr!("unknown escape `{shown}`", shown))
@@ -151,11 +165,25 @@ mod tests {
         };
         let plain = MessageArgs::default();
         assert_eq!(bytes("你", &plain, Some("gbk")), [0xc4, 0xe3, 0xa7]);
-        assert_eq!(bytes("a", &plain, None), [0x61, 0x61]);
+        assert_eq!(bytes("a", &plain, Some("utf-8")), [0x61, 0x61]);
         let escape = MessageArgs { escape: true, ..MessageArgs::default() };
-        assert_eq!(bytes(r"\x01\xff\n", &escape, None), [1, 0xff, 0x0a, 0x0a]);
+        assert_eq!(bytes(r"\x01\xff\n", &escape, Some("utf-8")), [1, 0xff, 0x0a, 0x0a]);
         let text = Payload::Text("€".to_owned());
         assert_eq!(form.finished(text, &plain, Some("big5")).unwrap_err().exit() as u8, 5);
+    }
+
+    #[test]
+    fn a_sum_needs_the_encoding_of_the_text() {
+        let form = FormArgs { append: "sum8".parse().ok(), ..FormArgs::default() };
+        let plain = MessageArgs::default();
+        assert_eq!(form.check_encoding(&plain, None).unwrap_err().exit() as u8, 2);
+        let given = MessageArgs { encoding: Some("gbk".to_owned()), ..MessageArgs::default() };
+        assert!(
+            form.check_encoding(&given, None).is_ok() && form.check_encoding(&plain, Some("gbk")).is_ok()
+        );
+        let bytes = Payload::Bytes(vec![1]);
+        assert_eq!(form.finished(bytes, &plain, None).unwrap(), Payload::Bytes(vec![1, 1]));
+        assert!(FormArgs::default().check_encoding(&plain, None).is_ok());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) use self::args::{LinesArgs, MessageArgs};
 pub(super) use self::form::Draft;
 pub(crate) use self::form::FormArgs;
 pub(crate) use self::many::ManyArgs;
-pub(super) use self::notes::{OtherPort, is_for_many, note_encoding};
+pub(super) use self::notes::{OtherPort, is_for_many, note_empty_lines, note_encoding};
 pub(crate) use self::payload::Payload;
 pub(super) use self::payload::{Line, Lines, Source};
 pub(super) use self::port::{note_unread_input, refuse_port};
@@ -62,7 +62,7 @@ pub(crate) struct SendArgs {
     // Not a documentation comment: the brackets would be links.
     #[arg(
         value_name = "TO",
-        help = "A peer's name, host[:port] or [v6]:port, or several with commas between them; the default port is 7788"
+        help = "The name of a peer or of a list, host[:port] or [v6]:port, or several with commas between them; the default port is 7788"
     )]
     #[arg(add = ArgValueCandidates::new(candidates::peers))]
     #[arg(required_unless_present = "again")]
@@ -247,14 +247,7 @@ impl<'a> Sender<'a> {
     }
 
     fn conclude(&mut self, total: u64, failed: u64, empty: u64) -> Result<()> {
-        match empty {
-            0 => {}
-            1 => self.output.note(tr!("1 empty line was skipped; `--allow-empty` sends empty datagrams")),
-            number => self.output.note(&tr!(
-                "{number} empty lines were skipped; `--allow-empty` sends empty datagrams",
-                number
-            )),
-        }
+        note_empty_lines(self.output, empty);
         if failed == 0 {
             return Ok(());
         }
@@ -294,7 +287,7 @@ pub(super) fn refusal(entry: &Entry) -> Option<CtlError> {
 }
 
 /// Returns whether every further line would fail in the same way.
-fn fails_every_line(error: &CtlError, arguments: &MessageArgs) -> bool {
+pub(super) fn fails_every_line(error: &CtlError, arguments: &MessageArgs) -> bool {
     let CtlError::Failed(failure) = error else { return true };
     if failure.code.is_none() {
         return is_of_the_connection(failure);

@@ -1,5 +1,5 @@
-//! What a user should know about a message that was sent: that a peer without a port was heard from another one, and that the
-//! peers of a broadcast may not read the encoding.
+//! What a user should know about a message that was sent: that a peer without a port was heard from another one, that the
+//! peers of a broadcast may not read the encoding, and that empty lines were skipped.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -73,6 +73,16 @@ pub(in crate::command) async fn note_encoding(
         ));
     }
     is_default
+}
+
+/// Prints a note if empty lines were skipped.
+pub(in crate::command) fn note_empty_lines(output: &mut Output, number: u64) {
+    match number {
+        0 => {}
+        1 => output.note(tr!("1 empty line was skipped; `--allow-empty` sends empty datagrams")),
+        number => output
+            .note(&tr!("{number} empty lines were skipped; `--allow-empty` sends empty datagrams", number)),
+    }
 }
 
 /// Returns whether the group or broadcast address has a name with an encoding in the configuration.

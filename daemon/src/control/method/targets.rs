@@ -6,7 +6,7 @@ use udpchat_api::call::{TargetsAnswer, TargetsParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::control::context::Context;
-use crate::send::targets;
+use crate::send::{expand, targets};
 
 /// How many destinations a request may name.
 const MAX_NAMED: usize = 64;
@@ -20,8 +20,7 @@ pub(super) async fn call(context: &mut Context, params: TargetsParams) -> Result
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let daemon = Arc::clone(context.daemon());
-    let configured = daemon.peers.configured();
-    let members = |name: &String| configured.list(name).map_or(1, <[_]>::len);
-    context.charge(BYTES_OF_A_TARGET * params.to.iter().map(members).sum::<usize>()).await?;
-    Ok(TargetsAnswer { targets: targets(&daemon, &params.to).await? })
+    let wanted = expand(&daemon.peers.configured(), &params.to)?;
+    context.charge(BYTES_OF_A_TARGET * wanted.len()).await?;
+    Ok(TargetsAnswer { targets: targets(&daemon, wanted).await? })
 }

@@ -1,4 +1,4 @@
-//! `--lines`: reads one message per line, and never beyond the line that is sent next.
+//! `--lines`: reads one message per line, each as it is asked for.
 
 use std::io::{BufRead, BufReader, Read};
 
