@@ -48,7 +48,7 @@ struct State {
     recorded: Vec<(u64, u64)>,
     /// The ids that a recovery has still to bring.
     awaited: Option<(u64, u64)>,
-    /// Whether unreadable ids were added since [`Damage::news`].
+    /// Whether unreadable ids were added since [`State::news`].
     has_news: bool,
 }
 
