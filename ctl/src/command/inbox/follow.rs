@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{sleep, timeout};
-use udpchat_api::call::StatusParams;
+use udpchat_api::call::{InboxParams, Order};
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
@@ -104,7 +104,9 @@ fn may_pass(error: &CtlError) -> bool {
 /// Connects for the subscription, and for the read mark if there is one; returns the newest id of the inbox as well.
 async fn answering(socket: &Path, marking: &mut Option<Marking>) -> Result<(Client, u64)> {
     let mut client = connect(Some(socket)).await?;
-    let newest = client.call(&StatusParams {}).await?.inbox.newest_id;
+    // `status` answers with 0 where the inbox cannot be read, as if it were another one.
+    let newest = InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() };
+    let newest = client.call(&newest).await?.entries.first().map_or(0, Entry::id);
     if let Some(Marking { client, .. }) = marking {
         *client = connect(Some(socket)).await?;
     }
