@@ -253,7 +253,7 @@ impl Settings {
         }
         for (name, peer) in &self.peers {
             for key in PEER_KEYS {
-                push(key.path.replace("NAME", &key_of(name)), (key.field)(peer));
+                push(key.path.replace("NAME", &toml_key(name.as_str())), (key.field)(peer));
             }
         }
         for (name, members) in &self.lists {
@@ -261,11 +261,6 @@ impl Settings {
         }
         list
     }
-}
-
-/// Writes a peer's name as a TOML key: bare if possible.
-fn key_of(name: &PeerName) -> String {
-    toml_key(name.as_str())
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ pub const EXAMPLES: &str =
 /// that begins then.
 ///
 /// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
-/// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese. A time of day alone is
-/// the last one that has passed; as an end it is the first one after `since` if that is later. Its hour may have one digit.
+/// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese. A time of
+/// day alone is the last one that has passed; as an end it is the first one after `since` if that is later. Its hour may have one digit.
 pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timestamp> {
     let text = text.trim();
     let padded = with_two_digits(text);

@@ -316,8 +316,8 @@ fn each_user_has_a_read_mark_of_its_own() {
     ];
     assert_eq!(rows, expected);
     // In JSON, the name of a user stands beside the number, if the user has one.
-    let nobody = Account::new(65_534, &[READERS]);
-    assert_eq!(read(&nobody).stdout.lines().count(), 4);
+    let with_name = Account::new(65_534, &[READERS]);
+    assert_eq!(read(&with_name).stdout.lines().count(), 4);
     let users = daemon.ctl(&["--json", "consumers"]).json();
     let users: Vec<_> = users.iter().map(|consumer| (&consumer["uid"], &consumer["user"])).collect();
     assert_eq!(users[0], (&Value::Null, &Value::Null));

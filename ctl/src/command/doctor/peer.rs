@@ -281,8 +281,8 @@ mod tests {
         assert_eq!(levels(&found(facts(), no_route)), [Problem, Warning]);
         let silent = PeerFacts { answers_on_link: Some(false), ..peer() };
         assert_eq!(levels(&found(facts(), silent)), [Fine, Problem, Warning]);
-        let nobody = Unusable { what: "no peer is called `bob`".to_owned(), hint: None };
-        let unknown = PeerFacts { address: Err(NoAddress::Absent(nobody)), ..peer() };
+        let reason = Unusable { what: "no peer is called `bob`".to_owned(), hint: None };
+        let unknown = PeerFacts { address: Err(NoAddress::Absent(reason)), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
         assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
     }
