@@ -257,7 +257,7 @@ impl Settings {
             }
         }
         for (name, members) in &self.lists {
-            push(format!("peers.{}.members", key_of(name)), members);
+            push(format!("peers.{}.members", toml_key(name.as_str())), members);
         }
         list
     }
