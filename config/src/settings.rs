@@ -7,8 +7,8 @@ use crate::key::{AppliedBy, Field, Key};
 use crate::paths::socket_in;
 use crate::value::toml_key;
 use crate::{
-    Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress, Network, Origin,
-    PeerAddress, PeerName, Setting, Size, UserGroup,
+    ByteRate, DatagramRate, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress,
+    Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// Defines [`Settings`], a struct for each table, and [`KEYS`].
@@ -116,12 +116,16 @@ settings! {
         messages_per_second: u32 = 100, Reload, "100";
     }
 
-    /// Limits from where messages are accepted.
+    /// Limits from where messages are accepted, and how many.
     access: Access {
         /// The networks to accept messages from; empty accepts all.
         allow: Vec<Network> = Vec::new(), Reload, r#"["192.168.0.0/16"]"#;
         /// The networks to accept nothing from, even if `allow` contains them.
         deny: Vec<Network> = Vec::new(), Reload, r#"["192.168.7.9"]"#;
+        /// How many datagrams are accepted from one address, or from one /64 of IPv6.
+        limit: DatagramRate = DatagramRate::UNLIMITED, Reload, r#""500/s""#;
+        /// How many bytes are accepted from it.
+        bytes: ByteRate = ByteRate::UNLIMITED, Reload, r#""1MiB/s""#;
     }
 
     /// Gives roles on the control socket to groups of users, at most 16 for each role, without duplicates. Root and the
@@ -151,12 +155,16 @@ pub struct Peer {
     pub address: Setting<PeerAddress>,
     /// The encoding that it reads and writes, if configured.
     pub encoding: Option<Setting<Encoding>>,
+    /// How many datagrams are accepted from it, instead of `access.limit`.
+    pub limit: Option<Setting<DatagramRate>>,
+    /// How many bytes are accepted from it, instead of `access.bytes`.
+    pub bytes: Option<Setting<ByteRate>>,
 }
 
 impl Peer {
     /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
-        Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None }
+        Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None, limit: None, bytes: None }
     }
 }
 
@@ -175,6 +183,20 @@ pub(crate) const PEER_KEYS: &[Key<Peer>] = &[
         example: r#""gbk""#,
         field: |peer| &peer.encoding,
         field_mut: |peer| &mut peer.encoding,
+    },
+    Key {
+        path: "peers.NAME.limit",
+        applied_by: AppliedBy::Reload,
+        example: r#""5000/s""#,
+        field: |peer| &peer.limit,
+        field_mut: |peer| &mut peer.limit,
+    },
+    Key {
+        path: "peers.NAME.bytes",
+        applied_by: AppliedBy::Reload,
+        example: r#""10MiB/s""#,
+        field: |peer| &peer.bytes,
+        field_mut: |peer| &mut peer.bytes,
     },
 ];
 
@@ -241,7 +263,8 @@ mod tests {
         {
             let address = Setting::new(address.parse().unwrap(), origin.clone());
             let encoding = encoding.map(|encoding| Setting::new(encoding, origin.clone()));
-            settings.peers.insert(name.parse().unwrap(), Peer { address, encoding });
+            let peer = Peer { address, encoding, ..Peer::without_address(origin.clone()) };
+            settings.peers.insert(name.parse().unwrap(), peer);
         }
         settings
     }
@@ -264,6 +287,8 @@ log.format = "text" # default
 log.messages_per_second = 100 # default
 access.allow = [] # default
 access.deny = [] # default
+access.limit = "" # default
+access.bytes = "" # default
 control.read = [] # default
 control.send = [] # default
 control.admin = [] # default
@@ -321,6 +346,8 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.groups.value.push("239.1.2.3".parse().unwrap());
         new.peers.clear();
         new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
+        new.access.limit.value = "500/s".parse().unwrap();
+        new.access.bytes.value = "1MiB/s".parse().unwrap();
         new.control.read.value.push("users".parse().unwrap());
         new.text.encoding.value = Encoding::GBK;
         new.inbox.max_size.value = "1GiB".parse().unwrap();

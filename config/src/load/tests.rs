@@ -367,10 +367,10 @@ fn the_default_file_sets_exactly_the_defaults() {
 fn the_default_file_has_every_key() {
     let host = Host::new();
     let is_commented_out = |line: &str| {
-        line.starts_with("[peers.")
-            || ["data_dir", "socket", "read", "send", "address", "encoding"]
-                .iter()
-                .any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = ")))
+        const COMMENTED_OUT: [&str; 8] =
+            ["data_dir", "socket", "read", "send", "address", "encoding", "limit", "bytes"];
+        let is_key = |key: &&str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "));
+        line.starts_with("[peers.") || COMMENTED_OUT.iter().any(is_key)
     };
     let uncommented: String = DEFAULT_FILE
         .lines()

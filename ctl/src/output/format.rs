@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
-use udpchat_api::EncodingBy;
+use udpchat_api::call::Refusal;
+use udpchat_api::{EncodingBy, safe};
 use udpchat_locale::tr;
 
 /// Names what chose an encoding.
@@ -22,6 +23,13 @@ pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
 /// Shows a time: local date and time, to the second.
 pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Shows an address whose datagrams were dropped: how many, and when the last.
+pub(crate) fn refused(refusal: &Refusal, zone: &TimeZone) -> String {
+    let Refusal { address, datagrams, at } = refusal;
+    let (address, time) = (safe::one_line(address), local_time(*at, zone));
+    tr!("{address} ({datagrams}, at {time})", address, datagrams = grouped(*datagrams), time)
 }
 
 /// How the times of entries are shown.

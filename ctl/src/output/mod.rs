@@ -23,7 +23,9 @@ pub(crate) mod style;
 pub(crate) use self::atomic_file::replace_file;
 pub(crate) use self::entry::loss;
 pub(crate) use self::failure::{as_line, in_one_line};
-pub(crate) use self::format::{chosen_by, clock_time, counted, duration, grouped, local_time, size, span};
+pub(crate) use self::format::{
+    chosen_by, clock_time, counted, duration, grouped, local_time, refused, size, span,
+};
 pub(crate) use self::hexdump::line_of as hex_line;
 pub(crate) use self::printer::Output;
 pub(crate) use self::progress::{Progress, Reached};
