@@ -306,10 +306,10 @@ mod tests {
     #[test]
     fn a_peer_over_the_limit_is_reported() {
         for (source, is_over) in [
-            ("192.168.7.9", true),
-            ("192.168.7.9:9000", true),
-            ("192.168.7.9:9001", false),
-            ("192.168.7.0/24", true),
+            ("10.1.0.7", true),
+            ("10.1.0.7:8080", true),
+            ("10.1.0.7:9", false),
+            ("10.1.0.0/24", true),
             ("2001:db8::/64", false),
         ] {
             let facts = with_status(|status| {
