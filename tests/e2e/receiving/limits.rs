@@ -58,14 +58,16 @@ fn stored_of(daemon: &Daemon, address: &str) -> usize {
 
 #[test]
 fn a_sender_over_its_limit_leaves_gaps_with_its_address() {
-    let daemon = Daemon::start_with("[access]\nlimit = '10/s'\n", &[]);
+    let daemon = Daemon::start_with("[access]\nlimit = '10/s'\ndeny = ['127.0.0.4']\n", &[]);
     let (noisy, quiet) = (Peer::at("127.0.0.2:0"), Peer::at("127.0.0.3:0"));
+    let denied = Peer::at("127.0.0.4:0");
+    (0..30).for_each(|_| denied.send(daemon.address(), "not allowed"));
     (0..150).for_each(|_| noisy.send(daemon.address(), "noise"));
     (0..20).for_each(|_| quiet.send(daemon.address(), "of the burst"));
-    let (limited, status) = settled(&daemon, 170);
+    let (limited, status) = settled(&daemon, 200);
     // Some more may pass while the machine is slow.
     assert!((1..=130).contains(&limited), "{limited}");
-    assert_eq!(status["stored"], 170 - limited);
+    assert_eq!((&status["stored"], &status["dropped"]["denied"]), (&json!(170 - limited), &json!(30)));
     assert_eq!(status["state"], "ok", "it is the administrator's will");
     assert_eq!(stored_of(&daemon, "127.0.0.3"), 20);
     assert!(gaps(&daemon).iter().all(|(peer, _)| peer.as_deref() == Some("127.0.0.2")));
@@ -138,6 +140,10 @@ fn a_stop_writes_the_last_gap() {
         let status = balanced(&daemon);
         (status["received"]["datagrams"] == 10).then(|| number(&status["dropped"]["limited"]))
     });
+    for _ in 0..5 {
+        let tests = daemon.rpc().call("self_test", json!({}))["tests"].take();
+        assert_eq!(tests[0]["outcome"], "received", "a self-test has no limit: {tests}");
+    }
     daemon.signal(Signal::SIGTERM);
     assert!(daemon.wait().success());
     let daemon = daemon.start_again();

@@ -192,3 +192,21 @@ pub(in crate::command::chat) fn row_bytes(columns: usize) -> usize {
 fn not_sent(reason: &str) -> String {
     tr!("[not sent: {reason}]", reason = wrap::display_line(reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adjacent_gaps_of_one_source_become_one() {
+        let gap = |id, peer: Option<&str>| {
+            let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
+            let peer = peer.map(str::to_owned);
+            Item::from_gap(&Gap { id, at, lost: 5, reason, first_id: None, peer }, &TimeZone::UTC)
+        };
+        let mut item = gap(1, Some("10.0.0.5"));
+        assert!(!item.merge(&gap(2, Some("10.0.0.6"))) && !item.merge(&gap(2, None)));
+        assert!(item.merge(&gap(2, Some("10.0.0.5"))));
+        assert_eq!(item.text, "10 datagrams of 10.0.0.5 left out here: over the limit");
+    }
+}
