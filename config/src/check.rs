@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use crate::did_you_mean;
 use crate::value::shown;
-use crate::{ConfigError, PeerAddress, Setting, Settings, Size, UserGroup};
+use crate::{ConfigError, Member, PeerAddress, PeerName, Setting, Settings, Size, UserGroup};
 
 /// The maximum number of addresses to listen on.
 const MAX_LISTEN: usize = 64;
@@ -12,6 +13,8 @@ const MAX_LISTEN: usize = 64;
 const MAX_GROUPS: usize = 64;
 /// The maximum number of user groups for each role.
 const MAX_USER_GROUPS: usize = 16;
+/// The maximum number of members of a list of peers.
+const MAX_MEMBERS: usize = 256;
 /// The longest path for `sun_path` of unix(7), without the terminating zero byte.
 const MAX_SOCKET_BYTES: usize = 107;
 const MIN_RECEIVE_BUFFER: Size = Size::from_bytes(4 * 1024);
@@ -26,12 +29,13 @@ pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
     check_groups(settings)?;
     check_sizes(settings)?;
     check_socket(&settings.socket)?;
-    check_fallback(settings)?;
+    check_text(settings)?;
     let control = &settings.control;
     check_role("control.read", &control.read)?;
     check_role("control.send", &control.send)?;
     check_role("control.admin", &control.admin)?;
-    check_peers(settings)
+    check_peers(settings)?;
+    check_lists(settings)
 }
 
 fn check_listen(settings: &Settings) -> Result<(), ConfigError> {
@@ -111,8 +115,15 @@ fn check_socket(socket: &Setting<PathBuf>) -> Result<(), ConfigError> {
     Err(ConfigError::rejected(&socket.origin, message, "name a shorter path with `--socket`"))
 }
 
-fn check_fallback(settings: &Settings) -> Result<(), ConfigError> {
-    let fallback = &settings.text.fallback;
+fn check_text(settings: &Settings) -> Result<(), ConfigError> {
+    let (encoding, fallback) = (&settings.text.encoding, &settings.text.fallback);
+    for (key, encoding) in [("text.encoding", encoding), ("text.fallback", fallback)] {
+        if encoding.is_hex() {
+            let hint =
+                "no text would be shown or sent any more; give a peer that sends bytes `encoding = \"hex\"`";
+            return Err(ConfigError::rejected(&encoding.origin, format!("{key} cannot be hex"), hint));
+        }
+    }
     if !fallback.is_utf_16() {
         return Ok(());
     }
@@ -146,6 +157,38 @@ fn check_peers(settings: &Settings) -> Result<(), ConfigError> {
             let message = format!("peers `{other}` and `{name}` have the same address {}", *peer.address);
             let hint = "a message from there would have two names; keep one of them";
             return Err(ConfigError::rejected(&peer.address.origin, message, hint));
+        }
+    }
+    Ok(())
+}
+
+fn check_lists(settings: &Settings) -> Result<(), ConfigError> {
+    for (list, members) in &settings.lists {
+        let refuse = |message: String, hint: &str| Err(ConfigError::rejected(&members.origin, message, hint));
+        if members.is_empty() {
+            let hint = "write for example: members = [\"bob\", \"10.0.0.9:9000\"]";
+            return refuse(format!("list `{list}` has no members"), hint);
+        }
+        if members.len() > MAX_MEMBERS {
+            let message =
+                format!("list `{list}` has {} members, at most {MAX_MEMBERS} are possible", members.len());
+            return refuse(message, "make several lists; `udpchatctl send` takes several destinations");
+        }
+        let mut seen = BTreeSet::new();
+        for member in members.iter() {
+            if !seen.insert(member) {
+                return refuse(format!("list `{list}`: {member} is given twice"), "leave one of them out");
+            }
+            let Member::Peer(name) = member else { continue };
+            if settings.lists.contains_key(name) {
+                let hint = "name its members; members are peers and addresses";
+                return refuse(format!("list `{list}`: `{name}` is a list"), hint);
+            }
+            if !settings.peers.contains_key(name) {
+                let near = did_you_mean(name.as_str(), settings.peers.keys().map(PeerName::as_str));
+                let hint = near.unwrap_or_else(|| "[peers.NAME] gives a peer a name".to_owned());
+                return refuse(format!("list `{list}`: no peer is called `{name}`"), &hint);
+            }
         }
     }
     Ok(())

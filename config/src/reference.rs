@@ -145,13 +145,14 @@ mod tests {
             key(1, 1).text,
             "How long entries are kept, for example \"90d\" or \"12h\". Empty: only max_size limits them."
         );
-        let peers = reference.last().unwrap();
+        let [.., peers, lists] = &reference[..] else { panic!("{reference:?}") };
+        assert!(lists.text.starts_with("A list of peers") && lists.keys[0].name == "members", "{lists:?}");
         assert_eq!(peers.name, "peers.NAME");
         assert!(
             peers.text.starts_with("A peer: a name") && !peers.text.contains("address:"),
             "{}",
             peers.text
         );
-        assert!(peers.keys[1].text.ends_with("text.encoding when sending."), "{:?}", peers.keys[1]);
+        assert!(peers.keys[1].text.ends_with("such as \"01 e4\"."), "{:?}", peers.keys[1]);
     }
 }

@@ -7,8 +7,8 @@ use crate::key::{AppliedBy, Field, Key};
 use crate::paths::socket_in;
 use crate::value::toml_key;
 use crate::{
-    ByteRate, DatagramRate, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, MetricsAddress,
-    Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
+    ByteRate, ConfigError, DatagramRate, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Member,
+    MetricsAddress, Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// Defines [`Settings`], a struct for each table, and [`KEYS`].
@@ -36,6 +36,8 @@ macro_rules! settings {
             $(#[doc = concat!("The table `", stringify!($table), "`.")] pub $table: $table_type,)*
             /// The named peers; no two have the same address.
             pub peers: BTreeMap<PeerName, Peer>,
+            /// The lists of peers, with their members; no list is a member of another one.
+            pub lists: BTreeMap<PeerName, Setting<Vec<Member>>>,
         }
 
         $(
@@ -52,6 +54,7 @@ macro_rules! settings {
                     $($key: Setting::default_of($default),)*
                     $($table: $table_type { $($inner: Setting::default_of($inner_default),)* },)*
                     peers: BTreeMap::new(),
+                    lists: BTreeMap::new(),
                 }
             }
         }
@@ -159,12 +162,15 @@ pub struct Peer {
     pub limit: Option<Setting<DatagramRate>>,
     /// How many bytes are accepted from it, instead of `access.bytes`.
     pub bytes: Option<Setting<ByteRate>>,
+    /// The members, while the settings are loaded. Then a table with members is one of [`Settings::lists`].
+    pub(crate) members: Option<Setting<Vec<Member>>>,
 }
 
 impl Peer {
     /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
-        Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None, limit: None, bytes: None }
+        let address = Setting::new(PeerAddress::NONE, origin);
+        Self { address, encoding: None, limit: None, bytes: None, members: None }
     }
 }
 
@@ -198,6 +204,13 @@ pub(crate) const PEER_KEYS: &[Key<Peer>] = &[
         field: |peer| &peer.bytes,
         field_mut: |peer| &mut peer.bytes,
     },
+    Key {
+        path: "peers.NAME.members",
+        applied_by: AppliedBy::Reload,
+        example: r#"["bob", "10.0.0.9:9000"]"#,
+        field: |peer| &peer.members,
+        field_mut: |peer| &mut peer.members,
+    },
 ];
 
 /// Lists the path and the example of every key, in the order of the default file.
@@ -213,6 +226,35 @@ impl Settings {
         settings.data_dir.value = data_dir.into();
         settings.socket.value = socket_in(&settings.data_dir);
         settings
+    }
+
+    /// Moves the peers with members to the lists.
+    ///
+    /// # Errors
+    /// A list has an address, an encoding or a limit.
+    pub(crate) fn separate_lists(&mut self) -> Result<(), ConfigError> {
+        for (name, mut list) in std::mem::take(&mut self.peers) {
+            let Some(members) = list.members.take() else {
+                self.peers.insert(name, list);
+                continue;
+            };
+            let message = match &list {
+                Peer { address, .. } if **address != PeerAddress::NONE => {
+                    format!("`{name}` has members and an address")
+                }
+                Peer { encoding: Some(_), .. } => format!("`{name}` has members and an encoding"),
+                Peer { limit: Some(_), .. } | Peer { bytes: Some(_), .. } => {
+                    format!("`{name}` has members and a limit")
+                }
+                _ => {
+                    self.lists.insert(name, members);
+                    continue;
+                }
+            };
+            let hint = "a list has only members; a peer has an address and no members";
+            return Err(ConfigError::rejected(&members.origin, message, hint));
+        }
+        Ok(())
     }
 
     /// Lists the keys whose values differ in `new` and that only a restart applies. Origins are not compared.
@@ -240,6 +282,9 @@ impl Settings {
                 push(key.path.replace("NAME", &key_of(name)), (key.field)(peer));
             }
         }
+        for (name, members) in &self.lists {
+            push(format!("peers.{}.members", key_of(name)), members);
+        }
         list
     }
 }
@@ -266,6 +311,8 @@ mod tests {
             let peer = Peer { address, encoding, ..Peer::without_address(origin.clone()) };
             settings.peers.insert(name.parse().unwrap(), peer);
         }
+        let members = ["bob", "1.2.3.6"].map(|member| member.parse().unwrap()).to_vec();
+        settings.lists.insert("lab".parse().unwrap(), Setting::new(members, origin));
         settings
     }
 
@@ -296,7 +343,8 @@ control.max_memory = "32MiB" # default
 metrics.listen = "" # default
 peers.bob.address = "1.2.3.4:80" # /c.toml:7
 peers."小明".address = "1.2.3.5" # /c.toml:7
-peers."小明".encoding = "gbk" # /c.toml:7"#;
+peers."小明".encoding = "gbk" # /c.toml:7
+peers.lab.members = ["bob", "1.2.3.6"] # /c.toml:7"#;
         assert_eq!(shown.join("\n"), expected);
     }
 
@@ -307,6 +355,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         let text: String = settings.listing().iter().map(|(k, v, _)| format!("{k} = {v}\n")).collect();
         let mut read = Settings::default_in("/d");
         crate::file::apply(&mut read, &text, Path::new("/x")).unwrap();
+        read.separate_lists().unwrap();
         let values =
             |settings: &Settings| settings.listing().into_iter().map(|(k, v, _)| (k, v)).collect::<Vec<_>>();
         assert_eq!(values(&read), values(&settings));
@@ -345,6 +394,7 @@ peers."小明".encoding = "gbk" # /c.toml:7"#;
         new.listen.origin = Origin::Flag("--listen");
         new.groups.value.push("239.1.2.3".parse().unwrap());
         new.peers.clear();
+        new.lists.clear();
         new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
         new.access.limit.value = "500/s".parse().unwrap();
         new.access.bytes.value = "1MiB/s".parse().unwrap();

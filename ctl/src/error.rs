@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue};
 use udpchat_api::{ClientError, ErrorKind, ErrorObject};
-use udpchat_config::{Need, file_hint};
+use udpchat_config::{Need, ValueError, file_hint};
 use udpchat_locale::{tr, translated};
 
 /// The result of a fallible step of a run.
@@ -98,6 +98,15 @@ impl CtlError {
     /// Creates an error of usage.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "usage", message)
+    }
+
+    /// Creates an error of usage from that of a value.
+    pub(crate) fn of_value(error: ValueError) -> Self {
+        let wrong = Self::usage(error.to_string());
+        match error.hint() {
+            Some(hint) => wrong.hint(hint),
+            None => wrong,
+        }
     }
 
     /// Creates an error for a message that was not sent.
@@ -212,6 +221,12 @@ impl CtlError {
     #[must_use]
     pub(crate) fn at_line(self, line: u64) -> Self {
         self.with(|failure| failure.line = Some(line))
+    }
+
+    /// Sets the exit code.
+    #[must_use]
+    pub(crate) fn with_exit(self, exit: Exit) -> Self {
+        self.with(|failure| failure.exit = exit)
     }
 
     fn with(mut self, change: impl FnOnce(&mut Failure)) -> Self {
@@ -337,6 +352,7 @@ fn known_word(error: &clap::Error) -> Option<&'static str> {
         }
         "ping" | "request" => tr!("`udpchatctl ask TO TEXT` sends a message and waits for the answer"),
         "write" | "echo" | "msg" | "message" => tr!("`udpchatctl send TO TEXT` sends a message"),
+        "broadcast" => tr!("`udpchatctl send 255.255.255.255 TEXT` sends to every host of the network"),
         "start" | "run" | "daemon" => tr!("`udpchatd` is the daemon"),
         "restart" | "kill" | "quit" => tr!("`udpchatctl stop` ends the daemon; `udpchatd` starts it"),
         "config" | "check" => tr!("`udpchatd --check-config` checks the configuration"),

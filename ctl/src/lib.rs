@@ -13,6 +13,7 @@ mod output;
 mod process;
 mod reconnect;
 mod socket_access;
+mod template;
 mod terminal;
 mod time;
 

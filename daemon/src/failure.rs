@@ -85,7 +85,11 @@ impl Failure {
             Self::Backup(error) => error.hint(),
             Self::Recover(error) => error.hint(),
             Self::Socket(error) => Some(error.hint()),
-            Self::GivenUp(_) | Self::System { .. } => None,
+            Self::GivenUp(_) => Some(
+                "the next start records a gap for the received ones; `status` and the log name the problem while the daemon runs"
+                    .to_owned(),
+            ),
+            Self::System { .. } => None,
         }
     }
 

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | a failing operation | [`Health::report`] | it has succeeded since, and has not failed for [`SETTLED_AFTER`] |
 //! | a condition | [`Health::report`] | [`Health::clear`] |
-//! | an event, which is over when it is seen | [`Health::note`] | [`Health::acknowledge`] |
+//! | an event, which is over when it is seen | [`Health::note`] | [`Health::acknowledge`], or [`Health::supersede`] |
 //!
 //! Each component logs at most one line a second. A few further ones wait for the next seconds, the others are counted.
 //! `problem_watch` calls [`Health::advance`] as long as there is something to do.
@@ -58,6 +58,8 @@ pub(crate) enum Component {
     InflightJournal,
     /// The index of the inbox.
     Index,
+    /// Groups of users that the configuration names and that give no access; a condition.
+    UserGroups,
     /// Accepting connections on the control socket.
     Control,
     /// Accepting connections for metrics.
@@ -85,9 +87,12 @@ enum Kind {
 impl Component {
     fn kind(self) -> Kind {
         match self {
-            Self::Clock | Self::WriteAheadLog | Self::Recovery | Self::Interfaces | Self::Group(_) => {
-                Kind::Condition
-            }
+            Self::Clock
+            | Self::WriteAheadLog
+            | Self::Recovery
+            | Self::UserGroups
+            | Self::Interfaces
+            | Self::Group(_) => Kind::Condition,
             Self::InboxDamage | Self::InboxTail | Self::InboxQuarantine | Self::InboxReplaced => Kind::Event,
             Self::InboxWrite
             | Self::InboxRead
@@ -166,11 +171,21 @@ impl Health {
     /// Clears the problem of a component whose condition is found to be over.
     pub(crate) fn clear(&self, component: Component) {
         debug_assert_eq!(component.kind(), Kind::Condition, "{component:?}");
+        self.end(component);
+    }
+
+    fn end(&self, component: Component) {
         let mut state = self.state.lock();
         if state.end(component, Instant::now()) {
             drop(state);
             self.changed.send_replace(());
         }
+    }
+
+    /// Ends an event that another one has replaced.
+    pub(crate) fn supersede(&self, component: Component) {
+        debug_assert_eq!(component.kind(), Kind::Event, "{component:?}");
+        self.end(component);
     }
 
     /// Clears all events, and returns them.
@@ -222,6 +237,11 @@ impl Health {
     /// Returns a receiver that is notified when a problem appears, changes or is resolved.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Returns the problem of a component.
+    pub(crate) fn problem(&self, component: Component) -> Option<String> {
+        self.state.lock().problems.get(&component).map(|problem| problem.text.clone())
     }
 
     /// Returns the problems.

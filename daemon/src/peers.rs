@@ -4,10 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use udpchat_config::{Encoding, Interface, Peer, PeerAddress, PeerName, Settings, interface_decides, owner};
+use udpchat_config::{
+    Encoding, Interface, Member, Peer, PeerAddress, PeerName, Settings, interface_decides, owner,
+};
 use udpchat_text::{Basis, Decoded, Knowledge};
 
+use crate::inbox::InboxError;
+use crate::inbox::entry::{Body, Stored};
 use crate::inbox::learned_encodings::LearnedEncodings;
+use crate::inbox::reader::Reader;
 use crate::net::interface_names::InterfaceNames;
 
 /// The peers. A reload changes the configured part.
@@ -106,18 +111,49 @@ impl Peers {
         }
     }
 
-    /// Chooses the encoding of a message to a peer.
-    pub(crate) fn encoding_towards(&self, configured: &Configured, peer: SocketAddr) -> (Encoding, Basis) {
+    /// Chooses the encoding of a message to a peer by what is configured for it or known of it; none if nothing is.
+    pub(crate) fn known_towards(
+        &self,
+        configured: &Configured,
+        peer: SocketAddr,
+    ) -> Option<(Encoding, Basis)> {
         let knowledge = self.knowledge(configured, u64::MAX, peer);
         let own = configured.of(peer).and_then(|named| named.encoding);
         match (own, knowledge.given.or(knowledge.remembered)) {
-            (Some(own), _) => (own, Basis::Configured),
+            (Some(own), _) => Some((own, Basis::Configured)),
             (None, Some(known)) => {
-                let fallback = *configured.settings.text.fallback;
-                (udpchat_text::for_answering(known, fallback), Basis::Remembered)
+                Some((udpchat_text::for_answering(known, configured.fallback()), Basis::Remembered))
             }
-            (None, None) => (*configured.settings.text.encoding, Basis::Configured),
+            (None, None) => None,
         }
+    }
+
+    /// Chooses the encoding of a message to a peer. Where nothing is known of it, it is answered in the fallback if its newest
+    /// message was read in it. Reads the inbox, so it may block.
+    pub(crate) fn encoding_towards(
+        &self,
+        configured: &Configured,
+        peer: SocketAddr,
+        reader: &Reader,
+    ) -> Result<(Encoding, Basis), InboxError> {
+        if let Some(known) = self.known_towards(configured, peer) {
+            return Ok(known);
+        }
+        let has_port = configured.of(peer).is_some_and(|named| named.address.port().is_some());
+        let newest = reader.newest_text(peer, !has_port)?;
+        let read = newest.and_then(|Stored { id, body, recoded, .. }| match body {
+            Body::Received { peer, payload, .. } => {
+                Some(self.decode_stored(configured, id, peer, &payload, recoded))
+            }
+            _ => None,
+        });
+        Ok(match read {
+            // What has bytes that are no character was read in the fallback for want of anything better.
+            Some(Decoded { encoding, by: Basis::Fallback, text }) if !text.contains('\u{fffd}') => {
+                (udpchat_text::for_answering(encoding, configured.fallback()), Basis::Fallback)
+            }
+            _ => configured.default_encoding(),
+        })
     }
 
     /// Chooses the encoding of a message to `all`, a group or a broadcast address: its own, otherwise the one that all known
@@ -134,23 +170,44 @@ impl Peers {
         let named = configured.named().filter(|named| named.encoding.is_some());
         let named = named.filter_map(|named| named.address.destination());
         let known = named.chain(self.remembered()).filter(|peer| is_reached(*peer));
-        let mut encodings = known.map(|peer| self.encoding_towards(configured, peer).0);
+        let encodings = known.filter_map(|peer| Some(self.known_towards(configured, peer)?.0));
+        // A peer that sends bytes reads no text at all.
+        let mut encodings = encodings.filter(|encoding| !encoding.is_hex());
         match encodings.next() {
             Some(first) if encodings.all(|other| other == first) => (first, Basis::Remembered),
-            _ => (*configured.settings.text.encoding, Basis::Configured),
+            _ => configured.default_encoding(),
         }
     }
 }
 
 impl Configured {
+    /// Returns `text.encoding`, in which a message goes out where nothing else decides.
+    pub(crate) fn default_encoding(&self) -> (Encoding, Basis) {
+        (*self.settings.text.encoding, Basis::Configured)
+    }
+
+    fn fallback(&self) -> Encoding {
+        *self.settings.text.fallback
+    }
+
     /// Returns the configured peers, sorted by name.
     pub(crate) fn named(&self) -> impl Iterator<Item = Named<'_>> {
         self.settings.peers.iter().map(Named::new)
     }
 
-    /// Returns the names.
+    /// Returns the names of peers and lists.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.named().map(|peer| peer.name)
+        self.named().map(|peer| peer.name).chain(self.lists().map(|(name, _)| name))
+    }
+
+    /// Returns the lists of peers with their members, sorted by name.
+    pub(crate) fn lists(&self) -> impl Iterator<Item = (&str, &[Member])> {
+        self.settings.lists.iter().map(|(name, members)| (name.as_str(), members.as_slice()))
+    }
+
+    /// Finds the members of a list by its name.
+    pub(crate) fn list(&self, name: &str) -> Option<&[Member]> {
+        self.settings.lists.get(name).map(|members| members.as_slice())
     }
 
     /// Finds a peer by its name.

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinError, spawn_blocking};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::commit_watch::CommitWatch;
-use crate::inbox::queue::Queue;
+use crate::inbox::queue::{FAILING_WAIT, Queue};
 use crate::inbox::reader::Reader;
 use crate::log::Logging;
 use crate::net::interfaces::CurrentAddresses;
@@ -61,6 +61,28 @@ impl Daemon {
         self.stopping.send_replace(true);
     }
 
+    /// Returns how many received datagrams are queued and cannot be stored now; none if the inbox can be written.
+    pub(crate) fn unstorable(&self) -> Option<u64> {
+        let queued = self.queue.counters().queued();
+        (queued > 0 && self.health.is_failing(Component::InboxWrite)).then_some(queued)
+    }
+
+    /// Waits for the result of what was queued for the inbox, up to a time, and only for a further attempt once the inbox cannot
+    /// be written; none if it does not come.
+    pub(crate) async fn recorded<T>(&self, mut result: oneshot::Receiver<T>, give_up: Instant) -> Option<T> {
+        let mut changes = self.health.changes();
+        loop {
+            let is_failing = self.health.is_failing(Component::InboxWrite);
+            let until = if is_failing { give_up.min(Instant::now() + FAILING_WAIT) } else { give_up };
+            tokio::select! {
+                biased;
+                result = &mut result => return result.ok(),
+                () = sleep_until(until) => return None,
+                changed = changes.changed(), if !is_failing => changed.ok()?,
+            }
+        }
+    }
+
     /// Waits until the daemon is asked to stop.
     pub(crate) async fn stop_requested(&self) {
         // The daemon owns the sender, so the channel cannot close before a stop is requested.
@@ -72,14 +94,15 @@ impl Daemon {
         &self,
         read: impl FnOnce(&Reader) -> Result<T, InboxError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let reader = Arc::clone(&self.reader);
+        let (reader, file) = (Arc::clone(&self.reader), self.reader.damage().marker());
         let read = spawn_blocking(move || read(&reader)).await.map_err(ReadError::Panicked)?;
         let read = read.map_err(ReadError::Inbox);
         match &read {
             Ok(_) => self.health.succeeded(Component::InboxRead),
             // Another read may succeed, which proves nothing about this part of the file.
             Err(error) if matches!(error, ReadError::Inbox(why) if why.is_damage() || why.is_read_error()) => {
-                self.health.note(Component::InboxDamage, error.to_string());
+                // A file that was replaced meanwhile has its own problem.
+                file.if_current(|| self.health.note(Component::InboxDamage, error.to_string()));
             }
             Err(error) => self.health.report(Component::InboxRead, error.to_string()),
         }
@@ -90,9 +113,7 @@ impl Daemon {
     /// Reports damage of the inbox that readers have met, and has the writer replace a file that cannot be used further.
     pub(crate) fn report_damage(&self) {
         let damage = self.reader.damage();
-        if let Some(problem) = damage.news() {
-            self.health.note(Component::InboxDamage, problem);
-        }
+        damage.report(|problem| self.health.note(Component::InboxDamage, problem));
         if damage.is_irreparable() {
             self.queue.wake();
         }

@@ -25,8 +25,13 @@ use harness::table::table;
 const RATE: u64 = 100_000;
 const PEERS: u64 = 1000;
 
-const COMMANDS: [&[&str]; 3] =
-    [&["inbox", "--all", "--json"], &["export", "--format", "jsonl"], &["export", "--format", "pcap"]];
+const COMMANDS: [&[&str]; 5] = [
+    &["inbox", "--all", "--json"],
+    &["export", "--format", "jsonl"],
+    &["export", "--format", "pcap"],
+    &["export", "--format", "csv"],
+    &["export", "--format", "csv", "--fields", "1"],
+];
 
 /// The result of a run.
 #[derive(Default)]

@@ -307,8 +307,14 @@ impl Refused {
     /// Fails the test unless the daemon ended with code 1 and an error with all these texts.
     #[track_caller]
     pub(crate) fn fails(&self, texts: &[&str]) {
+        self.fails_with(1, texts);
+    }
+
+    /// Fails the test unless the daemon ended with this code and an error with all these texts.
+    #[track_caller]
+    pub(crate) fn fails_with(&self, code: i32, texts: &[&str]) {
         let all_there = texts.iter().all(|text| self.stderr.contains(text));
-        assert!(self.code == Some(1) && all_there, "wanted exit 1 and {texts:?}: {self:#?}");
+        assert!(self.code == Some(code) && all_there, "wanted exit {code} and {texts:?}: {self:#?}");
         assert!(self.stderr.starts_with("error: "), "{self:#?}");
     }
 }

@@ -31,6 +31,7 @@ impl Settings {
         apply_environment(&mut settings, environment)?;
         apply_flags(&mut settings, overrides, environment)?;
         complete_paths(&mut settings, environment)?;
+        settings.separate_lists()?;
         check(&settings)?;
         Ok(settings)
     }

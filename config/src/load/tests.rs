@@ -67,7 +67,10 @@ impl Host {
 
 /// Writes a configuration that sets every key to its example.
 fn every_example() -> String {
-    let line = |(path, example): (&str, _)| format!("{} = {example}\n", path.replace("NAME", "bob"));
+    let line = |(path, example): (&str, _)| {
+        let name = if path.ends_with(".members") { "lab" } else { "bob" };
+        format!("{} = {example}\n", path.replace("NAME", name))
+    };
     paths_and_examples().map(line).collect()
 }
 
@@ -301,6 +304,9 @@ fn without_a_home_a_data_dir_is_required() {
 fn values_beyond_their_limits_are_refused_with_their_line() {
     let many = format!("listen = [{}]", "'[::]:0', ".repeat(65));
     let many_groups = format!("groups = [{}]", "'239.1.2.3', ".repeat(65));
+    let members: Vec<_> =
+        (0..257).map(|number| format!("'10.0.{}.{}'", number / 256, number % 256)).collect();
+    let many_members = format!("[peers.lab]\nmembers = [{}]", members.join(","));
     let many_users = format!("[control]\nsend = [{}]", "'a', ".repeat(17));
     let long = format!("\nsocket = '/{}'", "s".repeat(107));
     for (text, message, hint) in [
@@ -316,11 +322,46 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
         (&*many_users, "FILE:2: control.send: 17 groups, at most 16", "one group"),
         ("[control]\nadmin = ['a', 7, '7']", "FILE:2: control.admin: group 7 is given twice", "leave one"),
         ("[text]\n\nfallback = 'utf-16be'", "FILE:3: text.fallback cannot be utf-16be", "utf-16le"),
+        ("[text]\nfallback = 'bytes'", "FILE:2: text.fallback cannot be hex", "encoding = \"hex\""),
+        ("[text]\nencoding = 'hex'", "FILE:2: text.encoding cannot be hex", "encoding = \"hex\""),
         ("[peers.bob]\nencoding = 'gbk'", "FILE:1: peer `bob` has no address", "address ="),
         (
             "[peers.bob]\naddress = '1.2.3.4:5'\n[peers.al]\naddress = '::ffff:1.2.3.4'\n[peers.cy]\naddress = '1.2.3.4'",
             "FILE:6: peers `al` and `cy` have the same address 1.2.3.4",
             "two names",
+        ),
+        ("[peers.lab]\nmembers = []", "FILE:2: list `lab` has no members", "members ="),
+        (&*many_members, "FILE:2: list `lab` has 257 members, at most 256", "several"),
+        (
+            "[peers.lab]\nmembers = ['1.2.3.4', '1.2.3.4']",
+            "FILE:2: list `lab`: 1.2.3.4 is given twice",
+            "leave",
+        ),
+        (
+            "[peers.bob]\naddress = '1.2.3.4'\n[peers.lab]\nmembers = ['bub']",
+            "FILE:4: list `lab`: no peer is called `bub`",
+            "did you mean `bob`?",
+        ),
+        (
+            "[peers.a]\nmembers = ['b']\n[peers.b]\nmembers = ['a']",
+            "FILE:2: list `a`: `b` is a list",
+            "its members",
+        ),
+        ("[peers.a]\nmembers = ['a']", "FILE:2: list `a`: `a` is a list", "its members"),
+        (
+            "[peers.lab]\naddress = '1.2.3.4'\nmembers = ['1.2.3.5']",
+            "FILE:3: `lab` has members and an address",
+            "only members",
+        ),
+        (
+            "[peers.lab]\nencoding = 'gbk'\nmembers = ['1.2.3.5']",
+            "FILE:3: `lab` has members and an encoding",
+            "only members",
+        ),
+        (
+            "[peers.lab]\nbytes = '1MiB/s'\nmembers = ['1.2.3.5']",
+            "FILE:3: `lab` has members and a limit",
+            "only members",
         ),
     ] {
         let (said, given) = Host::refused(text);
@@ -367,8 +408,8 @@ fn the_default_file_sets_exactly_the_defaults() {
 fn the_default_file_has_every_key() {
     let host = Host::new();
     let is_commented_out = |line: &str| {
-        const COMMENTED_OUT: [&str; 8] =
-            ["data_dir", "socket", "read", "send", "address", "encoding", "limit", "bytes"];
+        const COMMENTED_OUT: [&str; 9] =
+            ["data_dir", "socket", "read", "send", "address", "encoding", "limit", "bytes", "members"];
         let is_key = |key: &&str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "));
         line.starts_with("[peers.") || COMMENTED_OUT.iter().any(is_key)
     };
@@ -382,7 +423,8 @@ fn the_default_file_has_every_key() {
     let listing = host.load().unwrap().listing();
     let prefix = file.to_str().unwrap();
     assert!(listing.iter().all(|(_, _, origin)| origin.starts_with(prefix)), "{listing:?}");
-    let listed: Vec<_> = listing.iter().map(|(key, _, _)| key.replace("peers.bob", "peers.NAME")).collect();
+    let without_name = |key: &str| key.replace("peers.bob", "peers.NAME").replace("peers.lab", "peers.NAME");
+    let listed: Vec<_> = listing.iter().map(|(key, _, _)| without_name(key)).collect();
     let known: Vec<_> = paths_and_examples().map(|(path, _)| path).collect();
     assert_eq!(listed, known);
 }

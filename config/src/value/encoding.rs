@@ -10,6 +10,8 @@ use crate::suggestion::did_you_mean;
 ///
 /// Parses every label of the WHATWG Encoding Standard, and the names of the same encodings in Python and Windows
 /// (`utf_8`, `cp936`), in any case. Displayed as the standard's name in lower case, or as the name of its [`Repertoire`].
+///
+/// [`Self::HEX`] is for bytes that are no text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding {
     codec: &'static encoding_rs::Encoding,
@@ -36,6 +38,9 @@ impl Encoding {
     /// Shift_JIS with the extensions of Windows.
     pub const SHIFT_JIS: Self = Self::of(encoding_rs::SHIFT_JIS);
 
+    /// Bytes that are no text, written as hexadecimal digits. The codec has a character for each byte.
+    pub const HEX: Self = Self { codec: encoding_rs::X_USER_DEFINED, repertoire: Repertoire::Hex };
+
     /// Lists the most common encodings, the most common first.
     pub const COMMON: [&str; 10] = [
         "utf-8",
@@ -50,7 +55,7 @@ impl Encoding {
         "windows-1252",
     ];
 
-    /// Lists the names of all encodings, as they are displayed, by language.
+    /// Lists the names of all encodings of text, as they are displayed, by language.
     pub const NAMES: [&str; 46] = [
         "utf-8",
         "utf-16le",
@@ -117,7 +122,15 @@ impl Encoding {
     /// Returns the standard's encoding, in which text is read: a reader may know more characters than the name says.
     #[must_use]
     pub const fn for_reading(self) -> Self {
-        Self::of(self.codec)
+        match self.repertoire {
+            Repertoire::Hex => self,
+            _ => Self::of(self.codec),
+        }
+    }
+
+    /// Returns whether this is [`Self::HEX`].
+    pub const fn is_hex(self) -> bool {
+        matches!(self.repertoire, Repertoire::Hex)
     }
 
     /// Returns whether this is UTF-16, in either byte order.
@@ -132,6 +145,9 @@ impl FromStr for Encoding {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let label = text.trim().to_ascii_lowercase();
         let dashed = label.replace('_', "-");
+        if matches!(&*label, "hex" | "bytes" | "binary") {
+            return Ok(Self::HEX);
+        }
         find(&label)
             .or_else(|| find(&dashed))
             .or_else(|| alias(&dashed).and_then(find))
@@ -178,8 +194,8 @@ fn hint(name: &str) -> String {
     let common = Encoding::COMMON;
     let names = common.join(", ");
     match did_you_mean(name, common) {
-        Some(question) => format!("{question} common ones are {names}"),
-        None => format!("common ones are {names}"),
+        Some(question) => format!("{question} common ones are {names}; `hex` is for bytes"),
+        None => format!("common ones are {names}; `hex` is for bytes"),
     }
 }
 
@@ -264,7 +280,7 @@ mod tests {
         assert_eq!(
             error.hint().unwrap(),
             "common ones are utf-8, gbk, gb18030, big5, shift_jis, euc-jp, euc-kr, utf-16le, \
-             windows-1251, windows-1252"
+             windows-1251, windows-1252; `hex` is for bytes"
         );
         let error = "gb18300".parse::<Encoding>().unwrap_err();
         assert!(error.hint().unwrap().starts_with("did you mean `gb18030`?"), "{error:?}");
@@ -290,6 +306,16 @@ mod tests {
             assert_eq!(encoding.to_string().parse::<Encoding>().unwrap(), encoding);
             assert_eq!(codec.parse::<Encoding>().unwrap(), encoding.for_reading());
         }
+    }
+
+    #[test]
+    fn bytes_are_no_encoding_of_text() {
+        for name in ["hex", "Bytes", "binary"] {
+            assert_eq!(name.parse::<Encoding>().unwrap(), Encoding::HEX);
+        }
+        assert!(Encoding::HEX.for_reading().is_hex() && !Encoding::UTF_8.is_hex());
+        assert_eq!(Encoding::HEX.to_string(), "hex");
+        assert!(!Encoding::NAMES.contains(&"hex"));
     }
 
     #[test]

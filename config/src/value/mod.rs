@@ -8,6 +8,7 @@ mod choice;
 mod encoding;
 mod group;
 mod interface;
+mod member;
 mod metrics;
 mod name;
 mod path;
@@ -16,6 +17,7 @@ mod rate;
 mod repertoire;
 mod toml;
 mod user_group;
+mod width;
 
 use std::path::Path;
 
@@ -24,6 +26,7 @@ pub use choice::{LogFormat, LogLevel};
 pub use encoding::Encoding;
 pub use group::Group;
 pub use interface::Interface;
+pub use member::Member;
 pub use metrics::MetricsAddress;
 pub use name::PeerName;
 pub use quantity::{MaxAge, Size};
@@ -32,6 +35,7 @@ pub use repertoire::Repertoire;
 pub use toml::peer_table;
 pub(crate) use toml::{Mistake, Node, Text, Value, toml_key, toml_string};
 pub use user_group::UserGroup;
+pub use width::check_width;
 
 /// Explains why a text is not a valid value.
 ///

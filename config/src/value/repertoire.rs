@@ -25,6 +25,8 @@ pub enum Repertoire {
     Cp949,
     /// All of Windows' code page 950; `big5` is the original character set.
     Cp950,
+    /// No characters: bytes, written as hexadecimal digits.
+    Hex,
 }
 
 impl Repertoire {
@@ -58,6 +60,7 @@ impl Repertoire {
             Self::Cp932 => "cp932",
             Self::Cp949 => "cp949",
             Self::Cp950 => "cp950",
+            Self::Hex => "hex",
         };
         Some(name)
     }

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::cli::*;
 use crate::command::ask::AskArgs;
 use crate::command::reply::ReplyArgs;
-use crate::command::send::{MessageArgs, SendArgs};
+use crate::command::send::MessageArgs;
 use crate::command::status::StatusArgs;
 use crate::error::CtlError;
 
@@ -30,9 +30,8 @@ fn is_refused(line: &[&str]) -> bool {
 
 fn message(line: &[&str]) -> MessageArgs {
     match accepted(line).command {
-        Command::Send(SendArgs { message, .. }) | Command::Reply(ReplyArgs { message, .. }) => {
-            message.message
-        }
+        Command::Send(arguments) => arguments.message.message,
+        Command::Reply(ReplyArgs { message, .. }) => message.message,
         Command::Ask(AskArgs { message, .. }) => message,
         other => panic!("{other:?}"),
     }
@@ -91,7 +90,10 @@ fn contradictory_arguments_are_refused() {
         &["inbox", "--consumer", "x", "-n", "3"],
         &["inbox", "-r", "-f"],
         &["export", "-n", "x"],
-        &["export", "--format", "csv"],
+        &["export", "--format", "xml"],
+        &["plot", "--span", "0.5s"],
+        &["send", "bob", "--every", "0"],
+        &["send", "bob", "-c", "3"],
         &["export", "--peek"],
         &["replay"],
         &["replay", "--to", "bob", "--speed", "-1"],
@@ -186,7 +188,7 @@ fn filters_have_a_heading_of_their_own() {
         let group =
             help.split("\nWhich entries:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).unwrap();
         let flags = group.lines().filter(|line| line.trim_start().starts_with('-')).count();
-        assert_eq!(flags, 7, "{group}");
+        assert_eq!(flags, 8, "{group}");
     }
 }
 

@@ -13,14 +13,14 @@ use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use super::send::{self, MessageArgs};
-use super::wait::{self, Wanted};
+use super::send::{self, FormArgs, MessageArgs, Payload};
+use super::wait::{self, Retry, Wanted};
 use crate::connect::check_read_permission;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
 
 const HELP: &str = "\
-Prints only the text of the answer; with --json the whole entry. An answer is a message that comes from the address and \
+Prints only the text of the answer, with --hex its bytes as hex digits; with --json the whole entry. An answer is a message that comes from the address and \
 port to which the message was sent, after it was sent. It stays unread for `inbox`. With --anyone, a copy of the \
 sent message that returns to its sender is not an answer. \
 Exits with 4 if no answer arrives in time, and with 5 if the message cannot be sent.
@@ -29,7 +29,9 @@ Examples:
   udpchatctl ask bob 'what time is it?'
   temperature=$(udpchatctl ask sensor:9000 'T?' --timeout 500ms)
   udpchatctl ask 192.168.1.255:7788 'who is there?' --anyone -c 100 --timeout 2s
-  udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw";
+  udpchatctl ask sensor7 'T?' --retry 3 --timeout 8s
+  udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw
+  udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus";
 
 /// Send a message and wait for the answer
 #[derive(Debug, Args)]
@@ -41,9 +43,14 @@ pub(crate) struct AskArgs {
     pub(crate) to: String,
     #[command(flatten)]
     pub(crate) message: MessageArgs,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
     /// Give up after T, for example 500ms, 30s or 1m30s
     #[arg(long, value_name = "T", default_value = "5s", value_parser = crate::time::span)]
     pub(crate) timeout: Duration,
+    /// Ask again N times within the timeout, at equal intervals, until an answer arrives
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
+    pub(crate) retry: u32,
     /// Wait for N answers
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
@@ -58,10 +65,15 @@ pub(crate) struct AskArgs {
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     send::refuse_port(&context, "ask", &arguments.to, &arguments.message).await?;
-    let (mut client, output, payload) = send::prepare(context, &arguments.message).await?;
+    arguments.form.check(&arguments.message, false)?;
+    arguments.message.check()?;
+    let reading = arguments.form.for_reading(&arguments.message);
+    let (mut client, output, payload) = send::prepare(context, &reading).await?;
     // Before anything is sent: without this role its answer could not be read.
     check_read_permission(&mut client).await?;
+    let payload = arguments.form.of_one(&mut client, &arguments.to, &arguments.message, payload).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
+    let is_default = matches!(payload, Payload::Text(_)) && arguments.message.encoding.is_none();
     let question = send::params(&target, &arguments.message, payload);
     let sent = client.call(&question).await.map_err(CtlError::of_send)?.into_entries();
     send::note_large(output, &sent);
@@ -72,23 +84,27 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let Some(Entry::Message(first)) = sent.first() else {
         return Err(CtlError::failed(tr!("the daemon did not return the sent message")));
     };
+    if is_default {
+        send::note_encoding(&mut client, output, first).await;
+    }
+    let other_port = send::OtherPort::of(&mut client, &arguments.to, first).await;
     let wanted = answers(arguments, first, &sent);
     // Some devices answer from another port than the one that they are asked at.
     let mut elsewhere = None;
     let print = |output: &mut Output, entry: &Entry| match entry {
         Entry::Message(message) if !arguments.anyone && message.peer != first.peer => {
-            if elsewhere.is_none() {
-                let text = from_another_port(message);
-                output.note(&text);
-                elsewhere = Some(text);
-            }
+            elsewhere = Some(Message::clone(message));
             Ok(false)
         }
-        _ => output.answer(entry).map(|()| true),
+        _ => output.answer(entry, arguments.message.hex).map(|()| true),
     };
-    let waited = wait::for_messages(client, output, &wanted, print).await;
+    let retry = Retry { question, times: arguments.retry };
+    let waited = wait::for_messages(client, output, &wanted, Some(&retry), print).await;
     waited.map_err(|error| match error {
-        error if error.is_timeout() => error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere)),
+        error if error.is_timeout() => {
+            let other_port = other_port.as_ref().map(|other| other.describe("ask"));
+            error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere.as_ref(), other_port))
+        }
         error if error.is_lost() => {
             error.amended(|reason| tr!("{reason}; #{id} was sent", reason, id = first.id))
         }
@@ -96,21 +112,48 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     })
 }
 
-/// Returns what to do after the timeout.
-fn how_to_get_an_answer(anyone: bool, question: &Message, elsewhere: Option<String>) -> String {
-    match elsewhere {
-        Some(elsewhere) => elsewhere,
-        None if !anyone && is_for_many(question) => {
+/// Returns what to do after the timeout. `elsewhere` is the last message from another port of the host, and `other_port` says
+/// that the host was heard from another port before.
+fn how_to_get_an_answer(
+    anyone: bool,
+    question: &Message,
+    elsewhere: Option<&Message>,
+    other_port: Option<String>,
+) -> String {
+    match (elsewhere, other_port) {
+        (Some(message), _) => from_another_port(question, message),
+        (None, Some(other_port)) if !anyone => other_port,
+        (None, _) if !anyone && send::is_for_many(question) => {
             tr!("`--anyone` accepts answers from every peer").to_owned()
         }
-        None => tr!("`--timeout` waits longer; a later answer is in the inbox").to_owned(),
+        (None, _) => tr!("`--timeout` waits longer; a later answer is in the inbox").to_owned(),
     }
 }
 
 /// Describes a message that came after the question from another port of the host that was asked.
-fn from_another_port(message: &Message) -> String {
+fn from_another_port(question: &Message, message: &Message) -> String {
     let Message { id, peer, .. } = message;
-    tr!("#{id} came from {peer}, another port of that host; `--anyone` accepts it", id, peer)
+    match &message.name {
+        Some(name) if question.name.as_ref() == Some(name) => tr!(
+            "#{id} came from {peer}, another port of `{name}`; `udpchatctl ask {peer}` asks that port, and `--anyone` accepts \
+             answers from every port",
+            id,
+            peer,
+            name
+        ),
+        Some(name) => tr!(
+            "#{id} came from `{name}` ({peer}), another peer at that address; `udpchatctl ask {name}` asks that peer",
+            id,
+            name,
+            peer
+        ),
+        None => tr!(
+            "#{id} came from {peer}, another port of that host; `udpchatctl ask {peer}` asks that port, and `--anyone` accepts \
+             answers from every port",
+            id,
+            peer
+        ),
+    }
 }
 
 /// Returns what may be an answer: messages after the first datagram that was sent, from every port of the host that was asked,
@@ -136,14 +179,6 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     Wanted { subscription, from, count: arguments.count, timeout: Some(arguments.timeout), own }
 }
 
-/// Returns whether the address of a message looks like one of several hosts.
-fn is_for_many(message: &Message) -> bool {
-    match message.peer.ip() {
-        std::net::IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.octets()[3] == 255,
-        std::net::IpAddr::V6(ip) => ip.is_multicast(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,12 +193,33 @@ mod tests {
 
     #[test]
     fn a_timeout_names_what_may_have_been_the_answer() {
-        let elsewhere = from_another_port(&message("10.0.0.7:5000"));
-        let one = |anyone, elsewhere| how_to_get_an_answer(anyone, &message("10.0.0.7:9000"), elsewhere);
-        let named = "#4 came from 10.0.0.7:5000, another port of that host; `--anyone` accepts it";
-        assert_eq!(one(false, Some(elsewhere)), named);
-        assert!(one(false, None).contains("--timeout") && one(true, None).contains("--timeout"));
-        let many = |anyone| how_to_get_an_answer(anyone, &message("10.0.0.255:9000"), None);
+        let (question, elsewhere) = (message("10.0.0.7:9000"), message("10.0.0.7:5000"));
+        let after =
+            |question: &Message, elsewhere| how_to_get_an_answer(false, question, Some(elsewhere), None);
+        let named =
+            |name: &str, message: &Message| Message { name: Some(name.to_owned()), ..message.clone() };
+        let that_port =
+            "`udpchatctl ask 10.0.0.7:5000` asks that port, and `--anyone` accepts answers from every port";
+        assert_eq!(
+            after(&question, &elsewhere),
+            format!("#4 came from 10.0.0.7:5000, another port of that host; {that_port}")
+        );
+        let (asked, own, other) =
+            (named("board", &question), named("board", &elsewhere), named("plc", &elsewhere));
+        assert_eq!(
+            after(&asked, &own),
+            format!("#4 came from 10.0.0.7:5000, another port of `board`; {that_port}")
+        );
+        assert_eq!(
+            after(&asked, &other),
+            "#4 came from `plc` (10.0.0.7:5000), another peer at that address; `udpchatctl ask plc` asks that peer"
+        );
+        let one = |anyone, heard: Option<&str>| {
+            how_to_get_an_answer(anyone, &question, None, heard.map(str::to_owned))
+        };
+        assert_eq!(one(false, Some("heard before")), "heard before");
+        assert!(one(false, None).contains("--timeout") && one(true, Some("x")).contains("--timeout"));
+        let many = |anyone| how_to_get_an_answer(anyone, &message("10.0.0.255:9000"), None, None);
         assert!(many(false).contains("--anyone") && many(true).contains("--timeout"));
     }
 }

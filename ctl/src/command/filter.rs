@@ -5,10 +5,12 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 use jiff::Zoned;
+use udpchat_api::Raw;
 use udpchat_api::call::{DirectionFilter, InboxParams};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
+use super::send::Payload;
 use crate::error::{CtlError, Result};
 use crate::output::local_time;
 use crate::time;
@@ -38,6 +40,9 @@ pub(crate) struct FilterArgs {
     /// Ignore upper and lower case in RE
     #[arg(short, long, requires = "grep")]
     pub(crate) ignore_case: bool,
+    /// Only messages that contain these bytes, given as hex digits
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    pub(crate) grep_hex: Option<Raw>,
 }
 
 impl FilterArgs {
@@ -79,6 +84,7 @@ pub(super) struct Filter {
     pub(super) since: Option<String>,
     pub(super) until: Option<String>,
     pub(super) grep: Option<String>,
+    pub(super) contains: Option<Raw>,
 }
 
 impl Filter {
@@ -105,26 +111,40 @@ impl Filter {
         let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
-        Ok(Self { from, direction, since, until, grep })
+        Ok(Self { from, direction, since, until, grep, contains: arguments.grep_hex.clone() })
     }
 
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
-        let Self { from, direction, since, until, grep } = self.clone();
-        InboxParams { from, direction, since, until, grep, ..InboxParams::default() }
+        let Self { from, direction, since, until, grep, contains } = self.clone();
+        InboxParams { from, direction, since, until, grep, contains, ..InboxParams::default() }
     }
 
     /// Returns whether every entry passes, so that ids alone give the number of entries.
     pub(super) fn is_open(&self) -> bool {
-        let Self { from, direction, since, until, grep } = self;
+        let Self { from, direction, since, until, grep, contains } = self;
         let any_direction = matches!(direction, None | Some(DirectionFilter::Both));
-        any_direction && from.is_empty() && since.is_none() && until.is_none() && grep.is_none()
+        any_direction
+            && from.is_empty()
+            && since.is_none()
+            && until.is_none()
+            && grep.is_none()
+            && contains.is_none()
     }
 }
 
 /// Returns the pattern for the daemon.
 pub(super) fn pattern(grep: &str, ignore_case: bool) -> String {
     if ignore_case { format!("(?i){grep}") } else { grep.to_owned() }
+}
+
+/// Reads the bytes of `--grep-hex`.
+pub(super) fn bytes(digits: &str) -> Result<Raw, String> {
+    match Payload::of_text(digits.to_owned(), true) {
+        Ok(Payload::Bytes(bytes)) if !bytes.is_empty() => Ok(Raw(bytes)),
+        Err(CtlError::Failed(failure)) => Err(failure.message),
+        _ => Err(tr!("no bytes are given").to_owned()),
+    }
 }
 
 /// A range of ids.

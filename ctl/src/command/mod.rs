@@ -1,8 +1,8 @@
 //! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
 //!
-//! Belongs here: the commands, and what several of them share (`context`, `filter`, `senders`, `pages`). Does not belong here: the
+//! Belongs here: the commands, and what several of them share (`condition`, `context`, `filter`, `senders`, `pages`, `pipeline`, `ticks`). Does not belong here: the
 //! global flags and parsing (`cli`), the streams and how entries look (`output`). Only `cli` and the crate root may use
-//! this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`), and
+//! this file; no command uses another one, except `reply`, `ask` and `send_many`, which send (`send`) and wait (`wait`), and
 //! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
 //!
 //! To add a command: write its file, then add a `mod` line, a variant of [`Command`] and an arm of [`run`] here.
@@ -11,6 +11,7 @@ pub(crate) mod ack;
 pub(crate) mod ask;
 pub(crate) mod chat;
 pub(crate) mod completions;
+mod condition;
 pub(crate) mod consumers;
 pub(crate) mod context;
 pub(crate) mod doctor;
@@ -20,14 +21,18 @@ pub(crate) mod inbox;
 pub(crate) mod man;
 mod pages;
 pub(crate) mod peers;
+mod pipeline;
+pub(crate) mod plot;
 pub(crate) mod recode;
 pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod reply;
 pub(crate) mod send;
+mod send_many;
 mod senders;
 pub(crate) mod status;
 pub(crate) mod stop;
+mod ticks;
 pub(crate) mod version;
 pub(crate) mod wait;
 
@@ -39,7 +44,7 @@ use crate::error::Result;
 /// A command with its arguments; the help texts are at the arguments.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Send(send::SendArgs),
+    Send(Box<send::SendArgs>),
     Reply(reply::ReplyArgs),
     Ask(ask::AskArgs),
     Wait(wait::WaitArgs),
@@ -51,6 +56,7 @@ pub(crate) enum Command {
     Recode(Box<recode::RecodeArgs>),
     Chat(chat::ChatArgs),
     Peers(peers::PeersArgs),
+    Plot(plot::PlotArgs),
     Status(status::StatusArgs),
     Doctor(doctor::DoctorArgs),
     Reload(reload::ReloadArgs),
@@ -67,7 +73,13 @@ pub(crate) async fn run(
     definition: fn() -> clap::Command,
 ) -> Result<()> {
     match command {
-        Command::Send(arguments) => send::run(context, &arguments).await,
+        Command::Send(arguments) => {
+            arguments.refuse_port(&context).await?;
+            match arguments.is_plain() {
+                true => send::run(context, &arguments).await,
+                false => send_many::run(context, &arguments).await,
+            }
+        }
         Command::Reply(arguments) => reply::run(context, &arguments).await,
         Command::Ask(arguments) => ask::run(context, &arguments).await,
         Command::Wait(arguments) => wait::run(context, &arguments).await,
@@ -78,13 +90,14 @@ pub(crate) async fn run(
         Command::Replay(arguments) => replay::run(context, &arguments).await,
         Command::Recode(arguments) => recode::run(context, &arguments).await,
         Command::Chat(arguments) => chat::run(context, &arguments).await,
-        Command::Peers(_) => peers::run(context).await,
+        Command::Peers(arguments) => peers::run(context, &arguments).await,
+        Command::Plot(arguments) => plot::run(context, &arguments).await,
         Command::Status(arguments) => status::run(context, &arguments).await,
         Command::Doctor(arguments) => doctor::run(context, &arguments).await,
         Command::Reload(_) => reload::run(context).await,
-        Command::Stop(_) => stop::run(context).await,
+        Command::Stop(args) => stop::run(context, args).await,
         Command::Completions(arguments) => completions::run(context.output, &arguments),
         Command::Man(arguments) => man::run(context.output, &arguments, definition),
-        Command::Version(_) => version::run(context).await,
+        Command::Version(arguments) => version::run(context, &arguments).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use udpchat_api::call::ReloadParams;
-use udpchat_locale::tr;
+use udpchat_locale::{tr, translated};
 
 use super::context::Context;
 use crate::error::Result;
@@ -27,6 +27,9 @@ pub(crate) async fn run(context: Context<'_>) -> Result<()> {
     }
     context.output.done(tr!("reloaded"))?;
     context.output.flush()?;
+    if let Some(groups) = &answer.groups {
+        context.output.note(&translated(groups));
+    }
     if !answer.needs_restart.is_empty() {
         let keys = answer.needs_restart.join(tr!(", "));
         context.output.note(&tr!("these keys take effect only after a restart: {keys}", keys));

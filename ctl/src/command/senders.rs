@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 use udpchat_api::Client;
-use udpchat_api::call::PeersParams;
-use udpchat_config::{Network, PeerAddress, did_you_mean};
+use udpchat_api::call::{PeersAnswer, PeersParams};
+use udpchat_config::{Network, PeerAddress, check_width, did_you_mean};
 use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
@@ -25,14 +25,16 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
     if from.iter().all(|sender| is_address(sender)) {
         return Ok(());
     }
-    let peers = client.call(&PeersParams { window: Some(0) }).await?.peers;
-    let names: BTreeSet<String> = peers.into_iter().filter_map(|peer| peer.name).collect();
+    let PeersAnswer { peers, lists } = client.call(&PeersParams { window: Some(0) }).await?;
+    let lists = lists.into_iter().map(|list| list.name);
+    let names: BTreeSet<String> = peers.into_iter().filter_map(|peer| peer.name).chain(lists).collect();
     let mut resolved = Vec::with_capacity(from.len());
     for sender in from.drain(..) {
         if is_address(&sender) || names.contains(&sender) {
             resolved.push(sender);
             continue;
         }
+        check_width(&sender).map_err(CtlError::of_value)?;
         let addresses = look_up(&sender).await;
         if addresses.is_empty() {
             let text =
@@ -58,7 +60,8 @@ fn repeated(sender: &str) -> Option<String> {
         .then(|| tr!("give the option once for each: `{options}`", options = options.join(" ")))
 }
 
-fn is_address(sender: &str) -> bool {
+/// Returns whether a text is an address or a network.
+pub(super) fn is_address(sender: &str) -> bool {
     sender.parse::<PeerAddress>().is_ok() || (sender.contains('/') && sender.parse::<Network>().is_ok())
 }
 

@@ -5,18 +5,20 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use tokio::time::timeout;
-use udpchat_api::call::StopParams;
-use udpchat_api::{Client, ClientError};
+use udpchat_api::call::{StopAnswer, StopParams};
+use udpchat_api::{Client, ClientError, ErrorKind};
 use udpchat_locale::tr;
 
 use super::context::Context;
 use crate::error::{CtlError, Exit, Result};
 
 const HELP: &str = "\
-Messages that have arrived are stored before the daemon ends.
+Messages that have arrived are stored before the daemon ends. While the inbox cannot be written, for example because the
+disk is full, messages wait in memory: then the daemon is not stopped, unless --discard gives them up.
 
 Examples:
   udpchatctl stop
+  udpchatctl stop --discard
   udpchatctl --socket /run/udpchat/control.sock stop";
 
 /// How long the daemon may take to store what is queued and to end.
@@ -25,27 +27,51 @@ const STOP_TIMEOUT_SECONDS: u64 = 30;
 /// Stop the daemon, as SIGTERM does, and wait until it has ended
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
-pub(crate) struct StopArgs {}
+pub(crate) struct StopArgs {
+    /// Stop even if messages in memory cannot be stored: they are lost
+    #[arg(long)]
+    discard: bool,
+}
 
 #[derive(Serialize)]
 struct Stopping {
     stopping: bool,
+    /// How many messages could not be stored at the time of the stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unstorable: Option<u64>,
 }
 
 /// Runs `stop`.
-pub(crate) async fn run(context: Context<'_>) -> Result<()> {
+pub(crate) async fn run(context: Context<'_>, args: StopArgs) -> Result<()> {
     let mut client = context.connect().await?;
-    match client.call(&StopParams {}).await {
-        // A daemon that ends at once may close the connection before it has answered.
-        Ok(_) | Err(ClientError::Closed) => {}
-        Err(error) => return Err(error.into()),
-    }
+    let unstorable = request(&mut client, args.discard).await?.unstorable;
     if context.output.is_json() {
-        context.output.json(&Stopping { stopping: true })?;
+        context.output.json(&Stopping { stopping: true, unstorable })?;
         context.output.flush()?;
     }
     timeout(Duration::from_secs(STOP_TIMEOUT_SECONDS), closed(&mut client)).await.map_err(|_| timed_out())?;
-    if context.output.is_json() { Ok(()) } else { context.output.done(tr!("stopped")) }
+    match unstorable {
+        _ if context.output.is_json() => Ok(()),
+        None => context.output.done(tr!("stopped")),
+        Some(1) => context.output.done(tr!("stopped; 1 message in memory could not be stored")),
+        Some(number) => {
+            context.output.done(&tr!("stopped; {number} messages in memory could not be stored", number))
+        }
+    }
+}
+
+/// Requests the stop.
+async fn request(client: &mut Client, discard: bool) -> Result<StopAnswer> {
+    let mut answer = client.call(&StopParams { unless_losing: !discard }).await;
+    if matches!(&answer, Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::InvalidParams) {
+        // A daemon of an earlier version does not know the parameter.
+        answer = client.call(&StopParams::default()).await;
+    }
+    match answer {
+        // A daemon that ends at once may close the connection before it has answered.
+        Err(ClientError::Closed) => Ok(StopAnswer::default()),
+        answer => Ok(answer?),
+    }
 }
 
 /// Waits until the connection is closed, cleanly or by an error.

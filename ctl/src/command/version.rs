@@ -1,12 +1,14 @@
 //! `version`: prints the versions of both programs and of the protocol.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 use udpchat_api::PROTOCOL;
 use udpchat_api::call::{VersionAnswer, VersionParams};
 use udpchat_locale::tr;
 
-use super::context::Context;
+use super::context::{Context, within};
 use crate::error::Result;
 use crate::output::Output;
 
@@ -20,7 +22,11 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Print the versions of both programs and of the protocol
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
-pub(crate) struct VersionArgs {}
+pub(crate) struct VersionArgs {
+    /// Give up after T, for example 500ms or 5s [default: 30s]
+    #[arg(long, value_name = "T", value_parser = crate::time::span)]
+    pub(crate) timeout: Option<Duration>,
+}
 
 /// The versions, in JSON.
 #[derive(Serialize)]
@@ -36,8 +42,8 @@ struct Versions<'a> {
 }
 
 /// Runs `version`. Without a daemon, prints the versions of this program before it fails.
-pub(crate) async fn run(context: Context<'_>) -> Result<()> {
-    match ask(&context).await {
+pub(crate) async fn run(context: Context<'_>, arguments: &VersionArgs) -> Result<()> {
+    match within(arguments.timeout, ask(&context)).await {
         Ok(answer) => print(context.output, Some(&answer)),
         Err(error) => {
             print(context.output, None)?;

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use tokio::time::timeout_at;
-use udpchat_api::call::{DirectionFilter, SubscribeParams};
+use tokio::time::{Instant, timeout_at};
+use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, Message, Raw};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use super::filter::{entry_id, pattern};
+use super::filter::{bytes, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted, duration};
@@ -42,6 +42,9 @@ pub(crate) struct WaitArgs {
     /// Ignore upper and lower case in RE
     #[arg(short, long, requires = "grep")]
     pub(crate) ignore_case: bool,
+    /// Only messages that contain these bytes, given as hex digits
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    pub(crate) grep_hex: Option<Raw>,
     /// Stop after N messages
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: u64,
@@ -76,6 +79,21 @@ impl Wanted {
     }
 }
 
+/// A question that is asked again, at equal intervals, until an answer arrives.
+pub(super) struct Retry {
+    pub(super) question: SendParams,
+    /// How often it is asked again.
+    pub(super) times: u32,
+}
+
+impl Retry {
+    /// Returns when the question is due again, after it was asked again `asked` times; none if it is not.
+    fn due(&self, asked: u32, began: Instant, timeout: Option<Duration>) -> Option<Instant> {
+        let interval = timeout? / (self.times + 1);
+        (asked < self.times).then_some(began + interval * (asked + 1))
+    }
+}
+
 /// Runs `wait`.
 pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()> {
     let mut client = context.connect().await?;
@@ -86,13 +104,14 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
         from: senders,
         direction: Some(DirectionFilter::In),
         grep: arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case)),
+        contains: arguments.grep_hex.clone(),
         ..SubscribeParams::default()
     };
     let from = (!arguments.from.is_empty()).then(|| arguments.from.join(tr!(" or ")));
     let timeout = arguments.timeout;
     let wanted = Wanted { subscription, from, count: arguments.count, timeout, own: Vec::new() };
     let print = |output: &mut Output, entry: &Entry| output.entry(entry, arguments.hex).map(|()| true);
-    for_messages(client, context.output, &wanted, print).await
+    for_messages(client, context.output, &wanted, None, print).await
 }
 
 /// Has each message printed as it arrives, until there are enough: `print` returns whether a message counts. The timeout
@@ -101,17 +120,28 @@ pub(super) async fn for_messages(
     mut client: Client,
     output: &mut Output,
     wanted: &Wanted,
+    retry: Option<&Retry>,
     mut print: impl FnMut(&mut Output, &Entry) -> Result<bool>,
 ) -> Result<()> {
     client.call(&wanted.subscription).await?;
-    let began = tokio::time::Instant::now();
+    let began = Instant::now();
     let deadline = wanted.timeout.and_then(|timeout| began.checked_add(timeout));
-    let mut arrived = 0;
+    let (mut arrived, mut asked) = (0, 0);
     while arrived < wanted.count {
+        let retry = retry.filter(|_| arrived == 0);
+        let due = retry.and_then(|retry| retry.due(asked, began, wanted.timeout));
         let next = client.next_entry();
-        let next = match deadline {
-            Some(deadline) => timeout_at(deadline, next).await.map_err(|_| timed_out(wanted, arrived))?,
-            None => next.await,
+        let next = match (due.or(deadline), retry) {
+            (None, _) => next.await,
+            (Some(until), retry) => match (timeout_at(until, next).await, retry) {
+                (Ok(next), _) => next,
+                (Err(_), Some(retry)) if due.is_some() => {
+                    asked += 1;
+                    ask_again(&mut client, retry).await?;
+                    continue;
+                }
+                (Err(_), _) => return Err(timed_out(wanted, arrived)),
+            },
         };
         let entry = next?.ok_or(ClientError::Closed)?;
         match &entry {
@@ -127,6 +157,14 @@ pub(super) async fn for_messages(
         }
     }
     Ok(())
+}
+
+/// Asks again. What the kernel refuses now may succeed later.
+async fn ask_again(client: &mut Client, retry: &Retry) -> Result<()> {
+    match client.call(&retry.question).await {
+        Ok(_) | Err(ClientError::Refused(_)) => Ok(()),
+        Err(error) => Err(CtlError::of_send(error)),
+    }
 }
 
 /// Returns the error for a timeout: which messages are missing.

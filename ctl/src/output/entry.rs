@@ -10,18 +10,25 @@ use udpchat_locale::{tr, translated};
 
 use super::format::{Times, counted};
 use super::hexdump;
+use super::highlight::Highlight;
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 
 /// The prefix of each line of a message after the first.
 const CONTINUATION: &str = "\n  | ";
 
 /// Renders an entry with its text, with a final line end.
-pub(super) fn as_text(entry: &Entry, times: &Times, palette: Palette) -> String {
+pub(super) fn as_text(
+    entry: &Entry,
+    times: &Times,
+    palette: Palette,
+    highlight: Option<&Highlight>,
+) -> String {
     match entry {
         Entry::Gap(gap) => gap_line(gap, times, palette),
         Entry::Message(message) => {
             let header = header(message, times, palette);
-            let line = format!("{header}  {}{}", body(message), failure(message, palette));
+            let line =
+                format!("{header}  {}{}", body(message, palette, highlight), failure(message, palette));
             format!("{}\n", line.trim_end_matches(' '))
         }
     }
@@ -39,10 +46,12 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
     }
 }
 
-/// Renders only the text of a message, with a final line end. It may have several lines.
-pub(super) fn as_answer(entry: &Entry) -> String {
+/// Renders only the text of a message, with a final line end; it may have several lines. With `hex`, renders its bytes as
+/// hex digits in one line.
+pub(super) fn as_answer(entry: &Entry, hex: bool) -> String {
     match entry {
         Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason, gap.peer.as_deref())),
+        Entry::Message(message) if hex => format!("{}\n", hexdump::pairs(&message.raw.0)),
         Entry::Message(message) => format!("{}\n", safe::lines(safe::without_trailer(&message.text))),
     }
 }
@@ -88,11 +97,14 @@ fn peer(message: &Message, palette: Palette) -> String {
     palette.paint(style, &shown)
 }
 
-fn body(message: &Message) -> Cow<'_, str> {
+fn body<'a>(message: &'a Message, palette: Palette, highlight: Option<&Highlight>) -> Cow<'a, str> {
     if message.bytes == 0 {
         return Cow::Borrowed(tr!("(empty)"));
     }
-    let text = safe::lines(safe::without_trailer(&message.text));
+    let text = match highlight {
+        Some(highlight) => Cow::Owned(highlight.painted(&safe::as_seen(&message.text), palette)),
+        None => safe::lines(safe::without_trailer(&message.text)),
+    };
     if text.contains('\n') { Cow::Owned(text.replace('\n', CONTINUATION)) } else { text }
 }
 
@@ -166,7 +178,7 @@ mod tests {
     }
 
     fn shown(message: Message) -> String {
-        as_text(&Entry::Message(message), &UTC, OFF())
+        as_text(&Entry::Message(message), &UTC, OFF(), None)
     }
 
     #[test]
@@ -183,7 +195,7 @@ mod tests {
     #[test]
     fn times_can_have_milliseconds() {
         let times = Times { zone: TimeZone::UTC, milliseconds: true };
-        let shown = as_text(&Entry::Message(message("x")), &times, OFF());
+        let shown = as_text(&Entry::Message(message("x")), &times, OFF(), None);
         assert_eq!(shown, "#812  2026-11-22 14:03:05.123  < bob 192.168.43.159:8080  x\n");
     }
 
@@ -207,6 +219,7 @@ mod tests {
                 &Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None, peer: None }),
                 &UTC,
                 OFF(),
+                None,
             )
         };
         let head = "#813  2026-11-22 14:03:06  !";
@@ -253,7 +266,7 @@ mod tests {
             let receipt = as_receipt(&failed, true, OFF());
             let entries =
                 [gap("queue_full", None), gap("damaged", Some(800)), gap("retention", None), failed];
-            entries.map(|entry| as_text(&entry, &UTC, OFF())).concat() + &receipt
+            entries.map(|entry| as_text(&entry, &UTC, OFF(), None)).concat() + &receipt
         });
         let expected = "\
 #813  2026-11-22 14:03:06  ! 此处丢失 37 个数据报：收件箱来不及保存
@@ -276,10 +289,10 @@ mod tests {
     #[test]
     fn colour_does_not_change_the_text() {
         let entry = Entry::Message(message("a\nb"));
-        let painted = as_text(&entry, &UTC, Palette::new(true));
-        assert_ne!(painted, as_text(&entry, &UTC, OFF()));
+        let painted = as_text(&entry, &UTC, Palette::new(true), None);
+        assert_ne!(painted, as_text(&entry, &UTC, OFF(), None));
         let stripped = anstream::adapter::strip_str(&painted).to_string();
-        assert_eq!(stripped, as_text(&entry, &UTC, OFF()));
+        assert_eq!(stripped, as_text(&entry, &UTC, OFF(), None));
     }
 
     /// Checks what must hold for every rendered entry.

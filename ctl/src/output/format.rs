@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
-use udpchat_api::call::Refusal;
+use udpchat_api::call::{Peer, Refusal};
 use udpchat_api::{EncodingBy, safe};
 use udpchat_locale::tr;
 
@@ -18,6 +18,17 @@ pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
         EncodingBy::Detected => tr!("detected"),
         EncodingBy::Fallback => tr!("fallback"),
     }
+}
+
+/// Names what chose the encoding of messages to a peer.
+pub(crate) fn encoding_chosen_by(peer: &Peer) -> &'static str {
+    if peer.encoding_is_default { tr!("default") } else { chosen_by(peer.encoding_by) }
+}
+
+/// Shows a number with as few digits as identify it.
+pub(crate) fn shown_number(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-5..1e17).contains(&size) { format!("{value:e}") } else { value.to_string() }
 }
 
 /// Shows a time: local date and time, to the second.
@@ -127,6 +138,8 @@ pub(crate) fn counted(number: u64, thing: &str) -> String {
         ("datagram", false) => tr!("{number} datagrams", number),
         ("entry", true) => tr!("1 entry").to_owned(),
         ("entry", false) => tr!("{number} entries", number),
+        ("gap", true) => tr!("1 gap").to_owned(),
+        ("gap", false) => tr!("{number} gaps", number),
         ("line", true) => tr!("1 line").to_owned(),
         ("line", false) => tr!("{number} lines", number),
         ("message", true) => tr!("1 message").to_owned(),

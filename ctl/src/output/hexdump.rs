@@ -28,6 +28,11 @@ pub(super) fn digits(bytes: &[u8]) -> String {
     out
 }
 
+/// Returns the digits of each byte, with a space between two bytes.
+pub(super) fn pairs(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
 /// Returns the bytes of a line in hex, blanks up to the number of bytes in a full line, and the bytes as ASCII.
 pub(crate) fn line_of(bytes: &[u8], line_bytes: usize) -> String {
     let mut out = String::with_capacity(line_bytes * 4 + 4);
@@ -67,5 +72,7 @@ mod tests {
         assert_eq!(dump(b""), "");
         assert_eq!(dump(&[0; 16]).lines().count(), 2);
         assert_eq!(digits(&bytes[12..]), "210d0a007e7fff");
+        assert_eq!(pairs(&bytes[12..]), "21 0d 0a 00 7e 7f ff");
+        assert_eq!(pairs(b""), "");
     }
 }

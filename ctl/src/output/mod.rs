@@ -12,6 +12,7 @@ mod entry;
 mod failure;
 mod format;
 mod hexdump;
+mod highlight;
 mod pager;
 mod printer;
 mod progress;
@@ -24,7 +25,8 @@ pub(crate) use self::atomic_file::replace_file;
 pub(crate) use self::entry::loss;
 pub(crate) use self::failure::{as_line, in_one_line};
 pub(crate) use self::format::{
-    chosen_by, clock_time, counted, duration, grouped, local_time, refused, size, span,
+    chosen_by, clock_time, counted, duration, encoding_chosen_by, grouped, local_time, refused, shown_number,
+    size, span,
 };
 pub(crate) use self::hexdump::line_of as hex_line;
 pub(crate) use self::printer::Output;

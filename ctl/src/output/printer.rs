@@ -13,6 +13,7 @@ use udpchat_api::{Entry, safe};
 use udpchat_locale::{Language, set_language, tr};
 
 use super::format::Times;
+use super::highlight::Highlight;
 use super::pager::Pager;
 use super::stream::{Held, Stream};
 use super::style::{Look, Palette};
@@ -30,6 +31,8 @@ pub(crate) struct Output {
     look: Look,
     /// Whether the times of entries have milliseconds.
     milliseconds: bool,
+    /// What is shown in bold in texts.
+    highlight: Option<Highlight>,
     /// Read once, and only if a time is shown.
     times: OnceCell<Times>,
     /// What standard error gets once the text is on the terminal, or the pager has left it.
@@ -41,7 +44,7 @@ impl Output {
     pub(crate) fn new(look: &Look) -> Self {
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, Stream::direct());
         let (times, late) = (OnceCell::new(), Vec::new());
-        Self { stdout, printed: 0, look: *look, milliseconds: false, times, late }
+        Self { stdout, printed: 0, look: *look, milliseconds: false, highlight: None, times, late }
     }
 
     /// Returns whether a pager shows the output.
@@ -73,6 +76,11 @@ impl Output {
     /// Shows the times of entries with milliseconds.
     pub(crate) fn show_milliseconds(&mut self) {
         self.milliseconds = true;
+    }
+
+    /// Shows what matches a pattern of `--grep` in bold, where there is colour.
+    pub(crate) fn highlight(&mut self, grep: &str) {
+        self.highlight = if self.has_colour() { Highlight::of(grep) } else { None };
     }
 
     /// Changes how output looks.
@@ -165,15 +173,15 @@ impl Output {
         }
         let palette = self.palette();
         let text = match hex {
-            false => entry::as_text(entry, self.times(), palette),
+            false => entry::as_text(entry, self.times(), palette, self.highlight.as_ref()),
             true => entry::as_dump(entry, self.times(), palette),
         };
         self.text(&text)
     }
 
-    /// Prints the text of a message and nothing else.
-    pub(crate) fn answer(&mut self, entry: &Entry) -> Result<()> {
-        if self.look.json { self.json(entry) } else { self.text(&entry::as_answer(entry)) }
+    /// Prints the text of a message and nothing else, or its bytes as hex digits if `hex` is set. JSON is as in [`Self::entry`].
+    pub(crate) fn answer(&mut self, entry: &Entry, hex: bool) -> Result<()> {
+        if self.look.json { self.entry(entry, hex) } else { self.text(&entry::as_answer(entry, hex)) }
     }
 
     /// Prints the receipt of a message that was just sent, with the encoding if `with_encoding` is set.
@@ -239,9 +247,14 @@ impl Output {
         self.stdout.buffer().len() as u64 + self.stdout.get_ref().unread_bytes()
     }
 
+    /// Returns whether notes are printed: neither `--quiet` nor `--json` is given.
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.look.quiet && !self.look.json
+    }
+
     /// Prints a note on standard error, unless `--quiet` or `--json` is given.
     pub(crate) fn note(&mut self, text: &str) {
-        if !self.look.quiet && !self.look.json {
+        if self.has_notes() {
             self.say(format!("{}\n", tr!("note: {note}", note = safe::one_line(text))).as_bytes());
         }
     }

@@ -44,7 +44,10 @@ pub(crate) trait App {
     fn handle(&mut self, event: Event, screen: &mut FullScreen) -> Result<Reaction>;
 
     /// Handles an update.
-    fn update(&mut self, update: Self::Update) -> Redraw;
+    ///
+    /// # Errors
+    /// The app cannot go on; the event loop ends.
+    fn update(&mut self, update: Self::Update) -> Result<Redraw>;
 
     /// Draws the whole screen.
     fn draw(&mut self, frame: &mut Frame<'_>);
@@ -137,8 +140,8 @@ impl<A: App> EventLoop<'_, A> {
                 () = sleep_until(due.into()), if self.redraw > Redraw::None => {}
                 update = updates.recv() => {
                     // The sending task has panicked.
-                    self.update(update.ok_or_else(|| CtlError::failed(tr!("the connection task ended")))?);
-                    self.handle_waiting_updates(updates);
+                    self.update(update.ok_or_else(|| CtlError::failed(tr!("the connection task ended")))?)?;
+                    self.handle_waiting_updates(updates)?;
                 }
             }
         }
@@ -172,16 +175,18 @@ impl<A: App> EventLoop<'_, A> {
         Ok(Flow::Continue)
     }
 
-    fn update(&mut self, update: A::Update) {
-        self.redraw = self.redraw.max(self.app.update(update));
+    fn update(&mut self, update: A::Update) -> Result<()> {
+        self.redraw = self.redraw.max(self.app.update(update)?);
+        Ok(())
     }
 
     /// Handles more updates that have arrived, but not all of a flood: keys come first.
-    fn handle_waiting_updates(&mut self, updates: &mut mpsc::Receiver<A::Update>) {
+    fn handle_waiting_updates(&mut self, updates: &mut mpsc::Receiver<A::Update>) -> Result<()> {
         for _ in 1..MAX_UPDATES_AT_ONCE {
-            let Ok(update) = updates.try_recv() else { return };
-            self.update(update);
+            let Ok(update) = updates.try_recv() else { break };
+            self.update(update)?;
         }
+        Ok(())
     }
 
     /// Returns the earliest time of the next frame.

@@ -69,6 +69,8 @@ fn none<T>() -> Option<T> {
 enum Incoming<T> {
     /// The answer to the oldest request without one.
     Answer(Result<T, ErrorObject>),
+    /// An error about the connection. It counts as the answer to that request, if there is one.
+    Connection(ErrorObject),
     /// The next entry of the subscription.
     Entry(Box<Entry>),
     /// A notification of a newer daemon.
@@ -161,6 +163,9 @@ impl Client {
     }
 
     /// Waits for the next entry of the subscription; none once the daemon has closed the connection.
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`] if the daemon has given a reason before it closed the connection.
     pub async fn next_entry(&mut self) -> Result<Option<Entry>, ClientError> {
         if let Some(entry) = self.entries.pop_front() {
             return Ok(Some(entry));
@@ -168,6 +173,7 @@ impl Client {
         loop {
             match self.read::<IgnoredAny>().await {
                 Ok(Incoming::Entry(entry)) => return Ok(Some(*entry)),
+                Ok(Incoming::Connection(error)) => return Err(error.into()),
                 Ok(Incoming::Answer(_) | Incoming::Unknown) => {}
                 Err(ClientError::Closed) => return Ok(None),
                 Err(error) => return Err(error),
@@ -179,6 +185,7 @@ impl Client {
         loop {
             match self.read().await? {
                 Incoming::Answer(answer) => return answer.map_err(ClientError::from),
+                Incoming::Connection(error) => return Err(error.into()),
                 Incoming::Entry(entry) => self.entries.push_back(*entry),
                 Incoming::Unknown => {}
             }
@@ -198,7 +205,8 @@ impl Client {
                         Err(error) => return Err(error),
                     };
                     let incoming = incoming(serde_json::from_slice(line)?, self.last_answered + 1)?;
-                    if matches!(incoming, Incoming::Answer(_)) && self.last_answered < self.last_requested {
+                    let is_answer = matches!(incoming, Incoming::Answer(_) | Incoming::Connection(_));
+                    if is_answer && self.last_answered < self.last_requested {
                         self.last_answered += 1;
                     }
                     return Ok(incoming);
@@ -240,14 +248,11 @@ fn request_line<C: Call>(id: u64, params: &C) -> Result<Vec<u8>, ClientError> {
 }
 
 /// Classifies a reply, given the id of the oldest request without an answer.
-///
-/// An error whose id is null is about the connection: it counts as that request's answer.
 fn incoming<T>(reply: Reply<'_, T>, expected: u64) -> Result<Incoming<T>, ClientError> {
     let is_expected = |id: &Option<Value>| id.as_ref().and_then(Value::as_u64) == Some(expected);
     Ok(match reply {
-        Reply { error: Some(error), id, .. } if is_expected(&id) || id == Some(Value::Null) => {
-            Incoming::Answer(Err(error))
-        }
+        Reply { error: Some(error), id: Some(Value::Null), .. } => Incoming::Connection(error),
+        Reply { error: Some(error), id, .. } if is_expected(&id) => Incoming::Answer(Err(error)),
         Reply { result: Some(result), id, .. } if is_expected(&id) => Incoming::Answer(Ok(result)),
         Reply { id: Some(id), .. } => {
             let what = format!("it has the id {id} instead of {expected}");
@@ -397,6 +402,23 @@ mod tests {
                 assert_eq!(client.next_entry().await.unwrap().unwrap().id(), id);
             }
             theirs.shutdown().await.unwrap();
+            assert!(client.next_entry().await.unwrap().is_none());
+        });
+    }
+
+    #[test]
+    fn the_reason_for_the_end_reaches_a_follower() {
+        run(async {
+            let (mut client, mut theirs) = connected();
+            let error = serde_json::to_string(&ErrorObject::new(ErrorKind::NotPermitted, "lost")).unwrap();
+            let line = format!("{}{{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{error}}}\n", entry(7));
+            theirs.write_all(line.as_bytes()).await.unwrap();
+            drop(theirs);
+            assert_eq!(client.next_entry().await.unwrap().unwrap().id(), 7);
+            let refused = client.next_entry().await.unwrap_err();
+            assert!(
+                matches!(refused, ClientError::Refused(error) if error.data.kind == ErrorKind::NotPermitted)
+            );
             assert!(client.next_entry().await.unwrap().is_none());
         });
     }

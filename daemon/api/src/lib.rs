@@ -11,6 +11,7 @@
 //! | [`mod@line`], [`safe`] | lines of limited length, and text and JSON that are safe to show on a terminal |
 //! | [`socket`] | the local socket: listening, accepting, connecting |
 //! | [`client`], [`error`] | the client, and its errors |
+//! | [`mod@numbers`] | the numbers in the text of a message |
 //! | [`metrics`] | a status in the formats of Prometheus and OpenMetrics |
 //! | [`limits`] | limits and defaults that both sides share |
 //!
@@ -25,6 +26,7 @@ pub mod error;
 pub mod limits;
 pub mod line;
 pub mod metrics;
+pub mod numbers;
 pub mod raw;
 pub mod rpc;
 pub mod safe;

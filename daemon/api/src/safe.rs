@@ -114,6 +114,11 @@ pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, 0..text.len(), is_layout)
 }
 
+/// Escapes a part of a text of several lines, whose line ends are `\n`, as [`lines`] escapes it within the whole text.
+pub fn lines_part(text: &str, part: Range<usize>) -> Cow<'_, str> {
+    escape(text, part, is_layout)
+}
+
 /// Removes what some programs append to a message: NULs, then one line end.
 ///
 /// For display only: storage and JSON keep every byte.
@@ -136,12 +141,14 @@ fn is_layout(character: char) -> bool {
 fn escape(whole: &str, part: Range<usize>, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     let text = &whole[part.clone()];
     let may_escape = |character: char| is_unsafe(character) && !keep(character);
-    if !text.contains(may_escape) && !text.contains(r"\u{") {
+    // An escape may begin in the part and end behind it.
+    let may_look_like_escape = text.contains('\\') && whole.contains(r"\u{");
+    if !may_look_like_escape && !text.contains(may_escape) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for (at, character) in text.char_indices() {
-        let looks_like_escape = character == '\\' && text[at..].starts_with(r"\u{");
+        let looks_like_escape = character == '\\' && whole[part.start + at..].starts_with(r"\u{");
         if looks_like_escape || may_escape(character) && !joins(whole, part.start + at) {
             // Writing to a `String` cannot fail.
             let _ = write!(out, r"\u{{{:x}}}", u32::from(character));

@@ -53,10 +53,26 @@ pub(crate) fn run(
     let Copied { entries, newest_id, bytes } = copied;
     let (size, path) = (ByteSize::b(bytes).display().iec(), target.path().to_string_lossy());
     let file = safe::one_line(&path);
+    let inbox = data_dir.join(FILE_NAME);
+    let inbox = inbox.to_string_lossy();
+    let inbox = safe::one_line(&inbox);
     let line = match entries {
-        1 => tr!("1 entry, the newest #{newest_id}, {size}: {file}", newest_id, size, file),
+        1 => tr!(
+            "1 entry, the newest #{newest_id}, {size}, from {inbox}: {file}",
+            inbox,
+            newest_id,
+            size,
+            file
+        ),
         _ => {
-            tr!("{entries} entries, the newest #{newest_id}, {size}: {file}", entries, newest_id, size, file)
+            tr!(
+                "{entries} entries, the newest #{newest_id}, {size}, from {inbox}: {file}",
+                entries,
+                inbox,
+                newest_id,
+                size,
+                file
+            )
         }
     };
     writeln!(io::stdout(), "{line}").map_err(BackupError::Unreported)

@@ -35,6 +35,8 @@ pub(super) struct Context {
     running: Option<Running>,
     /// Whether the client has called a method of the role `read`, which is logged once.
     has_read: bool,
+    /// The consumer whose read mark the client has raised last, if that is logged.
+    pub(super) acked: Option<String>,
     subscription: Option<Subscription>,
     after_response: AfterResponse,
 }
@@ -65,6 +67,7 @@ impl Context {
             memory: None,
             running: None,
             has_read: false,
+            acked: None,
             subscription: None,
             after_response: AfterResponse::default(),
         }
@@ -124,6 +127,12 @@ impl Context {
         let (result, memory, running) = reading::read(self.daemon(), &self.account, bytes, read).await?;
         (self.memory, self.running) = (Some(memory), Some(running));
         Ok(result)
+    }
+
+    /// Charges the memory of a response that is not read from the inbox, until [`Self::free_memory`].
+    pub(super) async fn charge(&mut self, bytes: usize) -> Result<(), ErrorObject> {
+        self.memory = Some(self.account.charge(bytes).await?);
+        Ok(())
     }
 
     /// Gives back the memory that the response does not need, now that it is a line of this length.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use udpchat_api::call::{
     AckParams, AcknowledgeParams, Call, ConsumersParams, InboxParams, PeersParams, RecodeParams,
     ReloadParams, RemoveMarkParams, SelfTestParams, SendParams, SetMarkParams, StatusParams, StopParams,
-    SubscribeParams, TalkersParams, UnsubscribeParams, VersionParams,
+    SubscribeParams, TalkersParams, TargetsParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::rpc::{Id, Request};
 use udpchat_api::safe;
@@ -66,6 +66,7 @@ fn invalid_parameters(request: &mut Request) -> Option<ErrorObject> {
         of::<StopParams>,
         of::<SubscribeParams>,
         of::<TalkersParams>,
+        of::<TargetsParams>,
         of::<UnsubscribeParams>,
         of::<VersionParams>,
     ];

@@ -6,22 +6,28 @@ use std::sync::Arc;
 
 use jiff::Zoned;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{Entry, ErrorKind, ErrorObject, Gap, Message, Timestamp, safe};
-use udpchat_config::{Network, PeerAddress, did_you_mean, when};
+use udpchat_api::{Entry, ErrorKind, ErrorObject, Gap, Message, Raw, Timestamp, safe};
+use udpchat_config::{Member, Network, PeerAddress, did_you_mean, when};
 
 use super::pattern::{self, Pattern};
 use crate::clock::to_ns;
 use crate::inbox::reader::{Order, Range};
-use crate::index::Term;
 use crate::index::predicate::Predicate;
+use crate::index::{Term, regex_terms};
 use crate::peers::Configured;
 use crate::send::no_interface;
 
 /// How many senders a filter may name.
 const MAX_SENDERS: usize = 64;
 
+/// How many bytes may be looked for in payloads.
+const MAX_CONTAINED_BYTES: usize = 1024;
+
+/// How many senders a filter may have, with the members of the lists that it names.
+const MAX_SENDERS_OF_LISTS: usize = 1_024;
+
 /// Whose messages are selected.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Sender {
     /// A configured peer.
     Peer(PeerAddress),
@@ -75,6 +81,8 @@ pub(crate) struct Query {
     /// An entry of any of them passes; without any, every entry does.
     from: Arc<[Sender]>,
     grep: Option<Arc<Pattern>>,
+    /// Bytes that the payload contains.
+    contains: Option<Arc<[u8]>>,
     configured: Configured,
 }
 
@@ -83,6 +91,7 @@ pub(crate) struct Query {
 pub(crate) struct Matcher {
     from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
+    contains: Option<Arc<[u8]>>,
     configured: Configured,
 }
 
@@ -100,6 +109,7 @@ impl Query {
             since: params.since.clone(),
             until: params.until.clone(),
             grep: None,
+            contains: params.contains.clone(),
             gaps: params.gaps,
         };
         let mut query = Self::of_subscribe(&filters, grep, configured)?;
@@ -125,8 +135,9 @@ impl Query {
         let since = time("since", params.since.as_deref(), &now, None)?;
         let until = time("until", params.until.as_deref(), &now, since)?;
         let from = senders(&params.from, configured)?;
+        let contains = params.contains.as_ref().map(contained).transpose()?;
         // A gap has no peer and no text: it stands among selected messages only on request.
-        let is_selective = !from.is_empty() || grep.is_some();
+        let is_selective = !from.is_empty() || grep.is_some() || contains.is_some();
         let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
         let of_senders = match from.is_empty() {
             true => Predicate::Anything,
@@ -137,6 +148,10 @@ impl Query {
             Some(grep) => Arc::new(Predicate::all([of_senders, Predicate::clone(grep.predicate())])),
             None => Arc::new(of_senders),
         };
+        if let Some(bytes) = &contains {
+            let of_bytes = regex_terms::bytes_predicate(bytes);
+            predicate = Arc::new(Predicate::all([Predicate::clone(&predicate), of_bytes]));
+        }
         if gaps {
             let with_gaps = [Predicate::clone(&predicate), Predicate::Term(Term::Gap)];
             predicate = Arc::new(Predicate::any(with_gaps));
@@ -153,7 +168,7 @@ impl Query {
             predicate,
             order: Order::Asc,
         };
-        Ok(Self { range, from, grep, configured: configured.clone() })
+        Ok(Self { range, from, grep, contains, configured: configured.clone() })
     }
 
     /// Returns how much memory a [`Matcher`] may take, in bytes.
@@ -164,23 +179,36 @@ impl Query {
     /// Returns a matcher for one read. Its memory is freed with it.
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
-        Matcher { from: Arc::clone(&self.from), grep, configured: self.configured.clone() }
+        let (from, contains) = (Arc::clone(&self.from), self.contains.clone());
+        Matcher { from, grep, contains, configured: self.configured.clone() }
     }
 }
 
 impl Matcher {
     /// Returns whether an entry of the range matches the other filters.
     pub(crate) fn matches(&mut self, entry: &Entry) -> bool {
-        let Message { peer, text, .. } = match entry {
+        let Message { peer, text, raw, .. } = match entry {
             Entry::Message(message) => message,
             Entry::Gap(Gap { peer: Some(source), .. }) => {
                 return self.from.is_empty() || self.from.iter().any(|sender| sender.concerns(source));
             }
             Entry::Gap(_) => return true,
         };
-        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
+        let contains = |bytes: &Arc<[u8]>| raw.0.windows(bytes.len()).any(|part| part == &**bytes);
+        self.contains.as_ref().is_none_or(contains)
+            && (self.from.is_empty()
+                || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
+}
+
+/// Checks bytes that payloads must contain.
+fn contained(bytes: &Raw) -> Result<Arc<[u8]>, ErrorObject> {
+    if (1..=MAX_CONTAINED_BYTES).contains(&bytes.0.len()) {
+        return Ok(Arc::from(bytes.0.as_slice()));
+    }
+    let text = format!("`contains` must be 1 to {MAX_CONTAINED_BYTES} bytes");
+    Err(ErrorObject::new(ErrorKind::InvalidParams, text))
 }
 
 /// Reads a time in any notation of the command line, in the time zone of this process.
@@ -206,7 +234,31 @@ fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, Er
         let text = format!("`from` names {} senders; at most {MAX_SENDERS} are allowed", from.len());
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
-    from.iter().map(|from| sender(from, configured)).collect()
+    let mut senders = Vec::with_capacity(from.len());
+    for from in from {
+        match configured.list(from) {
+            Some(members) => {
+                senders.extend(members.iter().filter_map(|member| of_member(member, configured)));
+            }
+            None => senders.push(sender(from, configured)?),
+        }
+    }
+    senders.sort_unstable();
+    senders.dedup();
+    if senders.len() > MAX_SENDERS_OF_LISTS {
+        let most = MAX_SENDERS_OF_LISTS;
+        let text = format!("`from` names lists of {} peers; at most {most} are allowed", senders.len());
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
+    }
+    Ok(senders.into())
+}
+
+/// Returns the sender that a member of a list is; the configuration has every peer that a list names.
+fn of_member(member: &Member, configured: &Configured) -> Option<Sender> {
+    match member {
+        Member::Peer(name) => Some(Sender::Peer(configured.by_name(name.as_str())?.address.clone())),
+        Member::Address(address) => Some(Sender::Address(address.clone())),
+    }
 }
 
 fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
@@ -233,7 +285,7 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
 mod tests {
     use serde_json::{Value, json};
     use tokio::sync::watch;
-    use udpchat_api::{Direction, EncodingBy, Raw};
+    use udpchat_api::{Direction, EncodingBy};
     use udpchat_config::{Environment, Overrides, Settings};
 
     use super::*;
@@ -335,6 +387,20 @@ mod tests {
         }
         let refused = query(json!({"from": ["fe80::1%nosuch0"]}), &configured).unwrap_err();
         assert!(refused.message.contains("no interface `nosuch0`"), "{refused}");
+    }
+
+    #[test]
+    fn a_list_selects_the_messages_of_each_member() {
+        let peers = "[peers.bob]\naddress = '10.0.0.7:80'\n[peers.lab]\nmembers = ['bob', '10.0.0.9']\n";
+        let configured = configured(peers);
+        let mut matcher = query(json!({"from": ["lab", "10.0.0.9"]}), &configured).unwrap().matcher();
+        for (peer, expected) in
+            [("10.0.0.7:80", true), ("10.0.0.7:81", false), ("10.0.0.9:1", true), ("10.0.0.8:80", false)]
+        {
+            assert_eq!(matcher.matches(&entry(peer)), expected, "{peer}");
+        }
+        let missing = query(json!({"from": ["lob"]}), &configured).unwrap_err();
+        assert_eq!(missing.data.hint.as_deref(), Some("did you mean `bob`?"));
     }
 
     #[test]

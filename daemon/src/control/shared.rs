@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tracing::warn;
 use udpchat_config::Settings;
 
 use super::audit::Audit;
@@ -13,6 +12,7 @@ use super::pattern::Patterns;
 use super::roles::Rules;
 use super::socket::ControlSocket;
 use super::users::Users;
+use crate::health::{Component, Health};
 use crate::service::accounts;
 use crate::state::Daemon;
 
@@ -30,8 +30,14 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Combines the shared state with the rules of its settings, and with the socket. Each reload applies the new roles.
-    pub(crate) fn new(daemon: Arc<Daemon>, rules: Rules, socket: ControlSocket) -> Arc<Self> {
+    /// Combines the shared state with the rules of its settings, what is wrong with their groups, and the socket. Each reload
+    /// applies the new roles.
+    pub(crate) fn new(
+        daemon: Arc<Daemon>,
+        (rules, problem): (Rules, Option<String>),
+        socket: ControlSocket,
+    ) -> Arc<Self> {
+        report_groups(&daemon.health, problem);
         let names = Arc::new(UserNames::new(Arc::clone(&daemon.lookups)));
         let rules = watch::Sender::new(Arc::new(rules));
         let memory_bytes = usize::try_from(daemon.configuration.boot().control.max_memory.bytes());
@@ -61,7 +67,9 @@ impl Control {
     /// Gives roles to the groups that the settings name, and the socket's file the mode that follows. The look-up of the
     /// groups may block for any time.
     fn apply(&self, settings: &Settings) {
-        let rules = Arc::new(look_up(settings));
+        let (rules, problem) = look_up(settings);
+        report_groups(&self.daemon.health, problem);
+        let rules = Arc::new(rules);
         self.names.forget();
         // The listener creates a missing file again, with the mode that it must have.
         if !self.socket.is_missing() {
@@ -71,11 +79,16 @@ impl Control {
     }
 }
 
-/// Looks up the groups that the settings name, and warns of those that do not exist.
-pub(crate) fn look_up(settings: &Settings) -> Rules {
+/// Looks up the groups that the settings name; returns with the rules what is wrong with groups that give no access.
+pub(crate) fn look_up(settings: &Settings) -> (Rules, Option<String>) {
     let (rules, warnings) = Rules::of(settings, accounts::own_uid(), accounts::group_id);
-    for warning in warnings {
-        warn!("{warning}");
+    (rules, (!warnings.is_empty()).then(|| warnings.join("; ")))
+}
+
+/// Reports the groups that give no access, or that there are none.
+fn report_groups(health: &Health, problem: Option<String>) {
+    match problem {
+        Some(problem) => health.report(Component::UserGroups, problem),
+        None => health.clear(Component::UserGroups),
     }
-    rules
 }

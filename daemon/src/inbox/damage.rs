@@ -121,25 +121,18 @@ impl Damage {
         self.awaited().map_or(newest, |(first, _)| newest.min(first.saturating_sub(1)))
     }
 
-    /// Returns a description of the unreadable ranges if there are new ones.
-    pub(crate) fn news(&self) -> Option<String> {
+    /// Passes a description of the unreadable ranges to `note` if there are new ones. No other file is read before it returns.
+    pub(crate) fn report(&self, note: impl FnOnce(String)) {
         let mut state = self.state.lock();
-        if !std::mem::take(&mut state.has_news) {
-            return None;
+        if let Some(news) = state.news() {
+            note(news);
         }
-        let ids: u64 = state.unreadable.iter().map(|range| range.last - range.first + 1).sum();
-        let first = state.unreadable.first()?;
-        let (first, last) = (first.first, first.last);
-        Some(match state.unreadable.len() {
-            1 => format!(
-                "the inbox is damaged: {ids} entries cannot be read (#{first} to #{last}); readers pass over them; check the \
-                 disk"
-            ),
-            places => format!(
-                "the inbox is damaged: {ids} entries cannot be read (in {places} places, the first from #{first} to \
-                 #{last}); readers pass over them; check the disk"
-            ),
-        })
+    }
+
+    /// Returns a description of the unreadable ranges if there are new ones.
+    #[cfg(test)]
+    pub(crate) fn news(&self) -> Option<String> {
+        self.state.lock().news()
     }
 
     /// Returns whether the file must be replaced.
@@ -154,7 +147,36 @@ impl Damage {
     }
 }
 
+impl State {
+    fn news(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.has_news) {
+            return None;
+        }
+        let ids: u64 = self.unreadable.iter().map(|range| range.last - range.first + 1).sum();
+        let first = self.unreadable.first()?;
+        let (first, last) = (first.first, first.last);
+        Some(match self.unreadable.len() {
+            1 => format!(
+                "the inbox is damaged: {ids} entries cannot be read (#{first} to #{last}); readers pass over them; check the \
+                 disk"
+            ),
+            places => format!(
+                "the inbox is damaged: {ids} entries cannot be read (in {places} places, the first from #{first} to \
+                 #{last}); readers pass over them; check the disk"
+            ),
+        })
+    }
+}
+
 impl Marker<'_> {
+    /// Calls `note` if the file is still the one that is read. No other file is read before it returns.
+    pub(crate) fn if_current(&self, note: impl FnOnce()) {
+        let state = self.damage.state.lock();
+        if state.generation == self.generation {
+            note();
+        }
+    }
+
     /// Adds ids that cannot be read.
     pub(crate) fn add(&self, new: Damaged) {
         let mut state = self.damage.state.lock();

@@ -1,9 +1,9 @@
 //! Sends one message: chooses target, bytes and socket, and records the message in the log.
 
 mod cut;
-mod escape;
 mod payload;
 mod target;
+mod targets;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 use udpchat_api::call::SendParams;
 use udpchat_api::entry::max_entry_bytes;
 use udpchat_api::{ErrorKind, ErrorObject, MAX_LINE_BYTES};
@@ -26,6 +26,7 @@ use crate::state::Daemon;
 use payload::Payload;
 use target::Target;
 pub(crate) use target::no_interface;
+pub(crate) use targets::targets;
 
 /// How long a message may wait for space in the kernel's send buffer.
 const SEND_WAIT: Duration = Duration::from_secs(1);
@@ -51,8 +52,9 @@ pub(crate) struct Prepared {
 
 /// Prepares what the parameters say.
 pub(crate) async fn prepare(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Prepared, ErrorObject> {
-    let target = target::find(daemon, params).await?;
-    let payload = payload::make(daemon, params, &target)?;
+    let target = target::find(daemon, params).await;
+    let target = target.map_err(|error| target::swapped(daemon, params, error))?;
+    let payload = payload::make(daemon, params, &target).await?;
     Ok(Prepared { target, payload })
 }
 
@@ -101,12 +103,14 @@ pub(crate) async fn send(daemon: &Daemon, message: Prepared, by: &str) -> Unreco
 
 impl Unrecorded {
     /// Waits until every datagram is recorded, or recording has failed or taken too long.
-    pub(crate) async fn recorded(self) -> Recorded {
-        let (mut entries, mut is_whole) = (Vec::with_capacity(self.entries.len()), true);
+    pub(crate) async fn recorded(self, daemon: &Daemon) -> Recorded {
+        let mut entries = Vec::with_capacity(self.entries.len());
+        let (mut is_whole, mut give_up) = (true, self.give_up);
         for (mut record, recorded) in self.entries {
-            match timeout_at(self.give_up, recorded).await {
-                Ok(Ok(id)) => record.id = id,
-                _ => is_whole = false,
+            match daemon.recorded(recorded, give_up).await {
+                Some(id) => record.id = id,
+                // They are recorded in their order.
+                None => (is_whole, give_up) = (false, Instant::now()),
             }
             entries.push(record);
         }

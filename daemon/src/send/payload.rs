@@ -1,18 +1,19 @@
 //! What is sent: the bytes of each datagram, made of the text or the bytes of a request.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use udpchat_api::call::SendParams;
 use udpchat_api::entry::max_entry_bytes;
 use udpchat_api::safe::json_length;
 use udpchat_api::{ErrorKind, ErrorObject, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES};
 use udpchat_config::Encoding;
-use udpchat_text::{Basis, NotEncodable, encode, wider};
+use udpchat_text::{Basis, NotEncodable, Piece, UnknownEscape, encode, parse_escapes, wider};
 
 use super::cut::cut;
-use super::escape::{self, Piece};
 use super::target::Target;
 use crate::inbox::entry::SentEncoding;
+use crate::peers::Configured;
 use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
@@ -26,7 +27,11 @@ pub(super) struct Payload {
 }
 
 /// Makes the datagrams of a request.
-pub(super) fn make(daemon: &Daemon, params: &SendParams, target: &Target) -> Result<Payload, ErrorObject> {
+pub(super) async fn make(
+    daemon: &Arc<Daemon>,
+    params: &SendParams,
+    target: &Target,
+) -> Result<Payload, ErrorObject> {
     let split = params.split.and_then(udpchat_api::call::Split::bytes);
     if split.is_some_and(|bytes| !(MIN_SPLIT_BYTES..=MAX_DATAGRAM_BYTES).contains(&bytes)) {
         return Err(invalid(format!("`split` must be {MIN_SPLIT_BYTES} to {MAX_DATAGRAM_BYTES} bytes")));
@@ -35,8 +40,11 @@ pub(super) fn make(daemon: &Daemon, params: &SendParams, target: &Target) -> Res
         |bytes: &[u8]| daemon.peers.decode(&daemon.peers.configured(), u64::MAX, target.peer, bytes);
     let (datagrams, encoding) = match (&params.text, &params.raw) {
         (Some(text), None) => {
-            let (encoding, by) = chosen_encoding(daemon, params, target)?;
-            let pieces = if params.escape { escape::parse(text)? } else { vec![Piece::Text(text)] };
+            let (encoding, by) = chosen_encoding(daemon, params, target).await?;
+            let pieces = match params.escape {
+                true => parse_escapes(text).map_err(|escape| unknown_escape(&escape))?,
+                false => vec![Piece::Text(text)],
+            };
             let units =
                 in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
             (pack(units, split), Some(SentEncoding { name: encoding.to_string(), by: by.into() }))
@@ -61,13 +69,13 @@ fn invalid(text: String) -> ErrorObject {
     ErrorObject::new(ErrorKind::InvalidParams, text)
 }
 
-fn chosen_encoding(
-    daemon: &Daemon,
+async fn chosen_encoding(
+    daemon: &Arc<Daemon>,
     params: &SendParams,
     target: &Target,
 ) -> Result<(Encoding, Basis), ErrorObject> {
     let Some(name) = &params.encoding else {
-        return Ok(encoding_towards(daemon, target));
+        return Ok(encoding_towards(daemon, target).await);
     };
     let encoding = name
         .parse()
@@ -76,11 +84,11 @@ fn chosen_encoding(
 }
 
 /// Chooses the encoding by what is known of the peer, or of all peers that a message to several reaches.
-fn encoding_towards(daemon: &Daemon, target: &Target) -> (Encoding, Basis) {
+pub(super) async fn encoding_towards(daemon: &Arc<Daemon>, target: &Target) -> (Encoding, Basis) {
     let (configured, local) = (daemon.peers.configured(), daemon.addresses.get());
     let (all, interface) = (target.peer, target.interface);
     if !local.is_multicast_or_broadcast(all.ip()) {
-        return daemon.peers.encoding_towards(&configured, all);
+        return encoding_towards_one(daemon, configured, all).await;
     }
     let is_reached = |peer: SocketAddr| {
         !local.is_multicast_or_broadcast(peer.ip()) && local.is_reached(peer, all.ip(), interface)
@@ -88,19 +96,35 @@ fn encoding_towards(daemon: &Daemon, target: &Target) -> (Encoding, Basis) {
     daemon.peers.encoding_towards_all(&configured, all, is_reached)
 }
 
+async fn encoding_towards_one(
+    daemon: &Arc<Daemon>,
+    configured: Configured,
+    peer: SocketAddr,
+) -> (Encoding, Basis) {
+    if let Some(known) = daemon.peers.known_towards(&configured, peer) {
+        return known;
+    }
+    let default = configured.default_encoding();
+    let sender = Arc::clone(daemon);
+    let read = daemon.read(move |reader| sender.peers.encoding_towards(&configured, peer, reader)).await;
+    // A message can be sent although the inbox cannot be read, which is reported elsewhere.
+    read.unwrap_or(default)
+}
+
 /// Encodes the pieces: as a whole, or a character at a time where it will be cut between them.
 fn in_units(pieces: &[Piece<'_>], encoding: Encoding, to_be_cut: bool) -> Result<Vec<Vec<u8>>, NotEncodable> {
     let mut units = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Byte(byte) => units.push(vec![*byte]),
-            Piece::Char(character) => units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?),
+            Piece::Text(text) if encoding.is_hex() => {
+                units.extend(encode(text, encoding)?.into_iter().map(|byte| vec![byte]));
+            }
             Piece::Text(text) if to_be_cut => {
                 for character in text.chars() {
                     units.push(encode(character.encode_utf8(&mut [0; 4]), encoding)?);
                 }
             }
-            Piece::Text(text) => units.push(encode(text, encoding)?),
+            piece => units.push(piece.encode(encoding)?),
         }
     }
     Ok(units)
@@ -145,8 +169,19 @@ fn check_answer(datagrams: &[Vec<u8>], text_of: impl Fn(&[u8]) -> String) -> Res
     Err(ErrorObject::new(ErrorKind::TooLong, text).hint("send it in several messages, of 50 KB each"))
 }
 
+fn unknown_escape(UnknownEscape(shown): &UnknownEscape) -> ErrorObject {
+    invalid(format!("unknown escape `{shown}`"))
+        .hint(r"the escapes are \n \r \t \0 \\ \xHH, and \u with a number in braces")
+}
+
 fn not_encodable(refused: &NotEncodable) -> ErrorObject {
     let NotEncodable { character, encoding } = refused;
+    if encoding.is_hex() {
+        let text =
+            format!("`{character}` is no byte in hexadecimal digits, which the encoding of this peer takes");
+        return ErrorObject::new(ErrorKind::NotEncodable, text)
+            .hint("write two digits for each byte, for example `01 e4`; `-e utf-8` sends text");
+    }
     let text = format!("{encoding} cannot hold `{character}` (U+{:04X})", u32::from(*character));
     let holds = |wider: &Encoding| encode(character.encode_utf8(&mut [0; 4]), *wider).is_ok();
     let hint = match wider(*encoding).filter(holds) {

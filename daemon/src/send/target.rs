@@ -9,12 +9,13 @@ use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{
-    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, did_you_mean, peer_table,
+    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, check_width, did_you_mean, peer_table,
 };
 
 use crate::inbox::entry::Body;
 use crate::net::address::normalized;
 use crate::net::interfaces::{self, Interfaces};
+use crate::net::route::source_towards;
 use crate::net::socket::Listener;
 use crate::peers::Named;
 use crate::state::Daemon;
@@ -30,13 +31,26 @@ pub(super) struct Target {
     pub(super) source: Option<IpAddr>,
     /// The index of the outgoing interface; 0 lets the route choose.
     pub(super) interface: u32,
+    /// The source address that the route chooses for a new message, if that is known.
+    pub(super) by_route: Option<IpAddr>,
 }
 
 impl Target {
+    /// Notes the source address that the route will choose.
+    fn with_route(mut self) -> Self {
+        let is_chosen = self.source.is_none() && self.listener.local.ip().is_unspecified();
+        // The routing table does not know the interface that is named for a message.
+        if is_chosen && self.interface == 0 {
+            self.by_route = source_towards(self.peer);
+        }
+        self
+    }
+
     /// Returns the local address of a message sent from `source`, if known.
     pub(super) fn local(&self, source: Option<IpAddr>) -> Option<SocketAddr> {
         let bound = self.listener.local;
-        let ip = source.or_else(|| (!bound.ip().is_unspecified()).then_some(bound.ip()))?;
+        let bound_ip = (!bound.ip().is_unspecified()).then_some(bound.ip());
+        let ip = source.or(bound_ip).or(self.by_route)?;
         Some(normalized(SocketAddr::new(ip, bound.port())))
     }
 }
@@ -52,11 +66,32 @@ pub(super) async fn find(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Ta
                 0 => daemon.groups.interface_of(peer.ip()).unwrap_or(0),
                 named => named,
             };
-            Ok(Target { peer, listener, source: None, interface })
+            Ok(Target { peer, listener, source: None, interface, by_route: None }.with_route())
         }
         (None, Some(id)) => sender_of(daemon, id).await,
         _ => Err(ErrorObject::new(ErrorKind::InvalidParams, "give one of `to` and `reply_to`")),
     }
+}
+
+/// Adds to the error of an unknown destination that the destination stands behind the text, where it does.
+pub(super) fn swapped(daemon: &Daemon, params: &SendParams, error: ErrorObject) -> ErrorObject {
+    /// The longest text that may end with a destination, in bytes.
+    const MAX_TEXT_BYTES: usize = 1024;
+    let is_unknown = matches!(
+        error.data.kind,
+        ErrorKind::UnknownPeer | ErrorKind::Unresolvable | ErrorKind::InvalidParams
+    );
+    let is_explained = error.data.hint.as_ref().is_some_and(|hint| hint.ends_with('?'));
+    let Some(text) = &params.text else { return error };
+    if !is_unknown || is_explained || text.len() > MAX_TEXT_BYTES {
+        return error;
+    }
+    let last = text.rsplit(' ').next().unwrap_or_default();
+    let is_peer = daemon.peers.configured().by_name(last).is_some() || last.parse::<PeerAddress>().is_ok();
+    if !is_peer || params.to.is_none() {
+        return error;
+    }
+    error.hint(format!("the destination stands before the text: `udpchatctl send {last} TEXT`"))
 }
 
 /// Returns the target of an answer to an entry: its peer, through the socket and the address that it was sent to.
@@ -82,7 +117,7 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
     let source = local.map(|local| local.ip()).filter(is_ours);
     let listener = listener.ok_or_else(|| no_socket(&[peer]))?;
     let interface = source.map_or(0, |source| local_addresses.interface_of_answer(source, peer));
-    Ok(Target { peer, listener, source, interface })
+    Ok(Target { peer, listener, source, interface, by_route: None }.with_route())
 }
 
 /// Refuses to answer a sender that has no address or no port (RFC 768: port 0 means that no answer is expected). The kernel
@@ -130,6 +165,12 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         }
         return named.address.destination().map(Resolved::from).ok_or_else(|| without_interface(&named));
     }
+    if configured.list(to).is_some() {
+        let text = format!("`{to}` is a list of peers; a message has one destination");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text)
+            .hint("`udpchatctl send` sends to each member; `targets` on the socket lists them"));
+    }
+    check_width(to).map_err(|error| invalid(&error))?;
     let (host, port) = split_port(to)?;
     if let Some((ip, interface)) = host.split_once('%')
         && let Ok(ip) = ip.parse()
@@ -149,7 +190,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         || !host.chars().all(plausible)
     {
         let text = format!("`{to}` is not a peer, host or address");
-        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| FORMS.to_owned());
+        let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| all_or(to, FORMS));
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint));
     }
     let found = timeout(RESOLVE_WAIT, look_up(daemon, host, port.unwrap_or(DEFAULT_PORT))).await;
@@ -165,7 +206,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         let text = format!("no peer is called `{to}`, and no host has that name");
         let hint = did_you_mean(to, configured.names()).unwrap_or_else(|| {
             let table = peer_table(to);
-            format!("`udpchatctl peers` lists the names; {table} in the configuration gives one")
+            all_or(to, &format!("`udpchatctl peers` lists the names; {table} in the configuration gives one"))
         });
         return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
     }
@@ -173,6 +214,16 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     let hint = did_you_mean(to, configured.names());
     let hint = hint.unwrap_or_else(|| "check the spelling, or give its IP address".to_owned());
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint(hint))
+}
+
+/// Returns how to send to every host if a word for them is given as the destination, otherwise another hint.
+fn all_or(to: &str, hint: &str) -> String {
+    match to.to_lowercase().as_str() {
+        "broadcast" | "all" | "everyone" | "*" | "广播" | "所有人" | "全部" => {
+            "255.255.255.255 reaches every host of the network, as does its own broadcast address, for example 192.168.1.255".to_owned()
+        }
+        _ => hint.to_owned(),
+    }
 }
 
 /// Refuses a part of an address, with the reason of the configuration's rules.

@@ -46,7 +46,8 @@ const MAX_SHORT_CALLS: usize = 2;
 pub(super) struct Sockets {
     listeners: Vec<Arc<Listener>>,
     metrics: Option<metrics::Endpoint>,
-    rules: Rules,
+    /// With what is wrong with the groups that they name.
+    rules: (Rules, Option<String>),
     control_socket: ControlSocket,
     control_listener: ControlListener,
 }
@@ -61,7 +62,8 @@ impl Sockets {
         let listeners = socket::open_all(settings, inherited.udp)?;
         let metrics = metrics::Endpoint::bind(settings)?;
         let rules = look_up(settings);
-        let (control_socket, control_listener) = open_control(runtime, settings, inherited.control, &rules)?;
+        let (control_socket, control_listener) =
+            open_control(runtime, settings, inherited.control, &rules.0)?;
         Ok(Self { listeners, metrics, rules, control_socket, control_listener })
     }
 }

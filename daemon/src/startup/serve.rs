@@ -6,7 +6,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use udpchat_api::socket::Listener as ControlListener;
 
 use super::open::Opened;
@@ -42,6 +42,12 @@ pub(super) fn serve(opened: Opened, runtime: Runtime, signals: Signals) -> Resul
     stop.stop();
     let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());
     daemon.queue.close();
+    if let Some(queued) = daemon.unstorable() {
+        error!(
+            queued,
+            "the inbox cannot be written: the queued messages are lost unless it can be within seconds"
+        );
+    }
     let given_up = writer.join().unwrap_or(0);
     finish(&control, &daemon, runtime, message_log);
     served.map_err(system("cannot serve the control socket"))?;

@@ -12,7 +12,8 @@ use udpchat_config::{Encoding, Repertoire};
 pub(crate) fn is_common(character: char, bytes: &[u8], encoding: Encoding) -> bool {
     match encoding.repertoire() {
         Repertoire::Common => is_in_common_tables(character, bytes, encoding.encoding()),
-        Repertoire::Ascii => false,
+        // `encode` writes digits, and no characters.
+        Repertoire::Ascii | Repertoire::Hex => false,
         // The code pages of Windows fill the places of the C1 controls.
         Repertoire::Latin1 | Repertoire::Latin5 => bytes[0] >= 0xa0,
         Repertoire::Tis620 => bytes[0] >= 0xa1,

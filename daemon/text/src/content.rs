@@ -28,6 +28,11 @@ pub(crate) fn of(bytes: &[u8]) -> Option<Cow<'_, [u8]>> {
     (foreign > 0 && controls * BYTES_FOR_A_CONTROL <= foreign).then_some(text)
 }
 
+/// Returns whether a message is text with characters outside ASCII. ASCII alone and binary data show no encoding.
+pub fn shows_encoding(bytes: &[u8]) -> bool {
+    of(bytes).is_some()
+}
+
 /// Returns what is inside of mark, frame and escape sequences.
 pub(crate) fn inside(bytes: &[u8]) -> Cow<'_, [u8]> {
     without_escapes(without_frame(without_mark(bytes)))

@@ -4,6 +4,7 @@ use encoding_rs::{EncoderResult, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 use udpchat_config::Encoding;
 
 use crate::common::is_common;
+use crate::hex;
 
 /// The longest sequence of one character in bytes, with room for what an encoder demands beyond it: in ISO-2022-JP two
 /// bytes between two escape sequences.
@@ -22,8 +23,11 @@ pub struct NotEncodable {
 ///
 /// # Errors
 /// [`NotEncodable`] with the first character that the encoding does not have, that its decoder does not read back, or that
-/// other programs read as another one.
+/// other programs read as another one. In [`Encoding::HEX`], the first character that is no digit where one must stand.
 pub fn encode(text: &str, encoding: Encoding) -> Result<Vec<u8>, NotEncodable> {
+    if encoding.is_hex() {
+        return hex::write(text).map_err(|character| NotEncodable { character, encoding });
+    }
     let codec = encoding.encoding();
     if codec == UTF_8 {
         return Ok(text.as_bytes().to_vec());

@@ -6,7 +6,7 @@
 //! remembered; mostly that is nothing, since a wrong encoding that is remembered misreads all messages of that sender.
 //!
 //! Belongs here: pure functions on bytes and text. Does not belong here: sockets, storage, types of the control protocol.
-//! `udpchat-daemon` and benchmarks depend on this crate; it depends on `udpchat-config` for the names of encodings.
+//! `udpchat-daemon`, `udpchat-ctl` and benchmarks depend on this crate; it depends on `udpchat-config` for the names of encodings.
 
 mod characters;
 mod common;
@@ -14,11 +14,15 @@ mod content;
 mod cost;
 mod decode;
 mod encode;
+mod escape;
 mod evidence;
+mod hex;
 mod reading;
 mod score;
 
+pub use content::shows_encoding;
 pub use decode::{Basis, Decoded, Knowledge, decode};
 pub use encode::{NotEncodable, encode, for_answering, wider};
+pub use escape::{Piece, UnknownEscape, parse_escapes};
 pub use evidence::evidence;
 pub use reading::read;

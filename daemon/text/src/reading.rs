@@ -6,13 +6,17 @@ use encoding_rs::{UTF_16BE, UTF_16LE};
 use udpchat_config::Encoding;
 
 use crate::content::without_mark;
+use crate::hex;
 
 /// Reads bytes in an encoding; what does not decode becomes U+FFFD.
 ///
 /// A mark of this encoding at the beginning is no part of the text, and a mark of UTF-16 decides the order of its bytes; no mark
 /// changes the encoding otherwise. In UTF-8, the bytes C0 80 of Java are U+0000, and a pair of surrogates in three bytes each
-/// ([CESU-8](https://www.unicode.org/reports/tr26/)) is its character.
+/// ([CESU-8](https://www.unicode.org/reports/tr26/)) is its character. [`Encoding::HEX`] is read as hexadecimal digits.
 pub fn read(bytes: &[u8], encoding: Encoding) -> String {
+    if encoding.is_hex() {
+        return hex::read(bytes);
+    }
     if encoding == Encoding::UTF_8 {
         return String::from_utf8_lossy(&standard(without_mark(bytes))).into_owned();
     }

@@ -67,7 +67,7 @@ struct Fuzzer {
 }
 
 /// The methods with their parameters. `stop` ends the daemon if it has none, so it always gets one.
-const METHODS: [(&str, &[&str]); 18] = [
+const METHODS: [(&str, &[&str]); 19] = [
     ("version", &[]),
     ("send", &["to", "reply_to", "text", "raw", "encoding", "escape", "split", "allow_empty"]),
     (
@@ -82,6 +82,7 @@ const METHODS: [(&str, &[&str]); 18] = [
             "since",
             "until",
             "grep",
+            "contains",
             "order",
             "gaps",
         ],
@@ -92,17 +93,30 @@ const METHODS: [(&str, &[&str]); 18] = [
     ("remove_mark", &["consumer"]),
     (
         "recode",
-        &["as", "after", "before", "from", "direction", "since", "until", "grep", "remember", "dry_run"],
+        &[
+            "as",
+            "after",
+            "before",
+            "from",
+            "direction",
+            "since",
+            "until",
+            "grep",
+            "contains",
+            "remember",
+            "dry_run",
+        ],
     ),
-    ("subscribe", &["after", "from", "direction", "since", "until", "grep", "gaps"]),
+    ("subscribe", &["after", "from", "direction", "since", "until", "grep", "contains", "gaps"]),
     ("unsubscribe", &[]),
     ("peers", &["window"]),
     ("talkers", &["after", "limit"]),
+    ("targets", &["to"]),
     ("status", &[]),
     ("self_test", &[]),
     ("acknowledge", &[]),
     ("reload", &[]),
-    ("stop", &["now"]),
+    ("stop", &["now", "unless_losing"]),
     ("\u{0}\u{202e}method", &["x"]),
 ];
 
@@ -204,8 +218,10 @@ impl Fuzzer {
                 json!("x".repeat(3_000)),
                 json!("\\x1b\\u{d800}"),
             ],
-            "raw" => vec![json!("AAEC"), json!("AAE"), json!(""), json!("AAAA".repeat(2_000))],
-            "encoding" | "as" => vec![json!("gbk"), json!("auto"), json!("utf-16"), json!("x-user-defined")],
+            "raw" | "contains" => vec![json!("AAEC"), json!("AAE"), json!(""), json!("AAAA".repeat(2_000))],
+            "encoding" | "as" => {
+                vec![json!("gbk"), json!("auto"), json!("hex"), json!("utf-16"), json!("x-user-defined")]
+            }
             "split" => vec![json!(true), json!(16), json!(0), json!(65_508)],
             "direction" => vec![json!("in"), json!("out"), json!("both")],
             "order" => vec![json!("asc"), json!("desc")],

@@ -40,6 +40,14 @@ fn sending_to_an_unknown_peer_or_host_fails() {
     assert_fails(&daemon, &["send", "nobody-of-this-name", "hi"], 5, &["`nobody-of-this-name`", "hint: "]);
     assert_fails(&daemon, &["send", "nosuch.invalid", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
     assert_fails(&daemon, &["send", "nosuch.invalid:8080", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
+    for all in ["broadcast", "所有人"] {
+        assert_fails(&daemon, &["send", all, "hi"], 5, &["hint: 255.255.255.255 reaches every host"]);
+    }
+    // The destination behind the text.
+    for text in [&["127.0.0.1:9"][..], &["my", "127.0.0.1:9"]] {
+        let args = [&["send", "nobody-of-this-name"], text].concat();
+        assert_fails(&daemon, &args, 5, &["before the text: `udpchatctl send 127.0.0.1:9 TEXT`"]);
+    }
     assert!(daemon.entries().is_empty(), "nothing was sent");
 }
 
@@ -73,6 +81,15 @@ fn an_invalid_message_is_refused_before_sending() {
         ),
         (&["send", "127.0.0.010", "hi"], &["`127.0.0.010` is not an IPv4 address", "127.0.0.10"]),
         (&["send", "127.1:9000", "hi"], &["`127.1` is not an IPv4 address", "four numbers"]),
+        (&["send", "127.0.0.1：9000", "hi"], &["full-width character `：`", "write `127.0.0.1:9000`"]),
+        (&["send", "127.0.0.1:９０００", "hi"], &["full-width character `９`", "write `127.0.0.1:9000`"]),
+        (&["ask", "127。0。0。1", "hi"], &["full-width character `。`", "write `127.0.0.1`"]),
+        (&["wait", "--from", "127.0.0.1，127.0.0.2"], &["full-width character `，`"]),
+        (&["send", "*", "hi"], &["255.255.255.255"]),
+        (&["broadcast", "hi"], &["255.255.255.255"]),
+        (&["send", to, "--no-such", "hi"], &["'--no-such'", "`udpchatctl send --help` lists the options"]),
+        (&["send", to, "-x", "hi"], &["'-x'", "`udpchatctl send --help` lists the options"]),
+        (&["send", to, "-=-", "hi"], &["use '-- -='"]),
         (&["reply", "abc", "hi"], &["'abc'", "812"]),
         (&["send"], &["<TO>"]),
     ] {

@@ -9,4 +9,5 @@ mod languages;
 mod manual;
 mod mistakes;
 mod pager;
+mod plot;
 mod watch;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
 use crate::support::{
-    Background, can_mount, command_in, ctl_without_daemon, finish, new_folder, path_with_programs,
+    Background, OtherUser, can_mount, command_in, ctl_without_daemon, finish, new_folder, path_with_programs,
 };
 
 use super::{bare, folder_with};
@@ -122,6 +122,44 @@ fn check_config_opens_no_port_and_creates_no_file() {
     let names: Vec<_> =
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["config.toml"]);
+}
+
+#[test]
+fn check_config_notes_what_a_start_here_would_fail_at() {
+    let folder = folder_with("listen = ['203.0.113.77:7788', '0.0.0.0:7788', '127.0.0.1:7789']\n");
+    let checked = |command: &mut Command| {
+        let output = command.arg("--check-config").stdout(Stdio::null()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && stderr.ends_with("the configuration is valid\n"), "{stderr}");
+        stderr.lines().filter(|line| line.starts_with("note: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let notes = checked(&mut command_in(folder.path()));
+    let [note] = &notes[..] else { panic!("{notes:?}") };
+    assert!(
+        note.contains("`listen` names the address 203.0.113.77, which this machine does not have"),
+        "{note}"
+    );
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    assert_eq!(checked(&mut command_in(folder.path())), Vec::<String>::new());
+
+    let Some(other) = OtherUser::get() else { return };
+    let data = other.folder().join("data");
+    fs::create_dir(&data).unwrap();
+    let socket = other.folder().join("s");
+    let mut command = other.command(env!("CARGO_BIN_EXE_udpchatd"));
+    command
+        .env_clear()
+        .args(["--listen", "127.0.0.1:7789", "--data-dir"])
+        .arg(&data)
+        .arg("--socket")
+        .arg(&socket);
+    let notes = checked(&mut command);
+    let wanted = [
+        format!("note: this user cannot use the data directory {}: ", data.display()),
+        format!("note: this user cannot create the control socket {}: ", socket.display()),
+    ];
+    let all = wanted.iter().zip(&notes).all(|(wanted, note)| note.starts_with(wanted));
+    assert!(notes.len() == 2 && all, "{notes:?}");
 }
 
 #[test]

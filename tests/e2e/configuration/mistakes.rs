@@ -39,7 +39,9 @@ fn an_unknown_group_of_users_fails_the_check_and_not_the_start() {
         "{stderr}"
     );
     let daemon = Daemon::start_in(folder, vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()]);
-    assert_eq!(daemon.status()["state"], "ok");
+    let status = daemon.status();
+    assert_eq!(status["state"], "degraded", "it runs, and says so");
+    assert!(status["problems"].to_string().contains("group `nosuchgroup` is unknown"), "{status}");
 }
 
 #[test]

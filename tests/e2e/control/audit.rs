@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::roles::{ADMINS, UID, account, config, start};
-use crate::support::{Background, Daemon, OtherUser, Peer, Rpc, command_in, eventually, new_folder};
+use super::roles::{ADMINS, READERS, UID, account, config, start};
+use crate::support::{Account, Background, Daemon, OtherUser, Peer, Rpc, command_in, eventually, new_folder};
 
 /// Returns those of a daemon's log lines that name a user.
 fn deeds(daemon: &mut Daemon) -> Vec<Value> {
@@ -59,6 +59,43 @@ fn the_log_and_sent_entries_name_the_user() {
     let daemon = daemon.start_again();
     let by: Vec<_> = daemon.entries().iter().map(|entry| entry["by"].clone()).collect();
     assert_eq!(by, [Value::Null, json!(user), json!(user), json!(user)]);
+}
+
+#[test]
+fn the_log_names_a_changed_read_mark_and_what_it_was() {
+    let mut daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), ["1", "2", "3"]);
+    let mut rpc = daemon.rpc();
+    for id in 1..=2 {
+        rpc.call("ack", json!({ "consumer": "shared", "id": id }));
+    }
+    rpc.call("set_mark", json!({ "consumer": "shared", "id": 1 }));
+    rpc.call("ack", json!({ "id": 3 }));
+    rpc.call("remove_mark", json!({ "consumer": "shared" }));
+    let line = daemon.log_line("removed a read mark");
+    assert_eq!((&line["consumer"], &line["before"]), (&json!("shared"), &json!(1)), "{line}");
+    let lines = deeds(&mut daemon);
+    let moved = lines.iter().filter(|line| line["message"] == "moved a read mark");
+    let moved: Vec<_> = moved.map(|line| (line["before"].as_u64(), line["after"].as_u64())).collect();
+    assert_eq!(moved, [(None, Some(1)), (Some(2), Some(1))], "{lines:?}");
+    assert!(lines.iter().all(|line| line["user"].is_string()), "{lines:?}");
+}
+
+#[test]
+fn no_user_hides_the_refusals_of_another() {
+    let Some(_) = OtherUser::get() else { return };
+    let mut daemon = start(&config(), &[]);
+    let [mut one, mut other] =
+        [UID, UID + 1].map(|uid| Account::new(uid, &[READERS]).connect(&daemon.socket()));
+    for _ in 0..20 {
+        assert!(one.reply("stop", json!({})).get("error").is_some());
+    }
+    assert!(other.reply("reload", json!({})).get("error").is_some());
+    eventually("a line about each", || {
+        let refused = |uid: u32| move |line: &Value| line["level"] == "WARN" && line["uid"] == uid;
+        let lines = deeds(&mut daemon);
+        (lines.iter().any(refused(UID)) && lines.iter().any(refused(UID + 1))).then_some(())
+    });
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn a_backup_under_load_is_consistent_and_restorable() {
     assert!(put_back.len() as u64 >= before && put_back[..] == entries[..put_back.len()]);
     let last = put_back.len();
     assert!(line.starts_with(&format!("{last} entries, the newest #{last}, ")), "{line}");
-    assert!(line.ends_with(&format!("iB: {}\n", copy.display())), "{line}");
+    let source = format!("iB, from {}: {}\n", daemon.database().display(), copy.display());
+    assert!(line.ends_with(&source), "{line}");
     let unread = |params: Value| restored.rpc().call("inbox", params)["unread"].as_u64().unwrap();
     assert_eq!(unread(json!({ "consumer": "script", "limit": 1 })), last as u64 - 1_500);
     assert_eq!(unread(json!({ "limit": 1 })), last as u64 - 2_000);

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Background, Daemon, OtherUser, Peer, Rpc, available, can_mount, command_in, eventually, new_folder, texts,
@@ -30,7 +30,7 @@ fn pipelined_sends_are_answered_in_order_once_stored() {
     let peer = Peer::new();
     let lock = hold_lock(&daemon);
     let mut rpc = daemon.rpc();
-    let request = |id: u32, method: &str, params: serde_json::Value| {
+    let request = |id: u32, method: &str, params: Value| {
         format!("{}\n", json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
     };
     for id in 1..=3 {
@@ -77,6 +77,45 @@ fn an_unwritable_inbox_queues_and_acknowledges_nothing() {
 }
 
 #[test]
+fn a_new_reader_gets_the_entries_though_its_mark_cannot_be_stored() {
+    let daemon = Daemon::start();
+    daemon.receive_from(&Peer::new(), (0..300).map(|number| format!("text {number}")));
+    let holder = hold_lock(&daemon);
+    for consumer in ["default", "new"] {
+        let ran = daemon.ctl(&["inbox", "--consumer", consumer]);
+        assert_eq!(ran.stdout.lines().filter(|line| line.contains("text ")).count(), 300, "{ran:?}");
+        ran.fails(1, &["the read mark cannot be stored now; what was printed stays unread"]);
+    }
+    let error = daemon.ctl(&["--json", "inbox"]).stderr;
+    assert_eq!(serde_json::from_str::<Value>(&error).unwrap()["error"]["kind"], "inbox_unavailable");
+    drop(holder);
+    eventually("the inbox to be writable", || (daemon.status()["state"] == "ok").then_some(()));
+    assert_eq!(daemon.ctl(&["inbox", "--consumer", "new"]).stdout.lines().count(), 300);
+    assert_eq!(daemon.ctl(&["inbox", "--consumer", "new"]).ok(), "");
+}
+
+#[test]
+fn clients_learn_soon_that_nothing_can_be_recorded() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    daemon.receive_from(&peer, ["stored"]);
+    let _holder = hold_lock(&daemon);
+    let send = json!({ "to": peer.name(), "text": "x" });
+    assert_eq!(daemon.rpc().error("send", send.clone())["data"]["kind"], "not_recorded");
+    assert!(problem(&daemon).contains("cannot be written"));
+    // Each would wait for ten seconds.
+    let began = Instant::now();
+    daemon.rpc().error("ack", json!({ "id": 0 }));
+    daemon
+        .rpc()
+        .error("recode", json!({ "as": "gbk", "direction": "in", "from": [peer.name()], "remember": true }));
+    let split = json!({ "to": peer.name(), "raw": "AAAA".repeat(40), "split": 16 });
+    assert_eq!(daemon.rpc().error("send", split)["data"]["kind"], "not_recorded");
+    daemon.ctl(&["ask", &peer.name(), "x", "--timeout", "300ms"]).fails(1, &["not recorded"]);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
 fn an_unrecorded_send_is_not_reported_as_done() {
     let daemon = Daemon::start();
     let peer = Peer::new();
@@ -92,18 +131,43 @@ fn stopping_with_an_unwritable_inbox_reports_the_loss() {
     let peer = Peer::new();
     peer.send(daemon.address(), "before");
     let _status = daemon.stored(1);
-    let _holder = hold_lock(&daemon);
+    let holder = hold_lock(&daemon);
     for _ in 0..5 {
         peer.send(daemon.address(), "lost");
     }
     eventually("messages to be queued", || (daemon.status()["queued"] == 5).then_some(()));
-    daemon.ctl(&["stop"]).ok();
+    assert!(problem(&daemon).contains("cannot be written"), "{}", daemon.status());
+    let refused =
+        ["5 messages in memory cannot be stored now and would be lost", "udpchatctl stop --discard"];
+    daemon.ctl(&["stop"]).fails(1, &refused);
+    daemon.ctl_in_chinese(&["stop"]).fails(1, &["内存中有 5 条消息"]);
+    assert_eq!(
+        daemon.ctl(&["stop", "--discard"]).ok(),
+        "stopped; 5 messages in memory could not be stored\n"
+    );
+    let queued = daemon.log_line(
+        "the inbox cannot be written: the queued messages are lost unless it can be within seconds",
+    );
+    assert_eq!((&queued["level"], &queued["queued"]), (&json!("ERROR"), &json!(5)));
     assert_eq!(daemon.wait().code(), Some(1));
     let log = eventually("the last words", || {
         let log = daemon.log().join("\n");
         log.contains("could not be stored").then_some(log)
     });
     assert!(log.contains("error: 5 entries could not be stored and are lost"), "{log}");
+    drop(holder);
+    let daemon = daemon.start_again();
+    eventually("the next daemon to report them", || {
+        let lost = daemon.entries().iter().filter_map(|entry| entry["lost"].as_u64()).sum::<u64>();
+        (lost == 5).then_some(())
+    });
+}
+
+#[test]
+fn a_daemon_that_can_store_stops_at_once() {
+    let mut daemon = Daemon::start();
+    assert_eq!(daemon.ctl(&["--json", "stop"]).ok(), "{\"stopping\":true}\n");
+    assert!(daemon.wait().success());
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use udpchat_api::Raw;
 
 use crate::support::{Daemon, Peer, available, eventually, ids, texts};
 
@@ -69,6 +70,11 @@ impl Crowd {
             (json!({ "direction": "out" }), &[]),
             (json!({ "since": "2100-01-01T00:00:00Z" }), &[]),
             (json!({ "grep": "node 1499 " }), &[1_500, 3_002]),
+            (json!({ "contains": Raw(b"\xef\xbb\xbfalarm".to_vec()) }), &[1_501]),
+            (json!({ "contains": Raw(b"43".to_vec()), "from": "127.0.0.3" }), &[1_502]),
+            (json!({ "contains": Raw(b"\n\0".to_vec()) }), &[1_502]),
+            (json!({ "contains": Raw(b"ALARM".to_vec()) }), &[]),
+            (json!({ "contains": Raw(b"\0".to_vec()), "grep": "检查" }), &[1_502]),
         ] {
             assert_eq!(ids(&self.find(params.clone())), wanted, "{params}");
         }

@@ -13,6 +13,7 @@ mod faults;
 mod index;
 mod losses;
 mod migration;
+mod numbers;
 mod reading;
 mod retention;
 mod selection;

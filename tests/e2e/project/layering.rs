@@ -58,7 +58,7 @@ fn each_package_depends_only_on_lower_ones() {
         ),
         ("udpchat-api", &[], &[]),
         ("udpchat-config", &[], &[]),
-        ("udpchat-ctl", &["udpchat-api", "udpchat-config", "udpchat-locale"], &[]),
+        ("udpchat-ctl", &["udpchat-api", "udpchat-config", "udpchat-locale", "udpchat-text"], &[]),
         ("udpchat-daemon", &["udpchat-api", "udpchat-config", "udpchat-locale", "udpchat-text"], &[]),
         ("udpchat-locale", &[], &[]),
         ("udpchat-text", &["udpchat-config"], &[]),

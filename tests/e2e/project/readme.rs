@@ -185,6 +185,8 @@ fn run_commands(document: &str, language: &str) {
     let folder = daemon.folder.path().to_str().unwrap();
     for (step, output) in steps.iter().zip(outputs) {
         let output = output.replace(folder, "/home/ann");
+        // Where the data directory of a user is without the flags of a test.
+        let output = output.replace("/home/ann/data/", "/home/ann/.local/share/udpchat/");
         assert_eq!(comparable(&output), comparable(&step.output), "{document}: $ {}", step.command);
     }
 }

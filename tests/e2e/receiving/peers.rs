@@ -225,6 +225,10 @@ fn peers_lists_named_and_seen_peers_with_encodings() {
         json!([null, chinese.name(), "gbk", "remembered"]),
     ];
     assert_eq!(rows.iter().map(brief).collect::<Vec<_>>(), expected);
+    let defaults: Vec<_> = rows.iter().map(|row| &row["encoding_is_default"]).collect();
+    assert_eq!(defaults, [&Value::Null, &json!(true), &Value::Null]);
+    let sources: Vec<_> = rows.iter().map(|row| &row["last_from"]).collect();
+    assert_eq!(sources, [&json!(bob.name()), &Value::Null, &json!(chinese.name())]);
     let counts: Vec<_> = rows.iter().map(|row| json!([row["messages"], row["unread"]])).collect();
     assert_eq!(counts, [json!([3, 1]), json!([0, 0]), json!([1, 1])]);
     let entries = daemon.entries();
@@ -232,7 +236,7 @@ fn peers_lists_named_and_seen_peers_with_encodings() {
     assert_eq!(received, [&entries[2]["at"], &Value::Null, &entries[3]["at"]]);
 
     let table = daemon.ctl(&["peers"]).ok();
-    for text in ["bob", "silent", &bob.name(), &chinese.name(), "big5", "gbk", "remembered"] {
+    for text in ["bob", "silent", &bob.name(), &chinese.name(), "big5", "gbk", "remembered", "default"] {
         assert!(table.contains(text), "{text} is not in\n{table}");
     }
 }

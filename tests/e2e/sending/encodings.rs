@@ -98,6 +98,55 @@ fn a_peer_read_by_the_fallback_is_answered_in_its_name() {
     assert_eq!((&answer["encoding"], &answer["encoding_by"]), (&json!("cp932"), &json!("remembered")));
 }
 
+/// Returns the encoding that `peers` lists for a peer, and what chose it.
+fn listed(daemon: &Daemon, peer: &Peer) -> (String, String) {
+    let rows = daemon.ctl(&["--json", "peers"]).json();
+    let row = rows.iter().find(|row| row["address"] == peer.name()).expect("the peer is listed");
+    (row["encoding"].as_str().unwrap().to_owned(), row["encoding_by"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_peer_that_has_proven_nothing_is_answered_in_the_fallback() {
+    let mut daemon = Daemon::start();
+    let (peer, silent) = (Peer::new(), Peer::at("127.0.0.2:0"));
+    let by = |encoding: &str, by: &str| (encoding.to_owned(), by.to_owned());
+    daemon.receive_from(&peer, [b"hello"]);
+    assert_eq!(encoding_towards(&daemon, &peer.name()), by("utf-8", "configured"));
+    assert_eq!(peer.receive().0, "大家好".as_bytes());
+    // What is too short to prove anything, and messages that show no encoding: ASCII and binary data.
+    daemon.receive_from(&peer, [&GBK.encode("中").0[..], b"ok", b"\x01\xff\x00\x02"]);
+    assert_eq!(daemon.entries()[2]["encoding_by"], "fallback");
+    for restarted in [false, true] {
+        if restarted {
+            daemon = daemon.start_again();
+        }
+        assert_eq!(listed(&daemon, &peer), by("gbk", "fallback"));
+        assert_eq!(encoding_towards(&daemon, &peer.name()), by("gbk", "fallback"));
+        assert_eq!(peer.receive().0, GBK.encode("大家好").0.to_vec());
+        assert_eq!(encoding_towards(&daemon, &silent.name()), by("utf-8", "configured"));
+    }
+    // What the fallback cannot read says nothing.
+    let russian = Peer::at("127.0.0.3:0");
+    daemon.receive_from(&russian, [b"\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0"]);
+    assert_eq!(encoding_towards(&daemon, &russian.name()), by("utf-8", "configured"));
+    // Its other ports are answered alike; the newest message decides.
+    assert_eq!(encoding_towards(&daemon, "127.0.0.1:9"), by("gbk", "fallback"));
+    daemon.receive_from(&peer, ["好"]);
+    assert_eq!(daemon.entries().last().unwrap()["encoding"], "utf-8");
+    assert_eq!(listed(&daemon, &peer).0, "utf-8");
+    assert_eq!(encoding_towards(&daemon, &peer.name()).0, "utf-8");
+}
+
+#[test]
+fn the_fallback_answers_by_its_own_name() {
+    let daemon = Daemon::start_with("[text]\nfallback = 'windows-1251'\nencoding = 'gbk'\n", &[]);
+    let peer = Peer::new();
+    daemon.receive_from(&peer, [b"\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0"]);
+    let answer = sent(&daemon, &peer.name(), &["Привет"]);
+    assert_eq!((&answer["encoding"], &answer["encoding_by"]), (&json!("windows-1251"), &json!("fallback")));
+    assert_eq!(listed(&daemon, &peer), ("windows-1251".to_owned(), "fallback".to_owned()));
+}
+
 /// Has a peer at an address send a text that proves its encoding.
 fn peer_that_speaks(daemon: &Daemon, address: &str, encoding: &'static Encoding) -> Peer {
     let peer = Peer::at(address);

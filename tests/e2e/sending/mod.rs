@@ -1,5 +1,7 @@
-//! Sending from the port: `send`, `replay`, and the commands that wait for an answer.
+//! Sending from the port: `send`, also to many and again and again (`bench`), `replay`, and the commands that wait for an answer.
 
+mod bench;
+mod destination;
 mod encodings;
 mod lost;
 mod replay;

@@ -161,6 +161,6 @@ fn the_encoding_is_remembered_on_request() {
     let daemon = daemon.start_again();
     check(&daemon, true);
     let told = daemon.ctl(&["recode", "--as", "auto", "--from", "ivan", "--remember"]).ok();
-    assert_eq!(told, "1 message recoded by the usual rules; 2 messages unchanged; 1 peer remembered\n");
+    assert_eq!(told, "1 message recoded by the usual rules; 2 messages unchanged; 1 peer forgotten\n");
     check(&daemon, false);
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::{Interface, Text, ValueError, quoted};
+use super::{Interface, Text, ValueError, check_width, quoted};
 use crate::defaults::DEFAULT_PORT;
 
 /// An address as written; the caller chooses the default of a missing part.
@@ -21,6 +21,7 @@ pub(super) struct Written {
 impl Written {
     /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[fe80::1%2]:80`, `[fe80::1%eth0]:80`. IPv4 inside IPv6 becomes IPv4.
     pub(super) fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
+        check_width(text)?;
         let (host, port) = split_port(text);
         let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let Some((ip, interface)) = parse_ip(unbracketed.unwrap_or(host))? else {
@@ -304,6 +305,7 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let trimmed = text.trim();
+        check_width(trimmed)?;
         let range = match trimmed.parse::<IpAddr>() {
             Ok(ip) => IpNet::from(ip),
             Err(_) => trimmed

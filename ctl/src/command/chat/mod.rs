@@ -37,13 +37,14 @@ The peers with their unread messages are on the left, the conversation on the ri
 shows all keys; Enter sends, Alt+Enter or Ctrl+J starts a new line, F2 chooses the peer, PageUp scrolls back through the whole \
 inbox, Ctrl+Q quits.
 
-F3 chooses the encoding to send in. It then offers to read the messages of this peer in the same encoding, also those that \
+F3 chooses the encoding to send in. It then also offers to read the messages of this peer in the same encoding, also those that \
 are there already, as `recode --remember` does.
 
 F4 shows messages as bytes, and sends what is typed as hex digits, as `send --hex` does. F5 appends \\r\\n to each text to this \
 peer, then \\n, then \\r, then nothing. The line above the input shows both.
 
-A message is sent to the address that the peer's last message came from. A message that could not be sent stays on the \
+A message is sent to the address that the peer's last message came from; an address that is written with its port, here or after \
+F2, is that port and no other. A message that could not be sent stays on the \
 screen with the reason, and ↑ brings its text back. If the daemon ends, the chat shows it and continues when the daemon \
 is back.
 
@@ -95,13 +96,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
 /// Rejects an unknown encoding before the user writes a message.
 fn check_encoding(arguments: &ChatArgs) -> Result<()> {
     match arguments.encoding.as_deref().map(str::parse::<Encoding>) {
-        Some(Err(error)) => {
-            let wrong = CtlError::usage(error.to_string());
-            Err(match error.hint() {
-                Some(hint) => wrong.hint(hint),
-                None => wrong,
-            })
-        }
+        Some(Err(error)) => Err(CtlError::of_value(error)),
         _ => Ok(()),
     }
 }
@@ -138,8 +133,8 @@ impl App for Chat {
         Ok(Reaction::Changed)
     }
 
-    fn update(&mut self, update: Update) -> Redraw {
-        self.model.update(update)
+    fn update(&mut self, update: Update) -> Result<Redraw> {
+        Ok(self.model.update(update))
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {

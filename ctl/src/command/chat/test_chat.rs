@@ -7,6 +7,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams};
 use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw, Timestamp};
+use udpchat_config::PeerAddress;
 use unicode_width::UnicodeWidthStr;
 
 use super::keys::Action;
@@ -87,7 +88,8 @@ impl TestChat {
     pub(super) fn message(&self, peer: &str, direction: Direction, text: &str) -> Message {
         let (id, at) = self.next();
         let peer: SocketAddr = peer.parse().unwrap();
-        let name = self.named.iter().find(|(_, address)| address.parse() == Ok(peer));
+        let is_its = |address: &str| address.parse::<PeerAddress>().unwrap().matches(peer);
+        let name = self.named.iter().find(|(_, address)| is_its(address));
         Message {
             id,
             at,
@@ -158,7 +160,7 @@ impl TestChat {
             self.named.iter().find(|(name, _)| *name == to).map_or(to.as_str(), |(_, address)| address);
         let address = match reply_to.map(|id| &self.log[id as usize - 1]) {
             Some(Entry::Message(message)) => message.peer.to_string(),
-            _ => address.to_owned(),
+            _ => address.parse::<PeerAddress>().unwrap().destination().unwrap().to_string(),
         };
         let outcome = match failure {
             Some(failure) => Err(failure),
@@ -296,8 +298,9 @@ impl TestChat {
 
     fn peer(&self, name: Option<&str>, address: &str) -> Peer {
         let is_its = |entry: &&Entry| {
-            matches!(entry, Entry::Message(message)
-            if message.direction == Direction::In && message.peer.to_string() == address)
+            matches!(entry, Entry::Message(message) if message.direction == Direction::In
+                && message.name.as_deref() == name
+                && (name.is_some() || message.peer.to_string() == address))
         };
         let last = self.log.iter().rev().find(is_its);
         let (encoding, encoding_by) = match name {
@@ -310,8 +313,13 @@ impl TestChat {
             address: address.to_owned(),
             encoding: encoding.to_owned(),
             encoding_by,
+            encoding_is_default: name.is_none(),
             last_heard: None,
             last_id: last.map(Entry::id),
+            last_from: last.and_then(|last| match last {
+                Entry::Message(message) => Some(message.peer.to_string()),
+                Entry::Gap(_) => None,
+            }),
             messages: 0,
             unread: self.log.iter().filter(is_its).filter(|entry| entry.id() > self.acked_id).count() as u64,
         }

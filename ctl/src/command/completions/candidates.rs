@@ -31,10 +31,17 @@ pub(super) fn words(arguments: &[OsString]) -> &[OsString] {
     end.map_or(&[], |end| &arguments[end + 1..])
 }
 
+/// The names of checksums.
+const CHECKSUMS: [&str; 9] =
+    ["sum8", "xor8", "lrc", "crc8", "crc16-modbus", "crc16-ccitt", "crc16-xmodem", "crc32", "nmea"];
+
 /// Offers the names of peers, and the addresses of peers without a name.
 pub(crate) fn peers() -> Vec<CompletionCandidate> {
-    let peers =
-        ask(&PeersParams { window: Some(PEERS_WINDOW) }).map(|answer| answer.peers).unwrap_or_default();
+    let answer = ask(&PeersParams { window: Some(PEERS_WINDOW) });
+    let (peers, lists) = answer.map(|answer| (answer.peers, answer.lists)).unwrap_or_default();
+    let lists = lists
+        .into_iter()
+        .map(|list| CompletionCandidate::new(list.name).help(Some(list.members.join(", ").into())));
     let candidates = peers.into_iter().enumerate().map(|(place, peer)| {
         let Peer { name, address, encoding, .. } = peer;
         let (word, help) = match name {
@@ -43,7 +50,8 @@ pub(crate) fn peers() -> Vec<CompletionCandidate> {
         };
         CompletionCandidate::new(word).help(Some(help.into())).display_order(Some(place))
     });
-    candidates.filter(|candidate| candidate.get_value().to_str().is_some_and(is_plain)).collect()
+    let all = candidates.chain(lists);
+    all.filter(|candidate| candidate.get_value().to_str().is_some_and(is_plain)).collect()
 }
 
 /// Offers the consumers.
@@ -79,7 +87,12 @@ pub(crate) fn messages() -> Vec<CompletionCandidate> {
 
 /// Offers the most common encodings.
 pub(crate) fn encodings() -> Vec<CompletionCandidate> {
-    Encoding::COMMON.iter().map(CompletionCandidate::new).collect()
+    Encoding::COMMON.iter().chain(&["hex"]).map(CompletionCandidate::new).collect()
+}
+
+/// Offers the values of `send --append`.
+pub(crate) fn checksums() -> Vec<CompletionCandidate> {
+    CHECKSUMS.iter().map(CompletionCandidate::new).collect()
 }
 
 /// Offers the values of `recode --as`.

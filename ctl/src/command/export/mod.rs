@@ -1,5 +1,6 @@
-//! `export`: writes entries to standard output or a file, as JSON lines or as a capture file of UDP packets.
+//! `export`: writes entries to standard output or a file, as JSON lines, as a capture file of UDP packets or as a table.
 
+mod csv;
 mod pcap;
 
 use std::ffi::OsStr;
@@ -9,6 +10,7 @@ use clap::{Args, ValueEnum};
 use udpchat_api::{Entry, Gap, RawInboxAnswer};
 use udpchat_locale::tr;
 
+use self::csv::Table;
 use self::pcap::Capture;
 use super::context::Context;
 use super::filter::{Filter, FilterArgs};
@@ -25,24 +27,37 @@ In a capture file each message is an IP packet with the addresses and the time o
 address is unknown, it is 0.0.0.0 or `::`. Gaps, and messages that the kernel refused to send, have no packet; they are \
 counted on standard error.
 
+A table (csv) has the columns id, at, direction, peer, name, bytes and text, or with --fields at, peer, name and these \
+numbers, as `inbox --where` finds them; where one occurs again in a message, another line begins. Spreadsheets execute text \
+that begins with =, +, -, @ or a tab: such text gets a `'` in front, and control characters appear as \\u{..}, unless --raw \
+is given.
+
 Examples:
   udpchatctl export > inbox.jsonl
   udpchatctl export --from bob --since yesterday -o bob.jsonl
   udpchatctl export --grep error | jq -r .text
   udpchatctl export -o inbox.pcap
+  udpchatctl export -o inbox.csv
+  udpchatctl export --format csv --fields temp,hum --from sensor7 -S 1d
   udpchatctl export --format pcap -n 1000 | tshark -r -";
 
 /// Write entries to a file or a pipe, all or a selection
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct ExportArgs {
-    /// `jsonl`: one entry per line, as `inbox --json` prints it; `pcap`: messages as UDP packets [default: pcap if FILE is
-    /// named .pcap, otherwise jsonl]
+    /// `jsonl`: one entry per line, as `inbox --json` prints it; `pcap`: messages as UDP packets; `csv`: messages as a
+    /// table [default: pcap or csv if FILE is named so, otherwise jsonl]
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub(crate) format: Option<Format>,
     /// Write to FILE instead of standard output and replace it when the export is complete; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// With csv: the numbers with these names instead of the texts, for example temp,hum
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) fields: Vec<String>,
+    /// With csv: leave texts as they are; otherwise `'` stands before what a spreadsheet would execute
+    #[arg(long)]
+    pub(crate) raw: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }
@@ -54,6 +69,8 @@ pub(crate) enum Format {
     Jsonl,
     /// A capture file, for Wireshark and similar programs
     Pcap,
+    /// A table, for spreadsheets
+    Csv,
 }
 
 impl Format {
@@ -62,6 +79,7 @@ impl Format {
         let extension = file.and_then(Path::extension).and_then(OsStr::to_str).map(str::to_ascii_lowercase);
         match extension.as_deref() {
             Some("pcap" | "cap" | "dmp") => Self::Pcap,
+            Some("csv") => Self::Csv,
             _ => Self::Jsonl,
         }
     }
@@ -77,6 +95,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         return Err(CtlError::usage(tr!("a capture file is binary data, and standard output is a terminal"))
             .hint(tr!("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`")));
     }
+    if format != Format::Csv && (arguments.raw || !arguments.fields.is_empty()) {
+        return Err(CtlError::usage(tr!("--fields and --raw belong to `--format csv`")));
+    }
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut filter.from).await?;
     if to_screen {
@@ -87,6 +108,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     let form = match format {
         Format::Jsonl => Form::Lines,
         Format::Pcap => Form::Packets(Capture::new(pages.listen_port())),
+        // What others have sent is made safe before it reaches a terminal.
+        Format::Csv => Form::Table(Table::new(arguments.fields.clone(), arguments.raw && !to_screen)),
     };
     let output = context.output;
     let progress = Progress::new(output.is_watched() && !to_screen, "entry");
@@ -109,6 +132,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
 enum Form {
     Lines,
     Packets(Capture),
+    Table(Table),
 }
 
 struct Export<'a> {
@@ -151,7 +175,11 @@ impl Export<'_> {
             let what = tr!("{entries} removed from the inbox during the export", entries);
             self.output.warning(&what, tr!("`udpchatctl status` shows the size limits of the inbox"));
         }
-        let is_worth_a_note = matches!(&self.form, Form::Packets(capture) if capture.has_left_out());
+        let is_worth_a_note = match &self.form {
+            Form::Lines => false,
+            Form::Packets(capture) => capture.has_left_out(),
+            Form::Table(table) => table.has_left_out(),
+        };
         if is_worth_a_note || self.output.is_watched() {
             self.output.note(&summary(&self.form, self.entries));
         } else if self.entries == 0 && !self.is_whole && is_to_a_file {
@@ -161,13 +189,16 @@ impl Export<'_> {
     }
 
     async fn pages(&mut self) -> Result<()> {
-        if let Form::Packets(_) = self.form {
-            self.sink.write(self.output, &pcap::file_header())?;
+        match &self.form {
+            Form::Lines => {}
+            Form::Packets(_) => self.sink.write(self.output, &pcap::file_header())?,
+            Form::Table(table) => self.sink.write(self.output, &table.header())?,
         }
         while let Some(page) = self.pages.next().await? {
             match &mut self.form {
                 Form::Lines => self.sink.write(self.output, page.entries.as_bytes())?,
                 Form::Packets(capture) => self.sink.write(self.output, &packets(capture, &page)?)?,
+                Form::Table(table) => self.sink.write(self.output, &rows(table, &page)?)?,
             }
             if let Sink::Stdout = self.sink {
                 self.output.check_reader()?;
@@ -198,13 +229,23 @@ impl Export<'_> {
 fn packets(capture: &mut Capture, page: &RawInboxAnswer) -> Result<Vec<u8>> {
     let mut packets = Vec::with_capacity(page.entries.as_bytes().len() / 2);
     for entry in page.entries.iter() {
-        let entry: Entry = serde_json::from_slice(entry).map_err(|error| {
-            CtlError::new(Exit::Failed, "protocol", tr!("the answer of the daemon contains an invalid entry"))
-                .caused_by(&error)
-        })?;
+        let entry: Entry = serde_json::from_slice(entry).map_err(|error| invalid(&error))?;
         capture.add(&entry, &mut packets);
     }
     Ok(packets)
+}
+
+fn rows(table: &mut Table, page: &RawInboxAnswer) -> Result<Vec<u8>> {
+    let mut rows = Vec::with_capacity(page.entries.as_bytes().len() / 2);
+    for entry in page.entries.iter() {
+        table.add(entry, &mut rows).map_err(|error| invalid(&error))?;
+    }
+    Ok(rows)
+}
+
+fn invalid(error: &serde_json::Error) -> CtlError {
+    CtlError::new(Exit::Failed, "protocol", tr!("the answer of the daemon contains an invalid entry"))
+        .caused_by(error)
 }
 
 /// Returns an entry that is a gap.
@@ -223,5 +264,6 @@ fn summary(form: &Form, entries: u64) -> String {
     match form {
         Form::Lines => counted(entries, "entry"),
         Form::Packets(capture) => capture.summary(),
+        Form::Table(table) => table.summary(),
     }
 }

@@ -3,8 +3,10 @@
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 
+use super::format::Format;
 use super::start::Start;
 use crate::command::completions::candidates;
+use crate::command::condition::Condition;
 use crate::command::filter::{FilterArgs, Ids};
 
 const HELP: &str = "\
@@ -39,6 +41,9 @@ after --since if that is later. A PEER without a port matches every port of the 
 
 Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost. \
 Further lines of a message are indented, behind a bar. Control characters and invisible characters appear as \\u{..}. \
+--where compares numbers that a text has as name=value, name:value, JSON, columns (named 1, 2, ...), teleplot or NMEA; a \
+message without the number is not printed. With -F each message is one line; {{{{ is {{, and \\t is a tab.
+
 In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, times always have microseconds, and \
 `by` is the user who sent a message.
 
@@ -52,14 +57,30 @@ Examples:
   udpchatctl inbox -n 50 --from bob
   udpchatctl inbox --from bob --from 192.168.43.0/24 --since 22:00
   udpchatctl inbox --since yesterday -i --grep 'error|warn'
+  udpchatctl inbox --hex --grep-hex '01 e4 09'
+  udpchatctl inbox --where 'temp > 30' --where 'hum < 20'
+  udpchatctl inbox -f -F '{{time:%H:%M:%S}} {{name}} {{text}}'
   udpchatctl --json inbox --consumer backup";
 
 /// The flags that select history instead of what is new.
-const HISTORY_FLAGS: [&str; 10] =
-    ["ids", "number", "all", "from", "direction", "since", "until", "grep", "ignore_case", "reverse"];
+const HISTORY_FLAGS: [&str; 12] = [
+    "conditions",
+    "ids",
+    "number",
+    "all",
+    "from",
+    "direction",
+    "since",
+    "until",
+    "grep",
+    "ignore_case",
+    "grep_hex",
+    "reverse",
+];
 
 /// The flags that have no meaning beside ids.
-const OTHER_SELECTORS: [&str; 7] = ["number", "all", "from", "direction", "since", "until", "grep"];
+const OTHER_SELECTORS: [&str; 8] =
+    ["number", "all", "from", "direction", "since", "until", "grep", "grep_hex"];
 
 /// Print new messages, or history
 #[derive(Clone, Debug, Default, Args)]
@@ -93,6 +114,14 @@ pub(crate) struct InboxArgs {
     /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
     #[arg(long)]
     pub(crate) hex: bool,
+    /// Print each message as FORM, with {{id}}, {{time:%H:%M:%S}}, {{peer}}, {{name}}, {{text}}, {{hex}}, {{bytes}}, {{json}}
+    /// and numbers in the text by their names, such as {{temp}} and {{temp:.1}}
+    #[arg(short = 'F', long = "form", value_name = "FORM", value_parser = Format::parse)]
+    #[arg(conflicts_with_all = ["hex", "milliseconds"])]
+    pub(crate) format: Option<Format>,
+    /// History: only messages with such a number in the text, for example 'temp > 30'; may be repeated, and then all must hold
+    #[arg(long = "where", value_name = "CONDITION", conflicts_with = "ids")]
+    pub(crate) conditions: Vec<Condition>,
     /// Print times to the second, the default
     #[arg(long, overrides_with = "milliseconds")]
     pub(crate) seconds: bool,

@@ -14,6 +14,7 @@ use udpchat_api::call::StatusParams;
 use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
+use super::form::Form;
 use super::mark::{ACK_QUIET, Mark};
 use super::plan::Plan;
 use super::printer::InboxPrinter;
@@ -46,9 +47,9 @@ pub(super) async fn run(
     mut after: u64,
     mut marking: Option<Marking>,
 ) -> Result<()> {
-    let InboxPrinter { client: mut subscription, output, hex, .. } = inbox;
+    let InboxPrinter { client: mut subscription, output, form, .. } = inbox;
     loop {
-        let Err(error) = print(&mut subscription, plan, &mut after, output, hex, &mut marking).await;
+        let Err(error) = print(&mut subscription, plan, &mut after, output, &form, &mut marking).await;
         if let (CtlError::ReaderGone, Some(Marking { mark, client })) = (&error, &mut marking) {
             mark.keep_up(output, client).await?;
         }
@@ -117,13 +118,15 @@ async fn print(
     plan: &Plan,
     after: &mut u64,
     output: &mut Output,
-    hex: bool,
+    form: &Form,
     marking: &mut Option<Marking>,
 ) -> Result<Infallible> {
     subscription.call(&plan.subscription(*after)).await?;
     loop {
         let entry = wait(pin!(subscription.next_entry()), output, marking).await?;
-        output.entry(&entry, hex)?;
+        if form.selects(&entry) {
+            form.print(output, &entry)?;
+        }
         *after = entry.id();
         if let Some(Marking { mark, client }) = marking {
             mark.printed(entry.id(), output, client).await?;

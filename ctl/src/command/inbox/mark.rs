@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use udpchat_api::Client;
 use udpchat_api::call::AckParams;
+use udpchat_api::{Client, ClientError, ErrorKind};
 use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
@@ -51,6 +51,13 @@ pub(super) struct Mark {
     is_behind: bool,
     /// Whether the user knows what this program waits for.
     is_explained: bool,
+    /// Whether the daemon could not store it: then all is printed before it is tried again.
+    is_unstorable: bool,
+}
+
+/// Returns whether the daemon cannot store anything now, for example because the disk is full.
+pub(super) fn is_unstorable(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(error) if error.data.kind == ErrorKind::InboxUnavailable)
 }
 
 /// The note about a reader that takes nothing, in JSON.
@@ -66,7 +73,15 @@ struct Waiting<'a> {
 impl Mark {
     pub(super) fn new(consumer: String) -> Self {
         let waiting = VecDeque::new();
-        Self { consumer, waiting, taken: 0, pending: 0, is_behind: false, is_explained: false }
+        Self {
+            consumer,
+            waiting,
+            taken: 0,
+            pending: 0,
+            is_behind: false,
+            is_explained: false,
+            is_unstorable: false,
+        }
     }
 
     /// Records a printed entry. Moves the mark when it is due, and waits for a reader that keeps up.
@@ -93,18 +108,18 @@ impl Mark {
         output.release()?;
         self.wait(output, client, |_, _, _| false).await?;
         self.taken = self.taken.max(end);
-        self.ack(client).await
+        self.store(client).await
     }
 
     /// Returns whether printed entries are not marked as read yet.
     pub(super) fn lags(&self) -> bool {
-        self.pending > 0 || !self.waiting.is_empty()
+        self.pending > 0 || self.is_unstorable || !self.waiting.is_empty()
     }
 
     /// Moves the mark over what was taken by now, also by a reader that has closed its pipe since.
     pub(super) async fn keep_up(&mut self, output: &Output, client: &mut Client) -> Result<()> {
         self.look(output);
-        if self.pending > 0 { self.ack(client).await } else { Ok(()) }
+        if self.pending > 0 || self.is_unstorable { self.store(client).await } else { Ok(()) }
     }
 
     /// Waits until everything was taken, or `is_enough` after so long a wait.
@@ -175,11 +190,36 @@ impl Mark {
         }
     }
 
+    /// Moves the mark over what was taken. If the daemon cannot store it now, that is left to [`Self::store`].
     async fn ack(&mut self, client: &mut Client) -> Result<()> {
-        let params = AckParams { consumer: Some(self.consumer.clone()), id: self.taken };
-        client.call(&params).await?;
         self.pending = 0;
+        if self.is_unstorable {
+            return Ok(());
+        }
+        match self.request(client).await {
+            Err(error) if is_unstorable(&error) => self.is_unstorable = true,
+            moved => moved?,
+        }
         Ok(())
+    }
+
+    /// Moves the mark over what was taken.
+    ///
+    /// # Errors
+    /// Also if the daemon cannot store it now.
+    async fn store(&mut self, client: &mut Client) -> Result<()> {
+        (self.pending, self.is_unstorable) = (0, false);
+        self.request(client).await.map_err(|error| match error {
+            error if is_unstorable(&error) => {
+                CtlError::from(error).amended(|reason| tr!("{reason}; what was printed stays unread", reason))
+            }
+            error => error.into(),
+        })
+    }
+
+    async fn request(&self, client: &mut Client) -> Result<(), ClientError> {
+        let params = AckParams { consumer: Some(self.consumer.clone()), id: self.taken };
+        client.call(&params).await.map(drop)
     }
 }
 

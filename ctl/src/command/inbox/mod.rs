@@ -4,6 +4,8 @@
 
 mod args;
 mod follow;
+mod form;
+mod format;
 mod mark;
 mod plan;
 mod printer;
@@ -15,6 +17,7 @@ use udpchat_locale::tr;
 
 pub(crate) use self::args::InboxArgs;
 use self::follow::Marking;
+use self::form::Form;
 use self::mark::Mark;
 use self::plan::{Part, Plan, Wanted};
 use self::printer::InboxPrinter;
@@ -27,20 +30,22 @@ use crate::output::grouped;
 
 /// Runs `inbox`.
 pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<()> {
+    let form = Form::of(arguments, context.output)?;
     let mut plan = Plan::of(arguments, context.output.is_for_a_person(), crate::time::now)?;
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut plan.filter.from).await?;
     if arguments.milliseconds {
         context.output.show_milliseconds();
     }
+    if let Some(grep) = &plan.filter.grep {
+        context.output.highlight(grep);
+    }
     if !plan.follow {
         context.output.use_pager();
     }
     match &plan.wanted {
-        Wanted::New(consumer) => new(context, client, &plan, consumer, arguments.hex).await,
-        Wanted::History(part) => {
-            history(InboxPrinter::new(client, context.output, arguments.hex), &plan, part).await
-        }
+        Wanted::New(consumer) => new(context, client, &plan, consumer, form).await,
+        Wanted::History(part) => history(InboxPrinter::new(client, context.output, form), &plan, part).await,
     }
 }
 
@@ -70,7 +75,9 @@ async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Resul
     match part {
         // `-n 0` asks for none.
         Part::Last { count: 0, .. } => {}
-        _ if plan.filter.is_open() => note_if_empty(&mut inbox, tr!("the inbox is empty")),
+        _ if plan.filter.is_open() && !inbox.form.is_selective() => {
+            note_if_empty(&mut inbox, tr!("the inbox is empty"));
+        }
         _ => note_if_empty(&mut inbox, tr!("no entry matches")),
     }
     Ok(())
@@ -82,7 +89,7 @@ async fn new(
     mut client: Client,
     plan: &Plan,
     consumer: &Consumer,
-    hex: bool,
+    form: Form,
 ) -> Result<()> {
     let beginning = start::begin(&mut client, context.output, consumer).await?;
     let page =
@@ -90,7 +97,7 @@ async fn new(
     let mut mark = consumer.ack.then(|| Mark::new(beginning.consumer));
     // A second connection moves the mark while the first one follows.
     let second = if plan.follow && consumer.ack { Some(context.connect().await?) } else { None };
-    let mut inbox = InboxPrinter::new(client, context.output, hex);
+    let mut inbox = InboxPrinter::new(client, context.output, form);
     let printed = inbox.unread(page, mark.as_mut()).await;
     if let (Err(CtlError::ReaderGone), true) = (&printed, inbox.output.is_for_a_person()) {
         note_unread(&mut inbox, consumer.name.as_deref()).await?;

@@ -55,7 +55,7 @@ impl Plan {
             return Ok(Self { wanted, filter, follow, reconnect });
         }
         let newest_first = arguments.reverse;
-        let selects = arguments.all || arguments.filter.select();
+        let selects = arguments.all || arguments.filter.select() || !arguments.conditions.is_empty();
         let part = match arguments.filter.number {
             _ if !arguments.ids.is_empty() => Part::Ids(arguments.ids.clone()),
             Some(count) => Part::Last { count, newest_first, implied: false },
@@ -76,8 +76,8 @@ impl Plan {
 
     /// Returns the parameters that subscribe to what comes after a cursor.
     pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
-        let InboxParams { from, direction, since, until, grep, .. } = self.filter.page();
-        SubscribeParams { after: Some(after), from, direction, since, until, grep, gaps: false }
+        let InboxParams { from, direction, since, until, grep, contains, .. } = self.filter.page();
+        SubscribeParams { after: Some(after), from, direction, since, until, grep, contains, gaps: false }
     }
 }
 
@@ -86,6 +86,7 @@ fn is_history(arguments: &InboxArgs) -> bool {
         || arguments.reverse
         || !arguments.ids.is_empty()
         || arguments.filter != FilterArgs::default()
+        || !arguments.conditions.is_empty()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use udpchat_api::call::{InboxAnswer, InboxParams, Order, StatusParams};
 use udpchat_api::{Client, Entry};
 use udpchat_locale::tr;
 
+use super::form::Form;
 use super::mark::Mark;
 use super::plan::Plan;
 use crate::command::filter::Ids;
@@ -19,8 +20,8 @@ const PAGE_ENTRIES: u64 = 1_000;
 pub(super) struct InboxPrinter<'a> {
     pub(super) client: Client,
     pub(super) output: &'a mut Output,
-    /// Whether bytes are printed instead of text.
-    pub(super) hex: bool,
+    /// What is printed of the entries.
+    pub(super) form: Form,
     /// How many entries were printed.
     pub(super) printed: u64,
     progress: Progress,
@@ -29,9 +30,9 @@ pub(super) struct InboxPrinter<'a> {
 }
 
 impl<'a> InboxPrinter<'a> {
-    pub(super) fn new(client: Client, output: &'a mut Output, hex: bool) -> Self {
+    pub(super) fn new(client: Client, output: &'a mut Output, form: Form) -> Self {
         let progress = Progress::new(output.is_watched(), "entry");
-        Self { client, output, hex, printed: 0, progress, bounds: None }
+        Self { client, output, form, printed: 0, progress, bounds: None }
     }
 
     /// Prints what a consumer has not read, from a page on, and moves the mark over what the reader of the output has taken. Returns the
@@ -51,7 +52,8 @@ impl<'a> InboxPrinter<'a> {
     /// Prints all pages up to the newest entry. Returns the cursor after the last page.
     async fn forward(&mut self, mut page: InboxParams, mut mark: Option<&mut Mark>) -> Result<u64> {
         loop {
-            let InboxAnswer { entries, next, more, .. } = self.page(&page, PAGE_ENTRIES).await?;
+            let InboxAnswer { mut entries, next, more, .. } = self.page(&page, PAGE_ENTRIES).await?;
+            entries.retain(|entry| self.form.selects(entry));
             for entry in &entries {
                 self.print(entry)?;
                 if let Some(mark) = mark.as_deref_mut() {
@@ -169,7 +171,7 @@ impl<'a> InboxPrinter<'a> {
     fn print(&mut self, entry: &Entry) -> Result<()> {
         self.progress.erase();
         self.printed += 1;
-        self.output.entry(entry, self.hex)
+        self.form.print(self.output, entry)
     }
 
     /// Hands a page to the reader, which may have left: the next page may take long to find.
@@ -258,7 +260,9 @@ impl Backward {
         if self.left == 0 || !self.more {
             return Ok(None);
         }
-        let InboxAnswer { mut entries, next, more, .. } = inbox.page(&self.page, self.left).await?;
+        let wanted = if inbox.form.is_selective() { PAGE_ENTRIES } else { self.left };
+        let InboxAnswer { mut entries, next, more, .. } = inbox.page(&self.page, wanted).await?;
+        entries.retain(|entry| inbox.form.selects(entry));
         entries.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         self.left -= entries.len() as u64;
         self.found += entries.len() as u64;

@@ -7,6 +7,7 @@ use udpchat_api::call::{AckParams, DirectionFilter, InboxParams, StatusParams};
 use udpchat_api::{Client, DEFAULT_CONSUMER, Entry};
 use udpchat_locale::tr;
 
+use super::mark;
 use crate::command::filter::entry_id;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, counted};
@@ -109,7 +110,13 @@ pub(super) async fn begin(client: &mut Client, output: &mut Output, wanted: &Con
     let start = wanted.start.unwrap_or_default();
     let after = start.read_mark(client).await?;
     if wanted.ack {
-        client.call(&AckParams { consumer: Some(consumer.clone()), id: after }).await?;
+        let marked = client.call(&AckParams { consumer: Some(consumer.clone()), id: after }).await;
+        // What can be read is printed nevertheless; the mark behind it reports the problem.
+        if let Err(error) = marked
+            && !mark::is_unstorable(&error)
+        {
+            return Err(error.into());
+        }
     }
     // Everybody's first `inbox` is a new consumer, too.
     if consumer != DEFAULT_CONSUMER && found.unread > 0 {

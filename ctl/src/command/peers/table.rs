@@ -10,7 +10,7 @@ use udpchat_api::call::Peer;
 use udpchat_api::safe;
 use udpchat_locale::tr;
 
-use crate::output::{chosen_by, grouped, local_time};
+use crate::output::{encoding_chosen_by, grouped, local_time};
 
 /// The space between two columns, in characters.
 const GAP: u16 = 2;
@@ -54,7 +54,7 @@ impl Column {
             Self::Name => peer.name.as_deref().map_or("-".to_owned(), text),
             Self::Address => text(&peer.address),
             Self::Encoding => text(&peer.encoding),
-            Self::By => chosen_by(peer.encoding_by).to_owned(),
+            Self::By => encoding_chosen_by(peer).to_owned(),
             Self::LastHeard => peer.last_heard.map_or("-".to_owned(), when),
             Self::Messages => grouped(peer.messages),
             Self::Unread => grouped(peer.unread),
@@ -166,8 +166,10 @@ mod tests {
             address: address.to_owned(),
             encoding: "gbk".to_owned(),
             encoding_by: EncodingBy::Configured,
+            encoding_is_default: name == Some("silent"),
             last_heard: last_heard.map(|at| at.parse().unwrap()),
             last_id: None,
+            last_from: None,
             messages: 1_234,
             unread: 0,
         }
@@ -192,14 +194,14 @@ mod tests {
         let expected = "\
 NAME    ADDRESS              ENCODING  BY          LAST HEARD           MESSAGES  UNREAD
 小明    192.168.43.159:8080  gbk       configured  2026-11-22 14:03:05     1,234       0
-silent  10.0.0.1             gbk       configured  -                       1,234       0
+silent  10.0.0.1             gbk       default     -                       1,234       0
 ";
         assert_eq!(table(&peers()[..2], &TimeZone::UTC), expected);
         assert_eq!(table(&[], &TimeZone::UTC).lines().count(), 1);
         let expected = "\
 名称    地址                 编码  依据  最近收到             消息数  未读
 小明    192.168.43.159:8080  gbk   配置  2026-11-22 14:03:05   1,234     0
-silent  10.0.0.1             gbk   配置  -                     1,234     0
+silent  10.0.0.1             gbk   默认  -                     1,234     0
 ";
         let chinese = with_language(Language::Chinese, || table(&peers()[..2], &TimeZone::UTC));
         assert_eq!(chinese, expected);
@@ -219,15 +221,16 @@ silent  10.0.0.1             gbk   配置  -                     1,234     0
     #[test]
     fn a_narrow_terminal_omits_the_least_needed() {
         let wide = for_terminal(200);
-        let heard: Vec<_> = wide.lines().map(|line| line.split("configured").nth(1)).collect();
+        let by = |line: &str| line.find("gbk").map(|at| line[at..].split_once("  ").unwrap().1.to_owned());
+        let heard: Vec<_> = wide.lines().map(by).collect();
         let expected = [
             None,
-            Some("  30s ago        1,234       0"),
-            Some("  2m ago         1,234       0"),
-            Some("  2026-09-01     1,234       0"),
-            Some("  -              1,234       0"),
+            Some("     configured  30s ago        1,234       0"),
+            Some("     configured  2m ago         1,234       0"),
+            Some("     configured  2026-09-01     1,234       0"),
+            Some("     default     -              1,234       0"),
         ];
-        assert_eq!(heard, expected, "{wide}");
+        assert_eq!(heard.iter().map(Option::as_deref).collect::<Vec<_>>(), expected, "{wide}");
         for width in [120, 100, 94, 80, 60, 50] {
             for line in for_terminal(width).lines() {
                 let columns: usize = line.chars().map(|c| if c > '\u{2e80}' { 2 } else { 1 }).sum();

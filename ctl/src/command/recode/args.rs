@@ -9,8 +9,8 @@ use crate::command::filter::{FilterArgs, Ids};
 const HELP: &str = "\
 The stored bytes do not change: from now on the messages are decoded as ENC wherever they are shown and searched. Each \
 recoded message takes about 50 bytes more in the inbox. Without --direction, only received messages are recoded. \
-T is a time or a duration back from now, as for `inbox`. What --remember records is used until later messages prove \
-another encoding; an encoding in the configuration takes precedence over it.
+T is a time or a duration back from now, as for `inbox`. What --remember records stands until a person changes it, whatever \
+later messages prove; an encoding in the configuration takes precedence over it.
 
 Examples:
   udpchatctl recode --as gbk --from bob --since yesterday --dry-run
@@ -19,7 +19,8 @@ Examples:
   udpchatctl recode --as auto --all";
 
 /// The flags that select messages by other criteria than ids.
-const OTHER_SELECTORS: [&str; 7] = ["all", "number", "from", "direction", "since", "until", "grep"];
+const OTHER_SELECTORS: [&str; 8] =
+    ["all", "number", "from", "direction", "since", "until", "grep", "grep_hex"];
 
 /// Correct the encoding in which stored messages are decoded
 #[derive(Clone, Debug, Args)]
@@ -34,7 +35,7 @@ pub(crate) struct RecodeArgs {
     /// All messages
     #[arg(short, long, conflicts_with = "number")]
     pub(crate) all: bool,
-    /// Remember ENC as the encoding of the senders; with `--as auto`, forget it
+    /// Read what the senders send later in ENC, too, and answer them in it; with `--as auto`, forget what is known of them
     #[arg(long)]
     pub(crate) remember: bool,
     /// Change nothing; show how the first messages would be decoded

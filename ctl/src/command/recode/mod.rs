@@ -52,7 +52,7 @@ async fn spans(client: &mut Client, arguments: &RecodeArgs, filter: &Filter) -> 
 }
 
 fn params(arguments: &RecodeArgs, filter: Filter) -> RecodeParams {
-    let Filter { from, direction, since, until, grep } = filter;
+    let Filter { from, direction, since, until, grep, contains } = filter;
     RecodeParams {
         encoding: arguments.encoding.clone(),
         after: None,
@@ -62,6 +62,7 @@ fn params(arguments: &RecodeArgs, filter: Filter) -> RecodeParams {
         since,
         until,
         grep,
+        contains,
         remember: arguments.remember,
         dry_run: arguments.dry_run,
     }

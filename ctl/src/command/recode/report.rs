@@ -10,6 +10,9 @@ use crate::error::Result;
 use crate::output::style::{DIM, Palette};
 use crate::output::{Output, chosen_by, counted, grouped};
 
+/// The encoding that undoes an earlier recode.
+const AUTO: &str = "auto";
+
 /// The result of `recode`, or of a dry run.
 #[derive(Debug, Serialize)]
 pub(crate) struct RecodeReport {
@@ -82,8 +85,8 @@ fn summary(report: &RecodeReport) -> String {
     let messages = counted(*recoded, "message");
     let encoding = safe::one_line(&report.encoding);
     let mut parts = vec![match (&*encoding, *dry_run) {
-        ("auto", false) => tr!("{messages} recoded by the usual rules", messages),
-        ("auto", true) => tr!("{messages} would be recoded by the usual rules", messages),
+        (AUTO, false) => tr!("{messages} recoded by the usual rules", messages),
+        (AUTO, true) => tr!("{messages} would be recoded by the usual rules", messages),
         (encoding, false) => tr!("{messages} recoded as {encoding}", messages, encoding),
         (encoding, true) => tr!("{messages} would be recoded as {encoding}", messages, encoding),
     }];
@@ -92,6 +95,8 @@ fn summary(report: &RecodeReport) -> String {
     }
     match *remembered {
         0 => {}
+        1 if encoding == AUTO => parts.push(tr!("1 peer forgotten").to_owned()),
+        peers if encoding == AUTO => parts.push(tr!("{peers} peers forgotten", peers = grouped(peers))),
         1 => parts.push(tr!("1 peer remembered").to_owned()),
         peers => parts.push(tr!("{peers} peers remembered", peers = grouped(peers))),
     }
@@ -123,6 +128,10 @@ mod tests {
         }
         let remembering = RecodeReport { remembered: 1, ..report("gbk", false, 3, 3) };
         assert_eq!(summary(&remembering), "3 messages recoded as gbk; 1 peer remembered");
+        for (remembered, text) in [(1, "1 peer forgotten"), (1_000, "1,000 peers forgotten")] {
+            let forgetting = RecodeReport { remembered, ..report("auto", false, 3, 3) };
+            assert_eq!(summary(&forgetting), format!("3 messages recoded by the usual rules; {text}"));
+        }
         let chinese = with_language(Language::Chinese, || summary(&report("gbk", true, 2, 5)));
         assert_eq!(chinese, "2 条消息将按 gbk 解码；3 条消息不变");
     }

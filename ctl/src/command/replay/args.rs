@@ -43,7 +43,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "T", default_value = "1h", value_parser = crate::time::span)]
     pub(crate) max_pause: Duration,
     /// Replay a file that `export` wrote, or a capture of tcpdump or Wireshark, instead of the inbox; `-` is standard input
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["number", "from", "since", "until", "grep"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["number", "from", "since", "until", "grep", "grep_hex"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,

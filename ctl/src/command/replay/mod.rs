@@ -1,7 +1,4 @@
 //! `replay`: sends recorded messages again, in their order and with their timing.
-//!
-//! The daemon answers a send only once the entry is durable, so several requests are in flight at once. The daemon handles
-//! them one after the other, so the order is kept.
 
 mod args;
 mod capture;
@@ -9,16 +6,14 @@ mod item;
 mod schedule;
 mod source;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::time::Duration;
 
 use jiff::Span;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::SendParams;
-use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
+use udpchat_api::{ClientError, ErrorKind, Timestamp};
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::ReplayArgs;
@@ -26,17 +21,12 @@ use self::item::{Item, Recorded};
 use self::schedule::Schedule;
 use self::source::Source;
 use super::context::Context;
+use super::pipeline::{Answers, MAX_PENDING_SENDS, Pipeline};
 use crate::error::{CtlError, Result};
 use crate::output::{Output, Progress, counted, grouped, local_time, span};
 
-/// How many sends are in flight at once.
-const MAX_PENDING_SENDS: u64 = 64;
-
 /// A pause of this length is announced.
 const LONG_PAUSE: Duration = Duration::from_secs(10);
-
-/// How many bytes of requests may wait to be written to the socket.
-const BACKLOG_BYTES: usize = 256 * 1024;
 
 /// Runs `replay`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<()> {
@@ -45,14 +35,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
     let source = Source::open(&context, arguments).await?;
     let output = context.output;
     let progress = Progress::new(output.is_watched(), "message");
-    let replay = Replay {
-        client,
-        to: arguments.to.clone(),
-        peer: None,
-        in_flight: VecDeque::new(),
-        tally: Tally::default(),
-        progress,
-    };
+    let answers = Answered { to: arguments.to.clone(), peer: None, tally: Tally::default() };
+    let replay = Replay { pipeline: Pipeline::new(client, answers), progress };
     replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), output).await
 }
 
@@ -68,21 +52,23 @@ struct Tally {
     no_datagram: u64,
 }
 
-struct Replay {
-    client: Client,
+/// Counts the answers, and fixes the destination.
+struct Answered {
     /// The destination, as the user wrote it.
     to: String,
     /// The address of the first message; later messages use it, so that the name is resolved once.
     peer: Option<SocketAddr>,
-    /// The names, for errors, of the messages without an answer.
-    in_flight: VecDeque<String>,
     tally: Tally,
+}
+
+struct Replay {
+    pipeline: Pipeline<Answered>,
     progress: Progress,
 }
 
 /// The part of the answer to a send that is used.
 #[derive(Deserialize)]
-struct Answered {
+struct Answer {
     peer: SocketAddr,
 }
 
@@ -99,43 +85,41 @@ struct Summary<'a> {
 impl Replay {
     async fn run(mut self, source: Source, schedule: Schedule, output: &mut Output) -> Result<()> {
         let began = Instant::now();
-        if let Err(error) = self.all(source, schedule, output).await {
-            let sent = self.tally.sent;
-            return Err(match sent {
+        let done = self.all(source, schedule, output).await;
+        drop(self.progress);
+        let Answered { to, peer, tally } = self.pipeline.answers;
+        if let Err(error) = done {
+            return Err(match tally.sent {
                 0 => error,
-                _ => {
+                sent => {
                     let messages = counted(sent, "message");
                     error.within(tr!("the replay is incomplete: it ended after {messages}", messages))
                 }
             });
         }
-        drop(self.progress);
-        let to = self.peer.map_or(self.to, |peer| peer.to_string());
-        conclude(self.tally, &to, began.elapsed(), output)
+        let to = peer.map_or(to, |peer| peer.to_string());
+        conclude(tally, &to, began.elapsed(), output)
     }
 
     /// Sends all messages. Waits for the answers in flight even if reading fails.
     async fn all(&mut self, source: Source, schedule: Schedule, output: &mut Output) -> Result<()> {
         let fed = self.feed(source, schedule, output).await;
-        while self.client.in_flight() > 0 {
-            let answer = self.client.answer().await;
-            // An earlier error is the cause of this one.
-            if let Err(error) = self.answered(answer) {
-                return fed.and(Err(error));
-            }
-        }
-        fed
+        // An earlier error is the cause of this one.
+        let finished = self.pipeline.finish(std::future::pending::<()>()).await;
+        fed.and(finished)
     }
 
     async fn feed(&mut self, mut source: Source, mut schedule: Schedule, output: &mut Output) -> Result<()> {
         let mut began = None;
         loop {
-            match self.drive(source.next()).await?? {
+            let item = self.pipeline.drive(source.next()).await??;
+            let tally = &mut self.pipeline.answers.tally;
+            match item {
                 None => return Ok(()),
-                Some(Item::Gap) => self.tally.gaps += 1,
-                Some(Item::NeverSent) => self.tally.never_sent += 1,
-                Some(Item::OtherDirection) => self.tally.other_direction += 1,
-                Some(Item::NoDatagram) => self.tally.no_datagram += 1,
+                Some(Item::Gap) => tally.gaps += 1,
+                Some(Item::NeverSent) => tally.never_sent += 1,
+                Some(Item::OtherDirection) => tally.other_direction += 1,
+                Some(Item::NoDatagram) => tally.no_datagram += 1,
                 Some(Item::Message(message)) => {
                     let due = schedule.due(message.at);
                     let due = *began.get_or_insert_with(Instant::now) + due;
@@ -144,54 +128,32 @@ impl Replay {
                         self.progress.erase();
                         note_pause(output, pause, message.at);
                     }
-                    self.drive(sleep_until(due)).await?;
+                    self.pipeline.drive(sleep_until(due)).await?;
                     self.send(message).await?;
                 }
             }
-            self.progress.show(&source.reached(self.tally.sent));
-        }
-    }
-
-    /// Waits for `work` and handles answers meanwhile.
-    async fn drive<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
-        let mut work = pin!(work);
-        loop {
-            tokio::select! {
-                biased;
-                done = &mut work => return Ok(done),
-                answer = self.client.answer(), if self.client.in_flight() > 0 => self.answered(answer)?,
-            }
+            self.progress.show(&source.reached(self.pipeline.answers.tally.sent));
         }
     }
 
     async fn send(&mut self, message: Recorded) -> Result<()> {
-        while self.is_full() {
-            let answer = self.client.answer().await;
-            self.answered(answer)?;
-        }
-        self.client.ask(&SendParams {
-            to: Some(self.to.clone()),
-            raw: Some(message.raw),
-            allow_empty: true,
-            ..SendParams::default()
-        })?;
-        self.in_flight.push_back(message.place);
-        Ok(())
+        let Recorded { raw, place, .. } = message;
+        // The first message has the name; then the destination is fixed.
+        self.pipeline.ready().await?;
+        let to = Some(self.pipeline.answers.to.clone());
+        let params = SendParams { to, raw: Some(raw), allow_empty: true, ..SendParams::default() };
+        self.pipeline.send(&params, place).await
     }
+}
 
-    /// Returns whether the next message must wait for an answer. The first message is sent alone: if its destination is
-    /// invalid, no other is tried.
-    fn is_full(&self) -> bool {
-        let is_first = self.tally.sent + self.tally.failed == 0;
-        let ahead = if is_first { 1 } else { MAX_PENDING_SENDS };
-        self.client.in_flight() >= ahead || self.client.backlog_bytes() > BACKLOG_BYTES
-    }
+impl Answers for Answered {
+    /// Where the message was read, for errors.
+    type Request = String;
+    type Answer = Answer;
 
-    fn answered(&mut self, answer: std::result::Result<Answered, ClientError>) -> Result<()> {
-        let unanswered = self.in_flight.len() as u64;
-        let place = self.in_flight.pop_front().unwrap_or_default();
+    fn answered(&mut self, place: String, answer: std::result::Result<Answer, ClientError>) -> Result<()> {
         match answer {
-            Ok(Answered { peer }) => {
+            Ok(Answer { peer }) => {
                 self.tally.sent += 1;
                 self.fix_destination(peer);
                 Ok(())
@@ -204,16 +166,18 @@ impl Replay {
                 self.tally.first_failure.get_or_insert(failure);
                 Ok(())
             }
-            Err(error) if error.is_unanswered() => {
-                let messages = counted(unanswered, "message");
-                Err(CtlError::from(error).amended(|reason| {
-                    tr!("{reason}; {messages} without an answer may have been sent", reason, messages)
-                }))
-            }
             Err(error) => Err(error.into()),
         }
     }
 
+    /// The first message is sent alone: if its destination is invalid, no other is tried.
+    fn max_in_flight(&self) -> u64 {
+        let is_first = self.tally.sent + self.tally.failed == 0;
+        if is_first { 1 } else { MAX_PENDING_SENDS }
+    }
+}
+
+impl Answered {
     /// Sends all further messages to the address of the first one.
     fn fix_destination(&mut self, peer: SocketAddr) {
         if self.peer.is_none() {

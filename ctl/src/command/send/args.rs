@@ -14,7 +14,7 @@ use crate::error::{CtlError, Result};
 const NO_SIZE: &str = "\0";
 
 /// One message.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct MessageArgs {
     /// The message; words are joined by a space. `-` or no TEXT reads standard input as one message
     #[arg(value_name = "TEXT", allow_negative_numbers = true, conflicts_with = "file")]

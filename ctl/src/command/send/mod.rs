@@ -1,6 +1,11 @@
 //! `send`: sends one message, or one for each line. `reply` and `ask` use parts of it.
 
+mod append;
 mod args;
+mod fill;
+mod form;
+mod many;
+mod notes;
 mod payload;
 mod port;
 
@@ -9,12 +14,16 @@ use std::io::{self, IsTerminal};
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use udpchat_api::call::{SendParams, Split};
-use udpchat_api::{Client, Entry, ErrorKind, Raw};
+use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
+pub(super) use self::form::Draft;
+pub(crate) use self::form::FormArgs;
+pub(crate) use self::many::ManyArgs;
+pub(super) use self::notes::{OtherPort, is_for_many, note_encoding};
 pub(crate) use self::payload::Payload;
-use self::payload::{Line, Lines, Source};
+pub(super) use self::payload::{Line, Lines, Source};
 pub(super) use self::port::{note_unread_input, refuse_port};
 use super::completions::candidates;
 use super::context::Context;
@@ -37,6 +46,10 @@ Examples:
   udpchatctl send bob --escape 'a\\tb\\x00'
   udpchatctl send bob --file letter.txt --split
   tail -f /var/log/syslog | udpchatctl send bob --lines
+  udpchatctl send bob,sensor7,10.0.0.9:9000 hello
+  udpchatctl send bob --every 100ms -c 50 --fill '{{n:04}} {{time:%H:%M}}'
+  udpchatctl send plc --hex '01 03 00 0a 00 02' --append crc16-modbus
+  udpchatctl send --again 812
   udpchatctl send bob -- --not-a-flag";
 
 /// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
@@ -47,17 +60,40 @@ const UNFRAGMENTED_BYTES: usize = 1472;
 #[command(after_help = HELP)]
 pub(crate) struct SendArgs {
     // Not a documentation comment: the brackets would be links.
-    #[arg(value_name = "TO", help = "A peer's name, host[:port] or [v6]:port; the default port is 7788")]
+    #[arg(
+        value_name = "TO",
+        help = "A peer's name, host[:port] or [v6]:port, or several with commas between them; the default port is 7788"
+    )]
     #[arg(add = ArgValueCandidates::new(candidates::peers))]
-    pub(crate) to: String,
+    #[arg(required_unless_present = "again")]
+    pub(crate) to: Option<String>,
     #[command(flatten)]
     pub(crate) message: LinesArgs,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+    #[command(flatten)]
+    pub(crate) many: ManyArgs,
 }
 
-/// Runs `send`.
+impl SendArgs {
+    /// Returns whether each message is sent as it is, once, to one destination.
+    pub(super) fn is_plain(&self) -> bool {
+        let is_one = self.to.as_ref().is_some_and(|to| !many::may_be_several(to));
+        is_one && self.many.are_unused() && self.form.is_unused()
+    }
+
+    /// Refuses a port that stands behind its host.
+    pub(super) async fn refuse_port(&self, context: &Context<'_>) -> Result<()> {
+        match &self.to {
+            Some(to) => refuse_port(context, "send", to, &self.message.message).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs `send` with plain arguments; `send_many` runs it with others.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
-    refuse_port(&context, "send", &arguments.to, &arguments.message.message).await?;
-    let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
+    let target = SendParams { to: arguments.to.clone(), ..SendParams::default() };
     send(context, target, &arguments.message).await
 }
 
@@ -66,7 +102,7 @@ pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &L
     let message = &arguments.message;
     if !arguments.lines {
         let (client, output, payload) = prepare(context, message).await?;
-        return Sender { client, output, target, message, large: false }.payload(payload).await;
+        return Sender::new(client, output, target, message).payload(payload).await;
     }
     let source = Source::of(message);
     let client = context.connect().await?;
@@ -76,7 +112,7 @@ pub(super) async fn send(context: Context<'_>, target: SendParams, arguments: &L
             tr!("reading one message per line from standard input, end with Ctrl-D"),
         );
     }
-    let mut sender = Sender { client, output: context.output, target, message, large: false };
+    let mut sender = Sender::new(client, context.output, target, message);
     sender.lines(Lines::new(source.open()?, source.to_string(), message.hex)).await
 }
 
@@ -102,7 +138,7 @@ pub(super) async fn prepare<'a>(
 }
 
 /// Prints a note if a message must be typed at the terminal.
-fn note_reading(output: &mut Output, note: &str) {
+pub(super) fn note_reading(output: &mut Output, note: &str) {
     if io::stdin().is_terminal() {
         output.note(note);
     }
@@ -126,18 +162,32 @@ pub(super) fn params(target: &SendParams, message: &MessageArgs, payload: Payloa
     params
 }
 
-struct Sender<'a> {
-    client: Client,
-    output: &'a mut Output,
-    target: SendParams,
-    message: &'a MessageArgs,
+/// Sends messages to one destination, one after the other.
+pub(super) struct Sender<'a> {
+    pub(super) client: Client,
+    pub(super) output: &'a mut Output,
+    pub(super) target: SendParams,
+    pub(super) message: &'a MessageArgs,
     /// Whether the note on fragmentation was already printed.
     large: bool,
+    /// Whether the port of the destination was already examined, and the note on the encoding printed.
+    is_port_known: bool,
+    has_encoding_note: bool,
 }
 
-impl Sender<'_> {
+impl<'a> Sender<'a> {
+    pub(super) fn new(
+        client: Client,
+        output: &'a mut Output,
+        target: SendParams,
+        message: &'a MessageArgs,
+    ) -> Self {
+        let (large, is_port_known, has_encoding_note) = (false, false, false);
+        Self { client, output, target, message, large, is_port_known, has_encoding_note }
+    }
+
     /// Sends one message and prints the stored entries.
-    async fn payload(&mut self, payload: Payload) -> Result<()> {
+    pub(super) async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
         let params = params(&self.target, self.message, payload);
         let entries = self.client.call(&params).await.map_err(CtlError::of_send)?.into_entries();
@@ -151,11 +201,28 @@ impl Sender<'_> {
         if let Some(to) = &self.target.to {
             note_unread_input(&mut self.client, self.output, to, self.message).await;
         }
+        if let Some(Entry::Message(sent)) = entries.first() {
+            self.note_destination(sent, is_text).await;
+        }
         entries.iter().find_map(refusal).map_or(Ok(()), Err)
     }
 
+    /// Prints notes on the port and the encoding of the destination, each once.
+    async fn note_destination(&mut self, sent: &Message, is_text: bool) {
+        if let Some(to) = &self.target.to
+            && self.output.has_notes()
+            && !std::mem::replace(&mut self.is_port_known, true)
+            && let Some(other) = OtherPort::of(&mut self.client, to, sent).await
+        {
+            self.output.note(&other.describe("send"));
+        }
+        if is_text && self.message.encoding.is_none() && !self.has_encoding_note {
+            self.has_encoding_note = note_encoding(&mut self.client, self.output, sent).await;
+        }
+    }
+
     /// Sends a message for each line as it is read. A line that fails does not stop the following ones.
-    async fn lines(&mut self, mut lines: Lines) -> Result<()> {
+    pub(super) async fn lines(&mut self, mut lines: Lines) -> Result<()> {
         let (mut total, mut failed, mut empty) = (0_u64, 0_u64, 0_u64);
         while let Some(Line { number, payload }) = lines.next()? {
             if matches!(&payload, Ok(payload) if payload.is_empty() && !self.message.allow_empty) {

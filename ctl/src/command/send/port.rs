@@ -37,7 +37,7 @@ impl Meant {
         let port = first.parse().ok().filter(|_| is_number)?;
         let bare = to.strip_prefix('[').and_then(|to| to.strip_suffix(']')).unwrap_or(to);
         let is_address = bare.split('%').next().is_some_and(|ip| ip.parse::<IpAddr>().is_ok());
-        if bare.contains(':') && !is_address {
+        if (bare.contains(':') && !is_address) || bare.contains(',') {
             return None;
         }
         let host = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
@@ -52,6 +52,7 @@ impl Meant {
         // Without the role to read, the names are unknown.
         let Ok(answer) = client.call(&PeersParams::default()).await else { return true };
         answer.peers.iter().any(|peer| peer.name.as_ref() == Some(&self.host))
+            || answer.lists.iter().any(|list| list.name == self.host)
     }
 }
 

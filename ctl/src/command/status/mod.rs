@@ -9,14 +9,13 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
-use tokio::time::timeout;
 use udpchat_api::call::{AcknowledgeParams, Status, StatusParams};
 use udpchat_api::{MetricsFormat, metrics};
 use udpchat_locale::{tr, translated};
 
-use super::context::Context;
-use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, duration, replace_file};
+use super::context::{Context, within};
+use crate::error::{CtlError, Result};
+use crate::output::{Output, replace_file};
 
 const HELP: &str = "\
 Exits with 0 even if the state is degraded. The counters start with the daemon, and they balance: \
@@ -129,18 +128,6 @@ async fn ask(context: &Context<'_>, acknowledge: bool) -> Result<(Vec<String>, S
         false => Vec::new(),
     };
     Ok((acknowledged, client.call(&StatusParams {}).await?))
-}
-
-/// Waits for an answer, no longer than the limit if there is one.
-async fn within<T>(limit: Option<Duration>, answer: impl Future<Output = Result<T>>) -> Result<T> {
-    let Some(limit) = limit else { return answer.await };
-    timeout(limit, answer).await.unwrap_or_else(|_| {
-        let text = tr!("the daemon did not answer within {time}", time = duration(limit));
-        let error = CtlError::new(Exit::TimedOut, "timed_out", text);
-        Err(error.hint(tr!(
-            "`--timeout` waits longer; if this lasts, the daemon hangs: read its log, then restart it"
-        )))
-    })
 }
 
 fn print(output: &mut Output, status: &Status) -> Result<()> {

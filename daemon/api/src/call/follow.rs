@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::DirectionFilter;
 use super::method::{Empty, Role, is_false};
 use super::senders;
+use crate::entry::Raw;
 
 call! {
     /// Requests a notification `entry` for each entry, until `unsubscribe` or the end of the connection.
@@ -27,6 +28,9 @@ call! {
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub grep: Option<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub contains: Option<Raw>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "is_false")]
         pub gaps: bool,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::DirectionFilter;
 use super::method::{Role, is_false};
 use super::senders;
-use crate::entry::Entry;
+use crate::entry::{Entry, Raw};
 
 call! {
     /// Reads a page of the inbox.
@@ -37,10 +37,13 @@ call! {
         /// Only messages whose text matches this regular expression.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub grep: Option<String>,
+        /// Only messages whose payload contains these bytes, 1 to 1,024.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub contains: Option<Raw>,
         /// The order of the entries; the default is `asc`, oldest first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub order: Option<Order>,
-        /// Whether gaps are included although `from` or `grep` is given.
+        /// Whether gaps are included although `from`, `grep` or `contains` is given.
         #[serde(default, skip_serializing_if = "is_false")]
         pub gaps: bool,
     }

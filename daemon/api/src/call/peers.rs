@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::method::Role;
+use super::method::{Role, is_false};
 use crate::entry::EncodingBy;
 
 call! {
@@ -21,6 +21,18 @@ call! {
 pub struct PeersAnswer {
     /// The peers.
     pub peers: Vec<Peer>,
+    /// The configured lists of peers, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lists: Vec<PeerList>,
+}
+
+/// A list of peers.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct PeerList {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The names and addresses of its members.
+    pub members: Vec<String>,
 }
 
 /// A peer.
@@ -35,12 +47,18 @@ pub struct Peer {
     pub encoding: String,
     /// Why this encoding was chosen.
     pub encoding_by: EncodingBy,
+    /// Whether it is the default of the configuration (`text.encoding`), since none of its own is configured or known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub encoding_is_default: bool,
     /// The time of its newest message.
     #[serde(default, with = "crate::time::optional", skip_serializing_if = "Option::is_none")]
     pub last_heard: Option<Timestamp>,
     /// The id of its newest message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_id: Option<u64>,
+    /// The address and port that its newest message came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_from: Option<String>,
     /// The number of its messages among the scanned entries.
     pub messages: u64,
     /// The number of those that the consumer `default` has not read.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::filter::DirectionFilter;
 use super::method::{Role, is_false};
 use super::senders;
-use crate::entry::EncodingBy;
+use crate::entry::{EncodingBy, Raw};
 
 call! {
     /// Changes the encoding in which stored messages are decoded, for a limited number of messages a call. Their bytes
@@ -35,6 +35,9 @@ call! {
         /// As in `inbox`; matches the text as decoded before this call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub grep: Option<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub contains: Option<Raw>,
         /// Whether the encoding is remembered for the senders of these messages; with `auto`, it is forgotten.
         #[serde(default, skip_serializing_if = "is_false")]
         pub remember: bool,

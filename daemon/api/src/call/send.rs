@@ -1,5 +1,7 @@
 //! The method `send`.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::method::{Role, is_false};
@@ -34,6 +36,35 @@ call! {
         #[serde(default, skip_serializing_if = "is_false")]
         pub allow_empty: bool,
     }
+}
+
+call! {
+    /// Resolves the destinations of messages as `send` does, and replaces each list of peers by its members. Sends nothing.
+    TargetsParams, "targets" for Some(Role::Send) => TargetsAnswer, {
+        /// The destinations: what `to` of `send` accepts, and names of lists; 1 to 64.
+        pub to: Vec<String>,
+    }
+}
+
+/// The destinations, in the order of the request; each one once.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct TargetsAnswer {
+    /// The destinations.
+    pub targets: Vec<Target>,
+}
+
+/// A destination.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Target {
+    /// What `to` of `send` accepts for it: the name of a peer, or an address.
+    pub to: String,
+    /// The address that messages are sent to now.
+    pub peer: SocketAddr,
+    /// The encoding of messages to it.
+    pub encoding: String,
+    /// The list of peers that it is a member of, if the request named that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<String>,
 }
 
 /// The size at which a long message is split.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::method::{Empty, Role};
+use super::method::{Role, is_false};
 
 call! {
     /// Returns the version of the daemon.
@@ -80,9 +80,25 @@ call! {
 pub struct ReloadAnswer {
     /// The changed keys that require a restart.
     pub needs_restart: Vec<String>,
+    /// What is wrong with groups of users that the configuration names and that give no access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<String>,
 }
 
 call! {
     /// Stops the daemon, as SIGTERM does.
-    StopParams, "stop" for Some(Role::Admin) => Empty, {}
+    StopParams, "stop" for Some(Role::Admin) => StopAnswer, {
+        /// Refuses while messages are queued that cannot be stored: the stop would lose them.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub unless_losing: bool,
+    }
+}
+
+/// The result of a stop.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+pub struct StopAnswer {
+    /// How many received datagrams are queued and cannot be stored now, if any are: they are lost unless the inbox can be
+    /// written again within seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unstorable: Option<u64>,
 }

@@ -16,6 +16,7 @@ mod status;
 mod stop;
 mod subscribe;
 mod talkers;
+mod targets;
 mod unsubscribe;
 mod version;
 
@@ -24,7 +25,7 @@ use serde::de::DeserializeOwned;
 use udpchat_api::call::{
     AckParams, AcknowledgeParams, Call, ConsumersParams, InboxParams, PeersParams, RecodeParams,
     ReloadParams, RemoveMarkParams, SelfTestParams, SetMarkParams, StatusParams, StopParams, SubscribeParams,
-    TalkersParams, UnsubscribeParams, VersionParams,
+    TalkersParams, TargetsParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::rpc::Request;
 use udpchat_api::{ErrorKind, ErrorObject};
@@ -34,7 +35,7 @@ use super::response::success_line;
 pub(crate) use status::status;
 
 /// The methods, for the error of an unknown one.
-const METHODS: &str = "version, send, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, status, self_test, acknowledge, reload, stop";
+const METHODS: &str = "version, send, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, targets, status, self_test, acknowledge, reload, stop";
 
 /// Calls the method of a request, and returns the response as a line. `send` is not among them: its response is prepared
 /// while other requests are handled ([`send`]).
@@ -54,6 +55,7 @@ pub(super) async fn call(context: &mut Context, request: &mut Request) -> Result
         StopParams::METHOD => run(context, request, stop::call).await,
         SubscribeParams::METHOD => run(context, request, subscribe::call).await,
         TalkersParams::METHOD => run(context, request, talkers::call).await,
+        TargetsParams::METHOD => run(context, request, targets::call).await,
         UnsubscribeParams::METHOD => run(context, request, unsubscribe::call).await,
         VersionParams::METHOD => run(context, request, version::call).await,
         method => {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use udpchat_api::call::{Peer, PeersAnswer, PeersParams};
+use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_text::Basis;
 
@@ -15,8 +15,7 @@ use crate::control::context::Context;
 use crate::control::entry::encoding_by;
 use crate::inbox::InboxError;
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
-use crate::peers::Configured;
-use crate::state::Daemon;
+use crate::peers::{Configured, Peers};
 
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
@@ -34,27 +33,26 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
         let text = format!("`window` must be at most {PEERS_WINDOW_IDS}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
+    let listed = MAX_SEEN_PEERS + daemon.peers.remembered().len();
+    let bytes = BYTES_OF_A_PEER * (usize::try_from(window).unwrap_or(usize::MAX) + 4 * listed);
     let configured = daemon.peers.configured();
-    let named_peers = configured.clone();
+    let lists = configured.lists().map(|(name, members)| PeerList {
+        name: name.to_owned(),
+        members: members.iter().map(ToString::to_string).collect(),
+    });
+    let lists = lists.collect();
     let read = move |reader: &Reader| {
         let mut heard = reader.heard(reader.read_mark(&consumer)?.unwrap_or_default(), window)?;
         if params.window.is_none() {
-            add_silent(reader, &named_peers, &mut heard)?;
+            add_silent(reader, &configured, &mut heard)?;
         }
-        Ok(heard)
+        for peer in daemon.peers.remembered() {
+            heard.entry(peer).or_default();
+        }
+        let list = List { known: &daemon.peers, configured: &configured, reader };
+        list.peers(heard)
     };
-    let listed = MAX_SEEN_PEERS + daemon.peers.remembered().len();
-    let bytes = BYTES_OF_A_PEER * (usize::try_from(window).unwrap_or(usize::MAX) + 4 * listed);
-    let mut heard = context.read(bytes, read).await?;
-    for peer in daemon.peers.remembered() {
-        heard.entry(peer).or_default();
-    }
-    let mut peers = named(&daemon, &configured, &mut heard);
-    let mut seen: Vec<_> = heard.into_iter().collect();
-    seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
-    seen.truncate(MAX_SEEN_PEERS);
-    peers.extend(seen.into_iter().map(|(peer, heard)| row(&daemon, &configured, peer, heard)));
-    Ok(PeersAnswer { peers })
+    Ok(PeersAnswer { peers: context.read(bytes, read).await?, lists })
 }
 
 /// Adds the last message of each configured peer without a message in the window.
@@ -74,45 +72,70 @@ fn add_silent(
     Ok(())
 }
 
-/// Returns the configured peers, and removes from `heard` what belongs to them.
-fn named(daemon: &Daemon, configured: &Configured, heard: &mut HashMap<SocketAddr, Heard>) -> Vec<Peer> {
-    let mut sums: HashMap<&str, (SocketAddr, Heard)> = HashMap::new();
-    heard.retain(|peer, heard| {
-        let Some(named) = configured.of(*peer) else { return true };
-        let (last_peer, sum) = sums.entry(named.name).or_insert((*peer, Heard::default()));
-        if heard.last_id >= sum.last_id {
-            (*last_peer, sum.last_id, sum.last_at_ns) = (*peer, heard.last_id, heard.last_at_ns);
-        }
-        sum.messages += heard.messages;
-        sum.unread += heard.unread;
-        false
-    });
-    let list = configured.named().map(|named| {
-        // Where its interface is missing, nothing is known of it but its configuration.
-        let own = named.address.destination().unwrap_or_else(|| SocketAddr::new(named.address.ip(), 0));
-        let (peer, heard) = sums.get(named.name).copied().unwrap_or((own, Heard::default()));
-        let row = row(daemon, configured, peer, heard);
-        Peer {
-            name: Some(named.name.to_owned()),
-            address: named.address.numbered().to_string(),
-            encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
-            encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
-            ..row
-        }
-    });
-    list.collect()
+/// Makes the rows of the answer.
+struct List<'a> {
+    known: &'a Peers,
+    configured: &'a Configured,
+    reader: &'a Reader,
 }
 
-fn row(daemon: &Daemon, configured: &Configured, peer: SocketAddr, heard: Heard) -> Peer {
-    let (encoding, by) = daemon.peers.encoding_towards(configured, peer);
-    Peer {
-        name: None,
-        address: peer.to_string(),
-        encoding: encoding.to_string(),
-        encoding_by: encoding_by(by),
-        last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
-        last_id: (heard.last_id > 0).then_some(heard.last_id),
-        messages: heard.messages,
-        unread: heard.unread,
+impl List<'_> {
+    /// Lists the configured peers, then the others by when they were last heard.
+    fn peers(&self, mut heard: HashMap<SocketAddr, Heard>) -> Result<Vec<Peer>, InboxError> {
+        let mut peers = self.named(&mut heard)?;
+        let mut seen: Vec<_> = heard.into_iter().collect();
+        seen.sort_unstable_by_key(|(peer, heard)| (Reverse(heard.last_id), *peer));
+        seen.truncate(MAX_SEEN_PEERS);
+        for (peer, heard) in seen {
+            peers.push(self.row(peer, heard)?);
+        }
+        Ok(peers)
+    }
+
+    /// Returns the configured peers, and removes from `heard` what belongs to them.
+    fn named(&self, heard: &mut HashMap<SocketAddr, Heard>) -> Result<Vec<Peer>, InboxError> {
+        let mut sums: HashMap<&str, (SocketAddr, Heard)> = HashMap::new();
+        heard.retain(|peer, heard| {
+            let Some(named) = self.configured.of(*peer) else { return true };
+            let (last_peer, sum) = sums.entry(named.name).or_insert((*peer, Heard::default()));
+            if heard.last_id >= sum.last_id {
+                (*last_peer, sum.last_id, sum.last_at_ns) = (*peer, heard.last_id, heard.last_at_ns);
+            }
+            sum.messages += heard.messages;
+            sum.unread += heard.unread;
+            false
+        });
+        let list = self.configured.named().map(|named| {
+            // Where its interface is missing, nothing is known of it but its configuration.
+            let own = named.address.destination().unwrap_or_else(|| SocketAddr::new(named.address.ip(), 0));
+            let (peer, heard) = sums.get(named.name).copied().unwrap_or((own, Heard::default()));
+            let row = self.row(peer, heard)?;
+            Ok(Peer {
+                name: Some(named.name.to_owned()),
+                address: named.address.numbered().to_string(),
+                encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
+                encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
+                encoding_is_default: row.encoding_is_default && named.encoding.is_none(),
+                ..row
+            })
+        });
+        list.collect()
+    }
+
+    fn row(&self, peer: SocketAddr, heard: Heard) -> Result<Peer, InboxError> {
+        let (encoding, by) = self.known.encoding_towards(self.configured, peer, self.reader)?;
+        let has_own = self.configured.of(peer).is_some_and(|named| named.encoding.is_some());
+        Ok(Peer {
+            name: None,
+            address: peer.to_string(),
+            encoding: encoding.to_string(),
+            encoding_by: encoding_by(by),
+            encoding_is_default: by == Basis::Configured && !has_own,
+            last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
+            last_id: (heard.last_id > 0).then_some(heard.last_id),
+            last_from: (heard.last_id > 0).then(|| peer.to_string()),
+            messages: heard.messages,
+            unread: heard.unread,
+        })
     }
 }

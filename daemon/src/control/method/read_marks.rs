@@ -1,7 +1,9 @@
 //! The methods `ack`, `set_mark` and `remove_mark`: change the read mark of a consumer.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use udpchat_api::call::{AckAnswer, AckParams, RemoveMarkAnswer, RemoveMarkParams, SetMarkParams};
 use udpchat_api::{DEFAULT_CONSUMER, ErrorKind, ErrorObject};
 
@@ -27,38 +29,52 @@ pub(super) async fn remove(
     params: RemoveMarkParams,
 ) -> Result<RemoveMarkAnswer, ErrorObject> {
     let consumer = context.changeable_consumer(params.consumer.as_deref())?;
-    let removed = change(context.daemon(), consumer, MarkChange::Remove).await?;
+    let name = consumer.clone();
+    let before = context.daemon().read(move |reader| reader.read_mark(&name)).await?;
+    let removed = change(context.daemon(), consumer.clone(), MarkChange::Remove).await?;
+    if removed > 0 && !is_own(context, &consumer) {
+        context.control.audit.marked(&context.client, &consumer, before, None).await;
+    }
     Ok(RemoveMarkAnswer { removed: removed > 0 })
 }
 
 async fn mark(
-    context: &Context,
+    context: &mut Context,
     consumer: Option<&str>,
     id: u64,
     to: impl Fn(u64) -> MarkChange,
 ) -> Result<AckAnswer, ErrorObject> {
-    let daemon = context.daemon();
+    let daemon = Arc::clone(context.daemon());
     let consumer = context.changeable_consumer(consumer)?;
     let newest = daemon.commits.now().newest_id;
     if id > newest {
         let text = format!("`id` is {id}, but the newest entry is {newest}");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
-    let (name, uid) = (consumer.clone(), context.client.credentials.uid);
     // Each user has one of its own, whatever others have created.
-    let is_own = consumer == DEFAULT_CONSUMER || owner(&consumer) == Some(uid);
-    let look = move |reader: &Reader| {
-        Ok((reader.may_mark(&name, MAX_CONSUMERS)?, reader.read_mark(&name)?.is_none()))
-    };
-    let (has_room, new) = if is_own { (true, false) } else { daemon.read(look).await? };
+    let (name, is_own) = (consumer.clone(), is_own(context, &consumer));
+    let look = move |reader: &Reader| Ok((reader.may_mark(&name, MAX_CONSUMERS)?, reader.read_mark(&name)?));
+    let (has_room, before) = if is_own { (true, Some(0)) } else { daemon.read(look).await? };
     if !has_room {
         let text = format!("too many consumers: {MAX_CONSUMERS} have a read mark");
         let hint = "use a consumer that has one, or remove one: `udpchatctl consumers` lists them";
         return Err(ErrorObject::new(ErrorKind::Busy, text).hint(hint));
     }
-    let read = change(daemon, consumer, to(id)).await?;
+    let to = to(id);
+    let read = change(&daemon, consumer.clone(), to).await?;
+    // One who reads acknowledges again and again: of each connection the first time is logged.
+    let is_news = matches!(to, MarkChange::Set(_)) || context.acked.as_ref() != Some(&consumer);
+    if !is_own && is_news && before != Some(read) {
+        context.control.audit.marked(&context.client, &consumer, before, Some(read)).await;
+        context.acked = Some(consumer);
+    }
     let unread = daemon.read(move |reader| reader.unread(read)).await?;
-    Ok(AckAnswer { read, unread, new })
+    Ok(AckAnswer { read, unread, new: before.is_none() })
+}
+
+/// Returns whether a consumer belongs to the client: others cannot change its mark, or only administrators.
+fn is_own(context: &Context, consumer: &str) -> bool {
+    consumer == DEFAULT_CONSUMER || owner(consumer) == Some(context.client.credentials.uid)
 }
 
 /// Has the writer change a read mark, and waits until it is committed; returns the result.
@@ -70,8 +86,5 @@ async fn change(daemon: &Daemon, consumer: String, change: MarkChange) -> Result
             .hint("`udpchatctl status` shows the problem")
     };
     daemon.queue.mark(Box::new(item)).map_err(|_| unavailable())?;
-    match timeout(RECORD_WAIT, marked).await {
-        Ok(Ok(result)) => Ok(result),
-        _ => Err(unavailable()),
-    }
+    daemon.recorded(marked, Instant::now() + RECORD_WAIT).await.ok_or_else(unavailable)
 }

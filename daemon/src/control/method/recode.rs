@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
-use tokio::time::timeout;
 use udpchat_api::call::{DirectionFilter, InboxParams, Reading, RecodeAnswer, RecodeParams, Recoded};
 use udpchat_api::{Entry, ErrorKind, ErrorObject};
 use udpchat_config::Encoding;
@@ -91,6 +90,7 @@ fn filters(params: &RecodeParams) -> InboxParams {
         direction: Some(params.direction.unwrap_or(DirectionFilter::In)),
         since: params.since.clone(),
         until: params.until.clone(),
+        contains: params.contains.clone(),
         ..InboxParams::default()
     }
 }
@@ -107,10 +107,7 @@ async fn write(daemon: &Daemon, mut item: RecodeItem) -> Result<u64, ErrorObject
             .hint("`udpchatctl status` shows the problem")
     };
     daemon.queue.recode(Box::new(item)).map_err(|_| unavailable())?;
-    match timeout(RECORD_WAIT, done).await {
-        Ok(Ok(found)) => Ok(found),
-        _ => Err(unavailable()),
-    }
+    daemon.recorded(done, tokio::time::Instant::now() + RECORD_WAIT).await.ok_or_else(unavailable)
 }
 
 /// Searches the messages that are to be changed.

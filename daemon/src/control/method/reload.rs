@@ -7,13 +7,17 @@ use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::configuration::refusal;
 use crate::control::context::Context;
+use crate::health::Component;
 
 pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<ReloadAnswer, ErrorObject> {
     context.control.audit.asked(&context.client, "reload").await;
     let daemon = Arc::clone(context.daemon());
     let reloaded = tokio::task::spawn_blocking(move || daemon.configuration.reload()).await;
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
-        Ok(keys) => Ok(ReloadAnswer { needs_restart: keys.into_iter().map(str::to_owned).collect() }),
+        Ok(keys) => Ok(ReloadAnswer {
+            needs_restart: keys.into_iter().map(str::to_owned).collect(),
+            groups: context.daemon().health.problem(Component::UserGroups),
+        }),
         Err(error) => {
             Err(ErrorObject::new(ErrorKind::BadConfiguration, refusal(&error)).hint_if(error.hint()))
         }

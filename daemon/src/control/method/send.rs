@@ -68,8 +68,8 @@ pub(in crate::control) async fn finish(
 impl Sending {
     /// Waits for the record; returns with it the memory that was charged.
     async fn finish(self) -> (Result<Sent, ErrorObject>, Option<Charge>) {
-        let recorded = self.unrecorded.recorded().await;
         let daemon = &self.control.daemon;
+        let recorded = self.unrecorded.recorded(daemon).await;
         let lines_per_second = *daemon.configuration.current().log.messages_per_second;
         self.control.audit.sent(&self.client, &recorded.entries, lines_per_second).await;
         let sent = recorded.complete().map(|stored| {

@@ -12,6 +12,9 @@ use crate::inbox::recovery::segment::Chunk;
 /// How long a client waits for its item to become durable before it gets an error.
 pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(10);
 
+/// How long it waits while the inbox cannot be written: the writer tries again within this time.
+pub(crate) const FAILING_WAIT: Duration = Duration::from_secs(1);
+
 /// A queued item.
 #[derive(Debug)]
 pub(crate) enum Item {
@@ -34,6 +37,15 @@ pub(crate) enum Item {
 }
 
 impl Item {
+    /// Returns whether the client that asked for a change no longer waits for it. What was sent is recorded in any case.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Mark(mark) => mark.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
+            Self::Recode(recode) => recode.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
+            Self::Received { .. } | Self::Sent(_) | Self::Gap { .. } | Self::Recovered(_) => false,
+        }
+    }
+
     /// Returns how many entries of the log it becomes.
     pub(crate) fn entries(&self) -> usize {
         match self {

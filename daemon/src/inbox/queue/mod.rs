@@ -24,7 +24,9 @@ pub(crate) use self::batch::Batch;
 #[cfg(test)]
 pub(super) use self::batch::{RUN_BYTES, RUN_MESSAGES};
 pub(crate) use self::counters::Counters;
-pub(crate) use self::item::{Item, MarkChange, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem, SentItem};
+pub(crate) use self::item::{
+    FAILING_WAIT, Item, MarkChange, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem, SentItem,
+};
 use super::entry::GapReason;
 use super::inflight::{EntryCounts, InflightJournal};
 use crate::error::reason;
@@ -264,7 +266,6 @@ impl Queue {
     }
 
     /// Returns the counters, which balance.
-    #[cfg(test)]
     pub(crate) fn counters(&self) -> Counters {
         self.counters_with(|| 0)
     }

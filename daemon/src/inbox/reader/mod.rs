@@ -9,6 +9,7 @@
 
 mod check;
 mod log;
+mod newest_texts;
 mod peers;
 mod scan;
 
@@ -20,6 +21,7 @@ use nix::sys::statvfs::statvfs;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction, params};
 
+use self::newest_texts::NewestTexts;
 pub(crate) use self::peers::{Heard, PEERS_WINDOW_IDS, ReceivedFrom};
 pub(crate) use self::scan::Range;
 use super::damage::{Damage, Marker};
@@ -37,6 +39,7 @@ pub(crate) struct Reader {
     index: Arc<Index>,
     damage: Damage,
     idle: Mutex<Idle>,
+    newest_texts: Mutex<NewestTexts>,
     /// The newest visible id. A committed entry becomes visible a moment later, together with what was learned from it
     /// about its peer.
     published: AtomicU64,
@@ -79,6 +82,7 @@ impl Reader {
             index: Arc::new(Index::new(data_dir)),
             damage: Damage::default(),
             idle: Mutex::default(),
+            newest_texts: Mutex::default(),
             published: AtomicU64::new(0),
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 use udpchat_config::PeerAddress;
 
+use super::newest_texts::NewestTexts;
 use super::scan::Range;
 use super::{OpenFile, Reader};
 use crate::inbox::InboxError;
@@ -26,6 +27,9 @@ const RECENT_IDS: u64 = 10_000;
 
 /// How many ids are queried at once where the file is damaged.
 const PART_IDS: u64 = 2_000;
+
+/// How much payload one look-up of messages that show an encoding goes through at most, in bytes.
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// What the log shows about one peer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,6 +125,38 @@ impl Reader {
         })
     }
 
+    /// Returns the newest message of a peer that shows an encoding; if it has none and `of_host`, that of any port of its host.
+    /// It looks as far back as the newest [`PEERS_WINDOW_IDS`] entries and 16 MiB of messages, and remembers what it has seen.
+    pub(crate) fn newest_text(&self, peer: SocketAddr, of_host: bool) -> Result<Option<Stored>, InboxError> {
+        let id = {
+            let mut texts = self.newest_texts.lock();
+            self.catch_up(&mut texts)?;
+            texts.of(peer, of_host)
+        };
+        id.map_or(Ok(None), |id| self.entry(id))
+    }
+
+    /// Goes through the entries that came since the last time, from the newest down.
+    fn catch_up(&self, texts: &mut NewestTexts) -> Result<(), InboxError> {
+        self.with(|connection| {
+            let newest = self.visible(connection)?.newest;
+            let oldest = texts.seen_to.max(newest.saturating_sub(PEERS_WINDOW_IDS));
+            let (mut high, mut bytes) = (newest, 0);
+            while high > oldest && bytes < MAX_TEXT_BYTES {
+                let low = oldest.max(high.saturating_sub(PART_IDS));
+                match visit_part(connection, (low, high), texts) {
+                    Ok(read) => bytes += read,
+                    // What cannot be read shows nothing; other reads report the damage.
+                    Err(error) if error.is_damage() => {}
+                    Err(error) => return Err(error),
+                }
+                high = low;
+            }
+            texts.seen_to = newest;
+            Ok(())
+        })
+    }
+
     /// Adds up what a query finds about each peer. Where the file is damaged, it reads entry by entry.
     fn by_peer<T>(
         &self,
@@ -160,6 +196,33 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// Notes the messages above `ids.0` up to `ids.1` that show an encoding; returns how many bytes it has read. The payload is read
+/// only of peers without a newer such message.
+fn visit_part(
+    connection: &Connection,
+    ids: (u64, u64),
+    texts: &mut NewestTexts,
+) -> Result<usize, InboxError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, peer, payload FROM entry WHERE id > ?1 AND id <= ?2 AND kind = 0 ORDER BY id DESC",
+    )?;
+    let mut rows = statement.query([ids.0, ids.1])?;
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        let Some(peer) = row.get_ref(1)?.as_blob_or_null()?.and_then(unpack) else { continue };
+        if texts.has_newer(peer, id) {
+            continue;
+        }
+        let payload = row.get_ref(2)?.as_blob_or_null()?.unwrap_or_default();
+        bytes += payload.len();
+        if udpchat_text::shows_encoding(payload) {
+            texts.note(peer, id);
+        }
+    }
+    Ok(bytes)
 }
 
 fn query_heard(

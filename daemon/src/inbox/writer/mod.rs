@@ -19,6 +19,7 @@ mod model_tests;
 mod open;
 pub(crate) mod recode;
 pub(crate) mod recovered;
+mod replacements;
 pub(crate) mod retention;
 
 use std::error::Error;
@@ -36,6 +37,7 @@ use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
 use self::marks::change_mark;
 use self::recovered::{Added, awaited};
+use self::replacements::Replacements;
 use self::retention::Limits;
 use super::InboxError;
 use super::address::unpack;
@@ -109,8 +111,7 @@ pub(crate) struct Writer {
     may_have_remains: bool,
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
-    /// When a damaged file was last replaced.
-    replaced: Option<Instant>,
+    replaced: Replacements,
 }
 
 /// Why a part of a batch could not be committed.
@@ -194,7 +195,9 @@ impl Writer {
             }
             None => Some(MAX_RETRY_WAIT),
         };
-        step.into_iter().chain(self.parts.heartbeat.max_wait()).min()
+        let is_irreparable = self.parts.reader.damage().is_irreparable();
+        let replacement = is_irreparable.then(|| self.replaced.wait(Instant::now()).max(FIRST_RETRY_WAIT));
+        step.into_iter().chain(replacement).chain(self.parts.heartbeat.max_wait()).min()
     }
 
     /// Does what is to be done while nothing arrives.
@@ -451,6 +454,8 @@ fn append(
     let mut log = Appender::new(transaction, outcome.newest_id)?;
     for item in items {
         match item {
+            // Its client was answered that it could not be stored.
+            item if item.is_abandoned() => outcome.answers.push(0),
             Item::Received { messages, bytes: length } => {
                 let (records, rest) = bytes.split_at(*length);
                 bytes = rest;

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
 use rusqlite::{Connection, MAIN_DB, OptionalExtension};
@@ -14,6 +14,7 @@ use tracing::debug;
 use super::clock::tracker::Tracker;
 use super::maintenance::Maintenance;
 use super::recovered::{self, awaited};
+use super::replacements::Replacements;
 use super::{Parts, Writer};
 use crate::error::explain;
 use crate::health::Component;
@@ -25,9 +26,6 @@ use crate::inbox::queries::newest;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::index::Anchor;
 use crate::service::systemd::still_starting;
-
-/// How often a damaged file may be replaced at most.
-const REPLACE_EVERY: Duration = Duration::from_secs(60);
 
 impl Writer {
     /// Opens the inbox, compares it with the in-flight journal of the previous daemon, and publishes how far it is durable.
@@ -56,7 +54,7 @@ impl Writer {
             uncounted: None,
             may_have_remains: false,
             given_up: false,
-            replaced: None,
+            replaced: Replacements::default(),
         };
         let journal = match writer.reopen() {
             Ok(()) => {
@@ -154,14 +152,14 @@ impl Writer {
         is_another && matches!(file::identity(&self.parts.data_dir), Ok(None))
     }
 
-    /// Returns whether a damaged file may be replaced now. On a failing disk each new file may be damaged soon.
+    /// Returns whether a damaged file may be replaced now.
     pub(super) fn may_replace(&self) -> bool {
-        self.replaced.is_none_or(|replaced| replaced.elapsed() >= REPLACE_EVERY)
+        self.replaced.wait(Instant::now()).is_zero()
     }
 
     /// Quarantines the damaged file, and starts a new one.
     fn replace_damaged(&mut self) -> Result<(), OpenError> {
-        self.replaced = Some(Instant::now());
+        self.replaced.note(Instant::now());
         self.open_again(true)
     }
 
@@ -190,6 +188,7 @@ impl Writer {
             // Whoever restores a copy has decided to lose what came after it.
             self.used = Used::default();
         }
+        let is_another = self.identity.is_some() && self.identity != identity;
         if self.identity != identity {
             (self.identity, self.disk) = (identity, file::disk_of(&self.parts.data_dir));
             // The file of the journal may have been removed with that of the inbox.
@@ -216,6 +215,10 @@ impl Writer {
             self.parts.reader.reopen();
             self.load_damage(&connection).map_err(database)?;
             self.loaded = identity;
+        }
+        if is_another {
+            // What was found in the file before; another problem says what became of it.
+            self.parts.health.supersede(Component::InboxDamage);
         }
         self.parts.learned.load(&connection).map_err(database)?;
         self.clock.load(&mut connection).map_err(database)?;

@@ -73,7 +73,8 @@ impl Need {
             Self::Any(needs) => Predicate::any(needs.iter().map(|need| need.predicate(codings))),
             Self::Text(sets) => {
                 let by_encoding = codings.iter().filter_map(|coding| predicate_in(sets, coding));
-                Predicate::any(by_encoding.chain(ISO_2022_JP_ESCAPES.into_iter().map(bytes_predicate)))
+                let escapes = ISO_2022_JP_ESCAPES.into_iter().map(bytes_predicate);
+                Predicate::any(by_encoding.chain(escapes).chain(predicate_in_hex(sets)))
             }
         }
     }
@@ -175,6 +176,45 @@ fn predicate_in(sets: &[CharacterSet], coding: &Coding) -> Option<Predicate> {
     Some(Predicate::all(pieces))
 }
 
+/// Returns a predicate of payloads that read as a text in hexadecimal digits, two for each byte and a space between two
+/// bytes; none if no payload does.
+fn predicate_in_hex(sets: &[CharacterSet]) -> Option<Predicate> {
+    let positions = sets.iter().map(|set| {
+        let possible = set.iter().copied().filter(|c| matches!(c, '0'..='9' | 'a'..='f' | ' '));
+        let possible: Vec<char> = possible.collect();
+        // Where several are possible, as in `[12]`, the character is unknown.
+        (!possible.is_empty()).then(|| possible.first().copied().filter(|_| possible.len() == 1))
+    });
+    let positions: Vec<Option<char>> = positions.collect::<Option<_>>()?;
+    // Every third character is a space. A text of one or two characters may begin at several places of a byte.
+    let by_shift: Vec<_> = (0..3).filter_map(|shift| bytes_at(&positions, shift)).collect();
+    let of_runs = |runs: &Vec<Vec<u8>>| Predicate::all(runs.iter().map(|run| bytes_predicate(run)));
+    (!by_shift.is_empty()).then(|| Predicate::any(by_shift.iter().map(of_runs)))
+}
+
+/// Returns the runs of whole bytes in hexadecimal digits of which the characters at `shift`, `shift + 3` and so on are spaces;
+/// none if they cannot be.
+fn bytes_at(positions: &[Option<char>], shift: usize) -> Option<Vec<Vec<u8>>> {
+    let is_possible = |(place, known): (usize, &Option<char>)| {
+        known.is_none_or(|character| (character == ' ') == (place % 3 == shift))
+    };
+    if !positions.iter().enumerate().all(is_possible) {
+        return None;
+    }
+    let digit = |place: usize| positions.get(place).copied().flatten()?.to_digit(16);
+    let mut runs = vec![Vec::new()];
+    for place in ((shift + 1) % 3..positions.len()).step_by(3) {
+        let byte = digit(place)
+            .zip(digit(place + 1))
+            .and_then(|(upper, lower)| u8::try_from(upper << 4 | lower).ok());
+        match (byte, runs.last_mut()) {
+            (Some(byte), Some(run)) => run.push(byte),
+            _ => runs.push(Vec::new()),
+        }
+    }
+    Some(runs)
+}
+
 /// Returns the folded bytes that an encoding has for the characters of a set; none if they are unknown.
 fn spellings_of(set: &CharacterSet, coding: &Coding) -> Option<BTreeSet<Vec<u8>>> {
     let mut all = BTreeSet::new();
@@ -190,7 +230,7 @@ fn spellings_of(set: &CharacterSet, coding: &Coding) -> Option<BTreeSet<Vec<u8>>
 }
 
 /// Returns a predicate of payloads that contain these bytes.
-fn bytes_predicate(bytes: &[u8]) -> Predicate {
+pub(crate) fn bytes_predicate(bytes: &[u8]) -> Predicate {
     let bytes: Vec<u8> = bytes.iter().copied().map(folded).collect();
     let quads: Vec<_> =
         bytes.windows(4).map(|quad| Term::Quad([quad[0], quad[1], quad[2], quad[3]])).collect();

@@ -21,6 +21,13 @@ fn names() -> Vec<&'static str> {
     udpchat_config::Encoding::NAMES.into_iter().filter(is_decoded_with).collect()
 }
 
+/// Returns the names of everything that a payload may be read as.
+fn readings() -> Vec<&'static str> {
+    let mut names = names();
+    names.push("hex");
+    names
+}
+
 fn encoding(name: &str) -> &'static Encoding {
     name.parse::<udpchat_config::Encoding>().unwrap().encoding()
 }
@@ -133,7 +140,7 @@ proptest! {
     #[test]
     fn no_match_is_ruled_out(
         bytes in payloads(),
-        name in prop::sample::select(names()),
+        name in prop::sample::select(readings()),
         (begin, length, cut) in (0..40usize, 1..12usize, 0..12usize),
         form in 0..10u8,
     ) {
@@ -156,7 +163,7 @@ proptest! {
     #[test]
     fn no_block_with_a_match_is_ruled_out(
         payloads in prop::collection::vec(payloads(), 1..40),
-        name in prop::sample::select(names()),
+        name in prop::sample::select(readings()),
     ) {
         let mut builder = Builder::new();
         for payload in &payloads {
@@ -266,6 +273,10 @@ fn unusual_spellings_are_not_ruled_out() {
         ("[\n;]two", "utf-8", b"one\r\ntwo"),
         ("ok 😀", "utf-8", b"ok \xed\xa0\xbd\xed\xb8\x80"),
         ("a\0b", "utf-8", b"a\xc0\x80b"),
+        ("e4 09", "hex", b"\x01\xe4\x09"),
+        ("4 0", "hex", b"\x01\xe4\x09"),
+        ("(?i)E4 [0-9]9$", "hex", b"\x01\xe4\x09"),
+        ("e4", "hex", b"\xe4"),
     ] {
         let text = udpchat_text::read(payload, name.parse().unwrap());
         let text = udpchat_api::safe::as_seen(&text);
@@ -275,6 +286,19 @@ fn unusual_spellings_are_not_ruled_out() {
         );
         assert!(!rules_out(expression, payload), "{expression} {payload:x?}");
     }
+}
+
+#[test]
+fn digits_rule_out_payloads_with_other_bytes() {
+    let payload = b"\x01\x03\xe4\x09";
+    for expression in ["e4 0a", "01 e4", "(?i)E4 0A", "03 e4 09 09", "[01]1 04 e4"] {
+        assert!(rules_out(expression, payload), "{expression}");
+    }
+    for expression in ["03 e4", "1 03 e", "e4 [0-9]9", "(?:03 )e4"] {
+        assert!(!rules_out(expression, payload), "{expression}");
+    }
+    // These are no digits of bytes.
+    assert!(rules_out("bad", b"\xba\xd0") && rules_out("100", b"\x10\x00") && rules_out("E4 09", payload));
 }
 
 #[test]

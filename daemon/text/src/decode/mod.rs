@@ -144,6 +144,9 @@ fn is_marked(bytes: &[u8]) -> bool {
 
 /// Reads in what a person has chosen, except what is certainly UTF-8 and no text in the chosen encoding.
 fn by_person(bytes: &[u8], chosen: Encoding, by: Basis) -> Choice {
+    if chosen.is_hex() {
+        return Choice::new(chosen, by);
+    }
     let is_certain = || Unicode::of(bytes) == Unicode::Wide && !decodes(bytes, chosen);
     if chosen != Encoding::UTF_8 && (is_marked(bytes) || is_certain()) {
         return Choice::new(Encoding::UTF_8, Basis::Detected);

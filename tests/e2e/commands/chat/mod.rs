@@ -32,7 +32,7 @@ impl Chat {
         before(&daemon, &bob);
         let chat = Self { tmux, daemon, bob };
         chat.tmux.shell(&format!("{}; echo ended with $?", chat.command("bob")));
-        chat.tmux.until("the chat", |screen| screen.contains("(configured)") || columns < 40);
+        chat.tmux.until("the chat", |screen| screen.contains("(default)") || columns < 40);
         Some(chat)
     }
 

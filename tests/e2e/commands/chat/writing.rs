@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use encoding_rs::{GBK, WINDOWS_1251};
 
-use crate::support::Peer;
+use crate::support::{Daemon, Peer, Tmux};
 
 use super::Chat;
 
@@ -81,7 +81,7 @@ fn the_encoding_is_selectable_and_failures_show_inline() {
     chat.tmux.type_in("gbk");
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("The messages of this peer");
-    chat.tmux.press(&["Down", "Enter"]);
+    chat.tmux.press(&["Enter"]);
     chat.tmux.shows("gbk (chosen here)");
     chat.tmux.type_in("你好");
     chat.tmux.press(&["Enter"]);
@@ -106,7 +106,7 @@ fn the_chosen_encoding_is_for_reading_too() {
     chat.tmux.type_in("1251");
     chat.tmux.press(&["Enter"]);
     chat.tmux.shows("read them in windows-1251, too");
-    chat.tmux.press(&["Enter"]);
+    chat.tmux.press(&["Down", "Enter"]);
     chat.tmux.shows("< Привет, мир");
     // Two letters prove nothing.
     chat.bob.send(chat.daemon.address(), cyrillic("да"));
@@ -209,4 +209,32 @@ fn an_unknown_encoding_is_explained_in_the_list() {
     chat.tmux.type_in("gkb");
     let screen = chat.tmux.shows("did you mean `gbk`?");
     assert!(screen.contains("unknown encoding `gkb`"), "{screen}");
+}
+
+#[test]
+fn a_written_port_of_a_host_is_the_destination() {
+    let Some(tmux) = Tmux::start(80, 24) else { return };
+    let (asked, other) = (Peer::at("127.0.0.51:0"), Peer::at("127.0.0.51:0"));
+    let daemon = Daemon::start_with("[peers.board]\naddress = '127.0.0.51'\n", &[]);
+    daemon.receive_from(&other, ["hello"]);
+    let chat = Chat { tmux, daemon, bob: asked };
+    let (asked, heard) = (chat.bob.name(), other.name());
+    chat.tmux.shell(&chat.command(&asked));
+    chat.tmux.shows("What you type is sent to");
+    chat.tmux.type_in("as written");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob_receives(), "as written");
+    // The name is the whole host: the header shows where its last message came from.
+    chat.tmux.press(&["F2"]);
+    chat.tmux.type_in("board");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows(&format!("board  {heard}"));
+    chat.tmux.press(&["F2"]);
+    chat.tmux.type_in(&heard);
+    chat.tmux.shows("only this port of board");
+    chat.tmux.press(&["Enter"]);
+    chat.tmux.shows("< hello");
+    chat.tmux.type_in("as chosen");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(other.receive().0, b"as chosen");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Account, OtherUser};
+use crate::support::{Account, Daemon, OtherUser};
 
 use super::{READERS, UID, account, mode, reload, start};
 
@@ -41,4 +41,14 @@ fn an_unknown_group_name_permits_no_user() {
     reload(&daemon, "[control]\nadmin = ['nobody-has-this-group']");
     let _warning = daemon.log_with("control.admin: group `nobody-has-this-group` is unknown");
     assert_eq!(mode(&daemon.socket()), 0o600, "no other user needs it");
+    // Each command reports it as a problem, until it is corrected.
+    let problem = "control.admin: group `nobody-has-this-group` is unknown and gives no access";
+    assert!(daemon.status()["problems"].to_string().contains(problem), "{}", daemon.status());
+    let reloaded = daemon.ctl(&["reload"]);
+    assert!(reloaded.code == Some(0) && reloaded.stderr.contains(problem), "{reloaded:?}");
+    let doctor = daemon.ctl(&["doctor"]);
+    assert!(doctor.code == Some(1) && doctor.stdout.contains(problem), "{doctor:?}");
+    Daemon::refused(daemon.folder.path(), &["--check-config"]).fails_with(2, &[problem]);
+    reload(&daemon, "");
+    assert_eq!(daemon.status()["state"], "ok");
 }

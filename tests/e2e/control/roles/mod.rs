@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::support::{Account, Daemon};
 
 /// Groups by numbers that no account has.
-const READERS: u32 = 4_000_000_001;
+pub(super) const READERS: u32 = 4_000_000_001;
 const SENDERS: u32 = 4_000_000_002;
 pub(super) const ADMINS: u32 = 4_000_000_003;
 

@@ -21,6 +21,7 @@ fn methods(peer: &Peer) -> Vec<(&'static str, Value, Option<&'static str>)> {
         ("remove_mark", json!({}), Some("read")),
         ("peers", json!({}), Some("read")),
         ("talkers", json!({}), Some("read")),
+        ("targets", json!({ "to": ["127.0.0.1"] }), Some("send")),
         ("self_test", json!({}), Some("read")),
         ("subscribe", json!({}), Some("read")),
         ("unsubscribe", json!({}), Some("read")),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{Account, Daemon, Injection, Manager, OtherUser, Peer, available};
+use crate::support::{Account, Daemon, Injection, Manager, OtherUser, Peer, Running, available};
 
 use super::{READERS, SENDERS, UID, account, config, mode, open_folder, reload, start};
 
@@ -50,6 +50,38 @@ fn a_reload_grants_and_revokes_roles() {
     reload(&daemon, "");
     assert_eq!(mode(&daemon.socket()), 0o600);
     assert_eq!(daemon.status()["state"], "ok");
+}
+
+#[test]
+fn a_client_that_loses_its_role_reports_why() {
+    let Some(user) = OtherUser::get() else { return };
+    let daemon = start(&config(), &[]);
+    daemon.receive_from(&Peer::new(), ["heard"]);
+    let account = account(&[READERS]);
+    let begin = |name: &str, args: &[&str]| {
+        let stderr = fs::File::create(daemon.path(name)).unwrap();
+        let mut command = user.command_of(&account, env!("CARGO_BIN_EXE_udpchatctl"));
+        command.arg("--json").arg("--socket").arg(daemon.socket()).args(args).stderr(stderr);
+        let mut client = Running::start(&mut command);
+        client.line();
+        client
+    };
+    let mut follower = begin("follower", &["inbox", "--follow", "--peek"]);
+    let mut watch = begin("watch", &["status", "--watch", "--interval", "100ms"]);
+    // The watch needs no more than any role; only without one it ends.
+    reload(&daemon, &format!("[control]\nsend = [{READERS}]"));
+    let why = |name: &str| fs::read_to_string(daemon.path(name)).unwrap();
+    let last_line = |name: &str| serde_json::from_str::<Value>(why(name).lines().last().unwrap()).unwrap();
+    assert_eq!(follower.wait().code(), Some(6), "{}", why("follower"));
+    let error = last_line("follower");
+    assert_eq!(error["error"]["kind"], "not_permitted", "{error}");
+    assert!(error["error"]["message"].as_str().unwrap().contains("lost a role"), "{error}");
+    (0..5).for_each(|_| drop(watch.line()));
+    assert_eq!(why("watch"), "");
+    reload(&daemon, "[control]\nsend = [0]");
+    assert_eq!(watch.wait().code(), Some(6), "{}", why("watch"));
+    let error = last_line("watch");
+    assert_eq!(error["error"]["kind"], "not_permitted", "{error}");
 }
 
 #[test]

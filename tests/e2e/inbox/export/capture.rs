@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, available, id, raw};
+use crate::support::{Daemon, Peer, available, id, raw};
 
 use super::{printed, with_everything};
 
@@ -113,6 +113,21 @@ fn a_capture_has_every_message_and_notes_omissions() {
     assert!(note.contains(" left out"), "{note}");
     let quiet = daemon.ctl(&["-q", "export", "--format", "pcap", "-n", "3", "-o", file.to_str().unwrap()]);
     quiet.ok();
+}
+
+#[test]
+fn a_sent_packet_has_the_source_address_of_its_route() {
+    let daemon = Daemon::start_with("", &["--listen", "[::]:0"]);
+    let (v4, v6) = (Peer::new(), Peer::at("[::1]:0"));
+    for peer in [&v4, &v6] {
+        daemon.ctl(&["-q", "send", &peer.name(), "to the peer"]).ok();
+        let (_, source) = peer.receive();
+        let entry = daemon.entries().pop().unwrap();
+        assert_eq!(entry["local"], source.to_string(), "{entry}");
+    }
+    let (file, _, _) = capture(&daemon);
+    let sources: Vec<_> = packets(&file).iter().map(|packet| packet.source.0.to_string()).collect();
+    assert_eq!(sources, ["127.0.0.1", "::1"]);
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Conversation {
     fn concerns(&self, entry: &Entry) -> bool {
         match entry {
             Entry::Gap(_) => self.key.has_history(),
-            Entry::Message(message) => PeerKey::of(message) == self.key,
+            Entry::Message(message) => self.key.covers(message),
         }
     }
 

@@ -24,7 +24,7 @@ pub(in crate::command::chat) struct Item {
     pub(in crate::command::chat) text: String,
     /// The bytes of the message; empty where they are not known.
     pub(in crate::command::chat) raw: Vec<u8>,
-    /// Why the message was not sent.
+    /// Why the message was not sent, or may not have been.
     pub(in crate::command::chat) note: Option<String>,
     /// The wrapped lines while the item is on the screen.
     lines: Option<Lines>,
@@ -101,16 +101,15 @@ impl Item {
         Self::new(SortKey { id: gap.id, ticket: 0 }, gap.at, zone, kind, text)
     }
 
-    /// Creates the item of an unsent message with the text that was typed; `reason` says why it was not sent. The bytes of
-    /// a text are known once the daemon has encoded it.
+    /// Creates the item of an unsent message with the text that was typed; `note` says what became of it. The bytes of a text
+    /// are known once the daemon has encoded it.
     pub(super) fn unsent(
         sort_key: SortKey,
         at: Timestamp,
         zone: &TimeZone,
         (text, payload): (&str, &Payload),
-        reason: Option<&str>,
+        note: Option<String>,
     ) -> Self {
-        let note = reason.map(not_sent);
         let raw = match payload {
             Payload::Text(_) => Vec::new(),
             Payload::Bytes(bytes) => bytes.clone(),
@@ -189,8 +188,14 @@ pub(in crate::command::chat) fn row_bytes(columns: usize) -> usize {
     [16, 8, 4, 2].into_iter().find(fits).unwrap_or(1)
 }
 
-fn not_sent(reason: &str) -> String {
+/// Returns the note of a message that was not sent.
+pub(super) fn not_sent(reason: &str) -> String {
     tr!("[not sent: {reason}]", reason = wrap::display_line(reason))
+}
+
+/// Returns the note of a message that may have been sent.
+pub(super) fn perhaps_sent(reason: &str) -> String {
+    tr!("[it may have been sent: {reason}]", reason = wrap::display_line(reason))
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Timestamp};
-use udpchat_locale::tr;
 
-use super::item::{Item, SortKey};
+use super::item::{Item, SortKey, not_sent, perhaps_sent};
 use super::peer::PeerKey;
 use crate::command::send::Payload;
 use crate::terminal::wrap;
@@ -96,14 +95,13 @@ impl Outbox {
         if message.direction != Direction::Out {
             return false;
         }
-        let key = PeerKey::of(message);
         let found = self.unsent.iter().position(|unsent| {
             let waits = matches!(unsent.state, State::InFlight | State::Uncertain(_));
             let is_same = match &unsent.payload {
                 Payload::Text(text) => *text == message.text,
                 Payload::Bytes(bytes) => *bytes == message.raw.0,
             };
-            waits && unsent.key == key && is_same
+            waits && unsent.key.covers(message) && is_same
         });
         let Some(at) = found else { return false };
         match self.unsent[at].state {
@@ -164,16 +162,12 @@ impl Outbox {
         of_peer
             .map(|unsent| {
                 let sort_key = SortKey { id: unsent.after, ticket: unsent.ticket };
-                let uncertain: String;
-                let reason = match &unsent.state {
-                    State::Failed(reason) => Some(reason.as_str()),
-                    State::Uncertain(reason) => {
-                        uncertain = tr!("{reason}; it may have been sent", reason);
-                        Some(uncertain.as_str())
-                    }
+                let note = match &unsent.state {
+                    State::Failed(reason) => Some(not_sent(reason)),
+                    State::Uncertain(reason) => Some(perhaps_sent(reason)),
                     _ => None,
                 };
-                Item::unsent(sort_key, unsent.at, zone, (&unsent.text, &unsent.payload), reason)
+                Item::unsent(sort_key, unsent.at, zone, (&unsent.text, &unsent.payload), note)
             })
             .collect()
     }

@@ -26,10 +26,19 @@ impl PeerKey {
         }
     }
 
-    /// Parses an address or a host that the user typed.
+    /// Parses an address of the daemon's list.
     pub(in crate::command::chat) fn parse(text: &str) -> Self {
         let address = text.parse::<PeerAddress>().ok().and_then(|address| address.destination());
         address.map_or_else(|| Self::Host(text.to_owned()), Self::Address)
+    }
+
+    /// Returns whether a message is of this peer. An address is one port, also of a host that has a name.
+    pub(in crate::command::chat) fn covers(&self, message: &Message) -> bool {
+        match self {
+            Self::Named(name) => message.name.as_ref() == Some(name),
+            Self::Address(address) => message.peer == *address,
+            Self::Host(_) => false,
+        }
     }
 
     /// Returns whether the log can contain entries of this peer.

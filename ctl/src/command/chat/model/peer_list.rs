@@ -13,6 +13,7 @@ use udpchat_config::{Interface, PeerAddress, owner};
 use super::line_end::LineEnd;
 use super::peer::PeerKey;
 use crate::command::chat::editor::Editor;
+use crate::output::encoding_chosen_by;
 
 /// The most peers without a name that are kept: source addresses can be forged.
 pub(in crate::command::chat) const MAX_UNNAMED: usize = 1_000;
@@ -20,10 +21,10 @@ pub(in crate::command::chat) const MAX_UNNAMED: usize = 1_000;
 /// A peer in the list.
 #[derive(Clone, Debug, Default)]
 pub(in crate::command::chat) struct PeerRow {
-    /// The address from the configuration, otherwise the source of the last message.
+    /// The source of the last message; before the first one, the address from the configuration.
     pub(in crate::command::chat) address: String,
     /// The encoding for messages to the peer, and what chose it; none until the daemon has reported it.
-    pub(in crate::command::chat) encoding: Option<(String, EncodingBy)>,
+    pub(in crate::command::chat) encoding: Option<(String, &'static str)>,
     /// The encoding of the last message that arrived in this chat, and what chose it.
     pub(super) last_encoding: Option<(String, EncodingBy)>,
     pub(in crate::command::chat) last_heard: Option<Timestamp>,
@@ -119,24 +120,32 @@ impl PeerList {
         behind.iter().chain(before).find(|key| self.rows[*key].unread > 0)
     }
 
-    /// Finds the peer for a typed name, address or host.
+    /// Finds the peer for a typed name, address or host. An address with a port is that port, also of a host that has a name.
     pub(super) fn find(&self, text: &str) -> PeerKey {
         let named = PeerKey::Named(text.to_owned());
         if self.rows.contains_key(&named) {
             return named;
         }
-        match PeerKey::parse(text) {
-            PeerKey::Address(address) => self.owner(address),
-            other => other,
+        let typed = text.parse::<PeerAddress>().ok();
+        match typed.and_then(|typed| Some((typed.destination()?, typed.port().is_some()))) {
+            Some((address, true)) => self.at(address),
+            Some((address, false)) => {
+                self.owner(address).map_or(PeerKey::Address(address), |name| PeerKey::Named(name.to_owned()))
+            }
+            None => PeerKey::Host(text.to_owned()),
         }
     }
 
-    /// Returns the named peer with this address, otherwise the address.
-    fn owner(&self, address: SocketAddr) -> PeerKey {
-        let peers = self.addresses.iter().map(|(name, address)| (name, address));
-        let is_number_of = |interface: &Interface, number| interface.number() == Some(number);
-        owner(peers, address, is_number_of)
-            .map_or(PeerKey::Address(address), |name| PeerKey::Named(name.clone()))
+    /// Returns the named peer that is configured with this address and port, otherwise the address. A peer without a port is
+    /// the whole host: messages to it go where its last message came from.
+    pub(super) fn at(&self, address: SocketAddr) -> PeerKey {
+        let with_port = self.addresses.iter().filter(|(_, peer)| peer.port().is_some());
+        name_of(with_port, address).map_or(PeerKey::Address(address), |name| PeerKey::Named(name.to_owned()))
+    }
+
+    /// Returns the name of the peer that an address belongs to.
+    pub(super) fn owner(&self, address: SocketAddr) -> Option<&str> {
+        name_of(self.addresses.iter(), address)
     }
 
     /// Replaces the list by the daemon's. `with_unread`: takes its unread counts, too; otherwise this chat has counted on
@@ -156,7 +165,8 @@ impl PeerList {
         self.named = self.order.iter().filter(|key| matches!(key, PeerKey::Named(_))).count();
         // Peers that were opened or have sent since the daemon made its list stay.
         for key in old_order.into_iter().filter(|key| !matches!(key, PeerKey::Named(_))) {
-            if let Some(row) = old.remove(&key) {
+            if let Some(mut row) = old.remove(&key) {
+                row.encoding = self.encoding_of_owner(&key).or(row.encoding);
                 self.add(key, row, None);
             }
         }
@@ -166,6 +176,13 @@ impl PeerList {
         let Some(name) = &peer.name else { return PeerKey::parse(&peer.address) };
         self.addresses.extend(peer.address.parse::<PeerAddress>().map(|address| (name.clone(), address)));
         PeerKey::Named(name.clone())
+    }
+
+    /// Returns the encoding of the named peer that an address belongs to: the daemon lists such an address under the name.
+    fn encoding_of_owner(&self, key: &PeerKey) -> Option<(String, &'static str)> {
+        let PeerKey::Address(address) = key else { return None };
+        let name = self.owner(*address)?.to_owned();
+        self.rows.get(&PeerKey::Named(name))?.encoding.clone()
     }
 
     /// Adds a peer on top of those without a name. If there are too many, removes the lowest one that has no draft and is
@@ -215,16 +232,41 @@ impl PeerList {
                     .extend(message.peer.to_string().parse().map(|address| (key.to_string(), address)));
             }
         }
-        let Some(row) = self.rows.get_mut(&key) else { return false };
-        // The daemon's count includes messages up to `last_id`.
-        if message.direction == Direction::Out || row.last_id >= Some(message.id) {
+        if message.direction == Direction::Out {
             return false;
         }
-        row.last_id = Some(message.id);
-        row.last_heard = Some(message.at);
-        row.unread += 1;
+        // A port that was opened by itself is counted by itself, and not once more for its host.
+        let port = PeerKey::Address(message.peer);
+        let is_opened = key != port && self.rows.contains_key(&port);
+        let is_new = self.rows.get_mut(&key).is_some_and(|row| row.hear(message, !is_opened));
+        match self.rows.get_mut(&port).filter(|_| is_opened) {
+            Some(row) => row.hear(message, true),
+            None => is_new,
+        }
+    }
+}
+
+impl PeerRow {
+    /// Notes a received message, and counts it as unread if `is_counted`. Returns whether it is new.
+    fn hear(&mut self, message: &Message, is_counted: bool) -> bool {
+        // The daemon's count includes messages up to `last_id`.
+        if self.last_id >= Some(message.id) {
+            return false;
+        }
+        (self.last_id, self.last_heard) = (Some(message.id), Some(message.at));
+        self.address = message.peer.to_string();
+        self.unread += u64::from(is_counted);
         true
     }
+}
+
+/// Returns the name of the peer that owns an address.
+fn name_of<'a>(
+    peers: impl Iterator<Item = &'a (String, PeerAddress)> + Clone,
+    address: SocketAddr,
+) -> Option<&'a str> {
+    let is_number_of = |interface: &Interface, number| interface.number() == Some(number);
+    owner(peers.map(|(name, address)| (name.as_str(), address)), address, is_number_of)
 }
 
 /// Merges the daemon's information about a peer into its row.
@@ -240,7 +282,109 @@ fn merged(peer: Peer, before: Option<PeerRow>, with_unread: bool) -> PeerRow {
         row.last_id = row.last_id.max(peer.last_id);
     }
     row.last_heard = row.last_heard.max(peer.last_heard);
-    row.address = peer.address;
-    row.encoding = Some((peer.encoding, peer.encoding_by));
+    row.encoding = Some((peer.encoding.clone(), encoding_chosen_by(&peer)));
+    row.address = peer.last_from.unwrap_or(peer.address);
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use udpchat_api::{Direction, Entry};
+
+    use crate::command::chat::keys::Action;
+    use crate::command::chat::model::peer::PeerKey;
+    use crate::command::chat::model::{SendFailure, Update};
+    use crate::command::chat::test_chat::TestChat;
+
+    const BOARD: &str = "127.0.0.51";
+    const USUAL: &str = "127.0.0.51:28301";
+    const OTHER: &str = "127.0.0.51:40000";
+
+    /// Returns a chat after a peer without a port has sent from another port than 28301.
+    fn chat_with(peer: Option<&str>) -> TestChat {
+        let mut chat = TestChat::with_peer(peer);
+        chat.named.push(("board", BOARD));
+        chat.record_received(OTHER, "hello");
+        chat.connect();
+        chat
+    }
+
+    fn send(chat: &mut TestChat) -> (Option<u64>, String) {
+        chat.write("x");
+        chat.key(Action::Submit);
+        let sent = chat.sent.last().unwrap();
+        (sent.reply_to, sent.to.clone())
+    }
+
+    #[test]
+    fn a_written_port_is_the_destination() {
+        let mut chat = chat_with(Some(USUAL));
+        assert_eq!(chat.model.open_key(), Some(&PeerKey::Address(USUAL.parse().unwrap())));
+        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
+        chat.answer(None);
+        assert_eq!(chat.texts(), ["x"], "the entry of the message is shown once");
+        chat.receive(OTHER, "elsewhere");
+        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
+        chat.answer(None);
+        chat.receive(USUAL, "here");
+        chat.answer_requests();
+        assert_eq!(chat.texts(), ["x", "x", "here"]);
+        assert_eq!(send(&mut chat).0, Some(chat.newest()));
+        assert_eq!(chat.model.encoding().unwrap().0, "utf-8", "it is that of its host");
+    }
+
+    #[test]
+    fn an_entry_resolves_an_uncertain_message_to_a_port() {
+        let mut chat = chat_with(Some(USUAL));
+        send(&mut chat);
+        let ticket = chat.sent.remove(0).ticket;
+        let lost = SendFailure { reason: "gone".to_owned(), is_recorded: false, is_uncertain: true };
+        chat.model.update(Update::Sent { ticket, outcome: Err(lost) });
+        let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
+        chat.arrive(entry);
+        assert_eq!(chat.texts(), ["x"]);
+    }
+
+    #[test]
+    fn a_name_or_host_without_a_port_is_the_whole_host() {
+        for typed in ["board", BOARD] {
+            let mut chat = chat_with(Some(typed));
+            assert_eq!(chat.model.open_row().unwrap().address, OTHER, "where messages go is shown");
+            assert_eq!(send(&mut chat).0, Some(1), "{typed}");
+            chat.receive(USUAL, "here");
+            chat.answer_requests();
+            assert_eq!(chat.model.open_row().unwrap().address, USUAL);
+            assert_eq!(send(&mut chat).0, Some(chat.newest()), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_typed_port_of_a_named_host_can_be_chosen() {
+        let mut chat = chat_with(Some("board"));
+        chat.key(Action::ChoosePeer);
+        chat.write(USUAL);
+        chat.key(Action::Submit);
+        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
+    }
+
+    #[test]
+    fn a_resolved_host_stays_at_its_port() {
+        let mut chat = chat_with(Some("board.lan:28301"));
+        send(&mut chat);
+        let ticket = chat.sent.remove(0).ticket;
+        let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
+        chat.arrive(entry.clone());
+        chat.model.update(Update::Sent { ticket, outcome: Ok(vec![entry]) });
+        chat.answer_requests();
+        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
+    }
+
+    #[test]
+    fn a_message_of_an_opened_port_is_unread_once() {
+        let mut chat = chat_with(Some(USUAL));
+        chat.key(Action::NextPeer);
+        let before = chat.model.peers.unread();
+        chat.receive(USUAL, "here");
+        assert_eq!(chat.model.peers.unread(), before + 1);
+    }
 }

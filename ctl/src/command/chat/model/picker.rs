@@ -10,8 +10,18 @@ use crate::output::in_one_line;
 use crate::terminal::wrap;
 
 /// The encodings that are listed before anything is typed.
-const COMMON: [&str; 9] =
-    ["utf-8", "gbk", "gb18030", "big5", "shift_jis", "euc-kr", "utf-16le", "windows-1251", "windows-1252"];
+const COMMON: [&str; 10] = [
+    "utf-8",
+    "gbk",
+    "gb18030",
+    "big5",
+    "shift_jis",
+    "euc-kr",
+    "utf-16le",
+    "windows-1251",
+    "windows-1252",
+    "hex",
+];
 
 /// The list on the screen.
 #[derive(Debug, Default)]
@@ -100,9 +110,27 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
     let may_be_new = choices.is_empty() || query.contains(['.', ':']);
     if !query.is_empty() && may_be_new && peers.get(&typed).is_none() {
         let label = wrap::display_line(&typed.to_string()).into_owned();
-        choices.push(Choice { label, detail: tr!("new peer").to_owned(), action: ChoiceAction::Open(typed) });
+        let detail = new_peer(&typed, peers);
+        choices.push(Choice { label, detail, action: ChoiceAction::Open(typed.clone()) });
+    }
+    // What is typed exactly comes before what only contains it.
+    let exact = ChoiceAction::Open(typed);
+    if let Some(at) = choices.iter().position(|choice| choice.action == exact) {
+        choices[..=at].rotate_right(1);
     }
     choices
+}
+
+/// Describes a typed peer that is not listed: one port of a host that has a name, or a new one.
+fn new_peer(typed: &PeerKey, peers: &PeerList) -> String {
+    let owner = match typed {
+        PeerKey::Address(address) => peers.owner(*address),
+        PeerKey::Named(_) | PeerKey::Host(_) => None,
+    };
+    match owner {
+        Some(name) => tr!("only this port of {name}", name = wrap::display_line(name)),
+        None => tr!("new peer").to_owned(),
+    }
 }
 
 fn encoding_choices(query: &str, open: Option<&PeerRow>) -> Vec<Choice> {
@@ -140,16 +168,17 @@ fn reading_choices(query: &str, encoding: Option<&str>) -> Vec<Choice> {
         }
         None => (tr!("read them as detected").to_owned(), String::new()),
     };
+    // What was asked for is done: the first choice changes nothing more.
     let choices = [
-        Choice {
-            label: read,
-            detail: tr!("also those that are here").to_owned(),
-            action: ChoiceAction::Read(encoding.map(str::to_owned)),
-        },
         Choice {
             label: tr!("leave them as they are").to_owned(),
             detail: only_send,
             action: ChoiceAction::Leave,
+        },
+        Choice {
+            label: read,
+            detail: tr!("also those that are here").to_owned(),
+            action: ChoiceAction::Read(encoding.map(str::to_owned)),
         },
     ];
     choices.into_iter().filter(|choice| choice.label.contains(&query.to_lowercase())).collect()

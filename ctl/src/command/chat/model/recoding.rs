@@ -75,6 +75,7 @@ mod tests {
         chat.connect();
         choose_encoding(&mut chat, "big5");
         assert_eq!(chat.texts().last(), Some(&"249"));
+        chat.key(Action::Down);
         chat.key(Action::Submit);
         assert!(chat.texts().len() >= 200 && chat.texts().iter().all(|text| text.ends_with(" in big5")));
         assert!(chat.model.notice.as_ref().unwrap().contains("read in big5"));
@@ -83,6 +84,7 @@ mod tests {
         assert_eq!(chat.sent[0].encoding.as_deref(), Some("big5"));
         // The first choice is the peer's own encoding.
         choose_encoding(&mut chat, "");
+        chat.key(Action::Down);
         chat.key(Action::Submit);
         assert!(chat.texts()[0].ends_with(" in big5 in auto"));
     }
@@ -92,7 +94,7 @@ mod tests {
         let mut chat = TestChat::with_peer(Some("bob"));
         chat.record_received(BOB, "hello");
         chat.connect();
-        for leave in [vec![Action::Down, Action::Submit], vec![Action::Cancel]] {
+        for leave in [vec![Action::Submit], vec![Action::Cancel]] {
             choose_encoding(&mut chat, "big5");
             leave.into_iter().for_each(|action| chat.key(action));
             assert!(chat.model.overlay.is_none());
@@ -102,6 +104,7 @@ mod tests {
         // Who may not change it can still send in it.
         chat.recode_refusal = Some("`recode` requires role `admin`");
         choose_encoding(&mut chat, "gbk");
+        chat.key(Action::Down);
         chat.key(Action::Submit);
         assert!(chat.model.notice.as_ref().unwrap().contains("read as before: `recode` requires"));
         assert_eq!(chat.model.open_row().unwrap().chosen_encoding.as_deref(), Some("gbk"));

@@ -225,10 +225,10 @@ impl Model {
 
     /// Requests the encoding of the open peer if its messages arrive in another one than before, or chosen in another way.
     fn refresh_encoding(&mut self, message: &Message) {
-        let is_open = self.open_key() == Some(&PeerKey::of(message));
-        let Some(row) = self.peers.get_mut(&PeerKey::of(message)) else { return };
+        let Some(open) = self.conversation.as_ref().filter(|open| open.key.covers(message)) else { return };
+        let Some(row) = self.peers.get_mut(&open.key) else { return };
         let encoding = Some((message.encoding.clone(), message.encoding_by));
-        if is_open && message.direction == Direction::In && row.last_encoding != encoding {
+        if message.direction == Direction::In && row.last_encoding != encoding {
             row.last_encoding = encoding;
             self.requests.push(Request::Peers);
         }
@@ -402,9 +402,7 @@ impl Model {
         let row = self.open_row()?;
         match (&row.chosen_encoding, &row.encoding) {
             (Some(chosen), _) => Some((wrap::display_line(chosen).into_owned(), tr!("chosen here"))),
-            (None, Some((encoding, by))) => {
-                Some((wrap::display_line(encoding).into_owned(), crate::output::chosen_by(*by)))
-            }
+            (None, Some((encoding, by))) => Some((wrap::display_line(encoding).into_owned(), *by)),
             (None, None) => None,
         }
     }
@@ -419,8 +417,11 @@ impl Model {
             }
             Err(failure) => {
                 let text = first_line(self.outbox.text(ticket).unwrap_or_default());
-                if !matches!(self.connection, ConnectionState::Offline(_)) || !failure.is_uncertain {
-                    self.notice = Some(tr!("`{text}` was not sent; ↑ brings it back", text));
+                let is_offline = matches!(self.connection, ConnectionState::Offline(_));
+                match failure.is_uncertain {
+                    true if is_offline => {}
+                    true => self.notice = Some(tr!("`{text}` may have been sent; ↑ brings it back", text)),
+                    false => self.notice = Some(tr!("`{text}` was not sent; ↑ brings it back", text)),
                 }
                 self.outbox.finish(ticket, Err(&failure), self.arrived_id);
             }
@@ -432,7 +433,7 @@ impl Model {
     fn resolve_host(&mut self, ticket: u64, entries: &[Entry]) {
         let Some(Entry::Message(message)) = entries.first() else { return };
         let Some(host @ PeerKey::Host(_)) = self.outbox.key(ticket).cloned() else { return };
-        let found = PeerKey::of(message);
+        let found = self.peers.at(message.peer);
         self.outbox.rename(&host, &found);
         let Some(row) = self.peers.remove(&host) else { return };
         self.peers.ensure_listed(&found);

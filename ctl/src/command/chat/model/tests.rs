@@ -468,7 +468,7 @@ fn an_arriving_entry_resolves_an_uncertain_message() {
     chat.model.update(Update::Sent { ticket, outcome: Err(refusal) });
     chat.answer_requests();
     let note = |chat: &TestChat| chat.model.conversation.as_ref().unwrap().items[0].note.clone();
-    assert_eq!(note(&chat).as_deref(), Some("[not sent: gone; it may have been sent]"));
+    assert_eq!(note(&chat).as_deref(), Some("[it may have been sent: gone]"));
     let entry = Entry::Message(chat.message(BOB, Direction::Out, "hello"));
     chat.arrive(entry);
     assert_eq!((chat.texts(), note(&chat)), (vec!["hello"], None));

@@ -134,7 +134,6 @@ fn choosing_an_encoding() {
     chat.write("cp936");
     chat.key(Action::Submit);
     shows!(chat, "encoding_for_reading");
-    chat.key(Action::Down);
     chat.key(Action::Submit);
     shows!(chat, "encoding_chosen");
     chat.write("再见");
@@ -264,6 +263,7 @@ fn screens_in_chinese() {
         chat.write("big5");
         chat.key(Action::Submit);
         shows!(chat, "zh_encoding_for_reading");
+        chat.key(Action::Down);
         chat.key(Action::Submit);
         shows!(chat, "zh_conversation");
         chat.key(Action::ChooseEncoding);

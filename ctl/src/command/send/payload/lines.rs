@@ -9,7 +9,7 @@ use crate::error::{CtlError, Result};
 
 /// Reads the lines of an input.
 pub(crate) struct Lines {
-    input: BufReader<Box<dyn Read>>,
+    input: BufReader<Box<dyn Read + Send>>,
     name: String,
     hex: bool,
     number: u64,
@@ -25,7 +25,7 @@ pub(crate) struct Line {
 
 impl Lines {
     /// Creates a reader; `name` is the name of the input in errors.
-    pub(crate) fn new(input: Box<dyn Read>, name: String, hex: bool) -> Self {
+    pub(crate) fn new(input: Box<dyn Read + Send>, name: String, hex: bool) -> Self {
         Self { input: BufReader::new(input), name, hex, number: 0 }
     }
 

@@ -71,7 +71,7 @@ impl Source {
     }
 
     /// Opens the source for reading.
-    pub(crate) fn open(&self) -> Result<Box<dyn Read>> {
+    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
         match self {
             Self::Words(words) => Ok(Box::new(io::Cursor::new(words.clone()))),
             Self::Stdin => Ok(Box::new(io::stdin())),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use udpchat_api::ErrorKind;
 use udpchat_api::call::{Status, StatusParams, TalkersAnswer, TalkersParams};
 
-use crate::error::Result;
+use crate::error::{CtlError, Exit, Result};
 use crate::reconnect::{CallError, ReconnectingClient};
 
 /// The number of senders to request: more than a screen shows, so that sums over several answers are right.
@@ -38,6 +38,11 @@ pub(super) struct StatusQuery {
     has_talkers: bool,
 }
 
+/// Returns whether no later request can succeed: a user without a role gets none by waiting.
+pub(super) fn is_final(error: &CtlError) -> bool {
+    error.exit() == Exit::NotPermitted
+}
+
 impl StatusQuery {
     /// Creates a query that is not connected yet; `socket` is the one given by `--socket`.
     pub(super) fn new(socket: Option<PathBuf>) -> Self {
@@ -50,7 +55,9 @@ impl StatusQuery {
     /// The daemon does not answer. The next call connects again.
     pub(super) async fn ask(&mut self) -> Result<Answer> {
         match self.ask_once().await {
-            Err(error) if error.is_lost() => {
+            // A daemon that takes a role away closes the connection; another one may have what is left.
+            Err(error) if error.is_lost() || error.is_refusal(ErrorKind::NotPermitted) => {
+                self.client.disconnect();
                 self.client.find_again().await?;
                 Ok(self.ask_once().await?)
             }

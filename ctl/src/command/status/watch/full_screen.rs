@@ -7,7 +7,7 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::connection::{Answer, StatusQuery};
+use super::connection::{Answer, StatusQuery, is_final};
 use super::model::Model;
 use super::view::{self, Theme};
 use crate::error::Result;
@@ -49,12 +49,15 @@ impl App for Watch {
         Ok(if is_quit(&event) { Reaction::Quit } else { Reaction::Ignored })
     }
 
-    fn update(&mut self, update: Update) -> Redraw {
+    fn update(&mut self, update: Update) -> Result<Redraw> {
         match update {
-            Update::Answer(answer) => self.model.add_answer(*answer, self.began.elapsed()),
+            Update::Answer(answer) => match *answer {
+                Err(error) if is_final(&error) => return Err(error),
+                answer => self.model.add_answer(answer, self.began.elapsed()),
+            },
             Update::Tick => self.model.tick(self.began.elapsed()),
         }
-        Redraw::Update
+        Ok(Redraw::Update)
     }
 
     fn draw(&mut self, frame: &mut Frame<'_>) {

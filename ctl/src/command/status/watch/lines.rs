@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use udpchat_locale::{tr, translated};
 
-use super::connection::{Answer, StatusQuery};
+use super::connection::{Answer, StatusQuery, is_final};
 use super::rates::Rates;
 use crate::command::status::line;
 use crate::error::{CtlError, Result};
@@ -34,6 +34,7 @@ pub(super) async fn run(
                 print(output, &answer, Rates::between(&before.status, &answer.status, elapsed).as_ref())?;
                 before = answer;
             }
+            Err(error) if is_final(&error) => return Err(error),
             Err(error) if !std::mem::replace(&mut is_gone, true) => report_lost_daemon(output, error),
             Err(_) => {}
         }

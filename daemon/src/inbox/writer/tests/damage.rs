@@ -176,7 +176,7 @@ fn a_file_damaged_during_its_recovery_is_recovered_from_both() {
     let _whole = segment::recover(&plan, &|| true, stored).unwrap();
     // A reader has met damage that it cannot pass over.
     writer.parts.reader.damage().marker().give_up();
-    writer.replaced = None;
+    writer.replaced = Replacements::default();
     writer.maintain();
     assert!(!writer.parts.reader.damage().is_irreparable());
     assert_eq!(writer.parts.reader.recovery_plan().unwrap().len(), 2);
@@ -187,6 +187,26 @@ fn a_file_damaged_during_its_recovery_is_recovered_from_both() {
     expected.retain(|(id, _)| !(first..=last).contains(id));
     assert!(received(&writer) == expected);
     assert_eq!(writer.used.newest.id, 3_000);
+}
+
+#[test]
+fn damage_of_a_replaced_file_is_no_problem_of_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 3_000);
+    let (mut writer, ..) = open(folder.path());
+    zero_page(folder.path(), 60);
+    let (reader, health) = (Arc::clone(&writer.parts.reader), Arc::clone(&writer.parts.health));
+    reader.reopen();
+    let file = reader.damage().marker();
+    let note = || health.note(Component::InboxDamage, "a read of the file before has failed".to_owned());
+    file.if_current(note);
+    assert_eq!(health.problems().len(), 1);
+    writer.replace_damaged_or_report();
+    // A read that began before.
+    file.if_current(note);
+    recover_all(&mut writer);
+    let problems = health.problems();
+    assert!(problems.len() == 1 && problems[0].contains("was moved to"), "{problems:?}");
 }
 
 #[test]

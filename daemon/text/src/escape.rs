@@ -1,10 +1,12 @@
 //! Escapes in a text to send: `\n \r \t \0 \\`, `\xHH` for a byte, `\u{H...}` for a character.
 
-use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_config::Encoding;
+
+use crate::{NotEncodable, encode};
 
 /// A part of a text with escapes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Piece<'a> {
+pub enum Piece<'a> {
     /// Text, to be encoded for the peer.
     Text(&'a str),
     /// A character, to be encoded for the peer.
@@ -13,8 +15,29 @@ pub(super) enum Piece<'a> {
     Byte(u8),
 }
 
+/// The beginning of a text that looks like an escape and is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownEscape(pub String);
+
+impl Piece<'_> {
+    /// Returns the bytes in an encoding.
+    ///
+    /// # Errors
+    /// [`NotEncodable`].
+    pub fn encode(&self, encoding: Encoding) -> Result<Vec<u8>, NotEncodable> {
+        match self {
+            Piece::Text(text) => encode(text, encoding),
+            Piece::Char(character) => encode(character.encode_utf8(&mut [0; 4]), encoding),
+            Piece::Byte(byte) => Ok(vec![*byte]),
+        }
+    }
+}
+
 /// Splits a text at its escapes.
-pub(super) fn parse(text: &str) -> Result<Vec<Piece<'_>>, ErrorObject> {
+///
+/// # Errors
+/// [`UnknownEscape`].
+pub fn parse_escapes(text: &str) -> Result<Vec<Piece<'_>>, UnknownEscape> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
@@ -56,10 +79,8 @@ fn escape(text: &str) -> Option<(Piece<'_>, usize)> {
     }
 }
 
-fn unknown(text: &str) -> ErrorObject {
-    let shown: String = text.chars().take(12).collect();
-    ErrorObject::new(ErrorKind::InvalidParams, format!("unknown escape `{shown}`"))
-        .hint(r"the escapes are \n \r \t \0 \\ \xHH, and \u with a number in braces")
+fn unknown(text: &str) -> UnknownEscape {
+    UnknownEscape(text.chars().take(12).collect())
 }
 
 #[cfg(test)]
@@ -69,7 +90,7 @@ mod tests {
     #[test]
     fn every_escape_is_parsed() {
         use Piece::{Byte, Char, Text};
-        let pieces = parse(r"a\n\r\t\0\\\x1b\xFF\u{4f60}好").unwrap();
+        let pieces = parse_escapes(r"a\n\r\t\0\\\x1b\xFF\u{4f60}好").unwrap();
         let expected = [
             Text("a"),
             Text("\n"),
@@ -89,8 +110,8 @@ mod tests {
     fn unknown_escapes_are_refused_and_shown() {
         for text in [r"\", r"\q", r"\x1", r"\xzz", r"\x好", r"\u{}", r"\u{d800}", r"\u{1234567}", r"\u4f60"]
         {
-            let error = parse(text).unwrap_err();
-            assert!(error.message.contains(text), "{text}: {error}");
+            let error = parse_escapes(text).unwrap_err();
+            assert!(text.starts_with(&error.0), "{text}: {error:?}");
         }
     }
 }

@@ -1,0 +1,71 @@
+//! Full-width characters, which Chinese and Japanese input methods write in place of those of ASCII.
+
+use super::{ValueError, quoted};
+
+/// Refuses an address with a full-width character, such as `192.168.1.5：8080`.
+///
+/// No address contains one, and no host name in use.
+///
+/// # Errors
+/// There is one; the hint has the address in ASCII.
+pub fn check_width(text: &str) -> Result<(), ValueError> {
+    let Some(found) = text.chars().find(|character| narrow(*character).is_some()) else { return Ok(()) };
+    let meant: String = text.chars().map(|character| narrow(character).unwrap_or(character)).collect();
+    let message = format!("{} contains the full-width character `{found}`", quoted(text));
+    Err(ValueError::new(message, format!("write {}", quoted(meant.trim()))))
+}
+
+/// Returns the character of ASCII that a full-width one stands for.
+fn narrow(character: char) -> Option<char> {
+    match character {
+        // The block Halfwidth and Fullwidth Forms repeats `!` to `~`.
+        '\u{ff01}'..='\u{ff5e}' => u8::try_from(u32::from(character) - 0xff01 + 0x21).ok().map(char::from),
+        '。' | '｡' => Some('.'),
+        '、' => Some(','),
+        '【' => Some('['),
+        '】' => Some(']'),
+        '\u{3000}' => Some(' '),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ListenAddress, MetricsAddress, Network, PeerAddress};
+    use super::*;
+
+    #[test]
+    fn a_full_width_character_is_named_with_the_right_spelling() {
+        for (text, character, meant) in [
+            ("192.168.1.5：8080", '：', "192.168.1.5:8080"),
+            ("192。168。1。5", '。', "192.168.1.5"),
+            ("192．168．1．5:８０８０", '．', "192.168.1.5:8080"),
+            ("［::1］:9", '［', "[::1]:9"),
+            ("【::1】：9", '【', "[::1]:9"),
+            ("10.0.0.1，10.0.0.2", '，', "10.0.0.1,10.0.0.2"),
+            ("fe80::1％eth0", '％', "fe80::1%eth0"),
+            ("10.0.0.0／8", '／', "10.0.0.0/8"),
+            ("10.0.0.1\u{3000}", '\u{3000}', "10.0.0.1"),
+        ] {
+            let error = check_width(text).unwrap_err();
+            assert!(
+                error.to_string().ends_with(&format!("the full-width character `{character}`")),
+                "{error}"
+            );
+            assert_eq!(error.hint(), Some(&*format!("write `{meant}`")));
+        }
+        for text in ["192.168.1.5:8080", "[fe80::1%eth0]:9", "李雷", "主机.example", "a·b"] {
+            assert!(check_width(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_address_is_checked() {
+        let error = check_width("127.0.0.1：80").unwrap_err();
+        assert_eq!("127.0.0.1：80".parse::<PeerAddress>().unwrap_err(), error);
+        assert_eq!("127.0.0.1：80".parse::<ListenAddress>().unwrap_err(), error);
+        assert_eq!("127.0.0.1：80".parse::<MetricsAddress>().unwrap_err(), error);
+        assert_eq!("：80".parse::<ListenAddress>().unwrap_err().hint(), Some("write `:80`"));
+        assert_eq!("10.0.0.0／8".parse::<Network>().unwrap_err().hint(), Some("write `10.0.0.0/8`"));
+    }
+}

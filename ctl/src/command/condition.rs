@@ -1,0 +1,100 @@
+//! Conditions on the numbers in a message, such as `temp > 30`.
+
+use std::str::FromStr;
+
+use udpchat_api::numbers::number;
+use udpchat_locale::tr;
+
+/// The operators; those that begin with another one come first.
+const OPERATORS: [(&str, Operator); 7] = [
+    ("<=", Operator::AtMost),
+    (">=", Operator::AtLeast),
+    ("!=", Operator::Other),
+    ("==", Operator::Equal),
+    ("<", Operator::Less),
+    (">", Operator::Greater),
+    ("=", Operator::Equal),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Less,
+    AtMost,
+    Greater,
+    AtLeast,
+    Equal,
+    Other,
+}
+
+/// A condition on one number. A message without the number does not fulfil it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Condition {
+    name: String,
+    operator: Operator,
+    value: f64,
+}
+
+impl Condition {
+    /// Returns whether the numbers of a message fulfil it.
+    pub(super) fn holds(&self, numbers: &[(String, f64)]) -> bool {
+        let Some(found) = number(numbers, &self.name) else { return false };
+        match self.operator {
+            Operator::Less => found < self.value,
+            Operator::AtMost => found <= self.value,
+            Operator::Greater => found > self.value,
+            Operator::AtLeast => found >= self.value,
+            Operator::Equal => found == self.value,
+            Operator::Other => found != self.value,
+        }
+    }
+}
+
+impl FromStr for Condition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let at = text.find(['<', '>', '=', '!']).unwrap_or(text.len());
+        let (name, rest) = text.split_at(at);
+        let found = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?)));
+        let value =
+            found.and_then(|(_, value)| value.trim().parse().ok()).filter(|value| f64::is_finite(*value));
+        match (name.trim(), found, value) {
+            (name, Some((operator, _)), Some(value)) if !name.is_empty() => {
+                Ok(Self { name: name.to_owned(), operator, value })
+            }
+            _ => Err(tr!("expected a condition such as 'temp > 30', with one of < <= > >= = !=").to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_api::numbers::numbers;
+
+    #[test]
+    fn conditions_compare_a_number_of_the_message() {
+        let numbers = numbers("temp=31.5 acc.x=-2");
+        for (condition, expected) in [
+            ("temp > 30", true),
+            ("temp>31.5", false),
+            ("temp >= 31.5", true),
+            ("temp<=31.5", true),
+            ("temp < 3e1", false),
+            ("temp = 31.50", true),
+            ("temp == 31.5", true),
+            ("temp != 31.5", false),
+            ("acc.x < -1", true),
+            // A missing number fulfils nothing.
+            ("hum > 0", false),
+            ("hum != 0", false),
+        ] {
+            assert_eq!(condition.parse::<Condition>().unwrap().holds(&numbers), expected, "{condition}");
+        }
+        for text in
+            ["", "temp", "temp >", "> 30", "temp > x", "temp >> 3", "temp ! 3", "temp > nan", "temp > inf"]
+        {
+            assert!(text.parse::<Condition>().is_err(), "{text}");
+        }
+    }
+}

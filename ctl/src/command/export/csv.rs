@@ -1,0 +1,287 @@
+//! Writes messages as a table (RFC 4180), or the numbers in them.
+//!
+//! Spreadsheets execute a cell that begins with `=` or a similar character. What others have sent gets an apostrophe in front
+//! of it, which spreadsheets do not show.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use udpchat_api::numbers::numbers;
+use udpchat_api::safe;
+use udpchat_locale::tr;
+
+use crate::output::{counted, shown_number};
+
+/// The columns without `--fields`.
+const COLUMNS: [&str; 7] = ["id", "at", "direction", "peer", "name", "bytes", "text"];
+
+/// The columns in front of those of `--fields`.
+const NUMBER_COLUMNS: [&str; 3] = ["at", "peer", "name"];
+
+/// The parts of an entry in JSON that the table has.
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    id: u64,
+    at: &'a str,
+    #[serde(default)]
+    direction: &'a str,
+    #[serde(default)]
+    peer: &'a str,
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(default)]
+    bytes: u64,
+    #[serde(borrow, default)]
+    text: Cow<'a, str>,
+}
+
+/// A table, and the counts of what is in it.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// The names of the numbers; without any, the table has the texts.
+    fields: Vec<String>,
+    /// Whether texts are left as they are.
+    raw: bool,
+    rows: u64,
+    gaps: u64,
+    without: u64,
+}
+
+impl Table {
+    /// Creates a table.
+    pub(super) fn new(fields: Vec<String>, raw: bool) -> Self {
+        Self { fields, raw, ..Self::default() }
+    }
+
+    /// Returns the line with the names of the columns.
+    pub(super) fn header(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        let columns = if self.fields.is_empty() { &COLUMNS[..] } else { &NUMBER_COLUMNS };
+        for column in columns.iter().copied().chain(self.fields.iter().map(String::as_str)) {
+            self.cell(column, &mut line);
+        }
+        end(&mut line);
+        line
+    }
+
+    /// Adds the rows of an entry.
+    ///
+    /// # Errors
+    /// The entry is not JSON.
+    pub(super) fn add(&mut self, entry: &[u8], out: &mut Vec<u8>) -> serde_json::Result<()> {
+        let row: Row<'_> = serde_json::from_slice(entry)?;
+        if row.kind != "message" {
+            self.gaps += 1;
+        } else if self.fields.is_empty() {
+            self.add_text(&row, out);
+        } else {
+            self.add_numbers(&row, out);
+        }
+        Ok(())
+    }
+
+    fn add_text(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+        number(row.id, out);
+        for plain in [row.at, row.direction, row.peer] {
+            out.extend_from_slice(plain.as_bytes());
+            out.push(b',');
+        }
+        self.cell(&row.name, out);
+        number(row.bytes, out);
+        self.cell(&row.text, out);
+        end(out);
+        self.rows += 1;
+    }
+
+    /// Adds a row for each record: where a number occurs again, another one begins.
+    fn add_numbers(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
+        let mut values = vec![None; self.fields.len()];
+        let before = self.rows;
+        for (name, value) in numbers(&row.text) {
+            let Some(place) = self.fields.iter().position(|field| *field == name) else { continue };
+            if values[place].is_some() {
+                self.add_record(row, &mut values, out);
+            }
+            values[place] = Some(value);
+        }
+        if values.iter().any(Option::is_some) {
+            self.add_record(row, &mut values, out);
+        }
+        self.without += u64::from(self.rows == before);
+    }
+
+    fn add_record(&mut self, row: &Row<'_>, values: &mut [Option<f64>], out: &mut Vec<u8>) {
+        for plain in [row.at, row.peer] {
+            out.extend_from_slice(plain.as_bytes());
+            out.push(b',');
+        }
+        self.cell(&row.name, out);
+        for value in values {
+            out.extend(value.take().map(shown_number).unwrap_or_default().into_bytes());
+            out.push(b',');
+        }
+        end(out);
+        self.rows += 1;
+    }
+
+    /// Adds a cell with a comma behind it.
+    fn cell(&self, text: &str, out: &mut Vec<u8>) {
+        let text = if self.raw { Cow::Borrowed(text) } else { safe::lines(text) };
+        let is_executed = !self.raw && text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+        let is_quoted = text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\r' | b'\n'))
+            || text.starts_with(' ')
+            || text.ends_with(' ');
+        if is_quoted {
+            out.push(b'"');
+        }
+        if is_executed {
+            out.push(b'\'');
+        }
+        if is_quoted {
+            out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+            out.push(b'"');
+        } else {
+            out.extend_from_slice(text.as_bytes());
+        }
+        out.push(b',');
+    }
+
+    /// Returns whether something has no row.
+    pub(super) fn has_left_out(&self) -> bool {
+        self.gaps + self.without > 0
+    }
+
+    /// Describes what is in the table, and what is not.
+    pub(super) fn summary(&self) -> String {
+        let rows = counted(self.rows, "line");
+        match (self.gaps, self.without) {
+            (0, 0) => rows,
+            (gaps, 0) => tr!("{lines}; without a line: {gaps}", lines = rows, gaps = counted(gaps, "gap")),
+            (0, without) => {
+                let messages = counted(without, "message");
+                tr!("{lines}; without a line: {messages} without these fields", lines = rows, messages)
+            }
+            (gaps, without) => tr!(
+                "{lines}; without a line: {gaps}, and {messages} without these fields",
+                lines = rows,
+                gaps = counted(gaps, "gap"),
+                messages = counted(without, "message")
+            ),
+        }
+    }
+}
+
+fn number(value: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(value.to_string().as_bytes());
+    out.push(b',');
+}
+
+/// Ends a line: the last comma becomes the line end.
+fn end(out: &mut Vec<u8>) {
+    out.pop();
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(text: &str, name: Option<&str>) -> Vec<u8> {
+        let mut entry = serde_json::json!({
+            "type": "message", "id": 7, "at": "2026-11-26T22:03:05.250000Z", "direction": "in", "peer": "10.0.0.7:4000",
+            "text": text, "encoding": "utf-8", "bytes": text.len(), "raw": "AP8=",
+        });
+        if let Some(name) = name {
+            entry["name"] = name.into();
+        }
+        serde_json::to_vec(&entry).unwrap()
+    }
+
+    fn rows(table: &mut Table, text: &str) -> String {
+        let mut out = Vec::new();
+        table.add(&entry(text, Some("bob")), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn texts_are_quoted_where_they_must_be() {
+        let mut table = Table::default();
+        assert_eq!(table.header(), b"id,at,direction,peer,name,bytes,text\r\n");
+        let head = "7,2026-11-26T22:03:05.250000Z,in,10.0.0.7:4000,bob";
+        for (text, cell) in [
+            ("plain 你好", "plain 你好"),
+            ("", ""),
+            ("a,b", "\"a,b\""),
+            ("say \"hi\"", "\"say \"\"hi\"\"\""),
+            ("two\r\nlines", "\"two\nlines\""),
+            (" padded", "\" padded\""),
+            // What spreadsheets would execute.
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-2.5", "'-2.5"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1", "'\t=1"),
+            ("=A1,\"x\"", "\"'=A1,\"\"x\"\"\""),
+            ("\u{1b}[2J", "\\u{1b}[2J"),
+            ("\r=1", "\\u{d}=1"),
+        ] {
+            assert_eq!(rows(&mut table, text), format!("{head},{},{cell}\r\n", text.len()), "{text:?}");
+        }
+        let mut raw = Table::new(Vec::new(), true);
+        assert_eq!(rows(&mut raw, "=1\r\n"), format!("{head},4,\"=1\r\n\"\r\n"));
+        let mut out = Vec::new();
+        table.add(&entry("x", Some("=cmd")), &mut out).unwrap();
+        assert!(String::from_utf8(out).unwrap().contains(",'=cmd,"));
+    }
+
+    #[test]
+    fn numbers_have_a_row_for_each_record() {
+        let mut table = Table::new(["temp", "hum"].map(str::to_owned).to_vec(), false);
+        assert_eq!(table.header(), b"at,peer,name,temp,hum\r\n");
+        let head = "2026-11-26T22:03:05.250000Z,10.0.0.7:4000,bob";
+        for (text, expected) in [
+            ("hum=40 temp=-21.5", &["-21.5,40"][..]),
+            ("temp=1", &["1,"]),
+            ("temp=1 hum=2\ntemp=3\nhum=4 hum=5", &["1,2", "3,4", ",5"]),
+            ("nothing", &[]),
+        ] {
+            let expected: String = expected.iter().map(|cells| format!("{head},{cells}\r\n")).collect();
+            assert_eq!(rows(&mut table, text), expected, "{text}");
+        }
+        assert_eq!(table.summary(), "5 lines; without a line: 1 message without these fields");
+        let gap =
+            br#"{"type":"gap","id":8,"at":"2026-11-26T22:03:05.250000Z","lost":3,"reason":"queue_full"}"#;
+        table.add(gap, &mut Vec::new()).unwrap();
+        assert_eq!(table.summary(), "5 lines; without a line: 1 gap, and 1 message without these fields");
+    }
+
+    /// Reads a line as spreadsheets do.
+    fn cells(line: &str) -> Vec<String> {
+        let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+        let mut characters = line.strip_suffix("\r\n").unwrap().chars().peekable();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' if quoted && characters.next_if_eq(&'"').is_some() => cell.push('"'),
+                '"' => quoted = !quoted,
+                ',' if !quoted => cells.push(std::mem::take(&mut cell)),
+                character => cell.push(character),
+            }
+        }
+        assert!(!quoted, "{line}");
+        cells.push(cell);
+        cells
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_one_harmless_cell(text in r#"(\PC|[\x00-\x1f]|[=+@",' -]|\r\n){0,40}"#) {
+            let row = cells(&rows(&mut Table::default(), &text));
+            proptest::prop_assert_eq!(row.len(), COLUMNS.len());
+            proptest::prop_assert!(!row[6].starts_with(['=', '+', '-', '@', '\t', '\r']), "{:?}", row[6]);
+            let raw = cells(&rows(&mut Table::new(Vec::new(), true), &text));
+            proptest::prop_assert_eq!(&raw[6], &text);
+        }
+    }
+}

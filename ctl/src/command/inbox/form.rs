@@ -1,0 +1,70 @@
+//! Which entries `inbox` prints of those that the daemon selects, and how.
+
+use udpchat_api::numbers::numbers;
+use udpchat_api::{Entry, Message};
+use udpchat_locale::tr;
+
+use super::args::InboxArgs;
+use super::format::Format;
+use crate::command::condition::Condition;
+use crate::error::{CtlError, Result};
+use crate::output::{Output, counted};
+
+/// The form of what is printed.
+pub(super) struct Form {
+    hex: bool,
+    format: Option<Format>,
+    conditions: Vec<Condition>,
+}
+
+impl Form {
+    /// Reads the arguments.
+    ///
+    /// # Errors
+    /// `-F` makes no JSON.
+    pub(super) fn of(arguments: &InboxArgs, output: &Output) -> Result<Self> {
+        let InboxArgs { hex, format, conditions, .. } = arguments;
+        if format.is_some() && output.is_json() {
+            return Err(CtlError::usage(tr!("--json has a form of its own and cannot be combined with -F"))
+                .hint(tr!(
+                    "`{open}json{close}` in the form is the entry in JSON",
+                    open = "{{",
+                    close = "}}"
+                )));
+        }
+        Ok(Self { hex: *hex, format: format.clone(), conditions: conditions.clone() })
+    }
+
+    /// Returns whether entries are left out.
+    pub(super) fn is_selective(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Returns whether an entry is printed.
+    pub(super) fn selects(&self, entry: &Entry) -> bool {
+        match entry {
+            _ if self.conditions.is_empty() => true,
+            Entry::Message(Message { text, .. }) => {
+                let numbers = numbers(text);
+                self.conditions.iter().all(|condition| condition.holds(&numbers))
+            }
+            Entry::Gap(_) => false,
+        }
+    }
+
+    /// Prints an entry.
+    pub(super) fn print(&self, output: &mut Output, entry: &Entry) -> Result<()> {
+        match (&self.format, entry) {
+            (None, _) => output.entry(entry, self.hex),
+            (Some(format), Entry::Message(message)) => {
+                let line = format.line(message, output.zone());
+                output.text(&line)
+            }
+            (Some(_), Entry::Gap(gap)) => {
+                let datagrams = counted(gap.lost, "datagram");
+                output.note(&tr!("#{id}: {datagrams} lost", id = gap.id, datagrams));
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `-F`: each message as a line of its own form.
+
+use jiff::tz::TimeZone;
+use udpchat_api::line::to_line;
+use udpchat_api::numbers::{number, numbers};
+use udpchat_api::{Entry, Message, safe};
+use udpchat_locale::tr;
+
+use crate::output::shown_number;
+use crate::template::{Template, TimeForm, Width};
+
+/// The most digits behind the point.
+const MAX_DIGITS: usize = 17;
+
+/// A field of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Field {
+    Id(Width),
+    Time(TimeForm),
+    Peer,
+    /// The name of the peer, or its address.
+    Name,
+    /// The text in one line.
+    Text,
+    Hex,
+    Bytes(Width),
+    Json,
+    /// A number in the text, with this many digits behind the point.
+    Number(String, Option<usize>),
+}
+
+/// The form of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    template: Template<Field>,
+    has_numbers: bool,
+}
+
+impl Format {
+    /// Parses a template, in which `\t`, `\n` and `\\` are a tab, a line end and a backslash.
+    ///
+    /// # Errors
+    /// It is malformed; the error is a message for people.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let template = Template::parse(&unescaped(text), field)?;
+        let has_numbers = template.fields().any(|field| matches!(field, Field::Number(..)));
+        Ok(Self { template, has_numbers })
+    }
+
+    /// Returns the line of a message, with its end. What others have sent is safe to show.
+    pub(super) fn line(&self, message: &Message, zone: &TimeZone) -> String {
+        let numbers = if self.has_numbers { numbers(&message.text) } else { Vec::new() };
+        let mut line = self.template.fill(|field, line| match field {
+            Field::Id(width) => width.write(message.id, line),
+            Field::Time(form) => form.write(message.at, zone, line),
+            Field::Peer => line.push_str(&message.peer.to_string()),
+            Field::Name => match &message.name {
+                Some(name) => line.push_str(&safe::one_line(name)),
+                None => line.push_str(&message.peer.to_string()),
+            },
+            Field::Text => line.push_str(&safe::one_line(safe::without_trailer(&message.text))),
+            Field::Hex => message.raw.0.iter().for_each(|byte| line.push_str(&format!("{byte:02x}"))),
+            Field::Bytes(width) => width.write(message.bytes, line),
+            Field::Json => {
+                let json = to_line(&Entry::Message(message.clone())).unwrap_or_default();
+                line.push_str(String::from_utf8_lossy(&json).trim_end_matches('\n'));
+            }
+            Field::Number(name, digits) => match (number(&numbers, name), digits) {
+                (None, _) => {}
+                (Some(value), None) => line.push_str(&shown_number(value)),
+                (Some(value), Some(digits)) => line.push_str(&format!("{value:.digits$}")),
+            },
+        });
+        line.push('\n');
+        line
+    }
+}
+
+fn unescaped(text: &str) -> String {
+    let (mut out, mut characters) = (String::with_capacity(text.len()), text.chars().peekable());
+    while let Some(character) = characters.next() {
+        let escaped = match (character, characters.peek()) {
+            ('\\', Some('t')) => Some('\t'),
+            ('\\', Some('n')) => Some('\n'),
+            ('\\', Some('\\')) => Some('\\'),
+            _ => None,
+        };
+        if escaped.is_some() {
+            characters.next();
+        }
+        out.push(escaped.unwrap_or(character));
+    }
+    out
+}
+
+fn field(name: &str, form: &str) -> Result<Field, String> {
+    let plain = |field| match form {
+        "" => Ok(field),
+        form => Err(tr!("`{name}` has no form such as `{form}`", name, form)),
+    };
+    match name {
+        "id" => Width::parse(form).map(Field::Id),
+        "time" => TimeForm::parse(form).map(Field::Time),
+        "peer" => plain(Field::Peer),
+        "name" => plain(Field::Name),
+        "text" => plain(Field::Text),
+        "hex" => plain(Field::Hex),
+        "bytes" => Width::parse(form).map(Field::Bytes),
+        "json" => plain(Field::Json),
+        "" => Err(tr!(
+            "a field has no name; the fields are {fields}, and the names of numbers",
+            fields = FIELDS
+        )),
+        name if form.is_empty() => Ok(Field::Number(name.to_owned(), None)),
+        name => match form.strip_prefix('.').and_then(|digits| digits.parse().ok()) {
+            Some(digits) if digits <= MAX_DIGITS => Ok(Field::Number(name.to_owned(), Some(digits))),
+            _ => Err(tr!("invalid form `{form}` of the number `{name}`; write for example .2", form, name)),
+        },
+    }
+}
+
+/// The fields, for the error of a missing name.
+const FIELDS: &str = "id, time, peer, name, text, hex, bytes, json";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(text: &str) -> Message {
+        serde_json::from_value(serde_json::json!({
+            "id": 7, "at": "2026-11-26T22:03:05.25Z", "direction": "in", "peer": "10.0.0.7:4000", "text": text,
+            "encoding": "utf-8", "encoding_by": "detected", "bytes": text.len(), "raw": "AP8=",
+        }))
+        .unwrap()
+    }
+
+    fn line(format: &str, message: &Message) -> String {
+        Format::parse(format).unwrap().line(message, &TimeZone::UTC)
+    }
+
+    #[test]
+    fn each_field_has_its_value() {
+        let plain = message("temp=21.456 hum=4e20\r\n");
+        for (format, expected) in [
+            ("{{time:%H:%M:%S}} {{name}} {{text}}", "22:03:05 10.0.0.7:4000 temp=21.456 hum=4e20"),
+            ("{{id:05}} {{peer}} {{hex}} {{bytes}}", "00007 10.0.0.7:4000 00ff 22"),
+            (r"{{temp}}\t{{temp:.1}}\\{{no}};", "21.456\t21.5\\;"),
+            ("{{hum}}", "4e20"),
+            ("{{{{text}}", "{{text}}"),
+        ] {
+            assert_eq!(line(format, &plain), format!("{expected}\n"), "{format}");
+        }
+        let named = Message { name: Some("bob".to_owned()), ..plain.clone() };
+        assert_eq!(line("{{name}}", &named), "bob\n");
+        let json: serde_json::Value = serde_json::from_str(&line("{{json}}", &plain)).unwrap();
+        assert_eq!((&json["type"], &json["id"]), (&"message".into(), &7.into()));
+        for wrong in ["{{}}", "{{text:4}}", "{{temp:4}}", "{{temp:.18}}", "{{time:%!}}", "{{id"] {
+            assert!(Format::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn hostile_text_stays_in_its_line(text in r"(\PC|[\x00-\x9f]|\u{202e}|\u{2028}|\u{85}|x=1){0,40}") {
+            let hostile = Message { name: Some(text.clone()), ..message(&text) };
+            let line = line("{{text}} {{name}} {{json}} {{x}}", &hostile);
+            proptest::prop_assert_eq!(line.lines().count(), 1);
+            proptest::prop_assert_eq!(safe::find_unsafe(line.trim_end_matches('\n')), None);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `plot`: draws the numbers that messages hold, or prints them.
+//!
+//! On a terminal it is a full screen: `feed` reads history and then what arrives, `series` keeps it in bounded memory,
+//! `view` draws it with the dots of `canvas`. Otherwise it prints a line for each number (`lines`).
+
+mod canvas;
+mod feed;
+mod lines;
+mod screen;
+mod series;
+mod view;
+
+use std::time::Duration;
+
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use jiff::{SignedDuration, Timestamp};
+use udpchat_locale::tr;
+
+use self::feed::Feed;
+use self::series::{LONGEST_SPAN, SHORTEST_SPAN};
+use super::completions::candidates;
+use super::context::Context;
+use super::senders;
+use crate::connect::check_read_permission;
+use crate::error::{CtlError, Result};
+use crate::terminal;
+
+const HELP: &str = "\
+Numbers are read from the text of received messages, line by line: name=value and name:value, JSON, columns of numbers \
+(named 1, 2, ...), teleplot (>name:time:value|g) and NMEA. Without a FIELD, the first six that arrive are drawn. \
+Several peers have a curve each. What exists since the time of -S comes first, then what arrives.
+
+Keys: space holds and continues, + and - change the span, 1 to 6 hide and show a curve, q quits. On a terminal without \
+UTF-8 the curves are ASCII characters.
+
+In a pipe, in a file and with --json, each number is a line: time, peer, name and value, with tabs between them.
+
+Examples:
+  udpchatctl plot
+  udpchatctl plot temp hum --from sensor7 -S 10m --span 10m
+  udpchatctl --json plot temp | jq .value
+  udpchatctl plot -S today | grep temp";
+
+/// Plot the numbers in messages, or print them
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct PlotArgs {
+    /// The names of the numbers, for example temp, acc.x or 1 [default: the first that arrive]
+    #[arg(value_name = "FIELD")]
+    pub(crate) fields: Vec<String>,
+    /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
+    pub(crate) from: Vec<String>,
+    /// Begin with what arrived at or after the time T, for example 10m or 22:00 [default: the span; in a pipe, now]
+    #[arg(short = 'S', long, value_name = "T")]
+    pub(crate) since: Option<String>,
+    /// How much time the plot shows, for example 30s or 10m
+    #[arg(long, value_name = "T", default_value = "1m", value_parser = span)]
+    pub(crate) span: Duration,
+}
+
+/// Parses `--span`.
+fn span(text: &str) -> std::result::Result<Duration, String> {
+    let span = crate::time::span(text)?;
+    match (SHORTEST_SPAN..=LONGEST_SPAN).contains(&span) {
+        true => Ok(span),
+        false => Err(tr!("expected 1s to 24h").to_owned()),
+    }
+}
+
+/// Runs `plot`.
+pub(crate) async fn run(context: Context<'_>, arguments: &PlotArgs) -> Result<()> {
+    let is_screen = context.output.is_for_a_person();
+    if is_screen && !terminal::supports_full_screen() {
+        return Err(CtlError::usage(tr!("this terminal cannot show a plot"))
+            .hint(tr!("`udpchatctl plot | cat` prints the numbers")));
+    }
+    let since = match &arguments.since {
+        Some(text) => Some(crate::time::parse(text, &crate::time::now())?),
+        None if is_screen => {
+            Some(Timestamp::now() - SignedDuration::try_from(arguments.span).unwrap_or_default())
+        }
+        None => None,
+    };
+    let mut client = context.connect().await?;
+    check_read_permission(&mut client).await?;
+    let mut from = arguments.from.clone();
+    senders::resolve(&mut client, &mut from).await?;
+    let feed = Feed::new(context.socket.clone(), from, since);
+    match is_screen {
+        true => {
+            let (fields, span) = (arguments.fields.clone(), arguments.span);
+            screen::run(context.output, feed, client, fields, span).await
+        }
+        false => lines::run(context.output, feed, client, &arguments.fields).await,
+    }
+}

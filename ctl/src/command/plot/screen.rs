@@ -1,0 +1,227 @@
+//! The plot on a full screen: keys, and the task that reads messages.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use udpchat_api::{Client, Timestamp, safe};
+use udpchat_locale::{tr, translated};
+
+use super::canvas::Marks;
+use super::feed::{Feed, Sample};
+use super::series::{Curves, LONGEST_SPAN, SHORTEST_SPAN};
+use super::view::{self, Scene, Theme};
+use crate::error::{CtlError, Result};
+use crate::output::Output;
+use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};
+
+/// How many updates may wait for the screen.
+const MAX_WAITING: usize = 64;
+
+/// The time between two frames without messages, in which the times move on.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The pause before the daemon is looked for again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Plots until the user or a signal ends it.
+pub(super) async fn run(
+    output: &Output,
+    feed: Feed,
+    client: Client,
+    fields: Vec<String>,
+    span: Duration,
+) -> Result<()> {
+    let mut plot = Plot {
+        curves: Curves::new(fields),
+        span,
+        held_at: None,
+        problem: None,
+        theme: Theme::new(output, marks()),
+    };
+    let (sender, mut updates) = mpsc::channel(MAX_WAITING);
+    tokio::spawn(read(feed, client, sender.clone()));
+    tokio::spawn(tick(sender));
+    terminal::run(&mut plot, &mut updates, Input::Keys).await
+}
+
+/// Returns Braille patterns where the locale says that the terminal shows UTF-8.
+fn marks() -> Marks {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default();
+    let is_utf8 = locale.to_ascii_lowercase().replace('-', "").contains("utf8");
+    if is_utf8 { Marks::Braille } else { Marks::Ascii }
+}
+
+struct Plot {
+    curves: Curves,
+    span: Duration,
+    /// The time at the right end while the plot is held, in microseconds since 1970.
+    held_at: Option<i64>,
+    problem: Option<String>,
+    theme: Theme,
+}
+
+/// A change of the plot.
+enum Update {
+    Samples(Vec<Sample>),
+    /// The connection is lost.
+    Lost(String),
+    Tick,
+}
+
+impl App for Plot {
+    type Update = Update;
+
+    fn handle(&mut self, event: Event, _: &mut FullScreen) -> Result<Reaction> {
+        let Event::Key(key) = event else { return Ok(Reaction::Ignored) };
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        Ok(match key.code {
+            _ if key.kind == KeyEventKind::Release => Reaction::Ignored,
+            KeyCode::Char('c' | 'd') if control => Reaction::Quit,
+            KeyCode::Char('q' | 'Q') if !control => Reaction::Quit,
+            KeyCode::Char(character) if !control => self.press(character),
+            _ => Reaction::Ignored,
+        })
+    }
+
+    fn update(&mut self, update: Update) -> Result<Redraw> {
+        match update {
+            Update::Samples(samples) => {
+                self.problem = None;
+                samples.iter().for_each(|sample| self.curves.add(sample));
+            }
+            Update::Lost(problem) => self.problem = Some(problem),
+            Update::Tick => {}
+        }
+        Ok(Redraw::Background)
+    }
+
+    fn draw(&mut self, frame: &mut Frame<'_>) {
+        let until = self.held_at.unwrap_or_else(now);
+        let span = i64::try_from(self.span.as_micros()).unwrap_or(i64::MAX);
+        let scene = Scene {
+            curves: &self.curves,
+            from: until.saturating_sub(span),
+            until,
+            is_held: self.held_at.is_some(),
+            problem: self.problem.as_deref(),
+        };
+        view::draw(frame, &scene, &self.theme);
+    }
+}
+
+impl Plot {
+    fn press(&mut self, character: char) -> Reaction {
+        match character {
+            ' ' => self.held_at = if self.held_at.is_some() { None } else { Some(now()) },
+            '+' | '=' => self.span = (self.span / 2).max(SHORTEST_SPAN),
+            '-' | '_' => self.span = (self.span * 2).min(LONGEST_SPAN),
+            '1'..='6' => {
+                let number = character as usize - '1' as usize;
+                let Some(curve) = self.curves.list.get_mut(number) else { return Reaction::Ignored };
+                curve.is_hidden = !curve.is_hidden;
+            }
+            _ => return Reaction::Ignored,
+        }
+        Reaction::Changed
+    }
+}
+
+fn now() -> i64 {
+    Timestamp::now().as_microsecond()
+}
+
+/// Reads until the screen is closed. If the connection is lost, it is opened again.
+async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
+    let mut client = Some(client);
+    loop {
+        let error = match client.take() {
+            Some(mut client) => read_from(&mut feed, &mut client, &updates).await,
+            None => match feed.connect().await {
+                Ok(connected) => {
+                    client = Some(connected);
+                    continue;
+                }
+                Err(error) => Some(error),
+            },
+        };
+        let Some(error) = error else { return };
+        let CtlError::Failed(failure) = error else { return };
+        let reason = translated(&failure.message);
+        let reason = safe::one_line(&reason);
+        if updates.send(Update::Lost(tr!("no connection: {reason}", reason))).await.is_err() {
+            return;
+        }
+        sleep(RETRY).await;
+    }
+}
+
+/// Reads from a connection; returns why it failed, or nothing once the screen is closed.
+async fn read_from(feed: &mut Feed, client: &mut Client, updates: &mpsc::Sender<Update>) -> Option<CtlError> {
+    loop {
+        match feed.history(client).await {
+            Ok(Some(page)) => updates.send(Update::Samples(page)).await.ok()?,
+            Ok(None) => break,
+            Err(error) => return Some(error),
+        }
+    }
+    if let Err(error) = feed.follow(client).await {
+        return Some(error);
+    }
+    updates.send(Update::Samples(Vec::new())).await.ok()?;
+    loop {
+        match feed.next(client).await {
+            Ok(sample) => updates.send(Update::Samples(vec![sample])).await.ok()?,
+            Err(error) => return Some(error),
+        }
+    }
+}
+
+/// Has the plot drawn while nothing arrives.
+async fn tick(updates: mpsc::Sender<Update>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while updates.send(Update::Tick).await.is_ok() {
+        ticks.tick().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plot() -> Plot {
+        let theme = Theme { has_colour: false, zone: jiff::tz::TimeZone::UTC, marks: Marks::Ascii };
+        let span = Duration::from_secs(60);
+        Plot { curves: Curves::new(Vec::new()), span, held_at: None, problem: None, theme }
+    }
+
+    #[test]
+    fn keys_hold_zoom_and_hide() {
+        let mut plot = plot();
+        assert_eq!(plot.press(' '), Reaction::Changed);
+        assert!(plot.held_at.is_some());
+        plot.press(' ');
+        assert!(plot.held_at.is_none());
+        plot.press('+');
+        assert_eq!(plot.span, Duration::from_secs(30));
+        for _ in 0..20 {
+            plot.press('+');
+        }
+        assert_eq!(plot.span, SHORTEST_SPAN);
+        for _ in 0..30 {
+            plot.press('-');
+        }
+        assert_eq!(plot.span, LONGEST_SPAN);
+        // Without a curve nothing is hidden.
+        assert_eq!((plot.press('1'), plot.press('x')), (Reaction::Ignored, Reaction::Ignored));
+        let numbers = vec![("t".to_owned(), 1.0)];
+        let sample = Sample { id: 1, at: Timestamp::now(), peer: "a".to_owned(), name: None, numbers };
+        assert_eq!(plot.update(Update::Samples(vec![sample])).unwrap(), Redraw::Background);
+        assert_eq!(plot.press('1'), Reaction::Changed);
+        assert!(plot.curves.list[0].is_hidden);
+    }
+}

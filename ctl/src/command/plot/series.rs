@@ -1,0 +1,200 @@
+//! The numbers of a plot in bounded memory: each curve keeps the least, the greatest and the last value of intervals, in
+//! several resolutions (as round-robin databases do).
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use udpchat_api::safe;
+
+use super::feed::Sample;
+
+/// The most curves.
+pub(super) const MAX_CURVES: usize = 6;
+
+/// The spans that a plot can show.
+pub(super) const SHORTEST_SPAN: Duration = Duration::from_secs(1);
+pub(super) const LONGEST_SPAN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many intervals a resolution keeps.
+const KEPT: usize = 4_096;
+
+/// The lengths of the intervals in microseconds: 1 ms to 65.536 s.
+const RESOLUTIONS: [i64; 9] =
+    [1_000, 4_000, 16_000, 64_000, 256_000, 1_024_000, 4_096_000, 16_384_000, 65_536_000];
+
+/// A sample that is older than the newest one by more than this means that the clock was set back; in microseconds.
+const CLOCK_STEP: i64 = 10_000_000;
+
+/// What is kept of an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Interval {
+    /// The number of the interval since 1970.
+    number: i64,
+    pub(super) first: f64,
+    pub(super) least: f64,
+    pub(super) greatest: f64,
+    pub(super) last: f64,
+}
+
+/// One curve.
+#[derive(Clone, Debug)]
+pub(super) struct Curve {
+    /// The peer, safe to show.
+    pub(super) peer: String,
+    /// The name of the number, safe to show.
+    pub(super) field: String,
+    pub(super) is_hidden: bool,
+    pub(super) last: f64,
+    /// In microseconds since 1970.
+    newest_at: i64,
+    levels: [VecDeque<Interval>; RESOLUTIONS.len()],
+}
+
+impl Curve {
+    fn new(peer: String, field: String) -> Self {
+        let levels = std::array::from_fn(|_| VecDeque::new());
+        Self { peer, field, is_hidden: false, last: 0.0, newest_at: i64::MIN, levels }
+    }
+
+    fn add(&mut self, at: i64, value: f64) {
+        if at.saturating_add(CLOCK_STEP) < self.newest_at {
+            self.levels.iter_mut().for_each(VecDeque::clear);
+            self.newest_at = at;
+        }
+        self.newest_at = self.newest_at.max(at);
+        self.last = value;
+        for (level, length) in self.levels.iter_mut().zip(RESOLUTIONS) {
+            let number = at.div_euclid(length);
+            match level.back_mut() {
+                Some(newest) if newest.number >= number => {
+                    newest.least = newest.least.min(value);
+                    newest.greatest = newest.greatest.max(value);
+                    newest.last = value;
+                }
+                _ => {
+                    if level.len() == KEPT {
+                        level.pop_front();
+                    }
+                    let (first, least, greatest, last) = (value, value, value, value);
+                    level.push_back(Interval { number, first, least, greatest, last });
+                }
+            }
+        }
+    }
+
+    /// Returns the intervals of a time span that touch it, each with its middle, in microseconds, in the finest resolution
+    /// that covers the span.
+    pub(super) fn within(&self, from: i64, until: i64) -> impl Iterator<Item = (i64, Interval)> {
+        let covers = |length: &i64| length.saturating_mul(KEPT as i64) >= until.saturating_sub(from);
+        let place = RESOLUTIONS.iter().position(covers).unwrap_or(RESOLUTIONS.len() - 1);
+        let (level, length) = (&self.levels[place], RESOLUTIONS[place]);
+        let begin = level.partition_point(|interval| interval.number < from.div_euclid(length));
+        level
+            .range(begin..)
+            .take_while(move |interval| interval.number <= until.div_euclid(length))
+            .map(move |interval| (interval.number * length + length / 2, *interval))
+    }
+}
+
+/// The curves of a plot.
+#[derive(Debug, Default)]
+pub(super) struct Curves {
+    /// The names of the wanted numbers; without any, the first ones.
+    wanted: Vec<String>,
+    pub(super) list: Vec<Curve>,
+    /// Whether there were more than can be drawn.
+    pub(super) has_more: bool,
+}
+
+impl Curves {
+    /// Creates an empty plot.
+    pub(super) fn new(wanted: Vec<String>) -> Self {
+        Self { wanted, ..Self::default() }
+    }
+
+    /// Adds the numbers of a message.
+    pub(super) fn add(&mut self, sample: &Sample) {
+        let peer = safe::one_line(sample.name.as_deref().unwrap_or(&sample.peer));
+        for (name, value) in &sample.numbers {
+            if !(self.wanted.is_empty() || self.wanted.contains(name)) {
+                continue;
+            }
+            let field = safe::one_line(name);
+            let known = self.list.iter().position(|curve| curve.field == field && curve.peer == peer);
+            let place = match known {
+                Some(place) => place,
+                None if self.list.len() < MAX_CURVES => {
+                    self.list.push(Curve::new(peer.clone().into_owned(), field.into_owned()));
+                    self.list.len() - 1
+                }
+                None => {
+                    self.has_more = true;
+                    continue;
+                }
+            };
+            self.list[place].add(sample.at.as_microsecond(), *value);
+        }
+    }
+
+    /// Returns whether all curves are of one peer.
+    pub(super) fn is_of_one_peer(&self) -> bool {
+        self.list.windows(2).all(|pair| pair[0].peer == pair[1].peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(at: i64, peer: &str, numbers: &[(&str, f64)]) -> Sample {
+        let at = udpchat_api::Timestamp::from_microsecond(at).unwrap();
+        let numbers = numbers.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Sample { id: 1, at, peer: peer.to_owned(), name: None, numbers }
+    }
+
+    #[test]
+    fn each_peer_and_field_has_a_curve_up_to_a_limit() {
+        let mut curves = Curves::new(Vec::new());
+        for peer in ["a", "b", "c", "d\u{1b}"] {
+            curves.add(&sample(1, peer, &[("x", 1.0), ("y\n", 2.0)]));
+        }
+        let names: Vec<_> =
+            curves.list.iter().map(|curve| format!("{} {}", curve.peer, curve.field)).collect();
+        assert_eq!(names, ["a x", "a y\\u{a}", "b x", "b y\\u{a}", "c x", "c y\\u{a}"]);
+        assert!(curves.has_more && !curves.is_of_one_peer());
+        let mut wanted = Curves::new(vec!["x".to_owned()]);
+        wanted.add(&sample(1, "a", &[("x", 1.0), ("y", 2.0)]));
+        assert!(wanted.list.len() == 1 && !wanted.has_more && wanted.is_of_one_peer());
+    }
+
+    #[test]
+    fn a_span_has_the_extremes_of_its_samples() {
+        let mut curve = Curve::new(String::new(), String::new());
+        for second in 0..1_000_000 {
+            curve.add(second * 1_000_000, (second % 1_000) as f64);
+        }
+        let newest = 999_999_000_000;
+        for span in [60_000_000, 3_600_000_000, 86_400_000_000] {
+            let found: Vec<_> = curve.within(newest - span, newest).collect();
+            assert!(!found.is_empty() && found.len() <= KEPT + 1, "{span}: {}", found.len());
+            let least = found.iter().map(|(_, interval)| interval.least).fold(f64::MAX, f64::min);
+            let greatest = found.iter().map(|(_, interval)| interval.greatest).fold(f64::MIN, f64::max);
+            let expected = if span < 1_000_000_000 { (939.0, 999.0) } else { (0.0, 999.0) };
+            assert_eq!((least, greatest), expected, "{span}");
+        }
+        assert!(curve.levels.iter().all(|level| level.len() <= KEPT));
+        assert_eq!(curve.within(newest + 70_000_000, newest + 80_000_000).count(), 0);
+    }
+
+    #[test]
+    fn late_samples_are_kept_and_a_step_of_the_clock_begins_anew() {
+        let mut curve = Curve::new(String::new(), String::new());
+        curve.add(100_000_000, 1.0);
+        curve.add(99_999_000, 5.0);
+        let found: Vec<_> = curve.within(0, 200_000_000).map(|(_, interval)| interval.greatest).collect();
+        assert_eq!(found, [5.0]);
+        curve.add(1_000_000, 2.0);
+        assert_eq!(curve.within(0, 2_000_000).count(), 1);
+        assert_eq!(curve.within(90_000_000, 200_000_000).count(), 0);
+    }
+}

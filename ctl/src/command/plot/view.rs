@@ -1,0 +1,334 @@
+//! Draws the plot: a line of values, the curves between their axes, and the times below.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use udpchat_locale::tr;
+
+use super::canvas::{Canvas, Marks};
+use super::series::{Curve, Curves};
+use crate::output::{Output, duration, shown_number};
+
+/// The colours of the curves.
+const COLOURS: [Color; 6] =
+    [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Red, Color::Blue];
+
+/// The columns of a label of the value axis, and between two labels of the time axis.
+const LABEL_COLUMNS: u16 = 10;
+const TIME_COLUMNS: u16 = 16;
+
+/// The rows between two labels of the value axis.
+const LABEL_ROWS: u16 = 5;
+
+/// How the plot looks.
+pub(super) struct Theme {
+    pub(super) has_colour: bool,
+    pub(super) zone: TimeZone,
+    pub(super) marks: Marks,
+}
+
+impl Theme {
+    pub(super) fn new(output: &Output, marks: Marks) -> Self {
+        Self { has_colour: output.has_colour(), zone: output.zone().clone(), marks }
+    }
+
+    fn of_curve(&self, curve: usize) -> Style {
+        if self.has_colour { Style::new().fg(COLOURS[curve % COLOURS.len()]) } else { Style::new() }
+    }
+}
+
+/// What is drawn.
+pub(super) struct Scene<'a> {
+    pub(super) curves: &'a Curves,
+    /// The time span, in microseconds since 1970.
+    pub(super) from: i64,
+    pub(super) until: i64,
+    pub(super) is_held: bool,
+    /// What is wrong, if something is.
+    pub(super) problem: Option<&'a str>,
+}
+
+/// The least and the greatest value that is visible.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Range {
+    least: f64,
+    greatest: f64,
+}
+
+impl Range {
+    /// Returns the range of a curve; none without values.
+    fn of(curve: &Curve, scene: &Scene<'_>) -> Option<Self> {
+        let values = curve.within(scene.from, scene.until).map(|(_, interval)| interval);
+        values.map(|interval| Self { least: interval.least, greatest: interval.greatest }).reduce(Self::and)
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { least: self.least.min(other.least), greatest: self.greatest.max(other.greatest) }
+    }
+
+    /// Returns a range that is not empty.
+    fn widened(self) -> Self {
+        let Self { least, greatest } = self;
+        if least < greatest {
+            return self;
+        }
+        let margin = if least == 0.0 { 1.0 } else { least.abs() / 10.0 };
+        let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
+        Self { least: finite(least - margin), greatest: finite(greatest + margin) }
+    }
+
+    /// Returns the place of a value, from 0 at the least to 1 at the greatest. Halves do not overflow.
+    fn place(self, value: f64) -> f64 {
+        let size = self.greatest / 2.0 - self.least / 2.0;
+        ((value / 2.0 - self.least / 2.0) / size).clamp(0.0, 1.0)
+    }
+
+    fn value(self, place: f64) -> f64 {
+        self.least * (1.0 - place) + self.greatest * place
+    }
+}
+
+/// Draws the whole screen.
+pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    let head = head(scene, theme, usize::from(area.width));
+    let head_rows = (head.len() as u16).min(area.height);
+    for (row, line) in (0..head_rows).zip(&head) {
+        buffer.set_line(area.x, area.y + row, line, area.width);
+    }
+    // One row for the axis and one for the times.
+    let plot = Rect {
+        x: area.x + LABEL_COLUMNS.min(area.width),
+        y: area.y + head_rows,
+        width: area.width.saturating_sub(LABEL_COLUMNS),
+        height: area.height.saturating_sub(head_rows + 2),
+    };
+    if plot.width < 4 || plot.height < 2 {
+        return;
+    }
+    let visible = || scene.curves.list.iter().enumerate().filter(|(_, curve)| !curve.is_hidden);
+    let range = visible().filter_map(|(_, curve)| Range::of(curve, scene)).reduce(Range::and);
+    time_axis(buffer, plot, scene, theme);
+    let Some(range) = range.map(Range::widened) else {
+        value_axis(buffer, plot, None, theme);
+        let text =
+            if scene.curves.list.is_empty() { tr!("no numbers yet") } else { tr!("nothing in this span") };
+        buffer.set_stringn(
+            plot.x + 2,
+            plot.y + plot.height / 2,
+            text,
+            usize::from(plot.width - 2),
+            Style::new(),
+        );
+        return;
+    };
+    value_axis(buffer, plot, Some(range), theme);
+    let mut canvas = Canvas::new(theme.marks, usize::from(plot.width), usize::from(plot.height));
+    for (number, curve) in visible() {
+        draw_curve(&mut canvas, curve, number, scene, range);
+    }
+    for row in 0..plot.height {
+        for (column, (character, curve)) in (0..plot.width).zip(canvas.row(usize::from(row))) {
+            if let (Some(curve), Some(cell)) = (curve, buffer.cell_mut((plot.x + column, plot.y + row))) {
+                cell.set_char(character).set_style(theme.of_curve(curve));
+            }
+        }
+    }
+}
+
+/// Draws a curve: in each column of dots from the least to the greatest value, and lines between columns.
+fn draw_curve(canvas: &mut Canvas, curve: &Curve, number: usize, scene: &Scene<'_>, range: Range) {
+    let (width, height) = canvas.dots();
+    let span = (scene.until - scene.from).max(1) as f64;
+    let x_of = |at: i64| {
+        (((at - scene.from) as f64 / span) * (width - 1) as f64).round().clamp(0.0, (width - 1) as f64)
+            as usize
+    };
+    let y_of = |value: f64| ((1.0 - range.place(value)) * (height - 1) as f64).round() as usize;
+    let mut before: Option<(usize, usize)> = None;
+    for (at, interval) in curve.within(scene.from, scene.until) {
+        let x = x_of(at);
+        canvas.line(before.unwrap_or((x, y_of(interval.first))), (x, y_of(interval.first)), number);
+        canvas.vertical(x, y_of(interval.least), y_of(interval.greatest), number);
+        before = Some((x, y_of(interval.last)));
+    }
+}
+
+/// Returns the lines above the plot: the span, and each curve with its last value and its range.
+fn head(scene: &Scene<'_>, theme: &Theme, width: usize) -> Vec<Line<'static>> {
+    let span = duration(std::time::Duration::from_micros((scene.until - scene.from).unsigned_abs()));
+    let peer = scene.curves.list.first().filter(|_| scene.curves.is_of_one_peer());
+    let mut lines = vec![Line::from(Span::styled(
+        format!(" {}  {span}", peer.map_or("plot", |curve| curve.peer.as_str())),
+        Style::new().add_modifier(Modifier::BOLD),
+    ))];
+    for (number, curve) in scene.curves.list.iter().enumerate() {
+        let text = legend(curve, number, scene, peer.is_none());
+        let text = Span::styled(text, theme.of_curve(number));
+        match lines.last_mut() {
+            Some(last) if last.width() + text.width() + 2 <= width => {
+                last.push_span("  ");
+                last.push_span(text);
+            }
+            _ => lines.push(Line::from(vec![Span::raw(" "), text])),
+        }
+    }
+    let keys = match scene.problem {
+        Some(problem) => problem.to_owned(),
+        None if scene.is_held => tr!("held; space continues").to_owned(),
+        None if scene.curves.has_more => tr!("more numbers than curves; name the FIELDs to draw").to_owned(),
+        None => tr!("space holds  + - span  1-6 hide  q quit").to_owned(),
+    };
+    let keys = Span::styled(keys, Style::new().add_modifier(Modifier::DIM));
+    match lines.last_mut() {
+        Some(last) if last.width() + keys.width() + 3 <= width => {
+            last.push_span("   ");
+            last.push_span(keys);
+        }
+        _ => lines.push(Line::from(vec![Span::raw(" "), keys])),
+    }
+    lines
+}
+
+fn legend(curve: &Curve, number: usize, scene: &Scene<'_>, with_peer: bool) -> String {
+    let name = if with_peer { format!("{} {}", curve.peer, curve.field) } else { curve.field.clone() };
+    let key = number + 1;
+    match Range::of(curve, scene) {
+        _ if curve.is_hidden => format!("{key}:({name})"),
+        Some(Range { least, greatest }) => {
+            let [last, least, greatest] = [curve.last, least, greatest].map(short);
+            format!("{key}:{name} {last} [{least} {greatest}]")
+        }
+        None => format!("{key}:{name} {}", short(curve.last)),
+    }
+}
+
+/// Shows a number in at most 9 columns.
+fn short(value: f64) -> String {
+    let exact = shown_number(value);
+    if exact.len() <= 8 {
+        return exact;
+    }
+    match value.abs() {
+        1e-3..1e3 => format!("{value:.3}"),
+        1e3..1e6 => format!("{value:.1}"),
+        _ => format!("{value:.2e}"),
+    }
+}
+
+/// Draws the axis on the left, with values.
+fn value_axis(buffer: &mut Buffer, plot: Rect, range: Option<Range>, theme: &Theme) {
+    let (line, tick) = if theme.marks == Marks::Braille { ("│", "┤") } else { ("|", "+") };
+    for row in 0..plot.height {
+        let is_labelled =
+            range.is_some() && (row == plot.height - 1 || (row % LABEL_ROWS == 0 && row + 2 < plot.height));
+        buffer.set_string(plot.x - 1, plot.y + row, if is_labelled { tick } else { line }, Style::new());
+        if let (true, Some(range)) = (is_labelled, range) {
+            let place = 1.0 - f64::from(row) / f64::from((plot.height - 1).max(1));
+            let columns = usize::from(LABEL_COLUMNS - 1);
+            let label = format!("{:>columns$}", short(range.value(place)));
+            buffer.set_stringn(plot.x - LABEL_COLUMNS, plot.y + row, label, columns, Style::new());
+        }
+    }
+}
+
+/// Draws the axis below, with times.
+fn time_axis(buffer: &mut Buffer, plot: Rect, scene: &Scene<'_>, theme: &Theme) {
+    let (corner, line, tick) =
+        if theme.marks == Marks::Braille { ("┼", "─", "┬") } else { ("+", "-", "+") };
+    let row = plot.y + plot.height;
+    buffer.set_string(plot.x - 1, row, corner, Style::new());
+    let span = scene.until - scene.from;
+    // Below ten seconds, the fractions differ.
+    let form = if span < 10_000_000 { "%H:%M:%S.%3f" } else { "%H:%M:%S" };
+    for column in 0..plot.width {
+        let is_labelled = column % TIME_COLUMNS == 0;
+        buffer.set_string(plot.x + column, row, if is_labelled { tick } else { line }, Style::new());
+        if is_labelled && column + form.len() as u16 <= plot.width {
+            let at = scene.from + (i128::from(span) * i128::from(column) / i128::from(plot.width)) as i64;
+            let time = Timestamp::from_microsecond(at).unwrap_or_default().to_zoned(theme.zone.clone());
+            buffer.set_string(plot.x + column, row + 1, time.strftime(form).to_string(), Style::new());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+    use crate::command::plot::feed::Sample;
+
+    const MINUTE: i64 = 60_000_000;
+
+    fn curves(peers: &[&str], value: impl Fn(i64) -> f64) -> Curves {
+        let mut curves = Curves::new(Vec::new());
+        for second in 0..=60 {
+            for peer in peers {
+                let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
+                let numbers = vec![("temp".to_owned(), value(second)), ("hum\u{1b}".to_owned(), 40.0)];
+                curves.add(&Sample { id: 1, at, peer: (*peer).to_owned(), name: None, numbers });
+            }
+        }
+        curves
+    }
+
+    fn drawn(curves: &Curves, marks: Marks, (width, height): (u16, u16)) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let theme = Theme { has_colour: true, zone: TimeZone::UTC, marks };
+        let scene = Scene { curves, from: 0, until: MINUTE, is_held: false, problem: None };
+        terminal.draw(|frame| draw(frame, &scene, &theme)).unwrap();
+        let cells: Vec<_> =
+            terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect();
+        cells.chunks(usize::from(width)).map(|row| row.concat().trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn curves_are_between_their_axes() {
+        let screen = drawn(&curves(&["sensor7"], |second| second as f64), Marks::Ascii, (60, 14));
+        let expected = [
+            " sensor7  1m  1:temp 60 [0 60]  2:hum\\u{1b} 40 [40 40]",
+            " space holds  + - span  1-6 hide  q quit",
+            "       60+                                               ***",
+        ];
+        assert_eq!(screen[..3], expected, "{screen:#?}");
+        assert!(screen[11].starts_with("        0+*"), "{screen:#?}");
+        assert_eq!(screen[12], format!("         +{}", ["+---------------"; 4].concat().get(..50).unwrap()));
+        assert_eq!(screen[13], "          00:00:00        00:00:19        00:00:38");
+        assert!(screen[5].contains("+++++"), "{screen:#?}");
+        let braille = drawn(&curves(&["sensor7"], |second| second as f64), Marks::Braille, (60, 14));
+        assert!(braille[2].contains('┤') && braille.concat().contains('⡠'), "{braille:#?}");
+    }
+
+    #[test]
+    fn extreme_values_and_empty_plots_are_drawn() {
+        for value in [0.0, -0.0, f64::MAX, f64::MIN, 1e-320, -7.5] {
+            let screen = drawn(
+                &curves(&["a", "b"], |second| if second % 2 == 0 { value } else { -value }),
+                Marks::Braille,
+                (80, 24),
+            );
+            assert!(screen[0].contains("a temp"), "{value}: {screen:#?}");
+        }
+        let screen = drawn(&Curves::default(), Marks::Braille, (80, 24));
+        assert!(screen.iter().any(|line| line.contains("no numbers yet")), "{screen:#?}");
+    }
+
+    #[test]
+    fn any_size_of_the_screen_is_drawn() {
+        let curves = curves(&["a", "b", "c"], |second| (second % 7) as f64);
+        for width in 0..40 {
+            for height in 0..12 {
+                for marks in [Marks::Braille, Marks::Ascii] {
+                    drawn(&curves, marks, (width.max(1), height.max(1)));
+                }
+            }
+        }
+    }
+}

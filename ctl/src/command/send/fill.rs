@@ -1,0 +1,91 @@
+//! `--fill`: a counter, times and random numbers in the text of a message.
+
+use jiff::{Timestamp, tz::TimeZone};
+use udpchat_locale::tr;
+
+use crate::template::{Template, TimeForm, Width};
+
+/// The fields, for the error of an unknown one.
+const FIELDS: &str = "n, time, unix, unix_ms, random";
+
+/// A field of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Field {
+    /// The number of the message, from 1.
+    Number(Width),
+    /// The time, in the local time zone.
+    Time(TimeForm),
+    /// The time in seconds since 1970.
+    Unix,
+    /// The time in milliseconds since 1970.
+    UnixMilliseconds,
+    /// A random number of 32 bits.
+    Random(Width),
+}
+
+/// The text of messages that differ in their fields.
+#[derive(Clone, Debug)]
+pub(in crate::command) struct Fill(Template<Field>);
+
+impl Fill {
+    /// Parses the text.
+    ///
+    /// # Errors
+    /// A field is unknown or malformed; the error is a message for people.
+    pub(in crate::command) fn parse(text: &str) -> Result<Self, String> {
+        Template::parse(text, field).map(Self)
+    }
+
+    /// Returns the text of message `number`, sent at `now`.
+    pub(in crate::command) fn fill(&self, number: u64, now: Timestamp, zone: &TimeZone) -> String {
+        self.0.fill(|field, text| match field {
+            Field::Number(width) => width.write(number, text),
+            Field::Time(form) => form.write(now, zone, text),
+            Field::Unix => text.push_str(&now.as_second().to_string()),
+            Field::UnixMilliseconds => text.push_str(&now.as_millisecond().to_string()),
+            // Without the random numbers of the system, a number that differs is used.
+            Field::Random(width) => {
+                width.write(getrandom::u32().unwrap_or(now.subsec_nanosecond() as u32), text);
+            }
+        })
+    }
+}
+
+fn field(name: &str, form: &str) -> Result<Field, String> {
+    match (name, form) {
+        ("n", form) => Width::parse(form).map(Field::Number),
+        ("time", form) => TimeForm::parse(form).map(Field::Time),
+        ("unix", "") => Ok(Field::Unix),
+        ("unix_ms", "") => Ok(Field::UnixMilliseconds),
+        ("random", form) => Width::parse(form).map(Field::Random),
+        ("unix" | "unix_ms", form) => Err(tr!("`{name}` has no form such as `{form}`", name, form)),
+        (name, _) => Err(tr!("unknown field `{name}`; the fields are {fields}", name, fields = FIELDS)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str) -> Result<String, String> {
+        let now = "2026-11-26T22:03:05.25Z".parse().unwrap();
+        Fill::parse(text).map(|fill| fill.fill(7, now, &TimeZone::UTC))
+    }
+
+    #[test]
+    fn each_field_has_its_value() {
+        for (text, expected) in [
+            ("no {{n}} of {{n:04}}", "no 7 of 0007"),
+            ("{{time}}", "2026-11-26 22:03:05"),
+            ("{{time:%H:%M:%S.%3f}}", "22:03:05.250"),
+            ("{{unix}} {{unix_ms}}", "1795730585 1795730585250"),
+            (r#"{"seq":{{n}},"x":"{{{{n}}"}"#, r#"{"seq":7,"x":"{{n}}"}"#),
+        ] {
+            assert_eq!(filled(text).as_deref(), Ok(expected), "{text}");
+        }
+        assert_eq!(filled("{{random:010}}").unwrap().len(), 10);
+        let unknown = filled("{{m}}").unwrap_err();
+        assert_eq!(unknown, "unknown field `m`; the fields are n, time, unix, unix_ms, random");
+        assert!(filled("{{unix:4}}").is_err() && filled("{{time:%!}}").is_err());
+    }
+}

@@ -1,0 +1,170 @@
+//! What is made of the text of a message before it is sent: fields are filled, and a checksum is added.
+
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use jiff::Timestamp;
+use udpchat_api::Client;
+use udpchat_api::call::TargetsParams;
+use udpchat_config::Encoding;
+use udpchat_locale::tr;
+use udpchat_text::{NotEncodable, Piece, UnknownEscape, parse_escapes};
+
+use super::append::Append;
+use super::fill::Fill;
+use super::{MessageArgs, Payload};
+use crate::command::completions::candidates;
+use crate::error::{CtlError, Result};
+
+/// How the message is finished.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct FormArgs {
+    /// Fill in {{n}}, {{n:04}}, {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and {{random}}; {{{{ is {{
+    #[arg(long)]
+    pub(crate) fill: bool,
+    /// Add a checksum: sum8, xor8, lrc, crc8, crc16-modbus, crc16-ccitt, crc16-xmodem, crc32 or nmea; `:be` or `:le` sets the
+    /// order of its bytes
+    #[arg(long, value_name = "SUM", conflicts_with = "split", add = ArgValueCandidates::new(candidates::checksums))]
+    pub(crate) append: Option<Append>,
+}
+
+/// A message that may have fields.
+#[derive(Clone, Debug)]
+pub(in crate::command) enum Draft {
+    /// The same each time.
+    Payload(Payload),
+    /// Text with fields.
+    Fill(Fill),
+}
+
+impl FormArgs {
+    /// Returns whether the message is sent as it is.
+    pub(in crate::command) fn is_unused(&self) -> bool {
+        !self.fill && self.append.is_none()
+    }
+
+    /// Refuses `--fill` for a file, whose bytes are sent unchanged.
+    pub(in crate::command) fn check(&self, message: &MessageArgs, is_lines: bool) -> Result<()> {
+        if self.fill && message.file.is_some() && !is_lines {
+            let text = tr!("--file sends bytes unchanged and cannot be combined with --fill");
+            return Err(CtlError::usage(text)
+                .hint(tr!("standard input takes it: `udpchatctl send TO --fill < PATH`")));
+        }
+        Ok(())
+    }
+
+    /// Returns the arguments with which the message is read: hex digits are parsed once the fields are filled.
+    pub(in crate::command) fn for_reading(&self, message: &MessageArgs) -> MessageArgs {
+        MessageArgs { hex: message.hex && !self.fill, ..message.clone() }
+    }
+
+    /// Parses the fields of a message.
+    pub(in crate::command) fn draft(&self, payload: Payload) -> Result<Draft> {
+        match payload {
+            Payload::Text(text) if self.fill => Fill::parse(&text).map(Draft::Fill).map_err(CtlError::usage),
+            payload => Ok(Draft::Payload(payload)),
+        }
+    }
+
+    /// Adds the checksum, if any, to a message for a peer that uses `encoding`.
+    pub(in crate::command) fn finished(
+        &self,
+        payload: Payload,
+        message: &MessageArgs,
+        encoding: Option<&str>,
+    ) -> Result<Payload> {
+        let Some(append) = self.append else { return Ok(payload) };
+        let mut bytes = match payload {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Text(text) => encoded(&text, message, encoding)?,
+        };
+        append.to(&mut bytes);
+        Ok(Payload::Bytes(bytes))
+    }
+
+    /// Makes the message of `ask` from what was read.
+    pub(in crate::command) async fn of_one(
+        &self,
+        client: &mut Client,
+        to: &str,
+        message: &MessageArgs,
+        payload: Payload,
+    ) -> Result<Payload> {
+        let payload = self.draft(payload)?.payload(1, message.hex)?;
+        let mut encoding = None;
+        if self.append.is_some() && matches!(payload, Payload::Text(_)) {
+            let answer = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?;
+            encoding = answer.targets.into_iter().next().map(|target| target.encoding);
+        }
+        self.finished(payload, message, encoding.as_deref())
+    }
+}
+
+impl Draft {
+    /// Returns message `number`.
+    pub(in crate::command) fn payload(&self, number: u64, hex: bool) -> Result<Payload> {
+        match self {
+            Self::Payload(payload) => Ok(payload.clone()),
+            Self::Fill(fill) => {
+                let text = fill.fill(number, Timestamp::now(), &crate::time::local_zone());
+                Payload::of_text(text, hex)
+            }
+        }
+    }
+}
+
+/// Encodes a text as the daemon does, so that a checksum can follow it.
+fn encoded(text: &str, message: &MessageArgs, encoding: Option<&str>) -> Result<Vec<u8>> {
+    let encoding = message.encoding.as_deref().or(encoding).map(str::parse::<Encoding>).transpose();
+    let encoding = encoding
+        .map_err(|error| CtlError::usage(error.to_string()).hint(error.hint().unwrap_or_default()))?;
+    let encoding = encoding.unwrap_or(Encoding::UTF_8);
+    let pieces = match message.escape {
+        true => parse_escapes(text).map_err(|UnknownEscape(shown)| {
+            CtlError::usage(tr!("unknown escape `{shown}`", shown))
+                .hint(tr!(r"the escapes are \n \r \t \0 \\ \xHH, and \u with a number in braces"))
+        })?,
+        false => vec![Piece::Text(text)],
+    };
+    let pieces = pieces.iter().map(|piece| piece.encode(encoding));
+    let bytes: std::result::Result<Vec<_>, _> = pieces.collect();
+    bytes.map(|bytes| bytes.concat()).map_err(|NotEncodable { character, encoding }| {
+        let code = format!("{:04X}", u32::from(character));
+        let text = tr!("{encoding} cannot hold `{character}` (U+{code})", encoding, character, code);
+        CtlError::not_sent("not_encodable", text)
+            .hint(tr!("`-e utf-8` holds every character, if the peer reads it"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sum_covers_what_the_encoding_has_made() {
+        let form = FormArgs { append: "sum8".parse().ok(), ..FormArgs::default() };
+        let bytes = |text: &str, message: &MessageArgs, encoding| match form
+            .finished(Payload::Text(text.to_owned()), message, encoding)
+            .unwrap()
+        {
+            Payload::Bytes(bytes) => bytes,
+            Payload::Text(text) => panic!("{text}"),
+        };
+        let plain = MessageArgs::default();
+        assert_eq!(bytes("你", &plain, Some("gbk")), [0xc4, 0xe3, 0xa7]);
+        assert_eq!(bytes("a", &plain, None), [0x61, 0x61]);
+        let escape = MessageArgs { escape: true, ..MessageArgs::default() };
+        assert_eq!(bytes(r"\x01\xff\n", &escape, None), [1, 0xff, 0x0a, 0x0a]);
+        let text = Payload::Text("€".to_owned());
+        assert_eq!(form.finished(text, &plain, Some("big5")).unwrap_err().exit() as u8, 5);
+    }
+
+    #[test]
+    fn hex_digits_are_parsed_after_filling() {
+        let form = FormArgs { fill: true, ..FormArgs::default() };
+        let hex = MessageArgs { hex: true, ..MessageArgs::default() };
+        assert!(!form.for_reading(&hex).hex && FormArgs::default().for_reading(&hex).hex);
+        let draft = form.draft(Payload::Text("01 {{n:02}}".to_owned())).unwrap();
+        assert_eq!(draft.payload(12, true).unwrap(), Payload::Bytes(vec![1, 0x12]));
+        assert!(form.draft(Payload::Text("{{no}}".to_owned())).is_err());
+    }
+}

@@ -1,0 +1,508 @@
+//! `send` to several destinations, again and again, or once more what was sent before.
+
+use std::future::pending;
+use std::thread;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::signal::unix::{self, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use udpchat_api::call::{InboxParams, SendParams, Sent, Target, TargetsParams};
+use udpchat_api::{Client, ClientError, Direction, Entry, ErrorKind};
+use udpchat_locale::tr;
+
+use super::context::Context;
+use super::pipeline::{Answers, Pipeline};
+use super::send::{
+    Draft, FormArgs, Line, Lines, LinesArgs, ManyArgs, MessageArgs, Payload, SendArgs, Sender, Source,
+    note_large, note_reading, params, prepare, refusal,
+};
+use super::ticks::Ticks;
+use crate::error::{CtlError, Exit, Result};
+use crate::output::{Output, Progress, Reached, counted, grouped};
+
+/// A destination.
+#[derive(Clone, Debug)]
+struct Destination {
+    /// `to` or `reply_to`.
+    params: SendParams,
+    /// Its name, for people.
+    shown: String,
+    /// The encoding of text for it, if known.
+    encoding: Option<String>,
+}
+
+impl Destination {
+    fn of(target: Target) -> Self {
+        let params = SendParams { to: Some(target.to.clone()), ..SendParams::default() };
+        Self { params, shown: target.to, encoding: Some(target.encoding) }
+    }
+}
+
+/// Runs `send` for what the plain form cannot do.
+pub(super) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
+    let SendArgs { to, message: LinesArgs { message, lines }, form, many } = arguments;
+    form.check(message, *lines)?;
+    if let Some(id) = many.again {
+        let (mut client, output) = (context.connect().await?, context.output);
+        let (payload, destinations) = again(&mut client, id, to.as_deref()).await?;
+        let message = MessageArgs { allow_empty: true, ..MessageArgs::default() };
+        let job = Job { destinations, message, form: form.clone(), is_lines: false };
+        return job.run(client, output, Messages::new(Draft::Payload(payload), many), many).await;
+    }
+    let to = to.as_deref().unwrap_or_default();
+    let reading = form.for_reading(message);
+    if *lines {
+        let mut client = context.connect().await?;
+        let destinations = destinations(&mut client, to).await?;
+        let source = Source::of(message);
+        if source.waits() {
+            let note = tr!("reading one message per line from standard input, end with Ctrl-D");
+            note_reading(context.output, note);
+        }
+        let lines = Lines::new(source.open()?, source.to_string(), reading.hex);
+        if let Some(target) = is_plain(&destinations, to, form, many) {
+            let mut sender = Sender::new(client, context.output, target, message);
+            return sender.lines(lines).await;
+        }
+        let job = Job { destinations, message: message.clone(), form: form.clone(), is_lines: true };
+        return job.run(client, context.output, Messages::Lines(read_aside(lines)), many).await;
+    }
+    message.check()?;
+    let (mut client, output, payload) = prepare(context, &reading).await?;
+    let draft = form.draft(payload)?;
+    let destinations = destinations(&mut client, to).await?;
+    if let (Some(target), Draft::Payload(payload)) = (is_plain(&destinations, to, form, many), &draft) {
+        let mut sender = Sender::new(client, output, target, message);
+        return sender.payload(payload.clone()).await;
+    }
+    let job = Job { destinations, message: message.clone(), form: form.clone(), is_lines: false };
+    job.run(client, output, Messages::new(draft, many), many).await
+}
+
+/// Returns the destination of a message that is sent once to the only destination that TO names.
+fn is_plain(destinations: &[Destination], to: &str, form: &FormArgs, many: &ManyArgs) -> Option<SendParams> {
+    let is_itself = |found: &Destination| found.shown == to || found.params.to.is_none();
+    let [only] = destinations else { return None };
+    (is_itself(only) && form.is_unused() && many.are_unused())
+        .then(|| SendParams { to: Some(to.to_owned()), ..SendParams::default() })
+}
+
+/// Finds the destinations that TO names, before anything is sent.
+///
+/// # Errors
+/// One of several is unknown, which is an error of usage.
+async fn destinations(client: &mut Client, to: &str) -> Result<Vec<Destination>> {
+    let names: Vec<String> = to.split(',').map(|name| name.trim().to_owned()).collect();
+    let is_one = names.len() == 1;
+    match client.call(&TargetsParams { to: names }).await {
+        // A host name stays, so that a note can name it.
+        Ok(answer) if is_one && matches!(&answer.targets[..], [only] if only.list.is_none()) => {
+            let shown = to.to_owned();
+            let only = answer.targets.into_iter().map(Destination::of);
+            Ok(only.map(|found| Destination { shown: shown.clone(), ..found }).collect())
+        }
+        Ok(answer) => Ok(answer.targets.into_iter().map(Destination::of).collect()),
+        // An older daemon has no lists.
+        Err(ClientError::Refused(error)) if is_one && error.data.kind == ErrorKind::UnknownMethod => {
+            let params = SendParams { to: Some(to.to_owned()), ..SendParams::default() };
+            Ok(vec![Destination { params, shown: to.to_owned(), encoding: None }])
+        }
+        Err(error) => {
+            let error = CtlError::from(error);
+            let is_of_one = !is_one && error.exit() == Exit::NotSent;
+            Err(if is_of_one { error.with_exit(Exit::Usage) } else { error })
+        }
+    }
+}
+
+/// Returns the message of an entry, and where it goes.
+async fn again(client: &mut Client, id: u64, to: Option<&str>) -> Result<(Payload, Vec<Destination>)> {
+    let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
+    let entry = client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id);
+    let message = match entry {
+        Some(Entry::Message(message)) => message,
+        Some(Entry::Gap(_)) => return Err(CtlError::usage(tr!("#{id} is a gap, which has no message", id))),
+        None => {
+            let hint = tr!("`udpchatctl inbox -n 20` lists entries with their ids");
+            return Err(CtlError::failed(tr!("entry {id} does not exist", id)).hint(hint));
+        }
+    };
+    let payload = Payload::Bytes(message.raw.0);
+    if let Some(to) = to {
+        return Ok((payload, destinations(client, to).await?));
+    }
+    if message.direction == Direction::In {
+        let hint = tr!("name a destination: `udpchatctl send TO --again {id}`", id);
+        return Err(CtlError::usage(tr!("#{id} was received, not sent", id)).hint(hint));
+    }
+    let params = SendParams { reply_to: Some(id), ..SendParams::default() };
+    let shown = message.name.unwrap_or_else(|| message.peer.to_string());
+    Ok((payload, vec![Destination { params, shown, encoding: None }]))
+}
+
+/// The messages to send.
+enum Messages {
+    /// One, the given number of times.
+    Same(Draft, Option<u64>),
+    /// A line each time. They are read on a thread of their own: a read cannot be interrupted.
+    Lines(mpsc::Receiver<Result<Line>>),
+}
+
+impl Messages {
+    fn new(draft: Draft, many: &ManyArgs) -> Self {
+        Self::Same(draft, if many.every.is_some() { many.count } else { Some(1) })
+    }
+
+    /// Waits for the next message, which is number `number`; none at the end. An error in the message is that of a line.
+    async fn next(&mut self, number: u64, form: &FormArgs) -> Result<Option<(u64, Result<Draft>)>> {
+        match self {
+            Self::Same(_, Some(count)) if number > *count => Ok(None),
+            Self::Same(draft, _) => Ok(Some((0, Ok(draft.clone())))),
+            Self::Lines(lines) => match lines.recv().await {
+                Some(line) => {
+                    let Line { number, payload } = line?;
+                    Ok(Some((number, payload.and_then(|payload| form.draft(payload)))))
+                }
+                None => Ok(None),
+            },
+        }
+    }
+}
+
+/// Reads lines on a thread, never beyond the line that is sent next.
+fn read_aside(mut lines: Lines) -> mpsc::Receiver<Result<Line>> {
+    let (sender, receiver) = mpsc::channel(1);
+    thread::spawn(move || {
+        while let Some(line) = lines.next().transpose() {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// What is sent where.
+struct Job {
+    destinations: Vec<Destination>,
+    message: MessageArgs,
+    form: FormArgs,
+    is_lines: bool,
+}
+
+impl Job {
+    async fn run(
+        self,
+        client: Client,
+        output: &mut Output,
+        messages: Messages,
+        many: &ManyArgs,
+    ) -> Result<()> {
+        let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
+        let progress = Progress::new(many.every.is_some() && output.is_watched(), "message");
+        let answers = Sending {
+            output,
+            progress,
+            is_summed_up: many.every.is_some(),
+            is_several: self.destinations.len() > 1,
+            is_alone,
+            outcome: Outcome::default(),
+        };
+        let mut pipeline = Pipeline::new(client, answers);
+        let began = Instant::now();
+        let done = match many.every {
+            Some(every) => self.every(&mut pipeline, messages, Ticks::new(every), many.count).await,
+            None => self.once(&mut pipeline, messages).await,
+        };
+        let Sending { output, progress, outcome, .. } = pipeline.answers;
+        drop(progress);
+        done.map_err(|error| match outcome.sent {
+            0 => error,
+            sent => {
+                let messages = counted(sent, "message");
+                error.within(tr!("it ended after {messages}", messages))
+            }
+        })?;
+        if many.every.is_some() {
+            self.sum_up(output, &outcome, began.elapsed())?;
+        }
+        outcome.conclude(is_alone)
+    }
+
+    /// Sends each message to every destination, and waits for the answers before the next one is read.
+    async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, mut messages: Messages) -> Result<()> {
+        let mut number = 0;
+        loop {
+            number += 1;
+            let Some((line, draft)) = messages.next(number, &self.form).await? else { return Ok(()) };
+            self.round(pipeline, line, number, draft).await?;
+            pipeline.finish(pending::<()>()).await?;
+            pipeline.answers.output.flush()?;
+        }
+    }
+
+    /// Sends a message to every destination each time that one is due.
+    async fn every(
+        &self,
+        pipeline: &mut Pipeline<Sending<'_>>,
+        mut messages: Messages,
+        mut ticks: Ticks,
+        count: Option<u64>,
+    ) -> Result<()> {
+        let mut interrupt = Interrupt::new()?;
+        let began = Instant::now();
+        let mut number = 0;
+        while count.is_none_or(|count| number < count) {
+            number += 1;
+            let asked = Instant::now();
+            let next = async {
+                tokio::select! {
+                    biased;
+                    () = interrupt.next() => Ok(None),
+                    next = messages.next(number, &self.form) => next,
+                }
+            };
+            let Some((line, draft)) = pipeline.drive(next).await?? else { break };
+            if self.is_lines {
+                ticks.wait(asked - began, began.elapsed());
+            }
+            let due = began + ticks.due();
+            let is_interrupted = async {
+                tokio::select! {
+                    biased;
+                    () = interrupt.next() => true,
+                    () = sleep_until(due) => false,
+                }
+            };
+            if pipeline.drive(is_interrupted).await? {
+                break;
+            }
+            pipeline.answers.outcome.left_out += ticks.take(began.elapsed());
+            self.round(pipeline, line, number, draft).await?;
+            let done = pipeline.answers.outcome.sent;
+            pipeline.answers.progress.show(&Reached { done, ..Reached::default() });
+        }
+        // A second interrupt does not wait for the last answers.
+        pipeline.finish(interrupt.next()).await
+    }
+
+    /// Sends one message to every destination.
+    async fn round(
+        &self,
+        pipeline: &mut Pipeline<Sending<'_>>,
+        line: u64,
+        number: u64,
+        draft: Result<Draft>,
+    ) -> Result<()> {
+        let payload = draft.and_then(|draft| draft.payload(number, self.message.hex));
+        let payload = match payload {
+            // As `--lines` does for one destination.
+            Ok(payload) if self.is_lines && payload.is_empty() && !self.message.allow_empty => return Ok(()),
+            Ok(payload) => payload,
+            Err(error) if self.is_lines => {
+                pipeline.answers.failed(error.at_line(line));
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for destination in &self.destinations {
+            let is_text = matches!(payload, Payload::Text(_));
+            let encoding = destination.encoding.as_deref();
+            let params = match self.form.finished(payload.clone(), &self.message, encoding) {
+                Ok(payload) => params(&destination.params, &self.message, payload),
+                Err(error) if self.is_lines || self.destinations.len() > 1 => {
+                    pipeline.answers.failed(self.placed(error, destination, line));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let request = Request { shown: destination.shown.clone(), line, is_text };
+            pipeline.send(&params, request).await?;
+        }
+        Ok(())
+    }
+
+    fn placed(&self, error: CtlError, destination: &Destination, line: u64) -> CtlError {
+        let error = match self.destinations.len() {
+            1 => error,
+            _ => error.amended(|reason| format!("{}: {reason}", destination.shown)),
+        };
+        if line > 0 { error.at_line(line) } else { error }
+    }
+
+    /// Prints what `--every` has sent.
+    fn sum_up(&self, output: &mut Output, outcome: &Outcome, elapsed: Duration) -> Result<()> {
+        let Outcome { sent, failed, left_out, .. } = *outcome;
+        let seconds = elapsed.as_secs_f64();
+        let to: Vec<&str> = self.destinations.iter().map(|one| one.shown.as_str()).collect();
+        if output.is_json() {
+            output.json(&Summary { sent, failed, left_out, to, seconds })?;
+            return output.flush();
+        }
+        let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
+        let to = match to[..] {
+            [only] => only.to_owned(),
+            _ => tr!("{number} peers", number = grouped(to.len() as u64)),
+        };
+        let text = match left_out {
+            0 => tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds),
+            1 => tr!("{messages} sent to {to} in {seconds} s, 1 late one left out", messages, to, seconds),
+            left_out => tr!(
+                "{messages} sent to {to} in {seconds} s, {number} late ones left out",
+                messages,
+                to,
+                seconds,
+                number = grouped(left_out)
+            ),
+        };
+        output.done(&text)?;
+        output.flush()
+    }
+}
+
+/// What `--every` has sent, in JSON.
+#[derive(Serialize)]
+struct Summary<'a> {
+    sent: u64,
+    failed: u64,
+    left_out: u64,
+    to: Vec<&'a str>,
+    seconds: f64,
+}
+
+/// The signals that end a loop.
+struct Interrupt {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+}
+
+impl Interrupt {
+    fn new() -> Result<Self> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| CtlError::failed(tr!("cannot handle signals")).caused_by(&error))
+        };
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    /// Waits for the next one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What happened to the messages.
+#[derive(Debug, Default)]
+struct Outcome {
+    sent: u64,
+    failed: u64,
+    left_out: u64,
+    first_failure: Option<CtlError>,
+}
+
+impl Outcome {
+    /// Fails if a message was not sent: with 5 if none was sent.
+    fn conclude(self, is_alone: bool) -> Result<()> {
+        let Self { sent, failed, first_failure, .. } = self;
+        match first_failure {
+            None => Ok(()),
+            Some(only) if is_alone => Err(only),
+            Some(_) => {
+                let messages = counted(sent + failed, "message");
+                let text =
+                    tr!("{failed} of {messages} could not be sent", failed = grouped(failed), messages);
+                let exit = if sent == 0 { Exit::NotSent } else { Exit::Failed };
+                Err(CtlError::new(exit, "messages_failed", text))
+            }
+        }
+    }
+}
+
+/// A request in flight.
+struct Request {
+    /// The name of the destination.
+    shown: String,
+    /// The number of the line, 0 without lines.
+    line: u64,
+    is_text: bool,
+}
+
+/// Handles the answers.
+struct Sending<'a> {
+    output: &'a mut Output,
+    progress: Progress,
+    /// Whether the messages are counted and not printed.
+    is_summed_up: bool,
+    is_several: bool,
+    /// Whether there is one message for one destination, whose failure ends the program.
+    is_alone: bool,
+    outcome: Outcome,
+}
+
+impl Sending<'_> {
+    /// Counts a message that was not sent, and reports it; of a loop only the first one.
+    fn failed(&mut self, error: CtlError) {
+        self.outcome.failed += 1;
+        let is_first = self.outcome.first_failure.is_none();
+        let is_reported = if self.is_summed_up { is_first } else { !self.is_alone };
+        if is_reported {
+            self.progress.erase();
+            self.output.failure(&error);
+        }
+        self.outcome.first_failure.get_or_insert(error);
+    }
+}
+
+impl Answers for Sending<'_> {
+    type Request = Request;
+    type Answer = Sent;
+
+    fn answered(&mut self, request: Request, answer: std::result::Result<Sent, ClientError>) -> Result<()> {
+        let Request { shown, line, is_text } = request;
+        let entries = match answer {
+            Ok(sent) => sent.into_entries(),
+            Err(ClientError::Refused(error)) if error.data.kind != ErrorKind::NotPermitted => {
+                let error = CtlError::from(error);
+                let error = match self.is_several {
+                    true => error.amended(|reason| format!("{shown}: {reason}")),
+                    false => error,
+                };
+                self.failed(if line > 0 { error.at_line(line) } else { error });
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match entries.iter().find_map(refusal) {
+            Some(error) => self.failed(error),
+            None => self.outcome.sent += 1,
+        }
+        if self.is_summed_up {
+            return Ok(());
+        }
+        entries.iter().try_for_each(|entry| self.output.sent(entry, is_text))?;
+        note_large(self.output, &entries);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_code_tells_whether_any_was_sent() {
+        let exit = |sent, failed| {
+            let first_failure = (failed > 0).then(|| CtlError::usage("x"));
+            let outcome = Outcome { sent, failed, left_out: 0, first_failure };
+            outcome.conclude(sent + failed == 1).map_err(|error| error.exit() as u8)
+        };
+        assert_eq!(exit(2, 0), Ok(()));
+        assert_eq!((exit(0, 2), exit(1, 1)), (Err(5), Err(1)));
+        // One message has its own error.
+        assert_eq!(exit(0, 1), Err(2));
+    }
+}

@@ -1,0 +1,200 @@
+//! Templates: text with fields in double braces, such as `{{time:%H:%M:%S}}`. `send --fill` and `inbox -F` use them.
+//!
+//! `{{{{` is `{{`. What follows a colon is the form of the value: a width with or without a zero in front, or for times the
+//! directives of strftime(3).
+
+use std::fmt::Write as _;
+
+use jiff::fmt::strtime;
+use jiff::{Timestamp, tz::TimeZone};
+use udpchat_locale::tr;
+
+/// The form of a time without one of its own.
+pub(crate) const DEFAULT_TIME: &str = "%Y-%m-%d %H:%M:%S";
+
+/// The most characters that a number may be padded to.
+const MAX_WIDTH: usize = 64;
+
+/// A parsed template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Template<F> {
+    pieces: Vec<Piece<F>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece<F> {
+    Text(String),
+    Field(F),
+}
+
+impl<F> Template<F> {
+    /// Parses a template; `field` makes a field of its name and its form, which is empty if there is none.
+    ///
+    /// # Errors
+    /// A field is not closed, or `field` refuses it; the error is a message for people.
+    pub(crate) fn parse(text: &str, field: impl Fn(&str, &str) -> Result<F, String>) -> Result<Self, String> {
+        let (mut pieces, mut literal, mut rest) = (Vec::new(), String::new(), text);
+        while let Some(at) = rest.find("{{") {
+            literal.push_str(&rest[..at]);
+            rest = &rest[at + 2..];
+            if let Some(after) = rest.strip_prefix("{{") {
+                literal.push_str("{{");
+                rest = after;
+                continue;
+            }
+            let Some((inside, after)) = rest.split_once("}}") else {
+                let shown: String = rest.chars().take(20).collect();
+                return Err(tr!(
+                    "`{open}{shown}` has no `{close}`; `{literal}` is `{open}`",
+                    open = "{{",
+                    close = "}}",
+                    literal = "{{{{",
+                    shown
+                ));
+            };
+            let (name, form) = inside.split_once(':').unwrap_or((inside, ""));
+            if !literal.is_empty() {
+                pieces.push(Piece::Text(std::mem::take(&mut literal)));
+            }
+            pieces.push(Piece::Field(field(name.trim(), form)?));
+            rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Text(literal));
+        }
+        Ok(Self { pieces })
+    }
+
+    /// Returns the fields.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &F> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Field(field) => Some(field),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// Returns the text, in which `write` writes the value of each field.
+    pub(crate) fn fill(&self, mut write: impl FnMut(&F, &mut String)) -> String {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(literal) => text.push_str(literal),
+                Piece::Field(field) => write(field, &mut text),
+            }
+        }
+        text
+    }
+}
+
+/// How a whole number is padded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Width {
+    least: usize,
+    zeros: bool,
+}
+
+impl Width {
+    /// Parses `4` or `04`; nothing pads nothing.
+    ///
+    /// # Errors
+    /// Anything else; the error is a message for people.
+    pub(crate) fn parse(form: &str) -> Result<Self, String> {
+        let zeros = form.starts_with('0') && form.len() > 1;
+        match form.parse() {
+            _ if form.is_empty() => Ok(Self::default()),
+            Ok(least) if least <= MAX_WIDTH && !form.starts_with('+') => Ok(Self { least, zeros }),
+            _ => Err(tr!(
+                "invalid width `{form}`; write for example 4 or 04, at most {most}",
+                form,
+                most = MAX_WIDTH
+            )),
+        }
+    }
+
+    /// Writes a number.
+    pub(crate) fn write(self, number: impl std::fmt::Display, text: &mut String) {
+        let Self { least, zeros } = self;
+        // Writing into a String cannot fail.
+        let _ = if zeros { write!(text, "{number:0least$}") } else { write!(text, "{number:least$}") };
+    }
+}
+
+/// How a time is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TimeForm(String);
+
+impl TimeForm {
+    /// Checks the directives; nothing is [`DEFAULT_TIME`].
+    ///
+    /// # Errors
+    /// A directive is unknown; the error is a message for people.
+    pub(crate) fn parse(form: &str) -> Result<Self, String> {
+        let form = if form.is_empty() { DEFAULT_TIME } else { form };
+        strtime::format(form, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC))
+            .map_err(|error| tr!("invalid form of a time `{form}`: {error}", form, error))?;
+        Ok(Self(form.to_owned()))
+    }
+
+    /// Writes a time in a zone.
+    pub(crate) fn write(&self, at: Timestamp, zone: &TimeZone, text: &mut String) {
+        // The directives are checked, so this cannot fail.
+        text.push_str(&strtime::format(&self.0, &at.to_zoned(zone.clone())).unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str) -> Result<String, String> {
+        let field = |name: &str, form: &str| match name {
+            "bad" => Err("refused".to_owned()),
+            _ => Ok(format!("<{name}|{form}>")),
+        };
+        Template::parse(text, field).map(|template| template.fill(|field, text| text.push_str(field)))
+    }
+
+    #[test]
+    fn fields_are_filled_and_the_rest_is_kept() {
+        for (text, expected) in [
+            ("", ""),
+            ("plain {x} }}", "plain {x} }}"),
+            ("{{n}}", "<n|>"),
+            ("a{{ n :04}}b{{time:%H:%M}}", "a<n|04>b<time|%H:%M>"),
+            ("{{{{n}}", "{{n}}"),
+            ("{{{{{{n}}", "{{<n|>"),
+            (r#"{"n":{{n}}}"#, r#"{"n":<n|>}"#),
+        ] {
+            assert_eq!(filled(text).as_deref(), Ok(expected), "{text}");
+        }
+        assert!(filled("a {{n").unwrap_err().contains("`{{n` has no `}}`"));
+        assert_eq!(filled("{{bad}}"), Err("refused".to_owned()));
+    }
+
+    #[test]
+    fn numbers_and_times_have_their_forms() {
+        let padded = |form, number: i32| {
+            let mut text = String::new();
+            Width::parse(form).map(|width| width.write(number, &mut text)).map(|()| text)
+        };
+        assert_eq!(padded("", 7).as_deref(), Ok("7"));
+        assert_eq!(padded("4", 7).as_deref(), Ok("   7"));
+        assert_eq!(padded("04", 12_345).as_deref(), Ok("12345"));
+        assert_eq!(padded("04", 7).as_deref(), Ok("0007"));
+        for form in ["x", "-1", "+4", "065", "1000000"] {
+            assert!(padded(form, 7).is_err(), "{form}");
+        }
+        let mut text = String::new();
+        TimeForm::parse("%H:%M:%S.%3f").unwrap().write(Timestamp::UNIX_EPOCH, &TimeZone::UTC, &mut text);
+        assert_eq!(text, "00:00:00.000");
+        assert!(TimeForm::parse("%!").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_parsed_or_refused(text in r"[\{\}:n0%HxX你 ]{0,40}") {
+            drop((filled(&text), Width::parse(&text), TimeForm::parse(&text)));
+        }
+    }
+}

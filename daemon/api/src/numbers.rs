@@ -1,0 +1,442 @@
+//! The numbers that a message holds, with their names, as devices send them.
+//!
+//! | line | numbers |
+//! |---|---|
+//! | `{"t":21.4,"acc":{"x":1},"v":[3],"on":true}` | `t`, `acc.x`, `v.0`, `on` (1 or 0) |
+//! | `>temp:1627551892437:21.4§°C\|g` (teleplot) | `temp` |
+//! | `$GPGGA,175308.00,2745.71,N,...*4D` (NMEA 0183) | `GPGGA.1`, `GPGGA.2`; fields without a number have none |
+//! | `temp=21.4 hum: 48%` | `temp`, `hum`; a unit may follow. Times, addresses and versions are no numbers |
+//! | `1.5, 2; 3` | `1`, `2`, `3`: the columns |
+//!
+//! Each line of a message is one of these. Numbers that are not finite are left out.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+
+/// How many numbers a message has at most; further ones are left out.
+pub const MAX_NUMBERS: usize = 256;
+
+/// How long the name of a number is at most, in bytes; others are left out.
+const MAX_NAME_BYTES: usize = 256;
+
+/// How many items of a list in JSON are numbers at most.
+const MAX_ITEMS: usize = 64;
+
+/// Returns the numbers of a message, at most [`MAX_NUMBERS`], in the order of the text.
+pub fn numbers(text: &str) -> Vec<(String, f64)> {
+    let mut found = Found(Vec::new());
+    for line in text.split(['\n', '\r', '\0']).map(str::trim).filter(|line| !line.is_empty()) {
+        if found.0.len() == MAX_NUMBERS {
+            break;
+        }
+        let is_read = json(line, &mut found) || teleplot(line, &mut found) || nmea(line, &mut found);
+        if !is_read && !pairs(line, &mut found) {
+            columns(line, &mut found);
+        }
+    }
+    found.0
+}
+
+/// Returns the number of this name.
+pub fn number(numbers: &[(String, f64)], name: &str) -> Option<f64> {
+    numbers.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+}
+
+/// The numbers found so far.
+struct Found(Vec<(String, f64)>);
+
+impl Found {
+    fn push(&mut self, name: &str, value: f64) {
+        if self.0.len() < MAX_NUMBERS && name.len() <= MAX_NAME_BYTES && value.is_finite() {
+            self.0.push((name.to_owned(), value));
+        }
+    }
+}
+
+/// Reads the number at the beginning of a text; returns it and its length in bytes.
+fn leading_number(text: &str) -> Option<(f64, usize)> {
+    let bytes = text.as_bytes();
+    let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    let whole = digits(sign);
+    let mut end = sign + whole;
+    if bytes.get(end) == Some(&b'.') {
+        let fraction = digits(end + 1);
+        if whole + fraction == 0 {
+            return None;
+        }
+        end += 1 + fraction;
+    } else if whole == 0 {
+        return None;
+    }
+    if matches!(bytes.get(end), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'+' | b'-')));
+        let exponent = digits((end + 1 + sign).min(bytes.len()));
+        if exponent > 0 {
+            end += 1 + sign + exponent;
+        }
+    }
+    Some((text[..end].parse().ok()?, end))
+}
+
+/// Returns the number that a whole text is.
+fn whole_number(text: &str) -> Option<f64> {
+    leading_number(text).filter(|(_, length)| *length == text.len()).map(|(value, _)| value)
+}
+
+/// Reads `name:value` and `name=value` anywhere in a line; returns whether there is one.
+fn pairs(line: &str, found: &mut Found) -> bool {
+    let (mut at, mut before, mut any) = (0, None, false);
+    while let Some(character) = line[at..].chars().next() {
+        let is_free = !before.is_some_and(|before| is_word(before) || before == '.');
+        if !(is_free && is_first(character)) {
+            (at, before) = (at + character.len_utf8(), Some(character));
+            continue;
+        }
+        let name = &line[at..];
+        let name = &name[..name.find(|c| !is_of_name(c)).unwrap_or(name.len())];
+        let end = match value_behind(line, at + name.len()) {
+            Some((value, end)) => {
+                found.push(name, value);
+                any = true;
+                end
+            }
+            None => at + name.len(),
+        };
+        before = line[..end].chars().next_back();
+        at = end;
+    }
+    any
+}
+
+/// Reads a separator and a number at an offset of a line; returns the number and where it ends. A number that is a part of a
+/// time, an address or a version is none.
+fn value_behind(line: &str, at: usize) -> Option<(f64, usize)> {
+    let blank = [' ', '\t'];
+    let behind = line[at..].trim_start_matches(blank).strip_prefix([':', '='])?.trim_start_matches(blank);
+    let (value, length) = leading_number(behind)?;
+    let next = &behind.as_bytes()[length..];
+    let is_part = match next.first() {
+        Some(b':') => true,
+        Some(b'.') => next.get(1).is_some_and(u8::is_ascii_digit),
+        Some(next) => next.is_ascii_digit(),
+        None => false,
+    };
+    (!is_part).then(|| (value, line.len() - behind.len() + length))
+}
+
+fn is_first(character: char) -> bool {
+    character == '_' || character.is_alphabetic()
+}
+
+fn is_word(character: char) -> bool {
+    character == '_' || character.is_alphanumeric()
+}
+
+fn is_of_name(character: char) -> bool {
+    is_word(character) || matches!(character, '.' | '/' | '-')
+}
+
+/// Reads a line of nothing but numbers; one comma, semicolon or some blanks are between them.
+fn columns(line: &str, found: &mut Found) {
+    let (mut values, mut rest) = (Vec::new(), line);
+    loop {
+        let Some((value, length)) = leading_number(rest) else { return };
+        if values.len() < MAX_NUMBERS {
+            values.push(value);
+        }
+        rest = &rest[length..];
+        if rest.is_empty() {
+            break;
+        }
+        let blank = [' ', '\t'];
+        let behind = rest.trim_start_matches(blank);
+        let behind = behind.strip_prefix([',', ';']).unwrap_or(behind).trim_start_matches(blank);
+        if behind.len() == rest.len() {
+            return;
+        }
+        rest = behind;
+    }
+    for (place, value) in (1..).zip(values) {
+        found.push(&i32::to_string(&place), value);
+    }
+}
+
+/// Reads `name:time:value`, with a unit behind `§` and flags behind `|` (<https://github.com/nesnes/teleplot>).
+fn teleplot(line: &str, found: &mut Found) -> bool {
+    let parsed = || {
+        let line = line.strip_prefix('>').unwrap_or(line);
+        let (name, rest) = line.split_once(':')?;
+        let is_name = name.starts_with(is_first) && name.chars().all(|c| is_of_name(c) || c == ' ');
+        let (time, rest) = rest.split_once(':')?;
+        let is_time = time.starts_with(|first: char| first.is_ascii_digit())
+            && time.ends_with(|last: char| last.is_ascii_digit())
+            && time.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+            && time.bytes().filter(|byte| *byte == b'.').count() <= 1;
+        let (value, length) = leading_number(rest)?;
+        let (unit, flags) = rest[length..].split_once('|').unwrap_or((&rest[length..], ""));
+        let is_end = (unit.is_empty() || unit.starts_with('§')) && flags.chars().all(is_word);
+        (is_name && is_time && is_end).then_some((name, value))
+    };
+    match parsed() {
+        Some((name, value)) => {
+            found.push(name, value);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Reads a sentence of NMEA 0183: the fields that are numbers, by their place.
+fn nmea(line: &str, found: &mut Found) -> bool {
+    let Some((sentence, fields)) = line.strip_prefix(['$', '!']).and_then(|line| line.split_once(',')) else {
+        return false;
+    };
+    let capitals = sentence.bytes().take_while(u8::is_ascii_uppercase).count();
+    if capitals < 2 || !sentence.chars().all(is_word) {
+        return false;
+    }
+    let fields = fields.split('*').next().unwrap_or_default();
+    for (place, field) in (1..).zip(fields.split(',')) {
+        if let Some(value) = whole_number(field) {
+            found.push(&format!("{sentence}.{}", i32::to_string(&place)), value);
+        }
+    }
+    true
+}
+
+/// Reads an object in JSON; returns whether the line is one.
+fn json(line: &str, found: &mut Found) -> bool {
+    if !line.starts_with('{') {
+        return false;
+    }
+    let before = found.0.len();
+    let mut reader = serde_json::Deserializer::from_str(line);
+    let read = Flat { name: &mut String::new(), found }.deserialize(&mut reader).and_then(|()| reader.end());
+    if read.is_err() {
+        found.0.truncate(before);
+    }
+    read.is_ok()
+}
+
+/// Reads a value in JSON whose path is `name`; its numbers are found.
+struct Flat<'a> {
+    name: &'a mut String,
+    found: &'a mut Found,
+}
+
+impl Flat<'_> {
+    /// Returns what reads the value of a key.
+    fn inside(&mut self, key: &str) -> (usize, Flat<'_>) {
+        let length = self.name.len();
+        // A longer name is left out anyway.
+        if length <= MAX_NAME_BYTES {
+            if length > 0 {
+                self.name.push('.');
+            }
+            self.name.push_str(key);
+        }
+        (length, Flat { name: self.name, found: self.found })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Flat<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Flat<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
+        self.found.push(self.name, f64::from(u8::from(value)));
+        Ok(())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
+        self.found.push(self.name, value as f64);
+        Ok(())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
+        self.found.push(self.name, value as f64);
+        Ok(())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+        self.found.push(self.name, value);
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<(), A::Error> {
+        for place in 0..MAX_ITEMS {
+            let (length, inside) = self.inside(&place.to_string());
+            let item = items.next_element_seed(inside)?;
+            self.name.truncate(length);
+            if item.is_none() {
+                return Ok(());
+            }
+        }
+        while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            let (length, inside) = self.inside(&key);
+            map.next_value_seed(inside)?;
+            self.name.truncate(length);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_devices_have_their_numbers() {
+        let gga = "$GPGGA,175308.00,2745.71,N,08237.91,W,2,09,1.4*4D";
+        let object = r#"{"t":21.4,"acc":{"x":1,"y":-2},"on":true,"v":[3,4]}"#;
+        for (text, expected) in [
+            ("23.5", &[("1", 23.5)][..]),
+            ("1,2,3", &[("1", 1.0), ("2", 2.0), ("3", 3.0)]),
+            ("1\t-2.5 3e2\r\n", &[("1", 1.0), ("2", -2.5), ("3", 300.0)]),
+            ("temp:21.4,hum:48", &[("temp", 21.4), ("hum", 48.0)]),
+            ("temp=21.4 hum=48%", &[("temp", 21.4), ("hum", 48.0)]),
+            ("T: 23.5 °C", &[("T", 23.5)]),
+            ("温度:23.5 湿度:40", &[("温度", 23.5), ("湿度", 40.0)]),
+            (
+                object,
+                &[("t", 21.4), ("acc.x", 1.0), ("acc.y", -2.0), ("on", 1.0), ("v.0", 3.0), ("v.1", 4.0)],
+            ),
+            ("myData:4|g", &[("myData", 4.0)]),
+            (">sin:1627551892437:0.5|g", &[("sin", 0.5)]),
+            ("a:1\nb:2\nc:3\n", &[("a", 1.0), ("b", 2.0), ("c", 3.0)]),
+            ("time=22:03:05 temp=20", &[("temp", 20.0)]),
+            ("ip=192.168.1.5 rssi=-67", &[("rssi", -67.0)]),
+            ("hello world", &[]),
+            ("2026-11-26 22:03:05", &[]),
+            (
+                gga,
+                &[
+                    ("GPGGA.1", 175_308.0),
+                    ("GPGGA.2", 2745.71),
+                    ("GPGGA.4", 8237.91),
+                    ("GPGGA.6", 2.0),
+                    ("GPGGA.7", 9.0),
+                    ("GPGGA.8", 1.4),
+                ],
+            ),
+            ("done 42", &[]),
+            ("cpu.load=0.5;mem/used=12", &[("cpu.load", 0.5), ("mem/used", 12.0)]),
+            ("x=.5 y=-.5", &[("x", 0.5), ("y", -0.5)]),
+            ("", &[]),
+            ("v=1.2.3", &[]),
+            ("PM2.5:35", &[("PM2.5", 35.0)]),
+            ("<34>Oct 11 22:14:15 host su: failed", &[]),
+            ("room 3 temp:20", &[("temp", 20.0)]),
+            ("3.2323e-8", &[("1", 3.2323e-8)]),
+            ("GET /x?n=5", &[("n", 5.0)]),
+        ] {
+            let found = numbers(text);
+            let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_finite_number_is_left_out() {
+        for text in [
+            "NaN",
+            "inf",
+            "x=nan",
+            "x=inf",
+            "x=1e400",
+            "1e400",
+            r#"{"x":1e400}"#,
+            r#"{"x":"1"}"#,
+            "{",
+            "-",
+            ".",
+            "a=.",
+            "$GP",
+            "$GPGGA",
+            "1,,2",
+            "a:b:c",
+            ">a:1:",
+            "x=1:2",
+            r#"{"x":null}"#,
+            "é",
+            "=5",
+            ":5",
+            "5=5",
+        ] {
+            assert_eq!(numbers(text), [], "{text}");
+        }
+        // A device that sends broken JSON is still understood where it is `name:value`.
+        assert_eq!(numbers("{temp:20"), [("temp".to_owned(), 20.0)]);
+        assert_eq!(number(&numbers("a=1 b=2 b=3"), "b"), Some(2.0));
+        assert_eq!(number(&numbers("a=1"), "A"), None);
+    }
+
+    #[test]
+    fn the_numbers_of_a_message_are_limited() {
+        assert_eq!(numbers(&"a=1 ".repeat(1_000)).len(), MAX_NUMBERS);
+        assert_eq!(numbers(&"1 ".repeat(1_000)).len(), MAX_NUMBERS);
+        assert_eq!(numbers(&format!("{{\"v\":[{}1]}}", "1,".repeat(1_000))).len(), MAX_ITEMS);
+        assert_eq!(numbers(&format!("{}=1 b=2", "a".repeat(300))), [("b".to_owned(), 2.0)]);
+        let deep = format!("{}1{}", "{\"abcdefgh\":".repeat(100), "}".repeat(100));
+        assert_eq!(numbers(&deep), []);
+        let deeper = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
+        assert!(numbers(&deeper).len() <= 1);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_has_few_finite_numbers(text in r"(\PC|[ -~\t\n\r\x00]){0,200}") {
+            check(&text);
+        }
+
+        #[test]
+        fn anything_like_numbers_has_few_finite_numbers(text in r#"[-0-9.eE+:=,; >|§$!*ANaé温_/{}\[\]"\n]{0,80}"#) {
+            check(&text);
+        }
+
+        #[test]
+        fn a_pair_is_found_in_any_line(name in "[a-z_温][a-z0-9_]{0,10}", value in -1e9f64..1e9, rest in "[ a-z]{0,20}") {
+            let expected = vec![(name.clone(), value)];
+            for separator in ["=", ":", " = ", ": "] {
+                let line = format!("{rest} {name}{separator}{value} {rest}");
+                proptest::prop_assert_eq!(&numbers(&line), &expected);
+            }
+        }
+    }
+
+    fn check(text: &str) {
+        let found = numbers(text);
+        assert!(found.len() <= MAX_NUMBERS, "{text:?}");
+        for (name, value) in found {
+            assert!(value.is_finite() && name.len() <= MAX_NAME_BYTES, "{text:?}");
+        }
+    }
+}

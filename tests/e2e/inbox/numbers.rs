@@ -1,0 +1,96 @@
+//! Numbers in the text of messages: conditions, forms of a line, and tables for spreadsheets.
+
+use crate::support::{Daemon, Peer, texts};
+
+/// Starts a daemon with a peer that has sent measurements, and hostile text.
+fn measured() -> (Daemon, Peer) {
+    let peer = Peer::new();
+    let daemon = Daemon::start_with(&format!("[peers.sensor]\naddress = '{}'\n", peer.name()), &[]);
+    let said = [
+        "temp=31.2 hum=40",
+        "temp=29.5 hum=15",
+        "{\"temp\":35,\"hum\":10}\n",
+        "no numbers",
+        "=1+1,\u{1b}[2J\n\"x\"",
+    ];
+    daemon.receive_from(&peer, said);
+    (daemon, peer)
+}
+
+#[test]
+fn conditions_select_by_the_numbers_in_a_message() {
+    let (daemon, _peer) = measured();
+    let found = |args: &[&str]| texts(&daemon.ctl(&[&["--json", "inbox"], args].concat()).json()).join("|");
+    let hot = "temp=31.2 hum=40|{\"temp\":35,\"hum\":10}\n";
+    assert_eq!(found(&["--where", "temp > 30"]), hot);
+    assert_eq!(found(&["--where", "temp > 30", "--where", "hum<20"]), "{\"temp\":35,\"hum\":10}\n");
+    assert_eq!(found(&["--where", "hum != 0", "-n", "2"]), "temp=29.5 hum=15|{\"temp\":35,\"hum\":10}\n");
+    assert_eq!(found(&["--where", "hum >= 15", "-r", "-n", "1"]), "temp=29.5 hum=15");
+    assert_eq!(found(&["--where", "pressure > 0"]), "");
+    daemon.ctl(&["inbox", "--where", "temp"]).fails(2, &["'temp > 30'"]);
+    // Nothing of this was read.
+    assert_eq!(daemon.status()["inbox"]["unread"], 5);
+}
+
+#[test]
+fn new_messages_are_followed_by_their_numbers() {
+    let (daemon, peer) = measured();
+    let args = ["inbox", "-f", "-n", "1", "--where", "temp>30", "-F", "{{name}} {{temp:.1}}"];
+    let mut follower = daemon.ctl_running(&args);
+    assert_eq!(follower.line(), "sensor 35.0");
+    daemon.receive_from(&peer, ["temp=20", "temp=41.25"]);
+    assert_eq!(follower.line(), "sensor 41.2");
+}
+
+#[test]
+fn a_form_makes_one_safe_line_of_each_message() {
+    let (daemon, peer) = measured();
+    let shown = daemon.ctl(&["inbox", "-F", r"{{id}}\t{{peer}} {{name}} {{bytes}} {{text}} {{hum}}"]).ok();
+    let lines: Vec<&str> = shown.lines().collect();
+    let peer = peer.name();
+    assert_eq!(lines[0], format!("1\t{peer} sensor 16 temp=31.2 hum=40 40"));
+    assert_eq!(lines[4], format!("5\t{peer} sensor 13 =1+1,\\u{{1b}}[2J\\u{{a}}\"x\" "));
+    assert_eq!(lines.len(), 5);
+    // They are read now.
+    assert_eq!(daemon.status()["inbox"]["unread"], 0);
+    let json = daemon.ctl(&["inbox", "-a", "-n", "1", "-F", "{{json}}"]);
+    json.fails(2, &["--all"]);
+    let json = daemon.ctl(&["inbox", "-n", "1", "-F", "{{json}}"]).json();
+    assert_eq!(json[0]["id"], 5);
+    let time = daemon.ctl(&["inbox", "-n", "1", "-F", "{{time:%Y}}"]).ok();
+    assert!(time.trim_end().parse::<u32>().is_ok_and(|year| year > 2000), "{time}");
+    daemon.ctl(&["inbox", "-F", "{{text"]).fails(2, &["has no `}}`"]);
+    daemon.ctl(&["--json", "inbox", "-F", "{{id}}"]).fails(2, &["--json"]);
+}
+
+#[test]
+fn a_table_is_harmless_in_a_spreadsheet() {
+    let (daemon, peer) = measured();
+    let table = daemon.ctl(&["export", "--format", "csv"]).ok();
+    let rows: Vec<&str> = table.split_terminator("\r\n").collect();
+    assert_eq!(rows[0], "id,at,direction,peer,name,bytes,text");
+    assert!(
+        rows[1].starts_with("1,20")
+            && rows[1].ends_with(&format!("Z,in,{},sensor,16,temp=31.2 hum=40", peer.name()))
+    );
+    assert!(rows[5].ends_with(",13,\"'=1+1,\\u{1b}[2J\n\"\"x\"\"\""), "{}", rows[5]);
+    assert_eq!(rows.len(), 6);
+    let raw = daemon.ctl(&["export", "--format", "csv", "--raw"]).ok();
+    assert!(raw.ends_with(",13,\"=1+1,\u{1b}[2J\n\"\"x\"\"\"\r\n"), "{raw}");
+    let fields = daemon.ctl(&["export", "--format", "csv", "--fields", "hum,temp", "--from", "sensor"]);
+    assert!(fields.stderr.contains("2 messages without these fields"), "{fields:?}");
+    let rows: Vec<&str> = fields.stdout.split_terminator("\r\n").collect();
+    assert_eq!(rows[0], "at,peer,name,hum,temp");
+    let cells: Vec<_> = rows[1..].iter().map(|row| row.split_once(",sensor,").unwrap().1).collect();
+    assert_eq!(cells, ["40,31.2", "15,29.5", "10,35"]);
+    daemon.ctl(&["export", "--raw"]).fails(2, &["--format csv"]);
+}
+
+#[test]
+fn what_matched_is_bold() {
+    let (daemon, _peer) = measured();
+    let shown = daemon.ctl(&["--color", "always", "inbox", "--grep", "HUM=1.", "-i"]).ok();
+    assert!(shown.ends_with("  temp=29.5 \u{1b}[1mhum=15\u{1b}[0m\n"), "{shown:?}");
+    let plain = daemon.ctl(&["inbox", "--grep", "hum=1"]).ok();
+    assert!(!plain.contains('\u{1b}'), "{plain:?}");
+}

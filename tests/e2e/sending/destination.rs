@@ -1,0 +1,99 @@
+//! Where a message goes, and what is said about it: ports that a user did not write, and encodings that a broadcast may need.
+
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Daemon, Peer};
+
+#[test]
+fn a_peer_without_a_port_was_heard_elsewhere() {
+    let daemon = Daemon::start_with("[peers.board]\naddress = \"127.0.0.51\"\n", &[]);
+    let board = Peer::at("127.0.0.51:0");
+    let notes = |args: &[&str], input: &[u8]| daemon.ctl_with_input(args, input).stderr;
+    assert_eq!(notes(&["send", "board", "x"], b""), "", "nothing is known of it");
+    daemon.receive_from(&board, ["hello"]);
+    let from = board.name();
+    let expected = format!(
+        "note: `board` has no port in the configuration, so the message went to port 7788; the last message of `board` \
+         came from {from}: `udpchatctl send {from}` sends there\n"
+    );
+    assert_eq!(notes(&["send", "board", "x"], b""), expected);
+    assert_eq!(notes(&["send", "127.0.0.51", "x"], b""), expected);
+    assert_eq!(notes(&["send", "board", "--lines"], b"1\n2\n3\n"), expected, "once");
+    for quiet in [
+        &["-q", "send", "board", "x"][..],
+        &["--json", "send", "board", "x"],
+        &["send", "127.0.0.51:7788", "x"],
+        &["send", &from, "x"],
+        &["reply", "2", "x"],
+    ] {
+        assert_eq!(notes(quiet, b""), "", "{quiet:?}");
+    }
+    let ran = daemon.ctl(&["ask", "board", "x", "--timeout", "50ms"]);
+    ran.fails(4, &["no port in the configuration", &format!("`udpchatctl ask {from}`")]);
+}
+
+#[test]
+fn a_destination_behind_the_text_is_recognised() {
+    let daemon = Daemon::start_with("[peers.board]\naddress = \"127.0.0.51\"\n", &[]);
+    for text in [&["board"][..], &["hello", "board"]] {
+        let ran = daemon.ctl(&[&["send", "nobody-of-this-name"], text].concat());
+        ran.fails(5, &["hint: the destination stands before the text: `udpchatctl send board TEXT`"]);
+    }
+    let near = daemon.ctl(&["send", "boart", "board"]);
+    near.fails(5, &["hint: did you mean `board`?"]);
+}
+
+#[test]
+fn other_peers_of_an_address_are_named() {
+    let (one, two) = (Peer::at("127.0.0.51:0"), Peer::at("127.0.0.51:0"));
+    let config =
+        format!("[peers.one]\naddress = '{}'\n[peers.two]\naddress = '{}'\n", one.name(), two.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    let ran = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (_question, from) = one.receive();
+            two.send(from, "not asked");
+        });
+        daemon.ctl(&["ask", "one", "x", "--timeout", "2s"])
+    });
+    ran.fails(4, &[&format!("#2 came from `two` ({}), another peer at that address", two.name())]);
+}
+
+#[test]
+fn a_broadcast_in_the_default_encoding_has_a_note() {
+    // Port 9 (discard) has no receiver.
+    let config = "[peers.all]\naddress = '127.255.255.255:8'\nencoding = 'gbk'\n\
+                  [peers.plc]\naddress = '127.0.0.52:502'\nencoding = 'hex'\n";
+    let daemon = Daemon::start_with(config, &["--listen", "0.0.0.0:0"]);
+    let notes = |args: &[&str]| daemon.ctl(args).stderr;
+    let note = "note: the text was sent in utf-8, the default: ";
+    for all in ["127.255.255.255:9", "239.1.2.4%lo:9"] {
+        assert!(notes(&["send", all, "你好"]).starts_with(note), "{all}");
+        assert_eq!(notes(&["send", all, "ASCII is the same in all of them"]), "");
+        assert_eq!(notes(&["send", all, "-e", "gbk", "你好"]), "");
+        assert_eq!(notes(&["send", all, "--hex", "e4 bd a0"]), "");
+    }
+    assert_eq!(notes(&["send", "all", "你好"]), "", "the configuration has its encoding");
+    assert_eq!(notes(&["send", "127.0.0.1:9", "你好"]), "", "the receipt shows the encoding");
+    let ask = daemon.ctl(&["ask", "239.1.2.4%lo:9", "你好", "--timeout", "10ms"]);
+    assert!(ask.stderr.starts_with(note), "{ask:?}");
+}
+
+#[test]
+fn a_hung_daemon_is_given_up_in_time() {
+    let daemon = Daemon::start();
+    let began = Instant::now();
+    daemon.signal(Signal::SIGSTOP);
+    for command in ["status", "version", "peers"] {
+        daemon
+            .ctl(&[command, "--timeout", "100ms"])
+            .fails(4, &["the daemon did not answer within 100ms", "hint: "]);
+    }
+    let metrics = daemon.ctl(&["status", "--format", "prometheus", "--timeout", "100ms"]);
+    assert!(metrics.stdout.ends_with("udpchat_up 0\n"), "{metrics:?}");
+    daemon.signal(Signal::SIGCONT);
+    assert!(began.elapsed().as_secs() < 30, "the time without the option");
+    daemon.ctl(&["status", "--timeout", "30s"]).ok();
+}
