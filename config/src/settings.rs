@@ -7,8 +7,8 @@ use crate::key::{AppliedBy, Field, Key};
 use crate::paths::socket_in;
 use crate::value::toml_key;
 use crate::{
-    ConfigError, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Member, MetricsAddress,
-    Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
+    ByteRate, ConfigError, DatagramRate, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Member,
+    MetricsAddress, Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
 };
 
 /// Defines [`Settings`], a struct for each table, and [`KEYS`].
@@ -119,12 +119,16 @@ settings! {
         messages_per_second: u32 = 100, Reload, "100";
     }
 
-    /// Limits from where messages are accepted.
+    /// Limits from where messages are accepted, and how many.
     access: Access {
         /// The networks to accept messages from; empty accepts all.
         allow: Vec<Network> = Vec::new(), Reload, r#"["192.168.0.0/16"]"#;
         /// The networks to accept nothing from, even if `allow` contains them.
         deny: Vec<Network> = Vec::new(), Reload, r#"["192.168.7.9"]"#;
+        /// How many datagrams are accepted from one address, or from one /64 of IPv6.
+        limit: DatagramRate = DatagramRate::UNLIMITED, Reload, r#""500/s""#;
+        /// How many bytes are accepted from it.
+        bytes: ByteRate = ByteRate::UNLIMITED, Reload, r#""1MiB/s""#;
     }
 
     /// Gives roles on the control socket to groups of users, at most 16 for each role, without duplicates. Root and the
@@ -154,6 +158,10 @@ pub struct Peer {
     pub address: Setting<PeerAddress>,
     /// The encoding that it reads and writes, if configured.
     pub encoding: Option<Setting<Encoding>>,
+    /// How many datagrams are accepted from it, instead of `access.limit`.
+    pub limit: Option<Setting<DatagramRate>>,
+    /// How many bytes are accepted from it, instead of `access.bytes`.
+    pub bytes: Option<Setting<ByteRate>>,
     /// The members, while the settings are loaded. Then a table with members is one of [`Settings::lists`].
     pub(crate) members: Option<Setting<Vec<Member>>>,
 }
@@ -161,7 +169,8 @@ pub struct Peer {
 impl Peer {
     /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
-        Self { address: Setting::new(PeerAddress::NONE, origin), encoding: None, members: None }
+        let address = Setting::new(PeerAddress::NONE, origin);
+        Self { address, encoding: None, limit: None, bytes: None, members: None }
     }
 }
 
@@ -180,6 +189,20 @@ pub(crate) const PEER_KEYS: &[Key<Peer>] = &[
         example: r#""gbk""#,
         field: |peer| &peer.encoding,
         field_mut: |peer| &mut peer.encoding,
+    },
+    Key {
+        path: "peers.NAME.limit",
+        applied_by: AppliedBy::Reload,
+        example: r#""5000/s""#,
+        field: |peer| &peer.limit,
+        field_mut: |peer| &mut peer.limit,
+    },
+    Key {
+        path: "peers.NAME.bytes",
+        applied_by: AppliedBy::Reload,
+        example: r#""10MiB/s""#,
+        field: |peer| &peer.bytes,
+        field_mut: |peer| &mut peer.bytes,
     },
     Key {
         path: "peers.NAME.members",
@@ -208,7 +231,7 @@ impl Settings {
     /// Moves the peers with members to the lists.
     ///
     /// # Errors
-    /// A list has an address or an encoding.
+    /// A list has an address, an encoding or a limit.
     pub(crate) fn separate_lists(&mut self) -> Result<(), ConfigError> {
         for (name, mut list) in std::mem::take(&mut self.peers) {
             let Some(members) = list.members.take() else {
@@ -220,6 +243,9 @@ impl Settings {
                     format!("`{name}` has members and an address")
                 }
                 Peer { encoding: Some(_), .. } => format!("`{name}` has members and an encoding"),
+                Peer { limit: Some(_), .. } | Peer { bytes: Some(_), .. } => {
+                    format!("`{name}` has members and a limit")
+                }
                 _ => {
                     self.lists.insert(name, members);
                     continue;
@@ -277,7 +303,8 @@ mod tests {
         {
             let address = Setting::new(address.parse().unwrap(), origin.clone());
             let encoding = encoding.map(|encoding| Setting::new(encoding, origin.clone()));
-            settings.peers.insert(name.parse().unwrap(), Peer { address, encoding, members: None });
+            let peer = Peer { address, encoding, ..Peer::without_address(origin.clone()) };
+            settings.peers.insert(name.parse().unwrap(), peer);
         }
         let members = ["bob", "1.2.3.6"].map(|member| member.parse().unwrap()).to_vec();
         settings.lists.insert("lab".parse().unwrap(), Setting::new(members, origin));
@@ -302,6 +329,8 @@ log.format = "text" # default
 log.messages_per_second = 100 # default
 access.allow = [] # default
 access.deny = [] # default
+access.limit = "" # default
+access.bytes = "" # default
 control.read = [] # default
 control.send = [] # default
 control.admin = [] # default
@@ -362,6 +391,8 @@ peers.lab.members = ["bob", "1.2.3.6"] # /c.toml:7"#;
         new.peers.clear();
         new.lists.clear();
         new.access.deny.value.push("10.0.0.0/8".parse().unwrap());
+        new.access.limit.value = "500/s".parse().unwrap();
+        new.access.bytes.value = "1MiB/s".parse().unwrap();
         new.control.read.value.push("users".parse().unwrap());
         new.text.encoding.value = Encoding::GBK;
         new.inbox.max_size.value = "1GiB".parse().unwrap();

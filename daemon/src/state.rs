@@ -1,6 +1,6 @@
 //! The state that the parts of a running daemon share. Created at the start; does not depend on `control` or `metrics`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,8 @@ use crate::net::interfaces::CurrentAddresses;
 use crate::net::multicast::Groups;
 use crate::net::socket::Listener;
 use crate::peers::Peers;
-use crate::receive::denied::DeniedPeers;
+use crate::receive::Limits;
+use crate::receive::dropped_sources::DroppedSources;
 use crate::receive::self_test::SelfTests;
 
 /// How long a request for entries that are still to be recovered waits for them.
@@ -43,7 +44,8 @@ pub(crate) struct Daemon {
     pub(crate) peers: Peers,
     pub(crate) groups: Arc<Groups>,
     pub(crate) addresses: Arc<CurrentAddresses>,
-    pub(crate) denied: Arc<DeniedPeers>,
+    pub(crate) denied: Arc<DroppedSources<IpAddr>>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) self_tests: Arc<SelfTests>,
     pub(crate) health: Arc<Health>,
     pub(crate) logging: Logging,

@@ -358,6 +358,11 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
             "FILE:3: `lab` has members and an encoding",
             "only members",
         ),
+        (
+            "[peers.lab]\nbytes = '1MiB/s'\nmembers = ['1.2.3.5']",
+            "FILE:3: `lab` has members and a limit",
+            "only members",
+        ),
     ] {
         let (said, given) = Host::refused(text);
         assert!(said.starts_with(message), "{text}: {said}");
@@ -403,10 +408,10 @@ fn the_default_file_sets_exactly_the_defaults() {
 fn the_default_file_has_every_key() {
     let host = Host::new();
     let is_commented_out = |line: &str| {
-        line.starts_with("[peers.")
-            || ["data_dir", "socket", "read", "send", "address", "encoding", "members"]
-                .iter()
-                .any(|key| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = ")))
+        const COMMENTED_OUT: [&str; 9] =
+            ["data_dir", "socket", "read", "send", "address", "encoding", "limit", "bytes", "members"];
+        let is_key = |key: &&str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "));
+        line.starts_with("[peers.") || COMMENTED_OUT.iter().any(is_key)
     };
     let uncommented: String = DEFAULT_FILE
         .lines()

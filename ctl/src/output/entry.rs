@@ -50,7 +50,7 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
 /// hex digits in one line.
 pub(super) fn as_answer(entry: &Entry, hex: bool) -> String {
     match entry {
-        Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason)),
+        Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason, gap.peer.as_deref())),
         Entry::Message(message) if hex => format!("{}\n", hexdump::pairs(&message.raw.0)),
         Entry::Message(message) => format!("{}\n", safe::lines(safe::without_trailer(&message.text))),
     }
@@ -60,7 +60,7 @@ pub(super) fn as_answer(entry: &Entry, hex: bool) -> String {
 pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -> String {
     let id = palette.paint(DIM, &format!("#{}", entry.id()));
     match entry {
-        Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap.lost, &gap.reason)),
+        Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap.lost, &gap.reason, gap.peer.as_deref())),
         Entry::Message(message) => {
             let peer = peer(message, palette);
             let size = counted(message.bytes as u64, "byte");
@@ -120,7 +120,7 @@ fn failure(message: &Message, palette: Palette) -> String {
 
 fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
     let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, times.show(gap.at)));
-    let loss = loss(gap.lost, &gap.reason);
+    let loss = loss(gap.lost, &gap.reason, gap.peer.as_deref());
     let text = match gap.first_id.filter(|first| *first < gap.id) {
         Some(first) => tr!("{loss} (#{first} to #{last})", loss, first, last = gap.id),
         None => loss,
@@ -128,10 +128,14 @@ fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
     format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {text}")))
 }
 
-/// Describes a gap: how many datagrams are missing, and why; `reason` is the protocol's name.
-pub(crate) fn loss(lost: u64, reason: &str) -> String {
+/// Describes a gap: how many datagrams are missing, why, and whose; `reason` is the protocol's name.
+pub(crate) fn loss(lost: u64, reason: &str, peer: Option<&str>) -> String {
     let datagrams = counted(lost, "datagram");
     match reason {
+        "limited" => match peer.map(safe::one_line) {
+            Some(peer) => tr!("{datagrams} of {peer} left out here: over the limit", datagrams, peer),
+            None => tr!("{datagrams} of several addresses left out here: over the limit", datagrams),
+        },
         "retention" => {
             let entries = counted(lost, "entry");
             tr!("{entries} removed here: the inbox had reached its limits", entries)
@@ -212,7 +216,7 @@ mod tests {
         let gap = |lost, reason: &str| {
             let at = "2026-11-22T14:03:06Z".parse().unwrap();
             as_text(
-                &Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None }),
+                &Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None, peer: None }),
                 &UTC,
                 OFF(),
                 None,
@@ -235,10 +239,26 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_for_a_limit_names_its_source() {
+        let (peer, reason) = (Some("10.0.0.5"), "limited");
+        let shown = [loss(5_120, reason, peer), loss(1, reason, None), loss(1, reason, Some("a\n"))];
+        let expected = [
+            "5,120 datagrams of 10.0.0.5 left out here: over the limit",
+            "1 datagram of several addresses left out here: over the limit",
+            "1 datagram of a\\u{a} left out here: over the limit",
+        ];
+        assert_eq!(shown, expected);
+        let chinese = with_language(Language::Chinese, || [loss(5_120, reason, peer), loss(7, reason, None)]);
+        let expected =
+            ["此处略去 10.0.0.5 的 5,120 个数据报：超过限额", "此处略去多个地址的 7 个数据报：超过限额"];
+        assert_eq!(chinese, expected);
+    }
+
+    #[test]
     fn entries_are_shown_in_chinese() {
         let at = "2026-11-22T14:03:06Z".parse().unwrap();
         let gap = |reason: &str, first_id| {
-            Entry::Gap(Gap { id: 813, at, lost: 37, reason: reason.to_owned(), first_id })
+            Entry::Gap(Gap { id: 813, at, lost: 37, reason: reason.to_owned(), first_id, peer: None })
         };
         let error = Some("network is unreachable".to_owned());
         let failed = Entry::Message(Message { direction: Direction::Out, error, ..message("") });

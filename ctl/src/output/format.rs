@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
-use udpchat_api::EncodingBy;
-use udpchat_api::call::Peer;
+use udpchat_api::call::{Peer, Refusal};
+use udpchat_api::{EncodingBy, safe};
 use udpchat_locale::tr;
 
 /// Names what chose an encoding.
@@ -34,6 +34,13 @@ pub(crate) fn shown_number(value: f64) -> String {
 /// Shows a time: local date and time, to the second.
 pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Shows an address whose datagrams were dropped: how many, and when the last.
+pub(crate) fn refused(refusal: &Refusal, zone: &TimeZone) -> String {
+    let Refusal { address, datagrams, at } = refusal;
+    let (address, time) = (safe::one_line(address), local_time(*at, zone));
+    tr!("{address} ({datagrams}, at {time})", address, datagrams = grouped(*datagrams), time)
 }
 
 /// How the times of entries are shown.

@@ -80,11 +80,15 @@ pub struct Gap {
     pub at: Timestamp,
     /// The number of missing datagrams.
     pub lost: u64,
-    /// The reason: `receive_buffer_full`, `queue_full`, `daemon_ended` or `damaged`.
+    /// The reason: `receive_buffer_full`, `queue_full`, `daemon_ended`, `limited`, `damaged` or `retention`.
     pub reason: String,
     /// With the reason `damaged`, the first id of the entries that are missing; `id` is the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_id: Option<u64>,
+    /// With the reason `limited`, whose datagrams are missing: an address, a /64 of IPv6, or the address of a configured peer
+    /// with its port. Absent if they came from several sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
 }
 
 /// Whether a message was received or sent.
@@ -148,7 +152,8 @@ mod tests {
     fn the_documented_entries_survive_a_round_trip() {
         let message = r#"{"type":"message","id":812,"at":"2026-11-22T06:03:05.123456Z","direction":"in","peer":"192.168.43.159:8080","name":"bob","local":"192.168.43.7:7788","text":"你好","encoding":"gb18030","encoding_by":"remembered","bytes":4,"raw":"xOO6ww=="}"#;
         let gap = r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06.000000Z","lost":37,"reason":"receive_buffer_full"}"#;
-        for line in [message, gap] {
+        let limited = r#"{"type":"gap","id":814,"at":"2026-11-22T06:03:07.000000Z","lost":5120,"reason":"limited","peer":"10.0.0.5"}"#;
+        for line in [message, gap, limited] {
             let entry: Entry = serde_json::from_str(line).unwrap();
             assert_eq!(serde_json::to_string(&entry).unwrap(), line);
         }

@@ -27,8 +27,8 @@ impl Viewer {
     pub(crate) fn entry(&self, stored: Stored) -> Entry {
         let (id, at) = (stored.id, from_ns(stored.at_ns));
         let (direction, peer, local, payload, detail) = match stored.body {
-            Body::Gap(GapDetail { lost, reason, first_id }) => {
-                return Entry::Gap(Gap { id, at, lost, reason, first_id });
+            Body::Gap(GapDetail { lost, reason, first_id, peer }) => {
+                return Entry::Gap(Gap { id, at, lost, reason, first_id, peer });
             }
             Body::Received { peer, local, payload } => {
                 (Direction::In, peer, local, payload, SentDetail::default())

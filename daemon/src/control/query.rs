@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Zoned;
 use memchr::memmem::Finder;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{Entry, ErrorKind, ErrorObject, Message, Raw, Timestamp, safe};
+use udpchat_api::{Entry, ErrorKind, ErrorObject, Gap, Message, Raw, Timestamp, safe};
 use udpchat_config::{Member, Network, PeerAddress, did_you_mean, when};
 
 use super::entry::Viewer;
@@ -45,6 +45,25 @@ impl Sender {
             Self::Peer(address) => configured.is_of_peer(address, peer),
             Self::Address(address) => configured.is_exactly(address, peer),
             Self::Network(network) => network.contains(peer.ip()),
+        }
+    }
+
+    /// Returns whether messages of its may be among those that a gap names as from `source`, an address or a network.
+    fn concerns(&self, source: &str) -> bool {
+        let (address, network) = (source.parse::<PeerAddress>(), source.parse::<Network>());
+        match (self, address, network) {
+            (Self::Peer(own) | Self::Address(own), Ok(address), _) => {
+                let is_same_port =
+                    own.port().is_none() || address.port().is_none_or(|port| own.port() == Some(port));
+                own.ip() == address.ip() && is_same_port
+            }
+            (Self::Peer(own) | Self::Address(own), _, Ok(network)) => network.contains(own.ip()),
+            (Self::Network(own), Ok(address), _) => own.contains(address.ip()),
+            (Self::Network(own), _, Ok(network)) => {
+                own.contains(network.range().addr()) || network.contains(own.range().addr())
+            }
+            // A later version may name sources in another way.
+            _ => true,
         }
     }
 
@@ -186,7 +205,13 @@ impl Matcher {
     }
 
     fn matches(&mut self, entry: &Entry) -> bool {
-        let Entry::Message(Message { peer, text, .. }) = entry else { return true };
+        let Message { peer, text, .. } = match entry {
+            Entry::Message(message) => message,
+            Entry::Gap(Gap { peer: Some(source), .. }) => {
+                return self.from.is_empty() || self.from.iter().any(|sender| sender.concerns(source));
+            }
+            Entry::Gap(_) => return true,
+        };
         (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
     }
@@ -325,6 +350,31 @@ mod tests {
             let mut matcher = query(json!({"from": ["bob"]}), &configured).unwrap().matcher();
             assert!(matcher.matches(&entry(peer)) && !matcher.matches(&entry("[fe80::2%7]:9")), "{peer}");
             assert_eq!(configured.of(peer.parse().unwrap()).map(|named| named.name), Some("bob"), "{peer}");
+        }
+    }
+
+    #[test]
+    fn a_gap_of_a_source_is_selected_with_its_messages() {
+        let configured = configured("[peers.bob]\naddress = '10.0.0.5:9'\n");
+        for (from, source, is_selected) in [
+            ("bob", "10.0.0.5", true),
+            ("bob", "10.0.0.5:9", true),
+            ("bob", "10.0.0.5:8", false),
+            ("bob", "10.0.0.6", false),
+            ("10.0.0.5", "10.0.0.5:8", true),
+            ("10.0.0.0/24", "10.0.0.6", true),
+            ("10.0.1.0/24", "10.0.0.6", false),
+            ("2001:db8::7", "2001:db8::/64", true),
+            ("2001:db8:0:1::7", "2001:db8::/64", false),
+            ("2001:db8::/32", "2001:db8:0:7::/64", true),
+            ("bob", "a later notation", true),
+        ] {
+            let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
+            let peer = Some(source.to_owned());
+            let gap = Entry::Gap(Gap { id: 1, at, lost: 1, reason, first_id: None, peer });
+            let mut matcher = query(json!({"from": [from], "gaps": true}), &configured).unwrap().matcher();
+            assert_eq!(matcher.matches(&gap), is_selected, "{from} {source}");
+            assert!(query(json!({}), &configured).unwrap().matcher().matches(&gap));
         }
     }
 

@@ -153,6 +153,7 @@ mod tests {
             lost: 2,
             reason: "queue_full".to_owned(),
             first_id: None,
+            peer: None,
         });
         let reply: Reply = serde_json::from_slice(&notification(&gap)).unwrap();
         assert_eq!(reply.method.as_deref(), Some("entry"));

@@ -117,6 +117,9 @@ pub(crate) struct GapDetail {
     /// Of a gap for entries of the log, the first id that is missing; the last one is the id of the gap itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) first_id: Option<u64>,
+    /// Of a gap for datagrams over a limit, their source, unless there were several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peer: Option<String>,
 }
 
 impl GapDetail {
@@ -128,17 +131,21 @@ impl GapDetail {
 
     /// Returns a gap for the removed entries from one id up to another.
     pub(crate) fn removed(first: u64, last: u64) -> Self {
-        Self { lost: last - first + 1, reason: Self::REMOVED.to_owned(), first_id: Some(first) }
+        Self::entries(first, last, Self::REMOVED)
     }
 
     /// Returns a gap for datagrams that were not stored.
     pub(crate) fn lost(lost: u64, reason: GapReason) -> Self {
-        Self { lost, reason: reason.name().to_owned(), first_id: None }
+        Self { lost, reason: reason.name().to_owned(), first_id: None, peer: None }
     }
 
     /// Returns a gap for the entries of a damaged log from one id up to another.
     pub(crate) fn damaged(first: u64, last: u64) -> Self {
-        Self { lost: last - first + 1, reason: Self::DAMAGED.to_owned(), first_id: Some(first) }
+        Self::entries(first, last, Self::DAMAGED)
+    }
+
+    fn entries(first: u64, last: u64, reason: &str) -> Self {
+        Self { lost: last - first + 1, reason: reason.to_owned(), first_id: Some(first), peer: None }
     }
 }
 
@@ -151,17 +158,21 @@ pub(crate) enum GapReason {
     QueueFull,
     /// A daemon received them and ended before they were stored.
     DaemonEnded,
+    /// Their senders were over a limit of the configuration.
+    Limited,
 }
 
 impl GapReason {
-    /// All reasons, in the order of their numbers.
-    pub(crate) const ALL: [Self; 3] = [Self::ReceiveBufferFull, Self::QueueFull, Self::DaemonEnded];
+    /// The reasons whose gaps the in-flight journal carries over a kill, in the order of their numbers. What a limit drops is
+    /// lost by the administrator's will, as what the access list denies.
+    pub(crate) const JOURNALED: [Self; 3] = [Self::ReceiveBufferFull, Self::QueueFull, Self::DaemonEnded];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ReceiveBufferFull => "receive_buffer_full",
             Self::QueueFull => "queue_full",
             Self::DaemonEnded => "daemon_ended",
+            Self::Limited => "limited",
         }
     }
 }

@@ -16,12 +16,14 @@ pub(super) fn allows(access: &Access, ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use udpchat_config::Setting;
+    use udpchat_config::{Setting, Settings};
 
     fn is_allowed(allow: &[&str], deny: &[&str], ip: &str) -> bool {
         let parse =
             |texts: &[&str]| Setting::default_of(texts.iter().map(|text| text.parse().unwrap()).collect());
-        allows(&Access { allow: parse(allow), deny: parse(deny) }, ip.parse().unwrap())
+        let mut access = Settings::default_in("/").access;
+        (access.allow, access.deny) = (parse(allow), parse(deny));
+        allows(&access, ip.parse().unwrap())
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! Decides what happens to a datagram: stored, denied, our own, or part of a self-test.
+//! Decides what happens to a datagram: stored, denied, over a limit, our own, or part of a self-test.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use udpchat_config::Settings;
 
 use super::access;
-use super::denied::DeniedPeers;
+use super::dropped_sources::DroppedSources;
+use super::limit::{Gate, Limits};
 use super::self_test::{Matcher, SelfTests};
 use super::types::Datagram;
 use crate::inbox::queue::Intake;
@@ -17,7 +18,8 @@ use crate::net::interfaces::{CurrentAddresses, LocalAddresses};
 /// What reception needs to classify datagrams.
 pub(crate) struct Rules {
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
-    pub(crate) denied: Arc<DeniedPeers>,
+    pub(crate) denied: Arc<DroppedSources<IpAddr>>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) self_tests: Arc<SelfTests>,
     pub(crate) addresses: Arc<CurrentAddresses>,
     /// The ports that all our sockets are bound to.
@@ -32,12 +34,14 @@ pub(super) struct Classifier<'a> {
     settings: Arc<Settings>,
     local_addresses: Arc<LocalAddresses>,
     self_tests: Option<Matcher<'a>>,
+    limits: Option<Gate<'a>>,
 }
 
 impl<'a> Classifier<'a> {
     pub(super) fn new(rules: &'a Rules, port: u16) -> Self {
         let (settings, local_addresses) = (Arc::clone(&rules.settings.borrow()), rules.addresses.get());
-        Self { rules, port, settings, local_addresses, self_tests: rules.self_tests.matcher() }
+        let (self_tests, limits) = (rules.self_tests.matcher(), rules.limits.gate());
+        Self { rules, port, settings, local_addresses, self_tests, limits }
     }
 
     /// Queues a datagram, or counts why it is not stored.
@@ -51,11 +55,13 @@ impl<'a> Classifier<'a> {
         }
         if self.is_our_own(peer, local) {
             intake.looped_back(payload.len());
-        } else if is_allowed {
-            intake.datagram(at_ns, peer, local, payload);
-        } else {
+        } else if !is_allowed {
             intake.denied(payload.len());
-            self.rules.denied.note(peer.ip(), at_ns);
+            self.rules.denied.note(peer.ip(), at_ns, 1);
+        } else if self.limits.as_mut().is_some_and(|limits| !limits.admits(peer, at_ns, payload.len())) {
+            intake.limited(payload.len());
+        } else {
+            intake.datagram(at_ns, peer, local, payload);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::classify::{Classifier, Rules};
 use super::coalesce::Coalescer;
+use super::limit::Excess;
 use super::platform::{Receiver, Stop, prepare};
 use super::types::Wake;
 use crate::clock;
@@ -106,7 +107,9 @@ impl Reception {
         if self.reading.is_failing() {
             return if self.parts.stop.is_stopped() { Wake::Stop } else { Wake::Timeout };
         }
-        let woken = self.receiver.wait(self.parts.heartbeat.max_wait());
+        // Gaps for what was over a limit must not wait for the next datagram.
+        let waits = [self.parts.heartbeat.max_wait(), self.parts.rules.limits.report_in()];
+        let woken = self.receiver.wait(waits.into_iter().flatten().min());
         self.waited(woken)
     }
 
@@ -181,6 +184,7 @@ impl Reception {
             }
         }
         self.account_drops(true);
+        self.report_excess(true);
     }
 
     /// Moves one batch into the queue; returns whether more may be waiting.
@@ -205,6 +209,7 @@ impl Reception {
             });
         })?;
         self.account_drops(!more);
+        self.report_excess(false);
         if self.reading.succeeded() {
             self.parts.health.succeeded(Component::Receive(self.number));
         }
@@ -229,6 +234,18 @@ impl Reception {
                 intake.kernel_gap(seen_ns, lost);
             }
         });
+    }
+
+    /// Adds gaps to the log for datagrams that were over a limit, if they are due or the last ones.
+    fn report_excess(&self, is_last: bool) {
+        let excess = self.parts.rules.limits.take_excess(is_last);
+        if !excess.is_empty() {
+            self.parts.queue.intake(|intake| {
+                for Excess { source, datagrams } in excess {
+                    intake.limited_gap(clock::now_ns(), datagrams, source);
+                }
+            });
+        }
     }
 
     /// Reports an error and pauses, unless it concerns one datagram. No error ends reception.

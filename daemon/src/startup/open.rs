@@ -29,6 +29,7 @@ use crate::net::multicast::Groups;
 use crate::net::socket;
 use crate::net::socket::Listener;
 use crate::peers::Peers;
+use crate::receive::Limits;
 use crate::service::data_dir::DataDir;
 use crate::service::systemd::Inherited;
 use crate::service::watchdog::Watchdog;
@@ -98,7 +99,8 @@ pub(super) fn open(
     let groups =
         Groups::new(&settings, &listeners, Arc::clone(&addresses), Arc::clone(&names), Arc::clone(&health));
     let groups = Arc::new(groups);
-    apply_reloads(&configuration, &groups, &logging, &queue);
+    let limits = Arc::new(Limits::new(&settings, Arc::clone(&names)));
+    apply_reloads(&configuration, &groups, &limits, &logging, &queue);
     let parts = writer::Parts {
         data_dir: Arc::clone(data_dir),
         queue: Arc::clone(&queue),
@@ -123,6 +125,7 @@ pub(super) fn open(
         groups,
         addresses,
         denied: Arc::default(),
+        limits,
         self_tests: Arc::default(),
         health,
         logging,
@@ -165,10 +168,18 @@ fn open_control(
 }
 
 /// Registers the parts that must apply a reload before it ends.
-fn apply_reloads(configuration: &Configuration, groups: &Arc<Groups>, logging: &Logging, queue: &Arc<Queue>) {
-    let (groups, logging, queue) = (Arc::clone(groups), logging.clone(), Arc::clone(queue));
+fn apply_reloads(
+    configuration: &Configuration,
+    groups: &Arc<Groups>,
+    limits: &Arc<Limits>,
+    logging: &Logging,
+    queue: &Arc<Queue>,
+) {
+    let (groups, limits) = (Arc::clone(groups), Arc::clone(limits));
+    let (logging, queue) = (logging.clone(), Arc::clone(queue));
     configuration.on_reload(move |settings| {
         groups.configure(settings);
+        limits.configure(settings);
         logging.set_level(*settings.log.level);
         // The writer sleeps until entries arrive; it must apply new limits now.
         queue.wake();

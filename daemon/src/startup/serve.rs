@@ -114,6 +114,7 @@ pub(super) fn start_receivers(
     let rules = Arc::new(receive::Rules {
         settings: daemon.configuration.subscribe(),
         denied: Arc::clone(&daemon.denied),
+        limits: Arc::clone(&daemon.limits),
         self_tests: Arc::clone(&daemon.self_tests),
         addresses: Arc::clone(&daemon.addresses),
         ports: daemon.listeners.iter().map(|listener| listener.local.port()).collect(),

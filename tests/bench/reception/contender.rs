@@ -20,20 +20,26 @@ pub(crate) struct Contender {
 
 enum Kind {
     Bare(Manner),
-    Daemon,
+    /// With more lines of the configuration.
+    Daemon(&'static str),
     /// A program that this machine may not have, and the command that makes it write to a file.
     Program(&'static str, fn(&Files) -> Command),
 }
 
 /// All of them; the others are compared with the first.
-pub(crate) const CONTENDERS: [Contender; 6] = [
+pub(crate) const CONTENDERS: [Contender; 7] = [
     Contender { name: "bare recvmmsg loop, eager", kind: Kind::Bare(Manner::Eager) },
     Contender { name: "bare recvmmsg loop, gathering", kind: Kind::Bare(Manner::Gathering) },
-    Contender { name: "udpchatd", kind: Kind::Daemon },
+    Contender { name: "udpchatd", kind: Kind::Daemon("") },
+    Contender { name: "udpchatd with limits", kind: Kind::Daemon(LIMITS) },
     Contender { name: "rsyslog imudp to a file", kind: Kind::Program("rsyslogd", rsyslog) },
     Contender { name: "nc -k -l -u to a file", kind: Kind::Program("nc", nc) },
     Contender { name: "python3 recvfrom to a file", kind: Kind::Program("python3", python) },
 ];
+
+/// Limits that nothing reaches, and a peer that they do not concern.
+const LIMITS: &str =
+    "access.limit = \"100000000/s\"\naccess.bytes = \"1TiB/s\"\npeers.camera.address = \"192.0.2.1\"\n";
 
 const PYTHON: &str = "
 import socket, sys
@@ -62,8 +68,9 @@ impl Contender {
         match self.kind {
             Kind::Bare(manner) => Running::Bare(Bare::start(manner)),
             // Large enough to keep everything: retention is another benchmark.
-            Kind::Daemon => {
-                Running::Daemon(Daemon::start("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n"))
+            Kind::Daemon(more) => {
+                let config = format!("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n{more}");
+                Running::Daemon(Daemon::start(&config))
             }
             Kind::Program(name, command) => Running::Writer(Writer::start(command, bytes, name != "nc")),
         }

@@ -4,5 +4,6 @@
 
 mod access;
 mod any_datagram;
+mod limits;
 mod multicast;
 mod peers;

@@ -276,7 +276,7 @@ fn own_multicast_is_ignored_but_other_programs_are_received() {
     expected.extend(many);
     assert_eq!(all_received(&here), expected);
     let status = here.status();
-    assert_eq!(status["dropped"], json!({ "denied": 0, "queue_full": 0, "own": 4 }));
+    assert_eq!(status["dropped"], json!({ "denied": 0, "limited": 0, "queue_full": 0, "own": 4 }));
     assert_eq!(status["received"]["datagrams"], 9);
     let text = here.ctl(&["status"]).ok();
     assert!(text.contains("own multicast copies 4"), "{text}");

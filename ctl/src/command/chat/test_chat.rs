@@ -140,6 +140,7 @@ impl TestChat {
             lost,
             reason: "receive_buffer_full".to_owned(),
             first_id: None,
+            peer: None,
         }));
     }
 

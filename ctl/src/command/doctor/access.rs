@@ -1,16 +1,22 @@
-//! Checks the access list, and which addresses it has refused.
+//! Checks the access list and the limits, and whose datagrams they have dropped.
 
-use udpchat_api::call::{Refusal, Status};
+use udpchat_api::call::{AccessStatus, Refusal, Status};
+use udpchat_api::safe;
 use udpchat_locale::tr;
 
 use super::facts::Facts;
 use super::finding::Finding;
-use crate::output::grouped;
+use crate::output::{counted, grouped};
 
 const TOPIC: &str = "access";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let Some(status) = facts.status() else { return Vec::new() };
+    [Some(lists(facts, status)), limits(facts, status)].into_iter().flatten().collect()
+}
+
+/// Reports what the access list has refused.
+fn lists(facts: &Facts, status: &Status) -> Finding {
     let access = &status.access;
     let rules = match (access.allow.as_slice(), access.deny.as_slice()) {
         ([], []) => tr!("everyone may send").to_owned(),
@@ -24,9 +30,9 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     };
     let refused = status.dropped.denied;
     if refused == 0 {
-        return vec![Finding::ok(TOPIC, rules)];
+        return Finding::ok(TOPIC, rules);
     }
-    let refused = refusals(facts, refused, &access.refused);
+    let refused = last_refused(facts, refusals(refused), &access.refused);
     let seen = tr!("{rules}; {refused}", rules, refused);
     let hint =
         tr!("change `access.allow` and `access.deny` in the configuration, then run `udpchatctl reload`");
@@ -35,21 +41,46 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     } else {
         Finding::warning(TOPIC, seen)
     };
-    vec![finding.hint(hint)]
+    finding.hint(hint)
 }
 
-/// Returns how many datagrams were refused, and the last refused addresses.
-fn refusals(facts: &Facts, datagrams: u64, last: &[Refusal]) -> String {
-    let refused = match datagrams {
+/// Reports what was over the limits, unless there are none and were none.
+fn limits(facts: &Facts, status: &Status) -> Option<Finding> {
+    let AccessStatus { limit, bytes, limited, .. } = &status.access;
+    let rule = match (limit.as_str(), bytes.as_str()) {
+        ("", "") => tr!("there is no limit for all addresses").to_owned(),
+        (limit, "") => tr!("an address may send {limit}", limit = safe::one_line(limit)),
+        ("", bytes) => tr!("an address may send {limit}", limit = safe::one_line(bytes)),
+        (limit, bytes) => {
+            tr!(
+                "an address may send {limit} and {bytes}",
+                limit = safe::one_line(limit),
+                bytes = safe::one_line(bytes)
+            )
+        }
+    };
+    if status.dropped.limited == 0 {
+        return (limit.len() + bytes.len() > 0).then(|| Finding::ok(TOPIC, rule));
+    }
+    let datagrams = counted(status.dropped.limited, "datagram");
+    let over = last_refused(facts, tr!("{datagrams} over the limit were left out", datagrams), limited);
+    let hint = tr!(
+        "raise `access.limit` and `access.bytes`, or give the peer a `limit` of its own, then run `udpchatctl reload`"
+    );
+    Some(Finding::warning(TOPIC, tr!("{rules}; {refused}", rules = rule, refused = over)).hint(hint))
+}
+
+/// Returns how many datagrams were refused.
+fn refusals(datagrams: u64) -> String {
+    match datagrams {
         1 => tr!("1 datagram was refused").to_owned(),
         number => tr!("{number} datagrams were refused", number = grouped(number)),
-    };
-    let each = |refusal: &Refusal| {
-        let Refusal { address, datagrams, at } = refusal;
-        let time = facts.local_time(*at);
-        tr!("{address} ({datagrams}, at {time})", address, datagrams = grouped(*datagrams), time)
-    };
-    match last.iter().map(each).collect::<Vec<_>>() {
+    }
+}
+
+/// Adds the last addresses whose datagrams were dropped.
+fn last_refused(facts: &Facts, refused: String, last: &[Refusal]) -> String {
+    match last.iter().map(|each| crate::output::refused(each, &facts.zone)).collect::<Vec<_>>() {
         none if none.is_empty() => refused,
         list => tr!("{refused}, most recently from {addresses}", refused, addresses = list.join(tr!(", "))),
     }
@@ -70,8 +101,7 @@ mod tests {
             status.access.deny = vec!["10.0.0.0/8".to_owned()];
             status.dropped.denied = denied;
             let at = "2026-11-22T11:00:00Z".parse().unwrap();
-            status.access.refused =
-                vec![Refusal { address: "10.1.1.1".parse().unwrap(), at, datagrams: denied }];
+            status.access.refused = vec![Refusal { address: "10.1.1.1".to_owned(), at, datagrams: denied }];
         })
     }
 
@@ -84,6 +114,31 @@ mod tests {
                         2026-11-22 11:00:00)";
         assert_eq!(text(&found), expected);
         assert_eq!(levels(&findings(&refusing(0))), [Fine]);
+    }
+
+    #[test]
+    fn addresses_over_the_limit_are_named() {
+        let limited = |limit: &str, bytes: &str, datagrams| {
+            findings(&with_status(|status| {
+                (status.access.limit, status.access.bytes) = (limit.to_owned(), bytes.to_owned());
+                status.dropped.limited = datagrams;
+                let at = "2026-11-22T11:00:00Z".parse().unwrap();
+                let over = Refusal { address: "10.0.0.5".to_owned(), at, datagrams };
+                status.access.limited = vec![over].into_iter().filter(|over| over.datagrams > 0).collect();
+            }))
+        };
+        let found = limited("500/s", "1MiB/s", 5_120);
+        assert_eq!(levels(&found), [Fine, Warning]);
+        let expected = "an address may send 500/s and 1MiB/s; 5,120 datagrams over the limit were left out, most recently \
+                        from 10.0.0.5 (5,120, at 2026-11-22 11:00:00)";
+        assert_eq!(text(&found[1..]), expected);
+        assert_eq!(text(&limited("500/s", "", 0)[1..]), "an address may send 500/s");
+        assert_eq!(text(&limited("", "1MiB/s", 0)[1..]), "an address may send 1MiB/s");
+        assert_eq!(levels(&limited("", "", 0)), [Fine]);
+        assert!(
+            text(&limited("", "", 1)[1..])
+                .starts_with("there is no limit for all addresses; 1 datagram over")
+        );
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 
 use udpchat_api::Message;
-use udpchat_config::Network;
+use udpchat_api::call::Refusal;
+use udpchat_config::{Network, PeerAddress};
 use udpchat_locale::{tr, translated};
 
 use super::facts::{Facts, Newest, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
+use crate::output::refused;
 
 const TOPIC: &str = "peer";
 
@@ -27,6 +29,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     found.extend(socket(facts, address));
     found.extend(link(peer, address));
     found.extend(refusal(facts, address));
+    found.extend(over_limit(facts, address));
     found.extend(sent(facts, peer));
     found.push(heard(facts, peer, address));
     found
@@ -104,6 +107,19 @@ fn refusal(facts: &Facts, address: SocketAddr) -> Option<Finding> {
         Finding::problem(TOPIC, seen)
             .hint(tr!("change the lists in the configuration, then run `udpchatctl reload`")),
     )
+}
+
+/// Reports whether messages from its address were over the limit lately.
+fn over_limit(facts: &Facts, address: SocketAddr) -> Option<Finding> {
+    let is_source = |over: &&Refusal| {
+        let network = over.address.parse::<Network>().is_ok_and(|network| network.contains(address.ip()));
+        network || over.address.parse::<PeerAddress>().is_ok_and(|source| source.matches(address))
+    };
+    let over = facts.status()?.access.limited.iter().find(is_source)?;
+    let seen = tr!("messages over the limit were left out: {address}", address = refused(over, &facts.zone));
+    Some(Finding::warning(TOPIC, seen).hint(tr!(
+        "raise `access.limit` and `access.bytes`, or give the peer a `limit` of its own, then run `udpchatctl reload`"
+    )))
 }
 
 fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
@@ -285,6 +301,23 @@ mod tests {
         let unknown = PeerFacts { address: Err(NoAddress::Absent(reason)), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
         assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
+    }
+
+    #[test]
+    fn a_peer_over_the_limit_is_reported() {
+        for (source, is_over) in [
+            ("10.1.0.7", true),
+            ("10.1.0.7:8080", true),
+            ("10.1.0.7:9", false),
+            ("10.1.0.0/24", true),
+            ("2001:db8::/64", false),
+        ] {
+            let facts = with_status(|status| {
+                let (address, at) = (source.to_owned(), status.started);
+                status.access.limited = vec![Refusal { address, at, datagrams: 7 }];
+            });
+            assert_eq!(text(&found(facts, peer())).contains("over the limit"), is_over, "{source}");
+        }
     }
 
     #[test]

@@ -25,7 +25,8 @@ fn as_line(status: &Status, rates: Option<&Rates>, zone: &TimeZone, palette: Pal
     };
     let growth =
         |of: fn(&Rates) -> u64| rates.map(|rates| format!(" +{}/s", grouped(of(rates)))).unwrap_or_default();
-    let dropped = match status.kernel_drops + status.dropped.queue_full + status.dropped.denied {
+    let dropped = status.dropped.total() - status.dropped.own;
+    let dropped = match status.kernel_drops + dropped {
         0 => "0".to_owned(),
         dropped => palette.paint(ALERT, &grouped(dropped)),
     };

@@ -8,7 +8,7 @@ use udpchat_locale::{tr, translated};
 use unicode_width::UnicodeWidthStr;
 
 use crate::output::style::{ALERT, ERROR, Palette};
-use crate::output::{counted, grouped, local_time, size, span};
+use crate::output::{counted, grouped, local_time, refused, size, span};
 
 /// The width of the column of keys, in columns of a terminal.
 const KEY_WIDTH: usize = 17;
@@ -32,6 +32,7 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
     ]);
     lines.extend(status.metrics.map(|address| (tr!("metrics:"), format!("http://{address}/metrics"))));
     lines.extend(counters(status, palette));
+    lines.extend(status.access.limited.iter().map(|over| (tr!("over the limit:"), refused(over, zone))));
     if status.lost_before > 0 {
         let datagrams = counted(status.lost_before, "datagram");
         let lost = tr!("{datagrams} by the previous daemon process", datagrams);
@@ -131,14 +132,30 @@ fn queued(status: &Status) -> String {
 fn dropped(dropped: &Dropped) -> String {
     let (total, denied, full) =
         (grouped(dropped.total()), grouped(dropped.denied), grouped(dropped.queue_full));
-    match dropped.own {
-        0 => tr!("{total} (denied {denied}, queue full {full})", total, denied, full),
-        own => tr!(
+    let (limited, own) = (grouped(dropped.limited), grouped(dropped.own));
+    match (dropped.limited, dropped.own) {
+        (0, 0) => tr!("{total} (denied {denied}, queue full {full})", total, denied, full),
+        (0, _) => tr!(
             "{total} (denied {denied}, queue full {full}, own multicast copies {own})",
             total,
             denied,
             full,
-            own = grouped(own)
+            own
+        ),
+        (_, 0) => tr!(
+            "{total} (denied {denied}, over the limit {limited}, queue full {full})",
+            total,
+            denied,
+            limited,
+            full
+        ),
+        (_, _) => tr!(
+            "{total} (denied {denied}, over the limit {limited}, queue full {full}, own multicast copies {own})",
+            total,
+            denied,
+            limited,
+            full,
+            own
         ),
     }
 }
@@ -185,6 +202,7 @@ fn index(index: &IndexStatus) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+    use udpchat_api::call::Refusal;
     use udpchat_locale::{Language, with_language};
 
     fn status() -> Status {
@@ -272,6 +290,26 @@ index:           up to #1023, 128.0 KiB
         let shown =
             with_language(Language::Chinese, || as_text(&status(), now, &TimeZone::UTC, Palette::new(false)));
         assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn addresses_over_the_limit_are_shown() {
+        let mut status = status();
+        status.dropped.limited = 5_120;
+        let at = "2026-11-22T12:00:00Z".parse().unwrap();
+        status.access.limited = vec![Refusal { address: "2001:db8::/64".to_owned(), at, datagrams: 5_100 }];
+        let shown = || as_text(&status, at, &TimeZone::UTC, Palette::new(false));
+        let english = [
+            "\ndropped:         5,126 (denied 3, over the limit 5,120, queue full 1, own multicast copies 2)\n",
+            "\nover the limit:  2001:db8::/64 (5,100, at 2026-11-22 12:00:00)\n",
+        ];
+        let chinese = [
+            "\n丢弃：           5,126（访问列表拒绝 3，超过限额 5,120，队列已满 1，自身的组播副本 2）\n",
+            "\n超过限额：       2001:db8::/64（5,100 个，2026-11-22 12:00:00）\n",
+        ];
+        assert!(english.iter().all(|line| shown().contains(line)), "{}", shown());
+        let shown = with_language(Language::Chinese, shown);
+        assert!(chinese.iter().all(|line| shown.contains(line)), "{shown}");
     }
 
     #[test]

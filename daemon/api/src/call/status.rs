@@ -1,6 +1,6 @@
 //! The method `status`, and which of its numbers are metrics.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -64,7 +64,7 @@ with_metrics! {
         /// gaps for them, and no other counter includes them.
         #[serde(default)]
         pub lost_before: u64 => gauge "lost_before_datagrams",
-        /// The access list, and the addresses that it denied.
+        /// The access list and the limits, and the addresses that they concern.
         #[serde(default)]
         pub access: AccessStatus,
         /// The datagrams that the daemon sent.
@@ -137,6 +137,9 @@ with_metrics! {
 pub struct Dropped {
     /// The access list (`access` in the configuration) denies the source. Leaves no gap in the log.
     pub denied: u64,
+    /// The sender was over its limit (`access.limit`, `access.bytes`, or those of a peer).
+    #[serde(default)]
+    pub limited: u64,
     /// The queue was full, because the inbox could not store fast enough.
     pub queue_full: u64,
     /// Our own messages to a group or a broadcast address, which the kernel delivered back. Leaves no gap: they are in the
@@ -148,18 +151,23 @@ pub struct Dropped {
 impl Dropped {
     /// Returns the sum over all reasons.
     pub fn total(&self) -> u64 {
-        self.denied + self.queue_full + self.own
+        self.denied + self.limited + self.queue_full + self.own
     }
 }
 
 impl Figure for Dropped {
     fn samples(&self) -> Vec<Sample> {
-        let reasons = [("denied", self.denied), ("queue_full", self.queue_full), ("own", self.own)];
+        let reasons = [
+            ("denied", self.denied),
+            ("limited", self.limited),
+            ("queue_full", self.queue_full),
+            ("own", self.own),
+        ];
         reasons.map(|(reason, count)| Sample::labelled("reason", reason, count)).into()
     }
 }
 
-/// The access list, and the addresses that it denied.
+/// The access list and the limits, and the addresses whose datagrams they dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct AccessStatus {
     /// The networks that may send; an empty list allows all.
@@ -168,14 +176,23 @@ pub struct AccessStatus {
     pub deny: Vec<String>,
     /// The addresses that were denied last, 8 at most, newest first.
     pub refused: Vec<Refusal>,
+    /// The limit on datagrams of one address, such as `500/s`; empty without a limit.
+    #[serde(default)]
+    pub limit: String,
+    /// The limit on bytes of one address, such as `1MiB/s`; empty without a limit.
+    #[serde(default)]
+    pub bytes: String,
+    /// The addresses that were over their limit last, 8 at most, newest first.
+    #[serde(default)]
+    pub limited: Vec<Refusal>,
 }
 
-/// An address that the access list denied.
+/// An address whose datagrams were dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Refusal {
-    /// The address; it can be forged.
-    pub address: IpAddr,
-    /// The time of its last datagram.
+    /// The address, which can be forged. Of an address over its limit, as `peer` of a gap.
+    pub address: String,
+    /// The time of its last datagram; of an address over its limit, of the last gap for it.
     #[serde(with = "crate::time")]
     pub at: Timestamp,
     /// The number of its datagrams since it entered this list.

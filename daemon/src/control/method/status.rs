@@ -16,7 +16,7 @@ use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::index::whole_ids;
 use crate::net::multicast::JoinedGroup;
-use crate::receive::denied;
+use crate::receive::dropped_sources::DroppedSource;
 use crate::state::Daemon;
 
 pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
@@ -70,6 +70,7 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
         kernel_drops: counters.kernel_drops,
         dropped: Dropped {
             denied: counters.dropped.denied,
+            limited: counters.dropped.limited,
             queue_full: counters.dropped.queue_full,
             own: counters.dropped.own,
         },
@@ -102,16 +103,23 @@ fn read_inbox(reader: &Reader, consumer: &str) -> Result<(InboxStatus, IndexStat
 fn access(daemon: &Daemon) -> AccessStatus {
     let settings = daemon.configuration.current();
     let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
-    let refusal = |refusal: &denied::DeniedPeer| Refusal {
-        address: refusal.ip,
-        at: from_ns(refusal.at_ns),
-        datagrams: refusal.datagrams,
-    };
     AccessStatus {
         allow: shown(&settings.access.allow),
         deny: shown(&settings.access.deny),
-        refused: daemon.denied.list().iter().map(refusal).collect(),
+        refused: refusals(&daemon.denied.list()),
+        limit: settings.access.limit.to_string(),
+        bytes: settings.access.bytes.to_string(),
+        limited: refusals(&daemon.limits.over()),
     }
+}
+
+fn refusals<S: ToString>(dropped: &[DroppedSource<S>]) -> Vec<Refusal> {
+    let refusal = |dropped: &DroppedSource<S>| Refusal {
+        address: dropped.source.to_string(),
+        at: from_ns(dropped.at_ns),
+        datagrams: dropped.datagrams,
+    };
+    dropped.iter().map(refusal).collect()
 }
 
 /// Returns the progress of the index. Entries of an incomplete block do not count as missing: they are not indexed.

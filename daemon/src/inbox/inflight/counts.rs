@@ -12,17 +12,18 @@ pub(crate) struct EntryCounts {
 
 impl EntryCounts {
     /// How many reasons there are.
-    pub(super) const REASONS: usize = GapReason::ALL.len();
+    pub(super) const REASONS: usize = GapReason::JOURNALED.len();
 
-    /// Adds lost datagrams.
+    /// Adds lost datagrams, unless the journal does not count those of this reason.
     pub(in crate::inbox) fn lose(&mut self, lost: u64, reason: GapReason) {
-        let sum = &mut self.lost[reason as usize];
-        *sum = sum.saturating_add(lost);
+        if let Some(sum) = self.lost.get_mut(reason as usize) {
+            *sum = sum.saturating_add(lost);
+        }
     }
 
     /// Lists the lost datagrams by reason, those reasons only that have any.
     pub(in crate::inbox) fn losses(&self) -> impl Iterator<Item = (GapReason, u64)> {
-        GapReason::ALL.into_iter().zip(self.lost).filter(|(_, lost)| *lost > 0)
+        GapReason::JOURNALED.into_iter().zip(self.lost).filter(|(_, lost)| *lost > 0)
     }
 
     /// Returns the sum of messages and lost datagrams.

@@ -25,6 +25,8 @@ pub(crate) struct Received {
 pub(crate) struct Dropped {
     /// The sender is not allowed.
     pub(crate) denied: u64,
+    /// The sender was over its limit.
+    pub(crate) limited: u64,
     /// The queue was full.
     pub(crate) queue_full: u64,
     /// Messages of this daemon to a group or a broadcast address, which came back.
@@ -54,6 +56,6 @@ impl Counters {
 
 impl Dropped {
     fn total(self) -> u64 {
-        self.denied + self.queue_full + self.own
+        self.denied + self.limited + self.queue_full + self.own
     }
 }

@@ -31,6 +31,8 @@ pub(crate) enum Item {
         at_ns: i64,
         lost: u64,
         reason: GapReason,
+        /// Whose datagrams are missing, if that is known.
+        peer: Option<String>,
     },
     Mark(Box<MarkItem>),
     Recode(Box<RecodeItem>),
@@ -59,7 +61,8 @@ impl Item {
     /// Returns how much memory it holds outside itself and the batch's `bytes`, without the few bytes of a detail.
     pub(super) fn boxed_bytes(&self) -> usize {
         match self {
-            Self::Received { .. } | Self::Gap { .. } => 0,
+            Self::Received { .. } => 0,
+            Self::Gap { peer, .. } => peer.as_ref().map_or(0, String::len),
             Self::Sent(sent) => size_of_val(&**sent) + sent.payload.len(),
             Self::Mark(mark) => size_of_val(&**mark) + mark.consumer.len(),
             Self::Recovered(recovered) => size_of_val(&**recovered) + recovered.chunk.size_bytes(),

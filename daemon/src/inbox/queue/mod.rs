@@ -346,7 +346,7 @@ impl State {
     /// Queues gaps for the noted losses.
     fn flush_gaps(&mut self) {
         for Lost { at_ns, count, reason } in self.lost.drain(..) {
-            self.batch.push(Item::Gap { at_ns, lost: count, reason });
+            self.batch.push(Item::Gap { at_ns, lost: count, reason, peer: None });
         }
     }
 }
@@ -387,6 +387,23 @@ impl Intake<'_> {
     pub(crate) fn denied(&mut self, length: usize) {
         self.state.counters.count_received(length);
         self.state.counters.dropped.denied += 1;
+    }
+
+    /// Counts a datagram whose sender is over its limit. Its gap is added later ([`Self::limited_gap`]).
+    pub(crate) fn limited(&mut self, length: usize) {
+        self.state.counters.count_received(length);
+        self.state.counters.dropped.limited += 1;
+    }
+
+    /// Adds a gap for datagrams of a source that was over its limit, or of several.
+    pub(crate) fn limited_gap(&mut self, at_ns: i64, lost: u64, peer: Option<String>) {
+        if self.state.has_room() {
+            self.state.flush_gaps();
+            self.state.batch.push(Item::Gap { at_ns, lost, reason: GapReason::Limited, peer });
+        } else {
+            // While the batch is full, they become one: nothing grows.
+            self.state.lose(at_ns, lost, GapReason::Limited);
+        }
     }
 
     /// Counts a datagram that this daemon sent to a group or a broadcast address and that came back; the log has it as

@@ -286,7 +286,7 @@ fn gaps_have_the_reasons_and_the_time_of_the_last_page() {
     let mut batch = Batch::default();
     world.queue.take(&mut batch, None);
     let gaps = batch.items.iter().map(|item| match item {
-        Item::Gap { at_ns, lost, reason } => {
+        Item::Gap { at_ns, lost, reason, .. } => {
             (*at_ns >= before && *at_ns <= crate::clock::now_ns(), *lost, *reason)
         }
         item => panic!("{item:?}"),

@@ -484,8 +484,9 @@ fn append(
                 outcome.answers.push(log.sent(sent)?);
                 outcome.newest_at_ns = Some(sent.at_ns);
             }
-            Item::Gap { at_ns, lost, reason } => {
-                log.gap(*at_ns, &GapDetail::lost(*lost, *reason))?;
+            Item::Gap { at_ns, lost, reason, peer } => {
+                let gap = GapDetail { peer: peer.clone(), ..GapDetail::lost(*lost, *reason) };
+                log.gap(*at_ns, &gap)?;
                 outcome.stored.lose(*lost, *reason);
                 outcome.newest_at_ns = Some(*at_ns);
             }

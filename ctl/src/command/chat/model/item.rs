@@ -43,10 +43,11 @@ pub(in crate::command::chat) enum ItemKind {
     Received,
     /// Sent, or refused by the kernel.
     Sent,
-    /// Lost messages: their number, and the reason as in the protocol.
+    /// Lost messages: their number, and the reason and whose they were as in the protocol.
     Gap {
         lost: u64,
         reason: String,
+        peer: Option<String>,
     },
     /// In flight, or failed; not an entry of the log.
     Unsent,
@@ -95,8 +96,8 @@ impl Item {
     }
 
     fn from_gap(gap: &Gap, zone: &TimeZone) -> Self {
-        let kind = ItemKind::Gap { lost: gap.lost, reason: gap.reason.clone() };
-        let text = wrap::display_line(&loss(gap.lost, &gap.reason)).into_owned();
+        let kind = ItemKind::Gap { lost: gap.lost, reason: gap.reason.clone(), peer: gap.peer.clone() };
+        let text = wrap::display_line(&loss(gap.lost, &gap.reason, gap.peer.as_deref())).into_owned();
         Self::new(SortKey { id: gap.id, ticket: 0 }, gap.at, zone, kind, text)
     }
 
@@ -131,18 +132,17 @@ impl Item {
         size_of::<Self>() + self.text.len() + self.raw.len() + self.note.as_ref().map_or(0, String::len)
     }
 
-    /// Merges an adjacent gap with the same reason into this one. Returns whether it was merged.
+    /// Merges an adjacent gap with the same reason and source into this one. Returns whether it was merged.
     pub(super) fn merge(&mut self, other: &Self) -> bool {
-        let (ItemKind::Gap { lost, reason }, ItemKind::Gap { lost: more, reason: other_reason }) =
-            (&mut self.kind, &other.kind)
-        else {
+        let ItemKind::Gap { lost, reason, peer } = &mut self.kind else { return false };
+        let ItemKind::Gap { lost: more, reason: other_reason, peer: other_peer } = &other.kind else {
             return false;
         };
-        if reason != other_reason {
+        if (&*reason, &*peer) != (other_reason, other_peer) {
             return false;
         }
         *lost = lost.saturating_add(*more);
-        self.text = wrap::display_line(&loss(*lost, reason)).into_owned();
+        self.text = wrap::display_line(&loss(*lost, reason, peer.as_deref())).into_owned();
         self.lines = None;
         self.last_id = self.last_id.max(other.last_id);
         if other.sort_key < self.sort_key {
@@ -196,4 +196,22 @@ pub(super) fn not_sent(reason: &str) -> String {
 /// Returns the note of a message that may have been sent.
 pub(super) fn perhaps_sent(reason: &str) -> String {
     tr!("[it may have been sent: {reason}]", reason = wrap::display_line(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adjacent_gaps_of_one_source_become_one() {
+        let gap = |id, peer: Option<&str>| {
+            let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
+            let peer = peer.map(str::to_owned);
+            Item::from_gap(&Gap { id, at, lost: 5, reason, first_id: None, peer }, &TimeZone::UTC)
+        };
+        let mut item = gap(1, Some("10.0.0.5"));
+        assert!(!item.merge(&gap(2, Some("10.0.0.6"))) && !item.merge(&gap(2, None)));
+        assert!(item.merge(&gap(2, Some("10.0.0.5"))));
+        assert_eq!(item.text, "10 datagrams of 10.0.0.5 left out here: over the limit");
+    }
 }

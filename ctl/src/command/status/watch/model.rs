@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use udpchat_api::call::Status;
+use udpchat_api::call::{Dropped, Status};
 
 use super::connection::{Answer, Talkers};
 use super::rates::{Rates, is_same_run};
@@ -131,26 +131,29 @@ pub(crate) struct Losses {
     pub(crate) kernel: Loss,
     pub(crate) queue_full: Loss,
     pub(crate) denied: Loss,
+    pub(crate) limited: Loss,
     pub(crate) log_lines: Loss,
 }
 
 impl Losses {
     fn new(status: &Status) -> Self {
-        let [kernel, queue_full, denied, log_lines] =
+        let [kernel, queue_full, denied, limited, log_lines] =
             totals(status).map(|total| Loss { total, ..Loss::default() });
-        Self { kernel, queue_full, denied, log_lines }
+        Self { kernel, queue_full, denied, limited, log_lines }
     }
 
     fn add(&mut self, status: &Status, now: Duration) {
-        let all = [&mut self.kernel, &mut self.queue_full, &mut self.denied, &mut self.log_lines];
+        let Self { kernel, queue_full, denied, limited, log_lines } = self;
+        let all = [kernel, queue_full, denied, limited, log_lines];
         for (loss, total) in all.into_iter().zip(totals(status)) {
             loss.add(total, now);
         }
     }
 }
 
-fn totals(status: &Status) -> [u64; 4] {
-    [status.kernel_drops, status.dropped.queue_full, status.dropped.denied, status.log_lines_lost]
+fn totals(status: &Status) -> [u64; 5] {
+    let Dropped { denied, limited, queue_full, .. } = status.dropped;
+    [status.kernel_drops, queue_full, denied, limited, status.log_lines_lost]
 }
 
 /// A counter of lost datagrams or log lines.

@@ -225,7 +225,7 @@ fn held_behind(log: &Connection, anchor: Anchor) -> Result<Option<EntryCounts>, 
         let detail = row.get_ref(0)?.as_str()?;
         let Ok(gap) = serde_json::from_str::<GapDetail>(detail) else { return Ok(None) };
         // A reason of a later version was not pending under a name of this version either.
-        if let Some(reason) = GapReason::ALL.into_iter().find(|reason| reason.name() == gap.reason) {
+        if let Some(reason) = GapReason::JOURNALED.into_iter().find(|reason| reason.name() == gap.reason) {
             held.lose(gap.lost, reason);
         }
     }

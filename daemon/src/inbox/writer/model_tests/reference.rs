@@ -40,7 +40,7 @@ impl Pending {
         match self {
             Self::Entry { body: Body::Received { .. }, .. } => (1, GapReason::DaemonEnded),
             Self::Entry { body: Body::Gap(gap), .. } => {
-                let reason = GapReason::ALL.into_iter().find(|reason| reason.name() == gap.reason);
+                let reason = GapReason::JOURNALED.into_iter().find(|reason| reason.name() == gap.reason);
                 (gap.lost, reason.unwrap())
             }
             _ => (0, GapReason::DaemonEnded),

@@ -210,8 +210,14 @@ fn facts(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
         (&losses.denied, tr!("denied {count}", count = count(&losses.denied))),
         (&losses.log_lines, tr!("log lines {count}", count = count(&losses.log_lines))),
     ];
-    let lost =
-        lost.into_iter().map(|(loss, text)| Span::styled(text, loss_style(model, theme, loss))).collect();
+    // Most daemons have no limits.
+    let limited = (losses.limited.total > 0)
+        .then(|| (&losses.limited, tr!("over the limit {count}", count = count(&losses.limited))));
+    let lost = lost
+        .into_iter()
+        .chain(limited)
+        .map(|(loss, text)| Span::styled(text, loss_style(model, theme, loss)))
+        .collect();
     let waiting = vec![
         waits(theme, tr!("{count} queued", count = grouped(status.queued)), false),
         waits(

@@ -116,7 +116,7 @@ impl World {
             let unplaced = if reason == GapReason::ReceiveBufferFull { self.unplaced } else { 0 };
             (reason, pending + unplaced)
         };
-        GapReason::ALL.into_iter().map(of).collect()
+        GapReason::JOURNALED.into_iter().map(of).collect()
     }
 
     /// Starts the next daemon, in the same directory or with an image of it; returns how much it reports as lost.
@@ -140,7 +140,7 @@ impl World {
     fn store_reported(&mut self, reported: u64) {
         let (mut batch, commits) = self.take();
         for item in &batch.items {
-            let Item::Gap { at_ns, lost, reason } = item else { panic!("{item:?}") };
+            let Item::Gap { at_ns, lost, reason, .. } = item else { panic!("{item:?}") };
             self.pending.push(Pending::gap(Some(*at_ns), Moment::default(), *lost, *reason));
         }
         assert_eq!(self.pending.iter().map(|item| item.datagrams().0).sum::<u64>(), reported);
