@@ -9,6 +9,7 @@ use udpchat_locale::tr;
 
 pub(crate) use self::args::RecodeArgs;
 use self::report::RecodeReport;
+pub(crate) use self::report::encoding_key;
 use super::context::Context;
 use super::filter::{Filter, Ids};
 use super::pages::{Span, span};
@@ -109,6 +110,7 @@ impl Recode {
         report.matched += answer.matched;
         report.recoded += answer.recoded;
         report.remembered += answer.remembered;
+        report.configured.extend(answer.configured);
         let room = MAX_EXAMPLES.saturating_sub(report.examples.len());
         report.examples.extend(answer.examples.into_iter().take(room));
     }

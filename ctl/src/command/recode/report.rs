@@ -1,8 +1,11 @@
 //! The result of `recode`, as text and as JSON.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use udpchat_api::call::{Reading, Recoded};
 use udpchat_api::safe;
+use udpchat_config::peer_table;
 use udpchat_locale::tr;
 use unicode_width::UnicodeWidthStr;
 
@@ -25,6 +28,9 @@ pub(crate) struct RecodeReport {
     pub(crate) matched: u64,
     /// How many peers have another remembered encoding now.
     pub(crate) remembered: u64,
+    /// The names of peers whose encoding is configured, which decides.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) configured: BTreeSet<String>,
     /// The first messages, in a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) examples: Vec<Recoded>,
@@ -42,6 +48,7 @@ impl RecodeReport {
             recoded: 0,
             matched: 0,
             remembered: 0,
+            configured: BTreeSet::new(),
             examples: Vec::new(),
             missing: Vec::new(),
         }
@@ -53,8 +60,18 @@ impl RecodeReport {
             return output.json(self);
         }
         output.text(&examples(self, output.palette()))?;
-        output.done(&summary(self))
+        output.done(&summary(self))?;
+        for name in &self.configured {
+            let (name, key) = (safe::one_line(name), encoding_key(name));
+            output.note(&tr!("nothing is remembered of {name}: {key} in the configuration decides", name, key));
+        }
+        Ok(())
     }
+}
+
+/// Returns the key of the encoding of a peer in the configuration.
+pub(crate) fn encoding_key(name: &str) -> String {
+    format!("`{} encoding`", safe::one_line(&peer_table(name)))
 }
 
 /// Renders the messages of a dry run, each decoded as before and as after.
