@@ -63,7 +63,11 @@ impl RecodeReport {
         output.done(&summary(self))?;
         for name in &self.configured {
             let (name, key) = (safe::one_line(name), encoding_key(name));
-            output.note(&tr!("nothing is remembered of {name}: {key} in the configuration decides", name, key));
+            output.note(&tr!(
+                "nothing is remembered of {name}: {key} in the configuration decides",
+                name,
+                key
+            ));
         }
         Ok(())
     }

@@ -54,7 +54,11 @@ impl Model {
                 tr!("the messages of this peer are read as {key} in the configuration says", key)
             }
             (_, Some(key), encoding) => {
-                tr!("read in {encoding} now; for messages to come, {key} in the configuration decides", encoding, key)
+                tr!(
+                    "read in {encoding} now; for messages to come, {key} in the configuration decides",
+                    encoding,
+                    key
+                )
             }
             (_, None, AUTO) => tr!("the messages of this peer are read as detected now").to_owned(),
             (_, None, encoding) => tr!("the messages of this peer are read in {encoding} now", encoding),
@@ -104,7 +108,10 @@ mod tests {
         chat.connect();
         chat.encoding_is_configured = true;
         for (encoding, notice) in [
-            ("big5", "read in big5 now; for messages to come, `[peers.bob] encoding` in the configuration decides"),
+            (
+                "big5",
+                "read in big5 now; for messages to come, `[peers.bob] encoding` in the configuration decides",
+            ),
             ("", "the messages of this peer are read as `[peers.bob] encoding` in the configuration says"),
         ] {
             choose_encoding(&mut chat, encoding);
