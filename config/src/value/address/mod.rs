@@ -22,10 +22,10 @@ impl Written {
     /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[fe80::1%2]:80`, `[fe80::1%eth0]:80`. IPv4 inside IPv6 becomes IPv4.
     pub(super) fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
         check_width(text)?;
+        check_port_sign(text)?;
         let (host, port) = split_port(text);
         let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let Some((ip, interface)) = parse_ip(unbracketed.unwrap_or(host))? else {
-            check_port_sign(text)?;
             check_ipv4(host)?;
             return Err(ValueError::new(what_it_is_not(&quoted(text), host), hint));
         };
@@ -87,7 +87,7 @@ pub fn check_port_sign(text: &str) -> Result<(), ValueError> {
         ":" => format!("{} is not an IPv6 address", quoted(text)),
         _ => format!("{} is not an address and a port", quoted(text)),
     };
-    Err(ValueError::new(message, format!("write {}", quoted(meant))))
+    Err(ValueError::new(message, format!("write {}", quoted(&meant))))
 }
 
 /// Refuses an IPv4 address in a notation that programs read differently: `127.0.0.010`, `10.1`, `0x7f000001`, `2130706433`.
