@@ -291,9 +291,9 @@ silent  10.0.0.1             gbk   默认  -                     1,234     0
             name: name.to_owned(),
             members: members.map(str::to_owned).to_vec(),
         };
-        let shown = super::lists(&[list("lab", ["bob", "10.0.0.1:9"]), list("二班", ["a\u{1b}", "b"])]);
+        let shown = lists(&[list("lab", ["bob", "10.0.0.1:9"]), list("二班", ["a\u{1b}", "b"])]);
         assert_eq!(shown, "\nLIST  MEMBERS\nlab   bob, 10.0.0.1:9\n二班  a\\u{1b}, b\n");
-        assert_eq!(super::lists(&[]), "");
+        assert_eq!(lists(&[]), "");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use udpchat_locale::tr;
 
 pub(crate) use self::args::RecodeArgs;
 use self::report::RecodeReport;
-pub(crate) use self::report::encoding_key;
 use super::context::Context;
 use super::filter::{Filter, Ids};
 use super::pages::{Span, span};

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use udpchat_api::call::{Reading, Recoded};
 use udpchat_api::safe;
-use udpchat_config::peer_table;
 use udpchat_locale::tr;
 use unicode_width::UnicodeWidthStr;
 
 use crate::error::Result;
 use crate::output::style::{DIM, Palette};
-use crate::output::{Output, chosen_by, counted, grouped};
+use crate::output::{Output, chosen_by, counted, encoding_key, grouped};
 
 /// The encoding that undoes an earlier recode.
 const AUTO: &str = "auto";
@@ -71,11 +70,6 @@ impl RecodeReport {
         }
         Ok(())
     }
-}
-
-/// Returns the key of the encoding of a peer in the configuration.
-pub(crate) fn encoding_key(name: &str) -> String {
-    format!("`{} encoding`", safe::one_line(&peer_table(name)))
 }
 
 /// Renders the messages of a dry run, each decoded as before and as after.

@@ -5,7 +5,7 @@ use udpchat_locale::tr;
 
 use super::request::{Recoding, Request};
 use super::state::Model;
-use crate::command::recode::encoding_key;
+use crate::output::encoding_key;
 
 /// The encoding of [`RecodeParams`] that stands for none.
 const AUTO: &str = "auto";
