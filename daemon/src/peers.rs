@@ -147,7 +147,7 @@ impl Peers {
         }
         let has_port = configured.of(peer).is_some_and(|named| named.address.port().is_some());
         let host_is_known = self.knowledge(configured, u64::MAX, peer).of_host.is_some();
-        let newest = reader.newest_text(peer, !has_port && !host_is_known);
+        let newest = reader.newest_text(peer, !has_port && !host_is_known)?;
         let shown = newest.and_then(|newest| self.shown_by(configured, &newest));
         Ok(shown.unwrap_or_else(|| self.assumed_towards(configured, peer)))
     }
