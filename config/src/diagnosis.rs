@@ -97,17 +97,61 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
         return "a key can be set once in a file; keep one of them".to_owned();
     }
     let line = text[line_range(text, span.start)].trim();
+    if let Some((sign, meant)) = with_narrow_signs(line) {
+        return format!("`{sign}` is a full-width character; write: {meant}");
+    }
+    if message == "invalid unquoted key" && !may_have_names(line) {
+        return "keys and tables have English names, for example: listen, [text], [inbox]".to_owned();
+    }
     if let Some(example) = with_quoted_names(line) {
         return format!("put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: {example}");
     }
     "a line is a [table], or a key = value where text is in quotes: max_size = \"4GiB\"".to_owned()
 }
 
+/// Returns the first full-width sign that stands for one of TOML, and the line with all of them replaced; none if there is none, or if
+/// the line is too long to be shown.
+fn with_narrow_signs(line: &str) -> Option<(char, String)> {
+    const MAX_BYTES: usize = 200;
+    let (mut first, mut string) = (None, None);
+    let mut meant = String::with_capacity(line.len());
+    for character in line.chars() {
+        let sign = match character {
+            _ if string.is_some() => None,
+            '：' | '＝' => Some('='),
+            '，' | '、' => Some(','),
+            '［' | '【' => Some('['),
+            '］' | '】' => Some(']'),
+            '“' | '”' | '‘' | '’' | '＂' | '＇' => Some('"'),
+            '＃' => Some('#'),
+            '\u{3000}' => Some(' '),
+            _ => None,
+        };
+        match character {
+            '#' if string.is_none() => break,
+            '"' | '\'' if string.is_none() => string = Some(character),
+            _ if string == Some(character) => string = None,
+            _ => {}
+        }
+        first = first.or(sign.map(|_| character));
+        meant.push(sign.unwrap_or(character));
+    }
+    first.filter(|_| line.len() <= MAX_BYTES).map(|first| (first, meant.trim().to_owned()))
+}
+
+/// Tells whether a line may have a name that the user chooses: below `peers`.
+fn may_have_names(line: &str) -> bool {
+    match line.strip_prefix('[') {
+        Some(table) => table.trim_start_matches(['[', ' ']).starts_with("peers"),
+        None => line.split('=').next().is_some_and(|key| key.contains('.')),
+    }
+}
+
 /// Returns a table or a key with its names in quotes where they need them; none if that is not what the line lacks.
 fn with_quoted_names(line: &str) -> Option<String> {
     let table = line.strip_prefix('[').and_then(|rest| rest.split(']').next());
     let name = table.unwrap_or_else(|| line.split('=').next().unwrap_or_default()).trim();
-    if name.is_ascii() || name.contains(['"', '\'', '：', '＝', '“', '”', '［', '］']) {
+    if name.is_ascii() || name.contains(['"', '\'']) {
         return None;
     }
     let quoted: Vec<_> = name.split('.').map(|part| toml_key(part.trim())).collect();
@@ -148,10 +192,27 @@ mod tests {
             ("李雷.address = 'x'", Some(r#""李雷".address"#)),
             ("[peers.bob]", None),
             ("[peers.\"李雷\"]x", None),
-            ("端口：7788", None),
         ] {
             assert_eq!(with_quoted_names(line).as_deref(), example, "{line}");
         }
+    }
+
+    #[test]
+    fn a_full_width_sign_is_shown_in_the_right_spelling() {
+        for (line, sign, meant) in [
+            ("listen ＝ [\"[::]:7788\"]", '＝', "listen = [\"[::]:7788\"]"),
+            ("encoding： “gbk” # 编码，", '：', "encoding= \"gbk\""),
+            ("［peers.\"李雷（二班），\"］", '［', "[peers.\"李雷（二班），\"]"),
+            ("members = ['a'，'b']", '，', "members = ['a','b']"),
+        ] {
+            assert_eq!(with_narrow_signs(line), Some((sign, meant.to_owned())), "{line}");
+        }
+        for line in ["[peers.李雷（二班）]", "encoding = \"gbk\" # 编码：", "x = '，'"] {
+            assert_eq!(with_narrow_signs(line), None, "{line}");
+        }
+        let hint = |line: &str| hint_for_syntax("invalid unquoted key", line, &(0..1));
+        assert!(hint("端口 = 7788").contains("English names") && hint("[文本]").contains("English names"));
+        assert!(hint("[peers.李雷]").ends_with("[peers.\"李雷\"]"));
     }
 
     #[test]

@@ -48,5 +48,5 @@ pub use suggestion::{did_you_mean, nearest};
 pub use value::{
     ByteRate, DatagramRate, Encoding, Group, Interface, ListenAddress, LogFormat, LogLevel, MaxAge, Member,
     MetricsAddress, Network, PeerAddress, PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,
-    check_width, peer_table,
+    check_port_sign, check_width, narrowed, peer_table,
 };

@@ -6,6 +6,8 @@ use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
+use crate::value::narrowed;
+
 /// What can be written, as a hint for an invalid time.
 pub const EXAMPLES: &str =
     "for example 22:00, '2026-11-22 14:00', 2026-11-22T14:00:00+08:00, 10m, 2h, 3d, today, yesterday";
@@ -15,8 +17,10 @@ pub const EXAMPLES: &str =
 ///
 /// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
 /// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese. A time of
-/// day alone is the last one that has passed; as an end it is the first one after `since` if that is later. Its hour may have one digit.
+/// day alone is the last one that has passed; as an end it is the first one after `since` if that is later. Its hour may have one digit. Full-width
+/// characters count as those of ASCII.
 pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timestamp> {
+    let text = narrowed(text);
     let text = text.trim();
     let padded = with_two_digits(text);
     word(&padded, now)
@@ -132,6 +136,7 @@ mod tests {
     fn times_are_parsed_in_all_notations() {
         let table = [
             ("now", "2026-11-22T14:03:05Z"),
+            ("２０２６－１１－２２　１４：００", "2026-11-22T13:00:00Z"),
             ("today", "2026-11-21T23:00:00Z"),
             ("yesterday", "2026-11-20T23:00:00Z"),
             ("2026-11-22 14:00", "2026-11-22T13:00:00Z"),

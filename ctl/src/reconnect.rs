@@ -58,7 +58,7 @@ impl ReconnectingClient {
         self.client = None;
     }
 
-    /// Makes the related clients connect again before their next call: a new daemon may have answered this one.
+    /// Makes the related clients connect again before their next call: their daemon has ended, or a new one may have answered this one.
     pub(crate) fn reconnect_related(&mut self) {
         self.connected_in = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
     }

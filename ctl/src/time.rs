@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, Zoned};
-use udpchat_config::when;
 pub(crate) use udpchat_config::when::{local_zone, now};
+use udpchat_config::{narrowed, when};
 use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
@@ -29,6 +29,7 @@ pub(crate) fn parse_end(text: &str, now: &Zoned, since: Option<Timestamp>) -> Re
 /// # Errors
 /// Anything else, and negative durations; the error is a message for people.
 pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
+    let text = narrowed(text);
     let text = text.trim();
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let span: Option<SignedDuration> =
@@ -51,6 +52,7 @@ mod tests {
             ("0s", 0),
             ("5", 5_000),
             ("0.5", 500),
+            ("１．５ｓ", 1_500),
         ];
         for (text, milliseconds) in table {
             assert_eq!(span(text), Ok(Duration::from_millis(milliseconds)), "{text}");

@@ -102,16 +102,14 @@ impl Peers {
         Knowledge {
             configured: named.and_then(|named| named.encoding).map(Encoding::for_reading),
             given: recall.given,
-            remembered: recall
-                .own
-                .map(|own| own.encoding)
-                .or(recall.of_host.filter(|_| has_port != Some(true))),
+            remembered: recall.own.map(|own| own.encoding),
+            of_host: recall.of_host.filter(|_| has_port != Some(true)),
             known_before: recall.own.is_none_or(|own| own.learned_id != id),
             fallback: configured.settings.text.fallback.for_reading(),
         }
     }
 
-    /// Chooses the encoding of a message to a peer by what is configured for it or known of it; none if nothing is.
+    /// Chooses the encoding of a message to a peer by what is configured for it or known of the peer itself; none if nothing is.
     pub(crate) fn known_towards(
         &self,
         configured: &Configured,
@@ -121,15 +119,23 @@ impl Peers {
         let own = configured.of(peer).and_then(|named| named.encoding);
         match (own, knowledge.given.or(knowledge.remembered)) {
             (Some(own), _) => Some((own, Basis::Configured)),
-            (None, Some(known)) => {
-                Some((udpchat_text::for_answering(known, configured.fallback()), Basis::Remembered))
-            }
+            (None, Some(known)) => Some(configured.answering(known, Basis::Remembered)),
             (None, None) => None,
         }
     }
 
-    /// Chooses the encoding of a message to a peer. Where nothing is known of it, it is answered in the fallback if its newest
-    /// message was read in it. Reads the inbox, so it may block.
+    /// Chooses the encoding of a message to a peer without its messages: what its host is known to use counts where nothing is
+    /// known of the peer.
+    pub(crate) fn assumed_towards(&self, configured: &Configured, peer: SocketAddr) -> (Encoding, Basis) {
+        let of_host = || self.knowledge(configured, u64::MAX, peer).of_host;
+        let known = self.known_towards(configured, peer);
+        known
+            .or_else(|| Some(configured.answering(of_host()?, Basis::Remembered)))
+            .unwrap_or_else(|| configured.default_encoding())
+    }
+
+    /// Chooses the encoding of a message to a peer. Where nothing is known of it, it is answered as its newest message was read,
+    /// before what its host is known to use; if it has sent none, as the newest of its host. Reads the inbox, so it may block.
     pub(crate) fn encoding_towards(
         &self,
         configured: &Configured,
@@ -140,20 +146,29 @@ impl Peers {
             return Ok(known);
         }
         let has_port = configured.of(peer).is_some_and(|named| named.address.port().is_some());
-        let newest = reader.newest_text(peer, !has_port)?;
-        let read = newest.and_then(|Stored { id, body, recoded, .. }| match body {
-            Body::Received { peer, payload, .. } => {
-                Some(self.decode_stored(configured, id, peer, &payload, recoded))
-            }
-            _ => None,
-        });
-        Ok(match read {
-            // What has bytes that are no character was read in the fallback for want of anything better.
-            Some(Decoded { encoding, by: Basis::Fallback, text }) if !text.contains('\u{fffd}') => {
-                (udpchat_text::for_answering(encoding, configured.fallback()), Basis::Fallback)
-            }
-            _ => configured.default_encoding(),
-        })
+        let host_is_known = self.knowledge(configured, u64::MAX, peer).of_host.is_some();
+        let newest = reader.newest_text(peer, !has_port && !host_is_known)?;
+        let shown = newest.and_then(|newest| self.shown_by(configured, &newest));
+        Ok(shown.unwrap_or_else(|| self.assumed_towards(configured, peer)))
+    }
+
+    /// Returns the encoding of an answer to a peer whose newest message, or that of another port of its host, is the given one;
+    /// none if it shows too little. What a person has chosen for another port is not for this one.
+    fn shown_by(&self, configured: &Configured, message: &Stored) -> Option<(Encoding, Basis)> {
+        let Body::Received { peer, payload, .. } = &message.body else { return None };
+        if let Some(proven) = self.knowledge(configured, u64::MAX, *peer).remembered {
+            return Some(configured.answering(proven, Basis::Remembered));
+        }
+        let read = self.decode_stored(configured, message.id, *peer, payload, message.recoded);
+        let decides = match read.by {
+            Basis::Given => !read.encoding.is_hex(),
+            // What has bytes that are no character was read so for want of anything better.
+            Basis::Fallback => !read.text.contains('\u{fffd}'),
+            // A guess is too weak, except that whole characters of three bytes are hardly anything but UTF-8.
+            Basis::Detected => read.encoding == Encoding::UTF_8 && is_wide(&read.text),
+            Basis::Configured | Basis::Remembered => false,
+        };
+        decides.then(|| configured.answering(read.encoding, read.by))
     }
 
     /// Chooses the encoding of a message to `all`, a group or a broadcast address: its own, otherwise the one that all known
@@ -180,14 +195,20 @@ impl Peers {
     }
 }
 
+/// Tells whether a text has characters of three or more bytes in UTF-8, and none that is damaged.
+fn is_wide(text: &str) -> bool {
+    !text.contains('\u{fffd}') && text.chars().any(|character| character.len_utf8() >= 3)
+}
+
 impl Configured {
     /// Returns `text.encoding`, in which a message goes out where nothing else decides.
     pub(crate) fn default_encoding(&self) -> (Encoding, Basis) {
         (*self.settings.text.encoding, Basis::Configured)
     }
 
-    fn fallback(&self) -> Encoding {
-        *self.settings.text.fallback
+    /// Returns the encoding in which a peer is answered that uses an encoding, with what chose it.
+    fn answering(&self, used: Encoding, by: Basis) -> (Encoding, Basis) {
+        (udpchat_text::for_answering(used, *self.settings.text.fallback), by)
     }
 
     /// Returns the configured peers, sorted by name.

@@ -21,7 +21,7 @@ mod width;
 
 use std::path::Path;
 
-pub use address::{ListenAddress, Network, PeerAddress, check_ipv4};
+pub use address::{ListenAddress, Network, PeerAddress, check_ipv4, check_port_sign};
 pub use choice::{LogFormat, LogLevel};
 pub use encoding::Encoding;
 pub use group::Group;
@@ -35,7 +35,7 @@ pub use repertoire::Repertoire;
 pub use toml::peer_table;
 pub(crate) use toml::{Mistake, Node, Text, Value, toml_key, toml_string};
 pub use user_group::UserGroup;
-pub use width::check_width;
+pub use width::{check_width, narrowed};
 
 /// Explains why a text is not a valid value.
 ///

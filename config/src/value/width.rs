@@ -1,5 +1,7 @@
 //! Full-width characters, which Chinese and Japanese input methods write in place of those of ASCII.
 
+use std::borrow::Cow;
+
 use super::{ValueError, quoted};
 
 /// Refuses an address with a full-width character, such as `192.168.1.5：8080`.
@@ -10,9 +12,17 @@ use super::{ValueError, quoted};
 /// There is one; the hint has the address in ASCII.
 pub fn check_width(text: &str) -> Result<(), ValueError> {
     let Some(found) = text.chars().find(|character| narrow(*character).is_some()) else { return Ok(()) };
-    let meant: String = text.chars().map(|character| narrow(character).unwrap_or(character)).collect();
+    let meant = narrowed(text);
     let message = format!("{} contains the full-width character `{found}`", quoted(text));
     Err(ValueError::new(message, format!("write {}", quoted(meant.trim()))))
+}
+
+/// Returns a text with full-width characters as those of ASCII, for what has no others: numbers, times, digits.
+pub fn narrowed(text: &str) -> Cow<'_, str> {
+    match text.chars().any(|character| narrow(character).is_some()) {
+        true => text.chars().map(|character| narrow(character).unwrap_or(character)).collect(),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// Returns the character of ASCII that a full-width one stands for.

@@ -48,6 +48,10 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AckArgs) -> Result<()>
     let params = AckParams { consumer: arguments.consumer.clone(), id: arguments.id };
     let answer = client.call(&params).await?;
     print(output, &answer)?;
+    if arguments.id < answer.read && !output.is_json() {
+        output.flush()?;
+        output.note(&tr!("the read mark is at #{read} already; it never goes back", read = answer.read));
+    }
     match arguments.consumer.as_deref() {
         Some(consumer) if answer.new => note_new(&mut client, output, consumer).await,
         _ => Ok(()),

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use udpchat_api::numbers::number;
+use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
 /// The operators; those that begin with another one come first.
@@ -53,8 +54,10 @@ impl FromStr for Condition {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let at = text.find(['<', '>', '=', '!']).unwrap_or(text.len());
+        let at = text.find(|sign: char| "<>=!＜＞＝！≤≥≠".contains(sign)).unwrap_or(text.len());
+        // The name stays as it is; a message may have it in full width.
         let (name, rest) = text.split_at(at);
+        let rest = narrowed(rest).replace('≤', "<=").replace('≥', ">=").replace('≠', "!=");
         let found = OPERATORS.iter().find_map(|(sign, operator)| Some((*operator, rest.strip_prefix(sign)?)));
         let value =
             found.and_then(|(_, value)| value.trim().parse().ok()).filter(|value| f64::is_finite(*value));
@@ -85,6 +88,10 @@ mod tests {
             ("temp == 31.5", true),
             ("temp != 31.5", false),
             ("acc.x < -1", true),
+            ("temp ＞ ３０．５", true),
+            ("temp＜＝31.5", true),
+            ("temp≥32", false),
+            ("temp≠1", true),
             // A missing number fulfils nothing.
             ("hum > 0", false),
             ("hum != 0", false),

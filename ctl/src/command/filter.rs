@@ -7,6 +7,7 @@ use clap_complete::ArgValueCandidates;
 use jiff::Zoned;
 use udpchat_api::Raw;
 use udpchat_api::call::{DirectionFilter, InboxParams};
+use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
 use super::completions::candidates;
@@ -160,6 +161,7 @@ impl FromStr for Ids {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = &*narrowed(text);
         if text.contains(|character: char| !(character.is_ascii_digit() || "#-".contains(character))) {
             return Err(tr!(
                 "an entry id is a number such as 812 or '#812'; `--from PEER` selects the messages of a peer"
@@ -180,7 +182,8 @@ impl FromStr for Ids {
 
 /// Parses the id of an entry, written `812` or `#812`.
 pub(crate) fn entry_id(text: &str) -> Result<u64, String> {
-    let digits = text.strip_prefix('#').unwrap_or(text);
+    let text = narrowed(text);
+    let digits = text.strip_prefix('#').unwrap_or(&text);
     digits.parse().map_err(|_| tr!("an entry id is a number such as 812 or '#812'").to_owned())
 }
 
@@ -204,7 +207,9 @@ mod tests {
 
     #[test]
     fn ids_are_single_or_a_range() {
-        for (text, first, last) in [("812", 812, 812), ("#7", 7, 7), ("812-820", 812, 820), ("#1-#2", 1, 2)] {
+        for (text, first, last) in
+            [("812", 812, 812), ("#7", 7, 7), ("812-820", 812, 820), ("#1-#2", 1, 2), ("＃８１－82", 81, 82)]
+        {
             assert_eq!(text.parse(), Ok(Ids { first, last }), "{text}");
         }
         for text in ["", "x", "0", "0-3", "9-8", "1-", "-1", "1-2-3"] {

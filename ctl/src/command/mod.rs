@@ -1,6 +1,6 @@
 //! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
 //!
-//! Belongs here: the commands, and what several of them share (`condition`, `context`, `filter`, `senders`, `pages`, `pipeline`, `ticks`). Does not belong here: the
+//! Belongs here: the commands, and what several of them share (`condition`, `context`, `filter`, `senders`, `pages`, `pipeline`, `ticks`, `unknown_numbers`). Does not belong here: the
 //! global flags and parsing (`cli`), the streams and how entries look (`output`). Only `cli` and the crate root may use
 //! this file; no command uses another one, except `reply`, `ask` and `send_many`, which send (`send`) and wait (`wait`), and
 //! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
@@ -33,6 +33,7 @@ mod senders;
 pub(crate) mod status;
 pub(crate) mod stop;
 mod ticks;
+mod unknown_numbers;
 pub(crate) mod version;
 pub(crate) mod wait;
 

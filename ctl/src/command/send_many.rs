@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{InboxParams, SendParams, Sent, Target, TargetsParams};
 use udpchat_api::{Client, ClientError, Direction, Entry, ErrorKind};
+use udpchat_config::check_port_sign;
 use udpchat_locale::tr;
 
 use super::context::Context;
@@ -99,6 +100,7 @@ fn is_alone(form: &FormArgs, many: &ManyArgs) -> bool {
 /// # Errors
 /// One of several is unknown, which is an error of usage.
 async fn destinations(client: &mut Client, to: &str, alone: bool) -> Result<Vec<Destination>> {
+    check_port_sign(to).map_err(CtlError::of_value)?;
     let names: Vec<String> = to.split(',').map(|name| name.trim().to_owned()).collect();
     let is_one = names.len() == 1;
     match client.call(&TargetsParams { to: names }).await {

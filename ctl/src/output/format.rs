@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{RoundMode, Span, SpanRound, Timestamp, Unit};
 use udpchat_api::call::{Peer, Refusal};
 use udpchat_api::{EncodingBy, safe};
+use udpchat_config::peer_table;
 use udpchat_locale::tr;
 
 /// Names what chose an encoding.
@@ -18,6 +19,11 @@ pub(crate) fn chosen_by(by: EncodingBy) -> &'static str {
         EncodingBy::Detected => tr!("detected"),
         EncodingBy::Fallback => tr!("fallback"),
     }
+}
+
+/// Names the key of the encoding of a peer in the configuration.
+pub(crate) fn encoding_key(name: &str) -> String {
+    format!("`{} encoding`", safe::one_line(&peer_table(name)))
 }
 
 /// Names what chose the encoding of messages to a peer.

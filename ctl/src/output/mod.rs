@@ -25,8 +25,8 @@ pub(crate) use self::atomic_file::replace_file;
 pub(crate) use self::entry::loss;
 pub(crate) use self::failure::{as_line, in_one_line};
 pub(crate) use self::format::{
-    chosen_by, clock_time, counted, duration, encoding_chosen_by, grouped, local_time, refused, shown_number,
-    size, span,
+    chosen_by, clock_time, counted, duration, encoding_chosen_by, encoding_key, grouped, local_time, refused,
+    shown_number, size, span,
 };
 pub(crate) use self::hexdump::line_of as hex_line;
 pub(crate) use self::printer::Output;

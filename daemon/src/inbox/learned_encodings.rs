@@ -5,7 +5,7 @@
 //!
 //! A peer is an address and a port, since two programs on a host may differ. Many programs send each datagram from a new port, so
 //! what all ports of a host have proven counts for its other ports until they prove otherwise. It never replaces what a port itself
-//! has proven.
+//! has proven, and counts less than the port's own messages ([`crate::peers`], [`udpchat_text::Knowledge`]).
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

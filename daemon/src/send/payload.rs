@@ -97,7 +97,7 @@ pub(super) fn look_up_until() -> Instant {
 }
 
 /// Chooses the encoding by what is known of the peer, or of all peers that a message to several reaches. It reads the inbox up to
-/// a time, after which `text.encoding` stands for what is not known.
+/// a time, after which messages that have proven nothing do not count.
 pub(super) async fn encoding_towards(
     daemon: &Arc<Daemon>,
     target: &Target,
@@ -123,7 +123,7 @@ async fn encoding_towards_one(
     if let Some(known) = daemon.peers.known_towards(&configured, peer) {
         return known;
     }
-    let default = configured.default_encoding();
+    let without = daemon.peers.assumed_towards(&configured, peer);
     let sender = Arc::clone(daemon);
     let look_up = async |permit| {
         let read = move |reader: &Reader| {
@@ -134,7 +134,7 @@ async fn encoding_towards_one(
         // A message can be sent although the inbox cannot be read, which is reported elsewhere.
         daemon.read(read).await.ok()
     };
-    permitted(&daemon.encoding_lookups, until, look_up).await.unwrap_or(default)
+    permitted(&daemon.encoding_lookups, until, look_up).await.unwrap_or(without)
 }
 
 /// Looks something up with a permit; returns none if there is no permit or no result in time.

@@ -9,7 +9,8 @@ use tokio::time::timeout;
 use udpchat_api::call::SendParams;
 use udpchat_api::{ErrorKind, ErrorObject};
 use udpchat_config::{
-    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, check_width, did_you_mean, peer_table,
+    DEFAULT_PORT, Interface, PeerAddress, ValueError, check_ipv4, check_port_sign, check_width, did_you_mean,
+    peer_table,
 };
 
 use crate::inbox::entry::Body;
@@ -191,7 +192,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     if let Some(address) = to.parse::<PeerAddress>().ok().and_then(|address| address.destination()) {
         return Ok(address.into());
     }
-    check_ipv4(host).map_err(|error| invalid(&error))?;
+    check_port_sign(to).and_then(|()| check_ipv4(host)).map_err(|error| invalid(&error))?;
     let plausible = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '%' | ':');
     if host.is_empty()
         || host.len() > 255

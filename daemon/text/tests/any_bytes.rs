@@ -75,12 +75,13 @@ proptest! {
     #[test]
     fn any_bytes_are_read_and_examined(
         bytes in bytes(),
-        (configured, given, remembered) in (some(), some(), some()),
+        (configured, given, remembered, of_host) in (some(), some(), some(), some()),
         fallback in select(&Encoding::NAMES[..]).prop_map(named),
         known_before: bool,
     ) {
         for (configured, given) in [(None, None), (None, given), (configured, given)] {
-            let decoded = decode(&bytes, &Knowledge { configured, given, remembered, known_before, fallback });
+            let knowledge = Knowledge { configured, given, remembered, of_host, known_before, fallback };
+            let decoded = decode(&bytes, &knowledge);
             if let Ok(answer) = encode(&decoded.text, for_answering(decoded.encoding, fallback)) {
                 prop_assert!(!answer.is_empty() || decoded.text.is_empty());
             }

@@ -153,6 +153,32 @@ proptest! {
         }
     }
 
+    /// Two programs on a host: one uses UTF-8, the other has sent nothing that proves GBK.
+    #[test]
+    fn chinese_words_are_read_on_a_host_that_uses_utf_8(
+        words in vec(select(CHINESE), 1..6),
+        frame in select(FRAMES),
+    ) {
+        let text = words.concat();
+        let bytes = [frame.0, &encode(&text, Encoding::GBK).unwrap(), frame.1].concat();
+        let alone = decode(&bytes, &Knowledge::none(Encoding::GB18030));
+        let beside = Knowledge { of_host: Some(Encoding::UTF_8), ..Knowledge::none(Encoding::GB18030) };
+        let decoded = decode(&bytes, &beside);
+        // Without a host, some words are read as another encoding; UTF-8 on the host changes no reading that is right.
+        prop_assert!(!alone.text.contains(&text) || decoded == alone, "{decoded:?} {bytes:02x?}");
+    }
+
+    #[test]
+    fn cut_utf_8_is_read_on_a_host_that_uses_it(
+        words in vec(select(CHINESE), 2..6),
+        (front, back) in (0..3usize, 0..3usize),
+    ) {
+        let text = words.concat();
+        let bytes = &text.as_bytes()[front..text.len() - back];
+        let of_host = Knowledge { of_host: Some(Encoding::UTF_8), ..Knowledge::none(Encoding::GB18030) };
+        prop_assert_eq!(decode(bytes, &of_host).encoding, Encoding::UTF_8, "{:02x?}", bytes);
+    }
+
     #[test]
     fn nothing_overrules_a_person(
         bytes in vec(any::<u8>(), 0..60),

@@ -76,6 +76,12 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", "[::1]", "9000", "hi"], &["udpchatctl send [::1]:9000"]),
         (&["send", "localhost", "9000", "hi"], &["localhost:9000", "in quotes"]),
         (
+            &["send", "127.0.0.1,9000", "hi"],
+            &["is not an address and a port", "hint: write `127.0.0.1:9000`"],
+        ),
+        (&["send", "::1:27851", "hi"], &["is not an IPv6 address", "hint: write `[::1]:27851`"]),
+        (&["inbox", "--from", "::1:27851"], &["is not an IPv6 address", "hint: write `[::1]:27851`"]),
+        (
             &["send", "fe80::1%toolongname12345", "hi"],
             &["`toolongname12345` is not a name of an interface", "at most 15 bytes"],
         ),

@@ -142,6 +142,7 @@ fn ack_marks_what_a_script_has_done() {
     assert_eq!(texts(&daemon.ctl(&["--json", "inbox", "--consumer", "c"]).json()), ["3", "4"]);
     assert_eq!(daemon.ctl(&["ack", "#3"]).ok(), "read up to #3, 1 message unread\n");
     assert_eq!(daemon.ctl(&["--json", "ack", "2"]).ok(), "{\"read\":3,\"unread\":1}\n");
+    daemon.ctl(&["ack", "２"]).fails(0, &["note: the read mark is at #3 already; it never goes back"]);
     daemon.ctl(&["ack", "5"]).fails(2, &["the newest entry is 4"]);
 }
 

@@ -1,6 +1,8 @@
 //! Numbers in the text of messages: conditions, forms of a line, and tables for spreadsheets.
 
-use crate::support::{Daemon, Peer, texts};
+use std::io::{BufRead, BufReader};
+
+use crate::support::{Daemon, Peer, Running, texts};
 
 /// Starts a daemon with a peer that has sent measurements, and hostile text.
 fn measured() -> (Daemon, Peer) {
@@ -61,6 +63,23 @@ fn a_form_makes_one_safe_line_of_each_message() {
     assert!(time.trim_end().parse::<u32>().is_ok_and(|year| year > 2000), "{time}");
     daemon.ctl(&["inbox", "-F", "{{text"]).fails(2, &["has no `}}`"]);
     daemon.ctl(&["--json", "inbox", "-F", "{{id}}"]).fails(2, &["--json"]);
+}
+
+#[test]
+fn a_misspelt_number_is_noted_with_those_that_exist() {
+    let (daemon, _peer) = measured();
+    let ran = daemon.ctl(&["inbox", "-n", "5", "-F", "{{tmp}} {{hum}}"]);
+    assert_eq!(ran.stdout.lines().next(), Some(" 40"));
+    ran.fails(0, &["note: no message has a number `tmp`; they have hum, temp"]);
+    // Conditions in full width.
+    assert_eq!(daemon.ctl(&["inbox", "--where", "temp＞３０", "-F", "{{temp}}"]).ok(), "31.2\n35\n");
+    // The plot follows what arrives, until nobody reads it.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut plot = daemon.ctl_command(&["plot", "tmp", "-S", "1h"]);
+    let _plot = Running::start(plot.stderr(writer));
+    let mut note = String::new();
+    BufReader::new(reader).read_line(&mut note).unwrap();
+    assert_eq!(note, "note: no message has a number `tmp`; they have hum, temp\n");
 }
 
 #[test]

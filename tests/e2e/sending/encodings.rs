@@ -138,6 +138,47 @@ fn a_peer_that_has_proven_nothing_is_answered_in_the_fallback() {
 }
 
 #[test]
+fn messages_of_a_port_win_over_its_host() {
+    let by = |encoding: &str, by: &str| (encoding.to_owned(), by.to_owned());
+    for (of_host, answered_first, short, answered) in [
+        (UTF_8, by("utf-8", "remembered"), GBK.encode("好的").0, by("gbk", "fallback")),
+        (GBK, by("gbk", "remembered"), UTF_8.encode("嗯").0, by("utf-8", "detected")),
+    ] {
+        let mut daemon = Daemon::start();
+        let [classmate, student, silent] = [(); 3].map(|()| Peer::new());
+        daemon.receive_from(&classmate, [of_host.encode("设备启动完成，温度正常").0]);
+        assert_eq!(encoding_towards(&daemon, &student.name()), answered_first);
+        daemon.receive_from(&student, [&short[..]]);
+        assert!(["好的", "嗯"].contains(&daemon.entries().pop().unwrap()["text"].as_str().unwrap()));
+        for restarted in [false, true] {
+            if restarted {
+                daemon = daemon.start_again();
+            }
+            assert_eq!(encoding_towards(&daemon, &student.name()), answered);
+            assert_eq!(listed(&daemon, &student), answered);
+            assert_eq!(encoding_towards(&daemon, &classmate.name()), answered_first);
+            assert_eq!(encoding_towards(&daemon, &silent.name()), answered_first);
+        }
+    }
+}
+
+#[test]
+fn further_evidence_changes_no_answer() {
+    let daemon = Daemon::start();
+    let (classmate, student, silent) = (Peer::new(), Peer::new(), Peer::new());
+    daemon.receive_from(&classmate, ["设备启动完成，温度正常"]);
+    // Once the ports of the host disagree, its newest message decides about those that have sent nothing.
+    for text in ["好的", "设备启动完成，温度正常", "好的"] {
+        daemon.receive_from(&student, [GBK.encode(text).0]);
+        assert_eq!(encoding_towards(&daemon, &student.name()).0, "gbk", "{text}");
+    }
+    assert_eq!(encoding_towards(&daemon, &silent.name()).0, "gbk");
+    // What a person has chosen for a port is for this port.
+    daemon.ctl(&["-q", "recode", "--as", "hex", "--remember", "--from", &student.name(), "--all"]).ok();
+    assert_eq!(encoding_towards(&daemon, &silent.name()).0, "utf-8");
+}
+
+#[test]
 fn the_fallback_answers_by_its_own_name() {
     let daemon = Daemon::start_with("[text]\nfallback = 'windows-1251'\nencoding = 'gbk'\n", &[]);
     let peer = Peer::new();

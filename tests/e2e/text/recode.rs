@@ -139,6 +139,22 @@ fn a_dry_run_shows_examples_and_changes_nothing() {
 }
 
 #[test]
+fn nothing_is_remembered_where_the_configuration_decides() {
+    let peer = Peer::new();
+    let table = format!("[peers.\"李雷\"]\naddress = '{}'\nencoding = 'gbk'\n", peer.name());
+    let daemon = Daemon::start_with(&table, &[]);
+    peer.send_text(daemon.address(), "привет", encoding_rs::WINDOWS_1251);
+    eventually("the message", || (daemon.entries().len() == 1).then_some(()));
+    let recode = ["recode", "--as", "windows-1251", "--from", "李雷", "--remember"];
+    let told = daemon.ctl(&recode);
+    assert_eq!(told.stdout, "1 message recoded as windows-1251\n");
+    let note = "nothing is remembered of 李雷: `[peers.\"李雷\"] encoding` in the configuration decides";
+    told.fails(0, &[note]);
+    let told = daemon.ctl(&[&["--json"][..], &recode].concat()).json();
+    assert_eq!((&told[0]["remembered"], &told[0]["configured"]), (&json!(0), &json!(["李雷"])));
+}
+
+#[test]
 fn the_encoding_is_remembered_on_request() {
     let (daemon, [ivan, other]) = having_heard_russian();
     let told = daemon.ctl(&["recode", "--as", "windows-1251", "--from", "ivan", "--remember"]).ok();

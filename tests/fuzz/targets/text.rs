@@ -25,8 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let fallback = if fallback.is_utf_16() { Encoding::GB18030 } else { fallback };
     let bytes = input.0;
 
-    let knowledge =
-        Knowledge { configured, given, remembered, known_before: other == Encoding::UTF_8, fallback };
+    let (known_before, of_host) = (other == Encoding::UTF_8, Some(other));
+    let knowledge = Knowledge { configured, given, remembered, of_host, known_before, fallback };
     let decoded = decode(bytes, &knowledge);
     assert_eq!(decode(bytes, &knowledge), decoded, "the same bytes decode to the same text");
     if let Some(configured) = configured {

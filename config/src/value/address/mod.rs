@@ -22,6 +22,7 @@ impl Written {
     /// Reads `1.2.3.4`, `1.2.3.4:80`, `::1`, `[::1]`, `[fe80::1%2]:80`, `[fe80::1%eth0]:80`. IPv4 inside IPv6 becomes IPv4.
     pub(super) fn parse(text: &str, hint: &str) -> Result<Self, ValueError> {
         check_width(text)?;
+        check_port_sign(text)?;
         let (host, port) = split_port(text);
         let unbracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let Some((ip, interface)) = parse_ip(unbracketed.unwrap_or(host))? else {
@@ -59,6 +60,34 @@ impl fmt::Display for Written {
         f.write_str(brackets.1)?;
         self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
+}
+
+/// Refuses an IP address whose port stands behind a wrong sign: `::1:27851` without brackets, `127.0.0.1,7788`.
+///
+/// Other hosts, names among them, are accepted, and so is every IPv6 address, since `::1:7788` is one.
+///
+/// # Errors
+/// The text is such an address; the hint has it in the right spelling.
+pub fn check_port_sign(text: &str) -> Result<(), ValueError> {
+    let found = text.rfind([':', ',', ';', '#']).map(|at| (&text[..at], &text[at..=at], &text[at + 1..]));
+    let Some((ip, sign, port)) = found else { return Ok(()) };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let bare = ip.strip_prefix('[').and_then(|ip| ip.strip_suffix(']'));
+    let meant = match parse_ip(bare.unwrap_or(ip)) {
+        Ok(Some((IpAddr::V4(_), _))) if sign != ":" && bare.is_none() => format!("{ip}:{port}"),
+        Ok(Some((IpAddr::V6(_), _))) if sign != ":" || bare.is_none() => {
+            format!("[{}]:{port}", bare.unwrap_or(ip))
+        }
+        _ => return Ok(()),
+    };
+    if !is_port || parse_ip(text).is_ok_and(|ip| ip.is_some()) {
+        return Ok(());
+    }
+    let message = match sign {
+        ":" => format!("{} is not an IPv6 address", quoted(text)),
+        _ => format!("{} is not an address and a port", quoted(text)),
+    };
+    Err(ValueError::new(message, format!("write {}", quoted(&meant))))
 }
 
 /// Refuses an IPv4 address in a notation that programs read differently: `127.0.0.010`, `10.1`, `0x7f000001`, `2130706433`.

@@ -87,6 +87,28 @@ fn other_notations_of_ipv4_are_refused() {
 }
 
 #[test]
+fn a_port_behind_a_wrong_sign_is_refused_with_the_right_spelling() {
+    for (text, meant) in [
+        ("::1:27851", "[::1]:27851"),
+        ("fe80::1%2:27851", "[fe80::1%2]:27851"),
+        ("127.0.0.1,7788", "127.0.0.1:7788"),
+        ("[::1],7788", "[::1]:7788"),
+        ("::1,7788", "[::1]:7788"),
+        ("10.0.0.1#80", "10.0.0.1:80"),
+    ] {
+        let error = check_port_sign(text).unwrap_err();
+        assert_eq!(error.hint(), Some(&*format!("write `{meant}`")), "{text}");
+        assert_eq!(text.parse::<PeerAddress>().unwrap_err(), error);
+        assert!(meant.parse::<PeerAddress>().is_ok());
+    }
+    for text in
+        ["::1:7788", "127.0.0.1:7788", "[::1]:7788", "host,7788", "127.0.0.1,70000", "a:b", ",7", "bob"]
+    {
+        assert!(check_port_sign(text).is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn peer_addresses_are_read_and_shown() {
     for (text, shown, destination) in [
         ("192.168.43.159:8080", "192.168.43.159:8080", "192.168.43.159:8080"),

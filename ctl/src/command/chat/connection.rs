@@ -121,6 +121,10 @@ async fn follow(mut client: ReconnectingClient, updates: mpsc::Sender<Update>) {
             FollowEnd::TooFarBehind => {}
             FollowEnd::Failed(error) => {
                 let is_lost = error.is_lost();
+                if is_lost {
+                    // A request on another connection of that daemon would fail without showing whether it was carried out.
+                    client.reconnect_related();
+                }
                 let reason = if is_lost { client.find_again().await.err() } else { Some(error.into()) };
                 if let Some(reason) = reason
                     && updates.send(Update::Offline(describe(reason))).await.is_err()

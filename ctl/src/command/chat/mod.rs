@@ -17,7 +17,8 @@ use clap_complete::ArgValueCandidates;
 use ratatui::Frame;
 use ratatui::crossterm::event::Event;
 use ratatui::layout::Position;
-use udpchat_api::Timestamp;
+use udpchat_api::call::{PeersParams, TargetsParams};
+use udpchat_api::{Client, ClientError, ErrorKind, Timestamp, safe};
 use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
@@ -29,7 +30,7 @@ use self::view::Areas;
 use crate::command::completions::candidates;
 use crate::command::context::Context;
 use crate::connect;
-use crate::error::{CtlError, Result};
+use crate::error::{CtlError, Exit, Result};
 use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};
 
 const HELP: &str = "\
@@ -84,6 +85,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     let theme = Theme::new(context.output.has_colour());
     let mut client = context.connect().await?;
     connect::check_read_permission(&mut client).await?;
+    if let Some(peer) = &arguments.peer {
+        check_peer(&mut client, peer).await?;
+    }
     let (peer, encoding) = (arguments.peer.clone(), arguments.encoding.clone());
     let model = Model::new(Timestamp::now, crate::time::local_zone(), peer, encoding);
     let (connections, mut updates) = Connections::start(client, context.socket);
@@ -91,6 +95,33 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     let ended = terminal::run(&mut chat, &mut updates, Input::KeysMouseAndPaste).await;
     chat.connections.end(updates).await;
     ended
+}
+
+/// Refuses what is no destination, as `send` does. Who may not send can still read.
+async fn check_peer(client: &mut Client, peer: &str) -> Result<()> {
+    let error = match client.call(&TargetsParams { to: vec![peer.to_owned()] }).await {
+        Ok(answer) if answer.targets.iter().any(|target| target.list.is_some()) => {
+            let name = safe::one_line(peer);
+            return Err(CtlError::usage(tr!("`{name}` is a list of peers; a chat has one peer", name)).hint(
+                tr!(
+                    "`udpchatctl send {name} TEXT` sends to each member; `udpchatctl peers` shows them",
+                    name
+                ),
+            ));
+        }
+        Ok(_) => return Ok(()),
+        Err(ClientError::Refused(refusal)) => match refusal.data.kind {
+            ErrorKind::UnknownPeer | ErrorKind::Unresolvable | ErrorKind::InvalidParams => refusal,
+            _ => return Ok(()),
+        },
+        Err(error) => return Err(error.into()),
+    };
+    // A named peer whose interface is missing now has a history all the same.
+    let peers = client.call(&PeersParams { window: Some(1) }).await?.peers;
+    match peers.iter().any(|listed| listed.name.as_deref() == Some(peer)) {
+        true => Ok(()),
+        false => Err(CtlError::from(ClientError::Refused(error)).with_exit(Exit::Usage)),
+    }
 }
 
 /// Rejects an unknown encoding before the user writes a message.

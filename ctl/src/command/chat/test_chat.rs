@@ -39,6 +39,8 @@ pub(super) struct TestChat {
     pub(super) bobs_encoding: (&'static str, EncodingBy),
     /// Why the daemon does not change the encoding of messages.
     pub(super) recode_refusal: Option<&'static str>,
+    /// Whether the configuration has an encoding for bob.
+    pub(super) encoding_is_configured: bool,
     /// The seconds between two entries.
     pub(super) entry_seconds: i64,
 }
@@ -60,6 +62,7 @@ impl TestChat {
             has_colour: false,
             bobs_encoding: ("utf-8", EncodingBy::Configured),
             recode_refusal: None,
+            encoding_is_configured: false,
             entry_seconds: 20,
         }
     }
@@ -262,6 +265,7 @@ impl TestChat {
             recoded: 0,
             matched: 0,
             remembered: 0,
+            configured: self.encoding_is_configured.then(|| "bob".to_owned()).into_iter().collect(),
             next: self.newest(),
             more: false,
             examples: vec![],

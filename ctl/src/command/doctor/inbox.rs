@@ -16,7 +16,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         .problems
         .iter()
         .filter(|problem| !is_of_any_group(problem, status))
-        .map(|problem| Finding::problem(TOPIC, translated(problem)).hint(tr!("the daemon's log has details")))
+        .map(|problem| Finding::problem(TOPIC, translated(problem)).hint(hint(problem)))
         .collect();
     if found.is_empty() {
         let entries = counted(status.inbox.entries, "entry");
@@ -42,6 +42,17 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     found
 }
 
+/// Returns what to do about a problem.
+fn hint(problem: &str) -> &'static str {
+    // Of a role: a group of users that does not exist.
+    match problem.starts_with("control.") && problem.contains(" is unknown and gives no access") {
+        true => tr!(
+            "correct the name in the configuration, then `udpchatctl reload`; `getent group` lists the groups"
+        ),
+        false => tr!("the daemon's log has details"),
+    }
+}
+
 /// Returns whether a problem is about a group; groups have findings of their own.
 fn is_of_any_group(problem: &str, status: &Status) -> bool {
     status.groups.iter().any(|group| is_of_group(problem, &group.group))
@@ -52,6 +63,14 @@ mod tests {
     use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, text, with_status};
     use super::*;
+
+    #[test]
+    fn a_misspelt_group_has_its_own_hint() {
+        let problem =
+            "control.admin: group `amdin` is unknown and gives no access (/etc/udpchat/config.toml:5)";
+        assert!(hint(problem).contains("`getent group` lists the groups"));
+        assert_eq!(hint("the inbox cannot be written"), "the daemon's log has details");
+    }
 
     #[test]
     fn each_problem_of_the_status_is_a_finding() {

@@ -46,12 +46,12 @@ pub(super) async fn run(
     mut after: u64,
     mut marking: Option<Marking>,
 ) -> Result<()> {
-    let InboxPrinter { client: mut subscription, output, form, .. } = inbox;
+    let InboxPrinter { client: mut subscription, output, mut form, .. } = inbox;
     // The note about a new connection, until that has a subscription.
     let mut reconnected = None;
     loop {
         let position = (&mut after, &mut reconnected);
-        let Err(error) = print(&mut subscription, plan, position, output, &form, &mut marking).await;
+        let Err(error) = print(&mut subscription, plan, position, output, &mut form, &mut marking).await;
         if let (CtlError::ReaderGone, Some(Marking { mark, client })) = (&error, &mut marking) {
             mark.keep_up(output, client).await?;
         }
@@ -124,7 +124,7 @@ async fn print(
     plan: &Plan,
     (after, reconnected): (&mut u64, &mut Option<String>),
     output: &mut Output,
-    form: &Form,
+    form: &mut Form,
     marking: &mut Option<Marking>,
 ) -> Result<Infallible> {
     subscription.call(&plan.subscription(*after)).await?;

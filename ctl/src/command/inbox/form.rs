@@ -7,6 +7,7 @@ use udpchat_locale::tr;
 use super::args::InboxArgs;
 use super::format::Format;
 use crate::command::condition::Condition;
+use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, counted};
 
@@ -15,6 +16,7 @@ pub(super) struct Form {
     hex: bool,
     format: Option<Format>,
     conditions: Vec<Condition>,
+    unknown: UnknownNumbers,
 }
 
 impl Form {
@@ -32,7 +34,8 @@ impl Form {
                     close = "}}"
                 )));
         }
-        Ok(Self { hex: *hex, format: format.clone(), conditions: conditions.clone() })
+        let unknown = UnknownNumbers::new(format.iter().flat_map(Format::number_names));
+        Ok(Self { hex: *hex, format: format.clone(), conditions: conditions.clone(), unknown })
     }
 
     /// Returns whether entries are left out.
@@ -52,11 +55,21 @@ impl Form {
         }
     }
 
+    /// Notes numbers of the form that no printed message had.
+    pub(super) fn note_unknown(&self, output: &mut Output) {
+        if let Some(note) = self.unknown.note() {
+            output.note(&note);
+        }
+    }
+
     /// Prints an entry.
-    pub(super) fn print(&self, output: &mut Output, entry: &Entry) -> Result<()> {
+    pub(super) fn print(&mut self, output: &mut Output, entry: &Entry) -> Result<()> {
         match (&self.format, entry) {
             (None, _) => output.entry(entry, self.hex),
             (Some(format), Entry::Message(message)) => {
+                if !self.unknown.is_empty() {
+                    self.unknown.see(&numbers(&message.text));
+                }
                 let line = format.line(message, output.zone());
                 output.text(&line)
             }

@@ -47,6 +47,14 @@ impl Format {
         Ok(Self { template, has_numbers })
     }
 
+    /// Returns the names of the numbers.
+    pub(super) fn number_names(&self) -> impl Iterator<Item = String> {
+        self.template.fields().filter_map(|field| match field {
+            Field::Number(name, _) => Some(name.clone()),
+            _ => None,
+        })
+    }
+
     /// Returns the line of a message, with its end. What others have sent is safe to show.
     pub(super) fn line(&self, message: &Message, zone: &TimeZone) -> String {
         let numbers = if self.has_numbers { numbers(&message.text) } else { Vec::new() };

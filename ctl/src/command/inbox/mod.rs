@@ -80,6 +80,14 @@ async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Resul
         }
         _ => note_if_empty(&mut inbox, tr!("no entry matches")),
     }
+    note_unknown(&mut inbox)?;
+    Ok(())
+}
+
+/// Notes numbers of `-F` that no message had, behind the messages.
+fn note_unknown(inbox: &mut InboxPrinter<'_>) -> Result<()> {
+    inbox.output.flush()?;
+    inbox.form.note_unknown(inbox.output);
     Ok(())
 }
 
@@ -108,7 +116,7 @@ async fn new(
         return follow::run(inbox, plan, next, marking).await;
     }
     note_if_empty(&mut inbox, tr!("nothing new"));
-    Ok(())
+    note_unknown(&mut inbox)
 }
 
 /// Says what stays unread because the user has left the pager.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use udpchat_api::call::{Peer, PeerList, PeersParams};
+use udpchat_api::call::{Peer, PeersParams};
 use udpchat_locale::tr;
 
 use super::context::{Context, within};
@@ -43,9 +43,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PeersArgs) -> Result<(
         context.output.note(tr!("no peer is configured, and no message has arrived"));
     }
     if context.output.is_for_a_person() {
-        for PeerList { name, members } in answer.lists {
-            context.output.line(&format!("{name}: {}", members.join(", ")))?;
-        }
+        context.output.text(&table::lists(&answer.lists))?;
     }
     Ok(())
 }

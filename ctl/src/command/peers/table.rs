@@ -6,7 +6,7 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use udpchat_api::call::Peer;
+use udpchat_api::call::{Peer, PeerList};
 use udpchat_api::safe;
 use udpchat_locale::tr;
 
@@ -100,6 +100,22 @@ pub(super) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone
     }
     // The gap after the last column is trimmed.
     lines(table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_add(GAP)))
+}
+
+/// Renders the lists of peers below a table, after an empty line.
+pub(super) fn lists(lists: &[PeerList]) -> String {
+    if lists.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header([tr!("LIST"), tr!("MEMBERS")]);
+    for PeerList { name, members } in lists {
+        table.add_row([text(name), text(&members.join(", "))]);
+    }
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, GAP));
+    });
+    format!("\n{}", lines(table.set_content_arrangement(ContentArrangement::Disabled)))
 }
 
 fn table_of(columns: &[Column], peers: &[Peer], when: impl Fn(Timestamp) -> String + Copy) -> Table {
@@ -267,6 +283,17 @@ silent  10.0.0.1             gbk   默认  -                     1,234     0
             let now = at + jiff::SignedDuration::from_secs(seconds);
             assert_eq!(ago(at, now, &TimeZone::UTC), expected, "{seconds}");
         }
+    }
+
+    #[test]
+    fn lists_stand_in_a_table_of_their_own() {
+        let list = |name: &str, members: [&str; 2]| PeerList {
+            name: name.to_owned(),
+            members: members.map(str::to_owned).to_vec(),
+        };
+        let shown = lists(&[list("lab", ["bob", "10.0.0.1:9"]), list("二班", ["a\u{1b}", "b"])]);
+        assert_eq!(shown, "\nLIST  MEMBERS\nlab   bob, 10.0.0.1:9\n二班  a\\u{1b}, b\n");
+        assert_eq!(lists(&[]), "");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use udpchat_api::{Client, safe};
 
 use super::feed::{Feed, Sample};
+use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::Result;
 use crate::output::{Output, shown_number};
 
@@ -33,10 +34,15 @@ pub(super) async fn run(
     mut client: Client,
     fields: &[String],
 ) -> Result<()> {
+    let mut unknown = UnknownNumbers::new(fields.iter().cloned());
     while let Some(page) = feed.history(&mut client).await? {
+        page.iter().for_each(|sample| unknown.see(&sample.numbers));
         page.iter().try_for_each(|sample| print(output, sample, fields))?;
         output.flush()?;
         output.check_reader()?;
+    }
+    if let Some(note) = unknown.note() {
+        output.note(&note);
     }
     feed.follow(&mut client).await?;
     loop {

@@ -109,6 +109,7 @@ impl Recode {
         report.matched += answer.matched;
         report.recoded += answer.recoded;
         report.remembered += answer.remembered;
+        report.configured.extend(answer.configured);
         let room = MAX_EXAMPLES.saturating_sub(report.examples.len());
         report.examples.extend(answer.examples.into_iter().take(room));
     }

@@ -1,5 +1,7 @@
 //! The result of `recode`, as text and as JSON.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use udpchat_api::call::{Reading, Recoded};
 use udpchat_api::safe;
@@ -8,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::error::Result;
 use crate::output::style::{DIM, Palette};
-use crate::output::{Output, chosen_by, counted, grouped};
+use crate::output::{Output, chosen_by, counted, encoding_key, grouped};
 
 /// The encoding that undoes an earlier recode.
 const AUTO: &str = "auto";
@@ -25,6 +27,9 @@ pub(crate) struct RecodeReport {
     pub(crate) matched: u64,
     /// How many peers have another remembered encoding now.
     pub(crate) remembered: u64,
+    /// The names of peers whose encoding is configured, which decides.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) configured: BTreeSet<String>,
     /// The first messages, in a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) examples: Vec<Recoded>,
@@ -42,6 +47,7 @@ impl RecodeReport {
             recoded: 0,
             matched: 0,
             remembered: 0,
+            configured: BTreeSet::new(),
             examples: Vec::new(),
             missing: Vec::new(),
         }
@@ -53,7 +59,16 @@ impl RecodeReport {
             return output.json(self);
         }
         output.text(&examples(self, output.palette()))?;
-        output.done(&summary(self))
+        output.done(&summary(self))?;
+        for name in &self.configured {
+            let (name, key) = (safe::one_line(name), encoding_key(name));
+            output.note(&tr!(
+                "nothing is remembered of {name}: {key} in the configuration decides",
+                name,
+                key
+            ));
+        }
+        Ok(())
     }
 }
 

@@ -56,6 +56,9 @@ pub struct RecodeAnswer {
     pub matched: u64,
     /// The number of peers whose remembered encoding changed, or with `dry_run` would change.
     pub remembered: u64,
+    /// With `remember`: the names of the senders whose encoding is configured. That decides, so none is remembered of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub configured: Vec<String>,
     /// The cursor of the next call: its `after`.
     pub next: u64,
     /// Whether there may be more messages.

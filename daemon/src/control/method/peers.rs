@@ -149,8 +149,7 @@ impl List<'_> {
         if Instant::now() < self.until {
             return self.known.encoding_towards(self.configured, peer, self.reader);
         }
-        let known = self.known.known_towards(self.configured, peer);
-        Ok(known.unwrap_or_else(|| self.configured.default_encoding()))
+        Ok(self.known.assumed_towards(self.configured, peer))
     }
 }
 

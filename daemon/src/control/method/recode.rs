@@ -3,7 +3,7 @@
 //! A call is a bounded step: it searches the log for half a second at most, and the writer changes at most as many messages
 //! as one transaction may. The client continues from the cursor until there are no more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -55,8 +55,7 @@ pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<
         Ok((search.found, scanned))
     };
     let (found, scanned) = context.read(bytes, read).await?;
-    let peers = found.peers.into_iter().filter(|peer| !daemon.peers.is_given(*peer, encoding));
-    let peers: Vec<_> = peers.collect();
+    let (peers, configured) = to_remember(&daemon, found.peers, encoding);
     let (mut recoded, mut remembered) = (found.recoded, 0);
     if !dry_run {
         remembered = peers.len() as u64;
@@ -64,12 +63,28 @@ pub(super) async fn call(context: &mut Context, params: RecodeParams) -> Result<
     }
     let (matched, examples) = (found.matched, found.examples);
     let (next, more) = (scanned.cursor, scanned.more);
-    let answer = RecodeAnswer { recoded, matched, remembered, next, more, examples };
+    let answer = RecodeAnswer { recoded, matched, remembered, configured, next, more, examples };
     if !dry_run {
         let encoding = encoding.map_or_else(|| AUTO.to_owned(), |encoding| encoding.to_string());
         context.control.audit.recoded(&context.client, &encoding, &answer).await;
     }
     Ok(answer)
+}
+
+/// Returns the peers of which an encoding is to be remembered, and the names of those whose encoding is configured, which decides.
+fn to_remember(
+    daemon: &Daemon,
+    mut peers: HashSet<SocketAddr>,
+    encoding: Option<Encoding>,
+) -> (Vec<SocketAddr>, Vec<String>) {
+    let (known, mut configured) = (daemon.peers.configured(), BTreeSet::new());
+    peers.retain(|peer| {
+        let named = known.of(*peer).filter(|named| named.encoding.is_some());
+        configured.extend(named.map(|named| named.name.to_owned()));
+        // What was remembered before the configuration decided can be forgotten.
+        (named.is_none() || encoding.is_none()) && !daemon.peers.is_given(*peer, encoding)
+    });
+    (peers.into_iter().collect(), configured.into_iter().collect())
 }
 
 /// Parses the encoding; none means `auto`.

@@ -124,8 +124,8 @@ impl Maintenance {
         let wal_bytes = file_bytes(&self.data_dir, "-wal");
         let result = self.apply(connection, limits).and_then(|()| {
             // What the write-ahead log may take, not what it takes now: reacting to its changes would write more into it.
-            // An index that is too large is not compensated by removing messages.
-            let beside = 2 * usual_wal_bytes(limits) + self.index.size_bytes().min(limits.max_bytes / 2);
+            // An index that is too large is not compensated by removing messages, and half of a tiny inbox is for them.
+            let beside = (2 * usual_wal_bytes(limits) + self.index.size_bytes()).min(limits.max_bytes / 2);
             self.retention.step(connection, &limits, beside, clock)
         });
         let step = match result {

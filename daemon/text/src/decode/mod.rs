@@ -16,6 +16,12 @@ const LEAD_OVER_REMEMBERED: HalfBits = 28;
 /// How many frequent characters show that a peer has changed its encoding, where its message decodes in the old one.
 const MIN_FREQUENT_OF_CHANGE: u32 = 2;
 
+/// How much better than in the encoding that other ports of its host use a message must read in the fallback: 5 bits. What is not
+/// valid UTF-8 may read 5 bits worse beside UTF-8, and 12 bits without a whole character of three bytes.
+const LEAD_OVER_HOST: HalfBits = 10;
+const CREDIT_BESIDE_UTF_8: HalfBits = 10;
+const CREDIT_BESIDE_PIECES: HalfBits = 24;
+
 /// How many places may be no character, beside as many as there are characters, in a message of a peer that is known to use UTF-8.
 const MAX_FAULTS: u32 = 4;
 
@@ -60,8 +66,11 @@ pub struct Knowledge {
     pub configured: Option<Encoding>,
     /// Chosen by a person for the peer. It stands until a person changes it.
     pub given: Option<Encoding>,
-    /// Learned from the peer's messages, or else from those of other ports of its IP address.
+    /// Learned from the peer's messages.
     pub remembered: Option<Encoding>,
+    /// Learned from messages of other ports of its IP address. It counts where nothing is learned from the peer's own, and less:
+    /// a message that reads well in the fallback is of another program.
+    pub of_host: Option<Encoding>,
     /// Whether `remembered` is known otherwise than from this very message. Only [`Decoded::by`] depends on it.
     pub known_before: bool,
     /// Configured for all that is not UTF-8.
@@ -71,7 +80,7 @@ pub struct Knowledge {
 impl Knowledge {
     /// Knows nothing but the fallback.
     pub const fn none(fallback: Encoding) -> Self {
-        Self { configured: None, given: None, remembered: None, known_before: false, fallback }
+        Self { configured: None, given: None, remembered: None, of_host: None, known_before: false, fallback }
     }
 }
 
@@ -108,8 +117,13 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> Choice {
     if let Some((encoding, by)) = chosen {
         return by_person(bytes, encoding, by);
     }
+    let mut knowledge = *knowledge;
+    let of_host = knowledge.of_host.filter(|_| knowledge.remembered.is_none());
+    if of_host.is_some() {
+        (knowledge.remembered, knowledge.known_before) = (of_host, true);
+    }
     if is_marked(bytes) {
-        return Choice::new(Encoding::UTF_8, basis(Encoding::UTF_8, knowledge));
+        return Choice::new(Encoding::UTF_8, basis(Encoding::UTF_8, &knowledge));
     }
     if bytes.is_ascii() {
         return match knowledge.remembered {
@@ -120,11 +134,14 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> Choice {
     let content = content::inside(bytes);
     let mut sample = Sample::new(&content);
     let unicode = Unicode::of(&content);
-    let mut knowledge = *knowledge;
-    if knowledge.remembered == Some(Encoding::UTF_8)
-        && unicode == Unicode::Broken
-        && (content::of(bytes).is_none() || is_hopeless(&mut sample))
-    {
+    let is_no_utf_8 = |sample: &mut Sample<'_>| {
+        let is_known = knowledge.remembered == Some(Encoding::UTF_8) && unicode == Unicode::Broken;
+        is_known && (content::of(bytes).is_none() || is_hopeless(sample))
+    };
+    let is_of_another = |of_host, sample: &mut Sample<'_>| {
+        is_of_another_program(unicode, sample, of_host, knowledge.fallback)
+    };
+    if is_no_utf_8(&mut sample) || of_host.is_some_and(|of_host| is_of_another(of_host, &mut sample)) {
         knowledge.remembered = None;
     }
     let (encoding, cut_in_front) = by_content(unicode, &mut sample, &knowledge);
@@ -135,6 +152,28 @@ fn choose(bytes: &[u8], knowledge: &Knowledge) -> Choice {
 fn is_hopeless(sample: &mut Sample<'_>) -> bool {
     let score = sample.score(Encoding::UTF_8);
     score.faults > score.foreign + MAX_FAULTS
+}
+
+/// Tells whether a message reads as common text in the fallback, and not much better in what other ports of the host use.
+fn is_of_another_program(
+    unicode: Unicode,
+    sample: &mut Sample<'_>,
+    of_host: Encoding,
+    fallback: Encoding,
+) -> bool {
+    if unicode == Unicode::Wide || !is_multi_byte(fallback) || same(of_host, fallback) {
+        return false;
+    }
+    if of_host == Encoding::UTF_8 && unicode == Unicode::Narrow {
+        return is_common_text(sample, fallback);
+    }
+    let (in_fallback, in_host) = (sample.score(fallback), sample.score(of_host));
+    let limit = match of_host == Encoding::UTF_8 {
+        true if in_host.whole == 0 => in_host.cost + CREDIT_BESIDE_PIECES,
+        true => in_host.cost + CREDIT_BESIDE_UTF_8,
+        false => in_host.cost.saturating_sub(LEAD_OVER_HOST),
+    };
+    in_fallback.has_no_rare_text() && in_fallback.cost <= limit
 }
 
 /// Tells whether this is valid UTF-8 behind the mark of UTF-8.

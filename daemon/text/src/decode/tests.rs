@@ -72,6 +72,31 @@ fn a_peer_that_changes_its_encoding_is_read_right_at_once() {
 }
 
 #[test]
+fn what_other_ports_use_counts_less_than_what_this_one_has_proven() {
+    let beside = |name: &str| Knowledge { of_host: Some(named(name)), ..NOTHING };
+    for text in ["好", "好的", "25度", "王芳", "不会", "关闭", "韩梅梅到", "温度25"] {
+        check(&gbk(text), &beside("utf-8"), text, "gb18030", Basis::Fallback);
+        // Its own proof is stronger: the same bytes are then more likely damaged.
+        check_encoding(
+            &gbk("好的"),
+            &Knowledge { of_host: Some(named("gb18030")), ..knowing("utf-8") },
+            "utf-8",
+        );
+    }
+    check(b"\xd2\xbb", &beside("gb18030"), "一", "gb18030", Basis::Remembered);
+    check(b"plain", &beside("gb18030"), "plain", "gb18030", Basis::Remembered);
+    check(&"好的".as_bytes()[1..], &beside("utf-8"), "��的", "utf-8", Basis::Remembered);
+    check(&gbk("好的"), &beside("euc-kr"), "好的", "gb18030", Basis::Fallback);
+    check(
+        &encode("온도 정상", named("euc-kr")).unwrap(),
+        &beside("euc-kr"),
+        "온도 정상",
+        "euc-kr",
+        Basis::Remembered,
+    );
+}
+
+#[test]
 fn the_configuration_has_the_last_word() {
     let knowledge = Knowledge { configured: Some(named("big5")), ..knowing("utf-8") };
     check(b"\xa7A\xa6n", &knowledge, "你好", "big5", Basis::Configured);

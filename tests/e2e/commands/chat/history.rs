@@ -43,6 +43,10 @@ fn a_long_history_scrolls_in_little_memory() {
 #[test]
 fn a_reconnected_chat_shows_each_message_once() {
     let Some(mut chat) = Chat::start(80, 40) else { return };
+    // Its connection for sending is open when the daemon ends.
+    chat.tmux.type_in("first");
+    chat.tmux.press(&["Enter"]);
+    assert_eq!(chat.bob_receives(), "first");
     chat.bob_sends("before");
     chat.tmux.shows("< before");
     let (folder, flags) = chat.daemon.into_folder();

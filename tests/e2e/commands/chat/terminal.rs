@@ -178,6 +178,28 @@ fn without_a_daemon_it_fails_before_using_the_screen() {
 }
 
 #[test]
+fn what_is_no_single_destination_is_refused() {
+    let Some(tmux) = Tmux::start(120, 24) else { return };
+    let daemon =
+        Daemon::start_with("[peers.bob]\naddress = '10.0.0.1'\n[peers.lab]\nmembers = ['bob']\n", &[]);
+    let (program, socket) = (env!("CARGO_BIN_EXE_udpchatctl"), daemon.socket());
+    for (peer, error, hint) in [
+        ("李磊", "no peer is called `李磊`", "in the configuration gives one"),
+        ("bbo", "no peer is called `bbo`", "did you mean `bob`?"),
+        ("127.0.0.256", "`127.0.0.256` is not", "hint: "),
+        ("a,b", "`a,b` is not a peer, host or address", "a peer's name, `host[:port]`"),
+        ("lab", "`lab` is a list of peers; a chat has one peer", "`udpchatctl send lab TEXT` sends to each"),
+    ] {
+        tmux.shell(&format!(
+            "clear; {program} --socket {} chat {peer}; echo {peer} ended: $?",
+            socket.display()
+        ));
+        let screen = tmux.shows(&format!("{peer} ended: 2"));
+        assert!(screen.contains(error) && screen.contains(hint), "{peer}: {screen}");
+    }
+}
+
+#[test]
 fn the_chat_is_chinese_in_a_chinese_locale() {
     let Some(chat) = Chat::start(80, 24) else { return };
     chat.tmux.press(&["C-q"]);

@@ -1,7 +1,8 @@
 //! Messages in flight or failed: shown where they were written until their entries arrive.
 
 use jiff::tz::TimeZone;
-use udpchat_api::{Direction, Entry, Timestamp};
+use udpchat_api::{Direction, Entry, Message, Timestamp};
+use udpchat_text::encode;
 
 use super::item::{Item, SortKey, not_sent, perhaps_sent};
 use super::peer::PeerKey;
@@ -98,7 +99,7 @@ impl Outbox {
         let found = self.unsent.iter().position(|unsent| {
             let waits = matches!(unsent.state, State::InFlight | State::Uncertain(_));
             let is_same = match &unsent.payload {
-                Payload::Text(text) => *text == message.text,
+                Payload::Text(text) => *text == message.text || is_encoded(text, message),
                 Payload::Bytes(bytes) => *bytes == message.raw.0,
             };
             waits && unsent.key.covers(message) && is_same
@@ -171,6 +172,12 @@ impl Outbox {
             })
             .collect()
     }
+}
+
+/// Returns whether a message has the bytes of a text in its encoding. What was typed as hexadecimal digits is shown in another form.
+fn is_encoded(text: &str, message: &Message) -> bool {
+    let bytes = message.encoding.parse().ok().and_then(|encoding| encode(text, encoding).ok());
+    bytes.is_some_and(|bytes| bytes == message.raw.0)
 }
 
 /// Returns the beginning of the first line of a text, to name the text in a notice.

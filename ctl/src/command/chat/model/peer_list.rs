@@ -154,9 +154,12 @@ impl PeerList {
         let mut old = std::mem::take(&mut self.rows);
         let old_order = std::mem::take(&mut self.order);
         self.addresses.clear();
-        for peer in peers {
-            let key = self.key_of(&peer);
+        let peers: Vec<_> = peers.into_iter().map(|peer| (self.key_of(&peer), peer)).collect();
+        let of_ports = self.unread_of_ports(&old);
+        for (key, mut peer) in peers {
             let before = old.remove(&key);
+            let of_ports = of_ports.get(&key).copied().unwrap_or_default();
+            peer.unread = peer.unread.saturating_sub(of_ports);
             let row = merged(peer, before, with_unread);
             if self.rows.insert(key.clone(), row).is_none() {
                 self.order.push(key);
@@ -170,6 +173,18 @@ impl PeerList {
                 self.add(key, row, None);
             }
         }
+    }
+
+    /// Returns how many messages the ports that were opened by themselves count, by the peer for which the daemon counts them.
+    fn unread_of_ports(&self, rows: &HashMap<PeerKey, PeerRow>) -> HashMap<PeerKey, u64> {
+        let mut unread = HashMap::new();
+        for (key, row) in rows {
+            let PeerKey::Address(address) = key else { continue };
+            if let Some(name) = self.owner(*address) {
+                *unread.entry(PeerKey::Named(name.to_owned())).or_default() += row.unread;
+            }
+        }
+        unread
     }
 
     fn key_of(&mut self, peer: &Peer) -> PeerKey {
@@ -386,5 +401,9 @@ mod tests {
         let before = chat.model.peers.unread();
         chat.receive(USUAL, "here");
         assert_eq!(chat.model.peers.unread(), before + 1);
+        // Nor are they after the daemon has counted again.
+        chat.record_received(USUAL, "missed");
+        chat.connect();
+        assert_eq!(chat.model.peers.unread(), before + 2);
     }
 }

@@ -5,6 +5,7 @@ use udpchat_locale::tr;
 
 use super::request::{Recoding, Request};
 use super::state::Model;
+use crate::output::encoding_key;
 
 /// The encoding of [`RecodeParams`] that stands for none.
 const AUTO: &str = "auto";
@@ -44,12 +45,23 @@ impl Model {
             self.recoding = Some(recoding);
             return;
         }
-        self.notice = Some(match (recoding.matched, params.encoding.as_str()) {
-            (0, _) => {
+        let key = answer.configured.first().map(|name| encoding_key(name));
+        self.notice = Some(match (recoding.matched, key, params.encoding.as_str()) {
+            (0, ..) => {
                 tr!("this peer has sent nothing yet: only the encoding for sending was changed").to_owned()
             }
-            (_, AUTO) => tr!("the messages of this peer are read as detected now").to_owned(),
-            (_, encoding) => tr!("the messages of this peer are read in {encoding} now", encoding),
+            (_, Some(key), AUTO) => {
+                tr!("the messages of this peer are read as {key} in the configuration says", key)
+            }
+            (_, Some(key), encoding) => {
+                tr!(
+                    "read in {encoding} now; for messages to come, {key} in the configuration decides",
+                    encoding,
+                    key
+                )
+            }
+            (_, None, AUTO) => tr!("the messages of this peer are read as detected now").to_owned(),
+            (_, None, encoding) => tr!("the messages of this peer are read in {encoding} now", encoding),
         });
         self.requests.push(Request::Peers);
         self.reread();
@@ -87,6 +99,26 @@ mod tests {
         chat.key(Action::Down);
         chat.key(Action::Submit);
         assert!(chat.texts()[0].ends_with(" in big5 in auto"));
+    }
+
+    #[test]
+    fn a_configured_encoding_is_named_as_what_decides() {
+        let mut chat = TestChat::with_peer(Some("bob"));
+        chat.record_received(BOB, "hello");
+        chat.connect();
+        chat.encoding_is_configured = true;
+        for (encoding, notice) in [
+            (
+                "big5",
+                "read in big5 now; for messages to come, `[peers.bob] encoding` in the configuration decides",
+            ),
+            ("", "the messages of this peer are read as `[peers.bob] encoding` in the configuration says"),
+        ] {
+            choose_encoding(&mut chat, encoding);
+            chat.key(Action::Down);
+            chat.key(Action::Submit);
+            assert_eq!(chat.model.notice.as_deref(), Some(notice));
+        }
     }
 
     #[test]

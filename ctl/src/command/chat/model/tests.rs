@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use udpchat_api::{Direction, EncodingBy, Entry};
+use udpchat_api::{Direction, EncodingBy, Entry, Raw};
 
 use super::conversation::MAX_ITEMS;
 use super::peer_list::MAX_UNNAMED;
@@ -481,6 +481,18 @@ fn an_arriving_entry_resolves_an_uncertain_message() {
     let entry = Entry::Message(chat.message(BOB, Direction::Out, "hello"));
     chat.arrive(entry);
     assert_eq!((chat.texts(), note(&chat)), (vec!["hello"], None));
+}
+
+#[test]
+fn the_entry_of_digits_resolves_their_message() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.write("01e4");
+    chat.key(Action::Submit);
+    let mut message = chat.message(BOB, Direction::Out, "01 e4");
+    (message.encoding, message.raw) = ("hex".to_owned(), Raw(vec![0x01, 0xe4]));
+    chat.arrive(Entry::Message(message));
+    assert_eq!(chat.texts(), ["01 e4"]);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Parses hex digits in the usual notations: `c4 e3`, `c4:e3`, `0xC4, 0xE3`.
 
+use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
 
-/// Parses hex digits; ignores spaces, `:`, `-`, `,` and a `0x` before a byte.
+/// Parses hex digits; ignores spaces, `:`, `-`, `,` and a `0x` before a byte. Full-width characters count as those of ASCII.
 ///
 /// # Errors
 /// A character is not a hex digit (the error has its position, in characters from 1), or the number of digits
@@ -14,8 +15,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     let mut high = None;
     // Whether `0x` may follow: at the beginning and after a separator.
     let mut fresh = true;
-    let mut characters = text.chars().enumerate().peekable();
-    while let Some((at, character)) = characters.next() {
+    let narrow = narrowed(text);
+    let mut characters = narrow.chars().zip(text.chars()).enumerate().peekable();
+    while let Some((at, (character, written))) = characters.next() {
         if is_separator(character) {
             if high.is_some() {
                 return Err(half_a_byte(at));
@@ -25,10 +27,10 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
         }
         let prefix = fresh && character == '0' && high.is_none();
         fresh = false;
-        if prefix && characters.next_if(|(_, next)| matches!(next, 'x' | 'X')).is_some() {
+        if prefix && characters.next_if(|(_, (next, _))| matches!(next, 'x' | 'X')).is_some() {
             continue;
         }
-        let Some(digit) = character.to_digit(16) else { return Err(bad_digit(character, at + 1)) };
+        let Some(digit) = character.to_digit(16) else { return Err(bad_digit(written, at + 1)) };
         // A hex digit is below 16.
         let digit = digit as u8;
         match high.take() {
@@ -71,6 +73,7 @@ mod tests {
             "0xc4, 0xe3, 0x0d, 0x0a",
             "0XC4E3 0d\n0a\r\n",
             " c4e3 0d0a ",
+            "Ｃ４　ｅ３，０ｄ：0a",
         ] {
             assert_eq!(parse(text).unwrap(), b"\xc4\xe3\x0d\x0a", "{text}");
         }
@@ -84,6 +87,7 @@ mod tests {
         for (text, expected) in [
             ("c4 g3", "'g' at position 4"),
             ("你", "'你' at position 1"),
+            ("c4 ｇ3", "'ｇ' at position 4"),
             ("c40xe3", "'x' at position 4"),
             ("0x1 0x2", "odd number of hex digits before position 4"),
             ("abc", "odd number of hex digits before position 4"),

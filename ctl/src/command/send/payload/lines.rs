@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use udpchat_locale::tr;
 
-use super::{MAX_INPUT_BYTES, Payload, unreadable};
+use super::{MAX_INPUT_BYTES, Payload, apparent_encoding, unreadable};
 use crate::error::{CtlError, Result};
 
 /// Reads the lines of an input.
@@ -59,7 +59,14 @@ impl Lines {
         let text = String::from_utf8(line).map_err(|error| {
             let at = error.utf8_error().valid_up_to() + 1;
             CtlError::usage(tr!("the line is not UTF-8: invalid byte at position {position}", position = at))
-                .hint(tr!("`--hex` sends any bytes, written as hex digits, one line for each message"))
+                .hint(match apparent_encoding(error.as_bytes()) {
+                    Some(encoding) => tr!(
+                        "it looks like {encoding}: `iconv -f {encoding} -t utf-8` converts the input",
+                        encoding
+                    ),
+                    None => tr!("`--hex` sends any bytes, written as hex digits, one line for each message")
+                        .to_owned(),
+                })
         })?;
         Payload::of_text(text, self.hex)
     }
@@ -104,6 +111,10 @@ mod tests {
     fn an_invalid_line_does_not_end_the_input() {
         let found = lines(b"ok\n\xff\nok", false);
         assert!(found[1].payload.is_err() && found[2].payload.is_ok());
+        let hint =
+            |line: &[u8]| lines(line, false).remove(0).payload.unwrap_err().into_failure().hint.unwrap();
+        assert!(hint(b"\xc4\xe3\xba\xc3\n").contains("`iconv -f gbk -t utf-8`"));
+        assert!(hint(b"\xff\n").contains("--hex"));
         let found = lines(b"zz\nc4 e3\n", true);
         assert!(found[0].payload.is_err());
         assert_eq!(*found[1].payload.as_ref().unwrap(), Payload::Bytes(b"\xc4\xe3".to_vec()));

@@ -8,8 +8,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use udpchat_api::MAX_DATAGRAM_BYTES;
-use udpchat_config::Need;
+use udpchat_config::{Encoding, Need};
 use udpchat_locale::tr;
+use udpchat_text::{Knowledge, decode, for_answering};
 
 pub(crate) use self::lines::{Line, Lines};
 use super::args::MessageArgs;
@@ -144,6 +145,13 @@ fn check(payload: &Payload, arguments: &MessageArgs, source: &Source) -> Result<
     }
 }
 
+/// Returns the encoding that bytes look like which are not UTF-8, as iconv(1) calls it; none if it is unclear.
+fn apparent_encoding(bytes: &[u8]) -> Option<Encoding> {
+    let decoded = decode(bytes, &Knowledge::none(Encoding::GB18030));
+    let is_whole = decoded.encoding != Encoding::UTF_8 && !decoded.text.contains('\u{fffd}');
+    is_whole.then(|| for_answering(decoded.encoding, Encoding::GB18030))
+}
+
 fn text_of_stdin(bytes: Vec<u8>) -> Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to() + 1;
@@ -151,7 +159,13 @@ fn text_of_stdin(bytes: Vec<u8>) -> Result<String> {
             "standard input is not UTF-8: invalid byte at position {position}",
             position = at
         ))
-        .hint(tr!("`--file -` sends any bytes unchanged"))
+        .hint(match apparent_encoding(error.as_bytes()) {
+            Some(encoding) => tr!(
+                "it looks like {encoding}: `iconv -f {encoding} -t utf-8` converts it; `--file -` sends any bytes unchanged",
+                encoding
+            ),
+            None => tr!("`--file -` sends any bytes unchanged").to_owned(),
+        })
     })
 }
 
@@ -231,6 +245,9 @@ mod tests {
     fn invalid_utf8_on_stdin_is_refused_with_a_hint() {
         let failure = text_of_stdin(b"ab\xff".to_vec()).unwrap_err().into_failure();
         assert_eq!((failure.exit as u8, failure.message.contains("position 3")), (2, true));
-        assert!(failure.hint.unwrap().contains("--file -"));
+        assert_eq!(failure.hint.unwrap(), "`--file -` sends any bytes unchanged");
+        // 你好 in GBK.
+        let failure = text_of_stdin(b"\xc4\xe3\xba\xc3".to_vec()).unwrap_err().into_failure();
+        assert!(failure.hint.unwrap().contains("`iconv -f gbk -t utf-8` converts it; `--file -` sends"));
     }
 }

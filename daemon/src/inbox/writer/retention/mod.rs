@@ -42,8 +42,11 @@ const ENTRY_BYTES: u64 = 32;
 /// The shortest and the longest interval between checks for entries that are too old.
 const AGE_CHECKS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
-/// The default size is at most this part of the file system, as a divisor.
+/// The default size is at most this part of the file system, as a divisor; but up to 16 MiB the larger part of a small one, which
+/// hardly holds anything else.
 const PART_OF_FILE_SYSTEM: u64 = 10;
+const PART_OF_SMALL_FILE_SYSTEM: u64 = 4;
+const SMALL_INBOX_BYTES: u64 = 16 * 1024 * 1024;
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +63,20 @@ impl Limits {
     }
 }
 
-/// Limits the default of `inbox.max_size` to a tenth of the file system with the data directory.
+/// Limits the default of `inbox.max_size` to a part of the file system with the data directory.
 pub(crate) fn limit_default_size(settings: &mut Settings, data_dir: &Path) {
     let max_size = &mut settings.inbox.max_size;
     if max_size.origin == Origin::Default
         && let Ok(disk) = statvfs(data_dir)
     {
-        let tenth = disk.blocks() * disk.fragment_size() / PART_OF_FILE_SYSTEM;
-        max_size.value = max_size.value.min(Size::from_bytes(tenth));
+        let part = part_of_file_system(disk.blocks() * disk.fragment_size());
+        max_size.value = max_size.value.min(Size::from_bytes(part));
     }
+}
+
+/// Returns the part of a file system that the inbox takes at most by default, in bytes.
+fn part_of_file_system(bytes: u64) -> u64 {
+    (bytes / PART_OF_FILE_SYSTEM).max((bytes / PART_OF_SMALL_FILE_SYSTEM).min(SMALL_INBOX_BYTES))
 }
 
 /// The result of a step.
@@ -115,7 +123,8 @@ impl Retention {
     ) -> rusqlite::Result<Step> {
         let pages = Pages::of(connection)?;
         let allowed = limits.max_bytes.saturating_sub(beside_bytes) / PAGE_BYTES;
-        let spare = (allowed / PARTS).clamp(16, MAX_SPARE_PAGES);
+        // Of a tiny inbox most is for entries.
+        let spare = (allowed / PARTS).clamp(16, MAX_SPARE_PAGES).min(allowed / 4);
         let excess_bytes = (pages.used() + spare).saturating_sub(allowed) * PAGE_BYTES;
         let old = self.too_old(connection, limits, clock)?;
         let cut =

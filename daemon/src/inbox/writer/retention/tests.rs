@@ -87,6 +87,32 @@ fn files_beside_the_database_count() {
 }
 
 #[test]
+fn a_tiny_inbox_keeps_more_than_its_newest_entry() {
+    let (_folder, mut connection) = inbox();
+    add(&mut connection, 5_000, 100);
+    // Half of the smallest size that can be configured is taken by what is beside the database.
+    let (mut retention, limits) = (Retention::new(), size(MIB));
+    while retention.step(&mut connection, &limits, MIB / 2, None).unwrap().more {}
+    let Bounds { oldest, newest } = bounds(&connection).unwrap();
+    assert!((500..4_000).contains(&(newest - oldest)), "{oldest}-{newest}");
+}
+
+#[test]
+fn the_default_is_a_larger_part_of_a_small_file_system() {
+    const GIB: u64 = 1024 * MIB;
+    for (disk, part) in [
+        (40 * GIB, 4 * GIB),
+        (GIB, GIB / 10),
+        (160 * MIB, 16 * MIB),
+        (100 * MIB, 16 * MIB),
+        (8 * MIB, 2 * MIB),
+        (4 * MIB, MIB),
+    ] {
+        assert_eq!(part_of_file_system(disk), part, "{disk}");
+    }
+}
+
+#[test]
 fn the_newest_entry_stays_at_any_size() {
     let (_folder, mut connection) = inbox();
     add(&mut connection, 100, 65_507);
