@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -148,8 +149,9 @@ impl Client {
     ///
     /// `T` is the `Answer` of the request's [`Call`], or any type that reads the same JSON.
     pub async fn answer<T: DeserializeOwned>(&mut self) -> Result<T, ClientError> {
-        let answer = timeout(Duration::from_secs(ANSWER_TIMEOUT_SECONDS), self.read_answer());
-        answer.await.map_err(|_| ClientError::Silent)?
+        within(ANSWER_TIMEOUT_SECONDS, Duration::from_secs(1), self.read_answer())
+            .await
+            .unwrap_or(Err(ClientError::Silent))
     }
 
     /// Returns how many requests have no answer yet.
@@ -231,6 +233,18 @@ impl Client {
             self.written = 0;
         }
     }
+}
+
+/// Waits for a future, a number of periods at most; none if it takes longer. However long this program is stopped meanwhile,
+/// for example by Ctrl-Z, that is one period: what arrived in that time is read afterwards.
+async fn within<T>(periods: u64, period: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    for _ in 0..periods {
+        if let Ok(output) = timeout(period, future.as_mut()).await {
+            return Some(output);
+        }
+    }
+    None
 }
 
 fn request_line<C: Call>(id: u64, params: &C) -> Result<Vec<u8>, ClientError> {
@@ -352,6 +366,20 @@ mod tests {
                 theirs.write_all(half).await.unwrap();
             }
             assert_eq!(client.answer::<String>().await.unwrap(), "whole");
+        });
+    }
+
+    #[test]
+    fn a_program_that_was_stopped_still_reads_its_answer() {
+        run(async {
+            let period = Duration::from_millis(10);
+            let stopped = async {
+                std::thread::sleep(100 * period);
+                // The answer is there, but the program has not looked for it yet.
+                tokio::time::sleep(period).await;
+            };
+            assert_eq!(within(50, period, stopped).await, Some(()));
+            assert_eq!(within(3, period, std::future::pending::<()>()).await, None);
         });
     }
 
