@@ -212,6 +212,11 @@ impl CtlError {
         matches!(self, Self::Failed(failure) if failure.is_lost)
     }
 
+    /// Returns whether the message was sent, but could not be stored.
+    pub(crate) fn is_unrecorded(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.code == Some(ErrorKind::NotRecorded.code()))
+    }
+
     /// Returns whether a time limit ended.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Failed(failure) if failure.exit == Exit::TimedOut)

@@ -1,4 +1,4 @@
-//! The arguments of `send` for several destinations and for messages again and again. `send_many` runs them.
+//! The arguments of `send` for several destinations and for messages again and again. `job` runs them.
 
 use std::time::Duration;
 
