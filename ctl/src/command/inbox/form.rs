@@ -44,8 +44,8 @@ impl Form {
     pub(super) fn selects(&self, entry: &Entry) -> bool {
         match entry {
             _ if self.conditions.is_empty() => true,
-            Entry::Message(Message { text, .. }) => {
-                let numbers = numbers(text);
+            Entry::Message(Message { encoding, text, .. }) => {
+                let numbers = numbers(encoding, text);
                 self.conditions.iter().all(|condition| condition.holds(&numbers))
             }
             Entry::Gap(_) => false,
