@@ -147,8 +147,13 @@ impl CtlError {
             Some(command) => tr!("see `{command} --help`", command),
             None => tr!("see `udpchatctl --help`, or `udpchatctl COMMAND --help`").to_owned(),
         };
-        let tip =
-            known_word(error).map(str::to_owned).or_else(|| tip.map(|tip| translated(tip).into_owned()));
+        let is_conflict = error.kind() == clap::error::ErrorKind::ArgumentConflict;
+        let of_peek = (is_conflict && message.contains("'--peek'"))
+            .then(|| tr!("without --peek: what selects entries shows history, and marks nothing as read"));
+        let tip = known_word(error)
+            .or(of_peek)
+            .map(str::to_owned)
+            .or_else(|| tip.map(|tip| translated(tip).into_owned()));
         Self::usage(message).hint(match tip {
             Some(tip) => tr!("{tip}; {help}", tip, help),
             None => help,

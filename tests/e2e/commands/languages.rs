@@ -98,6 +98,13 @@ fn mistakes_of_sending_are_explained_in_chinese() {
     ] {
         daemon.ctl_in_chinese(args).fails(code, texts);
     }
+    for (args, texts) in [
+        (&["inbox", "-F", "{{time:%!}}"][..], &["时间格式 `%!` 无效；写法同 date(1)"][..]),
+        (&["inbox", "-S", "昨晚"], &["今天、昨天\n"]),
+        (&["send", "bob", "——every"], &["`——every` 开头的破折号", "用两个半角连字符写成 `--every`"]),
+    ] {
+        daemon.ctl_in_chinese(args).fails(2, texts);
+    }
     let ran = daemon.ctl_in_chinese(&["ask", "bob", "x", "--timeout", "10ms"]);
     ran.fails(4, &["提示：用 `--timeout` 延长等待时间；迟到的应答在收件箱中\n"]);
 }

@@ -57,7 +57,7 @@ pub(crate) struct PlotArgs {
     /// Begin with what arrived at or after the time T, for example 10m or 22:00 [default: the span; in a pipe, now]
     #[arg(short = 'S', long, value_name = "T")]
     pub(crate) since: Option<String>,
-    /// How much time the plot shows, for example 30s or 10m
+    /// How much time the plot shows, for example 30s or 10m; a number alone is seconds
     #[arg(long, value_name = "T", default_value = "1m", value_parser = span)]
     pub(crate) span: Duration,
 }

@@ -7,6 +7,7 @@ use udpchat_api::call::SendParams;
 use super::args::LinesArgs;
 use super::form::FormArgs;
 use super::many::{self, ManyArgs};
+use super::notes::note_unfilled;
 use super::port::refuse_port;
 use super::{job, sender};
 use crate::command::completions::candidates;
@@ -74,6 +75,7 @@ impl SendArgs {
 /// Runs `send`.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
     arguments.refuse_port(&context).await?;
+    note_unfilled(context.output, &arguments.form, &arguments.message.message);
     if !arguments.is_plain() {
         let SendArgs { to, message, form, many } = arguments;
         return job::run(context, to.as_deref(), message, (form, many)).await;

@@ -18,7 +18,7 @@ mod sender;
 pub(crate) use self::args::{LinesArgs, MessageArgs};
 pub(crate) use self::command::{SendArgs, run};
 pub(crate) use self::form::FormArgs;
-pub(super) use self::notes::{OtherPort, is_for_many, note_encoding};
+pub(super) use self::notes::{OtherPort, is_for_many, note_encoding, note_unfilled};
 pub(crate) use self::payload::Payload;
 pub(super) use self::port::{note_unread_input, refuse_port};
 pub(super) use self::sender::{note_large, params, prepare, refusal, send};
