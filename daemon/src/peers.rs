@@ -140,7 +140,7 @@ impl Peers {
             return Ok(known);
         }
         let has_port = configured.of(peer).is_some_and(|named| named.address.port().is_some());
-        let newest = reader.newest_text(peer, !has_port);
+        let newest = reader.newest_text(peer, !has_port)?;
         let read = newest.and_then(|Stored { id, body, recoded, .. }| match body {
             Body::Received { peer, payload, .. } => {
                 Some(self.decode_stored(configured, id, peer, &payload, recoded))

@@ -48,7 +48,7 @@ const READ_PAUSE: Duration = Duration::from_millis(1);
 /// Starts the thread, which runs until the daemon stops.
 pub(crate) fn start(daemon: Arc<Daemon>) -> io::Result<()> {
     let work = move || {
-        let mut check = Check { after: 0, began: Instant::now(), next: Instant::now() + STEP_EVERY };
+        let mut check = Check::from_the_beginning(&daemon);
         let mut totals = Totals::new();
         while !stopping(&daemon) {
             match next(daemon.reader.damage().awaited().is_some(), || daemon.reader.recovery_plan()) {
@@ -202,14 +202,24 @@ fn report(daemon: &Daemon, file: &Path, total: Total) {
 
 /// The slow check of the log.
 struct Check {
+    /// The file that it checks, by its number among those that were open. It is another number too once damage was forgotten.
+    generation: u64,
     after: u64,
     began: Instant,
     next: Instant,
 }
 
 impl Check {
+    fn from_the_beginning(daemon: &Daemon) -> Self {
+        let (began, generation) = (Instant::now(), daemon.reader.damage().generation());
+        Self { generation, after: 0, began, next: began + STEP_EVERY }
+    }
+
     fn step(&mut self, daemon: &Daemon) {
         daemon.reader.damage().wait_for_recovery(self.next.saturating_duration_since(Instant::now()));
+        if daemon.reader.damage().generation() != self.generation {
+            *self = Self::from_the_beginning(daemon);
+        }
         if Instant::now() < self.next || stopping(daemon) {
             return;
         }

@@ -53,7 +53,7 @@ struct State {
 }
 
 impl Damage {
-    /// Forgets everything: another file is read from now on. `recorded` are the ids before those of recorded gaps, `awaited`
+    /// Forgets everything: another file is read from now on, or what was found is not certain. `recorded` are the ids before those of recorded gaps, `awaited`
     /// those that a recovery has still to bring. Calls `also` before anything is found in the new file.
     ///
     /// Readers must not get a connection to the file before any more.
@@ -66,9 +66,14 @@ impl Damage {
         self.changed.notify_all();
     }
 
+    /// Returns which file is read, by its number among those that were open; a reset gives it another one.
+    pub(crate) fn generation(&self) -> u64 {
+        self.state.lock().generation
+    }
+
     /// Returns what marks damage of the file that is read now. Must be called before a connection is taken.
     pub(crate) fn marker(&self) -> Marker<'_> {
-        Marker { damage: self, generation: self.state.lock().generation }
+        Marker { damage: self, generation: self.generation() }
     }
 
     /// Returns the unreadable ranges that have an id in a range.

@@ -67,6 +67,12 @@ impl InboxError {
         matches!(code, Some(SQLITE_IOERR_READ | SQLITE_IOERR_SHORT_READ | SQLITE_IOERR_CORRUPTFS))
     }
 
+    /// Returns whether the disk could not read or write, or not open a file.
+    pub(super) fn is_io(&self) -> bool {
+        let Self::Database(error) = self else { return matches!(self, Self::Rename(_)) };
+        matches!(error.sqlite_error_code(), Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen))
+    }
+
     /// Returns whether the disk is full.
     pub(super) fn is_disk_full(&self) -> bool {
         match self {

@@ -124,10 +124,6 @@ async fn encoding_towards_one(
         return known;
     }
     let default = configured.default_encoding();
-    // On a disk that fails, a read may find damage that is none.
-    if !daemon.health.problems().is_empty() {
-        return default;
-    }
     let sender = Arc::clone(daemon);
     let look_up = async |permit| {
         let read = move |reader: &Reader| {

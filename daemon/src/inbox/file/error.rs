@@ -68,6 +68,15 @@ impl OpenError {
             Self::Newer { .. } | Self::Foreign { .. } | Self::None { .. } | Self::Io { .. } => false,
         }
     }
+
+    /// Returns whether the disk could not read or write, or not open a file.
+    pub(in crate::inbox) fn is_io(&self) -> bool {
+        match self {
+            Self::Io { .. } => true,
+            Self::Migration { source, .. } | Self::Database { source, .. } => source.is_io(),
+            Self::Damaged { .. } | Self::Newer { .. } | Self::Foreign { .. } | Self::None { .. } => false,
+        }
+    }
 }
 
 /// Returns the directory of a file: all its files have the same owner.

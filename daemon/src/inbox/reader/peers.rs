@@ -10,12 +10,11 @@ use rusqlite::Connection;
 use udpchat_config::PeerAddress;
 
 use super::newest_texts::NewestTexts;
-use super::scan::{Range, row};
+use super::scan::Range;
 use super::{OpenFile, Reader};
 use crate::inbox::InboxError;
 use crate::inbox::address::unpack;
 use crate::inbox::entry::{Body, Stored};
-use crate::inbox::file;
 use crate::inbox::queries::Bounds;
 use crate::index::Order;
 use crate::index::predicate::Predicate;
@@ -128,36 +127,34 @@ impl Reader {
 
     /// Returns the newest message of a peer that shows an encoding; if it has none and `of_host`, that of any port of its host.
     /// It looks as far back as the newest [`PEERS_WINDOW_IDS`] entries and 16 MiB of messages, and remembers what it has seen.
-    ///
-    /// What cannot be read shows nothing. It uses a connection of its own: a send must not have a file replaced, nor leave a
-    /// connection after an error to others.
-    pub(crate) fn newest_text(&self, peer: SocketAddr, of_host: bool) -> Option<Stored> {
-        let connection = file::open_reader(&self.data_dir).ok()?;
+    pub(crate) fn newest_text(&self, peer: SocketAddr, of_host: bool) -> Result<Option<Stored>, InboxError> {
         let id = {
             let mut texts = self.newest_texts.lock();
-            self.catch_up(&connection, &mut texts).ok()?;
-            texts.of(peer, of_host)?
+            self.catch_up(&mut texts)?;
+            texts.of(peer, of_host)
         };
-        row(&connection, id).ok().flatten()
+        id.map_or(Ok(None), |id| self.entry(id))
     }
 
     /// Goes through the entries that came since the last time, from the newest down.
-    fn catch_up(&self, connection: &Connection, texts: &mut NewestTexts) -> Result<(), InboxError> {
-        let newest = self.visible(connection)?.newest;
-        let oldest = texts.seen_to.max(newest.saturating_sub(PEERS_WINDOW_IDS));
-        let (mut high, mut bytes) = (newest, 0);
-        while high > oldest && bytes < MAX_TEXT_BYTES {
-            let low = oldest.max(high.saturating_sub(PART_IDS));
-            match visit_part(connection, (low, high), texts) {
-                Ok(read) => bytes += read,
-                // Other reads report the damage.
-                Err(error) if error.is_damage() => {}
-                Err(error) => return Err(error),
+    fn catch_up(&self, texts: &mut NewestTexts) -> Result<(), InboxError> {
+        self.with(|connection| {
+            let newest = self.visible(connection)?.newest;
+            let oldest = texts.seen_to.max(newest.saturating_sub(PEERS_WINDOW_IDS));
+            let (mut high, mut bytes) = (newest, 0);
+            while high > oldest && bytes < MAX_TEXT_BYTES {
+                let low = oldest.max(high.saturating_sub(PART_IDS));
+                match visit_part(connection, (low, high), texts) {
+                    Ok(read) => bytes += read,
+                    // What cannot be read shows nothing; other reads report the damage.
+                    Err(error) if error.is_damage() => {}
+                    Err(error) => return Err(error),
+                }
+                high = low;
             }
-            high = low;
-        }
-        texts.seen_to = newest;
-        Ok(())
+            texts.seen_to = newest;
+            Ok(())
+        })
     }
 
     /// Adds up what a query finds about each peer. Where the file is damaged, it reads entry by entry.

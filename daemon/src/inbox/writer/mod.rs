@@ -105,6 +105,8 @@ pub(crate) struct Writer {
     publisher: CommitPublisher,
     /// Whether the last transaction has failed: after a disk error, SQLite's state in memory is not to be trusted.
     has_failed: bool,
+    /// Whether the disk could not read or write since the last transaction. Then readers find damage that is none.
+    disk_fails: bool,
     /// Device and inode of a file that may have a transaction which did not count, behind the newest id that was used.
     uncounted: Option<(u64, u64)>,
     /// Whether a failed transaction may have left frames behind the end of the write-ahead log. Behind later transactions they
@@ -129,6 +131,13 @@ impl AttemptError {
         match self {
             Self::Open(error) => error.is_damage(),
             Self::Commit(error) => error.is_damage(),
+        }
+    }
+
+    fn is_io(&self) -> bool {
+        match self {
+            Self::Open(error) => error.is_io(),
+            Self::Commit(error) => error.is_io(),
         }
     }
 }
@@ -225,7 +234,8 @@ impl Writer {
         if self.maintenance.met_damage() {
             damage.marker().give_up();
         }
-        if damage.is_irreparable() && self.may_replace() {
+        // While the disk fails, nothing shows that the file is damaged.
+        if damage.is_irreparable() && !self.disk_fails && self.may_replace() {
             self.replace_damaged_or_report();
         }
         if step.removed > 0 {
@@ -245,6 +255,9 @@ impl Writer {
             let is_damage = match self.attempt(items, bytes) {
                 Ok(outcome) => {
                     (self.has_failed, self.uncounted) = (false, None);
+                    if std::mem::take(&mut self.disk_fails) {
+                        self.forget_damage();
+                    }
                     self.parts.health.succeeded(Component::InboxWrite);
                     self.publish_commit(items, outcome);
                     self.remove_remains();
@@ -252,6 +265,7 @@ impl Writer {
                 }
                 Err(error) => {
                     (self.has_failed, self.may_have_remains) = (true, true);
+                    self.disk_fails |= error.is_io();
                     self.report(&error);
                     error.is_damage()
                 }

@@ -52,6 +52,7 @@ impl Writer {
             removed_unread: 0,
             publisher,
             has_failed: false,
+            disk_fails: false,
             uncounted: None,
             may_have_remains: false,
             given_up: false,
@@ -211,8 +212,6 @@ impl Writer {
         let newest = newest(&connection).map_err(database)?;
         // Reading all gaps takes a while in a log with many, and on a failing disk the file is opened again each second.
         if self.must_load || self.loaded != identity || self.used.newest.id != newest.id {
-            // From here on no reader gets a connection to the file before.
-            self.parts.reader.reopen();
             let is_another = self.loaded.is_some() && self.loaded != identity;
             self.load_damage(&connection, is_another).map_err(database)?;
             (self.loaded, self.must_load) = (identity, false);
@@ -228,16 +227,28 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets readers know what a log does not have. What they found in the file before is over if this is another: a problem of its own
-    /// says what became of that file.
-    fn load_damage(&self, log: &Connection, is_another: bool) -> rusqlite::Result<()> {
+    /// Forgets the damage that readers have found: while the disk failed, SQLite took what could not be read for damaged. Damage that is
+    /// still there is found again.
+    pub(super) fn forget_damage(&mut self) {
+        let Some(connection) = &self.connection else { return };
+        if let Err(error) = self.load_damage(connection, true) {
+            debug!("{}", explain("the damage of the inbox cannot be looked up", &error));
+            self.must_load = true;
+        }
+    }
+
+    /// Lets readers know what a log does not have. What they have found until now is over if `supersedes`: if this is another file, a
+    /// problem of its own says what became of the one before.
+    fn load_damage(&self, log: &Connection, supersedes: bool) -> rusqlite::Result<()> {
+        // From here on no reader gets a connection that was open before.
+        self.parts.reader.reopen();
         let plan = plan::read(log, &self.parts.data_dir)?;
         if !plan.is_empty() {
             // Entries will appear where the index has none.
             self.parts.reader.index().discard();
         }
         let supersede = || {
-            if is_another {
+            if supersedes {
                 self.parts.health.supersede(Component::InboxDamage);
             }
         };

@@ -1,6 +1,7 @@
 //! Damaged files: recovery, readers and the check.
 
 use super::{filled, gaps, next_id, open, receive, received, recover_all, store_all, zero_page};
+use crate::inbox::damage::Damaged;
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::file::FILE_NAME;
 use crate::inbox::queue::RecoveredItem;
@@ -227,6 +228,29 @@ fn damage_of_a_replaced_file_ends_also_at_a_later_attempt() {
     writer.reopen().unwrap();
     let problems = health.problems();
     assert!(problems.len() == 1 && problems[0].contains("lost its newest entries"), "{problems:?}");
+}
+
+#[test]
+fn what_readers_find_while_the_disk_fails_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 100);
+    let (mut writer, queue, commits) = open(folder.path());
+    let (reader, health) = (Arc::clone(&writer.parts.reader), Arc::clone(&writer.parts.health));
+    let file = file::identity(folder.path()).unwrap();
+    writer.disk_fails = true;
+    let marker = reader.damage().marker();
+    marker.add(Damaged { first: 5, last: 9, at_ns: 0 });
+    marker.give_up();
+    health.note(Component::InboxDamage, "a read has failed".to_owned());
+    writer.maintain();
+    assert_eq!(next_id(&mut writer, &queue, &commits), 101);
+    let found = (reader.damage().within(0..=u64::MAX), reader.damage().is_irreparable(), health.problems());
+    assert_eq!(found, (Vec::new(), false, Vec::new()));
+    // What is found from now on counts.
+    assert_eq!(file::identity(folder.path()).unwrap(), file, "the file was replaced");
+    reader.damage().marker().give_up();
+    writer.maintain();
+    assert_ne!(file::identity(folder.path()).unwrap(), file);
 }
 
 #[test]
