@@ -78,6 +78,12 @@ fn status_and_version_are_in_chinese() {
 }
 
 #[test]
+fn help_about_help_is_in_chinese() {
+    let help = run_with(&[("LC_ALL", "zh_CN.UTF-8")], &["help", "help"]).ok();
+    assert!(help.contains("  [命令]...  要显示帮助的命令\n"), "{help}");
+}
+
+#[test]
 fn mistakes_of_sending_are_explained_in_chinese() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = '127.0.0.1:9'", &[]);
     for (args, code, texts) in [
