@@ -158,7 +158,7 @@ fn no_daemon(tried: &str, living: Option<&str>) -> CtlError {
         Some(pid) => {
             let text = tr!("the socket of udpchatd (process id {pid}) is gone", pid);
             CtlError::new(Exit::NoDaemon, "no_daemon", text).hint(tr!(
-                "it creates it again within 10 s, or at once after `kill -HUP {pid}`; tried {tried}",
+                "unless it is ending, it creates it again within 10 s, or at once after `kill -HUP {pid}`; tried {tried}",
                 pid,
                 tried
             ))

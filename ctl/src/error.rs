@@ -147,8 +147,13 @@ impl CtlError {
             Some(command) => tr!("see `{command} --help`", command),
             None => tr!("see `udpchatctl --help`, or `udpchatctl COMMAND --help`").to_owned(),
         };
-        let tip =
-            known_word(error).map(str::to_owned).or_else(|| tip.map(|tip| translated(tip).into_owned()));
+        let is_conflict = error.kind() == clap::error::ErrorKind::ArgumentConflict;
+        let of_peek = (is_conflict && message.contains("'--peek'"))
+            .then(|| tr!("without --peek: what selects entries shows history, and marks nothing as read"));
+        let tip = known_word(error)
+            .or(of_peek)
+            .map(str::to_owned)
+            .or_else(|| tip.map(|tip| translated(tip).into_owned()));
         Self::usage(message).hint(match tip {
             Some(tip) => tr!("{tip}; {help}", tip, help),
             None => help,
@@ -210,6 +215,11 @@ impl CtlError {
     /// Returns whether the connection to the daemon was lost.
     pub(crate) fn is_lost(&self) -> bool {
         matches!(self, Self::Failed(failure) if failure.is_lost)
+    }
+
+    /// Returns whether the message was sent, but could not be stored.
+    pub(crate) fn is_unrecorded(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.code == Some(ErrorKind::NotRecorded.code()))
     }
 
     /// Returns whether a time limit ended.

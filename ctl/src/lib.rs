@@ -25,7 +25,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use udpchat_locale::{Language, set_language, tr};
 
-use crate::cli::{Cli, Parsed, peek_look};
+use crate::cli::{Cli, Misread, Parsed, peek_look};
 use crate::command::completions;
 use crate::command::context::Context;
 use crate::error::{CtlError, Result};
@@ -57,6 +57,11 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
         Parsed::Run(cli) => *cli,
         Parsed::Show(help) => return output.help(&help),
         Parsed::Wrong(error) => return Err(CtlError::from_clap(&error)),
+        Parsed::Misread(Misread { argument, option }) => {
+            let text = tr!("`{argument}` begins with a dash that is no hyphen", argument);
+            return Err(CtlError::usage(text)
+                .hint(tr!("write `--{option}` with two hyphens; as a text it stands behind `--`", option)));
+        }
     };
     output.set_look(&cli.global.look());
     // A command awaits one thing after the other, so one thread is enough, and it is the cheapest to start.

@@ -131,8 +131,9 @@ impl TimeForm {
     /// A directive is unknown; the error is a message for people.
     pub(crate) fn parse(form: &str) -> Result<Self, String> {
         let form = if form.is_empty() { DEFAULT_TIME } else { form };
-        strtime::format(form, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC))
-            .map_err(|error| tr!("invalid form of a time `{form}`: {error}", form, error))?;
+        strtime::format(form, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC)).map_err(|_| {
+            tr!("invalid form of a time `{form}`; write for example %H:%M:%S, as for date(1)", form)
+        })?;
         Ok(Self(form.to_owned()))
     }
 
@@ -188,7 +189,8 @@ mod tests {
         let mut text = String::new();
         TimeForm::parse("%H:%M:%S.%3f").unwrap().write(Timestamp::UNIX_EPOCH, &TimeZone::UTC, &mut text);
         assert_eq!(text, "00:00:00.000");
-        assert!(TimeForm::parse("%!").is_err());
+        let invalid = "invalid form of a time `%!`; write for example %H:%M:%S, as for date(1)";
+        assert_eq!(TimeForm::parse("%!").unwrap_err(), invalid);
     }
 
     proptest::proptest! {

@@ -36,6 +36,8 @@ const WORDS: &[&str] = &[
     "Print help (see a summary with '-h')",
     "Print help (see more with '--help')",
     "Print this message or the help of the given subcommand(s)",
+    // Before its beginning.
+    "Print help for the subcommand(s)",
     "Print help",
     "Print version",
 ];

@@ -210,7 +210,7 @@ fn literal_bytes(template: &str) -> usize {
 
 /// Returns whether a text was made of a template that fits it. One with few characters, such as `{path}: {error}` or
 /// `{used} of {max}`, fits many texts that it did not make; one with a word fits if its arguments are single words. The end of a
-/// list is not a part of an argument.
+/// list is not a part of an argument, nor is a quotation with the reason behind it.
 fn is_likely(template: &str, arguments: &[(&str, &str)]) -> bool {
     const CHARACTERS: usize = 8;
     const LETTERS: usize = 4;
@@ -224,7 +224,9 @@ fn is_likely(template: &str, arguments: &[(&str, &str)]) -> bool {
     let is_long = count(|character| !character.is_whitespace()) >= CHARACTERS;
     let has_word =
         count(char::is_alphabetic) >= LETTERS && arguments.iter().all(|(_, value)| !value.contains(' '));
-    !arguments.is_empty() && (is_long || has_word) && arguments.iter().all(|(_, value)| !value.contains("; "))
+    !arguments.is_empty()
+        && (is_long || has_word)
+        && arguments.iter().all(|(_, value)| !value.contains("; ") && !value.contains("': "))
 }
 
 /// Returns the arguments that make a text of a template, each as short as possible; none if the text is of another one.
@@ -345,6 +347,10 @@ mod tests {
             ("No such device; missing command", "没有该设备；缺少命令"),
             ("`as`: missing command", "`as`：缺少命令"),
             ("nothing of it: is known; at all", "nothing of it: is known; at all"),
+            (
+                "invalid value 'x' for '--listen <ADDR>': `x` is a host name, not an IP address",
+                "'--listen <ADDR>' 的值 'x' 无效：`x` 是主机名，不是 IP 地址",
+            ),
         ] {
             assert_eq!(in_chinese(text, MOST_DEPTH), expected);
         }

@@ -3,6 +3,8 @@
 //! Belongs here: the root of the definition. Does not belong here: the arguments and help of a command, which are in the
 //! file of the command. Only the crate root may use this folder.
 
+mod dash;
+
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -11,6 +13,7 @@ use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum, ValueHint};
 use udpchat_locale::{help, tr};
 
+pub(crate) use self::dash::Misread;
 use crate::command::Command;
 use crate::output::style::Look;
 
@@ -84,11 +87,16 @@ pub(crate) enum Parsed {
     Show(clap::builder::StyledStr),
     /// Wrong usage.
     Wrong(clap::Error),
+    /// An option that is none, and that a command may take for text.
+    Misread(Misread),
 }
 
 impl Cli {
     /// Parses the arguments; the first one is the name of the program.
     pub(crate) fn parse(arguments: Vec<OsString>) -> Parsed {
+        if let Some(misread) = dash::misread(&arguments, Self::command) {
+            return Parsed::Misread(misread);
+        }
         match Self::parse_as(Self::command(), &arguments) {
             Ok(cli) => Parsed::Run(Box::new(cli)),
             Err(error) if error.kind() == ErrorKind::DisplayVersion => Parsed::Show(error.render()),

@@ -20,6 +20,7 @@ fn accepted(line: &[&str]) -> Cli {
     match parse(line) {
         Parsed::Run(cli) => *cli,
         Parsed::Wrong(error) => panic!("{line:?}: {error}"),
+        Parsed::Misread(misread) => panic!("{line:?}: {misread:?}"),
         Parsed::Show(_) => panic!("{line:?} shows help"),
     }
 }

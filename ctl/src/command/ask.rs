@@ -13,6 +13,7 @@ use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
+use super::filter::count;
 use super::send::{self, FormArgs, MessageArgs, Payload};
 use super::wait::{self, Retry, Wanted};
 use crate::connect::check_read_permission;
@@ -45,14 +46,14 @@ pub(crate) struct AskArgs {
     pub(crate) message: MessageArgs,
     #[command(flatten)]
     pub(crate) form: FormArgs,
-    /// Give up after T, for example 500ms, 30s or 1m30s
+    /// Give up after T, for example 500ms, 30s or 1m30s; a number alone is seconds
     #[arg(long, value_name = "T", default_value = "5s", value_parser = crate::time::span)]
     pub(crate) timeout: Duration,
     /// Ask again N times within the timeout, at equal intervals, until an answer arrives
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1_000))]
     pub(crate) retry: u32,
     /// Wait for N answers
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = count)]
     pub(crate) count: u64,
     /// Accept only answers whose text matches the regular expression RE
     #[arg(long, value_name = "RE")]
@@ -65,6 +66,7 @@ pub(crate) struct AskArgs {
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     send::refuse_port(&context, "ask", &arguments.to, &arguments.message).await?;
+    send::note_unfilled(context.output, &arguments.form, &arguments.message);
     arguments.form.check(&arguments.message, false)?;
     arguments.message.check()?;
     let reading = arguments.form.for_reading(&arguments.message);

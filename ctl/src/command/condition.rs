@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use udpchat_api::numbers::number;
+use udpchat_api::numbers::named;
 use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
@@ -27,7 +27,7 @@ enum Operator {
     Other,
 }
 
-/// A condition on one number. A message without the number does not fulfil it.
+/// A condition on the numbers of one name. One of them is enough; a message without one does not fulfil it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
     name: String,
@@ -38,15 +38,14 @@ pub(crate) struct Condition {
 impl Condition {
     /// Returns whether the numbers of a message fulfil it.
     pub(super) fn holds(&self, numbers: &[(String, f64)]) -> bool {
-        let Some(found) = number(numbers, &self.name) else { return false };
-        match self.operator {
+        named(numbers, &self.name).any(|found| match self.operator {
             Operator::Less => found < self.value,
             Operator::AtMost => found <= self.value,
             Operator::Greater => found > self.value,
             Operator::AtLeast => found >= self.value,
             Operator::Equal => found == self.value,
             Operator::Other => found != self.value,
-        }
+        })
     }
 }
 
@@ -77,7 +76,7 @@ mod tests {
 
     #[test]
     fn conditions_compare_a_number_of_the_message() {
-        let numbers = numbers("temp=31.5 acc.x=-2");
+        let numbers = numbers("utf-8", "temp=31.5 acc.x=-2 t=20 t=35 t=25");
         for (condition, expected) in [
             ("temp > 30", true),
             ("temp>31.5", false),
@@ -92,6 +91,10 @@ mod tests {
             ("temp＜＝31.5", true),
             ("temp≥32", false),
             ("temp≠1", true),
+            // One of several is enough.
+            ("t > 30", true),
+            ("t = 25", true),
+            ("t < 20", false),
             // A missing number fulfils nothing.
             ("hum > 0", false),
             ("hum != 0", false),

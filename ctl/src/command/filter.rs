@@ -187,6 +187,12 @@ pub(crate) fn entry_id(text: &str) -> Result<u64, String> {
     digits.parse().map_err(|_| tr!("an entry id is a number such as 812 or '#812'").to_owned())
 }
 
+/// Parses a number of messages, which is not 0.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| tr!("expected a number from 1 on").to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,8 @@
 //! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
 //!
-//! Belongs here: the commands, and what several of them share (`condition`, `context`, `filter`, `senders`, `pages`, `pipeline`, `ticks`, `unknown_numbers`). Does not belong here: the
-//! global flags and parsing (`cli`), the streams and how entries look (`output`). Only `cli` and the crate root may use
-//! this file; no command uses another one, except `reply`, `ask` and `send_many`, which send (`send`) and wait (`wait`), and
+//! Belongs here: the commands, and what several of them share (`condition`, `context`, `filter`, `outcome`, `senders`, `pages`, `pipeline`,
+//! `ticks`, `unknown_numbers`). Does not belong here: the global flags and parsing (`cli`), the streams and how entries look (`output`).
+//! Only `cli` and the crate root may use this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`), and
 //! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
 //!
 //! To add a command: write its file, then add a `mod` line, a variant of [`Command`] and an arm of [`run`] here.
@@ -19,6 +19,7 @@ pub(crate) mod export;
 mod filter;
 pub(crate) mod inbox;
 pub(crate) mod man;
+mod outcome;
 mod pages;
 pub(crate) mod peers;
 mod pipeline;
@@ -28,7 +29,6 @@ pub(crate) mod reload;
 pub(crate) mod replay;
 pub(crate) mod reply;
 pub(crate) mod send;
-mod send_many;
 mod senders;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -74,13 +74,7 @@ pub(crate) async fn run(
     definition: fn() -> clap::Command,
 ) -> Result<()> {
     match command {
-        Command::Send(arguments) => {
-            arguments.refuse_port(&context).await?;
-            match arguments.is_plain() {
-                true => send::run(context, &arguments).await,
-                false => send_many::run(context, &arguments).await,
-            }
-        }
+        Command::Send(arguments) => send::run(context, &arguments).await,
         Command::Reply(arguments) => reply::run(context, &arguments).await,
         Command::Ask(arguments) => ask::run(context, &arguments).await,
         Command::Wait(arguments) => wait::run(context, &arguments).await,

@@ -44,6 +44,8 @@ pub(super) trait Answers {
 pub(super) struct Pipeline<A: Answers> {
     client: Client,
     in_flight: VecDeque<A::Request>,
+    /// Whether an answer did not come: then no further one is awaited.
+    is_silent: bool,
     /// Handles the answers.
     pub(super) answers: A,
 }
@@ -51,7 +53,7 @@ pub(super) struct Pipeline<A: Answers> {
 impl<A: Answers> Pipeline<A> {
     /// Creates a pipeline over a connection without requests in flight.
     pub(super) fn new(client: Client, answers: A) -> Self {
-        Self { client, in_flight: VecDeque::new(), answers }
+        Self { client, in_flight: VecDeque::new(), is_silent: false, answers }
     }
 
     /// Waits for `work` and handles answers meanwhile.
@@ -98,6 +100,21 @@ impl<A: Answers> Pipeline<A> {
         Ok(())
     }
 
+    /// Handles the answers that still come after an error, so that what was sent is counted, until `interrupted` is ready.
+    pub(super) async fn settle(&mut self, interrupted: impl Future) {
+        let mut interrupted = pin!(interrupted);
+        while self.client.in_flight() > 0 && !self.is_silent {
+            tokio::select! {
+                biased;
+                _ = &mut interrupted => return,
+                answer = self.client.answer() => {
+                    // The error before it is reported.
+                    let _later_error = self.answered(answer);
+                }
+            }
+        }
+    }
+
     /// Returns how many messages have no answer.
     pub(super) fn unanswered(&self) -> u64 {
         self.in_flight.len() as u64
@@ -111,6 +128,7 @@ impl<A: Answers> Pipeline<A> {
         let unanswered = self.unanswered();
         match (answer, self.in_flight.pop_front()) {
             (Err(error), _) if error.is_unanswered() => {
+                self.is_silent = true;
                 let messages = counted(unanswered, "message");
                 Err(CtlError::from(error).amended(|reason| {
                     tr!("{reason}; {messages} without an answer may have been sent", reason, messages)

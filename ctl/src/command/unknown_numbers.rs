@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use udpchat_api::numbers::number;
+use udpchat_api::numbers::named;
 use udpchat_api::safe;
 use udpchat_locale::tr;
 
@@ -29,7 +29,7 @@ impl UnknownNumbers {
 
     /// Looks at the numbers of a message.
     pub(super) fn see(&mut self, numbers: &[(String, f64)]) {
-        self.unknown.retain(|name| number(numbers, name).is_none());
+        self.unknown.retain(|name| named(numbers, name).next().is_none());
         let room = MAX_LISTED.saturating_sub(self.known.len());
         self.known.extend(numbers.iter().map(|(name, _)| name.clone()).take(room));
     }
@@ -53,9 +53,9 @@ mod tests {
     fn a_name_that_no_message_has_is_noted_with_those_they_have() {
         let mut names = UnknownNumbers::new(["temp".to_owned(), "tmp".to_owned()]);
         assert_eq!(names.note(), None, "without messages, nothing is known");
-        names.see(&numbers("temp=21 hum=40"));
+        names.see(&numbers("utf-8", "temp=21 hum=40"));
         assert_eq!(names.note().as_deref(), Some("no message has a number `tmp`; they have hum, temp"));
-        names.see(&numbers("tmp=1"));
+        names.see(&numbers("utf-8", "tmp=1"));
         assert!(names.is_empty() && names.note().is_none());
     }
 }

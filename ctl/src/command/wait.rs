@@ -13,7 +13,7 @@ use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use super::filter::{bytes, entry_id, pattern};
+use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, counted, duration};
@@ -46,9 +46,9 @@ pub(crate) struct WaitArgs {
     #[arg(long, value_name = "HEX", value_parser = bytes)]
     pub(crate) grep_hex: Option<Raw>,
     /// Stop after N messages
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = count)]
     pub(crate) count: u64,
-    /// Give up after T, for example 500ms or 1m30s [default: never]
+    /// Give up after T, for example 500ms or 1m30s; a number alone is seconds [default: never]
     #[arg(long, value_name = "T", value_parser = crate::time::span)]
     pub(crate) timeout: Option<Duration>,
     /// Start after the entry ID instead of now; messages that arrived since then count

@@ -5,11 +5,17 @@
 //! | `{"t":21.4,"acc":{"x":1},"v":[3],"on":true}` | `t`, `acc.x`, `v.0`, `on` (1 or 0) |
 //! | `>temp:1627551892437:21.4§°C\|g` (teleplot) | `temp` |
 //! | `$GPGGA,175308.00,2745.71,N,...*4D` (NMEA 0183) | `GPGGA.1`, `GPGGA.2`; fields without a number have none |
-//! | `temp=21.4 hum: 48%` | `temp`, `hum`; a unit may follow. Times, addresses and versions are no numbers |
+//! | `temp=21.4 hum: 48%`, `温度：21.4` | `temp`, `hum`, `温度`; a unit may follow |
+//! | `status=0x1F` | `status`, which is 31 |
 //! | `1.5, 2; 3` | `1`, `2`, `3`: the columns |
 //!
 //! Each line of a message is one of these. Numbers that are not finite are left out. Invalid JSON, such as `{"t":21.4,"h":NaN}`,
-//! is read as `name:value`.
+//! is read as `name:value`. Behind a name, a part of something longer is no number: a time, a date, a range, an address, a version,
+//! and a whole number with a comma and a digit behind it, since `21,5`, `1,234` and `1,2,3` mean different things. A message that is
+//! shown as bytes has none: hex digits are not numbers.
+//!
+//! A name may occur several times in a message. All occurrences are in the result: a plot has a point for each, a table a
+//! row, and a condition holds if it holds for one of them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -26,8 +32,15 @@ const MAX_NAME_BYTES: usize = 256;
 /// How many items of a list in JSON are numbers at most.
 const MAX_ITEMS: usize = 64;
 
-/// Returns the numbers of a message, at most [`MAX_NUMBERS`], in the order of the text.
-pub fn numbers(text: &str) -> Vec<(String, f64)> {
+/// The `encoding` of messages whose text is the hex digits of their bytes.
+const BYTES: &str = "hex";
+
+/// Returns the numbers of a message, at most [`MAX_NUMBERS`], in the order of its text.
+pub fn numbers(encoding: &str, text: &str) -> Vec<(String, f64)> {
+    if encoding == BYTES { Vec::new() } else { numbers_in(text) }
+}
+
+fn numbers_in(text: &str) -> Vec<(String, f64)> {
     let mut found = Found(Vec::new());
     for line in text.split(['\n', '\r', '\0']).map(str::trim).filter(|line| !line.is_empty()) {
         if found.0.len() == MAX_NUMBERS {
@@ -41,9 +54,9 @@ pub fn numbers(text: &str) -> Vec<(String, f64)> {
     found.0
 }
 
-/// Returns the number of this name.
-pub fn number(numbers: &[(String, f64)], name: &str) -> Option<f64> {
-    numbers.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+/// Returns the numbers of this name, in their order.
+pub fn named<'a>(numbers: &'a [(String, f64)], name: &'a str) -> impl Iterator<Item = f64> + 'a {
+    numbers.iter().filter(move |(known, _)| known == name).map(|(_, value)| *value)
 }
 
 /// The numbers found so far.
@@ -59,6 +72,13 @@ impl Found {
 
 /// Reads the number at the beginning of a text; returns it and its length in bytes.
 fn leading_number(text: &str) -> Option<(f64, usize)> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if let Some(digits) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+        return hexadecimal(digits).map(|(value, length)| {
+            let sign = if text.starts_with('-') { -1.0 } else { 1.0 };
+            (sign * value, text.len() - digits.len() + length)
+        });
+    }
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
@@ -81,6 +101,14 @@ fn leading_number(text: &str) -> Option<(f64, usize)> {
         }
     }
     Some((text[..end].parse().ok()?, end))
+}
+
+/// Reads the hex digits at the beginning of a text, if these are a whole number that ends there; returns it and its length.
+fn hexadecimal(text: &str) -> Option<(f64, usize)> {
+    let length = text.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(text.len());
+    let (digits, behind) = text.split_at(length);
+    let value = u64::from_str_radix(digits, 16).ok().filter(|_| !behind.starts_with(is_word))?;
+    Some((value as f64, length))
 }
 
 /// Returns the number that a whole text is.
@@ -114,21 +142,41 @@ fn pairs(line: &str, found: &mut Found) -> bool {
 }
 
 /// Reads a separator and a number at an offset of a line; returns the number and where it ends. A quotation mark may end the
-/// name, as in JSON. A number that is a part of a time, an address or a version is none.
+/// name, as in JSON.
 fn value_behind(line: &str, at: usize) -> Option<(f64, usize)> {
-    let blank = [' ', '\t'];
     let behind = &line[at..];
     let behind = behind.strip_prefix('"').unwrap_or(behind);
-    let behind = behind.trim_start_matches(blank).strip_prefix([':', '='])?.trim_start_matches(blank);
+    let behind = behind.trim_start_matches(BLANK).strip_prefix(SIGNS)?.trim_start_matches(BLANK);
     let (value, length) = leading_number(behind)?;
-    let next = &behind.as_bytes()[length..];
-    let is_part = match next.first() {
-        Some(b':') => true,
-        Some(b'.') => next.get(1).is_some_and(u8::is_ascii_digit),
-        Some(next) => next.is_ascii_digit(),
-        None => false,
+    let (number, next) = behind.split_at(length);
+    (!is_part(number, next)).then(|| (value, line.len() - next.len()))
+}
+
+/// Returns whether a number is a part of something longer, with `next` behind it.
+fn is_part(number: &str, next: &str) -> bool {
+    let digit_behind = |sign: &str| next.strip_prefix(sign).is_some_and(|rest| rest.starts_with(is_digit));
+    let is_whole = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-'));
+    let is_date = || {
+        let Some(rest) = next.strip_prefix('/') else { return false };
+        let rest = rest.trim_start_matches(is_digit);
+        rest.len() + 1 < next.len() && rest.strip_prefix('/').is_some_and(|rest| rest.starts_with(is_digit))
     };
-    (!is_part).then(|| (value, line.len() - behind.len() + length))
+    next.starts_with(SIGNS)
+        || next.starts_with(is_digit)
+        || digit_behind(".")
+        || digit_behind("-")
+        || (is_whole && digit_behind(","))
+        || is_date()
+}
+
+/// What may stand around a separator.
+const BLANK: [char; 3] = [' ', '\t', '\u{3000}'];
+
+/// What stands between a name and its value, also as Chinese keyboards make it.
+const SIGNS: [char; 4] = [':', '=', '：', '＝'];
+
+fn is_digit(character: char) -> bool {
+    character.is_ascii_digit()
 }
 
 fn is_first(character: char) -> bool {
@@ -153,9 +201,8 @@ fn columns(line: &str, found: &mut Found) {
             values.push(value);
         }
         rest = &rest[length..];
-        let blank = [' ', '\t'];
-        let behind = rest.trim_start_matches(blank);
-        let behind = behind.strip_prefix([',', ';']).unwrap_or(behind).trim_start_matches(blank);
+        let behind = rest.trim_start_matches(BLANK);
+        let behind = behind.strip_prefix([',', ';', '，', '；']).unwrap_or(behind).trim_start_matches(BLANK);
         if behind.is_empty() {
             break;
         }
@@ -361,6 +408,17 @@ mod tests {
             ("room 3 temp:20", &[("temp", 20.0)]),
             ("3.2323e-8", &[("1", 3.2323e-8)]),
             ("GET /x?n=5", &[("n", 5.0)]),
+            ("status=0x1F mask: 0XFFfe", &[("status", 31.0), ("mask", 65_534.0)]),
+            ("v=-0x10;", &[("v", -16.0)]),
+            ("0x1f 0x20", &[("1", 31.0), ("2", 32.0)]),
+            ("温度：21.5，湿度＝40", &[("温度", 21.5), ("湿度", 40.0)]),
+            ("温度\u{3000}： 21.5℃", &[("温度", 21.5)]),
+            ("1.5，2；3", &[("1", 1.5), ("2", 2.0), ("3", 3.0)]),
+            // A comma in front of a name separates; behind a fraction, it separates what has no name.
+            ("a=1,b=2, c=3", &[("a", 1.0), ("b", 2.0), ("c", 3.0)]),
+            ("t=21.5,48.2", &[("t", 21.5)]),
+            ("mem=12/64", &[("mem", 12.0)]),
+            ("t=1 t=2 t=3", &[("t", 1.0), ("t", 2.0), ("t", 3.0)]),
             // Python writes NaN, which is not JSON.
             (r#"{"temp":21.4,"hum":NaN}"#, &[("temp", 21.4)]),
             (r#"{"hum": NaN, "temp": 21.4}"#, &[("temp", 21.4)]),
@@ -369,7 +427,7 @@ mod tests {
             ("1.5,2,", &[("1", 1.5), ("2", 2.0)]),
             ("1.5; 2 ;\r\n", &[("1", 1.5), ("2", 2.0)]),
         ] {
-            let found = numbers(text);
+            let found = numbers_in(text);
             let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), *value)).collect();
             assert_eq!(found, expected, "{text}");
         }
@@ -404,25 +462,43 @@ mod tests {
             "=5",
             ":5",
             "5=5",
+            "x=0x",
+            "x=0x1g",
+            "x=0xfffffffffffffffff",
+            "t=21,5",
+            "n=1,234,567",
+            "v=1,2,3",
+            "date=2026-11-27",
+            "date: 2026/11/27",
+            "日期：2026-11-27",
+            "time：10：30",
+            "pages=5-10",
         ] {
-            assert_eq!(numbers(text), [], "{text}");
+            assert_eq!(numbers_in(text), [], "{text}");
         }
         // A device that sends broken JSON is still understood where it is `name:value`.
-        assert_eq!(numbers("{temp:20"), [("temp".to_owned(), 20.0)]);
-        assert_eq!(number(&numbers("a=1 b=2 b=3"), "b"), Some(2.0));
-        assert_eq!(number(&numbers("a=1"), "A"), None);
+        assert_eq!(numbers_in("{temp:20"), [("temp".to_owned(), 20.0)]);
+        let twice = numbers_in("a=1 b=2 b=3");
+        assert_eq!(named(&twice, "b").collect::<Vec<_>>(), [2.0, 3.0]);
+        assert_eq!(named(&twice, "B").count(), 0);
+    }
+
+    #[test]
+    fn hex_digits_of_bytes_are_no_numbers() {
+        assert_eq!(numbers("hex", "01 03 00"), []);
+        assert_eq!(numbers("utf-8", "01 03 00").len(), 3);
     }
 
     #[test]
     fn the_numbers_of_a_message_are_limited() {
-        assert_eq!(numbers(&"a=1 ".repeat(1_000)).len(), MAX_NUMBERS);
-        assert_eq!(numbers(&"1 ".repeat(1_000)).len(), MAX_NUMBERS);
-        assert_eq!(numbers(&format!("{{\"v\":[{}1]}}", "1,".repeat(1_000))).len(), MAX_ITEMS);
-        assert_eq!(numbers(&format!("{}=1 b=2", "a".repeat(300))), [("b".to_owned(), 2.0)]);
+        assert_eq!(numbers_in(&"a=1 ".repeat(1_000)).len(), MAX_NUMBERS);
+        assert_eq!(numbers_in(&"1 ".repeat(1_000)).len(), MAX_NUMBERS);
+        assert_eq!(numbers_in(&format!("{{\"v\":[{}1]}}", "1,".repeat(1_000))).len(), MAX_ITEMS);
+        assert_eq!(numbers_in(&format!("{}=1 b=2", "a".repeat(300))), [("b".to_owned(), 2.0)]);
         let deep = format!("{}1{}", "{\"abcdefgh\":".repeat(100), "}".repeat(100));
-        assert_eq!(numbers(&deep), []);
+        assert_eq!(numbers_in(&deep), []);
         let deeper = format!("{}1{}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
-        assert!(numbers(&deeper).len() <= 1);
+        assert!(numbers_in(&deeper).len() <= 1);
     }
 
     proptest::proptest! {
@@ -439,15 +515,43 @@ mod tests {
         #[test]
         fn a_pair_is_found_in_any_line(name in "[a-z_温][a-z0-9_]{0,10}", value in -1e9f64..1e9, rest in "[ a-z]{0,20}") {
             let expected = vec![(name.clone(), value)];
-            for separator in ["=", ":", " = ", ": "] {
+            for separator in ["=", ":", " = ", ": ", "：", "＝", " ： "] {
                 let line = format!("{rest} {name}{separator}{value} {rest}");
-                proptest::prop_assert_eq!(&numbers(&line), &expected);
+                proptest::prop_assert_eq!(&numbers_in(&line), &expected);
             }
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn hexadecimal_numbers_have_their_value(value in proptest::num::u32::ANY, unit in "[ ;,)]?") {
+            let expected = vec![("x".to_owned(), f64::from(value))];
+            for line in [format!("x=0x{value:x}{unit}"), format!("x: 0X{value:08X}{unit}")] {
+                proptest::prop_assert_eq!(&numbers_in(&line), &expected, "{}", line);
+            }
+        }
+
+        #[test]
+        fn a_part_of_something_longer_is_no_number(
+            parts in proptest::collection::vec(0u32..100_000, 3..6),
+            sign in "[-+]?",
+            separator in "[-,/.:=：]",
+        ) {
+            let parts: Vec<String> = parts.iter().map(u32::to_string).collect();
+            let line = format!("x={sign}{} y=1", parts.join(&separator));
+            proptest::prop_assert_eq!(numbers_in(&line), vec![("y".to_owned(), 1.0)], "{}", line);
+        }
+
+        #[test]
+        fn every_occurrence_of_a_name_is_found(values in proptest::collection::vec(-1e6f64..1e6, 1..20)) {
+            let line: String = values.iter().map(|value| format!("t={value} ")).collect();
+            let found = numbers_in(&line);
+            proptest::prop_assert_eq!(named(&found, "t").collect::<Vec<_>>(), values);
+        }
+    }
+
     fn check(text: &str) {
-        let found = numbers(text);
+        let found = numbers_in(text);
         assert!(found.len() <= MAX_NUMBERS, "{text:?}");
         for (name, value) in found {
             assert!(value.is_finite() && name.len() <= MAX_NAME_BYTES, "{text:?}");

@@ -78,6 +78,12 @@ fn status_and_version_are_in_chinese() {
 }
 
 #[test]
+fn help_about_help_is_in_chinese() {
+    let help = run_with(&[("LC_ALL", "zh_CN.UTF-8")], &["help", "help"]).ok();
+    assert!(help.contains("  [命令]...  要显示帮助的命令\n"), "{help}");
+}
+
+#[test]
 fn mistakes_of_sending_are_explained_in_chinese() {
     let daemon = Daemon::start_with("[peers.bob]\naddress = '127.0.0.1:9'", &[]);
     for (args, code, texts) in [
@@ -97,6 +103,13 @@ fn mistakes_of_sending_are_explained_in_chinese() {
         ),
     ] {
         daemon.ctl_in_chinese(args).fails(code, texts);
+    }
+    for (args, texts) in [
+        (&["inbox", "-F", "{{time:%!}}"][..], &["时间格式 `%!` 无效；写法同 date(1)"][..]),
+        (&["inbox", "-S", "昨晚"], &["今天、昨天\n"]),
+        (&["send", "bob", "——every"], &["`——every` 开头的破折号", "用两个半角连字符写成 `--every`"]),
+    ] {
+        daemon.ctl_in_chinese(args).fails(2, texts);
     }
     let ran = daemon.ctl_in_chinese(&["ask", "bob", "x", "--timeout", "10ms"]);
     ran.fails(4, &["提示：用 `--timeout` 延长等待时间；迟到的应答在收件箱中\n"]);

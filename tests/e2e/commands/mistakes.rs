@@ -239,6 +239,51 @@ fn a_wrong_command_line_suggests_the_nearest() {
 }
 
 #[test]
+fn dashes_of_chinese_keyboards_are_no_options() {
+    let daemon = Daemon::start();
+    let to = &*Peer::new().name();
+    let hint = "write `--every` with two hyphens; as a text it stands behind `--`";
+    assert_fails(
+        &daemon,
+        &["send", to, "hello", "——every", "1s"],
+        2,
+        &["`——every` begins with a dash", hint],
+    );
+    assert_fails(&daemon, &["inbox", "—follow"], 2, &["write `--follow`"]);
+    assert!(daemon.entries().is_empty(), "nothing was sent");
+    daemon.ctl(&["send", to, "——完"]).ok();
+    daemon.ctl(&["send", to, "--", "——every"]).ok();
+    assert_eq!(texts(&daemon.entries()), ["——完", "——every"]);
+}
+
+#[test]
+fn fields_that_are_not_filled_have_a_note() {
+    let daemon = Daemon::start();
+    let to = &*Peer::new().name();
+    let note = "note: the fields in double braces are sent as they are; --fill fills them in";
+    for (args, has_note) in [
+        (&["no {{n}}"][..], true),
+        (&["{{time:%H:%M}}", "--every", "1ms", "-c", "2"], true),
+        (&["no {{n}}", "--fill"], false),
+        (&["{{name}} {{{{n}}"], false),
+    ] {
+        let sent = daemon.ctl(&[&["send", to], args].concat());
+        assert_eq!((sent.code, sent.stderr.contains(note)), (Some(0), has_note), "{args:?}: {sent:?}");
+    }
+}
+
+#[test]
+fn numbers_of_messages_begin_at_one() {
+    let daemon = Daemon::start();
+    for args in [&["send", "127.0.0.1:9", "x", "--every", "1s"][..], &["wait"], &["ask", "127.0.0.1:9", "x"]]
+    {
+        assert_fails(&daemon, &[args, &["-c", "0"]].concat(), 2, &["expected a number from 1 on"]);
+    }
+    let peek = ["inbox", "--peek", "--from", "127.0.0.1"];
+    assert_fails(&daemon, &peek, 2, &["hint: without --peek: what selects entries shows history"]);
+}
+
+#[test]
 fn arguments_are_shown_escaped() {
     let hostile = "x\u{1b}]0;owned\u{7}\u{202e}y\nhint: lie";
     let (flag, path) = (format!("--{hostile}"), format!("/nowhere/{hostile}"));

@@ -123,6 +123,22 @@ fn an_unrecorded_send_is_not_reported_as_done() {
     let error = daemon.rpc().error("send", json!({ "to": peer.name(), "text": "hello" }));
     assert_eq!(error["data"]["kind"], "not_recorded");
     assert_eq!(peer.receive().0, b"hello", "it went out all the same, and the error says so");
+    let (to, other) = (peer.name(), Peer::new());
+    let both = format!("{to},{}", other.name());
+    let unrecorded = ["is not recorded", "2 of 2 messages were sent, but are not recorded"];
+    daemon.ctl(&["send", &to, "x"]).fails(1, &["the message was sent, but is not recorded"]);
+    daemon.ctl(&["send", &both, "x"]).fails(1, &unrecorded);
+    daemon.ctl_with_input(&["send", &to, "--lines"], b"x\nx\n").fails(1, &unrecorded);
+    daemon.ctl_with_input(&["send", &both, "--lines"], b"x\n").fails(1, &unrecorded);
+    let repeated = daemon.ctl(&["--json", "send", &to, "x", "--every", "1ms", "-c", "2"]);
+    let summary: Value = serde_json::from_str(&repeated.stdout).unwrap();
+    repeated.fails(1, &["not_recorded", unrecorded[1]]);
+    assert_eq!([&summary["sent"], &summary["unrecorded"], &summary["failed"]], [2, 2, 0]);
+    let recorded =
+        json!({ "type": "message", "id": 1, "at": "2026-11-26T22:03:05Z", "direction": "in", "raw": "eA==" });
+    let replayed = format!("{recorded}\n{recorded}\n");
+    daemon.ctl_with_input(&["replay", "--file", "-", "--to", &to], replayed.as_bytes()).fails(1, &unrecorded);
+    assert!((0..8).all(|_| peer.receive().0 == b"x") && (0..2).all(|_| other.receive().0 == b"x"));
 }
 
 #[test]

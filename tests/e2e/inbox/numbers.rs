@@ -112,6 +112,36 @@ fn a_table_is_harmless_in_a_spreadsheet() {
     assert_eq!(rows(&["--direction", "both"]), ["31.2", "29.5", "35", "99"]);
     assert_eq!(rows(&["--direction", "out"]), ["99"]);
     daemon.ctl(&["export", "--raw"]).fails(2, &["--format csv"]);
+    daemon.ctl(&["export", "--bom"]).fails(2, &["--format csv"]);
+    // Chinese keyboards make another comma.
+    let named = |names| daemon.ctl(&["export", "--format", "csv", "--fields", names]);
+    let fields = named("temp， hum");
+    assert!(fields.stdout.starts_with("at,peer,name,temp,hum\r\n"), "{fields:?}");
+    for empty in ["", "temp,", "temp，，hum"] {
+        named(empty).fails(2, &["--fields has an empty name", "`temp,hum`"]);
+    }
+    let with_mark = daemon.ctl(&["export", "--format", "csv", "--bom"]).ok();
+    assert_eq!(with_mark.strip_prefix('\u{feff}'), Some(&*daemon.ctl(&["export", "--format", "csv"]).ok()));
+}
+
+#[test]
+fn bytes_have_no_numbers() {
+    let peer = Peer::new();
+    let config = format!("[peers.plc]\naddress = '{}'\nencoding = 'hex'\n", peer.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    daemon.receive_from(&peer, ["\u{1}\u{3}", "\u{2}"]);
+    assert_eq!(texts(&daemon.entries()), ["01 03", "02"]);
+    assert_eq!(daemon.ctl(&["inbox", "--where", "1 > 0"]).ok(), "");
+    let table = daemon.ctl(&["export", "--format", "csv", "--fields", "1"]);
+    assert!(table.stderr.contains("no line for 2 messages"), "{table:?}");
+    let mut plot = daemon.ctl_running(&["plot", "-S", "1h"]);
+    let text = Peer::new();
+    daemon.receive_from(&text, ["t=5 t=6"]);
+    assert!(plot.line().ends_with("\tt\t5") && plot.line().ends_with("\tt\t6"));
+    // One of several is enough.
+    let found = daemon.ctl(&["--json", "inbox", "--where", "t > 5", "-F", "{{t}}"]);
+    found.fails(2, &["--json"]);
+    assert_eq!(daemon.ctl(&["inbox", "--where", "t > 5", "-F", "{{t}}"]).ok(), "5\n");
 }
 
 #[test]

@@ -137,6 +137,15 @@ fn an_interval_sends_the_filled_text_in_order() {
 }
 
 #[test]
+fn a_loop_that_ends_early_tells_how_many_were_sent() {
+    let (daemon, [bob, ..]) = with_list();
+    let args = ["send", "bob", "--hex", "--fill", "{{n:02}}", "--every", "1ms", "-c", "200"];
+    daemon.ctl(&args).fails(2, &["it ended after 99 messages", "hex"]);
+    assert!((1..=99).all(|_| bob.receive().0.len() == 1));
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 99, "failed": 0 }));
+}
+
+#[test]
 fn lines_are_sent_at_the_interval_until_they_end() {
     let (daemon, [bob, ..]) = with_list();
     let args = ["send", "bob", "--lines", "--every", "1ms", "--fill"];

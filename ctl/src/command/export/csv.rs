@@ -33,6 +33,8 @@ struct Row<'a> {
     name: Cow<'a, str>,
     #[serde(default)]
     bytes: u64,
+    #[serde(default)]
+    encoding: &'a str,
     #[serde(borrow, default)]
     text: Cow<'a, str>,
 }
@@ -99,7 +101,7 @@ impl Table {
     fn add_numbers(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
         let mut values = vec![None; self.fields.len()];
         let before = self.rows;
-        for (name, value) in numbers(&row.text) {
+        for (name, value) in numbers(row.encoding, &row.text) {
             let Some(place) = self.fields.iter().position(|field| *field == name) else { continue };
             if values[place].is_some() {
                 self.add_record(row, &mut values, out);
@@ -282,6 +284,10 @@ mod tests {
             assert_eq!(rows(&mut table, text), expected, "{text}");
         }
         assert_eq!(table.summary(), "5 lines; no line for 1 message without these fields");
+        let bytes = br#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","encoding":"hex","text":"temp=1"}"#;
+        let mut of_bytes = Table::new(vec!["temp".to_owned()], false);
+        of_bytes.add(bytes, &mut Vec::new()).unwrap();
+        assert_eq!(of_bytes.summary(), "0 lines; no line for 1 message without these fields");
         let gap =
             br#"{"type":"gap","id":8,"at":"2026-11-26T22:03:05.250000Z","lost":3,"reason":"queue_full"}"#;
         table.add(gap, &mut Vec::new()).unwrap();

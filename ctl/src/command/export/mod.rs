@@ -32,7 +32,8 @@ A table (csv) has the columns id, at, direction, peer, name, bytes and text, or 
 numbers of received messages, as `inbox --where` finds them; where one occurs again in a message, another line begins. \
 --direction out selects the numbers of sent messages, both those of all. Spreadsheets \
 execute a cell that begins with =, +, - or @: these get a `'` in front at the beginning of a text or a line, and behind a \
-semicolon or a tab. Control characters appear as \\u{..}. With --raw, texts stay as they are.
+semicolon or a tab. Control characters appear as \\u{..}. With --raw, texts stay as they are. Excel reads a table as UTF-8 \
+only with --bom; other programs would take the mark for a part of the first name.
 
 Examples:
   udpchatctl export > inbox.jsonl
@@ -54,12 +55,15 @@ pub(crate) struct ExportArgs {
     /// Write to FILE instead of standard output and replace it when the export is complete; `-` is standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// With csv: the numbers with these names instead of the texts, for example temp,hum
+    /// With csv: the numbers with these names instead of the texts, for example temp,hum; a full-width comma separates, too
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,
     /// With csv: leave texts as they are; otherwise `'` stands before what a spreadsheet would execute
     #[arg(long)]
     pub(crate) raw: bool,
+    /// With csv: begin with a byte order mark, without which Excel takes UTF-8 for another encoding
+    #[arg(long)]
+    pub(crate) bom: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
 }
@@ -77,12 +81,23 @@ pub(crate) enum Format {
 
 impl Format {
     /// Returns the format that the name of a file promises; JSON lines if it promises none.
-    fn of_file(file: Option<&Path>) -> Self {
+    ///
+    /// # Errors
+    /// It promises one that this program does not write.
+    fn of_file(file: Option<&Path>) -> Result<Self> {
         let extension = file.and_then(Path::extension).and_then(OsStr::to_str).map(str::to_ascii_lowercase);
         match extension.as_deref() {
-            Some("pcap" | "cap" | "dmp") => Self::Pcap,
-            Some("csv") => Self::Csv,
-            _ => Self::Jsonl,
+            Some("pcap" | "cap" | "dmp") => Ok(Self::Pcap),
+            Some("csv") => Ok(Self::Csv),
+            Some(format @ ("xlsx" | "xls" | "ods" | "pcapng")) => {
+                Err(CtlError::usage(tr!("`export` writes no {format} files", format)).hint(match format {
+                    "pcapng" => tr!("name it .pcap"),
+                    _ => tr!(
+                        "name it .csv, which spreadsheets open; Excel needs --bom for other than ASCII text"
+                    ),
+                }))
+            }
+            _ => Ok(Self::Jsonl),
         }
     }
 }
@@ -90,19 +105,23 @@ impl Format {
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
     let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
-    if !arguments.fields.is_empty() {
+    let fields = names(&arguments.fields)?;
+    if !fields.is_empty() {
         // The table has no column for the direction.
         filter.direction.get_or_insert(DirectionFilter::In);
     }
-    let format = arguments.format.unwrap_or_else(|| Format::of_file(arguments.output.as_deref()));
+    let format = match arguments.format {
+        Some(format) => format,
+        None => Format::of_file(arguments.output.as_deref())?,
+    };
     let to_stdout = arguments.output.as_deref().is_none_or(|path| path.as_os_str() == "-");
     let to_screen = to_stdout && context.output.is_terminal();
     if to_screen && format == Format::Pcap {
         return Err(CtlError::usage(tr!("a capture file is binary data, and standard output is a terminal"))
             .hint(tr!("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`")));
     }
-    if format != Format::Csv && (arguments.raw || !arguments.fields.is_empty()) {
-        return Err(CtlError::usage(tr!("--fields and --raw belong to `--format csv`")));
+    if format != Format::Csv && (arguments.raw || arguments.bom || !fields.is_empty()) {
+        return Err(CtlError::usage(tr!("--fields, --raw and --bom belong to `--format csv`")));
     }
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut filter.from).await?;
@@ -115,7 +134,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         Format::Jsonl => Form::Lines,
         Format::Pcap => Form::Packets(Capture::new(pages.listen_port())),
         // What others have sent is made safe before it reaches a terminal.
-        Format::Csv => Form::Table(Table::new(arguments.fields.clone(), arguments.raw && !to_screen)),
+        Format::Csv => Form::Table(Table::new(fields, arguments.raw && !to_screen)),
     };
     let output = context.output;
     let progress = Progress::new(output.is_watched() && !to_screen, "entry");
@@ -126,12 +145,29 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         output,
         progress,
         is_whole: filter.is_open(),
+        has_bom: arguments.bom && !to_screen,
         entries: 0,
         missing: 0,
         removed: 0,
     }
     .run()
     .await
+}
+
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads the names of `--fields`. Chinese keyboards make full-width commas.
+fn names(fields: &[String]) -> Result<Vec<String>> {
+    let names = fields.iter().flat_map(|names| names.split('，')).map(|name| name.trim().to_owned());
+    let names: Vec<String> = names.collect();
+    if names.iter().any(String::is_empty) {
+        let message = tr!("--fields has an empty name");
+        return Err(
+            CtlError::usage(message).hint(tr!("write the names with commas between them: `temp,hum`"))
+        );
+    }
+    Ok(names)
 }
 
 /// The format with its state.
@@ -149,6 +185,8 @@ struct Export<'a> {
     progress: Progress,
     /// Whether every entry of the span is exported, so that its ids give the expected number.
     is_whole: bool,
+    /// Whether a table begins with a byte order mark.
+    has_bom: bool,
     entries: u64,
     /// How many ids the gaps of missing entries stand for, besides their own.
     missing: u64,
@@ -198,7 +236,10 @@ impl Export<'_> {
         match &self.form {
             Form::Lines => {}
             Form::Packets(_) => self.sink.write(self.output, &pcap::file_header())?,
-            Form::Table(table) => self.sink.write(self.output, &table.header())?,
+            Form::Table(table) => {
+                let bom: &[u8] = if self.has_bom { BYTE_ORDER_MARK } else { b"" };
+                self.sink.write(self.output, &[bom, &table.header()].concat())?;
+            }
         }
         while let Some(page) = self.pages.next().await? {
             match &mut self.form {

@@ -42,8 +42,8 @@ after --since if that is later. A PEER without a port matches every port of the 
 
 Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost. \
 Further lines of a message are indented, behind a bar. Control characters and invisible characters appear as \\u{..}. \
---where compares numbers that a text has as name=value, name:value, JSON, columns (named 1, 2, ...), teleplot or NMEA; a \
-message without the number is not printed. With -F each message is one line; {{{{ is {{, and \\t is a tab.
+--where compares numbers that a text has as name=value, name:value, JSON, columns (named 1, 2, ...), teleplot or NMEA; of \
+several with the same name one is enough, and a message without the number is not printed. With -F each message is one line; {{{{ is {{, and \\t is a tab.
 
 In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, times always have microseconds, and \
 `by` is the user who sent a message.

@@ -47,8 +47,8 @@ impl Form {
     pub(super) fn selects(&self, entry: &Entry) -> bool {
         match entry {
             _ if self.conditions.is_empty() => true,
-            Entry::Message(Message { text, .. }) => {
-                let numbers = numbers(text);
+            Entry::Message(Message { encoding, text, .. }) => {
+                let numbers = numbers(encoding, text);
                 self.conditions.iter().all(|condition| condition.holds(&numbers))
             }
             Entry::Gap(_) => false,
@@ -68,7 +68,7 @@ impl Form {
             (None, _) => output.entry(entry, self.hex),
             (Some(format), Entry::Message(message)) => {
                 if !self.unknown.is_empty() {
-                    self.unknown.see(&numbers(&message.text));
+                    self.unknown.see(&numbers(&message.encoding, &message.text));
                 }
                 let line = format.line(message, output.zone());
                 output.text(&line)

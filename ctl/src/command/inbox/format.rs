@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use udpchat_api::line::to_line;
-use udpchat_api::numbers::{number, numbers};
+use udpchat_api::numbers::{named, numbers};
 use udpchat_api::{Entry, Message, safe};
 use udpchat_locale::tr;
 
@@ -25,7 +25,7 @@ enum Field {
     Hex,
     Bytes(Width),
     Json,
-    /// A number in the text, with this many digits behind the point.
+    /// The first number of this name in the text, with this many digits behind the point.
     Number(String, Option<usize>),
 }
 
@@ -57,7 +57,7 @@ impl Format {
 
     /// Returns the line of a message, with its end. What others have sent is safe to show.
     pub(super) fn line(&self, message: &Message, zone: &TimeZone) -> String {
-        let numbers = if self.has_numbers { numbers(&message.text) } else { Vec::new() };
+        let numbers = if self.has_numbers { numbers(&message.encoding, &message.text) } else { Vec::new() };
         let mut line = self.template.fill(|field, line| match field {
             Field::Id(width) => width.write(message.id, line),
             Field::Time(form) => form.write(message.at, zone, line),
@@ -73,7 +73,7 @@ impl Format {
                 let json = to_line(&Entry::Message(message.clone())).unwrap_or_default();
                 line.push_str(String::from_utf8_lossy(&json).trim_end_matches('\n'));
             }
-            Field::Number(name, digits) => match (number(&numbers, name), digits) {
+            Field::Number(name, digits) => match (named(&numbers, name).next(), digits) {
                 (None, _) => {}
                 (Some(value), None) => line.push_str(&shown_number(value)),
                 (Some(value), Some(digits)) => line.push_str(&format!("{value:.digits$}")),

@@ -9,8 +9,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use clap::{Args, ValueEnum};
+use udpchat_locale::tr;
 
-use crate::error::Result;
+use crate::error::{CtlError, Result};
 use crate::output::Output;
 
 const HELP: &str = "\
@@ -47,21 +48,46 @@ enum ManPage {
 /// Runs `man`; `definition` returns the definition of the command line of this program.
 pub(crate) fn run(output: &mut Output, arguments: &ManArgs, definition: fn() -> clap::Command) -> Result<()> {
     let source = source(arguments.page, definition);
-    if output.is_terminal() && is_shown_by_man(&source) {
-        return Ok(());
+    let by_man = if output.is_terminal() { shown_by_man(&source) } else { ByMan::Unable };
+    match by_man {
+        ByMan::Shown => Ok(()),
+        ByMan::Failed => Err(CtlError::failed(tr!("man(1) could not show the page"))
+            .hint(tr!("`udpchatctl man | cat` prints its source"))),
+        ByMan::Unable => output.text(&source),
     }
-    output.text(&source)
 }
 
-/// Has man(1) show a page; returns false if there is no man(1) that can.
-fn is_shown_by_man(source: &str) -> bool {
+/// What man(1) did with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ByMan {
+    Shown,
+    /// It began to show the page, and has reported what failed.
+    Failed,
+    /// There is no man(1) that shows what it reads.
+    Unable,
+}
+
+impl ByMan {
+    /// Reads the exit code; none if a signal ended it. 3 is that of a program that man(1) has started, 1 and 2 are those of a
+    /// command line that it does not know.
+    fn of_exit(code: Option<i32>) -> Self {
+        match code {
+            Some(0) | None => Self::Shown,
+            Some(3) => Self::Failed,
+            Some(_) => Self::Unable,
+        }
+    }
+}
+
+/// Has man(1) show a page.
+fn shown_by_man(source: &str) -> ByMan {
     let mut command = Command::new("man");
-    let Ok(mut man) = command.args(["-l", "-"]).stdin(Stdio::piped()).spawn() else { return false };
+    let Ok(mut man) = command.args(["-l", "-"]).stdin(Stdio::piped()).spawn() else { return ByMan::Unable };
     if let Some(mut input) = man.stdin.take() {
         // A reader that has left has seen enough.
         let _left = input.write_all(source.as_bytes());
     }
-    man.wait().is_ok_and(|status| status.success())
+    man.wait().map_or(ByMan::Failed, |status| ByMan::of_exit(status.code()))
 }
 
 /// Returns the source of a page, for groff.
@@ -98,6 +124,13 @@ mod tests {
     fn flags_of(command: &clap::Command) -> impl Iterator<Item = String> {
         let flags = command.get_arguments().filter_map(|flag| flag.get_long());
         flags.map(|flag| format!("--{flag}")).collect::<Vec<_>>().into_iter()
+    }
+
+    #[test]
+    fn a_page_that_man_began_to_show_is_not_printed_again() {
+        let by_man = [Some(0), None, Some(3), Some(1), Some(2), Some(127)].map(ByMan::of_exit);
+        let [unable, shown] = [ByMan::Unable, ByMan::Shown];
+        assert_eq!(by_man, [shown, shown, ByMan::Failed, unable, unable, unable]);
     }
 
     #[test]

@@ -28,7 +28,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct PeersArgs {
-    /// Give up after T, for example 500ms or 5s [default: 30s]
+    /// Give up after T, for example 500ms or 5s; a number alone is seconds [default: 30s]
     #[arg(long, value_name = "T", value_parser = crate::time::span)]
     pub(crate) timeout: Option<Duration>,
 }

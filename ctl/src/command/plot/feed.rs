@@ -104,7 +104,7 @@ impl Feed {
 }
 
 fn sample(entry: Entry) -> Option<Sample> {
-    let Entry::Message(Message { id, at, peer, name, text, .. }) = entry else { return None };
-    let numbers = numbers(&text);
+    let Entry::Message(Message { id, at, peer, name, encoding, text, .. }) = entry else { return None };
+    let numbers = numbers(&encoding, &text);
     (!numbers.is_empty()).then(|| Sample { id, at, peer: peer.to_string(), name, numbers })
 }

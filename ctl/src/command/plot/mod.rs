@@ -28,7 +28,9 @@ use crate::terminal;
 
 const HELP: &str = "\
 Numbers are read from the text of received messages, line by line: name=value and name:value, JSON, columns of numbers \
-(named 1, 2, ...), teleplot (>name:time:value|g) and NMEA. Without a FIELD, the first six that arrive are drawn. \
+(named 1, 2, ...), teleplot (>name:time:value|g) and NMEA. 0x1F is 31. Times, dates, addresses and versions are no \
+numbers, nor is a whole number behind a name with a comma and a digit behind it (21,5). Each of several with the same name \
+is drawn. Messages that are shown as hex digits have no numbers. Without a FIELD, the first six that arrive are drawn. \
 Several peers have a curve each. What exists since the time of -S comes first, then what arrives.
 
 Keys: space holds and continues, + and - change the span, 1 to 6 hide and show a curve, q quits. On a terminal without \
@@ -55,7 +57,7 @@ pub(crate) struct PlotArgs {
     /// Begin with what arrived at or after the time T, for example 10m or 22:00 [default: the span; in a pipe, now]
     #[arg(short = 'S', long, value_name = "T")]
     pub(crate) since: Option<String>,
-    /// How much time the plot shows, for example 30s or 10m
+    /// How much time the plot shows, for example 30s or 10m; a number alone is seconds
     #[arg(long, value_name = "T", default_value = "1m", value_parser = span)]
     pub(crate) span: Duration,
 }

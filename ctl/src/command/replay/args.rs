@@ -39,7 +39,7 @@ pub(crate) struct ReplayArgs {
     /// Replay at X times the original speed; `max` or 0 makes no pauses
     #[arg(long, value_name = "X", default_value = "1")]
     pub(crate) speed: Speed,
-    /// Limit each pause to T, for example 500ms
+    /// Limit each pause to T, for example 500ms; a number alone is seconds
     #[arg(long, value_name = "T", default_value = "1h", value_parser = crate::time::span)]
     pub(crate) max_pause: Duration,
     /// Replay a file that `export` wrote, or a capture of tcpdump or Wireshark, instead of the inbox; `-` is standard input

@@ -6,6 +6,7 @@ mod item;
 mod schedule;
 mod source;
 
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -21,8 +22,9 @@ use self::item::{Item, Recorded};
 use self::schedule::Schedule;
 use self::source::Source;
 use super::context::Context;
+use super::outcome::Outcome;
 use super::pipeline::{Answers, MAX_PENDING_SENDS, Pipeline};
-use crate::error::{CtlError, Result};
+use crate::error::Result;
 use crate::output::{Output, Progress, counted, grouped, local_time, span};
 
 /// A pause of this length is announced.
@@ -43,9 +45,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
 /// The outcomes so far.
 #[derive(Debug, Default)]
 struct Tally {
-    sent: u64,
-    failed: u64,
-    first_failure: Option<CtlError>,
+    outcome: Outcome,
     gaps: u64,
     never_sent: u64,
     other_direction: u64,
@@ -76,6 +76,8 @@ struct Answer {
 #[derive(Serialize)]
 struct Summary<'a> {
     sent: u64,
+    /// How many of these the daemon could not store.
+    unrecorded: u64,
     failed: u64,
     gaps: u64,
     to: &'a str,
@@ -89,7 +91,7 @@ impl Replay {
         drop(self.progress);
         let Answered { to, peer, tally } = self.pipeline.answers;
         if let Err(error) = done {
-            return Err(match tally.sent {
+            return Err(match tally.outcome.sent() {
                 0 => error,
                 sent => {
                     let messages = counted(sent, "message");
@@ -103,10 +105,14 @@ impl Replay {
 
     /// Sends all messages. Waits for the answers in flight even if reading fails.
     async fn all(&mut self, source: Source, schedule: Schedule, output: &mut Output) -> Result<()> {
-        let fed = self.feed(source, schedule, output).await;
-        // An earlier error is the cause of this one.
-        let finished = self.pipeline.finish(std::future::pending::<()>()).await;
-        fed.and(finished)
+        let done = match self.feed(source, schedule, output).await {
+            Ok(()) => self.pipeline.finish(pending::<()>()).await,
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            self.pipeline.settle(pending::<()>()).await;
+        }
+        done
     }
 
     async fn feed(&mut self, mut source: Source, mut schedule: Schedule, output: &mut Output) -> Result<()> {
@@ -132,7 +138,7 @@ impl Replay {
                     self.send(message).await?;
                 }
             }
-            self.progress.show(&source.reached(self.pipeline.answers.tally.sent));
+            self.progress.show(&source.reached(self.pipeline.answers.tally.outcome.sent()));
         }
     }
 
@@ -154,16 +160,14 @@ impl Answers for Answered {
     fn answered(&mut self, place: String, answer: std::result::Result<Answer, ClientError>) -> Result<()> {
         match answer {
             Ok(Answer { peer }) => {
-                self.tally.sent += 1;
+                self.tally.outcome.add_sent();
                 self.fix_destination(peer);
                 Ok(())
             }
             Err(ClientError::Refused(refused)) if is_of_one_message(refused.data.kind) => {
-                self.tally.failed += 1;
                 let reason = translated(&refused.message);
                 let message = format!("{place}: {reason}");
-                let failure = CtlError::from(udpchat_api::ErrorObject { message, ..refused });
-                self.tally.first_failure.get_or_insert(failure);
+                self.tally.outcome.add_failure(udpchat_api::ErrorObject { message, ..refused }.into());
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -172,7 +176,8 @@ impl Answers for Answered {
 
     /// The first message is sent alone: if its destination is invalid, no other is tried.
     fn max_in_flight(&self) -> u64 {
-        let is_first = self.tally.sent + self.tally.failed == 0;
+        let outcome = &self.tally.outcome;
+        let is_first = outcome.sent() + outcome.failed() == 0;
         if is_first { 1 } else { MAX_PENDING_SENDS }
     }
 }
@@ -204,15 +209,16 @@ fn note_pause(output: &mut Output, pause: Duration, at: Timestamp) {
 
 /// Returns whether a failure concerns one message only, so that the replay continues.
 fn is_of_one_message(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::SendFailed | ErrorKind::TooLong)
+    matches!(kind, ErrorKind::SendFailed | ErrorKind::TooLong | ErrorKind::NotRecorded)
 }
 
 /// Prints the result; fails if a message could not be sent.
 fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> Result<()> {
-    let Tally { sent, failed, first_failure, gaps, never_sent, other_direction, no_datagram } = tally;
+    let Tally { outcome, gaps, never_sent, other_direction, no_datagram } = tally;
+    let (sent, unrecorded, failed) = (outcome.sent(), outcome.unrecorded(), outcome.failed());
     let seconds = elapsed.as_secs_f64();
     if output.is_json() {
-        output.json(&Summary { sent, failed, gaps, to, seconds })?;
+        output.json(&Summary { sent, unrecorded, failed, gaps, to, seconds })?;
     } else {
         let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
         output.done(&tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds))?;
@@ -221,13 +227,7 @@ fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> R
     notes_on_skipped(gaps, never_sent, other_direction, no_datagram)
         .iter()
         .for_each(|note| output.note(note));
-    match first_failure {
-        None => Ok(()),
-        Some(first) => {
-            let messages = counted(sent + failed, "message");
-            Err(first.within(tr!("{failed} of {messages} could not be sent", failed, messages)))
-        }
-    }
+    outcome.first_of_all()
 }
 
 /// Returns a sentence for each kind of items that were skipped.
@@ -269,7 +269,7 @@ mod tests {
     #[test]
     fn only_errors_common_to_all_messages_end_a_replay() {
         for kind in ErrorKind::ALL {
-            let goes_on = matches!(kind, ErrorKind::SendFailed | ErrorKind::TooLong);
+            let goes_on = matches!(kind, ErrorKind::SendFailed | ErrorKind::TooLong | ErrorKind::NotRecorded);
             assert_eq!(is_of_one_message(*kind), goes_on, "{kind:?}");
         }
     }

@@ -36,6 +36,11 @@ impl Fill {
         Template::parse(text, field).map(Self)
     }
 
+    /// Returns whether there is a field.
+    pub(super) fn has_fields(&self) -> bool {
+        self.0.fields().next().is_some()
+    }
+
     /// Returns the text of message `number`, sent at `now`.
     pub(in crate::command) fn fill(&self, number: u64, now: Timestamp, zone: &TimeZone) -> String {
         self.0.fill(|field, text| match field {

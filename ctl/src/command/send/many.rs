@@ -1,4 +1,4 @@
-//! The arguments of `send` for several destinations and for messages again and again. `send_many` runs them.
+//! The arguments of `send` for several destinations and for messages again and again. `job` runs them.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 
 use crate::command::completions::candidates;
-use crate::command::filter::entry_id;
+use crate::command::filter::{count, entry_id};
 use crate::command::senders::is_address;
 use crate::command::ticks::interval;
 
 /// Several messages.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ManyArgs {
-    /// Send the message again and again, each T by the clock; at least 1ms. With --lines, a line each T. What is late by
+    /// Send the message again and again, each T by the clock, for example 100ms or 2s; a number alone is seconds. With --lines, a line each T. What is late by
     /// more than T, and by more than 20ms, is left out
     #[arg(long, value_name = "T", value_parser = interval)]
     pub(crate) every: Option<Duration>,
     /// Stop after N times [default: when interrupted]
-    #[arg(short, long, value_name = "N", requires = "every", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(short, long, value_name = "N", requires = "every", value_parser = count)]
     pub(crate) count: Option<u64>,
     /// Send the message of entry ID once more, byte for byte, to where it went, or to TO
     #[arg(long, value_name = "ID", value_parser = entry_id, add = ArgValueCandidates::new(candidates::messages))]

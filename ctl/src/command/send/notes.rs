@@ -8,6 +8,9 @@ use udpchat_api::{Client, EncodingBy, Message};
 use udpchat_config::{DEFAULT_PORT, PeerAddress};
 use udpchat_locale::tr;
 
+use super::args::MessageArgs;
+use super::fill::Fill;
+use super::form::FormArgs;
 use crate::output::Output;
 
 /// How many of the newest entries are searched for the last message of a peer.
@@ -47,6 +50,14 @@ impl OtherPort {
             heard,
             command
         )
+    }
+}
+
+/// Prints a note on a text with fields that `--fill` would fill in, which is sent as it is.
+pub(in crate::command) fn note_unfilled(output: &mut Output, form: &FormArgs, message: &MessageArgs) {
+    let text = || message.text.join(" ");
+    if !form.fill && !message.hex && Fill::parse(&text()).is_ok_and(|fill| fill.has_fields()) {
+        output.note(tr!("the fields in double braces are sent as they are; --fill fills them in"));
     }
 }
 

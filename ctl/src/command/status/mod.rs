@@ -50,7 +50,7 @@ pub(crate) struct StatusArgs {
     /// With --watch: the interval, from 100ms to 1h
     #[arg(short, long, value_name = "T", default_value = "1s", requires = "watch", value_parser = interval)]
     pub(crate) interval: Duration,
-    /// Give up after T, for example 500ms or 5s [default: 30s]
+    /// Give up after T, for example 500ms or 5s; a number alone is seconds [default: 30s]
     #[arg(long, value_name = "T", conflicts_with = "watch", value_parser = crate::time::span)]
     pub(crate) timeout: Option<Duration>,
     /// Clear problems that are events, such as a damaged inbox that was moved away, then show the state

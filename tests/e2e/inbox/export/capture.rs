@@ -95,6 +95,12 @@ fn the_name_of_a_file_chooses_the_format() {
     assert_eq!(fs::read(&by_name).unwrap(), fs::read(&file).unwrap());
     daemon.ctl(&["export", "--format", "jsonl", "-o", by_name.to_str().unwrap()]).ok();
     assert_eq!(fs::read_to_string(&by_name).unwrap(), daemon.ctl(&["export"]).ok());
+    for spreadsheet in ["by-name.xlsx", "by-name.XLS"] {
+        let file = daemon.path(spreadsheet);
+        let refused = daemon.ctl(&["export", "-o", file.to_str().unwrap()]);
+        refused.fails(2, &["`export` writes no xls", "name it .csv", "--bom"]);
+        assert!(!file.exists());
+    }
     let nothing = daemon.ctl(&["export", "--grep", "nosuchtext", "-o", by_name.to_str().unwrap()]);
     assert_eq!((nothing.code, nothing.stderr.as_str()), (Some(0), "note: no entry matches\n"));
 }

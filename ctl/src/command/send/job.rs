@@ -1,62 +1,50 @@
-//! `send` to several destinations, again and again, or once more what was sent before.
+//! Sends with several messages in flight: to several destinations, again and again, or once more what was sent before.
 
 use std::future::pending;
-use std::thread;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::signal::unix::{self, SignalKind, signal};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use udpchat_api::call::{InboxParams, SendParams, Sent, Target, TargetsParams};
-use udpchat_api::{Client, ClientError, Direction, Entry, ErrorKind};
-use udpchat_config::check_port_sign;
+use udpchat_api::call::{SendParams, Sent};
+use udpchat_api::{Client, ClientError};
 use udpchat_locale::tr;
 
-use super::context::Context;
-use super::pipeline::{Answers, Pipeline};
-use super::send::{
-    Draft, FormArgs, Line, Lines, LinesArgs, ManyArgs, MessageArgs, Payload, SendArgs, Sender, Source,
-    fails_every_line, note_empty_lines, note_large, note_reading, params, prepare, refusal,
-};
-use super::ticks::Ticks;
+use super::args::{LinesArgs, MessageArgs};
+use super::destination::{self, Destination};
+use super::form::{Draft, FormArgs};
+use super::many::ManyArgs;
+use super::messages::{Messages, read_aside};
+use super::notes::note_empty_lines;
+use super::payload::{Lines, Payload, Source};
+use super::sender::{Sender, fails_every_line, note_large, note_reading, params, prepare, refusal};
+use crate::command::context::Context;
+use crate::command::outcome::{Outcome, Unit};
+use crate::command::pipeline::{Answers, Pipeline};
+use crate::command::ticks::Ticks;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, counted, grouped};
 
-/// A destination.
-#[derive(Clone, Debug)]
-struct Destination {
-    /// `to` or `reply_to`.
-    params: SendParams,
-    /// Its name, for people.
-    shown: String,
-    /// The encoding of text for it, if known.
-    encoding: Option<String>,
-}
-
-impl Destination {
-    fn of(target: Target) -> Self {
-        let params = SendParams { to: Some(target.to.clone()), ..SendParams::default() };
-        Self { params, shown: target.to, encoding: Some(target.encoding) }
-    }
-}
-
 /// Runs `send` for what the plain form cannot do.
-pub(super) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
-    let SendArgs { to, message: LinesArgs { message, lines }, form, many } = arguments;
+pub(super) async fn run(
+    context: Context<'_>,
+    to: Option<&str>,
+    LinesArgs { message, lines }: &LinesArgs,
+    (form, many): (&FormArgs, &ManyArgs),
+) -> Result<()> {
     form.check(message, *lines)?;
     if let Some(id) = many.again {
         let (mut client, output) = (context.connect().await?, context.output);
-        let (payload, destinations) = again(&mut client, id, to.as_deref()).await?;
+        let (payload, destinations) = destination::again(&mut client, id, to).await?;
         let message = MessageArgs { allow_empty: true, ..MessageArgs::default() };
         let job = Job { destinations, message, form: form.clone(), is_lines: false };
         return job.run(client, output, Messages::new(Draft::Payload(payload), many), many).await;
     }
-    let to = to.as_deref().unwrap_or_default();
+    let to = to.unwrap_or_default();
     let reading = form.for_reading(message);
     if *lines {
         let mut client = context.connect().await?;
-        let destinations = destinations(&mut client, to, is_alone(form, many)).await?;
+        let destinations = destination::all(&mut client, to, is_alone(form, many)).await?;
         let source = Source::of(message);
         if source.waits() {
             let note = tr!("reading one message per line from standard input, end with Ctrl-D");
@@ -73,7 +61,7 @@ pub(super) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     message.check()?;
     let (mut client, output, payload) = prepare(context, &reading).await?;
     let draft = form.draft(payload)?;
-    let destinations = destinations(&mut client, to, is_alone(form, many)).await?;
+    let destinations = destination::all(&mut client, to, is_alone(form, many)).await?;
     if let (Some(target), Draft::Payload(payload)) = (is_plain(&destinations, to, form, many), &draft) {
         let mut sender = Sender::new(client, output, target, message);
         return sender.payload(payload.clone()).await;
@@ -92,105 +80,6 @@ fn is_plain(destinations: &[Destination], to: &str, form: &FormArgs, many: &Many
 /// Returns whether a message is sent as it is, once.
 fn is_alone(form: &FormArgs, many: &ManyArgs) -> bool {
     form.is_unused() && many.are_unused()
-}
-
-/// Finds the destinations that TO names, before anything is sent. A message that is `alone` is refused by `send` itself, which knows
-/// its text: the destination may stand behind it.
-///
-/// # Errors
-/// One of several is unknown, which is an error of usage.
-async fn destinations(client: &mut Client, to: &str, alone: bool) -> Result<Vec<Destination>> {
-    check_port_sign(to).map_err(CtlError::of_value)?;
-    let names: Vec<String> = to.split(',').map(|name| name.trim().to_owned()).collect();
-    let is_one = names.len() == 1;
-    match client.call(&TargetsParams { to: names }).await {
-        // A host name stays, so that a note can name it.
-        Ok(answer) if is_one && matches!(&answer.targets[..], [only] if only.list.is_none()) => {
-            let shown = to.to_owned();
-            let only = answer.targets.into_iter().map(Destination::of);
-            Ok(only.map(|found| Destination { shown: shown.clone(), ..found }).collect())
-        }
-        Ok(answer) => Ok(answer.targets.into_iter().map(Destination::of).collect()),
-        // An older daemon has no lists.
-        Err(ClientError::Refused(error))
-            if is_one && (alone || error.data.kind == ErrorKind::UnknownMethod) =>
-        {
-            let params = SendParams { to: Some(to.to_owned()), ..SendParams::default() };
-            Ok(vec![Destination { params, shown: to.to_owned(), encoding: None }])
-        }
-        Err(error) => {
-            let error = CtlError::from(error);
-            let is_of_one = !is_one && error.exit() == Exit::NotSent;
-            Err(if is_of_one { error.with_exit(Exit::Usage) } else { error })
-        }
-    }
-}
-
-/// Returns the message of an entry, and where it goes.
-async fn again(client: &mut Client, id: u64, to: Option<&str>) -> Result<(Payload, Vec<Destination>)> {
-    let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
-    let entry = client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id);
-    let message = match entry {
-        Some(Entry::Message(message)) => message,
-        Some(Entry::Gap(_)) => return Err(CtlError::usage(tr!("#{id} is a gap, which has no message", id))),
-        None => {
-            let hint = tr!("`udpchatctl inbox -n 20` lists entries with their ids");
-            return Err(CtlError::failed(tr!("entry {id} does not exist", id)).hint(hint));
-        }
-    };
-    let payload = Payload::Bytes(message.raw.0);
-    if let Some(to) = to {
-        return Ok((payload, destinations(client, to, false).await?));
-    }
-    if message.direction == Direction::In {
-        let hint = tr!("name a destination: `udpchatctl send TO --again {id}`", id);
-        return Err(CtlError::usage(tr!("#{id} was received, not sent", id)).hint(hint));
-    }
-    let params = SendParams { reply_to: Some(id), ..SendParams::default() };
-    let shown = message.name.unwrap_or_else(|| message.peer.to_string());
-    Ok((payload, vec![Destination { params, shown, encoding: None }]))
-}
-
-/// The messages to send.
-enum Messages {
-    /// One, the given number of times.
-    Same(Draft, Option<u64>),
-    /// A line each time. They are read on a thread of their own: a read cannot be interrupted.
-    Lines(mpsc::Receiver<Result<Line>>),
-}
-
-impl Messages {
-    fn new(draft: Draft, many: &ManyArgs) -> Self {
-        Self::Same(draft, if many.every.is_some() { many.count } else { Some(1) })
-    }
-
-    /// Waits for the next message, which is number `number`; none at the end. An error in the message is that of a line.
-    async fn next(&mut self, number: u64, form: &FormArgs) -> Result<Option<(u64, Result<Draft>)>> {
-        match self {
-            Self::Same(_, Some(count)) if number > *count => Ok(None),
-            Self::Same(draft, _) => Ok(Some((0, Ok(draft.clone())))),
-            Self::Lines(lines) => match lines.recv().await {
-                Some(line) => {
-                    let Line { number, payload } = line?;
-                    Ok(Some((number, payload.and_then(|payload| form.draft(payload)))))
-                }
-                None => Ok(None),
-            },
-        }
-    }
-}
-
-/// Reads lines on a thread, at most two beyond the line that is sent.
-fn read_aside(mut lines: Lines) -> mpsc::Receiver<Result<Line>> {
-    let (sender, receiver) = mpsc::channel(1);
-    thread::spawn(move || {
-        while let Some(line) = lines.next().transpose() {
-            if sender.blocking_send(line).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
 }
 
 /// What is sent where.
@@ -230,6 +119,8 @@ impl Job {
             is_several: self.destinations.len() > 1,
             is_alone,
             outcome: Outcome::default(),
+            left_out: 0,
+            empty: 0,
         };
         let mut pipeline = Pipeline::new(client, answers);
         let began = Instant::now();
@@ -238,9 +129,9 @@ impl Job {
             None => self.once(&mut pipeline, messages).await,
         };
         let unanswered = pipeline.unanswered();
-        let Sending { output, progress, outcome, .. } = pipeline.answers;
+        let Sending { output, progress, outcome, left_out, empty, .. } = pipeline.answers;
         drop(progress);
-        done.map_err(|error| match outcome.sent {
+        done.map_err(|error| match outcome.sent() {
             0 => error,
             sent => {
                 let messages = counted(sent, "message");
@@ -248,14 +139,22 @@ impl Job {
             }
         })?;
         if many.every.is_some() {
-            self.sum_up(output, &outcome, unanswered, began.elapsed())?;
+            self.sum_up(output, &outcome, (left_out, unanswered), began.elapsed())?;
         }
-        note_empty_lines(output, outcome.empty);
-        outcome.conclude(is_alone)
+        note_empty_lines(output, empty);
+        if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }
+    }
+
+    async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, messages: Messages) -> Result<()> {
+        let done = self.rounds(pipeline, messages).await;
+        if done.is_err() {
+            pipeline.settle(pending::<()>()).await;
+        }
+        done
     }
 
     /// Sends each message to every destination, and waits for the answers before the next one is read.
-    async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, mut messages: Messages) -> Result<()> {
+    async fn rounds(&self, pipeline: &mut Pipeline<Sending<'_>>, mut messages: Messages) -> Result<()> {
         let mut number = 1;
         loop {
             let Some((line, draft)) = messages.next(number, &self.form).await? else { return Ok(()) };
@@ -265,15 +164,33 @@ impl Job {
         }
     }
 
-    /// Sends a message to every destination each time that one is due.
     async fn every(
         &self,
         pipeline: &mut Pipeline<Sending<'_>>,
-        mut messages: Messages,
-        mut ticks: Ticks,
+        messages: Messages,
+        ticks: Ticks,
         count: Option<u64>,
     ) -> Result<()> {
         let mut interrupt = Interrupt::new()?;
+        let done = match self.timed_rounds(pipeline, messages, (ticks, count), &mut interrupt).await {
+            // A second interrupt does not wait for the last answers.
+            Ok(()) => pipeline.finish(interrupt.next()).await,
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            pipeline.settle(interrupt.next()).await;
+        }
+        done
+    }
+
+    /// Sends a message to every destination each time that one is due.
+    async fn timed_rounds(
+        &self,
+        pipeline: &mut Pipeline<Sending<'_>>,
+        mut messages: Messages,
+        (mut ticks, count): (Ticks, Option<u64>),
+        interrupt: &mut Interrupt,
+    ) -> Result<()> {
         let began = Instant::now();
         let mut number = 1;
         while count.is_none_or(|count| number <= count) {
@@ -300,7 +217,7 @@ impl Job {
             if pipeline.drive(is_interrupted).await? {
                 break;
             }
-            pipeline.answers.outcome.left_out += ticks.take(began.elapsed());
+            pipeline.answers.left_out += ticks.take(began.elapsed());
             // A round waits while the daemon is slow.
             let is_counted = tokio::select! {
                 biased;
@@ -308,11 +225,10 @@ impl Job {
                 is_counted = self.round(pipeline, line, number, draft) => is_counted?,
             };
             number += u64::from(is_counted);
-            let done = pipeline.answers.outcome.sent;
+            let done = pipeline.answers.outcome.sent();
             pipeline.answers.progress.show(&Reached { done, ..Reached::default() });
         }
-        // A second interrupt does not wait for the last answers.
-        pipeline.finish(interrupt.next()).await
+        Ok(())
     }
 
     /// Sends one message to every destination. Returns whether it counts: a line of which nothing is sent does not.
@@ -327,7 +243,7 @@ impl Job {
         let payload = match payload {
             // As `--lines` does for one destination.
             Ok(payload) if self.is_lines && payload.is_empty() && !self.message.allow_empty => {
-                pipeline.answers.outcome.empty += 1;
+                pipeline.answers.empty += 1;
                 return Ok(false);
             }
             Ok(payload) => payload,
@@ -372,14 +288,14 @@ impl Job {
         &self,
         output: &mut Output,
         outcome: &Outcome,
-        unanswered: u64,
+        (left_out, unanswered): (u64, u64),
         elapsed: Duration,
     ) -> Result<()> {
-        let Outcome { sent, failed, left_out, .. } = *outcome;
+        let (sent, unrecorded, failed) = (outcome.sent(), outcome.unrecorded(), outcome.failed());
         let seconds = elapsed.as_secs_f64();
         let to: Vec<&str> = self.destinations.iter().map(|one| one.shown.as_str()).collect();
         if output.is_json() {
-            output.json(&Summary { sent, failed, left_out, unanswered, to, seconds })?;
+            output.json(&Summary { sent, unrecorded, failed, left_out, unanswered, to, seconds })?;
             return output.flush();
         }
         let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
@@ -412,6 +328,8 @@ impl Job {
 #[derive(Serialize)]
 struct Summary<'a> {
     sent: u64,
+    /// How many of these the daemon could not store.
+    unrecorded: u64,
     failed: u64,
     left_out: u64,
     unanswered: u64,
@@ -442,35 +360,6 @@ impl Interrupt {
     }
 }
 
-/// What happened to the messages.
-#[derive(Debug, Default)]
-struct Outcome {
-    sent: u64,
-    failed: u64,
-    left_out: u64,
-    /// The number of lines that were skipped.
-    empty: u64,
-    first_failure: Option<CtlError>,
-}
-
-impl Outcome {
-    /// Fails if a message was not sent: with 5 if none was sent.
-    fn conclude(self, is_alone: bool) -> Result<()> {
-        let Self { sent, failed, first_failure, .. } = self;
-        match first_failure {
-            None => Ok(()),
-            Some(only) if is_alone => Err(only),
-            Some(_) => {
-                let messages = counted(sent + failed, "message");
-                let text =
-                    tr!("{failed} of {messages} could not be sent", failed = grouped(failed), messages);
-                let exit = if sent == 0 { Exit::NotSent } else { Exit::Failed };
-                Err(CtlError::new(exit, "messages_failed", text))
-            }
-        }
-    }
-}
-
 /// A request in flight.
 struct Request {
     /// The name of the destination.
@@ -492,6 +381,10 @@ struct Sending<'a> {
     /// Whether there is one message for one destination, whose failure ends the program.
     is_alone: bool,
     outcome: Outcome,
+    /// How many are left out because they were late.
+    left_out: u64,
+    /// The number of lines that were skipped.
+    empty: u64,
 }
 
 impl Sending<'_> {
@@ -503,16 +396,14 @@ impl Sending<'_> {
         (is_usage || fails_every_line(error, self.message)) && !is_of_one
     }
 
-    /// Counts a message that was not sent, and reports it; of a loop only the first one.
+    /// Counts a message with an error, and reports it; of a loop only the first one.
     fn failed(&mut self, error: CtlError) {
-        self.outcome.failed += 1;
-        let is_first = self.outcome.first_failure.is_none();
-        let is_reported = if self.is_summed_up { is_first } else { !self.is_alone };
+        let is_reported = if self.is_summed_up { !self.outcome.has_failures() } else { !self.is_alone };
         if is_reported {
             self.progress.erase();
             self.output.failure(&error);
         }
-        self.outcome.first_failure.get_or_insert(error);
+        self.outcome.add_failure(error);
     }
 }
 
@@ -542,7 +433,7 @@ impl Answers for Sending<'_> {
         };
         match entries.iter().find_map(refusal) {
             Some(error) => self.failed(error),
-            None => self.outcome.sent += 1,
+            None => self.outcome.add_sent(),
         }
         if self.is_summed_up {
             return Ok(());
@@ -550,23 +441,5 @@ impl Answers for Sending<'_> {
         entries.iter().try_for_each(|entry| self.output.sent(entry, is_text))?;
         note_large(self.output, &entries);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exit_code_tells_whether_any_was_sent() {
-        let exit = |sent, failed| {
-            let first_failure = (failed > 0).then(|| CtlError::usage("x"));
-            let outcome = Outcome { sent, failed, first_failure, ..Outcome::default() };
-            outcome.conclude(sent + failed == 1).map_err(|error| error.exit() as u8)
-        };
-        assert_eq!(exit(2, 0), Ok(()));
-        assert_eq!((exit(0, 2), exit(1, 1)), (Err(5), Err(1)));
-        // One message has its own error.
-        assert_eq!(exit(0, 1), Err(2));
     }
 }

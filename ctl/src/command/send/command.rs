@@ -1,0 +1,85 @@
+//! The arguments of `send`, and which of its forms they are.
+
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use udpchat_api::call::SendParams;
+
+use super::args::LinesArgs;
+use super::form::FormArgs;
+use super::many::{self, ManyArgs};
+use super::notes::note_unfilled;
+use super::port::refuse_port;
+use super::{job, sender};
+use crate::command::completions::candidates;
+use crate::command::context::Context;
+use crate::error::Result;
+
+const HELP: &str = "\
+The payload of the datagram is exactly the message: nothing is added and nothing is removed. `echo` ends its output with \
+a line end; `printf` and `echo -n` do not. Standard input must be UTF-8; `--file -` sends any bytes. \
+Write `--` before a TEXT that begins with `-`. \
+TO may be a broadcast address or a multicast group; name the interface after `%` where no route determines it.
+
+Examples:
+  udpchatctl send bob hello world
+  udpchatctl send '[fd00::2]:8080' -e gbk 你好
+  udpchatctl send 192.168.43.255 who is there
+  udpchatctl send ff02::1%eth0 who is there
+  printf 'two\\nlines' | udpchatctl send bob
+  udpchatctl send bob --hex 'c4 e3 ba c3'
+  udpchatctl send bob --escape 'a\\tb\\x00'
+  udpchatctl send bob --file letter.txt --split
+  tail -f /var/log/syslog | udpchatctl send bob --lines
+  udpchatctl send bob,sensor7,10.0.0.9:9000 hello
+  udpchatctl send bob --every 100ms -c 50 --fill '{{n:04}} {{time:%H:%M}}'
+  udpchatctl send plc --hex '01 03 00 0a 00 02' --append crc16-modbus
+  udpchatctl send --again 812
+  udpchatctl send bob -- --not-a-flag";
+
+/// Send a message
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct SendArgs {
+    // Not a documentation comment: the brackets would be links.
+    #[arg(
+        value_name = "TO",
+        help = "The name of a peer or of a list, host[:port] or [v6]:port, or several with commas between them; the default port is 7788"
+    )]
+    #[arg(add = ArgValueCandidates::new(candidates::peers))]
+    #[arg(required_unless_present = "again")]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) message: LinesArgs,
+    #[command(flatten)]
+    pub(crate) form: FormArgs,
+    #[command(flatten)]
+    pub(crate) many: ManyArgs,
+}
+
+impl SendArgs {
+    /// Returns whether each message is sent as it is, once, to one destination.
+    fn is_plain(&self) -> bool {
+        let is_one = self.to.as_ref().is_some_and(|to| !many::may_be_several(to));
+        is_one && self.many.are_unused() && self.form.is_unused()
+    }
+
+    /// Refuses a port that stands behind its host.
+    async fn refuse_port(&self, context: &Context<'_>) -> Result<()> {
+        match &self.to {
+            Some(to) => refuse_port(context, "send", to, &self.message.message).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Runs `send`.
+pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
+    arguments.refuse_port(&context).await?;
+    note_unfilled(context.output, &arguments.form, &arguments.message.message);
+    if !arguments.is_plain() {
+        let SendArgs { to, message, form, many } = arguments;
+        return job::run(context, to.as_deref(), message, (form, many)).await;
+    }
+    let target = SendParams { to: arguments.to.clone(), ..SendParams::default() };
+    sender::send(context, target, &arguments.message).await
+}

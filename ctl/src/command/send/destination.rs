@@ -1,0 +1,88 @@
+//! The destinations of a message: one, those that a list or several names mean, or where a message went before.
+
+use udpchat_api::call::{InboxParams, SendParams, Target, TargetsParams};
+use udpchat_api::{Client, ClientError, Direction, Entry, ErrorKind};
+use udpchat_config::check_port_sign;
+use udpchat_locale::tr;
+
+use super::payload::Payload;
+use crate::error::{CtlError, Exit, Result};
+
+/// A destination.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    /// `to` or `reply_to`.
+    pub(super) params: SendParams,
+    /// Its name, for people.
+    pub(super) shown: String,
+    /// The encoding of text for it, if known.
+    pub(super) encoding: Option<String>,
+}
+
+impl Destination {
+    fn of(target: Target) -> Self {
+        let params = SendParams { to: Some(target.to.clone()), ..SendParams::default() };
+        Self { params, shown: target.to, encoding: Some(target.encoding) }
+    }
+}
+
+/// Finds the destinations that TO names, before anything is sent. A message that is `alone` is refused by `send` itself, which knows
+/// its text: the destination may stand behind it.
+///
+/// # Errors
+/// One of several is unknown, which is an error of usage.
+pub(super) async fn all(client: &mut Client, to: &str, alone: bool) -> Result<Vec<Destination>> {
+    check_port_sign(to).map_err(CtlError::of_value)?;
+    let names: Vec<String> = to.split(',').map(|name| name.trim().to_owned()).collect();
+    let is_one = names.len() == 1;
+    match client.call(&TargetsParams { to: names }).await {
+        // A host name stays, so that a note can name it.
+        Ok(answer) if is_one && matches!(&answer.targets[..], [only] if only.list.is_none()) => {
+            let shown = to.to_owned();
+            let only = answer.targets.into_iter().map(Destination::of);
+            Ok(only.map(|found| Destination { shown: shown.clone(), ..found }).collect())
+        }
+        Ok(answer) => Ok(answer.targets.into_iter().map(Destination::of).collect()),
+        // An older daemon has no lists.
+        Err(ClientError::Refused(error))
+            if is_one && (alone || error.data.kind == ErrorKind::UnknownMethod) =>
+        {
+            let params = SendParams { to: Some(to.to_owned()), ..SendParams::default() };
+            Ok(vec![Destination { params, shown: to.to_owned(), encoding: None }])
+        }
+        Err(error) => {
+            let error = CtlError::from(error);
+            let is_of_one = !is_one && error.exit() == Exit::NotSent;
+            Err(if is_of_one { error.with_exit(Exit::Usage) } else { error })
+        }
+    }
+}
+
+/// Returns the message of an entry, and where it goes.
+pub(super) async fn again(
+    client: &mut Client,
+    id: u64,
+    to: Option<&str>,
+) -> Result<(Payload, Vec<Destination>)> {
+    let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
+    let entry = client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id);
+    let message = match entry {
+        Some(Entry::Message(message)) => message,
+        Some(Entry::Gap(_)) => return Err(CtlError::usage(tr!("#{id} is a gap, which has no message", id))),
+        None => {
+            let hint = tr!("`udpchatctl inbox -n 20` lists entries with their ids");
+            return Err(CtlError::failed(tr!("entry {id} does not exist", id)).hint(hint));
+        }
+    };
+    let payload = Payload::Bytes(message.raw.0);
+    if let Some(to) = to {
+        return Ok((payload, all(client, to, false).await?));
+    }
+    if message.direction == Direction::In {
+        let hint = tr!("name a destination: `udpchatctl send TO --again {id}`", id);
+        return Err(CtlError::usage(tr!("#{id} was received, not sent", id)).hint(hint));
+    }
+    let params = SendParams { reply_to: Some(id), ..SendParams::default() };
+    let shown = message.name.unwrap_or_else(|| message.peer.to_string());
+    Ok((payload, vec![Destination { params, shown, encoding: None }]))
+}

@@ -1,0 +1,259 @@
+//! Sends one message, or one for each line, to one destination, and waits for each answer.
+
+use std::io::{self, IsTerminal};
+
+use udpchat_api::call::{SendParams, Split};
+use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
+use udpchat_locale::{tr, translated};
+
+use super::args::{LinesArgs, MessageArgs};
+use super::notes::{OtherPort, note_empty_lines, note_encoding};
+use super::payload::{Line, Lines, Payload, Source};
+use super::port::note_unread_input;
+use crate::command::context::Context;
+use crate::command::outcome::{Outcome, Unit};
+use crate::error::{CtlError, Exit, Failure, Result};
+use crate::output::Output;
+
+/// The largest payload that fits into one Ethernet frame over IPv4, in bytes.
+const UNFRAGMENTED_BYTES: usize = 1472;
+
+/// Sends the messages of the arguments; `target` names the destination.
+pub(in crate::command) async fn send(
+    context: Context<'_>,
+    target: SendParams,
+    arguments: &LinesArgs,
+) -> Result<()> {
+    let message = &arguments.message;
+    if !arguments.lines {
+        let (client, output, payload) = prepare(context, message).await?;
+        return Sender::new(client, output, target, message).payload(payload).await;
+    }
+    let source = Source::of(message);
+    let client = context.connect().await?;
+    if source.waits() {
+        note_reading(
+            context.output,
+            tr!("reading one message per line from standard input, end with Ctrl-D"),
+        );
+    }
+    let mut sender = Sender::new(client, context.output, target, message);
+    sender.lines(Lines::new(source.open()?, source.to_string(), message.hex)).await
+}
+
+/// Connects to the daemon and reads the message.
+pub(in crate::command) async fn prepare<'a>(
+    context: Context<'a>,
+    message: &MessageArgs,
+) -> Result<(Client, &'a mut Output, Payload)> {
+    message.check()?;
+    let source = Source::of(message);
+    // A message that is already there is checked before connecting. Typing one is requested only after connecting, so
+    // that it is not typed in vain.
+    let ready = if source.waits() { None } else { Some(source.load(message)?) };
+    let client = context.connect().await?;
+    let payload = match ready {
+        Some(payload) => payload,
+        None => {
+            note_reading(context.output, tr!("reading the message from standard input, end with Ctrl-D"));
+            source.load(message)?
+        }
+    };
+    Ok((client, context.output, payload))
+}
+
+/// Prints a note if a message must be typed at the terminal.
+pub(in crate::command) fn note_reading(output: &mut Output, note: &str) {
+    if io::stdin().is_terminal() {
+        output.note(note);
+    }
+}
+
+/// Returns the parameters that send a message to the destination in `target`.
+pub(in crate::command) fn params(target: &SendParams, message: &MessageArgs, payload: Payload) -> SendParams {
+    let mut params = SendParams {
+        split: message.split.map(|size| Split::Bytes(size.bytes() as usize)),
+        allow_empty: message.allow_empty,
+        ..target.clone()
+    };
+    match payload {
+        Payload::Bytes(bytes) => params.raw = Some(Raw(bytes)),
+        Payload::Text(text) => {
+            params.text = Some(text);
+            params.encoding.clone_from(&message.encoding);
+            params.escape = message.escape;
+        }
+    }
+    params
+}
+
+/// Sends messages to one destination, one after the other.
+pub(super) struct Sender<'a> {
+    pub(super) client: Client,
+    pub(super) output: &'a mut Output,
+    pub(super) target: SendParams,
+    pub(super) message: &'a MessageArgs,
+    /// Whether the note on fragmentation was already printed.
+    large: bool,
+    /// Whether the port of the destination was already examined, and the note on the encoding printed.
+    is_port_known: bool,
+    has_encoding_note: bool,
+}
+
+impl<'a> Sender<'a> {
+    pub(super) fn new(
+        client: Client,
+        output: &'a mut Output,
+        target: SendParams,
+        message: &'a MessageArgs,
+    ) -> Self {
+        let (large, is_port_known, has_encoding_note) = (false, false, false);
+        Self { client, output, target, message, large, is_port_known, has_encoding_note }
+    }
+
+    /// Sends one message and prints the stored entries.
+    pub(super) async fn payload(&mut self, payload: Payload) -> Result<()> {
+        let is_text = matches!(payload, Payload::Text(_));
+        let params = params(&self.target, self.message, payload);
+        let entries = self.client.call(&params).await.map_err(CtlError::of_send)?.into_entries();
+        for entry in &entries {
+            self.output.sent(entry, is_text)?;
+        }
+        self.output.flush()?;
+        if !self.large {
+            self.large = note_large(self.output, &entries);
+        }
+        if let Some(to) = &self.target.to {
+            note_unread_input(&mut self.client, self.output, to, self.message).await;
+        }
+        if let Some(Entry::Message(sent)) = entries.first() {
+            self.note_destination(sent, is_text).await;
+        }
+        entries.iter().find_map(refusal).map_or(Ok(()), Err)
+    }
+
+    /// Prints notes on the port and the encoding of the destination, each once.
+    async fn note_destination(&mut self, sent: &Message, is_text: bool) {
+        if let Some(to) = &self.target.to
+            && self.output.has_notes()
+            && !std::mem::replace(&mut self.is_port_known, true)
+            && let Some(other) = OtherPort::of(&mut self.client, to, sent).await
+        {
+            self.output.note(&other.describe("send"));
+        }
+        if is_text && self.message.encoding.is_none() && !self.has_encoding_note {
+            self.has_encoding_note = note_encoding(&mut self.client, self.output, sent).await;
+        }
+    }
+
+    /// Sends a message for each line as it is read. A line that fails does not stop the following ones.
+    pub(super) async fn lines(&mut self, mut lines: Lines) -> Result<()> {
+        let (mut outcome, mut empty) = (Outcome::default(), 0);
+        while let Some(Line { number, payload }) = lines.next()? {
+            if matches!(&payload, Ok(payload) if payload.is_empty() && !self.message.allow_empty) {
+                empty += 1;
+                continue;
+            }
+            let sent = match payload {
+                Ok(payload) => self.payload(payload).await,
+                Err(error) => Err(error),
+            };
+            match sent {
+                Ok(()) => outcome.add_sent(),
+                Err(error) if fails_every_line(&error, self.message) => return Err(error.at_line(number)),
+                Err(error) => {
+                    let error = error.at_line(number);
+                    self.output.failure(&error);
+                    outcome.add_failure(error);
+                }
+            }
+        }
+        note_empty_lines(self.output, empty);
+        outcome.conclude(Unit::Line)
+    }
+}
+
+/// Prints a note on datagrams that are fragmented; returns whether there was one.
+pub(in crate::command) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
+    let sizes = entries.iter().filter_map(|entry| match entry {
+        Entry::Message(message) => Some(message.bytes),
+        Entry::Gap(_) => None,
+    });
+    let largest = sizes.max().unwrap_or(0);
+    let is_large = largest > UNFRAGMENTED_BYTES;
+    if is_large {
+        output.note(&tr!(
+            "a datagram of {largest} bytes is sent in IP fragments on most networks, and peers with a buffer of 1,024 \
+             bytes receive only its beginning; `--split` splits the message",
+            largest
+        ));
+    }
+    is_large
+}
+
+/// Returns the error of an entry whose message the kernel refused to send.
+pub(in crate::command) fn refusal(entry: &Entry) -> Option<CtlError> {
+    match entry {
+        Entry::Message(message) => {
+            let error = message.error.as_ref()?;
+            let text = tr!("#{id} could not be sent: {error}", id = message.id, error = translated(error));
+            Some(CtlError::not_sent("send_failed", text))
+        }
+        Entry::Gap(_) => None,
+    }
+}
+
+/// Returns whether every further line would fail in the same way.
+pub(super) fn fails_every_line(error: &CtlError, arguments: &MessageArgs) -> bool {
+    let CtlError::Failed(failure) = error else { return true };
+    if failure.code.is_none() {
+        return is_of_the_connection(failure);
+    }
+    let is = |kind: ErrorKind| failure.code == Some(kind.code());
+    // Invalid parameters come from the target or the encoding, which all lines share; escapes differ from line to line.
+    let wrong_for_all = is(ErrorKind::InvalidParams) && !arguments.escape;
+    wrong_for_all
+        || is(ErrorKind::UnknownPeer)
+        || is(ErrorKind::NoSuchEntry)
+        || is(ErrorKind::UnknownMethod)
+        || is(ErrorKind::NotPermitted)
+}
+
+fn is_of_the_connection(failure: &Failure) -> bool {
+    // Errors that this program finds in a line are of usage, or of a message that cannot be sent.
+    !matches!(failure.exit, Exit::Usage | Exit::NotSent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_api::{ClientError, ErrorObject};
+
+    #[test]
+    fn only_errors_common_to_all_lines_end_them() {
+        let plain = MessageArgs::default();
+        let refused = |kind| CtlError::from(ErrorObject::new(kind, "x"));
+        for error in [
+            refused(ErrorKind::UnknownPeer),
+            refused(ErrorKind::InvalidParams),
+            refused(ErrorKind::NoSuchEntry),
+            refused(ErrorKind::NotPermitted),
+            ClientError::Closed.into(),
+            ClientError::Silent.into(),
+            CtlError::ReaderGone,
+        ] {
+            assert!(fails_every_line(&error, &plain), "{error:?}");
+        }
+        for error in [
+            refused(ErrorKind::NotEncodable),
+            refused(ErrorKind::SendFailed),
+            refused(ErrorKind::TooLong),
+            ClientError::TooLong { bytes: 1 }.into(),
+            CtlError::usage("not UTF-8"),
+        ] {
+            assert!(!fails_every_line(&error, &plain), "{error:?}");
+        }
+        let escaped = MessageArgs { escape: true, ..MessageArgs::default() };
+        assert!(!fails_every_line(&refused(ErrorKind::InvalidParams), &escaped));
+    }
+}
