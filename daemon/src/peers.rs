@@ -161,12 +161,12 @@ impl Peers {
         }
         let read = self.decode_stored(configured, message.id, *peer, payload, message.recoded);
         let decides = match read.by {
-            Basis::Given => !read.encoding.is_hex(),
             // What has bytes that are no character was read so for want of anything better.
             Basis::Fallback => !read.text.contains('\u{fffd}'),
             // A guess is too weak, except that whole characters of three bytes are hardly anything but UTF-8.
             Basis::Detected => read.encoding == Encoding::UTF_8 && is_wide(&read.text),
-            Basis::Configured | Basis::Remembered => false,
+            // Only `--remember` gives the peer the encoding of a recoded message.
+            Basis::Given | Basis::Configured | Basis::Remembered => false,
         };
         decides.then(|| configured.answering(read.encoding, read.by))
     }
