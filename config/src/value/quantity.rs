@@ -97,10 +97,13 @@ impl FromStr for MaxAge {
         if trimmed.is_empty() {
             return Ok(Self::UNLIMITED);
         }
+        // A number of nanoseconds, as times are in the log: then it can be read again in each unit.
         let span = trimmed
             .parse::<Span>()
             .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-            .map_err(|_| ValueError::new(format!("{} is not a span of time", quoted(text)), Self::HINT))?;
+            .ok()
+            .filter(|span| i64::try_from(span.as_nanos()).is_ok())
+            .ok_or_else(|| ValueError::new(format!("{} is not a span of time", quoted(text)), Self::HINT))?;
         match Duration::try_from(span) {
             Ok(limit) if !limit.is_zero() => Ok(Self(Some(limit))),
             _ => Err(ValueError::new(format!("age {} is not more than zero", quoted(text)), Self::HINT)),
@@ -188,7 +191,7 @@ mod tests {
             let error = text.parse::<MaxAge>().unwrap_err();
             assert!(error.to_string().contains("not more than zero"), "{text}: {error}");
         }
-        for text in ["90", "soon", "1mo", "99999999999d"] {
+        for text in ["90", "soon", "1mo", "99999999999d", "106752d", "878951756:881756:88"] {
             let error = text.parse::<MaxAge>().unwrap_err();
             assert!(error.to_string().contains("not a span of time"), "{text}: {error}");
             assert!(error.hint().unwrap().contains("90d"));
@@ -197,7 +200,9 @@ mod tests {
 
     #[test]
     fn ages_are_shown_exactly_and_read_back() {
-        for text in ["", "90d", "36h", "90m", "45s", "1500ms", "7us", "3ns"] {
+        for text in
+            ["", "90d", "36h", "90m", "45s", "1500ms", "7us", "3ns", "106751d", "9223372036854775807ns"]
+        {
             assert_eq!(text.parse::<MaxAge>().unwrap().to_string(), text);
         }
     }
