@@ -195,7 +195,7 @@ impl Peers {
     }
 }
 
-/// Tells whether a text has characters of three or more bytes in UTF-8, and none that is damaged.
+/// Returns whether a text has characters of three or more bytes in UTF-8, and none that is damaged.
 fn is_wide(text: &str) -> bool {
     !text.contains('\u{fffd}') && text.chars().any(|character| character.len_utf8() >= 3)
 }

@@ -53,8 +53,8 @@ struct State {
 }
 
 impl Damage {
-    /// Forgets everything: another file is read from now on, or what was found is not certain. `recorded` are the ids before those of recorded gaps, `awaited`
-    /// those that a recovery has still to bring. Calls `also` before anything is found in the new file.
+    /// Forgets everything: another file is read from now on, or what was found is not certain. `recorded` are the ids before those of
+    /// recorded gaps, `awaited` those that a recovery has still to bring. Calls `also` before anything else is found.
     ///
     /// Readers must not get a connection to the file before any more.
     pub(crate) fn reset(&self, recorded: Vec<(u64, u64)>, awaited: Option<(u64, u64)>, also: impl FnOnce()) {

@@ -73,7 +73,7 @@ fn a_misspelt_number_is_noted_with_those_that_exist() {
     ran.fails(0, &["note: no message has a number `tmp`; they have hum, temp"]);
     // Conditions in full width.
     assert_eq!(daemon.ctl(&["inbox", "--where", "temp＞３０", "-F", "{{temp}}"]).ok(), "31.2\n35\n");
-    // The plot follows what arrives, until nobody reads it.
+    // The plot follows what arrives, until its output is closed.
     let (reader, writer) = std::io::pipe().unwrap();
     let mut plot = daemon.ctl_command(&["plot", "tmp", "-S", "1h"]);
     let _plot = Running::start(plot.stderr(writer));

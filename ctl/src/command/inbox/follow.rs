@@ -94,7 +94,7 @@ async fn connect_again(
         }
         *after = from;
         if let Some(Marking { mark, .. }) = marking {
-            mark.begin_anew();
+            mark.restart();
         }
         let message = tr!("a daemon answers again, with another inbox, which begins with its first entry");
         return Ok((client, message.to_owned()));

@@ -111,8 +111,8 @@ impl Mark {
         self.store(client).await
     }
 
-    /// Begins anew, for another inbox: what was printed is not in it.
-    pub(super) fn begin_anew(&mut self) {
+    /// Starts again for another inbox, which does not have the entries that were printed.
+    pub(super) fn restart(&mut self) {
         self.waiting.clear();
         (self.taken, self.pending, self.is_unstorable) = (0, 0, false);
     }

@@ -9,6 +9,7 @@
 //! others go through the queue.
 
 mod append;
+mod attempt_error;
 mod clock;
 #[cfg(test)]
 mod crash_tests;
@@ -33,6 +34,7 @@ use tracing::debug;
 use udpchat_config::{Settings, size_limit_hint};
 
 use self::append::Appender;
+use self::attempt_error::AttemptError;
 use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
 use self::marks::change_mark;
@@ -43,7 +45,7 @@ use super::InboxError;
 use super::address::unpack;
 use super::commit_watch::{CommitPublisher, Committed};
 use super::entry::GapDetail;
-use super::file::{self, OpenError, Used};
+use super::file::{self, Used};
 use super::inflight::EntryCounts;
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queue::packed::{Record, Records};
@@ -115,31 +117,6 @@ pub(crate) struct Writer {
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
     replaced: Replacements,
-}
-
-/// Why a part of a batch could not be committed.
-#[derive(Debug, thiserror::Error)]
-enum AttemptError {
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Commit(#[from] InboxError),
-}
-
-impl AttemptError {
-    fn is_damage(&self) -> bool {
-        match self {
-            Self::Open(error) => error.is_damage(),
-            Self::Commit(error) => error.is_damage(),
-        }
-    }
-
-    fn is_io(&self) -> bool {
-        match self {
-            Self::Open(error) => error.is_io(),
-            Self::Commit(error) => error.is_io(),
-        }
-    }
 }
 
 /// The result of a transaction, to be published once it is committed.

@@ -1,6 +1,6 @@
 //! The buckets of all sources, in bounded memory, and how many datagrams of each were dropped.
 //!
-//! A stranger has one of two buckets, chosen by a keyed hash, so that nobody can choose sources which collide ("The power
+//! A stranger has one of two buckets, chosen by a keyed hash, so that an attacker cannot choose sources that collide ("The power
 //! of two choices": <https://www.eecs.harvard.edu/~michaelm/postscripts/handbook2001.pdf>). A bucket that is full again
 //! is as good as new, so another source may take it. While both are in use by others, the source uses a bucket that all
 //! such newcomers share. A configured peer has a bucket of its own, which no stranger can take.

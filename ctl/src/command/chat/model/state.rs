@@ -246,7 +246,7 @@ impl Model {
         if encoding_before.is_some() && self.open_row().is_some_and(|row| row.encoding != encoding_before) {
             self.reread();
         }
-        // The peer that the user has named, whoever has sent something meanwhile.
+        // The peer that the user has named, even if another one has sent something meanwhile.
         if self.initial_peer.is_some() {
             self.open_first();
         }
