@@ -1,6 +1,6 @@
-//! Entries of the inbox in the protocol: received and sent messages, and gaps where messages are missing.
+//! Entries of the inbox in the protocol: received and sent messages, gaps where messages are missing, and notices of what became known.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,6 +15,8 @@ pub enum Entry {
     Message(Message),
     /// A number of missing messages.
     Gap(Gap),
+    /// What became known about a message or a peer.
+    Notice(Notice),
 }
 
 impl Entry {
@@ -23,6 +25,7 @@ impl Entry {
         match self {
             Self::Message(message) => message.id,
             Self::Gap(gap) => gap.id,
+            Self::Notice(notice) => notice.id,
         }
     }
 }
@@ -61,6 +64,47 @@ pub struct Message {
     /// The name of the user who sent the message, or the uid if there is no name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Of a sent message, what is known of its delivery; absent if the kernel refused to send it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// The id of the message with which the peer spoke first, within 60 s after this one was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<u64>,
+    /// The report that the message was not delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bounce: Option<Bounce>,
+    /// How long the message was held before it was sent, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_seconds: Option<u64>,
+}
+
+/// What is known of the delivery of a sent message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// The kernel took it. Nothing else is known.
+    Sent,
+    /// The same address and port sent a message within 60 s. It need not have read this one.
+    Answered,
+    /// An ICMP error reported that it was not delivered.
+    Bounced,
+    /// A state of a newer daemon.
+    #[serde(other)]
+    Other,
+}
+
+/// The report that a message was not delivered: an ICMP error, which can be forged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounce {
+    /// The reason: `port_unreachable`, `host_unreachable`, `net_unreachable`, `prohibited`, `too_big`, `ttl_exceeded` or
+    /// `other`.
+    pub reason: String,
+    /// The address of the host that reported it; absent if this host did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
+    /// The time of the report; UTC, microseconds.
+    #[serde(with = "crate::time")]
+    pub at: Timestamp,
 }
 
 /// Returns the maximum size of an entry in JSON, given the sizes of its text in JSON and of its payload, all in bytes.
@@ -89,6 +133,52 @@ pub struct Gap {
     /// with its port. Absent if they came from several sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+}
+
+/// What became known about a message or a peer. Only clients that ask for notices get them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The entry's id.
+    pub id: u64,
+    /// The time when it became known; UTC, microseconds.
+    #[serde(with = "crate::time")]
+    pub at: Timestamp,
+    /// What became known:
+    ///
+    /// | value | meaning | fields |
+    /// |---|---|---|
+    /// | `bounced` | the message `about` was not delivered | `about`, `peer`, `name`, `reason`, `from` |
+    /// | `silent` | a peer has sent nothing for its `silent_after` | `name`, `peer`, `last_id`, `seconds` |
+    /// | `heard` | a silent peer has sent the message `about` | `name`, `peer`, `about`, `seconds` |
+    /// | `expired` | the held message `held` was not sent in time | `held`, `peer`, `name` |
+    pub notice: String,
+    /// The id of the message that it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<u64>,
+    /// The address of the peer, with a port if one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// The peer's name in the configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Of `bounced`, the reason, as in [`Bounce`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Of `bounced`, the address of the host that reported it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpAddr>,
+    /// Of `silent`, the id of the peer's newest message, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_id: Option<u64>,
+    /// Of `silent`, its `silent_after`; of `heard`, how long nothing came from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+    /// Of `expired`, the number of the held message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<u64>,
+    /// The number of further notices of this kind that were not written, because there were more than 10 in a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<u64>,
 }
 
 /// Whether a message was received or sent.
@@ -153,7 +243,9 @@ mod tests {
         let message = r#"{"type":"message","id":812,"at":"2026-11-22T06:03:05.123456Z","direction":"in","peer":"192.168.43.159:8080","name":"bob","local":"192.168.43.7:7788","text":"你好","encoding":"gb18030","encoding_by":"remembered","bytes":4,"raw":"xOO6ww=="}"#;
         let gap = r#"{"type":"gap","id":813,"at":"2026-11-22T06:03:06.000000Z","lost":37,"reason":"receive_buffer_full"}"#;
         let limited = r#"{"type":"gap","id":814,"at":"2026-11-22T06:03:07.000000Z","lost":5120,"reason":"limited","peer":"10.0.0.5"}"#;
-        for line in [message, gap, limited] {
+        let sent = r#"{"type":"message","id":815,"at":"2026-11-22T06:03:08.000000Z","direction":"out","peer":"192.168.43.159:8080","name":"bob","text":"hi","encoding":"gb18030","encoding_by":"remembered","bytes":2,"raw":"aGk=","by":"ann","delivery":"bounced","bounce":{"reason":"port_unreachable","from":"192.168.43.159","at":"2026-11-22T06:03:08.000100Z"},"held_seconds":60}"#;
+        let notice = r#"{"type":"notice","id":816,"at":"2026-11-22T06:03:08.000100Z","notice":"bounced","about":815,"peer":"192.168.43.159:8080","name":"bob","reason":"port_unreachable","from":"192.168.43.159"}"#;
+        for line in [message, gap, limited, sent, notice] {
             let entry: Entry = serde_json::from_str(line).unwrap();
             assert_eq!(serde_json::to_string(&entry).unwrap(), line);
         }

@@ -34,7 +34,7 @@ pub mod socket;
 mod time;
 
 pub use client::Client;
-pub use entry::{Direction, EncodingBy, Entry, Gap, Message, Raw};
+pub use entry::{Bounce, Delivery, Direction, EncodingBy, Entry, Gap, Message, Notice, Raw};
 pub use error::ClientError;
 pub use jiff::Timestamp;
 pub use limits::{DEFAULT_CONSUMER, DEFAULT_SPLIT_BYTES, MAX_DATAGRAM_BYTES, MAX_LINE_BYTES, PROTOCOL};

@@ -230,6 +230,10 @@ kinds! {
     Subscription = -32014,
     /// The client does not have the required role, or has no role.
     NotPermitted = -32015,
+    /// The limit on held messages is reached: of the peer or in total.
+    HeldFull = -32017,
+    /// No held message has this number.
+    NoSuchHeld = -32018,
 }
 
 #[cfg(test)]

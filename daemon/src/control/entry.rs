@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw};
+use udpchat_api::{Bounce, Delivery, Direction, EncodingBy, Entry, Gap, Message, Notice, Raw, Timestamp};
 use udpchat_text::{Basis, Decoded};
 
 use crate::clock::from_ns;
-use crate::inbox::entry::{Body, GapDetail, SentDetail, Stored};
+use crate::inbox::entry::{Body, BounceDetail, GapDetail, NoticeDetail, SentDetail, Stored};
 use crate::peers::Configured;
 use crate::state::Daemon;
 
@@ -30,12 +30,13 @@ impl Viewer {
             Body::Gap(GapDetail { lost, reason, first_id, peer }) => {
                 return Entry::Gap(Gap { id, at, lost, reason, first_id, peer });
             }
+            Body::Notice(notice) => return Entry::Notice(self.notice(id, at, notice)),
             Body::Received { peer, local, payload } => {
                 (Direction::In, peer, local, payload, SentDetail::default())
             }
             Body::Sent { peer, local, payload, detail } => (Direction::Out, peer, local, payload, detail),
         };
-        let sent = detail.encoding.and_then(|sent| Some((sent.encoding()?, sent.by.into())));
+        let sent = detail.encoding.as_ref().and_then(|sent| Some((sent.encoding()?, sent.by.into())));
         let Decoded { text, encoding, by } = match (stored.recoded, sent) {
             (None, Some((encoding, by))) => {
                 Decoded { text: udpchat_text::read(&payload, encoding), encoding, by }
@@ -54,9 +55,33 @@ impl Viewer {
             encoding_by: encoding_by(by),
             bytes: payload.len(),
             raw: Raw(payload),
+            delivery: (direction == Direction::Out && detail.error.is_none()).then(|| delivery(&detail)),
             error: detail.error,
             by: detail.by,
+            answer: detail.answer,
+            bounce: detail.bounce.map(|BounceDetail { reason, from, at_ns }| Bounce {
+                reason,
+                from,
+                at: from_ns(at_ns),
+            }),
+            held_seconds: detail.held_seconds,
         })
+    }
+
+    fn notice(&self, id: u64, at: Timestamp, detail: NoticeDetail) -> Notice {
+        let NoticeDetail { notice, about, peer, name, reason, from, last_id, seconds, held, more } = detail;
+        let named = || self.configured.of(peer.as_ref()?.parse().ok()?).map(|named| named.name.to_owned());
+        let name = name.or_else(named);
+        Notice { id, at, notice, about, peer, name, reason, from, last_id, seconds, held, more }
+    }
+}
+
+/// Returns what is known of the delivery of a message that the kernel took. A report is a proof, an answer is not.
+fn delivery(detail: &SentDetail) -> Delivery {
+    match (&detail.bounce, detail.answer) {
+        (Some(_), _) => Delivery::Bounced,
+        (None, Some(_)) => Delivery::Answered,
+        (None, None) => Delivery::Sent,
     }
 }
 

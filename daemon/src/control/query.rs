@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Zoned;
 use memchr::memmem::Finder;
 use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{Entry, ErrorKind, ErrorObject, Gap, Message, Raw, Timestamp, safe};
+use udpchat_api::{Entry, ErrorKind, ErrorObject, Gap, Message, Notice, Raw, Timestamp, safe};
 use udpchat_config::{Member, Network, PeerAddress, did_you_mean, when};
 
 use super::entry::Viewer;
@@ -86,6 +86,8 @@ pub(crate) struct Query {
     grep: Option<Arc<Pattern>>,
     /// Finds the bytes that the payload contains.
     contains: Option<Arc<Finder<'static>>>,
+    /// Which notices pass.
+    direction: DirectionFilter,
     configured: Configured,
 }
 
@@ -95,6 +97,7 @@ pub(crate) struct Matcher {
     from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
     contains: Option<Arc<Finder<'static>>>,
+    direction: DirectionFilter,
     configured: Configured,
 }
 
@@ -114,6 +117,7 @@ impl Query {
             grep: None,
             contains: params.contains.clone(),
             gaps: params.gaps,
+            notices: params.notices,
         };
         let mut query = Self::of_subscribe(&filters, grep, configured)?;
         query.range.before = params.before;
@@ -142,6 +146,8 @@ impl Query {
         // A gap has no peer and no text: it stands among selected messages only on request.
         let is_selective = !from.is_empty() || grep.is_some() || contains.is_some();
         let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
+        // Nor has a notice a text. The matcher looks at its direction.
+        let notices = params.notices && grep.is_none() && contains.is_none();
         let of_senders = match from.is_empty() {
             true => Predicate::Anything,
             false => Predicate::any(from.iter().map(Sender::predicate)),
@@ -155,9 +161,10 @@ impl Query {
             let of_bytes = regex_terms::bytes_predicate(finder.needle());
             predicate = Arc::new(Predicate::all([Predicate::clone(&predicate), of_bytes]));
         }
-        if gaps {
-            let with_gaps = [Predicate::clone(&predicate), Predicate::Term(Term::Gap)];
-            predicate = Arc::new(Predicate::any(with_gaps));
+        for (_, term) in
+            [(gaps, Term::Gap), (notices, Term::Notice)].into_iter().filter(|(wanted, _)| *wanted)
+        {
+            predicate = Arc::new(Predicate::any([Predicate::clone(&predicate), Predicate::Term(term)]));
         }
         let range = Range {
             after: params.after.unwrap_or(0),
@@ -167,11 +174,12 @@ impl Query {
             received: direction != DirectionFilter::Out,
             sent: direction != DirectionFilter::In,
             gaps,
+            notices,
             removed: params.after.is_none_or(|after| after > 0),
             predicate,
             order: Order::Asc,
         };
-        Ok(Self { range, from, grep, contains, configured: configured.clone() })
+        Ok(Self { range, from, grep, contains, direction, configured: configured.clone() })
     }
 
     /// Returns how much memory a [`Matcher`] may take, in bytes.
@@ -183,7 +191,7 @@ impl Query {
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
         let (from, contains) = (Arc::clone(&self.from), self.contains.clone());
-        Matcher { from, grep, contains, configured: self.configured.clone() }
+        Matcher { from, grep, contains, direction: self.direction, configured: self.configured.clone() }
     }
 }
 
@@ -191,13 +199,24 @@ impl Matcher {
     /// Returns an entry of the range as clients see it if it matches the other filters.
     pub(crate) fn matching(&mut self, viewer: &Viewer, stored: Stored) -> Option<Entry> {
         // Decoding takes longer than looking for bytes.
-        let entry = self.has_bytes(&stored).then(|| viewer.entry(stored))?;
+        let is_candidate = self.has_direction(&stored) && self.has_bytes(&stored);
+        let entry = is_candidate.then(|| viewer.entry(stored))?;
         self.matches(&entry).then_some(entry)
+    }
+
+    /// Returns whether a notice has the direction that is wanted; of messages the database selects it.
+    fn has_direction(&self, stored: &Stored) -> bool {
+        let Body::Notice(notice) = &stored.body else { return true };
+        match self.direction {
+            DirectionFilter::Both => true,
+            DirectionFilter::Out => notice.is_about_sending(),
+            DirectionFilter::In => !notice.is_about_sending(),
+        }
     }
 
     fn has_bytes(&self, stored: &Stored) -> bool {
         match (&self.contains, &stored.body) {
-            (None, _) | (_, Body::Gap(_)) => true,
+            (None, _) | (_, Body::Gap(_) | Body::Notice(_)) => true,
             (Some(finder), Body::Received { payload, .. } | Body::Sent { payload, .. }) => {
                 finder.find(payload).is_some()
             }
@@ -211,6 +230,10 @@ impl Matcher {
                 return self.from.is_empty() || self.from.iter().any(|sender| sender.concerns(source));
             }
             Entry::Gap(_) => return true,
+            Entry::Notice(Notice { peer, .. }) => {
+                let concerns = |sender: &Sender| peer.as_ref().is_some_and(|peer| sender.concerns(peer));
+                return self.from.is_empty() || self.from.iter().any(concerns);
+            }
         };
         (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
             && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
@@ -340,6 +363,10 @@ mod tests {
             raw: Raw(Vec::new()),
             error: None,
             by: None,
+            delivery: None,
+            answer: None,
+            bounce: None,
+            held_seconds: None,
         })
     }
 

@@ -1,6 +1,6 @@
 //! Entries of the log, as they are stored.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use udpchat_config::Encoding;
@@ -12,6 +12,7 @@ pub(crate) enum Kind {
     Received = 0,
     Sent = 1,
     Gap = 2,
+    Notice = 3,
 }
 
 /// A stored entry.
@@ -31,6 +32,7 @@ pub(crate) enum Body {
     Received { peer: SocketAddr, local: Option<SocketAddr>, payload: Vec<u8> },
     Sent { peer: SocketAddr, local: Option<SocketAddr>, payload: Vec<u8>, detail: SentDetail },
     Gap(GapDetail),
+    Notice(NoticeDetail),
 }
 
 /// What is stored of a sent message besides its bytes; JSON in the column `detail`.
@@ -45,6 +47,25 @@ pub(crate) struct SentDetail {
     /// The name of the user who sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) by: Option<String>,
+    /// The report that it was not delivered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bounce: Option<BounceDetail>,
+    /// The id of the message that its peer sent next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answer: Option<u64>,
+    /// How long it was held before it was sent, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held_seconds: Option<u64>,
+}
+
+/// The report that a message was not delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BounceDetail {
+    pub(crate) reason: String,
+    /// The host that reported it; none if it was this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<IpAddr>,
+    pub(crate) at_ns: i64,
 }
 
 /// The encoding of a sent text, and what chose it.
@@ -120,6 +141,44 @@ pub(crate) struct GapDetail {
     /// Of a gap for datagrams over a limit, their source, unless there were several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) peer: Option<String>,
+}
+
+/// A notice; JSON in the column `detail`. [`udpchat_api::Notice`] describes the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NoticeDetail {
+    pub(crate) notice: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) about: Option<u64>,
+    /// An address with or without a port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) peer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<IpAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_id: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) more: Option<u64>,
+}
+
+impl NoticeDetail {
+    /// The values of `notice`.
+    pub(crate) const BOUNCED: &'static str = "bounced";
+    pub(crate) const SILENT: &'static str = "silent";
+    pub(crate) const HEARD: &'static str = "heard";
+    pub(crate) const EXPIRED: &'static str = "expired";
+
+    /// Returns whether it concerns a message that was sent or was to be sent.
+    pub(crate) fn is_about_sending(&self) -> bool {
+        [Self::BOUNCED, Self::EXPIRED].contains(&self.notice.as_str())
+    }
 }
 
 impl GapDetail {

@@ -100,7 +100,7 @@ impl Log {
     /// Reads the only row, as clients do and as recovery does.
     pub fn read(&self) -> Reading {
         let mut read = None;
-        let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
+        let all = Range { received: true, sent: true, gaps: true, notices: true, ..Range::default() };
         let visit = |entry| {
             assert!(read.replace(entry).is_none(), "one row is one entry");
             ControlFlow::Continue(())
@@ -147,6 +147,10 @@ fn written(Stored { id, at_ns, body, recoded }: Stored) -> Row {
         Body::Gap(gap) => {
             row.kind = Kind::Gap as i64;
             row.detail = json(serde_json::to_string(&gap));
+        }
+        Body::Notice(notice) => {
+            row.kind = Kind::Notice as i64;
+            row.detail = json(serde_json::to_string(&notice));
         }
     }
     row
@@ -219,7 +223,7 @@ pub fn ids(folder: &Path) -> Vec<(u64, u64)> {
     let reader = Reader::new(folder);
     reader.publish(u64::MAX);
     let mut ids = Vec::new();
-    let all = Range { received: true, sent: true, gaps: true, ..Range::default() };
+    let all = Range { received: true, sent: true, gaps: true, notices: true, ..Range::default() };
     let visit = |entry: Stored| {
         let first = match entry.body {
             Body::Gap(GapDetail { first_id: Some(first), .. }) => first,

@@ -45,6 +45,7 @@ impl Columns<'_> {
                 }
                 Body::Gap(gap)
             }
+            kind if kind == Kind::Notice as i64 => Body::Notice(json(self.detail.unwrap_or_default())?),
             _ => return Err("kind"),
         };
         Ok((body, self.recoded()?))

@@ -31,6 +31,8 @@ pub(crate) enum Term {
     Sent,
     /// It is a gap.
     Gap,
+    /// It is a notice.
+    Notice,
     /// Two neighbouring bytes of the payload, folded.
     Pair([u8; 2]),
     /// Four neighbouring bytes of the payload, folded.
@@ -55,7 +57,7 @@ impl Term {
     pub(super) fn which(self) -> Which {
         match self {
             Self::Pair(_) | Self::Quad(_) => Which::Content,
-            Self::Ip(_) | Self::Endpoint(..) | Self::Sent | Self::Gap => Which::Origin,
+            Self::Ip(_) | Self::Endpoint(..) | Self::Sent | Self::Gap | Self::Notice => Which::Origin,
         }
     }
 
@@ -74,6 +76,7 @@ impl Term {
             Self::Endpoint(ip, port) => mix(ip_hash(ip) ^ u64::from(port) ^ (3 << 56)),
             Self::Sent => mix(4 << 56),
             Self::Gap => mix(5 << 56),
+            Self::Notice => mix(7 << 56),
         }
     }
 }

@@ -146,7 +146,7 @@ impl Query {
     fn wants(&self, entry: &Stored) -> bool {
         let (peer, payload) = match &entry.body {
             Body::Received { peer, payload, .. } | Body::Sent { peer, payload, .. } => (peer, payload),
-            Body::Gap(_) => return self.from.is_none() && self.grep.is_none(),
+            Body::Gap(_) | Body::Notice(_) => return self.from.is_none() && self.grep.is_none(),
         };
         self.from.as_ref().is_none_or(|from| from.matches(*peer))
             && self.grep.as_ref().is_none_or(|grep| grep.is_match(str::from_utf8(payload).unwrap()))

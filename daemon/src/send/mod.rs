@@ -84,7 +84,11 @@ pub(crate) async fn send(daemon: &Daemon, message: Prepared, by: &str) -> Unreco
             peer: target.peer,
             local: target.local(target.source),
             payload: bytes,
-            detail: SentDetail { encoding: payload.encoding.clone(), error: None, by: Some(by.to_owned()) },
+            detail: SentDetail {
+                encoding: payload.encoding.clone(),
+                by: Some(by.to_owned()),
+                ..SentDetail::default()
+            },
             stored: Some(stored),
         };
         match transmit(daemon, &target, item).await {

@@ -115,6 +115,7 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
     let (peer, local) = match entry.body {
         Body::Received { peer, local, .. } | Body::Sent { peer, local, .. } => (peer, local),
         Body::Gap(_) => return Err(missing(format!("entry {id} is a gap, which has no sender"))),
+        Body::Notice(_) => return Err(missing(format!("entry {id} is a notice, which has no sender"))),
     };
     check_answerable(id, peer)?;
     let same_port = |listener: &&Arc<Listener>| {

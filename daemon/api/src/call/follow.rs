@@ -34,6 +34,9 @@ call! {
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "is_false")]
         pub gaps: bool,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub notices: bool,
     }
 }
 

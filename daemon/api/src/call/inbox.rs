@@ -46,6 +46,10 @@ call! {
         /// Whether gaps are included although `from`, `grep` or `contains` is given.
         #[serde(default, skip_serializing_if = "is_false")]
         pub gaps: bool,
+        /// Whether notices are included, unless `grep` or `contains` is given. Without `from` and with `direction` `both` all
+        /// of them; `out` selects `bounced` and `expired`, `in` all others.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub notices: bool,
     }
 }
 

@@ -59,3 +59,8 @@ pub struct Empty {}
 pub(super) fn is_false(value: &bool) -> bool {
     !value
 }
+
+/// Returns whether a number is left out of the result.
+pub(super) fn is_zero(value: &u64) -> bool {
+    *value == 0
+}

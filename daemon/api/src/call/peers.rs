@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::method::{Role, is_false};
+use super::method::{Role, is_false, is_zero};
 use crate::entry::EncodingBy;
 
 call! {
@@ -63,6 +63,18 @@ pub struct Peer {
     pub messages: u64,
     /// The number of those that the consumer `default` has not read.
     pub unread: u64,
+    /// Of a configured peer, after how many seconds without a message it is silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_after: Option<u64>,
+    /// The time since which it is silent: that of the notice.
+    #[serde(default, with = "crate::time::optional", skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
+    /// The time of the first report since its newest message that a message to it was not delivered; of the last 60 minutes.
+    #[serde(default, with = "crate::time::optional", skip_serializing_if = "Option::is_none")]
+    pub bounced_since: Option<Timestamp>,
+    /// The number of messages that are held for it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held: u64,
 }
 
 call! {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::held::HeldMessage;
 use super::method::{Role, is_false};
 use crate::entry::{Entry, Raw};
 use crate::limits::DEFAULT_SPLIT_BYTES;
@@ -35,6 +36,12 @@ call! {
         /// Whether an empty message is sent as an empty datagram; otherwise it is an error.
         #[serde(default, skip_serializing_if = "is_false")]
         pub allow_empty: bool,
+        /// Whether the message is held until the peer sends a message, and is sent then. The result is [`Sent::Held`].
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub when_seen: bool,
+        /// With `when_seen`, how long the message is held at most: 1 to 7,776,000 seconds (90 days), 604,800 (7 days) if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub for_seconds: Option<u64>,
     }
 }
 
@@ -88,7 +95,7 @@ impl Split {
     }
 }
 
-/// The stored entry of a sent message; a list of entries if `split` was given.
+/// The stored entry of a sent message; a list of entries if `split` was given; with `when_seen` what is held.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum Sent {
@@ -96,14 +103,20 @@ pub enum Sent {
     One(Box<Entry>),
     /// The entries of the parts, in the order of sending.
     Parts(Vec<Entry>),
+    /// The datagrams that are held, in the order in which they will be sent.
+    Held {
+        /// One for each datagram.
+        held: Vec<HeldMessage>,
+    },
 }
 
 impl Sent {
-    /// Returns the entries as a list.
+    /// Returns the entries as a list; none for held messages.
     pub fn into_entries(self) -> Vec<Entry> {
         match self {
             Self::One(entry) => vec![*entry],
             Self::Parts(entries) => entries,
+            Self::Held { .. } => Vec::new(),
         }
     }
 }

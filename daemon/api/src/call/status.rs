@@ -69,6 +69,15 @@ with_metrics! {
         pub access: AccessStatus,
         /// The datagrams that the daemon sent.
         pub sent: SentCounts => metrics,
+        /// The reports of the network that messages were not delivered.
+        #[serde(default)]
+        pub icmp: IcmpStatus => metrics,
+        /// The messages that are held until their peers send one.
+        #[serde(default)]
+        pub held: HeldStatus => metrics,
+        /// The configured peers with `silent_after`, by name.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub watched_peers: Vec<WatchedPeer>,
         /// Lines of the daemon's log that were dropped because its standard error was not read in time.
         #[serde(default)]
         pub log_lines_lost: u64 => counter "log_lines_lost",
@@ -207,7 +216,45 @@ with_metrics! {
         pub datagrams: u64 => counter "sent_datagrams",
         /// Datagrams that the kernel refused to send.
         pub failed: u64 => counter "send_failures",
+        /// Datagrams that were reported as not delivered.
+        #[serde(default)]
+        pub bounced: u64 => counter "bounced_datagrams",
     }
+}
+
+with_metrics! {
+    /// The reports of the network that messages were not delivered (ICMP errors).
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+    pub struct IcmpStatus {
+        /// Whether the daemon asks the kernel for them now: it does while sent messages are recent.
+        pub watching: bool,
+        /// Reports that match no message.
+        pub ignored: u64 => counter "icmp_ignored",
+    }
+}
+
+with_metrics! {
+    /// The messages that are held until their peers send one.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+    pub struct HeldStatus {
+        /// The number of messages.
+        pub messages: u64 => gauge "held_messages",
+        /// The size of their payloads.
+        pub bytes: u64 => gauge "held_bytes",
+    }
+}
+
+/// A configured peer with `silent_after`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct WatchedPeer {
+    /// Its name.
+    pub name: String,
+    /// The time of its newest message; absent if none is known.
+    #[serde(default, with = "crate::time::optional", skip_serializing_if = "Option::is_none")]
+    pub last_heard: Option<Timestamp>,
+    /// The time since which it is silent.
+    #[serde(default, with = "crate::time::optional", skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
 }
 
 with_metrics! {

@@ -3,8 +3,8 @@
 //! Belongs here: the text formats. Does not belong here: which numbers are metrics, which [`crate::call::Status`] defines
 //! with its fields (by a macro of `metric`), and HTTP.
 //!
-//! Names, units and types follow the conventions of Prometheus. No label has a value that a remote host can choose: there
-//! are no peers and no addresses here, so the number of time series is fixed. `PROTOCOL.md` lists every metric, and a
+//! Names, units and types follow the conventions of Prometheus. No label has a value that a remote host can choose: the
+//! only peers are those that the configuration names, so the number of time series is fixed. `PROTOCOL.md` lists every metric, and a
 //! test compares that list with the output.
 //!
 //! The formats are written by hand: the crate `prometheus-client` (0.26) writes only OpenMetrics as text, and the
@@ -14,8 +14,10 @@ pub(crate) mod metric;
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use self::metric::{Figure, Kind, Metric, Sample};
-use crate::call::{State, Status};
+use crate::call::{State, Status, WatchedPeer};
 use crate::safe;
 
 /// The prefix of every name.
@@ -67,6 +69,7 @@ pub fn of_status(status: &Status, format: MetricsFormat) -> String {
         Metric::gauge("problems", "The number of current problems.", &(status.problems.len() as u64)),
     ];
     status.add_metrics(&mut metrics);
+    metrics.extend(of_watched_peers(&status.watched_peers));
     render(&metrics, format)
 }
 
@@ -79,6 +82,28 @@ pub fn of_silence(format: MetricsFormat) -> String {
 
 fn up(is_up: bool) -> Metric {
     Metric::gauge("up", "Whether the daemon answered.", &u64::from(is_up))
+}
+
+/// Returns the metrics of the peers whose silence is watched. Their names are those of the configuration.
+fn of_watched_peers(peers: &[WatchedPeer]) -> [Metric; 2] {
+    let seconds = |time: Timestamp| time.as_microsecond() as f64 / 1e6;
+    let heard = peers.iter().filter_map(|peer| Some((peer, seconds(peer.last_heard?).to_string())));
+    let silent = peers.iter().map(|peer| (peer, u64::from(peer.silent_since.is_some()).to_string()));
+    let gauge = |name, help, values: &mut dyn Iterator<Item = (&WatchedPeer, String)>| {
+        let label = |peer: &WatchedPeer| Some(("peer", safe::one_line(&peer.name).into_owned()));
+        let samples = values.map(|(peer, value)| Sample { label: label(peer), value }).collect();
+        Metric { name, kind: Kind::Gauge, help, samples }
+    };
+    [
+        gauge(
+            "peer_last_heard_timestamp_seconds",
+            "The time of the newest message of a peer with `silent_after`, in seconds since 1970.",
+            &mut { heard },
+        ),
+        gauge("peer_silent", "1 if a peer has sent nothing for its `silent_after`, otherwise 0.", &mut {
+            silent
+        }),
+    ]
 }
 
 /// The version as a label.

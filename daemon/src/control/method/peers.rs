@@ -141,6 +141,10 @@ impl List<'_> {
             last_from: (heard.last_id > 0).then(|| peer.to_string()),
             messages: heard.messages,
             unread: heard.unread,
+            silent_after: None,
+            silent_since: None,
+            bounced_since: None,
+            held: 0,
         })
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use udpchat_api::call::{
-    AccessStatus, Dropped, GroupStatus, InboxStatus, IndexStatus, QueueStatus, ReceiveBuffer, Refusal,
-    SentCounts, State, Status, StatusParams, Traffic,
+    AccessStatus, Dropped, GroupStatus, HeldStatus, IcmpStatus, InboxStatus, IndexStatus, QueueStatus,
+    ReceiveBuffer, Refusal, SentCounts, State, Status, StatusParams, Traffic,
 };
 use udpchat_api::{ErrorObject, Timestamp};
 use udpchat_config::Network;
@@ -76,7 +76,10 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
         },
         lost_before: counters.lost_before,
         access: access(daemon),
-        sent: SentCounts { datagrams: counters.sent.datagrams, failed: counters.sent.failed },
+        sent: SentCounts { datagrams: counters.sent.datagrams, failed: counters.sent.failed, bounced: 0 },
+        icmp: IcmpStatus::default(),
+        held: HeldStatus::default(),
+        watched_peers: Vec::new(),
         log_lines_lost: daemon.logging.lost_lines(),
         inbox,
         index,

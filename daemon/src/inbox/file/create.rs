@@ -20,12 +20,12 @@ const SCHEMA: &str = "
 CREATE TABLE entry (
   id INTEGER PRIMARY KEY,  -- increases by one, is never reused
   at_ns INTEGER NOT NULL,  -- nanoseconds since 1970, UTC
-  kind INTEGER NOT NULL,   -- 0 received, 1 sent, 2 gap
+  kind INTEGER NOT NULL,   -- 0 received, 1 sent, 2 gap, 3 notice
   peer BLOB,               -- address and port in network order: 6, 18 or (with a scope) 22 bytes
   local BLOB,              -- likewise, the local address
   payload BLOB,            -- the datagram's bytes, unchanged
-  detail TEXT              -- JSON: of a sent message its encoding and error, of a gap its size and reason, of
-                           -- a message that was recoded its new encoding
+  detail TEXT              -- JSON: of a sent message its encoding, error and delivery, of a gap its size and
+                           -- reason, of a notice its content, of a message that was recoded its new encoding
 ) STRICT;
 CREATE INDEX entry_not_received ON entry (id, kind) WHERE kind <> 0;
 CREATE TABLE consumer (
@@ -55,6 +55,21 @@ CREATE TABLE clock (        -- the periods in which the clock was not set
                            -- 2^63 - 1 in the first one if nothing is known of the clock before it
   restarted INTEGER NOT NULL -- 1 if the machine was restarted before it, otherwise 0
 ) STRICT;
+CREATE TABLE held (         -- messages that are sent once their peer sends one
+  id INTEGER PRIMARY KEY AUTOINCREMENT, -- is never reused
+  name TEXT,               -- the peer in the configuration, or
+  address BLOB,            -- an address as in the table entry; port 0 stands for any port
+  payload BLOB NOT NULL,   -- the datagram's bytes
+  detail TEXT NOT NULL,    -- JSON, as that of a sent message
+  at_ns INTEGER NOT NULL,  -- when it was given, nanoseconds since 1970, UTC
+  until_ns INTEGER NOT NULL, -- it expires then
+  CHECK ((name IS NULL) <> (address IS NULL))
+) STRICT;
+CREATE TABLE silent (       -- peers whose last notice is that they are silent
+  name TEXT PRIMARY KEY,   -- in the configuration
+  since_ns INTEGER NOT NULL, -- the time of the notice
+  last_ns INTEGER NOT NULL -- the time of its newest message; of the daemon's start if there was none
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Creates an inbox if there is none, atomically: a crash or a full disk meanwhile does not affect the next start. `first_id`

@@ -13,10 +13,11 @@ pub(crate) const FILE_NAME: &str = "inbox.db";
 
 /// The version of the schema, SQLite's `user_version`. Each new version adds a step in [`super::migrate`], and a table, so
 /// that a file with a changed bit in its version is recognised.
-pub(super) const SCHEMA_VERSION: u32 = 3;
+pub(super) const SCHEMA_VERSION: u32 = 4;
 
 /// The tables that later versions than the first have added, each with its version.
-pub(super) const ADDED_TABLES: [(u32, &str); SCHEMA_VERSION as usize - 1] = [(2, "log"), (3, "clock")];
+pub(super) const ADDED_TABLES: [(u32, &str); SCHEMA_VERSION as usize - 1] =
+    [(2, "log"), (3, "clock"), (4, "held")];
 
 /// The `step_ns` of a log's oldest period of the clock where nothing is known of the clock before it. It moves each earlier
 /// time into the future, which makes it unknown, so that only the begin of the period counts.

@@ -20,7 +20,7 @@ use crate::inbox::InboxError;
 type Step = fn(&Work<'_>) -> rusqlite::Result<()>;
 
 /// The steps from the versions 1, 2 and so on.
-const STEPS: [Step; SCHEMA_VERSION as usize - 1] = [to_2, to_3];
+const STEPS: [Step; SCHEMA_VERSION as usize - 1] = [to_2, to_3, to_4];
 
 /// The context of a step.
 struct Work<'a> {
@@ -103,7 +103,7 @@ impl Preserved {
 
     /// Checks that the numbers and the range are unchanged, and that the new tables are valid.
     fn verify(&self, connection: &Connection) -> Result<(), InboxError> {
-        for table in ["log", "clock"] {
+        for table in ["log", "clock", "held", "silent"] {
             quick_check(connection, Some(table))?;
         }
         let first_id: u64 = connection.query_row("SELECT first_id FROM log", [], |row| row.get(0))?;
@@ -156,5 +156,27 @@ fn to_3(work: &Work<'_>) -> rusqlite::Result<()> {
            step_ns INTEGER NOT NULL,
            restarted INTEGER NOT NULL
          ) STRICT",
+    )
+}
+
+/// Migrates to schema 4: messages can be held, and peers can be silent. The log itself is unchanged: notices are a kind of
+/// entry that older versions do not write.
+fn to_4(work: &Work<'_>) -> rusqlite::Result<()> {
+    work.transaction.execute_batch(
+        "CREATE TABLE held (
+           id INTEGER PRIMARY KEY AUTOINCREMENT,
+           name TEXT,
+           address BLOB,
+           payload BLOB NOT NULL,
+           detail TEXT NOT NULL,
+           at_ns INTEGER NOT NULL,
+           until_ns INTEGER NOT NULL,
+           CHECK ((name IS NULL) <> (address IS NULL))
+         ) STRICT;
+         CREATE TABLE silent (
+           name TEXT PRIMARY KEY,
+           since_ns INTEGER NOT NULL,
+           last_ns INTEGER NOT NULL
+         ) STRICT, WITHOUT ROWID;",
     )
 }

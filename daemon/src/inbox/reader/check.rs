@@ -80,7 +80,7 @@ fn count_in_order(
         match &entry.body {
             Body::Received { payload, .. } => bytes += payload.len(),
             Body::Sent { payload, .. } => (bytes, not_received) = (bytes + payload.len(), not_received + 1),
-            Body::Gap(_) => not_received += 1,
+            Body::Gap(_) | Body::Notice(_) => not_received += 1,
         }
         if bytes > STEP_BYTES {
             return Ok(Some((last, not_received)));

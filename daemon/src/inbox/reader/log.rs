@@ -86,6 +86,7 @@ fn visit_stored(entry: &Stored, visit: &mut dyn FnMut(IndexedEntry<'_>)) {
         Body::Received { peer, payload, .. } => (None, Some(*peer), payload.as_slice()),
         Body::Sent { peer, payload, .. } => (Some(Term::Sent), Some(*peer), payload.as_slice()),
         Body::Gap(_) => (Some(Term::Gap), None, [].as_slice()),
+        Body::Notice(_) => (Some(Term::Notice), None, [].as_slice()),
     };
     visit(IndexedEntry { anchor: Anchor { id: entry.id, at_ns: entry.at_ns }, kind, peer, payload });
 }
@@ -96,6 +97,8 @@ fn term_of_kind(kind: i64) -> Option<Term> {
         Some(Term::Sent)
     } else if kind == Kind::Gap as i64 {
         Some(Term::Gap)
+    } else if kind == Kind::Notice as i64 {
+        Some(Term::Notice)
     } else {
         None
     }

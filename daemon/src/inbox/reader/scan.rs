@@ -36,6 +36,7 @@ pub(crate) struct Range {
     pub(crate) received: bool,
     pub(crate) sent: bool,
     pub(crate) gaps: bool,
+    pub(crate) notices: bool,
     /// Whether entries above `after` that retention has removed are shown as a gap. A rising scan visits it first.
     pub(crate) removed: bool,
     /// Only entries that meet it are wanted. It lets blocks of the log be skipped; entries of other blocks are visited
@@ -51,12 +52,12 @@ impl Range {
             (None, None) => Predicate::Anything,
             (since_ns, until_ns) => Predicate::Times { since_ns, until_ns },
         };
-        let kinds = match (self.received, self.sent, self.gaps) {
-            (true, ..) => Predicate::Anything,
-            (false, sent, gaps) => {
-                let kinds = [(sent, Term::Sent), (gaps, Term::Gap)].into_iter();
-                Predicate::any(kinds.filter(|(wanted, _)| *wanted).map(|(_, term)| Predicate::Term(term)))
-            }
+        let kinds = if self.received {
+            Predicate::Anything
+        } else {
+            let kinds = [(self.sent, Term::Sent), (self.gaps, Term::Gap), (self.notices, Term::Notice)];
+            let wanted = kinds.into_iter().filter(|(wanted, _)| *wanted);
+            Predicate::any(wanted.map(|(_, term)| Predicate::Term(term)))
         };
         Predicate::all([times, kinds, Predicate::clone(&self.predicate)])
     }
@@ -67,6 +68,7 @@ impl Range {
             Body::Received { .. } => self.received,
             Body::Sent { .. } => self.sent,
             Body::Gap(_) => self.gaps,
+            Body::Notice(_) => self.notices,
         };
         kind && self.since_ns.is_none_or(|since| entry.at_ns >= since)
             && self.until_ns.is_none_or(|until| entry.at_ns < until)
@@ -423,7 +425,7 @@ fn query_window(
     let direction = if range.order == Order::Asc { "ASC" } else { "DESC" };
     let mut statement = connection.prepare_cached(&format!(
         "{SELECT} WHERE id > ?1 AND id <= ?2 AND at_ns >= ?3 AND at_ns < ?4
-         AND ((kind = 0 AND ?5) OR (kind = 1 AND ?6) OR (kind = 2 AND ?7)) ORDER BY id {direction}"
+         AND ((kind = 0 AND ?5) OR (kind = 1 AND ?6) OR (kind = 2 AND ?7) OR (kind = 3 AND ?8)) ORDER BY id {direction}"
     ))?;
     let mut rows = statement.query(params![
         window.0,
@@ -433,6 +435,7 @@ fn query_window(
         range.received,
         range.sent,
         range.gaps,
+        range.notices,
     ])?;
     while let Some(row) = rows.next()? {
         let entry = stored(row)?;

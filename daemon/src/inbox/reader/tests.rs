@@ -7,7 +7,8 @@ use crate::inbox::reader::*;
 
 const ENTRIES: u64 = 5_000;
 
-/// Creates an inbox whose oldest 100 entries are removed; every seventh entry is a gap, every fifth of the others was sent.
+/// Creates an inbox whose oldest 100 entries are removed; every seventh entry is a gap, every 31st of the others a notice,
+/// every fifth of the others was sent.
 fn inbox() -> (tempfile::TempDir, Reader) {
     let folder = tempfile::tempdir().unwrap();
     let mut connection = file::open(folder.path()).unwrap().connection;
@@ -16,6 +17,7 @@ fn inbox() -> (tempfile::TempDir, Reader) {
         let kind = kind_of(id);
         let (peer, detail) = match kind {
             Kind::Gap => (None, Some(r#"{"lost":1,"reason":"queue_full"}"#)),
+            Kind::Notice => (None, Some(r#"{"notice":"silent"}"#)),
             Kind::Sent => (Some(&b"\x01\x02\x03\x04\x00\x05"[..]), Some("{}")),
             Kind::Received => (Some(&b"\x01\x02\x03\x04\x00\x05"[..]), None),
         };
@@ -33,9 +35,10 @@ fn inbox() -> (tempfile::TempDir, Reader) {
 }
 
 fn kind_of(id: u64) -> Kind {
-    match (id % 7, id % 5) {
-        (0, _) => Kind::Gap,
-        (_, 0) => Kind::Sent,
+    match (id % 7, id % 31, id % 5) {
+        (0, _, _) => Kind::Gap,
+        (_, 0, _) => Kind::Notice,
+        (_, _, 0) => Kind::Sent,
         _ => Kind::Received,
     }
 }
@@ -46,6 +49,7 @@ fn expected(range: &Range) -> Vec<u64> {
         Kind::Received => range.received,
         Kind::Sent => range.sent,
         Kind::Gap => range.gaps,
+        Kind::Notice => range.notices,
     };
     let timely = |id: &u64| {
         let at_ns = id.cast_signed();

@@ -13,10 +13,10 @@ pub(crate) const MAX_RECODED_PER_COMMIT: usize = 256;
 pub(crate) fn write(transaction: &Transaction<'_>, item: &RecodeItem) -> rusqlite::Result<u64> {
     // A received message has no detail of its own, a sent message always has one.
     let assign = "UPDATE entry SET detail = json_set(coalesce(detail, '{}'), '$.recoded', ?2)
-               WHERE id = ?1 AND kind <> ?3";
+               WHERE id = ?1 AND kind < ?3";
     let remove =
         "UPDATE entry SET detail = CASE kind WHEN ?2 THEN NULL ELSE json_remove(detail, '$.recoded') END
-                     WHERE id = ?1 AND kind <> ?3";
+                     WHERE id = ?1 AND kind < ?3";
     let mut statement = transaction.prepare_cached(if item.encoding.is_some() { assign } else { remove })?;
     let mut found = 0;
     for id in &item.ids {

@@ -227,6 +227,7 @@ fn has_our_tables(path: &Path) -> bool {
     let is_ours = |name: &String| {
         ALWAYS.contains(&name.as_str())
             || ADDED_TABLES.iter().any(|(_, added)| added == name)
+            || name == "silent"
             || name == plan::TABLE
             || name.starts_with("sqlite_")
     };
@@ -349,6 +350,8 @@ fn check_statements(connection: &Connection) -> Result<(), InboxError> {
         "SELECT address, encoding, learned_id FROM peer INDEXED BY peer_learned WHERE learned_id > 1",
         "SELECT id, first_id, begun_ns, begun_by FROM log WHERE id = 1",
         "SELECT number, first_id, boot_id, boottime_ns, begin_ns, seen_ns, step_ns, restarted FROM clock",
+        "SELECT id, name, address, payload, detail, at_ns, until_ns FROM held WHERE id > 1",
+        "SELECT name, since_ns, last_ns FROM silent WHERE name = ''",
     ] {
         match connection.prepare(statement) {
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::Unknown) => {

@@ -96,7 +96,7 @@ impl Row {
             detail: self.detail.as_deref(),
         };
         match columns.entry() {
-            Ok((Body::Gap(_), _)) => self.peer.is_none() && self.payload.is_none(),
+            Ok((Body::Gap(_) | Body::Notice(_), _)) => self.peer.is_none() && self.payload.is_none(),
             Ok(_) => {
                 self.local.as_deref().is_none_or(|local| unpack(local).is_some())
                     && self.payload.as_ref().is_none_or(|payload| payload.len() <= MAX_DATAGRAM_BYTES)

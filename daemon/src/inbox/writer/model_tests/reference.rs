@@ -62,7 +62,7 @@ impl Entry {
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         match &self.stored.body {
             Body::Received { peer, .. } | Body::Sent { peer, .. } => Some(*peer),
-            Body::Gap(_) => None,
+            Body::Gap(_) | Body::Notice(_) => None,
         }
     }
 
@@ -74,7 +74,7 @@ impl Entry {
     pub(super) fn bytes(&self) -> u64 {
         match &self.stored.body {
             Body::Received { payload, .. } | Body::Sent { payload, .. } => payload.len() as u64,
-            Body::Gap(_) => 0,
+            Body::Gap(_) | Body::Notice(_) => 0,
         }
     }
 }
@@ -103,7 +103,7 @@ impl Reference {
                     match &body {
                         Body::Sent { .. } => answers.push(id),
                         Body::Received { peer, payload, .. } => self.learn(*peer, payload),
-                        Body::Gap(_) => {}
+                        Body::Gap(_) | Body::Notice(_) => {}
                     }
                     if at_ns.is_none() {
                         self.untimed.push(id);

@@ -50,7 +50,7 @@ fn messages_and_gaps_get_rising_ids_in_order() {
                 number += 1;
             }
             Body::Gap(_) => assert_eq!(number % 100, 0),
-            Body::Sent { .. } => panic!("nothing was sent"),
+            Body::Sent { .. } | Body::Notice(_) => panic!("nothing was sent"),
         }
         std::ops::ControlFlow::Continue(())
     };

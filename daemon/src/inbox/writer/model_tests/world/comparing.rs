@@ -34,6 +34,7 @@ impl World {
             received,
             sent,
             gaps,
+            notices: gaps,
             removed: false,
             predicate: Arc::new(predicate),
             order: if page.falling { Order::Desc } else { Order::Asc },
@@ -41,13 +42,13 @@ impl World {
         let is_its = |entry: &Stored| match (&entry.body, peer) {
             (_, None) => true,
             (Body::Received { peer: of, .. } | Body::Sent { peer: of, .. }, Some(peer)) => *of == peer,
-            (Body::Gap(_), Some(_)) => false,
+            (Body::Gap(_) | Body::Notice(_), Some(_)) => false,
         };
         let is_in = |entry: &&Stored| {
             let kind = match entry.body {
                 Body::Received { .. } => received,
                 Body::Sent { .. } => sent,
-                Body::Gap(_) => gaps,
+                Body::Gap(_) | Body::Notice(_) => gaps,
             };
             kind && is_its(entry)
                 && entry.id > range.after

@@ -78,7 +78,8 @@ impl World {
     pub(super) fn send(&mut self, peer: usize, content: Content, outcome: Outcome) {
         let (peer, at_ns, payload) = (address(peer), self.machine.wall_ns(), self.content(content));
         let encoding = SentEncoding { name: "gbk".to_owned(), by: ChosenBy::Given };
-        let mut detail = SentDetail { encoding: Some(encoding), error: None, by: Some("ann".to_owned()) };
+        let mut detail =
+            SentDetail { encoding: Some(encoding), by: Some("ann".to_owned()), ..SentDetail::default() };
         let (stored, waiting) = oneshot::channel();
         let item = SentItem {
             at_ns,
