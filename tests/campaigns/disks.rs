@@ -43,6 +43,9 @@ const FLOOD: Rate = Rate { bytes: 1_400, burst: 16, pause: Duration::from_millis
 /// [`ENDS_WITHIN`]: otherwise the inbox itself would fill the disk again.
 const FLOODED_IMAGE_BYTES: u64 = 400 << 20;
 
+/// How long a flood may take to fill the memory of a daemon: 24 MiB, at a tenth of the usual speed and less.
+const DROPS_WITHIN: Duration = Duration::from_secs(60);
+
 /// What a fault is expected to do.
 #[derive(Clone, Copy)]
 struct Expected {
@@ -205,13 +208,22 @@ impl Fault {
         // A daemon whose memory is full leaves datagrams in the kernel.
         let counter = if expected.drops { "/kernel_drops" } else { "/received/datagrams" };
         let mut progress = [Progress::of(counter), Progress::or_problem("/stored")];
-        while made.elapsed() < self.time && wrong.is_empty() {
+        let mut memory_fills = expected.drops;
+        while (made.elapsed() < self.time || memory_fills) && wrong.is_empty() {
             let Some(status) = client.status() else {
                 wrong.push("the status is not answered".to_owned());
                 break;
             };
             if is_degraded(&status) && self.began.is_none() {
                 self.began = Some(made.elapsed());
+            }
+            if memory_fills {
+                // How long it takes depends on how fast this machine sends.
+                progress[0].pause();
+                memory_fills = number(&status, counter) == 0;
+                if made.elapsed() > DROPS_WITHIN {
+                    wrong.push(format!("nothing was dropped: {status}"));
+                }
             }
             wrong.extend(progress.iter_mut().filter_map(|progress| progress.reading(&status)));
             wrong.extend(Counters::of(&status).check().err());
