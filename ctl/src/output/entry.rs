@@ -11,7 +11,7 @@ use udpchat_locale::{tr, translated};
 use super::format::{Times, counted};
 use super::hexdump;
 use super::highlight::Highlight;
-use super::notice::notice_text;
+use super::notice::{notice_text, reason_text, seconds};
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 
 /// The prefix of each line of a message after the first.
@@ -30,7 +30,7 @@ pub(super) fn as_text(
         Entry::Message(message) => {
             let header = header(message, times, palette);
             let line =
-                format!("{header}  {}{}", body(message, palette, highlight), failure(message, palette));
+                format!("{header}  {}{}", body(message, palette, highlight), outcome(message, palette));
             format!("{}\n", line.trim_end_matches(' '))
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
         Entry::Message(message) => {
             let header = header(message, times, palette);
             let size = counted(message.raw.0.len() as u64, "byte");
-            format!("{header}  {size}{}\n{}", failure(message, palette), hexdump::dump(&message.raw.0))
+            format!("{header}  {size}{}\n{}", outcome(message, palette), hexdump::dump(&message.raw.0))
         }
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -
                     tr!("{id} > {peer}, {size}, {encoding}", id, peer, size, encoding)
                 }
             };
-            format!("{sent}{}\n", failure(message, palette))
+            format!("{sent}{}\n", outcome(message, palette))
         }
     }
 }
@@ -113,14 +113,23 @@ fn body<'a>(message: &'a Message, palette: Palette, highlight: Option<&Highlight
     if text.contains('\n') { Cow::Owned(text.replace('\n', CONTINUATION)) } else { text }
 }
 
-fn failure(message: &Message, palette: Palette) -> String {
-    match &message.error {
-        Some(error) => {
-            let error = translated(error);
-            format!("  {}", palette.paint(ERROR, &tr!("[not sent: {error}]", error = safe::one_line(&error))))
-        }
-        None => String::new(),
-    }
+/// Shows what is known of a sent message, if it is worth a word: that it was held, was not sent, or was not delivered.
+fn outcome(message: &Message, palette: Palette) -> String {
+    let held = message.held_seconds.map(|time| tr!("(held {time})", time = seconds(time)));
+    let failure = message.error.as_deref().map(|error| {
+        let error = translated(error);
+        tr!("[not sent: {error}]", error = safe::one_line(&error))
+    });
+    let bounce = message.bounce.as_ref().map(|bounce| {
+        let reason = reason_text(&bounce.reason);
+        tr!("[bounced: {reason}]", reason)
+    });
+    let failures = [failure, bounce].into_iter().flatten().map(|text| palette.paint(ERROR, &text));
+    held.map(|text| palette.paint(DIM, &text))
+        .into_iter()
+        .chain(failures)
+        .map(|text| format!("  {text}"))
+        .collect()
 }
 
 fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {

@@ -93,7 +93,16 @@ pub(crate) fn undelivered(name: Option<&str>, peer: &str, reason: &str) -> Strin
 
 /// Names the reason of a bounce, and who reported it; no address is this host.
 pub(crate) fn reported(reason: &str, from: Option<IpAddr>) -> String {
-    let reason = match reason {
+    let reason = reason_text(reason);
+    match from {
+        Some(from) => tr!("{reason}, says {from}", reason, from),
+        None => tr!("{reason}, says this host", reason),
+    }
+}
+
+/// Names the reason of a bounce, given as in the protocol.
+pub(crate) fn reason_text(reason: &str) -> Cow<'_, str> {
+    match reason {
         "port_unreachable" => Cow::Borrowed(tr!("port unreachable")),
         "host_unreachable" => Cow::Borrowed(tr!("host unreachable")),
         "net_unreachable" => Cow::Borrowed(tr!("network unreachable")),
@@ -102,10 +111,6 @@ pub(crate) fn reported(reason: &str, from: Option<IpAddr>) -> String {
         "ttl_exceeded" => Cow::Borrowed(tr!("TTL exceeded")),
         "other" => Cow::Borrowed(tr!("another ICMP error")),
         other => safe::one_line(other),
-    };
-    match from {
-        Some(from) => tr!("{reason}, says {from}", reason, from),
-        None => tr!("{reason}, says this host", reason),
     }
 }
 
