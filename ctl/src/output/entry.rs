@@ -171,7 +171,7 @@ pub(crate) fn loss(lost: u64, reason: &str, peer: Option<&str>) -> String {
 mod tests {
     use super::*;
     use jiff::tz::TimeZone;
-    use udpchat_api::{EncodingBy, Raw};
+    use udpchat_api::{Bounce, Delivery, EncodingBy, Raw};
     use udpchat_locale::{Language, with_language};
 
     const UTC: Times = Times { zone: TimeZone::UTC, milliseconds: false };
@@ -232,6 +232,33 @@ mod tests {
             receipt,
             "#812 > bob 192.168.43.159:8080, 5 bytes, gbk  [not sent: network is unreachable]\n"
         );
+    }
+
+    #[test]
+    fn only_a_bounce_and_a_held_message_are_marked() {
+        let out =
+            || Message { direction: Direction::Out, delivery: Some(Delivery::Sent), ..message("hello") };
+        let normal = "#812  2026-11-22 14:03:05  > bob 192.168.43.159:8080  hello\n";
+        assert_eq!(shown(out()), normal);
+        assert_eq!(shown(Message { delivery: Some(Delivery::Answered), answer: Some(9), ..out() }), normal);
+        let held = Message { held_seconds: Some(3_720), ..out() };
+        assert!(shown(held.clone()).ends_with("  hello  (held 1h 2m)\n"));
+        let (reason, at) = ("port_unreachable".to_owned(), held.at);
+        let bounce = Some(Bounce { reason, from: None, at });
+        let bounced = Message { delivery: Some(Delivery::Bounced), bounce, ..held };
+        assert!(shown(bounced.clone()).ends_with("  hello  (held 1h 2m)  [bounced: port unreachable]\n"));
+        let chinese = with_language(Language::Chinese, || shown(bounced));
+        assert!(chinese.ends_with("  hello  （已保留 1 小时 2 分钟）  [被退回：端口不可达]\n"), "{chinese}");
+    }
+
+    #[test]
+    fn a_notice_is_one_line() {
+        let fields =
+            r#"{"id":813,"at":"2026-11-22T14:03:06Z","notice":"silent","name":"sensor7","seconds":600}"#;
+        let notice = Entry::Notice(serde_json::from_str(fields).unwrap());
+        let line = "#813  2026-11-22 14:03:06  ! sensor7 is silent, for 10m\n";
+        assert_eq!(as_text(&notice, &UTC, OFF(), None), line);
+        assert_eq!(as_dump(&notice, &UTC, OFF()), line);
     }
 
     #[test]

@@ -64,7 +64,7 @@ Examples:
   udpchatctl inbox --hex --grep-hex '01 e4 09'
   udpchatctl inbox --where 'temp > 30' --where 'hum < 20'
   udpchatctl inbox -f -F '{{time:%H:%M:%S}} {{name}} {{text}}'
-  udpchatctl --json inbox -f --notices | jq -r 'select(.notice == \"bounced\").about'
+  udpchatctl --json inbox -f --notices | jq 'select(.type == \"notice\")'
   udpchatctl --json inbox --consumer backup";
 
 /// The flags that select history instead of what is new.

@@ -273,16 +273,16 @@ mod tests {
     #[test]
     fn columns_are_aligned_with_wide_characters() {
         let expected = "\
-NAME    ADDRESS              ENCODING  BY          LAST HEARD           MESSAGES  UNREAD
-小明    192.168.43.159:8080  gbk       configured  2026-11-22 14:03:05     1,234       0
-silent  10.0.0.1             gbk       default     -                       1,234       0
+NAME    ADDRESS              ENCODING  BY          LAST HEARD           MESSAGES  UNREAD  HELD  STATE
+小明    192.168.43.159:8080  gbk       configured  2026-11-22 14:03:05     1,234       0     0  -
+silent  10.0.0.1             gbk       default     -                       1,234       0     0  -
 ";
         assert_eq!(table(&peers()[..2], &TimeZone::UTC), expected);
         assert_eq!(table(&[], &TimeZone::UTC).lines().count(), 1);
         let expected = "\
-名称    地址                 编码  依据  最近收到             消息数  未读
-小明    192.168.43.159:8080  gbk   配置  2026-11-22 14:03:05   1,234     0
-silent  10.0.0.1             gbk   默认  -                     1,234     0
+名称    地址                 编码  依据  最近收到             消息数  未读  保留  状态
+小明    192.168.43.159:8080  gbk   配置  2026-11-22 14:03:05   1,234     0     0  -
+silent  10.0.0.1             gbk   默认  -                     1,234     0     0  -
 ";
         let chinese = with_language(Language::Chinese, || table(&peers()[..2], &TimeZone::UTC));
         assert_eq!(chinese, expected);
@@ -328,6 +328,38 @@ silent  10.0.0.1             gbk   默认  -                     1,234     0
         );
         assert!(narrow.contains("UNREAD") && narrow.contains("30s ago"), "{narrow}");
         assert_eq!(narrow.lines().count(), 5, "{narrow}");
+    }
+
+    #[test]
+    fn held_messages_and_states_are_shown() {
+        let at = |time: &str| Some(time.parse::<Timestamp>().unwrap());
+        let door = Peer {
+            held: 1,
+            silent_since: at("2026-11-22T13:12:00Z"),
+            ..peer(Some("door"), "10.0.0.8", None)
+        };
+        let bob =
+            Peer { bounced_since: at("2026-11-20T13:10:00Z"), ..peer(Some("bob"), "10.0.0.9:8080", None) };
+        let peers = [bob, door, peer(Some("sensor7"), "10.0.0.7", None)];
+        let now = "2026-11-22T14:05:30Z".parse().unwrap();
+        let shown = |width| table_for_terminal(&peers, now, &TimeZone::UTC, width);
+        let expected = "\
+NAME     ADDRESS        ENCODING  LAST HEARD  UNREAD  HELD  STATE
+bob      10.0.0.9:8080  gbk       -                0     0  bounces, 2026-11-20
+door     10.0.0.8       gbk       -                0     1  silent, 13:12
+sensor7  10.0.0.7       gbk       -                0     0  -
+";
+        assert_eq!(shown(80), expected);
+        assert!(!shown(62).contains("HELD") && shown(62).contains("silent, 13:12"), "{}", shown(62));
+        assert!(!table_for_terminal(&peers[2..], now, &TimeZone::UTC, 200).contains("STATE"));
+        let expected = "\
+名称     地址           编码  最近收到  未读  保留  状态
+bob      10.0.0.9:8080  gbk   -            0     0  退回，2026-11-20
+door     10.0.0.8       gbk   -            0     1  静默，13:12
+sensor7  10.0.0.7       gbk   -            0     0  -
+";
+        assert_eq!(with_language(Language::Chinese, || shown(70)), expected);
+        assert!(table(&peers, &TimeZone::UTC).contains("bounces, 2026-11-20 13:10:00"));
     }
 
     #[test]
