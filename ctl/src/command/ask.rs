@@ -175,7 +175,7 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     });
     let payload = |entry: &Entry| match entry {
         Entry::Message(message) => Some(message.raw.clone()),
-        Entry::Gap(_) => None,
+        Entry::Gap(_) | Entry::Notice(_) => None,
     };
     let own = if arguments.anyone { sent.iter().filter_map(payload).collect() } else { Vec::new() };
     Wanted { subscription, from, count: arguments.count, timeout: Some(arguments.timeout), own }

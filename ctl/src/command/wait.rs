@@ -150,6 +150,7 @@ pub(super) async fn for_messages(
                 let datagrams = counted(gap.lost, "datagram");
                 output.note(&tr!("{datagrams} lost while waiting", datagrams));
             }
+            Entry::Notice(_) => {}
             Entry::Message(message) if wanted.is_own(message) => {}
             Entry::Message(_) => {
                 arrived += u64::from(print(output, &entry)?);

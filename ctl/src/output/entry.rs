@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 
-use udpchat_api::{Direction, Entry, Gap, Message, safe};
+use udpchat_api::{Direction, Entry, Gap, Message, Notice, safe};
 use udpchat_locale::{tr, translated};
 
 use super::format::{Times, counted};
 use super::hexdump;
 use super::highlight::Highlight;
+use super::notice::notice_text;
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 
 /// The prefix of each line of a message after the first.
@@ -25,6 +26,7 @@ pub(super) fn as_text(
 ) -> String {
     match entry {
         Entry::Gap(gap) => gap_line(gap, times, palette),
+        Entry::Notice(notice) => notice_line(notice, times, palette),
         Entry::Message(message) => {
             let header = header(message, times, palette);
             let line =
@@ -38,6 +40,7 @@ pub(super) fn as_text(
 pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String {
     match entry {
         Entry::Gap(gap) => gap_line(gap, times, palette),
+        Entry::Notice(notice) => notice_line(notice, times, palette),
         Entry::Message(message) => {
             let header = header(message, times, palette);
             let size = counted(message.raw.0.len() as u64, "byte");
@@ -51,6 +54,7 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
 pub(super) fn as_answer(entry: &Entry, hex: bool) -> String {
     match entry {
         Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason, gap.peer.as_deref())),
+        Entry::Notice(notice) => format!("{}\n", notice_text(notice)),
         Entry::Message(message) if hex => format!("{}\n", hexdump::pairs(&message.raw.0)),
         Entry::Message(message) => format!("{}\n", safe::lines(safe::without_trailer(&message.text))),
     }
@@ -61,6 +65,7 @@ pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -
     let id = palette.paint(DIM, &format!("#{}", entry.id()));
     match entry {
         Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap.lost, &gap.reason, gap.peer.as_deref())),
+        Entry::Notice(notice) => format!("{id} ! {}\n", notice_text(notice)),
         Entry::Message(message) => {
             let peer = peer(message, palette);
             let size = counted(message.bytes as u64, "byte");
@@ -128,6 +133,11 @@ fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
     format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {text}")))
 }
 
+fn notice_line(notice: &Notice, times: &Times, palette: Palette) -> String {
+    let stamp = palette.paint(DIM, &format!("#{}  {}", notice.id, times.show(notice.at)));
+    format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {}", notice_text(notice))))
+}
+
 /// Describes a gap: how many datagrams are missing, why, and whose; `reason` is the protocol's name.
 pub(crate) fn loss(lost: u64, reason: &str, peer: Option<&str>) -> String {
     let datagrams = counted(lost, "datagram");
@@ -174,6 +184,10 @@ mod tests {
             raw: Raw(text.as_bytes().to_vec()),
             error: None,
             by: None,
+            delivery: None,
+            answer: None,
+            bounce: None,
+            held_seconds: None,
         }
     }
 

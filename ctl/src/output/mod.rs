@@ -13,6 +13,7 @@ mod failure;
 mod format;
 mod hexdump;
 mod highlight;
+mod notice;
 mod pager;
 mod printer;
 mod progress;
@@ -29,6 +30,7 @@ pub(crate) use self::format::{
     shown_number, size, span,
 };
 pub(crate) use self::hexdump::line_of as hex_line;
+pub(crate) use self::notice::notice_text;
 pub(crate) use self::printer::Output;
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::sink::Sink;

@@ -303,7 +303,7 @@ impl Output {
     }
 }
 
-/// An entry in JSON with its bytes in hexadecimal digits; a gap has none.
+/// An entry in JSON with its bytes in hexadecimal digits; gaps and notices have none.
 #[derive(Serialize)]
 struct WithHex<'a> {
     #[serde(flatten)]
@@ -316,7 +316,7 @@ impl<'a> WithHex<'a> {
     fn of(entry: &'a Entry) -> Self {
         let hex = match entry {
             Entry::Message(message) => Some(hexdump::digits(&message.raw.0)),
-            Entry::Gap(_) => None,
+            Entry::Gap(_) | Entry::Notice(_) => None,
         };
         Self { entry, hex }
     }

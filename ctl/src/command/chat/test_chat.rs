@@ -107,6 +107,10 @@ impl TestChat {
             raw: Raw(text.as_bytes().to_vec()),
             error: None,
             by: None,
+            delivery: None,
+            answer: None,
+            bounce: None,
+            held_seconds: None,
         }
     }
 
@@ -322,10 +326,14 @@ impl TestChat {
             last_id: last.map(Entry::id),
             last_from: last.and_then(|last| match last {
                 Entry::Message(message) => Some(message.peer.to_string()),
-                Entry::Gap(_) => None,
+                Entry::Gap(_) | Entry::Notice(_) => None,
             }),
             messages: 0,
             unread: self.log.iter().filter(is_its).filter(|entry| entry.id() > self.acked_id).count() as u64,
+            silent_after: None,
+            silent_since: None,
+            bounced_since: None,
+            held: 0,
         }
     }
 
@@ -352,6 +360,7 @@ fn now() -> Timestamp {
 fn concerns(entry: &Entry, from: &str) -> bool {
     match entry {
         Entry::Gap(_) => true,
+        Entry::Notice(_) => false,
         Entry::Message(message) => message.name.as_deref() == Some(from) || message.peer.to_string() == from,
     }
 }

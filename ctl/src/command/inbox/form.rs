@@ -51,7 +51,7 @@ impl Form {
                 let numbers = numbers(encoding, text);
                 self.conditions.iter().all(|condition| condition.holds(&numbers))
             }
-            Entry::Gap(_) => false,
+            Entry::Gap(_) | Entry::Notice(_) => false,
         }
     }
 
@@ -73,6 +73,7 @@ impl Form {
                 let line = format.line(message, output.zone());
                 output.text(&line)
             }
+            (Some(_), Entry::Notice(_)) => Ok(()),
             (Some(_), Entry::Gap(gap)) => {
                 let datagrams = counted(gap.lost, "datagram");
                 output.note(&tr!("#{id}: {datagrams} lost", id = gap.id, datagrams));

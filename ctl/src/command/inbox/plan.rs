@@ -76,8 +76,18 @@ impl Plan {
 
     /// Returns the parameters that subscribe to what comes after a cursor.
     pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
-        let InboxParams { from, direction, since, until, grep, contains, .. } = self.filter.page();
-        SubscribeParams { after: Some(after), from, direction, since, until, grep, contains, gaps: false }
+        let InboxParams { from, direction, since, until, grep, contains, notices, .. } = self.page();
+        SubscribeParams {
+            after: Some(after),
+            from,
+            direction,
+            since,
+            until,
+            grep,
+            contains,
+            gaps: false,
+            notices,
+        }
     }
 }
 

@@ -238,7 +238,7 @@ fn no_such_entry(id: u64, next: Option<&Entry>, (oldest, newest): (u64, u64)) ->
 fn first_id(entry: &Entry) -> u64 {
     match entry {
         Entry::Gap(gap) => gap.first_id.unwrap_or(gap.id),
-        Entry::Message(message) => message.id,
+        Entry::Message(_) | Entry::Notice(_) => entry.id(),
     }
 }
 

@@ -188,6 +188,10 @@ mod tests {
             last_from: None,
             messages: 1_234,
             unread: 0,
+            silent_after: None,
+            silent_since: None,
+            bounced_since: None,
+            held: 0,
         }
     }
 

@@ -9,6 +9,8 @@ pub(super) enum Item {
     Message(Recorded),
     /// A gap.
     Gap,
+    /// A notice, which is no message.
+    Notice,
     /// A message that the kernel refused to send.
     NeverSent,
     /// A message of the other direction.

@@ -122,6 +122,7 @@ impl Replay {
             let tally = &mut self.pipeline.answers.tally;
             match item {
                 None => return Ok(()),
+                Some(Item::Notice) => {}
                 Some(Item::Gap) => tally.gaps += 1,
                 Some(Item::NeverSent) => tally.never_sent += 1,
                 Some(Item::OtherDirection) => tally.other_direction += 1,

@@ -62,6 +62,7 @@ enum Entry {
         error: Option<String>,
     },
     Gap {},
+    Notice {},
 }
 
 impl Source {
@@ -185,6 +186,7 @@ fn item(
 ) -> serde_json::Result<Item> {
     Ok(match serde_json::from_slice(entry)? {
         Entry::Gap {} => Item::Gap,
+        Entry::Notice {} => Item::Notice,
         Entry::Message { direction, .. } if !is_wanted(direction, wanted) => Item::OtherDirection,
         Entry::Message { error: Some(_), .. } => Item::NeverSent,
         Entry::Message { id, at, raw, .. } => Item::Message(Recorded { place: place(id), at, raw }),

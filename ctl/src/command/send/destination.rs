@@ -69,6 +69,9 @@ pub(super) async fn again(
     let message = match entry {
         Some(Entry::Message(message)) => message,
         Some(Entry::Gap(_)) => return Err(CtlError::usage(tr!("#{id} is a gap, which has no message", id))),
+        Some(Entry::Notice(_)) => {
+            return Err(CtlError::usage(tr!("#{id} is a notice, which has no message", id)));
+        }
         None => {
             let hint = tr!("`udpchatctl inbox -n 20` lists entries with their ids");
             return Err(CtlError::failed(tr!("entry {id} does not exist", id)).hint(hint));

@@ -177,7 +177,7 @@ impl<'a> Sender<'a> {
 pub(in crate::command) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
     let sizes = entries.iter().filter_map(|entry| match entry {
         Entry::Message(message) => Some(message.bytes),
-        Entry::Gap(_) => None,
+        Entry::Gap(_) | Entry::Notice(_) => None,
     });
     let largest = sizes.max().unwrap_or(0);
     let is_large = largest > UNFRAGMENTED_BYTES;
@@ -199,7 +199,7 @@ pub(in crate::command) fn refusal(entry: &Entry) -> Option<CtlError> {
             let text = tr!("#{id} could not be sent: {error}", id = message.id, error = translated(error));
             Some(CtlError::not_sent("send_failed", text))
         }
-        Entry::Gap(_) => None,
+        Entry::Gap(_) | Entry::Notice(_) => None,
     }
 }
 

@@ -210,6 +210,7 @@ impl Conversation {
     fn concerns(&self, entry: &Entry) -> bool {
         match entry {
             Entry::Gap(_) => self.key.has_history(),
+            Entry::Notice(_) => false,
             Entry::Message(message) => self.key.covers(message),
         }
     }

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use udpchat_api::{Direction, Entry, Gap, Message, Timestamp};
+use udpchat_api::{Direction, Entry, Gap, Message, Notice, Timestamp};
 use udpchat_locale::{tr, translated};
 
 use crate::command::send::Payload;
-use crate::output::loss;
+use crate::output::{loss, notice_text};
 use crate::terminal::wrap;
 
 /// An item of a conversation.
@@ -49,6 +49,8 @@ pub(in crate::command::chat) enum ItemKind {
         reason: String,
         peer: Option<String>,
     },
+    /// What became known.
+    Notice,
     /// In flight, or failed; not an entry of the log.
     Unsent,
 }
@@ -80,6 +82,7 @@ impl Item {
         match entry {
             Entry::Message(message) => Self::from_message(message, zone),
             Entry::Gap(gap) => Self::from_gap(gap, zone),
+            Entry::Notice(notice) => Self::from_notice(notice, zone),
         }
     }
 
@@ -99,6 +102,11 @@ impl Item {
         let kind = ItemKind::Gap { lost: gap.lost, reason: gap.reason.clone(), peer: gap.peer.clone() };
         let text = wrap::display_line(&loss(gap.lost, &gap.reason, gap.peer.as_deref())).into_owned();
         Self::new(SortKey { id: gap.id, ticket: 0 }, gap.at, zone, kind, text)
+    }
+
+    fn from_notice(notice: &Notice, zone: &TimeZone) -> Self {
+        let text = wrap::display_line(&notice_text(notice)).into_owned();
+        Self::new(SortKey { id: notice.id, ticket: 0 }, notice.at, zone, ItemKind::Notice, text)
     }
 
     /// Creates the item of an unsent message with the text that was typed; `note` says what became of it. The bytes of a text

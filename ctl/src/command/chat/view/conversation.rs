@@ -55,7 +55,7 @@ fn draw_text(item: &Item, text: &str, is_first: bool, area: Rect, theme: &Theme,
     let (sign, sign_style, style) = match item.kind {
         ItemKind::Received => ("<", theme.received, Style::new()),
         ItemKind::Sent => (">", theme.sent, Style::new()),
-        ItemKind::Gap { .. } => ("!", theme.alert, theme.alert),
+        ItemKind::Gap { .. } | ItemKind::Notice => ("!", theme.alert, theme.alert),
         ItemKind::Unsent if item.note.is_none() => (">", theme.sent, theme.dim),
         ItemKind::Unsent => (">", theme.error, Style::new()),
     };

@@ -56,6 +56,7 @@ impl Capture {
     /// Appends the packet of an entry to `out`, if it has one.
     pub(super) fn add(&mut self, entry: &Entry, out: &mut Vec<u8>) {
         let count = match entry {
+            Entry::Notice(_) => return,
             Entry::Gap(_) => &mut self.gaps,
             Entry::Message(message) if message.error.is_some() => &mut self.not_sent,
             Entry::Message(message) => match record(message, self.port) {

@@ -18,6 +18,10 @@ fn message(direction: Direction, peer: &str, local: Option<&str>, payload: &[u8]
         raw: Raw(payload.to_vec()),
         error: None,
         by: None,
+        delivery: None,
+        answer: None,
+        bounce: None,
+        held_seconds: None,
     }
 }
 
