@@ -109,7 +109,7 @@ async fn cancel(client: &mut Client, output: &mut Output, numbers: &[u64]) -> Re
 
 fn table(held: &[HeldMessage], zone: &TimeZone) -> String {
     let mut table = Table::new();
-    let headers = [tr!("NUMBER"), tr!("FOR"), tr!("UNTIL"), tr!("BYTES"), tr!("BY"), tr!("TEXT")];
+    let headers = [tr!("NUMBER"), tr!("FOR"), tr!("UNTIL"), tr!("BYTES"), tr!("USER"), tr!("TEXT")];
     table.load_style(NOTHING).set_header(headers);
     for HeldMessage { held, to, until, bytes, by, text, .. } in held {
         let text = wrap::display_line(text.as_deref().unwrap_or_default());
@@ -156,10 +156,10 @@ mod tests {
         ];
         let expected = format!(
             "\
-NUMBER  FOR         UNTIL             BYTES  BY   TEXT
-     7  sensor7     2026-11-28 22:10     11  ann  interval=60
-    18  小明\\u{{1b}}  2026-11-28 22:10     12  -    你好\\nagain
-    19  10.0.0.7    2026-11-28 22:10  2,000  0    {}…
+NUMBER  FOR         UNTIL             BYTES  USER  TEXT
+     7  sensor7     2026-11-28 22:10     11  ann   interval=60
+    18  小明\\u{{1b}}  2026-11-28 22:10     12  -     你好\\u{{a}}again
+    19  10.0.0.7    2026-11-28 22:10  2,000  0     {}…
 ",
             "x".repeat(39)
         );

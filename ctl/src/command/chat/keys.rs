@@ -64,7 +64,7 @@ pub(super) fn help() -> [(&'static str, &'static str); 21] {
         ("PageUp  PageDown", tr!("scroll, as the mouse wheel; Shift+↑ ↓ by a line")),
         ("Ctrl+Home  Ctrl+End", tr!("the oldest message, the newest (also Esc)")),
         ("F2, Ctrl+P", tr!("choose a peer, or type an address")),
-        ("Alt+↑  Alt+↓  Alt+A", tr!("the previous peer, the next, the next with unread messages")),
+        ("Alt+↑  Alt+↓  Alt+A", tr!("the previous peer, the next, the next unread")),
         ("Alt+R", tr!("mark the messages of all peers as read")),
         ("F3, Alt+E", tr!("choose the encoding to send and read in")),
         ("F4, Alt+X", tr!("show and write bytes in hex, or text again")),
