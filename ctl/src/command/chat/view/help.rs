@@ -36,7 +36,7 @@ fn lines(columns: usize, marks: &Marks) -> Vec<(String, String)> {
     let is_wide = columns >= usize::from(COLUMNS) - 2;
     let Marks { answered, sent, bounced, held } = marks;
     let marks = format!("{answered}  {sent}  {bounced}  {held}");
-    let meaning = tr!("the peer spoke later; nothing is known; bounced; held");
+    let meaning = tr!("answered, nothing is known, bounced, held");
     for (name, text) in keys::help().into_iter().chain([(marks.as_str(), meaning)]) {
         let mut name = wrap::truncated(name, columns).into_owned();
         if !is_wide {
