@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
+use crate::inbox::bounced_peers::BouncedPeers;
 use crate::inbox::commit_watch::CommitWatch;
 use crate::inbox::queue::{FAILING_WAIT, Queue};
 use crate::inbox::reader::Reader;
@@ -41,6 +42,7 @@ pub(crate) struct Daemon {
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) commits: CommitWatch,
+    pub(crate) bounced_peers: Arc<BouncedPeers>,
     pub(crate) peers: Peers,
     pub(crate) groups: Arc<Groups>,
     pub(crate) addresses: Arc<CurrentAddresses>,

@@ -16,6 +16,7 @@ use crate::control::socket::{ControlSocket, SocketError};
 use crate::control::{Control, MAX_TURNS, Rules, look_up};
 use crate::failure::Failure;
 use crate::health::Health;
+use crate::inbox::bounced_peers::BouncedPeers;
 use crate::inbox::inflight::InflightJournal;
 use crate::inbox::learned_encodings::LearnedEncodings;
 use crate::inbox::queue::Queue;
@@ -93,6 +94,7 @@ pub(super) fn open(
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let learned = Arc::new(LearnedEncodings::default());
+    let bounced_peers = Arc::new(BouncedPeers::default());
     let health = Arc::new(Health::default());
     let addresses = Arc::new(CurrentAddresses::default());
     let names = Arc::new(InterfaceNames::default());
@@ -106,6 +108,7 @@ pub(super) fn open(
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
         learned: Arc::clone(&learned),
+        bounced_peers: Arc::clone(&bounced_peers),
         health: Arc::clone(&health),
         settings: configuration.subscribe(),
         heartbeat: watchdog.heartbeat("the writer of the inbox"),
@@ -121,6 +124,7 @@ pub(super) fn open(
         queue,
         reader,
         commits,
+        bounced_peers,
         peers: Peers::new(configuration.subscribe(), names, learned),
         groups,
         addresses,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
-use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_api::{ErrorKind, ErrorObject, Timestamp};
 use udpchat_config::Encoding;
 use udpchat_text::Basis;
 
@@ -15,6 +15,7 @@ use crate::clock::from_ns;
 use crate::control::context::Context;
 use crate::control::entry::encoding_by;
 use crate::inbox::InboxError;
+use crate::inbox::bounced_peers::BouncedPeer;
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::{Configured, Peers};
 
@@ -52,7 +53,8 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
             heard.entry(peer).or_default();
         }
         let until = Instant::now() + SEARCH_TIME;
-        let list = List { known: &daemon.peers, configured: &configured, reader, until };
+        let bounced = daemon.bounced_peers.list();
+        let list = List { known: &daemon.peers, configured: &configured, bounced: &bounced, reader, until };
         list.peers(heard)
     };
     Ok(PeersAnswer { peers: context.read(bytes, read).await?, lists })
@@ -79,6 +81,7 @@ fn add_silent(
 struct List<'a> {
     known: &'a Peers,
     configured: &'a Configured,
+    bounced: &'a [BouncedPeer],
     reader: &'a Reader,
     /// Until when encodings are looked up in the log.
     until: Instant,
@@ -121,6 +124,9 @@ impl List<'_> {
                 encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
                 encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
                 encoding_is_default: row.encoding_is_default && named.encoding.is_none(),
+                bounced_since: self.bounced_since(heard, |peer| {
+                    self.configured.of(peer).is_some_and(|owner| owner.name == named.name)
+                }),
                 ..row
             })
         });
@@ -143,9 +149,16 @@ impl List<'_> {
             unread: heard.unread,
             silent_after: None,
             silent_since: None,
-            bounced_since: None,
+            bounced_since: self.bounced_since(heard, |bounced| bounced == peer),
             held: 0,
         })
+    }
+
+    /// Returns the first report, since a peer was heard, that a message to one of its addresses was not delivered.
+    fn bounced_since(&self, heard: Heard, is_its: impl Fn(SocketAddr) -> bool) -> Option<Timestamp> {
+        let later = |bounced: &&BouncedPeer| heard.last_id == 0 || bounced.since_ns > heard.last_at_ns;
+        let its = self.bounced.iter().filter(|bounced| is_its(bounced.peer)).filter(later);
+        its.map(|bounced| bounced.since_ns).min().map(from_ns)
     }
 
     /// Chooses the encoding of a message to a peer; once the time is up, without the log.
@@ -172,7 +185,7 @@ mod tests {
         // Without an inbox, each look-up fails.
         let (configured, reader) = (known.configured(), Reader::new(folder.path()));
         let row = |until| {
-            let list = List { known: &known, configured: &configured, reader: &reader, until };
+            let list = List { known: &known, configured: &configured, bounced: &[], reader: &reader, until };
             list.row("127.0.0.1:5".parse().unwrap(), Heard::default())
         };
         assert!(row(Instant::now() + SEARCH_TIME).is_err());

@@ -8,6 +8,7 @@ use udpchat_config::Encoding;
 
 use crate::inbox::entry::{GapReason, SentDetail};
 use crate::inbox::recovery::segment::Chunk;
+use crate::net::reports::Bounce;
 
 /// How long a client waits for its item to become durable before it gets an error.
 pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(10);
@@ -27,6 +28,8 @@ pub(crate) enum Item {
         bytes: usize,
     },
     Sent(Box<SentItem>),
+    /// The report that a message was not delivered, which becomes a notice.
+    Bounce(Box<Bounce>),
     Gap {
         at_ns: i64,
         lost: u64,
@@ -45,15 +48,19 @@ impl Item {
         match self {
             Self::Mark(mark) => mark.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
             Self::Recode(recode) => recode.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
-            Self::Received { .. } | Self::Sent(_) | Self::Gap { .. } | Self::Recovered(_) => false,
+            Self::Received { .. }
+            | Self::Sent(_)
+            | Self::Bounce(_)
+            | Self::Gap { .. }
+            | Self::Recovered(_) => false,
         }
     }
 
-    /// Returns how many entries of the log it becomes.
+    /// Returns how many entries of the log it becomes at most.
     pub(crate) fn entries(&self) -> usize {
         match self {
             Self::Received { messages, .. } => *messages,
-            Self::Sent(_) | Self::Gap { .. } => 1,
+            Self::Sent(_) | Self::Bounce(_) | Self::Gap { .. } => 1,
             Self::Mark(_) | Self::Recode(_) | Self::Recovered(_) => 0,
         }
     }
@@ -64,6 +71,7 @@ impl Item {
             Self::Received { .. } => 0,
             Self::Gap { peer, .. } => peer.as_ref().map_or(0, String::len),
             Self::Sent(sent) => size_of_val(&**sent) + sent.payload.len(),
+            Self::Bounce(bounce) => size_of_val(&**bounce),
             Self::Mark(mark) => size_of_val(&**mark) + mark.consumer.len(),
             Self::Recovered(recovered) => size_of_val(&**recovered) + recovered.chunk.size_bytes(),
             Self::Recode(recode) => {
@@ -81,6 +89,8 @@ pub(crate) struct SentItem {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) payload: Vec<u8>,
     pub(crate) detail: SentDetail,
+    /// Its running number, by which something may become known of its delivery; none if it went to many, or was refused.
+    pub(crate) number: Option<u64>,
     /// Gets the entry's id once it is durable; dropped without a value if it never will be.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }

@@ -13,10 +13,12 @@ mod attempt_error;
 mod clock;
 #[cfg(test)]
 mod crash_tests;
+mod delivery;
 mod maintenance;
 mod marks;
 #[cfg(test)]
 mod model_tests;
+mod notices;
 mod open;
 pub(crate) mod recode;
 pub(crate) mod recovered;
@@ -36,15 +38,18 @@ use udpchat_config::{Settings, size_limit_hint};
 use self::append::Appender;
 use self::attempt_error::AttemptError;
 use self::clock::tracker::Tracker;
+use self::delivery::{Changes, Delivery};
 use self::maintenance::{Maintenance, checkpoint};
 use self::marks::change_mark;
+use self::notices::Notices;
 use self::recovered::{Added, awaited};
 use self::replacements::Replacements;
 use self::retention::Limits;
 use super::InboxError;
 use super::address::unpack;
+use super::bounced_peers::BouncedPeers;
 use super::commit_watch::{CommitPublisher, Committed};
-use super::entry::GapDetail;
+use super::entry::{GapDetail, NoticeDetail};
 use super::file::{self, Used};
 use super::inflight::EntryCounts;
 use super::learned_encodings::{LearnedEncodings, Updates};
@@ -55,6 +60,7 @@ use super::recovery::plan;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
+use crate::net::reports::Bounce;
 use crate::service::data_dir::DataDir;
 use crate::service::watchdog::Heartbeat;
 
@@ -78,6 +84,7 @@ pub(crate) struct Parts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) learned: Arc<LearnedEncodings>,
+    pub(crate) bounced_peers: Arc<BouncedPeers>,
     pub(crate) health: Arc<Health>,
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
@@ -117,6 +124,8 @@ pub(crate) struct Writer {
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
     replaced: Replacements,
+    notices: Notices,
+    delivery: Delivery,
 }
 
 /// The result of a transaction, to be published once it is committed.
@@ -127,6 +136,11 @@ struct Outcome {
     /// The time of that entry, if it is a new one.
     newest_at_ns: Option<i64>,
     updates: Updates,
+    /// The limits of notices, with those of this transaction.
+    notices: Notices,
+    /// What became known of the delivery of messages, and how many were not delivered.
+    delivery: Changes,
+    bounced: u64,
     /// What was added of a damaged inbox.
     added: Option<Added>,
     /// The ids of sent messages, the read marks and the numbers of recoded messages, in the order of their items.
@@ -308,7 +322,8 @@ impl Writer {
     }
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
-        let mut outcome = Outcome { newest_id: self.used.newest.id, ..Outcome::default() };
+        let mut outcome =
+            Outcome { newest_id: self.used.newest.id, notices: self.notices, ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
         let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
         // After the batch was taken: its entries have times of the clock as it was until now.
@@ -317,7 +332,7 @@ impl Writer {
         if let Some(history) = &history {
             Tracker::write(&transaction, history)?;
         }
-        append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
+        append(&transaction, items, bytes, &mut outcome, &self.delivery, |updates, id, record| {
             if !record.payload.is_ascii()
                 && let Some(peer) = unpack(record.peer)
             {
@@ -338,18 +353,23 @@ impl Writer {
         let newest = outcome.newest_at_ns.map(|at_ns| Anchor { id: outcome.newest_id, at_ns });
         self.used.newest = newest.unwrap_or(self.used.newest);
         self.stored += outcome.stored.messages;
+        self.notices = outcome.notices;
+        self.delivery.adopt(outcome.delivery);
         self.parts.learned.apply(outcome.updates);
         if let Some(added) = outcome.added {
             self.publish_recovered(added);
         }
         self.parts.queue.count_stored(&outcome.stored, newest);
+        if outcome.bounced > 0 {
+            self.parts.queue.count_bounced(outcome.bounced);
+        }
         self.publish();
         let waiting = items.iter_mut().filter_map(|item| match item {
             Item::Sent(sent) => Some(&mut sent.stored),
             Item::Mark(mark) => Some(&mut mark.stored),
             Item::Recode(recode) => Some(&mut recode.stored),
             Item::Recovered(recovered) => Some(&mut recovered.stored),
-            Item::Received { .. } | Item::Gap { .. } => None,
+            Item::Received { .. } | Item::Bounce(_) | Item::Gap { .. } => None,
         });
         for (waiting, answer) in waiting.zip(outcome.answers) {
             if let Some(waiting) = waiting.take() {
@@ -441,6 +461,7 @@ fn append(
     items: &[Item],
     mut bytes: &[u8],
     outcome: &mut Outcome,
+    delivery: &Delivery,
     mut learn: impl FnMut(&mut Updates, u64, &Record<'_>),
 ) -> Result<(), InboxError> {
     let mut log = Appender::new(transaction, outcome.newest_id)?;
@@ -452,20 +473,28 @@ fn append(
                 let (records, rest) = bytes.split_at(*length);
                 bytes = rest;
                 for record in Records::new(records) {
-                    learn(&mut outcome.updates, log.received(record)?, &record);
-                    outcome.newest_at_ns = Some(record.at_ns);
+                    let id = log.received(record)?;
+                    learn(&mut outcome.updates, id, &record);
+                    outcome.delivery.received(delivery, transaction, &record, id)?;
                 }
                 outcome.stored.messages += *messages as u64;
             }
             Item::Sent(sent) => {
-                outcome.answers.push(log.sent(sent)?);
-                outcome.newest_at_ns = Some(sent.at_ns);
+                let id = log.sent(sent)?;
+                outcome.delivery.sent(sent, id);
+                outcome.answers.push(id);
+            }
+            Item::Bounce(bounce) => {
+                if let Some(about) = outcome.delivery.bounced(delivery, transaction, bounce)? {
+                    outcome.bounced += 1;
+                    let notice = bounced(bounce, about);
+                    outcome.notices.write(&mut log, bounce.at_ns, notice)?;
+                }
             }
             Item::Gap { at_ns, lost, reason, peer } => {
                 let gap = GapDetail { peer: peer.clone(), ..GapDetail::lost(*lost, *reason) };
                 log.gap(*at_ns, &gap)?;
                 outcome.stored.lose(*lost, *reason);
-                outcome.newest_at_ns = Some(*at_ns);
             }
             Item::Mark(mark) => outcome.answers.push(change_mark(transaction, mark)?),
             Item::Recovered(recovered) => {
@@ -481,8 +510,20 @@ fn append(
             }
         }
     }
-    outcome.newest_id = log.finish()?;
+    (outcome.newest_id, outcome.newest_at_ns) = log.finish()?;
     Ok(())
+}
+
+/// Returns the notice that a message was not delivered.
+fn bounced(bounce: &Bounce, about: u64) -> NoticeDetail {
+    NoticeDetail {
+        notice: NoticeDetail::BOUNCED.to_owned(),
+        about: Some(about),
+        peer: Some(bounce.peer.to_string()),
+        reason: Some(bounce.reason.to_owned()),
+        from: bounce.from,
+        ..NoticeDetail::default()
+    }
 }
 
 #[cfg(test)]

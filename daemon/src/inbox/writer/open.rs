@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -12,7 +13,9 @@ use rusqlite::{Connection, MAIN_DB, OptionalExtension};
 use tracing::debug;
 
 use super::clock::tracker::Tracker;
+use super::delivery::Delivery;
 use super::maintenance::Maintenance;
+use super::notices::Notices;
 use super::recovered::{self, awaited};
 use super::replacements::Replacements;
 use super::{Parts, Writer};
@@ -41,6 +44,7 @@ impl Writer {
             used: Used::by_journal(&parts.data_dir),
             maintenance: Maintenance::new(parts.data_dir.to_path_buf(), index.clone(), health.clone()),
             clock: Tracker::new(health.clone()),
+            delivery: Delivery::new(Arc::clone(&parts.bounced_peers)),
             parts,
             connection: None,
             identity: None,
@@ -57,6 +61,7 @@ impl Writer {
             may_have_remains: false,
             given_up: false,
             replaced: Replacements::default(),
+            notices: Notices::default(),
         };
         let journal = match writer.reopen() {
             Ok(()) => {

@@ -2,6 +2,7 @@
 
 mod commits;
 mod damage;
+mod delivery;
 mod failures;
 mod ids;
 
@@ -33,6 +34,7 @@ pub(in crate::inbox::writer) fn open_with(
         queue: Arc::clone(&queue),
         reader: Arc::new(Reader::new(data_dir)),
         learned: Arc::default(),
+        bounced_peers: Arc::default(),
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),

@@ -87,9 +87,10 @@ impl World {
             local: None,
             payload: payload.clone(),
             detail: detail.clone(),
+            number: None,
             stored: Some(stored),
         };
-        let sent = self.daemon.queue.send(Box::new(item), true, |_| match outcome {
+        let sent = self.daemon.queue.send(Box::new(item), true, |_, _| match outcome {
             Outcome::Sent => Ok(()),
             Outcome::Refused => Err(Errno::EMSGSIZE.into()),
             Outcome::NotNow => Err(Errno::EAGAIN.into()),
