@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Transaction, params};
 
 use crate::inbox::InboxError;
 use crate::inbox::address::{Packed, pack};
-use crate::inbox::entry::{GapDetail, Kind};
+use crate::inbox::entry::{GapDetail, Kind, NoticeDetail};
 use crate::inbox::queue::SentItem;
 use crate::inbox::queue::packed::Record;
 
@@ -32,6 +32,8 @@ pub(crate) struct Appender<'t, 'p> {
     bound: Vec<Record<'p>>,
     /// The id of the newest entry, waiting messages included.
     newest_id: u64,
+    /// Its time, if it was appended here.
+    newest_at_ns: Option<i64>,
     /// Whether an entry was inserted: from then on SQLite assigns the ids.
     started: bool,
 }
@@ -52,13 +54,14 @@ impl<'t, 'p> Appender<'t, 'p> {
             waiting: Vec::with_capacity(ROWS),
             bound: Vec::with_capacity(ROWS),
             newest_id,
+            newest_at_ns: None,
             started: false,
         })
     }
 
     /// Appends a received message; returns its id.
     pub(crate) fn received(&mut self, message: Record<'p>) -> rusqlite::Result<u64> {
-        self.newest_id += 1;
+        self.begin(message.at_ns);
         if message.payload.len() > MAX_SHARED_BYTES || !self.started {
             self.flush()?;
             self.insert_received(&message)?;
@@ -74,7 +77,7 @@ impl<'t, 'p> Appender<'t, 'p> {
     /// Appends a sent message; returns its id.
     pub(crate) fn sent(&mut self, sent: &SentItem) -> rusqlite::Result<u64> {
         self.flush()?;
-        self.newest_id += 1;
+        self.begin(sent.at_ns);
         let (id, local) = (self.id(), sent.local.map(pack));
         self.one.execute(params![
             id,
@@ -91,25 +94,40 @@ impl<'t, 'p> Appender<'t, 'p> {
 
     /// Appends a gap.
     pub(crate) fn gap(&mut self, at_ns: i64, detail: &GapDetail) -> rusqlite::Result<()> {
-        self.flush()?;
-        self.newest_id += 1;
-        const NOTHING: Option<&[u8]> = None;
-        let (id, kind) = (self.id(), Kind::Gap as i64);
-        self.one.execute(params![id, at_ns, kind, NOTHING, NOTHING, NOTHING, json(detail)])?;
-        self.started = true;
-        Ok(())
+        self.without_message(Kind::Gap, at_ns, json(detail)).map(drop)
     }
 
-    /// Inserts what still waits; returns the id of the newest entry.
+    /// Appends a notice; returns its id.
+    pub(crate) fn notice(&mut self, at_ns: i64, detail: &NoticeDetail) -> rusqlite::Result<u64> {
+        self.without_message(Kind::Notice, at_ns, json(detail))
+    }
+
+    fn without_message(&mut self, kind: Kind, at_ns: i64, detail: Option<String>) -> rusqlite::Result<u64> {
+        const NOTHING: Option<&[u8]> = None;
+        self.flush()?;
+        self.begin(at_ns);
+        let id = self.id();
+        self.one.execute(params![id, at_ns, kind as i64, NOTHING, NOTHING, NOTHING, detail])?;
+        self.started = true;
+        Ok(self.newest_id)
+    }
+
+    /// Inserts what still waits; returns the id of the newest entry, and its time if it was appended here.
     ///
     /// # Errors
     /// [`InboxError::IdsOutOfOrder`] if SQLite has assigned another id, because another program has written to the log.
-    pub(crate) fn finish(mut self) -> Result<u64, InboxError> {
+    pub(crate) fn finish(mut self) -> Result<(u64, Option<i64>), InboxError> {
         self.flush()?;
         if self.started && self.transaction.last_insert_rowid().cast_unsigned() != self.newest_id {
             return Err(InboxError::IdsOutOfOrder);
         }
-        Ok(self.newest_id)
+        Ok((self.newest_id, self.newest_at_ns))
+    }
+
+    /// Begins the next entry.
+    fn begin(&mut self, at_ns: i64) {
+        self.newest_id += 1;
+        self.newest_at_ns = Some(at_ns);
     }
 
     /// Returns the id to insert an entry with; none lets SQLite assign the next one. The first entry of a transaction never

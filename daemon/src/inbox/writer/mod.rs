@@ -17,6 +17,7 @@ mod maintenance;
 mod marks;
 #[cfg(test)]
 mod model_tests;
+mod notices;
 mod open;
 pub(crate) mod recode;
 pub(crate) mod recovered;
@@ -38,6 +39,7 @@ use self::attempt_error::AttemptError;
 use self::clock::tracker::Tracker;
 use self::maintenance::{Maintenance, checkpoint};
 use self::marks::change_mark;
+use self::notices::Notices;
 use self::recovered::{Added, awaited};
 use self::replacements::Replacements;
 use self::retention::Limits;
@@ -117,6 +119,7 @@ pub(crate) struct Writer {
     /// Whether entries were given up: then the daemon is stopping, and the remaining ones are given up at once.
     given_up: bool,
     replaced: Replacements,
+    notices: Notices,
 }
 
 /// The result of a transaction, to be published once it is committed.
@@ -127,6 +130,8 @@ struct Outcome {
     /// The time of that entry, if it is a new one.
     newest_at_ns: Option<i64>,
     updates: Updates,
+    /// The limits of notices, with those of this transaction.
+    notices: Notices,
     /// What was added of a damaged inbox.
     added: Option<Added>,
     /// The ids of sent messages, the read marks and the numbers of recoded messages, in the order of their items.
@@ -308,7 +313,8 @@ impl Writer {
     }
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
-        let mut outcome = Outcome { newest_id: self.used.newest.id, ..Outcome::default() };
+        let mut outcome =
+            Outcome { newest_id: self.used.newest.id, notices: self.notices, ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
         let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
         // After the batch was taken: its entries have times of the clock as it was until now.
@@ -338,6 +344,7 @@ impl Writer {
         let newest = outcome.newest_at_ns.map(|at_ns| Anchor { id: outcome.newest_id, at_ns });
         self.used.newest = newest.unwrap_or(self.used.newest);
         self.stored += outcome.stored.messages;
+        self.notices = outcome.notices;
         self.parts.learned.apply(outcome.updates);
         if let Some(added) = outcome.added {
             self.publish_recovered(added);
@@ -453,19 +460,14 @@ fn append(
                 bytes = rest;
                 for record in Records::new(records) {
                     learn(&mut outcome.updates, log.received(record)?, &record);
-                    outcome.newest_at_ns = Some(record.at_ns);
                 }
                 outcome.stored.messages += *messages as u64;
             }
-            Item::Sent(sent) => {
-                outcome.answers.push(log.sent(sent)?);
-                outcome.newest_at_ns = Some(sent.at_ns);
-            }
+            Item::Sent(sent) => outcome.answers.push(log.sent(sent)?),
             Item::Gap { at_ns, lost, reason, peer } => {
                 let gap = GapDetail { peer: peer.clone(), ..GapDetail::lost(*lost, *reason) };
                 log.gap(*at_ns, &gap)?;
                 outcome.stored.lose(*lost, *reason);
-                outcome.newest_at_ns = Some(*at_ns);
             }
             Item::Mark(mark) => outcome.answers.push(change_mark(transaction, mark)?),
             Item::Recovered(recovered) => {
@@ -481,7 +483,7 @@ fn append(
             }
         }
     }
-    outcome.newest_id = log.finish()?;
+    (outcome.newest_id, outcome.newest_at_ns) = log.finish()?;
     Ok(())
 }
 

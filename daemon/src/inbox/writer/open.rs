@@ -13,6 +13,7 @@ use tracing::debug;
 
 use super::clock::tracker::Tracker;
 use super::maintenance::Maintenance;
+use super::notices::Notices;
 use super::recovered::{self, awaited};
 use super::replacements::Replacements;
 use super::{Parts, Writer};
@@ -57,6 +58,7 @@ impl Writer {
             may_have_remains: false,
             given_up: false,
             replaced: Replacements::default(),
+            notices: Notices::default(),
         };
         let journal = match writer.reopen() {
             Ok(()) => {
