@@ -313,7 +313,8 @@ mod tests {
         {
             let address = Setting::new(address.parse().unwrap(), origin.clone());
             let encoding = encoding.map(|encoding| Setting::new(encoding, origin.clone()));
-            let silent_after = encoding.is_some().then(|| Setting::new("90m".parse().unwrap(), origin.clone()));
+            let silent_after =
+                encoding.is_some().then(|| Setting::new("90m".parse().unwrap(), origin.clone()));
             let peer = Peer { address, encoding, silent_after, ..Peer::without_address(origin.clone()) };
             settings.peers.insert(name.parse().unwrap(), peer);
         }

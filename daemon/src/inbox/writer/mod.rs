@@ -13,6 +13,7 @@ mod attempt_error;
 mod clock;
 #[cfg(test)]
 mod crash_tests;
+mod kept;
 mod maintenance;
 mod marks;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use super::commit_watch::{CommitPublisher, Committed};
 use super::entry::GapDetail;
 use super::file::{self, Used};
 use super::inflight::EntryCounts;
+use super::kept::{Changes, Kept, KeptView};
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queue::packed::{Record, Records};
 use super::queue::{Batch, Item, MAX_RETRY_WAIT, Queue};
@@ -57,6 +59,7 @@ use super::recovery::plan;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
+use crate::net::interface_names::InterfaceNames;
 use crate::service::data_dir::DataDir;
 use crate::service::watchdog::Heartbeat;
 
@@ -83,6 +86,8 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
+    pub(crate) kept: Arc<KeptView>,
+    pub(crate) interfaces: Arc<InterfaceNames>,
 }
 
 /// The writer, with its file.
@@ -120,6 +125,7 @@ pub(crate) struct Writer {
     given_up: bool,
     replaced: Replacements,
     notices: Notices,
+    kept: Kept,
 }
 
 /// The result of a transaction, to be published once it is committed.
@@ -132,6 +138,8 @@ struct Outcome {
     updates: Updates,
     /// The limits of notices, with those of this transaction.
     notices: Notices,
+    /// What changes besides the log.
+    kept: Changes,
     /// What was added of a damaged inbox.
     added: Option<Added>,
     /// The ids of sent messages, the read marks and the numbers of recoded messages, in the order of their items.
@@ -145,6 +153,8 @@ impl Writer {
         let mut batch = Batch::default();
         let mut given_up = 0;
         while queue.take(&mut batch, self.max_wait()) {
+            // Everything that was received before is in this batch.
+            let taken = self.kept.now();
             let (mut first, mut offset) = (0, 0);
             while first < batch.items.len() {
                 let (items, bytes) = next_commit(&batch, first, offset, self.max_commit_bytes());
@@ -160,6 +170,7 @@ impl Writer {
             if batch.items.is_empty() {
                 self.idle();
             }
+            self.note_due(taken);
         }
         if let Some(connection) = &self.connection {
             self.clock.note(connection);
@@ -183,7 +194,8 @@ impl Writer {
         let step = match self.connection {
             Some(_) => {
                 let maintenance = self.maintenance.max_wait(&self.limits());
-                maintenance.into_iter().chain(self.clock.max_wait()).min()
+                let kept = self.kept.max_wait();
+                maintenance.into_iter().chain(self.clock.max_wait()).chain(kept).min()
             }
             None => Some(MAX_RETRY_WAIT),
         };
@@ -230,7 +242,7 @@ impl Writer {
 
     /// Commits a part of the batch and publishes it; false if it was given up because the daemon stops.
     fn store(&mut self, items: &mut [Item], bytes: &[u8]) -> bool {
-        let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
+        let (mut failures, mut wait, began) = (0, FIRST_RETRY_WAIT, self.kept.now());
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
@@ -241,6 +253,9 @@ impl Writer {
                         self.forget_damage();
                     }
                     self.parts.health.succeeded(Component::InboxWrite);
+                    if failures > 0 {
+                        self.kept.pause(self.kept.now().saturating_sub(began));
+                    }
                     self.publish_commit(items, outcome);
                     self.remove_remains();
                     return true;
@@ -255,6 +270,10 @@ impl Writer {
             if matches!(items, [Item::Recovered(_)]) {
                 // The plan still has it, unless the commit has succeeded after all; what arrives must not wait for it.
                 self.must_load = true;
+                return false;
+            }
+            if matches!(items, [Item::Due(_)]) {
+                // What is received meanwhile may change it, and comes first.
                 return false;
             }
             failures += 1;
@@ -316,6 +335,7 @@ impl Writer {
         let mut outcome =
             Outcome { newest_id: self.used.newest.id, notices: self.notices, ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
+        let max_inbox_bytes = self.limits().max_bytes;
         let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
         // After the batch was taken: its entries have times of the clock as it was until now.
         let history = self.clock.next(connection, self.used.newest.id)?;
@@ -323,7 +343,8 @@ impl Writer {
         if let Some(history) = &history {
             Tracker::write(&transaction, history)?;
         }
-        append(&transaction, items, bytes, &mut outcome, |updates, id, record| {
+        let kept = kept::Context { kept: &self.kept, max_inbox_bytes };
+        append(&transaction, items, bytes, &mut outcome, &kept, |updates, id, record| {
             if !record.payload.is_ascii()
                 && let Some(peer) = unpack(record.peer)
             {
@@ -351,12 +372,14 @@ impl Writer {
         }
         self.parts.queue.count_stored(&outcome.stored, newest);
         self.publish();
+        self.publish_kept(items, outcome.kept);
         let waiting = items.iter_mut().filter_map(|item| match item {
             Item::Sent(sent) => Some(&mut sent.stored),
             Item::Mark(mark) => Some(&mut mark.stored),
             Item::Recode(recode) => Some(&mut recode.stored),
             Item::Recovered(recovered) => Some(&mut recovered.stored),
-            Item::Received { .. } | Item::Gap { .. } => None,
+            Item::Cancel(cancel) => Some(&mut cancel.stored),
+            Item::Received { .. } | Item::Gap { .. } | Item::Hold(_) | Item::Due(_) => None,
         });
         for (waiting, answer) in waiting.zip(outcome.answers) {
             if let Some(waiting) = waiting.take() {
@@ -424,9 +447,10 @@ fn next_commit(batch: &Batch, first: usize, offset: usize, max_bytes: usize) -> 
         if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= max_bytes {
             break;
         }
-        let is_alone = matches!(item, Item::Recode(_) | Item::Recovered(_));
-        // Recovered entries have older ids than what is appended in the same transaction.
-        if matches!(item, Item::Recovered(_)) && items.end > items.start {
+        let is_alone = matches!(item, Item::Recode(_) | Item::Recovered(_) | Item::Hold(_));
+        // Recovered entries have older ids than what is appended in the same transaction, and rows of another table ids of
+        // their own.
+        if matches!(item, Item::Recovered(_) | Item::Hold(_)) && items.end > items.start {
             break;
         }
         items.end += 1;
@@ -448,27 +472,38 @@ fn append(
     items: &[Item],
     mut bytes: &[u8],
     outcome: &mut Outcome,
+    kept: &kept::Context<'_>,
     mut learn: impl FnMut(&mut Updates, u64, &Record<'_>),
 ) -> Result<(), InboxError> {
     let mut log = Appender::new(transaction, outcome.newest_id)?;
     for item in items {
         match item {
+            Item::Hold(hold) => kept.hold(transaction, hold, &mut outcome.kept)?,
             // Its client was answered that it could not be stored.
             item if item.is_abandoned() => outcome.answers.push(0),
             Item::Received { messages, bytes: length } => {
                 let (records, rest) = bytes.split_at(*length);
                 bytes = rest;
                 for record in Records::new(records) {
-                    learn(&mut outcome.updates, log.received(record)?, &record);
+                    let id = log.received(record)?;
+                    learn(&mut outcome.updates, id, &record);
+                    kept.kept.note(&mut outcome.kept, id, &record);
                 }
                 outcome.stored.messages += *messages as u64;
             }
-            Item::Sent(sent) => outcome.answers.push(log.sent(sent)?),
+            Item::Sent(sent) => {
+                outcome.answers.push(log.sent(sent)?);
+                kept::sent(transaction, sent, &mut outcome.kept)?;
+            }
             Item::Gap { at_ns, lost, reason, peer } => {
                 let gap = GapDetail { peer: peer.clone(), ..GapDetail::lost(*lost, *reason) };
                 log.gap(*at_ns, &gap)?;
                 outcome.stored.lose(*lost, *reason);
             }
+            Item::Cancel(cancel) => {
+                outcome.answers.push(kept.cancel(transaction, cancel, &mut outcome.kept)?);
+            }
+            Item::Due(due) => kept::due(transaction, &mut log, &mut outcome.notices, due, &mut outcome.kept)?,
             Item::Mark(mark) => outcome.answers.push(change_mark(transaction, mark)?),
             Item::Recovered(recovered) => {
                 let added = recovered::write(transaction, &recovered.chunk)?;
@@ -483,6 +518,7 @@ fn append(
             }
         }
     }
+    kept.heard(transaction, &mut log, &mut outcome.notices, &mut outcome.kept)?;
     (outcome.newest_id, outcome.newest_at_ns) = log.finish()?;
     Ok(())
 }

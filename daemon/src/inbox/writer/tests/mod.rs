@@ -36,6 +36,8 @@ pub(in crate::inbox::writer) fn open_with(
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),
+        kept: Arc::default(),
+        interfaces: Arc::default(),
     };
     let (writer, commits, journal) = Writer::open(parts, open_journal).unwrap();
     (writer, queue, commits, journal)

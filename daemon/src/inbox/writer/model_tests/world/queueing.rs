@@ -87,6 +87,7 @@ impl World {
             local: None,
             payload: payload.clone(),
             detail: detail.clone(),
+            held: None,
             stored: Some(stored),
         };
         let sent = self.daemon.queue.send(Box::new(item), true, |_| match outcome {
