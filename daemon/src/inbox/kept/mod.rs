@@ -359,4 +359,4 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::inbox) mod tests;

@@ -1,14 +1,17 @@
-//! Tests of the state without a writer.
+//! Settings for tests of what is kept.
 
 use udpchat_config::{Environment, Overrides, Settings};
 
-use super::*;
-
 /// Reads settings from the text of a configuration file.
-pub(super) fn settings(text: &str) -> Settings {
+pub(crate) fn settings(text: &str) -> Settings {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("udpchat.toml");
+    let file = folder.path().join("config.toml");
     std::fs::write(&file, text).unwrap();
-    let environment = Environment { home: Some(folder.path().to_owned()), ..Environment::default() };
-    Settings::load(&Overrides { config: Some(file), ..Overrides::default() }, &environment).unwrap()
+    let overrides = Overrides {
+        config: Some(file),
+        data_dir: Some(folder.path().to_owned()),
+        socket: Some(folder.path().join("socket")),
+        ..Overrides::default()
+    };
+    Settings::load(&overrides, &Environment::of_process()).unwrap()
 }

@@ -68,11 +68,16 @@ impl KeptView {
     pub(crate) async fn next_release(&self) -> Release {
         loop {
             let released = self.released.notified();
-            if let Some(release) = self.releases.lock().pop_front() {
+            if let Some(release) = self.try_next_release() {
                 return release;
             }
             released.await;
         }
+    }
+
+    /// Returns the next messages to send, if there are some.
+    pub(crate) fn try_next_release(&self) -> Option<Release> {
+        self.releases.lock().pop_front()
     }
 
     /// Returns messages that could not be sent now. The writer takes them when it is woken.
