@@ -164,7 +164,16 @@ pub(crate) async fn send_held(daemon: Arc<Daemon>) {
 async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
     while let Some(release) = next(&hosts, ip) {
         for (at, row) in release.rows.iter().enumerate() {
-            if !send_one(&daemon, &release, row).await {
+            let next = Instant::now() + SPACING;
+            let unsent = match send_one(&daemon, &release, row).await {
+                // Before the next one is sent: a kill may send only those again that are not on record.
+                Some(recorded) => match daemon.recorded(recorded, Instant::now() + RECORD_WAIT).await {
+                    Some(_) => None,
+                    None => Some(at + 1),
+                },
+                None => Some(at),
+            };
+            if let Some(at) = unsent {
                 // Those behind it would overtake it.
                 let further = hosts.lock().get_mut(&ip).map(std::mem::take).unwrap_or_default();
                 daemon.kept.give_back(&release.rows[at..]);
@@ -172,7 +181,7 @@ async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
                 daemon.queue.wake();
                 break;
             }
-            sleep_until(Instant::now() + SPACING).await;
+            sleep_until(next).await;
         }
     }
 }
@@ -187,9 +196,11 @@ fn next(hosts: &Hosts, ip: IpAddr) -> Option<Release> {
     release
 }
 
-/// Sends a held message and queues its record; false if that is not possible now, so that it stays held.
-async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> bool {
-    let Some(target) = target(daemon, release, &row.to) else { return false };
+/// Sends a held message and queues its record; returns what gets the id of that. None if it cannot be sent now, so that it stays
+/// held.
+async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> Option<oneshot::Receiver<u64>> {
+    let target = target(daemon, release, &row.to)?;
+    let (stored, recorded) = oneshot::channel();
     let mut item = Box::new(SentItem {
         at_ns: 0,
         peer: target.peer,
@@ -197,7 +208,7 @@ async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> bool {
         payload: row.payload.clone(),
         detail: SentDetail { held_seconds: Some(row.held_seconds()), ..row.detail.clone() },
         held: Some(row.id),
-        stored: None,
+        stored: Some(stored),
     });
     let give_up = Instant::now() + SEND_WAIT;
     loop {
@@ -210,9 +221,9 @@ async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> bool {
             Ok(())
         });
         match handed_over {
-            Ok(_) => return true,
+            Ok(_) => return Some(recorded),
             Err(NotSent::NotNow(back)) if may_pass_soon && Instant::now() < give_up => item = back,
-            Err(_) => return false,
+            Err(_) => return None,
         }
         sleep(SEND_RETRY).await;
     }
