@@ -38,6 +38,35 @@ pub(crate) fn concerns_one(error: &io::Error) -> bool {
     )
 }
 
+/// Returns whether an error may be the network's report about an earlier datagram (`icmp_err_convert` of Linux, icmp(7)).
+pub(crate) fn is_report(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(
+            Errno::EACCES
+                | Errno::ECONNREFUSED
+                | Errno::EHOSTDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::EMSGSIZE
+                | Errno::ENETUNREACH
+                | Errno::ENOPROTOOPT
+                | Errno::EOPNOTSUPP
+                | Errno::EPROTO
+        )
+    ) || is_isolated(error)
+}
+
+/// `ENONET`, which only Linux has.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_isolated(error: &io::Error) -> bool {
+    error.raw_os_error().map(Errno::from_raw) == Some(Errno::ENONET)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn is_isolated(_error: &io::Error) -> bool {
+    false
+}
+
 /// Returns whether a message that could not be sent is to be sent again after a moment: the kernel has no room for it now, or
 /// a signal came.
 pub(crate) fn is_momentary(error: &io::Error) -> bool {

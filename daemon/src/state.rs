@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use crate::configuration::Configuration;
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
+use crate::inbox::bounced_peers::BouncedPeers;
 use crate::inbox::commit_watch::CommitWatch;
 use crate::inbox::kept::KeptView;
 use crate::inbox::queue::{FAILING_WAIT, Queue};
@@ -44,6 +45,7 @@ pub(crate) struct Daemon {
     pub(crate) commits: CommitWatch,
     /// Held messages and silent peers.
     pub(crate) kept: Arc<KeptView>,
+    pub(crate) bounced_peers: Arc<BouncedPeers>,
     pub(crate) peers: Peers,
     pub(crate) groups: Arc<Groups>,
     pub(crate) addresses: Arc<CurrentAddresses>,

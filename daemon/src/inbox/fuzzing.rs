@@ -206,6 +206,7 @@ pub(crate) fn start(folder: &Path) -> Option<u64> {
         queue: Arc::default(),
         reader: Arc::new(Reader::new(folder)),
         learned: Arc::default(),
+        bounced_peers: Arc::default(),
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),

@@ -11,6 +11,7 @@
 //! control may depend on this folder; it depends on [`crate::index`], which speeds up scans.
 
 pub(crate) mod address;
+pub(crate) mod bounced_peers;
 pub(crate) mod commit_watch;
 pub(crate) mod damage;
 pub(crate) mod entry;

@@ -9,6 +9,7 @@ use nix::sys::socket::{ControlMessage, GetSockOpt, MsgFlags, SockaddrStorage, se
 use socket2::{InterfaceIndexOrAddress, SockRef, Socket};
 
 use super::address::in_family_of;
+pub(super) use super::error_queue::{queue_errors, take_errors};
 pub(crate) use super::netlink::InterfaceMonitor;
 use super::route::Route;
 

@@ -6,6 +6,8 @@
 
 pub(crate) mod address;
 pub(crate) mod drops;
+#[cfg(target_os = "linux")]
+mod error_queue;
 pub(crate) mod interface_names;
 pub(crate) mod interfaces;
 #[cfg(target_os = "linux")]
@@ -15,6 +17,7 @@ pub(crate) mod multicast;
 mod netlink;
 #[cfg(not(target_os = "linux"))]
 pub(crate) mod portable;
+pub(crate) mod reports;
 pub(crate) mod route;
 pub(crate) mod socket;
 

@@ -8,6 +8,7 @@ use socket2::Socket;
 
 use super::address::in_family_of;
 use super::interfaces::Changes;
+use super::reports::Report;
 use super::route::Route;
 
 /// These systems report the requested size of the receive buffer.
@@ -47,6 +48,16 @@ pub(super) fn leave(socket: &UdpSocket, group: IpAddr, interface: u32) -> io::Re
 
 /// Does nothing: these systems have no such privilege.
 pub(super) fn force_receive_buffer(_socket: &Socket, _bytes: usize) {}
+
+/// Refuses: these systems have no queue of errors.
+pub(super) fn queue_errors(_socket: &UdpSocket, _local: SocketAddr, on: bool) -> io::Result<()> {
+    if on { Err(io::ErrorKind::Unsupported.into()) } else { Ok(()) }
+}
+
+/// Takes nothing, for the same reason.
+pub(super) fn take_errors(_socket: &UdpSocket, _at_most: usize, _visit: impl FnMut(&Report<'_>)) -> usize {
+    0
+}
 
 /// Returns nothing: these systems have no such counter.
 pub(super) fn dropped(_socket: &UdpSocket) -> Option<u32> {

@@ -9,7 +9,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use udpchat_config::{ListenAddress, Origin, Settings};
 
 use super::drops::KernelDrops;
-use super::platform::{RECEIVE_BUFFER_FACTOR, force_receive_buffer, only_joined_groups};
+use super::platform::{RECEIVE_BUFFER_FACTOR, force_receive_buffer, only_joined_groups, queue_errors};
+use super::reports::Reports;
 
 /// A bound socket, through which any thread may receive and send.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(crate) struct Listener {
     pub(crate) granted_bytes: u64,
     /// Datagrams that found no room in that buffer.
     pub(crate) drops: KernelDrops,
+    /// What the network reports about datagrams that were sent.
+    pub(crate) reports: Reports,
 }
 
 /// A socket that cannot be bound or used.
@@ -216,6 +219,10 @@ impl Listener {
             let socket = Socket::from(socket);
             socket.set_broadcast(true)?;
             only_joined_groups(&socket, local)?;
+            let socket = UdpSocket::from(socket);
+            // A daemon that was killed may have left it on, with errors that belong to no message of this one.
+            queue_errors(&socket, local, false)?;
+            let socket = Socket::from(socket);
             let granted_bytes = enlarge_buffer(&socket, buffer_bytes)?;
             Self::new(socket, granted_bytes)
         };
@@ -238,7 +245,7 @@ impl Listener {
         let socket: UdpSocket = socket.into();
         let local = socket.local_addr()?;
         let drops = KernelDrops::new(&socket)?;
-        Ok(Self { socket, local, granted_bytes, drops })
+        Ok(Self { socket, local, granted_bytes, drops, reports: Reports::default() })
     }
 
     /// Returns whether this socket receives messages to a multicast group once it has joined it.

@@ -89,6 +89,7 @@ impl Receiver {
         match ppoll(&mut watched, max_wait.map(TimeSpec::from), None) {
             Ok(_) if watched[1].any().unwrap_or(true) => Ok(Wake::Stop),
             Ok(0) => Ok(Wake::Timeout),
+            Ok(_) if has_error(&watched[0]) => Ok(Wake::Errors),
             Ok(_) => Ok(Wake::Datagrams),
             Err(error) => Err(error.into()),
         }
@@ -133,6 +134,10 @@ impl Receiver {
         }
         Ok(count == BATCH_DATAGRAMS)
     }
+}
+
+fn has_error(watched: &PollFd<'_>) -> bool {
+    watched.revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
 }
 
 fn headers() -> MultiHeaders<SockaddrStorage> {

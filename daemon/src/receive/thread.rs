@@ -11,7 +11,7 @@ use super::limit::Excess;
 use super::platform::{Receiver, Stop, prepare};
 use super::types::Wake;
 use crate::clock;
-use crate::faults::Retry;
+use crate::faults::{Retry, is_report};
 use crate::health::{Component, Health};
 use crate::inbox::queue::Queue;
 use crate::net::socket::Listener;
@@ -89,11 +89,11 @@ impl Reception {
                 break;
             }
             self.parts.heartbeat.record();
-            self.has_read = false;
+            self.has_read = wake == Wake::Errors && self.take_reports();
             match self.read_stream() {
                 Ok(Wake::Stop) => break,
                 Ok(_) if self.has_read => self.read_something(),
-                Ok(_) if wake == Wake::Datagrams => self.read_nothing(),
+                Ok(_) if matches!(wake, Wake::Datagrams | Wake::Errors) => self.read_nothing(),
                 Ok(_) => {}
                 Err(error) => self.reading_failed(&error),
             }
@@ -168,6 +168,10 @@ impl Reception {
                 return Wake::Stop;
             }
             self.queue_nearly_full = self.parts.queue.is_filling();
+            // They take room in the receive buffer.
+            if self.listener.reports.is_on() {
+                self.take_reports();
+            }
             self.parts.heartbeat.record();
         }
         Wake::Datagrams
@@ -183,8 +187,17 @@ impl Reception {
                 Err(error) => self.reading_failed(&error),
             }
         }
+        self.take_reports();
         self.account_drops(true);
         self.report_excess(true);
+    }
+
+    /// Queues what the network reports about sent messages; returns whether it has reported something or may have disturbed a call.
+    fn take_reports(&self) -> bool {
+        let (bounces, has_reports) = self.listener.take_reports();
+        let local = self.parts.rules.addresses.get();
+        self.parts.queue.bounced(bounces.into_iter().map(|bounce| bounce.without_this_host(&local)));
+        has_reports || self.listener.reports.may_disturb()
     }
 
     /// Moves one batch into the queue; returns whether more may be waiting.
@@ -193,7 +206,7 @@ impl Reception {
         let (coalescer, nearly_full) = (&mut self.coalescer, &mut self.queue_nearly_full);
         let has_read = &mut self.has_read;
         let (rules, port) = (&self.parts.rules, self.listener.local.port());
-        let more = self.receiver.batch(|datagrams| {
+        let read = self.receiver.batch(|datagrams| {
             let mut classifier = Classifier::new(rules, port);
             queue.intake(|intake| {
                 for datagram in datagrams {
@@ -207,7 +220,12 @@ impl Reception {
                 }
                 *nearly_full = intake.is_filling();
             });
-        })?;
+        });
+        let more = match read {
+            // It concerns a message that was sent, and ends with this call.
+            Err(error) if is_report(&error) && self.take_reports() => return Ok(true),
+            read => read?,
+        };
         self.account_drops(!more);
         self.report_excess(false);
         if self.reading.succeeded() {

@@ -19,6 +19,9 @@ pub(super) struct Datagram<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wake {
     Datagrams,
+    /// The error queue has something; datagrams may wait as well.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "other systems have no such queue"))]
+    Errors,
     /// The time is over.
     Timeout,
     Stop,

@@ -12,7 +12,7 @@ use udpchat_api::call::{HeldMessage, SendParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::target::{answering, split_port};
-use super::{Prepared, SEND_RETRY, SEND_WAIT, Target, hand_over};
+use super::{Prepared, SEND_RETRY, SEND_WAIT, Target, hand_over, reports};
 use crate::clock::{self, from_ns};
 use crate::faults::is_momentary;
 use crate::inbox::entry::SentDetail;
@@ -20,6 +20,7 @@ use crate::inbox::kept::{
     HeldFull, HeldRow, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, Release, To,
 };
 use crate::inbox::queue::{HoldItem, NotSent, RECORD_WAIT, SentItem};
+use crate::net::reports::SendReports;
 use crate::state::Daemon;
 
 /// How long a message is held if the request does not say it, and at most, in seconds.
@@ -208,18 +209,22 @@ async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> Option<o
         payload: row.payload.clone(),
         detail: SentDetail { held_seconds: Some(row.held_seconds()), ..row.detail.clone() },
         held: Some(row.id),
+        number: None,
         stored: Some(stored),
     });
     let give_up = Instant::now() + SEND_WAIT;
     loop {
         item.at_ns = clock::now_ns();
         let mut may_pass_soon = false;
-        let handed_over = daemon.queue.send(item, true, |item| {
-            let source =
-                hand_over(&target, &item.payload).inspect_err(|error| may_pass_soon = is_momentary(error))?;
+        let mut learned = SendReports::default();
+        let handed_over = daemon.queue.send(item, true, |item, number| {
+            let source = hand_over(&target, &item.payload, Some(number), &mut learned)
+                .inspect_err(|error| may_pass_soon = is_momentary(error))?;
+            item.number = Some(number);
             item.local = target.local(source);
             Ok(())
         });
+        reports::learn(daemon, &target.listener, learned);
         match handed_over {
             Ok(_) => return Some(recorded),
             Err(NotSent::NotNow(back)) if may_pass_soon && Instant::now() < give_up => item = back,

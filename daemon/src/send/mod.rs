@@ -3,6 +3,7 @@
 mod cut;
 mod held;
 mod payload;
+mod reports;
 mod target;
 mod targets;
 
@@ -21,7 +22,7 @@ use crate::clock;
 use crate::error::reason;
 use crate::inbox::entry::{Body, SentDetail, Stored};
 use crate::inbox::queue::{NotSent, RECORD_WAIT, SentItem};
-use crate::net::platform;
+use crate::net::reports::SendReports;
 use crate::net::route::Route;
 use crate::state::Daemon;
 use held::Holding;
@@ -101,6 +102,7 @@ pub(crate) async fn send(daemon: &Daemon, message: Prepared, by: &str) -> Unreco
                 ..SentDetail::default()
             },
             held: None,
+            number: None,
             stored: Some(stored),
         };
         match transmit(daemon, &target, item).await {
@@ -174,18 +176,24 @@ async fn transmit(
     item: SentItem,
 ) -> Result<(Stored, Option<io::Error>), ErrorObject> {
     let mut item = Box::new(item);
+    // What goes to many is not answered by its destination, and not reported.
+    let is_to_one = !daemon.addresses.get().is_multicast_or_broadcast(target.peer.ip());
     let give_up = Instant::now() + SEND_WAIT;
     loop {
         item.at_ns = clock::now_ns();
         let (at_ns, peer, payload) = (item.at_ns, item.peer, item.payload.clone());
         let (mut local, mut detail) = (item.local, item.detail.clone());
         let may_wait = Instant::now() < give_up;
-        let handed_over = daemon.queue.send(item, may_wait, |item| {
-            let source = hand_over(target, &item.payload)?;
+        let mut learned = SendReports::default();
+        let handed_over = daemon.queue.send(item, may_wait, |item, number| {
+            let number = is_to_one.then_some(number);
+            let source = hand_over(target, &item.payload, number, &mut learned)?;
+            item.number = number;
             local = target.local(source);
             item.local = local;
             Ok(())
         });
+        reports::learn(daemon, &target.listener, learned);
         match handed_over {
             Ok(error) => {
                 detail.error = error.as_ref().map(reason);
@@ -205,10 +213,15 @@ async fn transmit(
 
 /// Sends an answer from the address that the message was sent to, and returns the source address used. The system chooses
 /// one if that address cannot be a source (a broadcast, or an address that this machine no longer has).
-fn hand_over(target: &Target, payload: &[u8]) -> io::Result<Option<IpAddr>> {
-    let send = |source| {
-        let (listener, route) = (&target.listener, Route { source, interface: target.interface });
-        platform::send(&listener.socket, listener.local, payload, target.peer, route).map(|()| source)
+fn hand_over(
+    target: &Target,
+    payload: &[u8],
+    number: Option<u64>,
+    learned: &mut SendReports,
+) -> io::Result<Option<IpAddr>> {
+    let mut send = |source| {
+        let route = Route { source, interface: target.interface };
+        target.listener.send(payload, target.peer, route, number, learned).map(|()| source)
     };
     match send(target.source) {
         Err(error) if target.source.is_some() && is_bad_source(&error) => send(None),

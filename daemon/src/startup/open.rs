@@ -16,6 +16,7 @@ use crate::control::socket::{ControlSocket, SocketError};
 use crate::control::{Control, MAX_TURNS, Rules, look_up};
 use crate::failure::Failure;
 use crate::health::Health;
+use crate::inbox::bounced_peers::BouncedPeers;
 use crate::inbox::inflight::InflightJournal;
 use crate::inbox::kept::KeptView;
 use crate::inbox::learned_encodings::LearnedEncodings;
@@ -94,6 +95,7 @@ pub(super) fn open(
     let queue = Arc::new(Queue::default());
     let reader = Arc::new(Reader::new(&settings.data_dir));
     let learned = Arc::new(LearnedEncodings::default());
+    let bounced_peers = Arc::new(BouncedPeers::default());
     let health = Arc::new(Health::default());
     let addresses = Arc::new(CurrentAddresses::default());
     let names = Arc::new(InterfaceNames::default());
@@ -108,6 +110,7 @@ pub(super) fn open(
         queue: Arc::clone(&queue),
         reader: Arc::clone(&reader),
         learned: Arc::clone(&learned),
+        bounced_peers: Arc::clone(&bounced_peers),
         health: Arc::clone(&health),
         settings: configuration.subscribe(),
         heartbeat: watchdog.heartbeat("the writer of the inbox"),
@@ -126,6 +129,7 @@ pub(super) fn open(
         reader,
         commits,
         kept,
+        bounced_peers,
         peers: Peers::new(configuration.subscribe(), names, learned),
         groups,
         addresses,

@@ -42,6 +42,7 @@ pub(super) fn serve(opened: Opened, runtime: Runtime, signals: Signals) -> Resul
     stop.stop();
     let whole = receivers.into_iter().map(JoinHandle::join).all(|ended| ended.is_ok());
     daemon.queue.close();
+    daemon.listeners.iter().for_each(|listener| listener.close_reports());
     if let Some(queued) = daemon.unstorable() {
         error!(
             queued,

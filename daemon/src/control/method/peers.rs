@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use udpchat_api::call::{Peer, PeerList, PeersAnswer, PeersParams};
-use udpchat_api::{ErrorKind, ErrorObject};
+use udpchat_api::{ErrorKind, ErrorObject, Timestamp};
 use udpchat_config::Encoding;
 use udpchat_text::Basis;
 
@@ -15,6 +15,7 @@ use crate::clock::from_ns;
 use crate::control::context::Context;
 use crate::control::entry::encoding_by;
 use crate::inbox::InboxError;
+use crate::inbox::bounced_peers::BouncedPeer;
 use crate::inbox::kept::{MAX_HELD, Seen, To};
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::{Configured, Peers};
@@ -57,7 +58,9 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
         }
         let until = Instant::now() + SEARCH_TIME;
         let kept = Kept::of(&daemon, &configured);
-        let list = List { known: &daemon.peers, configured: &configured, reader, until, kept };
+        let bounced = daemon.bounced_peers.list();
+        let list =
+            List { known: &daemon.peers, configured: &configured, bounced: &bounced, reader, until, kept };
         list.peers(heard)
     };
     Ok(PeersAnswer { peers: context.read(bytes, read).await?, lists })
@@ -84,6 +87,7 @@ fn add_silent(
 struct List<'a> {
     known: &'a Peers,
     configured: &'a Configured,
+    bounced: &'a [BouncedPeer],
     reader: &'a Reader,
     /// Until when encodings are looked up in the log.
     until: Instant,
@@ -176,6 +180,9 @@ impl List<'_> {
                 encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
                 encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
                 encoding_is_default: row.encoding_is_default && named.encoding.is_none(),
+                bounced_since: self.bounced_since(heard, |peer| {
+                    self.configured.of(peer).is_some_and(|owner| owner.name == named.name)
+                }),
                 ..row
             })
         });
@@ -198,9 +205,16 @@ impl List<'_> {
             unread: heard.unread,
             silent_after: None,
             silent_since: None,
-            bounced_since: None,
+            bounced_since: self.bounced_since(heard, |bounced| bounced == peer),
             held: self.kept.held_for(peer),
         })
+    }
+
+    /// Returns the first report, since a peer was heard, that a message to one of its addresses was not delivered.
+    fn bounced_since(&self, heard: Heard, is_its: impl Fn(SocketAddr) -> bool) -> Option<Timestamp> {
+        let later = |bounced: &&BouncedPeer| heard.last_id == 0 || bounced.since_ns > heard.last_at_ns;
+        let its = self.bounced.iter().filter(|bounced| is_its(bounced.peer)).filter(later);
+        its.map(|bounced| bounced.since_ns).min().map(from_ns)
     }
 
     /// Chooses the encoding of a message to a peer; once the time is up, without the log.
@@ -230,6 +244,7 @@ mod tests {
             let list = List {
                 known: &known,
                 configured: &configured,
+                bounced: &[],
                 reader: &reader,
                 until,
                 kept: Kept::default(),

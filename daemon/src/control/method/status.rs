@@ -16,6 +16,7 @@ use crate::inbox::queue::QUEUE_MAX_BYTES;
 use crate::inbox::reader::{Bounds, Reader};
 use crate::index::whole_ids;
 use crate::net::multicast::JoinedGroup;
+use crate::net::reports::Reports;
 use crate::receive::dropped_sources::DroppedSource;
 use crate::state::Daemon;
 
@@ -80,14 +81,23 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
         },
         lost_before: counters.lost_before,
         access: access(daemon),
-        sent: SentCounts { datagrams: counters.sent.datagrams, failed: counters.sent.failed, bounced: 0 },
-        icmp: IcmpStatus::default(),
+        sent: SentCounts {
+            datagrams: counters.sent.datagrams,
+            failed: counters.sent.failed,
+            bounced: counters.sent.bounced,
+        },
+        icmp: icmp(daemon),
         held: HeldStatus { messages: held as u64, bytes: held_bytes as u64 },
         watched_peers: watched_peers(daemon),
         log_lines_lost: daemon.logging.lost_lines(),
         inbox,
         index,
     }
+}
+
+fn icmp(daemon: &Daemon) -> IcmpStatus {
+    let reports = || daemon.listeners.iter().map(|listener| &listener.reports);
+    IcmpStatus { watching: reports().any(Reports::is_on), ignored: reports().map(Reports::ignored).sum() }
 }
 
 fn read_inbox(reader: &Reader, consumer: &str) -> Result<(InboxStatus, IndexStatus), InboxError> {

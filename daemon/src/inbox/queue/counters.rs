@@ -40,6 +40,8 @@ pub(crate) struct Sent {
     pub(crate) datagrams: u64,
     /// Datagrams that the kernel refused.
     pub(crate) failed: u64,
+    /// Datagrams that were reported as not delivered.
+    pub(crate) bounced: u64,
 }
 
 impl Counters {

@@ -9,6 +9,7 @@ use udpchat_config::Encoding;
 use crate::inbox::entry::{GapReason, SentDetail};
 use crate::inbox::kept::{Due, HeldFull, NewHeld};
 use crate::inbox::recovery::segment::Chunk;
+use crate::net::reports::Bounce;
 
 /// How long a client waits for its item to become durable before it gets an error.
 pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(10);
@@ -28,6 +29,8 @@ pub(crate) enum Item {
         bytes: usize,
     },
     Sent(Box<SentItem>),
+    /// The report that a message was not delivered, which becomes a notice.
+    Bounce(Box<Bounce>),
     Gap {
         at_ns: i64,
         lost: u64,
@@ -52,16 +55,20 @@ impl Item {
             Self::Recode(recode) => recode.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
             Self::Hold(hold) => hold.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
             Self::Cancel(cancel) => cancel.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
-            Self::Due(_) => false,
-            Self::Received { .. } | Self::Sent(_) | Self::Gap { .. } | Self::Recovered(_) => false,
+            Self::Received { .. }
+            | Self::Sent(_)
+            | Self::Bounce(_)
+            | Self::Gap { .. }
+            | Self::Recovered(_)
+            | Self::Due(_) => false,
         }
     }
 
-    /// Returns how many entries of the log it becomes.
+    /// Returns how many entries of the log it becomes at most.
     pub(crate) fn entries(&self) -> usize {
         match self {
             Self::Received { messages, .. } => *messages,
-            Self::Sent(_) | Self::Gap { .. } => 1,
+            Self::Sent(_) | Self::Bounce(_) | Self::Gap { .. } => 1,
             Self::Mark(_) | Self::Recode(_) | Self::Recovered(_) => 0,
             Self::Hold(_) | Self::Cancel(_) | Self::Due(_) => 0,
         }
@@ -73,6 +80,7 @@ impl Item {
             Self::Received { .. } => 0,
             Self::Gap { peer, .. } => peer.as_ref().map_or(0, String::len),
             Self::Sent(sent) => size_of_val(&**sent) + sent.payload.len(),
+            Self::Bounce(bounce) => size_of_val(&**bounce),
             Self::Mark(mark) => size_of_val(&**mark) + mark.consumer.len(),
             Self::Recovered(recovered) => size_of_val(&**recovered) + recovered.chunk.size_bytes(),
             Self::Hold(hold) => {
@@ -100,6 +108,8 @@ pub(crate) struct SentItem {
     pub(crate) detail: SentDetail,
     /// The number of the held message that it was, which the same transaction removes.
     pub(crate) held: Option<u64>,
+    /// Its running number, by which something may become known of its delivery; none if it went to many, or was refused.
+    pub(crate) number: Option<u64>,
     /// Gets the entry's id once it is durable; dropped without a value if it never will be.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }

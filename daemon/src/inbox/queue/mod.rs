@@ -33,6 +33,7 @@ use super::inflight::{EntryCounts, InflightJournal};
 use crate::error::reason;
 use crate::faults::{is_momentary, is_permanent};
 use crate::index::Anchor;
+use crate::net::reports::Bounce;
 
 /// How much may wait for the writer, in bytes, including the entries' own size. The writer holds as much again while it
 /// stores a batch.
@@ -56,6 +57,8 @@ struct State {
     journal: InflightJournal,
     /// Losses behind the end of the batch that have no gap there yet, since it was full.
     lost: Vec<Lost>,
+    /// The running number of the message that was passed to the kernel last.
+    last_number: u64,
     writer: Waits,
     woken: bool,
     closed: bool,
@@ -125,7 +128,7 @@ impl Queue {
         out
     }
 
-    /// Sends a datagram with `send` and queues its record, in one step. `send` must not wait.
+    /// Sends a datagram with `send`, which gets its running number, and queues its record, in one step. `send` must not wait.
     ///
     /// If the kernel refuses, the record holds the reason, and the error is returned as well; unless the message may wait
     /// for an error that may pass, in which case nothing is recorded. Nor is anything of a held message, unless the error is
@@ -134,13 +137,14 @@ impl Queue {
         &self,
         mut item: Box<SentItem>,
         may_wait: bool,
-        send: impl FnOnce(&mut SentItem) -> io::Result<()>,
+        send: impl FnOnce(&mut SentItem, u64) -> io::Result<()>,
     ) -> Result<Option<io::Error>, NotSent> {
         let mut state = self.lock();
         if !state.has_room() {
             return Err(NotSent::Full);
         }
-        let error = match send(&mut item) {
+        state.last_number += 1;
+        let error = match send(&mut item, state.last_number) {
             Ok(()) => None,
             Err(error) if may_wait && is_momentary(&error) => return Err(NotSent::NotNow(item)),
             // It stays held.
@@ -157,6 +161,24 @@ impl Queue {
         state.batch.push(Item::Sent(item));
         self.notify(&mut state);
         Ok(error)
+    }
+
+    /// Queues reports of messages that were not delivered. While the queue is full they are left out: of these messages nothing
+    /// is known.
+    pub(crate) fn bounced(&self, bounces: impl IntoIterator<Item = Bounce>) {
+        let mut bounces = bounces.into_iter().peekable();
+        if bounces.peek().is_none() {
+            return;
+        }
+        let mut state = self.lock();
+        for bounce in bounces {
+            if !state.has_room() {
+                break;
+            }
+            state.flush_gaps();
+            state.batch.push(Item::Bounce(Box::new(bounce)));
+        }
+        self.notify(&mut state);
     }
 
     /// Queues a read mark.
@@ -241,6 +263,11 @@ impl Queue {
     pub(crate) fn wake(&self) {
         self.lock().woken = true;
         self.filled.notify_all();
+    }
+
+    /// Counts messages that are durably recorded as not delivered.
+    pub(crate) fn count_bounced(&self, messages: u64) {
+        self.lock().counters.sent.bounced += messages;
     }
 
     /// Counts the items of a durable transaction; `newest` is the last entry that it has appended, if any.

@@ -118,13 +118,13 @@ fn the_counters_balance_at_every_step() {
 
 fn message() -> SentItem {
     let (payload, detail) = (Vec::new(), SentDetail::default());
-    SentItem { at_ns: 0, peer: PEER, local: None, payload, detail, held: None, stored: None }
+    SentItem { at_ns: 0, peer: PEER, local: None, payload, detail, held: None, number: None, stored: None }
 }
 
 #[test]
 fn a_message_is_sent_and_recorded_under_one_lock() {
     let queue = Queue::default();
-    let sent = queue.send(Box::new(message()), true, |_| {
+    let sent = queue.send(Box::new(message()), true, |_, _| {
         assert!(queue.state.try_lock().is_none(), "an answer could be queued before the message");
         Ok(())
     });
@@ -138,7 +138,7 @@ fn a_message_is_sent_and_recorded_under_one_lock() {
 fn a_closed_queue_refuses_a_message_before_sending_it() {
     let queue = Queue::default();
     queue.close();
-    let refused = queue.send(Box::new(message()), true, |_| panic!("sent"));
+    let refused = queue.send(Box::new(message()), true, |_, _| panic!("sent"));
     assert!(matches!(refused, Err(NotSent::Full)), "{refused:?}");
     assert!(!queue.take(&mut Batch::default(), None));
 }

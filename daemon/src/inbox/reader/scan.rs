@@ -263,7 +263,7 @@ struct Careful<'a> {
 
 /// What is at an id.
 enum Found {
-    Entry(Stored),
+    Entry(Box<Stored>),
     /// Nothing, and that is right up to this id, in the order of the scan.
     Nothing(u64),
     /// Nothing can be read up to this id, in the order of the scan.
@@ -318,7 +318,7 @@ impl<'a> Careful<'a> {
             match found {
                 Found::Entry(entry) => {
                     self.before = Some(entry.at_ns);
-                    if range.selects(&entry) && visit(entry).is_break() {
+                    if range.selects(&entry) && visit(*entry).is_break() {
                         return Ok(Passed { broke_at: Some(id), window: looked });
                     }
                     id = step(id);
@@ -344,7 +344,7 @@ impl<'a> Careful<'a> {
             return Ok(Found::Unreadable(if rising { known.last } else { known.first }));
         }
         match row(self.file.connection, id) {
-            Ok(Some(entry)) => Ok(Found::Entry(entry)),
+            Ok(Some(entry)) => Ok(Found::Entry(Box::new(entry))),
             Ok(None) => Ok(match self.reader.damage.explained(id) {
                 Some(last) => Found::Nothing(if rising { last } else { id }),
                 None => Found::Unreadable(id),

@@ -112,7 +112,7 @@ impl World {
             }
             Step::AddGap => self.add_gap(),
             Step::Send => {
-                assert!(self.queue.send(Box::new(sent()), true, |_| Ok(())).is_ok());
+                assert!(self.queue.send(Box::new(sent()), true, |_, _| Ok(())).is_ok());
             }
             Step::Store => self.store(true),
             Step::Remove => {
@@ -219,6 +219,7 @@ fn sent() -> SentItem {
         payload: b"sent".to_vec(),
         detail: SentDetail::default(),
         held: None,
+        number: None,
         stored: None,
     }
 }

@@ -13,6 +13,7 @@ mod attempt_error;
 mod clock;
 #[cfg(test)]
 mod crash_tests;
+mod delivery;
 mod kept;
 mod maintenance;
 mod marks;
@@ -38,6 +39,7 @@ use udpchat_config::{Settings, size_limit_hint};
 use self::append::Appender;
 use self::attempt_error::AttemptError;
 use self::clock::tracker::Tracker;
+use self::delivery::{Changes, Delivery};
 use self::maintenance::{Maintenance, checkpoint};
 use self::marks::change_mark;
 use self::notices::Notices;
@@ -46,11 +48,12 @@ use self::replacements::Replacements;
 use self::retention::Limits;
 use super::InboxError;
 use super::address::unpack;
+use super::bounced_peers::BouncedPeers;
 use super::commit_watch::{CommitPublisher, Committed};
-use super::entry::GapDetail;
+use super::entry::{GapDetail, NoticeDetail};
 use super::file::{self, Used};
 use super::inflight::EntryCounts;
-use super::kept::{Changes, Kept, KeptView};
+use super::kept::{Changes as KeptChanges, Kept, KeptView};
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queue::packed::{Record, Records};
 use super::queue::{Batch, Item, MAX_RETRY_WAIT, Queue};
@@ -60,6 +63,7 @@ use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
 use crate::net::interface_names::InterfaceNames;
+use crate::net::reports::Bounce;
 use crate::service::data_dir::DataDir;
 use crate::service::watchdog::Heartbeat;
 
@@ -83,6 +87,7 @@ pub(crate) struct Parts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) learned: Arc<LearnedEncodings>,
+    pub(crate) bounced_peers: Arc<BouncedPeers>,
     pub(crate) health: Arc<Health>,
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
@@ -126,6 +131,7 @@ pub(crate) struct Writer {
     replaced: Replacements,
     notices: Notices,
     kept: Kept,
+    delivery: Delivery,
 }
 
 /// The result of a transaction, to be published once it is committed.
@@ -139,7 +145,10 @@ struct Outcome {
     /// The limits of notices, with those of this transaction.
     notices: Notices,
     /// What changes besides the log.
-    kept: Changes,
+    kept: KeptChanges,
+    /// What became known of the delivery of messages, and how many were not delivered.
+    delivery: Changes,
+    bounced: u64,
     /// What was added of a damaged inbox.
     added: Option<Added>,
     /// The ids of sent messages, the read marks and the numbers of recoded messages, in the order of their items.
@@ -344,7 +353,7 @@ impl Writer {
             Tracker::write(&transaction, history)?;
         }
         let kept = kept::Context { kept: &self.kept, max_inbox_bytes };
-        append(&transaction, items, bytes, &mut outcome, &kept, |updates, id, record| {
+        append(&transaction, items, bytes, &mut outcome, (&kept, &self.delivery), |updates, id, record| {
             if !record.payload.is_ascii()
                 && let Some(peer) = unpack(record.peer)
             {
@@ -366,11 +375,15 @@ impl Writer {
         self.used.newest = newest.unwrap_or(self.used.newest);
         self.stored += outcome.stored.messages;
         self.notices = outcome.notices;
+        self.delivery.adopt(outcome.delivery);
         self.parts.learned.apply(outcome.updates);
         if let Some(added) = outcome.added {
             self.publish_recovered(added);
         }
         self.parts.queue.count_stored(&outcome.stored, newest);
+        if outcome.bounced > 0 {
+            self.parts.queue.count_bounced(outcome.bounced);
+        }
         self.publish();
         self.publish_kept(items, outcome.kept);
         let waiting = items.iter_mut().filter_map(|item| match item {
@@ -379,7 +392,7 @@ impl Writer {
             Item::Recode(recode) => Some(&mut recode.stored),
             Item::Recovered(recovered) => Some(&mut recovered.stored),
             Item::Cancel(cancel) => Some(&mut cancel.stored),
-            Item::Received { .. } | Item::Gap { .. } | Item::Hold(_) | Item::Due(_) => None,
+            Item::Received { .. } | Item::Bounce(_) | Item::Gap { .. } | Item::Hold(_) | Item::Due(_) => None,
         });
         for (waiting, answer) in waiting.zip(outcome.answers) {
             if let Some(waiting) = waiting.take() {
@@ -472,7 +485,7 @@ fn append(
     items: &[Item],
     mut bytes: &[u8],
     outcome: &mut Outcome,
-    kept: &kept::Context<'_>,
+    (kept, delivery): (&kept::Context<'_>, &Delivery),
     mut learn: impl FnMut(&mut Updates, u64, &Record<'_>),
 ) -> Result<(), InboxError> {
     let mut log = Appender::new(transaction, outcome.newest_id)?;
@@ -488,12 +501,22 @@ fn append(
                     let id = log.received(record)?;
                     learn(&mut outcome.updates, id, &record);
                     kept.kept.note(&mut outcome.kept, id, &record);
+                    outcome.delivery.received(delivery, transaction, &record, id)?;
                 }
                 outcome.stored.messages += *messages as u64;
             }
             Item::Sent(sent) => {
-                outcome.answers.push(log.sent(sent)?);
+                let id = log.sent(sent)?;
+                outcome.delivery.sent(sent, id);
+                outcome.answers.push(id);
                 kept::sent(transaction, sent, &mut outcome.kept)?;
+            }
+            Item::Bounce(bounce) => {
+                if let Some(about) = outcome.delivery.bounced(delivery, transaction, bounce)? {
+                    outcome.bounced += 1;
+                    let notice = bounced(bounce, about);
+                    outcome.notices.write(&mut log, bounce.at_ns, notice)?;
+                }
             }
             Item::Gap { at_ns, lost, reason, peer } => {
                 let gap = GapDetail { peer: peer.clone(), ..GapDetail::lost(*lost, *reason) };
@@ -521,6 +544,18 @@ fn append(
     kept.heard(transaction, &mut log, &mut outcome.notices, &mut outcome.kept)?;
     (outcome.newest_id, outcome.newest_at_ns) = log.finish()?;
     Ok(())
+}
+
+/// Returns the notice that a message was not delivered.
+fn bounced(bounce: &Bounce, about: u64) -> NoticeDetail {
+    NoticeDetail {
+        notice: NoticeDetail::BOUNCED.to_owned(),
+        about: Some(about),
+        peer: Some(bounce.peer.to_string()),
+        reason: Some(bounce.reason.to_owned()),
+        from: bounce.from,
+        ..NoticeDetail::default()
+    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use rusqlite::{Connection, MAIN_DB, OptionalExtension};
 use tracing::debug;
 
 use super::clock::tracker::Tracker;
+use super::delivery::Delivery;
 use super::maintenance::Maintenance;
 use super::notices::Notices;
 use super::recovered::{self, awaited};
@@ -47,6 +48,7 @@ impl Writer {
             used: Used::by_journal(&parts.data_dir),
             maintenance: Maintenance::new(parts.data_dir.to_path_buf(), index.clone(), health.clone()),
             clock: Tracker::new(health.clone()),
+            delivery: Delivery::new(Arc::clone(&parts.bounced_peers)),
             parts,
             connection: None,
             identity: None,

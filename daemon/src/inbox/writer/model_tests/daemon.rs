@@ -44,6 +44,7 @@ impl Daemon {
             queue: Arc::clone(&queue),
             reader: Arc::clone(&reader),
             learned: Arc::default(),
+            bounced_peers: Arc::default(),
             health: Arc::default(),
             settings,
             heartbeat: Heartbeat::unwatched(),

@@ -12,6 +12,7 @@ use crate::inbox::learned_encodings::{GIVEN, Known};
 
 /// What is queued, in the order of the queue.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test queues few of them")]
 pub(super) enum Pending {
     Entry {
         /// None where it is known only once it is stored.

@@ -225,9 +225,10 @@ impl World {
                 payload: row.payload.clone(),
                 detail: row.detail.clone(),
                 held: Some(row.id),
+                number: None,
                 stored: None,
             };
-            assert!(matches!(self.queue.send(Box::new(item), true, |_| Ok(())), Ok(None)));
+            assert!(matches!(self.queue.send(Box::new(item), true, |_, _| Ok(())), Ok(None)));
             self.model.held.remove(&row.id);
             self.model.claimed.remove(&row.id);
         }

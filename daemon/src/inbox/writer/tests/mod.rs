@@ -2,6 +2,7 @@
 
 mod commits;
 mod damage;
+mod delivery;
 mod failures;
 mod ids;
 mod kept;
@@ -42,6 +43,7 @@ fn open_configured(
         queue: Arc::clone(&queue),
         reader: Arc::new(Reader::new(data_dir)),
         learned: Arc::default(),
+        bounced_peers: Arc::default(),
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),

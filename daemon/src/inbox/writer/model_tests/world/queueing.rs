@@ -88,9 +88,10 @@ impl World {
             payload: payload.clone(),
             detail: detail.clone(),
             held: None,
+            number: None,
             stored: Some(stored),
         };
-        let sent = self.daemon.queue.send(Box::new(item), true, |_| match outcome {
+        let sent = self.daemon.queue.send(Box::new(item), true, |_, _| match outcome {
             Outcome::Sent => Ok(()),
             Outcome::Refused => Err(Errno::EMSGSIZE.into()),
             Outcome::NotNow => Err(Errno::EAGAIN.into()),

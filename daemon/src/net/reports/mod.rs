@@ -1,0 +1,256 @@
+//! Learns from the network which datagrams were not delivered.
+//!
+//! An unconnected socket hears of ICMP errors only while it has an error queue. Then the error of one datagram ends another
+//! call as well, so the queue is switched on by a message whose delivery matters, and off some seconds after the last one.
+//! What it holds takes room in the receive buffer, and anybody can forge it: a flood of reports that match nothing switches it
+//! off.
+
+mod outstanding;
+pub(crate) mod reason;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use self::outstanding::{Outstanding, REPORT_WAIT};
+use super::interfaces::LocalAddresses;
+use super::platform;
+use super::route::Route;
+use super::socket::Listener;
+use crate::clock;
+use crate::faults::is_report;
+
+/// How many errors are taken from the queue at once.
+const MAX_AT_ONCE: usize = 64;
+
+/// How often a call is repeated that meets errors of earlier datagrams.
+const MAX_TRIES: usize = 16;
+
+/// The queue is switched off for a while once so many reports within this time match nothing.
+const MAX_UNMATCHED: u32 = 200;
+const UNMATCHED_WINDOW: Duration = Duration::from_millis(100);
+const FLOOD_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long after the end a call may still meet an error.
+const LATE_ERRORS: Duration = Duration::from_secs(1);
+
+/// A report of the network that a datagram was not delivered.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    /// Where the datagram was sent to.
+    pub(crate) to: SocketAddr,
+    pub(crate) reason: &'static str,
+    /// The host that reports it.
+    pub(crate) from: Option<IpAddr>,
+    /// The beginning of its payload.
+    pub(crate) quoted: &'a [u8],
+}
+
+/// A message that was reported as not delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Bounce {
+    /// Its running number.
+    pub(crate) number: u64,
+    pub(crate) peer: SocketAddr,
+    pub(crate) reason: &'static str,
+    /// The host that reported it.
+    pub(crate) from: Option<IpAddr>,
+    pub(crate) at_ns: i64,
+}
+
+impl Bounce {
+    /// Leaves out that this host reported it, unless it is the peer itself.
+    pub(crate) fn without_this_host(mut self, local: &LocalAddresses) -> Self {
+        self.from = self.from.filter(|from| *from == self.peer.ip() || !local.contains(*from));
+        self
+    }
+}
+
+/// The reports about the datagrams of one socket.
+#[derive(Debug, Default)]
+pub(crate) struct Reports {
+    is_on: AtomicBool,
+    ignored: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    outstanding: Outstanding,
+    /// When the newest outstanding message was sent; none while the queue is off.
+    last_sent: Option<Instant>,
+    ended: Option<Instant>,
+    /// Until when it stays off after a flood.
+    paused_until: Option<Instant>,
+    /// Since when reports that match nothing are counted, and how many there were.
+    unmatched: Option<(Instant, u32)>,
+}
+
+/// What is learned while a datagram is sent.
+#[derive(Debug, Default)]
+pub(crate) struct SendReports {
+    /// Earlier messages that were not delivered.
+    pub(crate) bounces: Vec<Bounce>,
+    /// Whether the error queue was switched on, so that it has to be switched off.
+    pub(crate) has_begun: bool,
+}
+
+impl Reports {
+    /// Returns whether the kernel is asked for reports now.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many reports matched no message.
+    pub(crate) fn ignored(&self) -> u64 {
+        self.ignored.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a call may meet the error of an earlier datagram.
+    pub(crate) fn may_disturb(&self) -> bool {
+        self.is_on() || self.state.lock().may_disturb(Instant::now())
+    }
+
+    /// Returns when it is to be switched off; none if it is off.
+    pub(crate) fn ends_at(&self) -> Option<Instant> {
+        self.state.lock().last_sent.map(|sent| sent + REPORT_WAIT)
+    }
+}
+
+impl State {
+    fn may_disturb(&self, now: Instant) -> bool {
+        let is_late = |ended: Instant| now.saturating_duration_since(ended) < LATE_ERRORS;
+        self.last_sent.is_some() || self.ended.is_some_and(is_late)
+    }
+
+    /// Counts a report that matches nothing; returns whether they are a flood.
+    fn count_unmatched(&mut self, now: Instant) -> bool {
+        let is_current = |since: Instant| now.saturating_duration_since(since) < UNMATCHED_WINDOW;
+        let (since, count) = self.unmatched.filter(|(since, _)| is_current(*since)).unwrap_or((now, 0));
+        self.unmatched = Some((since, count + 1));
+        count + 1 > MAX_UNMATCHED
+    }
+}
+
+impl Listener {
+    /// Sends a datagram, without waiting. With a running number, reports about it are awaited.
+    ///
+    /// The error of an earlier datagram does not end it: the queue is emptied, and the call repeated.
+    pub(crate) fn send(
+        &self,
+        payload: &[u8],
+        to: SocketAddr,
+        route: Route,
+        number: Option<u64>,
+        learned: &mut SendReports,
+    ) -> io::Result<()> {
+        let now = Instant::now();
+        // Held until the message is among the outstanding ones: a report may come before the call returns.
+        let mut state = self.reports.state.lock();
+        if number.is_some() {
+            learned.has_begun |= self.begin_reports(&mut state, now);
+        }
+        let mut tries = 0;
+        loop {
+            match platform::send(&self.socket, self.local, payload, to, route) {
+                Ok(()) => break,
+                Err(error) if is_report(&error) && state.may_disturb(now) && tries < MAX_TRIES => {
+                    let reports = self.take(&mut state, &mut learned.bounces);
+                    // The error of the very last report may remain when the queue is empty, once.
+                    if reports == 0 && tries > 0 {
+                        return Err(error);
+                    }
+                    tries += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(number) = number
+            && state.last_sent.is_some()
+        {
+            state.last_sent = Some(now);
+            state.outstanding.add(number, to, payload, now);
+        }
+        Ok(())
+    }
+
+    /// Takes what the error queue has; returns the messages that were not delivered, and whether there were any reports.
+    pub(crate) fn take_reports(&self) -> (Vec<Bounce>, bool) {
+        let mut bounces = Vec::new();
+        let reports = self.take(&mut self.reports.state.lock(), &mut bounces);
+        (bounces, reports > 0)
+    }
+
+    /// Switches the error queue off if the last message is long enough ago; returns what was still in it.
+    pub(crate) fn end_reports(&self) -> Vec<Bounce> {
+        let mut state = self.reports.state.lock();
+        let is_over = |sent: Instant| sent.elapsed() >= REPORT_WAIT;
+        if state.last_sent.is_some_and(is_over) { self.end(&mut state) } else { Vec::new() }
+    }
+
+    /// Switches the error queue off, because the daemon stops and sends nothing more.
+    pub(crate) fn close_reports(&self) {
+        let mut state = self.reports.state.lock();
+        if state.last_sent.is_some() {
+            self.switch_off(&mut state);
+        }
+    }
+
+    /// Switches the error queue on, unless it is or has to stay off; returns whether it is on only now.
+    fn begin_reports(&self, state: &mut State, now: Instant) -> bool {
+        if state.last_sent.is_some() || state.paused_until.is_some_and(|until| now < until) {
+            return false;
+        }
+        // Without it, messages are sent as well, and nothing is known of them.
+        if platform::queue_errors(&self.socket, self.local, true).is_err() {
+            return false;
+        }
+        state.last_sent = Some(now);
+        self.reports.is_on.store(true, Ordering::Relaxed);
+        true
+    }
+
+    fn end(&self, state: &mut State) -> Vec<Bounce> {
+        let mut bounces = Vec::new();
+        // Switching it off empties it.
+        while self.take(state, &mut bounces) > 0 {}
+        self.switch_off(state);
+        bounces
+    }
+
+    fn switch_off(&self, state: &mut State) {
+        // If it fails, the reports are taken and pass as unmatched.
+        let _off = platform::queue_errors(&self.socket, self.local, false);
+        self.reports.is_on.store(false, Ordering::Relaxed);
+        state.outstanding.clear();
+        (state.last_sent, state.ended, state.unmatched) = (None, Some(Instant::now()), None);
+    }
+
+    /// Takes errors from the queue; returns how many reports were among them.
+    fn take(&self, state: &mut State, bounces: &mut Vec<Bounce>) -> usize {
+        let now = Instant::now();
+        let (mut reports, mut is_flood) = (0, false);
+        platform::take_errors(&self.socket, MAX_AT_ONCE, |report| {
+            reports += 1;
+            if let Some(number) = state.outstanding.take(report.to, report.quoted, now) {
+                let Report { to: peer, reason, from, .. } = *report;
+                bounces.push(Bounce { number, peer, reason, from, at_ns: clock::now_ns() });
+            } else {
+                self.reports.ignored.fetch_add(1, Ordering::Relaxed);
+                is_flood |= state.count_unmatched(now);
+            }
+        });
+        if is_flood && state.last_sent.is_some() {
+            state.paused_until = Some(now + FLOOD_PAUSE);
+            self.switch_off(state);
+        }
+        reports
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;
