@@ -12,7 +12,7 @@ use udpchat_api::call::{HeldMessage, SendParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::target::{answering, split_port};
-use super::{Prepared, SEND_RETRY, SEND_WAIT, Target, hand_over, reports};
+use super::{Prepared, SEND_RETRY, SEND_WAIT, Target, attempt};
 use crate::clock::{self, from_ns};
 use crate::faults::is_momentary;
 use crate::inbox::entry::SentDetail;
@@ -20,7 +20,6 @@ use crate::inbox::kept::{
     HeldFull, HeldRow, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, Release, To,
 };
 use crate::inbox::queue::{HoldItem, NotSent, RECORD_WAIT, SentItem};
-use crate::net::reports::SendReports;
 use crate::state::Daemon;
 
 /// How long a message is held if the request does not say it, and at most, in seconds.
@@ -215,19 +214,12 @@ async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> Option<o
     let give_up = Instant::now() + SEND_WAIT;
     loop {
         item.at_ns = clock::now_ns();
-        let mut may_pass_soon = false;
-        let mut learned = SendReports::default();
-        let handed_over = daemon.queue.send(item, true, |item, number| {
-            let source = hand_over(&target, &item.payload, Some(number), &mut learned)
-                .inspect_err(|error| may_pass_soon = is_momentary(error))?;
-            item.number = Some(number);
-            item.local = target.local(source);
-            Ok(())
-        });
-        reports::learn(daemon, &target.listener, learned);
-        match handed_over {
+        let mut local = item.local;
+        match attempt(daemon, &target, item, true, &mut local) {
             Ok(_) => return Some(recorded),
-            Err(NotSent::NotNow(back)) if may_pass_soon && Instant::now() < give_up => item = back,
+            Err(NotSent::NotNow(back, error)) if is_momentary(&error) && Instant::now() < give_up => {
+                item = back
+            }
             Err(_) => return None,
         }
         sleep(SEND_RETRY).await;

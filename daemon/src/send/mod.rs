@@ -8,7 +8,7 @@ mod target;
 mod targets;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,25 +176,13 @@ async fn transmit(
     item: SentItem,
 ) -> Result<(Stored, Option<io::Error>), ErrorObject> {
     let mut item = Box::new(item);
-    // What goes to many is not answered by its destination, and not reported.
-    let is_to_one = !daemon.addresses.get().is_multicast_or_broadcast(target.peer.ip());
     let give_up = Instant::now() + SEND_WAIT;
     loop {
         item.at_ns = clock::now_ns();
         let (at_ns, peer, payload) = (item.at_ns, item.peer, item.payload.clone());
         let (mut local, mut detail) = (item.local, item.detail.clone());
         let may_wait = Instant::now() < give_up;
-        let mut learned = SendReports::default();
-        let handed_over = daemon.queue.send(item, may_wait, |item, number| {
-            let number = is_to_one.then_some(number);
-            let source = hand_over(target, &item.payload, number, &mut learned)?;
-            item.number = number;
-            local = target.local(source);
-            item.local = local;
-            Ok(())
-        });
-        reports::learn(daemon, &target.listener, learned);
-        match handed_over {
+        match attempt(daemon, target, item, may_wait, &mut local) {
             Ok(error) => {
                 detail.error = error.as_ref().map(reason);
                 let body = Body::Sent { peer, local, payload, detail };
@@ -205,10 +193,33 @@ async fn transmit(
                 return Err(ErrorObject::new(ErrorKind::InboxUnavailable, text)
                     .hint("`udpchatctl status` shows the problem"));
             }
-            Err(NotSent::NotNow(back)) => item = back,
+            Err(NotSent::NotNow(back, _)) => item = back,
         }
         sleep(SEND_RETRY).await;
     }
+}
+
+/// Passes a datagram to the kernel once and queues its record; sets the local address that it was sent from.
+fn attempt(
+    daemon: &Daemon,
+    target: &Target,
+    item: Box<SentItem>,
+    may_wait: bool,
+    local: &mut Option<SocketAddr>,
+) -> Result<Option<io::Error>, NotSent> {
+    // What goes to many is not answered by its destination, and not reported.
+    let is_to_one = !daemon.addresses.get().is_multicast_or_broadcast(target.peer.ip());
+    let mut learned = SendReports::default();
+    let handed_over = daemon.queue.send(item, may_wait, |item, number| {
+        let number = is_to_one.then_some(number);
+        let source = hand_over(target, &item.payload, number, &mut learned)?;
+        item.number = number;
+        *local = target.local(source);
+        item.local = *local;
+        Ok(())
+    });
+    reports::learn(daemon, &target.listener, learned);
+    handed_over
 }
 
 /// Sends an answer from the address that the message was sent to, and returns the source address used. The system chooses

@@ -99,8 +99,8 @@ pub(crate) struct Full;
 pub(crate) enum NotSent {
     /// The queue was closed, or has no room.
     Full,
-    /// It may succeed in a moment; the item is returned.
-    NotNow(Box<SentItem>),
+    /// It may succeed later; the item is returned with the error.
+    NotNow(Box<SentItem>, io::Error),
 }
 
 impl Queue {
@@ -146,9 +146,11 @@ impl Queue {
         state.last_number += 1;
         let error = match send(&mut item, state.last_number) {
             Ok(()) => None,
-            Err(error) if may_wait && is_momentary(&error) => return Err(NotSent::NotNow(item)),
+            Err(error) if may_wait && is_momentary(&error) => return Err(NotSent::NotNow(item, error)),
             // It stays held.
-            Err(error) if item.held.is_some() && !is_permanent(&error) => return Err(NotSent::NotNow(item)),
+            Err(error) if item.held.is_some() && !is_permanent(&error) => {
+                return Err(NotSent::NotNow(item, error));
+            }
             Err(error) => Some(error),
         };
         let counts = &mut state.counters.sent;

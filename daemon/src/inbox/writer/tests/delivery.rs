@@ -22,6 +22,7 @@ fn send(queue: &Queue, to: SocketAddr) -> u64 {
         payload: b"hello".to_vec(),
         detail: SentDetail { by: Some("ann".to_owned()), ..SentDetail::default() },
         number: None,
+        held: None,
         stored: None,
     };
     let mut sent = 0;
