@@ -5,6 +5,7 @@ mod bench;
 mod delivery;
 mod destination;
 mod encodings;
+mod held;
 mod lost;
 mod replay;
 mod send;
