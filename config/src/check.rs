@@ -1,6 +1,7 @@
 //! Rules on the limits of values, and on values in combination.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use crate::did_you_mean;
@@ -157,6 +158,14 @@ fn check_peers(settings: &Settings) -> Result<(), ConfigError> {
             let message = format!("peers `{other}` and `{name}` have the same address {}", *peer.address);
             let hint = "a message from there would have two names; keep one of them";
             return Err(ConfigError::rejected(&peer.address.origin, message, hint));
+        }
+        let ip = peer.address.ip();
+        if let Some(silent_after) = &peer.silent_after
+            && (ip.is_multicast() || ip == Ipv4Addr::BROADCAST)
+        {
+            let message = format!("peer `{name}` is a group or a broadcast address, which sends nothing");
+            let hint = "give `silent_after` to the peers themselves";
+            return Err(ConfigError::rejected(&silent_after.origin, message, hint));
         }
     }
     Ok(())

@@ -66,7 +66,10 @@ mod tests {
             ("max_size", "`max_size` belongs below [inbox]"),
             ("log.listen", "`listen` belongs at the top of the file, before the first [table]"),
             ("text.address", "`address` belongs below [peers.bob]"),
-            ("peers.NAME.colour", "the keys here are `address`, `encoding`, `limit`, `bytes`, `members`"),
+            (
+                "peers.NAME.colour",
+                "the keys here are `address`, `encoding`, `limit`, `bytes`, `silent_after`, `members`",
+            ),
         ] {
             let (table, name) = split(path);
             assert_eq!(hint_for_unknown(table, name), hint, "{path}");

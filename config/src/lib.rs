@@ -47,6 +47,6 @@ pub use settings::{Access, Control, Inbox, Log, Metrics, Peer, Settings, Text};
 pub use suggestion::{did_you_mean, nearest};
 pub use value::{
     ByteRate, DatagramRate, Encoding, Group, Interface, ListenAddress, LogFormat, LogLevel, MaxAge, Member,
-    MetricsAddress, Network, PeerAddress, PeerName, Repertoire, Size, UserGroup, ValueError, check_ipv4,
-    check_port_sign, check_width, narrowed, peer_table,
+    MetricsAddress, Network, PeerAddress, PeerName, Repertoire, SilentAfter, Size, UserGroup, ValueError,
+    check_ipv4, check_port_sign, check_width, narrowed, peer_table,
 };

@@ -8,7 +8,7 @@ use crate::paths::socket_in;
 use crate::value::toml_key;
 use crate::{
     ByteRate, ConfigError, DatagramRate, Encoding, Group, ListenAddress, LogFormat, LogLevel, MaxAge, Member,
-    MetricsAddress, Network, Origin, PeerAddress, PeerName, Setting, Size, UserGroup,
+    MetricsAddress, Network, Origin, PeerAddress, PeerName, Setting, SilentAfter, Size, UserGroup,
 };
 
 /// Defines [`Settings`], a struct for each table, and [`KEYS`].
@@ -162,6 +162,8 @@ pub struct Peer {
     pub limit: Option<Setting<DatagramRate>>,
     /// How many bytes are accepted from it, instead of `access.bytes`.
     pub bytes: Option<Setting<ByteRate>>,
+    /// After how long without a message it counts as silent, if configured.
+    pub silent_after: Option<Setting<SilentAfter>>,
     /// The members, while the settings are loaded. Then a table with members is one of [`Settings::lists`].
     pub(crate) members: Option<Setting<Vec<Member>>>,
 }
@@ -170,7 +172,7 @@ impl Peer {
     /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
         let address = Setting::new(PeerAddress::NONE, origin);
-        Self { address, encoding: None, limit: None, bytes: None, members: None }
+        Self { address, encoding: None, limit: None, bytes: None, silent_after: None, members: None }
     }
 }
 
@@ -205,6 +207,13 @@ pub(crate) const PEER_KEYS: &[Key<Peer>] = &[
         field_mut: |peer| &mut peer.bytes,
     },
     Key {
+        path: "peers.NAME.silent_after",
+        applied_by: AppliedBy::Reload,
+        example: r#""10m""#,
+        field: |peer| &peer.silent_after,
+        field_mut: |peer| &mut peer.silent_after,
+    },
+    Key {
         path: "peers.NAME.members",
         applied_by: AppliedBy::Reload,
         example: r#"["bob", "10.0.0.9:9000"]"#,
@@ -231,7 +240,7 @@ impl Settings {
     /// Moves the peers with members to the lists.
     ///
     /// # Errors
-    /// A list has an address, an encoding or a limit.
+    /// A list has a key of a peer.
     pub(crate) fn separate_lists(&mut self) -> Result<(), ConfigError> {
         for (name, mut list) in std::mem::take(&mut self.peers) {
             let Some(members) = list.members.take() else {
@@ -246,6 +255,7 @@ impl Settings {
                 Peer { limit: Some(_), .. } | Peer { bytes: Some(_), .. } => {
                     format!("`{name}` has members and a limit")
                 }
+                Peer { silent_after: Some(_), .. } => format!("`{name}` has members and silent_after"),
                 _ => {
                     self.lists.insert(name, members);
                     continue;
@@ -303,7 +313,9 @@ mod tests {
         {
             let address = Setting::new(address.parse().unwrap(), origin.clone());
             let encoding = encoding.map(|encoding| Setting::new(encoding, origin.clone()));
-            let peer = Peer { address, encoding, ..Peer::without_address(origin.clone()) };
+            let silent_after =
+                encoding.is_some().then(|| Setting::new("90m".parse().unwrap(), origin.clone()));
+            let peer = Peer { address, encoding, silent_after, ..Peer::without_address(origin.clone()) };
             settings.peers.insert(name.parse().unwrap(), peer);
         }
         let members = ["bob", "1.2.3.6"].map(|member| member.parse().unwrap()).to_vec();
@@ -339,6 +351,7 @@ metrics.listen = "" # default
 peers.bob.address = "1.2.3.4:80" # /c.toml:7
 peers."小明".address = "1.2.3.5" # /c.toml:7
 peers."小明".encoding = "gbk" # /c.toml:7
+peers."小明".silent_after = "90m" # /c.toml:7
 peers.lab.members = ["bob", "1.2.3.6"] # /c.toml:7"#;
         assert_eq!(shown.join("\n"), expected);
     }

@@ -1,5 +1,7 @@
 //! The clock of the system, and time stamps as the inbox stores them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
@@ -26,6 +28,16 @@ pub(crate) fn boottime_ns() -> i64 {
     const CLOCK: ClockId = ClockId::CLOCK_MONOTONIC;
     // Infallible: the clock exists (clock_gettime(2)).
     clock_gettime(CLOCK).map_or(0, |time| time.num_nanoseconds())
+}
+
+/// Returns a time that never steps, and stands still while the machine is suspended.
+pub(crate) fn monotonic() -> Duration {
+    #[cfg(test)]
+    if let Some(simulated) = simulated::get() {
+        return Duration::from_nanos(u64::try_from(simulated.boottime_ns).unwrap_or(0));
+    }
+    // Infallible: the clock exists (clock_gettime(2)).
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Converts a time to nanoseconds since 1970, UTC. A time that does not fit (before 1678, after 2262) becomes the nearest.

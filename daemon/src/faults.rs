@@ -76,6 +76,14 @@ pub(crate) fn is_momentary(error: &io::Error) -> bool {
     )
 }
 
+/// Returns whether a datagram can never be sent, whatever changes outside of it.
+pub(crate) fn is_permanent(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw),
+        Some(Errno::EMSGSIZE | Errno::EINVAL | Errno::EAFNOSUPPORT | Errno::EDESTADDRREQ)
+    )
+}
+
 /// Decides after each call of a loop how it continues.
 #[derive(Debug, Default)]
 pub(crate) struct Retry {

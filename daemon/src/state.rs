@@ -15,6 +15,7 @@ use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::bounced_peers::BouncedPeers;
 use crate::inbox::commit_watch::CommitWatch;
+use crate::inbox::kept::KeptView;
 use crate::inbox::queue::{FAILING_WAIT, Queue};
 use crate::inbox::reader::Reader;
 use crate::log::Logging;
@@ -42,6 +43,8 @@ pub(crate) struct Daemon {
     pub(crate) queue: Arc<Queue>,
     pub(crate) reader: Arc<Reader>,
     pub(crate) commits: CommitWatch,
+    /// Held messages and silent peers.
+    pub(crate) kept: Arc<KeptView>,
     pub(crate) bounced_peers: Arc<BouncedPeers>,
     pub(crate) peers: Peers,
     pub(crate) groups: Arc<Groups>,

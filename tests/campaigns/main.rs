@@ -31,3 +31,4 @@ mod support;
 mod system_calls;
 mod traffic;
 mod watch;
+mod watched;

@@ -363,6 +363,21 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
             "FILE:3: `lab` has members and a limit",
             "only members",
         ),
+        (
+            "[peers.lab]\nsilent_after = '1h'\nmembers = ['1.2.3.5']",
+            "FILE:3: `lab` has members and silent_after",
+            "only members",
+        ),
+        (
+            "[peers.all]\naddress = '239.1.2.3'\nsilent_after = '1h'",
+            "FILE:3: peer `all` is a group or a broadcast address",
+            "the peers themselves",
+        ),
+        (
+            "[peers.all]\naddress = '255.255.255.255:9'\nsilent_after = '1h'",
+            "FILE:3: peer `all` is a group or a broadcast address",
+            "the peers themselves",
+        ),
     ] {
         let (said, given) = Host::refused(text);
         assert!(said.starts_with(message), "{text}: {said}");

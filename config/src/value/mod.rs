@@ -29,7 +29,7 @@ pub use interface::Interface;
 pub use member::Member;
 pub use metrics::MetricsAddress;
 pub use name::PeerName;
-pub use quantity::{MaxAge, Size};
+pub use quantity::{MaxAge, SilentAfter, Size};
 pub use rate::{ByteRate, DatagramRate};
 pub use repertoire::Repertoire;
 pub use toml::peer_table;

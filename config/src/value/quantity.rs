@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use jiff::{Span, SpanRelativeTo};
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::{Text, ValueError, quoted};
 
@@ -97,14 +97,7 @@ impl FromStr for MaxAge {
         if trimmed.is_empty() {
             return Ok(Self::UNLIMITED);
         }
-        // A number of nanoseconds, as times are in the log: then it can be read again in each unit.
-        let span = trimmed
-            .parse::<Span>()
-            .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
-            .ok()
-            .filter(|span| i64::try_from(span.as_nanos()).is_ok())
-            .ok_or_else(|| ValueError::new(format!("{} is not a span of time", quoted(text)), Self::HINT))?;
-        match Duration::try_from(span) {
+        match Duration::try_from(span(text, Self::HINT)?) {
             Ok(limit) if !limit.is_zero() => Ok(Self(Some(limit))),
             _ => Err(ValueError::new(format!("age {} is not more than zero", quoted(text)), Self::HINT)),
         }
@@ -113,26 +106,79 @@ impl FromStr for MaxAge {
 
 impl fmt::Display for MaxAge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SECOND: u128 = 1_000_000_000;
-        const UNITS: [(u128, &str); 6] = [
-            (86_400 * SECOND, "d"),
-            (3_600 * SECOND, "h"),
-            (60 * SECOND, "m"),
-            (SECOND, "s"),
-            (1_000_000, "ms"),
-            (1_000, "us"),
-        ];
-        let Some(limit) = self.0 else { return Ok(()) };
-        let nanoseconds = limit.as_nanos();
-        match UNITS.iter().find(|(unit, _)| nanoseconds.is_multiple_of(*unit)) {
-            Some((unit, name)) => write!(f, "{}{name}", nanoseconds / unit),
-            None => write!(f, "{nanoseconds}ns"),
-        }
+        self.0.map_or(Ok(()), |limit| write_span(f, limit))
     }
 }
 
 impl Text for MaxAge {
     const EXPECTED: &str = "a span of time as text";
+}
+
+/// Says how long a peer may send nothing before it counts as silent; written `10m`, at least 10 seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SilentAfter(Duration);
+
+impl SilentAfter {
+    const HINT: &str = "write for example \"10m\", \"90s\" or \"1d\", two or three times the interval at which the peer \
+                        sends; 10s at least; leave it out if the peer may be silent";
+
+    /// The shortest one.
+    const MIN: Duration = Duration::from_secs(10);
+
+    /// Returns the time.
+    pub const fn time(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for SilentAfter {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match Duration::try_from(span(text, Self::HINT)?) {
+            Ok(time) if time >= Self::MIN => Ok(Self(time)),
+            _ => Err(ValueError::new(format!("time {} is less than 10s", quoted(text)), Self::HINT)),
+        }
+    }
+}
+
+impl fmt::Display for SilentAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_span(f, self.0)
+    }
+}
+
+impl Text for SilentAfter {
+    const EXPECTED: &str = "a span of time as text";
+}
+
+/// Reads a span of time, which may be negative, of a number of nanoseconds as times are in the log: then it can be read again in
+/// each unit.
+fn span(text: &str, hint: &str) -> Result<SignedDuration, ValueError> {
+    text.trim()
+        .parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()))
+        .ok()
+        .filter(|span| i64::try_from(span.as_nanos()).is_ok())
+        .ok_or_else(|| ValueError::new(format!("{} is not a span of time", quoted(text)), hint))
+}
+
+/// Writes a span of time as [`span`] reads it.
+fn write_span(f: &mut fmt::Formatter<'_>, span: Duration) -> fmt::Result {
+    const SECOND: u128 = 1_000_000_000;
+    const UNITS: [(u128, &str); 6] = [
+        (86_400 * SECOND, "d"),
+        (3_600 * SECOND, "h"),
+        (60 * SECOND, "m"),
+        (SECOND, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ];
+    let nanoseconds = span.as_nanos();
+    match UNITS.iter().find(|(unit, _)| nanoseconds.is_multiple_of(*unit)) {
+        Some((unit, name)) => write!(f, "{}{name}", nanoseconds / unit),
+        None => write!(f, "{nanoseconds}ns"),
+    }
 }
 
 #[cfg(test)]
@@ -195,6 +241,23 @@ mod tests {
             let error = text.parse::<MaxAge>().unwrap_err();
             assert!(error.to_string().contains("not a span of time"), "{text}: {error}");
             assert!(error.hint().unwrap().contains("90d"));
+        }
+    }
+
+    #[test]
+    fn a_silence_of_less_than_ten_seconds_is_refused() {
+        for text in ["10s", "10m", "90m", "2d", "10500ms"] {
+            assert_eq!(text.parse::<SilentAfter>().unwrap().to_string(), text);
+        }
+        assert_eq!("10m".parse::<SilentAfter>().unwrap().time(), Duration::from_secs(600));
+        for text in ["9s", "9999ms", "0s", "-10m"] {
+            let error = text.parse::<SilentAfter>().unwrap_err();
+            assert!(error.to_string().ends_with("is less than 10s"), "{text}: {error}");
+        }
+        for text in ["", "10", "soon", "1mo"] {
+            let error = text.parse::<SilentAfter>().unwrap_err();
+            assert!(error.to_string().contains("not a span of time"), "{text}: {error}");
+            assert!(error.hint().unwrap().contains("10m"));
         }
     }
 

@@ -12,14 +12,15 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 use tracing::{Level, enabled, info, warn};
 use udpchat_api::ErrorObject;
-use udpchat_api::call::RecodeAnswer;
+use udpchat_api::call::{HeldMessage, RecodeAnswer};
 use udpchat_api::safe::one_line;
 
 use super::client::Client;
 use crate::inbox::entry::{Body, Stored};
 use crate::log::rate_limit::Window;
 
-/// How many lines a second of each kind a user may have, except [`Kind::Sent`], where `log.messages_per_second` limits the sum.
+/// How many lines a second of each kind a user may have, except where `log.messages_per_second` counts: [`Kind::Sent`], the
+/// sum of all users, and [`Kind::Held`].
 const LINES_PER_SECOND: u32 = 20;
 
 /// How many lines a second report what a user was refused, and messages that could not be sent.
@@ -33,6 +34,8 @@ const MAX_USERS: usize = 16;
 enum Kind {
     Sent,
     NotSent,
+    Held,
+    Cancelled,
     Read,
     Recoded,
     Marked,
@@ -96,6 +99,37 @@ impl Audit {
             error,
             "{}", if error.is_some() { "could not be sent" } else { "sent" }
         );
+    }
+
+    /// Logs a message that is held, in one datagram or several.
+    pub(super) async fn held(
+        self: &Arc<Self>,
+        client: &Client,
+        messages: &[HeldMessage],
+        lines_per_second: u32,
+    ) {
+        let Some(first) = messages.first() else { return };
+        if self.admits(Kind::Held, client, lines_per_second) {
+            let by = By::of(client).await;
+            info!(
+                user = &*by.user,
+                uid = by.uid,
+                pid = by.pid,
+                held = first.held,
+                to = &*one_line(&first.to),
+                bytes = messages.iter().map(|message| message.bytes).sum::<usize>(),
+                datagrams = (messages.len() > 1).then_some(messages.len()),
+                "holds a message until its peer sends one"
+            );
+        }
+    }
+
+    /// Logs that a held message was removed.
+    pub(super) async fn cancelled(self: &Arc<Self>, client: &Client, held: u64) {
+        if self.admits(Kind::Cancelled, client, LINES_PER_SECOND) {
+            let by = By::of(client).await;
+            info!(user = &*by.user, uid = by.uid, pid = by.pid, held, "removed a held message");
+        }
     }
 
     /// Logs that a connection has begun to read, and by which method.
@@ -215,6 +249,10 @@ impl Audit {
         match kind {
             Kind::Sent => info!(left_out, "sent more messages than are logged (log.messages_per_second)"),
             Kind::NotSent => info!(uid, left_out, "more messages could not be sent than are logged"),
+            Kind::Held => {
+                info!(uid, left_out, "held more messages than are logged (log.messages_per_second)")
+            }
+            Kind::Cancelled => info!(uid, left_out, "removed more held messages than are logged"),
             Kind::Read => info!(uid, left_out, "there were more readers than are logged"),
             Kind::Recoded => info!(uid, left_out, "recoded in more steps than are logged"),
             Kind::Marked => info!(uid, left_out, "changed more read marks than are logged"),

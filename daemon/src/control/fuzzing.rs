@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use udpchat_api::call::{
-    AckParams, AcknowledgeParams, Call, ConsumersParams, InboxParams, PeersParams, RecodeParams,
-    ReloadParams, RemoveMarkParams, SelfTestParams, SendParams, SetMarkParams, StatusParams, StopParams,
-    SubscribeParams, TalkersParams, TargetsParams, UnsubscribeParams, VersionParams,
+    AckParams, AcknowledgeParams, Call, CancelParams, ConsumersParams, HeldParams, InboxParams, PeersParams,
+    RecodeParams, ReloadParams, RemoveMarkParams, SelfTestParams, SendParams, SetMarkParams, StatusParams,
+    StopParams, SubscribeParams, TalkersParams, TargetsParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::rpc::{Id, Request};
 use udpchat_api::safe;
@@ -53,7 +53,9 @@ fn invalid_parameters(request: &mut Request) -> Option<ErrorObject> {
     let methods = [
         of::<AckParams>,
         of::<AcknowledgeParams>,
+        of::<CancelParams>,
         of::<ConsumersParams>,
+        of::<HeldParams>,
         of::<InboxParams>,
         of::<PeersParams>,
         of::<RecodeParams>,

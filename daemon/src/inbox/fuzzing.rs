@@ -210,6 +210,8 @@ pub(crate) fn start(folder: &Path) -> Option<u64> {
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),
+        kept: Arc::default(),
+        interfaces: Arc::default(),
     };
     let open_journal = || InflightJournal::open(folder, &Arc::default());
     match Writer::open(parts, open_journal) {

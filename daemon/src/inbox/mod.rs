@@ -5,6 +5,7 @@
 //!
 //! What belongs here: storage only. [`queue`] takes what is to be stored, [`writer`] commits it, [`reader`] reads it, and
 //! [`mod@file`] opens, creates, migrates and quarantines the file. [`inflight`] counts what is received but not yet committed.
+//! [`kept`] has what is kept besides the log: held messages and silent peers.
 //! [`damage`] says which ids of the file cannot be read, and [`recovery`] reads what is left of a damaged file.
 //! What does not: the wire types of the control socket, decoding of text, configuration of peers. Reception, sending and
 //! control may depend on this folder; it depends on [`crate::index`], which speeds up scans.
@@ -19,6 +20,7 @@ pub(crate) mod file;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 pub(crate) mod inflight;
+pub(crate) mod kept;
 pub(crate) mod learned_encodings;
 mod queries;
 pub(crate) mod queue;

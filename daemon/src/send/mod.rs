@@ -1,6 +1,7 @@
 //! Sends one message: chooses target, bytes and socket, and records the message in the log.
 
 mod cut;
+mod held;
 mod payload;
 mod reports;
 mod target;
@@ -24,6 +25,8 @@ use crate::inbox::queue::{NotSent, RECORD_WAIT, SentItem};
 use crate::net::reports::SendReports;
 use crate::net::route::Route;
 use crate::state::Daemon;
+use held::Holding;
+pub(crate) use held::{Unheld, hold, send_held};
 use payload::Payload;
 use target::Target;
 pub(crate) use target::no_interface;
@@ -49,17 +52,25 @@ pub(crate) struct Unrecorded {
 pub(crate) struct Prepared {
     target: Target,
     payload: Payload,
+    /// For whom and how long it is to be held instead of sent.
+    holding: Option<Holding>,
 }
 
 /// Prepares what the parameters say.
 pub(crate) async fn prepare(daemon: &Arc<Daemon>, params: &SendParams) -> Result<Prepared, ErrorObject> {
     let target = target::find(daemon, params).await;
     let target = target.map_err(|error| target::swapped(daemon, params, error))?;
+    let holding = Holding::of(daemon, params, &target)?;
     let payload = payload::make(daemon, params, &target).await?;
-    Ok(Prepared { target, payload })
+    Ok(Prepared { target, payload, holding })
 }
 
 impl Prepared {
+    /// Returns whether it is to be held instead of sent.
+    pub(crate) fn is_held(&self) -> bool {
+        self.holding.is_some()
+    }
+
     /// Returns how much memory the message takes at most until it is on record, with the entries that are made of it then,
     /// in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -74,7 +85,7 @@ impl Prepared {
 
 /// Sends a message, in one datagram or several; `by` is the user who wants it.
 pub(crate) async fn send(daemon: &Daemon, message: Prepared, by: &str) -> Unrecorded {
-    let Prepared { target, payload } = message;
+    let Prepared { target, payload, .. } = message;
     let parts = payload.datagrams.len();
     let mut entries = Vec::with_capacity(parts);
     let mut failure = None;
@@ -90,6 +101,7 @@ pub(crate) async fn send(daemon: &Daemon, message: Prepared, by: &str) -> Unreco
                 by: Some(by.to_owned()),
                 ..SentDetail::default()
             },
+            held: None,
             number: None,
             stored: Some(stored),
         };

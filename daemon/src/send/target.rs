@@ -118,6 +118,12 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
         Body::Notice(_) => return Err(missing(format!("entry {id} is a notice, which has no sender"))),
     };
     check_answerable(id, peer)?;
+    answering(daemon, peer, local).ok_or_else(|| no_socket(&[peer]))
+}
+
+/// Returns the target of an answer to a peer that has sent something to the address `local`: through the same socket and from that
+/// address. None if no socket can send to it.
+pub(super) fn answering(daemon: &Daemon, peer: SocketAddr, local: Option<SocketAddr>) -> Option<Target> {
     let same_port = |listener: &&Arc<Listener>| {
         listener.can_send_to(peer) && local.is_some_and(|local| local.port() == listener.local.port())
     };
@@ -126,9 +132,8 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
     let local_addresses = daemon.addresses.get();
     let is_ours = |ip: &IpAddr| !local_addresses.is_multicast_or_broadcast(*ip) && !ip.is_unspecified();
     let source = local.map(|local| local.ip()).filter(is_ours);
-    let listener = listener.ok_or_else(|| no_socket(&[peer]))?;
     let interface = source.map_or(0, |source| local_addresses.interface_of_answer(source, peer));
-    Ok(Target { peer, listener, source, interface, by_route: None }.with_route())
+    Some(Target { peer, listener: listener?, source, interface, by_route: None }.with_route())
 }
 
 /// Refuses to answer a sender that has no address or no port (RFC 768: port 0 means that no answer is expected). The kernel
@@ -298,7 +303,7 @@ async fn look_up(daemon: &Daemon, host: &str, port: u16) -> io::Result<Vec<Socke
 const FORMS: &str = "a peer's name, `host[:port]` or `[v6]:port`; `%INTERFACE` may follow an address";
 
 /// Splits `host[:port]`, `[v6][:port]` and a bare IPv6 address, and checks the port's range.
-fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
+pub(super) fn split_port(to: &str) -> Result<(&str, Option<u16>), ErrorObject> {
     let (host, port) = match to.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
             Some((host, "")) => (host, None),

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::health::Health;
 use crate::inbox::bounced_peers::BouncedPeers;
 use crate::inbox::inflight::InflightJournal;
+use crate::inbox::kept::KeptView;
 use crate::inbox::learned_encodings::LearnedEncodings;
 use crate::inbox::queue::Queue;
 use crate::inbox::reader::Reader;
@@ -101,6 +102,7 @@ pub(super) fn open(
     let groups =
         Groups::new(&settings, &listeners, Arc::clone(&addresses), Arc::clone(&names), Arc::clone(&health));
     let groups = Arc::new(groups);
+    let kept = Arc::new(KeptView::default());
     let limits = Arc::new(Limits::new(&settings, Arc::clone(&names)));
     apply_reloads(&configuration, &groups, &limits, &logging, &queue);
     let parts = writer::Parts {
@@ -112,6 +114,8 @@ pub(super) fn open(
         health: Arc::clone(&health),
         settings: configuration.subscribe(),
         heartbeat: watchdog.heartbeat("the writer of the inbox"),
+        kept: Arc::clone(&kept),
+        interfaces: Arc::clone(&names),
     };
     let open_journal = || InflightJournal::open(&settings.data_dir, &health);
     let (writer, commits, journal) = Writer::open(parts, open_journal)?;
@@ -124,6 +128,7 @@ pub(super) fn open(
         queue,
         reader,
         commits,
+        kept,
         bounced_peers,
         peers: Peers::new(configuration.subscribe(), names, learned),
         groups,

@@ -17,8 +17,8 @@ use crate::service::watchdog::Watchdog;
 use crate::signals::Signals;
 use crate::state::Daemon;
 use crate::{
-    control, index_thread, message_log, metrics, problem_watch, receive, repair_thread, service, signals,
-    status_line,
+    control, index_thread, message_log, metrics, problem_watch, receive, repair_thread, send, service,
+    signals, status_line,
 };
 
 /// Starts the threads, serves until the daemon stops, and stops in the order of the data: reception,
@@ -74,6 +74,7 @@ async fn serve_clients(
     }
     daemon.groups.keep_joined()?;
     announce(daemon);
+    tokio::spawn(send::send_held(Arc::clone(daemon)));
     tokio::spawn(problem_watch::run(Arc::clone(daemon)));
     tokio::spawn(status_line::report(Arc::clone(daemon), watchdog));
     daemon.stop_requested().await;

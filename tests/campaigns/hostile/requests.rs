@@ -67,9 +67,25 @@ struct Fuzzer {
 }
 
 /// The methods with their parameters. `stop` ends the daemon if it has none, so it always gets one.
-const METHODS: [(&str, &[&str]); 19] = [
+const METHODS: [(&str, &[&str]); 21] = [
     ("version", &[]),
-    ("send", &["to", "reply_to", "text", "raw", "encoding", "escape", "split", "allow_empty"]),
+    (
+        "send",
+        &[
+            "to",
+            "reply_to",
+            "text",
+            "raw",
+            "encoding",
+            "escape",
+            "split",
+            "allow_empty",
+            "when_seen",
+            "for_seconds",
+        ],
+    ),
+    ("held", &["after", "to"]),
+    ("cancel", &["held"]),
     (
         "inbox",
         &[

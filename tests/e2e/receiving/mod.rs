@@ -7,3 +7,4 @@ mod any_datagram;
 mod limits;
 mod multicast;
 mod peers;
+mod silence;

@@ -3,6 +3,7 @@
 mod bench;
 mod destination;
 mod encodings;
+mod held;
 mod lost;
 mod replay;
 mod send;

@@ -4,7 +4,9 @@
 //! `udpchat_api::call`, and what several methods share.
 
 mod acknowledge;
+mod cancel;
 mod consumers;
+mod held;
 mod inbox;
 mod peers;
 mod read_marks;
@@ -23,9 +25,9 @@ mod version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use udpchat_api::call::{
-    AckParams, AcknowledgeParams, Call, ConsumersParams, InboxParams, PeersParams, RecodeParams,
-    ReloadParams, RemoveMarkParams, SelfTestParams, SetMarkParams, StatusParams, StopParams, SubscribeParams,
-    TalkersParams, TargetsParams, UnsubscribeParams, VersionParams,
+    AckParams, AcknowledgeParams, Call, CancelParams, ConsumersParams, HeldParams, InboxParams, PeersParams,
+    RecodeParams, ReloadParams, RemoveMarkParams, SelfTestParams, SetMarkParams, StatusParams, StopParams,
+    SubscribeParams, TalkersParams, TargetsParams, UnsubscribeParams, VersionParams,
 };
 use udpchat_api::rpc::Request;
 use udpchat_api::{ErrorKind, ErrorObject};
@@ -35,7 +37,7 @@ use super::response::success_line;
 pub(crate) use status::status;
 
 /// The methods, for the error of an unknown one.
-const METHODS: &str = "version, send, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, targets, status, self_test, acknowledge, reload, stop";
+const METHODS: &str = "version, send, held, cancel, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, targets, status, self_test, acknowledge, reload, stop";
 
 /// Calls the method of a request, and returns the response as a line. `send` is not among them: its response is prepared
 /// while other requests are handled ([`send`]).
@@ -43,7 +45,9 @@ pub(super) async fn call(context: &mut Context, request: &mut Request) -> Result
     match request.method.as_str() {
         AckParams::METHOD => run(context, request, read_marks::ack).await,
         AcknowledgeParams::METHOD => run(context, request, acknowledge::call).await,
+        CancelParams::METHOD => run(context, request, cancel::call).await,
         ConsumersParams::METHOD => run(context, request, consumers::call).await,
+        HeldParams::METHOD => run(context, request, held::call).await,
         InboxParams::METHOD => run(context, request, inbox::call).await,
         PeersParams::METHOD => run(context, request, peers::call).await,
         RecodeParams::METHOD => run(context, request, recode::call).await,

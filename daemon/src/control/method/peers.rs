@@ -16,8 +16,10 @@ use crate::control::context::Context;
 use crate::control::entry::encoding_by;
 use crate::inbox::InboxError;
 use crate::inbox::bounced_peers::BouncedPeer;
+use crate::inbox::kept::{MAX_HELD, Seen, To};
 use crate::inbox::reader::{Heard, PEERS_WINDOW_IDS, Reader};
 use crate::peers::{Configured, Peers};
+use crate::state::Daemon;
 
 /// How many peers without a name are listed: those heard last.
 const MAX_SEEN_PEERS: usize = 1_000;
@@ -37,7 +39,9 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let listed = MAX_SEEN_PEERS + daemon.peers.remembered().len();
-    let bytes = BYTES_OF_A_PEER * (usize::try_from(window).unwrap_or(usize::MAX) + 4 * listed);
+    let (held, _) = daemon.kept.totals();
+    let window_peers = usize::try_from(window).unwrap_or(usize::MAX);
+    let bytes = BYTES_OF_A_PEER * (window_peers + 4 * listed + held);
     let configured = daemon.peers.configured();
     let lists = configured.lists().map(|(name, members)| PeerList {
         name: name.to_owned(),
@@ -53,8 +57,10 @@ pub(super) async fn call(context: &mut Context, params: PeersParams) -> Result<P
             heard.entry(peer).or_default();
         }
         let until = Instant::now() + SEARCH_TIME;
+        let kept = Kept::of(&daemon, &configured);
         let bounced = daemon.bounced_peers.list();
-        let list = List { known: &daemon.peers, configured: &configured, bounced: &bounced, reader, until };
+        let list =
+            List { known: &daemon.peers, configured: &configured, bounced: &bounced, reader, until, kept };
         list.peers(heard)
     };
     Ok(PeersAnswer { peers: context.read(bytes, read).await?, lists })
@@ -85,6 +91,48 @@ struct List<'a> {
     reader: &'a Reader,
     /// Until when encodings are looked up in the log.
     until: Instant,
+    kept: Kept,
+}
+
+/// What is held for peers, and what is known of those with `silent_after`.
+#[derive(Default)]
+struct Kept {
+    silent_after: HashMap<String, u64>,
+    watched: HashMap<Arc<str>, Seen>,
+    /// How many messages are held, by the name of a peer.
+    held_for_names: HashMap<String, u64>,
+    /// How many are held for addresses without a name; port 0 stands for any port.
+    held_for_addresses: HashMap<SocketAddr, u64>,
+}
+
+impl Kept {
+    fn of(daemon: &Daemon, configured: &Configured) -> Self {
+        let after = daemon.configuration.current();
+        let after = after.peers.iter().filter_map(|(name, peer)| {
+            Some((name.to_string(), peer.silent_after.as_ref()?.time().as_secs()))
+        });
+        let mut kept =
+            Self { silent_after: after.collect(), watched: daemon.kept.watched(), ..Self::default() };
+        for row in daemon.kept.held_after(0, MAX_HELD) {
+            let name = match &row.to {
+                To::Name(name) => Some(name.clone()),
+                To::Address(address) => configured.of(*address).map(|named| named.name.to_owned()),
+            };
+            match (name, &row.to) {
+                (Some(name), _) => *kept.held_for_names.entry(name).or_default() += 1,
+                (None, To::Address(address)) => *kept.held_for_addresses.entry(*address).or_default() += 1,
+                (None, To::Name(_)) => {}
+            }
+        }
+        kept
+    }
+
+    fn held_for(&self, peer: SocketAddr) -> u64 {
+        let mut any_port = peer;
+        any_port.set_port(0);
+        let held = |address| self.held_for_addresses.get(&address).copied().unwrap_or(0);
+        if any_port == peer { held(peer) } else { held(peer) + held(any_port) }
+    }
 }
 
 impl List<'_> {
@@ -120,6 +168,14 @@ impl List<'_> {
             let row = self.row(peer, heard)?;
             Ok(Peer {
                 name: Some(named.name.to_owned()),
+                silent_after: self.kept.silent_after.get(named.name).copied(),
+                silent_since: self
+                    .kept
+                    .watched
+                    .get(named.name)
+                    .and_then(|seen| seen.silent_since_ns)
+                    .map(from_ns),
+                held: self.kept.held_for_names.get(named.name).copied().unwrap_or(0),
                 address: named.address.numbered().to_string(),
                 encoding: named.encoding.map_or(row.encoding, |encoding| encoding.to_string()),
                 encoding_by: named.encoding.map_or(row.encoding_by, |_| encoding_by(Basis::Configured)),
@@ -150,7 +206,7 @@ impl List<'_> {
             silent_after: None,
             silent_since: None,
             bounced_since: self.bounced_since(heard, |bounced| bounced == peer),
-            held: 0,
+            held: self.kept.held_for(peer),
         })
     }
 
@@ -185,7 +241,14 @@ mod tests {
         // Without an inbox, each look-up fails.
         let (configured, reader) = (known.configured(), Reader::new(folder.path()));
         let row = |until| {
-            let list = List { known: &known, configured: &configured, bounced: &[], reader: &reader, until };
+            let list = List {
+                known: &known,
+                configured: &configured,
+                bounced: &[],
+                reader: &reader,
+                until,
+                kept: Kept::default(),
+            };
             list.row("127.0.0.1:5".parse().unwrap(), Heard::default())
         };
         assert!(row(Instant::now() + SEARCH_TIME).is_err());

@@ -1,4 +1,4 @@
-//! The method `send`: sends a message, and responds with it as stored.
+//! The method `send`: sends a message, and responds with it as stored; or holds it until its peer sends one.
 //!
 //! It takes three steps. What is being sent is sent to its end, even if the connection is closed meanwhile; and the next
 //! message of a connection does not wait until this one is committed.
@@ -15,15 +15,20 @@ use crate::control::entry::Viewer;
 use crate::control::memory::{Account, Charge};
 use crate::control::response::{Response, failure_line, success_line};
 use crate::control::shared::Control;
-use crate::send::{Unrecorded, prepare, send};
+use crate::send::{Unheld, Unrecorded, hold, prepare, send};
 
-/// A message that was sent and is not yet committed.
+/// A message that was sent, or is to be held, and is not yet committed.
 pub(in crate::control) struct Sending {
     control: Arc<Control>,
     client: Arc<Client>,
-    unrecorded: Unrecorded,
+    outcome: Outcome,
     memory: Charge,
     in_parts: bool,
+}
+
+enum Outcome {
+    Sent(Unrecorded),
+    Held(Result<Unheld, ErrorObject>),
 }
 
 /// Sends a message. Once begun, it must be driven to its end: a message may have several parts, and each waits for the kernel.
@@ -42,8 +47,12 @@ pub(in crate::control) async fn start(
     // Before anything is sent: a message that is sent must be answered.
     let memory = account.recharge(memory, prepared.memory_bytes()).await?;
     Ok(Box::pin(async move {
-        let unrecorded = send(&control.daemon, prepared, client.name().await).await;
-        Sending { control, client, unrecorded, memory, in_parts }
+        let (daemon, by) = (&control.daemon, client.name().await);
+        let outcome = match prepared.is_held() {
+            true => Outcome::Held(hold(daemon, prepared, by)),
+            false => Outcome::Sent(send(daemon, prepared, by).await),
+        };
+        Sending { control, client, outcome, memory, in_parts }
     }))
 }
 
@@ -69,8 +78,19 @@ impl Sending {
     /// Waits for the record; returns with it the memory that was charged.
     async fn finish(self) -> (Result<Sent, ErrorObject>, Option<Charge>) {
         let daemon = &self.control.daemon;
-        let recorded = self.unrecorded.recorded(daemon).await;
         let lines_per_second = *daemon.configuration.current().log.messages_per_second;
+        let unrecorded = match self.outcome {
+            Outcome::Sent(unrecorded) => unrecorded,
+            Outcome::Held(Err(error)) => return (Err(error), Some(self.memory)),
+            Outcome::Held(Ok(unheld)) => {
+                let held = unheld.held(daemon).await;
+                if let Ok(held) = &held {
+                    self.control.audit.held(&self.client, held, lines_per_second).await;
+                }
+                return (held.map(|held| Sent::Held { held }), Some(self.memory));
+            }
+        };
+        let recorded = unrecorded.recorded(daemon).await;
         self.control.audit.sent(&self.client, &recorded.entries, lines_per_second).await;
         let sent = recorded.complete().map(|stored| {
             let viewer = Viewer::of(daemon);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use udpchat_api::call::{
     AccessStatus, Dropped, GroupStatus, HeldStatus, IcmpStatus, InboxStatus, IndexStatus, QueueStatus,
-    ReceiveBuffer, Refusal, SentCounts, State, Status, StatusParams, Traffic,
+    ReceiveBuffer, Refusal, SentCounts, State, Status, StatusParams, Traffic, WatchedPeer,
 };
 use udpchat_api::{ErrorObject, Timestamp};
 use udpchat_config::Network;
@@ -19,6 +19,9 @@ use crate::net::multicast::JoinedGroup;
 use crate::net::reports::Reports;
 use crate::receive::dropped_sources::DroppedSource;
 use crate::state::Daemon;
+
+/// How many of the peers with `silent_after` the answer has. Each takes at most 400 bytes of a line: a name has 64 characters.
+const MAX_WATCHED_PEERS: usize = 1_000;
 
 pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
     Ok(status(context.daemon(), context.own_consumer()).await)
@@ -46,6 +49,7 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
         ..inbox
     };
     let settings = daemon.configuration.boot();
+    let (held, held_bytes) = daemon.kept.totals();
     let new_drops = || daemon.listeners.iter().map(|listener| listener.drops.uncounted()).sum();
     let counters = daemon.queue.counters_with(new_drops);
     Status {
@@ -83,8 +87,8 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
             bounced: counters.sent.bounced,
         },
         icmp: icmp(daemon),
-        held: HeldStatus::default(),
-        watched_peers: Vec::new(),
+        held: HeldStatus { messages: held as u64, bytes: held_bytes as u64 },
+        watched_peers: watched_peers(daemon),
         log_lines_lost: daemon.logging.lost_lines(),
         inbox,
         index,
@@ -124,6 +128,22 @@ fn access(daemon: &Daemon) -> AccessStatus {
         bytes: settings.access.bytes.to_string(),
         limited: refusals(&daemon.limits.over()),
     }
+}
+
+/// Returns the first configured peers with `silent_after`, by name.
+fn watched_peers(daemon: &Daemon) -> Vec<WatchedPeer> {
+    let (settings, seen) = (daemon.configuration.current(), daemon.kept.watched());
+    let watched =
+        settings.peers.iter().filter(|(_, peer)| peer.silent_after.is_some()).take(MAX_WATCHED_PEERS);
+    let peer = |name: &str| {
+        let seen = seen.get(name).copied().unwrap_or_default();
+        WatchedPeer {
+            name: name.to_owned(),
+            last_heard: seen.last_ns.map(from_ns),
+            silent_since: seen.silent_since_ns.map(from_ns),
+        }
+    };
+    watched.map(|(name, _)| peer(name.as_str())).collect()
 }
 
 fn refusals<S: ToString>(dropped: &[DroppedSource<S>]) -> Vec<Refusal> {

@@ -8,9 +8,10 @@ use rusqlite::{Connection, params};
 use super::format::{APPLICATION_ID, PAGE_SIZE_BYTES, SCHEMA_VERSION, UNKNOWN_STEP_NS, suffixed};
 use super::quarantine;
 use crate::clock;
+use crate::inbox::kept::table::KeptRows;
 use crate::inbox::recovery::Survey;
 use crate::inbox::recovery::plan::{self, Segment};
-use crate::inbox::{InboxError, recovery};
+use crate::inbox::{InboxError, kept, recovery};
 use crate::index;
 use crate::net::platform;
 
@@ -78,12 +79,17 @@ pub(super) fn create_if_none(path: &Path, first_id: impl FnOnce() -> u64) -> Res
     if fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0) {
         return Ok(());
     }
-    create(path, first_id(), &[])?;
+    create(path, first_id(), &[], &KeptRows::default())?;
     rename(path)
 }
 
-/// Creates an inbox under a temporary name, with a plan of what is to be recovered into it.
-pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(), InboxError> {
+/// Creates an inbox under a temporary name, with a plan of what is to be recovered into it, and what is kept besides the log.
+pub(super) fn create(
+    path: &Path,
+    first_id: u64,
+    plan: &[Segment],
+    kept: &KeptRows,
+) -> Result<(), InboxError> {
     remove_unfinished(path);
     let mut connection = Connection::open(unfinished(path))?;
     connection.pragma_update(None, "page_size", PAGE_SIZE_BYTES)?;
@@ -109,6 +115,8 @@ pub(super) fn create(path: &Path, first_id: u64, plan: &[Segment]) -> Result<(),
             UNKNOWN_STEP_NS,
         ],
     )?;
+    let silent = kept.silent.iter().map(|(name, row)| (name.as_str(), *row));
+    kept::table::write(&transaction, kept.held.iter(), silent, kept.highest)?;
     plan::add(&transaction, path.parent().unwrap_or(Path::new("/")), plan)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;

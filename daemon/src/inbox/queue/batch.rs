@@ -29,7 +29,8 @@ pub(crate) struct Batch {
 impl Batch {
     /// Adds an item that is at most one entry.
     pub(super) fn push(&mut self, item: Item) {
-        self.awaited |= matches!(item, Item::Sent(_) | Item::Mark(_) | Item::Recode(_));
+        self.awaited |=
+            matches!(item, Item::Sent(_) | Item::Mark(_) | Item::Recode(_) | Item::Hold(_) | Item::Cancel(_));
         self.entries += item.entries();
         self.boxed_bytes += item.boxed_bytes();
         self.items.push(item);

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use udpchat_config::Encoding;
 
 use crate::inbox::entry::{GapReason, SentDetail};
+use crate::inbox::kept::{Due, HeldFull, NewHeld};
 use crate::inbox::recovery::segment::Chunk;
 use crate::net::reports::Bounce;
 
@@ -40,6 +41,10 @@ pub(crate) enum Item {
     Mark(Box<MarkItem>),
     Recode(Box<RecodeItem>),
     Recovered(Box<RecoveredItem>),
+    Hold(Box<HoldItem>),
+    Cancel(Box<CancelItem>),
+    /// Made by the writer itself: what is to be noted because its time has come.
+    Due(Box<Due>),
 }
 
 impl Item {
@@ -48,11 +53,14 @@ impl Item {
         match self {
             Self::Mark(mark) => mark.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
             Self::Recode(recode) => recode.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
+            Self::Hold(hold) => hold.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
+            Self::Cancel(cancel) => cancel.stored.as_ref().is_some_and(oneshot::Sender::is_closed),
             Self::Received { .. }
             | Self::Sent(_)
             | Self::Bounce(_)
             | Self::Gap { .. }
-            | Self::Recovered(_) => false,
+            | Self::Recovered(_)
+            | Self::Due(_) => false,
         }
     }
 
@@ -62,6 +70,7 @@ impl Item {
             Self::Received { messages, .. } => *messages,
             Self::Sent(_) | Self::Bounce(_) | Self::Gap { .. } => 1,
             Self::Mark(_) | Self::Recode(_) | Self::Recovered(_) => 0,
+            Self::Hold(_) | Self::Cancel(_) | Self::Due(_) => 0,
         }
     }
 
@@ -74,6 +83,14 @@ impl Item {
             Self::Bounce(bounce) => size_of_val(&**bounce),
             Self::Mark(mark) => size_of_val(&**mark) + mark.consumer.len(),
             Self::Recovered(recovered) => size_of_val(&**recovered) + recovered.chunk.size_bytes(),
+            Self::Hold(hold) => {
+                let payloads = &hold.new.payloads;
+                size_of_val(&**hold)
+                    + size_of_val(&payloads[..])
+                    + payloads.iter().map(Vec::len).sum::<usize>()
+            }
+            Self::Cancel(cancel) => size_of_val(&**cancel),
+            Self::Due(_) => 0,
             Self::Recode(recode) => {
                 size_of_val(&**recode) + size_of_val(&recode.ids[..]) + size_of_val(&recode.peers[..])
             }
@@ -89,6 +106,8 @@ pub(crate) struct SentItem {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) payload: Vec<u8>,
     pub(crate) detail: SentDetail,
+    /// The number of the held message that it was, which the same transaction removes.
+    pub(crate) held: Option<u64>,
     /// Its running number, by which something may become known of its delivery; none if it went to many, or was refused.
     pub(crate) number: Option<u64>,
     /// Gets the entry's id once it is durable; dropped without a value if it never will be.
@@ -132,5 +151,21 @@ pub(crate) struct RecodeItem {
     /// The peers that are given this encoding, or whose encoding is forgotten where that is none.
     pub(crate) peers: Vec<SocketAddr>,
     /// Gets the number of messages that were found once the change is durable.
+    pub(crate) stored: Option<oneshot::Sender<u64>>,
+}
+
+/// A message to hold, as one or several datagrams; all or none of them are held.
+#[derive(Debug)]
+pub(crate) struct HoldItem {
+    pub(crate) new: NewHeld,
+    /// Gets the numbers of the datagrams once they are durable, or the limit that is reached.
+    pub(crate) stored: Option<oneshot::Sender<Result<Vec<u64>, HeldFull>>>,
+}
+
+/// A held message that is not to be sent.
+#[derive(Debug)]
+pub(crate) struct CancelItem {
+    pub(crate) id: u64,
+    /// Gets 1 once it is durable that it was removed, 0 if it is not held or is being sent.
     pub(crate) stored: Option<oneshot::Sender<u64>>,
 }

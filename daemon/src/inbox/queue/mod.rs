@@ -25,13 +25,13 @@ pub(crate) use self::batch::Batch;
 pub(super) use self::batch::{RUN_BYTES, RUN_MESSAGES};
 pub(crate) use self::counters::Counters;
 pub(crate) use self::item::{
-    FAILING_WAIT, Item, MAX_RETRY_WAIT, MarkChange, MarkItem, RECORD_WAIT, RecodeItem, RecoveredItem,
-    SentItem,
+    CancelItem, FAILING_WAIT, HoldItem, Item, MAX_RETRY_WAIT, MarkChange, MarkItem, RECORD_WAIT, RecodeItem,
+    RecoveredItem, SentItem,
 };
 use super::entry::GapReason;
 use super::inflight::{EntryCounts, InflightJournal};
 use crate::error::reason;
-use crate::faults::is_momentary;
+use crate::faults::{is_momentary, is_permanent};
 use crate::index::Anchor;
 use crate::net::reports::Bounce;
 
@@ -131,7 +131,8 @@ impl Queue {
     /// Sends a datagram with `send`, which gets its running number, and queues its record, in one step. `send` must not wait.
     ///
     /// If the kernel refuses, the record holds the reason, and the error is returned as well; unless the message may wait
-    /// for an error that may pass, in which case nothing is recorded.
+    /// for an error that may pass, in which case nothing is recorded. Nor is anything of a held message, unless the error is
+    /// [permanent](is_permanent).
     pub(crate) fn send(
         &self,
         mut item: Box<SentItem>,
@@ -146,6 +147,8 @@ impl Queue {
         let error = match send(&mut item, state.last_number) {
             Ok(()) => None,
             Err(error) if may_wait && is_momentary(&error) => return Err(NotSent::NotNow(item)),
+            // It stays held.
+            Err(error) if item.held.is_some() && !is_permanent(&error) => return Err(NotSent::NotNow(item)),
             Err(error) => Some(error),
         };
         let counts = &mut state.counters.sent;
@@ -186,6 +189,16 @@ impl Queue {
     /// Queues a new encoding for stored messages.
     pub(crate) fn recode(&self, item: Box<RecodeItem>) -> Result<(), Full> {
         self.push(Item::Recode(item))
+    }
+
+    /// Queues a message to hold.
+    pub(crate) fn hold(&self, item: Box<HoldItem>) -> Result<(), Full> {
+        self.push(Item::Hold(item))
+    }
+
+    /// Queues the removal of a held message.
+    pub(crate) fn cancel(&self, item: Box<CancelItem>) -> Result<(), Full> {
+        self.push(Item::Cancel(item))
     }
 
     /// Queues entries of a damaged inbox.

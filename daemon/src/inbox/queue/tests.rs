@@ -118,7 +118,7 @@ fn the_counters_balance_at_every_step() {
 
 fn message() -> SentItem {
     let (payload, detail) = (Vec::new(), SentDetail::default());
-    SentItem { at_ns: 0, peer: PEER, local: None, payload, detail, number: None, stored: None }
+    SentItem { at_ns: 0, peer: PEER, local: None, payload, detail, held: None, number: None, stored: None }
 }
 
 #[test]

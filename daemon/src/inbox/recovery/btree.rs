@@ -139,6 +139,12 @@ pub(super) fn index_records(page: &[u8]) -> Vec<&[u8]> {
     offsets(page, 0, header_bytes).filter_map(record).collect()
 }
 
+/// Returns the children of an index's inner page.
+pub(super) fn index_children(page: &[u8]) -> Vec<u32> {
+    let number = |at: usize| page.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    offsets(page, 0, 12).chain([8]).filter_map(number).collect()
+}
+
 /// Returns length, part in the page and first overflow page of a payload that begins at `at`; `most` bytes fit the page.
 fn payload(page: &[u8], at: usize, length: u64, most: usize) -> Option<(usize, &[u8], u32)> {
     let length = usize::try_from(length).ok().filter(|_| length <= MAX_PAYLOAD_BYTES)?;

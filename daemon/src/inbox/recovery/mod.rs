@@ -10,6 +10,7 @@
 //! What does not belong here: moving files (the folder `file`) and adding the entries (the folder `writer`).
 
 mod btree;
+mod kept;
 mod pages;
 pub(crate) mod plan;
 pub(crate) mod salvage;
@@ -19,6 +20,7 @@ mod wal;
 /// Larger ids are ignored: a damaged file may hold any number.
 pub(crate) const MAX_PLAUSIBLE_ID: u64 = 1 << 48;
 
+pub(crate) use self::kept::kept_rows;
 #[cfg(test)]
 pub(crate) use self::pages::KnownIds;
 pub(crate) use self::pages::{LogEnd, Survey, has_schema, known_ids, log_end, schema_tables, survey};

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::MAX_PLAUSIBLE_ID;
-use super::btree::{self, INNER_TABLE, LEAF_TABLE, Value};
+use super::btree::{self, INNER_INDEX, INNER_TABLE, LEAF_INDEX, LEAF_TABLE, Value};
 use super::plan::{self, Segment};
 use super::wal::Frames;
 use crate::inbox::file::suffixed;
@@ -41,7 +41,7 @@ pub(super) enum Use {
 
 /// Which version of a page is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Version {
+pub(super) enum Version {
     /// From the newest valid frame of the write-ahead log.
     Newest,
     /// From the newest frame that SQLite accepts.
@@ -194,7 +194,7 @@ impl Pages {
         self.read(1).is_some_and(|page| btree::is_whole_leaf(&page, 100))
     }
 
-    fn root(&self, table: &str, version: Version) -> Option<u32> {
+    pub(super) fn root(&self, table: &str, version: Version) -> Option<u32> {
         self.schema(version).into_iter().find_map(|(name, root)| (name == table).then_some(root))
     }
 
@@ -225,7 +225,7 @@ impl Pages {
     }
 
     /// Calls `visit` with each leaf page of a table, in the order of its ids, as far as they can be read.
-    fn for_each_leaf(&self, root: u32, mut visit: impl FnMut(&[u8])) {
+    pub(super) fn for_each_leaf(&self, root: u32, mut visit: impl FnMut(&[u8])) {
         let mut left = vec![root];
         // Damaged pages may lead in a circle.
         let mut pages = 0;
@@ -241,6 +241,33 @@ impl Pages {
                 _ => {}
             }
         }
+    }
+
+    /// Returns the pages of the index-like tree of a table without row ids, as far as they can be read.
+    pub(super) fn index_pages(&self, root: u32) -> Vec<Vec<u8>> {
+        let (mut left, mut pages) = (vec![root], Vec::new());
+        while let Some(number) = left.pop().filter(|_| pages.len() < MAX_TABLE_PAGES) {
+            let Some(page) = self.read(number) else { continue };
+            match page[0] {
+                INNER_INDEX => left.extend(btree::index_children(&page)),
+                LEAF_INDEX => {}
+                _ => continue,
+            }
+            pages.push(page);
+        }
+        pages
+    }
+
+    /// Returns the whole payload of a cell; none if its overflow pages end before.
+    pub(super) fn whole_payload(&self, cell: &btree::Cell<'_>) -> Option<Vec<u8>> {
+        let (mut payload, mut next) = (cell.local.to_vec(), cell.overflow);
+        while payload.len() < cell.length {
+            let content = self.read(next)?;
+            let length = (content.len() - 4).min(cell.length - payload.len());
+            payload.extend_from_slice(&content[4..4 + length]);
+            next = u32::from_be_bytes(content[..4].try_into().ok()?);
+        }
+        Some(payload)
     }
 
     /// Returns the first id of the log, as its table `log` says.

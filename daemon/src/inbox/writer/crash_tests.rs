@@ -218,6 +218,7 @@ fn sent() -> SentItem {
         local: None,
         payload: b"sent".to_vec(),
         detail: SentDetail::default(),
+        held: None,
         number: None,
         stored: None,
     }

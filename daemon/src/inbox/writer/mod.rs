@@ -14,6 +14,7 @@ mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod delivery;
+mod kept;
 mod maintenance;
 mod marks;
 #[cfg(test)]
@@ -52,6 +53,7 @@ use super::commit_watch::{CommitPublisher, Committed};
 use super::entry::{GapDetail, NoticeDetail};
 use super::file::{self, Used};
 use super::inflight::EntryCounts;
+use super::kept::{Changes as KeptChanges, Kept, KeptView};
 use super::learned_encodings::{LearnedEncodings, Updates};
 use super::queue::packed::{Record, Records};
 use super::queue::{Batch, Item, MAX_RETRY_WAIT, Queue};
@@ -60,6 +62,7 @@ use super::recovery::plan;
 use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
+use crate::net::interface_names::InterfaceNames;
 use crate::net::reports::Bounce;
 use crate::service::data_dir::DataDir;
 use crate::service::watchdog::Heartbeat;
@@ -88,6 +91,8 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) settings: watch::Receiver<Arc<Settings>>,
     pub(crate) heartbeat: Arc<Heartbeat>,
+    pub(crate) kept: Arc<KeptView>,
+    pub(crate) interfaces: Arc<InterfaceNames>,
 }
 
 /// The writer, with its file.
@@ -125,6 +130,7 @@ pub(crate) struct Writer {
     given_up: bool,
     replaced: Replacements,
     notices: Notices,
+    kept: Kept,
     delivery: Delivery,
 }
 
@@ -138,6 +144,8 @@ struct Outcome {
     updates: Updates,
     /// The limits of notices, with those of this transaction.
     notices: Notices,
+    /// What changes besides the log.
+    kept: KeptChanges,
     /// What became known of the delivery of messages, and how many were not delivered.
     delivery: Changes,
     bounced: u64,
@@ -154,6 +162,8 @@ impl Writer {
         let mut batch = Batch::default();
         let mut given_up = 0;
         while queue.take(&mut batch, self.max_wait()) {
+            // Everything that was received before is in this batch.
+            let taken = self.kept.now();
             let (mut first, mut offset) = (0, 0);
             while first < batch.items.len() {
                 let (items, bytes) = next_commit(&batch, first, offset, self.max_commit_bytes());
@@ -169,6 +179,7 @@ impl Writer {
             if batch.items.is_empty() {
                 self.idle();
             }
+            self.note_due(taken);
         }
         if let Some(connection) = &self.connection {
             self.clock.note(connection);
@@ -192,7 +203,8 @@ impl Writer {
         let step = match self.connection {
             Some(_) => {
                 let maintenance = self.maintenance.max_wait(&self.limits());
-                maintenance.into_iter().chain(self.clock.max_wait()).min()
+                let kept = self.kept.max_wait();
+                maintenance.into_iter().chain(self.clock.max_wait()).chain(kept).min()
             }
             None => Some(MAX_RETRY_WAIT),
         };
@@ -239,7 +251,7 @@ impl Writer {
 
     /// Commits a part of the batch and publishes it; false if it was given up because the daemon stops.
     fn store(&mut self, items: &mut [Item], bytes: &[u8]) -> bool {
-        let (mut failures, mut wait) = (0, FIRST_RETRY_WAIT);
+        let (mut failures, mut wait, began) = (0, FIRST_RETRY_WAIT, self.kept.now());
         while !self.given_up {
             // Also where the disk refuses: a restarted daemon could do no more, and would lose what waits in memory.
             self.parts.heartbeat.record();
@@ -250,6 +262,9 @@ impl Writer {
                         self.forget_damage();
                     }
                     self.parts.health.succeeded(Component::InboxWrite);
+                    if failures > 0 {
+                        self.kept.pause(self.kept.now().saturating_sub(began));
+                    }
                     self.publish_commit(items, outcome);
                     self.remove_remains();
                     return true;
@@ -264,6 +279,10 @@ impl Writer {
             if matches!(items, [Item::Recovered(_)]) {
                 // The plan still has it, unless the commit has succeeded after all; what arrives must not wait for it.
                 self.must_load = true;
+                return false;
+            }
+            if matches!(items, [Item::Due(_)]) {
+                // What is received meanwhile may change it, and comes first.
                 return false;
             }
             failures += 1;
@@ -325,6 +344,7 @@ impl Writer {
         let mut outcome =
             Outcome { newest_id: self.used.newest.id, notices: self.notices, ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
+        let max_inbox_bytes = self.limits().max_bytes;
         let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
         // After the batch was taken: its entries have times of the clock as it was until now.
         let history = self.clock.next(connection, self.used.newest.id)?;
@@ -332,7 +352,8 @@ impl Writer {
         if let Some(history) = &history {
             Tracker::write(&transaction, history)?;
         }
-        append(&transaction, items, bytes, &mut outcome, &self.delivery, |updates, id, record| {
+        let kept = kept::Context { kept: &self.kept, max_inbox_bytes };
+        append(&transaction, items, bytes, &mut outcome, (&kept, &self.delivery), |updates, id, record| {
             if !record.payload.is_ascii()
                 && let Some(peer) = unpack(record.peer)
             {
@@ -364,12 +385,14 @@ impl Writer {
             self.parts.queue.count_bounced(outcome.bounced);
         }
         self.publish();
+        self.publish_kept(items, outcome.kept);
         let waiting = items.iter_mut().filter_map(|item| match item {
             Item::Sent(sent) => Some(&mut sent.stored),
             Item::Mark(mark) => Some(&mut mark.stored),
             Item::Recode(recode) => Some(&mut recode.stored),
             Item::Recovered(recovered) => Some(&mut recovered.stored),
-            Item::Received { .. } | Item::Bounce(_) | Item::Gap { .. } => None,
+            Item::Cancel(cancel) => Some(&mut cancel.stored),
+            Item::Received { .. } | Item::Bounce(_) | Item::Gap { .. } | Item::Hold(_) | Item::Due(_) => None,
         });
         for (waiting, answer) in waiting.zip(outcome.answers) {
             if let Some(waiting) = waiting.take() {
@@ -437,9 +460,10 @@ fn next_commit(batch: &Batch, first: usize, offset: usize, max_bytes: usize) -> 
         if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= max_bytes {
             break;
         }
-        let is_alone = matches!(item, Item::Recode(_) | Item::Recovered(_));
-        // Recovered entries have older ids than what is appended in the same transaction.
-        if matches!(item, Item::Recovered(_)) && items.end > items.start {
+        let is_alone = matches!(item, Item::Recode(_) | Item::Recovered(_) | Item::Hold(_));
+        // Recovered entries have older ids than what is appended in the same transaction, and rows of another table ids of
+        // their own.
+        if matches!(item, Item::Recovered(_) | Item::Hold(_)) && items.end > items.start {
             break;
         }
         items.end += 1;
@@ -461,12 +485,13 @@ fn append(
     items: &[Item],
     mut bytes: &[u8],
     outcome: &mut Outcome,
-    delivery: &Delivery,
+    (kept, delivery): (&kept::Context<'_>, &Delivery),
     mut learn: impl FnMut(&mut Updates, u64, &Record<'_>),
 ) -> Result<(), InboxError> {
     let mut log = Appender::new(transaction, outcome.newest_id)?;
     for item in items {
         match item {
+            Item::Hold(hold) => kept.hold(transaction, hold, &mut outcome.kept)?,
             // Its client was answered that it could not be stored.
             item if item.is_abandoned() => outcome.answers.push(0),
             Item::Received { messages, bytes: length } => {
@@ -475,6 +500,7 @@ fn append(
                 for record in Records::new(records) {
                     let id = log.received(record)?;
                     learn(&mut outcome.updates, id, &record);
+                    kept.kept.note(&mut outcome.kept, id, &record);
                     outcome.delivery.received(delivery, transaction, &record, id)?;
                 }
                 outcome.stored.messages += *messages as u64;
@@ -483,6 +509,7 @@ fn append(
                 let id = log.sent(sent)?;
                 outcome.delivery.sent(sent, id);
                 outcome.answers.push(id);
+                kept::sent(transaction, sent, &mut outcome.kept)?;
             }
             Item::Bounce(bounce) => {
                 if let Some(about) = outcome.delivery.bounced(delivery, transaction, bounce)? {
@@ -496,6 +523,10 @@ fn append(
                 log.gap(*at_ns, &gap)?;
                 outcome.stored.lose(*lost, *reason);
             }
+            Item::Cancel(cancel) => {
+                outcome.answers.push(kept.cancel(transaction, cancel, &mut outcome.kept)?);
+            }
+            Item::Due(due) => kept::due(transaction, &mut log, &mut outcome.notices, due, &mut outcome.kept)?,
             Item::Mark(mark) => outcome.answers.push(change_mark(transaction, mark)?),
             Item::Recovered(recovered) => {
                 let added = recovered::write(transaction, &recovered.chunk)?;
@@ -510,6 +541,7 @@ fn append(
             }
         }
     }
+    kept.heard(transaction, &mut log, &mut outcome.notices, &mut outcome.kept)?;
     (outcome.newest_id, outcome.newest_at_ns) = log.finish()?;
     Ok(())
 }

@@ -25,6 +25,7 @@ use crate::inbox::InboxError;
 use crate::inbox::commit_watch::{self, CommitWatch};
 use crate::inbox::file::{self, Known, OpenError, Opened, Used};
 use crate::inbox::inflight::InflightJournal;
+use crate::inbox::kept::Kept;
 use crate::inbox::queries::newest;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::index::Anchor;
@@ -35,12 +36,15 @@ impl Writer {
     ///
     /// The journal, whose file may have to be created, is opened only once the inbox was accepted.
     pub(crate) fn open(
-        parts: Parts,
+        mut parts: Parts,
         open_journal: impl FnOnce() -> InflightJournal,
     ) -> Result<(Self, CommitWatch, InflightJournal), OpenError> {
         let (publisher, commits) = commit_watch::channel();
         let (index, health) = (parts.reader.index(), &parts.health);
+        let kept = (Arc::clone(&parts.kept), Arc::clone(&parts.interfaces));
+        let kept = Kept::new(kept.0, kept.1, &parts.settings.borrow_and_update());
         let mut writer = Self {
+            kept,
             used: Used::by_journal(&parts.data_dir),
             maintenance: Maintenance::new(parts.data_dir.to_path_buf(), index.clone(), health.clone()),
             clock: Tracker::new(health.clone()),
@@ -223,6 +227,7 @@ impl Writer {
         }
         self.parts.learned.load(&connection).map_err(database)?;
         self.clock.load(&mut connection).map_err(database)?;
+        self.kept.opened(&mut connection).map_err(database)?;
         self.parts.queue.log_reopened(newest);
         // What a recovery has still to bring has its ids already.
         let last = recovered::last_id(&connection).map_err(database)?;

@@ -118,7 +118,8 @@ fn replace(path: &Path, known: Known, still_working: &dyn Fn()) -> Result<Opened
     let target = quarantine::target(path);
     let used = known.used_in(path);
     let plan = create::plan_recovery(path, &target, used.newest.id, has_our_tables(path));
-    create::create(path, used.next(), &plan).map_err(failed)?;
+    // Now and as a whole: what is sent from now on must not come back with a later part of the recovery.
+    create::create(path, used.next(), &plan, &recovery::kept_rows(path)).map_err(failed)?;
     quarantine::quarantine(path, &target)?;
     create::rename(path).map_err(failed)?;
     Ok(Opened {

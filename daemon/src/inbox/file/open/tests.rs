@@ -77,7 +77,7 @@ fn an_interrupted_replacement_is_finished() {
     let target = quarantine::target(&path);
     let plan = create::plan_recovery(&path, &target, 7, true);
     assert_eq!((plan.len(), plan[0].first, plan[0].last), (1, 1, 7));
-    create::create(&path, 8, &plan).unwrap();
+    create::create(&path, 8, &plan, &Default::default()).unwrap();
     fs::rename(&path, &target).unwrap();
     let log = fs::read(suffixed(&path, "-wal")).unwrap();
     std::mem::forget(opened);
@@ -100,7 +100,7 @@ fn an_interrupted_replacement_leaves_earlier_damaged_files_alone() {
     assert!(target > earlier, "also where the clock was set back");
     // Everything is still to be recovered from the earlier one.
     let plan = [plan::Segment { first: 1, last: 7, file: earlier.clone() }];
-    create::create(&path, 8, &plan).unwrap();
+    create::create(&path, 8, &plan, &Default::default()).unwrap();
     fs::rename(&path, &target).unwrap();
     let log = fs::read(suffixed(&path, "-wal")).unwrap();
     std::mem::forget(opened);
@@ -115,7 +115,7 @@ fn a_lost_plan_is_made_again_of_the_files_that_it_had() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path());
     let create = |ids: std::ops::RangeInclusive<u64>, plan: &[plan::Segment]| {
-        create::create(&path, *ids.start(), plan).unwrap();
+        create::create(&path, *ids.start(), plan, &Default::default()).unwrap();
         create::rename(&path).unwrap();
         let connection = Connection::open(&path).unwrap();
         let insert = "INSERT INTO entry (id, at_ns, kind, peer) VALUES (?1, 1, 0, x'7f0000010009')";
@@ -162,7 +162,8 @@ fn a_replacement_that_was_not_needed_is_removed() {
     let opened = open(folder.path()).unwrap();
     opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
     // The daemon was killed before it moved the damaged file, which then could be read after all.
-    create::create(&path, 8, &create::plan_recovery(&path, &quarantine::target(&path), 7, true)).unwrap();
+    let plan = create::plan_recovery(&path, &quarantine::target(&path), 7, true);
+    create::create(&path, 8, &plan, &Default::default()).unwrap();
     drop(opened);
     let again = open(folder.path()).unwrap();
     assert_eq!((bounds(&again.connection), again.quarantined), ((1, 1), None));

@@ -48,6 +48,8 @@ impl Daemon {
             health: Arc::default(),
             settings,
             heartbeat: Heartbeat::unwatched(),
+            kept: Arc::default(),
+            interfaces: Arc::default(),
         };
         let open_journal = || InflightJournal::open(data_dir, &Arc::default());
         let (writer, commits, mut journal) = Writer::open(parts, open_journal).unwrap();

@@ -5,6 +5,7 @@ mod damage;
 mod delivery;
 mod failures;
 mod ids;
+mod kept;
 
 use std::path::Path;
 
@@ -27,8 +28,16 @@ pub(in crate::inbox::writer) fn open_with(
     data_dir: &Path,
     open_journal: impl FnOnce() -> InflightJournal,
 ) -> (Writer, Arc<Queue>, CommitWatch, InflightJournal) {
-    let queue = Arc::new(Queue::default());
     let (_sender, settings) = watch::channel(Arc::new(Settings::default_in(data_dir)));
+    open_configured(data_dir, settings, open_journal)
+}
+
+fn open_configured(
+    data_dir: &Path,
+    settings: watch::Receiver<Arc<Settings>>,
+    open_journal: impl FnOnce() -> InflightJournal,
+) -> (Writer, Arc<Queue>, CommitWatch, InflightJournal) {
+    let queue = Arc::new(Queue::default());
     let parts = Parts {
         data_dir: Arc::new(DataDir::take_over(data_dir)),
         queue: Arc::clone(&queue),
@@ -38,6 +47,8 @@ pub(in crate::inbox::writer) fn open_with(
         health: Arc::default(),
         settings,
         heartbeat: Heartbeat::unwatched(),
+        kept: Arc::default(),
+        interfaces: Arc::default(),
     };
     let (writer, commits, journal) = Writer::open(parts, open_journal).unwrap();
     (writer, queue, commits, journal)

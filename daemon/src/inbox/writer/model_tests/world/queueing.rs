@@ -87,6 +87,7 @@ impl World {
             local: None,
             payload: payload.clone(),
             detail: detail.clone(),
+            held: None,
             number: None,
             stored: Some(stored),
         };

@@ -1,0 +1,74 @@
+//! The method `held`: lists the messages that are held until their peers send one.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use udpchat_api::ErrorObject;
+use udpchat_api::call::{HeldAnswer, HeldMessage, HeldParams};
+use udpchat_api::safe;
+
+use crate::clock::from_ns;
+use crate::control::context::Context;
+use crate::inbox::kept::{HeldRow, MAX_HELD, To};
+use crate::state::Daemon;
+
+/// How many messages a page has at most.
+const MAX_PAGE: usize = 200;
+
+/// How many characters of a text are shown.
+const SHOWN_CHARACTERS: usize = 100;
+
+/// How many bytes of a payload are decoded for that.
+const DECODED_BYTES: usize = 1_024;
+
+/// How much memory a message of a page takes, in bytes, also as JSON: a page always fits into a line.
+const BYTES_OF_A_MESSAGE: usize = 2_400;
+
+pub(super) async fn call(context: &mut Context, params: HeldParams) -> Result<HeldAnswer, ErrorObject> {
+    context.charge(MAX_PAGE * BYTES_OF_A_MESSAGE + MAX_HELD * size_of::<Arc<HeldRow>>()).await?;
+    let daemon = context.daemon();
+    let after = params.after.unwrap_or(0);
+    let mut rows = match &params.to {
+        None => daemon.kept.held_after(after, MAX_PAGE + 1),
+        Some(to) => {
+            let mut rows = daemon.kept.held_after(after, MAX_HELD);
+            rows.retain(|row| row.to.to_string() == *to);
+            rows
+        }
+    };
+    let more = rows.len() > MAX_PAGE;
+    rows.truncate(MAX_PAGE);
+    Ok(HeldAnswer { held: rows.iter().map(|row| message(daemon, row)).collect(), more })
+}
+
+fn message(daemon: &Daemon, row: &HeldRow) -> HeldMessage {
+    HeldMessage {
+        held: row.id,
+        to: row.to.to_string(),
+        at: from_ns(row.at_ns),
+        until: from_ns(row.until_ns),
+        text: Some(text(daemon, row)),
+        bytes: row.payload.len(),
+        by: row.detail.by.clone(),
+    }
+}
+
+/// Returns the beginning of a message, as its peer reads it.
+fn text(daemon: &Daemon, row: &HeldRow) -> String {
+    let begin = &row.payload[..row.payload.len().min(DECODED_BYTES)];
+    let encoding = row.detail.encoding.as_ref().and_then(|sent| sent.encoding());
+    let text = match encoding {
+        Some(encoding) => udpchat_text::read(begin, encoding),
+        None => {
+            let configured = daemon.peers.configured();
+            let peer = match &row.to {
+                To::Address(address) => Some(*address),
+                To::Name(name) => configured.by_name(name).and_then(|named| named.address.destination()),
+            };
+            let peer = peer.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+            daemon.peers.decode(&configured, u64::MAX, peer, begin).text
+        }
+    };
+    let text = safe::without_trailer(&text);
+    text.chars().take(SHOWN_CHARACTERS).collect()
+}

@@ -1,0 +1,178 @@
+//! The tables `held` and `silent`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use tracing::warn;
+
+use super::row::{HeldRow, To};
+use super::silence::SilentRow;
+use super::{Due, MAX_HELD, NewHeld};
+use crate::inbox::address::{Packed, pack, unpack};
+
+/// The rows of both tables.
+#[derive(Debug, Default)]
+pub(crate) struct KeptRows {
+    pub(crate) held: Vec<HeldRow>,
+    pub(crate) silent: Vec<(String, SilentRow)>,
+    /// The highest number of a held message that was ever used.
+    pub(crate) highest: u64,
+}
+
+/// Reads both tables. Rows that this program does not write are left out.
+pub(super) fn read(connection: &Connection) -> rusqlite::Result<KeptRows> {
+    let select = "SELECT id, name, address, payload, detail, at_ns, until_ns FROM held ORDER BY id LIMIT ?1";
+    let mut rows = KeptRows::default();
+    let mut statement = connection.prepare(select)?;
+    let mut found = statement.query([MAX_HELD])?;
+    while let Some(row) = found.next()? {
+        match held_row(row)? {
+            Some(row) => rows.held.push(row),
+            None => warn!(
+                held = row.get::<_, i64>(0)?,
+                "a held message of the inbox cannot be read; it is not sent"
+            ),
+        }
+    }
+    let select = "SELECT name, since_ns, last_ns FROM silent";
+    let silent = |row: &Row<'_>| Ok((row.get(0)?, SilentRow { since_ns: row.get(1)?, last_ns: row.get(2)? }));
+    rows.silent = connection.prepare(select)?.query_map([], silent)?.collect::<rusqlite::Result<_>>()?;
+    let highest = "SELECT seq FROM sqlite_sequence WHERE name = 'held'";
+    rows.highest = connection.query_row(highest, [], |row| row.get(0)).optional()?.unwrap_or(0);
+    Ok(rows)
+}
+
+fn held_row(row: &Row<'_>) -> rusqlite::Result<Option<HeldRow>> {
+    let (name, address): (Option<String>, Option<Vec<u8>>) = (row.get(1)?, row.get(2)?);
+    let detail: String = row.get(4)?;
+    let times = (row.get(5)?, row.get(6)?);
+    Ok(held_of(row.get(0)?, name, address.as_deref(), row.get(3)?, &detail, times))
+}
+
+/// Makes a held message of the columns of its row; none if this program does not write such a row.
+pub(crate) fn held_of(
+    id: u64,
+    name: Option<String>,
+    address: Option<&[u8]>,
+    payload: Vec<u8>,
+    detail: &str,
+    times: (i64, i64),
+) -> Option<HeldRow> {
+    let to = match (name, address) {
+        (Some(name), None) => To::Name(name),
+        (None, Some(address)) => To::Address(unpack(address)?),
+        _ => return None,
+    };
+    Some(HeldRow::new(id, to, payload, serde_json::from_str(detail).ok()?, times))
+}
+
+/// Makes both tables those of a daemon that knows them, where they are not.
+pub(super) fn restore(
+    connection: &mut Connection,
+    held: &BTreeMap<u64, Arc<HeldRow>>,
+    silent: &BTreeMap<String, SilentRow>,
+    highest: u64,
+) -> rusqlite::Result<()> {
+    let ids: Vec<u64> = connection
+        .prepare("SELECT id FROM held ORDER BY id")?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let select = "SELECT name, since_ns, last_ns FROM silent ORDER BY name";
+    let row = |row: &Row<'_>| Ok((row.get(0)?, SilentRow { since_ns: row.get(1)?, last_ns: row.get(2)? }));
+    let found: BTreeMap<String, SilentRow> =
+        connection.prepare(select)?.query_map([], row)?.collect::<rusqlite::Result<_>>()?;
+    if ids.iter().eq(held.keys()) && found == *silent {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch("DELETE FROM silent; DELETE FROM held")?;
+    let rows = held.values().map(|row| &**row);
+    let silent = silent.iter().map(|(name, row)| (name.as_str(), *row));
+    write(&transaction, rows, silent, highest)?;
+    transaction.commit()
+}
+
+/// Writes the rows of another inbox into empty tables.
+pub(crate) fn write<'a>(
+    transaction: &Transaction<'_>,
+    held: impl Iterator<Item = &'a HeldRow>,
+    silent: impl Iterator<Item = (&'a str, SilentRow)>,
+    highest: u64,
+) -> rusqlite::Result<()> {
+    for row in held {
+        insert_held(
+            transaction,
+            Some(row.id),
+            &row.to,
+            &row.payload,
+            &detail(&row.detail),
+            (row.at_ns, row.until_ns),
+        )?;
+    }
+    for (name, row) in silent {
+        set_silent(transaction, name, row)?;
+    }
+    if highest > 0 {
+        transaction.execute("DELETE FROM sqlite_sequence WHERE name = 'held'", [])?;
+        transaction.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('held', ?1)", [highest])?;
+    }
+    Ok(())
+}
+
+fn insert_held(
+    transaction: &Transaction<'_>,
+    id: Option<u64>,
+    to: &To,
+    payload: &[u8],
+    detail: &str,
+    (at_ns, until_ns): (i64, i64),
+) -> rusqlite::Result<u64> {
+    let (name, address) = match to {
+        To::Name(name) => (Some(name), None),
+        To::Address(address) => (None, Some(pack(*address))),
+    };
+    let insert = "INSERT INTO held (id, name, address, payload, detail, at_ns, until_ns)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let values = params![id, name, address.as_ref().map(Packed::as_slice), payload, detail, at_ns, until_ns];
+    transaction.prepare_cached(insert)?.execute(values)?;
+    Ok(transaction.last_insert_rowid().cast_unsigned())
+}
+
+/// Holds the datagrams of a message.
+pub(crate) fn hold(transaction: &Transaction<'_>, new: &NewHeld) -> rusqlite::Result<Vec<HeldRow>> {
+    let (times, text) = ((new.at_ns, new.until_ns), detail(&new.detail));
+    let mut rows = Vec::with_capacity(new.payloads.len());
+    for payload in &new.payloads {
+        let id = insert_held(transaction, None, &new.to, payload, &text, times)?;
+        rows.push(HeldRow::new(id, new.to.clone(), payload.clone(), new.detail.clone(), times));
+    }
+    Ok(rows)
+}
+
+/// Removes a held message; returns whether there was one.
+pub(crate) fn remove(transaction: &Transaction<'_>, id: u64) -> rusqlite::Result<bool> {
+    Ok(transaction.prepare_cached("DELETE FROM held WHERE id = ?1")?.execute([id])? > 0)
+}
+
+pub(crate) fn set_silent(transaction: &Transaction<'_>, name: &str, row: SilentRow) -> rusqlite::Result<()> {
+    let set = "INSERT OR REPLACE INTO silent (name, since_ns, last_ns) VALUES (?1, ?2, ?3)";
+    transaction.prepare_cached(set)?.execute(params![name, row.since_ns, row.last_ns]).map(drop)
+}
+
+pub(crate) fn forget_silent(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM silent WHERE name = ?1")?.execute([name]).map(drop)
+}
+
+/// Removes what expires, and what is no longer watched.
+pub(crate) fn remove_due(transaction: &Transaction<'_>, due: &Due) -> rusqlite::Result<()> {
+    for row in &due.expired {
+        remove(transaction, row.id)?;
+    }
+    due.forgotten.iter().try_for_each(|name| forget_silent(transaction, name))
+}
+
+fn detail(detail: &crate::inbox::entry::SentDetail) -> String {
+    // A struct of strings and numbers: serialising it cannot fail.
+    serde_json::to_string(detail).unwrap_or_default()
+}

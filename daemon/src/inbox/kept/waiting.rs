@@ -1,0 +1,125 @@
+//! Which held messages wait, in which order, until when, and which are being sent.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
+
+use super::row::{HeldRow, To};
+
+/// How many expired messages one transaction removes.
+const MAX_EXPIRED: usize = 1_000;
+
+/// The numbers of held messages.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Those that are not being sent, by destination.
+    waiting: HashMap<To, BTreeSet<u64>>,
+    /// When these expire.
+    expiry: BTreeSet<(i64, u64)>,
+    /// Those that are being sent.
+    claimed: HashSet<u64>,
+    /// How many there are for each destination.
+    counts: HashMap<To, usize>,
+    /// The highest number that was ever used.
+    highest: u64,
+}
+
+impl Waiting {
+    pub(super) fn add(&mut self, row: &HeldRow) {
+        *self.counts.entry(row.to.clone()).or_default() += 1;
+        self.highest = self.highest.max(row.id);
+        self.wait(row);
+    }
+
+    fn wait(&mut self, row: &HeldRow) {
+        self.waiting.entry(row.to.clone()).or_default().insert(row.id);
+        self.expiry.insert((row.expires_ns, row.id));
+    }
+
+    pub(super) fn remove(&mut self, row: &HeldRow) {
+        self.claimed.remove(&row.id);
+        self.expiry.remove(&(row.expires_ns, row.id));
+        self.no_longer(&row.to, row.id);
+        if let Some(count) = self.counts.get_mut(&row.to) {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&row.to);
+            }
+        }
+    }
+
+    fn no_longer(&mut self, to: &To, id: u64) {
+        if let Some(ids) = self.waiting.get_mut(to) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.waiting.remove(to);
+            }
+        }
+    }
+
+    /// Returns the first messages, `most` of them, that a message of a peer releases; expired ones wait for their notice.
+    pub(super) fn first_of(
+        &self,
+        peer: SocketAddr,
+        owner: Option<&str>,
+        most: usize,
+        now_ns: i64,
+    ) -> Vec<u64> {
+        if self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let expired: HashSet<u64> = self.expired(now_ns).into_iter().collect();
+        let mut ids = Vec::new();
+        for to in To::all_of(peer, owner) {
+            let waiting = self.waiting.get(&to).into_iter().flatten();
+            ids.extend(waiting.filter(|id| !expired.contains(id)).take(most));
+        }
+        ids.sort_unstable();
+        ids.truncate(most);
+        ids
+    }
+
+    /// Notes that a message is being sent.
+    pub(super) fn claim(&mut self, row: &HeldRow) {
+        self.no_longer(&row.to, row.id);
+        self.expiry.remove(&(row.expires_ns, row.id));
+        self.claimed.insert(row.id);
+    }
+
+    /// Lets a message wait again.
+    pub(super) fn give_back(&mut self, row: &HeldRow) {
+        if self.claimed.remove(&row.id) {
+            self.wait(row);
+        }
+    }
+
+    pub(super) fn is_claimed(&self, id: u64) -> bool {
+        self.claimed.contains(&id)
+    }
+
+    pub(super) fn has_claims(&self) -> bool {
+        !self.claimed.is_empty()
+    }
+
+    /// Returns how many messages are held for a destination.
+    pub(super) fn count(&self, to: &To) -> usize {
+        self.counts.get(to).copied().unwrap_or(0)
+    }
+
+    pub(super) fn next_expiry_ns(&self) -> Option<i64> {
+        self.expiry.first().map(|(at_ns, _)| *at_ns)
+    }
+
+    /// Returns the first messages that have expired and are not being sent.
+    pub(super) fn expired(&self, now_ns: i64) -> Vec<u64> {
+        let expired = self.expiry.iter().take_while(|(at_ns, _)| *at_ns <= now_ns);
+        expired.take(MAX_EXPIRED).map(|(_, id)| *id).collect()
+    }
+
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    pub(super) fn raise_highest(&mut self, highest: u64) {
+        self.highest = self.highest.max(highest);
+    }
+}

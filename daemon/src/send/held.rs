@@ -1,0 +1,250 @@
+//! Messages that are held until their peer sends one: what `send` with `when_seen` does, and the sending of released messages.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep, sleep_until};
+use udpchat_api::call::{HeldMessage, SendParams};
+use udpchat_api::{ErrorKind, ErrorObject};
+
+use super::target::{answering, split_port};
+use super::{Prepared, SEND_RETRY, SEND_WAIT, Target, hand_over, reports};
+use crate::clock::{self, from_ns};
+use crate::faults::is_momentary;
+use crate::inbox::entry::SentDetail;
+use crate::inbox::kept::{
+    HeldFull, HeldRow, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, Release, To,
+};
+use crate::inbox::queue::{HoldItem, NotSent, RECORD_WAIT, SentItem};
+use crate::net::reports::SendReports;
+use crate::state::Daemon;
+
+/// How long a message is held if the request does not say it, and at most, in seconds.
+const DEFAULT_SECONDS: u64 = 7 * 24 * 60 * 60;
+const MAX_SECONDS: u64 = 90 * 24 * 60 * 60;
+
+/// The time between two held messages to one host.
+const SPACING: Duration = Duration::from_millis(20);
+
+/// For whom a message is held, and how long.
+pub(super) struct Holding {
+    to: To,
+    seconds: u64,
+}
+
+impl Holding {
+    /// Returns what a request says about holding its message; none if it is to be sent.
+    pub(super) fn of(
+        daemon: &Daemon,
+        params: &SendParams,
+        target: &Target,
+    ) -> Result<Option<Self>, ErrorObject> {
+        let invalid = |text: String| ErrorObject::new(ErrorKind::InvalidParams, text);
+        if !params.when_seen {
+            return match params.for_seconds {
+                None => Ok(None),
+                Some(_) => Err(invalid("`for_seconds` goes with `when_seen` only".to_owned())),
+            };
+        }
+        let seconds = params.for_seconds.unwrap_or(DEFAULT_SECONDS);
+        if !(1..=MAX_SECONDS).contains(&seconds) {
+            return Err(invalid(format!("`for_seconds` must be 1 to {MAX_SECONDS}")));
+        }
+        if daemon.addresses.get().is_multicast_or_broadcast(target.peer.ip()) {
+            let text = format!("{} is a group or a broadcast address, which sends nothing", target.peer);
+            return Err(invalid(text).hint("a message is held for one peer, until that sends something"));
+        }
+        Ok(Some(Self { to: destination(daemon, params, target)?, seconds }))
+    }
+}
+
+/// Returns for whom a message is held: a peer by its name, or an address, with any port if none was given.
+fn destination(daemon: &Daemon, params: &SendParams, target: &Target) -> Result<To, ErrorObject> {
+    let mut address = target.peer;
+    if let Some(to) = &params.to {
+        if daemon.peers.configured().by_name(to).is_some() {
+            return Ok(To::Name(to.clone()));
+        }
+        if split_port(to)?.1.is_none() {
+            address.set_port(0);
+        }
+    }
+    Ok(To::Address(address))
+}
+
+/// A message that is to be held and is not yet durable.
+pub(crate) struct Unheld {
+    stored: oneshot::Receiver<Result<Vec<u64>, HeldFull>>,
+    /// Without their numbers.
+    messages: Vec<HeldMessage>,
+    give_up: Instant,
+}
+
+/// Queues a message to hold; `by` is the user who wants it.
+pub(crate) fn hold(daemon: &Daemon, message: Prepared, by: &str) -> Result<Unheld, ErrorObject> {
+    let Prepared { payload, holding, .. } = message;
+    let Some(Holding { to, seconds }) = holding else {
+        return Err(ErrorObject::new(ErrorKind::Internal, "the message is not to be held"));
+    };
+    let at_ns = clock::now_ns();
+    let until_ns =
+        at_ns.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000));
+    let messages = payload.datagrams.iter().map(|datagram| HeldMessage {
+        held: 0,
+        to: to.to_string(),
+        at: from_ns(at_ns),
+        until: from_ns(until_ns),
+        text: None,
+        bytes: datagram.len(),
+        by: Some(by.to_owned()),
+    });
+    let messages = messages.collect();
+    let detail = SentDetail { encoding: payload.encoding, by: Some(by.to_owned()), ..SentDetail::default() };
+    let new = NewHeld { to, payloads: payload.datagrams, detail, at_ns, until_ns };
+    let (sender, stored) = oneshot::channel();
+    daemon.queue.hold(Box::new(HoldItem { new, stored: Some(sender) })).map_err(|_| not_held())?;
+    Ok(Unheld { stored, messages, give_up: Instant::now() + RECORD_WAIT })
+}
+
+impl Unheld {
+    /// Waits until the message is durable.
+    pub(crate) async fn held(self, daemon: &Daemon) -> Result<Vec<HeldMessage>, ErrorObject> {
+        let Self { stored, mut messages, give_up } = self;
+        let numbers = daemon.recorded(stored, give_up).await.ok_or_else(not_held)?;
+        let to = messages.first().map(|message| message.to.as_str()).unwrap_or_default();
+        let numbers = numbers.map_err(|full| held_full(full, to))?;
+        for (message, number) in messages.iter_mut().zip(numbers) {
+            message.held = number;
+        }
+        Ok(messages)
+    }
+}
+
+fn not_held() -> ErrorObject {
+    let text = "nothing is held: the inbox cannot be written now";
+    ErrorObject::new(ErrorKind::InboxUnavailable, text).hint("`udpchatctl status` shows the problem")
+}
+
+fn held_full(full: HeldFull, to: &str) -> ErrorObject {
+    let text = match full {
+        HeldFull::Messages => format!("more than {MAX_HELD} messages would be held"),
+        HeldFull::Bytes => format!("more than {} MiB would be held", MAX_HELD_BYTES / 1024 / 1024),
+        HeldFull::ForOne => format!("more than {MAX_HELD_FOR_ONE} messages would be held for `{to}`"),
+        HeldFull::OfInbox => "held messages would take more than a quarter of `inbox.max_size`".to_owned(),
+    };
+    ErrorObject::new(ErrorKind::HeldFull, text)
+        .hint("`udpchatctl held` lists them, `udpchatctl held --cancel NUMBER` removes one")
+}
+
+/// The releases of each host, in their order: those of one host are sent one after the other.
+type Hosts = Arc<Mutex<HashMap<IpAddr, VecDeque<Release>>>>;
+
+/// Sends held messages as they are released, until the daemon stops.
+pub(crate) async fn send_held(daemon: Arc<Daemon>) {
+    let hosts = Hosts::default();
+    loop {
+        let release = daemon.kept.next_release().await;
+        let ip = release.peer.ip();
+        let is_new = {
+            let mut hosts = hosts.lock();
+            let is_new = !hosts.contains_key(&ip);
+            hosts.entry(ip).or_default().push_back(release);
+            is_new
+        };
+        if is_new {
+            tokio::spawn(send_to_host(Arc::clone(&daemon), Arc::clone(&hosts), ip));
+        }
+    }
+}
+
+/// Sends the messages that are released for a host.
+async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
+    while let Some(release) = next(&hosts, ip) {
+        for (at, row) in release.rows.iter().enumerate() {
+            let next = Instant::now() + SPACING;
+            let unsent = match send_one(&daemon, &release, row).await {
+                // Before the next one is sent: a kill may send only those again that are not on record.
+                Some(recorded) => match daemon.recorded(recorded, Instant::now() + RECORD_WAIT).await {
+                    Some(_) => None,
+                    None => Some(at + 1),
+                },
+                None => Some(at),
+            };
+            if let Some(at) = unsent {
+                // Those behind it would overtake it.
+                let further = hosts.lock().get_mut(&ip).map(std::mem::take).unwrap_or_default();
+                daemon.kept.give_back(&release.rows[at..]);
+                further.iter().for_each(|release| daemon.kept.give_back(&release.rows));
+                daemon.queue.wake();
+                break;
+            }
+            sleep_until(next).await;
+        }
+    }
+}
+
+/// Returns the next release of a host, which has no further task if there is none.
+fn next(hosts: &Hosts, ip: IpAddr) -> Option<Release> {
+    let mut hosts = hosts.lock();
+    let release = hosts.get_mut(&ip).and_then(VecDeque::pop_front);
+    if release.is_none() {
+        hosts.remove(&ip);
+    }
+    release
+}
+
+/// Sends a held message and queues its record; returns what gets the id of that. None if it cannot be sent now, so that it stays
+/// held.
+async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> Option<oneshot::Receiver<u64>> {
+    let target = target(daemon, release, &row.to)?;
+    let (stored, recorded) = oneshot::channel();
+    let mut item = Box::new(SentItem {
+        at_ns: 0,
+        peer: target.peer,
+        local: target.local(target.source),
+        payload: row.payload.clone(),
+        detail: SentDetail { held_seconds: Some(row.held_seconds()), ..row.detail.clone() },
+        held: Some(row.id),
+        number: None,
+        stored: Some(stored),
+    });
+    let give_up = Instant::now() + SEND_WAIT;
+    loop {
+        item.at_ns = clock::now_ns();
+        let mut may_pass_soon = false;
+        let mut learned = SendReports::default();
+        let handed_over = daemon.queue.send(item, true, |item, number| {
+            let source = hand_over(&target, &item.payload, Some(number), &mut learned)
+                .inspect_err(|error| may_pass_soon = is_momentary(error))?;
+            item.number = Some(number);
+            item.local = target.local(source);
+            Ok(())
+        });
+        reports::learn(daemon, &target.listener, learned);
+        match handed_over {
+            Ok(_) => return Some(recorded),
+            Err(NotSent::NotNow(back)) if may_pass_soon && Instant::now() < give_up => item = back,
+            Err(_) => return None,
+        }
+        sleep(SEND_RETRY).await;
+    }
+}
+
+/// Returns where a released message goes: to the configured port of its peer, otherwise to the port that the peer has sent from;
+/// out of the address that it has sent to.
+fn target(daemon: &Daemon, release: &Release, to: &To) -> Option<Target> {
+    let peer: SocketAddr = match to {
+        To::Name(name) => {
+            let configured = daemon.peers.configured();
+            let named = configured.by_name(name)?;
+            if named.address.port().is_some() { named.address.destination()? } else { release.peer }
+        }
+        To::Address(_) => release.peer,
+    };
+    // To port 0 nothing can be sent, and anybody can forge it.
+    if peer.port() == 0 { None } else { answering(daemon, peer, release.local) }
+}
