@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use udpchat_api::call::{InboxParams, Order, VersionParams};
-use udpchat_api::{Client, ClientError, Entry};
+use udpchat_api::{Client, ClientError, Entry, ErrorKind};
 use udpchat_config::{Environment, control_socket_candidates};
 use udpchat_locale::{tr, translated};
 
@@ -47,9 +47,22 @@ pub(crate) async fn connect(explicit: Option<&Path>) -> Result<Client> {
 pub(crate) async fn connect_after(explicit: Option<&Path>, after: u64) -> Result<(Client, u64)> {
     let mut client = connect(explicit).await?;
     // `status` answers with 0 where the inbox cannot be read.
-    let newest = InboxParams { order: Some(Order::Desc), limit: Some(1), ..InboxParams::default() };
-    let newest = client.call(&newest).await?.entries.first().map_or(0, Entry::id);
+    let (newest, _) = newest_id(&mut client).await?;
     Ok((client, if newest < after { 0 } else { after }))
+}
+
+/// Returns the id of the newest entry, 0 if there is none, and whether the daemon knows notices: one of an earlier release
+/// refuses the parameter.
+pub(crate) async fn newest_id(client: &mut Client) -> Result<(u64, bool)> {
+    let newest =
+        |notices| InboxParams { order: Some(Order::Desc), limit: Some(1), notices, ..InboxParams::default() };
+    let (answer, knows_notices) = match client.call(&newest(true)).await {
+        Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::InvalidParams => {
+            (client.call(&newest(false)).await?, false)
+        }
+        answer => (answer?, true),
+    };
+    Ok((answer.entries.first().map_or(0, Entry::id), knows_notices))
 }
 
 /// Explains a lost connection by what any command would report now: if no daemon answers any more, that is the last cause,
@@ -192,11 +205,10 @@ fn not_permitted(error: ClientError) -> CtlError {
     }
 }
 
-/// Checks that the user has the role to read, before something happens that is useless without it.
-pub(crate) async fn check_read_permission(client: &mut Client) -> Result<()> {
-    let newest = InboxParams { limit: Some(1), order: Some(Order::Desc), ..InboxParams::default() };
-    client.call(&newest).await?;
-    Ok(())
+/// Checks that the user has the role to read, before something happens that is useless without it. Returns whether the daemon
+/// knows notices.
+pub(crate) async fn check_read_permission(client: &mut Client) -> Result<bool> {
+    newest_id(client).await.map(|(_, knows_notices)| knows_notices)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp, Zoned};
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp, Zoned};
 pub(crate) use udpchat_config::when::{local_zone, now};
 use udpchat_config::{narrowed, when};
 use udpchat_locale::tr;
@@ -36,6 +36,19 @@ pub(crate) fn span(text: &str) -> std::result::Result<Duration, String> {
         if is_number { format!("{text}s").parse().ok() } else { text.parse().ok() };
     span.and_then(|span| span.try_into().ok())
         .ok_or_else(|| tr!("expected a duration such as 500ms, 1s or 1m30s").to_owned())
+}
+
+/// Parses a duration as [`span`] does, and with days of 24 hours and weeks of 7 of them.
+///
+/// # Errors
+/// Anything else; the error is a message for people.
+pub(crate) fn span_with_days(text: &str) -> std::result::Result<Duration, String> {
+    let days = narrowed(text).trim().parse::<Span>().ok();
+    let days = days.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    match days.and_then(|days| days.try_into().ok()) {
+        Some(duration) => Ok(duration),
+        None => span(text).map_err(|_| tr!("expected a duration such as 90s, 10m, 12h or 2d").to_owned()),
+    }
 }
 
 #[cfg(test)]

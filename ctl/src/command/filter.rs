@@ -86,6 +86,8 @@ pub(super) struct Filter {
     pub(super) until: Option<String>,
     pub(super) grep: Option<String>,
     pub(super) contains: Option<Raw>,
+    /// Whether notices are read.
+    pub(super) notices: bool,
 }
 
 impl Filter {
@@ -112,18 +114,19 @@ impl Filter {
         let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
-        Ok(Self { from, direction, since, until, grep, contains: arguments.grep_hex.clone() })
+        let (contains, notices) = (arguments.grep_hex.clone(), false);
+        Ok(Self { from, direction, since, until, grep, contains, notices })
     }
 
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
-        let Self { from, direction, since, until, grep, contains } = self.clone();
-        InboxParams { from, direction, since, until, grep, contains, ..InboxParams::default() }
+        let Self { from, direction, since, until, grep, contains, notices } = self.clone();
+        InboxParams { from, direction, since, until, grep, contains, notices, ..InboxParams::default() }
     }
 
-    /// Returns whether every entry passes, so that ids alone give the number of entries.
+    /// Returns whether every entry passes; notices only if they are read.
     pub(super) fn is_open(&self) -> bool {
-        let Self { from, direction, since, until, grep, contains } = self;
+        let Self { from, direction, since, until, grep, contains, notices: _ } = self;
         let any_direction = matches!(direction, None | Some(DirectionFilter::Both));
         any_direction
             && from.is_empty()

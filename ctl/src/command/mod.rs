@@ -17,6 +17,7 @@ pub(crate) mod context;
 pub(crate) mod doctor;
 pub(crate) mod export;
 mod filter;
+pub(crate) mod held;
 pub(crate) mod inbox;
 pub(crate) mod man;
 mod outcome;
@@ -51,6 +52,7 @@ pub(crate) enum Command {
     Wait(wait::WaitArgs),
     Inbox(Box<inbox::InboxArgs>),
     Ack(ack::AckArgs),
+    Held(held::HeldArgs),
     Consumers(consumers::ConsumersArgs),
     Export(export::ExportArgs),
     Replay(Box<replay::ReplayArgs>),
@@ -79,6 +81,7 @@ pub(crate) async fn run(
         Command::Ask(arguments) => ask::run(context, &arguments).await,
         Command::Wait(arguments) => wait::run(context, &arguments).await,
         Command::Inbox(arguments) => inbox::run(context, &arguments).await,
+        Command::Held(arguments) => held::run(context, &arguments).await,
         Command::Ack(arguments) => ack::run(context, &arguments).await,
         Command::Consumers(arguments) => consumers::run(context, &arguments).await,
         Command::Export(arguments) => export::run(context, &arguments).await,

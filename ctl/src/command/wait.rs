@@ -2,13 +2,16 @@
 //!
 //! The read marks do not change.
 
+use std::future::pending;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, Message, Raw};
+use udpchat_api::{Client, ClientError, Entry, Message, Notice, Raw};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
@@ -16,7 +19,7 @@ use super::context::Context;
 use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, counted, duration};
+use crate::output::{Output, counted, duration, reported, undelivered};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -79,6 +82,65 @@ impl Wanted {
     }
 }
 
+/// The notices about messages that were sent, so that a bounce of one of them ends the wait.
+pub(super) struct Bounces {
+    pub(super) notices: mpsc::Receiver<Notice>,
+    /// The ids of the newest question, each datagram of it.
+    pub(super) newest: Vec<u64>,
+}
+
+impl Bounces {
+    /// Waits until the newest question bounces; for ever if the notices end.
+    async fn next(&mut self) -> Notice {
+        while let Some(notice) = self.notices.recv().await {
+            if notice.about.is_some_and(|id| self.newest.contains(&id)) {
+                return notice;
+            }
+        }
+        pending().await
+    }
+}
+
+/// How many notices of other messages may wait.
+const MAX_WAITING_NOTICES: usize = 64;
+
+/// Reads the notices about messages to some peers that were sent after an entry, on a connection of its own. What fails there
+/// does not fail the wait: then it lasts until its timeout.
+pub(super) fn bounces(socket: PathBuf, after: u64, to: Vec<String>) -> mpsc::Receiver<Notice> {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING_NOTICES);
+    tokio::spawn(async move {
+        let Ok(mut client) = Client::connect(&socket).await else { return };
+        let subscription = SubscribeParams {
+            after: Some(after),
+            from: to,
+            direction: Some(DirectionFilter::Out),
+            notices: true,
+            ..SubscribeParams::default()
+        };
+        if client.call(&subscription).await.is_err() {
+            return;
+        }
+        while let Ok(Some(entry)) = client.next_entry().await {
+            if let Entry::Notice(notice) = entry
+                && notice.notice == "bounced"
+                && sender.send(notice).await.is_err()
+            {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Returns the error for a message that was not delivered.
+fn bounced(notice: &Notice) -> CtlError {
+    let (peer, reason) =
+        (notice.peer.as_deref().unwrap_or_default(), notice.reason.as_deref().unwrap_or_default());
+    let what = undelivered(notice.name.as_deref(), peer, reason);
+    let text = tr!("{what}: {report}", what, report = reported(reason, notice.from));
+    CtlError::not_sent("bounced", text)
+}
+
 /// A question that is asked again, at equal intervals, until an answer arrives.
 pub(super) struct Retry {
     pub(super) question: SendParams,
@@ -121,7 +183,7 @@ pub(super) async fn for_messages(
     mut client: Client,
     output: &mut Output,
     wanted: &Wanted,
-    retry: Option<&Retry>,
+    mut question: Option<(&Retry, Bounces)>,
     mut print: impl FnMut(&mut Output, &Entry) -> Result<bool>,
 ) -> Result<()> {
     client.call(&wanted.subscription).await?;
@@ -129,19 +191,31 @@ pub(super) async fn for_messages(
     let deadline = wanted.timeout.and_then(|timeout| began.checked_add(timeout));
     let (mut arrived, mut asked) = (0, 0);
     while arrived < wanted.count {
-        let retry = retry.filter(|_| arrived == 0);
-        let due = retry.and_then(|retry| retry.due(asked, began, wanted.timeout));
-        let next = client.next_entry();
-        let next = match (due.or(deadline), retry) {
-            (None, _) => next.await,
-            (Some(until), retry) => match (timeout_at(until, next).await, retry) {
-                (Ok(next), _) => next,
-                (Err(_), Some(retry)) if due.is_some() => {
+        // What has answered once was asked successfully.
+        let question = question.as_mut().filter(|_| arrived == 0);
+        let due = question.as_ref().and_then(|(retry, _)| retry.due(asked, began, wanted.timeout));
+        let (retry, mut bounces) = question.map(|(retry, bounces)| (*retry, bounces)).unzip();
+        let bounce = async {
+            match &mut bounces {
+                Some(bounces) => bounces.next().await,
+                None => pending().await,
+            }
+        };
+        let next = tokio::select! {
+            // An answer that has arrived comes first.
+            biased;
+            next = client.next_entry() => next,
+            // While the question is still to be asked again, its bounce is no end.
+            notice = bounce, if due.is_none() => return Err(bounced(&notice)),
+            () = at(due.or(deadline)) => match (retry, bounces) {
+                (Some(retry), Some(bounces)) if due.is_some() => {
                     asked += 1;
-                    ask_again(&mut client, retry).await?;
+                    if let Some(ids) = ask_again(&mut client, retry).await? {
+                        bounces.newest = ids;
+                    }
                     continue;
                 }
-                (Err(_), _) => return Err(timed_out(wanted, arrived)),
+                _ => return Err(timed_out(wanted, arrived)),
             },
         };
         let entry = next?.ok_or(ClientError::Closed)?;
@@ -161,10 +235,19 @@ pub(super) async fn for_messages(
     Ok(())
 }
 
-/// Asks again. What the kernel refuses now may succeed later.
-async fn ask_again(client: &mut Client, retry: &Retry) -> Result<()> {
+/// Waits until a time, or for ever.
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => pending().await,
+    }
+}
+
+/// Asks again; returns the ids of what was sent. What the kernel refuses now may succeed later.
+async fn ask_again(client: &mut Client, retry: &Retry) -> Result<Option<Vec<u64>>> {
     match client.call(&retry.question).await {
-        Ok(_) | Err(ClientError::Refused(_)) => Ok(()),
+        Ok(sent) => Ok(Some(sent.into_entries().iter().map(Entry::id).collect())),
+        Err(ClientError::Refused(_)) => Ok(None),
         Err(error) => Err(CtlError::of_send(error)),
     }
 }

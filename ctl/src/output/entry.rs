@@ -11,7 +11,7 @@ use udpchat_locale::{tr, translated};
 use super::format::{Times, counted};
 use super::hexdump;
 use super::highlight::Highlight;
-use super::notice::notice_text;
+use super::notice::{notice_text, reason_text, seconds};
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 
 /// The prefix of each line of a message after the first.
@@ -30,7 +30,7 @@ pub(super) fn as_text(
         Entry::Message(message) => {
             let header = header(message, times, palette);
             let line =
-                format!("{header}  {}{}", body(message, palette, highlight), failure(message, palette));
+                format!("{header}  {}{}", body(message, palette, highlight), outcome(message, palette));
             format!("{}\n", line.trim_end_matches(' '))
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
         Entry::Message(message) => {
             let header = header(message, times, palette);
             let size = counted(message.raw.0.len() as u64, "byte");
-            format!("{header}  {size}{}\n{}", failure(message, palette), hexdump::dump(&message.raw.0))
+            format!("{header}  {size}{}\n{}", outcome(message, palette), hexdump::dump(&message.raw.0))
         }
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -
                     tr!("{id} > {peer}, {size}, {encoding}", id, peer, size, encoding)
                 }
             };
-            format!("{sent}{}\n", failure(message, palette))
+            format!("{sent}{}\n", outcome(message, palette))
         }
     }
 }
@@ -113,14 +113,23 @@ fn body<'a>(message: &'a Message, palette: Palette, highlight: Option<&Highlight
     if text.contains('\n') { Cow::Owned(text.replace('\n', CONTINUATION)) } else { text }
 }
 
-fn failure(message: &Message, palette: Palette) -> String {
-    match &message.error {
-        Some(error) => {
-            let error = translated(error);
-            format!("  {}", palette.paint(ERROR, &tr!("[not sent: {error}]", error = safe::one_line(&error))))
-        }
-        None => String::new(),
-    }
+/// Shows what is known of a sent message, if it is worth a word: that it was held, was not sent, or was not delivered.
+fn outcome(message: &Message, palette: Palette) -> String {
+    let held = message.held_seconds.map(|time| tr!("(held {time})", time = seconds(time)));
+    let failure = message.error.as_deref().map(|error| {
+        let error = translated(error);
+        tr!("[not sent: {error}]", error = safe::one_line(&error))
+    });
+    let bounce = message.bounce.as_ref().map(|bounce| {
+        let reason = reason_text(&bounce.reason);
+        tr!("[bounced: {reason}]", reason)
+    });
+    let failures = [failure, bounce].into_iter().flatten().map(|text| palette.paint(ERROR, &text));
+    held.map(|text| palette.paint(DIM, &text))
+        .into_iter()
+        .chain(failures)
+        .map(|text| format!("  {text}"))
+        .collect()
 }
 
 fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
@@ -162,7 +171,7 @@ pub(crate) fn loss(lost: u64, reason: &str, peer: Option<&str>) -> String {
 mod tests {
     use super::*;
     use jiff::tz::TimeZone;
-    use udpchat_api::{EncodingBy, Raw};
+    use udpchat_api::{Bounce, Delivery, EncodingBy, Raw};
     use udpchat_locale::{Language, with_language};
 
     const UTC: Times = Times { zone: TimeZone::UTC, milliseconds: false };
@@ -223,6 +232,33 @@ mod tests {
             receipt,
             "#812 > bob 192.168.43.159:8080, 5 bytes, gbk  [not sent: network is unreachable]\n"
         );
+    }
+
+    #[test]
+    fn only_a_bounce_and_a_held_message_are_marked() {
+        let out =
+            || Message { direction: Direction::Out, delivery: Some(Delivery::Sent), ..message("hello") };
+        let normal = "#812  2026-11-22 14:03:05  > bob 192.168.43.159:8080  hello\n";
+        assert_eq!(shown(out()), normal);
+        assert_eq!(shown(Message { delivery: Some(Delivery::Answered), answer: Some(9), ..out() }), normal);
+        let held = Message { held_seconds: Some(3_720), ..out() };
+        assert!(shown(held.clone()).ends_with("  hello  (held 1h 2m)\n"));
+        let (reason, at) = ("port_unreachable".to_owned(), held.at);
+        let bounce = Some(Bounce { reason, from: None, at });
+        let bounced = Message { delivery: Some(Delivery::Bounced), bounce, ..held };
+        assert!(shown(bounced.clone()).ends_with("  hello  (held 1h 2m)  [bounced: port unreachable]\n"));
+        let chinese = with_language(Language::Chinese, || shown(bounced));
+        assert!(chinese.ends_with("  hello  （已保留 1 小时 2 分钟）  [被退回：端口不可达]\n"), "{chinese}");
+    }
+
+    #[test]
+    fn a_notice_is_one_line() {
+        let fields =
+            r#"{"id":813,"at":"2026-11-22T14:03:06Z","notice":"silent","name":"sensor7","seconds":600}"#;
+        let notice = Entry::Notice(serde_json::from_str(fields).unwrap());
+        let line = "#813  2026-11-22 14:03:06  ! sensor7 is silent, for 10m\n";
+        assert_eq!(as_text(&notice, &UTC, OFF(), None), line);
+        assert_eq!(as_dump(&notice, &UTC, OFF()), line);
     }
 
     #[test]

@@ -42,6 +42,11 @@ pub(crate) fn local_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// Shows a time: local date and time, to the minute.
+pub(crate) fn local_minute(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 /// Shows an address whose datagrams were dropped: how many, and when the last.
 pub(crate) fn refused(refusal: &Refusal, zone: &TimeZone) -> String {
     let Refusal { address, datagrams, at } = refusal;

@@ -11,6 +11,7 @@ mod atomic_file;
 mod entry;
 mod failure;
 mod format;
+mod held;
 mod hexdump;
 mod highlight;
 mod notice;
@@ -26,11 +27,11 @@ pub(crate) use self::atomic_file::replace_file;
 pub(crate) use self::entry::loss;
 pub(crate) use self::failure::{as_line, in_one_line};
 pub(crate) use self::format::{
-    chosen_by, clock_time, counted, duration, encoding_chosen_by, encoding_key, grouped, local_time, refused,
-    shown_number, size, span,
+    chosen_by, clock_time, counted, duration, encoding_chosen_by, encoding_key, grouped, local_minute,
+    local_time, refused, shown_number, size, span,
 };
 pub(crate) use self::hexdump::line_of as hex_line;
-pub(crate) use self::notice::notice_text;
+pub(crate) use self::notice::{notice_text, reported, undelivered};
 pub(crate) use self::printer::Output;
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::sink::Sink;

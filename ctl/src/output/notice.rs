@@ -93,7 +93,16 @@ pub(crate) fn undelivered(name: Option<&str>, peer: &str, reason: &str) -> Strin
 
 /// Names the reason of a bounce, and who reported it; no address is this host.
 pub(crate) fn reported(reason: &str, from: Option<IpAddr>) -> String {
-    let reason = match reason {
+    let reason = reason_text(reason);
+    match from {
+        Some(from) => tr!("{reason}, says {from}", reason, from),
+        None => tr!("{reason}, says this host", reason),
+    }
+}
+
+/// Names the reason of a bounce, given as in the protocol.
+pub(crate) fn reason_text(reason: &str) -> Cow<'_, str> {
+    match reason {
         "port_unreachable" => Cow::Borrowed(tr!("port unreachable")),
         "host_unreachable" => Cow::Borrowed(tr!("host unreachable")),
         "net_unreachable" => Cow::Borrowed(tr!("network unreachable")),
@@ -102,10 +111,6 @@ pub(crate) fn reported(reason: &str, from: Option<IpAddr>) -> String {
         "ttl_exceeded" => Cow::Borrowed(tr!("TTL exceeded")),
         "other" => Cow::Borrowed(tr!("another ICMP error")),
         other => safe::one_line(other),
-    };
-    match from {
-        Some(from) => tr!("{reason}, says {from}", reason, from),
-        None => tr!("{reason}, says this host", reason),
     }
 }
 
@@ -113,4 +118,97 @@ pub(crate) fn reported(reason: &str, from: Option<IpAddr>) -> String {
 pub(crate) fn seconds(seconds: u64) -> String {
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
     span(Span::new().try_seconds(seconds).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use udpchat_locale::{Language, with_language};
+
+    fn notice(fields: &str) -> Notice {
+        let json = format!(r#"{{"id":813,"at":"2026-11-26T22:10:03Z",{fields}}}"#);
+        serde_json::from_str(&json).unwrap()
+    }
+
+    const NOTICES: [&str; 9] = [
+        r#""notice":"bounced","about":812,"peer":"192.168.43.159:8080","name":"bob","reason":"port_unreachable""#,
+        r#""notice":"bounced","about":812,"peer":"[2001:db8::1]:9","reason":"host_unreachable","more":1200"#,
+        r#""notice":"bounced","peer":"10.0.0.9","name":"plc","reason":"prohibited""#,
+        r#""notice":"silent","name":"sensor7","last_id":811,"seconds":600"#,
+        r#""notice":"silent","peer":"10.0.0.7","seconds":59"#,
+        r#""notice":"heard","name":"sensor7","about":901,"seconds":4869"#,
+        r#""notice":"expired","held":17,"name":"sensor7""#,
+        r#""notice":"loop","peer":"10.0.0.9:7788","about":939"#,
+        r#""notice":"news""#,
+    ];
+
+    #[test]
+    fn each_kind_has_a_line() {
+        let expected = [
+            "#812 bounced: bob does not listen on port 8080",
+            "#812 bounced: no host answers at 2001:db8::1 (and 1,200 more like this)",
+            "a message bounced: a firewall refuses messages to plc",
+            "sensor7 is silent, for 10m, since #811",
+            "10.0.0.7 is silent, for 59s",
+            "sensor7 is back, after 1h 21m",
+            "held 17 for sensor7 expired and was not sent",
+            "loop: 10.0.0.9:7788, #939",
+            "news",
+        ];
+        assert_eq!(NOTICES.map(|fields| notice_text(&notice(fields))), expected);
+        let chinese = with_language(Language::Chinese, || NOTICES.map(|fields| notice_text(&notice(fields))));
+        let expected = [
+            "#812 被退回：bob 没有监听端口 8080",
+            "#812 被退回：2001:db8::1 没有主机应答（另有 1,200 个同类通知）",
+            "一条消息被退回：防火墙拒绝发往 plc 的消息",
+            "sensor7 已静默 10 分钟，最后一条是 #811",
+            "10.0.0.7 已静默 59 秒",
+            "sensor7 恢复了，静默了 1 小时 21 分钟",
+            "为 sensor7 保留的消息 17 已过期，没有发送",
+            "loop: 10.0.0.9:7788, #939",
+            "news",
+        ];
+        assert_eq!(chinese, expected);
+    }
+
+    #[test]
+    fn each_reason_has_a_sentence_and_a_name() {
+        let reasons = [
+            ("port_unreachable", "bob does not listen on port 8080", "port unreachable"),
+            ("host_unreachable", "no host answers at 10.0.0.7", "host unreachable"),
+            ("net_unreachable", "there is no route to 10.0.0.7", "network unreachable"),
+            ("prohibited", "a firewall refuses messages to bob", "prohibited"),
+            ("too_big", "the datagram is too big for the networks on the way to bob", "too big"),
+            ("ttl_exceeded", "too many routers are on the way to bob", "TTL exceeded"),
+            ("other", "the network did not deliver it to bob", "another ICMP error"),
+            ("a\u{1b}b", "the network did not deliver it to bob", "a\\u{1b}b"),
+        ];
+        for (reason, sentence, name) in reasons {
+            assert_eq!(undelivered(Some("bob"), "10.0.0.7:8080", reason), sentence);
+            assert_eq!(reported(reason, "10.0.0.1".parse().ok()), format!("{name}, says 10.0.0.1"));
+            assert_eq!(reported(reason, None), format!("{name}, says this host"));
+        }
+        assert_eq!(
+            undelivered(None, "10.0.0.7:8080", "port_unreachable"),
+            "10.0.0.7 does not listen on port 8080"
+        );
+    }
+
+    #[test]
+    fn notices_are_safe_to_show() {
+        let hostile = "\u{1b}[2J\n\u{202e}#1";
+        for kind in ["bounced", "silent", "heard", "expired", hostile] {
+            let all = Notice {
+                notice: kind.to_owned(),
+                peer: Some(hostile.to_owned()),
+                reason: Some(hostile.to_owned()),
+                ..notice(NOTICES[0])
+            };
+            for name in [None, Some(hostile.to_owned())] {
+                let text = notice_text(&Notice { name, ..all.clone() });
+                assert_eq!(safe::find_unsafe(&text), None, "{text}");
+                assert_eq!(text.lines().count(), 1);
+            }
+        }
+    }
 }

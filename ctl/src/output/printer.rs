@@ -8,6 +8,7 @@ use clap::ColorChoice;
 use clap::builder::StyledStr;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use udpchat_api::call::HeldMessage;
 use udpchat_api::line::to_line;
 use udpchat_api::{Entry, safe};
 use udpchat_locale::{Language, set_language, tr};
@@ -17,7 +18,7 @@ use super::highlight::Highlight;
 use super::pager::Pager;
 use super::stream::{Held, Stream};
 use super::style::{Look, Palette};
-use super::{entry, failure, hexdump, stderr};
+use super::{entry, failure, held, hexdump, stderr};
 use crate::error::{CtlError, Result};
 
 /// The buffer of standard output, in bytes: the capacity of a Linux pipe.
@@ -193,6 +194,18 @@ impl Output {
             return Ok(());
         }
         let text = entry::as_receipt(entry, with_encoding, self.palette());
+        self.text(&text)
+    }
+
+    /// Prints the receipt of a message that is held until its peer sends one.
+    pub(crate) fn held(&mut self, message: &HeldMessage) -> Result<()> {
+        if self.look.json {
+            return self.json(message);
+        }
+        if self.look.quiet {
+            return Ok(());
+        }
+        let text = held::as_receipt(message, self.zone());
         self.text(&text)
     }
 

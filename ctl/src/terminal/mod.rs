@@ -11,3 +11,10 @@ pub(crate) mod wrap;
 
 pub(crate) use self::event_loop::{App, Reaction, Redraw, run};
 pub(crate) use self::full_screen::{FullScreen, Input, check, supports_full_screen};
+
+/// Returns whether the locale says that the terminal shows UTF-8.
+pub(crate) fn is_utf8() -> bool {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default();
+    locale.to_ascii_lowercase().replace('-', "").contains("utf8")
+}

@@ -4,7 +4,9 @@
 
 mod chat;
 mod completion;
+mod delivery;
 mod doctor;
+mod held;
 mod languages;
 mod manual;
 mod mistakes;

@@ -36,7 +36,8 @@ const NOT_FOR_PEOPLE: [&str; 15] = [
 
 /// Texts of the daemon and of the configuration that look like sentences. Only programs read them, or they are
 /// never printed.
-const NO_SENTENCES: [&str; 11] = [
+const NO_SENTENCES: [&str; 12] = [
+    "1 if a peer has sent nothing for its `silent_after`, otherwise 0.",
     "1 if the daemon has a problem, which `udpchatctl status` shows, otherwise 0.",
     "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535",
     "a list of entries",

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use udpchat_api::call::{AckParams, Call, PeersParams, SendParams, Sent, StatusParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, ErrorKind, Raw};
+use udpchat_api::{Client, ClientError, ErrorKind, Raw};
 use udpchat_locale::{tr, translated};
 
 use super::model::{OutgoingMessage, Request, SendFailure, Update};
@@ -56,17 +56,21 @@ struct BackgroundRequests {
 }
 
 impl Connections {
-    /// Starts the tasks; the first one uses an open connection.
-    pub(super) fn start(client: Client, socket: Option<PathBuf>) -> (Self, mpsc::Receiver<Update>) {
+    /// Starts the tasks; the first one uses an open connection. A daemon of an earlier release does not know notices.
+    pub(super) fn start(
+        client: Client,
+        socket: Option<PathBuf>,
+        knows_notices: bool,
+    ) -> (Self, mpsc::Receiver<Update>) {
         let (sender, updates) = mpsc::channel(MAX_WAITING_UPDATES);
         let (pages, requested_pages) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (messages, outgoing) = mpsc::channel(MAX_WAITING_REQUESTS);
         let (background, requests) = watch::channel(BackgroundRequests::default());
         let client = ReconnectingClient::with_client(socket, client);
-        tokio::spawn(read_pages(client.related(), requested_pages, sender.clone()));
+        tokio::spawn(read_pages(client.related(), requested_pages, sender.clone(), knows_notices));
         tokio::spawn(send_messages(client.related(), outgoing, sender.clone()));
         let background_task = tokio::spawn(send_background(client.related(), requests, sender.clone()));
-        tokio::spawn(follow(client, sender));
+        tokio::spawn(follow(client, sender, knows_notices));
         (Self { pages, messages, background, background_task }, updates)
     }
 
@@ -111,10 +115,10 @@ fn describe(error: impl Into<CtlError>) -> String {
 }
 
 /// Passes on all entries that the daemon records, over as many connections as necessary.
-async fn follow(mut client: ReconnectingClient, updates: mpsc::Sender<Update>) {
+async fn follow(mut client: ReconnectingClient, updates: mpsc::Sender<Update>, notices: bool) {
     let mut cursor = None;
     loop {
-        let Err(ended) = follow_connection(&mut client, &mut cursor, &updates).await;
+        let Err(ended) = follow_connection(&mut client, &mut cursor, &updates, notices).await;
         client.disconnect();
         match ended {
             FollowEnd::ChatEnded => return,
@@ -155,8 +159,9 @@ async fn follow_connection(
     client: &mut ReconnectingClient,
     cursor: &mut Option<u64>,
     updates: &mpsc::Sender<Update>,
+    notices: bool,
 ) -> Result<Infallible, FollowEnd> {
-    subscribe(client, cursor, updates).await?;
+    subscribe(client, cursor, updates, notices).await?;
     let mut since_check = 0;
     loop {
         let entry = client.next_entry().await?;
@@ -180,13 +185,14 @@ async fn subscribe(
     client: &mut ReconnectingClient,
     cursor: &mut Option<u64>,
     updates: &mpsc::Sender<Update>,
+    notices: bool,
 ) -> Result<(), FollowEnd> {
     let inbox = client.call(&StatusParams {}).await?.inbox;
     let newest = inbox.newest_id;
     // If the log ends before the cursor, it is another log.
     let near = cursor.filter(|cursor| newest >= *cursor && newest - *cursor <= MAX_BEHIND_ENTRIES);
     let after = near.unwrap_or(newest);
-    client.call(&SubscribeParams { after: Some(after), ..SubscribeParams::default() }).await?;
+    client.call(&SubscribeParams { after: Some(after), notices, ..SubscribeParams::default() }).await?;
     *cursor = Some(after);
     client.reconnect_related();
     let online = Update::Online { after, is_gapless: near.is_some(), unread: inbox.unread };
@@ -197,17 +203,19 @@ async fn read_pages(
     mut client: ReconnectingClient,
     mut requested: mpsc::Receiver<Request>,
     updates: mpsc::Sender<Update>,
+    notices: bool,
 ) {
     while let Some(request) = requested.recv().await {
         let update = match request {
-            Request::Page { epoch, end, params } => {
+            Request::Page { epoch, end, mut params } => {
+                params.notices &= notices;
                 Update::Page { epoch, end, answer: call_twice(&mut client, &params).await }
             }
-            Request::Reread { epoch, params } => Update::Reread {
-                epoch,
-                before: params.before,
-                answer: call_twice(&mut client, &params).await,
-            },
+            Request::Reread { epoch, mut params } => {
+                params.notices &= notices;
+                let answer = call_twice(&mut client, &params).await;
+                Update::Reread { epoch, before: params.before, answer }
+            }
             Request::Recode(params) => {
                 let answer = call_twice(&mut client, &params).await;
                 Update::Recoded { params, answer }
@@ -257,19 +265,20 @@ async fn send_messages(
 
 /// Sends a message as a reply, so that it leaves from the address that the peer sent to. If the log no longer has the
 /// replied entry, sends it to the peer's address.
-async fn send(client: &mut ReconnectingClient, message: OutgoingMessage) -> Result<Vec<Entry>, CallError> {
-    let OutgoingMessage { reply_to, to, payload, encoding, .. } = message;
+async fn send(client: &mut ReconnectingClient, message: OutgoingMessage) -> Result<Sent, CallError> {
+    let OutgoingMessage { reply_to, to, payload, encoding, when_seen, .. } = message;
+    let params = SendParams { when_seen, ..SendParams::default() };
     let params = match payload {
-        Payload::Text(text) => SendParams { text: Some(text), encoding, ..SendParams::default() },
-        Payload::Bytes(bytes) => SendParams { raw: Some(Raw(bytes)), ..SendParams::default() },
+        Payload::Text(text) => SendParams { text: Some(text), encoding, ..params },
+        Payload::Bytes(bytes) => SendParams { raw: Some(Raw(bytes)), ..params },
     };
     if let Some(id) = reply_to {
         match client.call(&SendParams { reply_to: Some(id), ..params.clone() }).await {
             Err(error) if error.is_refusal(ErrorKind::NoSuchEntry) => {}
-            outcome => return outcome.map(Sent::into_entries),
+            outcome => return outcome,
         }
     }
-    client.call(&SendParams { to: Some(to), ..params }).await.map(Sent::into_entries)
+    client.call(&SendParams { to: Some(to), ..params }).await
 }
 
 fn send_failure(error: CallError) -> SendFailure {

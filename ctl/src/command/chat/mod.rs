@@ -44,6 +44,11 @@ are there already, as `recode --remember` does.
 F4 shows messages as bytes, and sends what is typed as hex digits, as `send --hex` does. F5 appends \\r\\n to each text to this \
 peer, then \\n, then \\r, then nothing. The line above the input shows both.
 
+Behind each sent message is a mark: ✓ its peer has sent something within a minute, · nothing is known, ✗ it bounced, that is, \
+the network reports that nobody has received it, ⏸ it is held. The line above the input names the reason if the last message \
+bounced; F6 sends it again. F7 holds what you send until the peer sends a message, as `send --when-seen` does, until F7 is \
+pressed again or another conversation is opened; `udpchatctl held` lists and cancels what is held.
+
 A message is sent to the address that the peer's last message came from; an address that is written with its port, here or after \
 F2, is that port and no other. A message that could not be sent stays on the \
 screen with the reason, and ↑ brings its text back. If the daemon ends, the chat shows it and continues when the daemon \
@@ -82,15 +87,15 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
     check_encoding(arguments)?;
     let hint = tr!("`udpchatctl send` and `udpchatctl inbox --follow` work without one");
     terminal::check("chat").map_err(|error| error.hint(hint))?;
-    let theme = Theme::new(context.output.has_colour());
+    let theme = Theme::new(context.output.has_colour(), terminal::is_utf8());
     let mut client = context.connect().await?;
-    connect::check_read_permission(&mut client).await?;
+    let knows_notices = connect::check_read_permission(&mut client).await?;
     if let Some(peer) = &arguments.peer {
         check_peer(&mut client, peer).await?;
     }
     let (peer, encoding) = (arguments.peer.clone(), arguments.encoding.clone());
     let model = Model::new(Timestamp::now, crate::time::local_zone(), peer, encoding);
-    let (connections, mut updates) = Connections::start(client, context.socket);
+    let (connections, mut updates) = Connections::start(client, context.socket, knows_notices);
     let mut chat = Chat { model, connections, theme, areas: None };
     let ended = terminal::run(&mut chat, &mut updates, Input::KeysMouseAndPaste).await;
     chat.connections.end(updates).await;

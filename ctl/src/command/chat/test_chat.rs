@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams};
-use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Raw, Timestamp};
+use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams, Sent};
+use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Notice, Raw, Timestamp};
 use udpchat_config::PeerAddress;
 use unicode_width::UnicodeWidthStr;
 
@@ -35,6 +35,7 @@ pub(super) struct TestChat {
     pub(super) acked_id: u64,
     pub(super) size: (u16, u16),
     pub(super) has_colour: bool,
+    pub(super) is_utf8: bool,
     /// The encoding of messages to bob, and what chose it.
     pub(super) bobs_encoding: (&'static str, EncodingBy),
     /// Why the daemon does not change the encoding of messages.
@@ -60,6 +61,7 @@ impl TestChat {
             acked_id: 0,
             size: (80, 24),
             has_colour: false,
+            is_utf8: true,
             bobs_encoding: ("utf-8", EncodingBy::Configured),
             recode_refusal: None,
             encoding_is_configured: false,
@@ -151,6 +153,12 @@ impl TestChat {
         }));
     }
 
+    /// Records a notice that arrives in the chat.
+    pub(super) fn notice(&mut self, notice: Notice) {
+        let (id, at) = self.next();
+        self.arrive(Entry::Notice(Notice { id, at, ..notice }));
+    }
+
     pub(super) fn key(&mut self, action: Action) {
         self.model.act(action);
         self.answer_requests();
@@ -181,7 +189,7 @@ impl TestChat {
                 };
                 let entry = Entry::Message(message);
                 self.arrive(entry.clone());
-                Ok(vec![entry])
+                Ok(Sent::One(Box::new(entry)))
             }
         };
         self.model.update(Update::Sent { ticket, outcome });
@@ -237,7 +245,7 @@ impl TestChat {
 
     /// Returns the page that the daemon would return.
     pub(super) fn page(&self, params: &InboxParams) -> InboxAnswer {
-        assert!(params.gaps);
+        assert!(params.gaps && params.notices);
         let from = params.from[0].as_str();
         let (after, before) = (params.after.unwrap_or(0), params.before.unwrap_or(u64::MAX));
         let is_in = |entry: &&Entry| entry.id() > after && entry.id() < before && concerns(entry, from);
@@ -341,7 +349,7 @@ impl TestChat {
     pub(super) fn draw(&mut self) -> (Buffer, Position) {
         let mut buffer = Buffer::empty(Rect::new(0, 0, self.size.0, self.size.1));
         let areas = Areas::lay_out(&mut self.model, buffer.area);
-        let cursor = view::draw(&self.model, &areas, &Theme::new(self.has_colour), &mut buffer);
+        let cursor = view::draw(&self.model, &areas, &Theme::new(self.has_colour, self.is_utf8), &mut buffer);
         (buffer, cursor)
     }
 
@@ -349,6 +357,24 @@ impl TestChat {
     pub(super) fn rendered(&mut self) -> String {
         let (buffer, cursor) = self.draw();
         format!("{}cursor {},{}\n", text_of(&buffer), cursor.x, cursor.y)
+    }
+}
+
+/// Returns a notice of a kind without facts; [`TestChat::notice`] sets its id and time.
+pub(super) fn notice(kind: &str) -> Notice {
+    Notice {
+        id: 0,
+        at: now(),
+        notice: kind.to_owned(),
+        about: None,
+        peer: None,
+        name: None,
+        reason: None,
+        from: None,
+        last_id: None,
+        seconds: None,
+        held: None,
+        more: None,
     }
 }
 
@@ -360,7 +386,7 @@ fn now() -> Timestamp {
 fn concerns(entry: &Entry, from: &str) -> bool {
     match entry {
         Entry::Gap(_) => true,
-        Entry::Notice(_) => false,
+        Entry::Notice(notice) => notice.name.as_deref() == Some(from) || notice.peer.as_deref() == Some(from),
         Entry::Message(message) => message.name.as_deref() == Some(from) || message.peer.to_string() == from,
     }
 }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap_complete::CompletionCandidate;
 use tokio::time::timeout;
 use udpchat_api::Entry;
-use udpchat_api::call::{Call, ConsumersParams, DirectionFilter, InboxParams, Order, Peer, PeersParams};
+use udpchat_api::call::{
+    Call, ConsumersParams, DirectionFilter, HeldParams, InboxParams, Order, Peer, PeersParams,
+};
 use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
@@ -56,6 +58,16 @@ pub(crate) fn consumers() -> Vec<CompletionCandidate> {
     let candidates = consumers.into_iter().filter(|consumer| is_plain(&consumer.consumer)).map(|consumer| {
         let help = tr!("{count} unread", count = consumer.unread);
         CompletionCandidate::new(consumer.consumer).help(Some(help.into()))
+    });
+    candidates.collect()
+}
+
+/// Offers the numbers of held messages.
+pub(crate) fn held() -> Vec<CompletionCandidate> {
+    let held = ask(&HeldParams::default()).map(|answer| answer.held).unwrap_or_default();
+    let candidates = held.into_iter().filter(|message| is_plain(&message.to)).map(|message| {
+        let help = tr!("for {peer}", peer = message.to);
+        CompletionCandidate::new(message.held.to_string()).help(Some(help.into()))
     });
     candidates.collect()
 }

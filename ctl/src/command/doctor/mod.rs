@@ -20,6 +20,7 @@ mod network;
 mod peer;
 mod port;
 mod self_test;
+mod silence;
 #[cfg(test)]
 mod testing;
 mod traffic;
@@ -38,7 +39,7 @@ use crate::output::counted;
 
 const HELP: &str = "\
 Checks port, addresses, firewall, receive buffer, access list, disk and clock, and runs a self-test. \
-Prints a line for each check: ok, warning (it may prevent datagrams from arriving) or problem (it does), with a hint below. \
+With PEER, also whether the last message to it bounced. Prints a line for each check: ok, warning (it may prevent datagrams from arriving) or problem (it does), with a hint below. \
 Without a daemon it shows which program holds the port. Run as root it sees more: the rules of firewalls, and the programs \
 of other users.
 
@@ -77,7 +78,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &DoctorArgs) -> Result<
 
 /// Runs all checks, in the order of a datagram's path: from the daemon to the inbox, then the peer.
 fn check_all(facts: &Facts) -> Vec<Finding> {
-    let checks: [fn(&Facts) -> Vec<Finding>; 14] = [
+    let checks: [fn(&Facts) -> Vec<Finding>; 15] = [
         daemon::findings,
         port::findings,
         listen::findings,
@@ -88,6 +89,7 @@ fn check_all(facts: &Facts) -> Vec<Finding> {
         access::findings,
         buffer::findings,
         traffic::findings,
+        silence::findings,
         inbox::findings,
         disk::findings,
         clock::findings,

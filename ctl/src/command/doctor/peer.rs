@@ -2,14 +2,15 @@
 
 use std::net::SocketAddr;
 
-use udpchat_api::Message;
 use udpchat_api::call::Refusal;
+use udpchat_api::{Bounce, Message, safe};
 use udpchat_config::{Network, PeerAddress};
 use udpchat_locale::{tr, translated};
 
 use super::facts::{Facts, Newest, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
-use crate::output::refused;
+use super::silence::silence;
+use crate::output::{refused, reported, undelivered};
 
 const TOPIC: &str = "peer";
 
@@ -31,6 +32,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     found.extend(refusal(facts, address));
     found.extend(over_limit(facts, address));
     found.extend(sent(facts, peer));
+    found.extend(silent(facts, peer));
     found.push(heard(facts, peer, address));
     found
 }
@@ -124,6 +126,9 @@ fn over_limit(facts: &Facts, address: SocketAddr) -> Option<Finding> {
 
 fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
     let Newest::Message(message) = &peer.last_sent else { return None };
+    if let Some(bounce) = bounce(message, &peer.last_heard) {
+        return Some(bounced(facts, message, bounce, &peer.last_heard));
+    }
     let Message { id, at, error, .. } = message.as_ref();
     let at = facts.local_time(*at);
     Some(match error {
@@ -142,6 +147,46 @@ fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
         )
         .hint(tr!("the cause may have gone: send another message")),
     })
+}
+
+/// Returns the report that the last message to it was not delivered, unless something has come from it since.
+fn bounce<'a>(sent: &'a Message, heard: &Newest) -> Option<&'a Bounce> {
+    let is_heard_since = matches!(heard, Newest::Message(heard) if heard.id > sent.id);
+    sent.bounce.as_ref().filter(|_| !is_heard_since)
+}
+
+fn bounced(facts: &Facts, sent: &Message, bounce: &Bounce, heard: &Newest) -> Finding {
+    let (id, time) = (sent.id, facts.local_time(bounce.at));
+    let to = sent.peer.to_string();
+    let what = undelivered(sent.name.as_deref(), &to, &bounce.reason);
+    let report = reported(&bounce.reason, bounce.from);
+    let seen = match heard {
+        Newest::Message(last) => tr!(
+            "{what}: #{id} bounced at {time} ({report}), and nothing has come from it since {last}",
+            what,
+            id,
+            time,
+            report,
+            last = facts.local_time(last.at)
+        ),
+        _ => tr!("{what}: #{id} bounced at {time} ({report})", what, id, time, report),
+    };
+    let to = sent.name.as_deref().map_or(to.clone(), |name| safe::one_line(name).into_owned());
+    Finding::problem(TOPIC, seen).hint(match bounce.reason.as_str() {
+        "port_unreachable" => tr!(
+            "is the program running there? `udpchatctl send {to} TEXT --when-seen` holds a message until it sends one",
+            to
+        ),
+        "too_big" => tr!("`--split` sends a long message in several datagrams").to_owned(),
+        "prohibited" => tr!("a firewall on the way or there refuses them").to_owned(),
+        _ => tr!("check that the peer is switched on and in the same network").to_owned(),
+    })
+}
+
+/// Reports that it has sent nothing for its `silent_after`.
+fn silent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
+    let watched = facts.status()?.watched_peers.iter().find(|watched| watched.name == peer.name)?;
+    silence(facts, watched).map(|finding| Finding { topic: TOPIC, hint: None, ..finding })
 }
 
 /// Reports the last message from it. A message from another port of its host is none of its messages.
@@ -211,6 +256,8 @@ fn heard(facts: &Facts, peer: &PeerFacts, address: SocketAddr) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use udpchat_api::call::WatchedPeer;
+
     use super::super::finding::Level::{Fine, Problem, Warning};
     use super::super::testing::{facts, levels, listening_on, text, with_status};
     use super::*;
@@ -301,6 +348,44 @@ mod tests {
         let unknown = PeerFacts { address: Err(NoAddress::Absent(reason)), ..peer() };
         assert_eq!(levels(&found(facts(), unknown)), [Problem]);
         assert_eq!(levels(&found(listening_on(&["[2001:db8::5]:7788"]), peer())), [Fine, Problem, Warning]);
+    }
+
+    #[test]
+    fn a_bounce_is_a_problem_until_the_peer_is_heard() {
+        let bounced = |id: u64, reason: &str| {
+            let Newest::Message(message) = message("10.1.0.7:8080") else { panic!() };
+            let (at, from) = (message.at, "10.1.0.7".parse().ok());
+            let bounce = Some(Bounce { reason: reason.to_owned(), from, at });
+            Newest::Message(Box::new(Message { id, bounce, name: Some("bob".to_owned()), ..*message }))
+        };
+        let silent = PeerFacts { last_sent: bounced(5, "port_unreachable"), ..peer() };
+        let of_peer = found(facts(), silent.clone());
+        assert_eq!(levels(&of_peer), [Fine, Problem, Warning]);
+        assert_eq!(
+            of_peer[1].seen,
+            "bob does not listen on port 8080: #5 bounced at 2026-11-22 11:00:00 (port unreachable, says 10.1.0.7)"
+        );
+        assert!(of_peer[1].hint.as_ref().unwrap().contains("`udpchatctl send bob TEXT --when-seen`"));
+        // Message 4 came before it.
+        let heard_before = PeerFacts { last_heard: message("10.1.0.7:8080"), ..silent };
+        let of_peer = found(facts(), heard_before.clone());
+        assert_eq!(levels(&of_peer), [Fine, Problem, Fine]);
+        assert!(of_peer[1].seen.ends_with("and nothing has come from it since 2026-11-22 11:00:00"));
+        let heard_since = PeerFacts { last_sent: bounced(3, "port_unreachable"), ..heard_before };
+        assert_eq!(levels(&found(facts(), heard_since)), [Fine, Fine, Fine]);
+    }
+
+    #[test]
+    fn a_silent_peer_is_named() {
+        let silent = |name: &str| {
+            let name = name.to_owned();
+            with_status(|status| {
+                let silent_since = Some(status.started);
+                status.watched_peers = vec![WatchedPeer { name, last_heard: None, silent_since }];
+            })
+        };
+        assert_eq!(levels(&found(silent("bob"), peer())), [Fine, Warning, Warning]);
+        assert_eq!(levels(&found(silent("ann"), peer())), [Fine, Warning]);
     }
 
     #[test]

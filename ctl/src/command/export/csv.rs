@@ -74,12 +74,11 @@ impl Table {
     /// The entry is not JSON.
     pub(super) fn add(&mut self, entry: &[u8], out: &mut Vec<u8>) -> serde_json::Result<()> {
         let row: Row<'_> = serde_json::from_slice(entry)?;
-        if row.kind != "message" {
-            self.gaps += 1;
-        } else if self.fields.is_empty() {
-            self.add_text(&row, out);
-        } else {
-            self.add_numbers(&row, out);
+        match row.kind {
+            "notice" => {}
+            "message" if self.fields.is_empty() => self.add_text(&row, out),
+            "message" => self.add_numbers(&row, out),
+            _ => self.gaps += 1,
         }
         Ok(())
     }

@@ -3,12 +3,13 @@
 mod csv;
 mod pcap;
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use udpchat_api::call::DirectionFilter;
-use udpchat_api::{Entry, Gap, RawInboxAnswer};
+use udpchat_api::{Entry, EntryLines, Gap, RawInboxAnswer};
 use udpchat_locale::tr;
 
 use self::csv::Table;
@@ -17,11 +18,12 @@ use super::context::Context;
 use super::filter::{Filter, FilterArgs};
 use super::pages::Pages;
 use super::senders;
+use crate::connect::newest_id;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, Sink, counted};
 
 const HELP: &str = "\
-Without a filter: every entry that exists now, oldest first, gaps included. No entry is marked as read. \
+Without a filter: every entry that exists now, oldest first, gaps included; notices only with --notices. No entry is marked as read. \
 T is a time or a duration back from now, as for `inbox`.
 
 In a capture file each message is an IP packet with the addresses and the time of the entry, in microseconds. Where the local \
@@ -58,6 +60,9 @@ pub(crate) struct ExportArgs {
     /// With csv: the numbers with these names instead of the texts, for example temp,hum; a full-width comma separates, too
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,
+    /// With jsonl: notices too
+    #[arg(long)]
+    pub(crate) notices: bool,
     /// With csv: leave texts as they are; otherwise `'` stands before what a spreadsheet would execute
     #[arg(long)]
     pub(crate) raw: bool,
@@ -123,8 +128,15 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     if format != Format::Csv && (arguments.raw || arguments.bom || !fields.is_empty()) {
         return Err(CtlError::usage(tr!("--fields, --raw and --bom belong to `--format csv`")));
     }
+    if format != Format::Jsonl && arguments.notices {
+        return Err(CtlError::usage(tr!("--notices belongs to `--format jsonl`")));
+    }
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut filter.from).await?;
+    let (_, knows_notices) = newest_id(&mut client).await?;
+    // Where every entry is exported, notices are read in any case: an id that is missing is that of a removed entry.
+    let is_every_entry = filter.is_open() && arguments.filter.number.is_none();
+    filter.notices = knows_notices && (arguments.notices || is_every_entry);
     if to_screen {
         context.output.use_pager();
     }
@@ -144,9 +156,11 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         form,
         output,
         progress,
-        is_whole: filter.is_open(),
+        is_whole: filter.is_open() && (filter.notices || !knows_notices),
+        has_notices: arguments.notices,
         has_bom: arguments.bom && !to_screen,
         entries: 0,
+        notices: 0,
         missing: 0,
         removed: 0,
     }
@@ -187,7 +201,11 @@ struct Export<'a> {
     is_whole: bool,
     /// Whether a table begins with a byte order mark.
     has_bom: bool,
+    /// Whether notices are exported.
+    has_notices: bool,
     entries: u64,
+    /// How many of them are notices that are not exported.
+    notices: u64,
     /// How many ids the gaps of missing entries stand for, besides their own.
     missing: u64,
     /// How many entries retention has removed during the export, according to their gaps.
@@ -225,7 +243,7 @@ impl Export<'_> {
             Form::Table(table) => table.has_left_out(),
         };
         if is_worth_a_note || self.output.is_watched() {
-            self.output.note(&summary(&self.form, self.entries));
+            self.output.note(&summary(&self.form, self.entries - self.notices));
         } else if self.entries == 0 && !self.is_whole && is_to_a_file {
             self.output.note(tr!("no entry matches"));
         }
@@ -243,7 +261,12 @@ impl Export<'_> {
         }
         while let Some(page) = self.pages.next().await? {
             match &mut self.form {
-                Form::Lines => self.sink.write(self.output, page.entries.as_bytes())?,
+                Form::Lines if self.has_notices => self.sink.write(self.output, page.entries.as_bytes())?,
+                Form::Lines => {
+                    let (lines, notices) = without_notices(&page.entries);
+                    self.notices += notices;
+                    self.sink.write(self.output, &lines)?;
+                }
                 Form::Packets(capture) => self.sink.write(self.output, &packets(capture, &page)?)?,
                 Form::Table(table) => self.sink.write(self.output, &rows(table, &page)?)?,
             }
@@ -293,6 +316,21 @@ fn rows(table: &mut Table, page: &RawInboxAnswer) -> Result<Vec<u8>> {
 fn invalid(error: &serde_json::Error) -> CtlError {
     CtlError::new(Exit::Failed, "protocol", tr!("the answer of the daemon contains an invalid entry"))
         .caused_by(error)
+}
+
+/// Returns the lines of a page that are no notices, and how many of those there are.
+fn without_notices(entries: &EntryLines) -> (Cow<'_, [u8]>, u64) {
+    let notices = entries.iter().filter(|entry| is_notice(entry)).count() as u64;
+    if notices == 0 {
+        return (Cow::Borrowed(entries.as_bytes()), 0);
+    }
+    let lines = entries.iter().filter(|entry| !is_notice(entry)).flat_map(|entry| [entry, b"\n"]);
+    (Cow::Owned(lines.collect::<Vec<_>>().concat()), notices)
+}
+
+fn is_notice(entry: &[u8]) -> bool {
+    // The daemon writes the type first.
+    entry.starts_with(br#"{"type":"notice""#)
 }
 
 /// Returns an entry that is a gap.

@@ -40,11 +40,14 @@ T is a time (22:00, 7:00, '2026-11-22 14:00', 2026-11-22, RFC 3339), a duration 
 or one of now, today, yesterday and 'yesterday 22:00'. 22:00 is the last one that has passed; as --until it is the first one \
 after --since if that is later. A PEER without a port matches every port of the host.
 
-Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost. \
+Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost, or a \
+notice of what became known: that a message bounced, that a peer is silent or is back, that a held message expired. Notices \
+count for -n as gaps do, and never as unread; --grep and --grep-hex select none. \
 Further lines of a message are indented, behind a bar. Control characters and invisible characters appear as \\u{..}. \
 --where compares numbers that a text has as name=value, name:value, JSON, columns (named 1, 2, ...), teleplot or NMEA; of \
 several with the same name one is enough, and a message without the number is not printed. With -F each message is one line; {{{{ is {{, and \\t is a tab.
 
+JSON has no notices unless --notices is given: `type` is `notice`, and `notice` says which. \
 In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, times always have microseconds, and \
 `by` is the user who sent a message.
 
@@ -61,6 +64,7 @@ Examples:
   udpchatctl inbox --hex --grep-hex '01 e4 09'
   udpchatctl inbox --where 'temp > 30' --where 'hum < 20'
   udpchatctl inbox -f -F '{{time:%H:%M:%S}} {{name}} {{text}}'
+  udpchatctl --json inbox -f --notices | jq 'select(.type == \"notice\")'
   udpchatctl --json inbox --consumer backup";
 
 /// The flags that select history instead of what is new.
@@ -123,6 +127,9 @@ pub(crate) struct InboxArgs {
     /// History: only messages with such a number in the text, for example 'temp > 30'; may be repeated, and then all must hold
     #[arg(long = "where", value_name = "CONDITION", conflicts_with = "ids")]
     pub(crate) conditions: Vec<Condition>,
+    /// In JSON, notices too: messages that bounced, peers that are silent; text has them in any case
+    #[arg(long, conflicts_with_all = ["format", "conditions"])]
+    pub(crate) notices: bool,
     /// Print times to the second, the default
     #[arg(long, overrides_with = "milliseconds")]
     pub(crate) seconds: bool,

@@ -17,6 +17,8 @@ pub(super) struct Form {
     format: Option<Format>,
     conditions: Vec<Condition>,
     unknown: UnknownNumbers,
+    /// Whether notices are printed.
+    notices: bool,
 }
 
 impl Form {
@@ -35,7 +37,8 @@ impl Form {
                 )));
         }
         let unknown = UnknownNumbers::new(format.iter().flat_map(Format::number_names));
-        Ok(Self { hex: *hex, format: format.clone(), conditions: conditions.clone(), unknown })
+        let notices = format.is_none() && conditions.is_empty() && (arguments.notices || !output.is_json());
+        Ok(Self { hex: *hex, format: format.clone(), conditions: conditions.clone(), unknown, notices })
     }
 
     /// Returns whether entries are left out.
@@ -43,15 +46,21 @@ impl Form {
         !self.conditions.is_empty()
     }
 
+    /// Returns whether notices are printed.
+    pub(super) fn has_notices(&self) -> bool {
+        self.notices
+    }
+
     /// Returns whether an entry is printed.
     pub(super) fn selects(&self, entry: &Entry) -> bool {
         match entry {
+            Entry::Notice(_) => self.notices,
             _ if self.conditions.is_empty() => true,
             Entry::Message(Message { encoding, text, .. }) => {
                 let numbers = numbers(encoding, text);
                 self.conditions.iter().all(|condition| condition.holds(&numbers))
             }
-            Entry::Gap(_) | Entry::Notice(_) => false,
+            Entry::Gap(_) => false,
         }
     }
 

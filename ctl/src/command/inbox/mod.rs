@@ -25,6 +25,7 @@ use self::start::Consumer;
 pub(crate) use self::start::Start;
 use super::context::Context;
 use super::senders;
+use crate::connect::newest_id;
 use crate::error::{CtlError, Result};
 use crate::output::grouped;
 
@@ -34,6 +35,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<(
     let mut plan = Plan::of(arguments, context.output.is_for_a_person(), crate::time::now)?;
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut plan.filter.from).await?;
+    if form.has_notices() || matches!(plan.wanted, Wanted::History(Part::Ids(_))) {
+        plan.notices = newest_id(&mut client).await?.1;
+    }
     if arguments.milliseconds {
         context.output.show_milliseconds();
     }
@@ -52,7 +56,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<(
 /// Prints a part of the history.
 async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Result<()> {
     let (next, left_out) = match part {
-        Part::Ids(ids) => return inbox.ids(ids).await,
+        Part::Ids(ids) => return inbox.ids(&plan.page(), ids).await,
         Part::Last { count, newest_first: true, .. } => (0, inbox.backward(plan.page(), *count).await?),
         Part::Last { count, newest_first: false, .. } => inbox.last(plan, *count).await?,
         Part::All { newest_first: true } => (0, inbox.backward(plan.page(), u64::MAX).await?),

@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) follow: bool,
     /// Whether following continues after the daemon has ended.
     pub(super) reconnect: bool,
+    /// Whether notices are read.
+    pub(super) notices: bool,
 }
 
 /// What is printed.
@@ -52,7 +54,7 @@ impl Plan {
             let InboxArgs { consumer, start, peek, .. } = arguments;
             let wanted = Wanted::New(Consumer { name: consumer.clone(), start: *start, ack: !peek });
             let filter = Filter { direction: Some(DirectionFilter::In), ..Filter::default() };
-            return Ok(Self { wanted, filter, follow, reconnect });
+            return Ok(Self { wanted, filter, follow, reconnect, notices: false });
         }
         let newest_first = arguments.reverse;
         let selects = arguments.all || arguments.filter.select() || !arguments.conditions.is_empty();
@@ -66,12 +68,12 @@ impl Plan {
             None => Part::All { newest_first },
         };
         let filter = Filter::of(&arguments.filter, now)?;
-        Ok(Self { wanted: Wanted::History(part), filter, follow, reconnect })
+        Ok(Self { wanted: Wanted::History(part), filter, follow, reconnect, notices: false })
     }
 
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
-        self.filter.page()
+        InboxParams { notices: self.notices, ..self.filter.page() }
     }
 
     /// Returns the parameters that subscribe to what comes after a cursor.

@@ -10,6 +10,7 @@ use super::form::Form;
 use super::mark::Mark;
 use super::plan::Plan;
 use crate::command::filter::Ids;
+use crate::connect::newest_id;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached};
 
@@ -93,7 +94,7 @@ impl<'a> InboxPrinter<'a> {
         let mut newest = 0;
         if plan.follow {
             // Following starts after this id, even if no current entry passes the filters.
-            newest = self.newest_id().await?;
+            (newest, _) = newest_id(&mut self.client).await?;
             page.before = Some(newest + 1);
         }
         let mut pages = Backward::new(page.clone(), count);
@@ -125,12 +126,14 @@ impl<'a> InboxPrinter<'a> {
     ///
     /// # Errors
     /// Some ids have no entry; the others are printed.
-    pub(super) async fn ids(&mut self, ids: &[Ids]) -> Result<()> {
+    pub(super) async fn ids(&mut self, page: &InboxParams, ids: &[Ids]) -> Result<()> {
         let mut missing = None;
         for &Ids { first, last } in ids {
-            let from = InboxParams { after: Some(first - 1), ..InboxParams::default() };
+            let from = InboxParams { after: Some(first - 1), ..page.clone() };
             let next = self.first(from.clone()).await?;
-            if !next.as_ref().is_some_and(|next| is_in(next, first, last)) {
+            let is_left_out =
+                |next: &Entry| first == last && matches!(next, Entry::Notice(_)) && !self.form.selects(next);
+            if !next.as_ref().is_some_and(|next| is_in(next, first, last) && !is_left_out(next)) {
                 missing = missing.or(Some((first, next)));
                 continue;
             }
@@ -154,12 +157,6 @@ impl<'a> InboxPrinter<'a> {
             }
             page.after = Some(next);
         }
-    }
-
-    async fn newest_id(&mut self) -> Result<u64> {
-        let newest = InboxParams { order: Some(Order::Desc), ..InboxParams::default() };
-        let answer = self.page(&newest, 1).await?;
-        Ok(answer.entries.first().map_or(0, Entry::id))
     }
 
     async fn page(&mut self, page: &InboxParams, limit: u64) -> Result<InboxAnswer> {
@@ -217,6 +214,8 @@ fn is_of_retention(entry: &Entry) -> bool {
 fn no_such_entry(id: u64, next: Option<&Entry>, (oldest, newest): (u64, u64)) -> CtlError {
     let error = |text: String| CtlError::new(Exit::Failed, "no_such_entry", text);
     match next {
+        Some(Entry::Notice(notice)) if notice.id == id => error(tr!("entry #{id} is a notice", id))
+            .hint(tr!("`udpchatctl inbox {id}` shows it, in JSON with --notices", id)),
         _ if newest == 0 => error(tr!("there is no entry #{id}: the inbox is empty", id)),
         Some(next) if id >= oldest => {
             let last = if let Entry::Gap(gap) = next { gap.id } else { next.id() - 1 };

@@ -35,7 +35,9 @@ pub(in crate::command) async fn span(
     let mut span = Span { after: inbox.oldest_id.saturating_sub(1), last: inbox.newest_id };
     match number {
         // Ids are contiguous.
-        Some(number) if filter.is_open() => span.after = span.after.max(span.last.saturating_sub(number)),
+        Some(number) if filter.is_open() && filter.notices => {
+            span.after = span.after.max(span.last.saturating_sub(number))
+        }
         Some(number) => span.after = before_the_last(client, filter, span, number).await?,
         None => {}
     }

@@ -28,14 +28,38 @@ enum Column {
     LastHeard,
     Messages,
     Unread,
+    Held,
+    State,
 }
 
 impl Column {
-    const ALL: [Self; 7] =
-        [Self::Name, Self::Address, Self::Encoding, Self::By, Self::LastHeard, Self::Messages, Self::Unread];
+    const ALL: [Self; 9] = [
+        Self::Name,
+        Self::Address,
+        Self::Encoding,
+        Self::By,
+        Self::LastHeard,
+        Self::Messages,
+        Self::Unread,
+        Self::Held,
+        Self::State,
+    ];
 
     /// Columns that a narrow terminal leaves out, in this order.
-    const LESS_NEEDED: [Self; 3] = [Self::Messages, Self::By, Self::Encoding];
+    const LESS_NEEDED: [Self; 4] = [Self::Messages, Self::By, Self::Held, Self::Encoding];
+
+    /// Returns the columns for a terminal: without those that have the same to say of every peer.
+    fn of_interest(peers: &[Peer]) -> Vec<Self> {
+        let has_held = peers.iter().any(|peer| peer.held > 0);
+        let has_state = peers.iter().any(|peer| since(peer).is_some());
+        let mut columns = Self::ALL.to_vec();
+        columns.retain(|column| match column {
+            Self::Held => has_held,
+            Self::State => has_state,
+            _ => true,
+        });
+        columns
+    }
 
     fn header(self) -> &'static str {
         match self {
@@ -46,10 +70,17 @@ impl Column {
             Self::LastHeard => tr!("LAST HEARD"),
             Self::Messages => tr!("MESSAGES"),
             Self::Unread => tr!("UNREAD"),
+            Self::Held => tr!("HELD"),
+            Self::State => tr!("STATE"),
         }
     }
 
-    fn cell(self, peer: &Peer, when: impl Fn(Timestamp) -> String) -> String {
+    fn cell(
+        self,
+        peer: &Peer,
+        when: impl Fn(Timestamp) -> String,
+        short: impl Fn(Timestamp) -> String,
+    ) -> String {
         match self {
             Self::Name => peer.name.as_deref().map_or("-".to_owned(), text),
             Self::Address => text(&peer.address),
@@ -58,35 +89,52 @@ impl Column {
             Self::LastHeard => peer.last_heard.map_or("-".to_owned(), when),
             Self::Messages => grouped(peer.messages),
             Self::Unread => grouped(peer.unread),
+            Self::Held => grouped(peer.held),
+            Self::State => state(peer, short),
         }
     }
 
     fn alignment(self) -> CellAlignment {
         match self {
-            Self::Messages | Self::Unread => CellAlignment::Right,
+            Self::Messages | Self::Unread | Self::Held => CellAlignment::Right,
             _ => CellAlignment::Left,
         }
     }
 }
 
+/// Returns since when a peer is not as it should be.
+fn since(peer: &Peer) -> Option<Timestamp> {
+    peer.silent_since.or(peer.bounced_since)
+}
+
+/// Shows whether a peer is silent, or messages to it bounce, and since when. A silent peer's messages may bounce as well.
+fn state(peer: &Peer, when: impl Fn(Timestamp) -> String) -> String {
+    match (peer.silent_since, peer.bounced_since) {
+        (Some(at), _) => tr!("silent, {time}", time = when(at)),
+        (None, Some(at)) => tr!("bounces, {time}", time = when(at)),
+        (None, None) => "-".to_owned(),
+    }
+}
+
 /// Renders the peers for other programs: every column, untruncated, with sortable times; last heard first.
 pub(super) fn table(peers: &[Peer], zone: &TimeZone) -> String {
-    let mut table = table_of(&Column::ALL, peers, |at| local_time(at, zone));
+    let time = |at| local_time(at, zone);
+    let mut table = table_of(&Column::ALL, peers, time, time);
     lines(table.set_content_arrangement(ContentArrangement::Disabled))
 }
 
 /// Renders the peers for a terminal of `width` columns, with how long ago each was heard; last heard first. What does not
 /// fit is removed: first the less needed columns, then the ends of long names, at last the ends of addresses.
 pub(super) fn table_for_terminal(peers: &[Peer], now: Timestamp, zone: &TimeZone, width: u16) -> String {
-    let when = |at| ago(at, now, zone);
-    let mut columns = Column::ALL.to_vec();
-    let mut table = table_of(&columns, peers, when);
+    let (when, short) = (|at| ago(at, now, zone), |at| short_time(at, now, zone));
+    let mut columns = Column::of_interest(peers);
+    let mut table = table_of(&columns, peers, when, short);
     for column in Column::LESS_NEEDED {
         if fits(&table, width, SHORT_NAME) {
             break;
         }
         columns.retain(|kept| *kept != column);
-        table = table_of(&columns, peers, when);
+        table = table_of(&columns, peers, when, short);
     }
     if fits(&table, width, u16::MAX) {
         return lines(table.set_content_arrangement(ContentArrangement::Disabled));
@@ -118,14 +166,20 @@ pub(super) fn lists(lists: &[PeerList]) -> String {
     format!("\n{}", lines(table.set_content_arrangement(ContentArrangement::Disabled)))
 }
 
-fn table_of(columns: &[Column], peers: &[Peer], when: impl Fn(Timestamp) -> String + Copy) -> Table {
+fn table_of(
+    columns: &[Column],
+    peers: &[Peer],
+    when: impl Fn(Timestamp) -> String + Copy,
+    short: impl Fn(Timestamp) -> String + Copy,
+) -> Table {
     let mut sorted: Vec<&Peer> = peers.iter().collect();
     sorted.sort_by_key(|peer| Reverse(peer.last_heard));
     let mut table = Table::new();
     table.load_style(NOTHING).set_truncation_indicator("…");
     table.set_header(columns.iter().map(|column| column.header()).collect::<Vec<_>>());
     for peer in sorted {
-        let mut row = Row::from(columns.iter().map(|column| column.cell(peer, when)).collect::<Vec<_>>());
+        let mut row =
+            Row::from(columns.iter().map(|column| column.cell(peer, when, short)).collect::<Vec<_>>());
         table.add_row(row.max_height(1).clone());
     }
     for (column, kind) in table.column_iter_mut().zip(columns) {
@@ -150,6 +204,13 @@ fn lines(table: &Table) -> String {
 
 fn text(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { safe::one_line(text).into_owned() }
+}
+
+/// Shows a time of the last 24 hours to the minute, and the date of an earlier one.
+fn short_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    const DAY: i64 = 24 * 60 * 60;
+    let format = if now.duration_since(at).as_secs() < DAY { "%H:%M" } else { "%Y-%m-%d" };
+    at.to_zoned(zone.clone()).strftime(format).to_string()
 }
 
 /// Shows how long ago a time was, in its largest unit; from 30 days on the date, and for a future time the time itself.
@@ -212,16 +273,16 @@ mod tests {
     #[test]
     fn columns_are_aligned_with_wide_characters() {
         let expected = "\
-NAME    ADDRESS              ENCODING  BY          LAST HEARD           MESSAGES  UNREAD
-小明    192.168.43.159:8080  gbk       configured  2026-11-22 14:03:05     1,234       0
-silent  10.0.0.1             gbk       default     -                       1,234       0
+NAME    ADDRESS              ENCODING  BY          LAST HEARD           MESSAGES  UNREAD  HELD  STATE
+小明    192.168.43.159:8080  gbk       configured  2026-11-22 14:03:05     1,234       0     0  -
+silent  10.0.0.1             gbk       default     -                       1,234       0     0  -
 ";
         assert_eq!(table(&peers()[..2], &TimeZone::UTC), expected);
         assert_eq!(table(&[], &TimeZone::UTC).lines().count(), 1);
         let expected = "\
-名称    地址                 编码  依据  最近收到             消息数  未读
-小明    192.168.43.159:8080  gbk   配置  2026-11-22 14:03:05   1,234     0
-silent  10.0.0.1             gbk   默认  -                     1,234     0
+名称    地址                 编码  依据  最近收到             消息数  未读  保留  状态
+小明    192.168.43.159:8080  gbk   配置  2026-11-22 14:03:05   1,234     0     0  -
+silent  10.0.0.1             gbk   默认  -                     1,234     0     0  -
 ";
         let chinese = with_language(Language::Chinese, || table(&peers()[..2], &TimeZone::UTC));
         assert_eq!(chinese, expected);
@@ -267,6 +328,38 @@ silent  10.0.0.1             gbk   默认  -                     1,234     0
         );
         assert!(narrow.contains("UNREAD") && narrow.contains("30s ago"), "{narrow}");
         assert_eq!(narrow.lines().count(), 5, "{narrow}");
+    }
+
+    #[test]
+    fn held_messages_and_states_are_shown() {
+        let at = |time: &str| Some(time.parse::<Timestamp>().unwrap());
+        let door = Peer {
+            held: 1,
+            silent_since: at("2026-11-22T13:12:00Z"),
+            ..peer(Some("door"), "10.0.0.8", None)
+        };
+        let bob =
+            Peer { bounced_since: at("2026-11-20T13:10:00Z"), ..peer(Some("bob"), "10.0.0.9:8080", None) };
+        let peers = [bob, door, peer(Some("sensor7"), "10.0.0.7", None)];
+        let now = "2026-11-22T14:05:30Z".parse().unwrap();
+        let shown = |width| table_for_terminal(&peers, now, &TimeZone::UTC, width);
+        let expected = "\
+NAME     ADDRESS        ENCODING  LAST HEARD  UNREAD  HELD  STATE
+bob      10.0.0.9:8080  gbk       -                0     0  bounces, 2026-11-20
+door     10.0.0.8       gbk       -                0     1  silent, 13:12
+sensor7  10.0.0.7       gbk       -                0     0  -
+";
+        assert_eq!(shown(80), expected);
+        assert!(!shown(62).contains("HELD") && shown(62).contains("silent, 13:12"), "{}", shown(62));
+        assert!(!table_for_terminal(&peers[2..], now, &TimeZone::UTC, 200).contains("STATE"));
+        let expected = "\
+名称     地址           编码  最近收到  未读  保留  状态
+bob      10.0.0.9:8080  gbk   -            0     0  退回，2026-11-20
+door     10.0.0.8       gbk   -            0     1  静默，13:12
+sensor7  10.0.0.7       gbk   -            0     0  -
+";
+        assert_eq!(with_language(Language::Chinese, || shown(70)), expected);
+        assert!(table(&peers, &TimeZone::UTC).contains("bounces, 2026-11-20 13:10:00"));
     }
 
     #[test]

@@ -40,20 +40,12 @@ pub(super) async fn run(
         span,
         held_at: None,
         problem: None,
-        theme: Theme::new(output, marks()),
+        theme: Theme::new(output, if terminal::is_utf8() { Marks::Braille } else { Marks::Ascii }),
     };
     let (sender, mut updates) = mpsc::channel(MAX_WAITING);
     tokio::spawn(read(feed, client, sender.clone()));
     tokio::spawn(tick(sender));
     terminal::run(&mut plot, &mut updates, Input::Keys).await
-}
-
-/// Returns Braille patterns where the locale says that the terminal shows UTF-8.
-fn marks() -> Marks {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(variable).unwrap_or_default();
-    let is_utf8 = locale.to_ascii_lowercase().replace('-', "").contains("utf8");
-    if is_utf8 { Marks::Braille } else { Marks::Ascii }
 }
 
 struct Plot {

@@ -52,7 +52,7 @@ async fn spans(client: &mut Client, arguments: &RecodeArgs, filter: &Filter) -> 
 }
 
 fn params(arguments: &RecodeArgs, filter: Filter) -> RecodeParams {
-    let Filter { from, direction, since, until, grep, contains } = filter;
+    let Filter { from, direction, since, until, grep, contains, notices: _ } = filter;
     RecodeParams {
         encoding: arguments.encoding.clone(),
         after: None,

@@ -6,6 +6,7 @@ use udpchat_api::call::SendParams;
 
 use super::args::LinesArgs;
 use super::form::FormArgs;
+use super::hold::HoldArgs;
 use super::many::{self, ManyArgs};
 use super::notes::note_unfilled;
 use super::port::refuse_port;
@@ -18,6 +19,9 @@ const HELP: &str = "\
 The payload of the datagram is exactly the message: nothing is added and nothing is removed. `echo` ends its output with \
 a line end; `printf` and `echo -n` do not. Standard input must be UTF-8; `--file -` sends any bytes. \
 Write `--` before a TEXT that begins with `-`. \
+With --when-seen the message is not sent now, but as soon as a message from TO has arrived: to the port of TO in the \
+configuration, otherwise to the port that it came from. It is encoded now, survives restarts, and may be sent twice if the \
+daemon is killed at that moment. `udpchatctl held` lists and cancels what is held. \
 TO may be a broadcast address or a multicast group; name the interface after `%` where no route determines it.
 
 Examples:
@@ -34,6 +38,7 @@ Examples:
   udpchatctl send bob --every 100ms -c 50 --fill '{{n:04}} {{time:%H:%M}}'
   udpchatctl send plc --hex '01 03 00 0a 00 02' --append crc16-modbus
   udpchatctl send --again 812
+  udpchatctl send sensor7 interval=60 --when-seen --for 2d
   udpchatctl send bob -- --not-a-flag";
 
 /// Send a message
@@ -54,6 +59,8 @@ pub(crate) struct SendArgs {
     pub(crate) form: FormArgs,
     #[command(flatten)]
     pub(crate) many: ManyArgs,
+    #[command(flatten)]
+    pub(crate) hold: HoldArgs,
 }
 
 impl SendArgs {
@@ -77,9 +84,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
     arguments.refuse_port(&context).await?;
     note_unfilled(context.output, &arguments.form, &arguments.message.message);
     if !arguments.is_plain() {
-        let SendArgs { to, message, form, many } = arguments;
-        return job::run(context, to.as_deref(), message, (form, many)).await;
+        let SendArgs { to, message, form, many, hold } = arguments;
+        return job::run(context, to.as_deref(), message, (form, many, hold)).await;
     }
-    let target = SendParams { to: arguments.to.clone(), ..SendParams::default() };
+    let target = SendParams { to: arguments.to.clone(), ..arguments.hold.params() };
     sender::send(context, target, &arguments.message).await
 }

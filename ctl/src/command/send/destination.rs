@@ -5,6 +5,7 @@ use udpchat_api::{Client, ClientError, Direction, Entry, ErrorKind};
 use udpchat_config::check_port_sign;
 use udpchat_locale::tr;
 
+use super::hold::HoldArgs;
 use super::payload::Payload;
 use crate::error::{CtlError, Exit, Result};
 
@@ -20,8 +21,8 @@ pub(super) struct Destination {
 }
 
 impl Destination {
-    fn of(target: Target) -> Self {
-        let params = SendParams { to: Some(target.to.clone()), ..SendParams::default() };
+    fn of(target: Target, hold: &HoldArgs) -> Self {
+        let params = SendParams { to: Some(target.to.clone()), ..hold.params() };
         Self { params, shown: target.to, encoding: Some(target.encoding) }
     }
 }
@@ -31,7 +32,12 @@ impl Destination {
 ///
 /// # Errors
 /// One of several is unknown, which is an error of usage.
-pub(super) async fn all(client: &mut Client, to: &str, alone: bool) -> Result<Vec<Destination>> {
+pub(super) async fn all(
+    client: &mut Client,
+    to: &str,
+    alone: bool,
+    hold: &HoldArgs,
+) -> Result<Vec<Destination>> {
     check_port_sign(to).map_err(CtlError::of_value)?;
     let names: Vec<String> = to.split(',').map(|name| name.trim().to_owned()).collect();
     let is_one = names.len() == 1;
@@ -39,15 +45,15 @@ pub(super) async fn all(client: &mut Client, to: &str, alone: bool) -> Result<Ve
         // A host name stays, so that a note can name it.
         Ok(answer) if is_one && matches!(&answer.targets[..], [only] if only.list.is_none()) => {
             let shown = to.to_owned();
-            let only = answer.targets.into_iter().map(Destination::of);
+            let only = answer.targets.into_iter().map(|target| Destination::of(target, hold));
             Ok(only.map(|found| Destination { shown: shown.clone(), ..found }).collect())
         }
-        Ok(answer) => Ok(answer.targets.into_iter().map(Destination::of).collect()),
+        Ok(answer) => Ok(answer.targets.into_iter().map(|target| Destination::of(target, hold)).collect()),
         // An older daemon has no lists.
         Err(ClientError::Refused(error))
             if is_one && (alone || error.data.kind == ErrorKind::UnknownMethod) =>
         {
-            let params = SendParams { to: Some(to.to_owned()), ..SendParams::default() };
+            let params = SendParams { to: Some(to.to_owned()), ..hold.params() };
             Ok(vec![Destination { params, shown: to.to_owned(), encoding: None }])
         }
         Err(error) => {
@@ -63,6 +69,7 @@ pub(super) async fn again(
     client: &mut Client,
     id: u64,
     to: Option<&str>,
+    hold: &HoldArgs,
 ) -> Result<(Payload, Vec<Destination>)> {
     let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
     let entry = client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id);
@@ -79,13 +86,17 @@ pub(super) async fn again(
     };
     let payload = Payload::Bytes(message.raw.0);
     if let Some(to) = to {
-        return Ok((payload, all(client, to, false).await?));
+        return Ok((payload, all(client, to, false, hold).await?));
     }
     if message.direction == Direction::In {
         let hint = tr!("name a destination: `udpchatctl send TO --again {id}`", id);
         return Err(CtlError::usage(tr!("#{id} was received, not sent", id)).hint(hint));
     }
-    let params = SendParams { reply_to: Some(id), ..SendParams::default() };
     let shown = message.name.unwrap_or_else(|| message.peer.to_string());
+    // What is held goes to where its peer is then, from the address that it speaks to.
+    let params = match hold.when_seen {
+        true => SendParams { to: Some(shown.clone()), ..hold.params() },
+        false => SendParams { reply_to: Some(id), ..SendParams::default() },
+    };
     Ok((payload, vec![Destination { params, shown, encoding: None }]))
 }

@@ -13,11 +13,14 @@ use udpchat_locale::tr;
 use super::args::{LinesArgs, MessageArgs};
 use super::destination::{self, Destination};
 use super::form::{Draft, FormArgs};
+use super::hold::HoldArgs;
 use super::many::ManyArgs;
 use super::messages::{Messages, read_aside};
 use super::notes::note_empty_lines;
 use super::payload::{Lines, Payload, Source};
-use super::sender::{Sender, fails_every_line, note_large, note_reading, params, prepare, refusal};
+use super::sender::{
+    Sender, fails_every_line, note_large, note_reading, params, prepare, print_receipt, refusal,
+};
 use crate::command::context::Context;
 use crate::command::outcome::{Outcome, Unit};
 use crate::command::pipeline::{Answers, Pipeline};
@@ -30,12 +33,12 @@ pub(super) async fn run(
     context: Context<'_>,
     to: Option<&str>,
     LinesArgs { message, lines }: &LinesArgs,
-    (form, many): (&FormArgs, &ManyArgs),
+    (form, many, hold): (&FormArgs, &ManyArgs, &HoldArgs),
 ) -> Result<()> {
     form.check(message, *lines)?;
     if let Some(id) = many.again {
         let (mut client, output) = (context.connect().await?, context.output);
-        let (payload, destinations) = destination::again(&mut client, id, to).await?;
+        let (payload, destinations) = destination::again(&mut client, id, to, hold).await?;
         let message = MessageArgs { allow_empty: true, ..MessageArgs::default() };
         let job = Job { destinations, message, form: form.clone(), is_lines: false };
         return job.run(client, output, Messages::new(Draft::Payload(payload), many), many).await;
@@ -44,14 +47,14 @@ pub(super) async fn run(
     let reading = form.for_reading(message);
     if *lines {
         let mut client = context.connect().await?;
-        let destinations = destination::all(&mut client, to, is_alone(form, many)).await?;
+        let destinations = destination::all(&mut client, to, is_alone(form, many), hold).await?;
         let source = Source::of(message);
         if source.waits() {
             let note = tr!("reading one message per line from standard input, end with Ctrl-D");
             note_reading(context.output, note);
         }
         let lines = Lines::new(source.open()?, source.to_string(), reading.hex);
-        if let Some(target) = is_plain(&destinations, to, form, many) {
+        if let Some(target) = is_plain(&destinations, to, form, many, hold) {
             let mut sender = Sender::new(client, context.output, target, message);
             return sender.lines(lines).await;
         }
@@ -61,8 +64,8 @@ pub(super) async fn run(
     message.check()?;
     let (mut client, output, payload) = prepare(context, &reading).await?;
     let draft = form.draft(payload)?;
-    let destinations = destination::all(&mut client, to, is_alone(form, many)).await?;
-    if let (Some(target), Draft::Payload(payload)) = (is_plain(&destinations, to, form, many), &draft) {
+    let destinations = destination::all(&mut client, to, is_alone(form, many), hold).await?;
+    if let (Some(target), Draft::Payload(payload)) = (is_plain(&destinations, to, form, many, hold), &draft) {
         let mut sender = Sender::new(client, output, target, message);
         return sender.payload(payload.clone()).await;
     }
@@ -71,10 +74,16 @@ pub(super) async fn run(
 }
 
 /// Returns the destination of a message that is sent once to the only destination that TO names.
-fn is_plain(destinations: &[Destination], to: &str, form: &FormArgs, many: &ManyArgs) -> Option<SendParams> {
+fn is_plain(
+    destinations: &[Destination],
+    to: &str,
+    form: &FormArgs,
+    many: &ManyArgs,
+    hold: &HoldArgs,
+) -> Option<SendParams> {
     let [only] = destinations else { return None };
     (only.shown == to && is_alone(form, many))
-        .then(|| SendParams { to: Some(to.to_owned()), ..SendParams::default() })
+        .then(|| SendParams { to: Some(to.to_owned()), ..hold.params() })
 }
 
 /// Returns whether a message is sent as it is, once.
@@ -413,8 +422,8 @@ impl Answers for Sending<'_> {
 
     fn answered(&mut self, request: Request, answer: std::result::Result<Sent, ClientError>) -> Result<()> {
         let Request { shown, line, is_text } = request;
-        let entries = match answer {
-            Ok(sent) => sent.into_entries(),
+        let sent = match answer {
+            Ok(sent) => sent,
             Err(error @ (ClientError::Refused(_) | ClientError::TooLong { .. })) => {
                 let error = CtlError::from(error);
                 let ends = self.fails_every_message(&error);
@@ -431,15 +440,14 @@ impl Answers for Sending<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        match entries.iter().find_map(refusal) {
+        if !self.is_summed_up {
+            print_receipt(self.output, &sent, is_text)?;
+            note_large(self.output, &sent);
+        }
+        match sent.into_entries().iter().find_map(refusal) {
             Some(error) => self.failed(error),
             None => self.outcome.add_sent(),
         }
-        if self.is_summed_up {
-            return Ok(());
-        }
-        entries.iter().try_for_each(|entry| self.output.sent(entry, is_text))?;
-        note_large(self.output, &entries);
         Ok(())
     }
 }

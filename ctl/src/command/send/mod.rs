@@ -7,6 +7,7 @@ mod command;
 mod destination;
 mod fill;
 mod form;
+mod hold;
 mod job;
 mod many;
 mod messages;

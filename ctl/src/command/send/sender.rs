@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use udpchat_api::call::{SendParams, Split};
+use udpchat_api::call::{SendParams, Sent, Split};
 use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
 use udpchat_locale::{tr, translated};
 
@@ -115,14 +115,13 @@ impl<'a> Sender<'a> {
     pub(super) async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
         let params = params(&self.target, self.message, payload);
-        let entries = self.client.call(&params).await.map_err(CtlError::of_send)?.into_entries();
-        for entry in &entries {
-            self.output.sent(entry, is_text)?;
-        }
+        let sent = self.client.call(&params).await.map_err(CtlError::of_send)?;
+        print_receipt(self.output, &sent, is_text)?;
         self.output.flush()?;
         if !self.large {
-            self.large = note_large(self.output, &entries);
+            self.large = note_large(self.output, &sent);
         }
+        let entries = sent.into_entries();
         if let Some(to) = &self.target.to {
             note_unread_input(&mut self.client, self.output, to, self.message).await;
         }
@@ -173,13 +172,31 @@ impl<'a> Sender<'a> {
     }
 }
 
+/// Prints what became of a message: the entries of what was sent, or the numbers of what is held.
+pub(super) fn print_receipt(output: &mut Output, sent: &Sent, is_text: bool) -> Result<()> {
+    match sent {
+        Sent::One(entry) => output.sent(entry, is_text),
+        Sent::Parts(entries) => entries.iter().try_for_each(|entry| output.sent(entry, is_text)),
+        Sent::Held { held } => held.iter().try_for_each(|message| output.held(message)),
+    }
+}
+
+/// Returns the size of the largest datagram, in bytes.
+fn largest(sent: &Sent) -> usize {
+    let bytes = |entry: &Entry| match entry {
+        Entry::Message(message) => message.bytes,
+        Entry::Gap(_) | Entry::Notice(_) => 0,
+    };
+    match sent {
+        Sent::One(entry) => bytes(entry),
+        Sent::Parts(entries) => entries.iter().map(bytes).max().unwrap_or(0),
+        Sent::Held { held } => held.iter().map(|message| message.bytes).max().unwrap_or(0),
+    }
+}
+
 /// Prints a note on datagrams that are fragmented; returns whether there was one.
-pub(in crate::command) fn note_large(output: &mut Output, entries: &[Entry]) -> bool {
-    let sizes = entries.iter().filter_map(|entry| match entry {
-        Entry::Message(message) => Some(message.bytes),
-        Entry::Gap(_) | Entry::Notice(_) => None,
-    });
-    let largest = sizes.max().unwrap_or(0);
+pub(in crate::command) fn note_large(output: &mut Output, sent: &Sent) -> bool {
+    let largest = largest(sent);
     let is_large = largest > UNFRAGMENTED_BYTES;
     if is_large {
         output.note(&tr!(

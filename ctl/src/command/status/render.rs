@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use udpchat_api::call::{Dropped, GroupStatus, InboxStatus, IndexStatus, State, Status};
+use udpchat_api::call::{Dropped, GroupStatus, InboxStatus, IndexStatus, SentCounts, State, Status};
 use udpchat_api::safe;
 use udpchat_locale::{tr, translated};
 use unicode_width::UnicodeWidthStr;
@@ -32,6 +32,7 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
     ]);
     lines.extend(status.metrics.map(|address| (tr!("metrics:"), format!("http://{address}/metrics"))));
     lines.extend(counters(status, palette));
+    lines.extend(beyond_sending(status, zone, palette));
     lines.extend(status.access.limited.iter().map(|over| (tr!("over the limit:"), refused(over, zone))));
     if status.lost_before > 0 {
         let datagrams = counted(status.lost_before, "datagram");
@@ -104,15 +105,45 @@ fn counters(status: &Status, palette: Palette) -> [(&'static str, String); 7] {
         (tr!("queued:"), queued(status)),
         (tr!("kernel drops:"), drops),
         (tr!("dropped:"), dropped(&status.dropped)),
-        (
-            tr!("sent:"),
-            tr!(
-                "{datagrams}, {failed} failed",
-                datagrams = counted(sent.datagrams, "datagram"),
-                failed = grouped(sent.failed)
-            ),
-        ),
+        (tr!("sent:"), sent_counts(sent)),
     ]
+}
+
+/// Shows what was sent; bounces only if there are any.
+fn sent_counts(sent: SentCounts) -> String {
+    let (datagrams, failed) = (counted(sent.datagrams, "datagram"), grouped(sent.failed));
+    match sent.bounced {
+        0 => tr!("{datagrams}, {failed} failed", datagrams, failed),
+        bounced => tr!(
+            "{datagrams}, {failed} failed, {bounced} bounced",
+            datagrams,
+            failed,
+            bounced = grouped(bounced)
+        ),
+    }
+}
+
+/// Shows what else concerns peers, where there is something to show: messages that are held, peers that are silent, and reports
+/// of the network that match no message.
+fn beyond_sending(status: &Status, zone: &TimeZone, palette: Palette) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    if status.held.messages > 0 {
+        let messages = counted(status.held.messages, "message");
+        lines.push((tr!("held:"), tr!("{messages}, {size}", messages, size = size(status.held.bytes))));
+    }
+    for peer in &status.watched_peers {
+        if let Some(since) = peer.silent_since {
+            let name = safe::one_line(&peer.name);
+            let text = tr!("{peer} since {time}", peer = name, time = local_time(since, zone));
+            lines.push((tr!("silent:"), palette.paint(ALERT, &text)));
+        }
+    }
+    if status.icmp.ignored > 0 {
+        let text =
+            tr!("{number} reports match no message, and are ignored", number = grouped(status.icmp.ignored));
+        lines.push((tr!("ICMP:"), text));
+    }
+    lines
 }
 
 /// Shows the queue: its datagrams, and their size of the limit.
@@ -202,7 +233,7 @@ fn index(index: &IndexStatus) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-    use udpchat_api::call::Refusal;
+    use udpchat_api::call::{Refusal, WatchedPeer};
     use udpchat_locale::{Language, with_language};
 
     fn status() -> Status {
@@ -310,6 +341,33 @@ index:           up to #1023, 128.0 KiB
         assert!(english.iter().all(|line| shown().contains(line)), "{}", shown());
         let shown = with_language(Language::Chinese, shown);
         assert!(chinese.iter().all(|line| shown.contains(line)), "{shown}");
+    }
+
+    #[test]
+    fn bounces_held_messages_and_silent_peers_are_shown() {
+        let mut status = status();
+        (status.sent.bounced, status.icmp.ignored) = (7, 2);
+        (status.held.messages, status.held.bytes) = (3, 2_048);
+        let at = "2026-11-22T12:00:00Z".parse().unwrap();
+        let peer =
+            |name: &str, silent_since| WatchedPeer { name: name.to_owned(), last_heard: None, silent_since };
+        status.watched_peers = vec![peer("door\u{1b}", Some(at)), peer("sensor7", None)];
+        let shown = || as_text(&status, at, &TimeZone::UTC, Palette::new(false));
+        let english = "\
+sent:            1 datagram, 0 failed, 7 bounced
+held:            3 messages, 2.0 KiB
+silent:          door\\u{1b} since 2026-11-22 12:00:00
+ICMP:            2 reports match no message, and are ignored
+";
+        let chinese = "\
+已发送：         1 个数据报，失败 0，退回 7
+保留：           3 条消息，2.0 KiB
+静默：           door\\u{1b}，自 2026-11-22 12:00:00 起
+ICMP：           2 个报告不对应任何消息，已忽略
+";
+        assert!(shown().contains(english), "{}", shown());
+        let shown = with_language(Language::Chinese, shown);
+        assert!(shown.contains(chinese), "{shown}");
     }
 
     #[test]

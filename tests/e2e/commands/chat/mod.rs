@@ -1,5 +1,6 @@
 //! `udpchatctl chat`: the full-screen conversation, in a real terminal, with real daemons and peers.
 
+mod delivery;
 mod history;
 mod terminal;
 mod writing;

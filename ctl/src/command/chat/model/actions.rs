@@ -5,6 +5,7 @@ use udpchat_locale::tr;
 use super::conversation::{Scroll, WindowEnd};
 use super::input_history::Typed;
 use super::outbox::OutgoingMessage;
+use super::peer::PeerKey;
 use super::picker::{ChoiceAction, Picker, PickerKind};
 use super::request::Request;
 use super::state::{Model, Overlay};
@@ -107,6 +108,8 @@ impl Model {
             Action::ChooseEncoding => self.open_picker(PickerKind::Encodings),
             Action::ToggleHex => self.is_hex = !self.is_hex,
             Action::ChangeLineEnd => self.change_line_end(),
+            Action::SendAgain => self.send_again(),
+            Action::ToggleHolding => self.toggle_holding(),
             Action::MarkAllRead => self.mark_all_read(),
             Action::Help => self.overlay = Some(Overlay::Help(0)),
             Action::Quit => {}
@@ -232,14 +235,46 @@ impl Model {
         };
         let text = self.input.take();
         self.history.push(Typed { text: text.clone(), is_hex: self.is_hex });
+        self.send(key, text, payload, self.is_holding);
+    }
+
+    /// Sends a message, shown as `text`.
+    fn send(&mut self, key: PeerKey, text: String, payload: Payload, when_seen: bool) {
         let row = self.peers.get(&key);
         let encoding = row.and_then(|row| row.chosen_encoding.clone());
-        let reply_to = row.and_then(|row| row.last_id).filter(|_| key.has_history());
+        // What is held leaves from the address that the peer speaks to then.
+        let reply_to = row.and_then(|row| row.last_id).filter(|_| key.has_history() && !when_seen);
         let to = key.to_string();
         let ticket = self.outbox.add(key, text, payload.clone(), (self.clock)(), self.arrived_id);
-        self.requests.push(Request::Send(OutgoingMessage { ticket, reply_to, to, payload, encoding }));
+        let message = OutgoingMessage { ticket, reply_to, to, payload, encoding, when_seen };
+        self.requests.push(Request::Send(message));
         self.go_to_newest();
         self.show_unsent();
+    }
+
+    /// Sends the bytes of the newest message to the open peer once more, if it bounced.
+    fn send_again(&mut self) {
+        let open = self.conversation.as_ref();
+        let again = open.and_then(|open| open.newest_bounce().map(|item| (open.key.clone(), item)));
+        let Some((key, item)) = again else {
+            self.notice = Some(tr!("the last message to this peer has not bounced").to_owned());
+            return;
+        };
+        let (text, payload) = (item.text.clone(), Payload::Bytes(item.raw.clone()));
+        self.send(key, text, payload, self.is_holding);
+    }
+
+    /// Has messages to the open peer held until it sends one, or sent at once again.
+    fn toggle_holding(&mut self) {
+        if self.conversation.is_none() {
+            self.notice = Some(tr!("no conversation is open; choose a peer first").to_owned());
+            return;
+        }
+        self.is_holding = !self.is_holding;
+        if self.is_holding {
+            let text = tr!("what you send is held until the peer sends a message; F7 sends at once again");
+            self.notice = Some(text.to_owned());
+        }
     }
 
     fn open_picker(&mut self, kind: PickerKind) {

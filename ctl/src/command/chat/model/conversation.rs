@@ -7,16 +7,24 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use jiff::tz::TimeZone;
-use udpchat_api::Entry;
 use udpchat_api::call::InboxAnswer;
+use udpchat_api::{Direction, Entry};
 
+use super::delivery::{Awaited, Mark, SentState};
 use super::item::{Item, ItemKind, SortKey};
 use super::peer::PeerKey;
+use crate::output::reported;
 
 /// The most items in the window.
 pub(in crate::command::chat) const MAX_ITEMS: usize = 2_000;
 /// The most text in the window, in bytes; one message always fits.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// The most sent messages whose answers are awaited.
+const MAX_AWAITED: usize = 256;
+
+/// The kind of a notice that a message was not delivered.
+const BOUNCED: &str = "bounced";
 
 /// An end of the window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +58,8 @@ pub(in crate::command::chat) struct Conversation {
     newer: Option<u64>,
     /// The id up to which the window covers the log.
     newest_id: u64,
+    /// The sent messages of which nothing is known yet, the newest of them.
+    awaited: VecDeque<Awaited>,
     /// The end for which a page was requested.
     pub(super) requested: Option<WindowEnd>,
     /// The cursor below which the items are to be read again, and whether that was requested.
@@ -76,6 +86,7 @@ impl Conversation {
             older: has_history.then_some(newest_id + 1),
             newer: None,
             newest_id,
+            awaited: VecDeque::new(),
             requested: None,
             reread_before: None,
             is_rereading: false,
@@ -130,12 +141,65 @@ impl Conversation {
         }
     }
 
+    /// Takes what an entry says about earlier messages: that one was not delivered, or that a peer has spoken. Returns whether the
+    /// screen may change.
+    pub(super) fn learn(&mut self, entry: &Entry) -> bool {
+        match entry {
+            Entry::Notice(notice) if notice.notice == BOUNCED => {
+                let reason = reported(notice.reason.as_deref().unwrap_or_default(), notice.from);
+                notice.about.is_some_and(|id| self.set_sent(id, SentState::bounced(reason)))
+            }
+            Entry::Message(message) if message.direction == Direction::In => {
+                self.awaited.retain(|sent| sent.is_open(message));
+                let answered: Vec<u64> =
+                    self.awaited.iter().filter(|sent| sent.is_answer(message)).map(|sent| sent.id).collect();
+                self.awaited.retain(|sent| !sent.is_answer(message));
+                let state = SentState { mark: Mark::Answered, reason: None };
+                answered
+                    .into_iter()
+                    .map(|id| self.set_sent(id, state.clone()))
+                    .fold(false, |one, other| one | other)
+            }
+            _ => false,
+        }
+    }
+
+    /// Sets the state of a sent message, if the window has it.
+    fn set_sent(&mut self, id: u64, state: SentState) -> bool {
+        self.awaited.retain(|sent| sent.id != id);
+        let Ok(at) = self.items.binary_search_by_key(&SortKey { id, ticket: 0 }, |item| item.sort_key) else {
+            return false;
+        };
+        self.bytes = self.bytes.saturating_sub(self.items[at].bytes());
+        self.items[at].sent = Some(state);
+        self.bytes += self.items[at].bytes();
+        true
+    }
+
+    /// Notes that a message may be answered.
+    fn await_answer(&mut self, entry: &Entry) {
+        let Entry::Message(message) = entry else { return };
+        if let Some(sent) = Awaited::of(message) {
+            self.awaited.push_back(sent);
+            if self.awaited.len() > MAX_AWAITED {
+                self.awaited.pop_front();
+            }
+        }
+    }
+
+    /// Returns why the newest sent message bounced, if it did.
+    pub(in crate::command::chat) fn newest_bounce(&self) -> Option<&Item> {
+        let newest = self.items.iter().rev().find(|item| item.kind == ItemKind::Sent)?;
+        newest.sent.as_ref().is_some_and(|sent| sent.mark == Mark::Bounced).then_some(newest)
+    }
+
     /// Appends an entry that has arrived. Returns whether it is shown.
     pub(super) fn add_entry(&mut self, entry: &Entry, zone: &TimeZone) -> bool {
         if self.newer.is_some() || entry.id() <= self.newest_id || !self.concerns(entry) {
             return false;
         }
         self.newest_id = entry.id();
+        self.await_answer(entry);
         self.push_newer(Item::from_entry(entry, zone));
         self.trim();
         true
@@ -150,6 +214,10 @@ impl Conversation {
         zone: &TimeZone,
     ) {
         let InboxAnswer { entries, next, more, .. } = answer;
+        // Older pages have nothing that may still be answered.
+        if self.items.is_empty() || end == WindowEnd::Newer {
+            entries.iter().for_each(|entry| self.await_answer(entry));
+        }
         let wanted =
             entries.iter().filter(|entry| self.concerns(entry)).map(|entry| Item::from_entry(entry, zone));
         let items: Vec<Item> = wanted.collect();
@@ -210,7 +278,9 @@ impl Conversation {
     fn concerns(&self, entry: &Entry) -> bool {
         match entry {
             Entry::Gap(_) => self.key.has_history(),
-            Entry::Notice(_) => false,
+            // It is shown as the mark of its message.
+            Entry::Notice(notice) if notice.notice == BOUNCED => false,
+            Entry::Notice(notice) => self.key.covers_notice(notice),
             Entry::Message(message) => self.key.covers(message),
         }
     }

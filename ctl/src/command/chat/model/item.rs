@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Gap, Message, Notice, Timestamp};
 use udpchat_locale::{tr, translated};
 
+use super::delivery::SentState;
 use crate::command::send::Payload;
 use crate::output::{loss, notice_text};
 use crate::terminal::wrap;
@@ -26,6 +27,8 @@ pub(in crate::command::chat) struct Item {
     pub(in crate::command::chat) raw: Vec<u8>,
     /// Why the message was not sent, or may not have been.
     pub(in crate::command::chat) note: Option<String>,
+    /// What is known of a sent message.
+    pub(in crate::command::chat) sent: Option<SentState>,
     /// The wrapped lines while the item is on the screen.
     lines: Option<Lines>,
 }
@@ -95,7 +98,13 @@ impl Item {
             if message.bytes == 0 { tr!("(empty)").to_owned() } else { wrap::display_text(&message.text) };
         let note = message.error.as_deref().map(|error| not_sent(&translated(error)));
         let raw = message.raw.0.clone();
-        Self { note, raw, ..Self::new(SortKey { id: message.id, ticket: 0 }, message.at, zone, kind, text) }
+        let sent = SentState::of(message);
+        Self {
+            note,
+            raw,
+            sent,
+            ..Self::new(SortKey { id: message.id, ticket: 0 }, message.at, zone, kind, text)
+        }
     }
 
     fn from_gap(gap: &Gap, zone: &TimeZone) -> Self {
@@ -128,7 +137,7 @@ impl Item {
     fn new(sort_key: SortKey, at: Timestamp, zone: &TimeZone, kind: ItemKind, text: String) -> Self {
         let at = zone.to_datetime(at);
         let raw = Vec::new();
-        Self { sort_key, last_id: sort_key.id, at, kind, text, raw, note: None, lines: None }
+        Self { sort_key, last_id: sort_key.id, at, kind, text, raw, note: None, sent: None, lines: None }
     }
 
     pub(super) fn day(&self) -> Date {
@@ -137,7 +146,9 @@ impl Item {
 
     /// Returns the memory in bytes, counting what depends on received data.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.text.len() + self.raw.len() + self.note.as_ref().map_or(0, String::len)
+        let optional = [self.note.as_ref(), self.sent.as_ref().and_then(|sent| sent.reason.as_ref())];
+        let optional: usize = optional.into_iter().flatten().map(String::len).sum();
+        size_of::<Self>() + self.text.len() + self.raw.len() + optional
     }
 
     /// Merges an adjacent gap with the same reason and source into this one. Returns whether it was merged.
@@ -177,8 +188,9 @@ impl Item {
         (0..length).step_by(bytes).map(|start| start..(start + bytes).min(length)).collect()
     }
 
-    /// Takes the text of the same entry as it is read now.
+    /// Takes the text and the state of the same entry as it is read now.
     pub(super) fn read_again(&mut self, now: Self) {
+        self.sent = now.sent;
         if self.text != now.text {
             (self.text, self.lines) = (now.text, None);
         }

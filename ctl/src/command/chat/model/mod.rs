@@ -5,6 +5,7 @@
 
 mod actions;
 mod conversation;
+mod delivery;
 mod input_history;
 mod item;
 mod line_end;
@@ -17,6 +18,7 @@ mod request;
 mod scroll;
 mod state;
 
+pub(super) use self::delivery::Mark;
 pub(super) use self::item::{Item, ItemKind, row_bytes};
 pub(super) use self::outbox::{OutgoingMessage, SendFailure};
 pub(super) use self::peer::PeerKey;

@@ -2,14 +2,16 @@
 
 use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Message, Timestamp};
+use udpchat_locale::tr;
 use udpchat_text::encode;
 
+use super::delivery::SentState;
 use super::item::{Item, SortKey, not_sent, perhaps_sent};
 use super::peer::PeerKey;
 use crate::command::send::Payload;
 use crate::terminal::wrap;
 
-/// The most failed messages that are kept.
+/// The most failed and held messages that are kept.
 const MAX_FAILED: usize = 100;
 
 /// A message to be sent.
@@ -23,6 +25,8 @@ pub(in crate::command::chat) struct OutgoingMessage {
     pub(in crate::command::chat) to: String,
     pub(in crate::command::chat) payload: Payload,
     pub(in crate::command::chat) encoding: Option<String>,
+    /// Whether it is held until the peer sends a message.
+    pub(in crate::command::chat) when_seen: bool,
 }
 
 /// Why a message was not sent.
@@ -56,6 +60,8 @@ enum State {
     /// The entry has arrived, but the answer has not.
     EntryArrived,
     Failed(String),
+    /// The daemon holds it, with this number, until the peer sends a message.
+    Held(u64),
     /// The message may have been sent.
     Uncertain(String),
 }
@@ -87,7 +93,27 @@ impl Outbox {
     pub(super) fn add_entry(&mut self, entry: &Entry, arrived_id: u64) -> bool {
         let before = self.unsent.len();
         self.unsent.retain(|unsent| !matches!(unsent.state, State::Recorded(id) if id <= arrived_id));
-        self.unsent.len() < before || self.match_entry(entry)
+        self.unsent.len() < before || self.expire(entry) || self.match_entry(entry)
+    }
+
+    /// Handles the notice that a held message has expired. Returns whether it is one of these.
+    fn expire(&mut self, entry: &Entry) -> bool {
+        let Entry::Notice(notice) = entry else { return false };
+        let expired = notice.held.filter(|_| notice.notice == "expired");
+        let is_it = |unsent: &&mut Unsent| matches!(unsent.state, State::Held(held) if Some(held) == expired);
+        let Some(unsent) = self.unsent.iter_mut().find(is_it) else { return false };
+        unsent.state = State::Failed(tr!("the peer sent nothing in time").to_owned());
+        true
+    }
+
+    /// Notes that the daemon holds a message. One whose entry has arrived was sent already.
+    pub(super) fn hold(&mut self, ticket: u64, held: u64) {
+        let Some(at) = self.unsent.iter().position(|unsent| unsent.ticket == ticket) else { return };
+        match self.unsent[at].state {
+            State::EntryArrived => drop(self.unsent.remove(at)),
+            _ => self.unsent[at].state = State::Held(held),
+        }
+        self.trim();
     }
 
     /// Finds the message without an answer that an entry records. Returns whether there is one.
@@ -97,7 +123,11 @@ impl Outbox {
             return false;
         }
         let found = self.unsent.iter().position(|unsent| {
-            let waits = matches!(unsent.state, State::InFlight | State::Uncertain(_));
+            let waits = match unsent.state {
+                State::InFlight | State::Uncertain(_) => true,
+                State::Held(_) => message.held_seconds.is_some(),
+                _ => false,
+            };
             let is_same = match &unsent.payload {
                 Payload::Text(text) => *text == message.text || is_encoded(text, message),
                 Payload::Bytes(bytes) => *bytes == message.raw.0,
@@ -149,7 +179,8 @@ impl Outbox {
     }
 
     fn trim(&mut self) {
-        let failed = |unsent: &Unsent| matches!(unsent.state, State::Failed(_) | State::Uncertain(_));
+        let failed =
+            |unsent: &Unsent| matches!(unsent.state, State::Failed(_) | State::Uncertain(_) | State::Held(_));
         while self.unsent.iter().filter(|unsent| failed(unsent)).count() > MAX_FAILED {
             let Some(oldest) = self.unsent.iter().position(failed) else { return };
             self.unsent.remove(oldest);
@@ -168,7 +199,10 @@ impl Outbox {
                     State::Uncertain(reason) => Some(perhaps_sent(reason)),
                     _ => None,
                 };
-                Item::unsent(sort_key, unsent.at, zone, (&unsent.text, &unsent.payload), note)
+                let sent = matches!(unsent.state, State::Held(_)).then(SentState::held);
+                let mut item = Item::unsent(sort_key, unsent.at, zone, (&unsent.text, &unsent.payload), note);
+                item.sent = sent;
+                item
             })
             .collect()
     }

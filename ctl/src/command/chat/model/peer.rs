@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use udpchat_api::Message;
+use udpchat_api::{Message, Notice};
 use udpchat_config::PeerAddress;
 
 /// Identifies the peer of a conversation.
@@ -37,6 +37,18 @@ impl PeerKey {
         match self {
             Self::Named(name) => message.name.as_ref() == Some(name),
             Self::Address(address) => message.peer == *address,
+            Self::Host(_) => false,
+        }
+    }
+
+    /// Returns whether a notice is about this peer.
+    pub(in crate::command::chat) fn covers_notice(&self, notice: &Notice) -> bool {
+        match self {
+            Self::Named(name) => notice.name.as_ref() == Some(name),
+            Self::Address(address) => {
+                let peer = notice.peer.as_ref().and_then(|peer| peer.parse::<PeerAddress>().ok());
+                peer.is_some_and(|peer| peer.matches(*address))
+            }
             Self::Host(_) => false,
         }
     }

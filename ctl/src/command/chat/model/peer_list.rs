@@ -389,7 +389,8 @@ mod tests {
         let ticket = chat.sent.remove(0).ticket;
         let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
         chat.arrive(entry.clone());
-        chat.model.update(Update::Sent { ticket, outcome: Ok(vec![entry]) });
+        chat.model
+            .update(Update::Sent { ticket, outcome: Ok(udpchat_api::call::Sent::One(Box::new(entry))) });
         chat.answer_requests();
         assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
     }

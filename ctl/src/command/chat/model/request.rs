@@ -1,7 +1,7 @@
 //! What the model requests from the daemon, and what comes back.
 
 use udpchat_api::Entry;
-use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams};
+use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams, Sent};
 
 use super::conversation::{Conversation, WindowEnd};
 use super::outbox::{OutgoingMessage, SendFailure};
@@ -43,8 +43,8 @@ pub(in crate::command::chat) enum Update {
     Recoded { params: RecodeParams, answer: Result<RecodeAnswer, String> },
     /// The answer to [`Request::Peers`].
     Peers(Result<Vec<Peer>, String>),
-    /// The answer to [`Request::Send`] with this ticket: the entries that record the message.
-    Sent { ticket: u64, outcome: Result<Vec<Entry>, SendFailure> },
+    /// The answer to [`Request::Send`] with this ticket: the entries that record the message, or that it is held.
+    Sent { ticket: u64, outcome: Result<Sent, SendFailure> },
 }
 
 /// A change of the encoding for reading that is not finished.
@@ -81,6 +81,7 @@ fn params(conversation: &Conversation) -> InboxParams {
         limit: Some(PAGE_ENTRIES),
         from: vec![conversation.key.to_string()],
         gaps: true,
+        notices: true,
         ..InboxParams::default()
     }
 }

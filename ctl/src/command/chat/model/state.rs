@@ -3,7 +3,7 @@
 use std::mem;
 
 use jiff::tz::TimeZone;
-use udpchat_api::call::{InboxAnswer, Peer};
+use udpchat_api::call::{InboxAnswer, Peer, Sent};
 use udpchat_api::{Direction, Entry, Message, Raw, Timestamp};
 use udpchat_locale::tr;
 
@@ -53,6 +53,8 @@ pub(in crate::command::chat) struct Model {
     pub(in crate::command::chat) overlay: Option<Overlay>,
     /// Whether messages are shown as bytes, and the input is read as hex digits.
     pub(in crate::command::chat) is_hex: bool,
+    /// Whether messages are held until the peer sends one.
+    pub(in crate::command::chat) is_holding: bool,
     /// A message about the last key, until the next one.
     pub(in crate::command::chat) notice: Option<String>,
     /// The rows of the conversation that are on the screen.
@@ -97,6 +99,7 @@ impl Model {
             input: Editor::default(),
             overlay: None,
             is_hex: false,
+            is_holding: false,
             notice: None,
             rows: Vec::new(),
             pane: Pane::default(),
@@ -185,7 +188,10 @@ impl Model {
 
     fn add_entry(&mut self, entry: Entry) -> Redraw {
         self.arrived_id = self.arrived_id.max(entry.id());
-        let shown = self.conversation.as_mut().is_some_and(|open| open.add_entry(&entry, &self.zone));
+        let shown = self.conversation.as_mut().is_some_and(|open| {
+            let is_known_more = open.learn(&entry);
+            open.add_entry(&entry, &self.zone) || is_known_more
+        });
         let mut change = if shown { Redraw::Update } else { Redraw::None };
         if self.outbox.add_entry(&entry, self.arrived_id) {
             self.show_unsent();
@@ -288,6 +294,7 @@ impl Model {
             self.input = mem::take(&mut row.draft);
         }
         self.history.reset();
+        self.is_holding = false;
         self.reopen(key);
         if self.open_row().is_some_and(|row| row.encoding.is_none()) {
             self.requests.push(Request::Peers);
@@ -412,9 +419,15 @@ impl Model {
     }
 
     /// Handles the outcome of sending a message.
-    fn finish_send(&mut self, ticket: u64, outcome: Result<Vec<Entry>, SendFailure>) {
+    fn finish_send(&mut self, ticket: u64, outcome: Result<Sent, SendFailure>) {
         match outcome {
-            Ok(entries) => {
+            Ok(Sent::Held { held }) => {
+                if let Some(first) = held.first() {
+                    self.outbox.hold(ticket, first.held);
+                }
+            }
+            Ok(sent) => {
+                let entries = sent.into_entries();
                 let newest = entries.iter().map(Entry::id).max().unwrap_or_default();
                 self.resolve_host(ticket, &entries);
                 self.outbox.finish(ticket, Ok(newest), self.arrived_id);

@@ -81,7 +81,8 @@ impl Areas {
 
     /// Returns the size of the text of the conversation.
     fn pane(&self, is_hex: bool) -> Pane {
-        let columns = self.conversation.width.saturating_sub(margin(self.conversation.width));
+        let width = self.conversation.width;
+        let columns = width.saturating_sub(margin(width) + mark_columns(width));
         Pane { columns: usize::from(columns).max(1), rows: self.conversation.height.into(), is_hex }
     }
 }
@@ -93,6 +94,12 @@ pub(super) fn margin(width: u16) -> u16 {
         TIMES_FROM_COLUMNS.. => MINUTES_MARGIN,
         _ => NARROW_MARGIN.min(width.saturating_sub(2)),
     }
+}
+
+/// Returns the columns behind a message for its mark. Some terminals show a mark in two columns.
+pub(super) fn mark_columns(width: u16) -> u16 {
+    const COLUMNS: u16 = 3;
+    if width >= TIMES_FROM_COLUMNS { COLUMNS } else { 0 }
 }
 
 /// Returns the format of the times of messages, if there is room for them.

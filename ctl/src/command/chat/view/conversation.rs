@@ -8,9 +8,9 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use udpchat_locale::tr;
 
-use super::areas::{margin, time_format};
+use super::areas::{margin, mark_columns, time_format};
 use super::cells::{put, row};
-use crate::command::chat::model::{ConnectionState, ConversationRow, Item, ItemKind, Model, row_bytes};
+use crate::command::chat::model::{ConnectionState, ConversationRow, Item, ItemKind, Mark, Model, row_bytes};
 use crate::command::chat::theme::Theme;
 use crate::output::hex_line;
 use crate::terminal::wrap;
@@ -69,6 +69,22 @@ fn draw_text(item: &Item, text: &str, is_first: bool, area: Rect, theme: &Theme,
         put(buffer, area, sign_at, "│", theme.dim);
     }
     put(buffer, area, margin, text, style);
+    if is_first {
+        draw_mark(item, area, theme, buffer);
+    }
+}
+
+/// Draws what is known of a sent message behind it, if there is room.
+fn draw_mark(item: &Item, area: Rect, theme: &Theme, buffer: &mut Buffer) {
+    let columns = mark_columns(area.width);
+    let Some(sent) = item.sent.as_ref().filter(|_| columns > 0) else { return };
+    let (mark, style) = match sent.mark {
+        Mark::Answered => (theme.marks.answered, theme.sent),
+        Mark::Sent => (theme.marks.sent, theme.dim),
+        Mark::Bounced => (theme.marks.bounced, theme.error),
+        Mark::Held => (theme.marks.held, theme.alert),
+    };
+    put(buffer, area, usize::from(area.width - columns) + 1, mark, style);
 }
 
 /// Explains what to do while there are no messages.

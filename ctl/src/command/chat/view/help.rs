@@ -7,7 +7,7 @@ use udpchat_locale::tr;
 
 use super::cells::{put, row, window};
 use crate::command::chat::keys;
-use crate::command::chat::theme::Theme;
+use crate::command::chat::theme::{Marks, Theme};
 use crate::terminal::wrap;
 
 /// The columns of the key names.
@@ -18,7 +18,7 @@ pub(super) const COLUMNS: u16 = 78;
 /// Draws the help without its first `scrolled` lines, and returns the position of the cursor.
 pub(super) fn draw(scrolled: usize, screen: Rect, theme: &Theme, buffer: &mut Buffer) -> Position {
     let columns = usize::from(screen.width.min(COLUMNS).saturating_sub(2));
-    let lines = lines(columns);
+    let lines = lines(columns, &theme.marks);
     let rows = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX);
     let area = window(tr!("Keys (Esc closes)"), screen, (COLUMNS, rows), theme, buffer);
     let first = scrolled.min(lines.len().saturating_sub(area.height.into()));
@@ -31,10 +31,13 @@ pub(super) fn draw(scrolled: usize, screen: Rect, theme: &Theme, buffer: &mut Bu
 }
 
 /// Returns the lines of the help: key and description, on separate lines if the window is narrow.
-fn lines(columns: usize) -> Vec<(String, String)> {
+fn lines(columns: usize, marks: &Marks) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     let is_wide = columns >= usize::from(COLUMNS) - 2;
-    for (name, text) in keys::help() {
+    let Marks { answered, sent, bounced, held } = marks;
+    let marks = format!("{answered}  {sent}  {bounced}  {held}");
+    let meaning = tr!("answered, nothing is known, bounced, held");
+    for (name, text) in keys::help().into_iter().chain([(marks.as_str(), meaning)]) {
         let mut name = wrap::truncated(name, columns).into_owned();
         if !is_wide {
             lines.push((std::mem::take(&mut name), String::new()));

@@ -64,7 +64,8 @@ fn room(modes: &str, width: u16) -> usize {
 fn modes(model: &Model) -> String {
     let hex = model.is_hex.then(|| tr!("F4 hex").to_owned());
     let line_end = model.line_end().label().map(|label| format!("F5 {label}"));
-    let modes: Vec<String> = [hex, line_end].into_iter().flatten().collect();
+    let holding = model.is_holding.then(|| tr!("F7 hold").to_owned());
+    let modes: Vec<String> = [hex, line_end, holding].into_iter().flatten().collect();
     if modes.is_empty() { String::new() } else { format!(" {} ", modes.join("  ")) }
 }
 
@@ -76,7 +77,11 @@ fn status(model: &Model) -> Option<(String, bool)> {
     if let Some(notice) = &model.notice {
         return Some((wrap::display_line(notice).into_owned(), true));
     }
-    let open = model.conversation.as_ref().filter(|open| !open.is_following())?;
+    let open = model.conversation.as_ref()?;
+    if open.is_following() {
+        let bounce = open.newest_bounce().and_then(|item| item.sent.as_ref())?.reason.as_ref()?;
+        return Some((tr!("bounced: {reason}; F6 again", reason = bounce), true));
+    }
     let new = model.open_row().map_or(0, |row| row.unread);
     let text = match new {
         0 if open.holds_newest() => tr!("history; Esc goes to the newest message").to_owned(),

@@ -1,7 +1,7 @@
 //! Snapshots of the states of the screen, and properties that hold for any received text.
 
 use proptest::prelude::*;
-use udpchat_api::{Direction, Entry, safe};
+use udpchat_api::{Bounce, Delivery, Direction, Entry, Message, safe};
 use udpchat_locale::{Language, with_language};
 use unicode_width::UnicodeWidthStr;
 
@@ -35,6 +35,37 @@ fn conversation() -> TestChat {
     chat.receive(BOB, "two lines:\nthe second one\r\n");
     chat.answer_requests();
     chat
+}
+
+/// A conversation with a message in each state of delivery.
+fn delivered() -> TestChat {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    let states = [Delivery::Answered, Delivery::Sent, Delivery::Bounced];
+    for (delivery, text) in states.into_iter().zip([
+        "一会儿见",
+        "在吗",
+        "a text that is so long that it is wrapped on this screen",
+    ]) {
+        let message = chat.message(BOB, Direction::Out, text);
+        let (reason, from, at) = ("port_unreachable".to_owned(), "127.0.0.2".parse().ok(), message.at);
+        let bounce = (delivery == Delivery::Bounced).then_some(Bounce { reason, from, at });
+        chat.record(Entry::Message(Message { delivery: Some(delivery), bounce, ..message }));
+    }
+    chat.connect();
+    chat
+}
+
+#[test]
+fn marks_show_what_is_known_of_sent_messages() {
+    let mut chat = delivered();
+    shows!(chat, "delivery");
+    chat.is_utf8 = false;
+    shows!(chat, "delivery_ascii");
+    let mut chat = delivered();
+    chat.key(Action::ToggleHolding);
+    with_language(Language::Chinese, || {
+        shows!(chat, "zh_delivery");
+    });
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! Tests of the model with a simulated daemon.
 
+mod delivery;
 mod scrolling;
 
+use udpchat_api::call::Sent;
 use udpchat_api::{Direction, EncodingBy, Entry, Raw};
 
 use super::peer_list::MAX_UNNAMED;
@@ -291,7 +293,7 @@ fn answer_and_entry_show_a_message_once() {
         let before = chat.texts().len();
         let OutgoingMessage { ticket, .. } = chat.sent.remove(0);
         let entry = Entry::Message(chat.message(BOB, Direction::Out, "hello"));
-        let answer = Update::Sent { ticket, outcome: Ok(vec![entry.clone()]) };
+        let answer = Update::Sent { ticket, outcome: Ok(Sent::One(Box::new(entry.clone()))) };
         if answer_first {
             chat.model.update(answer);
             assert_eq!(chat.texts().len(), before);
@@ -432,7 +434,7 @@ fn a_typed_host_becomes_the_resolved_peer() {
     assert_eq!((reply_to, to.as_str()), (None, "sensor.lan"));
     let entry = Entry::Message(chat.message(STRANGER, Direction::Out, "hello"));
     chat.arrive(entry.clone());
-    chat.model.update(Update::Sent { ticket, outcome: Ok(vec![entry]) });
+    chat.model.update(Update::Sent { ticket, outcome: Ok(Sent::One(Box::new(entry))) });
     chat.answer_requests();
     assert_eq!(chat.model.open_key(), Some(&PeerKey::Address(STRANGER.parse().unwrap())));
     assert_eq!((chat.texts(), chat.model.input.text()), (vec!["hello"], "draft"));

@@ -1,0 +1,174 @@
+//! `held`: lists and cancels messages that are held until their peers send one.
+
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use comfy_table::presets::NOTHING;
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+use jiff::tz::TimeZone;
+use udpchat_api::call::{CancelParams, HeldMessage, HeldParams};
+use udpchat_api::{Client, ClientError, ErrorKind, safe};
+use udpchat_locale::tr;
+
+use super::completions::candidates;
+use super::context::Context;
+use crate::error::{CtlError, Result};
+use crate::output::{Output, counted, grouped, local_minute};
+use crate::terminal::wrap;
+
+const HELP: &str = "\
+`udpchatctl send TO TEXT --when-seen` holds a message until a message from TO arrives, and sends it then. UNTIL is when it \
+expires: then it is not sent, and a notice in the inbox says so. What --cancel removes is not sent either; its error for a \
+number that is not held is that it was sent, cancelled or has expired.
+
+Examples:
+  udpchatctl held
+  udpchatctl held --to sensor7
+  udpchatctl held --cancel 17,18
+  udpchatctl --json held | jq -r 'select(.by == \"ann\").held'";
+
+/// The columns of the text in the list, at most.
+const TEXT_COLUMNS: usize = 40;
+
+/// List or cancel messages that wait until their peers send one
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct HeldArgs {
+    /// Only messages for TO: a peer's name or an address, as the list shows it
+    #[arg(long, value_name = "TO", add = ArgValueCandidates::new(candidates::peers))]
+    pub(crate) to: Option<String>,
+    /// Cancel these messages: their numbers, with commas between them
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', num_args = 1.., conflicts_with = "to")]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..), add = ArgValueCandidates::new(candidates::held))]
+    pub(crate) cancel: Vec<u64>,
+}
+
+/// Runs `held`.
+pub(crate) async fn run(context: Context<'_>, arguments: &HeldArgs) -> Result<()> {
+    let mut client = context.connect().await?;
+    if !arguments.cancel.is_empty() {
+        return cancel(&mut client, context.output, &arguments.cancel).await;
+    }
+    context.output.use_pager();
+    let held = all(&mut client, arguments.to.as_deref()).await?;
+    if context.output.is_json() {
+        return held.iter().try_for_each(|message| context.output.json(message));
+    }
+    match (&held[..], &arguments.to) {
+        ([], None) => context.output.done(tr!("no message is held")),
+        ([], Some(to)) => context.output.done(&tr!("no message is held for {peer}", peer = to)),
+        _ => {
+            let table = table(&held, context.output.zone());
+            context.output.text(&table)
+        }
+    }
+}
+
+/// Reads all pages.
+async fn all(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> {
+    let mut held = Vec::new();
+    loop {
+        let after = held.last().map(|message: &HeldMessage| message.held);
+        let page = client.call(&HeldParams { after, to: to.map(str::to_owned) }).await?;
+        let is_over = !page.more || page.held.is_empty();
+        held.extend(page.held);
+        if is_over {
+            return Ok(held);
+        }
+    }
+}
+
+/// Cancels messages. One that is not held does not stop the others.
+async fn cancel(client: &mut Client, output: &mut Output, numbers: &[u64]) -> Result<()> {
+    let (mut cancelled, mut first_failure) = (0, None);
+    for &held in numbers {
+        match client.call(&CancelParams { held }).await {
+            Ok(_) => cancelled += 1,
+            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NoSuchHeld => {
+                let error = CtlError::from(ClientError::Refused(error));
+                if numbers.len() > 1 {
+                    output.failure(&error);
+                }
+                first_failure = first_failure.or(Some(error));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if cancelled > 0 && !output.is_json() {
+        output.done(&tr!("{messages} cancelled", messages = counted(cancelled, "message")))?;
+    }
+    match first_failure {
+        None => Ok(()),
+        Some(only) if numbers.len() == 1 => Err(only),
+        Some(_) => {
+            let missing = grouped(numbers.len() as u64 - cancelled);
+            let all = counted(numbers.len() as u64, "message");
+            Err(CtlError::failed(tr!("{missing} of {all} could not be cancelled", missing, all)))
+        }
+    }
+}
+
+fn table(held: &[HeldMessage], zone: &TimeZone) -> String {
+    let mut table = Table::new();
+    let headers = [tr!("NUMBER"), tr!("FOR"), tr!("UNTIL"), tr!("BYTES"), tr!("USER"), tr!("TEXT")];
+    table.load_style(NOTHING).set_header(headers);
+    for HeldMessage { held, to, until, bytes, by, text, .. } in held {
+        let text = wrap::display_line(text.as_deref().unwrap_or_default());
+        table.add_row([
+            held.to_string(),
+            safe::one_line(to).into_owned(),
+            local_minute(*until, zone),
+            grouped(*bytes as u64),
+            by.as_deref().map_or("-".to_owned(), |by| safe::one_line(by).into_owned()),
+            wrap::truncated(&text, TEXT_COLUMNS).into_owned(),
+        ]);
+    }
+    for (at, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if matches!(at, 0 | 3) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use udpchat_locale::{Language, with_language};
+
+    use super::*;
+
+    #[test]
+    fn the_table_shows_the_beginning_of_each_text() {
+        let message = |held, to: &str, text: &str, by: Option<&str>| HeldMessage {
+            held,
+            to: to.to_owned(),
+            at: "2026-11-26T22:10:00Z".parse().unwrap(),
+            until: "2026-11-28T22:10:59Z".parse().unwrap(),
+            text: Some(text.to_owned()),
+            bytes: text.len(),
+            by: by.map(str::to_owned),
+        };
+        let held = [
+            message(7, "sensor7", "interval=60", Some("ann")),
+            message(18, "小明\u{1b}", "你好\nagain", None),
+            message(19, "10.0.0.7", &"x".repeat(2_000), Some("0")),
+        ];
+        let expected = format!(
+            "\
+NUMBER  FOR         UNTIL             BYTES  USER  TEXT
+     7  sensor7     2026-11-28 22:10     11  ann   interval=60
+    18  小明\\u{{1b}}  2026-11-28 22:10     12  -     你好\\u{{a}}again
+    19  10.0.0.7    2026-11-28 22:10  2,000  0     {}…
+",
+            "x".repeat(39)
+        );
+        assert_eq!(table(&held, &TimeZone::UTC), expected);
+        let chinese = with_language(Language::Chinese, || table(&held[..1], &TimeZone::UTC));
+        let expected = "\
+编号  目标     保留至            字节  用户  文本
+   7  sensor7  2026-11-28 22:10    11  ann   interval=60
+";
+        assert_eq!(chinese, expected);
+    }
+}

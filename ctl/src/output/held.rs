@@ -1,0 +1,15 @@
+//! Renders messages that are held until their peers send one.
+
+use jiff::tz::TimeZone;
+use udpchat_api::call::HeldMessage;
+use udpchat_api::safe;
+use udpchat_locale::tr;
+
+use super::format::local_minute;
+
+/// Renders the receipt of a message that is held now, as one line.
+pub(super) fn as_receipt(message: &HeldMessage, zone: &TimeZone) -> String {
+    let HeldMessage { held, to, until, .. } = message;
+    let (peer, time) = (safe::one_line(to), local_minute(*until, zone));
+    format!("{}\n", tr!("held {number} for {peer}, until {time}", number = held, peer, time))
+}
