@@ -5,7 +5,7 @@ use std::path::Path;
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::support::{Completed, Daemon, ctl_without_daemon, new_folder};
+use crate::support::{Completed, Daemon, Peer, ctl_without_daemon, new_folder};
 
 /// Runs without a daemon in an environment with these variables.
 fn run_with(variables: &[(&str, &str)], args: &[&str]) -> Completed {
@@ -111,7 +111,11 @@ fn mistakes_of_sending_are_explained_in_chinese() {
     ] {
         daemon.ctl_in_chinese(args).fails(2, texts);
     }
-    let ran = daemon.ctl_in_chinese(&["ask", "bob", "x", "--timeout", "10ms"]);
+    daemon
+        .ctl_in_chinese(&["ask", "bob", "x"])
+        .fails(5, &["错误：bob 没有监听端口 9：端口不可达（127.0.0.1 报告）\n"]);
+    let mute = Peer::new();
+    let ran = daemon.ctl_in_chinese(&["ask", &mute.name(), "x", "--timeout", "10ms"]);
     ran.fails(4, &["提示：用 `--timeout` 延长等待时间；迟到的应答在收件箱中\n"]);
 }
 

@@ -141,7 +141,7 @@ fn a_port_beside_text_from_a_pipe_is_sent_with_a_note() {
     let note = "9000 was sent as the text, and standard input was not read; a port stands behind its host: 127.0.0.1:9000";
     assert_eq!((send.code, send.stderr.as_str()), (Some(0), &*format!("note: {note}\n")), "{send:?}");
     let ask = in_a_shell(&daemon, "$ctl ask 127.0.0.1 9000 --timeout 10ms", b"hi\n");
-    ask.fails(4, &["note: 9000 was sent as the text", "127.0.0.1:9000"]);
+    ask.fails(5, &["note: 9000 was sent as the text", "127.0.0.1:9000", "does not listen on port 7788"]);
     let json = in_a_shell(&daemon, "$ctl --json send 127.0.0.1 9000", b"hi\n");
     let object: Value = serde_json::from_str(&json.stderr).unwrap();
     assert_eq!(object, json!({"note": {"message": note, "kind": "input_unread"}}));

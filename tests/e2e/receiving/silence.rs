@@ -98,7 +98,7 @@ fn a_reload_adds_and_removes_silent_peers_without_a_word_about_removed_ones() {
     eventually_within(WITHIN, "the row to be removed", || (row(&daemon) == 0).then_some(()));
     daemon.receive_from(&Peer::at("127.0.0.6:0"), ["nobody waits for this"]);
     assert_eq!(kinds(&notices(&daemon)), ["silent"]);
-    assert_eq!(daemon.status()["watched_peers"], json!([]));
+    assert_eq!(daemon.status().get("watched_peers"), None);
 }
 
 #[test]
@@ -107,11 +107,9 @@ fn a_step_of_the_clock_makes_nobody_silent() {
     let Some(mut clocks) = Clocks::new(folder.path()) else { return };
     std::fs::write(folder.path().join("config.toml"), config("127.0.0.7")).unwrap();
     let mut command = crate::support::command_in(folder.path());
-    Clocks::preload(folder.path(), &mut command);
+    Clocks::preload(folder.path(), command.args(["--listen", "127.0.0.1:0"]));
     let dev = Peer::at("127.0.0.7:0");
-    let path = folder.path().to_owned();
     let daemon = Daemon::start_by(folder, &mut command);
-    let _ = path;
     let began = Instant::now();
     for step in [24 * HOUR, -48 * HOUR, 24 * HOUR] {
         clocks.step(step);

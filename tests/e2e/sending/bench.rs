@@ -38,7 +38,7 @@ fn each_destination_gets_a_datagram_of_its_own() {
     for peer in [&eve, &bob, &other] {
         assert_eq!([peer.receive().0, peer.receive().0], [b"one", b"two"]);
     }
-    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 9, "failed": 0 }));
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 9, "failed": 0, "bounced": 0 }));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn one_unknown_destination_prevents_all_sends() {
     daemon.ctl(&["send", "bob,,eve", "x"]).fails(2, &["is not a peer"]);
     daemon.ctl(&["send", "lob", "x"]).fails(5, &["did you mean `bob`?"]);
     daemon.ctl(&["ask", "lab", "x"]).fails(2, &["`lab` is a list of peers"]);
-    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 0 }));
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 0, "bounced": 0 }));
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn what_fails_each_message_ends_a_loop() {
         daemon.ctl_with_input(&args, b"one\ntwo\n").fails(2, &["nonsense"]);
     }
     daemon.ctl(&["send", "eve", r"\q", "--escape", "--every", "1ms"]).fails(2, &[r"\q"]);
-    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 0 }));
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 0, "bounced": 0 }));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_loop_that_ends_early_tells_how_many_were_sent() {
     let args = ["send", "bob", "--hex", "--fill", "{{n:02}}", "--every", "1ms", "-c", "200"];
     daemon.ctl(&args).fails(2, &["it ended after 99 messages", "hex"]);
     assert!((1..=99).all(|_| bob.receive().0.len() == 1));
-    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 99, "failed": 0 }));
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 99, "failed": 0, "bounced": 0 }));
 }
 
 #[test]

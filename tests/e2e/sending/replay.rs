@@ -288,7 +288,7 @@ fn a_message_refused_by_the_kernel_is_skipped() {
         .ctl_with_input(&["replay", "--file", "-", "--to", "192.0.2.1"], recording(&[0; 100]).as_bytes());
     assert!(ran.stdout.starts_with("0 messages sent to 192.0.2.1 in "), "{ran:?}");
     ran.fails(5, &["100 of 100 messages could not be sent", "line 1: cannot send to 192.0.2.1:7788"]);
-    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 100 }));
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 100, "bounced": 0 }));
 
     let peer = Peer::new();
     let long: Value = json!({

@@ -116,7 +116,7 @@ fn a_message_that_waited_in_vain_is_recorded_as_failed() {
     let entry = daemon.entries().pop().unwrap();
     assert_eq!(entry["text"], "lost");
     assert!(entry["error"].as_str().unwrap().contains("no buffer space"), "{entry}");
-    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 1 }));
+    assert_eq!(daemon.status()["sent"], json!({ "datagrams": 0, "failed": 1, "bounced": 0 }));
 }
 
 #[test]

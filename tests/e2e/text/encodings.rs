@@ -141,7 +141,10 @@ fn unencodable_text_is_refused_unsent() {
     let refused = daemon.ctl(&["send", &peer.name(), "好的😀"]);
     refused.fails(5, &["gbk cannot hold `😀` (U+1F600)", "-e gb18030"]);
     let status = daemon.status();
-    assert_eq!((&status["sent"], daemon.entries().len()), (&json!({ "datagrams": 0, "failed": 0 }), 1));
+    assert_eq!(
+        (&status["sent"], daemon.entries().len()),
+        (&json!({ "datagrams": 0, "failed": 0, "bounced": 0 }), 1)
+    );
     assert_eq!(answer_to(&daemon, &peer, &["-e", "gb18030", "😀"]), b"\x94\x39\xfc\x36");
 }
 
