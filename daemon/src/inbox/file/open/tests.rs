@@ -240,7 +240,11 @@ fn of_schema_1(folder: &Path, entries: u64) {
         let insert = "INSERT INTO entry (id, at_ns, kind, payload) VALUES (?1, 7, 0, x'61')";
         connection.execute(insert, [id]).unwrap();
     }
-    connection.execute_batch("DROP TABLE log; DROP TABLE clock; PRAGMA user_version = 1").unwrap();
+    connection
+        .execute_batch(
+            "DROP TABLE log; DROP TABLE clock; DROP TABLE held; DROP TABLE silent; PRAGMA user_version = 1",
+        )
+        .unwrap();
     connection.close().unwrap();
 }
 
