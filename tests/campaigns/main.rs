@@ -10,6 +10,7 @@
 )]
 #![allow(dead_code, unused_imports, reason = "the campaigns use a part of what the end-to-end tests share")]
 
+mod bounces;
 mod churn;
 mod client;
 mod clients;

@@ -13,8 +13,8 @@ use nix::sys::socket::{
 use nix::sys::time::TimeSpec;
 
 use super::address::normalized;
-use super::reports::Report;
 use super::reports::reason::{v4_reason, v6_reason};
+use super::reports::report::Report;
 
 /// How much of a quoted payload is read, in bytes; Linux quotes 520 over IPv4 and 1,184 over IPv6.
 const MAX_QUOTED_BYTES: usize = 1_536;

@@ -8,7 +8,7 @@ use socket2::Socket;
 
 use super::address::in_family_of;
 use super::interfaces::Changes;
-use super::reports::Report;
+use super::reports::report::Report;
 use super::route::Route;
 
 /// These systems report the requested size of the receive buffer.

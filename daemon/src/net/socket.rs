@@ -10,7 +10,8 @@ use udpchat_config::{ListenAddress, Origin, Settings};
 
 use super::drops::KernelDrops;
 use super::platform::{RECEIVE_BUFFER_FACTOR, force_receive_buffer, only_joined_groups, queue_errors};
-use super::reports::Reports;
+use super::reports::{Bounce, Bound, Reports, SendReports};
+use super::route::Route;
 
 /// A bound socket, through which any thread may receive and send.
 #[derive(Debug)]
@@ -246,6 +247,37 @@ impl Listener {
         let local = socket.local_addr()?;
         let drops = KernelDrops::new(&socket)?;
         Ok(Self { socket, local, granted_bytes, drops, reports: Reports::default() })
+    }
+
+    /// Sends a datagram, without waiting; see [`Reports::send`].
+    pub(crate) fn send(
+        &self,
+        payload: &[u8],
+        to: SocketAddr,
+        route: Route,
+        number: Option<u64>,
+        learned: &mut SendReports,
+    ) -> io::Result<()> {
+        self.reports.send(self.bound(), payload, to, route, number, learned)
+    }
+
+    /// Takes what the network has reported; returns the messages that were not delivered, and whether there were any reports.
+    pub(crate) fn take_reports(&self) -> (Vec<Bounce>, bool) {
+        self.reports.take(self.bound())
+    }
+
+    /// Asks for no more reports if the last message is long enough ago; returns the last ones.
+    pub(crate) fn end_reports(&self) -> Vec<Bounce> {
+        self.reports.end(self.bound())
+    }
+
+    /// Asks for no more reports, because the daemon stops.
+    pub(crate) fn close_reports(&self) {
+        self.reports.close(self.bound());
+    }
+
+    fn bound(&self) -> Bound<'_> {
+        Bound { socket: &self.socket, local: self.local }
     }
 
     /// Returns whether this socket receives messages to a multicast group once it has joined it.

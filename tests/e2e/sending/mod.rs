@@ -1,6 +1,8 @@
-//! Sending from the port: `send`, also to many and again and again (`bench`), `replay`, and the commands that wait for an answer.
+//! Sending from the port: `send`, also to many and again and again (`bench`), `replay`, the commands that wait for an answer,
+//! and what becomes known of a delivery.
 
 mod bench;
+mod delivery;
 mod destination;
 mod encodings;
 mod held;

@@ -7,19 +7,20 @@
 
 mod outstanding;
 pub(crate) mod reason;
+pub(crate) mod report;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use self::outstanding::{Outstanding, REPORT_WAIT};
-use super::interfaces::LocalAddresses;
+pub(crate) use self::report::Bounce;
+use self::report::Report;
 use super::platform;
 use super::route::Route;
-use super::socket::Listener;
 use crate::clock;
 use crate::faults::is_report;
 
@@ -37,36 +38,11 @@ const FLOOD_PAUSE: Duration = Duration::from_secs(10);
 /// How long after the end a call may still meet an error.
 const LATE_ERRORS: Duration = Duration::from_secs(1);
 
-/// A report of the network that a datagram was not delivered.
-#[derive(Debug)]
-pub(crate) struct Report<'a> {
-    /// Where the datagram was sent to.
-    pub(crate) to: SocketAddr,
-    pub(crate) reason: &'static str,
-    /// The host that reports it.
-    pub(crate) from: Option<IpAddr>,
-    /// The beginning of its payload.
-    pub(crate) quoted: &'a [u8],
-}
-
-/// A message that was reported as not delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bounce {
-    /// Its running number.
-    pub(crate) number: u64,
-    pub(crate) peer: SocketAddr,
-    pub(crate) reason: &'static str,
-    /// The host that reported it.
-    pub(crate) from: Option<IpAddr>,
-    pub(crate) at_ns: i64,
-}
-
-impl Bounce {
-    /// Leaves out that this host reported it, unless it is the peer itself.
-    pub(crate) fn without_this_host(mut self, local: &LocalAddresses) -> Self {
-        self.from = self.from.filter(|from| *from == self.peer.ip() || !local.contains(*from));
-        self
-    }
+/// A socket, with the address that it is bound to.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound<'a> {
+    pub(crate) socket: &'a UdpSocket,
+    pub(crate) local: SocketAddr,
 }
 
 /// The reports about the datagrams of one socket.
@@ -135,12 +111,13 @@ impl State {
     }
 }
 
-impl Listener {
+impl Reports {
     /// Sends a datagram, without waiting. With a running number, reports about it are awaited.
     ///
     /// The error of an earlier datagram does not end it: the queue is emptied, and the call repeated.
     pub(crate) fn send(
         &self,
+        bound: Bound<'_>,
         payload: &[u8],
         to: SocketAddr,
         route: Route,
@@ -149,16 +126,16 @@ impl Listener {
     ) -> io::Result<()> {
         let now = Instant::now();
         // Held until the message is among the outstanding ones: a report may come before the call returns.
-        let mut state = self.reports.state.lock();
+        let mut state = self.state.lock();
         if number.is_some() {
-            learned.has_begun |= self.begin_reports(&mut state, now);
+            learned.has_begun |= self.begin(bound, &mut state, now);
         }
         let mut tries = 0;
         loop {
-            match platform::send(&self.socket, self.local, payload, to, route) {
+            match platform::send(bound.socket, bound.local, payload, to, route) {
                 Ok(()) => break,
                 Err(error) if is_report(&error) && state.may_disturb(now) && tries < MAX_TRIES => {
-                    let reports = self.take(&mut state, &mut learned.bounces);
+                    let reports = self.take_into(bound, &mut state, &mut learned.bounces);
                     // The error of the very last report may remain when the queue is empty, once.
                     if reports == 0 && tries > 0 {
                         return Err(error);
@@ -178,74 +155,73 @@ impl Listener {
     }
 
     /// Takes what the error queue has; returns the messages that were not delivered, and whether there were any reports.
-    pub(crate) fn take_reports(&self) -> (Vec<Bounce>, bool) {
+    pub(crate) fn take(&self, bound: Bound<'_>) -> (Vec<Bounce>, bool) {
         let mut bounces = Vec::new();
-        let reports = self.take(&mut self.reports.state.lock(), &mut bounces);
+        let reports = self.take_into(bound, &mut self.state.lock(), &mut bounces);
         (bounces, reports > 0)
     }
 
     /// Switches the error queue off if the last message is long enough ago; returns what was still in it.
-    pub(crate) fn end_reports(&self) -> Vec<Bounce> {
-        let mut state = self.reports.state.lock();
+    pub(crate) fn end(&self, bound: Bound<'_>) -> Vec<Bounce> {
+        let mut state = self.state.lock();
         let is_over = |sent: Instant| sent.elapsed() >= REPORT_WAIT;
-        if state.last_sent.is_some_and(is_over) { self.end(&mut state) } else { Vec::new() }
+        if !state.last_sent.is_some_and(is_over) {
+            return Vec::new();
+        }
+        let mut bounces = Vec::new();
+        // Switching it off empties it.
+        while self.take_into(bound, &mut state, &mut bounces) > 0 {}
+        self.switch_off(bound, &mut state);
+        bounces
     }
 
     /// Switches the error queue off, because the daemon stops and sends nothing more.
-    pub(crate) fn close_reports(&self) {
-        let mut state = self.reports.state.lock();
+    pub(crate) fn close(&self, bound: Bound<'_>) {
+        let mut state = self.state.lock();
         if state.last_sent.is_some() {
-            self.switch_off(&mut state);
+            self.switch_off(bound, &mut state);
         }
     }
 
     /// Switches the error queue on, unless it is or has to stay off; returns whether it is on only now.
-    fn begin_reports(&self, state: &mut State, now: Instant) -> bool {
+    fn begin(&self, bound: Bound<'_>, state: &mut State, now: Instant) -> bool {
         if state.last_sent.is_some() || state.paused_until.is_some_and(|until| now < until) {
             return false;
         }
         // Without it, messages are sent as well, and nothing is known of them.
-        if platform::queue_errors(&self.socket, self.local, true).is_err() {
+        if platform::queue_errors(bound.socket, bound.local, true).is_err() {
             return false;
         }
         state.last_sent = Some(now);
-        self.reports.is_on.store(true, Ordering::Relaxed);
+        self.is_on.store(true, Ordering::Relaxed);
         true
     }
 
-    fn end(&self, state: &mut State) -> Vec<Bounce> {
-        let mut bounces = Vec::new();
-        // Switching it off empties it.
-        while self.take(state, &mut bounces) > 0 {}
-        self.switch_off(state);
-        bounces
-    }
-
-    fn switch_off(&self, state: &mut State) {
+    fn switch_off(&self, bound: Bound<'_>, state: &mut State) {
         // If it fails, the reports are taken and pass as unmatched.
-        let _off = platform::queue_errors(&self.socket, self.local, false);
-        self.reports.is_on.store(false, Ordering::Relaxed);
+        let _off = platform::queue_errors(bound.socket, bound.local, false);
+        self.is_on.store(false, Ordering::Relaxed);
         state.outstanding.clear();
         (state.last_sent, state.ended, state.unmatched) = (None, Some(Instant::now()), None);
     }
 
     /// Takes errors from the queue; returns how many reports were among them.
-    fn take(&self, state: &mut State, bounces: &mut Vec<Bounce>) -> usize {
+    fn take_into(&self, bound: Bound<'_>, state: &mut State, bounces: &mut Vec<Bounce>) -> usize {
         let now = Instant::now();
         let (mut reports, mut is_flood) = (0, false);
-        platform::take_errors(&self.socket, MAX_AT_ONCE, |report| {
+        platform::take_errors(bound.socket, MAX_AT_ONCE, |report| {
             reports += 1;
             if let Some(number) = state.outstanding.take(report.to, report.quoted, now) {
                 let Report { to: peer, reason, from, .. } = *report;
                 bounces.push(Bounce { number, peer, reason, from, at_ns: clock::now_ns() });
             } else {
-                self.reports.ignored.fetch_add(1, Ordering::Relaxed);
+                self.ignored.fetch_add(1, Ordering::Relaxed);
                 is_flood |= state.count_unmatched(now);
             }
         });
         if is_flood && state.last_sent.is_some() {
             state.paused_until = Some(now + FLOOD_PAUSE);
-            self.switch_off(state);
+            self.switch_off(bound, state);
         }
         reports
     }

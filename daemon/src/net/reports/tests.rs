@@ -1,5 +1,6 @@
-use std::net::UdpSocket;
+use std::net::IpAddr;
 
+use super::super::socket::Listener;
 use super::*;
 
 fn listener(address: &str) -> Listener {

@@ -21,6 +21,7 @@ fn send(queue: &Queue, to: SocketAddr) -> u64 {
         local: None,
         payload: b"hello".to_vec(),
         detail: SentDetail { by: Some("ann".to_owned()), ..SentDetail::default() },
+        held: None,
         number: None,
         stored: None,
     };
