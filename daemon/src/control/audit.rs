@@ -250,7 +250,7 @@ impl Audit {
             Kind::Sent => info!(left_out, "sent more messages than are logged (log.messages_per_second)"),
             Kind::NotSent => info!(uid, left_out, "more messages could not be sent than are logged"),
             Kind::Held => {
-                info!(uid, left_out, "held more messages than are logged (log.messages_per_second)")
+                info!(uid, left_out, "held more messages than are logged (log.messages_per_second)");
             }
             Kind::Cancelled => info!(uid, left_out, "removed more held messages than are logged"),
             Kind::Read => info!(uid, left_out, "there were more readers than are logged"),

@@ -8,10 +8,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
-use udpchat_api::call::{HeldMessage, SendParams};
+use udpchat_api::call::HeldMessage;
 use udpchat_api::{ErrorKind, ErrorObject};
 
-use super::target::{answering, split_port};
+use super::holding::Holding;
+use super::target::answering;
 use super::{Prepared, SEND_RETRY, SEND_WAIT, Target, hand_over, reports};
 use crate::clock::{self, from_ns};
 use crate::faults::is_momentary;
@@ -23,58 +24,8 @@ use crate::inbox::queue::{HoldItem, NotSent, RECORD_WAIT, SentItem};
 use crate::net::reports::SendReports;
 use crate::state::Daemon;
 
-/// How long a message is held if the request does not say it, and at most, in seconds.
-const DEFAULT_SECONDS: u64 = 7 * 24 * 60 * 60;
-const MAX_SECONDS: u64 = 90 * 24 * 60 * 60;
-
 /// The time between two held messages to one host.
 const SPACING: Duration = Duration::from_millis(20);
-
-/// For whom a message is held, and how long.
-pub(super) struct Holding {
-    to: To,
-    seconds: u64,
-}
-
-impl Holding {
-    /// Returns what a request says about holding its message; none if it is to be sent.
-    pub(super) fn of(
-        daemon: &Daemon,
-        params: &SendParams,
-        target: &Target,
-    ) -> Result<Option<Self>, ErrorObject> {
-        let invalid = |text: String| ErrorObject::new(ErrorKind::InvalidParams, text);
-        if !params.when_seen {
-            return match params.for_seconds {
-                None => Ok(None),
-                Some(_) => Err(invalid("`for_seconds` goes with `when_seen` only".to_owned())),
-            };
-        }
-        let seconds = params.for_seconds.unwrap_or(DEFAULT_SECONDS);
-        if !(1..=MAX_SECONDS).contains(&seconds) {
-            return Err(invalid(format!("`for_seconds` must be 1 to {MAX_SECONDS}")));
-        }
-        if daemon.addresses.get().is_multicast_or_broadcast(target.peer.ip()) {
-            let text = format!("{} is a group or a broadcast address, which sends nothing", target.peer);
-            return Err(invalid(text).hint("a message is held for one peer, until that sends something"));
-        }
-        Ok(Some(Self { to: destination(daemon, params, target)?, seconds }))
-    }
-}
-
-/// Returns for whom a message is held: a peer by its name, or an address, with any port if none was given.
-fn destination(daemon: &Daemon, params: &SendParams, target: &Target) -> Result<To, ErrorObject> {
-    let mut address = target.peer;
-    if let Some(to) = &params.to {
-        if daemon.peers.configured().by_name(to).is_some() {
-            return Ok(To::Name(to.clone()));
-        }
-        if split_port(to)?.1.is_none() {
-            address.set_port(0);
-        }
-    }
-    Ok(To::Address(address))
-}
 
 /// A message that is to be held and is not yet durable.
 pub(crate) struct Unheld {

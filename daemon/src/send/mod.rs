@@ -2,6 +2,7 @@
 
 mod cut;
 mod held;
+mod holding;
 mod payload;
 mod reports;
 mod target;
@@ -25,8 +26,8 @@ use crate::inbox::queue::{NotSent, RECORD_WAIT, SentItem};
 use crate::net::reports::SendReports;
 use crate::net::route::Route;
 use crate::state::Daemon;
-use held::Holding;
 pub(crate) use held::{Unheld, hold, send_held};
+use holding::Holding;
 use payload::Payload;
 use target::Target;
 pub(crate) use target::no_interface;

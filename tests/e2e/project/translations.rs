@@ -47,7 +47,7 @@ const NO_SENTENCES: [&str; 12] = [
     "reception on {local}",
     "the metrics are read with GET or HEAD",
     "the writer of the inbox",
-    "version, send, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, targets, status, \
+    "version, send, held, cancel, inbox, ack, consumers, set_mark, remove_mark, recode, subscribe, unsubscribe, peers, talkers, targets, status, \
      self_test, acknowledge, reload, stop",
     "{} messages stored, {lost} lost",
 ];

@@ -58,8 +58,8 @@ fn samples(text: &str) -> BTreeMap<&str, &str> {
 #[track_caller]
 fn assert_same(text: &str, status: &Value) {
     let samples = samples(text);
-    // These five are compared below.
-    let special = ["version", "at", "started", "state", "inbox.disk_free_bytes"];
+    // These are compared below.
+    let special = ["version", "at", "started", "state", "inbox.disk_free_bytes", "watched_peers"];
     let mut expected = Vec::new();
     for (field, metric) in documented().filter(|(field, _)| !special.contains(field)) {
         let name = format!("udpchat_{metric}");
@@ -85,7 +85,13 @@ fn assert_same(text: &str, status: &Value) {
     assert!(samples["udpchat_disk_free_bytes"].parse::<u64>().unwrap() > 0);
     // The others are `up` and the five.
     assert!(expected.len() >= 28, "{expected:?}");
-    assert_eq!(samples.len(), expected.len() + 6, "{text}");
+    let watched: Vec<_> = status["watched_peers"].as_array().into_iter().flatten().collect();
+    let heard = watched.iter().filter(|peer| peer.get("last_heard").is_some()).count();
+    for peer in &watched {
+        let series = format!("udpchat_peer_silent{{peer=\"{}\"}}", peer["name"].as_str().unwrap());
+        assert_eq!(samples[series.as_str()], u64::from(peer.get("silent_since").is_some()).to_string());
+    }
+    assert_eq!(samples.len(), expected.len() + 6 + watched.len() + heard, "{text}");
 }
 
 /// Reads the metrics while nothing changes, and returns them with the status of that time.
@@ -105,7 +111,10 @@ fn while_idle(daemon: &Daemon, read: impl Fn() -> String) -> (String, Value) {
 
 #[test]
 fn metrics_equal_the_status_in_every_format() {
-    let (daemon, address) = serving("[access]\ndeny = ['127.0.0.2']");
+    let (daemon, address) = serving(
+        "[access]\ndeny = ['127.0.0.2']\n[peers.dev]\naddress = '127.0.0.1'\nsilent_after = '1h'\n[peers.other]\naddress = \
+         '127.0.0.3'\nsilent_after = '1h'",
+    );
     let peer = Peer::new();
     daemon.receive_from(&peer, (0..300).map(|number| format!("message {number}")));
     Peer::at("127.0.0.2:0").send(daemon.address(), "not taken");
@@ -162,7 +171,7 @@ fn the_formats_follow_their_standards() {
 #[test]
 fn the_alerts_use_existing_metrics_and_fire() {
     const RULES: &str = include_str!("../../../daemon/docs/metrics-alerts.yml");
-    let daemon = Daemon::start();
+    let daemon = Daemon::start_with("[peers.dev]\naddress = '127.0.0.3'\nsilent_after = '1h'\n", &[]);
     let text = daemon.ctl(&["status", "--format", "prometheus"]).ok();
     let there = samples(&text);
     let is_part = |c: char| c.is_ascii_lowercase() || c == '_';

@@ -9,6 +9,7 @@ use udpchat_api::safe;
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
+use crate::inbox::entry::SentEncoding;
 use crate::inbox::kept::{HeldRow, MAX_HELD, To};
 use crate::state::Daemon;
 
@@ -56,7 +57,7 @@ fn message(daemon: &Daemon, row: &HeldRow) -> HeldMessage {
 /// Returns the beginning of a message, as its peer reads it.
 fn text(daemon: &Daemon, row: &HeldRow) -> String {
     let begin = &row.payload[..row.payload.len().min(DECODED_BYTES)];
-    let encoding = row.detail.encoding.as_ref().and_then(|sent| sent.encoding());
+    let encoding = row.detail.encoding.as_ref().and_then(SentEncoding::encoding);
     let text = match encoding {
         Some(encoding) => udpchat_text::read(begin, encoding),
         None => {

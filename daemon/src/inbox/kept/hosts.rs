@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use udpchat_config::{PeerAddress, Settings, owner};
 
-use super::row::HeldRow;
+use super::row::{HeldRow, To};
 use crate::net::interface_names::InterfaceNames;
 
 /// The addresses.
@@ -74,7 +74,7 @@ impl Hosts {
 
     fn ip_of(&self, row: &HeldRow) -> Option<IpAddr> {
         match &row.to {
-            super::To::Name(name) => self.named.get(name.as_str()).copied(),
+            To::Name(name) => self.named.get(name.as_str()).copied(),
             address => address.ip(),
         }
     }

@@ -10,10 +10,10 @@ mod hosts;
 mod row;
 mod silence;
 pub(crate) mod table;
+mod types;
 mod view;
 mod waiting;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,23 +24,15 @@ use udpchat_config::Settings;
 use self::hosts::Hosts;
 pub(crate) use self::row::{HeldRow, To};
 use self::silence::Silence;
-pub(crate) use self::silence::SilentRow;
+pub(crate) use self::types::{
+    Changes, Due, FallsSilent, HeldFull, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, SilentRow, Word,
+};
 pub(crate) use self::view::{KeptView, Release, Seen};
 use self::waiting::Waiting;
 use super::address::unpack;
-use super::entry::SentDetail;
 use super::queue::packed::Record;
 use crate::clock;
 use crate::net::interface_names::InterfaceNames;
-
-/// How many messages are held at most.
-pub(crate) const MAX_HELD: usize = 10_000;
-
-/// How many bytes of payload are held at most.
-pub(crate) const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
-
-/// How many messages are held for one destination at most.
-pub(crate) const MAX_HELD_FOR_ONE: usize = 1_000;
 
 /// How much of the maximum size of the inbox held messages take at most, as a divisor: retention cannot remove them.
 const INBOX_PART: u64 = 4;
@@ -53,78 +45,6 @@ const MAX_RELEASED: usize = 16;
 
 /// How long after a failed transaction the next attempt is made to note what is due.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
-
-/// Which limit on held messages is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeldFull {
-    Messages,
-    Bytes,
-    ForOne,
-    OfInbox,
-}
-
-/// Datagrams to hold; all or none of them are.
-#[derive(Clone, Debug)]
-pub(crate) struct NewHeld {
-    pub(crate) to: To,
-    /// In their order.
-    pub(crate) payloads: Vec<Vec<u8>>,
-    pub(crate) detail: SentDetail,
-    pub(crate) at_ns: i64,
-    pub(crate) until_ns: i64,
-}
-
-/// What one source has sent within a transaction.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Word {
-    pub(crate) peer: SocketAddr,
-    /// Where its newest message was sent to.
-    pub(crate) local: Option<SocketAddr>,
-    pub(crate) first_id: u64,
-    pub(crate) last_id: u64,
-    pub(crate) last_ns: i64,
-}
-
-/// The changes of a transaction, to be applied once it is committed.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    sources: HashMap<SocketAddr, usize>,
-    /// What was received from sources that somebody waits for, in the order of their first messages.
-    pub(crate) words: Vec<Word>,
-    /// The silent peers that were heard.
-    pub(crate) heard: Vec<Arc<str>>,
-    pub(crate) held: Vec<HeldRow>,
-    /// The numbers of held messages that were sent, cancelled or have expired.
-    pub(crate) removed: Vec<u64>,
-    pub(crate) silent: Vec<(Arc<str>, SilentRow)>,
-    /// Whether the rows of peers that are no longer watched were removed.
-    pub(crate) forgot: bool,
-    /// The numbers of messages to hold, or why they are not held.
-    pub(crate) hold: Option<Result<Vec<u64>, HeldFull>>,
-}
-
-/// A peer that is silent from now on.
-#[derive(Clone, Debug)]
-pub(crate) struct FallsSilent {
-    pub(crate) name: Arc<str>,
-    /// Its address in the configuration.
-    pub(crate) address: udpchat_config::PeerAddress,
-    /// Its `silent_after`, in seconds.
-    pub(crate) seconds: u64,
-    /// Id and time of its newest message, if it is known.
-    pub(crate) last: Option<(u64, i64)>,
-    /// When it began to be watched.
-    pub(crate) since_ns: i64,
-}
-
-/// What is to be noted because its time has come.
-#[derive(Debug, Default)]
-pub(crate) struct Due {
-    pub(crate) silent: Vec<FallsSilent>,
-    pub(crate) expired: Vec<Arc<HeldRow>>,
-    /// Peers that were silent and are no longer watched.
-    pub(crate) forgotten: Vec<String>,
-}
 
 /// The state, and what is derived of it.
 #[derive(Debug)]

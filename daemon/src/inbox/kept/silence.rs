@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use udpchat_config::{PeerAddress, Settings};
 
-use super::FallsSilent;
+use super::types::{FallsSilent, SilentRow};
 
 /// Deadlines are looked at in steps, so that those of many peers share one.
 const STEP: Duration = Duration::from_millis(250);
@@ -17,15 +17,6 @@ const STEP: Duration = Duration::from_millis(250);
 /// A deadline that is found later than this is looked at again after the same time: the process may have been stopped, and
 /// reception behind.
 const LATE: Duration = Duration::from_secs(1);
-
-/// A row of the table `silent`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SilentRow {
-    /// The time of the notice, in nanoseconds since 1970, UTC.
-    pub(crate) since_ns: i64,
-    /// The time of the peer's newest message, or when it began to be watched.
-    pub(crate) last_ns: i64,
-}
 
 /// The peers with `silent_after`.
 #[derive(Debug, Default)]

@@ -7,8 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 use tracing::warn;
 
 use super::row::{HeldRow, To};
-use super::silence::SilentRow;
-use super::{Due, MAX_HELD, NewHeld};
+use super::types::{Due, MAX_HELD, NewHeld, SilentRow};
 use crate::inbox::address::{Packed, pack, unpack};
 
 /// The rows of both tables.

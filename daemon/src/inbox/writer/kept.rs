@@ -1,27 +1,15 @@
 //! What the writer changes besides the log: held messages and silent peers, in the transaction of the entries that cause it.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use rusqlite::Transaction;
-use tracing::debug;
 
-use super::Writer;
 use super::append::Appender;
 use super::notices::Notices;
 use crate::clock;
-use crate::error::explain;
-use crate::inbox::InboxError;
-use crate::inbox::entry::{Body, NoticeDetail, Stored};
+use crate::inbox::entry::NoticeDetail;
 use crate::inbox::kept::{Changes, Due, FallsSilent, HeldRow, Kept, SilentRow, To, table};
-use crate::inbox::queue::{CancelItem, HoldItem, Item, SentItem};
-use crate::inbox::reader::Range;
-use crate::index::Order;
-use crate::index::predicate::Predicate;
-
-/// How long the newest messages of peers that fall silent are searched in the log at most. Without a result, the notice has none.
-const SEARCH_TIME: Duration = Duration::from_millis(100);
+use crate::inbox::queue::{CancelItem, HoldItem, SentItem};
 
 /// What a transaction needs to know.
 pub(super) struct Context<'a> {
@@ -141,78 +129,4 @@ fn expired(row: &HeldRow) -> NoticeDetail {
     };
     let notice = NoticeDetail::EXPIRED.to_owned();
     NoticeDetail { notice, held: Some(row.id), name, peer, ..NoticeDetail::default() }
-}
-
-impl Writer {
-    /// Applies the changes of a transaction, and answers the client whose message is held.
-    pub(super) fn publish_kept(&mut self, items: &mut [Item], mut changes: Changes) {
-        let answer = changes.hold.take();
-        self.kept.apply(changes);
-        if let ([Item::Hold(hold)], Some(answer)) = (items, answer)
-            && let Some(waiting) = hold.stored.take()
-        {
-            // The client may have disconnected.
-            let _gone = waiting.send(answer);
-        }
-    }
-
-    /// Writes what is due; silence by the time `taken`, before which everything that was received is stored.
-    pub(super) fn note_due(&mut self, taken: Duration) {
-        if self.parts.settings.has_changed().unwrap_or(false) {
-            let settings = Arc::clone(&self.parts.settings.borrow_and_update());
-            self.kept.configure(&settings);
-        }
-        self.kept.take_returned();
-        if self.connection.is_none() || self.given_up {
-            return;
-        }
-        let Some(mut due) = self.kept.due(taken) else { return };
-        self.look_up_last(&mut due.silent);
-        let mut items = [Item::Due(Box::new(due))];
-        if !self.store(&mut items, &[])
-            && let [Item::Due(due)] = &items
-        {
-            self.kept.retry(due);
-        }
-    }
-
-    /// Looks up the newest messages of peers from which nothing came since the start.
-    fn look_up_last(&self, silent: &mut [FallsSilent]) {
-        let began = Instant::now();
-        for peer in silent.iter_mut().filter(|peer| peer.last.is_none()) {
-            let go_on = || began.elapsed() <= SEARCH_TIME;
-            if !go_on() {
-                return;
-            }
-            match self.last_of(peer, go_on) {
-                Ok(last) => peer.last = last,
-                Err(error) => {
-                    debug!("{}", explain("the newest message of a peer cannot be looked up", &error));
-                }
-            }
-        }
-    }
-
-    fn last_of(
-        &self,
-        peer: &FallsSilent,
-        go_on: impl FnMut() -> bool,
-    ) -> Result<Option<(u64, i64)>, InboxError> {
-        let range = Range {
-            received: true,
-            predicate: Arc::new(Predicate::of_peer(&peer.address)),
-            order: Order::Desc,
-            ..Range::default()
-        };
-        let mut last = None;
-        let visit = |entry: Stored| match entry.body {
-            Body::Received { peer: sender, .. } if self.kept.is_of(&peer.name, sender) => {
-                last = Some((entry.id, entry.at_ns));
-                ControlFlow::Break(())
-            }
-            _ => ControlFlow::Continue(()),
-        };
-        self.parts.reader.scan(&range, visit, go_on)?;
-        Ok(last)
-    }
 }

@@ -14,6 +14,7 @@ mod clock;
 #[cfg(test)]
 mod crash_tests;
 mod delivery;
+mod due;
 mod kept;
 mod maintenance;
 mod marks;

@@ -109,8 +109,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let sender = watch::Sender::new(Arc::new(settings(CONFIG)));
         let (writer, queue) = start(folder.path(), &sender);
-        let mut model = Model::default();
-        model.heard = PEERS.iter().map(|(name, ..)| (*name, 1_000)).collect();
+        let heard = PEERS.iter().map(|(name, ..)| (*name, 1_000)).collect();
+        let model = Model { heard, ..Model::default() };
         let (releases, now) = (Vec::new(), 1_000);
         Self { folder, sender, writer, queue, model, releases, now, is_watched: true, fails: false }
     }

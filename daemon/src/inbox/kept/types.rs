@@ -1,0 +1,100 @@
+//! What is held and who is silent, as it passes between the writer, the sessions and the state.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use udpchat_config::PeerAddress;
+
+use super::row::{HeldRow, To};
+use crate::inbox::entry::SentDetail;
+
+/// How many messages are held at most.
+pub(crate) const MAX_HELD: usize = 10_000;
+
+/// How many bytes of payload are held at most.
+pub(crate) const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many messages are held for one destination at most.
+pub(crate) const MAX_HELD_FOR_ONE: usize = 1_000;
+
+/// A row of the table `silent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SilentRow {
+    /// The time of the notice, in nanoseconds since 1970, UTC.
+    pub(crate) since_ns: i64,
+    /// The time of the peer's newest message, or when it began to be watched.
+    pub(crate) last_ns: i64,
+}
+
+/// Which limit on held messages is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldFull {
+    Messages,
+    Bytes,
+    ForOne,
+    OfInbox,
+}
+
+/// Datagrams to hold; all or none of them are.
+#[derive(Clone, Debug)]
+pub(crate) struct NewHeld {
+    pub(crate) to: To,
+    /// In their order.
+    pub(crate) payloads: Vec<Vec<u8>>,
+    pub(crate) detail: SentDetail,
+    pub(crate) at_ns: i64,
+    pub(crate) until_ns: i64,
+}
+
+/// What one source has sent within a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    pub(crate) peer: SocketAddr,
+    /// Where its newest message was sent to.
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) first_id: u64,
+    pub(crate) last_id: u64,
+    pub(crate) last_ns: i64,
+}
+
+/// The changes of a transaction, to be applied once it is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(super) sources: HashMap<SocketAddr, usize>,
+    /// What was received from sources that somebody waits for, in the order of their first messages.
+    pub(crate) words: Vec<Word>,
+    /// The silent peers that were heard.
+    pub(crate) heard: Vec<Arc<str>>,
+    pub(crate) held: Vec<HeldRow>,
+    /// The numbers of held messages that were sent, cancelled or have expired.
+    pub(crate) removed: Vec<u64>,
+    pub(crate) silent: Vec<(Arc<str>, SilentRow)>,
+    /// Whether the rows of peers that are no longer watched were removed.
+    pub(crate) forgot: bool,
+    /// The numbers of messages to hold, or why they are not held.
+    pub(crate) hold: Option<Result<Vec<u64>, HeldFull>>,
+}
+
+/// A peer that is silent from now on.
+#[derive(Clone, Debug)]
+pub(crate) struct FallsSilent {
+    pub(crate) name: Arc<str>,
+    /// Its address in the configuration.
+    pub(crate) address: PeerAddress,
+    /// Its `silent_after`, in seconds.
+    pub(crate) seconds: u64,
+    /// Id and time of its newest message, if it is known.
+    pub(crate) last: Option<(u64, i64)>,
+    /// When it began to be watched.
+    pub(crate) since_ns: i64,
+}
+
+/// What is to be noted because its time has come.
+#[derive(Debug, Default)]
+pub(crate) struct Due {
+    pub(crate) silent: Vec<FallsSilent>,
+    pub(crate) expired: Vec<Arc<HeldRow>>,
+    /// Peers that were silent and are no longer watched.
+    pub(crate) forgotten: Vec<String>,
+}
