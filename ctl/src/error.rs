@@ -222,6 +222,11 @@ impl CtlError {
         matches!(self, Self::Failed(failure) if failure.code == Some(ErrorKind::NotRecorded.code()))
     }
 
+    /// Returns whether the network reported that a message was not delivered.
+    pub(crate) fn is_bounce(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.kind == "bounced")
+    }
+
     /// Returns whether a time limit ended.
     pub(crate) fn is_timeout(&self) -> bool {
         matches!(self, Self::Failed(failure) if failure.exit == Exit::TimedOut)

@@ -113,6 +113,12 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
             let other_port = other_port.as_ref().map(|other| other.describe("ask"));
             error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere.as_ref(), other_port))
         }
+        // The peer may listen on another port.
+        error if error.is_bounce() => match (&elsewhere, &other_port) {
+            (None, None) => error,
+            (Some(message), _) => error.hint(from_another_port(first, message)),
+            (None, Some(other)) => error.hint(other.describe("ask")),
+        },
         error if error.is_lost() => {
             error.amended(|reason| tr!("{reason}; #{id} was sent", reason, id = first.id))
         }

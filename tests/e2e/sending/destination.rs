@@ -21,17 +21,19 @@ fn a_peer_without_a_port_was_heard_elsewhere() {
     assert_eq!(notes(&["send", "board", "x"], b""), expected);
     assert_eq!(notes(&["send", "127.0.0.51", "x"], b""), expected);
     assert_eq!(notes(&["send", "board", "--lines"], b"1\n2\n3\n"), expected, "once");
+    let received = daemon.ctl(&["--json", "inbox", "-a", "--direction", "in"]).json()[0]["id"].to_string();
     for quiet in [
         &["-q", "send", "board", "x"][..],
         &["--json", "send", "board", "x"],
         &["send", "127.0.0.51:7788", "x"],
         &["send", &from, "x"],
-        &["reply", "2", "x"],
+        &["reply", &received, "x"],
     ] {
         assert_eq!(notes(quiet, b""), "", "{quiet:?}");
     }
-    let ran = daemon.ctl(&["ask", "board", "x", "--timeout", "50ms"]);
-    ran.fails(4, &["no port in the configuration", &format!("`udpchatctl ask {from}`")]);
+    // Nobody listens there.
+    let ran = daemon.ctl(&["ask", "board", "x", "--timeout", "1h"]);
+    ran.fails(5, &["no port in the configuration", &format!("`udpchatctl ask {from}`")]);
 }
 
 #[test]

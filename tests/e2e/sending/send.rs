@@ -284,7 +284,7 @@ fn sent_messages_are_stored_and_printed() {
     let expected = json!({
         "type": "message", "id": 1, "at": printed[0]["at"], "direction": "out", "peer": peer.name(), "name": "bob",
         "local": daemon.address(), "text": "你好", "encoding": "gbk", "encoding_by": "configured", "bytes": 4,
-        "raw": "xOO6ww==", "by": own_name(),
+        "raw": "xOO6ww==", "by": own_name(), "delivery": "sent",
     });
     assert_eq!(printed, [expected]);
     let receipt = daemon.ctl(&["send", "bob", "你好"]).ok();

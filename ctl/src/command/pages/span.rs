@@ -36,7 +36,7 @@ pub(in crate::command) async fn span(
     match number {
         // Ids are contiguous.
         Some(number) if filter.is_open() && filter.notices => {
-            span.after = span.after.max(span.last.saturating_sub(number))
+            span.after = span.after.max(span.last.saturating_sub(number));
         }
         Some(number) => span.after = before_the_last(client, filter, span, number).await?,
         None => {}

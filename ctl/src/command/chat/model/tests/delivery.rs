@@ -115,7 +115,7 @@ fn states_in_pages_are_shown() {
         let message = chat.message(BOB, Direction::Out, "x");
         let reason = "host_unreachable".to_owned();
         let bounce =
-            (delivery == Some(Delivery::Bounced)).then(|| Bounce { reason, from: None, at: message.at });
+            (delivery == Some(Delivery::Bounced)).then_some(Bounce { reason, from: None, at: message.at });
         chat.record(Entry::Message(Message { delivery, bounce, ..message }));
     }
     chat.connect();
