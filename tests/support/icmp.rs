@@ -30,10 +30,15 @@ impl Forger {
 
     /// Reports that a datagram from an address of loopback to a stranger met a closed port.
     pub(crate) fn report(&mut self, sender: SocketAddrV4) {
+        self.report_as(sender, 3);
+    }
+
+    /// Reports that such a datagram was not delivered, with a code of the type 3 (destination unreachable).
+    pub(crate) fn report_as(&mut self, sender: SocketAddrV4, code: u8) {
         self.sent = self.sent.wrapping_add(1);
         let stranger = Ipv4Addr::from(0x0a00_0000 | (self.sent & 0x00ff_ffff));
         // Type, code, checksum and four unused bytes; then the datagram that is reported.
-        let mut packet = vec![3, 3, 0, 0, 0, 0, 0, 0];
+        let mut packet = vec![3, code, 0, 0, 0, 0, 0, 0];
         let payload = [b'x'; 400];
         let udp_length = 8 + payload.len() as u16;
         packet.extend([0x45, 0]);

@@ -108,6 +108,31 @@ fn forged_reports_lose_nothing_and_switch_it_off() {
 }
 
 #[test]
+fn reports_of_every_kind_are_no_problem_of_reception() {
+    let Some(mut forger) = Forger::new() else { return };
+    let mut daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
+    let SocketAddr::V4(local) = daemon.address() else { panic!("IPv4") };
+    let (mut rpc, peer) = (daemon.rpc(), Peer::new());
+    let id = send(&mut rpc, peer.address(), "it is on");
+    // Fewer than a flood of reports; of a network, a host, a packet that is too big, and a firewall.
+    const ROUNDS: u64 = 40;
+    for _ in 0..ROUNDS {
+        for code in [0, 1, 4, 13] {
+            forger.report_as(local, code);
+            peer.send(local.into(), "word");
+        }
+    }
+    let status = daemon.stored(4 * ROUNDS);
+    assert_eq!(
+        (&status["state"], &status["icmp"]["ignored"]),
+        (&json!("ok"), &json!(4 * ROUNDS)),
+        "{status}"
+    );
+    assert_eq!(super::entry(&mut rpc, id)["delivery"], "answered");
+    assert!(!daemon.log().iter().any(|line| line.contains("cannot receive")));
+}
+
+#[test]
 fn the_books_balance_beside_bounces() {
     let daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
     let (to, peer) = (daemon.address(), Peer::new());

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{lock, open, open_with_journal, store_all};
+use super::{open, open_with_journal, store_all};
 use crate::clock;
 use crate::inbox::entry::{BounceDetail, SentDetail, Stored};
 use crate::inbox::queue::{RecodeItem, SentItem};
@@ -163,11 +163,15 @@ fn a_failed_transaction_changes_nothing_that_is_remembered() {
     store_all(&mut writer, &queue);
     receive(&queue, peer(10));
     queue.bounced([bounce(number, peer(9))]);
+    queue.intake(|intake| intake.datagram(1, peer(11), None, b"refused"));
     let mut batch = Batch::default();
     queue.take(&mut batch, None);
-    let held = lock(folder.path());
+    let refuse =
+        "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.entry WHEN NEW.payload = CAST('refused' AS BLOB)
+                  BEGIN SELECT raise(ABORT, 'refused'); END";
+    writer.connection.as_ref().unwrap().execute_batch(refuse).unwrap();
     assert!(writer.commit(&batch.items, &batch.bytes).is_err());
-    drop(held);
+    writer.connection.as_ref().unwrap().execute_batch("DROP TRIGGER refuse").unwrap();
     assert!(writer.delivery.remembers(number));
     assert_eq!(answers(&writer), [None, None]);
     let bytes = std::mem::take(&mut batch.bytes);
