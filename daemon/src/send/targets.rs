@@ -1,13 +1,14 @@
 //! The destinations of a message to several, with the members of lists.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use udpchat_api::call::{self, SendParams};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use super::payload::{encoding_towards, look_up_until};
-use super::target::find;
+use super::target::{find, split_port};
 use crate::peers::Configured;
 use crate::state::Daemon;
 
@@ -59,7 +60,14 @@ pub(crate) async fn targets(
         }
         // A host name is resolved once: its address is used from now on. What names an interface stays as it is.
         let keeps = is_name || to.contains('%');
-        let to = if keeps { to } else { target.peer.to_string() };
+        let has_port = split_port(&to)?.1.is_some();
+        let to = match target.peer {
+            _ if keeps => to,
+            // A message can be held for any port of an address. An interface stands behind an address with a port only.
+            SocketAddr::V6(v6) if v6.scope_id() != 0 => target.peer.to_string(),
+            _ if has_port => target.peer.to_string(),
+            _ => target.peer.ip().to_string(),
+        };
         found.push((to, target, list));
     }
     let (until, mut targets) = (look_up_until(), Vec::with_capacity(found.len()));
