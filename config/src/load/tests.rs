@@ -423,8 +423,18 @@ fn the_default_file_sets_exactly_the_defaults() {
 fn the_default_file_has_every_key() {
     let host = Host::new();
     let is_commented_out = |line: &str| {
-        const COMMENTED_OUT: [&str; 9] =
-            ["data_dir", "socket", "read", "send", "address", "encoding", "limit", "bytes", "members"];
+        const COMMENTED_OUT: [&str; 10] = [
+            "data_dir",
+            "socket",
+            "read",
+            "send",
+            "address",
+            "encoding",
+            "limit",
+            "bytes",
+            "silent_after",
+            "members",
+        ];
         let is_key = |key: &&str| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(" = "));
         line.starts_with("[peers.") || COMMENTED_OUT.iter().any(is_key)
     };
