@@ -169,7 +169,7 @@ async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> Option<o
         match attempt(daemon, &target, item, true, &mut local) {
             Ok(_) => return Some(recorded),
             Err(NotSent::NotNow(back, error)) if is_momentary(&error) && Instant::now() < give_up => {
-                item = back
+                item = back;
             }
             Err(_) => return None,
         }
