@@ -145,8 +145,9 @@ fn a_user_without_a_role_in_a_loop_causes_little_work() {
     let mut connecting = Running::start(account(&[]).command("perl").args(["-e", LOOP]).arg(daemon.socket()));
     let connections: u64 = connecting.line().parse().unwrap();
     let used = ticks() - before;
-    // Without the pause there are some ten thousand, and they take most of a processor.
-    assert!(connections < 4_000 && used < 150, "{connections} connections, {used} hundredths of a second");
+    // Without the pause they take most of a processor. How many there are depends on how often the client connects again before
+    // a pause begins: 2,500 to 7,000 in three seconds were seen.
+    assert!(used < 150, "{connections} connections, {used} hundredths of a second");
     let lines = daemon.log().iter().filter(|line| line.contains("refused")).count();
     assert!((1..=10).contains(&lines), "{lines} lines");
 }
