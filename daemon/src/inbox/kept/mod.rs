@@ -101,9 +101,7 @@ impl Kept {
     pub(crate) fn opened(&mut self, connection: &mut Connection) -> rusqlite::Result<()> {
         if self.is_loaded {
             let silent = self.silence.rows();
-            return self
-                .view
-                .with_held(|held| table::restore(connection, held, &silent, self.waiting.highest()));
+            return table::restore(connection, &self.view.all_held(), &silent, self.waiting.highest());
         }
         let rows = table::read(connection)?;
         for row in rows.held {

@@ -115,8 +115,9 @@ impl KeptView {
         self.state.lock().held.values().for_each(|row| each(row));
     }
 
-    pub(super) fn with_held<T>(&self, use_held: impl FnOnce(&BTreeMap<u64, Arc<HeldRow>>) -> T) -> T {
-        use_held(&self.state.lock().held)
+    /// Returns all held messages. A copy, so that nobody waits for the disk while the writer uses it.
+    pub(super) fn all_held(&self) -> BTreeMap<u64, Arc<HeldRow>> {
+        self.state.lock().held.clone()
     }
 
     /// Takes the names of the peers with `silent_after`.
