@@ -14,6 +14,7 @@ use crate::clock;
 use crate::faults::{Retry, is_report};
 use crate::health::{Component, Health};
 use crate::inbox::queue::Queue;
+use crate::net::reports::without_this_host;
 use crate::net::socket::Listener;
 use crate::service::threads;
 use crate::service::watchdog::Heartbeat;
@@ -195,8 +196,7 @@ impl Reception {
     /// Queues what the network reports about sent messages; returns whether it has reported something or may have disturbed a call.
     fn take_reports(&self) -> bool {
         let (bounces, has_reports) = self.listener.take_reports();
-        let local = self.parts.rules.addresses.get();
-        self.parts.queue.bounced(bounces.into_iter().map(|bounce| bounce.without_this_host(&local)));
+        self.parts.queue.bounced(without_this_host(bounces, &self.parts.rules.addresses));
         has_reports || self.listener.reports.may_disturb()
     }
 

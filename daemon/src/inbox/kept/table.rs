@@ -34,12 +34,16 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<KeptRows> {
             ),
         }
     }
-    let select = "SELECT name, since_ns, last_ns FROM silent";
-    let silent = |row: &Row<'_>| Ok((row.get(0)?, SilentRow { since_ns: row.get(1)?, last_ns: row.get(2)? }));
-    rows.silent = connection.prepare(select)?.query_map([], silent)?.collect::<rusqlite::Result<_>>()?;
+    rows.silent = silent_rows(connection)?;
     let highest = "SELECT seq FROM sqlite_sequence WHERE name = 'held'";
     rows.highest = connection.query_row(highest, [], |row| row.get(0)).optional()?.unwrap_or(0);
     Ok(rows)
+}
+
+fn silent_rows<T: FromIterator<(String, SilentRow)>>(connection: &Connection) -> rusqlite::Result<T> {
+    let mut statement = connection.prepare("SELECT name, since_ns, last_ns FROM silent")?;
+    let row = |row: &Row<'_>| Ok((row.get(0)?, SilentRow { since_ns: row.get(1)?, last_ns: row.get(2)? }));
+    statement.query_map([], row)?.collect()
 }
 
 fn held_row(row: &Row<'_>) -> rusqlite::Result<Option<HeldRow>> {
@@ -77,11 +81,7 @@ pub(super) fn restore(
         .prepare("SELECT id FROM held ORDER BY id")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    let select = "SELECT name, since_ns, last_ns FROM silent ORDER BY name";
-    let row = |row: &Row<'_>| Ok((row.get(0)?, SilentRow { since_ns: row.get(1)?, last_ns: row.get(2)? }));
-    let found: BTreeMap<String, SilentRow> =
-        connection.prepare(select)?.query_map([], row)?.collect::<rusqlite::Result<_>>()?;
-    if ids.iter().eq(held.keys()) && found == *silent {
+    if ids.iter().eq(held.keys()) && silent_rows::<BTreeMap<_, _>>(connection)? == *silent {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

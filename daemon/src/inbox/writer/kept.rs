@@ -25,10 +25,6 @@ impl Context<'_> {
         item: &HoldItem,
         changes: &mut Changes,
     ) -> rusqlite::Result<()> {
-        if item.stored.as_ref().is_some_and(tokio::sync::oneshot::Sender::is_closed) {
-            // Its client was answered that it could not be stored.
-            return Ok(());
-        }
         changes.hold = Some(match self.kept.has_room(&item.new, self.max_inbox_bytes) {
             Ok(()) => {
                 changes.held = table::hold(transaction, &item.new)?;

@@ -26,37 +26,33 @@ pub(crate) mod recode;
 pub(crate) mod recovered;
 mod replacements;
 pub(crate) mod retention;
+mod transaction;
 
 use std::error::Error;
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::watch;
 use tracing::debug;
 use udpchat_config::{Settings, size_limit_hint};
 
-use self::append::Appender;
 use self::attempt_error::AttemptError;
 use self::clock::tracker::Tracker;
-use self::delivery::{Changes, Delivery};
+use self::delivery::Delivery;
 use self::maintenance::{Maintenance, checkpoint};
-use self::marks::change_mark;
 use self::notices::Notices;
 use self::recovered::{Added, awaited};
 use self::replacements::Replacements;
 use self::retention::Limits;
+use self::transaction::{MAX_BYTES_PER_COMMIT, Outcome, append, next_commit};
 use super::InboxError;
 use super::address::unpack;
 use super::bounced_peers::BouncedPeers;
 use super::commit_watch::{CommitPublisher, Committed};
-use super::entry::{GapDetail, NoticeDetail};
 use super::file::{self, Used};
-use super::inflight::EntryCounts;
-use super::kept::{Changes as KeptChanges, Kept, KeptView};
-use super::learned_encodings::{LearnedEncodings, Updates};
-use super::queue::packed::{Record, Records};
+use super::kept::{Kept, KeptView};
+use super::learned_encodings::LearnedEncodings;
 use super::queue::{Batch, Item, MAX_RETRY_WAIT, Queue};
 use super::reader::Reader;
 use super::recovery::plan;
@@ -64,16 +60,11 @@ use crate::error::explain;
 use crate::health::{Component, Health};
 use crate::index::Anchor;
 use crate::net::interface_names::InterfaceNames;
-use crate::net::reports::Bounce;
 use crate::service::data_dir::DataDir;
 use crate::service::watchdog::Heartbeat;
 
-/// How many entries one transaction takes at most.
-const MAX_ENTRIES_PER_COMMIT: usize = 16_384;
-
-/// How many bytes of messages one transaction takes at most, plus or minus a run; in a small inbox this part of its size,
-/// as a divisor, so that the write-ahead log stays in proportion.
-const MAX_BYTES_PER_COMMIT: usize = 4 * 1024 * 1024;
+/// In a small inbox a transaction takes this part of its size at most, as a divisor, so that the write-ahead log stays in
+/// proportion.
 const COMMIT_PART: u64 = 64;
 
 /// How long the writer waits after a failed transaction; doubled up to [`MAX_RETRY_WAIT`].
@@ -133,27 +124,6 @@ pub(crate) struct Writer {
     notices: Notices,
     kept: Kept,
     delivery: Delivery,
-}
-
-/// The result of a transaction, to be published once it is committed.
-#[derive(Default)]
-struct Outcome {
-    stored: EntryCounts,
-    newest_id: u64,
-    /// The time of that entry, if it is a new one.
-    newest_at_ns: Option<i64>,
-    updates: Updates,
-    /// The limits of notices, with those of this transaction.
-    notices: Notices,
-    /// What changes besides the log.
-    kept: KeptChanges,
-    /// What became known of the delivery of messages, and how many were not delivered.
-    delivery: Changes,
-    bounced: u64,
-    /// What was added of a damaged inbox.
-    added: Option<Added>,
-    /// The ids of sent messages, the read marks and the numbers of recoded messages, in the order of their items.
-    answers: Vec<u64>,
 }
 
 impl Writer {
@@ -451,111 +421,6 @@ impl Writer {
             problem += &format!("; {limit}");
         }
         self.parts.health.report(Component::InboxWrite, problem);
-    }
-}
-
-/// Cuts the next transaction off a batch: the items from `first` on, and their bytes from `offset` on.
-fn next_commit(batch: &Batch, first: usize, offset: usize, max_bytes: usize) -> (Range<usize>, Range<usize>) {
-    let (mut items, mut bytes, mut entries) = (first..first, offset..offset, 0);
-    for item in &batch.items[first..] {
-        if entries >= MAX_ENTRIES_PER_COMMIT || bytes.len() >= max_bytes {
-            break;
-        }
-        let is_alone = matches!(item, Item::Recode(_) | Item::Recovered(_) | Item::Hold(_));
-        // Recovered entries have older ids than what is appended in the same transaction, and rows of another table ids of
-        // their own.
-        if matches!(item, Item::Recovered(_) | Item::Hold(_)) && items.end > items.start {
-            break;
-        }
-        items.end += 1;
-        entries += item.entries();
-        if let Item::Received { bytes: length, .. } = item {
-            bytes.end += length;
-        }
-        // It changes pages anywhere in the file, so one is enough for a transaction.
-        if is_alone {
-            break;
-        }
-    }
-    (items, bytes)
-}
-
-/// Appends the items in their order, and calls `learn` with each received message.
-fn append(
-    transaction: &Transaction<'_>,
-    items: &[Item],
-    mut bytes: &[u8],
-    outcome: &mut Outcome,
-    (kept, delivery): (&kept::Context<'_>, &Delivery),
-    mut learn: impl FnMut(&mut Updates, u64, &Record<'_>),
-) -> Result<(), InboxError> {
-    let mut log = Appender::new(transaction, outcome.newest_id)?;
-    for item in items {
-        match item {
-            Item::Hold(hold) => kept.hold(transaction, hold, &mut outcome.kept)?,
-            // Its client was answered that it could not be stored.
-            item if item.is_abandoned() => outcome.answers.push(0),
-            Item::Received { messages, bytes: length } => {
-                let (records, rest) = bytes.split_at(*length);
-                bytes = rest;
-                for record in Records::new(records) {
-                    let id = log.received(record)?;
-                    learn(&mut outcome.updates, id, &record);
-                    kept.kept.note(&mut outcome.kept, id, &record);
-                    outcome.delivery.received(delivery, transaction, &record, id)?;
-                }
-                outcome.stored.messages += *messages as u64;
-            }
-            Item::Sent(sent) => {
-                let id = log.sent(sent)?;
-                outcome.delivery.sent(sent, id);
-                outcome.answers.push(id);
-                kept::sent(transaction, sent, &mut outcome.kept)?;
-            }
-            Item::Bounce(bounce) => {
-                if let Some(about) = outcome.delivery.bounced(delivery, transaction, bounce)? {
-                    outcome.bounced += 1;
-                    let notice = bounced(bounce, about);
-                    outcome.notices.write(&mut log, bounce.at_ns, notice)?;
-                }
-            }
-            Item::Gap { at_ns, lost, reason, peer } => {
-                let gap = GapDetail { peer: peer.clone(), ..GapDetail::lost(*lost, *reason) };
-                log.gap(*at_ns, &gap)?;
-                outcome.stored.lose(*lost, *reason);
-            }
-            Item::Cancel(cancel) => {
-                outcome.answers.push(kept.cancel(transaction, cancel, &mut outcome.kept)?);
-            }
-            Item::Due(due) => kept::due(transaction, &mut log, &mut outcome.notices, due, &mut outcome.kept)?,
-            Item::Mark(mark) => outcome.answers.push(change_mark(transaction, mark)?),
-            Item::Recovered(recovered) => {
-                let added = recovered::write(transaction, &recovered.chunk)?;
-                outcome.answers.push(added.lost);
-                outcome.added = Some(added);
-            }
-            Item::Recode(recode) => {
-                outcome.answers.push(recode::write(transaction, recode)?);
-                for peer in &recode.peers {
-                    outcome.updates.give(*peer, recode.encoding);
-                }
-            }
-        }
-    }
-    kept.heard(transaction, &mut log, &mut outcome.notices, &mut outcome.kept)?;
-    (outcome.newest_id, outcome.newest_at_ns) = log.finish()?;
-    Ok(())
-}
-
-/// Returns the notice that a message was not delivered.
-fn bounced(bounce: &Bounce, about: u64) -> NoticeDetail {
-    NoticeDetail {
-        notice: NoticeDetail::BOUNCED.to_owned(),
-        about: Some(about),
-        peer: Some(bounce.peer.to_string()),
-        reason: Some(bounce.reason.to_owned()),
-        from: bounce.from,
-        ..NoticeDetail::default()
     }
 }
 

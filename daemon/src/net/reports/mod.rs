@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use self::outstanding::{Outstanding, REPORT_WAIT};
-pub(crate) use self::report::Bounce;
 use self::report::Report;
+pub(crate) use self::report::{Bounce, without_this_host};
 use super::platform;
 use super::route::Route;
 use crate::clock;

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::net::interfaces::LocalAddresses;
+use crate::net::interfaces::CurrentAddresses;
 
 /// A report of the network that a datagram was not delivered.
 #[derive(Debug)]
@@ -28,10 +28,14 @@ pub(crate) struct Bounce {
     pub(crate) at_ns: i64,
 }
 
-impl Bounce {
-    /// Leaves out that this host reported it, unless it is the peer itself.
-    pub(crate) fn without_this_host(mut self, local: &LocalAddresses) -> Self {
-        self.from = self.from.filter(|from| *from == self.peer.ip() || !local.contains(*from));
-        self
-    }
+/// Leaves out where this host itself is the one that reports, unless it is the peer.
+pub(crate) fn without_this_host(
+    bounces: Vec<Bounce>,
+    addresses: &CurrentAddresses,
+) -> impl Iterator<Item = Bounce> {
+    let local = addresses.get();
+    bounces.into_iter().map(move |mut bounce| {
+        bounce.from = bounce.from.filter(|from| *from == bounce.peer.ip() || !local.contains(*from));
+        bounce
+    })
 }

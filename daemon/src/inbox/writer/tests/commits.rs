@@ -1,5 +1,6 @@
 //! What a transaction holds.
 
+use crate::inbox::writer::transaction::MAX_ENTRIES_PER_COMMIT;
 use std::net::SocketAddr;
 
 use super::{open, receive, store_all};

@@ -2,6 +2,7 @@
 
 use super::{filled, gaps, next_id, open, receive, received, recover_all, store_all, zero_page};
 use crate::inbox::damage::Damaged;
+use crate::inbox::entry::GapDetail;
 use crate::inbox::entry::{Body, Stored};
 use crate::inbox::file::FILE_NAME;
 use crate::inbox::queue::RecoveredItem;

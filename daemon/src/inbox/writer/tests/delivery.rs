@@ -1,5 +1,7 @@
 //! What becomes known of sent messages, in their entries and in notices.
 
+use crate::inbox::entry::NoticeDetail;
+use crate::net::reports::Bounce;
 use std::net::SocketAddr;
 
 use super::{open, open_with_journal, store_all};
