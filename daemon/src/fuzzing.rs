@@ -24,6 +24,6 @@ pub fn recover(folder: &Path, file: &Path) -> Result<(u64, u64), String> {
 #[expect(clippy::unwrap_used, reason = "this is a test")]
 pub fn start_and_recover(folder: &Path) -> Option<u64> {
     let next = crate::inbox::fuzzing::start(folder)?;
-    recover::continue_planned(folder).unwrap();
+    recover::recover_rest(folder).unwrap();
     Some(next)
 }

@@ -70,22 +70,43 @@ pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
 
 /// Recovers a file, whose path is absolute.
 pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverError> {
-    // What a daemon has begun comes first: it may fill some of the same ids.
-    let mut connection = continue_planned(data_dir)?;
-    let missing = missing(&connection, path)?;
-    index::remove(data_dir);
-    recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
-    plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
-    recover_planned(&mut connection, data_dir)
+    in_sound_inbox(data_dir, |opened| {
+        // What a daemon has begun comes first: it may fill some of the same ids.
+        let mut connection = continue_planned(data_dir, opened)?;
+        let missing = missing(&connection, path)?;
+        index::remove(data_dir);
+        recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
+        plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
+        recover_planned(&mut connection, data_dir)
+    })
 }
 
 /// Recovers what is planned into the inbox of a data directory.
-pub(crate) fn continue_planned(data_dir: &Path) -> Result<Connection, RecoverError> {
-    let used = Used::by_journal(data_dir);
-    let Opened { mut connection, is_restored, .. } = file::open_unused(data_dir, &still_starting)?;
+#[cfg(fuzzing)]
+pub(crate) fn recover_rest(data_dir: &Path) -> Result<(), RecoverError> {
+    in_sound_inbox(data_dir, |opened| continue_planned(data_dir, opened).map(drop))
+}
+
+/// Runs a work on the inbox of a data directory. If damage that opening has not found ends it, the inbox is replaced, as a daemon
+/// does, and the work runs again.
+fn in_sound_inbox<T>(
+    data_dir: &Path,
+    work: impl Fn(Opened) -> Result<T, RecoverError>,
+) -> Result<T, RecoverError> {
+    match work(file::open_unused(data_dir, &still_starting)?) {
+        Err(RecoverError::Write(error)) if error.is_damage() => {
+            work(file::replace_unused(data_dir, &still_starting)?)
+        }
+        done => done,
+    }
+}
+
+/// Recovers what is planned into an open inbox, and returns that.
+fn continue_planned(data_dir: &Path, opened: Opened) -> Result<Connection, RecoverError> {
+    let Opened { mut connection, is_restored, .. } = opened;
     if !is_restored {
         // The next daemon would add the same gap; what a file has of it is recovered now.
-        let _lost = recovered::add_lost_tail(&mut connection, used)?;
+        let _lost = recovered::add_lost_tail(&mut connection, Used::by_journal(data_dir))?;
     }
     recover_planned(&mut connection, data_dir)?;
     Ok(connection)
@@ -191,5 +212,26 @@ mod tests {
         );
         let rest = r#"{"lost":5,"reason":"damaged","first_id":11}"#;
         assert_eq!(found[10..], [(2_000_000, 2, Some(rest.to_owned()))]);
+    }
+
+    #[test]
+    fn an_inbox_whose_damage_shows_late_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = file::open(folder.path()).unwrap().connection;
+        let add =
+            "INSERT INTO entry (id, at_ns, kind, peer, payload) VALUES (?1, 1, 0, x'010203040005', x'61')";
+        for id in [1, 2, 3] {
+            connection.execute(add, [id]).unwrap();
+        }
+        let aside = folder.path().join("aside");
+        connection.execute("VACUUM INTO ?1", [aside.to_str().unwrap()]).unwrap();
+        connection.execute("DELETE FROM entry WHERE id = 2", []).unwrap();
+        // SQLite finds nothing wrong with it.
+        connection.execute(add, [2 * MAX_PLAUSIBLE_ID]).unwrap();
+        drop(connection);
+        run(folder.path(), &aside).unwrap();
+        let found = entries(&file::open(folder.path()).unwrap().connection);
+        let ids: Vec<_> = found.iter().map(|(id, ..)| *id).collect();
+        assert_eq!(ids, [1, 2, 3]);
     }
 }

@@ -18,4 +18,4 @@ pub(crate) use self::ids::{LostTail, Used};
 #[cfg(test)]
 pub(crate) use self::open::open;
 pub(super) use self::open::{Known, disk_of, empty_log, identity, open_behind};
-pub(crate) use self::open::{Opened, open_reader, open_unowned, open_unused};
+pub(crate) use self::open::{Opened, open_reader, open_unowned, open_unused, replace_unused};

@@ -105,9 +105,7 @@ pub(crate) fn open_behind(
 fn open_or_replace(data_dir: &Path, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
     let known = Known { used: Used::by_journal(data_dir), ..Known::default() };
     match open_behind(data_dir, known, still_working) {
-        Err(error) if error.is_damage() => {
-            open_behind(data_dir, Known { is_damaged: true, ..known }, still_working)
-        }
+        Err(error) if error.is_damage() => replace_unused(data_dir, still_working),
         opened => opened,
     }
 }
@@ -151,6 +149,15 @@ pub(crate) fn open(data_dir: &Path) -> Result<Opened, OpenError> {
 /// Opens the inbox of a data directory that no daemon uses, as a starting daemon does.
 pub(crate) fn open_unused(data_dir: &Path, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
     open_or_replace(data_dir, still_working)
+}
+
+/// Replaces the damaged inbox of a data directory that no daemon uses, as a starting daemon does.
+pub(crate) fn replace_unused(data_dir: &Path, still_working: &dyn Fn()) -> Result<Opened, OpenError> {
+    replace(
+        &data_dir.join(FILE_NAME),
+        Known { used: Used::by_journal(data_dir), ..Known::default() },
+        still_working,
+    )
 }
 
 /// Opens the inbox for reading only.
