@@ -245,6 +245,12 @@ fn of_invalid_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding
     if is_known && of_base.reads_well() {
         return (base, false);
     }
+    if is_known && base == Encoding::UTF_8 && is_no_damaged_utf_8(&of_base) {
+        let fallback = knowledge.fallback;
+        if is_multi_byte(fallback) && sample.score(fallback).has_no_rare_text() {
+            return (fallback, false);
+        }
+    }
     let mut best = (of_base.cost, base, of_base.cut_in_front);
     let lead = if is_known { LEAD_OVER_REMEMBERED } else { LEAD_OVER_FALLBACK };
     let credit = if same(base, Encoding::GB18030) { CREDIT_BESIDE_CHINESE } else { CREDIT_OF_UTF_8 };
@@ -267,6 +273,12 @@ fn of_invalid_utf_8(sample: &mut Sample<'_>, knowledge: &Knowledge) -> (Encoding
         }
     }
     (best.1, best.2)
+}
+
+/// Tells whether bytes, few as they may be, are more than UTF-8 that was cut at one place: at two places or more there is no
+/// character, and elsewhere no more than by chance.
+fn is_no_damaged_utf_8(score: &Score) -> bool {
+    score.faults > 1 && score.whole == 0 && score.faults >= score.foreign
 }
 
 /// Tells whether a reading is better than as letters of any alphabet, where it is in several bytes a character.
