@@ -9,13 +9,16 @@ use udpchat_config::{PeerAddress, Settings, owner};
 use super::row::{HeldRow, To};
 use crate::net::interface_names::InterfaceNames;
 
+/// A configured peer.
+type Named = (Arc<str>, PeerAddress);
+
 /// The addresses.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     /// Why somebody waits. An address for which nobody waits is not here.
     awaited: HashMap<IpAddr, Awaited>,
     /// The configured peers of each address and port, or any port: only these can own it.
-    peers: HashMap<(IpAddr, Option<u16>), Vec<(Arc<str>, PeerAddress)>>,
+    peers: HashMap<(IpAddr, Option<u16>), Vec<Named>>,
     /// The address of each configured peer.
     named: HashMap<Arc<str>, IpAddr>,
 }
