@@ -104,9 +104,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         _ => output.answer(entry, arguments.message.hex).map(|()| true),
     };
     let retry = Retry { question, times: arguments.retry };
-    let newest: Vec<u64> = sent.iter().map(Entry::id).collect();
-    let notices = wait::bounces(client.path().to_owned(), first.id, wanted.subscription.from.clone());
-    let bounces = Bounces { notices, newest };
+    let newest = sent.iter().map(Entry::id).collect();
+    let bounces = Bounces::of(client.path(), newest, wanted.subscription.from.clone()).await;
     let waited = wait::for_messages(client, output, &wanted, Some((&retry, bounces)), print).await;
     waited.map_err(|error| match error {
         error if error.is_timeout() => {

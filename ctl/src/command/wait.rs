@@ -3,14 +3,14 @@
 //! The read marks do not change.
 
 use std::future::pending;
-use std::path::PathBuf;
+use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
-use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
+use udpchat_api::call::{DirectionFilter, InboxParams, SendParams, SubscribeParams};
 use udpchat_api::{Client, ClientError, Entry, Message, Notice, Raw};
 use udpchat_locale::tr;
 
@@ -82,63 +82,78 @@ impl Wanted {
     }
 }
 
-/// The notices about messages that were sent, so that a bounce of one of them ends the wait.
+/// What ends a wait because the newest question was not delivered.
 pub(super) struct Bounces {
-    pub(super) notices: mpsc::Receiver<Notice>,
+    /// Has the notices about messages that were sent, on a connection of its own; none once that fails, which does not fail the
+    /// wait.
+    pub(super) notices: Option<Client>,
     /// The ids of the newest question, each datagram of it.
     pub(super) newest: Vec<u64>,
 }
 
 impl Bounces {
-    /// Waits until the newest question bounces; for ever if the notices end.
-    async fn next(&mut self) -> Notice {
-        while let Some(notice) = self.notices.recv().await {
-            if notice.about.is_some_and(|id| self.newest.contains(&id)) {
-                return notice;
-            }
-        }
-        pending().await
-    }
-}
-
-/// How many notices of other messages may wait.
-const MAX_WAITING_NOTICES: usize = 64;
-
-/// Reads the notices about messages to some peers that were sent after an entry, on a connection of its own. What fails there
-/// does not fail the wait: then it lasts until its timeout.
-pub(super) fn bounces(socket: PathBuf, after: u64, to: Vec<String>) -> mpsc::Receiver<Notice> {
-    let (sender, receiver) = mpsc::channel(MAX_WAITING_NOTICES);
-    tokio::spawn(async move {
-        let Ok(mut client) = Client::connect(&socket).await else { return };
+    /// Subscribes to the notices about messages to the peers `to` that were sent after the question.
+    pub(super) async fn of(socket: &Path, question: Vec<u64>, to: Vec<String>) -> Self {
         let subscription = SubscribeParams {
-            after: Some(after),
+            after: question.first().copied(),
             from: to,
             direction: Some(DirectionFilter::Out),
             notices: true,
             ..SubscribeParams::default()
         };
-        if client.call(&subscription).await.is_err() {
-            return;
-        }
-        while let Ok(Some(entry)) = client.next_entry().await {
-            if let Entry::Notice(notice) = entry
-                && notice.notice == "bounced"
-                && sender.send(notice).await.is_err()
-            {
-                return;
+        let subscribe = async {
+            let mut client = Client::connect(socket).await?;
+            client.call(&subscription).await.map(|_| client)
+        };
+        Self { notices: subscribe.await.ok(), newest: question }
+    }
+
+    /// Waits until the newest question bounces; for ever if the notices end.
+    async fn next(&mut self) -> CtlError {
+        while let Some(client) = &mut self.notices {
+            match client.next_entry().await {
+                Ok(Some(Entry::Notice(notice))) if self.is_about_newest(&notice) => {
+                    let peer = notice.peer.as_deref().unwrap_or_default();
+                    let reason = notice.reason.as_deref().unwrap_or_default();
+                    return bounced(notice.name.as_deref(), peer, reason, notice.from);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => self.notices = None,
             }
         }
-    });
-    receiver
+        pending().await
+    }
+
+    fn is_about_newest(&self, notice: &Notice) -> bool {
+        notice.notice == "bounced" && notice.about.is_some_and(|id| self.newest.contains(&id))
+    }
+
+    /// Reads again whether the newest question has bounced: many bounces within a second do not get a notice each.
+    async fn read(&self, client: &mut Client) -> Option<CtlError> {
+        let (first, last) = (self.newest.first()?, self.newest.last()?);
+        let page = InboxParams {
+            after: Some(first - 1),
+            before: Some(last + 1),
+            direction: Some(DirectionFilter::Out),
+            limit: Some(1_000),
+            ..InboxParams::default()
+        };
+        let page = client.call(&page).await.ok()?;
+        page.entries.iter().find_map(|entry| match entry {
+            Entry::Message(message) if self.newest.contains(&message.id) => {
+                let bounce = message.bounce.as_ref()?;
+                let (name, peer) = (message.name.as_deref(), message.peer.to_string());
+                Some(bounced(name, &peer, &bounce.reason, bounce.from))
+            }
+            _ => None,
+        })
+    }
 }
 
 /// Returns the error for a message that was not delivered.
-fn bounced(notice: &Notice) -> CtlError {
-    let (peer, reason) =
-        (notice.peer.as_deref().unwrap_or_default(), notice.reason.as_deref().unwrap_or_default());
-    let what = undelivered(notice.name.as_deref(), peer, reason);
-    let text = tr!("{what}: {report}", what, report = reported(reason, notice.from));
-    CtlError::not_sent("bounced", text)
+fn bounced(name: Option<&str>, peer: &str, reason: &str, from: Option<IpAddr>) -> CtlError {
+    let what = undelivered(name, peer, reason);
+    CtlError::not_sent("bounced", tr!("{what}: {report}", what, report = reported(reason, from)))
 }
 
 /// A question that is asked again, at equal intervals, until an answer arrives.
@@ -206,7 +221,7 @@ pub(super) async fn for_messages(
             biased;
             next = client.next_entry() => next,
             // While the question is still to be asked again, its bounce is no end.
-            notice = bounce, if due.is_none() => return Err(bounced(&notice)),
+            bounce = bounce, if due.is_none() => return Err(bounce),
             () = at(due.or(deadline)) => match (retry, bounces) {
                 (Some(retry), Some(bounces)) if due.is_some() => {
                     asked += 1;
@@ -214,6 +229,10 @@ pub(super) async fn for_messages(
                         bounces.newest = ids;
                     }
                     continue;
+                }
+                (_, Some(bounces)) => {
+                    let bounce = bounces.read(&mut client).await;
+                    return Err(bounce.unwrap_or_else(|| timed_out(wanted, arrived)));
                 }
                 _ => return Err(timed_out(wanted, arrived)),
             },

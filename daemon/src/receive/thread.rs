@@ -37,26 +37,7 @@ pub(crate) struct Parts {
 /// Starts the thread that receives on a listener.
 pub(crate) fn start(number: usize, listener: Arc<Listener>, parts: Parts) -> io::Result<JoinHandle<()>> {
     prepare(&listener)?;
-    threads::spawn(&format!("receive-{number}"), move || {
-        let receiver = Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop));
-        let coalescer = Coalescer::new(listener.granted_bytes);
-        let (queue_nearly_full, pending) = (false, None);
-        let (reading, waiting, missing) = (Retry::default(), Retry::default(), Retry::default());
-        Reception {
-            number,
-            listener,
-            parts,
-            receiver,
-            coalescer,
-            queue_nearly_full,
-            pending,
-            reading,
-            waiting,
-            missing,
-            has_read: false,
-        }
-        .run();
-    })
+    threads::spawn(&format!("receive-{number}"), move || Reception::new(number, listener, parts).run())
 }
 
 struct Reception {
@@ -79,6 +60,22 @@ struct Reception {
 }
 
 impl Reception {
+    fn new(number: usize, listener: Arc<Listener>, parts: Parts) -> Self {
+        Self {
+            number,
+            receiver: Receiver::new(Arc::clone(&listener), Arc::clone(&parts.stop)),
+            coalescer: Coalescer::new(listener.granted_bytes),
+            listener,
+            parts,
+            queue_nearly_full: false,
+            pending: None,
+            reading: Retry::default(),
+            waiting: Retry::default(),
+            missing: Retry::default(),
+            has_read: false,
+        }
+    }
+
     fn run(&mut self) {
         // An inherited socket may have dropped datagrams while no daemon ran: they get their gap even if no more arrive.
         if let Err(error) = self.batch() {
@@ -303,10 +300,17 @@ mod tests {
     use super::*;
     use std::net::UdpSocket;
 
+    use tokio::sync::watch;
+    use udpchat_config::Settings;
+
+    use super::super::limit::Limits;
     use super::super::portable;
     #[cfg(target_os = "linux")]
     use super::super::recvmmsg;
     use crate::clock;
+    use crate::inbox::queue::{Batch, Item};
+    use crate::net::reports::SendReports;
+    use crate::net::route::Route;
 
     /// Both platforms return every length, empty ones too, in order, with the sender's address.
     macro_rules! receives_whole_datagrams {
@@ -344,4 +348,50 @@ mod tests {
     #[cfg(target_os = "linux")]
     receives_whole_datagrams!(recvmmsg_receives_whole_datagrams, recvmmsg);
     receives_whole_datagrams!(portable_receives_whole_datagrams, portable);
+
+    /// A reception on loopback that nothing runs.
+    #[cfg(target_os = "linux")]
+    fn reception() -> Reception {
+        let listener = Arc::new(Listener::open("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap());
+        prepare(&listener).unwrap();
+        let settings = Arc::new(Settings::default_in("/tmp"));
+        let limits = Arc::new(Limits::new(&settings, Arc::default()));
+        let (_sender, settings) = watch::channel(settings);
+        let rules = Rules {
+            settings,
+            denied: Arc::default(),
+            limits,
+            self_tests: Arc::default(),
+            addresses: Arc::default(),
+            ports: Arc::new([listener.local.port()]),
+        };
+        let parts = Parts {
+            queue: Arc::default(),
+            rules: Arc::new(rules),
+            health: Arc::default(),
+            stop: Arc::new(Stop::new().unwrap()),
+            heartbeat: Heartbeat::unwatched(),
+        };
+        Reception::new(0, listener, parts)
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_report_that_ends_a_read_is_no_failure() {
+        let mut reception = reception();
+        let dead = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let route = Route { source: None, interface: 0 };
+        // One that concerns a message, and one that matches nothing, as a forged one.
+        for number in [Some(1), None] {
+            // The error is set before the call returns, and nothing has waited for it.
+            let sent = reception.listener.send(b"hello", dead, route, number, &mut SendReports::default());
+            sent.unwrap();
+            assert!(reception.batch().unwrap(), "the next call may read something");
+            assert!(!reception.batch().unwrap());
+        }
+        assert_eq!(reception.listener.reports.ignored(), 1);
+        let mut batch = Batch::default();
+        assert!(reception.parts.queue.take(&mut batch, None));
+        assert!(matches!(&batch.items[..], [Item::Bounce(bounce)] if bounce.number == 1));
+    }
 }

@@ -124,16 +124,26 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
 /// Returns the target of an answer to a peer that has sent something to the address `local`: through the same socket and from that
 /// address. None if no socket can send to it.
 pub(super) fn answering(daemon: &Daemon, peer: SocketAddr, local: Option<SocketAddr>) -> Option<Target> {
-    let same_port = |listener: &&Arc<Listener>| {
-        listener.can_send_to(peer) && local.is_some_and(|local| local.port() == listener.local.port())
-    };
-    let listener = daemon.listeners.iter().find(same_port).cloned().or_else(|| listener_for(daemon, peer));
+    let same = local.and_then(|local| listener_at(&daemon.listeners, peer, local));
+    let listener = same.or_else(|| listener_for(daemon, peer));
     // A multicast or broadcast address cannot be a source, so the route chooses one.
     let local_addresses = daemon.addresses.get();
     let is_ours = |ip: &IpAddr| !local_addresses.is_multicast_or_broadcast(*ip) && !ip.is_unspecified();
     let source = local.map(|local| local.ip()).filter(is_ours);
     let interface = source.map_or(0, |source| local_addresses.interface_of_answer(source, peer));
     Some(Target { peer, listener: listener?, source, interface, by_route: None }.with_route())
+}
+
+/// Returns the socket of an address, or another one with its port, that can send to the peer. Sockets on different addresses may have
+/// one port, and a report goes to the socket on the address that the message was sent from.
+fn listener_at(listeners: &[Arc<Listener>], peer: SocketAddr, local: SocketAddr) -> Option<Arc<Listener>> {
+    let same_port =
+        |listener: &&Arc<Listener>| listener.local.port() == local.port() && listener.can_send_to(peer);
+    let is_of_another = |listener: &&Arc<Listener>| {
+        let ip = listener.local.ip();
+        (ip != local.ip(), !ip.is_unspecified())
+    };
+    listeners.iter().filter(same_port).min_by_key(is_of_another).cloned()
 }
 
 /// Refuses to answer a sender that has no address or no port (RFC 768: port 0 means that no answer is expected). The kernel
@@ -345,7 +355,28 @@ fn no_socket(peers: &[SocketAddr]) -> ErrorObject {
 mod tests {
     use udpchat_api::{ErrorKind, ErrorObject};
 
-    use super::{check_answerable, is_unknown, no_destination, split_port};
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use super::{check_answerable, is_unknown, listener_at, no_destination, split_port};
+    use crate::net::socket::Listener;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_answer_leaves_through_the_socket_of_its_address() {
+        let open = |address: SocketAddr| Arc::new(Listener::open(address, 8192).unwrap());
+        let first = open("127.0.0.1:0".parse().unwrap());
+        let at = |ip: &str| SocketAddr::new(ip.parse().unwrap(), first.local.port());
+        let (second, other) = (open(at("127.0.0.2")), open("127.0.0.3:0".parse().unwrap()));
+        let listeners = [other, first.clone(), second.clone()];
+        let answering = |peer, local| listener_at(&listeners, peer, local).map(|found| found.local);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        assert_eq!(answering(peer, first.local), Some(first.local));
+        assert_eq!(answering(peer, second.local), Some(second.local));
+        assert_eq!(answering(peer, at("127.0.0.9")), Some(first.local), "the first one with its port");
+        assert_eq!(answering(peer, SocketAddr::from(([127, 0, 0, 1], 0))), None);
+        assert_eq!(answering("[::1]:9".parse().unwrap(), first.local), None, "another family");
+    }
 
     #[test]
     fn only_an_unknown_destination_may_be_behind_the_text() {

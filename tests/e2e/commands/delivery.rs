@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Daemon, Peer, eventually};
 
@@ -39,6 +39,22 @@ fn ask_ends_with_the_bounce() {
     let error = daemon.ctl(&["--json", "ask", "plc", "T?", "--timeout", "1h"]);
     let json: Value = serde_json::from_str(&error.stderr).unwrap();
     assert_eq!((error.code, &json["error"]["kind"]), (Some(5), &"bounced".into()), "{json}");
+}
+
+#[test]
+fn ask_ends_with_a_bounce_that_has_no_notice() {
+    let daemon = Daemon::start_with("log.messages_per_second = 0", &[]);
+    let mut ask = None;
+    // So many bounces in each second that hardly one of them gets a notice.
+    let (mut rpc, mut code) = (daemon.rpc(), None);
+    while code.is_none() {
+        for number in 0..50 {
+            rpc.call("send", json!({ "to": "127.0.0.78:9", "text": format!("{number}") }));
+        }
+        let ask = ask.get_or_insert_with(|| daemon.ctl_running(&["ask", CLOSED, "T?", "--timeout", "2s"]));
+        code = ask.ended();
+    }
+    assert_eq!(code.and_then(|ended| ended.code()), Some(5));
 }
 
 #[test]

@@ -241,6 +241,23 @@ fn a_connection_that_holds_most_is_closed_with_busy() {
 }
 
 #[test]
+fn an_unread_status_with_many_watched_peers_takes_memory() {
+    // Each answer is 70 KB or more.
+    let peer = |number: usize| {
+        format!(
+            "[peers.p{number:063}]\naddress = '10.9.{}.{}'\nsilent_after = '1d'\n",
+            number / 250,
+            number % 250
+        )
+    };
+    let peers: String = (0..1_000).map(peer).collect();
+    let mut daemon = Daemon::start_with(&format!("control.max_memory = '10MiB'\n{peers}"), &[]);
+    let status = request("status", &json!({}));
+    let _clients: Vec<_> = (0..100).map(|_| pour(&daemon, &status, 20)).collect();
+    daemon.log_with("the connection is closed: it holds more memory than any other");
+}
+
+#[test]
 fn a_long_id_or_method_is_not_repeated() {
     let daemon = Daemon::start();
     let mut rpc = daemon.rpc();

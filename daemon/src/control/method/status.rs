@@ -7,7 +7,7 @@ use udpchat_api::call::{
     ReceiveBuffer, Refusal, SentCounts, State, Status, StatusParams, Traffic, WatchedPeer,
 };
 use udpchat_api::{ErrorObject, Timestamp};
-use udpchat_config::Network;
+use udpchat_config::{Network, Settings};
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
@@ -23,7 +23,13 @@ use crate::state::Daemon;
 /// How many of the peers with `silent_after` the answer has. Each takes at most 400 bytes of a line: a name has 64 characters.
 const MAX_WATCHED_PEERS: usize = 1_000;
 
+/// How much memory each of them takes, in bytes: a line of JSON, its type, and its name in both.
+const BYTES_OF_A_WATCHED_PEER: usize = 800;
+
 pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
+    // A few are free: the status is there also while other clients use all memory.
+    let watched = watched_names(&context.daemon().configuration.current()).count();
+    context.charge(BYTES_OF_A_WATCHED_PEER * watched).await?;
     Ok(status(context.daemon(), context.own_consumer()).await)
 }
 
@@ -133,8 +139,6 @@ fn access(daemon: &Daemon) -> AccessStatus {
 /// Returns the first configured peers with `silent_after`, by name.
 fn watched_peers(daemon: &Daemon) -> Vec<WatchedPeer> {
     let (settings, seen) = (daemon.configuration.current(), daemon.kept.watched());
-    let watched =
-        settings.peers.iter().filter(|(_, peer)| peer.silent_after.is_some()).take(MAX_WATCHED_PEERS);
     let peer = |name: &str| {
         let seen = seen.get(name).copied().unwrap_or_default();
         WatchedPeer {
@@ -143,7 +147,12 @@ fn watched_peers(daemon: &Daemon) -> Vec<WatchedPeer> {
             silent_since: seen.silent_since_ns.map(from_ns),
         }
     };
-    watched.map(|(name, _)| peer(name.as_str())).collect()
+    watched_names(&settings).map(peer).collect()
+}
+
+fn watched_names(settings: &Settings) -> impl Iterator<Item = &str> {
+    let watched = settings.peers.iter().filter(|(_, peer)| peer.silent_after.is_some());
+    watched.map(|(name, _)| name.as_str()).take(MAX_WATCHED_PEERS)
 }
 
 fn refusals<S: ToString>(dropped: &[DroppedSource<S>]) -> Vec<Refusal> {

@@ -9,13 +9,16 @@ use udpchat_config::{PeerAddress, Settings, owner};
 use super::row::{HeldRow, To};
 use crate::net::interface_names::InterfaceNames;
 
+/// A configured peer.
+type Named = (Arc<str>, PeerAddress);
+
 /// The addresses.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     /// Why somebody waits. An address for which nobody waits is not here.
     awaited: HashMap<IpAddr, Awaited>,
-    /// The configured peers of each address: only these can own it.
-    peers: HashMap<IpAddr, Vec<(Arc<str>, PeerAddress)>>,
+    /// The configured peers of each address and port, or any port: only these can own it.
+    peers: HashMap<(IpAddr, Option<u16>), Vec<Named>>,
     /// The address of each configured peer.
     named: HashMap<Arc<str>, IpAddr>,
 }
@@ -32,7 +35,8 @@ impl Hosts {
         *self = Self::default();
         for (name, peer) in &settings.peers {
             let (name, ip): (Arc<str>, _) = (name.as_str().into(), peer.address.ip());
-            self.peers.entry(ip).or_default().push((Arc::clone(&name), peer.address.value.clone()));
+            let address = peer.address.value.clone();
+            self.peers.entry((ip, address.port())).or_default().push((Arc::clone(&name), address));
             self.named.insert(name, ip);
             if peer.silent_after.is_some() {
                 self.awaited.entry(ip).or_default().is_watched = true;
@@ -50,7 +54,9 @@ impl Hosts {
 
     /// Returns the configured peer that a source belongs to. No system call: the numbers of interfaces are known.
     pub(super) fn owner(&self, source: SocketAddr, interfaces: &InterfaceNames) -> Option<Arc<str>> {
-        let peers = self.peers.get(&source.ip())?.iter().map(|(name, address)| (name, address));
+        let ports = [Some(source.port()), None];
+        let peers = ports.iter().filter_map(|port| self.peers.get(&(source.ip(), *port))).flatten();
+        let peers = peers.map(|(name, address)| (name, address));
         owner(peers, source, |interface, number| interfaces.is_number_of(interface, number)).cloned()
     }
 

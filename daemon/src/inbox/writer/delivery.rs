@@ -117,6 +117,21 @@ impl Delivery {
         self.adopt_peers(bounced_peers, heard, now);
     }
 
+    /// Removes the answers with higher ids than `newest_id` from the entries of the messages. Only these can have them.
+    pub(super) fn remove_answers_after(
+        &self,
+        transaction: &Transaction<'_>,
+        newest_id: u64,
+    ) -> rusqlite::Result<()> {
+        let remove = "UPDATE entry SET detail = json_remove(detail, '$.answer')
+                      WHERE id = ?1 AND kind = ?2 AND peer = ?3 AND json_extract(detail, '$.answer') > ?4";
+        let mut remove = transaction.prepare(remove)?;
+        for message in self.messages.values() {
+            remove.execute(params![message.id, Kind::Sent as i64, message.peer, newest_id])?;
+        }
+        Ok(())
+    }
+
     /// Removes a message from those that wait for a word.
     fn note_answered(&mut self, number: u64) {
         let Some(message) = self.messages.get(&number) else { return };
@@ -231,7 +246,10 @@ impl Changes {
                 self.unanswered.remove(peer);
             }
         }
-        self.bounced_peers.remove(peer);
+        // Removing hashes the key also where there is nothing; looking up does not.
+        if !self.bounced_peers.is_empty() {
+            self.bounced_peers.remove(peer);
+        }
         if delivery.bounced.contains_key(peer) {
             self.heard.insert(peer.into());
         }
@@ -239,7 +257,8 @@ impl Changes {
     }
 
     /// Notes in the entry of a message that it was not delivered; returns its id. None if nothing is known of the message, or it was
-    /// reported before, or retention has removed it.
+    /// reported before, or retention has removed it. Only what is remembered says that it was reported before: its entry may have it
+    /// of a commit that seemed to fail, whose notice was removed.
     pub(super) fn bounced(
         &mut self,
         delivery: &Delivery,
@@ -273,13 +292,13 @@ fn note_answer(transaction: &Transaction<'_>, message: &Message, answer: u64) ->
     transaction.prepare_cached(note)?.execute(values).map(drop)
 }
 
-/// Returns whether the entry of the message exists and had no report before.
+/// Returns whether the entry of the message exists.
 fn note_bounce(transaction: &Transaction<'_>, message: &Message, bounce: &Bounce) -> rusqlite::Result<bool> {
     let detail = BounceDetail { reason: bounce.reason.to_owned(), from: bounce.from, at_ns: bounce.at_ns };
     // A struct of numbers and strings: serialising it cannot fail.
     let detail = serde_json::to_string(&detail).unwrap_or_default();
     let note = "UPDATE entry SET detail = json_set(coalesce(detail, '{}'), '$.bounce', json(?2))
-                WHERE id = ?1 AND kind = ?3 AND peer = ?4 AND json_type(detail, '$.bounce') IS NULL";
+                WHERE id = ?1 AND kind = ?3 AND peer = ?4";
     let values = params![message.id, detail, Kind::Sent as i64, message.peer];
     Ok(transaction.prepare_cached(note)?.execute(values)? > 0)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::statvfs::{FsFlags, statvfs};
-use rusqlite::{Connection, MAIN_DB, OptionalExtension};
+use rusqlite::{Connection, MAIN_DB, OptionalExtension, TransactionBehavior};
 use tracing::debug;
 
 use super::clock::tracker::Tracker;
@@ -213,9 +213,7 @@ impl Writer {
             self.parts.health.note(Component::InboxQuarantine, problem);
         }
         if self.uncounted.is_some() && self.uncounted == identity {
-            // A commit that failed may have succeeded after all, and a file that was moved away may be back. Its entries come again.
-            let uncounted = "DELETE FROM entry WHERE id > ?1";
-            connection.execute(uncounted, [self.used.newest.id]).map_err(database)?;
+            self.remove_uncounted(&mut connection).map_err(database)?;
         }
         self.add_lost_tail(&mut connection)?;
         let newest = newest(&connection).map_err(database)?;
@@ -264,6 +262,17 @@ impl Writer {
         };
         self.parts.reader.damage().reset(recorded_gaps(log, &plan)?, awaited(&plan), supersede);
         Ok(())
+    }
+
+    /// Removes the entries of a transaction that does not count: a commit that failed may have succeeded after all, and a file that was
+    /// moved away may be back. They come again, if the daemon does not stop before, and may get other ids.
+    fn remove_uncounted(&self, connection: &mut Connection) -> rusqlite::Result<()> {
+        let newest_id = self.used.newest.id;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if transaction.execute("DELETE FROM entry WHERE id > ?1", [newest_id])? > 0 {
+            self.delivery.remove_answers_after(&transaction, newest_id)?;
+        }
+        transaction.commit()
     }
 
     /// Adds a gap where the log ends before the newest id that was used: ids that were shown are not used again.

@@ -27,7 +27,7 @@ use crate::faults::is_report;
 /// How many errors are taken from the queue at once.
 const MAX_AT_ONCE: usize = 64;
 
-/// How often a call is repeated that meets errors of earlier datagrams.
+/// How often a call is made at most that meets errors of other datagrams.
 const MAX_TRIES: usize = 16;
 
 /// The queue is switched off for a while once so many reports within this time match nothing.
@@ -114,7 +114,8 @@ impl State {
 impl Reports {
     /// Sends a datagram, without waiting. With a running number, reports about it are awaited.
     ///
-    /// The error of an earlier datagram does not end it: the queue is emptied, and the call repeated.
+    /// The error of another datagram does not end it: the queue is emptied, and the call repeated. An error that is returned is
+    /// that of this datagram.
     pub(crate) fn send(
         &self,
         bound: Bound<'_>,
@@ -130,21 +131,13 @@ impl Reports {
         if number.is_some() {
             learned.has_begun |= self.begin(bound, &mut state, now);
         }
-        let mut tries = 0;
-        loop {
-            match platform::send(bound.socket, bound.local, payload, to, route) {
-                Ok(()) => break,
-                Err(error) if is_report(&error) && state.may_disturb(now) && tries < MAX_TRIES => {
-                    let reports = self.take_into(bound, &mut state, &mut learned.bounces);
-                    // The error of the very last report may remain when the queue is empty, once.
-                    if reports == 0 && tries > 0 {
-                        return Err(error);
-                    }
-                    tries += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let send = || platform::send(bound.socket, bound.local, payload, to, route);
+        let sent = if state.may_disturb(now) {
+            repeat(send, || self.take_into(bound, &mut state, &mut learned.bounces))
+        } else {
+            Some(send())
+        };
+        sent.unwrap_or_else(|| self.send_without_reports(bound, &mut state, send))?;
         if let Some(number) = number
             && state.last_sent.is_some()
         {
@@ -152,6 +145,23 @@ impl Reports {
             state.outstanding.add(number, to, payload, now);
         }
         Ok(())
+    }
+
+    /// Sends with the error queue switched off, so that no call meets an error of another datagram. A report that comes meanwhile
+    /// is lost.
+    fn send_without_reports(
+        &self,
+        bound: Bound<'_>,
+        state: &mut State,
+        send: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let is_on = state.last_sent.is_some();
+        let _off = platform::queue_errors(bound.socket, bound.local, false);
+        let sent = send();
+        if is_on && platform::queue_errors(bound.socket, bound.local, true).is_err() {
+            self.switch_off(bound, state);
+        }
+        sent
     }
 
     /// Takes what the error queue has; returns the messages that were not delivered, and whether there were any reports.
@@ -225,6 +235,30 @@ impl Reports {
         }
         reports
     }
+}
+
+/// Repeats a call that meets errors of other datagrams, and has the error queue emptied by `take`, which returns how many reports
+/// it had. Returns none if it is not known whether the last error is that of this datagram.
+///
+/// The kernel queues a report before it sets the error that the next call returns, so an error may be left whose report was taken
+/// already. Where the receive buffer has no room for reports, there are any number of errors without them.
+fn repeat(
+    mut send: impl FnMut() -> io::Result<()>,
+    mut take: impl FnMut() -> usize,
+) -> Option<io::Result<()>> {
+    let mut without_report = 0;
+    for _ in 0..MAX_TRIES {
+        match send() {
+            Err(error) if is_report(&error) => {
+                without_report = if take() > 0 { 0 } else { without_report + 1 };
+                if without_report > 1 {
+                    return None;
+                }
+            }
+            sent => return Some(sent),
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use super::super::socket::Listener;
@@ -77,6 +78,52 @@ fn a_datagram_that_is_too_long_is_refused_once_and_not_reported() {
     assert!(learned.has_begun && learned.bounces.is_empty());
     assert_eq!(listener.take_reports(), (Vec::new(), false));
     assert_eq!(listener.reports.ignored(), 0);
+    assert!(is_queueing(&listener.socket) && listener.reports.is_on());
+}
+
+/// Makes calls that end so, or with `EHOSTUNREACH` and the reports that were queued then; returns what `repeat` says, and how many
+/// calls were made.
+fn repeated(calls: &[Option<usize>]) -> (Option<bool>, usize) {
+    let (made, reports) = (Cell::new(0), Cell::new(0));
+    let send = || {
+        let call = calls[made.get()];
+        made.set(made.get() + 1);
+        reports.set(call.unwrap_or_default());
+        call.map_or(Ok(()), |_| Err(io::Error::from_raw_os_error(nix::libc::EHOSTUNREACH)))
+    };
+    let sent = repeat(send, || reports.get());
+    (sent.map(|sent| sent.is_ok()), made.get())
+}
+
+#[test]
+fn a_call_is_repeated_after_the_errors_of_other_datagrams() {
+    assert_eq!(repeated(&[None]), (Some(true), 1));
+    assert_eq!(repeated(&[Some(1), None]), (Some(true), 2));
+    // The error was set after its report was taken, also that of a further datagram.
+    assert_eq!(repeated(&[Some(2), Some(0), None]), (Some(true), 3));
+    assert_eq!(repeated(&[Some(0), Some(1), Some(0), Some(3), None]), (Some(true), 5));
+}
+
+#[test]
+fn an_error_without_reports_is_not_believed() {
+    assert_eq!(repeated(&[Some(1), Some(0), Some(0)]), (None, 3));
+    assert_eq!(repeated(&[Some(1); 100]), (None, MAX_TRIES));
+}
+
+#[test]
+fn without_reports_no_other_error_ends_a_call() {
+    let (listener, dead) = (listener("[::]:0"), closed("127.0.0.1"));
+    let live = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (reports, to) = (&listener.reports, live.local_addr().unwrap());
+    let route = Route { source: None, interface: 0 };
+    let send_to = |to| platform::send(&listener.socket, listener.local, b"hello", to, route);
+    send(&listener, dead, b"hello", 1);
+    let bound = Bound { socket: &listener.socket, local: listener.local };
+    reports.send_without_reports(bound, &mut reports.state.lock(), || send_to(to)).unwrap();
+    assert_eq!(live.recv(&mut [0; 8]).unwrap(), 5);
+    assert!(is_queueing(&listener.socket), "it is on again");
+    assert_eq!(send(&listener, dead, b"hello", 2).bounces, [], "the report before was lost");
+    assert_eq!(listener.take_reports().0.len(), 1);
 }
 
 #[test]

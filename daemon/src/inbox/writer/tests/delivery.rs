@@ -184,6 +184,29 @@ fn a_failed_transaction_changes_nothing_that_is_remembered() {
 }
 
 #[test]
+fn a_commit_that_does_not_count_leaves_no_answer_and_takes_no_notice() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, _commits) = open(folder.path());
+    let number = send(&queue, peer(9));
+    send(&queue, peer(10));
+    store_all(&mut writer, &queue);
+    receive(&queue, peer(10));
+    queue.bounced([bounce(number, peer(9))]);
+    let mut batch = Batch::default();
+    queue.take(&mut batch, None);
+    let bytes = std::mem::take(&mut batch.bytes);
+    // The transaction is durable, and its failure was reported.
+    writer.commit(&batch.items, &bytes).unwrap();
+    (writer.has_failed, writer.uncounted) = (true, writer.identity);
+    assert_eq!(answers(&writer), [None, Some(3)]);
+    writer.reopen().unwrap();
+    assert_eq!((answers(&writer), details(&writer).1.len()), (vec![None, None], 0));
+    assert!(writer.store(&mut batch.items, &bytes));
+    assert_eq!((answers(&writer), details(&writer).1.len()), (vec![None, Some(3)], 1));
+    assert_eq!(queue.counters().sent.bounced, 1);
+}
+
+#[test]
 fn a_bounce_of_a_removed_message_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (mut writer, queue, commits) = open(folder.path());
