@@ -1,5 +1,6 @@
 //! Held messages and silent peers: the tables, what is kept in memory and the notices agree, however daemons and transactions end.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -240,11 +241,14 @@ impl World {
         self.model.claimed.retain(|id| kept.iter().all(|row| row.id != *id));
     }
 
-    /// What is due is noted once nothing is late any more.
+    /// What is due is noted at the second look, which comes soon after the first.
     fn due(&mut self) {
         for _ in 0..3 {
-            let now = self.writer.kept.now();
-            self.writer.note_due(now);
+            for now_ns in [self.now * SECOND, self.now * SECOND + SECOND / 2] {
+                set_clocks_ns(now_ns);
+                let now = self.writer.kept.now();
+                self.writer.note_due(now);
+            }
             self.now += 1;
             set_clocks(self.now);
         }
@@ -318,7 +322,11 @@ impl World {
 }
 
 fn set_clocks(seconds: i64) {
-    simulated::set(Clocks { wall_ns: seconds * SECOND, boottime_ns: seconds * SECOND, boot_id: 1 });
+    set_clocks_ns(seconds * SECOND);
+}
+
+fn set_clocks_ns(now_ns: i64) {
+    simulated::set(Clocks { wall_ns: now_ns, boottime_ns: now_ns, boot_id: 1 });
 }
 
 fn held_rows(writer: &Writer) -> Vec<u64> {
@@ -409,4 +417,33 @@ fn a_damaged_inbox_passes_on_what_is_kept() {
     writer.parts.reader.damage().marker().give_up();
     writer.replace_damaged_or_report();
     assert_eq!(held_rows(&writer), [ids[0], ids[1], ids[2], last + 1]);
+}
+
+thread_local! {
+    /// Another program's lock on the inbox.
+    static LOCK: RefCell<Option<Connection>> = const { RefCell::new(None) };
+}
+
+/// Lets time pass while the inbox is locked, then ends that.
+fn wait_for_lock(_attempts: i32) -> bool {
+    let now_ns = simulated::get().unwrap().boottime_ns;
+    set_clocks(now_ns / SECOND + 60);
+    LOCK.take();
+    true
+}
+
+#[test]
+fn the_time_of_a_commit_that_hangs_counts_for_nobody() {
+    let mut world = World::new();
+    world.writer.connection.as_mut().unwrap().busy_handler(Some(wait_for_lock)).unwrap();
+    LOCK.set(Some(lock(world.folder.path())));
+    receive(&world.queue, b"of somebody else");
+    let taken = world.writer.kept.now();
+    store_all(&mut world.writer, &world.queue);
+    world.now += 60;
+    for taken in [taken, world.writer.kept.now()] {
+        world.writer.note_due(taken);
+    }
+    world.due();
+    assert!(all_notices(&world.writer).is_empty(), "messages of bob may have been dropped");
 }
