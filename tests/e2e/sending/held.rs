@@ -167,7 +167,7 @@ fn a_permanent_refusal_is_an_entry_with_the_error_and_a_warning() {
     assert!(sent["error"].as_str().unwrap().contains("too long"), "{sent}");
     assert!(sent["held_seconds"].is_u64(), "{sent}");
     let line = daemon.log_with("a held message could not be sent");
-    assert!(line.contains(&format!("held={}", ids[0])) && line.contains("too long"), "{line}");
+    assert!(line.contains(&format!("\"held\":{}", ids[0])) && line.contains("too long"), "{line}");
 }
 
 #[test]

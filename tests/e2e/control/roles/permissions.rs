@@ -114,7 +114,7 @@ fn hints_name_no_command_that_the_user_may_not_run() {
             caller.reply("send", params)
         };
         let full = (0..11).map(|_| hold()).last().unwrap();
-        let none = caller.reply("cancel", json!({ "held": 99 }));
+        let none = caller.reply("cancel", json!({ "held": 9_999 }));
         for (answer, kind) in [(full, "held_full"), (none, "no_such_held")] {
             assert_eq!(answer["error"]["data"]["kind"], kind, "{answer}");
             let hint = answer["error"]["data"]["hint"].as_str().unwrap_or_default();
