@@ -15,9 +15,10 @@ use udpchat_locale::tr;
 
 use crate::inbox::InboxError;
 use crate::inbox::file::{self, OpenError, Opened, Used};
+use crate::inbox::kept::table;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::Salvage;
-use crate::inbox::recovery::{MAX_PLAUSIBLE_ID, known_ids, segment};
+use crate::inbox::recovery::{MAX_PLAUSIBLE_ID, kept_rows, known_ids, segment};
 use crate::inbox::writer::recovered;
 use crate::index;
 use crate::service::systemd::still_starting;
@@ -52,20 +53,26 @@ impl RecoverError {
 pub(crate) struct Total {
     pub(crate) entries: u64,
     pub(crate) lost: u64,
+    /// How many held messages were taken over.
+    pub(crate) held: usize,
 }
 
 /// Recovers a file into the inbox of a data directory that no daemon uses, and prints a line about it.
 pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     let path =
         fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
-    let Total { entries, lost } = recover(data_dir, &path)?;
-    let line = tr!(
+    let Total { entries, lost, held } = recover(data_dir, &path)?;
+    let mut text = tr!(
         "{entries} entries recovered from {file}; {lost} are not readable and have a gap",
         entries,
         file = safe::one_line(&path.to_string_lossy()),
         lost
     );
-    writeln!(io::stdout(), "{line}").map_err(RecoverError::Unreported)
+    if held > 0 {
+        text += "\n";
+        text += &tr!("{held} held messages recovered", held);
+    }
+    writeln!(io::stdout(), "{text}").map_err(RecoverError::Unreported)
 }
 
 /// Recovers a file, whose path is absolute.
@@ -77,8 +84,17 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
         index::remove(data_dir);
         recovered::expect_unknown_clocks(&connection).map_err(InboxError::from)?;
         plan::add(&connection, data_dir, &missing).map_err(InboxError::from)?;
-        recover_planned(&mut connection, data_dir)
+        let held = take_over_held(&mut connection, path).map_err(InboxError::from)?;
+        let total = recover_planned(&mut connection, data_dir)?;
+        Ok(Total { held, ..total })
     })
+}
+
+fn take_over_held(connection: &mut Connection, path: &Path) -> rusqlite::Result<usize> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let taken = table::take_over(&transaction, &kept_rows(path))?;
+    transaction.commit()?;
+    Ok(taken)
 }
 
 /// Recovers what is planned into the inbox of a data directory.
@@ -233,5 +249,34 @@ mod tests {
         let found = entries(&file::open(folder.path()).unwrap().connection);
         let ids: Vec<_> = found.iter().map(|(id, ..)| *id).collect();
         assert_eq!(ids, [1, 2, 3]);
+    }
+
+    fn held(connection: &Connection) -> Vec<(u64, Vec<u8>)> {
+        let mut held = connection.prepare("SELECT id, payload FROM held ORDER BY id").unwrap();
+        held.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn held_messages_are_taken_over_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let hold = "INSERT INTO held (name, payload, detail, at_ns, until_ns) VALUES ('bob', ?1, '{}', 1, 2)";
+        let other = tempfile::tempdir().unwrap();
+        let connection = file::open(other.path()).unwrap().connection;
+        for payload in [b"1", b"2", b"3"] {
+            connection.execute(hold, [payload.as_slice()]).unwrap();
+        }
+        connection.execute("DELETE FROM held WHERE id = 3", []).unwrap();
+        drop(connection);
+        let damaged = other.path().join(file::FILE_NAME);
+        assert_eq!(recover(folder.path(), &damaged).unwrap().held, 2);
+        let connection = file::open(folder.path()).unwrap().connection;
+        assert_eq!(held(&connection), [(1, b"1".to_vec()), (2, b"2".to_vec())]);
+        // One was sent meanwhile, and no number is used again.
+        connection.execute("DELETE FROM held WHERE id = 1", []).unwrap();
+        connection.execute(hold, [b"new".as_slice()]).unwrap();
+        drop(connection);
+        assert_eq!(recover(folder.path(), &damaged).unwrap().held, 0);
+        let connection = file::open(folder.path()).unwrap().connection;
+        assert_eq!(held(&connection), [(2, b"2".to_vec()), (4, b"new".to_vec())]);
     }
 }

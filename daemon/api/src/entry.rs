@@ -173,10 +173,11 @@ pub struct Notice {
     /// Of `silent`, its `silent_after`; of `heard`, how long nothing came from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
-    /// Of `expired`, the number of the held message.
+    /// Of `expired`, the number of the held message; with `more`, the lowest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,
-    /// The number of further notices of this kind that were not written, because there were more than 10 in a second.
+    /// Of `bounced`, the number of notices that were left out before it, because there were more than 10 in a second. Of `expired`,
+    /// the number of further messages for the same destination that expired with it, if these were more than 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<u64>,
 }

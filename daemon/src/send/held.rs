@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{debug, warn};
 use udpchat_api::call::HeldMessage;
 use udpchat_api::{ErrorKind, ErrorObject};
 
@@ -15,10 +16,11 @@ use super::holding::Holding;
 use super::target::answering;
 use super::{Prepared, SEND_RETRY, SEND_WAIT, Target, attempt};
 use crate::clock::{self, from_ns};
+use crate::error::reason;
 use crate::faults::is_momentary;
 use crate::inbox::entry::SentDetail;
 use crate::inbox::kept::{
-    HeldFull, HeldRow, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, Release, To,
+    HeldFull, HeldRow, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, PART_OF_USER, Release, To,
 };
 use crate::inbox::queue::{HoldItem, NotSent, RECORD_WAIT, SentItem};
 use crate::state::Daemon;
@@ -61,12 +63,12 @@ pub(crate) fn hold(daemon: &Daemon, message: Prepared, by: &str) -> Result<Unhel
 }
 
 impl Unheld {
-    /// Waits until the message is durable.
-    pub(crate) async fn held(self, daemon: &Daemon) -> Result<Vec<HeldMessage>, ErrorObject> {
+    /// Waits until the message is durable; `may_list` is whether the user may list what is held.
+    pub(crate) async fn held(self, daemon: &Daemon, may_list: bool) -> Result<Vec<HeldMessage>, ErrorObject> {
         let Self { stored, mut messages, give_up } = self;
-        let numbers = daemon.recorded(stored, give_up).await.ok_or_else(not_held)?;
+        let numbers = daemon.recorded(stored, give_up).await.ok_or_else(perhaps_held)?;
         let to = messages.first().map(|message| message.to.as_str()).unwrap_or_default();
-        let numbers = numbers.map_err(|full| held_full(full, to))?;
+        let numbers = numbers.map_err(|full| held_full(full, to, may_list))?;
         for (message, number) in messages.iter_mut().zip(numbers) {
             message.held = number;
         }
@@ -75,19 +77,37 @@ impl Unheld {
 }
 
 fn not_held() -> ErrorObject {
-    let text = "nothing is held: the inbox cannot be written now";
-    ErrorObject::new(ErrorKind::InboxUnavailable, text).hint("`udpchatctl status` shows the problem")
+    let text = "the message is not held: the inbox cannot be written now";
+    ErrorObject::new(ErrorKind::InboxUnavailable, text)
+        .hint("`udpchatctl status` shows the problem; once it is solved, send the message again")
 }
 
-fn held_full(full: HeldFull, to: &str) -> ErrorObject {
+/// A commit that hangs may succeed later.
+fn perhaps_held() -> ErrorObject {
+    let text = "the message may be held or not: the inbox cannot be written now";
+    ErrorObject::new(ErrorKind::InboxUnavailable, text).hint(
+        "`udpchatctl status` shows the problem; once it is solved, see whether it is held before you send it again",
+    )
+}
+
+fn held_full(full: HeldFull, to: &str, may_list: bool) -> ErrorObject {
     let text = match full {
         HeldFull::Messages => format!("more than {MAX_HELD} messages would be held"),
         HeldFull::Bytes => format!("more than {} MiB would be held", MAX_HELD_BYTES / 1024 / 1024),
         HeldFull::ForOne => format!("more than {MAX_HELD_FOR_ONE} messages would be held for `{to}`"),
         HeldFull::OfInbox => "held messages would take more than a quarter of `inbox.max_size`".to_owned(),
+        HeldFull::OfUser => {
+            let (messages, mib) = (MAX_HELD / PART_OF_USER, MAX_HELD_BYTES / PART_OF_USER / 1024 / 1024);
+            format!(
+                "more than {messages} messages, {mib} MiB or an eighth of `inbox.max_size` would be held for one user"
+            )
+        }
     };
-    ErrorObject::new(ErrorKind::HeldFull, text)
-        .hint("`udpchatctl held` lists them, `udpchatctl held --cancel NUMBER` removes one")
+    let hint = match may_list {
+        true => "`udpchatctl held` lists them, `udpchatctl held --cancel NUMBER` removes one",
+        false => "try again once some are sent or have expired; the role `read` may list them",
+    };
+    ErrorObject::new(ErrorKind::HeldFull, text).hint(hint)
 }
 
 /// The releases of each host, in their order: those of one host are sent one after the other.
@@ -127,8 +147,8 @@ async fn send_to_host(daemon: Arc<Daemon>, hosts: Hosts, ip: IpAddr) {
             if let Some(at) = unsent {
                 // Those behind it would overtake it.
                 let further = hosts.lock().get_mut(&ip).map(std::mem::take).unwrap_or_default();
-                daemon.kept.give_back(&release.rows[at..]);
-                further.iter().for_each(|release| daemon.kept.give_back(&release.rows));
+                let further = further.iter().flat_map(|release| &release.rows);
+                daemon.kept.give_back(ip, release.rows[at..].iter().chain(further));
                 daemon.queue.wake();
                 break;
             }
@@ -167,11 +187,20 @@ async fn send_one(daemon: &Daemon, release: &Release, row: &HeldRow) -> Option<o
         item.at_ns = clock::now_ns();
         let mut local = item.local;
         match attempt(daemon, &target, item, true, &mut local) {
-            Ok(_) => return Some(recorded),
+            Ok(None) => return Some(recorded),
+            // Its entry has the error too.
+            Ok(Some(error)) => {
+                warn!(held = row.id, peer = %target.peer, error = reason(&error), "a held message could not be sent");
+                return Some(recorded);
+            }
             Err(NotSent::NotNow(back, error)) if is_momentary(&error) && Instant::now() < give_up => {
                 item = back;
             }
-            Err(_) => return None,
+            Err(NotSent::NotNow(_, error)) => {
+                debug!(held = row.id, peer = %target.peer, error = reason(&error), "a message stays held");
+                return None;
+            }
+            Err(NotSent::Full) => return None,
         }
         sleep(SEND_RETRY).await;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer, Rpc, command_in, eventually, finish};
+use crate::support::{Daemon, Injection, Peer, Rpc, command_in, eventually, finish};
 
 fn hold(rpc: &mut Rpc, to: &str, text: &str) -> Vec<u64> {
     numbers(&rpc.call("send", json!({ "to": to, "text": text, "when_seen": true })))
@@ -152,6 +152,22 @@ fn an_expired_message_leaves_a_notice_within_a_second() {
     hold(&mut daemon.rpc(), "bob", "in time");
     daemon.receive_from(&bob, ["awake"]);
     assert_eq!(receive_texts(&bob, 1), ["in time"]);
+}
+
+#[test]
+fn a_permanent_refusal_is_an_entry_with_the_error_and_a_warning() {
+    let bob = Peer::new();
+    let mut daemon = Daemon::start();
+    let ids = hold(&mut daemon.rpc(), &bob.name(), "never");
+    let injection = Injection::start(daemon.pid(), "sendmsg", "EMSGSIZE", "1+");
+    daemon.receive_from(&bob, ["awake"]);
+    remain(&daemon, 0);
+    drop(injection);
+    let sent = daemon.entries().pop().unwrap();
+    assert!(sent["error"].as_str().unwrap().contains("too long"), "{sent}");
+    assert!(sent["held_seconds"].is_u64(), "{sent}");
+    let line = daemon.log_with("a held message could not be sent");
+    assert!(line.contains(&format!("\"held\":{}", ids[0])) && line.contains("too long"), "{line}");
 }
 
 #[test]

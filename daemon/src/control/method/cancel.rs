@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use udpchat_api::call::{CancelParams, Empty};
+use udpchat_api::call::{CancelParams, Empty, Role};
 use udpchat_api::{ErrorKind, ErrorObject};
 
 use crate::control::context::Context;
@@ -16,7 +16,9 @@ pub(super) async fn call(context: &mut Context, params: CancelParams) -> Result<
     let removed = daemon.recorded(removed, Instant::now() + RECORD_WAIT).await.ok_or_else(unavailable)?;
     if removed == 0 {
         let text = format!("no message is held with the number {}, or it is being sent", params.held);
-        return Err(ErrorObject::new(ErrorKind::NoSuchHeld, text).hint("`udpchatctl held` lists them"));
+        let roles = context.control.rules().roles_of(&context.client.credentials);
+        let hint = roles.has(Role::Read).then_some("`udpchatctl held` lists them");
+        return Err(ErrorObject::new(ErrorKind::NoSuchHeld, text).hint_if(hint));
     }
     context.control.audit.cancelled(&context.client, params.held).await;
     Ok(Empty {})

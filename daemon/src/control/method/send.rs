@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use udpchat_api::ErrorObject;
-use udpchat_api::call::{SendParams, Sent, Split};
+use udpchat_api::call::{Role, SendParams, Sent, Split};
 use udpchat_api::rpc::Id;
 
 use crate::control::client::Client;
@@ -83,7 +83,8 @@ impl Sending {
             Outcome::Sent(unrecorded) => unrecorded,
             Outcome::Held(Err(error)) => return (Err(error), Some(self.memory)),
             Outcome::Held(Ok(unheld)) => {
-                let held = unheld.held(daemon).await;
+                let roles = self.control.rules().roles_of(&self.client.credentials);
+                let held = unheld.held(daemon, roles.has(Role::Read)).await;
                 if let Ok(held) = &held {
                     self.control.audit.held(&self.client, held, lines_per_second).await;
                 }

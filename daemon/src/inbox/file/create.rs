@@ -144,9 +144,12 @@ pub(super) fn is_interrupted(path: &Path) -> bool {
     if fs::metadata(path).is_ok() || fs::metadata(&unfinished).is_err() {
         return false;
     }
-    // Without a plan, it is created again.
-    let plan = || plan::read(&Connection::open(&unfinished)?, data_dir);
-    plan().is_ok_and(|plan| !plan.is_empty())
+    // One that has nothing of the damaged one is created again.
+    let has_something = || -> rusqlite::Result<bool> {
+        let connection = Connection::open(&unfinished)?;
+        Ok(!plan::read(&connection, data_dir)?.is_empty() || kept::table::has_any(&connection)?)
+    };
+    has_something().unwrap_or(false)
 }
 
 fn unfinished(path: &Path) -> PathBuf {

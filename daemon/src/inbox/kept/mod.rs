@@ -25,7 +25,8 @@ use self::hosts::Hosts;
 pub(crate) use self::row::{HeldRow, To};
 use self::silence::Silence;
 pub(crate) use self::types::{
-    Changes, Due, FallsSilent, HeldFull, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, SilentRow, Word,
+    Changes, Due, FallsSilent, HeldFull, MAX_HELD, MAX_HELD_BYTES, MAX_HELD_FOR_ONE, NewHeld, PART_OF_USER,
+    SilentRow, Word,
 };
 pub(crate) use self::view::{KeptView, Release, Seen};
 use self::waiting::Waiting;
@@ -156,22 +157,28 @@ impl Kept {
 
     /// Checks the limits on held messages.
     pub(crate) fn has_room(&self, new: &NewHeld, max_inbox_bytes: u64) -> Result<(), HeldFull> {
-        let (messages, bytes) = self.view.totals();
-        let messages = messages + new.payloads.len();
-        let bytes = bytes + new.payloads.iter().map(Vec::len).sum::<usize>();
-        if messages > MAX_HELD {
+        let (more, more_bytes) = (new.payloads.len(), new.payloads.iter().map(Vec::len).sum::<usize>());
+        let with = |(messages, bytes): (usize, usize)| (messages + more, bytes + more_bytes);
+        let all = with(self.view.totals());
+        let of_user = with(self.waiting.of_user(new.detail.by.as_deref()));
+        let inbox_bytes = |(messages, bytes)| bytes as u64 + messages as u64 * ROW_BYTES;
+        let max_inbox_bytes = max_inbox_bytes / INBOX_PART;
+        if all.0 > MAX_HELD {
             return Err(HeldFull::Messages);
         }
-        if bytes > MAX_HELD_BYTES {
+        if all.1 > MAX_HELD_BYTES {
             return Err(HeldFull::Bytes);
         }
-        if self.waiting.count(&new.to) + new.payloads.len() > MAX_HELD_FOR_ONE {
+        if self.waiting.count(&new.to) + more > MAX_HELD_FOR_ONE {
             return Err(HeldFull::ForOne);
         }
-        if bytes as u64 + messages as u64 * ROW_BYTES > max_inbox_bytes / INBOX_PART {
+        if inbox_bytes(all) > max_inbox_bytes {
             return Err(HeldFull::OfInbox);
         }
-        Ok(())
+        let is_over = of_user.0 > MAX_HELD / PART_OF_USER
+            || of_user.1 > MAX_HELD_BYTES / PART_OF_USER
+            || inbox_bytes(of_user) > max_inbox_bytes / PART_OF_USER as u64;
+        if is_over { Err(HeldFull::OfUser) } else { Ok(()) }
     }
 
     /// Returns whether a message is held and is not being sent.
@@ -213,12 +220,18 @@ impl Kept {
         {
             self.view.set_heard(name, word.last_ns);
         }
-        let ids = self.waiting.first_of(word.peer, owner.as_deref(), MAX_RELEASED, clock::boottime_ns());
-        let rows: Vec<_> = ids.into_iter().filter_map(|id| self.view.get(id)).collect();
-        rows.iter().for_each(|row| self.waiting.claim(row));
-        if !rows.is_empty() {
-            self.view.release(Release { peer: word.peer, local: word.local, rows });
+        if self.waiting.is_empty() {
+            return;
         }
+        let (view, waiting) = (&self.view, &mut self.waiting);
+        view.release(|returned| {
+            // What was given back goes before what waits behind it.
+            waiting.give_back(returned.into_iter().filter_map(|id| view.get(id)));
+            let ids = waiting.first_of(word.peer, owner.as_deref(), MAX_RELEASED, clock::boottime_ns());
+            let rows: Vec<_> = ids.into_iter().filter_map(|id| view.get(id)).collect();
+            rows.iter().for_each(|row| waiting.claim(row));
+            (!rows.is_empty()).then_some(Release { peer: word.peer, local: word.local, rows })
+        });
     }
 
     fn add(&mut self, row: HeldRow) {
@@ -230,11 +243,8 @@ impl Kept {
     /// Lets messages wait again that could not be sent.
     pub(crate) fn take_returned(&mut self) {
         if self.waiting.has_claims() {
-            for id in self.view.take_returned() {
-                if let Some(row) = self.view.get(id) {
-                    self.waiting.give_back(&row);
-                }
-            }
+            let returned = self.view.take_returned();
+            self.waiting.give_back(returned.into_iter().filter_map(|id| self.view.get(id)));
         }
     }
 

@@ -2,6 +2,9 @@
 //!
 //! Times are those of [`super::Kept::now`]. A deadline is not moved when a peer sends something: when it has come, it shows
 //! whether the peer was heard since, and the next one is set. So a message costs nothing here but the note of its time.
+//!
+//! A deadline that is over is looked at twice, a step apart. The process may have been stopped over the deadline, with a message of
+//! the peer in the kernel; reception has this step to bring it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,9 +17,8 @@ use super::types::{FallsSilent, SilentRow};
 /// Deadlines are looked at in steps, so that those of many peers share one.
 const STEP: Duration = Duration::from_millis(250);
 
-/// A deadline that is found later than this is looked at again after the same time: the process may have been stopped, and
-/// reception behind.
-const LATE: Duration = Duration::from_secs(1);
+/// A second look that comes later than this does not count: the process may have been stopped in between, and reception behind.
+const LATE: Duration = STEP;
 
 /// The peers with `silent_after`.
 #[derive(Debug, Default)]
@@ -37,6 +39,8 @@ struct Watched {
     /// Id and time of its newest message, as far as it came since then.
     last: Option<(u64, i64)>,
     silent: Option<SilentRow>,
+    /// When its deadline, which is over, is looked at for the second time.
+    again: Option<Duration>,
 }
 
 impl Silence {
@@ -49,8 +53,11 @@ impl Silence {
             let name: Arc<str> = name.as_str().into();
             let (after, address) = (silent_after.time(), peer.address.value.clone());
             let watched = match before.remove(&name) {
-                Some(known) => Watched { after, address, ..known },
-                None => Watched { after, address, heard: now, since_ns: now_ns, last: None, silent: None },
+                Some(known) => Watched { after, address, again: None, ..known },
+                None => {
+                    let (heard, since_ns) = (now, now_ns);
+                    Watched { after, address, heard, since_ns, last: None, silent: None, again: None }
+                }
             };
             // Its row may still be there.
             let silent = watched.silent.or_else(|| self.forgotten.remove(&*name));
@@ -118,26 +125,28 @@ impl Silence {
         if !self.forgotten.is_empty() {
             return Some(Duration::ZERO);
         }
-        let (deadline, _) = self.deadlines.first()?;
-        let steps = deadline.as_nanos().div_ceil(STEP.as_nanos());
-        Some(u32::try_from(steps).map_or(*deadline, |steps| STEP * steps))
+        self.deadlines.first().map(|(deadline, _)| step_from(*deadline))
     }
 
-    /// Returns the peers whose deadline is over. They must become silent, or be [tried again](Self::retry).
+    /// Returns the peers whose deadline is over at two looks. They must become silent, or be [tried again](Self::retry).
     pub(super) fn due(&mut self, now: Duration) -> Vec<FallsSilent> {
         let mut due = Vec::new();
         while let Some((deadline, _)) = self.deadlines.first()
             && *deadline <= now
         {
             let Some((deadline, name)) = self.deadlines.pop_first() else { break };
-            let Some(peer) = self.peers.get(&name).filter(|peer| peer.silent.is_none()) else { continue };
+            let peer = self.peers.get_mut(&name).filter(|peer| peer.silent.is_none());
+            let Some(peer) = peer else { continue };
             let own = peer.heard + peer.after;
+            let is_second = peer.again.take() == Some(deadline) && now - deadline <= LATE;
             if own > now {
                 self.deadlines.insert((own, name));
-            } else if now - deadline > LATE {
-                self.deadlines.insert((now + LATE, name));
-            } else {
+            } else if is_second {
                 due.push(peer.notice(&name, peer.after.as_secs()));
+            } else {
+                let again = step_from(now + STEP);
+                peer.again = Some(again);
+                self.deadlines.insert((again, name));
             }
         }
         due
@@ -157,6 +166,12 @@ impl Silence {
     pub(super) fn forgot(&mut self) {
         self.forgotten.clear();
     }
+}
+
+/// Returns the first step that is not before a time.
+fn step_from(time: Duration) -> Duration {
+    let steps = time.as_nanos().div_ceil(STEP.as_nanos());
+    u32::try_from(steps).map_or(time, |steps| STEP * steps)
 }
 
 impl Watched {
@@ -192,22 +207,29 @@ mod tests {
         due.iter().map(|peer| &*peer.name).collect()
     }
 
+    /// Looks at a time and a step later.
+    fn due_twice(silence: &mut Silence, at: Duration) -> Vec<FallsSilent> {
+        let first = silence.due(at);
+        assert!(first.is_empty(), "{first:?}");
+        silence.due(step_from(at + STEP))
+    }
+
     const ROW: SilentRow = SilentRow { since_ns: 7, last_ns: 5 };
 
     #[test]
     fn a_peer_is_due_once_its_time_is_over_since_the_start_or_its_last_message() {
         let mut silence = Silence::default();
         silence.configure(&settings(&[("a", "10m"), ("bb", "10m")]), seconds(5), 1);
-        assert!(silence.due(seconds(604)).is_empty());
+        assert!(due_twice(&mut silence, seconds(604)).is_empty());
         silence.heard("bb", (9, 3), seconds(600));
-        assert_eq!(names(&silence.due(seconds(605))), ["a"]);
+        assert_eq!(names(&due_twice(&mut silence, seconds(605))), ["a"]);
         silence.set_silent("a", Some(ROW));
-        assert!(silence.due(seconds(1_199)).is_empty());
-        let due = silence.due(seconds(1_200));
+        assert!(due_twice(&mut silence, seconds(1_199)).is_empty());
+        let due = due_twice(&mut silence, seconds(1_200));
         assert_eq!((names(&due), due[0].last, due[0].seconds), (vec!["bb"], Some((9, 3)), 600));
-        silence.retry(&due, seconds(1_201));
-        assert!(silence.due(seconds(1_200)).is_empty());
-        assert_eq!(names(&silence.due(seconds(1_201))), ["bb"]);
+        silence.retry(&due, seconds(1_202));
+        assert!(due_twice(&mut silence, seconds(1_201)).is_empty());
+        assert_eq!(names(&due_twice(&mut silence, seconds(1_202))), ["bb"]);
     }
 
     #[test]
@@ -215,15 +237,17 @@ mod tests {
         let mut silence = Silence::default();
         silence.configure(&settings(&[("a", "10m")]), seconds(0), 1);
         silence.load("a", ROW);
-        assert!(silence.due(seconds(600)).is_empty() && silence.due(seconds(100_000)).is_empty());
+        for at in [600, 601, 100_000] {
+            assert!(due_twice(&mut silence, seconds(at)).is_empty());
+        }
         let heard = silence.heard_again("a", 65_000_000_005, seconds(3)).unwrap();
         assert_eq!(heard.seconds, 65, "by the clock, since the message came before the start");
         silence.set_silent("a", None);
         silence.heard("a", (1, 1), seconds(100_000));
         assert!(silence.heard_again("a", 1, seconds(100_000)).is_none());
         silence.due(seconds(100_000));
-        assert!(silence.due(seconds(100_599)).is_empty());
-        assert_eq!(names(&silence.due(seconds(100_600))), ["a"]);
+        assert!(due_twice(&mut silence, seconds(100_599)).is_empty());
+        assert_eq!(names(&due_twice(&mut silence, seconds(100_600))), ["a"]);
     }
 
     #[test]
@@ -244,12 +268,40 @@ mod tests {
     }
 
     #[test]
-    fn a_deadline_that_is_found_late_is_looked_at_once_more() {
+    fn what_came_while_the_process_was_stopped_over_a_deadline_is_heard() {
+        for stopped in [600_001, 600_900, 700_000].map(Duration::from_millis) {
+            let mut silence = Silence::default();
+            silence.configure(&settings(&[("a", "10m")]), seconds(0), 1);
+            assert!(silence.due(stopped).is_empty(), "a message may wait in the kernel");
+            silence.heard("a", (1, 1), stopped);
+            assert!(due_twice(&mut silence, step_from(stopped + STEP)).is_empty());
+            assert_eq!(silence.next_step(), Some(step_from(stopped + seconds(600))));
+        }
+    }
+
+    #[test]
+    fn a_second_look_that_comes_late_does_not_count() {
         let mut silence = Silence::default();
         silence.configure(&settings(&[("a", "10m")]), seconds(0), 1);
-        assert!(silence.due(seconds(700)).is_empty(), "the process was stopped");
-        assert!(silence.due(seconds(700)).is_empty());
-        assert_eq!(names(&silence.due(seconds(701))), ["a"]);
+        assert!(due_twice(&mut silence, seconds(599)).is_empty());
+        assert!(silence.due(seconds(600)).is_empty());
+        assert!(silence.due(seconds(601)).is_empty(), "stopped between the two");
+        assert_eq!(names(&silence.due(seconds(601) + STEP)), ["a"]);
+    }
+
+    #[test]
+    fn silence_is_noticed_within_a_second() {
+        for millis in [0, 1, 249, 250, 251, 499] {
+            let (mut silence, began) = (Silence::default(), Duration::from_millis(millis));
+            silence.configure(&settings(&[("a", "10m")]), began, 1);
+            let mut noticed = Vec::new();
+            while noticed.is_empty() {
+                // The writer wakes a little late.
+                let now = silence.next_step().unwrap() + Duration::from_millis(2);
+                noticed = silence.due(now);
+                assert!(now < began + seconds(601), "{now:?}");
+            }
+        }
     }
 
     #[test]
@@ -258,8 +310,8 @@ mod tests {
         silence.configure(&settings(&[("a", "10m")]), seconds(0), 1);
         silence.heard("a", (1, 1), seconds(100));
         silence.configure(&settings(&[("a", "1m")]), seconds(110), 1);
-        assert!(silence.due(seconds(159)).is_empty());
-        assert_eq!(names(&silence.due(seconds(160))), ["a"]);
+        assert!(due_twice(&mut silence, seconds(159)).is_empty());
+        assert_eq!(names(&due_twice(&mut silence, seconds(160))), ["a"]);
     }
 
     #[test]

@@ -35,9 +35,21 @@ pub(super) fn read(connection: &Connection) -> rusqlite::Result<KeptRows> {
         }
     }
     rows.silent = silent_rows(connection)?;
-    let highest = "SELECT seq FROM sqlite_sequence WHERE name = 'held'";
-    rows.highest = connection.query_row(highest, [], |row| row.get(0)).optional()?.unwrap_or(0);
+    rows.highest = highest(connection)?;
     Ok(rows)
+}
+
+/// Returns the highest number of a held message that was ever used; SQLite gives the next one.
+fn highest(connection: &Connection) -> rusqlite::Result<u64> {
+    let highest = "SELECT seq FROM sqlite_sequence WHERE name = 'held'";
+    Ok(connection.query_row(highest, [], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// Returns whether a table has a row, or a number was used.
+pub(crate) fn has_any(connection: &Connection) -> rusqlite::Result<bool> {
+    let any =
+        "SELECT EXISTS (SELECT 1 FROM silent) OR EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'held')";
+    connection.query_row(any, [], |row| row.get(0))
 }
 
 fn silent_rows<T: FromIterator<(String, SilentRow)>>(connection: &Connection) -> rusqlite::Result<T> {
@@ -81,14 +93,16 @@ pub(super) fn restore(
         .prepare("SELECT id FROM held ORDER BY id")?
         .query_map([], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    if ids.iter().eq(held.keys()) && silent_rows::<BTreeMap<_, _>>(connection)? == *silent {
+    let found = self::highest(connection)?;
+    if found >= highest && ids.iter().eq(held.keys()) && silent_rows::<BTreeMap<_, _>>(connection)? == *silent
+    {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch("DELETE FROM silent; DELETE FROM held")?;
     let rows = held.values().map(|row| &**row);
     let silent = silent.iter().map(|(name, row)| (name.as_str(), *row));
-    write(&transaction, rows, silent, highest)?;
+    write(&transaction, rows, silent, highest.max(found))?;
     transaction.commit()
 }
 
@@ -117,6 +131,18 @@ pub(crate) fn write<'a>(
         transaction.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('held', ?1)", [highest])?;
     }
     Ok(())
+}
+
+/// Takes over the held messages of another file of the same inbox, with their numbers; returns how many. Those with a number that the
+/// inbox has used are left out: it had them already, and may have sent them.
+pub(crate) fn take_over(transaction: &Transaction<'_>, other: &KeptRows) -> rusqlite::Result<usize> {
+    let known = highest(transaction)?;
+    let held = "SELECT count(*) FROM held";
+    let held: usize = transaction.query_row(held, [], |row| row.get(0))?;
+    let new = other.held.iter().filter(|row| row.id > known).take(MAX_HELD.saturating_sub(held));
+    let taken = new.clone().count();
+    write(transaction, new, [].into_iter(), other.highest.max(known))?;
+    Ok(taken)
 }
 
 fn insert_held(

@@ -1,7 +1,7 @@
 //! What sessions see of what is kept, and how messages that are to be sent now reach the sender.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -13,10 +13,18 @@ use super::row::HeldRow;
 #[derive(Debug, Default)]
 pub(crate) struct KeptView {
     state: Mutex<State>,
-    releases: Mutex<VecDeque<Release>>,
+    exchange: Mutex<Exchange>,
     released: Notify,
+}
+
+/// What the writer and the sender pass to each other. Under one lock, so that no message is released while another that goes before
+/// it is being given back.
+#[derive(Debug, Default)]
+struct Exchange {
+    /// To be sent.
+    releases: VecDeque<Release>,
     /// The numbers of messages that could not be sent now.
-    returned: Mutex<Vec<u64>>,
+    returned: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -77,21 +85,34 @@ impl KeptView {
 
     /// Returns the next messages to send, if there are some.
     pub(crate) fn try_next_release(&self) -> Option<Release> {
-        self.releases.lock().pop_front()
+        self.exchange.lock().releases.pop_front()
     }
 
-    /// Returns messages that could not be sent now. The writer takes them when it is woken.
-    pub(crate) fn give_back(&self, rows: &[Arc<HeldRow>]) {
-        self.returned.lock().extend(rows.iter().map(|row| row.id));
+    /// Returns messages that could not be sent to a host now, with those that are released for it and would overtake them. The writer
+    /// takes them when it is woken, or when the host sends something.
+    pub(crate) fn give_back<'a>(&self, host: IpAddr, rows: impl Iterator<Item = &'a Arc<HeldRow>>) {
+        let Exchange { releases, returned } = &mut *self.exchange.lock();
+        returned.extend(rows.map(|row| row.id));
+        releases.retain(|release| {
+            let stays = release.peer.ip() != host;
+            if !stays {
+                returned.extend(release.rows.iter().map(|row| row.id));
+            }
+            stays
+        });
     }
 
     pub(super) fn take_returned(&self) -> Vec<u64> {
-        std::mem::take(&mut *self.returned.lock())
+        std::mem::take(&mut self.exchange.lock().returned)
     }
 
-    pub(super) fn release(&self, release: Release) {
-        self.releases.lock().push_back(release);
-        self.released.notify_one();
+    /// Releases the messages that `choose` selects, which gets the numbers of those that were given back.
+    pub(super) fn release(&self, choose: impl FnOnce(Vec<u64>) -> Option<Release>) {
+        let mut exchange = self.exchange.lock();
+        if let Some(release) = choose(std::mem::take(&mut exchange.returned)) {
+            exchange.releases.push_back(release);
+            self.released.notify_one();
+        }
     }
 
     pub(super) fn get(&self, id: u64) -> Option<Arc<HeldRow>> {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::row::{HeldRow, To};
 
@@ -19,6 +20,8 @@ pub(super) struct Waiting {
     claimed: HashSet<u64>,
     /// How many there are for each destination.
     counts: HashMap<To, usize>,
+    /// How many there are of each user, and their payload in bytes.
+    users: HashMap<Option<String>, (usize, usize)>,
     /// The highest number that was ever used.
     highest: u64,
 }
@@ -26,6 +29,8 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn add(&mut self, row: &HeldRow) {
         *self.counts.entry(row.to.clone()).or_default() += 1;
+        let (messages, bytes) = self.users.entry(row.detail.by.clone()).or_default();
+        (*messages, *bytes) = (*messages + 1, *bytes + row.payload.len());
         self.highest = self.highest.max(row.id);
         self.wait(row);
     }
@@ -43,6 +48,12 @@ impl Waiting {
             *count -= 1;
             if *count == 0 {
                 self.counts.remove(&row.to);
+            }
+        }
+        if let Some((messages, bytes)) = self.users.get_mut(&row.detail.by) {
+            (*messages, *bytes) = (*messages - 1, *bytes - row.payload.len());
+            if *messages == 0 {
+                self.users.remove(&row.detail.by);
             }
         }
     }
@@ -85,11 +96,18 @@ impl Waiting {
         self.claimed.insert(row.id);
     }
 
-    /// Lets a message wait again.
-    pub(super) fn give_back(&mut self, row: &HeldRow) {
-        if self.claimed.remove(&row.id) {
-            self.wait(row);
+    /// Lets messages wait again.
+    pub(super) fn give_back(&mut self, rows: impl Iterator<Item = Arc<HeldRow>>) {
+        for row in rows {
+            if self.claimed.remove(&row.id) {
+                self.wait(&row);
+            }
         }
+    }
+
+    /// Returns whether nothing is held.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
     }
 
     pub(super) fn is_claimed(&self, id: u64) -> bool {
@@ -103,6 +121,11 @@ impl Waiting {
     /// Returns how many messages are held for a destination.
     pub(super) fn count(&self, to: &To) -> usize {
         self.counts.get(to).copied().unwrap_or(0)
+    }
+
+    /// Returns how many messages of a user are held, and their payload in bytes.
+    pub(super) fn of_user(&self, by: Option<&str>) -> (usize, usize) {
+        self.users.get(&by.map(str::to_owned)).copied().unwrap_or_default()
     }
 
     pub(super) fn next_expiry_ns(&self) -> Option<i64> {

@@ -70,6 +70,9 @@ const COMMIT_PART: u64 = 64;
 /// How long the writer waits after a failed transaction; doubled up to [`MAX_RETRY_WAIT`].
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
 
+/// A transaction that takes longer counts as a time in which the inbox could not be written.
+const MAX_COMMIT_TIME: Duration = Duration::from_secs(1);
+
 /// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
 const MAX_FAILURES_WHILE_STOPPING: u32 = 3;
 
@@ -233,8 +236,10 @@ impl Writer {
                         self.forget_damage();
                     }
                     self.parts.health.succeeded(Component::InboxWrite);
-                    if failures > 0 {
-                        self.kept.pause(self.kept.now().saturating_sub(began));
+                    let took = self.kept.now().saturating_sub(began);
+                    if failures > 0 || took > MAX_COMMIT_TIME {
+                        // Meanwhile the queue may have been full, and messages dropped.
+                        self.kept.pause(took);
                     }
                     self.publish_commit(items, outcome);
                     self.remove_remains();

@@ -14,7 +14,6 @@ const WINDOW: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Notices {
     bounced: Limit,
-    expired: Limit,
 }
 
 /// The notices of a kind within the current second, and those left out since the last one that was written.
@@ -28,20 +27,16 @@ struct Limit {
 impl Notices {
     /// Appends a notice, unless it is over the limit of its kind; the next one that is written has the number of those left out.
     ///
-    /// A flood of datagrams can cause `bounced` and `expired`. The configuration bounds the number of `silent` and `heard`.
+    /// A flood of datagrams can cause `bounced`. The configuration bounds the number of `silent` and `heard`, and what users hold
+    /// that of `expired`.
     pub(super) fn write(
         &mut self,
         log: &mut Appender<'_, '_>,
         at_ns: i64,
         mut detail: NoticeDetail,
     ) -> rusqlite::Result<()> {
-        let limit = match detail.notice.as_str() {
-            NoticeDetail::BOUNCED => Some(&mut self.bounced),
-            NoticeDetail::EXPIRED => Some(&mut self.expired),
-            _ => None,
-        };
-        if let Some(limit) = limit {
-            let Some(left_out) = limit.take(Instant::now()) else { return Ok(()) };
+        if detail.notice == NoticeDetail::BOUNCED {
+            let Some(left_out) = self.bounced.take(Instant::now()) else { return Ok(()) };
             detail.more = (left_out > 0).then_some(left_out);
         }
         log.notice(at_ns, &detail).map(drop)

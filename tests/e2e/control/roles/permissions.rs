@@ -103,6 +103,27 @@ fn each_role_permits_only_its_methods() {
 }
 
 #[test]
+fn hints_name_no_command_that_the_user_may_not_run() {
+    let Some(_) = OtherUser::get() else { return };
+    for (groups, may_list) in [(&[SENDERS][..], false), (&[SENDERS, READERS], true)] {
+        let daemon = start(&config(), &[]);
+        let mut caller = account(groups).connect(&daemon.socket());
+        let text = "x".repeat(99 * 16);
+        let mut hold = || {
+            let params = json!({ "to": "127.0.0.2", "text": text, "split": 16, "when_seen": true });
+            caller.reply("send", params)
+        };
+        let full = (0..11).map(|_| hold()).last().unwrap();
+        let none = caller.reply("cancel", json!({ "held": 9_999 }));
+        for (answer, kind) in [(full, "held_full"), (none, "no_such_held")] {
+            assert_eq!(answer["error"]["data"]["kind"], kind, "{answer}");
+            let hint = answer["error"]["data"]["hint"].as_str().unwrap_or_default();
+            assert_eq!(hint.contains("udpchatctl held"), may_list, "{hint}");
+        }
+    }
+}
+
+#[test]
 fn root_and_the_daemons_user_have_every_role() {
     let Some(_) = OtherUser::get() else { return };
     let (owner, peer) = (Account::new(UID + 1, &[]), Peer::new());

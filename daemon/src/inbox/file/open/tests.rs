@@ -111,6 +111,25 @@ fn an_interrupted_replacement_leaves_earlier_damaged_files_alone() {
 }
 
 #[test]
+fn an_interrupted_replacement_keeps_what_is_held_without_entries_to_recover() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = database(folder.path());
+    let opened = open(folder.path()).unwrap();
+    opened.connection.execute("INSERT INTO entry (at_ns, kind) VALUES (1, 9)", []).unwrap();
+    let hold = "INSERT INTO held (name, payload, detail, at_ns, until_ns) VALUES ('bob', x'61', '{}', 1, 2)";
+    opened.connection.execute(hold, []).unwrap();
+    let target = quarantine::target(&path);
+    create::create(&path, 8, &[], &recovery::kept_rows(&path)).unwrap();
+    fs::rename(&path, &target).unwrap();
+    std::mem::forget(opened);
+    let again = open(folder.path()).unwrap();
+    assert_eq!(
+        again.connection.query_row("SELECT payload FROM held", [], |row| row.get(0)),
+        Ok(b"a".to_vec())
+    );
+}
+
+#[test]
 fn a_lost_plan_is_made_again_of_the_files_that_it_had() {
     let folder = tempfile::tempdir().unwrap();
     let path = database(folder.path());

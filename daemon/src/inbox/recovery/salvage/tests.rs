@@ -65,6 +65,23 @@ fn assert_true(rows: &[Row]) {
 }
 
 #[test]
+fn notices_are_entries_like_all_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = inbox(folder.path(), 1_000);
+    let connection = Connection::open(&path).unwrap();
+    let detail = r#"{"notice":"silent","name":"bob","seconds":600,"last_id":1000}"#;
+    let insert = "INSERT INTO entry (id, at_ns, kind, detail) VALUES (1001, 7007, 3, ?1)";
+    connection.execute(insert, [detail]).unwrap();
+    drop(connection);
+    // The root of the table: no page is found through it.
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[0; 16_384], 16_384 * 2).unwrap();
+    let all = rows(&path, (1, MAX_PLAUSIBLE_ID));
+    let last = all.last().unwrap();
+    assert_eq!((last.id, last.kind, last.detail.as_deref()), (1_001, 3, Some(detail)));
+}
+
+#[test]
 fn a_sound_file_is_read_completely() {
     let folder = tempfile::tempdir().unwrap();
     let path = inbox(folder.path(), 1_000);

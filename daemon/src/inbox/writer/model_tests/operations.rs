@@ -44,6 +44,19 @@ pub(super) enum Operation {
         content: Content,
         outcome: Outcome,
     },
+    /// A message is to be held, in so many datagrams.
+    Hold {
+        content: Content,
+        parts: usize,
+    },
+    /// A held message is cancelled.
+    Cancel(Place),
+    /// A held message is sent.
+    SendHeld {
+        peer: usize,
+        at: Place,
+        outcome: Outcome,
+    },
     Mark {
         consumer: usize,
         at: Place,
@@ -145,7 +158,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     };
     let peer = || 0..PEERS.len();
     let outcome =
-        prop_oneof![6 => Just(Outcome::Sent), 1 => Just(Outcome::Refused), 1 => Just(Outcome::NotNow)];
+        || prop_oneof![6 => Just(Outcome::Sent), 1 => Just(Outcome::Refused), 1 => Just(Outcome::NotNow)];
     prop_oneof![
         16 => (peer(), content(), 1..12_usize)
             .prop_map(|(peer, content, count)| Operation::Receive { peer, content, count }),
@@ -155,8 +168,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (0..3_u64, 0..3_u64).prop_map(|(denied, own)| Operation::Unwanted { denied, own }),
         2 => (1..50_u64).prop_map(Operation::KernelDrops),
         2 => Just(Operation::AddGap),
-        4 => (peer(), content(), outcome)
+        4 => (peer(), content(), outcome())
             .prop_map(|(peer, content, outcome)| Operation::Send { peer, content, outcome }),
+        4 => (0..200_usize, 1..6_usize)
+            .prop_map(|(length, parts)| Operation::Hold { content: Content::Text(length), parts }),
+        2 => place().prop_map(Operation::Cancel),
+        4 => (peer(), place(), outcome())
+            .prop_map(|(peer, at, outcome)| Operation::SendHeld { peer, at, outcome }),
         10 => (0..CONSUMERS.len(), place()).prop_map(|(consumer, at)| Operation::Mark { consumer, at }),
         5 => (peer(), 1..200_usize, prop::option::weighted(0.7, chinese()), any::<bool>()).prop_map(
             |(peer, most, encoding, remember)| Operation::Recode { peer, most, encoding, remember }

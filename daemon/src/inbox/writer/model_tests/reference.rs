@@ -19,7 +19,13 @@ pub(super) enum Pending {
         at_ns: Option<i64>,
         body: Body,
         received: Moment,
+        /// The number of the held message that it was.
+        held: Option<u64>,
     },
+    Hold {
+        payloads: Vec<Vec<u8>>,
+    },
+    Cancel(u64),
     Mark {
         consumer: String,
         read_id: u64,
@@ -33,7 +39,7 @@ pub(super) enum Pending {
 
 impl Pending {
     pub(super) fn gap(at_ns: Option<i64>, received: Moment, lost: u64, reason: GapReason) -> Self {
-        Self::Entry { at_ns, body: Body::Gap(GapDetail::lost(lost, reason)), received }
+        Self::Entry { at_ns, body: Body::Gap(GapDetail::lost(lost, reason)), received, held: None }
     }
 
     /// Returns how many datagrams it stands for, and why they are lost if the daemon ends now.
@@ -88,6 +94,9 @@ pub(super) struct Reference {
     pub(super) newest_id: u64,
     pub(super) marks: BTreeMap<String, u64>,
     pub(super) learned: HashMap<SocketAddr, Known>,
+    /// The payloads of held messages by their numbers, and the highest number that was used.
+    pub(super) held: BTreeMap<u64, Vec<u8>>,
+    pub(super) highest_held: u64,
     /// Entries whose time is not known yet.
     pub(super) untimed: Vec<u64>,
 }
@@ -98,7 +107,10 @@ impl Reference {
         let mut answers = Vec::new();
         for item in pending {
             match item {
-                Pending::Entry { at_ns, body, received } => {
+                Pending::Entry { at_ns, body, received, held } => {
+                    if let Some(held) = held {
+                        self.held.remove(&held);
+                    }
                     self.newest_id += 1;
                     let id = self.newest_id;
                     match &body {
@@ -112,6 +124,13 @@ impl Reference {
                     let stored = Stored { id, at_ns: at_ns.unwrap_or(0), body, recoded: None };
                     self.entries.push_back(Rc::new(Entry { stored, received }));
                 }
+                Pending::Hold { payloads } => {
+                    for payload in payloads {
+                        self.highest_held += 1;
+                        self.held.insert(self.highest_held, payload);
+                    }
+                }
+                Pending::Cancel(held) => answers.push(u64::from(self.held.remove(&held).is_some())),
                 Pending::Mark { consumer, read_id } => {
                     let mark = self.marks.entry(consumer).or_default();
                     *mark = read_id.max(*mark);

@@ -1,5 +1,6 @@
 //! Held messages and silent peers: the tables, what is kept in memory and the notices agree, however daemons and transactions end.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
@@ -10,7 +11,7 @@ use super::*;
 use crate::clock::simulated::{self, Clocks};
 use crate::inbox::entry::{NoticeDetail, SentDetail};
 use crate::inbox::kept::tests::settings;
-use crate::inbox::kept::{HeldFull, MAX_HELD_FOR_ONE, NewHeld, Release, To};
+use crate::inbox::kept::{HeldFull, MAX_HELD, MAX_HELD_FOR_ONE, NewHeld, PART_OF_USER, Release, To};
 use crate::inbox::queue::{CancelItem, HoldItem, SentItem};
 
 const SECOND: i64 = 1_000_000_000;
@@ -235,16 +236,19 @@ impl World {
         if !sent.is_empty() {
             self.store();
         }
-        self.writer.parts.kept.give_back(kept);
+        self.writer.parts.kept.give_back(release.peer.ip(), kept.iter());
         self.writer.kept.take_returned();
         self.model.claimed.retain(|id| kept.iter().all(|row| row.id != *id));
     }
 
-    /// What is due is noted once nothing is late any more.
+    /// What is due is noted at the second look, which comes soon after the first.
     fn due(&mut self) {
         for _ in 0..3 {
-            let now = self.writer.kept.now();
-            self.writer.note_due(now);
+            for now_ns in [self.now * SECOND, self.now * SECOND + SECOND / 2] {
+                set_clocks_ns(now_ns);
+                let now = self.writer.kept.now();
+                self.writer.note_due(now);
+            }
             self.now += 1;
             set_clocks(self.now);
         }
@@ -318,7 +322,11 @@ impl World {
 }
 
 fn set_clocks(seconds: i64) {
-    simulated::set(Clocks { wall_ns: seconds * SECOND, boottime_ns: seconds * SECOND, boot_id: 1 });
+    set_clocks_ns(seconds * SECOND);
+}
+
+fn set_clocks_ns(now_ns: i64) {
+    simulated::set(Clocks { wall_ns: now_ns, boottime_ns: now_ns, boot_id: 1 });
 }
 
 fn held_rows(writer: &Writer) -> Vec<u64> {
@@ -356,9 +364,14 @@ proptest! {
 }
 
 fn hold(writer: &mut Writer, to: &str, payloads: Vec<Vec<u8>>) -> Result<Vec<u64>, HeldFull> {
+    hold_by(writer, "ann", to, payloads)
+}
+
+fn hold_by(writer: &mut Writer, by: &str, to: &str, payloads: Vec<Vec<u8>>) -> Result<Vec<u64>, HeldFull> {
     let (sender, mut stored) = oneshot::channel();
     let to = to.parse().map_or_else(|_| To::Name(to.to_owned()), To::Address);
-    let new = NewHeld { to, payloads, detail: SentDetail::default(), at_ns: 0, until_ns: i64::MAX };
+    let detail = SentDetail { by: Some(by.to_owned()), ..SentDetail::default() };
+    let new = NewHeld { to, payloads, detail, at_ns: 0, until_ns: i64::MAX };
     assert!(writer.store(&mut [Item::Hold(Box::new(HoldItem { new, stored: Some(sender) }))], &[]));
     stored.try_recv().unwrap()
 }
@@ -372,18 +385,99 @@ fn a_message_over_a_limit_is_not_held_at_all() {
     assert_eq!(hold(&mut writer, "bob", many(2)), Err(HeldFull::ForOne));
     assert_eq!(hold(&mut writer, "bob", many(1)).map(|ids| ids.len()), Ok(1));
     for peer in 1..10 {
-        assert!(hold(&mut writer, &format!("10.0.0.{peer}:0"), many(MAX_HELD_FOR_ONE)).is_ok());
+        let (to, by) = (format!("10.0.0.{peer}:0"), if peer < 5 { "ann" } else { "eve" });
+        assert!(hold_by(&mut writer, by, &to, many(MAX_HELD_FOR_ONE)).is_ok());
     }
-    assert_eq!(hold(&mut writer, "ann", many(1)), Err(HeldFull::Messages));
+    assert_eq!(hold_by(&mut writer, "joe", "ann", many(1)), Err(HeldFull::Messages));
     let (mut writer, ..) = {
         drop(writer);
         let folder = tempfile::tempdir().unwrap();
         open(folder.path())
     };
     let large = |number: usize| vec![vec![7; 60_000]; number];
-    assert!(hold(&mut writer, "bob", large(279)).is_ok());
-    assert_eq!(hold(&mut writer, "ann", large(1)), Err(HeldFull::Bytes));
+    for (by, number) in [("ann", 139), ("eve", 139), ("joe", 1)] {
+        assert!(hold_by(&mut writer, by, "bob", large(number)).is_ok());
+    }
+    assert_eq!(hold_by(&mut writer, "joe", "ann", large(1)), Err(HeldFull::Bytes));
     assert_eq!(held_rows(&writer).len(), 279);
+}
+
+#[test]
+fn one_user_cannot_take_the_room_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, ..) = open(folder.path());
+    let to = |peer: usize| format!("10.0.0.{peer}:0");
+    for peer in 0..5 {
+        assert!(hold(&mut writer, &to(peer), vec![b"x".to_vec(); MAX_HELD / PART_OF_USER / 5]).is_ok());
+    }
+    assert_eq!(hold(&mut writer, &to(9), vec![b"x".to_vec()]), Err(HeldFull::OfUser));
+    assert!(hold_by(&mut writer, "eve", &to(9), vec![vec![7; 60_000]; 139]).is_ok());
+    assert_eq!(hold_by(&mut writer, "eve", &to(9), vec![vec![7; 60_000]]), Err(HeldFull::OfUser));
+    // What is no longer held makes room.
+    let first = held_rows(&writer)[0];
+    cancel(&mut writer, first);
+    assert!(hold(&mut writer, &to(9), vec![b"x".to_vec()]).is_ok());
+}
+
+fn cancel(writer: &mut Writer, id: u64) {
+    assert!(writer.store(&mut [Item::Cancel(Box::new(CancelItem { id, stored: None }))], &[]));
+}
+
+#[test]
+fn a_removed_file_has_no_number_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, _commits) = open(folder.path());
+    let id = hold(&mut writer, "bob", vec![vec![1]]).unwrap()[0];
+    cancel(&mut writer, id);
+    for name in ["inbox.db", "inbox.db-wal", "inbox.db-shm"] {
+        std::fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    receive(&queue, b"into a new file");
+    store_all(&mut writer, &queue);
+    assert_eq!(hold(&mut writer, "bob", vec![vec![2]]), Ok(vec![id + 1]));
+}
+
+#[test]
+fn nothing_overtakes_what_is_given_back() {
+    let mut world = World::new();
+    let ids: Vec<u64> = (0..20).map(|n| hold(&mut world.writer, "bob", vec![vec![n]]).unwrap()[0]).collect();
+    let word = |world: &mut World| {
+        let peer = SOURCES[0].parse().unwrap();
+        world.queue.intake(|intake| intake.datagram(1, peer, None, b"word"));
+        world.store();
+    };
+    word(&mut world);
+    let view = Arc::clone(&world.writer.parts.kept);
+    let first = view.try_next_release().unwrap();
+    // The next ones are released while the first are being sent, and that fails.
+    word(&mut world);
+    view.give_back(first.peer.ip(), first.rows.iter());
+    assert!(view.try_next_release().is_none(), "they would go before the first");
+    word(&mut world);
+    let again = view.try_next_release().unwrap();
+    assert_eq!(again.rows.iter().map(|row| row.id).collect::<Vec<_>>(), ids[..16]);
+}
+
+#[test]
+fn many_messages_that_expire_together_share_a_notice() {
+    let mut world = World::new();
+    // They expire at the same time.
+    for (to, parts) in [(0, 12), (1, 2)] {
+        world.hold(to, parts, 5);
+    }
+    world.now += 6;
+    set_clocks(world.now);
+    world.due();
+    let name = |name: &str| Some(name.to_owned());
+    let found: Vec<_> = all_notices(&world.writer)
+        .into_iter()
+        .filter(|notice| notice.notice == NoticeDetail::EXPIRED)
+        .map(|notice| (notice.name, notice.held, notice.more))
+        .collect();
+    let expected =
+        [(name("bob"), Some(1), Some(11)), (name("dev"), Some(13), None), (name("dev"), Some(14), None)];
+    assert_eq!(found, expected);
+    assert_eq!(held_rows(&world.writer), Vec::<u64>::new());
 }
 
 #[test]
@@ -409,4 +503,33 @@ fn a_damaged_inbox_passes_on_what_is_kept() {
     writer.parts.reader.damage().marker().give_up();
     writer.replace_damaged_or_report();
     assert_eq!(held_rows(&writer), [ids[0], ids[1], ids[2], last + 1]);
+}
+
+thread_local! {
+    /// Another program's lock on the inbox.
+    static LOCK: RefCell<Option<Connection>> = const { RefCell::new(None) };
+}
+
+/// Lets time pass while the inbox is locked, then ends that.
+fn wait_for_lock(_attempts: i32) -> bool {
+    let now_ns = simulated::get().unwrap().boottime_ns;
+    set_clocks(now_ns / SECOND + 60);
+    LOCK.take();
+    true
+}
+
+#[test]
+fn the_time_of_a_commit_that_hangs_counts_for_nobody() {
+    let mut world = World::new();
+    world.writer.connection.as_mut().unwrap().busy_handler(Some(wait_for_lock)).unwrap();
+    LOCK.set(Some(lock(world.folder.path())));
+    receive(&world.queue, b"of somebody else");
+    let taken = world.writer.kept.now();
+    store_all(&mut world.writer, &world.queue);
+    world.now += 60;
+    for taken in [taken, world.writer.kept.now()] {
+        world.writer.note_due(taken);
+    }
+    world.due();
+    assert!(all_notices(&world.writer).is_empty(), "messages of bob may have been dropped");
 }

@@ -29,6 +29,9 @@ impl World {
             }
             Operation::AddGap => self.add_gap(),
             Operation::Send { peer, content, outcome } => self.send(*peer, *content, *outcome),
+            Operation::Hold { content, parts } => self.hold(*content, *parts),
+            Operation::Cancel(at) => self.cancel(*at),
+            Operation::SendHeld { peer, at, outcome } => self.send_held(*peer, *at, *outcome),
             Operation::Mark { consumer, at } => self.mark(CONSUMERS[*consumer], *at),
             Operation::Recode { peer, most, encoding, remember } => {
                 self.recode(*peer, *most, *encoding, *remember);

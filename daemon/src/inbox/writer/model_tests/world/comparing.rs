@@ -85,6 +85,9 @@ impl World {
             let known = self.daemon.writer.parts.learned.of(peer);
             assert_eq!(known, reference.learned.get(&peer).copied(), "{peer}");
         }
+        let held = self.daemon.writer.parts.kept.held_after(0, usize::MAX);
+        let held: Vec<_> = held.iter().map(|row| (row.id, &row.payload)).collect();
+        assert_eq!(held, reference.held.iter().map(|(id, payload)| (*id, payload)).collect::<Vec<_>>());
         self.compare_heard();
         self.compare_counts();
         let problems = self.daemon.writer.parts.health.problems();

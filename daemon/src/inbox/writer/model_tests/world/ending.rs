@@ -122,6 +122,7 @@ impl World {
     /// Starts the next daemon, in the same directory or with an image of it; returns how much it reports as lost.
     fn start_next(&mut self, image: Option<Image>) -> u64 {
         self.waiting.clear();
+        self.holding.clear();
         self.pending.clear();
         self.unplaced = 0;
         let folder = tempfile::tempdir().unwrap();

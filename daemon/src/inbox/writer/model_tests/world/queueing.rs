@@ -9,7 +9,8 @@ use super::super::operations::{Content, Outcome, Place};
 use super::super::reference::Pending;
 use super::state::{World, address};
 use crate::inbox::entry::{Body, ChosenBy, GapReason, SentDetail, SentEncoding};
-use crate::inbox::queue::{MarkChange, MarkItem, NotSent, RecodeItem, SentItem};
+use crate::inbox::kept::{NewHeld, To};
+use crate::inbox::queue::{CancelItem, HoldItem, MarkChange, MarkItem, NotSent, RecodeItem, SentItem};
 
 impl World {
     fn content(&mut self, content: Content) -> Vec<u8> {
@@ -48,6 +49,7 @@ impl World {
             at_ns: Some(at_ns),
             body: Body::Received { peer, local, payload },
             received,
+            held: None,
         }));
     }
 
@@ -76,7 +78,49 @@ impl World {
     }
 
     pub(super) fn send(&mut self, peer: usize, content: Content, outcome: Outcome) {
-        let (peer, at_ns, payload) = (address(peer), self.machine.wall_ns(), self.content(content));
+        let payload = self.content(content);
+        self.send_payload(peer, payload, outcome, None);
+    }
+
+    pub(super) fn send_held(&mut self, peer: usize, at: Place, outcome: Outcome) {
+        if let Some(held) = self.held_at(at) {
+            let payload = self.reference.held[&held].clone();
+            self.send_payload(peer, payload, outcome, Some(held));
+        }
+    }
+
+    /// Returns the number of a held message, if there is one.
+    fn held_at(&self, at: Place) -> Option<u64> {
+        let held = &self.reference.held;
+        (!held.is_empty()).then(|| at.index(held.len())).and_then(|at| held.keys().nth(at).copied())
+    }
+
+    /// Holds a message for a peer that sends nothing.
+    pub(super) fn hold(&mut self, content: Content, parts: usize) {
+        let payloads: Vec<_> = (0..parts).map(|_| self.content(content)).collect();
+        let new = NewHeld {
+            to: To::Name("nobody".to_owned()),
+            payloads: payloads.clone(),
+            detail: SentDetail::default(),
+            at_ns: self.machine.wall_ns(),
+            until_ns: i64::MAX,
+        };
+        let (stored, waiting) = oneshot::channel();
+        self.daemon.queue.hold(Box::new(HoldItem { new, stored: Some(stored) })).unwrap();
+        self.holding.push_back(waiting);
+        self.pending.push(Pending::Hold { payloads });
+    }
+
+    pub(super) fn cancel(&mut self, at: Place) {
+        let Some(id) = self.held_at(at) else { return };
+        let (stored, waiting) = oneshot::channel();
+        self.daemon.queue.cancel(Box::new(CancelItem { id, stored: Some(stored) })).unwrap();
+        self.waiting.push(waiting);
+        self.pending.push(Pending::Cancel(id));
+    }
+
+    fn send_payload(&mut self, peer: usize, payload: Vec<u8>, outcome: Outcome, held: Option<u64>) {
+        let (peer, at_ns) = (address(peer), self.machine.wall_ns());
         let encoding = SentEncoding { name: "gbk".to_owned(), by: ChosenBy::Given };
         let mut detail =
             SentDetail { encoding: Some(encoding), by: Some("ann".to_owned()), ..SentDetail::default() };
@@ -87,7 +131,7 @@ impl World {
             local: None,
             payload: payload.clone(),
             detail: detail.clone(),
-            held: None,
+            held,
             number: None,
             stored: Some(stored),
         };
@@ -116,6 +160,7 @@ impl World {
             at_ns: Some(at_ns),
             body: Body::Sent { peer, local: None, payload, detail },
             received: self.machine.now(),
+            held,
         });
     }
 

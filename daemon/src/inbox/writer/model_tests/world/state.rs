@@ -1,5 +1,6 @@
 //! An inbox, and what must be in it.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use tokio::sync::oneshot;
@@ -8,6 +9,7 @@ use super::super::daemon::{Daemon, Kept};
 use super::super::machine::Machine;
 use super::super::operations::PEERS;
 use super::super::reference::{Pending, Reference};
+use crate::inbox::kept::HeldFull;
 
 /// What one daemon must have counted.
 #[derive(Debug, Default)]
@@ -33,6 +35,8 @@ pub(in super::super) struct World {
     pub(super) pending: Vec<Pending>,
     /// Who waits for something that is queued.
     pub(super) waiting: Vec<oneshot::Receiver<u64>>,
+    /// Who waits for the numbers of held messages.
+    pub(super) holding: VecDeque<oneshot::Receiver<Result<Vec<u64>, HeldFull>>>,
     pub(super) counts: Counts,
     pub(super) kept: Kept,
     /// Kernel drops that have no gap in the log yet.
@@ -60,6 +64,7 @@ impl World {
             reference: Reference::default(),
             pending: Vec::new(),
             waiting: Vec::new(),
+            holding: VecDeque::new(),
             counts: Counts::default(),
             kept,
             unplaced: 0,

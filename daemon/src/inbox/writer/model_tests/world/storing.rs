@@ -38,7 +38,7 @@ impl World {
             self.store_part(&mut batch, items, bytes);
             self.maintain();
         }
-        assert!(self.pending.is_empty() && self.waiting.is_empty());
+        assert!(self.pending.is_empty() && self.waiting.is_empty() && self.holding.is_empty());
     }
 
     /// Stores a transaction and checks the answers.
@@ -51,7 +51,12 @@ impl World {
         let pending = self.pending_of(&batch.items[items.clone()]);
         assert!(self.daemon.writer.store(&mut batch.items[items], &batch.bytes[bytes]));
         self.counts.stored += pending.iter().filter(|item| item.is_message()).count() as u64;
+        let (is_held, highest) = (matches!(pending[..], [Pending::Hold { .. }]), self.reference.highest_held);
         let expected = self.reference.store(pending);
+        if is_held {
+            let numbers = self.holding.pop_front().unwrap().try_recv().unwrap();
+            assert_eq!(numbers, Ok((highest + 1..=self.reference.highest_held).collect()));
+        }
         let waiting = self.waiting.drain(..expected.len());
         let answers: Vec<_> = waiting.map(|mut waiting| waiting.try_recv().unwrap()).collect();
         assert_eq!(answers, expected);
