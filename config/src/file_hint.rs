@@ -39,9 +39,18 @@ pub fn file_hint(path: &Path, need: Need, error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => access_hint(path, need),
         io::ErrorKind::FileTooLarge => size_limit_hint(),
+        io::ErrorKind::NotFound if need == Need::Write => missing_directory(path),
         io::ErrorKind::StorageFull => Some("free some space on that disk, or choose another one".to_owned()),
         _ => None,
     }
+}
+
+/// Returns how the directory of a file is made, if it is missing.
+fn missing_directory(path: &Path) -> Option<String> {
+    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty())?;
+    let is_missing = fs::metadata(directory).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let directory = word(directory);
+    is_missing.then(|| format!("there is no directory {directory}; `mkdir -p {directory}` makes it"))
 }
 
 /// Returns who owns what keeps this process from using a path, and what to do about it; `None` if neither an owner nor a mode is

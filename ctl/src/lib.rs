@@ -60,7 +60,7 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
         Parsed::Misread(Misread { argument, option }) => {
             let text = tr!("`{argument}` begins with a dash that is no hyphen", argument);
             return Err(CtlError::usage(text)
-                .hint(tr!("write `--{option}` with two hyphens; as a text it stands behind `--`", option)));
+                .hint(tr!("write `{option}` with hyphens; as a text it stands behind `--`", option)));
         }
     };
     output.set_look(&cli.global.look());

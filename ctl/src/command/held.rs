@@ -38,7 +38,7 @@ pub(crate) struct HeldArgs {
     pub(crate) to: Option<String>,
     /// Cancel these messages: their numbers, with commas between them
     #[arg(long, value_name = "NUMBER", value_delimiter = ',', num_args = 1.., conflicts_with = "to")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..), add = ArgValueCandidates::new(candidates::held))]
+    #[arg(value_parser = crate::command::filter::count, add = ArgValueCandidates::new(candidates::held))]
     pub(crate) cancel: Vec<u64>,
 }
 

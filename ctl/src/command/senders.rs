@@ -14,10 +14,13 @@ use udpchat_locale::tr;
 
 use crate::error::{CtlError, Result};
 
+/// What separates several senders.
+const COMMAS: [char; 3] = [',', '，', '、'];
+
 /// How long resolving a host name may take.
 const RESOLVE_WAIT: Duration = Duration::from_secs(5);
 
-/// Replaces each host name by the addresses of the host.
+/// Replaces each host name by the addresses of the host, and each list with commas by its members.
 ///
 /// # Errors
 /// A name is neither that of a peer nor that of a host.
@@ -29,7 +32,7 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
     let lists = lists.into_iter().map(|list| list.name);
     let names: BTreeSet<String> = peers.into_iter().filter_map(|peer| peer.name).chain(lists).collect();
     let mut resolved = Vec::with_capacity(from.len());
-    for sender in from.drain(..) {
+    for sender in from.drain(..).flat_map(|senders| members(senders, &names)) {
         if is_address(&sender) || names.contains(&sender) {
             resolved.push(sender);
             continue;
@@ -40,7 +43,6 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
             let text =
                 tr!("`{sender}` is not a configured peer, an address, a network or a known host", sender);
             let hint = did_you_mean(&sender, names.iter().map(String::as_str))
-                .or_else(|| repeated(&sender))
                 .unwrap_or_else(|| tr!("`udpchatctl peers` lists names and addresses").to_owned());
             return Err(CtlError::usage(text).hint(hint));
         }
@@ -52,12 +54,13 @@ pub(super) async fn resolve(client: &mut Client, from: &mut Vec<String>) -> Resu
     Ok(())
 }
 
-/// Returns how several senders are given, if that is what was meant.
-fn repeated(sender: &str) -> Option<String> {
-    let several: Vec<_> = sender.split(',').map(str::trim).filter(|one| !one.is_empty()).collect();
-    let options: Vec<_> = several.iter().map(|one| format!("--from {one}")).collect();
-    (several.len() > 1)
-        .then(|| tr!("give the option once for each: `{options}`", options = options.join(" ")))
+/// Splits what has commas, unless it is the name of a peer.
+fn members(senders: String, names: &BTreeSet<String>) -> Vec<String> {
+    if names.contains(&senders) || !senders.contains(COMMAS) {
+        return vec![senders];
+    }
+    let members = senders.split(COMMAS).map(str::trim).filter(|sender| !sender.is_empty());
+    members.map(str::to_owned).collect()
 }
 
 /// Returns whether a text is an address or a network.

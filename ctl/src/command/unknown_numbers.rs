@@ -14,12 +14,14 @@ const MAX_LISTED: usize = 10;
 pub(super) struct UnknownNumbers {
     unknown: Vec<String>,
     known: BTreeSet<String>,
+    /// Whether there was a message.
+    any: bool,
 }
 
 impl UnknownNumbers {
     /// Takes the names that the user has given.
     pub(super) fn new(names: impl IntoIterator<Item = String>) -> Self {
-        Self { unknown: names.into_iter().collect(), known: BTreeSet::new() }
+        Self { unknown: names.into_iter().collect(), known: BTreeSet::new(), any: false }
     }
 
     /// Returns whether each name was found. Then the numbers of further messages need not be looked at.
@@ -29,9 +31,16 @@ impl UnknownNumbers {
 
     /// Looks at the numbers of a message.
     pub(super) fn see(&mut self, numbers: &[(String, f64)]) {
+        self.any = true;
         self.unknown.retain(|name| named(numbers, name).next().is_none());
         let room = MAX_LISTED.saturating_sub(self.known.len());
         self.known.extend(numbers.iter().map(|(name, _)| name.clone()).take(room));
+    }
+
+    /// Returns a name that no message has had, safe to show, if there were messages.
+    pub(super) fn missed(&self) -> Option<String> {
+        let name = self.unknown.first().filter(|_| self.any)?;
+        Some(safe::one_line(name).into_owned())
     }
 
     /// Returns a note, if messages had numbers and none of a given name.

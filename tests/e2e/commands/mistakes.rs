@@ -242,7 +242,7 @@ fn a_wrong_command_line_suggests_the_nearest() {
 fn dashes_of_chinese_keyboards_are_no_options() {
     let daemon = Daemon::start();
     let to = &*Peer::new().name();
-    let hint = "write `--every` with two hyphens; as a text it stands behind `--`";
+    let hint = "write `--every` with hyphens; as a text it stands behind `--`";
     assert_fails(
         &daemon,
         &["send", to, "hello", "——every", "1s"],
@@ -251,6 +251,14 @@ fn dashes_of_chinese_keyboards_are_no_options() {
     );
     assert_fails(&daemon, &["inbox", "—follow"], 2, &["write `--follow`"]);
     assert!(daemon.entries().is_empty(), "nothing was sent");
+    for (arguments, option) in [
+        (&["send", to, "好", "—e", "gbk"][..], "-e"),
+        (&["inbox", "—n", "3"], "-n"),
+        (&["inbox", "–n3"], "-n3"),
+        (&["——help"], "--help"),
+    ] {
+        daemon.ctl(arguments).fails(2, &["begins with a dash", &format!("write `{option}` with hyphens")]);
+    }
     daemon.ctl(&["send", to, "——完"]).ok();
     daemon.ctl(&["send", to, "--", "——every"]).ok();
     assert_eq!(texts(&daemon.entries()), ["——完", "——every"]);

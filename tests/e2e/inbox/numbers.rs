@@ -83,6 +83,19 @@ fn a_misspelt_number_is_noted_with_those_that_exist() {
 }
 
 #[test]
+fn a_form_that_shows_nothing_of_a_message_marks_nothing_as_read() {
+    let (daemon, _peer) = measured();
+    daemon.ctl(&["inbox", "--form", "张三"]).fails(2, &["`--from 张三` selects the messages of a peer"]);
+    daemon.ctl(&["inbox", "-F", "{time} {text}"]).fails(2, &["`{time}` needs two braces: `{{time}}`"]);
+    daemon.ctl(&["inbox", "-F", "{{time:%Q}} {{text}}"]).fails(2, &["invalid form of a time `%Q`"]);
+    // A number may have any name, so this is known only at the end.
+    daemon.ctl(&["inbox", "-F", "{{时间}}"]).fails(0, &["note: no message has a number `时间`; they have"]);
+    let shown = daemon.ctl(&["inbox", "-F", "{{temp}}"]).ok();
+    assert!(shown.contains("31.2\n"), "{shown}");
+    assert_eq!(daemon.ctl(&["inbox", "-F", "{{temp}}"]).ok(), "");
+}
+
+#[test]
 fn a_table_is_harmless_in_a_spreadsheet() {
     let (daemon, peer) = measured();
     let table = daemon.ctl(&["export", "--format", "csv"]).ok();

@@ -52,6 +52,12 @@ pub(crate) fn peers() -> Vec<CompletionCandidate> {
     all.filter(|candidate| candidate.get_value().to_str().is_some_and(is_plain)).collect()
 }
 
+/// Offers the values of an enumeration.
+pub(crate) fn values<V: clap::ValueEnum>() -> Vec<CompletionCandidate> {
+    let values = V::value_variants().iter().filter_map(clap::ValueEnum::to_possible_value);
+    values.map(|value| CompletionCandidate::new(value.get_name()).help(value.get_help().cloned())).collect()
+}
+
 /// Offers the consumers.
 pub(crate) fn consumers() -> Vec<CompletionCandidate> {
     let consumers = ask(&ConsumersParams {}).map(|answer| answer.consumers).unwrap_or_default();

@@ -137,7 +137,9 @@ async fn print(
             form.print(output, &entry)?;
         }
         *after = entry.id();
-        if let Some(Marking { mark, client }) = marking {
+        if let Some(Marking { mark, client }) = marking
+            && form.has_shown()
+        {
             mark.printed(entry.id(), output, client).await?;
         }
     }

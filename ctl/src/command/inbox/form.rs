@@ -5,7 +5,7 @@ use udpchat_api::{Entry, Message};
 use udpchat_locale::tr;
 
 use super::args::InboxArgs;
-use super::format::Format;
+use super::format::{FIELDS, Format};
 use crate::command::condition::Condition;
 use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::{CtlError, Result};
@@ -17,6 +17,8 @@ pub(super) struct Form {
     format: Option<Format>,
     conditions: Vec<Condition>,
     unknown: UnknownNumbers,
+    /// Whether something of a message was printed: a line may hold only numbers that no message has.
+    shown: bool,
     /// Whether notices are printed.
     notices: bool,
 }
@@ -37,8 +39,21 @@ impl Form {
                 )));
         }
         let unknown = UnknownNumbers::new(format.iter().flat_map(Format::number_names));
+        let shown = format.as_ref().is_none_or(|format| format.shows(&[]));
         let notices = format.is_none() && conditions.is_empty() && (arguments.notices || !output.is_json());
-        Ok(Self { hex: *hex, format: format.clone(), conditions: conditions.clone(), unknown, notices })
+        Ok(Self {
+            hex: *hex,
+            format: format.clone(),
+            conditions: conditions.clone(),
+            unknown,
+            shown,
+            notices,
+        })
+    }
+
+    /// Returns whether what was printed shows something of the messages, so that they may count as read.
+    pub(super) fn has_shown(&self) -> bool {
+        self.shown
     }
 
     /// Returns whether entries are left out.
@@ -68,6 +83,12 @@ impl Form {
     pub(super) fn note_unknown(&self, output: &mut Output) {
         if let Some(note) = self.unknown.note() {
             output.note(&note);
+        } else if let Some(name) = self.unknown.missed() {
+            output.note(&tr!(
+                "no message has a number `{name}`; the other fields are {fields}",
+                name,
+                fields = FIELDS
+            ));
         }
     }
 
@@ -76,8 +97,10 @@ impl Form {
         match (&self.format, entry) {
             (None, _) => output.entry(entry, self.hex),
             (Some(format), Entry::Message(message)) => {
-                if !self.unknown.is_empty() {
-                    self.unknown.see(&numbers(&message.encoding, &message.text));
+                if !(self.unknown.is_empty() && self.shown) {
+                    let numbers = numbers(&message.encoding, &message.text);
+                    self.unknown.see(&numbers);
+                    self.shown |= format.shows(&numbers);
                 }
                 let line = format.line(message, output.zone());
                 output.text(&line)

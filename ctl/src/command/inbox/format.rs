@@ -43,6 +43,13 @@ impl Format {
     /// It is malformed; the error is a message for people.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let template = Template::parse(&unescaped(text), field)?;
+        if let Some((field, name)) = template.literals().find_map(single_braces) {
+            let (open, close) = ("{{", "}}");
+            return Err(tr!("`{field}` needs two braces: `{open}{name}{close}`", field, open, name, close));
+        }
+        if template.fields().next().is_none() {
+            return Err(without_fields(text));
+        }
         let has_numbers = template.fields().any(|field| matches!(field, Field::Number(..)));
         Ok(Self { template, has_numbers })
     }
@@ -52,6 +59,14 @@ impl Format {
         self.template.fields().filter_map(|field| match field {
             Field::Number(name, _) => Some(name.clone()),
             _ => None,
+        })
+    }
+
+    /// Returns whether the line of a message with these numbers shows something of it.
+    pub(super) fn shows(&self, numbers: &[(String, f64)]) -> bool {
+        self.template.fields().any(|field| match field {
+            Field::Number(name, _) => named(numbers, name).next().is_some(),
+            _ => true,
         })
     }
 
@@ -101,6 +116,31 @@ fn unescaped(text: &str) -> String {
     out
 }
 
+/// Finds a field in single braces, which are text; returns it, and what is between the braces.
+fn single_braces(text: &str) -> Option<(&str, &str)> {
+    let single = text.match_indices('{').filter(|(at, _)| !text[..*at].ends_with('{'));
+    single.map(|(at, _)| at).find_map(|at| {
+        let field = &text[at..=at + text[at..].find('}')?];
+        let inside = &field[1..field.len() - 1];
+        let name = inside.split([':', '：']).next().unwrap_or_default().trim();
+        FIELDS.split(", ").any(|known| known == name).then_some((field, inside))
+    })
+}
+
+/// Returns the error for a form that prints the same for each message: `--form` may be a slip for `--from`.
+fn without_fields(text: &str) -> String {
+    let (open, close) = ("{{", "}}");
+    match text.contains(|character: char| character.is_whitespace() || "{}｛｝%\\".contains(character)) {
+        true => tr!("the form has no field such as `{open}text{close}`", open, close),
+        false => tr!(
+            "the form has no field such as `{open}text{close}`; `--from {text}` selects the messages of a peer",
+            open,
+            close,
+            text
+        ),
+    }
+}
+
 fn field(name: &str, form: &str) -> Result<Field, String> {
     let plain = |field| match form {
         "" => Ok(field),
@@ -119,6 +159,9 @@ fn field(name: &str, form: &str) -> Result<Field, String> {
             "a field has no name; the fields are {fields}, and the names of numbers",
             fields = FIELDS
         )),
+        name if name.contains(['{', '}']) => {
+            Err(tr!("`{name}` is no name of a field; write two braces before it and two behind it", name))
+        }
         name if form.is_empty() => Ok(Field::Number(name.to_owned(), None)),
         name => match form.strip_prefix('.').and_then(|digits| digits.parse().ok()) {
             Some(digits) if digits <= MAX_DIGITS => Ok(Field::Number(name.to_owned(), Some(digits))),
@@ -127,8 +170,8 @@ fn field(name: &str, form: &str) -> Result<Field, String> {
     }
 }
 
-/// The fields, for the error of a missing name.
-const FIELDS: &str = "id, time, peer, name, text, hex, bytes, json";
+/// The fields, for messages to people.
+pub(super) const FIELDS: &str = "id, time, peer, name, text, hex, bytes, json";
 
 #[cfg(test)]
 mod tests {
@@ -154,7 +197,7 @@ mod tests {
             ("{{id:05}} {{peer}} {{hex}} {{bytes}}", "00007 10.0.0.7:4000 00ff 22"),
             (r"{{temp}}\t{{temp:.1}}\\{{no}};", "21.456\t21.5\\;"),
             ("{{hum}}", "4e20"),
-            ("{{{{text}}", "{{text}}"),
+            ("{{{{text}} {{id}}", "{{text}} 7"),
         ] {
             assert_eq!(line(format, &plain), format!("{expected}\n"), "{format}");
         }
@@ -162,6 +205,23 @@ mod tests {
         assert_eq!(line("{{name}}", &named), "bob\n");
         let json: serde_json::Value = serde_json::from_str(&line("{{json}}", &plain)).unwrap();
         assert_eq!((&json["type"], &json["id"]), (&"message".into(), &7.into()));
+        assert_eq!(line("{{time：%H}} {t}", &plain), "22 {t}\n");
+        for wrong in [
+            "",
+            "张三",
+            "plain",
+            "{time} {text}",
+            "{{id}} {text}",
+            "{time:%H}",
+            "{{{text}}}",
+            "｛｛text｝｝",
+            "{{{{text}}",
+        ] {
+            assert!(Format::parse(wrong).is_err(), "{wrong}");
+        }
+        let error = |form| Format::parse(form).unwrap_err();
+        assert!(error("张三").ends_with("`--from 张三` selects the messages of a peer"));
+        assert_eq!(error("{time:%H} {text}"), "`{time:%H}` needs two braces: `{{time:%H}}`");
         for wrong in ["{{}}", "{{text:4}}", "{{temp:4}}", "{{temp:.18}}", "{{time:%!}}", "{{id"] {
             assert!(Format::parse(wrong).is_err(), "{wrong}");
         }

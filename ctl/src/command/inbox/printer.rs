@@ -41,6 +41,8 @@ impl<'a> InboxPrinter<'a> {
     pub(super) async fn unread(&mut self, page: InboxParams, mark: Option<&mut Mark>) -> Result<u64> {
         let Some(mark) = mark else { return self.forward(page, None).await };
         let done = match self.forward(page, Some(&mut *mark)).await {
+            // A line without any field of its message has shown nothing of it.
+            Ok(next) if self.printed > 0 && !self.form.has_shown() => Ok(next),
             Ok(next) => mark.finish(next, self.output, &mut self.client).await.map(|()| next),
             Err(error) => Err(error),
         };
@@ -57,7 +59,9 @@ impl<'a> InboxPrinter<'a> {
             entries.retain(|entry| self.form.selects(entry));
             for entry in &entries {
                 self.print(entry)?;
-                if let Some(mark) = mark.as_deref_mut() {
+                if let Some(mark) = mark.as_deref_mut()
+                    && self.form.has_shown()
+                {
                     mark.printed(entry.id(), self.output, &mut self.client).await?;
                 }
             }

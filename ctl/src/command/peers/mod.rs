@@ -13,7 +13,7 @@ use udpchat_locale::tr;
 use super::context::{Context, within};
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, grouped};
-use crate::time::span_with_days;
+use crate::time::span;
 
 const HELP: &str = "\
 The peer with the latest message comes first. ENCODING is the encoding in which a message to the peer is sent, and BY is what \
@@ -59,7 +59,7 @@ impl FromStr for SilentFor {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        if text == OWN_TIME { Ok(Self::Own) } else { span_with_days(text).map(Self::Time) }
+        if text == OWN_TIME { Ok(Self::Own) } else { span(text).map(Self::Time) }
     }
 }
 

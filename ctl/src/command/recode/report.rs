@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use udpchat_api::call::{Reading, Recoded};
 use udpchat_api::safe;
+use udpchat_config::Encoding;
 use udpchat_locale::tr;
 use unicode_width::UnicodeWidthStr;
 
@@ -39,10 +40,11 @@ pub(crate) struct RecodeReport {
 }
 
 impl RecodeReport {
-    /// Creates an empty report; `encoding` is as the user wrote it.
+    /// Creates an empty report; `encoding` is as the user wrote it, and reported under the name that decoded messages have.
     pub(crate) fn new(encoding: &str, dry_run: bool) -> Self {
+        let name = encoding.parse::<Encoding>().map(|encoding| encoding.for_reading().to_string());
         Self {
-            encoding: encoding.to_owned(),
+            encoding: name.unwrap_or_else(|_| encoding.to_owned()),
             dry_run,
             recoded: 0,
             matched: 0,

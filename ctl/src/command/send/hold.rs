@@ -30,7 +30,7 @@ impl HoldArgs {
 
 /// Parses a time for which a message can be held.
 fn time_to_hold(text: &str) -> Result<Duration, String> {
-    let time = crate::time::span_with_days(text)?;
+    let time = crate::time::span(text)?;
     match (Duration::from_secs(1)..=LONGEST).contains(&time) {
         true => Ok(time),
         false => Err(tr!("expected 1s to 90 days").to_owned()),

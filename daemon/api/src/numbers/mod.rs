@@ -5,7 +5,7 @@
 //! | `{"t":21.4,"acc":{"x":1},"v":[3],"on":true}` | `t`, `acc.x`, `v.0`, `on` (1 or 0) |
 //! | `>temp:1627551892437:21.4§°C\|g` (teleplot) | `temp` |
 //! | `$GPGGA,175308.00,2745.71,N,...*4D` (NMEA 0183) | `GPGGA.1`, `GPGGA.2`; fields without a number have none |
-//! | `temp=21.4 hum: 48%`, `温度：21.4` | `temp`, `hum`, `温度`; a unit may follow |
+//! | `temp=21.4 hum: 48%`, `温度：21.4`, `温度＝２１．４` | `temp`, `hum`, `温度`; a unit may follow |
 //! | `status=0x1F` | `status`, which is 31 |
 //! | `1.5, 2; 3` | `1`, `2`, `3`: the columns |
 //!
@@ -70,8 +70,31 @@ impl Found {
     }
 }
 
-/// Reads the number at the beginning of a text; returns it and its length in bytes.
+/// Reads the number at the beginning of a text, also in full-width characters; returns it and its length in bytes.
 fn leading_number(text: &str) -> Option<(f64, usize)> {
+    let of_number = || text.chars().take_while(|character| narrow(*character).is_some());
+    if of_number().all(|character| character.is_ascii()) {
+        return leading_ascii_number(text);
+    }
+    let narrowed: String = of_number().filter_map(narrow).collect();
+    let (value, length) = leading_ascii_number(&narrowed)?;
+    // Each character became one of one byte.
+    Some((value, text.chars().take(length).map(char::len_utf8).sum()))
+}
+
+/// Returns the ASCII character that a character of a decimal number stands for.
+fn narrow(character: char) -> Option<char> {
+    match character {
+        '0'..='9' | '+' | '-' | '.' | 'e' | 'E' => Some(character),
+        '０'..='９' => char::from_digit(u32::from(character) - u32::from('０'), 10),
+        '＋' => Some('+'),
+        '－' | '−' => Some('-'),
+        '．' => Some('.'),
+        _ => None,
+    }
+}
+
+fn leading_ascii_number(text: &str) -> Option<(f64, usize)> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if let Some(digits) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
         return hexadecimal(digits).map(|(value, length)| {
@@ -154,8 +177,12 @@ fn value_behind(line: &str, at: usize) -> Option<(f64, usize)> {
 
 /// Returns whether a number is a part of something longer, with `next` behind it.
 fn is_part(number: &str, next: &str) -> bool {
-    let digit_behind = |sign: &str| next.strip_prefix(sign).is_some_and(|rest| rest.starts_with(is_digit));
-    let is_whole = number.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-'));
+    let digit_behind = |sign| {
+        let mut characters = next.chars();
+        characters.next().is_some_and(|next| narrow(next).unwrap_or(next) == sign)
+            && characters.next().is_some_and(is_digit)
+    };
+    let is_whole = number.chars().all(|digit| is_digit(digit) || matches!(narrow(digit), Some('+' | '-')));
     let is_date = || {
         let Some(rest) = next.strip_prefix('/') else { return false };
         let rest = rest.trim_start_matches(is_digit);
@@ -163,9 +190,9 @@ fn is_part(number: &str, next: &str) -> bool {
     };
     next.starts_with(SIGNS)
         || next.starts_with(is_digit)
-        || digit_behind(".")
-        || digit_behind("-")
-        || (is_whole && digit_behind(","))
+        || digit_behind('.')
+        || digit_behind('-')
+        || (is_whole && digit_behind(','))
         || is_date()
 }
 
@@ -176,7 +203,7 @@ const BLANK: [char; 3] = [' ', '\t', '\u{3000}'];
 const SIGNS: [char; 4] = [':', '=', '：', '＝'];
 
 fn is_digit(character: char) -> bool {
-    character.is_ascii_digit()
+    matches!(character, '0'..='9' | '０'..='９')
 }
 
 fn is_first(character: char) -> bool {

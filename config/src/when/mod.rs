@@ -1,10 +1,13 @@
-//! Times as people write them, on the command line and in requests.
+//! Times and durations as people write them, on the command line and in requests.
+
+mod chinese;
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
+use jiff::{Span, SpanRelativeTo, Timestamp, Zoned};
 
 use crate::value::narrowed;
 
@@ -16,12 +19,14 @@ pub const EXAMPLES: &str =
 /// that begins then.
 ///
 /// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
-/// (`90s`, `1h30m`, `2w`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese. A time of
-/// day alone is the last one that has passed; as an end it is the first one after `since` if that is later. Its hour may have one digit. Full-width
-/// characters count as those of ASCII.
+/// (`90s`, `1h30m`, `2w`, `-1h`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese
+/// (`前天`, `11月22日下午3点半`, `20分钟前`). A time of day alone is the last one that has passed; as an end it is the first one after
+/// `since` if that is later. Its hour may have one digit; a date may have slashes. Full-width characters count as those of ASCII.
 pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timestamp> {
     let text = narrowed(text);
     let text = text.trim();
+    let written = chinese::date_and_time(text, now.date());
+    let text = written.as_deref().unwrap_or(text);
     let padded = with_two_digits(text);
     word(&padded, now)
         .or_else(|| time_of_day(&padded, now, since))
@@ -37,6 +42,8 @@ fn word(text: &str, now: &Zoned) -> Option<Timestamp> {
     let date = match day {
         "today" | "今天" => now.date(),
         "yesterday" | "昨天" => now.date().yesterday().ok()?,
+        "前天" => now.date().checked_sub(Span::new().days(2)).ok()?,
+        "大前天" => now.date().checked_sub(Span::new().days(3)).ok()?,
         _ => return None,
     };
     match time {
@@ -99,8 +106,19 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
     if text.contains(':') {
         return None;
     }
-    let span: Span = text.parse().ok()?;
+    let span: Span = chinese::duration(text).parse().ok()?;
     Some(now.checked_sub(span.abs()).ok()?.timestamp())
+}
+
+/// Parses a duration such as `1s`, `500ms`, `1m30s`, `2d`, `20分钟`; a number alone counts seconds, a day has 24 hours. `None` if
+/// the text is none, or negative.
+pub fn duration(text: &str) -> Option<Duration> {
+    let text = narrowed(text);
+    let text = text.trim();
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let text = if is_number { Cow::Owned(format!("{text}s")) } else { chinese::duration(text) };
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
 }
 
 /// Returns the current time, in the time zone of this machine.
@@ -162,6 +180,32 @@ mod tests {
             ("昨天", "2026-11-20T23:00:00Z"),
             ("昨天 7:00", "2026-11-21T06:00:00Z"),
             ("现在", "2026-11-22T14:03:05Z"),
+            ("前天", "2026-11-19T23:00:00Z"),
+            ("前天7:00", "2026-11-20T06:00:00Z"),
+            ("大前天", "2026-11-18T23:00:00Z"),
+            ("昨天下午3点半", "2026-11-21T14:30:00Z"),
+            ("20分钟", "2026-11-22T13:43:05Z"),
+            ("２０分钟前", "2026-11-22T13:43:05Z"),
+            ("1小时30分钟前", "2026-11-22T12:33:05Z"),
+            ("半小时前", "2026-11-22T13:33:05Z"),
+            ("3个小时以前", "2026-11-22T11:03:05Z"),
+            ("2天", "2026-11-20T14:03:05Z"),
+            ("1周", "2026-11-15T14:03:05Z"),
+            ("-1h", "2026-11-22T13:03:05Z"),
+            ("2026/11/21", "2026-11-20T23:00:00Z"),
+            ("2026/1/5 8:00:30", "2026-01-05T07:00:30Z"),
+            ("2026-1-5", "2026-01-04T23:00:00Z"),
+            ("2026年11月21日", "2026-11-20T23:00:00Z"),
+            ("2026年11月21日14点30分", "2026-11-21T13:30:00Z"),
+            ("11月21日 上午8点", "2026-11-21T07:00:00Z"),
+            // The last one that has passed.
+            ("12月1日", "2025-11-30T23:00:00Z"),
+            ("上午8点", "2026-11-22T07:00:00Z"),
+            ("8点", "2026-11-22T07:00:00Z"),
+            ("下午3点", "2026-11-22T14:00:00Z"),
+            ("晚上8:05", "2026-11-21T19:05:00Z"),
+            ("中午12点", "2026-11-22T11:00:00Z"),
+            ("凌晨2点15分10秒", "2026-11-22T01:15:10Z"),
         ];
         for (text, expected) in table {
             let expected: Timestamp = expected.parse().unwrap();
@@ -226,8 +270,42 @@ mod tests {
             "tomorrow 9:00",
             "m",
             "9999999y",
+            "2026/13/01",
+            "2026年13月1日",
+            "晚上12点",
+            "上午13点",
+            "8点60分",
+            "前天x",
+            "分钟",
+            "分钟前",
         ] {
             assert_eq!(parse(text, &now(), None), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_are_parsed_with_their_units() {
+        for (text, milliseconds) in [
+            ("1s", 1_000),
+            ("500ms", 500),
+            ("1m30s", 90_000),
+            (" 1.5s ", 1_500),
+            ("0s", 0),
+            ("5", 5_000),
+            ("0.5", 500),
+            ("１．５ｓ", 1_500),
+            ("2d", 172_800_000),
+            ("1d12h", 129_600_000),
+            ("1秒", 1_000),
+            ("500毫秒", 500),
+            ("1分30秒", 90_000),
+            ("2天", 172_800_000),
+            ("半小时", 1_800_000),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for text in ["", "-1", ".", "-1s", "soon", "1mo", "1个月", "1年", "秒"] {
+            assert_eq!(duration(text), None, "{text}");
         }
     }
 }
