@@ -205,6 +205,20 @@ impl CtlError {
         self.with(|failure| failure.message = sentence(&translated(&failure.message)))
     }
 
+    /// Names the command that lacks a role, instead of the method of the protocol that it called.
+    #[must_use]
+    pub(crate) fn of_command(self, command: &str) -> Self {
+        if self.exit() != Exit::NotPermitted {
+            return self;
+        }
+        self.with(|failure| {
+            let rest = failure.message.strip_prefix('`').and_then(|rest| rest.split_once("` requires role "));
+            if let Some((_, rest)) = rest {
+                failure.message = format!("`{command}` requires role {rest}");
+            }
+        })
+    }
+
     /// Sets the hint: what to do next.
     #[must_use]
     pub(crate) fn hint(self, hint: impl Into<String>) -> Self {

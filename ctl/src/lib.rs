@@ -74,7 +74,7 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
     let context = Context { output, socket: socket.clone() };
     let done = runtime.block_on(async {
         match command::run(cli.command, context, Cli::definition).await {
-            Err(error) => Err(connect::explain_lost(socket.as_deref(), error).await),
+            Err(error) => Err(connect::explain_lost(socket.as_deref(), error).await.of_command(&cli.name)),
             done => done,
         }
     });

@@ -49,6 +49,9 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The name of the command.
+    #[arg(skip)]
+    pub(crate) name: String,
 }
 
 /// The flags that every command accepts.
@@ -122,7 +125,9 @@ impl Cli {
 
     fn parse_as(command: clap::Command, arguments: &[impl AsRef<OsStr>]) -> Result<Self, clap::Error> {
         let arguments = arguments.iter().map(AsRef::as_ref);
-        command.try_get_matches_from(arguments).and_then(|found| Self::from_arg_matches(&found))
+        let found = command.try_get_matches_from(arguments)?;
+        let name = found.subcommand_name().unwrap_or_default().to_owned();
+        Self::from_arg_matches(&found).map(|cli| Self { name, ..cli })
     }
 
     /// Returns the error of wrong arguments without styles, which cannot be removed from its text later: an argument that

@@ -72,6 +72,11 @@ impl Prepared {
         self.holding.is_some()
     }
 
+    /// Returns whether its text is in `text.encoding` of the configuration, since no other is configured or known.
+    pub(crate) fn encoding_is_default(&self) -> bool {
+        self.payload.encoding_is_default
+    }
+
     /// Returns how much memory the message takes at most until it is on record, with the entries that are made of it then,
     /// in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
