@@ -56,7 +56,7 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
     let cli = match Cli::parse(arguments) {
         Parsed::Run(cli) => *cli,
         Parsed::Show(help) => return output.help(&help),
-        Parsed::Wrong(error) => return Err(CtlError::from_clap(&error)),
+        Parsed::Wrong(error, name) => return Err(CtlError::from_clap(&error, name.as_deref())),
         Parsed::Misread(Misread { argument, option }) => {
             let text = tr!("`{argument}` begins with a dash that is no hyphen", argument);
             return Err(CtlError::usage(text)

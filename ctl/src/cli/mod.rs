@@ -88,8 +88,8 @@ pub(crate) enum Parsed {
     Run(Box<Cli>),
     /// Help or the version, for standard output.
     Show(clap::builder::StyledStr),
-    /// Wrong usage.
-    Wrong(clap::Error),
+    /// Wrong usage, with the command that the arguments name.
+    Wrong(clap::Error, Option<String>),
     /// An option that is none, and that a command may take for text.
     Misread(Misread),
 }
@@ -106,7 +106,9 @@ impl Cli {
             Err(error) if error.kind() == ErrorKind::DisplayHelp => {
                 Parsed::Show(Self::help(&arguments).unwrap_or(error).render())
             }
-            Err(error) => Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error)),
+            Err(error) => {
+                Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error), command_name(&arguments))
+            }
         }
     }
 
@@ -138,6 +140,19 @@ impl Cli {
             arguments.iter().map(|argument| argument.to_string_lossy().replace('\n', r"\n")).collect();
         Self::parse_as(Self::command().styles(Styles::plain()), &arguments).err()
     }
+}
+
+/// Returns the command that arguments name, if the rest of them is wrong.
+fn command_name(arguments: &[OsString]) -> Option<String> {
+    let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_string_lossy());
+    while let Some(argument) = arguments.next() {
+        match &*argument {
+            "--socket" | "--color" => drop(arguments.next()),
+            option if option.starts_with('-') => {}
+            name => return Cli::command().find_subcommand(name).map(|command| command.get_name().to_owned()),
+        }
+    }
+    None
 }
 
 /// Shortens the help of `-h`: replaces what follows the options by a pointer to `--help`.

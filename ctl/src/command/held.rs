@@ -237,7 +237,7 @@ NUMBER  FOR         UNTIL             BYTES  USER  TEXT
         assert_eq!(table(&held, &TimeZone::UTC), expected);
         let chinese = with_language(Language::Chinese, || table(&held[..1], &TimeZone::UTC));
         let expected = "\
-编号  目标     保留至            字节  用户  文本
+编号  目的地   保留至            字节  用户  文本
    7  sensor7  2026-11-28 22:10    11  ann   interval=60
 ";
         assert_eq!(chinese, expected);

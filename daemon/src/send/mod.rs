@@ -263,8 +263,10 @@ fn send_failed(target: &Target, error: &io::Error) -> ErrorObject {
         ));
     }
     match error.kind() {
-        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed
-            .hint("no route selects an interface; name one after the address, for example 239.1.2.3%eth0"),
+        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed.hint(format!(
+            "no route selects an interface; name one after the address, for example {ip}%eth0",
+            ip = peer.ip()
+        )),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             failed.hint("this machine has no route to that address; `ip route get ADDRESS` shows why")
         }
