@@ -103,6 +103,9 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
     if message == "invalid unquoted key" && !may_have_names(line) {
         return "keys and tables have English names, for example: listen, [text], [inbox]".to_owned();
     }
+    if let Some(example) = without_spaces(line) {
+        return format!("names of peers have no spaces, for example: {example}");
+    }
     if let Some(example) = with_quoted_names(line) {
         return format!("put names with other characters than A-Z, a-z, 0-9, - and _ in quotes: {example}");
     }
@@ -145,6 +148,14 @@ fn may_have_names(line: &str) -> bool {
         Some(table) => table.trim_start_matches(['[', ' ']).starts_with("peers"),
         None => line.split('=').next().is_some_and(|key| key.contains('.')),
     }
+}
+
+/// Returns the table of a peer without the spaces in its name; none if the line has none.
+fn without_spaces(line: &str) -> Option<String> {
+    let name = line.strip_prefix("[peers.")?.split(']').next()?.trim();
+    let has_spaces = name.contains(char::is_whitespace) && !name.contains(['"', '\'']);
+    let words: Vec<_> = name.split_whitespace().collect();
+    has_spaces.then(|| format!("[peers.{}]", toml_key(&words.join("_"))))
 }
 
 /// Returns a table or a key with its names in quotes where they need them; none if that is not what the line lacks.
@@ -213,6 +224,8 @@ mod tests {
         let hint = |line: &str| hint_for_syntax("invalid unquoted key", line, &(0..1));
         assert!(hint("端口 = 7788").contains("English names") && hint("[文本]").contains("English names"));
         assert!(hint("[peers.李雷]").ends_with("[peers.\"李雷\"]"));
+        assert_eq!(hint("[peers.hall a]"), "names of peers have no spaces, for example: [peers.hall_a]");
+        assert!(hint("[peers.二 班]").ends_with("[peers.\"二_班\"]"));
     }
 
     #[test]

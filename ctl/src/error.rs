@@ -125,7 +125,9 @@ impl CtlError {
     }
 
     /// Converts an error of the argument parser.
-    pub(crate) fn from_clap(error: &clap::Error) -> Self {
+    ///
+    /// `name` is the command, where the arguments name one: not every error has a usage line.
+    pub(crate) fn from_clap(error: &clap::Error, name: Option<&str>) -> Self {
         // The error has no styles; what looks like one is a part of an argument, and is escaped when it is printed.
         let text = error.render().ansi().to_string();
         // The parser separates the message, its tips, the usage and the pointer to --help by empty lines.
@@ -136,7 +138,7 @@ impl CtlError {
         let message = if is_help { tr!("missing command") } else { message.trim_start_matches("error: ") };
         // The message of the standard library for an invalid number.
         let message = message.replace("invalid digit found in string", "not a whole number");
-        let command = command_in(usage);
+        let command = command_in(usage).or_else(|| name.map(|name| format!("udpchatctl {name}")));
         let is_option = error.kind() == clap::error::ErrorKind::UnknownArgument;
         // Only a text is likely to begin with a dash.
         let takes_text = command.as_deref().is_some_and(|command| TAKE_TEXT.contains(&command));
@@ -203,6 +205,20 @@ impl CtlError {
     #[must_use]
     pub(crate) fn amended(self, sentence: impl FnOnce(&str) -> String) -> Self {
         self.with(|failure| failure.message = sentence(&translated(&failure.message)))
+    }
+
+    /// Names the command that lacks a role, instead of the method of the protocol that it called.
+    #[must_use]
+    pub(crate) fn of_command(self, command: &str) -> Self {
+        if self.exit() != Exit::NotPermitted {
+            return self;
+        }
+        self.with(|failure| {
+            let rest = failure.message.strip_prefix('`').and_then(|rest| rest.split_once("` requires role "));
+            if let Some((_, rest)) = rest {
+                failure.message = format!("`{command}` requires role {rest}");
+            }
+        })
     }
 
     /// Sets the hint: what to do next.
@@ -361,15 +377,29 @@ fn known_word(error: &clap::Error) -> Option<&'static str> {
     let word = word(ContextKind::InvalidSubcommand).or_else(|| word(ContextKind::InvalidArg))?;
     Some(match word {
         "history" | "log" | "list" | "ls" | "show" => tr!("`udpchatctl inbox --all` prints all entries"),
-        "read" | "recv" | "receive" => tr!("`udpchatctl inbox` prints what is new"),
-        "tail" | "follow" | "listen" | "monitor" | "watch" => {
+        "read" | "recv" | "receive" | "接收" | "收" | "收件箱" => {
+            tr!("`udpchatctl inbox` prints what is new")
+        }
+        "tail" | "follow" | "listen" | "monitor" | "watch" | "监听" => {
             tr!("`udpchatctl inbox --follow` prints what arrives")
         }
-        "ping" | "request" => tr!("`udpchatctl ask TO TEXT` sends a message and waits for the answer"),
-        "write" | "echo" | "msg" | "message" => tr!("`udpchatctl send TO TEXT` sends a message"),
-        "broadcast" => tr!("`udpchatctl send 255.255.255.255 TEXT` sends to every host of the network"),
-        "start" | "run" | "daemon" => tr!("`udpchatd` is the daemon"),
-        "restart" | "kill" | "quit" => tr!("`udpchatctl stop` ends the daemon; `udpchatd` starts it"),
+        "ping" | "request" | "询问" | "查询" => {
+            tr!("`udpchatctl ask TO TEXT` sends a message and waits for the answer")
+        }
+        "write" | "echo" | "msg" | "message" | "发送" | "发" | "发消息" => {
+            tr!("`udpchatctl send TO TEXT` sends a message")
+        }
+        "broadcast" | "广播" => {
+            tr!("`udpchatctl send 255.255.255.255 TEXT` sends to every host of the network")
+        }
+        "start" | "run" | "daemon" | "启动" => tr!("`udpchatd` is the daemon"),
+        "restart" | "kill" | "quit" | "停止" | "重启" => {
+            tr!("`udpchatctl stop` ends the daemon; `udpchatd` starts it")
+        }
+        "聊天" => tr!("`udpchatctl chat` opens a full screen for conversations"),
+        "状态" => tr!("`udpchatctl status` shows the state of the daemon"),
+        "对端" => tr!("`udpchatctl peers` lists the peers"),
+        "帮助" => tr!("`udpchatctl --help` lists the commands"),
         "config" | "check" => tr!("`udpchatd --check-config` checks the configuration"),
         "backup" => tr!("`udpchatd --backup FILE` writes a copy of the inbox"),
         "--port" | "-p" => {

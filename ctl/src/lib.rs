@@ -56,7 +56,7 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
     let cli = match Cli::parse(arguments) {
         Parsed::Run(cli) => *cli,
         Parsed::Show(help) => return output.help(&help),
-        Parsed::Wrong(error) => return Err(CtlError::from_clap(&error)),
+        Parsed::Wrong(error, name) => return Err(CtlError::from_clap(&error, name.as_deref())),
         Parsed::Misread(Misread { argument, option }) => {
             let text = tr!("`{argument}` begins with a dash that is no hyphen", argument);
             return Err(CtlError::usage(text)
@@ -74,7 +74,7 @@ fn run(arguments: Vec<OsString>, output: &mut Output) -> Result<()> {
     let context = Context { output, socket: socket.clone() };
     let done = runtime.block_on(async {
         match command::run(cli.command, context, Cli::definition).await {
-            Err(error) => Err(connect::explain_lost(socket.as_deref(), error).await),
+            Err(error) => Err(connect::explain_lost(socket.as_deref(), error).await.of_command(&cli.name)),
             done => done,
         }
     });

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use udpchat_api::safe::one_line;
 use udpchat_config::Flags;
 use udpchat_locale::{Language, help, language, tr, translated};
@@ -29,16 +29,12 @@ pub(crate) fn parse(arguments: &[OsString]) -> Result<Flags, ExitCode> {
             let _printed = error.print();
             Err(ExitCode::SUCCESS)
         }
-        (_, language) => {
+        _ => {
             // The error quotes arguments: it is made again of arguments that are safe to show.
-            let safe = arguments.iter().map(|argument| one_line(&argument.to_string_lossy()).into_owned());
-            let error = Flags::of(safe).err().unwrap_or(error);
-            let _printed = match language {
-                Language::English => error.print(),
-                Language::Chinese => {
-                    io::stderr().write_all(translated_error(&error.render().to_string()).as_bytes())
-                }
-            };
+            let safe: Vec<_> =
+                arguments.iter().map(|argument| one_line(&argument.to_string_lossy()).into_owned()).collect();
+            let error = Flags::of(&safe).err().unwrap_or(error);
+            let _printed = io::stderr().write_all(described(&error, &safe).as_bytes());
             Err(ExitCode::from(WRONG_USE))
         }
     }
@@ -51,22 +47,61 @@ fn translated_help(arguments: &[OsString]) -> String {
     shown.map(|shown| help::finished(&shown.render().to_string())).unwrap_or_default()
 }
 
-/// Translates an error of clap, line by line.
-fn translated_error(text: &str) -> String {
-    let line = |line: &str| {
-        let trimmed = line.trim_start();
-        let rest = |prefix| trimmed.strip_prefix(prefix).map(translated);
-        if let Some(message) = rest("error: ") {
-            tr!("{label} {message}", label = tr!("error:"), message)
-        } else if let Some(hint) = rest("tip: ").or_else(|| rest("hint: ")) {
-            tr!("hint: {hint}", hint)
-        } else if let Some(usage) = trimmed.strip_prefix("Usage: ") {
-            format!("{}{}", translated("Usage:"), help::with_words(usage))
-        } else {
-            translated(line).into_owned()
-        }
+/// Describes an error of clap as every other error of this program: what is wrong, and what to do.
+fn described(error: &clap::Error, arguments: &[String]) -> String {
+    let text = error.render().to_string();
+    // clap separates the message, its tip, the usage and the pointer to --help by empty lines. A hint of a value stands in
+    // a line of its own below the message.
+    let mut paragraphs = text.trim().split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let (message, hint) =
+        first.split_once("\nhint: ").map_or((first, None), |(message, hint)| (message, Some(hint)));
+    let message = in_one_line(message.trim_start_matches("error: "));
+    let tip = paragraphs.find_map(|paragraph| paragraph.trim().strip_prefix("tip: ").map(in_one_line));
+    let own = known_word(error, arguments);
+    let hint = own.or_else(|| hint.map(|hint| translated(&in_one_line(hint)).into_owned()));
+    let hint = hint.or_else(|| tip.map(|tip| translated(&tip).into_owned()));
+    let help = tr!("see `{command} --help`", command = "udpchatd");
+    let hint = match hint {
+        Some(tip) => tr!("{tip}; {help}", tip, help),
+        None => help,
     };
-    text.lines().map(|text| line(text) + "\n").collect()
+    let message = tr!("{label} {message}", label = tr!("error:"), message = translated(&message));
+    format!("{message}\n{}\n", tr!("hint: {hint}", hint))
+}
+
+/// Joins lines that clap has indented.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns what does the work of an argument that other programs have, or that `udpchatctl` has.
+fn known_word(error: &clap::Error, arguments: &[String]) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    if error.kind() != ErrorKind::UnknownArgument {
+        return None;
+    }
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let with_port = |port: Option<&str>| match port.filter(|port| is_port(port)) {
+        Some(port) => tr!("`udpchatd --listen {port}` sets the port", port),
+        None => tr!("`udpchatd --listen PORT` sets the port").to_owned(),
+    };
+    let behind = || {
+        let at = arguments.iter().position(|argument| argument.starts_with(word.as_str()))?;
+        let value = arguments[at].split_once('=').map(|(_, value)| value);
+        value.or_else(|| arguments.get(at + 1).map(String::as_str))
+    };
+    Some(match word.as_str() {
+        "--port" | "-p" => with_port(behind()),
+        number if is_port(number) => with_port(Some(number)),
+        "start" | "run" | "daemon" | "启动" => {
+            tr!("`udpchatd` without a command starts the daemon").to_owned()
+        }
+        "stop" | "status" | "reload" | "send" | "inbox" | "doctor" | "peers" | "chat" => {
+            tr!("`udpchatctl` has the commands: `udpchatctl {word}`", word)
+        }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -76,12 +111,58 @@ mod tests {
     use super::*;
 
     fn error_of(arguments: &[&str]) -> String {
-        let error = Flags::of([&["udpchatd"], arguments].concat()).unwrap_err().render().to_string();
-        with_language(Language::Chinese, || translated_error(&error))
+        let arguments: Vec<_> =
+            [&["udpchatd"], arguments].concat().iter().map(|argument| (*argument).to_owned()).collect();
+        described(&Flags::of(&arguments).unwrap_err(), &arguments)
+    }
+
+    #[test]
+    fn errors_of_the_command_line_have_a_message_and_a_hint() {
+        let help = "; see `udpchatd --help`\n";
+        for (arguments, message, hint) in [
+            (
+                &["--port", "7788"][..],
+                "unexpected argument '--port' found",
+                "`udpchatd --listen 7788` sets the port",
+            ),
+            (
+                &["--port=7788"],
+                "unexpected argument '--port' found",
+                "`udpchatd --listen 7788` sets the port",
+            ),
+            (&["-p"], "unexpected argument '-p' found", "`udpchatd --listen PORT` sets the port"),
+            (&["-p", "7788"], "unexpected argument '-p' found", "`udpchatd --listen 7788` sets the port"),
+            (&["7788"], "unexpected argument '7788' found", "`udpchatd --listen 7788` sets the port"),
+            (
+                &["start"],
+                "unexpected argument 'start' found",
+                "`udpchatd` without a command starts the daemon",
+            ),
+            (
+                &["stop"],
+                "unexpected argument 'stop' found",
+                "`udpchatctl` has the commands: `udpchatctl stop`",
+            ),
+            (
+                &["--lisen", "1"],
+                "unexpected argument '--lisen' found",
+                "a similar argument exists: '--listen'",
+            ),
+        ] {
+            assert_eq!(error_of(arguments), format!("error: {message}\nhint: {hint}{help}"), "{arguments:?}");
+        }
+        let value = error_of(&["--listen", "127.0.0.1:70000"]);
+        assert!(
+            value.starts_with("error: invalid value '127.0.0.1:70000' for '--listen <ADDR>': port 70000 "),
+            "{value}"
+        );
+        assert!(value.lines().count() == 2 && value.contains("\nhint: write an IP address"), "{value}");
+        assert_eq!(error_of(&["x"]), "error: unexpected argument 'x' found\nhint: see `udpchatd --help`\n");
     }
 
     #[test]
     fn errors_of_the_command_line_are_chinese() {
+        let error_of = |arguments: &[&str]| with_language(Language::Chinese, || error_of(arguments));
         let text = error_of(&["--listen", "127.0.0.1:70000"]);
         assert!(
             text.starts_with("错误：'--listen <ADDR>' 的值 '127.0.0.1:70000' 无效：端口 70000 超出范围"),
@@ -89,12 +170,9 @@ mod tests {
         );
         assert!(text.contains("\n提示：写 IP 地址和端口"), "{text}");
         let text = error_of(&["--lisen", "127.0.0.1:70000"]);
-        assert!(text.starts_with("错误：无法识别的参数 '--lisen'\n"), "{text}");
-        assert!(
-            text.contains("\n提示：有相近的参数：'--listen'\n") && text.contains("\n用法：udpchatd"),
-            "{text}"
-        );
-        assert!(text.ends_with("'--help'。\n"), "{text}");
+        let expected =
+            "错误：无法识别的参数 '--lisen'\n提示：有相近的参数：'--listen'；见 `udpchatd --help`\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

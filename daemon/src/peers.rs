@@ -109,6 +109,11 @@ impl Peers {
         }
     }
 
+    /// Returns whether an encoding, chosen for a peer by `by`, is `text.encoding` of the configuration.
+    pub(crate) fn is_default(configured: &Configured, peer: SocketAddr, by: Basis) -> bool {
+        by == Basis::Configured && configured.of(peer).is_none_or(|named| named.encoding.is_none())
+    }
+
     /// Chooses the encoding of a message to a peer by what is configured for it or known of the peer itself; none if nothing is.
     pub(crate) fn known_towards(
         &self,

@@ -16,8 +16,8 @@ pub struct PeerName(String);
 impl PeerName {
     /// The maximum length in characters.
     pub const MAX_CHARACTERS: usize = 64;
-    const HINT: &str = "use 1 to 64 letters, digits and other visible characters of any script, for example `bob`, \
-                        but no white space and none of : [ ] / , \" '";
+    const HINT: &str = "no spaces in names: use 1 to 64 letters, digits and other visible characters of any script, for example \
+                        `bob` or `hall_a`, but none of : [ ] / , \" '";
 
     /// Returns the name as text.
     pub fn as_str(&self) -> &str {

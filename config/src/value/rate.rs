@@ -16,7 +16,7 @@ pub struct DatagramRate(Option<NonZeroU64>);
 impl DatagramRate {
     /// Limits nothing.
     pub const UNLIMITED: Self = Self(None);
-    const HINT: &str = "write a number of datagrams a second, for example \"500/s\", or \"\" for no limit";
+    const HINT: &str = "write a number of datagrams a second, for example \"500/s\", or \"\" for no limit; `/s` is the only unit of time";
 
     /// Returns how many datagrams a second are allowed, or `None` if there is no limit.
     pub const fn a_second(self) -> Option<NonZeroU64> {
@@ -35,8 +35,7 @@ impl FromStr for DatagramRate {
         let number = trimmed.strip_suffix(A_SECOND).map(str::trim_end);
         let number = number.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
         let number = number.and_then(|digits| digits.parse().ok());
-        let number =
-            number.ok_or_else(|| ValueError::new(format!("{} is not a rate", quoted(text)), Self::HINT))?;
+        let number = number.ok_or_else(|| not_a_rate(text, Self::HINT))?;
         not_zero(number, text).map(|number| Self(Some(number)))
     }
 }
@@ -58,7 +57,8 @@ pub struct ByteRate(Option<NonZeroU64>);
 impl ByteRate {
     /// Limits nothing.
     pub const UNLIMITED: Self = Self(None);
-    const HINT: &str = "write a size a second, for example \"1MiB/s\", or \"\" for no limit";
+    const HINT: &str =
+        "write a size a second, for example \"1MiB/s\", or \"\" for no limit; `/s` is the only unit of time";
 
     /// Returns how many bytes a second are allowed, or `None` if there is no limit.
     pub const fn a_second(self) -> Option<NonZeroU64> {
@@ -75,8 +75,7 @@ impl FromStr for ByteRate {
             return Ok(Self::UNLIMITED);
         }
         let size = trimmed.strip_suffix(A_SECOND).and_then(|size| size.parse::<Size>().ok());
-        let size =
-            size.ok_or_else(|| ValueError::new(format!("{} is not a rate", quoted(text)), Self::HINT))?;
+        let size = size.ok_or_else(|| not_a_rate(text, Self::HINT))?;
         not_zero(size.bytes(), text).map(|bytes| Self(Some(bytes)))
     }
 }
@@ -89,6 +88,17 @@ impl fmt::Display for ByteRate {
 
 impl Text for ByteRate {
     const EXPECTED: &str = "a rate as text";
+}
+
+/// Refuses a text; one that names no time, or another than a second, with the reason.
+fn not_a_rate(text: &str, hint: &'static str) -> ValueError {
+    let (number, time) = text.split_once('/').unwrap_or((text, ""));
+    let is_number = number.trim().parse::<Size>().is_ok();
+    let message = match is_number && !matches!(time.trim(), "s") {
+        true => format!("{} is not a rate a second", quoted(text)),
+        false => format!("{} is not a rate", quoted(text)),
+    };
+    ValueError::new(message, hint)
 }
 
 fn not_zero(number: u64, written: &str) -> Result<NonZeroU64, ValueError> {
@@ -122,12 +132,22 @@ mod tests {
 
     #[test]
     fn invalid_rates_are_refused_with_an_example() {
-        for text in ["500", "5/m", "-1/s", "+1/s", "/s", "1.5/s", "99999999999999999999/s", "1MiB/s"] {
+        for (text, hint) in [("500/m", "500/s"), ("500", "500/s"), ("200/min", "500/s")] {
+            let error = text.parse::<DatagramRate>().unwrap_err();
+            assert!(error.to_string().ends_with("is not a rate a second"), "{text}: {error}");
+            assert!(error.hint().unwrap().contains(hint), "{text}");
+        }
+        for text in ["1 MB", "1MiB/m"] {
+            let error = text.parse::<ByteRate>().unwrap_err();
+            assert!(error.to_string().ends_with("is not a rate a second"), "{text}: {error}");
+            assert!(error.hint().unwrap().ends_with("`/s` is the only unit of time"), "{text}");
+        }
+        for text in ["-1/s", "+1/s", "/s", "1.5/s", "99999999999999999999/s", "1MiB/s"] {
             let error = text.parse::<DatagramRate>().unwrap_err();
             assert!(error.to_string().ends_with("is not a rate"), "{text}: {error}");
             assert!(error.hint().unwrap().contains("500/s"));
         }
-        for text in ["1MiB", "5MiB/m", "-1/s", "/s"] {
+        for text in ["-1/s", "/s", "fast"] {
             let error = text.parse::<ByteRate>().unwrap_err();
             assert!(error.to_string().ends_with("is not a rate"), "{text}: {error}");
             assert!(error.hint().unwrap().contains("1MiB/s"));

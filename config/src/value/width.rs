@@ -12,9 +12,23 @@ use super::{ValueError, quoted};
 /// There is one; the hint has the address in ASCII.
 pub fn check_width(text: &str) -> Result<(), ValueError> {
     let Some(found) = text.chars().find(|character| narrow(*character).is_some()) else { return Ok(()) };
-    let meant = narrowed(text);
+    let narrow = narrowed(text);
+    let meant = without_punctuation(&narrow);
     let message = format!("{} contains the full-width character `{found}`", quoted(text));
-    Err(ValueError::new(message, format!("write {}", quoted(meant.trim()))))
+    Err(match meant.is_empty() {
+        true => ValueError::new(message, "write it with the characters of ASCII"),
+        false => ValueError::new(message, format!("write {}", quoted(meant))),
+    })
+}
+
+/// Returns an address without punctuation at its end, which no address has: what is proposed must be accepted.
+fn without_punctuation(address: &str) -> &str {
+    let address = address.trim().trim_end_matches([',', '.', ';']);
+    match address.strip_suffix(':') {
+        // An IPv6 address may end with two colons.
+        Some(rest) if !rest.ends_with(':') => rest,
+        _ => address,
+    }
 }
 
 /// Returns a text with full-width characters as those of ASCII, for what has no others: numbers, times, digits.
@@ -56,6 +70,9 @@ mod tests {
             ("fe80::1％eth0", '％', "fe80::1%eth0"),
             ("10.0.0.0／8", '／', "10.0.0.0/8"),
             ("10.0.0.1\u{3000}", '\u{3000}', "10.0.0.1"),
+            ("10.0.0.1：", '：', "10.0.0.1"),
+            ("10.0.0.1。", '。', "10.0.0.1"),
+            ("fe80：：", '：', "fe80::"),
         ] {
             let error = check_width(text).unwrap_err();
             assert!(
@@ -76,6 +93,9 @@ mod tests {
         assert_eq!("127.0.0.1：80".parse::<ListenAddress>().unwrap_err(), error);
         assert_eq!("127.0.0.1：80".parse::<MetricsAddress>().unwrap_err(), error);
         assert_eq!("：80".parse::<ListenAddress>().unwrap_err().hint(), Some("write `:80`"));
+        assert_eq!("7788：".parse::<ListenAddress>().unwrap_err().hint(), Some("write `7788`"));
+        assert!("：".parse::<ListenAddress>().unwrap_err().hint().is_some_and(|hint| hint.contains("ASCII")));
+        assert_eq!("10.0.0.15：".parse::<Network>().unwrap_err().hint(), Some("write `10.0.0.15`"));
         assert_eq!("10.0.0.0／8".parse::<Network>().unwrap_err().hint(), Some("write `10.0.0.0/8`"));
     }
 }

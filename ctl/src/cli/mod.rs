@@ -49,6 +49,9 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// The name of the command.
+    #[arg(skip)]
+    pub(crate) name: String,
 }
 
 /// The flags that every command accepts.
@@ -85,8 +88,8 @@ pub(crate) enum Parsed {
     Run(Box<Cli>),
     /// Help or the version, for standard output.
     Show(clap::builder::StyledStr),
-    /// Wrong usage.
-    Wrong(clap::Error),
+    /// Wrong usage, with the command that the arguments name.
+    Wrong(clap::Error, Option<String>),
     /// An option that is none, and that a command may take for text.
     Misread(Misread),
 }
@@ -103,7 +106,9 @@ impl Cli {
             Err(error) if error.kind() == ErrorKind::DisplayHelp => {
                 Parsed::Show(Self::help(&arguments).unwrap_or(error).render())
             }
-            Err(error) => Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error)),
+            Err(error) => {
+                Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error), command_name(&arguments))
+            }
         }
     }
 
@@ -122,7 +127,9 @@ impl Cli {
 
     fn parse_as(command: clap::Command, arguments: &[impl AsRef<OsStr>]) -> Result<Self, clap::Error> {
         let arguments = arguments.iter().map(AsRef::as_ref);
-        command.try_get_matches_from(arguments).and_then(|found| Self::from_arg_matches(&found))
+        let found = command.try_get_matches_from(arguments)?;
+        let name = found.subcommand_name().unwrap_or_default().to_owned();
+        Self::from_arg_matches(&found).map(|cli| Self { name, ..cli })
     }
 
     /// Returns the error of wrong arguments without styles, which cannot be removed from its text later: an argument that
@@ -133,6 +140,19 @@ impl Cli {
             arguments.iter().map(|argument| argument.to_string_lossy().replace('\n', r"\n")).collect();
         Self::parse_as(Self::command().styles(Styles::plain()), &arguments).err()
     }
+}
+
+/// Returns the command that arguments name, if the rest of them is wrong.
+fn command_name(arguments: &[OsString]) -> Option<String> {
+    let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_string_lossy());
+    while let Some(argument) = arguments.next() {
+        match &*argument {
+            "--socket" | "--color" => drop(arguments.next()),
+            option if option.starts_with('-') => {}
+            name => return Cli::command().find_subcommand(name).map(|command| command.get_name().to_owned()),
+        }
+    }
+    None
 }
 
 /// Shortens the help of `-h`: replaces what follows the options by a pointer to `--help`.

@@ -19,14 +19,14 @@ fn parse(line: &[&str]) -> Parsed {
 fn accepted(line: &[&str]) -> Cli {
     match parse(line) {
         Parsed::Run(cli) => *cli,
-        Parsed::Wrong(error) => panic!("{line:?}: {error}"),
+        Parsed::Wrong(error, _) => panic!("{line:?}: {error}"),
         Parsed::Misread(misread) => panic!("{line:?}: {misread:?}"),
         Parsed::Show(_) => panic!("{line:?} shows help"),
     }
 }
 
 fn is_refused(line: &[&str]) -> bool {
-    matches!(parse(line), Parsed::Wrong(_))
+    matches!(parse(line), Parsed::Wrong(..))
 }
 
 fn message(line: &[&str]) -> MessageArgs {
@@ -224,7 +224,7 @@ fn an_interval_needs_watch_and_has_limits() {
 #[test]
 fn wrong_usage_has_a_message_and_a_hint() {
     let wrong = |line: &str| match Cli::parse(line.split(' ').map(Into::into).collect()) {
-        Parsed::Wrong(error) => CtlError::from_clap(&error).into_failure(),
+        Parsed::Wrong(error, name) => CtlError::from_clap(&error, name.as_deref()).into_failure(),
         _ => panic!("{line} is accepted"),
     };
     let unknown = wrong("udpchatctl statos");
@@ -241,6 +241,12 @@ fn wrong_usage_has_a_message_and_a_hint() {
     );
     let list = "`udpchatctl inbox --help` lists the options";
     assert_eq!(wrong("udpchatctl inbox --no-such-flag").hint.as_deref(), Some(list));
+    let of_value = wrong("udpchatctl --color never inbox -n x").hint;
+    assert_eq!(of_value.as_deref(), Some("see `udpchatctl inbox --help`"));
+    for (word, command) in [("发送", "send TO"), ("接收", "inbox"), ("聊天", "chat")] {
+        let hint = wrong(&format!("udpchatctl {word} x")).hint.unwrap();
+        assert!(hint.starts_with(&format!("`udpchatctl {command}")), "{hint}");
+    }
     assert!(wrong("udpchatctl send").message.ends_with("were not provided: <TO>"));
 }
 

@@ -14,7 +14,7 @@ use udpchat_locale::tr;
 use super::completions::candidates;
 use super::context::Context;
 use super::filter::count;
-use super::send::{self, FormArgs, MessageArgs, Payload};
+use super::send::{self, FormArgs, MessageArgs};
 use super::wait::{self, Bounces, Retry, Wanted};
 use crate::connect::check_read_permission;
 use crate::error::{CtlError, Result};
@@ -77,7 +77,6 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     check_read_permission(&mut client).await?;
     let payload = arguments.form.of_one(&mut client, &arguments.to, &arguments.message, payload).await?;
     let target = SendParams { to: Some(arguments.to.clone()), ..SendParams::default() };
-    let is_default = matches!(payload, Payload::Text(_)) && arguments.message.encoding.is_none();
     let question = send::params(&target, &arguments.message, payload);
     let sent = client.call(&question).await.map_err(CtlError::of_send)?;
     send::note_large(output, &sent);
@@ -89,9 +88,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let Some(Entry::Message(first)) = sent.first() else {
         return Err(CtlError::failed(tr!("the daemon did not return the sent message")));
     };
-    if is_default {
-        send::note_encoding(&mut client, output, first).await;
-    }
+    send::note_encoding(output, first);
     let other_port = send::OtherPort::of(&mut client, &arguments.to, first).await;
     let wanted = answers(arguments, first, &sent);
     // Some devices answer from another port than the one that they are asked at.

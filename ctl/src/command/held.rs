@@ -1,5 +1,7 @@
 //! `held`: lists and cancels messages that are held until their peers send one.
 
+use std::str::FromStr;
+
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
@@ -18,12 +20,14 @@ use crate::terminal::wrap;
 const HELP: &str = "\
 `udpchatctl send TO TEXT --when-seen` holds a message until a message from TO arrives, and sends it then. UNTIL is when it \
 expires: then it is not sent, and a notice in the inbox says so. What --cancel removes is not sent either; its error for a \
-number that is not held is that it was sent, cancelled or has expired.
+number that is not held is that it was sent, cancelled or has expired. A user without the role `read` lists, and cancels with \
+`all`, only the messages that this user has given.
 
 Examples:
   udpchatctl held
   udpchatctl held --to sensor7
   udpchatctl held --cancel 17,18
+  udpchatctl held --to sensor7 --cancel all
   udpchatctl --json held | jq -r 'select(.by == \"ann\").held'";
 
 /// The columns of the text in the list, at most.
@@ -33,33 +37,98 @@ const TEXT_COLUMNS: usize = 40;
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct HeldArgs {
-    /// Only messages for TO: a peer's name or an address, as the list shows it
+    /// Only messages for TO: a peer's name or an address, as the list shows it; with `--cancel all` it cancels those
     #[arg(long, value_name = "TO", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) to: Option<String>,
-    /// Cancel these messages: their numbers, with commas between them
-    #[arg(long, value_name = "NUMBER", value_delimiter = ',', num_args = 1.., conflicts_with = "to")]
-    #[arg(value_parser = crate::command::filter::count, add = ArgValueCandidates::new(candidates::held))]
-    pub(crate) cancel: Vec<u64>,
+    /// Cancel these messages: their numbers, with commas between them, or `all` that the list shows
+    #[arg(long, value_name = "NUMBER", value_delimiter = ',', num_args = 1.., add = ArgValueCandidates::new(candidates::held))]
+    pub(crate) cancel: Vec<Cancelled>,
+}
+
+/// Which messages are cancelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cancelled {
+    /// Those that the list shows.
+    All,
+    /// The one with this number.
+    Number(u64),
+}
+
+impl FromStr for Cancelled {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let number = crate::command::filter::count(text).map(Self::Number);
+        number.map_err(|_| tr!("expected the number of a held message, or `all`").to_owned())
+    }
 }
 
 /// Runs `held`.
 pub(crate) async fn run(context: Context<'_>, arguments: &HeldArgs) -> Result<()> {
     let mut client = context.connect().await?;
     if !arguments.cancel.is_empty() {
-        return cancel(&mut client, context.output, &arguments.cancel).await;
+        return match numbers(&arguments.cancel, arguments.to.is_some())? {
+            Some(numbers) => cancel(&mut client, context.output, &numbers).await,
+            None => cancel_all(&mut client, context.output, arguments.to.as_deref()).await,
+        };
     }
     context.output.use_pager();
     let held = all(&mut client, arguments.to.as_deref()).await?;
     if context.output.is_json() {
         return held.iter().try_for_each(|message| context.output.json(message));
     }
-    match (&held[..], &arguments.to) {
-        ([], None) => context.output.done(tr!("no message is held")),
-        ([], Some(to)) => context.output.done(&tr!("no message is held for {peer}", peer = to)),
-        _ => {
-            let table = table(&held, context.output.zone());
-            context.output.text(&table)
+    if held.is_empty() {
+        return say_none(context.output, arguments.to.as_deref());
+    }
+    let table = table(&held, context.output.zone());
+    context.output.text(&table)
+}
+
+/// Says that no message is held.
+fn say_none(output: &mut Output, to: Option<&str>) -> Result<()> {
+    match to {
+        None => output.done(tr!("no message is held")),
+        Some(to) => output.done(&tr!("no message is held for {peer}", peer = to)),
+    }
+}
+
+/// Returns the numbers of the messages to cancel; none for all.
+fn numbers(cancelled: &[Cancelled], has_to: bool) -> Result<Option<Vec<u64>>> {
+    let number = |cancelled: &Cancelled| match cancelled {
+        Cancelled::All => None,
+        Cancelled::Number(number) => Some(*number),
+    };
+    let numbers: Vec<u64> = cancelled.iter().filter_map(number).collect();
+    match (numbers.is_empty(), has_to) {
+        (true, _) => Ok(None),
+        (false, false) if numbers.len() == cancelled.len() => Ok(Some(numbers)),
+        _ => Err(CtlError::usage(tr!(
+            "a number stands for one message: it goes neither with `all` nor with --to"
+        ))
+        .hint(tr!("`udpchatctl held --to TO --cancel all` cancels what is held for TO"))),
+    }
+}
+
+/// Cancels all messages that are listed. One that is sent meanwhile is not counted.
+async fn cancel_all(client: &mut Client, output: &mut Output, to: Option<&str>) -> Result<()> {
+    let held = all(client, to).await?;
+    let mut cancelled = 0;
+    for HeldMessage { held, .. } in &held {
+        match client.call(&CancelParams { held: *held }).await {
+            Ok(_) => cancelled += 1,
+            Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NoSuchHeld => {}
+            Err(error) => return Err(error.into()),
         }
+    }
+    if output.is_json() {
+        return Ok(());
+    }
+    match cancelled {
+        0 => say_none(output, to),
+        _ => output.done(&tr!("{messages} cancelled", messages = counted(cancelled, "message"))),
     }
 }
 
@@ -146,6 +215,8 @@ mod tests {
             at: "2026-11-26T22:10:00Z".parse().unwrap(),
             until: "2026-11-28T22:10:59Z".parse().unwrap(),
             text: Some(text.to_owned()),
+            encoding: None,
+            encoding_is_default: false,
             bytes: text.len(),
             by: by.map(str::to_owned),
         };
@@ -166,7 +237,7 @@ NUMBER  FOR         UNTIL             BYTES  USER  TEXT
         assert_eq!(table(&held, &TimeZone::UTC), expected);
         let chinese = with_language(Language::Chinese, || table(&held[..1], &TimeZone::UTC));
         let expected = "\
-编号  目标     保留至            字节  用户  文本
+编号  目的地   保留至            字节  用户  文本
    7  sensor7  2026-11-28 22:10    11  ann   interval=60
 ";
         assert_eq!(chinese, expected);

@@ -120,6 +120,11 @@ impl<A: Answers> Pipeline<A> {
         self.in_flight.len() as u64
     }
 
+    /// Returns the connection, and what handled the answers.
+    pub(super) fn into_parts(self) -> (Client, A) {
+        (self.client, self.answers)
+    }
+
     fn is_full(&self) -> bool {
         self.client.in_flight() >= self.answers.max_in_flight() || self.client.backlog_bytes() > BACKLOG_BYTES
     }

@@ -189,6 +189,7 @@ mod tests {
             text: text.to_owned(),
             encoding: "gbk".to_owned(),
             encoding_by: EncodingBy::Remembered,
+            encoding_is_default: false,
             bytes: text.len(),
             raw: Raw(text.as_bytes().to_vec()),
             error: None,

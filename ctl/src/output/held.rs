@@ -9,7 +9,14 @@ use super::format::local_minute;
 
 /// Renders the receipt of a message that is held now, as one line.
 pub(super) fn as_receipt(message: &HeldMessage, zone: &TimeZone) -> String {
-    let HeldMessage { held, to, until, .. } = message;
+    let HeldMessage { held, to, until, encoding, .. } = message;
     let (peer, time) = (safe::one_line(to), local_minute(*until, zone));
-    format!("{}\n", tr!("held {number} for {peer}, until {time}", number = held, peer, time))
+    let shown = match encoding {
+        None => tr!("held {number} for {peer}, until {time}", number = held, peer, time),
+        Some(encoding) => {
+            let encoding = safe::one_line(encoding);
+            tr!("held {number} for {peer} in {encoding}, until {time}", number = held, peer, encoding, time)
+        }
+    };
+    format!("{shown}\n")
 }

@@ -54,6 +54,9 @@ pub struct Message {
     pub encoding: String,
     /// Why this encoding was chosen.
     pub encoding_by: EncodingBy,
+    /// In the result of `send`, whether `encoding` is `text.encoding` of the configuration, since no other is configured or known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub encoding_is_default: bool,
     /// The length of the payload, in bytes.
     pub bytes: usize,
     /// The payload.

@@ -84,8 +84,8 @@ async fn copy_unless_interrupted(
     data_dir: &Path,
     target: &Target,
 ) -> Result<Copied, BackupError> {
-    let (from, to) = (data_dir.to_owned(), target.part().to_owned());
-    let copying = spawn_blocking(move || copy(&from, &to));
+    let (from, part, to) = (data_dir.to_owned(), target.part().to_owned(), target.path().to_owned());
+    let copying = spawn_blocking(move || copy(&from, &part, &to));
     tokio::select! {
         copied = show_progress(copying, data_dir, target.part()) => copied,
         () = signals.any() => Err(BackupError::Interrupted),
@@ -122,10 +122,10 @@ async fn show_progress(
     ended.unwrap_or_else(|panic| Err(BackupError::Unsound(panic.to_string())))
 }
 
-/// Copies the inbox of a data directory into an empty file, and checks the copy.
-fn copy(data_dir: &Path, part: &Path) -> Result<Copied, BackupError> {
+/// Copies the inbox of a data directory into an empty file, and checks the copy. Errors name `to`, the final file.
+fn copy(data_dir: &Path, part: &Path, to: &Path) -> Result<Copied, BackupError> {
     let from = data_dir.join(FILE_NAME);
-    let failed = |source| BackupError::Copy { from: from.clone(), to: part.to_owned(), source };
+    let failed = |source| BackupError::Copy { from: from.clone(), to: to.to_owned(), source };
     // Without the mark, a running daemon only takes the backup for another program that reads for long.
     let _mark = backup_mark::set(data_dir);
     let had_log = log_of(&from).exists();

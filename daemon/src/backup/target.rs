@@ -25,7 +25,7 @@ impl Target {
         let mut options = File::options();
         // `create_new` follows no symbolic link, which another user may have put there, and opens no existing file.
         options.write(true).create_new(true).mode(0o600);
-        options.open(&part).map_err(|source| BackupError::Write { path: part.clone(), source })?;
+        options.open(&part).map_err(|source| BackupError::Write { path: path.to_owned(), source })?;
         Ok(Self { path: path.to_owned(), part })
     }
 

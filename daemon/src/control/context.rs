@@ -96,11 +96,27 @@ impl Context {
             audit.refused(&self.client, Some(method), &why).await;
             return Err(why);
         }
-        if role == Role::Read && !self.has_read {
-            self.has_read = true;
-            audit.reads(&self.client, method).await;
+        if role == Role::Read {
+            self.note_reading(method).await;
         }
         Ok(())
+    }
+
+    /// Returns whether the client has the role `read`, for a method that returns less without it.
+    pub(super) async fn reads(&mut self, method: &str) -> bool {
+        let is_reader = self.control.rules().roles_of(&self.client.credentials).has(Role::Read);
+        if is_reader {
+            self.note_reading(method).await;
+        }
+        is_reader
+    }
+
+    /// Logs the first method of the role `read`.
+    async fn note_reading(&mut self, method: &str) {
+        if !self.has_read {
+            self.has_read = true;
+            self.control.audit.reads(&self.client, method).await;
+        }
     }
 
     /// Returns the consumer with the client's own read mark.

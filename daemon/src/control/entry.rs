@@ -53,6 +53,7 @@ impl Viewer {
             text,
             encoding: encoding.to_string(),
             encoding_by: encoding_by(by),
+            encoding_is_default: false,
             bytes: payload.len(),
             raw: Raw(payload),
             delivery: (direction == Direction::Out && detail.error.is_none()).then(|| delivery(&detail)),

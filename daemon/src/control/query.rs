@@ -359,6 +359,7 @@ mod tests {
             text: String::new(),
             encoding: "utf-8".to_owned(),
             encoding_by: EncodingBy::Detected,
+            encoding_is_default: false,
             bytes: 0,
             raw: Raw(Vec::new()),
             error: None,

@@ -51,6 +51,8 @@ pub(crate) fn hold(daemon: &Daemon, message: Prepared, by: &str) -> Result<Unhel
         at: from_ns(at_ns),
         until: from_ns(until_ns),
         text: None,
+        encoding: payload.encoding.as_ref().map(|encoding| encoding.name.clone()),
+        encoding_is_default: payload.encoding_is_default,
         bytes: datagram.len(),
         by: Some(by.to_owned()),
     });

@@ -72,6 +72,11 @@ impl Prepared {
         self.holding.is_some()
     }
 
+    /// Returns whether its text is in `text.encoding` of the configuration, since no other is configured or known.
+    pub(crate) fn encoding_is_default(&self) -> bool {
+        self.payload.encoding_is_default
+    }
+
     /// Returns how much memory the message takes at most until it is on record, with the entries that are made of it then,
     /// in bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -258,8 +263,10 @@ fn send_failed(target: &Target, error: &io::Error) -> ErrorObject {
         ));
     }
     match error.kind() {
-        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed
-            .hint("no route selects an interface; name one after the address, for example 239.1.2.3%eth0"),
+        io::ErrorKind::NetworkUnreachable if is_without_route(target) => failed.hint(format!(
+            "no route selects an interface; name one after the address, for example {ip}%eth0",
+            ip = peer.ip()
+        )),
         io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
             failed.hint("this machine has no route to that address; `ip route get ADDRESS` shows why")
         }

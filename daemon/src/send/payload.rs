@@ -17,7 +17,7 @@ use super::cut::cut;
 use super::target::Target;
 use crate::inbox::entry::SentEncoding;
 use crate::inbox::reader::Reader;
-use crate::peers::Configured;
+use crate::peers::{Configured, Peers};
 use crate::state::Daemon;
 
 /// The smallest datagrams that a message may be cut into, in bytes: any one character fits.
@@ -32,6 +32,8 @@ pub(super) struct Payload {
     pub(super) datagrams: Vec<Vec<u8>>,
     /// The encoding of the text, if it was a text.
     pub(super) encoding: Option<SentEncoding>,
+    /// Whether that is `text.encoding` of the configuration, since no other is configured or known.
+    pub(super) encoding_is_default: bool,
 }
 
 /// Makes the datagrams of a request.
@@ -46,15 +48,17 @@ pub(super) async fn make(
     }
     let as_received =
         |bytes: &[u8]| daemon.peers.decode(&daemon.peers.configured(), u64::MAX, target.peer, bytes);
+    let mut encoding_is_default = false;
     let (datagrams, encoding) = match (&params.text, &params.raw) {
         (Some(text), None) => {
             let (encoding, by) = chosen_encoding(daemon, params, target).await?;
+            encoding_is_default = Peers::is_default(&daemon.peers.configured(), target.peer, by);
             let pieces = match params.escape {
                 true => parse_escapes(text).map_err(|escape| unknown_escape(&escape))?,
                 false => vec![Piece::Text(text)],
             };
-            let units =
-                in_units(&pieces, encoding, split.is_some()).map_err(|error| not_encodable(&error))?;
+            let units = in_units(&pieces, encoding, split.is_some())
+                .map_err(|error| not_encodable(&error, by == Basis::Given))?;
             (pack(units, split), Some(SentEncoding { name: encoding.to_string(), by: by.into() }))
         }
         (None, Some(raw)) if params.encoding.is_none() && !params.escape => {
@@ -70,7 +74,7 @@ pub(super) async fn make(
     };
     check(&datagrams, params.allow_empty)?;
     check_answer(&datagrams, |bytes| as_received(bytes).text)?;
-    Ok(Payload { datagrams, encoding })
+    Ok(Payload { datagrams, encoding, encoding_is_default })
 }
 
 fn invalid(text: String) -> ErrorObject {
@@ -210,11 +214,16 @@ fn unknown_escape(UnknownEscape(shown): &UnknownEscape) -> ErrorObject {
         .hint(r"the escapes are \n \r \t \0 \\ \xHH, and \u with a number in braces")
 }
 
-fn not_encodable(refused: &NotEncodable) -> ErrorObject {
+/// Refuses a text with a character that the encoding lacks; `is_given` says whether the request named the encoding.
+fn not_encodable(refused: &NotEncodable, is_given: bool) -> ErrorObject {
     let NotEncodable { character, encoding } = refused;
     if encoding.is_hex() {
-        let text =
-            format!("`{character}` is no byte in hexadecimal digits, which the encoding of this peer takes");
+        let text = match is_given {
+            true => format!("`{character}` is no byte in hexadecimal digits, which the encoding `hex` takes"),
+            false => format!(
+                "`{character}` is no byte in hexadecimal digits, which the encoding of this peer takes"
+            ),
+        };
         return ErrorObject::new(ErrorKind::NotEncodable, text)
             .hint("write two digits for each byte, for example `01 e4`; `-e utf-8` sends text");
     }

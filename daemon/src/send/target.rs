@@ -14,6 +14,7 @@ use udpchat_config::{
 };
 
 use crate::inbox::entry::Body;
+use crate::inbox::reader::Reader;
 use crate::net::address::normalized;
 use crate::net::interfaces::{self, Interfaces};
 use crate::net::route::source_towards;
@@ -110,8 +111,16 @@ async fn sender_of(daemon: &Arc<Daemon>, id: u64) -> Result<Target, ErrorObject>
         ErrorObject::new(ErrorKind::NoSuchEntry, text)
             .hint("`udpchatctl inbox -n 20` lists entries with their ids")
     };
-    let entry = daemon.read(move |reader| reader.entry(id)).await?;
-    let entry = entry.ok_or_else(|| missing(format!("entry {id} does not exist")))?;
+    let read = move |reader: &Reader| Ok((reader.entry(id)?, reader.bounds()?.oldest));
+    let (entry, oldest) = daemon.read(read).await?;
+    let entry = entry.ok_or_else(|| match id < oldest {
+        true => ErrorObject::new(
+            ErrorKind::NoSuchEntry,
+            format!("there is no entry #{id}: the oldest is #{oldest}"),
+        )
+        .hint("`inbox.max_size` and `inbox.max_age` of the configuration limit how long entries are kept"),
+        false => missing(format!("entry {id} does not exist")),
+    })?;
     let (peer, local) = match entry.body {
         Body::Received { peer, local, .. } | Body::Sent { peer, local, .. } => (peer, local),
         Body::Gap(_) => return Err(missing(format!("entry {id} is a gap, which has no sender"))),
@@ -194,7 +203,7 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     if configured.list(to).is_some() {
         let text = format!("`{to}` is a list of peers; a message has one destination");
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text)
-            .hint("`udpchatctl send` sends to each member; `targets` on the socket lists them"));
+            .hint("`udpchatctl send` sends to each member; `udpchatctl peers` lists them"));
     }
     check_width(to).map_err(|error| invalid(&error))?;
     let (host, port) = split_port(to)?;
@@ -209,6 +218,11 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         return Ok(address.into());
     }
     check_port_sign(to).and_then(|()| check_ipv4(host)).map_err(|error| invalid(&error))?;
+    if is_several(to) {
+        let text = format!("`{to}` names several destinations; a message has one");
+        return Err(ErrorObject::new(ErrorKind::InvalidParams, text)
+            .hint("`udpchatctl send` sends to several, with commas between them"));
+    }
     let plausible = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '%' | ':');
     if host.is_empty()
         || host.len() > 255
@@ -239,6 +253,14 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
     let hint = did_you_mean(to, configured.names());
     let hint = hint.unwrap_or_else(|| "check the spelling, or give its IP address".to_owned());
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint(hint))
+}
+
+/// Returns whether a destination is several with commas between them.
+fn is_several(to: &str) -> bool {
+    let is_one = |one: &str| {
+        one.contains(char::is_alphanumeric) && one.chars().all(|c| !c.is_whitespace() && !c.is_control())
+    };
+    to.contains(',') && to.split(',').all(|one| is_one(one.trim()))
 }
 
 /// Returns how to send to every host if a word for them is given as the destination, otherwise another hint.
@@ -358,7 +380,7 @@ mod tests {
     use std::net::SocketAddr;
     use std::sync::Arc;
 
-    use super::{check_answerable, is_unknown, listener_at, no_destination, split_port};
+    use super::{check_answerable, is_several, is_unknown, listener_at, no_destination, split_port};
     use crate::net::socket::Listener;
 
     #[test]
@@ -385,6 +407,20 @@ mod tests {
         assert!(is_unknown("bob", &ErrorObject::new(ErrorKind::UnknownPeer, "no peer is called `bob`")));
         for to in ["h:x", "h:0", "[::1"] {
             assert!(!is_unknown(to, &split_port(to).unwrap_err()), "{to}");
+        }
+    }
+
+    #[test]
+    fn several_destinations_are_more_than_one_word_between_commas() {
+        for (to, expected) in [
+            ("dev01,dev02", true),
+            ("dev01, 10.0.0.9:9000", true),
+            ("dev01", false),
+            ("dev01,", false),
+            ("a b,c", false),
+            (",", false),
+        ] {
+            assert_eq!(is_several(to), expected, "{to}");
         }
     }
 

@@ -131,6 +131,7 @@ fn print_settings(settings: &Settings) -> io::Result<()> {
     let (keys, values) = (width(|row| &row.0), width(|row| &row.1));
     let mut out = io::stdout().lock();
     for (key, value, origin) in &listing {
+        let origin = translated(origin);
         let line = format!("{key:keys$} = {value:values$}  # {origin}");
         writeln!(out, "{}", one_line(&line))?;
     }

@@ -34,7 +34,10 @@ fn a_held_message_goes_out_when_its_peer_speaks() {
     let (bob, ann) = (Peer::new(), Peer::new());
     let daemon = with_peers(&bob, &ann);
     let receipt = daemon.ctl(&["send", "bob", "你好", "--when-seen", "--for", "2d"]).ok();
-    assert!(receipt.starts_with("held 1 for bob, until 20") && receipt.lines().count() == 1, "{receipt}");
+    assert!(
+        receipt.starts_with("held 1 for bob in gbk, until 20") && receipt.lines().count() == 1,
+        "{receipt}"
+    );
     let held = daemon.ctl(&["--json", "send", "bob", "again", "--when-seen"]).json();
     assert_eq!((&held[0]["held"], &held[0]["to"]), (&2.into(), &"bob".into()));
     let list = daemon.ctl(&["held"]).ok();
@@ -116,6 +119,38 @@ fn held_messages_are_cancelled_by_number() {
     let some = daemon.ctl(&["held", "--cancel", "2", "3"]);
     assert_eq!((some.stdout.as_str(), some.code), ("1 message cancelled\n", Some(1)), "{some:?}");
     assert_eq!(held(&daemon), [("bob".to_owned(), "4".to_owned()), ("ann".to_owned(), "x".to_owned())]);
+}
+
+#[test]
+fn all_held_messages_are_cancelled_at_once() {
+    let (bob, ann) = (Peer::new(), Peer::new());
+    let daemon = with_peers(&bob, &ann);
+    daemon.ctl_with_input(&["send", "both", "--lines", "--when-seen"], b"1\n2\n").ok();
+    assert_eq!(daemon.ctl(&["held", "--to", "ann", "--cancel", "all"]).ok(), "2 messages cancelled\n");
+    assert_eq!(daemon.ctl(&["held", "--to", "ann", "--cancel", "all"]).ok(), "no message is held for ann\n");
+    daemon.ctl(&["held", "--to", "bob", "--cancel", "1"]).fails(2, &["--to TO --cancel all"]);
+    daemon.ctl(&["held", "--cancel", "all,1"]).fails(2, &["with `all`"]);
+    daemon.ctl(&["held", "--cancel", "0"]).fails(2, &["the number of a held message, or `all`"]);
+    assert_eq!(held(&daemon).len(), 2);
+    assert_eq!(daemon.ctl(&["held", "--cancel", "all"]).ok(), "2 messages cancelled\n");
+    assert!(held(&daemon).is_empty());
+}
+
+#[test]
+fn a_text_held_in_the_default_encoding_has_a_note() {
+    let (bob, ann) = (Peer::new(), Peer::new());
+    let daemon = with_peers(&bob, &ann);
+    let hold = |args: &[&str]| daemon.ctl(&[&["send", "--when-seen"], args].concat());
+    let unknown = hold(&["ann", "你好"]);
+    assert!(unknown.stdout.starts_with("held 1 for ann in utf-8, until "), "{unknown:?}");
+    assert!(unknown.stderr.starts_with("note: the text is held in utf-8, the default: the encoding of ann "));
+    assert!(hold(&["both", "你好"]).stderr.contains("the encoding of ann is unknown now"));
+    for known in [&["bob", "你好"][..], &["ann", "-e", "gbk", "你好"], &["ann", "hello"]] {
+        assert_eq!(hold(known).stderr, "", "{known:?}");
+    }
+    let json = daemon.ctl(&["--json", "send", "--when-seen", "ann", "你好"]).json().remove(0);
+    assert_eq!((&json["encoding"], &json["encoding_is_default"]), (&"utf-8".into(), &true.into()));
+    assert_eq!(daemon.ctl(&["--json", "held"]).json()[1]["encoding"], "gbk");
 }
 
 #[test]

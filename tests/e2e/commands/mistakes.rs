@@ -65,7 +65,7 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", to, "-e", "gkb", "hi"], &["unknown encoding `gkb`", "did you mean `gbk`?"]),
         (&["send", to, "-e", "gbkk", "hi"], &["unknown encoding `gbkk`", "did you mean `gbk`?"]),
         (&["send", to, "--hex", "c4 zz"], &["'z' at position 4", "hint: "]),
-        (&["send", to, "--hex", "c4e"], &["odd number of hex digits"]),
+        (&["send", to, "--hex", "c4e"], &["odd number of hex digits (3)", "c40e"]),
         (&["send", to, "--escape", r"a\q"], &[r"`\q`", r"\xHH"]),
         (&["send", to, "--escape", r"a\x1"], &[r"`\x1`"]),
         (&["send", to, "--hex", "2 4"], &["odd number of hex digits before position 2", "02"]),
@@ -101,6 +101,12 @@ fn an_invalid_message_is_refused_before_sending() {
     ] {
         assert_fails(&daemon, args, 2, texts);
     }
+    assert_fails(
+        &daemon,
+        &["send", to, "-e", "hex", "你好"],
+        5,
+        &["`你` is no byte", "the encoding `hex` takes"],
+    );
     assert_fails(&daemon, &["send", to, "-e", "gbk", "a😀"], 5, &["`😀` (U+1F600)", "gb18030"]);
     let long = "x".repeat(65_508);
     assert_fails(&daemon, &["send", to, &long], 5, &["65508", "65507", "--split"]);
@@ -259,8 +265,8 @@ fn dashes_of_chinese_keyboards_are_no_options() {
     ] {
         daemon.ctl(arguments).fails(2, &["begins with a dash", &format!("write `{option}` with hyphens")]);
     }
-    daemon.ctl(&["send", to, "——完"]).ok();
-    daemon.ctl(&["send", to, "--", "——every"]).ok();
+    daemon.ctl(&["-q", "send", to, "——完"]).ok();
+    daemon.ctl(&["-q", "send", to, "--", "——every"]).ok();
     assert_eq!(texts(&daemon.entries()), ["——完", "——every"]);
 }
 

@@ -130,7 +130,7 @@ fn errors_at_the_start_are_chinese() {
     assert_shown(
         refused("", &["--lisen", "x"]),
         2,
-        &["错误：无法识别的参数 '--lisen'", "提示：有相近的参数：'--listen'", "用法：udpchatd"],
+        &["错误：无法识别的参数 '--lisen'", "提示：有相近的参数：'--listen'", "见 `udpchatd --help`"],
     );
 }
 
@@ -149,7 +149,13 @@ fn help_and_a_valid_configuration_are_chinese() {
     assert!(run("--help", "en").0.contains("\nOptions:\n"));
     let (values, valid) = run("--check-config", "zh");
     assert_eq!(valid, "配置有效\n");
-    assert_eq!(values, run("--check-config", "en").0, "the values are a configuration file");
+    let without_comments = |text: &str| -> Vec<String> {
+        text.lines().map(|line| line.rsplit_once("  # ").expect(line).0.to_owned()).collect()
+    };
+    let english = run("--check-config", "en").0;
+    assert_eq!(without_comments(&values), without_comments(&english), "the values are a configuration file");
+    assert!(values.contains("  # 默认\n") && english.contains("  # default\n"), "{values}");
+    assert!(values.contains("  # 命令行选项 --") || values.contains("  # 环境变量 "), "{values}");
 }
 
 /// Runs `udpchatctl` in a Chinese locale.

@@ -139,7 +139,9 @@ fn a_backup_replaces_no_file() {
     let link = daemon.path("link");
     std::os::unix::fs::symlink("nowhere", &link).unwrap();
     backup(daemon.folder.path(), &link).fails(1, &["link is already there"]);
-    backup(daemon.folder.path(), &daemon.path("no/folder")).fails(1, &["cannot write", "No such file"]);
+    let missing = daemon.path("no/folder");
+    let error = format!("cannot write {}\n", missing.display());
+    backup(daemon.folder.path(), &missing).fails(1, &[&error, "No such file"]);
 }
 
 #[test]

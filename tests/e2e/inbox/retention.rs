@@ -157,6 +157,10 @@ fn removed_entries_are_a_gap_for_who_had_not_read_them() {
     }
     for (ids, id) in [("1", 1), ("5", 5), ("2-9", 2), (&*format!("7-{removed_up_to}"), 7)] {
         let oldest = format!("there is no entry #{id}: the oldest is #{}", removed_up_to + 1);
+        let one = id.to_string();
+        for args in [&["reply", &one, "x"][..], &["send", "--again", &one]] {
+            daemon.ctl(args).fails(1, &[&oldest, "`inbox.max_size` and `inbox.max_age`"]);
+        }
         daemon.ctl(&["--json", "inbox", ids]).fails(1, &["\"no_such_entry\"", &oldest]);
     }
     assert_eq!(read(&[&format!("{removed_up_to}-{}", removed_up_to + 1)])[0]["reason"], "retention");

@@ -78,7 +78,9 @@ fn the_examples_get_the_documented_answers() {
 /// Returns what must be the same in both languages: the examples, the names of methods, and the names and numbers in the
 /// first columns of the tables.
 fn names(text: &'static str) -> Vec<&'static str> {
-    let is_same = |line: &&str| line.starts_with("### ") || line.starts_with("| `");
+    let is_method =
+        |line: &str| line.strip_prefix("### ").is_some_and(|title| title.starts_with(char::is_lowercase));
+    let is_same = |line: &&str| is_method(line) || line.starts_with("| `");
     // A table of roles or kinds ends with a column of prose.
     let name = |line: &'static str| line.rsplit_once(" | ").map_or(line, |(names, _prose)| names);
     let mut in_block = false;

@@ -288,7 +288,8 @@ fn without_a_route_the_hint_names_the_interface() {
     let Some(network) = two_cables() else { return };
     let here = Daemon::start_on(&network.here, LISTEN);
     for to in ["239.1.2.3", "255.255.255.255"] {
-        here.ctl(&["send", to, "x"]).fails(5, &["unreachable", "name one after the address", "%eth0"]);
+        let example = format!("name one after the address, for example {to}%eth0");
+        here.ctl(&["send", to, "x"]).fails(5, &["unreachable", &example]);
     }
     for to in ["239.1.2.3%eth9", "ff02::1%eth9"] {
         here.ctl(&["send", to, "x"]).fails(2, &["no interface `eth9`", "ip link"]);

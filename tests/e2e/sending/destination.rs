@@ -78,9 +78,92 @@ fn a_broadcast_in_the_default_encoding_has_a_note() {
         assert_eq!(notes(&["send", all, "--hex", "e4 bd a0"]), "");
     }
     assert_eq!(notes(&["send", "all", "你好"]), "", "the configuration has its encoding");
-    assert_eq!(notes(&["send", "127.0.0.1:9", "你好"]), "", "the receipt shows the encoding");
     let ask = daemon.ctl(&["ask", "239.1.2.4%lo:9", "你好", "--timeout", "10ms"]);
     assert!(ask.stderr.starts_with(note), "{ask:?}");
+}
+
+#[test]
+fn a_text_to_an_unknown_peer_in_the_default_encoding_has_a_note() {
+    let config = "[peers.plc]\naddress = '127.0.0.52:502'\n[peers.gbk]\naddress = '127.0.0.53:9'\nencoding = 'gbk'\n\
+                  [peers.hall]\nmembers = ['plc', 'gbk', '127.0.0.54:9']\n";
+    let daemon = Daemon::start_with(config, &[]);
+    let notes = |args: &[&str], input: &str| daemon.ctl_with_input(args, input.as_bytes()).stderr;
+    let of = |peer| {
+        format!(
+            "note: the text was sent in utf-8, the default: the encoding of {peer} is unknown; `-e ENC` chooses another\n"
+        )
+    };
+    assert_eq!(notes(&["send", "127.0.0.55:9", "你好"], ""), of("127.0.0.55:9"));
+    assert_eq!(notes(&["send", "plc", "--lines"], "你\n好\n"), of("plc"), "once");
+    let several = notes(&["send", "hall", "你好"], "");
+    assert!(several.contains("to 2 peers whose encoding is unknown: 127.0.0.54:9, plc;"), "{several}");
+    for args in [
+        &["send", "gbk", "你好"][..],
+        &["send", "plc", "-e", "utf-8", "你好"],
+        &["send", "plc", "hello"],
+        &["-q", "send", "plc", "你好"],
+        &["--json", "send", "plc", "你好"],
+    ] {
+        assert_eq!(notes(args, ""), "", "{args:?}");
+    }
+    let is_default =
+        |to: &str| daemon.ctl(&["--json", "send", to, "你好"]).json()[0]["encoding_is_default"].clone();
+    assert_eq!((is_default("plc"), is_default("gbk")), (true.into(), serde_json::Value::Null));
+    // Who has configured another default knows what the devices read.
+    let daemon = Daemon::start_with("[text]\nencoding = 'gbk'\n", &[]);
+    assert_eq!(daemon.ctl(&["send", "127.0.0.55:9", "你好"]).stderr, "");
+}
+
+#[test]
+fn each_member_of_a_list_that_was_heard_elsewhere_has_a_note() {
+    let config = "[peers.board]\naddress = '127.0.0.51'\n[peers.lab]\nmembers = ['board', '127.0.0.54:9']\n";
+    let daemon = Daemon::start_with(config, &[]);
+    let board = Peer::at("127.0.0.51:0");
+    daemon.receive_from(&board, ["hello"]);
+    let sent = daemon.ctl(&["send", "lab", "x"]).stderr;
+    assert_eq!(sent.matches("`board` has no port in the configuration").count(), 1, "{sent}");
+    assert!(sent.contains(&format!("`udpchatctl send {}` sends there", board.name())), "{sent}");
+}
+
+#[test]
+fn a_second_destination_in_the_text_has_a_note() {
+    let config =
+        "[peers.board]\naddress = '127.0.0.51:9'\n[peers.lab]\nmembers = ['board', '127.0.0.54:9']\n";
+    let daemon = Daemon::start_with(config, &[]);
+    let notes = |args: &[&str]| daemon.ctl(args).stderr;
+    for (to, word) in [("lab", "board,lab"), ("board", "127.0.0.1:9"), ("lab", "board")] {
+        let note = notes(&["send", to, word, "x"]);
+        assert!(
+            note.starts_with(&format!("note: `{word}`, which names a destination, was sent as a part")),
+            "{note}"
+        );
+    }
+    for args in [
+        &["send", "board", "hello", "board"][..],
+        &["send", "board", "nobody,board", "x"],
+        &["send", "board", "board"],
+        &["send", "board", "lab is here"],
+    ] {
+        assert_eq!(notes(args), "", "{args:?}");
+    }
+}
+
+#[test]
+fn a_command_for_one_peer_refuses_several() {
+    let daemon = Daemon::start_with("[peers.board]\naddress = '127.0.0.51:9'\n", &[]);
+    let ran = daemon.ctl(&["ask", "board,127.0.0.1:9", "x"]);
+    ran.fails(2, &["`board,127.0.0.1:9` names several destinations; a message has one", "`udpchatctl send`"]);
+}
+
+#[test]
+fn lists_stand_below_the_peers_for_programs_too() {
+    let config =
+        "[peers.board]\naddress = '127.0.0.51:9'\n[peers.lab]\nmembers = ['board', '127.0.0.54:9']\n";
+    let daemon = Daemon::start_with(config, &[]);
+    let text = daemon.ctl(&["peers"]).ok();
+    assert!(text.ends_with("\nLIST  MEMBERS\nlab   board, 127.0.0.54:9\n"), "{text}");
+    let json = daemon.ctl(&["--json", "peers"]).json();
+    assert_eq!(json[1], serde_json::json!({ "list": "lab", "members": ["board", "127.0.0.54:9"] }));
 }
 
 #[test]

@@ -105,6 +105,7 @@ impl TestChat {
             text: text.to_owned(),
             encoding: "utf-8".to_owned(),
             encoding_by: EncodingBy::Detected,
+            encoding_is_default: false,
             bytes: text.len(),
             raw: Raw(text.as_bytes().to_vec()),
             error: None,

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use udpchat_api::call::{Peer, PeersParams};
+use serde::Serialize;
+use udpchat_api::call::{Peer, PeerList, PeersParams};
 use udpchat_locale::tr;
 
 use super::context::{Context, within};
@@ -21,14 +22,16 @@ chose it; `default` is `text.encoding` of the configuration, since nothing else 
 not printed yet. HELD counts the messages that are held for it (`send --when-seen`). STATE is `silent` since when, for a peer \
 with `silent_after` in the configuration, or `bounces` since when: the network reports that messages to it are not delivered, \
 and nothing has come from it since. A terminal shows these two only if there is something to show. On a narrow terminal, columns are left out; other programs receive the whole table, with full times \
-instead of `2m ago`.
+instead of `2m ago`. The lists of peers in the configuration follow in a second table, in JSON as objects with the keys `list` and \
+`members`.
 
 Examples:
   udpchatctl peers
   udpchatctl peers | grep gbk
   udpchatctl peers --silent || echo 'a sensor is silent'
   udpchatctl peers --silent 2h
-  udpchatctl --json peers | jq -r 'select(.unread > 0) | .name // .address'";
+  udpchatctl --json peers | jq -r 'select(.unread > 0) | .name // .address'
+  udpchatctl --json peers | jq -r 'select(.list == \"lab\").members[]'";
 
 /// List the configured peers and those that messages came from
 #[derive(Debug, Args)]
@@ -89,10 +92,24 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PeersArgs) -> Result<(
     if answer.peers.is_empty() && context.output.is_for_a_person() {
         context.output.note(tr!("no peer is configured, and no message has arrived"));
     }
-    if context.output.is_for_a_person() {
-        context.output.text(&table::lists(&answer.lists))?;
+    if context.output.is_json() {
+        let lists = answer.lists.iter();
+        return lists.map(ListLine::from).try_for_each(|list| context.output.json(&list));
     }
-    Ok(())
+    context.output.text(&table::lists(&answer.lists))
+}
+
+/// A list of peers, in JSON: its key `list` distinguishes it from a peer.
+#[derive(Serialize)]
+struct ListLine<'a> {
+    list: &'a str,
+    members: &'a [String],
+}
+
+impl<'a> From<&'a PeerList> for ListLine<'a> {
+    fn from(PeerList { name, members }: &'a PeerList) -> Self {
+        Self { list: name, members }
+    }
 }
 
 /// Prints the silent peers; fails if there are any, so that a monitor can use the exit code.

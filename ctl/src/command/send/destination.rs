@@ -1,6 +1,6 @@
 //! The destinations of a message: one, those that a list or several names mean, or where a message went before.
 
-use udpchat_api::call::{InboxParams, SendParams, Target, TargetsParams};
+use udpchat_api::call::{InboxParams, SendParams, StatusParams, Target, TargetsParams};
 use udpchat_api::{Client, ClientError, Direction, Entry, ErrorKind};
 use udpchat_config::check_port_sign;
 use udpchat_locale::tr;
@@ -73,11 +73,22 @@ pub(super) async fn again(
 ) -> Result<(Payload, Vec<Destination>)> {
     let page = InboxParams { after: Some(id.saturating_sub(1)), limit: Some(1), ..InboxParams::default() };
     let entry = client.call(&page).await?.entries.into_iter().find(|entry| entry.id() == id);
+    let oldest = match &entry {
+        Some(_) => 0,
+        None => client.call(&StatusParams {}).await?.inbox.oldest_id,
+    };
     let message = match entry {
         Some(Entry::Message(message)) => message,
         Some(Entry::Gap(_)) => return Err(CtlError::usage(tr!("#{id} is a gap, which has no message", id))),
         Some(Entry::Notice(_)) => {
             return Err(CtlError::usage(tr!("#{id} is a notice, which has no message", id)));
+        }
+        None if id < oldest => {
+            let hint = tr!(
+                "`inbox.max_size` and `inbox.max_age` of the configuration limit how long entries are kept"
+            );
+            let text = tr!("there is no entry #{id}: the oldest is #{oldest}", id, oldest);
+            return Err(CtlError::new(Exit::Failed, "no_such_entry", text).hint(hint));
         }
         None => {
             let hint = tr!("`udpchatctl inbox -n 20` lists entries with their ids");

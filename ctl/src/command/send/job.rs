@@ -1,5 +1,6 @@
 //! Sends with several messages in flight: to several destinations, again and again, or once more what was sent before.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::Serialize;
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{SendParams, Sent};
-use udpchat_api::{Client, ClientError};
+use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
 use super::args::{LinesArgs, MessageArgs};
@@ -16,8 +17,9 @@ use super::form::{Draft, FormArgs};
 use super::hold::HoldArgs;
 use super::many::ManyArgs;
 use super::messages::{Messages, read_aside};
-use super::notes::note_empty_lines;
+use super::notes::{FirstSent, OtherPort, note_empty_lines, note_encoding_of_several, note_held_encoding};
 use super::payload::{Lines, Payload, Source};
+use super::port::note_destination_in_text;
 use super::sender::{
     Sender, fails_every_line, note_large, note_reading, params, prepare, print_receipt, refusal,
 };
@@ -130,6 +132,8 @@ impl Job {
             outcome: Outcome::default(),
             left_out: 0,
             empty: 0,
+            first_sent: BTreeMap::new(),
+            held_note: false,
         };
         let mut pipeline = Pipeline::new(client, answers);
         let began = Instant::now();
@@ -138,7 +142,8 @@ impl Job {
             None => self.once(&mut pipeline, messages).await,
         };
         let unanswered = pipeline.unanswered();
-        let Sending { output, progress, outcome, left_out, empty, .. } = pipeline.answers;
+        let (mut client, answers) = pipeline.into_parts();
+        let Sending { output, progress, outcome, left_out, empty, first_sent, .. } = answers;
         drop(progress);
         done.map_err(|error| match outcome.sent() {
             0 => error,
@@ -151,6 +156,10 @@ impl Job {
             self.sum_up(output, &outcome, (left_out, unanswered), began.elapsed())?;
         }
         note_empty_lines(output, empty);
+        if unanswered == 0 {
+            note_destinations(&mut client, output, &first_sent).await;
+            note_destination_in_text(&mut client, output, &self.message).await;
+        }
         if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }
     }
 
@@ -265,6 +274,7 @@ impl Job {
         let mut is_counted = !self.is_lines;
         for destination in &self.destinations {
             let is_text = matches!(payload, Payload::Text(_));
+            let is_ascii = payload.is_ascii();
             let encoding = destination.encoding.as_deref();
             let params = match self.form.finished(payload.clone(), &self.message, encoding) {
                 Ok(payload) => params(&destination.params, &self.message, payload),
@@ -277,7 +287,7 @@ impl Job {
                 }
                 Err(error) => return Err(error),
             };
-            let request = Request { shown: destination.shown.clone(), line, is_text };
+            let request = Request { shown: destination.shown.clone(), line, is_text, is_ascii };
             pipeline.send(&params, request).await?;
             is_counted = true;
         }
@@ -333,6 +343,16 @@ impl Job {
     }
 }
 
+/// Prints notes on the ports and the encodings of the destinations, each once.
+async fn note_destinations(client: &mut Client, output: &mut Output, sent: &BTreeMap<String, FirstSent>) {
+    for other in OtherPort::of_all(client, sent).await {
+        output.note(&other.describe("send"));
+    }
+    let unknown: Vec<&str> =
+        sent.iter().filter(|(_, first)| first.is_in_default).map(|(to, _)| to.as_str()).collect();
+    note_encoding_of_several(output, &unknown);
+}
+
 /// What `--every` has sent, in JSON.
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -376,6 +396,7 @@ struct Request {
     /// The number of the line, 0 without lines.
     line: u64,
     is_text: bool,
+    is_ascii: bool,
 }
 
 /// Handles the answers.
@@ -394,6 +415,10 @@ struct Sending<'a> {
     left_out: u64,
     /// The number of lines that were skipped.
     empty: u64,
+    /// The first message to each destination, by the name of that.
+    first_sent: BTreeMap<String, FirstSent>,
+    /// Whether the note on the encoding of held messages was printed.
+    held_note: bool,
 }
 
 impl Sending<'_> {
@@ -403,6 +428,24 @@ impl Sending<'_> {
         let is_usage = !self.is_lines && error.exit() == Exit::Usage;
         let is_of_one = self.is_several && error.exit() == Exit::NotSent;
         (is_usage || fails_every_line(error, self.message)) && !is_of_one
+    }
+
+    /// Keeps the first message to each destination for the notes at the end; prints that on a held message.
+    fn remember(&mut self, shown: String, sent: &Sent, is_ascii: bool) {
+        let first = match sent {
+            Sent::One(entry) => Some(&**entry),
+            Sent::Parts(entries) => entries.first(),
+            Sent::Held { held } => {
+                if let Some(first) = held.first().filter(|_| !self.held_note) {
+                    self.held_note = note_held_encoding(self.output, first, is_ascii);
+                }
+                None
+            }
+        };
+        let is_known = self.first_sent.contains_key(&shown);
+        if let Some(Entry::Message(message)) = first.filter(|_| !is_known) {
+            self.first_sent.insert(shown, FirstSent::of(message));
+        }
     }
 
     /// Counts a message with an error, and reports it; of a loop only the first one.
@@ -421,7 +464,7 @@ impl Answers for Sending<'_> {
     type Answer = Sent;
 
     fn answered(&mut self, request: Request, answer: std::result::Result<Sent, ClientError>) -> Result<()> {
-        let Request { shown, line, is_text } = request;
+        let Request { shown, line, is_text, is_ascii } = request;
         let sent = match answer {
             Ok(sent) => sent,
             Err(error @ (ClientError::Refused(_) | ClientError::TooLong { .. })) => {
@@ -443,6 +486,9 @@ impl Answers for Sending<'_> {
         if !self.is_summed_up {
             print_receipt(self.output, &sent, is_text)?;
             note_large(self.output, &sent);
+        }
+        if self.output.has_notes() {
+            self.remember(shown, &sent, is_ascii);
         }
         match sent.into_entries().iter().find_map(refusal) {
             Some(error) => self.failed(error),

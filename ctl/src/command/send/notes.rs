@@ -1,20 +1,24 @@
-//! What a user should know about a message that was sent: that a peer without a port was heard from another one, that the
-//! peers of a broadcast may not read the encoding, and that empty lines were skipped.
+//! What a user should know about a message that was sent: that a peer without a port was heard from another one, that its
+//! peers may not read the encoding, and that empty lines were skipped.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-use udpchat_api::call::PeersParams;
-use udpchat_api::{Client, EncodingBy, Message};
+use udpchat_api::call::{HeldMessage, Peer, PeersParams};
+use udpchat_api::{Client, Message, Raw};
 use udpchat_config::{DEFAULT_PORT, PeerAddress};
 use udpchat_locale::tr;
 
 use super::args::MessageArgs;
 use super::fill::Fill;
 use super::form::FormArgs;
-use crate::output::Output;
+use crate::output::{Output, grouped};
 
 /// How many of the newest entries are searched for the last message of a peer.
 const HEARD_WINDOW: u64 = 10_000;
+
+/// `text.encoding` if it is not configured.
+const BUILT_IN_ENCODING: &str = "utf-8";
 
 /// A peer without a port in the configuration, and where its last message came from: not the port that a message to its
 /// name goes to.
@@ -27,15 +31,37 @@ pub(in crate::command) struct OtherPort {
 impl OtherPort {
     /// Returns it if a message to `to` went to the default port of such a peer.
     pub(in crate::command) async fn of(client: &mut Client, to: &str, sent: &Message) -> Option<Self> {
-        let name =
-            sent.name.as_ref().filter(|name| sent.peer.port() == DEFAULT_PORT && !has_port(to, name))?;
+        if !Self::is_possible(to, sent) {
+            return None;
+        }
         // Without the role to read, nothing is known.
         let peers = client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await.ok()?.peers;
-        let peer = peers.into_iter().find(|peer| peer.name.as_ref() == Some(name))?;
+        Self::among(&peers, to, sent)
+    }
+
+    /// Returns those of messages to several destinations, each with the name that it was sent to.
+    pub(super) async fn of_all(client: &mut Client, sent: &BTreeMap<String, FirstSent>) -> Vec<Self> {
+        if !sent.iter().any(|(to, first)| Self::is_possible(to, &first.message)) {
+            return Vec::new();
+        }
+        let Ok(answer) = client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await else {
+            return Vec::new();
+        };
+        sent.iter().filter_map(|(to, first)| Self::among(&answer.peers, to, &first.message)).collect()
+    }
+
+    /// Returns whether a message went to a name without a port.
+    fn is_possible(to: &str, sent: &Message) -> bool {
+        sent.peer.port() == DEFAULT_PORT && sent.name.as_ref().is_some_and(|name| !has_port(to, name))
+    }
+
+    fn among(peers: &[Peer], to: &str, sent: &Message) -> Option<Self> {
+        let name = sent.name.as_ref().filter(|_| Self::is_possible(to, sent))?;
+        let peer = peers.iter().find(|peer| peer.name.as_ref() == Some(name))?;
         let is_host = peer.address.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none());
         let port = |address: &str| address.parse::<SocketAddr>().map(|address| address.port());
         let is_other = |heard: &String| port(heard).is_ok_and(|port| port != sent.peer.port());
-        let heard = peer.last_from.filter(|heard| is_host && is_other(heard))?;
+        let heard = peer.last_from.clone().filter(|heard| is_host && is_other(heard))?;
         Some(Self { name: name.clone(), heard })
     }
 
@@ -53,6 +79,22 @@ impl OtherPort {
     }
 }
 
+/// The first message to one of several destinations.
+pub(super) struct FirstSent {
+    /// Without its payload and text.
+    message: Message,
+    /// Whether its text went out in the default encoding, and that of its peer is unknown.
+    pub(super) is_in_default: bool,
+}
+
+impl FirstSent {
+    pub(super) fn of(message: &Message) -> Self {
+        let is_in_default = is_in_default(message);
+        let message = Message { raw: Raw::default(), text: String::new(), ..message.clone() };
+        Self { message, is_in_default }
+    }
+}
+
 /// Prints a note on a text with fields that `--fill` would fill in, which is sent as it is.
 pub(in crate::command) fn note_unfilled(output: &mut Output, form: &FormArgs, message: &MessageArgs) {
     let text = || message.text.join(" ");
@@ -66,21 +108,75 @@ fn has_port(to: &str, name: &str) -> bool {
     to != name && to.parse::<PeerAddress>().map_or(to.contains(':'), |address| address.port().is_some())
 }
 
-/// Prints a note if a text to several peers went out in the default encoding, since theirs differ or are unknown. Returns
-/// whether there was one.
-pub(in crate::command) async fn note_encoding(
-    client: &mut Client,
-    output: &mut Output,
-    sent: &Message,
-) -> bool {
-    let may_differ = sent.encoding_by == EncodingBy::Configured && !sent.text.is_ascii();
-    let is_default =
-        output.has_notes() && may_differ && is_for_many(sent) && !has_own_encoding(client, sent).await;
-    if is_default {
+/// Prints a note if a text went out in the default encoding, since that of its peer is unknown, or since those of its peers differ
+/// or are unknown. Returns whether there was one.
+pub(in crate::command) fn note_encoding(output: &mut Output, sent: &Message) -> bool {
+    if !is_in_default(sent) {
+        return false;
+    }
+    let encoding = &sent.encoding;
+    if is_for_many(sent) {
         output.note(&tr!(
             "the text was sent in {encoding}, the default: the peers that it may reach use different encodings, or unknown ones; \
              `-e ENC` chooses another",
-            encoding = sent.encoding
+            encoding
+        ));
+    } else {
+        let peer = sent.name.clone().unwrap_or_else(|| sent.peer.to_string());
+        output.note(&tr!(
+            "the text was sent in {encoding}, the default: the encoding of {peer} is unknown; `-e ENC` chooses another",
+            encoding,
+            peer
+        ));
+    }
+    true
+}
+
+/// Prints a note on a text that went out in the default encoding to several destinations, of which `unknown` are without a known
+/// encoding.
+pub(super) fn note_encoding_of_several(output: &mut Output, unknown: &[&str]) {
+    /// How many destinations are named.
+    const NAMED: usize = 5;
+    let encoding = BUILT_IN_ENCODING;
+    match unknown {
+        [] => {}
+        [peer] => output.note(&tr!(
+            "the text was sent in {encoding}, the default: the encoding of {peer} is unknown; `-e ENC` chooses another",
+            encoding,
+            peer
+        )),
+        _ => {
+            let named = unknown[..unknown.len().min(NAMED)].join(", ");
+            let more = if unknown.len() > NAMED { ", …" } else { "" };
+            output.note(&tr!(
+                "the text was sent in {encoding}, the default, to {number} peers whose encoding is unknown: {peers}; `-e ENC` \
+                 chooses another",
+                encoding,
+                number = grouped(unknown.len() as u64),
+                peers = format!("{named}{more}")
+            ));
+        }
+    }
+}
+
+/// Returns whether a text went out in the default encoding that may not be that of its peers. A person who has configured
+/// another default than UTF-8 knows what the devices read; but several peers may read different ones.
+fn is_in_default(sent: &Message) -> bool {
+    let may_be_wrong = is_for_many(sent) || sent.encoding == BUILT_IN_ENCODING;
+    sent.encoding_is_default && may_be_wrong && !sent.text.is_ascii()
+}
+
+/// Prints a note if a text is held in the default encoding, since that of its peer is unknown: it is encoded already. Returns
+/// whether there was one.
+pub(super) fn note_held_encoding(output: &mut Output, held: &HeldMessage, is_ascii: bool) -> bool {
+    let encoding = held.encoding.as_deref().unwrap_or_default();
+    let is_default = held.encoding_is_default && encoding == BUILT_IN_ENCODING && !is_ascii;
+    if is_default {
+        output.note(&tr!(
+            "the text is held in {encoding}, the default: the encoding of {peer} is unknown now, and the text is not encoded again when \
+             it is sent; `-e ENC` chooses another",
+            encoding,
+            peer = held.to
         ));
     }
     is_default
@@ -94,13 +190,6 @@ pub(in crate::command) fn note_empty_lines(output: &mut Output, number: u64) {
         number => output
             .note(&tr!("{number} empty lines were skipped; `--allow-empty` sends empty datagrams", number)),
     }
-}
-
-/// Returns whether the group or broadcast address has a name with an encoding in the configuration.
-async fn has_own_encoding(client: &mut Client, sent: &Message) -> bool {
-    let Some(name) = &sent.name else { return false };
-    let Ok(answer) = client.call(&PeersParams { window: Some(0) }).await else { return true };
-    answer.peers.iter().any(|peer| peer.name.as_ref() == Some(name) && !peer.encoding_is_default)
 }
 
 /// Returns whether the address of a message looks like one of several hosts.

@@ -1,7 +1,7 @@
 //! A port that stands behind its host as a word of its own, as other programs take it: it is a part of the text.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -108,6 +108,36 @@ pub(in crate::command) async fn note_unread_input(
         host
     );
     output.note_with(message, &InputUnread { message, kind: "input_unread" });
+}
+
+/// Prints a note after `send bob ann,10.0.0.9:9000 TEXT`, which has sent the second destination as text: if the first of several
+/// words is the name of a peer or a list, an address with a port, or several of them with commas between them.
+pub(in crate::command) async fn note_destination_in_text(
+    client: &mut Client,
+    output: &mut Output,
+    message: &MessageArgs,
+) {
+    let first = message.text.first().filter(|_| message.text.len() > 1 && !message.hex);
+    let Some(word) = first.filter(|_| output.has_notes()) else { return };
+    let parts: Vec<&str> = word.split(',').collect();
+    let is_written = parts.iter().all(|part| part.parse::<SocketAddr>().is_ok());
+    // Without the role to read, the names are unknown.
+    let peers = async { client.call(&PeersParams { window: Some(0) }).await.ok() };
+    let is_named = !is_written
+        && peers.await.is_some_and(|answer| {
+            let is_name = |part: &str| {
+                answer.peers.iter().any(|peer| peer.name.as_deref() == Some(part))
+                    || answer.lists.iter().any(|list| list.name == part)
+            };
+            parts.iter().all(|part| is_name(part) || part.parse::<SocketAddr>().is_ok())
+        });
+    if is_written || is_named {
+        output.note(&tr!(
+            "`{word}`, which names a destination, was sent as a part of the text; several destinations stand in one word, with commas \
+             between them and no spaces",
+            word
+        ));
+    }
 }
 
 /// Returns whether standard input is a pipe that holds something to read.

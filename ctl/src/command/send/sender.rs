@@ -7,9 +7,9 @@ use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
 use udpchat_locale::{tr, translated};
 
 use super::args::{LinesArgs, MessageArgs};
-use super::notes::{OtherPort, note_empty_lines, note_encoding};
+use super::notes::{OtherPort, note_empty_lines, note_encoding, note_held_encoding};
 use super::payload::{Line, Lines, Payload, Source};
-use super::port::note_unread_input;
+use super::port::{note_destination_in_text, note_unread_input};
 use crate::command::context::Context;
 use crate::command::outcome::{Outcome, Unit};
 use crate::error::{CtlError, Exit, Failure, Result};
@@ -98,6 +98,8 @@ pub(super) struct Sender<'a> {
     /// Whether the port of the destination was already examined, and the note on the encoding printed.
     is_port_known: bool,
     has_encoding_note: bool,
+    /// Whether a destination was looked for in the text.
+    has_read_text: bool,
 }
 
 impl<'a> Sender<'a> {
@@ -107,13 +109,22 @@ impl<'a> Sender<'a> {
         target: SendParams,
         message: &'a MessageArgs,
     ) -> Self {
-        let (large, is_port_known, has_encoding_note) = (false, false, false);
-        Self { client, output, target, message, large, is_port_known, has_encoding_note }
+        Self {
+            client,
+            output,
+            target,
+            message,
+            large: false,
+            is_port_known: false,
+            has_encoding_note: false,
+            has_read_text: false,
+        }
     }
 
     /// Sends one message and prints the stored entries.
     pub(super) async fn payload(&mut self, payload: Payload) -> Result<()> {
         let is_text = matches!(payload, Payload::Text(_));
+        let is_ascii = payload.is_ascii();
         let params = params(&self.target, self.message, payload);
         let sent = self.client.call(&params).await.map_err(CtlError::of_send)?;
         print_receipt(self.output, &sent, is_text)?;
@@ -121,9 +132,18 @@ impl<'a> Sender<'a> {
         if !self.large {
             self.large = note_large(self.output, &sent);
         }
+        if let Sent::Held { held } = &sent
+            && let Some(first) = held.first()
+            && !self.has_encoding_note
+        {
+            self.has_encoding_note = note_held_encoding(self.output, first, is_ascii);
+        }
         let entries = sent.into_entries();
         if let Some(to) = &self.target.to {
             note_unread_input(&mut self.client, self.output, to, self.message).await;
+            if !std::mem::replace(&mut self.has_read_text, true) {
+                note_destination_in_text(&mut self.client, self.output, self.message).await;
+            }
         }
         if let Some(Entry::Message(sent)) = entries.first() {
             self.note_destination(sent, is_text).await;
@@ -140,8 +160,8 @@ impl<'a> Sender<'a> {
         {
             self.output.note(&other.describe("send"));
         }
-        if is_text && self.message.encoding.is_none() && !self.has_encoding_note {
-            self.has_encoding_note = note_encoding(&mut self.client, self.output, sent).await;
+        if is_text && !self.has_encoding_note {
+            self.has_encoding_note = note_encoding(self.output, sent);
         }
     }
 

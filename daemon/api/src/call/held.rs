@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::method::{Empty, Role};
+use super::method::{Empty, Role, is_false};
 
 call! {
-    /// Lists held messages by number.
-    HeldParams, "held" for Some(Role::Read) => HeldAnswer, {
+    /// Lists held messages by number. Without the role `read`, only those that the client's user has given.
+    HeldParams, "held" for None => HeldAnswer, {
         /// Only messages above this number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<u64>,
@@ -42,6 +42,12 @@ pub struct HeldMessage {
     /// The first 100 characters of its text, as decoded for its peer; absent in the result of `send`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The encoding of its text; absent if it was given as bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// In the result of `send`, whether `encoding` is `text.encoding` of the configuration, since no other is configured or known.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub encoding_is_default: bool,
     /// The length of the payload, in bytes.
     pub bytes: usize,
     /// The name of the user who gave it, or the uid if there is no name.

@@ -27,16 +27,16 @@ const BYTES_OF_A_MESSAGE: usize = 2_400;
 
 pub(super) async fn call(context: &mut Context, params: HeldParams) -> Result<HeldAnswer, ErrorObject> {
     context.charge(MAX_PAGE * BYTES_OF_A_MESSAGE + MAX_HELD * size_of::<Arc<HeldRow>>()).await?;
+    let only_by = match context.reads("held").await {
+        true => None,
+        false => Some(Arc::clone(context.client.name().await)),
+    };
+    let is_shown = |row: &HeldRow| only_by.is_none() || row.detail.by.as_deref() == only_by.as_deref();
     let daemon = context.daemon();
     let after = params.after.unwrap_or(0);
-    let mut rows = match &params.to {
-        None => daemon.kept.held_after(after, MAX_PAGE + 1),
-        Some(to) => {
-            let mut rows = daemon.kept.held_after(after, MAX_HELD);
-            rows.retain(|row| row.to.to_string() == *to);
-            rows
-        }
-    };
+    let most = if params.to.is_some() || only_by.is_some() { MAX_HELD } else { MAX_PAGE + 1 };
+    let mut rows = daemon.kept.held_after(after, most);
+    rows.retain(|row| is_shown(row) && params.to.as_ref().is_none_or(|to| row.to.to_string() == *to));
     let more = rows.len() > MAX_PAGE;
     rows.truncate(MAX_PAGE);
     Ok(HeldAnswer { held: rows.iter().map(|row| message(daemon, row)).collect(), more })
@@ -49,6 +49,8 @@ fn message(daemon: &Daemon, row: &HeldRow) -> HeldMessage {
         at: from_ns(row.at_ns),
         until: from_ns(row.until_ns),
         text: Some(text(daemon, row)),
+        encoding: row.detail.encoding.as_ref().map(|encoding| encoding.name.clone()),
+        encoding_is_default: false,
         bytes: row.payload.len(),
         by: row.detail.by.clone(),
     }

@@ -191,13 +191,12 @@ impl List<'_> {
 
     fn row(&self, peer: SocketAddr, heard: Heard) -> Result<Peer, InboxError> {
         let (encoding, by) = self.encoding_towards(peer)?;
-        let has_own = self.configured.of(peer).is_some_and(|named| named.encoding.is_some());
         Ok(Peer {
             name: None,
             address: peer.to_string(),
             encoding: encoding.to_string(),
             encoding_by: encoding_by(by),
-            encoding_is_default: by == Basis::Configured && !has_own,
+            encoding_is_default: Peers::is_default(self.configured, peer, by),
             last_heard: (heard.last_id > 0).then(|| from_ns(heard.last_at_ns)),
             last_id: (heard.last_id > 0).then_some(heard.last_id),
             last_from: (heard.last_id > 0).then(|| peer.to_string()),

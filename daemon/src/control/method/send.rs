@@ -6,9 +6,9 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use udpchat_api::ErrorObject;
 use udpchat_api::call::{Role, SendParams, Sent, Split};
 use udpchat_api::rpc::Id;
+use udpchat_api::{Entry, ErrorObject, Message};
 
 use crate::control::client::Client;
 use crate::control::entry::Viewer;
@@ -24,6 +24,7 @@ pub(in crate::control) struct Sending {
     outcome: Outcome,
     memory: Charge,
     in_parts: bool,
+    encoding_is_default: bool,
 }
 
 enum Outcome {
@@ -46,13 +47,14 @@ pub(in crate::control) async fn start(
     drop(params);
     // Before anything is sent: a message that is sent must be answered.
     let memory = account.recharge(memory, prepared.memory_bytes()).await?;
+    let encoding_is_default = prepared.encoding_is_default();
     Ok(Box::pin(async move {
         let (daemon, by) = (&control.daemon, client.name().await);
         let outcome = match prepared.is_held() {
             true => Outcome::Held(hold(daemon, prepared, by)),
             false => Outcome::Sent(send(daemon, prepared, by).await),
         };
-        Sending { control, client, outcome, memory, in_parts }
+        Sending { control, client, outcome, memory, in_parts, encoding_is_default }
     }))
 }
 
@@ -95,7 +97,13 @@ impl Sending {
         self.control.audit.sent(&self.client, &recorded.entries, lines_per_second).await;
         let sent = recorded.complete().map(|stored| {
             let viewer = Viewer::of(daemon);
-            let mut entries: Vec<_> = stored.into_iter().map(|stored| viewer.entry(stored)).collect();
+            let entry = |stored| match viewer.entry(stored) {
+                Entry::Message(message) => {
+                    Entry::Message(Message { encoding_is_default: self.encoding_is_default, ..message })
+                }
+                other => other,
+            };
+            let mut entries: Vec<_> = stored.into_iter().map(entry).collect();
             match (self.in_parts, entries.len()) {
                 (false, 1) => Sent::One(Box::new(entries.remove(0))),
                 _ => Sent::Parts(entries),

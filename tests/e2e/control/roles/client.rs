@@ -18,9 +18,9 @@ fn udpchatctl_exits_with_6_and_names_the_group() {
         (account(&[]), &["status"][..], ["has no role with this daemon", &reader_hint]),
         (account(&[]), &["send", &to, "x"], ["has no role", &reader_hint]),
         (sender.clone(), &["inbox"], ["`inbox` requires role `read`", &reader_hint]),
-        (sender.clone(), &["wait"], ["`subscribe` requires role `read`", &reader_hint]),
-        (sender.clone(), &["ask", &to, "unsent"], ["`inbox` requires role `read`", &reader_hint]),
-        (sender.clone(), &["export"], ["requires role `read`", &reader_hint]),
+        (sender.clone(), &["wait"], ["`wait` requires role `read`", &reader_hint]),
+        (sender.clone(), &["ask", &to, "unsent"], ["`ask` requires role `read`", &reader_hint]),
+        (sender.clone(), &["export"], ["`export` requires role `read`", &reader_hint]),
         (reader.clone(), &["send", &to, "x"], ["`send` requires role `send`", "usermod"]),
         (reader.clone(), &["recode", "--as", "gbk", "-a"], ["`recode` requires role `admin`", "usermod"]),
         (reader.clone(), &["reload"], ["`reload` requires role `admin`", "usermod"]),
@@ -34,6 +34,23 @@ fn udpchatctl_exits_with_6_and_names_the_group() {
         assert_eq!(other.ctl(account, &daemon, args).code, Some(0), "{args:?}");
     }
     assert_eq!(other.ctl(&sender, &daemon, &["send", &to, "x"]).code, Some(0));
+}
+
+#[test]
+fn a_sender_lists_and_cancels_its_own_held_messages() {
+    let Some(other) = OtherUser::get() else { return };
+    let daemon = start(&config(), &[]);
+    let (reader, sender) = (account(&[READERS]), account(&[SENDERS]));
+    let hold = ["send", "127.0.0.1:9", "x", "--when-seen"];
+    let _receipt = daemon.ctl(&hold).ok();
+    assert_eq!(other.ctl(&sender, &daemon, &hold).code, Some(0));
+    let listed = |account| {
+        let ran = other.ctl(account, &daemon, &["--json", "held"]).json();
+        ran.iter().map(|held| held["held"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!((listed(&reader), listed(&sender)), (vec![1, 2], vec![2]));
+    assert_eq!(other.ctl(&sender, &daemon, &["held", "--cancel", "all"]).ok(), "1 message cancelled\n");
+    assert_eq!((listed(&reader), listed(&sender)), (vec![1], vec![]));
 }
 
 #[test]

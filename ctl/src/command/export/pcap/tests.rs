@@ -14,6 +14,7 @@ fn message(direction: Direction, peer: &str, local: Option<&str>, payload: &[u8]
         text: String::new(),
         encoding: "utf-8".to_owned(),
         encoding_by: EncodingBy::Detected,
+        encoding_is_default: false,
         bytes: payload.len(),
         raw: Raw(payload.to_vec()),
         error: None,

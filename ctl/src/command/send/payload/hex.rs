@@ -20,7 +20,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     while let Some((at, (character, written))) = characters.next() {
         if is_separator(character) {
             if high.is_some() {
-                return Err(half_a_byte(at));
+                return Err(half_a_byte(&narrow, at));
             }
             fresh = true;
             continue;
@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<u8>> {
     }
     match high {
         None => Ok(bytes),
-        Some(_) => Err(half_a_byte(text.chars().count())),
+        Some(_) => Err(half_a_byte(&narrow, text.chars().count())),
     }
 }
 
@@ -48,10 +48,28 @@ fn is_separator(character: char) -> bool {
     character.is_whitespace() || matches!(character, ':' | '-' | ',')
 }
 
-/// Returns the error of an odd number of digits: `2 4` may mean 02 04 as well as 24.
-fn half_a_byte(position: usize) -> CtlError {
-    CtlError::usage(tr!("odd number of hex digits before position {position}", position = position + 1))
-        .hint(tr!("a byte has two digits: write 02 for 2"))
+/// Returns the error of an odd number of digits before `end`, in characters: `2 4` may mean 02 04 as well as 24.
+fn half_a_byte(text: &str, end: usize) -> CtlError {
+    /// More digits than a person completes.
+    const SHOWN_DIGITS: usize = 16;
+    let before: String = text.chars().take(end).collect();
+    let group = before.rsplit(is_separator).next().unwrap_or_default();
+    let digits = group.trim_start_matches("0x").trim_start_matches("0X");
+    let error =
+        match before.chars().all(|character| character.is_ascii_hexdigit()) && end == text.chars().count() {
+            true => tr!("odd number of hex digits ({number})", number = digits.len()),
+            false => tr!("odd number of hex digits before position {position}", position = end + 1),
+        };
+    CtlError::usage(error).hint(match digits.len() {
+        1 => tr!("a byte has two digits: write 0{digits} for {digits}", digits),
+        2..=SHOWN_DIGITS => tr!(
+            "a byte has two digits: write for example 0{digits}, or complete the last byte: {begin}0{last}",
+            digits,
+            begin = &digits[..digits.len() - 1],
+            last = &digits[digits.len() - 1..]
+        ),
+        _ => tr!("a byte has two digits: one is missing or too many").to_owned(),
+    })
 }
 
 fn bad_digit(character: char, position: usize) -> CtlError {
@@ -83,6 +101,18 @@ mod tests {
     }
 
     #[test]
+    fn the_hint_completes_the_digits_that_were_written() {
+        for (text, expected) in [
+            ("aab", "a byte has two digits: write for example 0aab, or complete the last byte: aa0b"),
+            ("c4 e", "a byte has two digits: write 0e for e"),
+            ("0x2", "a byte has two digits: write 02 for 2"),
+            (&"a".repeat(17), "a byte has two digits: one is missing or too many"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().into_failure().hint.as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
     fn invalid_hex_is_reported_with_its_position() {
         for (text, expected) in [
             ("c4 g3", "'g' at position 4"),
@@ -90,7 +120,7 @@ mod tests {
             ("c4 ｇ3", "'ｇ' at position 4"),
             ("c40xe3", "'x' at position 4"),
             ("0x1 0x2", "odd number of hex digits before position 4"),
-            ("abc", "odd number of hex digits before position 4"),
+            ("abc", "odd number of hex digits (3)"),
             ("2 4", "odd number of hex digits before position 2"),
             ("c4 e 30d0a", "odd number of hex digits before position 5"),
             ("0x", ""),

@@ -37,6 +37,14 @@ impl Payload {
         }
     }
 
+    /// Returns whether every encoding has the same bytes for the message.
+    pub(crate) fn is_ascii(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_ascii(),
+            Self::Bytes(bytes) => bytes.is_ascii(),
+        }
+    }
+
     /// Creates a payload from text, or from hex digits if `hex` is set.
     pub(crate) fn of_text(text: String, hex: bool) -> Result<Self> {
         if hex { hex::parse(&text).map(Self::Bytes) } else { Ok(Self::Text(text)) }

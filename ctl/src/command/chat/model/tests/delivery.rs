@@ -39,6 +39,8 @@ fn hold(chat: &mut TestChat) -> OutgoingMessage {
         at: Timestamp::UNIX_EPOCH,
         until: Timestamp::UNIX_EPOCH,
         text: None,
+        encoding: None,
+        encoding_is_default: false,
         bytes: 5,
         by: None,
     };
