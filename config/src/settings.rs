@@ -169,6 +169,12 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Returns whether it has a limit of its own.
+    pub fn has_limit(&self) -> bool {
+        self.limit.as_ref().is_some_and(|limit| limit.a_second().is_some())
+            || self.bytes.as_ref().is_some_and(|bytes| bytes.a_second().is_some())
+    }
+
     /// Creates a peer that `origin` mentions; loading the settings fails if no address is set later.
     pub(crate) fn without_address(origin: Origin) -> Self {
         let address = Setting::new(PeerAddress::NONE, origin);

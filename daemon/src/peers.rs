@@ -248,6 +248,19 @@ impl Configured {
             .map(Named::new)
     }
 
+    /// Finds the peer that a source belongs to, as a limit names one: an address with or without a port, or a network. Without a
+    /// port, it is the only peer of that host.
+    pub(crate) fn of_source(&self, source: &str) -> Option<Named<'_>> {
+        let source: PeerAddress = source.parse().ok()?;
+        if source.port().is_some() {
+            return self.of(source.destination()?);
+        }
+        let mut of_host = self.named().filter(|named| {
+            named.address.ip() == source.ip() && named.address.interface() == source.interface()
+        });
+        of_host.next().filter(|_| of_host.next().is_none())
+    }
+
     /// Returns whether an address is that of a configured peer. Its interface matters only where it distinguishes peers.
     pub(crate) fn is_of_peer(&self, peer: &PeerAddress, address: SocketAddr) -> bool {
         let addresses = || self.settings.peers.values().map(|peer| &*peer.address);

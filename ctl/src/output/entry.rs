@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use udpchat_api::{Direction, Entry, Gap, Message, Notice, safe};
 use udpchat_locale::{tr, translated};
 
-use super::format::{Times, counted};
+use super::format::{Times, counted, named};
 use super::hexdump;
 use super::highlight::Highlight;
 use super::notice::{notice_text, reason_text, seconds};
@@ -53,7 +53,7 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
 /// hex digits in one line.
 pub(super) fn as_answer(entry: &Entry, hex: bool) -> String {
     match entry {
-        Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason, gap.peer.as_deref())),
+        Entry::Gap(gap) => format!("{}\n", loss(gap.lost, &gap.reason, source(gap).as_deref())),
         Entry::Notice(notice) => format!("{}\n", notice_text(notice)),
         Entry::Message(message) if hex => format!("{}\n", hexdump::pairs(&message.raw.0)),
         Entry::Message(message) => format!("{}\n", safe::lines(safe::without_trailer(&message.text))),
@@ -64,7 +64,7 @@ pub(super) fn as_answer(entry: &Entry, hex: bool) -> String {
 pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -> String {
     let id = palette.paint(DIM, &format!("#{}", entry.id()));
     match entry {
-        Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap.lost, &gap.reason, gap.peer.as_deref())),
+        Entry::Gap(gap) => format!("{id} ! {}\n", loss(gap.lost, &gap.reason, source(gap).as_deref())),
         Entry::Notice(notice) => format!("{id} ! {}\n", notice_text(notice)),
         Entry::Message(message) => {
             let peer = peer(message, palette);
@@ -134,7 +134,7 @@ fn outcome(message: &Message, palette: Palette) -> String {
 
 fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
     let stamp = palette.paint(DIM, &format!("#{}  {}", gap.id, times.show(gap.at)));
-    let loss = loss(gap.lost, &gap.reason, gap.peer.as_deref());
+    let loss = loss(gap.lost, &gap.reason, source(gap).as_deref());
     let text = match gap.first_id.filter(|first| *first < gap.id) {
         Some(first) => tr!("{loss} (#{first} to #{last})", loss, first, last = gap.id),
         None => loss,
@@ -145,6 +145,11 @@ fn gap_line(gap: &Gap, times: &Times, palette: Palette) -> String {
 fn notice_line(notice: &Notice, times: &Times, palette: Palette) -> String {
     let stamp = palette.paint(DIM, &format!("#{}  {}", notice.id, times.show(notice.at)));
     format!("{stamp}  {}\n", palette.paint(ALERT, &format!("! {}", notice_text(notice))))
+}
+
+/// Returns whose datagrams are missing: the address, with the name of the peer in front if there is one.
+pub(crate) fn source(gap: &Gap) -> Option<String> {
+    gap.peer.as_deref().map(|peer| named(gap.name.as_deref(), peer))
 }
 
 /// Describes a gap: how many datagrams are missing, why, and whose; `reason` is the protocol's name.
@@ -267,7 +272,15 @@ mod tests {
         let gap = |lost, reason: &str| {
             let at = "2026-11-22T14:03:06Z".parse().unwrap();
             as_text(
-                &Entry::Gap(Gap { id: 813, at, lost, reason: reason.to_owned(), first_id: None, peer: None }),
+                &Entry::Gap(Gap {
+                    id: 813,
+                    at,
+                    lost,
+                    reason: reason.to_owned(),
+                    first_id: None,
+                    peer: None,
+                    name: None,
+                }),
                 &UTC,
                 OFF(),
                 None,
@@ -309,7 +322,15 @@ mod tests {
     fn entries_are_shown_in_chinese() {
         let at = "2026-11-22T14:03:06Z".parse().unwrap();
         let gap = |reason: &str, first_id| {
-            Entry::Gap(Gap { id: 813, at, lost: 37, reason: reason.to_owned(), first_id, peer: None })
+            Entry::Gap(Gap {
+                id: 813,
+                at,
+                lost: 37,
+                reason: reason.to_owned(),
+                first_id,
+                peer: None,
+                name: None,
+            })
         };
         let error = Some("network is unreachable".to_owned());
         let failed = Entry::Message(Message { direction: Direction::Out, error, ..message("") });

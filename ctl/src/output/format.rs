@@ -47,10 +47,19 @@ pub(crate) fn local_minute(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
 }
 
+/// Shows an address, behind the name of its peer if it has one.
+pub(crate) fn named(name: Option<&str>, address: &str) -> String {
+    match name {
+        Some(name) => tr!("{name} ({address})", name, address),
+        None => address.to_owned(),
+    }
+}
+
 /// Shows an address whose datagrams were dropped: how many, and when the last.
 pub(crate) fn refused(refusal: &Refusal, zone: &TimeZone) -> String {
-    let Refusal { address, datagrams, at } = refusal;
-    let (address, time) = (safe::one_line(address), local_time(*at, zone));
+    let Refusal { address, name, datagrams, at } = refusal;
+    let (address, time) = (named(name.as_deref(), address), local_time(*at, zone));
+    let address = safe::one_line(&address);
     tr!("{address} ({datagrams}, at {time})", address, datagrams = grouped(*datagrams), time)
 }
 

@@ -24,7 +24,7 @@ mod stream;
 pub(crate) mod style;
 
 pub(crate) use self::atomic_file::replace_file;
-pub(crate) use self::entry::loss;
+pub(crate) use self::entry::{loss, source};
 pub(crate) use self::failure::{as_line, in_one_line};
 pub(crate) use self::format::{
     chosen_by, clock_time, counted, duration, encoding_chosen_by, encoding_key, grouped, local_minute,

@@ -40,6 +40,8 @@ pub struct Client {
     written: usize,
     /// Whether writing has failed. The daemon closes the connection, and may have written why before.
     broken: bool,
+    /// Why the daemon closed the connection, if it gave a reason.
+    farewell: Option<ErrorObject>,
     last_requested: u64,
     last_answered: u64,
     /// Entries of the subscription that came before an answer.
@@ -104,6 +106,7 @@ impl Client {
             outgoing: Vec::new(),
             written: 0,
             broken: false,
+            farewell: None,
             last_requested: 0,
             last_answered: 0,
             entries: VecDeque::new(),
@@ -132,8 +135,13 @@ impl Client {
     /// Sends a request without waiting. Bytes that the kernel does not accept now are written while an answer is awaited.
     ///
     /// # Errors
-    /// [`ClientError::TooLong`]. A failure of the connection is returned by [`Self::answer`].
+    /// [`ClientError::TooLong`], and [`ClientError::Refused`] if the daemon has given a reason before it closed the connection.
+    /// Another failure of the connection is returned by [`Self::answer`].
     pub fn ask<C: Call>(&mut self, params: &C) -> Result<(), ClientError> {
+        if let Some(why) = &self.farewell {
+            // The daemon reads no more requests, so that this one has certainly no effect.
+            return Err(why.clone().into());
+        }
         let line = request_line(self.last_requested + 1, params)?;
         self.last_requested += 1;
         if self.written > self.backlog_bytes() {
@@ -203,13 +211,18 @@ impl Client {
                     let line = match line.map_err(ClientError::from) {
                         Ok(Some(line)) => line,
                         Ok(None) => return Err(ClientError::Closed),
-                        Err(ClientError::Io(_)) if self.broken => return Err(ClientError::Closed),
+                        Err(ClientError::Io(error)) if self.broken || is_closed(&error) => {
+                            return Err(ClientError::Closed);
+                        }
                         Err(error) => return Err(error),
                     };
                     let incoming = incoming(serde_json::from_slice(line)?, self.last_answered + 1)?;
                     let is_answer = matches!(incoming, Incoming::Answer(_) | Incoming::Connection(_));
                     if is_answer && self.last_answered < self.last_requested {
                         self.last_answered += 1;
+                    }
+                    if let Incoming::Connection(why) = &incoming {
+                        self.farewell = Some(why.clone());
                     }
                     return Ok(incoming);
                 }
@@ -233,6 +246,11 @@ impl Client {
             self.written = 0;
         }
     }
+}
+
+/// Returns whether a connection failed because the daemon closed it, for example before it had read a request.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 /// Waits for a future, a number of periods at most; none if it takes longer. However long this program is stopped meanwhile,
@@ -408,6 +426,9 @@ mod tests {
             assert!(matches!(refused, ClientError::Refused(error) if error.data.kind == ErrorKind::Busy));
             let closed = client.answer::<IgnoredAny>().await.unwrap_err();
             assert!(matches!(closed, ClientError::Closed), "{closed:?}");
+            // A later request has the same reason: the daemon has not read it.
+            let refused = client.call(&VersionParams {}).await.unwrap_err();
+            assert!(matches!(refused, ClientError::Refused(error) if error.data.kind == ErrorKind::Busy));
         });
     }
 

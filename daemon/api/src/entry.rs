@@ -136,6 +136,9 @@ pub struct Gap {
     /// with its port. Absent if they came from several sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// The name of the configured peer that `peer` belongs to, if it is the only one there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// What became known about a message or a peer. Only clients that ask for notices get them.

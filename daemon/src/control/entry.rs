@@ -28,7 +28,9 @@ impl Viewer {
         let (id, at) = (stored.id, from_ns(stored.at_ns));
         let (direction, peer, local, payload, detail) = match stored.body {
             Body::Gap(GapDetail { lost, reason, first_id, peer }) => {
-                return Entry::Gap(Gap { id, at, lost, reason, first_id, peer });
+                let name = peer.as_ref().and_then(|source| self.configured.of_source(source));
+                let name = name.map(|named| named.name.to_owned());
+                return Entry::Gap(Gap { id, at, lost, reason, first_id, peer, name });
             }
             Body::Notice(notice) => return Entry::Notice(self.notice(id, at, notice)),
             Body::Received { peer, local, payload } => {

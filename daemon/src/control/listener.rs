@@ -1,10 +1,12 @@
 //! Accepts connections: checks credentials and limits before it reads anything.
 //!
-//! A user without a role can connect as fast as the kernel permits. The first [`REASONS_PER_SECOND`] connections of a second
-//! get the reason, further ones are closed at once. After such a one, accepting pauses as soon as no connection waits: that
-//! slows a loop of connections down to some hundreds a second, and delays others by a millisecond.
+//! A user without a role can connect as fast as the kernel permits. The first [`LOGGED_REFUSALS_PER_SECOND`] connections of a
+//! second are logged and stay open until the client has read the reason; further ones get the reason and are closed at once.
+//! After such a one, accepting pauses as soon as no connection waits: that slows a loop of connections down to some hundreds a
+//! second, and delays others by a millisecond.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,11 +28,11 @@ use crate::accept::Accepting;
 use crate::health::Component;
 use crate::log::rate_limit::Window;
 
-/// How many refused clients can get the reason at a time; the connections of further ones are closed without a response.
+/// How many refused clients can take their time to read the reason; the connections of further ones are closed at once.
 const MAX_REFUSALS: usize = 64;
 
-/// How many refused clients of one user get the reason in a second.
-const REASONS_PER_SECOND: u32 = 16;
+/// How many refused clients of one user are logged in a second, and can take their time to read the reason.
+const LOGGED_REFUSALS_PER_SECOND: u32 = 16;
 
 /// The number of users whose refusals are counted.
 const MAX_COUNTED_USERS: usize = 1_024;
@@ -162,9 +164,9 @@ impl Acceptor {
         let rules = self.control.rules();
         let (uid, is_privileged) = (credentials.uid, rules.is_privileged(credentials.uid));
         let has_role = !rules.roles_of(&credentials).is_none();
-        if !has_role && !self.gets_a_reason(uid) {
+        if !has_role && !self.is_logged(uid) {
             self.must_pause = true;
-            return;
+            return send_last_line(stream, rules.exclusion(&uid.to_string()));
         }
         let client = Arc::new(Client::new(credentials, Arc::clone(&self.control.names)));
         if !has_role {
@@ -182,14 +184,14 @@ impl Acceptor {
         }
     }
 
-    /// Returns whether a user without a role gets the reason once more in this second.
-    fn gets_a_reason(&mut self, uid: u32) -> bool {
+    /// Returns whether a refusal of a user without a role is logged once more in this second.
+    fn is_logged(&mut self, uid: u32) -> bool {
         if self.excluded.len() >= MAX_COUNTED_USERS {
             self.excluded.clear();
         }
         let window = self.excluded.entry(uid).or_insert_with(Window::new);
         window.turn(Instant::now());
-        let is_one_more = window.room(REASONS_PER_SECOND) > 0;
+        let is_one_more = window.room(LOGGED_REFUSALS_PER_SECOND) > 0;
         if is_one_more {
             window.take();
         }
@@ -198,7 +200,10 @@ impl Acceptor {
 
     /// Sends the reason and closes the connection. Without a reason, it is that the client has no role.
     fn refuse(&self, stream: Connection, client: Arc<Client>, why: Option<ErrorObject>) {
-        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
+        let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            let uid = client.credentials.uid.to_string();
+            return send_last_line(stream, why.unwrap_or_else(|| self.control.rules().exclusion(&uid)));
+        };
         let control = Arc::clone(&self.control);
         tokio::spawn(async move {
             let why = match why {
@@ -215,6 +220,12 @@ async fn no_role(control: &Control, client: &Client) -> ErrorObject {
     let why = control.rules().exclusion(client.name().await);
     control.audit.refused(client, None, &why).await;
     why
+}
+
+/// Sends the reason and closes the connection, without waiting: the kernel keeps the line for the client.
+fn send_last_line(stream: Connection, why: ErrorObject) {
+    // The client is refused, whether it gets this or not. The buffer of a new connection has room for it.
+    let _sent = stream.into_std().and_then(|mut stream| stream.write_all(&failure_line(Id::Null, why)));
 }
 
 async fn send_refusal(mut stream: Connection, why: ErrorObject) {

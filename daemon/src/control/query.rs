@@ -88,6 +88,8 @@ pub(crate) struct Query {
     contains: Option<Arc<Finder<'static>>>,
     /// Which notices pass.
     direction: DirectionFilter,
+    /// Whether gaps without a peer pass.
+    gaps_of_nobody: bool,
     configured: Configured,
 }
 
@@ -98,6 +100,7 @@ pub(crate) struct Matcher {
     grep: Option<(Arc<Pattern>, pattern::Search)>,
     contains: Option<Arc<Finder<'static>>>,
     direction: DirectionFilter,
+    gaps_of_nobody: bool,
     configured: Configured,
 }
 
@@ -143,11 +146,13 @@ impl Query {
         let until = time("until", params.until.as_deref(), &now, since)?;
         let from = senders(&params.from, configured)?;
         let contains = params.contains.as_ref().map(contained).transpose()?;
-        // A gap has no peer and no text: it stands among selected messages only on request.
-        let is_selective = !from.is_empty() || grep.is_some() || contains.is_some();
-        let gaps = direction != DirectionFilter::Out && (params.gaps || !is_selective);
+        // A gap has no text: it stands among messages that are selected by theirs only on request, and so does one without a
+        // peer among those of peers.
+        let is_by_text = grep.is_some() || contains.is_some();
+        let gaps = direction != DirectionFilter::Out && (params.gaps || !is_by_text);
+        let gaps_of_nobody = params.gaps || from.is_empty();
         // Nor has a notice a text. The matcher looks at its direction.
-        let notices = params.notices && grep.is_none() && contains.is_none();
+        let notices = params.notices && !is_by_text;
         let of_senders = match from.is_empty() {
             true => Predicate::Anything,
             false => Predicate::any(from.iter().map(Sender::predicate)),
@@ -179,7 +184,7 @@ impl Query {
             predicate,
             order: Order::Asc,
         };
-        Ok(Self { range, from, grep, contains, direction, configured: configured.clone() })
+        Ok(Self { range, from, grep, contains, direction, gaps_of_nobody, configured: configured.clone() })
     }
 
     /// Returns how much memory a [`Matcher`] may take, in bytes.
@@ -191,7 +196,8 @@ impl Query {
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
         let (from, contains) = (Arc::clone(&self.from), self.contains.clone());
-        Matcher { from, grep, contains, direction: self.direction, configured: self.configured.clone() }
+        let Self { direction, gaps_of_nobody, ref configured, .. } = *self;
+        Matcher { from, grep, contains, direction, gaps_of_nobody, configured: configured.clone() }
     }
 }
 
@@ -229,7 +235,7 @@ impl Matcher {
             Entry::Gap(Gap { peer: Some(source), .. }) => {
                 return self.from.is_empty() || self.from.iter().any(|sender| sender.concerns(source));
             }
-            Entry::Gap(_) => return true,
+            Entry::Gap(_) => return self.gaps_of_nobody,
             Entry::Notice(Notice { peer, .. }) => {
                 let concerns = |sender: &Sender| peer.as_ref().is_some_and(|peer| sender.concerns(peer));
                 return self.from.is_empty() || self.from.iter().any(concerns);
@@ -399,7 +405,7 @@ mod tests {
         ] {
             let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
             let peer = Some(source.to_owned());
-            let gap = Entry::Gap(Gap { id: 1, at, lost: 1, reason, first_id: None, peer });
+            let gap = Entry::Gap(Gap { id: 1, at, lost: 1, reason, first_id: None, peer, name: None });
             let mut matcher = query(json!({"from": [from], "gaps": true}), &configured).unwrap().matcher();
             assert_eq!(matcher.matches(&gap), is_selected, "{from} {source}");
             assert!(query(json!({}), &configured).unwrap().matcher().matches(&gap));

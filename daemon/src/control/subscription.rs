@@ -154,6 +154,7 @@ mod tests {
             reason: "queue_full".to_owned(),
             first_id: None,
             peer: None,
+            name: None,
         });
         let reply: Reply = serde_json::from_slice(&notification(&gap)).unwrap();
         assert_eq!(reply.method.as_deref(), Some("entry"));

@@ -59,7 +59,8 @@ fn stored_of(daemon: &Daemon, address: &str) -> usize {
 
 #[test]
 fn a_sender_over_its_limit_leaves_gaps_with_its_address() {
-    let daemon = Daemon::start_with("[access]\nlimit = '10/s'\ndeny = ['127.0.0.4']\n", &[]);
+    let config = "[access]\nlimit = '10/s'\ndeny = ['127.0.0.4']\n[peers]\nnoisy.address = '127.0.0.2'\n";
+    let daemon = Daemon::start_with(config, &[]);
     let (noisy, quiet) = (Peer::at("127.0.0.2:0"), Peer::at("127.0.0.3:0"));
     let denied = Peer::at("127.0.0.4:0");
     (0..30).for_each(|_| denied.send(daemon.address(), "not allowed"));
@@ -76,20 +77,25 @@ fn a_sender_over_its_limit_leaves_gaps_with_its_address() {
     assert_eq!((&over[0]["address"], &over[0]["datagrams"]), (&json!("127.0.0.2"), &json!(limited)));
     assert_eq!((&status["access"]["limit"], &status["access"]["bytes"]), (&json!("10/s"), &json!("")));
 
-    let of_gap = "of 127.0.0.2 left out here: over the limit";
+    let of_gap = "of noisy (127.0.0.2) left out here: over the limit";
     assert!(daemon.ctl(&["inbox", "-n", "400"]).ok().contains(of_gap));
-    assert!(daemon.ctl(&["status"]).ok().contains("\nover the limit:  127.0.0.2 ("));
+    assert!(daemon.ctl(&["status"]).ok().contains("\nover the limit:  noisy (127.0.0.2) ("));
     let found = daemon.ctl(&["--json", "doctor"]);
     assert!(
-        found.stdout.contains("over the limit were left out, most recently from 127.0.0.2"),
+        found.stdout.contains("over the limit were left out, most recently from noisy (127.0.0.2)"),
         "{}",
         found.stdout
     );
-    for (from, is_shown) in [("127.0.0.2", true), ("127.0.0.3", false)] {
-        let page = daemon.rpc().call("inbox", json!({ "from": [from], "gaps": true, "limit": 1_000 }));
-        let is_gap = |entry: &Value| entry["type"] == "gap";
-        assert_eq!(page["entries"].as_array().unwrap().iter().any(is_gap), is_shown, "{from}");
+    for (from, is_shown) in [("noisy", true), ("127.0.0.2", true), ("127.0.0.3", false)] {
+        for gaps in [true, false] {
+            let page = daemon.rpc().call("inbox", json!({ "from": [from], "gaps": gaps, "limit": 1_000 }));
+            let is_gap = |entry: &Value| entry["type"] == "gap";
+            assert_eq!(page["entries"].as_array().unwrap().iter().any(is_gap), is_shown, "{from}");
+        }
+        assert_eq!(daemon.ctl(&["inbox", "--from", from]).ok().contains(of_gap), is_shown, "{from}");
     }
+    let found = daemon.ctl(&["--json", "inbox", "--from", "noisy"]);
+    assert!(found.ok().contains(r#""peer":"127.0.0.2","name":"noisy""#), "{}", found.stdout);
 }
 
 #[test]

@@ -151,6 +151,7 @@ impl TestChat {
             reason: "receive_buffer_full".to_owned(),
             first_id: None,
             peer: None,
+            name: None,
         }));
     }
 

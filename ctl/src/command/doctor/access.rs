@@ -46,7 +46,7 @@ fn lists(facts: &Facts, status: &Status) -> Finding {
 
 /// Reports what was over the limits, unless there are none and were none.
 fn limits(facts: &Facts, status: &Status) -> Option<Finding> {
-    let AccessStatus { limit, bytes, limited, .. } = &status.access;
+    let AccessStatus { limit, bytes, peers_with_limit, limited, .. } = &status.access;
     let rule = match (limit.as_str(), bytes.as_str()) {
         ("", "") => tr!("there is no limit for all addresses").to_owned(),
         (limit, "") => tr!("an address may send {limit}", limit = safe::one_line(limit)),
@@ -64,10 +64,20 @@ fn limits(facts: &Facts, status: &Status) -> Option<Finding> {
     }
     let datagrams = counted(status.dropped.limited, "datagram");
     let over = last_refused(facts, tr!("{datagrams} over the limit were left out", datagrams), limited);
-    let hint = tr!(
-        "raise `access.limit` and `access.bytes`, or give the peer a `limit` of its own, then run `udpchatctl reload`"
-    );
-    Some(Finding::warning(TOPIC, tr!("{rules}; {refused}", rules = rule, refused = over)).hint(hint))
+    let seen = tr!("{rules}; {refused}", rules = rule, refused = over);
+    if limit.is_empty() && bytes.is_empty() && *peers_with_limit == 0 {
+        // The limit that left them out has been removed since.
+        return Some(Finding::ok(TOPIC, seen));
+    }
+    Some(Finding::warning(TOPIC, seen).hint(higher_limit()))
+}
+
+/// Returns what to do about datagrams over a limit.
+pub(super) fn higher_limit() -> &'static str {
+    tr!(
+        "if this is a flood, the limit does its work; otherwise raise `access.limit` and `access.bytes`, or give the peer a \
+         `limit` of its own, then run `udpchatctl reload`"
+    )
 }
 
 /// Returns how many datagrams were refused.
@@ -101,7 +111,8 @@ mod tests {
             status.access.deny = vec!["10.0.0.0/8".to_owned()];
             status.dropped.denied = denied;
             let at = "2026-11-22T11:00:00Z".parse().unwrap();
-            status.access.refused = vec![Refusal { address: "10.1.1.1".to_owned(), at, datagrams: denied }];
+            status.access.refused =
+                vec![Refusal { address: "10.1.1.1".to_owned(), name: None, at, datagrams: denied }];
         })
     }
 
@@ -123,7 +134,7 @@ mod tests {
                 (status.access.limit, status.access.bytes) = (limit.to_owned(), bytes.to_owned());
                 status.dropped.limited = datagrams;
                 let at = "2026-11-22T11:00:00Z".parse().unwrap();
-                let over = Refusal { address: "10.0.0.5".to_owned(), at, datagrams };
+                let over = Refusal { address: "10.0.0.5".to_owned(), name: None, at, datagrams };
                 status.access.limited = vec![over].into_iter().filter(|over| over.datagrams > 0).collect();
             }))
         };
@@ -135,10 +146,10 @@ mod tests {
         assert_eq!(text(&limited("500/s", "", 0)[1..]), "an address may send 500/s");
         assert_eq!(text(&limited("", "1MiB/s", 0)[1..]), "an address may send 1MiB/s");
         assert_eq!(levels(&limited("", "", 0)), [Fine]);
-        assert!(
-            text(&limited("", "", 1)[1..])
-                .starts_with("there is no limit for all addresses; 1 datagram over")
-        );
+        assert!(found[1].hint.as_deref().unwrap().starts_with("if this is a flood, the limit does its work"));
+        let removed = limited("", "", 1);
+        assert_eq!(levels(&removed), [Fine, Fine]);
+        assert!(text(&removed[1..]).starts_with("there is no limit for all addresses; 1 datagram over"));
     }
 
     #[test]

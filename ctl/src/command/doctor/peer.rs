@@ -7,6 +7,7 @@ use udpchat_api::{Bounce, Message, safe};
 use udpchat_config::{Network, PeerAddress};
 use udpchat_locale::{tr, translated};
 
+use super::access::higher_limit;
 use super::facts::{Facts, Newest, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
 use super::silence::silence;
@@ -119,9 +120,7 @@ fn over_limit(facts: &Facts, address: SocketAddr) -> Option<Finding> {
     };
     let over = facts.status()?.access.limited.iter().find(is_source)?;
     let seen = tr!("messages over the limit were left out: {address}", address = refused(over, &facts.zone));
-    Some(Finding::warning(TOPIC, seen).hint(tr!(
-        "raise `access.limit` and `access.bytes`, or give the peer a `limit` of its own, then run `udpchatctl reload`"
-    )))
+    Some(Finding::warning(TOPIC, seen).hint(higher_limit()))
 }
 
 fn sent(facts: &Facts, peer: &PeerFacts) -> Option<Finding> {
@@ -399,7 +398,7 @@ mod tests {
         ] {
             let facts = with_status(|status| {
                 let (address, at) = (source.to_owned(), status.started);
-                status.access.limited = vec![Refusal { address, at, datagrams: 7 }];
+                status.access.limited = vec![Refusal { address, name: None, at, datagrams: 7 }];
             });
             assert_eq!(text(&found(facts, peer())).contains("over the limit"), is_over, "{source}");
         }

@@ -328,7 +328,8 @@ index:           up to #1023, 128.0 KiB
         let mut status = status();
         status.dropped.limited = 5_120;
         let at = "2026-11-22T12:00:00Z".parse().unwrap();
-        status.access.limited = vec![Refusal { address: "2001:db8::/64".to_owned(), at, datagrams: 5_100 }];
+        status.access.limited =
+            vec![Refusal { address: "2001:db8::/64".to_owned(), name: None, at, datagrams: 5_100 }];
         let shown = || as_text(&status, at, &TimeZone::UTC, Palette::new(false));
         let english = [
             "\ndropped:         5,126 (denied 3, over the limit 5,120, queue full 1, own multicast copies 2)\n",

@@ -191,6 +191,9 @@ pub struct AccessStatus {
     /// The limit on bytes of one address, such as `1MiB/s`; empty without a limit.
     #[serde(default)]
     pub bytes: String,
+    /// The number of configured peers with a limit of their own.
+    #[serde(default)]
+    pub peers_with_limit: u64,
     /// The addresses that were over their limit last, 8 at most, newest first.
     #[serde(default)]
     pub limited: Vec<Refusal>,
@@ -201,6 +204,9 @@ pub struct AccessStatus {
 pub struct Refusal {
     /// The address, which can be forged. Of an address over its limit, as `peer` of a gap.
     pub address: String,
+    /// The name of the configured peer that the address belongs to, if it is the only one there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The time of its last datagram; of an address over its limit, of the last gap for it.
     #[serde(with = "crate::time")]
     pub at: Timestamp,

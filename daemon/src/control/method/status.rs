@@ -17,6 +17,7 @@ use crate::inbox::reader::{Bounds, Reader};
 use crate::index::whole_ids;
 use crate::net::multicast::JoinedGroup;
 use crate::net::reports::Reports;
+use crate::peers::Configured;
 use crate::receive::dropped_sources::DroppedSource;
 use crate::state::Daemon;
 
@@ -124,15 +125,16 @@ fn read_inbox(reader: &Reader, consumer: &str) -> Result<(InboxStatus, IndexStat
 }
 
 fn access(daemon: &Daemon) -> AccessStatus {
-    let settings = daemon.configuration.current();
+    let (settings, configured) = (daemon.configuration.current(), daemon.peers.configured());
     let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
     AccessStatus {
         allow: shown(&settings.access.allow),
         deny: shown(&settings.access.deny),
-        refused: refusals(&daemon.denied.list()),
+        refused: refusals(&configured, &daemon.denied.list()),
         limit: settings.access.limit.to_string(),
         bytes: settings.access.bytes.to_string(),
-        limited: refusals(&daemon.limits.over()),
+        peers_with_limit: settings.peers.values().filter(|peer| peer.has_limit()).count() as u64,
+        limited: refusals(&configured, &daemon.limits.over()),
     }
 }
 
@@ -155,11 +157,15 @@ fn watched_names(settings: &Settings) -> impl Iterator<Item = &str> {
     watched.map(|(name, _)| name.as_str()).take(MAX_WATCHED_PEERS)
 }
 
-fn refusals<S: ToString>(dropped: &[DroppedSource<S>]) -> Vec<Refusal> {
-    let refusal = |dropped: &DroppedSource<S>| Refusal {
-        address: dropped.source.to_string(),
-        at: from_ns(dropped.at_ns),
-        datagrams: dropped.datagrams,
+fn refusals<S: ToString>(configured: &Configured, dropped: &[DroppedSource<S>]) -> Vec<Refusal> {
+    let refusal = |dropped: &DroppedSource<S>| {
+        let address = dropped.source.to_string();
+        Refusal {
+            name: configured.of_source(&address).map(|named| named.name.to_owned()),
+            address,
+            at: from_ns(dropped.at_ns),
+            datagrams: dropped.datagrams,
+        }
     };
     dropped.iter().map(refusal).collect()
 }

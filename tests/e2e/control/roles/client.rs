@@ -17,6 +17,8 @@ fn udpchatctl_exits_with_6_and_names_the_group() {
     for (account, args, texts) in [
         (account(&[]), &["status"][..], ["has no role with this daemon", &reader_hint]),
         (account(&[]), &["send", &to, "x"], ["has no role", &reader_hint]),
+        // A name is looked up by the daemon first.
+        (account(&[]), &["send", "localhost", "x"], ["has no role", &reader_hint]),
         (sender.clone(), &["inbox"], ["`inbox` requires role `read`", &reader_hint]),
         (sender.clone(), &["wait"], ["`wait` requires role `read`", &reader_hint]),
         (sender.clone(), &["ask", &to, "unsent"], ["`ask` requires role `read`", &reader_hint]),

@@ -119,6 +119,28 @@ fn one_user_holds_at_most_half_the_connections() {
     assert_eq!(daemon.status()["state"], "ok");
 }
 
+/// Connects 200 times in a row, writes a request, and prints how often it got the reason.
+const REASONS: &str = r#"
+    use Socket; $SIG{PIPE} = 'IGNORE'; my $n = 0;
+    for (1..200) {
+        socket(my $s, PF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un($ARGV[0])) or die $!;
+        syswrite($s, "{}\n"); my $line = readline($s); $n++ if ($line // "") =~ /has no role/;
+    }
+    print "$n\n";
+"#;
+
+#[test]
+fn every_connection_of_a_user_without_a_role_gets_the_reason() {
+    let Some(_) = OtherUser::get() else { return };
+    if !available("perl") {
+        return;
+    }
+    let daemon = start(&config(), &[]);
+    let mut connecting =
+        Running::start(account(&[]).command("perl").args(["-e", REASONS]).arg(daemon.socket()));
+    assert_eq!(connecting.line(), "200");
+}
+
 /// Connects in a loop for three seconds, reads what comes, and prints how often it connected.
 const LOOP: &str = r#"
     use Socket; $| = 1; my $end = time + 3;

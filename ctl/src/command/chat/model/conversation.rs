@@ -277,7 +277,7 @@ impl Conversation {
     /// Returns whether an entry belongs to this peer. A page by name may contain another peer at the same address.
     fn concerns(&self, entry: &Entry) -> bool {
         match entry {
-            Entry::Gap(_) => self.key.has_history(),
+            Entry::Gap(gap) => self.key.covers_gap(gap),
             // It is shown as the mark of its message.
             Entry::Notice(notice) if notice.notice == BOUNCED => false,
             Entry::Notice(notice) => self.key.covers_notice(notice),

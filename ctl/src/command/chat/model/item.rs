@@ -9,7 +9,7 @@ use udpchat_locale::{tr, translated};
 
 use super::delivery::SentState;
 use crate::command::send::Payload;
-use crate::output::{loss, notice_text};
+use crate::output::{loss, notice_text, source};
 use crate::terminal::wrap;
 
 /// An item of a conversation.
@@ -108,8 +108,9 @@ impl Item {
     }
 
     fn from_gap(gap: &Gap, zone: &TimeZone) -> Self {
-        let kind = ItemKind::Gap { lost: gap.lost, reason: gap.reason.clone(), peer: gap.peer.clone() };
-        let text = wrap::display_line(&loss(gap.lost, &gap.reason, gap.peer.as_deref())).into_owned();
+        let peer = source(gap);
+        let text = wrap::display_line(&loss(gap.lost, &gap.reason, peer.as_deref())).into_owned();
+        let kind = ItemKind::Gap { lost: gap.lost, reason: gap.reason.clone(), peer };
         Self::new(SortKey { id: gap.id, ticket: 0 }, gap.at, zone, kind, text)
     }
 
@@ -227,7 +228,7 @@ mod tests {
         let gap = |id, peer: Option<&str>| {
             let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
             let peer = peer.map(str::to_owned);
-            Item::from_gap(&Gap { id, at, lost: 5, reason, first_id: None, peer }, &TimeZone::UTC)
+            Item::from_gap(&Gap { id, at, lost: 5, reason, first_id: None, peer, name: None }, &TimeZone::UTC)
         };
         let mut item = gap(1, Some("10.0.0.5"));
         assert!(!item.merge(&gap(2, Some("10.0.0.6"))) && !item.merge(&gap(2, None)));

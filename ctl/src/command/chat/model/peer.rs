@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use udpchat_api::{Message, Notice};
-use udpchat_config::PeerAddress;
+use udpchat_api::{Gap, Message, Notice};
+use udpchat_config::{Network, PeerAddress};
 
 /// Identifies the peer of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,19 @@ impl PeerKey {
         }
     }
 
+    /// Returns whether datagrams of this peer may be missing in a gap.
+    pub(in crate::command::chat) fn covers_gap(&self, gap: &Gap) -> bool {
+        let Some(source) = &gap.peer else { return self.has_history() };
+        match self {
+            Self::Named(name) => gap.name.as_ref() == Some(name),
+            Self::Address(address) => {
+                let is_of_host = source.parse::<PeerAddress>().is_ok_and(|peer| peer.matches(*address));
+                is_of_host || source.parse::<Network>().is_ok_and(|network| network.contains(address.ip()))
+            }
+            Self::Host(_) => false,
+        }
+    }
+
     /// Returns whether the log can contain entries of this peer.
     pub(in crate::command::chat) fn has_history(&self) -> bool {
         !matches!(self, Self::Host(_))
@@ -65,6 +78,37 @@ impl fmt::Display for PeerKey {
         match self {
             Self::Named(text) | Self::Host(text) => formatter.write_str(text),
             Self::Address(address) => address.fmt(formatter),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use udpchat_api::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_gap_of_a_source_belongs_to_its_peer() {
+        let gap = |peer: Option<&str>, name: Option<&str>| {
+            let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
+            let (peer, name) = (peer.map(str::to_owned), name.map(str::to_owned));
+            Gap { id: 1, at, lost: 1, reason, first_id: None, peer, name }
+        };
+        let (bob, address) = (PeerKey::Named("bob".to_owned()), PeerKey::parse("10.0.0.5:9"));
+        for (gap, is_of_bob, is_of_address) in [
+            (gap(None, None), true, true),
+            (gap(Some("10.0.0.4"), Some("bob")), true, false),
+            (gap(Some("10.0.0.5"), None), false, true),
+            (gap(Some("10.0.0.5:8"), Some("eve")), false, false),
+            (gap(Some("10.0.0.0/24"), None), false, true),
+        ] {
+            assert_eq!(
+                (bob.covers_gap(&gap), address.covers_gap(&gap)),
+                (is_of_bob, is_of_address),
+                "{gap:?}"
+            );
+            assert!(!PeerKey::Host("host".to_owned()).covers_gap(&gap));
         }
     }
 }

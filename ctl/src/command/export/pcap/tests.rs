@@ -147,7 +147,15 @@ fn entries_without_a_packet_are_counted() {
     let mut out = Vec::new();
     let one = message(Direction::Out, "10.0.0.1:1", None, b"x");
     assert!(!capture.has_left_out());
-    let gap = Gap { id: 1, at: one.at, lost: 3, reason: "queue_full".to_owned(), first_id: None, peer: None };
+    let gap = Gap {
+        id: 1,
+        at: one.at,
+        lost: 3,
+        reason: "queue_full".to_owned(),
+        first_id: None,
+        peer: None,
+        name: None,
+    };
     capture.add(&Entry::Gap(gap), &mut out);
     let refused = Message { error: Some("no route".to_owned()), ..one.clone() };
     capture.add(&Entry::Message(refused), &mut out);
