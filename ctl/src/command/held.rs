@@ -1,5 +1,7 @@
 //! `held`: lists and cancels messages that are held until their peers send one.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
@@ -87,8 +89,9 @@ async fn all(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> 
 
 /// Cancels messages. One that is not held does not stop the others.
 async fn cancel(client: &mut Client, output: &mut Output, numbers: &[u64]) -> Result<()> {
+    let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
     let (mut cancelled, mut first_failure) = (0, None);
-    for &held in numbers {
+    for &held in &numbers {
         match client.call(&CancelParams { held }).await {
             Ok(_) => cancelled += 1,
             Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NoSuchHeld => {
@@ -110,7 +113,8 @@ async fn cancel(client: &mut Client, output: &mut Output, numbers: &[u64]) -> Re
         Some(_) => {
             let missing = grouped(numbers.len() as u64 - cancelled);
             let all = counted(numbers.len() as u64, "message");
-            Err(CtlError::failed(tr!("{missing} of {all} could not be cancelled", missing, all)))
+            let error = CtlError::failed(tr!("{missing} of {all} could not be cancelled", missing, all));
+            Err(error.hint(tr!("`udpchatctl held` lists them")))
         }
     }
 }

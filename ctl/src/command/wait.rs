@@ -11,7 +11,7 @@ use clap_complete::ArgValueCandidates;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, Message, Notice, Raw};
+use udpchat_api::{Client, ClientError, Entry, Message, Notice, Raw, safe};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
@@ -19,7 +19,7 @@ use super::context::Context;
 use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, counted, duration, reported, undelivered};
+use crate::output::{Output, after_bounce, counted, duration, reported, undelivered};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -138,7 +138,8 @@ fn bounced(notice: &Notice) -> CtlError {
         (notice.peer.as_deref().unwrap_or_default(), notice.reason.as_deref().unwrap_or_default());
     let what = undelivered(notice.name.as_deref(), peer, reason);
     let text = tr!("{what}: {report}", what, report = reported(reason, notice.from));
-    CtlError::not_sent("bounced", text)
+    let to = notice.name.as_deref().unwrap_or(peer);
+    CtlError::not_sent("bounced", text).hint(after_bounce(reason, &safe::one_line(to)))
 }
 
 /// A question that is asked again, at equal intervals, until an answer arrives.
