@@ -1,11 +1,12 @@
 //! `held`: lists and cancels messages that are held until their peers send one.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use comfy_table::presets::NOTHING;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table};
 use jiff::tz::TimeZone;
 use udpchat_api::call::{CancelParams, HeldMessage, HeldParams};
 use udpchat_api::{Client, ClientError, ErrorKind, safe};
@@ -30,8 +31,16 @@ Examples:
   udpchatctl held --to sensor7 --cancel all
   udpchatctl --json held | jq -r 'select(.by == \"ann\").held'";
 
-/// The columns of the text in the list, at most.
-const TEXT_COLUMNS: usize = 40;
+/// The space between two columns, in characters.
+const GAP: u16 = 2;
+/// The fewest columns of the text on a narrow terminal.
+const MIN_TEXT_COLUMNS: u16 = 8;
+
+/// The positions of columns in the table.
+const NUMBER: usize = 0;
+const FOR: usize = 1;
+const BYTES: usize = 3;
+const TEXT: usize = 5;
 
 /// List or cancel messages that wait until their peers send one
 #[derive(Debug, Args)]
@@ -83,7 +92,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &HeldArgs) -> Result<()
     if held.is_empty() {
         return say_none(context.output, arguments.to.as_deref());
     }
-    let table = table(&held, context.output.zone());
+    let table = table(&held, context.output.zone(), context.output.terminal_width());
     context.output.text(&table)
 }
 
@@ -148,8 +157,9 @@ async fn all(client: &mut Client, to: Option<&str>) -> Result<Vec<HeldMessage>> 
 
 /// Cancels messages. One that is not held does not stop the others.
 async fn cancel(client: &mut Client, output: &mut Output, numbers: &[u64]) -> Result<()> {
+    let numbers: BTreeSet<u64> = numbers.iter().copied().collect();
     let (mut cancelled, mut first_failure) = (0, None);
-    for &held in numbers {
+    for &held in &numbers {
         match client.call(&CancelParams { held }).await {
             Ok(_) => cancelled += 1,
             Err(ClientError::Refused(error)) if error.data.kind == ErrorKind::NoSuchHeld => {
@@ -171,34 +181,56 @@ async fn cancel(client: &mut Client, output: &mut Output, numbers: &[u64]) -> Re
         Some(_) => {
             let missing = grouped(numbers.len() as u64 - cancelled);
             let all = counted(numbers.len() as u64, "message");
-            Err(CtlError::failed(tr!("{missing} of {all} could not be cancelled", missing, all)))
+            let error = CtlError::failed(tr!("{missing} of {all} could not be cancelled", missing, all));
+            Err(error.hint(tr!("`udpchatctl held` lists them")))
         }
     }
 }
 
-fn table(held: &[HeldMessage], zone: &TimeZone) -> String {
+/// Renders the messages. On a terminal of `width` columns, the beginnings of texts and, if that is not enough, of the names of peers
+/// are shown; other programs get all that the daemon lists of a text.
+fn table(held: &[HeldMessage], zone: &TimeZone, width: Option<u16>) -> String {
     let mut table = Table::new();
     let headers = [tr!("NUMBER"), tr!("FOR"), tr!("UNTIL"), tr!("BYTES"), tr!("USER"), tr!("TEXT")];
-    table.load_style(NOTHING).set_header(headers);
+    table.load_style(NOTHING).set_truncation_indicator("…");
+    table.set_header(Row::from(headers).max_height(1).clone());
     for HeldMessage { held, to, until, bytes, by, text, .. } in held {
-        let text = wrap::display_line(text.as_deref().unwrap_or_default());
-        table.add_row([
+        let mut row = Row::from([
             held.to_string(),
             safe::one_line(to).into_owned(),
             local_minute(*until, zone),
             grouped(*bytes as u64),
             by.as_deref().map_or("-".to_owned(), |by| safe::one_line(by).into_owned()),
-            wrap::truncated(&text, TEXT_COLUMNS).into_owned(),
+            wrap::display_line(text.as_deref().unwrap_or_default()).into_owned(),
         ]);
+        table.add_row(row.max_height(1).clone());
     }
     for (at, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if matches!(at, 0 | 3) {
+        column.set_padding((0, GAP));
+        if matches!(at, NUMBER | BYTES) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.set_content_arrangement(ContentArrangement::Disabled);
+    match width {
+        Some(width) => fit(&mut table, width),
+        None => drop(table.set_content_arrangement(ContentArrangement::Disabled)),
+    }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+/// Has what does not fit into `width` columns truncated: texts, then also the names of peers.
+fn fit(table: &mut Table, width: u16) {
+    let widths = table.column_max_content_widths();
+    let others: u16 =
+        widths.iter().enumerate().filter(|(at, _)| *at != TEXT).map(|(_, width)| width + GAP).sum();
+    let is_text_enough = others + widths[TEXT].min(MIN_TEXT_COLUMNS) <= width;
+    for (at, column) in table.column_iter_mut().enumerate() {
+        if at != TEXT && (at != FOR || is_text_enough) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    // The gap after the last column is trimmed.
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width.saturating_add(GAP));
 }
 
 #[cfg(test)]
@@ -208,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_shows_the_beginning_of_each_text() {
+    fn the_table_shows_each_text_as_far_as_it_fits() {
         let message = |held, to: &str, text: &str, by: Option<&str>| HeldMessage {
             held,
             to: to.to_owned(),
@@ -223,19 +255,27 @@ mod tests {
         let held = [
             message(7, "sensor7", "interval=60", Some("ann")),
             message(18, "小明\u{1b}", "你好\nagain", None),
-            message(19, "10.0.0.7", &"x".repeat(2_000), Some("0")),
+            message(19, "10.0.0.7", &"x".repeat(100), Some("0")),
         ];
+        let table_of = |width| table(&held, &TimeZone::UTC, width);
         let expected = format!(
             "\
 NUMBER  FOR         UNTIL             BYTES  USER  TEXT
      7  sensor7     2026-11-28 22:10     11  ann   interval=60
     18  小明\\u{{1b}}  2026-11-28 22:10     12  -     你好\\u{{a}}again
-    19  10.0.0.7    2026-11-28 22:10  2,000  0     {}…
+    19  10.0.0.7    2026-11-28 22:10    100  0     {}
 ",
-            "x".repeat(39)
+            "x".repeat(100)
         );
-        assert_eq!(table(&held, &TimeZone::UTC), expected);
-        let chinese = with_language(Language::Chinese, || table(&held[..1], &TimeZone::UTC));
+        assert_eq!(table_of(None), expected, "other programs get all");
+        assert_eq!(table_of(Some(152)), expected);
+        assert_eq!(table_of(Some(80)), expected.replace(&"x".repeat(100), &format!("{}…", "x".repeat(28))));
+        for width in 48..152 {
+            let table = table_of(Some(width));
+            assert_eq!(table.lines().count(), 4, "{table}");
+            assert!(table.lines().all(|line| wrap::width(line) <= width.into()), "{width}:\n{table}");
+        }
+        let chinese = with_language(Language::Chinese, || table(&held[..1], &TimeZone::UTC, Some(80)));
         let expected = "\
 编号  目的地   保留至            字节  用户  文本
    7  sensor7  2026-11-28 22:10    11  ann   interval=60

@@ -11,7 +11,7 @@ use clap::Args;
 use clap_complete::ArgValueCandidates;
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{DirectionFilter, InboxParams, SendParams, SubscribeParams};
-use udpchat_api::{Client, ClientError, Entry, Message, Notice, Raw};
+use udpchat_api::{Client, ClientError, Entry, Message, Notice, Raw, safe};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
@@ -19,7 +19,7 @@ use super::context::Context;
 use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, counted, duration, reported, undelivered};
+use crate::output::{Output, after_bounce, counted, duration, reported, undelivered};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -153,7 +153,8 @@ impl Bounces {
 /// Returns the error for a message that was not delivered.
 fn bounced(name: Option<&str>, peer: &str, reason: &str, from: Option<IpAddr>) -> CtlError {
     let what = undelivered(name, peer, reason);
-    CtlError::not_sent("bounced", tr!("{what}: {report}", what, report = reported(reason, from)))
+    let text = tr!("{what}: {report}", what, report = reported(reason, from));
+    CtlError::not_sent("bounced", text).hint(after_bounce(reason, &safe::one_line(name.unwrap_or(peer))))
 }
 
 /// A question that is asked again, at equal intervals, until an answer arrives.

@@ -31,7 +31,7 @@ pub(crate) use self::format::{
     local_time, refused, shown_number, size, span,
 };
 pub(crate) use self::hexdump::line_of as hex_line;
-pub(crate) use self::notice::{notice_text, reported, undelivered};
+pub(crate) use self::notice::{after_bounce, notice_text, reported, undelivered};
 pub(crate) use self::printer::Output;
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::sink::Sink;

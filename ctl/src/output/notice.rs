@@ -71,6 +71,19 @@ fn peer(notice: &Notice) -> Cow<'_, str> {
     safe::one_line(notice.name.as_deref().or(notice.peer.as_deref()).unwrap_or_default())
 }
 
+/// Returns what to do after the message to a peer was not delivered; `to` is safe to show.
+pub(crate) fn after_bounce(reason: &str, to: &str) -> String {
+    match reason {
+        "port_unreachable" => tr!(
+            "is the program running there? `udpchatctl send {to} TEXT --when-seen` holds a message until it sends one",
+            to
+        ),
+        "too_big" => tr!("`--split` sends a long message in several datagrams").to_owned(),
+        "prohibited" => tr!("a firewall on the way or there refuses them").to_owned(),
+        _ => tr!("check that the peer is switched on and in the same network").to_owned(),
+    }
+}
+
 /// Says why a message to a peer was not delivered; `reason` is the protocol's name.
 pub(crate) fn undelivered(name: Option<&str>, peer: &str, reason: &str) -> String {
     let address: Option<SocketAddr> = peer.parse().ok();
@@ -159,12 +172,12 @@ mod tests {
         let chinese = with_language(Language::Chinese, || NOTICES.map(|fields| notice_text(&notice(fields))));
         let expected = [
             "#812 被退回：bob 没有监听端口 8080",
-            "#812 被退回：2001:db8::1 没有主机应答（另有 1,200 个同类通知）",
+            "#812 被退回：地址 2001:db8::1 上没有主机响应（另有 1,200 个同类通知）",
             "一条消息被退回：防火墙拒绝发往 plc 的消息",
-            "sensor7 已静默 10 分钟，最后一条是 #811",
+            "sensor7 已静默 10 分钟，最后一条消息是 #811",
             "10.0.0.7 已静默 59 秒",
-            "sensor7 恢复了，静默了 1 小时 21 分钟",
-            "为 sensor7 保留的消息 17 已过期，没有发送",
+            "sensor7 已恢复，此前静默了 1 小时 21 分钟",
+            "为 sensor7 保留的消息 17 已过期，未发送",
             "loop: 10.0.0.9:7788, #939",
             "news",
         ];

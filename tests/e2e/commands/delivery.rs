@@ -32,7 +32,7 @@ fn ask_ends_with_the_bounce() {
     // Nothing but the bounce ends it within the time of the test.
     let ask = |args: &[&str]| daemon.ctl(&[&["ask"], args, &["--timeout", "1h"]].concat());
     let text = "plc does not listen on port 9: port unreachable, says 127.0.0.77";
-    ask(&["plc", "T?"]).fails(5, &[text]);
+    ask(&["plc", "T?"]).fails(5, &[text, "hint: is the program running there? `udpchatctl send plc TEXT"]);
     ask(&[CLOSED, "T?"]).fails(5, &[text]);
     ask(&["plc", "T?", "--grep", "x"]).fails(5, &[text]);
     ask(&["plc", "T?", "--split=16", "--anyone"]).fails(5, &[text]);

@@ -116,6 +116,10 @@ fn held_messages_are_cancelled_by_number() {
     assert_eq!(daemon.ctl(&["held", "--to", "nobody"]).ok(), "no message is held for nobody\n");
     assert_eq!(daemon.ctl(&["held", "--cancel", "1,2"]).ok(), "2 messages cancelled\n");
     daemon.ctl(&["held", "--cancel", "2"]).fails(1, &["2"]);
+    let twice = daemon.ctl(&["held", "--cancel", "2,2"]);
+    assert_eq!(twice.stderr.matches("error: ").count(), 1, "{twice:?}");
+    let both = daemon.ctl(&["held", "--cancel", "1,2"]);
+    both.fails(1, &["2 of 2 messages could not be cancelled", "hint: `udpchatctl held` lists them"]);
     let some = daemon.ctl(&["held", "--cancel", "2", "3"]);
     assert_eq!((some.stdout.as_str(), some.code), ("1 message cancelled\n", Some(1)), "{some:?}");
     assert_eq!(held(&daemon), [("bob".to_owned(), "4".to_owned()), ("ann".to_owned(), "x".to_owned())]);

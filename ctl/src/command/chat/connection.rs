@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
-use udpchat_api::call::{AckParams, Call, PeersParams, SendParams, Sent, StatusParams, SubscribeParams};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use udpchat_api::call::{
+    AckParams, Call, HeldParams, PeersParams, SendParams, Sent, StatusParams, SubscribeParams,
+};
 use udpchat_api::{Client, ClientError, ErrorKind, Raw};
 use udpchat_locale::{tr, translated};
 
@@ -34,6 +36,8 @@ const CHECK_EVERY_ENTRIES: u64 = 10_000;
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// The pause between two background requests: the list of peers makes the daemon read 100,000 entries.
 const BACKGROUND_PAUSE: Duration = Duration::from_millis(250);
+/// The time between two checks of the messages that are shown as held: no entry reports that one was cancelled.
+const HELD_CHECK_PAUSE: Duration = Duration::from_secs(5);
 /// The longest wait for the last background request when the chat ends.
 const LAST_REQUEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -53,6 +57,8 @@ struct BackgroundRequests {
     read_id: u64,
     /// How often the list of peers was requested.
     peers: u64,
+    /// The lowest and the highest number of the held messages to check.
+    held: Option<(u64, u64)>,
 }
 
 impl Connections {
@@ -80,6 +86,7 @@ impl Connections {
         match request {
             Request::Ack(id) => self.background.send_modify(|requests| requests.read_id = id),
             Request::Peers => self.background.send_modify(|requests| requests.peers += 1),
+            Request::WatchHeld(held) => self.background.send_modify(|requests| requests.held = held),
             Request::Send(message) => {
                 let ticket = message.ticket;
                 if self.messages.try_send(message).is_err() {
@@ -209,7 +216,8 @@ async fn read_pages(
         let update = match request {
             Request::Page { epoch, end, mut params } => {
                 params.notices &= notices;
-                Update::Page { epoch, end, answer: call_twice(&mut client, &params).await }
+                let answer = call_twice(&mut client, &params).await;
+                Update::Page { epoch, end, cursor: params.before.or(params.after), answer }
             }
             Request::Reread { epoch, mut params } => {
                 params.notices &= notices;
@@ -220,7 +228,7 @@ async fn read_pages(
                 let answer = call_twice(&mut client, &params).await;
                 Update::Recoded { params, answer }
             }
-            Request::Peers | Request::Send(_) | Request::Ack(_) => continue,
+            Request::Peers | Request::Send(_) | Request::Ack(_) | Request::WatchHeld(_) => continue,
         };
         if updates.send(update).await.is_err() {
             return;
@@ -240,12 +248,14 @@ async fn call_twice<C: Call>(client: &mut ReconnectingClient, params: &C) -> Res
 /// Returns the update for a request on the connection for pages that failed.
 fn page_failure(request: Request, reason: String) -> Option<Update> {
     match request {
-        Request::Page { epoch, end, .. } => Some(Update::Page { epoch, end, answer: Err(reason) }),
+        Request::Page { epoch, end, params } => {
+            Some(Update::Page { epoch, end, cursor: params.before.or(params.after), answer: Err(reason) })
+        }
         Request::Reread { epoch, params } => {
             Some(Update::Reread { epoch, before: params.before, answer: Err(reason) })
         }
         Request::Recode(params) => Some(Update::Recoded { params, answer: Err(reason) }),
-        Request::Peers | Request::Send(_) | Request::Ack(_) => None,
+        Request::Peers | Request::Send(_) | Request::Ack(_) | Request::WatchHeld(_) => None,
     }
 }
 
@@ -305,7 +315,18 @@ async fn send_background(
     updates: mpsc::Sender<Update>,
 ) {
     let mut done = BackgroundRequests::default();
-    while requests.changed().await.is_ok() {
+    let mut held_checks = interval(HELD_CHECK_PAUSE);
+    held_checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            changed = requests.changed() => if changed.is_err() { return },
+            _ = held_checks.tick(), if done.held.is_some() => {
+                if let Some(update) = check_held(&mut client, done.held).await {
+                    let _taken = updates.send(update).await;
+                }
+                continue;
+            }
+        }
         let requested = *requests.borrow_and_update();
         if requested.peers != done.peers {
             let answer = client.call(&PeersParams::default()).await;
@@ -319,6 +340,20 @@ async fn send_background(
         }
         done = requested;
         pause(&mut requests).await;
+    }
+}
+
+/// Asks which messages are still held. None if the daemon does not answer: the next check follows.
+async fn check_held(client: &mut ReconnectingClient, span: Option<(u64, u64)>) -> Option<Update> {
+    let (lowest, highest) = span?;
+    let (mut numbers, mut after) = (Vec::new(), lowest.saturating_sub(1));
+    loop {
+        let page = client.call(&HeldParams { after: Some(after), to: None }).await.ok()?;
+        numbers.extend(page.held.iter().map(|message| message.held).filter(|held| *held <= highest));
+        match page.held.last() {
+            Some(last) if page.more && last.held < highest => after = last.held,
+            _ => return Some(Update::StillHeld { span: (lowest, highest), numbers }),
+        }
     }
 }
 

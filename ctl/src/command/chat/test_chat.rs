@@ -33,6 +33,8 @@ pub(super) struct TestChat {
     pub(super) sent: Vec<OutgoingMessage>,
     /// The id up to which entries are acknowledged as read.
     pub(super) acked_id: u64,
+    /// The lowest and the highest number of the held messages that the chat watches.
+    pub(super) watched_held: Option<(u64, u64)>,
     pub(super) size: (u16, u16),
     pub(super) has_colour: bool,
     pub(super) is_utf8: bool,
@@ -59,6 +61,7 @@ impl TestChat {
             named: vec![("bob", BOB), ("张三", ZHANG)],
             sent: Vec::new(),
             acked_id: 0,
+            watched_held: None,
             size: (80, 24),
             has_colour: false,
             is_utf8: true,
@@ -223,7 +226,8 @@ impl TestChat {
         match request {
             Request::Page { epoch, end, params } => {
                 let answer = Ok(self.page(&params));
-                self.model.update(Update::Page { epoch, end, answer });
+                let cursor = params.before.or(params.after);
+                self.model.update(Update::Page { epoch, end, cursor, answer });
             }
             Request::Reread { epoch, params } => {
                 let answer = Ok(self.page(&params));
@@ -238,6 +242,7 @@ impl TestChat {
                 self.model.update(Update::Peers(Ok(peers)));
             }
             Request::Send(sending) => self.sent.push(sending),
+            Request::WatchHeld(held) => self.watched_held = held,
             Request::Ack(id) => {
                 assert!(id > self.acked_id);
                 self.acked_id = id;

@@ -11,7 +11,7 @@ use super::access::higher_limit;
 use super::facts::{Facts, Newest, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
 use super::silence::silence;
-use crate::output::{refused, reported, undelivered};
+use crate::output::{after_bounce, refused, reported, undelivered};
 
 const TOPIC: &str = "peer";
 
@@ -171,15 +171,7 @@ fn bounced(facts: &Facts, sent: &Message, bounce: &Bounce, heard: &Newest) -> Fi
         _ => tr!("{what}: #{id} bounced at {time} ({report})", what, id, time, report),
     };
     let to = sent.name.as_deref().map_or(to.clone(), |name| safe::one_line(name).into_owned());
-    Finding::problem(TOPIC, seen).hint(match bounce.reason.as_str() {
-        "port_unreachable" => tr!(
-            "is the program running there? `udpchatctl send {to} TEXT --when-seen` holds a message until it sends one",
-            to
-        ),
-        "too_big" => tr!("`--split` sends a long message in several datagrams").to_owned(),
-        "prohibited" => tr!("a firewall on the way or there refuses them").to_owned(),
-        _ => tr!("check that the peer is switched on and in the same network").to_owned(),
-    })
+    Finding::problem(TOPIC, seen).hint(after_bounce(&bounce.reason, &to))
 }
 
 /// Reports that it has sent nothing for its `silent_after`.

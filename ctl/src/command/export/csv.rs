@@ -148,9 +148,14 @@ impl Table {
         self.gaps + self.without > 0
     }
 
+    /// Returns the number of lines, without the header.
+    pub(super) fn written(&self) -> String {
+        counted(self.rows, "line")
+    }
+
     /// Describes what is in the table, and what is not.
     pub(super) fn summary(&self) -> String {
-        let rows = counted(self.rows, "line");
+        let rows = self.written();
         match (self.gaps, self.without) {
             (0, 0) => rows,
             (gaps, 0) => tr!("{lines}; no line for {gaps}", lines = rows, gaps = counted(gaps, "gap")),

@@ -215,8 +215,8 @@ struct Export<'a> {
 impl Export<'_> {
     async fn run(mut self) -> Result<()> {
         match self.pages().await {
-            Err(error) if self.entries > 0 => {
-                let entries = counted(self.entries, "entry");
+            Err(error) if self.entries > self.notices => {
+                let entries = written(&self.form, self.entries - self.notices);
                 let what = match self.sink.unfinished() {
                     Some(path) => {
                         let path = path.display();
@@ -345,9 +345,19 @@ fn gap(entry: &[u8]) -> Option<Gap> {
     }
 }
 
-fn summary(form: &Form, entries: u64) -> String {
+/// Returns the number of what was written; `entries` is that of the entries without notices that are left out.
+fn written(form: &Form, entries: u64) -> String {
     match form {
         Form::Lines => counted(entries, "entry"),
+        Form::Packets(capture) => capture.written(),
+        Form::Table(table) => table.written(),
+    }
+}
+
+/// Returns what was written and, in a capture file or a table, what was left out.
+fn summary(form: &Form, entries: u64) -> String {
+    match form {
+        Form::Lines => written(form, entries),
         Form::Packets(capture) => capture.summary(),
         Form::Table(table) => table.summary(),
     }

@@ -5,7 +5,9 @@
 
 mod canvas;
 mod feed;
+mod head;
 mod lines;
+mod scene;
 mod screen;
 mod series;
 mod view;

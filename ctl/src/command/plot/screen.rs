@@ -12,8 +12,9 @@ use udpchat_locale::{tr, translated};
 
 use super::canvas::Marks;
 use super::feed::{Feed, Sample};
+use super::scene::{Scene, Theme};
 use super::series::{Curves, LONGEST_SPAN, SHORTEST_SPAN};
-use super::view::{self, Scene, Theme};
+use super::view;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::Output;
 use crate::terminal::{self, App, FullScreen, Input, Reaction, Redraw};

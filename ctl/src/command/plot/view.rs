@@ -1,115 +1,38 @@
-//! Draws the plot: a line of values, the curves between their axes, and the times below.
+//! Draws the plot: below its [`head`], the curves between their axes, and the times.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
-use ratatui::text::{Line, Span};
+use ratatui::style::Style;
 use udpchat_locale::tr;
 
 use super::canvas::{Canvas, Marks};
-use super::series::{Curve, Curves};
-use crate::output::{Output, duration, shown_number};
-
-/// The colours of the curves.
-const COLOURS: [Color; 6] =
-    [Color::Cyan, Color::Yellow, Color::Green, Color::Magenta, Color::Red, Color::Blue];
+use super::head::head;
+use super::scene::{NUMBER_COLUMNS, Range, Scene, TIME_ROWS, Theme, short};
+use super::series::Curve;
 
 /// The columns of a label of the value axis, and between two labels of the time axis.
 const LABEL_COLUMNS: u16 = 10;
 const TIME_COLUMNS: u16 = 16;
 
-/// The most columns of a number: one less than a label has.
-const NUMBER_COLUMNS: usize = 9;
-
 /// The rows between two labels of the value axis.
 const LABEL_ROWS: u16 = 5;
-
-/// How the plot looks.
-pub(super) struct Theme {
-    pub(super) has_colour: bool,
-    pub(super) zone: TimeZone,
-    pub(super) marks: Marks,
-}
-
-impl Theme {
-    pub(super) fn new(output: &Output, marks: Marks) -> Self {
-        Self { has_colour: output.has_colour(), zone: output.zone().clone(), marks }
-    }
-
-    fn of_curve(&self, curve: usize) -> Style {
-        if self.has_colour { Style::new().fg(COLOURS[curve % COLOURS.len()]) } else { Style::new() }
-    }
-}
-
-/// What is drawn.
-pub(super) struct Scene<'a> {
-    pub(super) curves: &'a Curves,
-    /// The time span, in microseconds since 1970.
-    pub(super) from: i64,
-    pub(super) until: i64,
-    pub(super) is_held: bool,
-    /// What is wrong, if something is.
-    pub(super) problem: Option<&'a str>,
-}
-
-/// The least and the greatest value that is visible.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Range {
-    least: f64,
-    greatest: f64,
-}
-
-impl Range {
-    /// Returns the range of a curve; none without values.
-    fn of(curve: &Curve, scene: &Scene<'_>) -> Option<Self> {
-        let values = curve.within(scene.from, scene.until).map(|(_, interval)| interval);
-        values.map(|interval| Self { least: interval.least, greatest: interval.greatest }).reduce(Self::and)
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { least: self.least.min(other.least), greatest: self.greatest.max(other.greatest) }
-    }
-
-    /// Returns a range that is not empty.
-    fn widened(self) -> Self {
-        let Self { least, greatest } = self;
-        if least < greatest {
-            return self;
-        }
-        let margin = if least == 0.0 { 1.0 } else { least.abs() / 10.0 };
-        let finite = |value: f64| value.clamp(f64::MIN, f64::MAX);
-        Self { least: finite(least - margin), greatest: finite(greatest + margin) }
-    }
-
-    /// Returns the place of a value, from 0 at the least to 1 at the greatest. Halves do not overflow.
-    fn place(self, value: f64) -> f64 {
-        let size = self.greatest / 2.0 - self.least / 2.0;
-        ((value / 2.0 - self.least / 2.0) / size).clamp(0.0, 1.0)
-    }
-
-    fn value(self, place: f64) -> f64 {
-        self.least * (1.0 - place) + self.greatest * place
-    }
-}
 
 /// Draws the whole screen.
 pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
     let area = frame.area();
     let buffer = frame.buffer_mut();
-    let head = head(scene, theme, usize::from(area.width));
+    let head = head(scene, theme, area);
     let head_rows = (head.len() as u16).min(area.height);
     for (row, line) in (0..head_rows).zip(&head) {
         buffer.set_line(area.x, area.y + row, line, area.width);
     }
-    // One row for the axis and one for the times.
     let plot = Rect {
         x: area.x + LABEL_COLUMNS.min(area.width),
         y: area.y + head_rows,
         width: area.width.saturating_sub(LABEL_COLUMNS),
-        height: area.height.saturating_sub(head_rows + 2),
+        height: area.height.saturating_sub(head_rows + TIME_ROWS),
     };
     if plot.width < 4 || plot.height < 2 {
         return;
@@ -162,75 +85,6 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, number: usize, scene: &Scene<'
     }
 }
 
-/// Returns the lines above the plot: the span, and each curve with its last value and its range.
-fn head(scene: &Scene<'_>, theme: &Theme, width: usize) -> Vec<Line<'static>> {
-    let span = duration(std::time::Duration::from_micros((scene.until - scene.from).unsigned_abs()));
-    let peer = scene.curves.list.first().filter(|_| scene.curves.is_of_one_peer());
-    let mut lines = vec![Line::from(Span::styled(
-        format!(" {}  {span}", peer.map_or("plot", |curve| curve.peer.as_str())),
-        Style::new().add_modifier(Modifier::BOLD),
-    ))];
-    for (number, curve) in scene.curves.list.iter().enumerate() {
-        let text = legend(curve, number, scene, peer.is_none());
-        let text = Span::styled(text, theme.of_curve(number));
-        match lines.last_mut() {
-            Some(last) if last.width() + text.width() + 2 <= width => {
-                last.push_span("  ");
-                last.push_span(text);
-            }
-            _ => lines.push(Line::from(vec![Span::raw(" "), text])),
-        }
-    }
-    let keys = match scene.problem {
-        Some(problem) => problem.to_owned(),
-        None if scene.is_held => tr!("held; space continues").to_owned(),
-        None if scene.curves.has_more(scene.from) => match scene.curves.has_fields() {
-            true => tr!("only six curves fit; select the peers with --from").to_owned(),
-            false => tr!("only six curves fit; name the FIELDs to draw").to_owned(),
-        },
-        None => tr!("space holds  + - span  1-6 hide  q quit").to_owned(),
-    };
-    let keys = Span::styled(keys, Style::new().add_modifier(Modifier::DIM));
-    match lines.last_mut() {
-        Some(last) if last.width() + keys.width() + 3 <= width => {
-            last.push_span("   ");
-            last.push_span(keys);
-        }
-        _ => lines.push(Line::from(vec![Span::raw(" "), keys])),
-    }
-    lines
-}
-
-fn legend(curve: &Curve, number: usize, scene: &Scene<'_>, with_peer: bool) -> String {
-    let name = if with_peer { format!("{} {}", curve.peer, curve.field) } else { curve.field.clone() };
-    let key = number + 1;
-    match Range::of(curve, scene) {
-        _ if curve.is_hidden => format!("{key}:({name})"),
-        Some(Range { least, greatest }) => {
-            // While the plot is held, later values are not shown.
-            let visible = curve.within(scene.from, scene.until).last();
-            let last = visible.map_or(curve.last, |(_, interval)| interval.last);
-            let [last, least, greatest] = [last, least, greatest].map(short);
-            format!("{key}:{name} {last} [{least} {greatest}]")
-        }
-        None => format!("{key}:{name} {}", short(curve.last)),
-    }
-}
-
-/// Shows a number in at most [`NUMBER_COLUMNS`].
-fn short(value: f64) -> String {
-    let exact = shown_number(value);
-    if exact.len() < NUMBER_COLUMNS {
-        return exact;
-    }
-    let rounded = match value.abs() {
-        1e-3..1e3 => format!("{value:.3}"),
-        1e3..1e6 => format!("{value:.1}"),
-        _ => format!("{value:.2e}"),
-    };
-    if rounded.len() <= NUMBER_COLUMNS { rounded } else { format!("{value:.1e}") }
-}
-
 /// Draws the axis on the left, with values.
 fn value_axis(buffer: &mut Buffer, plot: Rect, range: Option<Range>, theme: &Theme) {
     let (line, tick) = if theme.marks == Marks::Braille { ("│", "┤") } else { ("|", "+") };
@@ -271,8 +125,11 @@ mod tests {
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
+    use jiff::tz::TimeZone;
+
     use super::*;
     use crate::command::plot::feed::Sample;
+    use crate::command::plot::series::Curves;
 
     const MINUTE: i64 = 60_000_000;
 
@@ -288,10 +145,19 @@ mod tests {
         curves
     }
 
-    fn drawn(curves: &Curves, marks: Marks, (width, height): (u16, u16)) -> Vec<String> {
+    fn drawn(curves: &Curves, marks: Marks, size: (u16, u16)) -> Vec<String> {
+        drawn_with(curves, marks, size, None)
+    }
+
+    fn drawn_with(
+        curves: &Curves,
+        marks: Marks,
+        (width, height): (u16, u16),
+        problem: Option<&str>,
+    ) -> Vec<String> {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let theme = Theme { has_colour: true, zone: TimeZone::UTC, marks };
-        let scene = Scene { curves, from: 0, until: MINUTE, is_held: false, problem: None };
+        let scene = Scene { curves, from: 0, until: MINUTE, is_held: false, problem };
         terminal.draw(|frame| draw(frame, &scene, &theme)).unwrap();
         let cells: Vec<_> =
             terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect();
@@ -355,6 +221,36 @@ mod tests {
             assert!(shown.len() <= NUMBER_COLUMNS, "{shown}");
             assert_eq!(shown, expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_small_screen_has_short_legends_above_a_plot() {
+        let mut curves = Curves::new(Vec::new());
+        let long = "a_field_with_a_name_that_is_longer_than_forty_columns";
+        let numbers = [("temp", 20.5), (long, 1234.5), ("a_second_long_name_of_a_field", 7.0), ("hum", 40.0)];
+        let numbers = numbers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let sample =
+            Sample { id: 1, at: Timestamp::UNIX_EPOCH, peer: "sensor7".to_owned(), name: None, numbers };
+        curves.add(&sample, 0);
+        let screen = drawn(&curves, Marks::Ascii, (80, 24));
+        assert_eq!(screen[0], " sensor7  1m  1:temp 20.5 [20.5 20.5]", "{screen:#?}");
+        assert_eq!(screen[1], format!(" 2:{long} 1234.5 [1234.5 1234.5]"), "{screen:#?}");
+        // Each value is shown behind as much of its name as fits.
+        let screen = drawn(&curves, Marks::Ascii, (40, 24));
+        assert_eq!(screen[1], " 2:a_field_with_… 1234.5 [1234.5 1234.5]", "{screen:#?}");
+        let screen = drawn(&curves, Marks::Ascii, (40, 10));
+        let expected = [
+            " sensor7  1m  1:temp 20.5",
+            " 2:a_field_with_a_name_tha… 1234.5",
+            " 3:a_second_long_name_of_a… 7  4:hum 40",
+            " space holds  + - span  1-6 hide  q quit",
+        ];
+        assert_eq!(screen[..4], expected, "{screen:#?}");
+        assert!(screen[8].starts_with("         +"), "{screen:#?}");
+        // A problem is shown completely.
+        let screen = drawn_with(&curves, Marks::Ascii, (30, 10), Some("no daemon was found; trying again"));
+        assert_eq!(screen[2..4], [" no daemon was found; trying", " again"], "{screen:#?}");
+        assert!(screen[8].starts_with("         +"), "{screen:#?}");
     }
 
     #[test]

@@ -30,10 +30,18 @@ fn as_line(status: &Status, rates: Option<&Rates>, zone: &TimeZone, palette: Pal
         0 => "0".to_owned(),
         dropped => palette.paint(ALERT, &grouped(dropped)),
     };
+    let silent = status.watched_peers.iter().filter(|peer| peer.silent_since.is_some()).count();
+    let of_interest =
+        [("bounced", status.sent.bounced), ("held", status.held.messages), ("silent", silent as u64)];
+    let of_interest: String = of_interest
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(name, count)| format!("  {name} {}", grouped(count)))
+        .collect();
     let problems: String =
         status.problems.iter().map(|problem| format!("  problem: {}", safe::one_line(problem))).collect();
     format!(
-        "{}  {state}  received {}{}  stored {}{}  queued {}  dropped {dropped}  unread {}{}\n",
+        "{}  {state}  received {}{}  stored {}{}  queued {}  dropped {dropped}  unread {}{of_interest}{}\n",
         local_time(status.at, zone),
         grouped(status.received.datagrams),
         growth(|rates| rates.received),
@@ -47,6 +55,8 @@ fn as_line(status: &Status, rates: Option<&Rates>, zone: &TimeZone, palette: Pal
 
 #[cfg(test)]
 mod tests {
+    use udpchat_api::call::WatchedPeer;
+
     use super::*;
 
     fn status() -> Status {
@@ -67,6 +77,15 @@ mod tests {
         let expected = "2026-11-22 13:02:10  degraded  received 1,234  stored 1,230  queued 0  dropped 11  unread 5  \
                         problem: the disk\\u{1b} is full\n";
         assert_eq!(line(None), expected);
+        let mut concerned = status();
+        (concerned.sent.bounced, concerned.held.messages) = (1_234, 2);
+        let peer = |silent_since| WatchedPeer { name: "sensor7".to_owned(), last_heard: None, silent_since };
+        concerned.watched_peers = vec![peer(None), peer(Some(concerned.at))];
+        let line_of_peers = as_line(&concerned, None, &TimeZone::UTC, Palette::new(false));
+        assert!(
+            line_of_peers.contains("unread 5  bounced 1,234  held 2  silent 1  problem"),
+            "{line_of_peers}"
+        );
         let rates = Rates { received: 1_000, bytes: 0, stored: 999, sent: 0 };
         assert!(line(Some(&rates)).contains("received 1,234 +1,000/s  stored 1,230 +999/s  queued"));
     }

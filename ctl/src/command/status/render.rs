@@ -364,7 +364,7 @@ ICMP:            2 reports match no message, and are ignored
 已发送：         1 个数据报，失败 0，退回 7
 保留：           3 条消息，2.0 KiB
 静默：           door\\u{1b}，自 2026-11-22 12:00:00 起
-ICMP：           2 个报告不对应任何消息，已忽略
+ICMP：           有 2 个报告不对应任何消息，已忽略
 ";
         assert!(shown().contains(english), "{}", shown());
         let shown = with_language(Language::Chinese, shown);

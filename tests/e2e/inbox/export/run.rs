@@ -131,12 +131,23 @@ fn end_of(mut program: Child) -> (Option<i32>, String) {
 
 #[test]
 fn a_lost_daemon_makes_the_export_incomplete() {
-    for args in [&["export"][..], &["export", "--grep", "."], &["export", "--format", "pcap"]] {
+    for args in [
+        &["export"][..],
+        &["export", "--notices"],
+        &["export", "--grep", "."],
+        &["export", "--format", "pcap"],
+        &["export", "--format", "csv"],
+    ] {
         let daemon = with_many(50_000);
+        let database = rusqlite::Connection::open(daemon.database()).unwrap();
+        let silent = r#"UPDATE entry SET kind = 3, peer = NULL, local = NULL, payload = x'', detail = '{"notice":"silent"}'
+                        WHERE id % 10 = 0"#;
+        database.execute(silent, []).unwrap();
         let mut export = daemon.ctl_start(args);
         let mut pipe = BufReader::new(export.stdout.take().unwrap());
         // The output is far larger than all the buffers in between.
-        pipe.read_exact(&mut [0; 10_000]).unwrap();
+        let mut beginning = [0; 10_000];
+        pipe.read_exact(&mut beginning).unwrap();
         let (_folder, _) = daemon.into_folder();
         let mut rest = Vec::new();
         pipe.read_to_end(&mut rest).unwrap();
@@ -145,7 +156,20 @@ fn a_lost_daemon_makes_the_export_incomplete() {
         assert_eq!(code, Some(1), "{args:?}: {complaint}");
         let wanted = ["error: the export is incomplete: it ends after ", "caused by: ", "hint: "];
         assert!(wanted.iter().all(|wanted| complaint.contains(wanted)), "{args:?}: {complaint}");
+        // Notices count only where they are exported.
+        let written = match args {
+            [_, "--format", "pcap"] => (10_000 + rest.len() - 24) / (16 + 28 + 100),
+            [_, "--format", "csv"] => lines(&beginning) + lines(&rest) - 1,
+            _ => lines(&beginning) + lines(&rest),
+        };
+        let digits = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
+        let count = complaint.split_once(" after ").and_then(|(_, count)| count.split_once(' ')).unwrap().0;
+        assert_eq!(digits(count), written.to_string(), "{args:?}: {complaint}");
     }
+}
+
+fn lines(output: &[u8]) -> usize {
+    output.iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[test]

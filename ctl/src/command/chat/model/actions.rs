@@ -2,7 +2,7 @@
 
 use udpchat_locale::tr;
 
-use super::conversation::{Scroll, WindowEnd};
+use super::conversation::{Conversation, Scroll, WindowEnd};
 use super::input_history::Typed;
 use super::outbox::OutgoingMessage;
 use super::peer::PeerKey;
@@ -257,7 +257,11 @@ impl Model {
         let open = self.conversation.as_ref();
         let again = open.and_then(|open| open.newest_bounce().map(|item| (open.key.clone(), item)));
         let Some((key, item)) = again else {
-            self.notice = Some(tr!("the last message to this peer has not bounced").to_owned());
+            let notice = match open.is_none_or(Conversation::holds_newest) {
+                true => tr!("the last message to this peer has not bounced"),
+                false => tr!("the last message to this peer is far below; Esc goes there"),
+            };
+            self.notice = Some(notice.to_owned());
             return;
         };
         let (text, payload) = (item.text.clone(), Payload::Bytes(item.raw.clone()));

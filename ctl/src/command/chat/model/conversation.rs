@@ -10,18 +10,14 @@ use jiff::tz::TimeZone;
 use udpchat_api::call::InboxAnswer;
 use udpchat_api::{Direction, Entry};
 
-use super::delivery::{Awaited, Mark, SentState};
+use super::delivery::{Mark, Reports, SentState};
 use super::item::{Item, ItemKind, SortKey};
 use super::peer::PeerKey;
-use crate::output::reported;
 
 /// The most items in the window.
 pub(in crate::command::chat) const MAX_ITEMS: usize = 2_000;
 /// The most text in the window, in bytes; one message always fits.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// The most sent messages whose answers are awaited.
-const MAX_AWAITED: usize = 256;
 
 /// The kind of a notice that a message was not delivered.
 const BOUNCED: &str = "bounced";
@@ -58,8 +54,8 @@ pub(in crate::command::chat) struct Conversation {
     newer: Option<u64>,
     /// The id up to which the window covers the log.
     newest_id: u64,
-    /// The sent messages of which nothing is known yet, the newest of them.
-    awaited: VecDeque<Awaited>,
+    /// What is reported about sent messages.
+    reports: Reports,
     /// The end for which a page was requested.
     pub(super) requested: Option<WindowEnd>,
     /// The cursor below which the items are to be read again, and whether that was requested.
@@ -86,7 +82,7 @@ impl Conversation {
             older: has_history.then_some(newest_id + 1),
             newer: None,
             newest_id,
-            awaited: VecDeque::new(),
+            reports: Reports::default(),
             requested: None,
             reread_before: None,
             is_rereading: false,
@@ -144,52 +140,52 @@ impl Conversation {
     /// Takes what an entry says about earlier messages: that one was not delivered, or that a peer has spoken. Returns whether the
     /// screen may change.
     pub(super) fn learn(&mut self, entry: &Entry) -> bool {
-        match entry {
+        let states = match entry {
             Entry::Notice(notice) if notice.notice == BOUNCED => {
-                let reason = reported(notice.reason.as_deref().unwrap_or_default(), notice.from);
-                notice.about.is_some_and(|id| self.set_sent(id, SentState::bounced(reason)))
+                self.reports.bounce(notice).into_iter().collect()
             }
-            Entry::Message(message) if message.direction == Direction::In => {
-                self.awaited.retain(|sent| sent.is_open(message));
-                let answered: Vec<u64> =
-                    self.awaited.iter().filter(|sent| sent.is_answer(message)).map(|sent| sent.id).collect();
-                self.awaited.retain(|sent| !sent.is_answer(message));
-                let state = SentState { mark: Mark::Answered, reason: None };
-                answered
-                    .into_iter()
-                    .map(|id| self.set_sent(id, state.clone()))
-                    .fold(false, |one, other| one | other)
+            Entry::Message(message) if message.direction == Direction::In && self.key.covers(message) => {
+                self.reports.word(message)
             }
-            _ => false,
-        }
+            _ => Vec::new(),
+        };
+        states.into_iter().map(|(id, state)| self.set_sent(id, state)).fold(false, |one, other| one | other)
     }
 
-    /// Sets the state of a sent message, if the window has it.
+    /// Returns whether notices were left out before this one, so that more messages of the window may have bounced.
+    pub(super) fn misses_bounces(&self, entry: &Entry) -> bool {
+        let Entry::Notice(notice) = entry else { return false };
+        let may_bounce = |item: &Item| {
+            item.sent.as_ref().is_some_and(|sent| matches!(sent.mark, Mark::Sent | Mark::Answered))
+        };
+        notice.notice == BOUNCED && notice.more.is_some() && self.items.iter().any(may_bounce)
+    }
+
+    /// Sets the state of a sent message, if the window has it. Returns whether it is a new one.
     fn set_sent(&mut self, id: u64, state: SentState) -> bool {
-        self.awaited.retain(|sent| sent.id != id);
         let Ok(at) = self.items.binary_search_by_key(&SortKey { id, ticket: 0 }, |item| item.sort_key) else {
             return false;
         };
         self.bytes = self.bytes.saturating_sub(self.items[at].bytes());
-        self.items[at].sent = Some(state);
+        let is_new = self.items[at].learn(Some(state));
         self.bytes += self.items[at].bytes();
-        true
+        is_new
     }
 
-    /// Notes that a message may be answered.
-    fn await_answer(&mut self, entry: &Entry) {
-        let Entry::Message(message) = entry else { return };
-        if let Some(sent) = Awaited::of(message) {
-            self.awaited.push_back(sent);
-            if self.awaited.len() > MAX_AWAITED {
-                self.awaited.pop_front();
-            }
+    /// Creates the item of an entry, with what is known of it.
+    fn item(&mut self, entry: &Entry, zone: &TimeZone) -> Item {
+        let mut item = Item::from_entry(entry, zone);
+        if let Entry::Message(message) = entry {
+            item.sent = self.reports.state_of(message);
         }
+        item
     }
 
-    /// Returns why the newest sent message bounced, if it did.
+    /// Returns the newest message to the peer if it bounced. None while the window does not hold the newest, or while a message after
+    /// it is in flight, held, or was not sent.
     pub(in crate::command::chat) fn newest_bounce(&self) -> Option<&Item> {
-        let newest = self.items.iter().rev().find(|item| item.kind == ItemKind::Sent)?;
+        let mut items = self.items.iter().rev().filter(|_| self.holds_newest());
+        let newest = items.find(|item| matches!(item.kind, ItemKind::Sent | ItemKind::Unsent))?;
         newest.sent.as_ref().is_some_and(|sent| sent.mark == Mark::Bounced).then_some(newest)
     }
 
@@ -199,8 +195,8 @@ impl Conversation {
             return false;
         }
         self.newest_id = entry.id();
-        self.await_answer(entry);
-        self.push_newer(Item::from_entry(entry, zone));
+        let item = self.item(entry, zone);
+        self.push_newer(item);
         self.trim();
         true
     }
@@ -214,13 +210,12 @@ impl Conversation {
         zone: &TimeZone,
     ) {
         let InboxAnswer { entries, next, more, .. } = answer;
-        // Older pages have nothing that may still be answered.
-        if self.items.is_empty() || end == WindowEnd::Newer {
-            entries.iter().for_each(|entry| self.await_answer(entry));
+        let mut items = Vec::new();
+        for entry in entries {
+            if self.concerns(entry) {
+                items.push(self.item(entry, zone));
+            }
         }
-        let wanted =
-            entries.iter().filter(|entry| self.concerns(entry)).map(|entry| Item::from_entry(entry, zone));
-        let items: Vec<Item> = wanted.collect();
         match end {
             WindowEnd::Older => {
                 items.into_iter().for_each(|item| self.push_older(item));

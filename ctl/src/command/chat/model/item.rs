@@ -189,12 +189,22 @@ impl Item {
         (0..length).step_by(bytes).map(|start| start..(start + bytes).min(length)).collect()
     }
 
-    /// Takes the text and the state of the same entry as it is read now.
+    /// Takes the text and the state of the same entry as it is read now. If a later state has arrived meanwhile, that stays.
     pub(super) fn read_again(&mut self, now: Self) {
-        self.sent = now.sent;
+        self.learn(now.sent);
         if self.text != now.text {
             (self.text, self.lines) = (now.text, None);
         }
+    }
+
+    /// Takes a state unless a later one is known. Returns whether it is new.
+    pub(super) fn learn(&mut self, state: Option<SentState>) -> bool {
+        let mark = |state: &Option<SentState>| state.as_ref().map(|state| state.mark);
+        let is_new = mark(&state) > mark(&self.sent);
+        if is_new {
+            self.sent = state;
+        }
+        is_new
     }
 
     /// Frees the wrapped lines after the item has left the screen.
@@ -217,6 +227,11 @@ pub(super) fn not_sent(reason: &str) -> String {
 /// Returns the note of a message that may have been sent.
 pub(super) fn perhaps_sent(reason: &str) -> String {
     tr!("[it may have been sent: {reason}]", reason = wrap::display_line(reason))
+}
+
+/// Returns the note of a message that the daemon no longer holds.
+pub(super) fn not_held() -> String {
+    tr!("[no longer held: it was sent, cancelled or has expired]").to_owned()
 }
 
 #[cfg(test)]

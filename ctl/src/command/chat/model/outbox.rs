@@ -1,12 +1,14 @@
 //! Messages in flight or failed: shown where they were written until their entries arrive.
 
 use jiff::tz::TimeZone;
+use udpchat_api::call::HeldMessage;
 use udpchat_api::{Direction, Entry, Message, Timestamp};
+use udpchat_config::PeerAddress;
 use udpchat_locale::tr;
 use udpchat_text::encode;
 
 use super::delivery::SentState;
-use super::item::{Item, SortKey, not_sent, perhaps_sent};
+use super::item::{Item, SortKey, not_held, not_sent, perhaps_sent};
 use super::peer::PeerKey;
 use crate::command::send::Payload;
 use crate::terminal::wrap;
@@ -60,10 +62,30 @@ enum State {
     /// The entry has arrived, but the answer has not.
     EntryArrived,
     Failed(String),
-    /// The daemon holds it, with this number, until the peer sends a message.
-    Held(u64),
+    /// The daemon holds it until the peer sends a message.
+    Held(HeldFor),
+    /// The daemon no longer holds it. If its entry or the notice that it has expired arrives later, that says why.
+    NotHeld(HeldFor),
     /// The message may have been sent.
     Uncertain(String),
+}
+
+/// What the daemon says of a message that it holds.
+#[derive(Debug, PartialEq, Eq)]
+struct HeldFor {
+    number: u64,
+    /// The address for which it is held, unless that is a name. Without a port, a message from any port has it sent.
+    address: Option<PeerAddress>,
+}
+
+impl State {
+    /// Returns what the daemon says of the message, if it holds or has held it.
+    fn held(&self) -> Option<&HeldFor> {
+        match self {
+            Self::Held(held) | Self::NotHeld(held) => Some(held),
+            _ => None,
+        }
+    }
 }
 
 /// The messages whose entries have not arrived.
@@ -100,20 +122,49 @@ impl Outbox {
     fn expire(&mut self, entry: &Entry) -> bool {
         let Entry::Notice(notice) = entry else { return false };
         let expired = notice.held.filter(|_| notice.notice == "expired");
-        let is_it = |unsent: &&mut Unsent| matches!(unsent.state, State::Held(held) if Some(held) == expired);
+        let is_it =
+            |unsent: &&mut Unsent| unsent.state.held().is_some_and(|held| Some(held.number) == expired);
         let Some(unsent) = self.unsent.iter_mut().find(is_it) else { return false };
         unsent.state = State::Failed(tr!("the peer sent nothing in time").to_owned());
         true
     }
 
     /// Notes that the daemon holds a message. One whose entry has arrived was sent already.
-    pub(super) fn hold(&mut self, ticket: u64, held: u64) {
+    pub(super) fn hold(&mut self, ticket: u64, held: &HeldMessage) {
         let Some(at) = self.unsent.iter().position(|unsent| unsent.ticket == ticket) else { return };
+        let held = HeldFor { number: held.held, address: held.to.parse().ok() };
         match self.unsent[at].state {
             State::EntryArrived => drop(self.unsent.remove(at)),
             _ => self.unsent[at].state = State::Held(held),
         }
         self.trim();
+    }
+
+    /// Returns the lowest and the highest number of the held messages.
+    pub(super) fn held_numbers(&self) -> Option<(u64, u64)> {
+        let held = || {
+            self.unsent.iter().filter_map(|unsent| match &unsent.state {
+                State::Held(held) => Some(held.number),
+                _ => None,
+            })
+        };
+        Some((held().min()?, held().max()?))
+    }
+
+    /// Notes which messages the daemon still holds, of those from the lowest to the highest of `span`. Returns whether others are
+    /// shown as held.
+    pub(super) fn still_held(&mut self, span: (u64, u64), still: &[u64]) -> bool {
+        let mut is_changed = false;
+        for unsent in &mut self.unsent {
+            let State::Held(held) = &unsent.state else { continue };
+            let number = held.number;
+            if (span.0..=span.1).contains(&number) && !still.contains(&number) {
+                let address = held.address.clone();
+                unsent.state = State::NotHeld(HeldFor { number, address });
+                is_changed = true;
+            }
+        }
+        is_changed
     }
 
     /// Finds the message without an answer that an entry records. Returns whether there is one.
@@ -123,16 +174,19 @@ impl Outbox {
             return false;
         }
         let found = self.unsent.iter().position(|unsent| {
-            let waits = match unsent.state {
-                State::InFlight | State::Uncertain(_) => true,
-                State::Held(_) => message.held_seconds.is_some(),
+            let is_its = match &unsent.state {
+                State::InFlight | State::Uncertain(_) => unsent.key.covers(message),
+                State::Held(held) | State::NotHeld(held) if message.held_seconds.is_some() => {
+                    let by_address = held.address.as_ref().map(|address| address.matches(message.peer));
+                    by_address.unwrap_or_else(|| unsent.key.covers(message))
+                }
                 _ => false,
             };
             let is_same = match &unsent.payload {
                 Payload::Text(text) => *text == message.text || is_encoded(text, message),
                 Payload::Bytes(bytes) => *bytes == message.raw.0,
             };
-            waits && unsent.key.covers(message) && is_same
+            is_its && is_same
         });
         let Some(at) = found else { return false };
         match self.unsent[at].state {
@@ -179,8 +233,9 @@ impl Outbox {
     }
 
     fn trim(&mut self) {
-        let failed =
-            |unsent: &Unsent| matches!(unsent.state, State::Failed(_) | State::Uncertain(_) | State::Held(_));
+        let failed = |unsent: &Unsent| {
+            matches!(unsent.state, State::Failed(_) | State::Uncertain(_)) || unsent.state.held().is_some()
+        };
         while self.unsent.iter().filter(|unsent| failed(unsent)).count() > MAX_FAILED {
             let Some(oldest) = self.unsent.iter().position(failed) else { return };
             self.unsent.remove(oldest);
@@ -197,6 +252,7 @@ impl Outbox {
                 let note = match &unsent.state {
                     State::Failed(reason) => Some(not_sent(reason)),
                     State::Uncertain(reason) => Some(perhaps_sent(reason)),
+                    State::NotHeld(_) => Some(not_held()),
                     _ => None,
                 };
                 let sent = matches!(unsent.state, State::Held(_)).then(SentState::held);

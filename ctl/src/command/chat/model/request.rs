@@ -24,6 +24,8 @@ pub(in crate::command::chat) enum Request {
     Send(OutgoingMessage),
     /// Mark all entries up to this id as read.
     Ack(u64),
+    /// Report at times which messages are still held, from the lowest to the highest number; none ends it.
+    WatchHeld(Option<(u64, u64)>),
 }
 
 /// A change that the daemon or the connection reports.
@@ -35,14 +37,16 @@ pub(in crate::command::chat) enum Update {
     Offline(String),
     /// An entry was recorded.
     Arrived(Box<Entry>),
-    /// The answer to [`Request::Page`].
-    Page { epoch: u64, end: WindowEnd, answer: Result<InboxAnswer, String> },
+    /// The answer to [`Request::Page`]; `cursor` is that of the request.
+    Page { epoch: u64, end: WindowEnd, cursor: Option<u64>, answer: Result<InboxAnswer, String> },
     /// The answer to [`Request::Reread`]; `before` is the cursor of the request.
     Reread { epoch: u64, before: Option<u64>, answer: Result<InboxAnswer, String> },
     /// The answer to [`Request::Recode`].
     Recoded { params: RecodeParams, answer: Result<RecodeAnswer, String> },
     /// The answer to [`Request::Peers`].
     Peers(Result<Vec<Peer>, String>),
+    /// The numbers of the messages in `span` that are still held, for [`Request::WatchHeld`].
+    StillHeld { span: (u64, u64), numbers: Vec<u64> },
     /// The answer to [`Request::Send`] with this ticket: the entries that record the message, or that it is held.
     Sent { ticket: u64, outcome: Result<Sent, SendFailure> },
 }

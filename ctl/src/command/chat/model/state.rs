@@ -69,6 +69,8 @@ pub(in crate::command::chat) struct Model {
     initial_peer: Option<String>,
     initial_encoding: Option<String>,
     pub(super) outbox: Outbox,
+    /// The lowest and the highest number of the messages that are watched because they are shown as held.
+    watched_held: Option<(u64, u64)>,
     pub(super) history: InputHistory,
     last_epoch: u64,
     /// Whether the list of peers was received on this connection; until then, messages wait in `early_messages`.
@@ -109,6 +111,7 @@ impl Model {
             initial_peer: peer,
             initial_encoding: encoding,
             outbox: Outbox::default(),
+            watched_held: None,
             history: InputHistory::default(),
             last_epoch: 0,
             has_peers: false,
@@ -121,6 +124,10 @@ impl Model {
 
     /// Takes the requests that were made since the last call.
     pub(in crate::command::chat) fn take_requests(&mut self) -> Vec<Request> {
+        let held = self.outbox.held_numbers();
+        if mem::replace(&mut self.watched_held, held) != held {
+            self.requests.push(Request::WatchHeld(held));
+        }
         mem::take(&mut self.requests)
     }
 
@@ -159,12 +166,18 @@ impl Model {
                 return if is_known { Redraw::None } else { Redraw::Update };
             }
             Update::Arrived(entry) => return self.add_entry(*entry),
-            Update::Page { epoch, end, answer } => self.add_page(epoch, end, answer),
+            Update::Page { epoch, end, cursor, answer } => self.add_page(epoch, (end, cursor), answer),
             Update::Reread { epoch, before, answer } => self.add_reread(epoch, before, answer.ok().as_ref()),
             Update::Recoded { params, answer } => self.continue_recoding(params, answer),
             Update::Peers(Ok(peers)) => self.set_peers(peers),
             Update::Peers(Err(reason)) => self.notice = Some(tr!("cannot list the peers: {reason}", reason)),
             Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
+            Update::StillHeld { span, numbers } => {
+                if !self.outbox.still_held(span, &numbers) {
+                    return Redraw::None;
+                }
+                self.show_unsent();
+            }
         }
         Redraw::Update
     }
@@ -196,6 +209,9 @@ impl Model {
         if self.outbox.add_entry(&entry, self.arrived_id) {
             self.show_unsent();
             change = Redraw::Update;
+        }
+        if self.conversation.as_ref().is_some_and(|open| open.misses_bounces(&entry)) {
+            self.reread();
         }
         if let Entry::Message(message) = entry {
             change = change.max(self.count_message(message));
@@ -314,13 +330,20 @@ impl Model {
         self.conversation = Some(Conversation::open_at_oldest(key, self.last_epoch));
     }
 
-    fn add_page(&mut self, epoch: u64, end: WindowEnd, answer: Result<InboxAnswer, String>) {
+    fn add_page(
+        &mut self,
+        epoch: u64,
+        (end, cursor): (WindowEnd, Option<u64>),
+        answer: Result<InboxAnswer, String>,
+    ) {
         let arrived_id = self.arrived_id;
         let Some(conversation) = self.conversation.as_mut().filter(|open| open.epoch == epoch) else {
             return;
         };
         conversation.requested = None;
         match answer {
+            // A page was added or dropped at this end since the request, which a new connection makes once more.
+            Ok(_) if conversation.cursor(end) != cursor => self.request_page(),
             Ok(answer) => {
                 conversation.add_page(end, &answer, arrived_id, &self.zone);
                 if let Some((direction, _)) = conversation.pending_scroll {
@@ -423,13 +446,16 @@ impl Model {
         match outcome {
             Ok(Sent::Held { held }) => {
                 if let Some(first) = held.first() {
-                    self.outbox.hold(ticket, first.held);
+                    self.resolve_host(ticket, self.peers.find(&first.to));
+                    self.outbox.hold(ticket, first);
                 }
             }
             Ok(sent) => {
                 let entries = sent.into_entries();
                 let newest = entries.iter().map(Entry::id).max().unwrap_or_default();
-                self.resolve_host(ticket, &entries);
+                if let Some(Entry::Message(message)) = entries.first() {
+                    self.resolve_host(ticket, self.peers.at(message.peer));
+                }
                 self.outbox.finish(ticket, Ok(newest), self.arrived_id);
             }
             Err(failure) => {
@@ -446,11 +472,9 @@ impl Model {
         self.show_unsent();
     }
 
-    /// Replaces a typed host by the peer to whose address it was resolved.
-    fn resolve_host(&mut self, ticket: u64, entries: &[Entry]) {
-        let Some(Entry::Message(message)) = entries.first() else { return };
+    /// Replaces the typed host of a message by the peer to whose address it was resolved.
+    fn resolve_host(&mut self, ticket: u64, found: PeerKey) {
         let Some(host @ PeerKey::Host(_)) = self.outbox.key(ticket).cloned() else { return };
-        let found = self.peers.at(message.peer);
         self.outbox.rename(&host, &found);
         let Some(row) = self.peers.remove(&host) else { return };
         self.peers.ensure_listed(&found);

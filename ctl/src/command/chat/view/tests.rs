@@ -61,9 +61,9 @@ fn marks_show_what_is_known_of_sent_messages() {
     shows!(chat, "delivery");
     chat.is_utf8 = false;
     shows!(chat, "delivery_ascii");
-    let mut chat = delivered();
-    chat.key(Action::ToggleHolding);
     with_language(Language::Chinese, || {
+        let mut chat = delivered();
+        chat.key(Action::ToggleHolding);
         shows!(chat, "zh_delivery");
     });
 }

@@ -75,9 +75,14 @@ impl Capture {
         self.gaps + self.not_sent + self.unfit > 0
     }
 
+    /// Returns the number of packets.
+    pub(super) fn written(&self) -> String {
+        counted(self.packets, "packet")
+    }
+
     /// Summarises how many packets were written and which entries were left out.
     pub(super) fn summary(&self) -> String {
-        let mut parts = vec![counted(self.packets, "packet")];
+        let mut parts = vec![self.written()];
         match self.gaps {
             0 => {}
             1 => parts.push(tr!("1 gap left out").to_owned()),

@@ -129,9 +129,10 @@ fn messages_during_the_last_page_are_not_missed() {
         for request in chat.model.take_requests() {
             let Request::Page { epoch, end, params } = request else { continue };
             let answer = chat.page(&params);
+            let cursor = params.after;
             match answer.more {
-                true => drop(chat.model.update(Update::Page { epoch, end, answer: Ok(answer) })),
-                false => page = Some(Update::Page { epoch, end, answer: Ok(answer) }),
+                true => drop(chat.model.update(Update::Page { epoch, end, cursor, answer: Ok(answer) })),
+                false => page = Some(Update::Page { epoch, end, cursor, answer: Ok(answer) }),
             }
         }
         chat.model.act(Action::PageDown);

@@ -19,6 +19,9 @@ use crate::terminal::wrap;
 /// The most problems that are shown; of the others the number is shown.
 const MAX_PROBLEMS: usize = 3;
 
+/// The most silent peers whose names are shown.
+const MAX_SILENT: usize = 6;
+
 /// The minimum width for bars beside the senders.
 const WIDTH_FOR_BARS: usize = 56;
 const BAR_WIDTH: usize = 10;
@@ -239,8 +242,33 @@ fn facts(model: &Model, theme: &Theme, width: usize) -> Vec<Line<'static>> {
         let failed = tr!("{count} not sent", count = grouped(status.sent.failed));
         there.push(Span::styled(failed, theme.alert()));
     }
-    [row(tr!("lost"), lost, width), row(tr!("waiting"), waiting, width), row(tr!("inbox"), there, width)]
-        .concat()
+    if status.sent.bounced > 0 {
+        let bounced = tr!("{count} bounced", count = grouped(status.sent.bounced));
+        there.push(Span::styled(bounced, theme.alert()));
+    }
+    if status.held.messages > 0 {
+        there.push(Span::raw(tr!("{count} held", count = grouped(status.held.messages))));
+    }
+    let mut rows =
+        [row(tr!("lost"), lost, width), row(tr!("waiting"), waiting, width), row(tr!("inbox"), there, width)]
+            .concat();
+    let silent = silent(model, theme);
+    if !silent.is_empty() {
+        rows.extend(row(tr!("peers"), silent, width));
+    }
+    rows
+}
+
+/// The silent peers: the names of the first ones, and how many there are besides.
+fn silent(model: &Model, theme: &Theme) -> Vec<Span<'static>> {
+    let silent = model.status.watched_peers.iter().filter(|peer| peer.silent_since.is_some());
+    let mut facts: Vec<String> =
+        silent.map(|peer| tr!("{peer} silent", peer = wrap::display_line(&peer.name))).collect();
+    if let more @ 1.. = facts.len().saturating_sub(MAX_SILENT) {
+        facts.truncate(MAX_SILENT);
+        facts.push(tr!("and {more} more", more));
+    }
+    facts.into_iter().map(|fact| Span::styled(fact, theme.alert())).collect()
 }
 
 fn loss_style(model: &Model, theme: &Theme, loss: &Loss) -> Style {

@@ -4,6 +4,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::{Buffer, Cell};
 
+use udpchat_api::call::WatchedPeer;
 use udpchat_locale::{Language, with_language};
 
 use super::super::fit::LABEL_WIDTH;
@@ -232,6 +233,28 @@ fn a_silent_daemon_and_one_without_senders() {
     assert!(shown.contains("\nthis daemon does not report senders\n"), "{shown}");
 }
 
+#[test]
+fn bounces_held_messages_and_silent_peers_are_shown() {
+    let mut watch = busy();
+    watch.advance(&[], |next| {
+        (next.sent.bounced, next.held.messages) = (1_234, 2);
+        let silent_since = Some(next.at);
+        next.watched_peers = (0..9)
+            .map(|number| WatchedPeer { name: format!("p\u{1b}{number}"), last_heard: None, silent_since })
+            .collect();
+        next.watched_peers[0].silent_since = None;
+    });
+    let shown = rendered(&watch.model, 80, 24);
+    let expected = "\
+inbox     45,281 entries   4.3 MiB / 4.0 GiB   5 unread   3 sent   1,234 bounced
+          2 held
+peers     p\\u{1b}1 silent   p\\u{1b}2 silent   p\\u{1b}3 silent   p\\u{1b}4 silent
+          p\\u{1b}5 silent   p\\u{1b}6 silent   and 2 more
+";
+    assert!(shown.contains(expected), "{shown}");
+    assert!(!rendered(&busy().model, 80, 24).contains("peers"));
+}
+
 /// The colours of the characters of a screen.
 fn colours(buffer: &Buffer) -> Vec<Color> {
     let mut colours: Vec<Color> = buffer.content().iter().map(|cell| cell.fg).collect();
@@ -289,7 +312,9 @@ fn screens_in_chinese() {
 fn labels_are_narrower_than_their_column_in_both_languages() {
     for language in [Language::English, Language::Chinese] {
         with_language(language, || {
-            for label in [tr!("received"), tr!("stored"), tr!("lost"), tr!("waiting"), tr!("inbox")] {
+            for label in
+                [tr!("received"), tr!("stored"), tr!("lost"), tr!("waiting"), tr!("inbox"), tr!("peers")]
+            {
                 assert!(Span::raw(label).width() < LABEL_WIDTH, "{label}");
             }
         });
