@@ -26,7 +26,9 @@ impl Line {
     /// Checks that exactly these datagrams arrive, in this order.
     #[track_caller]
     fn delivers(&self, args: &[&str], input: &[u8], datagrams: &[&[u8]]) {
-        self.run(args, input).ok();
+        // A text in the default encoding has a note.
+        let ran = self.run(args, input);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
         for datagram in datagrams {
             assert_eq!(self.peer.receive(), (datagram.to_vec(), self.daemon.address()), "{args:?}");
         }
@@ -303,7 +305,9 @@ fn the_reply_of_send_has_the_stored_entries() {
         params.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         params
     };
-    let whole = rpc.call("send", send(json!({ "text": "你好" })));
+    let mut whole = rpc.call("send", send(json!({ "text": "你好" })));
+    let is_default = whole.as_object_mut().unwrap().remove("encoding_is_default");
+    assert_eq!(is_default, Some(json!(true)), "it is of the result alone");
     let parts = rpc.call("send", send(json!({ "raw": "AAECAwQFBgcICQoLDA0ODxAR", "split": 16 })));
     assert_eq!(
         parts.as_array().unwrap().iter().map(|part| part["bytes"].clone()).collect::<Vec<_>>(),

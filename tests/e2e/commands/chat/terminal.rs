@@ -187,7 +187,7 @@ fn what_is_no_single_destination_is_refused() {
         ("李磊", "no peer is called `李磊`", "in the configuration gives one"),
         ("bbo", "no peer is called `bbo`", "did you mean `bob`?"),
         ("127.0.0.256", "`127.0.0.256` is not", "hint: "),
-        ("a,b", "`a,b` is not a peer, host or address", "a peer's name, `host[:port]`"),
+        ("a,b", "`a,b` names several destinations; a message has one", "`udpchatctl send` sends to several"),
         ("lab", "`lab` is a list of peers; a chat has one peer", "`udpchatctl send lab TEXT` sends to each"),
     ] {
         tmux.shell(&format!(
