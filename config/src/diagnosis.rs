@@ -97,6 +97,8 @@ fn hint_for_syntax(message: &str, text: &str, span: &Range<usize>) -> String {
         return "a key can be set once in a file; keep one of them".to_owned();
     }
     let line = text[line_range(text, span.start)].trim();
+    // A line that cannot be printed as it is, is no proposal.
+    let line = if line.chars().all(|character| visible(character) == character) { line } else { "" };
     if let Some((sign, meant)) = with_narrow_signs(line) {
         return format!("`{sign}` is a full-width character; write: {meant}");
     }
@@ -186,6 +188,13 @@ mod tests {
         let text = "\t张\u{1b} = 3";
         assert_eq!(excerpt(text, &(8..9)), "  |\n1 |  张\u{fffd} = 3\n  |        ^");
         assert_eq!(column_of(text, 8), 7);
+    }
+
+    #[test]
+    fn a_line_with_controls_is_not_proposed() {
+        let hint = |text: &str| hint_for_syntax("expected `=`", text, &(0..0));
+        assert_eq!(hint("［text］"), "`［` is a full-width character; write: [text]");
+        assert!(!hint("\u{1b}［text］").contains('\u{1b}'));
     }
 
     #[test]
