@@ -121,6 +121,8 @@ fn status_shows_running_values_until_a_restart() {
     let mut rpc = daemon.answers_on(&at("s"));
     fs::write(at("c.toml"), config("new", "32KiB")).unwrap();
     assert_eq!(needs_restart(&rpc.call("reload", json!({}))), ["data_dir", "receive_buffer"]);
+    assert_eq!(needs_restart(&rpc.call("status", json!({}))), ["data_dir", "receive_buffer"]);
+    assert!(daemon.ctl(&["status"]).ok().contains("\nneeds restart:   data_dir, receive_buffer\n"));
     let status = rpc.call("status", json!({}));
     assert_eq!(status["data_dir"], json!(at("old")));
     assert_eq!(status["receive_buffer"]["asked"], 64 * 1024);

@@ -343,6 +343,7 @@ impl TestChat {
             silent_since: None,
             bounced_since: None,
             held: 0,
+            denied: false,
         }
     }
 
@@ -374,6 +375,7 @@ pub(super) fn notice(kind: &str) -> Notice {
         from: None,
         last_id: None,
         seconds: None,
+        first: false,
         held: None,
         more: None,
     }

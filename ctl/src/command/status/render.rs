@@ -19,6 +19,10 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
     let problems =
         status.problems.iter().map(|text| palette.paint(ALERT, &safe::one_line(&translated(text))));
     lines.extend(problems.map(|problem| (tr!("problem:"), problem)));
+    if !status.needs_restart.is_empty() {
+        let keys = status.needs_restart.join(tr!(", "));
+        lines.push((tr!("needs restart:"), palette.paint(ALERT, &safe::one_line(&keys))));
+    }
     lines.extend([
         (tr!("version:"), safe::one_line(&status.version).into_owned()),
         (tr!("pid:"), status.pid.to_string()),

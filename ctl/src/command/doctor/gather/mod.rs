@@ -64,11 +64,14 @@ fn configured() -> Result<Configured, Unusable> {
     let settings = Settings::load(&Overrides::default(), &Environment::of_process());
     let settings =
         settings.map_err(|error| Unusable { what: first_line(error.to_string()), hint: error.hint() })?;
-    let directories = [Some(settings.data_dir.as_path()), settings.socket.parent()];
+    let of_socket = if settings.control.has_roles() { Need::SharedDirectory } else { Need::Directory };
+    let directories =
+        [(Some(settings.data_dir.as_path()), Need::Directory), (settings.socket.parent(), of_socket)];
     let mut closed: Vec<Unusable> = Vec::new();
-    for directory in directories.into_iter().flatten() {
+    for (directory, need) in directories {
+        let Some(directory) = directory else { continue };
         let what = shown(directory);
-        if let Some(hint) = access_hint(directory, Need::Directory)
+        if let Some(hint) = access_hint(directory, need)
             && closed.iter().all(|other| other.what != what)
         {
             closed.push(Unusable { what, hint: Some(hint) });
