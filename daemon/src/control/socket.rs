@@ -15,7 +15,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use parking_lot::Mutex;
 use tracing::warn;
 use udpchat_api::socket::{Listener, has_listener};
-use udpchat_config::{Need, file_hint, unsafe_hint};
+use udpchat_config::{Need, Origin, file_hint, unsafe_hint};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::accounts::{own_gid, own_uid};
@@ -102,6 +102,8 @@ fn closed_directory(socket: &Path, rules: &Rules) -> Option<PathBuf> {
 pub(crate) enum SocketError {
     #[error("the control socket {} is in use by {holder}", .path.display())]
     InUse { path: PathBuf, holder: String },
+    #[error("the control socket {} (from {variable}) is in use by {holder}", .path.display())]
+    InUseByVariable { path: PathBuf, variable: &'static str, holder: String },
     #[error("{} exists and is not a socket", .0.display())]
     NoSocket(PathBuf),
     #[error("{} exists and is another user's socket", .0.display())]
@@ -115,11 +117,25 @@ pub(crate) enum SocketError {
 }
 
 impl SocketError {
+    /// Adds that a variable of the environment names the socket, perhaps in place of the configuration.
+    #[must_use]
+    pub(crate) fn with_origin(self, origin: &Origin) -> Self {
+        match (self, origin) {
+            (Self::InUse { path, holder }, Origin::Environment(variable)) => {
+                Self::InUseByVariable { path, variable, holder }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// Returns a hint what to do next.
     pub(crate) fn hint(&self) -> String {
         let with_another = |hint: String| format!("{hint}; `--socket` sets another path");
         let hint = match self {
             Self::InUse { .. } => "stop that process, or give this one another `--socket`",
+            Self::InUseByVariable { .. } => {
+                "unset that variable, stop that process, or give this one another `--socket`"
+            }
             Self::UnsafeDirectory { path, .. } => return with_another(unsafe_hint(path)),
             Self::NoSocket(_) | Self::OfAnotherUser(_) | Self::HasListener(_) => {
                 "move it away, or set another `--socket`; nothing was changed"

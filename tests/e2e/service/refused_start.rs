@@ -54,6 +54,29 @@ fn a_second_daemon_on_the_same_data_is_refused() {
 }
 
 #[test]
+fn a_refused_start_is_a_line_of_a_json_log() {
+    let first = Daemon::start();
+    let refused = Daemon::refused(first.folder.path(), &["--log-format", "json"]);
+    let line: serde_json::Value = serde_json::from_str(refused.stderr.trim()).unwrap();
+    assert_eq!((refused.code, &line["level"]), (Some(1), &json!("ERROR")));
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("is in use by udpchatd with process id"), "{line}");
+    assert!(line["hint"].as_str().unwrap().contains("--data-dir"), "{line}");
+}
+
+#[test]
+fn a_socket_of_a_variable_is_named_with_it() {
+    let first = Daemon::start();
+    let folder = new_folder();
+    fs::write(folder.path().join("config.toml"), "listen = ['127.0.0.1:0']").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+    command.env_clear().env("UDPCHAT_SOCKET", first.socket()).env("HOME", folder.path());
+    command.arg("--config").arg(folder.path().join("config.toml"));
+    Daemon::refused_by(&mut command)
+        .fails(&["(from UDPCHAT_SOCKET) is in use by udpchatd", "unset that variable"]);
+}
+
+#[test]
 fn a_second_daemon_on_the_same_socket_is_refused() {
     let first = Daemon::start();
     let pid = first.pid().to_string();
