@@ -1,8 +1,8 @@
 //! What to do about an error of the file system: who owns a file that this user may not use, and the command that mends it;
 //! which limit a file has reached.
 //!
-//! A command that gives a directory to another user is offered only for a directory of the daemon's that root left behind. No
-//! command opens a file to other users.
+//! A command that gives a directory to another user is offered only for one that holds the daemon's files and no others, or
+//! nothing. No command opens a file to all users.
 
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
-use nix::unistd::{AccessFlags, Uid, User, faccessat, geteuid};
+use nix::unistd::{AccessFlags, Gid, Group, Uid, User, faccessat, getegid, geteuid};
 
 /// The names of the daemon's files. Files beside a database and a socket have longer names.
 const OUR_FILES: [&str; 2] = ["lock", "books"];
@@ -28,16 +28,28 @@ const ROOT: u32 = 0;
 pub enum Need {
     /// A file to read.
     Read,
+    /// A configuration file to read.
+    Configuration,
     /// A file to write, which may not exist.
     Write,
     /// A directory of the daemon's with all its files, which may not exist.
     Directory,
+    /// A directory of the daemon's that other users pass, which may not exist.
+    SharedDirectory,
+}
+
+impl Need {
+    fn is_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::SharedDirectory)
+    }
 }
 
 /// Returns what to do about an error of a system call on a path; `None` if there is nothing to add to the error.
 pub fn file_hint(path: &Path, need: Need, error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => access_hint(path, need),
+        // A lock or a socket that is not this user's.
+        io::ErrorKind::AlreadyExists if need.is_directory() => foreign_file_hint(path),
         io::ErrorKind::FileTooLarge => size_limit_hint(),
         io::ErrorKind::NotFound if need == Need::Write => missing_directory(path),
         io::ErrorKind::StorageFull => Some("free some space on that disk, or choose another one".to_owned()),
@@ -63,41 +75,108 @@ pub fn access_hint(path: &Path, need: Need) -> Option<String> {
     if found.uid() == me {
         return Some(format!("`chmod u+rwX {}` lets you use it", word(&obstacle)));
     }
-    if need != Need::Directory || found.uid() != ROOT {
+    if need == Need::Configuration && obstacle == path {
+        return Some(unreadable(&obstacle, &found));
+    }
+    if !need.is_directory() {
         return Some(foreign(&obstacle, &found));
     }
-    let (path_there, owner, word) = (obstacle.display(), shown(ROOT), word(&path));
-    let (user, me) = (name(me).unwrap_or_else(|| me.to_string()), shown(me));
     Some(match path.symlink_metadata() {
-        Ok(_) if is_ours(&path) => format!(
-            "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo chown -R {user} {word}` gives it to \
-             this user"
-        ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => format!(
-            "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo install -d -m 700 -o {user} {word}` \
-             creates the directory for this user"
-        ),
-        _ => foreign(&obstacle, &found),
+        Ok(_) => given(&path, &obstacle, &found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && found.uid() == ROOT => {
+            let (path_there, owner, word) = (obstacle.display(), shown(ROOT), word(&path));
+            let (user, me) = (account(me), shown(me));
+            let mode = if need == Need::SharedDirectory { "755" } else { "700" };
+            format!(
+                "{path_there} belongs to user {owner}, and this program runs as user {me}: `sudo install -d -m {mode} -o {user} \
+                 {word}` creates the directory for this user"
+            )
+        }
+        Err(_) => foreign(&obstacle, &found),
     })
+}
+
+/// Returns what to do about a directory of the daemon's in which the obstacle, itself or a file in it, has another owner.
+fn given(directory: &Path, obstacle: &Path, found: &Metadata) -> String {
+    // A file of the daemon's in a directory with others is given away alone.
+    let (place, all) = match () {
+        () if is_ours(directory) || is_empty(directory) => (directory, "-R "),
+        () if obstacle != directory => (obstacle, ""),
+        () => return foreign(obstacle, found),
+    };
+    let (path, owner, word, me) = (obstacle.display(), shown(found.uid()), word(place), geteuid().as_raw());
+    let (user, me) = (account(me), shown(me));
+    if found.uid() == ROOT {
+        return format!(
+            "{path} belongs to user {owner}, and this program runs as user {me}: `sudo chown {all}{user} {word}` gives it to this \
+             user"
+        );
+    }
+    let (mode, other) = (mode_of(found), account_word(found.uid()));
+    format!(
+        "{path} (mode {mode}) belongs to user {owner}, and this program runs as user {me}: `sudo chown {all}{user} {word}` gives \
+         it to this user; or run it as that user, with `sudo -u {other}`"
+    )
+}
+
+/// Returns what to do about the first of the daemon's files in a directory that another user owns.
+fn foreign_file_hint(directory: &Path) -> Option<String> {
+    let me = geteuid().as_raw();
+    let files = entries(directory).into_iter().filter(is_our_file).map(|entry| entry.path());
+    let mut foreign = files.filter_map(|file| Some((file.symlink_metadata().ok()?, file)));
+    let (found, file) = foreign.find(|(found, _)| found.uid() != me)?;
+    Some(given(directory, &file, &found))
+}
+
+/// Names the owner of a configuration that this user may not read, and how to let the user's group read it.
+fn unreadable(file: &Path, found: &Metadata) -> String {
+    let (path, mode, owner) = (file.display(), mode_of(found), shown(found.uid()));
+    let (me, word, gid) = (shown(geteuid().as_raw()), word(file), getegid().as_raw());
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten().map(|group| group.name);
+    let group = group.unwrap_or_else(|| gid.to_string());
+    format!(
+        "{path} (mode {mode}) belongs to user {owner}, and this program runs as user {me}: `sudo chgrp {group} {word} && sudo \
+         chmod g+r {word}` lets it read the file"
+    )
 }
 
 /// Returns what to do about a directory of the daemon's that another user owns or may write to.
 pub fn unsafe_hint(directory: &Path) -> String {
     let me = geteuid().as_raw();
     match fs::metadata(directory) {
-        Ok(found) if ![me, ROOT].contains(&found.uid()) => foreign(directory, &found),
-        Ok(found) if found.uid() == me && is_ours(directory) => {
+        Ok(found) if ![me, ROOT].contains(&found.uid()) => given(directory, directory, &found),
+        Ok(found) if found.uid() == me && (is_ours(directory) || is_empty(directory)) => {
             format!("`chmod go-w {}` keeps other users out", word(directory))
         }
+        Ok(found) if found.uid() == me => format!(
+            "who may write to a directory may replace the files in it: `chmod go-w {}` keeps other users out, if they need not \
+             write there",
+            word(directory)
+        ),
         _ => "who may write to a directory may replace the files in it".to_owned(),
     }
 }
 
+/// Returns a mode as `chmod` takes it.
+fn mode_of(found: &Metadata) -> String {
+    format!("{:04o}", found.mode() & 0o7777)
+}
+
+/// Returns a user as `chown` takes it.
+fn account(uid: u32) -> String {
+    name(uid).unwrap_or_else(|| uid.to_string())
+}
+
+/// Returns a user as `sudo -u` takes it.
+fn account_word(uid: u32) -> String {
+    name(uid).unwrap_or_else(|| format!("'#{uid}'"))
+}
+
 /// Names the owner and the mode of a file that this user may not use.
 fn foreign(path: &Path, found: &Metadata) -> String {
-    let (uid, mode) = (found.uid(), format!("{:04o}", found.mode() & 0o7777));
+    let (uid, mode) = (found.uid(), mode_of(found));
     let (path, owner, me) = (path.display(), shown(uid), shown(geteuid().as_raw()));
-    let account = name(uid).unwrap_or_else(|| format!("'#{uid}'"));
+    let account = account_word(uid);
     format!(
         "{path} (mode {mode}) belongs to user {owner}, and this program runs as user {me}: choose another path, or run it as that \
          user, with `sudo -u {account}`"
@@ -123,16 +202,18 @@ fn obstacle(path: &Path, need: Need) -> Option<PathBuf> {
     // Below a directory that may not be passed, nothing is visible.
     let visible = path.ancestors().find(|path| path.symlink_metadata().is_ok())?;
     let mode = match need {
-        Need::Read if visible == path => AccessFlags::R_OK,
+        Need::Read | Need::Configuration if visible == path => AccessFlags::R_OK,
         Need::Write if visible == path => AccessFlags::W_OK,
-        Need::Directory if visible == path => AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK,
-        Need::Read => AccessFlags::X_OK,
-        Need::Write | Need::Directory => AccessFlags::W_OK | AccessFlags::X_OK,
+        Need::Directory | Need::SharedDirectory if visible == path => {
+            AccessFlags::R_OK | AccessFlags::W_OK | AccessFlags::X_OK
+        }
+        Need::Read | Need::Configuration => AccessFlags::X_OK,
+        Need::Write | Need::Directory | Need::SharedDirectory => AccessFlags::W_OK | AccessFlags::X_OK,
     };
     if is_denied(visible, mode) {
         return Some(visible.to_owned());
     }
-    if visible != path || need != Need::Directory {
+    if visible != path || !need.is_directory() {
         return None;
     }
     let mut files = entries(path).into_iter().filter(is_our_file).map(|entry| entry.path());
@@ -151,6 +232,11 @@ fn is_ours(directory: &Path) -> bool {
         return directory.file_name().is_some_and(|name| name == OUR_DIRECTORY);
     }
     entries.iter().all(is_our_file)
+}
+
+/// Returns whether a directory may be listed and has nothing in it.
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn is_our_file(entry: &DirEntry) -> bool {
@@ -232,15 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn only_our_directory_is_closed_to_other_users() {
+    fn a_shared_directory_is_closed_with_care() {
         let folder = tempfile::tempdir().unwrap();
-        let reason = "who may write to a directory may replace the files in it";
-        assert_eq!(unsafe_hint(folder.path()), reason);
-        fs::write(folder.path().join("inbox.db"), "").unwrap();
         let command = format!("`chmod go-w {}` keeps other users out", folder.path().display());
         assert_eq!(unsafe_hint(folder.path()), command);
+        fs::write(folder.path().join("inbox.db"), "").unwrap();
+        assert_eq!(unsafe_hint(folder.path()), command);
         fs::write(folder.path().join("thesis"), "").unwrap();
-        assert_eq!(unsafe_hint(folder.path()), reason);
+        let shared = unsafe_hint(folder.path());
+        assert!(shared.contains(&command) && shared.ends_with(", if they need not write there"), "{shared}");
     }
 
     #[test]

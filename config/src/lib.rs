@@ -16,6 +16,7 @@
 //! Nothing here listens, sends or writes a file. [`Environment::of_process`] reads the environment of the process, and
 //! [`Interface::number`] asks the system for the number of an interface. No setting depends on that: interfaces come and go.
 
+mod access;
 mod check;
 mod defaults;
 mod diagnosis;

@@ -168,6 +168,13 @@ pub struct Peer {
     pub(crate) members: Option<Setting<Vec<Member>>>,
 }
 
+impl Control {
+    /// Returns whether any group of users has a role.
+    pub fn has_roles(&self) -> bool {
+        [&self.read, &self.send, &self.admin].iter().any(|groups| !groups.is_empty())
+    }
+}
+
 impl Peer {
     /// Returns whether it has a limit of its own.
     pub fn has_limit(&self) -> bool {

@@ -50,6 +50,11 @@ impl Configuration {
         Arc::clone(&self.current.borrow())
     }
 
+    /// Returns the keys that a reload has changed and only a restart applies.
+    pub(crate) fn needs_restart(&self) -> Vec<&'static str> {
+        self.boot.changed_needing_restart(&self.current())
+    }
+
     /// Returns access to the settings of the last reload.
     pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Settings>> {
         self.current.subscribe()

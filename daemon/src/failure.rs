@@ -4,6 +4,8 @@ use std::io;
 use std::io::Write;
 use std::path::Path;
 
+use serde_json::json;
+use udpchat_api::Timestamp;
 use udpchat_api::safe::{lines, one_line};
 use udpchat_config::{ConfigError, Need, file_hint, unsafe_hint};
 use udpchat_locale::{tr, translated};
@@ -95,6 +97,21 @@ impl Failure {
 
     pub(crate) fn exit_code(&self) -> u8 {
         if matches!(self, Self::Config(_) | Self::Groups(_)) { WRONG_USE } else { FAILED }
+    }
+
+    /// Writes what went wrong as a line of the log in JSON, which is English.
+    pub(crate) fn log(&self) {
+        let mut line = json!({
+            "timestamp": Timestamp::now().to_string(),
+            "level": "ERROR",
+            "message": chain(self).join(": "),
+        });
+        if let Some(hint) = self.hint() {
+            line["hint"] = hint.into();
+        }
+        let priority = if stderr_is_journal() { "<3>" } else { "" };
+        // If this fails, the error cannot be reported in any other way.
+        let _written = io::stderr().write_all(format!("{priority}{line}\n").as_bytes());
     }
 
     /// Writes what went wrong to standard error: what, why, what to do next.

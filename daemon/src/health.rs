@@ -60,6 +60,8 @@ pub(crate) enum Component {
     Index,
     /// Groups of users that the configuration names and that give no access; a condition.
     UserGroups,
+    /// A directory above the control socket keeps its users out; a condition.
+    SocketDirectory,
     /// Accepting connections on the control socket.
     Control,
     /// Accepting connections for metrics.
@@ -91,6 +93,7 @@ impl Component {
             | Self::WriteAheadLog
             | Self::Recovery
             | Self::UserGroups
+            | Self::SocketDirectory
             | Self::Interfaces
             | Self::Group(_) => Kind::Condition,
             Self::InboxDamage | Self::InboxTail | Self::InboxQuarantine | Self::InboxReplaced => Kind::Event,

@@ -37,6 +37,7 @@ mod status_line;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use udpchat_config::LogFormat;
 use udpchat_locale::{Language, set_language};
 
 /// Runs the daemon until it is stopped; returns its exit status.
@@ -49,10 +50,14 @@ pub fn main() -> ExitCode {
         Ok(flags) => flags,
         Err(exit_code) => return exit_code,
     };
-    match startup::run(&flags) {
+    let mut log_format = LogFormat::Text;
+    match startup::run(&flags, &mut log_format) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.print();
+            match log_format {
+                LogFormat::Text => failure.print(),
+                LogFormat::Json => failure.log(),
+            }
             ExitCode::from(failure.exit_code())
         }
     }

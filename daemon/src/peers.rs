@@ -1,6 +1,6 @@
 //! The peers: their names and encodings from the configuration, and the encodings that are known of them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -234,6 +234,11 @@ impl Configured {
     /// Finds the members of a list by its name.
     pub(crate) fn list(&self, name: &str) -> Option<&[Member]> {
         self.settings.lists.get(name).map(|members| members.as_slice())
+    }
+
+    /// Returns whether the access list accepts messages from an address.
+    pub(crate) fn allows(&self, ip: IpAddr) -> bool {
+        self.settings.access.allows(ip)
     }
 
     /// Finds a peer by its name.

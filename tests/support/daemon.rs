@@ -98,7 +98,7 @@ impl Daemon {
 
     /// Runs a daemon that must not start, and returns how it ended.
     pub(crate) fn refused(folder: &Path, flags: &[&str]) -> Refused {
-        Self::refused_by(command_in(folder).args(flags))
+        Self::refused_by(text_command_in(folder).args(flags))
     }
 
     /// Runs a daemon by a command of the test's own, as [`Self::refused`] does.
@@ -330,8 +330,15 @@ pub(crate) fn new_folder() -> TempDir {
     tempfile::Builder::new().prefix("uc").rand_bytes(5).tempdir().unwrap()
 }
 
-/// Prepares a daemon in a folder, with an empty environment.
+/// Prepares a daemon in a folder, with an empty environment. It logs as JSON.
 pub(crate) fn command_in(folder: &Path) -> Command {
+    let mut command = text_command_in(folder);
+    command.args(["--log-format", "json"]);
+    command
+}
+
+/// Prepares a daemon in a folder, with an empty environment. It logs as text.
+fn text_command_in(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
     command
         .env_clear()
@@ -342,7 +349,6 @@ pub(crate) fn command_in(folder: &Path) -> Command {
         .arg(folder.join("data"))
         .arg("--socket")
         .arg(folder.join("s"))
-        .args(["--log-format", "json"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());

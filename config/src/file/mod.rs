@@ -143,8 +143,8 @@ fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
         }
         io::ErrorKind::PermissionDenied => {
             let other = "name another file with `--config`";
-            let hint =
-                access_hint(path, Need::Read).map(|hint| format!("{hint}; `--config` names another file"));
+            let hint = access_hint(path, Need::Configuration)
+                .map(|hint| format!("{hint}; `--config` names another file"));
             unusable(path, "permission denied", hint.as_deref().unwrap_or(other))
         }
         io::ErrorKind::IsADirectory => {

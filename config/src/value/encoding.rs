@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Repertoire, Text, ValueError, quoted};
+use super::{Repertoire, Text, ValueError, narrowed, quoted};
 use crate::suggestion::did_you_mean;
 
 /// Names a character encoding that text can be decoded from.
@@ -143,8 +143,11 @@ impl FromStr for Encoding {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let label = text.trim().to_ascii_lowercase();
-        let dashed = label.replace('_', "-");
+        let label = narrowed(text.trim()).to_ascii_lowercase();
+        let dashed = match label.replace('_', "-") {
+            gb if ["gb-2312", "gb-18030", "gb-k"].contains(&&*gb) => gb.replace('-', ""),
+            dashed => dashed,
+        };
         if matches!(&*label, "hex" | "bytes" | "binary") {
             return Ok(Self::HEX);
         }
@@ -165,7 +168,7 @@ fn find(label: &str) -> Option<&'static encoding_rs::Encoding> {
 /// Translates a name of Python or Windows, in lower case with dashes, into a label of the standard.
 fn alias(name: &str) -> Option<&'static str> {
     let label = match name {
-        "65001" | "cp65001" | "utf-8-sig" | "utf8-sig" | "u8" => "utf-8",
+        "65001" | "cp65001" | "utf-8-sig" | "utf8-sig" | "utf-8-bom" | "utf8-bom" | "u8" => "utf-8",
         "936" | "cp936" | "ms936" | "windows-936" | "euc-cn" | "euccn" => "gbk",
         "54936" | "cp54936" | "gb18030-2000" | "gb18030-2005" | "gb18030-2022" => "gb18030",
         "950" | "cp950" | "ms950" | "windows-950" | "big5hkscs" | "hkscs" => "big5",
@@ -190,9 +193,21 @@ fn windows_page(number: &str) -> Option<&'static str> {
     Encoding::NAMES.into_iter().find(|name| name.strip_prefix("windows-") == Some(number))
 }
 
+/// Returns the encoding that a name means which is no name of one.
+fn meant(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "ansi" | "mbcs" => "`ANSI` of a Chinese Windows is `gbk`;",
+        "国标" | "国标码" | "汉字" | "中文" | "gb" => "Chinese text is `gbk` or `gb18030`;",
+        _ => return None,
+    })
+}
+
 fn hint(name: &str) -> String {
     let common = Encoding::COMMON;
     let names = common.join(", ");
+    if let Some(meant) = meant(name) {
+        return format!("{meant} common ones are {names}; `hex` is for bytes");
+    }
     match did_you_mean(name, common) {
         Some(question) => format!("{question} common ones are {names}; `hex` is for bytes"),
         None => format!("common ones are {names}; `hex` is for bytes"),
@@ -282,6 +297,15 @@ mod tests {
             "common ones are utf-8, gbk, gb18030, big5, shift_jis, euc-jp, euc-kr, utf-16le, \
              windows-1251, windows-1252; `hex` is for bytes"
         );
+        for (name, start) in
+            [("ansi", "`ANSI` of a Chinese Windows is `gbk`;"), ("国标", "Chinese text is `gbk` or")]
+        {
+            let hint = name.parse::<Encoding>().unwrap_err().hint().unwrap().to_owned();
+            assert!(hint.starts_with(start), "{hint}");
+        }
+        for (name, shown) in [("gb-2312", "gb2312"), ("ｇｂｋ", "gbk"), ("UTF-8-BOM", "utf-8")] {
+            assert_eq!(name.parse::<Encoding>().unwrap().to_string(), shown);
+        }
         let error = "gb18300".parse::<Encoding>().unwrap_err();
         assert!(error.hint().unwrap().starts_with("did you mean `gb18030`?"), "{error:?}");
     }

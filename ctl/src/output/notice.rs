@@ -37,6 +37,7 @@ fn silent(notice: &Notice) -> String {
     let (peer, time) = (peer(notice), seconds(notice.seconds.unwrap_or_default()));
     match notice.last_id {
         Some(id) => tr!("{peer} is silent, for {time}, since #{id}", peer, time, id),
+        None if notice.first => tr!("{peer} has sent nothing yet ({time})", peer, time),
         None => tr!("{peer} is silent, for {time}", peer, time),
     }
 }
@@ -44,6 +45,7 @@ fn silent(notice: &Notice) -> String {
 fn heard(notice: &Notice) -> String {
     let peer = peer(notice);
     match notice.seconds {
+        _ if notice.first => tr!("{peer} sent its first message", peer),
         Some(time) => tr!("{peer} is back, after {time}", peer, time = seconds(time)),
         None => tr!("{peer} is back", peer),
     }
@@ -143,7 +145,7 @@ mod tests {
         serde_json::from_str(&json).unwrap()
     }
 
-    const NOTICES: [&str; 9] = [
+    const NOTICES: [&str; 11] = [
         r#""notice":"bounced","about":812,"peer":"192.168.43.159:8080","name":"bob","reason":"port_unreachable""#,
         r#""notice":"bounced","about":812,"peer":"[2001:db8::1]:9","reason":"host_unreachable","more":1200"#,
         r#""notice":"bounced","peer":"10.0.0.9","name":"plc","reason":"prohibited""#,
@@ -153,6 +155,8 @@ mod tests {
         r#""notice":"expired","held":17,"name":"sensor7""#,
         r#""notice":"loop","peer":"10.0.0.9:7788","about":939"#,
         r#""notice":"news""#,
+        r#""notice":"silent","name":"王五","seconds":10,"first":true"#,
+        r#""notice":"heard","name":"王五","about":3,"seconds":16,"first":true"#,
     ];
 
     #[test]
@@ -167,6 +171,8 @@ mod tests {
             "held 17 for sensor7 expired and was not sent",
             "loop: 10.0.0.9:7788, #939",
             "news",
+            "王五 has sent nothing yet (10s)",
+            "王五 sent its first message",
         ];
         assert_eq!(NOTICES.map(|fields| notice_text(&notice(fields))), expected);
         let chinese = with_language(Language::Chinese, || NOTICES.map(|fields| notice_text(&notice(fields))));
@@ -180,6 +186,8 @@ mod tests {
             "为 sensor7 保留的消息 17 已过期，未发送",
             "loop: 10.0.0.9:7788, #939",
             "news",
+            "王五 尚未发来过消息（10 秒）",
+            "王五 首次发来消息",
         ];
         assert_eq!(chinese, expected);
     }

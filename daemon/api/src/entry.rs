@@ -179,6 +179,9 @@ pub struct Notice {
     /// Of `silent`, its `silent_after`; of `heard`, how long nothing came from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<u64>,
+    /// Of `silent`, whether no message of the peer is known; of `heard`, whether the message is the first one that is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub first: bool,
     /// Of `expired`, the number of the held message; with `more`, the lowest one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,

@@ -72,12 +72,13 @@ impl Viewer {
     }
 
     fn notice(&self, id: u64, at: Timestamp, detail: NoticeDetail) -> Notice {
-        let NoticeDetail { notice, about, peer, name, reason, from, last_id, seconds, held, more } = detail;
+        let NoticeDetail { notice, about, peer, name, reason, from, last_id, seconds, first, held, more } =
+            detail;
         let of = |peer: &String| Some(self.configured.of(peer.parse().ok()?)?.name.to_owned());
         let name = name.or_else(|| peer.as_ref().and_then(of));
         let address = || Some(self.configured.by_name(name.as_deref()?)?.address.to_string());
         let peer = peer.or_else(address);
-        Notice { id, at, notice, about, peer, name, reason, from, last_id, seconds, held, more }
+        Notice { id, at, notice, about, peer, name, reason, from, last_id, seconds, first, held, more }
     }
 }
 

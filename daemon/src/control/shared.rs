@@ -37,7 +37,8 @@ impl Control {
         (rules, problem): (Rules, Option<String>),
         socket: ControlSocket,
     ) -> Arc<Self> {
-        report_groups(&daemon.health, problem);
+        report(&daemon.health, Component::UserGroups, problem);
+        report(&daemon.health, Component::SocketDirectory, socket.obstacle(&rules));
         let names = Arc::new(UserNames::new(Arc::clone(&daemon.lookups)));
         let rules = watch::Sender::new(Arc::new(rules));
         let memory_bytes = usize::try_from(daemon.configuration.boot().control.max_memory.bytes());
@@ -68,13 +69,14 @@ impl Control {
     /// groups may block for any time.
     fn apply(&self, settings: &Settings) {
         let (rules, problem) = look_up(settings);
-        report_groups(&self.daemon.health, problem);
+        report(&self.daemon.health, Component::UserGroups, problem);
         let rules = Arc::new(rules);
         self.names.forget();
         // The listener creates a missing file again, with the mode that it must have.
         if !self.socket.is_missing() {
             self.socket.adapt(&rules);
         }
+        report(&self.daemon.health, Component::SocketDirectory, self.socket.obstacle(&rules));
         self.rules.send_replace(rules);
     }
 }
@@ -85,10 +87,10 @@ pub(crate) fn look_up(settings: &Settings) -> (Rules, Option<String>) {
     (rules, (!warnings.is_empty()).then(|| warnings.join("; ")))
 }
 
-/// Reports the groups that give no access, or that there are none.
-fn report_groups(health: &Health, problem: Option<String>) {
+/// Reports a condition, or that it is over.
+fn report(health: &Health, component: Component, problem: Option<String>) {
     match problem {
-        Some(problem) => health.report(Component::UserGroups, problem),
-        None => health.clear(Component::UserGroups),
+        Some(problem) => health.report(component, problem),
+        None => health.clear(component),
     }
 }

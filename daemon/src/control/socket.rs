@@ -15,7 +15,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use parking_lot::Mutex;
 use tracing::warn;
 use udpchat_api::socket::{Listener, has_listener};
-use udpchat_config::{Need, file_hint, unsafe_hint};
+use udpchat_config::{Need, Origin, file_hint, unsafe_hint};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::accounts::{own_gid, own_uid};
@@ -67,7 +67,7 @@ impl SocketFile {
         fs::symlink_metadata(&self.path).ok().filter(|found| (found.dev(), found.ino()) == self.identity)
     }
 
-    /// Gives the file the mode that the roles need. Warns if that fails, or if a directory above still blocks other users.
+    /// Gives the file the mode that the roles need. Warns if that fails.
     fn adapt(&self, rules: &Rules) {
         let Some(metadata) = self.metadata() else {
             warn!("{} is no longer the control socket, and is left unchanged", self.path.display());
@@ -80,13 +80,6 @@ impl SocketFile {
             if let Err(error) = changed {
                 warn!("cannot change the mode of {} to {mode:03o}: {}", self.path.display(), error.desc());
             }
-        }
-        if let Some(closed) = closed_directory(&self.path, rules).filter(|_| mode != OWNER_ONLY) {
-            let closed = closed.display();
-            warn!(
-                "other users cannot pass {closed}, so the groups of [control] cannot reach the control socket; \
-                 set `socket` to a path that they can reach"
-            );
         }
     }
 }
@@ -109,6 +102,8 @@ fn closed_directory(socket: &Path, rules: &Rules) -> Option<PathBuf> {
 pub(crate) enum SocketError {
     #[error("the control socket {} is in use by {holder}", .path.display())]
     InUse { path: PathBuf, holder: String },
+    #[error("the control socket {} (from {variable}) is in use by {holder}", .path.display())]
+    InUseByVariable { path: PathBuf, variable: &'static str, holder: String },
     #[error("{} exists and is not a socket", .0.display())]
     NoSocket(PathBuf),
     #[error("{} exists and is another user's socket", .0.display())]
@@ -118,22 +113,37 @@ pub(crate) enum SocketError {
     #[error("the directory {} of the control socket is not safe: it {danger}", .path.display())]
     UnsafeDirectory { path: PathBuf, danger: String },
     #[error("cannot create the control socket {}", .path.display())]
-    Io { path: PathBuf, source: io::Error },
+    Io { path: PathBuf, is_shared: bool, source: io::Error },
 }
 
 impl SocketError {
+    /// Adds that a variable of the environment names the socket, perhaps in place of the configuration.
+    #[must_use]
+    pub(crate) fn with_origin(self, origin: &Origin) -> Self {
+        match (self, origin) {
+            (Self::InUse { path, holder }, Origin::Environment(variable)) => {
+                Self::InUseByVariable { path, variable, holder }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// Returns a hint what to do next.
     pub(crate) fn hint(&self) -> String {
         let with_another = |hint: String| format!("{hint}; `--socket` sets another path");
         let hint = match self {
             Self::InUse { .. } => "stop that process, or give this one another `--socket`",
+            Self::InUseByVariable { .. } => {
+                "unset that variable, stop that process, or give this one another `--socket`"
+            }
             Self::UnsafeDirectory { path, .. } => return with_another(unsafe_hint(path)),
             Self::NoSocket(_) | Self::OfAnotherUser(_) | Self::HasListener(_) => {
                 "move it away, or set another `--socket`; nothing was changed"
             }
-            Self::Io { path, source } => {
+            Self::Io { path, is_shared, source } => {
                 let directory = path.parent().unwrap_or(path);
-                match file_hint(directory, Need::Directory, source) {
+                let need = if *is_shared { Need::SharedDirectory } else { Need::Directory };
+                match file_hint(directory, need, source) {
                     Some(hint) => return with_another(hint),
                     None => "its directory must be writable for this user; `--socket` sets another path",
                 }
@@ -148,10 +158,11 @@ impl ControlSocket {
     ///
     /// Must be called within the runtime, and while no other thread creates files: the umask is that of the process.
     pub(crate) fn bind(path: &Path, rules: &Rules) -> Result<(Self, Listener), SocketError> {
-        let failed = |source| SocketError::Io { path: path.to_owned(), source };
         let mode = rules.mode(own_gid());
+        let is_shared = mode != OWNER_ONLY;
+        let failed = |source| SocketError::Io { path: path.to_owned(), is_shared, source };
         if let Some(parent) = path.parent() {
-            let mode = if mode == OWNER_ONLY { 0o700 } else { 0o755 };
+            let mode = if is_shared { 0o755 } else { 0o700 };
             with_mode(mode, || DirBuilder::new().recursive(true).create(parent)).map_err(failed)?;
         }
         let lock = take_lock(path)?;
@@ -168,8 +179,11 @@ impl ControlSocket {
         let path = address.ok().and_then(|address| address.as_pathname().map(Path::to_owned));
         let file = path.as_deref().and_then(|path| SocketFile::at(path).ok());
         let path = path.unwrap_or_else(|| PathBuf::from("a socket without a path"));
-        let listener =
-            Listener::adopt(listener).map_err(|source| SocketError::Io { path: path.clone(), source })?;
+        let listener = Listener::adopt(listener).map_err(|source| SocketError::Io {
+            path: path.clone(),
+            is_shared: false,
+            source,
+        })?;
         if let Some(file) = &file {
             file.adapt(rules);
         }
@@ -181,6 +195,19 @@ impl ControlSocket {
         if let Some(file) = &self.bound.lock().file {
             file.adapt(rules);
         }
+    }
+
+    /// Describes a directory above the file that keeps the groups of the roles out, if there is one.
+    pub(super) fn obstacle(&self, rules: &Rules) -> Option<String> {
+        let bound = self.bound.lock();
+        let file = bound.file.as_ref()?;
+        let mode = rules.mode(file.metadata()?.gid());
+        let closed = closed_directory(&file.path, rules).filter(|_| mode != OWNER_ONLY)?;
+        Some(format!(
+            "other users cannot pass {}, so the groups of [control] cannot reach the control socket; set `socket` to a path that \
+             they can reach",
+            closed.display()
+        ))
     }
 
     /// Returns whether the file is gone, or another one has its name, and this process is to create it again.
@@ -223,7 +250,7 @@ impl ControlSocket {
 
 /// Takes the lock beside a socket, if no other user may write to their directory.
 fn take_lock(path: &Path) -> Result<Lock, SocketError> {
-    let failed = |source| SocketError::Io { path: path.to_owned(), source };
+    let failed = |source| SocketError::Io { path: path.to_owned(), is_shared: false, source };
     if let Some(parent) = path.parent()
         && let Some(danger) = directory::danger(parent, directory::Use::Socket).map_err(failed)?
     {
@@ -243,7 +270,7 @@ fn create(
     rules: &Rules,
     bind: impl FnOnce() -> io::Result<Listener>,
 ) -> Result<(SocketFile, Listener), SocketError> {
-    let failed = |source| SocketError::Io { path: path.to_owned(), source };
+    let failed = |source| SocketError::Io { path: path.to_owned(), is_shared: false, source };
     remove_stale(path)?;
     let listener = bind().map_err(failed)?;
     let file = SocketFile::at(path).map_err(failed)?;
@@ -254,7 +281,7 @@ fn create(
 
 /// Removes the socket that an earlier daemon left behind; fails if anything else is there.
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
-    let failed = |source| SocketError::Io { path: path.to_owned(), source };
+    let failed = |source| SocketError::Io { path: path.to_owned(), is_shared: false, source };
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         metadata => metadata.map_err(failed)?,

@@ -162,6 +162,8 @@ pub(crate) struct NoticeDetail {
     pub(crate) last_id: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) seconds: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) first: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use udpchat_config::Settings;
 
-use super::access;
 use super::dropped_sources::DroppedSources;
 use super::limit::{Gate, Limits};
 use super::self_test::{Matcher, SelfTests};
@@ -49,7 +48,7 @@ impl<'a> Classifier<'a> {
         let Datagram { at_ns, payload, .. } = *datagram;
         let peer = normalized(datagram.peer);
         let local = datagram.local_ip.map(|ip| normalized(SocketAddr::new(ip, self.port)));
-        let is_allowed = access::allows(&self.settings.access, peer.ip());
+        let is_allowed = self.settings.access.allows(peer.ip());
         if self.self_tests.as_mut().is_some_and(|tests| tests.accept(payload, peer, is_allowed)) {
             return;
         }

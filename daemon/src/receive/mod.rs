@@ -6,7 +6,6 @@
 //! How datagrams are read is the platform's matter: `recvmmsg` on Linux, `portable` elsewhere, with the same four functions:
 //! wait for datagrams, read a batch, wait while more arrive, stop. Sockets themselves belong to [`crate::net`].
 
-mod access;
 mod classify;
 mod coalesce;
 pub(crate) mod dropped_sources;

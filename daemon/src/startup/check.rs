@@ -5,8 +5,9 @@ use std::io::Write;
 use std::net::UdpSocket;
 use std::path::Path;
 
+use nix::sys::statvfs::statvfs;
 use udpchat_api::safe::one_line;
-use udpchat_config::{Group, Interface, ListenAddress, Need, Settings, access_hint};
+use udpchat_config::{Group, Interface, ListenAddress, Need, Origin, Settings, Size, access_hint};
 use udpchat_locale::{tr, translated};
 
 use crate::control::Rules;
@@ -35,7 +36,8 @@ pub(super) fn run(settings: &Settings) -> Result<(), Failure> {
 fn obstacles(settings: &Settings) -> Vec<String> {
     let addresses = settings.listen.iter().filter_map(address_obstacle);
     let files = data_dir_obstacle(&settings.data_dir).into_iter().chain(socket_obstacle(&settings.socket));
-    missing_interfaces(settings).into_iter().chain(addresses).chain(files).collect()
+    let disk = disk_obstacle(settings);
+    missing_interfaces(settings).into_iter().chain(addresses).chain(files).chain(disk).collect()
 }
 
 /// Describes why an address cannot be bound, unless another program has its port: that may be the daemon that runs.
@@ -82,6 +84,25 @@ fn data_dir_obstacle(path: &Path) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Describes a limit on the inbox that its file system cannot hold.
+fn disk_obstacle(settings: &Settings) -> Option<String> {
+    if settings.inbox.max_size.origin == Origin::Default {
+        // The daemon adapts it to the file system.
+        return None;
+    }
+    let disk = settings.data_dir.ancestors().find_map(|path| statvfs(path).ok())?;
+    let total = disk.blocks() * disk.fragment_size();
+    (settings.inbox.max_size.bytes() > total).then(|| {
+        tr!(
+            "`inbox.max_size` is {size}, but the file system of {path} has {total}: the disk will be full before the inbox \
+             reaches its limit",
+            size = settings.inbox.max_size.value,
+            path = settings.data_dir.display(),
+            total = Size::from_bytes(total)
+        )
+    })
 }
 
 fn socket_obstacle(path: &Path) -> Option<String> {

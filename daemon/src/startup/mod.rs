@@ -12,7 +12,7 @@ mod serve;
 use std::path::Path;
 use std::sync::Arc;
 
-use udpchat_config::{Environment, Flags, Settings};
+use udpchat_config::{Environment, Flags, LogFormat, Settings};
 
 use self::open::{Sockets, open, prepare_runtime};
 use self::serve::serve;
@@ -28,8 +28,9 @@ use crate::service::lock::LockError;
 use crate::service::systemd::Inherited;
 use crate::{backup, recover, service};
 
-/// Runs the daemon until it is stopped, or performs `--check-config`, `--backup` or `--recover`.
-pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
+/// Runs the daemon until it is stopped, or performs `--check-config`, `--backup` or `--recover`. Sets the format in which a
+/// failure of the daemon is reported, once the configuration says it.
+pub(crate) fn run(flags: &Flags, log_format: &mut LogFormat) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
     let mut settings = Settings::load(&overrides, &environment)?;
     if flags.check_config() {
@@ -38,6 +39,9 @@ pub(crate) fn run(flags: &Flags) -> Result<(), Failure> {
     if let Some(file) = flags.backup() {
         let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;
         return Ok(backup::run(runtime, signals, &settings.data_dir, file)?);
+    }
+    if flags.recover().is_none() {
+        *log_format = *settings.log.format;
     }
     let inherited = Inherited::take()?;
     let (runtime, signals) = prepare_runtime().map_err(system("cannot start"))?;

@@ -168,7 +168,9 @@ fn open_control(
 ) -> Result<(ControlSocket, ControlListener), SocketError> {
     let _entered = runtime.enter();
     let configured = &settings.socket;
-    let Some(listener) = handed_over else { return ControlSocket::bind(configured, rules) };
+    let Some(listener) = handed_over else {
+        return ControlSocket::bind(configured, rules).map_err(|error| error.with_origin(&configured.origin));
+    };
     let taken = ControlSocket::adopt(listener, rules)?;
     if configured.origin != Origin::Default && configured.value != taken.0.path() {
         warn!("the service manager hands over a control socket; `socket` of the configuration is not used");

@@ -95,6 +95,8 @@ fn reload_names_the_keys_that_need_a_restart() {
     let keys = ["listen", "receive_buffer"];
     rewrite(&daemon, NEEDS_RESTART);
     assert_eq!(needs_restart(&daemon.ctl(&["--json", "reload"]).json()[0]), keys);
+    let line = format!("\nneeds restart:   {}\n", keys.join(", "));
+    assert!(daemon.ctl(&["status"]).ok().contains(&line));
     daemon.log_line(&format!("configuration reloaded; only a restart changes: {}", keys.join(", ")));
     assert_eq!(daemon.listen().len(), 2);
 }
@@ -121,6 +123,7 @@ fn status_shows_running_values_until_a_restart() {
     let mut rpc = daemon.answers_on(&at("s"));
     fs::write(at("c.toml"), config("new", "32KiB")).unwrap();
     assert_eq!(needs_restart(&rpc.call("reload", json!({}))), ["data_dir", "receive_buffer"]);
+    assert_eq!(needs_restart(&rpc.call("status", json!({}))), ["data_dir", "receive_buffer"]);
     let status = rpc.call("status", json!({}));
     assert_eq!(status["data_dir"], json!(at("old")));
     assert_eq!(status["receive_buffer"]["asked"], 64 * 1024);

@@ -54,6 +54,29 @@ fn a_second_daemon_on_the_same_data_is_refused() {
 }
 
 #[test]
+fn a_refused_start_is_a_line_of_a_json_log() {
+    let first = Daemon::start();
+    let refused = Daemon::refused(first.folder.path(), &["--log-format", "json"]);
+    let line: serde_json::Value = serde_json::from_str(refused.stderr.trim()).unwrap();
+    assert_eq!((refused.code, &line["level"]), (Some(1), &json!("ERROR")));
+    let message = line["message"].as_str().unwrap();
+    assert!(message.contains("is in use by udpchatd with process id"), "{line}");
+    assert!(line["hint"].as_str().unwrap().contains("--data-dir"), "{line}");
+}
+
+#[test]
+fn a_socket_of_a_variable_is_named_with_it() {
+    let first = Daemon::start();
+    let folder = new_folder();
+    fs::write(folder.path().join("config.toml"), "listen = ['127.0.0.1:0']").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
+    command.env_clear().env("UDPCHAT_SOCKET", first.socket()).env("HOME", folder.path());
+    command.arg("--config").arg(folder.path().join("config.toml"));
+    Daemon::refused_by(&mut command)
+        .fails(&["(from UDPCHAT_SOCKET) is in use by udpchatd", "unset that variable"]);
+}
+
+#[test]
 fn a_second_daemon_on_the_same_socket_is_refused() {
     let first = Daemon::start();
     let pid = first.pid().to_string();
@@ -214,6 +237,32 @@ fn what_root_left_behind_is_given_to_the_user() {
     let hint = refused_to_stranger(&other, &data, &run.join("s"), &[]);
     let command = format!("`sudo chown -R {STRANGER} {}` gives it to this user", data.display());
     assert!(hint.contains(&belongs(&data)) && hint.contains(&command), "{hint}");
+    // An empty one of root's.
+    let empty = place("empty");
+    make(&empty, 0, 0o755);
+    let hint = refused_to_stranger(&other, &empty, &run.join("s"), &[]);
+    let command = format!("`sudo chown -R {STRANGER} {}` gives it to this user", empty.display());
+    assert!(hint.contains(&belongs(&empty)) && hint.contains(&command), "{hint}");
+    // An empty one of a colleague's.
+    let theirs = place("theirs");
+    make(&theirs, 54_322, 0o755);
+    let hint = refused_to_stranger(&other, &theirs, &run.join("s"), &[]);
+    let command = format!("`sudo chown -R {STRANGER} {}` gives it to this user", theirs.display());
+    assert!(hint.contains(&command) && hint.contains("`sudo -u '#54322'`"), "{hint}");
+    // A configuration of root's.
+    let config = place("config.toml");
+    fs::write(&config, "").unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o600)).unwrap();
+    let path = config.to_str().unwrap();
+    let hint = refused_to_stranger(&other, &run, &run.join("s"), &["--config", path]);
+    let command = format!("`sudo chgrp {STRANGER} {path} && sudo chmod g+r {path}` lets it read the file");
+    assert!(hint.contains(&command) && hint.contains("--config"), "{hint}");
+    // The directory of a socket for the groups of the configuration.
+    let groups = place("groups.toml");
+    fs::write(&groups, "control.read = ['daemon']").unwrap();
+    let (socket, path) = (place("shared-run").join("s"), groups.to_str().unwrap());
+    let hint = refused_to_stranger(&other, &run, &socket, &["--config", path]);
+    assert!(hint.contains(&format!("`sudo install -d -m 755 -o {STRANGER} ")), "{hint}");
     // No directory, and none can be made.
     let new = place("new");
     let hint = refused_to_stranger(&other, &new, &run.join("s"), &[]);
@@ -244,6 +293,7 @@ fn a_foreign_path_is_left_to_its_owner() {
     // A directory of the system, one that is shared with other files, and one that only root may pass.
     let (srv, shared, closed) = (place("srv"), place("shared"), place("closed"));
     make(&srv, 0, 0o755);
+    fs::write(srv.join("file"), "").unwrap();
     make(&shared, 0, 0o755);
     make(&closed, 0, 0o700);
     fs::write(shared.join("inbox.db"), "").unwrap();
@@ -251,7 +301,7 @@ fn a_foreign_path_is_left_to_its_owner() {
     // A directory of a third user's.
     let theirs = place("theirs");
     make(&theirs, 54_322, 0o700);
-    // Files: a configuration, and an inbox to recover.
+    // An inbox to recover.
     let file = place("inbox.db.damaged");
     fs::write(&file, "").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
@@ -264,7 +314,6 @@ fn a_foreign_path_is_left_to_its_owner() {
         (&closed.join("udpchat"), &socket, &[], (&closed, "0700"), "root", "--data-dir"),
         (&theirs, &socket, &[], (&theirs, "0700"), "'#54322'", "--data-dir"),
         (&own, &srv.join("s"), &[], (&srv, "0755"), "root", "--socket"),
-        (&own, &socket, &["--config", path], (&file, "0600"), "root", "--config"),
         (&own, &socket, &["--recover", path], (&file, "0600"), "root", ""),
     ] {
         let hint = refused_to_stranger(&other, data, socket, args);

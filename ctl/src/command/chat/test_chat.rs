@@ -349,6 +349,7 @@ impl TestChat {
             silent_since: None,
             bounced_since: None,
             held: 0,
+            denied: false,
         }
     }
 
@@ -380,6 +381,7 @@ pub(super) fn notice(kind: &str) -> Notice {
         from: None,
         last_id: None,
         seconds: None,
+        first: false,
         held: None,
         more: None,
     }

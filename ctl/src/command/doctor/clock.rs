@@ -1,6 +1,5 @@
 //! Checks the clock, which sets the times of entries and when old ones are removed.
 
-use udpchat_api::Timestamp;
 use udpchat_locale::tr;
 
 use super::facts::Facts;
@@ -13,7 +12,7 @@ const EARLIEST_SECOND: i64 = 1_735_689_600;
 const LATEST_SECOND: i64 = 4_102_444_800;
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    let now = facts.now.strftime("%Y-%m-%d %H:%M:%SZ").to_string();
+    let now = facts.now.to_zoned(facts.zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string();
     if !(EARLIEST_SECOND..LATEST_SECOND).contains(&facts.now.as_second()) {
         let seen = tr!("the clock is wrong: it shows {now}", now);
         return vec![
@@ -23,7 +22,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     }
     let newest_start = facts.status().map(|status| status.started).filter(|started| *started > facts.now);
     match (newest_start, facts.clock_synchronised) {
-        (Some(started), _) => vec![backwards(started, facts.now)],
+        (Some(started), _) => vec![backwards(&facts.local_time(started), &now)],
         (None, Some(false)) => vec![
             Finding::warning(TOPIC, tr!("{now}; the clock is not synchronised", now))
                 .hint(tr!("`timedatectl set-ntp true` synchronises it, if systemd-timesyncd is installed")),
@@ -33,7 +32,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     }
 }
 
-fn backwards(started: Timestamp, now: Timestamp) -> Finding {
+fn backwards(started: &str, now: &str) -> Finding {
     let seen =
         tr!("the clock was set back: the daemon started at {started}, and now it is {now}", started, now);
     Finding::warning(TOPIC, seen).hint(tr!("older entries have later times than new ones"))
@@ -42,7 +41,7 @@ fn backwards(started: Timestamp, now: Timestamp) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::super::finding::Level::{Fine, Problem, Warning};
-    use super::super::testing::{facts, levels};
+    use super::super::testing::{facts, levels, text};
     use super::*;
 
     #[test]
@@ -58,5 +57,7 @@ mod tests {
             let facts = Facts { now: now.parse().unwrap(), clock_synchronised: synchronised, ..facts() };
             assert_eq!(levels(&findings(&facts)), [level], "{now}");
         }
+        let zone = jiff::tz::TimeZone::fixed(jiff::tz::offset(8));
+        assert!(text(&findings(&Facts { zone, ..facts() })).starts_with("2026-11-22 20:00:00 +08"));
     }
 }

@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     /// The time zone in which times are shown.
     pub(crate) zone: TimeZone,
     pub(crate) daemon: Reach,
+    /// Whether the daemon is known to run in another network namespace.
+    pub(crate) is_network_foreign: bool,
     /// What a daemon of this user would use, or why the configuration is invalid. Read only if no daemon answers, and none
     /// refuses this user.
     pub(crate) configured: Result<Configured, Unusable>,

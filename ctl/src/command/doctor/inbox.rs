@@ -3,9 +3,10 @@
 use udpchat_api::call::Status;
 use udpchat_locale::{tr, translated};
 
-use super::facts::Facts;
+use super::facts::{Facts, shown};
 use super::finding::Finding;
 use super::groups::is_of_group;
+use crate::command::status::is_full_disk;
 use crate::output::counted;
 
 const TOPIC: &str = "state";
@@ -16,7 +17,7 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         .problems
         .iter()
         .filter(|problem| !is_of_any_group(problem, status))
-        .map(|problem| Finding::problem(TOPIC, translated(problem)).hint(hint(problem)))
+        .map(|problem| Finding::problem(TOPIC, translated(problem)).hint(hint(problem, status)))
         .collect();
     if found.is_empty() {
         let entries = counted(status.inbox.entries, "entry");
@@ -43,14 +44,19 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Returns what to do about a problem.
-fn hint(problem: &str) -> &'static str {
+fn hint(problem: &str, status: &Status) -> String {
+    if is_full_disk(problem) {
+        let path = shown(&status.data_dir);
+        return tr!("free some space on the file system of {path}; the daemon continues by itself", path);
+    }
     // Of a role: a group of users that does not exist.
-    match problem.starts_with("control.") && problem.contains(" is unknown and gives no access") {
+    let hint = match problem.starts_with("control.") && problem.contains(" is unknown and gives no access") {
         true => tr!(
             "correct the name in the configuration, then `udpchatctl reload`; `getent group` lists the groups"
         ),
         false => tr!("the daemon's log has details"),
-    }
+    };
+    hint.to_owned()
 }
 
 /// Returns whether a problem is about a group; groups have findings of their own.
@@ -68,8 +74,12 @@ mod tests {
     fn a_misspelt_group_has_its_own_hint() {
         let problem =
             "control.admin: group `amdin` is unknown and gives no access (/etc/udpchat/config.toml:5)";
+        let facts = facts();
+        let hint = |problem| hint(problem, facts.status().unwrap());
         assert!(hint(problem).contains("`getent group` lists the groups"));
         assert_eq!(hint("the inbox cannot be written"), "the daemon's log has details");
+        let full = hint("the inbox cannot be written, new messages wait in memory: database or disk is full");
+        assert!(full.contains("the file system of /data"), "{full}");
     }
 
     #[test]

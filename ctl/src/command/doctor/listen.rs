@@ -1,6 +1,6 @@
 //! Checks on which addresses and address families the daemon listens.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use udpchat_locale::tr;
 
@@ -9,10 +9,18 @@ use super::finding::Finding;
 
 const TOPIC: &str = "listen";
 
-fn how_to_listen() -> &'static str {
+fn how_to_listen(listen: &[SocketAddr]) -> String {
     tr!(
-        "set `listen = [\"[::]:7788\"]` in the configuration for every address of both families, then restart the daemon"
+        "set `listen = [\"{address}\"]` in the configuration for every address of both families, then restart the daemon",
+        address = every_address(listen)
     )
+}
+
+/// Returns what to listen on for every address of both families, at the port that is in use.
+pub(super) fn every_address(listen: &[SocketAddr]) -> SocketAddr {
+    const DEFAULT_PORT: u16 = 7788;
+    let port = listen.first().map_or(DEFAULT_PORT, SocketAddr::port);
+    SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)
 }
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
@@ -21,10 +29,10 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     let addresses = listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(tr!(", "));
     if listen.iter().all(|address| address.ip().is_loopback()) {
         let seen = tr!("listens on {addresses} only: no other machine can reach it", addresses);
-        return vec![Finding::problem(TOPIC, seen).hint(how_to_listen())];
+        return vec![Finding::problem(TOPIC, seen).hint(how_to_listen(listen))];
     }
     let mut found = vec![Finding::ok(TOPIC, tr!("listens on {addresses}", addresses))];
-    found.extend(listen.iter().filter_map(|address| missing(facts, *address)));
+    found.extend(listen.iter().filter_map(|address| missing(facts, *address, listen)));
     found.extend(listen.iter().filter_map(|address| without_ipv4(*address, listen)));
     found.extend(ipv6(facts, listen));
     found
@@ -47,14 +55,14 @@ fn without_ipv4(any: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
 }
 
 /// Reports a listening address that this machine no longer has.
-fn missing(facts: &Facts, address: SocketAddr) -> Option<Finding> {
+fn missing(facts: &Facts, address: SocketAddr, listen: &[SocketAddr]) -> Option<Finding> {
     let ip = address.ip();
     let is_there = || facts.interfaces.iter().any(|interface| interface.has(ip));
     if ip.is_unspecified() || ip.is_multicast() || ip.is_loopback() || is_there() {
         return None;
     }
     let seen = tr!("listens on {address}, but no interface has {ip} now", address, ip);
-    Some(Finding::problem(TOPIC, seen).hint(how_to_listen()))
+    Some(Finding::problem(TOPIC, seen).hint(how_to_listen(listen)))
 }
 
 fn ipv6(facts: &Facts, listen: &[SocketAddr]) -> Option<Finding> {
@@ -69,7 +77,7 @@ fn ipv6(facts: &Facts, listen: &[SocketAddr]) -> Option<Finding> {
     let is_wide = |interface: &Interface| interface.wide_ipv6().next().is_some();
     if !takes_ipv6 && facts.interfaces.iter().any(is_wide) {
         let seen = tr!("listens on no IPv6 address, although this machine has IPv6 addresses");
-        return Some(Finding::warning(TOPIC, seen).hint(how_to_listen()));
+        return Some(Finding::warning(TOPIC, seen).hint(how_to_listen(listen)));
     }
     None
 }
@@ -86,6 +94,11 @@ mod tests {
         let found = findings(&listening_on(&["127.0.0.1:7788", "[::1]:7788"]));
         assert_eq!(levels(&found), [Problem]);
         assert!(text(&found).contains("127.0.0.1:7788, [::1]:7788 only: no other machine"));
+        let other_port = findings(&listening_on(&["127.0.0.1:9000"]));
+        assert!(
+            other_port[0].hint.as_deref().unwrap().contains("`listen = [\"[::]:9000\"]`"),
+            "{other_port:?}"
+        );
         assert_eq!(levels(&findings(&listening_on(&["127.0.0.1:7788", "[::]:7789"]))), [Fine]);
     }
 

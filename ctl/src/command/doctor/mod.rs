@@ -25,6 +25,9 @@ mod silence;
 mod testing;
 mod traffic;
 
+use std::ops::Range;
+use std::path::PathBuf;
+
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use udpchat_locale::tr;
@@ -58,11 +61,15 @@ pub(crate) struct DoctorArgs {
     /// Check the connection to PEER as well: a name, an address or a host
     #[arg(value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) peer: Option<String>,
+    /// Without a daemon, check what one with the configuration FILE would use
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Runs `doctor`. Fails if a check finds a problem.
 pub(crate) async fn run(context: Context<'_>, arguments: &DoctorArgs) -> Result<()> {
-    let facts = gather(context.socket.as_deref(), arguments.peer.as_deref()).await;
+    let (peer, config) = (arguments.peer.as_deref(), arguments.config.as_deref());
+    let facts = gather(context.socket.as_deref(), peer, config).await;
     let findings = check_all(&facts);
     for finding in &findings {
         finding.print(context.output)?;
@@ -95,5 +102,10 @@ fn check_all(facts: &Facts) -> Vec<Finding> {
         clock::findings,
         peer::findings,
     ];
-    checks.iter().flat_map(|check| check(facts)).collect()
+    /// Those of the network: they compare the daemon with the addresses, ports and firewalls of this process.
+    const OF_NETWORK: Range<usize> = 1..5;
+    let is_left_out = |number: usize| facts.is_network_foreign && OF_NETWORK.contains(&number);
+    let foreign = facts.is_network_foreign.then(|| network::foreign(facts));
+    let checks = checks.iter().enumerate().filter(|(number, _)| !is_left_out(*number));
+    foreign.flatten().into_iter().chain(checks.flat_map(|(_, check)| check(facts))).collect()
 }

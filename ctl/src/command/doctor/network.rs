@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use udpchat_config::word;
 use udpchat_locale::tr;
 
 use super::facts::{Facts, Interface};
@@ -21,6 +22,19 @@ pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
         return vec![Finding::problem(TOPIC, seen).hint(tr!("`ip address` lists the interfaces"))];
     }
     usable.into_iter().filter_map(|interface| check_interface(interface, facts.listen())).collect()
+}
+
+/// Reports that the daemon has another network than this process.
+pub(super) fn foreign(facts: &Facts) -> Option<Finding> {
+    let status = facts.status()?;
+    let seen = tr!(
+        "udpchatd runs in another network namespace: the addresses, ports and firewalls here are not its own, and are not checked"
+    );
+    Some(Finding::warning(TOPIC, seen).hint(tr!(
+        "`sudo nsenter -t {pid} -n udpchatctl --socket {socket} doctor` checks those of the daemon",
+        pid = status.pid,
+        socket = word(&status.socket)
+    )))
 }
 
 /// Returns how peers reach the daemon through an interface; none if it does not listen there.
@@ -87,6 +101,21 @@ mod tests {
         assert_eq!(seen, "eth0: peers send to 192.168.7.5:1; broadcast is 192.168.7.255:1");
         assert_eq!(text(&findings(&listening_on(&["192.168.7.5:9"]))), "eth0: peers send to 192.168.7.5:9");
         assert_eq!(text(&findings(&listening_on(&["127.0.0.1:9"]))), "");
+    }
+
+    #[test]
+    fn the_network_of_another_namespace_is_not_checked() {
+        let facts = Facts { is_network_foreign: true, ..facts() };
+        let found = super::super::check_all(&facts);
+        assert_eq!(levels(&found[..1]), [Warning]);
+        assert!(
+            found[0]
+                .hint
+                .as_deref()
+                .unwrap()
+                .contains("nsenter -t 4711 -n udpchatctl --socket /run/s doctor")
+        );
+        assert!(!text(&found).contains("eth0") && !text(&found).contains("listens on"), "{found:?}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use udpchat_locale::{tr, translated};
 use super::access::higher_limit;
 use super::facts::{Facts, Newest, NoAddress, PeerFacts, Unusable};
 use super::finding::Finding;
+use super::listen::every_address;
 use super::silence::silence;
 use crate::output::{after_bounce, refused, reported, undelivered};
 
@@ -75,10 +76,10 @@ fn socket(facts: &Facts, address: SocketAddr) -> Option<Finding> {
         "the daemon listens on no {family} address, so it can neither send to this peer nor receive from it",
         family
     );
-    Some(
-        Finding::problem(TOPIC, seen)
-            .hint(tr!("`listen = [\"[::]:7788\"]` in the configuration covers both families")),
-    )
+    Some(Finding::problem(TOPIC, seen).hint(tr!(
+        "`listen = [\"{address}\"]` in the configuration covers both families",
+        address = every_address(&status.listen)
+    )))
 }
 
 fn link(peer: &PeerFacts, address: SocketAddr) -> Option<Finding> {

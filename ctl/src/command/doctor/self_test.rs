@@ -6,11 +6,14 @@ use udpchat_locale::{tr, translated};
 
 use super::facts::Facts;
 use super::finding::Finding;
+use crate::command::status::is_full_disk;
 
 const TOPIC: &str = "self-test";
 
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
-    let tests = facts.self_tests().unwrap_or_default().iter().map(check_self_test);
+    let problems = facts.status().map(|status| status.problems.as_slice()).unwrap_or_default();
+    let is_full = problems.iter().any(|problem| is_full_disk(problem));
+    let tests = facts.self_tests().unwrap_or_default().iter().map(|test| check_self_test(test, is_full));
     tests.chain(facts.self_test_refused().map(refused)).collect()
 }
 
@@ -23,7 +26,7 @@ fn refused(why: &ErrorObject) -> Finding {
     }
 }
 
-fn check_self_test(test: &SelfTest) -> Finding {
+fn check_self_test(test: &SelfTest, is_disk_full: bool) -> Finding {
     let to = test.to;
     match test.outcome {
         SelfTestOutcome::Received => {
@@ -39,9 +42,12 @@ fn check_self_test(test: &SelfTest) -> Finding {
         .hint(tr!("other machines may be allowed; `access.allow` with \"{ip}\" allows this one", ip = to.ip())),
         SelfTestOutcome::Lost => {
             Finding::problem(TOPIC, tr!("a datagram to {to} did not arrive, although it never left this machine", to))
-                .hint(tr!(
-                    "possible causes: a firewall rule for loopback, a full receive buffer, another socket on that address"
-                ))
+                .hint(match is_disk_full {
+                    true => tr!("the disk is full: the daemon receives again once it can store messages"),
+                    false => tr!(
+                        "possible causes: a firewall rule for loopback, a full receive buffer, another socket on that address"
+                    ),
+                })
         }
         SelfTestOutcome::NotSent => {
             let error = translated(test.error.as_deref().unwrap_or("unknown error"));
@@ -77,5 +83,9 @@ mod tests {
         let found = findings(&facts);
         assert_eq!(levels(&found), [Fine, Warning, Problem, Warning]);
         assert!(text(&found).contains("127.0.0.1:7788: no way"), "{found:?}");
+        assert!(found[2].hint.as_deref().unwrap().contains("firewall"));
+        let Reach::Reached(reached) = &mut facts.daemon else { panic!() };
+        reached.status.problems.push("the inbox cannot be written: database or disk is full".to_owned());
+        assert!(findings(&facts)[2].hint.as_deref().unwrap().starts_with("the disk is full"));
     }
 }

@@ -40,6 +40,7 @@ pub(super) fn facts() -> Facts {
         now: "2026-11-22T12:00:00Z".parse().unwrap(),
         zone: jiff::tz::TimeZone::UTC,
         daemon: Reach::Reached(Box::new(reached)),
+        is_network_foreign: false,
         configured: Ok(Configured::default()),
         sockets: Vec::new(),
         interfaces: vec![loopback, eth0],

@@ -62,14 +62,24 @@ impl FromStr for SilentFor {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        if text == OWN_TIME { Ok(Self::Own) } else { span(text).map(Self::Time) }
+        if text == OWN_TIME {
+            return Ok(Self::Own);
+        }
+        match span(text)? {
+            Duration::ZERO => {
+                Err(tr!("every peer has sent nothing for 0 s; give a longer time, such as 10m").to_owned())
+            }
+            time => Ok(Self::Time(time)),
+        }
     }
 }
 
 impl SilentFor {
-    /// Returns whether a peer counts as silent. One that was never heard does, for a time that is the same for every peer.
+    /// Returns whether a peer counts as silent. One that was never heard does, for a time that is the same for every peer; one
+    /// that the access list denies does not.
     fn holds(self, peer: &Peer, now: Timestamp) -> bool {
         match self {
+            _ if peer.denied => false,
             Self::Own => peer.silent_since.is_some(),
             Self::Time(time) => peer.last_heard.is_none_or(|heard| {
                 Duration::try_from(now.duration_since(heard)).is_ok_and(|quiet| quiet >= time)
@@ -168,6 +178,8 @@ mod tests {
         // The clock may have been set back.
         let ahead = peer(Some("2026-11-22T15:00:00Z"), None);
         assert!(!SilentFor::Time(Duration::ZERO).holds(&ahead, now));
-        assert!("soon".parse::<SilentFor>().is_err());
+        assert!("soon".parse::<SilentFor>().is_err() && "0".parse::<SilentFor>().is_err());
+        let denied = Peer { denied: true, ..silent };
+        assert!(!SilentFor::Own.holds(&denied, now));
     }
 }

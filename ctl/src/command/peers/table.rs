@@ -253,6 +253,7 @@ mod tests {
             silent_since: None,
             bounced_since: None,
             held: 0,
+            denied: false,
         }
     }
 

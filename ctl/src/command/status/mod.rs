@@ -4,6 +4,8 @@ mod line;
 mod render;
 mod watch;
 
+pub(in crate::command) use self::render::is_full_disk;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

@@ -17,8 +17,12 @@ const KEY_WIDTH: usize = 17;
 pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette: Palette) -> String {
     let mut lines = vec![(tr!("state:"), state(status.state, palette))];
     let problems =
-        status.problems.iter().map(|text| palette.paint(ALERT, &safe::one_line(&translated(text))));
+        status.problems.iter().map(|text| palette.paint(ALERT, &safe::one_line(&problem(text, status))));
     lines.extend(problems.map(|problem| (tr!("problem:"), problem)));
+    if !status.needs_restart.is_empty() {
+        let keys = status.needs_restart.join(tr!(", "));
+        lines.push((tr!("needs restart:"), palette.paint(ALERT, &safe::one_line(&keys))));
+    }
     lines.extend([
         (tr!("version:"), safe::one_line(&status.version).into_owned()),
         (tr!("pid:"), status.pid.to_string()),
@@ -40,6 +44,10 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         lines.push((tr!("lost before:"), palette.paint(ALERT, &lost)));
     }
     lines.extend(inbox(&status.inbox));
+    if is_disk_too_small(status) {
+        let text = tr!("the disk will be full before the inbox reaches its limit: lower `inbox.max_size`");
+        lines.push((tr!("disk:"), palette.paint(ALERT, text)));
+    }
     if status.inbox.removed_unread > 0 {
         let entries = counted(status.inbox.removed_unread, "entry");
         let text = tr!("{entries} that no consumer had read, since the start", entries);
@@ -50,6 +58,29 @@ pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette:
         lines.push((tr!("log lines lost:"), palette.paint(ALERT, &grouped(status.log_lines_lost))));
     }
     lines.iter().map(|(key, value)| line(key, value)).collect()
+}
+
+/// Describes a problem; of a full disk, where it is.
+fn problem(text: &str, status: &Status) -> String {
+    let problem = translated(text);
+    match is_full_disk(text) {
+        true => tr!("{problem}; free some space at {path}", problem, path = status.data_dir.display()),
+        false => problem.into_owned(),
+    }
+}
+
+/// Returns whether a problem of the status is that the disk is full.
+pub(in crate::command) fn is_full_disk(problem: &str) -> bool {
+    ["disk is full", "no space left", "No space left", "disk quota exceeded"]
+        .iter()
+        .any(|text| problem.contains(text))
+}
+
+/// Returns whether the disk will be full before the inbox reaches its limit.
+fn is_disk_too_small(status: &Status) -> bool {
+    let used = status.inbox.bytes + status.index.bytes;
+    let may_grow = status.inbox.max_bytes.saturating_sub(used);
+    status.inbox.disk_free_bytes.is_some_and(|free| may_grow > free)
 }
 
 fn line(key: &str, value: &str) -> String {

@@ -75,6 +75,9 @@ pub struct Peer {
     /// The number of messages that are held for it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held: u64,
+    /// Whether the access list denies its address, so that nothing can arrive from it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub denied: bool,
 }
 
 call! {

@@ -33,6 +33,9 @@ with_metrics! {
         pub state: State,
         /// The current problems, as text for people.
         pub problems: Vec<String>,
+        /// The keys of the configuration that have changed since the start, and that only a restart applies.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub needs_restart: Vec<String>,
         /// The listening addresses, with their actual ports.
         pub listen: Vec<SocketAddr>,
         /// The multicast groups of the configuration, and the interfaces on which they are joined.

@@ -206,6 +206,7 @@ impl List<'_> {
             silent_since: None,
             bounced_since: self.bounced_since(heard, |bounced| bounced == peer),
             held: self.kept.held_for(peer),
+            denied: !self.configured.allows(peer.ip()),
         })
     }
 

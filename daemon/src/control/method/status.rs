@@ -66,6 +66,7 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
         started: daemon.started,
         state: if problems.is_empty() { State::Ok } else { State::Degraded },
         problems,
+        needs_restart: daemon.configuration.needs_restart().into_iter().map(str::to_owned).collect(),
         listen: daemon.listeners.iter().map(|listener| listener.local).collect(),
         groups,
         socket: daemon.socket.clone(),

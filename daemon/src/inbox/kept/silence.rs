@@ -104,7 +104,9 @@ impl Silence {
                 by_clock.max(now.saturating_sub(peer.heard).as_secs())
             }
         };
-        Some(peer.notice(name, seconds))
+        // The row of a peer that had never been heard has the time at which it began to be watched.
+        let is_new = peer.last.is_none() && row.last_ns == peer.since_ns;
+        Some(FallsSilent { is_new, ..peer.notice(name, seconds) })
     }
 
     /// Sets the row of a peer; without one, it is not silent.
@@ -177,7 +179,7 @@ fn step_from(time: Duration) -> Duration {
 impl Watched {
     fn notice(&self, name: &Arc<str>, seconds: u64) -> FallsSilent {
         let (name, address) = (Arc::clone(name), self.address.clone());
-        FallsSilent { name, address, seconds, last: self.last, since_ns: self.since_ns }
+        FallsSilent { name, address, seconds, last: self.last, since_ns: self.since_ns, is_new: false }
     }
 }
 

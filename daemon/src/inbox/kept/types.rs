@@ -92,6 +92,8 @@ pub(crate) struct FallsSilent {
     pub(crate) last: Option<(u64, i64)>,
     /// When it began to be watched.
     pub(crate) since_ns: i64,
+    /// Whether no message of its is known before this time; of a peer that is heard again, before the one that it has sent.
+    pub(crate) is_new: bool,
 }
 
 /// What is to be noted because its time has come.

@@ -61,7 +61,10 @@ impl Writer {
                 return;
             }
             match self.last_of(peer, go_on) {
-                Ok(last) => peer.last = last,
+                Ok((last, is_whole)) => {
+                    peer.last = last;
+                    peer.is_new = is_whole && last.is_none();
+                }
                 Err(error) => {
                     debug!("{}", explain("the newest message of a peer cannot be looked up", &error));
                 }
@@ -69,11 +72,12 @@ impl Writer {
         }
     }
 
+    /// Returns id and time of the newest message of a peer, and whether the whole log was searched for it.
     fn last_of(
         &self,
         peer: &FallsSilent,
         go_on: impl FnMut() -> bool,
-    ) -> Result<Option<(u64, i64)>, InboxError> {
+    ) -> Result<(Option<(u64, i64)>, bool), InboxError> {
         let range = Range {
             received: true,
             predicate: Arc::new(Predicate::of_peer(&peer.address)),
@@ -88,7 +92,7 @@ impl Writer {
             }
             _ => ControlFlow::Continue(()),
         };
-        self.parts.reader.scan(&range, visit, go_on)?;
-        Ok(last)
+        let scanned = self.parts.reader.scan(&range, visit, go_on)?;
+        Ok((last, !scanned.more))
     }
 }

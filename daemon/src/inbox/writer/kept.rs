@@ -102,7 +102,12 @@ pub(super) fn due(
     }
     changes.removed.extend(due.expired.iter().map(|row| row.id));
     for peer in &due.silent {
-        let last_ns = peer.last.map_or(peer.since_ns, |(_, at_ns)| at_ns);
+        let last_ns = match peer.last {
+            Some((_, at_ns)) => at_ns,
+            None if peer.is_new => peer.since_ns,
+            // It may have been heard before, which took too long to find out.
+            None => now_ns.saturating_sub_unsigned(peer.seconds.saturating_mul(1_000_000_000)),
+        };
         let row = SilentRow { since_ns: now_ns, last_ns };
         table::set_silent(transaction, &peer.name, row)?;
         let last_id = peer.last.map(|(id, _)| id);
@@ -118,6 +123,7 @@ fn notice_of(notice: &str, peer: &FallsSilent) -> NoticeDetail {
         name: Some(peer.name.to_string()),
         peer: Some(peer.address.to_string()),
         seconds: Some(peer.seconds),
+        first: peer.is_new,
         ..NoticeDetail::default()
     }
 }

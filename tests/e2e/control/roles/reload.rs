@@ -152,14 +152,19 @@ fn an_inaccessible_socket_directory_causes_a_warning() {
     let mut daemon = Daemon::start_with("", &[]);
     fs::set_permissions(daemon.folder.path(), Permissions::from_mode(0o700)).unwrap();
     reload(&daemon, &config());
-    let _warning = daemon.log_with(&format!("other users cannot pass {}", daemon.folder.path().display()));
+    let warning = format!("other users cannot pass {}", daemon.folder.path().display());
+    let _line = daemon.log_with(&warning);
+    assert!(daemon.status()["problems"].to_string().contains(&warning));
+    assert!(daemon.ctl(&["status"]).ok().contains(&warning));
+    assert!(daemon.ctl(&["doctor"]).stdout.contains(&warning));
     open_folder(&daemon);
     reload(&daemon, &config());
+    assert_eq!(daemon.status()["state"], "ok");
     daemon.rpc().call("stop", json!({}));
     let _last = daemon.log_line("stopped");
     let log = daemon.log();
     let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
-    assert_eq!([count("configuration reloaded"), count("other users cannot pass")], [2, 1], "{log:#?}");
+    assert_eq!([count("configuration reloaded"), count("other users cannot pass")], [2, 2], "{log:#?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 
 use super::super::facts::{Disk, Interface};
 use super::program;
+use crate::process::living_name;
 
 /// Returns the interfaces.
 pub(super) fn interfaces() -> Vec<Interface> {
@@ -25,7 +26,8 @@ pub(super) fn interfaces() -> Vec<Interface> {
         interface.is_running |= entry.flags.contains(InterfaceFlags::IFF_RUNNING);
         interface.is_loopback |= entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
         interface.addresses.extend(entry.address.as_ref().and_then(ip));
-        interface.broadcasts.extend(broadcast(&entry));
+        // Addresses of one network have the same.
+        interface.broadcasts.extend(broadcast(&entry).filter(|ip| !interface.broadcasts.contains(ip)));
     }
     found.into_values().collect()
 }
@@ -48,6 +50,15 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
         return Some(IpAddr::V4(v4.ip()));
     }
     address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip()))
+}
+
+/// Returns whether a daemon's process is known to be in another network namespace than this one.
+pub(super) fn is_network_foreign(pid: u32) -> bool {
+    let of = |process: &str| fs::read_link(Path::new("/proc").join(process).join("ns/net")).ok();
+    let process = pid.to_string();
+    // In another PID namespace, the number may be that of another process.
+    let is_daemon = living_name(&Path::new("/proc").join(&process)).is_some_and(|name| name == "udpchatd");
+    is_daemon && matches!((of(&process), of("self")), (Some(its), Some(own)) if its != own)
 }
 
 /// Reads a number in `/proc/sys`.

@@ -22,16 +22,18 @@ use super::facts::{Configured, Facts, Newest, Reach, Unusable, shown};
 use crate::time::local_zone;
 
 /// Collects all facts; `explicit` is the socket given by `--socket`, `peer` the peer to check.
-pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts {
+/// Without a daemon, `config` is the configuration file that one would use.
+pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>, config: Option<&Path>) -> Facts {
     let (reach, mut client) = daemon::ask(explicit).await;
     let configured = match &reach {
         // A daemon that refuses this user has a configuration of its own.
         Reach::Reached(_) | Reach::NotReached { denied: Some(_), .. } => Ok(Configured::default()),
-        Reach::NotReached { denied: None, .. } => configured(),
+        Reach::NotReached { denied: None, .. } => configured(config),
     };
     let mut facts = Facts {
         now: Timestamp::now(),
         zone: local_zone(),
+        is_network_foreign: matches!(&reach, Reach::Reached(reached) if machine::is_network_foreign(reached.status.pid)),
         daemon: reach,
         configured,
         sockets: Vec::new(),
@@ -58,17 +60,21 @@ pub(super) async fn gather(explicit: Option<&Path>, peer: Option<&str>) -> Facts
     facts
 }
 
-/// Returns what this user's configuration says, or the first line of its error.
-fn configured() -> Result<Configured, Unusable> {
+/// Returns what a file, or this user's configuration, says, or the first line of its error.
+fn configured(config: Option<&Path>) -> Result<Configured, Unusable> {
+    let overrides = Overrides { config: config.map(Path::to_owned), ..Overrides::default() };
     let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-    let settings = Settings::load(&Overrides::default(), &Environment::of_process());
+    let settings = Settings::load(&overrides, &Environment::of_process());
     let settings =
         settings.map_err(|error| Unusable { what: first_line(error.to_string()), hint: error.hint() })?;
-    let directories = [Some(settings.data_dir.as_path()), settings.socket.parent()];
+    let of_socket = if settings.control.has_roles() { Need::SharedDirectory } else { Need::Directory };
+    let directories =
+        [(Some(settings.data_dir.as_path()), Need::Directory), (settings.socket.parent(), of_socket)];
     let mut closed: Vec<Unusable> = Vec::new();
-    for directory in directories.into_iter().flatten() {
+    for (directory, need) in directories {
+        let Some(directory) = directory else { continue };
         let what = shown(directory);
-        if let Some(hint) = access_hint(directory, Need::Directory)
+        if let Some(hint) = access_hint(directory, need)
             && closed.iter().all(|other| other.what != what)
         {
             closed.push(Unusable { what, hint: Some(hint) });

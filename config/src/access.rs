@@ -4,26 +4,27 @@
 
 use std::net::IpAddr;
 
-use udpchat_config::{Access, Network};
+use crate::{Access, Network};
 
-/// Returns whether datagrams from an address are accepted. `deny` comes before `allow`, and an empty `allow` accepts every
-/// address that is not denied.
-pub(super) fn allows(access: &Access, ip: IpAddr) -> bool {
-    let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
-    !is_in(&access.deny) && (access.allow.is_empty() || is_in(&access.allow))
+impl Access {
+    /// Returns whether datagrams from an address are accepted. `deny` comes before `allow`, and an empty `allow` accepts every
+    /// address that is not denied.
+    pub fn allows(&self, ip: IpAddr) -> bool {
+        let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
+        !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use udpchat_config::{Setting, Settings};
+    use crate::{Setting, Settings};
 
     fn is_allowed(allow: &[&str], deny: &[&str], ip: &str) -> bool {
         let parse =
             |texts: &[&str]| Setting::default_of(texts.iter().map(|text| text.parse().unwrap()).collect());
         let mut access = Settings::default_in("/").access;
         (access.allow, access.deny) = (parse(allow), parse(deny));
-        allows(&access, ip.parse().unwrap())
+        access.allows(ip.parse().unwrap())
     }
 
     #[test]
