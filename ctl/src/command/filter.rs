@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
 use jiff::Zoned;
 use udpchat_api::Raw;
-use udpchat_api::call::{DirectionFilter, InboxParams};
+use udpchat_api::call::{DeliveryFilter, DirectionFilter, InboxParams, Kind};
 use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
@@ -26,6 +26,9 @@ pub(crate) struct FilterArgs {
     /// Only messages from and to PEER: a peer's name, an address, a network such as 10.0.0.0/8, or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
+    /// No messages from and to PEER; may be repeated
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
+    pub(crate) not_from: Vec<String>,
     /// Only received messages and gaps (`in`), only sent messages (`out`), or `both`
     #[arg(long, value_name = "DIRECTION", value_parser = direction)]
     #[arg(add = ArgValueCandidates::new(candidates::values::<DirectionArg>))]
@@ -56,6 +59,94 @@ impl FilterArgs {
     }
 }
 
+/// The flags that select entries by what they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Which entries")]
+pub(crate) struct KindArgs {
+    /// Only entries of these kinds: received, sent, gaps, notices; with commas between them
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = kind)]
+    #[arg(add = ArgValueCandidates::new(candidates::values::<KindArg>))]
+    pub(crate) only: Vec<KindArg>,
+    /// Only sent messages of which this is known: bounced, not-sent, answered, or nothing more (sent)
+    #[arg(long, value_name = "STATE", value_parser = delivery)]
+    #[arg(add = ArgValueCandidates::new(candidates::values::<DeliveryArg>))]
+    pub(crate) delivery: Option<DeliveryArg>,
+}
+
+impl KindArgs {
+    /// Returns whether notices are asked for.
+    pub(crate) fn name_notices(&self) -> bool {
+        self.only.contains(&KindArg::Notices)
+    }
+}
+
+/// The values of `--only`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindArg {
+    /// Received messages
+    Received,
+    /// Sent messages
+    Sent,
+    /// Places where datagrams are missing
+    Gaps,
+    /// What became known: bounces, silent peers, expired held messages
+    Notices,
+}
+
+/// The values of `--delivery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeliveryArg {
+    /// Messages that the network reported as not delivered
+    Bounced,
+    /// Messages that this host could not send
+    NotSent,
+    /// Messages after which the peer has sent one
+    Answered,
+    /// Messages that were sent, and of which nothing else is known
+    Sent,
+}
+
+/// Reads a value of `--only`.
+fn kind(text: &str) -> Result<KindArg, String> {
+    KindArg::from_str(text.trim(), false).map_err(|_| {
+        tr!("expected `received`, `sent`, `gaps` (where datagrams are missing) or `notices` (what became known)")
+            .to_owned()
+    })
+}
+
+/// Reads the value of `--delivery`.
+fn delivery(text: &str) -> Result<DeliveryArg, String> {
+    DeliveryArg::from_str(&text.replace('_', "-"), false).map_err(|_| {
+        tr!(
+            "expected `bounced` (reported as not delivered), `not-sent` (this host could not send them), `answered` or \
+             `sent` (nothing else is known)"
+        )
+        .to_owned()
+    })
+}
+
+impl From<KindArg> for Kind {
+    fn from(kind: KindArg) -> Self {
+        match kind {
+            KindArg::Received => Self::Received,
+            KindArg::Sent => Self::Sent,
+            KindArg::Gaps => Self::Gaps,
+            KindArg::Notices => Self::Notices,
+        }
+    }
+}
+
+impl From<DeliveryArg> for DeliveryFilter {
+    fn from(delivery: DeliveryArg) -> Self {
+        match delivery {
+            DeliveryArg::Bounced => Self::Bounced,
+            DeliveryArg::NotSent => Self::NotSent,
+            DeliveryArg::Answered => Self::Answered,
+            DeliveryArg::Sent => Self::Sent,
+        }
+    }
+}
+
 /// The values of `--direction`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DirectionArg {
@@ -81,6 +172,7 @@ impl From<DirectionArg> for DirectionFilter {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Filter {
     pub(super) from: Vec<String>,
+    pub(super) not_from: Vec<String>,
     pub(super) direction: Option<DirectionFilter>,
     /// In RFC 3339: the same moment for each page.
     pub(super) since: Option<String>,
@@ -89,6 +181,8 @@ pub(super) struct Filter {
     pub(super) contains: Option<Raw>,
     /// Whether notices are read.
     pub(super) notices: bool,
+    pub(super) only: Vec<Kind>,
+    pub(super) delivery: Option<DeliveryFilter>,
 }
 
 impl Filter {
@@ -115,22 +209,49 @@ impl Filter {
         let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
-        let (contains, notices) = (arguments.grep_hex.clone(), false);
-        Ok(Self { from, direction, since, until, grep, contains, notices })
+        let (not_from, contains) = (arguments.not_from.clone(), arguments.grep_hex.clone());
+        Ok(Self { from, not_from, direction, since, until, grep, contains, ..Self::default() })
+    }
+
+    /// Selects by the kinds of entries, too.
+    pub(super) fn of_kinds(mut self, arguments: &KindArgs) -> Self {
+        self.only = arguments.only.iter().copied().map(Into::into).collect();
+        self.delivery = arguments.delivery.map(Into::into);
+        self
     }
 
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
-        let Self { from, direction, since, until, grep, contains, notices } = self.clone();
-        InboxParams { from, direction, since, until, grep, contains, notices, ..InboxParams::default() }
+        let Self { from, not_from, direction, since, until, grep, contains, notices, only, delivery } =
+            self.clone();
+        // Gaps that are asked for are shown among the messages of a peer, too.
+        let gaps = only.contains(&Kind::Gaps);
+        InboxParams {
+            from,
+            not_from,
+            direction,
+            since,
+            until,
+            grep,
+            contains,
+            gaps,
+            notices,
+            only,
+            delivery,
+            ..InboxParams::default()
+        }
     }
 
     /// Returns whether every entry passes; notices only if they are read.
     pub(super) fn is_open(&self) -> bool {
-        let Self { from, direction, since, until, grep, contains, notices: _ } = self;
+        let Self { from, not_from, direction, since, until, grep, contains, notices: _, only, delivery } =
+            self;
         let any_direction = matches!(direction, None | Some(DirectionFilter::Both));
         any_direction
             && from.is_empty()
+            && not_from.is_empty()
+            && only.is_empty()
+            && delivery.is_none()
             && since.is_none()
             && until.is_none()
             && grep.is_none()

@@ -17,6 +17,9 @@ use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
 /// The prefix of each line of a message after the first.
 const CONTINUATION: &str = "\n  | ";
 
+/// How many characters of a text stand above its dump.
+const MAX_DUMPED_CHARACTERS: usize = 40;
+
 /// Renders an entry with its text, with a final line end.
 pub(super) fn as_text(
     entry: &Entry,
@@ -44,9 +47,23 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
         Entry::Message(message) => {
             let header = header(message, times, palette);
             let size = counted(message.raw.0.len() as u64, "byte");
-            format!("{header}  {size}{}\n{}", outcome(message, palette), hexdump::dump(&message.raw.0))
+            let text = beside_dump(message);
+            format!("{header}  {size}{text}{}\n{}", outcome(message, palette), hexdump::dump(&message.raw.0))
         }
     }
+}
+
+/// Returns the encoding and the beginning of a text of which the dump shows only dots.
+fn beside_dump(message: &Message) -> String {
+    if message.raw.0.is_ascii() || message.encoding == "hex" {
+        return String::new();
+    }
+    let (encoding, text) = (safe::one_line(&message.encoding), safe::without_trailer(&message.text));
+    let mut shown: String = text.chars().take(MAX_DUMPED_CHARACTERS).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    format!("  {encoding}  {}", safe::one_line(&shown))
 }
 
 /// Renders only the text of a message, with a final line end; it may have several lines. With `hex`, renders its bytes as
@@ -356,6 +373,14 @@ mod tests {
         let lines: Vec<_> = dump.lines().collect();
         assert_eq!(lines[0], "#812  2026-11-22 14:03:05  < bob 192.168.43.159:8080  3 bytes");
         assert!(lines[1].starts_with("00000000  68 69 0a "));
+        let shown = |text: String, encoding: &str| {
+            let raw = Raw(b"\xba\xc3".to_vec());
+            let dumped = Message { raw, encoding: encoding.to_owned(), ..message(&text) };
+            as_dump(&Entry::Message(dumped), &UTC, OFF()).lines().next().unwrap().to_owned()
+        };
+        assert!(shown("好\r\n".to_owned(), "gbk").ends_with("bytes  gbk  好"));
+        assert!(shown("好".repeat(41), "gbk").ends_with(&format!("gbk  {}...", "好".repeat(40))));
+        assert!(shown("ba c3".to_owned(), "hex").ends_with("bytes"));
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use jiff::Zoned;
 use memchr::memmem::Finder;
-use udpchat_api::call::{self, DirectionFilter, InboxParams, SubscribeParams};
-use udpchat_api::{Entry, ErrorKind, ErrorObject, Gap, Message, Notice, Raw, Timestamp, safe};
+use udpchat_api::call::{self, DeliveryFilter, DirectionFilter, InboxParams, Kind, SubscribeParams};
+use udpchat_api::{Delivery, Entry, ErrorKind, ErrorObject, Gap, Message, Notice, Raw, Timestamp, safe};
 use udpchat_config::{Member, Network, PeerAddress, did_you_mean, when};
 
 use super::entry::Viewer;
@@ -67,6 +67,18 @@ impl Sender {
         }
     }
 
+    /// Returns whether all that a gap or a notice names as from `source` is its own.
+    fn covers(&self, source: &str) -> bool {
+        match (self, source.parse::<PeerAddress>(), source.parse::<Network>()) {
+            (Self::Peer(own) | Self::Address(own), Ok(address), _) => {
+                own.ip() == address.ip() && (own.port().is_none() || own.port() == address.port())
+            }
+            (Self::Network(own), Ok(address), _) => own.contains(address.ip()),
+            (Self::Network(own), _, Ok(network)) => own.range().contains(&network.range()),
+            _ => false,
+        }
+    }
+
     /// Returns what the index knows of its messages: nothing of those of a network.
     fn predicate(&self) -> Predicate {
         match self {
@@ -83,6 +95,8 @@ pub(crate) struct Query {
     pub(crate) range: Range,
     /// An entry of any of them passes; without any, every entry does.
     from: Arc<[Sender]>,
+    /// An entry of any of them does not pass.
+    not_from: Arc<[Sender]>,
     grep: Option<Arc<Pattern>>,
     /// Finds the bytes that the payload contains.
     contains: Option<Arc<Finder<'static>>>,
@@ -90,6 +104,7 @@ pub(crate) struct Query {
     direction: DirectionFilter,
     /// Whether gaps without a peer pass.
     gaps_of_nobody: bool,
+    delivery: Option<DeliveryFilter>,
     configured: Configured,
 }
 
@@ -97,10 +112,12 @@ pub(crate) struct Query {
 #[derive(Debug)]
 pub(crate) struct Matcher {
     from: Arc<[Sender]>,
+    not_from: Arc<[Sender]>,
     grep: Option<(Arc<Pattern>, pattern::Search)>,
     contains: Option<Arc<Finder<'static>>>,
     direction: DirectionFilter,
     gaps_of_nobody: bool,
+    delivery: Option<DeliveryFilter>,
     configured: Configured,
 }
 
@@ -114,6 +131,7 @@ impl Query {
         let filters = SubscribeParams {
             after: params.after,
             from: params.from.clone(),
+            not_from: params.not_from.clone(),
             direction: params.direction,
             since: params.since.clone(),
             until: params.until.clone(),
@@ -121,6 +139,8 @@ impl Query {
             contains: params.contains.clone(),
             gaps: params.gaps,
             notices: params.notices,
+            only: params.only.clone(),
+            delivery: params.delivery,
         };
         let mut query = Self::of_subscribe(&filters, grep, configured)?;
         query.range.before = params.before;
@@ -144,15 +164,21 @@ impl Query {
         let now: LazyCell<Zoned> = LazyCell::new(when::now);
         let since = time("since", params.since.as_deref(), &now, None)?;
         let until = time("until", params.until.as_deref(), &now, since)?;
-        let from = senders(&params.from, configured)?;
+        let from = senders("from", &params.from, configured)?;
+        let not_from = senders("not_from", &params.not_from, configured)?;
         let contains = params.contains.as_ref().map(contained).transpose()?;
+        // What is known of a delivery is known of a sent message.
+        let is_wanted = |kind| {
+            (params.only.is_empty() || params.only.contains(&kind))
+                && (params.delivery.is_none() || kind == Kind::Sent)
+        };
         // A gap has no text: it stands among messages that are selected by theirs only on request, and so does one without a
         // peer among those of peers.
         let is_by_text = grep.is_some() || contains.is_some();
-        let gaps = direction != DirectionFilter::Out && (params.gaps || !is_by_text);
+        let gaps = direction != DirectionFilter::Out && (params.gaps || !is_by_text) && is_wanted(Kind::Gaps);
         let gaps_of_nobody = params.gaps || from.is_empty();
         // Nor has a notice a text. The matcher looks at its direction.
-        let notices = params.notices && !is_by_text;
+        let notices = params.notices && !is_by_text && is_wanted(Kind::Notices);
         let of_senders = match from.is_empty() {
             true => Predicate::Anything,
             false => Predicate::any(from.iter().map(Sender::predicate)),
@@ -176,15 +202,16 @@ impl Query {
             before: None,
             since_ns: since.map(to_ns),
             until_ns: until.map(to_ns),
-            received: direction != DirectionFilter::Out,
-            sent: direction != DirectionFilter::In,
+            received: direction != DirectionFilter::Out && is_wanted(Kind::Received),
+            sent: direction != DirectionFilter::In && is_wanted(Kind::Sent),
             gaps,
             notices,
-            removed: params.after.is_none_or(|after| after > 0),
+            removed: params.after.is_none_or(|after| after > 0) && is_wanted(Kind::Gaps),
             predicate,
             order: Order::Asc,
         };
-        Ok(Self { range, from, grep, contains, direction, gaps_of_nobody, configured: configured.clone() })
+        let (delivery, configured) = (params.delivery, configured.clone());
+        Ok(Self { range, from, not_from, grep, contains, direction, gaps_of_nobody, delivery, configured })
     }
 
     /// Returns how much memory a [`Matcher`] may take, in bytes.
@@ -195,9 +222,11 @@ impl Query {
     /// Returns a matcher for one read. Its memory is freed with it.
     pub(crate) fn matcher(&self) -> Matcher {
         let grep = self.grep.as_ref().map(|grep| (Arc::clone(grep), grep.search()));
-        let (from, contains) = (Arc::clone(&self.from), self.contains.clone());
-        let Self { direction, gaps_of_nobody, ref configured, .. } = *self;
-        Matcher { from, grep, contains, direction, gaps_of_nobody, configured: configured.clone() }
+        let (from, not_from) = (Arc::clone(&self.from), Arc::clone(&self.not_from));
+        let contains = self.contains.clone();
+        let Self { direction, gaps_of_nobody, delivery, ref configured, .. } = *self;
+        let configured = configured.clone();
+        Matcher { from, not_from, grep, contains, direction, gaps_of_nobody, delivery, configured }
     }
 }
 
@@ -230,19 +259,40 @@ impl Matcher {
     }
 
     fn matches(&mut self, entry: &Entry) -> bool {
-        let Message { peer, text, .. } = match entry {
+        let message = match entry {
             Entry::Message(message) => message,
             Entry::Gap(Gap { peer: Some(source), .. }) => {
-                return self.from.is_empty() || self.from.iter().any(|sender| sender.concerns(source));
+                let is_from = self.from.is_empty() || self.from.iter().any(|sender| sender.concerns(source));
+                return is_from && !self.not_from.iter().any(|sender| sender.covers(source));
             }
             Entry::Gap(_) => return self.gaps_of_nobody,
             Entry::Notice(Notice { peer, .. }) => {
-                let concerns = |sender: &Sender| peer.as_ref().is_some_and(|peer| sender.concerns(peer));
-                return self.from.is_empty() || self.from.iter().any(concerns);
+                let has_peer = |matches: fn(&Sender, &str) -> bool, senders: &[Sender]| {
+                    let peer = peer.as_ref();
+                    peer.is_some_and(|peer| senders.iter().any(|sender| matches(sender, peer)))
+                };
+                return (self.from.is_empty() || has_peer(Sender::concerns, &self.from))
+                    && !has_peer(Sender::covers, &self.not_from);
             }
         };
-        (self.from.is_empty() || self.from.iter().any(|sender| sender.matches(*peer, &self.configured)))
-            && self.grep.as_mut().is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(text)))
+        let is_of = |sender: &Sender| sender.matches(message.peer, &self.configured);
+        (self.from.is_empty() || self.from.iter().any(is_of))
+            && !self.not_from.iter().any(is_of)
+            && self.delivery.is_none_or(|delivery| has_delivery(message, delivery))
+            && self
+                .grep
+                .as_mut()
+                .is_none_or(|(grep, search)| grep.is_match(search, &safe::as_seen(&message.text)))
+    }
+}
+
+/// Returns whether this is known of the delivery of a sent message.
+fn has_delivery(message: &Message, wanted: DeliveryFilter) -> bool {
+    match wanted {
+        DeliveryFilter::NotSent => message.error.is_some(),
+        DeliveryFilter::Sent => message.delivery == Some(Delivery::Sent),
+        DeliveryFilter::Answered => message.delivery == Some(Delivery::Answered),
+        DeliveryFilter::Bounced => message.delivery == Some(Delivery::Bounced),
     }
 }
 
@@ -273,9 +323,10 @@ fn time(
     })
 }
 
-fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, ErrorObject> {
+/// Reads the senders of the parameter `name`.
+fn senders(name: &str, from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, ErrorObject> {
     if from.len() > MAX_SENDERS {
-        let text = format!("`from` names {} senders; at most {MAX_SENDERS} are allowed", from.len());
+        let text = format!("`{name}` names {} senders; at most {MAX_SENDERS} are allowed", from.len());
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     let mut senders = Vec::with_capacity(from.len());
@@ -284,14 +335,14 @@ fn senders(from: &[String], configured: &Configured) -> Result<Arc<[Sender]>, Er
             Some(members) => {
                 senders.extend(members.iter().filter_map(|member| of_member(member, configured)));
             }
-            None => senders.push(sender(from, configured)?),
+            None => senders.push(sender(name, from, configured)?),
         }
     }
     senders.sort_unstable();
     senders.dedup();
     if senders.len() > MAX_SENDERS_OF_LISTS {
         let most = MAX_SENDERS_OF_LISTS;
-        let text = format!("`from` names lists of {} peers; at most {most} are allowed", senders.len());
+        let text = format!("`{name}` names lists of {} peers; at most {most} are allowed", senders.len());
         return Err(ErrorObject::new(ErrorKind::InvalidParams, text));
     }
     Ok(senders.into())
@@ -305,7 +356,7 @@ fn of_member(member: &Member, configured: &Configured) -> Option<Sender> {
     }
 }
 
-fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
+fn sender(name: &str, from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
     if let Some(named) = configured.by_name(from) {
         return Ok(Sender::Peer(named.address.clone()));
     }
@@ -318,7 +369,7 @@ fn sender(from: &str, configured: &Configured) -> Result<Sender, ErrorObject> {
     }
     let network = || from.contains('/').then(|| from.parse().ok()).flatten();
     network().map(Sender::Network).ok_or_else(|| {
-        let text = format!("`from`: `{from}` is not a configured peer, an address or a network");
+        let text = format!("`{name}`: `{from}` is not a configured peer, an address or a network");
         let hint = did_you_mean(from, configured.names());
         let hint = hint.unwrap_or_else(|| "`udpchatctl peers` lists names and addresses".to_owned());
         ErrorObject::new(ErrorKind::InvalidParams, text).hint(hint)
@@ -409,6 +460,63 @@ mod tests {
             let mut matcher = query(json!({"from": [from], "gaps": true}), &configured).unwrap().matcher();
             assert_eq!(matcher.matches(&gap), is_selected, "{from} {source}");
             assert!(query(json!({}), &configured).unwrap().matcher().matches(&gap));
+        }
+    }
+
+    #[test]
+    fn what_is_of_an_unwanted_sender_alone_is_left_out() {
+        let configured = configured("[peers.bob]\naddress = '10.0.0.5:9'\n");
+        for (not_from, peer, is_left_out) in [
+            ("bob", "10.0.0.5:9", true),
+            ("bob", "10.0.0.5:8", false),
+            ("10.0.0.5", "10.0.0.5:8", true),
+            ("10.0.0.0/24", "10.0.0.5:8", true),
+            ("10.0.1.0/24", "10.0.0.5:8", false),
+        ] {
+            let mut matcher = query(json!({"not_from": [not_from]}), &configured).unwrap().matcher();
+            assert_eq!(matcher.matches(&entry(peer)), !is_left_out, "{not_from} {peer}");
+            // A gap of the address may have datagrams of other ports.
+            for (source, is_left_out) in [(peer, is_left_out), ("10.0.0.5", is_left_out && not_from != "bob")]
+            {
+                let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
+                let peer = Some(source.to_owned());
+                let gap = Entry::Gap(Gap { id: 1, at, lost: 1, reason, first_id: None, peer });
+                assert_eq!(matcher.matches(&gap), !is_left_out, "{not_from} {source}");
+            }
+        }
+        let refused = query(json!({"not_from": ["bop"]}), &configured).unwrap_err();
+        assert!(refused.message.contains("`not_from`: `bop`"), "{refused}");
+    }
+
+    #[test]
+    fn kinds_and_deliveries_select_by_what_an_entry_is() {
+        let configured = configured("");
+        let kinds = |params| {
+            let Range { received, sent, gaps, notices, .. } = query(params, &configured).unwrap().range;
+            [received, sent, gaps, notices]
+        };
+        assert_eq!(kinds(json!({"notices": true})), [true; 4]);
+        assert_eq!(kinds(json!({"only": ["gaps", "notices"], "notices": true})), [false, false, true, true]);
+        assert_eq!(kinds(json!({"only": ["notices"]})), [false; 4]);
+        assert_eq!(
+            kinds(json!({"only": ["received", "sent"], "direction": "in"})),
+            [true, false, false, false]
+        );
+        assert_eq!(kinds(json!({"delivery": "bounced", "notices": true})), [false, true, false, false]);
+        let of = |delivery, error: Option<&str>| {
+            let Entry::Message(message) = entry("10.0.0.7:80") else { unreachable!() };
+            Entry::Message(Message { delivery, error: error.map(str::to_owned), ..message })
+        };
+        let entries = [
+            of(None, Some("network is unreachable")),
+            of(Some(Delivery::Sent), None),
+            of(Some(Delivery::Answered), None),
+            of(Some(Delivery::Bounced), None),
+        ];
+        for (place, delivery) in ["not_sent", "sent", "answered", "bounced"].into_iter().enumerate() {
+            let mut matcher = query(json!({"delivery": delivery}), &configured).unwrap().matcher();
+            let matching: Vec<_> = (0..4).filter(|entry| matcher.matches(&entries[*entry])).collect();
+            assert_eq!(matching, [place], "{delivery}");
         }
     }
 

@@ -159,6 +159,31 @@ fn a_follower_prints_the_notice() {
 }
 
 #[test]
+fn what_bounced_is_new_and_can_be_selected() {
+    let daemon = Daemon::start();
+    let bob = Peer::new();
+    let (sent, notice) = bounced(&daemon, CLOSED);
+    daemon.ctl(&["send", &bob.name(), "arrived"]).ok();
+    let known = format!("#{sent} bounced: 127.0.0.77 does not listen on port 9");
+    // A sent message is not new, what became known of it is.
+    let new = daemon.ctl(&["inbox"]).ok();
+    assert!(new.contains(&known) && !new.contains("hello") && !new.contains("arrived"), "{new}");
+    assert_eq!(daemon.ctl(&["inbox"]).ok(), "");
+    let ids = |args: &[&str]| {
+        let entries = daemon.ctl(&[&["--json"], args].concat()).json();
+        entries.iter().map(|entry| entry["id"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    for command in ["inbox", "export"] {
+        assert_eq!(ids(&[command, "--delivery", "bounced"]), [sent]);
+        assert_eq!(ids(&[command, "--only", "gaps,notices"]), [notice]);
+        assert_eq!(ids(&[command, "--not-from", "127.0.0.77", "--direction", "out"]), [notice + 1]);
+    }
+    let table = daemon.ctl(&["export", "--format", "csv", "--delivery", "bounced"]).ok();
+    assert!(table.ends_with(",hello,bounced,port_unreachable\r\n"), "{table}");
+    daemon.ctl(&["inbox", "--delivery", "lost"]).fails(2, &["`bounced` (reported as not delivered)"]);
+}
+
+#[test]
 fn peers_status_and_doctor_name_a_bounce() {
     let daemon = Daemon::start_with(&format!("[peers.plc]\naddress = '{CLOSED}'\n"), &[]);
     let (sent, _) = bounced(&daemon, "plc");

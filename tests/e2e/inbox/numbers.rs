@@ -100,15 +100,15 @@ fn a_table_is_harmless_in_a_spreadsheet() {
     let (daemon, peer) = measured();
     let table = daemon.ctl(&["export", "--format", "csv"]).ok();
     let rows: Vec<&str> = table.split_terminator("\r\n").collect();
-    assert_eq!(rows[0], "id,at,direction,peer,name,bytes,text");
+    assert_eq!(rows[0], "id,at,direction,peer,name,bytes,text,delivery,error");
     assert!(
         rows[1].starts_with("1,20")
-            && rows[1].ends_with(&format!("Z,in,{},sensor,16,temp=31.2 hum=40", peer.name()))
+            && rows[1].ends_with(&format!("Z,in,{},sensor,16,temp=31.2 hum=40,,", peer.name()))
     );
-    assert!(rows[5].ends_with(",13,\"'=1+1,\\u{1b}[2J\n\"\"x\"\"\""), "{}", rows[5]);
+    assert!(rows[5].ends_with(",13,\"'=1+1,\\u{1b}[2J\n\"\"x\"\"\",,"), "{}", rows[5]);
     assert_eq!(rows.len(), 6);
     let raw = daemon.ctl(&["export", "--format", "csv", "--raw"]).ok();
-    assert!(raw.ends_with(",13,\"=1+1,\u{1b}[2J\n\"\"x\"\"\"\r\n"), "{raw}");
+    assert!(raw.ends_with(",13,\"=1+1,\u{1b}[2J\n\"\"x\"\"\",,\r\n"), "{raw}");
     let fields = daemon.ctl(&["export", "--format", "csv", "--fields", "hum,temp", "--from", "sensor"]);
     assert!(fields.stderr.contains("2 messages without these fields"), "{fields:?}");
     let rows: Vec<&str> = fields.stdout.split_terminator("\r\n").collect();

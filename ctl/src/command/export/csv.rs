@@ -5,15 +5,16 @@
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 use udpchat_api::numbers::numbers;
 use udpchat_api::safe;
 use udpchat_locale::tr;
 
-use crate::output::{counted, shown_number};
+use crate::output::{counted, local_time, shown_number};
 
 /// The columns without `--fields`.
-const COLUMNS: [&str; 7] = ["id", "at", "direction", "peer", "name", "bytes", "text"];
+const COLUMNS: [&str; 9] = ["id", "at", "direction", "peer", "name", "bytes", "text", "delivery", "error"];
 
 /// The columns in front of those of `--fields`.
 const NUMBER_COLUMNS: [&str; 3] = ["at", "peer", "name"];
@@ -37,6 +38,31 @@ struct Row<'a> {
     encoding: &'a str,
     #[serde(borrow, default)]
     text: Cow<'a, str>,
+    #[serde(default)]
+    delivery: &'a str,
+    /// Why the kernel refused to send the message.
+    #[serde(borrow)]
+    error: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    bounce: Option<Bounce<'a>>,
+}
+
+/// The report that a message was not delivered.
+#[derive(Deserialize)]
+struct Bounce<'a> {
+    #[serde(borrow)]
+    reason: Cow<'a, str>,
+}
+
+impl Row<'_> {
+    /// Returns what is known of the delivery of a sent message, and why it was not delivered.
+    fn delivery(&self) -> (&str, &str) {
+        match (&self.error, &self.bounce) {
+            (Some(error), _) => ("not_sent", error),
+            (None, Some(bounce)) => (self.delivery, &bounce.reason),
+            (None, None) => (self.delivery, ""),
+        }
+    }
 }
 
 /// A table, and the counts of what is in it.
@@ -46,6 +72,8 @@ pub(super) struct Table {
     fields: Vec<String>,
     /// Whether texts are left as they are.
     raw: bool,
+    /// The zone of the times, in a form that spreadsheets read; without one, they are those of JSON.
+    zone: Option<TimeZone>,
     rows: u64,
     gaps: u64,
     without: u64,
@@ -53,8 +81,15 @@ pub(super) struct Table {
 
 impl Table {
     /// Creates a table.
-    pub(super) fn new(fields: Vec<String>, raw: bool) -> Self {
-        Self { fields, raw, ..Self::default() }
+    pub(super) fn new(fields: Vec<String>, raw: bool, zone: Option<TimeZone>) -> Self {
+        Self { fields, raw, zone, ..Self::default() }
+    }
+
+    fn time<'a>(&self, at: &'a str) -> Cow<'a, str> {
+        match (&self.zone, at.parse()) {
+            (Some(zone), Ok(at)) => Cow::Owned(local_time(at, zone)),
+            _ => Cow::Borrowed(at),
+        }
     }
 
     /// Returns the line with the names of the columns.
@@ -85,13 +120,16 @@ impl Table {
 
     fn add_text(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
         number(row.id, out);
-        for plain in [row.at, row.direction, row.peer] {
+        for plain in [&*self.time(row.at), row.direction, row.peer] {
             out.extend_from_slice(plain.as_bytes());
             out.push(b',');
         }
         self.cell(&row.name, out);
         number(row.bytes, out);
         self.cell(&row.text, out);
+        let (delivery, error) = row.delivery();
+        self.cell(delivery, out);
+        self.cell(error, out);
         end(out);
         self.rows += 1;
     }
@@ -114,7 +152,7 @@ impl Table {
     }
 
     fn add_record(&mut self, row: &Row<'_>, values: &mut [Option<f64>], out: &mut Vec<u8>) {
-        for plain in [row.at, row.peer] {
+        for plain in [&*self.time(row.at), row.peer] {
             out.extend_from_slice(plain.as_bytes());
             out.push(b',');
         }
@@ -236,7 +274,7 @@ mod tests {
     #[test]
     fn texts_are_quoted_where_they_must_be() {
         let mut table = Table::default();
-        assert_eq!(table.header(), b"id,at,direction,peer,name,bytes,text\r\n");
+        assert_eq!(table.header(), b"id,at,direction,peer,name,bytes,text,delivery,error\r\n");
         let head = "7,2026-11-26T22:03:05.250000Z,in,10.0.0.7:4000,bob";
         for (text, cell) in [
             ("plain 你好", "plain 你好"),
@@ -264,18 +302,37 @@ mod tests {
             ("\u{1b}[2J", "\\u{1b}[2J"),
             ("\r=1", "\\u{d}=1"),
         ] {
-            assert_eq!(rows(&mut table, text), format!("{head},{},{cell}\r\n", text.len()), "{text:?}");
+            assert_eq!(rows(&mut table, text), format!("{head},{},{cell},,\r\n", text.len()), "{text:?}");
         }
-        let mut raw = Table::new(Vec::new(), true);
-        assert_eq!(rows(&mut raw, "=1\r\n"), format!("{head},4,\"=1\r\n\"\r\n"));
+        let mut raw = Table::new(Vec::new(), true, None);
+        assert_eq!(rows(&mut raw, "=1\r\n"), format!("{head},4,\"=1\r\n\",,\r\n"));
         let mut out = Vec::new();
         table.add(&entry("x", Some("=cmd")), &mut out).unwrap();
         assert!(String::from_utf8(out).unwrap().contains(",'=cmd,"));
     }
 
     #[test]
+    fn a_sent_message_has_its_delivery_and_times_can_be_local() {
+        let zone = TimeZone::fixed(jiff::tz::offset(8));
+        let mut table = Table::new(Vec::new(), false, Some(zone));
+        for (fields, cells) in [
+            (r#""delivery":"sent""#, "sent,"),
+            (r#""error":"=unreachable""#, "not_sent,'=unreachable"),
+            (r#""delivery":"bounced","bounce":{"reason":"port_unreachable"}"#, "bounced,port_unreachable"),
+        ] {
+            let entry = format!(
+                r#"{{"type":"message","id":7,"at":"2026-11-26T22:03:05.250000Z","direction":"out","text":"x",{fields}}}"#
+            );
+            let mut out = Vec::new();
+            table.add(entry.as_bytes(), &mut out).unwrap();
+            let expected = format!("7,2026-11-27 06:03:05,out,,,0,x,{cells}\r\n");
+            assert_eq!(String::from_utf8(out).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn numbers_have_a_row_for_each_record() {
-        let mut table = Table::new(["temp", "hum"].map(str::to_owned).to_vec(), false);
+        let mut table = Table::new(["temp", "hum"].map(str::to_owned).to_vec(), false, None);
         assert_eq!(table.header(), b"at,peer,name,temp,hum\r\n");
         let head = "2026-11-26T22:03:05.250000Z,10.0.0.7:4000,bob";
         for (text, expected) in [
@@ -289,7 +346,7 @@ mod tests {
         }
         assert_eq!(table.summary(), "5 lines; no line for 1 message without these fields");
         let bytes = br#"{"type":"message","id":9,"at":"2026-11-26T22:03:05.250000Z","encoding":"hex","text":"temp=1"}"#;
-        let mut of_bytes = Table::new(vec!["temp".to_owned()], false);
+        let mut of_bytes = Table::new(vec!["temp".to_owned()], false, None);
         of_bytes.add(bytes, &mut Vec::new()).unwrap();
         assert_eq!(of_bytes.summary(), "0 lines; no line for 1 message without these fields");
         let gap =
@@ -327,7 +384,7 @@ mod tests {
             for cell in line.split([';', '\t', '\n']).chain([&*row[6]]) {
                 proptest::prop_assert!(!cell.trim_start_matches('"').starts_with(executed), "{:?}", cell);
             }
-            let raw = cells(&rows(&mut Table::new(Vec::new(), true), &text));
+            let raw = cells(&rows(&mut Table::new(Vec::new(), true, None), &text));
             proptest::prop_assert_eq!(&raw[6], &text);
         }
     }

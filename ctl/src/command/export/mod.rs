@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use udpchat_api::call::DirectionFilter;
 use udpchat_api::{Entry, EntryLines, Gap, RawInboxAnswer};
-use udpchat_locale::tr;
+use udpchat_locale::{Language, language, tr};
 
 use self::csv::Table;
 use self::pcap::Capture;
 use super::context::Context;
-use super::filter::{Filter, FilterArgs};
+use super::filter::{Filter, FilterArgs, KindArgs};
 use super::pages::Pages;
 use super::senders;
 use crate::connect::newest_id;
@@ -30,7 +30,8 @@ In a capture file each message is an IP packet with the addresses and the time o
 address is unknown, it is 0.0.0.0 or `::`. Gaps, and messages that the kernel refused to send, have no packet; they are \
 counted on standard error.
 
-A table (csv) has the columns id, at, direction, peer, name, bytes and text, or with --fields at, peer, name and these \
+A table (csv) has the columns id, at, direction, peer, name, bytes, text, delivery (of sent messages: sent, answered, \
+bounced or not_sent) and error, which says why, or with --fields at, peer, name and these \
 numbers of received messages, as `inbox --where` finds them; where one occurs again in a message, another line begins. \
 --direction out selects the numbers of sent messages, both those of all. Spreadsheets \
 execute a cell that begins with =, +, - or @: these get a `'` in front at the beginning of a text or a line, and behind a \
@@ -69,8 +70,13 @@ pub(crate) struct ExportArgs {
     /// With csv: begin with a byte order mark, without which Excel takes UTF-8 for another encoding
     #[arg(long)]
     pub(crate) bom: bool,
+    /// With csv: times in local time, as spreadsheets read them, instead of UTC
+    #[arg(long)]
+    pub(crate) local_time: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) kinds: KindArgs,
 }
 
 /// The formats that `export` writes.
@@ -109,7 +115,8 @@ impl Format {
 
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
-    let mut filter = Filter::of(&arguments.filter, crate::time::now)?;
+    let mut filter = Filter::of(&arguments.filter, crate::time::now)?.of_kinds(&arguments.kinds);
+    let has_notices = arguments.notices || arguments.kinds.name_notices();
     let fields = names(&arguments.fields)?;
     if !fields.is_empty() {
         // The table has no column for the direction.
@@ -125,18 +132,20 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         return Err(CtlError::usage(tr!("a capture file is binary data, and standard output is a terminal"))
             .hint(tr!("write it to a file with `-o FILE`, or pipe it, for example into `tshark -r -`")));
     }
-    if format != Format::Csv && (arguments.raw || arguments.bom || !fields.is_empty()) {
-        return Err(CtlError::usage(tr!("--fields, --raw and --bom belong to `--format csv`")));
+    if format != Format::Csv && (arguments.raw || arguments.bom || arguments.local_time || !fields.is_empty())
+    {
+        return Err(CtlError::usage(tr!("--fields, --raw, --bom and --local-time belong to `--format csv`")));
     }
-    if format != Format::Jsonl && arguments.notices {
-        return Err(CtlError::usage(tr!("--notices belongs to `--format jsonl`")));
+    if format != Format::Jsonl && has_notices {
+        return Err(CtlError::usage(tr!("notices belong to `--format jsonl`")));
     }
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut filter.from).await?;
+    senders::resolve(&mut client, &mut filter.not_from).await?;
     let (_, knows_notices) = newest_id(&mut client).await?;
     // Where every entry is exported, notices are read in any case: an id that is missing is that of a removed entry.
     let is_every_entry = filter.is_open() && arguments.filter.number.is_none();
-    filter.notices = knows_notices && (arguments.notices || is_every_entry);
+    filter.notices = knows_notices && (has_notices || is_every_entry);
     if to_screen {
         context.output.use_pager();
     }
@@ -146,8 +155,14 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         Format::Jsonl => Form::Lines,
         Format::Pcap => Form::Packets(Capture::new(pages.listen_port())),
         // What others have sent is made safe before it reaches a terminal.
-        Format::Csv => Form::Table(Table::new(fields, arguments.raw && !to_screen)),
+        Format::Csv => {
+            let zone = arguments.local_time.then(crate::time::local_zone);
+            Form::Table(Table::new(fields, arguments.raw && !to_screen, zone))
+        }
     };
+    if let Some(note) = note_on_file(arguments, format) {
+        context.output.note(&note);
+    }
     let output = context.output;
     let progress = Progress::new(output.is_watched() && !to_screen, "entry");
     Export {
@@ -157,7 +172,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
         output,
         progress,
         is_whole: filter.is_open() && (filter.notices || !knows_notices),
-        has_notices: arguments.notices,
+        has_notices,
         has_bom: arguments.bom && !to_screen,
         entries: 0,
         notices: 0,
@@ -167,6 +182,29 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<
     .run()
     .await
 }
+
+/// Returns what is not expected of the file that is written. Excel takes a table without a mark for one in the encoding of the
+/// system, which in a Chinese one shows other characters; a mark would disturb other programs, so it is the user's choice.
+fn note_on_file(arguments: &ExportArgs, format: Format) -> Option<String> {
+    let path = arguments.output.as_deref()?;
+    let extension = path.extension().and_then(OsStr::to_str)?.to_ascii_lowercase();
+    match format {
+        Format::Csv if language() == Language::Chinese && !arguments.bom => {
+            Some(tr!("Excel reads this table as UTF-8 only with --bom").to_owned())
+        }
+        Format::Jsonl if arguments.format.is_none() && !OF_LINES.contains(&&*extension) => {
+            let path = path.display();
+            Some(tr!(
+                "{path} gets a line of JSON for each entry; `udpchatctl inbox -a > {path}` writes text",
+                path
+            ))
+        }
+        _ => None,
+    }
+}
+
+/// How files with lines of JSON are named.
+const OF_LINES: [&str; 4] = ["jsonl", "ndjson", "json", "log"];
 
 /// U+FEFF in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -7,7 +7,7 @@ use super::format::Format;
 use super::start::Start;
 use crate::command::completions::candidates;
 use crate::command::condition::Condition;
-use crate::command::filter::{FilterArgs, Ids};
+use crate::command::filter::{FilterArgs, Ids, KindArgs};
 
 const HELP: &str = "\
 Without history flags: prints the messages that arrived since the last time, oldest first, and marks them as read.
@@ -42,12 +42,13 @@ after --since if that is later. A PEER without a port matches every port of the 
 
 Each entry begins with its id; `<` is a received message, `>` a sent message, `!` a gap, where datagrams were lost, or a \
 notice of what became known: that a message bounced, that a peer is silent or is back, that a held message expired. Notices \
-count for -n as gaps do, and never as unread; --grep and --grep-hex select none. \
+count for -n as gaps do, and never as unread; --grep and --grep-hex select none. --only notices shows only \
+them, --delivery bounced the messages themselves that bounced. \
 Further lines of a message are indented, behind a bar. Control characters and invisible characters appear as \\u{..}. \
 --where compares numbers that a text has as name=value, name:value, JSON, columns (named 1, 2, ...), teleplot or NMEA; of \
 several with the same name one is enough, and a message without the number is not printed. With -F each message is one line; {{{{ is {{, and \\t is a tab.
 
-JSON has no notices unless --notices is given: `type` is `notice`, and `notice` says which. \
+JSON has no notices unless --notices or --only notices is given: `type` is `notice`, and `notice` says which. \
 In JSON, `raw` has the bytes in base64, --hex adds them in hexadecimal digits as `hex`, times always have microseconds, and \
 `by` is the user who sent a message.
 
@@ -61,6 +62,9 @@ Examples:
   udpchatctl inbox -n 50 --from bob
   udpchatctl inbox --from bob --from 192.168.43.0/24 --since 22:00
   udpchatctl inbox --since yesterday -i --grep 'error|warn'
+  udpchatctl inbox --not-from 192.168.43.7 --since today
+  udpchatctl inbox --delivery bounced -n 50
+  udpchatctl inbox --only gaps,notices --since today
   udpchatctl inbox --hex --grep-hex '01 e4 09'
   udpchatctl inbox --where 'temp > 30' --where 'hum < 20'
   udpchatctl inbox -f -F '{{time:%H:%M:%S}} {{name}} {{text}}'
@@ -68,12 +72,15 @@ Examples:
   udpchatctl --json inbox --consumer backup";
 
 /// The flags that select history instead of what is new.
-const HISTORY_FLAGS: [&str; 12] = [
+const HISTORY_FLAGS: [&str; 15] = [
     "conditions",
     "ids",
     "number",
     "all",
     "from",
+    "not_from",
+    "only",
+    "delivery",
     "direction",
     "since",
     "until",
@@ -84,8 +91,19 @@ const HISTORY_FLAGS: [&str; 12] = [
 ];
 
 /// The flags that have no meaning beside ids.
-const OTHER_SELECTORS: [&str; 8] =
-    ["number", "all", "from", "direction", "since", "until", "grep", "grep_hex"];
+const OTHER_SELECTORS: [&str; 11] = [
+    "number",
+    "all",
+    "from",
+    "not_from",
+    "only",
+    "delivery",
+    "direction",
+    "since",
+    "until",
+    "grep",
+    "grep_hex",
+];
 
 /// Print new messages, or history
 #[derive(Clone, Debug, Default, Args)]
@@ -139,4 +157,6 @@ pub(crate) struct InboxArgs {
     // Last, since its heading would apply to every argument after it.
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) kinds: KindArgs,
 }

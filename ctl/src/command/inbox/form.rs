@@ -40,7 +40,9 @@ impl Form {
         }
         let unknown = UnknownNumbers::new(format.iter().flat_map(Format::number_names));
         let shown = format.as_ref().is_none_or(|format| format.shows(&[]));
-        let notices = format.is_none() && conditions.is_empty() && (arguments.notices || !output.is_json());
+        let notices = format.is_none()
+            && conditions.is_empty()
+            && (arguments.notices || arguments.kinds.name_notices() || !output.is_json());
         Ok(Self {
             hex: *hex,
             format: format.clone(),

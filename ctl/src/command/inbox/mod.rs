@@ -35,8 +35,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<(
     let mut plan = Plan::of(arguments, context.output.is_for_a_person(), crate::time::now)?;
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut plan.filter.from).await?;
+    senders::resolve(&mut client, &mut plan.filter.not_from).await?;
     if form.has_notices() || matches!(plan.wanted, Wanted::History(Part::Ids(_))) {
-        plan.notices = newest_id(&mut client).await?.1;
+        plan.read_notices(newest_id(&mut client).await?.1);
     }
     if arguments.milliseconds {
         context.output.show_milliseconds();
@@ -82,6 +83,13 @@ async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Resul
         _ if plan.filter.is_open() && !inbox.form.is_selective() => {
             note_if_empty(&mut inbox, tr!("the inbox is empty"));
         }
+        _ if plan.filter.grep.is_some() => note_if_empty(
+            &mut inbox,
+            tr!(
+                "no entry matches; --grep looks at the texts of messages only: `--delivery bounced` shows what bounced, \
+                 `--only notices` what became known"
+            ),
+        ),
         _ => note_if_empty(&mut inbox, tr!("no entry matches")),
     }
     note_unknown(&mut inbox)?;

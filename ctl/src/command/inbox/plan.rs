@@ -1,11 +1,11 @@
 //! Decides what `inbox` prints: a pure function of its arguments.
 
 use jiff::Zoned;
-use udpchat_api::call::{DirectionFilter, InboxParams, SubscribeParams};
+use udpchat_api::call::{DirectionFilter, InboxParams, Kind, SubscribeParams};
 
 use super::args::InboxArgs;
 use super::start::Consumer;
-use crate::command::filter::{Filter, FilterArgs, Ids};
+use crate::command::filter::{Filter, FilterArgs, Ids, KindArgs};
 use crate::error::Result;
 
 /// How many entries a person sees of a history that nothing selects.
@@ -57,7 +57,10 @@ impl Plan {
             return Ok(Self { wanted, filter, follow, reconnect, notices: false });
         }
         let newest_first = arguments.reverse;
-        let selects = arguments.all || arguments.filter.select() || !arguments.conditions.is_empty();
+        let selects = arguments.all
+            || arguments.filter.select()
+            || arguments.kinds != KindArgs::default()
+            || !arguments.conditions.is_empty();
         let part = match arguments.filter.number {
             _ if !arguments.ids.is_empty() => Part::Ids(arguments.ids.clone()),
             Some(count) => Part::Last { count, newest_first, implied: false },
@@ -67,8 +70,17 @@ impl Plan {
             }
             None => Part::All { newest_first },
         };
-        let filter = Filter::of(&arguments.filter, now)?;
+        let filter = Filter::of(&arguments.filter, now)?.of_kinds(&arguments.kinds);
         Ok(Self { wanted: Wanted::History(part), filter, follow, reconnect, notices: false })
+    }
+
+    /// Reads notices, if the daemon knows them. Those about sent messages are new as well, although sent messages are not.
+    pub(super) fn read_notices(&mut self, knows_notices: bool) {
+        self.notices = knows_notices;
+        if knows_notices && matches!(self.wanted, Wanted::New(_)) {
+            self.filter.direction = None;
+            self.filter.only = vec![Kind::Received, Kind::Gaps, Kind::Notices];
+        }
     }
 
     /// Returns the parameters that request a page.
@@ -78,17 +90,21 @@ impl Plan {
 
     /// Returns the parameters that subscribe to what comes after a cursor.
     pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
-        let InboxParams { from, direction, since, until, grep, contains, notices, .. } = self.page();
+        let InboxParams { from, not_from, direction, since, until, grep, contains, .. } = self.page();
+        let InboxParams { gaps, notices, only, delivery, .. } = self.page();
         SubscribeParams {
             after: Some(after),
             from,
+            not_from,
             direction,
             since,
             until,
             grep,
             contains,
-            gaps: false,
+            gaps,
             notices,
+            only,
+            delivery,
         }
     }
 }
@@ -98,6 +114,7 @@ fn is_history(arguments: &InboxArgs) -> bool {
         || arguments.reverse
         || !arguments.ids.is_empty()
         || arguments.filter != FilterArgs::default()
+        || arguments.kinds != KindArgs::default()
         || !arguments.conditions.is_empty()
 }
 

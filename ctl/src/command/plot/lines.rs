@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::timeout;
 use udpchat_api::{Client, safe};
+use udpchat_locale::tr;
 
 use super::feed::{Feed, Sample};
 use crate::command::unknown_numbers::UnknownNumbers;
@@ -43,6 +44,9 @@ pub(super) async fn run(
     }
     if let Some(note) = unknown.note() {
         output.note(&note);
+    }
+    if output.is_watched() && !output.is_terminal() {
+        output.note(tr!("waiting for numbers in what arrives; Ctrl-C ends"));
     }
     feed.follow(&mut client).await?;
     loop {

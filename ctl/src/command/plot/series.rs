@@ -1,11 +1,14 @@
 //! The numbers of a plot in bounded memory: each curve keeps the least, the greatest and the last value of intervals, in
 //! several resolutions (as round-robin databases do).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::feed::Sample;
 use crate::terminal::wrap::display_line;
+
+/// How many names are kept of numbers that are not wanted.
+const MAX_OTHERS: usize = 10;
 
 /// The most curves.
 pub(super) const MAX_CURVES: usize = 6;
@@ -120,6 +123,8 @@ pub(super) struct Curves {
     pub(super) list: Vec<Curve>,
     /// When the last number came for which there was no curve, in microseconds since 1970.
     left_out_at: Option<i64>,
+    /// The names of some numbers that are not wanted, displayable on a screen.
+    others: BTreeSet<String>,
 }
 
 impl Curves {
@@ -134,6 +139,9 @@ impl Curves {
         let peer = display_line(sample.name.as_deref().unwrap_or(&sample.peer));
         for (name, value) in &sample.numbers {
             if !(self.wanted.is_empty() || self.wanted.contains(name)) {
+                if self.others.len() < MAX_OTHERS {
+                    self.others.insert(display_line(name).into_owned());
+                }
                 continue;
             }
             let field = display_line(name);
@@ -166,6 +174,11 @@ impl Curves {
     /// Returns whether a number since this time has no curve.
     pub(super) fn has_more(&self, from: i64) -> bool {
         self.left_out_at.is_some_and(|at| at >= from)
+    }
+
+    /// Returns the names of some numbers that messages have and that are not wanted.
+    pub(super) fn others(&self) -> Vec<&str> {
+        self.others.iter().map(String::as_str).collect()
     }
 
     /// Returns whether names of numbers are given.

@@ -1,5 +1,7 @@
 //! Draws the plot: below its [`head`], the curves between their axes, and the times.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -42,8 +44,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
     time_axis(buffer, plot, scene, theme);
     let Some(range) = range.map(Range::widened) else {
         value_axis(buffer, plot, None, theme);
-        let text =
-            if scene.curves.list.is_empty() { tr!("no numbers yet") } else { tr!("nothing in this span") };
+        let text = match (scene.curves.list.is_empty(), scene.curves.others()) {
+            (true, others) if !others.is_empty() => {
+                Cow::Owned(tr!("no such number yet; messages have {names}", names = others.join(", ")))
+            }
+            (true, _) => Cow::Borrowed(tr!("no numbers yet")),
+            (false, _) => Cow::Borrowed(tr!("nothing in this span")),
+        };
         buffer.set_stringn(
             plot.x + 2,
             plot.y + plot.height / 2,

@@ -19,8 +19,8 @@ Examples:
   udpchatctl recode --as auto --all";
 
 /// The flags that select messages by other criteria than ids.
-const OTHER_SELECTORS: [&str; 8] =
-    ["all", "number", "from", "direction", "since", "until", "grep", "grep_hex"];
+const OTHER_SELECTORS: [&str; 9] =
+    ["all", "number", "from", "not_from", "direction", "since", "until", "grep", "grep_hex"];
 
 /// Correct the encoding in which stored messages are decoded
 #[derive(Clone, Debug, Args)]

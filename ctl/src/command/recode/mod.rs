@@ -31,6 +31,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &RecodeArgs) -> Result<
     filter.direction.get_or_insert(direction);
     let mut client = context.connect().await?;
     senders::resolve(&mut client, &mut filter.from).await?;
+    senders::resolve(&mut client, &mut filter.not_from).await?;
     let spans = spans(&mut client, arguments, &filter).await?;
     let report = RecodeReport::new(&arguments.encoding, arguments.dry_run);
     let progress = Progress::new(context.output.is_watched(), "message");
@@ -52,12 +53,13 @@ async fn spans(client: &mut Client, arguments: &RecodeArgs, filter: &Filter) -> 
 }
 
 fn params(arguments: &RecodeArgs, filter: Filter) -> RecodeParams {
-    let Filter { from, direction, since, until, grep, contains, notices: _ } = filter;
+    let Filter { from, not_from, direction, since, until, grep, contains, .. } = filter;
     RecodeParams {
         encoding: arguments.encoding.clone(),
         after: None,
         before: None,
         from,
+        not_from,
         direction,
         since,
         until,

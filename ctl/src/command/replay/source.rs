@@ -75,6 +75,7 @@ impl Source {
         }
         let mut client = context.connect().await?;
         senders::resolve(&mut client, &mut filter.from).await?;
+        senders::resolve(&mut client, &mut filter.not_from).await?;
         let pages = Pages::select(client, &filter, arguments.filter.number).await?;
         let cursor = pages.span().after;
         Ok(Self::Inbox(Box::new(Stored { pages, items: VecDeque::new(), cursor, direction })))

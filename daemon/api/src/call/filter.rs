@@ -14,3 +14,31 @@ pub enum DirectionFilter {
     #[default]
     Both,
 }
+
+/// Selects entries by their kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Received messages.
+    Received,
+    /// Sent messages.
+    Sent,
+    /// Gaps.
+    Gaps,
+    /// Notices.
+    Notices,
+}
+
+/// Selects sent messages by what is known of their delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryFilter {
+    /// The kernel refused to send them.
+    NotSent,
+    /// The kernel took them. Nothing else is known.
+    Sent,
+    /// Their peer sent a message within 60 s.
+    Answered,
+    /// An ICMP error reported that they were not delivered.
+    Bounced,
+}

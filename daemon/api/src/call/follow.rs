@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::filter::DirectionFilter;
+use super::filter::{DeliveryFilter, DirectionFilter, Kind};
 use super::method::{Empty, Role, is_false};
 use super::senders;
 use crate::entry::Raw;
@@ -16,6 +16,9 @@ call! {
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
         pub from: Vec<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub not_from: Vec<String>,
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,
@@ -37,6 +40,12 @@ call! {
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "is_false")]
         pub notices: bool,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub only: Vec<Kind>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub delivery: Option<DeliveryFilter>,
     }
 }
 

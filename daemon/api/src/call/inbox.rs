@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::filter::DirectionFilter;
+use super::filter::{DeliveryFilter, DirectionFilter, Kind};
 use super::method::{Role, is_false};
 use super::senders;
 use crate::entry::{Entry, Raw};
@@ -25,6 +25,9 @@ call! {
         /// Only entries of these peers: a name, `address` (any port), `address:port` or a network.
         #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
         pub from: Vec<String>,
+        /// No entries of these peers, which are named as in `from`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub not_from: Vec<String>,
         /// Only entries of this direction; the default is `both`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,
@@ -50,6 +53,13 @@ call! {
         /// of them; `out` selects `bounced` and `expired`, `in` all others.
         #[serde(default, skip_serializing_if = "is_false")]
         pub notices: bool,
+        /// Only entries of these kinds; without any, of every kind. Which gaps and notices are included, `gaps` and `notices`
+        /// decide nevertheless.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub only: Vec<Kind>,
+        /// Only sent messages of which this is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub delivery: Option<DeliveryFilter>,
     }
 }
 

@@ -23,6 +23,9 @@ call! {
         /// As in `inbox`.
         #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
         pub from: Vec<String>,
+        /// As in `inbox`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "senders")]
+        pub not_from: Vec<String>,
         /// As in `inbox`, but the default is `in`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub direction: Option<DirectionFilter>,

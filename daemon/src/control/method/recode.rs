@@ -102,6 +102,7 @@ fn filters(params: &RecodeParams) -> InboxParams {
         after: params.after,
         before: params.before,
         from: params.from.clone(),
+        not_from: params.not_from.clone(),
         direction: Some(params.direction.unwrap_or(DirectionFilter::In)),
         since: params.since.clone(),
         until: params.until.clone(),
