@@ -480,7 +480,7 @@ mod tests {
             {
                 let (at, reason) = (Timestamp::UNIX_EPOCH, "limited".to_owned());
                 let peer = Some(source.to_owned());
-                let gap = Entry::Gap(Gap { id: 1, at, lost: 1, reason, first_id: None, peer });
+                let gap = Entry::Gap(Gap { id: 1, at, lost: 1, reason, first_id: None, peer, name: None });
                 assert_eq!(matcher.matches(&gap), !is_left_out, "{not_from} {source}");
             }
         }
