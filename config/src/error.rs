@@ -57,7 +57,7 @@ pub enum ConfigError {
 #[error("{first}")]
 pub struct ConfigErrors {
     /// The first error.
-    pub first: ConfigError,
+    pub first: Box<ConfigError>,
     /// The others, in the order of the file.
     pub others: Vec<ConfigError>,
 }
@@ -67,7 +67,7 @@ impl ConfigErrors {
     pub(crate) fn none_of(errors: Vec<ConfigError>) -> Result<(), Self> {
         let mut errors = errors.into_iter();
         match errors.next() {
-            Some(first) => Err(Self { first, others: errors.collect() }),
+            Some(first) => Err(Self { first: Box::new(first), others: errors.collect() }),
             None => Ok(()),
         }
     }
@@ -75,7 +75,7 @@ impl ConfigErrors {
 
 impl From<ConfigError> for ConfigErrors {
     fn from(first: ConfigError) -> Self {
-        Self { first, others: Vec::new() }
+        Self { first: Box::new(first), others: Vec::new() }
     }
 }
 

@@ -18,7 +18,7 @@ impl Settings {
     /// # Errors
     /// The first one of those.
     pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Self, ConfigError> {
-        Self::load_whole(overrides, environment).map_err(|errors| errors.first)
+        Self::load_whole(overrides, environment).map_err(|errors| *errors.first)
     }
 
     /// Reads every layer and applies it.

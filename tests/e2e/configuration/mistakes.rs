@@ -145,9 +145,7 @@ fn invalid_variables_and_flags_are_refused_by_name() {
 fn all_mistakes_of_a_file_are_listed_in_its_order() {
     let config = "lisen = []\n[text]\nencoding = 'ansi'\n[inbox]\nmax_age = 7\nmax_size = 'x'\n[peers.bob]\naddress = '::::'\n";
     let places = [(1, 1), (3, 12), (5, 11), (6, 12), (8, 11)];
-    let listed = |config: &str| {
-        Daemon::refused(folder_with(config).path(), &["--check-config"]).stderr
-    };
+    let listed = |config: &str| Daemon::refused(folder_with(config).path(), &["--check-config"]).stderr;
     let found = listed(config);
     let errors: Vec<_> = found.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(errors.len(), places.len(), "{found}");

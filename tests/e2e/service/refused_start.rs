@@ -159,7 +159,11 @@ fn assert_unsafe(is_data: bool, make_unsafe: impl FnOnce(&Path), texts: &[&str])
 fn a_directory_that_others_may_write_to_is_refused() {
     for is_data in [true, false] {
         let open = |place: &Path| fs::set_permissions(place, fs::Permissions::from_mode(0o777)).unwrap();
-        assert_unsafe(is_data, open, &["every user (mode 0777)", "`chmod go-w ", "keeps other users out; `--"]);
+        assert_unsafe(
+            is_data,
+            open,
+            &["every user (mode 0777)", "`chmod go-w ", "keeps other users out; `--"],
+        );
     }
 }
 
@@ -200,8 +204,12 @@ fn a_directory_of_another_user_is_refused() {
     let Some(_) = OtherUser::get() else { return };
     for is_data in [true, false] {
         let give_away = |place: &Path| std::os::unix::fs::chown(place, Some(54_321), None).unwrap();
-        let texts =
-            ["belongs to the user with uid 54321", "(mode 0700) belongs to user 54321", "`sudo chown -R root ", "`sudo -u '#54321'`"];
+        let texts = [
+            "belongs to the user with uid 54321",
+            "(mode 0700) belongs to user 54321",
+            "`sudo chown -R root ",
+            "`sudo -u '#54321'`",
+        ];
         assert_unsafe(is_data, give_away, &texts);
     }
 }
