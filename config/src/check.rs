@@ -24,19 +24,22 @@ const MIN_INBOX: Size = Size::from_mib(1);
 const MIN_MEMORY: Size = Size::from_mib(8);
 const MAX_MEMORY: Size = Size::from_mib(1024);
 
-/// Refuses settings that the daemon cannot use.
-pub(crate) fn check(settings: &Settings) -> Result<(), ConfigError> {
-    check_listen(settings)?;
-    check_groups(settings)?;
-    check_sizes(settings)?;
-    check_socket(&settings.socket)?;
-    check_text(settings)?;
+/// Finds what the daemon cannot use in settings: at most one violation of each rule, in the order of the keys.
+pub(crate) fn check(settings: &Settings) -> Vec<ConfigError> {
     let control = &settings.control;
-    check_role("control.read", &control.read)?;
-    check_role("control.send", &control.send)?;
-    check_role("control.admin", &control.admin)?;
-    check_peers(settings)?;
-    check_lists(settings)
+    let checked = [
+        check_listen(settings),
+        check_groups(settings),
+        check_sizes(settings),
+        check_socket(&settings.socket),
+        check_text(settings),
+        check_role("control.read", &control.read),
+        check_role("control.send", &control.send),
+        check_role("control.admin", &control.admin),
+        check_peers(settings),
+        check_lists(settings),
+    ];
+    checked.into_iter().filter_map(Result::err).collect()
 }
 
 fn check_listen(settings: &Settings) -> Result<(), ConfigError> {

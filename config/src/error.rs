@@ -52,6 +52,33 @@ pub enum ConfigError {
     NoDataDir,
 }
 
+/// Explains why the settings could not be loaded: all errors that are independent of each other.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{first}")]
+pub struct ConfigErrors {
+    /// The first error.
+    pub first: Box<ConfigError>,
+    /// The others, in the order of the file.
+    pub others: Vec<ConfigError>,
+}
+
+impl ConfigErrors {
+    /// Fails if there are errors.
+    pub(crate) fn none_of(errors: Vec<ConfigError>) -> Result<(), Self> {
+        let mut errors = errors.into_iter();
+        match errors.next() {
+            Some(first) => Err(Self { first: Box::new(first), others: errors.collect() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(first: ConfigError) -> Self {
+        Self { first: Box::new(first), others: Vec::new() }
+    }
+}
+
 impl ConfigError {
     /// Returns what to do about the error, as a fragment to show after it.
     pub fn hint(&self) -> Option<String> {

@@ -37,7 +37,7 @@ mod value;
 pub mod when;
 
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigErrors};
 pub use file_hint::{Need, access_hint, file_hint, size_limit, size_limit_hint, unsafe_hint, word};
 pub use flags::{Flags, Overrides};
 pub use owner::{interface_decides, owner};

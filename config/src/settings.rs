@@ -375,7 +375,7 @@ peers.lab.members = ["bob", "1.2.3.6"] # /c.toml:7"#;
         settings.data_dir.value = "/odd/\u{1b}\u{202e}\\'x".into();
         let text: String = settings.listing().iter().map(|(k, v, _)| format!("{k} = {v}\n")).collect();
         let mut read = Settings::default_in("/d");
-        crate::file::apply(&mut read, &text, Path::new("/x")).unwrap();
+        assert_eq!(crate::file::apply(&mut read, &text, Path::new("/x")), []);
         read.separate_lists().unwrap();
         let values =
             |settings: &Settings| settings.listing().into_iter().map(|(k, v, _)| (k, v)).collect::<Vec<_>>();

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::json;
 use udpchat_api::Timestamp;
 use udpchat_api::safe::{lines, one_line};
-use udpchat_config::{ConfigError, Need, file_hint, unsafe_hint};
+use udpchat_config::{ConfigErrors, Need, file_hint, unsafe_hint};
 use udpchat_locale::{tr, translated};
 
 use crate::backup::BackupError;
@@ -24,11 +24,14 @@ use crate::service::systemd::{InheritError, stderr_is_journal};
 const FAILED: u8 = 1;
 const WRONG_USE: u8 = 2;
 
+/// How many mistakes of a configuration are shown after the first one.
+const MAX_FURTHER_MISTAKES: usize = 50;
+
 /// Describes why the daemon does not start, or ends with an error.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(#[from] ConfigErrors),
     #[error("the configuration names groups that give no access: {}", .0.join("; "))]
     Groups(Vec<String>),
     #[error("cannot use the data directory {path}")]
@@ -63,7 +66,7 @@ impl Failure {
     /// Returns a hint what to do next.
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Config(error) => error.hint(),
+            Self::Config(errors) => errors.first.hint(),
             Self::Groups(_) => Some("`getent group` lists the groups; `groupadd` creates one. The daemon starts without them".to_owned()),
             Self::DataDir { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => Some(
                 "it is read-only here: `--data-dir` takes another; under systemd `ReadWritePaths=` opens this one".to_owned(),
@@ -118,25 +121,44 @@ impl Failure {
     pub(crate) fn print(&self) {
         let mut texts = chain(self).into_iter();
         let message = texts.next().unwrap_or_default();
-        let message = match message.split_once('\n') {
-            // An error of the configuration quotes the file below its first line.
-            Some((first, excerpt)) if matches!(self, Self::Config(_)) => {
-                lines(&format!("{}\n{excerpt}", translated(first))).into_owned()
-            }
+        let message = match self {
+            Self::Config(_) => with_excerpt(&message),
             _ => one_line(&translated(&message)).into_owned(),
         };
-        let mut text = tr!("{label} {message}", label = tr!("error:"), message) + "\n";
+        let mut text = labelled(&message);
         for cause in texts {
             text += &format!("  {}\n", tr!("caused by: {cause}", cause = one_line(&translated(&cause))));
         }
         if let Some(hint) = self.hint() {
-            text += &format!("{}\n", tr!("hint: {hint}", hint = one_line(&translated(&hint))));
+            text += &hinted(&hint);
+        }
+        if let Self::Config(errors) = self {
+            for error in errors.others.iter().take(MAX_FURTHER_MISTAKES) {
+                text += &labelled(&with_excerpt(&error.to_string()));
+                text += &error.hint().map(|hint| hinted(&hint)).unwrap_or_default();
+            }
         }
         if stderr_is_journal() {
             text = text.lines().map(|line| format!("<3>{line}\n")).collect();
         }
         // If this fails, the error cannot be reported in any other way.
         let _written = io::stderr().write_all(text.as_bytes());
+    }
+}
+
+fn labelled(message: &str) -> String {
+    tr!("{label} {message}", label = tr!("error:"), message) + "\n"
+}
+
+fn hinted(hint: &str) -> String {
+    tr!("hint: {hint}", hint = one_line(&translated(hint))) + "\n"
+}
+
+/// Shows an error of the configuration, which quotes the file below its first line.
+fn with_excerpt(error: &str) -> String {
+    match error.split_once('\n') {
+        Some((first, excerpt)) => lines(&format!("{}\n{excerpt}", translated(first))).into_owned(),
+        None => one_line(&translated(error)).into_owned(),
     }
 }
 

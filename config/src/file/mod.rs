@@ -44,70 +44,89 @@ pub(crate) fn read(path: &Path, presence: Presence) -> Result<Option<String>, Co
     String::from_utf8(bytes).map(Some).map_err(|error| not_text(path, &error))
 }
 
-/// Replaces every setting that the text of a file sets.
-pub(crate) fn apply(settings: &mut Settings, text: &str, path: &Path) -> Result<(), ConfigError> {
-    let document = DeTable::parse(text).map_err(|error| syntax_mistake(&error, text));
-    let applied = document.and_then(|document| Source { path, text }.apply(document.get_ref(), "", settings));
-    applied.map_err(|mistake| ConfigError::malformed(mistake, text, path))
+/// Replaces every setting that the text of a file sets; returns all mistakes in it, in their order. After a syntax error, nothing
+/// more of the file is known.
+pub(crate) fn apply(settings: &mut Settings, text: &str, path: &Path) -> Vec<ConfigError> {
+    let mut source = Source { path, text, mistakes: Vec::new() };
+    match DeTable::parse(text) {
+        Ok(document) => source.apply(document.get_ref(), "", settings),
+        Err(error) => source.mistakes.push(syntax_mistake(&error, text)),
+    }
+    source.mistakes.sort_by_key(|mistake| mistake.span.start);
+    source.mistakes.into_iter().map(|mistake| ConfigError::malformed(mistake, text, path)).collect()
 }
 
 /// A file whose values are applied.
 struct Source<'a> {
     path: &'a Path,
     text: &'a str,
+    mistakes: Vec<Mistake>,
 }
 
 impl Source<'_> {
     /// Applies a table; the path of the top is empty.
-    fn apply(&self, table: &DeTable<'_>, path: &str, settings: &mut Settings) -> Result<(), Mistake> {
+    fn apply(&mut self, table: &DeTable<'_>, path: &str, settings: &mut Settings) {
         let is_table = |name: &str| {
             path.is_empty() && !name.is_empty() && KEYS.iter().any(|key| split(key.path).0 == name)
         };
         for (name, value) in table {
             if let Some(key) = KEYS.iter().find(|key| split(key.path) == (path, name.get_ref())) {
-                self.set(key, settings, value)?;
+                self.set(key, settings, value);
             } else if path.is_empty() && name.get_ref() == "peers" {
-                self.apply_peers(table_of(value, "peers")?, settings)?;
+                if let Some(peers) = self.table_of(value, "peers") {
+                    self.apply_peers(peers, settings);
+                }
             } else if is_table(name.get_ref()) {
-                self.apply(table_of(value, name.get_ref())?, name.get_ref(), settings)?;
+                if let Some(table) = self.table_of(value, name.get_ref()) {
+                    self.apply(table, name.get_ref(), settings);
+                }
             } else {
-                return Err(unknown_key(name, path, path));
+                self.mistakes.push(unknown_key(name, path, path));
             }
         }
-        Ok(())
     }
 
-    fn apply_peers(&self, peers: &DeTable<'_>, settings: &mut Settings) -> Result<(), Mistake> {
+    fn apply_peers(&mut self, peers: &DeTable<'_>, settings: &mut Settings) {
         for (name, value) in peers {
-            let parsed = name.get_ref().parse::<PeerName>();
-            let parsed = parsed.map_err(|error| Mistake::bad_value(name.span(), error))?;
-            let fields = table_of(value, ANY_PEER)?;
+            let parsed = match name.get_ref().parse::<PeerName>() {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    self.mistakes.push(Mistake::bad_value(name.span(), error));
+                    continue;
+                }
+            };
+            let Some(fields) = self.table_of(value, ANY_PEER) else { continue };
             let peer = settings.peers.entry(parsed);
             let peer = peer.or_insert_with(|| Peer::without_address(self.origin(value)));
             for (field, value) in fields {
                 let Some(key) = PEER_KEYS.iter().find(|key| split(key.path) == (ANY_PEER, field.get_ref()))
                 else {
-                    return Err(unknown_key(field, ANY_PEER, &format!("peers.{}", name.get_ref())));
+                    self.mistakes.push(unknown_key(field, ANY_PEER, &format!("peers.{}", name.get_ref())));
+                    continue;
                 };
-                self.set(key, peer, value)?;
+                self.set(key, peer, value);
             }
         }
-        Ok(())
     }
 
-    fn set<S>(&self, key: &Key<S>, fields: &mut S, value: &Node<'_>) -> Result<(), Mistake> {
+    fn set<S>(&mut self, key: &Key<S>, fields: &mut S, value: &Node<'_>) {
         let field = (key.field_mut)(fields);
-        field.set(value, self.origin(value)).map_err(|mistake| with_example(mistake, key.path))
+        let set = field.set(value, self.origin(value));
+        self.mistakes.extend(set.err().map(|mistake| with_example(mistake, key.path)));
+    }
+
+    /// Returns a value as a table; notes a mistake if it is none.
+    fn table_of<'t, 'i>(&mut self, value: &'t Node<'i>, path: &str) -> Option<&'t DeTable<'i>> {
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            self.mistakes.push(with_example(Mistake::wrong_type("a table", value), path));
+        }
+        table
     }
 
     fn origin(&self, value: &Node<'_>) -> Origin {
         Origin::File { path: self.path.to_owned(), line: line_of(self.text, value.span().start) }
     }
-}
-
-fn table_of<'a, 'i>(value: &'a Node<'i>, path: &str) -> Result<&'a DeTable<'i>, Mistake> {
-    let table = value.get_ref().as_table();
-    table.ok_or_else(|| with_example(Mistake::wrong_type("a table", value), path))
 }
 
 /// Adds an example as the hint, unless the mistake has a hint.

@@ -7,7 +7,7 @@ use crate::{Encoding, LogLevel, Setting};
 
 fn parse(text: &str, path: &Path) -> Result<Settings, ConfigError> {
     let mut settings = Settings::default_in("/d");
-    apply(&mut settings, text, path).map(|()| settings)
+    apply(&mut settings, text, path).into_iter().next().map_or(Ok(settings), Err)
 }
 
 /// Parses a text that has a mistake and returns line, column, the text shown and the hint.

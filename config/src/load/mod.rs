@@ -10,29 +10,40 @@ use crate::paths::{
     user_runtime_socket,
 };
 use crate::value::shown;
-use crate::{ConfigError, Origin, Overrides, Setting, Settings, UserGroup, ValueError};
+use crate::{ConfigError, ConfigErrors, Origin, Overrides, Setting, Settings, UserGroup, ValueError};
 
 impl Settings {
+    /// Reads every layer and applies it, as [`Self::load_whole`] does.
+    ///
+    /// # Errors
+    /// The first one of those.
+    pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Self, ConfigError> {
+        Self::load_whole(overrides, environment).map_err(|errors| *errors.first)
+    }
+
     /// Reads every layer and applies it.
     ///
     /// # Errors
-    /// If a file cannot be read, or a value of a layer is not valid; the error contains the place.
-    pub fn load(overrides: &Overrides, environment: &Environment) -> Result<Self, ConfigError> {
+    /// If a file cannot be read, or a value of a layer is not valid; each error contains the place. All mistakes of the files are
+    /// returned, or without any, all violations of rules.
+    pub fn load_whole(overrides: &Overrides, environment: &Environment) -> Result<Self, ConfigErrors> {
         let mut settings = Self::without_paths();
         if overrides.system {
             apply_system(&mut settings);
         }
+        let mut mistakes = Vec::new();
         for (path, presence) in config_files(overrides, environment)? {
             if let Some(text) = read(&path, presence)? {
-                apply(&mut settings, &text, &path)?;
+                mistakes.extend(apply(&mut settings, &text, &path));
                 settings.files.push(path);
             }
         }
+        ConfigErrors::none_of(mistakes)?;
         apply_environment(&mut settings, environment)?;
         apply_flags(&mut settings, overrides, environment)?;
         complete_paths(&mut settings, environment)?;
         settings.separate_lists()?;
-        check(&settings)?;
+        ConfigErrors::none_of(check(&settings))?;
         Ok(settings)
     }
 }

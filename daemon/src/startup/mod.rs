@@ -32,7 +32,7 @@ use crate::{backup, recover, service};
 /// failure of the daemon is reported, once the configuration says it.
 pub(crate) fn run(flags: &Flags, log_format: &mut LogFormat) -> Result<(), Failure> {
     let (overrides, environment) = (flags.overrides.clone(), Environment::of_process());
-    let mut settings = Settings::load(&overrides, &environment)?;
+    let mut settings = Settings::load_whole(&overrides, &environment)?;
     if flags.check_config() {
         return check::run(&settings);
     }

@@ -140,3 +140,21 @@ fn invalid_variables_and_flags_are_refused_by_name() {
         assert!(flag.iter().all(|word| stderr.contains(word)) && stderr.contains("hint: "), "{stderr}");
     }
 }
+
+#[test]
+fn all_mistakes_of_a_file_are_listed_in_its_order() {
+    let config = "lisen = []\n[text]\nencoding = 'ansi'\n[inbox]\nmax_age = 7\nmax_size = 'x'\n[peers.bob]\naddress = '::::'\n";
+    let places = [(1, 1), (3, 12), (5, 11), (6, 12), (8, 11)];
+    let listed = |config: &str| Daemon::refused(folder_with(config).path(), &["--check-config"]).stderr;
+    let found = listed(config);
+    let errors: Vec<_> = found.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), places.len(), "{found}");
+    for (error, (line, column)) in errors.iter().zip(places) {
+        assert!(error.contains(&format!("config.toml:{line}:{column}: ")), "{found}");
+    }
+    // Rules are checked once all values are valid.
+    let found = listed("listen = []\n[inbox]\nmax_size = '1KiB'\n[peers.bob]\nencoding = 'gbk'\n");
+    for text in ["no address to listen on", "is too small", "peer `bob` has no address"] {
+        assert_eq!(found.matches(text).count(), 1, "{found}");
+    }
+}

@@ -111,7 +111,7 @@ fn too_few_open_files_are_refused() {
     let folder = new_folder();
     fs::write(folder.path().join("config.toml"), "").unwrap();
     let refused = Daemon::refused_by(&mut with_open_files("-n 20", folder.path()));
-    refused.fails(&["may open 20 files", "hint: ", "ulimit -n 1024", "LimitNOFILE=1024"]);
+    refused.fails(&["may open 20 files", "hint", "ulimit -n 1024", "LimitNOFILE=1024"]);
     assert!(!folder.path().join("s").exists() && !folder.path().join("data").exists());
 }
 
@@ -152,8 +152,6 @@ fn assert_unsafe(is_data: bool, make_unsafe: impl FnOnce(&Path), texts: &[&str])
     make_unsafe(place);
     let refused = Daemon::refused_at(&places[0], &places[1].join("s"));
     refused.fails(&[&[place.to_str().unwrap(), "is not safe", "hint: "], texts].concat());
-    // An empty directory may be another program's.
-    assert!(!["chown", "chmod"].iter().any(|command| refused.stderr.contains(command)), "{}", refused.stderr);
     assert_eq!(fs::read_dir(place).unwrap().count(), 0);
 }
 
@@ -161,7 +159,11 @@ fn assert_unsafe(is_data: bool, make_unsafe: impl FnOnce(&Path), texts: &[&str])
 fn a_directory_that_others_may_write_to_is_refused() {
     for is_data in [true, false] {
         let open = |place: &Path| fs::set_permissions(place, fs::Permissions::from_mode(0o777)).unwrap();
-        assert_unsafe(is_data, open, &["every user (mode 0777)", "may replace the files in it; `--"]);
+        assert_unsafe(
+            is_data,
+            open,
+            &["every user (mode 0777)", "`chmod go-w ", "keeps other users out; `--"],
+        );
     }
 }
 
@@ -202,8 +204,12 @@ fn a_directory_of_another_user_is_refused() {
     let Some(_) = OtherUser::get() else { return };
     for is_data in [true, false] {
         let give_away = |place: &Path| std::os::unix::fs::chown(place, Some(54_321), None).unwrap();
-        let texts =
-            ["belongs to the user with uid 54321", "(mode 0700) belongs to user 54321", "`sudo -u '#54321'`"];
+        let texts = [
+            "belongs to the user with uid 54321",
+            "(mode 0700) belongs to user 54321",
+            "`sudo chown -R root ",
+            "`sudo -u '#54321'`",
+        ];
         assert_unsafe(is_data, give_away, &texts);
     }
 }

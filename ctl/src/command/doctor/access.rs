@@ -46,7 +46,7 @@ fn lists(facts: &Facts, status: &Status) -> Finding {
 
 /// Reports what was over the limits, unless there are none and were none.
 fn limits(facts: &Facts, status: &Status) -> Option<Finding> {
-    let AccessStatus { limit, bytes, peers_with_limit, limited, .. } = &status.access;
+    let AccessStatus { limit, bytes, peers_have_limits, limited, .. } = &status.access;
     let rule = match (limit.as_str(), bytes.as_str()) {
         ("", "") => tr!("there is no limit for all addresses").to_owned(),
         (limit, "") => tr!("an address may send {limit}", limit = safe::one_line(limit)),
@@ -65,7 +65,7 @@ fn limits(facts: &Facts, status: &Status) -> Option<Finding> {
     let datagrams = counted(status.dropped.limited, "datagram");
     let over = last_refused(facts, tr!("{datagrams} over the limit were left out", datagrams), limited);
     let seen = tr!("{rules}; {refused}", rules = rule, refused = over);
-    if limit.is_empty() && bytes.is_empty() && *peers_with_limit == 0 {
+    if limit.is_empty() && bytes.is_empty() && !*peers_have_limits {
         // The limit that left them out has been removed since.
         return Some(Finding::ok(TOPIC, seen));
     }

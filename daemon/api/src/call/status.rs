@@ -194,9 +194,9 @@ pub struct AccessStatus {
     /// The limit on bytes of one address, such as `1MiB/s`; empty without a limit.
     #[serde(default)]
     pub bytes: String,
-    /// The number of configured peers with a limit of their own.
+    /// Whether a configured peer has a limit of its own.
     #[serde(default)]
-    pub peers_with_limit: u64,
+    pub peers_have_limits: bool,
     /// The addresses that were over their limit last, 8 at most, newest first.
     #[serde(default)]
     pub limited: Vec<Refusal>,

@@ -7,7 +7,7 @@ use udpchat_api::call::{
     ReceiveBuffer, Refusal, SentCounts, State, Status, StatusParams, Traffic, WatchedPeer,
 };
 use udpchat_api::{ErrorObject, Timestamp};
-use udpchat_config::{Network, Settings};
+use udpchat_config::{Network, Peer, Settings};
 
 use crate::clock::from_ns;
 use crate::control::context::Context;
@@ -134,7 +134,7 @@ fn access(daemon: &Daemon) -> AccessStatus {
         refused: refusals(&configured, &daemon.denied.list()),
         limit: settings.access.limit.to_string(),
         bytes: settings.access.bytes.to_string(),
-        peers_with_limit: settings.peers.values().filter(|peer| peer.has_limit()).count() as u64,
+        peers_have_limits: settings.peers.values().any(Peer::has_limit),
         limited: refusals(&configured, &daemon.limits.over()),
     }
 }

@@ -89,7 +89,10 @@ fn findings_are_chinese_in_a_chinese_locale() {
             daemon.socket().display()
         ),
         &format!("问题     监听       只监听 {address}：其他机器无法访问\n"),
-        "                    提示：要监听 IPv4 和 IPv6 的所有地址，在配置中设置 `listen = [\"[::]:7788\"]`，然后重启守护进程\n",
+        &format!(
+            "                    提示：要监听 IPv4 和 IPv6 的所有地址，在配置中设置 `listen = [\"[::]:{}\"]`，然后重启守护进程\n",
+            address.port()
+        ),
         &format!("正常     自检       发往 {address} 的数据报已通过实际端口到达\n"),
         "正常     访问列表   任何主机都可以发送，10.9.0.0/16 除外\n",
         "正常     状态       收件箱正常，有 0 个条目\n",

@@ -9,7 +9,8 @@ fn a_daemon_on_loopback_only_is_a_problem() {
     let ran = daemon.ctl(&["--json", "doctor"]);
     let found = findings(&ran, 1);
     let only = format!("listens on {} only", daemon.address());
-    assert_finding(&found, "problem", "listen", &[&only, "no other machine", "[::]:7788"]);
+    let every = format!("[::]:{}", daemon.address().port());
+    assert_finding(&found, "problem", "listen", &[&only, "no other machine", &every]);
     assert!(ran.stderr.contains("\"exit\":1") && ran.stderr.contains("found"), "{}", ran.stderr);
 }
 
