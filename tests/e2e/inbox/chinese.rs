@@ -47,7 +47,7 @@ fn entries_notes_and_tables_are_in_chinese() {
     let peers = without_changing_parts(&daemon.ctl_in_chinese(&["peers"]).ok(), &daemon, &peer);
     assert!(peers.starts_with("名称  地址 ") && peers.contains(" 已记住  TIME "), "{peers}");
     let hex = daemon.ctl_in_chinese(&["inbox", "--hex", "1"]).ok();
-    assert!(hex.lines().next().unwrap().ends_with("  4 字节"), "{hex}");
+    assert!(hex.lines().next().unwrap().ends_with("  4 字节  gb18030  你好"), "{hex}");
 }
 
 #[test]

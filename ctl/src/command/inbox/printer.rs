@@ -181,9 +181,9 @@ impl<'a> InboxPrinter<'a> {
         self.output.check_reader()
     }
 
-    /// Shows how far a long search is that has come to `cursor`, as long as nothing of it is on the screen.
+    /// Shows how far a long search is that has come to `cursor`, unless a pager has the screen.
     async fn show_progress(&mut self, found: u64, order: Order, cursor: u64) -> Result<()> {
-        if !(self.output.is_held() && self.progress.is_due()) {
+        if self.output.is_paged() || !self.progress.is_due() {
             return Ok(());
         }
         let (oldest, newest) = match self.bounds {

@@ -79,10 +79,6 @@ impl Range {
         let size = self.greatest / 2.0 - self.least / 2.0;
         ((value / 2.0 - self.least / 2.0) / size).clamp(0.0, 1.0)
     }
-
-    pub(super) fn value(self, place: f64) -> f64 {
-        self.least * (1.0 - place) + self.greatest * place
-    }
 }
 
 /// Shows a number in at most [`NUMBER_COLUMNS`].

@@ -18,8 +18,14 @@ use super::series::Curve;
 const LABEL_COLUMNS: u16 = 10;
 const TIME_COLUMNS: u16 = 16;
 
-/// The rows between two labels of the value axis.
-const LABEL_ROWS: u16 = 5;
+/// The rows for a label of the value axis.
+const LABEL_ROWS: u16 = 3;
+
+/// How much a tick may be beside the range, in parts of a step.
+const ROUNDING: f64 = 1e-9;
+
+/// The most digits behind the point of a tick that are rounded.
+const MAX_DIGITS: f64 = 15.0;
 
 /// Draws the whole screen.
 pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
@@ -92,19 +98,45 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, number: usize, scene: &Scene<'
     }
 }
 
-/// Draws the axis on the left, with values.
+/// Draws the axis on the left, with round values.
 fn value_axis(buffer: &mut Buffer, plot: Rect, range: Option<Range>, theme: &Theme) {
     let (line, tick) = if theme.marks == Marks::Braille { ("│", "┤") } else { ("|", "+") };
     for row in 0..plot.height {
-        let is_labelled =
-            range.is_some() && (row == plot.height - 1 || (row % LABEL_ROWS == 0 && row + 2 < plot.height));
-        buffer.set_string(plot.x - 1, plot.y + row, if is_labelled { tick } else { line }, Style::new());
-        if let (true, Some(range)) = (is_labelled, range) {
-            let place = 1.0 - f64::from(row) / f64::from((plot.height - 1).max(1));
-            let label = format!("{:>NUMBER_COLUMNS$}", short(range.value(place)));
-            buffer.set_stringn(plot.x - LABEL_COLUMNS, plot.y + row, label, NUMBER_COLUMNS, Style::new());
-        }
+        buffer.set_string(plot.x - 1, plot.y + row, line, Style::new());
     }
+    let Some(range) = range else { return };
+    for value in ticks(range, usize::from(plot.height / LABEL_ROWS).max(2)) {
+        let row = ((1.0 - range.place(value)) * f64::from(plot.height - 1)).round() as u16;
+        buffer.set_string(plot.x - 1, plot.y + row, tick, Style::new());
+        let label = format!("{:>NUMBER_COLUMNS$}", short(value));
+        buffer.set_stringn(plot.x - LABEL_COLUMNS, plot.y + row, label, NUMBER_COLUMNS, Style::new());
+    }
+}
+
+/// Returns the values in a range that have labels: multiples of 1, 2 or 5 times a power of ten, about `most` of them; its ends if
+/// there are no two such values.
+fn ticks(range: Range, most: usize) -> Vec<f64> {
+    let ends = vec![range.least, range.greatest];
+    // Halves do not overflow.
+    let least_step = (range.greatest / 2.0 - range.least / 2.0) / most as f64 * 2.0;
+    let exponent = least_step.log10().floor();
+    let unit = 10_f64.powf(exponent);
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * unit);
+    let Some(step) = steps.into_iter().find(|step| *step >= least_step * (1.0 - ROUNDING)) else {
+        return ends;
+    };
+    if !(step.is_normal() && (range.least / step).is_finite()) {
+        return ends;
+    }
+    let first = (range.least / step - ROUNDING).ceil();
+    let multiples = (0..=most + 1).map(|number| (first + number as f64) * step);
+    let values = multiples.take_while(|value| *value <= range.greatest + step * ROUNDING);
+    // A multiple of 0.1 may be 0.30000000000000004.
+    let digits = (-exponent).clamp(0.0, MAX_DIGITS) as usize;
+    let round = |value: f64| format!("{value:.digits$}").parse().unwrap_or(value);
+    let values: Vec<f64> =
+        values.map(|value| if -exponent > MAX_DIGITS { value } else { round(value) }).collect();
+    if values.len() < 2 { ends } else { values }
 }
 
 /// Draws the axis below, with times.
@@ -189,6 +221,19 @@ mod tests {
     }
 
     #[test]
+    fn the_labels_of_values_are_round() {
+        let ticks = |least, greatest, most| ticks(Range { least, greatest }, most);
+        assert_eq!(ticks(0.0, 60.0, 3), [0.0, 20.0, 40.0, 60.0]);
+        assert_eq!(ticks(28.7, 42.59, 5), [30.0, 35.0, 40.0]);
+        assert_eq!(ticks(-0.11, 0.32, 5), [-0.1, 0.0, 0.1, 0.2, 0.3]);
+        assert_eq!(ticks(1_013.2, 1_013.9, 4), [1_013.2, 1_013.4, 1_013.6, 1_013.8]);
+        assert_eq!(ticks(f64::MIN, f64::MAX, 2).len(), 2);
+        let screen =
+            drawn(&curves(&["sensor7"], |second| 28.7 + second as f64 / 4.0), Marks::Ascii, (60, 20));
+        assert!(screen.iter().any(|line| line.starts_with("       35+")), "{screen:#?}");
+    }
+
+    #[test]
     fn values_behind_the_span_are_not_shown() {
         let mut curves = curves(&["sensor7"], |second| second as f64);
         let at = Timestamp::from_microsecond(MINUTE + 10_000_000).unwrap();
@@ -208,6 +253,12 @@ mod tests {
             );
             assert!(screen[0].contains("a temp"), "{value}: {screen:#?}");
         }
+        let mut others = Curves::new(vec!["tmp".to_owned()]);
+        let numbers = vec![("temp".to_owned(), 1.0)];
+        let (peer, at) = ("a".to_owned(), Timestamp::UNIX_EPOCH);
+        others.add(&Sample { id: 1, at, peer, name: None, numbers }, 0);
+        let screen = drawn(&others, Marks::Braille, (80, 24));
+        assert!(screen.iter().any(|line| line.contains("messages have temp")), "{screen:#?}");
         let screen = drawn(&Curves::default(), Marks::Braille, (80, 24));
         assert!(screen.iter().any(|line| line.contains("no numbers yet")), "{screen:#?}");
     }
