@@ -338,7 +338,7 @@ pub(crate) fn command_in(folder: &Path) -> Command {
 }
 
 /// Prepares a daemon in a folder, with an empty environment. It logs as text.
-fn text_command_in(folder: &Path) -> Command {
+pub(crate) fn text_command_in(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_udpchatd"));
     command
         .env_clear()

@@ -24,7 +24,7 @@ mod view;
 pub(crate) use background::Background;
 pub(crate) use ctl::{Completed, command as ctl_command, ctl_without_daemon, finish};
 pub(crate) use daemon::{Daemon, Refused};
-pub(crate) use daemon::{command_in, new_folder, read_lines, with_paths};
+pub(crate) use daemon::{command_in, new_folder, read_lines, text_command_in, with_paths};
 pub(crate) use delay::Delay;
 pub(crate) use guard::Guard;
 pub(crate) use icmp::Forger;

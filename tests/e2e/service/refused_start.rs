@@ -10,7 +10,7 @@ use serde_json::json;
 use udpchat_api::safe::is_unsafe;
 
 use crate::support::{
-    Account, Background, Daemon, OtherUser, Peer, Refused, command_in, new_folder, texts, with_paths,
+    Account, Background, Daemon, OtherUser, Peer, Refused, new_folder, text_command_in, texts, with_paths,
 };
 
 #[track_caller]
@@ -100,7 +100,7 @@ fn a_file_as_data_directory_is_kept() {
 fn with_open_files(limit: &str, folder: &Path) -> Command {
     let mut command = Command::new("sh");
     command.env_clear().args(["-c", &format!(r#"ulimit {limit} && exec "$0" "$@""#)]);
-    let daemon = command_in(folder);
+    let daemon = text_command_in(folder);
     command.arg(daemon.get_program()).args(daemon.get_args()).args(["--listen", "127.0.0.1:0"]);
     command.env("HOME", folder);
     command
