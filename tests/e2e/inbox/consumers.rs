@@ -210,7 +210,7 @@ fn peeking_makes_no_read_mark() {
 #[test]
 fn consumers_are_listed_set_and_removed() {
     let daemon = having_received(5);
-    assert_eq!(daemon.ctl(&["consumers"]).ok(), "");
+    daemon.ctl(&["consumers"]).fails(0, &["note: no consumer has read yet"]);
     daemon.ctl(&["-q", "inbox", "--consumer", "bot"]).ok();
     daemon.ctl(&["-q", "ack", "2"]).ok();
     let listed = daemon.ctl(&["consumers"]).ok();
