@@ -5,14 +5,14 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Completed, Daemon, Refused, command_in, finish};
+use crate::support::{Completed, Daemon, Refused, finish, text_command_in};
 
 use super::folder_with;
 
 /// Runs a daemon that must not start, in a Chinese locale.
 fn refused(config: &str, flags: &[&str]) -> Refused {
     let folder = folder_with(config);
-    Daemon::refused_by(command_in(folder.path()).env("LANG", "zh_CN.UTF-8").args(flags))
+    Daemon::refused_by(text_command_in(folder.path()).env("LANG", "zh_CN.UTF-8").args(flags))
 }
 
 #[track_caller]
@@ -138,7 +138,7 @@ fn errors_at_the_start_are_chinese() {
 fn help_and_a_valid_configuration_are_chinese() {
     let folder = folder_with("");
     let run = |flag: &str, language: &str| {
-        let mut command = command_in(folder.path());
+        let mut command = text_command_in(folder.path());
         command.env("UDPCHAT_LANG", language).arg(flag).stdout(Stdio::piped());
         let output = command.output().unwrap();
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
@@ -206,7 +206,7 @@ fn answers_of_the_daemon_are_shown_in_chinese() {
 #[test]
 fn the_log_is_english_in_a_chinese_locale() {
     let folder = folder_with("listen = ['127.0.0.1:0']\ngroups = ['239.1.2.3%nosuch0']");
-    let mut command = command_in(folder.path());
+    let mut command = text_command_in(folder.path());
     let mut daemon = Daemon::start_by(folder, command.env("LANG", "zh_CN.UTF-8"));
     let log = daemon.log().join("\n");
     assert!(log.contains("group 239.1.2.3%nosuch0 is not joined") && log.is_ascii(), "{log}");

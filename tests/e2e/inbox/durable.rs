@@ -124,7 +124,8 @@ fn acknowledged_sends_survive_a_kill() {
     let mut daemon = Daemon::start();
     let peer = Peer::new();
     for round in 0..scaled(3, 30) {
-        let sent = daemon.rpc().call("send", json!({ "to": peer.name(), "text": format!("round {round}") }));
+        let params = json!({ "to": peer.name(), "text": format!("round {round}"), "encoding": "utf-8" });
+        let sent = daemon.rpc().call("send", params);
         daemon = daemon.start_again();
         let entries = daemon.entries();
         assert_eq!(entries.last(), Some(&sent));
