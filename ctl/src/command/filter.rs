@@ -151,6 +151,11 @@ pub(super) fn bytes(digits: &str) -> Result<Raw, String> {
     }
 }
 
+/// Returns whether a pattern for text looks like bytes in hex digits: `01 03`, or with anchors `^0103`.
+pub(super) fn is_like_hex(pattern: &str) -> bool {
+    bytes(pattern.trim_start_matches('^').trim_end_matches('$')).is_ok()
+}
+
 /// A range of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
@@ -212,6 +217,15 @@ mod tests {
         assert!(filter(|filter| filter.direction = Some(DirectionArg::In)));
         assert!(filter(|filter| filter.from = vec!["bob".to_owned()]));
         assert!(filter(|filter| filter.until = Some("now".to_owned())));
+    }
+
+    #[test]
+    fn a_pattern_may_look_like_bytes() {
+        for (pattern, expected) in
+            [("^01 03", true), ("0103$", true), ("ff", true), ("^ok", false), ("01 0", false), ("^", false)]
+        {
+            assert_eq!(is_like_hex(pattern), expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -115,6 +115,12 @@ impl<A: Answers> Pipeline<A> {
         }
     }
 
+    /// Ends it; returns the connection if no request is in flight.
+    pub(super) fn end(self) -> (Option<Client>, A) {
+        let is_idle = self.client.in_flight() == 0 && !self.is_silent;
+        (is_idle.then_some(self.client), self.answers)
+    }
+
     /// Returns how many messages have no answer.
     pub(super) fn unanswered(&self) -> u64 {
         self.in_flight.len() as u64

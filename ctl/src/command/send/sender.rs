@@ -10,6 +10,7 @@ use super::args::{LinesArgs, MessageArgs};
 use super::notes::{OtherPort, note_empty_lines, note_encoding};
 use super::payload::{Line, Lines, Payload, Source};
 use super::port::note_unread_input;
+use super::unnamed::note_unnamed;
 use crate::command::context::Context;
 use crate::command::outcome::{Outcome, Unit};
 use crate::error::{CtlError, Exit, Failure, Result};
@@ -97,6 +98,7 @@ pub(super) struct Sender<'a> {
     large: bool,
     /// Whether the port of the destination was already examined, and the note on the encoding printed.
     is_port_known: bool,
+    is_host_known: bool,
     has_encoding_note: bool,
 }
 
@@ -107,8 +109,8 @@ impl<'a> Sender<'a> {
         target: SendParams,
         message: &'a MessageArgs,
     ) -> Self {
-        let (large, is_port_known, has_encoding_note) = (false, false, false);
-        Self { client, output, target, message, large, is_port_known, has_encoding_note }
+        let (large, is_port_known, is_host_known, has_encoding_note) = (false, false, false, false);
+        Self { client, output, target, message, large, is_port_known, is_host_known, has_encoding_note }
     }
 
     /// Sends one message and prints the stored entries.
@@ -139,6 +141,11 @@ impl<'a> Sender<'a> {
             && let Some(other) = OtherPort::of(&mut self.client, to, sent).await
         {
             self.output.note(&other.describe("send"));
+        }
+        if let Some(to) = &self.target.to
+            && !std::mem::replace(&mut self.is_host_known, true)
+        {
+            note_unnamed(&mut self.client, self.output, to, sent, "send").await;
         }
         if is_text && self.message.encoding.is_none() && !self.has_encoding_note {
             self.has_encoding_note = note_encoding(&mut self.client, self.output, sent).await;
