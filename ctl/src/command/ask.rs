@@ -35,7 +35,8 @@ Examples:
   udpchatctl ask 192.168.1.255:7788 'who is there?' --anyone -c 100 --timeout 2s
   udpchatctl ask sensor7 'T?' --retry 3 --timeout 8s
   udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw
-  udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus --grep-hex '01 03'";
+  udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus
+  udpchatctl ask plc --hex '01 03 00 00 00 01' --grep-hex '01 03'";
 
 /// Send a message and wait for the answer
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ mod schedule;
 mod source;
 
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Span;
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 use udpchat_api::call::{SendParams, Target, TargetsParams};
 use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
+use udpchat_config::DEFAULT_PORT;
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::ReplayArgs;
@@ -44,20 +45,29 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<
     replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), output).await
 }
 
-/// Says where the messages go, and how many at most, before many go to a port that was not meant.
+/// Says where the messages go, and how many at most, if the destination has no port: many may go to one that was not meant.
 async fn note_destination(client: &mut Client, output: &mut Output, to: &str, source: &Source) {
-    if !output.has_notes() {
+    if !output.has_notes()
+        || to.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok() && !is_ipv6(to))
+    {
         return;
     }
     // Whatever is wrong with it is reported when the first message is sent.
     let Ok(found) = client.call(&TargetsParams { to: vec![to.to_owned()] }).await else { return };
     let [Target { peer, .. }] = &found.targets[..] else { return };
+    if peer.port() != DEFAULT_PORT {
+        return;
+    }
     output.note(&match source.reached(0).looked_at {
         Some((_, entries)) => {
             tr!("replaying to {peer}, of {entries} at most", peer, entries = counted(entries, "entry"))
         }
         None => tr!("replaying to {peer}", peer),
     });
+}
+
+fn is_ipv6(to: &str) -> bool {
+    to.parse::<Ipv6Addr>().is_ok()
 }
 
 /// The outcomes so far.

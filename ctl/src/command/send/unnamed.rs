@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use udpchat_api::call::PeersParams;
+use udpchat_api::call::{Peer, PeersParams};
 use udpchat_api::{Client, Message};
 use udpchat_config::{DEFAULT_PORT, PeerAddress};
 use udpchat_locale::tr;
@@ -25,7 +25,9 @@ pub(in crate::command) async fn note_unnamed(
     }
     // Without the role to read, nothing is known.
     let Ok(answer) = client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await else { return };
-    let addresses = answer.peers.iter().filter_map(|peer| peer.last_from.as_ref().or(Some(&peer.address)));
+    // The address of a configured peer says nothing about what was heard.
+    let own = |peer: &Peer| peer.name.is_none().then(|| peer.address.clone());
+    let addresses = answer.peers.iter().filter_map(|peer| peer.last_from.clone().or_else(|| own(peer)));
     let heard: Vec<SocketAddr> = addresses
         .filter_map(|address| address.parse().ok())
         .filter(|address: &SocketAddr| address.ip() == sent.peer.ip())

@@ -35,7 +35,7 @@ expired.
 Examples:
   udpchatctl wait
   udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
-  udpchatctl wait --from sensor7 --notices --grep '^silent$' && mail -s 'sensor7 is silent' root
+  udpchatctl wait --from sensor7 --notices --grep '^silent$' && ./alarm
   udpchatctl --json wait -c 10 | jq -r .text
   id=$(udpchatctl --json send bob hi | jq .id)
   udpchatctl wait --from bob --after $id";
