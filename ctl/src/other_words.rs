@@ -45,9 +45,7 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
         ("export", "--pcap") => tr!("`--format pcap` writes packets"),
         ("inbox", "--tail" | "--last" | "--limit" | "--lines") => tr!("`-n N` prints the last N entries"),
         ("inbox", "--text") => tr!("without --hex the text is printed; `--grep RE` searches in it"),
-        ("inbox", "--bounced") => {
-            tr!("`udpchatctl --json inbox -a | jq -c 'select(.delivery == \"bounced\")'` prints what bounced")
-        }
+        ("inbox", "--bounced") => tr!("`--delivery bounced` prints what bounced"),
         _ => return None,
     };
     Some(text.to_owned())

@@ -129,7 +129,7 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["inbox", "--tail", "3"], &["`-n N`"]),
         (&["inbox", "--last"], &["`-n N`"]),
         (&["inbox", "--text"], &["`--grep RE`"]),
-        (&["inbox", "--bounced"], &["select(.delivery"]),
+        (&["inbox", "--bounced"], &["`--delivery bounced`"]),
         (&["hold", "bob", "hi"], &["--when-seen"]),
         (&["search", "x"], &["`udpchatctl inbox --grep RE`"]),
         (&["replay", "cap.jsonl", "--to", to], &["`--file cap.jsonl`"]),
