@@ -171,7 +171,7 @@ fn silent_peers_are_told_by_the_exit_code() {
     let quiet = daemon.ctl(&["peers", "--silent", "1h"]);
     assert!(quiet.stdout.contains("ann ") && !quiet.stdout.contains("bob "), "{quiet:?}");
     quiet.fails(1, &["1 peer is silent"]);
-    daemon.ctl(&["peers", "--silent", "0s"]).fails(1, &["2 peers are silent"]);
+    daemon.ctl(&["peers", "--silent", "0s"]).fails(2, &["every peer has sent nothing for 0 s"]);
     daemon.ctl(&["peers", "--silent", "soon"]).fails(2, &["expected a duration"]);
     let silent = eventually_within(SILENCE, "the silence", || {
         let ran = daemon.ctl(&["--json", "peers", "--silent"]);
