@@ -10,6 +10,8 @@ use udpchat_api::{ClientError, ErrorKind, ErrorObject};
 use udpchat_config::{Need, ValueError, file_hint};
 use udpchat_locale::{tr, translated};
 
+use crate::other_words::instead_of;
+
 /// The result of a fallible step of a run.
 pub(crate) type Result<T, E = CtlError> = std::result::Result<T, E>;
 
@@ -144,6 +146,7 @@ impl CtlError {
         let takes_text = command.as_deref().is_some_and(|command| TAKE_TEXT.contains(&command));
         let tip = parts.iter().find_map(|part| part.strip_prefix("tip: "));
         let tip = tip.filter(|tip| takes_text || !tip.starts_with("to pass "));
+        let instead = instead_of(error, command.as_deref());
         let help = match command {
             Some(command) if is_option => tr!("`{command} --help` lists the options", command),
             Some(command) => tr!("see `{command} --help`", command),
@@ -155,6 +158,7 @@ impl CtlError {
         let tip = known_word(error)
             .or(of_peek)
             .map(str::to_owned)
+            .or(instead)
             .or_else(|| tip.map(|tip| translated(tip).into_owned()));
         Self::usage(message).hint(match tip {
             Some(tip) => tr!("{tip}; {help}", tip, help),
@@ -241,6 +245,11 @@ impl CtlError {
     /// Returns whether the network reported that a message was not delivered.
     pub(crate) fn is_bounce(&self) -> bool {
         matches!(self, Self::Failed(failure) if failure.kind == "bounced")
+    }
+
+    /// Returns whether it says what to do next.
+    pub(crate) fn has_hint(&self) -> bool {
+        matches!(self, Self::Failed(failure) if failure.hint.is_some())
     }
 
     /// Returns whether a time limit ended.

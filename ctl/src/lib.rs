@@ -9,6 +9,7 @@ mod cli;
 mod command;
 mod connect;
 mod error;
+mod other_words;
 mod output;
 mod process;
 mod reconnect;

@@ -8,12 +8,12 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
-use udpchat_api::{Entry, Message};
+use udpchat_api::{Entry, Message, Raw};
 use udpchat_locale::tr;
 
 use super::completions::candidates;
 use super::context::Context;
-use super::filter::count;
+use super::filter::{bytes, count, pattern};
 use super::send::{self, FormArgs, MessageArgs};
 use super::wait::{self, Bounces, Retry, Wanted};
 use crate::connect::check_read_permission;
@@ -22,7 +22,8 @@ use crate::output::Output;
 
 const HELP: &str = "\
 Prints only the text of the answer, with --hex its bytes as hex digits; with --json the whole entry. An answer is a message that comes from the address and \
-port to which the message was sent, after it was sent. It stays unread for `inbox`. With --anyone, a copy of the \
+port to which the message was sent, after it was sent: so of a device that also reports by itself, the next report may be taken for the \
+answer, unless --grep or --grep-hex selects the answer. It stays unread for `inbox`. With --anyone, a copy of the \
 sent message that returns to its sender is not an answer. \
 Exits with 4 if no answer arrives in time, and with 5 if the message cannot be sent or bounces: if the network reports that \
 nobody receives it, which takes milliseconds for a closed port and 3 s for a host that is gone. With --retry only the last \
@@ -34,7 +35,8 @@ Examples:
   udpchatctl ask 192.168.1.255:7788 'who is there?' --anyone -c 100 --timeout 2s
   udpchatctl ask sensor7 'T?' --retry 3 --timeout 8s
   udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw
-  udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus";
+  udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus
+  udpchatctl ask plc --hex '01 03 00 00 00 01' --grep-hex '01 03'";
 
 /// Send a message and wait for the answer
 #[derive(Debug, Args)]
@@ -60,6 +62,12 @@ pub(crate) struct AskArgs {
     /// Accept only answers whose text matches the regular expression RE
     #[arg(long, value_name = "RE")]
     pub(crate) grep: Option<String>,
+    /// Ignore upper and lower case in RE
+    #[arg(short, long, requires = "grep")]
+    pub(crate) ignore_case: bool,
+    /// Accept only answers that contain these bytes, given as hex digits
+    #[arg(long, value_name = "HEX", value_parser = bytes)]
+    pub(crate) grep_hex: Option<Raw>,
     /// Accept answers from every peer, for broadcast and multicast
     #[arg(long)]
     pub(crate) anyone: bool,
@@ -67,8 +75,10 @@ pub(crate) struct AskArgs {
 
 /// Runs `ask`.
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
+    send::check_order("ask", &arguments.to, &arguments.message)?;
     send::refuse_port(&context, "ask", &arguments.to, &arguments.message).await?;
     send::note_unfilled(context.output, &arguments.form, &arguments.message);
+    arguments.form.note_digits(context.output, &arguments.message);
     arguments.form.check(&arguments.message, false)?;
     arguments.message.check()?;
     let reading = arguments.form.for_reading(&arguments.message);
@@ -89,6 +99,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         return Err(CtlError::failed(tr!("the daemon did not return the sent message")));
     };
     send::note_encoding(output, first);
+    send::note_unnamed(&mut client, output, &arguments.to, first, "ask").await;
     let other_port = send::OtherPort::of(&mut client, &arguments.to, first).await;
     let wanted = answers(arguments, first, &sent);
     // Some devices answer from another port than the one that they are asked at.
@@ -105,6 +116,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let bounces = Bounces::of(client.path(), newest, wanted.subscription.from.clone()).await;
     let waited = wait::for_messages(client, output, &wanted, Some((&retry, bounces)), print).await;
     waited.map_err(|error| match error {
+        // What came and does not match is named already.
+        error if error.is_timeout() && error.has_hint() && elsewhere.is_none() => error,
         error if error.is_timeout() => {
             let other_port = other_port.as_ref().map(|other| other.describe("ask"));
             error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere.as_ref(), other_port))
@@ -174,7 +187,8 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
         after: Some(first.id),
         from: if arguments.anyone { Vec::new() } else { asked() },
         direction: Some(DirectionFilter::In),
-        grep: arguments.grep.clone(),
+        grep: arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case)),
+        contains: arguments.grep_hex.clone(),
         ..SubscribeParams::default()
     };
     let from = (!arguments.anyone).then(|| match &first.name {
@@ -186,7 +200,9 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
         Entry::Gap(_) | Entry::Notice(_) => None,
     };
     let own = if arguments.anyone { sent.iter().filter_map(payload).collect() } else { Vec::new() };
-    Wanted { subscription, from, count: arguments.count, timeout: Some(arguments.timeout), own }
+    let senders = if arguments.anyone { Vec::new() } else { vec![first.peer.to_string()] };
+    let (timeout, hex) = (Some(arguments.timeout), arguments.message.hex);
+    Wanted { subscription, from, senders, count: arguments.count, timeout, own, hex }
 }
 
 #[cfg(test)]

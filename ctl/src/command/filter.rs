@@ -280,6 +280,11 @@ fn direction(text: &str) -> Result<DirectionArg, String> {
     })
 }
 
+/// Returns whether a pattern for text looks like bytes in hex digits: `01 03`, or with anchors `^0103`.
+pub(super) fn is_like_hex(pattern: &str) -> bool {
+    bytes(pattern.trim_start_matches('^').trim_end_matches('$')).is_ok()
+}
+
 /// A range of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ids {
@@ -358,6 +363,15 @@ mod tests {
             assert!(number(text).is_err() && count(text).is_err(), "{text}");
         }
         assert!(count("０").is_err());
+    }
+
+    #[test]
+    fn a_pattern_may_look_like_bytes() {
+        for (pattern, expected) in
+            [("^01 03", true), ("0103$", true), ("ff", true), ("^ok", false), ("01 0", false), ("^", false)]
+        {
+            assert_eq!(is_like_hex(pattern), expected, "{pattern}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The commands of `udpchatctl`, one file or folder each: arguments, help text, run and rendering together.
 //!
-//! Belongs here: the commands, and what several of them share (`condition`, `context`, `filter`, `outcome`, `senders`, `pages`, `pipeline`,
+//! Belongs here: the commands, and what several of them share (`condition`, `context`, `deliveries`, `filter`, `outcome`, `senders`, `pages`, `pipeline`,
 //! `ticks`, `unknown_numbers`). Does not belong here: the global flags and parsing (`cli`), the streams and how entries look (`output`).
 //! Only `cli` and the crate root may use this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`), and
 //! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
@@ -14,6 +14,7 @@ pub(crate) mod completions;
 mod condition;
 pub(crate) mod consumers;
 pub(crate) mod context;
+mod deliveries;
 pub(crate) mod doctor;
 pub(crate) mod export;
 mod filter;

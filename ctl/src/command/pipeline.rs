@@ -115,14 +115,15 @@ impl<A: Answers> Pipeline<A> {
         }
     }
 
+    /// Ends it; returns the connection if no request is in flight.
+    pub(super) fn end(self) -> (Option<Client>, A) {
+        let is_idle = self.client.in_flight() == 0 && !self.is_silent;
+        (is_idle.then_some(self.client), self.answers)
+    }
+
     /// Returns how many messages have no answer.
     pub(super) fn unanswered(&self) -> u64 {
         self.in_flight.len() as u64
-    }
-
-    /// Returns the connection, and what handled the answers.
-    pub(super) fn into_parts(self) -> (Client, A) {
-        (self.client, self.answers)
     }
 
     fn is_full(&self) -> bool {

@@ -29,7 +29,7 @@ pub(super) fn digits(bytes: &[u8]) -> String {
 }
 
 /// Returns the digits of each byte, with a space between two bytes.
-pub(super) fn pairs(bytes: &[u8]) -> String {
+pub(crate) fn pairs(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 

@@ -1,11 +1,13 @@
-//! Shows in bold what matched `--grep`.
+//! Patterns of `--grep` on this side: shows in bold what matched, and selects notices.
 
 use anstyle::Style;
 use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 use udpchat_api::safe;
+use udpchat_locale::tr;
 
 use super::style::Palette;
+use crate::error::{CtlError, Result};
 
 /// What matches.
 const MATCH: Style = Style::new().bold();
@@ -19,10 +21,7 @@ pub(super) struct Highlight(Regex);
 impl Highlight {
     /// Compiles a pattern; none if it is invalid, which the daemon reports.
     pub(super) fn of(pattern: &str) -> Option<Self> {
-        let config = Config::new().nfa_size_limit(Some(MAX_BYTES)).onepass_size_limit(Some(MAX_BYTES));
-        // As the daemon does: ^ and $ match at the ends of a line.
-        let syntax = syntax::Config::new().multi_line(true);
-        Regex::builder().configure(config).syntax(syntax).build(pattern).ok().map(Self)
+        compiled(pattern).map(Self)
     }
 
     /// Returns a text of several lines, made safe, with what matches in bold. No style goes over a line end.
@@ -42,6 +41,32 @@ impl Highlight {
         shown.push_str(&safe::lines_part(text, end..text.len()));
         shown
     }
+}
+
+/// A pattern that is matched here, since the daemon matches only messages.
+pub(crate) struct TextPattern(Regex);
+
+impl TextPattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    /// It is invalid, or too large.
+    pub(crate) fn of(pattern: &str) -> Result<Self> {
+        let invalid = || CtlError::usage(tr!("invalid pattern `{pattern}`", pattern));
+        compiled(pattern).map(Self).ok_or_else(invalid)
+    }
+
+    /// Returns whether a part of the text matches.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
+fn compiled(pattern: &str) -> Option<Regex> {
+    let config = Config::new().nfa_size_limit(Some(MAX_BYTES)).onepass_size_limit(Some(MAX_BYTES));
+    // As the daemon does: ^ and $ match at the ends of a line.
+    let syntax = syntax::Config::new().multi_line(true);
+    Regex::builder().configure(config).syntax(syntax).build(pattern).ok()
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ pub(crate) use self::format::{
     chosen_by, clock_time, counted, duration, encoding_chosen_by, encoding_key, grouped, local_minute,
     local_time, refused, shown_number, size, span,
 };
-pub(crate) use self::hexdump::line_of as hex_line;
-pub(crate) use self::notice::{after_bounce, notice_text, reported, undelivered};
+pub(crate) use self::hexdump::{line_of as hex_line, pairs as hex_pairs};
+pub(crate) use self::highlight::TextPattern;
+pub(crate) use self::notice::{after_bounce, notice_text, reason_text, reported, undelivered};
 pub(crate) use self::printer::Output;
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::sink::Sink;

@@ -81,6 +81,53 @@ fn a_bounce_of_another_message_does_not_end_ask() {
 }
 
 #[test]
+fn a_loop_and_a_replay_say_how_many_bounced() {
+    let daemon = Daemon::start_with(&format!("[peers.gone]\naddress = '{CLOSED}'\n"), &[]);
+    let summed = daemon.ctl(&["send", "gone", "--every", "10ms", "-c", "3", "X", "--confirm", "30s"]);
+    assert!(summed.stdout.contains("3 messages sent to gone"), "{summed:?}");
+    assert!(summed.stdout.contains(" s; 3 bounced: port unreachable\n"), "{summed:?}");
+    summed.fails(5, &["3 bounced: port unreachable"]);
+    // Without --confirm, what is known in time is printed, and the exit code stays.
+    let some_bounced = |args: &[&str]| {
+        eventually("bounces in a summary", || {
+            (daemon.ctl(&[&["--json"], args].concat()).json()[0]["bounced"].as_u64() > Some(0)).then_some(())
+        });
+    };
+    some_bounced(&["send", "gone", "--every", "1ms", "-c", "20", "X"]);
+    some_bounced(&["replay", "--direction", "out", "-n", "9", "--to", CLOSED, "--speed", "max"]);
+    let bob = Peer::new();
+    let to_bob = daemon.ctl(&["send", &bob.name(), "--every", "1ms", "-c", "2", "X"]).ok();
+    assert!(!to_bob.contains("bounced"), "{to_bob}");
+}
+
+#[test]
+fn send_waits_for_a_report() {
+    let daemon = Daemon::start_with(&format!("[peers.gone]\naddress = '{CLOSED}'\n"), &[]);
+    let bob = Peer::new();
+    let to = bob.name();
+    let gone = daemon.ctl(&["send", "gone", "X", "--confirm", "30s"]);
+    assert!(gone.stdout.ends_with("\nbounced: port unreachable\n"), "{gone:?}");
+    gone.fails(5, &["1 of 1 message bounced"]);
+    assert!(daemon.ctl(&["send", &to, "X", "--confirm", "1ms"]).ok().ends_with("\nno report\n"));
+    let several = daemon.ctl(&["send", &format!("gone,{to}"), "X", "--confirm", "1s"]);
+    let reports = format!("gone: bounced: port unreachable\n{to}: no report\n");
+    assert!(several.stdout.ends_with(&reports), "{several:?}");
+    several.fails(5, &["1 of 2 messages bounced"]);
+    let mut answered = daemon.ctl_running(&["--json", "send", &to, "Q", "--confirm", "30s"]);
+    let from = loop {
+        match bob.receive() {
+            (text, from) if text == b"Q" => break from,
+            _ => {}
+        }
+    };
+    bob.send(from, "A");
+    assert_eq!(answered.json()["type"], "message");
+    let report = answered.json();
+    assert_eq!((&report["type"], &report["delivery"]), (&json!("delivery"), &json!("answered")), "{report}");
+    assert!(answered.wait().success());
+}
+
+#[test]
 fn programs_get_notices_only_if_they_ask() {
     let daemon = Daemon::start();
     let bob = Peer::new();

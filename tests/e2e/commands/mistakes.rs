@@ -52,6 +52,24 @@ fn sending_to_an_unknown_peer_or_host_fails() {
 }
 
 #[test]
+fn a_forgotten_port_is_noticed() {
+    let daemon = Daemon::start();
+    let board = Peer::at("127.0.0.8:0");
+    daemon.receive_from(&board, ["hello"]);
+    let from = board.name();
+    let sent = daemon.ctl(&["send", "127.0.0.8", "hi"]);
+    assert!(sent.stderr.contains(&format!("last heard from {from}: `udpchatctl send {from}`")), "{sent:?}");
+    assert_eq!(daemon.ctl(&["send", &from, "hi"]).stderr, "");
+    let replayed = daemon.ctl(&["replay", "--to", "127.0.0.8", "--speed", "max"]);
+    assert!(replayed.stderr.starts_with("note: replaying to 127.0.0.8:7788, of "), "{replayed:?}");
+    let file = daemon.path("s.csv");
+    fs::write(&file, "id,at\n").unwrap();
+    let csv = daemon.ctl(&["replay", "--to", &from, "--file", file.to_str().unwrap()]);
+    assert!(!csv.stderr.contains("expected value"), "{csv:?}");
+    csv.fails(2, &["caused by: the line is not JSON", "a capture (pcap or pcapng)"]);
+}
+
+#[test]
 fn an_invalid_message_is_refused_before_sending() {
     let daemon = Daemon::start();
     let to = &*Peer::new().name();
@@ -97,6 +115,28 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", to, "-x", "hi"], &["'-x'", "`udpchatctl send --help` lists the options"]),
         (&["send", to, "-=-", "hi"], &["use '-- -='"]),
         (&["reply", "abc", "hi"], &["'abc'", "812"]),
+        (
+            &["send", "127.0.0.8:4000:1", "hi"],
+            &["`127.0.0.8:4000:1` has two ports", "write `127.0.0.8:4000`"],
+        ),
+        (&["ask", "--hex", "01 03", "board8"], &["`udpchatctl ask board8 --hex '01 03'`"]),
+        (&["send", "board8,", "board9", "X"], &["no space after the comma", "send board8,board9 TEXT`"]),
+        (&["send", "board8 hi"], &["no peer is called `board8 hi`"]),
+        (&["send", to, "hi", "--when-seen", "--for", "0"], &["a number alone is seconds"]),
+        (&["send", to, "hi", "--eol", "crlf"], &[r"`--escape 'TEXT\r\n'`"]),
+        (&["export", "--hex"], &["--json inbox -a --hex"]),
+        (&["export", "--csv"], &["`--format csv`"]),
+        (&["inbox", "--tail", "3"], &["`-n N`"]),
+        (&["inbox", "--last"], &["`-n N`"]),
+        (&["inbox", "--text"], &["`--grep RE`"]),
+        (&["inbox", "--bounced"], &["`--delivery bounced`"]),
+        (&["hold", "bob", "hi"], &["--when-seen"]),
+        (&["search", "x"], &["`udpchatctl inbox --grep RE`"]),
+        (&["replay", "cap.jsonl", "--to", to], &["`--file cap.jsonl`"]),
+        (
+            &["replay", "--file", "cap.jsonl", "--from", "bob", "--to", to],
+            &["`udpchatctl export --from PEER`"],
+        ),
         (&["send"], &["<TO>"]),
     ] {
         assert_fails(&daemon, args, 2, texts);

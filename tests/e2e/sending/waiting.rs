@@ -75,6 +75,82 @@ fn a_pattern_is_matched_against_the_shown_text() {
 }
 
 #[test]
+fn an_answer_is_selected_by_its_bytes() {
+    let daemon = Daemon::start();
+    let answers = |_: &[u8]| vec![b"report".to_vec(), b"\x01\x03\x02".to_vec()];
+    assert_eq!(asked(&daemon, &["--hex", "01 03", "--grep-hex", "01 03"], b"", answers), "01 03 02\n");
+    let answers = |_: &[u8]| vec![b"report".to_vec(), b"OK".to_vec()];
+    assert_eq!(asked(&daemon, &["T?", "-i", "--grep", "^ok"], b"", answers), "OK\n");
+}
+
+#[test]
+fn a_timeout_says_what_came_and_does_not_match() {
+    let daemon = Daemon::start();
+    let (bob, other) = (Peer::new(), Peer::new());
+    daemon.receive_from(&bob, ["one", "two"]);
+    let newest = id(daemon.entries().last().unwrap());
+    let to = bob.name();
+    // Messages before the wait do not count, nor do those of others.
+    for args in [&["--grep", "x"][..], &["--after", "0", "--from", &other.name(), "--grep", "x"]] {
+        let ended = daemon.ctl(&[&["wait", "--timeout", "1ms"], args].concat());
+        assert!(!ended.stderr.contains("hint"), "{ended:?}");
+        ended.fails(4, &["matches `x`"]);
+    }
+    let wait = ["wait", "--after", "0", "--timeout", "1ms"];
+    let came = format!("2 messages came that do not match, the last message is #{newest}\n");
+    daemon.ctl(&[&wait[..], &["--grep", "x", "--from", &to]].concat()).fails(4, &[&came]);
+    daemon.ctl(&[&wait[..], &["--grep", "one", "-c", "2"]].concat()).fails(4, &["1 message came"]);
+    daemon.ctl(&[&wait[..], &["--grep-hex", "01 03"]].concat()).fails(4, &["matches `01 03`", &came]);
+    daemon
+        .ctl(&[&wait[..], &["--hex", "--grep", "^01 03"]].concat())
+        .fails(4, &["--grep-hex searches the bytes"]);
+    thread::scope(|scope| {
+        answering(scope, &bob, |_| vec![b"report".to_vec()]);
+        let asked = daemon.ctl(&["ask", &to, "T?", "--grep", "^[0-9]", "--timeout", "2s"]);
+        asked.fails(4, &["1 message came that does not match, #"]);
+    });
+    let chinese = daemon.ctl_in_chinese(&[&wait[..], &["--grep", "x"]].concat());
+    assert!(chinese.stderr.contains("收到 3 条消息，不匹配，最后一条消息是 #"), "{}", chinese.stderr);
+}
+
+#[test]
+fn wait_ends_with_a_notice() {
+    let daemon = Daemon::start();
+    let bob = Peer::new();
+    let mut any = daemon.ctl_running(&["--json", "wait", "--notices", "--after", "0"]);
+    let mut kind = daemon.ctl_running(&[
+        "wait",
+        "--notices",
+        "--after",
+        "0",
+        "--from",
+        "127.0.0.79",
+        "--grep",
+        "^bounced$",
+    ]);
+    daemon.receive_from(&bob, ["no notice"]);
+    daemon.rpc().call("send", json!({ "to": "127.0.0.79:9", "text": "hello" }));
+    assert_eq!(any.json()["notice"], "bounced");
+    assert!(kind.line().contains("does not listen on port 9"));
+    assert!(any.wait().success() && kind.wait().success());
+    let again = ["wait", "--notices", "--after", "0", "--timeout", "1ms"];
+    daemon.ctl(&[&again[..], &["--grep", "silent"]].concat()).fails(4, &["no such notice came within 1ms"]);
+    daemon.ctl(&[&again[..], &["--grep", "port 9"]].concat()).ok();
+    daemon.ctl(&[&again[..], &["--grep", "("]].concat()).fails(2, &["invalid pattern `(`"]);
+}
+
+#[test]
+fn bytes_that_are_written_as_text_are_noticed() {
+    let daemon = Daemon::start();
+    let to = Peer::new().name();
+    let note = "note: the text itself is sent, with its checksum; --hex sends the bytes\n";
+    let sent = |args: &[&str]| daemon.ctl(&[&["send", &to][..], args].concat()).stderr;
+    assert_eq!(sent(&["01 03 00 0a", "--append", "crc16-modbus"]), note);
+    assert_eq!(sent(&["01 03 00 0a", "--append", "nmea"]), "");
+    assert_eq!(sent(&["01 03 00 0a", "--hex", "--append", "crc16-modbus"]), "");
+}
+
+#[test]
 fn ask_accepts_every_form_of_message() {
     let daemon = Daemon::start();
     std::fs::write(daemon.path("question"), b"\x01\x02").unwrap();

@@ -69,6 +69,7 @@ impl fmt::Display for Written {
 /// # Errors
 /// The text is such an address; the hint has it in the right spelling.
 pub fn check_port_sign(text: &str) -> Result<(), ValueError> {
+    check_one_port(text)?;
     let found = text.rfind([':', ',', ';', '#']).map(|at| (&text[..at], &text[at..=at], &text[at + 1..]));
     let Some((ip, sign, port)) = found else { return Ok(()) };
     let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
@@ -88,6 +89,18 @@ pub fn check_port_sign(text: &str) -> Result<(), ValueError> {
         _ => format!("{} is not an address and a port", quoted(text)),
     };
     Err(ValueError::new(message, format!("write {}", quoted(&meant))))
+}
+
+/// Refuses `127.0.0.8:4000:1`, whose beginning the resolver would look up as a host.
+fn check_one_port(text: &str) -> Result<(), ValueError> {
+    match text.split(':').collect::<Vec<_>>()[..] {
+        // A host with a dot is no part of an IPv6 address, except in its last group.
+        [host, first, _] if host.contains('.') && !host.contains('[') && first.parse::<u16>().is_ok() => {
+            let message = format!("{} has two ports", quoted(text));
+            Err(ValueError::new(message, format!("write {}", quoted(&format!("{host}:{first}")))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Refuses an IPv4 address in a notation that programs read differently: `127.0.0.010`, `10.1`, `0x7f000001`, `2130706433`.

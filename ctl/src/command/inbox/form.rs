@@ -63,6 +63,11 @@ impl Form {
         !self.conditions.is_empty()
     }
 
+    /// Returns whether messages are printed as bytes.
+    pub(super) fn is_hex(&self) -> bool {
+        self.hex
+    }
+
     /// Returns whether notices are printed.
     pub(super) fn has_notices(&self) -> bool {
         self.notices

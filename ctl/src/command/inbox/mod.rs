@@ -24,6 +24,7 @@ use self::printer::InboxPrinter;
 use self::start::Consumer;
 pub(crate) use self::start::Start;
 use super::context::Context;
+use super::filter::is_like_hex;
 use super::senders;
 use crate::connect::newest_id;
 use crate::error::{CtlError, Result};
@@ -82,6 +83,10 @@ async fn history(mut inbox: InboxPrinter<'_>, plan: &Plan, part: &Part) -> Resul
         Part::Last { count: 0, .. } => {}
         _ if plan.filter.is_open() && !inbox.form.is_selective() => {
             note_if_empty(&mut inbox, tr!("the inbox is empty"));
+        }
+        _ if inbox.form.is_hex() && plan.filter.grep.as_deref().is_some_and(is_like_hex) => {
+            let note = tr!("no entry matches; --grep searches the text, --grep-hex searches the bytes");
+            note_if_empty(&mut inbox, note);
         }
         _ if plan.filter.grep.is_some() => note_if_empty(
             &mut inbox,

@@ -7,14 +7,15 @@ mod schedule;
 mod source;
 
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use jiff::Span;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
-use udpchat_api::call::SendParams;
-use udpchat_api::{ClientError, ErrorKind, Timestamp};
+use udpchat_api::call::{SendParams, Target, TargetsParams};
+use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
+use udpchat_config::DEFAULT_PORT;
 use udpchat_locale::{tr, translated};
 
 pub(crate) use self::args::ReplayArgs;
@@ -22,6 +23,7 @@ use self::item::{Item, Recorded};
 use self::schedule::Schedule;
 use self::source::Source;
 use super::context::Context;
+use super::deliveries::{Deliveries, SUMMARY_WAIT, SentIds};
 use super::outcome::Outcome;
 use super::pipeline::{Answers, MAX_PENDING_SENDS, Pipeline};
 use crate::error::Result;
@@ -33,13 +35,39 @@ const LONG_PAUSE: Duration = Duration::from_secs(10);
 /// Runs `replay`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ReplayArgs) -> Result<()> {
     // First, since a pipe may keep the source waiting.
-    let client = context.connect().await?;
+    let mut client = context.connect().await?;
     let source = Source::open(&context, arguments).await?;
     let output = context.output;
+    note_destination(&mut client, output, &arguments.to, &source).await;
     let progress = Progress::new(output.is_watched(), "message");
     let answers = Answered { to: arguments.to.clone(), peer: None, tally: Tally::default() };
     let replay = Replay { pipeline: Pipeline::new(client, answers), progress };
     replay.run(source, Schedule::new(arguments.speed, arguments.max_pause), output).await
+}
+
+/// Says where the messages go, and how many at most, if the destination has no port: many may go to one that was not meant.
+async fn note_destination(client: &mut Client, output: &mut Output, to: &str, source: &Source) {
+    if !output.has_notes()
+        || to.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok() && !is_ipv6(to))
+    {
+        return;
+    }
+    // Whatever is wrong with it is reported when the first message is sent.
+    let Ok(found) = client.call(&TargetsParams { to: vec![to.to_owned()] }).await else { return };
+    let [Target { peer, .. }] = &found.targets[..] else { return };
+    if peer.port() != DEFAULT_PORT {
+        return;
+    }
+    output.note(&match source.reached(0).looked_at {
+        Some((_, entries)) => {
+            tr!("replaying to {peer}, of {entries} at most", peer, entries = counted(entries, "entry"))
+        }
+        None => tr!("replaying to {peer}", peer),
+    });
+}
+
+fn is_ipv6(to: &str) -> bool {
+    to.parse::<Ipv6Addr>().is_ok()
 }
 
 /// The outcomes so far.
@@ -50,6 +78,7 @@ struct Tally {
     never_sent: u64,
     other_direction: u64,
     no_datagram: u64,
+    sent: SentIds,
 }
 
 /// Counts the answers, and fixes the destination.
@@ -69,6 +98,7 @@ struct Replay {
 /// The part of the answer to a send that is used.
 #[derive(Deserialize)]
 struct Answer {
+    id: u64,
     peer: SocketAddr,
 }
 
@@ -79,6 +109,9 @@ struct Summary<'a> {
     /// How many of these the daemon could not store.
     unrecorded: u64,
     failed: u64,
+    /// How many the network reported as not delivered; absent if this user may not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounced: Option<u64>,
     gaps: u64,
     to: &'a str,
     seconds: f64,
@@ -89,7 +122,8 @@ impl Replay {
         let began = Instant::now();
         let done = self.all(source, schedule, output).await;
         drop(self.progress);
-        let Answered { to, peer, tally } = self.pipeline.answers;
+        let elapsed = began.elapsed();
+        let (client, Answered { to, peer, tally }) = self.pipeline.end();
         if let Err(error) = done {
             return Err(match tally.outcome.sent() {
                 0 => error,
@@ -100,7 +134,11 @@ impl Replay {
             });
         }
         let to = peer.map_or(to, |peer| peer.to_string());
-        conclude(tally, &to, began.elapsed(), output)
+        let deliveries = match client {
+            Some(mut client) => tally.sent.deliveries(&mut client, SUMMARY_WAIT).await,
+            None => None,
+        };
+        conclude(tally, &to, (elapsed, deliveries), output)
     }
 
     /// Sends all messages. Waits for the answers in flight even if reading fails.
@@ -160,8 +198,9 @@ impl Answers for Answered {
 
     fn answered(&mut self, place: String, answer: std::result::Result<Answer, ClientError>) -> Result<()> {
         match answer {
-            Ok(Answer { peer }) => {
+            Ok(Answer { id, peer }) => {
                 self.tally.outcome.add_sent();
+                self.tally.sent.add(id);
                 self.fix_destination(peer);
                 Ok(())
             }
@@ -214,15 +253,25 @@ fn is_of_one_message(kind: ErrorKind) -> bool {
 }
 
 /// Prints the result; fails if a message could not be sent.
-fn conclude(tally: Tally, to: &str, elapsed: Duration, output: &mut Output) -> Result<()> {
-    let Tally { outcome, gaps, never_sent, other_direction, no_datagram } = tally;
+fn conclude(
+    tally: Tally,
+    to: &str,
+    (elapsed, deliveries): (Duration, Option<Deliveries>),
+    output: &mut Output,
+) -> Result<()> {
+    let Tally { outcome, gaps, never_sent, other_direction, no_datagram, .. } = tally;
     let (sent, unrecorded, failed) = (outcome.sent(), outcome.unrecorded(), outcome.failed());
     let seconds = elapsed.as_secs_f64();
     if output.is_json() {
-        output.json(&Summary { sent, unrecorded, failed, gaps, to, seconds })?;
+        let bounced = deliveries.map(|deliveries| deliveries.bounced);
+        output.json(&Summary { sent, unrecorded, failed, bounced, gaps, to, seconds })?;
     } else {
         let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
-        output.done(&tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds))?;
+        let text = tr!("{messages} sent to {to} in {seconds} s", messages, to, seconds);
+        output.done(&match deliveries.and_then(|deliveries| deliveries.describe()) {
+            Some(bounced) => tr!("{text}; {bounced}", text, bounced),
+            None => text,
+        })?;
     }
     output.flush()?;
     notes_on_skipped(gaps, never_sent, other_direction, no_datagram)

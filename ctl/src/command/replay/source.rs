@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::error::Category;
 use tokio::io::{AsyncReadExt, Chain};
 use tokio::sync::mpsc;
 use udpchat_api::call::DirectionFilter;
@@ -155,7 +156,9 @@ impl Written {
                 Ok(Some(line)) => line,
                 Ok(None) => return Ok(None),
                 Err(LineError::Io(error)) => return Err(unreadable(&self.name, &error)),
-                Err(error @ LineError::TooLong) => return Err(self.invalid(&error, &[])),
+                Err(error @ LineError::TooLong) => {
+                    return Err(self.invalid(&[]).caused_by(&error));
+                }
             };
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
@@ -165,15 +168,19 @@ impl Written {
             return match item {
                 Ok(item) => Ok(Some(item)),
                 Err(error) => {
+                    let what = match error.classify() {
+                        Category::Data => tr!("the line is JSON, but not a whole entry"),
+                        _ => tr!("the line is not JSON"),
+                    };
                     let line = line.to_vec();
-                    Err(self.invalid(&error, &line))
+                    Err(self.invalid(&line).caused_by(&std::io::Error::other(what)))
                 }
             };
         }
     }
 
-    fn invalid(&self, error: &dyn std::error::Error, line: &[u8]) -> CtlError {
-        let error = CtlError::usage(tr!("invalid entry: not in the format of `export`")).caused_by(error);
+    fn invalid(&self, line: &[u8]) -> CtlError {
+        let error = CtlError::usage(tr!("invalid entry: not in the format of `export`"));
         let what = if self.number == 1 { known_format(line) } else { None };
         let formats = || tr!("a file is JSON Lines of `udpchatctl export`, or a capture (pcap or pcapng)");
         error.at_line(self.number).hint(what.unwrap_or_else(formats))

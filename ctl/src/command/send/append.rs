@@ -63,6 +63,11 @@ impl Append {
         ALGORITHMS.iter().map(|(name, _)| CompletionCandidate::new(name)).collect()
     }
 
+    /// Returns whether the checksum is bytes, not text.
+    pub(super) fn is_binary(self) -> bool {
+        self.algorithm != Algorithm::Nmea
+    }
+
     /// Adds the checksum of the message to it. That of NMEA stands before the line end.
     pub(super) fn to(self, message: &mut Vec<u8>) {
         match self.algorithm {

@@ -5,10 +5,12 @@ use clap_complete::ArgValueCandidates;
 use udpchat_api::call::SendParams;
 
 use super::args::LinesArgs;
+use super::confirm::ConfirmArgs;
 use super::form::FormArgs;
 use super::hold::HoldArgs;
 use super::many::{self, ManyArgs};
 use super::notes::note_unfilled;
+use super::order::check_order;
 use super::port::refuse_port;
 use super::{job, sender};
 use crate::command::completions::candidates;
@@ -61,13 +63,15 @@ pub(crate) struct SendArgs {
     pub(crate) many: ManyArgs,
     #[command(flatten)]
     pub(crate) hold: HoldArgs,
+    #[command(flatten)]
+    pub(crate) confirm: ConfirmArgs,
 }
 
 impl SendArgs {
     /// Returns whether each message is sent as it is, once, to one destination.
     fn is_plain(&self) -> bool {
         let is_one = self.to.as_ref().is_some_and(|to| !many::may_be_several(to));
-        is_one && self.many.are_unused() && self.form.is_unused()
+        is_one && self.many.are_unused() && self.form.is_unused() && !self.confirm.is_given()
     }
 
     /// Refuses a port that stands behind its host.
@@ -81,11 +85,18 @@ impl SendArgs {
 
 /// Runs `send`.
 pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()> {
+    if let Some(to) = &arguments.to
+        && arguments.many.again.is_none()
+        && !arguments.message.lines
+    {
+        check_order("send", to, &arguments.message.message)?;
+    }
     arguments.refuse_port(&context).await?;
     note_unfilled(context.output, &arguments.form, &arguments.message.message);
+    arguments.form.note_digits(context.output, &arguments.message.message);
     if !arguments.is_plain() {
-        let SendArgs { to, message, form, many, hold } = arguments;
-        return job::run(context, to.as_deref(), message, (form, many, hold)).await;
+        let SendArgs { to, message, form, many, hold, confirm } = arguments;
+        return job::run(context, to.as_deref(), message, (form, many, hold), *confirm).await;
     }
     let target = SendParams { to: arguments.to.clone(), ..arguments.hold.params() };
     sender::send(context, target, &arguments.message).await

@@ -13,6 +13,7 @@ use super::append::Append;
 use super::fill::Fill;
 use super::{MessageArgs, Payload};
 use crate::error::{CtlError, Result};
+use crate::output::Output;
 
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
@@ -50,6 +51,14 @@ impl FormArgs {
             );
         }
         Ok(())
+    }
+
+    /// Prints a note if bytes are written as text, with a checksum that follows bytes.
+    pub(in crate::command) fn note_digits(&self, output: &mut Output, message: &MessageArgs) {
+        let is_binary = self.append.is_some_and(Append::is_binary);
+        if is_binary && !message.hex && are_byte_pairs(&message.text.join(" ")) {
+            output.note(tr!("the text itself is sent, with its checksum; --hex sends the bytes"));
+        }
     }
 
     /// Returns the arguments with which the message is read: hex digits are parsed once the fields are filled.
@@ -122,6 +131,13 @@ impl Draft {
     }
 }
 
+/// Returns whether a text is two or more bytes, each of them two hex digits.
+fn are_byte_pairs(text: &str) -> bool {
+    let mut pairs = text.split([' ', ',', ':', '-']).filter(|pair| !pair.is_empty()).peekable();
+    let is_pair = |pair: &str| pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+    text.len() > 2 && pairs.peek().is_some() && pairs.all(is_pair)
+}
+
 /// Encodes a text as the daemon does, so that a checksum can follow it.
 fn encoded(text: &str, message: &MessageArgs, encoding: Option<&str>) -> Result<Vec<u8>> {
     let encoding = message.encoding.as_deref().or(encoding).map(str::parse::<Encoding>).transpose();
@@ -170,6 +186,23 @@ mod tests {
         assert_eq!(bytes(r"\x01\xff\n", &escape, Some("utf-8")), [1, 0xff, 0x0a, 0x0a]);
         let text = Payload::Text("€".to_owned());
         assert_eq!(form.finished(text, &plain, Some("big5")).unwrap_err().exit() as u8, 5);
+    }
+
+    #[test]
+    fn bytes_that_are_written_as_text_are_noticed() {
+        for (text, expected) in [
+            ("01 03 00 0a", true),
+            ("01:03", true),
+            ("01, 03", true),
+            ("01", false),
+            ("T?", false),
+            ("01 3", false),
+            ("2026", false),
+            ("01 03 no", false),
+            ("", false),
+        ] {
+            assert_eq!(are_byte_pairs(text), expected, "{text}");
+        }
     }
 
     #[test]

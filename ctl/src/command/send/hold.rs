@@ -33,7 +33,7 @@ fn time_to_hold(text: &str) -> Result<Duration, String> {
     let time = crate::time::span(text)?;
     match (Duration::from_secs(1)..=LONGEST).contains(&time) {
         true => Ok(time),
-        false => Err(tr!("expected 1s to 90 days").to_owned()),
+        false => Err(tr!("expected 1s to 90 days; a number alone is seconds").to_owned()),
     }
 }
 

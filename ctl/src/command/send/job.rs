@@ -12,6 +12,7 @@ use udpchat_api::{Client, ClientError, Entry};
 use udpchat_locale::tr;
 
 use super::args::{LinesArgs, MessageArgs};
+use super::confirm::ConfirmArgs;
 use super::destination::{self, Destination};
 use super::form::{Draft, FormArgs};
 use super::hold::HoldArgs;
@@ -24,11 +25,12 @@ use super::sender::{
     Sender, fails_every_line, note_large, note_reading, params, prepare, print_receipt, refusal,
 };
 use crate::command::context::Context;
+use crate::command::deliveries::{Deliveries, SUMMARY_WAIT, SentIds};
 use crate::command::outcome::{Outcome, Unit};
 use crate::command::pipeline::{Answers, Pipeline};
 use crate::command::ticks::Ticks;
 use crate::error::{CtlError, Exit, Result};
-use crate::output::{Output, Progress, Reached, counted, grouped};
+use crate::output::{Output, Progress, Reached, counted, duration, grouped};
 
 /// Runs `send` for what the plain form cannot do.
 pub(super) async fn run(
@@ -36,13 +38,14 @@ pub(super) async fn run(
     to: Option<&str>,
     LinesArgs { message, lines }: &LinesArgs,
     (form, many, hold): (&FormArgs, &ManyArgs, &HoldArgs),
+    confirm: ConfirmArgs,
 ) -> Result<()> {
     form.check(message, *lines)?;
     if let Some(id) = many.again {
         let (mut client, output) = (context.connect().await?, context.output);
         let (payload, destinations) = destination::again(&mut client, id, to, hold).await?;
         let message = MessageArgs { allow_empty: true, ..MessageArgs::default() };
-        let job = Job { destinations, message, form: form.clone(), is_lines: false };
+        let job = Job { destinations, message, form: form.clone(), is_lines: false, confirm };
         return job.run(client, output, Messages::new(Draft::Payload(payload), many), many).await;
     }
     let to = to.unwrap_or_default();
@@ -56,22 +59,24 @@ pub(super) async fn run(
             note_reading(context.output, note);
         }
         let lines = Lines::new(source.open()?, source.to_string(), reading.hex);
-        if let Some(target) = is_plain(&destinations, to, form, many, hold) {
+        if let Some(target) = is_plain(&destinations, to, form, many, hold).filter(|_| !confirm.is_given()) {
             let mut sender = Sender::new(client, context.output, target, message);
             return sender.lines(lines).await;
         }
-        let job = Job { destinations, message: message.clone(), form: form.clone(), is_lines: true };
+        let (message, form) = (message.clone(), form.clone());
+        let job = Job { destinations, message, form, is_lines: true, confirm };
         return job.run(client, context.output, Messages::Lines(read_aside(lines)), many).await;
     }
     message.check()?;
     let (mut client, output, payload) = prepare(context, &reading).await?;
     let draft = form.draft(payload)?;
     let destinations = destination::all(&mut client, to, is_alone(form, many), hold).await?;
-    if let (Some(target), Draft::Payload(payload)) = (is_plain(&destinations, to, form, many, hold), &draft) {
+    let plain = is_plain(&destinations, to, form, many, hold).filter(|_| !confirm.is_given());
+    if let (Some(target), Draft::Payload(payload)) = (plain, &draft) {
         let mut sender = Sender::new(client, output, target, message);
         return sender.payload(payload.clone()).await;
     }
-    let job = Job { destinations, message: message.clone(), form: form.clone(), is_lines: false };
+    let job = Job { destinations, message: message.clone(), form: form.clone(), is_lines: false, confirm };
     job.run(client, output, Messages::new(draft, many), many).await
 }
 
@@ -99,6 +104,7 @@ struct Job {
     message: MessageArgs,
     form: FormArgs,
     is_lines: bool,
+    confirm: ConfirmArgs,
 }
 
 impl Job {
@@ -120,6 +126,9 @@ impl Job {
             }
         }
         let is_alone = self.destinations.len() == 1 && !self.is_lines && many.every.is_none();
+        if let Some(every) = many.every.filter(|_| output.is_watched()) {
+            output.note(&announced(every, many.count));
+        }
         let progress = Progress::new(many.every.is_some() && output.is_watched(), "message");
         let answers = Sending {
             output,
@@ -134,6 +143,7 @@ impl Job {
             empty: 0,
             first_sent: BTreeMap::new(),
             held_note: false,
+            sent: SentIds::default(),
         };
         let mut pipeline = Pipeline::new(client, answers);
         let began = Instant::now();
@@ -141,9 +151,10 @@ impl Job {
             Some(every) => self.every(&mut pipeline, messages, Ticks::new(every), many.count).await,
             None => self.once(&mut pipeline, messages).await,
         };
+        let elapsed = began.elapsed();
         let unanswered = pipeline.unanswered();
-        let (mut client, answers) = pipeline.into_parts();
-        let Sending { output, progress, outcome, left_out, empty, first_sent, .. } = answers;
+        let (mut client, answers) = pipeline.end();
+        let Sending { output, progress, outcome, left_out, empty, first_sent, sent, .. } = answers;
         drop(progress);
         done.map_err(|error| match outcome.sent() {
             0 => error,
@@ -152,15 +163,26 @@ impl Job {
                 error.within(tr!("it ended after {messages}", messages))
             }
         })?;
-        if many.every.is_some() {
-            self.sum_up(output, &outcome, (left_out, unanswered), began.elapsed())?;
+        let mut bounced = None;
+        if let (Some(client), true) = (&mut client, many.every.is_some() || self.confirm.is_given()) {
+            if many.every.is_some() {
+                let wait = self.confirm.time().unwrap_or(SUMMARY_WAIT);
+                let found = sent.deliveries(client, wait).await;
+                bounced = self.confirm.is_given().then(|| found.as_ref()?.describe()).flatten();
+                self.sum_up(output, &outcome, (left_out, unanswered), (elapsed, found))?;
+            } else {
+                bounced = self.confirm.report(client, output, &sent).await?;
+            }
+        } else if many.every.is_some() {
+            self.sum_up(output, &outcome, (left_out, unanswered), (elapsed, None))?;
         }
         note_empty_lines(output, empty);
-        if unanswered == 0 {
-            note_destinations(&mut client, output, &first_sent).await;
-            note_destination_in_text(&mut client, output, &self.message).await;
+        if let Some(client) = &mut client {
+            note_destinations(client, output, &first_sent).await;
+            note_destination_in_text(client, output, &self.message).await;
         }
-        if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }
+        if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }?;
+        bounced.map_or(Ok(()), |bounced| Err(CtlError::not_sent("bounced", bounced)))
     }
 
     async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, messages: Messages) -> Result<()> {
@@ -308,13 +330,14 @@ impl Job {
         output: &mut Output,
         outcome: &Outcome,
         (left_out, unanswered): (u64, u64),
-        elapsed: Duration,
+        (elapsed, deliveries): (Duration, Option<Deliveries>),
     ) -> Result<()> {
         let (sent, unrecorded, failed) = (outcome.sent(), outcome.unrecorded(), outcome.failed());
         let seconds = elapsed.as_secs_f64();
         let to: Vec<&str> = self.destinations.iter().map(|one| one.shown.as_str()).collect();
         if output.is_json() {
-            output.json(&Summary { sent, unrecorded, failed, left_out, unanswered, to, seconds })?;
+            let bounced = deliveries.map(|deliveries| deliveries.bounced);
+            output.json(&Summary { sent, unrecorded, failed, bounced, left_out, unanswered, to, seconds })?;
             return output.flush();
         }
         let (messages, seconds) = (counted(sent, "message"), format!("{seconds:.1}"));
@@ -333,7 +356,10 @@ impl Job {
                 number = grouped(left_out)
             ),
         };
-        output.done(&text)?;
+        output.done(&match deliveries.and_then(|deliveries| deliveries.describe()) {
+            Some(bounced) => tr!("{text}; {bounced}", text, bounced),
+            None => text,
+        })?;
         output.flush()?;
         if unanswered > 0 {
             let messages = counted(unanswered, "message");
@@ -353,6 +379,15 @@ async fn note_destinations(client: &mut Client, output: &mut Output, sent: &BTre
     note_encoding_of_several(output, &unknown);
 }
 
+/// Says what `--every` is about to do: 200 may be meant as milliseconds.
+fn announced(every: Duration, count: Option<u64>) -> String {
+    let time = duration(every);
+    match count {
+        Some(1) | None => tr!("every {time}; Ctrl+C ends", time),
+        Some(count) => tr!("every {time}, {count} times; Ctrl+C ends", time, count = grouped(count)),
+    }
+}
+
 /// What `--every` has sent, in JSON.
 #[derive(Serialize)]
 struct Summary<'a> {
@@ -360,6 +395,9 @@ struct Summary<'a> {
     /// How many of these the daemon could not store.
     unrecorded: u64,
     failed: u64,
+    /// How many the network reported as not delivered; absent if this user may not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bounced: Option<u64>,
     left_out: u64,
     unanswered: u64,
     to: Vec<&'a str>,
@@ -419,6 +457,8 @@ struct Sending<'a> {
     first_sent: BTreeMap<String, FirstSent>,
     /// Whether the note on the encoding of held messages was printed.
     held_note: bool,
+    /// The messages that were sent.
+    sent: SentIds,
 }
 
 impl Sending<'_> {
@@ -490,10 +530,25 @@ impl Answers for Sending<'_> {
         if self.output.has_notes() {
             self.remember(shown, &sent, is_ascii);
         }
-        match sent.into_entries().iter().find_map(refusal) {
+        let entries = sent.into_entries();
+        let taken = entries.iter().filter(|entry| refusal(entry).is_none());
+        taken.for_each(|entry| self.sent.add(entry.id()));
+        match entries.iter().find_map(refusal) {
             Some(error) => self.failed(error),
             None => self.outcome.add_sent(),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_says_how_often_it_sends() {
+        let text = announced(Duration::from_secs(200), Some(3));
+        assert_eq!(text, "every 3m 20s, 3 times; Ctrl+C ends");
+        assert_eq!(announced(Duration::from_millis(200), None), "every 200ms; Ctrl+C ends");
     }
 }

@@ -4,6 +4,7 @@
 mod append;
 mod args;
 mod command;
+mod confirm;
 mod destination;
 mod fill;
 mod form;
@@ -12,14 +13,18 @@ mod job;
 mod many;
 mod messages;
 mod notes;
+mod order;
 mod payload;
 mod port;
 mod sender;
+mod unnamed;
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};
 pub(crate) use self::command::{SendArgs, run};
 pub(crate) use self::form::FormArgs;
 pub(super) use self::notes::{OtherPort, is_for_many, note_encoding, note_unfilled};
+pub(super) use self::order::check_order;
 pub(crate) use self::payload::Payload;
 pub(super) use self::port::{note_unread_input, refuse_port};
 pub(super) use self::sender::{note_large, params, prepare, refusal, send};
+pub(super) use self::unnamed::note_unnamed;

@@ -15,7 +15,7 @@ use super::form::FormArgs;
 use crate::output::{Output, grouped};
 
 /// How many of the newest entries are searched for the last message of a peer.
-const HEARD_WINDOW: u64 = 10_000;
+pub(super) const HEARD_WINDOW: u64 = 10_000;
 
 /// `text.encoding` if it is not configured.
 const BUILT_IN_ENCODING: &str = "utf-8";

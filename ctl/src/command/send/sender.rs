@@ -10,6 +10,7 @@ use super::args::{LinesArgs, MessageArgs};
 use super::notes::{OtherPort, note_empty_lines, note_encoding, note_held_encoding};
 use super::payload::{Line, Lines, Payload, Source};
 use super::port::{note_destination_in_text, note_unread_input};
+use super::unnamed::note_unnamed;
 use crate::command::context::Context;
 use crate::command::outcome::{Outcome, Unit};
 use crate::error::{CtlError, Exit, Failure, Result};
@@ -156,9 +157,11 @@ impl<'a> Sender<'a> {
         if let Some(to) = &self.target.to
             && self.output.has_notes()
             && !std::mem::replace(&mut self.is_port_known, true)
-            && let Some(other) = OtherPort::of(&mut self.client, to, sent).await
         {
-            self.output.note(&other.describe("send"));
+            if let Some(other) = OtherPort::of(&mut self.client, to, sent).await {
+                self.output.note(&other.describe("send"));
+            }
+            note_unnamed(&mut self.client, self.output, to, sent, "send").await;
         }
         if is_text && !self.has_encoding_note {
             self.has_encoding_note = note_encoding(self.output, sent);

@@ -1,0 +1,77 @@
+//! Destinations that are not written as a destination: behind the bytes, with a space behind a comma, in quotes with the text.
+
+use udpchat_locale::tr;
+
+use super::MessageArgs;
+use super::payload::Payload;
+use crate::error::{CtlError, Result};
+
+/// Refuses what cannot be a destination, with what is meant.
+///
+/// # Errors
+/// The arguments look like that.
+pub(in crate::command) fn check_order(command: &str, to: &str, message: &MessageArgs) -> Result<()> {
+    let is_hex = |text: &str| Payload::of_text(text.to_owned(), true).is_ok();
+    if let Some(rest) = to.strip_suffix([',', '，'])
+        && let Some(next) = message.text.first().filter(|_| !rest.is_empty())
+    {
+        let error = CtlError::usage(tr!("a destination is missing behind `{to}`", to));
+        return Err(error.hint(tr!(
+            "no space after the comma: `udpchatctl {command} {rest},{next} TEXT`",
+            command,
+            rest,
+            next
+        )));
+    }
+    // Hex digits with a space are no name.
+    let is_swapped = message.hex && to.contains(' ') && is_hex(to);
+    if let Some(last) = message.text.iter().rfind(|word| is_swapped && !is_hex(word)) {
+        let error = CtlError::usage(tr!("`{to}` is not a peer, host or address", to));
+        return Err(error.hint(tr!(
+            "the destination stands before the bytes: `udpchatctl {command} {last} --hex '{to}'`",
+            command,
+            last,
+            to
+        )));
+    }
+    let is_alone = message.text.is_empty() && message.file.is_none();
+    if let Some((peer, text)) = to.split_once(' ').filter(|_| is_alone && !to.contains(',')) {
+        let error = CtlError::usage(tr!("no peer is called `{to}`", to));
+        return Err(error.hint(tr!(
+            "the destination is a word of its own: `udpchatctl {command} {peer} '{text}'`",
+            command,
+            peer,
+            text
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_destination_is_explained() {
+        let hint = |to: &str, hex: bool, text: &[&str]| {
+            let text = text.iter().map(|&word| word.to_owned()).collect();
+            let message = MessageArgs { text, hex, ..MessageArgs::default() };
+            check_order("ask", to, &message).err().and_then(|error| error.into_failure().hint)
+        };
+        for (to, hex, text, expected) in [
+            ("01 03", true, &["board8"][..], "before the bytes: `udpchatctl ask board8 --hex '01 03'`"),
+            ("board8,", false, &["board9", "X"], "`udpchatctl ask board8,board9 TEXT`"),
+            ("board8 hi", false, &[], "`udpchatctl ask board8 'hi'`"),
+        ] {
+            assert!(hint(to, hex, text).unwrap().contains(expected), "{to}");
+        }
+        for (to, hex, text) in [
+            ("board8", true, &["01 zz"][..]),
+            ("a b", false, &["hi"]),
+            ("bob, alice", false, &[]),
+            ("01 03", true, &["02"]),
+        ] {
+            assert_eq!(hint(to, hex, text), None, "{to}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! `wait`: prints messages as they arrive, until there are enough or the timeout ends. `ask` waits in the same way.
+//!
+//! The read marks do not change.
+
+mod bounces;
+mod timeout;
+mod wanted;
+
+use std::future::pending;
+use std::time::Duration;
+
+use clap::Args;
+use clap_complete::ArgValueCandidates;
+use tokio::time::{Instant, sleep_until};
+use udpchat_api::call::{DirectionFilter, SendParams, SubscribeParams};
+use udpchat_api::{Client, ClientError, Entry, Raw};
+use udpchat_locale::tr;
+
+pub(super) use self::bounces::Bounces;
+use self::timeout::timed_out;
+pub(super) use self::wanted::Wanted;
+use super::completions::candidates;
+use super::context::Context;
+use super::filter::{bytes, count, entry_id, pattern};
+use super::senders;
+use crate::error::{CtlError, Result};
+use crate::output::{Output, TextPattern, counted, notice_text};
+
+const HELP: &str = "\
+Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
+port of the host. Exits with 4 when the timeout ends; what arrived before is printed. \
+With --notices messages do not end the wait; RE is matched with the line of the notice and with its kind: silent, heard, bounced or \
+expired.
+
+Examples:
+  udpchatctl wait
+  udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
+  udpchatctl wait --from sensor7 --notices --grep '^silent$' && ./alarm
+  udpchatctl --json wait -c 10 | jq -r .text
+  id=$(udpchatctl --json send bob hi | jq .id)
+  udpchatctl wait --from bob --after $id";
+
+/// Wait for messages that arrive from now on
+#[derive(Clone, Debug, Args)]
+#[command(after_help = HELP)]
+pub(crate) struct WaitArgs {
+    /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated
+    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
+    pub(crate) from: Vec<String>,
+    /// Only messages whose text matches the regular expression RE
+    #[arg(long, value_name = "RE")]
+    pub(crate) grep: Option<String>,
+    /// Ignore upper and lower case in RE
+    #[arg(short, long, requires = "grep")]
+    pub(crate) ignore_case: bool,
+    /// Only messages that contain these bytes, given as hex digits
+    #[arg(long, value_name = "HEX", value_parser = bytes, conflicts_with = "notices")]
+    pub(crate) grep_hex: Option<Raw>,
+    /// Wait for notices instead of messages: a peer is silent or is back, a message bounced; RE is matched with their line and kind
+    #[arg(long)]
+    pub(crate) notices: bool,
+    /// Stop after N messages
+    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = count)]
+    pub(crate) count: u64,
+    /// Give up after T, for example 500ms or 1m30s; a number alone is seconds [default: never]
+    #[arg(long, value_name = "T", value_parser = crate::time::span)]
+    pub(crate) timeout: Option<Duration>,
+    /// Start after the entry ID instead of now; messages that arrived since then count
+    #[arg(long, value_name = "ID", value_parser = entry_id)]
+    pub(crate) after: Option<u64>,
+    /// Print the bytes as a hex dump instead of the text; JSON has them as `hex` too
+    #[arg(long)]
+    pub(crate) hex: bool,
+}
+
+/// A question that is asked again, at equal intervals, until an answer arrives.
+pub(super) struct Retry {
+    pub(super) question: SendParams,
+    /// How often it is asked again.
+    pub(super) times: u32,
+}
+
+impl Retry {
+    /// Returns when the question is due again, after it was asked again `asked` times; none if it is not, or later than a
+    /// clock can tell.
+    fn due(&self, asked: u32, began: Instant, timeout: Option<Duration>) -> Option<Instant> {
+        let interval = timeout? / self.times.saturating_add(1);
+        (asked < self.times).then(|| began.checked_add(interval * (asked + 1))).flatten()
+    }
+}
+
+/// Runs `wait`.
+pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()> {
+    let mut client = context.connect().await?;
+    let mut senders = arguments.from.clone();
+    senders::resolve(&mut client, &mut senders).await?;
+    let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
+    // The daemon matches no notice with a pattern.
+    let (grep, of_notices) = if arguments.notices { (None, grep) } else { (grep, None) };
+    let of_notices = of_notices.as_deref().map(TextPattern::of).transpose()?;
+    let subscription = SubscribeParams {
+        after: arguments.after,
+        from: senders.clone(),
+        direction: (!arguments.notices).then_some(DirectionFilter::In),
+        grep,
+        contains: arguments.grep_hex.clone(),
+        notices: arguments.notices,
+        ..SubscribeParams::default()
+    };
+    let from = (!arguments.from.is_empty()).then(|| arguments.from.join(tr!(" or ")));
+    let WaitArgs { timeout, count, hex, .. } = *arguments;
+    let wanted = Wanted { subscription, from, senders, count, timeout, hex, own: Vec::new() };
+    let print = |output: &mut Output, entry: &Entry| match entry {
+        Entry::Notice(notice)
+            if of_notices
+                .as_ref()
+                .is_some_and(|re| !re.matches(&notice.notice) && !re.matches(&notice_text(notice))) =>
+        {
+            Ok(false)
+        }
+        _ => output.entry(entry, hex).map(|()| true),
+    };
+    for_messages(client, context.output, &wanted, None, print).await
+}
+
+/// Has each message printed as it arrives, until there are enough: `print` returns whether a message counts. The timeout
+/// starts once the daemon has accepted the subscription.
+pub(super) async fn for_messages(
+    mut client: Client,
+    output: &mut Output,
+    wanted: &Wanted,
+    mut question: Option<(&Retry, Bounces)>,
+    mut print: impl FnMut(&mut Output, &Entry) -> Result<bool>,
+) -> Result<()> {
+    let after = client.call(&wanted.subscription).await?.after;
+    let began = Instant::now();
+    let deadline = wanted.timeout.and_then(|timeout| began.checked_add(timeout));
+    let (mut arrived, mut asked) = (0, 0);
+    while arrived < wanted.count {
+        // What has answered once was asked successfully.
+        let question = question.as_mut().filter(|_| arrived == 0);
+        let due = question.as_ref().and_then(|(retry, _)| retry.due(asked, began, wanted.timeout));
+        let (retry, mut bounces) = question.map(|(retry, bounces)| (*retry, bounces)).unzip();
+        let bounce = async {
+            match &mut bounces {
+                Some(bounces) => bounces.next().await,
+                None => pending().await,
+            }
+        };
+        let next = tokio::select! {
+            // An answer that has arrived comes first.
+            biased;
+            next = client.next_entry() => next,
+            // While the question is still to be asked again, its bounce is no end.
+            bounce = bounce, if due.is_none() => return Err(bounce),
+            () = at(due.or(deadline)) => match (retry, bounces) {
+                (Some(retry), Some(bounces)) if due.is_some() => {
+                    asked += 1;
+                    if let Some(ids) = ask_again(&mut client, retry).await? {
+                        bounces.newest = ids;
+                    }
+                    continue;
+                }
+                (_, Some(bounces)) => {
+                    return Err(match bounces.read(&mut client).await {
+                        Some(bounce) => bounce,
+                        None => timed_out(&mut client, wanted, after, arrived).await,
+                    });
+                }
+                _ => return Err(timed_out(&mut client, wanted, after, arrived).await),
+            },
+        };
+        let entry = next?.ok_or(ClientError::Closed)?;
+        if let Entry::Gap(gap) = &entry {
+            let datagrams = counted(gap.lost, "datagram");
+            output.note(&tr!("{datagrams} lost while waiting", datagrams));
+        }
+        if wanted.is_waited_for(&entry) {
+            arrived += u64::from(print(output, &entry)?);
+            output.flush()?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until a time, or for ever.
+async fn at(until: Option<Instant>) {
+    match until {
+        Some(until) => sleep_until(until).await,
+        None => pending().await,
+    }
+}
+
+/// Asks again; returns the ids of what was sent. What the kernel refuses now may succeed later.
+async fn ask_again(client: &mut Client, retry: &Retry) -> Result<Option<Vec<u64>>> {
+    match client.call(&retry.question).await {
+        Ok(sent) => Ok(Some(sent.into_entries().iter().map(Entry::id).collect())),
+        Err(ClientError::Refused(_)) => Ok(None),
+        Err(error) => Err(CtlError::of_send(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_due_at_equal_intervals() {
+        let began = Instant::now();
+        let retry = Retry { question: SendParams::default(), times: 1 };
+        let due = |asked, timeout| retry.due(asked, began, timeout);
+        let second = Duration::from_secs(1);
+        assert_eq!(due(0, Some(2 * second)), Some(began + second));
+        assert_eq!((due(1, Some(2 * second)), due(0, None)), (None, None));
+        // No clock reaches these times.
+        assert_eq!((due(0, Some(Duration::MAX)), due(1, Some(Duration::MAX))), (None, None));
+    }
+}

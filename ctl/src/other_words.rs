@@ -1,0 +1,65 @@
+//! Options and commands that other programs have, or that a user expects: what does their work here.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use udpchat_locale::tr;
+
+/// Returns what does the work of an option or a command that there is not; `command` is the one that was used, with
+/// `udpchatctl` in front.
+pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<String> {
+    let word = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    let command = command.and_then(|command| command.strip_prefix("udpchatctl "));
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => of_command(word(ContextKind::InvalidSubcommand)?),
+        ErrorKind::UnknownArgument => of_argument(word(ContextKind::InvalidArg)?, command?),
+        ErrorKind::ArgumentConflict if command == Some("replay") => of_conflict(error),
+        _ => None,
+    }
+}
+
+fn of_command(word: &str) -> Option<String> {
+    let text = match word {
+        "hold" => tr!("`udpchatctl send TO TEXT --when-seen` holds a message until its peer sends one"),
+        "search" | "grep" | "find" => tr!("`udpchatctl inbox --grep RE` searches the inbox"),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+fn of_argument(word: &str, command: &str) -> Option<String> {
+    let text = match (command, word.split('=').next().unwrap_or_default()) {
+        ("replay", file) if !file.starts_with('-') => {
+            return Some(tr!("`--file {file}` replays a file", file));
+        }
+        ("send" | "ask" | "reply", "--eol" | "--crlf" | "--newline" | "--line-end") => {
+            tr!(r"`--escape 'TEXT\r\n'` sends a line end; `printf` makes one too, for standard input")
+        }
+        ("export", "--hex") => {
+            tr!(
+                "`raw` of each line has the bytes in base64; `udpchatctl --json inbox -a --hex` adds hex digits"
+            )
+        }
+        ("export", "--csv") => tr!("`--format csv` writes a table"),
+        ("export", "--pcap") => tr!("`--format pcap` writes packets"),
+        ("inbox", "--tail" | "--last" | "--limit" | "--lines") => tr!("`-n N` prints the last N entries"),
+        ("inbox", "--text") => tr!("without --hex the text is printed; `--grep RE` searches in it"),
+        ("inbox", "--bounced") => tr!("`--delivery bounced` prints what bounced"),
+        _ => return None,
+    };
+    Some(text.to_owned())
+}
+
+/// Returns what selects messages of a file, which `--file` cannot be combined with.
+fn of_conflict(error: &clap::Error) -> Option<String> {
+    let names = |kind| match error.get(kind) {
+        Some(ContextValue::String(name)) => vec![name.clone()],
+        Some(ContextValue::Strings(names)) => names.clone(),
+        _ => Vec::new(),
+    };
+    let mut names = [ContextKind::InvalidArg, ContextKind::PriorArg].into_iter().flat_map(names);
+    let text =
+        tr!("select messages when the file is written, for example with `udpchatctl export --from PEER`");
+    names.any(|name| name.starts_with("--file")).then(|| text.to_owned())
+}
