@@ -108,7 +108,7 @@ fn an_invalid_message_is_refused_before_sending() {
         (&["send", "127.0.0.1：9000", "hi"], &["full-width character `：`", "write `127.0.0.1:9000`"]),
         (&["send", "127.0.0.1:９０００", "hi"], &["full-width character `９`", "write `127.0.0.1:9000`"]),
         (&["ask", "127。0。0。1", "hi"], &["full-width character `。`", "write `127.0.0.1`"]),
-        (&["wait", "--from", "127.0.0.1，127.0.0.2"], &["full-width character `，`"]),
+        (&["wait", "--from", "127.0.0.1：9"], &["full-width character `：`"]),
         (&["send", "*", "hi"], &["255.255.255.255"]),
         (&["broadcast", "hi"], &["255.255.255.255"]),
         (&["send", to, "--no-such", "hi"], &["'--no-such'", "`udpchatctl send --help` lists the options"]),

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::{Completed, Daemon, Refused, finish, text_command_in};
+use crate::support::{Completed, Daemon, Refused, command_in, finish, text_command_in};
 
 use super::folder_with;
 
@@ -206,7 +206,7 @@ fn answers_of_the_daemon_are_shown_in_chinese() {
 #[test]
 fn the_log_is_english_in_a_chinese_locale() {
     let folder = folder_with("listen = ['127.0.0.1:0']\ngroups = ['239.1.2.3%nosuch0']");
-    let mut command = text_command_in(folder.path());
+    let mut command = command_in(folder.path());
     let mut daemon = Daemon::start_by(folder, command.env("LANG", "zh_CN.UTF-8"));
     let log = daemon.log().join("\n");
     assert!(log.contains("group 239.1.2.3%nosuch0 is not joined") && log.is_ascii(), "{log}");

@@ -398,7 +398,7 @@ fn a_full_disk_leaves_the_old_inbox() {
         disk.holds(&wanted, 1);
         if refusal.contains("cannot be migrated from schema 1") {
             full_in_the_middle += 1;
-            assert!(refusal.contains("full") && refusal.contains("hint: make room"), "{refusal}");
+            assert!(refusal.contains("full") && refusal.contains(r#""hint":"make room"#), "{refusal}");
             // The same disk with more room.
             assert_eq!(disk.refusal(), None);
             disk.holds(&wanted, newest_schema());
