@@ -44,7 +44,7 @@ fn recoded_messages_read_so_everywhere() {
     assert_ne!(texts(&before), [RUSSIAN, RUSSIAN]);
     assert_eq!(grep(&daemon, "мир"), [0; 0]);
     let told = daemon.ctl(&["recode", "--as", "cp1251", "--from", "ivan"]).ok();
-    assert_eq!(told, "1 message recoded as cp1251\n");
+    assert_eq!(told, "1 message recoded as windows-1251\n");
     let check = |daemon: &Daemon| {
         let entries = daemon.entries();
         assert_eq!((&entries[0]["text"], &entries[1]), (&json!(RUSSIAN), &before[1]));
