@@ -1,7 +1,7 @@
 //! Reception: one thread for each listening socket, which moves datagrams from the kernel into the queue.
 //!
 //! A thread handles bytes, addresses and times. It decodes nothing and waits for nothing but the kernel. What happens to a
-//! datagram is decided here ([`access`], [`limit`], [`classify`]); where it goes is [`crate::inbox::queue`].
+//! datagram is decided here ([`udpchat_config::Access`], [`limit`], [`classify`]); where it goes is [`crate::inbox::queue`].
 //!
 //! How datagrams are read is the platform's matter: `recvmmsg` on Linux, `portable` elsewhere, with the same four functions:
 //! wait for datagrams, read a batch, wait while more arrive, stop. Sockets themselves belong to [`crate::net`].
