@@ -207,10 +207,12 @@ fn a_directory_of_another_user_is_refused() {
         let texts = [
             "belongs to the user with uid 54321",
             "(mode 0700) belongs to user 54321",
-            "`sudo chown -R root ",
             "`sudo -u '#54321'`",
+            "`sudo chown -R root ",
         ];
-        assert_unsafe(is_data, give_away, &texts);
+        // In the sandbox of the unit, root may not list it, so that the daemon cannot tell that it is empty.
+        let count = if std::env::var_os("UDPCHAT_UNDER_UNIT").is_some() { 3 } else { 4 };
+        assert_unsafe(is_data, give_away, &texts[..count]);
     }
 }
 
