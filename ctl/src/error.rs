@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::error::{ContextKind, ContextValue};
 use udpchat_api::{ClientError, ErrorKind, ErrorObject};
 use udpchat_config::{Need, ValueError, file_hint};
 use udpchat_locale::{tr, translated};
@@ -155,10 +154,8 @@ impl CtlError {
         let is_conflict = error.kind() == clap::error::ErrorKind::ArgumentConflict;
         let of_peek = (is_conflict && message.contains("'--peek'"))
             .then(|| tr!("without --peek: what selects entries shows history, and marks nothing as read"));
-        let tip = known_word(error)
-            .or(of_peek)
-            .map(str::to_owned)
-            .or(instead)
+        let tip = instead
+            .or_else(|| of_peek.map(str::to_owned))
             .or_else(|| tip.map(|tip| translated(tip).into_owned()));
         Self::usage(message).hint(match tip {
             Some(tip) => tr!("{tip}; {help}", tip, help),
@@ -375,52 +372,6 @@ fn exit_of(kind: ErrorKind) -> Exit {
         | ErrorKind::SendFailed => Exit::NotSent,
         _ => Exit::Failed,
     }
-}
-
-/// Returns what does the work of a command or flag that other programs have.
-fn known_word(error: &clap::Error) -> Option<&'static str> {
-    let word = |kind| match error.get(kind) {
-        Some(ContextValue::String(word)) => Some(word.as_str()),
-        _ => None,
-    };
-    let word = word(ContextKind::InvalidSubcommand).or_else(|| word(ContextKind::InvalidArg))?;
-    Some(match word {
-        "history" | "log" | "list" | "ls" | "show" => tr!("`udpchatctl inbox --all` prints all entries"),
-        "read" | "recv" | "receive" | "接收" | "收" | "收件箱" => {
-            tr!("`udpchatctl inbox` prints what is new")
-        }
-        "tail" | "follow" | "listen" | "monitor" | "watch" | "监听" => {
-            tr!("`udpchatctl inbox --follow` prints what arrives")
-        }
-        "ping" | "request" | "询问" | "查询" => {
-            tr!("`udpchatctl ask TO TEXT` sends a message and waits for the answer")
-        }
-        "write" | "echo" | "msg" | "message" | "发送" | "发" | "发消息" => {
-            tr!("`udpchatctl send TO TEXT` sends a message")
-        }
-        "broadcast" | "广播" => {
-            tr!("`udpchatctl send 255.255.255.255 TEXT` sends to every host of the network")
-        }
-        "start" | "run" | "daemon" | "启动" => tr!("`udpchatd` is the daemon"),
-        "restart" | "kill" | "quit" | "停止" | "重启" => {
-            tr!("`udpchatctl stop` ends the daemon; `udpchatd` starts it")
-        }
-        "聊天" => tr!("`udpchatctl chat` opens a full screen for conversations"),
-        "状态" => tr!("`udpchatctl status` shows the state of the daemon"),
-        "对端" => tr!("`udpchatctl peers` lists the peers"),
-        "帮助" => tr!("`udpchatctl --help` lists the commands"),
-        "config" | "check" => tr!("`udpchatd --check-config` checks the configuration"),
-        "backup" => tr!("`udpchatd --backup FILE` writes a copy of the inbox"),
-        "--port" | "-p" => {
-            tr!(
-                "write a port behind its host, HOST:PORT; `udpchatd --listen PORT` sets the daemon's own port"
-            )
-        }
-        "--host" | "--to" => {
-            tr!("write the destination behind the command: `udpchatctl send HOST:PORT TEXT`")
-        }
-        _ => return None,
-    })
 }
 
 /// Returns the name of a kind in the protocol.

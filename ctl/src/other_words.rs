@@ -10,22 +10,59 @@ pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<S
         Some(ContextValue::String(word)) => Some(word.as_str()),
         _ => None,
     };
+    let unknown = word(ContextKind::InvalidSubcommand).or_else(|| word(ContextKind::InvalidArg));
+    if let Some(known) = unknown.and_then(known_word) {
+        return Some(known.to_owned());
+    }
     let command = command.and_then(|command| command.strip_prefix("udpchatctl "));
     match error.kind() {
-        ErrorKind::InvalidSubcommand => of_command(word(ContextKind::InvalidSubcommand)?),
         ErrorKind::UnknownArgument => of_argument(word(ContextKind::InvalidArg)?, command?),
         ErrorKind::ArgumentConflict if command == Some("replay") => of_conflict(error),
         _ => None,
     }
 }
 
-fn of_command(word: &str) -> Option<String> {
-    let text = match word {
+/// Returns what does the work of a command, or of a flag of any command, that other programs have.
+fn known_word(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "history" | "log" | "list" | "ls" | "show" => tr!("`udpchatctl inbox --all` prints all entries"),
+        "read" | "recv" | "receive" | "接收" | "收" | "收件箱" => {
+            tr!("`udpchatctl inbox` prints what is new")
+        }
+        "tail" | "follow" | "listen" | "monitor" | "watch" | "监听" => {
+            tr!("`udpchatctl inbox --follow` prints what arrives")
+        }
+        "ping" | "request" | "询问" | "查询" => {
+            tr!("`udpchatctl ask TO TEXT` sends a message and waits for the answer")
+        }
+        "write" | "echo" | "msg" | "message" | "发送" | "发" | "发消息" => {
+            tr!("`udpchatctl send TO TEXT` sends a message")
+        }
+        "broadcast" | "广播" => {
+            tr!("`udpchatctl send 255.255.255.255 TEXT` sends to every host of the network")
+        }
+        "start" | "run" | "daemon" | "启动" => tr!("`udpchatd` is the daemon"),
+        "restart" | "kill" | "quit" | "停止" | "重启" => {
+            tr!("`udpchatctl stop` ends the daemon; `udpchatd` starts it")
+        }
+        "聊天" => tr!("`udpchatctl chat` opens a full screen for conversations"),
+        "状态" => tr!("`udpchatctl status` shows the state of the daemon"),
+        "对端" => tr!("`udpchatctl peers` lists the peers"),
+        "帮助" => tr!("`udpchatctl --help` lists the commands"),
+        "config" | "check" => tr!("`udpchatd --check-config` checks the configuration"),
+        "backup" => tr!("`udpchatd --backup FILE` writes a copy of the inbox"),
         "hold" => tr!("`udpchatctl send TO TEXT --when-seen` holds a message until its peer sends one"),
         "search" | "grep" | "find" => tr!("`udpchatctl inbox --grep RE` searches the inbox"),
+        "--port" | "-p" => {
+            tr!(
+                "write a port behind its host, HOST:PORT; `udpchatd --listen PORT` sets the daemon's own port"
+            )
+        }
+        "--host" | "--to" => {
+            tr!("write the destination behind the command: `udpchatctl send HOST:PORT TEXT`")
+        }
         _ => return None,
-    };
-    Some(text.to_owned())
+    })
 }
 
 fn of_argument(word: &str, command: &str) -> Option<String> {

@@ -47,20 +47,10 @@ impl SentIds {
         self.newest.push_back(id);
     }
 
-    /// Waits until it is known what became of the last messages, at most so long, and reads what is known of all. None if
+    /// Waits until it is known what became of the last messages, at most so long, and counts what is known of all. None if
     /// nothing was sent, or this user may not read.
     pub(super) async fn deliveries(&self, client: &mut Client, wait: Duration) -> Option<Deliveries> {
-        let deadline = Instant::now().checked_add(wait)?;
-        let last: Vec<u64> =
-            self.newest.range(self.newest.len().saturating_sub(MOST_AWAITED)..).copied().collect();
-        loop {
-            let messages = read(client, &last).await?;
-            let is_open = messages.iter().any(|message| message.delivery == Some(Delivery::Sent));
-            if !is_open || Instant::now() >= deadline {
-                break;
-            }
-            sleep(INTERVAL).await;
-        }
+        self.await_reports(client, wait).await?;
         let mut found =
             Deliveries { of: self.more.then_some(self.newest.len() as u64), ..Deliveries::default() };
         let ids: Vec<u64> = self.newest.iter().copied().collect();
@@ -72,9 +62,23 @@ impl SentIds {
 
     /// Waits likewise, and returns the messages; these are few.
     pub(super) async fn messages(&self, client: &mut Client, wait: Duration) -> Option<Vec<Message>> {
-        self.deliveries(client, wait).await?;
+        self.await_reports(client, wait).await?;
         let ids: Vec<u64> = self.newest.iter().copied().collect();
         read(client, &ids).await
+    }
+
+    async fn await_reports(&self, client: &mut Client, wait: Duration) -> Option<()> {
+        let deadline = Instant::now().checked_add(wait)?;
+        let last: Vec<u64> =
+            self.newest.range(self.newest.len().saturating_sub(MOST_AWAITED)..).copied().collect();
+        loop {
+            let messages = read(client, &last).await?;
+            let is_open = messages.iter().any(|message| message.delivery == Some(Delivery::Sent));
+            if !is_open || Instant::now() >= deadline {
+                return Some(());
+            }
+            sleep(INTERVAL).await;
+        }
     }
 }
 

@@ -26,6 +26,7 @@ mod request;
 mod response;
 mod response_queue;
 mod roles;
+mod sender;
 mod session;
 mod shared;
 pub(crate) mod socket;

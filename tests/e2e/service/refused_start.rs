@@ -10,7 +10,8 @@ use serde_json::json;
 use udpchat_api::safe::is_unsafe;
 
 use crate::support::{
-    Account, Background, Daemon, OtherUser, Peer, Refused, new_folder, text_command_in, texts, with_paths,
+    Account, Background, Daemon, OtherUser, Peer, Refused, is_under_unit, new_folder, text_command_in, texts,
+    with_paths,
 };
 
 #[track_caller]
@@ -210,8 +211,8 @@ fn a_directory_of_another_user_is_refused() {
             "`sudo -u '#54321'`",
             "`sudo chown -R root ",
         ];
-        // In the sandbox of the unit, root may not list it, so that the daemon cannot tell that it is empty.
-        let count = if std::env::var_os("UDPCHAT_UNDER_UNIT").is_some() { 3 } else { 4 };
+        // In the sandbox of the unit, root has no right to list the directory, and the daemon does not learn that it is empty.
+        let count = if is_under_unit() { 3 } else { 4 };
         assert_unsafe(is_data, give_away, &texts[..count]);
     }
 }

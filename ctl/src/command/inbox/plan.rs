@@ -90,21 +90,20 @@ impl Plan {
 
     /// Returns the parameters that subscribe to what comes after a cursor.
     pub(super) fn subscription(&self, after: u64) -> SubscribeParams {
-        let InboxParams { from, not_from, direction, since, until, grep, contains, .. } = self.page();
-        let InboxParams { gaps, notices, only, delivery, .. } = self.page();
+        let page = self.page();
         SubscribeParams {
             after: Some(after),
-            from,
-            not_from,
-            direction,
-            since,
-            until,
-            grep,
-            contains,
-            gaps,
-            notices,
-            only,
-            delivery,
+            from: page.from,
+            not_from: page.not_from,
+            direction: page.direction,
+            since: page.since,
+            until: page.until,
+            grep: page.grep,
+            contains: page.contains,
+            gaps: page.gaps,
+            notices: page.notices,
+            only: page.only,
+            delivery: page.delivery,
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::signal::unix::{self, SignalKind, signal};
 use tokio::time::{Instant, sleep_until};
-use udpchat_api::call::{SendParams, Sent};
-use udpchat_api::{Client, ClientError, Entry};
+use udpchat_api::Client;
+use udpchat_api::call::SendParams;
 use udpchat_locale::tr;
 
 use super::args::{LinesArgs, MessageArgs};
@@ -18,16 +18,15 @@ use super::form::{Draft, FormArgs};
 use super::hold::HoldArgs;
 use super::many::ManyArgs;
 use super::messages::{Messages, read_aside};
-use super::notes::{FirstSent, OtherPort, note_empty_lines, note_encoding_of_several, note_held_encoding};
+use super::notes::{self, note_empty_lines};
 use super::payload::{Lines, Payload, Source};
 use super::port::note_destination_in_text;
-use super::sender::{
-    Sender, fails_every_line, note_large, note_reading, params, prepare, print_receipt, refusal,
-};
+use super::sender::{Sender, note_reading, params, prepare};
+use super::sending::{Request, Sending};
 use crate::command::context::Context;
 use crate::command::deliveries::{Deliveries, SUMMARY_WAIT, SentIds};
 use crate::command::outcome::{Outcome, Unit};
-use crate::command::pipeline::{Answers, Pipeline};
+use crate::command::pipeline::Pipeline;
 use crate::command::ticks::Ticks;
 use crate::error::{CtlError, Exit, Result};
 use crate::output::{Output, Progress, Reached, counted, duration, grouped};
@@ -164,21 +163,20 @@ impl Job {
             }
         })?;
         let mut bounced = None;
-        if let (Some(client), true) = (&mut client, many.every.is_some() || self.confirm.is_given()) {
-            if many.every.is_some() {
-                let wait = self.confirm.time().unwrap_or(SUMMARY_WAIT);
-                let found = sent.deliveries(client, wait).await;
-                bounced = self.confirm.is_given().then(|| found.as_ref()?.describe()).flatten();
-                self.sum_up(output, &outcome, (left_out, unanswered), (elapsed, found))?;
-            } else {
-                bounced = self.confirm.report(client, output, &sent).await?;
-            }
-        } else if many.every.is_some() {
-            self.sum_up(output, &outcome, (left_out, unanswered), (elapsed, None))?;
+        if many.every.is_some() {
+            let wait = self.confirm.time().unwrap_or(SUMMARY_WAIT);
+            let found = match &mut client {
+                Some(client) => sent.deliveries(client, wait).await,
+                None => None,
+            };
+            bounced = found.as_ref().filter(|_| self.confirm.is_given()).and_then(Deliveries::describe);
+            self.sum_up(output, &outcome, (left_out, unanswered), (elapsed, found))?;
+        } else if let (Some(client), true) = (&mut client, self.confirm.is_given()) {
+            bounced = self.confirm.report(client, output, &sent).await?;
         }
         note_empty_lines(output, empty);
         if let Some(client) = &mut client {
-            note_destinations(client, output, &first_sent).await;
+            notes::note_destinations(client, output, &first_sent).await;
             note_destination_in_text(client, output, &self.message).await;
         }
         if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }?;
@@ -369,16 +367,6 @@ impl Job {
     }
 }
 
-/// Prints notes on the ports and the encodings of the destinations, each once.
-async fn note_destinations(client: &mut Client, output: &mut Output, sent: &BTreeMap<String, FirstSent>) {
-    for other in OtherPort::of_all(client, sent).await {
-        output.note(&other.describe("send"));
-    }
-    let unknown: Vec<&str> =
-        sent.iter().filter(|(_, first)| first.is_in_default).map(|(to, _)| to.as_str()).collect();
-    note_encoding_of_several(output, &unknown);
-}
-
 /// Says what `--every` is about to do: 200 may be meant as milliseconds.
 fn announced(every: Duration, count: Option<u64>) -> String {
     let time = duration(every);
@@ -424,120 +412,6 @@ impl Interrupt {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-    }
-}
-
-/// A request in flight.
-struct Request {
-    /// The name of the destination.
-    shown: String,
-    /// The number of the line, 0 without lines.
-    line: u64,
-    is_text: bool,
-    is_ascii: bool,
-}
-
-/// Handles the answers.
-struct Sending<'a> {
-    output: &'a mut Output,
-    progress: Progress,
-    message: &'a MessageArgs,
-    is_lines: bool,
-    /// Whether the messages are counted and not printed.
-    is_summed_up: bool,
-    is_several: bool,
-    /// Whether there is one message for one destination, whose failure ends the program.
-    is_alone: bool,
-    outcome: Outcome,
-    /// How many are left out because they were late.
-    left_out: u64,
-    /// The number of lines that were skipped.
-    empty: u64,
-    /// The first message to each destination, by the name of that.
-    first_sent: BTreeMap<String, FirstSent>,
-    /// Whether the note on the encoding of held messages was printed.
-    held_note: bool,
-    /// The messages that were sent.
-    sent: SentIds,
-}
-
-impl Sending<'_> {
-    /// Returns whether every further message would fail in the same way.
-    fn fails_every_message(&self, error: &CtlError) -> bool {
-        // Without lines, each message is the same one. Of several destinations, a single one may be gone.
-        let is_usage = !self.is_lines && error.exit() == Exit::Usage;
-        let is_of_one = self.is_several && error.exit() == Exit::NotSent;
-        (is_usage || fails_every_line(error, self.message)) && !is_of_one
-    }
-
-    /// Keeps the first message to each destination for the notes at the end; prints that on a held message.
-    fn remember(&mut self, shown: String, sent: &Sent, is_ascii: bool) {
-        let first = match sent {
-            Sent::One(entry) => Some(&**entry),
-            Sent::Parts(entries) => entries.first(),
-            Sent::Held { held } => {
-                if let Some(first) = held.first().filter(|_| !self.held_note) {
-                    self.held_note = note_held_encoding(self.output, first, is_ascii);
-                }
-                None
-            }
-        };
-        let is_known = self.first_sent.contains_key(&shown);
-        if let Some(Entry::Message(message)) = first.filter(|_| !is_known) {
-            self.first_sent.insert(shown, FirstSent::of(message));
-        }
-    }
-
-    /// Counts a message with an error, and reports it; of a loop only the first one.
-    fn failed(&mut self, error: CtlError) {
-        let is_reported = if self.is_summed_up { !self.outcome.has_failures() } else { !self.is_alone };
-        if is_reported {
-            self.progress.erase();
-            self.output.failure(&error);
-        }
-        self.outcome.add_failure(error);
-    }
-}
-
-impl Answers for Sending<'_> {
-    type Request = Request;
-    type Answer = Sent;
-
-    fn answered(&mut self, request: Request, answer: std::result::Result<Sent, ClientError>) -> Result<()> {
-        let Request { shown, line, is_text, is_ascii } = request;
-        let sent = match answer {
-            Ok(sent) => sent,
-            Err(error @ (ClientError::Refused(_) | ClientError::TooLong { .. })) => {
-                let error = CtlError::from(error);
-                let ends = self.fails_every_message(&error);
-                let error = match self.is_several {
-                    true => error.amended(|reason| format!("{shown}: {reason}")),
-                    false => error,
-                };
-                let error = if line > 0 { error.at_line(line) } else { error };
-                if ends {
-                    return Err(error);
-                }
-                self.failed(error);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        if !self.is_summed_up {
-            print_receipt(self.output, &sent, is_text)?;
-            note_large(self.output, &sent);
-        }
-        if self.output.has_notes() {
-            self.remember(shown, &sent, is_ascii);
-        }
-        let entries = sent.into_entries();
-        let taken = entries.iter().filter(|entry| refusal(entry).is_none());
-        taken.for_each(|entry| self.sent.add(entry.id()));
-        match entries.iter().find_map(refusal) {
-            Some(error) => self.failed(error),
-            None => self.outcome.add_sent(),
-        }
-        Ok(())
     }
 }
 

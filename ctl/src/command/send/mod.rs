@@ -17,6 +17,7 @@ mod order;
 mod payload;
 mod port;
 mod sender;
+mod sending;
 mod unnamed;
 
 pub(crate) use self::args::{LinesArgs, MessageArgs};

@@ -40,7 +40,7 @@ impl OtherPort {
     }
 
     /// Returns those of messages to several destinations, each with the name that it was sent to.
-    pub(super) async fn of_all(client: &mut Client, sent: &BTreeMap<String, FirstSent>) -> Vec<Self> {
+    async fn of_all(client: &mut Client, sent: &BTreeMap<String, FirstSent>) -> Vec<Self> {
         if !sent.iter().any(|(to, first)| Self::is_possible(to, &first.message)) {
             return Vec::new();
         }
@@ -84,7 +84,7 @@ pub(super) struct FirstSent {
     /// Without its payload and text.
     message: Message,
     /// Whether its text went out in the default encoding, and that of its peer is unknown.
-    pub(super) is_in_default: bool,
+    is_in_default: bool,
 }
 
 impl FirstSent {
@@ -132,9 +132,23 @@ pub(in crate::command) fn note_encoding(output: &mut Output, sent: &Message) -> 
     true
 }
 
+/// Prints notes on the ports and the encodings of the destinations, each once.
+pub(super) async fn note_destinations(
+    client: &mut Client,
+    output: &mut Output,
+    sent: &BTreeMap<String, FirstSent>,
+) {
+    for other in OtherPort::of_all(client, sent).await {
+        output.note(&other.describe("send"));
+    }
+    let unknown: Vec<&str> =
+        sent.iter().filter(|(_, first)| first.is_in_default).map(|(to, _)| to.as_str()).collect();
+    note_encoding_of_several(output, &unknown);
+}
+
 /// Prints a note on a text that went out in the default encoding to several destinations, of which `unknown` are without a known
 /// encoding.
-pub(super) fn note_encoding_of_several(output: &mut Output, unknown: &[&str]) {
+fn note_encoding_of_several(output: &mut Output, unknown: &[&str]) {
     /// How many destinations are named.
     const NAMED: usize = 5;
     let encoding = BUILT_IN_ENCODING;

@@ -18,7 +18,7 @@ pub(crate) const MAX_HELD_BYTES: usize = 16 * 1024 * 1024;
 /// How many messages are held for one destination at most.
 pub(crate) const MAX_HELD_FOR_ONE: usize = 1_000;
 
-/// How much one user may have of each limit on all held messages, as a divisor: nobody else is kept from holding some.
+/// One user may have this part of each limit on all held messages, as a divisor, so that the other users can hold some too.
 pub(crate) const PART_OF_USER: usize = 2;
 
 /// A row of the table `silent`.

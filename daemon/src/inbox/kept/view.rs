@@ -136,7 +136,7 @@ impl KeptView {
         self.state.lock().held.values().for_each(|row| each(row));
     }
 
-    /// Returns all held messages. A copy, so that nobody waits for the disk while the writer uses it.
+    /// Returns a copy of all held messages, so that a client that reads them does not wait while the writer writes to the disk.
     pub(super) fn all_held(&self) -> BTreeMap<u64, Arc<HeldRow>> {
         self.state.lock().held.clone()
     }
