@@ -54,13 +54,13 @@ pub(crate) async fn follow(daemon: Arc<Daemon>, mut commits: CommitWatch) {
         // Without a log at this level, nothing is read.
         let limit =
             if enabled!(Level::INFO) { *daemon.configuration.current().log.messages_per_second } else { 0 };
-        while state.cursor < commits.see().newest_id && state.window.room(limit) > 0 {
-            if !log_page(&daemon, &mut state, limit).await {
-                break;
-            }
+        let mut left_out = false;
+        while state.cursor < commits.see().newest_id && !left_out {
+            left_out = state.window.room(limit) == 0 || !log_page(&daemon, &mut state, limit).await;
         }
-        if state.cursor < commits.now().newest_id {
-            // The limit is reached: at the end of the window, one line reports all that came in it.
+        // Asking again whether newer messages exist would take those for left out that came since the last page.
+        if left_out {
+            // At the end of the window, one line reports all that came in it.
             if open {
                 tokio::select! {
                     () = sleep_until(state.window.end()) => {}

@@ -1,7 +1,8 @@
 //! Held messages and silent peers over kills and restarts: none is lost, at most one is doubled by a kill, their order is kept, and
 //! a silent peer is told once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -26,7 +27,12 @@ const WITHIN: Duration = Duration::from_secs(60);
 fn held_messages_survive_kills_in_order() {
     let (seed, kills) = (seed(), scaled(KILLS.0, KILLS.1));
     let mut random = Random(seed);
-    let dev = Peer::new();
+    let dev = Arc::new(Peer::new());
+    // All of them would not fit in the peer's receive buffer.
+    let received = std::thread::spawn({
+        let dev = Arc::clone(&dev);
+        move || received_until_end(&dev)
+    });
     let config = format!("[peers.dev]\naddress = '{}'\n", dev.name());
     let mut daemon = Daemon::start_with(&config, &[]);
     let mut given = 0;
@@ -48,28 +54,22 @@ fn held_messages_survive_kills_in_order() {
         (daemon.status()["held"]["messages"] == 0).then_some(())
     });
     dev.send(dev.address(), "end");
-    let mut got: Vec<usize> = Vec::new();
-    loop {
-        let (payload, _) = dev.receive();
-        match String::from_utf8(payload).unwrap().parse() {
-            Ok(number) => got.push(number),
-            Err(_) => break,
-        }
-    }
+    let got = received.join().unwrap();
     let mut counts: HashMap<usize, usize> = HashMap::new();
     got.iter().for_each(|number| *counts.entry(*number).or_default() += 1);
     let lost: Vec<_> = (0..given).filter(|number| !counts.contains_key(number)).collect();
     let doubled = got.len() - counts.len();
-    let mut first: Vec<usize> = Vec::new();
-    for number in got {
-        if !first.contains(&number) {
-            first.push(number);
-        }
-    }
+    let mut seen = HashSet::new();
+    let first: Vec<_> = got.into_iter().filter(|number| seen.insert(*number)).collect();
     eprintln!("held: seed {seed}, {kills} kills, {given} messages, {} lost, {doubled} doubled", lost.len());
     assert_eq!(lost, Vec::<usize>::new());
     assert!(doubled <= kills, "{doubled} doubled");
     assert!(first.is_sorted(), "{first:?}");
+}
+
+/// Returns the numbers that a peer receives before another text.
+fn received_until_end(peer: &Peer) -> Vec<usize> {
+    std::iter::from_fn(|| String::from_utf8(peer.receive().0).unwrap().parse().ok()).collect()
 }
 
 #[test]
