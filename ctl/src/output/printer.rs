@@ -30,6 +30,8 @@ pub(crate) struct Output {
     /// How many bytes were printed.
     printed: u64,
     look: Look,
+    /// The colours of standard output, by `look`. Asked once: each look at the terminal and the environment costs a system call.
+    palette: Palette,
     /// Whether the times of entries have milliseconds.
     milliseconds: bool,
     /// What is shown in bold in texts.
@@ -45,7 +47,8 @@ impl Output {
     pub(crate) fn new(look: &Look) -> Self {
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, Stream::direct());
         let (times, late) = (OnceCell::new(), Vec::new());
-        Self { stdout, printed: 0, look: *look, milliseconds: false, highlight: None, times, late }
+        let palette = palette(look);
+        Self { stdout, printed: 0, look: *look, palette, milliseconds: false, highlight: None, times, late }
     }
 
     /// Returns whether a pager shows the output.
@@ -86,7 +89,7 @@ impl Output {
 
     /// Changes how output looks.
     pub(crate) fn set_look(&mut self, look: &Look) {
-        self.look = *look;
+        (self.look, self.palette) = (*look, palette(look));
     }
 
     /// Prints JSON from now on, errors included. What programs read is English.
@@ -122,7 +125,7 @@ impl Output {
 
     /// Returns the colours of standard output.
     pub(crate) fn palette(&self) -> Palette {
-        Palette::new(use_colour(self.look.color, &io::stdout()))
+        self.palette
     }
 
     /// Returns the time zone in which times are shown.
@@ -333,6 +336,11 @@ impl<'a> WithHex<'a> {
         };
         Self { entry, hex }
     }
+}
+
+/// Returns the colours of standard output.
+fn palette(look: &Look) -> Palette {
+    Palette::new(use_colour(look.color, &io::stdout()))
 }
 
 /// Decides about colour: by `--color`, otherwise by NO_COLOR, TERM and whether the stream is a terminal.

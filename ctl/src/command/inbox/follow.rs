@@ -152,7 +152,11 @@ async fn wait(
     marking: &mut Option<Marking>,
 ) -> Result<Entry> {
     // Entries that have already arrived are printed before the output is flushed.
-    if let Poll::Ready(received) = poll_fn(|task| Poll::Ready(next.as_mut().poll(task))).await {
+    let polled = poll_fn(|task| Poll::Ready(next.as_mut().poll(task))).await;
+    if let Some(Marking { mark, .. }) = marking {
+        mark.comes_without_pause(polled.is_ready());
+    }
+    if let Poll::Ready(received) = polled {
         return entry(received);
     }
     output.flush()?;

@@ -2,8 +2,9 @@
 //!
 //! A terminal and a file have taken what is written to them. A pipe holds what is written until its reader takes it, so each
 //! entry waits there alone while the reader keeps up: `| head -1` takes one, and the others stay unread. A reader that is
-//! slower gets entries ahead; what it has taken of them is known by the number of bytes that the pipe still holds. A pager
-//! gets none ahead: it reads when it shows more.
+//! slower gets entries ahead; what it has taken of them is known by the number of bytes that the pipe still holds. So does the
+//! reader of a follower, while entries arrive faster than one at a time can be taken. A pager gets none ahead: it reads when
+//! it shows more.
 
 use std::collections::VecDeque;
 use std::thread;
@@ -30,6 +31,10 @@ const PATIENCE: Duration = Duration::from_millis(400);
 /// How much such a reader gets ahead, in bytes: less than a pipe holds, so that writing does not block.
 const MAX_AHEAD_BYTES: u64 = 32 * 1024;
 
+/// A follower's reader gets one more entry ahead for each so many that came without a pause. With one at a time, 20,000 a
+/// second are too many: `cargo bench --bench latency` then has a median of 0.3 to 1.5 s, and of 6 ms with this.
+const ENTRIES_PER_AHEAD: usize = 16;
+
 /// How long a reader takes nothing until the user learns what this program waits for.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -47,6 +52,8 @@ pub(super) struct Mark {
     taken: u64,
     /// How many entries were taken since the mark last moved.
     pending: u64,
+    /// How many entries of a follower came without a pause.
+    in_a_row: usize,
     /// Whether the reader does not keep up.
     is_behind: bool,
     /// Whether the user knows what this program waits for.
@@ -78,6 +85,7 @@ impl Mark {
             waiting,
             taken: 0,
             pending: 0,
+            in_a_row: 0,
             is_behind: false,
             is_explained: false,
             is_unstorable: false,
@@ -92,6 +100,10 @@ impl Mark {
             output.flush()?;
         }
         if output.is_piped() {
+            let ahead = self.in_a_row / ENTRIES_PER_AHEAD;
+            if self.waiting.len() <= ahead && output.untaken_bytes() < MAX_AHEAD_BYTES {
+                return Ok(());
+            }
             output.flush()?;
             let is_enough = |mark: &mut Self, output: &Output, waited| {
                 mark.is_behind |= waited >= PATIENCE && !output.is_paged();
@@ -101,6 +113,11 @@ impl Mark {
         }
         self.look(output);
         if self.pending >= ACK_ENTRIES { self.ack(client).await } else { Ok(()) }
+    }
+
+    /// Records whether the next entry of a follower was there at once.
+    pub(super) fn comes_without_pause(&mut self, at_once: bool) {
+        self.in_a_row = if at_once { self.in_a_row + 1 } else { 0 };
     }
 
     /// Waits until the reader has taken everything, then moves the mark up to `end`, the cursor behind what was printed.
