@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -119,6 +121,42 @@ fn a_follower_counts_only_what_its_reader_takes() {
     drop(lines);
     assert!(follower.wait().unwrap().success());
     assert_eq!(mark(&daemon, "c"), Some(3));
+}
+
+#[test]
+fn a_follower_that_is_behind_gives_its_reader_several_at_once() {
+    const MANY: u64 = 2_000;
+    let daemon = having_received(1);
+    let mut follower = daemon.ctl_start(&["-q", "--json", "inbox", "-f", "--consumer", "c"]);
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["id"].as_u64();
+    assert_eq!(next(), Some(1));
+    let pid = Pid::from_raw(follower.id() as i32);
+    kill(pid, Signal::SIGSTOP).unwrap();
+    daemon.receive_from(&Peer::new(), (2..=MANY).map(|number| number.to_string()));
+    kill(pid, Signal::SIGCONT).unwrap();
+    for id in 2..=MANY {
+        assert_eq!(next(), Some(id));
+    }
+    let counters = fs::read_to_string(format!("/proc/{}/io", follower.id())).unwrap();
+    let writes = counters.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap();
+    assert!(writes.parse::<u64>().unwrap() < MANY / 2, "{counters}");
+    eventually("all to count as read", || (mark(&daemon, "c") == Some(MANY)).then_some(()));
+    drop(lines);
+    assert!(follower.wait().unwrap().success());
+}
+
+#[test]
+fn a_follower_ends_when_its_reader_does() {
+    let daemon = having_received(1);
+    for flag in ["--peek", "--consumer=c"] {
+        let mut follower = daemon.ctl_start(&["-q", "inbox", "-f", flag]);
+        let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+        assert!(lines.next().is_some());
+        drop(lines);
+        // No other message comes.
+        assert!(eventually("its end", || follower.try_wait().unwrap()).success());
+    }
 }
 
 #[test]

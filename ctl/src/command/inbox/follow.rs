@@ -145,7 +145,8 @@ async fn print(
     }
 }
 
-/// Waits for the next entry. If it is not there yet, flushes the output and then moves the read mark.
+/// Waits for the next entry, or until nobody reads the output any more. If it is not there yet, flushes the output and then
+/// moves the read mark.
 async fn wait(
     mut next: Pin<&mut impl Future<Output = Received>>,
     output: &mut Output,
@@ -169,7 +170,10 @@ async fn wait(
             mark.keep_up(output, client).await?;
         }
     }
-    entry(next.await)
+    tokio::select! {
+        received = next => entry(received),
+        () = output.abandoned() => Err(CtlError::ReaderGone),
+    }
 }
 
 type Received = std::result::Result<Option<Entry>, ClientError>;
