@@ -252,11 +252,6 @@ impl Output {
         self.stdout.get_ref().is_abandoned()
     }
 
-    /// Waits until no process reads the pipe any more that output goes into; for ever if it goes elsewhere.
-    pub(crate) async fn abandoned(&self) {
-        self.stdout.get_ref().abandoned().await;
-    }
-
     /// Returns how many bytes were printed.
     pub(crate) fn printed_bytes(&self) -> u64 {
         self.printed

@@ -1,15 +1,12 @@
 //! Where output goes: standard output, or a pager once a terminal cannot show everything at once.
 
 use std::ffi::OsString;
-use std::future::pending;
 use std::io::{self, Stdout, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anstream::adapter::strip_str;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use udpchat_api::safe;
 use udpchat_locale::{tr, translated};
 use unicode_width::UnicodeWidthStr;
@@ -115,22 +112,6 @@ impl Stream {
         let mut polled = [PollFd::new(pipe, PollFlags::empty())];
         let found = poll(&mut polled, PollTimeout::ZERO);
         found.is_ok() && polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
-    }
-
-    /// Waits until no process reads the pipe any more that output goes into; for ever if it goes elsewhere.
-    pub(super) async fn abandoned(&self) {
-        let stdout = io::stdout();
-        let pipe = self.pipe(&stdout);
-        // Where a pipe cannot be watched, the next line shows that it is abandoned.
-        let Some(Ok(watched)) = pipe.map(|pipe| AsyncFd::with_interest(pipe, Interest::ERROR)) else {
-            return pending().await;
-        };
-        while !self.is_abandoned() {
-            match watched.ready(Interest::ERROR).await {
-                Ok(mut guard) => guard.clear_ready(),
-                Err(_) => return pending().await,
-            }
-        }
     }
 }
 

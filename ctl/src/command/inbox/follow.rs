@@ -30,6 +30,9 @@ pub(super) struct Marking {
 /// How often a daemon is looked for after the connection was lost.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
 
+/// How often a pipe is looked at while no entry comes: a program may have ended that reads it.
+const LOOK_FOR_READER_EVERY: Duration = Duration::from_secs(1);
+
 /// The note about a lost connection, or about the one that replaces it, in JSON.
 #[derive(Serialize)]
 struct Connection<'a> {
@@ -161,18 +164,16 @@ async fn wait(
         return entry(received);
     }
     output.flush()?;
-    if let Some(Marking { mark, client }) = marking {
-        while mark.lags() {
-            if let Ok(received) = timeout(ACK_QUIET, next.as_mut()).await {
-                return entry(received);
-            }
-            output.check_reader()?;
+    loop {
+        let lagging = marking.as_mut().filter(|marking| marking.mark.lags());
+        let pause = if lagging.is_some() { ACK_QUIET } else { LOOK_FOR_READER_EVERY };
+        if let Ok(received) = timeout(pause, next.as_mut()).await {
+            return entry(received);
+        }
+        output.check_reader()?;
+        if let Some(Marking { mark, client }) = lagging {
             mark.keep_up(output, client).await?;
         }
-    }
-    tokio::select! {
-        received = next => entry(received),
-        () = output.abandoned() => Err(CtlError::ReaderGone),
     }
 }
 
