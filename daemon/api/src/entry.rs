@@ -185,7 +185,8 @@ pub struct Notice {
     /// Of `expired`, the number of the held message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,
-    /// Of `bounced`, the number of notices that were left out before it, because there were more than 10 in a second.
+    /// Of `bounced`, the number of notices that were left out before it, because there were more than 10 in a second. If none
+    /// follows, the newest one is written at the end of the second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<u64>,
 }

@@ -93,6 +93,7 @@ pub(super) fn due(
     let now_ns = clock::now_ns();
     table::remove_due(transaction, due)?;
     changes.forgot = !due.forgotten.is_empty();
+    notices.conclude(log)?;
     for row in &due.expired {
         notices.write(log, now_ns, expired(row))?;
     }

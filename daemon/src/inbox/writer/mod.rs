@@ -155,6 +155,10 @@ impl Writer {
             }
             self.note_due(taken);
         }
+        if self.notices.max_wait().is_some() {
+            self.notices.end_second();
+            self.note_due(self.kept.now());
+        }
         if let Some(connection) = &self.connection {
             self.clock.note(connection);
             checkpoint(connection);
@@ -177,7 +181,7 @@ impl Writer {
         let step = match self.connection {
             Some(_) => {
                 let maintenance = self.maintenance.max_wait(&self.limits());
-                let kept = self.kept.max_wait();
+                let kept = self.kept.max_wait(self.notices.max_wait());
                 maintenance.into_iter().chain(self.clock.max_wait()).chain(kept).min()
             }
             None => Some(MAX_RETRY_WAIT),
@@ -318,7 +322,7 @@ impl Writer {
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome =
-            Outcome { newest_id: self.used.newest.id, notices: self.notices, ..Outcome::default() };
+            Outcome { newest_id: self.used.newest.id, notices: self.notices.clone(), ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
         let max_inbox_bytes = self.limits().max_bytes;
         let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;
