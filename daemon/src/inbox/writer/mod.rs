@@ -70,7 +70,7 @@ const COMMIT_PART: u64 = 64;
 /// How long the writer waits after a failed transaction; doubled up to [`MAX_RETRY_WAIT`].
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
 
-/// A transaction that takes longer counts as a time in which the inbox could not be written.
+/// A transaction that takes longer while the queue fills counts as a time in which the inbox could not be written.
 const MAX_COMMIT_TIME: Duration = Duration::from_secs(1);
 
 /// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
@@ -241,8 +241,8 @@ impl Writer {
                     }
                     self.parts.health.succeeded(Component::InboxWrite);
                     let took = self.kept.now().saturating_sub(began);
-                    if failures > 0 || took > MAX_COMMIT_TIME {
-                        // Meanwhile the queue may have been full, and messages dropped.
+                    // The queue does not empty meanwhile. Where it has room, everything that was received is in it.
+                    if failures > 0 || took > MAX_COMMIT_TIME && self.parts.queue.is_filling() {
                         self.kept.pause(took);
                     }
                     self.publish_commit(items, outcome);

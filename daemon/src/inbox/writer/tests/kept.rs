@@ -507,15 +507,16 @@ fn a_damaged_inbox_passes_on_what_is_kept() {
 }
 
 thread_local! {
-    /// Another program's lock on the inbox.
-    static LOCK: RefCell<Option<Connection>> = const { RefCell::new(None) };
+    /// Another program's lock on the inbox, and for how many seconds it has it.
+    static LOCK: RefCell<Option<(Connection, i64)>> = const { RefCell::new(None) };
 }
 
 /// Lets time pass while the inbox is locked, then ends that.
 fn wait_for_lock(_attempts: i32) -> bool {
     let now_ns = simulated::get().unwrap().boottime_ns;
-    set_clocks(now_ns / SECOND + 60);
-    LOCK.take();
+    if let Some((_lock, seconds)) = LOCK.take() {
+        set_clocks(now_ns / SECOND + seconds);
+    }
     true
 }
 
@@ -523,14 +524,38 @@ fn wait_for_lock(_attempts: i32) -> bool {
 fn the_time_of_a_commit_that_hangs_counts_for_nobody() {
     let mut world = World::new();
     world.writer.connection.as_mut().unwrap().busy_handler(Some(wait_for_lock)).unwrap();
-    LOCK.set(Some(lock(world.folder.path())));
+    LOCK.set(Some((lock(world.folder.path()), 60)));
     receive(&world.queue, b"of somebody else");
     let taken = world.writer.kept.now();
-    store_all(&mut world.writer, &world.queue);
+    let mut batch = Batch::default();
+    assert!(world.queue.take(&mut batch, None));
+    while !world.queue.is_filling() {
+        receive(&world.queue, &[7; 60_000]);
+    }
+    assert!(world.writer.store(&mut batch.items, &batch.bytes));
     world.now += 60;
     for taken in [taken, world.writer.kept.now()] {
         world.writer.note_due(taken);
     }
     world.due();
     assert!(all_notices(&world.writer).is_empty(), "messages of bob may have been dropped");
+}
+
+#[test]
+fn silence_is_noticed_where_every_commit_is_slow() {
+    const SECONDS: i64 = 3;
+    let mut world = World::new();
+    world.writer.connection.as_mut().unwrap().busy_handler(Some(wait_for_lock)).unwrap();
+    let began = world.now;
+    while all_notices(&world.writer).is_empty() {
+        LOCK.set(Some((lock(world.folder.path()), SECONDS)));
+        receive(&world.queue, b"of somebody else");
+        let taken = world.writer.kept.now();
+        store_all(&mut world.writer, &world.queue);
+        world.writer.note_due(taken);
+        world.now += SECONDS;
+        assert!(world.now <= began + 10 + 5 * SECONDS, "within five commits");
+    }
+    let notices = all_notices(&world.writer);
+    assert_eq!((notices[0].notice.as_str(), notices[0].name.as_deref()), (NoticeDetail::SILENT, Some("bob")));
 }
