@@ -52,8 +52,7 @@ impl Silence {
     pub(super) fn configure(&mut self, settings: &Settings, now: Duration, now_ns: i64) -> Vec<Arc<str>> {
         let mut before = std::mem::take(&mut self.peers);
         self.deadlines.clear();
-        for (name, peer) in &settings.peers {
-            let Some(silent_after) = &peer.silent_after else { continue };
+        for (name, peer, silent_after) in settings.watched_peers() {
             let name: Arc<str> = name.as_str().into();
             let (after, address) = (silent_after.time(), peer.address.value.clone());
             let watched = match before.remove(&name) {
@@ -274,6 +273,19 @@ mod tests {
         silence.forgot();
         assert_eq!(silence.rows().into_iter().collect::<Vec<_>>(), [("a".to_owned(), ROW)]);
         assert_eq!(silence.next_step(), None);
+    }
+
+    #[test]
+    fn a_denied_peer_is_not_silent() {
+        let mut silence = Silence::default();
+        silence.configure(&settings(&[("a", "10m")]), seconds(0), 1);
+        silence.set_silent("a", Some(ROW));
+        let text = "[peers.a]\naddress = '10.0.0.7:2'\nsilent_after = '10m'\n[access]\ndeny = ['10.0.0.0/8']";
+        assert!(silence.configure(&settings_of(text), seconds(1), 1).is_empty());
+        assert_eq!(silence.forgotten(), ["a"], "it is not watched any more");
+        silence.forgot();
+        silence.configure(&settings(&[("a", "10m")]), seconds(700), 1);
+        assert_eq!(silence.next_step(), Some(seconds(1_300)), "it is watched from now on");
     }
 
     #[test]
