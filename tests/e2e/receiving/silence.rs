@@ -110,7 +110,7 @@ fn a_reload_adds_and_removes_silent_peers_without_a_word_about_removed_ones() {
 
 #[test]
 fn a_denied_peer_is_not_called_silent() {
-    let daemon = Daemon::start_with("", &[]);
+    let mut daemon = Daemon::start_with("", &[]);
     reload(&daemon, &config("127.0.0.8"));
     assert_eq!(kinds(&some_notices(&daemon, 1)), ["silent"]);
     reload(&daemon, &format!("{}[access]\ndeny = ['127.0.0.8']\n", config("127.0.0.8")));
