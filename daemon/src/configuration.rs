@@ -104,9 +104,8 @@ pub(crate) fn warn_of_unwatched(settings: &Settings) {
         return;
     }
     let (shown, others) = names.split_at(names.len().min(MAX_NAMES));
-    let more = if others.is_empty() { String::new() } else { format!(" and {} more", others.len()) };
-    let shown = shown.join(", ");
-    warn!("the access list denies peers with `silent_after`, so their silence is not noticed: {shown}{more}");
+    let (shown, more) = (shown.join(", "), (!others.is_empty()).then_some(others.len()));
+    warn!(more, "the access list denies peers with `silent_after`, so their silence is not noticed: {shown}");
 }
 
 /// Describes in one line why a configuration is refused. The error's first line has the place and the reason; the others
