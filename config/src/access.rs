@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Access, Network};
+use crate::{Access, Network, Peer, PeerName, Settings, SilentAfter};
 
 impl Access {
     /// Returns whether datagrams from an address are accepted. `deny` comes before `allow`, and an empty `allow` accepts every
@@ -12,6 +12,24 @@ impl Access {
     pub fn allows(&self, ip: IpAddr) -> bool {
         let is_in = |networks: &[Network]| networks.iter().any(|network| network.contains(ip));
         !is_in(&self.deny) && (self.allow.is_empty() || is_in(&self.allow))
+    }
+}
+
+impl Settings {
+    /// Returns the peers whose silence is noticed: those with `silent_after`, except those whose address the access list denies.
+    /// Nothing of these is stored, so it is not known whether they are silent.
+    pub fn watched_peers(&self) -> impl Iterator<Item = (&PeerName, &Peer, &SilentAfter)> {
+        self.peers.iter().filter_map(|(name, peer)| {
+            let silent_after =
+                peer.silent_after.as_ref().filter(|_| self.access.allows(peer.address.ip()))?;
+            Some((name, peer, &silent_after.value))
+        })
+    }
+
+    /// Returns the names of the peers with `silent_after` whose address the access list denies.
+    pub fn denied_and_watched(&self) -> impl Iterator<Item = &PeerName> {
+        let is_denied = |peer: &Peer| peer.silent_after.is_some() && !self.access.allows(peer.address.ip());
+        self.peers.iter().filter(move |(_, peer)| is_denied(peer)).map(|(name, _)| name)
     }
 }
 

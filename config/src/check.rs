@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::did_you_mean;
 use crate::value::shown;
-use crate::{ConfigError, Member, PeerAddress, PeerName, Setting, Settings, Size, UserGroup};
+use crate::{ConfigError, Member, Network, PeerAddress, PeerName, Setting, Settings, Size, UserGroup};
 
 /// The maximum number of addresses to listen on.
 const MAX_LISTEN: usize = 64;
@@ -16,6 +16,8 @@ const MAX_GROUPS: usize = 64;
 const MAX_USER_GROUPS: usize = 16;
 /// The maximum number of members of a list of peers.
 const MAX_MEMBERS: usize = 256;
+/// The maximum number of networks in each list of the access list: every datagram is compared with all of them.
+const MAX_NETWORKS: usize = 2_048;
 /// The longest path for `sun_path` of unix(7), without the terminating zero byte.
 const MAX_SOCKET_BYTES: usize = 107;
 const MIN_RECEIVE_BUFFER: Size = Size::from_bytes(4 * 1024);
@@ -33,6 +35,8 @@ pub(crate) fn check(settings: &Settings) -> Vec<ConfigError> {
         check_sizes(settings),
         check_socket(&settings.socket),
         check_text(settings),
+        check_networks("access.allow", &settings.access.allow),
+        check_networks("access.deny", &settings.access.deny),
         check_role("control.read", &control.read),
         check_role("control.send", &control.send),
         check_role("control.admin", &control.admin),
@@ -72,6 +76,15 @@ fn check_groups(settings: &Settings) -> Result<(), ConfigError> {
         Some(twice) => refuse(format!("group {twice} is given twice"), "leave one of them out"),
         None => Ok(()),
     }
+}
+
+fn check_networks(key: &str, networks: &Setting<Vec<Network>>) -> Result<(), ConfigError> {
+    if networks.len() <= MAX_NETWORKS {
+        return Ok(());
+    }
+    let message = format!("{key} has {} networks, at most {MAX_NETWORKS} are possible", networks.len());
+    let hint = "join networks that follow each other; a firewall takes longer lists";
+    Err(ConfigError::rejected(&networks.origin, message, hint))
 }
 
 fn check_sizes(settings: &Settings) -> Result<(), ConfigError> {

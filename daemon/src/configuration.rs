@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use udpchat_config::{ConfigError, Environment, Overrides, Settings};
+use udpchat_config::{ConfigError, Environment, Overrides, PeerName, Settings};
 
 use crate::inbox::writer::retention::limit_default_size;
 use crate::service::systemd;
@@ -85,6 +85,7 @@ impl Configuration {
         for apply in appliers {
             apply(&new);
         }
+        warn_of_unwatched(&new);
         let needs_restart = self.boot.changed_needing_restart(&new);
         match needs_restart.as_slice() {
             [] => info!("configuration reloaded"),
@@ -92,6 +93,19 @@ impl Configuration {
         }
         Ok(needs_restart)
     }
+}
+
+/// Logs which peers with `silent_after` are denied: probably either is a mistake, and nobody would notice.
+pub(crate) fn warn_of_unwatched(settings: &Settings) {
+    /// How many names a line has.
+    const MAX_NAMES: usize = 10;
+    let names: Vec<_> = settings.denied_and_watched().map(PeerName::as_str).collect();
+    if names.is_empty() {
+        return;
+    }
+    let (shown, others) = names.split_at(names.len().min(MAX_NAMES));
+    let (shown, more) = (shown.join(", "), (!others.is_empty()).then_some(others.len()));
+    warn!(more, "the access list denies peers with `silent_after`, so their silence is not noticed: {shown}");
 }
 
 /// Describes in one line why a configuration is refused. The error's first line has the place and the reason; the others

@@ -307,6 +307,7 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
     let members: Vec<_> =
         (0..257).map(|number| format!("'10.0.{}.{}'", number / 256, number % 256)).collect();
     let many_members = format!("[peers.lab]\nmembers = [{}]", members.join(","));
+    let many_networks = format!("[access]\ndeny = [{}]", "'1::/9', ".repeat(2_049));
     let many_users = format!("[control]\nsend = [{}]", "'a', ".repeat(17));
     let long = format!("\nsocket = '/{}'", "s".repeat(107));
     for (text, message, hint) in [
@@ -319,6 +320,7 @@ fn values_beyond_their_limits_are_refused_with_their_line() {
         ("receive_buffer = '1025MiB'", "FILE:1: receive_buffer 1025MiB is out of range", "8MiB"),
         ("[inbox]\nmax_size = '1023KiB'", "FILE:2: inbox.max_size 1023KiB is too small", "4GiB"),
         (&long, "FILE:2: socket path /sss", "--socket"),
+        (&*many_networks, "FILE:2: access.deny has 2049 networks, at most 2048", "firewall"),
         (&*many_users, "FILE:2: control.send: 17 groups, at most 16", "one group"),
         ("[control]\nadmin = ['a', 7, '7']", "FILE:2: control.admin: group 7 is given twice", "leave one"),
         ("[text]\n\nfallback = 'utf-16be'", "FILE:3: text.fallback cannot be utf-16be", "utf-16le"),

@@ -182,11 +182,11 @@ pub struct Notice {
     /// Of `silent`, whether no message of the peer is known; of `heard`, whether the message is the first one that is known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first: bool,
-    /// Of `expired`, the number of the held message; with `more`, the lowest one.
+    /// Of `expired`, the number of the held message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<u64>,
-    /// Of `bounced`, the number of notices that were left out before it, because there were more than 10 in a second. Of `expired`,
-    /// the number of further messages for the same destination that expired with it, if these were more than 10.
+    /// Of `bounced`, the number of notices that were left out before it, because there were more than 10 in a second. If none
+    /// follows, the newest one is written at the end of the second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<u64>,
 }

@@ -19,6 +19,7 @@ use udpchat_config::{Need, Origin, file_hint, unsafe_hint};
 
 use super::roles::{OWNER_ONLY, Rules};
 use crate::service::accounts::{own_gid, own_uid};
+use crate::service::acl::GroupClass;
 use crate::service::directory;
 use crate::service::lock::{Lock, LockError};
 use crate::service::umask::with_mode;
@@ -84,14 +85,16 @@ impl SocketFile {
     }
 }
 
-/// Returns the topmost directory above a socket that other users cannot pass, judging by its mode.
+/// Returns the topmost directory above a socket that other users cannot pass, judging by its mode. One whose access control list
+/// lets anybody pass is taken for open: it was made so on purpose.
 fn closed_directory(socket: &Path, rules: &Rules) -> Option<PathBuf> {
     const OTHERS_MAY_PASS: u32 = 0o001;
-    const GROUP_MAY_PASS: u32 = 0o010;
+    const MAY_PASS: u32 = 0o1;
     let is_closed = |directory: &&Path| {
         fs::metadata(directory).is_ok_and(|found| {
-            let (mode, gid) = (found.mode(), found.gid());
-            mode & OTHERS_MAY_PASS == 0 && !(mode & GROUP_MAY_PASS != 0 && rules.has_group(gid))
+            let class = GroupClass::of(directory, found.mode());
+            let has_way = class.owning_group & MAY_PASS != 0 && rules.has_group(found.gid());
+            found.mode() & OTHERS_MAY_PASS == 0 && class.named & MAY_PASS == 0 && !has_way
         })
     };
     socket.ancestors().skip(1).filter(is_closed).last().map(Path::to_owned)

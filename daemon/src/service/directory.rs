@@ -9,10 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::accounts::{is_private_group, own_uid};
+use super::acl::GroupClass;
 
 const ROOT: u32 = 0;
 const STICKY: u32 = 0o1000;
-const GROUP_MAY_WRITE: u32 = 0o020;
+const MAY_WRITE: u32 = 0o2;
 const OTHERS_MAY_WRITE: u32 = 0o002;
 const OTHERS_MAY_PASS: u32 = 0o011;
 
@@ -36,7 +37,8 @@ pub(crate) fn danger(path: &Path, usage: Use) -> io::Result<Option<String>> {
     if uid != own_uid() && uid != ROOT {
         return Ok(Some(format!("belongs to the user with uid {uid}")));
     }
-    let danger = writers(mode, usage, uid == ROOT).filter(|writers| {
+    let class = GroupClass::of(path, mode);
+    let danger = writers(mode, class, usage, uid == ROOT).filter(|writers| {
         // The mode does not matter where other users cannot reach the directory.
         let is_private = *writers == Writers::Group && is_private_group(gid);
         !is_private && !is_out_of_reach(path)
@@ -45,6 +47,7 @@ pub(crate) fn danger(path: &Path, usage: Use) -> io::Result<Option<String>> {
     Ok(danger.map(|writers| match writers {
         Writers::Everyone => format!("may be written by every user (mode {mode:04o})"),
         Writers::Group => format!("may be written by the group with gid {gid} (mode {mode:04o})"),
+        Writers::Named => "may be written by others whom its access control list names".to_owned(),
     }))
 }
 
@@ -53,6 +56,8 @@ pub(crate) fn danger(path: &Path, usage: Use) -> io::Result<Option<String>> {
 enum Writers {
     Everyone,
     Group,
+    /// Users or groups that an access control list names.
+    Named,
 }
 
 /// Returns whether a directory above is closed to all other users.
@@ -66,7 +71,7 @@ fn is_out_of_reach(path: &Path) -> bool {
 }
 
 /// Returns who may replace files in a directory of this mode.
-fn writers(mode: u32, usage: Use, is_roots: bool) -> Option<Writers> {
+fn writers(mode: u32, class: GroupClass, usage: Use, is_roots: bool) -> Option<Writers> {
     if usage == Use::Socket && mode & STICKY != 0 {
         return None;
     }
@@ -74,12 +79,31 @@ fn writers(mode: u32, usage: Use, is_roots: bool) -> Option<Writers> {
         return Some(Writers::Everyone);
     }
     // A directory of root's that a group may write to was made so on purpose, as volumes of containers are.
-    (mode & GROUP_MAY_WRITE != 0 && !is_roots).then_some(Writers::Group)
+    match class {
+        _ if is_roots => None,
+        GroupClass { named, .. } if named & MAY_WRITE != 0 => Some(Writers::Named),
+        GroupClass { owning_group, .. } => (owning_group & MAY_WRITE != 0).then_some(Writers::Group),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Returns who may write to a directory without an access control list.
+    fn writers(mode: u32, usage: Use, is_roots: bool) -> Option<Writers> {
+        let class = GroupClass { owning_group: mode >> 3 & 0o7, named: 0 };
+        super::writers(mode, class, usage, is_roots)
+    }
+
+    #[test]
+    fn an_access_control_list_shows_who_may_write() {
+        let of =
+            |owning_group, named| super::writers(0o770, GroupClass { owning_group, named }, Use::Data, false);
+        assert_eq!(of(0o5, 0o5), None, "the group bits of the mode are only the mask");
+        assert_eq!(of(0o5, 0o7), Some(Writers::Named));
+        assert_eq!(of(0o7, 0o5), Some(Writers::Group));
+    }
 
     #[test]
     fn a_mode_shows_who_may_write() {

@@ -5,6 +5,7 @@
 //! here imports another part; every part may import it.
 
 pub(crate) mod accounts;
+pub(crate) mod acl;
 pub(crate) mod backup_mark;
 pub(crate) mod data_dir;
 pub(crate) mod directory;

@@ -10,7 +10,9 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use udpchat_api::safe::is_unsafe;
 
-use crate::support::{Completed, Daemon, OtherUser, Peer, ctl_without_daemon, eventually, new_folder, texts};
+use crate::support::{
+    Completed, Daemon, OtherUser, Peer, Tmux, ctl_without_daemon, eventually, new_folder, texts,
+};
 
 /// Checks that a run fails with this code and these texts and prints nothing on standard output, and reports the same as
 /// one JSON object with `--json`.
@@ -439,4 +441,19 @@ fn ran(output: Output) -> Completed {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+#[test]
+fn a_person_at_a_terminal_sees_notes() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    daemon.receive_from(&peer, ["one"]);
+    let Some(tmux) = Tmux::start(160, 24) else { return };
+    let ctl =
+        format!("LC_ALL=C.UTF-8 {} --socket {}", env!("CARGO_BIN_EXE_udpchatctl"), daemon.socket().display());
+    tmux.shell(&format!("{ctl} inbox --hex --grep '01 03'"));
+    tmux.shows("--grep searches the text, --grep-hex searches the bytes");
+    tmux.shell(&format!("{ctl} send {} --every 200s x", peer.name()));
+    tmux.shows("every 3m 20s; Ctrl+C ends");
+    tmux.press(&["C-c"]);
 }

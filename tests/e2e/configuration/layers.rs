@@ -125,6 +125,21 @@ fn check_config_opens_no_port_and_creates_no_file() {
 }
 
 #[test]
+fn check_config_notes_whose_silence_is_not_noticed() {
+    let peers = "[peers.dev]\naddress = '10.0.0.7'\nsilent_after = '1m'\n[peers.off]\naddress = '10.0.0.8'\n";
+    let folder = folder_with(&format!("{peers}[access]\ndeny = ['10.0.0.0/24']\n"));
+    let checked = command_in(folder.path()).arg("--check-config").output().unwrap();
+    let stderr = String::from_utf8(checked.stderr).unwrap();
+    let notes: Vec<_> = stderr.lines().filter(|line| line.contains("silent")).collect();
+    assert_eq!(
+        notes,
+        [
+            "note: peer `dev` has `silent_after`, but the access list denies its address: its silence is not noticed"
+        ]
+    );
+}
+
+#[test]
 fn check_config_notes_what_a_start_here_would_fail_at() {
     let folder = folder_with("listen = ['203.0.113.77:7788', '0.0.0.0:7788', '127.0.0.1:7789']\n");
     let checked = |command: &mut Command| {

@@ -60,6 +60,7 @@ fn a_peer_falls_silent_once_and_is_heard_again() {
         (&json!("silent"), &json!("dev"), &json!("127.0.0.5"))
     );
     assert_eq!((&silent["last_id"], &silent["seconds"]), (&last, &json!(10)));
+    assert_eq!(silent.get("first"), None);
     let row = peer_row(&daemon);
     assert_eq!((&row["silent_after"], &row["silent_since"]), (&json!(10), &silent["at"]));
     let status = daemon.status();
@@ -97,13 +98,36 @@ fn a_reload_adds_and_removes_silent_peers_without_a_word_about_removed_ones() {
         inbox.query_row("SELECT count(*) FROM silent", [], |row| row.get::<_, u64>(0)).unwrap()
     };
     assert_eq!(kinds(&some_notices(&daemon, 1)), ["silent"]);
-    assert_eq!(notices(&daemon)[0].get("last_id"), None, "it was never heard");
+    let silent = &notices(&daemon)[0];
+    assert_eq!((silent.get("last_id"), &silent["first"]), (None, &json!(true)), "it was never heard");
     assert_eq!(row(&daemon), 1);
     reload(&daemon, "[peers.dev]\naddress = '127.0.0.6'\n");
     eventually_within(WITHIN, "the row to be removed", || (row(&daemon) == 0).then_some(()));
     daemon.receive_from(&Peer::at("127.0.0.6:0"), ["nobody waits for this"]);
     assert_eq!(kinds(&notices(&daemon)), ["silent"]);
     assert_eq!(daemon.status().get("watched_peers"), None);
+}
+
+#[test]
+fn a_denied_peer_is_not_called_silent() {
+    let mut daemon = Daemon::start_with("", &[]);
+    reload(&daemon, &config("127.0.0.8"));
+    assert_eq!(kinds(&some_notices(&daemon, 1)), ["silent"]);
+    reload(&daemon, &format!("{}[access]\ndeny = ['127.0.0.8']\n", config("127.0.0.8")));
+    let _warning = daemon.log_with("so their silence is not noticed: dev");
+    let row = eventually_within(WITHIN, "the row of the peer", || {
+        let row = peer_row(&daemon);
+        row.get("silent_since").is_none().then_some(row)
+    });
+    assert_eq!((&row["denied"], &row["silent_after"]), (&json!(true), &json!(10)));
+    assert_eq!(daemon.status().get("watched_peers"), None);
+    assert!(!daemon.ctl(&["status", "--format", "prometheus"]).ok().contains("udpchat_peer_silent{"));
+    // It is watched again from here on.
+    reload(&daemon, &config("127.0.0.8"));
+    assert_eq!(kinds(&some_notices(&daemon, 2)), ["silent", "silent"]);
+    daemon.receive_from(&Peer::at("127.0.0.8:0"), ["at last"]);
+    let heard = &some_notices(&daemon, 3)[2];
+    assert_eq!((&heard["notice"], &heard["first"]), (&json!("heard"), &json!(true)));
 }
 
 #[test]

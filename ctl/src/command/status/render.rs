@@ -322,6 +322,23 @@ index:           up to #1023, 128.0 KiB
     }
 
     #[test]
+    fn a_disk_that_is_full_or_will_be_is_shown() {
+        let mut status = status();
+        let shown = |status: &Status| {
+            as_text(status, "2026-11-22T13:02:10Z".parse().unwrap(), &TimeZone::UTC, Palette::new(false))
+        };
+        status.problems = vec!["the inbox cannot be written: database or disk is full".to_owned()];
+        let place = "problem:         the inbox cannot be written: database or disk is full; free some space at /data\n";
+        assert!(shown(&status).contains(place), "{}", shown(&status));
+        let may_grow = status.inbox.max_bytes - status.inbox.bytes - status.index.bytes;
+        for (free, is_too_small) in [(Some(may_grow), false), (Some(may_grow - 1), true), (None, false)] {
+            status.inbox.disk_free_bytes = free;
+            let line = "disk:            the disk will be full before the inbox reaches its limit";
+            assert_eq!(shown(&status).contains(line), is_too_small, "{free:?}");
+        }
+    }
+
+    #[test]
     fn values_are_aligned_in_chinese() {
         let now = "2026-11-22T13:02:10Z".parse().unwrap();
         let expected = "\

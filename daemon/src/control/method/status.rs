@@ -27,10 +27,13 @@ const MAX_WATCHED_PEERS: usize = 1_000;
 /// How much memory each of them takes, in bytes: a line of JSON, its type, and its name in both.
 const BYTES_OF_A_WATCHED_PEER: usize = 800;
 
+/// How much memory a network of the access list takes, in bytes: its text, of 43 characters at most, and this in JSON.
+const BYTES_OF_A_NETWORK: usize = 200;
+
 pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
     // A few are free: the status is there also while other clients use all memory.
-    let watched = watched_names(&context.daemon().configuration.current()).count();
-    context.charge(BYTES_OF_A_WATCHED_PEER * watched).await?;
+    let bytes = bytes_of_lists(&context.daemon().configuration.current());
+    context.charge(bytes).await?;
     Ok(status(context.daemon(), context.own_consumer()).await)
 }
 
@@ -103,6 +106,12 @@ pub(crate) async fn status(daemon: &Arc<Daemon>, consumer: String) -> Status {
     }
 }
 
+/// Returns how much memory the lists of an answer take whose length the configuration decides, in bytes.
+fn bytes_of_lists(settings: &Settings) -> usize {
+    let networks = settings.access.allow.len() + settings.access.deny.len();
+    BYTES_OF_A_WATCHED_PEER * watched_names(settings).count() + BYTES_OF_A_NETWORK * networks
+}
+
 fn icmp(daemon: &Daemon) -> IcmpStatus {
     let reports = || daemon.listeners.iter().map(|listener| &listener.reports);
     IcmpStatus { watching: reports().any(Reports::is_on), ignored: reports().map(Reports::ignored).sum() }
@@ -127,7 +136,6 @@ fn read_inbox(reader: &Reader, consumer: &str) -> Result<(InboxStatus, IndexStat
 
 fn access(daemon: &Daemon) -> AccessStatus {
     let (settings, configured) = (daemon.configuration.current(), daemon.peers.configured());
-    let shown = |networks: &[Network]| networks.iter().map(Network::to_string).collect();
     AccessStatus {
         allow: shown(&settings.access.allow),
         deny: shown(&settings.access.deny),
@@ -139,7 +147,11 @@ fn access(daemon: &Daemon) -> AccessStatus {
     }
 }
 
-/// Returns the first configured peers with `silent_after`, by name.
+fn shown(networks: &[Network]) -> Vec<String> {
+    networks.iter().map(Network::to_string).collect()
+}
+
+/// Returns the first peers whose silence is noticed, by name.
 fn watched_peers(daemon: &Daemon) -> Vec<WatchedPeer> {
     let (settings, seen) = (daemon.configuration.current(), daemon.kept.watched());
     let peer = |name: &str| {
@@ -154,8 +166,7 @@ fn watched_peers(daemon: &Daemon) -> Vec<WatchedPeer> {
 }
 
 fn watched_names(settings: &Settings) -> impl Iterator<Item = &str> {
-    let watched = settings.peers.iter().filter(|(_, peer)| peer.silent_after.is_some());
-    watched.map(|(name, _)| name.as_str()).take(MAX_WATCHED_PEERS)
+    settings.watched_peers().map(|(name, ..)| name.as_str()).take(MAX_WATCHED_PEERS)
 }
 
 fn refusals<S: ToString>(configured: &Configured, dropped: &[DroppedSource<S>]) -> Vec<Refusal> {
@@ -184,5 +195,24 @@ fn group_status(joined: &JoinedGroup) -> GroupStatus {
     GroupStatus {
         group: joined.group.to_string(),
         interfaces: joined.interfaces.iter().map(|(name, _)| name.clone()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use udpchat_config::Setting;
+
+    use super::*;
+
+    #[test]
+    fn the_memory_for_the_access_list_is_charged() {
+        let network: Network = "2001:db8:1111:2222:3333:4444:5555:6660/124".parse().unwrap();
+        let mut settings = Settings::default_in("/");
+        settings.access.allow = Setting::default_of(vec![network.clone(); 100]);
+        settings.access.deny = Setting::default_of(vec![network; 50]);
+        let lists = [shown(&settings.access.allow), shown(&settings.access.deny)].concat();
+        let texts: usize = lists.iter().map(|text| size_of::<String>() + text.capacity()).sum();
+        let json = serde_json::to_string(&lists).unwrap().len();
+        assert!(bytes_of_lists(&settings) >= texts + json, "{texts} {json}");
     }
 }

@@ -38,9 +38,9 @@ impl Hosts {
             let address = peer.address.value.clone();
             self.peers.entry((ip, address.port())).or_default().push((Arc::clone(&name), address));
             self.named.insert(name, ip);
-            if peer.silent_after.is_some() {
-                self.awaited.entry(ip).or_default().is_watched = true;
-            }
+        }
+        for (_, peer, _) in settings.watched_peers() {
+            self.awaited.entry(peer.address.ip()).or_default().is_watched = true;
         }
     }
 

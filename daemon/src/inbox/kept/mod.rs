@@ -248,19 +248,20 @@ impl Kept {
         }
     }
 
-    /// Returns how long nothing is due; none if nothing ever will be.
-    pub(crate) fn max_wait(&self) -> Option<Duration> {
+    /// Returns how long nothing is due, with a notice that is due after a time; none if nothing ever will be.
+    pub(crate) fn max_wait(&self, notice: Option<Duration>) -> Option<Duration> {
         let now = self.now();
         let silence = self.silence.next_step().map(|step| step.saturating_sub(now));
         let expiry = self.waiting.next_expiry_ns().map(|at_ns| {
             Duration::from_nanos(u64::try_from(at_ns.saturating_sub(clock::boottime_ns())).unwrap_or(0))
         });
-        let wait = silence.into_iter().chain(expiry).min()?;
+        let wait = silence.into_iter().chain(expiry).chain(notice).min()?;
         Some(wait.max(self.retry_at.map_or(Duration::ZERO, |at| at.saturating_sub(now))))
     }
 
-    /// Returns what is due: silence by the time `taken`, before which everything that was received is stored.
-    pub(crate) fn due(&mut self, taken: Duration) -> Option<Due> {
+    /// Returns what is due: silence by the time `taken`, before which everything that was received is stored. It is empty if only a
+    /// notice is due that is not of this.
+    pub(crate) fn due(&mut self, taken: Duration, is_notice_due: bool) -> Option<Due> {
         if self.retry_at.is_some_and(|at| at > self.now()) {
             return None;
         }
@@ -270,7 +271,7 @@ impl Kept {
         let expired: Vec<_> = expired.into_iter().filter_map(|id| self.view.get(id)).collect();
         let forgotten = self.silence.forgotten();
         let is_due = !(silent.is_empty() && expired.is_empty() && forgotten.is_empty());
-        is_due.then_some(Due { silent, expired, forgotten })
+        (is_due || is_notice_due).then_some(Due { silent, expired, forgotten })
     }
 
     /// Tries again a while later to note what is due.

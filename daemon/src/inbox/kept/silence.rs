@@ -4,7 +4,8 @@
 //! whether the peer was heard since, and the next one is set. So a message costs nothing here but the note of its time.
 //!
 //! A deadline that is over is looked at twice, a step apart. The process may have been stopped over the deadline, with a message of
-//! the peer in the kernel; reception has this step to bring it.
+//! the peer in the kernel; reception has this step to bring it. It may as well have been stopped between the two looks if the second
+//! comes late. Where looks are always late, since each waits for a commit to a slow disk, the [`MAX_LOOKS`]th counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,6 +20,9 @@ const STEP: Duration = Duration::from_millis(250);
 
 /// A second look that comes later than this does not count: the process may have been stopped in between, and reception behind.
 const LATE: Duration = STEP;
+
+/// How many looks find a deadline over until the peer is silent, however late they come.
+const MAX_LOOKS: u32 = 4;
 
 /// The peers with `silent_after`.
 #[derive(Debug, Default)]
@@ -39,8 +43,8 @@ struct Watched {
     /// Id and time of its newest message, as far as it came since then.
     last: Option<(u64, i64)>,
     silent: Option<SilentRow>,
-    /// When its deadline, which is over, is looked at for the second time.
-    again: Option<Duration>,
+    /// How many looks have found its deadline over.
+    looks: u32,
 }
 
 impl Silence {
@@ -48,15 +52,14 @@ impl Silence {
     pub(super) fn configure(&mut self, settings: &Settings, now: Duration, now_ns: i64) -> Vec<Arc<str>> {
         let mut before = std::mem::take(&mut self.peers);
         self.deadlines.clear();
-        for (name, peer) in &settings.peers {
-            let Some(silent_after) = &peer.silent_after else { continue };
+        for (name, peer, silent_after) in settings.watched_peers() {
             let name: Arc<str> = name.as_str().into();
             let (after, address) = (silent_after.time(), peer.address.value.clone());
             let watched = match before.remove(&name) {
-                Some(known) => Watched { after, address, again: None, ..known },
+                Some(known) => Watched { after, address, looks: 0, ..known },
                 None => {
                     let (heard, since_ns) = (now, now_ns);
-                    Watched { after, address, heard, since_ns, last: None, silent: None, again: None }
+                    Watched { after, address, heard, since_ns, last: None, silent: None, looks: 0 }
                 }
             };
             // Its row may still be there.
@@ -130,7 +133,7 @@ impl Silence {
         self.deadlines.first().map(|(deadline, _)| step_from(*deadline))
     }
 
-    /// Returns the peers whose deadline is over at two looks. They must become silent, or be [tried again](Self::retry).
+    /// Returns the peers whose deadline is over at enough looks. They must become silent, or be [tried again](Self::retry).
     pub(super) fn due(&mut self, now: Duration) -> Vec<FallsSilent> {
         let mut due = Vec::new();
         while let Some((deadline, _)) = self.deadlines.first()
@@ -140,15 +143,18 @@ impl Silence {
             let peer = self.peers.get_mut(&name).filter(|peer| peer.silent.is_none());
             let Some(peer) = peer else { continue };
             let own = peer.heard + peer.after;
-            let is_second = peer.again.take() == Some(deadline) && now - deadline <= LATE;
             if own > now {
+                peer.looks = 0;
                 self.deadlines.insert((own, name));
-            } else if is_second {
+                continue;
+            }
+            peer.looks += 1;
+            let is_second = peer.looks > 1 && now - deadline <= LATE;
+            if is_second || peer.looks == MAX_LOOKS {
+                peer.looks = 0;
                 due.push(peer.notice(&name, peer.after.as_secs()));
             } else {
-                let again = step_from(now + STEP);
-                peer.again = Some(again);
-                self.deadlines.insert((again, name));
+                self.deadlines.insert((step_from(now + STEP), name));
             }
         }
         due
@@ -270,6 +276,19 @@ mod tests {
     }
 
     #[test]
+    fn a_denied_peer_is_not_silent() {
+        let mut silence = Silence::default();
+        silence.configure(&settings(&[("a", "10m")]), seconds(0), 1);
+        silence.set_silent("a", Some(ROW));
+        let text = "[peers.a]\naddress = '10.0.0.7:2'\nsilent_after = '10m'\n[access]\ndeny = ['10.0.0.0/8']";
+        assert!(silence.configure(&settings_of(text), seconds(1), 1).is_empty());
+        assert_eq!(silence.forgotten(), ["a"], "it is not watched any more");
+        silence.forgot();
+        silence.configure(&settings(&[("a", "10m")]), seconds(700), 1);
+        assert_eq!(silence.next_step(), Some(seconds(1_300)), "it is watched from now on");
+    }
+
+    #[test]
     fn what_came_while_the_process_was_stopped_over_a_deadline_is_heard() {
         for stopped in [600_001, 600_900, 700_000].map(Duration::from_millis) {
             let mut silence = Silence::default();
@@ -289,6 +308,28 @@ mod tests {
         assert!(silence.due(seconds(600)).is_empty());
         assert!(silence.due(seconds(601)).is_empty(), "stopped between the two");
         assert_eq!(names(&silence.due(seconds(601) + STEP)), ["a"]);
+    }
+
+    #[test]
+    fn the_fourth_look_counts_however_late_it_comes() {
+        let mut silence = Silence::default();
+        silence.configure(&settings(&[("a", "10m")]), seconds(0), 1);
+        for late in [600, 603, 606] {
+            assert!(silence.due(seconds(late)).is_empty(), "{late}");
+        }
+        assert_eq!(names(&silence.due(seconds(609))), ["a"]);
+        // A word between two looks begins anew.
+        silence.set_silent("a", Some(ROW));
+        silence.heard("a", (1, 1), seconds(700));
+        silence.set_silent("a", None);
+        for late in [1_300, 1_303, 1_306] {
+            assert!(silence.due(seconds(late)).is_empty(), "{late}");
+        }
+        silence.heard("a", (2, 2), seconds(1_307));
+        for late in [1_309, 1_908, 1_911, 1_914] {
+            assert!(silence.due(seconds(late)).is_empty(), "{late}");
+        }
+        assert_eq!(names(&silence.due(seconds(1_917))), ["a"]);
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Writer {
         if self.connection.is_none() || self.given_up {
             return;
         }
-        let Some(mut due) = self.kept.due(taken) else { return };
+        let is_notice_due = self.notices.max_wait() == Some(Duration::ZERO);
+        let Some(mut due) = self.kept.due(taken, is_notice_due) else { return };
         self.look_up_last(&mut due.silent);
         let mut items = [Item::Due(Box::new(due))];
         if !self.store(&mut items, &[])

@@ -1,6 +1,5 @@
 //! What the writer changes besides the log: held messages and silent peers, in the transaction of the entries that cause it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::Transaction;
@@ -11,9 +10,6 @@ use crate::clock;
 use crate::inbox::entry::NoticeDetail;
 use crate::inbox::kept::{Changes, Due, FallsSilent, HeldRow, Kept, SilentRow, To, table};
 use crate::inbox::queue::{CancelItem, HoldItem, SentItem};
-
-/// How many messages of one destination that expire together have a notice each.
-const MAX_SINGLE_EXPIRED: usize = 10;
 
 /// What a transaction needs to know.
 pub(super) struct Context<'a> {
@@ -97,8 +93,9 @@ pub(super) fn due(
     let now_ns = clock::now_ns();
     table::remove_due(transaction, due)?;
     changes.forgot = !due.forgotten.is_empty();
-    for notice in expired(&due.expired) {
-        notices.write(log, now_ns, notice)?;
+    notices.conclude(log)?;
+    for row in &due.expired {
+        notices.write(log, now_ns, expired(row))?;
     }
     changes.removed.extend(due.expired.iter().map(|row| row.id));
     for peer in &due.silent {
@@ -128,32 +125,12 @@ fn notice_of(notice: &str, peer: &FallsSilent) -> NoticeDetail {
     }
 }
 
-/// Returns the notices of expired messages: one for each, and one for all of a destination that has many.
-fn expired(rows: &[Arc<HeldRow>]) -> Vec<NoticeDetail> {
-    let mut numbers: HashMap<&To, Vec<u64>> = HashMap::new();
-    for row in rows {
-        numbers.entry(&row.to).or_default().push(row.id);
-    }
-    let mut notices = Vec::new();
-    for (to, mut numbers) in numbers {
-        numbers.sort_unstable();
-        let more = (numbers.len() > MAX_SINGLE_EXPIRED).then(|| numbers.len() as u64 - 1);
-        if more.is_some() {
-            numbers.truncate(1);
-        }
-        let (name, peer) = match to {
-            To::Name(name) => (Some(name.clone()), None),
-            address => (None, Some(address.to_string())),
-        };
-        let notice = NoticeDetail {
-            notice: NoticeDetail::EXPIRED.to_owned(),
-            name,
-            peer,
-            more,
-            ..NoticeDetail::default()
-        };
-        notices.extend(numbers.into_iter().map(|id| NoticeDetail { held: Some(id), ..notice.clone() }));
-    }
-    notices.sort_unstable_by_key(|notice| notice.held);
-    notices
+/// Returns the notice of an expired message. Each has one of its own: a client learns of every number what became of it.
+fn expired(row: &HeldRow) -> NoticeDetail {
+    let (name, peer) = match &row.to {
+        To::Name(name) => (Some(name.clone()), None),
+        address => (None, Some(address.to_string())),
+    };
+    let (notice, held) = (NoticeDetail::EXPIRED.to_owned(), Some(row.id));
+    NoticeDetail { notice, held, name, peer, ..NoticeDetail::default() }
 }

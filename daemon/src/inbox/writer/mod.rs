@@ -70,7 +70,7 @@ const COMMIT_PART: u64 = 64;
 /// How long the writer waits after a failed transaction; doubled up to [`MAX_RETRY_WAIT`].
 const FIRST_RETRY_WAIT: Duration = Duration::from_millis(100);
 
-/// A transaction that takes longer counts as a time in which the inbox could not be written.
+/// A transaction that takes longer while the queue fills counts as a time in which the inbox could not be written.
 const MAX_COMMIT_TIME: Duration = Duration::from_secs(1);
 
 /// How many transactions may fail once the daemon is stopping, before the remaining entries are given up.
@@ -155,6 +155,10 @@ impl Writer {
             }
             self.note_due(taken);
         }
+        if self.notices.max_wait().is_some() {
+            self.notices.end_second();
+            self.note_due(self.kept.now());
+        }
         if let Some(connection) = &self.connection {
             self.clock.note(connection);
             checkpoint(connection);
@@ -177,7 +181,7 @@ impl Writer {
         let step = match self.connection {
             Some(_) => {
                 let maintenance = self.maintenance.max_wait(&self.limits());
-                let kept = self.kept.max_wait();
+                let kept = self.kept.max_wait(self.notices.max_wait());
                 maintenance.into_iter().chain(self.clock.max_wait()).chain(kept).min()
             }
             None => Some(MAX_RETRY_WAIT),
@@ -237,8 +241,8 @@ impl Writer {
                     }
                     self.parts.health.succeeded(Component::InboxWrite);
                     let took = self.kept.now().saturating_sub(began);
-                    if failures > 0 || took > MAX_COMMIT_TIME {
-                        // Meanwhile the queue may have been full, and messages dropped.
+                    // The queue does not empty meanwhile. Where it has room, everything that was received is in it.
+                    if failures > 0 || took > MAX_COMMIT_TIME && self.parts.queue.is_filling() {
                         self.kept.pause(took);
                     }
                     self.publish_commit(items, outcome);
@@ -318,7 +322,7 @@ impl Writer {
 
     fn commit(&mut self, items: &[Item], bytes: &[u8]) -> Result<Outcome, InboxError> {
         let mut outcome =
-            Outcome { newest_id: self.used.newest.id, notices: self.notices, ..Outcome::default() };
+            Outcome { newest_id: self.used.newest.id, notices: self.notices.clone(), ..Outcome::default() };
         let fallback = self.parts.settings.borrow().text.fallback.for_reading();
         let max_inbox_bytes = self.limits().max_bytes;
         let connection = self.connection.as_mut().ok_or(InboxError::NotOpen)?;

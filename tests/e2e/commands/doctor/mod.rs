@@ -213,6 +213,21 @@ fn an_invalid_configuration_is_a_problem() {
 }
 
 #[test]
+fn the_configuration_that_is_checked_can_be_given() {
+    let folder = new_folder();
+    let file = folder.path().join("other.toml");
+    std::fs::write(&file, "lisen = []").unwrap();
+    // The one that counts otherwise is valid.
+    let own = folder.path().join("config.toml");
+    std::fs::write(&own, "").unwrap();
+    let environment =
+        [("HOME", folder.path()), ("UDPCHAT_CONFIG", &*own), ("UDPCHAT_SOCKET", &*folder.path().join("s"))];
+    let args = ["--json", "doctor", "--config", file.to_str().unwrap()];
+    let found = findings(&ctl_without_daemon(&args, &environment), 1);
+    assert_finding(&found, "problem", "configuration", &["other.toml:1:1: unknown key `lisen`"]);
+}
+
+#[test]
 fn a_small_buffer_with_drops_is_a_problem() {
     const LINE_BYTES: usize = 60_000;
     let Some((network, here)) = healthy(&format!("{LISTEN}receive_buffer = '1GiB'")) else { return };

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::fs::{XattrFlags, setxattr};
 use serde_json::{Value, json};
 
 use crate::support::{Account, Daemon, Injection, Manager, OtherUser, Peer, Running, Tmux, available};
@@ -165,6 +166,26 @@ fn an_inaccessible_socket_directory_causes_a_warning() {
     let log = daemon.log();
     let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
     assert_eq!([count("configuration reloaded"), count("other users cannot pass")], [2, 2], "{log:#?}");
+}
+
+/// The group bits of the mode are the mask of the list then, whoever the owning group is.
+#[test]
+fn a_directory_that_an_access_control_list_opens_is_no_obstacle() {
+    let daemon = Daemon::start_with("", &[]);
+    let folder = daemon.folder.path();
+    for (bits, state) in [(0_u16, "degraded"), (1, "ok")] {
+        let entries = [(0x01_u16, 7), (0x04, 0), (0x08, bits), (0x10, bits), (0x20, 0)];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, bits) in entries {
+            // The group with this number is named; the others have none.
+            let id = if tag == 0x08 { 12_345 } else { u32::MAX };
+            list.extend([&tag.to_le_bytes()[..], &bits.to_le_bytes(), &id.to_le_bytes()].concat());
+        }
+        setxattr(folder, "system.posix_acl_access", &list, XattrFlags::empty()).unwrap();
+        assert_eq!(mode(folder), 0o700 + (u32::from(bits) << 3));
+        reload(&daemon, &config());
+        assert_eq!(daemon.status()["state"], state);
+    }
 }
 
 #[test]

@@ -64,6 +64,29 @@ fn details(writer: &Writer) -> (Vec<(u64, SentDetail)>, Vec<NoticeDetail>) {
     (sent, notices)
 }
 
+#[test]
+fn the_notices_count_every_bounce() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, queue, _commits) = open(folder.path());
+    let numbers: Vec<_> = (0..15).map(|_| send(&queue, peer(9))).collect();
+    queue.bounced(numbers.iter().map(|number| bounce(*number, peer(9))));
+    store_all(&mut writer, &queue);
+    let written = |writer: &Writer| -> Vec<_> {
+        details(writer).1.into_iter().map(|notice| (notice.about.unwrap(), notice.more)).collect()
+    };
+    assert_eq!(written(&writer).len(), 10);
+    assert!(writer.max_wait().is_some_and(|wait| wait <= Duration::from_secs(1)));
+    queue.close();
+    let newest_sent = details(&writer).0.last().unwrap().0;
+    assert_eq!(writer.run(), 0);
+    let (writer, ..) = open(folder.path());
+    assert_eq!(
+        written(&writer)[10..],
+        [(newest_sent, Some(4))],
+        "a stop does not wait for the end of the second"
+    );
+}
+
 fn answers(writer: &Writer) -> Vec<Option<u64>> {
     details(writer).0.into_iter().map(|(_, detail)| detail.answer).collect()
 }

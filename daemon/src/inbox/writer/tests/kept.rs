@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 
 use proptest::prelude::*;
 use tokio::sync::oneshot;
@@ -459,7 +460,7 @@ fn nothing_overtakes_what_is_given_back() {
 }
 
 #[test]
-fn many_messages_that_expire_together_share_a_notice() {
+fn each_of_many_messages_that_expire_together_has_a_notice() {
     let mut world = World::new();
     // They expire at the same time.
     for (to, parts) in [(0, 12), (1, 2)] {
@@ -468,14 +469,14 @@ fn many_messages_that_expire_together_share_a_notice() {
     world.now += 6;
     set_clocks(world.now);
     world.due();
-    let name = |name: &str| Some(name.to_owned());
     let found: Vec<_> = all_notices(&world.writer)
         .into_iter()
         .filter(|notice| notice.notice == NoticeDetail::EXPIRED)
-        .map(|notice| (notice.name, notice.held, notice.more))
+        .map(|notice| (notice.name.unwrap(), notice.held.unwrap()))
         .collect();
-    let expected =
-        [(name("bob"), Some(1), Some(11)), (name("dev"), Some(13), None), (name("dev"), Some(14), None)];
+    let of =
+        |name: &'static str, numbers: RangeInclusive<u64>| numbers.map(move |held| (name.to_owned(), held));
+    let expected: Vec<_> = of("bob", 1..=12).chain(of("dev", 13..=14)).collect();
     assert_eq!(found, expected);
     assert_eq!(held_rows(&world.writer), Vec::<u64>::new());
 }
@@ -506,15 +507,16 @@ fn a_damaged_inbox_passes_on_what_is_kept() {
 }
 
 thread_local! {
-    /// Another program's lock on the inbox.
-    static LOCK: RefCell<Option<Connection>> = const { RefCell::new(None) };
+    /// Another program's lock on the inbox, and for how many seconds it has it.
+    static LOCK: RefCell<Option<(Connection, i64)>> = const { RefCell::new(None) };
 }
 
 /// Lets time pass while the inbox is locked, then ends that.
 fn wait_for_lock(_attempts: i32) -> bool {
     let now_ns = simulated::get().unwrap().boottime_ns;
-    set_clocks(now_ns / SECOND + 60);
-    LOCK.take();
+    if let Some((_lock, seconds)) = LOCK.take() {
+        set_clocks(now_ns / SECOND + seconds);
+    }
     true
 }
 
@@ -522,14 +524,38 @@ fn wait_for_lock(_attempts: i32) -> bool {
 fn the_time_of_a_commit_that_hangs_counts_for_nobody() {
     let mut world = World::new();
     world.writer.connection.as_mut().unwrap().busy_handler(Some(wait_for_lock)).unwrap();
-    LOCK.set(Some(lock(world.folder.path())));
+    LOCK.set(Some((lock(world.folder.path()), 60)));
     receive(&world.queue, b"of somebody else");
     let taken = world.writer.kept.now();
-    store_all(&mut world.writer, &world.queue);
+    let mut batch = Batch::default();
+    assert!(world.queue.take(&mut batch, None));
+    while !world.queue.is_filling() {
+        receive(&world.queue, &[7; 60_000]);
+    }
+    assert!(world.writer.store(&mut batch.items, &batch.bytes));
     world.now += 60;
     for taken in [taken, world.writer.kept.now()] {
         world.writer.note_due(taken);
     }
     world.due();
     assert!(all_notices(&world.writer).is_empty(), "messages of bob may have been dropped");
+}
+
+#[test]
+fn silence_is_noticed_where_every_commit_is_slow() {
+    const SECONDS: i64 = 3;
+    let mut world = World::new();
+    world.writer.connection.as_mut().unwrap().busy_handler(Some(wait_for_lock)).unwrap();
+    let began = world.now;
+    while all_notices(&world.writer).is_empty() {
+        LOCK.set(Some((lock(world.folder.path()), SECONDS)));
+        receive(&world.queue, b"of somebody else");
+        let taken = world.writer.kept.now();
+        store_all(&mut world.writer, &world.queue);
+        world.writer.note_due(taken);
+        world.now += SECONDS;
+        assert!(world.now <= began + 10 + 5 * SECONDS, "within five commits");
+    }
+    let notices = all_notices(&world.writer);
+    assert_eq!((notices[0].notice.as_str(), notices[0].name.as_deref()), (NoticeDetail::SILENT, Some("bob")));
 }
