@@ -43,7 +43,7 @@ fn draw_peer(key: &PeerKey, peer: &PeerRow, is_open: bool, area: Rect, theme: &T
     };
     let name = key.to_string();
     let room = width.saturating_sub(count.len() + 1);
-    put(buffer, area, 0, &wrap::truncated(&wrap::display_line(&name), room), style);
+    put(buffer, area, 0, &wrap::shortened(&wrap::display_line(&name), room), style);
     let count_style = if is_open { theme.selected } else { theme.alert };
     put(buffer, area, width.saturating_sub(count.len()), &count, count_style);
 }
