@@ -18,7 +18,7 @@ use ratatui::Frame;
 use ratatui::crossterm::event::Event;
 use ratatui::layout::Position;
 use udpchat_api::call::{PeersParams, TargetsParams};
-use udpchat_api::{Client, ClientError, ErrorKind, Timestamp, safe};
+use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
 use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
@@ -106,13 +106,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
 async fn check_peer(client: &mut Client, peer: &str) -> Result<()> {
     let error = match client.call(&TargetsParams { to: vec![peer.to_owned()] }).await {
         Ok(answer) if answer.targets.iter().any(|target| target.list.is_some()) => {
-            let name = safe::one_line(peer);
-            return Err(CtlError::usage(tr!("`{name}` is a list of peers; a chat has one peer", name)).hint(
-                tr!(
-                    "`udpchatctl send {name} TEXT` sends to each member; `udpchatctl peers` shows them",
-                    name
-                ),
-            ));
+            let (why, hint) = model::list_refusal(peer);
+            return Err(CtlError::usage(why).hint(hint));
         }
         Ok(_) => return Ok(()),
         Err(ClientError::Refused(refusal)) => match refusal.data.kind {

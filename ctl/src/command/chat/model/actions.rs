@@ -6,14 +6,14 @@ use super::conversation::{Conversation, Scroll, WindowEnd};
 use super::input_history::Typed;
 use super::outbox::OutgoingMessage;
 use super::peer::PeerKey;
-use super::picker::{ChoiceAction, Picker, PickerKind};
+use super::picker::{ChoiceAction, Picker, PickerKind, list_refusal};
 use super::request::Request;
 use super::state::{Model, Overlay};
 use crate::command::chat::editor::Motion;
 use crate::command::chat::keys::Action;
 use crate::command::send::Payload;
 use crate::error::CtlError;
-use crate::output::as_line;
+use crate::output::{as_line, in_one_line};
 
 /// The rows that one step of the mouse wheel scrolls.
 const WHEEL_ROWS: usize = 3;
@@ -286,6 +286,10 @@ impl Model {
             self.notice = Some(tr!("no conversation is open; choose a peer first").to_owned());
             return;
         }
+        if kind == PickerKind::Peers {
+            // The configuration may have been reloaded.
+            self.requests.push(Request::Peers);
+        }
         self.overlay = Some(Overlay::Picker(Picker::new(kind)));
     }
 
@@ -298,6 +302,10 @@ impl Model {
         }
         match choices.swap_remove(picker.selected).action {
             ChoiceAction::Open(key) => self.open(key),
+            ChoiceAction::RefuseList(name) => {
+                let (why, hint) = list_refusal(&name);
+                self.notice = Some(in_one_line(&why, Some(&hint)));
+            }
             ChoiceAction::Encode(encoding) => self.choose_encoding(encoding),
             ChoiceAction::Read(encoding) => self.read_in(encoding),
             ChoiceAction::Leave => {}

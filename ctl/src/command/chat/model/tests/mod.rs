@@ -1,6 +1,7 @@
 //! Tests of the model with a simulated daemon.
 
 mod delivery;
+mod peers;
 mod scrolling;
 
 use udpchat_api::call::Sent;
@@ -63,7 +64,7 @@ fn a_long_absence_reopens_the_conversation() {
     chat.answer_requests_except(|request| matches!(request, Request::Peers));
     chat.model.act(Action::PageUp);
     let mut peers = chat.peers();
-    peers[0].unread = 511;
+    peers.peers[0].unread = 511;
     chat.model.update(Update::Peers(Ok(peers)));
     assert_eq!(unread(&chat, "bob"), 0);
 }
@@ -107,10 +108,10 @@ fn messages_before_the_peer_list_are_counted_once() {
     chat.model.update(Update::Online { after: 1, is_gapless: false, unread: 1 });
     // The list includes the first of these, and arrives after both.
     chat.receive(ZHANG, "listed");
-    let peers = Update::Peers(Ok(serde_json::from_value(serde_json::json!([
+    let peers = Update::Peers(Ok(serde_json::from_value(serde_json::json!({ "peers": [
         { "name": "张三", "address": ZHANG, "encoding": "gbk", "encoding_by": "configured", "last_id": 2,
           "messages": 2, "unread": 2 }
-    ]))
+    ] }))
     .unwrap()));
     chat.receive(ZHANG, "not listed");
     chat.model.update(peers);
