@@ -41,7 +41,8 @@ inbox, Ctrl+Q quits.
 F3 chooses the encoding to send in. It then also offers to read the messages of this peer in the same encoding, also those that \
 are there already, as `recode --remember` does.
 
-F4 shows messages as bytes, and sends what is typed as hex digits, as `send --hex` does. F5 appends \\r\\n to each text to this \
+F4 shows messages as bytes, and sends what is typed as hex digits, as `send --hex` does; `+crc16-modbus` behind the digits \
+appends that checksum, as `send --append` does. F5 appends \\r\\n to each text to this \
 peer, then \\n, then \\r, then nothing. The line above the input shows both.
 
 Behind each sent message is a mark: ✓ its peer has sent something within a minute, · nothing is known, ✗ it bounced, that is, \

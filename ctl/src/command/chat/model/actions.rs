@@ -11,8 +11,8 @@ use super::request::Request;
 use super::state::{Model, Overlay};
 use crate::command::chat::editor::Motion;
 use crate::command::chat::keys::Action;
-use crate::command::send::Payload;
-use crate::error::CtlError;
+use crate::command::send::{Append, Payload};
+use crate::error::{CtlError, Result};
 use crate::output::{as_line, in_one_line};
 
 /// The rows that one step of the mouse wheel scrolls.
@@ -206,7 +206,9 @@ impl Model {
             return;
         };
         if self.is_hex {
-            self.notice = Some(tr!("bytes are sent as they are; F4 goes back to text").to_owned());
+            self.notice = Some(tr!(
+                "bytes are sent as they are; `+crc16-modbus` behind them appends a checksum; F4 goes back to text"
+            ).to_owned());
         } else if let Some(row) = self.peers.get_mut(&key) {
             row.line_end = row.line_end.next();
         }
@@ -216,7 +218,8 @@ impl Model {
     fn payload(&mut self) -> Option<Payload> {
         let mut text = self.input.text().to_owned();
         text.push_str(self.line_end().text());
-        match Payload::of_text(text, self.is_hex) {
+        let payload = if self.is_hex { bytes_of(&text) } else { Ok(Payload::Text(text)) };
+        match payload {
             Ok(payload) => Some(payload).filter(|payload| !payload.is_empty()),
             Err(CtlError::Failed(failure)) => {
                 self.notice = Some(as_line(&failure));
@@ -322,4 +325,19 @@ impl Model {
             self.open_picker(PickerKind::Reading(encoding));
         }
     }
+}
+
+/// Reads hex digits. A `+` behind them and the name of a checksum append it, as `send --append` does; no digits, no checksum.
+fn bytes_of(text: &str) -> Result<Payload> {
+    let (digits, sum) = match text.split_once(['+', '＋']) {
+        Some((digits, sum)) => (digits, Some(sum.trim().parse::<Append>().map_err(CtlError::usage)?)),
+        None => (text, None),
+    };
+    let mut payload = Payload::of_text(digits.to_owned(), true)?;
+    if let (Payload::Bytes(bytes), Some(sum)) = (&mut payload, sum)
+        && !bytes.is_empty()
+    {
+        sum.to(bytes);
+    }
+    Ok(payload)
 }

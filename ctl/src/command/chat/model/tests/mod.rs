@@ -170,6 +170,31 @@ fn a_message_replies_to_the_last_received_one() {
 }
 
 #[test]
+fn a_checksum_is_appended_to_bytes() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.key(Action::ToggleHex);
+    let modbus = [1, 3, 0, 0x0a, 0, 2, 0xe4, 9].to_vec();
+    for text in ["01 03 00 0a 00 02 +crc16-modbus", "0103000a0002＋ crc16-modbus:le "] {
+        chat.write(text);
+        chat.key(Action::Submit);
+        assert_eq!(chat.sent.last().unwrap().payload, Payload::Bytes(modbus.clone()));
+        chat.key(Action::Up);
+        assert_eq!(chat.model.input.text(), text);
+        chat.key(Action::Interrupt);
+    }
+    let sent = chat.sent.len();
+    chat.write("01 +crc16");
+    chat.key(Action::Submit);
+    assert!(chat.model.notice.as_deref().is_some_and(|why| why.contains("sum8, xor8, lrc")));
+    chat.key(Action::Interrupt);
+    // There is nothing to append it to.
+    chat.write("+sum8");
+    chat.key(Action::Submit);
+    assert_eq!((chat.sent.len(), chat.model.input.text()), (sent, "+sum8"));
+}
+
+#[test]
 fn each_peer_has_its_line_end() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
