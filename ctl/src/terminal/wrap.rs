@@ -92,7 +92,7 @@ fn push_grapheme(out: &mut String, grapheme: &str) {
     if grapheme.width() == 0 {
         out.push(MARK_HOLDER);
     }
-    let is_joined = grapheme.contains(JOINER) && starts_wide(grapheme);
+    let is_joined = grapheme.contains(JOINER) && starts_wide(grapheme) && grapheme.width() == 2;
     let mut kept = grapheme.chars().filter(|&character| is_joined || !is_variation_selector(character));
     for character in kept.by_ref().take(MAX_GRAPHEME_CHARACTERS) {
         match character {
@@ -192,6 +192,23 @@ pub(crate) fn truncated(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", trim_joiners(&text[..end.unwrap_or(text.len())])))
 }
 
+/// Cuts a name to a width, with an ellipsis in its middle if something is missing: names often differ only at their ends, as numbered
+/// devices and the ports of a host do.
+pub(crate) fn shortened(name: &str, columns: usize) -> Cow<'_, str> {
+    let tail = columns / 2;
+    if width(name) <= columns || tail == 0 {
+        return truncated(name, columns);
+    }
+    let mut used = 0;
+    let start = name.grapheme_indices(true).rev().find_map(|(at, grapheme)| {
+        used += grapheme.width();
+        (used > tail).then_some(at + grapheme.len())
+    });
+    let end = &name[start.unwrap_or(0)..];
+    let head = truncated(&name[..name.len() - end.len()], columns - width(end));
+    Cow::Owned(format!("{head}{end}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +252,8 @@ mod tests {
             ("ক্\u{200d}ষ", r"ক্\u{200d}ষ"),
             ("ی\u{200d}ه", r"ی\u{200d}ه"),
             ("ᠠ\u{200d}ᠡ", r"ᠠ\u{200d}ᠡ"),
+            // The candle alone takes one column.
+            ("👍🏽\u{200d}🕯", r"👍🏽\u{200d}🕯"),
             // The flag alone takes one column on some terminals.
             ("🏳\u{fe0f}\u{200d}🌈", r"🏳\u{200d}🌈"),
             ("می\u{200c}خواهم", "می\u{200c}خواهم"),
@@ -251,6 +270,22 @@ mod tests {
         assert_eq!(truncated("你好世界", 6), "你好…");
         assert_eq!(truncated("x", 0), "");
         assert_eq!(truncated("می\u{200c}خواهم", 3), "می…");
+    }
+
+    #[test]
+    fn shortened_names_keep_their_ends() {
+        assert_eq!(shortened("bob", 3), "bob");
+        assert_eq!(shortened("greenhouse-sensor-north-7", 12), "green…orth-7");
+        assert_eq!(shortened("[fd00::1234:5678:9abc]:60000", 16), "[fd00::…c]:60000");
+        assert_eq!(shortened("北京数据中心传感器一号", 10), "北京…一号");
+        assert_eq!(shortened("北京数据中心传感器一号", 11), "北京数…一号");
+        for columns in 0..24 {
+            for name in
+                ["greenhouse-sensor-north-7", "北京数据中心传感器一号", "می\u{200c}خواهم می\u{200c}خواهم"]
+            {
+                assert!(width(&shortened(name, columns)) <= columns, "{name} {columns}");
+            }
+        }
     }
 
     proptest::proptest! {

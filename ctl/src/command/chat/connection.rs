@@ -330,7 +330,7 @@ async fn send_background(
         let requested = *requests.borrow_and_update();
         if requested.peers != done.peers {
             let answer = client.call(&PeersParams::default()).await;
-            let answer = answer.map(|answer| answer.peers).map_err(describe);
+            let answer = answer.map_err(describe);
             // If the chat has ended, the acknowledgement below is still to be sent.
             let _taken = updates.send(Update::Peers(answer)).await;
         }

@@ -18,7 +18,7 @@ use ratatui::Frame;
 use ratatui::crossterm::event::Event;
 use ratatui::layout::Position;
 use udpchat_api::call::{PeersParams, TargetsParams};
-use udpchat_api::{Client, ClientError, ErrorKind, Timestamp, safe};
+use udpchat_api::{Client, ClientError, ErrorKind, Timestamp};
 use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
@@ -41,7 +41,8 @@ inbox, Ctrl+Q quits.
 F3 chooses the encoding to send in. It then also offers to read the messages of this peer in the same encoding, also those that \
 are there already, as `recode --remember` does.
 
-F4 shows messages as bytes, and sends what is typed as hex digits, as `send --hex` does. F5 appends \\r\\n to each text to this \
+F4 shows messages as bytes, and sends what is typed as hex digits, as `send --hex` does; `+crc16-modbus` behind the digits \
+appends that checksum, as `send --append` does. F5 appends \\r\\n to each text to this \
 peer, then \\n, then \\r, then nothing. The line above the input shows both.
 
 Behind each sent message is a mark: ✓ its peer has sent something within a minute, · nothing is known, ✗ it bounced, that is, \
@@ -106,13 +107,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &ChatArgs) -> Result<()
 async fn check_peer(client: &mut Client, peer: &str) -> Result<()> {
     let error = match client.call(&TargetsParams { to: vec![peer.to_owned()] }).await {
         Ok(answer) if answer.targets.iter().any(|target| target.list.is_some()) => {
-            let name = safe::one_line(peer);
-            return Err(CtlError::usage(tr!("`{name}` is a list of peers; a chat has one peer", name)).hint(
-                tr!(
-                    "`udpchatctl send {name} TEXT` sends to each member; `udpchatctl peers` shows them",
-                    name
-                ),
-            ));
+            let (why, hint) = model::list_refusal(peer);
+            return Err(CtlError::usage(why).hint(hint));
         }
         Ok(_) => return Ok(()),
         Err(ClientError::Refused(refusal)) => match refusal.data.kind {

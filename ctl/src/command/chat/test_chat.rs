@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams, Sent};
+use udpchat_api::call::{
+    InboxAnswer, InboxParams, Order, Peer, PeerList, PeersAnswer, RecodeAnswer, RecodeParams, Sent,
+};
 use udpchat_api::{Direction, EncodingBy, Entry, Gap, Message, Notice, Raw, Timestamp};
 use udpchat_config::PeerAddress;
 use unicode_width::UnicodeWidthStr;
@@ -46,6 +48,8 @@ pub(super) struct TestChat {
     pub(super) encoding_is_configured: bool,
     /// The seconds between two entries.
     pub(super) entry_seconds: i64,
+    /// The peers that are silent.
+    pub(super) silent: Vec<&'static str>,
 }
 
 impl TestChat {
@@ -69,6 +73,7 @@ impl TestChat {
             recode_refusal: None,
             encoding_is_configured: false,
             entry_seconds: 20,
+            silent: Vec::new(),
         }
     }
 
@@ -304,7 +309,7 @@ impl TestChat {
     }
 
     /// Returns the list of peers that the daemon would return.
-    pub(super) fn peers(&self) -> Vec<Peer> {
+    pub(super) fn peers(&self) -> PeersAnswer {
         let mut peers: Vec<Peer> =
             self.named.iter().map(|(name, address)| self.peer(Some(name), address)).collect();
         let mut others: Vec<String> = Vec::new();
@@ -316,7 +321,8 @@ impl TestChat {
             }
         }
         peers.extend(others.iter().map(|address| self.peer(None, address)));
-        peers
+        let members = vec!["bob".to_owned()];
+        PeersAnswer { peers, lists: vec![PeerList { name: "lab".to_owned(), members }] }
     }
 
     fn peer(&self, name: Option<&str>, address: &str) -> Peer {
@@ -346,7 +352,7 @@ impl TestChat {
             messages: 0,
             unread: self.log.iter().filter(is_its).filter(|entry| entry.id() > self.acked_id).count() as u64,
             silent_after: None,
-            silent_since: None,
+            silent_since: name.filter(|name| self.silent.contains(name)).map(|_| now()),
             bounced_since: None,
             held: 0,
             denied: false,

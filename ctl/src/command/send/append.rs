@@ -69,7 +69,7 @@ impl Append {
     }
 
     /// Adds the checksum of the message to it. That of NMEA stands before the line end.
-    pub(super) fn to(self, message: &mut Vec<u8>) {
+    pub(crate) fn to(self, message: &mut Vec<u8>) {
         match self.algorithm {
             Algorithm::Sum8 => message.push(sum(message)),
             Algorithm::Xor8 => message.push(xor(message)),

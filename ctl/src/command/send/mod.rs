@@ -20,6 +20,7 @@ mod sender;
 mod sending;
 mod unnamed;
 
+pub(crate) use self::append::Append;
 pub(crate) use self::args::{LinesArgs, MessageArgs};
 pub(crate) use self::command::{SendArgs, run};
 pub(crate) use self::form::FormArgs;

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod history;
+mod peers;
 mod terminal;
 mod writing;
 

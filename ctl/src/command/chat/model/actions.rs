@@ -6,14 +6,14 @@ use super::conversation::{Conversation, Scroll, WindowEnd};
 use super::input_history::Typed;
 use super::outbox::OutgoingMessage;
 use super::peer::PeerKey;
-use super::picker::{ChoiceAction, Picker, PickerKind};
+use super::picker::{ChoiceAction, Picker, PickerKind, list_refusal};
 use super::request::Request;
 use super::state::{Model, Overlay};
 use crate::command::chat::editor::Motion;
 use crate::command::chat::keys::Action;
-use crate::command::send::Payload;
-use crate::error::CtlError;
-use crate::output::as_line;
+use crate::command::send::{Append, Payload};
+use crate::error::{CtlError, Result};
+use crate::output::{as_line, in_one_line};
 
 /// The rows that one step of the mouse wheel scrolls.
 const WHEEL_ROWS: usize = 3;
@@ -206,7 +206,9 @@ impl Model {
             return;
         };
         if self.is_hex {
-            self.notice = Some(tr!("bytes are sent as they are; F4 goes back to text").to_owned());
+            self.notice = Some(tr!(
+                "bytes are sent as they are; `+crc16-modbus` behind them appends a checksum; F4 goes back to text"
+            ).to_owned());
         } else if let Some(row) = self.peers.get_mut(&key) {
             row.line_end = row.line_end.next();
         }
@@ -216,7 +218,8 @@ impl Model {
     fn payload(&mut self) -> Option<Payload> {
         let mut text = self.input.text().to_owned();
         text.push_str(self.line_end().text());
-        match Payload::of_text(text, self.is_hex) {
+        let payload = if self.is_hex { bytes_of(&text) } else { Ok(Payload::Text(text)) };
+        match payload {
             Ok(payload) => Some(payload).filter(|payload| !payload.is_empty()),
             Err(CtlError::Failed(failure)) => {
                 self.notice = Some(as_line(&failure));
@@ -286,6 +289,10 @@ impl Model {
             self.notice = Some(tr!("no conversation is open; choose a peer first").to_owned());
             return;
         }
+        if kind == PickerKind::Peers {
+            // The configuration may have been reloaded.
+            self.requests.push(Request::Peers);
+        }
         self.overlay = Some(Overlay::Picker(Picker::new(kind)));
     }
 
@@ -298,6 +305,10 @@ impl Model {
         }
         match choices.swap_remove(picker.selected).action {
             ChoiceAction::Open(key) => self.open(key),
+            ChoiceAction::RefuseList(name) => {
+                let (why, hint) = list_refusal(&name);
+                self.notice = Some(in_one_line(&why, Some(&hint)));
+            }
             ChoiceAction::Encode(encoding) => self.choose_encoding(encoding),
             ChoiceAction::Read(encoding) => self.read_in(encoding),
             ChoiceAction::Leave => {}
@@ -314,4 +325,19 @@ impl Model {
             self.open_picker(PickerKind::Reading(encoding));
         }
     }
+}
+
+/// Reads hex digits. A `+` behind them and the name of a checksum append it, as `send --append` does; no digits, no checksum.
+fn bytes_of(text: &str) -> Result<Payload> {
+    let (digits, sum) = match text.split_once(['+', '＋']) {
+        Some((digits, sum)) => (digits, Some(sum.trim().parse::<Append>().map_err(CtlError::usage)?)),
+        None => (text, None),
+    };
+    let mut payload = Payload::of_text(digits.to_owned(), true)?;
+    if let (Payload::Bytes(bytes), Some(sum)) = (&mut payload, sum)
+        && !bytes.is_empty()
+    {
+        sum.to(bytes);
+    }
+    Ok(payload)
 }

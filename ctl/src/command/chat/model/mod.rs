@@ -23,7 +23,7 @@ pub(super) use self::item::{Item, ItemKind, row_bytes};
 pub(super) use self::outbox::{OutgoingMessage, SendFailure};
 pub(super) use self::peer::PeerKey;
 pub(super) use self::peer_list::PeerRow;
-pub(super) use self::picker::{Choice, Picker, PickerKind};
+pub(super) use self::picker::{Choice, Picker, PickerKind, list_refusal};
 pub(super) use self::request::{Request, Update};
 pub(super) use self::scroll::{ConversationRow, Pane};
 pub(super) use self::state::{ConnectionState, Model, Overlay};

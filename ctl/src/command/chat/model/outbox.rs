@@ -71,11 +71,19 @@ enum State {
 }
 
 /// What the daemon says of a message that it holds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct HeldFor {
     number: u64,
-    /// The address for which it is held, unless that is a name. Without a port, a message from any port has it sent.
-    address: Option<PeerAddress>,
+    /// The name of its peer, or the address for which it is held.
+    to: String,
+    until: Timestamp,
+}
+
+impl HeldFor {
+    /// Returns the address for which it is held, unless that is a name. Without a port, a message from any port has it sent.
+    fn address(&self) -> Option<PeerAddress> {
+        self.to.parse().ok()
+    }
 }
 
 impl State {
@@ -118,21 +126,28 @@ impl Outbox {
         self.unsent.len() < before || self.expire(entry) || self.match_entry(entry)
     }
 
-    /// Handles the notice that a held message has expired. Returns whether it is one of these.
+    /// Handles the notice that held messages have expired. Returns whether some of them are these.
     fn expire(&mut self, entry: &Entry) -> bool {
         let Entry::Notice(notice) = entry else { return false };
-        let expired = notice.held.filter(|_| notice.notice == "expired");
-        let is_it =
-            |unsent: &&mut Unsent| unsent.state.held().is_some_and(|held| Some(held.number) == expired);
-        let Some(unsent) = self.unsent.iter_mut().find(is_it) else { return false };
-        unsent.state = State::Failed(tr!("the peer sent nothing in time").to_owned());
-        true
+        let Some(lowest) = notice.held.filter(|_| notice.notice == "expired") else { return false };
+        // The notice names the lowest number only; others for the same destination are over if their time is.
+        let is_more = |held: &HeldFor| {
+            let is_its = Some(&held.to) == notice.name.as_ref() || Some(&held.to) == notice.peer.as_ref();
+            notice.more.is_some() && held.number > lowest && held.until <= notice.at && is_its
+        };
+        let is_expired = |held: &HeldFor| held.number == lowest || is_more(held);
+        let mut is_any = false;
+        for unsent in self.unsent.iter_mut().filter(|unsent| unsent.state.held().is_some_and(is_expired)) {
+            unsent.state = State::Failed(tr!("the peer sent nothing in time").to_owned());
+            is_any = true;
+        }
+        is_any
     }
 
     /// Notes that the daemon holds a message. One whose entry has arrived was sent already.
     pub(super) fn hold(&mut self, ticket: u64, held: &HeldMessage) {
         let Some(at) = self.unsent.iter().position(|unsent| unsent.ticket == ticket) else { return };
-        let held = HeldFor { number: held.held, address: held.to.parse().ok() };
+        let held = HeldFor { number: held.held, to: held.to.clone(), until: held.until };
         match self.unsent[at].state {
             State::EntryArrived => drop(self.unsent.remove(at)),
             _ => self.unsent[at].state = State::Held(held),
@@ -157,10 +172,8 @@ impl Outbox {
         let mut is_changed = false;
         for unsent in &mut self.unsent {
             let State::Held(held) = &unsent.state else { continue };
-            let number = held.number;
-            if (span.0..=span.1).contains(&number) && !still.contains(&number) {
-                let address = held.address.clone();
-                unsent.state = State::NotHeld(HeldFor { number, address });
+            if (span.0..=span.1).contains(&held.number) && !still.contains(&held.number) {
+                unsent.state = State::NotHeld(held.clone());
                 is_changed = true;
             }
         }
@@ -177,7 +190,7 @@ impl Outbox {
             let is_its = match &unsent.state {
                 State::InFlight | State::Uncertain(_) => unsent.key.covers(message),
                 State::Held(held) | State::NotHeld(held) if message.held_seconds.is_some() => {
-                    let by_address = held.address.as_ref().map(|address| address.matches(message.peer));
+                    let by_address = held.address().map(|address| address.matches(message.peer));
                     by_address.unwrap_or_else(|| unsent.key.covers(message))
                 }
                 _ => false,

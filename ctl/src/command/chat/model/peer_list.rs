@@ -3,7 +3,7 @@
 //! Named peers come first, in the order of the daemon; then the others, new ones on top. No row overtakes another while
 //! the chat runs, so that the user finds each peer where it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
 use udpchat_api::call::Peer;
@@ -34,6 +34,8 @@ pub(in crate::command::chat) struct PeerRow {
     pub(super) seen_id: u64,
     /// The number of messages from the peer that were not shown yet.
     pub(in crate::command::chat) unread: u64,
+    /// Whether it has sent nothing for longer than its `silent_after`.
+    pub(in crate::command::chat) is_silent: bool,
     /// The encoding that the user chose.
     pub(in crate::command::chat) chosen_encoding: Option<String>,
     /// The line end that is appended to each text to the peer.
@@ -52,6 +54,8 @@ pub(in crate::command::chat) struct PeerList {
     named: usize,
     /// The addresses of the named peers.
     addresses: Vec<(String, PeerAddress)>,
+    /// The lists of peers in the configuration.
+    pub(super) lists: Vec<udpchat_api::call::PeerList>,
     /// The number of unread messages of peers that are not listed.
     pub(super) unlisted_unread: u64,
 }
@@ -148,16 +152,45 @@ impl PeerList {
         name_of(self.addresses.iter(), address)
     }
 
+    /// Returns whether a message shows that the configuration has changed since the daemon made its list: its peer has another name
+    /// here, or none.
+    pub(super) fn is_outdated(&self, message: &Message) -> bool {
+        let key = PeerKey::of(message);
+        let is_named = message.name.is_some() || self.owner(message.peer).is_some();
+        is_named && !self.rows.contains_key(&key)
+    }
+
     /// Replaces the list by the daemon's. `with_unread`: takes its unread counts, too; otherwise this chat has counted on
-    /// and its own counts are newer.
-    pub(super) fn replace(&mut self, peers: Vec<Peer>, with_unread: bool) {
+    /// and its own counts are newer. Returns the peers that have another name now, or none or the first one, with what they are now.
+    pub(super) fn replace(&mut self, peers: Vec<Peer>, with_unread: bool) -> Vec<(PeerKey, PeerKey)> {
         let mut old = std::mem::take(&mut self.rows);
         let old_order = std::mem::take(&mut self.order);
-        self.addresses.clear();
+        let addresses_before = std::mem::take(&mut self.addresses);
         let peers: Vec<_> = peers.into_iter().map(|peer| (self.key_of(&peer), peer)).collect();
+        let listed: HashSet<&PeerKey> = peers.iter().map(|(key, _)| key).collect();
+        let is_new = |key: &&PeerKey| match key {
+            PeerKey::Named(_) => !listed.contains(key),
+            PeerKey::Address(address) => name_of(addresses_before.iter(), *address).is_none(),
+            PeerKey::Host(_) => false,
+        };
+        let renamed: Vec<(PeerKey, PeerKey)> = old_order
+            .iter()
+            .filter(is_new)
+            .filter_map(|key| Some((key.clone(), self.named_now(key, &old)?)))
+            .collect();
+        let mut earlier: HashMap<PeerKey, PeerRow> =
+            renamed.iter().filter_map(|(from, to)| Some((to.clone(), old.remove(from)?))).collect();
         let of_ports = self.unread_of_ports(&old);
         for (key, mut peer) in peers {
-            let before = old.remove(&key);
+            let before = match (old.remove(&key), earlier.remove(&key)) {
+                (Some(mut row), Some(earlier)) => {
+                    (row.unread, row.seen_id) =
+                        (row.unread + earlier.unread, row.seen_id.max(earlier.seen_id));
+                    row.take_choices(earlier);
+                    Some(row)
+                }
+                (row, earlier) => row.or(earlier),
+            };
             let of_ports = of_ports.get(&key).copied().unwrap_or_default();
             peer.unread = peer.unread.saturating_sub(of_ports);
             let row = merged(peer, before, with_unread);
@@ -173,6 +206,15 @@ impl PeerList {
                 self.add(key, row, None);
             }
         }
+        renamed
+    }
+
+    /// Returns what the peer at the address of a row is called in the list now, if that is something else.
+    fn named_now(&self, key: &PeerKey, rows: &HashMap<PeerKey, PeerRow>) -> Option<PeerKey> {
+        let PeerKey::Address(address) = PeerKey::parse(&rows.get(key)?.address) else { return None };
+        let now =
+            self.owner(address).map_or(PeerKey::Address(address), |name| PeerKey::Named(name.to_owned()));
+        (now != *key).then_some(now)
     }
 
     /// Returns how many messages the ports that were opened by themselves count, by the peer for which the daemon counts them.
@@ -238,14 +280,8 @@ impl PeerList {
             if message.direction == Direction::Out {
                 return false;
             }
-            let named = matches!(key, PeerKey::Named(_));
             let row = PeerRow { address: message.peer.to_string(), ..PeerRow::default() };
             self.add(key.clone(), row, open);
-            if named {
-                // The name was configured after the daemon made its list; the peer stays among the unnamed ones.
-                self.addresses
-                    .extend(message.peer.to_string().parse().map(|address| (key.to_string(), address)));
-            }
         }
         if message.direction == Direction::Out {
             return false;
@@ -262,13 +298,22 @@ impl PeerList {
 }
 
 impl PeerRow {
+    /// Takes what the user has chosen and written for the same peer under another name.
+    pub(super) fn take_choices(&mut self, earlier: Self) {
+        self.chosen_encoding = self.chosen_encoding.take().or(earlier.chosen_encoding);
+        self.line_end = earlier.line_end;
+        if self.draft.is_empty() {
+            self.draft = earlier.draft;
+        }
+    }
+
     /// Notes a received message, and counts it as unread if `is_counted`. Returns whether it is new.
     fn hear(&mut self, message: &Message, is_counted: bool) -> bool {
         // The daemon's count includes messages up to `last_id`.
         if self.last_id >= Some(message.id) {
             return false;
         }
-        (self.last_id, self.last_heard) = (Some(message.id), Some(message.at));
+        (self.last_id, self.last_heard, self.is_silent) = (Some(message.id), Some(message.at), false);
         self.address = message.peer.to_string();
         self.unread += u64::from(is_counted);
         true
@@ -288,6 +333,8 @@ fn name_of<'a>(
 fn merged(peer: Peer, before: Option<PeerRow>, with_unread: bool) -> PeerRow {
     let known = before.is_some();
     let mut row = before.unwrap_or_default();
+    // A message that has arrived since is newer than the daemon's list.
+    row.is_silent = peer.silent_since.is_some() && row.last_id <= peer.last_id;
     if with_unread || !known {
         row.unread = match peer.last_id {
             last if last <= Some(row.seen_id) => 0,

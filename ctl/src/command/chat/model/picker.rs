@@ -1,5 +1,6 @@
 //! A list from which the user chooses a peer or an encoding; typing filters it.
 
+use udpchat_api::safe;
 use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
@@ -56,6 +57,8 @@ pub(in crate::command::chat) struct Choice {
 pub(super) enum ChoiceAction {
     /// Opens a conversation.
     Open(PeerKey),
+    /// Explains that a list of peers has no conversation.
+    RefuseList(String),
     /// Sends in this encoding, or in the peer's encoding if there is none.
     Encode(Option<String>),
     /// Reads the peer's messages in this encoding, or as detected if there is none.
@@ -91,6 +94,13 @@ impl Picker {
     }
 }
 
+/// Explains that a list of peers has no conversation, and what to do.
+pub(in crate::command::chat) fn list_refusal(name: &str) -> (String, String) {
+    let name = safe::one_line(name);
+    let why = tr!("`{name}` is a list of peers; a chat has one peer", name);
+    (why, tr!("`udpchatctl send {name} TEXT` sends to each member; `udpchatctl peers` shows them", name))
+}
+
 fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
     let wanted = query.to_lowercase();
     let matches = |key: &PeerKey, address: &str| {
@@ -105,6 +115,10 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
             Choice { label, detail, action: ChoiceAction::Open(key.clone()) }
         })
         .collect();
+    if peers.lists.iter().any(|list| list.name == query) {
+        let (label, detail) = (wrap::display_line(query).into_owned(), tr!("a list of peers").to_owned());
+        choices.insert(0, Choice { label, detail, action: ChoiceAction::RefuseList(query.to_owned()) });
+    }
     let typed = peers.find(query);
     // A part of a listed name is hardly also a host.
     let may_be_new = choices.is_empty() || query.contains(['.', ':']);

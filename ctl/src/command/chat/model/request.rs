@@ -1,7 +1,7 @@
 //! What the model requests from the daemon, and what comes back.
 
 use udpchat_api::Entry;
-use udpchat_api::call::{InboxAnswer, InboxParams, Order, Peer, RecodeAnswer, RecodeParams, Sent};
+use udpchat_api::call::{InboxAnswer, InboxParams, Order, PeersAnswer, RecodeAnswer, RecodeParams, Sent};
 
 use super::conversation::{Conversation, WindowEnd};
 use super::outbox::{OutgoingMessage, SendFailure};
@@ -44,7 +44,7 @@ pub(in crate::command::chat) enum Update {
     /// The answer to [`Request::Recode`].
     Recoded { params: RecodeParams, answer: Result<RecodeAnswer, String> },
     /// The answer to [`Request::Peers`].
-    Peers(Result<Vec<Peer>, String>),
+    Peers(Result<PeersAnswer, String>),
     /// The numbers of the messages in `span` that are still held, for [`Request::WatchHeld`].
     StillHeld { span: (u64, u64), numbers: Vec<u64> },
     /// The answer to [`Request::Send`] with this ticket: the entries that record the message, or that it is held.

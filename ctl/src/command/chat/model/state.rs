@@ -3,7 +3,7 @@
 use std::mem;
 
 use jiff::tz::TimeZone;
-use udpchat_api::call::{InboxAnswer, Peer, Sent};
+use udpchat_api::call::{InboxAnswer, PeersAnswer, Sent};
 use udpchat_api::{Direction, Entry, Message, Raw, Timestamp};
 use udpchat_locale::tr;
 
@@ -22,6 +22,9 @@ use crate::terminal::wrap;
 
 /// The most messages that wait for the list of peers; beyond, the list is requested again.
 const MAX_EARLY_MESSAGES: usize = 10_000;
+
+/// The kind of a notice that a peer has sent nothing for long.
+const SILENT: &str = "silent";
 
 /// The state of the connection to the daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -169,7 +172,7 @@ impl Model {
             Update::Page { epoch, end, cursor, answer } => self.add_page(epoch, (end, cursor), answer),
             Update::Reread { epoch, before, answer } => self.add_reread(epoch, before, answer.ok().as_ref()),
             Update::Recoded { params, answer } => self.continue_recoding(params, answer),
-            Update::Peers(Ok(peers)) => self.set_peers(peers),
+            Update::Peers(Ok(answer)) => self.set_peers(answer),
             Update::Peers(Err(reason)) => self.notice = Some(tr!("cannot list the peers: {reason}", reason)),
             Update::Sent { ticket, outcome } => self.finish_send(ticket, outcome),
             Update::StillHeld { span, numbers } => {
@@ -213,8 +216,10 @@ impl Model {
         if self.conversation.as_ref().is_some_and(|open| open.misses_bounces(&entry)) {
             self.reread();
         }
-        if let Entry::Message(message) = entry {
-            change = change.max(self.count_message(message));
+        match entry {
+            Entry::Message(message) => change = change.max(self.count_message(message)),
+            Entry::Notice(notice) if notice.notice == SILENT => self.requests.push(Request::Peers),
+            Entry::Notice(_) | Entry::Gap(_) => {}
         }
         change
     }
@@ -222,6 +227,9 @@ impl Model {
     /// Counts a message for its peer, and opens the first conversation.
     fn count_message(&mut self, mut message: Message) -> Redraw {
         if self.has_peers {
+            if self.peers.is_outdated(&message) {
+                self.requests.push(Request::Peers);
+            }
             let open = self.conversation.as_ref().map(|conversation| &conversation.key);
             let is_new = self.peers.count(&message, open);
             let is_first = self.conversation.is_none() && message.direction == Direction::In;
@@ -256,14 +264,17 @@ impl Model {
         }
     }
 
-    fn set_peers(&mut self, peers: Vec<Peer>) {
+    fn set_peers(&mut self, PeersAnswer { peers, lists }: PeersAnswer) {
         let is_first = !mem::replace(&mut self.has_peers, true);
         let encoding_before = self.open_row().and_then(|row| row.encoding.clone());
         let listed: u64 = peers.iter().map(|peer| peer.unread).sum();
         if is_first {
             self.peers.unlisted_unread = self.total_unread.saturating_sub(listed);
         }
-        self.peers.replace(peers, is_first);
+        self.peers.lists = lists;
+        for (from, to) in self.peers.replace(peers, is_first) {
+            self.follow(&from, to);
+        }
         // What is known of a peer also changes how its earlier messages are read.
         if encoding_before.is_some() && self.open_row().is_some_and(|row| row.encoding != encoding_before) {
             self.reread();
@@ -312,9 +323,8 @@ impl Model {
         self.history.reset();
         self.is_holding = false;
         self.reopen(key);
-        if self.open_row().is_some_and(|row| row.encoding.is_none()) {
-            self.requests.push(Request::Peers);
-        }
+        // Its encoding may not be known yet, and the configuration may have been reloaded.
+        self.requests.push(Request::Peers);
     }
 
     /// Shows a conversation from its newest message.
@@ -467,6 +477,8 @@ impl Model {
                     false => self.notice = Some(tr!("`{text}` was not sent; ↑ brings it back", text)),
                 }
                 self.outbox.finish(ticket, Err(&failure), self.arrived_id);
+                // The peer may have another name now.
+                self.requests.push(Request::Peers);
             }
         }
         self.show_unsent();
@@ -475,17 +487,22 @@ impl Model {
     /// Replaces the typed host of a message by the peer to whose address it was resolved.
     fn resolve_host(&mut self, ticket: u64, found: PeerKey) {
         let Some(host @ PeerKey::Host(_)) = self.outbox.key(ticket).cloned() else { return };
-        self.outbox.rename(&host, &found);
-        let Some(row) = self.peers.remove(&host) else { return };
-        self.peers.ensure_listed(&found);
-        if let Some(found) = self.peers.get_mut(&found) {
-            found.chosen_encoding = found.chosen_encoding.take().or(row.chosen_encoding);
-            found.line_end = row.line_end;
+        if let Some(row) = self.peers.remove(&host) {
+            self.peers.ensure_listed(&found);
+            if let Some(found) = self.peers.get_mut(&found) {
+                found.take_choices(row);
+            }
         }
-        if self.open_key() == Some(&host) {
-            let input = mem::take(&mut self.input);
-            self.open(found);
-            self.input = input;
+        self.follow(&host, found);
+    }
+
+    /// Goes on with a peer that has another name or address now.
+    fn follow(&mut self, from: &PeerKey, to: PeerKey) {
+        self.outbox.rename(from, &to);
+        if self.open_key() == Some(from) {
+            let (input, is_holding) = (mem::take(&mut self.input), self.is_holding);
+            self.open(to);
+            (self.input, self.is_holding) = (input, is_holding);
         }
     }
 }

@@ -3,6 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use udpchat_locale::tr;
 
 use super::cells::{put, row};
 use crate::command::chat::model::{Model, PeerKey, PeerRow};
@@ -42,8 +43,15 @@ fn draw_peer(key: &PeerKey, peer: &PeerRow, is_open: bool, area: Rect, theme: &T
         unread => format!("{unread} "),
     };
     let name = key.to_string();
+    let name = wrap::display_line(&name);
     let room = width.saturating_sub(count.len() + 1);
-    put(buffer, area, 0, &wrap::truncated(&wrap::display_line(&name), room), style);
+    if peer.is_silent {
+        let room = room.saturating_sub(wrap::width(&tr!("{peer} silent", peer = "")));
+        let text = tr!("{peer} silent", peer = wrap::shortened(&name, room));
+        put(buffer, area, 0, &text, if is_open { theme.selected } else { theme.dim });
+    } else {
+        put(buffer, area, 0, &wrap::shortened(&name, room), style);
+    }
     let count_style = if is_open { theme.selected } else { theme.alert };
     put(buffer, area, width.saturating_sub(count.len()), &count, count_style);
 }

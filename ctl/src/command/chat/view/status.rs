@@ -25,10 +25,9 @@ pub(super) fn row_count(model: &Model, width: u16) -> u16 {
     rows.clamp(1, MAX_ROWS) as u16
 }
 
-/// Draws the status into rows of which the first one is a rule.
+/// Draws the status into rows that are all rules, so that no part of it looks like the input below.
 pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer) {
     let width = usize::from(area.width);
-    put(buffer, area, 0, &"─".repeat(width), theme.dim);
     let (text, style) = match status(model) {
         Some((text, true)) => (text, theme.error),
         Some((text, false)) => (text, theme.alert),
@@ -39,12 +38,11 @@ pub(super) fn draw(model: &Model, area: Rect, theme: &Theme, buffer: &mut Buffer
     let rows = wrap::wrap(&text, room);
     let height = usize::from(area.height);
     for (number, span) in rows.iter().take(height).enumerate() {
-        let is_cut = number + 1 == height && rows.len() > height;
+        let (area, is_cut) = (row(area, number), number + 1 == height && rows.len() > height);
         let line = if is_cut { &text[span.start..] } else { &text[span.clone()] };
         let line = wrap::truncated(line, room);
-        if number > 0 {
-            put(buffer, row(area, number), MARGIN, &line, style);
-        } else if !line.is_empty() {
+        put(buffer, area, 0, &"─".repeat(width), theme.dim);
+        if !line.is_empty() {
             put(buffer, area, MARGIN - 1, &format!(" {line} "), style);
         }
     }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use udpchat_api::{Bounce, Delivery, Direction, Entry, Message, safe};
-use udpchat_locale::{Language, with_language};
+use udpchat_locale::{Language, tr, with_language};
 use unicode_width::UnicodeWidthStr;
 
 use super::help;
@@ -205,6 +205,40 @@ fn the_daemon_is_gone() {
 }
 
 #[test]
+fn a_long_status_is_all_on_the_rule() {
+    for language in [Language::English, Language::Chinese] {
+        with_language(language, || {
+            let mut chat = conversation();
+            chat.model.update(Update::Offline(
+                "没有找到守护进程：/run/user/1000/udpchat/control.sock（没有该套接字）；".repeat(3),
+            ));
+            for columns in 20..100 {
+                chat.size = (columns, 24);
+                let screen = chat.rendered();
+                let from = screen
+                    .lines()
+                    .position(|line| line.contains(tr!("trying again: {reason}", reason = "").trim()));
+                let until = screen.lines().position(|line| line.ends_with(['>'])).unwrap();
+                for line in screen.lines().take(until).skip(from.unwrap()) {
+                    let line = line.trim_start_matches(|character| character != '─');
+                    assert!(line.starts_with("─ ") && line.ends_with('─'), "{columns}: {screen}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn long_names_of_peers_stay_different() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.named.push(("greenhouse-sensor-north-east-7", "10.0.0.7:9"));
+    chat.named.push(("greenhouse-sensor-north-east-8", "10.0.0.8:9"));
+    chat.connect();
+    let screen = chat.rendered();
+    assert!(screen.contains("greenhous…th-east-7") && screen.contains("greenhous…th-east-8"), "{screen}");
+}
+
+#[test]
 fn an_unknown_encoding_is_explained() {
     let mut chat = conversation();
     chat.key(Action::ChooseEncoding);
@@ -275,9 +309,8 @@ fn hostile_text() {
     chat.receive(BOB, "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m \u{202e}txt.exe\u{2066} \u{200b}");
     chat.receive(BOB, &format!("z{}algo", "\u{301}\u{316}\u{489}".repeat(50)));
     chat.receive(BOB, "22:24 > not by me\n22:24 > nor this");
-    let mut named = chat.message(STRANGER, Direction::In, "x");
-    named.name = Some("e\u{202e}x\u{1b}".to_owned());
-    chat.arrive(Entry::Message(named));
+    chat.named.push(("e\u{202e}x\u{1b}", STRANGER));
+    chat.receive(STRANGER, "x");
     chat.answer_requests();
     shows!(chat, "hostile");
 }

@@ -1,6 +1,7 @@
 //! Tests of the model with a simulated daemon.
 
 mod delivery;
+mod peers;
 mod scrolling;
 
 use udpchat_api::call::Sent;
@@ -63,7 +64,7 @@ fn a_long_absence_reopens_the_conversation() {
     chat.answer_requests_except(|request| matches!(request, Request::Peers));
     chat.model.act(Action::PageUp);
     let mut peers = chat.peers();
-    peers[0].unread = 511;
+    peers.peers[0].unread = 511;
     chat.model.update(Update::Peers(Ok(peers)));
     assert_eq!(unread(&chat, "bob"), 0);
 }
@@ -107,10 +108,10 @@ fn messages_before_the_peer_list_are_counted_once() {
     chat.model.update(Update::Online { after: 1, is_gapless: false, unread: 1 });
     // The list includes the first of these, and arrives after both.
     chat.receive(ZHANG, "listed");
-    let peers = Update::Peers(Ok(serde_json::from_value(serde_json::json!([
+    let peers = Update::Peers(Ok(serde_json::from_value(serde_json::json!({ "peers": [
         { "name": "张三", "address": ZHANG, "encoding": "gbk", "encoding_by": "configured", "last_id": 2,
           "messages": 2, "unread": 2 }
-    ]))
+    ] }))
     .unwrap()));
     chat.receive(ZHANG, "not listed");
     chat.model.update(peers);
@@ -166,6 +167,31 @@ fn a_message_replies_to_the_last_received_one() {
     chat.key(Action::Submit);
     assert_eq!(chat.sent.iter().map(|sent| sent.reply_to).collect::<Vec<_>>(), [Some(1), Some(2)]);
     assert!(chat.sent.iter().all(|sent| sent.to == "bob"));
+}
+
+#[test]
+fn a_checksum_is_appended_to_bytes() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.key(Action::ToggleHex);
+    let modbus = [1, 3, 0, 0x0a, 0, 2, 0xe4, 9].to_vec();
+    for text in ["01 03 00 0a 00 02 +crc16-modbus", "0103000a0002＋ crc16-modbus:le "] {
+        chat.write(text);
+        chat.key(Action::Submit);
+        assert_eq!(chat.sent.last().unwrap().payload, Payload::Bytes(modbus.clone()));
+        chat.key(Action::Up);
+        assert_eq!(chat.model.input.text(), text);
+        chat.key(Action::Interrupt);
+    }
+    let sent = chat.sent.len();
+    chat.write("01 +crc16");
+    chat.key(Action::Submit);
+    assert!(chat.model.notice.as_deref().is_some_and(|why| why.contains("sum8, xor8, lrc")));
+    chat.key(Action::Interrupt);
+    // There is nothing to append it to.
+    chat.write("+sum8");
+    chat.key(Action::Submit);
+    assert_eq!((chat.sent.len(), chat.model.input.text()), (sent, "+sum8"));
 }
 
 #[test]

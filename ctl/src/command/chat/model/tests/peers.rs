@@ -1,0 +1,141 @@
+//! Tests of the list of peers: lists of the configuration, names after a reload, silent peers.
+
+use udpchat_api::{Direction, Entry, Notice};
+
+use crate::command::chat::keys::Action;
+use crate::command::chat::model::*;
+use crate::command::chat::test_chat::{BOB, STRANGER, TestChat, ZHANG, notice};
+
+/// Returns the names of the list of peers.
+fn names(chat: &TestChat) -> Vec<String> {
+    chat.model.peers.iter().map(|(key, _)| key.to_string()).collect()
+}
+
+/// Chooses the first match in the list of F2.
+fn choose(chat: &mut TestChat, text: &str) {
+    chat.key(Action::ChoosePeer);
+    chat.write(text);
+    chat.key(Action::Submit);
+}
+
+#[test]
+fn a_list_of_peers_is_refused_with_what_to_do() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.key(Action::ChoosePeer);
+    chat.write("lab");
+    assert!(chat.rendered().contains("a list of peers"), "{}", chat.rendered());
+    chat.key(Action::Submit);
+    assert_eq!(
+        chat.model.notice.as_deref(),
+        Some(
+            "`lab` is a list of peers; a chat has one peer; `udpchatctl send lab TEXT` sends to each member; \
+             `udpchatctl peers` shows them"
+        )
+    );
+    assert_eq!(names(&chat), ["bob", "张三"]);
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("bob".to_owned())));
+}
+
+#[test]
+fn a_renamed_peer_keeps_its_conversation() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(BOB, "hello");
+    chat.connect();
+    chat.key(Action::ChangeLineEnd);
+    chat.key(Action::ToggleHolding);
+    chat.write("half a text");
+    chat.named[0].0 = "robert";
+    // Nobody has sent anything: looking at the list is enough.
+    chat.key(Action::ChoosePeer);
+    chat.key(Action::Cancel);
+    assert_eq!(names(&chat), ["robert", "张三"]);
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("robert".to_owned())));
+    assert_eq!((chat.model.input.text(), chat.model.is_holding), ("half a text", true));
+    assert_eq!(chat.model.line_end().label(), Some(r"+\r\n"));
+    // The next name becomes known by a message.
+    chat.named[0].0 = "bobby";
+    chat.receive(BOB, "again");
+    chat.answer_requests();
+    assert_eq!(names(&chat), ["bobby", "张三"]);
+    assert_eq!(chat.model.input.text(), "half a text");
+}
+
+#[test]
+fn a_message_to_a_renamed_peer_stays_on_the_screen() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.named[0].0 = "robert";
+    chat.write("hello");
+    chat.key(Action::Submit);
+    let reason = "no peer is called `bob`".to_owned();
+    chat.sent[0].to = BOB.to_owned();
+    chat.answer(Some(SendFailure { reason, is_recorded: false, is_uncertain: false }));
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("robert".to_owned())));
+    assert_eq!(chat.texts(), ["hello"]);
+    chat.write("hello again");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent[0].to, "robert");
+}
+
+#[test]
+fn an_address_gets_and_loses_its_name() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.record_received(STRANGER, "hello");
+    chat.connect();
+    choose(&mut chat, STRANGER);
+    chat.named.push(("board", STRANGER));
+    for entry in &mut chat.log {
+        let Entry::Message(message) = entry else { continue };
+        message.name = Some("board".to_owned());
+    }
+    chat.receive(STRANGER, "named");
+    chat.answer_requests();
+    assert_eq!(names(&chat), ["bob", "张三", "board"]);
+    assert_eq!(chat.texts(), ["hello", "named"]);
+    assert_eq!(chat.model.peers.unread(), 0);
+    chat.named.pop();
+    for entry in &mut chat.log {
+        let Entry::Message(message) = entry else { continue };
+        message.name = None;
+    }
+    let sent = chat.message(STRANGER, Direction::Out, "from elsewhere");
+    chat.arrive(Entry::Message(sent));
+    chat.answer_requests();
+    assert_eq!(names(&chat), ["bob", "张三", STRANGER]);
+    assert_eq!(chat.texts(), ["hello", "named", "from elsewhere"]);
+    assert_eq!(chat.model.peers.unread(), 0);
+}
+
+#[test]
+fn unread_messages_and_drafts_stay_with_a_renamed_peer() {
+    let mut chat = TestChat::with_peer(Some("张三"));
+    chat.connect();
+    chat.write("to zhang");
+    choose(&mut chat, "bob");
+    chat.receive(ZHANG, "one");
+    chat.named[1].0 = "zhang";
+    chat.receive(ZHANG, "two");
+    chat.answer_requests();
+    let row = chat.model.peers.get(&PeerKey::Named("zhang".to_owned())).unwrap();
+    assert_eq!((row.unread, row.address.as_str()), (2, ZHANG));
+    choose(&mut chat, "zhang");
+    assert_eq!(chat.model.input.text(), "to zhang");
+}
+
+#[test]
+fn a_silent_peer_is_shown_until_it_is_heard() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    assert!(!chat.rendered().contains("silent"));
+    chat.silent.push("张三");
+    chat.notice(Notice { name: Some("张三".to_owned()), seconds: Some(600), ..notice("silent") });
+    chat.answer_requests();
+    assert!(chat.rendered().contains("张三 silent"), "{}", chat.rendered());
+    // A list that was made before the message arrived changes nothing.
+    let list = chat.peers();
+    chat.receive(ZHANG, "here I am");
+    assert!(!chat.rendered().contains("silent"), "{}", chat.rendered());
+    chat.model.update(Update::Peers(Ok(list)));
+    assert!(!chat.rendered().contains("silent"), "{}", chat.rendered());
+}
