@@ -202,7 +202,7 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     let own = if arguments.anyone { sent.iter().filter_map(payload).collect() } else { Vec::new() };
     let senders = if arguments.anyone { Vec::new() } else { vec![first.peer.to_string()] };
     let (timeout, hex) = (Some(arguments.timeout), arguments.message.hex);
-    Wanted { subscription, from, senders, count: arguments.count, timeout, own, hex }
+    Wanted { subscription, from, senders, count: arguments.count, timeout, own, hex, ..Wanted::default() }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
 use super::completions::candidates;
+use super::condition::WhereArgs;
 use super::send::Payload;
 use crate::error::{CtlError, Result};
 use crate::output::local_time;
@@ -183,6 +184,8 @@ pub(super) struct Filter {
     pub(super) notices: bool,
     pub(super) only: Vec<Kind>,
     pub(super) delivery: Option<DeliveryFilter>,
+    /// What this program selects itself, of what the daemon has selected.
+    pub(super) numbers: WhereArgs,
 }
 
 impl Filter {
@@ -220,10 +223,26 @@ impl Filter {
         self
     }
 
+    /// Selects by the numbers in messages, too.
+    pub(super) fn of_numbers(self, numbers: &WhereArgs) -> Self {
+        Self { numbers: numbers.clone(), ..self }
+    }
+
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
-        let Self { from, not_from, direction, since, until, grep, contains, notices, only, delivery } =
-            self.clone();
+        let Self {
+            from,
+            not_from,
+            direction,
+            since,
+            until,
+            grep,
+            contains,
+            notices,
+            only,
+            delivery,
+            numbers: _,
+        } = self.clone();
         // Gaps that are asked for are shown among the messages of a peer, too.
         let gaps = only.contains(&Kind::Gaps);
         InboxParams {
@@ -244,14 +263,26 @@ impl Filter {
 
     /// Returns whether every entry passes; notices only if they are read.
     pub(super) fn is_open(&self) -> bool {
-        let Self { from, not_from, direction, since, until, grep, contains, notices: _, only, delivery } =
-            self;
+        let Self {
+            from,
+            not_from,
+            direction,
+            since,
+            until,
+            grep,
+            contains,
+            notices: _,
+            only,
+            delivery,
+            numbers,
+        } = self;
         let any_direction = matches!(direction, None | Some(DirectionFilter::Both));
         any_direction
             && from.is_empty()
             && not_from.is_empty()
             && only.is_empty()
             && delivery.is_none()
+            && !numbers.are_given()
             && since.is_none()
             && until.is_none()
             && grep.is_none()
