@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use udpchat_api::Raw;
 use udpchat_api::call::{DeliveryFilter, DirectionFilter, InboxParams, Kind};
 use udpchat_config::narrowed;
@@ -194,21 +194,7 @@ impl Filter {
     /// # Errors
     /// A time is invalid, or the period ends before it begins.
     pub(super) fn of(arguments: &FilterArgs, now: impl Fn() -> Zoned) -> Result<Self> {
-        let since = arguments.since.as_ref().map(|text| time::parse(text, &now())).transpose()?;
-        let until = arguments.until.as_ref().map(|text| time::parse_end(text, &now(), since)).transpose()?;
-        if let (Some(since), Some(until)) = (since, until)
-            && until < since
-        {
-            let [since, until] = [since, until].map(|time| local_time(time, &time::local_zone()));
-            let text = tr!(
-                "the period ends before it begins: it begins at {since} and ends at {until}",
-                since,
-                until
-            );
-            return Err(
-                CtlError::usage(text).hint(tr!("`--since` is the earlier time, `--until` the later one"))
-            );
-        }
+        let (since, until) = period(arguments.since.as_deref(), arguments.until.as_deref(), now)?;
         let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
@@ -288,6 +274,28 @@ impl Filter {
             && grep.is_none()
             && contains.is_none()
     }
+}
+
+/// Reads the times of `--since` and `--until`; calls `now` only if a time is given.
+///
+/// # Errors
+/// A time is invalid, or the period ends before it begins.
+pub(super) fn period(
+    since: Option<&str>,
+    until: Option<&str>,
+    now: impl Fn() -> Zoned,
+) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
+    let since = since.map(|text| time::parse(text, &now())).transpose()?;
+    let until = until.map(|text| time::parse_end(text, &now(), since)).transpose()?;
+    if let (Some(since), Some(until)) = (since, until)
+        && until < since
+    {
+        let [since, until] = [since, until].map(|time| local_time(time, &time::local_zone()));
+        let text =
+            tr!("the period ends before it begins: it begins at {since} and ends at {until}", since, until);
+        return Err(CtlError::usage(text).hint(tr!("`--since` is the earlier time, `--until` the later one")));
+    }
+    Ok((since, until))
 }
 
 /// Returns the pattern for the daemon.
