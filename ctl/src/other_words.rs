@@ -70,7 +70,10 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
         ("replay", file) if !file.starts_with('-') => {
             return Some(tr!("`--file {file}` replays a file", file));
         }
-        ("send" | "ask" | "reply", "--eol" | "--crlf" | "--newline" | "--line-end") => {
+        ("send" | "ask", "--crlf" | "--newline" | "--line-end") => {
+            tr!("`--eol crlf` ends the message with a line end")
+        }
+        ("reply", "--eol" | "--crlf" | "--newline" | "--line-end") => {
             tr!(r"`--escape 'TEXT\r\n'` sends a line end; `printf` makes one too, for standard input")
         }
         ("export", "--hex") => {

@@ -91,7 +91,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let sent = client.call(&question).await.map_err(CtlError::of_send)?;
     send::note_large(output, &sent);
     let sent = sent.into_entries();
-    send::note_unread_input(&mut client, output, &arguments.to, &arguments.message).await;
+    let mut known = send::KnownPeers::default();
+    send::note_unread_input(&mut client, &mut known, output, &arguments.to, &arguments.message).await;
     if let Some(refusal) = sent.iter().find_map(send::refusal) {
         return Err(refusal);
     }
@@ -99,8 +100,11 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
         return Err(CtlError::failed(tr!("the daemon did not return the sent message")));
     };
     send::note_encoding(output, first);
-    send::note_unnamed(&mut client, output, &arguments.to, first, "ask").await;
-    let other_port = send::OtherPort::of(&mut client, &arguments.to, first).await;
+    let other_port = send::OtherPort::of(&mut client, &mut known, &arguments.to, first).await;
+    if let Some(other) = other_port.as_ref().filter(|other| other.is_of_host()) {
+        output.note(&other.describe("ask"));
+    }
+    let other_port = other_port.filter(|other| !other.is_of_host());
     let wanted = answers(arguments, first, &sent);
     // Some devices answer from another port than the one that they are asked at.
     let mut elsewhere = None;
@@ -202,7 +206,7 @@ fn answers(arguments: &AskArgs, first: &Message, sent: &[Entry]) -> Wanted {
     let own = if arguments.anyone { sent.iter().filter_map(payload).collect() } else { Vec::new() };
     let senders = if arguments.anyone { Vec::new() } else { vec![first.peer.to_string()] };
     let (timeout, hex) = (Some(arguments.timeout), arguments.message.hex);
-    Wanted { subscription, from, senders, count: arguments.count, timeout, own, hex }
+    Wanted { subscription, from, senders, count: arguments.count, timeout, own, hex, ..Wanted::default() }
 }
 
 #[cfg(test)]

@@ -1,10 +1,46 @@
 //! Conditions on the numbers in a message, such as `temp > 30`.
 
+use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-use udpchat_api::numbers::named;
+use clap::Args;
+use udpchat_api::numbers::{named, numbers};
+use udpchat_api::{Entry, Message};
 use udpchat_config::narrowed;
 use udpchat_locale::tr;
+
+/// The flag that selects messages by their numbers, the same for every command that has it.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+pub(crate) struct WhereArgs {
+    /// Only messages with such a number in the text, for example 'temp > 30'; may be repeated, and then all must hold
+    #[arg(long = "where", value_name = "CONDITION")]
+    conditions: Vec<Condition>,
+}
+
+impl WhereArgs {
+    /// Returns whether a condition is given.
+    pub(super) fn are_given(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// Returns whether an entry fulfils all conditions. Gaps and notices have no numbers, and fulfil none.
+    pub(super) fn select(&self, entry: &Entry) -> bool {
+        match entry {
+            _ if self.conditions.is_empty() => true,
+            Entry::Message(Message { encoding, text, .. }) => {
+                let numbers = numbers(encoding, text);
+                self.conditions.iter().all(|condition| condition.holds(&numbers))
+            }
+            Entry::Gap(_) | Entry::Notice(_) => false,
+        }
+    }
+
+    /// Returns whether an entry in JSON fulfils all conditions. What is no entry is left to those who read it.
+    pub(super) fn select_json(&self, entry: &[u8]) -> bool {
+        self.conditions.is_empty()
+            || serde_json::from_slice(entry).map_or(true, |entry: Entry| self.select(&entry))
+    }
+}
 
 /// The operators; those that begin with another one come first.
 const OPERATORS: [(&str, Operator); 7] = [
@@ -33,11 +69,13 @@ pub(crate) struct Condition {
     name: String,
     operator: Operator,
     value: f64,
+    /// As it was written.
+    text: String,
 }
 
 impl Condition {
     /// Returns whether the numbers of a message fulfil it.
-    pub(super) fn holds(&self, numbers: &[(String, f64)]) -> bool {
+    fn holds(&self, numbers: &[(String, f64)]) -> bool {
         named(numbers, &self.name).any(|found| match self.operator {
             Operator::Less => found < self.value,
             Operator::AtMost => found <= self.value,
@@ -46,6 +84,13 @@ impl Condition {
             Operator::Equal => found == self.value,
             Operator::Other => found != self.value,
         })
+    }
+}
+
+impl Display for WhereArgs {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let conditions: Vec<&str> = self.conditions.iter().map(|condition| &*condition.text).collect();
+        formatter.write_str(&conditions.join(", "))
     }
 }
 
@@ -62,7 +107,7 @@ impl FromStr for Condition {
             found.and_then(|(_, value)| value.trim().parse().ok()).filter(|value| f64::is_finite(*value));
         match (name.trim(), found, value) {
             (name, Some((operator, _)), Some(value)) if !name.is_empty() => {
-                Ok(Self { name: name.to_owned(), operator, value })
+                Ok(Self { name: name.to_owned(), operator, value, text: text.trim().to_owned() })
             }
             _ => Err(tr!("expected a condition such as 'temp > 30', with one of < <= > >= = !=").to_owned()),
         }
@@ -72,7 +117,6 @@ impl FromStr for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use udpchat_api::numbers::numbers;
 
     #[test]
     fn conditions_compare_a_number_of_the_message() {

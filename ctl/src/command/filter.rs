@@ -4,13 +4,14 @@ use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
 use clap_complete::ArgValueCandidates;
-use jiff::Zoned;
+use jiff::{Timestamp, Zoned};
 use udpchat_api::Raw;
 use udpchat_api::call::{DeliveryFilter, DirectionFilter, InboxParams, Kind};
 use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
 use super::completions::candidates;
+use super::condition::WhereArgs;
 use super::send::Payload;
 use crate::error::{CtlError, Result};
 use crate::output::local_time;
@@ -183,6 +184,8 @@ pub(super) struct Filter {
     pub(super) notices: bool,
     pub(super) only: Vec<Kind>,
     pub(super) delivery: Option<DeliveryFilter>,
+    /// What this program selects itself, of what the daemon has selected.
+    pub(super) numbers: WhereArgs,
 }
 
 impl Filter {
@@ -191,21 +194,7 @@ impl Filter {
     /// # Errors
     /// A time is invalid, or the period ends before it begins.
     pub(super) fn of(arguments: &FilterArgs, now: impl Fn() -> Zoned) -> Result<Self> {
-        let since = arguments.since.as_ref().map(|text| time::parse(text, &now())).transpose()?;
-        let until = arguments.until.as_ref().map(|text| time::parse_end(text, &now(), since)).transpose()?;
-        if let (Some(since), Some(until)) = (since, until)
-            && until < since
-        {
-            let [since, until] = [since, until].map(|time| local_time(time, &time::local_zone()));
-            let text = tr!(
-                "the period ends before it begins: it begins at {since} and ends at {until}",
-                since,
-                until
-            );
-            return Err(
-                CtlError::usage(text).hint(tr!("`--since` is the earlier time, `--until` the later one"))
-            );
-        }
+        let (since, until) = period(arguments.since.as_deref(), arguments.until.as_deref(), now)?;
         let [since, until] = [since, until].map(|time| time.map(|time| time.to_string()));
         let grep = arguments.grep.as_deref().map(|grep| pattern(grep, arguments.ignore_case));
         let (from, direction) = (arguments.from.clone(), arguments.direction.map(Into::into));
@@ -220,10 +209,26 @@ impl Filter {
         self
     }
 
+    /// Selects by the numbers in messages, too.
+    pub(super) fn of_numbers(self, numbers: &WhereArgs) -> Self {
+        Self { numbers: numbers.clone(), ..self }
+    }
+
     /// Returns the parameters that request a page.
     pub(super) fn page(&self) -> InboxParams {
-        let Self { from, not_from, direction, since, until, grep, contains, notices, only, delivery } =
-            self.clone();
+        let Self {
+            from,
+            not_from,
+            direction,
+            since,
+            until,
+            grep,
+            contains,
+            notices,
+            only,
+            delivery,
+            numbers: _,
+        } = self.clone();
         // Gaps that are asked for are shown among the messages of a peer, too.
         let gaps = only.contains(&Kind::Gaps);
         InboxParams {
@@ -244,19 +249,53 @@ impl Filter {
 
     /// Returns whether every entry passes; notices only if they are read.
     pub(super) fn is_open(&self) -> bool {
-        let Self { from, not_from, direction, since, until, grep, contains, notices: _, only, delivery } =
-            self;
+        let Self {
+            from,
+            not_from,
+            direction,
+            since,
+            until,
+            grep,
+            contains,
+            notices: _,
+            only,
+            delivery,
+            numbers,
+        } = self;
         let any_direction = matches!(direction, None | Some(DirectionFilter::Both));
         any_direction
             && from.is_empty()
             && not_from.is_empty()
             && only.is_empty()
             && delivery.is_none()
+            && !numbers.are_given()
             && since.is_none()
             && until.is_none()
             && grep.is_none()
             && contains.is_none()
     }
+}
+
+/// Reads the times of `--since` and `--until`; calls `now` only if a time is given.
+///
+/// # Errors
+/// A time is invalid, or the period ends before it begins.
+pub(super) fn period(
+    since: Option<&str>,
+    until: Option<&str>,
+    now: impl Fn() -> Zoned,
+) -> Result<(Option<Timestamp>, Option<Timestamp>)> {
+    let since = since.map(|text| time::parse(text, &now())).transpose()?;
+    let until = until.map(|text| time::parse_end(text, &now(), since)).transpose()?;
+    if let (Some(since), Some(until)) = (since, until)
+        && until < since
+    {
+        let [since, until] = [since, until].map(|time| local_time(time, &time::local_zone()));
+        let text =
+            tr!("the period ends before it begins: it begins at {since} and ends at {until}", since, until);
+        return Err(CtlError::usage(text).hint(tr!("`--since` is the earlier time, `--until` the later one")));
+    }
+    Ok((since, until))
 }
 
 /// Returns the pattern for the daemon.

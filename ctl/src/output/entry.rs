@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use udpchat_api::{Direction, Entry, Gap, Message, Notice, safe};
 use udpchat_locale::{tr, translated};
 
@@ -13,6 +14,7 @@ use super::hexdump;
 use super::highlight::Highlight;
 use super::notice::{notice_text, reason_text, seconds};
 use super::style::{ALERT, DIM, ERROR, FROM, Palette, TO};
+use crate::terminal::wrap::width;
 
 /// The prefix of each line of a message after the first.
 const CONTINUATION: &str = "\n  | ";
@@ -46,7 +48,7 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
         Entry::Notice(notice) => notice_line(notice, times, palette),
         Entry::Message(message) => {
             let header = header(message, times, palette);
-            let size = counted(message.raw.0.len() as u64, "byte");
+            let size = counted(message.bytes as u64, "byte");
             let text = beside_dump(message);
             format!("{header}  {size}{text}{}\n{}", outcome(message, palette), hexdump::dump(&message.raw.0))
         }
@@ -96,6 +98,13 @@ pub(super) fn as_receipt(entry: &Entry, with_encoding: bool, palette: Palette) -
             format!("{sent}{}\n", outcome(message, palette))
         }
     }
+}
+
+/// Returns how many columns the line of a message has whose text is one line, with times to the second.
+pub(super) fn columns(message: &Message) -> usize {
+    let times = Times { zone: TimeZone::UTC, milliseconds: false };
+    let header = header(message, &times, Palette::new(false));
+    width(&header) + 2 + width(&message.text)
 }
 
 fn header(message: &Message, times: &Times, palette: Palette) -> String {
@@ -192,7 +201,6 @@ pub(crate) fn loss(lost: u64, reason: &str, peer: Option<&str>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::tz::TimeZone;
     use udpchat_api::{Bounce, Delivery, EncodingBy, Raw};
     use udpchat_locale::{Language, with_language};
 
@@ -375,7 +383,7 @@ mod tests {
         assert!(lines[1].starts_with("00000000  68 69 0a "));
         let shown = |text: String, encoding: &str| {
             let raw = Raw(b"\xba\xc3".to_vec());
-            let dumped = Message { raw, encoding: encoding.to_owned(), ..message(&text) };
+            let dumped = Message { bytes: raw.0.len(), raw, encoding: encoding.to_owned(), ..message(&text) };
             as_dump(&Entry::Message(dumped), &UTC, OFF()).lines().next().unwrap().to_owned()
         };
         assert!(shown("好\r\n".to_owned(), "gbk").ends_with("bytes  gbk  好"));

@@ -8,6 +8,7 @@
 //! Text that other programs may have written is made safe for terminals by [`udpchat_api::safe`].
 
 mod atomic_file;
+mod binary;
 mod entry;
 mod failure;
 mod format;
@@ -24,6 +25,7 @@ mod stream;
 pub(crate) mod style;
 
 pub(crate) use self::atomic_file::replace_file;
+pub(crate) use self::binary::print_entry;
 pub(crate) use self::entry::{loss, source};
 pub(crate) use self::failure::{as_line, in_one_line};
 pub(crate) use self::format::{

@@ -42,6 +42,17 @@ impl EntryLines {
         self.bytes.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line))
     }
 
+    /// Keeps the entries whose JSON, without its line end, `keep` accepts.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        for entry in self.iter().filter(|entry| keep(entry)) {
+            bytes.extend_from_slice(entry);
+            bytes.push(b'\n');
+            count += 1;
+        }
+        *self = Self { bytes, count };
+    }
+
     fn push(&mut self, entry: &str) {
         self.bytes.extend_from_slice(entry.as_bytes());
         self.bytes.push(b'\n');
@@ -86,6 +97,9 @@ mod tests {
         let lines: Vec<_> = page.entries.iter().collect();
         assert_eq!(lines, [&br#"{"b":1,"a":"\u001b\u202e\n"}"#[..], br#"{"new":[1, {}]}"#]);
         assert_eq!(page.entries.as_bytes(), [lines[0], b"\n", lines[1], b"\n"].concat());
+        let mut second = page.entries.clone();
+        second.retain(|entry| entry.contains(&b'['));
+        assert_eq!((second.count(), second.as_bytes()), (1, [lines[1], b"\n"].concat().as_slice()));
     }
 
     #[test]

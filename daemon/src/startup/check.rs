@@ -10,6 +10,7 @@ use udpchat_api::safe::one_line;
 use udpchat_config::{Group, Interface, ListenAddress, Need, Origin, Settings, Size, access_hint};
 use udpchat_locale::{tr, translated};
 
+use super::listing::listing;
 use crate::control::Rules;
 use crate::error::reason;
 use crate::failure::{Failure, system};
@@ -157,16 +158,8 @@ fn missing_interfaces(settings: &Settings) -> Vec<String> {
 
 /// Prints every setting with its value and origin.
 fn print_settings(settings: &Settings) -> io::Result<()> {
-    let listing = settings.listing();
-    let width = |column: fn(&(String, String, String)) -> &String| {
-        listing.iter().map(|row| column(row).chars().count()).max().unwrap_or(0)
-    };
-    let (keys, values) = (width(|row| &row.0), width(|row| &row.1));
     let mut out = io::stdout().lock();
-    for (key, value, origin) in &listing {
-        let origin = translated(origin);
-        let line = format!("{key:keys$} = {value:values$}  # {origin}");
-        writeln!(out, "{}", one_line(&line))?;
-    }
-    Ok(())
+    let size = terminal_size::terminal_size_of(&out);
+    let columns = size.map(|(terminal_size::Width(columns), _)| usize::from(columns));
+    out.write_all(listing(&settings.listing(), columns).as_bytes())
 }

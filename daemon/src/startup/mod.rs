@@ -6,6 +6,7 @@
 mod check;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod listing;
 mod open;
 mod serve;
 

@@ -52,6 +52,16 @@ fn history_longer_than_the_screen_is_paged() {
 }
 
 #[test]
+fn the_checks_of_doctor_are_paged() {
+    let Some(terminal) = Terminal::start(1) else { return };
+    terminal.ctl("", "doctor");
+    let screen = terminal.tmux.until("a full screen", |screen| screen.trim_end().ends_with(':'));
+    assert!(screen.contains("daemon  ") && !screen.contains("[over"), "{screen}");
+    terminal.tmux.press(&["q"]);
+    terminal.tmux.shows("[over");
+}
+
+#[test]
 fn short_output_and_no_pager_end_at_once() {
     let Some(terminal) = Terminal::start(30) else { return };
     for (environment, args) in [

@@ -27,6 +27,44 @@ fn a_pipe_gets_a_line_for_each_number() {
 }
 
 #[test]
+fn a_pipe_ends_at_the_given_time() {
+    let (daemon, peer) = with_sensor();
+    daemon.receive_from(&peer, ["temp=1 hum=2 other=3"]);
+    let values = |args: &[&str]| {
+        let lines = daemon.ctl(&[&["plot"], args].concat()).ok();
+        lines.lines().filter_map(|line| line.rsplit('\t').next()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(values(&["temp,hum", "-U", "now"]), "1 2");
+    assert_eq!(values(&["temp， other", "-S", "1h", "-U", "now"]), "1 3");
+    assert_eq!(values(&["-U", "1h"]), "");
+    daemon.ctl(&["plot", "-U", "2999-01-01"]).fails(2, &["in the future"]);
+    daemon.ctl(&["plot", "-S", "1m", "-U", "1h"]).fails(2, &["ends before it begins"]);
+}
+
+#[test]
+fn a_plot_shows_the_span_of_its_times() {
+    let (daemon, peer) = with_sensor();
+    daemon.receive_from(&peer, ["temp=1", "temp=7"]);
+    let Some(tmux) = Tmux::start(80, 24) else { return };
+    let program = env!("CARGO_BIN_EXE_udpchatctl");
+    let plot = |args: &str| {
+        tmux.shell(&format!("LC_ALL=C.UTF-8 {program} --socket {} plot {args}", daemon.socket().display()));
+    };
+    plot("-S 10m");
+    tmux.until("ten minutes", |screen| screen.contains("sensor  10m") && screen.contains("[1 7]"));
+    tmux.type_in("q");
+    tmux.until("the shell", |screen| !screen.contains("sensor  10m"));
+    plot("-S 2m -U now");
+    let past = tmux.until("two minutes", |screen| screen.contains("sensor  2m") && screen.contains("[1 7]"));
+    assert!(past.contains("+ - span") && !past.contains("space"), "{past}");
+    // Nothing arrives any more.
+    tmux.type_in("-");
+    daemon.receive_from(&peer, ["temp=50"]);
+    let past = tmux.shows("sensor  4m");
+    assert!(past.contains("[1 7]"), "{past}");
+}
+
+#[test]
 fn json_has_an_object_for_each_number() {
     let (daemon, peer) = with_sensor();
     daemon.receive_from(&Peer::new(), ["temp=1"]);

@@ -35,6 +35,39 @@ fn conditions_select_by_the_numbers_in_a_message() {
 }
 
 #[test]
+fn an_export_and_a_replay_select_by_numbers() {
+    let (daemon, _peer) = measured();
+    let exported = |args: &[&str]| texts(&daemon.ctl(&[&["export"], args].concat()).json()).join("|");
+    let hot = "temp=31.2 hum=40|{\"temp\":35,\"hum\":10}\n";
+    assert_eq!(exported(&["--where", "temp > 30"]), hot);
+    assert_eq!(exported(&["--where", "temp > 30", "--where", "hum > 20"]), "temp=31.2 hum=40");
+    // The last ones of those that are selected.
+    assert_eq!(exported(&["--where", "temp > 30", "-n", "2"]), hot);
+    assert_eq!(exported(&["--where", "hum > 10", "-n", "1"]), "temp=29.5 hum=15");
+    let table = daemon.ctl(&["export", "--format", "csv", "--fields", "hum", "--where", "temp > 30"]).ok();
+    assert_eq!(table.lines().count(), 3, "{table}");
+    daemon.ctl(&["export", "--notices", "--where", "temp > 30"]).fails(2, &["--where"]);
+    let bench = Peer::new();
+    let replay = ["--json", "replay", "--to", &bench.name(), "--speed", "max", "--where", "hum < 20"];
+    assert_eq!(daemon.ctl(&replay).json()[0]["sent"], 2);
+    assert_eq!(
+        [bench.receive().0, bench.receive().0],
+        [&b"temp=29.5 hum=15"[..], b"{\"temp\":35,\"hum\":10}\n"]
+    );
+    daemon.ctl(&[&replay[..], &["--file", "x"]].concat()).fails(2, &["--where"]);
+}
+
+#[test]
+fn a_wait_ends_with_a_message_of_such_a_number() {
+    let (daemon, _peer) = measured();
+    let wait = |args: &[&str]| daemon.ctl(&[&["--json", "wait", "--after", "0"], args].concat());
+    assert_eq!(texts(&wait(&["--where", "temp < 30"]).json()), ["temp=29.5 hum=15"]);
+    let short = wait(&["--where", "temp > 99", "--grep", "temp", "--timeout", "200ms"]);
+    short.fails(4, &["no message that matches `temp, temp > 99`", "5 messages came that do not match"]);
+    wait(&["--notices", "--where", "temp > 30"]).fails(2, &["--where"]);
+}
+
+#[test]
 fn new_messages_are_followed_by_their_numbers() {
     let (daemon, peer) = measured();
     let args = ["inbox", "-f", "-n", "1", "--where", "temp>30", "-F", "{{name}} {{temp:.1}}"];

@@ -48,6 +48,14 @@ fn in_chinese(document: &str) -> String {
 }
 
 #[test]
+fn the_readme_is_short() {
+    for document in ["README.md", "README.zh-CN.md"] {
+        let lines = read(document).lines().count();
+        assert!(lines <= 150, "{document} has {lines} lines");
+    }
+}
+
+#[test]
 fn commands_in_documents_print_what_is_shown() {
     for document in WITH_COMMANDS {
         run_commands(document, "en");

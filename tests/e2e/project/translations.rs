@@ -211,3 +211,35 @@ fn every_translation_is_of_a_text() {
         assert!(unused.is_empty(), "{}: no text of the sources: {unused:#?}", file.display());
     }
 }
+
+/// How a user may write durations in Chinese, as hints show it.
+const NOTATIONS: [&str; 3] = ["（也可写 500毫秒、1秒、2天）", "20分钟前", "11月22日、上午8点"];
+
+#[test]
+fn durations_and_counts_have_one_form_in_chinese() {
+    const UNITS: [&str; 11] = ["毫秒", "秒", "分钟", "小时", "天", "条", "个", "字节", "行", "次", "台"];
+    let catalogue = fs::read_to_string(root().join("config/locale/po/zh_CN.po")).unwrap();
+    let mut wrong = Vec::new();
+    for line in catalogue.lines() {
+        let text = NOTATIONS.iter().fold(line.to_owned(), |text, notation| text.replace(notation, ""));
+        // A space stands between a number and its unit.
+        let is_joined = |unit: &&str| {
+            let before = text.match_indices(*unit).map(|(at, _)| text[..at].chars().next_back());
+            before.flatten().any(|character| character.is_ascii_digit())
+        };
+        // A range has two units of one kind, and one word between them.
+        let parts: Vec<&str> = text.split([' ', '"', '；', '，', '。']).collect();
+        let is_written = |part: &&str| {
+            let unit = part.trim_start_matches(|character: char| character.is_ascii_digit());
+            unit.len() < part.len() && ["ms", "s", "m", "h", "d"].contains(&unit)
+        };
+        let is_mixed = parts.windows(3).any(|range| {
+            let is_range = is_written(&range[0]) && ["到", "至"].contains(&range[1]);
+            is_range && (range[1] == "到" || !is_written(&range[2]))
+        });
+        if UNITS.iter().any(|unit| is_joined(&unit)) || is_mixed {
+            wrong.push(line);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

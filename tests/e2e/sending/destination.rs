@@ -1,10 +1,14 @@
 //! Where a message goes, and what is said about it: ports that a user did not write, and encodings that a broadcast may need.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
+use std::thread;
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
-use crate::support::{Daemon, Peer};
+use crate::support::{Daemon, Peer, ctl_without_daemon, new_folder};
 
 #[test]
 fn a_peer_without_a_port_was_heard_elsewhere() {
@@ -37,6 +41,56 @@ fn a_peer_without_a_port_was_heard_elsewhere() {
 }
 
 #[test]
+fn a_host_without_a_port_was_heard_elsewhere() {
+    let daemon = Daemon::start();
+    let board = Peer::at("127.0.0.51:0");
+    daemon.receive_from(&board, ["hello"]);
+    let from = board.name();
+    let note = format!(
+        "note: 127.0.0.51 has no port, so the message went to port 7788; that host was last heard from {from}: \
+         `udpchatctl send {from}` sends there\n"
+    );
+    // Each form of `send`; nobody listens at the default port.
+    for args in [&[][..], &["--eol", "lf"], &["--confirm", "1ms"], &["--every", "1ms", "-c", "2"]] {
+        let ran = daemon.ctl(&[&["send", "127.0.0.51", "x"], args].concat());
+        assert_eq!(ran.stderr.matches(&note).count(), 1, "{args:?} {ran:?}");
+    }
+    let asked = daemon.ctl(&["ask", "127.0.0.51", "x", "--timeout", "1h"]);
+    assert!(asked.stderr.contains(&format!("`udpchatctl ask {from}` sends there")), "{asked:?}");
+}
+
+/// Answers the requests of a `send`, and returns the methods.
+fn methods(listener: &UnixListener) -> Vec<String> {
+    let (stream, _) = listener.accept().unwrap();
+    let mut methods = Vec::new();
+    for line in BufReader::new(&stream).lines() {
+        let request: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let method = request["method"].as_str().unwrap().to_owned();
+        let result = match method.as_str() {
+            "send" => json!({
+                "type": "message", "id": 1, "at": "2026-11-22T12:00:00Z", "direction": "out", "peer": "127.0.0.1:7788",
+                "text": "x", "encoding": "utf-8", "encoding_by": "fallback", "bytes": 1, "raw": "eA==",
+            }),
+            _ => json!({ "peers": [] }),
+        };
+        methods.push(method);
+        let answer = json!({ "jsonrpc": "2.0", "id": request["id"], "result": result });
+        writeln!(&stream, "{answer}").unwrap();
+    }
+    methods
+}
+
+#[test]
+fn all_notes_on_a_message_need_one_question() {
+    let folder = new_folder();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let daemon = thread::spawn(move || methods(&listener));
+    ctl_without_daemon(&["--socket", socket.to_str().unwrap(), "send", "127.0.0.1", "one", "two"], &[]).ok();
+    assert_eq!(daemon.join().unwrap(), ["send", "peers"]);
+}
+
+#[test]
 fn a_destination_behind_the_text_is_recognised() {
     let daemon = Daemon::start_with("[peers.board]\naddress = \"127.0.0.51\"\n", &[]);
     for text in [&["board"][..], &["hello", "board"]] {
@@ -53,7 +107,7 @@ fn other_peers_of_an_address_are_named() {
     let config =
         format!("[peers.one]\naddress = '{}'\n[peers.two]\naddress = '{}'\n", one.name(), two.name());
     let daemon = Daemon::start_with(&config, &[]);
-    let ran = std::thread::scope(|scope| {
+    let ran = thread::scope(|scope| {
         scope.spawn(|| {
             let (_question, from) = one.receive();
             two.send(from, "not asked");
@@ -108,7 +162,7 @@ fn a_text_to_an_unknown_peer_in_the_default_encoding_has_a_note() {
     }
     let is_default =
         |to: &str| daemon.ctl(&["--json", "send", to, "你好"]).json()[0]["encoding_is_default"].clone();
-    assert_eq!((is_default("plc"), is_default("gbk")), (true.into(), serde_json::Value::Null));
+    assert_eq!((is_default("plc"), is_default("gbk")), (true.into(), Value::Null));
     // Who has configured another default knows what the devices read.
     let daemon = Daemon::start_with("[text]\nencoding = 'gbk'\n", &[]);
     assert_eq!(daemon.ctl(&["send", "127.0.0.55:9", "你好"]).stderr, "");

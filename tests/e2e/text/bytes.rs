@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Daemon, Peer, texts};
+use crate::support::{Daemon, Peer, Tmux, texts};
 
 const FRAME: &[u8] = b"\x01\x03\xe4\x09";
 
@@ -24,6 +24,8 @@ fn bytes_of_a_peer_are_digits_in_both_directions() {
     }
     daemon.ctl(&["send", "plc", "--split=16", &"0a".repeat(20)]).ok();
     assert_eq!((plc.receive().0.len(), plc.receive().0.len()), (16, 4));
+    daemon.ctl(&["send", "plc", "41", "--eol", "crlf"]).ok();
+    assert_eq!(plc.receive().0, b"A\r\n");
     daemon.ctl(&["send", "plc", "hello"]).fails(5, &["`h` is no byte in hexadecimal digits", "-e utf-8"]);
     daemon.ctl(&["send", "plc", "-e", "utf-8", "hello"]).ok();
     assert_eq!(plc.receive().0, b"hello");
@@ -63,4 +65,25 @@ fn messages_can_be_recoded_as_digits() {
     let forgotten = daemon.ctl(&["recode", "--as", "auto", "--all", "--remember"]).ok();
     assert_eq!(forgotten, "1 message recoded by the usual rules; 1 message unchanged; 1 peer forgotten\n");
     assert_eq!(texts(&daemon.entries())[1], "你好，世界");
+}
+
+#[test]
+fn long_bytes_are_dumped_on_a_terminal() {
+    let plc = Peer::new();
+    let config = format!("[peers.plc]\naddress = '{}'\nencoding = 'bytes'\n", plc.name());
+    let daemon = Daemon::start_with(&config, &[]);
+    let long: Vec<u8> = (0..=255).chain(0..44).collect();
+    daemon.receive_from(&plc, [FRAME, b"ascii in a frame", &long]);
+    let Some(tmux) = Tmux::start(80, 40) else { return };
+    let (program, socket) = (env!("CARGO_BIN_EXE_udpchatctl"), daemon.socket());
+    tmux.shell(&format!("{program} --socket {} --no-pager inbox -a; echo \"[over\" $?]", socket.display()));
+    let screen = tmux.shows("[over 0]");
+    let rows: Vec<&str> = screen.lines().map(str::trim_end).filter(|row| row.contains("  ")).collect();
+    // What fits stays in its line.
+    assert!(rows[0].ends_with(" 01 03 e4 09"), "{screen}");
+    assert!(rows[1].ends_with("  16 bytes") && rows[2].ends_with("  |ascii in a frame|"), "{screen}");
+    assert!(rows[3].ends_with("  300 bytes") && rows[11].starts_with("00000070  70 71 72"), "{screen}");
+    assert_eq!(rows[12], "  | ... 172 more bytes: `udpchatctl inbox 3 --hex` shows all", "{screen}");
+    // A program gets one line for each.
+    assert_eq!(daemon.ctl(&["inbox", "-a"]).ok().lines().count(), 3);
 }

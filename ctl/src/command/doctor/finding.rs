@@ -1,5 +1,7 @@
 //! Findings, and how they are printed.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use udpchat_api::safe;
 use udpchat_locale::{tr, translated, translation};
@@ -8,6 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::error::Result;
 use crate::output::Output;
 use crate::output::style::{ALERT, DIM, ERROR, Palette, TO};
+use crate::terminal::wrap;
 
 /// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -67,7 +70,7 @@ impl Finding {
         if output.is_json() {
             return output.json(self);
         }
-        output.text(&as_text(self, output.palette()))
+        output.text(&as_text(self, output.palette(), output.terminal_width().map(usize::from)))
     }
 }
 
@@ -75,13 +78,39 @@ impl Finding {
 const LEVEL_WIDTH: usize = 9;
 const TOPIC_WIDTH: usize = 11;
 
+/// The columns before the text.
+const INDENT: usize = LEVEL_WIDTH + TOPIC_WIDTH;
+
+/// In fewer columns a text is not wrapped.
+const MIN_COLUMNS: usize = 20;
+
+/// Wraps a text that begins `before` columns behind the indent. Commands between backquotes stay in one line, so that they can be
+/// copied, unless they are longer than it.
+fn wrapped<'a>(text: &'a str, before: usize, columns: Option<usize>) -> Cow<'a, str> {
+    let room = columns.map(|columns| columns.saturating_sub(INDENT + before));
+    let Some(room) = room.filter(|room| *room >= MIN_COLUMNS) else { return Cow::Borrowed(text) };
+    let separator = format!("\n{}", " ".repeat(INDENT + before));
+    let lines = wrap::wrap(&with_solid_commands(text, room), room);
+    Cow::Owned(lines.into_iter().map(|line| text[line].trim_end()).collect::<Vec<_>>().join(&separator))
+}
+
+/// Replaces the blanks in each command between backquotes that fits into a line, so that it is one word of the same length.
+fn with_solid_commands(text: &str, room: usize) -> String {
+    let parts = text.split('`').enumerate();
+    let solid = parts.map(|(number, part)| match number % 2 == 1 && part.width() + 2 <= room {
+        true => part.replace(' ', "_"),
+        false => part.to_owned(),
+    });
+    solid.collect::<Vec<_>>().join("`")
+}
+
 /// Returns the blanks between a word and the next column. At least one separates them.
 fn padding(word: &str, width: usize) -> String {
     " ".repeat(width.saturating_sub(word.width()).max(1))
 }
 
-/// Renders a finding as text: severity, topic and text, and the hint below.
-fn as_text(finding: &Finding, palette: Palette) -> String {
+/// Renders a finding as text: severity, topic and text, and the hint below. On a terminal, further lines are indented.
+fn as_text(finding: &Finding, palette: Palette, columns: Option<usize>) -> String {
     let (word, style) = match finding.level {
         Level::Fine => (tr!("ok"), TO),
         Level::Warning => (tr!("warning"), ALERT),
@@ -93,13 +122,16 @@ fn as_text(finding: &Finding, palette: Palette) -> String {
         "{}{level}{topic}{}{}\n",
         palette.paint(style, word),
         padding(topic, TOPIC_WIDTH),
-        safe::one_line(&seen)
+        wrapped(&safe::one_line(&seen), 0, columns)
     );
     if let Some(hint) = &finding.hint {
-        let indent = " ".repeat(LEVEL_WIDTH + TOPIC_WIDTH);
+        let indent = " ".repeat(INDENT);
         let hint = translated(hint);
         let label = palette.paint(DIM, tr!("hint:"));
-        out += &format!("{indent}{}\n", tr!("{label} {message}", label, message = safe::one_line(&hint)));
+        let before = tr!("{label} {message}", label = tr!("hint:"), message = "");
+        let hint = safe::one_line(&hint);
+        let message = wrapped(&hint, before.width(), columns);
+        out += &format!("{indent}{}\n", tr!("{label} {message}", label, message));
     }
     out
 }
@@ -131,7 +163,7 @@ mod tests {
         with_language(Language::Chinese, || {
             for topic in TOPICS {
                 let finding = Finding::warning(topic, "seen").hint("do it");
-                let text = as_text(&finding, Palette::new(false));
+                let text = as_text(&finding, Palette::new(false), None);
                 let (first, second) = text.split_once('\n').unwrap();
                 let before = first.strip_suffix("seen").unwrap();
                 assert!(before.starts_with("警告     ") && !before.contains(topic), "{text}");
@@ -150,6 +182,35 @@ mod tests {
             hint: Some("stop\nit".to_owned()),
         };
         let expected = "problem  port       held by \\u{1b}[2J\n                    hint: stop\\u{a}it\n";
-        assert_eq!(as_text(&finding, Palette::new(false)), expected);
+        assert_eq!(as_text(&finding, Palette::new(false), None), expected);
+    }
+
+    #[test]
+    fn long_findings_are_indented_and_their_commands_stay_whole() {
+        let finding = Finding::warning(
+            "firewall",
+            "the firewall of this machine has rules that this user may not read",
+        )
+        .hint(
+            "`sudo udpchatctl doctor` reads them; to let messages in, `sudo ufw allow 7788/udp` adds a rule",
+        );
+        let expected = "\
+warning  firewall   the firewall of this machine has rules that this user may
+                    not read
+                    hint: `sudo udpchatctl doctor` reads them; to let messages
+                          in, `sudo ufw allow 7788/udp` adds a rule
+";
+        assert_eq!(as_text(&finding, Palette::new(false), Some(80)), expected);
+        let chinese = with_language(Language::Chinese, || {
+            let finding = Finding::ok("port", "没有其他程序占用这个端口，".repeat(5)).hint("好");
+            as_text(&finding, Palette::new(false), Some(80))
+        });
+        assert!(chinese.lines().count() == 4 && chinese.lines().all(|line| line.width() <= 80), "{chinese}");
+        // What does not fit in any line is as it was.
+        for columns in 0..60 {
+            let shown = as_text(&finding, Palette::new(false), Some(columns));
+            let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+            assert_eq!(words(&shown), words(expected), "{columns}");
+        }
     }
 }

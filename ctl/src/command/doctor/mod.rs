@@ -71,6 +71,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &DoctorArgs) -> Result<
     let (peer, config) = (arguments.peer.as_deref(), arguments.config.as_deref());
     let facts = gather(context.socket.as_deref(), peer, config).await;
     let findings = check_all(&facts);
+    context.output.use_pager();
     for finding in &findings {
         finding.print(context.output)?;
     }

@@ -14,6 +14,7 @@ use udpchat_locale::{Language, language, tr};
 
 use self::csv::Table;
 use self::pcap::Capture;
+use super::condition::WhereArgs;
 use super::context::Context;
 use super::filter::{Filter, FilterArgs, KindArgs};
 use super::pages::Pages;
@@ -42,6 +43,7 @@ Examples:
   udpchatctl export > inbox.jsonl
   udpchatctl export --from bob --since yesterday -o bob.jsonl
   udpchatctl export --grep error | jq -r .text
+  udpchatctl export --where 'temp > 30' --since today -o hot.csv
   udpchatctl export -o inbox.pcap
   udpchatctl export -o inbox.csv
   udpchatctl export --format csv --fields temp,hum --from sensor7 -S 1d
@@ -62,7 +64,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) fields: Vec<String>,
     /// With jsonl: notices too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "conditions")]
     pub(crate) notices: bool,
     /// With csv: leave texts as they are; otherwise `'` stands before what a spreadsheet would execute
     #[arg(long)]
@@ -75,6 +77,8 @@ pub(crate) struct ExportArgs {
     pub(crate) local_time: bool,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) numbers: WhereArgs,
     #[command(flatten)]
     pub(crate) kinds: KindArgs,
 }
@@ -115,7 +119,9 @@ impl Format {
 
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
-    let mut filter = Filter::of(&arguments.filter, crate::time::now)?.of_kinds(&arguments.kinds);
+    let mut filter = Filter::of(&arguments.filter, crate::time::now)?
+        .of_kinds(&arguments.kinds)
+        .of_numbers(&arguments.numbers);
     let has_notices = arguments.notices || arguments.kinds.name_notices();
     let fields = names(&arguments.fields)?;
     if !fields.is_empty() {

@@ -6,7 +6,7 @@ use clap_complete::ArgValueCandidates;
 use super::format::Format;
 use super::start::Start;
 use crate::command::completions::candidates;
-use crate::command::condition::Condition;
+use crate::command::condition::WhereArgs;
 use crate::command::filter::{FilterArgs, Ids, KindArgs};
 
 const HELP: &str = "\
@@ -71,10 +71,8 @@ Examples:
   udpchatctl --json inbox -f --notices | jq 'select(.type == \"notice\")'
   udpchatctl --json inbox --consumer backup";
 
-/// The flags that select history instead of what is new.
-const HISTORY_FLAGS: [&str; 15] = [
-    "conditions",
-    "ids",
+/// The flags that select history by what it is. Neither ids nor the read mark of a consumer are combined with them.
+const SELECTORS: [&str; 12] = [
     "number",
     "all",
     "from",
@@ -85,32 +83,19 @@ const HISTORY_FLAGS: [&str; 15] = [
     "since",
     "until",
     "grep",
-    "ignore_case",
     "grep_hex",
-    "reverse",
+    "conditions",
 ];
 
-/// The flags that have no meaning beside ids.
-const OTHER_SELECTORS: [&str; 11] = [
-    "number",
-    "all",
-    "from",
-    "not_from",
-    "only",
-    "delivery",
-    "direction",
-    "since",
-    "until",
-    "grep",
-    "grep_hex",
-];
+/// The other flags that show history.
+const OTHER_HISTORY: [&str; 2] = ["ids", "reverse"];
 
 /// Print new messages, or history
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct InboxArgs {
     /// History: these entries, for example 812, '#812' or 812-820
-    #[arg(value_name = "ID", conflicts_with_all = OTHER_SELECTORS, conflicts_with_all = ["reverse", "follow"])]
+    #[arg(value_name = "ID", conflicts_with_all = SELECTORS, conflicts_with_all = ["reverse", "follow"])]
     pub(crate) ids: Vec<Ids>,
     /// History: all entries
     #[arg(short, long, conflicts_with = "number")]
@@ -119,14 +104,14 @@ pub(crate) struct InboxArgs {
     #[arg(short, long, conflicts_with = "follow")]
     pub(crate) reverse: bool,
     /// Print new messages without marking them as read
-    #[arg(long, conflicts_with_all = HISTORY_FLAGS)]
+    #[arg(long, conflicts_with_all = SELECTORS, conflicts_with_all = OTHER_HISTORY)]
     pub(crate) peek: bool,
     /// Use the read mark of the consumer NAME, not your own
-    #[arg(long, value_name = "NAME", conflicts_with_all = HISTORY_FLAGS)]
+    #[arg(long, value_name = "NAME", conflicts_with_all = SELECTORS, conflicts_with_all = OTHER_HISTORY)]
     #[arg(add = ArgValueCandidates::new(candidates::consumers))]
     pub(crate) consumer: Option<String>,
     /// Where a consumer without a read mark begins: `oldest` entry, `now`, or the entry ID [default: oldest]
-    #[arg(long, value_name = "START", conflicts_with_all = HISTORY_FLAGS)]
+    #[arg(long, value_name = "START", conflicts_with_all = SELECTORS, conflicts_with_all = OTHER_HISTORY)]
     pub(crate) start: Option<Start>,
     /// Continue with entries as they arrive, until interrupted
     #[arg(short, long)]
@@ -142,9 +127,6 @@ pub(crate) struct InboxArgs {
     #[arg(short = 'F', long = "form", value_name = "FORM", value_parser = Format::parse)]
     #[arg(conflicts_with_all = ["hex", "milliseconds"])]
     pub(crate) format: Option<Format>,
-    /// History: only messages with such a number in the text, for example 'temp > 30'; may be repeated, and then all must hold
-    #[arg(long = "where", value_name = "CONDITION", conflicts_with = "ids")]
-    pub(crate) conditions: Vec<Condition>,
     /// In JSON, notices too: messages that bounced, peers that are silent; text has them in any case
     #[arg(long, conflicts_with_all = ["format", "conditions"])]
     pub(crate) notices: bool,
@@ -157,6 +139,8 @@ pub(crate) struct InboxArgs {
     // Last, since its heading would apply to every argument after it.
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) numbers: WhereArgs,
     #[command(flatten)]
     pub(crate) kinds: KindArgs,
 }

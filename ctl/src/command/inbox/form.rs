@@ -1,21 +1,21 @@
 //! Which entries `inbox` prints of those that the daemon selects, and how.
 
+use udpchat_api::Entry;
 use udpchat_api::numbers::numbers;
-use udpchat_api::{Entry, Message};
 use udpchat_locale::tr;
 
 use super::args::InboxArgs;
 use super::format::{FIELDS, Format};
-use crate::command::condition::Condition;
+use crate::command::condition::WhereArgs;
 use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::{CtlError, Result};
-use crate::output::{Output, counted};
+use crate::output::{Output, counted, print_entry};
 
 /// The form of what is printed.
 pub(super) struct Form {
     hex: bool,
     format: Option<Format>,
-    conditions: Vec<Condition>,
+    numbers: WhereArgs,
     unknown: UnknownNumbers,
     /// Whether something of a message was printed: a line may hold only numbers that no message has.
     shown: bool,
@@ -29,7 +29,7 @@ impl Form {
     /// # Errors
     /// `-F` makes no JSON.
     pub(super) fn of(arguments: &InboxArgs, output: &Output) -> Result<Self> {
-        let InboxArgs { hex, format, conditions, .. } = arguments;
+        let InboxArgs { hex, format, numbers, .. } = arguments;
         if format.is_some() && output.is_json() {
             return Err(CtlError::usage(tr!("--json has a form of its own and cannot be combined with -F"))
                 .hint(tr!(
@@ -41,16 +41,9 @@ impl Form {
         let unknown = UnknownNumbers::new(format.iter().flat_map(Format::number_names));
         let shown = format.as_ref().is_none_or(|format| format.shows(&[]));
         let notices = format.is_none()
-            && conditions.is_empty()
+            && !numbers.are_given()
             && (arguments.notices || arguments.kinds.name_notices() || !output.is_json());
-        Ok(Self {
-            hex: *hex,
-            format: format.clone(),
-            conditions: conditions.clone(),
-            unknown,
-            shown,
-            notices,
-        })
+        Ok(Self { hex: *hex, format: format.clone(), numbers: numbers.clone(), unknown, shown, notices })
     }
 
     /// Returns whether what was printed shows something of the messages, so that they may count as read.
@@ -60,7 +53,7 @@ impl Form {
 
     /// Returns whether entries are left out.
     pub(super) fn is_selective(&self) -> bool {
-        !self.conditions.is_empty()
+        self.numbers.are_given()
     }
 
     /// Returns whether messages are printed as bytes.
@@ -77,12 +70,7 @@ impl Form {
     pub(super) fn selects(&self, entry: &Entry) -> bool {
         match entry {
             Entry::Notice(_) => self.notices,
-            _ if self.conditions.is_empty() => true,
-            Entry::Message(Message { encoding, text, .. }) => {
-                let numbers = numbers(encoding, text);
-                self.conditions.iter().all(|condition| condition.holds(&numbers))
-            }
-            Entry::Gap(_) => false,
+            Entry::Message(_) | Entry::Gap(_) => self.numbers.select(entry),
         }
     }
 
@@ -102,7 +90,7 @@ impl Form {
     /// Prints an entry.
     pub(super) fn print(&mut self, output: &mut Output, entry: &Entry) -> Result<()> {
         match (&self.format, entry) {
-            (None, _) => output.entry(entry, self.hex),
+            (None, _) => print_entry(output, entry, self.hex),
             (Some(format), Entry::Message(message)) => {
                 if !(self.unknown.is_empty() && self.shown) {
                     let numbers = numbers(&message.encoding, &message.text);

@@ -12,6 +12,7 @@ use udpchat_api::{Client, RawInboxAnswer};
 use self::prefetch::Prefetch;
 use self::span::PAGE_ENTRIES;
 pub(super) use self::span::{Span, span};
+use super::condition::WhereArgs;
 use super::filter::Filter;
 use crate::error::{CtlError, Result};
 
@@ -19,6 +20,7 @@ use crate::error::{CtlError, Result};
 pub(super) struct Pages {
     client: Client,
     filter: InboxParams,
+    numbers: WhereArgs,
     prefetch: Prefetch,
     span: Span,
     listen_port: Option<u16>,
@@ -33,7 +35,8 @@ impl Pages {
         let step = if filter.is_open() { PAGE_ENTRIES } else { u64::MAX };
         let prefetch = Prefetch::new(span, step);
         let listen_port = the_only(status.listen.iter().map(std::net::SocketAddr::port));
-        Ok(Self { client, filter: filter.page(), prefetch, span, listen_port })
+        let (filter, numbers) = (filter.page(), filter.numbers.clone());
+        Ok(Self { client, filter, numbers, prefetch, span, listen_port })
     }
 
     /// Returns the ids that are read.
@@ -49,7 +52,12 @@ impl Pages {
     /// Returns the next page; none at the end. A page may be empty.
     pub(super) async fn next(&mut self) -> Result<Option<RawInboxAnswer>> {
         loop {
-            let ready = self.prefetch.take();
+            let ready = self.prefetch.take().map(|mut page| {
+                if self.numbers.are_given() {
+                    page.entries.retain(|entry| self.numbers.select_json(entry));
+                }
+                page
+            });
             // The next requests are sent before the page is processed.
             while let Some(Span { after, last }) = self.prefetch.ask() {
                 let page = InboxParams {

@@ -6,6 +6,7 @@ use udpchat_api::call::{DirectionFilter, InboxParams, Order, SubscribeParams};
 use udpchat_api::numbers::numbers;
 use udpchat_api::{Client, ClientError, Entry, Message, Timestamp};
 
+use super::period::Period;
 use crate::connect;
 use crate::error::Result;
 
@@ -29,14 +30,21 @@ pub(super) struct Feed {
     socket: Option<PathBuf>,
     from: Vec<String>,
     since: Option<Timestamp>,
+    /// The time until which messages are read; none follows what arrives.
+    until: Option<Timestamp>,
     /// The last id that was read; none before the first connection.
     cursor: Option<u64>,
 }
 
 impl Feed {
-    /// Creates a feed that begins at a time, or now.
-    pub(super) fn new(socket: Option<PathBuf>, from: Vec<String>, since: Option<Timestamp>) -> Self {
-        Self { socket, from, since, cursor: None }
+    /// Creates a feed of a period.
+    pub(super) fn new(socket: Option<PathBuf>, from: Vec<String>, period: &Period) -> Self {
+        Self { socket, from, since: period.since, until: period.until, cursor: None }
+    }
+
+    /// Returns whether nothing comes after the history.
+    pub(super) fn has_end(&self) -> bool {
+        self.until.is_some()
     }
 
     /// Connects again.
@@ -65,6 +73,7 @@ impl Feed {
             from: self.from.clone(),
             direction: Some(DirectionFilter::In),
             since: Some(since.to_string()),
+            until: self.until.map(|until| until.to_string()),
             ..InboxParams::default()
         };
         let answer = client.call(&page).await?;

@@ -7,7 +7,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 use udpchat_locale::tr;
 
-use super::scene::{Range, Scene, TIME_ROWS, Theme, short};
+use super::scene::{Motion, Range, Scene, TIME_ROWS, Theme, short};
 use super::series::Curve;
 use crate::output::duration;
 use crate::terminal::wrap;
@@ -88,11 +88,12 @@ fn curves(scene: &Scene<'_>, theme: &Theme, form: Form, width: usize) -> Vec<Lin
 fn notes(scene: &Scene<'_>, width: usize) -> Vec<String> {
     let note = match scene.problem {
         Some(problem) => problem,
-        None if scene.is_held => tr!("held; space continues"),
+        None if scene.motion == Motion::Held => tr!("held; space continues"),
         None if scene.curves.has_more(scene.from) => match scene.curves.has_fields() {
             true => tr!("only six curves fit; select the peers with --from"),
             false => tr!("only six curves fit; name the FIELDs to draw"),
         },
+        None if scene.motion == Motion::Past => tr!("+ - span  1-6 hide  q quit"),
         None => tr!("space holds  + - span  1-6 hide  q quit"),
     };
     let note = wrap::display_line(note);

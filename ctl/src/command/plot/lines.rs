@@ -28,7 +28,7 @@ struct Number<'a> {
     value: f64,
 }
 
-/// Prints until the command is interrupted, no program reads the output any more, or the daemon ends.
+/// Prints until the end of the period or, if it has none, until the command is interrupted, no program reads the output any more, or the daemon ends.
 pub(super) async fn run(
     output: &mut Output,
     mut feed: Feed,
@@ -44,6 +44,9 @@ pub(super) async fn run(
     }
     if let Some(note) = unknown.note() {
         output.note(&note);
+    }
+    if feed.has_end() {
+        return Ok(());
     }
     if output.is_watched() && !output.is_terminal() {
         output.note(tr!("waiting for numbers in what arrives; Ctrl-C ends"));

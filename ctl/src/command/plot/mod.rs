@@ -7,6 +7,7 @@ mod canvas;
 mod feed;
 mod head;
 mod lines;
+mod period;
 mod scene;
 mod screen;
 mod series;
@@ -16,10 +17,10 @@ use std::time::Duration;
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
-use jiff::{SignedDuration, Timestamp};
 use udpchat_locale::tr;
 
 use self::feed::Feed;
+use self::period::Period;
 use self::series::{LONGEST_SPAN, SHORTEST_SPAN};
 use super::completions::candidates;
 use super::context::Context;
@@ -33,7 +34,8 @@ Numbers are read from the text of received messages, line by line: name=value an
 (named 1, 2, ...), teleplot (>name:time:value|g) and NMEA. 0x1F is 31. Times, dates, addresses and versions are no \
 numbers, nor is a whole number behind a name with a comma and a digit behind it (21,5). Each of several with the same name \
 is drawn. Messages that are shown as hex digits have no numbers. Without a FIELD, the first six that arrive are drawn. \
-Several peers have a curve each. What exists since the time of -S comes first, then what arrives.
+Several peers have a curve each. What exists since the time of -S comes first, then what arrives. A curve has a break where nothing came for much longer \
+than usual.
 
 Keys: space holds and continues, + and - change the span, 1 to 6 hide and show a curve, q quits. On a terminal without \
 UTF-8 the curves are ASCII characters.
@@ -42,7 +44,8 @@ In a pipe, in a file and with --json, each number is a line: time, peer, name an
 
 Examples:
   udpchatctl plot
-  udpchatctl plot temp hum --from sensor7 -S 10m --span 10m
+  udpchatctl plot temp,hum --from sensor7 -S 10m
+  udpchatctl plot temp -S 08:00 -U 09:00
   udpchatctl --json plot temp | jq .value
   udpchatctl plot -S today | grep temp";
 
@@ -50,18 +53,21 @@ Examples:
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = HELP)]
 pub(crate) struct PlotArgs {
-    /// The names of the numbers, for example temp, acc.x or 1 [default: the first that arrive]
+    /// The names of the numbers, for example temp, acc.x or 1; commas may stand between them [default: the first that arrive]
     #[arg(value_name = "FIELD")]
     pub(crate) fields: Vec<String>,
     /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated
     #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
     pub(crate) from: Vec<String>,
     /// Begin with what arrived at or after the time T, for example 10m or 22:00 [default: the span; in a pipe, now]
-    #[arg(short = 'S', long, value_name = "T")]
+    #[arg(short = 'S', long, value_name = "T", allow_hyphen_values = true)]
     pub(crate) since: Option<String>,
-    /// How much time the plot shows, for example 30s or 10m; a number alone is seconds
-    #[arg(long, value_name = "T", default_value = "1m", value_parser = span)]
-    pub(crate) span: Duration,
+    /// End with what arrived before the time T, and do not wait for more
+    #[arg(short = 'U', long, value_name = "T", allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
+    /// How much time the plot shows, for example 30s or 10m; a number alone is seconds [default: since the time of -S, otherwise 1m]
+    #[arg(long, value_name = "T", value_parser = span)]
+    pub(crate) span: Option<Duration>,
 }
 
 /// Parses `--span`.
@@ -80,23 +86,21 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PlotArgs) -> Result<()
         return Err(CtlError::usage(tr!("this terminal cannot show a plot"))
             .hint(tr!("`udpchatctl plot | cat` prints the numbers")));
     }
-    let since = match &arguments.since {
-        Some(text) => Some(crate::time::parse(text, &crate::time::now())?),
-        None if is_screen => {
-            Some(Timestamp::now() - SignedDuration::try_from(arguments.span).unwrap_or_default())
-        }
-        None => None,
-    };
+    let period = Period::of(arguments, is_screen, &crate::time::now())?;
     let mut client = context.connect().await?;
     check_read_permission(&mut client).await?;
     let mut from = arguments.from.clone();
     senders::resolve(&mut client, &mut from).await?;
-    let feed = Feed::new(context.socket.clone(), from, since);
+    let feed = Feed::new(context.socket.clone(), from, &period);
+    let fields = fields(&arguments.fields);
     match is_screen {
-        true => {
-            let (fields, span) = (arguments.fields.clone(), arguments.span);
-            screen::run(context.output, feed, client, fields, span).await
-        }
-        false => lines::run(context.output, feed, client, &arguments.fields).await,
+        true => screen::run(context.output, feed, client, fields, &period).await,
+        false => lines::run(context.output, feed, client, &fields).await,
     }
+}
+
+/// Returns the names, between which commas may stand, also those of Chinese keyboards.
+fn fields(arguments: &[String]) -> Vec<String> {
+    let names = arguments.iter().flat_map(|names| names.split([',', '，'])).map(str::trim);
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }

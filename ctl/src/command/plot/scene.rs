@@ -40,9 +40,20 @@ pub(super) struct Scene<'a> {
     /// The time span, in microseconds since 1970.
     pub(super) from: i64,
     pub(super) until: i64,
-    pub(super) is_held: bool,
+    pub(super) motion: Motion,
     /// What is wrong, if something is.
     pub(super) problem: Option<&'a str>,
+}
+
+/// Whether the end of the time span moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Motion {
+    /// It is now.
+    Live,
+    /// The user holds it.
+    Held,
+    /// It is a time in the past.
+    Past,
 }
 
 /// The least and the greatest value that is visible.

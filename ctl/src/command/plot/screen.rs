@@ -12,7 +12,8 @@ use udpchat_locale::{tr, translated};
 
 use super::canvas::Marks;
 use super::feed::{Feed, Sample};
-use super::scene::{Scene, Theme};
+use super::period::Period;
+use super::scene::{Motion, Scene, Theme};
 use super::series::{Curves, LONGEST_SPAN, SHORTEST_SPAN};
 use super::view;
 use crate::error::{CtlError, Exit, Result};
@@ -34,12 +35,13 @@ pub(super) async fn run(
     feed: Feed,
     client: Client,
     fields: Vec<String>,
-    span: Duration,
+    period: &Period,
 ) -> Result<()> {
     let mut plot = Plot {
         curves: Curves::new(fields),
-        span,
+        span: period.span,
         held_at: None,
+        ends_at: period.until.map(Timestamp::as_microsecond),
         problem: None,
         theme: Theme::new(output, if terminal::is_utf8() { Marks::Braille } else { Marks::Ascii }),
     };
@@ -54,6 +56,8 @@ struct Plot {
     span: Duration,
     /// The time at the right end while the plot is held, in microseconds since 1970.
     held_at: Option<i64>,
+    /// The time at the right end of a plot of the past.
+    ends_at: Option<i64>,
     problem: Option<String>,
     theme: Theme,
 }
@@ -103,7 +107,11 @@ impl App for Plot {
             curves: &self.curves,
             from,
             until,
-            is_held: self.held_at.is_some(),
+            motion: match (self.ends_at, self.held_at) {
+                (Some(_), _) => Motion::Past,
+                (None, Some(_)) => Motion::Held,
+                (None, None) => Motion::Live,
+            },
             problem: self.problem.as_deref(),
         };
         view::draw(frame, &scene, &self.theme);
@@ -113,13 +121,15 @@ impl App for Plot {
 impl Plot {
     /// Returns the visible time span, in microseconds since 1970.
     fn visible(&self) -> Range<i64> {
-        let until = self.held_at.unwrap_or_else(now);
+        let until = self.ends_at.or(self.held_at).unwrap_or_else(now);
         let span = i64::try_from(self.span.as_micros()).unwrap_or(i64::MAX);
         until.saturating_sub(span)..until
     }
 
     fn press(&mut self, character: char) -> Reaction {
         match character {
+            // What is past does not move.
+            ' ' if self.ends_at.is_some() => return Reaction::Ignored,
             ' ' => self.held_at = if self.held_at.is_some() { None } else { Some(now()) },
             '+' | '=' => self.span = (self.span / 2).max(SHORTEST_SPAN),
             '-' | '_' => self.span = (self.span * 2).min(LONGEST_SPAN),
@@ -138,7 +148,7 @@ fn now() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
-/// Reads until the screen is closed. If the connection is lost, it is opened again: a daemon that takes a role away closes it,
+/// Reads until the screen is closed or the period is read. If the connection is lost, it is opened again: a daemon that takes a role away closes it,
 /// and the user may still be permitted to read.
 async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
     let mut client = Some(client);
@@ -169,7 +179,7 @@ async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
     }
 }
 
-/// Reads from a connection; returns why it failed, or nothing once the screen is closed.
+/// Reads from a connection; returns why it failed, or nothing once the screen is closed or the period is read.
 async fn read_from(feed: &mut Feed, client: &mut Client, updates: &mpsc::Sender<Update>) -> Option<CtlError> {
     loop {
         match feed.history(client).await {
@@ -177,6 +187,10 @@ async fn read_from(feed: &mut Feed, client: &mut Client, updates: &mpsc::Sender<
             Ok(None) => break,
             Err(error) => return Some(error),
         }
+    }
+    if feed.has_end() {
+        updates.send(Update::Samples(Vec::new())).await.ok()?;
+        return None;
     }
     if let Err(error) = feed.follow(client).await {
         return Some(error);
@@ -206,7 +220,7 @@ mod tests {
     fn plot() -> Plot {
         let theme = Theme { has_colour: false, zone: jiff::tz::TimeZone::UTC, marks: Marks::Ascii };
         let span = Duration::from_secs(60);
-        Plot { curves: Curves::new(Vec::new()), span, held_at: None, problem: None, theme }
+        Plot { curves: Curves::new(Vec::new()), span, held_at: None, ends_at: None, problem: None, theme }
     }
 
     #[test]
@@ -226,6 +240,10 @@ mod tests {
             plot.press('-');
         }
         assert_eq!(plot.span, LONGEST_SPAN);
+        // What is past does not move.
+        plot.ends_at = Some(5);
+        assert_eq!((plot.press(' '), plot.visible().end), (Reaction::Ignored, 5));
+        plot.ends_at = None;
         // Without a curve nothing is hidden.
         assert_eq!((plot.press('1'), plot.press('x')), (Reaction::Ignored, Reaction::Ignored));
         let numbers = vec![("t".to_owned(), 1.0)];

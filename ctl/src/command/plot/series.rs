@@ -27,6 +27,9 @@ const RESOLUTIONS: [i64; 9] =
 /// A sample that is older than the newest one by more than this means that the clock was set back; in microseconds.
 const CLOCK_STEP: i64 = 10_000_000;
 
+/// How many times as long as usual a pause may be that is not a break in the curve.
+const USUAL_PAUSES: i64 = 5;
+
 /// What is kept of an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Interval {
@@ -100,6 +103,21 @@ impl Curve {
             place = coarser;
         }
         place
+    }
+
+    /// Returns the longest time between two intervals of [`Self::within`] over which nothing is missing, in microseconds: several times
+    /// the upper quartile, which bursts and a few lost messages do not change.
+    pub(super) fn longest_usual(&self, from: i64, until: i64) -> i64 {
+        let place = self.resolution(from, until);
+        let numbers = self.levels[place].iter().map(|interval| interval.number);
+        let mut pauses: Vec<i64> =
+            numbers.clone().zip(numbers.skip(1)).map(|(before, after)| after - before).collect();
+        let quartile = pauses.len().saturating_sub(1) * 3 / 4;
+        if pauses.is_empty() {
+            return i64::MAX;
+        }
+        let (_, usual, _) = pauses.select_nth_unstable(quartile);
+        usual.saturating_mul(RESOLUTIONS[place]).saturating_mul(USUAL_PAUSES)
     }
 
     /// Returns the intervals of a time span that touch it, each with its middle, in microseconds, in the finest resolution

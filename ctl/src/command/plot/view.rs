@@ -80,7 +80,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, scene: &Scene<'_>, theme: &Theme) {
     }
 }
 
-/// Draws a curve: in each column of dots from the least to the greatest value, and lines between columns.
+/// Draws a curve: in each column of dots from the least to the greatest value, and lines between columns, except over a pause.
 fn draw_curve(canvas: &mut Canvas, curve: &Curve, number: usize, scene: &Scene<'_>, range: Range) {
     let (width, height) = canvas.dots();
     let span = (scene.until - scene.from).max(1) as f64;
@@ -89,12 +89,16 @@ fn draw_curve(canvas: &mut Canvas, curve: &Curve, number: usize, scene: &Scene<'
             as usize
     };
     let y_of = |value: f64| ((1.0 - range.place(value)) * (height - 1) as f64).round() as usize;
-    let mut before: Option<(usize, usize)> = None;
+    let longest = curve.longest_usual(scene.from, scene.until);
+    let mut before: Option<(i64, (usize, usize))> = None;
     for (at, interval) in curve.within(scene.from, scene.until) {
-        let x = x_of(at);
-        canvas.line(before.unwrap_or((x, y_of(interval.first))), (x, y_of(interval.first)), number);
+        let here = (x_of(at), y_of(interval.first));
+        // Neighbouring columns are joined, however long they are.
+        let joined = before.filter(|(then, (x, _))| at - then <= longest || here.0 <= x + 1);
+        canvas.line(joined.map_or(here, |(_, place)| place), here, number);
+        let x = here.0;
         canvas.vertical(x, y_of(interval.least), y_of(interval.greatest), number);
-        before = Some((x, y_of(interval.last)));
+        before = Some((at, (x, y_of(interval.last))));
     }
 }
 
@@ -168,6 +172,7 @@ mod tests {
 
     use super::*;
     use crate::command::plot::feed::Sample;
+    use crate::command::plot::scene::Motion;
     use crate::command::plot::series::Curves;
 
     const MINUTE: i64 = 60_000_000;
@@ -196,7 +201,7 @@ mod tests {
     ) -> Vec<String> {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let theme = Theme { has_colour: true, zone: TimeZone::UTC, marks };
-        let scene = Scene { curves, from: 0, until: MINUTE, is_held: false, problem };
+        let scene = Scene { curves, from: 0, until: MINUTE, motion: Motion::Live, problem };
         terminal.draw(|frame| draw(frame, &scene, &theme)).unwrap();
         let cells: Vec<_> =
             terminal.backend().buffer().content().iter().map(ratatui::buffer::Cell::symbol).collect();
@@ -231,6 +236,38 @@ mod tests {
         let screen =
             drawn(&curves(&["sensor7"], |second| 28.7 + second as f64 / 4.0), Marks::Ascii, (60, 20));
         assert!(screen.iter().any(|line| line.starts_with("       35+")), "{screen:#?}");
+    }
+
+    #[test]
+    fn a_curve_has_a_break_where_its_board_slept() {
+        let awake = |second: i64| !(20..40).contains(&second);
+        let mut slept = Curves::new(Vec::new());
+        for second in (0..=60).filter(|second| awake(*second)) {
+            let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
+            let numbers = vec![("temp".to_owned(), second as f64)];
+            slept.add(&Sample { id: 1, at, peer: "sensor7".to_owned(), name: None, numbers }, 0);
+        }
+        // Each column is about a second.
+        let columns = |curves: &Curves| {
+            let screen = drawn(curves, Marks::Ascii, (71, 20));
+            let rows = screen[1..18].iter().map(|row| row.get(10..).unwrap_or_default());
+            let mut columns = vec![false; 61];
+            rows.flat_map(str::char_indices)
+                .filter(|(_, mark)| *mark == '*')
+                .for_each(|(at, _)| columns[at] = true);
+            columns
+        };
+        let drawn_columns = columns(&slept);
+        assert!(drawn_columns[22..38].iter().all(|column| !column), "{drawn_columns:?}");
+        assert!(drawn_columns[..19].iter().chain(&drawn_columns[42..60]).all(|column| *column));
+        // Where nothing is usual, two values are joined.
+        let mut two = Curves::new(Vec::new());
+        for second in [5, 55] {
+            let at = Timestamp::from_microsecond(second * 1_000_000).unwrap();
+            let numbers = vec![("temp".to_owned(), second as f64)];
+            two.add(&Sample { id: 1, at, peer: "sensor7".to_owned(), name: None, numbers }, 0);
+        }
+        assert!(columns(&two)[6..54].iter().all(|column| *column));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use clap_complete::ArgValueCandidates;
 
 use super::schedule::Speed;
 use crate::command::completions::candidates;
+use crate::command::condition::WhereArgs;
 use crate::command::filter::FilterArgs;
 
 const HELP: &str = "\
@@ -43,8 +44,11 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "T", default_value = "1h", value_parser = crate::time::span)]
     pub(crate) max_pause: Duration,
     /// Replay a file that `export` wrote, or a capture of tcpdump or Wireshark, instead of the inbox; `-` is standard input
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["number", "from", "since", "until", "grep", "grep_hex"])]
+    #[arg(long, value_name = "PATH")]
+    #[arg(conflicts_with_all = ["number", "from", "since", "until", "grep", "grep_hex", "conditions"])]
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) numbers: WhereArgs,
 }

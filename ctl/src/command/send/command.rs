@@ -34,6 +34,7 @@ Examples:
   printf 'two\\nlines' | udpchatctl send bob
   udpchatctl send bob --hex 'c4 e3 ba c3'
   udpchatctl send bob --escape 'a\\tb\\x00'
+  udpchatctl send board8 'AT+RST' --eol crlf
   udpchatctl send bob --file letter.txt --split
   tail -f /var/log/syslog | udpchatctl send bob --lines
   udpchatctl send bob,sensor7,10.0.0.9:9000 hello

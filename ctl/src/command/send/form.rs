@@ -1,4 +1,4 @@
-//! What is made of the text of a message before it is sent: fields are filled, and a checksum is added.
+//! What is made of the text of a message before it is sent: fields are filled, and a checksum and a line end are added.
 
 use clap::Args;
 use clap_complete::ArgValueCandidates;
@@ -11,6 +11,7 @@ use udpchat_text::{NotEncodable, Piece, UnknownEscape, parse_escapes};
 
 use super::append::Append;
 use super::fill::Fill;
+use super::line_end::{LineEnd, without_line_end};
 use super::{MessageArgs, Payload};
 use crate::error::{CtlError, Result};
 use crate::output::Output;
@@ -25,6 +26,9 @@ pub(crate) struct FormArgs {
     /// order of its bytes
     #[arg(long, value_name = "SUM", conflicts_with = "split", add = ArgValueCandidates::new(Append::candidates))]
     pub(crate) append: Option<Append>,
+    /// End the message with this line end, in place of that of a text: crlf, lf, cr or none; behind a checksum
+    #[arg(long, value_name = "END", add = ArgValueCandidates::new(LineEnd::candidates))]
+    pub(crate) eol: Option<LineEnd>,
 }
 
 /// A message that may have fields.
@@ -39,7 +43,7 @@ pub(in crate::command) enum Draft {
 impl FormArgs {
     /// Returns whether the message is sent as it is.
     pub(in crate::command) fn is_unused(&self) -> bool {
-        !self.fill && self.append.is_none()
+        !self.fill && self.append.is_none() && self.eol.is_none()
     }
 
     /// Refuses `--fill` for a file, whose bytes are sent unchanged.
@@ -74,19 +78,30 @@ impl FormArgs {
         }
     }
 
-    /// Adds the checksum, if any, to a message for a peer that uses `encoding`.
+    /// Adds the checksum and the line end, if any, to a message for a peer that uses `encoding`.
     pub(in crate::command) fn finished(
         &self,
         payload: Payload,
         message: &MessageArgs,
         encoding: Option<&str>,
     ) -> Result<Payload> {
-        let Some(append) = self.append else { return Ok(payload) };
-        let mut bytes = match payload {
-            Payload::Bytes(bytes) => bytes,
-            Payload::Text(text) => encoded(&text, message, encoding)?,
+        let payload = match payload {
+            Payload::Text(text) if self.eol.is_some() => Payload::Text(without_line_end(&text).to_owned()),
+            payload => payload,
         };
-        append.to(&mut bytes);
+        let end = self.eol.unwrap_or(LineEnd::None);
+        let text_end = if is_hex(message, encoding) { end.digits() } else { end.text() };
+        let (mut bytes, end) = match (payload, self.append) {
+            (Payload::Text(text), None) => return Ok(Payload::Text(text + text_end)),
+            (Payload::Text(text), Some(_)) => {
+                (encoded(&text, message, encoding)?, encoded(text_end, message, encoding)?)
+            }
+            (Payload::Bytes(bytes), _) => (bytes, end.text().as_bytes().to_vec()),
+        };
+        if let Some(append) = self.append {
+            append.to(&mut bytes);
+        }
+        bytes.extend(end);
         Ok(Payload::Bytes(bytes))
     }
 
@@ -109,7 +124,7 @@ impl FormArgs {
     ) -> Result<Payload> {
         let payload = self.draft(payload)?.payload(1, message.hex)?;
         let mut encoding = None;
-        let needs_encoding = self.append.is_some() && message.encoding.is_none();
+        let needs_encoding = !(self.append.is_none() && self.eol.is_none()) && message.encoding.is_none();
         if needs_encoding && matches!(payload, Payload::Text(_)) {
             let answer = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?;
             encoding = answer.targets.into_iter().next().map(|target| target.encoding);
@@ -129,6 +144,12 @@ impl Draft {
             }
         }
     }
+}
+
+/// Returns whether the text of a message is its bytes as hexadecimal digits.
+fn is_hex(message: &MessageArgs, encoding: Option<&str>) -> bool {
+    let encoding = message.encoding.as_deref().or(encoding);
+    encoding.and_then(|encoding| encoding.parse().ok()).is_some_and(Encoding::is_hex)
 }
 
 /// Returns whether a text is two or more bytes, each of them two hex digits.
@@ -186,6 +207,35 @@ mod tests {
         assert_eq!(bytes(r"\x01\xff\n", &escape, Some("utf-8")), [1, 0xff, 0x0a, 0x0a]);
         let text = Payload::Text("€".to_owned());
         assert_eq!(form.finished(text, &plain, Some("big5")).unwrap_err().exit() as u8, 5);
+    }
+
+    #[test]
+    fn a_line_end_replaces_that_of_a_text_and_follows_a_sum() {
+        let (plain, escape) =
+            (MessageArgs::default(), MessageArgs { escape: true, ..MessageArgs::default() });
+        let form = |eol: &str, append: &str| FormArgs {
+            eol: eol.parse().ok(),
+            append: append.parse().ok(),
+            ..FormArgs::default()
+        };
+        let text = |text: &str| Payload::Text(text.to_owned());
+        for (payload, expected, eol) in [
+            (text("a\n"), text("a\r\n"), "crlf"),
+            (text("a\r\n"), text("a"), "none"),
+            (text(""), text("\r"), "cr"),
+            (Payload::Bytes(vec![10]), Payload::Bytes(vec![10, 13, 10]), "crlf"),
+        ] {
+            for message in [&plain, &escape] {
+                let finished = form(eol, "").finished(payload.clone(), message, None).unwrap();
+                assert_eq!(finished, expected, "{eol}");
+            }
+        }
+        let hex = form("lf", "").finished(text("01 02"), &plain, Some("hex")).unwrap();
+        assert_eq!(hex, text("01 02 0a"));
+        let summed = form("crlf", "nmea").finished(text("$1\n"), &plain, Some("utf-8")).unwrap();
+        assert_eq!(summed, Payload::Bytes(b"$1*31\r\n".to_vec()));
+        let summed = form("lf", "sum8").finished(text("1"), &plain, Some("utf-16le")).unwrap();
+        assert_eq!(summed, Payload::Bytes(vec![0x31, 0, 0x31, 10, 0]));
     }
 
     #[test]

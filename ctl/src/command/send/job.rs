@@ -16,6 +16,7 @@ use super::confirm::ConfirmArgs;
 use super::destination::{self, Destination};
 use super::form::{Draft, FormArgs};
 use super::hold::HoldArgs;
+use super::known_peers::KnownPeers;
 use super::many::ManyArgs;
 use super::messages::{Messages, read_aside};
 use super::notes::{self, note_empty_lines};
@@ -176,8 +177,9 @@ impl Job {
         }
         note_empty_lines(output, empty);
         if let Some(client) = &mut client {
-            notes::note_destinations(client, output, &first_sent).await;
-            note_destination_in_text(client, output, &self.message).await;
+            let mut known = KnownPeers::default();
+            notes::note_destinations(client, &mut known, output, &first_sent).await;
+            note_destination_in_text(client, &mut known, output, &self.message).await;
         }
         if is_alone { outcome.conclude_only() } else { outcome.conclude(Unit::Message) }?;
         bounced.map_or(Ok(()), |bounced| Err(CtlError::not_sent("bounced", bounced)))

@@ -22,7 +22,7 @@ pub(crate) struct ManyArgs {
     pub(crate) count: Option<u64>,
     /// Send the message of entry ID once more, byte for byte, to where it went, or to TO
     #[arg(long, value_name = "ID", value_parser = entry_id, add = ArgValueCandidates::new(candidates::messages))]
-    #[arg(conflicts_with_all = ["text", "file", "lines", "hex", "escape", "encoding", "split", "fill", "append"])]
+    #[arg(conflicts_with_all = ["text", "file", "lines", "hex", "escape", "encoding", "split", "fill", "append", "eol"])]
     pub(crate) again: Option<u64>,
 }
 

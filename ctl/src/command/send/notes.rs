@@ -2,82 +2,21 @@
 //! peers may not read the encoding, and that empty lines were skipped.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
-use udpchat_api::call::{HeldMessage, Peer, PeersParams};
+use udpchat_api::call::HeldMessage;
 use udpchat_api::{Client, Message, Raw};
-use udpchat_config::{DEFAULT_PORT, PeerAddress};
 use udpchat_locale::tr;
 
 use super::args::MessageArgs;
 use super::fill::Fill;
 use super::form::FormArgs;
+use super::known_peers::KnownPeers;
+use super::other_port::OtherPort;
 use crate::output::{Output, grouped};
-
-/// How many of the newest entries are searched for the last message of a peer.
-pub(super) const HEARD_WINDOW: u64 = 10_000;
 
 /// `text.encoding` if it is not configured.
 const BUILT_IN_ENCODING: &str = "utf-8";
-
-/// A peer without a port in the configuration, and where its last message came from: not the port that a message to its
-/// name goes to.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::command) struct OtherPort {
-    name: String,
-    heard: String,
-}
-
-impl OtherPort {
-    /// Returns it if a message to `to` went to the default port of such a peer.
-    pub(in crate::command) async fn of(client: &mut Client, to: &str, sent: &Message) -> Option<Self> {
-        if !Self::is_possible(to, sent) {
-            return None;
-        }
-        // Without the role to read, nothing is known.
-        let peers = client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await.ok()?.peers;
-        Self::among(&peers, to, sent)
-    }
-
-    /// Returns those of messages to several destinations, each with the name that it was sent to.
-    async fn of_all(client: &mut Client, sent: &BTreeMap<String, FirstSent>) -> Vec<Self> {
-        if !sent.iter().any(|(to, first)| Self::is_possible(to, &first.message)) {
-            return Vec::new();
-        }
-        let Ok(answer) = client.call(&PeersParams { window: Some(HEARD_WINDOW) }).await else {
-            return Vec::new();
-        };
-        sent.iter().filter_map(|(to, first)| Self::among(&answer.peers, to, &first.message)).collect()
-    }
-
-    /// Returns whether a message went to a name without a port.
-    fn is_possible(to: &str, sent: &Message) -> bool {
-        sent.peer.port() == DEFAULT_PORT && sent.name.as_ref().is_some_and(|name| !has_port(to, name))
-    }
-
-    fn among(peers: &[Peer], to: &str, sent: &Message) -> Option<Self> {
-        let name = sent.name.as_ref().filter(|_| Self::is_possible(to, sent))?;
-        let peer = peers.iter().find(|peer| peer.name.as_ref() == Some(name))?;
-        let is_host = peer.address.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none());
-        let port = |address: &str| address.parse::<SocketAddr>().map(|address| address.port());
-        let is_other = |heard: &String| port(heard).is_ok_and(|port| port != sent.peer.port());
-        let heard = peer.last_from.clone().filter(|heard| is_host && is_other(heard))?;
-        Some(Self { name: name.clone(), heard })
-    }
-
-    /// Describes it, with the command that sends to the other port.
-    pub(in crate::command) fn describe(&self, command: &str) -> String {
-        let Self { name, heard } = self;
-        tr!(
-            "`{name}` has no port in the configuration, so the message went to port {port}; the last message of `{name}` came \
-             from {heard}: `udpchatctl {command} {heard}` sends there",
-            name,
-            port = DEFAULT_PORT,
-            heard,
-            command
-        )
-    }
-}
 
 /// The first message to one of several destinations.
 pub(super) struct FirstSent {
@@ -101,11 +40,6 @@ pub(in crate::command) fn note_unfilled(output: &mut Output, form: &FormArgs, me
     if !form.fill && !message.hex && Fill::parse(&text()).is_ok_and(|fill| fill.has_fields()) {
         output.note(tr!("the fields in double braces are sent as they are; --fill fills them in"));
     }
-}
-
-/// Returns whether a destination was written with its port; `name` is that of the peer.
-fn has_port(to: &str, name: &str) -> bool {
-    to != name && to.parse::<PeerAddress>().map_or(to.contains(':'), |address| address.port().is_some())
 }
 
 /// Prints a note if a text went out in the default encoding, since that of its peer is unknown, or since those of its peers differ
@@ -135,11 +69,14 @@ pub(in crate::command) fn note_encoding(output: &mut Output, sent: &Message) -> 
 /// Prints notes on the ports and the encodings of the destinations, each once.
 pub(super) async fn note_destinations(
     client: &mut Client,
+    known: &mut KnownPeers,
     output: &mut Output,
     sent: &BTreeMap<String, FirstSent>,
 ) {
-    for other in OtherPort::of_all(client, sent).await {
-        output.note(&other.describe("send"));
+    for (to, first) in sent {
+        if let Some(other) = OtherPort::of(client, known, to, &first.message).await {
+            output.note(&other.describe("send"));
+        }
     }
     let unknown: Vec<&str> =
         sent.iter().filter(|(_, first)| first.is_in_default).map(|(to, _)| to.as_str()).collect();
@@ -211,26 +148,5 @@ pub(in crate::command) fn is_for_many(message: &Message) -> bool {
     match message.peer.ip() {
         IpAddr::V4(ip) => ip.is_multicast() || ip.is_broadcast() || ip.octets()[3] == 255,
         IpAddr::V6(ip) => ip.is_multicast(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_written_port_is_meant() {
-        for (to, expected) in [
-            ("board", false),
-            ("10.0.0.7", false),
-            ("10.0.0.7:7788", true),
-            ("fe80::1%2", false),
-            ("[fe80::1%2]:7788", true),
-            ("board.lan", false),
-            ("board.lan:7788", true),
-        ] {
-            assert_eq!(has_port(to, "board"), expected, "{to}");
-        }
-        assert!(!has_port("a:b", "a:b"), "a name may contain a colon");
     }
 }

@@ -8,10 +8,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::{SFlag, fstat};
 use serde::Serialize;
 use udpchat_api::Client;
-use udpchat_api::call::PeersParams;
 use udpchat_locale::tr;
 
 use super::MessageArgs;
+use super::known_peers::KnownPeers;
 use crate::command::context::Context;
 use crate::error::{CtlError, Result};
 use crate::output::Output;
@@ -45,12 +45,12 @@ impl Meant {
     }
 
     /// Returns whether the host is, or may be, a configured peer, which has its port.
-    async fn has_port(&self, client: &mut Client) -> bool {
+    async fn has_port(&self, client: &mut Client, known: &mut KnownPeers) -> bool {
         if self.is_address {
             return false;
         }
         // Without the role to read, the names are unknown.
-        let Ok(answer) = client.call(&PeersParams::default()).await else { return true };
+        let Some(answer) = known.get(client).await else { return true };
         answer.peers.iter().any(|peer| peer.name.as_ref() == Some(&self.host))
             || answer.lists.iter().any(|list| list.name == self.host)
     }
@@ -68,7 +68,8 @@ pub(in crate::command) async fn refuse_port(
 ) -> Result<()> {
     let meant = Meant::of(to, message).filter(|_| message.text.len() > 1);
     let Some(meant) = meant else { return Ok(()) };
-    if !meant.is_address && meant.has_port(&mut context.connect().await?).await {
+    let mut known = KnownPeers::default();
+    if !meant.is_address && meant.has_port(&mut context.connect().await?, &mut known).await {
         return Ok(());
     }
     let Meant { host, port, .. } = meant;
@@ -92,13 +93,14 @@ struct InputUnread<'a> {
 /// message, such as a counter, and in a loop of a shell the pipe holds the lines of the loop.
 pub(in crate::command) async fn note_unread_input(
     client: &mut Client,
+    known: &mut KnownPeers,
     output: &mut Output,
     to: &str,
     message: &MessageArgs,
 ) {
     let is_alone = |meant: &Meant| message.text.len() == 1 && meant.port >= FIRST_USUAL_PORT;
     let Some(meant) = Meant::of(to, message).filter(is_alone) else { return };
-    if !has_piped_input() || meant.has_port(client).await {
+    if !has_piped_input() || meant.has_port(client, known).await {
         return;
     }
     let Meant { host, port, .. } = meant;
@@ -114,6 +116,7 @@ pub(in crate::command) async fn note_unread_input(
 /// words is the name of a peer or a list, an address with a port, or several of them with commas between them.
 pub(in crate::command) async fn note_destination_in_text(
     client: &mut Client,
+    known: &mut KnownPeers,
     output: &mut Output,
     message: &MessageArgs,
 ) {
@@ -122,9 +125,8 @@ pub(in crate::command) async fn note_destination_in_text(
     let parts: Vec<&str> = word.split(',').collect();
     let is_written = parts.iter().all(|part| part.parse::<SocketAddr>().is_ok());
     // Without the role to read, the names are unknown.
-    let peers = async { client.call(&PeersParams { window: Some(0) }).await.ok() };
     let is_named = !is_written
-        && peers.await.is_some_and(|answer| {
+        && known.get(client).await.is_some_and(|answer| {
             let is_name = |part: &str| {
                 answer.peers.iter().any(|peer| peer.name.as_deref() == Some(part))
                     || answer.lists.iter().any(|list| list.name == part)

@@ -7,10 +7,11 @@ use udpchat_api::{Client, Entry, ErrorKind, Message, Raw};
 use udpchat_locale::{tr, translated};
 
 use super::args::{LinesArgs, MessageArgs};
-use super::notes::{OtherPort, note_empty_lines, note_encoding, note_held_encoding};
+use super::known_peers::KnownPeers;
+use super::notes::{note_empty_lines, note_encoding, note_held_encoding};
+use super::other_port::OtherPort;
 use super::payload::{Line, Lines, Payload, Source};
 use super::port::{note_destination_in_text, note_unread_input};
-use super::unnamed::note_unnamed;
 use crate::command::context::Context;
 use crate::command::outcome::{Outcome, Unit};
 use crate::error::{CtlError, Exit, Failure, Result};
@@ -101,6 +102,7 @@ pub(super) struct Sender<'a> {
     has_encoding_note: bool,
     /// Whether a destination was looked for in the text.
     has_read_text: bool,
+    known: KnownPeers,
 }
 
 impl<'a> Sender<'a> {
@@ -119,6 +121,7 @@ impl<'a> Sender<'a> {
             is_port_known: false,
             has_encoding_note: false,
             has_read_text: false,
+            known: KnownPeers::default(),
         }
     }
 
@@ -141,9 +144,9 @@ impl<'a> Sender<'a> {
         }
         let entries = sent.into_entries();
         if let Some(to) = &self.target.to {
-            note_unread_input(&mut self.client, self.output, to, self.message).await;
+            note_unread_input(&mut self.client, &mut self.known, self.output, to, self.message).await;
             if !std::mem::replace(&mut self.has_read_text, true) {
-                note_destination_in_text(&mut self.client, self.output, self.message).await;
+                note_destination_in_text(&mut self.client, &mut self.known, self.output, self.message).await;
             }
         }
         if let Some(Entry::Message(sent)) = entries.first() {
@@ -158,10 +161,9 @@ impl<'a> Sender<'a> {
             && self.output.has_notes()
             && !std::mem::replace(&mut self.is_port_known, true)
         {
-            if let Some(other) = OtherPort::of(&mut self.client, to, sent).await {
+            if let Some(other) = OtherPort::of(&mut self.client, &mut self.known, to, sent).await {
                 self.output.note(&other.describe("send"));
             }
-            note_unnamed(&mut self.client, self.output, to, sent, "send").await;
         }
         if is_text && !self.has_encoding_note {
             self.has_encoding_note = note_encoding(self.output, sent);

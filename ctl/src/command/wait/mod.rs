@@ -20,11 +20,12 @@ pub(super) use self::bounces::Bounces;
 use self::timeout::timed_out;
 pub(super) use self::wanted::Wanted;
 use super::completions::candidates;
+use super::condition::WhereArgs;
 use super::context::Context;
 use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Result};
-use crate::output::{Output, TextPattern, counted, notice_text};
+use crate::output::{Output, TextPattern, counted, notice_text, print_entry};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -35,6 +36,7 @@ expired.
 Examples:
   udpchatctl wait
   udpchatctl wait --from bob --grep '^done' --timeout 10m && make install
+  udpchatctl wait --from sensor7 --where 'temp > 30' && ./alarm
   udpchatctl wait --from sensor7 --notices --grep '^silent$' && ./alarm
   udpchatctl --json wait -c 10 | jq -r .text
   id=$(udpchatctl --json send bob hi | jq .id)
@@ -56,8 +58,10 @@ pub(crate) struct WaitArgs {
     /// Only messages that contain these bytes, given as hex digits
     #[arg(long, value_name = "HEX", value_parser = bytes, conflicts_with = "notices")]
     pub(crate) grep_hex: Option<Raw>,
+    #[command(flatten)]
+    pub(crate) numbers: WhereArgs,
     /// Wait for notices instead of messages: a peer is silent or is back, a message bounced; RE is matched with their line and kind
-    #[arg(long)]
+    #[arg(long, conflicts_with = "conditions")]
     pub(crate) notices: bool,
     /// Stop after N messages
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = count)]
@@ -109,7 +113,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
     };
     let from = (!arguments.from.is_empty()).then(|| arguments.from.join(tr!(" or ")));
     let WaitArgs { timeout, count, hex, .. } = *arguments;
-    let wanted = Wanted { subscription, from, senders, count, timeout, hex, own: Vec::new() };
+    let numbers = arguments.numbers.clone();
+    let wanted = Wanted { subscription, numbers, from, senders, count, timeout, hex, own: Vec::new() };
     let print = |output: &mut Output, entry: &Entry| match entry {
         Entry::Notice(notice)
             if of_notices
@@ -118,7 +123,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
         {
             Ok(false)
         }
-        _ => output.entry(entry, hex).map(|()| true),
+        _ => print_entry(output, entry, hex).map(|()| true),
     };
     for_messages(client, context.output, &wanted, None, print).await
 }
@@ -175,7 +180,7 @@ pub(super) async fn for_messages(
             let datagrams = counted(gap.lost, "datagram");
             output.note(&tr!("{datagrams} lost while waiting", datagrams));
         }
-        if wanted.is_waited_for(&entry) {
+        if wanted.is_waited_for(&entry) && wanted.numbers.select(&entry) {
             arrived += u64::from(print(output, &entry)?);
             output.flush()?;
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use udpchat_api::call::SubscribeParams;
 use udpchat_api::{Entry, Message, Raw};
 
+use crate::command::condition::WhereArgs;
 use crate::command::filter::is_like_hex;
 use crate::output::hex_pairs;
 
@@ -13,6 +14,8 @@ use crate::output::hex_pairs;
 pub(in crate::command) struct Wanted {
     /// With `notices`, notices are waited for, and no messages.
     pub(in crate::command) subscription: SubscribeParams,
+    /// What the numbers of a message must fulfil, besides.
+    pub(in crate::command) numbers: WhereArgs,
     /// The sender, as errors name it.
     pub(in crate::command) from: Option<String>,
     /// The senders from whom messages count, as `from` of the protocol; those of the subscription may be more.
@@ -45,7 +48,9 @@ impl Wanted {
     /// Returns what a message must match, as errors show it.
     pub(super) fn pattern(&self) -> Option<String> {
         let bytes = || self.subscription.contains.as_ref().map(|Raw(bytes)| hex_pairs(bytes));
-        self.subscription.grep.clone().or_else(bytes)
+        let pattern = self.subscription.grep.clone().or_else(bytes);
+        let numbers = self.numbers.are_given().then(|| self.numbers.to_string());
+        pattern.into_iter().chain(numbers).reduce(|pattern, numbers| format!("{pattern}, {numbers}"))
     }
 
     /// Returns whether the pattern for the text was probably meant for the bytes.

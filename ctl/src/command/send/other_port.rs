@@ -1,0 +1,118 @@
+//! A message to a destination without a port, whose host talks from another port than the default.
+
+use std::net::SocketAddr;
+
+use udpchat_api::call::Peer;
+use udpchat_api::{Client, Message};
+use udpchat_config::{DEFAULT_PORT, PeerAddress};
+use udpchat_locale::tr;
+
+use super::known_peers::KnownPeers;
+
+/// Where the last message of a host came from: not the port that a message to it went to.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::command) enum OtherPort {
+    /// A peer without a port in the configuration.
+    OfPeer { name: String, heard: String },
+    /// A host whose address was written without a port, and which was heard from other ports only.
+    OfHost { to: String, heard: SocketAddr },
+}
+
+impl OtherPort {
+    /// Returns it if a message to `to` went to the default port of such a destination.
+    pub(in crate::command) async fn of(
+        client: &mut Client,
+        known: &mut KnownPeers,
+        to: &str,
+        sent: &Message,
+    ) -> Option<Self> {
+        let is_possible = match &sent.name {
+            Some(name) => !has_port(to, name),
+            None => to.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none()),
+        };
+        if sent.peer.port() != DEFAULT_PORT || !is_possible {
+            return None;
+        }
+        let peers = &known.get(client).await?.peers;
+        match &sent.name {
+            Some(name) => Self::of_peer(peers, name, sent),
+            None => Self::of_host(peers, to, sent),
+        }
+    }
+
+    fn of_peer(peers: &[Peer], name: &str, sent: &Message) -> Option<Self> {
+        let peer = peers.iter().find(|peer| peer.name.as_deref() == Some(name))?;
+        let is_host = peer.address.parse::<PeerAddress>().is_ok_and(|address| address.port().is_none());
+        let port = |address: &str| address.parse::<SocketAddr>().map(|address| address.port());
+        let is_other = |heard: &String| port(heard).is_ok_and(|port| port != sent.peer.port());
+        let heard = peer.last_from.clone().filter(|heard| is_host && is_other(heard))?;
+        Some(Self::OfPeer { name: name.to_owned(), heard })
+    }
+
+    fn of_host(peers: &[Peer], to: &str, sent: &Message) -> Option<Self> {
+        // The address of a configured peer says nothing about what was heard.
+        let own = |peer: &Peer| peer.name.is_none().then(|| peer.address.clone());
+        let addresses = peers.iter().filter_map(|peer| peer.last_from.clone().or_else(|| own(peer)));
+        let mut heard = addresses
+            .filter_map(|address| address.parse().ok())
+            .filter(|address: &SocketAddr| address.ip() == sent.peer.ip());
+        // The most recent sender comes first.
+        let last = heard.next()?;
+        let is_elsewhere = |address: &SocketAddr| address.port() != DEFAULT_PORT;
+        (is_elsewhere(&last) && heard.all(|address| is_elsewhere(&address)))
+            .then(|| Self::OfHost { to: to.to_owned(), heard: last })
+    }
+
+    /// Returns whether the destination is no peer of the configuration.
+    pub(in crate::command) fn is_of_host(&self) -> bool {
+        matches!(self, Self::OfHost { .. })
+    }
+
+    /// Describes it, with the command that sends to the other port.
+    pub(in crate::command) fn describe(&self, command: &str) -> String {
+        match self {
+            Self::OfPeer { name, heard } => tr!(
+                "`{name}` has no port in the configuration, so the message went to port {port}; the last message of `{name}` came \
+                 from {heard}: `udpchatctl {command} {heard}` sends there",
+                name,
+                port = DEFAULT_PORT,
+                heard,
+                command
+            ),
+            Self::OfHost { to, heard } => tr!(
+                "{to} has no port, so the message went to port {port}; that host was last heard from {heard}: `udpchatctl {command} {heard}` \
+                 sends there",
+                to,
+                port = DEFAULT_PORT,
+                heard,
+                command
+            ),
+        }
+    }
+}
+
+/// Returns whether a destination was written with its port; `name` is that of the peer.
+fn has_port(to: &str, name: &str) -> bool {
+    to != name && to.parse::<PeerAddress>().map_or(to.contains(':'), |address| address.port().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_written_port_is_meant() {
+        for (to, expected) in [
+            ("board", false),
+            ("10.0.0.7", false),
+            ("10.0.0.7:7788", true),
+            ("fe80::1%2", false),
+            ("[fe80::1%2]:7788", true),
+            ("board.lan", false),
+            ("board.lan:7788", true),
+        ] {
+            assert_eq!(has_port(to, "board"), expected, "{to}");
+        }
+        assert!(!has_port("a:b", "a:b"), "a name may contain a colon");
+    }
+}
