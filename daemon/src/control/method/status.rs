@@ -208,7 +208,7 @@ mod tests {
     fn the_memory_for_the_access_list_is_charged() {
         let network: Network = "2001:db8:1111:2222:3333:4444:5555:6660/124".parse().unwrap();
         let mut settings = Settings::default_in("/");
-        settings.access.allow = Setting::default_of(vec![network.clone(); 100]);
+        settings.access.allow = Setting::default_of(vec![network; 100]);
         settings.access.deny = Setting::default_of(vec![network; 50]);
         let lists = [shown(&settings.access.allow), shown(&settings.access.deny)].concat();
         let texts: usize = lists.iter().map(|text| size_of::<String>() + text.capacity()).sum();
