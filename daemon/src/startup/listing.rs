@@ -15,6 +15,9 @@ const EQUALS: &str = " = ";
 /// In front of the origin.
 const ORIGIN: &str = "  # ";
 
+/// The width of the column of values on a terminal; longer ones go beyond it.
+const MAX_VALUE_COLUMNS: usize = 24;
+
 /// Returns the listing, safe to show. With `columns`, the origins of long values stand below them, and long lists have several lines.
 pub(super) fn listing(rows: &[Row], columns: Option<usize>) -> String {
     let rows: Vec<[String; 3]> = rows
@@ -27,16 +30,16 @@ pub(super) fn listing(rows: &[Row], columns: Option<usize>) -> String {
     let keys = rows.iter().map(|[key, ..]| key.width()).max().unwrap_or(0);
     let room = columns.map_or(usize::MAX, |columns| columns.saturating_sub(keys + EQUALS.len()).max(1));
     let fits = |value: &str, origin: &str| value.width() + ORIGIN.len() + origin.width() <= room;
-    let in_line = rows.iter().filter(|[_, value, origin]| fits(value, origin));
-    // An origin that fits alone may not fit in the column that the longest value determines.
-    let values = in_line.clone().map(|[_, value, _]| value.width()).max().unwrap_or(0);
-    let origins = in_line.map(|[.., origin]| origin.width()).max().unwrap_or(0);
-    let values = values.min(room.saturating_sub(ORIGIN.len() + origins));
+    let longest = if columns.is_some() { MAX_VALUE_COLUMNS } else { usize::MAX };
+    let widths = rows.iter().map(|[_, value, _]| value.width());
+    let values = widths.filter(|width| *width <= longest).max().unwrap_or(0);
     let mut out = String::new();
     for [key, value, origin] in &rows {
         let key = padded(key, keys);
         if fits(value, origin) {
-            out += &format!("{key}{EQUALS}{}{ORIGIN}{origin}\n", padded(value, values));
+            let aligned = padded(value, values);
+            let value = if fits(&aligned, origin) { &aligned } else { value };
+            out += &format!("{key}{EQUALS}{value}{ORIGIN}{origin}\n");
             continue;
         }
         let behind = once(key).chain(std::iter::repeat(" ".repeat(keys)));
@@ -106,7 +109,7 @@ mod tests {
         let expected = "\
 listen               = [\"[::]:7788\"]  # default
 data_dir             = \"/home/somebody/.local/share/udpchat\"  # default
-log.level            = \"info\"         # /home/somebody/.config/udpchat/config.toml:12
+log.level            = \"info\"  # /home/somebody/.config/udpchat/config.toml:12
 socket               = \"/run/user/1000/udpchat/control.sock\"
                        # /home/somebody/.config/udpchat/config.toml:7
 control.read         = [\"ann, the first\", \"bob\", \"carol\", \"david\", \"eve\",

@@ -160,10 +160,9 @@ impl<'a> Sender<'a> {
         if let Some(to) = &self.target.to
             && self.output.has_notes()
             && !std::mem::replace(&mut self.is_port_known, true)
+            && let Some(other) = OtherPort::of(&mut self.client, &mut self.known, to, sent).await
         {
-            if let Some(other) = OtherPort::of(&mut self.client, &mut self.known, to, sent).await {
-                self.output.note(&other.describe("send"));
-            }
+            self.output.note(&other.describe("send"));
         }
         if is_text && !self.has_encoding_note {
             self.has_encoding_note = note_encoding(self.output, sent);
