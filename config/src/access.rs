@@ -27,7 +27,7 @@ impl Settings {
     }
 
     /// Returns the names of the peers with `silent_after` whose address the access list denies.
-    pub fn denied_and_watched(&self) -> impl Iterator<Item = &PeerName> {
+    pub fn denied_with_silent_after(&self) -> impl Iterator<Item = &PeerName> {
         let is_denied = |peer: &Peer| peer.silent_after.is_some() && !self.access.allows(peer.address.ip());
         self.peers.iter().filter(move |(_, peer)| is_denied(peer)).map(|(name, _)| name)
     }

@@ -99,7 +99,7 @@ impl Configuration {
 pub(crate) fn warn_of_unwatched(settings: &Settings) {
     /// How many names a line has.
     const MAX_NAMES: usize = 10;
-    let names: Vec<_> = settings.denied_and_watched().map(PeerName::as_str).collect();
+    let names: Vec<_> = settings.denied_with_silent_after().map(PeerName::as_str).collect();
     if names.is_empty() {
         return;
     }

@@ -2,29 +2,30 @@
 //!
 //! Where a file has such a list, the group bits of its mode are the mask of the list, not the permissions of the owning group
 //! (acl(5), "Correspondence between ACL entries and file permission bits"). Linux keeps the list in an extended attribute, in the
-//! format of `linux/posix_acl_xattr.h`, and has none for a file whose mode says everything.
+//! format of `linux/posix_acl_xattr.h`, and has none for a file whose permissions the mode holds completely.
 
 use std::path::Path;
 
-use super::accounts::own_uid;
+use super::accounts::{is_private_group, own_uid};
 
 /// What the group class of a file may do, in bits as in the last digit of a mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct GroupClass {
     pub(crate) owning_group: u32,
-    /// The users and groups that the access control list names together, without root and this process's user.
+    /// What the users and groups that the access control list names may do together, without root, this process's user and
+    /// the private group of that user.
     pub(crate) named: u32,
 }
 
 impl GroupClass {
-    /// Returns that of a file with this mode. A list that cannot be read counts as none.
+    /// Returns what the group class of a file with this mode may do. A list that cannot be read counts as none.
     pub(crate) fn of(path: &Path, mode: u32) -> Self {
         let bits = mode >> 3 & 0o7;
-        let list = read(path).and_then(|list| Self::parse(&list, bits, own_uid()));
+        let list = read(path).and_then(|list| Self::parse(&list, bits, own_uid(), is_private_group));
         list.unwrap_or(Self { owning_group: bits, named: 0 })
     }
 
-    fn parse(list: &[u8], mask: u32, own_uid: u32) -> Option<Self> {
+    fn parse(list: &[u8], mask: u32, own_uid: u32, is_private: impl Fn(u32) -> bool) -> Option<Self> {
         const VERSION: [u8; 4] = 2_u32.to_le_bytes();
         const USER: u16 = 0x02;
         const OWNING_GROUP: u16 = 0x04;
@@ -36,6 +37,7 @@ impl GroupClass {
             match (u16::from_le_bytes([*tag0, *tag1]), u32::from_le_bytes(*id)) {
                 (OWNING_GROUP, _) => class.owning_group = bits,
                 (USER, id) if id == 0 || id == own_uid => {}
+                (GROUP, id) if is_private(id) => {}
                 (USER | GROUP, _) => class.named |= bits,
                 _ => {}
             }
@@ -77,12 +79,14 @@ mod tests {
         let owner_and_group = [(0x01, 7, NOBODY), (0x04, 5, NOBODY)];
         let with = |more: &[(u16, u16, u32)]| list(&[&owner_and_group, more, &[(0x10, 7, NOBODY)]].concat());
         let parsed = |list: &[u8], mask| {
-            GroupClass::parse(list, mask, 500).map(|class| (class.owning_group, class.named))
+            GroupClass::parse(list, mask, 500, |group| group == 600)
+                .map(|class| (class.owning_group, class.named))
         };
         assert_eq!(parsed(&with(&[(0x02, 7, 501)]), 0o7), Some((5, 7)));
         assert_eq!(parsed(&with(&[(0x02, 2, 501), (0x08, 1, 0)]), 0o7), Some((5, 3)));
         assert_eq!(parsed(&with(&[(0x02, 7, 501)]), 0o1), Some((1, 1)));
         assert_eq!(parsed(&with(&[(0x02, 7, 0), (0x02, 7, 500)]), 0o7), Some((5, 0)), "they may anyway");
+        assert_eq!(parsed(&with(&[(0x08, 7, 600)]), 0o7), Some((5, 0)), "nobody else is in it");
         assert_eq!(parsed(&with(&[])[..9], 0o7), Some((0, 0)), "a part of an entry");
         assert_eq!((parsed(b"", 0o7), parsed(&[3, 0, 0, 0], 0o7)), (None, None));
     }

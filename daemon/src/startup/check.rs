@@ -38,7 +38,7 @@ fn obstacles(settings: &Settings) -> Vec<String> {
     let addresses = settings.listen.iter().filter_map(address_obstacle);
     let files = data_dir_obstacle(&settings.data_dir).into_iter().chain(socket_obstacle(&settings.socket));
     let disk = disk_obstacle(settings);
-    let unwatched = settings.denied_and_watched().map(|name| {
+    let unwatched = settings.denied_with_silent_after().map(|name| {
         tr!(
             "peer `{name}` has `silent_after`, but the access list denies its address: its silence is not noticed",
             name

@@ -237,7 +237,7 @@ fn durations_and_counts_have_one_form_in_chinese() {
             let is_range = is_written(&range[0]) && ["到", "至"].contains(&range[1]);
             is_range && (range[1] == "到" || !is_written(&range[2]))
         });
-        if UNITS.iter().any(|unit| is_joined(unit)) || is_mixed {
+        if UNITS.iter().any(is_joined) || is_mixed {
             wrong.push(line);
         }
     }

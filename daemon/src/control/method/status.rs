@@ -31,7 +31,7 @@ const BYTES_OF_A_WATCHED_PEER: usize = 800;
 const BYTES_OF_A_NETWORK: usize = 200;
 
 pub(super) async fn call(context: &mut Context, _: StatusParams) -> Result<Status, ErrorObject> {
-    // A few are free: the status is there also while other clients use all memory.
+    // Up to 8 KiB are free, so the status of short lists is there also while other clients use all memory.
     let bytes = bytes_of_lists(&context.daemon().configuration.current());
     context.charge(bytes).await?;
     Ok(status(context.daemon(), context.own_consumer()).await)

@@ -248,7 +248,7 @@ impl Kept {
         }
     }
 
-    /// Returns how long nothing is due, with a notice that is due after a time; none if nothing ever will be.
+    /// Returns how long nothing is due here, nor the writer's own notice, which is due after `notice`; none if nothing ever will be.
     pub(crate) fn max_wait(&self, notice: Option<Duration>) -> Option<Duration> {
         let now = self.now();
         let silence = self.silence.next_step().map(|step| step.saturating_sub(now));
@@ -259,8 +259,8 @@ impl Kept {
         Some(wait.max(self.retry_at.map_or(Duration::ZERO, |at| at.saturating_sub(now))))
     }
 
-    /// Returns what is due: silence by the time `taken`, before which everything that was received is stored. It is empty if only a
-    /// notice is due that is not of this.
+    /// Returns what is due: silence by the time `taken`, before which everything that was received is stored. It is empty if only
+    /// the writer's own notice is due.
     pub(crate) fn due(&mut self, taken: Duration, is_notice_due: bool) -> Option<Due> {
         if self.retry_at.is_some_and(|at| at > self.now()) {
             return None;

@@ -3,9 +3,9 @@
 //! Times are those of [`super::Kept::now`]. A deadline is not moved when a peer sends something: when it has come, it shows
 //! whether the peer was heard since, and the next one is set. So a message costs nothing here but the note of its time.
 //!
-//! A deadline that is over is looked at twice, a step apart. The process may have been stopped over the deadline, with a message of
-//! the peer in the kernel; reception has this step to bring it. It may as well have been stopped between the two looks if the second
-//! comes late. Where looks are always late, since each waits for a commit to a slow disk, the [`MAX_LOOKS`]th counts.
+//! A deadline that is over is checked twice, a step apart. The process may have been stopped over the deadline, with a message of
+//! the peer in the kernel; reception has this step to bring it. It may as well have been stopped between both checks if the second
+//! comes late. Where checks are always late, since each waits for a commit to a slow disk, the [`MAX_CHECKS`]th counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use udpchat_config::{PeerAddress, Settings};
 
 use super::types::{FallsSilent, SilentRow};
 
-/// Deadlines are looked at in steps, so that those of many peers share one.
+/// Deadlines are checked in steps, so that those of many peers share one.
 const STEP: Duration = Duration::from_millis(250);
 
-/// A second look that comes later than this does not count: the process may have been stopped in between, and reception behind.
+/// A second check that comes later than this does not count: the process may have been stopped in between, and reception behind.
 const LATE: Duration = STEP;
 
-/// How many looks find a deadline over until the peer is silent, however late they come.
-const MAX_LOOKS: u32 = 4;
+/// How many checks find a deadline over until the peer is silent, however late they come.
+const MAX_CHECKS: u32 = 4;
 
 /// The peers with `silent_after`.
 #[derive(Debug, Default)]
@@ -43,8 +43,8 @@ struct Watched {
     /// Id and time of its newest message, as far as it came since then.
     last: Option<(u64, i64)>,
     silent: Option<SilentRow>,
-    /// How many looks have found its deadline over.
-    looks: u32,
+    /// How many checks have found its deadline over.
+    checks: u32,
 }
 
 impl Silence {
@@ -56,10 +56,10 @@ impl Silence {
             let name: Arc<str> = name.as_str().into();
             let (after, address) = (silent_after.time(), peer.address.value.clone());
             let watched = match before.remove(&name) {
-                Some(known) => Watched { after, address, looks: 0, ..known },
+                Some(known) => Watched { after, address, checks: 0, ..known },
                 None => {
                     let (heard, since_ns) = (now, now_ns);
-                    Watched { after, address, heard, since_ns, last: None, silent: None, looks: 0 }
+                    Watched { after, address, heard, since_ns, last: None, silent: None, checks: 0 }
                 }
             };
             // Its row may still be there.
@@ -133,7 +133,7 @@ impl Silence {
         self.deadlines.first().map(|(deadline, _)| step_from(*deadline))
     }
 
-    /// Returns the peers whose deadline is over at enough looks. They must become silent, or be [tried again](Self::retry).
+    /// Returns the peers whose deadline is over at enough checks. They must become silent, or be [tried again](Self::retry).
     pub(super) fn due(&mut self, now: Duration) -> Vec<FallsSilent> {
         let mut due = Vec::new();
         while let Some((deadline, _)) = self.deadlines.first()
@@ -144,14 +144,14 @@ impl Silence {
             let Some(peer) = peer else { continue };
             let own = peer.heard + peer.after;
             if own > now {
-                peer.looks = 0;
+                peer.checks = 0;
                 self.deadlines.insert((own, name));
                 continue;
             }
-            peer.looks += 1;
-            let is_second = peer.looks > 1 && now - deadline <= LATE;
-            if is_second || peer.looks == MAX_LOOKS {
-                peer.looks = 0;
+            peer.checks += 1;
+            let is_second = peer.checks > 1 && now - deadline <= LATE;
+            if is_second || peer.checks == MAX_CHECKS {
+                peer.checks = 0;
                 due.push(peer.notice(&name, peer.after.as_secs()));
             } else {
                 self.deadlines.insert((step_from(now + STEP), name));
@@ -318,7 +318,7 @@ mod tests {
             assert!(silence.due(seconds(late)).is_empty(), "{late}");
         }
         assert_eq!(names(&silence.due(seconds(609))), ["a"]);
-        // A word between two looks begins anew.
+        // A message between two checks starts them again.
         silence.set_silent("a", Some(ROW));
         silence.heard("a", (1, 1), seconds(700));
         silence.set_silent("a", None);

@@ -134,10 +134,10 @@ impl Writer {
     pub(crate) fn run(mut self) -> usize {
         let queue = Arc::clone(&self.parts.queue);
         let mut batch = Batch::default();
-        let mut given_up = 0;
+        let (mut given_up, mut taken) = (0, Duration::ZERO);
         while queue.take(&mut batch, self.max_wait()) {
             // Everything that was received before is in this batch.
-            let taken = self.kept.now();
+            taken = self.kept.now();
             let (mut first, mut offset) = (0, 0);
             while first < batch.items.len() {
                 let (items, bytes) = next_commit(&batch, first, offset, self.max_commit_bytes());
@@ -157,7 +157,8 @@ impl Writer {
         }
         if self.notices.max_wait().is_some() {
             self.notices.end_second();
-            self.note_due(self.kept.now());
+            // Nothing is received since: a peer that was not silent then must not become so.
+            self.note_due(taken);
         }
         if let Some(connection) = &self.connection {
             self.clock.note(connection);
