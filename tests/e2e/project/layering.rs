@@ -109,8 +109,11 @@ fn only_the_client_uses_terminal_libraries() {
     for library in ["anstream", "anstyle", "comfy-table", "ratatui"] {
         assert_eq!(users_of(library), ["udpchat-ctl"], "{library}");
     }
-    // Help is wrapped, and carets stand below a line of the configuration, by the width of characters.
-    assert_eq!(users_of("unicode-width"), ["udpchat-config", "udpchat-ctl", "udpchat-locale"]);
+    // Help is wrapped, --check-config is aligned, and carets stand below a line of the configuration, by the width of characters.
+    assert_eq!(
+        users_of("unicode-width"),
+        ["udpchat-config", "udpchat-ctl", "udpchat-daemon", "udpchat-locale"]
+    );
 }
 
 #[test]
