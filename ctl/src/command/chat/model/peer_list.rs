@@ -178,29 +178,20 @@ impl PeerList {
             .filter(is_new)
             .filter_map(|key| Some((key.clone(), self.named_now(key, &old)?)))
             .collect();
-        let mut earlier: HashMap<PeerKey, PeerRow> =
-            renamed.iter().filter_map(|(from, to)| Some((to.clone(), old.remove(from)?))).collect();
+        rename_rows(&mut old, &renamed);
         let of_ports = self.unread_of_ports(&old);
         for (key, mut peer) in peers {
-            let before = match (old.remove(&key), earlier.remove(&key)) {
-                (Some(mut row), Some(earlier)) => {
-                    (row.unread, row.seen_id) =
-                        (row.unread + earlier.unread, row.seen_id.max(earlier.seen_id));
-                    row.take_choices(earlier);
-                    Some(row)
-                }
-                (row, earlier) => row.or(earlier),
-            };
             let of_ports = of_ports.get(&key).copied().unwrap_or_default();
             peer.unread = peer.unread.saturating_sub(of_ports);
-            let row = merged(peer, before, with_unread);
+            let row = merged(peer, old.remove(&key), with_unread);
             if self.rows.insert(key.clone(), row).is_none() {
                 self.order.push(key);
             }
         }
         self.named = self.order.iter().filter(|key| matches!(key, PeerKey::Named(_))).count();
-        // Peers that were opened or have sent since the daemon made its list stay.
-        for key in old_order.into_iter().filter(|key| !matches!(key, PeerKey::Named(_))) {
+        // Peers stay that were opened or have sent since the daemon made its list, or that it no longer names.
+        let kept = old_order.into_iter().chain(renamed.iter().map(|(_, to)| to.clone()));
+        for key in kept.filter(|key| !matches!(key, PeerKey::Named(_))) {
             if let Some(mut row) = old.remove(&key) {
                 row.encoding = self.encoding_of_owner(&key).or(row.encoding);
                 self.add(key, row, None);
@@ -298,6 +289,21 @@ impl PeerList {
 }
 
 impl PeerRow {
+    /// Takes what was counted, chosen and written in another row of the same peer.
+    fn absorb(&mut self, other: Self) {
+        self.unread += other.unread;
+        // If one row has unread messages, the other row's mark must not count them as seen.
+        self.seen_id = match self.unread {
+            0 => self.seen_id.max(other.seen_id),
+            _ => self.seen_id.min(other.seen_id),
+        };
+        if self.last_id < other.last_id {
+            (self.last_id, self.last_heard) = (other.last_id, other.last_heard);
+            self.address.clone_from(&other.address);
+        }
+        self.take_choices(other);
+    }
+
     /// Takes what the user has chosen and written for the same peer under another name.
     pub(super) fn take_choices(&mut self, earlier: Self) {
         self.chosen_encoding = self.chosen_encoding.take().or(earlier.chosen_encoding);
@@ -317,6 +323,18 @@ impl PeerRow {
         self.address = message.peer.to_string();
         self.unread += u64::from(is_counted);
         true
+    }
+}
+
+/// Moves rows to the keys that their peers have now. Several may be one peer now.
+fn rename_rows(rows: &mut HashMap<PeerKey, PeerRow>, renamed: &[(PeerKey, PeerKey)]) {
+    // Removed first: names may have been exchanged.
+    let moved: Vec<_> = renamed.iter().filter_map(|(from, to)| Some((to, rows.remove(from)?))).collect();
+    for (to, row) in moved {
+        match rows.get_mut(to) {
+            Some(known) => known.absorb(row),
+            None => drop(rows.insert(to.clone(), row)),
+        }
     }
 }
 

@@ -124,6 +124,51 @@ fn unread_messages_and_drafts_stay_with_a_renamed_peer() {
 }
 
 #[test]
+fn unread_messages_and_drafts_of_several_ports_stay_with_their_new_name() {
+    let (first, second) = ("127.0.0.7:1", "127.0.0.7:2");
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.receive(first, "seen later");
+    (0..3).for_each(|_| chat.receive(second, "not seen"));
+    choose(&mut chat, first);
+    chat.write("to the board");
+    choose(&mut chat, "bob");
+    chat.named.push(("board", "127.0.0.7"));
+    for entry in &mut chat.log {
+        let Entry::Message(message) = entry else { continue };
+        message.name = Some("board".to_owned());
+    }
+    choose(&mut chat, "张三");
+    assert_eq!(names(&chat), ["bob", "张三", "board"]);
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (3, 0));
+    // The first port was opened after the messages of the second one: its mark says nothing of them.
+    chat.connect();
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (3, 0));
+    choose(&mut chat, "board");
+    assert_eq!(chat.model.input.text(), "to the board");
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (0, 4));
+}
+
+#[test]
+fn a_peer_without_its_name_stays_if_the_daemon_does_not_list_its_address() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.receive(ZHANG, "hello");
+    chat.connect();
+    choose(&mut chat, "张三");
+    chat.write("to zhang");
+    choose(&mut chat, "bob");
+    chat.receive(ZHANG, "not seen");
+    chat.named.pop();
+    // As if both messages were older than those that the daemon scans.
+    chat.log.clear();
+    choose(&mut chat, STRANGER);
+    assert_eq!(names(&chat), ["bob", ZHANG, STRANGER]);
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (1, 1));
+    choose(&mut chat, ZHANG);
+    assert_eq!(chat.model.input.text(), "to zhang");
+}
+
+#[test]
 fn a_silent_peer_is_shown_until_it_is_heard() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
