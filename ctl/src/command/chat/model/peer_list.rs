@@ -70,6 +70,12 @@ impl PeerList {
         self.rows.get(key)
     }
 
+    /// Marks a named peer as silent. Returns whether it is listed.
+    pub(super) fn fall_silent(&mut self, name: &str) -> bool {
+        let row = self.rows.get_mut(&PeerKey::Named(name.to_owned()));
+        row.map(|row| row.is_silent = true).is_some()
+    }
+
     pub(super) fn get_mut(&mut self, key: &PeerKey) -> Option<&mut PeerRow> {
         self.rows.get_mut(key)
     }
@@ -307,7 +313,9 @@ impl PeerRow {
     /// Takes what the user has chosen and written for the same peer under another name.
     pub(super) fn take_choices(&mut self, earlier: Self) {
         self.chosen_encoding = self.chosen_encoding.take().or(earlier.chosen_encoding);
-        self.line_end = earlier.line_end;
+        if self.line_end == LineEnd::default() {
+            self.line_end = earlier.line_end;
+        }
         if self.draft.is_empty() {
             self.draft = earlier.draft;
         }
@@ -351,8 +359,8 @@ fn name_of<'a>(
 fn merged(peer: Peer, before: Option<PeerRow>, with_unread: bool) -> PeerRow {
     let known = before.is_some();
     let mut row = before.unwrap_or_default();
-    // A message that has arrived since is newer than the daemon's list.
-    row.is_silent = peer.silent_since.is_some() && row.last_id <= peer.last_id;
+    // A message that was heard since then is newer than the daemon's list.
+    row.is_silent = peer.silent_since.is_some_and(|since| row.last_heard <= Some(since));
     if with_unread || !known {
         row.unread = match peer.last_id {
             last if last <= Some(row.seen_id) => 0,
