@@ -3,13 +3,18 @@
 //! Named peers come first, in the order of the daemon; then the others, new ones on top. No row overtakes another while
 //! the chat runs, so that the user finds each peer where it was.
 
-use std::collections::{HashMap, HashSet};
+mod renaming;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use udpchat_api::call::Peer;
 use udpchat_api::{Direction, EncodingBy, Message, Timestamp};
 use udpchat_config::{Interface, PeerAddress, owner};
 
+use self::renaming::rename_rows;
 use super::line_end::LineEnd;
 use super::peer::PeerKey;
 use crate::command::chat::editor::Editor;
@@ -173,17 +178,7 @@ impl PeerList {
         let old_order = std::mem::take(&mut self.order);
         let addresses_before = std::mem::take(&mut self.addresses);
         let peers: Vec<_> = peers.into_iter().map(|peer| (self.key_of(&peer), peer)).collect();
-        let listed: HashSet<&PeerKey> = peers.iter().map(|(key, _)| key).collect();
-        let is_new = |key: &&PeerKey| match key {
-            PeerKey::Named(_) => !listed.contains(key),
-            PeerKey::Address(address) => name_of(addresses_before.iter(), *address).is_none(),
-            PeerKey::Host(_) => false,
-        };
-        let renamed: Vec<(PeerKey, PeerKey)> = old_order
-            .iter()
-            .filter(is_new)
-            .filter_map(|key| Some((key.clone(), self.named_now(key, &old)?)))
-            .collect();
+        let renamed = self.renamed(&peers, &addresses_before, &old_order, &old);
         rename_rows(&mut old, &renamed);
         let of_ports = self.unread_of_ports(&old);
         for (key, mut peer) in peers {
@@ -204,14 +199,6 @@ impl PeerList {
             }
         }
         renamed
-    }
-
-    /// Returns what the peer at the address of a row is called in the list now, if that is something else.
-    fn named_now(&self, key: &PeerKey, rows: &HashMap<PeerKey, PeerRow>) -> Option<PeerKey> {
-        let PeerKey::Address(address) = PeerKey::parse(&rows.get(key)?.address) else { return None };
-        let now =
-            self.owner(address).map_or(PeerKey::Address(address), |name| PeerKey::Named(name.to_owned()));
-        (now != *key).then_some(now)
     }
 
     /// Returns how many messages the ports that were opened by themselves count, by the peer for which the daemon counts them.
@@ -295,32 +282,6 @@ impl PeerList {
 }
 
 impl PeerRow {
-    /// Takes what was counted, chosen and written in another row of the same peer.
-    fn absorb(&mut self, other: Self) {
-        self.unread += other.unread;
-        // If one row has unread messages, the other row's mark must not count them as seen.
-        self.seen_id = match self.unread {
-            0 => self.seen_id.max(other.seen_id),
-            _ => self.seen_id.min(other.seen_id),
-        };
-        if self.last_id < other.last_id {
-            (self.last_id, self.last_heard) = (other.last_id, other.last_heard);
-            self.address.clone_from(&other.address);
-        }
-        self.take_choices(other);
-    }
-
-    /// Takes what the user has chosen and written for the same peer under another name.
-    pub(super) fn take_choices(&mut self, earlier: Self) {
-        self.chosen_encoding = self.chosen_encoding.take().or(earlier.chosen_encoding);
-        if self.line_end == LineEnd::default() {
-            self.line_end = earlier.line_end;
-        }
-        if self.draft.is_empty() {
-            self.draft = earlier.draft;
-        }
-    }
-
     /// Notes a received message, and counts it as unread if `is_counted`. Returns whether it is new.
     fn hear(&mut self, message: &Message, is_counted: bool) -> bool {
         // The daemon's count includes messages up to `last_id`.
@@ -331,18 +292,6 @@ impl PeerRow {
         self.address = message.peer.to_string();
         self.unread += u64::from(is_counted);
         true
-    }
-}
-
-/// Moves rows to the keys that their peers have now. Several may be one peer now.
-fn rename_rows(rows: &mut HashMap<PeerKey, PeerRow>, renamed: &[(PeerKey, PeerKey)]) {
-    // Removed first: names may have been exchanged.
-    let moved: Vec<_> = renamed.iter().filter_map(|(from, to)| Some((to, rows.remove(from)?))).collect();
-    for (to, row) in moved {
-        match rows.get_mut(to) {
-            Some(known) => known.absorb(row),
-            None => drop(rows.insert(to.clone(), row)),
-        }
     }
 }
 
@@ -373,111 +322,4 @@ fn merged(peer: Peer, before: Option<PeerRow>, with_unread: bool) -> PeerRow {
     row.encoding = Some((peer.encoding.clone(), encoding_chosen_by(&peer)));
     row.address = peer.last_from.unwrap_or(peer.address);
     row
-}
-
-#[cfg(test)]
-mod tests {
-    use udpchat_api::{Direction, Entry};
-
-    use crate::command::chat::keys::Action;
-    use crate::command::chat::model::peer::PeerKey;
-    use crate::command::chat::model::{SendFailure, Update};
-    use crate::command::chat::test_chat::TestChat;
-
-    const BOARD: &str = "127.0.0.51";
-    const USUAL: &str = "127.0.0.51:28301";
-    const OTHER: &str = "127.0.0.51:40000";
-
-    /// Returns a chat after a peer without a port has sent from another port than 28301.
-    fn chat_with(peer: Option<&str>) -> TestChat {
-        let mut chat = TestChat::with_peer(peer);
-        chat.named.push(("board", BOARD));
-        chat.record_received(OTHER, "hello");
-        chat.connect();
-        chat
-    }
-
-    fn send(chat: &mut TestChat) -> (Option<u64>, String) {
-        chat.write("x");
-        chat.key(Action::Submit);
-        let sent = chat.sent.last().unwrap();
-        (sent.reply_to, sent.to.clone())
-    }
-
-    #[test]
-    fn a_written_port_is_the_destination() {
-        let mut chat = chat_with(Some(USUAL));
-        assert_eq!(chat.model.open_key(), Some(&PeerKey::Address(USUAL.parse().unwrap())));
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-        chat.answer(None);
-        assert_eq!(chat.texts(), ["x"], "the entry of the message is shown once");
-        chat.receive(OTHER, "elsewhere");
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-        chat.answer(None);
-        chat.receive(USUAL, "here");
-        chat.answer_requests();
-        assert_eq!(chat.texts(), ["x", "x", "here"]);
-        assert_eq!(send(&mut chat).0, Some(chat.newest()));
-        assert_eq!(chat.model.encoding().unwrap().0, "utf-8", "it is that of its host");
-    }
-
-    #[test]
-    fn an_entry_resolves_an_uncertain_message_to_a_port() {
-        let mut chat = chat_with(Some(USUAL));
-        send(&mut chat);
-        let ticket = chat.sent.remove(0).ticket;
-        let lost = SendFailure { reason: "gone".to_owned(), is_recorded: false, is_uncertain: true };
-        chat.model.update(Update::Sent { ticket, outcome: Err(lost) });
-        let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
-        chat.arrive(entry);
-        assert_eq!(chat.texts(), ["x"]);
-    }
-
-    #[test]
-    fn a_name_or_host_without_a_port_is_the_whole_host() {
-        for typed in ["board", BOARD] {
-            let mut chat = chat_with(Some(typed));
-            assert_eq!(chat.model.open_row().unwrap().address, OTHER, "where messages go is shown");
-            assert_eq!(send(&mut chat).0, Some(1), "{typed}");
-            chat.receive(USUAL, "here");
-            chat.answer_requests();
-            assert_eq!(chat.model.open_row().unwrap().address, USUAL);
-            assert_eq!(send(&mut chat).0, Some(chat.newest()), "{typed}");
-        }
-    }
-
-    #[test]
-    fn a_typed_port_of_a_named_host_can_be_chosen() {
-        let mut chat = chat_with(Some("board"));
-        chat.key(Action::ChoosePeer);
-        chat.write(USUAL);
-        chat.key(Action::Submit);
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-    }
-
-    #[test]
-    fn a_resolved_host_stays_at_its_port() {
-        let mut chat = chat_with(Some("board.lan:28301"));
-        send(&mut chat);
-        let ticket = chat.sent.remove(0).ticket;
-        let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
-        chat.arrive(entry.clone());
-        chat.model
-            .update(Update::Sent { ticket, outcome: Ok(udpchat_api::call::Sent::One(Box::new(entry))) });
-        chat.answer_requests();
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-    }
-
-    #[test]
-    fn a_message_of_an_opened_port_is_unread_once() {
-        let mut chat = chat_with(Some(USUAL));
-        chat.key(Action::NextPeer);
-        let before = chat.model.peers.unread();
-        chat.receive(USUAL, "here");
-        assert_eq!(chat.model.peers.unread(), before + 1);
-        // Nor are they after the daemon has counted again.
-        chat.record_received(USUAL, "missed");
-        chat.connect();
-        assert_eq!(chat.model.peers.unread(), before + 2);
-    }
 }
