@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
-use udpchat_api::{Direction, Entry, Gap, Message, Notice, safe};
+use udpchat_api::{Direction, Entry, Gap, Message, Notice, numbers, safe};
 use udpchat_locale::{tr, translated};
 
 use super::format::{Times, counted, named};
@@ -46,18 +46,21 @@ pub(super) fn as_dump(entry: &Entry, times: &Times, palette: Palette) -> String 
     match entry {
         Entry::Gap(gap) => gap_line(gap, times, palette),
         Entry::Notice(notice) => notice_line(notice, times, palette),
-        Entry::Message(message) => {
-            let header = header(message, times, palette);
-            let size = counted(message.bytes as u64, "byte");
-            let text = beside_dump(message);
-            format!("{header}  {size}{text}{}\n{}", outcome(message, palette), hexdump::dump(&message.raw.0))
-        }
+        Entry::Message(message) => dump(message, &message.raw.0, times, palette),
     }
+}
+
+/// Renders a message with a hex dump of `bytes`, all of its bytes or the first ones, below a header.
+pub(super) fn dump(message: &Message, bytes: &[u8], times: &Times, palette: Palette) -> String {
+    let header = header(message, times, palette);
+    let size = counted(message.bytes as u64, "byte");
+    let text = beside_dump(message);
+    format!("{header}  {size}{text}{}\n{}", outcome(message, palette), hexdump::dump(bytes))
 }
 
 /// Returns the encoding and the beginning of a text of which the dump shows only dots.
 fn beside_dump(message: &Message) -> String {
-    if message.raw.0.is_ascii() || message.encoding == "hex" {
+    if message.raw.0.is_ascii() || message.encoding == numbers::BYTES {
         return String::new();
     }
     let (encoding, text) = (safe::one_line(&message.encoding), safe::without_trailer(&message.text));

@@ -25,7 +25,6 @@ mod stream;
 pub(crate) mod style;
 
 pub(crate) use self::atomic_file::replace_file;
-pub(crate) use self::binary::print_entry;
 pub(crate) use self::entry::{loss, source};
 pub(crate) use self::failure::{as_line, in_one_line};
 pub(crate) use self::format::{

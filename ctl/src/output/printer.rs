@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use udpchat_api::call::HeldMessage;
 use udpchat_api::line::to_line;
-use udpchat_api::{Entry, safe};
+use udpchat_api::{Entry, numbers, safe};
 use udpchat_locale::{Language, set_language, tr};
 
 use super::format::Times;
@@ -18,7 +18,7 @@ use super::highlight::Highlight;
 use super::pager::Pager;
 use super::stream::{Held, Stream};
 use super::style::{Look, Palette};
-use super::{entry, failure, held, hexdump, stderr};
+use super::{binary, entry, failure, held, hexdump, stderr};
 use crate::error::{CtlError, Result};
 
 /// The buffer of standard output, in bytes: the capacity of a Linux pipe.
@@ -170,12 +170,22 @@ impl Output {
         if self.look.quiet { Ok(()) } else { self.line(text) }
     }
 
-    /// Prints an entry with its text, or with its bytes if `hex` is set. JSON has both, and the bytes as `hex` too if it is set.
+    /// Prints an entry with its text, or with its bytes if `hex` is set; on a terminal, a binary message that is wider than it as
+    /// the beginning of its dump. JSON has text and bytes, and the bytes as `hex` too if it is set.
     pub(crate) fn entry(&mut self, entry: &Entry, hex: bool) -> Result<()> {
         if self.look.json {
             return if hex { self.json(&WithHex::of(entry)) } else { self.json(entry) };
         }
         let palette = self.palette();
+        // The width last: it costs a system call.
+        if let Entry::Message(message) = entry
+            && !hex
+            && message.encoding == numbers::BYTES
+            && let Some(width) = self.terminal_width()
+            && let Some(text) = binary::as_beginning(message, width, self.times(), palette)
+        {
+            return self.text(&text);
+        }
         let text = match hex {
             false => entry::as_text(entry, self.times(), palette, self.highlight.as_ref()),
             true => entry::as_dump(entry, self.times(), palette),

@@ -352,11 +352,21 @@ impl TestChat {
             messages: 0,
             unread: self.log.iter().filter(is_its).filter(|entry| entry.id() > self.acked_id).count() as u64,
             silent_after: None,
-            silent_since: name.filter(|name| self.silent.contains(name)).map(|_| now()),
+            silent_since: name
+                .filter(|name| self.silent.contains(name))
+                .and_then(|name| self.silent_since(name)),
             bounced_since: None,
             held: 0,
             denied: false,
         }
+    }
+
+    /// Returns the time of the last notice that a peer is silent.
+    fn silent_since(&self, name: &str) -> Option<Timestamp> {
+        self.log.iter().rev().find_map(|entry| match entry {
+            Entry::Notice(notice) if notice.name.as_deref() == Some(name) => Some(notice.at),
+            _ => None,
+        })
     }
 
     /// Draws, and returns the screen and the cursor.

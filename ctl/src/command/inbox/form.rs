@@ -9,7 +9,7 @@ use super::format::{FIELDS, Format};
 use crate::command::condition::WhereArgs;
 use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::{CtlError, Result};
-use crate::output::{Output, counted, print_entry};
+use crate::output::{Output, counted};
 
 /// The form of what is printed.
 pub(super) struct Form {
@@ -90,7 +90,7 @@ impl Form {
     /// Prints an entry.
     pub(super) fn print(&mut self, output: &mut Output, entry: &Entry) -> Result<()> {
         match (&self.format, entry) {
-            (None, _) => print_entry(output, entry, self.hex),
+            (None, _) => output.entry(entry, self.hex),
             (Some(format), Entry::Message(message)) => {
                 if !(self.unknown.is_empty() && self.shown) {
                     let numbers = numbers(&message.encoding, &message.text);

@@ -25,7 +25,7 @@ use super::context::Context;
 use super::filter::{bytes, count, entry_id, pattern};
 use super::senders;
 use crate::error::{CtlError, Result};
-use crate::output::{Output, TextPattern, counted, notice_text, print_entry};
+use crate::output::{Output, TextPattern, counted, notice_text};
 
 const HELP: &str = "\
 Prints the messages as `inbox` does, and does not change the read marks. A PEER of --from without a port matches every \
@@ -123,7 +123,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
         {
             Ok(false)
         }
-        _ => print_entry(output, entry, hex).map(|()| true),
+        _ => output.entry(entry, hex).map(|()| true),
     };
     for_messages(client, context.output, &wanted, None, print).await
 }

@@ -33,7 +33,7 @@ const MAX_NAME_BYTES: usize = 256;
 const MAX_ITEMS: usize = 64;
 
 /// The `encoding` of messages whose text is the hex digits of their bytes.
-const BYTES: &str = "hex";
+pub const BYTES: &str = "hex";
 
 /// Returns the numbers of a message, at most [`MAX_NUMBERS`], in the order of its text.
 pub fn numbers(encoding: &str, text: &str) -> Vec<(String, f64)> {

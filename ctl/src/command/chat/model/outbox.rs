@@ -76,7 +76,6 @@ struct HeldFor {
     number: u64,
     /// The name of its peer, or the address for which it is held.
     to: String,
-    until: Timestamp,
 }
 
 impl HeldFor {
@@ -126,28 +125,20 @@ impl Outbox {
         self.unsent.len() < before || self.expire(entry) || self.match_entry(entry)
     }
 
-    /// Handles the notice that held messages have expired. Returns whether some of them are these.
+    /// Handles the notice that a held message has expired. Returns whether it is one of these.
     fn expire(&mut self, entry: &Entry) -> bool {
         let Entry::Notice(notice) = entry else { return false };
-        let Some(lowest) = notice.held.filter(|_| notice.notice == "expired") else { return false };
-        // The notice names the lowest number only; others for the same destination are over if their time is.
-        let is_more = |held: &HeldFor| {
-            let is_its = Some(&held.to) == notice.name.as_ref() || Some(&held.to) == notice.peer.as_ref();
-            notice.more.is_some() && held.number > lowest && held.until <= notice.at && is_its
-        };
-        let is_expired = |held: &HeldFor| held.number == lowest || is_more(held);
-        let mut is_any = false;
-        for unsent in self.unsent.iter_mut().filter(|unsent| unsent.state.held().is_some_and(is_expired)) {
-            unsent.state = State::Failed(tr!("the peer sent nothing in time").to_owned());
-            is_any = true;
-        }
-        is_any
+        let Some(number) = notice.held.filter(|_| notice.notice == "expired") else { return false };
+        let is_its = |unsent: &&mut Unsent| unsent.state.held().is_some_and(|held| held.number == number);
+        let Some(expired) = self.unsent.iter_mut().find(is_its) else { return false };
+        expired.state = State::Failed(tr!("the peer sent nothing in time").to_owned());
+        true
     }
 
     /// Notes that the daemon holds a message. One whose entry has arrived was sent already.
     pub(super) fn hold(&mut self, ticket: u64, held: &HeldMessage) {
         let Some(at) = self.unsent.iter().position(|unsent| unsent.ticket == ticket) else { return };
-        let held = HeldFor { number: held.held, to: held.to.clone(), until: held.until };
+        let held = HeldFor { number: held.held, to: held.to.clone() };
         match self.unsent[at].state {
             State::EntryArrived => drop(self.unsent.remove(at)),
             _ => self.unsent[at].state = State::Held(held),

@@ -4,11 +4,11 @@ use std::mem;
 
 use jiff::tz::TimeZone;
 use udpchat_api::call::{InboxAnswer, PeersAnswer, Sent};
-use udpchat_api::{Direction, Entry, Message, Raw, Timestamp};
+use udpchat_api::{Direction, Entry, Message, Notice, Raw, Timestamp};
 use udpchat_locale::tr;
 
 use super::conversation::{Conversation, WindowEnd};
-use super::input_history::InputHistory;
+use super::input_history::{InputHistory, Typed};
 use super::line_end::LineEnd;
 use super::outbox::{Outbox, SendFailure, first_line};
 use super::peer::PeerKey;
@@ -218,7 +218,13 @@ impl Model {
         }
         match entry {
             Entry::Message(message) => change = change.max(self.count_message(message)),
-            Entry::Notice(notice) if notice.notice == SILENT => self.requests.push(Request::Peers),
+            // A list of peers costs the daemon 100,000 entries, and many peers may fall silent.
+            Entry::Notice(Notice { notice, name: Some(name), .. }) if notice == SILENT => {
+                if !(self.has_peers && self.peers.fall_silent(&name)) {
+                    self.requests.push(Request::Peers);
+                }
+                change = change.max(Redraw::Background);
+            }
             Entry::Notice(_) | Entry::Gap(_) => {}
         }
         change
@@ -499,10 +505,25 @@ impl Model {
     /// Goes on with a peer that has another name or address now.
     fn follow(&mut self, from: &PeerKey, to: PeerKey) {
         self.outbox.rename(from, &to);
+        let is_open = self.open_key() == Some(&to);
         if self.open_key() == Some(from) {
             let (input, is_holding) = (mem::take(&mut self.input), self.is_holding);
             self.open(to);
-            (self.input, self.is_holding) = (input, is_holding);
+            self.is_holding = is_holding;
+            let draft = mem::replace(&mut self.input, input);
+            self.keep_draft(draft);
+        } else if let Some(row) = self.peers.get_mut(&to).filter(|_| is_open) {
+            let draft = mem::take(&mut row.draft);
+            self.keep_draft(draft);
+        }
+    }
+
+    /// Puts a draft for the open peer into the input, or into the history if there is a text in the input.
+    fn keep_draft(&mut self, draft: Editor) {
+        if self.input.is_empty() {
+            self.input = draft;
+        } else if !draft.is_empty() {
+            self.history.push(Typed { text: draft.text().to_owned(), is_hex: self.is_hex });
         }
     }
 }

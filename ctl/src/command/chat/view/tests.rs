@@ -219,7 +219,9 @@ fn a_long_status_is_all_on_the_rule() {
                     .lines()
                     .position(|line| line.contains(tr!("trying again: {reason}", reason = "").trim()));
                 let until = screen.lines().position(|line| line.ends_with(['>'])).unwrap();
-                for line in screen.lines().take(until).skip(from.unwrap()) {
+                let from = from.unwrap();
+                assert!(from < until, "{columns}: {screen}");
+                for line in screen.lines().take(until).skip(from) {
                     let line = line.trim_start_matches(|character| character != '─');
                     assert!(line.starts_with("─ ") && line.ends_with('─'), "{columns}: {screen}");
                 }

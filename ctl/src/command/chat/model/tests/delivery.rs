@@ -31,23 +31,19 @@ fn bounced(about: u64, peer: &str) -> Notice {
     }
 }
 
-/// Holds the only message in flight as number 17.
+/// Holds the oldest message in flight, for bob, as number 17.
 fn hold(chat: &mut TestChat) -> OutgoingMessage {
     hold_for(chat, "bob")
 }
 
+/// Holds the oldest message in flight as number 17.
 fn hold_for(chat: &mut TestChat, to: &str) -> OutgoingMessage {
-    hold_as(chat, to, 17, Timestamp::UNIX_EPOCH)
-}
-
-/// Holds the oldest message in flight.
-fn hold_as(chat: &mut TestChat, to: &str, number: u64, until: Timestamp) -> OutgoingMessage {
     let sent = chat.sent.remove(0);
     let held = HeldMessage {
-        held: number,
+        held: 17,
         to: to.to_owned(),
         at: Timestamp::UNIX_EPOCH,
-        until,
+        until: Timestamp::UNIX_EPOCH,
         text: None,
         encoding: None,
         encoding_is_default: false,
@@ -346,35 +342,6 @@ fn a_held_message_is_sent_or_expires() {
     let screen = chat.rendered();
     assert!(screen.contains("[not sent: the peer sent nothing in time]"), "{screen}");
     assert!(screen.contains("! held 17 for bob expired and was not sent"), "{screen}");
-}
-
-#[test]
-fn a_notice_of_many_expired_messages_marks_all_of_them() {
-    let mut chat = TestChat::with_peer(Some("bob"));
-    chat.connect();
-    chat.key(Action::ToggleHolding);
-    let (over, later) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    // Number 30 is for another destination, and number 31 is held for longer.
-    let held = (17..29).map(|number| ("bob", number, over));
-    for (to, number, until) in held.chain([("10.0.0.9:1", 30, over), ("bob", 31, later)]) {
-        chat.write(&number.to_string());
-        chat.key(Action::Submit);
-        hold_as(&mut chat, to, number, until);
-    }
-    let expired = Notice { held: Some(17), name: Some("bob".to_owned()), ..notice("expired") };
-    chat.notice(Notice { more: Some(11), ..expired });
-    let held: Vec<&str> = chat
-        .model
-        .conversation
-        .as_ref()
-        .unwrap()
-        .items
-        .iter()
-        .filter(|item| item.sent.as_ref().is_some_and(|sent| sent.mark == Mark::Held))
-        .map(|item| item.text.as_str())
-        .collect();
-    assert_eq!(held, ["30", "31"]);
-    assert!(chat.rendered().contains("[not sent: the peer sent nothing in time]"));
 }
 
 #[test]

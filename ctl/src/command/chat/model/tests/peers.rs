@@ -124,13 +124,106 @@ fn unread_messages_and_drafts_stay_with_a_renamed_peer() {
 }
 
 #[test]
+fn unread_messages_and_drafts_of_several_ports_stay_with_their_new_name() {
+    let (first, second) = ("127.0.0.7:1", "127.0.0.7:2");
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.receive(first, "seen later");
+    (0..3).for_each(|_| chat.receive(second, "not seen"));
+    choose(&mut chat, first);
+    chat.write("to the board");
+    choose(&mut chat, "bob");
+    chat.named.push(("board", "127.0.0.7"));
+    for entry in &mut chat.log {
+        let Entry::Message(message) = entry else { continue };
+        message.name = Some("board".to_owned());
+    }
+    choose(&mut chat, "张三");
+    assert_eq!(names(&chat), ["bob", "张三", "board"]);
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (3, 0));
+    // The first port was opened after the messages of the second one: its mark says nothing of them.
+    chat.connect();
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (3, 0));
+    choose(&mut chat, "board");
+    assert_eq!(chat.model.input.text(), "to the board");
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (0, 4));
+}
+
+#[test]
+fn a_peer_without_its_name_stays_if_the_daemon_does_not_list_its_address() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.receive(ZHANG, "hello");
+    chat.connect();
+    choose(&mut chat, "张三");
+    chat.write("to zhang");
+    choose(&mut chat, "bob");
+    chat.receive(ZHANG, "not seen");
+    chat.named.pop();
+    // As if both messages were older than those that the daemon scans.
+    chat.log.clear();
+    choose(&mut chat, STRANGER);
+    assert_eq!(names(&chat), ["bob", ZHANG, STRANGER]);
+    assert_eq!((chat.model.peers.unread(), chat.acked_id), (1, 1));
+    choose(&mut chat, ZHANG);
+    assert_eq!(chat.model.input.text(), "to zhang");
+}
+
+#[test]
+fn rows_that_become_one_keep_line_end_and_drafts() {
+    for is_board_open in [false, true] {
+        let mut chat = TestChat::with_peer(Some("bob"));
+        chat.named.push(("board", "127.0.0.8"));
+        chat.connect();
+        chat.receive(STRANGER, "hello");
+        choose(&mut chat, "board");
+        chat.key(Action::ChangeLineEnd);
+        chat.write("to the board");
+        choose(&mut chat, STRANGER);
+        chat.write("to the stranger");
+        if is_board_open {
+            choose(&mut chat, "board");
+        }
+        let (open, other) = match is_board_open {
+            true => ("to the board", "to the stranger"),
+            false => ("to the stranger", "to the board"),
+        };
+        chat.named[2].1 = "127.0.0.9";
+        for entry in &mut chat.log {
+            let Entry::Message(message) = entry else { continue };
+            message.name = Some("board".to_owned());
+        }
+        chat.connect();
+        assert_eq!(names(&chat), ["bob", "张三", "board"]);
+        assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("board".to_owned())));
+        assert_eq!(chat.model.input.text(), open);
+        assert_eq!(chat.model.line_end().label(), Some(r"+\r\n"));
+        assert_eq!(chat.model.history.step(true, false).map(|typed| typed.text).as_deref(), Some(other));
+    }
+}
+
+#[test]
+fn a_peer_is_silent_although_its_last_message_is_no_longer_known() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.connect();
+    chat.receive(ZHANG, "hello");
+    chat.silent.push("张三");
+    chat.notice(Notice { name: Some("张三".to_owned()), seconds: Some(600), ..notice("silent") });
+    let mut list = chat.peers();
+    assert!(list.peers[1].silent_since.is_some());
+    (list.peers[1].last_id, list.peers[1].last_from) = (None, None);
+    chat.model.update(Update::Peers(Ok(list)));
+    assert!(chat.model.peers.get(&PeerKey::Named("张三".to_owned())).unwrap().is_silent);
+}
+
+#[test]
 fn a_silent_peer_is_shown_until_it_is_heard() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
     assert!(!chat.rendered().contains("silent"));
     chat.silent.push("张三");
     chat.notice(Notice { name: Some("张三".to_owned()), seconds: Some(600), ..notice("silent") });
-    chat.answer_requests();
+    // The notice itself says so: no list is requested.
+    assert!(chat.model.take_requests().is_empty());
     assert!(chat.rendered().contains("张三 silent"), "{}", chat.rendered());
     // A list that was made before the message arrived changes nothing.
     let list = chat.peers();

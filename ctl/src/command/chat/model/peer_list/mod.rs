@@ -3,13 +3,18 @@
 //! Named peers come first, in the order of the daemon; then the others, new ones on top. No row overtakes another while
 //! the chat runs, so that the user finds each peer where it was.
 
-use std::collections::{HashMap, HashSet};
+mod renaming;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use udpchat_api::call::Peer;
 use udpchat_api::{Direction, EncodingBy, Message, Timestamp};
 use udpchat_config::{Interface, PeerAddress, owner};
 
+use self::renaming::rename_rows;
 use super::line_end::LineEnd;
 use super::peer::PeerKey;
 use crate::command::chat::editor::Editor;
@@ -68,6 +73,12 @@ impl PeerList {
 
     pub(in crate::command::chat) fn get(&self, key: &PeerKey) -> Option<&PeerRow> {
         self.rows.get(key)
+    }
+
+    /// Marks a named peer as silent. Returns whether it is listed.
+    pub(super) fn fall_silent(&mut self, name: &str) -> bool {
+        let row = self.rows.get_mut(&PeerKey::Named(name.to_owned()));
+        row.map(|row| row.is_silent = true).is_some()
     }
 
     pub(super) fn get_mut(&mut self, key: &PeerKey) -> Option<&mut PeerRow> {
@@ -167,54 +178,27 @@ impl PeerList {
         let old_order = std::mem::take(&mut self.order);
         let addresses_before = std::mem::take(&mut self.addresses);
         let peers: Vec<_> = peers.into_iter().map(|peer| (self.key_of(&peer), peer)).collect();
-        let listed: HashSet<&PeerKey> = peers.iter().map(|(key, _)| key).collect();
-        let is_new = |key: &&PeerKey| match key {
-            PeerKey::Named(_) => !listed.contains(key),
-            PeerKey::Address(address) => name_of(addresses_before.iter(), *address).is_none(),
-            PeerKey::Host(_) => false,
-        };
-        let renamed: Vec<(PeerKey, PeerKey)> = old_order
-            .iter()
-            .filter(is_new)
-            .filter_map(|key| Some((key.clone(), self.named_now(key, &old)?)))
-            .collect();
-        let mut earlier: HashMap<PeerKey, PeerRow> =
-            renamed.iter().filter_map(|(from, to)| Some((to.clone(), old.remove(from)?))).collect();
+        let renamed = self.renamed(&peers, &addresses_before, &old_order, &old);
+        rename_rows(&mut old, &renamed);
         let of_ports = self.unread_of_ports(&old);
         for (key, mut peer) in peers {
-            let before = match (old.remove(&key), earlier.remove(&key)) {
-                (Some(mut row), Some(earlier)) => {
-                    (row.unread, row.seen_id) =
-                        (row.unread + earlier.unread, row.seen_id.max(earlier.seen_id));
-                    row.take_choices(earlier);
-                    Some(row)
-                }
-                (row, earlier) => row.or(earlier),
-            };
             let of_ports = of_ports.get(&key).copied().unwrap_or_default();
             peer.unread = peer.unread.saturating_sub(of_ports);
-            let row = merged(peer, before, with_unread);
+            let row = merged(peer, old.remove(&key), with_unread);
             if self.rows.insert(key.clone(), row).is_none() {
                 self.order.push(key);
             }
         }
         self.named = self.order.iter().filter(|key| matches!(key, PeerKey::Named(_))).count();
-        // Peers that were opened or have sent since the daemon made its list stay.
-        for key in old_order.into_iter().filter(|key| !matches!(key, PeerKey::Named(_))) {
+        // Peers stay that were opened or have sent since the daemon made its list, or that it no longer names.
+        let kept = old_order.into_iter().chain(renamed.iter().map(|(_, to)| to.clone()));
+        for key in kept.filter(|key| !matches!(key, PeerKey::Named(_))) {
             if let Some(mut row) = old.remove(&key) {
                 row.encoding = self.encoding_of_owner(&key).or(row.encoding);
                 self.add(key, row, None);
             }
         }
         renamed
-    }
-
-    /// Returns what the peer at the address of a row is called in the list now, if that is something else.
-    fn named_now(&self, key: &PeerKey, rows: &HashMap<PeerKey, PeerRow>) -> Option<PeerKey> {
-        let PeerKey::Address(address) = PeerKey::parse(&rows.get(key)?.address) else { return None };
-        let now =
-            self.owner(address).map_or(PeerKey::Address(address), |name| PeerKey::Named(name.to_owned()));
-        (now != *key).then_some(now)
     }
 
     /// Returns how many messages the ports that were opened by themselves count, by the peer for which the daemon counts them.
@@ -298,15 +282,6 @@ impl PeerList {
 }
 
 impl PeerRow {
-    /// Takes what the user has chosen and written for the same peer under another name.
-    pub(super) fn take_choices(&mut self, earlier: Self) {
-        self.chosen_encoding = self.chosen_encoding.take().or(earlier.chosen_encoding);
-        self.line_end = earlier.line_end;
-        if self.draft.is_empty() {
-            self.draft = earlier.draft;
-        }
-    }
-
     /// Notes a received message, and counts it as unread if `is_counted`. Returns whether it is new.
     fn hear(&mut self, message: &Message, is_counted: bool) -> bool {
         // The daemon's count includes messages up to `last_id`.
@@ -333,8 +308,8 @@ fn name_of<'a>(
 fn merged(peer: Peer, before: Option<PeerRow>, with_unread: bool) -> PeerRow {
     let known = before.is_some();
     let mut row = before.unwrap_or_default();
-    // A message that has arrived since is newer than the daemon's list.
-    row.is_silent = peer.silent_since.is_some() && row.last_id <= peer.last_id;
+    // A message that was heard since then is newer than the daemon's list.
+    row.is_silent = peer.silent_since.is_some_and(|since| row.last_heard <= Some(since));
     if with_unread || !known {
         row.unread = match peer.last_id {
             last if last <= Some(row.seen_id) => 0,
@@ -347,111 +322,4 @@ fn merged(peer: Peer, before: Option<PeerRow>, with_unread: bool) -> PeerRow {
     row.encoding = Some((peer.encoding.clone(), encoding_chosen_by(&peer)));
     row.address = peer.last_from.unwrap_or(peer.address);
     row
-}
-
-#[cfg(test)]
-mod tests {
-    use udpchat_api::{Direction, Entry};
-
-    use crate::command::chat::keys::Action;
-    use crate::command::chat::model::peer::PeerKey;
-    use crate::command::chat::model::{SendFailure, Update};
-    use crate::command::chat::test_chat::TestChat;
-
-    const BOARD: &str = "127.0.0.51";
-    const USUAL: &str = "127.0.0.51:28301";
-    const OTHER: &str = "127.0.0.51:40000";
-
-    /// Returns a chat after a peer without a port has sent from another port than 28301.
-    fn chat_with(peer: Option<&str>) -> TestChat {
-        let mut chat = TestChat::with_peer(peer);
-        chat.named.push(("board", BOARD));
-        chat.record_received(OTHER, "hello");
-        chat.connect();
-        chat
-    }
-
-    fn send(chat: &mut TestChat) -> (Option<u64>, String) {
-        chat.write("x");
-        chat.key(Action::Submit);
-        let sent = chat.sent.last().unwrap();
-        (sent.reply_to, sent.to.clone())
-    }
-
-    #[test]
-    fn a_written_port_is_the_destination() {
-        let mut chat = chat_with(Some(USUAL));
-        assert_eq!(chat.model.open_key(), Some(&PeerKey::Address(USUAL.parse().unwrap())));
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-        chat.answer(None);
-        assert_eq!(chat.texts(), ["x"], "the entry of the message is shown once");
-        chat.receive(OTHER, "elsewhere");
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-        chat.answer(None);
-        chat.receive(USUAL, "here");
-        chat.answer_requests();
-        assert_eq!(chat.texts(), ["x", "x", "here"]);
-        assert_eq!(send(&mut chat).0, Some(chat.newest()));
-        assert_eq!(chat.model.encoding().unwrap().0, "utf-8", "it is that of its host");
-    }
-
-    #[test]
-    fn an_entry_resolves_an_uncertain_message_to_a_port() {
-        let mut chat = chat_with(Some(USUAL));
-        send(&mut chat);
-        let ticket = chat.sent.remove(0).ticket;
-        let lost = SendFailure { reason: "gone".to_owned(), is_recorded: false, is_uncertain: true };
-        chat.model.update(Update::Sent { ticket, outcome: Err(lost) });
-        let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
-        chat.arrive(entry);
-        assert_eq!(chat.texts(), ["x"]);
-    }
-
-    #[test]
-    fn a_name_or_host_without_a_port_is_the_whole_host() {
-        for typed in ["board", BOARD] {
-            let mut chat = chat_with(Some(typed));
-            assert_eq!(chat.model.open_row().unwrap().address, OTHER, "where messages go is shown");
-            assert_eq!(send(&mut chat).0, Some(1), "{typed}");
-            chat.receive(USUAL, "here");
-            chat.answer_requests();
-            assert_eq!(chat.model.open_row().unwrap().address, USUAL);
-            assert_eq!(send(&mut chat).0, Some(chat.newest()), "{typed}");
-        }
-    }
-
-    #[test]
-    fn a_typed_port_of_a_named_host_can_be_chosen() {
-        let mut chat = chat_with(Some("board"));
-        chat.key(Action::ChoosePeer);
-        chat.write(USUAL);
-        chat.key(Action::Submit);
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-    }
-
-    #[test]
-    fn a_resolved_host_stays_at_its_port() {
-        let mut chat = chat_with(Some("board.lan:28301"));
-        send(&mut chat);
-        let ticket = chat.sent.remove(0).ticket;
-        let entry = Entry::Message(chat.message(USUAL, Direction::Out, "x"));
-        chat.arrive(entry.clone());
-        chat.model
-            .update(Update::Sent { ticket, outcome: Ok(udpchat_api::call::Sent::One(Box::new(entry))) });
-        chat.answer_requests();
-        assert_eq!(send(&mut chat), (None, USUAL.to_owned()));
-    }
-
-    #[test]
-    fn a_message_of_an_opened_port_is_unread_once() {
-        let mut chat = chat_with(Some(USUAL));
-        chat.key(Action::NextPeer);
-        let before = chat.model.peers.unread();
-        chat.receive(USUAL, "here");
-        assert_eq!(chat.model.peers.unread(), before + 1);
-        // Nor are they after the daemon has counted again.
-        chat.record_received(USUAL, "missed");
-        chat.connect();
-        assert_eq!(chat.model.peers.unread(), before + 2);
-    }
 }
