@@ -34,8 +34,8 @@ Numbers are read from the text of received messages, line by line: name=value an
 (named 1, 2, ...), teleplot (>name:time:value|g) and NMEA. 0x1F is 31. Times, dates, addresses and versions are no \
 numbers, nor is a whole number behind a name with a comma and a digit behind it (21,5). Each of several with the same name \
 is drawn. Messages that are shown as hex digits have no numbers. Without a FIELD, the first six that arrive are drawn. \
-Several peers have a curve each. What exists since the time of -S comes first, then what arrives. A curve has a break where nothing came for much longer \
-than usual.
+Several peers have a curve each. What exists since the time of -S comes first, then what arrives. A curve has \
+a break where nothing came for much longer than usual.
 
 Keys: space holds and continues, + and - change the span, 1 to 6 hide and show a curve, q quits. On a terminal without \
 UTF-8 the curves are ASCII characters.

@@ -19,7 +19,8 @@ use crate::output::Output;
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FormArgs {
-    /// Fill in {{n:04}} (the number of the message, with zeros), {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and {{random}}; {{{{ is {{
+    /// Fill in {{n:04}} (the number of the message, with zeros), {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and
+    /// {{random}}; {{{{ is {{
     #[arg(long)]
     pub(crate) fill: bool,
     /// Add a checksum: sum8, xor8, lrc, crc8, crc16-modbus, crc16-ccitt, crc16-xmodem, crc32 or nmea; `:be` or `:le` sets the
@@ -249,11 +250,9 @@ mod tests {
         let summed = form("lf", "sum8").finished(text("1"), &plain, Some("utf-16le")).unwrap();
         assert_eq!(summed, Payload::Bytes(vec![0x31, 0, 0x31, 10, 0]));
         // A line end in escapes is one only where escapes are read.
-        for (message, eol, expected) in [
-            (&escape, "crlf", "AT\r\n"),
-            (&escape, "none", "AT"),
-            (&plain, "crlf", "AT\\r\\n\r\n"),
-        ] {
+        for (message, eol, expected) in
+            [(&escape, "crlf", "AT\r\n"), (&escape, "none", "AT"), (&plain, "crlf", "AT\\r\\n\r\n")]
+        {
             let finished = form(eol, "").finished(text(r"AT\r\n"), message, None).unwrap();
             assert_eq!(finished, text(expected), "{eol}");
         }
