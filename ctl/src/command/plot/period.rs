@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use udpchat_locale::tr;
 
-use super::PlotArgs;
+use super::args::PlotArgs;
 use super::series::{LONGEST_SPAN, SHORTEST_SPAN};
 use crate::command::filter::period;
 use crate::error::{CtlError, Result};

@@ -252,9 +252,8 @@ mod tests {
         let listener = UnixListener::bind(&socket).unwrap();
         let daemon = std::thread::spawn(move || answer(&listener));
         let client = Client::connect(&socket).await.unwrap();
-        let (since, until) = (Some(Timestamp::UNIX_EPOCH), Some(Timestamp::now()));
-        let period = Period { since, until, span: SHORTEST_SPAN };
-        let (open, mut updates) = start(Feed::new(None, Vec::new(), &period), client);
+        let period = (Some(Timestamp::UNIX_EPOCH), Some(Timestamp::now()));
+        let (open, mut updates) = start(Feed::new(None, Vec::new(), period), client);
         drop(open);
         // The channel ends with the only task, which reads.
         while let Some(update) = updates.recv().await {
