@@ -75,6 +75,17 @@ pub(crate) struct KindArgs {
 }
 
 impl KindArgs {
+    /// Refuses conditions together with kinds that have no numbers.
+    pub(super) fn check(&self, conditions: &WhereArgs) -> Result<()> {
+        let has_numbers = |kind: &KindArg| !matches!(kind, KindArg::Gaps | KindArg::Notices);
+        match conditions.are_given() && !self.only.iter().all(has_numbers) {
+            true => Err(CtlError::usage(tr!(
+                "--where selects messages and cannot be combined with --only gaps or --only notices"
+            ))),
+            false => Ok(()),
+        }
+    }
+
     /// Returns whether notices are asked for.
     pub(crate) fn name_notices(&self) -> bool {
         self.only.contains(&KindArg::Notices)
@@ -185,7 +196,7 @@ pub(super) struct Filter {
     pub(super) only: Vec<Kind>,
     pub(super) delivery: Option<DeliveryFilter>,
     /// What this program selects itself, of what the daemon has selected.
-    pub(super) numbers: WhereArgs,
+    pub(super) conditions: WhereArgs,
 }
 
 impl Filter {
@@ -210,8 +221,8 @@ impl Filter {
     }
 
     /// Selects by the numbers in messages, too.
-    pub(super) fn of_numbers(self, numbers: &WhereArgs) -> Self {
-        Self { numbers: numbers.clone(), ..self }
+    pub(super) fn of_conditions(self, conditions: &WhereArgs) -> Self {
+        Self { conditions: conditions.clone(), ..self }
     }
 
     /// Returns the parameters that request a page.
@@ -227,7 +238,7 @@ impl Filter {
             notices,
             only,
             delivery,
-            numbers: _,
+            conditions: _,
         } = self.clone();
         // Gaps that are asked for are shown among the messages of a peer, too.
         let gaps = only.contains(&Kind::Gaps);
@@ -260,7 +271,7 @@ impl Filter {
             notices: _,
             only,
             delivery,
-            numbers,
+            conditions,
         } = self;
         let any_direction = matches!(direction, None | Some(DirectionFilter::Both));
         any_direction
@@ -268,7 +279,7 @@ impl Filter {
             && not_from.is_empty()
             && only.is_empty()
             && delivery.is_none()
-            && !numbers.are_given()
+            && !conditions.are_given()
             && since.is_none()
             && until.is_none()
             && grep.is_none()

@@ -47,6 +47,10 @@ fn an_export_and_a_replay_select_by_numbers() {
     let table = daemon.ctl(&["export", "--format", "csv", "--fields", "hum", "--where", "temp > 30"]).ok();
     assert_eq!(table.lines().count(), 3, "{table}");
     daemon.ctl(&["export", "--notices", "--where", "temp > 30"]).fails(2, &["--where"]);
+    for (command, kinds) in [("export", "notices"), ("export", "received,gaps"), ("inbox", "notices")] {
+        let refused = daemon.ctl(&[command, "--only", kinds, "--where", "temp > 30"]);
+        refused.fails(2, &["--where selects messages"]);
+    }
     let bench = Peer::new();
     let replay = ["--json", "replay", "--to", &bench.name(), "--speed", "max", "--where", "hum < 20"];
     assert_eq!(daemon.ctl(&replay).json()[0]["sent"], 2);

@@ -109,11 +109,9 @@ fn only_the_client_uses_terminal_libraries() {
     for library in ["anstream", "anstyle", "comfy-table", "ratatui"] {
         assert_eq!(users_of(library), ["udpchat-ctl"], "{library}");
     }
-    // Help is wrapped, --check-config is aligned, and carets stand below a line of the configuration, by the width of characters.
-    assert_eq!(
-        users_of("unicode-width"),
-        ["udpchat-config", "udpchat-ctl", "udpchat-daemon", "udpchat-locale"]
-    );
+    // Help is wrapped, carets stand below a line of the configuration, and its listing is aligned, by the width of characters.
+    let users = ["udpchat-config", "udpchat-ctl", "udpchat-daemon", "udpchat-locale"];
+    assert_eq!(users_of("unicode-width"), users);
 }
 
 #[test]

@@ -227,19 +227,34 @@ fn durations_and_counts_have_one_form_in_chinese() {
             let before = text.match_indices(*unit).map(|(at, _)| text[..at].chars().next_back());
             before.flatten().any(|character| character.is_ascii_digit())
         };
-        // A range has two units of one kind, and one word between them.
-        let parts: Vec<&str> = text.split([' ', '"', '；', '，', '。']).collect();
-        let is_written = |part: &&str| {
-            let unit = part.trim_start_matches(|character: char| character.is_ascii_digit());
-            unit.len() < part.len() && ["ms", "s", "m", "h", "d"].contains(&unit)
-        };
-        let is_mixed = parts.windows(3).any(|range| {
-            let is_range = is_written(&range[0]) && ["到", "至"].contains(&range[1]);
-            is_range && (range[1] == "到" || !is_written(&range[2]))
-        });
-        if UNITS.iter().any(is_joined) || is_mixed {
+        if UNITS.iter().any(|unit| is_joined(unit)) || has_mixed_range(&text) {
             wrong.push(line);
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Returns whether a text has a range of durations with two kinds of units, or with another word between them than 至.
+fn has_mixed_range(text: &str) -> bool {
+    let text = text.replace('到', " 到 ").replace('至', " 至 ");
+    let parts = text.split([' ', '"', '；', '，', '。']).filter(|part| !part.is_empty());
+    let parts: Vec<&str> = parts.collect();
+    let is_written = |part: &str| {
+        let unit = part.trim_start_matches(|character: char| character.is_ascii_digit());
+        unit.len() < part.len() && ["ms", "s", "m", "h", "d"].contains(&unit)
+    };
+    parts.windows(3).any(|range| {
+        let is_range = is_written(range[0]) && ["到", "至"].contains(&range[1]);
+        is_range && (range[1] == "到" || !is_written(range[2]))
+    })
+}
+
+#[test]
+fn a_mixed_range_is_noticed() {
+    for text in ["应为 1s到90d", "1s 到 90d", "1s至90 天", "1s 至 90 天。"] {
+        assert!(has_mixed_range(text), "{text}");
+    }
+    for text in ["应为 1s 至 90d。", "1s至90d", "收到 5 条消息", "10m 之后收到"] {
+        assert!(!has_mixed_range(text), "{text}");
+    }
 }

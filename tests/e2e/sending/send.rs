@@ -131,6 +131,21 @@ fn empty_lines_are_skipped_with_a_note() {
 }
 
 #[test]
+fn a_line_end_is_added_to_lines_and_for_each_destination() {
+    let line = Line::new();
+    line.delivers(&["--lines", "--eol", "crlf"], b"one\n\ntwo\r\n", &[b"one\r\n", b"\r\n", b"two\r\n"]);
+    line.delivers(&["--eol", "lf", ""], b"", &[b"\n"]);
+    line.delivers(&[r"AT\r\n", "--escape", "--eol", "crlf"], b"", &[b"AT\r\n"]);
+    line.sent(5);
+    let other = Peer::new();
+    let both = format!("{},{}", line.peer.name(), other.name());
+    line.daemon.ctl(&["send", &both, "x\n", "--eol", "cr"]).ok();
+    assert_eq!([line.peer.receive().0, other.receive().0], [b"x\r", b"x\r"]);
+    // Without a line end, an empty message is one.
+    line.run(&["", "--eol", "none"], b"").fails(2, &["the message is empty"]);
+}
+
+#[test]
 fn a_failed_line_does_not_stop_the_others() {
     let line = Line::new();
     let ran = line.run(&["--lines", "-e", "gbk"], "一\n😀\n二\n".as_bytes());

@@ -78,7 +78,7 @@ pub(crate) struct ExportArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) numbers: WhereArgs,
+    pub(crate) conditions: WhereArgs,
     #[command(flatten)]
     pub(crate) kinds: KindArgs,
 }
@@ -119,9 +119,10 @@ impl Format {
 
 /// Runs `export`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ExportArgs) -> Result<()> {
+    arguments.kinds.check(&arguments.conditions)?;
     let mut filter = Filter::of(&arguments.filter, crate::time::now)?
         .of_kinds(&arguments.kinds)
-        .of_numbers(&arguments.numbers);
+        .of_conditions(&arguments.conditions);
     let has_notices = arguments.notices || arguments.kinds.name_notices();
     let fields = names(&arguments.fields)?;
     if !fields.is_empty() {

@@ -140,7 +140,7 @@ pub(crate) struct InboxArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) numbers: WhereArgs,
+    pub(crate) conditions: WhereArgs,
     #[command(flatten)]
     pub(crate) kinds: KindArgs,
 }

@@ -15,7 +15,7 @@ use crate::output::{Output, counted};
 pub(super) struct Form {
     hex: bool,
     format: Option<Format>,
-    numbers: WhereArgs,
+    conditions: WhereArgs,
     unknown: UnknownNumbers,
     /// Whether something of a message was printed: a line may hold only numbers that no message has.
     shown: bool,
@@ -27,9 +27,10 @@ impl Form {
     /// Reads the arguments.
     ///
     /// # Errors
-    /// `-F` makes no JSON.
+    /// `-F` makes no JSON, or conditions on numbers are given for what has none.
     pub(super) fn of(arguments: &InboxArgs, output: &Output) -> Result<Self> {
-        let InboxArgs { hex, format, numbers, .. } = arguments;
+        let InboxArgs { hex, format, conditions, .. } = arguments;
+        arguments.kinds.check(conditions)?;
         if format.is_some() && output.is_json() {
             return Err(CtlError::usage(tr!("--json has a form of its own and cannot be combined with -F"))
                 .hint(tr!(
@@ -41,9 +42,16 @@ impl Form {
         let unknown = UnknownNumbers::new(format.iter().flat_map(Format::number_names));
         let shown = format.as_ref().is_none_or(|format| format.shows(&[]));
         let notices = format.is_none()
-            && !numbers.are_given()
+            && !conditions.are_given()
             && (arguments.notices || arguments.kinds.name_notices() || !output.is_json());
-        Ok(Self { hex: *hex, format: format.clone(), numbers: numbers.clone(), unknown, shown, notices })
+        Ok(Self {
+            hex: *hex,
+            format: format.clone(),
+            conditions: conditions.clone(),
+            unknown,
+            shown,
+            notices,
+        })
     }
 
     /// Returns whether what was printed shows something of the messages, so that they may count as read.
@@ -53,7 +61,7 @@ impl Form {
 
     /// Returns whether entries are left out.
     pub(super) fn is_selective(&self) -> bool {
-        self.numbers.are_given()
+        self.conditions.are_given()
     }
 
     /// Returns whether messages are printed as bytes.
@@ -70,7 +78,7 @@ impl Form {
     pub(super) fn selects(&self, entry: &Entry) -> bool {
         match entry {
             Entry::Notice(_) => self.notices,
-            Entry::Message(_) | Entry::Gap(_) => self.numbers.select(entry),
+            Entry::Message(_) | Entry::Gap(_) => self.conditions.select(entry),
         }
     }
 

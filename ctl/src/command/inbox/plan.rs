@@ -60,7 +60,7 @@ impl Plan {
         let selects = arguments.all
             || arguments.filter.select()
             || arguments.kinds != KindArgs::default()
-            || arguments.numbers.are_given();
+            || arguments.conditions.are_given();
         let part = match arguments.filter.number {
             _ if !arguments.ids.is_empty() => Part::Ids(arguments.ids.clone()),
             Some(count) => Part::Last { count, newest_first, implied: false },
@@ -114,7 +114,7 @@ fn is_history(arguments: &InboxArgs) -> bool {
         || !arguments.ids.is_empty()
         || arguments.filter != FilterArgs::default()
         || arguments.kinds != KindArgs::default()
-        || arguments.numbers.are_given()
+        || arguments.conditions.are_given()
 }
 
 #[cfg(test)]

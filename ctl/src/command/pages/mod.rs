@@ -20,7 +20,7 @@ use crate::error::{CtlError, Result};
 pub(super) struct Pages {
     client: Client,
     filter: InboxParams,
-    numbers: WhereArgs,
+    conditions: WhereArgs,
     prefetch: Prefetch,
     span: Span,
     listen_port: Option<u16>,
@@ -35,8 +35,8 @@ impl Pages {
         let step = if filter.is_open() { PAGE_ENTRIES } else { u64::MAX };
         let prefetch = Prefetch::new(span, step);
         let listen_port = the_only(status.listen.iter().map(std::net::SocketAddr::port));
-        let (filter, numbers) = (filter.page(), filter.numbers.clone());
-        Ok(Self { client, filter, numbers, prefetch, span, listen_port })
+        let (filter, conditions) = (filter.page(), filter.conditions.clone());
+        Ok(Self { client, filter, conditions, prefetch, span, listen_port })
     }
 
     /// Returns the ids that are read.
@@ -53,8 +53,8 @@ impl Pages {
     pub(super) async fn next(&mut self) -> Result<Option<RawInboxAnswer>> {
         loop {
             let ready = self.prefetch.take().map(|mut page| {
-                if self.numbers.are_given() {
-                    page.entries.retain(|entry| self.numbers.select_json(entry));
+                if self.conditions.are_given() {
+                    page.entries.retain(|entry| self.conditions.select_json(entry));
                 }
                 page
             });

@@ -6,7 +6,6 @@ use udpchat_api::call::{DirectionFilter, InboxParams, Order, SubscribeParams};
 use udpchat_api::numbers::numbers;
 use udpchat_api::{Client, ClientError, Entry, Message, Timestamp};
 
-use super::period::Period;
 use crate::connect;
 use crate::error::Result;
 
@@ -37,9 +36,13 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Creates a feed of a period.
-    pub(super) fn new(socket: Option<PathBuf>, from: Vec<String>, period: &Period) -> Self {
-        Self { socket, from, since: period.since, until: period.until, cursor: None }
+    /// Creates a feed of what came between two times; without the first it begins now, without the second it has no end.
+    pub(super) fn new(
+        socket: Option<PathBuf>,
+        from: Vec<String>,
+        (since, until): (Option<Timestamp>, Option<Timestamp>),
+    ) -> Self {
+        Self { socket, from, since, until, cursor: None }
     }
 
     /// Returns whether nothing comes after the history.

@@ -28,7 +28,8 @@ struct Number<'a> {
     value: f64,
 }
 
-/// Prints until the end of the period or, if it has none, until the command is interrupted, no program reads the output any more, or the daemon ends.
+/// Prints until the end of the period or, if it has none, until the command is interrupted, no program reads the output any more,
+/// or the daemon ends.
 pub(super) async fn run(
     output: &mut Output,
     mut feed: Feed,

@@ -3,6 +3,7 @@
 //! On a terminal it is a full screen: `feed` reads history and then what arrives, `series` keeps it in bounded memory,
 //! `view` draws it with the dots of `canvas`. Otherwise it prints a line for each number (`lines`).
 
+mod args;
 mod canvas;
 mod feed;
 mod head;
@@ -13,71 +14,16 @@ mod screen;
 mod series;
 mod view;
 
-use std::time::Duration;
-
-use clap::Args;
-use clap_complete::ArgValueCandidates;
 use udpchat_locale::tr;
 
+pub(crate) use self::args::PlotArgs;
 use self::feed::Feed;
 use self::period::Period;
-use self::series::{LONGEST_SPAN, SHORTEST_SPAN};
-use super::completions::candidates;
 use super::context::Context;
 use super::senders;
 use crate::connect::check_read_permission;
 use crate::error::{CtlError, Result};
 use crate::terminal;
-
-const HELP: &str = "\
-Numbers are read from the text of received messages, line by line: name=value and name:value, JSON, columns of numbers \
-(named 1, 2, ...), teleplot (>name:time:value|g) and NMEA. 0x1F is 31. Times, dates, addresses and versions are no \
-numbers, nor is a whole number behind a name with a comma and a digit behind it (21,5). Each of several with the same name \
-is drawn. Messages that are shown as hex digits have no numbers. Without a FIELD, the first six that arrive are drawn. \
-Several peers have a curve each. What exists since the time of -S comes first, then what arrives. A curve has a break where nothing came for much longer \
-than usual.
-
-Keys: space holds and continues, + and - change the span, 1 to 6 hide and show a curve, q quits. On a terminal without \
-UTF-8 the curves are ASCII characters.
-
-In a pipe, in a file and with --json, each number is a line: time, peer, name and value, with tabs between them.
-
-Examples:
-  udpchatctl plot
-  udpchatctl plot temp,hum --from sensor7 -S 10m
-  udpchatctl plot temp -S 08:00 -U 09:00
-  udpchatctl --json plot temp | jq .value
-  udpchatctl plot -S today | grep temp";
-
-/// Plot the numbers in messages, or print them
-#[derive(Clone, Debug, Default, Args)]
-#[command(after_help = HELP)]
-pub(crate) struct PlotArgs {
-    /// The names of the numbers, for example temp, acc.x or 1; commas may stand between them [default: the first that arrive]
-    #[arg(value_name = "FIELD")]
-    pub(crate) fields: Vec<String>,
-    /// Only messages from PEER: a peer's name, an address, a network or a host; may be repeated
-    #[arg(long, value_name = "PEER", add = ArgValueCandidates::new(candidates::peers))]
-    pub(crate) from: Vec<String>,
-    /// Begin with what arrived at or after the time T, for example 10m or 22:00 [default: the span; in a pipe, now]
-    #[arg(short = 'S', long, value_name = "T", allow_hyphen_values = true)]
-    pub(crate) since: Option<String>,
-    /// End with what arrived before the time T, and do not wait for more
-    #[arg(short = 'U', long, value_name = "T", allow_hyphen_values = true)]
-    pub(crate) until: Option<String>,
-    /// How much time the plot shows, for example 30s or 10m; a number alone is seconds [default: since the time of -S, otherwise 1m]
-    #[arg(long, value_name = "T", value_parser = span)]
-    pub(crate) span: Option<Duration>,
-}
-
-/// Parses `--span`.
-fn span(text: &str) -> std::result::Result<Duration, String> {
-    let span = crate::time::span(text)?;
-    match (SHORTEST_SPAN..=LONGEST_SPAN).contains(&span) {
-        true => Ok(span),
-        false => Err(tr!("expected 1s to 24h").to_owned()),
-    }
-}
 
 /// Runs `plot`.
 pub(crate) async fn run(context: Context<'_>, arguments: &PlotArgs) -> Result<()> {
@@ -91,7 +37,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &PlotArgs) -> Result<()
     check_read_permission(&mut client).await?;
     let mut from = arguments.from.clone();
     senders::resolve(&mut client, &mut from).await?;
-    let feed = Feed::new(context.socket.clone(), from, &period);
+    let feed = Feed::new(context.socket.clone(), from, (period.since, period.until));
     let fields = fields(&arguments.fields);
     match is_screen {
         true => screen::run(context.output, feed, client, fields, &period).await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp, Zoned};
 use udpchat_locale::tr;
 
-use super::PlotArgs;
+use super::args::PlotArgs;
 use super::series::{LONGEST_SPAN, SHORTEST_SPAN};
 use crate::command::filter::period;
 use crate::error::{CtlError, Result};
@@ -28,10 +28,14 @@ impl Period {
     /// Reads the arguments.
     ///
     /// # Errors
-    /// A time is invalid, the period ends before it begins, or its end is in the future.
+    /// A time is invalid or in the future, or the period ends before it begins.
     pub(super) fn of(arguments: &PlotArgs, is_screen: bool, now: &Zoned) -> Result<Self> {
         let (since, until) = period(arguments.since.as_deref(), arguments.until.as_deref(), || now.clone())?;
         let now = now.timestamp();
+        if since.is_some_and(|since| since > now) {
+            return Err(CtlError::usage(tr!("the time of --since is in the future"))
+                .hint(tr!("without --since, the plot begins with what arrives")));
+        }
         if until.is_some_and(|until| until > now) {
             return Err(CtlError::usage(tr!("the time of --until is in the future"))
                 .hint(tr!("without --until, the plot continues with what arrives")));
@@ -92,9 +96,11 @@ mod tests {
         ] {
             assert_eq!(of(&given, true).unwrap(), expected, "{given:?}");
         }
-        for wrong in
-            [arguments(Some("10m"), Some("20m"), None), arguments(None, Some("2026-11-22 15:00"), None)]
-        {
+        for wrong in [
+            arguments(Some("10m"), Some("20m"), None),
+            arguments(None, Some("2026-11-22 15:00"), None),
+            arguments(Some("2026-11-22 15:00"), None, None),
+        ] {
             assert_eq!(of(&wrong, true).unwrap_err().exit() as u8, 2, "{wrong:?}");
         }
     }

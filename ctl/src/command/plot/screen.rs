@@ -45,10 +45,19 @@ pub(super) async fn run(
         problem: None,
         theme: Theme::new(output, if terminal::is_utf8() { Marks::Braille } else { Marks::Ascii }),
     };
-    let (sender, mut updates) = mpsc::channel(MAX_WAITING);
-    tokio::spawn(read(feed, client, sender.clone()));
-    tokio::spawn(tick(sender));
+    // The screen takes a closed channel for a failure.
+    let (_open, mut updates) = start(feed, client);
     terminal::run(&mut plot, &mut updates, Input::Keys).await
+}
+
+/// Starts the tasks that change the plot. A plot of the past is not drawn again once it is read: it does not move.
+fn start(feed: Feed, client: Client) -> (mpsc::Sender<Update>, mpsc::Receiver<Update>) {
+    let (sender, updates) = mpsc::channel(MAX_WAITING);
+    if !feed.has_end() {
+        tokio::spawn(tick(sender.clone()));
+    }
+    tokio::spawn(read(feed, client, sender.clone()));
+    (sender, updates)
 }
 
 struct Plot {
@@ -148,8 +157,8 @@ fn now() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
-/// Reads until the screen is closed or the period is read. If the connection is lost, it is opened again: a daemon that takes a role away closes it,
-/// and the user may still be permitted to read.
+/// Reads until the screen is closed or the period is read. If the connection is lost, it is opened again: a daemon that takes a
+/// role away closes it, and the user may still be permitted to read.
 async fn read(mut feed: Feed, client: Client, updates: mpsc::Sender<Update>) {
     let mut client = Some(client);
     loop {
@@ -215,7 +224,43 @@ async fn tick(updates: mpsc::Sender<Update>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixListener;
+
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// Answers two requests with the last page of an empty inbox, and returns the methods.
+    fn answer(listener: &UnixListener) -> Vec<String> {
+        let (stream, _) = listener.accept().unwrap();
+        let mut methods = Vec::new();
+        for line in BufReader::new(&stream).lines().take(2) {
+            let request: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            let result = json!({ "entries": [], "next": 0, "more": false, "unread": 0 });
+            writeln!(&stream, "{}", json!({ "jsonrpc": "2.0", "id": request["id"], "result": result }))
+                .unwrap();
+            methods.push(request["method"].as_str().unwrap().to_owned());
+        }
+        methods
+    }
+
+    #[tokio::test]
+    async fn a_plot_of_the_past_does_not_subscribe_and_is_not_drawn_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let daemon = std::thread::spawn(move || answer(&listener));
+        let client = Client::connect(&socket).await.unwrap();
+        let period = (Some(Timestamp::UNIX_EPOCH), Some(Timestamp::now()));
+        let (open, mut updates) = start(Feed::new(None, Vec::new(), period), client);
+        drop(open);
+        // The channel ends with the only task, which reads.
+        while let Some(update) = updates.recv().await {
+            assert!(matches!(&update, Update::Samples(samples) if samples.is_empty()));
+        }
+        assert_eq!(daemon.join().unwrap(), ["inbox"]);
+    }
 
     fn plot() -> Plot {
         let theme = Theme { has_colour: false, zone: jiff::tz::TimeZone::UTC, marks: Marks::Ascii };

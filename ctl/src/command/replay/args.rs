@@ -50,5 +50,5 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     #[command(flatten)]
-    pub(crate) numbers: WhereArgs,
+    pub(crate) conditions: WhereArgs,
 }

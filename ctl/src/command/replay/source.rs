@@ -69,7 +69,8 @@ enum Entry {
 impl Source {
     /// Opens the file, or selects messages of the inbox; by default received ones.
     pub(super) async fn open(context: &Context<'_>, arguments: &ReplayArgs) -> Result<Self> {
-        let mut filter = Filter::of(&arguments.filter, crate::time::now)?.of_numbers(&arguments.numbers);
+        let mut filter =
+            Filter::of(&arguments.filter, crate::time::now)?.of_conditions(&arguments.conditions);
         let direction = *filter.direction.get_or_insert(DirectionFilter::In);
         if let Some(path) = &arguments.file {
             return Self::of_file(path, direction, arguments.filter.direction.is_some());

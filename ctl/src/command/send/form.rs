@@ -19,7 +19,8 @@ use crate::output::Output;
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FormArgs {
-    /// Fill in {{n:04}} (the number of the message, with zeros), {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and {{random}}; {{{{ is {{
+    /// Fill in {{n:04}} (the number of the message, with zeros), {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and
+    /// {{random}}; {{{{ is {{
     #[arg(long)]
     pub(crate) fill: bool,
     /// Add a checksum: sum8, xor8, lrc, crc8, crc16-modbus, crc16-ccitt, crc16-xmodem, crc32 or nmea; `:be` or `:le` sets the
@@ -65,9 +66,19 @@ impl FormArgs {
         }
     }
 
-    /// Returns the arguments with which the message is read: hex digits are parsed once the fields are filled.
+    /// Returns the arguments with which the message is read: hex digits are parsed once the fields are filled, and nothing is
+    /// a message if a line end is added.
     pub(in crate::command) fn for_reading(&self, message: &MessageArgs) -> MessageArgs {
-        MessageArgs { hex: message.hex && !self.fill, ..message.clone() }
+        MessageArgs {
+            hex: message.hex && !self.fill,
+            allow_empty: message.allow_empty || self.fills_empty(),
+            ..message.clone()
+        }
+    }
+
+    /// Returns whether an empty message gets a line end.
+    pub(in crate::command) fn fills_empty(&self) -> bool {
+        self.eol.is_some_and(|end| end != LineEnd::None)
     }
 
     /// Parses the fields of a message.
@@ -86,7 +97,9 @@ impl FormArgs {
         encoding: Option<&str>,
     ) -> Result<Payload> {
         let payload = match payload {
-            Payload::Text(text) if self.eol.is_some() => Payload::Text(without_line_end(&text).to_owned()),
+            Payload::Text(text) if self.eol.is_some() => {
+                Payload::Text(without_line_end(&text, message.escape).to_owned())
+            }
             payload => payload,
         };
         let end = self.eol.unwrap_or(LineEnd::None);
@@ -124,7 +137,7 @@ impl FormArgs {
     ) -> Result<Payload> {
         let payload = self.draft(payload)?.payload(1, message.hex)?;
         let mut encoding = None;
-        let needs_encoding = !(self.append.is_none() && self.eol.is_none()) && message.encoding.is_none();
+        let needs_encoding = (self.append.is_some() || self.eol.is_some()) && message.encoding.is_none();
         if needs_encoding && matches!(payload, Payload::Text(_)) {
             let answer = client.call(&TargetsParams { to: vec![to.to_owned()] }).await?;
             encoding = answer.targets.into_iter().next().map(|target| target.encoding);
@@ -236,6 +249,15 @@ mod tests {
         assert_eq!(summed, Payload::Bytes(b"$1*31\r\n".to_vec()));
         let summed = form("lf", "sum8").finished(text("1"), &plain, Some("utf-16le")).unwrap();
         assert_eq!(summed, Payload::Bytes(vec![0x31, 0, 0x31, 10, 0]));
+        // A line end in escapes is one only where escapes are read.
+        for (message, eol, expected) in
+            [(&escape, "crlf", "AT\r\n"), (&escape, "none", "AT"), (&plain, "crlf", "AT\\r\\n\r\n")]
+        {
+            let finished = form(eol, "").finished(text(r"AT\r\n"), message, None).unwrap();
+            assert_eq!(finished, text(expected), "{eol}");
+        }
+        let summed = form("cr", "sum8").finished(text(r"1\n"), &escape, Some("utf-8")).unwrap();
+        assert_eq!(summed, Payload::Bytes(b"11\r".to_vec()));
     }
 
     #[test]

@@ -185,6 +185,11 @@ impl Job {
         bounced.map_or(Ok(()), |bounced| Err(CtlError::not_sent("bounced", bounced)))
     }
 
+    /// Returns whether a message without content is sent.
+    fn sends_empty(&self) -> bool {
+        self.message.allow_empty || self.form.fills_empty()
+    }
+
     async fn once(&self, pipeline: &mut Pipeline<Sending<'_>>, messages: Messages) -> Result<()> {
         let done = self.rounds(pipeline, messages).await;
         if done.is_err() {
@@ -282,7 +287,7 @@ impl Job {
         let payload = draft.and_then(|draft| draft.payload(number, self.message.hex));
         let payload = match payload {
             // As `--lines` does for one destination.
-            Ok(payload) if self.is_lines && payload.is_empty() && !self.message.allow_empty => {
+            Ok(payload) if self.is_lines && payload.is_empty() && !self.sends_empty() => {
                 pipeline.answers.empty += 1;
                 return Ok(false);
             }

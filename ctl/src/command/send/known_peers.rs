@@ -9,7 +9,7 @@ const HEARD_WINDOW: u64 = 10_000;
 /// The peers and the lists, which are asked for when the first note needs them, and never again.
 #[derive(Debug, Default)]
 pub(in crate::command) struct KnownPeers {
-    /// None inside if the daemon does not tell: without the role to read, nothing is known.
+    /// None until the daemon is asked; none inside if it refuses, as it does to a user without the role to read.
     answer: Option<Option<PeersAnswer>>,
 }
 

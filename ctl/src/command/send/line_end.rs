@@ -49,10 +49,22 @@ impl LineEnd {
     }
 }
 
-/// Returns a text without one line end at its end.
-pub(super) fn without_line_end(text: &str) -> &str {
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    line.strip_suffix('\r').unwrap_or(line)
+/// Returns a text without one line end at its end: a lone carriage return, too, since `--eol` replaces each that it can write.
+/// With `escape`, also one that is written as `\r` and `\n`, which the daemon would read.
+pub(super) fn without_line_end(text: &str, escape: bool) -> &str {
+    let line = without_end(text, escape, "\n", r"\n").unwrap_or(text);
+    without_end(line, escape, "\r", r"\r").unwrap_or(line)
+}
+
+/// Returns a text without a character at its end, or without its escape.
+fn without_end<'a>(text: &'a str, escape: bool, character: &str, written: &str) -> Option<&'a str> {
+    let unescaped = || {
+        let rest = text.strip_suffix(written).filter(|_| escape)?;
+        // Behind an odd number of backslashes, that of the escape is one of the text.
+        let backslashes = rest.len() - rest.trim_end_matches('\\').len();
+        (backslashes % 2 == 0).then_some(rest)
+    };
+    text.strip_suffix(character).or_else(unescaped)
 }
 
 impl FromStr for LineEnd {
@@ -86,7 +98,20 @@ mod tests {
     #[test]
     fn one_line_end_is_taken_away() {
         for (text, expected) in [("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a"), ("a", "a"), ("\n", "")] {
-            assert_eq!(without_line_end(text), expected, "{text:?}");
+            for escape in [false, true] {
+                assert_eq!(without_line_end(text, escape), expected, "{text:?}");
+            }
+        }
+        for (text, expected) in [
+            (r"a\r\n", "a"),
+            (r"a\n\n", r"a\n"),
+            (r"a\r", "a"),
+            (r"a\\n", r"a\\n"),
+            (r"a\\\n", r"a\\"),
+            (r"\\\\r", r"\\\\r"),
+        ] {
+            assert_eq!(without_line_end(text, true), expected, "{text:?}");
+            assert_eq!(without_line_end(text, false), text);
         }
     }
 }

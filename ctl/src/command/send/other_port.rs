@@ -80,8 +80,8 @@ impl OtherPort {
                 command
             ),
             Self::OfHost { to, heard } => tr!(
-                "{to} has no port, so the message went to port {port}; that host was last heard from {heard}: `udpchatctl {command} {heard}` \
-                 sends there",
+                "{to} has no port, so the message went to port {port}; that host was last heard from {heard}: \
+                 `udpchatctl {command} {heard}` sends there",
                 to,
                 port = DEFAULT_PORT,
                 heard,

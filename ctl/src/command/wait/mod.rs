@@ -59,7 +59,7 @@ pub(crate) struct WaitArgs {
     #[arg(long, value_name = "HEX", value_parser = bytes, conflicts_with = "notices")]
     pub(crate) grep_hex: Option<Raw>,
     #[command(flatten)]
-    pub(crate) numbers: WhereArgs,
+    pub(crate) conditions: WhereArgs,
     /// Wait for notices instead of messages: a peer is silent or is back, a message bounced; RE is matched with their line and kind
     #[arg(long, conflicts_with = "conditions")]
     pub(crate) notices: bool,
@@ -113,8 +113,8 @@ pub(crate) async fn run(context: Context<'_>, arguments: &WaitArgs) -> Result<()
     };
     let from = (!arguments.from.is_empty()).then(|| arguments.from.join(tr!(" or ")));
     let WaitArgs { timeout, count, hex, .. } = *arguments;
-    let numbers = arguments.numbers.clone();
-    let wanted = Wanted { subscription, numbers, from, senders, count, timeout, hex, own: Vec::new() };
+    let conditions = arguments.conditions.clone();
+    let wanted = Wanted { subscription, conditions, from, senders, count, timeout, hex, own: Vec::new() };
     let print = |output: &mut Output, entry: &Entry| match entry {
         Entry::Notice(notice)
             if of_notices
@@ -180,7 +180,7 @@ pub(super) async fn for_messages(
             let datagrams = counted(gap.lost, "datagram");
             output.note(&tr!("{datagrams} lost while waiting", datagrams));
         }
-        if wanted.is_waited_for(&entry) && wanted.numbers.select(&entry) {
+        if wanted.is_waited_for(&entry) && wanted.conditions.select(&entry) {
             arrived += u64::from(print(output, &entry)?);
             output.flush()?;
         }

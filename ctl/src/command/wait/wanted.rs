@@ -15,7 +15,7 @@ pub(in crate::command) struct Wanted {
     /// With `notices`, notices are waited for, and no messages.
     pub(in crate::command) subscription: SubscribeParams,
     /// What the numbers of a message must fulfil, besides.
-    pub(in crate::command) numbers: WhereArgs,
+    pub(in crate::command) conditions: WhereArgs,
     /// The sender, as errors name it.
     pub(in crate::command) from: Option<String>,
     /// The senders from whom messages count, as `from` of the protocol; those of the subscription may be more.
@@ -49,8 +49,8 @@ impl Wanted {
     pub(super) fn pattern(&self) -> Option<String> {
         let bytes = || self.subscription.contains.as_ref().map(|Raw(bytes)| hex_pairs(bytes));
         let pattern = self.subscription.grep.clone().or_else(bytes);
-        let numbers = self.numbers.are_given().then(|| self.numbers.to_string());
-        pattern.into_iter().chain(numbers).reduce(|pattern, numbers| format!("{pattern}, {numbers}"))
+        let conditions = self.conditions.are_given().then(|| self.conditions.to_string());
+        pattern.into_iter().chain(conditions).reduce(|pattern, conditions| format!("{pattern}, {conditions}"))
     }
 
     /// Returns whether the pattern for the text was probably meant for the bytes.

@@ -72,6 +72,7 @@ impl Lines {
     }
 }
 
+/// Returns a line without what ends it. A carriage return alone ends no line, so it belongs to the message.
 fn without_line_end(mut line: Vec<u8>) -> Vec<u8> {
     if line.ends_with(b"\n") {
         line.pop();
