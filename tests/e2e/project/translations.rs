@@ -227,7 +227,7 @@ fn durations_and_counts_have_one_form_in_chinese() {
             let before = text.match_indices(*unit).map(|(at, _)| text[..at].chars().next_back());
             before.flatten().any(|character| character.is_ascii_digit())
         };
-        if UNITS.iter().any(|unit| is_joined(unit)) || has_mixed_range(&text) {
+        if UNITS.iter().any(is_joined) || has_mixed_range(&text) {
             wrong.push(line);
         }
     }

@@ -192,7 +192,8 @@ impl PeerList {
         self.named = self.order.iter().filter(|key| matches!(key, PeerKey::Named(_))).count();
         // Peers stay that were opened or have sent since the daemon made its list, or that it no longer names.
         let kept = old_order.into_iter().chain(renamed.iter().map(|(_, to)| to.clone()));
-        for key in kept.filter(|key| !matches!(key, PeerKey::Named(_))) {
+        // Each becomes the first, so the last comes first.
+        for key in kept.rev().filter(|key| !matches!(key, PeerKey::Named(_))) {
             if let Some(mut row) = old.remove(&key) {
                 row.encoding = self.encoding_of_owner(&key).or(row.encoding);
                 self.add(key, row, None);
