@@ -183,7 +183,7 @@ fn examples_and_tables_fit_into_80_columns() {
 
 #[test]
 fn filters_have_a_heading_of_their_own() {
-    for (command, expected) in [("inbox", 11), ("export", 11), ("replay", 9), ("recode", 9)] {
+    for (command, expected) in [("inbox", 12), ("export", 12), ("replay", 10), ("recode", 9)] {
         let Parsed::Show(help) = parse(&[command, "--help"]) else { panic!("{command}") };
         let help = help.to_string();
         let group =

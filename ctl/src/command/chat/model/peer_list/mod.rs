@@ -14,7 +14,6 @@ use udpchat_api::call::Peer;
 use udpchat_api::{Direction, EncodingBy, Message, Timestamp};
 use udpchat_config::{Interface, PeerAddress, owner};
 
-use self::renaming::rename_rows;
 use super::line_end::LineEnd;
 use super::peer::PeerKey;
 use crate::command::chat::editor::Editor;
@@ -179,7 +178,7 @@ impl PeerList {
         let addresses_before = std::mem::take(&mut self.addresses);
         let peers: Vec<_> = peers.into_iter().map(|peer| (self.key_of(&peer), peer)).collect();
         let renamed = self.renamed(&peers, &addresses_before, &old_order, &old);
-        rename_rows(&mut old, &renamed);
+        Self::rename_rows(&mut old, &renamed);
         let of_ports = self.unread_of_ports(&old);
         for (key, mut peer) in peers {
             let of_ports = of_ports.get(&key).copied().unwrap_or_default();
@@ -191,7 +190,7 @@ impl PeerList {
         }
         self.named = self.order.iter().filter(|key| matches!(key, PeerKey::Named(_))).count();
         // Peers stay that were opened or have sent since the daemon made its list, or that it no longer names.
-        let kept = old_order.into_iter().chain(renamed.iter().map(|(_, to)| to.clone()));
+        let kept = renamed.iter().map(|(_, to)| to.clone()).chain(old_order);
         // Each becomes the first, so the last comes first.
         for key in kept.rev().filter(|key| !matches!(key, PeerKey::Named(_))) {
             if let Some(mut row) = old.remove(&key) {

@@ -36,6 +36,18 @@ impl PeerList {
             self.owner(address).map_or(PeerKey::Address(address), |name| PeerKey::Named(name.to_owned()));
         (now != *key).then_some(now)
     }
+
+    /// Moves rows to the keys that their peers have now. Several may be one peer now.
+    pub(super) fn rename_rows(rows: &mut HashMap<PeerKey, PeerRow>, renamed: &[(PeerKey, PeerKey)]) {
+        // Removed first: names may have been exchanged.
+        let moved: Vec<_> = renamed.iter().filter_map(|(from, to)| Some((to, rows.remove(from)?))).collect();
+        for (to, row) in moved {
+            match rows.get_mut(to) {
+                Some(known) => known.absorb(row),
+                None => drop(rows.insert(to.clone(), row)),
+            }
+        }
+    }
 }
 
 impl PeerRow {
@@ -62,18 +74,6 @@ impl PeerRow {
         }
         if self.draft.is_empty() {
             self.draft = earlier.draft;
-        }
-    }
-}
-
-/// Moves rows to the keys that their peers have now. Several may be one peer now.
-pub(super) fn rename_rows(rows: &mut HashMap<PeerKey, PeerRow>, renamed: &[(PeerKey, PeerKey)]) {
-    // Removed first: names may have been exchanged.
-    let moved: Vec<_> = renamed.iter().filter_map(|(from, to)| Some((to, rows.remove(from)?))).collect();
-    for (to, row) in moved {
-        match rows.get_mut(to) {
-            Some(known) => known.absorb(row),
-            None => drop(rows.insert(to.clone(), row)),
         }
     }
 }

@@ -162,7 +162,7 @@ fn a_peer_without_its_name_stays_if_the_daemon_does_not_list_its_address() {
     // As if both messages were older than those that the daemon scans.
     chat.log.clear();
     choose(&mut chat, STRANGER);
-    assert_eq!(names(&chat), ["bob", ZHANG, STRANGER]);
+    assert_eq!(names(&chat), ["bob", STRANGER, ZHANG]);
     assert_eq!((chat.model.peers.unread(), chat.acked_id), (1, 1));
     choose(&mut chat, ZHANG);
     assert_eq!(chat.model.input.text(), "to zhang");
