@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 use crate::counters::Counters;
+use crate::load::as_stored;
 use crate::support::{Daemon, Peer, id};
 
 /// The promised times, with an allowance for a busy machine on which every call of the daemon may stop for strace.
@@ -63,7 +64,8 @@ impl Steady {
                     break;
                 }
                 let text = format!("message {number}");
-                answered.extend(client.call("send", &json!({ "to": to.name(), "text": text })));
+                let answer = client.call("send", &json!({ "to": to.name(), "text": text }));
+                answered.extend(answer.and_then(as_stored));
                 thread::sleep(Duration::from_millis(20));
             }
             answered
