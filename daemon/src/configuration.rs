@@ -95,7 +95,7 @@ impl Configuration {
     }
 }
 
-/// Logs which peers with `silent_after` are denied: probably either is a mistake, and nobody would notice.
+/// Logs which peers with `silent_after` the access list denies. One of the two settings is probably a mistake, which no notice would show.
 pub(crate) fn warn_of_unwatched(settings: &Settings) {
     /// How many names a line has.
     const MAX_NAMES: usize = 10;

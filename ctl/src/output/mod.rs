@@ -34,6 +34,6 @@ pub(crate) use self::format::{
 pub(crate) use self::hexdump::{line_of as hex_line, pairs as hex_pairs};
 pub(crate) use self::highlight::TextPattern;
 pub(crate) use self::notice::{after_bounce, notice_text, reason_text, reported, undelivered};
-pub(crate) use self::printer::Output;
+pub(crate) use self::printer::{Output, READER_CHECK};
 pub(crate) use self::progress::{Progress, Reached};
 pub(crate) use self::sink::Sink;

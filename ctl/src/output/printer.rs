@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::time::Duration;
 
 use anstream::AutoStream;
 use clap::ColorChoice;
@@ -24,14 +25,17 @@ use crate::error::{CtlError, Result};
 /// The buffer of standard output, in bytes: the capacity of a Linux pipe.
 const BUFFER_BYTES: usize = 64 * 1024;
 
+/// How often it is checked whether the reader of the output is still there while nothing is printed.
+pub(crate) const READER_CHECK: Duration = Duration::from_millis(500);
+
 /// Prints everything outside the full screens.
 pub(crate) struct Output {
     stdout: BufWriter<Stream>,
     /// How many bytes were printed.
     printed: u64,
     look: Look,
-    /// The colours of standard output, by `look`. Asked once: each look at the terminal and the environment costs a system call.
-    palette: Palette,
+    /// The colours of standard output, by `look`. Determined once, and only if something is shown in colour: it takes system calls.
+    palette: OnceCell<Palette>,
     /// Whether the times of entries have milliseconds.
     milliseconds: bool,
     /// What is shown in bold in texts.
@@ -46,8 +50,7 @@ impl Output {
     /// Opens the standard streams of the process.
     pub(crate) fn new(look: &Look) -> Self {
         let stdout = BufWriter::with_capacity(BUFFER_BYTES, Stream::direct());
-        let (times, late) = (OnceCell::new(), Vec::new());
-        let palette = palette(look);
+        let (palette, times, late) = (OnceCell::new(), OnceCell::new(), Vec::new());
         Self { stdout, printed: 0, look: *look, palette, milliseconds: false, highlight: None, times, late }
     }
 
@@ -89,7 +92,7 @@ impl Output {
 
     /// Changes how output looks.
     pub(crate) fn set_look(&mut self, look: &Look) {
-        (self.look, self.palette) = (*look, palette(look));
+        (self.look, self.palette) = (*look, OnceCell::new());
     }
 
     /// Prints JSON from now on, errors included. What programs read is English.
@@ -125,7 +128,7 @@ impl Output {
 
     /// Returns the colours of standard output.
     pub(crate) fn palette(&self) -> Palette {
-        self.palette
+        *self.palette.get_or_init(|| Palette::new(use_colour(self.look.color, &io::stdout())))
     }
 
     /// Returns the time zone in which times are shown.
@@ -346,11 +349,6 @@ impl<'a> WithHex<'a> {
         };
         Self { entry, hex }
     }
-}
-
-/// Returns the colours of standard output.
-fn palette(look: &Look) -> Palette {
-    Palette::new(use_colour(look.color, &io::stdout()))
 }
 
 /// Decides about colour: by `--color`, otherwise by NO_COLOR, TERM and whether the stream is a terminal.

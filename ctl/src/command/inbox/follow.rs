@@ -19,7 +19,7 @@ use super::plan::Plan;
 use super::printer::InboxPrinter;
 use crate::connect::{connect, connect_after};
 use crate::error::{CtlError, Exit, Result};
-use crate::output::Output;
+use crate::output::{Output, READER_CHECK};
 
 /// The read mark, with a connection of its own, so that waiting for an entry is never cancelled halfway.
 pub(super) struct Marking {
@@ -29,9 +29,6 @@ pub(super) struct Marking {
 
 /// How often a daemon is looked for after the connection was lost.
 const RETRY_EVERY: Duration = Duration::from_millis(500);
-
-/// How often a pipe is looked at while no entry comes: a program may have ended that reads it.
-const LOOK_FOR_READER_EVERY: Duration = Duration::from_secs(1);
 
 /// The note about a lost connection, or about the one that replaces it, in JSON.
 #[derive(Serialize)]
@@ -148,7 +145,7 @@ async fn print(
     }
 }
 
-/// Waits for the next entry, or until nobody reads the output any more. If it is not there yet, flushes the output and then
+/// Waits for the next entry, or until no program reads the output any more. If it is not there yet, flushes the output and then
 /// moves the read mark.
 async fn wait(
     mut next: Pin<&mut impl Future<Output = Received>>,
@@ -166,7 +163,7 @@ async fn wait(
     output.flush()?;
     loop {
         let lagging = marking.as_mut().filter(|marking| marking.mark.lags());
-        let pause = if lagging.is_some() { ACK_QUIET } else { LOOK_FOR_READER_EVERY };
+        let pause = if lagging.is_some() { ACK_QUIET } else { READER_CHECK };
         if let Ok(received) = timeout(pause, next.as_mut()).await {
             return entry(received);
         }

@@ -1,7 +1,6 @@
 //! The plot as lines: one for each number.
 
 use std::pin::pin;
-use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::timeout;
@@ -11,10 +10,7 @@ use udpchat_locale::tr;
 use super::feed::{Feed, Sample};
 use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::Result;
-use crate::output::{Output, shown_number};
-
-/// How often is checked whether the reader of the lines is still there while none is printed.
-const READER_CHECK: Duration = Duration::from_millis(500);
+use crate::output::{Output, READER_CHECK, shown_number};
 
 /// A number, in JSON.
 #[derive(Serialize)]

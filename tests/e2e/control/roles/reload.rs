@@ -169,7 +169,7 @@ fn an_inaccessible_socket_directory_causes_a_warning() {
     assert_eq!([count("configuration reloaded"), count("other users cannot pass")], [2, 2], "{log:#?}");
 }
 
-/// The group bits of the mode are the mask of the list then, whoever the owning group is.
+/// The group bits of the mode are then the mask of the list, not the permissions of the owning group.
 #[test]
 fn a_directory_that_an_access_control_list_opens_is_no_obstacle() {
     let daemon = Daemon::start_with("", &[]);
