@@ -27,13 +27,19 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    let mut table = String::from("&[\n");
-    for (text, translation) in texts {
-        writeln!(table, "    ({text:?}, {translation:?}),")?;
-    }
-    table.push(']');
-    std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("chinese.rs"), table)?;
+    std::fs::write(Path::new(&std::env::var("OUT_DIR")?).join("chinese.rs"), source(&texts)?)?;
     Ok(())
+}
+
+/// Returns the catalogue as a Rust expression: all texts in one, and where each begins and its translation.
+fn source(texts: &BTreeMap<String, String>) -> Result<String, std::fmt::Error> {
+    let (mut all, mut places) = (String::new(), String::new());
+    for (text, translation) in texts {
+        writeln!(places, "        ({}, {}),", all.len(), all.len() + text.len())?;
+        all.push_str(text);
+        all.push_str(translation);
+    }
+    Ok(format!("Catalogue {{\n    texts: {all:?},\n    places: &[\n{places}    ],\n}}\n"))
 }
 
 /// Returns a text without the names of its placeholders: a finished text does not show them.

@@ -1,5 +1,6 @@
-//! Measures the cost of a command: whole processes of `udpchatctl`, of the smallest program that sends a datagram, and of
-//! an equivalent shell command. Measured in turns, in one run; compare the ratios.
+//! Measures the cost of a command: whole processes of `udpchatctl` in both languages, of another build of it (`before.rs`),
+//! of the smallest program that sends a datagram, and of an equivalent shell command. Measured in turns, in one run; compare
+//! the ratios.
 //!
 //! `cargo bench --bench commands`, or with a smaller number of rounds `cargo bench --bench commands -- 20`.
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use harness::before;
 use harness::daemon::Daemon;
 use harness::options::Options;
 use harness::process_stats::mebibytes;
@@ -27,7 +29,7 @@ const SMALLEST: &str = r#"fn main() {
 
 /// A command line that is timed.
 struct Contender {
-    name: &'static str,
+    name: String,
     command: Command,
     /// In milliseconds.
     times: Vec<f64>,
@@ -43,15 +45,13 @@ fn main() {
     let to = target.local_addr().unwrap();
 
     let nc = format!("echo hi | nc -u -w0 {} {}", to.ip(), to.port());
-    let mut contenders = vec![
-        contender("smallest Rust program", &smallest, &[&to.to_string()]),
-        ctl("udpchatctl version", &daemon, &["version"]),
-        ctl("udpchatctl status", &daemon, &["status"]),
-        ctl("udpchatctl send", &daemon, &["send", &to.to_string(), "hi"]),
-        contender("sh -c 'echo hi | nc -u -w0'", "sh", &["-c", &nc]),
-    ];
-    if Command::new("nc").arg("-h").stderr(Stdio::null()).status().is_err() {
-        contenders.truncate(4);
+    let mut contenders = vec![contender("smallest Rust program", &smallest, &[&to.to_string()])];
+    let to = to.to_string();
+    for arguments in [&["version"][..], &["status"], &["inbox", "-n", "20"], &["send", &to, "hi"]] {
+        contenders.extend(ctl(&daemon, arguments));
+    }
+    if Command::new("nc").arg("-h").stderr(Stdio::null()).status().is_ok() {
+        contenders.push(contender("sh -c 'echo hi | nc -u -w0'", "sh", &["-c", &nc]));
     }
     for _ in 0..rounds {
         contenders.iter_mut().for_each(time);
@@ -69,14 +69,24 @@ fn build_smallest(folder: &Path) -> String {
     program.display().to_string()
 }
 
-fn contender(name: &'static str, program: &str, args: &[&str]) -> Contender {
+fn contender(name: &str, program: &str, args: &[&str]) -> Contender {
     let mut command = Command::new(program);
     command.args(args);
-    Contender { name, command, times: Vec::new() }
+    Contender { name: name.to_owned(), command, times: Vec::new() }
 }
 
-fn ctl(name: &'static str, daemon: &Daemon, args: &[&str]) -> Contender {
-    Contender { name, command: daemon.ctl(args), times: Vec::new() }
+/// Returns a command in English, in Chinese, and of the other build if there is one.
+fn ctl(daemon: &Daemon, args: &[&str]) -> Vec<Contender> {
+    let english = daemon.ctl(args);
+    let mut chinese = daemon.ctl(args);
+    chinese.env("LC_ALL", "zh_CN.UTF-8");
+    let before = before::folder().map(|_| before::program("udpchatctl", &english));
+    let commands = [("", Some(english)), (", in Chinese", Some(chinese)), (", another build", before)];
+    let name = format!("udpchatctl {}", args[0]);
+    let contender = |(manner, command): (&str, Option<Command>)| {
+        Some(Contender { name: format!("{name}{manner}"), command: command?, times: Vec::new() })
+    };
+    commands.into_iter().filter_map(contender).collect()
 }
 
 fn time(contender: &mut Contender) {
@@ -91,7 +101,7 @@ fn print(contenders: &[Contender], rounds: u64) {
     let row = |contender: &Contender| {
         let [median, p90] = [0.5, 0.9].map(|share| part(&contender.times, share));
         let ratio = format!("{:.2}", median / base);
-        vec![contender.name.to_owned(), format!("{median:.2}"), format!("{p90:.2}"), ratio]
+        vec![contender.name.clone(), format!("{median:.2}"), format!("{p90:.2}"), ratio]
     };
     let rows: Vec<_> = contenders.iter().map(row).collect();
     table(

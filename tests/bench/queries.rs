@@ -3,7 +3,7 @@
 //! a large and into an empty inbox.
 //!
 //! `cargo bench --bench queries`, with a smaller number of entries `cargo bench --bench queries -- 1000000`, or with
-//! `-- quick`.
+//! `-- quick`. `before.rs` says how another build takes part.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 
@@ -19,6 +19,7 @@ use std::fs;
 use std::time::Duration;
 
 use corpus::{CONFIG, Corpus, PEERS};
+use harness::before;
 use harness::daemon::Daemon;
 use harness::flood::Flood;
 use harness::options::Options;
@@ -45,7 +46,15 @@ fn main() {
     println!("the same messages as a text log: {}", mebibytes(fs::metadata(&log).unwrap().len()));
 
     let mut questions = question::all(&daemon, &corpus, &log);
+    let before = before::folder().map(|_| {
+        let mut daemon = Daemon::start_before(CONFIG);
+        let corpus = Corpus::fill(&mut daemon, entries);
+        daemon.wait_until_indexed();
+        questions.extend(question::before(&daemon, &corpus));
+        daemon
+    });
     ask(&mut questions, options.pick(3, 20));
+    drop(before);
     let answers = answers(&daemon, &questions);
     let daemon = start_again(daemon, options.pick(2, 5));
     let daemon = without_index(daemon, &questions, &answers);
@@ -68,7 +77,7 @@ fn ask(questions: &mut [Question], rounds: usize) {
         let times = question.times();
         let middle = median(times);
         vec![
-            question.name.to_owned(),
+            question.name.clone(),
             format!("{middle:.2}"),
             format!("{:.2}", part(times, 1.0)),
             format!("{:.2}", middle / base),

@@ -2,7 +2,7 @@
 //! bound), and of programs that write datagrams to a file. Measured in turns, in one run; compare the ratios.
 //!
 //! `cargo bench --bench reception`, or with `-- quick` to see only that it runs. `tests/bench/install-peers` installs
-//! the other programs.
+//! the other programs; `before.rs` says how another build of `udpchatd` takes part.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "it prints and panics")]
 

@@ -142,7 +142,7 @@ fn whole(text: &str, depth: usize) -> Option<Cow<'static, str>> {
     if let Some(translation) = find(text) {
         return Some(Cow::Borrowed(translation));
     }
-    let fits = CHINESE.iter().filter_map(|(template, translation)| {
+    let fits = CHINESE.pairs().filter_map(|(template, translation)| {
         let arguments = arguments_of(template, text).filter(|found| is_likely(template, found))?;
         Some((template, translation, arguments))
     });

@@ -5,6 +5,7 @@
 
 mod dash;
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
@@ -100,7 +101,8 @@ impl Cli {
         if let Some(misread) = dash::misread(&arguments, Self::command) {
             return Parsed::Misread(misread);
         }
-        match Self::parse_as(Self::command(), &arguments) {
+        match Self::of_one_command(&arguments).map_or_else(|| Self::parse_as(Self::command(), &arguments), Ok)
+        {
             Ok(cli) => Parsed::Run(Box::new(cli)),
             Err(error) if error.kind() == ErrorKind::DisplayVersion => Parsed::Show(error.render()),
             Err(error) if error.kind() == ErrorKind::DisplayHelp => {
@@ -110,6 +112,14 @@ impl Cli {
                 Parsed::Wrong(Self::unstyled(&arguments).unwrap_or(error), command_name(&arguments))
             }
         }
+    }
+
+    /// Parses arguments by the definition of their command alone: that of all commands takes more time than `version`.
+    /// Returns nothing if they are wrong or ask for help.
+    fn of_one_command(arguments: &[OsString]) -> Option<Self> {
+        let command = Command::definition_of(&command_word(arguments)?)?;
+        let root = GlobalArgs::augment_args(clap::Command::new("udpchatctl"));
+        Self::parse_as(root.subcommand(command), arguments).ok()
     }
 
     /// Returns the definition of the command line, with help in the user's language.
@@ -144,12 +154,18 @@ impl Cli {
 
 /// Returns the command that arguments name, if the rest of them is wrong.
 fn command_name(arguments: &[OsString]) -> Option<String> {
+    let word = command_word(arguments)?;
+    Cli::command().find_subcommand(&*word).map(|command| command.get_name().to_owned())
+}
+
+/// Returns the first argument that is no global option.
+fn command_word(arguments: &[OsString]) -> Option<Cow<'_, str>> {
     let mut arguments = arguments.iter().skip(1).map(|argument| argument.to_string_lossy());
     while let Some(argument) = arguments.next() {
         match &*argument {
             "--socket" | "--color" => drop(arguments.next()),
             option if option.starts_with('-') => {}
-            name => return Cli::command().find_subcommand(name).map(|command| command.get_name().to_owned()),
+            _ => return Some(argument),
         }
     }
     None

@@ -44,6 +44,14 @@ fn the_definition_is_valid() {
 }
 
 #[test]
+fn the_definition_of_one_command_is_that_of_all() {
+    for command in Cli::command().get_subcommands() {
+        let alone = Command::definition_of(command.get_name()).unwrap();
+        assert_eq!(format!("{alone:?}"), format!("{command:?}"));
+    }
+}
+
+#[test]
 fn global_flags_stand_before_or_behind_the_command() {
     for line in [&["--json", "-q", "--socket", "/s", "peers"], &["peers", "--json", "-q", "--socket", "/s"]] {
         let global = accepted(line).global;

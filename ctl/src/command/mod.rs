@@ -5,7 +5,7 @@
 //! Only `cli` and the crate root may use this file; no command uses another one, except `reply` and `ask`, which send (`send`) and wait (`wait`), and
 //! `consumers`, which sets read marks where `inbox` begins and as `ack` does.
 //!
-//! To add a command: write its file, then add a `mod` line, a variant of [`Command`] and an arm of [`run`] here.
+//! To add a command: write its file, then add a `mod` line, a line of `commands` and an arm of [`run`] here.
 
 pub(crate) mod ack;
 pub(crate) mod ask;
@@ -39,35 +39,54 @@ mod unknown_numbers;
 pub(crate) mod version;
 pub(crate) mod wait;
 
-use clap::Subcommand;
+use clap::{Args as _, Subcommand};
 
 use self::context::Context;
 use crate::error::Result;
 
-/// A command with its arguments; the help texts are at the arguments.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Send(Box<send::SendArgs>),
-    Reply(reply::ReplyArgs),
-    Ask(ask::AskArgs),
-    Wait(wait::WaitArgs),
-    Inbox(Box<inbox::InboxArgs>),
-    Ack(ack::AckArgs),
-    Held(held::HeldArgs),
-    Consumers(consumers::ConsumersArgs),
-    Export(export::ExportArgs),
-    Replay(Box<replay::ReplayArgs>),
-    Recode(Box<recode::RecodeArgs>),
-    Chat(chat::ChatArgs),
-    Peers(peers::PeersArgs),
-    Plot(plot::PlotArgs),
-    Status(status::StatusArgs),
-    Doctor(doctor::DoctorArgs),
-    Reload(reload::ReloadArgs),
-    Stop(stop::StopArgs),
-    Completions(completions::CompletionsArgs),
-    Man(man::ManArgs),
-    Version(version::VersionArgs),
+/// Makes [`Command`] of the modules of the commands, which have their names.
+macro_rules! commands {
+    ($($name:ident: $variant:ident($arguments:ty),)*) => {
+        /// A command with its arguments; the help texts are at the arguments.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Command {
+            $($variant($arguments),)*
+        }
+
+        impl Command {
+            /// Returns the definition of one command, which is made faster than that of all.
+            pub(crate) fn definition_of(name: &str) -> Option<clap::Command> {
+                $(if name == stringify!($name) {
+                    return Some(<$arguments>::augment_args(clap::Command::new(stringify!($name))));
+                })*
+                None
+            }
+        }
+    };
+}
+
+commands! {
+    send: Send(Box<send::SendArgs>),
+    reply: Reply(reply::ReplyArgs),
+    ask: Ask(ask::AskArgs),
+    wait: Wait(wait::WaitArgs),
+    inbox: Inbox(Box<inbox::InboxArgs>),
+    ack: Ack(ack::AckArgs),
+    held: Held(held::HeldArgs),
+    consumers: Consumers(consumers::ConsumersArgs),
+    export: Export(export::ExportArgs),
+    replay: Replay(Box<replay::ReplayArgs>),
+    recode: Recode(Box<recode::RecodeArgs>),
+    chat: Chat(chat::ChatArgs),
+    peers: Peers(peers::PeersArgs),
+    plot: Plot(plot::PlotArgs),
+    status: Status(status::StatusArgs),
+    doctor: Doctor(doctor::DoctorArgs),
+    reload: Reload(reload::ReloadArgs),
+    stop: Stop(stop::StopArgs),
+    completions: Completions(completions::CompletionsArgs),
+    man: Man(man::ManArgs),
+    version: Version(version::VersionArgs),
 }
 
 /// Runs a command; `definition` returns the definition of the whole command line, for the manual page.

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::before;
 use super::process_stats::ProcessStats;
 use super::support::{self, Rpc, eventually_within};
 
@@ -70,6 +71,15 @@ impl Daemon {
     /// Starts a daemon with a configuration, on 127.0.0.1 at any port.
     pub(crate) fn start(config: &str) -> Self {
         Self::of(support::Daemon::start_with(config, &[]))
+    }
+
+    /// Starts a daemon of the other build as [`Self::start`] does.
+    pub(crate) fn start_before(config: &str) -> Self {
+        let folder = support::new_folder();
+        std::fs::write(folder.path().join("config.toml"), config).unwrap();
+        let mut like = support::command_in(folder.path());
+        like.args(flags());
+        Self::of(support::Daemon::start_by(folder, &mut before::program("udpchatd", &like)))
     }
 
     /// Starts a daemon in the folder of one that was stopped.

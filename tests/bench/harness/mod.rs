@@ -4,6 +4,7 @@
 #![expect(dead_code, reason = "a benchmark uses a part of what they share")]
 
 pub(crate) mod bare;
+pub(crate) mod before;
 pub(crate) mod daemon;
 pub(crate) mod flood;
 pub(crate) mod options;

@@ -10,11 +10,12 @@ use encoding_rs::GBK;
 use serde_json::Value;
 
 use crate::corpus::{Corpus, RARE_ASCII, RARE_GBK, RARE_UTF8};
+use crate::harness::before;
 use crate::harness::daemon::Daemon;
 
 /// A command line.
 pub(crate) struct Question {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     command: Command,
     /// Of a question to the daemon: the arguments of `udpchatctl`.
     arguments: Vec<String>,
@@ -27,13 +28,32 @@ pub(crate) struct Question {
 
 /// Lists the questions to the daemon, then those to other programs about the same messages.
 pub(crate) fn all(daemon: &Daemon, corpus: &Corpus, log: &Path) -> Vec<Question> {
+    let mut questions = of_build(daemon, corpus);
+    questions.extend(others(&daemon.data_dir().join("inbox.db"), log));
+    questions
+}
+
+/// Lists the questions to the daemon of the other build, which has a corpus of its own.
+pub(crate) fn before(daemon: &Daemon, corpus: &Corpus) -> Vec<Question> {
+    let other = |question: Question| Question {
+        name: format!("before: {}", question.name),
+        command: before::program("udpchatctl", &question.command),
+        // Its answers are not compared.
+        arguments: Vec::new(),
+        ..question
+    };
+    of_build(daemon, corpus).into_iter().map(other).collect()
+}
+
+/// Lists the questions to a daemon.
+fn of_build(daemon: &Daemon, corpus: &Corpus) -> Vec<Question> {
     let version = Question::new("udpchatctl version", daemon.ctl(&["version"]), None);
     let ask = |name, expected, arguments: &[&str]| Question {
         arguments: arguments.iter().map(|&argument| argument.to_owned()).collect(),
         ..Question::new(name, daemon.ctl(arguments), Some(expected))
     };
     let rare_peer = corpus.rare_peer.to_string();
-    let mut questions = vec![
+    vec![
         version,
         ask("inbox -n 20", 20, &["inbox", "-n", "20"]),
         ask("inbox --from RARE -n 20", 20, &["inbox", "--from", &rare_peer, "-n", "20"]),
@@ -46,9 +66,7 @@ pub(crate) fn all(daemon: &Daemon, corpus: &Corpus, log: &Path) -> Vec<Question>
         ask("inbox --grep UTF-8", 1, &["inbox", "--grep", RARE_UTF8]),
         ask("inbox --grep GBK", 1, &["inbox", "--grep", RARE_GBK]),
         ask("inbox --grep NOWHERE", 0, &["inbox", "--grep", "no such text anywhere"]),
-    ];
-    questions.extend(others(&daemon.data_dir().join("inbox.db"), log));
-    questions
+    ]
 }
 
 fn others(inbox: &Path, log: &Path) -> Vec<Question> {
@@ -88,8 +106,8 @@ fn sqlite(name: &'static str, inbox: &Path, condition: &str) -> Question {
 }
 
 impl Question {
-    fn new(name: &'static str, command: Command, expected: Option<usize>) -> Self {
-        Self { name, command, arguments: Vec::new(), expected, times: Vec::new(), lines: 0 }
+    fn new(name: &str, command: Command, expected: Option<usize>) -> Self {
+        Self { name: name.to_owned(), command, arguments: Vec::new(), expected, times: Vec::new(), lines: 0 }
     }
 
     /// Runs it, and records how long it took.

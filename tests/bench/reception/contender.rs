@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use crate::harness::bare::{Bare, Manner};
+use crate::harness::before;
 use crate::harness::daemon::Daemon;
 use crate::harness::process_stats::{ProcessStats, mebibytes};
 use crate::harness::support::{Guard, eventually, new_folder};
@@ -22,20 +23,26 @@ enum Kind {
     Bare(Manner),
     /// With more lines of the configuration.
     Daemon(&'static str),
+    /// Of another build.
+    Before,
     /// A program that this machine may not have, and the command that makes it write to a file.
     Program(&'static str, fn(&Files) -> Command),
 }
 
 /// All of them; the others are compared with the first.
-pub(crate) const CONTENDERS: [Contender; 7] = [
+pub(crate) const CONTENDERS: [Contender; 8] = [
     Contender { name: "bare recvmmsg loop, eager", kind: Kind::Bare(Manner::Eager) },
     Contender { name: "bare recvmmsg loop, gathering", kind: Kind::Bare(Manner::Gathering) },
     Contender { name: "udpchatd", kind: Kind::Daemon("") },
+    Contender { name: "udpchatd of another build", kind: Kind::Before },
     Contender { name: "udpchatd with limits", kind: Kind::Daemon(LIMITS) },
     Contender { name: "rsyslog imudp to a file", kind: Kind::Program("rsyslogd", rsyslog) },
     Contender { name: "nc -k -l -u to a file", kind: Kind::Program("nc", nc) },
     Contender { name: "python3 recvfrom to a file", kind: Kind::Program("python3", python) },
 ];
+
+/// Large enough to keep everything: retention is another benchmark.
+const KEEPS_ALL: &str = "receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n";
 
 /// Limits that nothing reaches, and a peer that they do not concern.
 const LIMITS: &str =
@@ -53,7 +60,11 @@ with open(sys.argv[2], 'wb', buffering=0) as file:
 impl Contender {
     /// Returns whether this machine can run it.
     pub(crate) fn is_there(&self) -> bool {
-        let Kind::Program(name, _) = self.kind else { return true };
+        let name = match self.kind {
+            Kind::Before => return before::folder().is_some(),
+            Kind::Bare(_) | Kind::Daemon(_) => return true,
+            Kind::Program(name, _) => name,
+        };
         let folders = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::env::split_paths(&folders).chain(["/usr/sbin".into()]);
         let found = folders.into_iter().any(|folder| folder.join(name).is_file());
@@ -67,11 +78,8 @@ impl Contender {
     pub(crate) fn start(&self, bytes: usize) -> Running {
         match self.kind {
             Kind::Bare(manner) => Running::Bare(Bare::start(manner)),
-            // Large enough to keep everything: retention is another benchmark.
-            Kind::Daemon(more) => {
-                let config = format!("receive_buffer = \"64MiB\"\ninbox.max_size = \"64GiB\"\n{more}");
-                Running::Daemon(Daemon::start(&config))
-            }
+            Kind::Daemon(more) => Running::Daemon(Daemon::start(&format!("{KEEPS_ALL}{more}"))),
+            Kind::Before => Running::Daemon(Daemon::start_before(KEEPS_ALL)),
             Kind::Program(name, command) => Running::Writer(Writer::start(command, bytes, name != "nc")),
         }
     }
