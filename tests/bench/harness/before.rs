@@ -1,7 +1,7 @@
 //! Another build of the programs, to be measured beside this one in the same run: `UDPCHAT_BEFORE` names its folder.
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Returns the folder of the other build, if one is named.
 pub(crate) fn folder() -> Option<PathBuf> {
@@ -13,6 +13,5 @@ pub(crate) fn program(name: &str, like: &Command) -> Command {
     let mut command = Command::new(folder().expect("another build").join(name));
     let environment = like.get_envs().filter_map(|(name, value)| Some((name, value?)));
     command.env_clear().envs(environment).args(like.get_args());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     command
 }

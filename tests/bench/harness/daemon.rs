@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,9 @@ impl Daemon {
         std::fs::write(folder.path().join("config.toml"), config).unwrap();
         let mut like = support::command_in(folder.path());
         like.args(flags());
-        Self::of(support::Daemon::start_by(folder, &mut before::program("udpchatd", &like)))
+        let mut command = before::program("udpchatd", &like);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        Self::of(support::Daemon::start_by(folder, &mut command))
     }
 
     /// Starts a daemon in the folder of one that was stopped.
