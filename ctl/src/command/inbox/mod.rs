@@ -38,7 +38,9 @@ pub(crate) async fn run(context: Context<'_>, arguments: &InboxArgs) -> Result<(
     senders::resolve(&mut client, &mut plan.filter.from).await?;
     senders::resolve(&mut client, &mut plan.filter.not_from).await?;
     if form.has_notices() || matches!(plan.wanted, Wanted::History(Part::Ids(_))) {
-        plan.read_notices(newest_id(&mut client).await?.1);
+        // A page of the history tells it itself; what follows must know it before.
+        let is_told = matches!(plan.wanted, Wanted::History(_)) && !plan.follow;
+        plan.read_notices(is_told || newest_id(&mut client).await?.1);
     }
     if arguments.milliseconds {
         context.output.show_milliseconds();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use udpchat_api::call::{InboxAnswer, InboxParams, Order, StatusParams};
-use udpchat_api::{Client, Entry};
+use udpchat_api::{Client, ClientError, Entry, ErrorKind};
 use udpchat_locale::tr;
 
 use super::form::Form;
@@ -25,6 +25,8 @@ pub(super) struct InboxPrinter<'a> {
     pub(super) form: Form,
     /// How many entries were printed.
     pub(super) printed: u64,
+    /// A daemon of an earlier release refuses to be asked for notices.
+    knows_notices: bool,
     progress: Progress,
     /// The oldest and the newest id, once the progress needs them.
     bounds: Option<(u64, u64)>,
@@ -33,7 +35,7 @@ pub(super) struct InboxPrinter<'a> {
 impl<'a> InboxPrinter<'a> {
     pub(super) fn new(client: Client, output: &'a mut Output, form: Form) -> Self {
         let progress = Progress::new(output.is_watched(), "entry");
-        Self { client, output, form, printed: 0, progress, bounds: None }
+        Self { client, output, form, printed: 0, knows_notices: true, progress, bounds: None }
     }
 
     /// Prints what a consumer has not read, from a page on, and moves the mark over what the reader of the output has taken. Returns the
@@ -166,7 +168,17 @@ impl<'a> InboxPrinter<'a> {
     async fn page(&mut self, page: &InboxParams, limit: u64) -> Result<InboxAnswer> {
         // The smaller value fits into 32 bits.
         let limit = Some(limit.min(PAGE_ENTRIES) as u32);
-        Ok(self.client.call(&InboxParams { limit, ..page.clone() }).await?)
+        let page = InboxParams { limit, notices: page.notices && self.knows_notices, ..page.clone() };
+        match self.client.call(&page).await {
+            Err(ClientError::Refused(error))
+                if page.notices && error.data.kind == ErrorKind::InvalidParams =>
+            {
+                // If it is for another reason, the second answer says so too.
+                self.knows_notices = false;
+                Ok(self.client.call(&InboxParams { notices: false, ..page }).await?)
+            }
+            answer => Ok(answer?),
+        }
     }
 
     fn print(&mut self, entry: &Entry) -> Result<()> {
