@@ -30,6 +30,9 @@ const TEXTS: usize = 50;
 /// How many messages a client sends before it reads the answers.
 const AT_ONCE: usize = 64;
 
+/// How many clients send beside a flood.
+const SENDERS: usize = 6;
+
 /// How many datagrams are received beside bounces, and beside forged reports at the second rate.
 const FLOOD: (usize, usize) = (100_000, 2_500_000);
 const BESIDE_FORGED: (usize, usize) = (2_000, 10_000);
@@ -139,7 +142,7 @@ fn floods_are_accounted_for_beside_bounces() {
     let daemon = start();
     let to = SocketAddr::from(([127, 0, 0, 1], daemon.address().port()));
     let is_over = Arc::new(AtomicBool::new(false));
-    let senders: Vec<_> = (0..2)
+    let senders: Vec<_> = (0..SENDERS)
         .map(|_| {
             let (mut rpc, is_over) = (daemon.rpc(), Arc::clone(&is_over));
             thread::spawn(move || {
@@ -175,13 +178,13 @@ fn floods_are_accounted_for_beside_bounces() {
     assert_eq!((&status["state"], &status["sent"]["failed"]), (&json!("ok"), &json!(0)), "{status}");
 }
 
-/// Calls `act` so many times at a rate.
-fn paced(times: u64, a_second: f64, mut act: impl FnMut()) {
-    let began = Instant::now();
-    for number in 0..times {
+/// Calls `act` at a rate with the number of earlier calls, until it returns false.
+fn paced(a_second: f64, mut act: impl FnMut(u64) -> bool) {
+    let (began, mut number) = (Instant::now(), 0);
+    while act(number) {
+        number += 1;
         let due = Duration::from_secs_f64(number as f64 / a_second);
         thread::sleep(due.saturating_sub(began.elapsed()));
-        act();
     }
 }
 
@@ -198,14 +201,18 @@ fn forged_reports_lose_nothing() {
         let is_over = Arc::clone(&is_over);
         move || {
             let (began, mut forged) = (Instant::now(), 0_u64);
-            while !is_over.load(Ordering::Relaxed) {
-                paced(500, FORGED_A_SECOND, || forger.report(local));
-                forged += 500;
-            }
+            paced(FORGED_A_SECOND, |number| {
+                forger.report(local);
+                forged = number + 1;
+                !is_over.load(Ordering::Relaxed)
+            });
             (forged, began.elapsed())
         }
     });
-    paced(datagrams, RECEIVED_A_SECOND, || peer.send(local.into(), "x"));
+    paced(RECEIVED_A_SECOND, |number| {
+        peer.send(local.into(), "x");
+        number + 1 < datagrams
+    });
     is_over.store(true, Ordering::Relaxed);
     let (forged, took) = forging.join().unwrap();
     let status = daemon.stored(datagrams);

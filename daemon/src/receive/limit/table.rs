@@ -6,7 +6,6 @@
 //! such newcomers share. A configured peer has a bucket of its own, which no stranger can take.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
 
@@ -31,8 +30,8 @@ pub(super) struct Table {
     /// The rule of strangers, and those of the configured peers.
     strangers: Rule,
     peers: Vec<(PeerAddress, Rule)>,
-    /// The configured peers of each address by their numbers, sorted by port.
-    by_address: HashMap<Source, Vec<usize>>,
+    /// The address, the port and the number of each configured peer, sorted: a search in it takes less time than a hash.
+    by_address: Vec<(Source, Option<u16>, usize)>,
     hasher: RandomState,
     /// The slots that have dropped something since the last report.
     over: Vec<usize>,
@@ -62,7 +61,7 @@ impl Table {
             slots: Vec::new(),
             strangers: Rule::new(DatagramRate::UNLIMITED, ByteRate::UNLIMITED),
             peers: Vec::new(),
-            by_address: HashMap::new(),
+            by_address: Vec::new(),
             hasher: RandomState::new(),
             over: Vec::new(),
             unnamed: 0,
@@ -85,12 +84,11 @@ impl Table {
             *self = Self { strangers, unnamed, ..Self::new() };
             if !strangers.is_unlimited() || peers.iter().any(|(_, rule)| !rule.is_unlimited()) {
                 self.slots = vec![Slot::default(); SHARED + 1 + peers.len()];
-                for (number, (address, _)) in peers.iter().enumerate() {
-                    self.by_address.entry(Source::exactly(address.ip())).or_default().push(number);
-                }
-                for numbers in self.by_address.values_mut() {
-                    numbers.sort_by_key(|number| peers[*number].0.port());
-                }
+                let numbered = peers.iter().enumerate();
+                self.by_address = numbered
+                    .map(|(number, (address, _))| (Source::exactly(address.ip()), address.port(), number))
+                    .collect();
+                self.by_address.sort_unstable();
             }
             self.peers = peers;
         }
@@ -129,15 +127,19 @@ impl Table {
 
     /// Finds the configured peer that an address belongs to, as [`owner`] does among all of them.
     fn peer(&self, from: SocketAddr, is_number_of: impl Fn(&Interface, u32) -> bool) -> Option<usize> {
-        let numbers = self.by_address.get(&Source::exactly(from.ip()))?;
-        let port = |number: &usize| self.peers[*number].0.port();
-        let with = |wanted: Option<u16>| {
-            let first = numbers.partition_point(|number| port(number) < wanted);
-            let same = numbers[first..].partition_point(|number| port(number) == wanted);
-            &numbers[first..first + same]
+        let source = Source::exactly(from.ip());
+        let first = self.by_address.partition_point(|(known, ..)| *known < source);
+        let same = &self.by_address[first..];
+        if same.first().is_none_or(|(known, ..)| *known != source) {
+            return None;
+        }
+        let with = |port: Option<u16>| {
+            let wanted = (source, port);
+            let first = same.partition_point(|(known, port, _)| (*known, *port) < wanted);
+            same[first..].iter().take_while(move |(known, port, _)| (*known, *port) == wanted)
         };
-        let candidates = with(Some(from.port())).iter().chain(with(None));
-        owner(candidates.map(|number| (*number, &self.peers[*number].0)), from, is_number_of)
+        let candidates = with(Some(from.port())).chain(with(None));
+        owner(candidates.map(|(.., number)| (*number, &self.peers[*number].0)), from, is_number_of)
     }
 
     /// Returns the slot of a stranger: its own, one that is not in use, or the shared one.
