@@ -11,15 +11,15 @@ pub(crate) fn instead_of(error: &clap::Error, command: Option<&str>) -> Option<S
         _ => None,
     };
     let unknown = word(ContextKind::InvalidSubcommand).or_else(|| word(ContextKind::InvalidArg));
-    if let Some(known) = unknown.and_then(known_word) {
-        return Some(known.to_owned());
-    }
     let command = command.and_then(|command| command.strip_prefix("udpchatctl "));
-    match error.kind() {
-        ErrorKind::UnknownArgument => of_argument(word(ContextKind::InvalidArg)?, command?),
-        ErrorKind::ArgumentConflict if command == Some("replay") => of_conflict(error),
+    let of_command = match (error.kind(), command) {
+        (ErrorKind::UnknownArgument, Some(command)) => {
+            word(ContextKind::InvalidArg).and_then(|word| of_argument(word, command))
+        }
+        (ErrorKind::ArgumentConflict, Some("replay")) => of_conflict(error),
         _ => None,
-    }
+    };
+    of_command.or_else(|| unknown.and_then(known_word).map(str::to_owned))
 }
 
 /// Returns what does the work of a command, or of a flag of any command, that other programs have.
@@ -67,11 +67,51 @@ fn known_word(word: &str) -> Option<&'static str> {
 
 fn of_argument(word: &str, command: &str) -> Option<String> {
     let text = match (command, word.split('=').next().unwrap_or_default()) {
+        ("replay", to) if is_destination(to) => {
+            return Some(tr!("`--to {to}` names the destination", to));
+        }
         ("replay", file) if !file.starts_with('-') => {
             return Some(tr!("`--file {file}` replays a file", file));
         }
+        ("wait" | "export", peer) if !peer.starts_with('-') => {
+            return Some(tr!("`--from {peer}` selects the messages of a peer", peer));
+        }
+        ("held", peer) if !peer.starts_with('-') => {
+            return Some(tr!("`--to {peer}` selects what is held for a peer", peer));
+        }
+        ("peers", peer) if !peer.starts_with('-') => {
+            return Some(tr!(
+                "`udpchatctl inbox --from {peer}` prints the messages of a peer, `udpchatctl doctor {peer}` checks it",
+                peer
+            ));
+        }
         ("send" | "ask", "--crlf" | "--newline" | "--line-end") => {
             tr!("`--eol crlf` ends the message with a line end")
+        }
+        (
+            "send",
+            "--repeat" | "--times" | "--loop" | "--interval" | "--period" | "--delay" | "--resend" | "-n"
+            | "-i",
+        ) => tr!(
+            "`--every 1s -c 10` sends ten times, one message each second; without -c until it is interrupted"
+        ),
+        ("ask", "--every" | "--repeat" | "--interval" | "--period" | "--loop") => {
+            tr!(
+                "`udpchatctl send TO --every T` sends again and again, and `udpchatctl inbox -f --from TO` prints the answers"
+            )
+        }
+        ("ask", "--when-seen") => {
+            tr!("`udpchatctl send TO TEXT --when-seen` holds a message until its peer sends one")
+        }
+        ("ask", "--wait" | "-w" | "-W" | "-t") => tr!("`--timeout T` waits for an answer for T at most"),
+        ("send", "--wait" | "--timeout" | "-w" | "-W" | "-t") => {
+            tr!("`--confirm T` waits for a report up to T; `udpchatctl ask TO TEXT` waits for an answer")
+        }
+        ("send" | "ask", "--crc" | "--crc16" | "--crc32" | "--checksum" | "--sum" | "--modbus") => {
+            tr!("`--append SUM` adds a checksum, for example `--append crc16-modbus`")
+        }
+        ("send" | "ask" | "reply", "--bytes" | "--binary" | "--raw" | "-x") => {
+            tr!("`--hex '01 e4'` sends bytes; `--file PATH` those of a file")
         }
         ("reply", "--eol" | "--crlf" | "--newline" | "--line-end") => {
             tr!(r"`--escape 'TEXT\r\n'` sends a line end; `printf` makes one too, for standard input")
@@ -84,11 +124,38 @@ fn of_argument(word: &str, command: &str) -> Option<String> {
         ("export", "--csv") => tr!("`--format csv` writes a table"),
         ("export", "--pcap") => tr!("`--format pcap` writes packets"),
         ("inbox", "--tail" | "--last" | "--limit" | "--lines") => tr!("`-n N` prints the last N entries"),
+        (
+            "inbox" | "wait" | "plot" | "export" | "replay" | "recode",
+            "--peer" | "--host" | "--src" | "--source",
+        ) => {
+            tr!("`--from PEER` selects the messages of a peer")
+        }
+        ("inbox" | "export" | "recode", "--to" | "--dst") => {
+            tr!("`--direction out --from PEER` selects what was sent to a peer")
+        }
+        ("inbox", "--format" | "--csv" | "--pcap") => {
+            tr!(
+                "`udpchatctl export --format csv` writes a table, `--format pcap` packets; `-F FORM` prints lines of any form"
+            )
+        }
+        // Of `-20` the parser names `-2`.
+        ("inbox", number) if is_digit_flag(number) => tr!("`-n N` prints the last N entries"),
         ("inbox", "--text") => tr!("without --hex the text is printed; `--grep RE` searches in it"),
         ("inbox", "--bounced") => tr!("`--delivery bounced` prints what bounced"),
         _ => return None,
     };
     Some(text.to_owned())
+}
+
+/// Returns whether a word looks like an address with a port.
+fn is_destination(word: &str) -> bool {
+    let port = word.rsplit_once(':').map(|(host, port)| (host.is_empty(), port.parse::<u16>()));
+    matches!(port, Some((false, Ok(_)))) || word.parse::<std::net::IpAddr>().is_ok()
+}
+
+/// Returns whether a flag is a digit, as in `tail -20`.
+fn is_digit_flag(word: &str) -> bool {
+    word.strip_prefix('-').is_some_and(|digit| digit.bytes().all(|digit| digit.is_ascii_digit()))
 }
 
 /// Returns what selects messages of a file, which `--file` cannot be combined with.

@@ -1,7 +1,7 @@
 //! Templates: text with fields in double braces, such as `{{time:%H:%M:%S}}`. `send --fill` and `inbox -F` use them.
 //!
 //! `{{{{` is `{{`. What follows a colon, which may be full-width, is the form of the value: a width with or without a zero in
-//! front, or for times the directives of strftime(3).
+//! front, and `x` or `X` behind it for hexadecimal digits, or for times the directives of strftime(3).
 
 use std::fmt::Write as _;
 
@@ -95,36 +95,72 @@ impl<F> Template<F> {
     }
 }
 
-/// How a whole number is padded.
+/// How a whole number is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Width {
     least: usize,
     zeros: bool,
+    digits: Digits,
+}
+
+/// The digits of a whole number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Digits {
+    #[default]
+    Decimal,
+    LowerHex,
+    UpperHex,
 }
 
 impl Width {
-    /// Parses `4` or `04`; nothing pads nothing.
+    /// Parses `4`, `04`, `x`, `4x`, `04x` or `04X`; nothing pads nothing.
     ///
     /// # Errors
     /// Anything else; the error is a message for people.
     pub(crate) fn parse(form: &str) -> Result<Self, String> {
-        let zeros = form.starts_with('0') && form.len() > 1;
-        match form.parse() {
-            _ if form.is_empty() => Ok(Self::default()),
-            Ok(least) if least <= MAX_WIDTH && !form.starts_with('+') => Ok(Self { least, zeros }),
+        let (width, digits) = match (form.strip_suffix('x'), form.strip_suffix('X')) {
+            (Some(width), _) => (width, Digits::LowerHex),
+            (None, Some(width)) => (width, Digits::UpperHex),
+            (None, None) => (form, Digits::Decimal),
+        };
+        let zeros = width.starts_with('0') && width.len() > 1;
+        match width.parse() {
+            _ if width.is_empty() => Ok(Self { digits, ..Self::default() }),
+            Ok(least) if least <= MAX_WIDTH && !width.starts_with('+') => Ok(Self { least, zeros, digits }),
             _ => Err(tr!(
-                "invalid width `{form}`; write for example 4 or 04, at most {most}",
+                "invalid width `{form}`; write for example 4 or 04, at most {most}, and 04x for hexadecimal digits",
                 form,
                 most = MAX_WIDTH
             )),
         }
     }
 
-    /// Writes a number.
-    pub(crate) fn write(self, number: impl std::fmt::Display, text: &mut String) {
-        let Self { least, zeros } = self;
+    /// Writes a number. With zeros, it has exactly so many hexadecimal digits: a field of a frame has a fixed size, and a
+    /// counter in it begins again.
+    pub(crate) fn write(self, number: u64, text: &mut String) {
+        let Self { least, zeros, digits } = self;
+        let number = match digits {
+            Digits::Decimal => number,
+            Digits::LowerHex | Digits::UpperHex if zeros => lowest_digits(number, least),
+            Digits::LowerHex | Digits::UpperHex => number,
+        };
         // Writing into a String cannot fail.
-        let _ = if zeros { write!(text, "{number:0least$}") } else { write!(text, "{number:least$}") };
+        let _ = match (digits, zeros) {
+            (Digits::Decimal, true) => write!(text, "{number:0least$}"),
+            (Digits::Decimal, false) => write!(text, "{number:least$}"),
+            (Digits::LowerHex, true) => write!(text, "{number:0least$x}"),
+            (Digits::LowerHex, false) => write!(text, "{number:least$x}"),
+            (Digits::UpperHex, true) => write!(text, "{number:0least$X}"),
+            (Digits::UpperHex, false) => write!(text, "{number:least$X}"),
+        };
+    }
+}
+
+/// Returns the `digits` least significant hexadecimal digits of a number.
+fn lowest_digits(number: u64, digits: usize) -> u64 {
+    match u32::try_from(4 * digits).ok().and_then(|bits| 1_u64.checked_shl(bits)) {
+        Some(limit) => number % limit,
+        None => number,
     }
 }
 
@@ -204,7 +240,7 @@ mod tests {
 
     #[test]
     fn numbers_and_times_have_their_forms() {
-        let padded = |form, number: i32| {
+        let padded = |form, number: u64| {
             let mut text = String::new();
             Width::parse(form).map(|width| width.write(number, &mut text)).map(|()| text)
         };
@@ -212,7 +248,22 @@ mod tests {
         assert_eq!(padded("4", 7).as_deref(), Ok("   7"));
         assert_eq!(padded("04", 12_345).as_deref(), Ok("12345"));
         assert_eq!(padded("04", 7).as_deref(), Ok("0007"));
-        for form in ["x", "-1", "+4", "065", "1000000"] {
+        for (form, number, expected) in [
+            ("x", 255, "ff"),
+            ("X", 255, "FF"),
+            ("4x", 10, "   a"),
+            ("02x", 10, "0a"),
+            ("04X", 0xbeef, "BEEF"),
+            // Two digits are one byte, whatever the number.
+            ("02x", 0x1ff, "ff"),
+            ("02X", 0x100, "00"),
+            ("2x", 0x100, "100"),
+            ("016x", u64::MAX, "ffffffffffffffff"),
+            ("018x", u64::MAX, "00ffffffffffffffff"),
+        ] {
+            assert_eq!(padded(form, number).as_deref(), Ok(expected), "{form} {number}");
+        }
+        for form in ["y", "-1", "+4", "065", "065x", "1000000", "xx", "x4", "+4x"] {
             assert!(padded(form, 7).is_err(), "{form}");
         }
         let mut text = String::new();

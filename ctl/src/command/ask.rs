@@ -77,8 +77,7 @@ pub(crate) struct AskArgs {
 pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()> {
     send::check_order("ask", &arguments.to, &arguments.message)?;
     send::refuse_port(&context, "ask", &arguments.to, &arguments.message).await?;
-    send::note_unfilled(context.output, &arguments.form, &arguments.message);
-    arguments.form.note_digits(context.output, &arguments.message);
+    arguments.form.note_literal(context.output, &arguments.message);
     arguments.form.check(&arguments.message, false)?;
     arguments.message.check()?;
     let reading = arguments.form.for_reading(&arguments.message);
@@ -119,9 +118,14 @@ pub(crate) async fn run(context: Context<'_>, arguments: &AskArgs) -> Result<()>
     let newest = sent.iter().map(Entry::id).collect();
     let bounces = Bounces::of(client.path(), newest, wanted.subscription.from.clone()).await;
     let waited = wait::for_messages(client, output, &wanted, Some((&retry, bounces)), print).await;
+    // What another peer of that host has sent is no answer if this one has answered something else.
+    let elsewhere_or_none = |error: &CtlError| match &elsewhere {
+        Some(message) if error.has_hint() && is_of_another(first, message) => None,
+        elsewhere => elsewhere.as_ref(),
+    };
     waited.map_err(|error| match error {
         // What came and does not match is named already.
-        error if error.is_timeout() && error.has_hint() && elsewhere.is_none() => error,
+        error if error.is_timeout() && error.has_hint() && elsewhere_or_none(&error).is_none() => error,
         error if error.is_timeout() => {
             let other_port = other_port.as_ref().map(|other| other.describe("ask"));
             error.hint(how_to_get_an_answer(arguments.anyone, first, elsewhere.as_ref(), other_port))
@@ -155,6 +159,11 @@ fn how_to_get_an_answer(
         }
         (None, _) => tr!("`--timeout` waits longer; a later answer is in the inbox").to_owned(),
     }
+}
+
+/// Returns whether a message came from another configured peer than the one that was asked.
+fn is_of_another(question: &Message, message: &Message) -> bool {
+    message.name.is_some() && message.name != question.name
 }
 
 /// Describes a message that came after the question from another port of the host that was asked.

@@ -9,6 +9,8 @@ use udpchat_api::{Entry, Message};
 use udpchat_config::narrowed;
 use udpchat_locale::tr;
 
+use super::unknown_numbers::UnknownNumbers;
+
 /// The flag that selects messages by their numbers, the same for every command that has it.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub(crate) struct WhereArgs {
@@ -35,10 +37,46 @@ impl WhereArgs {
         }
     }
 
+    /// Returns the names of the numbers.
+    pub(super) fn names(&self) -> impl Iterator<Item = String> {
+        self.conditions.iter().map(|condition| condition.name.clone())
+    }
+}
+
+/// Selects entries by conditions, and remembers numbers that no message has, which may be misspelt.
+#[derive(Debug, Default)]
+pub(super) struct Selection {
+    conditions: WhereArgs,
+    unknown: UnknownNumbers,
+}
+
+impl Selection {
+    /// Selects what fulfils the conditions.
+    pub(super) fn new(conditions: &WhereArgs) -> Self {
+        Self { conditions: conditions.clone(), unknown: UnknownNumbers::new(conditions.names()) }
+    }
+
+    /// Returns whether a condition is given.
+    pub(super) fn is_selective(&self) -> bool {
+        self.conditions.are_given()
+    }
+
+    /// Returns whether an entry fulfils all conditions.
+    pub(super) fn select(&mut self, entry: &Entry) -> bool {
+        if let (false, Entry::Message(Message { encoding, text, .. })) = (self.unknown.is_empty(), entry) {
+            self.unknown.see(&numbers(encoding, text));
+        }
+        self.conditions.select(entry)
+    }
+
     /// Returns whether an entry in JSON fulfils all conditions. What is no entry is left to those who read it.
-    pub(super) fn select_json(&self, entry: &[u8]) -> bool {
-        self.conditions.is_empty()
-            || serde_json::from_slice(entry).map_or(true, |entry: Entry| self.select(&entry))
+    pub(super) fn select_json(&mut self, entry: &[u8]) -> bool {
+        !self.is_selective() || serde_json::from_slice(entry).map_or(true, |entry: Entry| self.select(&entry))
+    }
+
+    /// Returns a note on a number of a condition, if messages had numbers and none this one.
+    pub(super) fn note(&self) -> Option<String> {
+        self.unknown.note()
     }
 }
 
@@ -108,6 +146,12 @@ impl FromStr for Condition {
         match (name.trim(), found, value) {
             (name, Some((operator, _)), Some(value)) if !name.is_empty() => {
                 Ok(Self { name: name.to_owned(), operator, value, text: text.trim().to_owned() })
+            }
+            _ if OPERATORS.iter().map(|(sign, _)| rest.matches(sign).count()).sum::<usize>() > 1
+                && [",", "and", "&&", "，"].iter().any(|and| rest.contains(and)) =>
+            {
+                Err(tr!("expected one condition such as 'temp > 30'; --where may be repeated, and then all must hold")
+                    .to_owned())
             }
             _ => Err(tr!("expected a condition such as 'temp > 30', with one of < <= > >= = !=").to_owned()),
         }

@@ -31,5 +31,6 @@ pub(crate) struct ReplyArgs {
 /// Runs `reply`.
 pub(crate) async fn run(context: Context<'_>, arguments: &ReplyArgs) -> Result<()> {
     let target = SendParams { reply_to: Some(arguments.id), ..SendParams::default() };
+    send::note_escapes(context.output, &arguments.message.message);
     send::send(context, target, &arguments.message).await
 }

@@ -250,9 +250,27 @@ async fn resolve(daemon: &Daemon, to: &str) -> Result<Resolved, ErrorObject> {
         return Err(ErrorObject::new(ErrorKind::UnknownPeer, text).hint(hint));
     }
     let text = format!("the host `{host}` cannot be resolved: {why}");
-    let hint = did_you_mean(to, configured.names());
-    let hint = hint.unwrap_or_else(|| "check the spelling, or give its IP address".to_owned());
+    let hint = match configured.by_name(host) {
+        Some(named) => of_named(&named, port),
+        None => did_you_mean(to, configured.names())
+            .unwrap_or_else(|| "check the spelling, or give its IP address".to_owned()),
+    };
     Err(ErrorObject::new(ErrorKind::Unresolvable, text).hint(hint))
+}
+
+/// Returns how to send to a configured peer whose name was given with a port: the name includes the address.
+fn of_named(peer: &Named<'_>, port: Option<u16>) -> String {
+    let name = peer.name;
+    let other = peer.address.destination().zip(port).map(|(mut address, port)| {
+        address.set_port(port);
+        address
+    });
+    match other {
+        Some(address) => format!(
+            "`{name}` is a peer, whose name stands without a port; `{address}` is this port of its address"
+        ),
+        None => format!("`{name}` is a peer, whose name stands without a port"),
+    }
 }
 
 /// Returns whether a destination is several with commas between them.

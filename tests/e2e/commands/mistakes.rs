@@ -42,6 +42,9 @@ fn sending_to_an_unknown_peer_or_host_fails() {
     assert_fails(&daemon, &["send", "nobody-of-this-name", "hi"], 5, &["`nobody-of-this-name`", "hint: "]);
     assert_fails(&daemon, &["send", "nosuch.invalid", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
     assert_fails(&daemon, &["send", "nosuch.invalid:8080", "hi"], 5, &["`nosuch.invalid`", "hint: "]);
+    let named = Daemon::start_with("[peers.board-of-this-name]\naddress = \"127.0.0.8:4000\"\n", &[]);
+    let hint = "`board-of-this-name` is a peer, whose name stands without a port; `127.0.0.8:9000`";
+    assert_fails(&named, &["send", "board-of-this-name:9000", "hi"], 5, &[hint]);
     for all in ["broadcast", "所有人"] {
         assert_fails(&daemon, &["send", all, "hi"], 5, &["hint: 255.255.255.255 reaches every host"]);
     }
@@ -327,6 +330,65 @@ fn fields_that_are_not_filled_have_a_note() {
     ] {
         let sent = daemon.ctl(&[&["send", to], args].concat());
         assert_eq!((sent.code, sent.stderr.contains(note)), (Some(0), has_note), "{args:?}: {sent:?}");
+    }
+    let nothing = "note: --fill fills nothing in: the text has no field such as `{{n}}`\n";
+    assert_eq!(daemon.ctl(&["send", to, "no {n}", "--fill"]).stderr, nothing);
+    assert_eq!(
+        daemon.ctl_with_input(&["send", to, "--fill"], b"no {n}").stderr,
+        "",
+        "it may come from anywhere"
+    );
+}
+
+#[test]
+fn escapes_that_are_sent_as_text_have_a_note() {
+    let daemon = Daemon::start();
+    let peer = Peer::new();
+    let to = &*peer.name();
+    daemon.receive_from(&peer, ["hello"]);
+    let note = |escape: &str| {
+        format!("note: `{escape}` is sent as it is written; --escape sends the bytes that it stands for\n")
+    };
+    for command in [&["send", to][..], &["reply", "1"], &["send", to, "--every", "1ms", "-c", "1"]] {
+        for (text, escape) in [
+            (r"AT\r\n", r"\r\n"),
+            (r"AT\n", r"\n"),
+            (r"a\r\nb", r"\r\n"),
+            (r"\x02read\x03", r"\x02"),
+            (r"end\0", r"\0"),
+        ] {
+            let sent = daemon.ctl(&[command, &[text]].concat());
+            assert_eq!((sent.code, sent.stderr), (Some(0), note(escape)), "{command:?} {text}");
+        }
+        for text in [r"C:\new\readme.txt", r#"{"text":"a\nb"}"#, r"\xyz", r"\x0"] {
+            assert_eq!(daemon.ctl(&[command, &[text]].concat()).stderr, "", "{command:?} {text}");
+        }
+    }
+    assert_eq!(daemon.ctl(&["send", to, "--escape", r"AT\r\n"]).stderr, "");
+    daemon.ctl(&["ask", to, r"AT\r\n", "--timeout", "1ms"]).fails(4, &[&note(r"\r\n")]);
+}
+
+#[test]
+fn flags_of_other_programs_are_explained() {
+    for (args, hint) in [
+        (&["send", "bob", "x", "--repeat", "3"][..], "`--every 1s -c 10`"),
+        (&["send", "bob", "x", "--interval", "1"], "`--every 1s -c 10`"),
+        (&["send", "bob", "x", "--crc"], "`--append SUM` adds a checksum"),
+        (&["send", "bob", "x", "-w", "1"], "`udpchatctl ask TO TEXT`"),
+        (&["ask", "bob", "x", "--every", "1s"], "`udpchatctl send TO --every T`"),
+        (&["ask", "bob", "x", "--when-seen"], "`udpchatctl send TO TEXT --when-seen`"),
+        (&["reply", "1", "--bytes", "00"], "`--hex '01 e4'` sends bytes"),
+        (&["inbox", "-20"], "`-n N` prints the last N entries"),
+        (&["inbox", "--peer", "bob"], "`--from PEER`"),
+        (&["inbox", "--to", "bob"], "`--direction out --from PEER`"),
+        (&["inbox", "--format", "csv"], "`udpchatctl export --format csv`"),
+        (&["wait", "bob"], "`--from bob`"),
+        (&["held", "bob"], "`--to bob`"),
+        (&["peers", "bob"], "`udpchatctl inbox --from bob`"),
+        (&["replay", "127.0.0.1:9"], "`--to 127.0.0.1:9` names the destination"),
+        (&["replay", "old.jsonl"], "`--file old.jsonl` replays a file"),
+    ] {
+        ctl_without_daemon(args, &[]).fails(2, &["hint: ", hint]);
     }
 }
 

@@ -108,6 +108,27 @@ fn a_misspelt_number_is_noted_with_those_that_exist() {
     let ran = daemon.ctl(&["inbox", "-n", "5", "-F", "{{tmp}} {{hum}}"]);
     assert_eq!(ran.stdout.lines().next(), Some(" 40"));
     ran.fails(0, &["note: no message has a number `tmp`; they have hum, temp"]);
+    // Conditions, wherever they select.
+    let note = "note: no message has a number `tmp`; they have hum, temp\n";
+    for args in [
+        &["inbox", "--where", "tmp > 1"][..],
+        &["inbox", "-n", "2", "--where", "temp > 1", "--where", "tmp > 1"],
+        &["inbox", "-r", "--where", "tmp > 1"],
+        &["export", "--where", "tmp > 1"],
+        &["export", "-n", "2", "--where", "tmp > 1"],
+        &["export", "--format", "csv", "--fields", "hum,tmp", "--where", "hum > 0"],
+        &["replay", "--to", "127.0.0.1:9", "--where", "tmp > 1"],
+    ] {
+        let ran = daemon.ctl(args);
+        assert_eq!((ran.code, ran.stderr.contains(note)), (Some(0), true), "{args:?}: {ran:?}");
+    }
+    let known = daemon.ctl(&["inbox", "--where", "temp > 99"]);
+    assert_eq!((known.stdout.as_str(), known.stderr.as_str()), ("", ""));
+    let wait = ["wait", "--after", "0", "--where", "tmp > 1", "--timeout", "1ms"];
+    daemon
+        .ctl(&wait)
+        .fails(4, &["5 messages came that do not match", "no message has a number `tmp`; they have"]);
+    daemon.ctl(&["inbox", "--where", "temp>1 and hum>1"]).fails(2, &["--where may be repeated"]);
     // Conditions in full width.
     assert_eq!(daemon.ctl(&["inbox", "--where", "temp＞３０", "-F", "{{temp}}"]).ok(), "31.2\n35\n");
     // The plot follows what arrives, until its output is closed.

@@ -221,6 +221,22 @@ fn checksums_cover_the_bytes_that_are_sent() {
 }
 
 #[test]
+fn a_counter_in_a_frame_has_a_fixed_size() {
+    let daemon = Daemon::start();
+    let to = Peer::new().name();
+    let args = ["send", &to, "--lines", "--hex", "--fill", "--append", "sum8"];
+    let lines = "aa {{n:02x}} {{n:04X}}\n".repeat(300);
+    assert_eq!(daemon.ctl_with_input(&args, lines.as_bytes()).code, Some(0));
+    let frames: Vec<Vec<u8>> = daemon.entries().iter().map(raw).collect();
+    assert_eq!(frames.len(), 300);
+    for (number, frame) in (1_u16..).zip(frames) {
+        let [high, low] = number.to_be_bytes();
+        let sum = [0xaa, low, high, low].iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte));
+        assert_eq!(frame, [0xaa, low, high, low, sum], "{number}");
+    }
+}
+
+#[test]
 fn an_entry_is_sent_once_more_byte_for_byte() {
     let (daemon, [bob, eve, _]) = with_list();
     let bytes = b"\xff\x00\xc4\xe3\r\n";

@@ -116,6 +116,16 @@ fn other_peers_of_an_address_are_named() {
         daemon.ctl(&["ask", "one", "x", "--timeout", "2s"])
     });
     ran.fails(4, &[&format!("#2 came from `two` ({}), another peer at that address", two.name())]);
+    // What the asked peer has answered comes first.
+    let ran = thread::scope(|scope| {
+        scope.spawn(|| {
+            let (_question, from) = one.receive();
+            one.send(from, "another answer");
+            two.send(from, "temp=20");
+        });
+        daemon.ctl(&["ask", "one", "x", "--grep", "temp", "--timeout", "2s"])
+    });
+    ran.fails(4, &["hint: 1 message came that does not match, #4\n"]);
 }
 
 #[test]

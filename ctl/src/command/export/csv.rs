@@ -11,6 +11,7 @@ use udpchat_api::numbers::numbers;
 use udpchat_api::safe;
 use udpchat_locale::tr;
 
+use crate::command::unknown_numbers::UnknownNumbers;
 use crate::output::{counted, local_time, shown_number};
 
 /// The columns without `--fields`.
@@ -70,6 +71,8 @@ impl Row<'_> {
 pub(super) struct Table {
     /// The names of the numbers; without any, the table has the texts.
     fields: Vec<String>,
+    /// Which of them no message has had.
+    unknown: UnknownNumbers,
     /// Whether texts are left as they are.
     raw: bool,
     /// The zone of the times, in a form that spreadsheets read; without one, they are those of JSON.
@@ -82,7 +85,8 @@ pub(super) struct Table {
 impl Table {
     /// Creates a table.
     pub(super) fn new(fields: Vec<String>, raw: bool, zone: Option<TimeZone>) -> Self {
-        Self { fields, raw, zone, ..Self::default() }
+        let unknown = UnknownNumbers::new(fields.iter().cloned());
+        Self { fields, unknown, raw, zone, ..Self::default() }
     }
 
     fn time<'a>(&self, at: &'a str) -> Cow<'a, str> {
@@ -138,7 +142,11 @@ impl Table {
     fn add_numbers(&mut self, row: &Row<'_>, out: &mut Vec<u8>) {
         let mut values = vec![None; self.fields.len()];
         let before = self.rows;
-        for (name, value) in numbers(row.encoding, &row.text) {
+        let numbers = numbers(row.encoding, &row.text);
+        if !self.unknown.is_empty() {
+            self.unknown.see(&numbers);
+        }
+        for (name, value) in numbers {
             let Some(place) = self.fields.iter().position(|field| *field == name) else { continue };
             if values[place].is_some() {
                 self.add_record(row, &mut values, out);
@@ -179,6 +187,11 @@ impl Table {
             out.extend_from_slice(text.as_bytes());
         }
         out.push(b',');
+    }
+
+    /// Returns a note on a field that no message has had.
+    pub(super) fn note_on_fields(&self) -> Option<String> {
+        self.unknown.note()
     }
 
     /// Returns whether something has no row.

@@ -292,6 +292,13 @@ impl Export<'_> {
         } else if self.entries == 0 && !self.is_whole && is_to_a_file {
             self.output.note(tr!("no entry matches"));
         }
+        let of_fields = match &self.form {
+            Form::Table(table) => table.note_on_fields(),
+            Form::Lines | Form::Packets(_) => None,
+        };
+        for note in self.pages.note().into_iter().chain(of_fields) {
+            self.output.note(&note);
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use udpchat_locale::tr;
 
 use super::args::InboxArgs;
 use super::format::{FIELDS, Format};
-use crate::command::condition::WhereArgs;
+use crate::command::condition::Selection;
 use crate::command::unknown_numbers::UnknownNumbers;
 use crate::error::{CtlError, Result};
 use crate::output::{Output, counted};
@@ -15,7 +15,7 @@ use crate::output::{Output, counted};
 pub(super) struct Form {
     hex: bool,
     format: Option<Format>,
-    conditions: WhereArgs,
+    selection: Selection,
     unknown: UnknownNumbers,
     /// Whether something of a message was printed: a line may hold only numbers that no message has.
     shown: bool,
@@ -47,7 +47,7 @@ impl Form {
         Ok(Self {
             hex: *hex,
             format: format.clone(),
-            conditions: conditions.clone(),
+            selection: Selection::new(conditions),
             unknown,
             shown,
             notices,
@@ -61,7 +61,7 @@ impl Form {
 
     /// Returns whether entries are left out.
     pub(super) fn is_selective(&self) -> bool {
-        self.conditions.are_given()
+        self.selection.is_selective()
     }
 
     /// Returns whether messages are printed as bytes.
@@ -75,15 +75,18 @@ impl Form {
     }
 
     /// Returns whether an entry is printed.
-    pub(super) fn selects(&self, entry: &Entry) -> bool {
+    pub(super) fn selects(&mut self, entry: &Entry) -> bool {
         match entry {
             Entry::Notice(_) => self.notices,
-            Entry::Message(_) | Entry::Gap(_) => self.conditions.select(entry),
+            Entry::Message(_) | Entry::Gap(_) => self.selection.select(entry),
         }
     }
 
-    /// Notes numbers of the form that no printed message had.
+    /// Notes numbers of the form that no printed message had, and numbers of the conditions that no message had.
     pub(super) fn note_unknown(&self, output: &mut Output) {
+        if let Some(note) = self.selection.note() {
+            output.note(&note);
+        }
         if let Some(note) = self.unknown.note() {
             output.note(&note);
         } else if let Some(name) = self.unknown.missed() {

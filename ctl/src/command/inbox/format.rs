@@ -83,7 +83,7 @@ impl Format {
             },
             Field::Text => line.push_str(&safe::one_line(safe::without_trailer(&message.text))),
             Field::Hex => message.raw.0.iter().for_each(|byte| line.push_str(&format!("{byte:02x}"))),
-            Field::Bytes(width) => width.write(message.bytes, line),
+            Field::Bytes(width) => width.write(message.bytes as u64, line),
             Field::Json => {
                 let json = to_line(&Entry::Message(message.clone())).unwrap_or_default();
                 line.push_str(String::from_utf8_lossy(&json).trim_end_matches('\n'));

@@ -137,7 +137,7 @@ impl<'a> InboxPrinter<'a> {
         for &Ids { first, last } in ids {
             let from = InboxParams { after: Some(first - 1), ..page.clone() };
             let next = self.first(from.clone()).await?;
-            let is_left_out =
+            let mut is_left_out =
                 |next: &Entry| first == last && matches!(next, Entry::Notice(_)) && !self.form.selects(next);
             if !next.as_ref().is_some_and(|next| is_in(next, first, last) && !is_left_out(next)) {
                 missing = missing.or(Some((first, next)));

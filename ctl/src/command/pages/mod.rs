@@ -12,7 +12,7 @@ use udpchat_api::{Client, RawInboxAnswer};
 use self::prefetch::Prefetch;
 use self::span::PAGE_ENTRIES;
 pub(super) use self::span::{Span, span};
-use super::condition::WhereArgs;
+use super::condition::Selection;
 use super::filter::Filter;
 use crate::error::{CtlError, Result};
 
@@ -20,7 +20,7 @@ use crate::error::{CtlError, Result};
 pub(super) struct Pages {
     client: Client,
     filter: InboxParams,
-    conditions: WhereArgs,
+    selection: Selection,
     prefetch: Prefetch,
     span: Span,
     listen_port: Option<u16>,
@@ -30,13 +30,13 @@ impl Pages {
     /// Selects the current entries that pass the filter; with `number`, the last ones of them.
     pub(super) async fn select(mut client: Client, filter: &Filter, number: Option<u64>) -> Result<Self> {
         let status = client.call(&StatusParams {}).await?;
-        let span = span(&mut client, filter, number, &status.inbox).await?;
+        let mut selection = Selection::new(&filter.conditions);
+        let span = span(&mut client, filter, number, &status.inbox, &mut selection).await?;
         // With a filter, one part covers everything: the daemon's index finds the next entry.
         let step = if filter.is_open() { PAGE_ENTRIES } else { u64::MAX };
         let prefetch = Prefetch::new(span, step);
         let listen_port = the_only(status.listen.iter().map(std::net::SocketAddr::port));
-        let (filter, conditions) = (filter.page(), filter.conditions.clone());
-        Ok(Self { client, filter, conditions, prefetch, span, listen_port })
+        Ok(Self { client, filter: filter.page(), selection, prefetch, span, listen_port })
     }
 
     /// Returns the ids that are read.
@@ -49,12 +49,17 @@ impl Pages {
         self.listen_port
     }
 
+    /// Returns a note on a number of a condition that no message has had.
+    pub(super) fn note(&self) -> Option<String> {
+        self.selection.note()
+    }
+
     /// Returns the next page; none at the end. A page may be empty.
     pub(super) async fn next(&mut self) -> Result<Option<RawInboxAnswer>> {
         loop {
             let ready = self.prefetch.take().map(|mut page| {
-                if self.conditions.are_given() {
-                    page.entries.retain(|entry| self.conditions.select_json(entry));
+                if self.selection.is_selective() {
+                    page.entries.retain(|entry| self.selection.select_json(entry));
                 }
                 page
             });

@@ -3,6 +3,7 @@
 use udpchat_api::Client;
 use udpchat_api::call::{InboxParams, InboxStatus, Order};
 
+use crate::command::condition::Selection;
 use crate::command::filter::Filter;
 use crate::error::Result;
 
@@ -31,6 +32,7 @@ pub(in crate::command) async fn span(
     filter: &Filter,
     number: Option<u64>,
     inbox: &InboxStatus,
+    selection: &mut Selection,
 ) -> Result<Span> {
     let mut span = Span { after: inbox.oldest_id.saturating_sub(1), last: inbox.newest_id };
     match number {
@@ -38,26 +40,31 @@ pub(in crate::command) async fn span(
         Some(number) if filter.is_open() && filter.notices => {
             span.after = span.after.max(span.last.saturating_sub(number));
         }
-        Some(number) => span.after = before_the_last(client, filter, span, number).await?,
+        Some(number) => span.after = before_the_last(client, (filter, selection), span, number).await?,
         None => {}
     }
     Ok(span)
 }
 
 /// Returns the id before the `number`th last entry of a span that passes the filter.
-async fn before_the_last(client: &mut Client, filter: &Filter, span: Span, number: u64) -> Result<u64> {
-    let (mut left, conditions) = (number, &filter.conditions);
+async fn before_the_last(
+    client: &mut Client,
+    (filter, selection): (&Filter, &mut Selection),
+    span: Span,
+    number: u64,
+) -> Result<u64> {
+    let mut left = number;
     let mut before = span.last.saturating_add(1);
     while left > 0 {
         let page = InboxParams {
             after: Some(span.after),
             before: Some(before),
-            limit: Some(if conditions.are_given() { PAGE_ENTRIES } else { left.min(PAGE_ENTRIES) } as u32),
+            limit: Some(if selection.is_selective() { PAGE_ENTRIES } else { left.min(PAGE_ENTRIES) } as u32),
             order: Some(Order::Desc),
             ..filter.page()
         };
         let page = client.call(&page).await?;
-        for entry in page.entries.iter().filter(|entry| conditions.select(entry)) {
+        for entry in page.entries.iter().filter(|entry| selection.select(entry)) {
             left -= 1;
             if left == 0 {
                 return Ok(entry.id().saturating_sub(1));

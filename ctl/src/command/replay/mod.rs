@@ -159,7 +159,11 @@ impl Replay {
             let item = self.pipeline.drive(source.next()).await??;
             let tally = &mut self.pipeline.answers.tally;
             match item {
-                None => return Ok(()),
+                None => {
+                    self.progress.erase();
+                    source.note().iter().for_each(|note| output.note(note));
+                    return Ok(());
+                }
                 Some(Item::Notice) => {}
                 Some(Item::Gap) => tally.gaps += 1,
                 Some(Item::NeverSent) => tally.never_sent += 1,

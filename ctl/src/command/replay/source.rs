@@ -113,6 +113,14 @@ impl Source {
         }
     }
 
+    /// Returns a note on a number of `--where` that no message has had.
+    pub(super) fn note(&self) -> Option<String> {
+        match self {
+            Self::Inbox(stored) => stored.pages.note(),
+            Self::File(_) | Self::Capture(_) => None,
+        }
+    }
+
     /// Returns the progress when `done` messages are sent.
     pub(super) fn reached(&self, done: u64) -> Reached {
         let looked_at = match self {

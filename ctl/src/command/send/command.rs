@@ -9,7 +9,6 @@ use super::confirm::ConfirmArgs;
 use super::form::FormArgs;
 use super::hold::HoldArgs;
 use super::many::{self, ManyArgs};
-use super::notes::note_unfilled;
 use super::order::check_order;
 use super::port::refuse_port;
 use super::{job, sender};
@@ -39,6 +38,7 @@ Examples:
   tail -f /var/log/syslog | udpchatctl send bob --lines
   udpchatctl send bob,sensor7,10.0.0.9:9000 hello
   udpchatctl send bob --every 100ms -c 50 --fill '{{n:04}} {{time:%H:%M}}'
+  udpchatctl send plc --every 1s --hex --fill 'aa 55 {{n:04x}}' --append crc16-modbus
   udpchatctl send plc --hex '01 03 00 0a 00 02' --append crc16-modbus
   udpchatctl send --again 812
   udpchatctl send sensor7 interval=60 --when-seen --for 2d
@@ -93,8 +93,7 @@ pub(crate) async fn run(context: Context<'_>, arguments: &SendArgs) -> Result<()
         check_order("send", to, &arguments.message.message)?;
     }
     arguments.refuse_port(&context).await?;
-    note_unfilled(context.output, &arguments.form, &arguments.message.message);
-    arguments.form.note_digits(context.output, &arguments.message.message);
+    arguments.form.note_literal(context.output, &arguments.message.message);
     if !arguments.is_plain() {
         let SendArgs { to, message, form, many, hold, confirm } = arguments;
         return job::run(context, to.as_deref(), message, (form, many, hold), *confirm).await;

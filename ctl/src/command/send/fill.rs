@@ -16,9 +16,9 @@ enum Field {
     /// The time, in the local time zone.
     Time(TimeForm),
     /// The time in seconds since 1970.
-    Unix,
+    Unix(Width),
     /// The time in milliseconds since 1970.
-    UnixMilliseconds,
+    UnixMilliseconds(Width),
     /// A random number of 32 bits.
     Random(Width),
 }
@@ -46,11 +46,13 @@ impl Fill {
         self.0.fill(|field, text| match field {
             Field::Number(width) => width.write(number, text),
             Field::Time(form) => form.write(now, zone, text),
-            Field::Unix => text.push_str(&now.as_second().to_string()),
-            Field::UnixMilliseconds => text.push_str(&now.as_millisecond().to_string()),
+            // A clock before 1970 is not set.
+            Field::Unix(width) => width.write(now.as_second().try_into().unwrap_or(0), text),
+            Field::UnixMilliseconds(width) => width.write(now.as_millisecond().try_into().unwrap_or(0), text),
             // Without the random numbers of the system, a number that differs is used.
             Field::Random(width) => {
-                width.write(getrandom::u32().unwrap_or(now.subsec_nanosecond() as u32), text);
+                let random = getrandom::u32().unwrap_or(now.subsec_nanosecond() as u32);
+                width.write(random.into(), text);
             }
         })
     }
@@ -60,10 +62,9 @@ fn field(name: &str, form: &str) -> Result<Field, String> {
     match (name, form) {
         ("n", form) => Width::parse(form).map(Field::Number),
         ("time", form) => TimeForm::parse(form).map(Field::Time),
-        ("unix", "") => Ok(Field::Unix),
-        ("unix_ms", "") => Ok(Field::UnixMilliseconds),
+        ("unix", form) => Width::parse(form).map(Field::Unix),
+        ("unix_ms", form) => Width::parse(form).map(Field::UnixMilliseconds),
         ("random", form) => Width::parse(form).map(Field::Random),
-        ("unix" | "unix_ms", form) => Err(tr!("`{name}` has no form such as `{form}`", name, form)),
         (name, _) => Err(tr!("unknown field `{name}`; the fields are {fields}", name, fields = FIELDS)),
     }
 }
@@ -84,6 +85,7 @@ mod tests {
             ("{{time}}", "2026-11-26 22:03:05"),
             ("{{time:%H:%M:%S.%3f}}", "22:03:05.250"),
             ("{{unix}} {{unix_ms}}", "1795730585 1795730585250"),
+            ("aa {{n:02x}} {{unix:08X}} {{unix_ms:012x}}", "aa 07 6B08AC99 01a219e236a2"),
             (r#"{"seq":{{n}},"x":"{{{{n}}"}"#, r#"{"seq":7,"x":"{{n}}"}"#),
         ] {
             assert_eq!(filled(text).as_deref(), Ok(expected), "{text}");
@@ -91,6 +93,7 @@ mod tests {
         assert_eq!(filled("{{random:010}}").unwrap().len(), 10);
         let unknown = filled("{{m}}").unwrap_err();
         assert_eq!(unknown, "unknown field `m`; the fields are n, time, unix, unix_ms, random");
-        assert!(filled("{{unix:4}}").is_err() && filled("{{time:%!}}").is_err());
+        assert_eq!(filled("{{random:04x}}").unwrap().len(), 4);
+        assert!(filled("{{unix:%s}}").is_err() && filled("{{time:%!}}").is_err());
     }
 }

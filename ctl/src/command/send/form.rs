@@ -12,6 +12,7 @@ use udpchat_text::{NotEncodable, Piece, UnknownEscape, parse_escapes};
 use super::append::Append;
 use super::fill::Fill;
 use super::line_end::{LineEnd, without_line_end};
+use super::notes::{note_escapes, note_unfilled};
 use super::{MessageArgs, Payload};
 use crate::error::{CtlError, Result};
 use crate::output::Output;
@@ -19,8 +20,8 @@ use crate::output::Output;
 /// How the message is finished.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct FormArgs {
-    /// Fill in {{n:04}} (the number of the message, with zeros), {{time}}, {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and
-    /// {{random}}; {{{{ is {{
+    /// Fill in {{n:04}} (the number of the message, with zeros), {{n:02x}} (in hexadecimal digits, exactly two), {{time}},
+    /// {{time:%H:%M:%S}}, {{unix}}, {{unix_ms}} and {{random}}; {{{{ is {{
     #[arg(long)]
     pub(crate) fill: bool,
     /// Add a checksum: sum8, xor8, lrc, crc8, crc16-modbus, crc16-ccitt, crc16-xmodem, crc32 or nmea; `:be` or `:le` sets the
@@ -58,8 +59,15 @@ impl FormArgs {
         Ok(())
     }
 
-    /// Prints a note if bytes are written as text, with a checksum that follows bytes.
-    pub(in crate::command) fn note_digits(&self, output: &mut Output, message: &MessageArgs) {
+    /// Prints notes on what is sent as it is written, and may be meant otherwise: bytes as text, with a checksum that follows
+    /// bytes; fields and escapes.
+    pub(in crate::command) fn note_literal(&self, output: &mut Output, message: &MessageArgs) {
+        note_unfilled(output, self, message);
+        note_escapes(output, message);
+        self.note_digits(output, message);
+    }
+
+    fn note_digits(&self, output: &mut Output, message: &MessageArgs) {
         let is_binary = self.append.is_some_and(Append::is_binary);
         if is_binary && !message.hex && are_byte_pairs(&message.text.join(" ")) {
             output.note(tr!("the text itself is sent, with its checksum; --hex sends the bytes"));

@@ -34,12 +34,43 @@ impl FirstSent {
     }
 }
 
-/// Prints a note on a text with fields that `--fill` would fill in, which is sent as it is.
-pub(in crate::command) fn note_unfilled(output: &mut Output, form: &FormArgs, message: &MessageArgs) {
-    let text = || message.text.join(" ");
-    if !form.fill && !message.hex && Fill::parse(&text()).is_ok_and(|fill| fill.has_fields()) {
+/// Prints a note on a text with fields that `--fill` would fill in, which is sent as it is, and on `--fill` without a field.
+pub(super) fn note_unfilled(output: &mut Output, form: &FormArgs, message: &MessageArgs) {
+    let text = message.text.join(" ");
+    let has_fields = || Fill::parse(&text).map(|fill| fill.has_fields());
+    if !form.fill && !message.hex && has_fields() == Ok(true) {
         output.note(tr!("the fields in double braces are sent as they are; --fill fills them in"));
+    } else if form.fill && !text.is_empty() && text != "-" && has_fields() == Ok(false) {
+        output.note(&tr!(
+            "--fill fills nothing in: the text has no field such as `{open}n{close}`",
+            open = "{{",
+            close = "}}"
+        ));
     }
+}
+
+/// Prints a note on a text with an escape such as `\r\n`, which is sent as it is.
+pub(in crate::command) fn note_escapes(output: &mut Output, message: &MessageArgs) {
+    if message.escape || message.hex {
+        return;
+    }
+    if let Some(escape) = escape_in(&message.text.join(" ")) {
+        output.note(&tr!(
+            "`{escape}` is sent as it is written; --escape sends the bytes that it stands for",
+            escape
+        ));
+    }
+}
+
+/// Returns an escape that is hardly meant as text: a line end at the end, a carriage return with its line feed, or a byte in
+/// hexadecimal digits. Others are in paths of Windows and in JSON.
+fn escape_in(text: &str) -> Option<&str> {
+    let at_the_end = || [r"\r\n", r"\n", r"\r", r"\0"].into_iter().find(|escape| text.ends_with(escape));
+    let is_byte = |escape: &str| escape.bytes().skip(2).all(|digit| digit.is_ascii_hexdigit());
+    let mut bytes = text.match_indices(r"\x").filter_map(|(at, _)| text.get(at..at + 4));
+    at_the_end()
+        .or_else(|| text.contains(r"\r\n").then_some(r"\r\n"))
+        .or_else(|| bytes.find(|escape| is_byte(escape)))
 }
 
 /// Prints a note if a text went out in the default encoding, since that of its peer is unknown, or since those of its peers differ

@@ -5,6 +5,7 @@ use udpchat_api::{Client, Entry};
 use udpchat_locale::tr;
 
 use super::wanted::Wanted;
+use crate::command::condition::Selection;
 use crate::error::{CtlError, Exit};
 use crate::output::{counted, duration, grouped};
 
@@ -14,17 +15,24 @@ const MOST_COUNTED: u32 = 1_000;
 /// Returns the error for a timeout; `after` is the id at which the wait began.
 pub(super) async fn timed_out(client: &mut Client, wanted: &Wanted, after: u64, arrived: u64) -> CtlError {
     let is_selective = wanted.pattern().is_some() && !wanted.subscription.notices;
-    let others = if is_selective { others(client, wanted, after, arrived).await } else { None };
+    let mut selection = Selection::new(&wanted.conditions);
+    let others =
+        if is_selective { others(client, wanted, (after, arrived), &mut selection).await } else { None };
     let bytes = wanted
         .is_meant_for_bytes()
         .then(|| tr!("--grep searches the text; --grep-hex searches the bytes").to_owned());
-    let hints: Vec<String> = others.into_iter().chain(bytes).collect();
+    let hints: Vec<String> = others.into_iter().chain(selection.note()).chain(bytes).collect();
     let error = CtlError::new(Exit::TimedOut, "timed_out", missing(wanted, arrived));
     if hints.is_empty() { error } else { error.hint(hints.join(tr!("; "))) }
 }
 
 /// Says how many messages came that do not match; none if none came, or this cannot be read.
-async fn others(client: &mut Client, wanted: &Wanted, after: u64, arrived: u64) -> Option<String> {
+async fn others(
+    client: &mut Client,
+    wanted: &Wanted,
+    (after, arrived): (u64, u64),
+    selection: &mut Selection,
+) -> Option<String> {
     let page = InboxParams {
         after: Some(after),
         from: wanted.senders.clone(),
@@ -36,6 +44,7 @@ async fn others(client: &mut Client, wanted: &Wanted, after: u64, arrived: u64) 
     let page = client.call(&page).await.ok()?;
     // Those that match are among them, and not told apart.
     let came = page.entries.iter().filter(|entry| wanted.is_waited_for(entry));
+    let came = came.inspect(|entry| _ = selection.select(entry));
     let ids: Vec<u64> = came.map(Entry::id).collect();
     let number = (ids.len() as u64).saturating_sub(arrived);
     let last = ids.first().filter(|_| number > 0)?;

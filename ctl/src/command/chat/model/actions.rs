@@ -216,9 +216,11 @@ impl Model {
 
     /// Returns what the input sends; none if it is empty or invalid.
     fn payload(&mut self) -> Option<Payload> {
-        let mut text = self.input.text().to_owned();
-        text.push_str(self.line_end().text());
-        let payload = if self.is_hex { bytes_of(&text) } else { Ok(Payload::Text(text)) };
+        let (text, end) = (self.input.text(), self.line_end().text());
+        let payload = match self.takes_digits() {
+            true => bytes_of(text, end),
+            false => Ok(Payload::Text(format!("{text}{end}"))),
+        };
         match payload {
             Ok(payload) => Some(payload).filter(|payload| !payload.is_empty()),
             Err(CtlError::Failed(failure)) => {
@@ -328,7 +330,8 @@ impl Model {
 }
 
 /// Reads hex digits. A `+` behind them and the name of a checksum append it, as `send --append` does; no digits, no checksum.
-fn bytes_of(text: &str) -> Result<Payload> {
+/// The line end follows them.
+fn bytes_of(text: &str, end: &str) -> Result<Payload> {
     let (digits, sum) = match text.split_once(['+', '＋']) {
         Some((digits, sum)) => (digits, Some(sum.trim().parse::<Append>().map_err(CtlError::usage)?)),
         None => (text, None),
@@ -338,6 +341,9 @@ fn bytes_of(text: &str) -> Result<Payload> {
         && !bytes.is_empty()
     {
         sum.to(bytes);
+    }
+    if let Payload::Bytes(bytes) = &mut payload {
+        bytes.extend(end.as_bytes());
     }
     Ok(payload)
 }

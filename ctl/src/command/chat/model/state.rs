@@ -5,6 +5,7 @@ use std::mem;
 use jiff::tz::TimeZone;
 use udpchat_api::call::{InboxAnswer, PeersAnswer, Sent};
 use udpchat_api::{Direction, Entry, Message, Notice, Raw, Timestamp};
+use udpchat_config::Encoding;
 use udpchat_locale::tr;
 
 use super::conversation::{Conversation, WindowEnd};
@@ -142,6 +143,16 @@ impl Model {
     /// Returns the row of the open conversation in the list of peers.
     pub(in crate::command::chat) fn open_row(&self) -> Option<&PeerRow> {
         self.peers.get(self.open_key()?)
+    }
+
+    /// Returns whether the input is hexadecimal digits: in the mode for bytes, and for a peer whose encoding they are.
+    pub(super) fn takes_digits(&self) -> bool {
+        let encoding = |row: &PeerRow| {
+            let of_peer = row.encoding.as_ref().map(|(encoding, _)| encoding.clone());
+            row.chosen_encoding.clone().or(of_peer)
+        };
+        let encoding = self.open_row().and_then(encoding).and_then(|encoding| encoding.parse().ok());
+        self.is_hex || encoding.is_some_and(Encoding::is_hex)
     }
 
     /// Returns the line end that is appended to texts to the open peer. Bytes are sent as they are.

@@ -195,6 +195,32 @@ fn a_checksum_is_appended_to_bytes() {
 }
 
 #[test]
+fn digits_to_a_hex_peer_take_a_checksum() {
+    let mut chat = TestChat::with_peer(Some("bob"));
+    chat.bobs_encoding = ("hex", EncodingBy::Configured);
+    chat.connect();
+    let mut sent = |text: &str| {
+        chat.write(text);
+        chat.key(Action::Submit);
+        chat.key(Action::Interrupt);
+        chat.sent.last().unwrap().payload.clone()
+    };
+    let modbus = Payload::Bytes([1, 3, 0, 0x0a, 0, 2, 0xe4, 9].to_vec());
+    assert_eq!(sent("0103,000a 0x00 02 +crc16-modbus"), modbus);
+    assert_eq!(sent("aa 55"), Payload::Bytes(vec![0xaa, 0x55]));
+    // A text that is none is not taken away.
+    chat.write("aa 5");
+    chat.key(Action::Submit);
+    assert!(chat.model.notice.as_deref().is_some_and(|why| why.contains("odd number of hex digits")));
+    assert_eq!((chat.sent.len(), chat.model.input.text()), (2, "aa 5"));
+    chat.key(Action::Interrupt);
+    chat.key(Action::ChangeLineEnd);
+    chat.write("41 +sum8");
+    chat.key(Action::Submit);
+    assert_eq!(chat.sent[2].payload, Payload::Bytes(b"AA\r\n".to_vec()));
+}
+
+#[test]
 fn each_peer_has_its_line_end() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.connect();
