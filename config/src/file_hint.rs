@@ -18,6 +18,8 @@ use nix::unistd::{AccessFlags, Gid, Group, Uid, User, faccessat, getegid, geteui
 const OUR_FILES: [&str; 2] = ["lock", "books"];
 const OUR_PREFIXES: [&str; 3] = ["inbox.db", "index.db", "control.sock"];
 
+const INBOX: &str = "inbox.db";
+
 /// The name of the daemon's directories.
 const OUR_DIRECTORY: &str = "udpchat";
 
@@ -113,6 +115,13 @@ fn given(directory: &Path, obstacle: &Path, found: &Metadata) -> String {
         );
     }
     let (mode, other) = (mode_of(found), account_word(found.uid()));
+    if geteuid().is_root() || holds_data_of(directory, found.uid()) {
+        // The daemon of that user could not use its files any more if they were given away.
+        return format!(
+            "{path} (mode {mode}) belongs to user {owner}, and this program runs as user {me}: run it as that user, with `sudo -u \
+             {other}`"
+        );
+    }
     format!(
         "{path} (mode {mode}) belongs to user {owner}, and this program runs as user {me}: `sudo chown {all}{user} {word}` gives \
          it to this user; or run it as that user, with `sudo -u {other}`"
@@ -232,6 +241,11 @@ fn is_ours(directory: &Path) -> bool {
         return directory.file_name().is_some_and(|name| name == OUR_DIRECTORY);
     }
     entries.iter().all(is_our_file)
+}
+
+/// Returns whether a directory has an inbox that belongs to a user.
+fn holds_data_of(directory: &Path, uid: u32) -> bool {
+    fs::metadata(directory.join(INBOX)).is_ok_and(|inbox| inbox.uid() == uid)
 }
 
 /// Returns whether a directory may be listed and has nothing in it.

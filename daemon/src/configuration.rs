@@ -77,8 +77,7 @@ impl Configuration {
     }
 
     fn load_and_apply(&self, appliers: &[Applier]) -> Result<Vec<&'static str>, ConfigError> {
-        let mut new = Settings::load(&self.overrides, &self.environment)
-            .inspect_err(|error| warn!("{}", refusal(error)))?;
+        let mut new = Settings::load(&self.overrides, &self.environment)?;
         limit_default_size(&mut new, &self.boot.data_dir);
         let new = Arc::new(new);
         self.current.send_replace(Arc::clone(&new));

@@ -60,6 +60,8 @@ pub(crate) enum Component {
     Index,
     /// Groups of users that the configuration names and that give no access; a condition.
     UserGroups,
+    /// The configuration was refused when it was last read; a condition.
+    Configuration,
     /// A directory above the control socket keeps its users out; a condition.
     SocketDirectory,
     /// Accepting connections on the control socket.
@@ -93,6 +95,7 @@ impl Component {
             | Self::WriteAheadLog
             | Self::Recovery
             | Self::UserGroups
+            | Self::Configuration
             | Self::SocketDirectory
             | Self::Interfaces
             | Self::Group(_) => Kind::Condition,

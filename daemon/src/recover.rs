@@ -18,7 +18,7 @@ use crate::inbox::file::{self, OpenError, Opened, Used};
 use crate::inbox::kept::table;
 use crate::inbox::recovery::plan::{self, Segment};
 use crate::inbox::recovery::salvage::Salvage;
-use crate::inbox::recovery::{MAX_PLAUSIBLE_ID, kept_rows, known_ids, segment};
+use crate::inbox::recovery::{MAX_PLAUSIBLE_ID, kept_rows, known_ids, schema_tables, segment};
 use crate::inbox::writer::recovered;
 use crate::index;
 use crate::service::systemd::still_starting;
@@ -28,6 +28,10 @@ use crate::service::systemd::still_starting;
 pub(crate) enum RecoverError {
     #[error("cannot read {}", .path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error("{} is the inbox into which a damaged one is recovered", .path.display())]
+    Same { path: PathBuf },
+    #[error("nothing of an inbox can be read in {}", .path.display())]
+    Nothing { path: PathBuf },
     #[error(transparent)]
     Inbox(#[from] OpenError),
     #[error("cannot write the inbox; a repetition continues")]
@@ -41,6 +45,9 @@ impl RecoverError {
     pub(crate) fn hint(&self) -> Option<String> {
         match self {
             Self::Read { path, source } => file_hint(path, Need::Read, source),
+            Self::Same { .. } | Self::Nothing { .. } => Some(
+                "a damaged inbox that a daemon has moved away is called `inbox.db.damaged-TIME`".to_owned(),
+            ),
             Self::Inbox(error) => error.hint(),
             Self::Write(_) => size_limit_hint(),
             Self::Unreported(_) => None,
@@ -61,7 +68,13 @@ pub(crate) struct Total {
 pub(crate) fn run(data_dir: &Path, file: &Path) -> Result<(), RecoverError> {
     let path =
         fs::canonicalize(file).map_err(|source| RecoverError::Read { path: file.to_owned(), source })?;
+    if fs::canonicalize(data_dir.join(file::FILE_NAME)).is_ok_and(|inbox| inbox == path) {
+        return Err(RecoverError::Same { path });
+    }
     let Total { entries, lost, held } = recover(data_dir, &path)?;
+    if (entries, lost, held) == (0, 0, 0) && !has_inbox(&path) {
+        return Err(RecoverError::Nothing { path });
+    }
     let mut text = tr!(
         "{entries} entries recovered from {file}; {lost} are not readable and have a gap",
         entries,
@@ -88,6 +101,13 @@ pub(crate) fn recover(data_dir: &Path, path: &Path) -> Result<Total, RecoverErro
         let total = recover_planned(&mut connection, data_dir)?;
         Ok(Total { held, ..total })
     })
+}
+
+/// Returns whether a file shows a table or an entry of an inbox. One whose entries are there already does.
+fn has_inbox(path: &Path) -> bool {
+    let entries = || Salvage::open(path, vec![(1, MAX_PLAUSIBLE_ID)], &|| true);
+    let has_entry = || entries().ok().flatten().and_then(|salvage| salvage.ids()).is_some();
+    schema_tables(path).contains("entry") || has_entry()
 }
 
 fn take_over_held(connection: &mut Connection, path: &Path) -> rusqlite::Result<usize> {

@@ -50,7 +50,7 @@ pub(crate) fn handle(mut signals: Signals, daemon: Arc<Daemon>) {
                 _ = signals.hang_up.recv() => {
                     let daemon = Arc::clone(&daemon);
                     // The outcome is logged. Other signals do not wait for it.
-                    drop(tokio::task::spawn_blocking(move || daemon.configuration.reload().is_ok()));
+                    drop(tokio::task::spawn_blocking(move || daemon.reload().is_ok()));
                     continue;
                 }
             }

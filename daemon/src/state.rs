@@ -9,8 +9,10 @@ use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing::warn;
+use udpchat_config::ConfigError;
 
-use crate::configuration::Configuration;
+use crate::configuration::{Configuration, refusal};
 use crate::health::{Component, Health};
 use crate::inbox::InboxError;
 use crate::inbox::bounced_peers::BouncedPeers;
@@ -66,6 +68,27 @@ impl Daemon {
     /// Makes the daemon stop.
     pub(crate) fn stop(&self) {
         self.stopping.send_replace(true);
+    }
+
+    /// Reads the configuration again, and returns the changed keys that need a restart. One that is refused remains a problem until
+    /// a reload succeeds, since the next start would fail with it.
+    ///
+    /// # Errors
+    /// Fails if the configuration is refused; the running one stays.
+    pub(crate) fn reload(&self) -> Result<Vec<&'static str>, ConfigError> {
+        let reloaded = self.configuration.reload();
+        match &reloaded {
+            Ok(_) => self.health.clear(Component::Configuration),
+            Err(error) => {
+                let refusal = refusal(error);
+                if self.health.problem(Component::Configuration).as_ref() == Some(&refusal) {
+                    // A problem that stays has no further line.
+                    warn!("{refusal}");
+                }
+                self.health.report(Component::Configuration, refusal);
+            }
+        }
+        reloaded
     }
 
     /// Returns how many received datagrams are queued and cannot be stored now; none if the inbox can be written.

@@ -34,7 +34,6 @@ pub(crate) use network::{Host, Network};
 pub(crate) use other_user::{Account, OtherUser};
 pub(crate) use peer::Peer;
 use process::Process;
-pub(crate) use process::is_under_unit;
 pub(crate) use rpc::Rpc;
 pub(crate) use running::Running;
 pub(crate) use tmux::Tmux;

@@ -116,7 +116,7 @@ impl Process {
 }
 
 /// Returns whether the daemons of the tests run in the sandbox.
-pub(crate) fn is_under_unit() -> bool {
+fn is_under_unit() -> bool {
     std::env::var_os(UNDER_UNIT).is_some()
 }
 

@@ -55,13 +55,20 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u64, &str); 4] =
-            [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        const UNITS: [(u64, &str); 8] = [
+            (1 << 40, "TiB"),
+            (1_000_000_000_000, "TB"),
+            (1 << 30, "GiB"),
+            (1_000_000_000, "GB"),
+            (1 << 20, "MiB"),
+            (1_000_000, "MB"),
+            (1 << 10, "KiB"),
+            (1, "B"),
+        ];
+        // The largest unit that shows it exactly: 4 GB is also a number of KiB.
         let exact = UNITS.iter().find(|(unit, _)| self.0 != 0 && self.0.is_multiple_of(*unit));
-        match exact {
-            Some((unit, name)) => write!(f, "{}{name}", self.0 / unit),
-            None => write!(f, "{}B", self.0),
-        }
+        let (unit, name) = exact.unwrap_or(&(1, "B"));
+        write!(f, "{}{name}", self.0 / unit)
     }
 }
 
@@ -211,6 +218,8 @@ mod tests {
             (0, "0B"),
             (1000, "1000B"),
             (4096, "4KiB"),
+            (1_000_000, "1MB"),
+            (4_000_000_000, "4GB"),
             (8 << 20, "8MiB"),
             (4 << 30, "4GiB"),
             (2 << 40, "2TiB"),

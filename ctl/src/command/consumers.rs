@@ -111,6 +111,11 @@ fn own_mark() -> InboxParams {
 async fn unknown(client: &mut Client, name: &str) -> CtlError {
     let error =
         CtlError::new(Exit::Failed, "no_such_consumer", tr!("consumer `{name}` has no read mark", name));
+    // Root shares the mark of the daemon's user.
+    if let Some(user) = User::from_name(name).ok().flatten().filter(|user| !user.uid.is_root()) {
+        let mark = format!("{DEFAULT_CONSUMER}@{}", user.uid);
+        return error.hint(tr!("the read mark of user {name} is called `{mark}`", name, mark));
+    }
     // The suggestion is a courtesy: without it the error is the same.
     error.hint(match ack::similar(client, name).await {
         Ok(Some(similar)) => {

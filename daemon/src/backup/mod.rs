@@ -57,6 +57,7 @@ pub(crate) fn run(
     let inbox = inbox.to_string_lossy();
     let inbox = safe::one_line(&inbox);
     let line = match entries {
+        0 => tr!("no entries, {size}, from {inbox}: {file}", inbox, size, file),
         1 => tr!(
             "1 entry, the newest #{newest_id}, {size}, from {inbox}: {file}",
             inbox,

@@ -1,6 +1,6 @@
 //! The daemon's counters over HTTP for Prometheus, if `metrics.listen` is set.
 //!
-//! It has no authentication. Therefore it listens on loopback only and serves numbers only: no text and no address of a
+//! It has no authentication. Therefore it listens on loopback only and serves numbers and names of the configuration only: no text and no address of a
 //! peer. It has no timer and no thread of its own, and does not slow down the data path: a scrape reads what `status` reads.
 //!
 //! Belongs here: HTTP. Does not belong here: the metrics themselves, which `udpchat_api::metrics` makes of a status.

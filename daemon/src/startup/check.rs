@@ -7,7 +7,9 @@ use std::path::Path;
 
 use nix::sys::statvfs::statvfs;
 use udpchat_api::safe::one_line;
-use udpchat_config::{Group, Interface, ListenAddress, Need, Origin, Settings, Size, access_hint};
+use udpchat_config::{
+    Group, Interface, ListenAddress, Need, Origin, Settings, Size, access_hint, unsafe_hint,
+};
 use udpchat_locale::{tr, translated};
 
 use super::listing::listing;
@@ -87,8 +89,14 @@ fn data_dir_obstacle(path: &Path) -> Option<String> {
     }
     match directory::danger(path, directory::Use::Data) {
         Ok(Some(danger)) => {
-            let danger = translated(&danger);
-            Some(tr!("the data directory {path} is not safe: it {danger}", path = shown, danger))
+            let (danger, hint) = (translated(&danger), unsafe_hint(path));
+            let hint = translated(&hint);
+            Some(tr!(
+                "the data directory {path} is not safe: it {danger}; {hint}",
+                path = shown,
+                danger,
+                hint
+            ))
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let reason = reason(&error);

@@ -164,7 +164,7 @@ fn silent_peers_are_told_by_the_exit_code() {
         "[peers.bob]\naddress = '{}'\nsilent_after = '10s'\n[peers.ann]\naddress = '127.0.0.77'\n",
         bob.name()
     );
-    let daemon = Daemon::start_with(&config, &[]);
+    let mut daemon = Daemon::start_with(&config, &[]);
     daemon.receive_from(&bob, ["one"]);
     assert_eq!(daemon.ctl(&["peers", "--silent"]).ok(), "no peer is silent\n");
     // Ann was never heard.
@@ -194,4 +194,6 @@ fn silent_peers_are_told_by_the_exit_code() {
         daemon.ctl(&["peers", "--silent"]).stdout.contains("no peer").then_some(())
     });
     assert!(daemon.ctl(&["inbox"]).ok().contains("  ! bob is back, after "));
+    daemon.log_line("a peer is silent");
+    daemon.log_line("a silent peer is back");
 }

@@ -76,10 +76,18 @@ fn a_refused_reload_keeps_the_running_configuration() {
         // One for each of the two ways.
         (refusals == 2).then_some(())
     });
+    // The next start would fail, so it is a problem until it is corrected.
+    let status = daemon.rpc().call("status", json!({}));
+    assert_eq!(status["state"], "degraded");
+    assert!(status["problems"][0].as_str().unwrap().contains(&place), "{status}");
+    assert!(daemon.ctl(&["doctor"]).stdout.contains("hint: correct the file, then run `udpchatctl reload`"));
     let _receipt = daemon.ctl(&["send", "bob", "still bob"]).ok();
     assert_eq!(peer.receive().0, b"still bob");
     let Completed { stderr, .. } = daemon.ctl(&["send", "al", "hi"]);
     assert!(stderr.contains("`al`"), "nothing of the bad file is in force: {stderr}");
+    rewrite(&daemon, &good);
+    assert_eq!(daemon.ctl(&["reload"]).ok(), "reloaded\n");
+    assert_eq!(daemon.rpc().call("status", json!({}))["state"], "ok");
 }
 
 const NEEDS_RESTART: &str = "listen = ['127.0.0.1:0']\nreceive_buffer = '1MiB'\n\

@@ -113,6 +113,13 @@ fn a_backup_is_private_and_has_the_inbox_format() {
 }
 
 #[test]
+fn the_copy_of_an_empty_inbox_has_no_newest_entry() {
+    let daemon = Daemon::start();
+    let line = backup(daemon.folder.path(), &daemon.path("copy.db")).ok();
+    assert!(line.starts_with("no entries, "), "{line}");
+}
+
+#[test]
 fn a_gap_for_several_ids_is_no_hole() {
     let daemon = Daemon::start();
     daemon.receive_from(&Peer::new(), (0..30).map(|number| number.to_string()));

@@ -268,6 +268,10 @@ fn consumers_are_listed_set_and_removed() {
         daemon.ctl(gone).fails(1, &["`bot` has no read mark"]);
     }
     daemon.ctl(&["consumers", "--remove"]).fails(2, &["NAME"]);
+    // A user that every system has.
+    daemon
+        .ctl(&["consumers", "daemon", "--remove"])
+        .fails(1, &["the read mark of user daemon is called `default@1`"]);
 }
 
 #[test]

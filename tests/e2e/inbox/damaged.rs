@@ -292,7 +292,15 @@ fn a_file_moved_away_earlier_is_recovered_by_hand() {
     );
     let again = moved.recover(&moved.aside);
     assert!(String::from_utf8(again.stdout).unwrap().starts_with("0 entries recovered"));
-    assert_eq!(moved.recover(Path::new("/nowhere")).status.code(), Some(1));
+    for (file, error) in [
+        (Path::new("/nowhere"), "cannot read /nowhere"),
+        (Path::new("/etc/passwd"), "nothing of an inbox can be read in /etc/passwd"),
+        (&moved.folder.path().join("data/inbox.db"), "is the inbox into which a damaged one is recovered"),
+    ] {
+        let output = moved.recover(file);
+        let printed = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && printed.contains(error), "{printed}");
+    }
     let daemon = moved.start();
     let entries = daemon.entries();
     let texts: Vec<_> = entries.iter().filter_map(|entry| entry["text"].as_str()).collect();

@@ -125,6 +125,9 @@ fn a_denied_peer_is_not_called_silent() {
     // It is watched again from here on.
     reload(&daemon, &config("127.0.0.8"));
     assert_eq!(kinds(&some_notices(&daemon, 2)), ["silent", "silent"]);
+    let status = daemon.rpc().call("status", json!({}));
+    let watched = &status["watched_peers"][0];
+    assert!(watched["silent_since"].is_string() && watched["last_heard"].is_null(), "{watched}");
     daemon.receive_from(&Peer::at("127.0.0.8:0"), ["at last"]);
     let heard = &some_notices(&daemon, 3)[2];
     assert_eq!((&heard["notice"], &heard["first"]), (&json!("heard"), &json!(true)));

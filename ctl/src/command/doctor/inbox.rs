@@ -49,12 +49,18 @@ fn hint(problem: &str, status: &Status) -> String {
         let path = shown(&status.data_dir);
         return tr!("free some space on the file system of {path}; the daemon continues by itself", path);
     }
+    if problem.starts_with("the configuration is refused") {
+        return tr!("correct the file, then run `udpchatctl reload`; the next start would fail with it")
+            .to_owned();
+    }
     // Of a role: a group of users that does not exist.
     let hint = match problem.starts_with("control.") && problem.contains(" is unknown and gives no access") {
         true => tr!(
             "correct the name in the configuration, then `udpchatctl reload`; `getent group` lists the groups"
         ),
-        false => tr!("the daemon's log has details"),
+        false => tr!(
+            "the daemon's log has details; if this has happened and is over, `udpchatctl status --acknowledge` clears it"
+        ),
     };
     hint.to_owned()
 }
@@ -77,7 +83,11 @@ mod tests {
         let facts = facts();
         let hint = |problem| hint(problem, facts.status().unwrap());
         assert!(hint(problem).contains("`getent group` lists the groups"));
-        assert_eq!(hint("the inbox cannot be written"), "the daemon's log has details");
+        let event = hint("the inbox was damaged; it was moved to /data/inbox.db.damaged");
+        assert!(
+            event.starts_with("the daemon's log has details; ") && event.contains("--acknowledge"),
+            "{event}"
+        );
         let full = hint("the inbox cannot be written, new messages wait in memory: database or disk is full");
         assert!(full.contains("the file system of /data"), "{full}");
     }

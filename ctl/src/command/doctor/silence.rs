@@ -9,13 +9,22 @@ use super::finding::Finding;
 
 const TOPIC: &str = "silence";
 
+/// How many silent peers have a finding each.
+const MAX_SILENT: usize = 5;
+
 pub(super) fn findings(facts: &Facts) -> Vec<Finding> {
     // With a peer on the command line, only that one matters.
     if facts.peer.is_some() {
         return Vec::new();
     }
     let watched = facts.status().map(|status| status.watched_peers.as_slice()).unwrap_or_default();
-    watched.iter().filter_map(|peer| silence(facts, peer)).collect()
+    let mut found: Vec<_> = watched.iter().filter_map(|peer| silence(facts, peer)).collect();
+    if let more @ 1.. = found.len().saturating_sub(MAX_SILENT) {
+        found.truncate(MAX_SILENT);
+        let seen = tr!("and {more} more", more);
+        found.push(Finding::warning(TOPIC, seen).hint(tr!("`udpchatctl peers --silent` lists all of them")));
+    }
+    found
 }
 
 /// Reports a peer that is silent.
@@ -63,5 +72,17 @@ door is silent since 2026-11-22 10:00:00; no message of it is known
 lamp is silent since 2026-11-22 10:00:00; its last message came at 2026-11-22 10:00:00";
         assert_eq!(text(&found), expected);
         assert!(findings(&facts()).is_empty());
+    }
+
+    #[test]
+    fn many_silent_peers_are_counted() {
+        let facts_of_many = with_status(|status| {
+            let silent_since = Some(status.started);
+            let peer = |number| WatchedPeer { name: format!("p{number}"), last_heard: None, silent_since };
+            status.watched_peers = (0..50).map(peer).collect();
+        });
+        let found = findings(&facts_of_many);
+        assert_eq!(found.len(), MAX_SILENT + 1);
+        assert!(text(&found).ends_with("\nand 45 more"), "{}", text(&found));
     }
 }

@@ -13,6 +13,9 @@ use crate::output::{counted, grouped, local_time, refused, size, span};
 /// The width of the column of keys, in columns of a terminal.
 const KEY_WIDTH: usize = 17;
 
+/// How many silent peers have a line each.
+const MAX_SILENT: usize = 10;
+
 /// Renders the state as lines of `key: value`, problems first.
 pub(super) fn as_text(status: &Status, now: Timestamp, zone: &TimeZone, palette: Palette) -> String {
     let mut lines = vec![(tr!("state:"), state(status.state, palette))];
@@ -162,17 +165,26 @@ fn beyond_sending(status: &Status, zone: &TimeZone, palette: Palette) -> Vec<(&'
         let messages = counted(status.held.messages, "message");
         lines.push((tr!("held:"), tr!("{messages}, {size}", messages, size = size(status.held.bytes))));
     }
-    for peer in &status.watched_peers {
-        if let Some(since) = peer.silent_since {
-            let name = safe::one_line(&peer.name);
-            let text = tr!("{peer} since {time}", peer = name, time = local_time(since, zone));
-            lines.push((tr!("silent:"), palette.paint(ALERT, &text)));
-        }
-    }
+    lines.extend(silent(status, zone).iter().map(|text| (tr!("silent:"), palette.paint(ALERT, text))));
     if status.icmp.ignored > 0 {
         let text =
             tr!("{number} reports match no message, and are ignored", number = grouped(status.icmp.ignored));
         lines.push((tr!("ICMP:"), text));
+    }
+    lines
+}
+
+/// Shows the silent peers: the first ones, and how many there are besides.
+fn silent(status: &Status, zone: &TimeZone) -> Vec<String> {
+    let silent = status.watched_peers.iter().filter_map(|peer| Some((peer, peer.silent_since?)));
+    let mut lines: Vec<String> = silent
+        .map(|(peer, since)| {
+            tr!("{peer} since {time}", peer = safe::one_line(&peer.name), time = local_time(since, zone))
+        })
+        .collect();
+    if let more @ 1.. = lines.len().saturating_sub(MAX_SILENT) {
+        lines.truncate(MAX_SILENT);
+        lines.push(tr!("and {more} more: see `udpchatctl peers --silent`", more));
     }
     lines
 }
@@ -417,6 +429,21 @@ ICMP：           有 2 个报告不对应任何消息，已忽略
         assert!(shown().contains(english), "{}", shown());
         let shown = with_language(Language::Chinese, shown);
         assert!(shown.contains(chinese), "{shown}");
+    }
+
+    #[test]
+    fn many_silent_peers_are_counted() {
+        let mut status = status();
+        let at = "2026-11-22T12:00:00Z".parse().unwrap();
+        let peer =
+            |number| WatchedPeer { name: format!("p{number}"), last_heard: None, silent_since: Some(at) };
+        status.watched_peers = (0..50).map(peer).collect();
+        let shown = as_text(&status, at, &TimeZone::UTC, Palette::new(false));
+        assert_eq!(shown.matches("\nsilent: ").count(), MAX_SILENT + 1, "{shown}");
+        assert!(
+            shown.contains("\nsilent:          and 40 more: see `udpchatctl peers --silent`\n"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::health::Component;
 pub(super) async fn call(context: &mut Context, _: ReloadParams) -> Result<ReloadAnswer, ErrorObject> {
     context.control.audit.asked(&context.client, "reload").await;
     let daemon = Arc::clone(context.daemon());
-    let reloaded = tokio::task::spawn_blocking(move || daemon.configuration.reload()).await;
+    let reloaded = tokio::task::spawn_blocking(move || daemon.reload()).await;
     match reloaded.map_err(|panic| ErrorObject::new(ErrorKind::Internal, panic.to_string()))? {
         Ok(keys) => Ok(ReloadAnswer {
             needs_restart: keys.into_iter().map(str::to_owned).collect(),

@@ -73,7 +73,8 @@ pub(crate) struct Changes {
     pub(crate) held: Vec<HeldRow>,
     /// The numbers of held messages that were sent, cancelled or have expired.
     pub(crate) removed: Vec<u64>,
-    pub(crate) silent: Vec<(Arc<str>, SilentRow)>,
+    /// The peers that fall silent, with the time of their newest message if it is known.
+    pub(crate) silent: Vec<(Arc<str>, SilentRow, Option<i64>)>,
     /// Whether the rows of peers that are no longer watched were removed.
     pub(crate) forgot: bool,
     /// The numbers of messages to hold, or why they are not held.

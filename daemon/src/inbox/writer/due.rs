@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tracing::debug;
+use tracing::{debug, info, warn};
 
 use super::Writer;
 use crate::error::explain;
@@ -23,6 +23,13 @@ impl Writer {
     /// Applies the changes of a transaction, and answers the client whose message is held.
     pub(super) fn publish_kept(&mut self, items: &mut [Item], mut changes: Changes) {
         let answer = changes.hold.take();
+        // For those who watch the log and not the inbox. At most one line for each configured peer in its `silent_after`.
+        for (peer, ..) in &changes.silent {
+            warn!(%peer, "a peer is silent");
+        }
+        for peer in &changes.heard {
+            info!(%peer, "a silent peer is back");
+        }
         self.kept.apply(changes);
         if let ([Item::Hold(hold)], Some(answer)) = (items, answer)
             && let Some(waiting) = hold.stored.take()

@@ -109,7 +109,7 @@ pub(super) fn due(
         table::set_silent(transaction, &peer.name, row)?;
         let last_id = peer.last.map(|(id, _)| id);
         notices.write(log, now_ns, NoticeDetail { last_id, ..notice_of(NoticeDetail::SILENT, peer) })?;
-        changes.silent.push((Arc::clone(&peer.name), row));
+        changes.silent.push((Arc::clone(&peer.name), row, peer.last.map(|(_, at_ns)| at_ns)));
     }
     Ok(())
 }

@@ -51,6 +51,10 @@ fn a_sender_lists_and_cancels_its_own_held_messages() {
         ran.iter().map(|held| held["held"].as_u64().unwrap()).collect::<Vec<_>>()
     };
     assert_eq!((listed(&reader), listed(&sender)), (vec![1, 2], vec![2]));
+    // What it does not see, it cannot cancel by its number.
+    other
+        .ctl(&sender, &daemon, &["held", "--cancel", "1"])
+        .fails(1, &["no message is held with the number 1"]);
     assert_eq!(other.ctl(&sender, &daemon, &["held", "--cancel", "all"]).ok(), "1 message cancelled\n");
     assert_eq!((listed(&reader), listed(&sender)), (vec![1], vec![]));
 }
