@@ -109,7 +109,9 @@ fn breakable(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         made.push(character);
-        if is_wide(character) {
+        // A space at the end of a line that is full would begin another one.
+        let is_last = matches!(characters.peek(), None | Some('\n'));
+        if is_wide(character) && !is_last {
             let is_closed = characters.peek().is_some_and(|&next| CLOSING.contains(next));
             made.push(if is_closed || OPENING.contains(character) { JOINER } else { ' ' });
         }
@@ -234,6 +236,15 @@ mod tests {
                 finished(&command.render_help().to_string())
             });
             assert!(help.lines().all(|line| !line.starts_with([']', ')', '}'])), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_full_last_line_is_not_followed_by_an_empty_one() {
+        for characters in 10..60 {
+            let about = format!("{}。\n下一段。", "消".repeat(characters));
+            let help = help_of(&about);
+            assert!(help.contains("。\n下一段。\n\n用法"), "{help}");
         }
     }
 
