@@ -109,11 +109,10 @@ fn breakable(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         made.push(character);
-        // A space at the end of a line that is full would begin another one.
-        let is_last = matches!(characters.peek(), None | Some('\n'));
-        if is_wide(character) && !is_last {
-            let is_closed = characters.peek().is_some_and(|&next| CLOSING.contains(next));
-            made.push(if is_closed || OPENING.contains(character) { JOINER } else { ' ' });
+        if is_wide(character) {
+            // A space at the end of a line that is full would begin another one.
+            let is_joined = characters.peek().is_none_or(|&next| next == '\n' || CLOSING.contains(next));
+            made.push(if is_joined || OPENING.contains(character) { JOINER } else { ' ' });
         }
     }
     made
@@ -246,6 +245,15 @@ mod tests {
             let help = help_of(&about);
             assert!(help.contains("。\n下一段。\n\n用法"), "{help}");
         }
+    }
+
+    #[test]
+    fn a_space_stands_before_the_default_value() {
+        let help = with_language(Language::Chinese, || {
+            let argument = Arg::new("t").long("t").help("何时使用颜色").default_value("auto");
+            finished(&prepared(Command::new("x").arg(argument)).render_help().to_string())
+        });
+        assert!(help.contains("何时使用颜色 [默认值：auto]"), "{help}");
     }
 
     proptest! {
