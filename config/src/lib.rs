@@ -18,6 +18,7 @@
 
 mod access;
 mod check;
+mod dash;
 mod defaults;
 mod diagnosis;
 mod error;
@@ -36,6 +37,7 @@ mod suggestion;
 mod value;
 pub mod when;
 
+pub use dash::{Misread, misread};
 pub use defaults::{DEFAULT_FILE, DEFAULT_METRICS_PORT, DEFAULT_PORT};
 pub use error::{ConfigError, ConfigErrors};
 pub use file_hint::{Need, access_hint, file_hint, size_limit, size_limit_hint, unsafe_hint, word};

@@ -24,9 +24,10 @@ use std::process::ExitCode;
 use nix::sys::signal::Signal::SIGXFSZ;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use udpchat_config::Misread;
 use udpchat_locale::{Language, set_language, tr};
 
-use crate::cli::{Cli, Misread, Parsed, peek_look};
+use crate::cli::{Cli, Parsed, peek_look};
 use crate::command::completions;
 use crate::command::context::Context;
 use crate::error::{CtlError, Result};

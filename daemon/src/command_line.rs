@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use udpchat_api::safe::one_line;
-use udpchat_config::Flags;
+use udpchat_config::{Flags, Misread, misread};
 use udpchat_locale::{Language, help, language, tr, translated};
 
 /// The exit code of wrong use.
@@ -15,6 +15,10 @@ const WRONG_USE: u8 = 2;
 /// Parses the arguments, of which the first one is the name of the program. Prints help, the version or what is wrong with
 /// them, and returns the exit code.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Flags, ExitCode> {
+    if let Some(misread) = misread(arguments, Flags::definition) {
+        let _printed = io::stderr().write_all(described_dash(misread).as_bytes());
+        return Err(ExitCode::from(WRONG_USE));
+    }
     let error = match Flags::of(arguments) {
         Ok(flags) => return Ok(flags),
         Err(error) => error,
@@ -45,6 +49,16 @@ fn translated_help(arguments: &[OsString]) -> String {
     let definition = help::prepared(help::translated(Flags::definition()));
     let shown = definition.try_get_matches_from(arguments).err();
     shown.map(|shown| help::finished(&shown.render().to_string())).unwrap_or_default()
+}
+
+/// Describes an option that begins with a dash that is no hyphen.
+fn described_dash(misread: Misread) -> String {
+    let Misread { argument, option } = misread;
+    let argument = one_line(&argument);
+    let message = tr!("`{argument}` begins with a dash that is no hyphen", argument);
+    let message = tr!("{label} {message}", label = tr!("error:"), message);
+    let hint = tr!("write `{option}` with hyphens", option);
+    format!("{message}\n{}\n", tr!("hint: {hint}", hint))
 }
 
 /// Describes an error of clap as every other error of this program: what is wrong, and what to do.
@@ -158,6 +172,17 @@ mod tests {
         );
         assert!(value.lines().count() == 2 && value.contains("\nhint: write an IP address"), "{value}");
         assert_eq!(error_of(&["x"]), "error: unexpected argument 'x' found\nhint: see `udpchatd --help`\n");
+    }
+
+    #[test]
+    fn a_dash_that_is_no_hyphen_is_named() {
+        let arguments = ["udpchatd", "－－data-dir=/tmp"].map(OsString::from);
+        let misread = misread(&arguments, Flags::definition).unwrap();
+        let described = with_language(Language::Chinese, || described_dash(misread));
+        assert_eq!(
+            described,
+            "错误：`－－data-dir=/tmp` 开头的破折号不是连字符\n提示：用半角连字符写成 `--data-dir`\n"
+        );
     }
 
     #[test]

@@ -1,8 +1,11 @@
 """Turns what `tmux capture-pane -e -p` prints into a picture: reads it, and writes SVG with the title given.
 
-Every character has its own place, so that the columns line up whatever fonts the reader has, also those of wide characters.
+Every character has its own place, so that the columns line up whatever fonts the reader has, also those of wide characters. Some
+programs place only the first character of a piece of text, so a wide character is a piece of its own. Lines and blocks are drawn:
+those of a font leave gaps.
 """
 
+import itertools
 import re
 import sys
 import unicodedata
@@ -12,6 +15,23 @@ COLUMN, ROW, FONT = 8.4, 18, 14
 MARGIN, BAR = 14, 34
 BACKGROUND, FOREGROUND = "#1e1f26", "#d8dae0"
 COLOURS = ["#5c6370", "#e06c75", "#98c379", "#d19a66", "#61afef", "#c678dd", "#56b6c2", "#d8dae0"] * 2
+
+# The width of a line, in columns and in rows.
+THIN, LOW = 0.12, 0.06
+LEFT, RIGHT = (0, 0.5, 0.5, 0.5 + LOW), (0.5, 0.5, 1, 0.5 + LOW)
+UP, DOWN = (0.5, 0, 0.5 + THIN, 0.5), (0.5, 0.5, 0.5 + THIN, 1)
+# How far a block extends into the next one, in pixels, so that no line shows between them.
+OVERLAP = 0.4
+# The rectangles of a character, as left, top, right and bottom in its place.
+SHAPES = {
+    "─": [(0, 0.5, 1, 0.5 + LOW)],
+    "│": [(0.5, 0, 0.5 + THIN, 1)],
+    "┌": [RIGHT, DOWN],
+    "┐": [LEFT, DOWN],
+    "└": [RIGHT, UP],
+    "┘": [LEFT, UP],
+    **{chr(0x2580 + eighths): [(0, 1 - eighths / 8, 1, 1)] for eighths in range(1, 9)},
+}
 
 
 def columns(character):
@@ -67,21 +87,61 @@ def drawn(text, places, end, style, y):
     if back:
         x, width = MARGIN + places[0] * COLUMN, (end - places[0]) * COLUMN
         out += f'<rect x="{x:.1f}" y="{y - ROW + 5}" width="{width:.1f}" height="{ROW}" fill="{back}"/>'
-    if text.strip():
-        at = " ".join(f"{MARGIN + place * COLUMN:.1f}" for place in places)
+    dim = ' opacity="0.55"' if style.get("dim") else ""
+    words = []
+    characters = zip(text, places)
+    for kind, group in itertools.groupby(characters, lambda pair: pair[0] if pair[0] in SHAPES else None):
+        group = list(group)
+        if kind:
+            out += shapes(kind, group, y, f'fill="{colour}"{dim}')
+        else:
+            words += pieces(group)
+    if words:
         weight = ' font-weight="bold"' if style.get("bold") else ""
-        dim = ' opacity="0.55"' if style.get("dim") else ""
-        out += f'<text x="{at}" y="{y}" fill="{colour}"{weight}{dim}>{escape(text)}</text>'
+        spans = "".join(f'<tspan x="{at}">{escape(word)}</tspan>' for word, at in words)
+        out += f'<text y="{y}" fill="{colour}"{weight}{dim}>{spans}</text>'
     return out
 
 
-def picture(lines, title):
-    width = round(80 * COLUMN + 2 * MARGIN)
+def pieces(characters):
+    """Returns the words of characters with their places, and each wide character."""
+    words, end = [], None
+    for character, place in characters:
+        if character == " ":
+            continue
+        if columns(character) == 0 and words:
+            words[-1][0] += character
+            continue
+        x = f"{MARGIN + place * COLUMN:.1f}"
+        if columns(character) == 1 and place == end:
+            words[-1][0] += character
+            words[-1][1] += " " + x
+        else:
+            words.append([character, x])
+        end = place + 1 if columns(character) == 1 else None
+    return words
+
+
+def shapes(character, group, y, fill):
+    """Draws a row of the same character."""
+    out = ""
+    top = y - ROW + 5
+    for left, above, right, below in SHAPES[character]:
+        is_whole = (left, right) == (0, 1)
+        for place, count in [(group[0][1], len(group))] if is_whole else [(place, 1) for _, place in group]:
+            x, width = MARGIN + (place + left) * COLUMN, (count - 1 + right - left) * COLUMN + OVERLAP * is_whole
+            height = (below - above) * ROW
+            out += f'<rect x="{x:.1f}" y="{top + above * ROW:.1f}" width="{width:.1f}" height="{height:.1f}" {fill}/>'
+    return out
+
+
+def picture(lines, title, wide):
+    width = round(wide * COLUMN + 2 * MARGIN)
     height = BAR + len(lines) * ROW + MARGIN
     font = "ui-monospace, 'Cascadia Mono', 'DejaVu Sans Mono', Menlo, 'Noto Sans Mono CJK SC', monospace"
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        f'font-family="{font}" font-size="{FONT}" xml:space="preserve" role="img">'
+        f'font-family="{font}" font-size="{FONT}" role="img">'
     )
     yield f"<title>{escape(title)}</title>"
     yield f'<rect width="{width}" height="{height}" rx="8" fill="{BACKGROUND}"/>'
@@ -99,4 +159,4 @@ def picture(lines, title):
 
 if __name__ == "__main__":
     screen = sys.stdin.read().rstrip("\n").split("\n")
-    print("\n".join(picture(screen, sys.argv[1])))
+    print("\n".join(picture(screen, sys.argv[1], int(sys.argv[2]))))

@@ -110,8 +110,9 @@ fn breakable(text: &str) -> String {
     while let Some(character) = characters.next() {
         made.push(character);
         if is_wide(character) {
-            let is_closed = characters.peek().is_some_and(|&next| CLOSING.contains(next));
-            made.push(if is_closed || OPENING.contains(character) { JOINER } else { ' ' });
+            // A space at the end of a line that is full would begin another one.
+            let is_joined = characters.peek().is_none_or(|&next| next == '\n' || CLOSING.contains(next));
+            made.push(if is_joined || OPENING.contains(character) { JOINER } else { ' ' });
         }
     }
     made
@@ -235,6 +236,24 @@ mod tests {
             });
             assert!(help.lines().all(|line| !line.starts_with([']', ')', '}'])), "{help}");
         }
+    }
+
+    #[test]
+    fn a_full_last_line_is_not_followed_by_an_empty_one() {
+        for characters in 10..60 {
+            let about = format!("{}。\n下一段。", "消".repeat(characters));
+            let help = help_of(&about);
+            assert!(help.contains("。\n下一段。\n\n用法"), "{help}");
+        }
+    }
+
+    #[test]
+    fn a_space_stands_before_the_default_value() {
+        let help = with_language(Language::Chinese, || {
+            let argument = Arg::new("t").long("t").help("何时使用颜色").default_value("auto");
+            finished(&prepared(Command::new("x").arg(argument)).render_help().to_string())
+        });
+        assert!(help.contains("何时使用颜色 [默认值：auto]"), "{help}");
     }
 
     proptest! {

@@ -44,6 +44,58 @@ const NOON: i8 = 12;
 /// Days that stand before a time of day.
 const DAYS: [&str; 6] = ["today", "yesterday", "今天", "昨天", "前天", "大前天"];
 
+/// The digits from 0 on, and one that is written before units.
+const DIGITS: [(char, char); 12] = [
+    ('零', '0'),
+    ('〇', '0'),
+    ('一', '1'),
+    ('二', '2'),
+    ('两', '2'),
+    ('三', '3'),
+    ('四', '4'),
+    ('五', '5'),
+    ('六', '6'),
+    ('七', '7'),
+    ('八', '8'),
+    ('九', '9'),
+];
+
+/// Returns a text with its Chinese numbers in digits: `二十分钟前` as `20分钟前`, `两小时` as `2小时`, `二〇二六年` as `2026年`. Numbers above
+/// 99 are converted only if they are written digit by digit.
+pub(super) fn with_digits(text: &str) -> Cow<'_, str> {
+    let is_numeral = |character: char| character == '十' || digit(character).is_some();
+    if !text.contains(is_numeral) {
+        return Cow::Borrowed(text);
+    }
+    let mut made = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_numeral) {
+        let (before, tail) = rest.split_at(start);
+        let (numeral, after) =
+            tail.split_at(tail.find(|character| !is_numeral(character)).unwrap_or(tail.len()));
+        made.push_str(before);
+        made.push_str(&in_digits(numeral).unwrap_or_else(|| numeral.to_owned()));
+        rest = after;
+    }
+    made.push_str(rest);
+    Cow::Owned(made)
+}
+
+fn digit(character: char) -> Option<char> {
+    DIGITS.into_iter().find(|(chinese, _)| *chinese == character).map(|(_, digit)| digit)
+}
+
+/// Returns a number of digits, or of tens and ones: `二十一`, `十`.
+fn in_digits(numeral: &str) -> Option<String> {
+    let digits = |text: &str| text.chars().map(digit).collect::<Option<String>>();
+    let Some((tens, ones)) = numeral.split_once('十') else { return digits(numeral) };
+    let one = |text: &str, none: &str| match text {
+        "" => Some(none.to_owned()),
+        text => digits(text).filter(|digits| digits.len() == 1),
+    };
+    Some(one(tens, "1")? + &one(ones, "0")?)
+}
+
 /// Returns a duration such as `1小时30分钟前` as `1h30m`; others stay as they are.
 pub(super) fn duration(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {

@@ -20,11 +20,12 @@ pub const EXAMPLES: &str =
 ///
 /// Accepts `2026-11-22 14:00[:05]`, `2026-11-22T14:00`, RFC 3339, a date (its midnight), a duration back from now
 /// (`90s`, `1h30m`, `2w`, `-1h`), `now`, `today` and `yesterday` (their midnights, or `yesterday 22:00`), also in Chinese
-/// (`前天`, `11月22日下午3点半`, `20分钟前`). A time of day alone is the last one that has passed; as an end it is the first one after
+/// (`前天`, `11月22日下午3点半`, `20分钟前`, `两小时前`). A time of day alone is the last one that has passed; as an end it is the first one after
 /// `since` if that is later. Its hour may have one digit; a date may have slashes. Full-width characters count as those of ASCII.
 pub fn parse(text: &str, now: &Zoned, since: Option<Timestamp>) -> Option<Timestamp> {
     let text = narrowed(text);
-    let text = text.trim();
+    let text = chinese::with_digits(text.trim());
+    let text = text.as_ref();
     let written = chinese::date_and_time(text, now.date());
     let text = written.as_deref().unwrap_or(text);
     let padded = with_two_digits(text);
@@ -114,7 +115,8 @@ fn back_from(text: &str, now: &Zoned) -> Option<Timestamp> {
 /// the text is none, or negative.
 pub fn duration(text: &str) -> Option<Duration> {
     let text = narrowed(text);
-    let text = text.trim();
+    let text = chinese::with_digits(text.trim());
+    let text = text.as_ref();
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let text = if is_number { Cow::Owned(format!("{text}s")) } else { chinese::duration(text) };
     let span: Span = text.parse().ok()?;
@@ -188,6 +190,10 @@ mod tests {
             ("２０分钟前", "2026-11-22T13:43:05Z"),
             ("1小时30分钟前", "2026-11-22T12:33:05Z"),
             ("半小时前", "2026-11-22T13:33:05Z"),
+            ("三十分钟前", "2026-11-22T13:33:05Z"),
+            ("两小时前", "2026-11-22T12:03:05Z"),
+            ("二〇二六年十一月二十日七点零五分", "2026-11-20T06:05:00Z"),
+            ("昨天晚上十点半", "2026-11-21T21:30:00Z"),
             ("3个小时以前", "2026-11-22T11:03:05Z"),
             ("2天", "2026-11-20T14:03:05Z"),
             ("1周", "2026-11-15T14:03:05Z"),
@@ -278,6 +284,9 @@ mod tests {
             "前天x",
             "分钟",
             "分钟前",
+            "十十分钟前",
+            "一二十分钟前",
+            "上百年前",
         ] {
             assert_eq!(parse(text, &now(), None), None, "{text}");
         }
@@ -301,6 +310,8 @@ mod tests {
             ("1分30秒", 90_000),
             ("2天", 172_800_000),
             ("半小时", 1_800_000),
+            ("九十秒", 90_000),
+            ("两分钟", 120_000),
         ] {
             assert_eq!(duration(text), Some(Duration::from_millis(milliseconds)), "{text}");
         }

@@ -3,8 +3,6 @@
 //! Belongs here: the root of the definition. Does not belong here: the arguments and help of a command, which are in the
 //! file of the command. Only the crate root may use this folder.
 
-mod dash;
-
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -12,9 +10,9 @@ use std::path::PathBuf;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, ValueEnum, ValueHint};
+use udpchat_config::misread;
 use udpchat_locale::{help, tr};
 
-pub(crate) use self::dash::Misread;
 use crate::command::Command;
 use crate::output::style::Look;
 
@@ -92,13 +90,13 @@ pub(crate) enum Parsed {
     /// Wrong usage, with the command that the arguments name.
     Wrong(clap::Error, Option<String>),
     /// An option that is none, and that a command may take for text.
-    Misread(Misread),
+    Misread(udpchat_config::Misread),
 }
 
 impl Cli {
     /// Parses the arguments; the first one is the name of the program.
     pub(crate) fn parse(arguments: Vec<OsString>) -> Parsed {
-        if let Some(misread) = dash::misread(&arguments, Self::command) {
+        if let Some(misread) = misread(&arguments, Self::command) {
             return Parsed::Misread(misread);
         }
         match Self::of_one_command(&arguments).map_or_else(|| Self::parse_as(Self::command(), &arguments), Ok)

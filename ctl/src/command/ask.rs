@@ -32,7 +32,7 @@ question ends it so.
 Examples:
   udpchatctl ask bob 'what time is it?'
   temperature=$(udpchatctl ask sensor:9000 'T?' --timeout 500ms)
-  udpchatctl ask 192.168.1.255:7788 'who is there?' --anyone -c 100 --timeout 2s
+  udpchatctl ask 192.168.1.255 'who is there?' --anyone -c 100 --timeout 2s
   udpchatctl ask sensor7 'T?' --retry 3 --timeout 8s
   udpchatctl --json ask plc --hex '01 03 00 00' | jq -r .raw
   udpchatctl ask plc --hex '01 03 00 0a 00 02' --append crc16-modbus

@@ -80,7 +80,7 @@ fn results_and_errors_are_in_chinese() {
     daemon.ctl_in_chinese(&["export", "--format", "pcap", "-o", &file]).ok();
     let to = peer.name();
     let replayed = daemon.ctl_in_chinese(&["replay", "--file", &file, "--speed", "max", "--to", &to]).ok();
-    assert!(replayed.starts_with(&format!("3 条消息已发送给 {to}，用时 ")), "{replayed}");
+    assert!(replayed.starts_with(&format!("已向 {to} 发送 3 条消息，用时 ")), "{replayed}");
 }
 
 #[test]

@@ -193,7 +193,7 @@ impl Mark {
         let (consumer, entries) = (&self.consumer, self.waiting.len());
         let message = &tr!(
             "waiting until the program that reads this output has taken {entries}, which count as read only then; if \
-             it waits for the end of this command, use --peek and `udpchatctl ack`; Ctrl-C leaves them unread",
+             it waits for the end of this command, use --peek and `udpchatctl ack`; Ctrl+C leaves them unread",
             entries = counted(entries as u64, "entry")
         );
         output.note_with(message, &Waiting { message, kind: "waiting_for_reader", consumer, entries });

@@ -355,7 +355,7 @@ sensor7  10.0.0.7       gbk       -                0     0  -
         assert!(!table_for_terminal(&peers[2..], now, &TimeZone::UTC, 200).contains("STATE"));
         let expected = "\
 名称     地址           编码  最近收到  未读  保留  状态
-bob      10.0.0.9:8080  gbk   -            0     0  退回，2026-11-20
+bob      10.0.0.9:8080  gbk   -            0     0  被退回，2026-11-20
 door     10.0.0.8       gbk   -            0     1  静默，13:12
 sensor7  10.0.0.7       gbk   -            0     0  -
 ";

@@ -46,7 +46,7 @@ pub(super) async fn run(
         return Ok(());
     }
     if output.is_watched() && !output.is_terminal() {
-        output.note(tr!("waiting for numbers in what arrives; Ctrl-C ends"));
+        output.note(tr!("waiting for numbers in what arrives; Ctrl+C ends"));
     }
     feed.follow(&mut client).await?;
     loop {

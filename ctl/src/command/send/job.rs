@@ -55,7 +55,7 @@ pub(super) async fn run(
         let destinations = destination::all(&mut client, to, is_alone(form, many), hold).await?;
         let source = Source::of(message);
         if source.waits() {
-            let note = tr!("reading one message per line from standard input, end with Ctrl-D");
+            let note = tr!("reading one message per line from standard input, end with Ctrl+D");
             note_reading(context.output, note);
         }
         let lines = Lines::new(source.open()?, source.to_string(), reading.hex);

@@ -36,7 +36,7 @@ pub(in crate::command) async fn send(
     if source.waits() {
         note_reading(
             context.output,
-            tr!("reading one message per line from standard input, end with Ctrl-D"),
+            tr!("reading one message per line from standard input, end with Ctrl+D"),
         );
     }
     let mut sender = Sender::new(client, context.output, target, message);
@@ -57,7 +57,7 @@ pub(in crate::command) async fn prepare<'a>(
     let payload = match ready {
         Some(payload) => payload,
         None => {
-            note_reading(context.output, tr!("reading the message from standard input, end with Ctrl-D"));
+            note_reading(context.output, tr!("reading the message from standard input, end with Ctrl+D"));
             source.load(message)?
         }
     };

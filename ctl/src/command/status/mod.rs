@@ -26,7 +26,7 @@ received = stored + queued + dropped.
 A problem disappears when its cause is over. One that reports an event stays until --acknowledge, which requires the role \
 `admin`, or a restart.
 
---watch ends with q or Ctrl-C. Its plots show the last minutes, the newest on the right, both on one scale. The daemon \
+--watch ends with q or Ctrl+C. Its plots show the last minutes, the newest on the right, both on one scale. The daemon \
 must answer at the start; if it stops later, --watch waits for it. Into a pipe or a file, --watch writes a line per \
 interval, with --json the object of `status --json`.
 

@@ -127,6 +127,10 @@ fn peer_choices(query: &str, peers: &PeerList) -> Vec<Choice> {
         let detail = new_peer(&typed, peers);
         choices.push(Choice { label, detail, action: ChoiceAction::Open(typed.clone()) });
     }
+    // A host that is not listed may be the beginning of an address that is.
+    if matches!(typed, PeerKey::Host(_)) && peers.get(&typed).is_none() {
+        return choices;
+    }
     // What is typed exactly comes before what only contains it.
     let exact = ChoiceAction::Open(typed);
     if let Some(at) = choices.iter().position(|choice| choice.action == exact) {

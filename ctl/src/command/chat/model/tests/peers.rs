@@ -38,6 +38,15 @@ fn a_list_of_peers_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_listed_peer_comes_before_a_host_that_is_a_part_of_its_address() {
+    let mut chat = TestChat::with_peer(Some("张三"));
+    chat.connect();
+    choose(&mut chat, BOB.rsplit_once('.').unwrap().0);
+    assert_eq!(chat.model.open_key(), Some(&PeerKey::Named("bob".to_owned())));
+    assert_eq!(names(&chat), ["bob", "张三"]);
+}
+
+#[test]
 fn a_renamed_peer_keeps_its_conversation() {
     let mut chat = TestChat::with_peer(Some("bob"));
     chat.record_received(BOB, "hello");

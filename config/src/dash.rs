@@ -8,14 +8,15 @@ const DASHES: [char; 5] = ['—', '–', '―', '−', '－'];
 
 /// An argument, and the option that was meant.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Misread {
-    pub(crate) argument: String,
+pub struct Misread {
+    /// As it was written.
+    pub argument: String,
     /// With its hyphens.
-    pub(crate) option: String,
+    pub option: String,
 }
 
 /// Finds an argument that would be an option of the command with hyphens instead of its dashes.
-pub(super) fn misread(arguments: &[OsString], definition: impl FnOnce() -> clap::Command) -> Option<Misread> {
+pub fn misread(arguments: &[OsString], definition: impl FnOnce() -> clap::Command) -> Option<Misread> {
     let has_dash = |argument: &OsString| argument.to_str().is_some_and(|text| text.starts_with(DASHES));
     if !arguments.iter().any(has_dash) {
         return None;
