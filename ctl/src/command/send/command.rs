@@ -38,7 +38,7 @@ Examples:
   tail -f /var/log/syslog | udpchatctl send bob --lines
   udpchatctl send bob,sensor7,10.0.0.9:9000 hello
   udpchatctl send bob --every 100ms -c 50 --fill '{{n:04}} {{time:%H:%M}}'
-  udpchatctl send plc --every 1s --hex --fill 'aa 55 {{n:04x}}' --append crc16-modbus
+  udpchatctl send plc --every 1s --hex --fill 'aa {{n:04x}}' --append sum8
   udpchatctl send plc --hex '01 03 00 0a 00 02' --append crc16-modbus
   udpchatctl send --again 812
   udpchatctl send sensor7 interval=60 --when-seen --for 2d

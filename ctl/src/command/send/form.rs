@@ -62,7 +62,7 @@ impl FormArgs {
     /// Prints notes on what is sent as it is written, and may be meant otherwise: bytes as text, with a checksum that follows
     /// bytes; fields and escapes.
     pub(in crate::command) fn note_literal(&self, output: &mut Output, message: &MessageArgs) {
-        note_unfilled(output, self, message);
+        note_unfilled(output, self.fill, message);
         note_escapes(output, message);
         self.note_digits(output, message);
     }

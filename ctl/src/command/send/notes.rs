@@ -10,7 +10,6 @@ use udpchat_locale::tr;
 
 use super::args::MessageArgs;
 use super::fill::Fill;
-use super::form::FormArgs;
 use super::known_peers::KnownPeers;
 use super::other_port::OtherPort;
 use crate::output::{Output, grouped};
@@ -35,12 +34,12 @@ impl FirstSent {
 }
 
 /// Prints a note on a text with fields that `--fill` would fill in, which is sent as it is, and on `--fill` without a field.
-pub(super) fn note_unfilled(output: &mut Output, form: &FormArgs, message: &MessageArgs) {
+pub(super) fn note_unfilled(output: &mut Output, is_filled: bool, message: &MessageArgs) {
     let text = message.text.join(" ");
     let has_fields = || Fill::parse(&text).map(|fill| fill.has_fields());
-    if !form.fill && !message.hex && has_fields() == Ok(true) {
+    if !is_filled && !message.hex && has_fields() == Ok(true) {
         output.note(tr!("the fields in double braces are sent as they are; --fill fills them in"));
-    } else if form.fill && !text.is_empty() && text != "-" && has_fields() == Ok(false) {
+    } else if is_filled && !text.is_empty() && text != "-" && has_fields() == Ok(false) {
         output.note(&tr!(
             "--fill fills nothing in: the text has no field such as `{open}n{close}`",
             open = "{{",
