@@ -28,7 +28,7 @@ fn a_chinese_locale_gets_chinese() {
 fn chinese_help_of_the_program_fits_into_80_columns() {
     let help = run_with(&[("UDPCHAT_LANG", "zh"), ("COLUMNS", "80")], &["--help"]).ok();
     for expected in
-        ["通过持有 UDP 端口的守护进程", "用法：udpchatctl [选项] <命令>", "全局选项：", "\n退出码：\n"]
+        ["通过监听 UDP 端口的守护进程", "用法：udpchatctl [选项] <命令>", "全局选项：", "\n退出码：\n"]
     {
         assert!(help.contains(expected), "{expected}: {help}");
     }

@@ -116,6 +116,11 @@ fn errors_at_the_start_are_chinese() {
         2,
         &["错误：配置中有不能授予权限的用户组：", "用户组 `nosuchgroup` 不存在"],
     );
+    assert_shown(
+        refused("", &["－－system"]),
+        2,
+        &["错误：`－－system` 开头的破折号不是连字符\n提示：用半角连字符写成 `--system`\n"],
+    );
     let address = ["--listen", "192.0.2.1:9"];
     assert_shown(
         refused("", &address),
